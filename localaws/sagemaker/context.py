@@ -1,0 +1,82 @@
+"""What every module of the SageMaker service is given: the AWS around it, the store, and ways to be told of changes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from localaws.sagemaker.changes import Changes
+from localaws.sagemaker.events import Events
+from localaws.sagemaker.images import Images
+from localaws.sagemaker.platform import Caller, Document, Platform
+from localaws.sagemaker.store import Store
+from localaws.sagemaker.wire import Wire
+
+Handler = Callable[[Document, Caller], Document]
+Hook = Callable[[], None]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Lifecycle:
+    """What modules want done when the server is up again (`on_recover`) and when it stops (`on_close`)."""
+
+    on_recover: list[Hook] = field(default_factory=list)
+    on_close: list[Hook] = field(default_factory=list)
+
+    def recover(self) -> None:
+        """Run every recovery; one that fails doesn't keep the others from theirs."""
+        _run_all(self.on_recover)
+
+    def close(self) -> None:
+        """Run every closing step, last registered first."""
+        _run_all(list(reversed(self.on_close)))
+
+
+def _run_all(hooks: list[Hook]) -> None:
+    for hook in hooks:
+        try:
+            hook()
+        except Exception:
+            _log.exception("%s failed", hook)
+
+
+@dataclass(frozen=True)
+class Context:
+    """Shared by all modules. `clock` returns epoch seconds."""
+
+    platform: Platform
+    store: Store
+    images: Images
+    events: Events
+    changes: Changes
+    wire: Wire
+    lifecycle: Lifecycle
+    clock: Callable[[], float] = time.time
+
+    @classmethod
+    def open(cls, platform: Platform) -> Context:
+        """The context of a server, with its store under ``state_dir/sagemaker.sqlite``."""
+        store = Store(platform.state_dir / "sagemaker.sqlite")
+        lifecycle = Lifecycle(on_close=[store.close])
+        return cls(
+            platform=platform,
+            store=store,
+            images=Images(platform.image_dir),
+            events=Events(platform),
+            changes=Changes(),
+            wire=Wire(platform.endpoint_url, platform.region),
+            lifecycle=lifecycle,
+        )
+
+    def arn(self, kind: str, name: str) -> str:
+        """ARN of a SageMaker resource; `kind` as in ARNs, for example ``training-job``."""
+        return f"arn:aws:sagemaker:{self.platform.region}:{self.platform.account}:{kind}/{name}"
+
+    def job_dir(self, kind: str, name: str) -> Path:
+        """The directory of a job's own files."""
+        return self.platform.state_dir / "jobs" / kind / name

@@ -1,0 +1,86 @@
+"""SageMaker as one object: a request goes in with its caller, a response or an AWS error comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import ModuleType
+
+from localaws.sagemaker import errors, processing, tags, training, validation
+from localaws.sagemaker.context import Context, Handler
+from localaws.sagemaker.platform import Caller, Document, Platform
+
+# Each offers operations(context) -> {operation: handler}, and registers on context.lifecycle what must happen when
+# the server comes back and when it stops.
+MODULES: tuple[ModuleType, ...] = (training, processing, tags)
+
+
+@dataclass(frozen=True)
+class InvokeResult:
+    """The answer of a model: HTTP status, body, its content type, the variant that answered and further headers."""
+
+    status: int
+    body: bytes
+    content_type: str
+    variant: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class SageMaker:
+    """The service. All methods are thread-safe and may block: never call them on an event loop."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.context = Context.open(platform)
+        self._handlers: dict[str, Handler] = {}
+        for module in MODULES:
+            self._handlers.update(module.operations(self.context))
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """Operations that do the work."""
+        return frozenset(self._handlers)
+
+    def handle(self, operation: str, request: Document, caller: Caller) -> Document:
+        """Answer one control-plane request; times in documents are epoch seconds.
+
+        The caller has been authorized for ``sagemaker:<operation>`` already; what the request implies beyond that
+        (iam:PassRole) is checked here through the platform. Raises errors.SageMakerError.
+        """
+        handler = self._handlers.get(operation)
+        if handler is None:
+            raise errors.not_implemented(operation)
+        validation.check_request(operation, request)
+        return handler(request, caller)
+
+    def invoke_endpoint(  # noqa: PLR0913 - the members of InvokeEndpoint
+        self,
+        name: str,
+        body: bytes,
+        content_type: str,
+        accept: str,
+        target_variant: str | None,
+        caller: Caller,
+    ) -> InvokeResult:
+        """Send one request to the models of an endpoint. Raises errors.SageMakerError."""
+        raise errors.not_implemented("InvokeEndpoint")
+
+    def wait_for_change(self, kind: str, name: str, known_status: str, timeout: float) -> str | None:
+        """Block until the status of a job isn't `known_status` any more, `timeout` seconds at most; the status then.
+
+        `kind` is ``training-job`` or ``processing-job``. None when there is no such job.
+        """
+        members = {"training-job": "TrainingJobStatus", "processing-job": "ProcessingJobStatus"}
+
+        def status() -> str | None:
+            document = self.context.store.get(kind, name)
+            return None if document is None else str(document[members[kind]])
+
+        self.context.changes.wait_until(lambda: status() != known_status, timeout)
+        return status()
+
+    def recover(self) -> None:
+        """After a restart: what was cut off ends as failed with a reason, what should serve serves again."""
+        self.context.lifecycle.recover()
+
+    def close(self) -> None:
+        """End every child process and let go of the store, within seconds."""
+        self.context.lifecycle.close()

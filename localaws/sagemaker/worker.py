@@ -1,0 +1,184 @@
+"""One model-server process, as the platform sees it: connections to it, its health, its end.
+
+A connection is one end of a socket pair whose other end the process got through its control socket. There is no
+address: nothing else on the machine can reach a model around InvokeEndpoint and its permissions, and nothing is left
+behind when the platform is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+MAX_LINE = 64 * 1024
+PING_PAUSE_SECONDS = 0.02  # between two pings that were answered with something else than 200
+STOP_SECONDS = 30.0  # SIGTERM to SIGKILL (developer guide, "Use Your Own Inference Code with Hosting Services")
+
+
+class WorkerGoneError(Exception):
+    """The process ended, or closed the connection in the middle of an answer."""
+
+
+class WorkerTimeoutError(Exception):
+    """No whole answer came in time."""
+
+
+class UnhealthyError(Exception):
+    """The process ended, or didn't answer /ping with 200 in time; the text says which."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP response; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Connection:
+    """One keep-alive connection; used by one thread at a time."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self._stream: BinaryIO = end.makefile("rb")
+
+    def ask(self, head: bytes, body: bytes, timeout: float) -> Answer:
+        """Send a request and read its answer. TimeoutError, or OSError when the other side is gone."""
+        self._socket.settimeout(timeout)
+        self._socket.sendall(head + body)
+        status_line = self._stream.readline(MAX_LINE).split(None, 2)
+        if len(status_line) < 2:
+            raise ConnectionResetError("closed before an answer")
+        headers = _read_headers(self._stream)
+        length = int(headers.get("content-length", "0"))
+        content = self._stream.read(length)
+        if len(content) < length:
+            raise ConnectionResetError("closed in the middle of an answer")
+        return Answer(int(status_line[1]), headers, content)
+
+    def close(self) -> None:
+        """Close both the stream and its socket."""
+        with contextlib.suppress(OSError):
+            self._stream.close()
+        self._socket.close()
+
+
+def _read_headers(stream: BinaryIO) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    while True:
+        line = stream.readline(MAX_LINE)
+        if not line.strip():
+            return headers
+        name, _, value = line.decode("latin-1").partition(":")
+        headers[name.lower()] = value.strip()
+
+
+def request_head(method: str, path: str, headers: Mapping[str, str], length: int) -> bytes:
+    """Request line and headers; a line break inside a value would start another header, so it is refused."""
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("a header value holds a line break")
+    return ("\r\n".join([*lines, f"Content-Length: {length}"]) + "\r\n\r\n").encode("latin-1")
+
+
+class Worker:
+    """A running model server and a pool of connections to it. All methods may be called from any thread."""
+
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
+        self.process = process
+        self._control = control
+        self._idle: deque[Connection] = deque()
+        self._passing = threading.Lock()
+
+    def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
+        """One request over a pooled connection. WorkerGoneError, WorkerTimeoutError."""
+        head = request_head(method, path, headers, len(body))
+        connection = self._take()
+        try:
+            answer = connection.ask(head, body, timeout)
+        except TimeoutError as error:
+            connection.close()
+            raise WorkerTimeoutError(f"no answer within {timeout:g} s") from error
+        except (OSError, ValueError) as error:
+            connection.close()
+            raise WorkerGoneError(str(error)) from error
+        self._idle.append(connection)
+        return answer
+
+    def _take(self) -> Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect()
+
+    def _connect(self) -> Connection:
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs, self._passing:
+                socket.send_fds(self._control, [b"c"], [theirs.fileno()])
+        except OSError as error:
+            ours.close()
+            raise WorkerGoneError(str(error)) from error
+        return Connection(ours)
+
+    def wait_until_healthy(self, seconds: float) -> None:
+        """Return when /ping answers 200; UnhealthyError when the process ends first, or the time does.
+
+        The server answers its first connection once the model is loaded, so this wakes up at that moment.
+        """
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                if self.ask("GET", "/ping", {}, b"", left).status == 200:
+                    return
+            except WorkerGoneError as error:
+                raise UnhealthyError(f"the container ended with exit code {self._exit_code()}") from error
+            except WorkerTimeoutError:
+                break
+            time.sleep(PING_PAUSE_SECONDS)
+        raise UnhealthyError(f"/ping was not answered with 200 within {seconds:g} s")
+
+    def _exit_code(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.process.wait(5)
+        return None
+
+    def stop(self, grace: float = STOP_SECONDS) -> None:
+        """SIGTERM to the process group, SIGKILL to what is left of it after `grace` seconds; returns when it ended."""
+        self._signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(grace)
+        self._signal(signal.SIGKILL)
+        self.process.wait()
+        self._control.close()
+        while self._idle:
+            self._idle.pop().close()
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
+
+
+Spawn = Callable[[Sequence[str], int], "subprocess.Popen[bytes]"]
+
+
+def start_worker(arguments: Sequence[str], spawn: Spawn) -> Worker:
+    """Start a model server: `spawn(arguments, descriptor)` runs it in a group of its own, with the descriptor open."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            process = spawn([*arguments, "--control-fd", str(theirs.fileno())], theirs.fileno())
+        except BaseException:
+            ours.close()
+            raise
+    return Worker(process, ours)
