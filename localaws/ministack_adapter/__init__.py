@@ -1,0 +1,38 @@
+"""The only code that knows MiniStack's inside; on its exact pin, each private name has a contract test.
+
+`install()` puts our parts into MiniStack before it serves. A part is a module with `install(aws: EmbeddedAws)`; to add
+one, write the module and name it in `PARTS`. MiniStack's modules are imported when a part needs them, so that a server
+without state is ready at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+
+from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+
+__all__ = ["EmbeddedAws", "install"]
+
+# In the order in which they are installed: what guards and authorizes first, what restores state last.
+PARTS = (
+    "authorization",
+    "lambdas",
+    "s3",
+    "sagemaker",
+    "stepfunctions",
+    "cloudformation",
+    "alarms",
+    "durability",
+)
+
+
+def install(*, state_dir: Path, image_dir: Path, port: int) -> EmbeddedAws:
+    """Install every part into this process's MiniStack, whose environment variables are already set."""
+    aws = EmbeddedAws(state_dir=state_dir, image_dir=image_dir, port=port)
+    for part in PARTS:
+        name = f"{__name__}.{part}"
+        if importlib.util.find_spec(name) is not None:
+            importlib.import_module(name).install(aws)
+    return aws

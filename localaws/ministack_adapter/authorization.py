@@ -1,0 +1,321 @@
+"""IAM where MiniStack does not ask it: calls made as a role, `iam:PassRole`, and who may use the root key.
+
+The evaluation itself is MiniStack's (`core.iam_evaluator`), with identity policies, permissions boundaries and
+resource policies, as in "Policy evaluation logic" of the IAM User Guide.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.server_file import ACCOUNT, REGION
+
+Document = dict[str, Any]
+Response = tuple[int, dict[str, str], bytes]
+ServiceHandler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[Response]]
+
+
+class AccessDeniedError(Exception):
+    """IAM says no. The message is AWS's: it names the principal, the action and the resource."""
+
+    code = "AccessDeniedException"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+@dataclass(frozen=True)
+class PassedRole:
+    """A role that a request hands to a service."""
+
+    role_arn: str
+    service: str
+
+
+def authorize_role_call(
+    role_arn: str,
+    action: str,
+    resource: str,
+    context: Mapping[str, Any] | None = None,
+    session_name: str = "localaws",
+) -> None:
+    """Check one call that a service makes as a role, for example a Step Functions task as its state machine's role.
+
+    `action` is IAM's (`sagemaker:CreateTrainingJob`), `resource` an ARN or "*", `context` condition keys with their
+    values. Raises AccessDeniedError. Callable from any thread.
+    """
+    authorize(session_arn(role_arn, session_name), action, resource, context)
+
+
+def session_arn(role_arn: str, session_name: str) -> str:
+    account, _, path = role_arn.removeprefix("arn:aws:iam::").partition(":role/")
+    return f"arn:aws:sts::{account}:assumed-role/{path.rpartition('/')[2]}/{session_name}"
+
+
+def authorize(principal_arn: str, action: str, resource: str, context: Mapping[str, Any] | None = None) -> None:
+    """Check one action of a user, an assumed role or the root user. Raises AccessDeniedError."""
+    from ministack.core.iam_actions import identity_denial_message
+
+    result = _evaluate(principal_arn, action, resource, context or {})
+    if result is None or result.decision == "Allow":
+        return
+    explicit = result.decision == "Deny"
+    if explicit and result.resource_policy_arn:
+        raise AccessDeniedError(
+            f"User: {principal_arn} is not authorized to perform: {action} on resource: {resource} "
+            "with an explicit deny in a resource-based policy"
+        )
+    raise AccessDeniedError(identity_denial_message(action, principal_arn, resource, explicit))
+
+
+def authorize_pass_role(principal_arn: str, passed: PassedRole) -> None:
+    """Check `iam:PassRole` with the condition key `iam:PassedToService` (IAM User Guide, "Pass a role to a service")."""
+    authorize(principal_arn, "iam:PassRole", passed.role_arn, {"iam:PassedToService": passed.service})
+
+
+def role_document(role_arn: str) -> Document | None:
+    """The role as IAM keeps it, or None where there is no such role."""
+    from ministack.services import iam
+
+    account = role_arn.split(":")[4] if role_arn.count(":") >= 5 else ""
+    role: Document | None = iam._roles.get_scoped(account, None, role_arn.rpartition("/")[2])
+    return role if role is not None and role.get("Arn", role_arn) == role_arn else None
+
+
+def role_trusts(role_arn: str, service: str) -> bool:
+    """Whether the role exists and its trust policy lets a service assume it."""
+    from ministack.core.iam_evaluator import _service_principal_matches
+
+    role = role_document(role_arn)
+    if role is None:
+        return False
+    document = role.get("AssumeRolePolicyDocument", "{}")
+    policy = json.loads(document) if isinstance(document, str) else document
+    statements = policy.get("Statement", [])
+    matching = [
+        statement
+        for statement in (statements if isinstance(statements, list) else [statements])
+        if _service_principal_matches(statement.get("Principal", {}), service) and _assumes(statement)
+    ]
+    return bool(matching) and all(statement.get("Effect") == "Allow" for statement in matching)
+
+
+def service_may(policy: str | Document | None, service: str, action: str, resource: str, source_arn: str) -> bool:
+    """Whether a resource's own policy lets an AWS service act, as EventBridge needs it of a queue or a function."""
+    from ministack.core.iam_evaluator import evaluate_resource_policy
+
+    if not policy:
+        return False
+    context = _context(
+        f"arn:aws:service::{ACCOUNT}:{service}",
+        action,
+        resource,
+        {"aws:SourceArn": source_arn, "aws:SourceAccount": ACCOUNT, "aws:PrincipalServiceName": service},
+    )
+    decision: str = evaluate_resource_policy(policy, context, service=service).decision
+    return decision == "Allow"
+
+
+def install(aws: EmbeddedAws) -> None:  # noqa: ARG001 - every part is installed alike
+    _trust_only_our_root_key()
+    _name_the_resource_in_denials()
+    _check_passed_roles()
+
+
+def _assumes(statement: Document) -> bool:
+    actions = statement.get("Action", [])
+    listed = [actions] if isinstance(actions, str) else actions
+    return any(action in ("sts:AssumeRole", "sts:*", "*") for action in listed)
+
+
+def _evaluate(principal_arn: str, action: str, resource: str, context: Mapping[str, Any]) -> Any:
+    """MiniStack's EvalResult, or None for the root user, who may do everything."""
+    from ministack.core import iam_evaluator
+
+    account = principal_arn.split(":")[4]
+    if principal_arn.endswith(":root"):
+        return None
+    policies, limits = _identity_policies(principal_arn, account)
+    evaluated = _context(principal_arn, action, resource, context)
+    result = iam_evaluator.evaluate(evaluated, policies, *limits)
+    service = action.partition(":")[0]
+    found = iam_evaluator._resource_policy(service, resource)
+    if found is not None:
+        required = service in iam_evaluator._POLICY_REQUIRED
+        result = iam_evaluator.combine_resource_policy(result, evaluated, *found, required=required, limits=limits)
+    return result
+
+
+def _identity_policies(principal_arn: str, account: str) -> tuple[Any, Any]:
+    from ministack.core import iam_evaluator
+    from ministack.services import iam
+
+    name = principal_arn.split("/")[1 if ":assumed-role/" in principal_arn else -1]
+    if ":assumed-role/" in principal_arn or ":role/" in principal_arn:
+        boundary = iam_evaluator._permissions_boundary(iam._roles, name, account)
+        return iam_evaluator._gather_role_policies(name, account), boundary
+    boundary = iam_evaluator._permissions_boundary(iam._users, name, account)
+    return iam_evaluator._gather_user_policies(name, account), boundary
+
+
+def _context(principal_arn: str, action: str, resource: str, keys: Mapping[str, Any]) -> Any:
+    from ministack.core.iam_evaluator import EvalContext
+
+    return EvalContext(
+        principal_arn=principal_arn,
+        principal_type="AssumedRole" if ":assumed-role/" in principal_arn else "User",
+        principal_account=principal_arn.split(":")[4],
+        action=action,
+        resource_arn=resource,
+        region=REGION,
+        # A call inside AWS never leaves it.
+        source_ip="127.0.0.1",
+        secure_transport=True,
+        service_context={"aws:tagkeys": None, **{key.lower(): value for key, value in keys.items()}},
+    )
+
+
+def _trust_only_our_root_key() -> None:
+    """Only this server's own key is root's, and its signature is checked.
+
+    MiniStack takes `test`, any account id and no key at all for the root user, without looking at the signature.
+    """
+    import os
+
+    from ministack.core import iam_evaluator
+
+    own = os.environ["AWS_ACCESS_KEY_ID"]
+
+    def is_root_access_key(access_key_id: str) -> bool:
+        return access_key_id == own
+
+    def never(access_key_id: str) -> bool:  # noqa: ARG001
+        return False
+
+    iam_evaluator.is_root_access_key = is_root_access_key
+    # Asked only by "need this signature not be checked?".
+    iam_evaluator._is_root_key = never
+
+
+def _name_the_resource_in_denials() -> None:
+    """Every denial says on which resource, as AWS's do for most services; MiniStack says it for some."""
+    from ministack.core import iam_actions
+
+    original = iam_actions.access_denied_response
+
+    def access_denied_response(service: str, action: str, principal_arn: str, request_id: str, **options: Any) -> Any:
+        explicit = options.get("explicit_deny", False)
+        by_resource_policy = explicit and options.get("resource_policy_arn")
+        if not options.get("message") and not options.get("error_code") and not by_resource_policy:
+            resource = options.get("resource_arn") or "*"
+            options["message"] = iam_actions.identity_denial_message(action, principal_arn, resource, explicit)
+        return original(service, action, principal_arn, request_id, **options)
+
+    iam_actions.access_denied_response = access_denied_response
+
+
+def _check_passed_roles() -> None:
+    """Put the check of `iam:PassRole` in front of the services that take roles."""
+    from ministack import app
+
+    for service, passed_roles in _PASSED_ROLES.items():
+        app.SERVICE_HANDLERS[service] = _checking(app.SERVICE_HANDLERS[service], service, passed_roles)
+
+
+def _checking(
+    inner: ServiceHandler, service: str, passed_roles: Callable[[str, str, Document], Iterable[PassedRole]]
+) -> ServiceHandler:
+    async def handler(
+        method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
+    ) -> Response:
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        for passed in passed_roles(f"{method} {path}", operation, _json(body)):
+            refused = _refused(service, passed)
+            if refused is not None:
+                return refused
+        return await inner(method, path, headers, body, query_params)
+
+    return handler
+
+
+def _refused(service: str, passed: PassedRole) -> Response | None:
+    from ministack.core.iam_evaluator import caller_arn
+
+    try:
+        authorize_pass_role(caller_arn(), passed)
+    except AccessDeniedError as denied:
+        return _error(403 if service == "lambda" else 400, "AccessDeniedException", denied.message)
+    if role_trusts(passed.role_arn, passed.service):
+        return None
+    code, message = _UNTRUSTED[service]
+    return _error(400, code, message.format(role=passed.role_arn, service=passed.service))
+
+
+# What each service answers about a role that doesn't trust it, as its API reference and console word it.
+_UNTRUSTED = {
+    "lambda": ("InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda."),
+    "states": (
+        "AccessDeniedException",
+        "Neither the global service principal {service}, nor the regional one is authorized to assume the provided "
+        "role: {role}.",
+    ),
+    "events": (
+        "ValidationException",
+        "Provided role '{role}' cannot be assumed by principal '{service}'.",
+    ),
+    "scheduler": (
+        "ValidationException",
+        "The execution role you provide must allow AWS EventBridge Scheduler to assume the role: {role}.",
+    ),
+}
+
+
+def _error(status: int, code: str, message: str) -> Response:
+    headers = {"Content-Type": "application/x-amz-json-1.0", "x-amzn-errortype": code}
+    return status, headers, json.dumps({"__type": code, "message": message}).encode()
+
+
+def _json(body: bytes) -> Document:
+    try:
+        document = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _roles_of_states(_request: str, operation: str, document: Document) -> list[PassedRole]:
+    named = operation in ("CreateStateMachine", "UpdateStateMachine") and document.get("roleArn")
+    return [PassedRole(document["roleArn"], "states.amazonaws.com")] if named else []
+
+
+def _roles_of_lambda(request: str, _operation: str, document: Document) -> list[PassedRole]:
+    creates = request.startswith("POST ") and request.rstrip("/").endswith("/functions")
+    updates = request.startswith("PUT ") and request.endswith("/configuration")
+    named = (creates or updates) and isinstance(document.get("Role"), str)
+    return [PassedRole(document["Role"], "lambda.amazonaws.com")] if named else []
+
+
+def _roles_of_events(_request: str, operation: str, document: Document) -> list[PassedRole]:
+    if operation == "PutRule" and document.get("RoleArn"):
+        return [PassedRole(document["RoleArn"], "events.amazonaws.com")]
+    targets = document.get("Targets", []) if operation == "PutTargets" else []
+    return [PassedRole(target["RoleArn"], "events.amazonaws.com") for target in targets if target.get("RoleArn")]
+
+
+def _roles_of_scheduler(request: str, _operation: str, document: Document) -> list[PassedRole]:
+    role = (document.get("Target") or {}).get("RoleArn")
+    writes = request.startswith(("POST ", "PUT ")) and "/schedules/" in request
+    return [PassedRole(role, "scheduler.amazonaws.com")] if writes and role else []
+
+
+_PASSED_ROLES: dict[str, Callable[[str, str, Document], Iterable[PassedRole]]] = {
+    "states": _roles_of_states,
+    "lambda": _roles_of_lambda,
+    "events": _roles_of_events,
+    "scheduler": _roles_of_scheduler,
+}

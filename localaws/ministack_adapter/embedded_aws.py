@@ -1,0 +1,118 @@
+"""One embedded AWS: where it lives, what its parts share, and the ASGI application that it serves."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from localaws.server_file import ACCOUNT, REGION
+
+if TYPE_CHECKING:
+    from localaws.sagemaker.service import SageMaker
+
+logger = logging.getLogger(__name__)
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class EmbeddedAws:
+    """What the adapter's parts are given.
+
+    A part wraps the application with `wrap`, asks to be told when the server answers with `when_ready`, and says how
+    it is closed with `when_closing` (called in the reverse order).
+    """
+
+    account = ACCOUNT
+    region = REGION
+
+    def __init__(self, *, state_dir: Path, image_dir: Path, port: int) -> None:
+        self.state_dir = state_dir
+        self.image_dir = image_dir
+        self.port = port
+        self.endpoint_url = f"http://127.0.0.1:{port}"
+        self._wrappers: list[Callable[[Application], Application]] = []
+        self._ready: list[Callable[[], None]] = []
+        self._closing: list[Callable[[], None]] = []
+        self._on_change: list[Callable[[str], None]] = []
+
+    @cached_property
+    def sagemaker(self) -> SageMaker:
+        """The SageMaker service, made when it is first needed; `sagemaker.install` says when that is."""
+        from localaws.ministack_adapter.platform import MiniStackPlatform
+        from localaws.sagemaker.service import SageMaker
+
+        service = SageMaker(MiniStackPlatform(self))
+        self.when_closing(service.close)
+        return service
+
+    def wrap(self, wrapper: Callable[[Application], Application]) -> None:
+        self._wrappers.append(wrapper)
+
+    def when_ready(self, action: Callable[[], None]) -> None:
+        """Run `action` in a thread once requests are answered."""
+        self._ready.append(action)
+
+    def when_closing(self, action: Callable[[], None]) -> None:
+        self._closing.append(action)
+
+    def changed(self, module: str) -> None:
+        """Say that the state of a MiniStack service (its module's name) has changed outside of a request to it."""
+        for listener in self._on_change:
+            listener(module)
+
+    def on_change(self, listener: Callable[[str], None]) -> None:
+        self._on_change.append(listener)
+
+    def application(self, ready: Callable[[], None]) -> Application:
+        """MiniStack's application inside the parts' wrappers; `ready` is called first when it answers."""
+        from ministack.app import app
+
+        from localaws.ministack_adapter.guard import guarded
+
+        inner: Application = app
+        for wrapper in self._wrappers:
+            inner = wrapper(inner)
+        return _telling_when_ready(guarded(inner), [ready, *self._ready])
+
+    def close(self) -> None:
+        for action in reversed(self._closing):
+            try:
+                action()
+            except Exception:
+                logger.exception("closing failed")
+
+
+def _telling_when_ready(inner: Application, actions: list[Callable[[], None]]) -> Application:
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await inner(scope, receive, send)
+            return
+
+        async def telling(message: Message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                _start_in_thread(actions)
+
+        await inner(scope, receive, telling)
+
+    return application
+
+
+def _start_in_thread(actions: list[Callable[[], None]]) -> None:
+    import threading
+
+    def run() -> None:
+        for action in actions:
+            try:
+                action()
+            except Exception:
+                logger.exception("an action at start failed")
+
+    threading.Thread(target=run, name="localaws-ready", daemon=True).start()

@@ -1,0 +1,188 @@
+"""`python -m localaws.server --state DIR [--port P] [--images DIR]`: the embedded AWS, in the foreground.
+
+It listens on loopback only, keeps everything under its state folder, and is the only one on that folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import gc
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localaws.server_file import ACCOUNT, DEFAULT_PORT, REGION, RootKey, Server, root_key, server_file, write_server
+from localaws.warden import fork_under_warden
+
+if TYPE_CHECKING:
+    from localaws.ministack_adapter import EmbeddedAws
+
+LOOPBACK = "127.0.0.1"
+EXIT_STATE_IN_USE = 3
+EXIT_PORT_TAKEN = 4
+# A stop that takes longer is cut off: every acknowledged change is committed already.
+STOP_SECONDS = 4.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parse(arguments)
+    state = options.state.resolve()
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = _lock(state)
+    if lock is None:
+        print(f"another embedded AWS is running on {state}", file=sys.stderr)  # noqa: T201 - the console is its user
+        return EXIT_STATE_IN_USE
+    listener = _listen(options.port)
+    if listener is None:
+        print(f"port {options.port} is taken", file=sys.stderr)  # noqa: T201
+        return EXIT_PORT_TAKEN
+    fork_under_warden()
+    port = listener.getsockname()[1]
+    images = (options.images or state / "images").resolve()
+    key = root_key(state)
+    _set_environment(state, port, key)
+    server = Server(
+        pid=os.getpid(),
+        port=port,
+        endpoint_url=f"http://{LOOPBACK}:{port}",
+        region=REGION,
+        account=ACCOUNT,
+        access_key_id=key.access_key_id,
+        secret_access_key=key.secret_access_key,
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        log=str(options.log or ""),
+    )
+    code = _serve(state, images, listener, server)
+    # MiniStack's worker threads are not daemons: one that is stuck would keep the process from ending.
+    os._exit(code)
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m localaws.server", description=__doc__)
+    parser.add_argument("--state", type=Path, required=True, help="folder that holds all of this AWS's state")
+    parser.add_argument("--port", type=int, help=f"{DEFAULT_PORT}, or a free one when it is taken")
+    parser.add_argument("--images", type=Path, help="cache of image environments; default: inside the state folder")
+    parser.add_argument("--log", type=Path, help="the file that the output goes to; only reported, not opened")
+    return parser.parse_args(arguments)
+
+
+def _lock(state: Path) -> int | None:
+    """Hold the state's lock until this process and its warden have ended, or None when someone else holds it."""
+    descriptor = os.open(state / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _listen(port: int | None) -> socket.socket | None:
+    """A listening socket on loopback: on `port`, or where none is asked for on the usual one or a free one."""
+    for candidate in (DEFAULT_PORT, 0) if port is None else (port,):
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, candidate))
+            listener.listen(512)
+        except OSError:
+            listener.close()
+            continue
+        return listener
+    return None
+
+
+def _set_environment(state: Path, port: int, key: RootKey) -> None:
+    """MiniStack reads its settings from the environment when it is imported, so they are set before."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "MINISTACK_", "LAMBDA_", "SFN_"))]:
+        del os.environ[name]
+    os.environ.update(
+        BIND_HOST=LOOPBACK,
+        GATEWAY_PORT=str(port),
+        AUTH="true",
+        AWS_ACCESS_KEY_ID=key.access_key_id,
+        AWS_SECRET_ACCESS_KEY=key.secret_access_key,
+        AWS_DEFAULT_REGION=REGION,
+        AWS_EC2_METADATA_DISABLED="true",
+        MINISTACK_ACCOUNT_ID=ACCOUNT,
+        MINISTACK_REGION=REGION,
+        # The adapter's journal keeps the state; MiniStack's own way saves only on a graceful stop.
+        PERSIST_STATE="0",
+        STATE_DIR=str(state / "ministack"),
+        S3_PERSIST="1",
+        S3_DATA_DIR=str(state / "s3"),
+        IOT_MTLS_ENABLED="0",
+        SFTP_ENABLED="0",
+        DOCKER_HOST="unix:///nonexistent/docker.sock",
+        LAMBDA_EXECUTOR="local",
+        LOG_LEVEL="WARNING",
+    )
+
+
+def _serve(state: Path, images: Path, listener: socket.socket, server: Server) -> int:
+    # Start-up makes no garbage worth a collection.
+    gc.disable()
+    from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set
+    from hypercorn.config import Config  # noqa: PLC0415
+
+    from localaws import ministack_adapter  # noqa: PLC0415
+
+    aws = ministack_adapter.install(state_dir=state, image_dir=images, port=server.port)
+    gc.freeze()
+    gc.enable()
+
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 0.5
+    config.shutdown_timeout = 0.5
+    config.h11_max_incomplete_size = 1 << 20
+    config.loglevel = "WARNING"
+
+    async def run() -> None:
+        stopping = asyncio.Event()
+        _on_stop(asyncio.get_running_loop(), stopping)
+
+        def ready() -> None:
+            write_server(state, server)
+
+        await serve(aws.application(ready), config, shutdown_trigger=stopping.wait)  # type: ignore[arg-type]
+
+    asyncio.run(_until_stopped(run, aws, state))
+    return 0
+
+
+def _on_stop(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
+    def stop() -> None:
+        _cut_off_after(STOP_SECONDS)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+async def _until_stopped(run: Callable[[], object], aws: EmbeddedAws, state: Path) -> None:
+    try:
+        await run()  # type: ignore[misc]
+    finally:
+        server_file(state).unlink(missing_ok=True)
+        aws.close()
+
+
+def _cut_off_after(seconds: float) -> None:
+    """End the process even when something (a custom resource, a handler) refuses to."""
+    timer = threading.Timer(seconds, os._exit, args=(0,))
+    timer.daemon = True
+    timer.start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

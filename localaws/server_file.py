@@ -1,0 +1,86 @@
+"""What a running embedded AWS says about itself: `server.json` in its state folder.
+
+The server writes the file when it answers and removes it when it stops; everybody else only reads it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets
+import string
+from dataclasses import dataclass
+from pathlib import Path
+
+ACCOUNT = "000000000000"
+REGION = "us-east-1"
+DEFAULT_PORT = 4566
+
+_KEY_ALPHABET = string.ascii_uppercase + "234567"
+
+
+@dataclass(frozen=True)
+class Server:
+    """One running embedded AWS. `started_at` is ISO 8601 in UTC; `log` is the file that it writes to."""
+
+    pid: int
+    port: int
+    endpoint_url: str
+    region: str
+    account: str
+    access_key_id: str
+    secret_access_key: str
+    started_at: str
+    log: str
+
+
+@dataclass(frozen=True)
+class RootKey:
+    """The access key of the account's root user."""
+
+    access_key_id: str
+    secret_access_key: str
+
+
+def server_file(state: Path) -> Path:
+    return state / "server.json"
+
+
+def read_server(state: Path) -> Server | None:
+    """The server that the file tells of, or None where there is no file or it isn't whole."""
+    try:
+        document = json.loads(server_file(state).read_text())
+        return Server(**{field.name: document[field.name] for field in dataclasses.fields(Server)})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_server(state: Path, server: Server) -> None:
+    write_private(server_file(state), json.dumps(dataclasses.asdict(server), indent=1))
+
+
+def root_key(state: Path) -> RootKey:
+    """This state's own access key, made at random when it is first asked for.
+
+    Its id must not be another account's: the CDK command line caches which account a key belongs to.
+    """
+    path = state / "root_key.json"
+    if path.exists():
+        return RootKey(**json.loads(path.read_text()))
+    key = RootKey("LOCALAWS" + _random(12, _KEY_ALPHABET), secrets.token_urlsafe(30))
+    write_private(path, json.dumps(dataclasses.asdict(key)))
+    return key
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file in one step; only its owner may read it."""
+    new = path.with_name(path.name + ".new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    new.replace(path)
+
+
+def _random(length: int, alphabet: str) -> str:
+    return "".join(secrets.choice(alphabet) for _ in range(length))
