@@ -1,12 +1,13 @@
 """The metrics that a gate can judge by: scikit-learn's scorer names, greater is better.
 
-Evaluation predicts through `serve.py`, whose answers are labels or numbers, one a row. A metric that needs probabilities
-can't be computed from them, so those are refused by name. Names: scikit-learn's user guide, "The scoring parameter".
+Evaluation predicts through `serve.py`, whose answers are labels or numbers, one a row. A metric that needs
+probabilities can't be computed from them, so those are refused by name. Names: scikit-learn's user guide, "The scoring
+parameter".
 """
 
 from __future__ import annotations
 
-import difflib
+from ratchet.spec_errors import nearest
 
 _AVERAGES = ("", "_macro", "_micro", "_weighted")
 
@@ -63,15 +64,9 @@ def check(name: str) -> str:
         )
     if f"neg_{name}" in METRICS:
         raise ValueError(f"is {name!r}, which is smaller for better models; write neg_{name} (greater is better)")
-    raise ValueError(f"is {name!r}, which is no metric of the gate{suggestion(name, METRICS)}")
+    raise ValueError(f"is {name!r}, which is no metric of the gate{nearest(name, METRICS)}")
 
 
 def greatest(name: str) -> float:
     """The best value that the metric can have."""
     return 0.0 if name.startswith("neg_") else 1.0
-
-
-def suggestion(name: str, known: tuple[str, ...] | list[str]) -> str:
-    """`; did you mean x?`, or the list of what is known when nothing is near."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"

@@ -20,7 +20,7 @@ class Problem:
     message: str
 
 
-class YamlProblem(ValueError):
+class YamlError(ValueError):
     """The file isn't YAML that can be read: a syntax error, a duplicate key, not UTF-8."""
 
     def __init__(self, problem: Problem) -> None:
@@ -55,20 +55,26 @@ def read(path: Path) -> Document:
 
     Raises:
         OSError: it can't be opened.
-        YamlProblem: it isn't UTF-8, isn't YAML, or has a key twice (which YAML forbids, and PyYAML lets the last one win).
+        YamlError: it isn't UTF-8, isn't YAML, or has a key twice (YAML forbids it; PyYAML alone takes the last).
     """
     raw = path.read_bytes()
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise YamlProblem(Problem(line, "", f"isn't UTF-8 text (byte {error.start}); save it as UTF-8")) from error
+        raise YamlError(Problem(line, "", f"isn't UTF-8 text (byte {error.start}); save it as UTF-8")) from error
     return parse(text)
 
 
 def parse(text: str) -> Document:
     """The document in a text; errors as `read`'s."""
-    loader = yaml.SafeLoader(text)
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        raise YamlError(
+            Problem(line, "", f"isn't YAML: the character {chr(error.character)!r} isn't allowed")
+        ) from error
     try:
         node = loader.get_single_node()
         if node is None:
@@ -77,11 +83,11 @@ def parse(text: str) -> Document:
         _walk(node, (), lines)
         return Document(loader.construct_document(node), lines)
     except yaml.MarkedYAMLError as error:
-        raise YamlProblem(_syntax_problem(error)) from error
+        raise YamlError(_syntax_problem(error)) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        if isinstance(error, YamlProblem):
+        if isinstance(error, YamlError):
             raise
-        raise YamlProblem(Problem(1, "", f"isn't YAML: {error}")) from error
+        raise YamlError(Problem(1, "", f"isn't YAML: {error}")) from error
     finally:
         loader.dispose()
 
@@ -108,7 +114,7 @@ def _walk_mapping(node: yaml.MappingNode, location: Location, lines: dict[Locati
         line = key.start_mark.line + 1
         if name in seen and name != "<<":
             where = dotted((*location, name))
-            raise YamlProblem(Problem(line, where, f"is given twice (first on line {seen[name]}); keep one"))
+            raise YamlError(Problem(line, where, f"is given twice (first on line {seen[name]}); keep one"))
         seen[name] = line
         lines[(*location, name)] = line
         _walk(value, (*location, name), lines)

@@ -1,0 +1,416 @@
+"""pipeline.yaml: what it may say, and what it is told when it says something else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ratchet import metric_names, schedule, spec, spec_fields, units
+
+ROOT = Path(__file__).parents[2]
+
+WHOLE = """\
+name: digits-forest
+framework: {name: sklearn, version: "1.9-0"}
+data:
+  train: digits/train/
+  test: digits/test/
+triggers: {data: {quiet: 2s}, schedule: rate(7 days), code: true}
+train:
+  instance: ml.m5.large
+  volume: 2TiB
+  max_runtime: 1h30m
+  hyperparameters: {n-estimators: 100, rate: 0.5, bootstrap: true, criterion: gini}
+  metrics: {"validation:f1": 'f1: ([0-9.]+)'}
+evaluate: {instance: ml.m5.xlarge, max_runtime: 15m, label: 3}
+gate: {metric: f1_macro, minimum: 0.9, beat_champion_by: 0.01, confidence: 0.9}
+deploy: {instance: ml.t2.medium, instance_count: 2, timeout: 10m}
+"""
+
+SHORT = """\
+name: iris
+framework: {name: sklearn, version: "1.9-0"}
+data: {train: iris/train/, test: iris/test/}
+train: {instance: ml.m5.large}
+gate: {metric: accuracy, minimum: 0.8}
+deploy: {instance: ml.t2.medium}
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / spec.FILE_NAME
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def changed(**sections: Any) -> str:
+    """SHORT with some top-level fields replaced (None leaves one out)."""
+    document = {**yaml.safe_load(SHORT), **sections}
+    return yaml.safe_dump({key: value for key, value in document.items() if value is not None}, sort_keys=False)
+
+
+def refusal(folder: Path, text: str) -> str:
+    with pytest.raises(spec.SpecError) as refused:
+        spec.load(written(folder, text))
+    return str(refused.value)
+
+
+def test_units_are_gone_after_loading(tmp_path: Path) -> None:
+    pipeline = spec.load(written(tmp_path, WHOLE))
+    assert (pipeline.train.volume, pipeline.train.max_runtime) == (2048, 5400)
+    assert (pipeline.evaluate.max_runtime, pipeline.deploy.timeout) == (900, 600)
+    assert pipeline.triggers.data is not None
+    assert pipeline.triggers.data.quiet == 2
+
+
+def test_hyperparameters_become_the_strings_that_sagemaker_takes(tmp_path: Path) -> None:
+    pipeline = spec.load(written(tmp_path, WHOLE))
+    assert pipeline.train.hyperparameters == {
+        "n-estimators": "100",
+        "rate": "0.5",
+        "bootstrap": "true",
+        "criterion": "gini",
+    }
+
+
+def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
+    pipeline = spec.load(written(tmp_path, SHORT))
+    assert (pipeline.train.volume, pipeline.train.max_runtime, pipeline.input_mode) == (30, 3600, "File")
+    assert (pipeline.gate.beat_champion_by, pipeline.gate.confidence) == (0.0, 0.95)
+    assert pipeline.triggers.data is not None
+    assert (pipeline.triggers.data.quiet, pipeline.triggers.schedule, pipeline.triggers.code) == (30, None, True)
+
+
+@pytest.mark.parametrize(("value", "quiet"), [(True, 30), (False, None), ({"quiet": "5m"}, 300), ({}, 30)])
+def test_the_data_trigger_is_a_word_or_a_quiet_period(tmp_path: Path, value: object, quiet: int | None) -> None:
+    trigger = spec.load(written(tmp_path, changed(triggers={"data": value}))).triggers.data
+    assert (trigger.quiet if trigger else None) == quiet
+
+
+def test_the_held_out_set_is_no_training_channel(tmp_path: Path) -> None:
+    text = changed(data={"train": "a/", "validation": "b/", "test": "c/"})
+    assert spec.load(written(tmp_path, text)).training_channels == {"train": "a/", "validation": "b/"}
+
+
+def test_a_spec_is_frozen_and_says_where_it_lies(tmp_path: Path) -> None:
+    pipeline = spec.load(written(tmp_path, SHORT))
+    assert pipeline.folder == tmp_path
+    with pytest.raises(ValueError, match="frozen"):
+        pipeline.name = "other"  # type: ignore[misc]
+
+
+def test_the_dump_holds_no_path_so_that_its_hash_is_the_same_everywhere(tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    dumps = [spec.load(written(folder, WHOLE)).model_dump_json() for folder in (tmp_path, other)]
+    assert dumps[0] == dumps[1]
+    assert str(tmp_path) not in dumps[0]
+
+
+def test_a_later_reader_can_refuse_a_field_on_its_line(tmp_path: Path) -> None:
+    pipeline = spec.load(written(tmp_path, WHOLE))
+    error = pipeline.error("framework.version", "there is no image of 1.9-0")
+    assert str(error) == f"{tmp_path / 'pipeline.yaml'}:2: framework.version: there is no image of 1.9-0"
+
+
+TRAIN = {"instance": "ml.m5.large"}
+GATE = {"metric": "accuracy", "minimum": 0.8}
+DEPLOY = {"instance": "ml.t2.medium"}
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown key": ({"trian": {}}, "trian: unknown key; did you mean train?"),
+    "unknown key in a section": (
+        {"train": {**TRAIN, "volum": "1GiB"}},
+        "train.volum: unknown key; did you mean volume?",
+    ),
+    "unknown key in a trigger": (
+        {"triggers": {"data": {"quite": "1s"}}},
+        "triggers.data.quite: unknown key; did you mean quiet?",
+    ),
+    "key far from any": ({"gate": {**GATE, "zzz": 1}}, "gate.zzz: unknown key; known: metric, minimum"),
+    "missing section": ({"deploy": None}, "deploy: is required; write deploy: {instance: ml.t2.medium}"),
+    "missing field": ({"gate": {"metric": "r2"}}, "gate.minimum: is required; write minimum: 0.9"),
+    "name with capitals": ({"name": "Digits_Forest"}, "name: is 'Digits_Forest'; use lower-case letters"),
+    "name, what would be right": ({"name": "Digits_Forest"}, "as digits-forest"),
+    "name too long": ({"name": "a" * 33}, "name: has 33 characters; at most 32, so that <name>-<run>-evaluate"),
+    "name of the shared stack": (
+        {"name": "shared"},
+        "name: is 'shared', the name of the stack that all pipelines share",
+    ),
+    "name that is a number": ({"name": 7}, "name: is 7; it must be a text"),
+    "unknown framework": (
+        {"framework": {"name": "sklern", "version": "1"}},
+        "framework.name: is 'sklern'; it must be 'sklearn', 'xgboost', 'pytorch' or 'tensorflow'; did you mean",
+    ),
+    "version as a number": (
+        {"framework": {"name": "pytorch", "version": 2.1}},
+        'framework.version: is the number 2.1; quote it, as "2.1"',
+    ),
+    "version that is none": (
+        {"framework": {"name": "pytorch", "version": "latest"}},
+        "framework.version: is 'latest'; write the framework image's version",
+    ),
+    "no image at all": ({"framework": None}, "framework: is required (or image, or dockerfile)"),
+    "two images": ({"image": "repo/x:1"}, "image: is given, and framework too; exactly one of them"),
+    "image with spaces": ({"framework": None, "image": "my image"}, "image: is 'my image'; write a registry path"),
+    "dockerfile outside": (
+        {"framework": None, "dockerfile": "../Dockerfile"},
+        "dockerfile: is '../Dockerfile'; write a path inside the model's folder",
+    ),
+    "dockerfile that isn't there": ({"framework": None, "dockerfile": "Dockerfile"}, "there is no file Dockerfile in"),
+    "no training channel": ({"data": {"test": "t/"}}, "data.train: is required; write train: <prefix>/"),
+    "no held-out channel": ({"data": {"train": "t/"}}, "data.test: is required, the held-out set that only evaluation"),
+    "held-out inside training": (
+        {"data": {"train": "d/", "test": "d/test/"}},
+        "data.test: is 'd/test/', inside data.train ('d/'); give each channel a prefix of its own",
+    ),
+    "same prefix twice": ({"data": {"train": "d/", "test": "d/"}}, "data.train: is 'd/', inside data.test"),
+    "prefix as a URI": (
+        {"data": {"train": "s3://b/d/", "test": "t/"}},
+        "data.train: is 's3://b/d/'; write only the prefix in the data bucket",
+    ),
+    "prefix without a slash": ({"data": {"train": "d", "test": "t/"}}, "data.train: is 'd'; end it with /, as d/"),
+    "prefix with dots": ({"data": {"train": "a/../b/", "test": "t/"}}, "write a prefix without a leading /, // or .."),
+    "prefix with odd characters": ({"data": {"train": "a b/", "test": "t/"}}, "S3's safe characters"),
+    "channel name": ({"data": {"train": "a/", "test": "t/", "my channel": "c/"}}, "is the channel 'my channel'"),
+    "too many channels": (
+        {"data": {"train": "a/", "test": "t/", **{f"c{n}": f"c{n}/" for n in range(20)}}},
+        "data: gives training 21 channels; SageMaker takes at most 20",
+    ),
+    "pipe mode": ({"input_mode": "Pipe"}, "input_mode: is 'Pipe'; it must be 'File' or 'FastFile'"),
+    "instance without ml": (
+        {"train": {"instance": "m5.large"}},
+        "train.instance: is 'm5.large', which is no SageMaker instance type; did you mean ml.m5.large?",
+    ),
+    "instance that is none": (
+        {"deploy": {"instance": "big"}},
+        "deploy.instance: is 'big', which is no SageMaker instance",
+    ),
+    "several instances": ({"train": {**TRAIN, "instance_count": 2}}, "train.instance_count: is 2; training on several"),
+    "volume without a unit": ({"train": {**TRAIN, "volume": 30}}, "train.volume: has no unit: write 30GiB"),
+    "volume in GB": (
+        {"train": {**TRAIN, "volume": "30GB"}},
+        "train.volume: has the unit 'GB'; SageMaker's volumes are in",
+    ),
+    "volume too large": (
+        {"train": {**TRAIN, "volume": "17TiB"}},
+        "train.volume: is 17TiB; a training volume takes 1GiB to",
+    ),
+    "runtime without a unit": ({"train": {**TRAIN, "max_runtime": 60}}, "train.max_runtime: has no unit: write 60s"),
+    "runtime in a wrong unit": ({"train": {**TRAIN, "max_runtime": "1 hour"}}, "is not a duration: '1 hour'"),
+    "runtime too long": ({"train": {**TRAIN, "max_runtime": "29d"}}, "is 29d; a training job takes 1s to 28d"),
+    "evaluation too long": ({"evaluate": {"max_runtime": "8d"}}, "is 8d; a processing job takes 1s to 7d"),
+    "quiet too long": (
+        {"triggers": {"data": {"quiet": "2h"}}},
+        "triggers.data.quiet: is 2h; a quiet period takes 0s to 1h",
+    ),
+    "hyperparameter list": (
+        {"train": {**TRAIN, "hyperparameters": {"layers": [1, 2]}}},
+        "train.hyperparameters.layers: is a list; a hyperparameter is one text, number or boolean",
+    ),
+    "hyperparameters, too many": (
+        {"train": {**TRAIN, "hyperparameters": {f"h{n}": n for n in range(101)}}},
+        "train.hyperparameters: has 101 entries; SageMaker takes at most 100",
+    ),
+    "hyperparameter, long name": (
+        {"train": {**TRAIN, "hyperparameters": {"h" * 257: 1}}},
+        "has a name of 257 characters; it takes 1 to 256",
+    ),
+    "hyperparameter, long value": (
+        {"train": {**TRAIN, "hyperparameters": {"h": "x" * 2501}}},
+        "train.hyperparameters.h: has 2501 characters; at most 2500",
+    ),
+    "hyperparameter of SageMaker's": (
+        {"train": {**TRAIN, "hyperparameters": {"sagemaker_program": "x.py"}}},
+        "train.hyperparameters.sagemaker_program: is a name of SageMaker's own",
+    ),
+    "hyperparameter that is no number": (
+        {"train": {**TRAIN, "hyperparameters": {"rate": float("nan")}}},
+        "train.hyperparameters.rate: is nan; a hyperparameter's number is finite",
+    ),
+    "metrics, too many": (
+        {"train": {**TRAIN, "metrics": {f"m{n}": "(x)" for n in range(41)}}},
+        "train.metrics: has 41 entries; SageMaker takes at most 40",
+    ),
+    "metric without a group": (
+        {"train": {**TRAIN, "metrics": {"loss": "loss: .*"}}},
+        "train.metrics.loss: has no group",
+    ),
+    "metric, broken": (
+        {"train": {**TRAIN, "metrics": {"loss": "loss: ("}}},
+        "train.metrics.loss: is no regular expression",
+    ),
+    "metric, long": ({"train": {**TRAIN, "metrics": {"loss": f"({'x' * 500})"}}}, "has 502 characters; at most 500"),
+    "schedule": ({"triggers": {"schedule": "daily"}}, "triggers.schedule: is 'daily'; write rate(7 days) or cron("),
+    "schedule, plural": ({"triggers": {"schedule": "rate(1 days)"}}, "EventBridge wants rate(1 day)"),
+    "schedule, unix cron": ({"triggers": {"schedule": "cron(0 3 * * *)"}}, "which has 5 fields; cron needs 6: minutes"),
+    "gate by probabilities": (
+        {"gate": {**GATE, "metric": "roc_auc"}},
+        "gate.metric: is 'roc_auc', which needs probabilities, but evaluation sees the labels that serve.py answers; "
+        "use balanced_accuracy",
+    ),
+    "gate by a loss": ({"gate": {**GATE, "metric": "mean_squared_error"}}, "write neg_mean_squared_error (greater is"),
+    "gate by an unknown metric": (
+        {"gate": {**GATE, "metric": "acuracy"}},
+        "no metric of the gate; did you mean accuracy?",
+    ),
+    "floor out of reach": (
+        {"gate": {**GATE, "minimum": 90}},
+        "gate.minimum: is 90, but accuracy is at most 1; no model",
+    ),
+    "floor of a negated loss": (
+        {"gate": {"metric": "neg_mean_squared_error", "minimum": 3}},
+        "gate.minimum: is 3, but neg_mean_squared_error is at most 0 (scikit-learn negates it",
+    ),
+    "floor as a text": ({"gate": {**GATE, "minimum": "0.9"}}, "gate.minimum: is '0.9'; it must be a number"),
+    "floor that is no number": (
+        {"gate": {**GATE, "minimum": float("nan")}},
+        "gate.minimum: is nan; it must be a finite",
+    ),
+    "margin below zero": (
+        {"gate": {**GATE, "beat_champion_by": -1}},
+        "gate.beat_champion_by: is -1; it must be at least 0",
+    ),
+    "confidence of 1": ({"gate": {**GATE, "confidence": 1}}, "gate.confidence: is 1; it must be less than 1"),
+    "confidence of 0": ({"gate": {**GATE, "confidence": 0.0}}, "gate.confidence: is 0.0; it must be greater than 0"),
+    "a word for a boolean": ({"triggers": {"code": "yes"}}, "triggers.code: is 'yes'; it must be true or false"),
+    "label column": ({"evaluate": {"label": -1}}, "evaluate.label: is -1; it must be at least 0"),
+    "empty section": ({"train": []}, "train: is []; it must be a mapping of names to values"),
+    "not yet: rules": ({"rules": []}, "rules: stopping bad training by rules is not supported yet; leave it out"),
+    "not yet: tune": ({"tune": {"max_jobs": 3}}, "tune: hyperparameter tuning is not supported yet"),
+    "not yet: spot": (
+        {"train": {**TRAIN, "spot": {"max_wait": "2h"}}},
+        "train.spot: spot training is not supported yet",
+    ),
+    "not yet: approval": ({"approval": "manual"}, "approval: approval by a person is not supported yet"),
+    "not yet: canary": ({"deploy": {**DEPLOY, "shift": {"canary": "10%"}}}, "deploy.shift: shifting traffic in steps"),
+    "not yet: alarms": ({"deploy": {**DEPLOY, "rollback_on": {}}}, "deploy.rollback_on: rolling back on alarms is not"),
+    "not yet: drift": ({"triggers": {"drift": True}}, "triggers.drift: the drift trigger is not supported yet"),
+}
+
+
+@pytest.mark.parametrize(("sections", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_refused_in_words(tmp_path: Path, sections: dict[str, Any], message: str) -> None:
+    assert message in refusal(tmp_path, changed(**sections))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", ":1: is empty; a pipeline is a mapping"),
+        ("- a\n- b\n", ":1: holds a list; a pipeline is a mapping"),
+        ("name: a\nname: b\n", ":2: name: is given twice (first on line 1); keep one"),
+        (SHORT.replace("minimum: 0.8", "metric: r2"), ":5: gate.metric: is given twice"),
+        ("name: [\n", "isn't YAML: while parsing a flow"),
+        ("name: a\n\tdata: b\n", ":2: isn't YAML"),
+        ("name: !!python/object:os.system {}\n", "isn't YAML: could not determine a constructor"),
+    ],
+)
+def test_a_file_that_is_no_pipeline_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    assert message in refusal(tmp_path, text)
+
+
+def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(spec.SpecError, match=r"pipeline\.yaml:1: can't be read: No such file"):
+        spec.load(tmp_path / "pipeline.yaml")
+    (tmp_path / "pipeline.yaml").write_bytes(b"name: a\n\xff")
+    with pytest.raises(spec.SpecError, match=r"pipeline\.yaml:2: isn't UTF-8"):
+        spec.load(tmp_path / "pipeline.yaml")
+
+
+def test_all_problems_come_at_once_each_on_its_line(tmp_path: Path) -> None:
+    text = WHOLE.replace("ml.m5.large", "m5.large").replace("0.9}", "9}").replace("sklearn", "sklern") + "rules: []\n"
+    path = tmp_path / "pipeline.yaml"
+    places = [line.split(": ")[:2] for line in refusal(tmp_path, text).splitlines()]
+    assert places == [
+        [f"{path}:2", "framework.name"],
+        [f"{path}:8", "train.instance"],
+        [f"{path}:14", "gate.confidence"],
+        [f"{path}:16", "rules"],
+    ]
+
+
+def test_the_published_schema_is_the_code_s() -> None:
+    published = (ROOT / "docs" / "pipeline.schema.json").read_text(encoding="utf-8")
+    assert published == spec.json_schema_text(), "run python -m ratchet.spec"
+
+
+def test_the_schema_shows_units_and_refuses_unknown_keys() -> None:
+    schema = spec.json_schema()
+    assert schema["$defs"]["Train"]["properties"]["max_runtime"]["default"] == "1h"
+    assert schema["$defs"]["Train"]["properties"]["volume"]["default"] == "30GiB"
+    assert schema["additionalProperties"] is False
+    json.dumps(schema)
+
+
+@pytest.mark.parametrize("shape", ["TrainingInstanceType", "ProcessingInstanceType", "ProductionVariantInstanceType"])
+def test_every_instance_type_of_sagemaker_is_taken(shape: str) -> None:
+    enum = botocore.session.get_session().get_service_model("sagemaker").shape_for(shape).enum
+    assert len(enum) > 50
+    refused = [name for name in enum if not spec_fields._INSTANCE.fullmatch(name)]
+    assert refused == []
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "rate(1 minute)",
+        "rate(5 minutes)",
+        "rate(1 day)",
+        "cron(0 3 * * ? *)",
+        "cron(0/15 8-17 ? * MON-FRI *)",
+        "cron(0 0 L * ? 2027)",
+        "cron(0 0 ? * 2#1 *)",
+        "cron(0,30 * 1,15 JAN-MAR ? *)",
+    ],
+)
+def test_schedules_that_eventbridge_takes(expression: str) -> None:
+    assert schedule.check(expression) == expression
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("rate(0 days)", "at least 1"),
+        ("rate(2 day)", r"rate\(2 days\)"),
+        ("rate(7 weeks)", "minutes|hours|days"),
+        ("cron(61 * * * ? *)", "'61' as minutes"),
+        ("cron(0 3 * * * *)", "exactly one of day-of-month and day-of-week"),
+        ("cron(0 3 ? * ? *)", "exactly one of day-of-month and day-of-week"),
+        ("cron(0 3 * FOO ? *)", "'FOO' as month"),
+        ("cron(0/0 3 * * ? *)", "'0/0' as minutes"),
+    ],
+)
+def test_schedules_that_eventbridge_refuses(expression: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        schedule.check(expression)
+
+
+@given(st.integers(0, 10**6), st.sampled_from("smhd"))
+def test_a_duration_is_its_number_times_its_unit(number: int, unit: str) -> None:
+    assert units.seconds(f"{number}{unit}") == number * units.SECONDS[unit]
+
+
+@given(st.integers(0, 10**7))
+def test_a_duration_reads_back_as_written(seconds: int) -> None:
+    assert units.seconds(spec_fields.duration_text(seconds)) == seconds
+
+
+@given(st.text(max_size=20))
+def test_no_text_crashes_the_reader(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
+    path.write_text(text, encoding="utf-8", errors="replace")
+    with pytest.raises(spec.SpecError):
+        spec.load(path)
+
+
+def test_every_metric_name_is_taken_once() -> None:
+    assert len(set(metric_names.METRICS)) == len(metric_names.METRICS)
+    assert all(metric_names.check(name) == name for name in metric_names.METRICS)
