@@ -1,0 +1,109 @@
+"""Framework → image URI, from a frozen table: no network, no SDK, the same answer everywhere.
+
+`framework_images.json` is written by `python -m infra.freeze_images` from the SageMaker SDK's own answers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ratchet.spec import Framework, PipelineSpec
+
+_TABLE = Path(__file__).parent / "framework_images.json"
+_FAMILY = re.compile(r"ml\.([a-z]+)(\d*)([a-z-]*)\d*[a-z-]*\.")
+_ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[^/]+/(?P<repository>[^:@]+)")
+
+
+@dataclass(frozen=True)
+class Images:
+    """What a pipeline's containers run: `training` also evaluates; `hosting` is the endpoint's."""
+
+    training: str
+    hosting: str
+
+
+@dataclass(frozen=True)
+class Repository:
+    """An ECR repository, as an image URI names it."""
+
+    account: str
+    region: str
+    name: str
+
+
+def images(spec: PipelineSpec, region: str) -> Images:
+    """The images that a spec's `framework:` or `image:` means in a region.
+
+    Raises:
+        SpecError: the table has no such framework, version, region or processor; the message says what it has.
+    """
+    if spec.image is not None:
+        return Images(spec.image, spec.image)
+    if spec.framework is None:
+        raise ValueError(f"{spec.name} builds its image from {spec.dockerfile}; there is none to look up")
+    return Images(
+        training=_uri(spec, spec.framework, "training", spec.train.instance, region),
+        hosting=_uri(spec, spec.framework, "inference", spec.deploy.instance, region),
+    )
+
+
+def ecr_repository(image_uri: str) -> Repository | None:
+    """The repository of an image in ECR; None for an image of another registry."""
+    match = _ECR.match(image_uri)
+    return Repository(match["account"], match["region"], match["repository"]) if match else None
+
+
+def _uri(spec: PipelineSpec, framework: Framework, scope: str, instance: str, region: str) -> str:
+    image = _image(spec, framework, scope, instance)
+    accounts = _accounts()[image]
+    if region not in accounts:
+        known = ", ".join(accounts)
+        raise spec.error("framework", f"{framework.name} {framework.version} has no {scope} image in {region}; only in {known}")
+    return f"{accounts[region]}.dkr.{_table()['hosts'][region]}/{image}"
+
+
+def _image(spec: PipelineSpec, framework: Framework, scope: str, instance: str) -> str:
+    versions = _table()["frameworks"].get(framework.name)
+    if versions is None:
+        known = ", ".join(_table()["frameworks"])
+        message = f"is {framework.name!r}, whose containers don't train with train.py and serve with serve.py; {known} do"
+        raise spec.error("framework.name", f"{message}, or name an image of your own with image:")
+    if framework.version not in versions or scope not in versions[framework.version]:
+        known = ", ".join(version for version, scopes in versions.items() if {"training", "inference"} <= set(scopes))
+        message = f"{framework.name} {framework.version} has no {scope} image; the versions with both images are {known}"
+        raise spec.error("framework.version", message)
+    by_processor: dict[str, str] = versions[framework.version][scope]
+    wanted = processor(instance)
+    # A framework that has only one kind of image (scikit-learn) runs it on every x86 instance, GPUs unused.
+    image = by_processor.get(wanted) or (by_processor.get("cpu") if wanted == "gpu" else None)
+    if image is None:
+        field = "train.instance" if scope == "training" else "deploy.instance"
+        raise spec.error(field, f"{instance} is a machine for {wanted} images; {framework.name} has {', '.join(by_processor)}")
+    return image
+
+
+def processor(instance: str) -> str:
+    """The kind of image that an instance type runs: cpu, gpu, arm64 (Graviton), or neuron (Inferentia and Trainium)."""
+    match = _FAMILY.match(instance)
+    letters, generation, options = match.groups() if match else ("", "", "")
+    if letters in ("inf", "trn"):
+        return "neuron"
+    if generation and options.startswith("g") and letters in ("c", "m", "r", "t", "x", "g"):
+        return "arm64"
+    return "gpu" if letters in ("g", "gr", "p") else "cpu"
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(_TABLE.read_text())
+    return table
+
+
+@cache
+def _accounts() -> dict[str, dict[str, str]]:
+    return {image: registry["accounts"] for registry in _table()["registries"] for image in registry["images"]}

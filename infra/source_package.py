@@ -1,0 +1,96 @@
+"""A model's code as sourcedir.tar.gz: its folder and the toolkit, the same bytes in for the same hash out.
+
+The hash is of names and contents only, so it is the same on every machine, and a deployment without a change of code
+redeploys nothing. What isn't code stays out: pipeline.yaml (the plan fingerprints it by itself), prose, data, tests, caches.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.errors import ConfigurationError
+from ratchet.spec import FILE_NAME
+
+REQUIRED = {"train.py": "the training script", "serve.py": "how the model answers"}
+TOOLKIT = "toolkit"
+# Code is kilobytes. What is larger than this is data or a model, and would be downloaded by every job and endpoint.
+MAXIMUM_BYTES = 20 * 2**20
+
+_LEFT_OUT_FOLDERS = {"__pycache__", "data", "tests", "notebooks", "node_modules", "venv"}
+_LEFT_OUT_SUFFIXES = {".md", ".pyc", ".pyo", ".ipynb", ".csv", ".npy", ".parquet"}
+_EPOCH = 315532800  # 1980-01-01T00:00:00Z, the earliest time that every archive format can hold
+
+
+@dataclass(frozen=True)
+class SourcePackage:
+    """The files of a package, by their names in it (POSIX, sorted), and the hash of names and contents (hex, SHA-256)."""
+
+    files: tuple[tuple[str, Path], ...]
+    code_hash: str
+
+    def archive(self) -> bytes:
+        """sourcedir.tar.gz: sorted, without owners, times and modes of this machine."""
+        tar = io.BytesIO()
+        with tarfile.open(fileobj=tar, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for name, path in self.files:
+                content = path.read_bytes()
+                archive.addfile(_member(name, len(content)), io.BytesIO(content))
+        return gzip.compress(tar.getvalue(), mtime=0)
+
+
+def source_package(model: Path, toolkit: Path) -> SourcePackage:
+    """The package of a model's folder and the toolkit's.
+
+    Raises:
+        ConfigurationError: train.py or serve.py is missing, a file is a link, or the whole is too large to be code.
+    """
+    for name, what in REQUIRED.items():
+        if not (model / name).is_file():
+            raise ConfigurationError(f"{model / name}: is missing; a model's folder needs {name}, {what}")
+    if (model / TOOLKIT).exists():
+        raise ConfigurationError(f"{model / TOOLKIT}: this name is the toolkit's, which is packaged beside the model's code")
+    files = sorted([*_code(model, ""), *_code(toolkit, f"{TOOLKIT}/")])
+    _check_size(model, files)
+    return SourcePackage(tuple(files), _hash(files))
+
+
+def _code(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name in _LEFT_OUT_FOLDERS or path.name == FILE_NAME:
+            continue
+        if path.is_symlink():
+            raise ConfigurationError(f"{path}: is a link; put the file itself here, jobs see nothing outside of this folder")
+        if path.is_dir():
+            yield from _code(path, f"{prefix}{path.name}/")
+        elif path.suffix not in _LEFT_OUT_SUFFIXES:
+            yield f"{prefix}{path.name}", path
+
+
+def _check_size(model: Path, files: list[tuple[str, Path]]) -> None:
+    size, largest = sum(path.stat().st_size for _, path in files), max(files, key=lambda file: file[1].stat().st_size)
+    if size > MAXIMUM_BYTES:
+        raise ConfigurationError(
+            f"{model}: its code is {size / 2**20:.0f} MiB ({largest[0]} is the largest); at most {MAXIMUM_BYTES // 2**20} MiB. "
+            "Data belongs into the data bucket"
+        )
+
+
+def _hash(files: list[tuple[str, Path]]) -> str:
+    digest = hashlib.sha256()
+    for name, path in files:
+        content = path.read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mtime, member.mode = size, _EPOCH, 0o644
+    return member
