@@ -11,6 +11,6 @@ What the machine's role needs:
     sagemaker:CreateEndpoint, UpdateEndpoint        endpoint/<endpoint>, endpoint-config/<content_prefix>*
     sagemaker:DescribeEndpoint, DeleteEndpoint, AddTags                 endpoint/<endpoint>
     iam:PassRole (iam:PassedToService = sagemaker.amazonaws.com)        training, processing and hosting role
-    events:PutTargets, PutRule, DescribeRule        rule/StepFunctionsGetEventsForSageMaker*Rule (the .sync integrations)
+    events:PutTargets, PutRule, DescribeRule        rule/StepFunctionsGetEventsForSageMaker*Rule (for .sync)
     kms:Decrypt                                     the key of the run table
 """

@@ -1,7 +1,7 @@
 """What a run's state machine must be told about the AWS around it, and how everything that a run makes is named.
 
-This is the one place where a name is cut to AWS's limits. It imports no aws_cdk: the fields of `Names` are plain strings,
-which a stack fills with CDK tokens or a test with literals.
+This is the one place where a name is cut to AWS's limits. It imports no aws_cdk: the fields of `Names` are plain
+strings, which a stack fills with CDK tokens or a test with literals.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-# CreateTrainingJob, CreateProcessingJob, CreateModel, CreateEndpointConfig, CreateEndpoint, CreateModelPackageGroup, API
-# reference: names are [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}.
+# CreateTrainingJob, CreateProcessingJob, CreateModel, CreateEndpointConfig, CreateEndpoint, CreateModelPackageGroup,
+# API reference: names are [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}.
 SAGEMAKER_NAME = 63
 
 # A run id is `YYYYMMDD-HHMMSS-<4 hex>`, made by the launcher; it is also the Step Functions execution's name.
@@ -71,12 +71,12 @@ class Names:
 
     @property
     def content_prefix(self) -> str:
-        """What every model and endpoint config of this pipeline is called before its content's hash; ends in a hyphen."""
+        """What every model and endpoint config of this pipeline is called before its content's hash; with a hyphen."""
         return content_prefix(self.environment, self.pipeline)
 
 
 def cut(name: str, limit: int) -> str:
-    """`name` if it has at most `limit` characters, else its beginning and a hash of the whole, `limit` characters long."""
+    """`name` if it has at most `limit` characters, else its beginning and a hash of the whole."""
     if len(name) <= limit:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]

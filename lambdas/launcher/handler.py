@@ -8,13 +8,150 @@ Invoked with
         ("pending": a run is on its way, whose run_id it is; one further run follows when it ends);
     {"kind": "reconcile"}: repairs what a crash between two steps left; a schedule of 5 minutes sends it.
 
-Environment: `PIPELINE`, `RUN_TABLE`, `STATE_MACHINE_ARN`, `CHANNEL_PREFIXES` (JSON list of the data prefixes, so that an
+Environment: `PIPELINE`, `RUN_TABLE`, `STATE_MACHINE_ARN`, `CHANNEL_PREFIXES` (JSON list of the data prefixes: an
 object elsewhere in the bucket starts nothing).
 
 AWS actions:
     dynamodb:GetItem, dynamodb:PutItem              the run table, leading key = the pipeline
     states:StartExecution                           the pipeline's state machine
     states:DescribeExecution                        its executions (arn:…:execution:<machine>:*)
-    kms:Decrypt, kms:GenerateDataKey                the key of table (and of the queue, if it is encrypted)
-    sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes   the trigger queue (the event source mapping needs them)
+    kms:Decrypt, kms:GenerateDataKey                the key of the table (and of the queue, if it is encrypted)
+    sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes   the trigger queue (for the event source mapping)
 """
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC
+from typing import Any
+
+import boto3
+from common import clock
+from common.log import Log
+from common.run_table import RunTable
+from common.state import Trigger
+
+from launcher.launcher import Document, ExecutionMissing, Launcher
+from launcher.triggers import Ended, Meaning, Reconcile, read
+
+LOG = Log({"function": "launcher"})
+
+
+class StateMachine:
+    """The executions of one state machine. `client` is a boto3 Step Functions client."""
+
+    def __init__(self, client: Any, arn: str) -> None:
+        self._client = client
+        self._arn = arn
+
+    def arn(self, run_id: str) -> str:
+        return f"{self._arn.replace(':stateMachine:', ':execution:')}:{run_id}"
+
+    def start(self, run_id: str, request: Document) -> None:
+        try:
+            self._client.start_execution(stateMachineArn=self._arn, name=run_id, input=json.dumps(request))
+        except self._client.exceptions.ExecutionAlreadyExists:
+            # The same name once ran and has ended: the start that we repeat had succeeded.
+            LOG.info("already started", run_id=run_id)
+
+    def describe(self, execution_arn: str) -> Ended | None:
+        try:
+            execution = self._client.describe_execution(executionArn=execution_arn)
+        except self._client.exceptions.ExecutionDoesNotExist as error:
+            raise ExecutionMissing(execution_arn) from error
+        if execution["status"] in ("RUNNING", "PENDING_REDRIVE"):
+            return None
+        return Ended(execution_arn, execution["status"], execution.get("error", ""), execution.get("cause", ""))
+
+
+def new_run_id() -> str:
+    """`YYYYMMDD-HHMMSS-<4 hex>`: sorts by time, and two in the same second differ."""
+    return f"{clock.now().astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def launcher_from(environment: Mapping[str, str]) -> Launcher:
+    pipeline = environment["PIPELINE"]
+    return Launcher(
+        pipeline=pipeline,
+        table=RunTable(boto3.client("dynamodb"), environment["RUN_TABLE"], pipeline),
+        executions=StateMachine(boto3.client("stepfunctions"), environment["STATE_MACHINE_ARN"]),
+        new_run_id=new_run_id,
+        now=lambda: clock.text(clock.now()),
+        log=LOG.bind(pipeline=pipeline),
+    )
+
+
+def handle(event: Document, context: object) -> Document:
+    """An SQS batch is answered with the messages that failed, anything else with what it led to."""
+    launcher = launcher_from(os.environ)
+    if "Records" in event:
+        return take_batch(launcher, event["Records"], os.environ)
+    meaning = _read(event, os.environ)
+    return take_one(launcher, meaning)
+
+
+def take_one(launcher: Launcher, meaning: Meaning) -> Document:
+    """Does what one event means.
+
+    Raises:
+        whatever AWS's services raise: Lambda invokes again, or the caller reads it.
+    """
+    if isinstance(meaning, Trigger):
+        return asdict(launcher.trigger([meaning]))
+    if isinstance(meaning, Ended):
+        launcher.end(meaning)
+    elif isinstance(meaning, Reconcile):
+        launcher.reconcile()
+    else:
+        LOG.info("ignored", reason=meaning.reason)
+    return {"status": "done"}
+
+
+def take_batch(launcher: Launcher, records: list[Document], environment: Mapping[str, str]) -> Document:
+    """All triggers of the batch are taken in with one write, and count as done or failed together.
+
+    A message that comes again says that an earlier attempt broke off somewhere, so what that one left is finished first.
+    """
+    failed: list[str] = []
+    triggers: dict[str, Trigger] = {}
+    if any(int(record.get("attributes", {}).get("ApproximateReceiveCount", 1)) > 1 for record in records):
+        _attempt(launcher, Reconcile(), [], failed)
+    for record in records:
+        message = record["messageId"]
+        try:
+            meaning = _read(json.loads(record["body"]), environment)
+        except ValueError as error:
+            LOG.error("unreadable", message_id=message, reason=str(error))
+            failed.append(message)
+            continue
+        if isinstance(meaning, Trigger):
+            triggers[message] = meaning
+        else:
+            _attempt(launcher, meaning, [message], failed)
+    if triggers:
+        _attempt(launcher, list(triggers.values()), list(triggers), failed)
+    return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
+
+
+def _attempt(launcher: Launcher, work: Meaning | list[Trigger], messages: list[str], failed: list[str]) -> None:
+    try:
+        if isinstance(work, list):
+            launcher.trigger(work)
+        else:
+            take_one(launcher, work)
+    except Exception as error:  # noqa: BLE001 - the queue brings these messages again, the others are done
+        LOG.error("failed", messages=messages, error=f"{type(error).__name__}: {error}")
+        failed.extend(messages)
+
+
+def _read(event: Any, environment: Mapping[str, str]) -> Meaning:
+    return read(
+        event,
+        clock.text(clock.now()),
+        prefixes=json.loads(environment["CHANNEL_PREFIXES"]),
+        state_machine_arn=environment["STATE_MACHINE_ARN"],
+    )

@@ -1,8 +1,8 @@
 """Planner: fixes what a run works on, before anything costs money.
 
 It checks that the run holds the pipeline's lock, clears the pending triggers *before* it lists the data (an event that
-came before is covered by the listing, one that comes after starts the next run), writes one SageMaker manifest a channel
-and `plan.json`, and says whether there is anything new: `Run`, `UpToDate`, or `Rollback`.
+came before is covered by the listing, one that comes after starts the next run), writes one SageMaker manifest a
+channel and `plan.json`, and says whether there is anything new: `Run`, `UpToDate`, or `Rollback`.
 
 Environment: `RUN_TABLE`, `DATA_BUCKET`, `ARTIFACT_BUCKET`.
 

@@ -1,9 +1,10 @@
 """Recorder: writes what a run was and did, moves the champion, notifies, and clears away what nobody needs.
 
 The run table's item, `record.json` beside the run's artifacts, one message to the topic. Models and endpoint configs
-that neither serve, nor can be rolled back to, nor are among the last promoted ones are deleted, whichever run made them.
+that neither serve, nor can be rolled back to, nor are among the last promoted ones are deleted, whichever run made
+them.
 
-Environment: `RUN_TABLE`, `ARTIFACT_BUCKET`, `TOPIC_ARN`, `RETAINED_CHAMPIONS` (how many promoted models are kept, default 3).
+Environment: `RUN_TABLE`, `ARTIFACT_BUCKET`, `TOPIC_ARN`, `RETAINED_CHAMPIONS` (promoted models kept, default 3).
 
 AWS actions:
     dynamodb:GetItem, dynamodb:PutItem              the run table, leading key = the pipeline

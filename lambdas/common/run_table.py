@@ -1,0 +1,132 @@
+"""The run table: one pipeline's state and its runs, in DynamoDB (partition key `pipeline`, sort key `item`)."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from decimal import Decimal
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from common.state import State
+
+# A thousand events in a burst reach a few launchers at once; each lost race costs one read and one write.
+WRITES = 40
+LONGEST_PAUSE_SECONDS = 0.2
+
+STATE_ITEM = "state"
+
+
+class Busy(Exception):  # noqa: N818 - said as it is
+    """Others wrote the state again and again; whoever sent the event sends it again."""
+
+
+class RunTable:
+    """One pipeline's items. `client` is a boto3 DynamoDB client."""
+
+    def __init__(self, client: Any, table: str, pipeline: str, pause: Callable[[float], None] = time.sleep) -> None:
+        self._client = client
+        self._table = table
+        self._pipeline = pipeline
+        self._pause = pause
+
+    def read_state(self) -> State:
+        return state_from_item(self._get(STATE_ITEM) or {})
+
+    def update(self, change: Callable[[State], State]) -> tuple[State, State]:
+        """Applies `change` to the state as it is; returns the states before and after.
+
+        Raises:
+            Busy: lost the race to write too often.
+        """
+        for attempt in range(WRITES):
+            before = self.read_state()
+            after = change(before)
+            if after == before:
+                return before, after
+            after = replace(after, version=before.version + 1)
+            if self._write_state(before, after):
+                return before, after
+            self._pause(random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.01 * 2**attempt)))  # noqa: S311 - jitter
+        raise Busy(f"the state of {self._pipeline} was written by others {WRITES} times in a row")
+
+    def _write_state(self, before: State, after: State) -> bool:
+        if before.version == 0:
+            return self._put(item_from_state(after), "attribute_not_exists(pipeline)", {})
+        return self._put(item_from_state(after), "version = :version", {":version": before.version})
+
+    def read_run(self, run_id: str) -> dict[str, Any] | None:
+        return self._get(run_item(run_id))
+
+    def write_run(self, run_id: str, document: dict[str, Any]) -> None:
+        """Writes the run's item, replacing the one that is there."""
+        self._put({"item": run_item(run_id), **document}, None, {})
+
+    def write_new_run(self, run_id: str, document: dict[str, Any]) -> bool:
+        """Writes the run's item unless there is one already."""
+        return self._put({"item": run_item(run_id), **document}, "attribute_not_exists(pipeline)", {})
+
+    def _get(self, item: str) -> dict[str, Any] | None:
+        key = {"pipeline": {"S": self._pipeline}, "item": {"S": item}}
+        found = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        return None if found is None else {name: _plain(value) for name, value in found.items()}
+
+    def _put(self, document: dict[str, Any], condition: str | None, values: dict[str, Any]) -> bool:
+        item = {name: _attribute(value) for name, value in {"pipeline": self._pipeline, **document}.items()}
+        request: dict[str, Any] = {"TableName": self._table, "Item": item}
+        if condition:
+            request["ConditionExpression"] = condition
+        if values:
+            request["ExpressionAttributeValues"] = {name: _attribute(value) for name, value in values.items()}
+        try:
+            self._client.put_item(**request)
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+
+def run_item(run_id: str) -> str:
+    return f"run#{run_id}"
+
+
+def state_from_item(item: dict[str, Any]) -> State:
+    known = {name: item[name] for name in State.__dataclass_fields__ if item.get(name) is not None}
+    return State(**{**known, "retained": tuple(known.get("retained", ()))})
+
+
+def item_from_state(state: State) -> dict[str, Any]:
+    """What is absent is no attribute at all, so that a reader can ask for its existence."""
+    fields = {name: value for name, value in asdict(state).items() if value is not None and value != ()}
+    return {"item": STATE_ITEM, **fields}
+
+
+def _attribute(value: Any) -> Any:
+    return TypeSerializer().serialize(_storable(value))
+
+
+def _storable(value: Any) -> Any:
+    """DynamoDB's numbers are decimals; boto3 refuses floats."""
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, dict):
+        return {key: _storable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(entry) for entry in value]
+    return value
+
+
+def _plain(attribute: Any) -> Any:
+    return _unwrapped(TypeDeserializer().deserialize(attribute))
+
+
+def _unwrapped(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {key: _unwrapped(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_unwrapped(entry) for entry in value]
+    return value

@@ -1,0 +1,179 @@
+"""A pipeline's state, and the only ways in which it changes: pure functions, so every interleaving can be tested.
+
+The run table keeps it under (pipeline, `state`). Whoever changes it reads it, applies one of these functions, and
+writes the result on condition that nobody wrote in between (`common.run_table`).
+
+    running             the one run that has the lock: {run_id, execution_arn, started_at, trigger, forced, attempt};
+                        it holds all that StartExecution needs, so that a crash before that call can be repaired
+    pending             triggers that no run has taken yet: {count, first_at, last_at, kinds, forced, details, attempt}
+    champion            the model that serves, previous_champion the one that a rollback brings back
+    last_judged_fingerprint   what the gate judged last, whatever it said
+    retained            (model, endpoint config) names of the last promoted champions, newest first
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+# When several kinds are waiting, the run that they become is called after the first of these.
+KINDS = ("rollback", "manual", "code", "schedule", "data")
+# A run that its machine could not finish recording (a cut-off execution) is tried again, but not for ever.
+ATTEMPTS = 3
+
+Document = dict[str, Any]
+
+
+class LockLost(Exception):  # noqa: N818 - said as it is
+    """A run tried to act that isn't the pipeline's running one (started past the launcher, or redriven later)."""
+
+
+@dataclass(frozen=True)
+class State:
+    """The item `state`; `version` counts the writes."""
+
+    version: int = 0
+    running: Document | None = None
+    pending: Document | None = None
+    champion: Document | None = None
+    previous_champion: Document | None = None
+    last_judged_fingerprint: str | None = None
+    retained: tuple[Document, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A reason to run. `at` is when the launcher saw it."""
+
+    kind: str
+    at: str
+    detail: Document
+    forced: bool = False
+    attempt: int = 1
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"no trigger is of kind {self.kind!r}; the kinds are {', '.join(KINDS)}")
+
+
+def triggered(state: State, triggers: list[Trigger]) -> State:
+    """The triggers wait in `pending`, together with what waits there already."""
+    for trigger in triggers:
+        state = replace(state, pending=_added(state.pending, trigger))
+    return state
+
+
+def _added(pending: Document | None, trigger: Trigger) -> Document:
+    before = pending or {"count": 0, "first_at": trigger.at, "last_at": trigger.at, "kinds": [], "details": {}}
+    return {
+        "count": before["count"] + 1,
+        "first_at": min(before["first_at"], trigger.at),
+        "last_at": max(before["last_at"], trigger.at),
+        "kinds": _in_order({*before["kinds"], trigger.kind}),
+        "forced": bool(before.get("forced")) or trigger.forced,
+        "details": {**before["details"], trigger.kind: trigger.detail},
+        "attempt": max(before.get("attempt", 1), trigger.attempt),
+    }
+
+
+def _in_order(kinds: set[str]) -> list[str]:
+    return [kind for kind in KINDS if kind in kinds]
+
+
+def started(state: State, run_id: str, execution_arn: str, at: str) -> State:
+    """What is pending becomes the running run, in one write; unchanged when a run is on its way or nothing waits.
+
+    A rollback doesn't train, so the other kinds go on waiting for a run that does.
+    """
+    if state.running or not state.pending:
+        return state
+    pending = state.pending
+    kind = pending["kinds"][0]
+    running = {
+        "run_id": run_id,
+        "execution_arn": execution_arn,
+        "started_at": at,
+        "trigger": {"kind": kind, "at": pending["last_at"], "detail": pending["details"].get(kind, {})},
+        "forced": bool(pending["forced"]) and kind != "rollback",
+        "attempt": pending.get("attempt", 1),
+    }
+    return replace(state, running=running, pending=_without_rollback(pending) if kind == "rollback" else None)
+
+
+def _without_rollback(pending: Document) -> Document | None:
+    kinds = [kind for kind in pending["kinds"] if kind != "rollback"]
+    if not kinds:
+        return None
+    details = {kind: detail for kind, detail in pending["details"].items() if kind in kinds}
+    return {**pending, "kinds": kinds, "details": details, "count": max(len(kinds), pending["count"] - 1)}
+
+
+def planning(state: State, run_id: str) -> State:
+    """The run takes over what arrived since it started, and is about to list the data: `pending` is cleared.
+
+    A rollback lists no data and takes over nothing; a rollback that waits goes on waiting.
+
+    Raises:
+        LockLost: another run, or none, has the lock.
+    """
+    running = require_lock(state, run_id)
+    if running["trigger"]["kind"] == "rollback" or not state.pending:
+        return state
+    pending = state.pending
+    rollback = _only_rollback(pending) if "rollback" in pending["kinds"] else None
+    forced = bool(running["forced"]) or bool(pending["forced"])
+    return replace(state, running={**running, "forced": forced}, pending=rollback)
+
+
+def _only_rollback(pending: Document) -> Document:
+    details = {kind: detail for kind, detail in pending["details"].items() if kind == "rollback"}
+    return {**pending, "kinds": ["rollback"], "details": details, "count": 1, "forced": False}
+
+
+def require_lock(state: State, run_id: str) -> Document:
+    """The running run's document.
+
+    Raises:
+        LockLost: it isn't `run_id`'s.
+    """
+    if not state.running or state.running["run_id"] != run_id:
+        holder = f"run {state.running['run_id']} does" if state.running else "no run does"
+        raise LockLost(
+            f"run {run_id} doesn't hold the pipeline's lock ({holder}); "
+            "runs are started by the launcher function (ratchet run), not by StartExecution"
+        )
+    return state.running
+
+
+def ended(state: State, run_id: str, *, again: bool) -> State:
+    """The lock is free; `again` puts the run's trigger back, up to ATTEMPTS times. Unchanged if another run has it."""
+    if not state.running or state.running["run_id"] != run_id:
+        return state
+    running, state = state.running, replace(state, running=None)
+    attempt = running.get("attempt", 1)
+    if not again or attempt >= ATTEMPTS:
+        return state
+    trigger = running["trigger"]
+    retry = Trigger(trigger["kind"], trigger["at"], trigger["detail"], bool(running["forced"]), attempt + 1)
+    return triggered(state, [retry])
+
+
+def judged(state: State, run_id: str, fingerprint: str) -> State:
+    """The gate has judged this work: the same again would be nothing new."""
+    require_lock(state, run_id)
+    return replace(state, last_judged_fingerprint=fingerprint)
+
+
+def promoted(state: State, run_id: str, champion: Document, retain: int) -> State:
+    """`champion` serves from now on, and the one before it can be brought back. Twice is as once."""
+    require_lock(state, run_id)
+    if state.champion and state.champion.get("promoted_by") == run_id:
+        return state
+    names = {"model_name": champion["model_name"], "endpoint_config_name": champion["endpoint_config_name"]}
+    others = tuple(entry for entry in state.retained if entry != names)
+    return replace(
+        state,
+        champion={**champion, "promoted_by": run_id},
+        previous_champion=state.champion,
+        retained=(names, *others)[:retain],
+    )

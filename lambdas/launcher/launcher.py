@@ -1,0 +1,161 @@
+"""One run of a pipeline at a time, and no trigger lost: each step can be cut off, and the next call finishes it.
+
+trigger    1. write it to `pending`     (only then is it acknowledged)
+           2. move `pending` to `running`, if nobody runs
+           3. write the run's item, 4. StartExecution, named by the run id: saying it twice starts one execution
+end        1. write down how the run ended, if its machine couldn't
+           2. clear `running`; back to 2. of a trigger
+reconcile  asks Step Functions about `running`, and does what is left of 3., 4. or of an end
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from common.log import Log
+from common.run_table import RunTable
+from common.state import Trigger, ended, started, triggered
+
+from launcher.triggers import Ended
+
+Document = dict[str, Any]
+
+
+class Executions(Protocol):
+    """The pipeline's state machine."""
+
+    def arn(self, run_id: str) -> str:
+        """The ARN that the run's execution has, or will have."""
+
+    def start(self, run_id: str, request: Document) -> None:
+        """Starts the execution of that name, unless it was ever started."""
+
+    def describe(self, execution_arn: str) -> Ended | None:
+        """How it ended; None while it runs.
+
+        Raises:
+            ExecutionMissing: it was never started.
+        """
+
+
+class ExecutionMissing(Exception):  # noqa: N818 - said as it is
+    """No execution of that name was ever started."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a trigger led to: the run that it `started`, or the one on its way while it is `pending`."""
+
+    status: str
+    run_id: str
+    execution_arn: str
+
+
+@dataclass(frozen=True)
+class Launcher:
+    pipeline: str
+    table: RunTable
+    executions: Executions
+    new_run_id: Callable[[], str]
+    now: Callable[[], str]
+    log: Log
+
+    def trigger(self, triggers: Sequence[Trigger]) -> Answer:
+        """Takes the triggers in, together, and starts a run if none is on its way."""
+        self.table.update(lambda state: triggered(state, list(triggers)))
+        self.log.info("pending", kinds=sorted({trigger.kind for trigger in triggers}), count=len(triggers))
+        return self.start_next()
+
+    def start_next(self) -> Answer:
+        """Starts what is pending, if no run is on its way."""
+        run_id, at = self.new_run_id(), self.now()
+        arn = self.executions.arn(run_id)
+        _, state = self.table.update(lambda state: started(state, run_id, arn, at))
+        if state.running and state.running["run_id"] == run_id:
+            self._launch(state.running)
+            return Answer("started", run_id, arn)
+        if state.running:
+            return Answer("pending", state.running["run_id"], state.running["execution_arn"])
+        return Answer("idle", "", "")
+
+    def _launch(self, running: Document) -> None:
+        run_id = running["run_id"]
+        self.table.write_new_run(run_id, first_record(self.pipeline, running))
+        self.executions.start(run_id, execution_input(self.pipeline, running))
+        self.log.info("started", run_id=run_id, trigger=running["trigger"]["kind"], forced=running["forced"])
+
+    def end(self, execution: Ended) -> None:
+        """The execution has ended: frees the lock if it was that run's, and starts what waited. Safe to repeat."""
+        run_id = execution.execution_arn.rsplit(":", 1)[-1]
+        again = self._record_if_cut_off(run_id, execution)
+        self.table.update(lambda state: ended(state, run_id, again=again))
+        self.log.info("ended", run_id=run_id, status=execution.status, again=again)
+        self.start_next()
+
+    def _record_if_cut_off(self, run_id: str, execution: Ended) -> bool:
+        """Writes the end of a run that its own machine couldn't record; says whether it is to be tried again.
+
+        A recorded run is done, whatever its outcome. An execution that a person aborted stays aborted. What was cut off
+        (the recorder failed, the platform lost it) gets another try.
+        """
+        record = self.table.read_run(run_id)
+        if record is None or (record["outcome"] != "Running" and not record.get("cut_off")):
+            return False
+        if record["outcome"] == "Running":
+            record = last_record(record, execution, self.now())
+            self.table.write_run(run_id, record)
+        return bool(record["cut_off"])
+
+    def reconcile(self) -> None:
+        """Finishes whatever a crash between two steps left."""
+        running = self.table.read_state().running
+        if running is None:
+            self.start_next()
+            return
+        try:
+            execution = self.executions.describe(running["execution_arn"])
+        except ExecutionMissing:
+            self.log.warning("never started", run_id=running["run_id"])
+            self._launch(running)
+            return
+        if execution is not None:
+            self.log.warning("end unnoticed", run_id=running["run_id"], status=execution.status)
+            self.end(execution)
+
+
+def execution_input(pipeline: str, running: Document) -> Document:
+    """The same for the same run whenever it is asked for: StartExecution is idempotent by name and input."""
+    return {
+        "pipeline": pipeline,
+        "run_id": running["run_id"],
+        "trigger": running["trigger"],
+        "forced": running["forced"],
+    }
+
+
+def first_record(pipeline: str, running: Document) -> Document:
+    """The run's item while it is on its way."""
+    return {
+        "run_id": running["run_id"],
+        "pipeline": pipeline,
+        "outcome": "Running",
+        "trigger": running["trigger"],
+        "started_at": running["started_at"],
+        "execution_arn": running["execution_arn"],
+    }
+
+
+def last_record(record: Document, execution: Ended, at: str) -> Document:
+    """The end of a run that was cut off before it could be recorded."""
+    stopped = execution.status == "ABORTED"
+    causes = {
+        "ABORTED": "the execution was stopped (StopExecution)",
+        "TIMED_OUT": "the execution ran into its time limit",
+        "SUCCEEDED": "the execution ended without a record",
+    }
+    cause = execution.cause or causes.get(execution.status, "the execution failed and gave no cause")
+    error = {"state": "", "error": execution.error or execution.status, "cause": cause}
+    outcome = "Stopped" if stopped else "Failed"
+    return {**record, "outcome": outcome, "ended_at": at, "error": error, "cut_off": execution.status == "FAILED"}
