@@ -1,0 +1,99 @@
+"""Which model is better, by how much, and how sure that is: labels and answers -> figures."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from toolkit import bootstrap, metrics
+from toolkit.errors import ToolkitError
+
+
+def judge(
+    *,
+    metric: str,
+    labels: list[str],
+    answers: dict[str, list[str]],
+    how: bootstrap.Resampling,
+) -> dict[str, Any]:
+    """The figures of evaluation.json (see toolkit.evaluate).
+
+    Args:
+        metric: a scikit-learn scorer's name; greater is better.
+        labels: the right answer to each example.
+        answers: of the `challenger`, and of the `champion` if there is one; each as long as `labels`.
+
+    Raises:
+        ToolkitError: the metric doesn't fit the labels, or the answers don't.
+    """
+    truth, predicted = _values(metric, labels, answers)
+    try:
+        scores = {name: metrics.score(metric, truth, values) for name, values in predicted.items()}
+        resampled = bootstrap.scores(metric, truth, list(predicted.values()), how)
+    except ValueError as error:
+        raise ToolkitError(f"metric {metric} can't be computed from these labels and answers: {error}") from error
+    for name, score in scores.items():
+        if not math.isfinite(score):
+            raise ToolkitError(f"the {name}'s {metric} is {score}, so nothing can be compared with it")
+    models = {
+        name: {"score": scores[name], "interval": bootstrap.interval(resampled[index], how.confidence)}
+        for index, name in enumerate(predicted)
+    }
+    paired = "champion" in models
+    return {
+        "metric": metric,
+        "examples": len(labels),
+        "challenger": models["challenger"],
+        "champion": models.get("champion"),
+        "difference": scores["challenger"] - scores["champion"] if paired else None,
+        "interval": bootstrap.interval(resampled[0] - resampled[1], how.confidence) if paired else None,
+        **asdict(how),
+        "metrics": metrics.overview(metric, truth, predicted["challenger"]),
+    }
+
+
+def _values(metric: str, labels: list[str], answers: dict[str, list[str]]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Labels and answers as numbers if the labels are numbers, else as text."""
+    truth = metrics.numbers(labels)
+    if truth is None and metric in metrics.REGRESSION:
+        odd = _no_number(labels)
+        raise ToolkitError(f"metric {metric} needs numbers, but a held-out label is {odd!r}; is it the right column?")
+    if truth is None:
+        truth, predicted = np.array(labels), {name: np.array(texts) for name, texts in answers.items()}
+    else:
+        predicted = {name: _numbers(name, texts) for name, texts in answers.items()}
+    if metric not in metrics.REGRESSION:
+        for name, values in predicted.items():
+            _check_labels(name, truth, values)
+    return truth, predicted
+
+
+def _numbers(name: str, texts: list[str]) -> np.ndarray:
+    values = metrics.numbers(texts)
+    if values is None:
+        raise ToolkitError(f"the {name} answered {_no_number(texts)!r}, but the held-out labels are numbers")
+    return values
+
+
+def _no_number(texts: list[str]) -> str:
+    return next(text for text in texts if metrics.numbers([text]) is None)
+
+
+def _check_labels(name: str, truth: np.ndarray, predicted: np.ndarray) -> None:
+    """A label that no held-out example has is merely wrong; if all answers are such, the two mean different things."""
+    known, given = set(truth.tolist()), set(predicted.tolist())
+    if known.isdisjoint(given):
+        raise ToolkitError(
+            f"the {name} answers labels that no held-out example has ({_some(given)}); the held-out labels are "
+            f"{_some(known)}: is it the right column?"
+        )
+    if not given <= known:
+        print(f"note: the {name} answered labels that no held-out example has: {_some(given - known)}", flush=True)
+
+
+def _some(labels: set[Any]) -> str:
+    texts = sorted(str(label) for label in labels)
+    return ", ".join(texts[:10]) + (", …" if len(texts) > 10 else "")

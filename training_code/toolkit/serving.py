@@ -1,0 +1,157 @@
+"""How a model is served: its code travels in model.tar.gz, and four functions of `serve.py` answer requests.
+
+    model_fn(model_dir)              -> the model, loaded once
+    input_fn(body, content_type)     -> what the model predicts from
+    predict_fn(data, model)          -> its prediction
+    output_fn(prediction, accept)    -> the answer's text or bytes
+
+Only `model_fn` has to be there; for the others the defaults of the framework containers hold (SageMaker Python SDK
+documentation, "Using Scikit-learn with the SageMaker Python SDK", "Serve a Model"): CSV, JSON and NPY become a NumPy
+array, `model.predict` predicts, and the prediction becomes CSV, JSON or NPY.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import io
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import ToolkitError
+
+CSV, JSON, NPY = "text/csv", "application/json", "application/x-npy"
+SCRIPT = "serve.py"
+# What lies beside a model's code, but isn't part of it.
+_LEFT_OUT = ("__pycache__", "*.pyc", ".*", "sample")
+
+
+class ServingError(ToolkitError):
+    """A model's serving code is missing or doesn't keep to the contract of the four functions."""
+
+
+def save_serving_code(model_dir: str | Path, code_dir: str | Path | None = None) -> Path:
+    """Copies the model's code into `<model_dir>/code/`, so that model.tar.gz alone can be evaluated and served.
+
+    Args:
+        model_dir: what becomes model.tar.gz (SM_MODEL_DIR).
+        code_dir: the folder with serve.py; by default the one of the script that runs.
+
+    Raises:
+        ServingError: the folder has no serve.py.
+    """
+    source = Path(code_dir) if code_dir else Path(sys.argv[0]).resolve().parent
+    if not (source / SCRIPT).is_file():
+        raise ServingError(
+            f"{source} has no {SCRIPT}, which answers requests with the model; write one with at least model_fn"
+        )
+    target = Path(model_dir) / "code"
+    ignore = shutil.ignore_patterns(*_LEFT_OUT)
+    shutil.copytree(source, target, ignore=ignore, dirs_exist_ok=True)
+    # In a training job the toolkit lies beside the script and is copied already; in a checkout it lies one folder up.
+    shutil.copytree(Path(__file__).resolve().parent, target / "toolkit", ignore=ignore, dirs_exist_ok=True)
+    return target
+
+
+@dataclass(frozen=True)
+class Functions:
+    """A model folder's functions, with the defaults where it has none."""
+
+    model_fn: Callable[..., Any]
+    input_fn: Callable[..., Any]
+    predict_fn: Callable[..., Any]
+    output_fn: Callable[..., Any]
+
+    def load(self, model_dir: str) -> Any:
+        """The model in the folder."""
+        return _call(self.model_fn, model_dir)
+
+    def answer(self, model: Any, body: str, content_type: str = CSV, accept: str = CSV) -> str:
+        """The model's answer to a request, as text."""
+        prediction = _call(self.predict_fn, _call(self.input_fn, body, content_type), model)
+        answer = _call(self.output_fn, prediction, accept)
+        if isinstance(answer, tuple):  # (body, content type), as older containers had it
+            answer = answer[0]
+        if isinstance(answer, (bytes, bytearray)):
+            answer = bytes(answer).decode()
+        if not isinstance(answer, str):
+            raise ServingError(f"output_fn returned {type(answer).__name__}; for {accept} it must return text or bytes")
+        return answer
+
+
+def load_functions(code_dir: Path) -> Functions:
+    """The functions of `<code_dir>/serve.py`, imported under the name `serve` as the containers do.
+
+    The folder goes first on the import path of this process, for good: load one model's code in a process.
+
+    Raises:
+        ServingError: no serve.py, or one without model_fn. What serve.py itself raises passes through.
+    """
+    if not (code_dir / SCRIPT).is_file():
+        raise ServingError(
+            f"model.tar.gz has no code/{SCRIPT}; end train.py with toolkit.serving.save_serving_code(model_dir)"
+        )
+    sys.path.insert(0, str(code_dir))
+    importlib.invalidate_caches()
+    module = importlib.import_module("serve")
+    if not callable(getattr(module, "model_fn", None)):
+        raise ServingError(f"{SCRIPT} has no function model_fn(model_dir), which loads the model")
+    return Functions(
+        model_fn=module.model_fn,
+        input_fn=getattr(module, "input_fn", default_input),
+        predict_fn=getattr(module, "predict_fn", default_predict),
+        output_fn=getattr(module, "output_fn", default_output),
+    )
+
+
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Newer containers hand a last argument `context` to functions that take one; outside of a server it is None."""
+    if len(inspect.signature(function).parameters) == len(arguments) + 1:
+        return function(*arguments, None)
+    return function(*arguments)
+
+
+def default_input(body: str | bytes, content_type: str) -> Any:
+    """CSV, JSON or NPY -> a NumPy array (float32 from text). One CSV line gives one dimension, as in the containers."""
+    import numpy as np
+
+    if content_type == CSV:
+        text = body if isinstance(body, str) else body.decode()
+        return np.genfromtxt(io.StringIO(text), delimiter=",", dtype=np.float32)
+    if content_type == JSON:
+        return np.array(json.loads(body), dtype=np.float32)
+    if content_type == NPY:
+        # Unlike the containers, no pickles: a request must not be able to run code.
+        return np.load(io.BytesIO(body if isinstance(body, bytes) else body.encode("latin-1")), allow_pickle=False)
+    raise ServingError(f"requests as {content_type!r} need an input_fn; without one there are {CSV}, {JSON} and {NPY}")
+
+
+def default_predict(data: Any, model: Any) -> Any:
+    """`model.predict(data)`."""
+    if not hasattr(model, "predict"):
+        raise ServingError(
+            f"model_fn returned a {type(model).__name__}, which has no method predict; write a predict_fn"
+        )
+    return model.predict(data)
+
+
+def default_output(prediction: Any, accept: str) -> str | bytes:
+    """A NumPy array -> CSV (one example a line), JSON or NPY."""
+    import numpy as np
+
+    if accept == CSV:
+        text = io.StringIO()
+        np.savetxt(text, prediction, delimiter=",", fmt="%s")
+        return text.getvalue()
+    if accept == JSON:
+        return json.dumps(np.asarray(prediction).tolist())
+    if accept == NPY:
+        binary = io.BytesIO()
+        np.save(binary, prediction, allow_pickle=False)
+        return binary.getvalue()
+    raise ServingError(f"answers as {accept!r} need an output_fn; without one there are {CSV}, {JSON} and {NPY}")
