@@ -1,0 +1,306 @@
+"""What is acknowledged survives `kill -9`: changed state is committed before a mutating request is answered.
+
+MiniStack keeps its state in memory and saves it on a graceful stop. Here every answer to a request that may have
+changed something waits for one commit of what changed, together with all others that wait at that moment. What changes
+without a request (executions that move on, events delivered) is committed a few times a second, or at once where a
+part tells that it changed. Objects in S3 are files from the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from localaws.ministack_adapter import growing_state
+from localaws.ministack_adapter.embedded_aws import Application, EmbeddedAws, Message, Receive, Scope, Send
+from localaws.ministack_adapter.growing_state import DynamoDbState
+from localaws.ministack_adapter.journal import Journal, Record
+from localaws.ministack_adapter.service_state import ServiceState, join_whole, live_stores, whole
+
+logger = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.25
+# Without requests and without anything telling of changes, a look now and then is enough.
+IDLE_FLUSH_SECONDS = 2.0
+_ACTIVE_SECONDS = 5.0
+
+# Services that change without a request to them.
+_BACKGROUND = ("stepfunctions", "lambda", "sqs", "cloudwatch_logs", "cloudwatch", "eventbridge", "cloudformation")
+# What a request changes besides its own service's state, before it is answered.
+_ALSO_CHANGES = {"sns": ("sqs",), "events": ("sqs",), "s3": ("sqs",), "logs": ("cloudwatch",)}
+# Services whose requests change nothing that MiniStack keeps. Ours commits by itself.
+_STATELESS = {"sagemaker"}
+# Their `get_state` copies in ways that `live_stores` doesn't follow.
+_OWN_STORES = {
+    "lambda": growing_state.stores_of_lambda,
+    "sts": growing_state.stores_of_sts,
+    "cloudwatch_logs": growing_state.stores_of_logs,
+}
+# Read from their code: `get_state` is a dictionary of `copy.deepcopy(store)`, nothing else.
+_LIVE_STORES = {
+    "cloudformation",
+    "cloudwatch",
+    "dynamodb",
+    "ecr",
+    "eventbridge",
+    "iam",
+    "kms",
+    "s3",
+    "scheduler",
+    "sns",
+    "sqs",
+    "ssm",
+    "stepfunctions",
+}
+
+_READING = re.compile(
+    r"^(Describe|List|Get|BatchGet|TransactGet|Query$|Scan$|Head|Search|Lookup|Filter|Test|Validate|Simulate|Estimate|"
+    r"Receive|ChangeMessageVisibility|Decrypt|Encrypt$|GenerateDataKey|GenerateRandom|Verify|StartQuery)"
+)
+_CREDENTIAL_SCOPE = re.compile(r"(?:Credential=|X-Amz-Credential=)[^/%]+(?:/|%2F)\d{8}(?:/|%2F)[^/%]+(?:/|%2F)([^/%]+)")
+_QUERY_ACTION = re.compile(rb"(?:^|&)Action=([A-Za-z]+)")
+
+
+class Durability:
+    """Knows every loaded service's state and commits what changed."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._states: dict[str, ServiceState] = {}
+        self._lock = threading.Lock()
+        self._told: set[str] = set()
+        self._last_activity = time.monotonic()
+        self._waiting: set[str] = set()
+        self._commit: asyncio.Future[None] | None = None
+
+    def restore(self) -> None:
+        """Give every service that has records its state back."""
+        for service in self._journal.services():
+            state = self._state(service)
+            if state is not None:
+                _load(service, state.restored(self._journal.records(service)))
+
+    def tell(self, service: str) -> None:
+        """This service's state changed outside of a request to it. Callable from any thread."""
+        self._told.add(service)
+        self._last_activity = time.monotonic()
+
+    def commit(self, services: Iterable[str]) -> None:
+        """Commit what changed in these services, in one transaction."""
+        with self._lock:
+            states = [state for service in services if (state := self._state(service)) is not None]
+            records: list[Record] = []
+            try:
+                for state in states:
+                    records += _changes(state)
+                self._journal.commit(records)
+            except BaseException:
+                for state in states:
+                    state.forget()
+                raise
+
+    async def committed(self, services: set[str]) -> None:
+        """Return when what changed in these services is on disk; everybody who waits at once shares one commit."""
+        self._last_activity = time.monotonic()
+        told, self._told = self._told, set()
+        self._waiting |= services | told
+        if self._commit is None:
+            loop = asyncio.get_running_loop()
+            self._commit = loop.create_future()
+            loop.call_soon(self._commit_waiting)
+        await asyncio.shield(self._commit)
+
+    def flush_forever(self, stopping: threading.Event) -> None:
+        """Commit background changes until told to stop."""
+        while not stopping.wait(self._pause()):
+            active = [service for service in _BACKGROUND if service in self._loaded()]
+            self.flush(active)
+
+    def flush(self, services: Iterable[str] | None = None) -> None:
+        """Commit these services (all, where none are named) one by one, so that no request waits for all of them."""
+        for service in list(self._loaded() if services is None else services):
+            try:
+                self.commit([service])
+            except Exception:
+                logger.exception("the state of %s could not be committed", service)
+
+    def dynamodb(self) -> DynamoDbState:
+        state = self._state("dynamodb")
+        assert isinstance(state, DynamoDbState)  # noqa: S101 - what _make makes for this name
+        return state
+
+    def _commit_waiting(self) -> None:
+        future, self._commit = self._commit, None
+        services, self._waiting = self._waiting, set()
+        if future is None:
+            return
+        try:
+            self.commit(services)
+            future.set_result(None)
+        except Exception as error:  # noqa: BLE001 - told to every request that waits for it
+            future.set_exception(error)
+
+    def _pause(self) -> float:
+        active = time.monotonic() - self._last_activity < _ACTIVE_SECONDS
+        return FLUSH_SECONDS if active else IDLE_FLUSH_SECONDS
+
+    def _loaded(self) -> list[str]:
+        import sys
+
+        from ministack import app
+
+        return [key for key, module in app._state_map.items() if f"ministack.services.{module}" in sys.modules]
+
+    def _state(self, service: str) -> ServiceState | None:
+        if service not in self._states:
+            from ministack import app
+
+            if service not in app._state_map:
+                return None
+            self._states[service] = _make(service, app._state_map[service])
+        return self._states[service]
+
+
+def install(aws: EmbeddedAws) -> None:
+    durability = Durability(Journal(aws.state_dir / "journal.sqlite"))
+    _follow_dynamodb(durability)
+    durability.restore()
+    aws.on_change(durability.tell)
+    aws.wrap(partial(_durable, durability))
+    stopping = threading.Event()
+    flusher = threading.Thread(target=durability.flush_forever, args=(stopping,), name="localaws-journal", daemon=True)
+    aws.when_ready(flusher.start)
+    aws.when_closing(durability.flush)
+    aws.when_closing(stopping.set)
+
+
+def changed_services(scope: Scope, body_start: bytes) -> set[str]:
+    """The services whose state a request may change; empty for requests that only read. Pure."""
+    headers = dict(scope.get("headers", []))
+    name = _service(headers, scope.get("query_string", b""))
+    if name in _STATELESS or _reads(scope["method"], headers, body_start, scope.get("query_string", b"")):
+        return set()
+    if name == "lambda" and scope["path"].endswith("/invocations"):
+        return set()
+    return set(_modules(name)) | set(_ALSO_CHANGES.get(name, ()))
+
+
+def _service(headers: dict[bytes, bytes], query: bytes) -> str:
+    signed = headers.get(b"authorization", b"") or query
+    match = _CREDENTIAL_SCOPE.search(signed.decode("latin-1"))
+    return match[1] if match else "s3"
+
+
+def _reads(method: str, headers: dict[bytes, bytes], body_start: bytes, query: bytes) -> bool:
+    target = headers.get(b"x-amz-target")
+    if target is not None:
+        return _READING.match(target.decode("latin-1").rpartition(".")[2]) is not None
+    action = _QUERY_ACTION.search(body_start) or _QUERY_ACTION.search(query)
+    if action is not None:
+        return _READING.match(action[1].decode()) is not None
+    return method in ("GET", "HEAD", "OPTIONS")
+
+
+def _modules(name: str) -> list[str]:
+    """The names of the states that a service (by its signing name) keeps; all where it is not known."""
+    from ministack import app
+
+    config = app.SERVICE_REGISTRY.get(app.SERVICE_NAME_ALIASES.get(name, name))
+    if config is None:
+        return list(app._state_map)
+    return [str(config.get("state_key", config["module"])), *config.get("sub_modules", ())]
+
+
+def _durable(durability: Durability, inner: Application) -> Application:
+    """Hold back the start of an answer until what the request changed is on disk."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await inner(scope, receive, send)
+            return
+        body_start = b""
+
+        async def receiving() -> Message:
+            nonlocal body_start
+            message = await receive()
+            body_start = body_start or message.get("body", b"")[:4096]
+            return message
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400:
+                services = changed_services(scope, body_start)
+                if services:
+                    await durability.committed(services)
+            await send(message)
+
+        await inner(scope, receiving, sending)
+
+    return application
+
+
+def _make(service: str, module_name: str) -> ServiceState:
+    module = importlib.import_module(f"ministack.services.{module_name}")
+    if service == "dynamodb":
+        return DynamoDbState(partial(live_stores, module))
+    split, join = growing_state.SPLIT.get(service, (whole, join_whole))
+    if service in _OWN_STORES:
+        return ServiceState(service, partial(_OWN_STORES[service], module), split, join)
+    if service in _LIVE_STORES:
+        return ServiceState(service, partial(live_stores, module), split, join)
+    return ServiceState(service, lambda: module.get_state() or {}, split, join)
+
+
+def _changes(state: ServiceState) -> list[Record]:
+    """The changes, looked for again when another thread changed a container meanwhile."""
+    for _ in range(20):
+        try:
+            return state.changes()
+        except RuntimeError:  # "dictionary changed size during iteration"
+            continue
+    return state.changes()
+
+
+def _load(service: str, stores: dict[str, Any]) -> None:
+    from ministack import app
+
+    module = app._get_module(app._state_map[service])
+    if service == "sts":
+        module._sessions.update(stores.get("sessions", {}))
+        return
+    try:
+        module.load_persisted_state(stores)
+    except Exception:
+        logger.exception("the state of %s could not be restored", service)
+
+
+def _follow_dynamodb(durability: Durability) -> None:
+    """Hear of every item that is written."""
+    from ministack.services import dynamodb
+
+    set_item, remove_item, items_replaced = dynamodb._set_item, dynamodb._remove_item, dynamodb._items_replaced
+    state = durability.dynamodb()
+
+    def _set_item(table: Any, pk_val: Any, sk_val: Any, item: Any) -> Any:
+        old = set_item(table, pk_val, sk_val, item)
+        state.touched(table, pk_val, sk_val)
+        return old
+
+    def _remove_item(table: Any, pk_val: Any, sk_val: Any) -> Any:
+        old = remove_item(table, pk_val, sk_val)
+        state.touched(table, pk_val, sk_val)
+        return old
+
+    def _items_replaced(table: Any) -> None:
+        items_replaced(table)
+        state.replaced(table)
+
+    dynamodb._set_item = _set_item
+    dynamodb._remove_item = _remove_item
+    dynamodb._items_replaced = _items_replaced

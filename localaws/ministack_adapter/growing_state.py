@@ -1,0 +1,208 @@
+"""How the entries that grow are split into records: queues, log groups, metrics, executions; and DynamoDB's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from localaws.ministack_adapter.journal import Record, pack
+from localaws.ministack_adapter.service_state import (
+    Joiner,
+    Key,
+    Part,
+    ServiceState,
+    Splitter,
+    Stores,
+    chunks,
+    join_chunks,
+    join_whole,
+    live_stores,
+    whole,
+)
+
+Document = dict[str, Any]
+
+
+def split_sqs(store: str, value: Any) -> Iterator[Part]:
+    """A queue and each of its messages.
+
+    A message is written when it arrives and deleted when it is; that it is in flight is not kept, so after a restart
+    it is delivered again, which SQS's at-least-once delivery allows.
+    """
+    if store != "queues":
+        yield from whole(store, value)
+        return
+    yield Part((), None, {name: member for name, member in value.items() if name != "messages"})
+    for message in list(value.get("messages", ())):
+        yield Part((message["id"],), True, _as_sent(message))
+
+
+def _as_sent(message: Document) -> Document:
+    in_flight = message.get("receipt_handle")
+    return {**message, "receipt_handle": None, "visible_at": message["sent_at"]} if in_flight else message
+
+
+def join_sqs(parts: dict[Key, Any]) -> Any:
+    queue = parts.pop((), None)
+    if queue is None or not isinstance(queue, dict) or "attributes" not in queue:
+        return queue
+    messages = sorted(parts.values(), key=lambda message: (message["sent_at"], str(message.get("seq", ""))))
+    return {**queue, "messages": messages}
+
+
+def split_logs(store: str, value: Any) -> Iterator[Part]:
+    """A log group, its streams, and their events in chunks."""
+    if store != "log_groups":
+        yield from whole(store, value)
+        return
+    yield Part((), None, {name: member for name, member in value.items() if name != "streams"})
+    for name, stream in list(value["streams"].items()):
+        yield Part((name,), None, {key: member for key, member in stream.items() if key != "events"})
+        yield from chunks((name,), stream["events"], lambda event: event["eventId"])
+
+
+def join_logs(parts: dict[Key, Any]) -> Any:
+    group = parts.pop((), None)
+    if not isinstance(group, dict) or "arn" not in group:
+        return group
+    streams = {key[0]: {**stream, "events": []} for key, stream in parts.items() if len(key) == 1}
+    for name, stream in streams.items():
+        stream["events"] = join_chunks({key: part for key, part in parts.items() if len(key) == 2 and key[0] == name})
+    return {**group, "streams": streams}
+
+
+def split_metrics(store: str, value: Any) -> Iterator[Part]:
+    """A metric's data points in chunks."""
+    if store != "metrics" or not isinstance(value, list):
+        yield from whole(store, value)
+        return
+    yield from chunks((), value, lambda point: (point["Timestamp"], point.get("Value")))
+
+
+def join_metrics(parts: dict[Key, Any]) -> Any:
+    return join_whole(parts) if () in parts else join_chunks(parts)
+
+
+def split_executions(store: str, value: Any) -> Iterator[Part]:
+    """An execution that has ended doesn't change any more (until it is redriven)."""
+    ended = store == "executions" and value.get("status") not in (None, "RUNNING", "PENDING_REDRIVE")
+    token = (value["status"], value.get("stopDate"), value.get("redriveCount")) if ended else None
+    yield Part((), token, value)
+
+
+class DynamoDbState(ServiceState):
+    """DynamoDB's records: tables without their items, and the items that were written since the last look.
+
+    MiniStack writes items through `_set_item` and `_remove_item`, which tell `touched`, and replaces whole tables
+    through `_items_replaced`, which tells `replaced`.
+    """
+
+    def __init__(self, stores: Any) -> None:
+        super().__init__("dynamodb", stores, _split_table, _join_table)
+        self._touched: set[tuple[str, str, str, Any, Any]] = set()
+        self._replaced: set[tuple[str, str, str]] = set()
+        self._known: dict[tuple[str, str, str], set[tuple[Any, Any]]] = {}
+
+    def touched(self, table: Document, pk: Any, sk: Any) -> None:
+        self._touched.add((*_scope(table), pk, sk))
+
+    def replaced(self, table: Document) -> None:
+        self._replaced.add(_scope(table))
+
+    def changes(self) -> list[Record]:
+        touched, self._touched = self._touched, set()
+        replaced, self._replaced = self._replaced, set()
+        tables: dict[Any, Document] = dict(self._stores()["tables"]._data)
+        gone = set(self._known) - set(tables)
+        records = [record for scope in gone for record in self._all_gone(scope)]
+        for scope in replaced | (set(tables) - set(self._known)):
+            records += self._whole_table(scope, tables.get(scope))
+        records += [self._item(tables, item) for item in touched if item[:3] in tables]
+        return super().changes() + records
+
+    def forget(self) -> None:
+        super().forget()
+        self._replaced |= set(self._known)
+
+    def _seed(self, record: Record, key: Any, sub: Key) -> None:
+        if record.store == "tables" and sub:
+            self._known.setdefault(key, set()).add((sub[0], sub[1]))
+        else:
+            super()._seed(record, key, sub)
+
+    def _whole_table(self, scope: Any, table: Document | None) -> list[Record]:
+        if table is None:
+            return []
+        present = {(pk, sk) for pk, items in list(table["items"].items()) for sk in list(items)}
+        gone = self._known.get(scope, set()) - present
+        self._known[scope] = present
+        written = [self._record(scope, pk, sk, table["items"][pk][sk]) for pk, sk in present]
+        return written + [self._record(scope, pk, sk, None) for pk, sk in gone]
+
+    def _all_gone(self, scope: Any) -> list[Record]:
+        return [self._record(scope, pk, sk, None) for pk, sk in self._known.pop(scope)]
+
+    def _item(self, tables: dict[Any, Document], touched: tuple[str, str, str, Any, Any]) -> Record:
+        scope, pk, sk = touched[:3], touched[3], touched[4]
+        item = tables[scope]["items"].get(pk, {}).get(sk)
+        known = self._known[scope]
+        if item is None:
+            known.discard((pk, sk))
+        else:
+            known.add((pk, sk))
+        return self._record(scope, pk, sk, item)
+
+    def _record(self, scope: Any, pk: Any, sk: Any, item: Document | None) -> Record:
+        return Record(self.service, "tables", pack((scope, (pk, sk))), None if item is None else pack(item))
+
+
+def _scope(table: Document) -> tuple[str, str, str]:
+    _, _, _, region, account, _ = table["TableArn"].split(":", 5)
+    return account, region, table["TableName"]
+
+
+def _split_table(store: str, value: Any) -> Iterator[Part]:
+    if store != "tables":
+        yield from whole(store, value)
+        return
+    yield Part((), None, {name: member for name, member in value.items() if name != "items"})
+
+
+def _join_table(parts: dict[Key, Any]) -> Any:
+    table = parts.pop((), None)
+    if not isinstance(table, dict) or "TableArn" not in table:
+        return table
+    items: dict[Any, dict[Any, Any]] = {}
+    for (pk, sk), item in parts.items():
+        items.setdefault(pk, {})[sk] = item
+    return {**table, "items": items}
+
+
+SPLIT: dict[str, tuple[Splitter, Joiner]] = {
+    "sqs": (split_sqs, join_sqs),
+    "cloudwatch_logs": (split_logs, join_logs),
+    "cloudwatch": (split_metrics, join_metrics),
+    "stepfunctions": (split_executions, join_whole),
+}
+
+
+def stores_of_lambda(module: Any) -> Stores:
+    """MiniStack's own `get_state` writes code to files; here it is part of a function's record."""
+    return {
+        "functions": module._functions,
+        "layers": module._layers,
+        "esms": module._esms,
+        "function_urls": module._function_urls,
+        "kinesis_positions": module._kinesis_positions,
+        "dynamodb_stream_positions": module._dynamodb_stream_positions,
+    }
+
+
+def stores_of_sts(module: Any) -> Stores:
+    """MiniStack forgets temporary credentials at a stop; AWS doesn't know stops."""
+    return {"sessions": module._sessions}
+
+
+def stores_of_logs(module: Any) -> Stores:
+    """Without `log_records`, a second copy of every event under its pointer; it is made anew at a start."""
+    return {name: store for name, store in live_stores(module).items() if name != "log_records"}

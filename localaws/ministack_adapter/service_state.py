@@ -1,0 +1,163 @@
+"""A MiniStack service's state as small records, and which of them changed since the last look.
+
+A service keeps its state in module-level containers. One entry of a container is one record; entries that grow (a
+queue's messages, a table's items, a log stream's events, a metric's data points) are split further, so that a change
+costs what changed and not what is there.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from localaws.ministack_adapter.journal import Record, pack, unpack
+
+Document = dict[str, Any]
+# Containers of the service by name: MiniStack's scoped dictionaries, or plain values.
+Stores = dict[str, Any]
+Key = tuple[Any, ...]
+
+CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of an entry. Pieces with the same `token` as last time are taken as unchanged and not packed again."""
+
+    sub: Key
+    token: Any
+    value: Any
+
+
+Splitter = Callable[[str, Any], Iterator[Part]]
+Joiner = Callable[[dict[Key, Any]], Any]
+
+
+class ServiceState:
+    """The records of one service. `stores` answers its live containers; nothing is copied."""
+
+    def __init__(self, service: str, stores: Callable[[], Stores], split: Splitter, join: Joiner) -> None:
+        self.service = service
+        self._stores = stores
+        self._split = split
+        self._join = join
+        self._tokens: dict[tuple[str, Any, Key], Any] = {}
+
+    def changes(self) -> list[Record]:
+        """What changed since the last call; its records must be committed, or `forget` be called."""
+        changed: list[Record] = []
+        seen: dict[tuple[str, Any, Key], Any] = {}
+        for store, container in self._stores().items():
+            for key, value in _entries(container):
+                for part in self._split(store, value):
+                    self._look(store, key, part, seen, changed)
+        for gone in self._tokens.keys() - seen.keys():
+            changed.append(Record(self.service, gone[0], pack(gone[1:]), None))
+        self._tokens = seen
+        return changed
+
+    def forget(self) -> None:
+        """Take everything as changed the next time, because what was found could not be committed."""
+        self._tokens = dict.fromkeys(self._tokens)
+
+    def restored(self, records: Iterator[Record]) -> Stores:
+        """The stores as they were, of the kinds that the service has now."""
+        parts: dict[str, dict[Any, dict[Key, Any]]] = {}
+        for record in records:
+            key, sub = unpack(record.key)
+            parts.setdefault(record.store, {}).setdefault(key, {})[sub] = unpack(record.value or b"")
+            self._seed(record, key, sub)
+        stores = {name: _empty(container) for name, container in self._stores().items()}
+        for name, entries in parts.items():
+            joined = {key: self._join(entry) for key, entry in entries.items()}
+            stores[name] = _filled(stores.get(name), joined)
+        return stores
+
+    def _seed(self, record: Record, key: Any, sub: Key) -> None:
+        """Know what is on disk, so that it is deleted when it is gone."""
+        self._tokens[(record.store, key, sub)] = hash(record.value)
+
+    def _look(
+        self,
+        store: str,
+        key: Any,
+        part: Part,
+        seen: dict[tuple[str, Any, Key], Any],
+        changed: list[Record],
+    ) -> None:
+        place = (store, key, part.sub)
+        last = self._tokens.get(place)
+        if part.token is not None and part.token == last:
+            seen[place] = last
+            return
+        data = pack(part.value)
+        token = part.token if part.token is not None else hash(data)
+        seen[place] = token
+        if token != last:
+            changed.append(Record(self.service, store, pack((key, part.sub)), data))
+
+
+def whole(_store: str, value: Any) -> Iterator[Part]:
+    """An entry that is one record."""
+    yield Part((), None, value)
+
+
+def join_whole(parts: dict[Key, Any]) -> Any:
+    return parts[()]
+
+
+def chunks(name: Key, items: list[Any], fingerprint: Callable[[Any], Any]) -> Iterator[Part]:
+    """A list that grows at its end, in pieces of which only the last one changes."""
+    for start in range(0, len(items), CHUNK):
+        chunk = items[start : start + CHUNK]
+        yield Part((*name, start), (len(chunk), fingerprint(chunk[0]), fingerprint(chunk[-1])), chunk)
+
+
+def join_chunks(parts: dict[Key, Any]) -> list[Any]:
+    """The list of `chunks`, from its pieces by where they start."""
+    return [item for _, chunk in sorted(parts.items()) for item in chunk]
+
+
+def live_stores(module: types.ModuleType) -> Stores:
+    """What the module's `get_state` answers, without its deep copies: the records are packed in one step instead."""
+    get_state = module.get_state
+    without_copies = types.FunctionType(get_state.__code__, {**vars(module), "copy": _NoCopy})
+    stores: Stores = without_copies() or {}
+    return stores
+
+
+class _NoCopy:
+    """Stands in for the module `copy`."""
+
+    @staticmethod
+    def deepcopy(value: Any) -> Any:
+        return value
+
+    copy = deepcopy
+
+
+def _entries(container: Any) -> list[tuple[Any, Any]]:
+    """(key, value) of a container; a plain value is one entry under an empty key."""
+    if isinstance(container, dict):
+        return list(container.items())
+    if hasattr(container, "_data"):
+        return list(container._data.items())
+    return [((), container)]
+
+
+def _empty(container: Any) -> Any:
+    if isinstance(container, dict):
+        return {}
+    return type(container)() if hasattr(container, "_data") else None
+
+
+def _filled(container: Any, entries: dict[Any, Any]) -> Any:
+    if container is None:
+        return entries.get((), entries)
+    if isinstance(container, dict):
+        container.update(entries)
+    else:
+        container._data.update(entries)
+    return container
