@@ -41,7 +41,7 @@ def _run_all(hooks: list[Hook]) -> None:
     for hook in hooks:
         try:
             hook()
-        except Exception:
+        except Exception:  # noqa: BLE001 - the others must have their turn; it is logged
             _log.exception("%s failed", hook)
 
 

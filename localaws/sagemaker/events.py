@@ -27,7 +27,7 @@ class Events:
         detail = {**in_milliseconds(document), "Tags": tags}
         try:
             self._platform.put_event(f"SageMaker {noun} State Change", detail, [arn])
-        except Exception:
+        except Exception:  # noqa: BLE001 - the change has happened, whether or not the bus took it
             _log.exception("no event for %s", arn)
 
 

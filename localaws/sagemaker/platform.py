@@ -1,4 +1,4 @@
-"""What the SageMaker service needs of the AWS around it. The adapter implements `Platform`; nothing here knows which AWS that is."""
+"""What SageMaker needs of the AWS around it. An adapter implements `Platform`; nothing here knows which AWS it is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Caller:
-    """Who makes a request: the principal's ARN, its account and region, and whether a client or a state machine calls."""
+    """Who makes a request: principal ARN, account, region, and whether a client or a state machine calls."""
 
     arn: str
     account: str

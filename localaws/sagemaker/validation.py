@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from botocore.loaders import Loader
@@ -17,9 +17,11 @@ from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureSh
 from localaws.sagemaker import errors
 from localaws.sagemaker.platform import Document
 
+_JAVA_CLASS = re.compile(r"\\p\{\w+\}")
+
 Check = Callable[[Any, Any, str], Iterator[str]]
 
-# Java's Unicode classes, which Python's `re` lacks, as near as its own classes come; all are used inside [...] only.
+# Java's Unicode classes, which Python's `re` lacks, as near as its own classes come.
 _JAVA_CLASSES = {
     r"\p{Alnum}": "a-zA-Z0-9",
     r"\p{L}": r"\w",
@@ -174,10 +176,16 @@ def _refuse_type(value: Any, wanted: str, path: str) -> None:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    for java, python in _JAVA_CLASSES.items():
-        pattern = pattern.replace(java, python)
+    pattern = _JAVA_CLASS.sub(_python_class, pattern)
     # Java's surrogate ranges: everything beyond the basic plane, which Python holds as single characters.
     pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
     return re.compile(pattern)
+
+
+def _python_class(match: re.Match[str]) -> str:
+    members = _JAVA_CLASSES[match.group()]
+    before = match.string[: match.start()]
+    inside_brackets = before.rfind("[") > before.rfind("]")
+    return members if inside_brackets else f"[{members}]"

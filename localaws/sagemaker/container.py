@@ -1,0 +1,213 @@
+"""Containers without Docker: processes with their own /opt/ml, their own environment, and an end that takes all with it.
+
+What the kernel allows is found out once (`isolation`); what it doesn't allow is said in the job's log, not hidden.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from localaws.sagemaker import container_init
+
+OPT_ML = Path("/opt/ml")
+
+Isolation = Literal["processes and files", "files", "none"]
+
+_ISOLATION_OPTIONS: dict[Isolation, list[str]] = {
+    "processes and files": ["--mount", "--pid", "--read-only"],
+    "files": ["--mount", "--read-only"],
+    "none": [],
+}
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """What runs in a container.
+
+    command: program and arguments, looked up in PATH of `environment`.
+    environment: all variables that it sees; nothing of the server's own.
+    base_dir: the directory that appears as /opt/ml, where that is possible; see `ml_dir`.
+    tmp_dir: appears as /tmp.
+    cwd: where the program starts, as the container sees it.
+    hide: directories of the server's that it must not see.
+    needs: directories outside `base_dir` that it must see: the image's environment.
+    network: "host" or "none".
+    """
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    base_dir: Path
+    tmp_dir: Path
+    cwd: Path
+    hide: Sequence[Path] = ()
+    needs: Sequence[Path] = ()
+    network: Literal["host", "none"] = "host"
+
+
+class Container:
+    """A running container. `output` is its standard output and error, one pipe, open until all of it has ended."""
+
+    def __init__(self, process: subprocess.Popen[bytes], *, owns_processes: bool) -> None:
+        self._process = process
+        self._owns_processes = owns_processes
+        if process.stdout is None:
+            raise ValueError("a container's output must be a pipe")
+        self.output = process.stdout
+        _running.add(self)
+
+    @property
+    def pid(self) -> int:
+        """Of the container's first process, which leads a process group of its own."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """SIGTERM to the program, as Docker and SageMaker do."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End everything in the container, at once."""
+        # Without a process namespace the first process has to find what the program started, so it must live a moment.
+        self._signal(signal.SIGKILL if self._owns_processes else signal.SIGUSR1)
+
+    def poll(self) -> int | None:
+        """The exit status once it has ended: the program's, or 128 + the signal that ended it."""
+        return self._status(self._process.poll())
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; the exit status. Raises subprocess.TimeoutExpired."""
+        status = self._status(self._process.wait(timeout))
+        assert status is not None  # noqa: S101 - wait() returned
+        return status
+
+    def _status(self, returncode: int | None) -> int | None:
+        if returncode is None:
+            return None
+        _running.discard(self)
+        return returncode if returncode >= 0 else 128 - returncode
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
+
+
+_running: set[Container] = set()
+
+
+def launch(spec: ContainerSpec) -> Container:
+    """Start a container. Raises OSError when the machine can't start processes."""
+    options = [*_ISOLATION_OPTIONS[isolation()], *_view_options(spec), "--cwd", str(spec.cwd)]
+    return _start(options, list(spec.command), dict(spec.environment))
+
+
+def run_tool(command: Sequence[str], environment: Mapping[str, str]) -> Container:
+    """Start a tool of the server's own (pip) that must not outlive it: no isolation, the given environment."""
+    return _start(["--cwd", "/"], list(command), dict(environment))
+
+
+def kill_all() -> None:
+    """End every container of this process, at once."""
+    for container in list(_running):
+        container.kill()
+        container.wait(10)
+
+
+@functools.cache
+def isolation() -> Isolation:
+    """How much the kernel lets this process isolate; tried once, takes some 50 ms."""
+    for kind, options in _ISOLATION_OPTIONS.items():
+        probe = _start(options, ["true"], {"PATH": os.defpath})
+        probe.output.read()
+        if probe.wait(10) == 0:
+            return kind
+    return "none"
+
+
+def ml_dir(base_dir: Path) -> Path:
+    """Where a program in a container finds what lies in `base_dir`: the literal /opt/ml, or `base_dir` itself."""
+    return base_dir if isolation() == "none" else OPT_ML
+
+
+def describe_isolation() -> str | None:
+    """One line for the job's log when the contract can't be met to the letter, else None."""
+    if isolation() == "none":
+        return (
+            "This machine's kernel allows no mount namespaces: /opt/ml is the directory in SAGEMAKER_BASE_DIR, "
+            "and the job isn't kept from writing elsewhere."
+        )
+    return None
+
+
+def _view_options(spec: ContainerSpec) -> list[str]:
+    options = ["--isolate-network"] if spec.network == "none" else []
+    if isolation() == "none":
+        return options
+    needed = [*spec.needs, Path(sys.base_prefix)]
+    options += ["--bind", str(spec.base_dir), str(OPT_ML)]
+    if any(path.is_relative_to("/tmp") for path in needed):  # noqa: S108 - /tmp itself is meant
+        options += ["--writable", "/tmp"]  # noqa: S108
+    else:
+        options += ["--bind", str(spec.tmp_dir), "/tmp"]  # noqa: S108
+    for hidden in spec.hide:
+        if not any(path.is_relative_to(hidden) for path in needed):
+            options += ["--hide", str(hidden)]
+    return options
+
+
+def _start(options: list[str], command: list[str], environment: dict[str, str]) -> Container:
+    argv = [sys.executable, "-I", "-S", container_init.__file__, *options, "--parent", str(os.getpid()), "--", *command]
+    return _spawner().start(argv, environment)
+
+
+class _Spawner:
+    """Starts all processes from one thread that lives as long as the server.
+
+    The signal for a parent's death (prctl(2), PR_SET_PDEATHSIG) comes when the *thread* that forked ends, so a
+    request's own thread mustn't fork.
+    """
+
+    def __init__(self) -> None:
+        self._orders: queue.SimpleQueue[tuple[list[str], dict[str, str], Future[Container]]] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="container-spawner", daemon=True).start()
+
+    def start(self, argv: list[str], environment: dict[str, str]) -> Container:
+        future: Future[Container] = Future()
+        self._orders.put((argv, environment, future))
+        return future.result()
+
+    def _work(self) -> None:
+        while True:
+            argv, environment, future = self._orders.get()
+            try:
+                future.set_result(Container(_popen(argv, environment), owns_processes="--pid" in argv))
+            except BaseException as error:  # noqa: BLE001 - it belongs to the thread that asked
+                future.set_exception(error)
+
+
+def _popen(argv: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        argv,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+        cwd="/",
+    )
+
+
+@functools.cache
+def _spawner() -> _Spawner:
+    return _Spawner()
