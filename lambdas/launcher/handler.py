@@ -85,7 +85,7 @@ def launcher_from(environment: Mapping[str, str]) -> Launcher:
     )
 
 
-def handle(event: Document, context: object) -> Document:
+def handle(event: Document, _context: object) -> Document:
     """An SQS batch is answered with the messages that failed, anything else with what it led to."""
     launcher = launcher_from(os.environ)
     if "Records" in event:
@@ -114,7 +114,7 @@ def take_one(launcher: Launcher, meaning: Meaning) -> Document:
 def take_batch(launcher: Launcher, records: list[Document], environment: Mapping[str, str]) -> Document:
     """All triggers of the batch are taken in with one write, and count as done or failed together.
 
-    A message that comes again says that an earlier attempt broke off somewhere, so what that one left is finished first.
+    A message that comes again says that an earlier attempt broke off somewhere: what that one left is finished first.
     """
     failed: list[str] = []
     triggers: dict[str, Trigger] = {}

@@ -1,0 +1,97 @@
+"""The training job's request (CreateTrainingJob)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infra.workflow.names import Names
+from infra.workflow.states import expression
+from ratchet.spec import PipelineSpec
+
+Document = dict[str, Any]
+
+PROGRAM = "train.py"
+
+
+def job_name(names: Names, step: str) -> str:
+    """`<pipeline>-<run id>-<step>`, composed when the run knows its id."""
+    return expression(f"'{names.job_prefix}' & $run.run_id & '-{step}'")
+
+
+def run_folder(names: Names, file: str) -> str:
+    """s3://<artifact bucket>/runs/<pipeline>/<run id>/<file>"""
+    return expression(f"'s3://{names.artifact_bucket}/runs/{names.pipeline}/' & $run.run_id & '/{file}'")
+
+
+def tags(names: Names) -> list[Document]:
+    """Whose a resource is: the pipeline's, the environment's, and which run made it."""
+    return [
+        {"Key": "ratchet:environment", "Value": names.environment},
+        {"Key": "ratchet:pipeline", "Value": names.pipeline},
+        {"Key": "ratchet:run", "Value": expression("$run.run_id")},
+    ]
+
+
+def vpc(names: Names) -> Document | None:
+    """Where jobs and endpoint stand, if the environment has a VPC."""
+    if not names.subnet_ids:
+        return None
+    return {"Subnets": list(names.subnet_ids), "SecurityGroupIds": list(names.security_group_ids)}
+
+
+def training_job(spec: PipelineSpec, names: Names) -> Document:
+    """Script mode: the framework image unpacks sourcedir.tar.gz and runs train.py.
+
+    The held-out channel isn't among its inputs. Spot, checkpoints, rules and the profiler would be further fields here.
+    """
+    request: Document = {
+        "TrainingJobName": job_name(names, "train"),
+        "AlgorithmSpecification": {
+            "TrainingImage": names.image_uri,
+            "TrainingInputMode": spec.input_mode,
+            **metric_definitions(spec),
+        },
+        "HyperParameters": hyperparameters(spec, names),
+        "InputDataConfig": [channel(name, spec) for name in spec.training_channels],
+        "OutputDataConfig": {"S3OutputPath": run_folder(names, "train"), "KmsKeyId": names.key_arn},
+        "ResourceConfig": {
+            "InstanceType": spec.train.instance,
+            "InstanceCount": spec.train.instance_count,
+            "VolumeSizeInGB": spec.train.volume,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": spec.train.max_runtime},
+        "RoleArn": names.training_role_arn,
+        "Tags": tags(names),
+    }
+    network = vpc(names)
+    return {**request, "VpcConfig": network} if network else request
+
+
+def hyperparameters(spec: PipelineSpec, names: Names) -> dict[str, str]:
+    """The user's, and those by which the framework container finds the script (SageMaker Training Toolkit, params)."""
+    return {
+        **spec.train.hyperparameters,
+        "sagemaker_program": PROGRAM,
+        "sagemaker_submit_directory": names.code_s3_uri,
+        "sagemaker_job_name": job_name(names, "train"),
+    }
+
+
+def metric_definitions(spec: PipelineSpec) -> Document:
+    metrics = [{"Name": name, "Regex": regex} for name, regex in spec.train.metrics.items()]
+    return {"MetricDefinitions": metrics} if metrics else {}
+
+
+def channel(name: str, spec: PipelineSpec) -> Document:
+    """One channel, as the manifest that Plan wrote: exactly the objects that the run's fingerprint is made of."""
+    return {
+        "ChannelName": name,
+        "InputMode": spec.input_mode,
+        "DataSource": {
+            "S3DataSource": {
+                "S3DataType": "ManifestFile",
+                "S3Uri": expression(f'$lookup($plan.manifests, "{name}")'),
+                "S3DataDistributionType": "FullyReplicated",
+            }
+        },
+    }
