@@ -1,4 +1,4 @@
-"""Containers without Docker: processes with their own /opt/ml, their own environment, and an end that takes all with it.
+"""Containers without Docker: processes with their own /opt/ml and environment, and an end that takes all with it.
 
 What the kernel allows is found out once (`isolation`); what it doesn't allow is said in the job's log, not hidden.
 """
@@ -44,6 +44,7 @@ class ContainerSpec:
     hide: directories of the server's that it must not see.
     needs: directories outside `base_dir` that it must see: the image's environment.
     network: "host" or "none".
+    descriptors: open files and sockets that the program inherits under their numbers.
     """
 
     command: Sequence[str]
@@ -54,6 +55,7 @@ class ContainerSpec:
     hide: Sequence[Path] = ()
     needs: Sequence[Path] = ()
     network: Literal["host", "none"] = "host"
+    descriptors: Sequence[int] = ()
 
 
 class Container:
@@ -109,7 +111,7 @@ _running: set[Container] = set()
 def launch(spec: ContainerSpec) -> Container:
     """Start a container. Raises OSError when the machine can't start processes."""
     options = [*_ISOLATION_OPTIONS[isolation()], *_view_options(spec), "--cwd", str(spec.cwd)]
-    return _start(options, list(spec.command), dict(spec.environment))
+    return _start(options, list(spec.command), dict(spec.environment), spec.descriptors)
 
 
 def run_tool(command: Sequence[str], environment: Mapping[str, str]) -> Container:
@@ -166,9 +168,14 @@ def _view_options(spec: ContainerSpec) -> list[str]:
     return options
 
 
-def _start(options: list[str], command: list[str], environment: dict[str, str]) -> Container:
+def _start(
+    options: list[str], command: list[str], environment: dict[str, str], descriptors: Sequence[int] = ()
+) -> Container:
     argv = [sys.executable, "-I", "-S", container_init.__file__, *options, "--parent", str(os.getpid()), "--", *command]
-    return _spawner().start(argv, environment)
+    return _spawner().start(argv, environment, descriptors)
+
+
+_Order = tuple[list[str], dict[str, str], Sequence[int], "Future[Container]"]
 
 
 class _Spawner:
@@ -179,24 +186,24 @@ class _Spawner:
     """
 
     def __init__(self) -> None:
-        self._orders: queue.SimpleQueue[tuple[list[str], dict[str, str], Future[Container]]] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
         threading.Thread(target=self._work, name="container-spawner", daemon=True).start()
 
-    def start(self, argv: list[str], environment: dict[str, str]) -> Container:
+    def start(self, argv: list[str], environment: dict[str, str], descriptors: Sequence[int]) -> Container:
         future: Future[Container] = Future()
-        self._orders.put((argv, environment, future))
+        self._orders.put((argv, environment, descriptors, future))
         return future.result()
 
     def _work(self) -> None:
         while True:
-            argv, environment, future = self._orders.get()
+            argv, environment, descriptors, future = self._orders.get()
             try:
-                future.set_result(Container(_popen(argv, environment), owns_processes="--pid" in argv))
+                future.set_result(Container(_popen(argv, environment, descriptors), owns_processes="--pid" in argv))
             except BaseException as error:  # noqa: BLE001 - it belongs to the thread that asked
                 future.set_exception(error)
 
 
-def _popen(argv: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def _popen(argv: list[str], environment: dict[str, str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         argv,
         env=environment,
@@ -205,6 +212,7 @@ def _popen(argv: list[str], environment: dict[str, str]) -> subprocess.Popen[byt
         stderr=subprocess.STDOUT,
         bufsize=0,
         cwd="/",
+        pass_fds=descriptors,
     )
 
 

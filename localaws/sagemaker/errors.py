@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class SageMakerError(Exception):
-    """A request that is refused: AWS's error code, message and HTTP status."""
+    """A request that is refused: AWS's error code, message, HTTP status and further members."""
 
     def __init__(self, code: str, message: str, http_status: int = 400) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.http_status = http_status
+        self.members: dict[str, Any] = {}  # what the error has beside its message (ModelError)
 
 
 def validation(message: str) -> SageMakerError:

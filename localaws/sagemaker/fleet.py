@@ -12,9 +12,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from localaws.sagemaker.worker import STOP_SECONDS, UnhealthyError, Worker
@@ -28,6 +29,10 @@ _log = logging.getLogger(__name__)
 
 class FleetError(Exception):
     """A variant didn't become healthy; the message is the endpoint's FailureReason."""
+
+
+class StartError(Exception):
+    """An instance can't be started at all (no model data, a bad archive); the message is the FailureReason."""
 
 
 class NoInstanceError(Exception):
@@ -64,6 +69,7 @@ class Instance:
         self.plan = plan
         self.id = f"i-{uuid.uuid4().hex[:17]}"
         self.worker: Worker | None = None
+        self.ready = False
         self.in_flight = 0
         self.stopping = False
 
@@ -91,73 +97,76 @@ class Deployment:
     # --- life
 
     def start(self) -> None:
-        """Start every instance and return when all answer /ping; FleetError, with everything ended, when one doesn't."""
-        try:
-            self._start_all([instance for instances in self._instances.values() for instance in instances])
-        except FleetError:
-            self.stop(grace=0.0)
-            raise
+        """Start every instance; returns when all answer /ping. FleetError, with all of them ended, when one doesn't."""
+        self._start_all([instance for instances in self._instances.values() for instance in instances])
 
     def _start_all(self, instances: Sequence[Instance]) -> None:
-        if len(instances) == 1:
-            self._start_one(instances[0])
+        if not instances:
             return
-        with ThreadPoolExecutor(max(1, len(instances)), thread_name_prefix="instance") as pool:
-            for started in [pool.submit(self._start_one, instance) for instance in instances]:
-                started.result()
+        with ThreadPoolExecutor(len(instances), thread_name_prefix="instance") as pool:
+            try:
+                for started in as_completed([pool.submit(self._start_one, instance) for instance in instances]):
+                    started.result()
+            except BaseException:
+                self._stop_all(instances, 0.0)  # the others must not be waited for
+                raise
 
     def _start_one(self, instance: Instance) -> None:
-        """The worker is in its slot before it is healthy, so that a stop in the meantime reaches it."""
-        worker = self._start(instance.plan, instance.id)
         try:
-            worker.wait_until_healthy(instance.plan.startup_seconds)
+            worker = self._bring_up(instance)
         except UnhealthyError as error:
-            worker.stop(grace=0.0)
+            _log.warning("variant %s: %s", instance.plan.name, error)
             raise FleetError(unhealthy_reason(instance.plan.name)) from error
+        except StartError as error:
+            raise FleetError(str(error)) from error
+        threading.Thread(target=self._watch, args=(instance, worker), name=instance.id, daemon=True).start()
+
+    def _bring_up(self, instance: Instance) -> Worker:
+        """A healthy worker in the instance's slot. It is there before it is healthy, so that a stop reaches it."""
+        worker = self._start(instance.plan, instance.id)
         with self._changed:
             instance.worker = worker
-            self._changed.notify_all()
-        threading.Thread(target=self._watch, args=(instance, worker), name=instance.id, daemon=True).start()
+            stopping = instance.stopping
+        try:
+            if stopping:
+                raise UnhealthyError("it was stopped while it started")
+            worker.wait_until_healthy(instance.plan.startup_seconds)
+        except UnhealthyError:
+            worker.stop(grace=0.0)
+            raise
+        with self._changed:
+            instance.ready = True
+        return worker
 
     def _watch(self, instance: Instance, worker: Worker) -> None:
         """Restart a worker that ends although nobody asked it to."""
-        started = time.monotonic()
-        attempt = 0
+        failures = 0
         while True:
+            started = time.monotonic()
             worker.process.wait()
             with self._changed:
+                instance.ready = False
                 if instance.stopping:
                     return
-                instance.worker = None
             worker.stop(grace=0.0)  # what its process group left behind
-            attempt = 0 if time.monotonic() - started > _STEADY_SECONDS else attempt
-            replacement = self._restarted(instance, attempt)
+            failures = 0 if time.monotonic() - started > _STEADY_SECONDS else failures + 1
+            replacement = self._restarted(instance, failures)
             if replacement is None:
                 return
-            worker, attempt, started = replacement, attempt + 1, time.monotonic()
+            worker = replacement
 
-    def _restarted(self, instance: Instance, attempt: int) -> Worker | None:
-        while True:
-            pause = RESTART_PAUSES[min(attempt, len(RESTART_PAUSES) - 1)]
+    def _restarted(self, instance: Instance, failures: int) -> Worker | None:
+        """A new worker, however many attempts it takes; None when the instance is stopped instead."""
+        for attempt in count(failures):
+            pause = RESTART_PAUSES[min(attempt, len(RESTART_PAUSES)) - 1] if attempt else 0.0
             with self._changed:
                 if self._changed.wait_for(lambda: instance.stopping, pause):
                     return None
-            attempt += 1
             try:
-                worker = self._start(instance.plan, instance.id)
-                worker.wait_until_healthy(instance.plan.startup_seconds)
-            except UnhealthyError:
-                worker.stop(grace=0.0)
-                continue
-            except Exception:
-                _log.exception("instance %s of variant %s didn't start again", instance.id, instance.plan.name)
-                continue
-            with self._changed:
-                if not instance.stopping:
-                    instance.worker = worker
-                    return worker
-            worker.stop(grace=0.0)
-            return None
+                return self._bring_up(instance)
+            except (UnhealthyError, StartError) as error:
+                _log.warning("instance %s of variant %s doesn't start: %s", instance.id, instance.plan.name, error)
+        return None
 
     def retire(self) -> None:
         """Take no more requests, wait until those in flight are answered, then end every instance."""
@@ -198,31 +207,24 @@ class Deployment:
             for name, weight in weights.items():
                 self.plans[name] = replace(self.plans[name], weight=weight)
 
-    def set_instance_count(self, variant: str, count: int) -> None:
+    def set_instance_count(self, variant: str, wanted: int) -> None:
         """Start instances and let them serve when healthy, or let surplus ones finish and end them. FleetError."""
-        plan = replace(self.plans[variant], instance_count=count)
+        plan = replace(self.plans[variant], instance_count=wanted)
         with self._changed:
             before = self._instances[variant]
-            surplus = before[count:]
-        added = [Instance(plan) for _ in range(count - len(before))]
-        try:
-            self._start_all(added)
-        except FleetError:
-            self._stop_all(added, 0.0)
-            raise
+            surplus = before[wanted:]
+        added = [Instance(plan) for _ in range(wanted - len(before))]
+        self._start_all(added)
         with self._changed:
-            self._instances[variant] = [*before[:count], *added]
-            self.plans[variant] = replace(self.plans[variant], instance_count=count)
+            self._instances[variant] = [*before[:wanted], *added]
+            self.plans[variant] = replace(self.plans[variant], instance_count=wanted)
         self._drain(surplus)
         self._stop_all(surplus, STOP_SECONDS)
 
     def instance_counts(self) -> dict[str, int]:
         """How many instances of each variant are up."""
         with self._changed:
-            return {
-                name: sum(instance.worker is not None for instance in instances)
-                for name, instances in self._instances.items()
-            }
+            return {name: sum(instance.ready for instance in instances) for name, instances in self._instances.items()}
 
     # --- requests
 
@@ -248,7 +250,9 @@ class Deployment:
             name = variant or self._by_weight()
             if name not in self._instances:
                 raise NoVariantError(name)
-            up = [(instance, instance.worker) for instance in self._instances[name] if instance.worker is not None]
+            up = [
+                (instance, instance.worker) for instance in self._instances[name] if instance.ready and instance.worker
+            ]
             if not up:
                 raise NoInstanceError(name)
             chosen, worker = self._by_strategy(self.plans[name].routing, up)

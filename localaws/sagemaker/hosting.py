@@ -157,7 +157,7 @@ def _check_image(context: Context, image: str) -> None:
     try:
         context.images.check(image)
     except ImageNotFoundError as error:
-        raise errors.validation(f"Requested image {image} not found. {error}") from error
+        raise errors.validation(f"Requested image {image} not found.") from error
 
 
 class _Configs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,11 @@ def _no_access(uri: str, role_arn: str, region: str) -> str:
     )
 
 
-def fetch(context: Context, uri: str, credentials: Credentials, target: Path) -> None:
-    """Download one object to `target`, which appears only when it is whole. ModelDataError."""
+def fetch(context: Context, uri: str, credentials: Credentials, target: Path, deadline: float) -> None:
+    """Download one object to `target`, which appears only when it is whole, before time.monotonic() is `deadline`.
+
+    ModelDataError.
+    """
     partial = target.with_name(target.name + ".partial")
     try:
         bucket, key = split_s3_uri(uri)
@@ -74,6 +78,8 @@ def fetch(context: Context, uri: str, credentials: Credentials, target: Path) ->
         with partial.open("wb") as file:
             for chunk in body.iter_chunks(_CHUNK):
                 file.write(chunk)
+                if time.monotonic() > deadline:
+                    raise ModelDataError(f"Downloading model data from {uri} took longer than it may take.")
     except (ClientError, BotoCoreError, ValueError) as error:
         raise ModelDataError(f"Failed to download model data from {uri}: {error}") from error
     partial.replace(target)

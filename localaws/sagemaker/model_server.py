@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import importlib
 import importlib.util
 import io
@@ -40,7 +39,6 @@ from typing import Any, BinaryIO
 CSV, JSON, NPY = "text/csv", "application/json", "application/x-npy"
 MAX_LINE = 64 * 1024
 MAX_BODY = 32 * 1024 * 1024  # above what InvokeEndpoint lets through (25 MB, SageMaker quotas page)
-PR_SET_PDEATHSIG = 1
 REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable"}
 REASONS |= {411: "Length Required", 413: "Payload Too Large", 415: "Unsupported Media Type"}
 
@@ -306,7 +304,7 @@ def answer(model: Model, request: Request) -> Response:
 
 
 def failure_of(error: Exception) -> Response:
-    """An exception as a response, with its own `status_code` when it has one, else 500. Its traceback goes to the log."""
+    """An exception as a response, with its own `status_code` when it has one, else 500; its traceback is logged."""
     status = getattr(error, "status_code", None)
     if isinstance(error, ModelServerError):
         return failure(error.status_code, str(error))
@@ -367,12 +365,6 @@ def connections_of_port(port: int, on_connection: Callable[[socket.socket], None
             on_connection(connection)
 
 
-def die_with_parent() -> None:
-    """Ask Linux for SIGKILL when the parent ends; the control socket does the same where there is no prctl."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def settings_of(environment: Mapping[str, str]) -> tuple[Path, Path, str, str]:
     """(model directory, code directory, program, default accept), from the container's variables.
 
@@ -416,7 +408,6 @@ def end_with_platform(control: socket.socket, incoming: queue.SimpleQueue[socket
 
 def serve_platform(control: socket.socket) -> None:
     """Load first, then answer: a connection's first /ping is answered as soon as the model can be asked."""
-    die_with_parent()
     incoming: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
     in_thread(end_with_platform, control, incoming)
     model = load_or_exit(os.environ)

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from types import ModuleType
 
-from localaws.sagemaker import errors, processing, tags, training, validation
+from localaws.sagemaker import errors, hosting, processing, registry, tags, training, validation
 from localaws.sagemaker.context import Context, Handler
+from localaws.sagemaker.endpoints import Endpoints
+from localaws.sagemaker.invocation import InvokeResult
 from localaws.sagemaker.platform import Caller, Document, Platform
 
 # Each offers operations(context) -> {operation: handler}, and registers on context.lifecycle what must happen when
 # the server comes back and when it stops.
-MODULES: tuple[ModuleType, ...] = (training, processing, tags)
-
-
-@dataclass(frozen=True)
-class InvokeResult:
-    """The answer of a model: HTTP status, body, its content type, the variant that answered and further headers."""
-
-    status: int
-    body: bytes
-    content_type: str
-    variant: str
-    headers: dict[str, str] = field(default_factory=dict)
+MODULES: tuple[ModuleType, ...] = (training, processing, hosting, registry, tags)
 
 
 class SageMaker:
@@ -33,6 +23,8 @@ class SageMaker:
         self._handlers: dict[str, Handler] = {}
         for module in MODULES:
             self._handlers.update(module.operations(self.context))
+        self._endpoints = Endpoints(self.context)
+        self._handlers.update(self._endpoints.operations())
 
     @property
     def operations(self) -> frozenset[str]:
@@ -51,17 +43,17 @@ class SageMaker:
         validation.check_request(operation, request)
         return handler(request, caller)
 
-    def invoke_endpoint(  # noqa: PLR0913 - the members of InvokeEndpoint
+    def invoke_endpoint(  # noqa: PLR0913, PLR0917 - the members of InvokeEndpoint
         self,
         name: str,
         body: bytes,
         content_type: str,
         accept: str,
         target_variant: str | None,
-        caller: Caller,
+        caller: Caller,  # noqa: ARG002 - authorized before it comes here
     ) -> InvokeResult:
         """Send one request to the models of an endpoint. Raises errors.SageMakerError."""
-        raise errors.not_implemented("InvokeEndpoint")
+        return self._endpoints.invoker.invoke(name, body, content_type, accept, target_variant)
 
     def wait_for_change(self, kind: str, name: str, known_status: str, timeout: float) -> str | None:
         """Block until the status of a job isn't `known_status` any more, `timeout` seconds at most; the status then.

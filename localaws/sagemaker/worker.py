@@ -8,16 +8,14 @@ behind when the platform is killed.
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
 import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 MAX_LINE = 64 * 1024
 PING_PAUSE_SECONDS = 0.02  # between two pings that were answered with something else than 200
@@ -91,10 +89,23 @@ def request_head(method: str, path: str, headers: Mapping[str, str], length: int
     return ("\r\n".join([*lines, f"Content-Length: {length}"]) + "\r\n\r\n").encode("latin-1")
 
 
+class Process(Protocol):
+    """A started container, as far as its worker is concerned; all of it may be called from any thread."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit status. Raises subprocess.TimeoutExpired."""
+
+    def stop(self) -> None:
+        """Ask it to end (SIGTERM)."""
+
+    def kill(self) -> None:
+        """End it and all that it started."""
+
+
 class Worker:
     """A running model server and a pool of connections to it. All methods may be called from any thread."""
 
-    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket) -> None:
+    def __init__(self, process: Process, control: socket.socket) -> None:
         self.process = process
         self._control = control
         self._idle: deque[Connection] = deque()
@@ -154,30 +165,23 @@ class Worker:
         return None
 
     def stop(self, grace: float = STOP_SECONDS) -> None:
-        """SIGTERM to the process group, SIGKILL to what is left of it after `grace` seconds; returns when it ended."""
-        self._signal(signal.SIGTERM)
+        """SIGTERM, and an end to whatever is left after `grace` seconds; returns when all of it has ended."""
+        self.process.stop()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(grace)
-        self._signal(signal.SIGKILL)
+        self.process.kill()
         self.process.wait()
         self._control.close()
         while self._idle:
             self._idle.pop().close()
 
-    def _signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, number)
 
-
-Spawn = Callable[[Sequence[str], int], "subprocess.Popen[bytes]"]
-
-
-def start_worker(arguments: Sequence[str], spawn: Spawn) -> Worker:
-    """Start a model server: `spawn(arguments, descriptor)` runs it in a group of its own, with the descriptor open."""
+def start_worker(spawn: Callable[[int], Process]) -> Worker:
+    """Start a model server: `spawn(descriptor)` starts it with `--control-fd descriptor` and the descriptor open."""
     ours, theirs = socket.socketpair()
     with theirs:
         try:
-            process = spawn([*arguments, "--control-fd", str(theirs.fileno())], theirs.fileno())
+            process = spawn(theirs.fileno())
         except BaseException:
             ours.close()
             raise
