@@ -1,0 +1,172 @@
+"""The AWS that a command talks to: an environment's session, clients and stack outputs."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from ratchet.errors import UserError
+from ratchet.project import Environment, Project
+
+SHARED = "shared"
+
+
+@dataclass(frozen=True)
+class Server:
+    """The embedded AWS of a state folder, as its server.json tells."""
+
+    endpoint_url: str
+    port: int
+    region: str
+    account: str
+    access_key_id: str
+    secret_access_key: str
+    pid: int
+
+    @property
+    def answers(self) -> bool:
+        """Whether something listens on its port."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class Account:
+    """An environment's AWS. Clients are made once; so is each stack's description."""
+
+    environment: Environment
+    session: boto3.Session
+    endpoint_url: str | None = None
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False)
+    _outputs: dict[str, Mapping[str, str] | None] = field(default_factory=dict, repr=False)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of a service."""
+        if service not in self._clients:
+            self._clients[service] = self.session.client(
+                service, endpoint_url=self.endpoint_url, config=_config(self.endpoint_url is not None)
+            )
+        return self._clients[service]
+
+    def stack_outputs(self, name: str) -> Mapping[str, str] | None:
+        """The outputs of `ratchet-<environment>-<name>`, or None when that stack isn't deployed."""
+        if name not in self._outputs:
+            self._outputs[name] = self._read_outputs(self.environment.stack(name))
+        return self._outputs[name]
+
+    def forget_outputs(self) -> None:
+        """Read the outputs anew next time: a deployment has changed them."""
+        self._outputs.clear()
+
+    def shared(self) -> Mapping[str, str]:
+        """The shared stack's outputs: `DataBucketName`, `ArtifactBucketName`, `RunTableName`, `TopicArn`, `KeyArn`.
+
+        Raises:
+            UserError: it isn't deployed.
+        """
+        return self._required(SHARED)
+
+    def pipeline(self, name: str) -> Mapping[str, str]:
+        """A pipeline's outputs: `StateMachineArn`, `LauncherFunctionName`, `EndpointName`, `ModelPackageGroupName`.
+
+        Raises:
+            UserError: it isn't deployed.
+        """
+        return self._required(name)
+
+    def deployed_pipelines(self) -> list[str]:
+        """The names of the environment's deployed pipelines."""
+        prefix = self.environment.stack("")
+        stacks = self.client("cloudformation").get_paginator("describe_stacks").paginate()
+        names = [stack["StackName"] for page in stacks for stack in page["Stacks"] if _is_deployed(stack)]
+        return sorted(
+            name.removeprefix(prefix) for name in names if name.startswith(prefix) and name != prefix + SHARED
+        )
+
+    def _required(self, name: str) -> Mapping[str, str]:
+        outputs = self.stack_outputs(name)
+        if outputs is not None:
+            return outputs
+        stack = self.environment.stack(name)
+        how = "ratchet up" if self.environment.is_local else self.environment.deploy_command(stack)
+        raise UserError(f"the stack {stack} isn't deployed; run `{how}`")
+
+    def _read_outputs(self, stack: str) -> Mapping[str, str] | None:
+        try:
+            described = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+        except ClientError as error:
+            if "does not exist" in error.response["Error"].get("Message", ""):
+                return None
+            raise
+        if not _is_deployed(described):
+            return None
+        return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+
+def _is_deployed(stack: Mapping[str, Any]) -> bool:
+    """Whether a stack has ever been created whole: a failed first creation has no working resources."""
+    return stack["StackStatus"] not in ("CREATE_FAILED", "ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS", "DELETE_COMPLETE")
+
+
+def read_server(state: Path) -> Server | None:
+    """The embedded AWS that a state folder's server.json tells of; None when there is none."""
+    try:
+        document = json.loads((state / "server.json").read_text(encoding="utf-8"))
+        return Server(**{name: document[name] for name in Server.__dataclass_fields__})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def connect(project: Project, name: str) -> Account:
+    """The AWS of an environment.
+
+    Raises:
+        UserError: the embedded AWS isn't running, there are no credentials, or they are another account's.
+    """
+    environment = project.environment(name)
+    return _connect_locally(project, environment) if environment.is_local else _connect(environment)
+
+
+def _connect_locally(project: Project, environment: Environment) -> Account:
+    server = read_server(project.aws_state)
+    if server is None or not server.answers:
+        raise UserError("the embedded AWS isn't running; start it with `ratchet up`")
+    return of_server(environment, server)
+
+
+def of_server(environment: Environment, server: Server) -> Account:
+    """A running embedded AWS as an account, whatever AWS_* variables say."""
+    session = boto3.Session(
+        aws_access_key_id=server.access_key_id,
+        aws_secret_access_key=server.secret_access_key,
+        region_name=server.region,
+    )
+    return Account(environment, session, server.endpoint_url)
+
+
+def _connect(environment: Environment) -> Account:
+    """Ordinary credentials, as the aws command would find them, checked against cdk.json's account."""
+    account = Account(environment, boto3.Session(region_name=environment.region))
+    found = account.client("sts").get_caller_identity()["Account"]
+    if environment.account and found != environment.account:
+        raise UserError(
+            f"these credentials are account {found}'s, but cdk.json says that environment {environment.name} is "
+            f"account {environment.account}; use that account's credentials (AWS_PROFILE)"
+        )
+    return account
+
+
+def _config(local: bool) -> Any:
+    # A proxy of the environment's is for the world outside, never for this machine.
+    return Config(proxies={}, retries={"max_attempts": 2}) if local else Config(retries={"mode": "standard"})

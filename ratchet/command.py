@@ -1,0 +1,147 @@
+"""What every command shares: its options, how it answers (for people or as JSON), and how it fails."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ratchet import errors
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from ratchet.account import Account
+    from ratchet.project import Environment, Project
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command found out: `document` for `--json`, `text` for people, and its exit code."""
+
+    document: Any
+    text: Callable[[], RenderableType] | str = ""
+    code: int = 0
+
+
+class Context:
+    """The environment that a command works on, and where its progress goes."""
+
+    def __init__(self, environment: str, *, output: str, debug: bool) -> None:
+        self.environment_name = environment
+        self.output = output
+        self.debug = debug
+
+    @property
+    def for_people(self) -> bool:
+        return self.output == "text"
+
+    @cached_property
+    def project(self) -> Project:
+        from ratchet import project
+
+        return project.find()
+
+    @property
+    def environment(self) -> Environment:
+        return self.project.environment(self.environment_name)
+
+    @cached_property
+    def account(self) -> Account:
+        """The environment's AWS; raises UserError where it can't be reached."""
+        from ratchet import account
+
+        return account.connect(self.project, self.environment_name)
+
+    @cached_property
+    def console(self) -> Console:
+        """Standard output for people; under --json what goes there is nobody's, so it is silent."""
+        from rich.console import Console
+
+        return Console(quiet=not self.for_people, highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """One line of progress."""
+        self.console.print(text)
+
+    def pipelines(self) -> list[str]:
+        """The pipelines that the environment may have: those of the checkout and those deployed."""
+        return sorted({*self.project.pipelines, *self.account.deployed_pipelines()})
+
+
+def command(name: str, **settings: Any) -> Callable[[Callable[..., Answer]], click.Command]:
+    """A command from a function of a Context and its own options that returns an Answer."""
+
+    def decorate(function: Callable[..., Answer]) -> click.Command:
+        @functools.wraps(function)
+        def run(environment: str, output: str, debug: bool, **arguments: Any) -> None:
+            context = Context(environment, output=output, debug=debug)
+            sys.exit(_run(context, lambda: function(context, **arguments)))
+
+        decorated: Callable[..., Any] = run
+        for option in _COMMON:
+            decorated = option(decorated)
+        return click.command(name, **settings)(decorated)
+
+    return decorate
+
+
+_COMMON = (
+    click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+    click.option("--json", "output", flag_value="json", help="One JSON document on standard output, nothing else."),
+    click.option("--text", "output", flag_value="text", default="text", hidden=True),
+    click.option(
+        "-e",
+        "--environment",
+        default="local",
+        envvar="RATCHET_ENVIRONMENT",
+        show_default=True,
+        show_envvar=True,
+        help="One of cdk.json's environments.",
+    ),
+)
+
+
+def _run(context: Context, work: Callable[[], Answer]) -> int:
+    try:
+        answer = work()
+    except (click.ClickException, click.Abort):
+        raise
+    except KeyboardInterrupt:
+        click.echo("interrupted; what was started goes on", err=True)
+        return 130
+    except BrokenPipeError:
+        return 141
+    except Exception as error:
+        if context.debug:
+            raise
+        return _refuse(context, error)
+    _show(context, answer)
+    return answer.code
+
+
+def _show(context: Context, answer: Answer) -> None:
+    if not context.for_people:
+        click.echo(json.dumps(answer.document, indent=2, default=str, ensure_ascii=False))
+        return
+    text = answer.text if isinstance(answer.text, str) else answer.text()
+    if text:
+        context.console.print(text)
+
+
+def _refuse(context: Context, error: Exception) -> int:
+    """One clear sentence on standard error; with --json also a document that says the same."""
+    message = errors.sentence(error)
+    known = isinstance(error, errors.UserError) or type(error).__module__.partition(".")[0] in ("botocore", "boto3")
+    if not known and not isinstance(error, ValueError):
+        message = f"{type(error).__name__}: {message} (--debug shows where)"
+    if not context.for_people:
+        click.echo(json.dumps({"error": message}, ensure_ascii=False))
+    click.echo(f"ratchet: {message}", err=True)
+    return error.exit_code if isinstance(error, errors.UserError) else errors.FAILURE

@@ -1,0 +1,99 @@
+"""`invoke`: a file to a pipeline's endpoint."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ratchet.command import Answer, Context, command
+
+# The content types that the framework containers and the template's serve.py take.
+CONTENT_TYPES = {".csv": "text/csv", ".json": "application/json", ".npy": "application/x-npy"}
+# SageMaker Runtime, InvokeEndpoint: "Body … 6 MB" of a real-time endpoint's payload.
+LARGEST_BODY = 6 * 1024 * 1024
+
+
+@command("invoke")
+@click.argument("pipeline")
+@click.argument("file")
+@click.option("--content-type", help="Instead of the file's: .csv, .json and .npy are known; standard input is CSV.")
+@click.option("--accept", help="The content type to answer in; the request's unless told.")
+def invoke(context: Context, pipeline: str, file: str, content_type: str | None, accept: str | None) -> Answer:
+    """Send FILE (- is standard input) to PIPELINE's endpoint and print the answer."""
+    name = context.project.pipeline(pipeline)
+    kind = content_type or _content_type(file)
+    body = _body(file)
+    started = time.perf_counter()
+    answer = _invoke(context, name, body, ContentType=kind, Accept=accept or kind)
+    milliseconds = round((time.perf_counter() - started) * 1000, 1)
+    raw: bytes = answer["Body"].read()
+    if context.for_people:
+        sys.stdout.buffer.write(raw)
+        if raw[-1:] != b"\n" and answer.get("ContentType") != CONTENT_TYPES[".npy"]:
+            sys.stdout.buffer.write(b"\n")
+        sys.stdout.flush()
+    document = {
+        "endpoint": context.account.pipeline(name)["EndpointName"],
+        "variant": answer.get("InvokedProductionVariant"),
+        "content_type": answer.get("ContentType"),
+        "milliseconds": milliseconds,
+        **_shown(raw),
+    }
+    return Answer(document)
+
+
+def _content_type(file: str) -> str:
+    from ratchet.errors import UserError
+
+    suffix = ".csv" if file == "-" else Path(file).suffix.lower()
+    if suffix not in CONTENT_TYPES:
+        raise UserError(f"{file}: {suffix or 'a file without a suffix'} is no known type; say it with --content-type")
+    return CONTENT_TYPES[suffix]
+
+
+def _body(file: str) -> bytes:
+    from ratchet.errors import UserError
+
+    try:
+        body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise UserError(f"{file}: can't be read: {error.strerror}") from error
+    if not body:
+        raise UserError(f"{file}: is empty; send at least one row")
+    if len(body) > LARGEST_BODY:
+        raise UserError(f"{file}: has {len(body)} bytes; an endpoint takes at most {LARGEST_BODY} in one request")
+    return body
+
+
+def _invoke(context: Context, name: str, body: bytes, **types: str) -> dict[str, Any]:
+    from ratchet.errors import UserError
+
+    endpoint = context.account.pipeline(name)["EndpointName"]
+    client = context.account.client("sagemaker-runtime")
+    try:
+        answer: dict[str, Any] = client.invoke_endpoint(EndpointName=endpoint, Body=body, **types)
+    except client.exceptions.ModelError as error:
+        told = error.response.get("OriginalMessage") or error.response["Error"]["Message"]
+        raise UserError(f"the model of {name} refused the request: {told}") from error
+    except client.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        message = (
+            f"{error.response['Error']['Message']} See `ratchet status {name}`; a first champion makes the endpoint"
+        )
+        raise UserError(message) from error
+    return answer
+
+
+def _shown(raw: bytes) -> dict[str, str]:
+    """The answer as text, or as base64 where it isn't any."""
+    import base64
+
+    try:
+        return {"answer": raw.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {"answer_base64": base64.b64encode(raw).decode("ascii")}

@@ -1,0 +1,149 @@
+"""Deploying to the embedded AWS: which stacks have changed since they were last deployed, and the cdk command for them.
+
+A synthesis takes seconds, so what was deployed is remembered: for each stack the hash of the files it is made from, in
+`deployed.json` beside the state. The hash is worth something only for the AWS it was deployed to, so that AWS's access
+key, which each new state makes anew, stands beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ratchet import tools
+from ratchet.account import SHARED, Account, Server
+from ratchet.project import Project
+
+BOOTSTRAP_STACK = "CDKToolkit"
+
+# The modules of this package that read pipeline.yaml; the commands are no part of a stack.
+_SPEC_MODULES = ("metric_names", "schedule", "spec", "spec_errors", "spec_fields", "units", "yaml_lines")
+_COMMON_SOURCES = (
+    "app.py",
+    "cdk.json",
+    "infra",
+    "lambdas",
+    "training_code/toolkit",
+    *(f"ratchet/{module}.py" for module in _SPEC_MODULES),
+)
+_LEFT_OUT = ("__pycache__", "sample", ".ipynb_checkpoints", ".DS_Store")
+_EVENT = re.compile(
+    r"^(?P<stack>[\w-]+)\s+\|\s*(?P<done>\d+)(?:/(?P<all>\d+))?\s*\|[^|]*\|\s*(?P<status>[A-Z_]+)\s*\|"
+    r"\s*(?P<type>[\w:]+)\s*\|\s*(?P<id>[^|]*)"
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a deployment's progress: a stack's resource has reached a status."""
+
+    stack: str
+    status: str
+    resource: str
+    done: int
+    of: int | None
+
+
+def step(line: str) -> Step | None:
+    """A line of the cdk command's as a step; None for all other lines."""
+    match = _EVENT.match(line.strip())
+    if match is None:
+        return None
+    of = match["all"]
+    return Step(
+        match["stack"],
+        match["status"],
+        f"{match['type']} {match['id'].strip()}",
+        int(match["done"]),
+        int(of) if of else None,
+    )
+
+
+def is_bootstrapped(account: Account) -> bool:
+    """Whether `cdk bootstrap` has been done there."""
+    paginator = account.client("cloudformation").get_paginator("describe_stacks")
+    return any(stack["StackName"] == BOOTSTRAP_STACK for page in paginator.paginate() for stack in page["Stacks"])
+
+
+def stale(project: Project, account: Account, server: Server, pipelines: Iterable[str]) -> list[str]:
+    """The stacks, of the shared one and these pipelines', that aren't deployed as the checkout has them."""
+    remembered = _remembered(project, server)
+    names = (SHARED, *pipelines)
+    return [
+        account.environment.stack(name)
+        for name in names
+        if account.stack_outputs(name) is None or remembered.get(name) != source_hash(project, name)
+    ]
+
+
+def deploy(
+    project: Project, account: Account, server: Server, stacks: Sequence[str], heard: Callable[[str], None]
+) -> None:
+    """Deploys stacks (with those that they need) by the cdk command, and remembers from what.
+
+    Raises:
+        UserError: the deployment failed.
+    """
+    prefix = account.environment.stack("")
+    names = [stack.removeprefix(prefix) for stack in stacks]
+    hashes = {name: source_hash(project, name) for name in names}
+    arguments = ["deploy", *stacks, "-c", f"environment={account.environment.name}", "--require-approval", "never"]
+    tools.run_cdk(project, [*arguments, "--progress", "events"], tools.environment(project, server), heard)
+    account.forget_outputs()
+    _remember(project, server, hashes)
+
+
+def bootstrap(project: Project, account: Account, server: Server, heard: Callable[[str], None]) -> None:
+    """`cdk bootstrap` of the embedded AWS. Raises UserError."""
+    target = f"aws://{server.account}/{server.region}"
+    arguments = ["bootstrap", target, "-c", f"environment={account.environment.name}", "--progress", "events"]
+    tools.run_cdk(project, arguments, tools.environment(project, server), heard)
+
+
+def source_hash(project: Project, name: str) -> str:
+    """The hash of what a stack is made from: names and contents of the app's files and of the model's folder."""
+    digest = hashlib.sha256()
+    for path in _sources(project, name):
+        digest.update(str(path.relative_to(project.root)).encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _sources(project: Project, name: str) -> Iterator[Path]:
+    roots = [project.root / source for source in _COMMON_SOURCES]
+    folder = project.pipelines.get(name)
+    if name != SHARED and folder is not None:
+        roots.append(folder)
+    for root in roots:
+        yield from _files(root)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """A file, or a folder's files in a fixed order, without what no stack is made from."""
+    if root.is_file():
+        yield root
+        return
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and not any(part in _LEFT_OUT for part in path.relative_to(root).parts):
+            yield path
+
+
+def _remembered(project: Project, server: Server) -> dict[str, str]:
+    try:
+        document = json.loads(_memory(project).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return dict(document["stacks"]) if document.get("aws") == server.access_key_id else {}
+
+
+def _remember(project: Project, server: Server, hashes: dict[str, str]) -> None:
+    document = {"aws": server.access_key_id, "stacks": {**_remembered(project, server), **hashes}}
+    _memory(project).write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def _memory(project: Project) -> Path:
+    return project.home / "deployed.json"

@@ -1,0 +1,113 @@
+"""Starting a run through its launcher, and following it to its end."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ratchet import history
+from ratchet.account import Account
+from ratchet.errors import UserError
+from ratchet.history import Execution
+from ratchet.runs import RUNNING, Run, RunTable
+
+LOCAL_POLL_SECONDS = 0.2
+ACCOUNT_POLL_SECONDS = 2.0
+# Step Functions' end of an execution reaches the launcher as an event; the record is written before that.
+RECORD_SECONDS = 30.0
+
+Look = Callable[[str, Execution], None]
+
+
+@dataclass(frozen=True)
+class Launched:
+    """The launcher's answer: `started`, or `pending` behind the run whose id it is."""
+
+    status: str
+    run_id: str
+    execution_arn: str
+
+
+def launch(account: Account, pipeline: str, kind: str, detail: Mapping[str, Any], *, forced: bool) -> Launched:
+    """Triggers a run, as the launcher's documentation says (`lambdas/launcher`).
+
+    Raises:
+        UserError: the launcher failed; its error is in the message.
+    """
+    function = account.pipeline(pipeline)["LauncherFunctionName"]
+    trigger = {"kind": kind, "detail": dict(detail), "forced": forced}
+    answer = account.client("lambda").invoke(FunctionName=function, Payload=json.dumps(trigger).encode())
+    body = json.loads(answer["Payload"].read() or b"null")
+    if answer.get("FunctionError"):
+        told = body.get("errorMessage", body) if isinstance(body, dict) else body
+        raise UserError(f"the launcher of {pipeline} failed: {told}; its log: /aws/lambda/{function}")
+    return Launched(str(body["status"]), str(body["run_id"]), str(body["execution_arn"]))
+
+
+@dataclass(frozen=True)
+class Follower:
+    """Follows a pipeline's runs; `look` sees the execution whenever it has been read."""
+
+    account: Account
+    pipeline: str
+    look: Look
+    pause: Callable[[float], None] = time.sleep
+
+    @property
+    def poll_seconds(self) -> float:
+        return LOCAL_POLL_SECONDS if self.account.environment.is_local else ACCOUNT_POLL_SECONDS
+
+    def to_the_end(self, launched: Launched) -> list[Run]:
+        """The run that was launched, and the one that waited behind it if there was one, when they have ended."""
+        followed = [self._run(launched.run_id, launched.execution_arn)]
+        if launched.status == "pending":
+            after = self._run_after(launched.run_id)
+            followed += [after] if after else []
+        return followed
+
+    def _run(self, run_id: str, execution_arn: str) -> Run:
+        while True:
+            execution = self._execution(execution_arn)
+            if execution:
+                self.look(run_id, execution)
+                if execution.status:
+                    return self._recorded(run_id, execution)
+            self.pause(self.poll_seconds)
+
+    def _execution(self, execution_arn: str) -> Execution | None:
+        """None in the moment between the launcher's lock and StartExecution."""
+        states = self.account.client("stepfunctions")
+        try:
+            return history.read(self.account, execution_arn)
+        except states.exceptions.ExecutionDoesNotExist:
+            return None
+
+    def _recorded(self, run_id: str, execution: Execution) -> Run:
+        """The run's record; what the execution itself says where nothing could record it."""
+        table = RunTable(self.account)
+        deadline = time.monotonic() + RECORD_SECONDS
+        while time.monotonic() < deadline:
+            run = table.run(self.pipeline, run_id)
+            if run and run.outcome != RUNNING:
+                return run
+            if execution.status != "Succeeded":
+                break
+            self.pause(self.poll_seconds)
+        error = {"error": execution.error or execution.status, "cause": execution.cause or "it was never recorded"}
+        return Run(self.pipeline, run_id, "Failed", {"run_id": run_id, "pipeline": self.pipeline, "error": error})
+
+    def _run_after(self, run_id: str) -> Run | None:
+        """The run that took what was pending; None when the one before had taken it over itself."""
+        table = RunTable(self.account)
+        while True:
+            state = table.state(self.pipeline)
+            running = state.get("running") or {}
+            if running and running["run_id"] != run_id:
+                return self._run(str(running["run_id"]), str(running["execution_arn"]))
+            if not running and not state.get("pending"):
+                newest = table.runs(self.pipeline, limit=1)
+                return newest[0] if newest and newest[0].run_id > run_id else None
+            self.pause(self.poll_seconds)

@@ -1,0 +1,130 @@
+"""The checkout that a command works in: its root, environments, pipelines, and where it keeps what it makes."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ratchet import yaml_lines
+from ratchet.errors import UserError
+
+LOCAL = "local"
+SPEC = "pipeline.yaml"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One of cdk.json's environments. `account` is None where it is whoever deploys."""
+
+    name: str
+    account: str | None
+    region: str
+
+    @property
+    def is_local(self) -> bool:
+        return self.name == LOCAL
+
+    def stack(self, name: str) -> str:
+        """`ratchet-<environment>-<pipeline>`, or `…-shared`."""
+        return f"ratchet-{self.name}-{name}"
+
+    def deploy_command(self, stack: str) -> str:
+        return f"cdk deploy -c environment={self.name} {stack}"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout. `home` holds what commands make: the embedded AWS's state, cached images, reports."""
+
+    root: Path
+    home: Path
+
+    @property
+    def aws_state(self) -> Path:
+        return self.home / "aws"
+
+    @property
+    def images(self) -> Path:
+        """Cached image environments; several homes may share them."""
+        return Path(os.environ.get("RATCHET_IMAGES", self.home / "images"))
+
+    @property
+    def models(self) -> Path:
+        return self.root / "training_code"
+
+    @property
+    def reports(self) -> Path:
+        return self.home / "reports"
+
+    @cached_property
+    def pipelines(self) -> Mapping[str, Path]:
+        """Pipeline name → the model's folder. A pipeline.yaml that can't be used is left to whoever needs it."""
+        folders = sorted(path.parent for path in self.models.glob(f"*/{SPEC}"))
+        return {_declared_name(folder): folder for folder in folders}
+
+    def environment(self, name: str) -> Environment:
+        """An environment by its name.
+
+        Raises:
+            UserError: cdk.json has none of that name.
+        """
+        environments = self._environments()
+        if name not in environments:
+            raise UserError(f"there is no environment {name!r}; cdk.json has {', '.join(environments)}")
+        settings = environments[name]
+        return Environment(name, settings.get("account"), settings.get("region", "us-east-1"))
+
+    def _environments(self) -> dict[str, Any]:
+        path = self.root / "cdk.json"
+        try:
+            environments = json.loads(path.read_text(encoding="utf-8"))["context"]["environments"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: names no environments (context.environments): {error}") from error
+        return dict(environments)
+
+    def pipeline(self, given: str) -> str:
+        """The pipeline that a user means: by its name, its folder's name, or the path of its folder.
+
+        A well-formed name that no folder has stays as it is: it may be deployed from elsewhere.
+        """
+        for name, folder in self.pipelines.items():
+            if given in (name, folder.name) or _same(Path(given), folder):
+                return name
+        near = difflib.get_close_matches(given, self.pipelines, n=1)
+        if near:
+            raise UserError(f"there is no pipeline {given!r}; did you mean {near[0]}?")
+        return given
+
+
+def find(start: Path | None = None) -> Project:
+    """The project around a folder (the current one unless told), or the one that this package was installed from.
+
+    Raises:
+        UserError: neither is one.
+    """
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents, Path(__file__).resolve().parents[1]):
+        if (folder / "cdk.json").is_file() and (folder / "training_code").is_dir():
+            return Project(folder, Path(os.environ.get("RATCHET_HOME", folder / ".ratchet")))
+    raise UserError(f"{start} isn't in a Ratchet checkout (a folder with cdk.json and training_code/); change into one")
+
+
+def _declared_name(folder: Path) -> str:
+    """`name:` of a folder's pipeline.yaml; the folder's own name, with hyphens, where it can't be read."""
+    fallback = folder.name.replace("_", "-")
+    try:
+        data = yaml_lines.read(folder / SPEC).data
+    except (OSError, yaml_lines.YamlError):
+        return fallback
+    name = data.get("name") if isinstance(data, dict) else None
+    return name if isinstance(name, str) else fallback
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and one.resolve() == other.resolve()

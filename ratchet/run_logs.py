@@ -1,0 +1,127 @@
+"""The log lines of one run: of its training and processing jobs, and of the functions while they worked for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ratchet import history
+from ratchet.account import Account
+from ratchet.history import Execution, Visit
+from ratchet.runs import Run
+
+# CloudWatch log groups that SageMaker writes to (SageMaker developer guide, "CloudWatch Logs for Amazon SageMaker AI").
+JOB_GROUPS = {
+    "train": "/aws/sagemaker/TrainingJobs",
+    "evaluate": "/aws/sagemaker/ProcessingJobs",
+}
+# Lines reach CloudWatch a moment after they were written.
+SETTLE = timedelta(seconds=2)
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Line:
+    """One log event: when, of which job or function, and what."""
+
+    at: datetime
+    source: str
+    message: str
+    event_id: str
+
+    def document(self) -> dict[str, str]:
+        return {"at": self.at.isoformat(), "source": self.source, "message": self.message}
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where lines of the run are: a log group, cut to a stream's prefix and a time."""
+
+    name: str
+    group: str
+    stream_prefix: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+def read(account: Account, run: Run, *, follow: bool, pause: Callable[[float], None] = time.sleep) -> Iterator[Line]:
+    """The run's lines in the order of their time; with `follow` also those to come, until the run has ended."""
+    seen: set[tuple[str, str]] = set()
+    while True:
+        execution = _execution(account, run)
+        ended = execution.status is not None or not execution.visits
+        lines = [line for source in _sources(run, execution) for line in _lines(account, source)]
+        for line in sorted(lines, key=lambda line: line.at):
+            if (line.source, line.event_id) not in seen:
+                seen.add((line.source, line.event_id))
+                yield line
+        if not follow or ended:
+            return
+        pause(POLL_SECONDS)
+
+
+def _execution(account: Account, run: Run) -> Execution:
+    """The run's execution; an empty one when Step Functions has forgotten it (after 90 days)."""
+    if run.execution_arn is None:
+        return Execution(())
+    try:
+        return history.read(account, run.execution_arn)
+    except account.client("stepfunctions").exceptions.ExecutionDoesNotExist:
+        return Execution(())
+
+
+def _sources(run: Run, execution: Execution) -> Iterator[_Source]:
+    jobs = run.document.get("jobs") or {}
+    named = {**_jobs_of(execution), **{step: name for step, name in jobs.items() if isinstance(name, str)}}
+    for step, group in JOB_GROUPS.items():
+        if step in named:
+            yield _Source(step, group, stream_prefix=f"{named[step]}/")
+    for visit in execution.visits:
+        function = _function(visit)
+        if function:
+            end = visit.exited + SETTLE if visit.exited else None
+            yield _Source(visit.name, f"/aws/lambda/{function}", start=visit.entered, end=end)
+
+
+def _jobs_of(execution: Execution) -> dict[str, str]:
+    """The jobs that the execution has started, before its record names them."""
+    keys = {"TrainingJobName": "train", "ProcessingJobName": "evaluate"}
+    return {
+        step: str(visit.parameters[key])
+        for visit in execution.visits
+        for key, step in keys.items()
+        if key in visit.parameters
+    }
+
+
+def _function(visit: Visit) -> str | None:
+    """The Lambda function that a state invoked: its bare name, without ARN and alias."""
+    name = visit.parameters.get("FunctionName") or (visit.resource if ":function:" in (visit.resource or "") else None)
+    if not isinstance(name, str):
+        return None
+    return name.partition(":function:")[2].partition(":")[0] if ":function:" in name else name.partition(":")[0]
+
+
+def _lines(account: Account, source: _Source) -> list[Line]:
+    client = account.client("logs")
+    request: dict[str, Any] = {"logGroupName": source.group}
+    if source.stream_prefix:
+        request["logStreamNamePrefix"] = source.stream_prefix
+    if source.start:
+        request["startTime"] = int(source.start.timestamp() * 1000)
+    if source.end:
+        request["endTime"] = int(source.end.timestamp() * 1000)
+    try:
+        pages = list(client.get_paginator("filter_log_events").paginate(**request))
+    except client.exceptions.ResourceNotFoundException:
+        return []
+    return [_line(source, event) for page in pages for event in page["events"]]
+
+
+def _line(source: _Source, event: dict[str, Any]) -> Line:
+    at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+    identity = str(event.get("eventId") or f"{event['timestamp']}{event['message']}")
+    return Line(at, source.name, event["message"].rstrip("\n"), identity)
