@@ -1,0 +1,383 @@
+"""Executions: started, run by our interpreter, stopped; task tokens; what a restart leaves behind.
+
+The records stay in MiniStack's store, from which its Describe, List and GetExecutionHistory answer.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.stepfunctions import jsonata
+from localaws.ministack_adapter.stepfunctions.integrations import Integrations
+from localaws.ministack_adapter.stepfunctions.jsonpath import JsonPath
+from localaws.ministack_adapter.stepfunctions.logs import Destination, ExecutionLogs, destination
+from localaws.states.attempts import TaskTokenError, TaskTokens
+from localaws.states.cancellation import Cancellation, Cancelled
+from localaws.states.dataflow import MAX_PAYLOAD_BYTES, DataFlow, Jsonata, Scope, check_payload
+from localaws.states.errors import RUNTIME, TIMEOUT, StatesError
+from localaws.states.history import Event, History, Trace, json_text
+from localaws.states.interpreter import Interpreter, Machine, Runtime, TaskCall
+
+logger = logging.getLogger(__name__)
+
+Record = dict[str, Any]
+Response = tuple[int, dict[str, str], bytes]
+_MODULE = "stepfunctions"
+CUT_OFF = "The embedded AWS was stopped while this execution was running."
+
+
+def install(aws: EmbeddedAws, integrations: Integrations) -> None:
+    from ministack.services import stepfunctions
+
+    executions = Executions(aws, integrations)
+    start = stepfunctions._start_execution
+
+    stepfunctions._run_execution = executions.run
+    stepfunctions._start_execution = lambda data: executions.start(start, data)
+    stepfunctions._stop_execution = executions.stop
+    stepfunctions._send_task_success = executions.send_task_success
+    stepfunctions._send_task_failure = executions.send_task_failure
+    stepfunctions._send_task_heartbeat = executions.send_task_heartbeat
+    stepfunctions._emit_execution_status_event = executions.emit_status
+    aws.when_ready(executions.end_those_cut_off)
+    aws.when_closing(executions.close)
+
+
+class Executions:
+    def __init__(self, aws: EmbeddedAws, integrations: Integrations) -> None:
+        self._aws = aws
+        self._integrations = integrations
+        self._logs = ExecutionLogs(aws)
+        self._tokens = TaskTokens()
+        self._running: dict[str, _Run] = {}
+        self._languages: Mapping[str, DataFlow] = {"JSONata": Jsonata(jsonata.evaluate), "JSONPath": JsonPath()}
+
+    # --- StartExecution and StopExecution ---
+
+    def start(self, start: Callable[[Record], Response], data: Record) -> Response:
+        """MiniStack's StartExecution behind the checks that it lacks, and idempotent as AWS's is.
+
+        API reference, StartExecution: the same name and input while it runs answers as the first call did; another
+        input, or a name that has ended, is ExecutionAlreadyExists.
+        """
+        from ministack.services import stepfunctions
+
+        invalid = _invalid_input(data.get("input", "{}")) or _invalid_name(data.get("name"))
+        if invalid:
+            return invalid
+        same = stepfunctions._executions.get(_execution_arn(data))
+        if same is not None and same["status"] == "RUNNING" and _same_json(same["input"], data.get("input", "{}")):
+            answer = {"executionArn": same["executionArn"], "startDate": same["startDate"]}
+            return stepfunctions.json_response(answer)  # type: ignore[no-any-return]
+        return start(data)
+
+    def stop(self, data: Record) -> Response:
+        from ministack.services import stepfunctions
+
+        arn = data.get("executionArn")
+        record = stepfunctions._executions.get(arn)
+        if record is None:
+            return _error("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
+        if record["status"] == "RUNNING":
+            self._abort(record, data.get("error"), data.get("cause"))
+        return stepfunctions.json_response({"stopDate": record["stopDate"]})  # type: ignore[no-any-return]
+
+    def _abort(self, record: Record, error: str | None, cause: str | None) -> None:
+        from ministack.services import stepfunctions
+
+        run = self._running.get(record["executionArn"])
+        details = {key: value for key, value in (("error", error), ("cause", cause)) if value}
+        history = run.history if run else self._history(record)
+        if history.close("ExecutionAborted", details):
+            record.update(status="ABORTED", stopDate=stepfunctions.now_iso(), **details)
+            self._ended(record)
+        if run:
+            run.cancellation.cancel()
+
+    # --- the run ---
+
+    def run(self, arn: str) -> None:
+        """Run an execution whose record is in the store, to its end."""
+        from ministack.services import stepfunctions
+
+        record = stepfunctions._executions.get(arn)
+        machine = stepfunctions._state_machines.get(record["stateMachineArn"]) if record else None
+        if record is None or machine is None or record["status"] != "RUNNING":
+            return
+        run = _Run(record, machine, self._history(record))
+        self._running[arn] = run
+        try:
+            self._finish(run, *self._outcome(run))
+        finally:
+            self._running.pop(arn, None)
+
+    def _outcome(self, run: _Run) -> tuple[Any, StatesError | None]:
+        definition = json.loads(run.machine["definition"])
+        timer = run.timer(definition.get("TimeoutSeconds"))
+        try:
+            state_input = json.loads(run.record["input"])
+            output = Interpreter(self._runtime(run), run.cancellation).run(
+                Machine(definition, "JSONPath"), state_input, run.context(state_input), Scope(), Trace(run.history, 1)
+            )
+            check_payload(output, "The execution has an output")
+            return output, None
+        except StatesError as error:
+            return None, error
+        except Cancelled:
+            return None, StatesError(TIMEOUT, "") if run.timed_out else None
+        except Exception as exc:
+            logger.exception("execution %s", run.record["executionArn"])
+            return None, StatesError(RUNTIME, f"{type(exc).__name__}: {exc}")
+        finally:
+            timer.cancel()
+
+    def _runtime(self, run: _Run) -> Runtime:
+        from ministack.services import stepfunctions
+
+        role_arn = run.machine["roleArn"]
+
+        def run_task(call: TaskCall) -> Any:
+            return self._integrations.run(role_arn, call)
+
+        return Runtime(
+            run_task=run_task,
+            tokens=self._tokens,
+            languages=self._languages,
+            region=self._aws.region,
+            wait_scale=stepfunctions._SFN_WAIT_SCALE,
+        )
+
+    def _finish(self, run: _Run, output: Any, error: StatesError | None) -> None:
+        """Write the outcome, unless StopExecution has written its own."""
+        from ministack.services import stepfunctions
+
+        if error is None:
+            text = json_text(output)
+            ending = ("ExecutionSucceeded", "SUCCEEDED", {"output": text})
+        else:
+            details = {"error": error.error, "cause": error.cause}
+            timed_out = run.timed_out and error.error == TIMEOUT
+            ending = (
+                ("ExecutionTimedOut", "TIMED_OUT", details) if timed_out else ("ExecutionFailed", "FAILED", details)
+            )
+        event_type, status, members = ending
+        if run.history.close(event_type, members):
+            run.record.update(status=status, stopDate=stepfunctions.now_iso(), **members)
+            self._ended(run.record)
+
+    def _history(self, record: Record) -> History:
+        from ministack.services import stepfunctions
+
+        machine = stepfunctions._state_machines.get(record["stateMachineArn"]) or {}
+        where = destination(machine.get("loggingConfiguration") or {}, machine.get("name", ""), record["name"])
+
+        def listener(event: Event) -> None:
+            self._aws.changed(_MODULE)
+            if where is not None:
+                self._logs.add(where, event, record["executionArn"])
+
+        self._log_start(where, record)
+        return History(record["events"], stepfunctions.now_iso, listener)
+
+    def _log_start(self, where: Destination | None, record: Record) -> None:
+        if where is not None and len(record["events"]) == 1:
+            self._logs.add(where, record["events"][0], record["executionArn"])
+
+    def _ended(self, record: Record) -> None:
+        self._aws.changed(_MODULE)
+        self.emit_status(record)
+
+    # --- status events ---
+
+    def emit_status(self, record: Record) -> None:
+        """Put "Step Functions Execution Status Change" on the default bus, apart from the execution's own thread."""
+        if not record.get("sync"):
+            detail = status_detail(record)
+            _in_background(lambda: self._put_status(record["executionArn"], detail), "states-status")
+
+    def _put_status(self, arn: str, detail: Record) -> None:
+        from localaws.ministack_adapter.platform import put_event
+
+        try:
+            put_event(self._aws, "aws.states", "Step Functions Execution Status Change", detail, [arn])
+        except Exception:
+            logger.exception("no status event for %s", arn)
+
+    # --- task tokens ---
+
+    def send_task_success(self, data: Record) -> Response:
+        return _answer(lambda: self._tokens.succeed(data["taskToken"], data.get("output", "{}")))
+
+    def send_task_failure(self, data: Record) -> Response:
+        return _answer(lambda: self._tokens.fail(data["taskToken"], data.get("error", ""), data.get("cause", "")))
+
+    def send_task_heartbeat(self, data: Record) -> Response:
+        return _answer(lambda: self._tokens.heartbeat(data["taskToken"]))
+
+    # --- start and stop of the server ---
+
+    def end_those_cut_off(self) -> None:
+        """End executions that a stop or a crash of the server left behind as failed, and tell the event bus."""
+        from ministack.core.responses import request_scope
+        from ministack.services import stepfunctions
+
+        with request_scope(self._aws.account, self._aws.region):
+            for record in list(stepfunctions._executions.values()):
+                if _was_cut_off(record) and record["executionArn"] not in self._running:
+                    details = {"error": "States.ServiceRestart", "cause": CUT_OFF}
+                    self._history(record).close("ExecutionFailed", details)
+                    record.update(status="FAILED", stopDate=stepfunctions.now_iso(), **details)
+                    self._ended(record)
+
+    def close(self) -> None:
+        self._logs.close()
+
+
+class _Run:
+    """One execution while it runs."""
+
+    def __init__(self, record: Record, machine: Record, history: History) -> None:
+        self.record = record
+        # As it is now: an update of the machine doesn't reach executions that run.
+        self.machine = dict(machine)
+        self.history = history
+        self.cancellation = Cancellation()
+        self.timed_out = False
+
+    def timer(self, timeout_seconds: float | None) -> threading.Timer:
+        """Ends the run at the machine's TimeoutSeconds."""
+        timer = threading.Timer(timeout_seconds or 0, self._time_out)
+        timer.daemon = True
+        if timeout_seconds is not None:
+            timer.start()
+        return timer
+
+    def _time_out(self) -> None:
+        self.timed_out = True
+        self.cancellation.cancel()
+
+    def context(self, state_input: Any) -> Record:
+        """The context object (Developer Guide, "Accessing execution data from the Context object")."""
+        return {
+            "Execution": {
+                "Id": self.record["executionArn"],
+                "Input": state_input,
+                "Name": self.record["name"],
+                "RoleArn": self.machine["roleArn"],
+                "StartTime": self.record["startDate"],
+                "RedriveCount": 0,
+            },
+            "StateMachine": {"Id": self.record["stateMachineArn"], "Name": self.machine["name"]},
+        }
+
+
+def status_detail(record: Mapping[str, Any]) -> Record:
+    """The detail of a status change event (Developer Guide, "Automating Step Functions event delivery with
+    EventBridge"); input and output above 248 KiB are left out."""
+    status = record["status"]
+    failed = status in ("FAILED", "TIMED_OUT", "ABORTED")
+    output = record.get("output") if status == "SUCCEEDED" else None
+    return {
+        "executionArn": record["executionArn"],
+        "stateMachineArn": record["stateMachineArn"],
+        "name": record["name"],
+        "status": status,
+        "startDate": _milliseconds(record.get("startDate")),
+        "stopDate": _milliseconds(record.get("stopDate")),
+        **_payload("input", record.get("input")),
+        **_payload("output", output),
+        "stateMachineVersionArn": None,
+        "stateMachineAliasArn": None,
+        "redriveCount": 0,
+        "redriveDate": None,
+        "redriveStatus": "REDRIVABLE" if failed else "NOT_REDRIVABLE",
+        "redriveStatusReason": None if failed else f"Execution is {status} and cannot be redriven",
+        "error": record.get("error") if failed else None,
+        "cause": record.get("cause") if failed else None,
+    }
+
+
+_MAX_EVENT_PAYLOAD_BYTES = 248 * 1024
+
+
+def _payload(name: str, text: str | None) -> Record:
+    if text is None:
+        return {name: None, f"{name}Details": None}
+    included = len(text.encode()) <= _MAX_EVENT_PAYLOAD_BYTES
+    return {name: text if included else None, f"{name}Details": {"included": included}}
+
+
+def _milliseconds(iso: str | None) -> int | None:
+    return int(datetime.fromisoformat(iso).astimezone(UTC).timestamp() * 1000) if iso else None
+
+
+def _was_cut_off(record: Mapping[str, Any]) -> bool:
+    """Running still, or ended by MiniStack's own restore, which tells nobody."""
+    return record["status"] == "RUNNING" or (
+        record.get("error") == "States.ServiceRestart" and record.get("cause") != CUT_OFF
+    )
+
+
+def _execution_arn(data: Mapping[str, Any]) -> str:
+    machine_arn = str(data.get("stateMachineArn", ""))
+    return f"{machine_arn.replace(':stateMachine:', ':execution:')}:{data.get('name')}"
+
+
+def _invalid_input(text: Any) -> Response | None:
+    if not isinstance(text, str):
+        return _error("SerializationException", "The input must be a string.")
+    if len(text.encode()) > MAX_PAYLOAD_BYTES:
+        return _error(
+            "ValidationException",
+            "1 validation error detected: Value at 'input' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {MAX_PAYLOAD_BYTES}",
+        )
+    try:
+        json.loads(text)
+    except ValueError as exc:
+        return _error("InvalidExecutionInput", f"Invalid State Machine Execution Input: '{exc}'")
+    return None
+
+
+_FORBIDDEN_IN_NAMES = frozenset(' \t\r\n<>{}[]?*"#%\\^|~`$&,;:/')
+_MAX_NAME = 80
+
+
+def _invalid_name(name: Any) -> Response | None:
+    """API reference, StartExecution: `name`, 1 to 80 characters, without whitespace, brackets and the like."""
+    if name is None:
+        return None
+    if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME or set(name) & _FORBIDDEN_IN_NAMES:
+        return _error("InvalidName", f"Invalid Name: '{name}'")
+    return None
+
+
+def _same_json(left: str, right: str) -> bool:
+    return bool(json.loads(left) == json.loads(right))
+
+
+def _answer(action: Callable[[], None]) -> Response:
+    from ministack.services import stepfunctions
+
+    try:
+        action()
+    except TaskTokenError as exc:
+        return _error(exc.code, str(exc))
+    return stepfunctions.json_response({})  # type: ignore[no-any-return]
+
+
+def _error(code: str, message: str) -> Response:
+    from ministack.services import stepfunctions
+
+    return stepfunctions.error_response_json(code, message, 400)  # type: ignore[no-any-return]
+
+
+def _in_background(work: Callable[[], None], name: str) -> None:
+    threading.Thread(target=contextvars.copy_context().run, args=(work,), name=name, daemon=True).start()

@@ -1,0 +1,196 @@
+"""SageMaker's tasks: sagemaker:* (optimized, some with .sync) and aws-sdk:sagemaker:*.
+
+They call the SageMaker service directly, each after the checks that IAM would make of the same request.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from localaws.ministack_adapter import authorization
+from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.sagemaker import resource_arns
+from localaws.ministack_adapter.stepfunctions.roles import SESSION_NAME
+from localaws.ministack_adapter.stepfunctions.settings import Settings
+from localaws.states.errors import StatesError
+from localaws.states.history import json_text
+from localaws.states.interpreter import TaskCall
+
+if TYPE_CHECKING:
+    from localaws.sagemaker.platform import Caller
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A kind of job that `.sync` waits for."""
+
+    create: str
+    describe: str
+    stop: str
+    name: str
+    status: str
+    kind: str
+    rule: str
+
+
+# Developer Guide, "IAM policies for calling Amazon SageMaker AI with Step Functions", names the managed rules.
+JOBS = {
+    "createTrainingJob": Job(
+        "CreateTrainingJob",
+        "DescribeTrainingJob",
+        "StopTrainingJob",
+        "TrainingJobName",
+        "TrainingJobStatus",
+        "training-job",
+        "StepFunctionsGetEventsForSageMakerTrainingJobsRule",
+    ),
+    "createProcessingJob": Job(
+        "CreateProcessingJob",
+        "DescribeProcessingJob",
+        "StopProcessingJob",
+        "ProcessingJobName",
+        "ProcessingJobStatus",
+        "processing-job",
+        "StepFunctionsGetEventsForSageMakerProcessingJobsRule",
+    ),
+}
+OPTIMIZED_ACTIONS = frozenset({*JOBS, "createModel", "createEndpointConfig", "createEndpoint", "updateEndpoint"})
+# Integrations that AWS has and this AWS hasn't yet.
+NOT_YET = frozenset({"createTransformJob", "createHyperParameterTuningJob", "createLabelingJob"})
+MANAGED_RULE_ACTIONS = ("events:PutTargets", "events:PutRule", "events:DescribeRule")
+_ENDED = frozenset({"Completed", "Failed", "Stopped"})
+# A change wakes the wait at once; this only bounds it, so that an abandoned one ends.
+_LOOK_AGAIN_SECONDS = 5.0
+
+# Exceptions that SageMaker's API models; the SDKs name the rest after the service.
+_MODELLED = {
+    "ConflictException": "ConflictException",
+    "ResourceInUse": "ResourceInUseException",
+    "ResourceLimitExceeded": "ResourceLimitExceededException",
+    "ResourceNotFound": "ResourceNotFoundException",
+}
+
+
+class SageMakerTasks:
+    def __init__(self, aws: EmbeddedAws, settings: Settings) -> None:
+        self._aws = aws
+        self._settings = settings
+
+    def sdk(self, role_arn: str, action: str, arguments: Any) -> Any:
+        """aws-sdk:sagemaker:<action>; times as ISO 8601."""
+        return self._call(role_arn, action, arguments, sdk=True)
+
+    def optimized(self, role_arn: str, action: str, call: TaskCall) -> Any:
+        """sagemaker:<action>; `.sync` waits for the job and returns its Describe document."""
+        if not call.resource.endswith(".sync"):
+            return self._call(role_arn, action, call.arguments, sdk=False)
+        job = JOBS[action]
+        answer = self._call(role_arn, action, call.arguments, sdk=False)
+        call.attempt.on_abandon(lambda: self._stop(role_arn, job, call.arguments[job.name]))
+        call.submitted(answer)
+        document = self._ended(role_arn, job, call)
+        return self._outcome(job, document)
+
+    def _ended(self, role_arn: str, job: Job, call: TaskCall) -> dict[str, Any]:
+        """The job's Describe document once it has ended; {} where the workflow doesn't wait for it any more."""
+        request = {job.name: call.arguments[job.name]}
+        while not call.attempt.abandoned:
+            document: dict[str, Any] = self._call(role_arn, _camel(job.describe), request, sdk=False)
+            status = str(document[job.status])
+            if status in _ENDED:
+                return document
+            self._aws.sagemaker.wait_for_change(job.kind, request[job.name], status, _LOOK_AGAIN_SECONDS)
+        return {}
+
+    def _outcome(self, job: Job, document: dict[str, Any]) -> dict[str, Any]:
+        status = document.get(job.status)
+        if status == "Failed" or (status == "Stopped" and self._settings.stopped_job == "fails"):
+            raise StatesError("States.TaskFailed", json_text(document))
+        return document
+
+    def _stop(self, role_arn: str, job: Job, name: str) -> None:
+        """The execution was stopped, or the task timed out: AWS stops the job then. It may have ended already."""
+        try:
+            self._call(role_arn, _camel(job.stop), {job.name: name}, sdk=False)
+        except StatesError as error:
+            logger.warning("the job %s could not be stopped: %s", name, error)
+
+    def _call(self, role_arn: str, action: str, arguments: Any, *, sdk: bool) -> Any:
+        from localaws.sagemaker.errors import SageMakerError
+
+        operation = action[0].upper() + action[1:]
+        request = arguments if isinstance(arguments, dict) else {}
+        caller = self._caller(role_arn)
+        try:
+            self._authorize(role_arn, operation, request)
+            answer = self._aws.sagemaker.handle(operation, request, caller)
+        except SageMakerError as error:
+            raise _failed(error.code, error.message, error.http_status, sdk=sdk) from error
+        except authorization.AccessDeniedError as denied:
+            raise _failed(denied.code, denied.message, 400, sdk=sdk) from denied
+        return _with_times(json.loads(json.dumps(answer, default=str)), sdk=sdk)
+
+    def _authorize(self, role_arn: str, operation: str, request: dict[str, Any]) -> None:
+        resources = resource_arns(self._aws.region, self._aws.account, operation, request)
+        for resource in resources:
+            authorization.authorize_role_call(role_arn, f"sagemaker:{operation}", resource, session_name=SESSION_NAME)
+        if request.get("Tags") and operation.startswith("Create"):
+            authorization.authorize_role_call(role_arn, "sagemaker:AddTags", resources[0], session_name=SESSION_NAME)
+
+    def _caller(self, role_arn: str) -> Caller:
+        from localaws.sagemaker.platform import Caller
+
+        arn = authorization.session_arn(role_arn, SESSION_NAME)
+        return Caller(arn=arn, account=self._aws.account, region=self._aws.region, source="states")
+
+
+def missing_managed_rule_actions(aws: EmbeddedAws, role_arn: str, job: Job) -> list[str]:
+    """The actions that `.sync` needs on its managed rule and the role hasn't."""
+    rule = f"arn:aws:events:{aws.region}:{aws.account}:rule/{job.rule}"
+    return [f"{action} on {rule}" for action in MANAGED_RULE_ACTIONS if not _allowed(role_arn, action, rule)]
+
+
+def _allowed(role_arn: str, action: str, resource: str) -> bool:
+    try:
+        authorization.authorize_role_call(role_arn, action, resource, session_name=SESSION_NAME)
+    except authorization.AccessDeniedError:
+        return False
+    return True
+
+
+def _failed(code: str, message: str, status: int, *, sdk: bool) -> StatesError:
+    name = _MODELLED.get(code, "SageMakerException" if sdk else "AmazonSageMakerException")
+    service = "SageMaker" if sdk else "AmazonSageMaker"
+    cause = f"{message} (Service: {service}; Status Code: {status}; Error Code: {code})"
+    return StatesError(f"SageMaker.{name}", cause)
+
+
+def _with_times(value: Any, *, sdk: bool, member: str = "") -> Any:
+    """Epoch seconds, as the service has them, in the integration's form: ISO 8601, or epoch milliseconds."""
+    if isinstance(value, dict):
+        return {key: _with_times(item, sdk=sdk, member=key) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_times(item, sdk=sdk) for item in value]
+    if not _is_time(member, value):
+        return value
+    return _iso(value) if sdk else round(value * 1000)
+
+
+def _is_time(member: str, value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and (member.endswith("Time") or member == "Timestamp")
+
+
+def _iso(epoch_seconds: float) -> str:
+    moment = datetime.fromtimestamp(epoch_seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _camel(operation: str) -> str:
+    return operation[0].lower() + operation[1:]

@@ -1,0 +1,80 @@
+"""Makes roles and state machines for the tests of Step Functions, and waits for executions."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+Document = dict[str, Any]
+DEADLINE_SECONDS = 30
+PASS_ROLES = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"}
+
+
+def unique(prefix: str) -> str:
+    return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+def allow(*actions: str, resource: str = "*") -> Document:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+
+
+def make_role(aws: Any, service: str, *statements: Document) -> str:
+    """A role that a service may assume, with these statements; its ARN."""
+    iam = aws.client("iam")
+    name = unique("role")
+    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    policy = {"Version": "2012-10-17", "Statement": [trust]}
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(policy))["Role"]["Arn"]
+    if statements:
+        document = {"Version": "2012-10-17", "Statement": list(statements)}
+        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(document))
+    return str(arn)
+
+
+@dataclass(frozen=True)
+class StateMachine:
+    """A machine in a running AWS."""
+
+    sfn: Any
+    arn: str
+    role_arn: str
+
+    def start(self, state_input: Any = None, name: str | None = None) -> str:
+        given = {"name": name} if name else {}
+        text = json.dumps({} if state_input is None else state_input)
+        return str(self.sfn.start_execution(stateMachineArn=self.arn, input=text, **given)["executionArn"])
+
+    def run(self, state_input: Any = None) -> Document:
+        """Start an execution and describe it once it has ended; its output is parsed."""
+        return self.ended(self.start(state_input))
+
+    def ended(self, execution_arn: str) -> Document:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while time.monotonic() < deadline:
+            document: Document = self.sfn.describe_execution(executionArn=execution_arn)
+            if document["status"] != "RUNNING":
+                return {**document, "output": json.loads(document["output"]) if document.get("output") else None}
+            time.sleep(0.02)
+        raise AssertionError(f"{execution_arn} still runs after {DEADLINE_SECONDS} s")
+
+    def history(self, execution_arn: str) -> list[Document]:
+        pages = self.sfn.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
+        return [event for page in pages for event in page["events"]]
+
+
+def machine(aws: Any, states: Document, *statements: Document, **top: Any) -> StateMachine:
+    """A JSONata machine that starts at the first of `states`, whose role has these statements."""
+    role_arn = top.pop("role_arn", None) or make_role(aws, "states.amazonaws.com", *statements)
+    logging = top.pop("logging", None)
+    definition = {"QueryLanguage": "JSONata", "StartAt": next(iter(states)), "States": states, **top}
+    sfn = aws.client("stepfunctions")
+    created = sfn.create_state_machine(
+        name=unique("machine"),
+        definition=json.dumps(definition),
+        roleArn=role_arn,
+        **({"loggingConfiguration": logging} if logging else {}),
+    )
+    return StateMachine(sfn, created["stateMachineArn"], role_arn)

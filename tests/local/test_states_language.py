@@ -1,0 +1,287 @@
+"""States, data flow, retries, waits and limits, as the Step Functions Developer Guide describes them."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from state_machines import allow, machine, unique
+
+GET_ITEM = "arn:aws:states:::dynamodb:getItem"
+
+
+def failing_task(**fields: object) -> dict[str, object]:
+    """A task that always fails: the table doesn't exist."""
+    arguments = {"TableName": "no-such-table", "Key": {"k": {"S": "v"}}}
+    return {"Type": "Task", "Resource": GET_ITEM, "Arguments": arguments, **fields}
+
+
+def test_output_and_assign_of_every_state_that_has_them(aws: Any) -> None:
+    m = machine(
+        aws,
+        {
+            "Start": {
+                "Type": "Pass",
+                "Output": {"n": "{% $states.input.n + 1 %}"},
+                "Assign": {"first": "{% $states.input.n %}"},
+                "Next": "Wait",
+            },
+            "Wait": {
+                "Type": "Wait",
+                "Seconds": "{% $states.input.n - 2 %}",
+                "Output": {"n": "{% $states.input.n * 10 %}"},
+                "Assign": {"waited": True},
+                "Next": "Choose",
+            },
+            "Choose": {
+                "Type": "Choice",
+                "Choices": [{"Condition": "{% $states.input.n > 100 %}", "Next": "Wrong"}],
+                "Default": "Done",
+                "Output": {"n": "{% $states.input.n %}", "branch": "default"},
+                "Assign": {"chosen": "{% $states.input.n %}"},
+            },
+            "Wrong": {"Type": "Fail", "Error": "Wrong", "Cause": "took the wrong branch"},
+            "Done": {
+                "Type": "Succeed",
+                "Output": "{% $merge([$states.input, {'first': $first, 'waited': $waited, 'chosen': $chosen}]) %}",
+            },
+        },
+    )
+    assert m.run({"n": 1})["output"] == {"n": 20, "branch": "default", "first": 1, "waited": True, "chosen": 20}
+
+
+def test_assign_reads_the_variables_as_they_were_when_the_state_was_entered(aws: Any) -> None:
+    m = machine(
+        aws,
+        {
+            "A": {"Type": "Pass", "Assign": {"x": 1}, "Next": "B"},
+            "B": {"Type": "Pass", "Assign": {"x": "{% $x + 1 %}"}, "Output": "{% $x %}", "End": True},
+        },
+    )
+    assert m.run()["output"] == 1
+
+
+def test_a_null_is_kept_and_an_undefined_value_fails(aws: Any) -> None:
+    m = machine(aws, {"A": {"Type": "Pass", "Output": {"v": "{% $states.input.v %}"}, "End": True}})
+    assert m.run({"v": None})["output"] == {"v": None}
+    failed = m.run({})
+    assert failed["error"] == "States.QueryEvaluationError"
+    assert "The JSONata expression '$states.input.v' specified for the field 'Output/v'" in failed["cause"]
+    assert "state 'A'" in failed["cause"]
+
+
+def test_fail_evaluates_error_and_cause(aws: Any) -> None:
+    m = machine(aws, {"F": {"Type": "Fail", "Error": "Broken", "Cause": "{% 'because of ' & $states.input.why %}"}})
+    ended = m.run({"why": "rain"})
+    assert (ended["status"], ended["error"], ended["cause"]) == ("FAILED", "Broken", "because of rain")
+
+
+def test_catch_gives_the_error_to_its_output_and_assign(aws: Any) -> None:
+    catch = [
+        {
+            "ErrorEquals": ["States.TaskFailed"],
+            "Assign": {"error": "{% $states.errorOutput.Error %}"},
+            "Output": {"was": "{% $states.input %}", "cause": "{% $states.errorOutput.Cause %}"},
+            "Next": "Caught",
+        }
+    ]
+    m = machine(
+        aws,
+        {
+            "T": failing_task(Catch=catch, End=True),
+            "Caught": {"Type": "Pass", "Output": {"in": "{% $states.input %}", "error": "{% $error %}"}, "End": True},
+        },
+        allow("dynamodb:GetItem"),
+    )
+    output = m.run({"k": 1})["output"]
+    assert output["error"] == "DynamoDB.ResourceNotFoundException"
+    assert output["in"]["was"] == {"k": 1}
+    assert "Error Code: ResourceNotFoundException" in output["in"]["cause"]
+
+
+def test_retry_counts_and_backs_off_at_most_to_its_maximum(aws: Any) -> None:
+    retry = [
+        {
+            "ErrorEquals": ["DynamoDB.ResourceNotFoundException"],
+            "IntervalSeconds": 1,
+            "BackoffRate": 10,
+            "MaxDelaySeconds": 2,
+            "MaxAttempts": 2,
+            "JitterStrategy": "FULL",
+        }
+    ]
+    catch = [{"ErrorEquals": ["States.ALL"], "Output": "{% $states.context.State.RetryCount %}", "Next": "Done"}]
+    m = machine(
+        aws,
+        {"T": failing_task(Retry=retry, Catch=catch, End=True), "Done": {"Type": "Succeed"}},
+        allow("dynamodb:GetItem"),
+    )
+    arn = m.start()
+    assert m.ended(arn)["output"] == 2
+    failures = [event for event in m.history(arn) if event["type"] == "TaskFailed"]
+    assert len(failures) == 3
+    # 1 s and min(10, 2) s with full jitter: far less than the 11 s without MaxDelaySeconds.
+    assert (failures[-1]["timestamp"] - failures[0]["timestamp"]).total_seconds() < 4
+
+
+def test_parallel_collects_its_branches_and_inner_variables_stay_inside(aws: Any) -> None:
+    def branch(name: str, value: object) -> dict[str, object]:
+        state = {"Type": "Pass", "Assign": {"inner": value}, "Output": "{% [$outer, $states.input.n] %}", "End": True}
+        return {"StartAt": name, "States": {name: state}}
+
+    m = machine(
+        aws,
+        {
+            "Set": {"Type": "Pass", "Assign": {"outer": "o"}, "Next": "Both"},
+            "Both": {
+                "Type": "Parallel",
+                "Arguments": {"n": 5},
+                "Branches": [branch("L", 1), branch("R", 2)],
+                "Output": "{% $states.result %}",
+                "Next": "Check",
+            },
+            "Check": {
+                "Type": "Pass",
+                "Output": {"r": "{% $states.input %}", "seen": "{% $exists($inner) %}"},
+                "End": True,
+            },
+        },
+    )
+    assert m.run()["output"] == {"r": [["o", 5], ["o", 5]], "seen": False}
+
+
+def test_a_branch_that_fails_stops_the_others(aws: Any) -> None:
+    m = machine(
+        aws,
+        {
+            "Both": {
+                "Type": "Parallel",
+                "Branches": [
+                    {"StartAt": "Slow", "States": {"Slow": {"Type": "Wait", "Seconds": 60, "End": True}}},
+                    {"StartAt": "Bad", "States": {"Bad": {"Type": "Fail", "Error": "Bad", "Cause": "c"}}},
+                ],
+                "Catch": [{"ErrorEquals": ["Bad"], "Next": "Done"}],
+                "End": True,
+            },
+            "Done": {"Type": "Succeed", "Output": "{% $states.input.Error %}"},
+        },
+    )
+    arn = m.start()
+    assert m.ended(arn)["output"] == "Bad"
+    assert "WaitStateAborted" in [event["type"] for event in m.history(arn)]
+
+
+def test_map_selects_each_item_and_keeps_their_order(aws: Any) -> None:
+    m = machine(
+        aws,
+        {
+            "Each": {
+                "Type": "Map",
+                "Items": "{% $states.input.list %}",
+                "ItemSelector": {
+                    "v": "{% $states.context.Map.Item.Value %}",
+                    "i": "{% $states.context.Map.Item.Index %}",
+                },
+                "MaxConcurrency": 2,
+                "ItemProcessor": {
+                    "StartAt": "Double",
+                    "States": {
+                        "Double": {"Type": "Pass", "Output": "{% $states.input.v * 2 + $states.input.i %}", "End": True}
+                    },
+                },
+                "End": True,
+            }
+        },
+    )
+    assert m.run({"list": [5, 6, 7]})["output"] == [10, 13, 16]
+
+
+def test_a_result_above_256_kib_is_states_data_limit_exceeded_and_states_all_does_not_catch_it(aws: Any) -> None:
+    grow = "{% $join($map([1..300], function($i) { $pad('x', 1000) })) %}"
+    m = machine(
+        aws,
+        {
+            "T": failing_task(Catch=[{"ErrorEquals": ["States.ALL"], "Output": grow, "Next": "Done"}], End=True),
+            "Done": {"Type": "Succeed"},
+        },
+        allow("dynamodb:GetItem"),
+    )
+    ended = m.run()
+    assert ended["error"] == "States.DataLimitExceeded"
+    assert "'T'" in ended["cause"]
+
+
+def test_an_input_above_256_kib_is_refused(aws: Any) -> None:
+    m = machine(aws, {"A": {"Type": "Pass", "End": True}})
+    with pytest.raises(m.sfn.exceptions.ClientError, match=r"ValidationException.*262144"):
+        m.start({"big": "x" * 270_000})
+
+
+def test_a_machine_that_runs_too_long_times_out(aws: Any) -> None:
+    m = machine(aws, {"W": {"Type": "Wait", "Seconds": 60, "End": True}}, TimeoutSeconds=1)
+    ended = m.run()
+    assert (ended["status"], ended["error"]) == ("TIMED_OUT", "States.Timeout")
+
+
+def test_the_same_name_and_input_is_the_same_execution_while_it_runs(aws: Any) -> None:
+    m = machine(aws, {"W": {"Type": "Wait", "Seconds": 60, "End": True}})
+    name = unique("run")
+    first = m.start({"a": 1}, name)
+    assert m.start({"a": 1}, name) == first
+    with pytest.raises(m.sfn.exceptions.ExecutionAlreadyExists):
+        m.start({"a": 2}, name)
+    m.sfn.stop_execution(executionArn=first, error="Enough", cause="by hand")
+    ended = m.ended(first)
+    assert (ended["status"], ended["error"], ended["cause"]) == ("ABORTED", "Enough", "by hand")
+    with pytest.raises(m.sfn.exceptions.ExecutionAlreadyExists):
+        m.start({"a": 1}, name)
+
+
+def test_the_history_tells_each_state_with_its_data(aws: Any) -> None:
+    m = machine(aws, {"A": {"Type": "Pass", "Assign": {"v": 1}, "Next": "B"}, "B": {"Type": "Succeed"}})
+    arn = m.start({"k": 1})
+    m.ended(arn)
+    events = m.history(arn)
+    assert [event["type"] for event in events] == [
+        "ExecutionStarted",
+        "PassStateEntered",
+        "PassStateExited",
+        "SucceedStateEntered",
+        "SucceedStateExited",
+        "ExecutionSucceeded",
+    ]
+    assert [event["id"] for event in events] == list(range(1, 7))
+    left = events[2]["stateExitedEventDetails"]
+    assert (left["name"], json.loads(left["output"]), left["assignedVariables"]) == ("A", {"k": 1}, {"v": "1"})
+
+
+def test_jsonpath_states_flow_as_before(aws: Any) -> None:
+    m = machine(
+        aws,
+        {
+            "A": {"Type": "Pass", "Parameters": {"x.$": "$.n"}, "ResultPath": "$.r", "Next": "C"},
+            "C": {
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.r.x", "NumericGreaterThan": 2, "Next": "Big"}],
+                "Default": "Small",
+            },
+            "Big": {"Type": "Pass", "Result": "big", "End": True},
+            "Small": {"Type": "Pass", "OutputPath": "$.r", "End": True},
+        },
+        QueryLanguage="JSONPath",
+    )
+    assert m.run({"n": 3})["output"] == "big"
+    assert m.run({"n": 1})["output"] == {"x": 1}
+
+
+def test_stopping_ends_a_wait_at_once(aws: Any) -> None:
+    m = machine(aws, {"W": {"Type": "Wait", "Seconds": 3600, "End": True}})
+    arn = m.start()
+    deadline = time.monotonic() + 10
+    while not any(event["type"] == "WaitStateEntered" for event in m.history(arn)):
+        assert time.monotonic() < deadline
+    m.sfn.stop_execution(executionArn=arn)
+    assert m.ended(arn)["status"] == "ABORTED"
+    assert m.history(arn)[-1]["type"] == "ExecutionAborted"
