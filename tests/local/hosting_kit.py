@@ -1,0 +1,136 @@
+"""What the tests of endpoints share: small models with a serve.py, and one-line ways to deploy them."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from conftest import Aws
+
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+WAIT_SECONDS = 120.0
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+# A model that answers with its own name and what it was asked, without importing anything.
+ECHO = """
+import json, pathlib
+
+def model_fn(model_dir):
+    return pathlib.Path(model_dir, "name.txt").read_text()
+
+def input_fn(body, content_type):
+    return body.decode()
+
+def predict_fn(data, model):
+    return {"model": model, "data": data}
+
+def output_fn(prediction, accept):
+    return json.dumps(prediction), "application/json"
+"""
+
+
+def archive(files: Mapping[str, str | bytes]) -> bytes:
+    """A tar.gz of text or bytes by path."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for path, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            member = tarfile.TarInfo(path)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def echo_archive(name: str, serve: str = ECHO, **more: str) -> bytes:
+    """An echo model that calls itself `name`."""
+    return archive({"name.txt": name, "code/serve.py": serve, **more})
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
+    """The first true value of `condition`, looked at every 20 ms."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+@dataclass
+class Hosting:
+    """A bucket and an execution role of a test's own, and what it deploys with them."""
+
+    aws: Aws
+    suffix: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+
+    def __post_init__(self) -> None:
+        self.s3, self.sagemaker = self.aws.client("s3"), self.aws.client("sagemaker")
+        self.runtime = self.aws.client("sagemaker-runtime")
+        self.bucket = f"hosting-{self.suffix}"
+        self.s3.create_bucket(Bucket=self.bucket)
+        self.role = self.make_role("host", ["s3:GetObject"])
+
+    def make_role(self, name: str, actions: list[str], trust: dict[str, Any] | None = None) -> str:
+        iam = self.aws.client("iam")
+        full = f"{name}-{self.suffix}"
+        arn = iam.create_role(RoleName=full, AssumeRolePolicyDocument=json.dumps(trust or TRUST))["Role"]["Arn"]
+        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_role_policy(RoleName=full, PolicyName="all", PolicyDocument=policy)
+        return str(arn)
+
+    def name(self, part: str) -> str:
+        return f"{part}-{self.suffix}"
+
+    def model(self, part: str, data: bytes, environment: dict[str, str] | None = None, **more: Any) -> str:
+        key = f"{part}/model.tar.gz"
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=data)
+        container = {
+            "Image": IMAGE,
+            "ModelDataUrl": f"s3://{self.bucket}/{key}",
+            "Environment": {"SAGEMAKER_PROGRAM": "serve.py", **(environment or {})},
+        }
+        self.sagemaker.create_model(
+            ModelName=self.name(part), PrimaryContainer=container, **{"ExecutionRoleArn": self.role, **more}
+        )
+        return self.name(part)
+
+    def config(self, part: str, *variants: dict[str, Any]) -> str:
+        defaults = {"VariantName": "AllTraffic", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+        self.sagemaker.create_endpoint_config(
+            EndpointConfigName=self.name(part), ProductionVariants=[{**defaults, **variant} for variant in variants]
+        )
+        return self.name(part)
+
+    def deploy(self, part: str, data: bytes, environment: dict[str, str] | None = None) -> str:
+        """An endpoint in service with one model; its name."""
+        config = self.config(part, {"ModelName": self.model(part, data, environment)})
+        self.sagemaker.create_endpoint(EndpointName=self.name(part), EndpointConfigName=config)
+        assert self.settled(self.name(part))["EndpointStatus"] == "InService"
+        return self.name(part)
+
+    def describe(self, endpoint: str) -> dict[str, Any]:
+        return dict(self.sagemaker.describe_endpoint(EndpointName=endpoint))
+
+    def settled(self, endpoint: str) -> dict[str, Any]:
+        """The endpoint's description once nothing is in progress."""
+        finished = {"InService", "Failed"}
+        return dict(until(
+            lambda: found if (found := self.describe(endpoint))["EndpointStatus"] in finished else None,
+            f"{endpoint} is settled",
+        ))  # fmt: skip
+
+    def ask(self, endpoint: str, body: str | bytes = "1,2", **more: Any) -> dict[str, Any]:
+        """The answer's JSON document, of a model that answers with one."""
+        answer = self.runtime.invoke_endpoint(
+            EndpointName=endpoint, Body=body, **{"ContentType": "text/csv", "Accept": "application/json", **more}
+        )
+        return {"variant": answer["InvokedProductionVariant"], "body": json.loads(answer["Body"].read())}
