@@ -64,11 +64,11 @@ def _read_file(path: Path, name: Path, label: int) -> list[Example]:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.reader(lines)
             for fields in filter(None, reader):
-                example = _example(f"{name}:{reader.line_num}", fields, label)
-                if examples and len(example.features) != len(examples[0].features):
+                place = f"{name}:{reader.line_num}"
+                if examples and len(fields) != len(examples[0].features) + 1:
                     columns = f"{len(fields)} columns, but {examples[0].place} has {len(examples[0].features) + 1}"
-                    raise DataError(f"{example.place} has {columns}")
-                examples.append(example)
+                    raise DataError(f"{place} has {columns}")
+                examples.append(_example(place, fields, label))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{name} is no CSV text: {error}") from error
     if len(examples) > 1 and _is_header(examples[0], examples[1]):

@@ -1,0 +1,29 @@
+"""What runs in jobs is tested where it runs: in an image's environment, with NumPy and scikit-learn, without pytest."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from localaws.sagemaker.images import Images
+
+CHECKOUT = Path(__file__).parents[2]
+CHECKS = CHECKOUT / "tests" / "toolkit"
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+
+
+@pytest.mark.parametrize("check", sorted(path.stem for path in CHECKS.glob("check_*.py")))
+def test_in_the_image(check: str) -> None:
+    environment = Images(CHECKOUT / ".ratchet" / "images").environment(IMAGE, print)
+    done = subprocess.run(
+        [environment.python, "-m", "unittest", check],
+        cwd=CHECKS,
+        env={**os.environ, "PYTHONPATH": f"{CHECKOUT / 'training_code'}:{CHECKOUT}", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

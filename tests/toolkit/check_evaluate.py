@@ -1,0 +1,290 @@
+"""The evaluation job's script, on small models made for the purpose. Runs in an image's Python."""
+
+import contextlib
+import io
+import json
+import tarfile
+import tempfile
+import textwrap
+import unittest
+from pathlib import Path
+
+from toolkit import evaluate
+
+# A model that answers with a text of its own model.txt: the column to repeat.
+REPEATS = textwrap.dedent("""
+    def model_fn(model_dir):
+        return int(open(model_dir + "/model.txt").read())
+    def input_fn(body, content_type):
+        assert content_type == "text/csv"
+        return [line.split(",") for line in body.splitlines()]
+    def predict_fn(rows, column):
+        return [row[column] for row in rows]
+    def output_fn(answers, accept):
+        return "\\n".join(answers)
+""")
+
+
+class Evaluation(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.ml = Path(folder.name)
+        self.addCleanup(setattr, evaluate, "ML", evaluate.ML)
+        evaluate.ML = self.ml
+        self.input, self.output = self.ml / "processing" / "input", self.ml / "processing" / "output"
+        # The label, then the label again, then something that is right four times of six.
+        self.data("0,0,0\n1,1,1\n2,2,2\n0,0,0\n1,1,2\n2,2,1\n" * 30)
+
+    def data(self, text, name="rows.csv"):
+        path = self.input / "test" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def model(self, name="challenger", serve=REPEATS, column="0", **more):
+        files = {"model.txt": column, "code/serve.py": textwrap.dedent(serve), **more}
+        self.archive(name, [(tarfile.TarInfo(path), text.encode()) for path, text in files.items() if text is not None])
+
+    def archive(self, name, members):
+        path = self.input / name / "model.tar.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(path, "w:gz") as archive:
+            for member, content in members:
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+
+    def run_script(self, *arguments, metric="accuracy"):
+        with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
+            code = evaluate.main(["--metric", metric, *arguments])
+        self.said = said.getvalue()
+        return code
+
+    def judged(self, *arguments, **options):
+        self.assertEqual(self.run_script(*arguments, **options), 0, getattr(self, "said", ""))
+        return json.loads((self.output / "evaluation.json").read_text())
+
+    def refused(self, *parts, arguments=(), **options):
+        """The script fails, and its sentence (in ExitMessage and in the log) has these parts."""
+        self.assertEqual(self.run_script(*arguments, **options), 1)
+        message = (self.ml / "output" / "message").read_text()
+        for part in parts:
+            self.assertIn(part, message)
+        self.assertIn(message[:200], self.said)
+        self.assertFalse((self.output / "evaluation.json").exists())
+
+    # What it finds
+
+    def test_first_model(self):
+        self.model()
+        found = self.judged()
+        self.assertEqual((found["challenger"]["score"], found["examples"]), (1.0, 180))
+        self.assertEqual((found["champion"], found["difference"], found["interval"]), (None, None, None))
+
+    def test_challenger_and_champion_with_their_own_code(self):
+        # Modules of the same name, each with a module of its own of the same name.
+        self.model(
+            "challenger",
+            "import rows\nassert rows.WHO == 'challenger'" + REPEATS,
+            **{"code/rows.py": "WHO = 'challenger'"},
+        )
+        other = "import rows\nassert rows.WHO == 'champion'" + REPEATS
+        self.model("champion", other, column="1", **{"code/rows.py": "WHO = 'champion'"})
+        found = self.judged(metric="f1_macro")
+        self.assertEqual(found["challenger"]["score"], 1.0)
+        self.assertAlmostEqual(found["champion"]["score"], 2 / 3)
+        self.assertAlmostEqual(found["difference"], 1 / 3)
+        low, high = found["interval"]
+        self.assertTrue(0.2 < low < 1 / 3 < high < 0.5, found["interval"])
+        self.assertEqual((found["metric"], found["confidence"], found["resamples"]), ("f1_macro", 0.95, 2000))
+
+    def test_its_own_toolkit_travels_with_a_model(self):
+        own = {"code/toolkit/__init__.py": "", "code/toolkit/old.py": "X = 1"}
+        self.model(serve="from toolkit.old import X" + REPEATS, **own)
+        self.judged()
+
+    def test_samples_are_answers_to_single_examples(self):
+        self.model()
+        samples = self.judged()["samples"]
+        self.assertEqual(samples[0], {"body": "0,0", "answer": "0"})
+        self.assertEqual(len(samples), 5)
+
+    def test_label_column(self):
+        self.data("5,5,a\n6,6,b\n")
+        self.model(serve=REPEATS.replace("row[column]", '"ab"[int(row[0]) - 5]'))
+        self.assertEqual(self.judged("--label", "2")["challenger"]["score"], 1.0)
+
+    def test_many_files_and_numbers_written_in_two_ways(self):
+        self.data("1,1.0,\n", "a.csv")
+        self.data('"2",2.0,"x, y"\n', "deeper/b.csv")
+        self.model()
+        self.assertEqual(self.judged()["examples"], 182)
+
+    def test_regression(self):
+        self.data("1.5,1\n2.5,3\n4,4\n")
+        self.model()
+        found = self.judged(metric="neg_mean_absolute_error")
+        self.assertAlmostEqual(found["challenger"]["score"], -1 / 3)
+        self.assertIn("r2", found["metrics"])
+
+    def test_defaults_of_the_framework_containers(self):
+        serve = """
+            class Model:
+                def predict(self, table):
+                    return table.reshape(-1, 2)[:, 0].astype(int)
+            def model_fn(model_dir):
+                return Model()
+        """
+        self.model(serve=serve)
+        self.assertEqual(self.judged()["challenger"]["score"], 1.0)
+
+    def test_functions_that_take_a_context(self):
+        serve = REPEATS.replace("(rows, column)", "(rows, column, context)").replace(
+            "(model_dir)", "(model_dir, context)"
+        )
+        self.model(serve=serve)
+        self.assertEqual(self.judged()["challenger"]["score"], 1.0)
+
+    def test_one_line_of_commas_as_xgboost_answers(self):
+        self.model(serve=REPEATS.replace('"\\n".join', '",".join'))
+        self.assertEqual(self.judged()["challenger"]["score"], 1.0)
+
+    # What it refuses: data
+
+    def test_missing_channel(self):
+        self.model()
+        (self.input / "test" / "rows.csv").unlink()
+        (self.input / "test").rmdir()
+        self.refused("no held-out data", "`test` channel is missing")
+
+    def test_no_csv(self):
+        self.model()
+        (self.input / "test" / "rows.csv").rename(self.input / "test" / "rows.parquet")
+        self.refused("no CSV file", "rows.parquet")
+
+    def test_empty_files(self):
+        self.model()
+        self.data("\n\n")
+        self.refused("no example", "rows.csv")
+
+    def test_ragged_rows(self):
+        self.model()
+        self.data("0,1,2\n0,1,2\n0,1\n")
+        self.refused("rows.csv:3 has 2 columns, but rows.csv:1 has 3")
+
+    def test_files_of_different_width(self):
+        self.model()
+        self.data("0,1,2,3\n", "wider.csv")
+        self.refused("wider.csv:1 has 4 columns, but rows.csv:1 has 3")
+
+    def test_label_out_of_range(self):
+        self.model()
+        self.refused("label column 3 is out of range", "rows.csv:1 has 3 columns (0 to 2)", arguments=("--label", "3"))
+
+    def test_header(self):
+        self.model()
+        self.data("species,length\n1,1\n2,2\n")
+        self.refused("rows.csv:1 looks like a header")
+
+    def test_empty_label(self):
+        self.model()
+        self.data("1,1\n,2\n")
+        self.refused("rows.csv:2", "label (column 0) is empty")
+
+    def test_no_text(self):
+        self.model()
+        (self.input / "test" / "rows.csv").write_bytes(b"\xff\xfe\x00\x01,2\n")
+        self.refused("rows.csv is no CSV text")
+
+    # What it refuses: models
+
+    def test_no_challenger(self):
+        self.refused("no model to judge")
+
+    def test_path_traversal(self):
+        for name in ("../out.txt", "/tmp/out.txt", "code/../../out.txt"):
+            self.archive("challenger", [(tarfile.TarInfo(name), b"x")])
+            self.refused("model.tar.gz", repr(name), "path traversal")
+        self.assertFalse((self.ml / "out.txt").exists())
+
+    def test_link(self):
+        link = tarfile.TarInfo("code/serve.py")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        self.archive("challenger", [(link, b"")])
+        self.refused("'code/serve.py' is a link")
+
+    def test_no_archive(self):
+        self.model()
+        (self.input / "challenger" / "model.tar.gz").write_bytes(b"PK nonsense")
+        self.refused("model.tar.gz can't be read")
+
+    def test_no_serving_code(self):
+        self.model(**{"code/serve.py": None})
+        self.refused("the challenger", "no code/serve.py", "save_serving_code")
+
+    def test_no_model_fn(self):
+        self.model("challenger")
+        self.model("champion", "x = 1")
+        self.refused("the champion", "no function model_fn")
+
+    def test_serve_that_raises(self):
+        self.model(serve=REPEATS.replace("return [row[column] for row in rows]", "return 1 / 0"))
+        self.refused("the challenger", "answering the held-out examples", "serve.py:8", "ZeroDivisionError")
+
+    def test_serve_that_cant_be_imported(self):
+        self.model(serve="import no_such_library")
+        self.refused("loading the model", "serve.py:1", "No module named 'no_such_library'")
+
+    def test_serve_that_ends_the_process(self):
+        self.model(serve="import os\nos._exit(7)")
+        self.refused("the challenger's serve.py ended its process with exit code 7")
+
+    def test_model_that_answers_batches_only(self):
+        self.model(serve=REPEATS.replace("return [row[column]", "assert len(rows) > 1\n    return [row[column]"))
+        self.refused("asks", "one example alone")
+
+    def test_too_few_answers(self):
+        self.model(serve=REPEATS.replace("for row in rows]", "for row in rows][1:]"))
+        self.refused("the challenger gave 179 answers to 180 examples")
+
+    def test_not_a_number(self):
+        self.model(serve=REPEATS.replace("return [row[column] for row in rows]", "return ['nan' for _ in rows]"))
+        self.refused("the challenger's answer to rows.csv:1 is nan")
+
+    def test_several_columns(self):
+        self.model(serve=REPEATS.replace("[row[column] for", "[','.join(row) for"))
+        self.refused("the challenger answers 2 columns (0,0)")
+
+    def test_no_text_answered(self):
+        self.model(serve=REPEATS.replace('"\\n".join(answers)', "answers"))
+        self.refused("output_fn returned list")
+
+    def test_words_for_numbers(self):
+        self.model(serve=REPEATS.replace("[row[column] for", "['cat' for"))
+        self.refused("answered 'cat', but the held-out labels are numbers")
+
+    def test_unseen_labels(self):
+        self.model(serve=REPEATS.replace("[row[column] for", "['17' for"))
+        self.refused("labels that no held-out example has (17)", "0, 1, 2")
+
+    # What it refuses: metrics
+
+    def test_unknown_metric(self):
+        self.model()
+        self.refused("metric f1_marco", metric="f1_marco")
+
+    def test_metric_of_two_classes_on_three(self):
+        self.model()
+        self.refused("metric f1 can't be computed", "multiclass", metric="f1")
+
+    def test_metric_of_probabilities(self):
+        self.model()
+        self.refused("metric roc_auc_ovr", "probabilities", metric="roc_auc_ovr")
+
+    def test_metric_of_numbers_on_words(self):
+        self.data("cat,1\ndog,2\n" * 3)
+        self.model()
+        self.refused("metric r2 needs numbers", "'cat'", metric="r2")
+
+
+if __name__ == "__main__":
+    unittest.main()

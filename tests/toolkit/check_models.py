@@ -1,0 +1,181 @@
+"""The models of this checkout: trained, evaluated and asked as in a job. Runs in an image's Python."""
+
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import load_digits, load_iris
+
+from demo import data
+from toolkit import evaluate
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+MODELS = CHECKOUT / "training_code"
+
+
+def train(model, channel, model_dir, *arguments):
+    """train.py as the training image runs it: hyperparameters as arguments, folders as SM_* variables."""
+    environment = {
+        **os.environ,
+        "SM_CHANNEL_TRAIN": str(channel),
+        "SM_MODEL_DIR": str(model_dir),
+        "PYTHONPATH": str(MODELS),
+    }
+    command = [sys.executable, str(MODELS / model / "train.py"), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def serve(model):
+    spec = importlib.util.spec_from_file_location(f"serve_{model}", MODELS / model / "serve.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Model(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def channel(self, name, *batches):
+        path = self.folder / name
+        path.mkdir(parents=True)
+        for number, rows in enumerate(batches):
+            (path / f"{number}.csv").write_text(data.csv_text(rows))
+        return path
+
+    def trained(self, model, channel, name="model", *arguments):
+        done = train(model, channel, self.folder / name, *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def evaluated(self, held_out, metric, **models):
+        given = self.folder / "processing"
+        (given / "test").mkdir(parents=True)
+        (given / "test" / "rows.csv").write_text(data.csv_text(held_out))
+        for name, folder in models.items():
+            (given / name).mkdir()
+            with tarfile.open(given / name / "model.tar.gz", "w:gz") as archive:
+                archive.add(self.folder / folder, arcname=".")
+        with contextlib.redirect_stdout(io.StringIO()):
+            code = evaluate.main(["--metric", metric, "--input", str(given), "--output", str(given)])
+        self.assertEqual(code, 0)
+        return json.loads((given / "evaluation.json").read_text())
+
+    def refused(self, model, channel, *parts):
+        done = train(model, channel, self.folder / "model")
+        self.assertNotEqual(done.returncode, 0)
+        for part in parts:
+            self.assertIn(part, done.stderr)
+
+
+class DigitsForest(Model):
+    def test_the_demos_story(self):
+        """A few digits make a champion; more make a better one, surely; wrong labels a worse one."""
+        batches = data.digit_batches()
+        self.trained("digits_forest", self.channel("few", batches["few"]), "few-model")
+        said = self.trained("digits_forest", self.channel("many", batches["few"], batches["many"]), "many-model")
+        self.assertRegex(said, r"oob:f1_macro=0\.9\d+")
+        found = self.evaluated(batches["held_out"], "f1_macro", challenger="many-model", champion="few-model")
+        self.assertGreater(found["champion"]["score"], 0.8)
+        self.assertGreater(found["interval"][0], 0.02)
+
+        self.trained(
+            "digits_forest", self.channel("wrong", *(batches[name] for name in ("few", "many", "wrong"))), "wrong-model"
+        )
+        (self.folder / "processing").rename(self.folder / "before")
+        found = self.evaluated(batches["held_out"], "f1_macro", challenger="wrong-model", champion="many-model")
+        self.assertLess(found["interval"][1], 0)
+
+    def test_turned_digits_are_another_world(self):
+        """What the demo does when it is run again: the old champion can't read digits that lie on their side."""
+        upright, turned = data.digit_batches(0), data.digit_batches(1)
+        self.trained("digits_forest", self.channel("upright", upright["few"], upright["many"]), "upright-model")
+        self.trained("digits_forest", self.channel("turned", turned["few"]), "turned-model")
+        found = self.evaluated(turned["held_out"], "f1_macro", challenger="turned-model", champion="upright-model")
+        self.assertGreater(found["challenger"]["score"], 0.8)
+        self.assertGreater(found["interval"][0], 0.3)
+
+    def test_the_same_data_give_the_same_forest(self):
+        channel = self.channel("few", data.digit_batches()["few"])
+        self.assertEqual(self.trained("digits_forest", channel, "one"), self.trained("digits_forest", channel, "two"))
+        self.assertEqual(*((self.folder / name / "model.joblib").read_bytes() for name in ("one", "two")))
+
+    def test_hyperparameters(self):
+        channel = self.channel("few", data.digit_batches()["few"])
+        self.trained("digits_forest", channel, "model", "--n-estimators", "7", "--max-depth", "2")
+        forest = serve("digits_forest").model_fn(str(self.folder / "model"))
+        self.assertEqual((len(forest.estimators_), forest.max_depth, forest.n_jobs), (7, 2, 1))
+
+    def test_requests(self):
+        self.trained("digits_forest", self.channel("few", data.digit_batches()["few"]))
+        functions = serve("digits_forest")
+        forest = functions.model_fn(str(self.folder / "model"))
+        label, *pixels = data.digit_batches()["few"][0]
+        texts = {"text/csv": ",".join(pixels), "application/json": json.dumps([int(pixel) for pixel in pixels])}
+        for content_type, body in texts.items():
+            digits = functions.predict_fn(functions.input_fn(body, content_type), forest)
+            self.assertEqual(functions.output_fn(digits, "text/csv"), label)
+            self.assertEqual(functions.output_fn(digits, "application/json"), f"[{label}]")
+        for body, content_type, part in (("1,2", "text/csv", "64 are needed"), ("x", "image/png", "send text/csv")):
+            with self.assertRaisesRegex(ValueError, part):
+                functions.input_fn(body, content_type)
+
+    def test_wrong_data(self):
+        self.refused("digits_forest", self.channel("none"), "no CSV file")
+        self.refused("digits_forest", self.channel("narrow", [("1", "2", "3")]), "0.csv has 3 columns", "64 pixels")
+        self.refused("digits_forest", self.channel("words", [("1", *["x"] * 64)]), "0.csv can't be read", "'x'")
+
+
+class IrisTree(Model):
+    def test_a_tree(self):
+        batches = data.iris_batches()
+        said = self.trained("iris_tree", self.channel("train", batches["flowers"]))
+        self.assertRegex(said, r"cv:accuracy=0\.\d+")
+        found = self.evaluated(batches["held_out"], "accuracy", challenger="model")
+        self.assertGreater(found["challenger"]["score"], 0.9)
+        self.assertIn(found["samples"][0]["answer"], ("setosa", "versicolor", "virginica"))
+
+    def test_requests(self):
+        self.trained("iris_tree", self.channel("train", data.iris_batches()["flowers"]))
+        functions = serve("iris_tree")
+        tree = functions.model_fn(str(self.folder / "model"))
+        for content_type, body in {"text/csv": "5.1,3.5,1.4,0.2", "application/json": "[5.1, 3.5, 1.4, 0.2]"}.items():
+            species = functions.predict_fn(functions.input_fn(body, content_type), tree)
+            self.assertEqual(functions.output_fn(species, "text/csv"), "setosa")
+            self.assertEqual(functions.output_fn(species, "application/json"), '["setosa"]')
+
+    def test_wrong_data(self):
+        self.refused("iris_tree", self.channel("none"), "no flower")
+        self.refused("iris_tree", self.channel("words", [("setosa", "1", "2", "3", "long")]), "0.csv:1", "'long'")
+        self.refused("iris_tree", self.channel("narrow", [("setosa", "1", "2")]), "0.csv:1 has 2 lengths")
+
+
+class BundledData(unittest.TestCase):
+    """What lies in the checkout is what scikit-learn bundles."""
+
+    def test_digits(self):
+        bundled = load_digits()
+        rows = np.array(data.digits(), dtype=int)
+        np.testing.assert_array_equal(rows[:, 0], bundled.target)
+        np.testing.assert_array_equal(rows[:, 1:], bundled.data)
+
+    def test_iris(self):
+        bundled = load_iris()
+        rows = data.iris()
+        self.assertEqual([row[0] for row in rows], [bundled.target_names[label] for label in bundled.target])
+        np.testing.assert_array_equal(np.array([row[1:] for row in rows], dtype=float), bundled.data)
+
+
+if __name__ == "__main__":
+    unittest.main()
