@@ -113,9 +113,7 @@ def _handler(aws: EmbeddedAws) -> Any:
     # Handlers block (a Stop waits for its job's state); they must not take the threads that Lambda runs on.
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sagemaker")
 
-    async def handle(
-        method: str, path: str, headers: dict[str, str], body: bytes, query_params: Document
-    ) -> Response:
+    async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query_params: Document) -> Response:
         invoked = _INVOCATIONS.match(path)
         caller = _caller(aws)
         loop = asyncio.get_running_loop()
@@ -147,7 +145,7 @@ def _control(aws: EmbeddedAws, headers: dict[str, str], body: bytes, caller: Cal
             aws.sagemaker.context.platform.authorize(caller, f"sagemaker:{operation}", resource)
         answer = aws.sagemaker.handle(operation, request, caller)
     except SageMakerError as error:
-        return _error(error.code, error.message, error.http_status)
+        return _error(error.code, error.message, error.http_status, error.members)
     return 200, {"Content-Type": "application/x-amz-json-1.1"}, _encoded(answer)
 
 
@@ -164,7 +162,7 @@ def _invoke(aws: EmbeddedAws, name: str, headers: dict[str, str], body: bytes, c
             caller,
         )
     except SageMakerError as error:
-        return _error(error.code, error.message, error.http_status)
+        return _error(error.code, error.message, error.http_status, error.members)
     return (
         result.status,
         {
@@ -198,6 +196,10 @@ def _epoch_seconds(value: object) -> float:
     raise TypeError(f"{type(value).__name__} has no place in a response")
 
 
-def _error(code: str, message: str, status: int) -> Response:
+def _error(code: str, message: str, status: int, members: Document | None = None) -> Response:
     headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": code}
-    return status, headers, json.dumps({"__type": code, "message": message, "Message": message}).encode()
+    return (
+        status,
+        headers,
+        json.dumps({"__type": code, "message": message, "Message": message, **(members or {})}).encode(),
+    )
