@@ -29,6 +29,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -381,8 +382,11 @@ def settings_of(environment: Mapping[str, str]) -> tuple[Path, Path, str, str]:
 
 def load(environment: Mapping[str, str]) -> Model:
     """Import the program and load the model, as the environment says."""
+    started = time.perf_counter()
     model_dir, code_dir, program, accept = settings_of(environment)
-    return Model(functions_of(import_program(code_dir, program)), model_dir, accept)
+    model = Model(functions_of(import_program(code_dir, program)), model_dir, accept)
+    print(f"Loaded {model_dir} with {program} in {time.perf_counter() - started:.2f} s.", flush=True)  # noqa: T201
+    return model
 
 
 def load_or_exit(environment: Mapping[str, str]) -> Model:

@@ -1,0 +1,86 @@
+"""`python -m localaws.coverage > docs/coverage.md`: which of SageMaker's operations the embedded AWS has.
+
+Made from botocore's service models and from the handlers themselves, so that it can't say more than is there.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from botocore.loaders import Loader
+
+from localaws.sagemaker.platform import Caller, Credentials, Document
+from localaws.sagemaker.service import SageMaker
+
+RUNTIME_OPERATIONS = frozenset({"InvokeEndpoint"})
+
+
+def page() -> str:
+    """docs/coverage.md."""
+    control, runtime = all_operations("sagemaker"), all_operations("sagemaker-runtime")
+    has_control, has_runtime = implemented_operations(), RUNTIME_OPERATIONS
+    return "\n".join(
+        [
+            "# SageMaker operations of the embedded AWS",
+            "",
+            "Made by `python -m localaws.coverage > docs/coverage.md`; not to be edited.",
+            "",
+            "[x] does the work, [ ] is refused with `not implemented here: <operation>`. An operation that is here "
+            "refuses the fields and values that it can't honour, by name.",
+            "",
+            *_section("sagemaker", control, has_control),
+            *_section("sagemaker-runtime", runtime, has_runtime),
+        ]
+    )
+
+
+def all_operations(service: str) -> list[str]:
+    """Every operation in botocore's model of a service, by name."""
+    return sorted(Loader().load_service_model(service, "service-2")["operations"])
+
+
+def implemented_operations() -> frozenset[str]:
+    """The control-plane operations that have a handler."""
+    with tempfile.TemporaryDirectory() as directory:
+        sagemaker = SageMaker(_NoPlatform(Path(directory)))
+        try:
+            return sagemaker.operations
+        finally:
+            sagemaker.close()
+
+
+def _section(service: str, operations: Iterable[str], implemented: frozenset[str]) -> list[str]:
+    lines = [f"- [{'x' if operation in implemented else ' '}] {operation}" for operation in operations]
+    done = sum(line.startswith("- [x]") for line in lines)
+    return [f"## {service}: {done} of {len(lines)}", "", *lines, ""]
+
+
+class _NoPlatform:
+    """Around a SageMaker that is only asked what it has."""
+
+    account, region, endpoint_url = "000000000000", "us-east-1", "http://127.0.0.1:1"
+
+    def __init__(self, directory: Path) -> None:
+        self.state_dir = self.image_dir = directory
+
+    def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
+        raise NotImplementedError
+
+    def put_log_events(self, group: str, stream: str, events: list[tuple[int, str]]) -> None:
+        raise NotImplementedError
+
+    def put_metric_data(self, namespace: str, data: list[Document]) -> None:
+        raise NotImplementedError
+
+    def assume_role(self, role_arn: str, session_name: str) -> Credentials:
+        raise NotImplementedError
+
+    def authorize(self, caller: Caller, action: str, resource: str) -> None:
+        raise NotImplementedError
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
