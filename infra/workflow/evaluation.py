@@ -61,7 +61,7 @@ def inputs(names: Names) -> str:
     """The job's inputs, as one expression: the champion's is there when there is a champion."""
     always = [
         s3_input("code", names.code_s3_uri),
-        s3_input("test", expression(f'$lookup($plan.manifests, "{TEST_CHANNEL}")'), kind="ManifestFile"),
+        s3_input("test", expression(f'$lookup($plan.data.manifests, "{TEST_CHANNEL}")'), kind="ManifestFile"),
         s3_input("challenger", expression("$training.model_data")),
     ]
     champion = [s3_input("champion", expression("$plan.champion.model_data"))]

@@ -49,6 +49,21 @@ VERIFIER_SECONDS = 120
 RECORDER_SECONDS = 300
 CALL_SECONDS = 10
 
+# What a run learns on its way, part by part; the recorder gets all of it.
+VARIABLES = (
+    "run",
+    "plan",
+    "training",
+    "evaluation",
+    "decision",
+    "package",
+    "candidate",
+    "deployment",
+    "verification",
+    "failure",
+    "outcome",
+)
+
 # Besides its own runtime a job waits for instances, downloads its data and uploads its results.
 JOB_OVERHEAD_SECONDS = 3600
 # Data that keeps arriving mustn't put off training for ever: after so many quiet periods the run goes ahead.
@@ -79,19 +94,7 @@ def run_machine(spec: PipelineSpec, names: Names) -> State:
 
 def begin(spec: PipelineSpec) -> States:
     """The run's variables; each part fills its own."""
-    variables: dict[str, Any] = {
-        "run": expression("$states.input"),
-        "plan": None,
-        "training": None,
-        "evaluation": None,
-        "decision": None,
-        "package": None,
-        "candidate": None,
-        "deployment": None,
-        "verification": None,
-        "failure": None,
-        "outcome": None,
-    }
+    variables = {**dict.fromkeys(VARIABLES), "run": expression("$states.input")}
     then = "Settle" if spec.triggers.data else "Plan"
     return {"Begin": {"Type": "Pass", "Assign": variables, "Next": then}}
 
@@ -317,8 +320,7 @@ def verify(names: Names, *, wrong: str) -> States:
 
 def record(names: Names) -> States:
     """What the run was and did, whatever happened; the recorder names the outcome of a failure."""
-    variables = ("run", "plan", "decision", "package", "candidate", "deployment", "verification", "failure", "outcome")
-    payload: dict[str, Any] = {name: expression(f"${name}") for name in variables}
+    payload: dict[str, Any] = {name: expression(f"${name}") for name in VARIABLES}
     payload["execution_arn"] = expression("$states.context.Execution.Id")
     payload["endpoint_name"] = names.endpoint
     payload["content_prefix"] = names.content_prefix

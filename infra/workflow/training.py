@@ -90,7 +90,7 @@ def channel(name: str, spec: PipelineSpec) -> Document:
         "DataSource": {
             "S3DataSource": {
                 "S3DataType": "ManifestFile",
-                "S3Uri": expression(f'$lookup($plan.manifests, "{name}")'),
+                "S3Uri": expression(f'$lookup($plan.data.manifests, "{name}")'),
                 "S3DataDistributionType": "FullyReplicated",
             }
         },

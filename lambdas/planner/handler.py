@@ -12,3 +12,89 @@ AWS actions:
     s3:PutObject                                    the artifact bucket, runs/<pipeline>/*
     kms:GenerateDataKey, kms:Decrypt                the key of table and buckets
 """
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import boto3
+from common import clock
+from common.artifacts import Artifacts
+from common.log import Log
+from common.run_table import RunTable
+from common.state import planning
+
+from planner import plan
+from planner.data import Channel, channel, manifest, versions
+
+Document = dict[str, Any]
+
+LOG = Log({"function": "planner"})
+
+
+def handle(event: Document, _context: object) -> Document:
+    """The run's plan.
+
+    Args:
+        event: {"run": the execution's input, "channels": {name: prefix}, "code_hash", "spec_hash", "image_uri"}.
+
+    Returns:
+        {"outcome": "Run" | "UpToDate" | "Rollback", "fingerprint", "forced", "data": {objects, bytes, manifests} or null,
+        "code_hash", "spec_hash", "champion" or null, and for a rollback "candidate"}; plan.json holds the same.
+
+    Raises:
+        LockLost: the run wasn't started by the launcher.
+        EmptyChannel: a prefix has no object.
+        NothingToRollBackTo: a rollback without an earlier champion.
+    """
+    run = event["run"]
+    log = LOG.bind(pipeline=run["pipeline"], run_id=run["run_id"])
+    table = RunTable(boto3.client("dynamodb"), os.environ["RUN_TABLE"], run["pipeline"])
+    s3 = boto3.client("s3")
+    artifacts = Artifacts(s3, os.environ["ARTIFACT_BUCKET"], run["pipeline"], run["run_id"])
+    _, state = table.update(partial(planning, run_id=run["run_id"]))
+    if run["trigger"]["kind"] == "rollback":
+        document = plan.rollback(state)
+    else:
+        # The state is the one that `planning` wrote: whatever arrives from here on waits for the next run.
+        forced = bool(state.running and state.running["forced"])
+        channels = list_channels(s3, os.environ["DATA_BUCKET"], event["channels"])
+        data = write_manifests(artifacts, channels)
+        document = plan.work(state, fingerprint(event, channels), data, forced=forced)
+    hashes = {"code_hash": event["code_hash"], "spec_hash": event["spec_hash"], "image_uri": event["image_uri"]}
+    document = {**document, **hashes}
+    artifacts.write("plan.json", {"run": run, "planned_at": clock.text(clock.now()), **document})
+    log.info("planned", outcome=document["outcome"], fingerprint=document["fingerprint"], data=document["data"])
+    return document
+
+
+def list_channels(s3: Any, bucket: str, prefixes: Mapping[str, str]) -> list[Channel]:
+    """The channels as they are now, by name."""
+    paginator = s3.get_paginator("list_object_versions")
+    return [
+        channel(name, bucket, prefix, paginator.paginate(Bucket=bucket, Prefix=prefix))
+        for name, prefix in sorted(prefixes.items())
+    ]
+
+
+def write_manifests(artifacts: Artifacts, channels: Iterable[Channel]) -> Document:
+    """Writes each channel's manifest and, beside it, its objects' versions."""
+    channels = list(channels)
+    for entry in channels:
+        artifacts.write(f"manifests/{entry.name}.versions.json", versions(entry))
+    return {
+        "objects": sum(len(entry.objects) for entry in channels),
+        "bytes": sum(entry.size for entry in channels),
+        "manifests": {
+            entry.name: artifacts.write(f"manifests/{entry.name}.manifest", manifest(entry)) for entry in channels
+        },
+    }
+
+
+def fingerprint(event: Document, channels: list[Channel]) -> str:
+    return plan.fingerprint(
+        channels, code_hash=event["code_hash"], spec_hash=event["spec_hash"], image_uri=event["image_uri"]
+    )

@@ -17,3 +17,89 @@ AWS actions:
     sagemaker:DeleteModel                           model/<environment>-<pipeline>-*
     kms:Decrypt, kms:GenerateDataKey                the key of table, bucket and topic
 """
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import Any
+
+import boto3
+from common import clock
+from common.artifacts import EVALUATION, ArtifactMissing, Artifacts
+from common.log import Log
+from common.run_table import RunTable
+from common.state import State, judged, promoted, require_lock
+
+from recorder import documents
+from recorder.housekeeping import Housekeeper
+from recorder.timings import seconds_by_state
+
+Document = dict[str, Any]
+
+LOG = Log({"function": "recorder"})
+
+
+def handle(event: Document, _context: object) -> Document:
+    """Writes the run down; doing it again writes the same.
+
+    The champion is moved first: whatever fails after that, the run table says who serves.
+
+    Args:
+        event: the machine's variables (`infra.workflow.machine.record`); those that a run didn't come to are null.
+
+    Returns:
+        {"run_id", "outcome", "error" where something went wrong, "record": s3:// URI}.
+
+    Raises:
+        LockLost: the run isn't the pipeline's running one.
+    """
+    run, at = event["run"], clock.text(clock.now())
+    outcome = documents.outcome(event)
+    log = LOG.bind(pipeline=run["pipeline"], run_id=run["run_id"])
+    table = RunTable(boto3.client("dynamodb"), os.environ["RUN_TABLE"], run["pipeline"])
+    artifacts = Artifacts(boto3.client("s3"), os.environ["ARTIFACT_BUCKET"], run["pipeline"], run["run_id"])
+    _, state = table.update(partial(concluded, event=event, outcome=outcome, at=at))
+    record = documents.run_record(
+        event,
+        begun=table.read_run(run["run_id"]) or {},
+        state=state,
+        evaluation=read_evaluation(artifacts) if event["evaluation"] else None,
+        timings=read_timings(event["execution_arn"]),
+        at=at,
+    )
+    if event["deployment"]:
+        Housekeeper(boto3.client("sagemaker"), event["content_prefix"], log).tidy(event["endpoint_name"], state)
+    uri = artifacts.write("record.json", record)
+    table.write_run(run["run_id"], record)
+    message = documents.notification(record, uri)
+    boto3.client("sns").publish(TopicArn=os.environ["TOPIC_ARN"], **message)
+    log.info("recorded", outcome=outcome, error=record.get("error"))
+    return {"run_id": run["run_id"], "outcome": outcome, "record": uri, "error": record.get("error")}
+
+
+def concluded(state: State, *, event: Document, outcome: str, at: str) -> State:
+    """The pipeline's state after the run."""
+    run_id = event["run"]["run_id"]
+    require_lock(state, run_id)
+    if outcome == "Promoted":
+        state = promoted(state, run_id, documents.champion(event, at), int(os.environ.get("RETAINED_CHAMPIONS", "3")))
+    # What was rolled back or failed is worth another try; what the gate said it would say again. A rollback judges
+    # nothing: what it takes back stays judged, so that the same data doesn't bring it up again.
+    if outcome in ("Promoted", "NotBetter") and event["decision"]:
+        state = judged(state, run_id, event["plan"]["fingerprint"])
+    return state
+
+
+def read_evaluation(artifacts: Artifacts) -> Document | None:
+    try:
+        evaluation: Document = artifacts.read(EVALUATION)
+    except ArtifactMissing:
+        return None
+    return evaluation
+
+
+def read_timings(execution_arn: str) -> dict[str, float]:
+    pages = boto3.client("stepfunctions").get_paginator("get_execution_history")
+    events = pages.paginate(executionArn=execution_arn, includeExecutionData=False)
+    return seconds_by_state(event for page in events for event in page["events"])

@@ -9,3 +9,103 @@ AWS actions:
     s3:GetObject, s3:ListBucket                     the artifact bucket, runs/<pipeline>/*
     kms:Decrypt                                     the key of the bucket
 """
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from common.artifacts import EVALUATION, Artifacts
+from common.log import Log
+
+from verifier.answers import same
+
+Document = dict[str, Any]
+
+LOG = Log({"function": "verifier"})
+
+CONTENT_TYPE = "text/csv"
+# InService is said of an endpoint whose container has just passed its first ping; its first answers may fail.
+TRIES = 3
+PAUSE_SECONDS = 1.0
+
+
+class NoSamples(ValueError):  # noqa: N818 - said as it is
+    """The evaluation kept no examples to ask again."""
+
+
+def handle(event: Document, _context: object) -> Document:
+    """Whether the endpoint serves what was evaluated.
+
+    Args:
+        event: {"endpoint_name", "endpoint_config_name", "evaluated_by": {"pipeline", "run_id"}}.
+
+    Returns:
+        {"verified", "reason", "asked"}: how many held-out examples it answered.
+
+    Raises:
+        ArtifactMissing, NoSamples: there is nothing to ask.
+    """
+    name = event["endpoint_name"]
+    wrong = wrong_endpoint(
+        boto3.client("sagemaker").describe_endpoint(EndpointName=name), event["endpoint_config_name"]
+    )
+    if wrong:
+        return _answer(event, False, wrong, 0)
+    samples = read_samples(event["evaluated_by"])
+    runtime = boto3.client("sagemaker-runtime")
+    for asked, sample in enumerate(samples):
+        wrong = ask(runtime, name, sample)
+        if wrong:
+            return _answer(event, False, f"example {asked + 1} of {len(samples)}: {wrong}", asked)
+    return _answer(event, True, f"{len(samples)} held-out examples answered as they were evaluated", len(samples))
+
+
+def _answer(event: Document, verified: bool, reason: str, asked: int) -> Document:
+    answer = {"verified": verified, "reason": reason, "asked": asked}
+    LOG.info("verified" if verified else "not verified", **event["evaluated_by"], **answer)
+    return answer
+
+
+def wrong_endpoint(endpoint: Document, config: str) -> str | None:
+    """What is wrong with the endpoint before anything is asked, if something is."""
+    if endpoint["EndpointStatus"] != "InService":
+        return f"the endpoint is {endpoint['EndpointStatus']}"
+    if endpoint["EndpointConfigName"] != config:
+        return f"the endpoint is on {endpoint['EndpointConfigName']}, not on {config}"
+    return None
+
+
+def read_samples(evaluated_by: Document) -> list[Document]:
+    """The held-out examples that the evaluation asked alone: [{"body": a CSV row, "answer"}].
+
+    Raises:
+        ArtifactMissing: the run has no evaluation.
+        NoSamples: its evaluation kept none.
+    """
+    run = Artifacts(boto3.client("s3"), os.environ["ARTIFACT_BUCKET"], evaluated_by["pipeline"], evaluated_by["run_id"])
+    samples: list[Document] = run.read(EVALUATION).get("samples", [])
+    if not samples:
+        raise NoSamples(f"{run.uri(EVALUATION)} has no samples, so there is nothing to ask the endpoint")
+    return samples
+
+
+def ask(runtime: Any, endpoint: str, sample: Document, pause: Callable[[float], None] = time.sleep) -> str | None:
+    """What is wrong with the endpoint's answer, if something is. A model error is given a few tries to pass."""
+    problem = None
+    for attempt in range(TRIES):
+        if attempt:
+            pause(PAUSE_SECONDS)
+        try:
+            response = runtime.invoke_endpoint(
+                EndpointName=endpoint, ContentType=CONTENT_TYPE, Accept=CONTENT_TYPE, Body=sample["body"]
+            )
+        except (runtime.exceptions.ModelError, runtime.exceptions.ServiceUnavailable) as error:
+            problem = str(error)
+            continue
+        answer = response["Body"].read().decode(errors="replace")
+        return None if same(answer, sample["answer"]) else f"answered {answer.strip()[:80]!r}, not {sample['answer']!r}"
+    return problem

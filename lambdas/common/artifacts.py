@@ -1,0 +1,52 @@
+"""What a run leaves in the artifact bucket, under `runs/<pipeline>/<run id>/`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+class ArtifactMissing(Exception):  # noqa: N818 - said as it is
+    """An earlier step should have written this."""
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """One run's folder. `client` is a boto3 S3 client."""
+
+    client: Any
+    bucket: str
+    pipeline: str
+    run_id: str
+
+    def key(self, name: str) -> str:
+        return f"runs/{self.pipeline}/{self.run_id}/{name}"
+
+    def uri(self, name: str) -> str:
+        return f"s3://{self.bucket}/{self.key(name)}"
+
+    def write(self, name: str, document: Any) -> str:
+        """Writes a JSON document; returns its s3:// URI."""
+        body = json.dumps(document, indent=2, allow_nan=False).encode()
+        self.client.put_object(Bucket=self.bucket, Key=self.key(name), Body=body, ContentType="application/json")
+        return self.uri(name)
+
+    def read(self, name: str) -> Any:
+        """A JSON document.
+
+        Raises:
+            ArtifactMissing: it isn't there.
+            ValueError: it isn't JSON.
+        """
+        try:
+            body = self.client.get_object(Bucket=self.bucket, Key=self.key(name))["Body"].read()
+        except self.client.exceptions.NoSuchKey as error:
+            raise ArtifactMissing(f"{self.uri(name)} doesn't exist") from error
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise ValueError(f"{self.uri(name)} is no JSON: {error}") from error
+
+
+EVALUATION = "evaluation/evaluation.json"

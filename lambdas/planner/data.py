@@ -1,0 +1,82 @@
+"""The data that a run works on: what lies in S3 now, as SageMaker manifests and as a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+class EmptyChannel(Exception):  # noqa: N818 - said as it is
+    """There is nothing under a channel's prefix."""
+
+
+@dataclass(frozen=True, order=True)
+class DataObject:
+    """One object's current version. `size` is in bytes."""
+
+    key: str
+    etag: str
+    size: int
+    version_id: str
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One channel's objects, in the order of their keys."""
+
+    name: str
+    bucket: str
+    prefix: str
+    objects: tuple[DataObject, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(entry.size for entry in self.objects)
+
+
+def current_objects(pages: Iterable[dict[str, Any]]) -> Iterator[DataObject]:
+    """The current objects among ListObjectVersions' pages, without the markers of folders.
+
+    An object whose current version is a delete marker is in no `Versions` entry with IsLatest.
+    """
+    for page in pages:
+        for version in page.get("Versions", []):
+            if version["IsLatest"] and not (version["Key"].endswith("/") and version["Size"] == 0):
+                yield DataObject(version["Key"], version["ETag"].strip('"'), version["Size"], version["VersionId"])
+
+
+def channel(name: str, bucket: str, prefix: str, pages: Iterable[dict[str, Any]]) -> Channel:
+    """The channel as S3 lists it.
+
+    Raises:
+        EmptyChannel: nothing is there.
+    """
+    objects = tuple(sorted(current_objects(pages)))
+    if not objects:
+        raise EmptyChannel(f"the channel {name!r} has no data: there is no object under s3://{bucket}/{prefix}")
+    return Channel(name, bucket, prefix, objects)
+
+
+def manifest(channel: Channel) -> list[Any]:
+    """SageMaker's manifest of the channel (API reference, S3DataSource, ManifestFile)."""
+    names = [entry.key.removeprefix(channel.prefix) for entry in channel.objects]
+    return [{"prefix": f"s3://{channel.bucket}/{channel.prefix}"}, *names]
+
+
+def versions(channel: Channel) -> list[dict[str, Any]]:
+    """The channel's objects with their versions, for whoever wants to know exactly what a model was made from."""
+    return [
+        {"key": entry.key, "version_id": entry.version_id, "etag": entry.etag, "bytes": entry.size}
+        for entry in channel.objects
+    ]
+
+
+def content_hash(channel: Channel) -> str:
+    """Changes when an object comes, goes, or holds something else; the same content uploaded again is the same."""
+    digest = hashlib.sha256()
+    for entry in channel.objects:
+        digest.update(json.dumps([entry.key, entry.etag, entry.size]).encode())
+    return digest.hexdigest()

@@ -1,0 +1,117 @@
+"""The documents that the recorder writes: pure functions of what the state machine sends and what was found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from common.state import State
+
+from recorder.failures import outcome_of, readable
+
+Document = dict[str, Any]
+
+# Publish, Amazon SNS API reference: fewer than 100 characters, ASCII.
+SUBJECT_LENGTH = 99
+
+
+def outcome(event: Mapping[str, Any]) -> str:
+    """What the machine says the run came to, or what its failure means."""
+    if event["outcome"]:
+        return str(event["outcome"])
+    return outcome_of(event["failure"])
+
+
+def champion(event: Mapping[str, Any], at: str) -> Document:
+    """The candidate as the champion that it became."""
+    keys = ("run_id", "model_package_arn", "model_data", "image_uri", "score", "metric", "fingerprint")
+    kept = {key: event["candidate"][key] for key in keys}
+    return {**kept, **event["deployment"], "promoted_at": at}
+
+
+def run_record(
+    event: Mapping[str, Any],
+    *,
+    begun: Mapping[str, Any],
+    state: State,
+    evaluation: Mapping[str, Any] | None,
+    timings: Mapping[str, float],
+    at: str,
+) -> Document:
+    """The run's item in the run table, and record.json. Fields that a run didn't come to are absent."""
+    run, plan = event["run"], event["plan"] or {}
+    before, after = plan.get("champion"), state.champion
+    record = {
+        **begun,
+        "run_id": run["run_id"],
+        "pipeline": run["pipeline"],
+        "outcome": outcome(event),
+        "trigger": run["trigger"],
+        "forced": plan.get("forced", run["forced"]),
+        "ended_at": at,
+        "execution_arn": event["execution_arn"],
+        "fingerprint": plan.get("fingerprint"),
+        "code_hash": plan.get("code_hash"),
+        "spec_hash": plan.get("spec_hash"),
+        "image_uri": plan.get("image_uri"),
+        "data": plan.get("data"),
+        "jobs": {state.lower(): name for state, name in event["jobs"].items() if state in timings},
+        "evaluation": _without_samples(evaluation),
+        "decision": event["decision"],
+        "model_package_arn": event["package"],
+        "candidate": event["candidate"],
+        "deployment": event["deployment"],
+        "verification": event["verification"],
+        "champion_before": before,
+        "champion_after": after,
+        "error": readable(event["failure"]) if event["failure"] else None,
+        "timings": dict(timings),
+    }
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def _without_samples(evaluation: Mapping[str, Any] | None) -> Document | None:
+    """The held-out examples themselves stay in S3."""
+    if evaluation is None:
+        return None
+    return {name: value for name, value in evaluation.items() if name != "samples"}
+
+
+def sentence(record: Mapping[str, Any]) -> str:
+    """What became of the run, as one would tell a colleague."""
+    pipeline, run_id, decision = record["pipeline"], record["run_id"], record.get("decision") or {}
+    error = record.get("error")
+    sentences = {
+        "Promoted": f"has a new champion ({decision.get('reason', 'rolled back to the champion before')})",
+        "NotBetter": f"keeps its champion: {decision.get('reason')}",
+        "UpToDate": "is up to date: nothing new since the last judgement",
+        "RolledBack": "keeps its champion: the deployment was rolled back",
+        "Stopped": "keeps its champion: the run was stopped",
+        "Failed": "keeps its champion: the run failed",
+    }
+    text = f"{pipeline} {sentences[record['outcome']]}"
+    if error:
+        text += f" ({error['state']}: {error['cause']})"
+    return f"{text}. Run {run_id}."
+
+
+def notification(record: Mapping[str, Any], record_uri: str) -> Document:
+    """Publish's arguments: a sentence for people, the figures for programs, attributes for subscription filters."""
+    message = {
+        "message": sentence(record),
+        "pipeline": record["pipeline"],
+        "run_id": record["run_id"],
+        "outcome": record["outcome"],
+        "trigger": record["trigger"]["kind"],
+        "decision": record.get("decision"),
+        "error": record.get("error"),
+        "record": record_uri,
+    }
+    subject = f"{record['pipeline']}: {record['outcome']}".encode("ascii", "replace").decode()
+    attributes = {"pipeline": record["pipeline"], "outcome": record["outcome"], "trigger": record["trigger"]["kind"]}
+    return {
+        "Subject": subject[:SUBJECT_LENGTH],
+        "Message": json.dumps(message, indent=2),
+        "MessageAttributes": {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
+    }
