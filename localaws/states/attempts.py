@@ -43,7 +43,7 @@ class Attempt:
         return self._abandoned
 
     def on_abandon(self, callback: Callable[[], None]) -> None:
-        """Run `callback` when the workflow gives this attempt up (at once where it has): stops a job that runs for it."""
+        """Run `callback` when the workflow gives this attempt up (now, where it has): stops a job that runs for it."""
         with self._changed:
             if not self._abandoned:
                 self._on_abandon.append(callback)

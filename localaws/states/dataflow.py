@@ -1,5 +1,7 @@
-"""What flows between states: payload limits, variables, and JSONata's Arguments, Output, Assign and Items
-(Developer Guide, "Transforming data with JSONata in Step Functions" and "Passing data between states with variables")."""
+"""What flows between states: payload limits, variables, and JSONata's Arguments, Output, Assign and Items.
+
+Developer Guide, "Transforming data with JSONata in Step Functions" and "Passing data between states with variables".
+"""
 
 from __future__ import annotations
 

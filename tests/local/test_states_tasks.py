@@ -1,0 +1,263 @@
+"""Tasks: authorized by the state machine's role, their errors, callbacks and heartbeats."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from typing import Any
+
+import pytest
+from state_machines import DEADLINE_SECONDS, StateMachine, allow, machine, make_role, unique
+
+INVOKE = "arn:aws:states:::lambda:invoke"
+
+
+@pytest.fixture(scope="module")
+def function(aws: Any) -> str:
+    """A function that returns what it is given, or fails where it is told to; its ARN."""
+    source = (
+        "def handler(event, context):\n"
+        "    if event.get('fail'):\n        raise ValueError('as told')\n    return event\n"
+    )
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as package:
+        package.writestr("index.py", source)
+    created = aws.client("lambda").create_function(
+        FunctionName=unique("function"),
+        Runtime="python3.11",
+        Role=make_role(aws, "lambda.amazonaws.com"),
+        Handler="index.handler",
+        Code={"ZipFile": archive.getvalue()},
+    )
+    return str(created["FunctionArn"])
+
+
+def invoke(function: str, payload: object, **fields: object) -> dict[str, object]:
+    arguments = {"FunctionName": function, "Payload": payload}
+    return {"Type": "Task", "Resource": INVOKE, "Arguments": arguments, "End": True, **fields}
+
+
+def waiting_token(m: StateMachine, execution_arn: str) -> str:
+    """The token of the callback task that the execution waits in."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        for event in m.history(execution_arn):
+            if event["type"] == "TaskSubmitted":
+                scheduled = next(e for e in m.history(execution_arn) if e["type"] == "TaskScheduled")
+                return str(json.loads(scheduled["taskScheduledEventDetails"]["parameters"])["Payload"]["token"])
+        time.sleep(0.02)
+    raise AssertionError("the task was not submitted")
+
+
+def test_a_function_is_invoked_with_the_payload_and_answers_with_it(aws: Any, function: str) -> None:
+    m = machine(aws, {"T": invoke(function, {"a": "{% $states.input.a %}"})}, allow("lambda:InvokeFunction"))
+    output = m.run({"a": 1})["output"]
+    assert (output["Payload"], output["StatusCode"]) == ({"a": 1}, 200)
+
+
+def test_a_functions_error_is_the_tasks_error(aws: Any, function: str) -> None:
+    m = machine(aws, {"T": invoke(function, {"fail": True})}, allow("lambda:InvokeFunction"))
+    ended = m.run()
+    assert ended["error"] == "ValueError"
+    assert json.loads(ended["cause"])["errorMessage"] == "as told"
+
+
+@pytest.mark.parametrize(
+    ("resource", "arguments", "error", "action"),
+    [
+        (INVOKE, {"FunctionName": "f", "Payload": {}}, "Lambda.AWSLambdaException", "lambda:InvokeFunction"),
+        (
+            "arn:aws:states:::dynamodb:putItem",
+            {"TableName": "t", "Item": {"k": {"S": "v"}}},
+            "DynamoDB.AmazonDynamoDBException",
+            "dynamodb:PutItem",
+        ),
+        (
+            "arn:aws:states:::sns:publish",
+            {"TopicArn": "arn:aws:sns:us-east-1:000000000000:t", "Message": {"a": 1}},
+            "SNS.AuthorizationErrorException",
+            "sns:Publish",
+        ),
+        (
+            "arn:aws:states:::sqs:sendMessage",
+            {"QueueUrl": "http://127.0.0.1/000000000000/q", "MessageBody": "m"},
+            "SQS.AmazonSQSException",
+            "sqs:SendMessage",
+        ),
+        (
+            "arn:aws:states:::events:putEvents",
+            {"Entries": [{"Source": "s", "DetailType": "d", "Detail": {}}]},
+            "EventBridge.AmazonEventBridgeException",
+            "events:PutEvents",
+        ),
+        (
+            "arn:aws:states:::aws-sdk:ssm:getParameter",
+            {"Name": "p"},
+            "Ssm.SsmException",
+            "ssm:GetParameter",
+        ),
+        (
+            "arn:aws:states:::aws-sdk:sagemaker:describeEndpoint",
+            {"EndpointName": "e"},
+            "SageMaker.SageMakerException",
+            "sagemaker:DescribeEndpoint",
+        ),
+        (
+            "arn:aws:states:::sagemaker:createModel",
+            {"ModelName": "m"},
+            "SageMaker.AmazonSageMakerException",
+            "sagemaker:CreateModel",
+        ),
+    ],
+)
+def test_a_task_that_the_role_may_not_do_fails_naming_action_and_role(
+    aws: Any, resource: str, arguments: dict[str, Any], error: str, action: str
+) -> None:
+    m = machine(aws, {"T": {"Type": "Task", "Resource": resource, "Arguments": arguments, "End": True}})
+    ended = m.run()
+    assert ended["error"] == error
+    assert f"is not authorized to perform: {action}" in ended["cause"]
+    assert f"assumed-role/{m.role_arn.rpartition('/')[2]}/" in ended["cause"]
+
+
+def test_the_optimized_dynamodb_and_sdk_integrations_name_members_and_errors_as_aws_does(aws: Any) -> None:
+    table = unique("table")
+    aws.client("dynamodb").create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    key = {"k": {"S": "v"}}
+    put = {"TableName": table, "Item": key, "ConditionExpression": "attribute_not_exists(k)"}
+    m = machine(
+        aws,
+        {
+            "Put": {"Type": "Task", "Resource": "arn:aws:states:::dynamodb:putItem", "Arguments": put, "Next": "Get"},
+            "Get": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::aws-sdk:dynamodb:getItem",
+                "Arguments": {"TableName": table, "Key": key},
+                "Assign": {"item": "{% $states.result.Item %}"},
+                "Next": "Again",
+            },
+            "Again": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::dynamodb:putItem",
+                "Arguments": put,
+                "Catch": [
+                    {
+                        "ErrorEquals": ["DynamoDB.ConditionalCheckFailedException"],
+                        "Output": "{% $item %}",
+                        "Next": "Done",
+                    }
+                ],
+                "End": True,
+            },
+            "Done": {"Type": "Succeed"},
+        },
+        allow("dynamodb:*"),
+    )
+    assert m.run()["output"] == key
+
+
+def test_a_callback_ends_with_what_the_token_is_given(aws: Any, function: str) -> None:
+    payload = {"token": "{% $states.context.Task.Token %}"}
+    state = invoke(function, payload, Resource=f"{INVOKE}.waitForTaskToken", TimeoutSeconds=30)
+    m = machine(aws, {"T": state}, allow("lambda:InvokeFunction"))
+    arn = m.start()
+    token = waiting_token(m, arn)
+    m.sfn.send_task_success(taskToken=token, output=json.dumps({"approved": True}))
+    assert m.ended(arn)["output"] == {"approved": True}
+    with pytest.raises(m.sfn.exceptions.TaskTimedOut):
+        m.sfn.send_task_success(taskToken=token, output="{}")
+
+
+def test_a_callback_whose_function_fails_fails_at_once(aws: Any, function: str) -> None:
+    state = invoke(function, {"fail": True}, Resource=f"{INVOKE}.waitForTaskToken", TimeoutSeconds=600)
+    m = machine(aws, {"T": state}, allow("lambda:InvokeFunction"))
+    assert m.run()["error"] == "ValueError"
+
+
+def test_a_missed_heartbeat_is_a_timeout_and_a_heartbeat_keeps_the_task(aws: Any, function: str) -> None:
+    payload = {"token": "{% $states.context.Task.Token %}"}
+    state = invoke(
+        function,
+        payload,
+        Resource=f"{INVOKE}.waitForTaskToken",
+        HeartbeatSeconds=2,
+        Catch=[{"ErrorEquals": ["States.Timeout"], "Output": "{% $states.errorOutput.Error %}", "Next": "Done"}],
+    )
+    m = machine(aws, {"T": state, "Done": {"Type": "Succeed"}}, allow("lambda:InvokeFunction"))
+    arn = m.start()
+    token = waiting_token(m, arn)
+    for _ in range(4):
+        time.sleep(0.7)
+        m.sfn.send_task_heartbeat(taskToken=token)
+    assert m.sfn.describe_execution(executionArn=arn)["status"] == "RUNNING"
+    assert m.ended(arn)["output"] == "States.HeartbeatTimeout"
+    assert "TaskTimedOut" in [event["type"] for event in m.history(arn)]
+
+
+def test_a_role_that_step_functions_may_not_assume_fails_the_task(aws: Any) -> None:
+    m = machine(aws, {"T": invoke("f", {})}, allow("lambda:InvokeFunction"))
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    aws.client("iam").update_assume_role_policy(
+        RoleName=m.role_arn.rpartition("/")[2],
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )
+    ended = m.run()
+    assert ended["error"] == "States.Permissions"
+    assert m.role_arn in ended["cause"]
+
+
+def test_status_changes_reach_the_event_bus_in_awss_shape(aws: Any) -> None:
+    sqs, events = aws.client("sqs"), aws.client("events")
+    url = sqs.create_queue(QueueName=unique("queue"))["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [{**statement, "Resource": arn}]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    m = machine(aws, {"F": {"Type": "Fail", "Error": "E", "Cause": "c"}})
+    rule = unique("rule")
+    pattern = {"source": ["aws.states"], "detail": {"stateMachineArn": [m.arn], "status": ["FAILED", "SUCCEEDED"]}}
+    events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=rule, Targets=[{"Id": "q", "Arn": arn}])
+    ended = m.run({"x": 1})
+    messages = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"]
+    event = json.loads(messages[0]["Body"])
+    assert event["detail-type"] == "Step Functions Execution Status Change"
+    assert event["resources"] == [ended["executionArn"]]
+    detail = event["detail"]
+    assert (detail["status"], detail["error"], detail["cause"], detail["output"]) == ("FAILED", "E", "c", None)
+    assert json.loads(detail["input"]) == {"x": 1}
+    assert detail["stopDate"] >= detail["startDate"] > 1_600_000_000_000
+
+
+def test_execution_logs_have_the_level_and_the_data_asked_for(aws: Any) -> None:
+    logs = aws.client("logs")
+    group = unique("/test/states")
+    logs.create_log_group(logGroupName=group)
+    destination = f"arn:aws:logs:us-east-1:000000000000:log-group:{group}:*"
+    m = machine(
+        aws,
+        {"A": {"Type": "Pass", "Next": "F"}, "F": {"Type": "Fail", "Error": "E", "Cause": "c"}},
+        allow("logs:*"),
+        logging={
+            "level": "ERROR",
+            "includeExecutionData": False,
+            "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": destination}}],
+        },
+    )
+    arn = m.start({"secret": "s"})
+    m.ended(arn)
+    deadline = time.monotonic() + 10
+    lines: list[dict[str, Any]] = []
+    while len(lines) < 2 and time.monotonic() < deadline:
+        found = logs.filter_log_events(logGroupName=group)["events"]
+        lines = [json.loads(event["message"]) for event in found]
+    assert [line["type"] for line in lines] == ["FailStateEntered", "ExecutionFailed"]
+    assert all(line["execution_arn"] == arn for line in lines)
+    assert "secret" not in json.dumps(lines)
