@@ -4,12 +4,14 @@ import contextlib
 import importlib.util
 import io
 import json
+import multiprocessing
 import os
-import subprocess
+import runpy
 import sys
 import tarfile
 import tempfile
 import unittest
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +22,39 @@ from toolkit import evaluate
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 MODELS = CHECKOUT / "training_code"
+TEMPLATE = CHECKOUT / "ratchet" / "templates" / "model"
+
+
+FORK = multiprocessing.get_context("fork")  # shares scikit-learn, which is most of a training's time
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a process."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 def train(model, channel, model_dir, *arguments):
     """train.py as the training image runs it: hyperparameters as arguments, folders as SM_* variables."""
-    environment = {
-        **os.environ,
-        "SM_CHANNEL_TRAIN": str(channel),
-        "SM_MODEL_DIR": str(model_dir),
-        "PYTHONPATH": str(MODELS),
-    }
-    command = [sys.executable, str(MODELS / model / "train.py"), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    variables = {"SM_CHANNEL_TRAIN": str(channel), "SM_MODEL_DIR": str(model_dir)}
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = FORK.Process(target=run_script, args=(MODELS / model / "train.py", arguments, variables, out, err))
+        process.start()
+        process.join()
+        return Done(process.exitcode, *(stream.seek(0) or stream.read() for stream in (out, err)))
+
+
+def run_script(script, arguments, variables, out, err):
+    os.environ.update(variables)
+    os.dup2(out.fileno(), sys.__stdout__.fileno())
+    os.dup2(err.fileno(), sys.__stderr__.fileno())
+    sys.argv = [str(script), *arguments]
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    runpy.run_path(str(script), run_name="__main__")
+    sys.stdout.flush()
 
 
 def serve(model):
@@ -159,6 +182,22 @@ class IrisTree(Model):
         self.refused("iris_tree", self.channel("none"), "no flower")
         self.refused("iris_tree", self.channel("words", [("setosa", "1", "2", "3", "long")]), "0.csv:1", "'long'")
         self.refused("iris_tree", self.channel("narrow", [("setosa", "1", "2")]), "0.csv:1 has 2 lengths")
+
+
+class Template(Model):
+    """What `ratchet new` copies."""
+
+    def test_its_sample_makes_a_model_that_passes_its_gate(self):
+        said = self.trained(TEMPLATE, TEMPLATE / "sample" / "train")
+        self.assertRegex(said, r"cv:f1_macro=0\.\d+")
+        held_out = [tuple(line.split(",")) for line in (TEMPLATE / "sample/test/pumps.csv").read_text().splitlines()]
+        found = self.evaluated(held_out, "f1_macro", challenger="model")
+        self.assertGreater(found["challenger"]["score"], 0.75)
+
+    def test_wrong_data(self):
+        self.refused(TEMPLATE, self.channel("none"), "no example")
+        self.refused(TEMPLATE, self.channel("words", [("ok", "1", "warm")]), "0.csv:1", "'warm'")
+        self.refused(TEMPLATE, self.channel("ragged", [("ok", "1", "2"), ("ok", "1")]), "0.csv:2 has 2 columns")
 
 
 class BundledData(unittest.TestCase):

@@ -1,0 +1,34 @@
+"""Answers requests with the model. The endpoint and the evaluation both call these four functions."""
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import joblib
+import numpy as np
+
+
+def model_fn(model_dir):
+    """The model, loaded once."""
+    return joblib.load(Path(model_dir) / "model.joblib")
+
+
+def input_fn(body, content_type):
+    """A request -> numbers (n, columns): an example a line (text/csv), or a list of lists (application/json)."""
+    if content_type == "text/csv":
+        return np.loadtxt(StringIO(body), delimiter=",", ndmin=2)
+    if content_type == "application/json":
+        return np.atleast_2d(np.array(json.loads(body), dtype=float))
+    raise ValueError(f"content type {content_type}: send text/csv or application/json")
+
+
+def predict_fn(numbers, model):
+    """Numbers (n, columns) -> labels (n,)."""
+    return model.predict(numbers)
+
+
+def output_fn(labels, accept):
+    """Labels -> one a line (text/csv), or a list (application/json)."""
+    if accept == "application/json":
+        return json.dumps(labels.tolist())
+    return "\n".join(labels)
