@@ -13,7 +13,9 @@ from infra.workflow.names import Names
 from infra.workflow.states import (
     API_CALL_SECONDS,
     RECORD,
+    RETRY_EXPECTED,
     RETRY_SAGEMAKER,
+    THROTTLED,
     State,
     States,
     choice,
@@ -42,9 +44,14 @@ def timer(spec: PipelineSpec) -> dict[str, Any]:
 def put_endpoint(names: Names, *, then: str) -> States:
     """The endpoint is made, or updated where there is one; one that never came up is replaced."""
     find = describe_endpoint("FindEndpoint", names, then="EndpointFound", on_failure="EndpointMissing")
+    # That there is none is an answer, too.
+    find["FindEndpoint"]["Retry"] = RETRY_EXPECTED
     missing = choice(
         "EndpointMissing",
-        [rule("$contains($lowercase($failure.cause), 'could not find')", "CreateEndpoint", {"failure": None})],
+        [
+            rule("$contains($lowercase($failure.cause), 'could not find')", "CreateEndpoint", {"failure": None}),
+            rule(f"{THROTTLED} and $millis() < $deploy_deadline", "WaitToFindEndpoint", {"failure": None}),
+        ],
         default=RECORD,
     )
     found = choice(

@@ -17,11 +17,12 @@ OUTPUT = "/opt/ml/processing/output"
 RESULT = "evaluation/evaluation.json"
 
 # As SageMaker's own framework processors do: the code arrives as an archive, beside its requirements. An entry point's
-# element has at most 256 characters (API reference, AppSpecification).
+# element has at most 256 characters (API reference, AppSpecification), and no braces after a dollar: CloudFormation
+# would read those as a substitution.
 SCRIPT = (
-    'cd "$(mktemp -d)"; tar -xzf "${SAGEMAKER_BASE_DIR:-/opt/ml}"/processing/input/code/*; '
-    "if [ -f requirements.txt ]; then pip install -q -t .packages -r requirements.txt; "
-    'export PYTHONPATH="$PWD/.packages"; fi; exec python3 toolkit/evaluate.py "$@"'
+    'b=$SAGEMAKER_BASE_DIR; [ "$b" ] || b=/opt/ml; cd "$(mktemp -d)"; tar -xzf "$b"/processing/input/code/*; '
+    "if [ -f requirements.txt ]; then pip install -qt .p -r requirements.txt; export PYTHONPATH=$PWD/.p; fi; "
+    'exec python3 toolkit/evaluate.py "$@"'
 )
 
 
@@ -94,7 +95,7 @@ def model_package(names: Names) -> Document:
         "ModelPackageGroupName": names.model_package_group,
         "ModelPackageDescription": expression("$substring($decision.reason, 0, 1024)"),
         "InferenceSpecification": {
-            "Containers": [{"Image": names.image_uri, "ModelDataUrl": expression("$training.model_data")}],
+            "Containers": [{"Image": names.hosting_image_uri, "ModelDataUrl": expression("$training.model_data")}],
             "SupportedContentTypes": ["text/csv", "application/json", "application/x-npy"],
             "SupportedResponseMIMETypes": ["text/csv", "application/json", "application/x-npy"],
         },

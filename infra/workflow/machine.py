@@ -28,7 +28,9 @@ from infra.workflow.states import (
     API_CALL_SECONDS,
     RECORD,
     RETRY_DYNAMODB,
+    RETRY_EXPECTED,
     RETRY_SAGEMAKER,
+    THROTTLED,
     State,
     States,
     choice,
@@ -232,7 +234,7 @@ def register(names: Names, *, better: str) -> States:
             "package": expression("$states.result.ModelPackageArn"),
             "candidate": {
                 "run_id": expression("$run.run_id"),
-                "image_uri": names.image_uri,
+                "image_uri": names.hosting_image_uri,
                 "model_data": expression("$training.model_data"),
                 "model_package_arn": expression("$states.result.ModelPackageArn"),
                 "score": expression("$decision.score"),
@@ -276,11 +278,17 @@ def once(kind: str, key: str, name: str, request: dict[str, Any], *, then: str) 
         request,
         then=then,
         timeout=API_CALL_SECONDS,
-        retries=RETRY_SAGEMAKER,
+        retries=RETRY_EXPECTED,
         on_failure=f"{kind}Exists",
     )
+    again = f"WaitToCreate{kind}"
     exists = choice(
-        f"{kind}Exists", [rule("$contains($lowercase($failure.cause), 'already exist')", find)], default=RECORD
+        f"{kind}Exists",
+        [
+            rule("$contains($lowercase($failure.cause), 'already exist')", find),
+            rule(f"{THROTTLED} and $millis() < $deploy_deadline", again, {"failure": None}),
+        ],
+        default=RECORD,
     )
     found = task(
         find,
@@ -291,7 +299,7 @@ def once(kind: str, key: str, name: str, request: dict[str, Any], *, then: str) 
         retries=RETRY_SAGEMAKER,
         assign={"failure": None},
     )
-    return {**created, **exists, **found}
+    return {**created, **exists, again: {"Type": "Wait", "Seconds": 2, "Next": create}, **found}
 
 
 def verify(names: Names, *, wrong: str) -> States:

@@ -34,8 +34,9 @@ class Names:
     # The key that the buckets are encrypted with: jobs name it for what they upload.
     key_arn: str
 
-    # The image that trains, evaluates and serves.
+    # The image that trains and evaluates, and the one that serves (PyTorch has two, scikit-learn one).
     image_uri: str
+    hosting_image_uri: str
     # sourcedir.tar.gz: the model's folder and the toolkit; `code_hash` is its content's hash (no token needed).
     code_s3_uri: str
     code_hash: str

@@ -18,15 +18,9 @@ RECORD = "Record"
 
 API_CALL_SECONDS = 60
 
-# The service's own troubles. The optimized integration calls whatever isn't in SageMaker's model (throttling among it)
-# AmazonSageMakerException, the SDK integration SageMakerException; that takes in some errors for good, hence few tries.
-_SAGEMAKER_TROUBLE = (
-    "SageMaker.ThrottlingException",
-    "SageMaker.ServiceUnavailable",
-    "SageMaker.InternalFailure",
-    "SageMaker.AmazonSageMakerException",
-    "SageMaker.SageMakerException",
-)
+# Whatever isn't in SageMaker's model, throttling among it, is called AmazonSageMakerException by the optimized integration
+# and SageMakerException by the SDK one. That takes in errors that stay (a wrong request), hence few tries.
+_SAGEMAKER_TROUBLE = ("SageMaker.AmazonSageMakerException", "SageMaker.SageMakerException")
 # Other jobs have the instances for now; they may end.
 _SAGEMAKER_LIMIT = ("SageMaker.ResourceLimitExceededException", "SageMaker.ResourceLimitExceeded")
 # Step Functions Developer Guide, "Handle transient Lambda service exceptions"; Busy is our functions' own.
@@ -63,6 +57,10 @@ RETRY_SAGEMAKER = [
     retry(_SAGEMAKER_TROUBLE, interval=1, attempts=3),
     retry(_SAGEMAKER_LIMIT, interval=30, attempts=4, longest=240),
 ]
+# For a call whose refusal is an answer ("already exists", "could not find"), which mustn't wait for useless tries; the
+# choice that reads the answer knows throttling by its cause.
+RETRY_EXPECTED = [retry(_SAGEMAKER_LIMIT, interval=30, attempts=4, longest=240)]
+THROTTLED = "($contains($failure.cause, 'Throttling') or $contains($failure.cause, 'Rate exceeded'))"
 RETRY_LAMBDA = [retry(_LAMBDA_TROUBLE, interval=1, attempts=6)]
 RETRY_DYNAMODB = [retry(_DYNAMODB_TROUBLE, interval=1, attempts=6)]
 

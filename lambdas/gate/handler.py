@@ -5,7 +5,7 @@ Environment: `ARTIFACT_BUCKET`.
 AWS actions:
     s3:GetObject                                    the artifact bucket, runs/<pipeline>/*/evaluation/evaluation.json
     s3:PutObject                                    the artifact bucket, runs/<pipeline>/*/gate.json
-    s3:ListBucket                                   the artifact bucket, runs/<pipeline>/* (a missing file says 404, not 403)
+    s3:ListBucket                                   the artifact bucket (so that a missing file is a 404, not a 403)
     kms:Decrypt, kms:GenerateDataKey                the key of the bucket
 """
 

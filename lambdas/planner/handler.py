@@ -42,8 +42,9 @@ def handle(event: Document, _context: object) -> Document:
         event: {"run": the execution's input, "channels": {name: prefix}, "code_hash", "spec_hash", "image_uri"}.
 
     Returns:
-        {"outcome": "Run" | "UpToDate" | "Rollback", "fingerprint", "forced", "data": {objects, bytes, manifests} or null,
-        "code_hash", "spec_hash", "champion" or null, and for a rollback "candidate"}; plan.json holds the same.
+        {"outcome": "Run" | "UpToDate" | "Rollback", "fingerprint", "forced", "data": {objects, bytes, manifests} or
+        null, "code_hash", "spec_hash", "image_uri", "champion" or null, and for a rollback "candidate"}; plan.json
+        holds the same.
 
     Raises:
         LockLost: the run wasn't started by the launcher.

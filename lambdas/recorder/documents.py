@@ -30,7 +30,7 @@ def champion(event: Mapping[str, Any], at: str) -> Document:
     return {**kept, **event["deployment"], "promoted_at": at}
 
 
-def run_record(
+def run_record(  # noqa: PLR0913 - everything that a record is made of
     event: Mapping[str, Any],
     *,
     begun: Mapping[str, Any],

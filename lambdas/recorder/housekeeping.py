@@ -1,6 +1,6 @@
-"""Models and endpoint configs that nobody needs any more, and an endpoint that should not be: deleted, whoever left them.
+"""Models and endpoint configs that nobody needs any more, and an endpoint that should not be: deleted.
 
-What is deleted is found by listing, not by remembering: so what a crashed run made goes, too.
+It is found by listing, not by remembering: so what a crashed run left goes, too.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def seconds_by_state(events: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Seconds a state, summed over its visits, in the order of the first visit; a state that is still running isn't in it.
+    """Seconds a state, summed over its visits, in the order of the first; a state that is still running isn't in it.
 
     Args:
         events: GetExecutionHistory's, oldest first.

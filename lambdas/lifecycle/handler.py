@@ -1,0 +1,79 @@
+"""Lifecycle: what CloudFormation can't do by itself when stacks come, change and go. One function, three custom resources.
+
+    Custom::Pipeline        update with new code: a message to the launcher; delete: takes down what runs have made
+    Custom::EmptiedBucket   delete: empties a bucket, so that it can be deleted
+    Custom::BuiltImage      create, update: starts an image build, which answers CloudFormation by itself
+
+It answers CloudFormation whatever happens ("Custom resource request objects", "… response objects"): silence would make
+the deployment wait for its timeout.
+
+AWS actions: each deployment of it has a role for its own custom resource; see `buckets`, `pipelines` and `images`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import boto3
+
+from common.log import Log
+from lifecycle import buckets, images, pipelines
+from lifecycle.answer import ANSWERED_ELSEWHERE, answer
+from lifecycle.deadline import Deadline
+
+Document = dict[str, Any]
+LOG = Log({"function": "lifecycle"})
+# What remains of the function's time when it stops working, to say why.
+ANSWER_SECONDS = 20
+
+
+class Context(Protocol):
+    """What Lambda gives besides the event."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+def handle(event: Document, context: Context) -> None:
+    """Does what the request asks for, and says how it went."""
+    LOG.info("request", type=event["RequestType"], resource=event["ResourceType"], id=event["LogicalResourceId"])
+    deadline = Deadline(context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS)
+    try:
+        physical_id = _HANDLERS[event["ResourceType"]](event, deadline)
+    except Exception as error:  # noqa: BLE001 - CloudFormation must hear of every failure
+        LOG.error("failed", error=repr(error))
+        answer(event, "FAILED", reason=f"{type(error).__name__}: {error}")
+        return
+    if physical_id is not ANSWERED_ELSEWHERE:
+        answer(event, "SUCCESS", physical_id=physical_id)
+
+
+def _pipeline(event: Document, deadline: Deadline) -> str:
+    properties = event["ResourceProperties"]
+    if event["RequestType"] == "Update":
+        pipelines.announce_new_code(boto3.client("sqs"), properties, event["OldResourceProperties"])
+    elif event["RequestType"] == "Delete":
+        pipelines.take_down(pipelines.Clients.of(boto3.client), properties, deadline)
+    return str(properties["Pipeline"])
+
+
+def _bucket(event: Document, deadline: Deadline) -> str:
+    bucket = str(event["ResourceProperties"]["Bucket"])
+    if event["RequestType"] == "Delete":
+        deleted = buckets.empty(boto3.client("s3"), bucket, deadline)
+        LOG.info("emptied", bucket=bucket, versions=deleted)
+    return bucket
+
+
+def _image(event: Document, _deadline: Deadline) -> str | None:
+    if event["RequestType"] == "Delete":
+        return str(event["PhysicalResourceId"])
+    images.start_build(boto3.client("codebuild"), event)
+    return ANSWERED_ELSEWHERE
+
+
+_HANDLERS: Mapping[str, Callable[[Document, Deadline], str | None]] = {
+    "Custom::Pipeline": _pipeline,
+    "Custom::EmptiedBucket": _bucket,
+    "Custom::BuiltImage": _image,
+}

@@ -1,0 +1,27 @@
+"""Starting the build of a pipeline's image.
+
+AWS actions: codebuild:StartBuild on the project.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def start_build(codebuild: Any, request: dict[str, Any]) -> None:
+    """Starts a build that answers the custom resource's request itself when it ends, with what that takes."""
+    properties = request["ResourceProperties"]
+    variables = {
+        "TAG": properties["Tag"],
+        "RESPONSE_URL": request["ResponseURL"],
+        "STACK_ID": request["StackId"],
+        "REQUEST_ID": request["RequestId"],
+        "LOGICAL_ID": request["LogicalResourceId"],
+    }
+    codebuild.start_build(
+        projectName=properties["Project"],
+        sourceLocationOverride=properties["Source"],
+        # A retried request (Lambda invokes an asynchronous function up to three times) is the same build.
+        idempotencyToken=request["RequestId"],
+        environmentVariablesOverride=[{"name": name, "value": value} for name, value in variables.items()],
+    )

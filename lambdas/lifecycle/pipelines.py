@@ -1,0 +1,118 @@
+"""A pipeline's own: new code is a trigger, and before the stack goes, what its runs have made is taken down.
+
+AWS actions:
+    sqs:SendMessage                                             the trigger queue
+    states:ListExecutions, states:StopExecution                 the machine, its executions
+    sagemaker:DescribeEndpoint, sagemaker:DeleteEndpoint        the pipeline's endpoint
+    sagemaker:ListEndpointConfigs, sagemaker:ListModels, sagemaker:ListModelPackages   * (list actions know no resource)
+    sagemaker:DeleteEndpointConfig, sagemaker:DeleteModel       <environment>-<pipeline>-<hash>
+    sagemaker:DeleteModelPackage                                the pipeline's model packages
+    dynamodb:DeleteItem                                         the run table, leading key = the pipeline
+    kms:Decrypt                                                 the key of the run table
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lifecycle.deadline import Deadline
+
+STATE_ITEM = "state"
+POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Clients:
+    """boto3 clients of what a pipeline has things in."""
+
+    states: Any
+    sagemaker: Any
+    dynamodb: Any
+
+    @staticmethod
+    def of(client: Callable[[str], Any]) -> Clients:
+        return Clients(client("stepfunctions"), client("sagemaker"), client("dynamodb"))
+
+
+def announce_new_code(sqs: Any, new: Mapping[str, str], old: Mapping[str, str]) -> bool:
+    """Sends a trigger if the code has changed and the spec wants that; a first deployment has no champion to better."""
+    if new["StartsRuns"] != "yes" or new["CodeHash"] == old.get("CodeHash"):
+        return False
+    trigger = {"kind": "code", "detail": {"code_hash": new["CodeHash"], "previous": old.get("CodeHash", "")}}
+    sqs.send_message(QueueUrl=new["QueueUrl"], MessageBody=json.dumps(trigger))
+    return True
+
+
+def take_down(clients: Clients, pipeline: Mapping[str, str], deadline: Deadline) -> None:
+    """Stops runs, deletes endpoint, endpoint configs and models, and forgets who is champion; each only if it is there.
+
+    Model packages go too where `ModelPackages` is `destroy`. Run records and artifacts are the shared stack's, and stay.
+    """
+    _stop_runs(clients.states, pipeline["StateMachineArn"])
+    _delete_endpoint(clients.sagemaker, pipeline["Endpoint"], deadline)
+    content = re.compile(f"{re.escape(pipeline['ContentPrefix'])}[0-9a-f]{{{int(pipeline['ContentHashLength'])}}}")
+    for config in _named(
+        clients.sagemaker, "list_endpoint_configs", "EndpointConfig", pipeline["ContentPrefix"], content
+    ):
+        clients.sagemaker.delete_endpoint_config(EndpointConfigName=config)
+    for model in _named(clients.sagemaker, "list_models", "Model", pipeline["ContentPrefix"], content):
+        clients.sagemaker.delete_model(ModelName=model)
+    if pipeline["ModelPackages"] == "destroy":
+        _delete_packages(clients.sagemaker, pipeline["ModelPackageGroup"], deadline)
+    # A pipeline deployed anew would find nothing new since a champion that no longer answers.
+    key = {"pipeline": {"S": pipeline["Pipeline"]}, "item": {"S": STATE_ITEM}}
+    clients.dynamodb.delete_item(TableName=pipeline["RunTable"], Key=key)
+
+
+def _stop_runs(states: Any, machine: str) -> None:
+    pages = states.get_paginator("list_executions").paginate(stateMachineArn=machine, statusFilter="RUNNING")
+    for execution in [found for page in pages for found in page["executions"]]:
+        states.stop_execution(
+            executionArn=execution["executionArn"],
+            error="PipelineDestroyed",
+            cause="The pipeline's stack is being deleted.",
+        )
+
+
+def _delete_endpoint(sagemaker: Any, name: str, deadline: Deadline) -> None:
+    """SageMaker refuses to delete an endpoint that is being changed, and a config that is in use: hence the waiting."""
+    while (status := _endpoint_status(sagemaker, name)) is not None:
+        if status not in ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"):
+            sagemaker.delete_endpoint(EndpointName=name)
+        deadline.check(f"deleting the endpoint {name} ({status})")
+        time.sleep(POLL_SECONDS if status != "InService" else 0.1)
+
+
+def _endpoint_status(sagemaker: Any, name: str) -> str | None:
+    try:
+        return str(sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"])
+    except ClientError as error:
+        if "Could not find" in str(error):
+            return None
+        raise
+
+
+def _named(sagemaker: Any, operation: str, kind: str, prefix: str, pattern: re.Pattern[str]) -> Iterator[str]:
+    """Names of exactly this pipeline: another's name may begin with this one's."""
+    pages = sagemaker.get_paginator(operation).paginate(NameContains=prefix)
+    names = [found[f"{kind}Name"] for page in pages for found in page[f"{kind}s"]]
+    return (name for name in names if pattern.fullmatch(name))
+
+
+def _delete_packages(sagemaker: Any, group: str, deadline: Deadline) -> None:
+    try:
+        pages = list(sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group))
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return
+        raise
+    for package in [found for page in pages for found in page["ModelPackageSummaryList"]]:
+        sagemaker.delete_model_package(ModelPackageName=package["ModelPackageArn"])
+        deadline.check(f"deleting the model packages of {group}")
