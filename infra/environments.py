@@ -59,7 +59,7 @@ def chosen_environment(context: Mapping[str, Any]) -> Environment:
     """
     environments = context.get("environments")
     if not isinstance(environments, dict) or not environments:
-        raise ConfigurationError("cdk.json: context.environments must name the environments, as local, dev and prod")
+        raise ConfigurationError("cdk.json: context.environments must describe the environments (the cdk command reads it: run `cdk synth`)")
     name = context.get("environment") or "local"
     if name not in environments:
         raise ConfigurationError(f"cdk.json: there is no environment {name!r}; there are {', '.join(environments)}")

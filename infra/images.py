@@ -27,15 +27,6 @@ class Images:
     hosting: str
 
 
-@dataclass(frozen=True)
-class Repository:
-    """An ECR repository, as an image URI names it."""
-
-    account: str
-    region: str
-    name: str
-
-
 def images(spec: PipelineSpec, region: str) -> Images:
     """The images that a spec's `framework:` or `image:` means in a region.
 
@@ -52,10 +43,12 @@ def images(spec: PipelineSpec, region: str) -> Images:
     )
 
 
-def ecr_repository(image_uri: str) -> Repository | None:
-    """The repository of an image in ECR; None for an image of another registry."""
+def repository_arn(image_uri: str, partition: str) -> str | None:
+    """The ARN of an image's ECR repository; None for an image of another registry."""
     match = _ECR.match(image_uri)
-    return Repository(match["account"], match["region"], match["repository"]) if match else None
+    if match is None:
+        return None
+    return f"arn:{partition}:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
 
 
 def _uri(spec: PipelineSpec, framework: Framework, scope: str, instance: str, region: str) -> str:

@@ -1,0 +1,73 @@
+"""A folder of lambdas/ as a Lambda function, with a role, a log group and a time limit of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3_assets as assets
+from constructs import Construct
+
+from infra.constructs.role import ServiceRole
+from infra.grants import Grant
+
+LAMBDAS = Path(__file__).parents[2] / "lambdas"
+RUNTIME = "python3.13"
+MEMORY_MB = 256
+
+
+def functions_code(stack: Construct) -> assets.Asset:
+    """All functions' code as one asset of a stack: the functions share lambdas/common."""
+    return assets.Asset(stack, "Functions", path=str(LAMBDAS), exclude=["**/__pycache__", "*.md"])
+
+
+class Function(Construct):
+    """`lambdas/<folder>/handler.py` as a function. `timeout_seconds`: 1-900."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        folder: str,
+        code: assets.Asset,
+        purpose: str,
+        timeout_seconds: int,
+        environment: Mapping[str, str],
+        grants: Sequence[Grant],
+        log_retention_days: int,
+    ) -> None:
+        super().__init__(scope, id_)
+        log_group = logs.CfnLogGroup(self, "Log", retention_in_days=log_retention_days)
+        log_group.apply_removal_policy(RemovalPolicy.DESTROY)
+        self.role = ServiceRole(
+            self,
+            "Execution",
+            service="lambda.amazonaws.com",
+            purpose=purpose,
+            grants=[*grants, write_log(log_group.attr_arn)],
+        )
+        function = lambda_.CfnFunction(
+            self,
+            "Function",
+            description=purpose,
+            runtime=RUNTIME,
+            architectures=["arm64"],
+            handler=f"{folder}.handler.handle",
+            code=lambda_.CfnFunction.CodeProperty(s3_bucket=code.s3_bucket_name, s3_key=code.s3_object_key),
+            role=self.role.arn,
+            timeout=timeout_seconds,
+            memory_size=MEMORY_MB,
+            environment=lambda_.CfnFunction.EnvironmentProperty(variables=dict(environment)),
+            logging_config=lambda_.CfnFunction.LoggingConfigProperty(log_group=log_group.ref),
+        )
+        self.arn = function.attr_arn
+        self.name = function.ref
+
+
+def write_log(log_group_arn: str) -> Grant:
+    """Writing to one log group; its ARN, as Fn::GetAtt gives it, ends in `:*`, the streams in it."""
+    return Grant(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group_arn])

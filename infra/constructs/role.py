@@ -1,0 +1,41 @@
+"""A role with one trusted service and the grants that it needs, as a single resource."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.constructs.findings import acknowledge_wildcards
+from infra.grants import Grant
+
+
+class ServiceRole(Construct):
+    """What one service assumes for one purpose. Its policy is inline: it lives and dies with the role, and is read with it.
+
+    The trust names the service alone: a role can't be passed across accounts, so there is no other account to confuse it.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, service: str, purpose: str, grants: Sequence[Grant]) -> None:
+        super().__init__(scope, id_)
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=iam.ServicePrincipal(service),
+            description=purpose,
+            inline_policies={"Grants": iam.PolicyDocument(statements=[_statement(grant) for grant in grants])},
+        )
+        self.arn = self.role.role_arn
+        acknowledge_wildcards(self.role, grants)
+
+    def grant_later(self, id_: str, grants: Sequence[Grant]) -> None:
+        """Grants about something that itself depends on the role's bearer: a policy of its own, made after both."""
+        policy = iam.Policy(self, id_, roles=[self.role], statements=[_statement(grant) for grant in grants])
+        acknowledge_wildcards(policy, grants)
+
+
+def _statement(grant: Grant) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        actions=list(grant.actions), resources=list(grant.resources), conditions=dict(grant.conditions)
+    )

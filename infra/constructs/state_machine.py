@@ -1,0 +1,56 @@
+"""A state machine from its definition, with every event logged and every execution traced."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as stepfunctions
+from constructs import Construct
+
+from infra.constructs.role import ServiceRole
+from infra.grants import Grant
+
+
+class StateMachine(Construct):
+    """`definition` is Amazon States Language that says `${Name}` where `values` has what the deployment knows."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        definition: Mapping[str, Any],
+        values: Mapping[str, str],
+        grants: Sequence[Grant],
+        purpose: str,
+        log_retention_days: int,
+    ) -> None:
+        super().__init__(scope, id_)
+        role = ServiceRole(self, "Execution", service="states.amazonaws.com", purpose=purpose, grants=grants)
+        text = json.dumps(definition, indent=1, ensure_ascii=False)
+        machine = stepfunctions.CfnStateMachine(
+            self,
+            "Machine",
+            role_arn=role.arn,
+            definition_string=text,
+            definition_substitutions={name: value for name, value in values.items() if f"${{{name}}}" in text},
+            logging_configuration=self._log(log_retention_days),
+            tracing_configuration=stepfunctions.CfnStateMachine.TracingConfigurationProperty(enabled=True),
+        )
+        self.resource = machine
+        self.arn = machine.attr_arn
+        self.name = machine.attr_name
+
+    def _log(self, days: int) -> stepfunctions.CfnStateMachine.LoggingConfigurationProperty:
+        group = logs.CfnLogGroup(self, "Log", retention_in_days=days)
+        group.apply_removal_policy(RemovalPolicy.DESTROY)
+        target = stepfunctions.CfnStateMachine.CloudWatchLogsLogGroupProperty(log_group_arn=group.attr_arn)
+        return stepfunctions.CfnStateMachine.LoggingConfigurationProperty(
+            level="ALL",
+            include_execution_data=True,
+            destinations=[stepfunctions.CfnStateMachine.LogDestinationProperty(cloud_watch_logs_log_group=target)],
+        )

@@ -1,0 +1,108 @@
+"""What sets a pipeline in motion: one queue that every trigger reaches, and the launcher that takes them from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct, IDependable
+
+from infra.constructs.queue import allow_rules, private_queue
+
+# "Using Lambda with Amazon SQS": a visibility timeout of six times the function's, at least five attempts.
+VISIBILITY_FACTOR = 6
+ATTEMPTS = 5
+BATCH = 10
+# Two at a time: all of them write one item of the run table.
+CONCURRENCY = 2
+RECONCILE_MINUTES = 5
+ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
+
+
+class TriggerQueue(Construct):
+    """Where triggers wait; what the launcher can't take in five attempts waits in `dead_letters` for a person."""
+
+    def __init__(self, scope: Construct, id_: str, *, launcher_timeout_seconds: int) -> None:
+        super().__init__(scope, id_)
+        self.dead_letters = private_queue(self, "DeadLetters")
+        self.queue = private_queue(
+            self,
+            "Queue",
+            visibility_timeout=Duration.seconds(VISIBILITY_FACTOR * launcher_timeout_seconds),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=ATTEMPTS),
+        )
+
+
+class Triggers(Construct):
+    """The rules that send to the queue, and the mapping that hands its messages to the launcher.
+
+    They come into being after `last`, and are gone before it goes: nothing starts a run of half a pipeline.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        queue: sqs.Queue,
+        launcher: str,
+        data_bucket: str,
+        data_prefixes: Sequence[str],
+        schedule: str | None,
+        state_machine_arn: str,
+        last: IDependable,
+    ) -> None:
+        super().__init__(scope, id_)
+        self._queue = queue
+        rules = [
+            self._on_event("RunEnded", "A run has ended, however: what waited may start", run_ended(state_machine_arn)),
+            self._at_times("Reconcile", "Repairs what a crash left", f"rate({RECONCILE_MINUTES} minutes)", "reconcile"),
+        ]
+        if data_prefixes:
+            pattern = objects_created(data_bucket, data_prefixes)
+            rules.append(self._on_event("DataArrived", "New objects under the pipeline's prefixes", pattern))
+        if schedule:
+            rules.append(self._at_times("Scheduled", "The pipeline's schedule", schedule, "schedule"))
+        allow_rules(queue, [rule.attr_arn for rule in rules])
+        feed = lambda_.CfnEventSourceMapping(
+            self,
+            "Feed",
+            event_source_arn=queue.queue_arn,
+            function_name=launcher,
+            batch_size=BATCH,
+            function_response_types=["ReportBatchItemFailures"],
+            scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(maximum_concurrency=CONCURRENCY),
+        )
+        for part in (*rules, feed):
+            part.node.add_dependency(last)
+
+    def _on_event(self, id_: str, description: str, pattern: Mapping[str, Any]) -> events.CfnRule:
+        target = events.CfnRule.TargetProperty(id="Queue", arn=self._queue.queue_arn)
+        return events.CfnRule(self, id_, description=description, event_pattern=dict(pattern), targets=[target])
+
+    def _at_times(self, id_: str, description: str, schedule: str, kind: str) -> events.CfnRule:
+        message = f'{{"kind": "{kind}"}}'
+        target = events.CfnRule.TargetProperty(id="Queue", arn=self._queue.queue_arn, input=message)
+        return events.CfnRule(self, id_, description=description, schedule_expression=schedule, targets=[target])
+
+
+def objects_created(bucket: str, prefixes: Sequence[str]) -> dict[str, Any]:
+    """New objects under prefixes (Amazon S3 User Guide, "EventBridge event message structure")."""
+    return {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {"bucket": {"name": [bucket]}, "object": {"key": [{"prefix": prefix} for prefix in prefixes]}},
+    }
+
+
+def run_ended(state_machine_arn: str) -> dict[str, Any]:
+    """The end of an execution (Step Functions, "Automating Step Functions event delivery with EventBridge")."""
+    return {
+        "source": ["aws.states"],
+        "detail-type": ["Step Functions Execution Status Change"],
+        "detail": {"stateMachineArn": [state_machine_arn], "status": list(ENDED)},
+    }

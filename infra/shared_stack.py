@@ -1,0 +1,140 @@
+"""What all pipelines of an environment share: the key, the buckets, the run table and the topic. Everything stateful."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import CfnOutput, CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from infra.constructs.bucket import access_logs_bucket, announce_objects, private_bucket
+from infra.constructs.findings import acknowledge
+from infra.constructs.function import Function, functions_code
+from infra.environments import Environment
+from infra.grants import Grant
+from infra.shared import Shared
+
+EMPTYING_SECONDS = 900
+
+
+class SharedStack(Stack):
+    """One an environment. `environment.removal` says what becomes of it all when the stack is destroyed."""
+
+    def __init__(self, scope: Construct, id_: str, *, environment: Environment, **stack: Any) -> None:
+        super().__init__(scope, id_, description=f"Ratchet {environment.name}: what all pipelines share", **stack)
+        removal = RemovalPolicy.RETAIN if environment.removal == "retain" else RemovalPolicy.DESTROY
+        key = _key(self, removal)
+        logs = access_logs_bucket(self, "AccessLogs", days=365) if environment.access_logs == "bucket" else None
+        data = private_bucket(self, "Data", key=key, removal=removal, access_logs=logs)
+        artifacts = private_bucket(self, "Artifacts", key=key, removal=removal, access_logs=logs)
+        announce_objects(data)
+        _argue_access_logs(logs, data, artifacts)
+        table = _run_table(self, key, removal)
+        topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
+        if environment.removal == "destroy":
+            _empty_when_destroyed(self, [data, artifacts], environment)
+        self.shared = Shared(
+            data_bucket=data.bucket_name,
+            data_bucket_arn=data.bucket_arn,
+            artifact_bucket=artifacts.bucket_name,
+            artifact_bucket_arn=artifacts.bucket_arn,
+            run_table=table.table_name,
+            run_table_arn=table.table_arn,
+            topic_arn=topic.topic_arn,
+            key_arn=key.key_arn,
+        )
+        _outputs(self, self.shared)
+
+
+def _key(stack: Stack, removal: RemovalPolicy) -> kms.Key:
+    key = kms.Key(
+        stack,
+        "Key",
+        description="Ratchet: data, artifacts, run records and notifications",
+        enable_key_rotation=True,
+        pending_window=Duration.days(7),
+        removal_policy=removal,
+    )
+    # Alarms publish to the encrypted topic as CloudWatch itself ("Amazon SNS topics with server-side encryption").
+    key.add_to_resource_policy(
+        iam.PolicyStatement(
+            principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=["*"],
+            conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
+        )
+    )
+    return key
+
+
+def _run_table(stack: Stack, key: kms.Key, removal: RemovalPolicy) -> dynamodb.Table:
+    return dynamodb.Table(
+        stack,
+        "Runs",
+        partition_key=dynamodb.Attribute(name="pipeline", type=dynamodb.AttributeType.STRING),
+        sort_key=dynamodb.Attribute(name="item", type=dynamodb.AttributeType.STRING),
+        billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+        point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+            point_in_time_recovery_enabled=True
+        ),
+        encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
+        encryption_key=key,
+        removal_policy=removal,
+    )
+
+
+def _empty_when_destroyed(stack: Stack, buckets: list[s3.Bucket], environment: Environment) -> None:
+    """S3 deletes only empty buckets: a function of ours empties them first, when the stack goes."""
+    emptier = Function(
+        stack,
+        "Emptier",
+        folder="lifecycle",
+        code=functions_code(stack),
+        purpose="Empties the buckets when the shared stack is destroyed",
+        timeout_seconds=EMPTYING_SECONDS,
+        environment={},
+        grants=[
+            Grant(actions=["s3:ListBucketVersions"], resources=[bucket.bucket_arn for bucket in buckets]),
+            Grant(
+                actions=["s3:DeleteObject", "s3:DeleteObjectVersion"],
+                resources=[f"{bucket.bucket_arn}/*" for bucket in buckets],
+                because="Emptying a bucket deletes every object in it; the function runs only when the stack is destroyed.",
+            ),
+        ],
+        log_retention_days=environment.log_retention_days,
+    )
+    for bucket in buckets:
+        CustomResource(
+            bucket,
+            "Emptied",
+            resource_type="Custom::EmptiedBucket",
+            service_token=emptier.arn,
+            service_timeout=Duration.seconds(EMPTYING_SECONDS),
+            properties={"Bucket": bucket.bucket_name},
+        )
+
+
+def _argue_access_logs(logs: s3.Bucket | None, *buckets: s3.Bucket) -> None:
+    if logs is not None:
+        acknowledge(logs, "S1", "It holds the access logs; logging its own deliveries would never end.")
+        return
+    for bucket in buckets:
+        acknowledge(
+            bucket,
+            "S1",
+            "This environment holds throw-away data and is destroyed with its buckets; cdk.json sets access_logs: none. "
+            "Where data must be kept (prod), access_logs: bucket logs every read.",
+        )
+
+
+def _outputs(stack: Stack, shared: Shared) -> None:
+    CfnOutput(stack, "DataBucketName", value=shared.data_bucket, description="Data goes here, under a channel's prefix")
+    CfnOutput(stack, "ArtifactBucketName", value=shared.artifact_bucket, description="Runs write here, under runs/")
+    CfnOutput(stack, "RunTableName", value=shared.run_table, description="What ran, what is running, who is champion")
+    CfnOutput(stack, "TopicArn", value=shared.topic_arn, description="Tells how runs ended, and alarms")
+    CfnOutput(stack, "KeyArn", value=shared.key_arn, description="Encrypts all of it")

@@ -1,0 +1,83 @@
+"""Which stacks an environment has: the shared one, and one for every pipeline folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aws_cdk import App, PermissionsBoundary, Tags
+from aws_cdk import Environment as Target
+
+from infra.environments import Environment
+from infra.errors import ConfigurationError
+from infra.images import images
+from infra.pipeline_stack import PipelineStack
+from infra.shared_stack import SharedStack
+from infra.source_package import SourcePackage, source_package
+from ratchet import spec as specs
+from ratchet.spec import PipelineSpec
+
+
+def find_pipelines(training_code: Path) -> list[PipelineSpec]:
+    """The pipelines of a folder: every folder in it that holds a pipeline.yaml, by name.
+
+    Raises:
+        SpecError: a pipeline.yaml is wrong.
+        ConfigurationError: two of them have one name.
+    """
+    found: dict[str, PipelineSpec] = {}
+    for path in sorted(training_code.glob(f"*/{specs.FILE_NAME}")):
+        spec = specs.load(path)
+        if spec.name in found:
+            raise spec.error("name", f"is {spec.name!r}, which is {found[spec.name].folder / specs.FILE_NAME}'s already")
+        found[spec.name] = spec
+    return [found[name] for name in sorted(found)]
+
+
+def add_stacks(app: App, environment: Environment, pipelines: list[PipelineSpec], toolkit: Path) -> None:
+    """Adds the environment's stacks to the app.
+
+    Raises:
+        SpecError, ConfigurationError: a pipeline can't be deployed there as it is.
+    """
+    packages = {spec.name: _package(spec, environment, toolkit) for spec in pipelines}
+    # Stacks that must outlive a slip of the hand refuse to be deleted until someone turns that off.
+    settings = {
+        "env": Target(account=environment.account, region=environment.region),
+        "termination_protection": environment.removal == "retain",
+        "permissions_boundary": _boundary(environment),
+    }
+    shared = SharedStack(app, stack_name(environment, "shared"), environment=environment, **settings)
+    for spec in pipelines:
+        PipelineStack(
+            app,
+            stack_name(environment, spec.name),
+            environment=environment,
+            spec=spec,
+            package=packages[spec.name],
+            shared=shared.shared,
+            **settings,
+        )
+    Tags.of(app).add("ratchet:environment", environment.name)
+
+
+def stack_name(environment: Environment, what: str) -> str:
+    """`ratchet-<environment>-<pipeline>`, or `-shared`."""
+    return f"ratchet-{environment.name}-{what}"
+
+
+def _package(spec: PipelineSpec, environment: Environment, toolkit: Path) -> SourcePackage:
+    """Everything that can be refused about a pipeline is refused here, before the first stack is made."""
+    if spec.dockerfile is None:
+        images(spec, environment.region)
+    elif environment.image_builds == "none":
+        raise spec.error(
+            "dockerfile",
+            f"the environment {environment.name} builds no images (cdk.json: image_builds); name a framework, or deploy to one that does",
+        )
+    return source_package(spec.folder, toolkit)
+
+
+def _boundary(environment: Environment) -> PermissionsBoundary | None:
+    if environment.permissions_boundary is None:
+        return None
+    return PermissionsBoundary.from_name(environment.permissions_boundary)
