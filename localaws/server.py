@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     if lock is None:
         print(f"another embedded AWS is running on {state}", file=sys.stderr)  # noqa: T201 - the console is its user
         return EXIT_STATE_IN_USE
-    listener = _listen(options.port)
+    listener = _listen(options.port, state)
     if listener is None:
         print(f"port {options.port} is taken", file=sys.stderr)  # noqa: T201
         return EXIT_PORT_TAKEN
@@ -85,9 +85,10 @@ def _lock(state: Path) -> int | None:
     return descriptor
 
 
-def _listen(port: int | None) -> socket.socket | None:
-    """A listening socket on loopback: on `port`, or where none is asked for on the usual one or a free one."""
-    for candidate in (DEFAULT_PORT, 0) if port is None else (port,):
+def _listen(port: int | None, state: Path) -> socket.socket | None:
+    """A listening socket on loopback: on `port`, or where none is asked for on the last, the usual or a free one."""
+    last = _last_port(state)
+    for candidate in (last or DEFAULT_PORT, DEFAULT_PORT, 0) if port is None else (port or last, port):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -96,8 +97,17 @@ def _listen(port: int | None) -> socket.socket | None:
         except OSError:
             listener.close()
             continue
+        (state / "port").write_text(str(listener.getsockname()[1]))
         return listener
     return None
+
+
+def _last_port(state: Path) -> int:
+    """The port of the last time, which deployed functions may have in their variables; 0 where there was none."""
+    try:
+        return int((state / "port").read_text())
+    except (OSError, ValueError):
+        return 0
 
 
 def _set_environment(state: Path, port: int, key: RootKey) -> None:

@@ -18,7 +18,10 @@ __all__ = ["EmbeddedAws", "install"]
 # In the order in which they are installed: what guards and authorizes first, what restores state last.
 PARTS = (
     "authorization",
+    "concurrency",
     "lambdas",
+    "async_invocations",
+    "events",
     "s3",
     "sagemaker",
     "stepfunctions",

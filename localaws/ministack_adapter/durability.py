@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from localaws.ministack_adapter import growing_state
+from localaws.ministack_adapter import async_invocations, growing_state
 from localaws.ministack_adapter.embedded_aws import Application, EmbeddedAws, Message, Receive, Scope, Send
 from localaws.ministack_adapter.growing_state import DynamoDbState
 from localaws.ministack_adapter.journal import Journal, Record
@@ -79,6 +79,12 @@ class Durability:
         self._last_activity = time.monotonic()
         self._waiting: set[str] = set()
         self._commit: asyncio.Future[None] | None = None
+
+    def add(self, service: str, store: dict[str, Any]) -> None:
+        """Keep a store of ours under a name that is no service of MiniStack's, and give it back what it had."""
+        state = ServiceState(service, lambda: {"store": store}, whole, join_whole)
+        self._states[service] = state
+        store.update(state.restored(self._journal.records(service)).get("store", {}))
 
     def restore(self) -> None:
         """Give every service that has records its state back."""
@@ -172,6 +178,7 @@ def install(aws: EmbeddedAws) -> None:
     durability = Durability(Journal(aws.state_dir / "journal.sqlite"))
     _follow_dynamodb(durability)
     durability.restore()
+    durability.add(async_invocations.SERVICE, aws.async_invocations.pending)
     aws.on_change(durability.tell)
     aws.wrap(partial(_durable, durability))
     stopping = threading.Event()
@@ -274,10 +281,21 @@ def _load(service: str, stores: dict[str, Any]) -> None:
     if service == "sts":
         module._sessions.update(stores.get("sessions", {}))
         return
+    if service == "sqs":
+        stores["queues"]._data = _at_this_port(module, stores["queues"]._data)
     try:
         module.load_persisted_state(stores)
     except Exception:
         logger.exception("the state of %s could not be restored", service)
+
+
+def _at_this_port(sqs: Any, queues: dict[Any, Any]) -> dict[Any, Any]:
+    """Queues under the URLs that they have now; the port may be another one than before."""
+    moved = {}
+    for (account, region, _), queue in queues.items():
+        url = sqs._queue_url_for_account(account, queue["name"])
+        moved[account, region, url] = {**queue, "url": url}
+    return moved
 
 
 def _follow_dynamodb(durability: Durability) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from localaws.server_file import ACCOUNT, REGION
 
 if TYPE_CHECKING:
+    from localaws.ministack_adapter.async_invocations import AsyncInvocations
     from localaws.sagemaker.service import SageMaker
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class EmbeddedAws:
 
     account = ACCOUNT
     region = REGION
+    async_invocations: AsyncInvocations
 
     def __init__(self, *, state_dir: Path, image_dir: Path, port: int) -> None:
         self.state_dir = state_dir

@@ -58,7 +58,11 @@ def split_logs(store: str, value: Any) -> Iterator[Part]:
     yield Part((), None, {name: member for name, member in value.items() if name != "streams"})
     for name, stream in list(value["streams"].items()):
         yield Part((name,), None, {key: member for key, member in stream.items() if key != "events"})
-        yield from chunks((name,), stream["events"], lambda event: event["eventId"])
+        yield from chunks((name,), stream["events"], _event_print)
+
+
+def _event_print(event: Document) -> Any:
+    return event.get("eventId") or (event["timestamp"], event["message"])
 
 
 def join_logs(parts: dict[Key, Any]) -> Any:
