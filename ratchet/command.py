@@ -87,7 +87,8 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., Answer]], cli
         decorated: Callable[..., Any] = run
         for option in _COMMON:
             decorated = option(decorated)
-        return click.command(name, **settings)(decorated)
+        made: Callable[[Any], click.Command] = click.command(name, **settings)
+        return made(decorated)
 
     return decorate
 

@@ -48,7 +48,9 @@ def gib(text: object) -> int:
 
 
 def duration(seconds_: float) -> str:
-    """Seconds for people: `0.4 s`, `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    """Seconds for people: `40 ms`, `2.4 s`, `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    if seconds_ < 0.9995:
+        return f"{seconds_ * 1000:.0f} ms"
     if seconds_ < 10:
         return f"{seconds_:.1f} s"
     whole = round(seconds_)

@@ -1,0 +1,162 @@
+"""A run's report: one self-contained HTML page of what its machine did, what the gate saw, and what it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from botocore.exceptions import ClientError
+
+from ratchet import diagram, figures, history, units
+from ratchet.account import Account
+from ratchet.history import Execution
+from ratchet.runs import Run
+
+TEMPLATES = Path(__file__).parent / "templates"
+# A run on ten thousand objects is told by the first ones and their number.
+LISTED_OBJECTS = 50
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything that a report is made from. What AWS no longer has, or the run never wrote, is empty."""
+
+    run: Run
+    environment: str
+    account: str
+    region: str
+    execution: Execution = field(default_factory=lambda: Execution(()))
+    definition: Document = field(default_factory=dict)
+    plan: Document = field(default_factory=dict)
+    gate: Document = field(default_factory=dict)
+    manifests: Mapping[str, list[Document]] = field(default_factory=dict)
+
+
+def gather(account: Account, run: Run) -> Sources:
+    """Reads a run's history, definition and documents from AWS."""
+    execution, definition = _machine(account, run)
+    bucket = account.shared()["ArtifactBucketName"]
+    prefix = f"runs/{run.pipeline}/{run.run_id}/"
+    identity = account.client("sts").get_caller_identity()
+    return Sources(
+        run=run,
+        environment=account.environment.name,
+        account=identity["Account"],
+        region=account.environment.region,
+        execution=execution,
+        definition=definition,
+        plan=_document(account, bucket, prefix + "plan.json"),
+        gate=_document(account, bucket, prefix + "gate.json"),
+    )
+
+
+def _machine(account: Account, run: Run) -> tuple[Execution, Document]:
+    """The execution and its machine's definition; empty once Step Functions has forgotten them (after 90 days)."""
+    if run.execution_arn is None:
+        return Execution(()), {}
+    client = account.client("stepfunctions")
+    try:
+        described = client.describe_state_machine_for_execution(executionArn=run.execution_arn)
+        return history.read(account, run.execution_arn), json.loads(described["definition"])
+    except client.exceptions.ExecutionDoesNotExist:
+        return Execution(()), {}
+
+
+def _document(account: Account, bucket: str, key: str) -> Document:
+    """A JSON document of the run's; empty where it has none (it ended before)."""
+    try:
+        body = account.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404", "AccessDenied"):
+            return {}
+        raise
+    found = json.loads(body)
+    return found if isinstance(found, dict) else {}
+
+
+def write(sources: Sources, path: Path) -> None:
+    """Writes the page."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(render(sources), encoding="utf-8")
+
+
+def render(sources: Sources) -> str:
+    """The page, as HTML."""
+    run = sources.run
+    judge = _judge(sources)
+    page = _templates().get_template("report.html.j2")
+    return page.render(
+        run=run,
+        sources=sources,
+        diagram=diagram.lay_out(sources.definition, sources.execution) if sources.definition else None,
+        bars=figures.bars(sources.execution.visits, sources.execution.ended),
+        scores=figures.scores(run.evaluation, judge.get("minimum")),
+        interval=figures.interval(run.evaluation, judge.get("beat_champion_by")),
+        judge=judge,
+        objects=_objects(sources),
+        record=json.dumps(run.document, indent=2, ensure_ascii=False, default=str),
+        listed=LISTED_OBJECTS,
+    )
+
+
+def _judge(sources: Sources) -> Document:
+    """The gate's settings, wherever the run has kept them."""
+    plan_gate = (sources.plan.get("spec") or {}).get("gate") or {}
+    return {**plan_gate, **sources.gate, **sources.run.decision}
+
+
+def _objects(sources: Sources) -> list[Document]:
+    """The data objects of the plan, each with its channel; empty for plans that don't list them."""
+    channels = sources.plan.get("channels") or sources.plan.get("data") or {}
+    if not isinstance(channels, Mapping):
+        return []
+    found: list[Document] = []
+    for channel, content in channels.items():
+        listed = content.get("objects", []) if isinstance(content, Mapping) else content
+        found += [{"channel": channel, **entry} for entry in listed or () if isinstance(entry, Mapping)]
+    return found
+
+
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.ChainableUndefined,
+        trim_blocks=True,
+    )
+    environment.filters.update(duration=units.duration, clock=_clock, figure=_figure, size=_size, short=_short)
+    return environment
+
+
+def _clock(value: datetime | None) -> str:
+    return f"{value:%Y-%m-%d %H:%M:%S} UTC" if value else "–"
+
+
+def _figure(value: object) -> str:
+    """A score or a difference with as many digits as help."""
+    return f"{value:.4f}" if isinstance(value, (int, float)) and not isinstance(value, bool) else "–"
+
+
+def _size(value: object) -> str:
+    """Bytes for people."""
+    if not isinstance(value, (int, float)):
+        return "–"
+    number = float(value)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"
+
+
+def _short(value: object, length: int = 12) -> str:
+    """The beginning of a hash."""
+    text = str(value) if value else "–"
+    return text if len(text) <= length + 4 else text[:length] + "…"
