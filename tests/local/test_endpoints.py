@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import re
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import pytest
+from botocore.exceptions import ClientError
 from conftest import Aws
-from hosting_kit import Hosting, echo_archive
+from hosting_kit import ECHO, Hosting, archive, echo_archive, until
+
+LOADS_SLOWLY = ECHO.replace("return pathlib", "import time; time.sleep(1.5); return pathlib")
+ANSWERS_SLOWLY = ECHO.replace('return {"model"', 'import time; print("begun"); time.sleep(2.0); return {"model"')
+PING_REASON = (
+    "The primary container for production variant AllTraffic did not pass the ping health check. "
+    "Please check CloudWatch logs for this endpoint."
+)
 
 
 @pytest.fixture(scope="module")
@@ -12,6 +28,345 @@ def hosting(aws: Aws) -> Hosting:
     return Hosting(aws)
 
 
+def refusal(call: Any, **request: Any) -> tuple[str, str]:
+    """Code and message of the error that a request is refused with."""
+    with pytest.raises(ClientError) as caught:
+        call(**request)
+    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
+
+
+def log_lines(hosting: Hosting, endpoint: str) -> str:
+    logs = hosting.aws.client("logs")
+    group = f"/aws/sagemaker/Endpoints/{endpoint}"
+    try:
+        return "\n".join(event["message"] for event in logs.filter_log_events(logGroupName=group)["events"])
+    except logs.exceptions.ResourceNotFoundException:
+        return ""
+
+
+# --- answers
+
+
 def test_an_endpoint_answers_with_its_model(hosting: Hosting) -> None:
     endpoint = hosting.deploy("answers", echo_archive("first"))
     assert hosting.ask(endpoint, "4,5") == {"variant": "AllTraffic", "body": {"model": "first", "data": "4,5"}}
+
+
+def test_a_container_sees_sagemakers_contract_and_nothing_of_the_server(hosting: Hosting) -> None:
+    serve = ECHO.replace("return body.decode()", "return dict(__import__('os').environ, DIR=str(MODEL_DIR))").replace(
+        "def model_fn(model_dir):", "def model_fn(model_dir):\n    global MODEL_DIR\n    MODEL_DIR = model_dir"
+    )
+    endpoint = hosting.deploy("contract", echo_archive("m", serve), {"MY_SETTING": "from the model"})
+    seen = hosting.ask(endpoint)["body"]["data"]
+    assert seen["MY_SETTING"] == "from the model"
+    assert seen["AWS_ACCESS_KEY_ID"].startswith("ASIA"), "the execution role's temporary credentials"
+    assert seen["AWS_ENDPOINT_URL"] == hosting.aws.server.endpoint_url
+    assert seen["DIR"] == f"{seen['SAGEMAKER_BASE_DIR']}/model"
+    assert not [name for name in seen if name.startswith(("MINISTACK", "PYTEST", "GATEWAY"))]
+
+
+def test_what_serve_prints_is_in_the_endpoints_log_stream(hosting: Hosting) -> None:
+    serve = ECHO.replace("return body.decode()", "print('asked for', body); return body.decode()")
+    endpoint = hosting.deploy("logs", echo_archive("m", serve))
+    hosting.ask(endpoint, "7")
+    until(lambda: "asked for b'7'" in log_lines(hosting, endpoint), "the line is in the log")
+    streams = hosting.aws.client("logs").describe_log_streams(logGroupName=f"/aws/sagemaker/Endpoints/{endpoint}")
+    assert re.fullmatch(r"AllTraffic/i-[0-9a-f]{17}", streams["logStreams"][0]["logStreamName"])
+
+
+def test_code_may_come_from_s3_instead_of_the_model(hosting: Hosting) -> None:
+    hosting.s3.put_object(Bucket=hosting.bucket, Key="code.tar.gz", Body=archive({"serve.py": ECHO}))
+    submitted = {"SAGEMAKER_SUBMIT_DIRECTORY": f"s3://{hosting.bucket}/code.tar.gz"}
+    endpoint = hosting.deploy("sourcedir", archive({"name.txt": "elsewhere"}), submitted)
+    assert hosting.ask(endpoint)["body"]["model"] == "elsewhere"
+
+
+# --- errors of models
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "message"),
+    [
+        (
+            ("return body.decode()", "return 1 / 0"),
+            500,
+            r"ZeroDivisionError: division by zero \(input_fn, serve.py line",
+        ),
+        (('{"model": model, "data": data}', "set()"), 500, "TypeError: Object of type set is not JSON serializable"),
+        (("return json.dumps(prediction), ", "return 5, "), 500, "output_fn must return text or bytes"),
+        (("return body.decode()", "e = ValueError('no'); e.status_code = 422; raise e"), 422, "ValueError: no"),
+    ],
+    ids=["raises", "cannot encode", "returns a number", "own status"],
+)
+def test_an_error_in_serve_is_a_model_error(
+    hosting: Hosting, request: pytest.FixtureRequest, change: tuple[str, str], status: int, message: str
+) -> None:
+    part = re.sub("[^a-z]", "", request.node.callspec.id)
+    endpoint = hosting.deploy(part, echo_archive("m", ECHO.replace(*change)))
+    with pytest.raises(hosting.runtime.exceptions.ModelError) as caught:
+        hosting.ask(endpoint)
+    error = caught.value.response
+    assert error["OriginalStatusCode"] == status
+    assert re.search(message, error["OriginalMessage"])
+    assert f"Received {'server' if status == 500 else 'client'} error ({status}) from primary" in str(caught.value)
+    assert f":log-group:/aws/sagemaker/Endpoints/{endpoint}:log-stream:AllTraffic/i-" in error["LogStreamArn"]
+
+
+def test_a_worker_that_crashes_comes_back(hosting: Hosting) -> None:
+    serve = ECHO.replace("return body.decode()", "__import__('os')._exit(9) if body == b'die' else None; return 'up'")
+    endpoint = hosting.deploy("crash", echo_archive("m", serve))
+    with pytest.raises(hosting.runtime.exceptions.ModelError, match="closed the connection"):
+        hosting.ask(endpoint, "die")
+
+    def answers() -> bool:
+        try:
+            return bool(hosting.ask(endpoint)["body"]["data"] == "up")
+        except (hosting.runtime.exceptions.ModelError, hosting.runtime.exceptions.ServiceUnavailable):
+            return False
+
+    until(answers, "the instance answers again")
+    assert hosting.describe(endpoint)["EndpointStatus"] == "InService"
+
+
+# --- updates
+
+
+def test_no_request_fails_while_an_endpoint_is_updated(hosting: Hosting) -> None:
+    """10,000 requests without a pause, from several threads, while the endpoint goes through several versions."""
+    endpoint = hosting.deploy("busy", echo_archive("v0"))
+    versions = [
+        hosting.config(f"v{n}", {"ModelName": hosting.model(f"v{n}", echo_archive(f"v{n}"))}) for n in (1, 2, 3)
+    ]
+    seen: Counter[str] = Counter()
+    failures: list[Exception] = []
+    updated = threading.Event()
+    lock = threading.Lock()
+
+    def send() -> None:
+        runtime = hosting.aws.client("sagemaker-runtime")
+        while sum(seen.values()) < 10_000 or not updated.is_set():
+            try:
+                answer = runtime.invoke_endpoint(EndpointName=endpoint, Body=b"1", ContentType="text/csv")
+                model = json.loads(answer["Body"].read())["model"]
+            except Exception as error:  # noqa: BLE001 - any failure at all is what this test is about
+                failures.append(error)
+                return
+            with lock:
+                seen[model] += 1
+
+    with ThreadPoolExecutor(4) as senders:
+        for _ in range(4):
+            senders.submit(send)
+        try:
+            for number, config in enumerate(versions, start=1):
+                until(lambda sent=2_500 * number: failures or sum(seen.values()) > sent, "requests before this update")
+                hosting.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+                assert hosting.settled(endpoint)["EndpointConfigName"] == config
+                assert hosting.ask(endpoint)["body"]["model"] == f"v{number}", (
+                    "once it is InService, only the new one answers"
+                )
+        finally:
+            updated.set()
+    assert failures == []
+    assert sum(seen.values()) >= 10_000
+    assert set(seen) == {"v0", "v1", "v2", "v3"}
+
+
+def test_a_request_in_flight_is_answered_by_the_old_model_after_the_update(hosting: Hosting) -> None:
+    endpoint = hosting.deploy("inflight", echo_archive("old", ANSWERS_SLOWLY))
+    config = hosting.config("inflight2", {"ModelName": hosting.model("inflight2", echo_archive("new"))})
+    with ThreadPoolExecutor(1) as sender:
+        slow = sender.submit(hosting.ask, endpoint)
+        until(lambda: "begun" in log_lines(hosting, endpoint), "the old model works on the request")
+        hosting.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+        hosting.settled(endpoint)
+        assert hosting.ask(endpoint)["body"]["model"] == "new"
+        assert slow.result()["body"]["model"] == "old"
+
+
+def test_an_update_shows_what_is_coming_and_the_old_one_serves_meanwhile(hosting: Hosting) -> None:
+    endpoint = hosting.deploy("pending", echo_archive("old"))
+    config = hosting.config("pending2", {"ModelName": hosting.model("pending2", echo_archive("new", LOADS_SLOWLY))})
+    hosting.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+    during = hosting.describe(endpoint)
+    assert during["EndpointStatus"] == "Updating"
+    assert during["EndpointConfigName"] == hosting.name("pending")
+    assert during["PendingDeploymentSummary"]["EndpointConfigName"] == config
+    assert hosting.ask(endpoint)["body"]["model"] == "old"
+    in_progress = f'Cannot update in-progress endpoint "{during["EndpointArn"]}".'
+    for call, more in (
+        (hosting.sagemaker.update_endpoint, {"EndpointConfigName": config}),
+        (hosting.sagemaker.delete_endpoint, {}),
+    ):
+        assert refusal(call, EndpointName=endpoint, **more) == ("ValidationException", in_progress)
+    after = hosting.settled(endpoint)
+    assert (after["EndpointConfigName"], "PendingDeploymentSummary" in after) == (config, False)
+
+
+UNHEALTHY = {
+    "model_fn raises": (
+        ECHO.replace("return pathlib", "raise RuntimeError('no weights'); return pathlib"),
+        "no weights",
+    ),
+    "crash on import": ("import nothing_like_this\n" + ECHO, "No module named 'nothing_like_this'"),
+    "no model_fn": (ECHO.replace("def model_fn", "def other"), "defines no model_fn(model_dir)"),
+    "both ways": (ECHO + "\ntransform_fn = predict_fn\n", "defines both transform_fn and"),
+    "syntax": ("def model_fn(:", "SyntaxError"),
+    "exits": ("raise SystemExit(0)", ""),
+}
+
+
+@pytest.mark.parametrize("case", UNHEALTHY)
+def test_a_container_that_doesnt_become_healthy_fails_a_new_endpoint(hosting: Hosting, case: str) -> None:
+    serve, logged = UNHEALTHY[case]
+    part = f"unhealthy-{case.replace('_', '').replace(' ', '')}"
+    config = hosting.config(part, {"ModelName": hosting.model(part, echo_archive("m", serve))})
+    hosting.sagemaker.create_endpoint(EndpointName=hosting.name(part), EndpointConfigName=config)
+    failed = hosting.settled(hosting.name(part))
+    assert (failed["EndpointStatus"], failed["FailureReason"]) == ("Failed", PING_REASON)
+    until(lambda: logged in log_lines(hosting, hosting.name(part)), f"the log says {logged}")
+    code, _ = refusal(hosting.sagemaker.update_endpoint, EndpointName=hosting.name(part), EndpointConfigName=config)
+    assert code == "ValidationException"
+    hosting.sagemaker.delete_endpoint(EndpointName=hosting.name(part))
+
+
+def test_a_container_that_doesnt_become_healthy_leaves_the_old_one_serving(hosting: Hosting) -> None:
+    endpoint = hosting.deploy("keeps", echo_archive("good"))
+    bad = hosting.model("keeps-bad", echo_archive("bad", UNHEALTHY["model_fn raises"][0]))
+    hosting.sagemaker.update_endpoint(
+        EndpointName=endpoint, EndpointConfigName=hosting.config("keeps-bad", {"ModelName": bad})
+    )
+    after = hosting.settled(endpoint)
+    assert (after["EndpointStatus"], after["EndpointConfigName"]) == ("InService", hosting.name("keeps"))
+    assert after["FailureReason"] == PING_REASON
+    assert hosting.ask(endpoint)["body"]["model"] == "good"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (archive({"../../outside": "x", "code/serve.py": ECHO}), r"'\.\./\.\./outside'"),
+        (archive({"/etc/outside": "x", "code/serve.py": ECHO}), "'/etc/outside'"),
+        (b"this is no archive", "not a readable tar.gz"),
+    ],
+    ids=["traversal", "absolute", "broken"],
+)
+def test_an_archive_that_cant_be_unpacked_safely_fails_the_endpoint(
+    hosting: Hosting, request: pytest.FixtureRequest, data: bytes, reason: str
+) -> None:
+    part = request.node.callspec.id
+    config = hosting.config(part, {"ModelName": hosting.model(part, data)})
+    hosting.sagemaker.create_endpoint(EndpointName=hosting.name(part), EndpointConfigName=config)
+    failed = hosting.settled(hosting.name(part))
+    assert failed["EndpointStatus"] == "Failed"
+    assert re.search(reason, failed["FailureReason"])
+    assert f"s3://{hosting.bucket}/{part}/model.tar.gz" in failed["FailureReason"]
+
+
+# --- variants
+
+
+def test_traffic_is_split_by_weight_and_can_be_aimed(hosting: Hosting) -> None:
+    one, two = hosting.model("one", echo_archive("one")), hosting.model("two", echo_archive("two"))
+    config = hosting.config(
+        "split",
+        {"VariantName": "One", "ModelName": one, "InitialVariantWeight": 3.0},
+        {"VariantName": "Two", "ModelName": two, "InitialVariantWeight": 1.0},
+    )
+    endpoint = hosting.name("split")
+    hosting.sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+    hosting.settled(endpoint)
+    answered = Counter(hosting.ask(endpoint)["variant"] for _ in range(400))
+    assert 240 < answered["One"] < 360, "three quarters of 400, seven standard deviations wide"
+    assert {hosting.ask(endpoint, TargetVariant="Two")["variant"] for _ in range(20)} == {"Two"}
+    assert refusal(
+        hosting.runtime.invoke_endpoint, EndpointName=endpoint, Body=b"1", TargetVariant="Three"
+    ) == ("ValidationError", f"Endpoint {endpoint} has no variant Three.")  # fmt: skip
+    wanted = [{"VariantName": "One", "DesiredWeight": 0.0}, {"VariantName": "Two", "DesiredInstanceCount": 2}]
+    hosting.sagemaker.update_endpoint_weights_and_capacities(EndpointName=endpoint, DesiredWeightsAndCapacities=wanted)
+    variants = {variant["VariantName"]: variant for variant in hosting.settled(endpoint)["ProductionVariants"]}
+    assert variants["One"]["CurrentWeight"] == 0.0
+    assert variants["Two"]["CurrentInstanceCount"] == 2
+    assert {hosting.ask(endpoint)["variant"] for _ in range(50)} == {"Two"}
+    hosting.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, RetainAllVariantProperties=True)
+    kept = {variant["VariantName"]: variant for variant in hosting.settled(endpoint)["ProductionVariants"]}
+    assert (kept["One"]["CurrentWeight"], kept["Two"]["CurrentInstanceCount"]) == (0.0, 2)
+
+
+# --- what is seen from outside
+
+
+def test_every_change_is_an_event_and_metrics_are_cloudwatchs(hosting: Hosting) -> None:
+    events, sqs = hosting.aws.client("events"), hosting.aws.client("sqs")
+    url = sqs.create_queue(QueueName=hosting.name("events"))["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    endpoint = hosting.name("observed")
+    pattern = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Endpoint State Change"],
+               "detail": {"EndpointName": [endpoint]}}  # fmt: skip
+    events.put_rule(Name=endpoint, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=endpoint, Targets=[{"Id": "queue", "Arn": queue}])
+    hosting.deploy("observed", echo_archive("m", ECHO.replace("return body", "assert body != b'bad'; return body")))
+    for _ in range(3):
+        hosting.ask(endpoint)
+    with pytest.raises(hosting.runtime.exceptions.ModelError):
+        hosting.ask(endpoint, "bad")
+    hosting.sagemaker.delete_endpoint(EndpointName=endpoint)
+    received: list[dict[str, Any]] = []
+
+    def statuses() -> list[str]:
+        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            received.append(json.loads(message["Body"]))
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return sorted(event["detail"]["EndpointStatus"] for event in received)
+
+    until(lambda: statuses() == ["CREATING", "DELETING", "IN_SERVICE"], "three events")
+    detail = next(event for event in received if event["detail"]["EndpointStatus"] == "IN_SERVICE")["detail"]
+    assert detail["EndpointConfigName"] == endpoint
+    assert detail["CreationTime"] > 1e12, "milliseconds"
+    assert detail["ProductionVariants"][0]["DesiredInstanceCount"] == 1
+    until(lambda: metric(hosting, endpoint, "Invocations") == 4, "the metrics are written")
+    assert metric(hosting, endpoint, "Invocation5XXErrors") == 1
+    assert metric(hosting, endpoint, "Invocation4XXErrors") == 0
+    assert 0 < metric(hosting, endpoint, "ModelLatency") < 4e6, "microseconds"
+    assert metric(hosting, endpoint, "OverheadLatency") > 0
+
+
+def metric(hosting: Hosting, endpoint: str, name: str) -> float:
+    now = datetime.now(UTC)
+    points = hosting.aws.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/SageMaker",
+        MetricName=name,
+        Dimensions=[{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": "AllTraffic"}],
+        StartTime=now - timedelta(minutes=10),
+        EndTime=now + timedelta(minutes=1),
+        Period=60,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return float(sum(point["Sum"] for point in points))
+
+
+def test_a_deleted_endpoint_is_gone_and_its_name_free(hosting: Hosting) -> None:
+    endpoint = hosting.deploy("deleted", echo_archive("m"))
+    arn = hosting.describe(endpoint)["EndpointArn"]
+    hosting.sagemaker.delete_endpoint(EndpointName=endpoint)
+
+    def gone() -> bool:
+        try:
+            return not hosting.describe(endpoint)
+        except ClientError as error:
+            return error.response["Error"]["Message"] == f'Could not find endpoint "{arn}".'
+
+    until(gone, "the endpoint is gone")
+    assert refusal(hosting.runtime.invoke_endpoint, EndpointName=endpoint, Body=b"1") == (
+        "ValidationError", f"Endpoint {endpoint} of account {hosting.aws.server.account} not found.",
+    )  # fmt: skip
+    hosting.sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=endpoint)
+    assert hosting.settled(endpoint)["EndpointStatus"] == "InService"

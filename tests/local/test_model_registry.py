@@ -1,0 +1,187 @@
+"""The model registry through boto3: groups, versions, approvals, and models made from packages."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from conftest import Aws
+from hosting_kit import IMAGE, Hosting, echo_archive, until
+
+ARN = "arn:aws:sagemaker:us-east-1:000000000000"
+
+
+@pytest.fixture(scope="module")
+def hosting(aws: Aws) -> Hosting:
+    return Hosting(aws)
+
+
+def specification(data: str = "s3://bucket/model.tar.gz", **container: Any) -> dict[str, Any]:
+    return {
+        "Containers": [{"Image": IMAGE, "ModelDataUrl": data, **container}],
+        "SupportedContentTypes": ["text/csv"],
+        "SupportedResponseMIMETypes": ["text/csv"],
+    }
+
+
+def group(hosting: Hosting, part: str) -> str:
+    name = hosting.name(part)
+    hosting.sagemaker.create_model_package_group(ModelPackageGroupName=name, ModelPackageGroupDescription="digits")
+    return name
+
+
+def package(hosting: Hosting, group_name: str, **more: Any) -> str:
+    request = {"ModelPackageGroupName": group_name, "InferenceSpecification": specification(), **more}
+    return str(hosting.sagemaker.create_model_package(**request)["ModelPackageArn"])
+
+
+def refused(call: Any, **request: Any) -> tuple[str, str]:
+    with pytest.raises(ClientError) as caught:
+        call(**request)
+    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
+
+
+def test_versions_count_up_and_are_never_given_twice(hosting: Hosting) -> None:
+    name = group(hosting, "versions")
+    arns = [package(hosting, name) for _ in range(3)]
+    assert arns == [f"{ARN}:model-package/{name}/{version}" for version in (1, 2, 3)]
+    hosting.sagemaker.delete_model_package(ModelPackageName=arns[2])
+    assert package(hosting, name).endswith("/4")
+    listed = hosting.sagemaker.list_model_packages(ModelPackageGroupName=name)["ModelPackageSummaryList"]
+    assert [item["ModelPackageVersion"] for item in listed] == [4, 2, 1]
+    assert "ModelPackageName" not in listed[0], "a versioned package is named by its ARN"
+
+
+def test_a_package_tells_what_was_registered(hosting: Hosting) -> None:
+    name = group(hosting, "described")
+    metrics = {"ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": "s3://b/evaluation.json"}}}
+    arn = package(
+        hosting, name, ModelApprovalStatus="Approved", CustomerMetadataProperties={"score": "0.97"},
+        ModelMetrics=metrics, ModelPackageDescription="run 1",
+    )  # fmt: skip
+    for reference in (arn, f"{name}/1"):
+        found = hosting.sagemaker.describe_model_package(ModelPackageName=reference)
+        assert found["ModelPackageArn"] == arn
+        assert (found["ModelPackageGroupName"], found["ModelPackageVersion"]) == (name, 1)
+        assert (found["ModelPackageStatus"], found["ModelApprovalStatus"]) == ("Completed", "Approved")
+        assert found["ModelMetrics"] == metrics
+        assert found["CustomerMetadataProperties"] == {"score": "0.97"}
+        assert found["InferenceSpecification"]["Containers"][0]["Image"] == IMAGE
+
+
+def test_an_approval_changes_the_package_and_is_an_event(hosting: Hosting) -> None:
+    name = group(hosting, "approval")
+    events, sqs = hosting.aws.client("events"), hosting.aws.client("sqs")
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:*", "Resource": queue}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    detail = {"ModelPackageGroupName": [name], "ModelApprovalStatus": ["Approved"]}
+    pattern = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Model Package State Change"], "detail": detail}
+    events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": queue}])
+
+    arn = package(hosting, name, CustomerMetadataProperties={"a": "1", "b": "2"})
+    assert hosting.sagemaker.describe_model_package(ModelPackageName=arn)["ModelApprovalStatus"] == (
+        "PendingManualApproval"
+    )
+    hosting.sagemaker.update_model_package(
+        ModelPackageArn=arn, ModelApprovalStatus="Approved", ApprovalDescription="looks good",
+        CustomerMetadataProperties={"c": "3"}, CustomerMetadataPropertiesToRemove=["a"],
+    )  # fmt: skip
+    after = hosting.sagemaker.describe_model_package(ModelPackageName=arn)
+    assert (after["ModelApprovalStatus"], after["ApprovalDescription"]) == ("Approved", "looks good")
+    assert after["CustomerMetadataProperties"] == {"b": "2", "c": "3"}
+    assert after["LastModifiedTime"] >= after["CreationTime"]
+    message = until(lambda: sqs.receive_message(QueueUrl=url).get("Messages"), "the event")[0]
+    event = json.loads(message["Body"])
+    assert event["resources"] == [arn]
+    assert event["detail"]["ModelPackageVersion"] == 1
+    assert event["detail"]["CreationTime"].endswith("Z")
+    assert event["detail"]["UpdatedModelPackageFields"] == [
+        "ApprovalDescription", "CustomerMetadataProperties", "ModelApprovalStatus",
+    ]  # fmt: skip
+
+
+def test_packages_are_filtered_by_approval_and_kind(hosting: Hosting) -> None:
+    name = group(hosting, "filtered")
+    package(hosting, name, ModelApprovalStatus="Rejected")
+    approved = package(hosting, name, ModelApprovalStatus="Approved")
+    lone = hosting.name("unversioned")
+    hosting.sagemaker.create_model_package(ModelPackageName=lone, InferenceSpecification=specification())
+
+    def listed(**request: Any) -> list[str]:
+        found = hosting.sagemaker.list_model_packages(**request)["ModelPackageSummaryList"]
+        return [item["ModelPackageArn"] for item in found]
+
+    assert listed(ModelPackageGroupName=name, ModelApprovalStatus="Approved") == [approved]
+    assert f"{ARN}:model-package/{lone}" in listed(NameContains=lone)
+    assert approved not in listed(MaxResults=100), "unversioned ones by default"
+    assert listed(ModelPackageGroupName=f"{ARN}:model-package-group/{name}", MaxResults=1) == [approved]
+
+
+def test_a_retried_create_makes_one_version(hosting: Hosting) -> None:
+    name = group(hosting, "retried")
+    arns = {package(hosting, name, ClientToken=f"once-{hosting.suffix}") for _ in range(3)}
+    assert len(arns) == 1
+
+
+def test_a_group_goes_when_it_is_empty(hosting: Hosting) -> None:
+    name = group(hosting, "emptied")
+    arn = package(hosting, name)
+    found = hosting.sagemaker.describe_model_package_group(ModelPackageGroupName=name)
+    assert (found["ModelPackageGroupStatus"], found["ModelPackageGroupDescription"]) == ("Completed", "digits")
+    assert "LastVersion" not in found
+    assert refused(hosting.sagemaker.delete_model_package_group, ModelPackageGroupName=name)[0] == "ConflictException"
+    hosting.sagemaker.delete_model_package(ModelPackageName=arn)
+    hosting.sagemaker.delete_model_package_group(ModelPackageGroupName=name)
+    names = hosting.sagemaker.list_model_package_groups(NameContains=name)["ModelPackageGroupSummaryList"]
+    assert names == []
+
+
+def test_what_doesnt_fit_is_refused_in_awss_words(hosting: Hosting) -> None:
+    name = group(hosting, "refusals")
+    sagemaker, valid = hosting.sagemaker, {"InferenceSpecification": specification()}
+    assert refused(sagemaker.create_model_package_group, ModelPackageGroupName=name) == (
+        "ValidationException", f"Model Package Group already exists: {ARN}:model-package-group/{name}",
+    )  # fmt: skip
+    for call in (sagemaker.describe_model_package_group, sagemaker.delete_model_package_group):
+        assert refused(call, ModelPackageGroupName="nope") == (
+            "ValidationException", f"ModelPackageGroup {ARN}:model-package-group/nope does not exist.",
+        )  # fmt: skip
+    for call in (sagemaker.describe_model_package, sagemaker.delete_model_package):
+        assert refused(call, ModelPackageName=f"{name}/9") == (
+            "ValidationException", f"ModelPackage {ARN}:model-package/{name}/9 does not exist.",
+        )  # fmt: skip
+    assert "does not exist" in refused(sagemaker.create_model_package, ModelPackageGroupName="nope", **valid)[1]
+    assert refused(sagemaker.create_model_package, **valid)[1] == "Missing ARN."
+    both = {"ModelPackageGroupName": name, "ModelPackageName": "too", **valid}
+    assert refused(sagemaker.create_model_package, **both)[1].startswith("Both ModelPackageName and")
+    card = {"ModelPackageGroupName": name, "ModelCard": {"ModelCardContent": "{}", "ModelCardStatus": "Draft"}, **valid}
+    assert refused(sagemaker.create_model_package, **card)[1] == "not supported here: ModelCard of a model package"
+
+
+def test_an_approved_package_can_be_deployed_and_no_other(hosting: Hosting) -> None:
+    name = group(hosting, "deployed")
+    hosting.s3.put_object(Bucket=hosting.bucket, Key="package.tar.gz", Body=echo_archive("packaged"))
+    inside = specification(f"s3://{hosting.bucket}/package.tar.gz", Environment={"SAGEMAKER_PROGRAM": "serve.py"})
+    arn = package(hosting, name, InferenceSpecification=inside)
+    request = {
+        "ModelName": hosting.name("packaged"),
+        "PrimaryContainer": {"ModelPackageName": arn},
+        "ExecutionRoleArn": hosting.role,
+    }
+    code, message = refused(hosting.sagemaker.create_model, **request)
+    assert (code, message) == (
+        "ValidationException",
+        f"ModelPackage {arn} is not approved: it is PendingManualApproval.",
+    )
+    hosting.sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    hosting.sagemaker.create_model(**request)
+    config = hosting.config("packaged", {"ModelName": hosting.name("packaged")})
+    hosting.sagemaker.create_endpoint(EndpointName=config, EndpointConfigName=config)
+    assert hosting.settled(config)["EndpointStatus"] == "InService"
+    assert hosting.ask(config)["body"]["model"] == "packaged"
