@@ -1,0 +1,291 @@
+"""A scripted AWS around the state machine of a run: each call is checked against botocore's own service model.
+
+The machine itself is interpreted for real, by the embedded AWS's interpreter and its JSONata engine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import yaml
+from botocore.validate import ParamValidator
+
+from infra.workflow.machine import run_machine
+from infra.workflow.names import Names
+from localaws.ministack_adapter.stepfunctions import jsonata
+from localaws.states.attempts import TaskTokens
+from localaws.states.cancellation import Cancellation
+from localaws.states.dataflow import Jsonata, Scope
+from localaws.states.errors import StatesError
+from localaws.states.history import History, Trace
+from localaws.states.interpreter import Interpreter, Machine, Runtime, TaskCall
+from ratchet import spec as specs
+
+RUN_ID = "20261120-101112-abcd"
+NAMES = Names(
+    environment="local",
+    pipeline="digits-forest",
+    artifact_bucket="artifacts",
+    run_table="runs",
+    key_arn="arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555",
+    image_uri="683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3",
+    hosting_image_uri="683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3",
+    code_s3_uri="s3://assets/0123.tar.gz",
+    code_hash="c0de",
+    **{
+        f"{name}_arn": f"arn:aws:lambda:us-east-1:000000000000:function:{name}"
+        for name in ("planner", "gate", "verifier", "recorder")
+    },
+    **{f"{name}_role_arn": f"arn:aws:iam::000000000000:role/{name}" for name in ("training", "processing", "hosting")},
+)
+SPEC: dict[str, Any] = {
+    "name": "digits-forest",
+    "framework": {"name": "sklearn", "version": "1.9-0"},
+    "data": {"train": "digits/train/", "test": "digits/test/", "extra-1": "digits/extra/"},
+    "triggers": {"data": {"quiet": "0s"}},
+    "train": {"instance": "ml.m5.large", "hyperparameters": {"n-estimators": 100}, "metrics": {"f1": "f1: ([0-9.]+)"}},
+    "gate": {"metric": "f1_macro", "minimum": 0.9},
+    "deploy": {"instance": "ml.t2.medium"},
+}
+CHAMPION = {
+    "run_id": "20261119-101112-beef",
+    "model_package_arn": "arn:aws:sagemaker:us-east-1:000000000000:model-package/local-digits-forest/1",
+    "endpoint_config_name": "local-digits-forest-0123456789ab",
+    "model_name": "local-digits-forest-ba9876543210",
+    "model_data": "s3://artifacts/runs/digits-forest/20261119-101112-beef/train/x/output/model.tar.gz",
+    "image_uri": NAMES.image_uri,
+    "score": 0.95,
+    "metric": "f1_macro",
+    "fingerprint": "old",
+    "promoted_at": "2026-11-19T10:20:00.000Z",
+}
+MANIFESTS = {name: f"s3://artifacts/runs/digits-forest/{RUN_ID}/manifests/{name}.manifest" for name in SPEC["data"]}
+PLAN: dict[str, Any] = {
+    "outcome": "Run",
+    "fingerprint": "f1",
+    "forced": False,
+    "data": {"objects": 3, "bytes": 300, "manifests": MANIFESTS},
+    "champion": None,
+    "code_hash": "c0de",
+    "spec_hash": "5bec",
+    "image_uri": NAMES.image_uri,
+}
+DECISION: dict[str, Any] = {"promote": True, "reason": "first model: fine", "metric": "f1_macro", "score": 0.97}
+MODEL_DATA = f"s3://artifacts/runs/digits-forest/{RUN_ID}/train/digits-forest-{RUN_ID}-train/output/model.tar.gz"
+
+# The integration's service in a task's resource, as botocore calls it.
+_SERVICES = {"sagemaker": "sagemaker", "dynamodb": "dynamodb", "lambda": "lambda"}
+
+
+def make_spec(folder: Path, **changes: Any) -> specs.PipelineSpec:
+    """A pipeline.yaml with top-level fields changed, loaded as a stack loads it."""
+    path = folder / "pipeline.yaml"
+    path.write_text(yaml.safe_dump({**SPEC, **changes}))
+    return specs.load(path)
+
+
+@cache
+def operation_model(service: str, operation: str) -> Any:
+    return botocore.session.get_session().get_service_model(service).operation_model(operation)
+
+
+def check_request(resource: str, arguments: dict[str, Any]) -> None:
+    """Fails unless botocore's model of the operation takes the arguments.
+
+    The model's minimum and maximum lengths and patterns are checked too, which botocore itself leaves to the service.
+    """
+    *_, service, action = resource.removesuffix(".sync").split(":")
+    operation = action[0].upper() + action[1:]
+    if service == "lambda":
+        arguments = {**arguments, "Payload": json.dumps(arguments["Payload"]).encode()}
+    shape = operation_model(_SERVICES[service], operation).input_shape
+    report = ParamValidator().validate(arguments, shape)
+    assert not report.has_errors(), f"{resource}: {report.generate_report()}"
+    problems = list(beyond(arguments, shape, operation))
+    assert not problems, problems
+
+
+def beyond(value: Any, shape: Any, path: str) -> Any:
+    """Lengths, ranges and enums that botocore's validator leaves out."""
+    if shape.type_name == "structure":
+        for name, entry in value.items():
+            yield from beyond(entry, shape.members[name], f"{path}.{name}")
+    elif shape.type_name == "list":
+        yield from _within(len(value), shape, path)
+        for index, entry in enumerate(value):
+            yield from beyond(entry, shape.member, f"{path}[{index}]")
+    elif shape.type_name == "map":
+        yield from _within(len(value), shape, path)
+        for name, entry in value.items():
+            yield from beyond(name, shape.key, f"{path} key {name}")
+            yield from beyond(entry, shape.value, f"{path}.{name}")
+    elif shape.type_name == "string":
+        yield from _within(len(value), shape, path)
+        if shape.enum and value not in shape.enum:
+            yield f"{path} is {value!r}, not one of {shape.enum}"
+    elif shape.type_name in ("integer", "long", "float", "double"):
+        yield from _within(value, shape, path)
+
+
+def _within(size: float, shape: Any, path: str) -> Any:
+    low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if (low is not None and size < low) or (high is not None and size > high):
+        yield f"{path} is {size} long or large; allowed are {low} to {high}"
+
+
+def refused(message: str, error: str = "SageMaker.SageMakerException") -> StatesError:
+    return StatesError(error, f"{message} (Service: SageMaker; Status Code: 400; Error Code: ValidationException)")
+
+
+MISSING_ENDPOINT = refused('Could not find endpoint "arn:aws:sagemaker:us-east-1:000000000000:endpoint/x".')
+
+
+def in_service(config: str | None, **more: Any) -> dict[str, Any]:
+    return {"EndpointName": NAMES.endpoint, "EndpointStatus": "InService", "EndpointConfigName": config, **more}
+
+
+@dataclass
+class World:
+    """What each task answers: a value, an error to raise, or a function of its arguments; a list gives one a call.
+
+    `on` is the config that the endpoint was last put on, so that a description of it can be true.
+    """
+
+    plan: dict[str, Any] = field(default_factory=lambda: dict(PLAN))
+    answers: dict[str, Any] = field(default_factory=dict)
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    on: str | None = None
+
+    def answer(self, call: TaskCall) -> Any:
+        check_request(call.resource, call.arguments)
+        name = self._name(call)
+        self.calls.append((name, call.arguments))
+        scripted = self.answers.get(name, getattr(self, f"_{name}", None))
+        if isinstance(scripted, list):
+            scripted = scripted.pop(0)
+        if callable(scripted):
+            scripted = scripted(call.arguments)
+        if isinstance(scripted, StatesError):
+            raise scripted
+        assert scripted is not None, f"nothing says what {name} answers"
+        return scripted
+
+    def _name(self, call: TaskCall) -> str:
+        if call.resource.endswith("lambda:invoke"):
+            return str(call.arguments["FunctionName"]).rpartition(":")[2]
+        return call.resource.removesuffix(".sync").rpartition(":")[2]
+
+    def _getItem(self, _arguments: Any) -> Any:  # noqa: N802 - named like the action
+        return {"Item": {"pipeline": {"S": "digits-forest"}, "item": {"S": "state"}}}
+
+    def _planner(self, _arguments: Any) -> Any:
+        return {"Payload": self.plan}
+
+    def _createTrainingJob(self, arguments: Any) -> Any:  # noqa: N802
+        return {
+            "TrainingJobName": arguments["TrainingJobName"],
+            "TrainingJobStatus": "Completed",
+            "SecondaryStatus": "Completed",
+            "ModelArtifacts": {"S3ModelArtifacts": MODEL_DATA},
+        }
+
+    def _createProcessingJob(self, arguments: Any) -> Any:  # noqa: N802
+        return {"ProcessingJobName": arguments["ProcessingJobName"], "ProcessingJobStatus": "Completed"}
+
+    def _gate(self, _arguments: Any) -> Any:
+        return {"Payload": DECISION}
+
+    def _createModelPackage(self, _arguments: Any) -> Any:  # noqa: N802
+        return {"ModelPackageArn": "arn:aws:sagemaker:us-east-1:000000000000:model-package/local-digits-forest/2"}
+
+    def _createModel(self, _arguments: Any) -> Any:  # noqa: N802
+        return {"ModelArn": "arn"}
+
+    _describeModel = _createModel  # noqa: N815
+
+    def _createEndpointConfig(self, _arguments: Any) -> Any:  # noqa: N802
+        return {"EndpointConfigArn": "arn"}
+
+    _describeEndpointConfig = _createEndpointConfig  # noqa: N815
+
+    def _describeEndpoint(self, _arguments: Any) -> Any:  # noqa: N802
+        return in_service(self.on) if self.on else MISSING_ENDPOINT
+
+    def _createEndpoint(self, arguments: Any) -> Any:  # noqa: N802
+        self.on = arguments["EndpointConfigName"]
+        return {"EndpointArn": "arn"}
+
+    _updateEndpoint = _createEndpoint  # noqa: N815
+
+    def _deleteEndpoint(self, _arguments: Any) -> Any:  # noqa: N802
+        self.on = None
+        return {}
+
+    def _verifier(self, _arguments: Any) -> Any:
+        return {"Payload": {"verified": True, "reason": "5 examples", "asked": 5}}
+
+    def _recorder(self, arguments: Any) -> Any:
+        payload = arguments["Payload"]
+        outcome = payload["outcome"] or "Failed"
+        return {"Payload": {"run_id": RUN_ID, "outcome": outcome, "error": payload["failure"], "record": "s3://r"}}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What an execution did: its output or its error, the states it entered, the calls it made."""
+
+    output: Any
+    error: StatesError | None
+    states: list[str]
+    calls: list[tuple[str, Any]]
+
+    def called(self, name: str) -> list[Any]:
+        return [arguments for called, arguments in self.calls if called == name]
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What the recorder was last told."""
+        payload: dict[str, Any] = self.called("recorder")[-1]["Payload"]
+        return payload
+
+
+def run(spec: specs.PipelineSpec, world: World, *, kind: str = "data", names: Names = NAMES) -> Ran:
+    """Runs the machine from a trigger of `kind`; retries and Seconds waits take no time."""
+    definition = json.loads(json.dumps(run_machine(spec, names)))
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)  # noqa: E731
+    started = now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    run_input = {
+        "pipeline": "digits-forest",
+        "run_id": RUN_ID,
+        "trigger": {"kind": kind, "at": started, "detail": {}},
+        "forced": False,
+    }
+    execution = f"arn:aws:states:us-east-1:000000000000:execution:machine:{RUN_ID}"
+    context = {"Execution": {"Id": execution, "Input": run_input, "Name": RUN_ID, "StartTime": started}}
+    events: list[dict[str, Any]] = []
+    interpreter = Interpreter(
+        Runtime(
+            run_task=world.answer,
+            tokens=TaskTokens(),
+            languages={"JSONata": Jsonata(jsonata.evaluate)},
+            region="us-east-1",
+            wait_scale=0.0,
+        ),
+        Cancellation(),
+    )
+    output, error = None, None
+    try:
+        output = interpreter.run(
+            Machine(definition, "JSONata"), run_input, context, Scope(), Trace(History(events, lambda: started))
+        )
+    except StatesError as raised:
+        error = raised
+    entered = [event["stateEnteredEventDetails"]["name"] for event in events if event["type"].endswith("StateEntered")]
+    return Ran(output, error, entered, world.calls)

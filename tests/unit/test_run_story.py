@@ -1,0 +1,318 @@
+"""The story of a run, path by path: the real state machine, interpreted, every request checked by botocore's model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_world import CHAMPION, DECISION, MANIFESTS, NAMES, PLAN, RUN_ID, World, in_service, make_spec, refused, run
+
+from infra.workflow.machine import run_machine
+from localaws.ministack_adapter.stepfunctions import jsonata
+from localaws.states.definition import Checks, problems
+from localaws.states.errors import StatesError
+
+NOT_BETTER = {**DECISION, "promote": False, "reason": "not better"}
+JOB = {"TrainingJobName": "digits-forest-x-train", "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
+
+
+def with_champion(**more: Any) -> World:
+    """A world in which a champion serves."""
+    return World(plan={**PLAN, "champion": CHAMPION}, on=CHAMPION["endpoint_config_name"], **more)
+
+
+def visible(states: list[str]) -> list[str]:
+    """The story's own states, without those that only look and choose."""
+    told = ("Plan", "Train", "Evaluate", "Gate", "Register", "Deploy", "Verify", "Record", "Done", "Failed")
+    return [state for state in states if state in told]
+
+
+# ------------------------------------------------------------------------------------------------------- what happens
+
+
+def test_a_first_model_goes_live(tmp_path: Path) -> None:
+    ran = run(make_spec(tmp_path), World())
+    assert ran.error is None
+    assert visible(ran.states) == [
+        "Plan",
+        "Train",
+        "Evaluate",
+        "Gate",
+        "Register",
+        "Deploy",
+        "Verify",
+        "Record",
+        "Done",
+    ]
+    assert ran.called("createEndpoint") and not ran.called("updateEndpoint")
+    assert ran.recorded["outcome"] == "Promoted"
+    assert ran.recorded["failure"] is None
+    assert ran.recorded["deployment"]["endpoint_config_name"].startswith("local-digits-forest-")
+
+
+def test_a_better_challenger_replaces_the_champion(tmp_path: Path) -> None:
+    ran = run(make_spec(tmp_path), with_champion())
+    (update,) = ran.called("updateEndpoint")
+    assert update["EndpointConfigName"] == ran.recorded["deployment"]["endpoint_config_name"]
+    assert not ran.called("createEndpoint")
+    (job,) = ran.called("createProcessingJob")
+    inputs = {entry["InputName"]: entry["S3Input"]["S3Uri"] for entry in job["ProcessingInputs"]}
+    assert inputs["champion"] == CHAMPION["model_data"]
+    assert inputs["test"] == MANIFESTS["test"]
+
+
+def test_without_a_champion_evaluation_gets_none(tmp_path: Path) -> None:
+    (job,) = run(make_spec(tmp_path), World()).called("createProcessingJob")
+    assert [entry["InputName"] for entry in job["ProcessingInputs"]] == ["code", "test", "challenger"]
+
+
+def test_training_never_sees_the_held_out_channel(tmp_path: Path) -> None:
+    (job,) = run(make_spec(tmp_path), World()).called("createTrainingJob")
+    channels = {entry["ChannelName"]: entry["DataSource"]["S3DataSource"]["S3Uri"] for entry in job["InputDataConfig"]}
+    assert channels == {name: MANIFESTS[name] for name in ("train", "extra-1")}
+    assert job["TrainingJobName"] == f"digits-forest-{RUN_ID}-train"
+
+
+def test_not_better_is_registered_as_rejected_and_deploys_nothing(tmp_path: Path) -> None:
+    world = with_champion(answers={"gate": {"Payload": NOT_BETTER}})
+    ran = run(make_spec(tmp_path), world)
+    assert ran.called("createModelPackage")[0]["ModelApprovalStatus"] == "Rejected"
+    assert ran.recorded["outcome"] == "NotBetter"
+    assert not ran.called("createModel")
+    assert world.on == CHAMPION["endpoint_config_name"]
+
+
+def test_nothing_new_ends_up_to_date(tmp_path: Path) -> None:
+    ran = run(make_spec(tmp_path), World(plan={**PLAN, "outcome": "UpToDate"}))
+    assert ran.recorded["outcome"] == "UpToDate"
+    assert not ran.called("createTrainingJob")
+    assert ran.output["outcome"] == "UpToDate"
+
+
+def test_a_rollback_deploys_the_champion_before_without_training(tmp_path: Path) -> None:
+    before = {**CHAMPION, "run_id": "20261118-101112-cafe", "model_data": "s3://artifacts/older/model.tar.gz"}
+    plan = {**PLAN, "outcome": "Rollback", "data": None, "champion": CHAMPION, "candidate": before}
+    world = World(plan=plan, on=CHAMPION["endpoint_config_name"])
+    ran = run(make_spec(tmp_path), world, kind="rollback")
+    assert visible(ran.states) == ["Plan", "Deploy", "Verify", "Record", "Done"]
+    assert ran.called("createModel")[0]["PrimaryContainer"]["ModelDataUrl"] == before["model_data"]
+    assert ran.called("verifier")[0]["Payload"]["evaluated_by"]["run_id"] == before["run_id"]
+    assert ran.recorded["candidate"] == before
+
+
+def test_what_exists_already_by_its_contents_name_is_used(tmp_path: Path) -> None:
+    exists = refused("Cannot create already existing model", "SageMaker.AmazonSageMakerException")
+    ran = run(make_spec(tmp_path), World(answers={"createModel": exists, "createEndpointConfig": exists}))
+    assert ran.recorded["outcome"] == "Promoted"
+    assert ran.recorded["failure"] is None
+    assert len(ran.called("createModel")) == 1, "an answer that is expected isn't asked for again"
+
+
+def test_the_same_content_has_the_same_names_and_other_content_others(tmp_path: Path) -> None:
+    def deployed(**changes: Any) -> dict[str, str]:
+        found: dict[str, str] = run(make_spec(tmp_path, **changes), World()).recorded["deployment"]
+        return found
+
+    first, again, larger = deployed(), deployed(), deployed(deploy={"instance": "ml.m5.large"})
+    assert first == again
+    assert larger["model_name"] == first["model_name"]
+    assert larger["endpoint_config_name"] != first["endpoint_config_name"]
+
+
+# -------------------------------------------------------------------------------------------------- waiting for calm
+
+
+def test_a_run_that_data_started_waits_for_the_last_arrival(tmp_path: Path) -> None:
+    arrivals = [
+        {"Item": {"pending": {"M": {"last_at": {"S": f"{year}-01-01T00:00:00.000Z"}}}}} for year in (2999, 2020)
+    ]
+    ran = run(make_spec(tmp_path, triggers={"data": {"quiet": "1h"}}), World(answers={"getItem": arrivals}))
+    assert ran.states[:6] == ["Begin", "Settle", "Settled", "Quiet", "Settle", "Settled"]
+    assert ran.recorded["outcome"] == "Promoted"
+
+
+def test_a_person_need_not_wait(tmp_path: Path) -> None:
+    late = {"Item": {"pending": {"M": {"last_at": {"S": "2999-01-01T00:00:00.000Z"}}}}}
+    spec = make_spec(tmp_path, triggers={"data": {"quiet": "1h"}})
+    ran = run(spec, World(answers={"getItem": late}), kind="manual")
+    assert "Quiet" not in ran.states
+
+
+def test_without_a_data_trigger_there_is_no_settling(tmp_path: Path) -> None:
+    machine = run_machine(make_spec(tmp_path, triggers={"data": False}), NAMES)
+    assert "Settle" not in machine["States"]
+
+
+# ----------------------------------------------------------------------------------------------------- what goes wrong
+
+
+def test_a_stopped_training_job_is_not_taken_for_a_model(tmp_path: Path) -> None:
+    """Step Functions may end the task well, with the status in its result, or badly, with it in the cause."""
+    as_result = run(make_spec(tmp_path), World(answers={"createTrainingJob": JOB}))
+    as_error = run(
+        make_spec(tmp_path), World(answers={"createTrainingJob": StatesError("States.TaskFailed", json.dumps(JOB))})
+    )
+    for ran in (as_result, as_error):
+        assert visible(ran.states)[:3] == ["Plan", "Train", "Record"]
+        assert ran.recorded["outcome"] is None
+        assert ran.recorded["failure"]["state"] == "Train"
+        assert json.loads(ran.recorded["failure"]["cause"])["TrainingJobStatus"] == "Stopped"
+
+
+TASKS = [
+    ("getItem", "Settle"),
+    ("planner", "Plan"),
+    ("createTrainingJob", "Train"),
+    ("createProcessingJob", "Evaluate"),
+    ("gate", "Gate"),
+    ("createModelPackage", "Register"),
+    ("createModel", "CreateModel"),
+    ("createEndpointConfig", "CreateEndpointConfig"),
+    ("describeEndpoint", "FindEndpoint"),
+    ("updateEndpoint", "UpdateEndpoint"),
+]
+
+
+@pytest.mark.parametrize(("task", "state"), TASKS)
+def test_whatever_fails_is_recorded_by_its_state(tmp_path: Path, task: str, state: str) -> None:
+    denied = refused("User: role is not authorized to perform: it")
+    ran = run(make_spec(tmp_path), with_champion(answers={task: denied}))
+    assert ran.recorded["failure"] == {"state": state, "error": denied.error, "cause": denied.cause}
+    assert ran.recorded["outcome"] is None
+    assert ran.error is not None and ran.error.error == denied.error
+    assert state in ran.error.cause
+
+
+@pytest.mark.parametrize("task", ["createModel", "createEndpointConfig", "describeEndpoint"])
+def test_throttling_of_a_call_whose_refusal_is_an_answer_is_waited_out(tmp_path: Path, task: str) -> None:
+    world = with_champion()
+    answers = iter([refused("Rate exceeded")])
+    world.answers[task] = lambda arguments: next(answers, None) or getattr(world, f"_{task}")(arguments)
+    assert run(make_spec(tmp_path), world).recorded["outcome"] == "Promoted"
+
+
+def test_an_update_that_sagemaker_takes_back_is_rolled_back(tmp_path: Path) -> None:
+    old = CHAMPION["endpoint_config_name"]
+    answers = [in_service(old), in_service(old, EndpointStatus="Updating"), in_service(old, FailureReason="no ping")]
+    ran = run(make_spec(tmp_path), with_champion(answers={"describeEndpoint": answers}))
+    assert ran.recorded["outcome"] == "RolledBack"
+    assert ran.recorded["failure"]["error"] == "DeploymentRolledBack"
+    assert "no ping" in ran.recorded["failure"]["cause"]
+    assert not ran.called("verifier")
+
+
+def test_an_endpoint_that_does_not_show_its_update_yet_is_not_taken_for_rolled_back(tmp_path: Path) -> None:
+    world = with_champion()
+    old = in_service(CHAMPION["endpoint_config_name"])
+    seen = iter([old, old])
+    world.answers["describeEndpoint"] = lambda _arguments: next(seen, None) or in_service(world.on)
+    assert run(make_spec(tmp_path), world).recorded["outcome"] == "Promoted"
+
+
+def test_a_first_endpoint_that_never_comes_up_fails_with_its_reason(tmp_path: Path) -> None:
+    failed = in_service("x", EndpointStatus="Failed", FailureReason="the container did not pass the ping health check")
+    answers = [World()._describeEndpoint(None), in_service("x", EndpointStatus="Creating"), failed]
+    ran = run(make_spec(tmp_path), World(answers={"describeEndpoint": answers}))
+    assert ran.recorded["outcome"] is None
+    assert ran.recorded["failure"]["error"] == "DeploymentFailed"
+    assert "ping health check" in ran.recorded["failure"]["cause"]
+
+
+def test_a_failed_endpoint_that_lies_around_is_replaced(tmp_path: Path) -> None:
+    world = World(on="gone")
+    failed = iter([in_service("gone", EndpointStatus="Failed"), in_service("gone", EndpointStatus="Deleting")])
+    world.answers["describeEndpoint"] = lambda arguments: next(failed, None) or world._describeEndpoint(arguments)
+    ran = run(make_spec(tmp_path), world)
+    assert [name for name, _ in ran.calls if name.endswith("teEndpoint")] == ["deleteEndpoint", "createEndpoint"]
+    assert ran.recorded["outcome"] == "Promoted"
+
+
+def test_an_endpoint_that_a_person_must_repair_is_named(tmp_path: Path) -> None:
+    answers = {"describeEndpoint": in_service("x", EndpointStatus="UpdateRollbackFailed")}
+    ran = run(make_spec(tmp_path), with_champion(answers=answers))
+    assert ran.recorded["failure"]["cause"] == f"endpoint {NAMES.endpoint} is UpdateRollbackFailed, which cannot be updated"
+
+
+def test_wrong_answers_bring_the_champion_back(tmp_path: Path) -> None:
+    world = with_champion(answers={"verifier": {"Payload": {"verified": False, "reason": "answered 3", "asked": 0}}})
+    ran = run(make_spec(tmp_path), world)
+    assert world.on == CHAMPION["endpoint_config_name"]
+    assert ran.recorded["outcome"] == "RolledBack"
+    assert ran.recorded["failure"] == {"state": "Verify", "error": "VerificationFailed", "cause": "answered 3"}
+
+
+def test_an_endpoint_that_cannot_be_asked_brings_the_champion_back_too(tmp_path: Path) -> None:
+    world = with_champion(answers={"verifier": StatesError("ClientError", '{"errorMessage": "denied"}')})
+    assert run(make_spec(tmp_path), world).recorded["outcome"] == "RolledBack"
+    assert world.on == CHAMPION["endpoint_config_name"]
+
+
+def test_wrong_answers_of_a_first_model_leave_it_to_the_recorder(tmp_path: Path) -> None:
+    world = World(answers={"verifier": {"Payload": {"verified": False, "reason": "answered 3", "asked": 0}}})
+    ran = run(make_spec(tmp_path), world)
+    assert ran.recorded["outcome"] is None
+    assert ran.recorded["failure"]["error"] == "VerificationFailed"
+
+
+def test_a_champion_that_cannot_be_restored_is_said_with_both_reasons(tmp_path: Path) -> None:
+    world = with_champion(answers={"verifier": {"Payload": {"verified": False, "reason": "answered 3", "asked": 0}}})
+    states = iter([None, None, in_service("x", EndpointStatus="UpdateRollbackFailed", FailureReason="both broke")])
+    world.answers["describeEndpoint"] = lambda _arguments: next(states, None) or in_service(world.on)
+    ran = run(make_spec(tmp_path), world)
+    assert ran.recorded["failure"]["error"] == "ChampionNotRestored"
+    assert "answered 3" in ran.recorded["failure"]["cause"] and "both broke" in ran.recorded["failure"]["cause"]
+
+
+def test_a_run_that_cannot_be_recorded_fails_and_says_so(tmp_path: Path) -> None:
+    ran = run(make_spec(tmp_path), World(answers={"recorder": StatesError("ClientError", "no PutItem")}))
+    assert len(ran.called("recorder")) == 3
+    assert ran.error is not None and "no PutItem" in ran.error.cause
+
+
+def test_throttled_jobs_are_tried_again(tmp_path: Path) -> None:
+    world = World()
+    throttled = StatesError("SageMaker.AmazonSageMakerException", "Rate exceeded")
+    answers = iter([throttled, throttled])
+    world.answers["createTrainingJob"] = lambda arguments: next(answers, None) or world._createTrainingJob(arguments)
+    ran = run(make_spec(tmp_path), world)
+    assert len(ran.called("createTrainingJob")) == 3
+    assert ran.recorded["outcome"] == "Promoted"
+
+
+# ---------------------------------------------------------------------------------------------------- the definition
+
+
+def test_step_functions_takes_the_definition(tmp_path: Path) -> None:
+    definition = json.dumps(run_machine(make_spec(tmp_path), NAMES))
+    assert problems(definition, Checks(parse=jsonata.parse, resource=lambda _arn: None)) == []
+    assert len(definition) < 1_000_000
+
+
+def test_every_task_has_a_timeout_retries_and_a_catch(tmp_path: Path) -> None:
+    states = run_machine(make_spec(tmp_path), NAMES)["States"]
+    tasks = {name: state for name, state in states.items() if state["Type"] == "Task"}
+    assert len(tasks) >= 15
+    for name, state in tasks.items():
+        assert state["TimeoutSeconds"] > 0, name
+        assert all(entry["JitterStrategy"] == "FULL" and entry["MaxDelaySeconds"] for entry in state["Retry"]), name
+        assert state["Retry"], name
+        assert [entry["ErrorEquals"] for entry in state["Catch"]] == [["States.ALL"]], name
+
+
+def test_the_definition_has_no_other_placeholders_than_names(tmp_path: Path) -> None:
+    """A stack substitutes ${field} when it is deployed; anything else that looks so would be taken for one."""
+    names = replace(NAMES, artifact_bucket="${artifact_bucket}")
+    text = json.dumps(run_machine(make_spec(tmp_path), names))
+    assert text.count("${") == text.count("${artifact_bucket}") > 0
+
+
+def test_a_vpc_reaches_jobs_and_model(tmp_path: Path) -> None:
+    names = replace(NAMES, subnet_ids=("subnet-1",), security_group_ids=("sg-1",))
+    ran = run(make_spec(tmp_path), World(), names=names)
+    vpc = {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+    assert ran.called("createTrainingJob")[0]["VpcConfig"] == vpc
+    assert ran.called("createProcessingJob")[0]["NetworkConfig"]["VpcConfig"] == vpc
+    assert ran.called("createModel")[0]["VpcConfig"] == vpc
