@@ -67,7 +67,7 @@ def put_endpoint(names: Names, *, then: str) -> States:
             "failure": failure(
                 "FindEndpoint",
                 "EndpointNotUsable",
-                f"'endpoint {names.endpoint} is ' & $endpoint.status & ', so it can't be updated'",
+                f"'endpoint {names.endpoint} is ' & $endpoint.status & ', which cannot be updated'",
             )
         },
     )

@@ -233,7 +233,8 @@ def test_a_failed_endpoint_that_lies_around_is_replaced(tmp_path: Path) -> None:
 def test_an_endpoint_that_a_person_must_repair_is_named(tmp_path: Path) -> None:
     answers = {"describeEndpoint": in_service("x", EndpointStatus="UpdateRollbackFailed")}
     ran = run(make_spec(tmp_path), with_champion(answers=answers))
-    assert ran.recorded["failure"]["cause"] == f"endpoint {NAMES.endpoint} is UpdateRollbackFailed, which cannot be updated"
+    cause = f"endpoint {NAMES.endpoint} is UpdateRollbackFailed, which cannot be updated"
+    assert ran.recorded["failure"]["cause"] == cause
 
 
 def test_wrong_answers_bring_the_champion_back(tmp_path: Path) -> None:
