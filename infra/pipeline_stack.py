@@ -26,7 +26,7 @@ from infra.environments import Environment
 from infra.grants import Account
 from infra.images import images, repository_arn
 from infra.permissions import Surroundings
-from infra.shared import Shared
+from infra.shared_stack import imported
 from infra.source_package import SourcePackage
 from infra.workflow.machine import run_machine
 from infra.workflow.names import Names, endpoint_name, model_package_group_name
@@ -54,11 +54,14 @@ class PipelineStack(Stack):
         environment: Environment,
         spec: PipelineSpec,
         package: SourcePackage,
-        shared: Shared,
         **stack: Any,
     ) -> None:
         super().__init__(scope, id_, description=f"Ratchet {environment.name}: {spec.name}", **stack)
-        self._environment, self._spec, self._shared, self._package = environment, spec, shared, package
+        self._environment, self._spec, self._package = environment, spec, package
+        self._account = Account(
+            partition=self.partition, region=self.region, account=self.account, url_suffix=self.url_suffix
+        )
+        self._shared = imported(environment, self._account)
         self._functions_code = functions_code(self)
         self._source = _source(self, package)
         self._at = self._surroundings()
@@ -67,9 +70,7 @@ class PipelineStack(Stack):
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(
-            account=Account(
-                partition=self.partition, region=self.region, account=self.account, url_suffix=self.url_suffix
-            ),
+            account=self._account,
             shared=self._shared,
             spec=self._spec,
             environment=self._environment.name,
@@ -87,7 +88,7 @@ class PipelineStack(Stack):
                 folder=self._spec.folder,
                 dockerfile=self._spec.dockerfile,
                 environment=self._environment,
-                account=self._at.account,
+                account=self._account,
                 key_arn=self._shared.key_arn,
                 code=self._functions_code,
             )
@@ -174,7 +175,7 @@ class PipelineStack(Stack):
             state_machine_arn=machine.arn,
             execution_arns=self._executions(machine),
         )
-        lifecycle.resource.node.add_dependency(self._model_package_group(), machine)
+        lifecycle.resource.node.add_dependency(self._model_package_group())
         Triggers(
             self,
             "Triggers",
@@ -215,7 +216,7 @@ class PipelineStack(Stack):
         )
 
     def _executions(self, machine: StateMachine) -> str:
-        return self._at.account.arn("states", f"execution:{machine.name}:*")
+        return self._account.arn("states", f"execution:{machine.name}:*")
 
     def _model_package_group(self) -> sagemaker.CfnModelPackageGroup:
         group = sagemaker.CfnModelPackageGroup(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import CfnOutput, CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, CustomResource, Duration, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -16,7 +16,7 @@ from infra.constructs.bucket import access_logs_bucket, announce_objects, privat
 from infra.constructs.findings import acknowledge
 from infra.constructs.function import Function, functions_code
 from infra.environments import Environment
-from infra.grants import Grant
+from infra.grants import Account, Grant
 from infra.shared import Shared
 
 EMPTYING_SECONDS = 900
@@ -38,17 +38,39 @@ class SharedStack(Stack):
         topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
         if environment.removal == "destroy":
             _empty_when_destroyed(self, [data, artifacts], environment)
-        self.shared = Shared(
-            data_bucket=data.bucket_name,
-            data_bucket_arn=data.bucket_arn,
-            artifact_bucket=artifacts.bucket_name,
-            artifact_bucket_arn=artifacts.bucket_arn,
-            run_table=table.table_name,
-            run_table_arn=table.table_arn,
-            topic_arn=topic.topic_arn,
-            key_arn=key.key_arn,
-        )
-        _outputs(self, self.shared)
+        outputs = {
+            "DataBucketName": (data.bucket_name, "Data goes here, under a channel's prefix"),
+            "ArtifactBucketName": (artifacts.bucket_name, "Runs write here, under runs/"),
+            "RunTableName": (table.table_name, "What ran, what is running, who is champion"),
+            "TopicArn": (topic.topic_arn, "Tells how runs ended, and alarms"),
+            "KeyArn": (key.key_arn, "Encrypts all of it"),
+        }
+        for name, (value, description) in outputs.items():
+            CfnOutput(self, name, value=value, description=description, export_name=_export(environment, name))
+
+
+def imported(environment: Environment, account: Account) -> Shared:
+    """The shared stack's things, as another stack of the environment sees them: by its exports."""
+
+    def value(name: str) -> str:
+        return Fn.import_value(_export(environment, name))
+
+    data, artifacts, table = value("DataBucketName"), value("ArtifactBucketName"), value("RunTableName")
+    return Shared(
+        data_bucket=data,
+        data_bucket_arn=account.bucket_arn(data),
+        artifact_bucket=artifacts,
+        artifact_bucket_arn=account.bucket_arn(artifacts),
+        run_table=table,
+        run_table_arn=account.arn("dynamodb", f"table/{table}"),
+        topic_arn=value("TopicArn"),
+        key_arn=value("KeyArn"),
+    )
+
+
+def _export(environment: Environment, output: str) -> str:
+    """An export's name; they are unique in an account's region."""
+    return f"ratchet-{environment.name}-{output}"
 
 
 def _key(stack: Stack, removal: RemovalPolicy) -> kms.Key:
@@ -130,11 +152,3 @@ def _argue_access_logs(logs: s3.Bucket | None, *buckets: s3.Bucket) -> None:
             "This environment holds throw-away data and is destroyed with its buckets; cdk.json sets access_logs: none. "
             "Where data must be kept (prod), access_logs: bucket logs every read.",
         )
-
-
-def _outputs(stack: Stack, shared: Shared) -> None:
-    CfnOutput(stack, "DataBucketName", value=shared.data_bucket, description="Data goes here, under a channel's prefix")
-    CfnOutput(stack, "ArtifactBucketName", value=shared.artifact_bucket, description="Runs write here, under runs/")
-    CfnOutput(stack, "RunTableName", value=shared.run_table, description="What ran, what is running, who is champion")
-    CfnOutput(stack, "TopicArn", value=shared.topic_arn, description="Tells how runs ended, and alarms")
-    CfnOutput(stack, "KeyArn", value=shared.key_arn, description="Encrypts all of it")

@@ -48,15 +48,15 @@ def add_stacks(app: App, environment: Environment, pipelines: list[PipelineSpec]
     }
     shared = SharedStack(app, stack_name(environment, "shared"), environment=environment, **settings)
     for spec in pipelines:
-        PipelineStack(
+        stack = PipelineStack(
             app,
             stack_name(environment, spec.name),
             environment=environment,
             spec=spec,
             package=packages[spec.name],
-            shared=shared.shared,
             **settings,
         )
+        stack.add_stack_dependency(shared)
     Tags.of(app).add("ratchet:environment", environment.name)
 
 

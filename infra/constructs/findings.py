@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from typing import Any
 
 from aws_cdk import Acknowledgment, Stack, Validations
 from constructs import Construct
@@ -18,16 +18,22 @@ def acknowledge(construct: Construct, rule: str, reason: str) -> None:
 
 def acknowledge_wildcards(construct: Construct, grants: Sequence[Grant]) -> None:
     """Accepts each wildcard resource that a grant argues; one without an argument stays a finding."""
-    reasons = {
-        flat: grant.because
-        for grant in grants
-        if grant.because
-        for resource in grant.resources
-        if "*" in (flat := _flat(construct, resource))
-    }
-    for resource, reason in reasons.items():
+    resolve = Stack.of(construct).resolve
+    argued = [(flat(resolve(resource)), grant.because) for grant in grants for resource in grant.resources]
+    for resource, reason in {resource: reason for resource, reason in argued if reason and "*" in resource}.items():
         acknowledge(construct, f"IAM5[Resource::{resource}]", reason)
 
 
-def _flat(construct: Construct, resource: str) -> str:
-    return json.dumps(Stack.of(construct).resolve(resource))
+def flat(value: Any) -> str:
+    """A template's value as cdk-nag writes it into a finding's name: `<Bucket.Arn>/*`."""
+    match value:
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(flat(part) for part in parts)
+        case {"Fn::GetAtt": [resource, attribute]}:
+            return f"<{resource}.{attribute}>"
+        case {"Ref": name}:
+            return f"<{name}>"
+        case {"Fn::ImportValue": name}:
+            return flat(name)
+        case _:
+            return str(value)

@@ -11,12 +11,17 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
+from infra.constructs.findings import acknowledge
 from infra.constructs.role import ServiceRole
 from infra.grants import Grant
 
 LAMBDAS = Path(__file__).parents[2] / "lambdas"
 RUNTIME = "python3.13"
 MEMORY_MB = 256
+_RUNTIME_REASON = (
+    "A newer runtime is a change of RUNTIME for all functions at once, after their tests have run on it; "
+    "python3.13 has security updates until October 2029 (PEP 719)."
+)
 
 
 def functions_code(stack: Construct) -> assets.Asset:
@@ -64,6 +69,7 @@ class Function(Construct):
             environment=lambda_.CfnFunction.EnvironmentProperty(variables=dict(environment)),
             logging_config=lambda_.CfnFunction.LoggingConfigProperty(log_group=log_group.ref),
         )
+        acknowledge(function, "L1", _RUNTIME_REASON)
         self.arn = function.attr_arn
         self.name = function.ref
 

@@ -1,0 +1,78 @@
+"""`python -m infra.lint`: the templates of every environment under cfn-lint and cdk-nag's AwsSolutions; exits 1 on a finding.
+
+A finding is argued where it arises, on the one resource (`infra.constructs.findings`); there are no suppressions here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from infra.app import new_app
+from infra.environments import Environment, environment
+from infra.stages import add_stacks, find_pipelines
+
+ROOT = Path(__file__).parents[1]
+
+
+def environments(cdk_json: Path) -> list[Environment]:
+    """Every environment of a cdk.json."""
+    context: Mapping[str, Any] = json.loads(cdk_json.read_text())["context"]
+    return [environment(name, settings) for name, settings in context["environments"].items()]
+
+
+def synthesize(target: Environment, root: Path, outdir: Path, *, nag: bool) -> list[Path]:
+    """Writes an environment's templates as `cdk synth` would, with cdk-nag's report if wanted; returns the templates."""
+    context = json.loads((root / "cdk.json").read_text())["context"]
+    app = new_app(outdir=outdir, context=context)
+    add_stacks(app, target, find_pipelines(root / "training_code"), toolkit=root / "training_code" / "toolkit")
+    if nag:
+        _add_nag(app)
+    app.synth()
+    return sorted(outdir.glob("*.template.json"))
+
+
+def _add_nag(app: Any) -> None:
+    from aws_cdk import Validations  # noqa: PLC0415
+    from cdk_nag import AwsSolutionsChecks  # noqa: PLC0415 - a development tool, which cdk synth doesn't need
+
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+
+
+def lint(target: Environment, root: Path) -> bool:
+    """Prints what the linters find in an environment's templates; True if that is nothing."""
+    with TemporaryDirectory() as folder:
+        try:
+            templates = synthesize(target, root, Path(folder), nag=True)
+        except RuntimeError as error:
+            # cdk-nag has written its findings to the console, and fails the synth by this.
+            if "Validation failed" not in str(error):
+                raise
+            return False
+        found = [problem for template in templates for problem in cfn_lint(template, target.region)]
+        for problem in found:
+            print(f"{target.name}: {problem}", file=sys.stderr)  # noqa: T201 - a command's output
+        return not found
+
+
+def cfn_lint(template: Path, region: str) -> list[str]:
+    """cfn-lint's errors and warnings in a template."""
+    from cfnlint.api import lint_file  # noqa: PLC0415
+    from cfnlint.config import ManualArgs  # noqa: PLC0415
+
+    matches = lint_file(template, ManualArgs(regions=[region]))
+    return [f"{template.name}:{match.linenumber}: {match.rule.id}: {match.message}" for match in matches]
+
+
+def main() -> int:
+    """Lints all environments of this checkout."""
+    clean = [lint(target, ROOT) for target in environments(ROOT / "cdk.json")]
+    return 0 if all(clean) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
