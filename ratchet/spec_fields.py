@@ -35,7 +35,8 @@ _INSTANCE = re.compile(r"ml\.[a-z][a-z0-9-]*\.(?:nano|micro|small|medium|large|m
 _IMAGE = re.compile(r"[\w.\-]+(?::\d+)?(?:/[\w.\-]+)+(?::[\w][\w.\-]{0,127})?(?:@sha256:[0-9a-f]{64})?")
 
 
-def _name(value: str) -> str:
+def check_name(value: str) -> str:
+    """A pipeline's name, if every name derived from it keeps to AWS's limits; ValueError says why not."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", value):
         right = re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-").lstrip("0123456789-")
         raise ValueError(
@@ -168,7 +169,7 @@ VolumeGiB = Annotated[
     WithJsonSchema(_SIZE_SCHEMA),
 ]
 
-Name = Annotated[str, AfterValidator(checked(_name)), Field(json_schema_extra={"maxLength": NAME_LENGTH})]
+Name = Annotated[str, AfterValidator(checked(check_name)), Field(json_schema_extra={"maxLength": NAME_LENGTH})]
 Version = Annotated[str, BeforeValidator(checked(_version)), Field(examples=["1.9-0"])]
 Image = Annotated[str, AfterValidator(checked(_image))]
 Dockerfile = Annotated[str, AfterValidator(checked(_dockerfile))]
