@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -164,7 +164,7 @@ def _serve(state: Path, images: Path, listener: socket.socket, server: Server) -
         def ready() -> None:
             write_server(state, server)
 
-        await serve(aws.application(ready), config, shutdown_trigger=stopping.wait)  # type: ignore[arg-type]
+        await serve(aws.application(ready), config, shutdown_trigger=stopping.wait)
 
     asyncio.run(_until_stopped(run, aws, state))
     return 0
@@ -179,9 +179,9 @@ def _on_stop(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
         loop.add_signal_handler(number, stop)
 
 
-async def _until_stopped(run: Callable[[], object], aws: EmbeddedAws, state: Path) -> None:
+async def _until_stopped(run: Callable[[], Awaitable[None]], aws: EmbeddedAws, state: Path) -> None:
     try:
-        await run()  # type: ignore[misc]
+        await run()
     finally:
         server_file(state).unlink(missing_ok=True)
         aws.close()

@@ -74,7 +74,7 @@ def authorize(principal_arn: str, action: str, resource: str, context: Mapping[s
 
 
 def authorize_pass_role(principal_arn: str, passed: PassedRole) -> None:
-    """Check `iam:PassRole` with the condition key `iam:PassedToService` (IAM User Guide, "Pass a role to a service")."""
+    """Check `iam:PassRole` with the key `iam:PassedToService` (IAM User Guide, "Pass a role to an AWS service")."""
     authorize(principal_arn, "iam:PassRole", passed.role_arn, {"iam:PassedToService": passed.service})
 
 

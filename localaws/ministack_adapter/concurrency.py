@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import importlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -58,7 +58,7 @@ def install(aws: EmbeddedAws) -> None:
     _serialize(_ITEMS, functools.partial(aws.changed, "dynamodb"))
 
 
-def _serialize(functions: dict[str, tuple[str, ...]], changed: Callable[[], None]) -> None:
+def _serialize(functions: Mapping[str, tuple[str, ...]], changed: Callable[[], None]) -> None:
     lock = threading.RLock()
     for module_name, names in functions.items():
         module = importlib.import_module(f"ministack.services.{module_name}")
@@ -66,7 +66,7 @@ def _serialize(functions: dict[str, tuple[str, ...]], changed: Callable[[], None
             _replace(module, name, _locked(getattr(module, name), lock, changed))
 
 
-def _locked(function: Callable[..., Any], lock: threading.RLock, changed: Callable[[], None]) -> Callable[..., Any]:  # type: ignore[valid-type]
+def _locked(function: Callable[..., Any], lock: threading.RLock, changed: Callable[[], None]) -> Callable[..., Any]:
     @functools.wraps(function)
     def one_at_a_time(*arguments: Any, **named: Any) -> Any:
         with lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from pathlib import Path
@@ -108,13 +109,13 @@ def _telling_when_ready(inner: Application, actions: list[Callable[[], None]]) -
 
 
 def _start_in_thread(actions: list[Callable[[], None]]) -> None:
-    import threading
+    """Run each action in a thread of its own: one that takes long must not keep the others waiting."""
+    for action in actions:
+        threading.Thread(target=_run, args=(action,), name="localaws-ready", daemon=True).start()
 
-    def run() -> None:
-        for action in actions:
-            try:
-                action()
-            except Exception:
-                logger.exception("an action at start failed")
 
-    threading.Thread(target=run, name="localaws-ready", daemon=True).start()
+def _run(action: Callable[[], None]) -> None:
+    try:
+        action()
+    except Exception:
+        logger.exception("an action at start failed")

@@ -17,6 +17,10 @@ import resource
 import sys
 import time
 import traceback
+from typing import Any, Callable  # noqa: UP035 - any Python 3
+
+Document = dict[str, Any]
+Handler = Callable[[Any, Any], Any]
 
 # The runtime's own memory, which AWS counts in and an address-space limit would count too high.
 _RUNTIME_BYTES = 96 << 20
@@ -28,7 +32,7 @@ class Context:
     identity = None
     client_context = None
 
-    def __init__(self, settings: dict, invocation: dict) -> None:
+    def __init__(self, settings: Document, invocation: Document) -> None:
         self.function_name = settings["function_name"]
         self.function_version = settings["version"]
         self.memory_limit_in_mb = str(settings["memory_mb"])
@@ -65,7 +69,7 @@ def main() -> None:
     for line in requests:
         invocation = json.loads(line)
         formatter.request_id = invocation["request_id"]
-        answer = failure or _run(handler, settings, invocation)
+        answer = failure if handler is None else _run(handler, settings, invocation)
         sys.stdout.flush()
         os.write(2, f"{settings['marker']}{invocation['request_id']}\n".encode())
         answers.write(json.dumps(answer) + "\n")
@@ -88,7 +92,7 @@ def _install_logger() -> LambdaFormatter:
     return formatter
 
 
-def _load(settings: dict) -> tuple:
+def _load(settings: Document) -> tuple[Handler | None, Document | None]:
     """The handler, or the error that every invocation answers."""
     sys.path[:0] = [settings["code_dir"], *settings["layer_paths"]]
     sys.path.append(settings["runtime_dir"])
@@ -110,7 +114,7 @@ def _limit_memory(megabytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
-def _run(handler, settings: dict, invocation: dict) -> dict:
+def _run(handler: Handler, settings: Document, invocation: Document) -> Document:
     try:
         result = handler(invocation["event"], Context(settings, invocation))
     except MemoryError as error:
@@ -127,7 +131,7 @@ def _run(handler, settings: dict, invocation: dict) -> dict:
         return _error("Runtime.MarshalError", f"Unable to marshal response: {error}", error)
 
 
-def _error(kind: str, message: str, error) -> dict:
+def _error(kind: str, message: str, error: BaseException | None) -> Document:
     stack = traceback.extract_tb(error.__traceback__)[1:] if error is not None else []
     document = {"errorMessage": message, "errorType": kind, "stackTrace": traceback.format_list(stack)}
     if error is not None:

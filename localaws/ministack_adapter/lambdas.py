@@ -8,12 +8,14 @@ environment and everything that is installed in it, and answers every error as `
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -171,10 +173,8 @@ class ExecutionEnvironment:
         process, self._proc = self._proc, None
         if process is None:
             return
-        try:
-            os.killpg(process.pid, 9)
-        except (ProcessLookupError, PermissionError):
-            pass
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

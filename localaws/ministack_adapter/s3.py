@@ -8,17 +8,19 @@ objects show their key.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 from xml.sax.saxutils import escape
 
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.imports import when_imported
 
 Document = dict[str, Any]
 
 
 def install(aws: EmbeddedAws) -> None:  # noqa: ARG001 - every part is installed alike
     _deliver_at_once()
-    _provision_as_aws_does()
+    when_imported("ministack.services.cloudformation.provisioners", _provision_as_aws_does)
 
 
 def encryption_xml(properties: Document) -> str | None:
@@ -58,9 +60,7 @@ def _deliver_at_once() -> None:
     s3._fire_s3_event_async = _fire_s3_event_async
 
 
-def _provision_as_aws_does() -> None:
-    from ministack.services.cloudformation import provisioners
-
+def _provision_as_aws_does(provisioners: ModuleType) -> None:
     handlers = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
     handlers["create"] = _encrypting(handlers["create"])
     handlers["update"] = _encrypting(handlers["update"])

@@ -11,6 +11,7 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -53,7 +54,11 @@ def install(aws: EmbeddedAws) -> None:
     iam_actions.SERVICE_TO_IAM_NAMESPACE[SERVICE] = SERVICE
     _extract_actions_and_resources(aws)
     app.SERVICE_HANDLERS[SERVICE] = _handler(aws)
-    aws.when_ready(lambda: aws.sagemaker.recover())
+    aws.when_ready(partial(_recover, aws))
+
+
+def _recover(aws: EmbeddedAws) -> None:
+    aws.sagemaker.recover()
 
 
 def resource_arns(region: str, account: str, operation: str, request: Document) -> list[str]:
@@ -88,7 +93,7 @@ def _extract_actions_and_resources(aws: EmbeddedAws) -> None:
             return "sagemaker:InvokeEndpoint"
         return action_of(service, method, path, headers, body, query_params)
 
-    def extract_resource_arn(  # noqa: PLR0913 - MiniStack's signature
+    def extract_resource_arn(
         service: str,
         method: str,
         path: str,
@@ -113,7 +118,7 @@ def _handler(aws: EmbeddedAws) -> Any:
     # Handlers block (a Stop waits for its job's state); they must not take the threads that Lambda runs on.
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sagemaker")
 
-    async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query_params: Document) -> Response:
+    async def handle(method: str, path: str, headers: dict[str, str], body: bytes, _query_params: Document) -> Response:
         invoked = _INVOCATIONS.match(path)
         caller = _caller(aws)
         loop = asyncio.get_running_loop()
