@@ -1,58 +1,77 @@
-"""Unpacking archives that users made: `model.tar.gz` and `sourcedir.tar.gz`.
-
-An archive may only put regular files and directories below the directory that it is unpacked into. Everything else
-(absolute paths, `..`, links, devices) is refused before anything is written, so that a refused archive leaves nothing.
-"""
+"""tar.gz files: made so that the same content gives the same bytes, taken apart so that nothing lands elsewhere."""
 
 from __future__ import annotations
 
 import gzip
-import shutil
 import tarfile
 import zlib
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+# Fast over small: an archive stays on this machine, and compression stands in every job's way.
+_COMPRESSION = 1
 
 
-class ArchiveError(Exception):
-    """The archive can't be unpacked, or not safely; the message names the archive, the member and what is wrong."""
+class UnsafeArchiveError(Exception):
+    """A member of an archive would land outside its directory, or isn't a file; the message names it."""
 
 
-def extract(archive: Path, directory: Path, *, shown_as: str | None = None) -> None:
-    """Unpack a (compressed) tar file into `directory`, which is made. ArchiveError.
+class BrokenArchiveError(Exception):
+    """The file isn't a readable tar archive."""
 
-    `shown_as` names the archive in messages (its S3 URI, which its user knows, rather than a path of ours).
+
+def pack(directory: Path, archive: IO[bytes]) -> int:
+    """Write the content of `directory` as tar.gz into `archive`; the number of files.
+
+    Deterministic: sorted names, no times, no owners; symbolic links are followed, as SageMaker uploads content.
     """
-    name = shown_as or archive.name
+    count = 0
+    with (
+        gzip.GzipFile(filename="", mode="wb", fileobj=archive, compresslevel=_COMPRESSION, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT, dereference=True) as tar,
+    ):
+        for path in files_below(directory):
+            info = tar.gettarinfo(path, arcname=path.relative_to(directory).as_posix())
+            info.mtime, info.uid, info.gid, info.uname, info.gname = 0, 0, 0, "", ""
+            info.mode = 0o755 if info.mode & 0o100 else 0o644
+            info.type = tarfile.REGTYPE  # a second name of the same file (hard link) carries the content again
+            info.size = path.stat().st_size
+            with path.open("rb") as content:
+                tar.addfile(info, content)
+            count += 1
+    return count
+
+
+def unpack(archive: Path, directory: Path) -> None:
+    """Extract a tar (compressed or not) into `directory`.
+
+    Raises UnsafeArchiveError for absolute paths, ``..``, links that leave the directory, and devices;
+    BrokenArchiveError when it can't be read. All members are checked before the first is written, so that a refused
+    archive leaves nothing. Owners and special modes are dropped.
+    """
     try:
         with tarfile.open(archive) as tar:
-            members = [_checked(name, member) for member in tar.getmembers()]
-            directory.mkdir(parents=True, exist_ok=True)
+            members = [_checked(member, directory) for member in tar.getmembers()]
             for member in members:
-                _write(tar, member, directory)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ArchiveError(f"{name} is not a readable .tar.gz archive: {error}") from error
+                tar.extract(member, directory, filter="data")
+    except tarfile.FilterError as error:
+        raise UnsafeArchiveError(f"{error.tarinfo.name!r} in {archive.name}: {error}") from error
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise BrokenArchiveError(f"{archive.name} is not a readable tar.gz: {error}") from error
 
 
-def _checked(archive: str, member: tarfile.TarInfo) -> tarfile.TarInfo:
-    path = PurePosixPath(member.name)
-    if path.is_absolute() or ".." in path.parts:
-        raise ArchiveError(f"{archive}: {member.name!r} points outside the directory that it is unpacked into")
-    if member.issym() or member.islnk():
-        raise ArchiveError(f"{archive}: {member.name!r} is a link to {member.linkname!r}; only files are unpacked")
-    if not (member.isfile() or member.isdir()):
-        raise ArchiveError(f"{archive}: {member.name!r} is a device or a pipe; only files are unpacked")
-    return member
+def files_below(directory: Path) -> Iterator[Path]:
+    """Regular files below `directory` in a fixed order; links that lead out of it or nowhere are left out."""
+    root = directory.resolve()
+    for path in sorted(directory.rglob("*")):
+        if path.is_file() and path.resolve().is_relative_to(root):
+            yield path
 
 
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
-    target = directory / member.name
-    if member.isdir():
-        target.mkdir(parents=True, exist_ok=True)
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    source = tar.extractfile(member)
-    if source is None:
-        return
-    with source, target.open("wb") as file:
-        shutil.copyfileobj(source, file, 1024 * 1024)
-    target.chmod(0o755 if member.mode & 0o100 else 0o644)
+def _checked(member: tarfile.TarInfo, directory: Path) -> tarfile.TarInfo:
+    if member.name.startswith("/") or ".." in Path(member.name).parts:
+        raise UnsafeArchiveError(f"{member.name!r} would be written outside {directory.name}/")
+    if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
+        raise UnsafeArchiveError(f"{member.name!r} is neither a file, a directory nor a link")
+    return tarfile.data_filter(member, str(directory))

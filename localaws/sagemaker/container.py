@@ -142,6 +142,11 @@ def ml_dir(base_dir: Path) -> Path:
     return base_dir if isolation() == "none" else OPT_ML
 
 
+def tmp_view(tmp_dir: Path) -> Path:
+    """Where a program in a container finds its temporary directory: /tmp, or `tmp_dir` itself."""
+    return tmp_dir if isolation() == "none" else Path("/tmp")  # noqa: S108 - the container's own
+
+
 def describe_isolation() -> str | None:
     """One line for the job's log when the contract can't be met to the letter, else None."""
     if isolation() == "none":

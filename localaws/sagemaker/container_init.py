@@ -1,4 +1,4 @@
-"""The first process of a container: gives it its own view of the file system, starts its program, leaves nothing behind.
+"""The first process of a container: gives it its own view of the machine, starts its program, leaves nothing behind.
 
 Run by the server as ``python -I -S container_init.py OPTIONS -- PROGRAM ARGUMENTS`` with the container's environment.
 It imports little, since it stands in front of every job (25 ms in all).
@@ -20,8 +20,12 @@ Exit status: the program's, 128 + the signal that ended it, 127 when it isn't th
 be set up.
 """
 
+# pathlib would take as long to import as everything else here:
+# ruff: noqa: PTH102, PTH112, PTH115, PTH120, PTH123, PTH208, PTH211
+
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -140,7 +144,7 @@ def _exec(options: Options) -> int:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
         os.chdir(options.cwd)
-        os.execvp(options.program[0], options.program)
+        os.execvp(options.program[0], options.program)  # noqa: S606 - no shell is the point
     except OSError as error:
         print(f"cannot start {options.program[0]!r}: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201
     return NOT_FOUND
@@ -191,7 +195,7 @@ def _change_view(options: Options) -> None:
 
 
 def _make_mount_point(target: str) -> None:
-    """Make `target` a directory without writing to the machine: its parent's content moves onto a memory file system."""
+    """Make `target` a directory without writing to the disk: its parent's content moves onto a memory file system."""
     if os.path.isdir(target):
         return
     parent = os.path.dirname(target)
@@ -263,7 +267,7 @@ def _descendants(ancestor: int) -> list[int]:
 
 def _parent_of(pid: str) -> int | None:
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             return int(file.read().rpartition(")")[2].split()[1])
     except (OSError, ValueError, IndexError):
         return None  # it ended meanwhile
@@ -289,10 +293,8 @@ def _check(result: int, what: str) -> None:
 
 
 def _kill(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def _is_closed(descriptor: int) -> bool:
@@ -303,7 +305,7 @@ def _is_closed(descriptor: int) -> bool:
 
 
 def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="ascii") as file:  # noqa: PTH123
+    with open(path, "w", encoding="ascii") as file:
         file.write(text)
 
 

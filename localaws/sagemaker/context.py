@@ -11,6 +11,7 @@ from pathlib import Path
 from localaws.sagemaker.changes import Changes
 from localaws.sagemaker.events import Events
 from localaws.sagemaker.images import Images
+from localaws.sagemaker.jobs import JobEngine
 from localaws.sagemaker.platform import Caller, Document, Platform
 from localaws.sagemaker.store import Store
 from localaws.sagemaker.wire import Wire
@@ -56,13 +57,15 @@ class Context:
     changes: Changes
     wire: Wire
     lifecycle: Lifecycle
+    jobs: JobEngine
     clock: Callable[[], float] = time.time
 
     @classmethod
     def open(cls, platform: Platform) -> Context:
         """The context of a server, with its store under ``state_dir/sagemaker.sqlite``."""
         store = Store(platform.state_dir / "sagemaker.sqlite")
-        lifecycle = Lifecycle(on_close=[store.close])
+        engine = JobEngine()
+        lifecycle = Lifecycle(on_close=[store.close, engine.close])
         return cls(
             platform=platform,
             store=store,
@@ -71,6 +74,7 @@ class Context:
             changes=Changes(),
             wire=Wire(platform.endpoint_url, platform.region),
             lifecycle=lifecycle,
+            jobs=engine,
         )
 
     def arn(self, kind: str, name: str) -> str:

@@ -71,7 +71,7 @@ class ImageEnvironment:
 
 @dataclass(frozen=True)
 class Image:
-    """A line of the table that an image URI matched: name and pins of its environment, and what the real image holds."""
+    """What the table says of an image: name and pins of its environment, and what the real image holds."""
 
     uri: str
     environment: str

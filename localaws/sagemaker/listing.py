@@ -60,7 +60,7 @@ def _matches(request: Document, document: Document, name: str, status: str | Non
 
 
 def _within(request: Document, document: Document, member: str) -> bool:
-    moment = float(document.get(member, document["CreationTime"]))
+    moment = float(document[member] if member in document else document["CreationTime"])
     after, before = request.get(f"{member}After"), request.get(f"{member}Before")
     return (after is None or moment > epoch_seconds(after)) and (before is None or moment < epoch_seconds(before))
 

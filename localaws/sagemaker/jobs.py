@@ -1,0 +1,307 @@
+"""How jobs run: as many at once as there are cores, each in a thread that leads its container from start to end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import selectors
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from localaws.sagemaker import container, job_documents
+from localaws.sagemaker.container import Container, ContainerSpec
+from localaws.sagemaker.job_documents import TERMINAL, Ending, JobKind
+from localaws.sagemaker.logs import JobLog
+from localaws.sagemaker.platform import Credentials, Document
+
+if TYPE_CHECKING:
+    from localaws.sagemaker.context import Context
+
+_log = logging.getLogger(__name__)
+
+STOP_GRACE = 120.0  # seconds between SIGTERM and SIGKILL (StopTrainingJob, API reference)
+_CLOSE_TIMEOUT = 5.0  # seconds that close() waits for a job's thread
+_CHUNK = 1 << 16
+
+Work = Callable[["Job"], Ending]
+
+
+class JobFailedError(Exception):
+    """The job fails for this reason (FailureReason)."""
+
+
+class StopRequestedError(Exception):
+    """Someone asked the job to stop before its script ran."""
+
+
+class ServerClosingError(Exception):
+    """The server stops: leave everything as it is, recovery will say what happened."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a container ended: exit code, and what made it end if it wasn't the script itself."""
+
+    exit_code: int
+    cause: str  # "script", "stop" or "max runtime"
+
+
+class Job:
+    """A job on its way. Everything but `request_stop` and `abandon` belongs to the job's own thread."""
+
+    def __init__(self, kind: JobKind, document: Document, credentials: Credentials, context: Context) -> None:
+        self.kind = kind
+        self.name: str = document[kind.name]
+        self.document = document
+        self.credentials = credentials
+        self.context = context
+        self.directory = context.job_dir(kind.kind, self.name)
+        self.stream = f"{self.name}/algo-1-{int(document['CreationTime'])}"
+        self.log = JobLog(context.platform, kind.log_group, self.stream)
+        self._wake_end, self._wake = os.pipe()
+        os.set_blocking(self._wake, False)
+        self._stop_requested = threading.Event()
+        self._closing = threading.Event()
+        self.done = threading.Event()
+
+    @property
+    def role_arn(self) -> str:
+        """The execution role."""
+        return str(self.document["RoleArn"])
+
+    def move(self, secondary: str, message: str, **members: object) -> None:
+        """Enter a secondary status. Raises StopRequestedError when someone has asked the job to stop."""
+        self.keep_going()
+        now = self.context.clock()
+
+        def change(before: Document) -> Document:
+            if before[self.kind.status] == "Stopping":
+                raise StopRequestedError
+            return job_documents.moved(self.kind, before, secondary, message, now, **members)
+
+        changed = change_document(self.context, self.kind, self.name, change)
+        if changed is not None:
+            self.document = changed
+
+    def keep_going(self) -> None:
+        """Raise ServerClosingError or StopRequestedError when the job mustn't go on."""
+        if self._closing.is_set():
+            raise ServerClosingError
+        if self._stop_requested.is_set():
+            raise StopRequestedError
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the server stops."""
+        return self._closing.is_set()
+
+    def run(self, spec: ContainerSpec, max_runtime: float) -> Outcome:
+        """Run a container to its end, streaming its output; `max_runtime` in seconds.
+
+        SIGTERM on a stop or when the time is up, SIGKILL 120 s later. Raises ServerClosingError.
+        """
+        running = container.launch(spec)
+        try:
+            cause = self._follow(running, max_runtime)
+            return Outcome(running.wait(), cause)
+        finally:
+            running.kill()
+            running.output.close()
+            self.log.close()
+
+    def request_stop(self) -> None:
+        """Any thread: make the job stop."""
+        self._stop_requested.set()
+        self._poke()
+
+    def abandon(self) -> None:
+        """Any thread: the server stops; end the container, change nothing else."""
+        self._closing.set()
+        self._poke()
+
+    def release(self) -> None:
+        """Give back what the job held on this machine."""
+        os.close(self._wake_end)
+        os.close(self._wake)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _follow(self, running: Container, max_runtime: float) -> str:
+        """Read output until its end; what ended the container."""
+        cause, deadline = "script", time.monotonic() + max_runtime
+        with selectors.DefaultSelector() as selector:
+            selector.register(running.output, selectors.EVENT_READ)
+            selector.register(self._wake_end, selectors.EVENT_READ)
+            while True:
+                waiting = self.log.flush_if_due()
+                left = deadline - time.monotonic()
+                ready = {key.fileobj for key, _ in selector.select(max(0.0, min(left, waiting or left)))}
+                if running.output in ready and not self._read(running):
+                    return cause
+                if self._wake_end in ready:
+                    os.read(self._wake_end, _CHUNK)
+                if self._closing.is_set():
+                    raise ServerClosingError
+                if cause == "script" and self._stop_requested.is_set():
+                    cause, deadline = self._terminate(running, "stop")
+                elif time.monotonic() >= deadline:
+                    if cause != "script":
+                        running.kill()
+                        deadline = time.monotonic() + STOP_GRACE
+                    else:
+                        cause, deadline = self._terminate(running, "max runtime")
+
+    def _read(self, running: Container) -> bool:
+        output = os.read(running.output.fileno(), _CHUNK)
+        self.log.feed(output)
+        return bool(output)
+
+    def _terminate(self, running: Container, cause: str) -> tuple[str, float]:
+        running.stop()
+        return cause, time.monotonic() + STOP_GRACE
+
+    def _poke(self) -> None:
+        with contextlib.suppress(OSError):  # the pipe is full, so a wake-up is under way, or the job has just ended
+            os.write(self._wake, b"x")
+
+
+class JobEngine:
+    """Starts jobs as slots get free, in order. Thread-safe."""
+
+    def __init__(self, slots: int | None = None) -> None:
+        self._slots = slots or os.cpu_count() or 1
+        self._lock = threading.Lock()
+        self._running: dict[tuple[str, str], Job] = {}
+        self._waiting: deque[tuple[Job, Work]] = deque()
+        self._closed = False
+
+    @property
+    def has_free_slot(self) -> bool:
+        """Whether a job submitted now would start at once."""
+        with self._lock:
+            return len(self._running) < self._slots
+
+    def submit(self, job: Job, work: Work) -> None:
+        """Start a job, now or when its turn comes. `work` runs in the job's thread and says how it ended."""
+        with self._lock:
+            self._waiting.append((job, work))
+        self._start_next()
+
+    def stop(self, kind: JobKind, name: str) -> None:
+        """Make a job stop that is in status Stopping already, whether it runs or waits."""
+        with self._lock:
+            job = self._running.get((kind.kind, name))
+            waiting = next((entry for entry in self._waiting if _is(entry[0], kind, name)), None)
+            if waiting is not None:
+                self._waiting.remove(waiting)
+        if job is not None:
+            job.request_stop()
+        if waiting is not None:
+            self._end(waiting[0], job_documents.stopped())
+            waiting[0].release()
+
+    def close(self) -> None:
+        """End all containers; jobs stay in the store as they are."""
+        with self._lock:
+            self._closed = True
+            self._waiting.clear()
+            jobs = list(self._running.values())
+        for job in jobs:
+            job.abandon()
+        container.kill_all()
+        for job in jobs:
+            job.done.wait(_CLOSE_TIMEOUT)
+
+    def _start_next(self) -> None:
+        with self._lock:
+            if self._closed or not self._waiting or len(self._running) >= self._slots:
+                return
+            job, work = self._waiting.popleft()
+            self._running[job.kind.kind, job.name] = job
+        threading.Thread(target=self._run, args=(job, work), name=f"job-{job.name}", daemon=True).start()
+
+    def _run(self, job: Job, work: Work) -> None:
+        try:
+            self._end(job, _ending(job, work))
+        except ServerClosingError:
+            pass
+        except Exception:  # noqa: BLE001 - the slot must get free whatever happens
+            _log.exception("%s could not be ended", job.name)
+        finally:
+            job.release()
+            with self._lock:
+                del self._running[job.kind.kind, job.name]
+            job.done.set()
+            self._start_next()
+
+    def _end(self, job: Job, ending: Ending) -> None:
+        now = job.context.clock()
+
+        def change(before: Document) -> Document:
+            return job_documents.ended(job.kind, before, job_documents.unless_stopping(job.kind, before, ending), now)
+
+        change_document(job.context, job.kind, job.name, change)
+
+
+def change_document(
+    context: Context, kind: JobKind, name: str, change: Callable[[Document], Document]
+) -> Document | None:
+    """Change a job's document, then tell waiters and the event bus; None when the job is gone."""
+    after = context.store.update(kind.kind, name, change)
+    if after is not None:
+        announce(context, kind, after)
+    return after
+
+
+def announce(context: Context, kind: JobKind, document: Document) -> None:
+    """Tell waiters and the event bus about a job's document."""
+    context.changes.announce(kind.kind, document[kind.name])
+    arn = document[kind.arn]
+    context.events.state_change(kind.noun, document, arn, context.store.tags(arn))
+
+
+def recover(context: Context, kind: JobKind) -> None:
+    """After a restart: jobs that were under way are over, and say so; their files go."""
+    now = context.clock()
+
+    def change(before: Document) -> Document:
+        return job_documents.ended(kind, before, job_documents.failed(_cut_off(before, kind)), now)
+
+    for document in context.store.list(kind.kind):
+        if document[kind.status] not in TERMINAL:
+            change_document(context, kind, document[kind.name], change)
+    shutil.rmtree(context.job_dir(kind.kind, "x").parent, ignore_errors=True)
+
+
+def _cut_off(document: Document, kind: JobKind) -> str:
+    phase = document.get("SecondaryStatus", document[kind.status])
+    return (
+        f"InternalServerError: the job was cut off in status {phase}, because the server that ran it ended. "
+        "Its output, if there was any, is lost; start it again."
+    )
+
+
+def _ending(job: Job, work: Work) -> Ending:
+    try:
+        return work(job)
+    except ServerClosingError:
+        raise
+    except StopRequestedError:
+        return job_documents.stopped()
+    except Exception as error:  # a fault of ours must not leave the job InProgress for ever
+        if job.is_closing:  # what it used was taken from it
+            raise ServerClosingError from error
+        if isinstance(error, JobFailedError):
+            job.log.say(str(error))
+            return job_documents.failed(str(error))
+        _log.exception("%s failed", job.name)
+        return job_documents.failed(f"InternalServerError: {type(error).__name__}: {error}")
+
+
+def _is(job: Job, kind: JobKind, name: str) -> bool:
+    return job.kind == kind and job.name == name
