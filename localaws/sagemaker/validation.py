@@ -181,7 +181,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     pattern = _JAVA_CLASS.sub(_python_class, pattern)
     # Java's surrogate ranges: everything beyond the basic plane, which Python holds as single characters.
     pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
-    # CustomerMetadataKey's pattern ends in `${1,128}`: an end that may repeat, which Python refuses; lengths are checked.
+    # CustomerMetadataKey's pattern ends in `${1,128}`, an end that may repeat: Python refuses it; lengths are checked.
     pattern = re.sub(r"\$\{\d+,\d+\}$", "$", pattern)
     return re.compile(pattern)
 

@@ -1,0 +1,186 @@
+"""Fleets without processes: a worker is a thread behind the control socket that a real one has."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localaws.sagemaker import fleet, model_server
+from localaws.sagemaker.fleet import Deployment, FleetError, NoInstanceError, NoVariantError, RetiredError, VariantPlan
+from localaws.sagemaker.worker import Worker, WorkerGoneError, start_worker
+
+
+class ThreadedContainer:
+    """A model server in a thread; ends when it is told to, as a process does."""
+
+    def __init__(self, descriptor: int, answer: Callable[[], str], *, healthy: bool = True) -> None:
+        self._ended = threading.Event()
+        self._connections: list[socket.socket] = []
+        self._control = socket.socket(fileno=descriptor)
+        functions = model_server.Functions(
+            model_fn=lambda _directory: None,
+            input_fn=lambda body, _type: body,
+            predict_fn=lambda _data, _model: answer(),
+        )
+        self._model = model_server.Model(functions, Path("/"))
+        self._healthy = healthy
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def _take(self) -> None:
+        model_server.connections_of_control(self._control, self._serve)
+
+    def _serve(self, connection: socket.socket) -> None:
+        self._connections.append(connection)
+        if self._healthy:
+            threading.Thread(target=model_server.serve_connection, args=(self._model, connection), daemon=True).start()
+
+    def wait(self, timeout: float | None = None) -> int:
+        if not self._ended.wait(timeout):
+            raise subprocess.TimeoutExpired("container", timeout or 0)
+        return 0
+
+    def stop(self) -> None:
+        self._ended.set()
+        for connection in self._connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+    kill = stop
+
+
+def starter(answers: dict[str, Callable[[], str]], started: list[Worker] | None = None) -> fleet.Start:
+    """Starts workers that answer by variant; one without an answer never becomes healthy."""
+
+    def start(plan: VariantPlan, _instance: str) -> Worker:
+        answer = answers.get(plan.name)
+
+        def spawn(descriptor: int) -> ThreadedContainer:
+            return ThreadedContainer(os.dup(descriptor), answer or str, healthy=answer is not None)
+
+        worker = start_worker(spawn)
+        if started is not None:
+            started.append(worker)
+        return worker
+
+    return start
+
+
+def plan(name: str = "A", weight: float = 1.0, count: int = 1, **more: object) -> VariantPlan:
+    return VariantPlan(name=name, weight=weight, instance_count=count, source={}, **more)  # type: ignore[arg-type]
+
+
+def ask(deployment: Deployment, variant: str | None = None) -> str:
+    with deployment.lease(variant) as (_, worker):
+        answer = worker.ask("POST", "/invocations", {"Content-Type": "text/csv"}, b"1", 5)
+    return str(json.loads(answer.body))
+
+
+def test_a_deployment_answers_once_it_is_started() -> None:
+    deployment = Deployment([plan(count=2)], starter({"A": lambda: "yes"}))
+    with pytest.raises(NoInstanceError):
+        ask(deployment)
+    deployment.start()
+    assert deployment.instance_counts() == {"A": 2}
+    assert ask(deployment) == ask(deployment, "A") == "yes"
+    with pytest.raises(NoVariantError):
+        ask(deployment, "B")
+    deployment.stop()
+
+
+def test_an_instance_that_never_answers_ping_ends_the_whole_start() -> None:
+    started: list[Worker] = []
+    plans = [plan("A"), plan("B", startup_seconds=0.1)]
+    deployment = Deployment(plans, starter({"A": lambda: "yes"}, started))
+    with pytest.raises(FleetError, match="production variant B did not pass the ping health check"):
+        deployment.start()
+    assert [worker.process.wait(5) for worker in started] == [0, 0], "the healthy one has ended too"
+
+
+def test_retiring_waits_for_what_is_in_flight_and_takes_nothing_new() -> None:
+    working, finish = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        working.set()
+        finish.wait(10)
+        return "done"
+
+    deployment = Deployment([plan()], starter({"A": slow}))
+    deployment.start()
+    answers: list[str] = []
+    request = threading.Thread(target=lambda: answers.append(ask(deployment)))
+    request.start()
+    assert working.wait(5)
+    retiring = threading.Thread(target=deployment.retire)
+    retiring.start()
+    with pytest.raises(RetiredError):
+        while True:
+            with deployment.lease(None):
+                pass
+    assert retiring.is_alive(), "it waits for the request"
+    finish.set()
+    request.join(5)
+    retiring.join(5)
+    assert (answers, retiring.is_alive()) == (["done"], False)
+
+
+def test_a_worker_that_ends_by_itself_is_replaced() -> None:
+    started: list[Worker] = []
+    deployment = Deployment([plan()], starter({"A": lambda: "yes"}, started))
+    deployment.start()
+    ended = started[0]
+    ended.process.kill()
+    with pytest.raises(WorkerGoneError):
+        ended.ask("GET", "/ping", {}, b"", 5)
+    for _ in range(1000):
+        if len(started) == 2 and deployment.instance_counts() == {"A": 1}:
+            break
+        threading.Event().wait(0.01)
+    assert ask(deployment) == "yes"
+    deployment.stop()
+    assert len(started) == 2, "an instance that was stopped isn't replaced"
+
+
+def test_capacity_and_weights_change_while_it_serves() -> None:
+    deployment = Deployment([plan("A"), plan("B")], starter({"A": lambda: "a", "B": lambda: "b"}))
+    deployment.start()
+    deployment.set_instance_count("A", 3)
+    assert deployment.instance_counts() == {"A": 3, "B": 1}
+    deployment.set_instance_count("A", 1)
+    assert deployment.instance_counts() == {"A": 1, "B": 1}
+    deployment.set_weights({"A": 0.0})
+    assert Counter(ask(deployment) for _ in range(20)) == {"b": 20}
+    deployment.stop()
+
+
+def test_least_outstanding_goes_where_the_fewest_requests_are() -> None:
+    deployment = Deployment([plan(count=3, routing="LEAST_OUTSTANDING_REQUESTS")], starter({"A": lambda: "yes"}))
+    deployment.start()
+    with deployment.lease(None) as (one, _), deployment.lease(None) as (two, _), deployment.lease(None) as (three, _):
+        assert len({one.id, two.id, three.id}) == 3
+    deployment.stop()
+
+
+@given(
+    st.dictionaries(st.sampled_from("ABCDE"), st.floats(0, 1000), min_size=1).filter(lambda w: sum(w.values()) > 0),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_a_variant_without_weight_gets_no_traffic(weights: dict[str, float], point: float) -> None:
+    assert weights[fleet.choose_variant(weights, point)] > 0
+
+
+def test_shares_are_the_weights() -> None:
+    weights = {"A": 1.0, "B": 3.0}
+    chosen = Counter(fleet.choose_variant(weights, step / 1000) for step in range(1000))
+    assert chosen == {"A": 250, "B": 750}
