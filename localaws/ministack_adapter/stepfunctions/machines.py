@@ -102,16 +102,24 @@ class Machines:
             )
 
 
-def install(integrations: Integrations) -> Machines:
+# The one of this process: CloudFormation's provisioner asks it too.
+_installed: list[Machines] = []
+
+
+def installed() -> Machines:
+    return _installed[-1]
+
+
+def install(integrations: Integrations) -> None:
     from ministack.services import stepfunctions
 
     machines = Machines(integrations)
+    _installed.append(machines)
     stepfunctions._create_state_machine = _creating(machines, stepfunctions._create_state_machine)
     stepfunctions._update_state_machine = _updating(machines, stepfunctions._update_state_machine)
     stepfunctions._validate_state_machine_definition = _validating(machines)
     stepfunctions._test_state = _refuse("TestState")
     stepfunctions._create_activity = _refuse("CreateActivity")
-    return machines
 
 
 def _creating(machines: Machines, create: Callable[[Document], Response]) -> Callable[[Document], Response]:

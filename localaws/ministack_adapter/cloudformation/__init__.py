@@ -1,0 +1,45 @@
+"""CloudFormation: MiniStack's engine, with resource types of ours and what its own types leave out.
+
+    sagemaker_types.py  AWS::SageMaker::Model, EndpointConfig, Endpoint, ModelPackageGroup
+    state_machines.py   AWS::StepFunctions::StateMachine behind the checks of CreateStateMachine
+    supplements.py      properties that MiniStack's provisioners accept and then ignore
+    properties.py       which properties of each type in use take effect; the others are refused by name
+
+MiniStack's CloudFormation takes 150 ms to import, so everything here waits until it is.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from localaws.ministack_adapter.cloudformation import properties, sagemaker_types, state_machines, supplements
+from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.imports import when_imported
+
+_PROVISIONERS = "ministack.services.cloudformation.provisioners"
+_RUNS_ON_THREAD = "_runs_on_worker_thread"
+_STACKS = "ministack.services.cloudformation.stacks"
+
+__all__ = ["install"]
+
+
+def install(aws: EmbeddedAws) -> None:
+    when_imported(_PROVISIONERS, lambda module: _extend(module, aws))
+    when_imported(_STACKS, _run_on_threads)
+
+
+def _extend(provisioners: ModuleType, aws: EmbeddedAws) -> None:
+    sagemaker_types.register(provisioners, aws)
+    supplements.register(provisioners)
+    state_machines.register(provisioners)
+    properties.register(provisioners)
+
+
+def _run_on_threads(stacks: ModuleType) -> None:
+    """Provisioning that waits (an endpoint) must not wait on the event loop."""
+    runs_on_thread = stacks.__dict__[_RUNS_ON_THREAD]
+
+    def runs_on_worker_thread(resource_type: str) -> bool:
+        return resource_type.startswith("AWS::SageMaker::") or bool(runs_on_thread(resource_type))
+
+    stacks.__dict__[_RUNS_ON_THREAD] = runs_on_worker_thread
