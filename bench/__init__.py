@@ -1,0 +1,1 @@
+"""What Ratchet promises in seconds and megabytes, measured. Results are kept in bench/results, and in RESULTS.md."""

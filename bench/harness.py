@@ -1,0 +1,143 @@
+"""What every benchmark needs: an embedded AWS of its own, figures with their spread, and a record of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "bench" / "results"
+IMAGES = ROOT / ".ratchet" / "images"
+
+Document = dict[str, Any]
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """The options that all benchmarks have."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--json", action="store_true", help="print one JSON document, nothing else")
+    made.add_argument("--small", action="store_true", help="as few repetitions as show that it works; not recorded")
+    made.add_argument("--recorded", action="store_true", help="measure nothing: print what was measured last")
+    return made
+
+
+def run(name: str, description: str, measure: Callable[[bool, Callable[[str], None]], Document]) -> int:
+    """A benchmark's command line.
+
+    Args:
+        name: of its file in bench/results.
+        measure: (small, say) -> {"figures": {key: number}, "samples": {key: [numbers]}, and what else is of interest}.
+    """
+    options = parser(description).parse_args()
+    if options.recorded:
+        path = RESULTS / f"{name}.json"
+        if not path.is_file():
+            print(f"{path.relative_to(ROOT)} doesn't exist: nothing has been measured yet", file=sys.stderr)
+            return 1
+        document = json.loads(path.read_text())
+    else:
+        say = (lambda _text: None) if options.json else (lambda text: print(text, flush=True))
+        document = _described(measure(options.small, say))
+        if not options.small:
+            RESULTS.mkdir(exist_ok=True)
+            (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
+    print(json.dumps(document["figures"]) if options.json else _table(document))
+    return 0
+
+
+def _described(measured: Document) -> Document:
+    spread = {key: _spread(samples) for key, samples in measured.pop("samples", {}).items()}
+    figures = measured.pop("figures")
+    return {
+        "command": shlex.join(["python", str(Path(sys.argv[0]).resolve().relative_to(ROOT)), *sys.argv[1:]]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "machine": machine(),
+        "figures": figures,
+        "spread": spread,
+        **measured,
+    }
+
+
+def _spread(samples: Sequence[float]) -> Document:
+    """Smallest, median and largest, and a 95th percentile where there are enough."""
+    rounded = sorted(round(sample, 4) for sample in samples)
+    found = {"n": len(rounded), "min": rounded[0], "median": statistics.median(rounded), "max": rounded[-1]}
+    return {**found, "p95": rounded[int(0.95 * len(rounded))]} if len(rounded) >= 20 else found
+
+
+def _table(document: Document) -> str:
+    lines = [f"{key:24} {value:>10.3f}{_of(document['spread'].get(key))}" for key, value in document["figures"].items()]
+    return "\n".join(lines)
+
+
+def _of(spread: Mapping[str, Any] | None) -> str:
+    return f"   {spread['min']:.3f} to {spread['max']:.3f}, n = {spread['n']}" if spread else ""
+
+
+def machine() -> Document:
+    """Where this is measured, in words that matter to the figures."""
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def _commit() -> str:
+    found = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or "unknown"
+
+
+@contextmanager
+def home() -> Iterator[Path]:
+    """A folder for an embedded AWS of the benchmark's own, which is stopped and forgotten at the end.
+
+    Cached images are the checkout's: to make one isn't what is measured.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="ratchet-bench-"))
+    os.environ.update(RATCHET_HOME=str(folder), RATCHET_IMAGES=str(IMAGES))
+    try:
+        yield folder
+    finally:
+        ratchet("down", "--wipe")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def ratchet(*arguments: str) -> str:
+    """The command line's answer.
+
+    Raises:
+        SystemExit: it failed; the message is what it said.
+    """
+    command = [str(Path(sys.executable).with_name("ratchet")), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"`ratchet {' '.join(arguments)}` failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
