@@ -1,4 +1,4 @@
-"""The CDK app: the environment that `-c environment=NAME` chooses, and a stack for every folder with a pipeline.yaml."""
+"""The CDK app: the environment that `-c environment=NAME` chooses, with a stack for every pipeline.yaml."""
 
 import sys
 from pathlib import Path

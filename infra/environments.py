@@ -1,9 +1,9 @@
 """cdk.json's environments as typed, frozen models: where the stacks go and how careful they are with what they hold.
 
 An environment says everything that differs between two deployments. Nothing else is read (no variables, no account, no
-clock), so the templates of an environment are the same wherever they are made. `account: null` is the account of whoever
-deploys, as pseudo parameters in the template; a number pins the environment to that account, and the cdk command then
-refuses every other one.
+clock), so the templates of an environment are the same wherever they are made. `account: null` is the account of
+whoever deploys, as pseudo parameters in the template; a number pins the environment to that account, and the cdk
+command then refuses every other one.
 """
 
 from __future__ import annotations
@@ -26,11 +26,15 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+_SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")]
+_SecurityGroupId = Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")]
+
+
 class Vpc(_Frozen):
     """Where jobs and endpoints get their network interfaces (VpcConfig: 1-16 subnets, 1-5 security groups)."""
 
-    subnets: Annotated[tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")], ...], Field(min_length=1, max_length=16)]
-    security_groups: Annotated[tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")], ...], Field(min_length=1, max_length=5)]
+    subnets: Annotated[tuple[_SubnetId, ...], Field(min_length=1, max_length=16)]
+    security_groups: Annotated[tuple[_SecurityGroupId, ...], Field(min_length=1, max_length=5)]
 
 
 class Environment(_Frozen):
@@ -59,7 +63,9 @@ def chosen_environment(context: Mapping[str, Any]) -> Environment:
     """
     environments = context.get("environments")
     if not isinstance(environments, dict) or not environments:
-        raise ConfigurationError("cdk.json: context.environments must describe the environments (the cdk command reads it: run `cdk synth`)")
+        raise ConfigurationError(
+            "cdk.json: context.environments must describe the environments; the cdk command reads it: run `cdk synth`"
+        )
     name = context.get("environment") or "local"
     if name not in environments:
         raise ConfigurationError(f"cdk.json: there is no environment {name!r}; there are {', '.join(environments)}")

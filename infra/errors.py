@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class ConfigurationError(ValueError):
-    """cdk.json, a pipeline's folder or the image table asks for something that can't be built. The message is for people."""
+    """cdk.json or a pipeline's folder asks for something that can't be built. The message is for people."""

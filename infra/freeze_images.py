@@ -18,8 +18,8 @@ from typing import Any
 
 TABLE = Path(__file__).parent / "framework_images.json"
 
-# Frameworks whose containers train with train.py and serve through serve.py's four functions, from their oldest image on
-# Python 3.8 or newer. TensorFlow is not one: its hosting image is TensorFlow Serving, with another contract.
+# Frameworks whose containers train with train.py and serve through serve.py's four functions, and the oldest version to
+# freeze. TensorFlow is not one: its hosting image is TensorFlow Serving, with another contract.
 OLDEST = {"sklearn": (1, 0), "xgboost": (1, 3), "pytorch": (2, 0)}
 SCOPES = ("training", "inference")
 INSTANCES = {"cpu": "ml.m5.large", "gpu": "ml.g5.xlarge"}
@@ -55,11 +55,12 @@ def images(framework: str, configuration: dict[str, Any], retrieve: Retrieve) ->
                     uri = retrieve(
                         framework, region, version=number, image_scope=scope, instance_type=INSTANCES[processor]
                     )
-                    yield _image(framework, number, scope, processor, region, uri)
+                    account, host, image = _parts(uri)
+                    yield Image(framework, number, scope, processor, region, account, host, image)
 
 
 def table(found: Iterable[Image], source: str) -> dict[str, Any]:
-    """The table's document: images by framework, version, scope and processor; registries by the images that share them."""
+    """The table's document: images by framework, version, scope, processor; registries by images that share them."""
     found = list(found)
     frameworks: dict[str, Any] = {}
     for image in found:
@@ -83,11 +84,11 @@ def _registries(found: list[Image]) -> list[dict[str, Any]]:
     return [{"images": names, "accounts": json.loads(by_region)} for by_region, names in shared.items()]
 
 
-def _image(framework: str, number: str, scope: str, processor: str, region: str, uri: str) -> Image:
+def _parts(uri: str) -> tuple[str, str, str]:
     match = _URI.fullmatch(uri)
     if match is None:
-        raise SystemExit(f"the SDK answered {uri!r} for {framework} {number} in {region}, which isn't an ECR image")
-    return Image(framework, number, scope, processor, region, match["account"], match["host"], match["image"])
+        raise SystemExit(f"the SDK answered {uri!r}, which isn't an ECR image")
+    return match["account"], match["host"], match["image"]
 
 
 def _numbers(number: str) -> tuple[int, ...]:

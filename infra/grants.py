@@ -1,7 +1,7 @@
 """What a role may do, as data: few actions on named resources, and where a name must end in a wildcard, why.
 
-A grant becomes one statement of the role's policy. Its `because` is the argument against cdk-nag's finding AwsSolutions-IAM5
-for exactly the wildcard resources of this grant, so that no wildcard enters a role without its reason standing beside it.
+A grant becomes one statement of the role's policy. Its `because` is the argument against cdk-nag's finding IAM5 for
+exactly the wildcard resources of this grant, so that no wildcard enters a role without its reason standing beside it.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Account:
 def use_key(account: Account, key_arn: str, *services: str) -> Grant:
     """Reading and writing what the key encrypts, but only through the services that hold it (kms:ViaService).
 
-    The actions are those that DynamoDB ("DynamoDB encryption at rest: usage notes"), S3 ("Using SSE-KMS": multipart uploads
-    need Decrypt too) and SNS ("Key management for encrypted topics") ask of their callers.
+    The actions are those that DynamoDB ("DynamoDB encryption at rest: usage notes"), S3 ("Using SSE-KMS": multipart
+    uploads need Decrypt too) and SNS ("Key management for encrypted topics") ask of their callers.
     """
     return Grant(
         actions=["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"],

@@ -55,8 +55,8 @@ def _uri(spec: PipelineSpec, framework: Framework, scope: str, instance: str, re
     image = _image(spec, framework, scope, instance)
     accounts = _accounts()[image]
     if region not in accounts:
-        known = ", ".join(accounts)
-        raise spec.error("framework", f"{framework.name} {framework.version} has no {scope} image in {region}; only in {known}")
+        known = f"only in {', '.join(accounts)}"
+        raise spec.error("framework", f"{framework.name} {framework.version} has no {scope} image in {region}; {known}")
     return f"{accounts[region]}.dkr.{_table()['hosts'][region]}/{image}"
 
 
@@ -64,11 +64,13 @@ def _image(spec: PipelineSpec, framework: Framework, scope: str, instance: str) 
     versions = _table()["frameworks"].get(framework.name)
     if versions is None:
         known = ", ".join(_table()["frameworks"])
-        message = f"is {framework.name!r}, whose containers don't train with train.py and serve with serve.py; {known} do"
+        message = (
+            f"is {framework.name!r}, whose containers don't train with train.py and serve with serve.py; {known} do"
+        )
         raise spec.error("framework.name", f"{message}, or name an image of your own with image:")
     if framework.version not in versions or scope not in versions[framework.version]:
         known = ", ".join(version for version, scopes in versions.items() if {"training", "inference"} <= set(scopes))
-        message = f"{framework.name} {framework.version} has no {scope} image; the versions with both images are {known}"
+        message = f"{framework.name} {framework.version} has no {scope} image; versions with both images are {known}"
         raise spec.error("framework.version", message)
     by_processor: dict[str, str] = versions[framework.version][scope]
     wanted = processor(instance)
@@ -76,7 +78,8 @@ def _image(spec: PipelineSpec, framework: Framework, scope: str, instance: str) 
     image = by_processor.get(wanted) or (by_processor.get("cpu") if wanted == "gpu" else None)
     if image is None:
         field = "train.instance" if scope == "training" else "deploy.instance"
-        raise spec.error(field, f"{instance} is a machine for {wanted} images; {framework.name} has {', '.join(by_processor)}")
+        known = ", ".join(by_processor)
+        raise spec.error(field, f"{instance} is a machine for {wanted} images; {framework.name}'s are for {known}")
     return image
 
 

@@ -1,4 +1,4 @@
-"""`python -m infra.lint`: the templates of every environment under cfn-lint and cdk-nag's AwsSolutions; exits 1 on a finding.
+"""`python -m infra.lint`: every environment's templates under cfn-lint and cdk-nag's AwsSolutions; 1 on a finding.
 
 A finding is argued where it arises, on the one resource (`infra.constructs.findings`); there are no suppressions here.
 """
@@ -26,7 +26,7 @@ def environments(cdk_json: Path) -> list[Environment]:
 
 
 def synthesize(target: Environment, root: Path, outdir: Path, *, nag: bool) -> list[Path]:
-    """Writes an environment's templates as `cdk synth` would, with cdk-nag's report if wanted; returns the templates."""
+    """Writes an environment's templates as `cdk synth` would, under cdk-nag if wanted; returns the templates."""
     context = json.loads((root / "cdk.json").read_text())["context"]
     app = new_app(outdir=outdir, context=context)
     add_stacks(app, target, find_pipelines(root / "training_code"), toolkit=root / "training_code" / "toolkit")

@@ -1,7 +1,7 @@
 """What each role of a pipeline may do: one function a role, from top to bottom what AWS is asked for on its behalf.
 
-Imports no aws_cdk. Patterns use `?` where a name's length is known, so that the jobs and models of a pipeline `iris` never
-match those of a pipeline `iris-tree`.
+Imports no aws_cdk. Patterns use `?` where a name's length is known, so that the jobs and models of a pipeline `iris`
+never match those of a pipeline `iris-tree`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from ratchet.spec import TEST_CHANNEL, PipelineSpec
 
 _RUN_ID = "????????-??????-????"
 _CONTENT_HASH = "?" * naming.CONTENT_HASH_LENGTH
-_STREAMS_ARE_NAMED_LATER = "SageMaker names a log stream after the job and its host, which are known only when it starts."
+_STREAMS_ARE_NAMED_LATER = (
+    "SageMaker names a log stream after the job and its host, which are known only when it starts."
+)
 _OBJECTS_ARE_NAMED_LATER = "What lies under a channel's prefix is the data's own names."
 _RUNS_ARE_NAMED_LATER = "A run's folder is named when it starts; the prefix is this pipeline's own."
 
@@ -226,9 +228,7 @@ def lifecycle(at: Surroundings, queue_arn: str, state_machine_arn: str, executio
 
 def _clear_away(at: Surroundings) -> list[Grant]:
     return [
-        Grant(
-            actions=["sagemaker:ListModels", "sagemaker:ListEndpointConfigs"], resources=["*"], because=NO_RESOURCE
-        ),
+        Grant(actions=["sagemaker:ListModels", "sagemaker:ListEndpointConfigs"], resources=["*"], because=NO_RESOURCE),
         Grant(
             actions=["sagemaker:DescribeEndpointConfig", "sagemaker:DeleteEndpointConfig"],
             resources=[at.endpoint_config_arns],
@@ -252,7 +252,7 @@ def _synchronous_jobs(at: Surroundings) -> Grant:
 
 
 def _log_delivery_and_traces() -> list[Grant]:
-    """Source: "Using CloudWatch Logs to log execution history" and "Trace requests using AWS X-Ray" (Step Functions)."""
+    """Sources: "Using CloudWatch Logs to log execution history", "Trace requests using AWS X-Ray" (Step Functions)."""
     deliveries = ("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery", "ListLogDeliveries")
     policies = ("PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups")
     traces = ("PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets")
@@ -297,15 +297,16 @@ def _pull(repository_arn: str | None) -> list[Grant]:
 
 
 def _network(at: Surroundings, vpc: Vpc) -> list[Grant]:
-    """Network interfaces in the environment's subnets ("Give SageMaker training jobs access to resources in your VPC")."""
+    """Network interfaces in the environment's subnets ("Give SageMaker training jobs access to … your Amazon VPC")."""
     verbs = ("CreateNetworkInterface", "CreateNetworkInterfacePermission")
     ends = ("DeleteNetworkInterface", "DeleteNetworkInterfacePermission")
     reads = ("NetworkInterfaces", "Vpcs", "DhcpOptions", "Subnets", "SecurityGroups")
-    places = [f"subnet/{subnet}" for subnet in vpc.subnets] + [f"security-group/{group}" for group in vpc.security_groups]
+    subnets = [f"subnet/{subnet}" for subnet in vpc.subnets]
+    groups = [f"security-group/{group}" for group in vpc.security_groups]
     return [
         Grant(
             actions=[f"ec2:{verb}" for verb in (*verbs, *ends)],
-            resources=[at.account.arn("ec2", place) for place in (*places, "network-interface/*")],
+            resources=[at.account.arn("ec2", place) for place in (*subnets, *groups, "network-interface/*")],
             because="A network interface's id is EC2's to give; the subnets and security groups are the environment's.",
         ),
         Grant(actions=[f"ec2:Describe{noun}" for noun in reads], resources=["*"], because=NO_RESOURCE),

@@ -95,8 +95,10 @@ class PipelineStack(Stack):
             built = _Image(build.image_uri, build.repository_arn)
             return built, built
         found = images(self._spec, self._environment.region)
-        training, hosting = (_Image(uri, repository_arn(uri, self.partition)) for uri in (found.training, found.hosting))
-        return training, hosting
+        return self._image(found.training), self._image(found.hosting)
+
+    def _image(self, uri: str) -> _Image:
+        return _Image(uri, repository_arn(uri, self.partition))
 
     def _state_machine(self, training: _Image, hosting: _Image) -> StateMachine:
         roles = JobRoles(
@@ -132,15 +134,16 @@ class PipelineStack(Stack):
 
     def _names(self) -> Names:
         """The definition says `${field}` for what is known when it is deployed."""
-        known = {
+        vpc = self._environment.vpc
+        known: dict[str, Any] = {
             "environment": self._environment.name,
             "pipeline": self._spec.name,
             "code_hash": self._package.code_hash,
-            "subnet_ids": self._environment.vpc.subnets if self._environment.vpc else (),
-            "security_group_ids": self._environment.vpc.security_groups if self._environment.vpc else (),
+            "subnet_ids": vpc.subnets if vpc else (),
+            "security_group_ids": vpc.security_groups if vpc else (),
         }
         later = {field.name: f"${{{field.name}}}" for field in fields(Names) if field.name not in known}
-        return Names(**{**known, **later})
+        return Names(**known, **later)
 
     def _values(self, training: _Image, hosting: _Image, roles: JobRoles, functions: RunFunctions) -> dict[str, str]:
         """What stands for each `${field}`."""
@@ -239,12 +242,8 @@ def _source(stack: Stack, package: SourcePackage) -> assets.Asset:
 
 
 def _outputs(stack: Stack, machine: StateMachine, launcher: Function, environment: str, pipeline: str) -> None:
+    endpoint, group = endpoint_name(environment, pipeline), model_package_group_name(environment, pipeline)
     CfnOutput(stack, "StateMachineArn", value=machine.arn, description="One execution is one run")
     CfnOutput(stack, "LauncherFunctionName", value=launcher.name, description="Starts a run by hand")
-    CfnOutput(stack, "EndpointName", value=endpoint_name(environment, pipeline), description="Answers once there is a champion")
-    CfnOutput(
-        stack,
-        "ModelPackageGroupName",
-        value=model_package_group_name(environment, pipeline),
-        description="Every model that was judged",
-    )
+    CfnOutput(stack, "EndpointName", value=endpoint, description="Answers once there is a champion")
+    CfnOutput(stack, "ModelPackageGroupName", value=group, description="Every model that was judged")

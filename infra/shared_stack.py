@@ -1,4 +1,4 @@
-"""What all pipelines of an environment share: the key, the buckets, the run table and the topic. Everything stateful."""
+"""What all pipelines of an environment share, everything stateful: key, buckets, run table and topic."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def imported(environment: Environment, account: Account) -> Shared:
     """The shared stack's things, as another stack of the environment sees them: by its exports."""
 
     def value(name: str) -> str:
-        return Fn.import_value(_export(environment, name))
+        return str(Fn.import_value(_export(environment, name)))
 
     data, artifacts, table = value("DataBucketName"), value("ArtifactBucketName"), value("RunTableName")
     return Shared(
@@ -125,7 +125,7 @@ def _empty_when_destroyed(stack: Stack, buckets: list[s3.Bucket], environment: E
             Grant(
                 actions=["s3:DeleteObject", "s3:DeleteObjectVersion"],
                 resources=[f"{bucket.bucket_arn}/*" for bucket in buckets],
-                because="Emptying a bucket deletes every object in it; the function runs only when the stack is destroyed.",
+                because="Emptying a bucket deletes every object in it; the function runs when the stack is destroyed.",
             ),
         ],
         log_retention_days=environment.log_retention_days,
@@ -149,6 +149,6 @@ def _argue_access_logs(logs: s3.Bucket | None, *buckets: s3.Bucket) -> None:
         acknowledge(
             bucket,
             "S1",
-            "This environment holds throw-away data and is destroyed with its buckets; cdk.json sets access_logs: none. "
+            "This environment holds throw-away data and is destroyed with its buckets (access_logs: none). "
             "Where data must be kept (prod), access_logs: bucket logs every read.",
         )

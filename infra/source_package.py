@@ -1,7 +1,8 @@
 """A model's code as sourcedir.tar.gz: its folder and the toolkit, the same bytes in for the same hash out.
 
 The hash is of names and contents only, so it is the same on every machine, and a deployment without a change of code
-redeploys nothing. What isn't code stays out: pipeline.yaml (the plan fingerprints it by itself), prose, data, tests, caches.
+redeploys nothing. What isn't code stays out: pipeline.yaml (the plan fingerprints it by itself), prose, data, tests and
+caches.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _EPOCH = 315532800  # 1980-01-01T00:00:00Z, the earliest time that every archive
 
 @dataclass(frozen=True)
 class SourcePackage:
-    """The files of a package, by their names in it (POSIX, sorted), and the hash of names and contents (hex, SHA-256)."""
+    """A package's files, by their names in it (POSIX, sorted), and the hash of names and contents (hex, SHA-256)."""
 
     files: tuple[tuple[str, Path], ...]
     code_hash: str
@@ -54,7 +55,7 @@ def source_package(model: Path, toolkit: Path) -> SourcePackage:
         if not (model / name).is_file():
             raise ConfigurationError(f"{model / name}: is missing; a model's folder needs {name}, {what}")
     if (model / TOOLKIT).exists():
-        raise ConfigurationError(f"{model / TOOLKIT}: this name is the toolkit's, which is packaged beside the model's code")
+        raise ConfigurationError(f"{model / TOOLKIT}: the name is taken: the toolkit is packaged under it")
     files = sorted([*_code(model, ""), *_code(toolkit, f"{TOOLKIT}/")])
     _check_size(model, files)
     return SourcePackage(tuple(files), _hash(files))
@@ -65,7 +66,7 @@ def _code(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
         if path.name.startswith(".") or path.name in _LEFT_OUT_FOLDERS or path.name == FILE_NAME:
             continue
         if path.is_symlink():
-            raise ConfigurationError(f"{path}: is a link; put the file itself here, jobs see nothing outside of this folder")
+            raise ConfigurationError(f"{path}: is a link; put the file itself here, jobs see nothing else")
         if path.is_dir():
             yield from _code(path, f"{prefix}{path.name}/")
         elif path.suffix not in _LEFT_OUT_SUFFIXES:
@@ -76,8 +77,8 @@ def _check_size(model: Path, files: list[tuple[str, Path]]) -> None:
     size, largest = sum(path.stat().st_size for _, path in files), max(files, key=lambda file: file[1].stat().st_size)
     if size > MAXIMUM_BYTES:
         raise ConfigurationError(
-            f"{model}: its code is {size / 2**20:.0f} MiB ({largest[0]} is the largest); at most {MAXIMUM_BYTES // 2**20} MiB. "
-            "Data belongs into the data bucket"
+            f"{model}: its code is {size / 2**20:.0f} MiB, {largest[0]} the largest; "
+            f"at most {MAXIMUM_BYTES // 2**20} MiB. Data belongs into the data bucket"
         )
 
 

@@ -8,7 +8,6 @@ from aws_cdk import App, PermissionsBoundary, Tags
 from aws_cdk import Environment as Target
 
 from infra.environments import Environment
-from infra.errors import ConfigurationError
 from infra.images import images
 from infra.pipeline_stack import PipelineStack
 from infra.shared_stack import SharedStack
@@ -21,14 +20,15 @@ def find_pipelines(training_code: Path) -> list[PipelineSpec]:
     """The pipelines of a folder: every folder in it that holds a pipeline.yaml, by name.
 
     Raises:
-        SpecError: a pipeline.yaml is wrong.
-        ConfigurationError: two of them have one name.
+        SpecError: a pipeline.yaml is wrong, or two have one name.
     """
     found: dict[str, PipelineSpec] = {}
     for path in sorted(training_code.glob(f"*/{specs.FILE_NAME}")):
         spec = specs.load(path)
         if spec.name in found:
-            raise spec.error("name", f"is {spec.name!r}, which is {found[spec.name].folder / specs.FILE_NAME}'s already")
+            raise spec.error(
+                "name", f"is {spec.name!r}, which is {found[spec.name].folder / specs.FILE_NAME}'s already"
+            )
         found[spec.name] = spec
     return [found[name] for name in sorted(found)]
 
@@ -70,10 +70,8 @@ def _package(spec: PipelineSpec, environment: Environment, toolkit: Path) -> Sou
     if spec.dockerfile is None:
         images(spec, environment.region)
     elif environment.image_builds == "none":
-        raise spec.error(
-            "dockerfile",
-            f"the environment {environment.name} builds no images (cdk.json: image_builds); name a framework, or deploy to one that does",
-        )
+        message = f"the environment {environment.name} builds no images (image_builds in cdk.json); name a framework"
+        raise spec.error("dockerfile", f"{message}, or deploy to an environment that builds them")
     return source_package(spec.folder, toolkit)
 
 

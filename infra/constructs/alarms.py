@@ -14,7 +14,14 @@ class Alarms(Construct):
     """Two alarms, told to the topic."""
 
     def __init__(
-        self, scope: Construct, id_: str, *, topic_arn: str, state_machine_arn: str, dead_letter_queue: str, pipeline: str
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        topic_arn: str,
+        state_machine_arn: str,
+        dead_letter_queue: str,
+        pipeline: str,
     ) -> None:
         super().__init__(scope, id_)
         runs = {

@@ -50,12 +50,14 @@ def access_logs_bucket(scope: Construct, id_: str, *, days: int) -> s3.Bucket:
 
 
 def announce_objects(bucket: s3.Bucket) -> None:
-    """Sends the bucket's events to EventBridge, by the bucket's own property: CDK's `event_bridge_enabled` would do it by
-    a custom resource, with a function and a role that nobody asked for."""
+    """Sends the bucket's events to EventBridge, by the bucket's own property.
+
+    CDK's `event_bridge_enabled` would do it by a custom resource, with a function and a role that nobody asked for.
+    """
     resource = bucket.node.default_child
     if not isinstance(resource, s3.CfnBucket):
         raise TypeError("a Bucket's default child is its CfnBucket")
-    resource.add_property_override("NotificationConfiguration.EventBridgeConfiguration.EventBridgeEnabled", True)  # noqa: FBT003
+    resource.add_property_override("NotificationConfiguration.EventBridgeConfiguration.EventBridgeEnabled", True)
 
 
 def _clean_up() -> s3.LifecycleRule:

@@ -150,7 +150,9 @@ class ImageBuild(Construct):
                 cloud_watch_logs=codebuild.CfnProject.CloudWatchLogsConfigProperty(status="ENABLED", group_name=log.ref)
             ),
         )
-        acknowledge(project, "CB3", "Building a Docker image needs the Docker daemon, which CodeBuild runs only privileged.")
+        acknowledge(
+            project, "CB3", "Building a Docker image needs the Docker daemon, which CodeBuild runs only privileged."
+        )
         return project
 
 
@@ -175,4 +177,3 @@ def _push(repository_arn: str) -> list[Grant]:
         Grant(actions=[f"ecr:{verb}" for verb in verbs], resources=[repository_arn]),
         Grant(actions=["ecr:GetAuthorizationToken"], resources=["*"], because=NO_RESOURCE),
     ]
-

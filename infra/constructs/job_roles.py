@@ -15,7 +15,13 @@ class JobRoles(Construct):
     """The execution roles; a repository is what its jobs pull their image from (None: not from ECR)."""
 
     def __init__(
-        self, scope: Construct, id_: str, *, at: Surroundings, training_repository: str | None, hosting_repository: str | None
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        at: Surroundings,
+        training_repository: str | None,
+        hosting_repository: str | None,
     ) -> None:
         super().__init__(scope, id_)
         name = at.spec.name

@@ -1,4 +1,4 @@
-"""What happens around a pipeline's deployment: new code starts a run, and before it goes, what it has made is taken down."""
+"""Around a pipeline's deployment: new code starts a run, and before it goes, what its runs have made is taken down."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS = 900
 
 
 class Lifecycle(Construct):
-    """A custom resource that CloudFormation updates when the code's hash changes, and deletes before the pipeline's rest.
+    """A custom resource that is updated when the code's hash changes, and deleted before the rest of the pipeline.
 
     Runs make endpoints, models and model packages that no template knows. Everything that starts runs must depend on
     `resource`, so that it is gone when those are taken down.

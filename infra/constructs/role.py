@@ -12,9 +12,9 @@ from infra.grants import Grant
 
 
 class ServiceRole(Construct):
-    """What one service assumes for one purpose. Its policy is inline: it lives and dies with the role, and is read with it.
+    """What one service assumes for one purpose. Its policy is inline: it lives, dies and is read with the role.
 
-    The trust names the service alone: a role can't be passed across accounts, so there is no other account to confuse it.
+    The trust names the service alone: a role can't be passed across accounts, so none other can be confused with ours.
     """
 
     def __init__(self, scope: Construct, id_: str, *, service: str, purpose: str, grants: Sequence[Grant]) -> None:

@@ -39,7 +39,6 @@ def empty(s3: Any, bucket: str, deadline: Deadline) -> int:
 def _delete(s3: Any, bucket: str, objects: list[dict[str, str]]) -> None:
     errors = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True}).get("Errors", [])
     if errors:
-        first = errors[0]
-        raise NotEmptied(
-            f"{len(errors)} objects of {bucket} can't be deleted, the first {first['Key']}: {first.get('Message', first['Code'])}"
-        )
+        first, more = errors[0], len(errors) - 1
+        why = first.get("Message", first["Code"])
+        raise NotEmptied(f"{first['Key']} in {bucket} can't be deleted ({why}), nor can {more} more")

@@ -1,4 +1,4 @@
-"""Lifecycle: what CloudFormation can't do by itself when stacks come, change and go. One function, three custom resources.
+"""Lifecycle: what CloudFormation can't do by itself when stacks come, change and go, as three custom resources.
 
     Custom::Pipeline        update with new code: a message to the launcher; delete: takes down what runs have made
     Custom::EmptiedBucket   delete: empties a bucket, so that it can be deleted
@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import boto3
-
 from common.log import Log
+
 from lifecycle import buckets, images, pipelines
 from lifecycle.answer import ANSWERED_ELSEWHERE, answer
 from lifecycle.deadline import Deadline

@@ -51,9 +51,9 @@ def announce_new_code(sqs: Any, new: Mapping[str, str], old: Mapping[str, str]) 
 
 
 def take_down(clients: Clients, pipeline: Mapping[str, str], deadline: Deadline) -> None:
-    """Stops runs, deletes endpoint, endpoint configs and models, and forgets who is champion; each only if it is there.
+    """Stops runs, deletes endpoint, endpoint configs and models, and forgets who is champion; each if it is there.
 
-    Model packages go too where `ModelPackages` is `destroy`. Run records and artifacts are the shared stack's, and stay.
+    Model packages go where `ModelPackages` is `destroy`; run records and artifacts stay: they are the shared stack's.
     """
     _stop_runs(clients.states, pipeline["StateMachineArn"])
     _delete_endpoint(clients.sagemaker, pipeline["Endpoint"], deadline)
