@@ -1,0 +1,215 @@
+"""History, diagram, figures and the report page, from documents as AWS has them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import pytest
+from run_documents import (
+    FAILED,
+    HOSTILE,
+    MACHINE,
+    PROMOTED,
+    RUN_ID,
+    START,
+    events,
+    failed_sources,
+    promoted_sources,
+    record,
+)
+
+from ratchet import diagram, figures, history, report, runs, units
+from ratchet.history import Execution
+
+
+def test_a_history_becomes_visits_with_their_times() -> None:
+    execution = history.of_events(events(PROMOTED))
+    assert [visit.name for visit in execution.visits] == PROMOTED
+    assert execution.status == "Succeeded"
+    train = next(visit for visit in execution.visits if visit.name == "Train")
+    assert train.seconds == pytest.approx(2.4)
+    assert (train.attempts, train.parameters) == (1, {"FunctionName": "Train"})
+
+
+def test_a_failed_state_keeps_its_error_and_the_execution_its_end() -> None:
+    execution = history.of_events(events(FAILED, failing="Train"))
+    failed = [visit for visit in execution.visits if visit.failed]
+    assert [(visit.name, visit.error, visit.cause) for visit in failed] == [("Train", "AlgorithmError", HOSTILE)]
+    assert execution.status == "Failed"
+
+
+def test_a_retry_that_went_well_is_no_failure() -> None:
+    told = events(["Begin", "Plan"])
+    scheduled = next(index for index, event in enumerate(told) if event["type"] == "TaskScheduled")
+    told[scheduled:scheduled] = [
+        {**told[scheduled]},
+        {"type": "TaskFailed", "timestamp": START, "id": 0, "taskFailedEventDetails": {"error": "ThrottlingException"}},
+    ]
+    plan = history.of_events(told).visits[-1]
+    assert (plan.failed, plan.attempts) == (False, 2)
+
+
+def test_a_running_execution_says_where_it_is() -> None:
+    told = [event for event in events(["Begin", "Plan"], ended=False) if event["type"] != "TaskStateExited"]
+    execution = history.of_events(told)
+    assert execution.status is None
+    assert execution.current is not None
+    assert execution.current.name == "Plan"
+
+
+def test_the_diagram_shows_the_story_and_what_happened() -> None:
+    drawn = diagram.lay_out(MACHINE, history.of_events(events(FAILED, failing="Train")))
+    status = {box.name: box.status for box in drawn.boxes}
+    assert status == {
+        "Settle": "done",
+        "Plan": "done",
+        "Train": "failed",
+        "Evaluate": "skipped",
+        "Gate": "skipped",
+        "Register": "skipped",
+        "Deploy": "skipped",
+        "Verify": "skipped",
+        "Record": "done",
+        "Failed": "failed",
+    }
+    assert drawn.hidden == len(MACHINE["States"]) - len(status)
+
+
+def test_the_milestones_stand_one_below_the_other_and_waiting_beside_them() -> None:
+    boxes = {box.name: box for box in diagram.lay_out(MACHINE, history.of_events(events(PROMOTED))).boxes}
+    column = [box for box in boxes.values() if box.name != "Quiet"]
+    assert len({box.x for box in column}) == 1
+    told = [box.name for box in sorted(column, key=lambda box: box.y)]
+    assert told == ["Settle", "Plan", "Train", "Evaluate", "Gate", "Register", "Deploy", "Verify", "Record", "Done"]
+    assert boxes["Quiet"].x > boxes["Settle"].x
+    assert boxes["Quiet"].y == boxes["Settle"].y
+    assert len({(box.x, box.y) for box in boxes.values()}) == len(boxes)
+
+
+def test_a_catch_is_drawn_where_it_was_taken_only() -> None:
+    calm = diagram.lay_out(MACHINE, history.of_events(events(PROMOTED)))
+    assert not any(edge.caught for edge in calm.edges)
+    failed = diagram.lay_out(MACHINE, history.of_events(events(FAILED, failing="Train")))
+    assert [edge.taken for edge in failed.edges if edge.caught] == [True]
+
+
+def test_repeated_states_say_how_often() -> None:
+    boxes = {box.name: box for box in diagram.lay_out(MACHINE, history.of_events(events(PROMOTED))).boxes}
+    assert boxes["Settle"].note == "40 ms · 2 times"
+    assert boxes["Train"].note == "2.4 s"
+
+
+def test_the_interval_is_drawn_where_its_numbers_are() -> None:
+    drawn = figures.interval(record()["evaluation"], margin=0.01)
+    assert drawn is not None
+    assert drawn.margin is not None
+    places = [mark.at for mark in (drawn.zero, drawn.low, drawn.margin, drawn.difference, drawn.high)]
+    assert places == sorted(places)
+    assert 0 < places[0] < places[-1] < 100
+
+
+def test_without_a_champion_there_is_no_interval() -> None:
+    evaluation = {"metric": "r2", "challenger": {"score": 0.5}, "champion": None, "difference": None, "interval": None}
+    assert figures.interval(evaluation, margin=0.0) is None
+    assert [mark.label for mark in figures.scores(evaluation, 0.4)] == ["challenger", "floor"]
+
+
+def test_equal_scores_have_a_place_too() -> None:
+    marks = figures.scores({"challenger": {"score": 0.0}, "champion": {"score": 0.0}}, 0.0)
+    assert [mark.at for mark in marks] == [50.0, 50.0, 50.0]
+
+
+def test_bars_lie_inside_the_run() -> None:
+    execution = history.of_events(events(PROMOTED))
+    bars = figures.bars(execution.visits, execution.ended)
+    assert sum(bar.seconds for bar in bars) == pytest.approx(6.7, abs=0.1)
+    assert [len(bar.spans) for bar in bars if bar.name == "Settle"] == [2]
+    assert all(span.start >= 0 and span.start + span.width <= 100.5 for bar in bars for span in bar.spans)
+    assert figures.bars((), None) == ()
+
+
+class _Page(HTMLParser):
+    """The page's tags, and what it would load."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loads += [f"{tag} {name}={value}" for name, value in attrs if name in ("src", "href", "data")]
+
+
+@pytest.mark.parametrize("sources", [promoted_sources(), failed_sources()], ids=["promoted", "failed"])
+def test_the_page_is_self_contained(sources: report.Sources) -> None:
+    page = report.render(sources)
+    read = _Page(page)
+    assert "script" not in read.tags
+    assert read.loads == []
+    assert not re.search(r"url\((?!#)|@import|https?://", page)
+
+
+def test_the_page_tells_the_run() -> None:
+    page = report.render(promoted_sources())
+    for told in (
+        RUN_ID,
+        "0.9712",
+        "0.9523",
+        "540",
+        "[+0.0061, +0.0324]",
+        "95&thinsp;%",
+        "digits/train/a.csv",
+        "v-train",
+    ):
+        assert told in page
+    assert "model-package/local-digits-forest/1" in page
+    assert "model-package/local-digits-forest/2" in page
+
+
+def test_what_a_job_has_said_is_text_never_markup() -> None:
+    page = report.render(failed_sources())
+    assert HOSTILE not in page
+    assert "&lt;script&gt;alert(" in page
+
+
+def test_a_run_of_which_little_is_known_has_a_page_too() -> None:
+    bare = runs.of_item({"pipeline": "p", "item": "run#r1"})
+    page = report.render(report.Sources(bare, "prod", "111122223333", "eu-west-1"))
+    assert "r1" in page
+    assert 'id="machine"' not in page
+    running = replace(promoted_sources(), execution=Execution(()), run=runs.of_item({**record(), "evaluation": None}))
+    assert 'id="gate"' not in report.render(running)
+
+
+def test_a_run_is_read_tolerantly() -> None:
+    run = runs.of_item(record(started_at="yesterday", evaluation={"metric": "f1", "challenger": "?"}, extra=[1]))
+    assert (run.started_at, run.seconds, run.challenger_score, run.metric) == (None, None, None, "f1")
+    assert not run.failed
+    assert runs.of_item(record()).seconds == timedelta(seconds=7).total_seconds()
+
+
+def test_the_reason_is_the_error_s_or_the_gate_s() -> None:
+    assert runs.of_item(record()).reason == "better than the champion"
+    assert failed_sources().run.reason == f"Train: AlgorithmError: {HOSTILE}"
+    assert failed_sources().run.failed
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 ms"),
+        (0.0421, "42 ms"),
+        (0.9999, "1.0 s"),
+        (9.96, "10.0 s"),
+        (42.4, "42 s"),
+        (185, "3 min 05 s"),
+        (7800, "2 h 10 min"),
+    ],
+)
+def test_durations_for_people(seconds: float, text: str) -> None:
+    assert units.duration(seconds) == text
