@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from localaws.sagemaker import errors, tags
 from localaws.sagemaker.context import Context, Handler
-from localaws.sagemaker.images import ImageNotFoundError
+from localaws.sagemaker.job_container import check_image
 from localaws.sagemaker.listing import page, summary
 from localaws.sagemaker.model_data import check_model_data
 from localaws.sagemaker.platform import Caller, Document
@@ -86,7 +86,7 @@ class _Models:
             raise _already("model", arn)
         role = request["ExecutionRoleArn"]
         context.platform.authorize(caller, "iam:PassRole", role)
-        _check_image(context, container["Image"])
+        check_image(context, container["Image"])
         check_model_data(context, container, role)
         document = {key: value for key, value in request.items() if key != "Tags"}
         document |= {"ModelArn": arn, "CreationTime": context.clock(), "EnableNetworkIsolation": False}
@@ -151,13 +151,6 @@ def resolve_package(context: Context, container: Document) -> Document:
         raise errors.not_supported(f"a model of a model package with {len(specified)} containers")
     environment = specified[0].get("Environment", {}) | container.get("Environment", {})
     return {key: value for key, value in specified[0].items() if key != "Environment"} | {"Environment": environment}
-
-
-def _check_image(context: Context, image: str) -> None:
-    try:
-        context.images.check(image)
-    except ImageNotFoundError as error:
-        raise errors.validation(f"Requested image {image} not found.") from error
 
 
 class _Configs:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from localaws.sagemaker.errors import SageMakerError
+from localaws.sagemaker.endpoint_logs import LOG_GROUP
+from localaws.sagemaker.errors import SageMakerError, not_supported
 from localaws.sagemaker.fleet import Deployment, Instance, NoInstanceError, NoVariantError, RetiredError
 from localaws.sagemaker.invocation_metrics import InvocationMetrics
 from localaws.sagemaker.worker import Answer, Worker, WorkerGoneError, WorkerTimeoutError
@@ -14,6 +15,17 @@ from localaws.sagemaker.worker import Answer, Worker, WorkerGoneError, WorkerTim
 RESPONSE_SECONDS = 60.0  # "A customer's model containers must respond to requests within 60 seconds" (InvokeEndpoint)
 MAX_BODY = 25 * 1024 * 1024  # payload size for endpoint invocation (SageMaker endpoints and quotas)
 _RECOVERY_SECONDS = 30.0  # how long a request waits for an endpoint that comes back after a restart
+
+# Headers of InvokeEndpoint whose members ask for something that isn't here. InferenceId only marks captured data, and
+# no framework container's functions see CustomAttributes, so neither changes anything.
+_REFUSED_HEADERS = {
+    "x-amzn-sagemaker-target-model": "TargetModel",
+    "x-amzn-sagemaker-target-container-hostname": "TargetContainerHostname",
+    "x-amzn-sagemaker-enable-explanations": "EnableExplanations",
+    "x-amzn-sagemaker-inference-component": "InferenceComponentName",
+    "x-amzn-sagemaker-session-id": "SessionId",
+    "x-amzn-sagemaker-prefix-aware-id": "PrefixAwareId",
+}
 
 # The deployment that serves an endpoint now, waiting that many seconds for one that is on its way; None when there is
 # none.
@@ -41,6 +53,13 @@ class ModelError(SageMakerError):
             "OriginalMessage": original_message,
             "LogStreamArn": log_stream_arn,
         }
+
+
+def refuse_headers(headers: Mapping[str, str]) -> None:
+    """ValidationError for a header (lower case) whose member isn't supported."""
+    for header, member in _REFUSED_HEADERS.items():
+        if header in headers:
+            raise SageMakerError("ValidationError", not_supported(f"{member} of InvokeEndpoint").message)
 
 
 class Invoker:
@@ -92,7 +111,7 @@ class Invoker:
 
     def _model_error(self, endpoint: str, instance: Instance, answer: Answer) -> ModelError:
         side = "client" if answer.status < 500 else "server"
-        group = f"/aws/sagemaker/Endpoints/{endpoint}"
+        group = LOG_GROUP + endpoint
         text = answer.body.decode("utf-8", "replace")
         console = f"https://{self._region}.console.aws.amazon.com/cloudwatch/home?region={self._region}"
         message = (

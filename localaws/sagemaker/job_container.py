@@ -69,14 +69,14 @@ def variables(job: Job, image: ImageEnvironment, base: Path, tmp: Path) -> dict[
     }
 
 
-def spec(
+def spec(  # noqa: PLR0913 - what makes a container
     job: Job, ml: Path, command: Sequence[str], environment: Mapping[str, str], *, cwd: Path, isolated: bool
 ) -> ContainerSpec:
     """The container of a job. Raises JobFailedError when network isolation is asked for and can't be had."""
     if isolated and container.isolation() == "none":
         raise JobFailedError("ClientError: EnableNetworkIsolation: this machine's kernel allows no network namespaces")
     return ContainerSpec(
-        command=command,
+        command=[_where_it_is(word, ml) for word in command],
         environment=environment,
         base_dir=ml,
         tmp_dir=job.directory / "tmp",
@@ -103,3 +103,9 @@ def say_all(job: Job, image: ImageEnvironment, remarks: Sequence[str]) -> None:
     for line in [*image.notes, *remarks, container.describe_isolation()]:
         if line:
             job.log.say(line)
+
+
+def _where_it_is(word: str, ml: Path) -> str:
+    """A path of the contract in a command, as the container finds it: itself, where there is a literal /opt/ml."""
+    literal = f"{container.OPT_ML}/"
+    return f"{container.ml_dir(ml)}/{word.removeprefix(literal)}" if word.startswith(literal) else word

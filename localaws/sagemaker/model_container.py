@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 
 from localaws.sagemaker import model_server
 from localaws.sagemaker.archives import BrokenArchiveError, UnsafeArchiveError, unpack
-from localaws.sagemaker.container import Container, ContainerSpec, describe_isolation, launch, ml_dir
+from localaws.sagemaker.container import Container, ContainerSpec, describe_isolation, isolation, launch, ml_dir
 from localaws.sagemaker.context import Context
-from localaws.sagemaker.endpoint_logs import LogStream
+from localaws.sagemaker.endpoint_logs import LOG_GROUP, follow
 from localaws.sagemaker.errors import SageMakerError
 from localaws.sagemaker.fleet import StartError, VariantPlan
 from localaws.sagemaker.images import ImageBuildError, ImageEnvironment, ImageNotFoundError
+from localaws.sagemaker.logs import JobLog
 from localaws.sagemaker.model_data import ModelDataError, fetch
 from localaws.sagemaker.platform import Credentials
 from localaws.sagemaker.worker import Worker, start_worker
 
-LOG_GROUP = "/aws/sagemaker/Endpoints/"
 _OPT_ML_CODE = "/opt/ml/code"
 
 
@@ -46,19 +46,19 @@ class ContainerStarter:
         An artifact that is there from an earlier start is used again, so that an instance comes back even when its
         object has gone.
         """
-        log = LogStream(self._context.platform, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
+        log = JobLog(self._context.platform, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
         place = _Place(directory / instance_id / "ml", directory / instance_id / "tmp", directory)
         try:
             credentials = self._context.platform.assume_role(plan.source["RoleArn"], "SageMaker")
             submitted = self._unpack(place, plan, credentials)
-            image = self._image(plan.source["Image"], _code_dir(place.ml, submitted), log.write)
+            image = self._image(plan.source["Image"], _code_dir(place.ml, submitted), log.say)
         except (ModelDataError, ImageNotFoundError, ImageBuildError) as error:
-            log.write(str(error))
+            log.say(str(error))
             raise StartError(str(error)) from error
         except SageMakerError as error:
             raise StartError(error.message) from error
         for note in filter(None, [*image.notes, describe_isolation()]):
-            log.write(note)
+            log.say(note)
         environment = self._environment(place, plan, image, credentials, submitted)
         return start_worker(lambda descriptor: self._launch(place, image, environment, descriptor, log))
 
@@ -101,10 +101,13 @@ class ContainerStarter:
     ) -> dict[str, str]:
         platform = self._context.platform
         given: Mapping[str, Any] = plan.source["Environment"]
+        tmp = str(place.tmp) if isolation() == "none" else "/tmp"  # noqa: S108 - the container's own
         return {
             "PATH": f"{image.python.parent}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": "/tmp",  # noqa: S108 - the container's own
+            "HOME": tmp,
+            "TMPDIR": tmp,
             "LANG": "C.UTF-8",
+            "LC_ALL": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             **image.variables,
@@ -121,7 +124,7 @@ class ContainerStarter:
         }
 
     def _launch(
-        self, place: _Place, image: ImageEnvironment, environment: dict[str, str], descriptor: int, log: LogStream
+        self, place: _Place, image: ImageEnvironment, environment: dict[str, str], descriptor: int, log: JobLog
     ) -> Container:
         # -P keeps the directory of model_server.py off the path, where the user's modules are looked for.
         command = [str(image.python), "-P", model_server.__file__, "--control-fd", str(descriptor)]
@@ -132,12 +135,12 @@ class ContainerStarter:
                 base_dir=place.ml,
                 tmp_dir=place.tmp,
                 cwd=ml_dir(place.ml) / "model",
-                hide=[self._context.platform.state_dir],
+                hide=[self._context.platform.state_dir, Path.home() / ".aws"],
                 needs=[self._context.platform.image_dir, Path(model_server.__file__).parent],
                 descriptors=[descriptor],
             )
         )
-        threading.Thread(target=log.follow, args=(container.output,), daemon=True).start()
+        threading.Thread(target=follow, args=(container.output, log), daemon=True).start()
         return container
 
 

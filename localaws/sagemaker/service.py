@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from types import ModuleType
 
-from localaws.sagemaker import errors, hosting, processing, registry, tags, training, validation
+from localaws.sagemaker import container, errors, hosting, processing, registry, tags, training, validation
 from localaws.sagemaker.context import Context, Handler
 from localaws.sagemaker.endpoints import Endpoints
 from localaws.sagemaker.invocation import InvokeResult
@@ -71,7 +72,14 @@ class SageMaker:
 
     def recover(self) -> None:
         """After a restart: what was cut off ends as failed with a reason, what should serve serves again."""
+        threading.Thread(target=self._warm_up, name="sagemaker-warm-up", daemon=True).start()
         self.context.lifecycle.recover()
+
+    def _warm_up(self) -> None:
+        """What the first job would wait for otherwise: service models read, the kernel's isolation tried."""
+        validation.service_model()
+        self.context.wire.warm_up()
+        container.isolation()
 
     def close(self) -> None:
         """End every child process and let go of the store, within seconds."""

@@ -154,10 +154,9 @@ def _check_resources(request: Document) -> None:
     resources = request.get("ResourceConfig", {})
     for member in ("InstanceType", "InstanceCount", "VolumeSizeInGB"):
         if not resources.get(member):
-            raise errors.validation(
-                f"1 validation error detected: Value null at 'resourceConfig.{member[0].lower()}{member[1:]}' failed to "
-                "satisfy constraint: Member must not be null"
-            )
+            path = f"resourceConfig.{member[0].lower()}{member[1:]}"
+            told = f"Value null at '{path}' failed to satisfy constraint: Member must not be null"
+            raise errors.validation(f"1 validation error detected: {told}")
 
 
 def _check_stopping_condition(request: Document) -> None:
