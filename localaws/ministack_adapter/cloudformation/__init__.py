@@ -2,6 +2,7 @@
 
     sagemaker_types.py  AWS::SageMaker::Model, EndpointConfig, Endpoint, ModelPackageGroup
     state_machines.py   AWS::StepFunctions::StateMachine behind the checks of CreateStateMachine
+    alarms.py           AWS::CloudWatch::Alarm over metric math
     supplements.py      properties that MiniStack's provisioners accept and then ignore
     properties.py       which properties of each type in use take effect; the others are refused by name
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from localaws.ministack_adapter.cloudformation import properties, sagemaker_types, state_machines, supplements
+from localaws.ministack_adapter.cloudformation import alarms, properties, sagemaker_types, state_machines, supplements
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.imports import when_imported
 
@@ -32,6 +33,7 @@ def _extend(provisioners: ModuleType, aws: EmbeddedAws) -> None:
     sagemaker_types.register(provisioners, aws)
     supplements.register(provisioners)
     state_machines.register(provisioners)
+    alarms.register(provisioners)
     properties.register(provisioners)
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.platform import MiniStackPlatform, put_event
 from localaws.ministack_adapter.stepfunctions import jsonata
 from localaws.ministack_adapter.stepfunctions.integrations import Integrations
 from localaws.ministack_adapter.stepfunctions.jsonpath import JsonPath
@@ -54,7 +55,8 @@ class Executions:
     def __init__(self, aws: EmbeddedAws, integrations: Integrations) -> None:
         self._aws = aws
         self._integrations = integrations
-        self._logs = ExecutionLogs(aws)
+        self._platform = MiniStackPlatform(aws)
+        self._logs = ExecutionLogs(self._platform)
         self._tokens = TaskTokens()
         self._running: dict[str, _Run] = {}
         self._languages: Mapping[str, DataFlow] = {"JSONata": Jsonata(jsonata.evaluate), "JSONPath": JsonPath()}
@@ -197,18 +199,18 @@ class Executions:
     # --- status events ---
 
     def emit_status(self, record: Record) -> None:
-        """Put "Step Functions Execution Status Change" on the default bus, apart from the execution's own thread."""
+        """Tell the event bus and the metrics of a new status, apart from the execution's own thread."""
         if not record.get("sync"):
             detail = status_detail(record)
-            _in_background(lambda: self._put_status(record["executionArn"], detail), "states-status")
+            _in_background(lambda: self._put_status(detail), "states-status")
 
-    def _put_status(self, arn: str, detail: Record) -> None:
-        from localaws.ministack_adapter.platform import put_event
-
+    def _put_status(self, detail: Record) -> None:
+        arn = detail["executionArn"]
         try:
             put_event(self._aws, "aws.states", "Step Functions Execution Status Change", detail, [arn])
+            self._platform.put_metric_data("AWS/States", status_metrics(detail))
         except Exception:
-            logger.exception("no status event for %s", arn)
+            logger.exception("the status of %s was not told", arn)
 
     # --- task tokens ---
 
@@ -302,6 +304,27 @@ def status_detail(record: Mapping[str, Any]) -> Record:
         "error": record.get("error") if failed else None,
         "cause": record.get("cause") if failed else None,
     }
+
+
+_METRICS = {
+    "RUNNING": "ExecutionsStarted",
+    "SUCCEEDED": "ExecutionsSucceeded",
+    "FAILED": "ExecutionsFailed",
+    "TIMED_OUT": "ExecutionsTimedOut",
+    "ABORTED": "ExecutionsAborted",
+}
+
+
+def status_metrics(detail: Mapping[str, Any]) -> list[Record]:
+    """Developer Guide, "Monitoring Step Functions metrics using Amazon CloudWatch"; ExecutionTime in milliseconds."""
+    dimensions = [{"Name": "StateMachineArn", "Value": detail["stateMachineArn"]}]
+    data = [{"MetricName": _METRICS[detail["status"]], "Value": 1, "Unit": "Count", "Dimensions": dimensions}]
+    if detail["stopDate"] is not None:
+        milliseconds = detail["stopDate"] - detail["startDate"]
+        data.append(
+            {"MetricName": "ExecutionTime", "Value": milliseconds, "Unit": "Milliseconds", "Dimensions": dimensions}
+        )
+    return data
 
 
 _MAX_EVENT_PAYLOAD_BYTES = 248 * 1024

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.platform import MiniStackPlatform
 from localaws.states.execution_log import is_logged, log_line
 from localaws.states.history import Event
@@ -47,8 +46,8 @@ def destination(logging_configuration: Mapping[str, Any], machine_name: str, exe
 class ExecutionLogs:
     """One thread writes the lines of all executions, in order."""
 
-    def __init__(self, aws: EmbeddedAws) -> None:
-        self._platform = MiniStackPlatform(aws)
+    def __init__(self, platform: MiniStackPlatform) -> None:
+        self._platform = platform
         self._lines: queue.SimpleQueue[tuple[Destination, tuple[int, str]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="states-logs", daemon=True)
         self._started = False

@@ -1,0 +1,142 @@
+"""When a CloudWatch metric alarm is in ALARM: datapoints by period, missing data, metric math (CloudWatch User Guide,
+"Alarm evaluation", "Configuring how CloudWatch alarms treat missing data", "Using math expressions with metrics").
+
+Pure: metrics come in as functions of time, states go out.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+OK, ALARM, INSUFFICIENT_DATA = "OK", "ALARM", "INSUFFICIENT_DATA"
+Datapoint = float | None
+Series = Sequence[Datapoint]
+"""Values by period, the oldest first; None where there is no data."""
+
+COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "GreaterThanThreshold": operator.gt,
+    "LessThanThreshold": operator.lt,
+    "LessThanOrEqualToThreshold": operator.le,
+}
+TREATMENTS = ("missing", "ignore", "breaching", "notBreaching")
+
+
+class UnsupportedAlarmError(ValueError):
+    """An alarm that AWS takes and that can't be evaluated here; the message says what."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What makes an alarm: `datapoints_to_alarm` of `evaluation_periods` datapoints that breach."""
+
+    comparison: str
+    value: float
+    evaluation_periods: int
+    datapoints_to_alarm: int
+    treat_missing_data: str
+
+    @classmethod
+    def of(cls, alarm: Mapping[str, Any]) -> Threshold:
+        """Of a PutMetricAlarm document. Raises UnsupportedAlarmError."""
+        comparison = str(alarm["ComparisonOperator"])
+        if comparison not in COMPARISONS:
+            raise UnsupportedAlarmError(f"not supported here: the comparison {comparison} (anomaly detection)")
+        periods = int(alarm["EvaluationPeriods"])
+        return cls(
+            comparison=comparison,
+            value=float(alarm["Threshold"]),
+            evaluation_periods=periods,
+            datapoints_to_alarm=int(alarm.get("DatapointsToAlarm") or periods),
+            treat_missing_data=str(alarm.get("TreatMissingData") or "missing"),
+        )
+
+
+def state(threshold: Threshold, series: Series, current: str) -> str:
+    """The alarm's state after looking at the last `evaluation_periods` datapoints of `series`."""
+    window = list(series)[-threshold.evaluation_periods :]
+    breaches = COMPARISONS[threshold.comparison]
+    known = [breaches(value, threshold.value) for value in window if value is not None]
+    missing = threshold.evaluation_periods - len(known)
+    if not known and threshold.treat_missing_data == "ignore":
+        return current
+    if not known and threshold.treat_missing_data == "missing":
+        return INSUFFICIENT_DATA
+    filled = known + [True] * missing if threshold.treat_missing_data == "breaching" else known
+    if sum(filled) >= threshold.datapoints_to_alarm:
+        return ALARM
+    # With part of the data, ALARM is kept while the missing datapoints could still make it.
+    undecided = threshold.treat_missing_data in ("missing", "ignore") and sum(known) + missing
+    if current == ALARM and undecided and undecided >= threshold.datapoints_to_alarm and sum(known):
+        return ALARM
+    return OK
+
+
+# --- metric math ---
+
+_BINARY: Mapping[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {
+    "SUM": sum,
+    "MAX": max,
+    "MIN": min,
+    "AVG": lambda values: sum(values) / len(values),
+}
+
+
+def check_expression(expression: str, ids: set[str]) -> None:
+    """Raise UnsupportedAlarmError unless `evaluate` can take it with series for these ids."""
+    evaluate(expression, {name: [1.0] for name in ids})
+
+
+def evaluate(expression: str, series: Mapping[str, Series]) -> Series:
+    """The expression by period: numbers, + - * /, FILL(m, number), and SUM, MAX, MIN, AVG of [m1, m2, ...].
+
+    A period in which an operand has no data has none in the result. Raises UnsupportedAlarmError.
+    """
+    try:
+        tree = ast.parse(expression, mode="eval").body
+    except SyntaxError as exc:
+        raise UnsupportedAlarmError(f"not supported here: the metric math expression '{expression}'") from exc
+    length = max((len(values) for values in series.values()), default=0)
+    return [_value(tree, {name: values[period] for name, values in series.items()}) for period in range(length)]
+
+
+def _value(node: ast.expr, at: Mapping[str, Datapoint]) -> Datapoint:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return float(node.value)
+    if isinstance(node, ast.Name) and node.id in at:
+        return at[node.id]
+    if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
+        return _combined(_BINARY[type(node.op)], _value(node.left, at), _value(node.right, at))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return _called(node.func.id, node.args, at)
+    raise UnsupportedAlarmError(f"not supported here: '{ast.unparse(node)}' in a metric math expression")
+
+
+def _combined(combine: Callable[[float, float], float], left: Datapoint, right: Datapoint) -> Datapoint:
+    if left is None or right is None:
+        return None
+    try:
+        return combine(left, right)
+    except ZeroDivisionError:
+        return None
+
+
+def _called(name: str, arguments: list[ast.expr], at: Mapping[str, Datapoint]) -> Datapoint:
+    if name == "FILL" and len(arguments) == 2:
+        value = _value(arguments[0], at)
+        return _value(arguments[1], at) if value is None else value
+    if name in _AGGREGATES and len(arguments) == 1 and isinstance(arguments[0], ast.List):
+        values = [_value(element, at) for element in arguments[0].elts]
+        known = [value for value in values if value is not None]
+        return _AGGREGATES[name](known) if known else None
+    raise UnsupportedAlarmError(f"not supported here: the metric math function {name}")
