@@ -2,7 +2,7 @@
 
 An event is delivered before the request that causes it is answered, so that what is acknowledged is never lost; a
 bucket with content isn't deleted by CloudFormation either; a bucket's encryption in a template is taken, so that its
-objects show their key.
+objects show their key; a write that asks for KMS without naming a key has the account's own, `aws/s3`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from localaws.ministack_adapter.imports import when_imported
 Document = dict[str, Any]
 
 
-def install(aws: EmbeddedAws) -> None:  # noqa: ARG001 - every part is installed alike
+def install(aws: EmbeddedAws) -> None:
     _deliver_at_once()
+    _use_the_managed_key(aws)
     when_imported("ministack.services.cloudformation.provisioners", _provision_as_aws_does)
 
 
@@ -58,6 +59,37 @@ def _deliver_at_once() -> None:
             s3._fire_s3_event(bucket_name, key, event_name, size, etag, *args, **options)
 
     s3._fire_s3_event_async = _fire_s3_event_async
+
+
+def _use_the_managed_key(aws: EmbeddedAws) -> None:
+    """API reference, PutObject, x-amz-server-side-encryption-aws-kms-key-id: without it, the AWS managed key."""
+    from ministack.services import s3
+
+    resolve = s3._resolve_sse_write_headers
+    managed = f"arn:aws:kms:{aws.region}:{aws.account}:alias/aws/s3"
+
+    def _resolve_sse_write_headers(headers: Document, bucket_name: str) -> Any:
+        if headers.get("x-amz-server-side-encryption") == "aws:kms":
+            headers = {"x-amz-server-side-encryption-aws-kms-key-id": managed, **headers}
+        return resolve(headers, bucket_name)
+
+    s3._resolve_sse_write_headers = _resolve_sse_write_headers
+
+
+def _encrypt_without_a_key() -> None:
+    """`aws:kms` without a key means S3's own key (S3 User Guide, "Using SSE-KMS"); so does the cdk command upload."""
+    from ministack.core.responses import get_account_id, get_region
+    from ministack.services import s3
+
+    resolve = s3._resolve_sse_write_headers
+    algorithm, key = "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"
+
+    def _resolve_sse_write_headers(headers: dict[str, str], bucket_name: str) -> Any:
+        if headers.get(algorithm) == "aws:kms" and not headers.get(key):
+            headers = {**headers, key: f"arn:aws:kms:{get_region()}:{get_account_id()}:alias/aws/s3"}
+        return resolve(headers, bucket_name)
+
+    s3._resolve_sse_write_headers = _resolve_sse_write_headers
 
 
 def _provision_as_aws_does(provisioners: ModuleType) -> None:
