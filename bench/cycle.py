@@ -5,8 +5,8 @@
     bare_seconds      train.py, evaluate.py and loading the model to a first answer, as three plain processes
     overhead_seconds  what Ratchet and the embedded AWS add
 
-Each is a median of 5. In every repetition the digits arrive turned by another quarter, so that each challenger beats the
-champion; before them, a first champion is made, which isn't counted.
+Each is a median of 5. In every repetition the digits arrive turned by another quarter, so that each challenger beats
+the champion; before them, a first champion is made, which isn't counted.
 """
 
 from __future__ import annotations
