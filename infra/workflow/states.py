@@ -18,8 +18,8 @@ RECORD = "Record"
 
 API_CALL_SECONDS = 60
 
-# Whatever isn't in SageMaker's model, throttling among it, is called AmazonSageMakerException by the optimized integration
-# and SageMakerException by the SDK one. That takes in errors that stay (a wrong request), hence few tries.
+# Whatever isn't in SageMaker's model, throttling among it, is called AmazonSageMakerException by the optimized
+# integration and SageMakerException by the SDK one. That takes in errors that stay (a wrong request): few tries.
 _SAGEMAKER_TROUBLE = ("SageMaker.AmazonSageMakerException", "SageMaker.SageMakerException")
 # Other jobs have the instances for now; they may end.
 _SAGEMAKER_LIMIT = ("SageMaker.ResourceLimitExceededException", "SageMaker.ResourceLimitExceeded")

@@ -1,0 +1,93 @@
+"""The gate's decisions, as a table."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from gate.decision import BadEvaluation, decide
+
+GATE = {"metric": "f1_macro", "minimum": 0.9, "beat_champion_by": 0.0, "confidence": 0.95}
+CHAMPION = {"run_id": "20261119-101112-beef"}
+
+
+def evaluation(score: float, champion: float | None = None, interval: Any = None, **changes: Any) -> dict[str, Any]:
+    document = {
+        "metric": "f1_macro",
+        "examples": 360,
+        "challenger": {"score": score},
+        "champion": None if champion is None else {"score": champion},
+        "difference": None if champion is None else score - champion,
+        "interval": interval,
+        "confidence": 0.95,
+    }
+    return {**document, **changes}
+
+
+@pytest.mark.parametrize(
+    ("score", "champion", "interval", "gate", "promote", "said"),
+    [
+        # the first model needs only the floor
+        (0.90, None, None, {}, True, "first model"),
+        (0.97, None, None, {}, True, "reaches the minimum"),
+        (0.8999, None, None, {}, False, "below the minimum"),
+        # later ones must be better, as sure as the spec asks
+        (0.97, 0.95, [0.001, 0.04], {}, True, "better than the champion"),
+        (0.97, 0.95, [-0.001, 0.04], {}, False, "not better"),
+        (0.95, 0.97, [-0.04, -0.001], {}, False, "not better"),
+        # a tie keeps the champion
+        (0.95, 0.95, [0.0, 0.0], {}, False, "not better"),
+        (0.97, 0.95, [0.0, 0.04], {}, False, "not better"),
+        # a margin is a margin
+        (0.97, 0.95, [0.01, 0.03], {"beat_champion_by": 0.01}, False, "by more than 0.01"),
+        (0.97, 0.95, [0.0101, 0.03], {"beat_champion_by": 0.01}, True, "by more than 0.01"),
+        # the floor holds for every model
+        (0.85, 0.80, [0.03, 0.07], {}, False, "below the minimum"),
+        # errors are negative scores
+        (-3.0, -4.0, [0.5, 1.5], {"minimum": -5.0}, True, "better"),
+        (-6.0, -9.0, [2.0, 4.0], {"minimum": -5.0}, False, "below the minimum of -5"),
+        # what is no score, is no score
+        (math.nan, None, None, {}, False, "no score"),
+        (math.inf, 0.95, [0.1, 0.2], {}, False, "no score"),
+        (0.97, 0.95, [math.nan, 0.2], {}, False, "not better"),
+    ],
+)
+def test_the_decision(
+    score: float, champion: float | None, interval: Any, gate: dict[str, float], promote: bool, said: str
+) -> None:
+    decision = decide(
+        evaluation(score, champion, interval), {**GATE, **gate}, CHAMPION if champion is not None else None
+    )
+    assert decision["promote"] is promote
+    assert said in decision["reason"]
+
+
+def test_the_figures_come_with_the_decision() -> None:
+    decision = decide(evaluation(0.97, 0.95, [0.01, 0.03]), GATE, CHAMPION)
+    assert decision["score"] == 0.97
+    assert decision["champion_score"] == 0.95
+    assert decision["interval"] == [0.01, 0.03]
+    assert decision["examples"] == 360
+    assert "0.9700 against the champion's 0.9500" in decision["reason"]
+    assert "95%" in decision["reason"]
+
+
+@pytest.mark.parametrize(
+    ("document", "champion", "said"),
+    [
+        (evaluation(0.97, metric="accuracy"), None, "measured accuracy, but the gate asks for f1_macro"),
+        (evaluation(0.97), CHAMPION, "didn't judge the champion"),
+        (evaluation(0.97, 0.95, None), CHAMPION, "interval"),
+        (evaluation(0.97, 0.95, [0.1]), CHAMPION, "interval"),
+        (evaluation(0.97, 0.95, ["a", "b"]), CHAMPION, "must be a number"),
+        (evaluation(0.97, challenger={}), None, "didn't judge the challenger"),
+        (evaluation(0.97, challenger={"score": None}), None, "must be a number"),
+        (evaluation(0.97, challenger={"score": "0.97"}), None, "must be a number"),
+        (evaluation(0.97, challenger={"score": True}), None, "must be a number"),
+        ({}, None, "measured None"),
+    ],
+)
+def test_an_evaluation_that_answers_something_else_is_refused(document: Any, champion: Any, said: str) -> None:
+    with pytest.raises(BadEvaluation, match=said):
+        decide(document, GATE, champion)

@@ -1,0 +1,195 @@
+"""What the recorder writes: outcomes, causes that a person can read, timings, and what it clears away."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from common.state import State, Trigger, started, triggered
+from recorder import documents
+from recorder.failures import outcome_of, readable
+from recorder.handler import concluded
+from recorder.housekeeping import configs_of, needed_by, should_not_be
+from recorder.timings import seconds_by_state
+
+RUN = {"pipeline": "digits", "run_id": "r2", "trigger": {"kind": "data", "at": "t", "detail": {}}, "forced": False}
+CANDIDATE = {
+    "run_id": "r2",
+    "model_package_arn": "package",
+    "model_data": "s3://m",
+    "image_uri": "image",
+    "score": 0.97,
+    "metric": "f1_macro",
+    "fingerprint": "f2",
+}
+DEPLOYMENT = {"model_name": "m2", "endpoint_config_name": "c2"}
+OLD = {"run_id": "r1", "model_name": "m1", "endpoint_config_name": "c1", "fingerprint": "f1"}
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    document: dict[str, Any] = dict.fromkeys(
+        ("plan", "training", "evaluation", "decision", "package", "candidate", "deployment", "verification", "failure")
+    )
+    named = {"endpoint_name": "e", "content_prefix": "p-", "execution_arn": "arn", "outcome": None}
+    jobs = {"Train": "digits-r2-train", "Evaluate": "digits-r2-evaluate"}
+    return {**document, **named, "run": RUN, "jobs": jobs, **changes}
+
+
+PROMOTED = event(
+    outcome="Promoted",
+    plan={"fingerprint": "f2", "champion": OLD, "forced": False},
+    decision={"promote": True, "reason": "better"},
+    candidate=CANDIDATE,
+    deployment=DEPLOYMENT,
+)
+
+
+def running(**fields: Any) -> State:
+    state = triggered(State(**fields), [Trigger("data", "2026-11-20T10:00:00.000Z", {})])
+    return started(state, "r2", "arn", "now")
+
+
+def failure(cause: Any, error: str = "States.TaskFailed", state: str = "Train") -> dict[str, str]:
+    return {"state": state, "error": error, "cause": cause if isinstance(cause, str) else json.dumps(cause)}
+
+
+TRAINING = {"TrainingJobName": "digits-r2-train", "TrainingJobStatus": "Failed", "FailureReason": "AlgorithmError: no"}
+
+
+@pytest.mark.parametrize(
+    ("given", "outcome", "cause"),
+    [
+        (failure(TRAINING), "Failed", "training job digits-r2-train failed: AlgorithmError: no"),
+        (
+            failure({**TRAINING, "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}),
+            "Stopped",
+            "training job digits-r2-train was stopped (StopTrainingJob) before it was done",
+        ),
+        (
+            failure({**TRAINING, "TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxRuntimeExceeded"}),
+            "Stopped",
+            "training job digits-r2-train ran into its time limit and was stopped",
+        ),
+        (
+            failure({"ProcessingJobName": "p", "ProcessingJobStatus": "Failed", "ExitMessage": "no such column"}),
+            "Failed",
+            "processing job p failed: no such column",
+        ),
+        (failure({"ProcessingJobName": "p", "ProcessingJobStatus": "Stopped"}), "Stopped", "(StopProcessingJob)"),
+        (
+            failure({"errorMessage": "the channel 'train' has no data", "errorType": "EmptyChannel"}, "EmptyChannel"),
+            "Failed",
+            "the channel 'train' has no data",
+        ),
+        (failure("", "States.Timeout"), "Failed", "Train took longer than its time limit"),
+        (failure("User: arn is not authorized to perform: x"), "Failed", "is not authorized to perform: x"),
+        (failure("{not json"), "Failed", "{not json"),
+        (failure(""), "Failed", "no cause was given"),
+        # Some integrations write a sentence before the description.
+        (failure(f"The job failed: {json.dumps(TRAINING)}"), "Failed", "digits-r2-train failed: AlgorithmError"),
+    ],
+)
+def test_a_failure_becomes_an_outcome_and_a_sentence(given: dict[str, str], outcome: str, cause: str) -> None:
+    assert outcome_of(given) == outcome
+    assert cause in readable(given)["cause"]
+    assert readable(given)["state"] == "Train"
+
+
+def test_a_promotion_moves_the_champion_and_remembers_what_was_judged() -> None:
+    state = concluded(running(champion=OLD), event=PROMOTED, outcome="Promoted", at="now")
+    assert state.champion is not None and state.champion["endpoint_config_name"] == "c2"
+    assert state.champion["promoted_at"] == "now"
+    assert state.previous_champion == OLD
+    assert state.last_judged_fingerprint == "f2"
+
+
+@pytest.mark.parametrize("outcome", ["NotBetter", "UpToDate", "RolledBack", "Failed", "Stopped"])
+def test_nothing_else_moves_it(outcome: str) -> None:
+    before = running(champion=OLD)
+    state = concluded(before, event=PROMOTED, outcome=outcome, at="now")
+    assert state.champion == OLD
+    assert state.last_judged_fingerprint == ("f2" if outcome == "NotBetter" else None)
+
+
+def test_a_rollback_judges_nothing() -> None:
+    rollback = {**PROMOTED, "decision": None}
+    state = concluded(running(champion=OLD, last_judged_fingerprint="f1"), event=rollback, outcome="Promoted", at="now")
+    assert state.last_judged_fingerprint == "f1"
+    assert state.champion is not None and state.champion["run_id"] == "r2"
+
+
+def test_a_record_holds_what_the_run_came_to_and_nothing_else() -> None:
+    record = documents.run_record(
+        event(plan={"fingerprint": "f2", "champion": None}, failure=failure(TRAINING)),
+        begun={"started_at": "t0", "outcome": "Running"},
+        state=running(),
+        evaluation={"metric": "f1", "samples": [{"body": "secret"}]},
+        timings={"Plan": 0.1, "Train": 2.0},
+        at="t1",
+    )
+    assert record["outcome"] == "Failed"
+    assert (record["started_at"], record["ended_at"]) == ("t0", "t1")
+    assert record["jobs"] == {"train": "digits-r2-train"}
+    assert record["evaluation"] == {"metric": "f1"}
+    assert record["error"]["cause"] == "training job digits-r2-train failed: AlgorithmError: no"
+    assert not {"decision", "deployment", "champion_before", "champion_after"} & record.keys()
+
+
+@pytest.mark.parametrize("outcome", ["Promoted", "NotBetter", "UpToDate", "RolledBack", "Stopped", "Failed"])
+def test_every_outcome_has_a_sentence_and_a_short_subject(outcome: str) -> None:
+    run = {**RUN, "pipeline": "d" * 120}
+    record = documents.run_record(
+        event(outcome=outcome, run=run), begun={}, state=State(), evaluation=None, timings={}, at="now"
+    )
+    message = documents.notification(record, "s3://record")
+    assert len(message["Subject"]) < 100
+    assert "Run r2" in json.loads(message["Message"])["message"]
+    assert message["MessageAttributes"]["outcome"]["StringValue"] == outcome
+
+
+def test_timings_add_up_the_visits_of_a_state() -> None:
+    start = datetime(2026, 11, 20, tzinfo=UTC)
+
+    def at(seconds: float, kind: str, name: str) -> dict[str, Any]:
+        return {"timestamp": start + timedelta(seconds=seconds), f"state{kind}EventDetails": {"name": name}}
+
+    events = [
+        at(0, "Entered", "Plan"),
+        {"timestamp": start, "type": "TaskScheduled"},
+        at(1.5, "Exited", "Plan"),
+        at(2, "Entered", "Wait"),
+        at(3, "Exited", "Wait"),
+        at(4, "Entered", "Wait"),
+        at(4.25, "Exited", "Wait"),
+        at(5, "Entered", "Record"),
+    ]
+    assert seconds_by_state(events) == {"Plan": 1.5, "Wait": 1.25}
+
+
+def test_what_serves_or_may_serve_again_is_kept() -> None:
+    older = {"model_name": "m0", "endpoint_config_name": "c0"}
+    state = State(champion={**OLD, **DEPLOYMENT}, previous_champion=OLD, retained=(older,))
+    needed = needed_by(state)
+    assert needed.models == {"m0", "m1", "m2"}
+    assert needed.endpoint_configs == {"c0", "c1", "c2"}
+    assert configs_of({"EndpointConfigName": "c", "PendingDeploymentSummary": {"EndpointConfigName": "d"}}) == {
+        "c",
+        "d",
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "champion", "deleted"),
+    [
+        ("Failed", None, True),
+        ("Failed", OLD, True),
+        ("InService", None, True),
+        ("InService", OLD, False),
+        ("Updating", None, False),
+        ("Creating", None, False),
+    ],
+)
+def test_an_endpoint_that_nothing_was_promoted_to_goes(status: str, champion: Any, deleted: bool) -> None:
+    assert should_not_be({"EndpointStatus": status}, State(champion=champion)) is deleted

@@ -1,0 +1,77 @@
+"""What events mean to the launcher, by AWS's own sample events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aws_events import MACHINE, object_created, status_change
+from common.state import Trigger
+from launcher.triggers import BadEvent, Ended, Ignored, Reconcile, read
+
+NOW = "2026-11-20T10:00:00.000Z"
+
+
+def meaning(event: Any) -> Any:
+    return read(event, NOW, prefixes=["digits/train/", "digits/test/"], state_machine_arn=MACHINE)
+
+
+def test_an_object_under_a_channel_is_a_trigger() -> None:
+    detail = {"bucket": "amzn-s3-demo-bucket1", "key": "digits/train/a.csv"}
+    assert meaning(object_created()) == Trigger("data", NOW, detail)
+
+
+@pytest.mark.parametrize("key", ["digits/other/a.csv", "a.csv", "digits/training/a.csv", "xdigits/train/a.csv"])
+def test_an_object_elsewhere_is_none(key: str) -> None:
+    assert isinstance(meaning(object_created(key)), Ignored)
+
+
+def test_a_folders_marker_is_none() -> None:
+    assert isinstance(meaning(object_created("digits/train/", object={"key": "digits/train/", "size": 0})), Ignored)
+
+
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])
+def test_the_end_of_an_execution_is_understood(status: str) -> None:
+    ended = meaning(status_change(status))
+    assert isinstance(ended, Ended)
+    assert ended.status == status
+    assert ended.execution_arn.endswith(":20261120-101112-abcd")
+    assert ended.cause == ("it broke" if status == "FAILED" else "")
+
+
+def test_a_beginning_or_another_machine_is_ignored() -> None:
+    assert isinstance(meaning(status_change("RUNNING")), Ignored)
+    assert isinstance(meaning(status_change(stateMachineArn=f"{MACHINE}-of-another")), Ignored)
+
+
+@pytest.mark.parametrize("kind", ["manual", "code", "schedule", "rollback"])
+def test_a_trigger_document_is_a_trigger(kind: str) -> None:
+    event = {"kind": kind, "detail": {"who": "me"}, "forced": True}
+    assert meaning(event) == Trigger(kind, NOW, {"who": "me"}, forced=True)
+    assert meaning({"kind": kind}) == Trigger(kind, NOW, {})
+
+
+def test_the_regular_look_is_understood() -> None:
+    assert meaning({"kind": "reconcile"}) == Reconcile()
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (["a list"], "JSON object"),
+        ({}, "starts nothing"),
+        ({"kind": "drift"}, "no trigger is of kind 'drift'"),
+        ({"kind": "manual", "force": True}, "not force"),
+        ({"kind": "manual", "forced": "yes"}, "true or false"),
+        ({"kind": "manual", "detail": "me"}, "JSON object"),
+        ({"kind": "manual", "detail": {"a": "x" * 5000}}, "4096 characters"),
+        (object_created(bucket=None), "bucket.name"),
+        ({**object_created(), "detail": None}, "no detail"),
+        # S3's other way of sending events, and its test event when a notification is set up.
+        ({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}, "starts nothing"),
+        ({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}]}, "starts nothing"),
+    ],
+)
+def test_anything_else_is_refused_with_a_reason(event: Any, said: str) -> None:
+    with pytest.raises(BadEvent, match=said):
+        meaning(event)
