@@ -142,7 +142,7 @@ class PipelineStack(Stack):
             "subnet_ids": vpc.subnets if vpc else (),
             "security_group_ids": vpc.security_groups if vpc else (),
         }
-        later = {field.name: f"${{{field.name}}}" for field in fields(Names) if field.name not in known}
+        later: dict[str, Any] = {field.name: f"${{{field.name}}}" for field in fields(Names) if field.name not in known}
         return Names(**known, **later)
 
     def _values(self, training: _Image, hosting: _Image, roles: JobRoles, functions: RunFunctions) -> dict[str, str]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration
+from collections.abc import Mapping
+
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-PERIOD_MINUTES = 5
-RUN_ENDS = ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted")
+PERIOD_SECONDS = 300
 
 
 class Alarms(Construct):
-    """Two alarms, told to the topic."""
+    """One alarm for each, told to the topic."""
 
     def __init__(
         self,
@@ -24,51 +24,35 @@ class Alarms(Construct):
         pipeline: str,
     ) -> None:
         super().__init__(scope, id_)
-        runs = {
-            f"m{number}": cloudwatch.Metric(
-                namespace="AWS/States",
-                metric_name=metric,
-                dimensions_map={"StateMachineArn": state_machine_arn},
-                statistic="Sum",
-                period=Duration.minutes(PERIOD_MINUTES),
-            )
-            for number, metric in enumerate(RUN_ENDS)
-        }
-        self._alarm(
-            "FailedRuns",
-            f"A run of {pipeline} failed, took too long or was aborted; `ratchet runs` says which",
-            cloudwatch.MathExpression(
-                expression=" + ".join(f"FILL({name}, 0)" for name in runs),
-                using_metrics=runs,
-                period=Duration.minutes(PERIOD_MINUTES),
-            ),
-            topic_arn,
-        )
+        self._topic_arn = topic_arn
+        machine, queue = {"StateMachineArn": state_machine_arn}, {"QueueName": dead_letter_queue}
+        say = "`ratchet runs` says which"
+        self._alarm("Failed", f"A run of {pipeline} failed; {say}", "AWS/States", "ExecutionsFailed", machine)
+        self._alarm("TimedOut", f"A run of {pipeline} timed out; {say}", "AWS/States", "ExecutionsTimedOut", machine)
         self._alarm(
             "LostTriggers",
-            f"Triggers of {pipeline} couldn't be taken and wait in the dead-letter queue",
-            cloudwatch.Metric(
-                namespace="AWS/SQS",
-                metric_name="ApproximateNumberOfMessagesVisible",
-                dimensions_map={"QueueName": dead_letter_queue},
-                statistic="Maximum",
-                period=Duration.minutes(PERIOD_MINUTES),
-            ),
-            topic_arn,
+            f"Triggers of {pipeline} couldn't be taken, and wait in the dead-letter queue",
+            "AWS/SQS",
+            "ApproximateNumberOfMessagesVisible",
+            queue,
         )
 
-    def _alarm(self, id_: str, description: str, metric: cloudwatch.IMetric, topic_arn: str) -> None:
-        alarm = cloudwatch.Alarm(
+    def _alarm(self, id_: str, description: str, namespace: str, metric: str, dimensions: Mapping[str, str]) -> None:
+        """Sounds when the metric's maximum (or sum, for what is counted) is at least one within a period."""
+        cloudwatch.CfnAlarm(
             self,
             id_,
             alarm_description=description,
-            metric=metric,
-            threshold=1,
+            namespace=namespace,
+            metric_name=metric,
+            dimensions=[
+                cloudwatch.CfnAlarm.DimensionProperty(name=name, value=value) for name, value in dimensions.items()
+            ],
+            statistic="Maximum" if namespace == "AWS/SQS" else "Sum",
+            period=PERIOD_SECONDS,
             evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            threshold=1,
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            treat_missing_data="notBreaching",
+            alarm_actions=[self._topic_arn],
         )
-        resource = alarm.node.default_child
-        if not isinstance(resource, cloudwatch.CfnAlarm):
-            raise TypeError("an Alarm's default child is its CfnAlarm")
-        resource.alarm_actions = [topic_arn]
