@@ -54,7 +54,7 @@ def evaluation(score: float, champion: float | None = None, interval: Any = None
     ],
 )
 def test_the_decision(
-    score: float, champion: float | None, interval: Any, gate: dict[str, float], promote: bool, said: str
+    *, score: float, champion: float | None, interval: Any, gate: dict[str, float], promote: bool, said: str
 ) -> None:
     decision = decide(
         evaluation(score, champion, interval), {**GATE, **gate}, CHAMPION if champion is not None else None
