@@ -76,22 +76,6 @@ def _use_the_managed_key(aws: EmbeddedAws) -> None:
     s3._resolve_sse_write_headers = _resolve_sse_write_headers
 
 
-def _encrypt_without_a_key() -> None:
-    """`aws:kms` without a key means S3's own key (S3 User Guide, "Using SSE-KMS"); so does the cdk command upload."""
-    from ministack.core.responses import get_account_id, get_region
-    from ministack.services import s3
-
-    resolve = s3._resolve_sse_write_headers
-    algorithm, key = "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"
-
-    def _resolve_sse_write_headers(headers: dict[str, str], bucket_name: str) -> Any:
-        if headers.get(algorithm) == "aws:kms" and not headers.get(key):
-            headers = {**headers, key: f"arn:aws:kms:{get_region()}:{get_account_id()}:alias/aws/s3"}
-        return resolve(headers, bucket_name)
-
-    s3._resolve_sse_write_headers = _resolve_sse_write_headers
-
-
 def _provision_as_aws_does(provisioners: ModuleType) -> None:
     handlers = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
     handlers["create"] = _encrypting(handlers["create"])
