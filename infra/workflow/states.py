@@ -85,7 +85,7 @@ def jsonata(document: Any) -> str:
     return json.dumps(document)
 
 
-def task(  # noqa: PLR0913 - a task is these; keywords name them
+def task(
     name: str,
     resource: str,
     arguments: Mapping[str, Any],
@@ -124,7 +124,7 @@ def catch(name: str, then: str) -> State:
     }
 
 
-def invoke(  # noqa: PLR0913 - as task
+def invoke(
     name: str,
     function_arn: str,
     payload: Mapping[str, Any],
