@@ -25,6 +25,11 @@ Response = tuple[int, dict[str, str], bytes]
 
 SERVICE = "sagemaker"
 _INVOCATIONS = re.compile(r"^/endpoints/([^/]+)/invocations$")
+# The runtime's other operations, by the end of their path.
+_OTHER_RUNTIME_OPERATIONS = {
+    "async-invocations": "InvokeEndpointAsync",
+    "invocations-response-stream": "InvokeEndpointWithResponseStream",
+}
 _THREADS = 32
 
 # The member that names an operation's resource, and the resource's kind in its ARN ("Actions, resources, and condition
@@ -124,6 +129,8 @@ def _handler(aws: EmbeddedAws) -> Any:
         loop = asyncio.get_running_loop()
         if invoked and method == "POST":
             return await loop.run_in_executor(threads, _invoke, aws, unquote(invoked[1]), headers, body, caller)
+        if path.startswith("/endpoints/") and (other := _OTHER_RUNTIME_OPERATIONS.get(path.rpartition("/")[2])):
+            return _error("UnknownOperationException", f"not implemented here: {other}", 400)
         return await loop.run_in_executor(threads, _control, aws, headers, body, caller)
 
     return handle
@@ -156,8 +163,10 @@ def _control(aws: EmbeddedAws, headers: dict[str, str], body: bytes, caller: Cal
 
 def _invoke(aws: EmbeddedAws, name: str, headers: dict[str, str], body: bytes, caller: Caller) -> Response:
     from localaws.sagemaker.errors import SageMakerError
+    from localaws.sagemaker.invocation import refuse_headers
 
     try:
+        refuse_headers(headers)
         result = aws.sagemaker.invoke_endpoint(
             name,
             body,

@@ -12,6 +12,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from localaws.sagemaker import errors, tags
@@ -167,7 +168,7 @@ class Endpoints:
     def _ready_for_change(self, name: str) -> Document:
         document = self._find(name)
         _refuse_in_progress(document)
-        if "Deployed" not in document:
+        if document["EndpointStatus"] == "Failed":
             raise errors.validation(
                 f'Cannot update failed endpoint "{document["EndpointArn"]}". '
                 "DeleteEndpoint is the only operation that can be performed on a failed endpoint."
@@ -238,16 +239,18 @@ class Endpoints:
         self._settle(name, "InService", pending, None)
         if old is not None:
             old.retire()
-        self._remove_files(name, keep={pending["Id"]})
+        self._remove_unused_files(name)
 
     def _rescale(self, name: str) -> None:
-        pending = self._find(name)["Pending"]
-        deployment = self._serving[name]
+        document = self._find(name)
+        pending, deployment = document["Pending"], self._serving[name]
         plans = plans_of(pending)
         try:
             for plan in plans:
                 deployment.set_instance_count(plan.name, plan.instance_count)
         except FleetError as error:
+            for plan in plans_of(document["Deployed"]):
+                deployment.set_instance_count(plan.name, plan.instance_count)
             self._fail(name, str(error))
             return
         deployment.set_weights({plan.name: plan.weight for plan in plans})
@@ -286,32 +289,33 @@ class Endpoints:
         if "Deployed" in document and name in self._serving:
             self._set_status(name, "RollingBack")
             self._settle(name, "InService", None, reason)
-            self._remove_files(name, keep={document["Deployed"]["Id"]})
-            return
-        self._settle(name, "Failed", None, reason)
-        self._remove_files(name, keep=set())
+        else:
+            self._settle(name, "Failed", None, reason)
+        self._remove_unused_files(name)
 
     def _remove(self, name: str) -> None:
         with self._changed:
             serving = self._serving.pop(name, None)
         if serving is not None:
             serving.retire()
+        shutil.rmtree(self._directory(name), ignore_errors=True)  # before the name is free for another endpoint
         document = self._find(name)
         self._context.store.delete(ENDPOINT, name)
         self._context.store.delete_tags(document["EndpointArn"])
-        self._remove_files(name, keep=set())
         self._context.changes.announce(ENDPOINT, name)
 
     def _directory(self, name: str) -> Path:
         return self._context.platform.state_dir / "endpoints" / name
 
-    def _remove_files(self, name: str, keep: set[str]) -> None:
+    def _remove_unused_files(self, name: str) -> None:
+        """Looks at the directories before the document: what a next update adds is in neither."""
         directory = self._directory(name)
-        for generation in directory.iterdir() if directory.is_dir() else ():
-            if generation.name not in keep:
+        generations = list(directory.iterdir()) if directory.is_dir() else []
+        document = self._find(name)
+        used = {document[member]["Id"] for member in ("Deployed", "Pending") if member in document}
+        for generation in generations:
+            if generation.name not in used:
                 shutil.rmtree(generation, ignore_errors=True)
-        if not keep:
-            shutil.rmtree(directory, ignore_errors=True)
 
     def _wait_for_serving(self, name: str, seconds: float) -> Deployment | None:
         """The deployment that answers; waits for one that comes back after a restart (SystemUpdating)."""
@@ -366,8 +370,8 @@ class Endpoints:
             self._closed = True
             deployments = [*self._serving.values(), *self._starting.values()]
             self._serving.clear()
-        for deployment in deployments:
-            deployment.stop(_CLOSE_GRACE_SECONDS)
+        with ThreadPoolExecutor(max(len(deployments), 1)) as pool:
+            list(pool.map(lambda deployment: deployment.stop(_CLOSE_GRACE_SECONDS), deployments))
         self._metrics.close()
 
 

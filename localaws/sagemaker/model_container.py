@@ -57,7 +57,7 @@ class ContainerStarter:
             raise StartError(str(error)) from error
         except SageMakerError as error:
             raise StartError(error.message) from error
-        for note in filter(None, [*image.notes, describe_isolation()]):
+        for note in filter(None, [*image.notes, describe_isolation(), _note_on_workers(plan)]):
             log.say(note)
         environment = self._environment(place, plan, image, credentials, submitted)
         return start_worker(lambda descriptor: self._launch(place, image, environment, descriptor, log))
@@ -148,6 +148,11 @@ def _code_dir(ml: Path, submitted: str | None) -> Path:
     """The code directory as the server sees it, before there is a container."""
     path = submitted or "/opt/ml/model/code"
     return ml / path.removeprefix("/opt/ml/") if path.startswith("/opt/ml/") else Path(path)
+
+
+def _note_on_workers(plan: VariantPlan) -> str | None:
+    workers = plan.source["Environment"].get("SAGEMAKER_MODEL_SERVER_WORKERS", "1")
+    return None if workers == "1" else f"SAGEMAKER_MODEL_SERVER_WORKERS={workers}: here one worker serves an instance."
 
 
 def _unpack_archive(archive: Path, directory: Path, uri: str) -> None:

@@ -224,3 +224,27 @@ def test_what_was_made_is_described_listed_tagged_and_deleted(hosting: Hosting) 
     sagemaker.delete_endpoint_config(EndpointConfigName=prefix)
     sagemaker.delete_model(ModelName=prefix)
     assert sagemaker.list_models(NameContains=prefix)["Models"] == []
+
+
+REFUSED_MEMBERS = [
+    "TargetModel", "TargetContainerHostname", "EnableExplanations", "InferenceComponentName", "SessionId",
+    "PrefixAwareId",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("member", REFUSED_MEMBERS)
+def test_what_invocations_dont_do_here_is_refused_by_name(hosting: Hosting, member: str) -> None:
+    request = {"EndpointName": "any", "Body": b"1", member: "value"}
+    assert refused(hosting.runtime.invoke_endpoint, request) == (
+        "ValidationError", f"not supported here: {member} of InvokeEndpoint",
+    )  # fmt: skip
+
+
+def test_other_ways_to_invoke_are_not_implemented_here(hosting: Hosting) -> None:
+    later = {"EndpointName": "any", "InputLocation": "s3://bucket/key"}
+    assert "not implemented here: InvokeEndpointAsync" in refused(hosting.runtime.invoke_endpoint_async, later)[1]
+    stream = {"EndpointName": "any", "Body": b"1"}
+    assert (
+        "not implemented here: InvokeEndpointWithResponseStream"
+        in (refused(hosting.runtime.invoke_endpoint_with_response_stream, stream)[1])
+    )
