@@ -4,6 +4,7 @@
     state_machines.py   AWS::StepFunctions::StateMachine behind the checks of CreateStateMachine
     alarms.py           AWS::CloudWatch::Alarm over metric math
     supplements.py      properties that MiniStack's provisioners accept and then ignore
+    waiting.py          operations answer when they are over
     properties.py       which properties of each type in use take effect; the others are refused by name
 
 MiniStack's CloudFormation takes 150 ms to import, so everything here waits until it is.
@@ -13,11 +14,19 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from localaws.ministack_adapter.cloudformation import alarms, properties, sagemaker_types, state_machines, supplements
+from localaws.ministack_adapter.cloudformation import (
+    alarms,
+    properties,
+    sagemaker_types,
+    state_machines,
+    supplements,
+    waiting,
+)
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.imports import when_imported
 
 _PROVISIONERS = "ministack.services.cloudformation.provisioners"
+_SERVICE = "ministack.services.cloudformation"
 _RUNS_ON_THREAD = "_runs_on_worker_thread"
 _STACKS = "ministack.services.cloudformation.stacks"
 
@@ -27,6 +36,7 @@ __all__ = ["install"]
 def install(aws: EmbeddedAws) -> None:
     when_imported(_PROVISIONERS, lambda module: _extend(module, aws))
     when_imported(_STACKS, _run_on_threads)
+    when_imported(_SERVICE, waiting.register)
 
 
 def _extend(provisioners: ModuleType, aws: EmbeddedAws) -> None:
