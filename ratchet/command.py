@@ -33,14 +33,10 @@ class Answer:
 class Context:
     """The environment that a command works on, and where its progress goes."""
 
-    def __init__(self, environment: str, *, output: str, debug: bool) -> None:
+    def __init__(self, environment: str, *, answer_as: str, debug: bool) -> None:
         self.environment_name = environment
-        self.output = output
+        self.for_people = answer_as == "text"
         self.debug = debug
-
-    @property
-    def for_people(self) -> bool:
-        return self.output == "text"
 
     @cached_property
     def project(self) -> Project:
@@ -80,8 +76,8 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., Answer]], cli
 
     def decorate(function: Callable[..., Answer]) -> click.Command:
         @functools.wraps(function)
-        def run(environment: str, output: str, debug: bool, **arguments: Any) -> None:
-            context = Context(environment, output=output, debug=debug)
+        def run(environment: str, answer_as: str, debug: bool, **arguments: Any) -> None:
+            context = Context(environment, answer_as=answer_as, debug=debug)
             sys.exit(_run(context, lambda: function(context, **arguments)))
 
         decorated: Callable[..., Any] = run
@@ -95,8 +91,8 @@ def command(name: str, **settings: Any) -> Callable[[Callable[..., Answer]], cli
 
 _COMMON = (
     click.option("--debug", is_flag=True, help="Show the traceback of an error."),
-    click.option("--json", "output", flag_value="json", help="One JSON document on standard output, nothing else."),
-    click.option("--text", "output", flag_value="text", default="text", hidden=True),
+    click.option("--json", "answer_as", flag_value="json", help="One JSON document on standard output, nothing else."),
+    click.option("--text", "answer_as", flag_value="text", default="text", hidden=True),
     click.option(
         "-e",
         "--environment",

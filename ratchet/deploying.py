@@ -63,6 +63,12 @@ def step(line: str) -> Step | None:
     )
 
 
+def is_worth_telling(line: str) -> bool:
+    """Whether a line says why a deployment failed: all but blank ones and resources that went well or back."""
+    found = step(line)
+    return bool(line.strip()) and (found is None or found.status.endswith("FAILED"))
+
+
 def is_bootstrapped(account: Account) -> bool:
     """Whether `cdk bootstrap` has been done there."""
     paginator = account.client("cloudformation").get_paginator("describe_stacks")
@@ -91,8 +97,8 @@ def deploy(
     prefix = account.environment.stack("")
     names = [stack.removeprefix(prefix) for stack in stacks]
     hashes = {name: source_hash(project, name) for name in names}
-    arguments = ["deploy", *stacks, "-c", f"environment={account.environment.name}", "--require-approval", "never"]
-    tools.run_cdk(project, [*arguments, "--progress", "events"], tools.environment(project, server), heard)
+    arguments = ["deploy", *stacks, *_options(project, account), "--require-approval", "never"]
+    tools.run_cdk(project, arguments, tools.environment(project, server), heard, is_worth_telling)
     account.forget_outputs()
     _remember(project, server, hashes)
 
@@ -100,8 +106,14 @@ def deploy(
 def bootstrap(project: Project, account: Account, server: Server, heard: Callable[[str], None]) -> None:
     """`cdk bootstrap` of the embedded AWS. Raises UserError."""
     target = f"aws://{server.account}/{server.region}"
-    arguments = ["bootstrap", target, "-c", f"environment={account.environment.name}", "--progress", "events"]
-    tools.run_cdk(project, arguments, tools.environment(project, server), heard)
+    arguments = ["bootstrap", target, *_options(project, account)]
+    tools.run_cdk(project, arguments, tools.environment(project, server), heard, is_worth_telling)
+
+
+def _options(project: Project, account: Account) -> list[str]:
+    """An output folder of its own: the cdk command refuses one that another cdk works in."""
+    context = f"environment={account.environment.name}"
+    return ["--context", context, "--output", str(project.home / "cdk.out"), "--progress", "events"]
 
 
 def source_hash(project: Project, name: str) -> str:

@@ -93,25 +93,20 @@ def cdk_program(project: Project) -> Path:
 
 
 def run_cdk(
-    project: Project, arguments: Sequence[str], around: Mapping[str, str], heard: Callable[[str], None]
+    project: Project,
+    arguments: Sequence[str],
+    around: Mapping[str, str],
+    heard: Callable[[str], None],
+    worth_telling: Callable[[str], bool],
 ) -> None:
     """Runs the cdk command in the checkout; `heard` gets each line that it prints.
 
     Raises:
-        UserError: it failed; the message holds the end of what it said.
+        UserError: it failed; the message holds the last of its lines that are `worth_telling`.
     """
-    command = [str(cdk_program(project)), *arguments]
     said: list[str] = []
-    with subprocess.Popen(
-        command,
-        cwd=project.root,
-        env=dict(around),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
+    command = [str(cdk_program(project)), *arguments]
+    with _told(command, project.root, around) as process:
         try:
             for line in process.stdout or ():
                 said.append(line.rstrip())
@@ -120,5 +115,20 @@ def run_cdk(
             process.terminate()
             raise
     if process.returncode:
-        told = "\n".join(line for line in said[-25:] if line)
-        raise UserError(f"`cdk {' '.join(arguments)}` failed with code {process.returncode}:\n{told}")
+        told = [line for line in said if worth_telling(line)]
+        reason = "\n".join(told[-20:])
+        raise UserError(f"`cdk {arguments[0]}` failed with code {process.returncode}:\n{reason}")
+
+
+def _told(command: list[str], folder: Path, around: Mapping[str, str]) -> subprocess.Popen[str]:
+    """A program whose output and errors are read as one, line by line."""
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=dict(around),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )

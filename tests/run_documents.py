@@ -36,24 +36,8 @@ MACHINE: dict[str, Any] = {
     },
 }
 PROMOTED = [
-    "Begin",
-    "Settle",
-    "Settled",
-    "Quiet",
-    "Settle",
-    "Settled",
-    "Plan",
-    "Planned",
-    "Train",
-    "Evaluate",
-    "Gate",
-    "Register",
-    "Better",
-    "Deploy",
-    "Verify",
-    "Record",
-    "Recorded",
-    "Done",
+    *("Begin", "Settle", "Settled", "Quiet", "Settle", "Settled", "Plan", "Planned", "Train", "Evaluate"),
+    *("Gate", "Register", "Better", "Deploy", "Verify", "Record", "Recorded", "Done"),
 ]
 FAILED = ["Begin", "Settle", "Settled", "Plan", "Planned", "Train", "Record", "Recorded", "Failed"]
 SECONDS = {"Quiet": 2.0, "Plan": 0.3, "Train": 2.4, "Evaluate": 1.8}

@@ -1,0 +1,274 @@
+"""The command line without an AWS: help, usage, errors, `new`, `env`, what is stale."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ratchet import cli, deploying, errors, project, spec, tools
+from ratchet.account import Server
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small checkout of the test's own: cdk.json, one model, nothing running."""
+    root = tmp_path / "checkout"
+    (root / "training_code" / "toolkit").mkdir(parents=True)
+    environments = {
+        "local": {"account": "000000000000", "region": "us-east-1"},
+        "prod": {"account": "111122223333", "region": "eu-west-1"},
+    }
+    (root / "cdk.json").write_text(json.dumps({"context": {"environments": environments}}))
+    shutil.copytree(ROOT / "training_code" / "iris_tree", root / "training_code" / "iris_tree")
+    for name in ("RATCHET_HOME", "RATCHET_IMAGES", "RATCHET_ENVIRONMENT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def listening(checkout: Path) -> Iterator[Server]:
+    """Something that listens, and a server.json that says it is the embedded AWS."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        server = Server(
+            f"http://127.0.0.1:{port}", port, "us-east-1", "000000000000", "KEY", "it's secret", os.getpid()
+        )
+        state = checkout / ".ratchet" / "aws"
+        state.mkdir(parents=True)
+        document = {name: getattr(server, name) for name in Server.__dataclass_fields__}
+        (state / "server.json").write_text(json.dumps({**document, "started_at": "now", "log": "x"}))
+        yield server
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, list(arguments))
+
+
+def test_help_imports_nothing_that_takes_time() -> None:
+    heavy = ("boto3", "pydantic", "rich", "yaml", "localaws")
+    code = f"import sys; from ratchet import cli; print([name for name in {heavy} if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_help_names_every_command_and_the_exit_codes() -> None:
+    told = call("--help").output
+    for command in cli._COMMANDS:
+        assert f"  {command} " in told
+    assert "3 the run ended" in told
+
+
+@pytest.mark.parametrize("command", sorted(cli._COMMANDS))
+def test_every_command_has_help_and_the_common_options(command: str) -> None:
+    result = call(command, "--help")
+    assert result.exit_code == 0
+    for option in ("--environment", "--json", "--debug"):
+        assert option in result.output
+
+
+def test_only_up_and_down_import_localaws_and_nothing_imports_aws_cdk() -> None:
+    importing = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "ratchet").rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip().startswith(("import localaws", "from localaws", "import aws_cdk", "from aws_cdk"))
+    }
+    assert importing == {"ratchet/commands/platform.py"}
+
+
+def test_a_wrong_command_is_told_the_nearest() -> None:
+    result = call("rnu")
+    assert result.exit_code == errors.USAGE
+    assert "there is no command 'rnu'; did you mean run?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["runs"], ["status"], ["env"], ["run", "iris-tree"], ["logs", "x"], ["report", "x"], ["invoke", "iris-tree", "-"]],
+)
+def test_without_the_embedded_aws_a_command_says_how_to_start_it(checkout: Path, arguments: list[str]) -> None:
+    result = CliRunner().invoke(cli.main, arguments, input="1,2,3\n")
+    assert result.exit_code == errors.FAILURE
+    assert result.stderr == "ratchet: the embedded AWS isn't running; start it with `ratchet up`\n"
+    assert "Traceback" not in result.output
+
+
+def test_a_stale_server_file_is_no_running_server(checkout: Path, listening: Server) -> None:
+    path = checkout / ".ratchet" / "aws" / "server.json"
+    document = json.loads(path.read_text())
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        document["port"] = unused.getsockname()[1]
+    path.write_text(json.dumps(document))
+    assert "isn't running" in call("runs").stderr
+
+
+def test_json_is_one_document_on_standard_output_also_for_errors(checkout: Path) -> None:
+    result = call("runs", "--json")
+    assert json.loads(result.stdout) == {"error": "the embedded AWS isn't running; start it with `ratchet up`"}
+    assert result.exit_code == errors.FAILURE
+
+
+def test_debug_shows_the_traceback(checkout: Path) -> None:
+    result = call("runs", "--debug")
+    assert isinstance(result.exception, errors.UserError)
+
+
+def test_an_unknown_environment_names_those_there_are(checkout: Path) -> None:
+    assert "there is no environment 'staging'; cdk.json has local, prod" in call("runs", "-e", "staging").stderr
+
+
+@pytest.mark.parametrize("command", ["up", "down", "env"])
+def test_commands_of_the_embedded_aws_refuse_an_account(checkout: Path, command: str) -> None:
+    result = call(command, "-e", "prod")
+    assert result.exit_code == errors.FAILURE
+    assert "cdk deploy -c environment=prod" in result.stderr
+
+
+def test_outside_of_a_checkout_the_installed_one_is_meant(tmp_path: Path) -> None:
+    assert project.find(tmp_path).root == ROOT
+
+
+def test_a_pipeline_is_named_by_name_folder_or_path(checkout: Path) -> None:
+    found = project.find()
+    for given in ("iris-tree", "iris_tree", "training_code/iris_tree", str(checkout / "training_code" / "iris_tree")):
+        assert found.pipeline(given) == "iris-tree"
+    with pytest.raises(errors.UserError, match=r"there is no pipeline 'iris-tre'; did you mean iris-tree\?"):
+        found.pipeline("iris-tre")
+
+
+def test_new_makes_a_folder_whose_pipeline_is_valid(checkout: Path) -> None:
+    result = call("new", "wine_quality", "--json")
+    assert result.exit_code == 0
+    folder = checkout / "training_code" / "wine_quality"
+    assert sorted(json.loads(result.stdout)["files"]) == sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
+    loaded = spec.load(folder / spec.FILE_NAME)
+    assert loaded.name == "wine-quality"
+    for channel, prefix in loaded.data.items():
+        assert prefix.startswith("wine-quality/")
+        assert any((folder / "sample" / channel).iterdir())
+    assert not [path for path in folder.rglob("*.*") if "my-model" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("iris_tree", "training_code/iris_tree is there already"),
+        ("shared", "the name is 'shared', the name of the stack that all pipelines share"),
+        (
+            "Wine",
+            "the name is 'Wine'; use lower-case letters, digits and single hyphens, starting with a letter, as wine",
+        ),
+        ("../wine", "use lower-case letters"),
+        ("w" * 33, "the name has 33 characters; at most 32"),
+    ],
+)
+def test_new_refuses_a_name_that_cannot_be(checkout: Path, name: str, message: str) -> None:
+    before = sorted(checkout.rglob("*"))
+    result = call("new", name)
+    assert result.exit_code == errors.FAILURE
+    assert message in result.stderr
+    assert sorted(checkout.rglob("*")) == before
+
+
+def test_new_refuses_a_pipeline_of_that_name_in_another_folder(checkout: Path) -> None:
+    (checkout / "training_code" / "iris_tree").rename(checkout / "training_code" / "flowers")
+    assert "there is a pipeline iris-tree already, in training_code/flowers" in call("new", "iris-tree").stderr
+
+
+def test_env_is_what_a_shell_can_eval(checkout: Path, listening: Server) -> None:
+    told = call("env").stdout
+    script = f"export AWS_PROFILE=other AWS_SESSION_TOKEN=old AWS_ENDPOINT_URL_S3=http://elsewhere\n{told}\nenv"
+    ran = subprocess.run(
+        ["sh", "-c", script], check=True, capture_output=True, text=True, env={"PATH": os.environ["PATH"]}
+    )
+    after = dict(line.split("=", 1) for line in ran.stdout.splitlines() if "=" in line)
+    assert after["AWS_ENDPOINT_URL"] == listening.endpoint_url
+    assert after["AWS_SECRET_ACCESS_KEY"] == "it's secret"
+    assert after["AWS_REGION"] == after["AWS_DEFAULT_REGION"] == "us-east-1"
+    assert "AWS_PROFILE" not in after
+    assert "AWS_SESSION_TOKEN" not in after
+    assert str(checkout / "node_modules" / ".bin") in after["PATH"].split(":")
+    assert "127.0.0.1" in after["NO_PROXY"].split(",")
+
+
+def test_env_forgets_endpoints_of_single_services() -> None:
+    assert "AWS_ENDPOINT_URL_S3" in tools.unset({"AWS_ENDPOINT_URL_S3": "http://elsewhere", "HOME": "/"})
+
+
+def test_a_file_of_an_unknown_type_needs_its_content_type(checkout: Path, listening: Server) -> None:
+    (checkout / "rows.txt").write_text("1,2\n")
+    assert "say it with --content-type" in call("invoke", "iris-tree", "rows.txt").stderr
+
+
+def test_a_request_that_is_empty_or_absent_is_refused_before_it_is_sent(checkout: Path, listening: Server) -> None:
+    (checkout / "empty.csv").write_text("")
+    assert "empty.csv: is empty; send at least one row" in call("invoke", "iris-tree", "empty.csv").stderr
+    assert "none.csv: can't be read: No such file" in call("invoke", "iris-tree", "none.csv").stderr
+
+
+def test_a_stack_s_hash_follows_its_sources_and_nothing_else(checkout: Path) -> None:
+    found = project.find()
+    before = {name: deploying.source_hash(found, name) for name in ("shared", "iris-tree")}
+    model = checkout / "training_code" / "iris_tree"
+    (model / "sample" / "train").mkdir(parents=True)
+    (model / "sample" / "train" / "a.csv").write_text("1\n")
+    (model / "__pycache__").mkdir()
+    (model / "__pycache__" / "train.pyc").write_bytes(b"x")
+    assert {name: deploying.source_hash(found, name) for name in before} == before
+    (model / "train.py").write_text("# other\n")
+    after = {name: deploying.source_hash(found, name) for name in before}
+    assert after["shared"] == before["shared"]
+    assert after["iris-tree"] != before["iris-tree"]
+
+
+def test_a_line_of_the_cdk_command_is_a_step() -> None:
+    line = "ratchet-local-shared |  3/12 | 5:03:01 PM | CREATE_COMPLETE      | AWS::S3::Bucket | Data (DataE1)"
+    assert deploying.step(line) == deploying.Step(
+        "ratchet-local-shared", "CREATE_COMPLETE", "AWS::S3::Bucket Data (DataE1)", 3, 12
+    )
+    assert deploying.step("ratchet-local-shared: deploying... [1/3]") is None
+    assert not deploying.is_worth_telling(line)
+    assert deploying.is_worth_telling(line.replace("COMPLETE", "FAILED"))
+    assert deploying.is_worth_telling("❌  ratchet-local-shared failed")
+
+
+def test_a_doctor_without_an_aws_says_what_to_do(checkout: Path) -> None:
+    result = call("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(result.stdout)["checks"]}
+    assert result.exit_code == errors.FAILURE
+    assert checks["Python"]["state"] == "ok"
+    assert checks["cdk command"] == {
+        "name": "cdk command",
+        "state": "missing",
+        "found": "none",
+        "todo": "the cdk command isn't installed in this checkout; run `make install`",
+    }
+    assert checks["AWS"]["todo"] == "the embedded AWS isn't running; start it with `ratchet up`"
+
+
+class _AwsError(Exception):
+    operation_name = "DescribeStacks"
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.response = {"Error": {"Code": code, "Message": message}}
+
+
+def test_errors_of_aws_are_sentences() -> None:
+    denied = _AwsError("AccessDenied", "not authorized to perform cloudformation:DescribeStacks")
+    assert errors.sentence(denied) == f"DescribeStacks: AccessDenied: {denied.response['Error']['Message']}"
+    assert errors.sentence(_AwsError("ExpiredToken", "x")).startswith("the AWS credentials have expired")
