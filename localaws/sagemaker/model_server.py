@@ -64,7 +64,20 @@ def media_type(header: str) -> str:
     return header.partition(";")[0].strip().lower()
 
 
-def decode(body: bytes, content_type: str) -> Any:
+def as_received(body: bytes, content_type: str) -> str | bytes:
+    """The body as the framework containers hand it to `input_fn`: CSV and JSON as text, anything else as bytes.
+
+    Source: `transformer.py` of the SageMaker Inference Toolkit, which decodes `content_types.UTF8_TYPES`.
+    """
+    if media_type(content_type) not in {CSV, JSON}:
+        return body
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelServerError(400, f"The body is not valid {media_type(content_type)}: {error}") from error
+
+
+def decode(body: str | bytes, content_type: str) -> Any:
     """A request body as a numpy array: CSV has no header, JSON is a (nested) list or {"instances": [...]}."""
     decoder = _DECODERS.get(media_type(content_type))
     if decoder is None:
@@ -81,15 +94,15 @@ def _numpy() -> Any:
     return importlib.import_module("numpy")
 
 
-def _decode_csv(body: bytes) -> Any:
+def _decode_csv(body: str | bytes) -> Any:
     numpy = _numpy()
-    text = body.decode("utf-8")
+    text = body if isinstance(body, str) else body.decode("utf-8")
     if not text.strip():
         raise ValueError("it is empty")
     return numpy.loadtxt(io.StringIO(text), delimiter=",", ndmin=2, dtype=numpy.float32, comments=None)
 
 
-def _decode_json(body: bytes) -> Any:
+def _decode_json(body: str | bytes) -> Any:
     numpy = _numpy()
     document = json.loads(body)
     rows = document["instances"] if isinstance(document, dict) and "instances" in document else document
@@ -98,9 +111,10 @@ def _decode_json(body: bytes) -> Any:
     return numpy.asarray(rows, dtype=numpy.float32)
 
 
-def _decode_npy(body: bytes) -> Any:
+def _decode_npy(body: str | bytes) -> Any:
     numpy = _numpy()
-    return numpy.load(io.BytesIO(body), allow_pickle=False)  # a pickle would run the caller's code
+    content = body.encode("latin-1") if isinstance(body, str) else body
+    return numpy.load(io.BytesIO(content), allow_pickle=False)  # a pickle would run the caller's code
 
 
 def encode(prediction: Any, accept: str) -> tuple[bytes, str]:
@@ -138,7 +152,7 @@ def _encode_npy(prediction: Any) -> tuple[bytes, str]:
     return buffer.getvalue(), NPY
 
 
-_DECODERS: dict[str, Callable[[bytes], Any]] = {CSV: _decode_csv, JSON: _decode_json, NPY: _decode_npy}
+_DECODERS: dict[str, Callable[[str | bytes], Any]] = {CSV: _decode_csv, JSON: _decode_json, NPY: _decode_npy}
 _ENCODERS: dict[str, Callable[[Any], tuple[bytes, str]]] = {JSON: _encode_json, CSV: _encode_csv, NPY: _encode_npy}
 
 
@@ -161,10 +175,10 @@ class Functions:
     """What `serve.py` defines, completed by the defaults."""
 
     model_fn: Callable[[str], Any]
-    input_fn: Callable[[bytes, str], Any] = decode
+    input_fn: Callable[[str | bytes, str], Any] = decode
     predict_fn: Callable[[Any, Any], Any] = default_predict
     output_fn: Callable[[Any, str], Any] = encode
-    transform_fn: Callable[[Any, bytes, str, str], Any] | None = None
+    transform_fn: Callable[[Any, str | bytes, str, str], Any] | None = None
 
 
 def functions_of(module: ModuleType) -> Functions:
@@ -213,9 +227,10 @@ class Model:
 
     def _transform(self, body: bytes, content_type: str, accept: str) -> Any:
         functions = self._functions
+        received = as_received(body, content_type)
         if functions.transform_fn is not None:
-            return functions.transform_fn(self._model, body, content_type, accept)
-        data = functions.input_fn(body, content_type)
+            return functions.transform_fn(self._model, received, content_type, accept)
+        data = functions.input_fn(received, content_type)
         return functions.output_fn(functions.predict_fn(data, self._model), accept)
 
 

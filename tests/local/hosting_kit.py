@@ -27,7 +27,7 @@ def model_fn(model_dir):
     return pathlib.Path(model_dir, "name.txt").read_text()
 
 def input_fn(body, content_type):
-    return body.decode()
+    return body
 
 def predict_fn(data, model):
     return {"model": model, "data": data}

@@ -103,7 +103,7 @@ def forget_lodestone() -> Iterator[None]:
 def test_a_requirements_txt_beside_serve_py_is_installed(hosting: Hosting, tmp_path: Path) -> None:
     wheel = tmp_path / "lodestone-1.0-py3-none-any.whl"
     wheel.write_bytes(wheel_of("lodestone", "POINTS = 'north'\n"))
-    serve = ECHO.replace("return body.decode()", "import lodestone; return lodestone.POINTS")
+    serve = ECHO.replace("return body", "import lodestone; return lodestone.POINTS")
     data = echo_archive("m", serve, **{"code/requirements.txt": f"lodestone @ file://{wheel}\n"})
     endpoint = hosting.deploy("requirements", data)
     assert hosting.ask(endpoint)["body"]["data"] == "north"

@@ -22,7 +22,7 @@ Ask = Callable[..., Any]
 def text_model(predict: Callable[[Any, Any], Any] = lambda data, model: [data, model]) -> Model:
     functions = Functions(
         model_fn=lambda directory: f"model of {directory}",
-        input_fn=lambda body, _type: body.decode(),
+        input_fn=lambda body, _type: body,
         predict_fn=predict,
     )
     return Model(functions, Path("/there"))
@@ -177,3 +177,11 @@ def test_where_the_code_is(environment: dict[str, str], code_dir: str, program: 
 def test_a_header_cant_smuggle_another() -> None:
     with pytest.raises(ValueError, match="line break"):
         request_head("POST", "/invocations", {"Accept": "a\r\nX-Evil: 1"}, 0)
+
+
+def test_the_functions_get_text_as_text_and_the_rest_as_bytes() -> None:
+    assert model_server.as_received("1,ä".encode(), "text/csv; charset=utf-8") == "1,ä"
+    assert model_server.as_received(b"[1]", "application/json") == "[1]"
+    assert model_server.as_received(b"\x93NUMPY", "application/x-npy") == b"\x93NUMPY"
+    with pytest.raises(model_server.ModelServerError, match="not valid text/csv"):
+        model_server.as_received(b"\xff", "text/csv")
