@@ -39,7 +39,7 @@ def install(*, state_dir: Path, image_dir: Path, port: int) -> EmbeddedAws:
         # While the rooms are being built: a part that can't be imported yet is left out, and the log says so.
         try:
             part_module = importlib.import_module(name)
-        except ImportError as error:
+        except (ImportError, SyntaxError, NameError) as error:
             logging.getLogger(__name__).warning("part %s left out: %s", part, error)
             continue
         part_module.install(aws)

@@ -195,7 +195,8 @@ def changed_services(scope: Scope, body_start: bytes) -> set[str]:
     if name in _STATELESS or _reads(scope["method"], headers, body_start, scope.get("query_string", b"")):
         return set()
     if name == "lambda" and scope["path"].endswith("/invocations"):
-        return set()
+        accepted = headers.get(b"x-amz-invocation-type") == b"Event"
+        return {async_invocations.SERVICE} if accepted else set()
     return set(_modules(name)) | set(_ALSO_CHANGES.get(name, ()))
 
 

@@ -1,0 +1,159 @@
+"""A Lambda function sees what it would see in AWS, and fails as it would fail there."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from resources import allow, invoke, make_function, make_role
+
+PROBE = """
+import json, os, sys, time, logging
+
+def handler(event, context):
+    return globals()[event["do"]](event, context)
+
+def environment(event, context): return dict(os.environ)
+def path(event, context): return sys.path
+def load(event, context):
+    __import__(event["name"])
+    return "loaded"
+def home(event, context): return os.path.expanduser("~")
+def buckets(event, context):
+    import boto3
+    return boto3.client("s3").list_buckets()["ResponseMetadata"]["HTTPStatusCode"]
+def whoami(event, context):
+    import boto3
+    return boto3.client("sts").get_caller_identity()["Arn"]
+def own_error(event, context):
+    class GateClosed(Exception): pass
+    raise GateClosed("not today")
+def sleep(event, context): time.sleep(60)
+def eat(event, context): return len(bytearray(event["megabytes"] << 20))
+def leave(event, context): os._exit(3)
+def odd(event, context): return {1, 2}
+def say(event, context):
+    print("printed")
+    logging.getLogger().warning("logged")
+    return [context.aws_request_id, context.get_remaining_time_in_millis() > 0, context.invoked_function_arn]
+"""
+
+
+@pytest.fixture(scope="module")
+def probe(aws: Any) -> str:
+    role = make_role(aws, "probe-role", "lambda.amazonaws.com", [allow("dynamodb:*")])
+    make_function(
+        aws,
+        "probe",
+        PROBE,
+        role,
+        Timeout=2,
+        MemorySize=128,
+        Environment={"Variables": {"COLOUR": "green", "AUTH": "x"}},
+    )
+    return "probe"
+
+
+def test_environment_holds_the_functions_variables_and_lambdas_and_nothing_of_the_server(aws: Any, probe: str) -> None:
+    environment, error = invoke(aws, probe, {"do": "environment"})
+    assert error is None
+    assert environment["COLOUR"] == "green"
+    assert environment["AUTH"] == "x"
+    assert environment["AWS_REGION"] == "us-east-1"
+    assert environment["AWS_LAMBDA_FUNCTION_NAME"] == "probe"
+    assert environment["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "128"
+    assert environment["AWS_ACCESS_KEY_ID"].startswith("ASIA")
+    assert aws.server.secret_access_key not in environment.values()
+    foreign = set(environment) - {"COLOUR", "AUTH"} - {name for name in environment if name.startswith("AWS_")}
+    assert foreign <= {"_HANDLER", "LAMBDA_TASK_ROOT", "LANG", "LC_CTYPE", "TZ", "PATH", "HOME"}
+
+
+@pytest.mark.parametrize("name", ["localaws", "ratchet", "pydantic", "yaml", "ministack", "hypercorn", "pip"])
+def test_packages_of_the_server_are_not_there(aws: Any, probe: str, name: str) -> None:
+    answer, error = invoke(aws, probe, {"do": "load", "name": name})
+    assert error == "Unhandled"
+    assert answer["errorType"] == "ModuleNotFoundError"
+
+
+@pytest.mark.parametrize("name", ["boto3", "botocore", "json", "sqlite3", "urllib3"])
+def test_boto3_and_the_standard_library_are_there(aws: Any, probe: str, name: str) -> None:
+    assert invoke(aws, probe, {"do": "load", "name": name}) == ("loaded", None)
+
+
+def test_the_users_home_is_not_the_functions(aws: Any, probe: str) -> None:
+    home, _ = invoke(aws, probe, {"do": "home"})
+    assert home != os.path.expanduser("~")  # noqa: PTH111 - as the function asks
+
+
+def test_it_runs_as_its_role(aws: Any, probe: str) -> None:
+    assert invoke(aws, probe, {"do": "whoami"})[0] == "arn:aws:sts::000000000000:assumed-role/probe-role/probe"
+
+
+def test_a_missing_permission_names_action_role_and_resource(aws: Any, probe: str) -> None:
+    answer, error = invoke(aws, probe, {"do": "buckets"})
+    assert error == "Unhandled"
+    assert "assumed-role/probe-role/probe is not authorized to perform: s3:ListAllMyBuckets" in answer["errorMessage"]
+    assert "on resource: *" in answer["errorMessage"]
+
+
+def test_an_error_keeps_its_own_type(aws: Any, probe: str) -> None:
+    answer, error = invoke(aws, probe, {"do": "own_error"})
+    assert (answer["errorType"], answer["errorMessage"], error) == ("GateClosed", "not today", "Unhandled")
+    assert any("own_error" in line for line in answer["stackTrace"])
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "message"),
+    [
+        ({"do": "sleep"}, "Sandbox.Timedout", "Task timed out after 2.00 seconds"),
+        ({"do": "eat", "megabytes": 400}, "Runtime.OutOfMemory", "128 MB"),
+        ({"do": "leave"}, "Runtime.ExitError", "exit status 3"),
+        ({"do": "odd"}, "Runtime.MarshalError", "set is not JSON serializable"),
+    ],
+)
+def test_limits_and_ends(aws: Any, probe: str, event: dict[str, Any], kind: str, message: str) -> None:
+    answer, error = invoke(aws, probe, event)
+    assert (answer["errorType"], error) == (kind, "Unhandled")
+    assert message in answer["errorMessage"]
+    assert invoke(aws, probe, {"do": "load", "name": "json"}) == ("loaded", None)  # the next one is not hurt
+
+
+def test_what_it_prints_and_logs_is_in_cloudwatch(aws: Any, probe: str) -> None:
+    (request_id, has_time, arn), _ = invoke(aws, probe, {"do": "say"})
+    assert has_time
+    assert arn.endswith(":function:probe")
+    found = aws.client("logs").filter_log_events(logGroupName="/aws/lambda/probe")["events"]
+    text = "\n".join(event["message"] for event in found)
+    assert "printed" in text
+    assert f"\t{request_id}\tlogged" in text
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind", "message"),
+    [
+        ("nowhere.handler", "Runtime.ImportModuleError", "Unable to import module 'nowhere'"),
+        ("index.nothing", "Runtime.HandlerNotFound", "Handler 'nothing' missing on module 'index'"),
+    ],
+)
+def test_a_handler_that_is_not_there(aws: Any, probe: str, handler: str, kind: str, message: str) -> None:
+    role = "arn:aws:iam::000000000000:role/probe-role"
+    make_function(aws, f"lost-{handler.replace('.', '-')}", "x = 1", role, Handler=handler)
+    answer, error = invoke(aws, f"lost-{handler.replace('.', '-')}")
+    assert (answer["errorType"], error) == (kind, "Unhandled")
+    assert message in answer["errorMessage"]
+
+
+def test_a_role_that_lambda_cannot_assume_is_refused(aws: Any) -> None:
+    role = make_role(aws, "not-for-lambda", "states.amazonaws.com", [])
+    with pytest.raises(ClientError, match="cannot be assumed by Lambda"):
+        make_function(aws, "untrusted", "x = 1", role)
+
+
+def test_an_event_of_any_json_type_reaches_the_handler(aws: Any) -> None:
+    role = make_role(aws, "echo-role", "lambda.amazonaws.com", [])
+    make_function(aws, "echo", "def handler(event, context): return event", role)
+    for event in (None, 1, "text", ["a", {"b": "ü"}]):
+        assert invoke(aws, "echo", event) == (json.loads(json.dumps(event)), None)

@@ -1,0 +1,195 @@
+"""MiniStack has no plug-in API. This is every private name of it that the adapter's own parts replace or call.
+
+A new version of MiniStack is taken by making these pass, and then the other tests of the adapter.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+
+PIN = "1.5.33"
+
+# module -> function -> its parameters, as the adapter calls or replaces it.
+FUNCTIONS: dict[str, dict[str, list[str]]] = {
+    "app": {
+        "_get_module": ["name"],
+    },
+    "core.iam_actions": {
+        "extract_iam_action": ["service", "method", "path", "headers", "body", "query_params"],
+        "extract_resource_arn": [
+            "service",
+            "method",
+            "path",
+            "headers",
+            "body",
+            "query_params",
+            "region",
+            "account_id",
+        ],
+        "identity_denial_message": ["action", "principal_arn", "resource", "explicit_deny"],
+    },
+    "core.iam_evaluator": {
+        "_gather_role_policies": ["role_name", "account_id"],
+        "_gather_user_policies": ["user_name", "account_id"],
+        "_is_root_key": ["access_key_id"],
+        "_permissions_boundary": ["store", "name", "account_id"],
+        "_resource_policy": ["service", "resource_arn"],
+        "_service_principal_matches": ["principal", "service"],
+        "caller_arn": [],
+        "combine_resource_policy": ["identity", "ctx", "policy", "owner_account", "required", "limits"],
+        "evaluate": ["ctx", "policies", "limits"],
+        "evaluate_resource_policy": ["doc", "ctx", "service", "named_only", "direct_only"],
+        "is_root_access_key": ["access_key_id"],
+    },
+    "core.lambda_runtime": {
+        "_worker_class_for": ["config"],
+        "acquire_worker": ["func_name", "config", "code_zip", "qualifier", "max_concurrency"],
+        "release_worker": ["worker"],
+        "reset": [],
+    },
+    "core.responses": {"request_scope": ["account_id", "region"]},
+    "services.cloudwatch": {"_put_metric_data": ["params", "cbor_data", "is_cbor", "is_json"]},
+    "services.cloudwatch_logs": {
+        "_create_log_group": ["data"],
+        "_create_log_stream": ["data"],
+        "_put_log_events": ["data"],
+    },
+    "services.dynamodb": {
+        "_items_replaced": ["table"],
+        "_remove_item": ["table", "pk_val", "sk_val"],
+        "_set_item": ["table", "pk_val", "sk_val", "item"],
+    },
+    "services.eventbridge": {
+        "_dispatch_to_lambda": ["arn", "payload"],
+        "_dispatch_to_sqs": ["spec", "payload", "sqs_parameters"],
+        "_invoke_target": ["target", "event", "rule", "view"],
+        "_put_events": ["data", "allow_aws_source"],
+    },
+    "services.lambda_svc": {
+        "_ensure_reaper_thread": [],
+        "_execute_function": ["func", "event"],
+        "_execute_function_warm": ["func", "event", "request_id"],
+        "_execution_record_for_config": ["func", "config"],
+        "_get_func_record_for_ref": ["function_ref"],
+        "_iter_all_esms": [],
+        "_resolve_layer_zip": ["attachment"],
+        "_route_async_failure": ["target_arn", "func_name", "event", "result"],
+        "invoke_async_with_retry": ["func", "event"],
+    },
+    "services.s3": {
+        "_delete_bucket": ["name"],
+        "_fire_s3_event": [
+            "bucket_name",
+            "key",
+            "event_name",
+            "size",
+            "etag",
+            "deletion_type",
+            "restore_event_data",
+            "version_id",
+            "sequencer",
+            "object_extra",
+            "record_extra",
+        ],
+        "_fire_s3_event_async": [
+            "bucket_name",
+            "key",
+            "event_name",
+            "size",
+            "etag",
+            "deletion_type",
+            "version_id",
+            "object_extra",
+            "record_extra",
+        ],
+        "_next_event_sequencer": ["event_name"],
+    },
+    "services.sqs": {"_queue_url_for_account": ["account_id", "name"]},
+    "services.sts": {"register_session": ["access_key", "session"]},
+}
+
+# module -> module-level containers that the adapter reads or fills.
+CONTAINERS: dict[str, dict[str, str]] = {
+    "app": {
+        "SERVICE_HANDLERS": "dict",
+        "SERVICE_NAME_ALIASES": "dict",
+        "SERVICE_REGISTRY": "dict",
+        "_state_map": "dict",
+    },
+    "core.iam_actions": {"SERVICE_TO_IAM_NAMESPACE": "dict"},
+    "core.iam_evaluator": {"_POLICY_REQUIRED": "frozenset"},
+    "core.router": {"SERVICE_PATTERNS": "dict"},
+    "services.cloudformation.provisioners": {"_RESOURCE_HANDLERS": "dict"},
+    "services.cloudwatch_logs": {"_log_groups": "AccountRegionScopedDict"},
+    "services.iam": {"_roles": "AccountScopedDict", "_users": "AccountScopedDict"},
+    "services.lambda_svc": {
+        "_dynamodb_stream_positions": "AccountRegionScopedDict",
+        "_esms": "AccountRegionScopedDict",
+        "_function_urls": "AccountRegionScopedDict",
+        "_functions": "AccountRegionScopedDict",
+        "_kinesis_positions": "AccountRegionScopedDict",
+        "_layers": "AccountRegionScopedDict",
+    },
+    "services.s3": {"_bucket_encryption": "AccountScopedDict", "_bucket_notifications": "AccountScopedDict"},
+    "services.sts": {"_sessions": "dict"},
+}
+
+
+def module(name: str) -> Any:
+    return importlib.import_module(f"ministack.{name}")
+
+
+def test_the_pin() -> None:
+    assert version("ministack") == PIN
+
+
+@pytest.mark.parametrize(("name", "function"), [(m, f) for m, functions in FUNCTIONS.items() for f in functions])
+def test_function(name: str, function: str) -> None:
+    assert list(inspect.signature(getattr(module(name), function)).parameters) == FUNCTIONS[name][function]
+
+
+@pytest.mark.parametrize(("name", "container"), [(m, c) for m, containers in CONTAINERS.items() for c in containers])
+def test_container(name: str, container: str) -> None:
+    assert type(getattr(module(name), container)).__name__ == CONTAINERS[name][container]
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        "cloudformation",
+        "cloudwatch",
+        "cloudwatch_logs",
+        "dynamodb",
+        "ecr",
+        "eventbridge",
+        "iam",
+        "kms",
+        "s3",
+        "scheduler",
+        "sns",
+        "sqs",
+        "ssm",
+        "stepfunctions",
+    ],
+)
+def test_state_without_its_copies_is_the_state(service: str) -> None:
+    """`live_stores` runs `get_state` with `copy.deepcopy` taken out; it must answer the same names and kinds."""
+    from localaws.ministack_adapter.service_state import live_stores
+
+    state, live = module(f"services.{service}").get_state(), live_stores(module(f"services.{service}"))
+    assert {name: type(store) for name, store in live.items()} == {name: type(store) for name, store in state.items()}
+
+
+def test_functions_that_are_made_to_take_turns() -> None:
+    from localaws.ministack_adapter import concurrency
+
+    for functions in (concurrency._MESSAGES, concurrency._ITEMS):
+        for name, members in functions.items():
+            for member in members:
+                assert inspect.isfunction(getattr(module(f"services.{name}"), member))
+                assert not inspect.iscoroutinefunction(getattr(module(f"services.{name}"), member))

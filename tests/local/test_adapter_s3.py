@@ -1,0 +1,68 @@
+"""S3 where MiniStack alone differs from AWS."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from resources import wait_for
+
+from localaws.ministack_adapter.s3 import encryption_xml
+
+
+def deploy(aws: Any, stack: str, resources: dict[str, Any]) -> Any:
+    cloudformation = aws.client("cloudformation")
+    cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps({"Resources": resources}))
+    wait_for(lambda: status(aws, stack) == "CREATE_COMPLETE")
+    return cloudformation
+
+
+def status(aws: Any, stack: str) -> str:
+    try:
+        return str(aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"])
+    except ClientError:
+        return "gone"
+
+
+def test_a_bucket_with_content_is_not_deleted(aws: Any) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="full-bucket")
+    s3.put_object(Bucket="full-bucket", Key="k", Body=b"b")
+    with pytest.raises(ClientError) as caught:
+        s3.delete_bucket(Bucket="full-bucket")
+    assert caught.value.response["Error"]["Code"] == "BucketNotEmpty"
+
+
+def test_cloudformation_does_not_delete_a_bucket_with_content(aws: Any) -> None:
+    bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "stack-bucket"}}
+    cloudformation = deploy(aws, "with-bucket", {"Bucket": bucket})
+    aws.client("s3").put_object(Bucket="stack-bucket", Key="k", Body=b"b")
+    cloudformation.delete_stack(StackName="with-bucket")
+    wait_for(lambda: status(aws, "with-bucket") == "DELETE_FAILED")
+    assert aws.client("s3").get_object(Bucket="stack-bucket", Key="k")["Body"].read() == b"b"
+    aws.client("s3").delete_object(Bucket="stack-bucket", Key="k")
+    cloudformation.delete_stack(StackName="with-bucket")
+    wait_for(lambda: status(aws, "with-bucket") in ("gone", "DELETE_COMPLETE"))
+
+
+def test_objects_of_an_encrypted_bucket_show_their_key(aws: Any) -> None:
+    key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    rule = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+    encryption = {"ServerSideEncryptionConfiguration": [rule]}
+    properties = {"BucketName": "kms-bucket", "BucketEncryption": encryption}
+    deploy(aws, "encrypted", {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": properties}})
+    s3 = aws.client("s3")
+    s3.put_object(Bucket="kms-bucket", Key="k", Body=b"b")
+    head = s3.head_object(Bucket="kms-bucket", Key="k")
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
+
+
+def test_encryption_of_a_template() -> None:
+    rule = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": True}
+    document = encryption_xml({"BucketEncryption": {"ServerSideEncryptionConfiguration": [rule]}})
+    assert document is not None
+    assert "<SSEAlgorithm>AES256</SSEAlgorithm>" in document
+    assert "<BucketKeyEnabled>true</BucketKeyEnabled>" in document
+    assert encryption_xml({}) is None

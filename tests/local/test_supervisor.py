@@ -1,0 +1,130 @@
+"""One server on a state folder, nothing left behind, and back again with everything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from resources import invoke, make_function, make_role, wait_for
+
+from localaws import supervisor
+from localaws.server import EXIT_PORT_TAKEN, EXIT_STATE_IN_USE
+
+SLEEPER = "import time\ndef handler(event, context):\n    time.sleep(event or 0)\n    return 'awake'"
+
+
+def processes_of(state: Path) -> list[int]:
+    """Every process that works in this state folder or was started for it."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and int(folder.name) != os.getpid():
+            try:
+                words = (folder / "cmdline").read_bytes() + os.fsencode((folder / "cwd").readlink())
+                running = (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+            except OSError:
+                continue
+            if running and os.fsencode(state) in words:
+                found.append(int(folder.name))
+    return found
+
+
+def with_busy_function(factory: Any) -> Any:
+    """A running AWS in which a function is in the middle of a long invocation."""
+    aws = factory.start()
+    make_function(aws, "sleeper", SLEEPER, make_role(aws, "r", "lambda.amazonaws.com", []), Timeout=300)
+    assert invoke(aws, "sleeper") == ("awake", None)
+    client = aws.client("lambda", read_timeout=300)
+
+    def sleep() -> None:
+        try:
+            client.invoke(FunctionName="sleeper", Payload="200")
+        except Exception:
+            return
+
+    threading.Thread(target=sleep, daemon=True).start()
+    wait_for(lambda: len(processes_of(aws.state)) >= 3)
+    return aws
+
+
+def test_starting_twice_gives_the_same_server(fresh_aws: Any) -> None:
+    assert fresh_aws.start().server == fresh_aws.start().server
+
+
+def test_a_second_server_on_the_same_state_is_refused(fresh_aws: Any) -> None:
+    aws = fresh_aws.start()
+    command = [sys.executable, "-m", "localaws.server", "--state", str(aws.state), "--port", "0"]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert second.returncode == EXIT_STATE_IN_USE
+    assert "another embedded AWS is running" in second.stderr
+    assert aws.client("sts").get_caller_identity()["Account"] == "000000000000"
+
+
+def test_a_taken_port_is_told_or_gone_round(fresh_aws: Any, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(supervisor.StartError, match=f"ended with code {EXIT_PORT_TAKEN}"):
+            supervisor.start(tmp_path / "aws", port=port)
+    first = fresh_aws.start()
+    again = supervisor.start(tmp_path / "other", port=0)
+    try:
+        assert again.port != first.server.port
+    finally:
+        supervisor.stop(tmp_path / "other")
+
+
+def test_it_listens_on_loopback_only(fresh_aws: Any) -> None:
+    aws = fresh_aws.start()
+    listening = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    addresses = {line.split()[1] for line in listening if line.split()[3] == "0A"}
+    assert {a for a in addresses if int(a.split(":")[1], 16) == aws.server.port} == {
+        f"0100007F:{aws.server.port:04X}",
+    }
+
+
+def test_stop_ends_everything_even_what_is_busy(fresh_aws: Any) -> None:
+    aws = with_busy_function(fresh_aws)
+    assert supervisor.stop(aws.state)
+    assert supervisor.status(aws.state) is None
+    wait_for(lambda: not processes_of(aws.state))
+    assert not supervisor.stop(aws.state)
+
+
+def test_kill_9_leaves_no_orphan(fresh_aws: Any) -> None:
+    aws = with_busy_function(fresh_aws)
+    os.kill(aws.server.pid, signal.SIGKILL)
+    wait_for(lambda: not processes_of(aws.state))
+    assert supervisor.status(aws.state) is None
+
+
+def test_a_server_that_hangs_is_stopped(fresh_aws: Any) -> None:
+    aws = fresh_aws.start()
+    os.kill(aws.server.pid, signal.SIGSTOP)
+    assert supervisor.stop(aws.state)
+    wait_for(lambda: not processes_of(aws.state))
+
+
+def test_a_stale_server_file_is_no_server(fresh_aws: Any) -> None:
+    aws = fresh_aws.start()
+    os.kill(aws.server.pid, signal.SIGKILL)
+    wait_for(lambda: not supervisor.is_locked(aws.state))
+    assert (aws.state / "server.json").exists()
+    assert supervisor.status(aws.state) is None
+    again = fresh_aws.start()
+    assert again.server.pid != aws.server.pid
+    # The key and the port are the state's own, so that exported settings stay right.
+    assert (again.server.access_key_id, again.server.port) == (aws.server.access_key_id, aws.server.port)
+
+
+def test_secrets_are_for_the_owner_only(fresh_aws: Any) -> None:
+    aws = fresh_aws.start()
+    for name in ("server.json", "root_key.json"):
+        assert (aws.state / name).stat().st_mode & 0o077 == 0
