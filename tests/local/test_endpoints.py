@@ -53,7 +53,7 @@ def test_an_endpoint_answers_with_its_model(hosting: Hosting) -> None:
 
 
 def test_a_container_sees_sagemakers_contract_and_nothing_of_the_server(hosting: Hosting) -> None:
-    serve = ECHO.replace("return body.decode()", "return dict(__import__('os').environ, DIR=str(MODEL_DIR))").replace(
+    serve = ECHO.replace("return body", "return dict(__import__('os').environ, DIR=str(MODEL_DIR))").replace(
         "def model_fn(model_dir):", "def model_fn(model_dir):\n    global MODEL_DIR\n    MODEL_DIR = model_dir"
     )
     endpoint = hosting.deploy("contract", echo_archive("m", serve), {"MY_SETTING": "from the model"})
@@ -66,10 +66,10 @@ def test_a_container_sees_sagemakers_contract_and_nothing_of_the_server(hosting:
 
 
 def test_what_serve_prints_is_in_the_endpoints_log_stream(hosting: Hosting) -> None:
-    serve = ECHO.replace("return body.decode()", "print('asked for', body); return body.decode()")
+    serve = ECHO.replace("return body", "print('asked for', body); return body")
     endpoint = hosting.deploy("logs", echo_archive("m", serve))
     hosting.ask(endpoint, "7")
-    until(lambda: "asked for b'7'" in log_lines(hosting, endpoint), "the line is in the log")
+    until(lambda: "asked for 7" in log_lines(hosting, endpoint), "the line is in the log")
     streams = hosting.aws.client("logs").describe_log_streams(logGroupName=f"/aws/sagemaker/Endpoints/{endpoint}")
     assert re.fullmatch(r"AllTraffic/i-[0-9a-f]{17}", streams["logStreams"][0]["logStreamName"])
 
@@ -88,13 +88,13 @@ def test_code_may_come_from_s3_instead_of_the_model(hosting: Hosting) -> None:
     ("change", "status", "message"),
     [
         (
-            ("return body.decode()", "return 1 / 0"),
+            ("return body", "return 1 / 0"),
             500,
             r"ZeroDivisionError: division by zero \(input_fn, serve.py line",
         ),
         (('{"model": model, "data": data}', "set()"), 500, "TypeError: Object of type set is not JSON serializable"),
         (("return json.dumps(prediction), ", "return 5, "), 500, "output_fn must return text or bytes"),
-        (("return body.decode()", "e = ValueError('no'); e.status_code = 422; raise e"), 422, "ValueError: no"),
+        (("return body", "e = ValueError('no'); e.status_code = 422; raise e"), 422, "ValueError: no"),
     ],
     ids=["raises", "cannot encode", "returns a number", "own status"],
 )
@@ -113,7 +113,7 @@ def test_an_error_in_serve_is_a_model_error(
 
 
 def test_a_worker_that_crashes_comes_back(hosting: Hosting) -> None:
-    serve = ECHO.replace("return body.decode()", "__import__('os')._exit(9) if body == b'die' else None; return 'up'")
+    serve = ECHO.replace("return body", "__import__('os')._exit(9) if body == 'die' else None; return 'up'")
     endpoint = hosting.deploy("crash", echo_archive("m", serve))
     with pytest.raises(hosting.runtime.exceptions.ModelError, match="closed the connection"):
         hosting.ask(endpoint, "die")
@@ -313,7 +313,7 @@ def test_every_change_is_an_event_and_metrics_are_cloudwatchs(hosting: Hosting) 
                "detail": {"EndpointName": [endpoint]}}  # fmt: skip
     events.put_rule(Name=endpoint, EventPattern=json.dumps(pattern))
     events.put_targets(Rule=endpoint, Targets=[{"Id": "queue", "Arn": queue}])
-    hosting.deploy("observed", echo_archive("m", ECHO.replace("return body", "assert body != b'bad'; return body")))
+    hosting.deploy("observed", echo_archive("m", ECHO.replace("return body", "assert body != 'bad'; return body")))
     for _ in range(3):
         hosting.ask(endpoint)
     with pytest.raises(hosting.runtime.exceptions.ModelError):

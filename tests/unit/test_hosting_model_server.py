@@ -185,3 +185,12 @@ def test_the_functions_get_text_as_text_and_the_rest_as_bytes() -> None:
     assert model_server.as_received(b"\x93NUMPY", "application/x-npy") == b"\x93NUMPY"
     with pytest.raises(model_server.ModelServerError, match="not valid text/csv"):
         model_server.as_received(b"\xff", "text/csv")
+
+
+def test_input_fn_gets_text_for_csv_and_json_and_bytes_for_the_rest() -> None:
+    assert model_server.as_received("é".encode(), "text/csv; charset=utf-8") == "é"
+    assert model_server.as_received(b"[1]", "application/json") == "[1]"
+    assert model_server.as_received(b"\xff", "application/x-npy") == b"\xff"
+    with pytest.raises(ModelServerError, match="The body is not valid text/csv") as caught:
+        model_server.as_received(b"\xff", "text/csv")
+    assert caught.value.status_code == 400
