@@ -49,12 +49,9 @@ EFFECTIVE: dict[str, frozenset[str]] = {
         "AWS::SSM::Parameter": "Name Type Value Description AllowedPattern Tags Tier",
     }.items()
 }
-_KEPT_OUT = "AWS::CloudFormation::"
-_PROVISION = "_provision_resource"
 
 
 def register(provisioners: ModuleType) -> None:
-    provisioners.__dict__[_PROVISION] = _known_only(provisioners)
     for resource_type, known in EFFECTIVE.items():
         handlers = provisioners._RESOURCE_HANDLERS[resource_type]
         handlers["create"] = _checked(handlers["create"], resource_type, known, position=1)
@@ -74,15 +71,3 @@ def _checked(
         return handler(*arguments)
 
     return checked
-
-
-def _known_only(provisioners: ModuleType) -> Callable[..., Any]:
-    """MiniStack makes a placeholder for every unknown AWS::CloudFormation type; here those are refused too."""
-    provision = provisioners.__dict__[_PROVISION]
-
-    def provision_resource(resource_type: str, logical_id: str, props: Document, stack_name: str) -> Any:
-        if resource_type.startswith(_KEPT_OUT) and resource_type not in provisioners._RESOURCE_HANDLERS:
-            raise ValueError(f"Unsupported resource type: {resource_type}")
-        return provision(resource_type, logical_id, props, stack_name)
-
-    return provision_resource

@@ -227,7 +227,7 @@ def _rule(_name: str, _old: Document, new: Document) -> None:
     if pattern:
         problem = eventbridge._event_pattern_error(pattern if isinstance(pattern, str) else json.dumps(pattern))
         if problem:
-            raise ValueError(_message(problem[2]) if isinstance(problem, tuple) else str(problem))
+            raise ValueError(f"Event pattern is not valid. Reason: {problem}")
     if schedule and not eventbridge._validate_schedule_expression(schedule):
         raise ValueError(f"Parameter ScheduleExpression is not valid: {schedule}")
 
