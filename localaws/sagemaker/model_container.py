@@ -18,7 +18,7 @@ from localaws.sagemaker.errors import SageMakerError
 from localaws.sagemaker.fleet import StartError, VariantPlan
 from localaws.sagemaker.images import ImageBuildError, ImageEnvironment, ImageNotFoundError
 from localaws.sagemaker.logs import JobLog
-from localaws.sagemaker.model_data import ModelDataError, fetch
+from localaws.sagemaker.model_data import Fetcher, ModelDataError
 from localaws.sagemaker.platform import Credentials
 from localaws.sagemaker.worker import Worker, start_worker
 
@@ -68,21 +68,21 @@ class ContainerStarter:
         shutil.rmtree(place.ml, ignore_errors=True)
         for directory in (place.ml / "model", place.tmp):
             directory.mkdir(parents=True, exist_ok=True)
-        deadline = time.monotonic() + source["DownloadSeconds"]
+        fetcher = Fetcher(self._context, source["RoleArn"], credentials, time.monotonic() + source["DownloadSeconds"])
         if source["ModelDataUri"]:
-            archive = self._fetched(source["ModelDataUri"], credentials, place.archives / "model.tar.gz", deadline)
+            archive = self._fetched(fetcher, source["ModelDataUri"], place.archives / "model.tar.gz")
             _unpack_archive(archive, place.ml / "model", source["ModelDataUri"])
         submitted: str | None = source["Environment"].get("SAGEMAKER_SUBMIT_DIRECTORY")
         if submitted is None or "://" not in submitted:
             return submitted
-        archive = self._fetched(submitted, credentials, place.archives / "sourcedir.tar.gz", deadline)
+        archive = self._fetched(fetcher, submitted, place.archives / "sourcedir.tar.gz")
         _unpack_archive(archive, place.ml / "code", submitted)
         return _OPT_ML_CODE
 
-    def _fetched(self, uri: str, credentials: Credentials, archive: Path, deadline: float) -> Path:
+    def _fetched(self, fetcher: Fetcher, uri: str, archive: Path) -> Path:
         with self._fetching:
             if not archive.exists():
-                fetch(self._context, uri, credentials, archive, deadline)
+                fetcher.fetch(uri, archive)
         return archive
 
     def _image(self, image: str, code_dir: Path, progress: Callable[[str], None]) -> ImageEnvironment:

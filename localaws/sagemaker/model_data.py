@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,21 +66,34 @@ def _no_access(uri: str, role_arn: str, region: str) -> str:
     )
 
 
-def fetch(context: Context, uri: str, credentials: Credentials, target: Path, deadline: float) -> None:
-    """Download one object to `target`, which appears only when it is whole, before time.monotonic() is `deadline`.
+@dataclass(frozen=True)
+class Fetcher:
+    """Downloads with one role's credentials, until time.monotonic() is `deadline`."""
 
-    ModelDataError.
-    """
-    partial = target.with_name(target.name + ".partial")
-    try:
-        bucket, key = split_s3_uri(uri)
-        body: Any = context.wire.client("s3", credentials).get_object(Bucket=bucket, Key=key)["Body"]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            for chunk in body.iter_chunks(_CHUNK):
-                file.write(chunk)
-                if time.monotonic() > deadline:
-                    raise ModelDataError(f"Downloading model data from {uri} took longer than it may take.")
-    except (ClientError, BotoCoreError, ValueError) as error:
-        raise ModelDataError(f"Failed to download model data from {uri}: {error}") from error
-    partial.replace(target)
+    context: Context
+    role_arn: str
+    credentials: Credentials
+    deadline: float
+
+    def fetch(self, uri: str, target: Path) -> None:
+        """Download one object to `target`, which appears only when it is whole. ModelDataError."""
+        partial = target.with_name(target.name + ".partial")
+        try:
+            bucket, key = split_s3_uri(uri)
+            body: Any = self.context.wire.client("s3", self.credentials).get_object(Bucket=bucket, Key=key)["Body"]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                for chunk in body.iter_chunks(_CHUNK):
+                    file.write(chunk)
+                    if time.monotonic() > self.deadline:
+                        raise ModelDataError(f"Downloading model data from {uri} took longer than it may take.")
+        except ClientError as error:
+            raise ModelDataError(self._reason(uri, error)) from error
+        except (BotoCoreError, ValueError) as error:
+            raise ModelDataError(f"Failed to download model data from {uri}: {error}") from error
+        partial.replace(target)
+
+    def _reason(self, uri: str, error: ClientError) -> str:
+        denied = error_code(error) in {"AccessDenied", "AccessDeniedException", "403"}
+        told = _no_access(uri, self.role_arn, self.context.platform.region) if denied else f"No model data from {uri}."
+        return f"{told} ({error})"

@@ -263,6 +263,17 @@ def test_an_archive_that_cant_be_unpacked_safely_fails_the_endpoint(
     assert f"s3://{hosting.bucket}/{part}/model.tar.gz" in failed["FailureReason"]
 
 
+def test_a_role_that_lost_its_permission_is_named_with_the_action(hosting: Hosting) -> None:
+    role = hosting.make_role("losing", ["s3:GetObject"])
+    config = hosting.config("losing", {"ModelName": hosting.model("losing", echo_archive("m"), ExecutionRoleArn=role)})
+    hosting.aws.client("iam").delete_role_policy(RoleName=hosting.name("losing"), PolicyName="all")
+    hosting.sagemaker.create_endpoint(EndpointName=config, EndpointConfigName=config)
+    failed = hosting.settled(config)
+    assert failed["EndpointStatus"] == "Failed"
+    assert f'the role "{role}"' in failed["FailureReason"]
+    assert '"s3:GetObject"' in failed["FailureReason"]
+
+
 # --- variants
 
 
