@@ -105,7 +105,7 @@ def tell(story: Story) -> None:
         with story.phase("challenger", f"3  More data arrive: {len(batches['many'])} digits → a better challenger"):
             run = follow(story, pipeline, {files.train("many"): data.csv_text(batches["many"])}, traffic)
             expect(run, "Promoted")
-        with story.phase("refused", f"4  {len(batches['wrong'])} digits with wrong labels arrive → the gate"):
+        with story.phase("refused", f"4  {len(batches['wrong'])} digits with wrong labels arrive → will they pass?"):
             champion = pipeline.champion()
             run = follow(story, pipeline, {files.train("wrong"): data.csv_text(batches["wrong"])}, traffic)
             expect(run, "NotBetter")
@@ -211,13 +211,12 @@ def show_digits(story: Story, ask: Any, held_out: list[data.Row]) -> None:
 
 def conclude(story: Story) -> None:
     """The runs as a table, their report, and what to try."""
-    table = Table(
-        "run", "outcome", "challenger", "champion", "difference, 95 % interval", "seconds", title=f"Runs of {PIPELINE}"
-    )
+    columns = ("run", "outcome", "challenger", "champion", "difference, 95 %", "s")
+    table = Table(*columns, box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for run in story.runs:
         figures = run.evaluation
         interval = figures.get("interval") or []
-        difference = f"{figures['difference']:+.3f}  [{interval[0]:+.3f}, {interval[1]:+.3f}]" if interval else "–"
+        difference = f"{figures['difference']:+.2f} [{interval[0]:+.2f}, {interval[1]:+.2f}]" if interval else "–"
         champion = f"{run.champion_score:.3f}" if run.champion_score is not None else "–"
         challenger = f"{run.challenger_score:.3f}" if run.challenger_score is not None else "–"
         outcome = f"[{outcome_style(run.outcome)}]{run.outcome}[/]"

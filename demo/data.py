@@ -62,8 +62,8 @@ def csv_text(rows: Sequence[Row]) -> str:
 
 
 def digit_batches(quarters: int = 0) -> dict[str, list[Row]]:
-    """Held-out digits, and three deliveries for training: a few, many, and many with wrong labels."""
-    held_out, few, many, wrong = batches([turned(row, quarters) for row in digits()], (50, 12, 60, 60))
+    """Held-out digits, and three deliveries for training: a few, many, and some with wrong labels."""
+    held_out, few, many, wrong = batches([turned(row, quarters) for row in digits()], (50, 12, 60, 30))
     return {"held_out": held_out, "few": few, "many": many, "wrong": [mislabelled(row) for row in wrong]}
 
 
