@@ -114,9 +114,9 @@ def launch(spec: ContainerSpec) -> Container:
     return _start(options, list(spec.command), dict(spec.environment), spec.descriptors)
 
 
-def run_tool(command: Sequence[str], environment: Mapping[str, str]) -> Container:
+def run_tool(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> Container:
     """Start a tool of the server's own (pip) that must not outlive it: no isolation, the given environment."""
-    return _start(["--cwd", "/"], list(command), dict(environment))
+    return _start(["--cwd", str(cwd)], list(command), dict(environment))
 
 
 def kill_all() -> None:

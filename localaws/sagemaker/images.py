@@ -30,6 +30,8 @@ Progress = Callable[[str], None]
 _TABLE = Path(__file__).parent / "image_table.json"
 _COMPLETE = ".complete"
 _URI = re.compile(r"(?P<registry>\d{12}\.dkr\.ecr\.[a-z0-9-]+\.[a-z0-9.-]+)/(?P<repository>[^:@]+)(:(?P<tag>[^:@]+))?")
+# ``-r more.txt``, ``-c limits.txt``, ``./thing.whl``, ``file:...``, ``thing @ file:...``
+_REFERS_TO_FILES = re.compile(r"-r|-c|--requirement|--constraint|\.|/|file:|[^#]*@\s*file:|[^#]*\.(whl|tar\.gz|zip)\b")
 # pip's own settings (mirrors, proxies, certificates) are the user's; what would send packages elsewhere is not wanted.
 _NOT_FOR_PIP = (
     "PYTHONPATH",
@@ -140,8 +142,9 @@ class Images:
 
         Raises ImageNotFoundError or ImageBuildError (with pip's last lines).
         """
+        key = _requirements_key(requirements)
         base = self.environment(image_uri, progress)
-        root = self._root / f"{base.root.name}+{_key(requirements.read_text(encoding='utf-8'))}"
+        root = self._root / f"{base.root.name}+{key}"
         self._make_once(
             root, "requirements.txt", progress, lambda: _install_requirements(root, base, requirements, progress)
         )
@@ -167,7 +170,7 @@ class Images:
 
 
 def _install_image(root: Path, pins: list[str], progress: Progress) -> None:
-    _run([sys.executable, "-m", "venv", str(root)], progress)
+    _run([sys.executable, "-m", "venv", str(root)], progress, root.parent)
     command = [
         "-m",
         "pip",
@@ -178,21 +181,21 @@ def _install_image(root: Path, pins: list[str], progress: Progress) -> None:
         ":all:",
         "--compile",
     ]
-    _run([str(root / "bin" / "python"), *command, *pins], progress)
+    _run([str(root / "bin" / "python"), *command, *pins], progress, root)
 
 
 def _install_requirements(root: Path, base: ImageEnvironment, requirements: Path, progress: Progress) -> None:
     """A second environment in front of the image's: what requirements.txt names wins, the rest shows through."""
-    _run([sys.executable, "-m", "venv", "--without-pip", str(root)], progress)
+    _run([sys.executable, "-m", "venv", "--without-pip", str(root)], progress, root.parent)
     packages = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
     (root / packages / "image.pth").write_text(f"{base.root / packages}\n", encoding="utf-8")
     command = ["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--compile"]
-    _run([str(root / "bin" / "python"), *command, "-r", str(requirements)], progress)
+    _run([str(root / "bin" / "python"), *command, "-r", str(requirements)], progress, requirements.parent)
 
 
-def _run(command: list[str], progress: Progress) -> None:
+def _run(command: list[str], progress: Progress, cwd: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_PIP}
-    tool = container.run_tool(command, environment)
+    tool = container.run_tool(command, environment, cwd)
     last: list[str] = []
     for raw in tool.output:
         line = raw.decode("utf-8", "replace").rstrip()
@@ -225,6 +228,22 @@ def _key(*content: str) -> str:
     """Of what an environment is made of; the interpreter belongs to it, since the environment points to it."""
     interpreter = (platform.python_version(), platform.machine(), sys.base_prefix)
     return hashlib.sha256("\n".join([*interpreter, *content]).encode()).hexdigest()[:12]
+
+
+def _requirements_key(requirements: Path) -> str:
+    """Of a requirements.txt, and of the files beside it when it refers to files.
+
+    Raises ImageBuildError for an editable install, which would point into a folder that is gone after the job.
+    """
+    text = requirements.read_text(encoding="utf-8")
+    lines = [line.strip() for line in text.splitlines()]
+    editable = next((line for line in lines if line.startswith(("-e", "--editable"))), None)
+    if editable is not None:
+        raise ImageBuildError(f"requirements.txt: {editable!r}: editable installs are not supported here")
+    if not any(_REFERS_TO_FILES.match(line) for line in lines):
+        return _key(text)
+    beside = [path for path in sorted(requirements.parent.rglob("*")) if path.is_file()]
+    return _key(text, *(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in beside))
 
 
 def _held_by_tag(groups: Mapping[str, str | None]) -> dict[str, str]:

@@ -1,0 +1,616 @@
+"""Training jobs on the embedded AWS, through boto3 as their users do it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from conftest import Aws, AwsFactory
+from hosting_kit import IMAGE, until
+from job_kit import ALL_THAT_JOBS_NEED, GOES_ON_UNTIL_STOPPED, Jobs, until_dead
+
+WRITES_A_MODEL = 'import os; open(os.environ["SM_MODEL_DIR"] + "/model.txt", "w").write("a model")'
+LISTS_ITS_CHANNELS = """
+import json, os
+root = "/opt/ml/input/data"
+print("FILES", json.dumps({os.path.relpath(os.path.join(where, name), root): open(os.path.join(where, name)).read()
+                           for where, _, names in os.walk(root) for name in names}))
+"""
+
+
+@pytest.fixture(scope="module")
+def jobs(aws: Aws) -> Jobs:
+    return Jobs(aws)
+
+
+def refusal(jobs: Jobs, request: dict[str, Any]) -> tuple[str, str]:
+    """Code and message of the error that CreateTrainingJob answers."""
+    with pytest.raises(ClientError) as caught:
+        jobs.sagemaker.create_training_job(**request)
+    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
+
+
+def files_in(content: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        return {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
+
+
+def logged(jobs: Jobs, name: str, marker: str) -> Any:
+    line = next(line for line in jobs.log_lines(name) if line.startswith(marker))
+    return json.loads(line.removeprefix(marker))
+
+
+def test_a_job_trains_and_leaves_its_model(jobs: Jobs) -> None:
+    job = jobs.train(
+        """
+import os, joblib, numpy
+from sklearn.tree import DecisionTreeClassifier
+files = os.scandir(os.environ["SM_CHANNEL_TRAIN"])
+rows = numpy.vstack([numpy.loadtxt(file.path, delimiter=",", ndmin=2) for file in files])
+model = DecisionTreeClassifier().fit(rows[:, :1], rows[:, 1])
+joblib.dump(model, os.environ["SM_MODEL_DIR"] + "/model.joblib")
+open(os.environ["SM_OUTPUT_DATA_DIR"] + "/figures.txt", "w").write("1 2 3")
+"""
+    )
+    name = job["TrainingJobName"]
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Completed", "Completed"), job.get("FailureReason")
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{jobs.bucket}/out/{name}/output/model.tar.gz"
+    assert list(files_in(jobs.get(f"out/{name}/output/model.tar.gz"))) == ["model.joblib"]
+    assert files_in(jobs.get(f"out/{name}/output/output.tar.gz")) == {"figures.txt": b"1 2 3"}
+
+
+def test_its_history_is_told_step_by_step(jobs: Jobs) -> None:
+    job = jobs.train(WRITES_A_MODEL)
+    steps = job["SecondaryStatusTransitions"]
+    assert [step["Status"] for step in steps if step["Status"] != "Pending"] == [
+        "Starting", "Downloading", "Training", "Uploading", "Completed"
+    ]  # fmt: skip
+    assert all(step["EndTime"] == after["StartTime"] for step, after in pairwise(steps))
+    assert job["CreationTime"] <= job["TrainingStartTime"] <= job["TrainingEndTime"] == job["LastModifiedTime"]
+    assert job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"] >= 1
+
+
+def test_the_same_model_makes_the_same_archive(jobs: Jobs) -> None:
+    first, second = jobs.train(WRITES_A_MODEL), jobs.train(WRITES_A_MODEL)
+    archives = [jobs.get(f"out/{job['TrainingJobName']}/output/model.tar.gz") for job in (first, second)]
+    assert archives[0] == archives[1]
+
+
+def test_the_script_finds_awss_contract(jobs: Jobs) -> None:
+    request = jobs.training_request(
+        """
+import json, os, sys
+config = {name: json.load(open(f"/opt/ml/input/config/{name}.json"))
+          for name in ("hyperparameters", "inputdataconfig", "resourceconfig")}
+print("SEEN", json.dumps({"argv": sys.argv, "cwd": os.getcwd(), "env": dict(os.environ), "config": config,
+      "boto3": __import__("boto3").client("sts").get_caller_identity()["Arn"]}))
+""",
+        Environment={"MY_OWN": "variable"},
+    )
+    request["HyperParameters"] |= {"n-estimators": "100", "criterion": '"gini"'}
+    jobs.sagemaker.create_training_job(**request)
+    name = request["TrainingJobName"]
+    assert jobs.ended(name)["TrainingJobStatus"] == "Completed"
+    seen = logged(jobs, name, "SEEN")
+    assert seen["argv"] == ["train.py", "--criterion", "gini", "--n-estimators", "100"]
+    assert seen["cwd"] == "/opt/ml/code"
+    assert seen["config"]["hyperparameters"] == request["HyperParameters"]
+    assert seen["config"]["inputdataconfig"]["train"]["TrainingInputMode"] == "File"
+    assert seen["config"]["resourceconfig"]["current_host"] == "algo-1"
+    environment = seen["env"]
+    assert environment["SM_MODEL_DIR"] == "/opt/ml/model"
+    assert environment["SAGEMAKER_BASE_DIR"] == "/opt/ml"
+    assert (environment["SM_HP_N-ESTIMATORS"], environment["SM_HP_CRITERION"]) == ("100", "gini")
+    assert (environment["TRAINING_JOB_NAME"], environment["MY_OWN"]) == (name, "variable")
+    assert seen["boto3"].split(":", 5)[5] == f"assumed-role/{jobs.role.rpartition('/')[2]}/SageMaker"
+
+
+def test_a_job_sees_nothing_of_the_server(jobs: Jobs) -> None:
+    job = jobs.train(
+        """
+import importlib.util, json, os
+def refused(path):
+    try:
+        open(path, "w").close()
+    except OSError:
+        return True
+print("SEEN", json.dumps({"env": sorted(os.environ), "modules": [name for name in ("ministack", "pydantic", "aws_cdk")
+      if importlib.util.find_spec(name)], "kept": [refused("/etc/ratchet-test"), refused("/opt/ratchet-test")],
+      "processes": sorted(int(name) for name in os.listdir("/proc") if name.isdigit()),
+      "aws": os.path.exists(os.path.expanduser("~/.aws"))}))
+"""
+    )
+    seen = logged(jobs, job["TrainingJobName"], "SEEN")
+    assert seen["modules"] == []
+    assert seen["kept"] == [True, True]
+    assert len(seen["processes"]) <= 2
+    own = ("SM_", "AWS_", "PYTHON", "TRAINING_JOB_", "SAGEMAKER_", "LC_", "LANG")
+    others = {name for name in seen["env"] if not name.startswith(own)}
+    assert others <= {"PATH", "HOME", "TMPDIR", "CURRENT_HOST", "DMLC_INTERFACE", "PWD"}
+
+
+def test_prefixes_manifests_and_fast_files_become_channels(jobs: Jobs) -> None:
+    manifest = jobs.put(
+        f"manifests/{jobs.name()}", json.dumps([{"prefix": f"s3://{jobs.bucket}/train/"}, "part-0.csv", "part-2.csv"])
+    )
+    jobs.put("nested/deep/er/x.txt", "x")
+    job = jobs.train(
+        LISTS_ITS_CHANNELS,
+        InputDataConfig=[
+            jobs.channel("train", f"s3://{jobs.bucket}/train/"),
+            jobs.channel("picked", manifest, "ManifestFile"),
+            jobs.channel("deep", f"s3://{jobs.bucket}/nested", InputMode="FastFile"),
+        ],
+    )
+    assert logged(jobs, job["TrainingJobName"], "FILES") == {
+        "train/part-0.csv": "0,1\n", "train/part-1.csv": "1,1\n", "train/part-2.csv": "2,1\n",
+        "picked/part-0.csv": "0,1\n", "picked/part-2.csv": "2,1\n", "deep/deep/er/x.txt": "x",
+    }  # fmt: skip
+
+
+def test_a_thousand_objects_arrive(jobs: Jobs) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: jobs.put(f"many/{number:04}.txt", str(number)), range(1001)))
+    job = jobs.train(
+        'import os; print("COUNT", len(os.listdir(os.environ["SM_CHANNEL_TRAIN"])))',
+        InputDataConfig=[jobs.channel("train", f"s3://{jobs.bucket}/many/")],
+    )
+    assert "COUNT 1001" in jobs.log_lines(job["TrainingJobName"])
+
+
+def test_a_container_entrypoint_runs_instead_of_script_mode(jobs: Jobs) -> None:
+    code = jobs.put(
+        "drivers/run.sh", 'echo "ran with $1 in $(pwd)"; python -c "import sklearn; print(sklearn.__version__)"'
+    )
+    job = jobs.train(
+        "",
+        AlgorithmSpecification={
+            "TrainingImage": IMAGE,
+            "TrainingInputMode": "File",
+            "ContainerEntrypoint": ["/bin/bash"],
+            "ContainerArguments": ["/opt/ml/input/data/code/run.sh", "this"],
+        },
+        HyperParameters={},
+        InputDataConfig=[jobs.channel("code", code)],
+    )
+    assert job["TrainingJobStatus"] == "Completed", job
+    assert jobs.log_lines(job["TrainingJobName"])[-3:-1] == ["ran with this in /opt/ml", "1.9.0"]
+
+
+def test_metrics_reach_the_description_and_cloudwatch(jobs: Jobs, aws: Aws) -> None:
+    definitions = [{"Name": "validation:f1", "Regex": "f1=([0-9.]+);"}, {"Name": "loss", "Regex": "loss ([0-9.]+)"}]
+    job = jobs.train(
+        'print("f1=0.25; loss 9"); print("f1=0.75;")',
+        AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "File", "MetricDefinitions": definitions},
+    )
+    final = {item["MetricName"]: round(item["Value"], 6) for item in job["FinalMetricDataList"]}
+    assert final == {"validation:f1": 0.75, "loss": 9.0}
+    written = aws.client("cloudwatch").get_metric_statistics(
+        Namespace="/aws/sagemaker/TrainingJobs",
+        MetricName="validation:f1",
+        Dimensions=[{"Name": "TrainingJobName", "Value": job["TrainingJobName"]}],
+        StartTime=job["CreationTime"].timestamp() - 3600,
+        EndTime=job["CreationTime"].timestamp() + 3600,
+        Period=3600,
+        Statistics=["Maximum", "SampleCount"],
+    )["Datapoints"]
+    assert max(point["Maximum"] for point in written) == 0.75
+
+
+def test_a_failing_script_says_why(jobs: Jobs) -> None:
+    job = jobs.train("print('so far so good')\nraise ValueError('no label 7 in the data')")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Failed", "Failed")
+    assert job["FailureReason"].startswith("AlgorithmError: ExecuteUserScriptError:\nExitCode 1\n")
+    assert "ValueError: no label 7 in the data" in job["FailureReason"]
+    assert job["FailureReason"].endswith(", exit code: 1")
+    assert "ModelArtifacts" not in job
+    assert jobs.keys(f"out/{job['TrainingJobName']}") == []
+
+
+def test_the_failure_file_is_the_reason(jobs: Jobs) -> None:
+    job = jobs.train(
+        'import sys; open("/opt/ml/output/failure", "w").write("the labels are upside down"); sys.exit(42)'
+    )
+    assert job["FailureReason"] == "AlgorithmError: the labels are upside down, exit code: 42"
+
+
+def test_a_script_that_is_killed_is_a_failure(jobs: Jobs) -> None:
+    job = jobs.train("import os; os.kill(os.getpid(), 9)")
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].endswith(", exit code: 137")
+
+
+def test_what_a_script_starts_ends_with_it(jobs: Jobs) -> None:
+    marker = f"left-{jobs.name()}"
+    job = jobs.train(f"import subprocess; subprocess.Popen(['bash', '-c', 'exec -a {marker} sleep 300'])")
+    assert job["TrainingJobStatus"] == "Completed"
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if _cmdline(path).startswith(marker)]
+
+
+def _cmdline(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def test_requirements_are_installed_in_front_of_the_image(jobs: Jobs) -> None:
+    package = archive_of_a_package()
+    source = jobs.source(
+        "import tiny_thing, sklearn; print('THING', tiny_thing.VALUE, sklearn.__version__)",
+        requirements_txt="./tiny_thing-1.0-py3-none-any.whl\n",
+    )
+    jobs.put(source.partition(f"{jobs.bucket}/")[2], repacked(jobs, source, "tiny_thing-1.0-py3-none-any.whl", package))
+    job = jobs.train("", source=source)
+    assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
+    assert "THING 7 1.9.0" in jobs.log_lines(job["TrainingJobName"])
+
+
+def archive_of_a_package() -> bytes:
+    """A wheel of one module, so that no index is asked."""
+    import zipfile  # noqa: PLC0415
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as wheel:
+        wheel.writestr("tiny_thing.py", "VALUE = 7\n")
+        info = "tiny_thing-1.0.dist-info"
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny_thing\nVersion: 1.0\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", f"tiny_thing.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+    return buffer.getvalue()
+
+
+def repacked(jobs: Jobs, source: str, name: str, content: bytes) -> bytes:
+    """The source archive with another file in it."""
+    from hosting_kit import archive  # noqa: PLC0415
+
+    files: dict[str, str | bytes] = dict(files_in(jobs.get(source.partition(f"{jobs.bucket}/")[2])))
+    return archive({**files, name: content})
+
+
+def test_requirements_that_cannot_be_installed_fail_the_job(jobs: Jobs) -> None:
+    job = jobs.train("", source=jobs.source("", requirements_txt="./there-is-no-such-file.whl\n"))
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("ClientError: InstallRequirementsError: ")
+    assert "there-is-no-such-file" in job["FailureReason"]
+
+
+def test_a_stopped_job_gets_sigterm_and_keeps_its_model(jobs: Jobs) -> None:
+    request = jobs.training_request(GOES_ON_UNTIL_STOPPED)
+    name = request["TrainingJobName"]
+    jobs.sagemaker.create_training_job(**request)
+    jobs.until_logged(name, "ready")
+    jobs.sagemaker.stop_training_job(TrainingJobName=name)
+    job = jobs.ended(name)
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
+    assert [step["Status"] for step in job["SecondaryStatusTransitions"]][-2:] == ["Stopping", "Stopped"]
+    assert files_in(jobs.get(f"out/{name}/output/model.tar.gz")) == {"partial.txt": b"so far"}
+    assert jobs.log_lines(name)[-1] == "stopping"
+    with pytest.raises(ClientError) as caught:
+        jobs.sagemaker.stop_training_job(TrainingJobName=name)
+    assert caught.value.response["Error"] == {
+        "Code": "ValidationException",
+        "Message": "The request was rejected because the training job is in status Stopped.",
+    }
+
+
+def test_max_runtime_stops_a_job_and_keeps_its_model(jobs: Jobs) -> None:
+    job = jobs.train(GOES_ON_UNTIL_STOPPED, StoppingCondition={"MaxRuntimeInSeconds": 1})
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert "ModelArtifacts" in job
+
+
+def test_checkpoints_are_kept_and_found_again(jobs: Jobs) -> None:
+    config = {"S3Uri": f"s3://{jobs.bucket}/checkpoints/{jobs.name()}"}
+    script = """
+import os
+print("FOUND", sorted(os.listdir("/opt/ml/checkpoints")))
+os.makedirs("/opt/ml/checkpoints/epoch", exist_ok=True)
+open(f"/opt/ml/checkpoints/epoch/{len(os.listdir('/opt/ml/checkpoints/epoch'))}.pt", "w").write("weights")
+"""
+    first = jobs.train(script, CheckpointConfig=config)
+    second = jobs.train(script, CheckpointConfig=config)
+    assert "FOUND []" in jobs.log_lines(first["TrainingJobName"])
+    assert "FOUND ['epoch']" in jobs.log_lines(second["TrainingJobName"])
+    prefix = config["S3Uri"].partition(f"{jobs.bucket}/")[2]
+    assert jobs.keys(prefix) == [f"{prefix}/epoch/0.pt", f"{prefix}/epoch/1.pt"]
+
+
+def test_checkpoints_are_synced_while_the_job_runs(jobs: Jobs) -> None:
+    prefix = f"checkpoints/{jobs.name()}"
+    script = "open('/opt/ml/checkpoints/1.pt', 'w').write('w')\n" + GOES_ON_UNTIL_STOPPED
+    request = jobs.training_request(script, CheckpointConfig={"S3Uri": f"s3://{jobs.bucket}/{prefix}"})
+    jobs.sagemaker.create_training_job(**request)
+    until(lambda: jobs.keys(prefix), "a checkpoint in S3")
+    jobs.sagemaker.stop_training_job(TrainingJobName=request["TrainingJobName"])
+    jobs.ended(request["TrainingJobName"])
+
+
+def test_an_isolated_job_has_no_network(jobs: Jobs) -> None:
+    job = jobs.train(
+        """
+import os, socket, urllib.parse
+at = urllib.parse.urlsplit(os.environ["AWS_ENDPOINT_URL"])
+try:
+    socket.create_connection((at.hostname, at.port), 2)
+    print("CONNECTED")
+except OSError as error:
+    print("ISOLATED", error)
+""",
+        EnableNetworkIsolation=True,
+    )
+    assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
+    assert jobs.log_lines(job["TrainingJobName"])[-2].startswith("ISOLATED")
+
+
+def test_an_uncompressed_model_is_files(jobs: Jobs) -> None:
+    config = {"S3OutputPath": f"s3://{jobs.bucket}/out", "CompressionType": "NONE"}
+    job = jobs.train(WRITES_A_MODEL, OutputDataConfig=config)
+    prefix = f"out/{job['TrainingJobName']}/output/model/"
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{jobs.bucket}/{prefix}"
+    assert jobs.get(f"{prefix}model.txt") == b"a model"
+
+
+@pytest.mark.parametrize("lacking", ALL_THAT_JOBS_NEED)
+def test_a_role_that_lacks_an_action_is_told_by_action_and_role(jobs: Jobs, lacking: str) -> None:
+    role = jobs.make_role([action for action in ALL_THAT_JOBS_NEED if action != lacking])
+    request = jobs.training_request(WRITES_A_MODEL, RoleArn=role)
+    if lacking == "s3:ListBucket":  # AWS looks for the data before it accepts the job
+        reason = refusal(jobs, request)[1]
+    else:
+        jobs.sagemaker.create_training_job(**request)
+        job = jobs.ended(request["TrainingJobName"])
+        assert job["TrainingJobStatus"] == "Failed"
+        reason = job["FailureReason"]
+    assert lacking in reason
+    assert role in reason
+
+
+def test_the_jobs_own_calls_are_made_with_its_role(jobs: Jobs) -> None:
+    job = jobs.train("import boto3; boto3.client('sagemaker').list_models()")
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "sagemaker:ListModels" in job["FailureReason"]
+    assert jobs.role.rpartition("/")[2] in job["FailureReason"]
+
+
+def test_a_role_that_does_not_exist_or_trust_sagemaker_is_refused(jobs: Jobs) -> None:
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
+    }
+    for role in ("arn:aws:iam::000000000000:role/nobody", jobs.make_role(ALL_THAT_JOBS_NEED, trust)):
+        assert refusal(jobs, jobs.training_request("", RoleArn=role)) == (
+            "ValidationException",
+            f"Could not assume role {role}. Please ensure that the role exists and allows principal "
+            "'sagemaker.amazonaws.com' to assume the role.",
+        )
+
+
+def test_a_caller_who_may_not_pass_the_role_is_refused(jobs: Jobs, aws: Aws) -> None:
+    user = jobs.name("user")
+    jobs.iam.create_user(UserName=user)
+    statement = {"Effect": "Allow", "Action": ["sagemaker:*"], "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    jobs.iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=policy)
+    key = jobs.iam.create_access_key(UserName=user)["AccessKey"]
+    with pytest.raises(ClientError) as caught:
+        aws.client("sagemaker", key).create_training_job(**jobs.training_request(""))
+    assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert "iam:PassRole" in caught.value.response["Error"]["Message"]
+    assert jobs.role in caught.value.response["Error"]["Message"]
+
+
+def test_a_name_can_be_used_once(jobs: Jobs) -> None:
+    request = jobs.training_request(WRITES_A_MODEL)
+    arn = jobs.sagemaker.create_training_job(**request)["TrainingJobArn"]
+    code, message = refusal(jobs, request)
+    assert code == "ResourceInUse"
+    assert message.endswith(f"already exists ({arn})")
+    jobs.ended(request["TrainingJobName"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"AlgorithmSpecification": {"TrainingImage": IMAGE.replace("1.9-0", "9.9-9"), "TrainingInputMode": "File"}},
+         "Requested image"),
+        ({"OutputDataConfig": {"S3OutputPath": "s3://there-is-no-such-bucket/out"}}, "there-is-no-such-bucket"),
+        ({"HyperParameters": {"epochs": "1"}}, "not supported here: a training job without the hyperparameter"),
+        ({"DebugHookConfig": {"S3OutputPath": "s3://b/k"}}, "not supported here: DebugHookConfig"),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_refused_at_once(jobs: Jobs, change: dict[str, Any], said: str) -> None:
+    code, message = refusal(jobs, jobs.training_request("", **change))
+    assert code == "ValidationException"
+    assert said in message
+
+
+@pytest.mark.parametrize("place", ["there-is-no-such-bucket/x", "{bucket}/empty/"])
+def test_data_that_is_not_there_is_refused_in_awss_words(jobs: Jobs, place: str) -> None:
+    uri = f"s3://{place.format(bucket=jobs.bucket)}"
+    code, message = refusal(jobs, jobs.training_request("", InputDataConfig=[jobs.channel("train", uri)]))
+    assert code == "ValidationException"
+    assert message.startswith(f'No S3 objects found under S3 URL "{uri}" given in input data source.')
+
+
+def test_a_broken_manifest_fails_the_job_and_says_where(jobs: Jobs) -> None:
+    manifest = jobs.put(f"manifests/{jobs.name()}", '["part-0.csv"]')
+    job = jobs.train("", InputDataConfig=[jobs.channel("train", manifest, "ManifestFile")])
+    assert job["FailureReason"].startswith("ClientError: Data download failed for channel train: entry 1 of ")
+    gone = jobs.put(f"manifests/{jobs.name()}", json.dumps([{"prefix": f"s3://{jobs.bucket}/train/"}, "gone.csv"]))
+    job = jobs.train("", InputDataConfig=[jobs.channel("train", gone, "ManifestFile")])
+    assert "NoSuchKey" in job["FailureReason"]
+    assert "train/gone.csv" in job["FailureReason"]
+
+
+@pytest.mark.parametrize("member", ["../evil.py", "/tmp/evil.py"])
+def test_a_source_archive_that_reaches_out_is_refused(jobs: Jobs, member: str) -> None:
+    from hosting_kit import archive  # noqa: PLC0415
+
+    source = jobs.put(f"code/{jobs.name()}/sourcedir.tar.gz", archive({"train.py": "", member: "evil"}))
+    job = jobs.train("", source=source)
+    assert job["FailureReason"].startswith(f"ClientError: Source archive {source} refused: '{member}'")
+
+
+def test_a_source_archive_that_is_none_or_lacks_the_program_says_so(jobs: Jobs) -> None:
+    job = jobs.train("", source=jobs.put(f"code/{jobs.name()}.tar.gz", b"not an archive"))
+    assert "is not a readable tar.gz" in job["FailureReason"]
+    request = jobs.training_request("")
+    request["HyperParameters"]["sagemaker_program"] = '"fit.py"'
+    jobs.sagemaker.create_training_job(**request)
+    reason = jobs.ended(request["TrainingJobName"])["FailureReason"]
+    assert reason == "ClientError: sagemaker_program 'fit.py' isn't in the source archive, which holds train.py"
+
+
+def test_jobs_beyond_the_cores_wait_and_can_be_stopped(jobs: Jobs) -> None:
+    source = jobs.source(GOES_ON_UNTIL_STOPPED)
+    names = []
+    for _ in range((os.cpu_count() or 1) + 1):
+        request = jobs.training_request("", source=source)
+        jobs.sagemaker.create_training_job(**request)
+        names.append(request["TrainingJobName"])
+    waiting = jobs.sagemaker.describe_training_job(TrainingJobName=names[-1])
+    assert (waiting["TrainingJobStatus"], waiting["SecondaryStatus"]) == ("InProgress", "Pending")
+    jobs.sagemaker.stop_training_job(TrainingJobName=names[-1])
+    assert jobs.ended(names[-1])["SecondaryStatus"] == "Stopped"
+    for name in names[:-1]:
+        jobs.until_logged(name, "ready")
+        jobs.sagemaker.stop_training_job(TrainingJobName=name)
+        jobs.ended(name)
+
+
+def test_a_waiting_job_starts_when_a_slot_gets_free(jobs: Jobs) -> None:
+    source = jobs.source(GOES_ON_UNTIL_STOPPED)
+    names = []
+    for _ in range((os.cpu_count() or 1) + 1):
+        request = jobs.training_request("", source=source)
+        jobs.sagemaker.create_training_job(**request)
+        names.append(request["TrainingJobName"])
+    for name in names:
+        jobs.until_logged(name, "ready")
+        jobs.sagemaker.stop_training_job(TrainingJobName=name)
+        jobs.ended(name)
+
+
+def test_lists_describe_delete_and_tags(jobs: Jobs) -> None:
+    names = []
+    for number in range(3):
+        request = jobs.training_request(WRITES_A_MODEL, Tags=[{"Key": "number", "Value": str(number)}])
+        arn = jobs.sagemaker.create_training_job(**request)["TrainingJobArn"]
+        names.append(request["TrainingJobName"])
+        jobs.ended(names[-1])
+    assert jobs.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "number", "Value": "2"}]
+    pages = jobs.sagemaker.get_paginator("list_training_jobs").paginate(
+        NameContains=f"{jobs.prefix}-train", SortBy="CreationTime", PaginationConfig={"PageSize": 2}
+    )
+    listed = [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
+    assert [name for name in listed if name in names] == names[::-1]
+    jobs.sagemaker.delete_training_job(TrainingJobName=names[0])
+    with pytest.raises(ClientError) as caught:
+        jobs.sagemaker.describe_training_job(TrainingJobName=names[0])
+    assert caught.value.response["Error"]["Message"] == "Requested resource not found."
+
+
+def test_every_change_is_an_event_of_awss_shape(jobs: Jobs, aws: Aws) -> None:
+    sqs, events = aws.client("sqs"), aws.client("events")
+    rule = jobs.name("rule")
+    url = sqs.create_queue(QueueName=rule)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    rule_arn = events.put_rule(
+        Name=rule,
+        EventPattern=json.dumps({
+            "source": ["aws.sagemaker"],
+            "detail-type": ["SageMaker Training Job State Change"],
+            "detail": {"TrainingJobName": [{"prefix": jobs.prefix}], "TrainingJobStatus": ["InProgress", "Completed"]},
+        }),
+    )["RuleArn"]  # fmt: skip
+    allowed = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    statement = {**allowed, "Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}}}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    events.put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": arn}])
+    job = jobs.train(WRITES_A_MODEL, Tags=[{"Key": "team", "Value": "a"}])
+    received: list[Any] = []
+
+    def have_all() -> bool:
+        answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+        received.extend(json.loads(message["Body"]) for message in answer.get("Messages", []))
+        return any(event["detail"]["TrainingJobStatus"] == "Completed" for event in received)
+
+    until(have_all, "the last event")
+    events.remove_targets(Rule=rule, Ids=["queue"])
+    last = next(event for event in received if event["detail"]["TrainingJobStatus"] == "Completed")
+    assert last["resources"] == [job["TrainingJobArn"]]
+    detail = last["detail"]
+    assert detail["SecondaryStatus"] == "Completed"
+    assert detail["Tags"] == {"team": "a"}
+    assert detail["CreationTime"] == round(job["CreationTime"].timestamp() * 1000)
+    assert detail["ModelArtifacts"] == job["ModelArtifacts"]
+    seen = {event["detail"]["SecondaryStatus"] for event in received}
+    assert {"Starting", "Downloading", "Training", "Uploading", "Completed"} <= seen | {"Starting"}
+
+
+def test_an_operation_that_is_not_here_is_refused_by_name(jobs: Jobs) -> None:
+    with pytest.raises(ClientError) as caught:
+        jobs.sagemaker.list_auto_ml_jobs()
+    assert caught.value.response["Error"]["Message"] == "not implemented here: ListAutoMLJobs"
+
+
+def test_kill_9_ends_the_jobs_and_says_so_afterwards(fresh_aws: AwsFactory) -> None:
+    aws = fresh_aws.start()
+    jobs = Jobs(aws)
+    request = jobs.training_request(
+        "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        + GOES_ON_UNTIL_STOPPED
+    )
+    name = request["TrainingJobName"]
+    jobs.sagemaker.create_training_job(**request)
+    jobs.until_logged(name, "ready")
+    pids = children_of(aws.server.pid)
+    assert len(pids) >= 4  # two of the container's, the script, and what it started
+    os.kill(aws.server.pid, signal.SIGKILL)
+    until_dead([aws.server.pid, *pids])
+
+    again = fresh_aws.start().client("sagemaker")
+    job = again.describe_training_job(TrainingJobName=name)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("InternalServerError: the job was cut off in status Training")
+
+
+def test_a_server_that_stops_takes_its_jobs_with_it(fresh_aws: AwsFactory) -> None:
+    aws = fresh_aws.start()
+    jobs = Jobs(aws)
+    request = jobs.training_request(GOES_ON_UNTIL_STOPPED)
+    jobs.sagemaker.create_training_job(**request)
+    jobs.until_logged(request["TrainingJobName"], "ready")
+    pids = children_of(aws.server.pid)
+    fresh_aws.stop()
+    until_dead(pids)
+    again = fresh_aws.start().client("sagemaker")
+    job = again.describe_training_job(TrainingJobName=request["TrainingJobName"])
+    assert job["TrainingJobStatus"] == "Failed"
+
+
+def children_of(pid: int) -> list[int]:
+    """All processes below one."""
+    found, queue = [], [pid]
+    while queue:
+        parent = queue.pop()
+        for path in Path(f"/proc/{parent}/task").glob("*/children"):
+            below = [int(child) for child in path.read_text().split()]
+            found += below
+            queue += below
+    return found

@@ -1,0 +1,96 @@
+"""Archives: the same content makes the same bytes, and nothing is written outside."""
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from localaws.sagemaker.archives import BrokenArchiveError, UnsafeArchiveError, pack, unpack
+
+
+def packed(directory: Path) -> bytes:
+    buffer = io.BytesIO()
+    pack(directory, buffer)
+    return buffer.getvalue()
+
+
+def archive_with(path: Path, member: tarfile.TarInfo, content: bytes = b"") -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        good = tarfile.TarInfo("good.txt")
+        tar.addfile(good)
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_what_is_packed_comes_out_again(tmp_path: Path) -> None:
+    source = tmp_path / "model"
+    (source / "code").mkdir(parents=True)
+    (source / "model.joblib").write_bytes(b"\0" * 1000)
+    (source / "code" / "serve.py").write_text("x = 1")
+    (tmp_path / "a.tar.gz").write_bytes(packed(source))
+    unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+    assert (tmp_path / "out" / "model.joblib").read_bytes() == b"\0" * 1000
+    assert (tmp_path / "out" / "code" / "serve.py").read_text() == "x = 1"
+
+
+def test_the_same_content_makes_the_same_bytes(tmp_path: Path) -> None:
+    for name, order in (("first", "ab"), ("second", "ba")):
+        for letter in order:
+            path = tmp_path / name / f"{letter}.txt"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(letter)
+    os.utime(tmp_path / "first" / "a.txt", (1, 1))
+    assert packed(tmp_path / "first") == packed(tmp_path / "second")
+
+
+def test_a_link_that_leads_out_is_not_packed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "link").symlink_to(tmp_path / "secret")
+    assert pack(tmp_path / "model", io.BytesIO()) == 0
+
+
+def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+def device(name: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = tarfile.CHRTYPE
+    return info
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        tarfile.TarInfo("../evil.txt"),
+        tarfile.TarInfo("a/../../evil.txt"),
+        tarfile.TarInfo("/tmp/evil.txt"),
+        link("out", "../../etc"),
+        link("out", "/etc/passwd"),
+        link("out", "../evil", tarfile.LNKTYPE),
+        device("null"),
+    ],
+    ids=["parent", "hidden parent", "absolute", "link out", "absolute link", "hard link out", "device"],
+)
+def test_a_member_that_would_land_elsewhere_is_refused_and_nothing_is_written(
+    tmp_path: Path, member: tarfile.TarInfo
+) -> None:
+    archive = archive_with(tmp_path / "a.tar.gz", member, b"" if member.issym() or member.islnk() else b"evil")
+    (tmp_path / "code").mkdir()
+    with pytest.raises(UnsafeArchiveError, match=member.name.strip("/").split("/")[-1]):
+        unpack(archive, tmp_path / "code")
+    assert list((tmp_path / "code").iterdir()) == []
+    assert not (tmp_path / "evil.txt").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", b"\x1f\x8b\x08\x00broken"])
+def test_what_is_no_archive_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(content)
+    with pytest.raises(BrokenArchiveError, match=r"a\.tar\.gz"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "code")

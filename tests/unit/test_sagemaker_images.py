@@ -1,0 +1,93 @@
+"""Which image is which environment, and that an environment is made once."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from localaws.sagemaker import images
+from localaws.sagemaker.images import ImageBuildError, ImageNotFoundError, Images, Progress, find
+
+SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+PYTORCH = "763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch-training:2.10.0-cpu-py313"
+
+
+def test_a_framework_image_is_an_environment_with_its_pins() -> None:
+    image = find(SKLEARN)
+    assert "scikit-learn==1.9.0" in image.packages
+    assert image.variables["SAGEMAKER_TRAINING_MODULE"] == "sagemaker_sklearn_container.training:main"
+    assert image.notes == ()
+
+
+def test_every_pin_is_exact_and_every_environment_has_boto3() -> None:
+    for packages in images._table()["environments"].values():
+        assert all(package.count("==") == 1 for package in packages)
+        assert any(package.startswith("boto3==") for package in packages)
+
+
+def test_where_versions_differ_a_sentence_says_so() -> None:
+    notes = find(PYTORCH).notes
+    assert "Image pytorch-training:2.10.0-cpu-py313 holds torch 2.10.0; here it is 2.13.0." in notes
+    assert find(PYTORCH.replace("training", "inference")).environment == find(PYTORCH).environment
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sagemaker-scikit-learn:1.9-0-cpu-py3",
+        SKLEARN.replace("1.9-0", "0.20-1"),
+        SKLEARN.replace("sagemaker-scikit-learn", "my-own"),
+        SKLEARN.partition(":")[0],
+        SKLEARN.replace(":1.9", "@sha256:1.9"),
+        "",
+    ],
+)
+def test_any_other_image_cannot_be_pulled(uri: str) -> None:
+    with pytest.raises(ImageNotFoundError):
+        find(uri)
+
+
+@pytest.fixture
+def installs(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Makes environments without pip; the list of those made."""
+    made: list[Path] = []
+
+    def install(root: Path, _pins: list[str], _progress: Progress) -> None:
+        made.append(root)
+        (root / "bin").mkdir(parents=True)
+        (root / "bin" / "python").touch()
+
+    monkeypatch.setattr(images, "_install_image", install)
+    return made
+
+
+def test_an_environment_is_made_once_whoever_asks(tmp_path: Path, installs: list[Path]) -> None:
+    def ask() -> None:
+        assert Images(tmp_path).environment(SKLEARN, lambda _line: None).python.exists()
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(installs) == 1
+
+
+def test_one_that_was_cut_off_is_made_again(tmp_path: Path, installs: list[Path]) -> None:
+    environment = Images(tmp_path).environment(SKLEARN, lambda _line: None)
+    (environment.root / ".complete").unlink()
+    (environment.root / "half").touch()
+    Images(tmp_path).environment(SKLEARN, lambda _line: None)
+    assert len(installs) == 2
+    assert not (environment.root / "half").exists()
+
+
+def test_one_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def install(root: Path, _pins: list[str], _progress: Progress) -> None:
+        root.mkdir()
+        raise ImageBuildError("pip install ended with exit code 1: ERROR: no such version")
+
+    monkeypatch.setattr(images, "_install_image", install)
+    with pytest.raises(ImageBuildError, match="no such version"):
+        Images(tmp_path).environment(SKLEARN, lambda _line: None)
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []

@@ -1,0 +1,68 @@
+"""A job's document through its life."""
+
+from localaws.sagemaker import job_documents
+from localaws.sagemaker.events import in_milliseconds
+from localaws.sagemaker.job_documents import PROCESSING, TRAINING
+from localaws.sagemaker.platform import Document
+
+
+def job() -> Document:
+    document = job_documents.created(TRAINING, {"TrainingJobName": "j"}, "Starting", "Starting", 100.0)
+    return job_documents.moved(TRAINING, document, "Downloading", "Downloading", 101.0, TrainingStartTime=101.0)
+
+
+def test_transitions_follow_each_other_without_gaps() -> None:
+    done = job_documents.ended(TRAINING, job(), job_documents.completed(), 110.5)
+    assert [(step["Status"], step["StartTime"], step["EndTime"]) for step in done["SecondaryStatusTransitions"]] == [
+        ("Starting", 100.0, 101.0),
+        ("Downloading", 101.0, 110.5),
+        ("Completed", 110.5, 110.5),
+    ]
+    assert (done["TrainingJobStatus"], done["SecondaryStatus"]) == ("Completed", "Completed")
+    assert (done["TrainingEndTime"], done["TrainingTimeInSeconds"], done["BillableTimeInSeconds"]) == (110.5, 10, 10)
+
+
+def test_documents_are_not_changed_in_place() -> None:
+    before = job()
+    job_documents.ended(TRAINING, before, job_documents.failed("x"), 110.0)
+    assert before == job()
+
+
+def test_a_job_over_its_time_is_stopped_with_its_artifacts() -> None:
+    ending = job_documents.max_runtime_exceeded(60, ModelArtifacts={"S3ModelArtifacts": "s3://b/m"})
+    done = job_documents.ended(TRAINING, job(), ending, 200.0)
+    assert (done["TrainingJobStatus"], done["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert done["ModelArtifacts"] == {"S3ModelArtifacts": "s3://b/m"}
+
+
+def test_a_stop_wins_over_a_completion_but_not_over_a_failure() -> None:
+    stopping = job_documents.stopping(TRAINING, job(), 105.0)
+    assert job_documents.unless_stopping(TRAINING, stopping, job_documents.completed(a=1)).status == "Stopped"
+    assert job_documents.unless_stopping(TRAINING, stopping, job_documents.failed("x")).status == "Failed"
+    assert job_documents.unless_stopping(TRAINING, job(), job_documents.completed()).status == "Completed"
+
+
+def test_a_long_reason_keeps_its_beginning_and_its_end() -> None:
+    done = job_documents.ended(TRAINING, job(), job_documents.failed("Begin" + "x" * 5000 + "the error"), 110.0)
+    assert len(done["FailureReason"]) == 1024
+    assert done["FailureReason"].startswith("Begin")
+    assert done["FailureReason"].endswith("the error")
+
+
+def test_processing_jobs_have_no_secondary_status() -> None:
+    document = job_documents.created(PROCESSING, {"ProcessingJobName": "p"}, "Starting", "Starting", 100.0)
+    done = job_documents.ended(PROCESSING, document, job_documents.completed(ExitMessage="fine"), 101.0)
+    assert done == {
+        "ProcessingJobName": "p", "ProcessingJobStatus": "Completed", "CreationTime": 100.0,
+        "LastModifiedTime": 101.0, "ProcessingEndTime": 101.0, "ExitMessage": "fine",
+    }  # fmt: skip
+
+
+def test_events_carry_times_in_milliseconds_at_every_depth() -> None:
+    document = job()
+    event = in_milliseconds({**document, "FinalMetricDataList": [{"Value": 0.5, "Timestamp": 101.25}]})
+    assert event["CreationTime"] == 100_000
+    assert event["SecondaryStatusTransitions"][0]["EndTime"] == 101_000
+    assert event["FinalMetricDataList"] == [{"Value": 0.5, "Timestamp": 101_250}]
+    limits = {"StoppingCondition": {"MaxRuntimeInSeconds": 60}, "TrainingTimeInSeconds": 9}
+    assert in_milliseconds(limits) == limits

@@ -1,0 +1,149 @@
+"""What CreateTrainingJob and CreateProcessingJob refuse before anything starts, and what they describe."""
+
+from typing import Any
+
+import pytest
+
+from localaws.sagemaker import processing_request, training_request
+from localaws.sagemaker.errors import SageMakerError
+
+S3_SOURCE = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/train/"}}
+TRAINING: dict[str, Any] = {
+    "TrainingJobName": "digits-1",
+    "RoleArn": "arn:aws:iam::000000000000:role/training",
+    "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
+    "HyperParameters": {"sagemaker_program": '"train.py"', "sagemaker_submit_directory": '"s3://b/code.tar.gz"'},
+    "InputDataConfig": [{"ChannelName": "train", "DataSource": S3_SOURCE}],
+    "OutputDataConfig": {"S3OutputPath": "s3://b/out"},
+    "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
+}
+
+
+def channel(**changes: Any) -> dict[str, Any]:
+    return {"InputDataConfig": [{"ChannelName": "train", "DataSource": S3_SOURCE, **changes}]}
+
+
+def algorithm(**changes: Any) -> dict[str, Any]:
+    return {"AlgorithmSpecification": {**TRAINING["AlgorithmSpecification"], **changes}}
+
+
+def resources(**changes: Any) -> dict[str, Any]:
+    return {"ResourceConfig": {**TRAINING["ResourceConfig"], **changes}}
+
+
+def test_a_plain_script_mode_job_passes() -> None:
+    training_request.check(TRAINING)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (resources(InstanceCount=2), "ResourceConfig.InstanceCount = 2"),
+        (resources(KeepAlivePeriodInSeconds=60), "ResourceConfig.KeepAlivePeriodInSeconds = 60"),
+        (algorithm(TrainingInputMode="Pipe"), "AlgorithmSpecification.TrainingInputMode = 'Pipe'"),
+        (algorithm(AlgorithmName="x"), "AlgorithmSpecification.AlgorithmName"),
+        (algorithm(ContainerArguments=["x"]), "AlgorithmSpecification.ContainerArguments without ContainerEntrypoint"),
+        (channel(InputMode="Pipe"), "InputDataConfig[0].InputMode = 'Pipe'"),
+        (channel(ShuffleConfig={"Seed": 1}), "InputDataConfig[0].ShuffleConfig"),
+        (channel(CompressionType="Gzip"), "InputDataConfig[0].CompressionType = 'Gzip'"),
+        (channel(RecordWrapperType="RecordIO"), "InputDataConfig[0].RecordWrapperType = 'RecordIO'"),
+        (
+            channel(DataSource={"S3DataSource": {"S3DataType": "AugmentedManifestFile", "S3Uri": "s3://b/m"}}),
+            "InputDataConfig[0].DataSource.S3DataSource.S3DataType = 'AugmentedManifestFile'",
+        ),
+        ({"DebugHookConfig": {"S3OutputPath": "s3://b/d"}}, "DebugHookConfig"),
+        ({"DebugRuleConfigurations": [{"RuleConfigurationName": "r"}]}, "DebugRuleConfigurations"),
+        ({"ProfilerConfig": {"S3OutputPath": "s3://b/p"}}, "ProfilerConfig"),
+        ({"ExperimentConfig": {"TrialName": "t"}}, "ExperimentConfig"),
+        ({"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/data"}}, "CheckpointConfig.LocalPath outside"),
+        ({"HyperParameters": {}}, "a training job without the hyperparameter sagemaker_program"),
+        (
+            {"HyperParameters": {**TRAINING["HyperParameters"], "sagemaker_mpi_enabled": "true"}},
+            "hyperparameter sagemaker_mpi_enabled",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_not_here_is_refused_by_name(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(SageMakerError) as caught:
+        training_request.check({**TRAINING, **change})
+    assert caught.value.message.startswith(f"not supported here: {named}")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1}}, "at 'resourceConfig.volumeSizeInGB'"),
+        (
+            {"EnableManagedSpotTraining": True, "StoppingCondition": {"MaxRuntimeInSeconds": 60}},
+            "MaxWaitTimeInSeconds is required",
+        ),
+        (
+            {
+                "EnableManagedSpotTraining": True,
+                "StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 59},
+            },
+            "greater than or equal to MaxRuntimeInSeconds",
+        ),
+        ({"StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 90}}, "MaxWaitTimeInSeconds above"),
+        ({"InputDataConfig": TRAINING["InputDataConfig"] * 2}, "Channel names must be unique"),
+        (channel(ChannelName=".."), "Invalid channel name"),
+        ({"OutputDataConfig": {"S3OutputPath": "https://example.com/x"}}, "OutputDataConfig.S3OutputPath is not an S3"),
+        ({"HyperParameters": {"sagemaker_program": '"train.py"'}}, "sagemaker_submit_directory must name"),
+        (algorithm(MetricDefinitions=[{"Name": "f1", "Regex": "f1: (["}]), "Invalid metric definition regex for f1"),
+        (algorithm(MetricDefinitions=[{"Name": "f1", "Regex": "f1: .*"}]), "has no capture group"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(SageMakerError) as caught:
+        training_request.check({**TRAINING, **change})
+    assert caught.value.code == "ValidationException"
+    assert said in caught.value.message
+
+
+def test_a_description_holds_the_request_and_awss_defaults_but_no_tags() -> None:
+    described = training_request.description({**TRAINING, "Tags": [{"Key": "a", "Value": "b"}]}, "arn:job")
+    assert described["StoppingCondition"] == {"MaxRuntimeInSeconds": 86_400}
+    assert described["EnableManagedSpotTraining"] is False
+    assert described["HyperParameters"] == TRAINING["HyperParameters"]
+    assert "Tags" not in described
+
+
+def processing_input(name: str = "data", path: str = "/opt/ml/processing/input", **changes: Any) -> dict[str, Any]:
+    return {"InputName": name, "S3Input": {"S3Uri": "s3://b/k", "S3DataType": "S3Prefix", "LocalPath": path, **changes}}
+
+
+PROCESSING: dict[str, Any] = {
+    "ProcessingJobName": "evaluate-1",
+    "RoleArn": "arn:aws:iam::000000000000:role/processing",
+    "AppSpecification": {"ImageUri": "image", "ContainerEntrypoint": ["python3", "x.py"]},
+    "ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5}},
+    "ProcessingInputs": [processing_input()],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"AppSpecification": {"ImageUri": "image"}}, "AppSpecification without ContainerEntrypoint"),
+        ({"ProcessingInputs": [processing_input(path="/data")]}, "must begin with /opt/ml/processing/, not '/data'"),
+        ({"ProcessingInputs": [processing_input(path="/opt/ml/processing/../x")]}, "must begin with"),
+        ({"ProcessingInputs": [processing_input(), processing_input()]}, "names must be unique: data"),
+        ({"ProcessingInputs": [processing_input(), processing_input("b")]}, "paths must be unique"),
+        ({"ProcessingInputs": [processing_input(S3InputMode="Pipe")]}, "S3Input.S3InputMode = 'Pipe'"),
+        ({"ProcessingInputs": [{**processing_input(), "AppManaged": True}]}, "ProcessingInputs[0].AppManaged"),
+        ({"ProcessingResources": {"ClusterConfig": {"InstanceType": "t", "InstanceCount": 2}}}, "InstanceCount = 2"),
+        (
+            {
+                "ProcessingOutputConfig": {
+                    "Outputs": [{"OutputName": "o", "S3Output": {"S3Uri": "s3://b/o", "S3UploadMode": "EndOfJob"}}]
+                }
+            },
+            "LocalPath of processing output o must begin with",
+        ),
+    ],
+)  # fmt: skip
+def test_a_processing_request_is_checked_too(change: dict[str, Any], said: str) -> None:
+    processing_request.check(PROCESSING)
+    with pytest.raises(SageMakerError) as caught:
+        processing_request.check({**PROCESSING, **change})
+    assert said in caught.value.message
