@@ -14,8 +14,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import boto3
 from common.artifacts import EVALUATION, Artifacts
+from common.clients import client
 from common.log import Log
 
 from gate.decision import decide
@@ -36,7 +36,7 @@ def handle(event: Document, _context: object) -> Document:
         BadEvaluation: it answers another question.
     """
     run = event["run"]
-    artifacts = Artifacts(boto3.client("s3"), os.environ["ARTIFACT_BUCKET"], run["pipeline"], run["run_id"])
+    artifacts = Artifacts(client("s3"), os.environ["ARTIFACT_BUCKET"], run["pipeline"], run["run_id"])
     decision = decide(artifacts.read(EVALUATION), event["gate"], event["champion"])
     artifacts.write("gate.json", decision)
     LOG.info("decided", pipeline=run["pipeline"], run_id=run["run_id"], **decision)

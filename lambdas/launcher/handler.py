@@ -29,8 +29,8 @@ from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
-import boto3
 from common import clock
+from common.clients import client
 from common.log import Log
 from common.run_table import RunTable
 from common.state import Trigger
@@ -77,8 +77,8 @@ def launcher_from(environment: Mapping[str, str]) -> Launcher:
     pipeline = environment["PIPELINE"]
     return Launcher(
         pipeline=pipeline,
-        table=RunTable(boto3.client("dynamodb"), environment["RUN_TABLE"], pipeline),
-        executions=StateMachine(boto3.client("stepfunctions"), environment["STATE_MACHINE_ARN"]),
+        table=RunTable(client("dynamodb"), environment["RUN_TABLE"], pipeline),
+        executions=StateMachine(client("stepfunctions"), environment["STATE_MACHINE_ARN"]),
         new_run_id=new_run_id,
         now=lambda: clock.text(clock.now()),
         log=LOG.bind(pipeline=pipeline),

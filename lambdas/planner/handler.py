@@ -20,9 +20,9 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-import boto3
 from common import clock
 from common.artifacts import Artifacts
+from common.clients import client
 from common.log import Log
 from common.run_table import RunTable
 from common.state import planning
@@ -53,8 +53,8 @@ def handle(event: Document, _context: object) -> Document:
     """
     run = event["run"]
     log = LOG.bind(pipeline=run["pipeline"], run_id=run["run_id"])
-    table = RunTable(boto3.client("dynamodb"), os.environ["RUN_TABLE"], run["pipeline"])
-    s3 = boto3.client("s3")
+    table = RunTable(client("dynamodb"), os.environ["RUN_TABLE"], run["pipeline"])
+    s3 = client("s3")
     artifacts = Artifacts(s3, os.environ["ARTIFACT_BUCKET"], run["pipeline"], run["run_id"])
     _, state = table.update(partial(planning, run_id=run["run_id"]))
     if run["trigger"]["kind"] == "rollback":

@@ -24,9 +24,9 @@ import os
 from functools import partial
 from typing import Any
 
-import boto3
 from common import clock
 from common.artifacts import EVALUATION, ArtifactMissing, Artifacts
+from common.clients import client
 from common.log import Log
 from common.run_table import RunTable
 from common.state import State, judged, promoted, require_lock
@@ -57,8 +57,8 @@ def handle(event: Document, _context: object) -> Document:
     run, at = event["run"], clock.text(clock.now())
     outcome = documents.outcome(event)
     log = LOG.bind(pipeline=run["pipeline"], run_id=run["run_id"])
-    table = RunTable(boto3.client("dynamodb"), os.environ["RUN_TABLE"], run["pipeline"])
-    artifacts = Artifacts(boto3.client("s3"), os.environ["ARTIFACT_BUCKET"], run["pipeline"], run["run_id"])
+    table = RunTable(client("dynamodb"), os.environ["RUN_TABLE"], run["pipeline"])
+    artifacts = Artifacts(client("s3"), os.environ["ARTIFACT_BUCKET"], run["pipeline"], run["run_id"])
     _, state = table.update(partial(concluded, event=event, outcome=outcome, at=at))
     record = documents.run_record(
         event,
@@ -69,11 +69,11 @@ def handle(event: Document, _context: object) -> Document:
         at=at,
     )
     if event["deployment"]:
-        Housekeeper(boto3.client("sagemaker"), event["content_prefix"], log).tidy(event["endpoint_name"], state)
+        Housekeeper(client("sagemaker"), event["content_prefix"], log).tidy(event["endpoint_name"], state)
     uri = artifacts.write("record.json", record)
     table.write_run(run["run_id"], record)
     message = documents.notification(record, uri)
-    boto3.client("sns").publish(TopicArn=os.environ["TOPIC_ARN"], **message)
+    client("sns").publish(TopicArn=os.environ["TOPIC_ARN"], **message)
     log.info("recorded", outcome=outcome, error=record.get("error"))
     return {"run_id": run["run_id"], "outcome": outcome, "record": uri, "error": record.get("error")}
 
@@ -100,6 +100,6 @@ def read_evaluation(artifacts: Artifacts) -> Document | None:
 
 
 def read_timings(execution_arn: str) -> dict[str, float]:
-    pages = boto3.client("stepfunctions").get_paginator("get_execution_history")
+    pages = client("stepfunctions").get_paginator("get_execution_history")
     events = pages.paginate(executionArn=execution_arn, includeExecutionData=False)
     return seconds_by_state(event for page in events for event in page["events"])

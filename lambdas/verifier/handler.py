@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 from common.artifacts import EVALUATION, Artifacts
+from common.clients import client
 from common.log import Log
 
 from verifier.answers import same
@@ -50,13 +50,11 @@ def handle(event: Document, _context: object) -> Document:
         ArtifactMissing, NoSamples: there is nothing to ask.
     """
     name = event["endpoint_name"]
-    wrong = wrong_endpoint(
-        boto3.client("sagemaker").describe_endpoint(EndpointName=name), event["endpoint_config_name"]
-    )
+    wrong = wrong_endpoint(client("sagemaker").describe_endpoint(EndpointName=name), event["endpoint_config_name"])
     if wrong:
         return _answer(event, False, wrong, 0)
     samples = read_samples(event["evaluated_by"])
-    runtime = boto3.client("sagemaker-runtime")
+    runtime = client("sagemaker-runtime")
     for asked, sample in enumerate(samples):
         wrong = ask(runtime, name, sample)
         if wrong:
@@ -86,7 +84,7 @@ def read_samples(evaluated_by: Document) -> list[Document]:
         ArtifactMissing: the run has no evaluation.
         NoSamples: its evaluation kept none.
     """
-    run = Artifacts(boto3.client("s3"), os.environ["ARTIFACT_BUCKET"], evaluated_by["pipeline"], evaluated_by["run_id"])
+    run = Artifacts(client("s3"), os.environ["ARTIFACT_BUCKET"], evaluated_by["pipeline"], evaluated_by["run_id"])
     samples: list[Document] = run.read(EVALUATION).get("samples", [])
     if not samples:
         raise NoSamples(f"{run.uri(EVALUATION)} has no samples, so there is nothing to ask the endpoint")
