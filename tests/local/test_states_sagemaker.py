@@ -1,0 +1,190 @@
+"""SageMaker's tasks: .sync waits for the job and stops it, the machine's role is asked for each step."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hosting_kit import IMAGE, archive
+from state_machines import DEADLINE_SECONDS, StateMachine, allow, machine, make_role, unique
+
+SYNC = "arn:aws:states:::sagemaker:createTrainingJob.sync"
+RULES = "arn:aws:events:us-east-1:000000000000:rule/StepFunctionsGetEventsForSageMaker*Rule"
+MANAGED_RULE = allow("events:PutTargets", "events:PutRule", "events:DescribeRule", resource=RULES)
+JOBS = allow("sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob")
+PASS_ROLE = {
+    **allow("iam:PassRole"),
+    "Condition": {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+}
+ALL = (MANAGED_RULE, JOBS, PASS_ROLE)
+
+SUCCEEDS = "import os, pathlib\npathlib.Path(os.environ['SM_MODEL_DIR'], 'm').write_text('x')\n"
+FAILS = "raise SystemExit(3)\n"
+RUNS_LONG = "import time\nprint('begun', flush=True)\ntime.sleep(600)\n"
+
+
+@pytest.fixture(scope="module")
+def bucket(aws: Any) -> str:
+    name = unique("training")
+    aws.client("s3").create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture(scope="module")
+def job_role(aws: Any) -> str:
+    return make_role(aws, "sagemaker.amazonaws.com", allow("s3:*", "logs:*", "cloudwatch:*"))
+
+
+def train(aws: Any, bucket: str, role: str, script: str) -> dict[str, Any]:
+    """Arguments of a training job that runs this script."""
+    name = unique("job")
+    key = f"{name}/sourcedir.tar.gz"
+    aws.client("s3").put_object(Bucket=bucket, Key=key, Body=archive({"train.py": script}))
+    return {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        "RoleArn": role,
+        "HyperParameters": {
+            "sagemaker_program": "train.py",
+            "sagemaker_submit_directory": f"s3://{bucket}/{key}",
+        },
+        "OutputDataConfig": {"S3OutputPath": f"s3://{bucket}/out"},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+    }
+
+
+def task(arguments: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"T": {"Type": "Task", "Resource": SYNC, "Arguments": arguments, "End": True, **fields}}
+
+
+def submitted(m: StateMachine, execution_arn: str) -> None:
+    """Wait until the job has been created."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not any(event["type"] == "TaskSubmitted" for event in m.history(execution_arn)):
+        assert time.monotonic() < deadline, m.history(execution_arn)
+        time.sleep(0.02)
+
+
+def job_status(aws: Any, name: str) -> str:
+    """The job's status once it is neither running nor being stopped."""
+    sagemaker = aws.client("sagemaker")
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        status = str(sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"])
+        if status not in ("InProgress", "Stopping"):
+            return status
+        time.sleep(0.05)
+    raise AssertionError(f"{name} still runs")
+
+
+def test_sync_returns_the_description_of_the_finished_job(aws: Any, bucket: str, job_role: str) -> None:
+    arguments = train(aws, bucket, job_role, SUCCEEDS)
+    m = machine(aws, task(arguments), *ALL)
+    arn = m.start()
+    ended = m.ended(arn)
+    assert ended["status"] == "SUCCEEDED", ended
+    output = ended["output"]
+    assert output["TrainingJobStatus"] == "Completed"
+    assert output["ModelArtifacts"]["S3ModelArtifacts"].endswith("/output/model.tar.gz")
+    assert output["TrainingEndTime"] > 1_600_000_000_000, "epoch milliseconds"
+    kinds = [event["type"] for event in m.history(arn)]
+    assert kinds.index("TaskSubmitted") < kinds.index("TaskSucceeded")
+
+
+def test_a_failed_job_fails_the_task_with_its_description_as_the_cause(aws: Any, bucket: str, job_role: str) -> None:
+    m = machine(aws, task(train(aws, bucket, job_role, FAILS)), *ALL)
+    ended = m.run()
+    assert ended["error"] == "States.TaskFailed"
+    cause = json.loads(ended["cause"])
+    assert cause["TrainingJobStatus"] == "Failed"
+    assert cause["FailureReason"]
+
+
+def test_stopping_the_execution_stops_the_job(aws: Any, bucket: str, job_role: str) -> None:
+    arguments = train(aws, bucket, job_role, RUNS_LONG)
+    m = machine(aws, task(arguments), *ALL)
+    arn = m.start()
+    submitted(m, arn)
+    m.sfn.stop_execution(executionArn=arn)
+    assert m.ended(arn)["status"] == "ABORTED"
+    assert job_status(aws, arguments["TrainingJobName"]) == "Stopped"
+
+
+def test_a_task_that_times_out_stops_the_job(aws: Any, bucket: str, job_role: str) -> None:
+    arguments = train(aws, bucket, job_role, RUNS_LONG)
+    m = machine(aws, task(arguments, TimeoutSeconds=1), *ALL)
+    assert m.run()["error"] == "States.Timeout"
+    assert job_status(aws, arguments["TrainingJobName"]) == "Stopped"
+
+
+def test_a_job_that_someone_stops_fails_the_task_and_says_so(aws: Any, bucket: str, job_role: str) -> None:
+    arguments = train(aws, bucket, job_role, RUNS_LONG)
+    m = machine(aws, task(arguments), *ALL)
+    arn = m.start()
+    submitted(m, arn)
+    aws.client("sagemaker").stop_training_job(TrainingJobName=arguments["TrainingJobName"])
+    ended = m.ended(arn)
+    assert ended["error"] == "States.TaskFailed"
+    assert json.loads(ended["cause"])["TrainingJobStatus"] == "Stopped"
+
+
+@pytest.mark.parametrize(
+    ("statements", "says"),
+    [
+        ((MANAGED_RULE, PASS_ROLE), "sagemaker:CreateTrainingJob on resource: arn:aws:sagemaker:us-east-1"),
+        ((MANAGED_RULE, JOBS), "iam:PassRole on resource: arn:aws:iam::000000000000:role/"),
+        (
+            (MANAGED_RULE, allow("sagemaker:CreateTrainingJob"), PASS_ROLE),
+            "sagemaker:DescribeTrainingJob on resource: arn:aws:sagemaker:us-east-1:000000000000:training-job/",
+        ),
+    ],
+)
+def test_each_permission_that_is_missing_is_named(
+    aws: Any, bucket: str, job_role: str, statements: tuple[dict[str, Any], ...], says: str
+) -> None:
+    m = machine(aws, task(train(aws, bucket, job_role, SUCCEEDS)), *statements)
+    ended = m.run()
+    assert ended["error"] == "SageMaker.AmazonSageMakerException"
+    assert f"assumed-role/{m.role_arn.rpartition('/')[2]}" in ended["cause"]
+    assert f"is not authorized to perform: {says}" in ended["cause"]
+
+
+def test_a_machine_whose_role_lacks_the_managed_rule_is_not_created(aws: Any) -> None:
+    with pytest.raises(Exception, match="not authorized to create managed-rule: it lacks events:PutTargets"):
+        machine(aws, task({}), JOBS, PASS_ROLE)
+
+
+@pytest.mark.parametrize(
+    ("resource", "says"),
+    [
+        ("arn:aws:states:::sagemaker:createTransformJob.sync", "'sagemaker:createTransformJob.sync' is not supported"),
+        ("arn:aws:states:::sagemaker:createHyperParameterTuningJob", "createHyperParameterTuningJob' is not supported"),
+        ("arn:aws:states:::aws-sdk:sagemaker:createPipeline", "'sagemaker:createPipeline' is not supported"),
+        ("arn:aws:states:::aws-sdk:bedrock:invokeModel", "'bedrock' is not supported"),
+        ("arn:aws:states:::batch:submitJob.sync", "'batch:submitJob.sync' is not supported"),
+        ("arn:aws:states:::sagemaker:createModel.sync", "it has no .sync"),
+        ("arn:aws:states:us-east-1:000000000000:activity:a", "activities are not supported"),
+    ],
+)
+def test_an_integration_that_is_not_here_is_refused_by_name(aws: Any, resource: str, says: str) -> None:
+    with pytest.raises(Exception, match="InvalidDefinition") as caught:
+        machine(aws, {"T": {"Type": "Task", "Resource": resource, "End": True}})
+    assert says in str(caught.value)
+
+
+def test_aws_sdk_documents_have_times_as_text(aws: Any) -> None:
+    group = unique("group")
+    aws.client("sagemaker").create_model_package_group(ModelPackageGroupName=group)
+    described = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:sagemaker:describeModelPackageGroup",
+        "Arguments": {"ModelPackageGroupName": group},
+        "End": True,
+    }
+    m = machine(aws, {"D": described}, allow("sagemaker:DescribeModelPackageGroup"))
+    output = m.run()["output"]
+    assert output["ModelPackageGroupName"] == group
+    assert output["CreationTime"].endswith("Z")
