@@ -20,7 +20,7 @@ from typing import Any
 
 from localaws.ministack_adapter import async_invocations, growing_state
 from localaws.ministack_adapter.embedded_aws import Application, EmbeddedAws, Message, Receive, Scope, Send
-from localaws.ministack_adapter.growing_state import DynamoDbState
+from localaws.ministack_adapter.growing_state import DynamoDbState, SqsState
 from localaws.ministack_adapter.journal import Journal, Record
 from localaws.ministack_adapter.service_state import ServiceState, join_whole, live_stores, whole
 
@@ -257,6 +257,8 @@ def _make(service: str, module_name: str) -> ServiceState:
     module = importlib.import_module(f"ministack.services.{module_name}")
     if service == "dynamodb":
         return DynamoDbState(partial(live_stores, module))
+    if service == "sqs":
+        return SqsState(partial(live_stores, module))
     split, join = growing_state.SPLIT.get(service, (whole, join_whole))
     if service in _OWN_STORES:
         return ServiceState(service, partial(_OWN_STORES[service], module), split, join)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from localaws.ministack_adapter.journal import Record, pack
@@ -23,18 +23,47 @@ from localaws.ministack_adapter.service_state import (
 Document = dict[str, Any]
 
 
-def split_sqs(store: str, value: Any) -> Iterator[Part]:
-    """A queue and each of its messages.
+class SqsState(ServiceState):
+    """SQS's records: queues without their messages, and each message.
 
     A message is written when it arrives and deleted when it is; that it is in flight is not kept, so after a restart
-    it is delivered again, which SQS's at-least-once delivery allows.
+    it is delivered again, which SQS's at-least-once delivery allows. Only what came and went is looked at closely,
+    since a queue may hold thousands.
     """
-    if store != "queues":
-        yield from whole(store, value)
-        return
-    yield Part((), None, {name: member for name, member in value.items() if name != "messages"})
-    for message in list(value.get("messages", ())):
-        yield Part((message["id"],), True, _as_sent(message))
+
+    def __init__(self, stores: Callable[[], Stores]) -> None:
+        super().__init__("sqs", stores, _split_queue, _join_queue)
+        self._known: dict[Key, set[str]] = {}
+
+    def changes(self) -> list[Record]:
+        queues: dict[Key, Document] = dict(self._stores()["queues"]._data)
+        gone = [(scope, self._known.pop(scope)) for scope in set(self._known) - set(queues)]
+        records = [self._record(scope, message_id, None) for scope, ids in gone for message_id in ids]
+        for scope, queue in queues.items():
+            records += self._came_and_went(scope, queue)
+        return super().changes() + records
+
+    def forget(self) -> None:
+        super().forget()
+        self._known = {scope: set() for scope in self._known}
+
+    def _came_and_went(self, scope: Key, queue: Document) -> list[Record]:
+        known = self._known.get(scope, set())
+        present = {message["id"]: message for message in list(queue["messages"])}
+        if known == present.keys():
+            return []
+        self._known[scope] = set(present)
+        came = [self._record(scope, each, pack(_as_sent(present[each]))) for each in present.keys() - known]
+        return came + [self._record(scope, each, None) for each in known - present.keys()]
+
+    def _seed(self, record: Record, key: Any, sub: Key) -> None:
+        if record.store == "queues" and sub:
+            self._known.setdefault(key, set()).add(sub[0])
+        else:
+            super()._seed(record, key, sub)
+
+    def _record(self, scope: Key, message_id: str, value: bytes | None) -> Record:
+        return Record(self.service, "queues", pack((scope, (message_id,))), value)
 
 
 def _as_sent(message: Document) -> Document:
@@ -42,7 +71,14 @@ def _as_sent(message: Document) -> Document:
     return {**message, "receipt_handle": None, "visible_at": message["sent_at"]} if in_flight else message
 
 
-def join_sqs(parts: dict[Key, Any]) -> Any:
+def _split_queue(store: str, value: Any) -> Iterator[Part]:
+    if store != "queues":
+        yield from whole(store, value)
+        return
+    yield Part((), None, {name: member for name, member in value.items() if name != "messages"})
+
+
+def _join_queue(parts: dict[Key, Any]) -> Any:
     queue = parts.pop((), None)
     if queue is None or not isinstance(queue, dict) or "attributes" not in queue:
         return queue
@@ -101,7 +137,7 @@ class DynamoDbState(ServiceState):
     through `_items_replaced`, which tells `replaced`.
     """
 
-    def __init__(self, stores: Any) -> None:
+    def __init__(self, stores: Callable[[], Stores]) -> None:
         super().__init__("dynamodb", stores, _split_table, _join_table)
         self._touched: set[tuple[str, str, str, Any, Any]] = set()
         self._replaced: set[tuple[str, str, str]] = set()
@@ -183,7 +219,6 @@ def _join_table(parts: dict[Key, Any]) -> Any:
 
 
 SPLIT: dict[str, tuple[Splitter, Joiner]] = {
-    "sqs": (split_sqs, join_sqs),
     "cloudwatch_logs": (split_logs, join_logs),
     "cloudwatch": (split_metrics, join_metrics),
     "stepfunctions": (split_executions, join_whole),

@@ -109,7 +109,7 @@ def test_sagemakers_actions_and_resources(aws: Any, call: Any, action: str, reso
 def test_invoking_an_endpoint_needs_the_permission_on_it(aws: Any) -> None:
     statements = [allow("sagemaker:InvokeEndpoint", f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint/mine")]
     runtime = aws.client("sagemaker-runtime", assumed(aws, make_role(aws, "caller", ACCOUNT, statements)))
-    with pytest.raises(ClientError, match="sagemaker:InvokeEndpoint on resource: .*endpoint/other"):
+    with pytest.raises(ClientError, match=r"sagemaker:InvokeEndpoint on resource: .*endpoint/other"):
         runtime.invoke_endpoint(EndpointName="other", Body=b"1")
     with pytest.raises(ClientError, match="mine"):  # allowed, and not there
         runtime.invoke_endpoint(EndpointName="mine", Body=b"1")

@@ -9,8 +9,6 @@ import pytest
 from botocore.exceptions import ClientError
 from resources import wait_for
 
-from localaws.ministack_adapter.s3 import encryption_xml
-
 
 def deploy(aws: Any, stack: str, resources: dict[str, Any]) -> Any:
     cloudformation = aws.client("cloudformation")
@@ -57,12 +55,3 @@ def test_objects_of_an_encrypted_bucket_show_their_key(aws: Any) -> None:
     s3.put_object(Bucket="kms-bucket", Key="k", Body=b"b")
     head = s3.head_object(Bucket="kms-bucket", Key="k")
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
-
-
-def test_encryption_of_a_template() -> None:
-    rule = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": True}
-    document = encryption_xml({"BucketEncryption": {"ServerSideEncryptionConfiguration": [rule]}})
-    assert document is not None
-    assert "<SSEAlgorithm>AES256</SSEAlgorithm>" in document
-    assert "<BucketKeyEnabled>true</BucketKeyEnabled>" in document
-    assert encryption_xml({}) is None

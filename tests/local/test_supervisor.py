@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 from resources import invoke, make_function, make_role, wait_for
 
 from localaws import supervisor
@@ -43,10 +45,8 @@ def with_busy_function(factory: Any) -> Any:
     client = aws.client("lambda", read_timeout=300)
 
     def sleep() -> None:
-        try:
+        with contextlib.suppress(BotoCoreError, ClientError):  # cut off when the server ends
             client.invoke(FunctionName="sleeper", Payload="200")
-        except Exception:
-            return
 
     threading.Thread(target=sleep, daemon=True).start()
     wait_for(lambda: len(processes_of(aws.state)) >= 3)
