@@ -48,8 +48,8 @@ def resources(hosting: Hosting, data: str, endpoint: str) -> dict[str, Any]:
 def test_an_endpoint_is_made_moved_to_a_new_model_and_deleted(aws: Any, hosting: Hosting) -> None:
     endpoint, sagemaker = unique("cfn"), aws.client("sagemaker")
     outputs = {
-        "Model": {"Ref": "Model"},
-        "Endpoint": {"Ref": "Endpoint"},
+        "Model": ref("Model"),
+        "Endpoint": ref("Endpoint"),
         "Name": attribute("Endpoint", "EndpointName"),
     }
     made = stack(aws, resources(hosting, uploaded(hosting, "first"), endpoint), outputs)
