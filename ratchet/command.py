@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ratchet.project import Environment, Project
 
 
+# A table that goes to a file or another program is never cut to a terminal's width.
+WIDTH_OF_FILES = 240
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a command found out: `document` for `--json`, `text` for people, and its exit code."""
@@ -60,7 +64,8 @@ class Context:
         """Standard output for people; under --json what goes there is nobody's, so it is silent."""
         from rich.console import Console
 
-        return Console(quiet=not self.for_people, highlight=False, soft_wrap=True)
+        width = None if sys.stdout.isatty() else WIDTH_OF_FILES
+        return Console(quiet=not self.for_people, highlight=False, soft_wrap=True, width=width)
 
     def say(self, text: str) -> None:
         """One line of progress."""

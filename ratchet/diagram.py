@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from ratchet.history import Execution, Visit
+from ratchet.history import Execution, Visit, reason
 from ratchet.units import duration
 
 # The states that tell the story of every run; those that a machine doesn't have aren't there.
@@ -246,6 +246,6 @@ def _note(visits: Sequence[Visit]) -> str:
 def _title(name: str, state: Mapping[str, Any], visits: Sequence[Visit]) -> str:
     """What a pointer that rests on the box is told."""
     lines = [f"{name} ({state.get('Type', 'state')})", str(state.get("Comment", ""))]
-    lines += [f"{visit.error}: {visit.cause}" for visit in visits if visit.failed]
+    lines += [f"{visit.error}: {reason(visit.cause)}" for visit in visits if visit.error]
     lines += [] if visits else ["not entered in this run"]
     return "\n".join(line for line in lines if line)

@@ -14,12 +14,18 @@ from typing import Any
 from ratchet.account import Account
 
 _FAILURES = ("Failed", "TimedOut", "Aborted", "StartFailed", "SubmitFailed", "ScheduleFailed")
+# Where a run's machine goes when something went wrong; from anywhere else it goes on, and the error was an answer
+# ("there is no such endpoint yet").
+_REPAIRS = ("Record", "Undo", "NotRecorded")
 _MEASURED_KINDS = ("Task", "Wait", "Parallel", "Map")
 
 
 @dataclass(frozen=True)
 class Visit:
-    """One passage through a state. `attempts` counts a task's tries; `error` is the last failure's, caught or not."""
+    """One passage through a state. `attempts` counts a task's tries; `error` is the last failure's, caught or not.
+
+    `handled`: the error was one that the machine expects; it went on with its work.
+    """
 
     name: str
     kind: str
@@ -31,6 +37,7 @@ class Visit:
     output: str | None = None
     resource: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    handled: bool = False
 
     @property
     def seconds(self) -> float | None:
@@ -38,8 +45,8 @@ class Visit:
 
     @property
     def failed(self) -> bool:
-        """Whether the state was left by an error (a retry that went well leaves none)."""
-        return self.error is not None
+        """Whether the state was left by an error that ended the work (a retry that went well leaves none)."""
+        return self.error is not None and not self.handled
 
     @property
     def takes_time(self) -> bool:
@@ -75,7 +82,7 @@ def of_events(events: Sequence[Mapping[str, Any]]) -> Execution:
     visits: list[Visit] = []
     for event in events:
         _apply(event, visits)
-    return _ended(events, visits)
+    return _ended(events, _with_handled(visits))
 
 
 def _apply(event: Mapping[str, Any], visits: list[Visit]) -> None:
@@ -119,6 +126,28 @@ def _scheduled(visit: Visit, details: Mapping[str, Any]) -> Visit:
 
 def _failed(visit: Visit, details: Mapping[str, Any]) -> Visit:
     return replace(visit, error=details.get("error", "Failed"), cause=details.get("cause", ""))
+
+
+def _with_handled(visits: list[Visit]) -> list[Visit]:
+    """Marks the errors after which the machine did something else than to record or undo."""
+    return [
+        replace(visit, handled=True) if visit.error is not None and _goes_on(visits[index + 1 :]) else visit
+        for index, visit in enumerate(visits)
+    ]
+
+
+def _goes_on(after: list[Visit]) -> bool:
+    following = next((visit for visit in after if visit.takes_time), None)
+    return following is not None and following.name not in _REPAIRS
+
+
+def reason(cause: str | None) -> str:
+    """What a cause says to a person. A job's is its whole description as JSON, a function's its error as JSON."""
+    described = _json(cause)
+    for name in ("FailureReason", "ExitMessage", "errorMessage"):
+        if described.get(name):
+            return str(described[name])
+    return cause or ""
 
 
 def _json(text: object) -> Mapping[str, Any]:

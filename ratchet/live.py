@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from ratchet.history import Execution, Visit
+from ratchet.history import Execution, Visit, reason
 from ratchet.units import duration
 
 _STYLES = {
@@ -28,8 +29,41 @@ def outcome_style(outcome: str) -> str:
     return _STYLES.get(outcome, "bold")
 
 
+@dataclass(frozen=True)
+class Step:
+    """A state as a reader sees it: with the waiting for it, and however often the machine came back to it."""
+
+    visits: tuple[Visit, ...]
+
+    @property
+    def name(self) -> str:
+        return next((visit.name for visit in self.visits if visit.kind != "Wait"), self.visits[0].name)
+
+    @property
+    def last(self) -> Visit:
+        return self.visits[-1]
+
+    @property
+    def seconds(self) -> float | None:
+        last = self.last.exited
+        return (last - self.visits[0].entered).total_seconds() if last else None
+
+
+def steps(execution: Execution) -> list[Step]:
+    """The execution's states that take time; a loop of looking and waiting is one step."""
+    found: list[Step] = []
+    for visit in execution.visits:
+        if not visit.takes_time and visit.error is None:
+            continue
+        if found and (visit.kind == "Wait" or visit.name == found[-1].name):
+            found[-1] = Step((*found[-1].visits, visit))
+        else:
+            found.append(Step((visit,)))
+    return found
+
+
 class LiveStates:
-    """Prints each state once, when it is left; the one that the run is in spins, with the seconds it has taken."""
+    """Prints each step once, when the next has begun; the present one spins, with the seconds it has taken."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -47,21 +81,22 @@ class LiveStates:
 
     def look(self, run_id: str, execution: Execution) -> None:
         """Shows what is new in the execution since the last look."""
-        done = [visit for visit in execution.visits if visit.exited or (execution.status and visit.failed)]
-        for visit in done[self._printed.get(run_id, 0) :]:
-            if visit.takes_time or visit.failed:
-                self._console.print(_line(visit))
+        found = steps(execution)
+        done = found if execution.status else found[:-1]
+        for step in done[self._printed.get(run_id, 0) :]:
+            self._console.print(_line(step))
         self._printed[run_id] = len(done)
-        if execution.current:
-            self._status.update(_present(execution.current))
+        if not execution.status and found:
+            self._status.update(_present(found[-1]))
 
 
-def _line(visit: Visit) -> str:
-    seconds = duration(visit.seconds) if visit.seconds is not None else ""
-    mark = "[red]✗[/]" if visit.failed else "[green]✓[/]"
-    again = f"  {visit.attempts} attempts" if visit.attempts > 1 else ""
-    error = f"  {visit.error}: {first_line(visit.cause)}" if visit.failed else ""
-    return f"{mark} {visit.name:<28} {seconds:>12}{again}{escape(error)}"
+def _line(step: Step) -> str:
+    seconds = duration(step.seconds) if step.seconds is not None else ""
+    mark = "[red]✗[/]" if step.last.failed else "[green]✓[/]"
+    attempts = max(visit.attempts for visit in step.visits)
+    again = f"  {attempts} attempts" if attempts > 1 else ""
+    error = f"  {step.last.error}: {first_line(reason(step.last.cause))}" if step.last.failed else ""
+    return f"{mark} {step.name:<24} {seconds:>12}{again}{escape(error)}"
 
 
 def first_line(text: str | None, length: int = 200) -> str:
@@ -70,5 +105,5 @@ def first_line(text: str | None, length: int = 200) -> str:
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
-def _present(visit: Visit) -> str:
-    return f"{visit.name}  {duration((datetime.now(UTC) - visit.entered).total_seconds())}"
+def _present(step: Step) -> str:
+    return f"{step.name}  {duration((datetime.now(UTC) - step.visits[0].entered).total_seconds())}"

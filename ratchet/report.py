@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -34,8 +34,7 @@ class Sources:
     region: str
     execution: Execution = field(default_factory=lambda: Execution(()))
     definition: Document = field(default_factory=dict)
-    plan: Document = field(default_factory=dict)
-    gate: Document = field(default_factory=dict)
+    objects: tuple[Document, ...] = ()
     manifests: Mapping[str, list[Document]] = field(default_factory=dict)
 
 
@@ -52,8 +51,7 @@ def gather(account: Account, run: Run) -> Sources:
         region=account.environment.region,
         execution=execution,
         definition=definition,
-        plan=_document(account, bucket, prefix + "plan.json"),
-        gate=_document(account, bucket, prefix + "gate.json"),
+        objects=tuple(_objects(account, bucket, prefix, run)),
     )
 
 
@@ -69,16 +67,24 @@ def _machine(account: Account, run: Run) -> tuple[Execution, Document]:
         return Execution(()), {}
 
 
-def _document(account: Account, bucket: str, key: str) -> Document:
-    """A JSON document of the run's; empty where it has none (it ended before)."""
+def _objects(account: Account, bucket: str, prefix: str, run: Run) -> Iterator[Document]:
+    """The data objects that the run worked on, each with its channel, key, version and size in bytes."""
+    manifests = (run.document.get("data") or {}).get("manifests") or {}
+    for channel in sorted(manifests):
+        for entry in _listed(account, bucket, f"{prefix}manifests/{channel}.versions.json"):
+            yield {"channel": channel, **entry}
+
+
+def _listed(account: Account, bucket: str, key: str) -> list[Document]:
+    """A JSON list of the run's; empty where it has none."""
     try:
         body = account.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "404", "AccessDenied"):
-            return {}
+            return []
         raise
     found = json.loads(body)
-    return found if isinstance(found, dict) else {}
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
 def write(sources: Sources, path: Path) -> None:
@@ -90,38 +96,17 @@ def write(sources: Sources, path: Path) -> None:
 def render(sources: Sources) -> str:
     """The page, as HTML."""
     run = sources.run
-    judge = _judge(sources)
     page = _templates().get_template("report.html.j2")
     return page.render(
         run=run,
         sources=sources,
         diagram=diagram.lay_out(sources.definition, sources.execution) if sources.definition else None,
         bars=figures.bars(sources.execution.visits, sources.execution.ended),
-        scores=figures.scores(run.evaluation, judge.get("minimum")),
-        interval=figures.interval(run.evaluation, judge.get("beat_champion_by")),
-        judge=judge,
-        objects=_objects(sources),
+        scores=figures.scores(run.evaluation, run.decision.get("minimum")),
+        interval=figures.interval(run.evaluation, run.decision.get("beat_champion_by")),
         record=json.dumps(run.document, indent=2, ensure_ascii=False, default=str),
         listed=LISTED_OBJECTS,
     )
-
-
-def _judge(sources: Sources) -> Document:
-    """The gate's settings, wherever the run has kept them."""
-    plan_gate = (sources.plan.get("spec") or {}).get("gate") or {}
-    return {**plan_gate, **sources.gate, **sources.run.decision}
-
-
-def _objects(sources: Sources) -> list[Document]:
-    """The data objects of the plan, each with its channel; empty for plans that don't list them."""
-    channels = sources.plan.get("channels") or sources.plan.get("data") or {}
-    if not isinstance(channels, Mapping):
-        return []
-    found: list[Document] = []
-    for channel, content in channels.items():
-        listed = content.get("objects", []) if isinstance(content, Mapping) else content
-        found += [{"channel": channel, **entry} for entry in listed or () if isinstance(entry, Mapping)]
-    return found
 
 
 def _templates() -> jinja2.Environment:

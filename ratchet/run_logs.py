@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -50,10 +51,11 @@ class _Source:
 def read(account: Account, run: Run, *, follow: bool, pause: Callable[[float], None] = time.sleep) -> Iterator[Line]:
     """The run's lines in the order of their time; with `follow` also those to come, until the run has ended."""
     seen: set[tuple[str, str]] = set()
+    groups = functools.cache(lambda function: _group(account, function))
     while True:
         execution = _execution(account, run)
         ended = execution.status is not None or not execution.visits
-        lines = [line for source in _sources(run, execution) for line in _lines(account, source)]
+        lines = [line for source in _sources(run, execution, groups) for line in _lines(account, source)]
         for line in sorted(lines, key=lambda line: line.at):
             if (line.source, line.event_id) not in seen:
                 seen.add((line.source, line.event_id))
@@ -73,7 +75,7 @@ def _execution(account: Account, run: Run) -> Execution:
         return Execution(())
 
 
-def _sources(run: Run, execution: Execution) -> Iterator[_Source]:
+def _sources(run: Run, execution: Execution, groups: Callable[[str], str]) -> Iterator[_Source]:
     jobs = run.document.get("jobs") or {}
     named = {**_jobs_of(execution), **{step: name for step, name in jobs.items() if isinstance(name, str)}}
     for step, group in JOB_GROUPS.items():
@@ -83,7 +85,7 @@ def _sources(run: Run, execution: Execution) -> Iterator[_Source]:
         function = _function(visit)
         if function:
             end = visit.exited + SETTLE if visit.exited else None
-            yield _Source(visit.name, f"/aws/lambda/{function}", start=visit.entered, end=end)
+            yield _Source(visit.name, groups(function), start=visit.entered, end=end)
 
 
 def _jobs_of(execution: Execution) -> dict[str, str]:
@@ -103,6 +105,16 @@ def _function(visit: Visit) -> str | None:
     if not isinstance(name, str):
         return None
     return name.partition(":function:")[2].partition(":")[0] if ":function:" in name else name.partition(":")[0]
+
+
+def _group(account: Account, function: str) -> str:
+    """The log group that a function writes to; the usual name for one that is no more."""
+    client = account.client("lambda")
+    try:
+        settings = client.get_function_configuration(FunctionName=function)
+    except client.exceptions.ResourceNotFoundException:
+        settings = {}
+    return str(settings.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{function}")
 
 
 def _lines(account: Account, source: _Source) -> list[Line]:

@@ -138,16 +138,12 @@ def failed_record() -> dict[str, Any]:
 
 def promoted_sources() -> report.Sources:
     """Everything that a promoted run's report is made from."""
-    plan = {
-        "channels": {
-            "train": {
-                "objects": [{"key": "digits/train/a.csv", "version_id": "v-train", "etag": "x", "bytes": 100000}]
-            },
-            "test": {"objects": [{"key": "digits/test/a.csv", "version_id": "v-test", "etag": "y", "bytes": 23456}]},
-        }
-    }
+    objects = (
+        {"channel": "test", "key": "digits/test/a.csv", "version_id": "v-test", "etag": "y", "bytes": 23456},
+        {"channel": "train", "key": "digits/train/a.csv", "version_id": "v-train", "etag": "x", "bytes": 100000},
+    )
     execution = history.of_events(events(PROMOTED))
-    return report.Sources(runs.of_item(record()), "local", "000000000000", "us-east-1", execution, MACHINE, plan)
+    return report.Sources(runs.of_item(record()), "local", "000000000000", "us-east-1", execution, MACHINE, objects)
 
 
 def failed_sources() -> report.Sources:

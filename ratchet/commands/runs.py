@@ -31,7 +31,6 @@ def runs(context: Context, pipeline: str | None, limit: int) -> Answer:
 
 
 def _runs_text(found: list[Run]) -> Table | str:
-    from rich import box
     from rich.table import Table
 
     from ratchet.live import first_line, outcome_style
@@ -39,11 +38,9 @@ def _runs_text(found: list[Run]) -> Table | str:
 
     if not found:
         return "no runs yet; start one with `ratchet run PIPELINE`"
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("run", "pipeline", "outcome", "trigger", "took", "score", "champion", "why"):
-        table.add_column(
-            title, justify="right" if title in ("took", "score", "champion") else "left", no_wrap=title != "why"
-        )
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("run", "pipeline", "outcome", "trigger", "took", "score", "why"):
+        table.add_column(title, no_wrap=title != "why", justify="right" if title in ("took", "score") else "left")
     for run in found:
         table.add_row(
             run.run_id,
@@ -52,7 +49,6 @@ def _runs_text(found: list[Run]) -> Table | str:
             run.trigger,
             duration(run.seconds) if run.seconds is not None else "",
             _figure(run.challenger_score),
-            _figure(run.champion_score),
             _plain(first_line(run.reason, 100)),
         )
     return table

@@ -20,7 +20,7 @@ from toolkit.serving import save_serving_code
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The knobs. pipeline.yaml's train.hyperparameters override them.
-C = 1.0  # trust in the data: larger fits it more closely
+TRUST = 1.0  # in the data (the regression's C): larger fits them more closely
 FOLDS = 5  # of the cross-validation whose score is printed
 SEED = 0  # the same data and knobs give the same model
 # ---------------------------------------------------------------------------------------------------------------------
@@ -32,7 +32,7 @@ def main():
     print(f"training on {len(labels)} examples of {len(np.unique(labels))} classes")
 
     # The scaler is part of the model, so that serving scales as training did.
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=args.c, max_iter=1000, random_state=args.seed))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=args.trust, max_iter=1000, random_state=args.seed))
     score = cross_val_score(model, numbers, labels, cv=FOLDS, scoring="f1_macro").mean()
     print(f"cv:f1_macro={score:.4f}")  # pipeline.yaml's train.metrics reads this line
     model.fit(numbers, labels)
@@ -44,7 +44,7 @@ def main():
 
 def parse_arguments():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--c", type=float, default=C)
+    parser.add_argument("--trust", type=float, default=TRUST)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--train", type=Path, default=os.environ.get("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train"))
     parser.add_argument("--model-dir", type=Path, default=os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
