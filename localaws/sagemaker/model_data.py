@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -51,7 +51,8 @@ def check_model_data(context: Context, container: Document, role_arn: str) -> No
     except ValueError as error:
         raise errors.validation(str(error)) from error
     try:
-        context.wire.client("s3", credentials).head_object(Bucket=bucket, Key=key)
+        with closing(context.wire.client("s3", credentials)) as s3:
+            s3.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if error_code(error) in {"404", "NoSuchKey", "NoSuchBucket"}:
             raise errors.validation(f"Could not find model data at {uri}.") from error
@@ -80,10 +81,9 @@ class Fetcher:
         partial = target.with_name(target.name + ".partial")
         try:
             bucket, key = split_s3_uri(uri)
-            body: Any = self.context.wire.client("s3", self.credentials).get_object(Bucket=bucket, Key=key)["Body"]
             target.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                for chunk in body.iter_chunks(_CHUNK):
+            with closing(self.context.wire.client("s3", self.credentials)) as s3, partial.open("wb") as file:
+                for chunk in s3.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK):
                     file.write(chunk)
                     if time.monotonic() > self.deadline:
                         raise ModelDataError(f"Downloading model data from {uri} took longer than it may take.")
