@@ -11,7 +11,7 @@ from typing import Any
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 
 
-def install(aws: EmbeddedAws) -> None:  # noqa: ARG001 - every part is installed alike
+def install(aws: EmbeddedAws) -> None:
     from ministack.services import s3
 
     def _fire_s3_event_async(
@@ -22,3 +22,23 @@ def install(aws: EmbeddedAws) -> None:  # noqa: ARG001 - every part is installed
             s3._fire_s3_event(bucket_name, key, event_name, size, etag, *args, **options)
 
     s3._fire_s3_event_async = _fire_s3_event_async
+    _know_the_managed_key(aws)
+
+
+def _know_the_managed_key(aws: EmbeddedAws) -> None:
+    """`aws:kms` without a key is the account's managed key `aws/s3` (S3 User Guide, "Using server-side encryption with
+    AWS KMS keys"); MiniStack refuses such a write, and cdk's assets are written so."""
+    from ministack.services import s3
+
+    resolve = s3._resolve_sse_write_headers
+    managed_key = f"arn:aws:kms:{aws.region}:{aws.account}:alias/aws/s3"
+
+    def _resolve_sse_write_headers(headers: dict[str, str], bucket_name: str) -> Any:
+        if headers.get("x-amz-server-side-encryption") == "aws:kms" and not headers.get(_KEY_ID):
+            headers = {**headers, _KEY_ID: managed_key}
+        return resolve(headers, bucket_name)
+
+    s3._resolve_sse_write_headers = _resolve_sse_write_headers
+
+
+_KEY_ID = "x-amz-server-side-encryption-aws-kms-key-id"
