@@ -25,13 +25,16 @@ def environments(cdk_json: Path) -> list[Environment]:
     return [environment(name, settings) for name, settings in context["environments"].items()]
 
 
-def synthesize(target: Environment, root: Path, outdir: Path, *, nag: bool) -> list[Path]:
-    """Writes an environment's templates as `cdk synth` would, under cdk-nag if wanted; returns the templates."""
+def synthesize(target: Environment, root: Path, outdir: Path) -> list[Path]:
+    """Writes an environment's templates as `cdk synth` would, under cdk-nag and CDK's own validation.
+
+    Raises:
+        RuntimeError: they have findings, which are on the console.
+    """
     context = json.loads((root / "cdk.json").read_text())["context"]
-    app = new_app(outdir=outdir, context=context)
+    app = new_app(outdir=outdir, context=context, validation="lint")
     add_stacks(app, target, find_pipelines(root / "training_code"), toolkit=root / "training_code" / "toolkit")
-    if nag:
-        _add_nag(app)
+    _add_nag(app)
     app.synth()
     return sorted(outdir.glob("*.template.json"))
 
@@ -47,7 +50,7 @@ def lint(target: Environment, root: Path) -> bool:
     """Prints what the linters find in an environment's templates; True if that is nothing."""
     with TemporaryDirectory() as folder:
         try:
-            templates = synthesize(target, root, Path(folder), nag=True)
+            templates = synthesize(target, root, Path(folder))
         except RuntimeError as error:
             # cdk-nag has written its findings to the console, and fails the synth by this.
             if "Validation failed" not in str(error):

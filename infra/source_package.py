@@ -23,7 +23,7 @@ TOOLKIT = "toolkit"
 # Code is kilobytes. What is larger than this is data or a model, and would be downloaded by every job and endpoint.
 MAXIMUM_BYTES = 20 * 2**20
 
-_LEFT_OUT_FOLDERS = {"__pycache__", "data", "tests", "notebooks", "node_modules", "venv"}
+_LEFT_OUT_FOLDERS = {"__pycache__", "data", "notebooks", "sample", "tests", "node_modules", "venv"}
 _LEFT_OUT_SUFFIXES = {".md", ".pyc", ".pyo", ".ipynb", ".csv", ".npy", ".parquet"}
 _EPOCH = 315532800  # 1980-01-01T00:00:00Z, the earliest time that every archive format can hold
 
