@@ -1,0 +1,219 @@
+"""Pipelines deployed by the real cdk command, and what a user would do with them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from boto3.dynamodb.types import TypeDeserializer
+from conftest import Aws
+
+ROOT = Path(__file__).parents[2]
+STEERED = Path(__file__).parent / "steered"
+TOOLKIT = ROOT / "training_code" / "toolkit"
+RUN_SECONDS = 120
+HELD_OUT = "".join(f"{row % 2},{row}\n" for row in range(200))
+
+SPEC: dict[str, Any] = {
+    "framework": {"name": "sklearn", "version": "1.9-0"},
+    "triggers": {"data": False, "code": False},
+    "train": {"instance": "ml.m5.large"},
+    "gate": {"metric": "accuracy", "minimum": 0.6},
+    "deploy": {"instance": "ml.t2.medium"},
+}
+
+APP = """
+from pathlib import Path
+from infra.app import new_app
+from infra.environments import chosen_environment
+from infra.stages import add_stacks, find_pipelines
+
+app = new_app()
+environment = chosen_environment({key: app.node.try_get_context(key) for key in ("environment", "environments")})
+add_stacks(app, environment, find_pipelines(Path("models")), toolkit=Path(%r))
+app.synth()
+"""
+
+
+def cdk(folder: Path, aws: Aws, *arguments: str) -> None:
+    """The unmodified command, in a home of its own: it keeps what it knows about access keys there."""
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    path = os.pathsep.join([str(Path(sys.executable).parent), str(ROOT / "node_modules" / ".bin"), os.environ["PATH"]])
+    environment = {**aws.environment, "HOME": str(home), "PATH": path}
+    command = [str(ROOT / "node_modules" / ".bin" / "cdk"), *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"cdk {' '.join(arguments)}:\n{done.stdout}\n{done.stderr}"
+
+
+def write_app(folder: Path, **pipelines: dict[str, Any]) -> None:
+    """A CDK app with steered models; each is SPEC with its own changes, and data of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    settings = {
+        "app": f"{sys.executable} app.py",
+        "requireApproval": "never",
+        "versionReporting": False,
+        "notices": False,
+    }
+    (folder / "cdk.json").write_text(json.dumps({**settings, "context": context}))
+    (folder / "app.py").write_text(APP % str(TOOLKIT))
+    for name, changes in pipelines.items():
+        model = folder / "models" / name
+        shutil.copytree(STEERED, model, dirs_exist_ok=True)
+        data = {channel: f"{name}/{channel}/" for channel in ("train", "test")}
+        (model / "pipeline.yaml").write_text(yaml.safe_dump({"name": name, "data": data, **SPEC, **changes}))
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One deployed pipeline."""
+
+    aws: Aws
+    name: str
+    shared: dict[str, str]
+    own: dict[str, str]
+
+    # ------------------------------------------------------------------------------------------- what a user does
+
+    def put(self, key: str, body: str) -> None:
+        self.aws.client("s3").put_object(Bucket=self.shared["DataBucketName"], Key=f"{self.name}/{key}", Body=body)
+
+    def order(self, **orders: Any) -> None:
+        """The training data: what the next model shall do."""
+        self.put("train/orders.json", json.dumps(orders))
+
+    def trigger(self, kind: str = "manual", *, forced: bool = False) -> dict[str, Any]:
+        """The launcher's answer to a person."""
+        event = json.dumps({"kind": kind, "forced": forced})
+        response = self.aws.client("lambda").invoke(FunctionName=self.own["LauncherFunctionName"], Payload=event)
+        answer: dict[str, Any] = json.loads(response["Payload"].read())
+        return answer
+
+    def run(self, kind: str = "manual", *, forced: bool = False) -> dict[str, Any]:
+        """A run from a trigger to its record."""
+        self.idle()
+        answer = self.trigger(kind, forced=forced)
+        assert answer.get("status") == "started", answer
+        return self.record(answer["run_id"])
+
+    # ----------------------------------------------------------------------------------------------- what they see
+
+    def item(self, name: str) -> dict[str, Any]:
+        key = {"pipeline": {"S": self.name}, "item": {"S": name}}
+        found = self.aws.client("dynamodb").get_item(
+            TableName=self.shared["RunTableName"], Key=key, ConsistentRead=True
+        )
+        return {field: TypeDeserializer().deserialize(value) for field, value in found.get("Item", {}).items()}
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return self.item("state")
+
+    def record(self, run_id: str) -> dict[str, Any]:
+        """The run's record, once it has ended and its lock is free."""
+        until(lambda: self.item(f"run#{run_id}").get("outcome", "Running") != "Running", f"the end of {run_id}")
+        until(lambda: self.state.get("running", {}).get("run_id") != run_id, f"the lock of {run_id}")
+        return self.item(f"run#{run_id}")
+
+    def idle(self) -> dict[str, Any]:
+        """The state, once nothing runs or waits."""
+        until(lambda: not {"running", "pending"} & self.state.keys(), f"{self.name} to be idle")
+        return self.state
+
+    def executions(self) -> list[dict[str, Any]]:
+        client = self.aws.client("stepfunctions")
+        found: list[dict[str, Any]] = client.list_executions(stateMachineArn=self.own["StateMachineArn"])["executions"]
+        return found
+
+    def ask(self, row: int) -> str:
+        runtime = self.aws.client("sagemaker-runtime")
+        answer = runtime.invoke_endpoint(
+            EndpointName=self.own["EndpointName"], ContentType="text/csv", Accept="text/csv", Body=str(row)
+        )
+        return str(answer["Body"].read().decode().strip())
+
+    def deployed(self) -> dict[str, Any]:
+        """The endpoint's config (None: no endpoint), and all models and configs that there are."""
+        client = self.aws.client("sagemaker")
+        endpoints = client.list_endpoints(NameContains=self.own["EndpointName"])["Endpoints"]
+        named = {"NameContains": f"{self.own['EndpointName']}-"}
+        configs = client.list_endpoint_configs(**named)["EndpointConfigs"]
+        on = client.describe_endpoint(EndpointName=self.own["EndpointName"]) if endpoints else {}
+        return {
+            "endpoint": (on.get("EndpointStatus"), on.get("EndpointConfigName")),
+            "models": {entry["ModelName"] for entry in client.list_models(**named)["Models"]},
+            "configs": {entry["EndpointConfigName"] for entry in configs},
+        }
+
+    def states(self, run_id: str) -> list[str]:
+        client = self.aws.client("stepfunctions")
+        arn = self.item(f"run#{run_id}")["execution_arn"]
+        pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
+        events = [event for page in pages for event in page["events"]]
+        return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
+
+    # --------------------------------------------------------------------------------------------- what is withheld
+
+    def role(self, logical_part: str) -> str:
+        """The name of the stack's one role whose logical id begins so."""
+        pages = self.aws.client("cloudformation").get_paginator("list_stack_resources")
+        found = [
+            entry["PhysicalResourceId"]
+            for page in pages.paginate(StackName=f"ratchet-local-{self.name}")
+            for entry in page["StackResourceSummaries"]
+            if entry["ResourceType"] == "AWS::IAM::Role" and entry["LogicalResourceId"].startswith(logical_part)
+        ]
+        assert len(found) == 1, f"{logical_part}: {found}"
+        return str(found[0])
+
+    @contextmanager
+    def without(self, action: str, role: str) -> Iterator[None]:
+        """The role lacks one action."""
+        iam = self.aws.client("iam")
+        statement = {"Effect": "Deny", "Action": action, "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_role_policy(RoleName=role, PolicyName="withheld", PolicyDocument=policy)
+        try:
+            yield
+        finally:
+            iam.delete_role_policy(RoleName=role, PolicyName="withheld")
+
+
+def deploy(aws: Aws, folder: Path, **pipelines: dict[str, Any]) -> dict[str, Pipeline]:
+    """The shared stack and the pipelines, each with its held-out data in place."""
+    write_app(folder, **pipelines)
+    cdk(folder, aws, "bootstrap", "--output", str(folder / "bootstrap.out"))
+    cdk(folder, aws, "deploy", "--all", "--concurrency", "4")
+    shared = outputs(aws, "shared")
+    deployed = {name: Pipeline(aws, name, shared, outputs(aws, name)) for name in pipelines}
+    for pipeline in deployed.values():
+        pipeline.put("test/held_out.csv", HELD_OUT)
+    return deployed
+
+
+def outputs(aws: Aws, what: str) -> dict[str, str]:
+    stack = aws.client("cloudformation").describe_stacks(StackName=f"ratchet-local-{what}")["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def until(true: Callable[[], Any], what: str, seconds: float = RUN_SECONDS) -> None:
+    """Looks until it is true.
+
+    Raises:
+        AssertionError: it isn't after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.1)

@@ -1,0 +1,275 @@
+"""Whole runs: stacks deployed by the real cdk command, jobs that train, an endpoint that answers."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from conftest import Aws
+from deployed import Pipeline, deploy, until
+
+# One deployment for all of them; every test makes the state that it needs, so that their order doesn't matter.
+pytestmark = pytest.mark.xdist_group("deployed")
+
+
+@pytest.fixture(scope="module")
+def pipelines(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pipeline]:
+    folder = tmp_path_factory.mktemp("app")
+    return deploy(aws, folder, steered={}, streamed={"triggers": {"data": {"quiet": "2s"}, "code": False}})
+
+
+@pytest.fixture
+def steered(pipelines: dict[str, Pipeline]) -> Pipeline:
+    """A pipeline with a champion that is right in 80 of 100 cases, and that nothing runs in."""
+    pipeline = pipelines["steered"]
+    pipeline.idle()
+    if float(pipeline.state.get("champion", {}).get("score", 0)) != 0.8:
+        pipeline.order(accuracy=0.8)
+        replace_champion(pipeline)
+    return pipeline
+
+
+def replace_champion(pipeline: Pipeline) -> None:
+    """Whatever was champion, the next model is: as if the pipeline were new."""
+    dynamodb = pipeline.aws.client("dynamodb")
+    key = {"pipeline": {"S": pipeline.name}, "item": {"S": "state"}}
+    dynamodb.delete_item(TableName=pipeline.shared["RunTableName"], Key=key)
+    assert pipeline.run(forced=True)["outcome"] == "Promoted"
+
+
+def leftovers(pipeline: Pipeline) -> tuple[set[str], set[str]]:
+    """Models and configs that neither serve nor may be rolled back to."""
+    state, there = pipeline.state, pipeline.deployed()
+    kept = [
+        entry for entry in (state.get("champion"), state.get("previous_champion"), *state.get("retained", [])) if entry
+    ]
+    models = there["models"] - {entry["model_name"] for entry in kept}
+    return models, there["configs"] - {entry["endpoint_config_name"] for entry in kept}
+
+
+def assert_champion_serves(pipeline: Pipeline) -> None:
+    champion = pipeline.state["champion"]
+    assert pipeline.deployed()["endpoint"] == ("InService", champion["endpoint_config_name"])
+    assert pipeline.ask(1) == "1"
+    assert leftovers(pipeline) == (set(), set())
+
+
+# ---------------------------------------------------------------------------------------------------------- the story
+
+
+def test_a_model_only_moves_forward(pipelines: dict[str, Pipeline]) -> None:
+    pipeline = pipelines["steered"]
+    pipeline.idle()
+    pipeline.order(accuracy=0.7)
+    replace_champion(pipeline)
+    first = pipeline.state["champion"]
+    assert pipeline.ask(3) == "1" and pipeline.ask(4) == "0" and pipeline.ask(99) == "0"
+
+    assert pipeline.run()["outcome"] == "UpToDate", "nothing new"
+
+    pipeline.order(accuracy=0.9)
+    better = pipeline.run()
+    assert better["outcome"] == "Promoted"
+    assert better["champion_before"]["run_id"] == first["run_id"]
+    assert better["champion_after"]["run_id"] == better["run_id"]
+    assert float(better["evaluation"]["challenger"]["score"]) == pytest.approx(0.9)
+    assert pipeline.ask(85) == "1"
+
+    pipeline.order(accuracy=0.5)
+    worse = pipeline.run()
+    assert worse["outcome"] == "NotBetter"
+    assert pipeline.state["champion"]["run_id"] == better["run_id"]
+    assert pipeline.run()["outcome"] == "UpToDate", "what the gate refused it would refuse again"
+
+    pipeline.order(accuracy=0.9, other=True)
+    tie = pipeline.run()
+    assert tie["outcome"] == "NotBetter"
+    assert "not better" in tie["decision"]["reason"]
+
+    rollback = pipeline.run("rollback")
+    assert rollback["outcome"] == "Promoted"
+    assert pipeline.state["champion"]["run_id"] == first["run_id"]
+    assert pipeline.ask(85) == "0"
+    assert "Train" not in pipeline.states(rollback["run_id"])
+    assert_champion_serves(pipeline)
+
+    approved = [package["ModelApprovalStatus"] for package in packages(pipeline)]
+    assert approved[:4] == ["Rejected", "Rejected", "Approved", "Approved"]
+
+
+def packages(pipeline: Pipeline) -> list[dict[str, Any]]:
+    """The group's versions, newest first."""
+    found: list[dict[str, Any]] = pipeline.aws.client("sagemaker").list_model_packages(
+        ModelPackageGroupName=pipeline.own["ModelPackageGroupName"], SortBy="CreationTime", SortOrder="Descending"
+    )["ModelPackageSummaryList"]
+    return found
+
+
+def test_what_a_run_leaves_behind_can_be_read(steered: Pipeline) -> None:
+    s3, run_id = steered.aws.client("s3"), steered.state["champion"]["run_id"]
+    prefix = f"runs/steered/{run_id}/"
+    listed = s3.list_objects_v2(Bucket=steered.shared["ArtifactBucketName"], Prefix=prefix)["Contents"]
+    assert {entry["Key"].removeprefix(prefix) for entry in listed} >= {
+        "plan.json",
+        "manifests/train.manifest",
+        "manifests/test.manifest",
+        f"train/steered-{run_id}-train/output/model.tar.gz",
+        "evaluation/evaluation.json",
+        "gate.json",
+        "record.json",
+    }
+
+
+# --------------------------------------------------------------------------------------------------- what goes wrong
+
+
+def test_training_that_fails_says_why_and_changes_nothing(steered: Pipeline) -> None:
+    steered.order(accuracy=0.9, train="raise")
+    record = steered.run()
+    assert record["outcome"] == "Failed"
+    assert record["error"]["state"] == "Train"
+    assert "the training data are upside down" in record["error"]["cause"]
+    assert_champion_serves(steered)
+
+
+def test_training_that_a_person_stops_is_stopped_not_failed(steered: Pipeline) -> None:
+    steered.order(accuracy=0.9, train="linger", seconds=60)
+    run_id = steered.trigger()["run_id"]
+    sagemaker, job = steered.aws.client("sagemaker"), f"steered-{run_id}-train"
+    until(lambda: sagemaker.list_training_jobs(NameContains=job)["TrainingJobSummaries"], "the training job")
+    until(
+        lambda: sagemaker.describe_training_job(TrainingJobName=job)["SecondaryStatus"] == "Training",
+        "training to begin",
+    )
+    sagemaker.stop_training_job(TrainingJobName=job)
+    record = steered.record(run_id)
+    assert record["outcome"] == "Stopped"
+    assert "was stopped (StopTrainingJob)" in record["error"]["cause"]
+    assert_champion_serves(steered)
+
+
+def test_an_execution_that_a_person_stops_frees_the_lock(steered: Pipeline) -> None:
+    steered.order(accuracy=0.9, train="linger", seconds=61)
+    run_id = steered.trigger()["run_id"]
+    until(lambda: "Train" in steered.states(run_id), "training")
+    steered.aws.client("stepfunctions").stop_execution(executionArn=steered.item(f"run#{run_id}")["execution_arn"])
+    assert steered.record(run_id)["outcome"] == "Stopped"
+    steered.idle()
+    assert_champion_serves(steered)
+
+
+@pytest.mark.parametrize("trouble", ["crash", "lie"])
+def test_a_deployment_that_goes_wrong_rolls_itself_back(steered: Pipeline, trouble: str) -> None:
+    """The container doesn't come up, or it answers something else than it was judged by."""
+    steered.order(accuracy=0.95, endpoint=trouble)
+    record = steered.run()
+    assert record["outcome"] == "RolledBack"
+    assert record["error"]["error"] == {"crash": "DeploymentRolledBack", "lie": "VerificationFailed"}[trouble]
+    assert_champion_serves(steered)
+
+
+@pytest.mark.parametrize("trouble", ["crash", "lie"])
+def test_a_first_deployment_that_goes_wrong_leaves_nothing(pipelines: dict[str, Pipeline], trouble: str) -> None:
+    pipeline = pipelines["streamed"]
+    pipeline.idle()
+    remove_endpoint(pipeline)
+    pipeline.order(accuracy=0.95, endpoint=trouble)
+    until(lambda: pipeline.state.get("running"), "the run that the data start")
+    record = pipeline.record(pipeline.state["running"]["run_id"])
+    assert record["outcome"] == "Failed"
+    assert record["error"]["error"] == {"crash": "DeploymentFailed", "lie": "VerificationFailed"}[trouble]
+    until(lambda: pipeline.deployed()["endpoint"] == (None, None), "the endpoint to go")
+    assert leftovers(pipeline) == (set(), set())
+
+
+def remove_endpoint(pipeline: Pipeline) -> None:
+    """As if the pipeline had never had a champion."""
+    dynamodb, sagemaker = pipeline.aws.client("dynamodb"), pipeline.aws.client("sagemaker")
+    key = {"pipeline": {"S": pipeline.name}, "item": {"S": "state"}}
+    dynamodb.delete_item(TableName=pipeline.shared["RunTableName"], Key=key)
+    if pipeline.deployed()["endpoint"][0]:
+        sagemaker.delete_endpoint(EndpointName=pipeline.own["EndpointName"])
+        until(lambda: pipeline.deployed()["endpoint"] == (None, None), "the endpoint to go")
+
+
+def test_an_empty_prefix_is_named(steered: Pipeline) -> None:
+    s3, bucket = steered.aws.client("s3"), steered.shared["DataBucketName"]
+    s3.delete_object(Bucket=bucket, Key="steered/train/orders.json")
+    try:
+        record = steered.run()
+    finally:
+        steered.order(accuracy=0.8)
+    assert record["outcome"] == "Failed"
+    assert record["error"]["error"] == "EmptyChannel"
+    assert f"there is no object under s3://{bucket}/steered/train/" in record["error"]["cause"]
+    assert_champion_serves(steered)
+
+
+def test_an_execution_past_the_launcher_is_refused(steered: Pipeline) -> None:
+    client = steered.aws.client("stepfunctions")
+    trigger = {"kind": "manual", "at": "2026-11-20T10:00:00.000Z", "detail": {}}
+    run = {"pipeline": "steered", "run_id": "mine", "trigger": trigger, "forced": False}
+    started = client.start_execution(stateMachineArn=steered.own["StateMachineArn"], input=json.dumps(run))
+    arn = started["executionArn"]
+    until(lambda: client.describe_execution(executionArn=arn)["status"] != "RUNNING", "its end")
+    execution = client.describe_execution(executionArn=arn)
+    assert execution["status"] == "FAILED"
+    assert "runs are started by the launcher" in execution["cause"]
+
+
+ROLES = [
+    ("JobsTraining", "s3:GetObject", "Train"),
+    ("JobsProcessing", "s3:GetObject", "Evaluate"),
+    ("JobsHosting", "s3:GetObject", "AwaitEndpoint"),
+    ("Workflow", "sagemaker:CreateTrainingJob", "Train"),
+    ("Workflow", "iam:PassRole", "Train"),
+    ("Workflow", "lambda:InvokeFunction", ""),
+    ("RunPlanner", "s3:ListBucketVersions", "Plan"),
+    ("RunGate", "s3:PutObject", "Gate"),
+    ("RunVerifier", "sagemaker:InvokeEndpoint", "Verify"),
+    ("RunRecorder", "sns:Publish", ""),
+]
+
+
+@pytest.mark.parametrize(("role", "action", "state"), ROLES)
+def test_a_role_that_lacks_an_action_is_named_with_it(steered: Pipeline, role: str, action: str, state: str) -> None:
+    steered.order(accuracy=0.99)
+    name = steered.role(role)
+    with steered.without(action, name):
+        record = steered.run(forced=True)
+    assert record["outcome"] in ("Failed", "RolledBack")
+    assert action in record["error"]["cause"]
+    assert name in record["error"]["cause"]
+    assert record["error"]["state"] == state
+
+
+def test_a_launcher_that_may_not_start_runs_says_so_and_starts_them_later(steered: Pipeline) -> None:
+    name = steered.role("Launcher")
+    with steered.without("states:StartExecution", name):
+        answer = steered.trigger()
+    assert "states:StartExecution" in answer["errorMessage"] and name in answer["errorMessage"]
+    steered.trigger("manual")
+    steered.aws.client("lambda").invoke(
+        FunctionName=steered.own["LauncherFunctionName"], Payload=b'{"kind": "reconcile"}'
+    )
+    assert steered.idle()
+
+
+# ---------------------------------------------------------------------------------------------------------- triggers
+
+
+def test_a_thousand_objects_are_at_most_two_runs(pipelines: dict[str, Pipeline]) -> None:
+    pipeline = pipelines["streamed"]
+    pipeline.idle()
+    before = len(pipeline.executions())
+    pipeline.order(accuracy=0.9)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: pipeline.put(f"train/{number % 900}.txt", f"{number}"), range(1000)))
+    until(lambda: pipeline.state.get("running"), "the first run")
+    pipeline.idle()
+    runs = pipeline.executions()[: len(pipeline.executions()) - before]
+    assert 1 <= len(runs) <= 2
+    last = pipeline.record(runs[0]["name"])
+    assert int(last["data"]["objects"]) == 900 + 1 + 1, "the last run saw everything"
