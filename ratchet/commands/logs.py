@@ -22,7 +22,9 @@ def logs(context: Context, run: str, follow: bool) -> Answer:
     lines: list[run_logs.Line] = []
     for line in run_logs.read(context.account, found, follow=follow):
         lines.append(line)
-        context.say(f"[dim]{line.at:%H:%M:%S}[/] [cyan]{escape(line.source):<10}[/] {escape(line.message)}")
+        told = run_logs.for_people(line.message)
+        if told is not None:
+            context.say(f"[dim]{line.at:%H:%M:%S}[/] [cyan]{escape(line.source):<10}[/] {escape(told)}")
     if not lines:
         context.say(f"run {found.run_id} has written no logs")
     return Answer({"run_id": found.run_id, "events": [line.document() for line in lines]})
