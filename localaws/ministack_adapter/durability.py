@@ -180,6 +180,7 @@ def install(aws: EmbeddedAws) -> None:
     durability.restore()
     durability.add(async_invocations.SERVICE, aws.async_invocations.pending)
     aws.on_change(durability.tell)
+    aws.restored()
     aws.wrap(partial(_durable, durability))
     stopping = threading.Event()
     flusher = threading.Thread(target=durability.flush_forever, args=(stopping,), name="localaws-journal", daemon=True)

@@ -41,6 +41,7 @@ class EmbeddedAws:
         self.port = port
         self.endpoint_url = f"http://127.0.0.1:{port}"
         self._wrappers: list[Callable[[Application], Application]] = []
+        self._restored: list[Callable[[], None]] = []
         self._ready: list[Callable[[], None]] = []
         self._closing: list[Callable[[], None]] = []
         self._on_change: list[Callable[[str], None]] = []
@@ -57,6 +58,14 @@ class EmbeddedAws:
 
     def wrap(self, wrapper: Callable[[Application], Application]) -> None:
         self._wrappers.append(wrapper)
+
+    def when_restored(self, action: Callable[[], None]) -> None:
+        """Run `action` when the services have the state back that they had, before requests are answered."""
+        self._restored.append(action)
+
+    def restored(self) -> None:
+        for action in self._restored:
+            action()
 
     def when_ready(self, action: Callable[[], None]) -> None:
         """Run `action` in a thread once requests are answered."""

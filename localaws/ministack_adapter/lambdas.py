@@ -254,6 +254,8 @@ def install(aws: EmbeddedAws) -> None:
         return execute_warm(func, event, request_id)
 
     lambda_runtime._worker_class_for = _worker_class_for
+    # MiniStack's own can be guessed from a function's name.
+    lambda_runtime.execution_credentials = execution_credentials
     lambda_svc._execute_function_warm = _execute_function_warm
     aws.when_closing(lambda_runtime.reset)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from resources import wait_for
+from resources import allow, assumed, make_role, wait_for
 
 
 def deploy(aws: Any, stack: str, resources: dict[str, Any]) -> Any:
@@ -55,3 +55,22 @@ def test_objects_of_an_encrypted_bucket_show_their_key(aws: Any) -> None:
     s3.put_object(Bucket="kms-bucket", Key="k", Body=b"b")
     head = s3.head_object(Bucket="kms-bucket", Key="k")
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
+
+
+def test_an_encrypted_object_needs_the_key_too(aws: Any) -> None:
+    key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="sealed-bucket")
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    configuration = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
+    s3.put_bucket_encryption(Bucket="sealed-bucket", ServerSideEncryptionConfiguration=configuration)
+    s3.put_object(Bucket="sealed-bucket", Key="k", Body=b"b")
+    keyless = aws.client("s3", assumed(aws, make_role(aws, "keyless", aws.server.account, [allow("s3:*")])))
+    with pytest.raises(ClientError, match=f"keyless/test is not authorized to perform: kms:Decrypt on resource: {key}"):
+        keyless.get_object(Bucket="sealed-bucket", Key="k")
+    with pytest.raises(ClientError, match="kms:GenerateDataKey"):
+        keyless.put_object(Bucket="sealed-bucket", Key="k2", Body=b"b")
+    statements = [allow("s3:*"), allow(["kms:Decrypt", "kms:GenerateDataKey"], key)]
+    with_key = aws.client("s3", assumed(aws, make_role(aws, "with-key", aws.server.account, statements)))
+    with_key.put_object(Bucket="sealed-bucket", Key="k2", Body=b"c")
+    assert with_key.get_object(Bucket="sealed-bucket", Key="k2")["Body"].read() == b"c"

@@ -1,0 +1,49 @@
+"""Stacks that were being changed when the server ended are given back to the user.
+
+Nobody goes on with them, so that in progress they would stay for ever. A creation that was cut off is left as
+`ROLLBACK_FAILED`, which `cdk deploy` deletes and creates anew; an update goes back to the template that was last
+applied whole, so that the next deployment sees the difference.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+
+logger = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+REASON = "The embedded AWS was stopped during the operation."
+
+
+def install(aws: EmbeddedAws) -> None:
+    import sys
+
+    def give_back() -> None:
+        cloudformation = sys.modules.get("ministack.services.cloudformation")
+        if cloudformation is None:
+            return  # no stack was restored
+        for stack in list(cloudformation.__dict__["_stacks"]._data.values()):
+            stack.update(after_interruption(stack))
+        aws.changed("cloudformation")
+
+    aws.when_restored(give_back)
+
+
+def after_interruption(stack: Document) -> Document:
+    """The members of a stack that change because its operation was cut off. Pure."""
+    status = str(stack.get("StackStatus", ""))
+    if not status.endswith("_IN_PROGRESS") or status == "REVIEW_IN_PROGRESS":
+        return {}
+    logger.warning("stack %s: %s was cut off", stack.get("StackName"), status)
+    if status == "DELETE_IN_PROGRESS":
+        return {"StackStatus": "DELETE_FAILED", "StackStatusReason": REASON}
+    if status.startswith(("CREATE", "ROLLBACK")):
+        return {"StackStatus": "ROLLBACK_FAILED", "StackStatusReason": REASON}
+    applied = stack.get("_template")
+    body = {"_template_body": json.dumps(applied)} if applied else {}
+    return {"StackStatus": "UPDATE_ROLLBACK_COMPLETE", "StackStatusReason": REASON, **body}
