@@ -44,10 +44,10 @@ demo: install
 	@$(BIN)/python -m demo
 
 test: .venv/dev.stamp node_modules/.stamp .venvs/sdk/stamp
-	@$(BIN)/python -m pytest tests -n $(WORKERS)
+	@$(BIN)/python -m pytest tests -n $(WORKERS) --dist loadgroup
 
 test-unit test-synth test-local: test-%: .venv/dev.stamp node_modules/.stamp
-	@$(BIN)/python -m pytest tests/$* -n $(WORKERS)
+	@$(BIN)/python -m pytest tests/$* -n $(WORKERS) --dist loadgroup
 
 lint: .venv/dev.stamp node_modules/.stamp
 	@$(BIN)/ruff check .
