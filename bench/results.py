@@ -16,7 +16,7 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "ready_seconds": (1.0, "the embedded AWS starts, until it answers"),
     "loaded_mb": (200.0, "the server's memory with two models serving"),
     "invoke_ms": (5.0, "InvokeEndpoint, a decision tree"),
-    "invoke_forest_ms": (None, "InvokeEndpoint, a forest of 100 trees, which alone takes about 3 ms"),
+    "invoke_forest_ms": (None, "InvokeEndpoint, a forest of 50 trees, which alone takes about 2 ms"),
     "processes_mb": (None, "memory of all processes that the server has started, shared pages counted in each"),
     "synth_seconds": (None, "`cdk synth` of all local stacks"),
 }

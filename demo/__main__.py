@@ -37,6 +37,8 @@ PIPELINE = "digits-forest"
 TRAIN, TEST = "digits/train/", "digits/test/"
 DIGITS = frozenset("0123456789")
 SHOWN = 4
+# New code's trigger reaches the launcher within a second or so of its deployment.
+DEPLOYED_SECONDS = 2.0
 TURNED = re.compile(r"/turned-(\d+)/")
 
 console = Console(highlight=False, soft_wrap=True)
@@ -88,11 +90,15 @@ def tell(story: Story) -> None:
     with story.phase("up", "1  The embedded AWS starts, and cdk deploys the stacks to it"):
         ratchet("up")
     pipeline = Pipeline(account.connect(project.find(), "local"), PIPELINE)
-    pipeline.wait_until_idle()
+    if pipeline.champion():
+        # What `up` has just deployed may be new code, whose run would come between.
+        pipeline.wait_until_idle(DEPLOYED_SECONDS)
     story.turned = next_turn(pipeline)
     batches = data.digit_batches(story.turned)
     files = Files(story.turned)
 
+    if not any(project.find().images.glob("*")):
+        console.print("   the first job makes its image's environment, once: about half a minute")
     with story.phase("champion", f"2  Data arrive: {len(batches['few'])} digits{_turn(story)} → a champion"):
         clear(pipeline)
         held_out = {files.test("held_out"): data.csv_text(batches["held_out"])}
@@ -113,7 +119,7 @@ def tell(story: Story) -> None:
                 raise DemoError("the gate refused the model, but the champion isn't the one from before")
     judge_traffic(story, traffic)
 
-    with story.phase("ask", "5  What is this? The endpoint is asked"):
+    with story.phase("ask", f"5  What is this? The endpoint is asked{_turn(story)}"):
         show_digits(story, ask, batches["held_out"])
     conclude(story)
 
@@ -201,12 +207,13 @@ def show_digits(story: Story, ask: Any, held_out: list[data.Row]) -> None:
     answers = [ask(",".join(digit[1:])) for digit in digits]
     for line in drawing.drawn(digits):
         console.print(f"   {line}", markup=False)
-    told = [
-        f"it says {answer}" + ("" if answer == digit[0] else f" ({digit[0]})")
-        for answer, digit in zip(answers, digits, strict=True)
-    ]
+    told = [_told(answer, digit[0]) for answer, digit in zip(answers, digits, strict=True)]
     console.print(f"   {drawing.captioned(told)}")
     story.digits = [{"answer": answer, "label": digit[0]} for answer, digit in zip(answers, digits, strict=True)]
+
+
+def _told(answer: str, label: str) -> str:
+    return f"it says {answer}" if answer == label else f"says {answer}, it is {label}"
 
 
 def conclude(story: Story) -> None:

@@ -54,9 +54,15 @@ class Pipeline:
         runs = RunTable(self.account).runs(self.name, limit=1)
         return runs[0].run_id if runs else ""
 
-    def wait_until_idle(self) -> None:
-        """Until no run is on its way and no trigger waits for one."""
-        while _busy(RunTable(self.account).state(self.name)):
+    def wait_until_idle(self, seconds: float = 0.0) -> None:
+        """Until no run has been on its way, and no trigger has waited for one, for so long."""
+        table = RunTable(self.account)
+        since = time.monotonic()
+        while True:
+            if _busy(table.state(self.name)):
+                since = time.monotonic()
+            elif time.monotonic() - since >= seconds:
+                return
             time.sleep(POLL_SECONDS)
 
     def judged_after(self, before: str, look: Callable[[str, Execution], None]) -> Run:
