@@ -21,6 +21,7 @@ import argparse
 import contextlib
 import importlib
 import importlib.util
+import inspect
 import io
 import json
 import os
@@ -78,14 +79,18 @@ def as_received(body: bytes, content_type: str) -> str | bytes:
 
 
 def decode(body: str | bytes, content_type: str) -> Any:
-    """A request body as a numpy array: CSV has no header, JSON is a (nested) list or {"instances": [...]}."""
+    """A request body as a numpy array, exactly as the framework containers' default does it (`decoder.py`).
+
+    CSV has no header, and one line gives one dimension; JSON is a (nested) list; both become float32. NPY is taken
+    as it is, but without pickles, which would run the caller's code.
+    """
     decoder = _DECODERS.get(media_type(content_type))
     if decoder is None:
         known = ", ".join(_DECODERS)
         raise ModelServerError(415, f"Content type {content_type!r} is not supported here; it can be one of {known}.")
     try:
         return decoder(body)
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, TypeError, EOFError, OSError) as error:
         raise ModelServerError(400, f"The body is not valid {media_type(content_type)}: {error}") from error
 
 
@@ -95,26 +100,19 @@ def _numpy() -> Any:
 
 
 def _decode_csv(body: str | bytes) -> Any:
-    numpy = _numpy()
     text = body if isinstance(body, str) else body.decode("utf-8")
     if not text.strip():
         raise ValueError("it is empty")
-    return numpy.loadtxt(io.StringIO(text), delimiter=",", ndmin=2, dtype=numpy.float32, comments=None)
+    return _numpy().genfromtxt(io.StringIO(text), delimiter=",", dtype="float32")
 
 
 def _decode_json(body: str | bytes) -> Any:
-    numpy = _numpy()
-    document = json.loads(body)
-    rows = document["instances"] if isinstance(document, dict) and "instances" in document else document
-    if not isinstance(rows, list):
-        raise ValueError('it must be a list of rows, or {"instances": [...]}')
-    return numpy.asarray(rows, dtype=numpy.float32)
+    return _numpy().array(json.loads(body), dtype="float32")
 
 
 def _decode_npy(body: str | bytes) -> Any:
-    numpy = _numpy()
     content = body.encode("latin-1") if isinstance(body, str) else body
-    return numpy.load(io.BytesIO(content), allow_pickle=False)  # a pickle would run the caller's code
+    return _numpy().load(io.BytesIO(content), allow_pickle=False)
 
 
 def encode(prediction: Any, accept: str) -> tuple[bytes, str]:
@@ -139,10 +137,15 @@ def _encode_json(prediction: Any) -> tuple[bytes, str]:
 
 
 def _encode_csv(prediction: Any) -> tuple[bytes, str]:
-    rows = _plain(prediction)
-    rows = rows if isinstance(rows, (list, tuple)) else [rows]
-    lines = [",".join(map(str, row)) if isinstance(row, (list, tuple)) else str(row) for row in map(_plain, rows)]
+    """One example a line, numbers as they print themselves."""
+    values = prediction.detach().cpu().numpy() if hasattr(prediction, "detach") else prediction
+    rows = values if _is_sequence(values) else [values]
+    lines = [",".join(map(str, row)) if _is_sequence(row) else str(row) for row in rows]
     return ("\n".join(lines) + "\n").encode(), CSV
+
+
+def _is_sequence(value: Any) -> bool:
+    return hasattr(value, "__len__") and not isinstance(value, str) and getattr(value, "ndim", 1) > 0
 
 
 def _encode_npy(prediction: Any) -> tuple[bytes, str]:
@@ -192,7 +195,17 @@ def functions_of(module: ModuleType) -> Functions:
     replaced = sorted(set(found) - {"model_fn", "transform_fn"})
     if "transform_fn" in found and replaced:
         raise StartError(f"{module.__file__} defines both transform_fn and {', '.join(replaced)}, which it replaces")
-    return Functions(**found)
+    arguments = {"model_fn": 1, "transform_fn": 4}
+    return Functions(**{name: without_context(function, arguments.get(name, 2)) for name, function in found.items()})
+
+
+def without_context(function: Callable[..., Any], arguments: int) -> Callable[..., Any]:
+    """Newer containers pass a last argument `context` to functions that take one; here it is None."""
+    try:
+        takes = len(inspect.signature(function).parameters)
+    except ValueError:  # some functions written in C don't tell
+        return function
+    return (lambda *given: function(*given, None)) if takes == arguments + 1 else function
 
 
 def import_program(directory: Path, program: str) -> ModuleType:

@@ -52,7 +52,7 @@ def endpoint(hosting: Hosting, python: Path, tmp_path_factory: pytest.TempPathFa
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [("1,1\n2,0\n", "text/csv"), ("[[1, 1], [2, 0]]", "application/json"),
-     ('{"instances": [[1, 1], [2, 0]]}', "application/json; charset=utf-8")],
+     ("[[1, 1], [2, 0]]", "application/json; charset=utf-8")],
 )  # fmt: skip
 def test_csv_and_json_go_in_and_json_comes_out(hosting: Hosting, endpoint: str, body: str, content_type: str) -> None:
     assert hosting.ask(endpoint, body, ContentType=content_type)["body"] == pytest.approx([6.0, 5.0], abs=1e-4)
@@ -73,13 +73,15 @@ def test_npy_goes_in_and_out_and_csv_comes_out(hosting: Hosting, endpoint: str, 
     ("body", "content_type", "accept", "status", "message"),
     [
         ("1,2", "image/png", "*/*", 415, "Content type 'image/png' is not supported here; it can be one of text/csv"),
-        ("1,2", "text/csv", "image/png", 406, "Accept 'image/png' is not supported here; it can be one of"),
-        ("1,a", "text/csv", "*/*", 400, "The body is not valid text/csv: could not convert string 'a'"),
+        ("1,2\n3,4", "text/csv", "image/png", 406, "Accept 'image/png' is not supported here; it can be one of"),
+        ("1,2\n3", "text/csv", "*/*", 400, "The body is not valid text/csv: Some errors were detected"),
+        ("1,a\n1,2", "text/csv", "*/*", 500, "Input X contains NaN"),
+        ("1,2", "text/csv", "*/*", 500, "Expected 2D array, got 1D array instead"),
         ("", "text/csv", "*/*", 400, "The body is not valid text/csv: it is empty"),
         ("{", "application/json", "*/*", 400, "The body is not valid application/json"),
-        ('{"rows": 1}', "application/json", "*/*", 400, "it must be a list of rows"),
+        ('{"rows": 1}', "application/json", "*/*", 400, "The body is not valid application/json: float() argument"),
         ("no npy", "application/x-npy", "*/*", 400, "The body is not valid application/x-npy"),
-        ("1,2,3", "text/csv", "*/*", 500, "X has 3 features, but LinearRegression is expecting 2"),
+        ("1,2,3\n4,5,6", "text/csv", "*/*", 500, "X has 3 features, but LinearRegression is expecting 2"),
     ],
 )
 def test_what_a_model_cant_take_is_said(  # noqa: PLR0917

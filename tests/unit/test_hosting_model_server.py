@@ -156,8 +156,15 @@ def test_serve_py_must_say_how_to_load_and_one_way_to_answer() -> None:
         model_server.functions_of(module(predict_fn=len))
     with pytest.raises(StartError, match="both transform_fn and input_fn, predict_fn"):
         model_server.functions_of(module(model_fn=len, transform_fn=len, predict_fn=len, input_fn=len))
-    found = model_server.functions_of(module(model_fn=len, predict_fn=max))
-    assert (found.model_fn, found.predict_fn, found.input_fn) == (len, max, model_server.decode)
+    found = model_server.functions_of(module(model_fn=len, predict_fn=divmod))
+    assert (found.model_fn, found.predict_fn, found.input_fn) == (len, divmod, model_server.decode)
+
+
+def test_functions_may_take_a_context() -> None:
+    def model_fn(model_dir: str, context: object) -> tuple[str, object]:
+        return model_dir, context
+
+    assert model_server.functions_of(module(model_fn=model_fn)).model_fn("here") == ("here", None)
 
 
 @pytest.mark.parametrize(
