@@ -122,13 +122,15 @@ def _extract_actions_and_resources(aws: EmbeddedAws) -> None:
 def _handler(aws: EmbeddedAws) -> Any:
     # Handlers block (a Stop waits for its job's state); they must not take the threads that Lambda runs on.
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sagemaker")
+    # A model may take a minute to answer; Describe must not wait behind it.
+    invocations = ThreadPoolExecutor(_THREADS, thread_name_prefix="invocation")
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, _query_params: Document) -> Response:
         invoked = _INVOCATIONS.match(path)
         caller = _caller(aws)
         loop = asyncio.get_running_loop()
         if invoked and method == "POST":
-            return await loop.run_in_executor(threads, _invoke, aws, unquote(invoked[1]), headers, body, caller)
+            return await loop.run_in_executor(invocations, _invoke, aws, unquote(invoked[1]), headers, body, caller)
         if path.startswith("/endpoints/") and (other := _OTHER_RUNTIME_OPERATIONS.get(path.rpartition("/")[2])):
             return _error("UnknownOperationException", f"not implemented here: {other}", 400)
         return await loop.run_in_executor(threads, _control, aws, headers, body, caller)
