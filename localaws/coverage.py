@@ -65,6 +65,7 @@ class _NoPlatform:
 
     def __init__(self, directory: Path) -> None:
         self.state_dir = self.image_dir = directory
+        self.private_dirs = (directory,)
 
     def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
         raise NotImplementedError

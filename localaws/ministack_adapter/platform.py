@@ -28,6 +28,8 @@ class MiniStackPlatform:
         self.endpoint_url = aws.endpoint_url
         self.state_dir: Path = aws.state_dir / "sagemaker"
         self.image_dir: Path = aws.image_dir
+        # The server's file holds the root user's key.
+        self.private_dirs = (aws.state_dir, Path.home() / ".aws")
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self._aws = aws
 

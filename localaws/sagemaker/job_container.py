@@ -81,7 +81,7 @@ def spec(  # noqa: PLR0913 - what makes a container
         base_dir=ml,
         tmp_dir=job.directory / "tmp",
         cwd=cwd,
-        hide=[job.context.platform.state_dir, Path.home() / ".aws"],
+        hide=job.context.platform.private_dirs,
         needs=[job.context.platform.image_dir],
         network="none" if isolated else "host",
     )

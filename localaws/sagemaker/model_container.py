@@ -135,7 +135,7 @@ class ContainerStarter:
                 base_dir=place.ml,
                 tmp_dir=place.tmp,
                 cwd=ml_dir(place.ml) / "model",
-                hide=[self._context.platform.state_dir, Path.home() / ".aws"],
+                hide=self._context.platform.private_dirs,
                 needs=[self._context.platform.image_dir, Path(model_server.__file__).parent],
                 descriptors=[descriptor],
             )

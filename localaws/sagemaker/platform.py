@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +38,7 @@ class Platform(Protocol):
     endpoint_url: where jobs and model servers reach this AWS, for example ``http://127.0.0.1:4566``.
     state_dir: where SageMaker keeps its store and its jobs' files; survives restarts.
     image_dir: where image environments are cached; may be shared by several servers at once.
+    private_dirs: directories that jobs and models mustn't see: state and credentials of this AWS and of its user.
     """
 
     @property
@@ -53,6 +55,9 @@ class Platform(Protocol):
 
     @property
     def image_dir(self) -> Path: ...
+
+    @property
+    def private_dirs(self) -> Sequence[Path]: ...
 
     def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
         """Put an event of source ``aws.sagemaker`` on the default event bus."""

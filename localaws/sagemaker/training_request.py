@@ -139,6 +139,8 @@ def remarks(request: Document) -> list[str]:
     """What is accepted and means nothing on this machine, one line each for the job's log."""
     notes = {
         "VpcConfig": "VpcConfig has no effect here: the job runs on this machine's network.",
+        "RetryStrategy": "RetryStrategy has no effect here: a job that this machine cuts off is reported, not retried.",
+        "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "The metrics' time series is in CloudWatch only.",
         "ResourceConfig.VolumeKmsKeyId": "VolumeKmsKeyId has no effect here: the disk is this machine's.",
     }
     said = [note for path, note in notes.items() if _get(request, path)]

@@ -24,9 +24,6 @@ signal.signal(signal.SIGTERM, stop)
 print("ready", flush=True)
 time.sleep(600)
 """
-DOES_NOT_STOP = GOES_ON_UNTIL_STOPPED.replace(
-    "signal.signal(signal.SIGTERM, stop)", "signal.signal(15, signal.SIG_IGN)"
-)
 
 
 @dataclass

@@ -114,7 +114,7 @@ print("SEEN", json.dumps({"argv": sys.argv, "cwd": os.getcwd(), "env": dict(os.e
     assert seen["boto3"].split(":", 5)[5] == f"assumed-role/{jobs.role.rpartition('/')[2]}/SageMaker"
 
 
-def test_a_job_sees_nothing_of_the_server(jobs: Jobs) -> None:
+def test_a_job_sees_nothing_of_the_server(jobs: Jobs, aws: Aws) -> None:
     job = jobs.train(
         """
 import importlib.util, json, os
@@ -126,12 +126,13 @@ def refused(path):
 print("SEEN", json.dumps({"env": sorted(os.environ), "modules": [name for name in ("ministack", "pydantic", "aws_cdk")
       if importlib.util.find_spec(name)], "kept": [refused("/etc/ratchet-test"), refused("/opt/ratchet-test")],
       "processes": sorted(int(name) for name in os.listdir("/proc") if name.isdigit()),
-      "aws": os.path.exists(os.path.expanduser("~/.aws"))}))
-"""
+      "server": sorted(os.listdir(STATE)) if os.path.isdir(STATE) else []}))
+""".replace("STATE", repr(str(aws.state)))
     )
     seen = logged(jobs, job["TrainingJobName"], "SEEN")
     assert seen["modules"] == []
     assert seen["kept"] == [True, True]
+    assert seen["server"] == []
     assert len(seen["processes"]) <= 2
     own = ("SM_", "AWS_", "PYTHON", "TRAINING_JOB_", "SAGEMAKER_", "LC_", "LANG")
     others = {name for name in seen["env"] if not name.startswith(own)}

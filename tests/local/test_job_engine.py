@@ -1,0 +1,245 @@
+"""Containers and the engine that leads jobs through them, with a platform of the test's own and real processes."""
+
+# The platform's methods take what they must take, used or not.
+# ruff: noqa: ARG002
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hosting_kit import until
+from job_kit import is_alive, until_dead
+
+from localaws.sagemaker import container, job_documents, jobs
+from localaws.sagemaker.container import ContainerSpec
+from localaws.sagemaker.context import Context
+from localaws.sagemaker.job_documents import TRAINING, Ending
+from localaws.sagemaker.jobs import Job, Outcome, StopRequestedError
+from localaws.sagemaker.platform import Caller, Credentials, Document
+
+IGNORES_SIGTERM = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
+LEAVES_CHILDREN = """
+import subprocess, sys
+for session in (False, True):
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "MARK"], start_new_session=session)
+    print("started", flush=True)
+"""
+
+
+class Platform:
+    """An AWS around SageMaker that remembers what it was told."""
+
+    account, region, endpoint_url = "000000000000", "us-east-1", "http://127.0.0.1:1"
+
+    def __init__(self, root: Path) -> None:
+        self.state_dir, self.image_dir = root / "state", root / "images"
+        self.private_dirs = [self.state_dir]
+        self.events: list[tuple[str, Document]] = []
+        self.lines: list[str] = []
+
+    def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
+        self.events.append((detail_type, detail))
+
+    def put_log_events(self, group: str, stream: str, events: list[tuple[int, str]]) -> None:
+        self.lines += [line for _, line in events]
+
+    def put_metric_data(self, namespace: str, data: list[Document]) -> None:
+        raise NotImplementedError
+
+    def assume_role(self, role_arn: str, session_name: str) -> Credentials:
+        return Credentials("id", "secret", "token", datetime.now(UTC))
+
+    def authorize(self, caller: Caller, action: str, resource: str) -> None:
+        """Everybody may do everything."""
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Platform:
+    return Platform(tmp_path)
+
+
+@pytest.fixture
+def context(platform: Platform) -> Iterator[Context]:
+    context = Context.open(platform)
+    yield context
+    context.lifecycle.close()
+
+
+def submit(context: Context, name: str, script: str, max_runtime: float = 60) -> list[Outcome]:
+    """A job that runs a Python script; where its outcome will be."""
+    begun = {"TrainingJobName": name, "TrainingJobArn": f"arn:{name}", "RoleArn": "arn:role"}
+    document = job_documents.created(TRAINING, begun, "Starting", "Starting", 100.0)
+    context.store.create(TRAINING.kind, name, document)
+    outcomes: list[Outcome] = []
+
+    def work(job: Job) -> Ending:
+        (job.directory / "ml").mkdir(parents=True)
+        (job.directory / "tmp").mkdir()
+        outcomes.append(job.run(spec(job.directory, script), max_runtime))
+        return job_documents.completed()
+
+    context.jobs.submit(Job(TRAINING, document, context.platform.assume_role("arn:role", "x"), context), work)
+    return outcomes
+
+
+def spec(directory: Path, script: str, **more: Any) -> ContainerSpec:
+    return ContainerSpec(
+        command=[sys.executable, "-c", script],
+        environment={"PATH": os.defpath},
+        base_dir=directory / "ml",
+        tmp_dir=directory / "tmp",
+        cwd=container.ml_dir(directory / "ml"),
+        needs=[Path(sys.prefix)],
+        **more,
+    )
+
+
+def status(context: Context, name: str) -> str:
+    document = context.store.get(TRAINING.kind, name)
+    assert document is not None
+    return str(document["TrainingJobStatus"])
+
+
+def test_a_job_that_ignores_sigterm_is_killed(
+    context: Context, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "STOP_GRACE", 0.3)
+    outcomes = submit(context, "stubborn", IGNORES_SIGTERM)
+    until(lambda: "ready" in platform.lines, "ready")
+    jobs.change_document(context, TRAINING, "stubborn", lambda before: job_documents.stopping(TRAINING, before, 101.0))
+    context.jobs.stop(TRAINING, "stubborn")
+    assert context.changes.wait_until(lambda: status(context, "stubborn") == "Stopped", 30)
+    assert outcomes == [Outcome(exit_code=137, cause="stop")]
+
+
+def test_a_job_over_its_time_is_terminated(context: Context, platform: Platform) -> None:
+    outcomes = submit(context, "slow", "import time; time.sleep(600)", max_runtime=0.2)
+    assert context.changes.wait_until(lambda: status(context, "slow") == "Completed", 30)
+    assert outcomes == [Outcome(exit_code=143, cause="max runtime")]
+
+
+def test_waiters_and_the_event_bus_learn_of_every_end(context: Context, platform: Platform) -> None:
+    heard = threading.Event()
+    context.changes.listen(lambda kind, name: heard.set() if (kind, name) == ("training-job", "quick") else None)
+    submit(context, "quick", "print('hello')")
+    assert heard.wait(30)
+    assert status(context, "quick") == "Completed"
+    until(lambda: platform.events, "the event")
+    noun, detail = platform.events[-1]
+    assert noun == "SageMaker Training Job State Change"
+    assert (detail["TrainingJobStatus"], detail["CreationTime"]) == ("Completed", 100_000)
+    assert platform.lines == ["hello"]
+
+
+def test_closing_ends_the_jobs_and_leaves_them_to_recovery(context: Context, platform: Platform) -> None:
+    submit(context, "cut", IGNORES_SIGTERM)
+    until(lambda: "ready" in platform.lines, "ready")
+    context.jobs.close()
+    assert status(context, "cut") == "InProgress"
+    jobs.recover(context, TRAINING)
+    document = context.store.get(TRAINING.kind, "cut")
+    assert document is not None
+    assert document["FailureReason"].startswith("InternalServerError: the job was cut off")
+    assert platform.events[-1][1]["TrainingJobStatus"] == "Failed"
+
+
+def test_a_fault_of_the_platforms_own_fails_the_job_and_frees_its_slot(context: Context) -> None:
+    document = job_documents.created(
+        TRAINING, {"TrainingJobName": "odd", "TrainingJobArn": "arn:odd", "RoleArn": "r"}, "Starting", "", 100.0
+    )
+    context.store.create(TRAINING.kind, "odd", document)
+
+    def work(_job: Job) -> Ending:
+        raise RuntimeError("a bug")
+
+    credentials = context.platform.assume_role("arn:role", "x")
+    context.jobs.submit(Job(TRAINING, document, credentials, context), work)
+    assert context.changes.wait_until(lambda: status(context, "odd") == "Failed", 30)
+    until(lambda: context.jobs.has_free_slot, "the slot")
+
+
+def test_a_stop_before_the_first_step_stops_the_job(context: Context) -> None:
+    document = job_documents.created(
+        TRAINING, {"TrainingJobName": "early", "TrainingJobArn": "arn:early", "RoleArn": "r"}, "Starting", "", 100.0
+    )
+    context.store.create(TRAINING.kind, "early", job_documents.stopping(TRAINING, document, 101.0))
+    job = Job(TRAINING, document, context.platform.assume_role("arn:role", "x"), context)
+    with pytest.raises(StopRequestedError):
+        job.move("Downloading", "Downloading input data")
+    job.release()
+
+
+@pytest.fixture(params=["as this machine allows", "none"])
+def isolation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "none":
+        monkeypatch.setattr(container, "isolation", lambda: "none")
+    return container.isolation()
+
+
+def test_what_a_container_starts_ends_with_it(tmp_path: Path, isolation: str) -> None:
+    for name in ("ml", "tmp"):
+        (tmp_path / name).mkdir()
+    running = container.launch(spec(tmp_path, LEAVES_CHILDREN.replace("MARK", str(tmp_path))))
+    assert running.output.read() == b"started\nstarted\n"
+    assert running.wait(30) == 0
+    running.output.close()
+    until_dead(_marked(str(tmp_path)))
+
+
+def test_killing_a_container_ends_everything_in_it(tmp_path: Path, isolation: str) -> None:
+    for name in ("ml", "tmp"):
+        (tmp_path / name).mkdir()
+    script = LEAVES_CHILDREN.replace("MARK", str(tmp_path)) + "import time; time.sleep(600)"
+    running = container.launch(spec(tmp_path, script))
+    running.output.readline()
+    running.output.readline()
+    assert len(_marked(str(tmp_path))) >= 3  # the program and both that it started
+    running.kill()
+    running.wait(30)
+    running.output.close()
+    until_dead(_marked(str(tmp_path)))
+
+
+def test_a_program_that_is_not_there_says_so(tmp_path: Path, isolation: str) -> None:
+    for name in ("ml", "tmp"):
+        (tmp_path / name).mkdir()
+    lacking = spec(tmp_path, "")
+    running = container.launch(ContainerSpec(**{**vars(lacking), "command": ["no-such-program"]}))
+    assert b"cannot start 'no-such-program'" in running.output.read()
+    assert running.wait(30) == 127
+    running.output.close()
+
+
+def test_opt_ml_is_literal_where_the_kernel_allows_it_and_said_where_not(tmp_path: Path, isolation: str) -> None:
+    for name in ("ml", "tmp"):
+        (tmp_path / name).mkdir()
+    running = container.launch(spec(tmp_path, "import os; print(os.getcwd()); open('here.txt', 'w').write('x')"))
+    seen = running.output.read().decode().strip()
+    assert running.wait(30) == 0
+    running.output.close()
+    assert (tmp_path / "ml" / "here.txt").read_text() == "x"
+    if isolation == "none":
+        assert seen == str(tmp_path / "ml")
+        assert "no mount namespaces" in (container.describe_isolation() or "")
+    else:
+        assert seen == "/opt/ml"
+        assert container.describe_isolation() is None
+
+
+def _marked(mark: str) -> list[int]:
+    """Processes alive that have `mark` on their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if mark in path.read_text(errors="replace") and is_alive(int(path.parent.name)):
+                found.append(int(path.parent.name))
+        except OSError:
+            pass  # it ended meanwhile
+    return found
