@@ -66,7 +66,7 @@ class Pipeline:
             time.sleep(POLL_SECONDS)
 
     def judged_after(self, before: str, look: Callable[[str, Execution], None]) -> Run:
-        """The one run after `before` that judged a model, when it has ended and nothing further waits.
+        """The one run after `before` that judged a model, or the first that failed, when nothing further waits.
 
         Raises:
             DemoError: no run started, or more or fewer than one judged a model.
@@ -77,10 +77,11 @@ class Pipeline:
         self.wait_until_idle()
         table = RunTable(self.account)
         runs = [run for run in table.runs(self.name, limit=10) if run.run_id > before and run.outcome != "UpToDate"]
-        if len(runs) != 1:
+        failed = [run for run in runs if run.failed]
+        if not failed and len(runs) != 1:
             told = ", ".join(f"{run.run_id} {run.outcome}" for run in runs)
             raise DemoError(f"{len(runs)} runs judged a model ({told}); one was to")
-        return runs[0]
+        return failed[-1] if failed else runs[0]
 
     def _started_after(self, before: str) -> dict[str, Any]:
         table = RunTable(self.account)
