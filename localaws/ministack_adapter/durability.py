@@ -33,6 +33,8 @@ _ACTIVE_SECONDS = 5.0
 
 # Services that change without a request to them.
 _BACKGROUND = ("stepfunctions", "lambda", "sqs", "cloudwatch_logs", "cloudwatch", "eventbridge", "cloudformation")
+# Makes other services' resources without requests to them.
+_PROVISIONING = "cloudformation"
 # What a request changes besides its own service's state, before it is answered.
 _ALSO_CHANGES = {"sns": ("sqs",), "events": ("sqs",), "s3": ("sqs",), "logs": ("cloudwatch",)}
 # Services whose requests change nothing that MiniStack keeps. Ours commits by itself.
@@ -76,6 +78,7 @@ class Durability:
         self._states: dict[str, ServiceState] = {}
         self._lock = threading.Lock()
         self._told: set[str] = set()
+        self._told_lock = threading.Lock()
         self._last_activity = time.monotonic()
         self._waiting: set[str] = set()
         self._commit: asyncio.Future[None] | None = None
@@ -95,7 +98,8 @@ class Durability:
 
     def tell(self, service: str) -> None:
         """This service's state changed outside of a request to it. Callable from any thread."""
-        self._told.add(service)
+        with self._told_lock:
+            self._told.add(service)
         self._last_activity = time.monotonic()
 
     def commit(self, services: Iterable[str]) -> None:
@@ -105,7 +109,11 @@ class Durability:
             records: list[Record] = []
             try:
                 for state in states:
-                    records += _changes(state)
+                    found = _changes(state)
+                    records += found
+                    if found and state.service == _PROVISIONING:
+                        # What a stack says that it has must be there: resources are looked at after their stack.
+                        states += [other for other in self._loaded_states() if other not in states]
                 self._journal.commit(records)
             except BaseException:
                 for state in states:
@@ -115,19 +123,24 @@ class Durability:
     async def committed(self, services: set[str]) -> None:
         """Return when what changed in these services is on disk; everybody who waits at once shares one commit."""
         self._last_activity = time.monotonic()
-        told, self._told = self._told, set()
-        self._waiting |= services | told
+        self._waiting |= services | self._take_told()
         if self._commit is None:
             loop = asyncio.get_running_loop()
             self._commit = loop.create_future()
             loop.call_soon(self._commit_waiting)
         await asyncio.shield(self._commit)
 
+    def uncommitted(self, name: str) -> set[str]:
+        """What a request that reads a service (by its signing name) may see and is not on disk yet."""
+        if name == _PROVISIONING:
+            return {_PROVISIONING}
+        return self._told.intersection(_modules(name)) if self._told else set()
+
     def flush_forever(self, stopping: threading.Event) -> None:
         """Commit background changes until told to stop."""
         while not stopping.wait(self._pause()):
-            active = [service for service in _BACKGROUND if service in self._loaded()]
-            self.flush(active)
+            loaded = self._loaded()
+            self.flush(self._take_told() | {service for service in _BACKGROUND if service in loaded})
 
     def flush(self, services: Iterable[str] | None = None) -> None:
         """Commit these services (all, where none are named) one by one, so that no request waits for all of them."""
@@ -164,6 +177,14 @@ class Durability:
 
         return [key for key, module in app._state_map.items() if f"ministack.services.{module}" in sys.modules]
 
+    def _take_told(self) -> set[str]:
+        with self._told_lock:
+            told, self._told = self._told, set()
+        return told
+
+    def _loaded_states(self) -> list[ServiceState]:
+        return [state for service in self._loaded() if (state := self._state(service)) is not None]
+
     def _state(self, service: str) -> ServiceState | None:
         if service not in self._states:
             from ministack import app
@@ -192,7 +213,7 @@ def install(aws: EmbeddedAws) -> None:
 def changed_services(scope: Scope, body_start: bytes) -> set[str]:
     """The services whose state a request may change; empty for requests that only read. Pure."""
     headers = dict(scope.get("headers", []))
-    name = _service(headers, scope.get("query_string", b""))
+    name = _service_of(scope)
     if name in _STATELESS or _reads(scope["method"], headers, body_start, scope.get("query_string", b"")):
         return set()
     if name == "lambda" and scope["path"].endswith("/invocations"):
@@ -201,8 +222,9 @@ def changed_services(scope: Scope, body_start: bytes) -> set[str]:
     return set(_modules(name)) | set(_ALSO_CHANGES.get(name, ()))
 
 
-def _service(headers: dict[bytes, bytes], query: bytes) -> str:
-    signed = headers.get(b"authorization", b"") or query
+def _service_of(scope: Scope) -> str:
+    """The signing name of the service that a request goes to; S3 takes what isn't signed."""
+    signed = dict(scope.get("headers", [])).get(b"authorization", b"") or scope.get("query_string", b"")
     match = _CREDENTIAL_SCOPE.search(signed.decode("latin-1"))
     return match[1] if match else "s3"
 
@@ -244,7 +266,7 @@ def _durable(durability: Durability, inner: Application) -> Application:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] < 400:
-                services = changed_services(scope, body_start)
+                services = changed_services(scope, body_start) or durability.uncommitted(_service_of(scope))
                 if services:
                     await durability.committed(services)
             await send(message)
