@@ -88,9 +88,10 @@ class Endpoints:
             "LastModifiedTime": now,
             "Pending": pending,
         }
-        if not context.store.create(ENDPOINT, name, document):
-            raise _already(arn)
-        context.store.add_tags(arn, tags.as_map(request.get("Tags")))
+        with context.store.transaction():
+            if not context.store.create(ENDPOINT, name, document):
+                raise _already(arn)
+            context.store.add_tags(arn, tags.as_map(request.get("Tags")))
         self._announce(document)
         self._in_background(self._deploy, name)
         return {"EndpointArn": arn}

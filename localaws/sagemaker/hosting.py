@@ -90,9 +90,10 @@ class _Models:
         check_model_data(context, container, role)
         document = {key: value for key, value in request.items() if key != "Tags"}
         document |= {"ModelArn": arn, "CreationTime": context.clock(), "EnableNetworkIsolation": False}
-        if not context.store.create(MODEL, name, document):
-            raise _already("model", arn)
-        context.store.add_tags(arn, tags.as_map(request.get("Tags")))
+        with context.store.transaction():
+            if not context.store.create(MODEL, name, document):
+                raise _already("model", arn)
+            context.store.add_tags(arn, tags.as_map(request.get("Tags")))
         self._send_event(document)
         return {"ModelArn": arn}
 
@@ -171,9 +172,10 @@ class _Configs:
             "CreationTime": context.clock(),
             "ProductionVariants": [{"InitialVariantWeight": 1.0, **item} for item in request["ProductionVariants"]],
         }
-        if not context.store.create(CONFIG, name, document):
-            raise _already("endpoint configuration", arn)
-        context.store.add_tags(arn, tags.as_map(request.get("Tags")))
+        with context.store.transaction():
+            if not context.store.create(CONFIG, name, document):
+                raise _already("endpoint configuration", arn)
+            context.store.add_tags(arn, tags.as_map(request.get("Tags")))
         return {"EndpointConfigArn": arn}
 
     def describe(self, request: Document, _caller: Caller) -> Document:

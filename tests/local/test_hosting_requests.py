@@ -248,3 +248,19 @@ def test_other_ways_to_invoke_are_not_implemented_here(hosting: Hosting) -> None
         "not implemented here: InvokeEndpointWithResponseStream"
         in (refused(hosting.runtime.invoke_endpoint_with_response_stream, stream)[1])
     )
+
+
+def test_a_request_with_wrong_tags_leaves_nothing(hosting: Hosting, model: str) -> None:
+    name, twice = hosting.name("twice"), [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]
+    sagemaker, variants = hosting.sagemaker, [{**VARIANT, "ModelName": model}]
+    config = hosting.config("once", {"ModelName": model})
+    requests = [
+        (sagemaker.create_model, model_request(hosting, ModelName=name), sagemaker.describe_model, "ModelName"),
+        (sagemaker.create_endpoint_config, {"EndpointConfigName": name, "ProductionVariants": variants},
+         sagemaker.describe_endpoint_config, "EndpointConfigName"),
+        (sagemaker.create_endpoint, {"EndpointName": name, "EndpointConfigName": config},
+         sagemaker.describe_endpoint, "EndpointName"),
+    ]  # fmt: skip
+    for create, request, describe, member in requests:
+        assert "Duplicate tag keys" in refused(create, {**request, "Tags": twice})[1]
+        assert "Could not find" in refused(describe, {member: name})[1]
