@@ -78,3 +78,18 @@ def machine(aws: Any, states: Document, *statements: Document, **top: Any) -> St
         **({"loggingConfiguration": logging} if logging else {}),
     )
     return StateMachine(sfn, created["stateMachineArn"], role_arn)
+
+
+def status_queue(aws: Any, machine_arn: str, *statuses: str) -> str:
+    """The URL of a queue that gets a machine's status events of these statuses."""
+    sqs, events = aws.client("sqs"), aws.client("events")
+    url = str(sqs.create_queue(QueueName=unique("queue"))["QueueUrl"])
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [{**statement, "Resource": arn}]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    rule = unique("rule")
+    pattern = {"source": ["aws.states"], "detail": {"stateMachineArn": [machine_arn], "status": list(statuses)}}
+    events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=rule, Targets=[{"Id": "q", "Arn": arn}])
+    return url

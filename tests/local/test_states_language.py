@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from typing import Any
 
 import pytest
-from state_machines import allow, machine, unique
+from state_machines import allow, machine, status_queue, unique
 
 GET_ITEM = "arn:aws:states:::dynamodb:getItem"
 
@@ -285,3 +287,46 @@ def test_stopping_ends_a_wait_at_once(aws: Any) -> None:
     m.sfn.stop_execution(executionArn=arn)
     assert m.ended(arn)["status"] == "ABORTED"
     assert m.history(arn)[-1]["type"] == "ExecutionAborted"
+
+
+def test_deleting_the_machine_ends_what_it_runs(aws: Any) -> None:
+    m = machine(aws, {"W": {"Type": "Wait", "Seconds": 3600, "End": True}})
+    url = status_queue(aws, m.arn, "ABORTED")
+    arn = m.start()
+    m.sfn.delete_state_machine(stateMachineArn=m.arn)
+    messages = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"]
+    assert json.loads(messages[0]["Body"])["detail"]["executionArn"] == arn
+
+
+def test_operations_that_are_not_here_are_refused_by_name(aws: Any) -> None:
+    sfn = aws.client("stepfunctions")
+    with pytest.raises(sfn.exceptions.ClientError, match="not implemented here: CreateActivity"):
+        sfn.create_activity(name="a")
+
+
+def test_validation_lists_what_is_wrong(aws: Any) -> None:
+    definition = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}}}
+    found = aws.client("stepfunctions").validate_state_machine_definition(definition=json.dumps(definition))
+    assert found["result"] == "FAIL"
+    assert (found["diagnostics"][0]["code"], found["diagnostics"][0]["location"]) == (
+        "MISSING_TRANSITION_TARGET",
+        "/States/A/Next",
+    )
+
+
+def test_an_execution_that_a_crash_cut_off_ends_as_failed_and_says_so(fresh_aws: Any) -> None:
+    aws = fresh_aws.start()
+    m = machine(aws, {"W": {"Type": "Wait", "Seconds": 3600, "End": True}})
+    url = status_queue(aws, m.arn, "FAILED")
+    arn = m.start()
+    os.kill(aws.server.pid, signal.SIGKILL)
+    again = fresh_aws.start()
+    moved = url.replace(aws.server.endpoint_url, again.server.endpoint_url)
+    messages = again.client("sqs").receive_message(QueueUrl=moved, WaitTimeSeconds=10)["Messages"]
+    detail = json.loads(messages[0]["Body"])["detail"]
+    assert (detail["executionArn"], detail["error"]) == (arn, "States.ServiceRestart")
+    sfn = again.client("stepfunctions")
+    ended = sfn.describe_execution(executionArn=arn)
+    assert ended["status"] == "FAILED"
+    assert "stopped while this execution was running" in ended["cause"]
+    assert sfn.get_execution_history(executionArn=arn, reverseOrder=True)["events"][0]["type"] == "ExecutionFailed"

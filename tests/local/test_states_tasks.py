@@ -9,7 +9,7 @@ import zipfile
 from typing import Any
 
 import pytest
-from state_machines import DEADLINE_SECONDS, StateMachine, allow, machine, make_role, unique
+from state_machines import DEADLINE_SECONDS, StateMachine, allow, machine, make_role, status_queue, unique
 
 INVOKE = "arn:aws:states:::lambda:invoke"
 
@@ -214,19 +214,10 @@ def test_a_role_that_step_functions_may_not_assume_fails_the_task(aws: Any) -> N
 
 
 def test_status_changes_reach_the_event_bus_in_awss_shape(aws: Any) -> None:
-    sqs, events = aws.client("sqs"), aws.client("events")
-    url = sqs.create_queue(QueueName=unique("queue"))["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    statement = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
-    policy = {"Version": "2012-10-17", "Statement": [{**statement, "Resource": arn}]}
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
     m = machine(aws, {"F": {"Type": "Fail", "Error": "E", "Cause": "c"}})
-    rule = unique("rule")
-    pattern = {"source": ["aws.states"], "detail": {"stateMachineArn": [m.arn], "status": ["FAILED", "SUCCEEDED"]}}
-    events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
-    events.put_targets(Rule=rule, Targets=[{"Id": "q", "Arn": arn}])
+    url = status_queue(aws, m.arn, "FAILED", "SUCCEEDED")
     ended = m.run({"x": 1})
-    messages = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"]
+    messages = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"]
     event = json.loads(messages[0]["Body"])
     assert event["detail-type"] == "Step Functions Execution Status Change"
     assert event["resources"] == [ended["executionArn"]]

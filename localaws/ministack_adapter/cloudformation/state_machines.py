@@ -24,7 +24,12 @@ def register(provisioners: ModuleType) -> None:
     def checked_update(physical_id: str, old: Document, new: Document, *rest: Any) -> Any:
         return update(physical_id, _translated(old), _checked(provisioners, new), *rest)
 
-    handlers.update(create=checked_create, update=checked_update)
+    def delete(physical_id: str, _props: Document) -> None:
+        from ministack.services import stepfunctions
+
+        stepfunctions._delete_state_machine({"stateMachineArn": physical_id})
+
+    handlers.update(create=checked_create, update=checked_update, delete=delete)
 
 
 def _checked(provisioners: ModuleType, props: Document) -> Document:

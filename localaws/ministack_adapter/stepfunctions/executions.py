@@ -43,12 +43,23 @@ def install(aws: EmbeddedAws, integrations: Integrations) -> None:
     stepfunctions._run_execution = executions.run
     stepfunctions._start_execution = lambda data: executions.start(start, data)
     stepfunctions._stop_execution = executions.stop
+    stepfunctions._delete_state_machine = _stopping(executions, stepfunctions._delete_state_machine)
     stepfunctions._send_task_success = executions.send_task_success
     stepfunctions._send_task_failure = executions.send_task_failure
     stepfunctions._send_task_heartbeat = executions.send_task_heartbeat
     stepfunctions._emit_execution_status_event = executions.emit_status
     aws.when_ready(executions.end_those_cut_off)
     aws.when_closing(executions.close)
+
+
+def _stopping(executions: Executions, delete: Callable[[Record], Response]) -> Callable[[Record], Response]:
+    """DeleteStateMachine, which ends what the machine still runs (API reference: "executions are terminated")."""
+
+    def delete_state_machine(data: Record) -> Response:
+        executions.stop_all(data.get("stateMachineArn", ""))
+        return delete(data)
+
+    return delete_state_machine
 
 
 class Executions:
@@ -90,6 +101,12 @@ class Executions:
         if record["status"] == "RUNNING":
             self._abort(record, data.get("error"), data.get("cause"))
         return stepfunctions.json_response({"stopDate": record["stopDate"]})  # type: ignore[no-any-return]
+
+    def stop_all(self, machine_arn: str) -> None:
+        """End every running execution of a machine, and with each what it waits for."""
+        for run in list(self._running.values()):
+            if run.record["stateMachineArn"] == machine_arn:
+                self._abort(run.record, "States.StateMachineDeleted", "The state machine was deleted.")
 
     def _abort(self, record: Record, error: str | None, cause: str | None) -> None:
         from ministack.services import stepfunctions

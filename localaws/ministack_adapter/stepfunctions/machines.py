@@ -29,6 +29,16 @@ LOG_DELIVERY_ACTIONS = (
 )
 
 
+# What MiniStack does by its own interpreter, or takes and then runs the wrong definition.
+NOT_HERE = (
+    "TestState",
+    "StartSyncExecution",
+    "CreateActivity",
+    "PublishStateMachineVersion",
+    "CreateStateMachineAlias",
+)
+
+
 class RefusedMachineError(Exception):
     """CreateStateMachine or UpdateStateMachine is refused: AWS's error code and message."""
 
@@ -118,8 +128,8 @@ def install(integrations: Integrations) -> None:
     stepfunctions._create_state_machine = _creating(machines, stepfunctions._create_state_machine)
     stepfunctions._update_state_machine = _updating(machines, stepfunctions._update_state_machine)
     stepfunctions._validate_state_machine_definition = _validating(machines)
-    stepfunctions._test_state = _refuse("TestState")
-    stepfunctions._create_activity = _refuse("CreateActivity")
+    for operation in NOT_HERE:
+        setattr(stepfunctions, _handler_name(operation), _refuse(operation))
 
 
 def _creating(machines: Machines, create: Callable[[Document], Response]) -> Callable[[Document], Response]:
@@ -166,6 +176,11 @@ def _validating(machines: Machines) -> Callable[[Document], Response]:
         return stepfunctions.json_response(answer)  # type: ignore[no-any-return]
 
     return validate_state_machine_definition
+
+
+def _handler_name(operation: str) -> str:
+    """MiniStack's function of an operation: `_test_state` of TestState."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation)
 
 
 def _refuse(operation: str) -> Callable[[Document], Response]:

@@ -1,0 +1,59 @@
+"""Alarm states by datapoints and missing data, and metric math."""
+
+from __future__ import annotations
+
+import pytest
+
+from localaws.metric_alarms import ALARM, INSUFFICIENT_DATA, OK, Threshold, UnsupportedAlarmError, evaluate, state
+
+
+def threshold(treat: str = "missing", periods: int = 3, datapoints: int = 2) -> Threshold:
+    return Threshold("GreaterThanThreshold", 10.0, periods, datapoints, treat)
+
+
+@pytest.mark.parametrize(
+    ("series", "treat", "current", "expected"),
+    [
+        ([11, 12, 1], "missing", OK, ALARM),
+        ([11, 1, 1], "missing", OK, OK),
+        ([99, 11, 1, 1], "missing", OK, OK),
+        ([None, None, None], "missing", OK, INSUFFICIENT_DATA),
+        ([None, None, None], "notBreaching", ALARM, OK),
+        ([None, None, None], "breaching", OK, ALARM),
+        ([None, None, None], "ignore", ALARM, ALARM),
+        ([None, 11, 12], "notBreaching", OK, ALARM),
+        ([None, None, 11], "notBreaching", OK, OK),
+        ([None, None, 11], "breaching", OK, ALARM),
+        ([None, 11, 1], "missing", ALARM, ALARM),
+        ([None, 1, 1], "missing", ALARM, OK),
+    ],
+)
+def test_state(series: list[float | None], treat: str, current: str, expected: str) -> None:
+    assert state(threshold(treat), series, current) == expected
+
+
+def test_of_a_request_needs_all_datapoints_unless_told_and_refuses_bands() -> None:
+    request = {"ComparisonOperator": "LessThanThreshold", "Threshold": "5", "EvaluationPeriods": 2}
+    assert Threshold.of(request) == Threshold("LessThanThreshold", 5.0, 2, 2, "missing")
+    with pytest.raises(UnsupportedAlarmError, match="anomaly detection"):
+        Threshold.of({**request, "ComparisonOperator": "LessThanLowerThreshold"})
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("a + b * 2", [21.0, None]),
+        ("FILL(a, 7) / 2", [0.5, 3.5]),
+        ("100 * a / FILL(b, 0)", [10.0, None]),
+        ("MAX([a, b])", [10.0, 0.0]),
+        ("a / 0", [None, None]),
+    ],
+)
+def test_metric_math(expression: str, expected: list[float | None]) -> None:
+    assert list(evaluate(expression, {"a": [1.0, None], "b": [10.0, 0.0]})) == expected
+
+
+@pytest.mark.parametrize("expression", ["ANOMALY_DETECTION_BAND(a)", "a if b else 1", "c", "a +", "__import__('os')"])
+def test_metric_math_that_is_not_here_is_refused(expression: str) -> None:
+    with pytest.raises(UnsupportedAlarmError, match="not supported here"):
+        evaluate(expression, {"a": [1.0], "b": [1.0]})

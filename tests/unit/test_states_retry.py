@@ -1,0 +1,101 @@
+"""Which errors are retried and caught, and how long until the next try."""
+
+from __future__ import annotations
+
+import pytest
+
+from localaws.states.errors import error_matches
+from localaws.states.execution_log import is_logged, log_line
+from localaws.states.retry import Retries, find_catcher
+
+
+@pytest.mark.parametrize(
+    ("error_equals", "error", "expected"),
+    [
+        (["States.ALL"], "Any", True),
+        (["States.ALL"], "States.Timeout", True),
+        (["States.ALL"], "States.Runtime", False),
+        (["States.ALL"], "States.DataLimitExceeded", False),
+        (["States.DataLimitExceeded"], "States.DataLimitExceeded", True),
+        (["States.Runtime"], "States.Runtime", False),
+        (["States.TaskFailed"], "SageMaker.AmazonSageMakerException", True),
+        (["States.TaskFailed"], "States.Timeout", False),
+        (["States.TaskFailed"], "States.HeartbeatTimeout", False),
+        (["States.Timeout"], "States.HeartbeatTimeout", True),
+        (["States.HeartbeatTimeout"], "States.Timeout", False),
+        (["One", "Two"], "Two", True),
+        (["One"], "Two", False),
+    ],
+)
+def test_matching(error_equals: list[str], error: str, expected: bool) -> None:
+    assert error_matches(error_equals, error) is expected
+
+
+def test_delays_grow_to_their_maximum_and_end() -> None:
+    retries = Retries([{"ErrorEquals": ["E"], "IntervalSeconds": 2, "BackoffRate": 3, "MaxDelaySeconds": 10}])
+    assert [retries.delay("E") for _ in range(4)] == [2, 6, 10, None]
+    assert retries.count == 3
+
+
+def test_the_defaults_are_one_second_doubled_three_times() -> None:
+    retries = Retries([{"ErrorEquals": ["States.ALL"]}])
+    assert [retries.delay("E") for _ in range(4)] == [1, 2, 4, None]
+
+
+def test_each_retrier_counts_for_itself_and_the_first_match_decides() -> None:
+    rules = [{"ErrorEquals": ["A"], "MaxAttempts": 1}, {"ErrorEquals": ["States.ALL"], "MaxAttempts": 1}]
+    retries = Retries(rules)
+    assert [retries.delay(error) for error in ("A", "B", "A", "B")] == [1, 1, None, None]
+    assert Retries([{"ErrorEquals": ["A"], "MaxAttempts": 0}]).delay("A") is None
+
+
+def test_full_jitter_draws_between_nothing_and_the_interval() -> None:
+    drawn = []
+
+    def uniform(low: float, high: float) -> float:
+        drawn.append((low, high))
+        return high / 2
+
+    rule = {"ErrorEquals": ["A"], "IntervalSeconds": 4, "JitterStrategy": "FULL"}
+    assert Retries([rule], uniform).delay("A") == 2
+    assert drawn == [(0, 4)]
+
+
+def test_the_first_catcher_that_matches_catches() -> None:
+    catchers = [{"ErrorEquals": ["A"], "Next": "a"}, {"ErrorEquals": ["States.ALL"], "Next": "rest"}]
+    assert [(find_catcher(catchers, error) or {}).get("Next") for error in ("A", "B", "States.Runtime")] == [
+        "a",
+        "rest",
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event_type", "levels"),
+    [
+        ("TaskScheduled", {"ALL"}),
+        ("TaskFailed", {"ALL", "ERROR"}),
+        ("TaskTimedOut", {"ALL", "ERROR"}),
+        ("FailStateEntered", {"ALL", "ERROR"}),
+        ("ExecutionFailed", {"ALL", "ERROR", "FATAL"}),
+        ("ExecutionAborted", {"ALL", "ERROR", "FATAL"}),
+        ("ExecutionSucceeded", {"ALL"}),
+    ],
+)
+def test_levels(event_type: str, levels: set[str]) -> None:
+    assert {level for level in ("ALL", "ERROR", "FATAL", "OFF") if is_logged(event_type, level)} == levels
+
+
+def test_a_line_has_no_data_unless_asked_for() -> None:
+    event = {
+        "type": "PassStateExited",
+        "id": 3,
+        "previousEventId": 2,
+        "timestamp": "2026-01-01T00:00:00.500Z",
+        "stateExitedEventDetails": {"name": "A", "output": "{}", "outputDetails": {"truncated": False}},
+    }
+    moment, with_data = log_line(event, "arn", include_execution_data=True)
+    assert moment == 1_767_225_600_500
+    assert '"output": "{}"' in with_data
+    assert '"previous_event_id": "2"' in with_data
+    assert '"output"' not in log_line(event, "arn", include_execution_data=False)[1]
