@@ -22,6 +22,7 @@ PARTS = (
     "lambdas",
     "async_invocations",
     "events",
+    "schedules",
     "s3",
     "encryption",
     "custom_resources",
