@@ -206,8 +206,8 @@ def install(aws: EmbeddedAws) -> None:
     stopping = threading.Event()
     flusher = threading.Thread(target=durability.flush_forever, args=(stopping,), name="localaws-journal", daemon=True)
     aws.when_ready(flusher.start)
-    aws.when_closing(durability.flush)
     aws.when_closing(stopping.set)
+    aws.when_closed(durability.flush)
 
 
 def changed_services(scope: Scope, body_start: bytes) -> set[str]:

@@ -44,6 +44,7 @@ class EmbeddedAws:
         self._restored: list[Callable[[], None]] = []
         self._ready: list[Callable[[], None]] = []
         self._closing: list[Callable[[], None]] = []
+        self._closed: list[Callable[[], None]] = []
         self._on_change: list[Callable[[str], None]] = []
 
     @cached_property
@@ -82,6 +83,10 @@ class EmbeddedAws:
     def on_change(self, listener: Callable[[str], None]) -> None:
         self._on_change.append(listener)
 
+    def when_closed(self, action: Callable[[], None]) -> None:
+        """Run `action` after everything else has been closed."""
+        self._closed.append(action)
+
     def application(self, ready: Callable[[], None]) -> Application:
         """MiniStack's application inside the parts' wrappers; `ready` is called first when it answers."""
         from ministack.app import app
@@ -94,7 +99,7 @@ class EmbeddedAws:
         return _telling_when_ready(guarded(inner), [ready, *self._ready])
 
     def close(self) -> None:
-        for action in reversed(self._closing):
+        for action in [*reversed(self._closing), *self._closed]:
             try:
                 action()
             except Exception:

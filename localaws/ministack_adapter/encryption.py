@@ -50,8 +50,10 @@ def _refused(aws: EmbeddedAws, action: str, encryption: Document, resource: str)
 
     if encryption.get(_ALGORITHM) != "aws:kms" or ":alias/" in encryption.get(_KEY, ":alias/"):
         return None  # without a key of the customer's own, or one by its alias, S3 uses one that all may use
+    # "AWS KMS condition keys" (KMS Developer Guide): S3 asks on the caller's behalf, and says so.
+    context = {"kms:ViaService": f"s3.{aws.region}.amazonaws.com", "kms:CallerAccount": aws.account}
     try:
-        authorization.authorize(caller_arn(), action, key_arn(aws, encryption[_KEY]))
+        authorization.authorize(caller_arn(), action, key_arn(aws, encryption[_KEY]), context)
     except authorization.AccessDeniedError as denied:
         response: Response = s3._error("AccessDenied", denied.message, 403, resource)
         return response

@@ -30,6 +30,7 @@ _MAPPING_CHECK_SECONDS = 1.0
 def install(aws: EmbeddedAws) -> None:
     _authorize_targets(aws)
     _authorize_mappings()
+    _keep_no_log()
 
 
 def check_target(target: Document, rule_arn: str) -> None:
@@ -94,6 +95,13 @@ def _dead_letter(aws: EmbeddedAws, target: Document, event: Document, rule: Docu
     if queue:
         told = {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": reason, "TARGET_ARN": target["Arn"]}
         eventbridge._dispatch_to_sqs(parse_arn(queue), json.dumps({**event, **told}))
+
+
+def _keep_no_log() -> None:
+    """MiniStack keeps every event that was ever put, and never reads them."""
+    from ministack.services import eventbridge
+
+    eventbridge._events_log_list = list
 
 
 def _authorize_mappings() -> None:

@@ -7,12 +7,16 @@ costs what changed and not what is there.
 
 from __future__ import annotations
 
+import logging
+import pickle
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from localaws.ministack_adapter.journal import Record, pack, unpack
+
+logger = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 # Containers of the service by name: MiniStack's scoped dictionaries, or plain values.
@@ -67,11 +71,15 @@ class ServiceState:
         parts: dict[str, dict[Any, dict[Key, Any]]] = {}
         for record in records:
             key, sub = unpack(record.key)
-            parts.setdefault(record.store, {}).setdefault(key, {})[sub] = unpack(record.value or b"")
+            try:
+                parts.setdefault(record.store, {}).setdefault(key, {})[sub] = unpack(record.value or b"")
+            except pickle.UnpicklingError:
+                logger.exception("%s: a record of %s is left out", self.service, record.store)
+                continue
             self._seed(record, key, sub)
         stores = {name: _empty(container) for name, container in self._stores().items()}
         for name, entries in parts.items():
-            joined = {key: self._join(entry) for key, entry in entries.items()}
+            joined = {key: value for key, entry in entries.items() if (value := self._join(entry)) is not None}
             stores[name] = _filled(stores.get(name), joined)
         return stores
 
@@ -105,7 +113,7 @@ def whole(_store: str, value: Any) -> Iterator[Part]:
 
 
 def join_whole(parts: dict[Key, Any]) -> Any:
-    return parts[()]
+    return parts.get(())
 
 
 def chunks(name: Key, items: list[Any], fingerprint: Callable[[Any], Any]) -> Iterator[Part]:

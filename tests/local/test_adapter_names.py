@@ -51,11 +51,13 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
     },
     "core.lambda_runtime": {
         "_worker_class_for": ["config"],
+        "execution_credentials": ["config"],
         "acquire_worker": ["func_name", "config", "code_zip", "qualifier", "max_concurrency"],
         "release_worker": ["worker"],
         "reset": [],
     },
     "core.responses": {"request_scope": ["account_id", "region"]},
+    "services.cloudformation.custom_resource": {"deliver_response": ["token", "response"]},
     "services.cloudwatch": {"_put_metric_data": ["params", "cbor_data", "is_cbor", "is_json"]},
     "services.cloudwatch_logs": {
         "_create_log_group": ["data"],
@@ -70,12 +72,14 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
     "services.eventbridge": {
         "_dispatch_to_lambda": ["arn", "payload"],
         "_dispatch_to_sqs": ["spec", "payload", "sqs_parameters"],
+        "_events_log_list": [],
         "_invoke_target": ["target", "event", "rule", "view"],
         "_put_events": ["data", "allow_aws_source"],
     },
     "services.lambda_svc": {
         "_ensure_reaper_thread": [],
         "_execute_function": ["func", "event"],
+        "_execute_function_with_config_scope": ["func", "event"],
         "_execute_function_warm": ["func", "event", "request_id"],
         "_execution_record_for_config": ["func", "config"],
         "_get_func_record_for_ref": ["function_ref"],
@@ -109,7 +113,10 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
             "object_extra",
             "record_extra",
         ],
+        "_get_object": ["bucket_name", "key", "headers", "query_params"],
         "_next_event_sequencer": ["event_name"],
+        "_put_object": ["bucket_name", "key", "body", "headers"],
+        "_resolve_sse_write_headers": ["headers", "bucket_name"],
     },
     "services.sqs": {"_queue_url_for_account": ["account_id", "name"]},
     "services.sts": {"register_session": ["access_key", "session"]},
@@ -126,6 +133,7 @@ CONTAINERS: dict[str, dict[str, str]] = {
     "core.iam_actions": {"SERVICE_TO_IAM_NAMESPACE": "dict"},
     "core.iam_evaluator": {"_POLICY_REQUIRED": "frozenset"},
     "core.router": {"SERVICE_PATTERNS": "dict"},
+    "services.cloudformation": {"_stacks": "AccountRegionScopedDict"},
     "services.cloudwatch_logs": {"_log_groups": "AccountRegionScopedDict"},
     "services.iam": {"_roles": "AccountScopedDict", "_users": "AccountScopedDict"},
     "services.lambda_svc": {
@@ -136,7 +144,7 @@ CONTAINERS: dict[str, dict[str, str]] = {
         "_kinesis_positions": "AccountRegionScopedDict",
         "_layers": "AccountRegionScopedDict",
     },
-    "services.s3": {"_bucket_notifications": "AccountScopedDict"},
+    "services.s3": {"_buckets": "AccountScopedDict", "_bucket_notifications": "AccountScopedDict"},
     "services.sts": {"_sessions": "dict"},
 }
 

@@ -1,0 +1,155 @@
+"""State as small records: only what changed is written, and what is written is given back."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localaws.ministack_adapter.growing_state import DynamoDbState, SqsState, join_logs, split_logs
+from localaws.ministack_adapter.journal import Journal, Record, pack, unpack
+from localaws.ministack_adapter.service_state import CHUNK, ServiceState, join_whole, whole
+
+QUEUE = ("000000000000", "us-east-1", "http://q")
+TABLE = ("000000000000", "us-east-1", "runs")
+
+
+class Scoped:
+    """As MiniStack's scoped dictionaries: entries by (account, region, key) in `_data`."""
+
+    def __init__(self) -> None:
+        self._data: dict[Any, Any] = {}
+
+
+class Outsider:
+    pass
+
+
+def back(journal: Journal, service: str, make: Callable[[], ServiceState]) -> dict[str, Any]:
+    return make().restored(journal.records(service))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.sqlite")
+
+
+def test_a_commit_is_all_or_nothing(journal: Journal) -> None:
+    def records() -> Any:
+        yield Record("s", "store", b"1", b"one")
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        journal.commit(records())
+    assert list(journal.records("s")) == []
+
+
+def test_records_are_replaced_and_deleted(journal: Journal, tmp_path: Path) -> None:
+    journal.commit([Record("s", "store", b"1", b"one"), Record("s", "store", b"2", b"two")])
+    journal.commit([Record("s", "store", b"1", b"new"), Record("s", "store", b"2", None)])
+    again = Journal(tmp_path / "journal.sqlite")
+    assert list(again.records("s")) == [Record("s", "store", b"1", b"new")]
+    assert again.services() == ["s"]
+
+
+@pytest.mark.parametrize("value", [{"a": [1, b"\x00", ("t", None)]}, {1, 2}, bytearray(b"x"), {("k", 1): 2.5}])
+def test_plain_data_is_packed_and_unpacked(value: object) -> None:
+    assert unpack(pack(value)) == value
+
+
+def test_nothing_but_plain_data_is_unpacked() -> None:
+    with pytest.raises(pickle.UnpicklingError, match="Outsider does not belong in a journal"):
+        unpack(pickle.dumps(Outsider()))
+    with pytest.raises(pickle.UnpicklingError, match="does not belong"):
+        unpack(pickle.dumps(Path))
+
+
+def test_only_changed_entries_are_found() -> None:
+    store = {"a": {"n": 1}, "b": {"n": 1}}
+    state = ServiceState("s", lambda: {"store": store}, whole, join_whole)
+    assert len(state.changes()) == 2
+    assert state.changes() == []
+    store["b"]["n"] = 2
+    del store["a"]
+    store["c"] = {"n": 3}
+    found = {unpack(record.key)[0]: record.value and unpack(record.value) for record in state.changes()}
+    assert found == {"a": None, "b": {"n": 2}, "c": {"n": 3}}
+
+
+def test_what_could_not_be_committed_is_found_again() -> None:
+    store = {"a": 1}
+    state = ServiceState("s", lambda: {"store": store}, whole, join_whole)
+    state.changes()
+    state.forget()
+    assert [unpack(record.value or b"") for record in state.changes()] == [1]
+
+
+def test_what_is_gone_since_a_restart_is_deleted(journal: Journal) -> None:
+    journal.commit(ServiceState("s", lambda: {"store": {"a": 1}}, whole, join_whole).changes())
+    emptied = ServiceState("s", lambda: {"store": {}}, whole, join_whole)
+    assert emptied.restored(journal.records("s")) == {"store": {"a": 1}}
+    journal.commit(emptied.changes())
+    assert list(journal.records("s")) == []
+
+
+def message(number: int, **members: Any) -> dict[str, Any]:
+    return {"id": f"m{number}", "body": str(number), "sent_at": number, "visible_at": number, **members}
+
+
+def test_a_queues_messages_come_and_go(journal: Journal) -> None:
+    queues = Scoped()
+    queue = {"name": "q", "attributes": {}, "messages": [message(1), message(2)]}
+    queues._data[QUEUE] = queue
+    state = SqsState(lambda: {"queues": queues})
+    journal.commit(state.changes())
+    queue["messages"] = [message(2, receipt_handle="r", visible_at=99), message(3)]
+    records = state.changes()
+    assert len(records) == 2  # m1 is gone, m3 came; that m2 is in flight is not kept
+    journal.commit(records)
+    restored = back(journal, "sqs", lambda: SqsState(lambda: {"queues": Scoped()}))
+    assert restored["queues"]._data == {QUEUE: {**queue, "messages": [message(2), message(3)]}}
+    queues._data.clear()
+    journal.commit(state.changes())
+    assert list(journal.records("sqs")) == []
+
+
+def test_a_message_in_flight_is_written_as_it_was_sent() -> None:
+    queues = Scoped()
+    queues._data[QUEUE] = {"name": "q", "attributes": {}, "messages": [message(1, receipt_handle="r", visible_at=99)]}
+    written = [unpack(record.value or b"") for record in SqsState(lambda: {"queues": queues}).changes()]
+    assert message(1, receipt_handle=None) in written
+
+
+def test_only_items_that_were_touched_are_written(journal: Journal) -> None:
+    tables = Scoped()
+    arn = "arn:aws:dynamodb:us-east-1:000000000000:table/runs"
+    table: dict[str, Any] = {"TableName": "runs", "TableArn": arn, "items": {"a": {"1": {"n": 1}}, "b": {"1": {}}}}
+    tables._data[TABLE] = table
+    state = DynamoDbState(lambda: {"tables": tables})
+    journal.commit(state.changes())
+    table["items"]["a"]["1"] = {"n": 2}
+    del table["items"]["b"]
+    state.touched(table, "a", "1")
+    state.touched(table, "b", "1")
+    journal.commit(state.changes())
+    assert state.changes() == []
+    restored = back(journal, "dynamodb", lambda: DynamoDbState(lambda: {"tables": Scoped()}))
+    assert restored["tables"]._data == {TABLE: {**table, "items": {"a": {"1": {"n": 2}}}}}
+
+
+def test_a_log_stream_writes_its_last_chunk_only(journal: Journal) -> None:
+    events = [{"eventId": str(number), "timestamp": number, "message": "m"} for number in range(CHUNK + 10)]
+    group = {"arn": "arn", "streams": {"s": {"created": 1, "events": events}}}
+    groups = Scoped()
+    groups._data["g"] = group
+    state = ServiceState("cloudwatch_logs", lambda: {"log_groups": groups}, split_logs, join_logs)
+    journal.commit(state.changes())
+    events.append({"eventId": "last", "timestamp": 999, "message": "m"})
+    records = state.changes()
+    assert len(records) == 1
+    journal.commit(records)
+    empty = ServiceState("cloudwatch_logs", lambda: {"log_groups": Scoped()}, split_logs, join_logs)
+    assert empty.restored(journal.records("cloudwatch_logs"))["log_groups"]._data == {"g": group}
