@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from ratchet.history import Execution, Visit, reason
+from ratchet.causes import reason
+from ratchet.history import Execution, Visit
 from ratchet.units import duration
 
 # The states that tell the story of every run; those that a machine doesn't have aren't there.

@@ -141,15 +141,6 @@ def _goes_on(after: list[Visit]) -> bool:
     return following is not None and following.name not in _REPAIRS
 
 
-def reason(cause: str | None) -> str:
-    """What a cause says to a person. A job's is its whole description as JSON, a function's its error as JSON."""
-    described = _json(cause)
-    for name in ("FailureReason", "ExitMessage", "errorMessage"):
-        if described.get(name):
-            return str(described[name])
-    return cause or ""
-
-
 def _json(text: object) -> Mapping[str, Any]:
     try:
         value = json.loads(text) if isinstance(text, str) else {}

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from ratchet.history import Execution, Visit, reason
+from ratchet.causes import reason
+from ratchet.history import Execution, Visit
 from ratchet.units import duration
 
 _STYLES = {

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from botocore.exceptions import ClientError
 
-from ratchet import diagram, figures, history, units
+from ratchet import causes, diagram, figures, history, units
 from ratchet.account import Account
 from ratchet.history import Execution
 from ratchet.runs import Run
@@ -116,7 +116,9 @@ def _templates() -> jinja2.Environment:
         undefined=jinja2.ChainableUndefined,
         trim_blocks=True,
     )
-    environment.filters.update(duration=units.duration, clock=_clock, figure=_figure, size=_size, short=_short)
+    environment.filters.update(
+        duration=units.duration, reason=causes.reason, clock=_clock, figure=_figure, size=_size, short=_short
+    )
     return environment
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from ratchet.account import Account
+from ratchet.causes import reason
 from ratchet.errors import UserError
 
 RUNNING = "Running"
@@ -80,7 +81,7 @@ class Run:
         error = _mapping(self.document, "error")
         if error:
             where = f"{error['state']}: " if error.get("state") else ""
-            return f"{where}{error.get('error', '')}: {error.get('cause', '')}".strip(": ")
+            return f"{where}{error.get('error', '')}: {reason(error.get('cause'))}".strip(": ")
         return str(self.decision.get("reason", ""))
 
     @property

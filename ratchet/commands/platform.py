@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @command("up")
 @click.option("--no-deploy", is_flag=True, help="Only start the embedded AWS.")
 @click.option(
-    "--port", type=click.IntRange(1024, 65535), help="The port to listen on; 4566, or a free one, unless told."
+    "--port", type=click.IntRange(0, 65535), help="Where to listen: 4566, or a free one, unless told; 0 is any."
 )
 def up(context: Context, no_deploy: bool, port: int | None) -> Answer:
     """Start the embedded AWS and deploy the stacks to it.

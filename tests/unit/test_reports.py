@@ -21,7 +21,7 @@ from run_documents import (
     record,
 )
 
-from ratchet import diagram, figures, history, report, runs, units
+from ratchet import causes, diagram, figures, history, live, report, runs, units
 from ratchet.history import Execution
 
 
@@ -213,3 +213,31 @@ def test_the_reason_is_the_error_s_or_the_gate_s() -> None:
 )
 def test_durations_for_people(seconds: float, text: str) -> None:
     assert units.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [
+        ('{"TrainingJobName": "j", "FailureReason": "AlgorithmError: x"}', "AlgorithmError: x"),
+        ('{"errorMessage": "no data", "errorType": "EmptyChannel"}', "no data"),
+        ('the run could not be recorded: {"errorMessage": "denied"}', "the run could not be recorded: denied"),
+        ("plain {words", "plain {words"),
+        ('{"other": 1}', '{"other": 1}'),
+        (None, ""),
+    ],
+)
+def test_a_cause_is_told_by_its_reason(cause: str | None, told: str) -> None:
+    assert causes.reason(cause) == told
+
+
+def test_a_loop_of_looking_and_waiting_is_one_step() -> None:
+    steps = live.steps(history.of_events(events(PROMOTED)))
+    assert [step.name for step in steps][:3] == ["Settle", "Plan", "Train"]
+    assert len(steps[0].visits) == 3
+    assert steps[0].seconds == pytest.approx(2.06)  # the loop's three states, and the choice between them
+
+
+def test_an_error_that_the_machine_expects_is_no_failure() -> None:
+    told = events(["Begin", "Plan", "Train", "Evaluate", "Record", "Done"], failing="Train")
+    train = next(visit for visit in history.of_events(told).visits if visit.name == "Train")
+    assert (train.handled, train.failed) == (True, False)

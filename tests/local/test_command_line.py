@@ -1,0 +1,226 @@
+"""The command line on an embedded AWS, as a newcomer uses it: up, new, run, and what becomes of the model."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ratchet import runs
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("app.py", "cdk.json", "infra", "lambdas", "training_code/toolkit")
+LINKED = (".venv", "node_modules")
+RUN_FAILED = 3
+
+
+@dataclass
+class Ran:
+    """What a call of the command gave."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def json(self) -> Any:
+        assert self.output, self.errors
+        return json.loads(self.output)
+
+
+@dataclass
+class Shell:
+    """A checkout of the test's own, with a home of its own, and the command `ratchet` in it."""
+
+    root: Path
+    home: Path
+    told: dict[str, Ran] = field(default_factory=dict)
+
+    def __call__(self, *arguments: str, given: str = "") -> Ran:
+        around = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RATCHET_"))},
+            "RATCHET_HOME": str(self.home),
+            "RATCHET_IMAGES": str(ROOT / ".ratchet" / "images"),
+        }
+        command = [sys.executable, "-m", "ratchet", *arguments]
+        done = subprocess.run(
+            command, cwd=self.root, env=around, input=given, capture_output=True, text=True, check=False
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def keep(self, name: str, *arguments: str, given: str = "") -> Ran:
+        self.told[name] = self(*arguments, given=given)
+        return self.told[name]
+
+
+def checkout(root: Path) -> Path:
+    (root / "training_code").mkdir(parents=True)
+    for name in COPIED:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, root / name)
+    for name in LINKED:
+        (root / name).symlink_to(ROOT / name)
+    return root
+
+
+def relabelled(text: str) -> str:
+    """The sample with every label wrong."""
+    other = {"ok": "fault", "fault": "ok"}
+    rows = [line.split(",", 1) for line in text.splitlines()]
+    return "".join(f"{other[label]},{numbers}\n" for label, numbers in rows)
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ran]]:
+    """One model's life by commands, told once; the tests read it.
+
+    Its first data are mislabelled and its gate has no floor, so that there is a poor champion to be replaced.
+    """
+    folder = tmp_path_factory.mktemp("story")
+    shell = Shell(checkout(folder / "checkout"), folder / "home")
+    try:
+        _tell(shell)
+        yield shell.told
+    finally:
+        shell.keep("down", "down", "--json")
+
+
+def _tell(shell: Shell) -> None:
+    shell.keep("up", "up", "--port", "0", "--json")
+    shell.keep("new", "new", "pumps", "--json")
+    model = shell.root / "training_code" / "pumps"
+    spec, sample = model / "pipeline.yaml", model / "sample" / "train" / "pumps.csv"
+    spec.write_text(spec.read_text().replace("minimum: 0.70", "minimum: 0.0"))
+    labelled = sample.read_text()
+    sample.write_text(relabelled(labelled))
+
+    shell.keep("first", "run", "pumps", "--wait", "--json")
+    shell.keep("again", "run", "pumps", "--wait", "--json")
+    shell.keep("poor answer", "invoke", "pumps", "-", given="90,9.0,6.0\n")
+
+    script = (model / "train.py").read_text()
+    (model / "train.py").write_text(script.replace("def main():", "def main():\n    raise SystemExit('no pump today')"))
+    shell.keep("failed", "run", "pumps", "--wait")
+    shell.keep("failed logs", "logs", "pumps")
+    (model / "train.py").write_text(script)
+
+    sample.write_text(labelled)
+    _upload(shell, sample)
+    shell.keep("better", "run", "pumps", "--wait", "--json")
+    shell.keep("good answer", "invoke", "pumps", "-", given="90,9.0,6.0\n")
+    shell.keep("report", "report", "pumps", "--json")
+    shell.keep("rollback", "rollback", "pumps", "--wait", "--json")
+    shell.keep("rolled back answer", "invoke", "pumps", "-", "--json", given="90,9.0,6.0\n")
+    shell.keep("status", "status", "pumps", "--json")
+    shell.keep("runs", "runs", "pumps", "--json")
+    shell.keep("listed", "runs")
+    shell.keep("doctor", "doctor", "--json")
+    shell.keep("up again", "up", "--json")
+
+
+def _upload(shell: Shell, sample: Path) -> None:
+    """The model's own data, by boto3 with `ratchet env` alone."""
+    script = (
+        "import boto3, sys; outputs = boto3.client('cloudformation').describe_stacks(StackName='ratchet-local-shared')"
+        "['Stacks'][0]['Outputs']; bucket = {o['OutputKey']: o['OutputValue'] for o in outputs}['DataBucketName'];"
+        "boto3.client('s3').upload_file(sys.argv[1], bucket, 'pumps/train/pumps.csv')"
+    )
+    exports = shell("env").output
+    command = ["sh", "-c", f'{exports}\nexec "$0" -c "$1" "$2"', sys.executable, script, str(sample)]
+    subprocess.run(command, check=True, cwd=shell.root)
+
+
+def outcome(ran: Ran) -> str:
+    return str(ran.json["outcome"])
+
+
+def test_up_starts_and_deploys_and_then_has_nothing_to_do(story: dict[str, Ran]) -> None:
+    assert story["up"].code == 0, story["up"].errors
+    assert story["up"].json["started"] is True
+    assert story["up"].json["deployed"] == ["ratchet-local-shared"]
+    assert story["up again"].json["deployed"] == []
+    assert story["up again"].json["started"] is False
+
+
+def test_a_new_model_reaches_a_champion_by_new_and_run_alone(story: dict[str, Ran]) -> None:
+    first = story["first"]
+    assert first.code == 0, first.errors
+    assert outcome(first) == runs.PROMOTED
+    assert first.json["deployed"] == ["ratchet-local-pumps"]
+    assert first.json["uploaded"] == ["pumps/train/pumps.csv", "pumps/test/pumps.csv"]
+
+
+def test_a_run_that_finds_nothing_new_is_up_to_date(story: dict[str, Ran]) -> None:
+    assert story["again"].code == 0
+    assert outcome(story["again"]) == "UpToDate"
+    assert story["again"].json["deployed"] == []
+
+
+def test_a_failed_run_says_why_and_exits_with_3(story: dict[str, Ran]) -> None:
+    failed = story["failed"]
+    assert failed.code == RUN_FAILED
+    assert "✗ Train" in failed.output
+    assert "no pump today" in failed.output
+    assert "Traceback" not in failed.errors
+    assert "no pump today" in story["failed logs"].output
+
+
+def test_a_better_challenger_is_promoted_and_answers(story: dict[str, Ran]) -> None:
+    assert outcome(story["better"]) == runs.PROMOTED, story["better"].output
+    last = story["better"].json["runs"][-1]
+    low, _ = last["evaluation"]["interval"]
+    assert low > 0
+    assert story["poor answer"].output == "ok\n"
+    assert story["good answer"].output == "fault\n"
+
+
+def test_a_rollback_brings_the_champion_before_back(story: dict[str, Ran]) -> None:
+    assert story["rollback"].code == 0, story["rollback"].errors
+    assert story["rollback"].json["runs"][-1]["trigger"]["kind"] == "rollback"
+    assert story["rolled back answer"].json["answer"].strip() == "ok"
+    [status] = story["status"].json["pipelines"]
+    assert status["champion"]["run_id"] == story["first"].json["run_id"]
+    assert status["endpoint"]["status"] == "InService"
+
+
+def test_the_runs_are_listed_newest_first(story: dict[str, Ran]) -> None:
+    listed = story["runs"].json["runs"]
+    ids = [run["run_id"] for run in listed]
+    assert ids == sorted(ids, reverse=True)
+    assert {story[name].json["run_id"] for name in ("first", "again", "better", "rollback")} < set(ids)
+    assert all(run_id in story["listed"].output for run_id in ids)
+
+
+def test_the_report_is_written_where_it_says(story: dict[str, Ran]) -> None:
+    page = Path(story["report"].json["report"]).read_text(encoding="utf-8")
+    assert story["better"].json["run_id"] in page
+    assert 'data-state="Verify"' in page
+    assert "pumps/train/pumps.csv" in page
+
+
+def test_the_doctor_finds_everything(story: dict[str, Ran]) -> None:
+    assert [check for check in story["doctor"].json["checks"] if check["state"] == "missing"] == []
+    assert story["doctor"].code == 0
+
+
+def test_down_stops_it_and_wipe_forgets_all_but_the_images(tmp_path: Path) -> None:
+    shell = Shell(checkout(tmp_path / "checkout"), tmp_path / "home")
+    try:
+        up = shell("up", "--no-deploy", "--port", "0", "--json")
+        assert up.json["deployed"] == []
+        (tmp_path / "home" / "images").mkdir()
+    finally:
+        down = shell("down", "--wipe", "--json")
+    assert down.json == {"stopped": True, "wiped": True}
+    assert not (tmp_path / "home" / "aws").exists()
+    assert (tmp_path / "home" / "images").exists()
+    assert shell("down", "--json").json == {"stopped": False, "wiped": False}
