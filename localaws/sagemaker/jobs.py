@@ -61,11 +61,14 @@ class Job:
         self.document = document
         self.credentials = credentials
         self.context = context
-        self.directory = context.job_dir(kind.kind, self.name)
+        # A name can be used again once its job has been deleted, which may be before its files are gone.
+        self.directory = context.job_dir(kind.kind, f"{self.name}-{time.time_ns()}")
         self.stream = f"{self.name}/algo-1-{int(document['CreationTime'])}"
         self.log = JobLog(context.platform, kind.log_group, self.stream)
         self._wake_end, self._wake = os.pipe()
         os.set_blocking(self._wake, False)
+        self._wake_lock = threading.Lock()
+        self._released = False
         self._stop_requested = threading.Event()
         self._closing = threading.Event()
         self.done = threading.Event()
@@ -127,8 +130,10 @@ class Job:
 
     def release(self) -> None:
         """Give back what the job held on this machine."""
-        os.close(self._wake_end)
-        os.close(self._wake)
+        with self._wake_lock:
+            self._released = True
+            os.close(self._wake_end)
+            os.close(self._wake)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _follow(self, running: Container, max_runtime: float) -> str:
@@ -166,8 +171,10 @@ class Job:
         return cause, time.monotonic() + STOP_GRACE
 
     def _poke(self) -> None:
-        with contextlib.suppress(OSError):  # the pipe is full, so a wake-up is under way, or the job has just ended
-            os.write(self._wake, b"x")
+        # Once released, the descriptor's number may be another file's.
+        with self._wake_lock, contextlib.suppress(BlockingIOError):  # full: a wake-up is under way
+            if not self._released:
+                os.write(self._wake, b"x")
 
 
 class JobEngine:
@@ -176,7 +183,7 @@ class JobEngine:
     def __init__(self, slots: int | None = None) -> None:
         self._slots = slots or os.cpu_count() or 1
         self._lock = threading.Lock()
-        self._running: dict[tuple[str, str], Job] = {}
+        self._running: set[Job] = set()
         self._waiting: deque[tuple[Job, Work]] = deque()
         self._closed = False
 
@@ -195,7 +202,7 @@ class JobEngine:
     def stop(self, kind: JobKind, name: str) -> None:
         """Make a job stop that is in status Stopping already, whether it runs or waits."""
         with self._lock:
-            job = self._running.get((kind.kind, name))
+            job = next((job for job in self._running if _is(job, kind, name)), None)
             waiting = next((entry for entry in self._waiting if _is(entry[0], kind, name)), None)
             if waiting is not None:
                 self._waiting.remove(waiting)
@@ -210,7 +217,7 @@ class JobEngine:
         with self._lock:
             self._closed = True
             self._waiting.clear()
-            jobs = list(self._running.values())
+            jobs = list(self._running)
         for job in jobs:
             job.abandon()
         container.kill_all()
@@ -222,7 +229,7 @@ class JobEngine:
             if self._closed or not self._waiting or len(self._running) >= self._slots:
                 return
             job, work = self._waiting.popleft()
-            self._running[job.kind.kind, job.name] = job
+            self._running.add(job)
         threading.Thread(target=self._run, args=(job, work), name=f"job-{job.name}", daemon=True).start()
 
     def _run(self, job: Job, work: Work) -> None:
@@ -235,7 +242,7 @@ class JobEngine:
         finally:
             job.release()
             with self._lock:
-                del self._running[job.kind.kind, job.name]
+                self._running.discard(job)
             job.done.set()
             self._start_next()
 

@@ -124,17 +124,13 @@ class Objects:
             ) from error
 
     def _upload_parts(self, path: Path, bucket: str, key: str, extra: dict[str, str]) -> None:
-        from s3transfer import S3Transfer  # type: ignore[import-untyped]  # noqa: PLC0415 - only large files need it
-        from s3transfer.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
-            TransferNotDoneError,
-        )
+        from s3transfer.manager import TransferManager  # type: ignore[import-untyped]  # noqa: PLC0415 - rarely needed
 
-        arn = f"arn:aws:s3:::{bucket}/{key}"
-        try:
-            with S3Transfer(self._client) as transfer:
-                self._call("s3:PutObject", arn, transfer.upload_file, str(path), bucket, key, extra_args=extra)
-        except TransferNotDoneError as error:
-            raise TransferError(f"upload of {path.name} to s3://{bucket}/{key} failed: {error}", "Upload") from error
+        def upload() -> None:
+            with TransferManager(self._client) as transfers:
+                transfers.upload(str(path), bucket, key, extra_args=extra).result()
+
+        self._call("s3:PutObject", f"arn:aws:s3:::{bucket}/{key}", upload)
 
     def _call(self, action: str, resource: str, request: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         try:

@@ -363,6 +363,16 @@ def test_an_uncompressed_model_is_files(jobs: Jobs) -> None:
     assert jobs.get(f"{prefix}model.txt") == b"a model"
 
 
+def test_a_large_model_goes_up_in_parts(jobs: Jobs) -> None:
+    config = {"S3OutputPath": f"s3://{jobs.bucket}/out", "CompressionType": "NONE"}
+    size = 65 * 1024 * 1024
+    job = jobs.train(f"open('/opt/ml/model/weights.bin', 'wb').truncate({size})", OutputDataConfig=config)
+    assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
+    key = f"out/{job['TrainingJobName']}/output/model/weights.bin"
+    assert jobs.s3.head_object(Bucket=jobs.bucket, Key=key)["ContentLength"] == size
+    jobs.s3.delete_object(Bucket=jobs.bucket, Key=key)
+
+
 @pytest.mark.parametrize("lacking", ALL_THAT_JOBS_NEED)
 def test_a_role_that_lacks_an_action_is_told_by_action_and_role(jobs: Jobs, lacking: str) -> None:
     role = jobs.make_role([action for action in ALL_THAT_JOBS_NEED if action != lacking])
@@ -523,6 +533,14 @@ def test_lists_describe_delete_and_tags(jobs: Jobs) -> None:
     with pytest.raises(ClientError) as caught:
         jobs.sagemaker.describe_training_job(TrainingJobName=names[0])
     assert caught.value.response["Error"]["Message"] == "Requested resource not found."
+
+
+def test_a_name_is_free_once_its_job_is_deleted(jobs: Jobs) -> None:
+    request = jobs.training_request(WRITES_A_MODEL)
+    for _ in range(4):
+        jobs.sagemaker.create_training_job(**request)
+        assert jobs.ended(request["TrainingJobName"])["TrainingJobStatus"] == "Completed"
+        jobs.sagemaker.delete_training_job(TrainingJobName=request["TrainingJobName"])
 
 
 def test_every_change_is_an_event_of_awss_shape(jobs: Jobs, aws: Aws) -> None:
