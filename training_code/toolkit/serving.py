@@ -51,11 +51,24 @@ def save_serving_code(model_dir: str | Path, code_dir: str | Path | None = None)
             f"{source} has no {SCRIPT}, which answers requests with the model; write one with at least model_fn"
         )
     target = Path(model_dir) / "code"
-    ignore = shutil.ignore_patterns(*_LEFT_OUT)
+    ignore = _ignoring(Path(model_dir))
     shutil.copytree(source, target, ignore=ignore, dirs_exist_ok=True)
     # In a training job the toolkit lies beside the script and is copied already; in a checkout it lies one folder up.
     shutil.copytree(Path(__file__).resolve().parent, target / "toolkit", ignore=ignore, dirs_exist_ok=True)
     return target
+
+
+def _ignoring(model_dir: Path) -> Callable[[str, list[str]], set[str]]:
+    """What isn't copied; the model's folder itself too, should it lie inside of the code's."""
+    patterns = shutil.ignore_patterns(*_LEFT_OUT)
+
+    def ignore(folder: str, names: list[str]) -> set[str]:
+        return {
+            *patterns(folder, names),
+            *(name for name in names if Path(folder, name).resolve() == model_dir.resolve()),
+        }
+
+    return ignore
 
 
 @dataclass(frozen=True)
