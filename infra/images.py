@@ -64,9 +64,7 @@ def _image(spec: PipelineSpec, framework: Framework, scope: str, instance: str) 
     versions = _table()["frameworks"].get(framework.name)
     if versions is None:
         known = ", ".join(_table()["frameworks"])
-        message = (
-            f"is {framework.name!r}, whose containers don't train with train.py and serve with serve.py; {known} do"
-        )
+        message = f"is {framework.name!r}, whose containers don't run train.py and serve.py; those of {known} do"
         raise spec.error("framework.name", f"{message}, or name an image of your own with image:")
     if framework.version not in versions or scope not in versions[framework.version]:
         known = ", ".join(version for version, scopes in versions.items() if {"training", "inference"} <= set(scopes))

@@ -52,9 +52,9 @@ def lint(target: Environment, root: Path) -> bool:
         try:
             templates = synthesize(target, root, Path(folder))
         except RuntimeError as error:
-            # cdk-nag has written its findings to the console, and fails the synth by this.
-            if "Validation failed" not in str(error):
+            if "ValidationFailed" not in str(error):
                 raise
+            print(f"{target.name}: {error}", file=sys.stderr)  # noqa: T201 - a command's output
             return False
         found = [problem for template in templates for problem in cfn_lint(template, target.region)]
         for problem in found:

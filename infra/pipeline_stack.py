@@ -65,6 +65,7 @@ class PipelineStack(Stack):
         self._functions_code = functions_code(self)
         self._source = _source(self, package)
         self._at = self._surroundings()
+        self._build = self._image_build()
         machine = self._state_machine(*self._images())
         self._set_in_motion(machine)
 
@@ -79,20 +80,24 @@ class PipelineStack(Stack):
             code_key=self._source.s3_object_key,
         )
 
+    def _image_build(self) -> ImageBuild | None:
+        if self._spec.dockerfile is None:
+            return None
+        return ImageBuild(
+            self,
+            "Image",
+            folder=self._spec.folder,
+            dockerfile=self._spec.dockerfile,
+            environment=self._environment,
+            account=self._account,
+            key_arn=self._shared.key_arn,
+            code=self._functions_code,
+        )
+
     def _images(self) -> tuple[_Image, _Image]:
         """What trains and evaluates, and what serves."""
-        if self._spec.dockerfile is not None:
-            build = ImageBuild(
-                self,
-                "Image",
-                folder=self._spec.folder,
-                dockerfile=self._spec.dockerfile,
-                environment=self._environment,
-                account=self._account,
-                key_arn=self._shared.key_arn,
-                code=self._functions_code,
-            )
-            built = _Image(build.image_uri, build.repository_arn)
+        if self._build:
+            built = _Image(self._build.image_uri, self._build.repository_arn)
             return built, built
         found = images(self._spec, self._environment.region)
         return self._image(found.training), self._image(found.hosting)
@@ -179,6 +184,8 @@ class PipelineStack(Stack):
             execution_arns=self._executions(machine),
         )
         lifecycle.resource.node.add_dependency(self._model_package_group())
+        if self._build:
+            lifecycle.resource.node.add_dependency(self._build.built)
         Triggers(
             self,
             "Triggers",

@@ -26,9 +26,8 @@ def find_pipelines(training_code: Path) -> list[PipelineSpec]:
     for path in sorted(training_code.glob(f"*/{specs.FILE_NAME}")):
         spec = specs.load(path)
         if spec.name in found:
-            raise spec.error(
-                "name", f"is {spec.name!r}, which is {found[spec.name].folder / specs.FILE_NAME}'s already"
-            )
+            other = found[spec.name].folder / specs.FILE_NAME
+            raise spec.error("name", f"is {spec.name!r}, which {other} has already; each needs its own")
         found[spec.name] = spec
     return [found[name] for name in sorted(found)]
 

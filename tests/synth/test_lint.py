@@ -1,0 +1,34 @@
+"""The linters see what this checkout's own pipelines don't have: a dockerfile, a VPC, a schedule. And they can fail."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from synthesis import ROOT, TOOLKIT, settings, write_pipeline
+
+from infra import lint
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A checkout's cdk.json and training_code."""
+    shutil.copy(ROOT / "cdk.json", tmp_path)
+    shutil.copytree(TOOLKIT, tmp_path / "training_code" / "toolkit")
+    return tmp_path
+
+
+def test_every_part_is_clean(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_pipeline(
+        root / "training_code", framework=None, dockerfile="Dockerfile", triggers={"schedule": "rate(7 days)"}
+    )
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    vpc = {"subnets": ["subnet-0a1b"], "security_groups": ["sg-0e3f"]}
+    assert lint.lint(settings("prod", vpc=vpc, permissions_boundary="team-boundary"), root), capsys.readouterr().err
+
+
+def test_a_wildcard_without_an_argument_is_found(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_pipeline(root / "training_code")
+    monkeypatch.setattr("infra.permissions._RUNS_ARE_NAMED_LATER", "")
+    assert not lint.lint(settings("local"), root)

@@ -1,0 +1,187 @@
+"""Every role of every environment does what it must and nothing else."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from synthesis import ENVIRONMENTS, Template, listed, text
+
+# Actions without resource-level permissions, by the Service Authorization Reference.
+WITHOUT_RESOURCE = {
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "sagemaker:ListEndpointConfigs",
+    "sagemaker:ListModelPackages",
+    "sagemaker:ListModels",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+TRUSTED = {
+    "JobsTraining": "sagemaker.amazonaws.com",
+    "JobsProcessing": "sagemaker.amazonaws.com",
+    "JobsHosting": "sagemaker.amazonaws.com",
+    "WorkflowExecution": "states.amazonaws.com",
+    "RunPlanner": "lambda.amazonaws.com",
+    "RunGate": "lambda.amazonaws.com",
+    "RunVerifier": "lambda.amazonaws.com",
+    "RunRecorder": "lambda.amazonaws.com",
+    "Launcher": "lambda.amazonaws.com",
+    "LifecycleHandler": "lambda.amazonaws.com",
+}
+
+
+@pytest.fixture(params=ENVIRONMENTS)
+def environment(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def digits(stacks: Callable[[str], dict[str, Template]]) -> Template:
+    return stacks("local")["digits-forest"]
+
+
+def all_statements(stacks: dict[str, Template]) -> Iterator[tuple[str, Any]]:
+    for stack, template in stacks.items():
+        yield from ((f"{stack}/{name}", statement) for name, statement in template.statements())
+
+
+def test_no_action_is_a_wildcard(stacks: Callable[[str], dict[str, Template]], environment: str) -> None:
+    actions = [
+        (role, action) for role, found in all_statements(stacks(environment)) for action in listed(found["Action"])
+    ]
+    assert actions
+    assert [(role, action) for role, action in actions if "*" in action] == []
+
+
+def test_only_actions_that_know_no_resource_have_all(
+    stacks: Callable[[str], dict[str, Template]], environment: str
+) -> None:
+    everywhere = {
+        (role, action)
+        for role, found in all_statements(stacks(environment))
+        if "*" in listed(found["Resource"])
+        for action in listed(found["Action"])
+    }
+    assert {(role, action) for role, action in everywhere if action not in WITHOUT_RESOURCE} == set()
+
+
+def test_no_managed_policy(stacks: Callable[[str], dict[str, Template]], environment: str) -> None:
+    roles = [role for found in stacks(environment).values() for role in found.of_type("AWS::IAM::Role").values()]
+    assert roles
+    assert [role for role in roles if "ManagedPolicyArns" in role["Properties"]] == []
+
+
+def test_each_role_trusts_its_one_service(stacks: Callable[[str], dict[str, Template]], environment: str) -> None:
+    roles = stacks(environment)["digits-forest"].of_type("AWS::IAM::Role")
+    trusted = {}
+    for name, role in roles.items():
+        (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert statement["Action"] == "sts:AssumeRole"
+        trusted[next(begin for begin in TRUSTED if name.startswith(begin))] = statement["Principal"]
+    assert trusted == {name: {"Service": service} for name, service in TRUSTED.items()}
+
+
+def test_the_held_out_channel_is_closed_to_training(digits: Template) -> None:
+    assert "digits/train/" in text(digits.statements_of("JobsTraining"))
+    assert "digits/test/" not in text(digits.statements_of("JobsTraining"))
+    assert "digits/train/" not in text(digits.statements_of("JobsProcessing"))
+    assert "digits/" not in text(digits.statements_of("JobsHosting")).replace("/aws/sagemaker", "")
+
+
+def test_training_and_evaluation_write_into_their_own_folders(digits: Template) -> None:
+    def written(role: str) -> list[str]:
+        found = [one for one in digits.statements_of(role) if "s3:PutObject" in listed(one["Action"])]
+        return [text(resource) for one in found for resource in listed(one["Resource"])]
+
+    assert [path.endswith('/runs/digits-forest/*/train/*"]]}') for path in written("JobsTraining")] == [True]
+    assert [path.endswith('/runs/digits-forest/*/evaluation/*"]]}') for path in written("JobsProcessing")] == [True]
+    assert written("JobsHosting") == []
+
+
+def test_only_the_workflow_passes_roles_and_only_to_sagemaker(digits: Template) -> None:
+    passing = [(name, one) for name, one in digits.statements() if "iam:PassRole" in listed(one["Action"])]
+    ((role, statement),) = passing
+    assert role.startswith("WorkflowExecution")
+    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    roles = [resource["Fn::GetAtt"][0] for resource in statement["Resource"]]
+    assert sorted(name[: name.index("Role")] for name in roles) == ["JobsHosting", "JobsProcessing", "JobsTraining"]
+
+
+@pytest.mark.parametrize(
+    ("job", "is_ours"),
+    [
+        ("digits-forest-20261120-120000-ab12-train", True),
+        ("digits-forest-tiny-20261120-120000-ab12-train", False),
+        ("digits-20261120-120000-ab12-train", False),
+    ],
+)
+def test_jobs_of_pipelines_with_similar_names_are_apart(digits: Template, job: str, is_ours: bool) -> None:
+    (pattern,) = {
+        resource.partition(":training-job/")[2]
+        for one in digits.statements_of("WorkflowExecution")
+        for resource in listed(one["Resource"])
+        if isinstance(resource, str) and ":training-job/" in resource
+    }
+    assert fnmatch.fnmatchcase(job, pattern) is is_ours
+
+
+def test_models_of_pipelines_with_similar_names_are_apart(digits: Template) -> None:
+    (pattern,) = {
+        resource.partition(":model/")[2]
+        for one in digits.statements_of("RunRecorder")
+        for resource in listed(one["Resource"])
+        if isinstance(resource, str) and ":model/" in resource
+    }
+    assert fnmatch.fnmatchcase("local-digits-forest-0123456789ab", pattern)
+    assert not fnmatch.fnmatchcase("local-digits-forest-tiny-0123456789ab", pattern)
+
+
+def test_the_run_table_is_open_only_at_the_pipelines_own_items(digits: Template) -> None:
+    found = [one for _, one in digits.statements() if any("dynamodb:" in action for action in listed(one["Action"]))]
+    assert found
+    leading = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["digits-forest"]}}
+    assert [one["Condition"] for one in found] == [leading] * len(found)
+
+
+def test_the_key_serves_only_through_the_services_that_hold_data(digits: Template) -> None:
+    found = [one for _, one in digits.statements() if any("kms:" in action for action in listed(one["Action"]))]
+    assert found
+    assert [one for one in found if "kms:ViaService" not in text(one.get("Condition"))] == []
+
+
+def test_a_boundary_is_on_every_role(pipeline: Callable[..., Template]) -> None:
+    roles = pipeline("dev", {"permissions_boundary": "team-boundary"}).of_type("AWS::IAM::Role")
+    assert len(roles) == len(TRUSTED)
+    assert all(":policy/team-boundary" in text(role["Properties"]["PermissionsBoundary"]) for role in roles.values())
+
+
+def test_a_vpc_reaches_jobs_endpoint_and_their_roles(pipeline: Callable[..., Template]) -> None:
+    vpc = {"subnets": ["subnet-0a1b", "subnet-0c2d"], "security_groups": ["sg-0e3f"]}
+    template = pipeline("prod", {"vpc": vpc})
+    config = {"Subnets": vpc["subnets"], "SecurityGroupIds": vpc["security_groups"]}
+    states = template.machine["States"]
+    assert states["Train"]["Arguments"]["VpcConfig"] == config
+    assert states["Evaluate"]["Arguments"]["NetworkConfig"]["VpcConfig"] == config
+    for role in ("JobsTraining", "JobsProcessing", "JobsHosting"):
+        statements = template.statements_of(role)
+        create = [one for one in statements if "ec2:CreateNetworkInterface" in listed(one["Action"])]
+        assert [":subnet/subnet-0a1b" in text(one) and ":security-group/sg-0e3f" in text(one) for one in create] == [
+            True
+        ]
+
+
+def test_without_a_vpc_no_role_knows_ec2(digits: Template) -> None:
+    assert "ec2:" not in text(list(digits.statements()))
