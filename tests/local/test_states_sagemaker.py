@@ -131,6 +131,21 @@ def test_a_job_that_someone_stops_fails_the_task_and_says_so(aws: Any, bucket: s
     assert json.loads(ended["cause"])["TrainingJobStatus"] == "Stopped"
 
 
+def test_a_stopped_job_may_also_succeed_where_the_settings_say_so(fresh_aws: Any) -> None:
+    fresh_aws.state.mkdir(parents=True, exist_ok=True)
+    (fresh_aws.state / "settings.json").write_text('{"stopped_job": "succeeds"}')
+    aws = fresh_aws.start()
+    aws.client("s3").create_bucket(Bucket="training-of-settings")
+    role = make_role(aws, "sagemaker.amazonaws.com", allow("s3:*", "logs:*", "cloudwatch:*"))
+    arguments = train(aws, "training-of-settings", role, RUNS_LONG)
+    m = machine(aws, task(arguments), *ALL)
+    arn = m.start()
+    submitted(m, arn)
+    aws.client("sagemaker").stop_training_job(TrainingJobName=arguments["TrainingJobName"])
+    ended = m.ended(arn)
+    assert (ended["status"], ended["output"]["TrainingJobStatus"]) == ("SUCCEEDED", "Stopped")
+
+
 @pytest.mark.parametrize(
     ("statements", "says"),
     [

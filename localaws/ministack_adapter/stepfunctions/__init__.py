@@ -17,13 +17,13 @@ from __future__ import annotations
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.stepfunctions import executions, machines
 from localaws.ministack_adapter.stepfunctions.integrations import Integrations
-from localaws.ministack_adapter.stepfunctions.settings import Settings
+from localaws.ministack_adapter.stepfunctions.settings import FILE_NAME, Settings
 
-__all__ = ["Settings", "install"]
+__all__ = ["install"]
 
 
-def install(aws: EmbeddedAws, settings: Settings | None = None) -> None:
+def install(aws: EmbeddedAws) -> None:
     """Put our parts into `ministack.services.stepfunctions`."""
-    integrations = Integrations(aws, settings or Settings())
+    integrations = Integrations(aws, Settings.read(aws.state_dir / FILE_NAME))
     machines.install(integrations)
     executions.install(aws, integrations)

@@ -5,10 +5,8 @@ They call the SageMaker service directly, each after the checks that IAM would m
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from localaws.ministack_adapter import authorization
@@ -16,6 +14,7 @@ from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.sagemaker import resource_arns
 from localaws.ministack_adapter.stepfunctions.roles import SESSION_NAME
 from localaws.ministack_adapter.stepfunctions.settings import Settings
+from localaws.sagemaker.events import in_milliseconds
 from localaws.states.errors import StatesError
 from localaws.states.history import json_text
 from localaws.states.interpreter import TaskCall
@@ -83,19 +82,26 @@ class SageMakerTasks:
         self._settings = settings
 
     def sdk(self, role_arn: str, action: str, arguments: Any) -> Any:
-        """aws-sdk:sagemaker:<action>; times as ISO 8601."""
-        return self._call(role_arn, action, arguments, sdk=True)
+        """aws-sdk:sagemaker:<action>: members as the SDK for Java 2 spells them, times as ISO 8601."""
+        from ministack.services import stepfunctions
+
+        from localaws.sagemaker.validation import service_model
+
+        model = service_model().operation_model(_pascal(action))
+        request = stepfunctions._sdk_json_param_value(arguments or {}, model.input_shape) if model.input_shape else {}
+        answer = self._call(role_arn, action, request, sdk=True)
+        return stepfunctions._sdk_json_value(answer, model.output_shape) if model.output_shape else {}
 
     def optimized(self, role_arn: str, action: str, call: TaskCall) -> Any:
         """sagemaker:<action>; `.sync` waits for the job and returns its Describe document."""
         if not call.resource.endswith(".sync"):
-            return self._call(role_arn, action, call.arguments, sdk=False)
+            return in_milliseconds(self._call(role_arn, action, call.arguments, sdk=False))
         job = JOBS[action]
         answer = self._call(role_arn, action, call.arguments, sdk=False)
         call.attempt.on_abandon(lambda: self._stop(role_arn, job, call.arguments[job.name]))
         call.submitted(answer)
         document = self._ended(role_arn, job, call)
-        return self._outcome(job, document)
+        return self._outcome(job, in_milliseconds(document))
 
     def _ended(self, role_arn: str, job: Job, call: TaskCall) -> dict[str, Any]:
         """The job's Describe document once it has ended; {} where the workflow doesn't wait for it any more."""
@@ -124,7 +130,7 @@ class SageMakerTasks:
     def _call(self, role_arn: str, action: str, arguments: Any, *, sdk: bool) -> Any:
         from localaws.sagemaker.errors import SageMakerError
 
-        operation = action[0].upper() + action[1:]
+        operation = _pascal(action)
         request = arguments if isinstance(arguments, dict) else {}
         caller = self._caller(role_arn)
         try:
@@ -134,7 +140,7 @@ class SageMakerTasks:
             raise _failed(error.code, error.message, error.http_status, sdk=sdk) from error
         except authorization.AccessDeniedError as denied:
             raise _failed(denied.code, denied.message, 400, sdk=sdk) from denied
-        return _with_times(json.loads(json.dumps(answer, default=str)), sdk=sdk)
+        return answer
 
     def _authorize(self, role_arn: str, operation: str, request: dict[str, Any]) -> None:
         resources = resource_arns(self._aws.region, self._aws.account, operation, request)
@@ -171,25 +177,8 @@ def _failed(code: str, message: str, status: int, *, sdk: bool) -> StatesError:
     return StatesError(f"SageMaker.{name}", cause)
 
 
-def _with_times(value: Any, *, sdk: bool, member: str = "") -> Any:
-    """Epoch seconds, as the service has them, in the integration's form: ISO 8601, or epoch milliseconds."""
-    if isinstance(value, dict):
-        return {key: _with_times(item, sdk=sdk, member=key) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_with_times(item, sdk=sdk) for item in value]
-    if not _is_time(member, value):
-        return value
-    return _iso(value) if sdk else round(value * 1000)
-
-
-def _is_time(member: str, value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and (member.endswith("Time") or member == "Timestamp")
-
-
-def _iso(epoch_seconds: float) -> str:
-    moment = datetime.fromtimestamp(epoch_seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _pascal(action: str) -> str:
+    return action[0].upper() + action[1:]
 
 
 def _camel(operation: str) -> str:
