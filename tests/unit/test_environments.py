@@ -1,0 +1,84 @@
+"""cdk.json's environments: what is read, and what is refused by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from infra.environments import Environment, chosen_environment, environment
+from infra.errors import ConfigurationError
+
+GOOD: dict[str, Any] = {"account": None, "region": "eu-west-1", "removal": "retain", "log_retention_days": 30}
+
+
+def test_local_is_chosen_unless_told() -> None:
+    context = {"environments": {"local": GOOD, "prod": GOOD}}
+    assert chosen_environment(context).name == "local"
+    assert chosen_environment({**context, "environment": None}).name == "local"
+    assert chosen_environment({**context, "environment": "prod"}).name == "prod"
+
+
+def test_what_is_not_said_is_the_careful_choice() -> None:
+    found = environment("prod", GOOD)
+    assert found == Environment(name="prod", account=None, region="eu-west-1", removal="retain", log_retention_days=30)
+    assert (found.vpc, found.permissions_boundary, found.access_logs, found.image_builds) == (
+        None,
+        None,
+        "none",
+        "none",
+    )
+
+
+def test_a_vpc_has_subnets_and_groups() -> None:
+    found = environment("prod", {**GOOD, "vpc": {"subnets": ["subnet-0a"], "security_groups": ["sg-0b"]}})
+    assert found.vpc is not None
+    assert (found.vpc.subnets, found.vpc.security_groups) == (("subnet-0a",), ("sg-0b",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"account": "1234"}, r"environments.prod.account: .*'1234'"),
+        ({"account": 123456789012}, r"environments.prod.account: .*string"),
+        ({"region": "Ireland"}, r"environments.prod.region: .*'Ireland'"),
+        ({"removal": "snapshot"}, r"environments.prod.removal: .*'destroy' or 'retain'.*'snapshot'"),
+        ({"log_retention_days": 8}, r"environments.prod.log_retention_days: .*7, 14.*not 8"),
+        ({"regoin": "eu-west-1"}, r"environments.prod.regoin: is unknown; settings are .*region"),
+        ({"vpc": {"subnets": []}}, r"environments.prod.vpc.security_groups: is missing"),
+        ({"vpc": {"subnets": ["vpc-1"], "security_groups": ["sg-0b"]}}, r"environments.prod.vpc.subnets.0: .*'vpc-1'"),
+        ({"image_builds": "docker"}, r"environments.prod.image_builds: .*'none' or 'codebuild'"),
+    ],
+)
+def test_a_wrong_setting_is_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        environment("prod", {**GOOD, **changes})
+
+
+def test_all_wrong_settings_are_named_at_once() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        environment("prod", {"account": None})
+    assert str(error.value).splitlines() == [
+        "cdk.json: environments.prod.region: is missing",
+        "cdk.json: environments.prod.removal: is missing",
+        "cdk.json: environments.prod.log_retention_days: is missing",
+    ]
+
+
+@pytest.mark.parametrize("name", ["Prod", "1st", "very-long-environment", ""])
+def test_a_name_that_stacks_and_endpoints_could_not_bear(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="name"):
+        environment(name, GOOD)
+
+
+@pytest.mark.parametrize(
+    ("context", "message"),
+    [
+        ({}, "the cdk command reads it"),
+        ({"environments": {"local": GOOD}, "environment": "prod"}, "no environment 'prod'; there are local"),
+        ({"environments": {"local": []}}, "environments.local: must be an object"),
+    ],
+)
+def test_a_wrong_context(context: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        chosen_environment(context)
