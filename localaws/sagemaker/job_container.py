@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from localaws.sagemaker import container, errors
 from localaws.sagemaker.container import ContainerSpec
 from localaws.sagemaker.context import Context
+from localaws.sagemaker.errors import SageMakerError
 from localaws.sagemaker.images import ImageBuildError, ImageEnvironment, ImageNotFoundError
-from localaws.sagemaker.jobs import Job, JobFailedError
-from localaws.sagemaker.platform import Caller, Credentials
+from localaws.sagemaker.jobs import Job, JobFailedError, Role
+from localaws.sagemaker.objects import Objects
+from localaws.sagemaker.platform import Caller
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -25,10 +28,20 @@ def check_image(context: Context, image_uri: str) -> None:
         raise errors.validation(f"Requested image {image_uri} not found.") from error
 
 
-def pass_role(context: Context, caller: Caller, role_arn: str) -> Credentials:
-    """The execution role's credentials, if the caller may pass it and it trusts SageMaker."""
+@contextmanager
+def passed_role(context: Context, caller: Caller, role_arn: str) -> Iterator[Role]:
+    """The execution role, if the caller may pass it and it trusts SageMaker.
+
+    Its client is closed when the request is refused meanwhile; otherwise the job closes it.
+    """
     context.platform.authorize(caller, "iam:PassRole", role_arn)
-    return context.platform.assume_role(role_arn, "SageMaker")
+    credentials = context.platform.assume_role(role_arn, "SageMaker")
+    objects = Objects(context.wire.client("s3", credentials), role_arn)
+    try:
+        yield Role(credentials, objects)
+    except SageMakerError:
+        objects.close()
+        raise
 
 
 def image_environment(job: Job, image_uri: str, requirements: Path | None = None) -> ImageEnvironment:
@@ -63,9 +76,9 @@ def variables(job: Job, image: ImageEnvironment, base: Path, tmp: Path) -> dict[
         "AWS_REGION": platform.region,
         "AWS_DEFAULT_REGION": platform.region,
         "AWS_ENDPOINT_URL": platform.endpoint_url,
-        "AWS_ACCESS_KEY_ID": job.credentials.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": job.credentials.secret_access_key,
-        "AWS_SESSION_TOKEN": job.credentials.session_token,
+        "AWS_ACCESS_KEY_ID": job.role.credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": job.role.credentials.secret_access_key,
+        "AWS_SESSION_TOKEN": job.role.credentials.session_token,
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from localaws.sagemaker import errors, job_documents, jobs, listing, tags
 from localaws.sagemaker.context import Context, Handler
 from localaws.sagemaker.job_documents import TERMINAL, JobKind
-from localaws.sagemaker.jobs import Job, Work
+from localaws.sagemaker.jobs import Job, Role, Work
 from localaws.sagemaker.platform import Caller, Document
 
 
@@ -16,7 +16,7 @@ from localaws.sagemaker.platform import Caller, Document
 class JobOperations:
     """The operations of one kind of job.
 
-    create: checks a request against the world; the new job's document, but for its status.
+    create: checks a request against the world; the new job's document, but for its status, and its role.
     work: what the job's thread does for a request.
     summary: members of the List operation's summaries.
     name_taken, not_found: AWS's messages; ``{arn}`` and ``{name}`` are filled in.
@@ -24,7 +24,7 @@ class JobOperations:
 
     context: Context
     kind: JobKind
-    create: Callable[[Document, Caller], Document]
+    create: Callable[[Document, Caller], tuple[Document, Role]]
     work: Callable[[Document], Work]
     summary: Sequence[str]
     name_taken: str
@@ -49,17 +49,17 @@ class JobOperations:
         if context.store.get(kind.kind, name) is not None:
             raise self._taken(arn)
         labels = tags.as_map(request.get("Tags"))
-        document = self.create(request, caller)
+        document, role = self.create(request, caller)
         engine = context.jobs
         first = ("Starting", "Starting the training job") if engine.has_free_slot else ("Pending", "Waiting for a slot")
         document = job_documents.created(kind, document, *first, context.clock())
-        credentials = context.platform.assume_role(request["RoleArn"], "SageMaker")
         with context.store.transaction():
             if not context.store.create(kind.kind, name, document):
+                role.objects.close()
                 raise self._taken(arn)
             context.store.add_tags(arn, labels)
         jobs.announce(context, kind, document)
-        engine.submit(Job(kind, document, credentials, context), self.work(request))
+        engine.submit(Job(kind, document, role, context), self.work(request))
         return {kind.arn: arn}
 
     def _describe(self, request: Document, _caller: Caller) -> Document:

@@ -18,6 +18,7 @@ from localaws.sagemaker import container, job_documents
 from localaws.sagemaker.container import Container, ContainerSpec
 from localaws.sagemaker.job_documents import TERMINAL, Ending, JobKind
 from localaws.sagemaker.logs import JobLog
+from localaws.sagemaker.objects import Objects
 from localaws.sagemaker.platform import Credentials, Document
 
 if TYPE_CHECKING:
@@ -45,6 +46,14 @@ class ServerClosingError(Exception):
 
 
 @dataclass(frozen=True)
+class Role:
+    """A job's execution role: its credentials, and S3 as it may use it."""
+
+    credentials: Credentials
+    objects: Objects
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How a container ended: exit code, and what made it end if it wasn't the script itself."""
 
@@ -55,11 +64,11 @@ class Outcome:
 class Job:
     """A job on its way. Everything but `request_stop` and `abandon` belongs to the job's own thread."""
 
-    def __init__(self, kind: JobKind, document: Document, credentials: Credentials, context: Context) -> None:
+    def __init__(self, kind: JobKind, document: Document, role: Role, context: Context) -> None:
         self.kind = kind
         self.name: str = document[kind.name]
         self.document = document
-        self.credentials = credentials
+        self.role = role
         self.context = context
         # A name can be used again once its job has been deleted, which may be before its files are gone.
         self.directory = context.job_dir(kind.kind, f"{self.name}-{time.time_ns()}")
@@ -72,11 +81,6 @@ class Job:
         self._stop_requested = threading.Event()
         self._closing = threading.Event()
         self.done = threading.Event()
-
-    @property
-    def role_arn(self) -> str:
-        """The execution role."""
-        return str(self.document["RoleArn"])
 
     def move(self, secondary: str, message: str, **members: object) -> None:
         """Enter a secondary status. Raises StopRequestedError when someone has asked the job to stop."""
@@ -134,6 +138,7 @@ class Job:
             self._released = True
             os.close(self._wake_end)
             os.close(self._wake)
+        self.role.objects.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _follow(self, running: Container, max_runtime: float) -> str:

@@ -109,6 +109,10 @@ class Objects:
             return error_code(error) not in ("404", "NoSuchBucket")
         return True
 
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
+
     def _fetch(self, download: Download) -> None:
         source, target = download.source, download.target
         response = self._call("s3:GetObject", source.arn, self._client.get_object, Bucket=source.bucket, Key=source.key)

@@ -12,9 +12,9 @@ from localaws.sagemaker.container import ContainerSpec
 from localaws.sagemaker.context import Context, Handler
 from localaws.sagemaker.job_documents import PROCESSING, Ending
 from localaws.sagemaker.job_operations import JobOperations
-from localaws.sagemaker.jobs import Job, JobFailedError, Outcome
+from localaws.sagemaker.jobs import Job, JobFailedError, Outcome, Role
 from localaws.sagemaker.logs import failure_message
-from localaws.sagemaker.objects import Objects, TransferError
+from localaws.sagemaker.objects import TransferError
 from localaws.sagemaker.platform import Caller, Document
 
 _DIRECTORIES = ("config", "processing/input", "processing/output", "output")
@@ -37,17 +37,16 @@ def operations(context: Context) -> dict[str, Handler]:
     ).handlers()
 
 
-def _create(context: Context, request: Document, caller: Caller) -> Document:
-    """Check a request against the world around it; the new job's document."""
+def _create(context: Context, request: Document, caller: Caller) -> tuple[Document, Role]:
+    """Check a request against the world around it; the new job's document, and its role."""
     request_of.check(request)
     job_container.check_image(context, request["AppSpecification"]["ImageUri"])
-    credentials = job_container.pass_role(context, caller, request["RoleArn"])
-    objects = Objects(context.wire.client("s3", credentials), request["RoleArn"])
-    for source in request_of.sources(request, Path()):
-        channels.check_exists(source, objects, request["RoleArn"], context.platform.region)
-    for output in request_of.outputs(request):
-        channels.check_bucket(output["S3Uri"], objects)
-    return request_of.description(request, context.arn(PROCESSING.kind, request["ProcessingJobName"]))
+    with job_container.passed_role(context, caller, request["RoleArn"]) as role:
+        for source in request_of.sources(request, Path()):
+            channels.check_exists(source, role.objects, request["RoleArn"], context.platform.region)
+        for output in request_of.outputs(request):
+            channels.check_bucket(output["S3Uri"], role.objects)
+    return request_of.description(request, context.arn(PROCESSING.kind, request["ProcessingJobName"])), role
 
 
 class ProcessingRun:
@@ -58,7 +57,7 @@ class ProcessingRun:
         self._request = request
         self._ml = job.directory / "ml"
         self._base = container.ml_dir(self._ml)
-        self._objects = Objects(job.context.wire.client("s3", job.credentials), job.role_arn)
+        self._objects = job.role.objects
         self._kms_key = request.get("ProcessingOutputConfig", {}).get("KmsKeyId")
 
     def run(self) -> Ending:

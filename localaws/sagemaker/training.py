@@ -16,10 +16,10 @@ from localaws.sagemaker.context import Context, Handler
 from localaws.sagemaker.images import ImageEnvironment
 from localaws.sagemaker.job_documents import TRAINING, Ending
 from localaws.sagemaker.job_operations import JobOperations
-from localaws.sagemaker.jobs import Job, JobFailedError, Outcome, StopRequestedError
+from localaws.sagemaker.jobs import Job, JobFailedError, Outcome, Role, StopRequestedError
 from localaws.sagemaker.logs import failure_message
 from localaws.sagemaker.metrics import NAMESPACE, MetricParser, metric_data
-from localaws.sagemaker.objects import Download, Objects, S3Object, TransferError
+from localaws.sagemaker.objects import Download, S3Object, TransferError
 from localaws.sagemaker.platform import Caller, Document
 from localaws.sagemaker.script_mode import MachineFacts, ScriptJob
 from localaws.sagemaker.wire import split_s3_uri
@@ -44,16 +44,15 @@ def operations(context: Context) -> dict[str, Handler]:
     ).handlers()
 
 
-def _create(context: Context, request: Document, caller: Caller) -> Document:
-    """Check a request against the world around it; the new job's document."""
+def _create(context: Context, request: Document, caller: Caller) -> tuple[Document, Role]:
+    """Check a request against the world around it; the new job's document, and its role."""
     request_of.check(request)
     job_container.check_image(context, request["AlgorithmSpecification"]["TrainingImage"])
-    credentials = job_container.pass_role(context, caller, request["RoleArn"])
-    objects = Objects(context.wire.client("s3", credentials), request["RoleArn"])
-    for source in request_of.sources(request, Path()):
-        channels.check_exists(source, objects, request["RoleArn"], context.platform.region)
-    channels.check_bucket(request["OutputDataConfig"]["S3OutputPath"], objects)
-    return request_of.description(request, context.arn(TRAINING.kind, request["TrainingJobName"]))
+    with job_container.passed_role(context, caller, request["RoleArn"]) as role:
+        for source in request_of.sources(request, Path()):
+            channels.check_exists(source, role.objects, request["RoleArn"], context.platform.region)
+        channels.check_bucket(request["OutputDataConfig"]["S3OutputPath"], role.objects)
+    return request_of.description(request, context.arn(TRAINING.kind, request["TrainingJobName"])), role
 
 
 class TrainingRun:
@@ -64,7 +63,7 @@ class TrainingRun:
         self._request = request
         self._ml = job.directory / "ml"
         self._base = container.ml_dir(self._ml)
-        self._objects = Objects(job.context.wire.client("s3", job.credentials), job.role_arn)
+        self._objects = job.role.objects
         self._kms_key = request["OutputDataConfig"].get("KmsKeyId")
         self._metrics = MetricParser(request["AlgorithmSpecification"].get("MetricDefinitions", []))
         job.log.listen(self._measure)

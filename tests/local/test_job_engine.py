@@ -21,7 +21,8 @@ from localaws.sagemaker import container, job_documents, jobs
 from localaws.sagemaker.container import ContainerSpec
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.job_documents import TRAINING, Ending
-from localaws.sagemaker.jobs import Job, Outcome, StopRequestedError
+from localaws.sagemaker.jobs import Job, Outcome, Role, StopRequestedError
+from localaws.sagemaker.objects import Objects
 from localaws.sagemaker.platform import Caller, Credentials, Document
 
 IGNORES_SIGTERM = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
@@ -85,8 +86,13 @@ def submit(context: Context, name: str, script: str, max_runtime: float = 60) ->
         outcomes.append(job.run(spec(job.directory, script), max_runtime))
         return job_documents.completed()
 
-    context.jobs.submit(Job(TRAINING, document, context.platform.assume_role("arn:role", "x"), context), work)
+    context.jobs.submit(Job(TRAINING, document, role(context), context), work)
     return outcomes
+
+
+def role(context: Context) -> Role:
+    credentials = context.platform.assume_role("arn:role", "x")
+    return Role(credentials, Objects(context.wire.client("s3", credentials), "arn:role"))
 
 
 def spec(directory: Path, script: str, **more: Any) -> ContainerSpec:
@@ -159,8 +165,7 @@ def test_a_fault_of_the_platforms_own_fails_the_job_and_frees_its_slot(context: 
     def work(_job: Job) -> Ending:
         raise RuntimeError("a bug")
 
-    credentials = context.platform.assume_role("arn:role", "x")
-    context.jobs.submit(Job(TRAINING, document, credentials, context), work)
+    context.jobs.submit(Job(TRAINING, document, role(context), context), work)
     assert context.changes.wait_until(lambda: status(context, "odd") == "Failed", 30)
     until(lambda: context.jobs.has_free_slot, "the slot")
 
@@ -170,7 +175,7 @@ def test_a_stop_before_the_first_step_stops_the_job(context: Context) -> None:
         TRAINING, {"TrainingJobName": "early", "TrainingJobArn": "arn:early", "RoleArn": "r"}, "Starting", "", 100.0
     )
     context.store.create(TRAINING.kind, "early", job_documents.stopping(TRAINING, document, 101.0))
-    job = Job(TRAINING, document, context.platform.assume_role("arn:role", "x"), context)
+    job = Job(TRAINING, document, role(context), context)
     with pytest.raises(StopRequestedError):
         job.move("Downloading", "Downloading input data")
     job.release()
