@@ -1,0 +1,249 @@
+"""The lifecycle function on the embedded AWS: what it takes down, what it leaves, and that it always answers."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from conftest import Aws
+from lifecycle import buckets, handler, pipelines
+from lifecycle.deadline import Deadline, TooLong
+from resources import allow, make_role
+
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+PASS_STATES = json.dumps({"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 600, "End": True}}})
+
+
+@pytest.fixture
+def name() -> str:
+    return f"lifecycle-{uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def bucket(aws: Aws, name: str) -> str:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=name)
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    for content in (b"old", b"new"):
+        s3.put_object(Bucket=name, Key="kept/a.csv", Body=content)
+    s3.put_object(Bucket=name, Key="deleted.csv", Body=b"gone")
+    s3.delete_object(Bucket=name, Key="deleted.csv")
+    return name
+
+
+def test_every_version_and_marker_goes_so_that_the_bucket_can(aws: Aws, bucket: str) -> None:
+    s3 = aws.client("s3")
+    assert buckets.empty(s3, bucket, Deadline(60)) == 4
+    s3.delete_bucket(Bucket=bucket)
+
+
+def test_a_bucket_that_is_gone_is_empty(aws: Aws, name: str) -> None:
+    assert buckets.empty(aws.client("s3"), name, Deadline(60)) == 0
+
+
+def test_time_that_runs_out_is_said_and_what_was_done_stays_done(aws: Aws, bucket: str) -> None:
+    s3 = aws.client("s3")
+    with pytest.raises(TooLong, match=f"emptying {bucket} takes longer"):
+        buckets.empty(s3, bucket, Deadline(0))
+    assert buckets.empty(s3, bucket, Deadline(60)) == 0
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "starts"),
+    [
+        ({"StartsRuns": "yes", "CodeHash": "b"}, {"CodeHash": "a"}, True),
+        ({"StartsRuns": "yes", "CodeHash": "a"}, {"CodeHash": "a"}, False),
+        ({"StartsRuns": "no", "CodeHash": "b"}, {"CodeHash": "a"}, False),
+    ],
+)
+def test_new_code_is_a_trigger_if_the_spec_says_so(
+    aws: Aws, name: str, new: dict[str, str], old: dict[str, str], starts: bool
+) -> None:
+    sqs = aws.client("sqs")
+    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+    assert pipelines.announce_new_code(sqs, {**new, "QueueUrl": queue}, old) is starts
+    bodies = [json.loads(message["Body"]) for message in sqs.receive_message(QueueUrl=queue).get("Messages", [])]
+    assert bodies == [{"kind": "code", "detail": {"code_hash": "b", "previous": "a"}}] * starts
+
+
+@dataclass
+class World:
+    """A pipeline's things, as its runs would have made them, and a neighbour's whose name begins alike."""
+
+    aws: Aws
+    name: str
+    properties: dict[str, str] = field(default_factory=dict)
+
+    def make(self) -> None:
+        role = make_role(self.aws, self.name, "sagemaker.amazonaws.com", [allow("s3:GetObject")])
+        states_role = make_role(self.aws, f"{self.name}-states", "states.amazonaws.com", [])
+        sagemaker, states = self.aws.client("sagemaker"), self.aws.client("stepfunctions")
+        self.aws.client("s3").create_bucket(Bucket=self.name)
+        self.aws.client("s3").put_object(Bucket=self.name, Key="model.tar.gz", Body=b"a model")
+        container = {"Image": IMAGE, "ModelDataUrl": f"s3://{self.name}/model.tar.gz"}
+        for model in (f"local-{self.name}-0123456789ab", f"local-{self.name}-neighbour-0123456789ab"):
+            sagemaker.create_model(ModelName=model, PrimaryContainer=container, ExecutionRoleArn=role)
+            variant = {
+                "VariantName": "AllTraffic",
+                "ModelName": model,
+                "InstanceType": "ml.t2.medium",
+                "InitialInstanceCount": 1,
+            }
+            sagemaker.create_endpoint_config(EndpointConfigName=model, ProductionVariants=[variant])
+        sagemaker.create_model_package_group(ModelPackageGroupName=self.name)
+        sagemaker.create_model_package(
+            ModelPackageGroupName=self.name,
+            InferenceSpecification={
+                "Containers": [container],
+                "SupportedContentTypes": ["text/csv"],
+                "SupportedResponseMIMETypes": ["text/csv"],
+            },
+        )
+        machine = states.create_state_machine(name=self.name, definition=PASS_STATES, roleArn=states_role)
+        self.machine = str(machine["stateMachineArn"])
+        self.execution = str(states.start_execution(stateMachineArn=self.machine)["executionArn"])
+        self._fill_the_table()
+        self.properties = {
+            "Pipeline": self.name,
+            "StateMachineArn": self.machine,
+            "RunTable": self.name,
+            "Endpoint": f"local-{self.name}",
+            "ContentPrefix": f"local-{self.name}-",
+            "ContentHashLength": "12",
+            "ModelPackageGroup": self.name,
+            "ModelPackages": "destroy",
+        }
+
+    def _fill_the_table(self) -> None:
+        dynamodb = self.aws.client("dynamodb")
+        keys = (("pipeline", "HASH"), ("item", "RANGE"))
+        dynamodb.create_table(
+            TableName=self.name,
+            KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key, _ in keys],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        for item in ("state", "run#1"):
+            dynamodb.put_item(TableName=self.name, Item={"pipeline": {"S": self.name}, "item": {"S": item}})
+
+    def clients(self) -> pipelines.Clients:
+        return pipelines.Clients.of(self.aws.client)
+
+    def left(self) -> dict[str, list[str]]:
+        """What there still is, by kind."""
+        sagemaker, dynamodb = self.aws.client("sagemaker"), self.aws.client("dynamodb")
+        models = sagemaker.list_models(NameContains=self.name)["Models"]
+        configs = sagemaker.list_endpoint_configs(NameContains=self.name)["EndpointConfigs"]
+        packages = sagemaker.list_model_packages(ModelPackageGroupName=self.name)["ModelPackageSummaryList"]
+        return {
+            "models": [found["ModelName"] for found in models],
+            "configs": [found["EndpointConfigName"] for found in configs],
+            "packages": [str(found["ModelPackageVersion"]) for found in packages],
+            "items": [found["item"]["S"] for found in dynamodb.scan(TableName=self.name)["Items"]],
+        }
+
+
+@pytest.fixture
+def world(aws: Aws, name: str) -> World:
+    found = World(aws, name)
+    found.make()
+    return found
+
+
+def test_what_runs_have_made_goes_and_nothing_of_the_neighbours(world: World) -> None:
+    pipelines.take_down(world.clients(), world.properties, Deadline(60))
+    neighbour = [f"local-{world.name}-neighbour-0123456789ab"]
+    assert world.left() == {"models": neighbour, "configs": neighbour, "packages": [], "items": ["run#1"]}
+    execution = world.aws.client("stepfunctions").describe_execution(executionArn=world.execution)
+    assert (execution["status"], execution["error"]) == ("ABORTED", "PipelineDestroyed")
+
+
+def test_model_packages_stay_where_the_environment_retains(world: World) -> None:
+    pipelines.take_down(world.clients(), {**world.properties, "ModelPackages": "retain"}, Deadline(60))
+    assert world.left()["packages"] == ["1"]
+
+
+def test_taking_down_again_changes_nothing(world: World) -> None:
+    pipelines.take_down(world.clients(), world.properties, Deadline(60))
+    left = world.left()
+    pipelines.take_down(world.clients(), world.properties, Deadline(60))
+    assert world.left() == left
+
+
+class Context:
+    """Lambda's, with plenty of time."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+@pytest.fixture
+def answers() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Where CloudFormation would wait for an answer, and what has come."""
+    received: list[dict[str, Any]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            assert self.headers["Content-Type"] == ""
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/answer", received
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def request(url: str, kind: str, resource: str, **properties: str) -> dict[str, Any]:
+    return {
+        "RequestType": kind,
+        "ResourceType": resource,
+        "ResponseURL": url,
+        "StackId": "stack",
+        "RequestId": "request",
+        "LogicalResourceId": "Resource",
+        "ResourceProperties": properties,
+    }
+
+
+@pytest.fixture
+def as_the_function(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in aws.environment.items():
+        monkeypatch.setenv(variable, value)
+
+
+@pytest.mark.usefixtures("as_the_function")
+def test_success_is_answered(bucket: str, answers: tuple[str, list[dict[str, Any]]]) -> None:
+    url, received = answers
+    handler.handle(request(url, "Delete", "Custom::EmptiedBucket", Bucket=bucket), Context())
+    (answer,) = received
+    assert (answer["Status"], answer["PhysicalResourceId"], answer["RequestId"]) == ("SUCCESS", bucket, "request")
+
+
+@pytest.mark.usefixtures("as_the_function")
+def test_failure_is_answered_with_its_reason(name: str, answers: tuple[str, list[dict[str, Any]]]) -> None:
+    url, received = answers
+    missing = request(url, "Delete", "Custom::Pipeline", Pipeline=name)
+    handler.handle(missing, Context())
+    (answer,) = received
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("FAILED", "Resource")
+    assert answer["Reason"] == "KeyError: 'StateMachineArn'"
+
+
+@pytest.mark.usefixtures("as_the_function")
+def test_a_first_deployment_starts_nothing(name: str, answers: tuple[str, list[dict[str, Any]]]) -> None:
+    url, received = answers
+    handler.handle(request(url, "Create", "Custom::Pipeline", Pipeline=name, StartsRuns="yes"), Context())
+    assert [answer["Status"] for answer in received] == ["SUCCESS"]
