@@ -14,20 +14,32 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localaws.server_file import ACCOUNT, DEFAULT_PORT, REGION, RootKey, Server, root_key, server_file, write_server
+from localaws.server_file import (
+    ACCOUNT,
+    DEFAULT_PORT,
+    EXIT_PORT_TAKEN,
+    EXIT_STATE_IN_USE,
+    REGION,
+    RootKey,
+    Server,
+    root_key,
+    server_file,
+    write_server,
+)
 from localaws.warden import fork_under_warden
 
 if TYPE_CHECKING:
     from localaws.ministack_adapter import EmbeddedAws
 
 LOOPBACK = "127.0.0.1"
-EXIT_STATE_IN_USE = 3
-EXIT_PORT_TAKEN = 4
+_LOCK_ATTEMPTS = 20
+_LOCK_PAUSE_SECONDS = 0.01
 # A stop that takes longer is cut off: every acknowledged change is committed already.
 STOP_SECONDS = 4.0
 
@@ -40,11 +52,13 @@ def main(arguments: list[str] | None = None) -> int:
     if lock is None:
         print(f"another embedded AWS is running on {state}", file=sys.stderr)  # noqa: T201 - the console is its user
         return EXIT_STATE_IN_USE
+    server_file(state).unlink(missing_ok=True)  # of one that was killed
     listener = _listen(options.port, state)
     if listener is None:
         print(f"port {options.port} is taken", file=sys.stderr)  # noqa: T201
         return EXIT_PORT_TAKEN
     fork_under_warden()
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     port = listener.getsockname()[1]
     images = (options.images or state / "images").resolve()
     key = root_key(state)
@@ -77,12 +91,15 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 def _lock(state: Path) -> int | None:
     """Hold the state's lock until this process and its warden have ended, or None when someone else holds it."""
     descriptor = os.open(state / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    for _ in range(_LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_PAUSE_SECONDS)  # who only asks whether it is locked holds it for a moment
+        else:
+            return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _listen(port: int | None, state: Path) -> socket.socket | None:
@@ -133,6 +150,8 @@ def _set_environment(state: Path, port: int, key: RootKey) -> None:
         SFTP_ENABLED="0",
         DOCKER_HOST="unix:///nonexistent/docker.sock",
         LAMBDA_EXECUTOR="local",
+        # Seconds that an execution environment beyond a function's first stays; each takes some 40 MB.
+        LAMBDA_WARM_TTL_SECONDS="60",
         LOG_LEVEL="WARNING",
     )
 

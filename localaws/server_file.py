@@ -17,6 +17,10 @@ ACCOUNT = "000000000000"
 REGION = "us-east-1"
 DEFAULT_PORT = 4566
 
+# Exit codes of the server.
+EXIT_STATE_IN_USE = 3
+EXIT_PORT_TAKEN = 4
+
 _KEY_ALPHABET = string.ascii_uppercase + "234567"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import http.client
 import os
@@ -11,14 +12,18 @@ import sys
 import time
 from pathlib import Path
 
-from localaws.server_file import Server, read_server, server_file
+from localaws.server_file import EXIT_STATE_IN_USE, Server, read_server, server_file
 
-__all__ = ["Server", "StartError", "start", "status", "stop"]
+__all__ = ["Server", "StartError", "StopError", "start", "status", "stop"]
 
 START_SECONDS = 30.0
 STOP_SECONDS = 6.0
 _POLL_SECONDS = 0.01
 _LOG_TAIL_LINES = 15
+
+
+class StopError(RuntimeError):
+    """The embedded AWS could not be stopped."""
 
 
 class StartError(RuntimeError):
@@ -33,31 +38,33 @@ def start(state: Path, port: int | None = None, images: Path | None = None) -> S
     """
     state = state.resolve()
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if (running := status(state)) is not None:
-        return running
-    if not _wait_until_unlocked(state, STOP_SECONDS):
-        # Somebody else is starting it, or it hangs.
-        return _wait_for_server(state, None, state / "server.log")
-    server_file(state).unlink(missing_ok=True)
     log = state / "server.log"
-    return _wait_for_server(state, _spawn(state, port, images, log), log)
+    while (server := _running(state, log)) is None:
+        process = _spawn(state, port, images, log)
+        server = _wait_for(state, process, log)
+        if server is not None:
+            return server
+        if process.returncode != EXIT_STATE_IN_USE:  # then somebody else was faster
+            raise StartError(f"the embedded AWS ended with code {process.returncode}; the end of {log}:\n{_tail(log)}")
+    return server
 
 
 def stop(state: Path) -> bool:
-    """End the server and everything that it started, within seconds. False when none was running."""
+    """End the server and everything that it started, within seconds. False when none was running.
+
+    Raises StopError when something still holds the state after all of that.
+    """
     state = state.resolve()
-    server = read_server(state)
     if not is_locked(state):
         server_file(state).unlink(missing_ok=True)
         return False
-    if server is not None:
-        _signal(server.pid, signal.SIGTERM)
-    if not _wait_until_unlocked(state, STOP_SECONDS) and server is not None:
-        # Its warden ends what is left of it and only then gives up the lock.
-        _signal(server.pid, signal.SIGKILL)
-        _wait_until_unlocked(state, STOP_SECONDS)
-    server_file(state).unlink(missing_ok=True)
-    return True
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        _signal(_holder(state), number)
+        # The server's warden ends what is left of it and only then gives up the lock.
+        if _wait_until_unlocked(state, STOP_SECONDS):
+            server_file(state).unlink(missing_ok=True)
+            return True
+    raise StopError(f"{state} is still held by process {_holder(state)}")
 
 
 def status(state: Path) -> Server | None:
@@ -83,6 +90,11 @@ def is_locked(state: Path) -> bool:
     return False
 
 
+def _running(state: Path, log: Path) -> Server | None:
+    """The server that runs, or that somebody else is starting at this moment; None where there is none."""
+    return _wait_for(state, None, log) if is_locked(state) else None
+
+
 def _spawn(state: Path, port: int | None, images: Path | None, log: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "localaws.server", "--state", str(state), "--log", str(log)]
     command += ["--port", str(port)] if port is not None else []
@@ -98,13 +110,14 @@ def _spawn(state: Path, port: int | None, images: Path | None, log: Path) -> sub
         )
 
 
-def _wait_for_server(state: Path, process: subprocess.Popen[bytes] | None, log: Path) -> Server:
+def _wait_for(state: Path, process: subprocess.Popen[bytes] | None, log: Path) -> Server | None:
+    """The server when it answers; None when it (the one that holds the state, without `process`) has ended."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if (server := status(state)) is not None:
             return server
-        if process is not None and process.poll() is not None:
-            raise StartError(f"the embedded AWS ended with code {process.returncode}; the end of {log}:\n{_tail(log)}")
+        if process.poll() is not None if process is not None else not is_locked(state):
+            return None
         time.sleep(_POLL_SECONDS)
     raise StartError(f"the embedded AWS did not answer within {START_SECONDS:.0f} s; the end of {log}:\n{_tail(log)}")
 
@@ -129,11 +142,18 @@ def _answers(server: Server) -> bool:
         connection.close()
 
 
-def _signal(pid: int, number: int) -> None:
+def _holder(state: Path) -> int:
+    """The pid of the server that holds the state, which it writes into its lock file; 0 where it isn't there yet."""
     try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
+        return int((state / "server.lock").read_text().split("\n")[0] or 0)
+    except (OSError, ValueError):
+        return 0
+
+
+def _signal(pid: int, number: int) -> None:
+    if pid > 0:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _tail(log: Path) -> str:

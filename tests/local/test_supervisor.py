@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from resources import invoke, make_function, make_role, wait_for
 
 from localaws import supervisor
-from localaws.server import EXIT_PORT_TAKEN, EXIT_STATE_IN_USE
+from localaws.server_file import EXIT_PORT_TAKEN, EXIT_STATE_IN_USE
 
 SLEEPER = "import time\ndef handler(event, context):\n    time.sleep(event or 0)\n    return 'awake'"
 
@@ -128,3 +129,10 @@ def test_secrets_are_for_the_owner_only(fresh_aws: Any) -> None:
     aws = fresh_aws.start()
     for name in ("server.json", "root_key.json"):
         assert (aws.state / name).stat().st_mode & 0o077 == 0
+
+
+def test_two_at_once_start_one_server(fresh_aws: Any) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        servers = list(threads.map(lambda _: supervisor.start(fresh_aws.state, port=0), range(4)))
+    running = [server for server in servers if server == supervisor.status(fresh_aws.state)]
+    assert len(running) == 4
