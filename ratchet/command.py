@@ -141,7 +141,7 @@ def _refuse(context: Context, error: Exception) -> int:
     """One clear sentence on standard error; with --json also a document that says the same."""
     message = errors.sentence(error)
     known = isinstance(error, errors.UserError) or type(error).__module__.partition(".")[0] in ("botocore", "boto3")
-    if not known and not isinstance(error, ValueError):
+    if not known:
         message = f"{type(error).__name__}: {message} (--debug shows where)"
     if not context.for_people:
         click.echo(json.dumps({"error": message}, ensure_ascii=False))

@@ -21,7 +21,7 @@ from ratchet.project import Project
 BOOTSTRAP_STACK = "CDKToolkit"
 
 # The modules of this package that read pipeline.yaml; the commands are no part of a stack.
-_SPEC_MODULES = ("metric_names", "schedule", "spec", "spec_errors", "spec_fields", "units", "yaml_lines")
+_SPEC_MODULES = ("errors", "metric_names", "schedule", "spec", "spec_errors", "spec_fields", "units", "yaml_lines")
 _COMMON_SOURCES = (
     "app.py",
     "cdk.json",

@@ -16,8 +16,8 @@ from ratchet.runs import RUNNING, Run, RunTable
 
 LOCAL_POLL_SECONDS = 0.2
 ACCOUNT_POLL_SECONDS = 2.0
-# Step Functions' end of an execution reaches the launcher as an event; the record is written before that.
-RECORD_SECONDS = 30.0
+# The machine records its run before it ends; where it couldn't, the launcher does when the event of the end reaches it.
+RECORD_SECONDS = 15.0
 
 Look = Callable[[str, Execution], None]
 
@@ -45,6 +45,14 @@ def launch(account: Account, pipeline: str, kind: str, detail: Mapping[str, Any]
         told = body.get("errorMessage", body) if isinstance(body, dict) else body
         raise UserError(f"the launcher of {pipeline} failed: {told}; its log: /aws/lambda/{function}")
     return Launched(str(body["status"]), str(body["run_id"]), str(body["execution_arn"]))
+
+
+def started_by_code(account: Account, pipeline: str) -> Launched | None:
+    """The run that new code has started, when one is on its way: to start another beside it would train twice."""
+    running = RunTable(account).state(pipeline).get("running") or {}
+    if (running.get("trigger") or {}).get("kind") != "code":
+        return None
+    return Launched("started", str(running["run_id"]), str(running["execution_arn"]))
 
 
 @dataclass(frozen=True)
@@ -93,8 +101,6 @@ class Follower:
             run = table.run(self.pipeline, run_id)
             if run and run.outcome != RUNNING:
                 return run
-            if execution.status != "Succeeded":
-                break
             self.pause(self.poll_seconds)
         error = {"error": execution.error or execution.status, "cause": execution.cause or "it was never recorded"}
         return Run(self.pipeline, run_id, "Failed", {"run_id": run_id, "pipeline": self.pipeline, "error": error})

@@ -13,7 +13,7 @@ from typing import Any
 from ratchet import history
 from ratchet.account import Account
 from ratchet.history import Execution, Visit
-from ratchet.runs import Run
+from ratchet.runs import RUNNING, Run
 
 # CloudWatch log groups that SageMaker writes to (SageMaker developer guide, "CloudWatch Logs for Amazon SageMaker AI").
 JOB_GROUPS = {
@@ -75,7 +75,8 @@ def read(account: Account, run: Run, *, follow: bool, pause: Callable[[float], N
     groups = functools.cache(lambda function: _group(account, function))
     while True:
         execution = _execution(account, run)
-        ended = execution.status is not None or not execution.visits
+        # A run whose execution isn't there is about to start, or was long ago (Step Functions forgets after 90 days).
+        ended = execution.status is not None or (not execution.visits and run.outcome != RUNNING)
         lines = [line for source in _sources(run, execution, groups) for line in _lines(account, source)]
         for line in sorted(lines, key=lambda line: line.at):
             if (line.source, line.event_id) not in seen:
@@ -87,7 +88,7 @@ def read(account: Account, run: Run, *, follow: bool, pause: Callable[[float], N
 
 
 def _execution(account: Account, run: Run) -> Execution:
-    """The run's execution; an empty one when Step Functions has forgotten it (after 90 days)."""
+    """The run's execution; an empty one where there is none."""
     if run.execution_arn is None:
         return Execution(())
     try:

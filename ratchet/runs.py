@@ -16,6 +16,7 @@ from ratchet.errors import UserError
 
 RUNNING = "Running"
 PROMOTED = "Promoted"
+UP_TO_DATE = "UpToDate"
 # A run that ended so didn't do what it was started for. (A run that a rule stops will be one more.)
 FAILED_OUTCOMES = frozenset({"Failed", "RolledBack", "Stopped"})
 

@@ -11,10 +11,11 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from ratchet.errors import UserError
 from ratchet.yaml_lines import Document, Location, Problem, dotted
 
 
-class SpecError(ValueError):
+class SpecError(UserError, ValueError):
     """A pipeline.yaml that can't be used: its problems, one a line, as `file:line: field: message`."""
 
     def __init__(self, path: Path, problems: Sequence[Problem]) -> None:

@@ -28,9 +28,14 @@ def run(context: Context, pipeline: str, wait: bool, force: bool) -> Answer:
     On the embedded AWS its stack is deployed first where that is needed, and a channel without data gets the model
     folder's sample/<channel>/. A run that is on its way is not disturbed: one further run follows it.
     """
+    from ratchet import following
+
     name = context.project.pipeline(pipeline)
     prepared = _prepare(context, name) if context.environment.is_local else {}
-    launched = _launch(context, name, "manual", forced=force)
+    by_code = following.started_by_code(context.account, name) if prepared.get("deployed") and not force else None
+    launched = by_code or _launch(context, name, "manual", forced=force)
+    if by_code:
+        context.say(f"{name}  run {by_code.run_id} was started by the new code")
     return _answer(context, name, launched, wait=wait, document=prepared)
 
 
@@ -93,8 +98,10 @@ def _follow(context: Context, name: str, launched: Launched) -> list[Run]:
 
 def _ended(document: dict[str, Any], runs: list[Run]) -> Answer:
     from ratchet.errors import RUN_FAILED
+    from ratchet.runs import UP_TO_DATE
 
-    last = runs[-1]
+    # A run behind another that took its trigger over finds nothing new; what came out is the other's.
+    last = next((each for each in reversed(runs) if each.outcome != UP_TO_DATE), runs[-1])
     code = RUN_FAILED if any(each.failed for each in runs) else 0
     records = [each.document for each in runs]
     return Answer(

@@ -112,12 +112,13 @@ def _tell(shell: Shell) -> None:
     shell.keep("failed", "run", "pumps", "--wait")
     shell.keep("failed logs", "logs", "pumps")
     (model / "train.py").write_text(script)
+    shell.keep("repaired", "run", "pumps", "--wait", "--json")
 
     sample.write_text(labelled)
     _upload(shell, sample)
     shell.keep("better", "run", "pumps", "--wait", "--json")
     shell.keep("good answer", "invoke", "pumps", "-", given="90,9.0,6.0\n")
-    shell.keep("report", "report", "pumps", "--json")
+    shell.keep("report", "report", shell.told["better"].json["run_id"], "--json")
     shell.keep("rollback", "rollback", "pumps", "--wait", "--json")
     shell.keep("rolled back answer", "invoke", "pumps", "-", "--json", given="90,9.0,6.0\n")
     shell.keep("status", "status", "pumps", "--json")
@@ -161,7 +162,7 @@ def test_a_new_model_reaches_a_champion_by_new_and_run_alone(story: dict[str, Ra
 
 def test_a_run_that_finds_nothing_new_is_up_to_date(story: dict[str, Ran]) -> None:
     assert story["again"].code == 0
-    assert outcome(story["again"]) == "UpToDate"
+    assert outcome(story["again"]) == runs.UP_TO_DATE
     assert story["again"].json["deployed"] == []
 
 
@@ -172,12 +173,14 @@ def test_a_failed_run_says_why_and_exits_with_3(story: dict[str, Ran]) -> None:
     assert "no pump today" in failed.output
     assert "Traceback" not in failed.errors
     assert "no pump today" in story["failed logs"].output
+    # Back to the code that made the champion: nothing new.
+    assert outcome(story["repaired"]) == runs.UP_TO_DATE
 
 
 def test_a_better_challenger_is_promoted_and_answers(story: dict[str, Ran]) -> None:
     assert outcome(story["better"]) == runs.PROMOTED, story["better"].output
-    last = story["better"].json["runs"][-1]
-    low, _ = last["evaluation"]["interval"]
+    [promoted] = [run for run in story["better"].json["runs"] if run["outcome"] == runs.PROMOTED]
+    low, _ = promoted["evaluation"]["interval"]
     assert low > 0
     assert story["poor answer"].output == "ok\n"
     assert story["good answer"].output == "fault\n"
