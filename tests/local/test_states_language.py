@@ -330,3 +330,35 @@ def test_an_execution_that_a_crash_cut_off_ends_as_failed_and_says_so(fresh_aws:
     assert ended["status"] == "FAILED"
     assert "stopped while this execution was running" in ended["cause"]
     assert sfn.get_execution_history(executionArn=arn, reverseOrder=True)["events"][0]["type"] == "ExecutionFailed"
+
+
+def test_a_wait_takes_whole_seconds_or_a_moment(aws: Any) -> None:
+    moment = "{% $fromMillis($millis() + 300) %}"
+    m = machine(aws, {"W": {"Type": "Wait", "Timestamp": moment, "End": True}})
+    arn = m.start()
+    m.ended(arn)
+    entered, left = (event["timestamp"] for event in m.history(arn) if event["type"].startswith("WaitState"))
+    assert (left - entered).total_seconds() >= 0.25
+    half = machine(aws, {"W": {"Type": "Wait", "Seconds": "{% 1 / 2 %}", "End": True}})
+    assert half.run()["error"] == "States.QueryEvaluationError"
+
+
+def test_a_choice_that_nothing_matches_fails(aws: Any) -> None:
+    choices = [{"Condition": "{% $states.input.n = 1 %}", "Next": "Done"}]
+    m = machine(aws, {"C": {"Type": "Choice", "Choices": choices}, "Done": {"Type": "Succeed"}})
+    assert m.run({"n": 1})["status"] == "SUCCEEDED"
+    assert m.run({"n": 2})["error"] == "States.NoChoiceMatched"
+
+
+def test_an_inner_scope_may_not_assign_what_the_outer_has(aws: Any) -> None:
+    inner = {"StartAt": "In", "States": {"In": {"Type": "Pass", "Assign": {"v": 2}, "End": True}}}
+    m = machine(
+        aws,
+        {
+            "Set": {"Type": "Pass", "Assign": {"v": 1}, "Next": "P"},
+            "P": {"Type": "Parallel", "Branches": [inner], "End": True},
+        },
+    )
+    ended = m.run()
+    assert ended["error"] == "States.Runtime"
+    assert "'v' belongs to an outer scope" in ended["cause"]

@@ -252,3 +252,42 @@ def test_execution_logs_have_the_level_and_the_data_asked_for(aws: Any) -> None:
     assert [line["type"] for line in lines] == ["FailStateEntered", "ExecutionFailed"]
     assert all(line["execution_arn"] == arn for line in lines)
     assert "secret" not in json.dumps(lines)
+
+
+def test_an_execution_started_by_another_is_named_in_its_output(aws: Any) -> None:
+    inner = machine(aws, {"A": {"Type": "Pass", "End": True}})
+    start = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::states:startExecution",
+        "Arguments": {"StateMachineArn": inner.arn, "Input": {"from": "outer"}, "Name": unique("run")},
+        "End": True,
+    }
+    outer = machine(aws, {"S": start}, allow("states:StartExecution", resource=inner.arn))
+    output = outer.run()["output"]
+    assert inner.ended(output["ExecutionArn"])["output"] == {"from": "outer"}
+    assert output["StartDate"].endswith("Z")
+
+
+def test_an_event_that_could_not_be_put_fails_the_task(aws: Any) -> None:
+    entry = {"Source": "aws.states", "DetailType": "d", "Detail": {"a": 1}}
+    put = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::events:putEvents",
+        "Arguments": {"Entries": [entry]},
+        "End": True,
+    }
+    ended = machine(aws, {"P": put}, allow("events:PutEvents")).run()
+    assert ended["error"] == "EventBridge.FailedEntry"
+    assert "NotAuthorizedForSource" in ended["cause"]
+
+
+def test_arguments_that_the_api_does_not_take_fail_with_their_name(aws: Any) -> None:
+    put = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::dynamodb:putItem",
+        "Arguments": {"TableName": "t", "Itemz": {}},
+        "End": True,
+    }
+    ended = machine(aws, {"P": put}, allow("dynamodb:PutItem")).run()
+    assert ended["error"] == "States.Runtime"
+    assert "Itemz" in ended["cause"]

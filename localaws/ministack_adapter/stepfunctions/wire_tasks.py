@@ -85,8 +85,11 @@ class WireTasks:
     def optimized(self, role_arn: str, service: str, action: str, arguments: Any) -> Any:
         """An optimized integration other than lambda:invoke, as its API answers."""
         name, names = OPTIMIZED[service]
-        result = self._call(role_arn, name, _pascal(action), _as_text(service, action, arguments), names)
-        return _plain(result)
+        result = _plain(self._call(role_arn, name, _pascal(action), _as_text(service, action, arguments), names))
+        if result.get("FailedEntryCount"):
+            # "Add EventBridge events with Step Functions": the task fails when an entry couldn't be put.
+            raise StatesError("EventBridge.FailedEntry", json.dumps(result))
+        return {_pascal(key): value for key, value in result.items()} if service == "states" else result
 
     def sdk(self, role_arn: str, service: str, action: str, arguments: Any) -> Any:
         """An aws-sdk integration: members renamed as the SDK for Java 2 spells them, times as ISO 8601."""
