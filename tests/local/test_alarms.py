@@ -1,0 +1,116 @@
+"""Alarms: evaluated when a metric is written, by their own dimensions, told to topics and the event bus."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from state_machines import unique
+
+DEADLINE_SECONDS = 40
+
+
+def becomes(aws: Any, alarm: str, wanted: str) -> bool:
+    cloudwatch = aws.client("cloudwatch")
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        if cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"][0]["StateValue"] == wanted:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def open_queue(aws: Any, service: str) -> tuple[str, str]:
+    """URL and ARN of a queue that a service may send to."""
+    sqs = aws.client("sqs")
+    url = sqs.create_queue(QueueName=unique("queue"))["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sqs:SendMessage", "Resource": arn}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    return url, arn
+
+
+def put(aws: Any, metric: str, value: float, **dimensions: str) -> None:
+    named = [{"Name": name, "Value": text} for name, text in dimensions.items()]
+    datum = {"MetricName": metric, "Value": value, "Dimensions": named}
+    aws.client("cloudwatch").put_metric_data(Namespace="Test", MetricData=[datum])
+
+
+def errors_alarm(metric: str, **more: Any) -> dict[str, Any]:
+    return {
+        "AlarmName": unique("alarm"),
+        "ComparisonOperator": "GreaterThanThreshold",
+        "EvaluationPeriods": 1,
+        "Threshold": 5,
+        "TreatMissingData": "notBreaching",
+        **more,
+    }
+
+
+def test_an_alarm_looks_at_its_own_dimensions_and_tells_topic_and_bus(aws: Any) -> None:
+    metric = unique("Errors")
+    url, arn = open_queue(aws, "sns.amazonaws.com")
+    sns, events = aws.client("sns"), aws.client("events")
+    topic = sns.create_topic(Name=unique("topic"))["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    request = errors_alarm(
+        metric,
+        Namespace="Test",
+        MetricName=metric,
+        Dimensions=[{"Name": "Endpoint", "Value": "mine"}],
+        Statistic="Sum",
+        Period=60,
+        AlarmActions=[topic],
+    )
+    alarm = request["AlarmName"]
+    bus_url, bus_arn = open_queue(aws, "events.amazonaws.com")
+    pattern = {"source": ["aws.cloudwatch"], "detail": {"alarmName": [alarm], "state": {"value": ["ALARM"]}}}
+    rule = unique("rule")
+    events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=rule, Targets=[{"Id": "q", "Arn": bus_arn}])
+
+    aws.client("cloudwatch").put_metric_alarm(**request)
+    put(aws, metric, 100, Endpoint="another")
+    assert becomes(aws, alarm, "OK")
+    put(aws, metric, 3, Endpoint="mine")
+    put(aws, metric, 3, Endpoint="mine")
+    assert becomes(aws, alarm, "ALARM")
+    told = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"][0]
+    assert json.loads(json.loads(told["Body"])["Message"])["NewStateValue"] == "ALARM"
+    event = aws.client("sqs").receive_message(QueueUrl=bus_url, WaitTimeSeconds=10)["Messages"][0]
+    assert json.loads(event["Body"])["detail-type"] == "CloudWatch Alarm State Change"
+
+
+def test_metric_math_through_the_api(aws: Any) -> None:
+    metric = unique("Calls")
+
+    def query(identity: str, kind: str) -> dict[str, Any]:
+        named = {"Namespace": "Test", "MetricName": metric, "Dimensions": [{"Name": "Kind", "Value": kind}]}
+        return {"Id": identity, "MetricStat": {"Metric": named, "Period": 60, "Stat": "Sum"}, "ReturnData": False}
+
+    rate = {"Id": "rate", "Expression": "100 * bad / all", "ReturnData": True}
+    request = errors_alarm(metric, Metrics=[rate, query("bad", "bad"), query("all", "all")])
+    aws.client("cloudwatch").put_metric_alarm(**request)
+    put(aws, metric, 100, Kind="all")
+    put(aws, metric, 1, Kind="bad")
+    assert becomes(aws, request["AlarmName"], "OK")
+    put(aws, metric, 9, Kind="bad")
+    assert becomes(aws, request["AlarmName"], "ALARM")
+
+
+def test_a_queue_that_an_alarm_watches_writes_its_metrics(aws: Any) -> None:
+    url, _arn = open_queue(aws, "events.amazonaws.com")
+    request = errors_alarm(
+        "",
+        Namespace="AWS/SQS",
+        MetricName="ApproximateNumberOfMessagesVisible",
+        Dimensions=[{"Name": "QueueName", "Value": url.rpartition("/")[2]}],
+        Statistic="Maximum",
+        Period=60,
+        Threshold=0,
+    )
+    aws.client("cloudwatch").put_metric_alarm(**request)
+    aws.client("sqs").send_message(QueueUrl=url, MessageBody="lost")
+    assert becomes(aws, request["AlarmName"], "ALARM")
