@@ -137,9 +137,13 @@ def _up_text(context: Context, deployed: list[str], no_deploy: bool, seconds: fl
 def down(context: Context, wipe: bool) -> Answer:
     """Stop the embedded AWS and everything that it started."""
     from localaws import supervisor
+    from ratchet.errors import UserError
 
     _require_local(context)
-    stopped = supervisor.stop(context.project.aws_state)
+    try:
+        stopped = supervisor.stop(context.project.aws_state)
+    except supervisor.StopError as error:
+        raise UserError(str(error)) from error
     if wipe:
         shutil.rmtree(context.project.aws_state, ignore_errors=True)
         (context.project.home / "deployed.json").unlink(missing_ok=True)

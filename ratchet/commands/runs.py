@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from ratchet.runs import Run
 
 
+# What a line of `ratchet runs` takes besides its reason, with a pipeline's name of fifteen letters.
+OTHER_COLUMNS = 86
+SHORTEST_REASON = 30
+
+
 @command("runs")
 @click.argument("pipeline", required=False)
 @click.option(
@@ -27,10 +32,10 @@ def runs(context: Context, pipeline: str | None, limit: int) -> Answer:
     table = RunTable(context.account)
     found = [run for name in names for run in table.runs(name, limit)]
     found.sort(key=lambda run: run.run_id, reverse=True)
-    return Answer({"runs": [run.document for run in found]}, lambda: _runs_text(found))
+    return Answer({"runs": [run.document for run in found]}, lambda: _runs_text(found, context.console.width))
 
 
-def _runs_text(found: list[Run]) -> Table | str:
+def _runs_text(found: list[Run], width: int) -> Table | str:
     from rich.table import Table
 
     from ratchet.live import first_line, outcome_style
@@ -49,7 +54,7 @@ def _runs_text(found: list[Run]) -> Table | str:
             run.trigger,
             duration(run.seconds) if run.seconds is not None else "",
             _figure(run.challenger_score),
-            _plain(first_line(run.reason, 100)),
+            _plain(first_line(run.reason, max(SHORTEST_REASON, width - OTHER_COLUMNS))),
         )
     return table
 

@@ -21,7 +21,7 @@ from run_documents import (
     record,
 )
 
-from ratchet import causes, diagram, figures, history, live, report, runs, units
+from ratchet import causes, diagram, figures, history, live, report, run_logs, runs, units
 from ratchet.history import Execution
 
 
@@ -241,3 +241,18 @@ def test_an_error_that_the_machine_expects_is_no_failure() -> None:
     told = events(["Begin", "Plan", "Train", "Evaluate", "Record", "Done"], failing="Train")
     train = next(visit for visit in history.of_events(told).visits if visit.name == "Train")
     assert (train.handled, train.failed) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("START RequestId: 1 Version: $LATEST", None),
+        ("epoch 1 loss 0.3", "epoch 1 loss 0.3"),
+        ('{"level": "INFO", "event": "decided", "run_id": "r", "promote": true}', "decided  promote=true"),
+        ('{"level": "ERROR", "event": "lost"}', "ERROR lost"),
+        ("{not json", "{not json"),
+        ('{"loss": 1}', '{"loss": 1}'),
+    ],
+)
+def test_a_function_s_log_line_for_people(line: str, told: str | None) -> None:
+    assert run_logs.for_people(line) == told
