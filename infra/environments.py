@@ -45,7 +45,7 @@ class Environment(_Frozen):
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,11}$")]
-    account: Annotated[str, Field(pattern=r"^\d{12}$")] | None
+    account: Annotated[str, Field(pattern=r"^\d{12}$")] | None = None  # the cdk command passes no nulls on
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
     removal: Literal["destroy", "retain"]
     log_retention_days: LogRetentionDays

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
@@ -46,7 +46,10 @@ class StateMachine(Construct):
         self.name = machine.attr_name
 
     def _log(self, days: int) -> stepfunctions.CfnStateMachine.LoggingConfigurationProperty:
-        group = logs.CfnLogGroup(self, "Log", retention_in_days=days)
+        # Under this prefix log delivery needs no statement of its own in the account's one resource policy, which would
+        # be full after a few pipelines ("Step Functions: CloudWatch Logs resource policy size restrictions").
+        name = f"/aws/vendedlogs/states/{Stack.of(self).stack_name}"
+        group = logs.CfnLogGroup(self, "Log", log_group_name=name, retention_in_days=days)
         group.apply_removal_policy(RemovalPolicy.DESTROY)
         target = stepfunctions.CfnStateMachine.CloudWatchLogsLogGroupProperty(log_group_arn=group.attr_arn)
         return stepfunctions.CfnStateMachine.LoggingConfigurationProperty(

@@ -82,3 +82,11 @@ def test_a_name_that_stacks_and_endpoints_could_not_bear(name: str) -> None:
 def test_a_wrong_context(context: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         chosen_environment(context)
+
+
+def test_null_is_as_good_as_left_out() -> None:
+    """The cdk command drops nulls on the way from cdk.json to the app."""
+    nulls = {"account": None, "vpc": None, "permissions_boundary": None}
+    assert environment("prod", {**GOOD, **nulls}) == environment(
+        "prod", {k: v for k, v in GOOD.items() if v is not None}
+    )
