@@ -8,7 +8,6 @@ without state is ready at once.
 from __future__ import annotations
 
 import importlib
-import logging
 from pathlib import Path
 
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
@@ -39,12 +38,5 @@ def install(*, state_dir: Path, image_dir: Path, port: int) -> EmbeddedAws:
     """Install every part into this process's MiniStack, whose environment variables are already set."""
     aws = EmbeddedAws(state_dir=state_dir, image_dir=image_dir, port=port)
     for part in PARTS:
-        name = f"{__name__}.{part}"
-        # While the rooms are being built: a part that can't be imported yet is left out, and the log says so.
-        try:
-            part_module = importlib.import_module(name)
-        except (ImportError, SyntaxError, NameError) as error:
-            logging.getLogger(__name__).warning("part %s left out: %s", part, error)
-            continue
-        part_module.install(aws)
+        importlib.import_module(f"{__name__}.{part}").install(aws)
     return aws

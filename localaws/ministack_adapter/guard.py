@@ -59,7 +59,7 @@ def is_loopback(host: str) -> bool:
 
 def _is_callback(path: str) -> bool:
     """Paths under the prefixes that functions and jobs of this AWS use themselves, each with its own secret."""
-    return path.startswith("/_ministack/cfn-response/")
+    return path.startswith(("/_ministack/cfn-response/", "/_ministack/cfn-signal/"))
 
 
 async def _refuse(send: Send, reason: str) -> None:
