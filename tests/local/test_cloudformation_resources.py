@@ -125,6 +125,7 @@ def test_a_permissions_boundary_limits_a_role_and_goes_with_an_update(aws: Any) 
     ("properties", "says"),
     [
         ({"kind": "AWS::S3::Bucket", "ReplicationConfiguration": {}}, "ReplicationConfiguration of AWS::S3::Bucket"),
+        ({"kind": "AWS::Lambda::Function", "VpcConfig": {}}, "VpcConfig of AWS::Lambda::Function"),
         ({"kind": "AWS::S3::Bucket", "AccessControl": "PublicRead"}, "AccessControl PublicRead"),
         ({"kind": "AWS::Events::Rule", "EventPattern": {"source": "x"}}, "Event pattern is not valid"),
         ({"kind": "AWS::Events::Rule", "ScheduleExpression": "every day"}, "ScheduleExpression"),
@@ -153,11 +154,11 @@ def test_a_permissions_boundary_limits_a_role_and_goes_with_an_update(aws: Any) 
 def test_what_is_not_supported_is_refused_by_name_and_the_stack_rolled_back(
     aws: Any, properties: dict[str, Any], says: str
 ) -> None:
-    kind = properties.pop("kind") if "kind" in properties else ""
-    made = stack(aws, {"Before": bucket(), "Refused": {**resource(kind, **properties), "DependsOn": "Before"}})
+    given = {name: value for name, value in properties.items() if name != "kind"}
+    refused = {**resource(properties["kind"], **given), "DependsOn": "Before"}
+    made = stack(aws, {"Before": bucket(), "Refused": refused})
     assert made.settled() == "ROLLBACK_COMPLETE"
     assert says in made.reason("Refused")
-    properties["kind"] = kind
 
 
 @pytest.mark.parametrize("kind", ["AWS::SageMaker::Pipeline", "AWS::CloudFormation::Macro"])
