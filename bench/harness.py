@@ -50,7 +50,8 @@ def run(name: str, description: str, measure: Callable[[bool, Callable[[str], No
         document = json.loads(path.read_text())
     else:
         say = (lambda _text: None) if options.json else (lambda text: print(text, flush=True))
-        document = _described(measure(options.small, say))
+        where = machine()
+        document = _described(measure(options.small, say), where)
         if not options.small:
             RESULTS.mkdir(exist_ok=True)
             (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
@@ -58,14 +59,14 @@ def run(name: str, description: str, measure: Callable[[bool, Callable[[str], No
     return 0
 
 
-def _described(measured: Document) -> Document:
+def _described(measured: Document, where: Document) -> Document:
     spread = {key: _spread(samples) for key, samples in measured.pop("samples", {}).items()}
     figures = measured.pop("figures")
     return {
         "command": shlex.join(["python", str(Path(sys.argv[0]).resolve().relative_to(ROOT)), *sys.argv[1:]]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
-        "machine": machine(),
+        "machine": where,
         "figures": figures,
         "spread": spread,
         **measured,
@@ -74,7 +75,7 @@ def _described(measured: Document) -> Document:
 
 def _spread(samples: Sequence[float]) -> Document:
     """Smallest, median and largest, and a 95th percentile where there are enough."""
-    rounded = sorted(round(sample, 4) for sample in samples)
+    rounded = sorted(round(sample, 3) for sample in samples)
     found = {"n": len(rounded), "min": rounded[0], "median": statistics.median(rounded), "max": rounded[-1]}
     return {**found, "p95": rounded[int(0.95 * len(rounded))]} if len(rounded) >= 20 else found
 

@@ -15,7 +15,7 @@ def never(_small: bool, _say: object) -> harness.Document:
 
 def document(**figures: float) -> harness.Document:
     measured = {"figures": figures, "samples": {name: [value, value + 1, value + 2] for name, value in figures.items()}}
-    return harness._described(measured)
+    return harness._described(measured, harness.machine())
 
 
 def test_a_record_says_where_when_and_how() -> None:
