@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import fcntl
 import gc
+import logging
 import os
 import signal
 import socket
@@ -164,6 +165,8 @@ def _serve(state: Path, images: Path, listener: socket.socket, server: Server) -
 
     from localaws import ministack_adapter  # noqa: PLC0415
 
+    # At its import it says that it can't sign; a request that wants that is told.
+    logging.getLogger("kms").setLevel(logging.ERROR)
     aws = ministack_adapter.install(state_dir=state, image_dir=images, port=server.port)
     gc.freeze()
     gc.enable()
