@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from aws_cdk import CfnOutput, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
@@ -19,6 +19,7 @@ from infra.constructs.function import Function, functions_code
 from infra.constructs.image_build import ImageBuild
 from infra.constructs.job_roles import JobRoles
 from infra.constructs.lifecycle import Lifecycle
+from infra.constructs.removal import removal_policy
 from infra.constructs.run_functions import RunFunctions
 from infra.constructs.state_machine import StateMachine
 from infra.constructs.triggers import TriggerQueue, Triggers
@@ -235,8 +236,7 @@ class PipelineStack(Stack):
             model_package_group_name=model_package_group_name(self._environment.name, self._spec.name),
             model_package_group_description=f"What runs of {self._spec.name} have trained and judged",
         )
-        destroy = self._environment.removal == "destroy"
-        group.apply_removal_policy(RemovalPolicy.DESTROY if destroy else RemovalPolicy.RETAIN)
+        group.apply_removal_policy(removal_policy(self._environment))
         return group
 
 

@@ -15,6 +15,7 @@ from constructs import Construct
 from infra.constructs.bucket import access_logs_bucket, announce_objects, private_bucket
 from infra.constructs.findings import acknowledge
 from infra.constructs.function import Function, functions_code
+from infra.constructs.removal import removal_policy
 from infra.environments import Environment
 from infra.grants import Account, Grant
 from infra.shared import Shared
@@ -27,7 +28,7 @@ class SharedStack(Stack):
 
     def __init__(self, scope: Construct, id_: str, *, environment: Environment, **stack: Any) -> None:
         super().__init__(scope, id_, description=f"Ratchet {environment.name}: what all pipelines share", **stack)
-        removal = RemovalPolicy.RETAIN if environment.removal == "retain" else RemovalPolicy.DESTROY
+        removal = removal_policy(environment)
         key = _key(self, removal)
         logs = access_logs_bucket(self, "AccessLogs", days=365) if environment.access_logs == "bucket" else None
         data = private_bucket(self, "Data", key=key, removal=removal, access_logs=logs)

@@ -45,7 +45,7 @@ def access_logs_bucket(scope: Construct, id_: str, *, days: int) -> s3.Bucket:
         enforce_ssl=True,
         versioned=True,
         lifecycle_rules=[_clean_up(), s3.LifecycleRule(expiration=Duration.days(days))],
-        removal_policy=RemovalPolicy.RETAIN,
+        removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     )
 
 

@@ -19,6 +19,7 @@ from constructs import Construct
 
 from infra.constructs.findings import acknowledge
 from infra.constructs.function import Function, write_log
+from infra.constructs.removal import removal_policy
 from infra.constructs.role import ServiceRole
 from infra.environments import Environment
 from infra.grants import NO_RESOURCE, Account, Grant, read_object, use_key
@@ -89,7 +90,6 @@ class ImageBuild(Construct):
         )
 
     def _images(self, environment: Environment, key_arn: str) -> ecr.Repository:
-        destroy = environment.removal == "destroy"
         return ecr.Repository(
             self,
             "Images",
@@ -97,8 +97,8 @@ class ImageBuild(Construct):
             image_scan_on_push=True,
             encryption=ecr.RepositoryEncryption.KMS,
             encryption_key=kms.Key.from_key_arn(self, "Key", key_arn),
-            removal_policy=RemovalPolicy.DESTROY if destroy else RemovalPolicy.RETAIN,
-            empty_on_delete=destroy,
+            removal_policy=removal_policy(environment),
+            empty_on_delete=environment.removal == "destroy",
         )
 
     def _project(

@@ -102,7 +102,7 @@ def test_destroy_empties_and_deletes_what_retain_keeps(stacks: Stacks) -> None:
         return {found["DeletionPolicy"] for kind in kinds for found in shared.of_type(kind).values()}
 
     assert policies("local") == {"Delete"}
-    assert policies("prod") == {"Retain"}
+    assert policies("prod") == {"RetainExceptOnCreate"}
     assert len(stacks("local")["shared"].of_type("Custom::EmptiedBucket")) == 2
     assert stacks("prod")["shared"].of_type("Custom::EmptiedBucket") == {}
 
