@@ -144,6 +144,16 @@ class Evaluation(unittest.TestCase):
         self.model(serve=serve)
         self.assertEqual(self.judged()["challenger"]["score"], 1.0)
 
+    def test_transform_fn_instead_of_three_functions(self):
+        serve = """
+            def model_fn(model_dir):
+                return 0
+            def transform_fn(model, body, content_type, accept):
+                return "\\n".join(line.split(",")[model] for line in body.splitlines()), accept
+        """
+        self.model(serve=serve)
+        self.assertEqual(self.judged()["challenger"]["score"], 1.0)
+
     def test_one_line_of_commas_as_xgboost_answers(self):
         self.model(serve=REPEATS.replace('"\\n".join', '",".join'))
         self.assertEqual(self.judged()["challenger"]["score"], 1.0)
@@ -225,6 +235,10 @@ class Evaluation(unittest.TestCase):
         self.model("challenger")
         self.model("champion", "x = 1")
         self.refused("the champion", "no function model_fn")
+
+    def test_both_ways_to_answer(self):
+        self.model(serve=REPEATS + "def transform_fn(*arguments):\n    pass\n")
+        self.refused("both transform_fn and input_fn, predict_fn, output_fn")
 
     def test_serve_that_raises(self):
         self.model(serve=REPEATS.replace("return [row[column] for row in rows]", "return 1 / 0"))

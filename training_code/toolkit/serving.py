@@ -4,6 +4,7 @@
     input_fn(body, content_type)     -> what the model predicts from
     predict_fn(data, model)          -> its prediction
     output_fn(prediction, accept)    -> the answer's text or bytes
+    transform_fn(model, body, content_type, accept), instead of the last three
 
 Only `model_fn` has to be there; for the others the defaults of the framework containers hold (SageMaker Python SDK
 documentation, "Using Scikit-learn with the SageMaker Python SDK", "Serve a Model"): CSV, JSON and NPY become a NumPy
@@ -79,6 +80,7 @@ class Functions:
     input_fn: Callable[..., Any]
     predict_fn: Callable[..., Any]
     output_fn: Callable[..., Any]
+    transform_fn: Callable[..., Any] | None = None
 
     def load(self, model_dir: str) -> Any:
         """The model in the folder."""
@@ -86,8 +88,7 @@ class Functions:
 
     def answer(self, model: Any, body: str, content_type: str = CSV, accept: str = CSV) -> str:
         """The model's answer to a request, as text."""
-        prediction = _call(self.predict_fn, _call(self.input_fn, body, content_type), model)
-        answer = _call(self.output_fn, prediction, accept)
+        answer = self._transform(model, body, content_type, accept)
         if isinstance(answer, tuple):  # (body, content type), as older containers had it
             answer = answer[0]
         if isinstance(answer, (bytes, bytearray)):
@@ -96,6 +97,12 @@ class Functions:
             raise ServingError(f"output_fn returned {type(answer).__name__}; for {accept} it must return text or bytes")
         return answer
 
+    def _transform(self, model: Any, body: str, content_type: str, accept: str) -> Any:
+        if self.transform_fn:
+            return _call(self.transform_fn, model, body, content_type, accept)
+        prediction = _call(self.predict_fn, _call(self.input_fn, body, content_type), model)
+        return _call(self.output_fn, prediction, accept)
+
 
 def load_functions(code_dir: Path) -> Functions:
     """The functions of `<code_dir>/serve.py`, imported under the name `serve` as the containers do.
@@ -103,7 +110,8 @@ def load_functions(code_dir: Path) -> Functions:
     The folder goes first on the import path of this process, for good: load one model's code in a process.
 
     Raises:
-        ServingError: no serve.py, or one without model_fn. What serve.py itself raises passes through.
+        ServingError: no serve.py, one without model_fn, or with transform_fn beside what that replaces. What serve.py
+            itself raises passes through.
     """
     if not (code_dir / SCRIPT).is_file():
         raise ServingError(
@@ -114,11 +122,15 @@ def load_functions(code_dir: Path) -> Functions:
     module = importlib.import_module("serve")
     if not callable(getattr(module, "model_fn", None)):
         raise ServingError(f"{SCRIPT} has no function model_fn(model_dir), which loads the model")
+    replaced = [name for name in ("input_fn", "predict_fn", "output_fn") if hasattr(module, name)]
+    if hasattr(module, "transform_fn") and replaced:
+        raise ServingError(f"{SCRIPT} has both transform_fn and {', '.join(replaced)}, which it replaces; keep one way")
     return Functions(
         model_fn=module.model_fn,
         input_fn=getattr(module, "input_fn", default_input),
         predict_fn=getattr(module, "predict_fn", default_predict),
         output_fn=getattr(module, "output_fn", default_output),
+        transform_fn=getattr(module, "transform_fn", None),
     )
 
 
