@@ -27,6 +27,11 @@ document.body.innerHTML = "<pre id=found>" + JSON.stringify({
           && place(mark).right <= place(figure).right + 8)),
   labelsInside: [...document.querySelectorAll("section .figure label")].every(label =>
       place(label).left >= place(label.closest("section")).left && place(label).right <= place(label.closest("section")).right),
+  labelsOverlapping: [...document.querySelectorAll(".figure")].filter(figure => {
+    const labels = [...figure.querySelectorAll("label")].map(place);
+    return labels.some((one, i) => labels.some((other, j) => j > i && one.left < other.right && other.left < one.right
+        && one.top < other.bottom - 1 && other.top < one.bottom - 1));
+  }).length,
   background: getComputedStyle(document.body).backgroundColor,
   faint: texts.filter(element => contrast(element) < 4.5).map(element => element.textContent.trim().slice(0, 40)),
   alerts: document.querySelectorAll("script").length,

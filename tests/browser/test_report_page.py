@@ -9,14 +9,15 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
-from run_documents import HOSTILE, failed_sources, promoted_sources
+from run_documents import HOSTILE, failed_sources, promoted_sources, record
 
-from ratchet import report
+from ratchet import report, runs
 
 BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
@@ -61,7 +62,18 @@ def test_everything_is_where_it_belongs(tmp_path: Path, sources: report.Sources,
     assert found["overlapping"] == 0
     assert found["markersInside"]
     assert found["labelsInside"]
+    assert found["labelsOverlapping"] == 0
     assert found["requests"] == []
+
+
+def test_figures_that_lie_close_together_can_still_be_read(tmp_path: Path) -> None:
+    evaluation = {**record()["evaluation"], "challenger": {"score": 0.91}, "champion": {"score": 0.9101}}
+    close = {"difference": -0.0001, "interval": [-0.0002, 0.0001]}
+    decision = {**record()["decision"], "minimum": 0.91, "beat_champion_by": 0.00005}
+    run = runs.of_item(record(evaluation={**evaluation, **close}, decision=decision))
+    found = browse(tmp_path, report.render(replace(promoted_sources(), run=run)), width=760)
+    assert found["labelsOverlapping"] == 0
+    assert found["labelsInside"]
 
 
 def test_light_and_dark_can_both_be_read(tmp_path: Path) -> None:
