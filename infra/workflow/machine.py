@@ -346,7 +346,7 @@ def record(names: Names) -> States:
     write[RECORD]["Retry"].append(retry(["States.ALL"], interval=1, attempts=2))
     return {
         **write,
-        **choice("Recorded", [rule("$record.outcome = 'Failed'", "Failed")], default="Done"),
+        **choice("Recorded", [rule("$record.outcome = 'Failed' or $not($record.complete)", "Failed")], default="Done"),
         "Done": {"Type": "Succeed", "Output": expression("$record")},
         "Failed": {
             "Type": "Fail",
@@ -355,7 +355,8 @@ def record(names: Names) -> States:
         },
         "NotRecorded": {
             "Type": "Fail",
-            "Error": expression("$failure.error"),
-            "Cause": expression("'the run could not be recorded: ' & $failure.cause"),
+            # The launcher knows this name: such a run isn't tried again, since it would end the same.
+            "Error": "NotRecorded",
+            "Cause": expression("'the run could not be recorded: ' & $failure.error & ': ' & $failure.cause"),
         },
     }

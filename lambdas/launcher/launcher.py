@@ -22,6 +22,9 @@ from launcher.triggers import Ended
 
 Document = dict[str, Any]
 
+# The error with which the state machine ends when its recorder fails (infra.workflow.machine).
+NOT_RECORDED = "NotRecorded"
+
 
 class Executions(Protocol):
     """The pipeline's state machine."""
@@ -97,8 +100,8 @@ class Launcher:
     def _record_if_cut_off(self, run_id: str, execution: Ended) -> bool:
         """Writes the end of a run that its own machine couldn't record; says whether it is to be tried again.
 
-        A recorded run is done, whatever its outcome. An execution that a person aborted stays aborted. What was cut off
-        (the recorder failed, the platform lost it) gets another try.
+        A recorded run is done, whatever its outcome. An execution that a person aborted stays aborted. One whose
+        recorder failed would fail again. What was cut off (the platform lost it) gets another try.
         """
         record = self.table.read_run(run_id)
         if record is None or (record["outcome"] != "Running" and not record.get("cut_off")):
@@ -158,4 +161,5 @@ def last_record(record: Document, execution: Ended, at: str) -> Document:
     cause = execution.cause or causes.get(execution.status, "the execution failed and gave no cause")
     error = {"state": "", "error": execution.error or execution.status, "cause": cause}
     outcome = "Stopped" if stopped else "Failed"
-    return {**record, "outcome": outcome, "ended_at": at, "error": error, "cut_off": execution.status == "FAILED"}
+    cut_off = execution.status == "FAILED" and execution.error != NOT_RECORDED
+    return {**record, "outcome": outcome, "ended_at": at, "error": error, "cut_off": cut_off}

@@ -21,9 +21,11 @@ AWS actions:
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from botocore.exceptions import ClientError
 from common import clock
 from common.artifacts import EVALUATION, ArtifactMissing, Artifacts
 from common.clients import client
@@ -39,6 +41,8 @@ Document = dict[str, Any]
 
 LOG = Log({"function": "recorder"})
 
+RECORD = "record.json"
+
 
 def handle(event: Document, _context: object) -> Document:
     """Writes the run down; doing it again writes the same.
@@ -49,7 +53,7 @@ def handle(event: Document, _context: object) -> Document:
         event: the machine's variables (`infra.workflow.machine.record`); those that a run didn't come to are null.
 
     Returns:
-        {"run_id", "outcome", "error" where something went wrong, "record": s3:// URI}.
+        {"run_id", "outcome", "error" or null, "record": s3:// URI, "complete": whether all of it was done}.
 
     Raises:
         LockLost: the run isn't the pipeline's running one.
@@ -68,14 +72,37 @@ def handle(event: Document, _context: object) -> Document:
         timings=read_timings(event["execution_arn"]),
         at=at,
     )
-    if event["deployment"]:
-        Housekeeper(client("sagemaker"), event["content_prefix"], log).tidy(event["endpoint_name"], state)
-    uri = artifacts.write("record.json", record)
+    trouble = afterwards(event, state, record, artifacts.uri(RECORD), log)
+    if trouble:
+        record = {**record, "error": trouble}
+    uri = artifacts.write(RECORD, record)
     table.write_run(run["run_id"], record)
-    message = documents.notification(record, uri)
-    client("sns").publish(TopicArn=os.environ["TOPIC_ARN"], **message)
     log.info("recorded", outcome=outcome, error=record.get("error"))
-    return {"run_id": run["run_id"], "outcome": outcome, "record": uri, "error": record.get("error")}
+    answer = {"run_id": run["run_id"], "outcome": outcome, "record": uri, "error": record.get("error")}
+    return {**answer, "complete": trouble is None}
+
+
+def afterwards(event: Document, state: State, record: Document, uri: str, log: Log) -> Document | None:
+    """Clears away and notifies. What goes wrong here doesn't change what the run came to, but it must be seen: it
+    becomes the record's error (after one that is there already), and the execution fails with it."""
+    steps: list[Callable[[], object]] = [
+        lambda: client("sns").publish(TopicArn=os.environ["TOPIC_ARN"], **documents.notification(record, uri))
+    ]
+    if event["deployment"]:
+        housekeeper = Housekeeper(client("sagemaker"), event["content_prefix"], log)
+        steps.append(lambda: housekeeper.tidy(event["endpoint_name"], state))
+    causes = [record["error"]["cause"]] if record.get("error") else []
+    failed = False
+    for step in steps:
+        try:
+            step()
+        except ClientError as error:
+            log.error("afterwards", error=str(error))
+            causes.append(str(error))
+            failed = True
+    if not failed:
+        return None
+    return {"state": "Record", "error": "AfterwardsFailed", "cause": "; and ".join(causes)}
 
 
 def concluded(state: State, *, event: Document, outcome: str, at: str) -> State:

@@ -222,14 +222,14 @@ def test_an_execution_past_the_launcher_is_refused(steered: Pipeline) -> None:
 ROLES = [
     ("JobsTraining", "s3:GetObject", "Train"),
     ("JobsProcessing", "s3:GetObject", "Evaluate"),
-    ("JobsHosting", "s3:GetObject", "AwaitEndpoint"),
+    ("JobsHosting", "s3:GetObject", "CreateModel"),
     ("Workflow", "sagemaker:CreateTrainingJob", "Train"),
     ("Workflow", "iam:PassRole", "Train"),
     ("Workflow", "lambda:InvokeFunction", ""),
     ("RunPlanner", "s3:ListBucketVersions", "Plan"),
     ("RunGate", "s3:PutObject", "Gate"),
     ("RunVerifier", "sagemaker:InvokeEndpoint", "Verify"),
-    ("RunRecorder", "sns:Publish", ""),
+    ("RunRecorder", "dynamodb:GetItem", ""),
 ]
 
 
@@ -243,6 +243,18 @@ def test_a_role_that_lacks_an_action_is_named_with_it(steered: Pipeline, role: s
     assert action in record["error"]["cause"]
     assert name in record["error"]["cause"]
     assert record["error"]["state"] == state
+
+
+@pytest.mark.parametrize("action", ["sns:Publish", "sagemaker:ListModels"])
+def test_what_fails_after_a_promotion_is_seen_but_does_not_undo_it(steered: Pipeline, action: str) -> None:
+    steered.order(accuracy=0.99, lacking=action)
+    with steered.without(action, steered.role("RunRecorder")):
+        record = steered.run(forced=True)
+    assert record["outcome"] == "Promoted"
+    assert record["error"]["state"] == "Record"
+    assert action in record["error"]["cause"]
+    assert steered.executions()[0]["status"] == "FAILED"
+    assert steered.state["champion"]["run_id"] == record["run_id"]
 
 
 def test_a_launcher_that_may_not_start_runs_says_so_and_starts_them_later(steered: Pipeline) -> None:

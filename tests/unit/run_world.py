@@ -234,7 +234,15 @@ class World:
     def _recorder(self, arguments: Any) -> Any:
         payload = arguments["Payload"]
         outcome = payload["outcome"] or "Failed"
-        return {"Payload": {"run_id": RUN_ID, "outcome": outcome, "error": payload["failure"], "record": "s3://r"}}
+        return {
+            "Payload": {
+                "run_id": RUN_ID,
+                "outcome": outcome,
+                "error": payload["failure"],
+                "record": "s3://r",
+                "complete": True,
+            }
+        }
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 from launcher.handler import take_batch
+from launcher.launcher import NOT_RECORDED
 from launcher.triggers import Ended
 from launcher_world import Crash, World
 
@@ -197,6 +198,16 @@ def test_a_run_that_was_cut_off_is_tried_again_but_not_for_ever() -> None:
     assert len(world.executions.inputs) == ATTEMPTS
     records = [world.table.read_run(run_id) for run_id in world.executions.inputs]
     assert all(record and record["outcome"] == "Failed" and record["error"]["cause"] == "cause" for record in records)
+
+
+def test_a_run_whose_recorder_failed_is_not_tried_again() -> None:
+    world = World()
+    run_id = world.launcher.trigger([trigger()]).run_id
+    world.finish(run_id, "FAILED", None)
+    world.launcher.end(Ended(world.executions.arn(run_id), "FAILED", NOT_RECORDED, "no PutItem"))
+    record = world.table.read_run(run_id)
+    assert record is not None and record["outcome"] == "Failed" and record["error"]["cause"] == "no PutItem"
+    assert len(world.executions.inputs) == 1
 
 
 def test_an_execution_that_a_person_stopped_is_stopped_and_stays_so() -> None:

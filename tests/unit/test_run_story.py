@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from launcher.launcher import NOT_RECORDED
 from run_world import CHAMPION, DECISION, MANIFESTS, NAMES, PLAN, RUN_ID, World, in_service, make_spec, refused, run
 
 from infra.workflow.machine import run_machine
@@ -271,6 +272,14 @@ def test_a_run_that_cannot_be_recorded_fails_and_says_so(tmp_path: Path) -> None
     ran = run(make_spec(tmp_path), World(answers={"recorder": StatesError("ClientError", "no PutItem")}))
     assert len(ran.called("recorder")) == 3
     assert ran.error is not None and "no PutItem" in ran.error.cause
+    assert ran.error.error == NOT_RECORDED
+
+
+def test_a_run_whose_aftermath_failed_is_seen_to_fail(tmp_path: Path) -> None:
+    error = {"state": "Record", "error": "AfterwardsFailed", "cause": "not authorized to perform: sns:Publish"}
+    answer = {"run_id": RUN_ID, "outcome": "Promoted", "error": error, "record": "s3://r", "complete": False}
+    ran = run(make_spec(tmp_path), World(answers={"recorder": {"Payload": answer}}))
+    assert ran.error is not None and "sns:Publish" in ran.error.cause
 
 
 def test_throttled_jobs_are_tried_again(tmp_path: Path) -> None:
