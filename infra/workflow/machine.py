@@ -68,8 +68,10 @@ VARIABLES = (
 
 # Besides its own runtime a job waits for instances, downloads its data and uploads its results.
 JOB_OVERHEAD_SECONDS = 3600
-# Data that keeps arriving mustn't put off training for ever: after so many quiet periods the run goes ahead.
-LONGEST_SETTLING = 20
+# Data that keeps arriving mustn't put off training for ever: after so many quiet periods, and so many seconds, the run
+# goes ahead.
+LONGEST_SETTLING_PERIODS = 20
+LONGEST_SETTLING_SECONDS = 600
 
 
 def run_machine(spec: PipelineSpec, names: Names) -> State:
@@ -106,6 +108,7 @@ def settle(spec: PipelineSpec, names: Names, *, then: str) -> States:
     if not spec.triggers.data:
         return {}
     quiet = spec.triggers.data.quiet * 1000
+    longest = max(LONGEST_SETTLING_PERIODS * quiet, LONGEST_SETTLING_SECONDS * 1000)
     started = "$toMillis($states.context.Execution.StartTime)"
     pending = "$states.result.Item.pending.M.last_at.S"
     look = task(
@@ -125,9 +128,7 @@ def settle(spec: PipelineSpec, names: Names, *, then: str) -> States:
             )
         },
     )
-    ready = (
-        f"$run.trigger.kind != 'data' or $millis() >= $quiet_at or $millis() >= {started} + {LONGEST_SETTLING * quiet}"
-    )
+    ready = f"$run.trigger.kind != 'data' or $millis() >= $quiet_at or $millis() >= {started} + {longest}"
     wait: State = {"Type": "Wait", "Timestamp": expression("$fromMillis($quiet_at)"), "Next": "Settle"}
     return {**look, **choice("Settled", [rule(ready, then)], default="Quiet"), "Quiet": wait}
 
