@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import fcntl
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -58,6 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     if listener is None:
         print(f"port {options.port} is taken", file=sys.stderr)  # noqa: T201
         return EXIT_PORT_TAKEN
+    allow_all_descriptors()
     fork_under_warden()
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     port = listener.getsockname()[1]
@@ -87,6 +90,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--images", type=Path, help="cache of image environments; default: inside the state folder")
     parser.add_argument("--log", type=Path, help="the file that the output goes to; only reported, not opened")
     return parser.parse_args(arguments)
+
+
+def allow_all_descriptors() -> None:
+    """Raise the soft limit of open files to the hard one: connections, jobs and endpoints take some each."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS refuses an infinite one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _lock(state: Path) -> int | None:
@@ -163,8 +173,9 @@ def _serve(state: Path, images: Path, listener: socket.socket, server: Server) -
     from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set
     from hypercorn.config import Config  # noqa: PLC0415
 
-    from localaws import ministack_adapter  # noqa: PLC0415
+    from localaws import connections, ministack_adapter  # noqa: PLC0415
 
+    connections.close_with_clients()
     # At its import it says that it can't sign; a request that wants that is told.
     logging.getLogger("kms").setLevel(logging.ERROR)
     aws = ministack_adapter.install(state_dir=state, image_dir=images, port=server.port)

@@ -22,6 +22,7 @@ PARTS = (
     "async_invocations",
     "events",
     "schedules",
+    "log_streams",
     "s3",
     "encryption",
     "custom_resources",

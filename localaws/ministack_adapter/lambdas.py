@@ -257,7 +257,38 @@ def install(aws: EmbeddedAws) -> None:
     # MiniStack's own can be guessed from a function's name.
     lambda_runtime.execution_credentials = execution_credentials
     lambda_svc._execute_function_warm = _execute_function_warm
+    _refuse_other_runtimes()
     aws.when_closing(lambda_runtime.reset)
+
+
+def unsupported(config: Document) -> str | None:
+    """Why a function of this configuration is refused, or None. Pure.
+
+    MiniStack would run it in a process with the server's environment and the machine's own interpreter.
+    """
+    if config.get("PackageType", "Zip") != "Zip":
+        return f"not supported here: PackageType {config['PackageType']}; functions are .zip packages in Python"
+    runtime = str(config.get("Runtime") or "python")
+    return None if runtime.startswith("python") else f"not supported here: Runtime {runtime}; only Python's are"
+
+
+def _refuse_other_runtimes() -> None:
+    from ministack.core.responses import error_response_json
+    from ministack.services import lambda_svc
+
+    create, update = lambda_svc._create_function, lambda_svc._update_config
+
+    def _create_function(data: Document) -> Any:
+        package = {"PackageType": "Image"} if "ImageUri" in data.get("Code", {}) else {}
+        reason = unsupported({**data, **package})
+        return error_response_json("InvalidParameterValueException", reason, 400) if reason else create(data)
+
+    def _update_config(name: str, data: Document) -> Any:
+        reason = unsupported(data)
+        return error_response_json("InvalidParameterValueException", reason, 400) if reason else update(name, data)
+
+    lambda_svc._create_function = _create_function
+    lambda_svc._update_config = _update_config
 
 
 def _execute(func: Document, event: Any, request_id: str) -> Document:

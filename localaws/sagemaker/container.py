@@ -22,6 +22,7 @@ from typing import Literal
 from localaws.sagemaker import container_init
 
 OPT_ML = Path("/opt/ml")
+TMP = Path("/tmp")  # noqa: S108 - the container's own
 
 Isolation = Literal["processes and files", "files", "none"]
 
@@ -144,7 +145,7 @@ def ml_dir(base_dir: Path) -> Path:
 
 def tmp_view(tmp_dir: Path) -> Path:
     """Where a program in a container finds its temporary directory: /tmp, or `tmp_dir` itself."""
-    return tmp_dir if isolation() == "none" else Path("/tmp")  # noqa: S108 - the container's own
+    return tmp_dir if isolation() == "none" else TMP
 
 
 def describe_isolation() -> str | None:
@@ -162,11 +163,11 @@ def _view_options(spec: ContainerSpec) -> list[str]:
     if isolation() == "none":
         return options
     needed = [*spec.needs, Path(sys.base_prefix)]
-    options += ["--bind", str(spec.base_dir), str(OPT_ML)]
-    if any(path.is_relative_to("/tmp") for path in needed):  # noqa: S108 - /tmp itself is meant
-        options += ["--writable", "/tmp"]  # noqa: S108
-    else:
-        options += ["--bind", str(spec.tmp_dir), "/tmp"]  # noqa: S108
+    options += ["--bind", str(spec.base_dir), str(OPT_ML), "--bind", str(spec.tmp_dir), str(TMP)]
+    for path in needed:
+        if path.is_relative_to(TMP):  # the container's own /tmp would cover it
+            (spec.tmp_dir / path.relative_to(TMP)).mkdir(parents=True, exist_ok=True)
+            options += ["--show", str(path)]
     for hidden in spec.hide:
         if not any(path.is_relative_to(hidden) for path in needed):
             options += ["--hide", str(hidden)]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from resources import allow, invoke, make_function, make_role
+from stacks import resource, stack
 
 PROBE = """
 import json, os, sys, time, logging
@@ -157,3 +158,24 @@ def test_an_event_of_any_json_type_reaches_the_handler(aws: Any) -> None:
     make_function(aws, "echo", "def handler(event, context): return event", role)
     for event in (None, 1, "text", ["a", {"b": "ü"}]):
         assert invoke(aws, "echo", event) == (json.loads(json.dumps(event)), None)
+
+
+def test_other_runtimes_are_refused_by_name(aws: Any, probe: str) -> None:
+    role = "arn:aws:iam::000000000000:role/probe-role"
+    with pytest.raises(ClientError, match=r"not supported here: Runtime nodejs22\.x"):
+        make_function(aws, "in-node", "exports.handler = 1", role, Runtime="nodejs22.x")
+    with pytest.raises(ClientError, match="not supported here: PackageType Image"):
+        aws.client("lambda").create_function(
+            FunctionName="in-an-image", Role=role, PackageType="Image", Code={"ImageUri": "example/image:1"}
+        )
+    with pytest.raises(ClientError, match=r"not supported here: Runtime nodejs22\.x"):
+        aws.client("lambda").update_function_configuration(FunctionName=probe, Runtime="nodejs22.x")
+    function = resource(
+        "AWS::Lambda::Function",
+        Code={"ZipFile": "exports.handler = 1"},
+        Handler="index.handler",
+        Role=role,
+        Runtime="nodejs22.x",
+    )
+    made = stack(aws, {"Function": function})
+    assert "not supported here: Runtime nodejs22.x" in made.reason("Function")

@@ -62,7 +62,9 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
     "services.cloudwatch_logs": {
         "_create_log_group": ["data"],
         "_create_log_stream": ["data"],
+        "_filter_log_events": ["data"],
         "_put_log_events": ["data"],
+        "_resolve_log_group_name": ["data"],
     },
     "services.dynamodb": {
         "_items_replaced": ["table"],
@@ -77,6 +79,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_put_events": ["data", "allow_aws_source"],
     },
     "services.lambda_svc": {
+        "_create_function": ["data"],
         "_ensure_reaper_thread": [],
         "_execute_function": ["func", "event"],
         "_execute_function_with_config_scope": ["func", "event"],
@@ -86,6 +89,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_iter_all_esms": [],
         "_resolve_layer_zip": ["attachment"],
         "_route_async_failure": ["target_arn", "func_name", "event", "result"],
+        "_update_config": ["name", "data"],
         "invoke_async_with_retry": ["func", "event"],
     },
     "services.s3": {

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -236,6 +239,31 @@ def test_opt_ml_is_literal_where_the_kernel_allows_it_and_said_where_not(tmp_pat
     else:
         assert seen == "/opt/ml"
         assert container.describe_isolation() is None
+
+
+@pytest.mark.skipif(container.isolation() == "none", reason="the kernel allows no mount namespaces")
+def test_a_container_has_a_tmp_of_its_own_also_where_its_image_lies_in_the_machines(tmp_path: Path) -> None:
+    machines = Path(tempfile.mkdtemp(dir="/tmp"))
+    script = (
+        "import pathlib, tempfile; open(tempfile.mkstemp()[1], 'w').write('x'); image = pathlib.Path('IMAGE')\n"
+        "print((image / 'file').read_text(), sorted(path.name for path in pathlib.Path('/tmp').glob('tmp*/secret')), flush=True)\n"
+        "(image / 'new').touch()"
+    )
+    for name in ("ml", "tmp", "image"):
+        (machines / name).mkdir()
+    (machines / "image" / "file").write_text("seen")
+    (machines / "secret").touch()
+    try:
+        given = spec(machines, script.replace("IMAGE", str(machines / "image")))
+        running = container.launch(dataclasses.replace(given, needs=[*given.needs, machines / "image"]))
+        said = running.output.read().decode()
+        running.wait(30)
+        running.output.close()
+        assert said.splitlines()[0] == "seen []", said
+        assert "Read-only file system" in said.splitlines()[-1]
+        assert len([path for path in (machines / "tmp").iterdir() if path.is_file()]) == 1
+    finally:
+        shutil.rmtree(machines)
 
 
 def _marked(mark: str) -> list[int]:

@@ -298,6 +298,20 @@ def test_deleting_the_machine_ends_what_it_runs(aws: Any) -> None:
     assert json.loads(messages[0]["Body"])["detail"]["executionArn"] == arn
 
 
+def test_a_machine_made_again_under_its_name_has_no_executions(fresh_aws: Any) -> None:
+    aws = fresh_aws.start()
+    m = machine(aws, {"W": {"Type": "Wait", "Seconds": 3600, "End": True}})
+    known = m.sfn.describe_state_machine(stateMachineArn=m.arn)
+    again = {key: known[key] for key in ("name", "definition", "roleArn")}
+    m.start()
+    m.sfn.delete_state_machine(stateMachineArn=m.arn)
+    assert m.sfn.create_state_machine(**again)["stateMachineArn"] == m.arn
+    assert m.sfn.list_executions(stateMachineArn=m.arn)["executions"] == []
+    fresh_aws.stop()
+    sfn = fresh_aws.start().client("stepfunctions")
+    assert sfn.list_executions(stateMachineArn=m.arn)["executions"] == []
+
+
 def test_operations_that_are_not_here_are_refused_by_name(aws: Any) -> None:
     sfn = aws.client("stepfunctions")
     with pytest.raises(sfn.exceptions.ClientError, match="not implemented here: CreateActivity"):

@@ -208,7 +208,10 @@ def _function(name: str, _old: Document, new: Document) -> None:
     from ministack.services import lambda_svc
 
     from localaws.ministack_adapter.authorization import role_trusts
+    from localaws.ministack_adapter.lambdas import unsupported
 
+    if reason := unsupported(new):
+        raise ValueError(reason)
     code = new.get("Code", {})
     function = lambda_svc._functions.get(name)
     if function is not None and code.get("S3Key") and not function.get("code_zip"):
