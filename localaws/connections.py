@@ -23,5 +23,5 @@ def close_with_clients() -> None:
         if not self.reader.at_eof():
             await idle_timeout(self)
 
-    TCPServer._read_data = _read_data  # type: ignore[method-assign]
-    TCPServer._idle_timeout = _idle_timeout  # type: ignore[method-assign]
+    TCPServer._read_data = _read_data
+    TCPServer._idle_timeout = _idle_timeout

@@ -246,7 +246,8 @@ def test_a_container_has_a_tmp_of_its_own_also_where_its_image_lies_in_the_machi
     machines = Path(tempfile.mkdtemp(dir="/tmp"))
     script = (
         "import pathlib, tempfile; open(tempfile.mkstemp()[1], 'w').write('x'); image = pathlib.Path('IMAGE')\n"
-        "print((image / 'file').read_text(), sorted(path.name for path in pathlib.Path('/tmp').glob('tmp*/secret')), flush=True)\n"
+        "others = [path.name for path in pathlib.Path('/tmp').glob('tmp*/secret')]\n"
+        "print((image / 'file').read_text(), others, flush=True)\n"
         "(image / 'new').touch()"
     )
     for name in ("ml", "tmp", "image"):
