@@ -1,0 +1,146 @@
+"""Where things lie, and a line of the index. The folder, one for all the workers of a job:
+
+    index/<worker>.jsonl                        one JSON object a line, appended once what it names is there
+    tensors/<worker>/<mode>-<step>.safetensors  whole tensors of one step
+    events/<worker>/<mode>/*.tfevents.*         TensorBoard: scalars, histograms, images
+    collections/<worker>.json                   what was to be saved, and the names that were known
+    end/<worker>.json                           written when the worker is done: its status and what went wrong
+
+A worker is one process that writes: `<rank>-<time it started>-<process>`. Nobody else has its name, so workers never
+write to one file, nor does a job that was interrupted and goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+TRAIN, EVAL = "TRAIN", "EVAL"
+MODES = (TRAIN, EVAL)
+
+# What a tensor is. Names end in it where the name is the probe's own: `conv1/weight`, `conv1/weight.gradient`,
+# `relu/output` and `relu/output:1` (the module's second call in one forward pass), `relu/output:1.gradient`.
+WEIGHT, BIAS, GRADIENT, BUFFER = "weight", "bias", "gradient", "buffer"
+INPUT, OUTPUT, OUTPUT_GRADIENT = "input", "output", "output_gradient"
+LOSS, OPTIMIZER, SCALAR, TENSOR, IMAGE = "loss", "optimizer", "scalar", "tensor", "image"
+LABEL, PREDICTION, IMPORTANCE, TREE, METRIC = "label", "prediction", "importance", "tree", "metric"
+
+INDEX, TENSORS, EVENTS, COLLECTIONS, END = "index", "tensors", "events", "collections", "end"
+VARIABLE_DIRECTORY = "RATCHET_TENSORS"
+VARIABLE_SETTINGS = "RATCHET_PROBE"
+
+# JSON has no words for these.
+_NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A line of the index: one tensor, or one number of it, at one step.
+
+    collections: those that it was saved for. file: of the whole tensor, else None. reduction: what `value` is of the
+    tensor, None for the tensor (or scalar) itself. value: a number; of a histogram {"edges", "counts"}.
+    at: seconds since 1970. train_step: at which training step an evaluation step was. dropped: why nothing is there.
+    """
+
+    step: int
+    mode: str
+    name: str
+    kind: str
+    collections: tuple[str, ...] = ()
+    file: str | None = None
+    shape: tuple[int, ...] = ()
+    dtype: str = "F64"
+    reduction: str | None = None
+    value: Any = None
+    at: float = 0.0
+    train_step: int | None = None
+    dropped: str | None = None
+
+    def line(self) -> str:
+        """As it stands in the index, with the end of the line; what is empty is left out."""
+        fields = {name: _plain(value) for name, value in vars(self).items() if value is not None}
+        return json.dumps(fields, allow_nan=False, separators=(",", ":")) + "\n"
+
+    @staticmethod
+    def parse(line: str | bytes) -> Record:
+        """The record of a line. Raises ValueError when it isn't one."""
+        fields = json.loads(line)
+        for name in ("collections", "shape"):
+            fields[name] = tuple(fields.get(name, ()))
+        if "value" in fields:
+            fields["value"] = _number(fields["value"])
+        known = {name: value for name, value in fields.items() if name in Record.__dataclass_fields__}
+        try:
+            return Record(**known)
+        except TypeError as error:
+            raise ValueError(f"not a record of the index: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(part) for part in value]
+    return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, str):
+        return _NOT_FINITE.get(value, value)
+    if isinstance(value, dict):
+        return {name: [_number(part) for part in parts] for name, parts in value.items()}
+    return value
+
+
+def directory(environment: Mapping[str, str] | None = None) -> Path:
+    """Where a job's tensors lie: RATCHET_TENSORS, else `tensors` in the job's output folder, else here."""
+    variables = os.environ if environment is None else environment
+    if named := variables.get(VARIABLE_DIRECTORY):
+        return Path(named)
+    if output := variables.get("SM_OUTPUT_DIR"):
+        return Path(output) / TENSORS
+    return Path(variables.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "output" / TENSORS
+
+
+def worker(rank: int) -> str:
+    """A name that no other process has, whose order is that of time within a rank."""
+    return f"{rank}-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}"
+
+
+def rank_of(worker: str) -> int:
+    """The rank of a worker's name; 0 where the name holds none."""
+    head = worker.partition("-")[0]
+    return int(head) if head.isdigit() else 0
+
+
+def mode_of(text: str) -> str:
+    """TRAIN or EVAL, however it is written. Raises ValueError otherwise."""
+    if text.upper() not in MODES:
+        raise ValueError(f"mode {text!r}: there are train and eval")
+    return text.upper()
+
+
+def tensor_file(worker: str, mode: str, step: int) -> str:
+    """Of a step's whole tensors, within the folder."""
+    return f"{TENSORS}/{worker}/{mode}-{step:012d}.safetensors"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """The file is there whole, or not at all, whoever reads it meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
