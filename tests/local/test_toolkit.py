@@ -12,12 +12,15 @@ from localaws.sagemaker.images import Images
 
 CHECKOUT = Path(__file__).parents[2]
 CHECKS = CHECKOUT / "tests" / "toolkit"
-IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+PYTORCH = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-cpu-py312"
+# Checks that need another framework than scikit-learn.
+IMAGES = {"check_prune": PYTORCH}
 
 
 @pytest.mark.parametrize("check", sorted(path.stem for path in CHECKS.glob("check_*.py")))
 def test_in_the_image(check: str) -> None:
-    environment = Images(CHECKOUT / ".ratchet" / "images").environment(IMAGE, print)
+    environment = Images(CHECKOUT / ".ratchet" / "images").environment(IMAGES.get(check, SKLEARN), print)
     done = subprocess.run(
         [environment.python, "-m", "unittest", check],
         cwd=CHECKS,

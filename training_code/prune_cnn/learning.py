@@ -1,0 +1,90 @@
+"""Trains a network and measures it; train.py and the benchmark share this."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pictures
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained. `watch_every`: steps between two that are watched, in the last epoch only."""
+
+    epochs: int
+    learning_rate: float
+    batch: int = 64
+    weight_decay: float = 1e-4
+    watch_every: int = 4
+    seed: int = 0
+
+
+def train(model, data, recipe, *, watcher=None, after_epoch=None):
+    """Trains in place with AdamW and a one-cycle learning rate.
+
+    Args:
+        data: pictures, uint8 (n, size, size, 3), and labels, int64 (n,).
+        watcher: a ranks.Watcher; it watches some steps of the last epoch, when the weights hardly change any more.
+        after_epoch: called with the epoch's number, from 1.
+    """
+    images, labels = data
+    random = np.random.default_rng(recipe.seed)
+    torch.manual_seed(recipe.seed)
+    loss_of = nn.CrossEntropyLoss()
+    steps = max(1, len(labels) // recipe.batch)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=recipe.learning_rate, total_steps=recipe.epochs * steps + 1
+    )
+    device = next(model.parameters()).device
+    for epoch in range(1, recipe.epochs + 1):
+        model.train()
+        order = random.permutation(len(labels))
+        for number in range(steps):
+            chosen = order[number * recipe.batch : (number + 1) * recipe.batch]
+            batch = pictures.shifted(pictures.tensor(images[chosen]), random).to(device)
+            if watcher:
+                watcher.watching = epoch == recipe.epochs and number % recipe.watch_every == 0
+            loss = loss_of(model(batch), torch.from_numpy(labels[chosen]).to(device))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+        if after_epoch:
+            after_epoch(epoch)
+
+
+@torch.no_grad()
+def predict(model, images, batch=256):
+    """The most likely class of each picture, (n,)."""
+    model.eval()
+    device = next(model.parameters()).device
+    parts = [images[start : start + batch] for start in range(0, len(images), batch)]
+    return np.concatenate([model(pictures.tensor(part).to(device)).argmax(1).cpu().numpy() for part in parts])
+
+
+def accuracy(model, images, labels):
+    """The fraction of the pictures that are recognised."""
+    return float((predict(model, images) == labels).mean())
+
+
+@torch.no_grad()
+def latency(model, size, repeats=30):
+    """Milliseconds that one picture takes, the median of `repeats`, on one thread: an endpoint asks one at a time."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    model.eval()
+    picture = torch.zeros(1, pictures.CHANNELS, size, size, device=next(model.parameters()).device)
+    seconds = []
+    try:
+        for _ in range(repeats + 3):
+            started = time.perf_counter()
+            model(picture)
+            seconds.append(time.perf_counter() - started)
+    finally:
+        torch.set_num_threads(threads)
+    return 1000 * float(np.median(seconds[3:]))

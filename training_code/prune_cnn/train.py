@@ -1,0 +1,120 @@
+"""One round of iterative pruning: takes the last round's network, removes the units that mattered least, trains on.
+
+The first round has no `previous` channel: it trains a fresh network. Every later one gets the last round's model.tar.gz
+there, with the ranks of its units, made while it trained. Run two rounds by hand:
+
+    python signs.py /tmp/signs
+    PYTHONPATH=.. python train.py --train /tmp/signs/train --model-dir /tmp/round1
+    tar -C /tmp/round1 -czf /tmp/previous/model.tar.gz .
+    PYTHONPATH=.. python train.py --train /tmp/signs/train --previous /tmp/previous --model-dir /tmp/round2
+"""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+import network
+import pictures
+import prune
+import ranks
+import torch
+import weights
+from learning import Recipe, accuracy, latency, train
+
+from toolkit import archives
+from toolkit.serving import save_serving_code
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The knobs. pipeline.yaml's train.hyperparameters override them.
+NETWORK = "resnet18"  # or alexnet
+WIDTH = 0.25  # of the paper's layers; 1.0 is AlexNet with 57 million parameters, ResNet-18 with 11
+SIZE = 32  # pixels; or 64
+CRITERION = "taylor"  # how units are ranked: taylor, original, weight-l1, weight-l2, bn-gamma (see ranks.py)
+FRACTION = 0.3  # of all units goes in a round
+FLOOR = 0.05  # of every layer stays, whatever its ranks
+FIRST_EPOCHS = 8  # of the first round
+EPOCHS = 4  # of every later one
+LEARNING_RATE = 2e-3
+VALIDATION = 0.2  # of the training pictures judge the rounds; the held-out channel judges what leaves the last
+SEED = 0
+# ---------------------------------------------------------------------------------------------------------------------
+
+RANKS = "ranks.safetensors"
+
+
+def main():
+    args = parse_arguments()
+    torch.manual_seed(args.seed)
+    labels, images = pictures.load(args.train, args.size)
+    learned, judged = pictures.split(labels, validation=VALIDATION, seed=args.seed)
+    model, arch = start(args, classes=int(labels.max()) + 1)
+    print(f"{arch.network}: {network.parameters(model)} parameters, {len(learned)} pictures to learn from", flush=True)
+
+    seen = {}
+    watcher = ranks.Watcher(model, arch, lambda name, vector: seen.setdefault(name, []).append(vector.clone()))
+    recipe = Recipe(args.epochs if args.previous else args.first_epochs, args.learning_rate, seed=args.seed)
+
+    def told(epoch):
+        print(f"epoch={epoch} validation:accuracy={accuracy(model, images[judged], labels[judged]):.4f}", flush=True)
+
+    train(model, (images[learned], labels[learned]), recipe, watcher=watcher, after_epoch=told)
+    watcher.close()
+
+    state = model.state_dict()
+    weights.save(args.model_dir, arch, state)
+    weights.write(args.model_dir / RANKS, ranks.scores(args.criterion, arch, state, seen))
+    save_serving_code(args.model_dir)
+    report(model, arch, accuracy(model, images[judged], labels[judged]), args.model_dir / weights.STATE)
+
+
+def start(args, classes):
+    """A fresh network, or the last round's without the units that it ranked lowest."""
+    if not args.previous:
+        arch = network.architecture(args.network, classes, size=args.size, width=args.width)
+        return network.build(arch), arch
+    with tempfile.TemporaryDirectory() as folder:
+        previous = archives.extract(Path(args.previous) / "model.tar.gz", Path(folder, "previous"))
+        last, arch = weights.load(previous)
+        kept = prune.select(weights.read(previous / RANKS), arch, fraction=args.fraction, floor=args.floor)
+    state, pruned = prune.prune(last.state_dict(), arch, kept)
+    if pruned == arch:
+        print("nothing is left to prune: every layer is at its floor", flush=True)
+    model = network.build(pruned)
+    model.load_state_dict(state)
+    return model, pruned
+
+
+def report(model, arch, score, file):
+    """Prints what pipeline.yaml's train.metrics read."""
+    print(f"validation:accuracy={score:.4f}")
+    print(f"parameters={network.parameters(model)}")
+    print(f"bytes={file.stat().st_size}")
+    print(f"latency_ms={latency(model, arch.size):.3f}")
+    for group, units in arch.widths.items():
+        print(f"units:{group}={units}")
+
+
+def parse_arguments():
+    """Hyperparameters come as arguments, folders as SM_* variables, as in every SageMaker framework container."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--network", default=NETWORK, choices=sorted(network.NETWORKS))
+    parser.add_argument("--width", type=float, default=WIDTH)
+    parser.add_argument("--size", type=int, default=SIZE, choices=network.SIZES)
+    parser.add_argument("--criterion", default=CRITERION, choices=ranks.CRITERIA)
+    parser.add_argument("--fraction", type=float, default=FRACTION)
+    parser.add_argument("--floor", type=float, default=FLOOR)
+    parser.add_argument("--first-epochs", type=int, default=FIRST_EPOCHS)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--train", type=Path, default=os.environ.get("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train"))
+    parser.add_argument("--previous", type=Path, default=os.environ.get("SM_CHANNEL_PREVIOUS"))
+    parser.add_argument("--model-dir", type=Path, default=os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
+    args = parser.parse_args()
+    args.model_dir.mkdir(parents=True, exist_ok=True)
+    return args
+
+
+if __name__ == "__main__":
+    main()
