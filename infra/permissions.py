@@ -23,6 +23,7 @@ from infra.grants import (
 )
 from infra.shared import Shared
 from infra.workflow import names as naming
+from infra.workflow import stopping
 from ratchet.spec import TEST_CHANNEL, PipelineSpec
 
 _RUN_ID = "????????-??????-????"
@@ -79,7 +80,43 @@ def training_job(at: Surroundings, repository_arn: str | None) -> list[Grant]:
         *read_objects(at.shared.artifact_bucket_arn, [at.runs], _RUNS_ARE_NAMED_LATER),
         *read_object(at.account.bucket_arn(at.code_bucket), at.code_key),
         write_objects(at.shared.artifact_bucket_arn, [f"{at.runs}*/train/*"], _RUNS_ARE_NAMED_LATER),
+        *(_verdicts(at) if at.spec.rules else []),
         *_job_basics(at, repository_arn, "/aws/sagemaker/TrainingJobs"),
+    ]
+
+
+def _verdicts(at: Surroundings) -> list[Grant]:
+    """The rules beside the training say what they find: events of their own source, metrics in their own namespace."""
+    return [
+        Grant(
+            actions=["events:PutEvents"],
+            resources=[at.account.arn("events", "event-bus/default")],
+            conditions={"ForAllValues:StringEquals": {"events:source": [stopping.RULES_SOURCE]}},
+        ),
+        Grant(
+            actions=["cloudwatch:PutMetricData"],
+            resources=["*"],
+            conditions={"StringEquals": {"cloudwatch:namespace": stopping.RULES_NAMESPACE}},
+            because=f"{NO_RESOURCE} The namespace is the rules' own.",
+        ),
+    ]
+
+
+def stopper(account: Account, environment: str, run_table_arn: str, topic_arn: str, key_arn: str) -> list[Grant]:
+    """Stops this environment's training jobs, by the tag that the state machine gives them; first writes why."""
+    jobs = account.arn("sagemaker", f"training-job/*-{_RUN_ID}-*")
+    because = "A job is named after its pipeline and its run; whose it is, its environment and its tag say."
+    return [
+        Grant(actions=["sagemaker:DescribeTrainingJob"], resources=[jobs], because=because),
+        Grant(
+            actions=["sagemaker:StopTrainingJob"],
+            resources=[jobs],
+            conditions={"StringEquals": {"aws:ResourceTag/ratchet:environment": environment}},
+            because=because,
+        ),
+        Grant(actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[run_table_arn]),
+        Grant(actions=["sns:Publish"], resources=[topic_arn]),
+        use_key(account, key_arn, "dynamodb", "sns"),
     ]
 
 
@@ -221,7 +258,7 @@ def lifecycle(at: Surroundings, queue_arn: str, state_machine_arn: str, executio
             resources=[packages],
             because="Every version in the group goes with the group, where the environment says destroy.",
         ),
-        use_items(at.shared.run_table_arn, at.spec.name, "DeleteItem"),
+        use_items(at.shared.run_table_arn, at.spec.name, "GetItem", "DeleteItem"),
         use_key(at.account, at.shared.key_arn, "dynamodb"),
     ]
 

@@ -51,7 +51,8 @@ def handle(event: Document, context: Context) -> None:
 def _pipeline(event: Document, deadline: Deadline) -> str:
     properties = event["ResourceProperties"]
     if event["RequestType"] == "Update":
-        pipelines.announce_new_code(boto3.client("sqs"), properties, event["OldResourceProperties"])
+        old = event["OldResourceProperties"]
+        pipelines.announce_new_code(boto3.client("sqs"), boto3.client("dynamodb"), properties, old)
     elif event["RequestType"] == "Delete":
         pipelines.take_down(pipelines.Clients.of(boto3.client), properties, deadline)
     return str(properties["Pipeline"])

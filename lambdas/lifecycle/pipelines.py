@@ -7,7 +7,7 @@ AWS actions:
     sagemaker:ListEndpointConfigs, sagemaker:ListModels, sagemaker:ListModelPackages   * (list actions know no resource)
     sagemaker:DeleteEndpointConfig, sagemaker:DeleteModel       <environment>-<pipeline>-<hash>
     sagemaker:DeleteModelPackage                                the pipeline's model packages
-    dynamodb:DeleteItem                                         the run table, leading key = the pipeline
+    dynamodb:GetItem, dynamodb:DeleteItem                       the run table, leading key = the pipeline
     kms:Decrypt                                                 the key of the run table
 """
 
@@ -41,13 +41,25 @@ class Clients:
         return Clients(client("stepfunctions"), client("sagemaker"), client("dynamodb"))
 
 
-def announce_new_code(sqs: Any, new: Mapping[str, str], old: Mapping[str, str]) -> bool:
-    """Sends a trigger if the code has changed and the spec wants that; a first deployment has no champion to better."""
-    if new["StartsRuns"] != "yes" or new["CodeHash"] == old.get("CodeHash"):
+def announce_new_code(sqs: Any, dynamodb: Any, new: Mapping[str, str], old: Mapping[str, str]) -> bool:
+    """Sends a trigger if the code has changed, the spec wants that, and a run was ever asked for.
+
+    Before, the pipeline waits for its first data: a run without any would only fail.
+    """
+    if new["StartsRuns"] != "yes" or new["CodeHash"] == old.get("CodeHash") or not _was_triggered(dynamodb, new):
         return False
     trigger = {"kind": "code", "detail": {"code_hash": new["CodeHash"], "previous": old.get("CodeHash", "")}}
     sqs.send_message(QueueUrl=new["QueueUrl"], MessageBody=json.dumps(trigger))
     return True
+
+
+def _was_triggered(dynamodb: Any, pipeline: Mapping[str, str]) -> bool:
+    """The launcher makes the state item with the first trigger."""
+    return "Item" in dynamodb.get_item(TableName=pipeline["RunTable"], Key=_state_key(pipeline), ConsistentRead=True)
+
+
+def _state_key(pipeline: Mapping[str, str]) -> dict[str, Any]:
+    return {"pipeline": {"S": pipeline["Pipeline"]}, "item": {"S": STATE_ITEM}}
 
 
 def take_down(clients: Clients, pipeline: Mapping[str, str], deadline: Deadline) -> None:
@@ -67,8 +79,7 @@ def take_down(clients: Clients, pipeline: Mapping[str, str], deadline: Deadline)
     if pipeline["ModelPackages"] == "destroy":
         _delete_packages(clients.sagemaker, pipeline["ModelPackageGroup"], deadline)
     # A pipeline deployed anew would find nothing new since a champion that no longer answers.
-    key = {"pipeline": {"S": pipeline["Pipeline"]}, "item": {"S": STATE_ITEM}}
-    clients.dynamodb.delete_item(TableName=pipeline["RunTable"], Key=key)
+    clients.dynamodb.delete_item(TableName=pipeline["RunTable"], Key=_state_key(pipeline))
 
 
 def _stop_runs(states: Any, machine: str) -> None:

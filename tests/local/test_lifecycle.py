@@ -54,20 +54,37 @@ def test_time_that_runs_out_is_said_and_what_was_done_stays_done(aws: Aws, bucke
     assert buckets.empty(s3, bucket, Deadline(60)) == 0
 
 
+def make_run_table(aws: Aws, name: str) -> None:
+    keys = (("pipeline", "HASH"), ("item", "RANGE"))
+    aws.client("dynamodb").create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key, _ in keys],
+        BillingMode="PAY_PER_REQUEST",
+    )
+
+
 @pytest.mark.parametrize(
-    ("new", "old", "starts"),
+    ("wanted", "old", "triggered", "starts"),
     [
-        ({"StartsRuns": "yes", "CodeHash": "b"}, {"CodeHash": "a"}, True),
-        ({"StartsRuns": "yes", "CodeHash": "a"}, {"CodeHash": "a"}, False),
-        ({"StartsRuns": "no", "CodeHash": "b"}, {"CodeHash": "a"}, False),
+        ("yes", "a", True, True),
+        ("yes", "b", True, False),
+        ("no", "a", True, False),
+        ("yes", "a", False, False),
     ],
+    ids=["new code", "the same code", "the spec says no", "no data has ever come"],
 )
-def test_new_code_is_a_trigger_if_the_spec_says_so(
-    aws: Aws, name: str, new: dict[str, str], old: dict[str, str], starts: bool
+def test_new_code_is_a_trigger_if_the_spec_says_so_and_a_run_was_ever_asked_for(
+    aws: Aws, name: str, wanted: str, old: str, triggered: bool, starts: bool
 ) -> None:
-    sqs = aws.client("sqs")
+    sqs, dynamodb = aws.client("sqs"), aws.client("dynamodb")
     queue = sqs.create_queue(QueueName=name)["QueueUrl"]
-    assert pipelines.announce_new_code(sqs, {**new, "QueueUrl": queue}, old) is starts
+    make_run_table(aws, name)
+    if triggered:
+        dynamodb.put_item(TableName=name, Item={"pipeline": {"S": "p"}, "item": {"S": "state"}})
+    new = {"StartsRuns": wanted, "CodeHash": "b", "QueueUrl": queue, "RunTable": name, "Pipeline": "p"}
+
+    assert pipelines.announce_new_code(sqs, dynamodb, new, {"CodeHash": old}) is starts
     bodies = [json.loads(message["Body"]) for message in sqs.receive_message(QueueUrl=queue).get("Messages", [])]
     assert bodies == [{"kind": "code", "detail": {"code_hash": "b", "previous": "a"}}] * starts
 
@@ -122,13 +139,7 @@ class World:
 
     def _fill_the_table(self) -> None:
         dynamodb = self.aws.client("dynamodb")
-        keys = (("pipeline", "HASH"), ("item", "RANGE"))
-        dynamodb.create_table(
-            TableName=self.name,
-            KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key, _ in keys],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        make_run_table(self.aws, self.name)
         for item in ("state", "run#1"):
             dynamodb.put_item(TableName=self.name, Item={"pipeline": {"S": self.name}, "item": {"S": item}})
 
