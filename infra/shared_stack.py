@@ -1,4 +1,4 @@
-"""What all pipelines of an environment share, everything stateful: key, buckets, run table and topic."""
+"""What all pipelines of an environment share, everything stateful (key, buckets, run table, topic), and the stopper."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
@@ -16,6 +17,7 @@ from infra.constructs.bucket import access_logs_bucket, announce_objects, privat
 from infra.constructs.findings import acknowledge
 from infra.constructs.function import Function, functions_code
 from infra.constructs.removal import removal_policy
+from infra.constructs.stopper import Stopper
 from infra.environments import Environment
 from infra.grants import Account, Grant
 from infra.shared import Shared
@@ -37,8 +39,20 @@ class SharedStack(Stack):
         _argue_access_logs(logs, data, artifacts)
         table = _run_table(self, key, removal)
         topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
+        code = functions_code(self)
         if environment.removal == "destroy":
-            _empty_when_destroyed(self, [data, artifacts], environment)
+            _empty_when_destroyed(self, [data, artifacts], environment, code)
+        Stopper(
+            self,
+            "Stopper",
+            account=_account(self),
+            environment=environment,
+            code=code,
+            run_table=table.table_name,
+            run_table_arn=table.table_arn,
+            topic_arn=topic.topic_arn,
+            key_arn=key.key_arn,
+        )
         outputs = {
             "DataBucketName": (data.bucket_name, "Data goes here, under a channel's prefix"),
             "ArtifactBucketName": (artifacts.bucket_name, "Runs write here, under runs/"),
@@ -111,13 +125,17 @@ def _run_table(stack: Stack, key: kms.Key, removal: RemovalPolicy) -> dynamodb.T
     )
 
 
-def _empty_when_destroyed(stack: Stack, buckets: list[s3.Bucket], environment: Environment) -> None:
+def _account(stack: Stack) -> Account:
+    return Account(partition=stack.partition, region=stack.region, account=stack.account, url_suffix=stack.url_suffix)
+
+
+def _empty_when_destroyed(stack: Stack, buckets: list[s3.Bucket], environment: Environment, code: assets.Asset) -> None:
     """S3 deletes only empty buckets: a function of ours empties them first, when the stack goes."""
     emptier = Function(
         stack,
         "Emptier",
         folder="lifecycle",
-        code=functions_code(stack),
+        code=code,
         purpose="Empties the buckets when the shared stack is destroyed",
         timeout_seconds=EMPTYING_SECONDS,
         environment={},

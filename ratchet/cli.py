@@ -1,7 +1,7 @@
 """The command line: `ratchet --help` lists the commands, each in its module of `ratchet.commands`.
 
 Exit codes: 0 done; 1 it couldn't be done, with a sentence on standard error; 2 wrong usage; 3 the run that was waited
-for ended Failed, RolledBack or Stopped; 130 interrupted.
+for ended Failed, RolledBack, Stopped or StoppedByRule; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _nearest(name: str) -> str:
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 done, 1 it couldn't be done, 2 wrong usage, 3 the run ended Failed, RolledBack or Stopped.",
+    epilog="Exit codes: 0 done, 1 it couldn't be done, 2 wrong usage, 3 the run ended Failed, RolledBack or Stopped…",
 )
 @click.version_option(package_name="ratchet", prog_name="ratchet")
 def main() -> None:

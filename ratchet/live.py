@@ -22,6 +22,7 @@ _STYLES = {
     "RolledBack": "bold red",
     "Failed": "bold red",
     "Stopped": "bold red",
+    "StoppedByRule": "bold red",
 }
 
 

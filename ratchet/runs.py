@@ -17,8 +17,8 @@ from ratchet.errors import UserError
 RUNNING = "Running"
 PROMOTED = "Promoted"
 UP_TO_DATE = "UpToDate"
-# A run that ended so didn't do what it was started for. (A run that a rule stops will be one more.)
-FAILED_OUTCOMES = frozenset({"Failed", "RolledBack", "Stopped"})
+# A run that ended so didn't do what it was started for.
+FAILED_OUTCOMES = frozenset({"Failed", "RolledBack", "Stopped", "StoppedByRule"})
 
 Document = Mapping[str, Any]
 
@@ -83,7 +83,27 @@ class Run:
         if error:
             where = f"{error['state']}: " if error.get("state") else ""
             return f"{where}{error.get('error', '')}: {reason(error.get('cause'))}".strip(": ")
-        return str(self.decision.get("reason", ""))
+        return str(self.decision.get("reason", "")) or self.stopped_because
+
+    @property
+    def stopped_because(self) -> str:
+        """Which rule stopped its training, at which step, and why; empty if none did."""
+        verdict = _mapping(self.document, "stopped_by")
+        if not verdict:
+            return ""
+        step = "" if verdict.get("step") is None else f" at step {verdict['step']}"
+        return f"{verdict.get('name', 'a rule')}{step}: {verdict.get('reason', '')}"
+
+    @property
+    def rules(self) -> list[Document]:
+        """What the rules beside its training found: {"name", "status", "step", "value", "reason"} each, as the record
+        has it; while it runs, those that found issues."""
+        found = self.document.get("rules")
+        if isinstance(found, list):
+            return [verdict for verdict in found if isinstance(verdict, Mapping)]
+        issues = self.document.get("rule_verdicts")
+        verdicts = issues if isinstance(issues, list) else []
+        return [{"status": "IssuesFound", **verdict} for verdict in verdicts if isinstance(verdict, Mapping)]
 
     @property
     def failed(self) -> bool:

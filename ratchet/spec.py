@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from ratchet import metric_names, spec_errors, units, yaml_lines
 from ratchet import spec_fields as fields
+from ratchet.spec_base import Model
 from ratchet.spec_errors import SpecError, refusal
 from ratchet.spec_fields import ENVIRONMENT_LENGTH, NAME_LENGTH
+from ratchet.spec_rules import Probe, Rule, check_custom_rule, check_rules
 from ratchet.yaml_lines import Document, Location, Problem, dotted
 
 __all__ = ["ENVIRONMENT_LENGTH", "FILE_NAME", "FRAMEWORKS", "NAME_LENGTH", "PipelineSpec", "SpecError", "load"]
@@ -39,7 +41,6 @@ FrameworkName = Literal["sklearn", "xgboost", "pytorch", "tensorflow"]
 FRAMEWORKS: tuple[str, ...] = get_args(FrameworkName)
 
 _NOT_YET: dict[Location, str] = {
-    ("rules",): "stopping bad training by rules",
     ("tune",): "hyperparameter tuning",
     ("train", "spot"): "spot training",
     ("deploy", "shift"): "shifting traffic in steps (every deployment is blue/green, all at once)",
@@ -48,24 +49,20 @@ _NOT_YET: dict[Location, str] = {
 }
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Framework(_Model):
+class Framework(Model):
     """A framework image of SageMaker's, by name and version."""
 
     name: FrameworkName
     version: fields.Version
 
 
-class DataTrigger(_Model):
+class DataTrigger(Model):
     """New objects start a run, once nothing more has arrived for `quiet` seconds."""
 
     quiet: fields.QuietSeconds = 30
 
 
-class Triggers(_Model):
+class Triggers(Model):
     """What starts a run, besides a person."""
 
     data: Annotated[
@@ -77,7 +74,7 @@ class Triggers(_Model):
     code: Annotated[bool, Field(description="New code deployed")] = True
 
 
-class Train(_Model):
+class Train(Model):
     """The training job. `max_runtime` is in seconds, `volume` in GiB."""
 
     instance: fields.Instance
@@ -101,7 +98,7 @@ class Train(_Model):
         return self
 
 
-class Evaluate(_Model):
+class Evaluate(Model):
     """The processing job that judges challenger and champion on the `test` channel. `max_runtime` is in seconds."""
 
     instance: fields.Instance = "ml.m5.large"
@@ -109,7 +106,7 @@ class Evaluate(_Model):
     label: Annotated[int, Field(ge=0, description="The label's column in the held-out CSV files (no header)")] = 0
 
 
-class Gate(_Model):
+class Gate(Model):
     """When a challenger becomes the champion: the floor, the margin, and how sure the interval must be."""
 
     metric: fields.MetricName
@@ -129,7 +126,7 @@ class Gate(_Model):
         return self
 
 
-class Deploy(_Model):
+class Deploy(Model):
     """The endpoint. `timeout` is in seconds."""
 
     instance: fields.Instance
@@ -137,7 +134,7 @@ class Deploy(_Model):
     timeout: fields.DeploymentSeconds = 1800
 
 
-class PipelineSpec(_Model):
+class PipelineSpec(Model):
     """One model's pipeline, as its pipeline.yaml says it."""
 
     name: fields.Name
@@ -151,6 +148,13 @@ class PipelineSpec(_Model):
     input_mode: Literal["File", "FastFile"] = "File"
     triggers: Triggers = Triggers()
     train: Train
+    probe: Annotated[Probe, Field(description="Which tensors the training job saves")] = Probe()
+    rules: Annotated[Sequence[Rule], Field(description="What judges the training job while it runs")] = ()
+    rules_then: Annotated[
+        Literal["record", "evaluate"],
+        Field(description="After a rule has stopped training: the run ends, or goes on with what was saved"),
+    ] = "record"
+    rules_service: Annotated[Literal["open"], Field(description="Who judges: Ratchet's own rules")] = "open"
     evaluate: Evaluate = Evaluate()
     gate: Gate
     approval: Literal["automatic"] = "automatic"
@@ -163,6 +167,7 @@ class PipelineSpec(_Model):
     def _possible(self) -> PipelineSpec:
         _one_source_of_the_image(self)
         _channels(self.data)
+        check_rules(self.rules)
         return self
 
     @property
@@ -177,8 +182,8 @@ class PipelineSpec(_Model):
 
     def error(self, field: str, message: str) -> SpecError:
         """An error on this file's own line, for what only a later reader can know (a version without an image)."""
-        location: Location = tuple(field.split("."))
-        return SpecError(self._path, [Problem(self._document.line(location), field, message)])
+        location: Location = tuple(int(part) if part.isdigit() else part for part in field.split("."))
+        return SpecError(self._path, [Problem(self._document.line(location), dotted(location), message)])
 
 
 def _one_source_of_the_image(spec: PipelineSpec) -> None:
@@ -251,6 +256,10 @@ def load(path: Path) -> PipelineSpec:
     spec = _validated(path, document)
     if spec.dockerfile is not None and not (path.parent / spec.dockerfile).is_file():
         raise spec.error("dockerfile", f"there is no file {spec.dockerfile} in {path.parent}")
+    for index, rule in enumerate(spec.rules):
+        wrong = check_custom_rule(rule, path.parent) if rule.is_custom else None
+        if wrong:
+            raise spec.error(f"rules.{index}.rule", wrong)
     return spec
 
 
@@ -274,6 +283,8 @@ def _not_supported_yet(document: Document) -> dict[Location, Problem]:
     asked = {place: what for place, what in _NOT_YET.items() if place in document.lines}
     if document.data.get("approval") == "manual":
         asked["approval",] = "approval by a person"
+    if document.data.get("rules_service") == "sagemaker":
+        asked["rules_service",] = "judging by the managed SageMaker Debugger"
     return {
         place: Problem(document.line(place), dotted(place), f"{what} is not supported yet; leave it out")
         for place, what in asked.items()

@@ -29,7 +29,7 @@ def _sentence(path: Path, problem: Problem) -> str:
     return f"{where}{problem.field}: {problem.message}" if problem.field else f"{where}{problem.message}"
 
 
-def refusal(message: str, *at: str) -> PydanticCustomError:
+def refusal(message: str, *at: str | int) -> PydanticCustomError:
     """An error whose message reaches the user as it is; `at` names a field inside the one that is validated."""
     return PydanticCustomError("refused", "{message}", {"message": message, "at": at})
 

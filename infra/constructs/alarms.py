@@ -38,21 +38,42 @@ class Alarms(Construct):
         )
 
     def _alarm(self, id_: str, description: str, namespace: str, metric: str, dimensions: Mapping[str, str]) -> None:
-        """Sounds when the metric's maximum (or sum, for what is counted) is at least one within a period."""
-        cloudwatch.CfnAlarm(
+        alarm(
             self,
             id_,
-            alarm_description=description,
+            description=description,
             namespace=namespace,
-            metric_name=metric,
-            dimensions=[
-                cloudwatch.CfnAlarm.DimensionProperty(name=name, value=value) for name, value in dimensions.items()
-            ],
-            statistic="Maximum" if namespace == "AWS/SQS" else "Sum",
-            period=PERIOD_SECONDS,
-            evaluation_periods=1,
-            threshold=1,
-            comparison_operator="GreaterThanOrEqualToThreshold",
-            treat_missing_data="notBreaching",
-            alarm_actions=[self._topic_arn],
+            metric=metric,
+            dimensions=dimensions,
+            topic_arn=self._topic_arn,
         )
+
+
+def alarm(
+    scope: Construct,
+    id_: str,
+    *,
+    description: str,
+    namespace: str,
+    metric: str,
+    dimensions: Mapping[str, str],
+    topic_arn: str,
+) -> None:
+    """Sounds when the metric's maximum (or sum, for what is counted) is at least one within a period."""
+    cloudwatch.CfnAlarm(
+        scope,
+        id_,
+        alarm_description=description,
+        namespace=namespace,
+        metric_name=metric,
+        dimensions=[
+            cloudwatch.CfnAlarm.DimensionProperty(name=name, value=value) for name, value in dimensions.items()
+        ],
+        statistic="Maximum" if namespace == "AWS/SQS" else "Sum",
+        period=PERIOD_SECONDS,
+        evaluation_periods=1,
+        threshold=1,
+        comparison_operator="GreaterThanOrEqualToThreshold",
+        treat_missing_data="notBreaching",
+        alarm_actions=[topic_arn],
+    )

@@ -30,7 +30,10 @@ def functions_code(stack: Construct) -> assets.Asset:
 
 
 class Function(Construct):
-    """`lambdas/<folder>/handler.py` as a function. `timeout_seconds`: 1-900."""
+    """`lambdas/<folder>/handler.py` as a function. `timeout_seconds`: 1-900.
+
+    What it fails to handle of what it was sent asynchronously goes to the dead-letter queue, if there is one.
+    """
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class Function(Construct):
         environment: Mapping[str, str],
         grants: Sequence[Grant],
         log_retention_days: int,
+        dead_letter_queue_arn: str | None = None,
     ) -> None:
         super().__init__(scope, id_)
         log_group = logs.CfnLogGroup(self, "Log", retention_in_days=log_retention_days)
@@ -53,7 +57,7 @@ class Function(Construct):
             "Execution",
             service="lambda.amazonaws.com",
             purpose=purpose,
-            grants=[*grants, write_log(log_group.attr_arn)],
+            grants=[*grants, write_log(log_group.attr_arn), *send_dead_letters(dead_letter_queue_arn)],
         )
         function = lambda_.CfnFunction(
             self,
@@ -67,6 +71,11 @@ class Function(Construct):
             timeout=timeout_seconds,
             memory_size=MEMORY_MB,
             environment=lambda_.CfnFunction.EnvironmentProperty(variables=dict(environment)),
+            dead_letter_config=(
+                lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=dead_letter_queue_arn)
+                if dead_letter_queue_arn
+                else None
+            ),
             logging_config=lambda_.CfnFunction.LoggingConfigProperty(log_group=log_group.ref),
         )
         acknowledge(function, "L1", _RUNTIME_REASON)
@@ -77,3 +86,7 @@ class Function(Construct):
 def write_log(log_group_arn: str) -> Grant:
     """Writing to one log group; its ARN, as Fn::GetAtt gives it, ends in `:*`, the streams in it."""
     return Grant(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group_arn])
+
+
+def send_dead_letters(queue_arn: str | None) -> list[Grant]:
+    return [Grant(actions=["sqs:SendMessage"], resources=[queue_arn])] if queue_arn else []

@@ -2,7 +2,7 @@
 
 What the machine's role needs:
     lambda:InvokeFunction                           planner, gate, verifier, recorder
-    dynamodb:GetItem                                the run table, leading key = the pipeline (quiet period)
+    dynamodb:GetItem                                the run table, leading key = the pipeline
     sagemaker:CreateTrainingJob, DescribeTrainingJob, StopTrainingJob, AddTags          training-job/<job_prefix>*
     sagemaker:CreateProcessingJob, DescribeProcessingJob, StopProcessingJob, AddTags    processing-job/<job_prefix>*
     sagemaker:CreateModelPackage, AddTags           model-package-group/<group>, model-package/<group>/*
@@ -21,7 +21,7 @@ import hashlib
 import json
 from typing import Any
 
-from infra.workflow import deployment, evaluation, training
+from infra.workflow import deployment, evaluation, stopping, training
 from infra.workflow.endpoint import put_endpoint, timer, undo
 from infra.workflow.names import Names
 from infra.workflow.states import (
@@ -162,6 +162,16 @@ def spec_hash(spec: PipelineSpec) -> str:
 
 def train(spec: PipelineSpec, names: Names, *, then: str) -> States:
     """The training job; tuning would be another part in this place, with the same variable `$training` at its end."""
+    described = {
+        "training": expression(
+            "{'status': $states.result.TrainingJobStatus,"
+            " 'model_data': $states.result.ModelArtifacts.S3ModelArtifacts,"
+            " 'description': {'TrainingJobName': $states.result.TrainingJobName,"
+            " 'TrainingJobStatus': $states.result.TrainingJobStatus,"
+            " 'SecondaryStatus': $states.result.SecondaryStatus,"
+            " 'FailureReason': $states.result.FailureReason}}"
+        )
+    }
     job = task(
         "Train",
         "arn:aws:states:::sagemaker:createTrainingJob.sync",
@@ -169,25 +179,25 @@ def train(spec: PipelineSpec, names: Names, *, then: str) -> States:
         then="Trained",
         timeout=spec.train.max_runtime + JOB_OVERHEAD_SECONDS,
         retries=RETRY_SAGEMAKER,
-        assign={
-            "training": expression(
-                "{'status': $states.result.TrainingJobStatus,"
-                " 'model_data': $states.result.ModelArtifacts.S3ModelArtifacts,"
-                " 'description': {'TrainingJobName': $states.result.TrainingJobName,"
-                " 'TrainingJobStatus': $states.result.TrainingJobStatus,"
-                " 'SecondaryStatus': $states.result.SecondaryStatus,"
-                " 'FailureReason': $states.result.FailureReason}}"
-            )
-        },
+        assign=described,
+        on_failure="TrainFailed" if spec.rules else RECORD,
     )
-    return {**job, **completed("Trained", "Train", "$training", then)}
+    if not spec.rules:
+        return {**job, **completed("Trained", "Train", "$training", then)}
+    job_name = training.job_name(names, "train")
+    return {
+        **job,
+        **stopping.stopped_as_an_error("TrainFailed", job_name, described, then="Trained"),
+        **completed("Trained", "Train", "$training", then, otherwise="WhyStopped"),
+        **stopping.why_stopped(spec, names, then=then),
+    }
 
 
-def completed(name: str, job: str, variable: str, then: str) -> States:
+def completed(name: str, job: str, variable: str, then: str, *, otherwise: str = RECORD) -> States:
     """`Stopped` is not `Failed`: Step Functions may end a stopped job either way, and the recorder reads the status
-    from the description here as from an error's cause. A rule's stop would be told apart in this place."""
+    from the description here as from an error's cause."""
     stopped = {"failure": failure(job, "JobNotCompleted", f"$string({variable}.description)")}
-    return choice(name, [rule(f"{variable}.status = 'Completed'", then)], default=RECORD, assign=stopped)
+    return choice(name, [rule(f"{variable}.status = 'Completed'", then)], default=otherwise, assign=stopped)
 
 
 def evaluate(spec: PipelineSpec, names: Names, *, then: str) -> States:

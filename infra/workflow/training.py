@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from infra.workflow import judging
 from infra.workflow.names import Names
 from infra.workflow.states import expression
 from ratchet.spec import PipelineSpec
@@ -42,7 +43,7 @@ def vpc(names: Names) -> Document | None:
 def training_job(spec: PipelineSpec, names: Names) -> Document:
     """Script mode: the framework image unpacks sourcedir.tar.gz and runs train.py.
 
-    The held-out channel isn't among its inputs. Spot, checkpoints, rules and the profiler would be further fields here.
+    The held-out channel isn't among its inputs. Spot, checkpoints and the profiler would be further fields here.
     """
     request: Document = {
         "TrainingJobName": job_name(names, "train"),
@@ -61,6 +62,7 @@ def training_job(spec: PipelineSpec, names: Names) -> Document:
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": spec.train.max_runtime},
         "RoleArn": names.training_role_arn,
+        "Environment": judging.environment(spec, names),
         "Tags": tags(names),
     }
     network = vpc(names)

@@ -32,6 +32,11 @@ class Artifacts:
         self.client.put_object(Bucket=self.bucket, Key=self.key(name), Body=body, ContentType="application/json")
         return self.uri(name)
 
+    def names(self, folder: str) -> list[str]:
+        """What lies below `folder/`, by the names that `read` takes; at most a thousand."""
+        found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.key(folder))
+        return [entry["Key"].removeprefix(self.key("")) for entry in found.get("Contents", [])]
+
     def read(self, name: str) -> Any:
         """A JSON document.
 
@@ -50,3 +55,5 @@ class Artifacts:
 
 
 EVALUATION = "evaluation/evaluation.json"
+# What the probe's folder holds of the rules: one JSON document a rule (training_code/toolkit/rules).
+RULES = "train/tensors/rules/"

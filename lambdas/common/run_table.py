@@ -69,6 +69,36 @@ class RunTable:
         """Writes the run's item unless there is one already."""
         return self._put({"item": run_item(run_id), **document}, "attribute_not_exists(pipeline)", {})
 
+    def set_in_run_once(self, run_id: str, field: str, value: Any) -> bool:
+        """Sets a field of a run's item that isn't there yet; False if it is, or if there is no such run."""
+        condition = "attribute_exists(pipeline) AND attribute_not_exists(#field)"
+        return self._update_run(run_id, "SET #field = :value", condition, field, {":value": value})
+
+    def remove_from_run(self, run_id: str, field: str, value: Any) -> bool:
+        """Removes a field of a run's item if it still holds `value`."""
+        return self._update_run(run_id, "REMOVE #field", "#field = :value", field, {":value": value})
+
+    def add_to_run(self, run_id: str, field: str, entries: list[Any]) -> bool:
+        """Appends entries to a list in a run's item; False, and nothing is written, if its first is there already."""
+        append = "SET #field = list_append(if_not_exists(#field, :none), :entries)"
+        condition = "attribute_exists(pipeline) AND NOT contains(#field, :first)"
+        values = {":none": [], ":entries": entries, ":first": entries[0]}
+        return self._update_run(run_id, append, condition, field, values)
+
+    def _update_run(self, run_id: str, update: str, condition: str, field: str, values: dict[str, Any]) -> bool:
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key={"pipeline": {"S": self._pipeline}, "item": {"S": run_item(run_id)}},
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeNames={"#field": field},
+                ExpressionAttributeValues={name: _attribute(value) for name, value in values.items()},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
     def _get(self, item: str) -> dict[str, Any] | None:
         key = {"pipeline": {"S": self._pipeline}, "item": {"S": item}}
         found = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.state import State
@@ -36,6 +37,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
     begun: Mapping[str, Any],
     state: State,
     evaluation: Mapping[str, Any] | None,
+    rules: Sequence[Mapping[str, Any]] = (),
     timings: Mapping[str, float],
     at: str,
 ) -> Document:
@@ -58,6 +60,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         "data": plan.get("data"),
         "jobs": {state.lower(): name for state, name in event["jobs"].items() if state in timings},
         "evaluation": _without_samples(evaluation),
+        "rules": rule_verdicts(rules, begun.get("rule_verdicts", ())) or None,
         "decision": event["decision"],
         "model_package_arn": event["package"],
         "candidate": event["candidate"],
@@ -69,6 +72,30 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         "timings": dict(timings),
     }
     return {name: value for name, value in record.items() if value is not None}
+
+
+def rule_verdicts(last: Sequence[Mapping[str, Any]], issues: Sequence[Mapping[str, Any]]) -> list[Document]:
+    """Every rule's verdict: what it said at last, and what the stopper was told where that has been lost.
+
+    Numbers that JSON and DynamoDB don't have (NaN, infinities) are text.
+    """
+    told = {issue["name"]: {"status": "IssuesFound", **issue} for issue in issues}
+    said = {str(verdict.get("name")): verdict for verdict in last}
+    found = {
+        name: {**{key: value for key, value in verdict.items() if key in _VERDICT}, **told.get(name, {})}
+        for name, verdict in said.items()
+    }
+    return [
+        {key: _finite(value) for key, value in verdict.items() if value is not None}
+        for verdict in {**told, **found}.values()
+    ]
+
+
+_VERDICT = ("name", "rule", "action", "status", "step", "value", "reason", "at")
+
+
+def _finite(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _without_samples(evaluation: Mapping[str, Any] | None) -> Document | None:
@@ -88,12 +115,22 @@ def sentence(record: Mapping[str, Any]) -> str:
         "UpToDate": "is up to date: nothing new since the last judgement",
         "RolledBack": "keeps its champion: the deployment was rolled back",
         "Stopped": "keeps its champion: the run was stopped",
+        "StoppedByRule": f"keeps its champion: {stopped_by(record)}",
         "Failed": "keeps its champion: the run failed",
     }
     text = f"{pipeline} {sentences[record['outcome']]}"
     if error:
         text += f" ({error['state']}: {error['cause']})"
     return f"{text}. Run {run_id}."
+
+
+def stopped_by(record: Mapping[str, Any]) -> str:
+    """Which rule stopped training, at which step, and why; empty if none did."""
+    verdict = record.get("stopped_by")
+    if not verdict:
+        return ""
+    step = "" if verdict.get("step") is None else f" at step {verdict['step']}"
+    return f"the rule {verdict['name']} stopped training{step}: {verdict['reason']}"
 
 
 def notification(record: Mapping[str, Any], record_uri: str) -> Document:
@@ -105,6 +142,7 @@ def notification(record: Mapping[str, Any], record_uri: str) -> Document:
         "outcome": record["outcome"],
         "trigger": record["trigger"]["kind"],
         "decision": record.get("decision"),
+        "stopped_by": record.get("stopped_by"),
         "error": record.get("error"),
         "record": record_uri,
     }

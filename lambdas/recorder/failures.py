@@ -23,7 +23,7 @@ _TIME_LIMITS = ("MaxRuntimeExceeded", "MaxWaitTimeExceeded")
 def outcome_of(failure: Mapping[str, str]) -> str:
     """`Stopped` for a job that somebody, or its time limit, stopped; else `Failed`.
 
-    A job that a rule stopped will be `StoppedByRule`, told apart here by the verdict beside the job.
+    A job that a rule stopped is no failure: the machine says `StoppedByRule` itself.
     """
     job = _job(_parsed(failure["cause"]))
     return "Stopped" if job and job[0] in _STOPPED else "Failed"

@@ -21,13 +21,13 @@ AWS actions:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 from common import clock
-from common.artifacts import EVALUATION, ArtifactMissing, Artifacts
+from common.artifacts import EVALUATION, RULES, ArtifactMissing, Artifacts
 from common.clients import client
 from common.log import Log
 from common.run_table import RunTable
@@ -69,6 +69,7 @@ def handle(event: Document, _context: object) -> Document:
         begun=table.read_run(run["run_id"]) or {},
         state=state,
         evaluation=read_evaluation(artifacts) if event["evaluation"] else None,
+        rules=list(read_rules(artifacts)) if event["training"] else [],
         timings=read_timings(event["execution_arn"]),
         at=at,
     )
@@ -124,6 +125,19 @@ def read_evaluation(artifacts: Artifacts) -> Document | None:
     except ArtifactMissing:
         return None
     return evaluation
+
+
+def read_rules(artifacts: Artifacts) -> Iterator[Document]:
+    """What the rules beside the training said at last; what isn't readable is left out, as one that was cut off."""
+    for name in artifacts.names(RULES):
+        if not name.endswith(".json"):
+            continue
+        try:
+            verdict = artifacts.read(name)
+        except (ArtifactMissing, ValueError):
+            continue
+        if isinstance(verdict, dict):
+            yield verdict
 
 
 def read_timings(execution_arn: str) -> dict[str, float]:

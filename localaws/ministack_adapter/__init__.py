@@ -17,6 +17,7 @@ __all__ = ["EmbeddedAws", "install"]
 # In the order in which they are installed: what guards and authorizes first, what restores state last.
 PARTS = (
     "authorization",
+    "condition_keys",
     "concurrency",
     "lambdas",
     "async_invocations",
@@ -31,6 +32,7 @@ PARTS = (
     "stepfunctions",
     "cloudformation",
     "alarms",
+    "administration",
     "durability",
 )
 

@@ -103,6 +103,8 @@ def _pipeline_status(context: Context, name: str) -> dict[str, Any]:
         "running": state.get("running"),
         "pending": state.get("pending"),
         "last_run": newest[0].document if newest else None,
+        "why": newest[0].reason if newest else "",
+        "rules": newest[0].rules if newest else [],
     }
 
 
@@ -128,7 +130,7 @@ def _status_text(found: list[dict[str, Any]]) -> str:
 
 
 def _pipeline_text(each: dict[str, Any]) -> str:
-    from ratchet.live import outcome_style
+    from ratchet.live import first_line, outcome_style
 
     endpoint, champion, last = each["endpoint"], each["champion"], each["last_run"]
     lines = [
@@ -144,7 +146,18 @@ def _pipeline_text(each: dict[str, Any]) -> str:
     if last:
         outcome = last.get("outcome", "Running")
         lines.append(f"  last run   {last['run_id']}  [{outcome_style(outcome)}]{outcome}[/]")
+        lines += [f"             {_plain(first_line(each['why']))}"] if each["why"] else []
+        lines += [f"  rule       {_rule_text(rule)}" for rule in each["rules"]]
     return "\n".join(lines)
+
+
+def _rule_text(rule: dict[str, Any]) -> str:
+    """`LossNotDecreasing  IssuesFound at step 40: …`"""
+    from ratchet.live import first_line
+
+    step = "" if rule.get("step") is None else f" at step {rule['step']}"
+    reason = f": {rule['reason']}" if rule.get("reason") else ""
+    return _plain(f"{rule.get('name', '?')}  {rule.get('status', '?')}{step}{first_line(reason)}")
 
 
 def _champion_text(champion: dict[str, Any] | None) -> str:

@@ -283,7 +283,54 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a word for a boolean": ({"triggers": {"code": "yes"}}, "triggers.code: is 'yes'; it must be true or false"),
     "label column": ({"evaluate": {"label": -1}}, "evaluate.label: is -1; it must be at least 0"),
     "empty section": ({"train": []}, "train: is []; it must be a mapping of names to values"),
-    "not yet: rules": ({"rules": []}, "rules: stopping bad training by rules is not supported yet; leave it out"),
+    "unknown rule": (
+        {"rules": [{"rule": "LossNotDecreesing"}]},
+        "rules[0].rule: is 'LossNotDecreesing', which is no rule; did you mean LossNotDecreasing?",
+    ),
+    "unknown parameter of a rule": (
+        {"rules": [{"rule": "LossNotDecreasing", "parameters": {"steps": 3}}]},
+        "rules[0].parameters.steps: is no parameter of LossNotDecreasing",
+    ),
+    "wrong parameter of a rule": (
+        {"rules": [{"rule": "LossNotDecreasing", "parameters": {"num_steps": "ten"}}]},
+        "rules[0].parameters.num_steps: is 'ten'; it must be a whole number",
+    ),
+    "parameter of a rule out of bounds": (
+        {"rules": [{"rule": "AccuracyDrop", "parameters": {"threshold": 3}}]},
+        "rules[0].parameters.threshold: is 3; it must be at most 1",
+    ),
+    "a rule that isn't told what to inspect": (
+        {"rules": [{"rule": "AllZero"}]},
+        "rules[0].parameters: lacks collection_names or tensor_regex, to say what AllZero inspects",
+    ),
+    "unknown action": (
+        {"rules": [{"rule": "Overfit", "action": "halt"}]},
+        "rules[0].action: is 'halt'; it must be 'stop', 'notify' or 'record'",
+    ),
+    "two rules of one name": (
+        {"rules": [{"rule": "Overfit"}, {"rule": "Overfit", "parameters": {"patience": 2}}]},
+        "rules[1]: is the second called 'Overfit'; give it a name of its own",
+    ),
+    "too many rules": (
+        {"rules": [{"rule": "Overfit", "name": f"overfit-{number}"} for number in range(21)]},
+        "rules: has 21 entries; a training job takes at most 20",
+    ),
+    "a rule's module that isn't there": (
+        {"rules": [{"rule": "my_rules.Mine"}]},
+        "rules[0].rule: is 'my_rules.Mine', but there is no my_rules.py in",
+    ),
+    "a collection's broken regex": (
+        {"probe": {"collections": {"mine": {"include": ["("]}}}},
+        "probe.collections.mine.include[0]: is no regular expression",
+    ),
+    "a collection without a step": (
+        {"probe": {"collections": {"mine": {"include": ["x"], "start": 5, "end": 5}}}},
+        "probe.collections.mine.end: is 5, not after start (5)",
+    ),
+    "not yet: the managed rules": (
+        {"rules_service": "sagemaker"},
+        "rules_service: judging by the managed SageMaker Debugger is not supported yet",
+    ),
     "not yet: tune": ({"tune": {"max_jobs": 3}}, "tune: hyperparameter tuning is not supported yet"),
     "not yet: spot": (
         {"train": {**TRAIN, "spot": {"max_wait": "2h"}}},
@@ -326,14 +373,14 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
 
 
 def test_all_problems_come_at_once_each_on_its_line(tmp_path: Path) -> None:
-    text = WHOLE.replace("ml.m5.large", "m5.large").replace("0.9}", "9}").replace("sklearn", "sklern") + "rules: []\n"
+    text = WHOLE.replace("ml.m5.large", "m5.large").replace("0.9}", "9}").replace("sklearn", "sklern") + "tune: {}\n"
     path = tmp_path / "pipeline.yaml"
     places = [line.split(": ")[:2] for line in refusal(tmp_path, text).splitlines()]
     assert places == [
         [f"{path}:2", "framework.name"],
         [f"{path}:8", "train.instance"],
         [f"{path}:14", "gate.confidence"],
-        [f"{path}:16", "rules"],
+        [f"{path}:16", "tune"],
     ]
 
 

@@ -1,0 +1,69 @@
+"""What the training job is told about the run, its probe and its rules: the environment of CreateTrainingJob.
+
+A variable's value has at most 512 characters (API reference, TrainingEnvironmentValue), which a few rules exceed. So a
+longer document goes on in `<NAME>_1`, `<NAME>_2`, …; the toolkit and the stopper put it together again.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from infra.workflow.names import Names
+from infra.workflow.states import expression
+from ratchet.spec import PipelineSpec
+
+Document = dict[str, Any]
+
+VALUE_LENGTH = 512
+# Longest `{"output":"s3://<bucket of 63>/runs/<pipeline of 32>/<run id of 20>/train/tensors/"`, rounded up: only when
+# the stack is deployed is the bucket's name known, so it can't be measured here.
+OUTPUT_LENGTH = 172
+TENSORS = "train/tensors/"
+
+
+def environment(spec: PipelineSpec, names: Names) -> Document:
+    """RATCHET_ENVIRONMENT, RATCHET_PIPELINE and RATCHET_RUN_ID, whose the job is; RATCHET_PROBE, what it saves and
+    where; RATCHET_RULES, what judges it, if anything does."""
+    return {
+        "RATCHET_ENVIRONMENT": names.environment,
+        "RATCHET_PIPELINE": names.pipeline,
+        "RATCHET_RUN_ID": expression("$run.run_id"),
+        **_probe(spec, names),
+        **_rules(spec),
+    }
+
+
+def _probe(spec: PipelineSpec, names: Names) -> Document:
+    """`{"output": s3 URI, ...}`; only the URI is the run's own."""
+    collections = spec.probe.model_dump(mode="json", exclude_unset=True).get("collections", {})
+    rest = f',"collections":{_compact(collections)}}}' if collections else "}"
+    here = VALUE_LENGTH - OUTPUT_LENGTH
+    folder = f"s3://{names.artifact_bucket}/runs/{names.pipeline}/"
+    beginning = f"""'{{"output":"{folder}' & $run.run_id & '/{TENSORS}"' & {json.dumps(rest[:here])}"""
+    return {"RATCHET_PROBE": expression(beginning), **_further("RATCHET_PROBE", rest[here:])}
+
+
+def _rules(spec: PipelineSpec) -> Document:
+    if not spec.rules:
+        return {}
+    rules = [
+        {
+            "rule": rule.rule,
+            "name": rule.configuration_name,
+            "parameters": dict(rule.parameters),
+            "action": rule.action,
+        }
+        for rule in spec.rules
+    ]
+    text = _compact(rules)
+    return {"RATCHET_RULES": text[:VALUE_LENGTH], **_further("RATCHET_RULES", text[VALUE_LENGTH:])}
+
+
+def _further(name: str, text: str) -> Document:
+    parts = [text[start : start + VALUE_LENGTH] for start in range(0, len(text), VALUE_LENGTH)]
+    return {f"{name}_{number}": part for number, part in enumerate(parts, start=1)}
+
+
+def _compact(document: Any) -> str:
+    return json.dumps(document, separators=(",", ":"))

@@ -1,0 +1,155 @@
+"""Stopper: a rule has found issues in a training job; what the spec says is done about it, once.
+
+    stop      why is written to the run's item (`stopped_by`), then the job is stopped
+    notify    a message to the topic
+    record    the run's item (`rule_verdicts`), as for the other two
+
+EventBridge delivers at least once, and late. So SageMaker is asked what the job is now, and the run's item what has
+been done already: a job that isn't in progress, isn't this environment's, or was dealt with is left alone. What fails
+is raised: Lambda tries twice more, then the event waits in the dead-letter queue.
+
+Environment: `RUN_TABLE`, `TOPIC_ARN`, `ENVIRONMENT`.
+
+AWS actions:
+    sagemaker:DescribeTrainingJob                   training jobs of runs, by their names
+    sagemaker:StopTrainingJob                       of these, those tagged ratchet:environment = ENVIRONMENT
+    dynamodb:GetItem, dynamodb:UpdateItem           the run table
+    sns:Publish                                     the notification topic
+    kms:Decrypt, kms:GenerateDataKey                the key of table and topic
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from botocore.exceptions import ClientError
+from common import clock
+from common.clients import client
+from common.log import Log
+from common.run_table import RunTable
+
+from stopper.verdicts import Run, Verdict, is_of_a_run, run_of, verdicts
+
+Document = dict[str, Any]
+
+LOG = Log({"function": "stopper"})
+
+IN_PROGRESS = "InProgress"
+# Publish, Amazon SNS API reference: fewer than 100 characters.
+SUBJECT_LENGTH = 99
+
+
+def handle(event: Document, _context: object) -> Document:
+    """Does what the rules' actions say.
+
+    Args:
+        event: "SageMaker Training Job State Change", of SageMaker's or of the open rules'.
+
+    Returns:
+        {"training_job", "did": "Stopped" | "Recorded" | "Nothing", "because": a sentence}.
+    """
+    name = event["detail"]["TrainingJobName"]
+    log = LOG.bind(training_job=name, event_id=event.get("id"))
+    if event["detail"].get("TrainingJobStatus") != IN_PROGRESS:
+        return answer(log, name, "Nothing", f"the event says {event['detail'].get('TrainingJobStatus')}")
+    job = describe(name) if is_of_a_run(name) else None
+    if job is None:
+        return answer(log, name, "Nothing", "no run has such a training job")
+    run = run_of(job)
+    if run is None or run.environment != os.environ["ENVIRONMENT"]:
+        return answer(log, name, "Nothing", f"no run of the environment {os.environ['ENVIRONMENT']} has made it")
+    found = [with_time(verdict) for verdict in verdicts(event, job)]
+    if not found:
+        return answer(log, name, "Nothing", "none of its rules has found issues")
+    return act(run, job, found, log)
+
+
+def act(run: Run, job: Document, found: list[Verdict], log: Log) -> Document:
+    """Records what is new, tells whom it concerns, stops the job if a rule says so and it still runs."""
+    name, runs = job["TrainingJobName"], table(run)
+    item = runs.read_run(run.run_id)
+    if item is None:
+        return answer(log, name, "Nothing", f"the run table knows no run {run.run_id}")
+    known = {(verdict["training_job"], verdict["name"]) for verdict in item.get("rule_verdicts", ())}
+    new = [verdict for verdict in found if (name, verdict.name) not in known]
+    # Told before it is written down: a crash in between tells it twice, rather than never.
+    for verdict in new:
+        if verdict.action == "notify":
+            client("sns").publish(TopicArn=os.environ["TOPIC_ARN"], **notification(run, verdict))
+    stopping = next((verdict for verdict in found if verdict.action == "stop"), None)
+    in_progress = job["TrainingJobStatus"] == IN_PROGRESS
+    if new:
+        runs.add_to_run(run.run_id, "rule_verdicts", [verdict.document() for verdict in new])
+    if stopping is None:
+        return answer(log, name, "Recorded", ", ".join(verdict.name for verdict in found))
+    if not in_progress:
+        return answer(log, name, "Recorded", f"{stopping.name} came late: the job is {job['TrainingJobStatus']}")
+    return stop(runs, run, stopping, log)
+
+
+def stop(runs: RunTable, run: Run, verdict: Verdict, log: Log) -> Document:
+    """Writes why, then stops the job. Again after a crash between the two; never for another rule's stop."""
+    name = verdict.training_job
+    if not runs.set_in_run_once(run.run_id, "stopped_by", verdict.document()):
+        before = (runs.read_run(run.run_id) or {}).get("stopped_by", {})
+        if before.get("training_job") == name and before.get("name") != verdict.name:
+            return answer(log, name, "Recorded", f"{before.get('name')} has stopped it already")
+    try:
+        client("sagemaker").stop_training_job(TrainingJobName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationException":
+            raise
+        return too_late(runs, run, verdict, log)
+    return answer(log, name, "Stopped", f"{verdict.name}: {verdict.reason}")
+
+
+def too_late(runs: RunTable, run: Run, verdict: Verdict, log: Log) -> Document:
+    """The job has ended between the look and the stop. If it ended by itself, the rule hasn't stopped it."""
+    job = describe(verdict.training_job) or {}
+    status = job.get("TrainingJobStatus", "gone")
+    if status in ("Completed", "Failed"):
+        runs.remove_from_run(run.run_id, "stopped_by", verdict.document())
+    return answer(log, verdict.training_job, "Recorded", f"{verdict.name} came too late: the job is {status}")
+
+
+def describe(name: str) -> Document | None:
+    """DescribeTrainingJob; None if there is no such job."""
+    try:
+        found: Document = client("sagemaker").describe_training_job(TrainingJobName=name)
+    except ClientError as error:
+        message = error.response["Error"].get("Message", "")
+        if error.response["Error"]["Code"] in ("ValidationException", "ResourceNotFound") and "not found" in message:
+            return None
+        raise
+    return found
+
+
+def with_time(verdict: Verdict) -> Verdict:
+    """The managed rules don't say when they found it."""
+    if verdict.at is not None:
+        return verdict
+    return Verdict(**{**verdict.__dict__, "at": clock.text(clock.now())})
+
+
+def table(run: Run) -> RunTable:
+    return RunTable(client("dynamodb"), os.environ["RUN_TABLE"], run.pipeline)
+
+
+def notification(run: Run, verdict: Verdict) -> Document:
+    """Publish's arguments: a sentence for people, the figures for programs, attributes for subscription filters."""
+    step = "" if verdict.step is None else f" at step {verdict.step}"
+    sentence = f"{run.pipeline}: the rule {verdict.name} has found issues{step}: {verdict.reason}. Run {run.run_id}."
+    message = {"message": sentence, "pipeline": run.pipeline, "run_id": run.run_id, "verdict": verdict.document()}
+    attributes = {"pipeline": run.pipeline, "outcome": "Running", "rule": verdict.name}
+    return {
+        "Subject": f"{run.pipeline}: {verdict.name}"[:SUBJECT_LENGTH],
+        "Message": json.dumps(message, indent=2),
+        "MessageAttributes": {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()},
+    }
+
+
+def answer(log: Log, training_job: str, did: str, because: str) -> Document:
+    log.info("handled", did=did, because=because)
+    return {"training_job": training_job, "did": did, "because": because}

@@ -1,0 +1,153 @@
+"""`probe` and `rules` of pipeline.yaml: which tensors a training job saves, and which rules judge them.
+
+Which rules there are, and with what parameters, is `rules.json`'s to say, written from the toolkit's own table.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from ratchet import rule_parameters
+from ratchet.spec_base import Model
+from ratchet.spec_errors import checked, nearest, refusal
+
+TABLE = Path(__file__).parent / "rules.json"
+# DebugRuleConfigurations, CreateTrainingJob, API reference; the open rules keep to it, so that a spec can change sides.
+RULES = 20
+RULE_NAME = 256
+
+_RULE_NAME = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9])*")
+_CUSTOM_RULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+Parameter = str | int | float | bool | None | list[str | int | float]
+
+
+def _tensor_regex(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from error
+    if "${" in value:
+        raise ValueError("holds ${, which no name of a tensor matches")
+    return value
+
+
+def _mode(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+TensorRegex = Annotated[str, AfterValidator(checked(_tensor_regex))]
+Mode = Annotated[
+    Literal["train", "eval"],
+    BeforeValidator(_mode),
+    WithJsonSchema({"type": "string", "enum": ["train", "eval"]}),
+]
+Reduction = Literal[
+    "mean", "std", "variance", "min", "max", "sum", "norm", "l1", "zeros", "nonfinite",
+    "abs_mean", "abs_std", "abs_variance", "abs_min", "abs_max", "histogram",
+]  # fmt: skip
+
+
+class Collection(Model):
+    """Tensors that are saved together. Steps are the training loop's, from 0."""
+
+    include: Annotated[Sequence[TensorRegex], Field(description="Regular expressions over tensors' names")] = ()
+    interval: Annotated[int | None, Field(ge=1, description="Saved every so many steps")] = None
+    start: Annotated[int | None, Field(ge=0, description="The first step")] = None
+    end: Annotated[int | None, Field(ge=1, description="The step before which it ends")] = None
+    steps: Annotated[Sequence[int], Field(description="Only these steps, instead of an interval")] = ()
+    modes: Annotated[Sequence[Mode], Field(description="train, eval; both unless told")] = ()
+    reductions: Annotated[Sequence[Reduction], Field(description="Numbers to save of each tensor")] = ()
+    values: Annotated[bool, Field(description="The whole tensors too")] = True
+
+    @model_validator(mode="after")
+    def _some_step(self) -> Collection:
+        if self.end is not None and self.end <= (self.start or 0):
+            raise refusal(f"is {self.end}, not after start ({self.start or 0}); no step would be saved", "end")
+        return self
+
+
+class Probe(Model):
+    """What the probe saves, besides its defaults."""
+
+    collections: Mapping[str, Collection] = {}
+
+
+class Rule(Model):
+    """One rule over a training job's tensors, and what becomes of the job when it finds issues."""
+
+    rule: Annotated[str, Field(description="A rule's name, or <module>.<Class> of the model's folder")]
+    name: Annotated[str | None, Field(description="What it is called in records; the rule's name unless told")] = None
+    parameters: Mapping[str, Parameter] = {}
+    action: Literal["stop", "notify", "record"] = "stop"
+
+    @property
+    def configuration_name(self) -> str:
+        """What events call it: RuleConfigurationName."""
+        return self.name or self.rule.rpartition(".")[2]
+
+    @property
+    def is_custom(self) -> bool:
+        return "." in self.rule
+
+    @model_validator(mode="after")
+    def _known(self) -> Rule:
+        if not _RULE_NAME.fullmatch(self.configuration_name) or len(self.configuration_name) > RULE_NAME:
+            message = f"is {self.configuration_name!r}; use at most {RULE_NAME} letters, digits and hyphens"
+            raise refusal(message, "name")
+        if self.is_custom:
+            if not _CUSTOM_RULE.fullmatch(self.rule):
+                raise refusal(f"is {self.rule!r}; write a class of the model's folder as my_rules.MyRule", "rule")
+        else:
+            _check_built_in(self)
+        return self
+
+
+def _check_built_in(rule: Rule) -> None:
+    known = table()
+    if rule.rule not in known:
+        raise refusal(f"is {rule.rule!r}, which is no rule{nearest(rule.rule, list(known))}", "rule")
+    rule_parameters.check(rule.rule, known[rule.rule], rule.parameters)
+
+
+def check_rules(rules: Sequence[Rule]) -> None:
+    """Raises a refusal when they are too many, or two have one name."""
+    if len(rules) > RULES:
+        raise refusal(f"has {len(rules)} entries; a training job takes at most {RULES}", "rules")
+    seen: set[str] = set()
+    for index, rule in enumerate(rules):
+        if rule.configuration_name in seen:
+            message = f"is the second called {rule.configuration_name!r}; give it a name of its own, as name: …"
+            raise refusal(message, "rules", index)
+        seen.add(rule.configuration_name)
+
+
+def check_custom_rule(rule: Rule, folder: Path) -> str | None:
+    """What is wrong with a rule of the model's own, as a sentence's end: its module or its class isn't there."""
+    module, _, name = rule.rule.rpartition(".")
+    path = folder / Path(*module.split(".")).with_suffix(".py")
+    if not path.is_file():
+        return f"is {rule.rule!r}, but there is no {path.relative_to(folder)} in {folder}"
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        return f"is {rule.rule!r}, but {path.relative_to(folder)} can't be read: {error}"
+    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    if name not in classes:
+        return f"is {rule.rule!r}, but {path.relative_to(folder)} has no class {name}{nearest(name, classes)}"
+    return None
+
+
+@cache
+def table() -> Mapping[str, Any]:
+    """Rule → what it takes."""
+    found: Mapping[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
+    return found
