@@ -13,9 +13,11 @@ import pytest
 from botocore.config import Config
 
 from localaws import supervisor
+from localaws.sagemaker.images import Images
 from localaws.server_file import Server
 
 IMAGES = Path(__file__).parents[2] / ".ratchet" / "images"
+SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 ANY_FREE_PORT = 0
 
 
@@ -69,7 +71,14 @@ class AwsFactory:
 
 
 @pytest.fixture(scope="session")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+def images() -> Path:
+    """The image cache, with what tests run jobs in: made here, so that no test's deadline is spent on it."""
+    Images(IMAGES).environment(SKLEARN, print)
+    return IMAGES
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Aws]:
     """One embedded AWS for a whole test process. Tests that share it must use names of their own."""
     factory = AwsFactory(tmp_path_factory.mktemp("aws"))
     yield factory.start()
@@ -77,7 +86,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 
 
 @pytest.fixture
-def fresh_aws(tmp_path: Path) -> Iterator[AwsFactory]:
+def fresh_aws(tmp_path: Path, images: Path) -> Iterator[AwsFactory]:
     """An embedded AWS of the test's own, to be started, killed and restarted."""
     factory = AwsFactory(tmp_path / "aws")
     yield factory

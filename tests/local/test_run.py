@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("deployed")
 @pytest.fixture(scope="module")
 def pipelines(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pipeline]:
     folder = tmp_path_factory.mktemp("app")
-    deployed = deploy(aws, folder, steered={}, streamed={"triggers": {"data": {"quiet": "2s"}, "code": False}})
+    deployed = deploy(aws, folder, steered={}, streamed={"triggers": {"data": {"quiet": "5s"}, "code": False}})
     # The held-out data have started a run, which finds nothing to train on.
     until(deployed["streamed"].executions, "the run that the held-out data start")
     deployed["streamed"].idle()
