@@ -38,7 +38,7 @@ class Question:
 
     step: None asks for any. saved: all names that were saved, at whatever step and mode. steps: by reduction (None: the
     whole tensor), those at which this one was saved in this mode. dropped: what happened to it at this step, if the
-    index says so. last: the mode's last step so far (-1 before the first); None when the job has ended.
+    index says so. last: the mode's last step so far (-1 before the first); ended: there will be no other.
     """
 
     name: str
@@ -47,7 +47,8 @@ class Question:
     saved: Sequence[str]
     steps: Mapping[str | None, Sequence[int]]
     dropped: str | None
-    last: int | None
+    last: int
+    ended: bool
 
 
 def why_not(asked: Question, known: Known) -> str:
@@ -80,8 +81,9 @@ def _due_but_absent(asked: Question) -> str:
     reduced = sorted(r for r, steps in asked.steps.items() if r is not None and asked.step in steps)
     if reduced:
         return f"of it, only {', '.join(reduced)} are saved; say `values: true` in its collection for the whole tensor"
-    if asked.last is not None and (asked.step is None or asked.step > asked.last):
-        return f"not yet, the job is at step {asked.last}" if asked.last >= 0 else "not yet, no step has been saved"
+    if asked.step is None or asked.step > asked.last:
+        last = f"the last step saved is {asked.last}" if asked.last >= 0 else "no step has been saved"
+        return f"the job has ended, and {last}" if asked.ended else f"not yet, {last}"
     at = sorted({step for steps in asked.steps.values() for step in steps})
     if at:
         return f"the model produced none then; it is saved at {len(at)} steps, from {at[0]} to {at[-1]}"

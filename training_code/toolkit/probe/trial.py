@@ -237,7 +237,8 @@ class Trial:
             saved=sorted(self._kinds),
             steps={reduction: sorted(steps) for reduction, steps in tables.items()},
             dropped=self._dropped(tables, step),
-            last=None if self.finished else self._last.get(mode, -1),
+            last=self._last.get(mode, -1),
+            ended=self.finished,
         )
         reason = why_not(question, self._known)
         who = "" if worker is None else f" of worker {worker}"

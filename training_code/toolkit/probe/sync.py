@@ -1,0 +1,88 @@
+"""Copies the folder to S3 as the job goes, on a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from toolkit.probe import layout
+from toolkit.probe.problems import Problems
+
+# What isn't there in time is copied the next time; a job must not hang on its network.
+CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 30, 2
+
+
+class Sync:
+    """Every `seconds`, whatever is new or has grown; the index after what it names."""
+
+    def __init__(self, directory: Path, output: str, seconds: float, problems: Problems) -> None:
+        parts = urlsplit(output)
+        self._directory, self._bucket, self._prefix = directory, parts.netloc, parts.path.strip("/")
+        self._output, self._seconds, self._problems = output, seconds, problems
+        self._copied: dict[str, tuple[int, int]] = {}
+        self._client: Any = None
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ratchet-probe-sync", daemon=True)
+        self._thread.start()
+
+    def close(self, timeout: float) -> None:
+        """One last time, for at most `timeout` seconds."""
+        self._end.set()
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            self._problems.warn("copying to S3", f"not all tensors reached {self._output} within {timeout:g} s")
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            ended = self._end.wait(self._seconds)
+            try:
+                self.copy()
+            except Exception as error:  # noqa: BLE001 - no network, no bucket, no permission: training goes on
+                self._problems.caught(f"copying to {self._output}", error)
+
+    def copy(self) -> None:
+        """Copies what differs from the last time. Raises boto3's errors."""
+        # Read before the tensors are listed, so that what the copied index names is copied too.
+        indexes = {path: path.read_bytes() for path in sorted((self._directory / layout.INDEX).glob("*.jsonl"))}
+        ends = [path for path in self._files() if path.parent.name == layout.END]
+        for path in self._files():
+            if path not in indexes and path not in ends:
+                self._copy_file(path)
+        for path, content in indexes.items():
+            self._put(path, content[: content.rfind(b"\n") + 1])
+        for path in ends:
+            self._copy_file(path)
+
+    def _files(self) -> Iterator[Path]:
+        found = self._directory.rglob("*")
+        return (path for path in sorted(found) if path.is_file() and not path.name.startswith("."))
+
+    def _copy_file(self, path: Path) -> None:
+        status = path.stat()
+        state, key = (status.st_size, status.st_mtime_ns), self._key(path)
+        if self._copied.get(key) != state:
+            self._s3().upload_file(str(path), self._bucket, key)
+            self._copied[key] = state
+
+    def _put(self, path: Path, content: bytes) -> None:
+        state, key = (len(content), 0), self._key(path)
+        if self._copied.get(key) != state:
+            self._s3().put_object(Bucket=self._bucket, Key=key, Body=content)
+            self._copied[key] = state
+
+    def _key(self, path: Path) -> str:
+        return f"{self._prefix}/{path.relative_to(self._directory).as_posix()}".lstrip("/")
+
+    def _s3(self) -> Any:
+        if self._client is None:
+            import boto3
+            from botocore.config import Config
+
+            retries = {"max_attempts": ATTEMPTS, "mode": "standard"}
+            config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries=retries)
+            self._client = boto3.client("s3", config=config)
+        return self._client

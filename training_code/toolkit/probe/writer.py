@@ -1,0 +1,167 @@
+"""Writes steps to the folder, on a thread of its own: tensors first, then TensorBoard's events, then the index."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from toolkit.probe import event_files, layout, reductions, tensor_files
+from toolkit.probe.batch import Batch, Item
+from toolkit.probe.event_files import EventFile
+from toolkit.probe.layout import IMAGE, INPUT, Record
+from toolkit.probe.problems import Problems
+from toolkit.probe.tensor_files import Stored
+
+# Training waits for the writer at most so long a step; then the step's whole tensors are dropped, and that is said.
+PATIENCE_SECONDS = 5.0
+# TensorBoard's histogram of a larger tensor is one of a sample: a picture of 64 bins needs no more.
+SAMPLE = 65_536
+
+
+class Writer:
+    """Takes batches, keeps at most `max_pending_bytes` of them, and writes them in order.
+
+    Where the disk is slower than the training, training waits, which is counted, and said aloud once; where it stands
+    still, whole tensors are dropped rather than waited for. Numbers are never dropped.
+    """
+
+    def __init__(self, directory: Path, worker: str, max_pending_bytes: int, problems: Problems) -> None:
+        self._directory, self._worker = directory, worker
+        self._most, self._problems = max_pending_bytes, problems
+        self._pending: deque[tuple[Batch, str | None]] = deque()
+        self._bytes = 0
+        self._change = threading.Condition()
+        self._closing = False
+        self._events: dict[str, EventFile] = {}
+        self.waited_seconds = 0.0
+        self.dropped = 0
+        for folder in (layout.INDEX, layout.TENSORS):
+            (directory / folder).mkdir(parents=True, exist_ok=True)
+        self._index = directory / layout.INDEX / f"{worker}.jsonl"
+        self._index.touch()
+        self._thread = threading.Thread(target=self._run, name="ratchet-probe-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, batch: Batch) -> None:
+        """Leaves a step to be written; returns at once unless too much waits already."""
+        with self._change:
+            dropped = None if self._room_for(batch.nbytes) else self._drop(batch)
+            if dropped is None:
+                self._bytes += batch.nbytes
+            else:
+                batch = _numbers_of(batch)
+            self._pending.append((batch, dropped))
+            self._change.notify_all()
+
+    def _room_for(self, nbytes: int) -> bool:
+        """Waits for room. A step larger than the limit goes alone."""
+        if not nbytes or not self._bytes or self._bytes + nbytes <= self._most:
+            return True
+        started = time.monotonic()
+        free = self._change.wait_for(lambda: not self._bytes or self._bytes + nbytes <= self._most, PATIENCE_SECONDS)
+        self.waited_seconds += time.monotonic() - started
+        self._problems.warn(
+            "back-pressure",
+            f"training waits for the probe: {self._bytes / 2**20:.0f} MiB of tensors are not on the disk yet; "
+            "save less, less often, or only reductions",
+        )
+        return free
+
+    def _drop(self, batch: Batch) -> str:
+        self.dropped += len(batch.wholes())
+        reason = f"the disk was still busy after {PATIENCE_SECONDS:g} s"
+        self._problems.warn("dropped", f"whole tensors of {batch.mode} step {batch.step} are dropped: {reason}")
+        return reason
+
+    def close(self, timeout: float) -> bool:
+        """Writes what waits; False when that takes longer than `timeout` seconds."""
+        with self._change:
+            self._closing = True
+            self._change.notify_all()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._pending or self._closing)
+                if not self._pending:
+                    return
+                batch, dropped = self._pending.popleft()
+            try:
+                self._write(batch, dropped)
+            except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+                self._problems.caught("writing", error)
+            with self._change:
+                self._bytes -= 0 if dropped else batch.nbytes
+                self._change.notify_all()
+
+    def _write(self, batch: Batch, dropped: str | None) -> None:
+        file, tensors = None, batch.wholes()
+        if tensors and dropped is None:
+            file = layout.tensor_file(self._worker, batch.mode, batch.step)
+            try:
+                tensor_files.write(self._directory / file, tensors)
+            except OSError as error:
+                self.dropped += len(tensors)
+                dropped = f"it couldn't be written: {error}"
+                self._problems.caught("writing tensors", error)
+        try:
+            self._show(batch)
+        except OSError as error:
+            self._problems.caught("writing TensorBoard's events", error)
+        self._append(batch.records(file, dropped))
+
+    def _show(self, batch: Batch) -> None:
+        values = [value for item in batch.items for value in _shown(item)]
+        if values:
+            run = self._events.get(batch.mode)
+            if run is None:
+                folder = self._directory / layout.EVENTS / self._worker / batch.mode.lower()
+                run = self._events[batch.mode] = EventFile(folder)
+            run.add(batch.step, batch.at, values)
+
+    def _append(self, records: Iterable[Record]) -> None:
+        """All lines by one write, so that a reader sees whole lines."""
+        text = "".join(record.line() for record in records).encode()
+        with self._index.open("ab", buffering=0) as index:
+            index.write(text)
+
+
+def _numbers_of(batch: Batch) -> Batch:
+    """Without the data of the whole tensors, whose names stay to be told."""
+    import numpy as np
+
+    nothing = Stored(np.zeros(0, np.uint8), "U8")
+    items = [Item(**{**vars(item), "whole": item.whole and nothing}) for item in batch.items]
+    return Batch(batch.step, batch.mode, batch.at, tuple(items), batch.train_step)
+
+
+def _shown(item: Item) -> Iterator[bytes]:
+    """What TensorBoard gets of a tensor."""
+    if item.value is not None:
+        yield event_files.scalar(item.name, item.value)
+    for reduction, value in item.reductions.items():
+        if reduction == "histogram":
+            yield event_files.histogram(item.name, value["edges"], value["counts"])
+        else:
+            yield event_files.scalar(f"{item.name}/{reduction}", value)
+    if item.whole is not None and item.whole.array.size and "histogram" not in item.reductions:
+        if item.kind in {IMAGE, INPUT} and (picture := event_files.strip(item.whole.numbers())) is not None:
+            yield event_files.image(item.name, picture)
+        if item.kind != IMAGE and item.whole.dtype not in {"BOOL", "C64"}:
+            found = reductions.histogram(_sample(item.whole))
+            yield event_files.histogram(item.name, found["edges"], found["counts"])
+
+
+def _sample(tensor: Stored) -> object:
+    """All of a small tensor; of a large one, elements at random places, the same each time."""
+    import numpy as np
+
+    if tensor.array.size <= SAMPLE:
+        return tensor.numbers()
+    places = np.random.default_rng(0).integers(0, tensor.array.size, SAMPLE)
+    return Stored(tensor.array.reshape(-1)[places], tensor.dtype).numbers()
