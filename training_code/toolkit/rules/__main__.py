@@ -1,0 +1,91 @@
+"""`python -m toolkit.rules`: judges a training job's tensors, beside the training or afterwards.
+
+Without arguments it is what the probe starts: rules in RATCHET_RULES, tensors in RATCHET_TENSORS. With `--tensors` it
+judges any job's tensors, a folder or an s3:// prefix, as a processing job may.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from toolkit.environment import variable
+from toolkit.probe import layout
+from toolkit.rules import runner, table
+from toolkit.rules.feed import Feed
+from toolkit.rules.judging import Configuration, Status
+from toolkit.rules.messenger import Messenger, Silent
+from toolkit.rules.parameters import RuleError
+from toolkit.rules.statuses import Job
+
+NICENESS = 10
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code: 0, 1 when a verdict couldn't be told, 2 when the rules can't be read."""
+    options = _options(arguments)
+    if options.write_table is not None:
+        table.write(options.write_table)
+        return 0
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    os.nice(NICENESS)
+    # Before NumPy is imported: its threads would take the training's cores.
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    stop = runner.Stop()
+    stop.listen()
+    beside = options.tensors is None
+    place = options.tensors or str(layout.directory())
+    output = options.output or Path(place)
+    try:
+        configurations = read(options.rules or variable("RATCHET_RULES") or "[]")
+    except RuleError as error:
+        return runner.judged_without(error, output, _teller)
+    trainer = runner.Trainer(beside)
+    return runner.Runner(Feed(place), configurations, output, _teller, trainer=trainer, stop=stop).run()
+
+
+def read(text: str) -> list[Configuration]:
+    """The rules of a job. Raises RuleError."""
+    try:
+        documents = json.loads(text)
+    except ValueError as error:
+        raise RuleError(f"RATCHET_RULES is not JSON: {error}") from error
+    if not isinstance(documents, list):
+        raise RuleError(f'RATCHET_RULES must be a list of {{"rule": name, …}}, not {documents!r}')
+    found = [Configuration.of(document) for document in documents]
+    names = [configuration.name for configuration in found]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise RuleError(f"two rules are called {', '.join(sorted(twice))}; give each a name")
+    return found
+
+
+def _teller(delivered: Callable[[Sequence[Status]], None]) -> runner.Teller:
+    job = Job.of(os.environ)
+    return Messenger(job, delivered) if job.name else Silent()
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m toolkit.rules", description=__doc__)
+    parser.add_argument("--tensors", help="a finished job's tensors: a folder or an s3:// prefix")
+    parser.add_argument("--rules", help="the rules, as JSON; RATCHET_RULES unless given")
+    parser.add_argument(
+        "--output", type=Path, help="where rules/<name>.json are written; beside the tensors unless given"
+    )
+    parser.add_argument(
+        "--write-table", type=Path, metavar="CHECKOUT", help="write ratchet/rules.json and docs/rules.md"
+    )
+    options = parser.parse_args(arguments)
+    if options.tensors and options.tensors.startswith("s3://") and options.output is None:
+        parser.error("--tensors in S3 need --output, a folder for the verdicts")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

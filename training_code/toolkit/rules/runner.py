@@ -1,0 +1,213 @@
+"""The process that judges beside the training: reads what is new, asks the rules, tells what they found."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from toolkit.errors import ToolkitError
+from toolkit.rules import statuses
+from toolkit.rules.feed import Feed
+from toolkit.rules.judging import ERROR, ISSUES, Configuration, Judge, Status
+
+log = logging.getLogger("ratchet.rules")
+
+POLL_SECONDS = 0.04
+# How old the files of rules that go on may be.
+FILE_SECONDS = 2.0
+# The last verdicts must be out before the job's container is taken away.
+CLOSE_SECONDS = 20.0
+# The trainer's last steps may still be on their way when it is gone.
+LAST_WORDS_SECONDS = 0.5
+
+
+class Teller(Protocol):
+    """Who is told: a Messenger, or nobody."""
+
+    failures: int
+    last_failure: str
+
+    def send(self, current: Sequence[Status]) -> None: ...
+
+    def close(self, timeout: float) -> bool: ...
+
+
+@dataclass(frozen=True)
+class End:
+    """Why no more comes; reason is empty when training ended in good order. stopped: somebody wanted it."""
+
+    reason: str = ""
+    stopped: bool = False
+
+
+class Trainer:
+    """The training process, whose child this one is; never gone where there is none (a finished job is judged)."""
+
+    def __init__(self, beside: bool = True) -> None:
+        self._parent = os.getppid() if beside else None
+
+    def gone(self) -> bool:
+        """A child whose parent has died gets another one."""
+        return self._parent is not None and os.getppid() != self._parent
+
+
+class Stop:
+    """SIGTERM and SIGINT, to be asked about: the last verdicts are still to be told."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def listen(self) -> None:
+        """From now on the signals end the judging, not the process."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, *_: Any) -> None:
+        self.asked = True
+
+
+class Runner:
+    """Judges one job. `run` returns when there is nothing left to judge."""
+
+    def __init__(  # noqa: PLR0913 - each an edge, which tests replace
+        self,
+        feed: Feed,
+        configurations: Iterable[Configuration],
+        output: Path,
+        teller: Callable[[Callable[[Sequence[Status]], None]], Teller],
+        *,
+        trainer: Trainer,
+        stop: Stop,
+    ) -> None:
+        self._feed, self._output, self._trainer, self._stop = feed, output, trainer, stop
+        self._judges = [Judge(configuration, feed, time.time) for configuration in configurations]
+        self._delivered: dict[str, Status] = {}
+        self._told: tuple[Status, ...] = ()
+        self._written: dict[str, tuple[Status, bool]] = {}
+        self._unwritten = 0
+        self._last_step, self._last_news, self._last_files = -1, time.monotonic(), 0.0
+        self._teller = teller(self._taken)
+
+    def run(self) -> int:
+        """Judges until the training or the rules have ended. The exit code: 0, or 1 when not all could be told."""
+        self._tell()
+        while (end := self._look()) is None:
+            time.sleep(POLL_SECONDS)
+        for judge in self._judges:
+            if end.stopped:
+                judge.stopped(end.reason)
+            else:
+                judge.finish(self._feed.seen, end.reason)
+        self._tell()
+        told = self._teller.close(CLOSE_SECONDS)
+        if not told:
+            log.warning("rules: the last verdicts couldn't be told: %s", self._teller.last_failure or "no answer yet")
+        self._write(time.monotonic(), every=True)
+        self._say()
+        return 0 if told and not self._unwritten else 1
+
+    def _look(self) -> End | None:
+        """One look: judges what is new. The end, if that was all."""
+        finished, gone, stopped = self._feed.finished, self._trainer.gone(), self._stop.asked
+        if gone and not finished:
+            self._wait_for_last_words()
+        self._judge_new()
+        if all(judge.status.ended for judge in self._judges):
+            return End()
+        if finished:
+            return End()
+        if stopped:
+            return End(f"the job was stopped after step {self._last_step}; no issue until then", stopped=True)
+        return self._dead() if gone else None
+
+    def _judge_new(self) -> None:
+        news = False
+        for moment in self._feed.moments():
+            news = True
+            self._last_step = moment.step
+            for judge in self._judges:
+                judge.judge(moment)
+            self._tell()
+        now = time.monotonic()
+        if news:
+            self._last_news = now
+        for judge in self._judges:
+            judge.idle(self._last_step, now - self._last_news)
+        self._tell()
+        self._write(now)
+
+    def _wait_for_last_words(self) -> None:
+        deadline = time.monotonic() + LAST_WORDS_SECONDS
+        while not self._feed.finished and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+
+    def _dead(self) -> End:
+        if self._feed.finished:
+            return End()
+        where = f"the training process ended after step {self._last_step} without closing the probe"
+        if any(judge.status.status == ISSUES and judge.status.action == "stop" for judge in self._judges):
+            return End(f"{where}: another rule has stopped it; no issue until then", stopped=True)
+        return End(f"{where} (was it killed?); no issue until then")
+
+    # Telling
+
+    @property
+    def current(self) -> tuple[Status, ...]:
+        """The statuses now."""
+        return tuple(judge.status for judge in self._judges)
+
+    def _tell(self) -> None:
+        """The event first: a full disk must not keep a verdict."""
+        words = [status.status for status in self.current]
+        if words != [status.status for status in self._told]:
+            self._told = self.current
+            self._teller.send(self._told)
+            self._write(time.monotonic(), every=True)
+
+    def _taken(self, statuses_: Sequence[Status]) -> None:
+        self._delivered.update((status.name, status) for status in statuses_)
+
+    def _write(self, now: float, every: bool = False) -> None:
+        if not every and now - self._last_files < FILE_SECONDS:
+            return
+        self._last_files = now
+        for status in self.current:
+            delivered = self._delivered.get(status.name)
+            known = (status, delivered is not None and delivered.status == status.status)
+            if self._written.get(status.name) != known:
+                self._write_one(*known)
+
+    def _write_one(self, status: Status, delivered: bool) -> None:
+        try:
+            statuses.write(self._output, status, delivered)
+            self._written[status.name] = (status, delivered)
+            self._unwritten = 0
+        except OSError as error:
+            self._unwritten += 1
+            if self._unwritten == 1:
+                log.warning("rules: %s can't be written, events are sent all the same: %s", self._output, error)
+
+    def _say(self) -> None:
+        for status in self.current:
+            reason = f": {status.reason}" if status.reason else ""
+            log.info("rules: %s %s%s", status.name, status.status, reason)
+
+
+def judged_without(error: ToolkitError, output: Path, teller: Callable[..., Teller]) -> int:
+    """What is told when the rules themselves can't be read: an error by the name of the variable that holds them."""
+    status = Status("RATCHET_RULES", "RATCHET_RULES", "record", ERROR, reason=str(error), at=time.time())
+    told = teller(lambda _: None)
+    told.send([status])
+    told.close(CLOSE_SECONDS)
+    try:
+        statuses.write(output, status, delivered=True)
+    except OSError as failed:
+        log.warning("rules: %s can't be written: %s", output, failed)
+    log.error("rules: %s", error)
+    return 2

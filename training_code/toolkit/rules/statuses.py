@@ -1,0 +1,110 @@
+"""What is told of a rule's status: a file beside the tensors, an event in Debugger's shape, metrics."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from toolkit.probe.layout import write_atomically
+from toolkit.rules.judging import ERROR, ISSUES, Status
+
+FOLDER = "rules"
+SOURCE = "ratchet.rules"  # PutEvents refuses customers' events whose source begins with aws.
+DETAIL_TYPE = "SageMaker Training Job State Change"
+NAMESPACE = "Ratchet/Rules"
+# DebugRuleEvaluationStatus, API reference: StatusDetails has at most 1,024 characters.
+DETAILS_LENGTH = 1024
+_REASON_LENGTH = 600
+
+
+@dataclass(frozen=True)
+class Job:
+    """Whose verdicts they are. name is empty outside of a training job; then nothing but files is written."""
+
+    name: str = ""
+    arn: str = ""
+    pipeline: str = ""
+
+    @staticmethod
+    def of(environment: Mapping[str, str]) -> Job:
+        """As SageMaker and the state machine tell a training job."""
+        name = environment.get("TRAINING_JOB_NAME", "")
+        return Job(name, environment.get("TRAINING_JOB_ARN", ""), environment.get("RATCHET_PIPELINE", ""))
+
+
+def write(directory: Path, status: Status, delivered: bool) -> None:
+    """Writes `rules/<name>.json`. delivered: EventBridge has taken the status. Raises OSError."""
+    document = {**details(status), "name": status.name, "status": status.status, "action": status.action}
+    text = json.dumps({**document, "delivered": delivered}, ensure_ascii=False, indent=1)
+    write_atomically(directory / FOLDER / f"{_file_name(status.name)}.json", text.encode())
+
+
+def details(status: Status) -> dict[str, Any]:
+    """What is known of a status besides its word: rule, step, value, reason, and when."""
+    return {
+        "rule": status.rule,
+        "step": status.step,
+        "value": status.value,
+        "reason": status.reason,
+        "at": _time(status.at),
+    }
+
+
+def event(job: Job, statuses: Iterable[Status]) -> dict[str, Any]:
+    """PutEvents' entry: one with all the job's rules, as DescribeTrainingJob lists them."""
+    detail = {
+        "TrainingJobName": job.name,
+        "TrainingJobArn": job.arn,
+        "TrainingJobStatus": "InProgress",
+        "DebugRuleEvaluationStatuses": [_evaluation(job, status) for status in statuses],
+    }
+    resources = {"Resources": [job.arn]} if job.arn else {}
+    return {"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": json.dumps(detail), **resources}
+
+
+def metrics(job: Job, statuses: Iterable[Status]) -> list[dict[str, Any]]:
+    """PutMetricData's MetricData: for each rule whether it found issues, and whether it couldn't judge."""
+    return [_metric(job, status, name, word) for status in statuses for name, word in _COUNTED]
+
+
+_COUNTED = (("IssuesFound", ISSUES), ("Errors", ERROR))
+
+
+def _metric(job: Job, status: Status, name: str, word: str) -> dict[str, Any]:
+    whose = {"Pipeline": job.pipeline} if job.pipeline else {"TrainingJobName": job.name}
+    return {
+        "MetricName": name,
+        "Dimensions": [{"Name": key, "Value": value} for key, value in {**whose, "Rule": status.name}.items()],
+        "Timestamp": datetime.fromtimestamp(status.at, UTC),
+        "Value": float(status.status == word),
+        "Unit": "Count",
+    }
+
+
+def _evaluation(job: Job, status: Status) -> dict[str, Any]:
+    told = details(status)
+    text = json.dumps(told)
+    if len(text) > DETAILS_LENGTH:
+        # ASCII alone, so that a character is one, however it is escaped.
+        short = status.reason.encode("ascii", "replace").decode().replace('"', "'").replace("\\", "/")
+        text = json.dumps({**told, "reason": short[:_REASON_LENGTH] + " …"})
+    return {
+        "RuleConfigurationName": status.name,
+        "RuleEvaluationJobArn": job.arn,
+        "RuleEvaluationStatus": status.status,
+        "StatusDetails": text,
+        "LastModifiedTime": int(status.at * 1000),
+    }
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]", "_", name)
