@@ -52,8 +52,9 @@ class EmbeddedAws:
         """The SageMaker service, made when it is first needed; `sagemaker.install` says when that is."""
         from localaws.ministack_adapter.platform import MiniStackPlatform
         from localaws.sagemaker.service import SageMaker
+        from localaws.settings import FILE_NAME, Settings
 
-        service = SageMaker(MiniStackPlatform(self))
+        service = SageMaker(MiniStackPlatform(self), Settings.read(self.state_dir / FILE_NAME).spot)
         self.when_closing(service.close)
         return service
 

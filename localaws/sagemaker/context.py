@@ -13,6 +13,7 @@ from localaws.sagemaker.events import Events
 from localaws.sagemaker.images import Images
 from localaws.sagemaker.jobs import JobEngine
 from localaws.sagemaker.platform import Caller, Document, Platform
+from localaws.sagemaker.spot_market import QUIET_MARKET, SpotMarket
 from localaws.sagemaker.store import Store
 from localaws.sagemaker.wire import Wire
 
@@ -58,10 +59,11 @@ class Context:
     wire: Wire
     lifecycle: Lifecycle
     jobs: JobEngine
+    spot_market: SpotMarket = QUIET_MARKET
     clock: Callable[[], float] = time.time
 
     @classmethod
-    def open(cls, platform: Platform) -> Context:
+    def open(cls, platform: Platform, spot_market: SpotMarket = QUIET_MARKET) -> Context:
         """The context of a server, with its store under ``state_dir/sagemaker.sqlite``."""
         store = Store(platform.state_dir / "sagemaker.sqlite")
         engine = JobEngine()
@@ -75,6 +77,7 @@ class Context:
             wire=Wire(platform.endpoint_url, platform.region),
             lifecycle=lifecycle,
             jobs=engine,
+            spot_market=spot_market,
         )
 
     def arn(self, kind: str, name: str) -> str:

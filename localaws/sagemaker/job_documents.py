@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from localaws.sagemaker.platform import Document
+from localaws.sagemaker.spot_market import QUIET_MARKET, SpotMarket
 
 TERMINAL = frozenset({"Completed", "Failed", "Stopped"})
+_WITHOUT_INSTANCE = frozenset({"Starting", "Pending", "Interrupted"})
 _MAX_REASON = 1024  # characters of FailureReason (API reference)
 
 
@@ -76,14 +79,14 @@ def stopping(kind: JobKind, document: Document, now: float) -> Document:
     return moved(kind, {**document, kind.status: "Stopping"}, "Stopping", "Stopping the training job", now)
 
 
-def ended(kind: JobKind, document: Document, ending: Ending, now: float) -> Document:
+def ended(kind: JobKind, document: Document, ending: Ending, now: float, market: SpotMarket = QUIET_MARKET) -> Document:
     """The document of a job that is over."""
     after = moved(kind, document, ending.secondary, ending.message, now, **ending.members)
     after[kind.status] = ending.status
     after[kind.end_time] = now
     if kind.has_secondary_status:
         after["SecondaryStatusTransitions"] = _closed(after["SecondaryStatusTransitions"], now)
-        after |= _duration(document.get(kind.start_time), now)
+        after |= _duration(after, market)
     if ending.reason:
         after["FailureReason"] = shortened(ending.reason)
     return after
@@ -121,6 +124,33 @@ def max_runtime_exceeded(seconds: int, **members: Any) -> Ending:
     return Ending("Stopped", "MaxRuntimeExceeded", message, members=members)
 
 
+def max_wait_exceeded(**members: Any) -> Ending:
+    """A spot job that wasn't done in time."""
+    return Ending("Stopped", "MaxWaitTimeExceeded", "Training job exceeded MaxWaitTimeInSeconds", members=members)
+
+
+def max_wait(document: Document) -> float | None:
+    """Seconds that a job has from its creation to its end; None for one that isn't managed spot training."""
+    if not document.get("EnableManagedSpotTraining"):
+        return None
+    return float(document["StoppingCondition"]["MaxWaitTimeInSeconds"])
+
+
+def seconds_on_instances(document: Document) -> float:
+    """Seconds that a training job that is over was on an instance: all but waiting for one."""
+    return _seconds(step for step in _transitions(document) if step["Status"] not in _WITHOUT_INSTANCE)
+
+
+def seconds_trained_before(document: Document) -> float:
+    """Seconds that earlier containers of a job trained."""
+    return _seconds(step for step in _transitions(document) if step["Status"] == "Training" and "EndTime" in step)
+
+
+def interruptions(document: Document) -> int:
+    """How often a spot job's instance was taken."""
+    return sum(step["Status"] == "Interrupted" for step in _transitions(document))
+
+
 def unless_stopping(kind: JobKind, document: Document, ending: Ending) -> Ending:
     """`ending`, but a job that was asked to stop while it finished is Stopped, not Completed."""
     if document[kind.status] == "Stopping" and ending.status == "Completed":
@@ -137,14 +167,24 @@ def shortened(reason: str) -> str:
     return reason[:head] + gap + reason[head + len(gap) - _MAX_REASON :]
 
 
+def _transitions(document: Document) -> list[Document]:
+    transitions: list[Document] = document.get("SecondaryStatusTransitions", [])
+    return transitions
+
+
+def _seconds(steps: Iterable[Document]) -> float:
+    return float(sum(step["EndTime"] - step["StartTime"] for step in steps))
+
+
 def _closed(transitions: list[Document], now: float) -> list[Document]:
     if not transitions:
         return []
     return [*transitions[:-1], {"EndTime": now, **transitions[-1]}]
 
 
-def _duration(start: float | None, now: float) -> Document:
-    if start is None:
+def _duration(document: Document, market: SpotMarket) -> Document:
+    if TRAINING.start_time not in document:
         return {}
-    seconds = max(1, round(now - start))
-    return {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+    seconds = max(1, round(seconds_on_instances(document)))
+    billable = market.billable(seconds) if document.get("EnableManagedSpotTraining") else seconds
+    return {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": billable}

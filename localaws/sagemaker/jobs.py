@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import selectors
 import shutil
 import threading
@@ -20,12 +21,14 @@ from localaws.sagemaker.job_documents import TERMINAL, Ending, JobKind
 from localaws.sagemaker.logs import JobLog
 from localaws.sagemaker.objects import Objects
 from localaws.sagemaker.platform import Credentials, Document
+from localaws.sagemaker.spot_market import Interruption
 
 if TYPE_CHECKING:
     from localaws.sagemaker.context import Context
 
 _log = logging.getLogger(__name__)
 
+INTERRUPTION = "interruption"  # the cause of an End
 STOP_GRACE = 120.0  # seconds between SIGTERM and SIGKILL (StopTrainingJob, API reference)
 _CLOSE_TIMEOUT = 5.0  # seconds that close() waits for a job's thread
 _CHUNK = 1 << 16
@@ -58,7 +61,19 @@ class Outcome:
     """How a container ended: exit code, and what made it end if it wasn't the script itself."""
 
     exit_code: int
-    cause: str  # "script", "stop" or "max runtime"
+    cause: str  # "script", "stop", or the cause of an `End`
+
+
+@dataclass(frozen=True)
+class End:
+    """What ends a container from outside: SIGTERM at a time.monotonic(), SIGKILL `notice` seconds later.
+
+    Without any notice there is no SIGTERM. None: STOP_GRACE.
+    """
+
+    at: float
+    cause: str  # "stop", "max runtime", "max wait" or "interruption"
+    notice: float | None = None
 
 
 class Job:
@@ -72,14 +87,15 @@ class Job:
         self.context = context
         # A name can be used again once its job has been deleted, which may be before its files are gone.
         self.directory = context.job_dir(kind.kind, f"{self.name}-{time.time_ns()}")
-        self.stream = f"{self.name}/algo-1-{int(document['CreationTime'])}"
-        self.log = JobLog(context.platform, kind.log_group, self.stream)
+        self.log = self._new_log()
         self._wake_end, self._wake = os.pipe()
         os.set_blocking(self._wake, False)
         self._wake_lock = threading.Lock()
         self._released = False
         self._stop_requested = threading.Event()
         self._closing = threading.Event()
+        self._interruption: Interruption | None = None
+        self.expiry: threading.Timer | None = None
         self.done = threading.Event()
 
     def move(self, secondary: str, message: str, **members: object) -> None:
@@ -108,14 +124,15 @@ class Job:
         """Whether the server stops."""
         return self._closing.is_set()
 
-    def run(self, spec: ContainerSpec, max_runtime: float) -> Outcome:
+    def run(self, spec: ContainerSpec, max_runtime: float, *ends: End) -> Outcome:
         """Run a container to its end, streaming its output; `max_runtime` in seconds.
 
-        SIGTERM on a stop or when the time is up, SIGKILL 120 s later. Raises ServerClosingError.
+        SIGTERM on a stop, an interruption or when the time is up, SIGKILL 120 s later. Raises ServerClosingError.
         """
         running = container.launch(spec)
         try:
-            cause = self._follow(running, max_runtime)
+            first = min([End(time.monotonic() + max_runtime, "max runtime"), *ends], key=lambda end: end.at)
+            cause = self._follow(running, first)
             return Outcome(running.wait(), cause)
         finally:
             running.kill()
@@ -126,6 +143,32 @@ class Job:
         """Any thread: make the job stop."""
         self._stop_requested.set()
         self._poke()
+
+    def interrupt(self, interruption: Interruption) -> None:
+        """Any thread: take the job's instance."""
+        self._interruption = interruption
+        self._poke()
+
+    def without_instance(self, seconds: float) -> None:
+        """Wait for an instance, in vain for `seconds`. Raises ServerClosingError and StopRequestedError."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self.keep_going()
+            if select.select([self._wake_end], [], [], left)[0]:
+                os.read(self._wake_end, _CHUNK)
+        self.keep_going()
+
+    def lose_instance(self) -> Interruption:
+        """The instance is gone, with its files; the next one writes a log stream of its own. What took it."""
+        taken = self._interruption or self.context.spot_market.interruption()
+        self._interruption = None
+        shutil.rmtree(self.directory)
+        self.log = self._new_log()
+        return taken
+
+    def _new_log(self) -> JobLog:
+        stream = f"{self.name}/algo-1-{int(self.context.clock())}"
+        return JobLog(self.context.platform, self.kind.log_group, stream)
 
     def abandon(self) -> None:
         """Any thread: the server stops; end the container, change nothing else."""
@@ -141,9 +184,9 @@ class Job:
         self.role.objects.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _follow(self, running: Container, max_runtime: float) -> str:
-        """Read output until its end; what ended the container."""
-        cause, deadline = "script", time.monotonic() + max_runtime
+    def _follow(self, running: Container, first: End) -> str:
+        """Read output until its end; what ended the container. `first` does, unless something else is earlier."""
+        cause, deadline = "script", first.at
         with selectors.DefaultSelector() as selector:
             selector.register(running.output, selectors.EVENT_READ)
             selector.register(self._wake_end, selectors.EVENT_READ)
@@ -157,23 +200,32 @@ class Job:
                     os.read(self._wake_end, _CHUNK)
                 if self._closing.is_set():
                     raise ServerClosingError
-                if cause == "script" and self._stop_requested.is_set():
-                    cause, deadline = self._terminate(running, "stop")
+                if cause == "script" and (end := self._end_by_request()):
+                    cause, deadline = self._terminate(running, end)
                 elif time.monotonic() >= deadline:
                     if cause != "script":
                         running.kill()
                         deadline = time.monotonic() + STOP_GRACE
                     else:
-                        cause, deadline = self._terminate(running, "max runtime")
+                        cause, deadline = self._terminate(running, first)
 
     def _read(self, running: Container) -> bool:
         output = os.read(running.output.fileno(), _CHUNK)
         self.log.feed(output)
         return bool(output)
 
-    def _terminate(self, running: Container, cause: str) -> tuple[str, float]:
-        running.stop()
-        return cause, time.monotonic() + STOP_GRACE
+    def _end_by_request(self) -> End | None:
+        if self._stop_requested.is_set():
+            return End(0.0, "stop")
+        if self._interruption is not None:
+            return End(0.0, INTERRUPTION, self._interruption.notice)
+        return None
+
+    def _terminate(self, running: Container, end: End) -> tuple[str, float]:
+        notice = STOP_GRACE if end.notice is None else end.notice
+        if notice > 0:
+            running.stop()
+        return end.cause, time.monotonic() + notice
 
     def _poke(self) -> None:
         # Once released, the descriptor's number may be another file's.
@@ -202,6 +254,11 @@ class JobEngine:
         """Start a job, now or when its turn comes. `work` runs in the job's thread and says how it ended."""
         with self._lock:
             self._waiting.append((job, work))
+        max_wait = job_documents.max_wait(job.document)
+        if max_wait is not None:
+            job.expiry = threading.Timer(max_wait, self.expire, (job,))
+            job.expiry.daemon = True
+            job.expiry.start()
         self._start_next()
 
     def stop(self, kind: JobKind, name: str) -> None:
@@ -216,6 +273,25 @@ class JobEngine:
         if waiting is not None:
             self._end(waiting[0], job_documents.stopped())
             waiting[0].release()
+
+    def interrupt(self, kind: JobKind, name: str, interruption: Interruption) -> bool:
+        """Take a running job's instance; False when it doesn't run."""
+        with self._lock:
+            job = next((job for job in self._running if _is(job, kind, name)), None)
+        if job is not None:
+            job.interrupt(interruption)
+        return job is not None
+
+    def expire(self, job: Job) -> None:
+        """End a job for which no instance was found in time (MaxWaitTimeInSeconds); nothing if it runs already."""
+        with self._lock:
+            waiting = next((entry for entry in self._waiting if entry[0] is job), None)
+            if waiting is None:
+                return
+            self._waiting.remove(waiting)
+        begin_stopping(job)
+        self._end(job, job_documents.max_wait_exceeded())
+        job.release()
 
     def close(self) -> None:
         """End all containers; jobs stay in the store as they are."""
@@ -238,6 +314,8 @@ class JobEngine:
         threading.Thread(target=self._run, args=(job, work), name=f"job-{job.name}", daemon=True).start()
 
     def _run(self, job: Job, work: Work) -> None:
+        if job.expiry is not None:
+            job.expiry.cancel()  # from here on the job looks at the time itself
         try:
             self._end(job, _ending(job, work))
         except ServerClosingError:
@@ -255,7 +333,8 @@ class JobEngine:
         now = job.context.clock()
 
         def change(before: Document) -> Document:
-            return job_documents.ended(job.kind, before, job_documents.unless_stopping(job.kind, before, ending), now)
+            told = job_documents.unless_stopping(job.kind, before, ending)
+            return job_documents.ended(job.kind, before, told, now, job.context.spot_market)
 
         change_document(job.context, job.kind, job.name, change)
 
@@ -270,6 +349,12 @@ def change_document(
     return after
 
 
+def begin_stopping(job: Job) -> None:
+    """The job stops for a reason of the platform's own."""
+    now = job.context.clock()
+    change_document(job.context, job.kind, job.name, lambda before: job_documents.stopping(job.kind, before, now))
+
+
 def announce(context: Context, kind: JobKind, document: Document) -> None:
     """Tell waiters and the event bus about a job's document."""
     context.changes.announce(kind.kind, document[kind.name])
@@ -282,7 +367,8 @@ def recover(context: Context, kind: JobKind) -> None:
     now = context.clock()
 
     def change(before: Document) -> Document:
-        return job_documents.ended(kind, before, job_documents.failed(_cut_off(before, kind)), now)
+        failed = job_documents.failed(_cut_off(before, kind))
+        return job_documents.ended(kind, before, failed, now, context.spot_market)
 
     for document in context.store.list(kind.kind):
         if document[kind.status] not in TERMINAL:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from types import ModuleType
 
-from localaws.sagemaker import container, errors, hosting, processing, registry, tags, training, validation
+from localaws.sagemaker import container, errors, hosting, processing, registry, spot, tags, training, validation
 from localaws.sagemaker.context import Context, Handler
 from localaws.sagemaker.endpoints import Endpoints
 from localaws.sagemaker.invocation import InvokeResult
 from localaws.sagemaker.platform import Caller, Document, Platform
+from localaws.sagemaker.spot_market import QUIET_MARKET, Interruption, SpotMarket
 
 # Each offers operations(context) -> {operation: handler}, and registers on context.lifecycle what must happen when
 # the server comes back and when it stops.
@@ -19,8 +20,8 @@ MODULES: tuple[ModuleType, ...] = (training, processing, hosting, registry, tags
 class SageMaker:
     """The service. All methods are thread-safe and may block: never call them on an event loop."""
 
-    def __init__(self, platform: Platform) -> None:
-        self.context = Context.open(platform)
+    def __init__(self, platform: Platform, spot_market: SpotMarket = QUIET_MARKET) -> None:
+        self.context = Context.open(platform, spot_market)
         self._handlers: dict[str, Handler] = {}
         for module in MODULES:
             self._handlers.update(module.operations(self.context))
@@ -43,6 +44,10 @@ class SageMaker:
             raise errors.not_implemented(operation)
         validation.check_request(operation, request)
         return handler(request, caller)
+
+    def interrupt(self, training_job_name: str, interruption: Interruption) -> None:
+        """Take the instance of a managed spot training job. Raises errors.SageMakerError."""
+        spot.interrupt(self.context, training_job_name, interruption)
 
     def invoke_endpoint(  # noqa: PLR0913, PLR0917 - the members of InvokeEndpoint
         self,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from localaws.sagemaker import artifacts, channels, container, job_container, job_documents, script_mode
+from localaws.sagemaker import artifacts, channels, container, job_container, job_documents, jobs, script_mode
 from localaws.sagemaker import training_request as request_of
 from localaws.sagemaker.archives import BrokenArchiveError, UnsafeArchiveError, unpack
 from localaws.sagemaker.channels import ManifestError, Source
@@ -16,7 +18,7 @@ from localaws.sagemaker.context import Context, Handler
 from localaws.sagemaker.images import ImageEnvironment
 from localaws.sagemaker.job_documents import TRAINING, Ending
 from localaws.sagemaker.job_operations import JobOperations
-from localaws.sagemaker.jobs import Job, JobFailedError, Outcome, Role, StopRequestedError
+from localaws.sagemaker.jobs import End, Job, JobFailedError, Outcome, Role, StopRequestedError
 from localaws.sagemaker.logs import failure_message
 from localaws.sagemaker.metrics import NAMESPACE, MetricParser, metric_data
 from localaws.sagemaker.objects import Download, S3Object, TransferError
@@ -73,15 +75,31 @@ class TrainingRun:
         job = self._job
         if job.document["SecondaryStatus"] == "Pending":
             job.move("Starting", "Starting the training job")
+        while True:
+            outcome = self._train(self._on_an_instance())
+            if outcome.cause != jobs.INTERRUPTION:
+                return self._conclude(outcome)
+            job.move("Interrupted", "The instance was taken; waiting for spot capacity")
+            taken = job.lose_instance()
+            job.log.listen(self._measure)
+            left = self._left_to_wait()
+            job.without_instance(min(taken.absence, left))
+            if left <= taken.absence:
+                jobs.begin_stopping(job)
+                return job_documents.max_wait_exceeded(**self._final_metrics())
+            job.move("Starting", "Launching requested ML instances")
+
+    def _on_an_instance(self) -> ContainerSpec:
+        """From an empty instance to a container that can start, with the last checkpoints."""
+        job = self._job
         job_container.make_directories(self._ml, _DIRECTORIES)
         (job.directory / "tmp").mkdir()
-        job.move("Downloading", "Downloading input data", TrainingStartTime=job.context.clock())
+        began = job.document.get("TrainingStartTime", job.context.clock())
+        job.move("Downloading", "Downloading input data", TrainingStartTime=began)
         self._download()
-        image = self._prepare_image()
-        spec = self._spec(image)
+        spec = self._spec(self._prepare_image())
         job.move("Training", "Training image download completed. Training in progress.")
-        outcome = self._train(spec)
-        return self._conclude(outcome)
+        return spec
 
     def _download(self) -> None:
         job = self._job
@@ -197,17 +215,43 @@ class TrainingRun:
         )
 
     def _train(self, spec: ContainerSpec) -> Outcome:
-        max_runtime = self._job.document["StoppingCondition"]["MaxRuntimeInSeconds"]
-        with ExitStack() as stack:
-            if self._checkpoints is not None:
-                uri = self._request["CheckpointConfig"]["S3Uri"]
-                stack.enter_context(artifacts.DirectorySync(self._checkpoints, uri, self._objects))
-            return self._job.run(spec, max_runtime)
+        job = self._job
+        max_runtime = job.document["StoppingCondition"]["MaxRuntimeInSeconds"]
+        left = max_runtime - job_documents.seconds_trained_before(job.document)
+        try:
+            with ExitStack() as stack:
+                if self._checkpoints is not None:
+                    uri = self._request["CheckpointConfig"]["S3Uri"]
+                    stack.enter_context(artifacts.DirectorySync(self._checkpoints, uri, self._objects))
+                return job.run(spec, max(0.0, left), *self._spot_ends())
+        except TransferError as error:
+            raise JobFailedError(f"ClientError: Checkpoint upload failed: {error}") from error
+
+    def _spot_ends(self) -> list[End]:
+        """What may take a spot job's instance: the schedule, and the end of its time."""
+        if not self._request.get("EnableManagedSpotTraining"):
+            return []
+        market, now = self._job.context.spot_market, time.monotonic()
+        ends = [End(now + self._left_to_wait(), "max wait")]
+        if market.interrupt_every and job_documents.interruptions(self._job.document) < market.interruptions:
+            ends.append(End(now + market.interrupt_every, jobs.INTERRUPTION, market.notice))
+        return ends
+
+    def _left_to_wait(self) -> float:
+        """Seconds until MaxWaitTimeInSeconds have passed since the job was made; infinite where it isn't spot."""
+        seconds = job_documents.max_wait(self._job.document)
+        return math.inf if seconds is None else self._job.document["CreationTime"] + seconds - self._job.context.clock()
+
+    def _final_metrics(self) -> Document:
+        return {"FinalMetricDataList": final} if (final := self._metrics.final()) else {}
 
     def _conclude(self, outcome: Outcome) -> Ending:
-        metrics = {"FinalMetricDataList": final} if (final := self._metrics.final()) else {}
+        metrics = self._final_metrics()
         if outcome.cause == "script" and outcome.exit_code != 0:
             return job_documents.failed(self._failure_reason(outcome.exit_code), **metrics)
+        if outcome.cause == "max wait":
+            jobs.begin_stopping(self._job)
+            return job_documents.max_wait_exceeded(**metrics, **self._upload())
         if outcome.cause != "stop":
             try:
                 self._job.move("Uploading", "Uploading generated training model")

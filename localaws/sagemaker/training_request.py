@@ -144,8 +144,6 @@ def remarks(request: Document) -> list[str]:
         "ResourceConfig.VolumeKmsKeyId": "VolumeKmsKeyId has no effect here: the disk is this machine's.",
     }
     said = [note for path, note in notes.items() if _get(request, path)]
-    if request.get("EnableManagedSpotTraining"):
-        said.append("Managed spot training: this machine's capacity is never taken back, so the job isn't interrupted.")
     modes = {config["TrainingInputMode"] for config in input_data_config(request).values()}
     if "FastFile" in modes:
         said.append("FastFile channels are complete before the job starts here, not streamed.")

@@ -17,7 +17,7 @@ from __future__ import annotations
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.stepfunctions import executions, machines
 from localaws.ministack_adapter.stepfunctions.integrations import Integrations
-from localaws.ministack_adapter.stepfunctions.settings import FILE_NAME, Settings
+from localaws.settings import FILE_NAME, Settings
 
 __all__ = ["install"]
 

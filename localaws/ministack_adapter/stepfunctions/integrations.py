@@ -10,8 +10,8 @@ from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.stepfunctions import sagemaker_tasks, wire_tasks
 from localaws.ministack_adapter.stepfunctions.roles import RoleCredentials, check_assumable
 from localaws.ministack_adapter.stepfunctions.sagemaker_tasks import SageMakerTasks
-from localaws.ministack_adapter.stepfunctions.settings import Settings
 from localaws.ministack_adapter.stepfunctions.wire_tasks import WireTasks
+from localaws.settings import Settings
 from localaws.states.interpreter import TaskCall
 
 _PREFIX = "arn:aws:states:::"

@@ -13,8 +13,8 @@ from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.sagemaker import resource_arns
 from localaws.ministack_adapter.stepfunctions.roles import SESSION_NAME
-from localaws.ministack_adapter.stepfunctions.settings import Settings
 from localaws.sagemaker.events import in_milliseconds
+from localaws.settings import Settings
 from localaws.states.errors import StatesError
 from localaws.states.history import json_text
 from localaws.states.interpreter import TaskCall

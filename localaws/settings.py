@@ -1,0 +1,69 @@
+"""`settings.json` in the state folder: how this AWS behaves where documentation or a market leaves it open.
+
+{"stopped_job": "succeeds", "spot": {"interrupt_every": 30, "interruptions": 3}}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from localaws.sagemaker.spot_market import QUIET_MARKET, SpotMarket
+
+FILE_NAME = "settings.json"
+StoppedJob = Literal["fails", "succeeds"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`stopped_job`: how a `.sync` task ends whose SageMaker job ends as `Stopped`.
+
+    AWS's documentation doesn't say whether such a task succeeds. "fails" (the default) ends it with
+    `States.TaskFailed` and the Describe document as its cause, as for a job that failed; "succeeds" returns the
+    Describe document, whose status says `Stopped`. A workflow should take both.
+
+    `spot`: when managed spot training is interrupted, and what it costs; see `SpotMarket`.
+    """
+
+    stopped_job: StoppedJob = "fails"
+    spot: SpotMarket = QUIET_MARKET
+
+    @classmethod
+    def read(cls, path: Path) -> Settings:
+        """From the file; the defaults where there is none.
+
+        Raises ValueError that names the file, the setting and what would be right.
+        """
+        if not path.exists():
+            return cls()
+        try:
+            document = json.loads(path.read_text())
+        except ValueError as exc:
+            raise ValueError(f"{path}: not JSON: {exc}") from exc
+        try:
+            return _settings(document)
+        except ValueError as exc:
+            raise ValueError(f"{path}: {exc}") from exc
+
+
+def _settings(document: Any) -> Settings:
+    _only_known(document, Settings)
+    stopped_job = document.get("stopped_job", Settings.stopped_job)
+    if stopped_job not in get_args(StoppedJob):
+        raise ValueError(f"stopped_job: {stopped_job!r}; it must be {' or '.join(get_args(StoppedJob))}")
+    market = document.get("spot", {})
+    try:
+        _only_known(market, SpotMarket)
+        return Settings(stopped_job, SpotMarket(**market))
+    except ValueError as exc:
+        raise ValueError(f"spot: {exc}") from exc
+
+
+def _only_known(document: Any, kind: type) -> None:
+    known = [field.name for field in dataclasses.fields(kind)]
+    unknown = set(document) - set(known) if isinstance(document, dict) else {repr(document)}
+    if unknown:
+        raise ValueError(f"unknown settings {', '.join(sorted(unknown))}; there is {', '.join(known)}")

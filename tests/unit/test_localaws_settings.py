@@ -1,0 +1,49 @@
+"""The embedded AWS's settings file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from localaws.sagemaker.spot_market import SpotMarket
+from localaws.settings import Settings
+
+
+def test_without_a_file_a_stopped_job_fails_its_task(tmp_path: Path) -> None:
+    assert Settings.read(tmp_path / "settings.json") == Settings("fails")
+
+
+def test_the_file_says_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"stopped_job": "succeeds"}')
+    assert Settings.read(path) == Settings("succeeds")
+    path.write_text('{"spot": {"interrupt_every": 30, "interruptions": 3}}')
+    assert Settings.read(path).spot == SpotMarket(interrupt_every=30, interruptions=3)
+
+
+def test_spot_is_billed_by_its_discount_and_never_for_nothing() -> None:
+    assert [SpotMarket(discount=0.7).billable(seconds) for seconds in (1, 10, 100)] == [1, 4, 31]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "not JSON"),
+        ('{"stopped": 1}', "unknown settings stopped; there is stopped_job, spot"),
+        ('{"stopped_job": "maybe"}', "stopped_job: 'maybe'; it must be fails or succeeds"),
+        ("[]", "unknown settings"),
+        ('{"spot": 1}', "spot: unknown settings 1; there is interrupt_every"),
+        ('{"spot": {"often": 1}}', "spot: unknown settings often; there is interrupt_every"),
+        ('{"spot": {"interrupt_every": 0}}', "spot: interrupt_every: 0; it must be a number of at least 0.1"),
+        ('{"spot": {"interruptions": 1.5}}', "spot: interruptions: 1.5; it must be a whole number"),
+        ('{"spot": {"notice": "2m"}}', "spot: notice: '2m'; it must be a number of at least 0"),
+        ('{"spot": {"discount": 1}}', "spot: discount: 1; it must be below 1"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_name(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"settings\.json") as caught:
+        Settings.read(path)
+    assert says in str(caught.value)
