@@ -148,6 +148,7 @@ def state_machine(at: Surroundings, functions: list[str], passed_roles: list[str
         use_items(at.shared.run_table_arn, at.spec.name, "GetItem"),
         use_key(at.account, at.shared.key_arn, "dynamodb"),
         _job(at, "TrainingJob", "training-job", "train"),
+        *_rounds(at),
         _job(at, "ProcessingJob", "processing-job", "evaluate"),
         Grant(
             actions=["sagemaker:CreateModelPackage", "sagemaker:AddTags"],
@@ -277,6 +278,15 @@ def _clear_away(at: Surroundings) -> list[Grant]:
 def _job(at: Surroundings, operation: str, kind: str, step: str) -> Grant:
     verbs = [f"sagemaker:{verb}{operation}" for verb in ("Create", "Describe", "Stop")]
     return Grant(actions=[*verbs, "sagemaker:AddTags"], resources=[at.job_arns(kind, step)])
+
+
+def _rounds(at: Surroundings) -> list[Grant]:
+    """Where training goes on in rounds, a job's name ends in the round's number, of one or two digits."""
+    if at.spec.rounds is None:
+        return []
+    arn = at.job_arns("training-job", "train")
+    verbs = [f"sagemaker:{verb}TrainingJob" for verb in ("Create", "Describe", "Stop")]
+    return [Grant(actions=[*verbs, "sagemaker:AddTags"], resources=[f"{arn}-?", f"{arn}-??"])]
 
 
 def _synchronous_jobs(at: Surroundings) -> Grant:

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from botocore.exceptions import ClientError
 
-from ratchet import causes, diagram, figures, history, units
+from ratchet import causes, diagram, figures, history, round_figures, units
 from ratchet.account import Account
 from ratchet.history import Execution
 from ratchet.runs import Run
@@ -103,6 +103,7 @@ def render(sources: Sources) -> str:
         diagram=diagram.lay_out(sources.definition, sources.execution) if sources.definition else None,
         bars=figures.bars(sources.execution.visits, sources.execution.ended),
         scores=figures.scores(run.evaluation, run.decision.get("minimum")),
+        rounds=round_figures.rounds(run.document.get("rounds") or {}),
         interval=figures.interval(run.evaluation, run.decision.get("beat_champion_by")),
         record=json.dumps(run.document, indent=2, ensure_ascii=False, default=str),
         listed=LISTED_OBJECTS,

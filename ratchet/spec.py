@@ -21,6 +21,7 @@ from ratchet import spec_fields as fields
 from ratchet.spec_base import Model
 from ratchet.spec_errors import SpecError, refusal
 from ratchet.spec_fields import ENVIRONMENT_LENGTH, NAME_LENGTH
+from ratchet.spec_rounds import Rounds, check_rounds
 from ratchet.spec_rules import Probe, Rule, check_custom_rule, check_rules
 from ratchet.yaml_lines import Document, Location, Problem, dotted
 
@@ -155,6 +156,7 @@ class PipelineSpec(Model):
         Field(description="After a rule has stopped training: the run ends, or goes on with what was saved"),
     ] = "record"
     rules_service: Annotated[Literal["open"], Field(description="Who judges: Ratchet's own rules")] = "open"
+    rounds: Annotated[Rounds | None, Field(description="Training again and again, from the last model")] = None
     evaluate: Evaluate = Evaluate()
     gate: Gate
     approval: Literal["automatic"] = "automatic"
@@ -168,6 +170,7 @@ class PipelineSpec(Model):
         _one_source_of_the_image(self)
         _channels(self.data)
         check_rules(self.rules)
+        check_rounds(self.rounds, self.train.metrics, self.data)
         return self
 
     @property

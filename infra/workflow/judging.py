@@ -16,9 +16,9 @@ from ratchet.spec import PipelineSpec
 Document = dict[str, Any]
 
 VALUE_LENGTH = 512
-# Longest `{"output":"s3://<bucket of 63>/runs/<pipeline of 32>/<run id of 20>/train/tensors/"`, rounded up: only when
-# the stack is deployed is the bucket's name known, so it can't be measured here.
-OUTPUT_LENGTH = 172
+# Longest `{"output":"s3://<bucket of 63>/runs/<pipeline of 32>/<run id of 20>/train/tensors/round-99/"`, rounded up:
+# only when the stack is deployed is the bucket's name known, so it can't be measured here.
+OUTPUT_LENGTH = 182
 TENSORS = "train/tensors/"
 
 
@@ -40,7 +40,9 @@ def _probe(spec: PipelineSpec, names: Names) -> Document:
     rest = f',"collections":{_compact(collections)}}}' if collections else "}"
     here = VALUE_LENGTH - OUTPUT_LENGTH
     folder = f"s3://{names.artifact_bucket}/runs/{names.pipeline}/"
-    beginning = f"""'{{"output":"{folder}' & $run.run_id & '/{TENSORS}"' & {json.dumps(rest[:here])}"""
+    # Each round's tensors are its own: a rule that read the last one's too would judge two trainings as one.
+    tensors = f"'/{TENSORS}round-' & $string($round) & '/\"'" if spec.rounds else f"'/{TENSORS}\"'"
+    beginning = f"""'{{"output":"{folder}' & $run.run_id & {tensors} & {json.dumps(rest[:here])}"""
     return {"RATCHET_PROBE": expression(beginning), **_further("RATCHET_PROBE", rest[here:])}
 
 

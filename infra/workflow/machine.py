@@ -21,7 +21,7 @@ import hashlib
 import json
 from typing import Any
 
-from infra.workflow import deployment, evaluation, stopping, training
+from infra.workflow import deployment, evaluation, rounds, stopping, training
 from infra.workflow.endpoint import put_endpoint, timer, undo
 from infra.workflow.names import Names
 from infra.workflow.states import (
@@ -84,21 +84,22 @@ def run_machine(spec: PipelineSpec, names: Names) -> State:
         begin(spec),
         settle(spec, names, then="Plan"),
         plan(spec, names, anew="Train", again="Deploy"),
-        train(spec, names, then="Evaluate"),
+        train(spec, names, then=rounds.ENDED if spec.rounds else "Evaluate"),
+        rounds.judge(spec, again="Train", then="Evaluate"),
         evaluate(spec, names, then="Gate"),
         gate(spec, names, then="Register"),
         register(names, better="Deploy"),
         deploy(spec, names, then="Verify"),
         verify(names, wrong="Undo"),
         undo(spec, names),
-        record(names),
+        record(spec, names),
         comment=f"A run of {names.pipeline} in {names.environment}: from a trigger to a champion that answers",
     )
 
 
 def begin(spec: PipelineSpec) -> States:
     """The run's variables; each part fills its own."""
-    variables = {**dict.fromkeys(VARIABLES), "run": expression("$states.input")}
+    variables = {**dict.fromkeys(VARIABLES), **rounds.variables(spec), "run": expression("$states.input")}
     then = "Settle" if spec.triggers.data else "Plan"
     return {"Begin": {"Type": "Pass", "Assign": variables, "Next": then}}
 
@@ -166,6 +167,8 @@ def train(spec: PipelineSpec, names: Names, *, then: str) -> States:
         "training": expression(
             "{'status': $states.result.TrainingJobStatus,"
             " 'model_data': $states.result.ModelArtifacts.S3ModelArtifacts,"
+            " 'metrics': $merge($states.result.FinalMetricDataList.{MetricName: Value}),"
+            " 'seconds': $states.result.TrainingTimeInSeconds,"
             " 'description': {'TrainingJobName': $states.result.TrainingJobName,"
             " 'TrainingJobStatus': $states.result.TrainingJobStatus,"
             " 'SecondaryStatus': $states.result.SecondaryStatus,"
@@ -184,7 +187,7 @@ def train(spec: PipelineSpec, names: Names, *, then: str) -> States:
     )
     if not spec.rules:
         return {**job, **completed("Trained", "Train", "$training", then)}
-    job_name = training.job_name(names, "train")
+    job_name = training.training_job_name(spec, names)
     return {
         **job,
         **stopping.stopped_as_an_error("TrainFailed", job_name, described, then="Trained"),
@@ -337,13 +340,18 @@ def verify(names: Names, *, wrong: str) -> States:
     return {**ask, **verdict}
 
 
-def record(names: Names) -> States:
+def record(spec: PipelineSpec, names: Names) -> States:
     """What the run was and did, whatever happened; the recorder names the outcome of a failure."""
     payload: dict[str, Any] = {name: expression(f"${name}") for name in VARIABLES}
+    if spec.rounds:
+        payload.update({"round": expression("$round"), "rounds": expression("$rounds")})
     payload["execution_arn"] = expression("$states.context.Execution.Id")
     payload["endpoint_name"] = names.endpoint
     payload["content_prefix"] = names.content_prefix
-    payload["jobs"] = {"Train": training.job_name(names, "train"), "Evaluate": training.job_name(names, "evaluate")}
+    payload["jobs"] = {
+        "Train": training.training_job_name(spec, names),
+        "Evaluate": training.job_name(names, "evaluate"),
+    }
     write = invoke(
         RECORD,
         names.recorder_arn,

@@ -80,7 +80,10 @@ def why_stopped(spec: PipelineSpec, names: Names, *, then: str) -> States:
     # The rule and the time limit may come at once; then it was the limit.
     by_rule = "$stopped_by_rule and $training.description.SecondaryStatus != 'MaxRuntimeExceeded'"
     rules: list[State] = []
-    if spec.rules_then == "evaluate":
+    if spec.rounds:
+        # The rounds before it have left models that were good enough to go on from.
+        rules.append(rule(f"{by_rule} and $round > 1", then, {"failure": None}))
+    elif spec.rules_then == "evaluate":
         rules.append(rule(f"{by_rule} and $exists($training.model_data)", then, {"failure": None}))
     rules.append(rule(by_rule, RECORD, {"outcome": "StoppedByRule", "failure": None}))
     return {**look, **choice("StoppedBy", rules, default=RECORD)}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.workflow import judging
+from infra.workflow import judging, rounds
 from infra.workflow.names import Names
-from infra.workflow.states import expression
+from infra.workflow.states import expression, jsonata
 from ratchet.spec import PipelineSpec
 
 Document = dict[str, Any]
@@ -17,6 +17,13 @@ PROGRAM = "train.py"
 def job_name(names: Names, step: str) -> str:
     """`<pipeline>-<run id>-<step>`, composed when the run knows its id."""
     return expression(f"'{names.job_prefix}' & $run.run_id & '-{step}'")
+
+
+def training_job_name(spec: PipelineSpec, names: Names) -> str:
+    """`<pipeline>-<run id>-train`, and behind it the round's number where there are rounds."""
+    if not spec.rounds:
+        return job_name(names, "train")
+    return expression(f"'{names.job_prefix}' & $run.run_id & '-train-' & $string($round)")
 
 
 def run_folder(names: Names, file: str) -> str:
@@ -46,14 +53,14 @@ def training_job(spec: PipelineSpec, names: Names) -> Document:
     The held-out channel isn't among its inputs. Spot, checkpoints and the profiler would be further fields here.
     """
     request: Document = {
-        "TrainingJobName": job_name(names, "train"),
+        "TrainingJobName": training_job_name(spec, names),
         "AlgorithmSpecification": {
             "TrainingImage": names.image_uri,
             "TrainingInputMode": spec.input_mode,
             **metric_definitions(spec),
         },
         "HyperParameters": hyperparameters(spec, names),
-        "InputDataConfig": [channel(name, spec) for name in spec.training_channels],
+        "InputDataConfig": input_data(spec),
         "OutputDataConfig": {"S3OutputPath": run_folder(names, "train"), "KmsKeyId": names.key_arn},
         "ResourceConfig": {
             "InstanceType": spec.train.instance,
@@ -75,13 +82,22 @@ def hyperparameters(spec: PipelineSpec, names: Names) -> dict[str, str]:
         **spec.train.hyperparameters,
         "sagemaker_program": PROGRAM,
         "sagemaker_submit_directory": names.code_s3_uri,
-        "sagemaker_job_name": job_name(names, "train"),
+        "sagemaker_job_name": training_job_name(spec, names),
     }
 
 
 def metric_definitions(spec: PipelineSpec) -> Document:
     metrics = [{"Name": name, "Regex": regex} for name, regex in spec.train.metrics.items()]
     return {"MetricDefinitions": metrics} if metrics else {}
+
+
+def input_data(spec: PipelineSpec) -> list[Document] | str:
+    """The channels; where there are rounds, from the second on the last one's model too."""
+    channels = [channel(name, spec) for name in spec.training_channels]
+    if not spec.rounds:
+        return channels
+    previous = jsonata([rounds.previous_channel()])
+    return expression(f"$append({jsonata(channels)}, $round > 1 ? {previous} : [])")
 
 
 def channel(name: str, spec: PipelineSpec) -> Document:

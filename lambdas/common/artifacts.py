@@ -57,3 +57,4 @@ class Artifacts:
 EVALUATION = "evaluation/evaluation.json"
 # What the probe's folder holds of the rules: one JSON document a rule (training_code/toolkit/rules).
 RULES = "train/tensors/rules/"
+RULES_OF_ROUND = "train/tensors/round-{round}/rules/"

@@ -59,6 +59,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         "image_uri": plan.get("image_uri"),
         "data": plan.get("data"),
         "jobs": {state.lower(): name for state, name in event["jobs"].items() if state in timings},
+        "rounds": event.get("rounds"),
         "evaluation": _without_samples(evaluation),
         "rules": rule_verdicts(rules, begun.get("rule_verdicts", ())) or None,
         "decision": event["decision"],

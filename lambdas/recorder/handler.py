@@ -27,7 +27,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 from common import clock
-from common.artifacts import EVALUATION, RULES, ArtifactMissing, Artifacts
+from common.artifacts import EVALUATION, RULES, RULES_OF_ROUND, ArtifactMissing, Artifacts
 from common.clients import client
 from common.log import Log
 from common.run_table import RunTable
@@ -69,7 +69,7 @@ def handle(event: Document, _context: object) -> Document:
         begun=table.read_run(run["run_id"]) or {},
         state=state,
         evaluation=read_evaluation(artifacts) if event["evaluation"] else None,
-        rules=list(read_rules(artifacts)) if event["training"] else [],
+        rules=list(read_rules(artifacts, event.get("round"))) if event["training"] else [],
         timings=read_timings(event["execution_arn"]),
         at=at,
     )
@@ -127,9 +127,12 @@ def read_evaluation(artifacts: Artifacts) -> Document | None:
     return evaluation
 
 
-def read_rules(artifacts: Artifacts) -> Iterator[Document]:
-    """What the rules beside the training said at last; what isn't readable is left out, as one that was cut off."""
-    for name in artifacts.names(RULES):
+def read_rules(artifacts: Artifacts, last_round: int | None) -> Iterator[Document]:
+    """What the rules beside the training, or its last round, said at last.
+
+    What isn't readable is left out, as one that was cut off.
+    """
+    for name in artifacts.names(RULES_OF_ROUND.format(round=last_round) if last_round else RULES):
         if not name.endswith(".json"):
             continue
         try:
