@@ -62,11 +62,11 @@ class Trial:
         for name in ends.keys() - self._ends.keys():
             self._ends[name] = json.loads(self._store.read(name))
         for name, size in self._store.sizes(layout.INDEX).items():
-            if size > self._read.get(name, 0):
+            if size > self._read.setdefault(name, 0):
                 self._read_index(name)
 
     def _read_index(self, name: str) -> None:
-        start = self._read.get(name, 0)
+        start = self._read[name]
         lines, newline, _unfinished = self._store.read(name, start).rpartition(b"\n")
         rank = rank_of(Path(name).stem)
         for number, line in enumerate(lines.splitlines() if newline else []):
@@ -163,7 +163,7 @@ class Trial:
     def _find(self, name: str, step: int, mode: str, reduction: str | None, worker: int | None) -> Record | None:
         key = (mode_of(mode), name, reduction)
         found = self._among(key, step, worker)
-        if found is None and not self.finished:
+        if found is None:
             self.refresh()
             found = self._among(key, step, worker)
         return None if found is None or found.dropped else found

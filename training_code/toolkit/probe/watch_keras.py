@@ -1,0 +1,236 @@
+"""Watches a Keras 3 model through a callback, and through the calls of its layers and its optimizer.
+
+    model.fit(..., callbacks=[probe.watch(model)])
+
+Names, for a layer `conv`: `conv/kernel`, `conv/bias` (parameters, before the optimizer's step on PyTorch, after it
+elsewhere), `conv/kernel.gradient`, `conv/input`, `conv/output`, `conv/output:1` of its second call in one step;
+`loss/loss`, `metric/<metric>`; `optimizer/<variable>`. Layers within layers have paths: `encoder/dense/kernel`.
+
+Keras compiles a step on TensorFlow and JAX, where no single layer or gradient can be seen: there parameters, the
+optimizer's state, losses and metrics are watched, and the rest is said to be missing. On PyTorch all of it is. A
+step's loss and metrics are what Keras reports: means since the epoch began.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from toolkit.probe import layout
+from toolkit.probe.layout import EVAL, TRAIN
+from toolkit.probe.numpy_arrays import NUMPY
+from toolkit.probe.problems import harmless
+
+if TYPE_CHECKING:
+    from toolkit.probe.core import Arrays, Probe
+
+_ON_PYTORCH = keras.backend.backend() == "torch"
+_ACTIVATIONS = {layout.INPUT: "input", layout.OUTPUT: "output"}
+
+
+class KerasWatcher:
+    """Its `callback` is what fit and evaluate take."""
+
+    def __init__(self, probe: Probe, model: Any) -> None:
+        self.problems, self._probe, self._model = probe.problems, probe, model
+        self._calls: Counter[str] = Counter()
+        self._moment: tuple[str, int] | None = None
+        self._restore: list[Callable[[], None]] = []
+        self._arrays = _arrays()
+        self.callback = StepCallback(self)
+        if model.built:
+            self.declare()
+
+    def detach(self) -> None:
+        """Gives layers and optimizer their own methods back."""
+        while self._restore:
+            self._restore.pop()()
+
+    def before_step_ends(self) -> None:
+        """The callback has seen it all."""
+
+    @harmless("watching the model")
+    def begin(self) -> None:
+        """A training or evaluation begins: only now is every model built."""
+        self.detach()
+        self.declare()
+        if _ON_PYTORCH:
+            for path, layer in _layers(self._model):
+                self._wrap(layer, "call", lambda call, path=path: self._called(path, call))
+            if (optimizer := getattr(self._model, "optimizer", None)) is not None:
+                self._wrap(optimizer, "apply", self._applied)
+
+    def declare(self) -> None:
+        """Makes the model's names known."""
+        activations = {f"{p}/{word}": kind for p, _ in _layers(self._model) for kind, word in _ACTIVATIONS.items()}
+        gradients = {f"{name}.gradient": layout.GRADIENT for name, _, variable in _parameters(self._model)}
+        kinds = {name: kind for name, kind, _ in _parameters(self._model)}
+        seen = self._probe.declare({**kinds, "loss/loss": layout.LOSS})
+        unseen = self._probe.declare({**activations, **gradients})
+        if not _ON_PYTORCH and (missing := unseen - seen):
+            backend = keras.backend.backend()
+            names = ", ".join(sorted(missing))
+            sentence = f"on {backend}, Keras compiles its steps: layers and gradients can't be seen ({names})"
+            self.problems.warn("Keras", sentence)
+
+    def _wrap(self, owner: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
+        original = getattr(owner, name)
+        object.__setattr__(owner, name, wrapped(original))
+        self._restore.append(lambda: object.__delattr__(owner, name))
+
+    def _called(self, path: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*inputs: Any, **more: Any) -> Any:
+            index = self._index(path)
+            self._save(f"{path}/input", index, layout.INPUT, inputs[0] if len(inputs) == 1 else inputs)
+            outputs = call(*inputs, **more)
+            self._save(f"{path}/output", index, layout.OUTPUT, outputs)
+            return outputs
+
+        return watched
+
+    def _applied(self, apply: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(gradients: Any, variables: Any = None) -> Any:
+            self._before_update(gradients, self._model.trainable_variables if variables is None else variables)
+            return apply(gradients, variables) if variables is not None else apply(gradients)
+
+        return watched
+
+    @harmless("saving parameters and gradients")
+    def _before_update(self, gradients: Any, variables: Any) -> None:
+        names = {id(variable): (name, kind) for name, kind, variable in _parameters(self._model)}
+        self._save_parameters()
+        for gradient, variable in zip(gradients, variables, strict=True):
+            if gradient is not None and id(variable) in names:
+                self._probe.offer(f"{names[id(variable)][0]}.gradient", layout.GRADIENT, gradient, self._arrays)
+
+    def _save_parameters(self) -> None:
+        for name, kind, variable in _parameters(self._model):
+            self._probe.offer(name, kind, variable.value, self._arrays)
+
+    @harmless("saving a layer")
+    def _save(self, name: str, index: str, kind: str, tensors: Any) -> None:
+        for place, tensor in _tensors(tensors):
+            self._probe.offer(f"{name}{place}{index}", kind, tensor, self._arrays)
+
+    def _index(self, path: str) -> str:
+        """Which call of this step it is."""
+        if self._moment != self._probe.current:
+            self._moment = self._probe.current
+            self._calls.clear()
+        self._calls[path] += 1
+        return f":{self._calls[path] - 1}" if self._calls[path] > 1 else ""
+
+    @harmless("ending a step")
+    def end(self, logs: Any) -> None:
+        """Keras is done with a batch."""
+        for name, value in (logs or {}).items():
+            is_loss = name.removeprefix("val_").endswith("loss")
+            kind, group = (layout.LOSS, "loss") if is_loss else (layout.METRIC, "metric")
+            self._probe.offer_number(f"{group}/{name}", kind, value)
+        if self._probe.current[0] == TRAIN:
+            if not _ON_PYTORCH:
+                self._save_compiled()
+            if (optimizer := getattr(self._model, "optimizer", None)) is not None:
+                for variable in optimizer.variables:
+                    if variable.shape:
+                        self._probe.offer(f"optimizer/{variable.path}", layout.OPTIMIZER, variable.value, self._arrays)
+        self._probe.end_step()
+
+    def _save_compiled(self) -> None:
+        if hasattr(self._model, "jax_state_sync"):
+            self._model.jax_state_sync()
+        self._save_parameters()
+
+    def enter(self, mode: str) -> None:
+        """Training or evaluation."""
+        self._probe.enter(mode)
+
+
+class StepCallback(keras.callbacks.Callback):
+    """A batch is a step."""
+
+    def __init__(self, watcher: KerasWatcher) -> None:
+        super().__init__()
+        self._watcher = watcher
+
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signatures
+        """Keras's."""
+        self._watcher.enter(TRAIN)
+        self._watcher.begin()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        """Keras's."""
+        self._watcher.end(logs)
+
+    def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002
+        """Keras's; also of the evaluation at the end of an epoch."""
+        self._watcher.enter(EVAL)
+        self._watcher.begin()
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        """Keras's."""
+        self._watcher.end(logs)
+
+    def on_test_end(self, logs: Any = None) -> None:  # noqa: ARG002
+        """Keras's."""
+        self._watcher.enter(TRAIN)
+
+    def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
+        """Keras's."""
+        self._watcher.detach()
+
+
+class KerasArrays:
+    """Through NumPy, which every backend has. See core.Arrays."""
+
+    def stored(self, tensor: Any) -> Any:
+        """A copy."""
+        return NUMPY.stored(keras.ops.convert_to_numpy(tensor))
+
+    def reduced(self, tensor: Any, wanted: tuple[str, ...]) -> dict[str, Any]:
+        """With NumPy's formulas."""
+        return NUMPY.reduced(keras.ops.convert_to_numpy(tensor), wanted)
+
+    def described(self, tensor: Any) -> tuple[tuple[int, ...], str]:
+        """Shape and type."""
+        return NUMPY.described(keras.ops.convert_to_numpy(tensor))
+
+
+def _arrays() -> Arrays:
+    if _ON_PYTORCH:
+        from toolkit.probe.torch_arrays import TORCH
+
+        return TORCH
+    return KerasArrays()
+
+
+def _layers(model: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    for layer in model._flatten_layers(include_self=False, recursive=False):
+        here = f"{path}{layer.name}"
+        yield here, layer
+        yield from _layers(layer, f"{here}/")
+
+
+def _parameters(model: Any) -> Iterator[tuple[str, str, Any]]:
+    for path, layer in _layers(model):
+        for variable in [*layer._trainable_variables, *layer._non_trainable_variables]:
+            if not np.issubdtype(np.dtype(keras.backend.standardize_dtype(variable.dtype)), np.floating):
+                continue  # seeds
+            trained = any(variable is found for found in layer._trainable_variables)
+            usual = layout.BIAS if variable.name.endswith("bias") else layout.WEIGHT
+            yield f"{path}/{variable.name}", usual if trained else layout.BUFFER, variable
+
+
+def _tensors(found: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(found, dict):
+        for key, part in found.items():
+            yield from _tensors(part, f"{place}[{key}]")
+    elif isinstance(found, tuple | list):
+        for number, part in enumerate(found):
+            yield from _tensors(part, f"{place}[{number}]")
+    elif keras.ops.is_tensor(found):
+        yield place, found
