@@ -3,18 +3,71 @@
 import json
 import os
 import sys
+import tarfile
 import time
 from pathlib import Path
 
 from toolkit.serving import save_serving_code
 
+
+def say_issues(orders):
+    """An event of the rules' own, as often as ordered, about the rules that are ordered."""
+    import boto3
+
+    job = os.environ["TRAINING_JOB_ARN"]
+    statuses = [
+        {
+            "RuleConfigurationName": name,
+            "RuleEvaluationJobArn": job,
+            "RuleEvaluationStatus": "IssuesFound",
+            "StatusDetails": json.dumps({"rule": name, "step": 40, "value": 7.5, "reason": "the loss is 7.5"}),
+            "LastModifiedTime": int(1000 * time.time()),
+        }
+        for name in orders["rules"]
+    ]
+    detail = {
+        "TrainingJobName": os.environ["TRAINING_JOB_NAME"],
+        "TrainingJobArn": job,
+        "TrainingJobStatus": "InProgress",
+        "DebugRuleEvaluationStatuses": statuses,
+    }
+    entry = {
+        "Source": orders.get("source", "ratchet.rules"),
+        "DetailType": "SageMaker Training Job State Change",
+        "Detail": json.dumps(detail),
+    }
+    if orders.get("saved"):
+        save_model(orders)
+    for _ in range(orders.get("times", 1)):
+        boto3.client("events", region_name=os.environ["AWS_REGION"]).put_events(Entries=[entry])
+
+
+def in_this_round(orders):
+    """Orders may differ from round to round; a round learns from the last one's model which it is."""
+    number = 1
+    if previous := os.environ.get("SM_CHANNEL_PREVIOUS"):
+        with tarfile.open(Path(previous) / "model.tar.gz") as archive:
+            number += json.load(archive.extractfile("model.json"))["round"]
+    return {**orders, **orders["rounds"][number - 1], "round": number}
+
+
+def save_model(orders):
+    model = Path(os.environ["SM_MODEL_DIR"])
+    (model / "model.json").write_text(json.dumps(orders))
+    save_serving_code(model)
+
+
 orders = json.loads((Path(os.environ["SM_CHANNEL_TRAIN"]) / "orders.json").read_text())
 print(f"orders: {orders}", flush=True)
+if "rounds" in orders:
+    orders = in_this_round(orders)
+    print(f"accuracy={orders['accuracy']} parameters={orders['parameters']}", flush=True)
 if orders.get("train") == "raise":
     raise ValueError("the training data are upside down")
 if orders.get("train") == "linger":
     time.sleep(orders["seconds"])
-model = Path(os.environ["SM_MODEL_DIR"])
-(model / "model.json").write_text(json.dumps(orders))
-save_serving_code(model)
+if orders.get("train") == "issues":
+    say_issues(orders)
+    time.sleep(60)
+save_model(orders)
 sys.exit(0)
