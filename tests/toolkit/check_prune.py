@@ -26,6 +26,8 @@ import ranks  # noqa: E402
 import signs  # noqa: E402
 import weights  # noqa: E402
 
+from toolkit.probe import Trial  # noqa: E402
+
 NETWORKS = ("alexnet", "resnet18")
 
 
@@ -277,6 +279,10 @@ class Rounds(unittest.TestCase):
             self.assertFalse(
                 [path for path in (folder / "second").rglob("*") if path.suffix in (".pt", ".pth", ".pkl")]
             )
+            saved = Trial(folder / "second-tensors")
+            self.assertTrue(saved.finished)
+            self.assertEqual(saved.names(r"^stage1.block1.relu1/taylor$"), ["stage1.block1.relu1/taylor"])
+            self.assertEqual(len(saved.steps(mode="eval")), 1)
             self.assertEqual(len(self.answer(folder / "second", drawn[:3]).splitlines()), 3)
 
     def train(self, folder, name, *knobs):
@@ -286,6 +292,7 @@ class Rounds(unittest.TestCase):
         printed = io.StringIO()
         with mock.patch.object(sys, "argv", arguments), mock.patch.dict(os.environ), redirect_stdout(printed):
             os.environ.pop("SM_CHANNEL_PREVIOUS", None)
+            os.environ["RATCHET_TENSORS"] = str(folder / f"{name}-tensors")
             runpy.run_path(script, run_name="__main__")
         return {name: float(value) for name, value in re.findall(r"^([\w:.]+)=([\d.]+)$", printed.getvalue(), re.M)}
 

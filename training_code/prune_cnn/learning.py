@@ -40,6 +40,8 @@ def train(model, data, recipe, *, watcher=None, after_epoch=None):
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=recipe.learning_rate, total_steps=recipe.epochs * steps + 1
     )
+    if watcher:
+        watcher.begin(loss=loss_of, optimizer=optimizer)
     device = next(model.parameters()).device
     for epoch in range(1, recipe.epochs + 1):
         model.train()

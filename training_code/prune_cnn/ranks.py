@@ -38,15 +38,19 @@ class Watcher:
     """Hooks that hand `save(name, vector)` what the watched modules did in a backward pass, on steps that are chosen.
 
     Names are `<module path>/signed` and `<module path>/taylor`; a vector has one number a unit. The hooks are gone
-    after `close()`; the model isn't changed.
+    after `close()`; the model isn't changed. `begin(loss=, optimizer=)` is called when training starts.
     """
 
-    def __init__(self, model, arch, save):
+    def __init__(self, model, arch, save, begin=None):
         self.watching = False
-        self._save = save
+        self._save, self._begin = save, begin
         modules = dict(model.named_modules())
         watched = [name for group in groups(arch) for name in group.watched]
         self._hooks = [modules[name].register_forward_hook(self._forward(name)) for name in watched]
+
+    def begin(self, **what):
+        if self._begin:
+            self._begin(**what)
 
     def _forward(self, name):
         def hook(_module, _inputs, output):
@@ -92,6 +96,15 @@ def scores(criterion, arch, state, seen):
         "bn-gamma": lambda group: _gammas(state, group, arch),
     }[criterion]
     return {group.name: _normed(of_group(group)) for group in groups(arch)}
+
+
+def seen_by(trial):
+    """What the probe saved of the hooks' vectors: name -> one vector a step (`seen` of `scores`)."""
+    return {
+        name: [trial.value(name, step) for step in trial.steps(name)]
+        for kind in KINDS
+        for name in trial.names(rf"/{kind}$")
+    }
 
 
 def _over_steps(seen, name):

@@ -4,14 +4,16 @@ The first round has no `previous` channel: it trains a fresh network. Every late
 there, with the ranks of its units, made while it trained. Run two rounds by hand:
 
     python signs.py /tmp/signs
-    PYTHONPATH=.. python train.py --train /tmp/signs/train --model-dir /tmp/round1
+    export PYTHONPATH=..
+    RATCHET_TENSORS=/tmp/tensors1 python train.py --train /tmp/signs/train --model-dir /tmp/round1
     tar -C /tmp/round1 -czf /tmp/previous/model.tar.gz .
-    PYTHONPATH=.. python train.py --train /tmp/signs/train --previous /tmp/previous --model-dir /tmp/round2
+    RATCHET_TENSORS=/tmp/tensors2 python train.py --train /tmp/signs/train --previous /tmp/previous --model-dir /tmp/round2
 """
 
 import argparse
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import network
@@ -23,6 +25,7 @@ import weights
 from learning import Recipe, accuracy, latency, train
 
 from toolkit import archives
+from toolkit.probe import Probe, Trial
 from toolkit.serving import save_serving_code
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -51,19 +54,25 @@ def main():
     model, arch = start(args, classes=int(labels.max()) + 1)
     print(f"{arch.network}: {network.parameters(model)} parameters, {len(learned)} pictures to learn from", flush=True)
 
-    seen = {}
-    watcher = ranks.Watcher(model, arch, lambda name, vector: seen.setdefault(name, []).append(vector.clone()))
+    probe = Probe.from_environment()
+    watcher = ranks.Watcher(model, arch, probe.tensor, begin=partial(probe.watch, model))
     recipe = Recipe(args.epochs if args.previous else args.first_epochs, args.learning_rate, seed=args.seed)
 
     def told(epoch):
-        print(f"epoch={epoch} validation:accuracy={accuracy(model, images[judged], labels[judged]):.4f}", flush=True)
+        with probe.mode("eval"):
+            score = accuracy(model, images[judged], labels[judged])
+            probe.scalar("validation/accuracy", score)
+        print(f"epoch={epoch} validation:accuracy={score:.4f}", flush=True)
 
     train(model, (images[learned], labels[learned]), recipe, watcher=watcher, after_epoch=told)
     watcher.close()
+    probe.close()
 
     state = model.state_dict()
     weights.save(args.model_dir, arch, state)
-    weights.write(args.model_dir / RANKS, ranks.scores(args.criterion, arch, state, seen))
+    weights.write(
+        args.model_dir / RANKS, ranks.scores(args.criterion, arch, state, ranks.seen_by(Trial(probe.directory)))
+    )
     save_serving_code(args.model_dir)
     report(model, arch, accuracy(model, images[judged], labels[judged]), args.model_dir / weights.STATE)
 
