@@ -78,12 +78,14 @@ class RunTable:
         """Removes a field of a run's item if it still holds `value`."""
         return self._update_run(run_id, "REMOVE #field", "#field = :value", field, {":value": value})
 
-    def add_to_run(self, run_id: str, field: str, entries: list[Any]) -> bool:
-        """Appends entries to a list in a run's item; False, and nothing is written, if its first is there already."""
+    def append_to_run(self, run_id: str, field: str, entries: list[Any], *, after: int) -> bool:
+        """Appends entries to a list of a run's item that has `after` of them; False if it has another number by now."""
         append = "SET #field = list_append(if_not_exists(#field, :none), :entries)"
-        condition = "attribute_exists(pipeline) AND NOT contains(#field, :first)"
-        values = {":none": [], ":entries": entries, ":first": entries[0]}
-        return self._update_run(run_id, append, condition, field, values)
+        values: dict[str, Any] = {":none": [], ":entries": entries}
+        if after == 0:
+            condition = "attribute_exists(pipeline) AND attribute_not_exists(#field)"
+            return self._update_run(run_id, append, condition, field, values)
+        return self._update_run(run_id, append, "size(#field) = :after", field, {**values, ":after": after})
 
     def _update_run(self, run_id: str, update: str, condition: str, field: str, values: dict[str, Any]) -> bool:
         try:

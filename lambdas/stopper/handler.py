@@ -28,7 +28,7 @@ from botocore.exceptions import ClientError
 from common import clock
 from common.clients import client
 from common.log import Log
-from common.run_table import RunTable
+from common.run_table import Busy, RunTable
 
 from stopper.verdicts import Run, Verdict, is_of_a_run, run_of, verdicts
 
@@ -39,6 +39,7 @@ LOG = Log({"function": "stopper"})
 IN_PROGRESS = "InProgress"
 # Publish, Amazon SNS API reference: fewer than 100 characters.
 SUBJECT_LENGTH = 99
+WRITES = 10
 
 
 def handle(event: Document, _context: object) -> Document:
@@ -69,24 +70,41 @@ def handle(event: Document, _context: object) -> Document:
 def act(run: Run, job: Document, found: list[Verdict], log: Log) -> Document:
     """Records what is new, tells whom it concerns, stops the job if a rule says so and it still runs."""
     name, runs = job["TrainingJobName"], table(run)
-    item = runs.read_run(run.run_id)
-    if item is None:
+    if not note(runs, run, found):
         return answer(log, name, "Nothing", f"the run table knows no run {run.run_id}")
-    known = {(verdict["training_job"], verdict["name"]) for verdict in item.get("rule_verdicts", ())}
-    new = [verdict for verdict in found if (name, verdict.name) not in known]
-    # Told before it is written down: a crash in between tells it twice, rather than never.
-    for verdict in new:
-        if verdict.action == "notify":
-            client("sns").publish(TopicArn=os.environ["TOPIC_ARN"], **notification(run, verdict))
     stopping = next((verdict for verdict in found if verdict.action == "stop"), None)
-    in_progress = job["TrainingJobStatus"] == IN_PROGRESS
-    if new:
-        runs.add_to_run(run.run_id, "rule_verdicts", [verdict.document() for verdict in new])
     if stopping is None:
         return answer(log, name, "Recorded", ", ".join(verdict.name for verdict in found))
-    if not in_progress:
+    if job["TrainingJobStatus"] != IN_PROGRESS:
         return answer(log, name, "Recorded", f"{stopping.name} came late: the job is {job['TrainingJobStatus']}")
     return stop(runs, run, stopping, log)
+
+
+def note(runs: RunTable, run: Run, found: list[Verdict]) -> bool:
+    """Tells the topic of what is new and wants telling, and adds it to the run's `rule_verdicts`; False: no such run.
+
+    Told before it is written down: a crash in between, or two deliveries at the very same time, tell it twice rather
+    than never.
+
+    Raises:
+        Busy: others wrote there again and again.
+    """
+    told: set[str] = set()
+    for _ in range(WRITES):
+        item = runs.read_run(run.run_id)
+        if item is None:
+            return False
+        before = item.get("rule_verdicts", [])
+        known = {(verdict["training_job"], verdict["name"]) for verdict in before}
+        new = [verdict for verdict in found if (verdict.training_job, verdict.name) not in known]
+        for verdict in new:
+            if verdict.action == "notify" and verdict.name not in told:
+                client("sns").publish(TopicArn=os.environ["TOPIC_ARN"], **notification(run, verdict))
+                told.add(verdict.name)
+        documents = [verdict.document() for verdict in new]
+        if not new or runs.append_to_run(run.run_id, "rule_verdicts", documents, after=len(before)):
+            return True
+    raise Busy(f"the verdicts of run {run.run_id} were written by others {WRITES} times in a row")
 
 
 def stop(runs: RunTable, run: Run, verdict: Verdict, log: Log) -> Document:

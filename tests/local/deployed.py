@@ -165,12 +165,12 @@ class Pipeline:
 
     # --------------------------------------------------------------------------------------------- what is withheld
 
-    def role(self, logical_part: str) -> str:
-        """The name of the stack's one role whose logical id begins so."""
+    def role(self, logical_part: str, stack: str | None = None) -> str:
+        """The name of the one role, of the pipeline's stack or another, whose logical id begins so."""
         pages = self.aws.client("cloudformation").get_paginator("list_stack_resources")
         found = [
             entry["PhysicalResourceId"]
-            for page in pages.paginate(StackName=f"ratchet-local-{self.name}")
+            for page in pages.paginate(StackName=f"ratchet-local-{stack or self.name}")
             for entry in page["StackResourceSummaries"]
             if entry["ResourceType"] == "AWS::IAM::Role" and entry["LogicalResourceId"].startswith(logical_part)
         ]

@@ -31,8 +31,8 @@ EFFECTIVE: dict[str, frozenset[str]] = {
         "KmsDataKeyReusePeriodSeconds SqsManagedSseEnabled ContentBasedDeduplication DeduplicationScope "
         "FifoThroughputLimit Tags",
         "AWS::SQS::QueuePolicy": "PolicyDocument Queues",
-        "AWS::Lambda::Function": "FunctionName Architectures Code Description Environment EphemeralStorage Handler "
-        "Layers LoggingConfig MemorySize PackageType Role Runtime Tags Timeout TracingConfig",
+        "AWS::Lambda::Function": "FunctionName Architectures Code DeadLetterConfig Description Environment "
+        "EphemeralStorage Handler Layers LoggingConfig MemorySize PackageType Role Runtime Tags Timeout TracingConfig",
         "AWS::Lambda::EventSourceMapping": "BatchSize Enabled EventSourceArn FunctionName FunctionResponseTypes "
         "ScalingConfig MaximumBatchingWindowInSeconds FilterCriteria StartingPosition DestinationConfig "
         "ParallelizationFactor MaximumRetryAttempts MaximumRecordAgeInSeconds BisectBatchOnFunctionError Tags",

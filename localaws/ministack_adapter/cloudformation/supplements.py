@@ -221,6 +221,24 @@ def _function(name: str, _old: Document, new: Document) -> None:
         )
     if not role_trusts(str(new.get("Role", "")), "lambda.amazonaws.com"):
         raise ValueError(f"The role defined for the function cannot be assumed by Lambda: {new.get('Role')}")
+    if function is not None:
+        _dead_letters(function, new)
+
+
+def _dead_letters(function: Document, new: Document) -> None:
+    """Lambda asks the role whether it may send there ("Adding a dead-letter queue", Lambda Developer Guide)."""
+    from localaws.ministack_adapter.authorization import AccessDeniedError, authorize_role_call
+
+    target = str((new.get("DeadLetterConfig") or {}).get("TargetArn") or "")
+    function["config"].pop("DeadLetterConfig", None)
+    if not target:
+        return
+    action = {"sqs": "sqs:SendMessage", "sns": "sns:Publish"}.get(target.split(":")[2], "")
+    try:
+        authorize_role_call(str(new["Role"]), action, target)
+    except AccessDeniedError as denied:
+        raise ValueError(f"The provided execution role does not have permissions: {denied.message}") from denied
+    function["config"]["DeadLetterConfig"] = {"TargetArn": target}
 
 
 def _rule(_name: str, _old: Document, new: Document) -> None:

@@ -7,13 +7,13 @@ import tarfile
 import time
 from pathlib import Path
 
+import boto3
+
 from toolkit.serving import save_serving_code
 
 
 def say_issues(orders):
     """An event of the rules' own, as often as ordered, about the rules that are ordered."""
-    import boto3
-
     job = os.environ["TRAINING_JOB_ARN"]
     statuses = [
         {

@@ -1,0 +1,193 @@
+"""Bad training stopped: a rule's event, EventBridge, the stopper, and what the run comes to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Aws
+from deployed import Pipeline, deploy, until
+
+from ratchet import report
+from ratchet.runs import of_item, plain
+
+pytestmark = pytest.mark.xdist_group("stopping")
+
+# Built-in rules by name; the orders say which of them is to have found issues.
+RULES = [
+    {"rule": "LossNotDecreasing"},
+    {"rule": "Overfit", "name": "overfit-told", "action": "notify"},
+    {"rule": "AccuracyDrop", "action": "record"},
+]
+
+
+@pytest.fixture(scope="module")
+def pipelines(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pipeline]:
+    folder = tmp_path_factory.mktemp("app")
+    return deploy(aws, folder, judged={"rules": RULES}, kept={"rules": RULES, "rules_then": "evaluate"})
+
+
+@pytest.fixture
+def judged(pipelines: dict[str, Pipeline]) -> Pipeline:
+    """A pipeline with a champion, and that nothing runs in."""
+    return with_champion(pipelines["judged"])
+
+
+def with_champion(pipeline: Pipeline) -> Pipeline:
+    pipeline.idle()
+    if "champion" not in pipeline.state:
+        pipeline.order(accuracy=0.8)
+        assert pipeline.run(forced=True)["outcome"] == "Promoted"
+    return pipeline
+
+
+def stopper(pipeline: Pipeline) -> str:
+    """The name of the stopper's function."""
+    found = pipeline.aws.client("cloudformation").list_stack_resources(StackName="ratchet-local-shared")
+    (name,) = [
+        entry["PhysicalResourceId"]
+        for entry in found["StackResourceSummaries"]
+        if entry["ResourceType"] == "AWS::Lambda::Function" and entry["LogicalResourceId"].startswith("StopperHandler")
+    ]
+    return str(name)
+
+
+def test_a_rule_that_finds_issues_stops_training_and_the_champion_serves(judged: Pipeline) -> None:
+    champion = judged.state["champion"]
+    judged.order(accuracy=0.9, train="issues", rules=["LossNotDecreasing"], times=3)
+    record = judged.run()
+    assert record["outcome"] == "StoppedByRule"
+    verdict = record["stopped_by"]
+    assert (verdict["name"], verdict["rule"], verdict["step"]) == ("LossNotDecreasing", "LossNotDecreasing", 40)
+    assert (float(verdict["value"]), verdict["reason"]) == (7.5, "the loss is 7.5")
+    assert [entry["name"] for entry in record["rules"]] == ["LossNotDecreasing"], "said three times"
+    assert "error" not in record
+    assert judged.executions()[0]["status"] == "SUCCEEDED"
+    assert judged.state["champion"] == champion
+    assert judged.ask(1) == "1"
+    assert "Evaluate" not in judged.states(record["run_id"])
+
+
+def test_what_was_saved_is_evaluated_if_the_spec_says_so(pipelines: dict[str, Pipeline]) -> None:
+    pipeline = with_champion(pipelines["kept"])
+    pipeline.order(accuracy=0.95, train="issues", rules=["LossNotDecreasing"], saved=True)
+    record = pipeline.run()
+    assert record["outcome"] == "Promoted"
+    assert record["stopped_by"]["name"] == "LossNotDecreasing"
+    assert pipeline.state["champion"]["run_id"] == record["run_id"]
+
+    pipeline.order(accuracy=0.95, train="issues", rules=["LossNotDecreasing"], saved=False)
+    assert pipeline.run()["outcome"] == "StoppedByRule", "nothing was saved"
+
+
+def test_other_actions_do_not_stop(judged: Pipeline) -> None:
+    sns, sqs = judged.aws.client("sns"), judged.aws.client("sqs")
+    queue = sqs.create_queue(QueueName="told-of-rules")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    document = {"Version": "2012-10-17", "Statement": [{**policy, "Resource": arn}]}
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(document)})
+    subscription = sns.subscribe(
+        TopicArn=judged.shared["TopicArn"],
+        Protocol="sqs",
+        Endpoint=arn,
+        Attributes={"FilterPolicy": json.dumps({"rule": [{"exists": True}]}), "RawMessageDelivery": "true"},
+        ReturnSubscriptionArn=True,
+    )["SubscriptionArn"]
+    judged.order(accuracy=0.7, train="issues", rules=["overfit-told", "AccuracyDrop"], times=2)
+    run_id = judged.trigger()["run_id"]
+    until(lambda: len(judged.item(f"run#{run_id}").get("rule_verdicts", ())) == 2, "both to be recorded")
+    assert "stopped_by" not in judged.item(f"run#{run_id}")
+    messages = []
+
+    def told() -> bool:
+        answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+        messages.extend(json.loads(message["Body"]) for message in answer.get("Messages", ()))
+        return bool(messages)
+
+    until(told, "the topic's message")
+    assert {message["verdict"]["name"] for message in messages} == {"overfit-told"}
+    sns.unsubscribe(SubscriptionArn=subscription)
+    judged.aws.client("sagemaker").stop_training_job(TrainingJobName=f"judged-{run_id}-train")
+    record = judged.record(run_id)
+    assert record["outcome"] == "Stopped", "by a person"
+    assert "was stopped (StopTrainingJob)" in record["error"]["cause"]
+    assert {entry["name"]: entry["action"] for entry in record["rules"]} == {
+        "overfit-told": "notify",
+        "AccuracyDrop": "record",
+    }
+
+
+def invoke(pipeline: Pipeline, event: dict[str, Any]) -> dict[str, Any]:
+    response = pipeline.aws.client("lambda").invoke(FunctionName=stopper(pipeline), Payload=json.dumps(event))
+    answer: dict[str, Any] = json.loads(response["Payload"].read())
+    return answer
+
+
+def issues(pipeline: Pipeline, run_id: str) -> dict[str, Any]:
+    """The event of a rule that stops, about a run's training job."""
+    status = {
+        "RuleConfigurationName": "LossNotDecreasing",
+        "RuleEvaluationStatus": "IssuesFound",
+        "StatusDetails": json.dumps({"rule": "LossNotDecreasing", "step": 1, "value": None, "reason": "it is late"}),
+    }
+    name = f"{pipeline.name}-{run_id}-train"
+    return {
+        "id": "late",
+        "detail": {
+            "TrainingJobName": name,
+            "TrainingJobStatus": "InProgress",
+            "DebugRuleEvaluationStatuses": [status],
+        },
+    }
+
+
+def test_an_event_that_comes_late_changes_nothing(judged: Pipeline) -> None:
+    run_id = judged.state["champion"]["run_id"]
+    answer = invoke(judged, issues(judged, run_id))
+    assert answer["did"] == "Recorded" and "came late: the job is Completed" in answer["because"]
+    assert "stopped_by" not in judged.item(f"run#{run_id}")
+
+
+WITHHELD = ["sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob", "dynamodb:UpdateItem"]
+
+
+@pytest.mark.parametrize("action", WITHHELD)
+def test_a_stopper_that_lacks_an_action_names_it(judged: Pipeline, action: str) -> None:
+    judged.order(accuracy=0.9, train="linger", seconds=60, lacking=action)
+    run_id = judged.trigger()["run_id"]
+    sagemaker, job = judged.aws.client("sagemaker"), f"judged-{run_id}-train"
+    until(lambda: sagemaker.list_training_jobs(NameContains=job)["TrainingJobSummaries"], "the training job")
+    role = judged.role("StopperHandler", "shared")
+    with judged.without(action, role):
+        answer = invoke(judged, issues(judged, run_id))
+    assert action in answer["errorMessage"] and role in answer["errorMessage"]
+    assert invoke(judged, issues(judged, run_id))["did"] == "Stopped", "tried again, with the action"
+    assert judged.record(run_id)["outcome"] == "StoppedByRule"
+
+
+def test_a_training_role_without_put_events_is_told_so_in_the_jobs_log(judged: Pipeline) -> None:
+    judged.order(accuracy=0.9, train="issues", rules=["LossNotDecreasing"], lacking="events:PutEvents")
+    role = judged.role("JobsTraining")
+    with judged.without("events:PutEvents", role):
+        record = judged.run()
+    assert record["outcome"] == "Failed"
+    assert "events:PutEvents" in record["error"]["cause"] and role in record["error"]["cause"]
+
+
+def test_training_may_speak_for_the_rules_only(judged: Pipeline) -> None:
+    judged.order(accuracy=0.9, train="issues", rules=["LossNotDecreasing"], source="somebody.else")
+    record = judged.run()
+    assert record["outcome"] == "Failed"
+    assert "events:PutEvents" in record["error"]["cause"]
+
+
+def test_the_command_line_and_the_report_say_why(judged: Pipeline, tmp_path: Path) -> None:
+    judged.order(accuracy=0.9, train="issues", rules=["LossNotDecreasing"], said=True)
+    record = judged.run()
+    run = of_item(plain(record))
+    assert run.reason == "LossNotDecreasing at step 40: the loss is 7.5"
+    page = report.render(report.Sources(run=run, environment="local", account="0", region="us-east-1"))
+    assert "Training was stopped" in page and "LossNotDecreasing at step 40: the loss is 7.5" in page
