@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from toolkit.environment import variable
 from toolkit.probe import companion, layout
 from toolkit.probe.batch import Batch, Item
 from toolkit.probe.layout import EVAL, TRAIN
@@ -81,7 +82,7 @@ class Probe:
         Raises:
             ProbeError: RATCHET_PROBE can't be used; the message says what is wrong.
         """
-        return cls(Settings.parse(os.environ.get(layout.VARIABLE_SETTINGS)), rank=companion.rank(os.environ))
+        return cls(Settings.parse(variable(layout.VARIABLE_SETTINGS)), rank=companion.rank(os.environ))
 
     def _open(self) -> None:
         try:
