@@ -5,9 +5,9 @@ there, with the ranks of its units, made while it trained. Run two rounds by han
 
     python signs.py /tmp/signs
     export PYTHONPATH=..
-    RATCHET_TENSORS=/tmp/tensors1 python train.py --train /tmp/signs/train --model-dir /tmp/round1
+    RATCHET_TENSORS=/tmp/t1 python train.py --train /tmp/signs/train --model-dir /tmp/round1
     tar -C /tmp/round1 -czf /tmp/previous/model.tar.gz .
-    RATCHET_TENSORS=/tmp/tensors2 python train.py --train /tmp/signs/train --previous /tmp/previous --model-dir /tmp/round2
+    RATCHET_TENSORS=/tmp/t2 python train.py --train /tmp/signs/train --previous /tmp/previous --model-dir /tmp/round2
 """
 
 import argparse
