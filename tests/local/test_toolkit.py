@@ -15,7 +15,7 @@ CHECKS = CHECKOUT / "tests" / "toolkit"
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 PYTORCH = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-cpu-py312"
 # Checks that need another framework than scikit-learn.
-IMAGES = {"check_prune": PYTORCH}
+IMAGES = {"check_checkpoint_torch": PYTORCH, "check_prune": PYTORCH}
 
 
 @pytest.mark.parametrize("check", sorted(path.stem for path in CHECKS.glob("check_*.py")))

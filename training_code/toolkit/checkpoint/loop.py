@@ -1,0 +1,171 @@
+"""The loop over the steps that are left, with a checkpoint every so many, and one when the job is told to end."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from toolkit.checkpoint.files import CheckpointError, read, write
+from toolkit.checkpoint.parts import Part, part_of
+
+TOLD_TO_END = 128 + signal.SIGTERM
+_FILES = ("checkpoint-0.safetensors", "checkpoint-1.safetensors")
+_RANDOM = "random"
+
+
+class Checkpoints:
+    """Saves the parts every so many steps, and when the job is told to end (SIGTERM).
+
+    Two files take turns, so that one is whole whatever happens while the other is written.
+
+    Args:
+        every: steps between two checkpoints; at most so many are trained again after an interruption.
+        folder: where; by default the job's checkpoint folder, which SageMaker copies to and from S3.
+        finish: whether the loop just ends when the job is told to end, so that the script may save the model that it
+            has (it has 120 seconds); otherwise the script ends there.
+        parts: what is saved, by name; see the package.
+
+    Raises:
+        CheckpointError: a part is of a kind that can't be saved.
+    """
+
+    def __init__(self, *, every: int, folder: str | Path | None = None, finish: bool = False, **parts: Any) -> None:
+        if not isinstance(every, int) or every < 1:
+            raise CheckpointError(f"every is {every!r}; it must be a number of steps, at least 1")
+        if _RANDOM in parts:
+            raise CheckpointError(f"{_RANDOM!r} is the name of the random state, which is saved anyway; choose another")
+        self.every, self.finish = every, finish
+        self.folder = Path(folder) if folder else default_folder()
+        self.step = 0
+        self._parts: dict[str, Part] = {name: part_of(name, value) for name, value in parts.items()}
+        self._saved = 0
+        self._told = False
+
+    def steps(self, total: int) -> Iterator[int]:
+        """The steps that are left of `total`, each to be trained by the loop's body; from 0 in the first container.
+
+        Raises:
+            CheckpointError: a checkpoint can't be written, or is of other parts.
+            SystemExit: the job was told to end; the last step is saved.
+        """
+        self.restore()
+        with self._listening():
+            for step in range(self.step, total):
+                yield step
+                self.step = step + 1
+                if self._told or self.step % self.every == 0 or self.step == total:
+                    self.save()
+                if self._told:
+                    print(f"checkpoint: told to end; step {self.step} of {total} is saved", flush=True)
+                    if not self.finish:
+                        raise SystemExit(TOLD_TO_END)
+                    return
+
+    def save(self) -> None:
+        """Writes a checkpoint of `self.step` steps."""
+        if self.folder is None:
+            return
+        state = {name: part.state() for name, part in self._parts.items()}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        tree = {"step": self.step, "saved": self._saved + 1, "parts": state, _RANDOM: random_state()}
+        write(self.folder / _FILES[self._saved % len(_FILES)], tree)
+        self._saved += 1
+
+    def restore(self) -> bool:
+        """Puts the parts and the random state back as the newest whole checkpoint has them; False where there is none.
+
+        Raises:
+            CheckpointError: it is of other parts than these.
+        """
+        found = self._newest()
+        if found is None:
+            return False
+        path, tree = found
+        theirs, ours = sorted(tree["parts"]), sorted(self._parts)
+        if theirs != ours:
+            raise CheckpointError(
+                f"{path} holds the parts {', '.join(theirs) or 'none'}, but the script has "
+                f"{', '.join(ours) or 'none'}; begin with an empty checkpoint folder"
+            )
+        for name, part in self._parts.items():
+            _load(path, name, part, tree["parts"][name])
+        restore_random_state(tree[_RANDOM])
+        self.step, self._saved = tree["step"], tree["saved"]
+        print(f"checkpoint: goes on after step {self.step}", flush=True)
+        return True
+
+    def _newest(self) -> tuple[Path, dict[str, Any]] | None:
+        """The checkpoint that was saved last, of those that are whole."""
+        found = []
+        for path in [self.folder / name for name in _FILES if self.folder is not None]:
+            if not path.exists():
+                continue
+            try:
+                found.append((path, read(path)))
+            except CheckpointError as error:
+                print(f"checkpoint: {error}; it is left out", file=sys.stderr, flush=True)
+        return max(found, key=lambda one: one[1]["saved"], default=None)
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """SIGTERM waits for the end of the step."""
+
+        def told(_number: int, _frame: FrameType | None) -> None:
+            self._told = True
+
+        before = signal.signal(signal.SIGTERM, told)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _load(path: Path, name: str, part: Part, state: Any) -> None:
+    try:
+        part.load(state)
+    except CheckpointError:
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"{path}: its {name} doesn't fit the script's ({type(error).__name__}: {error}); "
+            "begin with an empty checkpoint folder"
+        ) from error
+
+
+def default_folder() -> Path | None:
+    """The job's checkpoint folder; None outside of a job, where training goes on without checkpoints."""
+    base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+    return base / "checkpoints" if base.is_dir() else None
+
+
+def random_state() -> dict[str, Any]:
+    """Of Python's own generator, and of NumPy's and PyTorch's global ones where they are loaded."""
+    state: dict[str, Any] = {"python": random.getstate()}
+    if (numpy := sys.modules.get("numpy")) is not None:
+        state["numpy"] = numpy.random.get_state(legacy=False)
+    if (torch := sys.modules.get("torch")) is not None:
+        state["torch"] = torch.get_rng_state()
+        state["cuda"] = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return state
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """As `random_state` gave it."""
+    random.setstate(state["python"])
+    if "numpy" in state:
+        import numpy as np
+
+        np.random.set_state(state["numpy"])
+    if "torch" in state:
+        import torch
+
+        torch.set_rng_state(state["torch"])
+        if state["cuda"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(state["cuda"])
