@@ -15,6 +15,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from sklearn.tree import DecisionTreeClassifier
 
 from toolkit.probe import NotSaved, Probe, ProbeError, Trial, layout, reductions, tensor_files, writer
 from toolkit.probe.companion import rank
@@ -193,8 +194,6 @@ class What(Case):
         self.assertIn("weights", kept)
 
     def test_an_expression_that_matches_nothing_is_said(self):
-        from sklearn.tree import DecisionTreeClassifier
-
         probe = self.probe(collections={"acts": {"include": ["rellu"]}})
         probe.watch(DecisionTreeClassifier().fit([[0], [1]], [0, 1]))
         self.assertIn("collection acts: 'rellu' matches no tensor; there are importance/features", self.log.getvalue())
@@ -397,7 +396,11 @@ class Trouble(Case):
         variables = {**os.environ, "RATCHET_TENSORS": str(self.folder)}
         head = "from toolkit.probe import Probe\nprobe = Probe.from_environment()\n"
         return subprocess.run(
-            [sys.executable, "-c", head + textwrap.dedent(text)], env=variables, capture_output=True, text=True
+            [sys.executable, "-c", head + textwrap.dedent(text)],
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     def test_a_script_that_forgets_to_close(self):
@@ -435,6 +438,11 @@ class Formulas(unittest.TestCase):
     def test_histograms_leave_out_what_is_not_finite(self):
         found = reductions.histogram(np.array([np.nan, np.inf, 1.0, 2.0]))
         self.assertEqual((sum(found["counts"]), found["edges"][0], found["edges"][-1]), (2, 1, 2))
+
+    def test_histograms_of_elements_that_hardly_differ(self):
+        for low in (0.0, 1.0, -1e30, 1e-40):
+            found = reductions.histogram(np.array([low, np.nextafter(np.float32(low), np.float32(1e38))], "float32"))
+            self.assertEqual((sum(found["counts"]), len(set(found["edges"]))), (2, 65))
 
     def test_of_nothing(self):
         self.assertEqual(reductions.of([], "sum"), 0)

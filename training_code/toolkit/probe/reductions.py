@@ -4,7 +4,7 @@
     variance  Σ(x - mean)² / n           l1     Σ|x|                  abs_variance  of |x|
     std       √variance                  zeros  share of x = 0        abs_std       √abs_variance
     min, max, sum                        nonfinite  how many are NaN or infinite
-    histogram {"edges": [65], "counts": [64]}: equal bins from min to max over the finite elements
+    histogram {"edges": [65], "counts": [64]}: equal bins from min to max of the finite elements
 
 NaN and infinities show in all of them but the histogram, as NumPy has it. Of an empty tensor they are NaN, sums are 0.
 """
@@ -47,8 +47,17 @@ def histogram(array: Array) -> dict[str, list[float]]:
         finite = flat if np.isfinite(flat.sum(dtype=np.float64)) else flat[np.isfinite(flat)]
     if not finite.size:
         return {"edges": [0.0, 0.0], "counts": [0.0]}
-    counts, edges = np.histogram(finite, BINS)
+    counts, edges = np.histogram(finite, BINS, spread(float(finite.min()), float(finite.max())))
     return {"edges": edges.astype(float).tolist(), "counts": counts.astype(float).tolist()}
+
+
+def spread(low: float, high: float) -> tuple[float, float]:
+    """The histogram's ends: wide enough for its bins to differ, even of elements that hardly do."""
+    size = max(abs(low), abs(high))
+    if high - low > max(1e-4 * size, 1e-30):
+        return low, high
+    half = max(size, 1.0) / 2
+    return low - half, high + half
 
 
 _OF_NOTHING = frozenset({"sum", "norm", "l1", "nonfinite"})

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from toolkit.probe.reductions import BINS
+from toolkit.probe.reductions import BINS, spread
 from toolkit.probe.tensor_files import BFLOAT16, Stored
 
 _DTYPES = {
@@ -61,9 +61,7 @@ def histogram(x: torch.Tensor) -> dict[str, list[float]]:
     flat = flat if bool(torch.isfinite(flat.sum(dtype=torch.float64))) else flat[torch.isfinite(flat)]
     if not flat.numel():
         return {"edges": [0.0, 0.0], "counts": [0.0]}
-    low, high = (float(end) for end in torch.aminmax(flat))
-    if low == high:  # as NumPy widens it
-        low, high = low - 0.5, high + 0.5
+    low, high = spread(*(float(end) for end in torch.aminmax(flat)))
     counts = torch.histc(flat, BINS, low, high)
     width = (high - low) / BINS
     return {"edges": [low + width * i for i in range(BINS)] + [high], "counts": counts.tolist()}

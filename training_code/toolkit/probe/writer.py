@@ -111,7 +111,7 @@ class Writer:
                 self._problems.caught("writing tensors", error)
         try:
             self._show(batch)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - a picture that can't be made must not cost the tensors
             self._problems.caught("writing TensorBoard's events", error)
         self._append(batch.records(file, dropped))
 
