@@ -46,10 +46,9 @@ def _probe(spec: PipelineSpec, names: Names) -> Document:
     return {"RATCHET_PROBE": expression(beginning), **_further("RATCHET_PROBE", rest[here:])}
 
 
-def _rules(spec: PipelineSpec) -> Document:
-    if not spec.rules:
-        return {}
-    rules = [
+def rules(spec: PipelineSpec) -> list[Document]:
+    """The spec's rules, as the job, the stopper and the recorder know them."""
+    return [
         {
             "rule": rule.rule,
             "name": rule.configuration_name,
@@ -58,7 +57,12 @@ def _rules(spec: PipelineSpec) -> Document:
         }
         for rule in spec.rules
     ]
-    text = _compact(rules)
+
+
+def _rules(spec: PipelineSpec) -> Document:
+    if not spec.rules:
+        return {}
+    text = _compact(rules(spec))
     return {"RATCHET_RULES": text[:VALUE_LENGTH], **_further("RATCHET_RULES", text[VALUE_LENGTH:])}
 
 

@@ -21,7 +21,7 @@ import hashlib
 import json
 from typing import Any
 
-from infra.workflow import deployment, evaluation, rounds, stopping, training
+from infra.workflow import deployment, evaluation, judging, rounds, stopping, training
 from infra.workflow.endpoint import put_endpoint, timer, undo
 from infra.workflow.names import Names
 from infra.workflow.states import (
@@ -348,6 +348,7 @@ def record(spec: PipelineSpec, names: Names) -> States:
     payload["execution_arn"] = expression("$states.context.Execution.Id")
     payload["endpoint_name"] = names.endpoint
     payload["content_prefix"] = names.content_prefix
+    payload["rules"] = judging.rules(spec)
     payload["jobs"] = {
         "Train": training.training_job_name(spec, names),
         "Evaluate": training.job_name(names, "evaluate"),

@@ -61,7 +61,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         "jobs": {state.lower(): name for state, name in event["jobs"].items() if state in timings},
         "rounds": event.get("rounds"),
         "evaluation": _without_samples(evaluation),
-        "rules": rule_verdicts(rules, begun.get("rule_verdicts", ())) or None,
+        "rules": _judged(event, rules, begun) or None,
         "decision": event["decision"],
         "model_package_arn": event["package"],
         "candidate": event["candidate"],
@@ -75,28 +75,52 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
     return {name: value for name, value in record.items() if value is not None}
 
 
-def rule_verdicts(last: Sequence[Mapping[str, Any]], issues: Sequence[Mapping[str, Any]]) -> list[Document]:
-    """Every rule's verdict: what it said at last, and what the stopper was told where that has been lost.
+def rule_verdicts(
+    rules: Sequence[Mapping[str, Any]],
+    last: Sequence[Mapping[str, Any]],
+    issues: Sequence[Mapping[str, Any]],
+    *,
+    stopped: bool,
+) -> list[Document]:
+    """Every rule's verdict: what the stopper was told, else what the rule said at last; never silence.
 
     Numbers that JSON and DynamoDB don't have (NaN, infinities) are text.
     """
-    told = {issue["name"]: {"status": "IssuesFound", **issue} for issue in issues}
     said = {str(verdict.get("name")): verdict for verdict in last}
-    found = {
-        name: {**{key: value for key, value in verdict.items() if key in _VERDICT}, **told.get(name, {})}
-        for name, verdict in said.items()
-    }
-    return [
-        {key: _finite(value) for key, value in verdict.items() if value is not None}
-        for verdict in {**told, **found}.values()
+    told = {str(issue["name"]): {**issue, "status": "IssuesFound"} for issue in issues}
+    configured = {str(rule["name"]): rule for rule in rules}
+    names = list(dict.fromkeys([*configured, *said, *told]))
+    verdicts = [
+        _verdict({**configured.get(name, {}), "name": name}, told.get(name) or said.get(name), stopped)
+        for name in names
     ]
+    return [{key: _finite(verdict[key]) for key in _VERDICT if verdict.get(key) is not None} for verdict in verdicts]
 
 
 _VERDICT = ("name", "rule", "action", "status", "step", "value", "reason", "at")
+# What training was cut off from can't be known (DebugRuleEvaluationStatus has this word, too).
+_CUT_OFF = {"status": "Stopped", "reason": "training was stopped before it came to a verdict"}
+_SILENT = {"status": "Error", "reason": "it never judged anything: does train.py make a Probe (toolkit.probe)?"}
+
+
+def _verdict(configured: Mapping[str, Any], found: Mapping[str, Any] | None, stopped: bool) -> Document:
+    if found is None:
+        return {**configured, **(_CUT_OFF if stopped else _SILENT)}
+    if found.get("status") == "InProgress":
+        return {**configured, **found, **_CUT_OFF}
+    return {**configured, **found}
 
 
 def _finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _judged(event: Mapping[str, Any], last: Sequence[Mapping[str, Any]], begun: Mapping[str, Any]) -> list[Document]:
+    """The rules' verdicts, of a run that has trained."""
+    if not event["training"]:
+        return []
+    stopped = event["training"].get("status") == "Stopped"
+    return rule_verdicts(event.get("rules") or (), last, begun.get("rule_verdicts", ()), stopped=stopped)
 
 
 def _without_samples(evaluation: Mapping[str, Any] | None) -> Document | None:
