@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import math
 
 from toolkit.probe.errors import NotSaved
 from toolkit.rules.parameters import Parameter
-from toolkit.rules.rule import PAGE, Rule, Selection, Verdict
+from toolkit.rules.rule import PAGE, Rule, Selection, Verdict, not_finite
 
 GRADIENTS = Selection(collections=("gradients",))
 WEIGHTS = Selection(collections=("weights",))
@@ -31,13 +31,11 @@ class VanishingGradient(Rule):
         return None
 
     def _magnitude(self, name: str, step: int, mode: str) -> float | None:
-        import numpy as np
-
         try:
-            return self.trial.reduction(name, step, "abs_mean", mode)
-        except NotSaved:
-            gradient = self.array(name, step, mode)
-        return float(np.mean(np.abs(gradient))) if gradient is not None and gradient.size else None
+            mean = self.trial.reduction(name, step, "abs_mean", mode)
+        except NotSaved as error:
+            return self.skip(name, str(error))
+        return mean if math.isfinite(mean) else self.skip(name, not_finite(step))
 
 
 class WeightUpdateRatio(Rule):
@@ -96,8 +94,8 @@ class WeightUpdateRatio(Rule):
 
 class PoorWeightInitialization(Rule):
     """In the first steps the network shows that its weights start badly. Fires on any of the three:
-    max(v) / min(v) > threshold over the variances v of the layers' activation inputs; p95(g) - p5(g) < distribution_range
-    for a gradient g; the loss has had no new minimum for `patience` saved steps."""
+    max(v) / min(v) > threshold over the variances v of the layers' activation inputs; p95(g) - p5(g) <
+    distribution_range for a gradient g; the loss has had no new minimum for `patience` saved steps."""
 
     parameters = (
         Parameter("activation_inputs_regex", "regexes", (r"(?i)relu[^/]*/input",), "the activation functions' inputs"),
@@ -166,6 +164,3 @@ class PoorWeightInitialization(Rule):
             if self._waited >= self.patience:
                 return Verdict(step, loss, f"{name} has had no new minimum for {self._waited} steps")
         return None
-
-    # The page's default, ".*relu_input", is TensorFlow's name; ours end in /input.
-    aws_defaults: ClassVar = {"activation_inputs_regex": ".*relu_input"}

@@ -15,7 +15,7 @@ class CheckInputImages(Rule):
     parameters = (
         Parameter("threshold_mean", "number", 0.2, "how far a channel's mean may be from 0", minimum=0),
         Parameter("threshold_samples", "integer", 500, "images that are seen before it judges", minimum=1),
-        Parameter("regex", "regex", r"^input(:\d+)?$|^images?$|hybridsequential0_input_0$", "names the images' tensor"),
+        Parameter("regex", "regex", r"^(model/)?input$|^images?$", "names the images' tensor"),
         Parameter("channel", "integer", 1, "which axis is the colour", minimum=0),
     )
     source = f"{PAGE}#checkinput-mages"
@@ -78,7 +78,7 @@ class NLPSequenceRatio(Rule):
     token_values. Needs the embedding's input."""
 
     parameters = (
-        Parameter("tensor_regex", "regexes", (r"(?i)embed[^/]*/input(:\d+)?$", "embedding0_input_0$"), "token ids"),
+        Parameter("tensor_regex", "regexes", (r"(?i)embed[^/]*/input(:\d+)?$",), "token ids"),
         Parameter("token_values", "numbers", (0.0,), "the tokens, as numbers"),
         Parameter("token_thresholds_percent", "numbers", (50.0,), "a percentage for each", minimum=0, maximum=100),
     )

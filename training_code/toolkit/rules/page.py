@@ -20,7 +20,8 @@ rules:
 ```
 
 Names, parameters and defaults are those of SageMaker Debugger's built-in rules, as the page that each entry names has
-them; where the page leaves a formula open, the entry says what is computed. What a rule needs must be saved (`probe:`
+them; where the page leaves a formula open, the entry says what is computed. Where a default names tensors, it is the
+probe's names for those that Debugger's means (`.*relu_output` is TensorFlow's way of saying `relu/output`). What a rule needs must be saved (`probe:`
 in `pipeline.yaml`): a rule whose tensors were never saved ends as `Error`, with a sentence that says which. Sequences
 (`tensor_regex`, `collection_names`) are lists, or one text with commas.
 
@@ -72,15 +73,16 @@ def _rule(name: str, rule: Mapping[str, Any]) -> str:
 
 
 def _row(name: str, what: Mapping[str, Any]) -> str:
-    default = (
-        "required" if what["required"] else "–" if what["default"] in (None, []) else f"`{_said(what['default'])}`"
-    )
+    default = "–" if what["default"] in (None, []) else f"`{_said(what['default'])}`"
+    default = "required" if what["required"] else default
     bounds = [f"≥ {what['minimum']:g}"] if "minimum" in what else []
     bounds += [f"≤ {what['maximum']:g}"] if "maximum" in what else []
     kind = " ".join([what["type"], ", ".join(bounds)]).strip()
     if "choices" in what:
         kind = " or ".join(what["choices"])
-    return f"| `{name}` | {kind} | {default} | {what['says']} |".replace("(^|", "(^\\|").replace("|images", "\\|images")
+    # Within a table's cell a bar is escaped, in code too.
+    cells = [f"`{name}`", kind, default, what["says"]]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _said(default: Any) -> str:

@@ -164,7 +164,7 @@ class Rule:
         except NotSaved as error:
             return self.skip(name, str(error))
         if found.dtype.kind == "f" and not np.isfinite(found).all():
-            return self.skip(name, f"it holds NaN or infinity at step {step} (ExplodingTensor judges that)")
+            return self.skip(name, not_finite(step))
         return found.astype(float) if found.dtype.kind in "fbiu" and found.dtype != float else found
 
     def number(self, name: str, step: int, mode: str) -> float:
@@ -215,6 +215,11 @@ class Rule:
             raise RuleError(f"{name} needs {' or '.join(self.one_of)}, to say what it inspects")
         self._given = dict(given)
         return reading.read(name, self.parameters, given)
+
+
+def not_finite(step: int) -> str:
+    """Why a tensor isn't judged."""
+    return f"it holds NaN or infinity at step {step} (ExplodingTensor judges that)"
 
 
 def _instead(seen: Sequence[Saved]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from toolkit.probe.errors import NotSaved
 from toolkit.rules.parameters import Parameter, RuleError
-from toolkit.rules.rule import COLLECTION_NAMES, EVAL, PAGE, TENSOR_REGEX, TRAIN, Rule, Verdict
+from toolkit.rules.rule import COLLECTION_NAMES, EVAL, PAGE, TENSOR_REGEX, TRAIN, Rule, Verdict, not_finite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -177,15 +178,15 @@ class TensorVariance(Rule):
 
     def _variance(self, name: str, step: int, mode: str) -> float | None:
         try:
-            return self.trial.reduction(name, step, "variance", mode)
-        except NotSaved:
-            values = self.array(name, step, mode)
-        return float(values.var()) if values is not None and values.size else None
+            variance = self.trial.reduction(name, step, "variance", mode)
+        except NotSaved as error:
+            return self.skip(name, str(error))
+        return variance if math.isfinite(variance) else self.skip(name, not_finite(step))
 
 
 class SimilarAcrossRuns(Rule):
     """A tensor differs from another run's at the same step: not numpy.allclose(this, other), with NumPy's tolerances,
-    for steps and names that both runs have. (The page says that the runs are compared; the rule says when they part.)"""
+    for steps and names that both runs have. (The page says that runs are compared; this rule says when they part.)"""
 
     parameters = (
         Parameter("other_trial", "string", None, "the other run's tensors: a folder or an s3:// prefix", required=True),

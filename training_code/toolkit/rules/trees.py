@@ -45,7 +45,7 @@ class FeatureImportanceOverweight(Rule):
     parameters = (
         Parameter("threshold", "number", 0.8, "greatest share of the largest importances", minimum=0, maximum=1),
         Parameter("nfeatures", "integer", 3, "how many of the largest are summed", minimum=1),
-        Parameter("tensor_regex", "regexes", ("feature_importance/weight",), "names the importances"),
+        Parameter("tensor_regex", "regexes", (r"importance/(weight|features)(/|$)",), "names the importances"),
     )
     source = f"{PAGE}#feature_importance_overweight"
     threshold: float
