@@ -13,6 +13,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from ratchet.account import Account
 from ratchet.causes import reason
 from ratchet.errors import UserError
+from ratchet.units import duration
 
 RUNNING = "Running"
 PROMOTED = "Promoted"
@@ -93,6 +94,22 @@ class Run:
             return ""
         step = "" if verdict.get("step") is None else f" at step {verdict['step']}"
         return f"{verdict.get('name', 'a rule')}{step}: {verdict.get('reason', '')}"
+
+    @property
+    def spot(self) -> str:
+        """What training on spot capacity came to, in a sentence; empty where it was on demand."""
+        figures = _mapping(self.document, "spot")
+        count, trained, billable = (
+            figures.get(key) for key in ("interruptions", "training_seconds", "billable_seconds")
+        )
+        if count is None:
+            return ""
+        times = {0: "not interrupted", 1: "interrupted once"}.get(count, f"interrupted {count} times")
+        if trained is None or billable is None:
+            return f"{times}, before it had trained"
+        return (
+            f"{times}; {duration(trained)} of training, billed as {duration(billable)} ({figures['saved']:.0%} saved)"
+        )
 
     @property
     def rules(self) -> list[Document]:

@@ -23,6 +23,7 @@ from ratchet.spec_errors import SpecError, refusal
 from ratchet.spec_fields import ENVIRONMENT_LENGTH, NAME_LENGTH
 from ratchet.spec_rounds import Rounds, check_rounds
 from ratchet.spec_rules import Probe, Rule, check_custom_rule, check_rules
+from ratchet.spec_spot import Spot, check_checkpoints, check_spot
 from ratchet.yaml_lines import Document, Location, Problem, dotted
 
 __all__ = ["ENVIRONMENT_LENGTH", "FILE_NAME", "FRAMEWORKS", "NAME_LENGTH", "PipelineSpec", "SpecError", "load"]
@@ -43,7 +44,6 @@ FRAMEWORKS: tuple[str, ...] = get_args(FrameworkName)
 
 _NOT_YET: dict[Location, str] = {
     ("tune",): "hyperparameter tuning",
-    ("train", "spot"): "spot training",
     ("deploy", "shift"): "shifting traffic in steps (every deployment is blue/green, all at once)",
     ("deploy", "rollback_on"): "rolling back on alarms",
     ("triggers", "drift"): "the drift trigger",
@@ -82,6 +82,7 @@ class Train(Model):
     instance_count: int = 1
     volume: fields.VolumeGiB = 30
     max_runtime: fields.TrainingSeconds = 3600
+    spot: Annotated[Spot | None, Field(description="On spot capacity; refused unless train.py checkpoints")] = None
     hyperparameters: Annotated[
         Mapping[str, fields.Hyperparameter], Field(description="Given to train.py as --<name> <value>")
     ] = {}
@@ -94,6 +95,7 @@ class Train(Model):
         if self.instance_count != 1:
             message = f"is {self.instance_count}; training on several instances is not supported yet: write 1"
             raise refusal(message, "instance_count")
+        check_spot(self.spot, self.max_runtime)
         _limit_hyperparameters(self.hyperparameters)
         _limit_metrics(self.metrics)
         return self
@@ -171,6 +173,8 @@ class PipelineSpec(Model):
         _channels(self.data)
         check_rules(self.rules)
         check_rounds(self.rounds, self.train.metrics, self.data)
+        if self.rounds is not None and self.train.spot is not None:
+            raise refusal("doesn't go together with rounds yet; leave one of them out", "train", "spot")
         return self
 
     @property
@@ -259,6 +263,8 @@ def load(path: Path) -> PipelineSpec:
     spec = _validated(path, document)
     if spec.dockerfile is not None and not (path.parent / spec.dockerfile).is_file():
         raise spec.error("dockerfile", f"there is no file {spec.dockerfile} in {path.parent}")
+    if spec.train.spot is not None and (wrong := check_checkpoints(path.parent)):
+        raise spec.error("train.spot", wrong)
     for index, rule in enumerate(spec.rules):
         wrong = check_custom_rule(rule, path.parent) if rule.is_custom else None
         if wrong:

@@ -21,7 +21,7 @@ import hashlib
 import json
 from typing import Any
 
-from infra.workflow import deployment, evaluation, judging, rounds, stopping, training
+from infra.workflow import deployment, evaluation, judging, rounds, spot, stopping, training
 from infra.workflow.endpoint import put_endpoint, timer, undo
 from infra.workflow.names import Names
 from infra.workflow.states import (
@@ -169,7 +169,8 @@ def train(spec: PipelineSpec, names: Names, *, then: str) -> States:
             " 'model_data': $states.result.ModelArtifacts.S3ModelArtifacts,"
             " 'metrics': $merge($states.result.FinalMetricDataList.{MetricName: Value}),"
             " 'seconds': $states.result.TrainingTimeInSeconds,"
-            " 'description': {'TrainingJobName': $states.result.TrainingJobName,"
+            + spot.figures(spec)
+            + " 'description': {'TrainingJobName': $states.result.TrainingJobName,"
             " 'TrainingJobStatus': $states.result.TrainingJobStatus,"
             " 'SecondaryStatus': $states.result.SecondaryStatus,"
             " 'FailureReason': $states.result.FailureReason}}"
@@ -180,7 +181,7 @@ def train(spec: PipelineSpec, names: Names, *, then: str) -> States:
         "arn:aws:states:::sagemaker:createTrainingJob.sync",
         training.training_job(spec, names),
         then="Trained",
-        timeout=spec.train.max_runtime + JOB_OVERHEAD_SECONDS,
+        timeout=spot.longest(spec) + JOB_OVERHEAD_SECONDS,
         retries=RETRY_SAGEMAKER,
         assign=described,
         on_failure="TrainFailed" if spec.rules else RECORD,

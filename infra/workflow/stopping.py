@@ -78,7 +78,8 @@ def why_stopped(spec: PipelineSpec, names: Names, *, then: str) -> States:
         assign={"stopped_by_rule": expression("$exists($states.result.Item.stopped_by)")},
     )
     # The rule and the time limit may come at once; then it was the limit.
-    by_rule = "$stopped_by_rule and $training.description.SecondaryStatus != 'MaxRuntimeExceeded'"
+    by_limit = "$training.description.SecondaryStatus in ['MaxRuntimeExceeded', 'MaxWaitTimeExceeded']"
+    by_rule = f"$stopped_by_rule and $not({by_limit})"
     rules: list[State] = []
     if spec.rounds:
         # The rounds before it have left models that were good enough to go on from.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.workflow import judging, rounds
+from infra.workflow import judging, rounds, spot
 from infra.workflow.names import Names
 from infra.workflow.states import expression, jsonata
 from ratchet.spec import PipelineSpec
@@ -50,7 +50,7 @@ def vpc(names: Names) -> Document | None:
 def training_job(spec: PipelineSpec, names: Names) -> Document:
     """Script mode: the framework image unpacks sourcedir.tar.gz and runs train.py.
 
-    The held-out channel isn't among its inputs. Spot, checkpoints and the profiler would be further fields here.
+    The held-out channel isn't among its inputs. The profiler would be a further field here.
     """
     request: Document = {
         "TrainingJobName": training_job_name(spec, names),
@@ -67,7 +67,8 @@ def training_job(spec: PipelineSpec, names: Names) -> Document:
             "InstanceCount": spec.train.instance_count,
             "VolumeSizeInGB": spec.train.volume,
         },
-        "StoppingCondition": {"MaxRuntimeInSeconds": spec.train.max_runtime},
+        "StoppingCondition": spot.stopping_condition(spec),
+        **spot.request(spec, run_folder(names, spot.CHECKPOINTS)),
         "RoleArn": names.training_role_arn,
         "Environment": judging.environment(spec, names),
         "Tags": tags(names),

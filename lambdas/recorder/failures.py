@@ -25,13 +25,13 @@ def outcome_of(failure: Mapping[str, str]) -> str:
 
     A job that a rule stopped is no failure: the machine says `StoppedByRule` itself.
     """
-    job = _job(_parsed(failure["cause"]))
+    job = _job(document_in(failure["cause"]))
     return "Stopped" if job and job[0] in _STOPPED else "Failed"
 
 
 def readable(failure: Mapping[str, str]) -> Document:
     """{"state", "error", "cause"} with a cause that a person can read, whatever form AWS gave it."""
-    parsed = _parsed(failure["cause"])
+    parsed = document_in(failure["cause"])
     job = _job(parsed)
     if job:
         cause = _job_sentence(parsed, *job[1:])
@@ -44,7 +44,7 @@ def readable(failure: Mapping[str, str]) -> Document:
     return {"state": failure["state"], "error": failure["error"], "cause": cause[:CAUSE_LENGTH]}
 
 
-def _parsed(cause: str) -> Document:
+def document_in(cause: str) -> Document:
     """The JSON object in a cause: a .sync task's cause is its job's description, a function's its error."""
     start = cause.find("{")
     if start < 0:

@@ -105,6 +105,7 @@ def _pipeline_status(context: Context, name: str) -> dict[str, Any]:
         "last_run": newest[0].document if newest else None,
         "why": newest[0].reason if newest else "",
         "rules": newest[0].rules if newest else [],
+        "spot": newest[0].spot if newest else "",
     }
 
 
@@ -147,6 +148,7 @@ def _pipeline_text(each: dict[str, Any]) -> str:
         outcome = last.get("outcome", "Running")
         lines.append(f"  last run   {last['run_id']}  [{outcome_style(outcome)}]{outcome}[/]")
         lines += [f"             {_plain(first_line(each['why']))}"] if each["why"] else []
+        lines += [f"  spot       {_plain(each['spot'])}"] if each["spot"] else []
         lines += [f"  rule       {_rule_text(rule)}" for rule in each["rules"]]
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from common.state import State, Trigger, started, triggered
-from recorder import documents
+from recorder import documents, spot
 from recorder.failures import outcome_of, readable
 from recorder.handler import concluded
 from recorder.housekeeping import configs_of, needed_by, should_not_be
@@ -135,6 +135,25 @@ def test_a_record_holds_what_the_run_came_to_and_nothing_else() -> None:
     assert record["evaluation"] == {"metric": "f1"}
     assert record["error"]["cause"] == "training job digits-r2-train failed: AlgorithmError: no"
     assert not {"decision", "deployment", "champion_before", "champion_after"} & record.keys()
+
+
+def test_what_spot_came_to_is_of_the_training_or_of_the_job_that_failed() -> None:
+    known = {"interruptions": 2, "training_seconds": 100, "billable_seconds": 30}
+    assert spot.figures({"spot": known}, None) == {**known, "saved": 0.7}
+    assert spot.figures({"status": "Completed"}, None) is None
+    assert spot.figures(None, None) is None
+    assert spot.figures(None, failure(TRAINING)) is None
+    job = {
+        **TRAINING,
+        "EnableManagedSpotTraining": True,
+        "SecondaryStatusTransitions": [{"Status": "Training"}, {"Status": "Interrupted"}],
+        "TrainingTimeInSeconds": 10,
+        "BillableTimeInSeconds": 4,
+    }
+    once = {"interruptions": 1, "training_seconds": 10, "billable_seconds": 4, "saved": 0.6}
+    assert spot.figures(None, failure(job)) == once
+    never = {"TrainingJobStatus": "Stopped", "EnableManagedSpotTraining": True}
+    assert spot.figures(None, failure(never)) == {"interruptions": 0}
 
 
 @pytest.mark.parametrize("outcome", ["Promoted", "NotBetter", "UpToDate", "RolledBack", "Stopped", "Failed"])

@@ -9,12 +9,26 @@ from typing import Any
 
 import pytest
 from launcher.launcher import NOT_RECORDED
-from run_world import CHAMPION, DECISION, MANIFESTS, NAMES, PLAN, RUN_ID, World, in_service, make_spec, refused, run
+from run_world import (
+    CHAMPION,
+    DECISION,
+    MANIFESTS,
+    MODEL_DATA,
+    NAMES,
+    PLAN,
+    RUN_ID,
+    World,
+    in_service,
+    make_spec,
+    refused,
+    run,
+)
 
 from infra.workflow.machine import run_machine
 from localaws.ministack_adapter.stepfunctions import jsonata
 from localaws.states.definition import Checks, problems
 from localaws.states.errors import StatesError
+from ratchet.spec import PipelineSpec
 
 NOT_BETTER = {**DECISION, "promote": False, "reason": "not better"}
 JOB = {"TrainingJobName": "digits-forest-x-train", "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
@@ -161,6 +175,42 @@ def test_a_stopped_training_job_is_not_taken_for_a_model(tmp_path: Path) -> None
         assert ran.recorded["outcome"] is None
         assert ran.recorded["failure"]["state"] == "Train"
         assert json.loads(ran.recorded["failure"]["cause"])["TrainingJobStatus"] == "Stopped"
+
+
+SPOT = {"train": {"instance": "ml.m5.large", "max_runtime": "1h", "spot": {"max_wait": "2h"}}}
+INTERRUPTED = [{"Status": status} for status in ("Training", "Interrupted", "Starting", "Training", "Interrupted")]
+
+
+def spot_spec(folder: Path) -> PipelineSpec:
+    (folder / "train.py").write_text("from toolkit.checkpoint import Checkpoints")
+    return make_spec(folder, **SPOT)
+
+
+def test_a_spot_job_may_wait_and_keeps_checkpoints_in_the_runs_own_folder(tmp_path: Path) -> None:
+    request = run(spot_spec(tmp_path), World()).called("createTrainingJob")[0]
+    assert request["EnableManagedSpotTraining"] is True
+    assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 7200}
+    folder = f"s3://artifacts/runs/digits-forest/{RUN_ID}/train/checkpoints"
+    assert request["CheckpointConfig"] == {"S3Uri": folder}
+    on_demand = run(make_spec(tmp_path), World()).called("createTrainingJob")[0]
+    assert not {"EnableManagedSpotTraining", "CheckpointConfig"} & on_demand.keys()
+    assert "MaxWaitTimeInSeconds" not in on_demand["StoppingCondition"]
+
+
+@pytest.mark.parametrize(("transitions", "count"), [(INTERRUPTED, 2), (INTERRUPTED[:2], 1), (INTERRUPTED[:1], 0)])
+def test_the_recorder_is_told_what_spot_came_to(tmp_path: Path, transitions: list[Any], count: int) -> None:
+    job = {
+        "TrainingJobName": "job",
+        "TrainingJobStatus": "Completed",
+        "SecondaryStatusTransitions": transitions,
+        "TrainingTimeInSeconds": 100,
+        "BillableTimeInSeconds": 30,
+        "ModelArtifacts": {"S3ModelArtifacts": MODEL_DATA},
+    }
+    ran = run(spot_spec(tmp_path), World(answers={"createTrainingJob": job}))
+    figures = {"interruptions": count, "training_seconds": 100, "billable_seconds": 30}
+    assert ran.recorded["training"]["spot"] == figures
+    assert "spot" not in run(make_spec(tmp_path), World(answers={"createTrainingJob": job})).recorded["training"]
 
 
 TASKS = [

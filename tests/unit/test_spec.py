@@ -332,9 +332,20 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "rules_service: judging by the managed SageMaker Debugger is not supported yet",
     ),
     "not yet: tune": ({"tune": {"max_jobs": 3}}, "tune: hyperparameter tuning is not supported yet"),
-    "not yet: spot": (
+    "spot without a script": (
         {"train": {**TRAIN, "spot": {"max_wait": "2h"}}},
-        "train.spot: spot training is not supported yet",
+        "train.spot: needs a script that checkpoints, but there is no train.py in",
+    ),
+    "spot that is given up before its time": (
+        {"train": {**TRAIN, "max_runtime": "3h", "spot": {"max_wait": "2h"}}},
+        "train.spot.max_wait: is 2h, less than max_runtime (3h)",
+    ),
+    "spot without max_wait": ({"train": {**TRAIN, "spot": {}}}, "train.spot.max_wait: is required"),
+    "spot as a word": ({"train": {**TRAIN, "spot": True}}, "train.spot: is True; it must be a mapping"),
+    "spot's unit": ({"train": {**TRAIN, "spot": {"max_wait": 7200}}}, "train.spot.max_wait: "),
+    "spot's misspelt key": (
+        {"train": {**TRAIN, "spot": {"max_wiat": "2h"}}},
+        "train.spot.max_wiat",
     ),
     "not yet: approval": ({"approval": "manual"}, "approval: approval by a person is not supported yet"),
     "not yet: canary": ({"deploy": {**DEPLOY, "shift": {"canary": "10%"}}}, "deploy.shift: shifting traffic in steps"),
@@ -362,6 +373,47 @@ def test_bad_input_is_refused_in_words(tmp_path: Path, sections: dict[str, Any],
 )
 def test_a_file_that_is_no_pipeline_is_refused(tmp_path: Path, text: str, message: str) -> None:
     assert message in refusal(tmp_path, text)
+
+
+SPOT = {"train": {"instance": "ml.m5.large", "spot": {"max_wait": "2h"}}}
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "from toolkit.checkpoint import Checkpoints",
+        "import toolkit.checkpoint",
+        "def main():\n    from toolkit import checkpoint",
+        "import own_loop",
+        "from package.loop import run",
+    ],
+)
+def test_spot_is_for_scripts_that_checkpoint(tmp_path: Path, script: str) -> None:
+    (tmp_path / "train.py").write_text(script)
+    (tmp_path / "own_loop.py").write_text("import train, os\nfrom toolkit.checkpoint.loop import Checkpoints")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "loop.py").write_text("import toolkit.checkpoint as c")
+    train = spec.load(written(tmp_path, changed(**SPOT))).train
+    assert train.spot is not None
+    assert train.spot.max_wait == 7200
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("import torch", "train.py doesn't import toolkit.checkpoint: an interruption would train all anew"),
+        ("# from toolkit.checkpoint import Checkpoints", "doesn't import toolkit.checkpoint"),
+        ("from toolkit.serving import save_serving_code", "doesn't import toolkit.checkpoint"),
+        ("from .toolkit.checkpoint import x", "doesn't import toolkit.checkpoint"),
+        ("import (", "train.py can't be read: "),
+        ("\0", "train.py can't be read: "),
+    ],
+)
+def test_spot_is_refused_for_others(tmp_path: Path, script: str, message: str) -> None:
+    (tmp_path / "train.py").write_text(script)
+    refused = refusal(tmp_path, changed(**SPOT))
+    assert "train.spot: needs a script that checkpoints, " in refused
+    assert message in refused
 
 
 def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None:
