@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,25 @@ RULES = [
     {"rule": "Overfit", "name": "overfit-told", "action": "notify"},
     {"rule": "AccuracyDrop", "action": "record"},
 ]
+# What the rules beside the training see in the probe's tensors.
+WATCHED = [
+    {"rule": "ExplodingTensor", "parameters": {"collection_names": ["losses"]}},
+    {"rule": "StalledTraining", "parameters": {"threshold": 3}},
+    {"rule": "Overfit", "parameters": {"ratio_threshold": 0.5, "patience": 2}},
+    {"rule": "AccuracyDrop", "parameters": {"threshold": 0.2}},
+]
 
 
 @pytest.fixture(scope="module")
 def pipelines(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pipeline]:
     folder = tmp_path_factory.mktemp("app")
-    return deploy(aws, folder, judged={"rules": RULES}, kept={"rules": RULES, "rules_then": "evaluate"})
+    return deploy(
+        aws,
+        folder,
+        judged={"rules": RULES},
+        kept={"rules": RULES, "rules_then": "evaluate"},
+        watched={"rules": WATCHED},
+    )
 
 
 @pytest.fixture
@@ -62,12 +76,49 @@ def test_a_rule_that_finds_issues_stops_training_and_the_champion_serves(judged:
     verdict = record["stopped_by"]
     assert (verdict["name"], verdict["rule"], verdict["step"]) == ("LossNotDecreasing", "LossNotDecreasing", 40)
     assert (float(verdict["value"]), verdict["reason"]) == (7.5, "the loss is 7.5")
-    assert [entry["name"] for entry in record["rules"]] == ["LossNotDecreasing"], "said three times"
+    assert [entry["name"] for entry in record["rule_verdicts"]] == ["LossNotDecreasing"], "said three times"
+    assert [entry["status"] for entry in record["rules"]] == ["IssuesFound", "Stopped", "Stopped"]
     assert "error" not in record
     assert judged.executions()[0]["status"] == "SUCCEEDED"
     assert judged.state["champion"] == champion
     assert judged.ask(1) == "1"
     assert "Evaluate" not in judged.states(record["run_id"])
+
+
+@pytest.mark.parametrize(
+    ("trouble", "rule"),
+    [
+        ("explodes", "ExplodingTensor"),
+        ("stalls", "StalledTraining"),
+        ("overfits", "Overfit"),
+        ("forgets", "AccuracyDrop"),
+    ],
+)
+def test_bad_training_is_stopped_by_the_rule_beside_it(pipelines: dict[str, Pipeline], trouble: str, rule: str) -> None:
+    pipeline = with_champion(pipelines["watched"])
+    champion = pipeline.state["champion"]
+    pipeline.order(accuracy=0.9, train="watched", trouble=trouble)
+    record = pipeline.run()
+    assert record["outcome"] == "StoppedByRule"
+    assert record["stopped_by"]["rule"] == rule
+    assert record["stopped_by"]["reason"]
+    assert {entry["name"] for entry in record["rules"]} == {entry["rule"] for entry in WATCHED}, "all are told of"
+    assert next(entry for entry in record["rules"] if entry["name"] == rule)["status"] == "IssuesFound"
+    assert pipeline.state["champion"] == champion
+    run = of_item(plain(record))
+    assert run.reason.startswith(f"{rule} at step {record['stopped_by']['step']}: ")
+    page = report.render(report.Sources(run=run, environment="local", account="0", region="us-east-1"))
+    assert record["stopped_by"]["reason"] in html.unescape(page)
+
+
+def test_good_training_is_left_alone_and_each_rule_says_so(pipelines: dict[str, Pipeline]) -> None:
+    pipeline = with_champion(pipelines["watched"])
+    pipeline.order(accuracy=0.5, train="watched", trouble="none")
+    record = pipeline.run()
+    assert record["outcome"] == "NotBetter"
+    assert {entry["name"]: entry["status"] for entry in record["rules"]} == {
+        entry["rule"]: "NoIssuesFound" for entry in WATCHED
+    }
 
 
 def test_what_was_saved_is_evaluated_if_the_spec_says_so(pipelines: dict[str, Pipeline]) -> None:
@@ -114,10 +165,8 @@ def test_other_actions_do_not_stop(judged: Pipeline) -> None:
     record = judged.record(run_id)
     assert record["outcome"] == "Stopped", "by a person"
     assert "was stopped (StopTrainingJob)" in record["error"]["cause"]
-    assert {entry["name"]: entry["action"] for entry in record["rules"]} == {
-        "overfit-told": "notify",
-        "AccuracyDrop": "record",
-    }
+    found = {entry["name"]: entry["action"] for entry in record["rules"] if entry["status"] == "IssuesFound"}
+    assert found == {"overfit-told": "notify", "AccuracyDrop": "record"}
 
 
 def invoke(pipeline: Pipeline, event: dict[str, Any]) -> dict[str, Any]:

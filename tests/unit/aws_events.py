@@ -74,6 +74,49 @@ def status_change(status: str = "FAILED", run_id: str = "20261120-101112-abcd", 
     }
 
 
+def training_job_change(status: str = "Completed", source: str = "aws.sagemaker", **changes: Any) -> dict[str, Any]:
+    """SageMaker Developer Guide, "Events that Amazon SageMaker AI sends to Amazon EventBridge", Training job state
+    change: the sample has no DebugRuleEvaluationStatuses."""
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:training-job/kmeans-1"
+    source_of_data = {
+        "S3DataType": "S3DataType",
+        "S3Uri": "S3Uri",
+        "S3DataDistributionType": "S3DataDistributionType",
+    }
+    channel = {"ChannelName": "Train", "DataSource": {"S3DataSource": source_of_data}, "ContentType": "ContentType"}
+    detail = {
+        "TrainingJobName": "89c96cc8-dded-4739-afcc-6f1dc936701d",
+        "TrainingJobArn": arn,
+        "TrainingJobStatus": status,
+        "SecondaryStatus": status if status != "InProgress" else "Training",
+        "HyperParameters": {"Hyper": "Parameters"},
+        "AlgorithmSpecification": {"TrainingImage": "TrainingImage", "TrainingInputMode": "TrainingInputMode"},
+        "RoleArn": "arn:aws:iam::123456789012:role/SMRole",
+        "InputDataConfig": [channel],
+        "OutputDataConfig": {"KmsKeyId": "KmsKeyId", "S3OutputPath": "S3OutputPath"},
+        "ResourceConfig": {"InstanceType": "InstanceType", "InstanceCount": 3, "VolumeSizeInGB": 20},
+        "VpcConfig": {},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "CreationTime": 1583831889050,
+        "TrainingStartTime": 1583831889050,
+        "TrainingEndTime": 1583831889050,
+        "LastModifiedTime": 1583831889050,
+        "SecondaryStatusTransitions": [],
+        "Tags": {},
+    }
+    return {
+        "version": "0",
+        "id": "844e2571-85d4-695f-b930-0153b71dcb42",
+        "detail-type": "SageMaker Training Job State Change",
+        "source": source,
+        "account": "123456789012",
+        "time": "2018-10-06T12:26:13Z",
+        "region": "us-east-1",
+        "resources": [arn],
+        "detail": {**detail, **changes},
+    }
+
+
 def sqs_record(body: Any, number: int = 0, receive_count: int = 1) -> dict[str, Any]:
     """Lambda Developer Guide, "Using Lambda with Amazon SQS", one record."""
     return {

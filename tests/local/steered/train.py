@@ -9,6 +9,7 @@ from pathlib import Path
 
 import boto3
 
+from toolkit.probe import Probe
 from toolkit.serving import save_serving_code
 
 
@@ -51,6 +52,31 @@ def in_this_round(orders):
     return {**orders, **orders["rounds"][number - 1], "round": number}
 
 
+# Trouble -> (training loss, validation loss, accuracy) at a step; without trouble all goes well.
+TROUBLE = {
+    "explodes": lambda step: (10.0 ** (30 * step) if step < 10 else float("inf"), 1.0, 0.9),
+    "overfits": lambda step: (1 / (step + 1), 0.5 + step / 50, 0.9),
+    "forgets": lambda step: (1 / (step + 1), 1.05 / (step + 1), 0.9 if step < 30 else 0.4),
+}
+
+
+def train_watched(orders):
+    """Twelve seconds of training with a probe, and the trouble that is ordered."""
+    probe = Probe.from_environment()
+    well = TROUBLE["forgets"]
+    for step in range(400):
+        train, validation, accuracy = TROUBLE.get(orders["trouble"], lambda _: well(0))(min(step, 400))
+        probe.loss("train", train)
+        probe.step()
+        if step % 10 == 9:
+            with probe.mode("eval"):
+                probe.loss("validation", validation)
+                probe.scalar("accuracy", accuracy)
+                probe.step()
+        time.sleep(60 if orders["trouble"] == "stalls" and step == 20 else 0.03)
+    probe.close()
+
+
 def save_model(orders):
     model = Path(os.environ["SM_MODEL_DIR"])
     (model / "model.json").write_text(json.dumps(orders))
@@ -66,6 +92,8 @@ if orders.get("train") == "raise":
     raise ValueError("the training data are upside down")
 if orders.get("train") == "linger":
     time.sleep(orders["seconds"])
+if orders.get("train") == "watched":
+    train_watched(orders)
 if orders.get("train") == "issues":
     say_issues(orders)
     time.sleep(60)
