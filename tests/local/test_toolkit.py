@@ -15,12 +15,26 @@ CHECKS = CHECKOUT / "tests" / "toolkit"
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 PYTORCH = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-cpu-py312"
 # Checks that need another framework than scikit-learn.
-IMAGES = {"check_checkpoint_torch": PYTORCH, "check_prune": PYTORCH}
+XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
+IMAGES = {
+    "check_checkpoint_torch": PYTORCH,
+    "check_probe_formats": PYTORCH,
+    "check_probe_keras": PYTORCH,
+    "check_probe_pytorch": PYTORCH,
+    "check_probe_xgboost": XGBOOST,
+    "check_prune": PYTORCH,
+}
+# Checks against packages that no image has.
+MORE_PACKAGES = {"check_probe_formats": "requirements.txt", "check_probe_keras": "requirements.txt"}
 
 
 @pytest.mark.parametrize("check", sorted(path.stem for path in CHECKS.glob("check_*.py")))
 def test_in_the_image(check: str) -> None:
-    environment = Images(CHECKOUT / ".ratchet" / "images").environment(IMAGES.get(check, SKLEARN), print)
+    image, images = IMAGES.get(check, SKLEARN), Images(CHECKOUT / ".ratchet" / "images")
+    if check in MORE_PACKAGES:
+        environment = images.with_requirements(image, CHECKS / MORE_PACKAGES[check], print)
+    else:
+        environment = images.environment(image, print)
     done = subprocess.run(
         [environment.python, "-m", "unittest", check],
         cwd=CHECKS,
