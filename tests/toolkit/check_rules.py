@@ -401,9 +401,7 @@ class Trees(RuleCase):
         self.quiet(job, "FeatureImportanceOverweight", threshold=0.85)
 
     def test_feature_importances_as_scalars(self):
-        job = Job().save(
-            0, **{f"importance__importance__weight__f{i}": v for i, v in enumerate([9, 1, 1, 1, 1])}
-        )
+        job = Job().save(0, **{f"importance__importance__weight__f{i}": v for i, v in enumerate([9, 1, 1, 1, 1])})
         self.fires(job, 0, "FeatureImportanceOverweight", nfeatures=2, threshold=0.7)
 
 

@@ -185,6 +185,9 @@ class BesideTraining(RunnerCase):
             class Raises(Rule):
                 def evaluate(self, step, mode):
                     return [][step]
+            class Exits(Rule):
+                def evaluate(self, step, mode):
+                    raise SystemExit(3)
             class Reads(Rule):
                 def evaluate(self, step, mode):
                     return bool(self.trial.value("weights/none", step, mode).sum())
@@ -196,6 +199,7 @@ class BesideTraining(RunnerCase):
         rules = [
             {"rule": "my_rules.TooHigh", "parameters": {"limit": 2}},
             {"rule": "my_rules.Raises"},
+            {"rule": "my_rules.Exits"},
             {"rule": "my_rules.Reads"},
             {"rule": "my_rules.Plain"},
             {"rule": "my_rules.Absent"},
@@ -208,6 +212,7 @@ class BesideTraining(RunnerCase):
         self.assertEqual((found["status"], found["step"], found["value"]), ("IssuesFound", 2, 3.0))
         for name, part in (
             ("Raises", "IndexError: list index out of range (my_rules.py:"),
+            ("Exits", "SystemExit: 3"),
             ("Reads", "weights/none"),
             ("Plain", "is no rule"),
             ("Absent", "has no class Absent"),
@@ -254,7 +259,7 @@ class Telling(RunnerCase):
         feed = Feed(self.tensors)
         judging = Runner(
             feed, command.read(json.dumps(rules)), self.tensors, teller,
-            trainer=trainer or Trainer(beside=False), stop=stop or Stop(),
+            trainer=trainer or Trainer(None), stop=stop or Stop(),
         )  # fmt: skip
         code = judging.run()
         return code, tellers[0]
@@ -335,6 +340,22 @@ class Telling(RunnerCase):
         found = self.status("LossNotDecreasing")
         self.assertEqual(found["status"], "Error")
         self.assertIn("does train.py make a Probe", found["reason"])
+
+    def test_an_index_that_is_broken(self):
+        (self.tensors / "index").mkdir(parents=True)
+        (self.tensors / "index" / "0-19700101T000000.0-1.jsonl").write_text("not a record\n")
+        aws = AwsDouble()
+        self.run_rules([{"rule": "LossNotDecreasing"}], aws, [1.0] * 30)
+        self.assertEqual(self.status("LossNotDecreasing")["status"], "Error")
+        self.assertIn("can't be read any more", self.status("LossNotDecreasing")["reason"])
+        self.assertIn("line 1", self.status("LossNotDecreasing")["reason"])
+
+    def test_a_trainer_that_dies_before_its_rules_look(self):
+        """They are then the child of another process, from the first look on."""
+        aws = AwsDouble()
+        losses = [1 - i / 100 for i in range(30)]
+        self.run_rules([{"rule": "LossNotDecreasing"}], aws, losses, close=False, trainer=Trainer(os.getpid()))
+        self.assertIn("without closing the probe", self.status("LossNotDecreasing")["reason"])
 
     def test_a_job_that_is_stopped(self):
         stop = Stop()

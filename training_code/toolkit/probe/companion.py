@@ -50,10 +50,11 @@ def start_rules(directory: Path, problems: Problems) -> Companion | None:
         return None
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH", ""))))
+    command = [sys.executable, "-m", "toolkit.rules", "--trainer", str(os.getpid())]
     variables = {**os.environ, layout.VARIABLE_DIRECTORY: str(directory), "PYTHONPATH": path}
     try:
         # Of their own session: what stops the training must not stop those who say why.
-        process = subprocess.Popen([sys.executable, "-m", "toolkit.rules"], env=variables, start_new_session=True)
+        process = subprocess.Popen(command, env=variables, start_new_session=True)
     except OSError as error:
         problems.caught("starting the rules", error)
         return None

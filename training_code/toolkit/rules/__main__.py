@@ -1,6 +1,6 @@
 """`python -m toolkit.rules`: judges a training job's tensors, beside the training or afterwards.
 
-Without arguments it is what the probe starts: rules in RATCHET_RULES, tensors in RATCHET_TENSORS. With `--tensors` it
+The probe starts it with `--trainer`: rules in RATCHET_RULES, tensors in RATCHET_TENSORS. With `--tensors` it
 judges any job's tensors, a folder or an s3:// prefix, as a processing job may.
 """
 
@@ -40,14 +40,13 @@ def main(arguments: Sequence[str]) -> int:
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     stop = runner.Stop()
     stop.listen()
-    beside = options.tensors is None
     place = options.tensors or str(layout.directory())
     output = options.output or Path(place)
     try:
         configurations = read(options.rules or variable("RATCHET_RULES") or "[]")
     except RuleError as error:
         return runner.judged_without(error, output, _teller)
-    trainer = runner.Trainer(beside)
+    trainer = runner.Trainer(options.trainer)
     return runner.Runner(Feed(place), configurations, output, _teller, trainer=trainer, stop=stop).run()
 
 
@@ -74,6 +73,7 @@ def _teller(delivered: Callable[[Sequence[Status]], None]) -> runner.Teller:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m toolkit.rules", description=__doc__)
     parser.add_argument("--tensors", help="a finished job's tensors: a folder or an s3:// prefix")
+    parser.add_argument("--trainer", type=int, metavar="PID", help="the training process, whose child this one is")
     parser.add_argument("--rules", help="the rules, as JSON; RATCHET_RULES unless given")
     parser.add_argument(
         "--output", type=Path, help="where rules/<name>.json are written; beside the tensors unless given"

@@ -74,7 +74,7 @@ class Judge:
             self._rule = load(configuration.rule)(trial, configuration.parameters, configuration.name)
             # evaluate(self, step) is enough for a rule that cares for no mode.
             self._takes = len(inspect.signature(self._rule.evaluate).parameters)
-        except Exception as error:  # noqa: BLE001 - a class of the user's may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a class of the user's may raise anything
             self._end(ERROR, reason=_cause(error))
 
     def judge(self, moment: Moment) -> None:
@@ -120,7 +120,7 @@ class Judge:
             verdict = _verdict(question(), step)
         except NotSaved as error:
             self._end(ERROR, step, reason=str(error))
-        except Exception as error:  # noqa: BLE001 - one rule's mistake is its own verdict; the others go on
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a rule's mistake is its own verdict
             self._end(ERROR, step, reason=f"the rule raised {_cause(error)}")
         else:
             self._took(verdict)
@@ -170,7 +170,7 @@ def _skips(rule: Rule) -> str:
     return f"not {rule.skips} times, the first: {name}: {why}"
 
 
-def _cause(error: Exception) -> str:
+def _cause(error: BaseException) -> str:
     if isinstance(error, RuleError):
         return str(error)
     trace = error.__traceback__

@@ -21,12 +21,15 @@ rules:
 
 Names, parameters and defaults are those of SageMaker Debugger's built-in rules, as the page that each entry names has
 them; where the page leaves a formula open, the entry says what is computed. Where a default names tensors, it is the
-probe's names for those that Debugger's means (`.*relu_output` is TensorFlow's way of saying `relu/output`). What a rule needs must be saved (`probe:`
-in `pipeline.yaml`): a rule whose tensors were never saved ends as `Error`, with a sentence that says which. Sequences
+probe's name for what Debugger's means (`.*relu_output` is TensorFlow's way of saying `relu/output`). Sequences
 (`tensor_regex`, `collection_names`) are lists, or one text with commas.
 
-A rule's status is `InProgress`, `IssuesFound`, `NoIssuesFound` or `Error`; it lies in `rules/<name>.json` beside the
-tensors, in the events, and in the metrics of the namespace `Ratchet/Rules`.
+What a rule needs must be saved (`probe:` in `pipeline.yaml`): a rule whose tensors were never saved, or couldn't be
+judged, ends as `Error`, with a sentence that says which and why. So does one whose expression matches nothing.
+
+A rule's status is `InProgress`, `IssuesFound`, `NoIssuesFound`, `Error`, or `Stopped` when the job was stopped before
+it had found anything. It lies in `rules/<name>.json` beside the tensors, in the events (source `ratchet.rules`, in the
+shape of SageMaker's), and in the metrics `IssuesFound` and `Errors` of the namespace `Ratchet/Rules`.
 """
 
 _OWN = """

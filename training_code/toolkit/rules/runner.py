@@ -47,14 +47,14 @@ class End:
 
 
 class Trainer:
-    """The training process, whose child this one is; never gone where there is none (a finished job is judged)."""
+    """The training process, whose child this one is. None: a finished job is judged, and nobody can go."""
 
-    def __init__(self, beside: bool = True) -> None:
-        self._parent = os.getppid() if beside else None
+    def __init__(self, process: int | None) -> None:
+        self._process = process
 
     def gone(self) -> bool:
         """A child whose parent has died gets another one."""
-        return self._parent is not None and os.getppid() != self._parent
+        return self._process is not None and os.getppid() != self._process
 
 
 class Stop:
@@ -97,7 +97,7 @@ class Runner:
     def run(self) -> int:
         """Judges until the training or the rules have ended. The exit code: 0, or 1 when not all could be told."""
         self._tell()
-        while (end := self._look()) is None:
+        while (end := self._looked()) is None:
             time.sleep(POLL_SECONDS)
         for judge in self._judges:
             if end.stopped:
@@ -111,6 +111,12 @@ class Runner:
         self._write(time.monotonic(), every=True)
         self._say()
         return 0 if told and not self._unwritten else 1
+
+    def _looked(self) -> End | None:
+        try:
+            return self._look()
+        except Exception as error:  # noqa: BLE001 - a broken index, a folder that is gone: every rule must say so
+            return End(f"the tensors can't be read any more, after step {self._last_step}: {error}")
 
     def _look(self) -> End | None:
         """One look: judges what is new. The end, if that was all."""
