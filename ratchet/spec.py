@@ -173,8 +173,6 @@ class PipelineSpec(Model):
         _channels(self.data)
         check_rules(self.rules)
         check_rounds(self.rounds, self.train.metrics, self.data)
-        if self.rounds is not None and self.train.spot is not None:
-            raise refusal("doesn't go together with rounds yet; leave one of them out", "train", "spot")
         return self
 
     @property

@@ -31,6 +31,14 @@ def run_folder(names: Names, file: str) -> str:
     return expression(f"'s3://{names.artifact_bucket}/runs/{names.pipeline}/' & $run.run_id & '/{file}'")
 
 
+def training_folder(spec: PipelineSpec, names: Names, folder: str) -> str:
+    """A folder of the run for its training job alone: a round must not take up what another round left there."""
+    if not spec.rounds:
+        return run_folder(names, folder)
+    runs = f"s3://{names.artifact_bucket}/runs/{names.pipeline}/"
+    return expression(f"'{runs}' & $run.run_id & '/{folder}/round-' & $string($round)")
+
+
 def tags(names: Names) -> list[Document]:
     """Whose a resource is: the pipeline's, the environment's, and which run made it."""
     return [
@@ -68,7 +76,7 @@ def training_job(spec: PipelineSpec, names: Names) -> Document:
             "VolumeSizeInGB": spec.train.volume,
         },
         "StoppingCondition": spot.stopping_condition(spec),
-        **spot.request(spec, run_folder(names, spot.CHECKPOINTS)),
+        **spot.request(spec, training_folder(spec, names, spot.CHECKPOINTS)),
         "RoleArn": names.training_role_arn,
         "Environment": judging.environment(spec, names),
         "Tags": tags(names),

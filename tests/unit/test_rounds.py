@@ -144,6 +144,21 @@ def test_a_round_that_gets_better_does_not_raise_the_bar(tmp_path: Path) -> None
     assert ran.recorded["rounds"]["chosen"] == 3
 
 
+def test_each_round_has_tensors_and_checkpoints_of_its_own(tmp_path: Path) -> None:
+    """A round that took up another's checkpoints would skip its training; its rules would judge two as one."""
+    (tmp_path / "train.py").write_text("from toolkit import checkpoint\n")
+    train = {"instance": "ml.m5.large", "max_runtime": "1h", "spot": {"max_wait": "2h"}, "metrics": METRICS}
+    jobs = Rounds([(0.9, 3), (0.9, 2)])
+    run(spec_with(tmp_path, train=train, rounds={"max": 2}), World(answers={"createTrainingJob": jobs}))
+    folder = f"s3://artifacts/runs/digits-forest/{RUN_ID}/train"
+    assert [request["CheckpointConfig"]["S3Uri"] for request in jobs.requests] == [
+        f"{folder}/checkpoints/round-{number}" for number in (1, 2)
+    ]
+    assert [json.loads(request["Environment"]["RATCHET_PROBE"])["output"] for request in jobs.requests] == [
+        f"{folder}/tensors/round-{number}/" for number in (1, 2)
+    ]
+
+
 # ----------------------------------------------------------------------------------------------- when one is stopped
 
 
