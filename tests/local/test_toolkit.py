@@ -14,8 +14,8 @@ CHECKOUT = Path(__file__).parents[2]
 CHECKS = CHECKOUT / "tests" / "toolkit"
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 PYTORCH = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-cpu-py312"
-# Checks that need another framework than scikit-learn.
 XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
+# Checks that need another framework than scikit-learn.
 IMAGES = {
     "check_checkpoint_torch": PYTORCH,
     "check_probe_formats": PYTORCH,
@@ -23,6 +23,8 @@ IMAGES = {
     "check_probe_pytorch": PYTORCH,
     "check_probe_xgboost": XGBOOST,
     "check_prune": PYTORCH,
+    "check_rules_pytorch": PYTORCH,
+    "check_rules_xgboost": XGBOOST,
 }
 # Checks against packages that no image has.
 MORE_PACKAGES = {"check_probe_formats": "requirements.txt", "check_probe_keras": "requirements.txt"}
