@@ -18,6 +18,9 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "invoke_ms": (5.0, "InvokeEndpoint, a decision tree"),
     "invoke_forest_ms": (None, "InvokeEndpoint, a forest of 50 trees, which alone takes about 2 ms"),
     "processes_mb": (None, "memory of all processes that the server has started, shared pages counted in each"),
+    "stop_seconds": (2.0, "a rule becomes true → the training process has ended"),
+    "ours_seconds": (1.0, "of it, until SageMaker has taken StopTrainingJob"),
+    "judged_seconds": (None, "of it, until the rule has judged"),
     "synth_seconds": (None, "`cdk synth` of all local stacks"),
 }
 

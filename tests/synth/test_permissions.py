@@ -162,6 +162,53 @@ def test_the_key_serves_only_through_the_services_that_hold_data(digits: Templat
     assert [one for one in found if "kms:ViaService" not in text(one.get("Condition"))] == []
 
 
+def speaking(template: Template) -> dict[str, Any]:
+    """The training role's grants to say something, by their action."""
+    actions = ("events:PutEvents", "cloudwatch:PutMetricData")
+    statements = template.statements_of("JobsTraining")
+    ours = [one for one in statements if "/aws/sagemaker/*" not in text(one)]
+    return {action: one for one in ours for action in listed(one["Action"]) if action in actions}
+
+
+def test_rules_may_speak_for_themselves_only(pipeline: Callable[..., Template]) -> None:
+    judged = speaking(pipeline("local", rules=[{"rule": "LossNotDecreasing"}]))
+    assert set(judged) == {"events:PutEvents", "cloudwatch:PutMetricData"}
+    sources, namespace = judged["events:PutEvents"], judged["cloudwatch:PutMetricData"]
+    assert sources["Condition"] == {"ForAllValues:StringEquals": {"events:source": ["ratchet.rules"]}}
+    assert ":event-bus/default" in text(sources["Resource"])
+    assert namespace["Condition"] == {"StringEquals": {"cloudwatch:namespace": "Ratchet/Rules"}}
+
+
+def test_without_rules_training_says_nothing(pipeline: Callable[..., Template]) -> None:
+    assert speaking(pipeline("local")) == {}
+
+
+def test_the_stopper_stops_only_what_its_environment_has_made(
+    stacks: Callable[[str], dict[str, Template]], environment: str
+) -> None:
+    shared = stacks(environment)["shared"]
+    (stop,) = [
+        one for one in shared.statements_of("StopperHandler") if "sagemaker:StopTrainingJob" in listed(one["Action"])
+    ]
+    assert stop["Condition"] == {"StringEquals": {"aws:ResourceTag/ratchet:environment": environment}}
+    (pattern,) = {text(resource).partition(":training-job/")[2].split('"')[0] for resource in listed(stop["Resource"])}
+    assert fnmatch.fnmatchcase("digits-forest-20261120-120000-ab12-train", pattern)
+    assert fnmatch.fnmatchcase("digits-forest-20261120-120000-ab12-train-3", pattern)
+    assert not fnmatch.fnmatchcase("kmeans-1", pattern)
+
+
+def test_what_the_stopper_cannot_do_waits_and_is_told(stacks: Callable[[str], dict[str, Template]]) -> None:
+    shared = stacks("local")["shared"]
+    rule, function = shared.named("StopperIssuesFound"), shared.named("StopperHandlerFunction")
+    (target,) = rule["Properties"]["Targets"]
+    queue = target["DeadLetterConfig"]["Arn"]
+    assert queue == function["Properties"]["DeadLetterConfig"]["TargetArn"]
+    permission = shared.one("AWS::Lambda::Permission")["Properties"]
+    assert permission["Principal"] == "events.amazonaws.com" and "IssuesFound" in text(permission["SourceArn"])
+    alarms = [found["Properties"] for found in shared.of_type("AWS::CloudWatch::Alarm").values()]
+    assert {alarm["Namespace"] for alarm in alarms} == {"AWS/SQS", "AWS/Lambda"}
+
+
 def test_a_boundary_is_on_every_role(pipeline: Callable[..., Template]) -> None:
     roles = pipeline("dev", {"permissions_boundary": "team-boundary"}).of_type("AWS::IAM::Role")
     assert len(roles) == len(TRUSTED)

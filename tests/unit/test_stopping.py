@@ -32,7 +32,7 @@ def issues(*names: str, status: str = "IssuesFound") -> dict[str, Any]:
                 "RuleConfigurationName": name,
                 "RuleEvaluationJobArn": "arn:aws:sagemaker:us-east-1:123456789012:processing-job/rule",
                 "RuleEvaluationStatus": status,
-                "StatusDetails": "RuleEvaluationConditionMet: Evaluation of the rule resulted in the condition being met",
+                "StatusDetails": "RuleEvaluationConditionMet: Evaluation resulted in the condition being met",
                 "LastModifiedTime": 1583831889050,
             }
             for name in names

@@ -1,6 +1,7 @@
 """A model that does as the training data say: how often it is right, and what goes wrong. For tests of whole runs."""
 
 import json
+import math
 import os
 import sys
 import tarfile
@@ -66,6 +67,8 @@ def train_watched(orders):
     well = TROUBLE["forgets"]
     for step in range(400):
         train, validation, accuracy = TROUBLE.get(orders["trouble"], lambda _: well(0))(min(step, 400))
+        if not math.isfinite(train):
+            print(f"infinite at {time.time():.6f}", flush=True)
         probe.loss("train", train)
         probe.step()
         if step % 10 == 9:

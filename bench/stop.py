@@ -1,0 +1,150 @@
+"""A rule becomes true -> the training process has ended, on the embedded AWS; through EventBridge and the stopper.
+
+stop_seconds   from the moment at which train.py hands the probe a loss that is infinite, until its process is gone;
+               median of 10. ExplodingTensor judges it in a process of its own, beside the training
+ours_seconds   of it, until SageMaker has taken StopTrainingJob: probe, rule, event, EventBridge, the function; median
+
+Of the rest, SIGTERM to the process and its end, train.py has no part: it doesn't handle the signal.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    # This folder has a platform.py, which must not stand for Python's own.
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+# The steered model, and what deploys it, are the tests'.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "local"))
+
+import json
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from conftest import AwsFactory
+from deployed import Pipeline, deploy
+
+from bench import harness
+
+RULES = [{"rule": "ExplodingTensor", "parameters": {"collection_names": ["losses"]}}]
+REPETITIONS, SMALL = 10, 2
+POLL_SECONDS = 0.002
+START_SECONDS = 120.0
+GROUP = "/aws/sagemaker/TrainingJobs"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Moments of one repetition, in seconds since the rule was true."""
+
+    judged: float
+    requested: float
+    ended: float
+
+
+def measure(small: bool, say: Callable[[str], None]) -> harness.Document:
+    """All repetitions, on an embedded AWS of its own; one more before them, which isn't counted."""
+    with tempfile.TemporaryDirectory(prefix="ratchet-bench-") as folder:
+        factory = AwsFactory(Path(folder) / "aws")
+        try:
+            say("the embedded AWS starts, and cdk deploys to it")
+            pipeline = deploy(factory.start(), Path(folder) / "app", watched={"rules": RULES})["watched"]
+            one_stop(pipeline, 0)
+            stops = []
+            for number in range(1, 1 + (SMALL if small else REPETITIONS)):
+                stops.append(one_stop(pipeline, number))
+                say(f"stopped after {stops[-1].ended:.2f} s, {stops[-1].requested:.2f} s of it ours")
+        finally:
+            factory.stop()
+    return document(stops)
+
+
+def document(stops: list[Stop]) -> harness.Document:
+    samples = {
+        "stop_seconds": [stop.ended for stop in stops],
+        "ours_seconds": [stop.requested for stop in stops],
+        "judged_seconds": [stop.judged for stop in stops],
+    }
+    return {
+        "figures": {name: round(statistics.median(values), 3) for name, values in samples.items()},
+        "samples": samples,
+    }
+
+
+def one_stop(pipeline: Pipeline, number: int) -> Stop:
+    """A run whose training explodes, from its trigger to its record."""
+    pipeline.idle()
+    pipeline.order(accuracy=0.9, train="watched", trouble="explodes", repetition=number)
+    run_id = pipeline.trigger()["run_id"]
+    job = f"watched-{run_id}-train"
+    ended = end_of(process_of(job))
+    record = pipeline.record(run_id)
+    if record["outcome"] != "StoppedByRule":
+        raise SystemExit(f"run {run_id} ended {record['outcome']}: {json.dumps(record.get('error'), default=str)}")
+    true = became_true(pipeline, job)
+    described = pipeline.aws.client("sagemaker").describe_training_job(TrainingJobName=job)
+    stopping = next(step for step in described["SecondaryStatusTransitions"] if step["Status"] == "Stopping")
+    judged = datetime.fromisoformat(record["stopped_by"]["at"]).timestamp()
+    return Stop(judged - true, stopping["StartTime"].timestamp() - true, ended - true)
+
+
+def process_of(job: str) -> Path:
+    """The training process, as /proc has it."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        for process in processes():
+            if is_training(process, job):
+                return process
+        time.sleep(0.05)
+    raise SystemExit(f"{job} never ran")
+
+
+def processes() -> Iterator[Path]:
+    return (path for path in Path("/proc").iterdir() if path.name.isdigit())
+
+
+def is_training(process: Path, job: str) -> bool:
+    try:
+        named = f"TRAINING_JOB_NAME={job}".encode() in (process / "environ").read_bytes().split(b"\0")
+        arguments = (process / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return named and arguments[1:2] == [b"train.py"] and b"python" in arguments[0]
+
+
+def end_of(process: Path) -> float:
+    """When it ended, in seconds since 1970; one that has ended and isn't reaped has."""
+    while True:
+        try:
+            state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return time.time()
+        if state == "Z":
+            return time.time()
+        time.sleep(POLL_SECONDS)
+
+
+def became_true(pipeline: Pipeline, job: str) -> float:
+    """When train.py handed over the first infinite loss, as it says in its log."""
+    logs = pipeline.aws.client("logs")
+    (stream,) = logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=f"{job}/")["logStreams"]
+    events = logs.get_log_events(logGroupName=GROUP, logStreamName=stream["logStreamName"], startFromHead=True)
+    found = re.search(r"infinite at ([0-9.]+)", "\n".join(event["message"] for event in events["events"]))
+    if found is None:
+        raise SystemExit(f"the log of {job} doesn't say when its loss became infinite")
+    return float(found[1])
+
+
+def main() -> int:
+    description = str(__doc__)
+    return harness.run("stop", description.partition("\n")[0], measure)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
