@@ -94,7 +94,8 @@ def read(path: Path) -> Any:
 
 
 def _replace(path: Path, parts: list[Any]) -> None:
-    new = path.with_name(f".{path.name}.{os.getpid()}")
+    # Always the same name: SageMaker copies what an interruption leaves of it to S3, and never takes it away there.
+    new = path.with_name(f".{path.name}.new")
     try:
         with new.open("wb") as file:
             for part in parts:
