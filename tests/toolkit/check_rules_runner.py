@@ -15,7 +15,7 @@ import types
 import unittest
 from pathlib import Path
 
-from toolkit.probe import Probe
+from toolkit.probe import Probe, Trial
 from toolkit.probe.settings import Settings
 from toolkit.rules import __main__ as command
 from toolkit.rules import messenger, runner, statuses
@@ -30,8 +30,10 @@ JOB = Job("digits-20261120-180000-ab12-train", "arn:aws:sagemaker:us-east-1:0000
 # A training script: `losses` at the steps, then whatever the test adds.
 SCRIPT = """
 import os, sys, time
-from toolkit.probe import Probe
+from toolkit.probe import Probe, Trial
 probe = Probe.from_environment()
+def written(step):
+    Trial(probe.directory).wait_for_step(step, 60)
 def train(losses, start=0):
     for step, loss in enumerate(losses, start):
         probe.loss("train", loss)
@@ -144,7 +146,7 @@ class BesideTraining(RunnerCase):
 
     def test_a_job_that_is_killed(self):
         process = self.script(
-            "train([1 - i / 100 for i in range(40)]); time.sleep(1); os.kill(os.getpid(), 9)",
+            "train([1 - i / 100 for i in range(40)]); written(39); os.kill(os.getpid(), 9)",
             [{"rule": "LossNotDecreasing"}],
         )
         self.assertEqual(process.returncode, -signal.SIGKILL)
@@ -154,15 +156,15 @@ class BesideTraining(RunnerCase):
 
     def test_a_job_that_stalls(self):
         process = self.script(
-            "train([1.0, 0.9]); time.sleep(3600)",
-            [{"rule": "StalledTraining", "parameters": {"threshold": 0.5}}, {"rule": "LossNotDecreasing"}],
+            "train([1.0, 0.9]); written(1); time.sleep(3600)",
+            [{"rule": "StalledTraining", "parameters": {"threshold": 3}}, {"rule": "LossNotDecreasing"}],
             wait=False,
         )
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         found = self.ended("StalledTraining")
         self.assertEqual((found["status"], found["step"]), ("IssuesFound", 1))
-        self.assertGreaterEqual(found["value"], 0.5)
+        self.assertGreaterEqual(found["value"], 3)
         # As the stopper would: what else judges isn't an error then.
         process.kill()
         other = self.ended("LossNotDecreasing")
@@ -250,6 +252,7 @@ class Telling(RunnerCase):
             probe.close()
         else:
             self.addCleanup(probe.close)
+            Trial(self.tensors).wait_for_step(len(losses) - 1, DEADLINE)
         tellers = []
 
         def teller(delivered):
