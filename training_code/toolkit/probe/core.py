@@ -191,6 +191,12 @@ class Probe:
         if self._sync is not None:
             self._sync.close(CLOSE_SECONDS)
 
+    @harmless("waiting until all is written")
+    def flush(self, timeout: float = CLOSE_SECONDS) -> None:
+        """Waits until the steps that have ended are in the folder, for at most `timeout` seconds."""
+        if self._writer is not None and not self._writer.wait(timeout):
+            self.problems.warn("flush", f"not all tensors were written within {timeout:g} s")
+
     def state_dict(self) -> dict[str, int]:
         """Where it is, for a checkpoint: the steps by mode."""
         return dict(self._steps)

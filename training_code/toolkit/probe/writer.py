@@ -32,7 +32,7 @@ class Writer:
         self._directory, self._worker = directory, worker
         self._most, self._problems = max_pending_bytes, problems
         self._pending: deque[tuple[Batch, str | None]] = deque()
-        self._bytes = 0
+        self._bytes = self._busy = 0
         self._change = threading.Condition()
         self._closing = False
         self._events: dict[str, EventFile] = {}
@@ -54,6 +54,7 @@ class Writer:
             else:
                 batch = _numbers_of(batch)
             self._pending.append((batch, dropped))
+            self._busy += 1
             self._change.notify_all()
 
     def _room_for(self, nbytes: int) -> bool:
@@ -76,6 +77,11 @@ class Writer:
         self._problems.warn("dropped", f"whole tensors of {batch.mode} step {batch.step} are dropped: {reason}")
         return reason
 
+    def wait(self, timeout: float) -> bool:
+        """Whether all that was put is written within `timeout` seconds."""
+        with self._change:
+            return self._change.wait_for(lambda: not self._busy, timeout)
+
     def close(self, timeout: float) -> bool:
         """Writes what waits; False when that takes longer than `timeout` seconds."""
         with self._change:
@@ -97,6 +103,7 @@ class Writer:
                 self._problems.caught("writing", error)
             with self._change:
                 self._bytes -= 0 if dropped else batch.nbytes
+                self._busy -= 1
                 self._change.notify_all()
 
     def _write(self, batch: Batch, dropped: str | None) -> None:
