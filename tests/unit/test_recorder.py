@@ -105,7 +105,7 @@ def test_a_promotion_moves_the_champion_and_remembers_what_was_judged() -> None:
     assert state.last_judged_fingerprint == "f2"
 
 
-@pytest.mark.parametrize("outcome", ["NotBetter", "UpToDate", "RolledBack", "Failed", "Stopped"])
+@pytest.mark.parametrize("outcome", ["NotBetter", "UpToDate", "RolledBack", "Failed", "Stopped", "StoppedByRule"])
 def test_nothing_else_moves_it(outcome: str) -> None:
     before = running(champion=OLD)
     state = concluded(before, event=PROMOTED, outcome=outcome, at="now")
@@ -156,7 +156,9 @@ def test_what_spot_came_to_is_of_the_training_or_of_the_job_that_failed() -> Non
     assert spot.figures(None, failure(never)) == {"interruptions": 0}
 
 
-@pytest.mark.parametrize("outcome", ["Promoted", "NotBetter", "UpToDate", "RolledBack", "Stopped", "Failed"])
+@pytest.mark.parametrize(
+    "outcome", ["Promoted", "NotBetter", "UpToDate", "RolledBack", "Stopped", "StoppedByRule", "Failed"]
+)
 def test_every_outcome_has_a_sentence_and_a_short_subject(outcome: str) -> None:
     run = {**RUN, "pipeline": "d" * 120}
     record = documents.run_record(
@@ -212,3 +214,62 @@ def test_what_serves_or_may_serve_again_is_kept() -> None:
 )
 def test_an_endpoint_that_nothing_was_promoted_to_goes(status: str, champion: Any, deleted: bool) -> None:
     assert should_not_be({"EndpointStatus": status}, State(champion=champion)) is deleted
+
+
+# ------------------------------------------------------------------------------------------------------ rules' verdicts
+
+CONFIGURED = [{"name": name, "rule": name, "action": "stop", "parameters": {}} for name in ("A", "B", "C")]
+SAID = [
+    {"name": "A", "rule": "A", "status": "NoIssuesFound", "step": 9, "delivered": True},
+    {"name": "B", "rule": "B", "status": "InProgress", "step": 9, "reason": "fine so far"},
+]
+TOLD = {"name": "A", "rule": "A", "action": "stop", "step": 10, "value": 7.5, "reason": "too much", "at": "now"}
+
+
+def verdicts(**changes: Any) -> dict[str, dict[str, Any]]:
+    arguments = {"rules": CONFIGURED, "last": SAID, "issues": [], "stopped": False, **changes}
+    found = documents.rule_verdicts(arguments.pop("rules"), arguments.pop("last"), arguments.pop("issues"), **arguments)
+    return {verdict["name"]: verdict for verdict in found}
+
+
+def test_every_rule_has_a_verdict_and_silence_is_an_error() -> None:
+    found = verdicts()
+    assert found["A"] == {"name": "A", "rule": "A", "action": "stop", "status": "NoIssuesFound", "step": 9}
+    assert found["C"]["status"] == "Error" and "does train.py make a Probe" in found["C"]["reason"]
+
+
+def test_what_training_was_cut_off_from_is_stopped() -> None:
+    found = verdicts(stopped=True)
+    assert {name: verdict["status"] for name, verdict in found.items()} == {
+        "A": "NoIssuesFound",
+        "B": "Stopped",
+        "C": "Stopped",
+    }
+
+
+def test_what_the_stopper_was_told_outlives_what_was_copied_last() -> None:
+    assert verdicts(issues=[TOLD])["A"] == {**TOLD, "status": "IssuesFound"}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_no_table_holds_are_text(value: float) -> None:
+    assert verdicts(last=[{**SAID[0], "value": value}])["A"]["value"] == str(value)
+
+
+def test_a_rules_stop_is_told_with_step_and_reason() -> None:
+    stopped = event(
+        outcome="StoppedByRule", plan={"champion": OLD}, training={"status": "Stopped"}, rules=CONFIGURED, rounds=None
+    )
+    record = documents.run_record(
+        stopped,
+        begun={"started_at": "t0", "stopped_by": TOLD, "rule_verdicts": [TOLD]},
+        state=running(champion=OLD),
+        evaluation=None,
+        rules=SAID,
+        timings={"Train": 1.0},
+        at="t1",
+    )
+    assert record["stopped_by"] == TOLD and "error" not in record
+    assert [verdict["status"] for verdict in record["rules"]] == ["IssuesFound", "Stopped", "Stopped"]
+    assert "keeps its champion: the rule A stopped training at step 10: too much. Run r2." in documents.sentence(record)
+    assert json.loads(documents.notification(record, "s3://r")["Message"])["stopped_by"]["name"] == "A"

@@ -22,6 +22,7 @@ from run_documents import (
 )
 
 from ratchet import causes, diagram, figures, history, live, report, run_logs, runs, units
+from ratchet.commands.runs import _pipeline_text as pipeline_text
 from ratchet.history import Execution
 
 
@@ -256,3 +257,45 @@ def test_an_error_that_the_machine_expects_is_no_failure() -> None:
 )
 def test_a_function_s_log_line_for_people(line: str, told: str | None) -> None:
     assert run_logs.for_people(line) == told
+
+
+# ------------------------------------------------------------------------------------------------------------- rules
+
+STOPPED_BY = {"name": "Overfit", "rule": "Overfit", "action": "stop", "step": 40, "value": 0.5, "reason": "0.5 > 0.1"}
+JUDGED = {
+    "run_id": RUN_ID,
+    "pipeline": "digits",
+    "outcome": "StoppedByRule",
+    "stopped_by": STOPPED_BY,
+    "rules": [
+        {**STOPPED_BY, "status": "IssuesFound"},
+        {"name": "AllZero", "rule": "AllZero", "action": "record", "status": "Error", "reason": HOSTILE},
+    ],
+}
+
+
+def test_a_run_that_a_rule_stopped_says_which_where_and_why() -> None:
+    run = runs.of_item(JUDGED)
+    assert run.failed
+    assert run.reason == "Overfit at step 40: 0.5 > 0.1"
+    page = report.render(report.Sources(run, "local", "000000000000", "us-east-1"))
+    assert "Training was stopped</b> by Overfit at step 40: 0.5 &gt; 0.1" in page
+    assert HOSTILE not in page, "what a rule says is text, never markup"
+    assert live.outcome_style("StoppedByRule") == "bold red"
+
+
+def test_status_says_why_the_last_run_ended_and_what_its_rules_found() -> None:
+    run = runs.of_item(JUDGED)
+    each = {"pipeline": "digits", "champion": None, "running": None, "pending": None, "last_run": JUDGED}
+    told = pipeline_text(
+        {**each, "endpoint": {"name": "e", "status": "InService"}, "why": run.reason, "spot": "", "rules": run.rules}
+    )
+    assert "StoppedByRule" in told
+    assert "Overfit at step 40: 0.5 > 0.1" in told
+    assert "rule       Overfit  IssuesFound at step 40: 0.5 > 0.1" in told
+    assert "rule       AllZero  Error: " in told
+
+
+def test_while_a_run_goes_on_the_issues_that_were_found_are_known() -> None:
+    run = runs.of_item({"run_id": RUN_ID, "rule_verdicts": [STOPPED_BY]})
+    assert [(rule["name"], rule["status"]) for rule in run.rules] == [("Overfit", "IssuesFound")]
