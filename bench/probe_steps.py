@@ -7,8 +7,8 @@ the loss. So its seconds are measured on few small pictures, where they can be t
 usual batch. Two models of the same kind take turns, one of them watched. A round is STEPS + 1 steps of that: at the
 first everything is saved, and its time includes waiting until all of it is written; at the others only the loss.
 
-Seconds are the processor's, of all threads: others use the machine too, and a step that waits for them costs nobody. The
-usual step's are divided by its threads, as if these never waited for each other; the hook's are not.
+Seconds are the processor's, of all threads, since others use the machine too. The usual step's are divided by its
+threads, as if these never waited for each other; the hook's are not.
 
 Prints {"usual": [seconds], "rounds": [{"saving": seconds, "ordinary": [seconds], "unwatched": [seconds]}]}.
 """
