@@ -23,6 +23,8 @@ TABLE = Path(__file__).parent / "rules.json"
 # DebugRuleConfigurations, CreateTrainingJob, API reference; the open rules keep to it, so that a spec can change sides.
 RULES = 20
 RULE_NAME = 256
+# Types of the parameters that say which tensors a rule inspects.
+CHOOSING = ("regex", "regexes", "strings")
 
 _RULE_NAME = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9])*")
 _CUSTOM_RULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
@@ -144,6 +146,16 @@ def check_custom_rule(rule: Rule, folder: Path) -> str | None:
     if name not in classes:
         return f"is {rule.rule!r}, but {path.relative_to(folder)} has no class {name}{nearest(name, classes)}"
     return None
+
+
+def brings(rule: Rule) -> Mapping[str, Mapping[str, Any]]:
+    """The probe's collections that a rule needs, unless its parameters choose its tensors: name → what and when."""
+    if rule.is_custom:
+        return {}
+    known = table()[rule.rule]
+    chosen = {name for name, told in known["parameters"].items() if told["type"] in CHOOSING}
+    found: Mapping[str, Mapping[str, Any]] = {} if chosen & rule.parameters.keys() else known["saves"]
+    return found
 
 
 @cache

@@ -12,6 +12,7 @@ from typing import Any
 from infra.workflow.names import Names
 from infra.workflow.states import expression
 from ratchet.spec import PipelineSpec
+from ratchet.spec_rules import brings
 
 Document = dict[str, Any]
 
@@ -20,6 +21,8 @@ VALUE_LENGTH = 512
 # only when the stack is deployed is the bucket's name known, so it can't be measured here.
 OUTPUT_LENGTH = 182
 TENSORS = "train/tensors/"
+# What the probe saves unless it is told which collections, besides what it always saves; as Debugger's default.
+USUAL = ("weights", "biases", "gradients")
 
 
 def environment(spec: PipelineSpec, names: Names) -> Document:
@@ -36,7 +39,7 @@ def environment(spec: PipelineSpec, names: Names) -> Document:
 
 def _probe(spec: PipelineSpec, names: Names) -> Document:
     """`{"output": s3 URI, ...}`; only the URI is the run's own."""
-    collections = spec.probe.model_dump(mode="json", exclude_unset=True).get("collections", {})
+    collections = saved(spec)
     rest = f',"collections":{_compact(collections)}}}' if collections else "}"
     here = VALUE_LENGTH - OUTPUT_LENGTH
     folder = f"s3://{names.artifact_bucket}/runs/{names.pipeline}/"
@@ -44,6 +47,22 @@ def _probe(spec: PipelineSpec, names: Names) -> Document:
     tensors = f"'/{TENSORS}round-' & $string($round) & '/\"'" if spec.rounds else f"'/{TENSORS}\"'"
     beginning = f"""'{{"output":"{folder}' & $run.run_id & {tensors} & {json.dumps(rest[:here])}"""
     return {"RATCHET_PROBE": expression(beginning), **_further("RATCHET_PROBE", rest[here:])}
+
+
+def saved(spec: PipelineSpec) -> Document:
+    """The probe's collections: the spec's, and those that its rules bring; none means the probe's own defaults."""
+    said: Document = spec.probe.model_dump(mode="json", exclude_unset=True).get("collections", {})
+    brought: Document = {}
+    for rule in spec.rules:
+        for name, how in brings(rule).items():
+            # Two rules may want one collection: in both modes if one of them does.
+            both = name in brought and "modes" not in brought[name]
+            brought[name] = {key: value for key, value in how.items() if not (both and key == "modes")}
+    if not brought or said.keys() >= brought.keys():
+        return said
+    # The probe saves its defaults only where it is told nothing.
+    usual: Document = {} if said else {name: {} for name in USUAL}
+    return {**usual, **brought, **said}
 
 
 def rules(spec: PipelineSpec) -> list[Document]:

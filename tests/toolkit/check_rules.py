@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from rules_kit import Job, series
 
+from toolkit.probe.settings import Settings
 from toolkit.rules import classification, tensors
 from toolkit.rules.judging import Configuration, Judge
 from toolkit.rules.table import RULES
@@ -445,6 +446,29 @@ class WhatIsMissing(RuleCase):
     def test_some_nan_is_said(self):
         job = series([np.ones(3), np.full(3, np.nan), np.ones(3)], "weight__w")
         self.assertIn("not 1 times", self.quiet(job, "AllZero", tensor_regex="w").reason)
+
+
+class WhatRulesBring(unittest.TestCase):
+    def test_the_probe_takes_it(self):
+        for name, rule in RULES.items():
+            with self.subTest(name):
+                saved = Settings.of({"collections": rule.saves}).collections
+                self.assertLessEqual(rule.saves.keys(), {collection.name for collection in saved})
+
+    def test_it_is_what_the_rule_inspects(self):
+        for rule, name, kind in (
+            ("DeadRelu", "layer1.0.relu/output:1", "output"),
+            ("SaturatedActivation", "tanh/input", "input"),
+            ("SaturatedActivation", "body.sigmoid2/input", "input"),
+            ("PoorWeightInitialization", "relu/input", "input"),
+            ("CheckInputImages", "model/input", "input"),
+            ("NLPSequenceRatio", "embeddings/input", "input"),
+            ("AccuracyDrop", "label/CrossEntropyLoss", "label"),
+        ):
+            with self.subTest(rule=rule, name=name):
+                brought = Settings.of({"collections": RULES[rule].saves}).collections
+                holding = [c.name for c in brought if c.name in RULES[rule].saves and c.holds(name, kind)]
+                self.assertTrue(holding)
 
 
 class Parameters(RuleCase):

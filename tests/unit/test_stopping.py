@@ -177,6 +177,25 @@ def test_a_job_knows_its_run_its_probe_and_its_rules(tmp_path: Path) -> None:
     ]
 
 
+def test_a_rule_brings_what_it_needs(tmp_path: Path) -> None:
+    """As Debugger's rule configurations bring their collections; the spec's word goes first."""
+
+    def collections(**spec: Any) -> Any:
+        return joined(told(tmp_path, **spec), "RATCHET_PROBE").get("collections")
+
+    brought = collections(rules=[{"rule": "DeadRelu"}])
+    assert brought.keys() == {"weights", "biases", "gradients", "relu_output"}, "the probe's defaults stay"
+    assert brought["relu_output"] == {"include": [r"(?i)relu[^/]*/output(:\d+)?$"]}
+    said = {"collections": {"gradients": {"interval": 7}}}
+    assert collections(rules=[{"rule": "VanishingGradient"}], probe=said) == said["collections"]
+    assert collections(rules=[{"rule": "WeightUpdateRatio"}], probe=said) == {"weights": {}, **said["collections"]}
+    assert collections(rules=[{"rule": "DeadRelu", "parameters": {"tensor_regex": ["act"]}}]) is None
+    evaluation = collections(rules=[{"rule": "AccuracyDrop"}])
+    assert evaluation["labels"] == evaluation["predictions"] == {"interval": 1, "modes": ["eval"]}
+    for both in (["AccuracyDrop", "Confusion"], ["Confusion", "AccuracyDrop"]):
+        assert collections(rules=[{"rule": rule} for rule in both])["labels"] == {"interval": 1}
+
+
 def test_what_is_longer_than_a_variable_goes_on_in_the_next(tmp_path: Path) -> None:
     """botocore's limits of each variable are checked by `run`."""
     rules = [{"rule": "Overfit", "name": f"overfit-{number}"} for number in range(20)]
@@ -190,7 +209,7 @@ def test_what_is_longer_than_a_variable_goes_on_in_the_next(tmp_path: Path) -> N
 
 
 def test_the_first_part_leaves_room_for_the_longest_names() -> None:
-    longest = f"s3://{'b' * 63}/runs/{'p' * 32}/{RUN_ID}/{judging.TENSORS}"
+    longest = f"s3://{'b' * 63}/runs/{'p' * 32}/{RUN_ID}/{judging.TENSORS}round-100/"
     assert len(f'{{"output":"{longest}"') <= judging.OUTPUT_LENGTH
 
 

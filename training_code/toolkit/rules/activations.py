@@ -14,6 +14,9 @@ from toolkit.rules.rule import COLLECTION_NAMES, PAGE, TENSOR_REGEX, Rule, Selec
 if TYPE_CHECKING:
     import numpy as np
 
+RELU_OUTPUT = r"(?i)relu[^/]*/output(:\d+)?$"
+TANH_INPUT, SIGMOID_INPUT = r"(?i)tanh[^/]*/input(:\d+)?$", r"(?i)sigmoid[^/]*/input(:\d+)?$"
+
 INACTIVITY = Parameter(
     "threshold_inactivity", "number", 1.0, "a unit active less often than this (percent)", minimum=0, maximum=100
 )
@@ -38,7 +41,8 @@ class DeadRelu(Rule):
     threshold_inactivity; fires when 100 · dead / units > threshold_layer."""
 
     parameters = (TENSOR_REGEX, INACTIVITY, LAYER)
-    default = Selection(regexes=(r"(?i)relu[^/]*/output(:\d+)?$",))
+    default = Selection(regexes=(RELU_OUTPUT,))
+    saves = {"relu_output": {"include": [RELU_OUTPUT]}}  # noqa: RUF012 - read only
     source = f"{PAGE}#dead-relu"
     threshold_inactivity: float
     threshold_layer: float
@@ -71,7 +75,8 @@ class SaturatedActivation(Rule):
         INACTIVITY,
         LAYER,
     )
-    default = Selection(regexes=(r"(?i)tanh[^/]*/input(:\d+)?$", r"(?i)sigmoid[^/]*/input(:\d+)?$"))
+    default = Selection(regexes=(TANH_INPUT, SIGMOID_INPUT))
+    saves = {"bounded_input": {"include": [TANH_INPUT, SIGMOID_INPUT]}}  # noqa: RUF012 - read only
     source = f"{PAGE}#saturated-activation"
     threshold_tanh: tuple[float, float]
     threshold_sigmoid: tuple[float, float]

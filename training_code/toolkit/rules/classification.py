@@ -17,6 +17,8 @@ LABELS_REGEX = Parameter("labels_regex", "regex", r"^label/|(^|[/_.])labels?$", 
 PREDICTIONS_REGEX = Parameter(
     "predictions_regex", "regex", r"^prediction/|(^|[/_.])predictions?$", "names the predictions' tensor"
 )
+# What rules over pairs need is every example of the steps that they judge.
+PAIRS: dict[str, dict[str, Any]] = {"labels": {"interval": 1}, "predictions": {"interval": 1}}
 
 
 class _Pairs(Rule):
@@ -88,6 +90,7 @@ class ClassImbalance(_Pairs):
         LABELS_REGEX,
         PREDICTIONS_REGEX,
     )
+    saves = PAIRS
     source = f"{PAGE}#class-imbalance"
     threshold_imbalance: float
     threshold_misprediction: float
@@ -145,6 +148,7 @@ class Confusion(_Pairs):
         Parameter("min_diag", "number", 0.9, "least share on the diagonal", minimum=0, maximum=1),
         Parameter("max_off_diag", "number", 0.1, "greatest share off the diagonal", minimum=0, maximum=1),
     )
+    saves = PAIRS
     source = f"{PAGE}#confusion"
     category_no: int | None
     labels: str
@@ -216,6 +220,7 @@ class AccuracyDrop(_Pairs):
         PREDICTIONS_REGEX,
         Parameter("accuracy_regex", "regex", "(?i)(^|.*/)accuracy$", "names a scalar, where there are no labels"),
     )
+    saves = {name: {**how, "modes": ["eval"]} for name, how in PAIRS.items()}  # noqa: RUF012 - read only
     source = "Ratchet's own"
     modes = (TRAIN, EVAL)
     baseline: float | None

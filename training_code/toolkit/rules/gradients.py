@@ -10,6 +10,7 @@ from toolkit.rules.rule import PAGE, Rule, Selection, Verdict, not_finite
 
 GRADIENTS = Selection(collections=("gradients",))
 WEIGHTS = Selection(collections=("weights",))
+RELU_INPUT = r"(?i)relu[^/]*/input(:\d+)?$"
 
 
 class VanishingGradient(Rule):
@@ -17,6 +18,7 @@ class VanishingGradient(Rule):
 
     parameters = (Parameter("threshold", "number", 1e-7, "below this mean magnitude a gradient vanishes", minimum=0),)
     default = GRADIENTS
+    saves = {"gradients": {}}  # noqa: RUF012 - read only
     source = f"{PAGE}#vanishing-gradient"
     threshold: float
 
@@ -50,6 +52,7 @@ class WeightUpdateRatio(Rule):
         Parameter("epsilon", "number", 1e-9, "added to the denominator, against division by zero", minimum=0),
     )
     default = WEIGHTS
+    saves = {"weights": {}}  # noqa: RUF012 - read only
     source = f"{PAGE}#weight-update-ratio"
     num_steps: int | None
     large_threshold: float
@@ -98,13 +101,17 @@ class PoorWeightInitialization(Rule):
     distribution_range for a gradient g; the loss has had no new minimum for `patience` saved steps."""
 
     parameters = (
-        Parameter("activation_inputs_regex", "regexes", (r"(?i)relu[^/]*/input",), "the activation functions' inputs"),
+        Parameter("activation_inputs_regex", "regexes", (RELU_INPUT,), "the activation functions' inputs"),
         Parameter("threshold", "number", 10.0, "greatest ratio between the layers' variances", minimum=1),
         Parameter("distribution_range", "number", 0.001, "least width of a gradient's distribution", minimum=0),
         Parameter("patience", "integer", 5, "steps that the loss may go without a new minimum", minimum=1),
         Parameter("steps", "integer", 10, "steps that are judged, from the first", minimum=1),
     )
     default = Selection(collections=("gradients", "losses"))
+    saves = {  # noqa: RUF012 - read only
+        "gradients": {},
+        "relu_input": {"include": [RELU_INPUT], "interval": 1, "end": 10},
+    }
     source = f"{PAGE}#poor-weight-initialization"
     activation_inputs_regex: tuple[str, ...]
     threshold: float

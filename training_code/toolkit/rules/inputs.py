@@ -7,6 +7,9 @@ from typing import Any
 from toolkit.rules.parameters import Parameter, RuleError
 from toolkit.rules.rule import PAGE, Rule, Selection, Verdict
 
+IMAGES = r"^(model/)?input$|^images?$"
+SEQUENCES = r"(?i)embed[^/]*/input(:\d+)?$"
+
 
 class CheckInputImages(Rule):
     """Images aren't centred: after threshold_samples of them, |mean of a channel| > threshold_mean for some channel.
@@ -15,9 +18,10 @@ class CheckInputImages(Rule):
     parameters = (
         Parameter("threshold_mean", "number", 0.2, "how far a channel's mean may be from 0", minimum=0),
         Parameter("threshold_samples", "integer", 500, "images that are seen before it judges", minimum=1),
-        Parameter("regex", "regex", r"^(model/)?input$|^images?$", "names the images' tensor"),
+        Parameter("regex", "regex", IMAGES, "names the images' tensor"),
         Parameter("channel", "integer", 1, "which axis is the colour", minimum=0),
     )
+    saves = {"input_image": {"include": [IMAGES]}}  # noqa: RUF012 - read only
     source = f"{PAGE}#checkinput-mages"
     threshold_mean: float
     threshold_samples: int
@@ -78,10 +82,11 @@ class NLPSequenceRatio(Rule):
     token_values. Needs the embedding's input."""
 
     parameters = (
-        Parameter("tensor_regex", "regexes", (r"(?i)embed[^/]*/input(:\d+)?$",), "token ids"),
+        Parameter("tensor_regex", "regexes", (SEQUENCES,), "token ids"),
         Parameter("token_values", "numbers", (0.0,), "the tokens, as numbers"),
         Parameter("token_thresholds_percent", "numbers", (50.0,), "a percentage for each", minimum=0, maximum=100),
     )
+    saves = {"input_sequence": {"include": [SEQUENCES]}}  # noqa: RUF012 - read only
     source = f"{PAGE}#nlp-sequence-ratio"
     tensor_regex: tuple[str, ...]
     token_values: tuple[float, ...]

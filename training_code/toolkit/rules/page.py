@@ -24,8 +24,10 @@ them; where the page leaves a formula open, the entry says what is computed. Whe
 probe's name for what Debugger's means (`.*relu_output` is TensorFlow's way of saying `relu/output`). Sequences
 (`tensor_regex`, `collection_names`) are lists, or one text with commas.
 
-What a rule needs must be saved (`probe:` in `pipeline.yaml`): a rule whose tensors were never saved, or couldn't be
-judged, ends as `Error`, with a sentence that says which and why. So does one whose expression matches nothing.
+As with Debugger, a rule brings the collections that it needs, every 500 steps where its entry says no other; what
+`probe:` in `pipeline.yaml` says of a collection goes first, and a rule whose parameters choose its tensors brings none.
+A rule whose tensors were never saved, or couldn't be judged, ends as `Error`, with a sentence that says which and why.
+So does one whose expression matches nothing.
 
 A rule's status is `InProgress`, `IssuesFound`, `NoIssuesFound`, `Error`, or `Stopped` when the job was stopped before
 it had found anything. It lies in `rules/<name>.json` beside the tensors, in the events (source `ratchet.rules`, in the
@@ -67,12 +69,21 @@ def _rule(name: str, rule: Mapping[str, Any]) -> str:
     lines = [f"## {name}", "", rule["says"], "", f"Source: {rule['source']}", ""]
     if needs:
         lines += [f"Inspects {', '.join(needs)}; mode {' and '.join(rule['modes'])}.", ""]
+    if rule["saves"]:
+        lines += [f"Has the probe save {', '.join(map(_saved, rule['saves'].items()))}.", ""]
     if rule["one_of"]:
         lines += [f"One of {' and '.join(f'`{one}`' for one in rule['one_of'])} must be given.", ""]
     if not rule["parameters"]:
         return "\n".join([*lines, ""])
     rows = [_row(parameter, what) for parameter, what in rule["parameters"].items()]
     return "\n".join([*lines, "| parameter | type | default | |", "|---|---|---|---|", *rows, ""])
+
+
+def _saved(collection: tuple[str, Mapping[str, Any]]) -> str:
+    name, how = collection
+    every = f"every {how.get('interval', 500)} steps" if how.get("interval") != 1 else "every step"
+    until = f" before step {how['end']}" if "end" in how else ""
+    return f"`{name}` {every}{until}" + (f" of {' and '.join(how['modes'])}" if "modes" in how else "")
 
 
 def _row(name: str, what: Mapping[str, Any]) -> str:

@@ -105,6 +105,7 @@ class Rule:
     default: the tensors that it inspects unless the parameters say otherwise.
     modes: in which it is called; training steps alone unless it says so.
     one_of: parameters of which one must be given.
+    saves: the probe's collections that a pipeline with this rule saves, besides what its spec says.
     not_taken: parameters that Debugger's rule has and this one doesn't need, with what to do instead.
     """
 
@@ -113,6 +114,7 @@ class Rule:
     modes: ClassVar[tuple[str, ...]] = (TRAIN,)
     one_of: ClassVar[tuple[str, ...]] = ()
     not_taken: ClassVar[Mapping[str, str]] = {"base_trial": "it is always the job's own tensors; leave it out"}
+    saves: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     source: ClassVar[str] = ""
 
     def __init__(self, trial: Tensors, given: Mapping[str, Any] | None = None, name: str = "") -> None:

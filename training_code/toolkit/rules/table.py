@@ -82,6 +82,7 @@ def _document(rule: type[Rule]) -> dict[str, Any]:
         "collections": list(rule.default.collections),
         "tensors": list(rule.default.regexes),
         "modes": list(rule.modes),
+        "saves": {name: dict(how) for name, how in rule.saves.items()},
         "one_of": list(rule.one_of),
         "not_taken": dict(rule.not_taken),
         "parameters": {parameter.name: _parameter(parameter) for parameter in rule.parameters},
