@@ -4,6 +4,7 @@ from localaws.sagemaker import job_documents
 from localaws.sagemaker.events import in_milliseconds
 from localaws.sagemaker.job_documents import PROCESSING, TRAINING
 from localaws.sagemaker.platform import Document
+from localaws.sagemaker.spot_market import SpotMarket
 
 
 def job() -> Document:
@@ -66,3 +67,38 @@ def test_events_carry_times_in_milliseconds_at_every_depth() -> None:
     assert event["FinalMetricDataList"] == [{"Value": 0.5, "Timestamp": 101_250}]
     limits = {"StoppingCondition": {"MaxRuntimeInSeconds": 60}, "TrainingTimeInSeconds": 9}
     assert in_milliseconds(limits) == limits
+
+
+def spot_job(*steps: tuple[str, float]) -> Document:
+    """A spot job that entered these statuses at these times."""
+    limits = {"StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 120}}
+    request = {"TrainingJobName": "j", "EnableManagedSpotTraining": True, **limits}
+    document = job_documents.created(TRAINING, request, "Starting", "", 100.0)
+    for status, at in steps:
+        document = job_documents.moved(TRAINING, document, status, "", at, TrainingStartTime=101.0)
+    return document
+
+
+def test_waiting_for_an_instance_is_neither_trained_nor_billed() -> None:
+    job = spot_job(
+        ("Downloading", 101), ("Training", 102), ("Interrupted", 110), ("Starting", 150), ("Downloading", 155),
+        ("Training", 156), ("Interrupted", 160), ("Starting", 160), ("Downloading", 161), ("Training", 162),
+    )  # fmt: skip
+    assert job_documents.seconds_trained_before(job) == 12
+    assert job_documents.interruptions(job) == 2
+    assert job_documents.max_wait(job) == 120
+    done = job_documents.ended(TRAINING, job, job_documents.completed(), 170.0, SpotMarket(discount=0.5))
+    assert (done["TrainingTimeInSeconds"], done["BillableTimeInSeconds"]) == (9 + 5 + 9, 12)
+
+
+def test_a_spot_job_that_is_given_up_while_it_waits_was_stopped() -> None:
+    job = spot_job(("Downloading", 101), ("Training", 102), ("Interrupted", 110))
+    stopping = job_documents.stopping(TRAINING, job, 220.0)
+    done = job_documents.ended(TRAINING, stopping, job_documents.max_wait_exceeded(), 220.0)
+    assert (done["TrainingJobStatus"], done["SecondaryStatus"]) == ("Stopped", "MaxWaitTimeExceeded")
+    assert done["TrainingTimeInSeconds"] == 9
+
+
+def test_a_job_on_demand_has_no_max_wait() -> None:
+    assert job_documents.max_wait({"EnableManagedSpotTraining": False, "StoppingCondition": {}}) is None
+    assert job_documents.max_wait({"ProcessingJobName": "p"}) is None
