@@ -22,6 +22,8 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "ours_seconds": (1.0, "of it, until SageMaker has taken StopTrainingJob"),
     "judged_seconds": (None, "of it, until the rule has judged"),
     "synth_seconds": (None, "`cdk synth` of all local stacks"),
+    "probe_cost": (0.03, "what the probe adds to a ResNet-18 step, as a share of it"),
+    "smdebug_cost": (None, "what smdebug 1.0.34 adds, saving the same"),
 }
 
 

@@ -31,6 +31,7 @@ class Formats(unittest.TestCase):
                     "collections": {
                         "weights": {"interval": 1},
                         "gradients": {"interval": 1, "reductions": ["mean", "histogram"]},
+                        "pictures": {"include": ["^model/input"], "interval": 1},
                     }
                 }
             ),
@@ -59,7 +60,7 @@ class Formats(unittest.TestCase):
         self.assertEqual(read["0/weight"].dtype, torch.bfloat16)
         self.assertTrue(torch.equal(read["signs"], self.x))
         with safe_open(path, "np") as file:
-            self.assertEqual(set(file.keys()), {"0/weight", "2/weight", "signs"})
+            self.assertEqual(set(file.keys()), {"0/weight", "2/weight", "model/input", "signs"})
 
     def test_we_read_safetensors(self):
         tensors = {"a": np.arange(12, dtype=np.int16).reshape(3, 4), "b": np.array(2.5), "c": np.zeros((0, 2), bool)}
@@ -85,6 +86,10 @@ class Formats(unittest.TestCase):
         self.assertAlmostEqual(buckets[0, 0], self.weight.min().item(), places=2)
         self.assertIn("0/weight.gradient", events.Tags()["tensors"])
         self.assertIn("0/weight.gradient/mean", events.Tags()["tensors"])
+        kinds = {
+            tag: events.SummaryMetadata(tag).plugin_data.plugin_name for tag in ("model/input", "model/input/images")
+        }
+        self.assertEqual(kinds, {"model/input": "histograms", "model/input/images": "images"})
         width, height, encoded = tensor_util.make_ndarray(events.Tensors("signs")[0].tensor_proto)
         picture = Image.open(io.BytesIO(encoded))
         self.assertEqual((picture.size, (int(width), int(height)), picture.mode), ((32, 8), (32, 8), "RGB"))

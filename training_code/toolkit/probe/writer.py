@@ -158,7 +158,9 @@ def _shown(item: Item) -> Iterator[bytes]:
             yield event_files.scalar(f"{item.name}/{reduction}", value)
     if item.whole is not None and item.whole.array.size and "histogram" not in item.reductions:
         if item.kind in {IMAGE, INPUT} and (picture := event_files.strip(item.whole.numbers())) is not None:
-            yield event_files.image(item.name, picture)
+            # A tag is either images or histograms to TensorBoard.
+            tag = item.name if item.kind == IMAGE else f"{item.name}/images"
+            yield event_files.image(tag, picture)
         if item.kind != IMAGE and item.whole.dtype not in {"BOOL", "C64"}:
             found = reductions.histogram(_sample(item.whole))
             yield event_files.histogram(item.name, found["edges"], found["counts"])
