@@ -43,7 +43,11 @@ def run(name: str, description: str, measure: Callable[[bool, Callable[[str], No
         name: of its file in bench/results.
         measure: (small, say) -> {"figures": {key: number}, "samples": {key: [numbers]}, and what else is of interest}.
     """
-    options = parser(description).parse_args()
+    return run_with(parser(description).parse_args(), name, measure)
+
+
+def run_with(options: argparse.Namespace, name: str, measure: Callable[[bool, Callable[[str], None]], Document]) -> int:
+    """As `run`, for a benchmark that has options of its own besides those of `parser`."""
     if options.recorded:
         path = RESULTS / f"{name}.json"
         if not path.is_file():

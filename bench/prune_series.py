@@ -1,0 +1,132 @@
+"""One series of pruning rounds a rank, all from the same trained network. Runs where torch is; prune.py starts it.
+
+A line of JSON a round: {"network", "width", "rank", "seed", "round", "parameters", "validation", "test", "latency_ms",
+"seconds"}. Rounds are judged by a part of the training pictures; the test pictures are only looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parents[1] / "training_code" / "prune_cnn"
+# In the place of this folder, which has a platform.py that must not stand for Python's own.
+sys.path[0:1] = [str(FOLDER), str(FOLDER.parent)]
+
+import learning  # noqa: E402
+import network  # noqa: E402
+import numpy as np  # noqa: E402
+import pictures  # noqa: E402
+import prune  # noqa: E402
+import ranks  # noqa: E402
+import torch  # noqa: E402
+
+SIZE = 32
+
+
+def main() -> None:
+    options = parsed()
+    torch.set_num_threads(options.threads)
+    data = Data(options)
+    base = network.build(network.architecture(options.network, data.classes, width=options.width)).to(options.device)
+    arch = network.architecture(options.network, data.classes, width=options.width)
+    seen = trained(base, arch, data, options, options.first_epochs)
+    first = measured(base, data)
+    told(options, "unpruned", 1, base, first)
+    state = {name: tensor.clone() for name, tensor in base.state_dict().items()}
+    start = Start(state, arch, seen, first["validation"])
+    for rank in options.ranks.split(","):
+        series(rank, start, data, options)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What every series begins with: the trained network, what its units did, how good it is."""
+
+    state: dict[str, Any]
+    arch: Any
+    seen: dict[str, list[Any]]
+    validation: float
+
+
+class Data:
+    """Pictures in three parts: to learn from, to judge rounds by, and the test set."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        with np.load(options.data, allow_pickle=False) as file:
+            images, labels = file["x_train"], file["y_train"].astype(np.int64)
+            self.test = file["x_test"], file["y_test"].astype(np.int64)
+        learned, judged = pictures.split(labels, validation=options.validation, seed=options.seed)
+        self.learned = images[learned], labels[learned]
+        self.judged = images[judged], labels[judged]
+        self.classes = int(labels.max()) + 1
+
+
+def series(rank: str, start: Start, data: Data, options: argparse.Namespace) -> None:
+    """Rounds by one rank, until validation falls further than `leave` below the unpruned network's."""
+    state, arch, seen = start.state, start.arch, start.seen
+    for number in range(2, options.rounds + 2):
+        scores = ranks.scores(rank, arch, state, seen)
+        kept = prune.select(scores, arch, fraction=options.fraction, floor=options.floor)
+        state, arch = prune.prune({name: tensor.cpu() for name, tensor in state.items()}, arch, kept)
+        model = network.build(arch)
+        model.load_state_dict(state)
+        model.to(options.device)
+        seen = trained(model, arch, data, options, options.epochs)
+        state = model.state_dict()
+        found = measured(model, data)
+        told(options, rank, number, model, found)
+        if found["validation"] < start.validation - options.leave:
+            return
+
+
+def trained(model: Any, arch: Any, data: Data, options: argparse.Namespace, epochs: int) -> dict[str, list[Any]]:
+    """Trains; returns what the hooks saw."""
+    seen: dict[str, list[Any]] = {}
+    watcher = ranks.Watcher(model, arch, lambda name, vector: seen.setdefault(name, []).append(vector.cpu().clone()))
+    recipe = learning.Recipe(epochs, options.learning_rate, batch=options.batch, seed=options.seed)
+    learning.train(model, data.learned, recipe, watcher=watcher)
+    watcher.close()
+    return seen
+
+
+def measured(model: Any, data: Data) -> dict[str, float]:
+    return {"validation": learning.accuracy(model, *data.judged), "test": learning.accuracy(model, *data.test)}
+
+
+def told(options: argparse.Namespace, rank: str, number: int, model: Any, found: dict[str, float]) -> None:
+    row = {
+        "network": options.network,
+        "width": options.width,
+        "rank": rank,
+        "seed": options.seed,
+        "round": number,
+        "parameters": network.parameters(model),
+        **{name: round(value, 4) for name, value in found.items()},
+        "latency_ms": round(learning.latency(model, SIZE), 3),
+        "seconds": round(time.monotonic() - STARTED, 1),
+    }
+    print(json.dumps(row), flush=True)
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--network", required=True)
+    parser.add_argument("--ranks", required=True)
+    parser.add_argument("--device", default="cpu")
+    for name in ("width", "fraction", "floor", "leave", "learning-rate", "validation"):
+        parser.add_argument(f"--{name}", type=float, required=True)
+    for name in ("seed", "rounds", "first-epochs", "epochs", "batch", "threads"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    STARTED = time.monotonic()
+    main()
