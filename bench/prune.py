@@ -5,7 +5,9 @@
     accuracy_drop   points of test accuracy that this cost: the worst of all seeds and networks (negative: it gained)
 
 and a row a network and rank. Of each series the smallest network counts whose *validation* accuracy (a tenth of the
-training pictures) is within a point of the unpruned one's; the test pictures choose nothing. It must be given data:
+training pictures) is within a point of the unpruned one's; the test pictures choose nothing.
+The unpruned network has trained for `--first-epochs`; every round trains its own on for `--epochs`, which is why a
+pruned one may come to recognise more. It must be given data:
 
     python bench/prune.py --data FILE.npz       x_train, y_train, x_test, y_test: uint8 (n, 32, 32, 3), whole numbers
 
@@ -116,10 +118,16 @@ def document(rows: Sequence[Row], options: argparse.Namespace) -> harness.Docume
         for rank in (OURS, ORIGINAL)
     ]
     ours = [row for row in table if row["rank"] == OURS]
+    by_row = {
+        f"{row['network']}_{row['rank']}_{figure}": row[figure]
+        for row in table
+        for figure in ("reduction", "accuracy_drop")
+    }
     return {
         "figures": {
             "reduction": min(row["reduction"] for row in ours),
             "accuracy_drop": max(row["accuracy_drop"] for row in ours),
+            **by_row,
         },
         "rows": table,
         "rounds": list(rows),
@@ -179,6 +187,9 @@ def main() -> int:
         missing = "no --data FILE was given" if options.data is None else f"there is no file {options.data}"
         print(f"skipped: {missing}; pruning is measured on real pictures", file=sys.stderr)
         return 0
+    # The record says which file it was, not where somebody keeps it.
+    kept = {str(path): path.name for path in (options.data, options.rows) if path}
+    sys.argv = [kept.get(argument, argument) for argument in sys.argv]
     return harness.run_with(options, "prune", partial(measure, options))
 
 

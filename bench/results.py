@@ -21,6 +21,8 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "stop_seconds": (2.0, "a rule becomes true → the training process has ended"),
     "ours_seconds": (1.0, "of it, until SageMaker has taken StopTrainingJob"),
     "judged_seconds": (None, "of it, until the rule has judged"),
+    "reduction": (None, "parameters before and after pruning, within a point of validation accuracy; at least 10"),
+    "accuracy_drop": (1.0, "points of test accuracy that pruning cost, the worst of the seeds; negative: it gained"),
     "synth_seconds": (None, "`cdk synth` of all local stacks"),
     "probe_cost": (0.03, "what the probe adds to a ResNet-18 step, as a share of it"),
     "smdebug_cost": (None, "what smdebug 1.0.34 adds, saving the same"),
