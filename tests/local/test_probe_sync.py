@@ -50,6 +50,15 @@ def test_tensors_are_copied_as_the_job_goes_and_read_from_there(aws: Aws, tmp_pa
     assert folders == {"index", "tensors", "events", "collections", "end"}
 
 
+def test_a_script_that_never_closes_its_probe(aws: Aws, tmp_path: Path) -> None:
+    aws.client("s3").create_bucket(Bucket="unclosed")
+    script = "from toolkit.probe import Probe; probe = Probe.from_environment(); probe.tensor('x', [1])"
+    done = trained(aws, tmp_path, "s3://unclosed/t", script=script)
+    assert (done.returncode, done.stderr) == (0, "")
+    keys = [found["Key"] for found in aws.client("s3").list_objects_v2(Bucket="unclosed")["Contents"]]
+    assert {key.split("/")[1] for key in keys} == {"index", "tensors", "events", "collections", "end"}
+
+
 def test_a_bucket_that_is_not_there_is_said_and_training_goes_on(aws: Aws, tmp_path: Path) -> None:
     done = trained(aws, tmp_path, "s3://nowhere-at-all/t", script=TRAINS.replace("Trial(output).wait_for_step", "max"))
     assert "copying to s3://nowhere-at-all/t failed, and training goes on" in done.stderr

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from toolkit.probe import layout
+from toolkit.probe.errors import ProbeError
 from toolkit.probe.problems import Problems
 
 # What isn't there in time is copied the next time; a job must not hang on its network.
@@ -23,7 +24,9 @@ class Sync:
         self._directory, self._bucket, self._prefix = directory, parts.netloc, parts.path.strip("/")
         self._output, self._seconds, self._problems = output, seconds, problems
         self._copied: dict[str, tuple[int, int]] = {}
-        self._client: Any = None
+        # Now, since a script that never closes its probe has its last copy made while Python ends, when no module that
+        # has threads can be loaded any more.
+        self._client = self._connected()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ratchet-probe-sync", daemon=True)
         self._thread.start()
@@ -65,7 +68,9 @@ class Sync:
         status = path.stat()
         state, key = (status.st_size, status.st_mtime_ns), self._key(path)
         if self._copied.get(key) != state:
-            self._s3().upload_file(str(path), self._bucket, key)
+            # Not upload_file: it has threads of its own.
+            with path.open("rb") as content:
+                self._s3().put_object(Bucket=self._bucket, Key=key, Body=content)
             self._copied[key] = state
 
     def _put(self, path: Path, content: bytes) -> None:
@@ -78,11 +83,20 @@ class Sync:
         return f"{self._prefix}/{path.relative_to(self._directory).as_posix()}".lstrip("/")
 
     def _s3(self) -> Any:
+        self._client = self._client or self._connected()
         if self._client is None:
+            raise ProbeError("there is no client of S3")
+        return self._client
+
+    def _connected(self) -> Any:
+        """A client, or None where none can be made: what is wrong is said, and tried again with the next copy."""
+        try:
             import boto3
             from botocore.config import Config
 
             retries = {"max_attempts": ATTEMPTS, "mode": "standard"}
             config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries=retries)
-            self._client = boto3.client("s3", config=config)
-        return self._client
+            return boto3.client("s3", config=config)
+        except Exception as error:  # noqa: BLE001 - no boto3 in an image of one's own, no region: training goes on
+            self._problems.caught("connecting to S3", error)
+            return None
