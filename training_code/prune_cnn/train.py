@@ -41,6 +41,8 @@ EPOCHS = 4  # of every later one
 LEARNING_RATE = 2e-3
 VALIDATION = 0.2  # of the training pictures judge the rounds; the held-out channel judges what leaves the last
 SEED = 0
+# Of the processor: small batches of a small network gain little from more, and lose much where others want the cores.
+THREADS = 1
 # ---------------------------------------------------------------------------------------------------------------------
 
 RANKS = "ranks.safetensors"
@@ -49,9 +51,11 @@ RANKS = "ranks.safetensors"
 def main():
     args = parse_arguments()
     torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
     labels, images = pictures.load(args.train, args.size)
     learned, judged = pictures.split(labels, validation=VALIDATION, seed=args.seed)
     model, arch = start(args, classes=int(labels.max()) + 1)
+    model.to("cuda" if torch.cuda.is_available() else "cpu")
     print(f"{arch.network}: {network.parameters(model)} parameters, {len(learned)} pictures to learn from", flush=True)
 
     probe = Probe.from_environment()
@@ -117,6 +121,7 @@ def parse_arguments():
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--threads", type=int, default=THREADS)
     parser.add_argument("--train", type=Path, default=os.environ.get("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train"))
     parser.add_argument("--previous", type=Path, default=os.environ.get("SM_CHANNEL_PREVIOUS"))
     parser.add_argument("--model-dir", type=Path, default=os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
