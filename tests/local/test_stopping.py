@@ -57,15 +57,16 @@ def with_champion(pipeline: Pipeline) -> Pipeline:
     return pipeline
 
 
-def stopper(pipeline: Pipeline) -> str:
-    """The name of the stopper's function."""
-    found = pipeline.aws.client("cloudformation").list_stack_resources(StackName="ratchet-local-shared")
-    (name,) = [
+def of_the_stopper(pipeline: Pipeline, kind: str, name: str) -> str:
+    """The shared stack's one resource of a kind whose logical id begins so."""
+    pages = pipeline.aws.client("cloudformation").get_paginator("list_stack_resources")
+    (found,) = [
         entry["PhysicalResourceId"]
-        for entry in found["StackResourceSummaries"]
-        if entry["ResourceType"] == "AWS::Lambda::Function" and entry["LogicalResourceId"].startswith("StopperHandler")
+        for page in pages.paginate(StackName="ratchet-local-shared")
+        for entry in page["StackResourceSummaries"]
+        if entry["ResourceType"] == kind and entry["LogicalResourceId"].startswith(name)
     ]
-    return str(name)
+    return str(found)
 
 
 def test_a_rule_that_finds_issues_stops_training_and_the_champion_serves(judged: Pipeline) -> None:
@@ -170,7 +171,9 @@ def test_other_actions_do_not_stop(judged: Pipeline) -> None:
 
 
 def invoke(pipeline: Pipeline, event: dict[str, Any]) -> dict[str, Any]:
-    response = pipeline.aws.client("lambda").invoke(FunctionName=stopper(pipeline), Payload=json.dumps(event))
+    response = pipeline.aws.client("lambda").invoke(
+        FunctionName=of_the_stopper(pipeline, "AWS::Lambda::Function", "StopperHandler"), Payload=json.dumps(event)
+    )
     answer: dict[str, Any] = json.loads(response["Payload"].read())
     return answer
 
@@ -215,6 +218,27 @@ def test_a_stopper_that_lacks_an_action_names_it(judged: Pipeline, action: str) 
     assert action in answer["errorMessage"] and role in answer["errorMessage"]
     assert invoke(judged, issues(judged, run_id))["did"] == "Stopped", "tried again, with the action"
     assert judged.record(run_id)["outcome"] == "StoppedByRule"
+
+
+def test_what_the_stopper_cannot_do_waits_in_the_dead_letter_queue(judged: Pipeline) -> None:
+    queue = of_the_stopper(judged, "AWS::SQS::Queue", "StopperDeadLetters")
+    event, sqs = issues(judged, judged.state["champion"]["run_id"]), judged.aws.client("sqs")
+    entry = {
+        "Source": "ratchet.rules",
+        "DetailType": "SageMaker Training Job State Change",
+        "Detail": json.dumps(event["detail"]),
+    }
+    waiting: list[dict[str, Any]] = []
+
+    def look() -> bool:
+        answer = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1)
+        waiting.extend(json.loads(message["Body"]) for message in answer.get("Messages", ()))
+        return bool(waiting)
+
+    with judged.without("sagemaker:DescribeTrainingJob", judged.role("StopperHandler", "shared")):
+        judged.aws.client("events").put_events(Entries=[entry])
+        until(look, "the event in the dead-letter queue")
+    assert event["detail"]["TrainingJobName"] in json.dumps(waiting)
 
 
 def test_a_training_role_without_put_events_is_told_so_in_the_jobs_log(judged: Pipeline) -> None:
