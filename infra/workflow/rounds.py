@@ -22,7 +22,7 @@ ENDED = "RoundEnded"
 _ROW = (
     "{'round': $round, 'job': $training.description.TrainingJobName, 'status': $training.status,"
     " 'model_data': $training.model_data, 'metrics': $training.metrics, 'seconds': $training.seconds,"
-    " 'stopped_by_rule': $training.status = 'Stopped'}"
+    " 'stopped_by_rule': $training.status = 'Stopped', 'spot': $training.spot}"
 )
 _LAST = "$rounds.rows[$round - 1]"
 

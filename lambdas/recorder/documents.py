@@ -61,7 +61,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         "data": plan.get("data"),
         "jobs": {state.lower(): name for state, name in event["jobs"].items() if state in timings},
         "rounds": event.get("rounds"),
-        "spot": spot.figures(event["training"], event["failure"]),
+        "spot": spot.figures(event["training"], event["failure"], event.get("rounds")),
         "evaluation": _without_samples(evaluation),
         "rules": _judged(event, rules, begun) or None,
         "decision": event["decision"],

@@ -152,6 +152,12 @@ def test_what_spot_came_to_is_of_the_training_or_of_the_job_that_failed() -> Non
     }
     once = {"interruptions": 1, "training_seconds": 10, "billable_seconds": 4, "saved": 0.6}
     assert spot.figures(None, failure(job)) == once
+    rows = [{"job": f"digits-r2-train-{number}", "spot": known} for number in (1, 2)]
+    last = {"spot": known, "description": {"TrainingJobName": "digits-r2-train-2"}}
+    twice = {"interruptions": 4, "training_seconds": 200, "billable_seconds": 60, "saved": 0.7}
+    assert spot.figures(last, None, {"rows": rows}) == twice
+    third = failure({**job, "TrainingJobName": "digits-r2-train-3"})
+    assert spot.figures(last, third, {"rows": rows})["interruptions"] == 5
     never = {"TrainingJobStatus": "Stopped", "EnableManagedSpotTraining": True}
     assert spot.figures(None, failure(never)) == {"interruptions": 0}
 
