@@ -138,6 +138,27 @@ def test_jobs_of_pipelines_with_similar_names_are_apart(digits: Template, job: s
     assert fnmatch.fnmatchcase(job, pattern) is is_ours
 
 
+@pytest.mark.parametrize(
+    ("job", "is_ours"),
+    [
+        ("prune-cnn-20261120-120000-ab12-train-1", True),
+        ("prune-cnn-20261120-120000-ab12-train-99", True),
+        ("prune-cnn-20261120-120000-ab12-train-100", False),
+        ("prune-cnn-tiny-20261120-120000-ab12-train-1", False),
+    ],
+)
+def test_a_rounds_job_ends_in_its_number(
+    stacks: Callable[[str], dict[str, Template]], environment: str, job: str, is_ours: bool
+) -> None:
+    patterns = {
+        resource.partition(":training-job/")[2]
+        for one in stacks(environment)["prune-cnn"].statements_of("WorkflowExecution")
+        for resource in map(text, listed(one["Resource"]))
+        if ":training-job/" in resource
+    }
+    assert any(fnmatch.fnmatchcase(job, pattern.rstrip('"]}')) for pattern in patterns) is is_ours
+
+
 def test_models_of_pipelines_with_similar_names_are_apart(digits: Template) -> None:
     (pattern,) = {
         resource.partition(":model/")[2]
