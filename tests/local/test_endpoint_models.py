@@ -84,7 +84,7 @@ def test_npy_goes_in_and_out_and_csv_comes_out(hosting: Hosting, endpoint: str, 
         ("1,2,3\n4,5,6", "text/csv", "*/*", 500, "X has 3 features, but LinearRegression is expecting 2"),
     ],
 )
-def test_what_a_model_cant_take_is_said(  # noqa: PLR0917
+def test_what_a_model_cant_take_is_said(
     hosting: Hosting, endpoint: str, body: str, content_type: str, accept: str, status: int, message: str
 ) -> None:
     with pytest.raises(hosting.runtime.exceptions.ModelError) as caught:
