@@ -11,7 +11,8 @@ import hmac
 import json
 from typing import Any
 
-from localaws.ministack_adapter.embedded_aws import Application, EmbeddedAws, Receive, Scope, Send
+from localaws.ministack_adapter.asgi import Application, Receive, Scope, Send
+from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.server_file import root_key
 from localaws.spot import PATH as INTERRUPTIONS
 

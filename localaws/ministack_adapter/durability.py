@@ -19,7 +19,8 @@ from functools import partial
 from typing import Any
 
 from localaws.ministack_adapter import async_invocations, growing_state
-from localaws.ministack_adapter.embedded_aws import Application, EmbeddedAws, Message, Receive, Scope, Send
+from localaws.ministack_adapter.asgi import Application, Message, Receive, Scope, Send
+from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.growing_state import DynamoDbState, SqsState
 from localaws.ministack_adapter.journal import Journal, Record
 from localaws.ministack_adapter.service_state import ServiceState, join_whole, live_stores, whole

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from localaws.ministack_adapter.embedded_aws import Application, Receive, Scope, Send
+from localaws.ministack_adapter.asgi import Application, Receive, Scope, Send
 
 _LOOPBACK_NAMES = {"localhost", "127.0.0.1", "[::1]"}
 _HEALTH_PATH = "/_ministack/health"

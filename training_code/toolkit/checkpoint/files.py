@@ -16,23 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import ToolkitError
+from toolkit.safetensors_types import DTYPES, NAMES
 
-_DTYPES = {
-    "float64": "F64",
-    "float32": "F32",
-    "float16": "F16",
-    "int64": "I64",
-    "int32": "I32",
-    "int16": "I16",
-    "int8": "I8",
-    "uint64": "U64",
-    "uint32": "U32",
-    "uint16": "U16",
-    "uint8": "U8",
-    "bool": "BOOL",
-    "complex64": "C64",
-}
-_NAMES = {code: name for name, code in _DTYPES.items()}
 _METADATA, _TREE, _CHECKSUM = "__metadata__", "tree", "crc32"
 # What a mapping with one such key stands for.
 _ARRAY, _TEXTS, _TENSOR, _BFLOAT16 = "$array", "$texts", "$tensor", "$bfloat16"
@@ -58,7 +43,7 @@ def write(path: Path, tree: Any) -> None:
     header, begin, checksum = {}, 0, 0
     for name, array in arrays.items():
         offsets = [begin, begin := begin + array.nbytes]
-        header[name] = {"dtype": _DTYPES[array.dtype.name], "shape": list(array.shape), "data_offsets": offsets}
+        header[name] = {"dtype": DTYPES[array.dtype.name], "shape": list(array.shape), "data_offsets": offsets}
         checksum = zlib.crc32(_bytes(array), checksum)
     metadata = {_TREE: text, _CHECKSUM: str(zlib.crc32(text.encode(), checksum))}
     encoded = json.dumps({_METADATA: metadata, **header}, separators=(",", ":")).encode()
@@ -162,7 +147,7 @@ def _kept(array: Any, where: str, arrays: dict[str, Any]) -> str:
     import numpy as np
 
     plain = np.asarray(array)
-    if plain.dtype.name not in _DTYPES:
+    if plain.dtype.name not in DTYPES:
         raise CheckpointError(
             f"{where.strip('.')} is an array of {plain.dtype.name}, which a checkpoint can't hold; use numbers"
         )
@@ -181,7 +166,7 @@ def _array(entry: dict[str, Any], data: memoryview) -> Any:
     import numpy as np
 
     begin, end = entry["data_offsets"]
-    kind = np.dtype(_NAMES[entry["dtype"]]).newbyteorder("<")
+    kind = np.dtype(NAMES[entry["dtype"]]).newbyteorder("<")
     return np.frombuffer(bytearray(data[begin:end]), kind).reshape(entry["shape"])  # a copy, which may be written to
 
 

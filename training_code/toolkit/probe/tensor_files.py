@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.probe.errors import ProbeError
+from toolkit.safetensors_types import DTYPES, NAMES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,23 +23,6 @@ if TYPE_CHECKING:
 BFLOAT16 = "BF16"
 # (offset, length) -> bytes, of a file or of an object in S3.
 Reader = Callable[[int, int], bytes]
-
-_DTYPES = {
-    "float64": "F64",
-    "float32": "F32",
-    "float16": "F16",
-    "int64": "I64",
-    "int32": "I32",
-    "int16": "I16",
-    "int8": "I8",
-    "uint64": "U64",
-    "uint32": "U32",
-    "uint16": "U16",
-    "uint8": "U8",
-    "bool": "BOOL",
-    "complex64": "C64",
-}
-_NAMES = {code: name for name, code in _DTYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -54,9 +38,9 @@ class Stored:
         import numpy as np
 
         plain = np.asarray(array)
-        if plain.dtype.name not in _DTYPES:
+        if plain.dtype.name not in DTYPES:
             raise ProbeError(f"tensors of {plain.dtype.name} can't be saved; convert them to numbers first")
-        return Stored(np.require(plain, plain.dtype.newbyteorder("<"), ["C"]), _DTYPES[plain.dtype.name])
+        return Stored(np.require(plain, plain.dtype.newbyteorder("<"), ["C"]), DTYPES[plain.dtype.name])
 
     @staticmethod
     def of_bits(bits: Any, dtype: str = BFLOAT16) -> Stored:
@@ -112,7 +96,7 @@ def read(reader: Reader, name: str, where: str) -> np.ndarray[Any, Any]:
         length = int.from_bytes(reader(0, 8), "little")
         found = json.loads(reader(8, length))[name]
         begin, end = found["data_offsets"]
-        kind = "<u2" if found["dtype"] == BFLOAT16 else np.dtype(_NAMES[found["dtype"]]).newbyteorder("<")
+        kind = "<u2" if found["dtype"] == BFLOAT16 else np.dtype(NAMES[found["dtype"]]).newbyteorder("<")
         content = bytearray(reader(8 + length + begin, end - begin) if end > begin else b"")
         array = np.frombuffer(content, kind).reshape(found["shape"])
     except (ValueError, KeyError, TypeError) as error:
