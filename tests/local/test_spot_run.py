@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import Aws
-from deployed import HELD_OUT, Pipeline, cdk, outputs, write_app
+from deployed import HELD_OUT, Pipeline, cdk, outputs, until, write_app
 from job_kit import Jobs
 
 from localaws import spot
@@ -51,6 +51,15 @@ def pipeline(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     return made
 
 
+def interrupted(pipeline: Pipeline, job: str) -> bool:
+    """Whether the interruption was taken: only a job in status Training can be interrupted."""
+    try:
+        spot.interrupt(pipeline.aws.server, job, Interruption(notice=0, absence=0))
+    except spot.InterruptionRefusedError:
+        return False
+    return True
+
+
 def interrupted_run(pipeline: Pipeline, times: int) -> dict[str, Any]:
     """A run whose job loses its instance so often, each time after further steps; its record."""
     pipeline.idle()
@@ -58,7 +67,7 @@ def interrupted_run(pipeline: Pipeline, times: int) -> dict[str, Any]:
     jobs, job = Jobs(pipeline.aws), f"spotted-{answer['run_id']}-train"
     for time in range(times):
         jobs.until_logged(job, f"step={20 * (time + 1)}")
-        spot.interrupt(pipeline.aws.server, job, Interruption(notice=0, absence=0))
+        until(lambda: interrupted(pipeline, job), f"{job} to be in status Training")
     record: dict[str, Any] = plain(pipeline.record(answer["run_id"]))
     return record
 
