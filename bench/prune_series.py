@@ -1,7 +1,11 @@
 """One series of pruning rounds a rank, all from the same trained network. Runs where torch is; prune.py starts it.
 
 A line of JSON a round: {"network", "width", "rank", "seed", "round", "parameters", "validation", "test", "latency_ms",
-"seconds"}. Rounds are judged by a part of the training pictures; the test pictures are only looked at.
+"seconds", "stopped_by": a sentence of the rule that has stopped the round, or null}. Rounds are judged by a part of the
+training pictures; the test pictures are only looked at.
+
+A series ends when the toolkit's AccuracyDrop finds issues in a round, by what the probe saves of it: from the second
+half of its epochs on, validation accuracy may not be more than `--leave` below the unpruned network's.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +31,10 @@ import prune  # noqa: E402
 import ranks  # noqa: E402
 import torch  # noqa: E402
 
+from toolkit.probe import Probe  # noqa: E402
+from toolkit.rules.feed import Feed  # noqa: E402
+from toolkit.rules.judging import ISSUES, Configuration, Judge  # noqa: E402
+
 SIZE = 32
 
 
@@ -37,7 +46,7 @@ def main() -> None:
     arch = network.architecture(options.network, data.classes, width=options.width)
     seen = trained(base, arch, data, options, options.first_epochs)
     first = measured(base, data)
-    told(options, "unpruned", 1, base, first)
+    told(options, "unpruned", 1, base, first, None)
     state = {name: tensor.clone() for name, tensor in base.state_dict().items()}
     start = Start(state, arch, seen, first["validation"])
     for rank in options.ranks.split(","):
@@ -67,8 +76,41 @@ class Data:
         self.classes = int(labels.max()) + 1
 
 
+class StoppedByRuleError(Exception):
+    """The rule has found issues in a round, for this reason."""
+
+
+class Judged:
+    """A round whose validation accuracy is judged epoch by epoch; its `after_epoch` raises StoppedByRuleError."""
+
+    def __init__(self, folder: Path, model: Any, data: Data, baseline: float, options: argparse.Namespace) -> None:
+        self._model, self._data = model, data
+        self._probe = Probe(directory=folder)
+        parameters = {"baseline": baseline, "threshold": options.leave, "grace_epochs": options.epochs // 2}
+        self._feed = Feed(folder)
+        self._judge = Judge(Configuration("AccuracyDrop", "AccuracyDrop", parameters), self._feed, time.time)
+
+    def after_epoch(self, epoch: int) -> None:
+        with self._probe.mode("eval"):
+            self._probe.scalar("validation/accuracy", learning.accuracy(self._model, *self._data.judged))
+        # A step of training ends the pass.
+        self._probe.scalar("epoch", epoch)
+        self._probe.step()
+        self._probe.flush()
+        for moment in self._feed.moments():
+            self._judge.judge(moment)
+        status = self._judge.status
+        if status.status == ISSUES:
+            raise StoppedByRuleError(f"{status.name}: {status.reason}")
+        if status.ended:
+            raise SystemExit(f"{status.name} couldn't judge: {status.reason}")
+
+    def close(self) -> None:
+        self._probe.close()
+
+
 def series(rank: str, start: Start, data: Data, options: argparse.Namespace) -> None:
-    """Rounds by one rank, until validation falls further than `leave` below the unpruned network's."""
+    """Rounds by one rank, until the rule stops one."""
     state, arch, seen = start.state, start.arch, start.seen
     for number in range(2, options.rounds + 2):
         scores = ranks.scores(rank, arch, state, seen)
@@ -77,21 +119,34 @@ def series(rank: str, start: Start, data: Data, options: argparse.Namespace) -> 
         model = network.build(arch)
         model.load_state_dict(state)
         model.to(options.device)
-        seen = trained(model, arch, data, options, options.epochs)
+        stopped_by = None
+        with tempfile.TemporaryDirectory() as folder:
+            judged = Judged(Path(folder), model, data, start.validation, options)
+            try:
+                seen = trained(model, arch, data, options, options.epochs, judged.after_epoch)
+            except StoppedByRuleError as error:
+                stopped_by = str(error)
+            finally:
+                judged.close()
         state = model.state_dict()
-        found = measured(model, data)
-        told(options, rank, number, model, found)
-        if found["validation"] < start.validation - options.leave:
+        told(options, rank, number, model, measured(model, data), stopped_by)
+        if stopped_by:
             return
 
 
-def trained(model: Any, arch: Any, data: Data, options: argparse.Namespace, epochs: int) -> dict[str, list[Any]]:
+def trained(
+    model: Any, arch: Any, data: Data, options: argparse.Namespace, epochs: int, after_epoch: Any = None
+) -> dict[str, list[Any]]:
     """Trains; returns what the hooks saw."""
     seen: dict[str, list[Any]] = {}
     watcher = ranks.Watcher(model, arch, lambda name, vector: seen.setdefault(name, []).append(vector.cpu().clone()))
-    recipe = learning.Recipe(epochs, options.learning_rate, batch=options.batch, seed=options.seed)
-    learning.train(model, data.learned, recipe, watcher=watcher)
-    watcher.close()
+    recipe = learning.Recipe(
+        epochs, options.learning_rate, batch=options.batch, seed=options.seed, precision=options.precision
+    )
+    try:
+        learning.train(model, data.learned, recipe, watcher=watcher, after_epoch=after_epoch)
+    finally:
+        watcher.close()
     return seen
 
 
@@ -99,7 +154,9 @@ def measured(model: Any, data: Data) -> dict[str, float]:
     return {"validation": learning.accuracy(model, *data.judged), "test": learning.accuracy(model, *data.test)}
 
 
-def told(options: argparse.Namespace, rank: str, number: int, model: Any, found: dict[str, float]) -> None:
+def told(
+    options: argparse.Namespace, rank: str, number: int, model: Any, found: dict[str, float], stopped_by: str | None
+) -> None:
     row = {
         "network": options.network,
         "width": options.width,
@@ -110,6 +167,7 @@ def told(options: argparse.Namespace, rank: str, number: int, model: Any, found:
         **{name: round(value, 4) for name, value in found.items()},
         "latency_ms": round(learning.latency(model, SIZE), 3),
         "seconds": round(time.monotonic() - STARTED, 1),
+        "stopped_by": stopped_by,
     }
     print(json.dumps(row), flush=True)
 
@@ -120,6 +178,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--network", required=True)
     parser.add_argument("--ranks", required=True)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="float32")
     for name in ("width", "fraction", "floor", "leave", "learning-rate", "validation"):
         parser.add_argument(f"--{name}", type=float, required=True)
     for name in ("seed", "rounds", "first-epochs", "epochs", "batch", "threads"):

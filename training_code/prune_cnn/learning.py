@@ -13,7 +13,11 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained. `watch_every`: steps between two that are watched, in the last epoch only."""
+    """How a network is trained. `watch_every`: steps between two that are watched, in the last epoch only.
+
+    `precision`: float32, or bfloat16 in which layers multiply (weights and optimizer stay float32): about twice as fast
+    where the processor or the accelerator has it in hardware, much slower where it hasn't.
+    """
 
     epochs: int
     learning_rate: float
@@ -21,6 +25,7 @@ class Recipe:
     weight_decay: float = 1e-4
     watch_every: int = 4
     seed: int = 0
+    precision: str = "float32"
 
 
 def train(model, data, recipe, *, watcher=None, after_epoch=None):
@@ -36,13 +41,17 @@ def train(model, data, recipe, *, watcher=None, after_epoch=None):
     torch.manual_seed(recipe.seed)
     loss_of = nn.CrossEntropyLoss()
     steps = max(1, len(labels) // recipe.batch)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    # Fused: one pass over the weights, where the plain one makes a dozen. Of AlexNet's step that is half.
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, max_lr=recipe.learning_rate, total_steps=recipe.epochs * steps + 1
     )
     if watcher:
         watcher.begin(loss=loss_of, optimizer=optimizer)
     device = next(model.parameters()).device
+    low_precision = torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
     for epoch in range(1, recipe.epochs + 1):
         model.train()
         order = random.permutation(len(labels))
@@ -51,7 +60,8 @@ def train(model, data, recipe, *, watcher=None, after_epoch=None):
             batch = pictures.shifted(pictures.tensor(images[chosen]), random).to(device)
             if watcher:
                 watcher.watching = epoch == recipe.epochs and number % recipe.watch_every == 0
-            loss = loss_of(model(batch), torch.from_numpy(labels[chosen]).to(device))
+            with low_precision:
+                loss = loss_of(model(batch), torch.from_numpy(labels[chosen]).to(device))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

@@ -71,7 +71,7 @@ class Watcher:
 
 def contributions(activation, gradient):
     """Kind -> one number a unit, of activations and gradients of shape (examples, units) or (examples, units, h, w)."""
-    product = activation * gradient
+    product = activation.float() * gradient.float()
     by_example = product.flatten(2).mean(2) if product.dim() > 2 else product
     return {"signed": by_example.mean(0), "taylor": by_example.abs().mean(0)}
 
