@@ -43,7 +43,7 @@ SEEDS, SMALL_SEEDS = 3, 1
 # Of validation accuracy: what a pruned network may lose to count, and in a round before the rule ends the series.
 TOLERANCE, LEAVE = 0.01, 0.05
 # Network -> learning rate, and epochs of the unpruned one: BatchNorms bear larger steps, and need fewer of them.
-RECIPES = {"alexnet": (5e-4, 20), "resnet18": (3e-3, 12)}
+RECIPES = {"alexnet": (5e-4, 16), "resnet18": (3e-3, 12)}
 
 Row = dict[str, Any]
 

@@ -41,12 +41,13 @@ SIZE = 32
 def main() -> None:
     options = parsed()
     torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
     data = Data(options)
     base = network.build(network.architecture(options.network, data.classes, width=options.width)).to(options.device)
     arch = network.architecture(options.network, data.classes, width=options.width)
-    seen = trained(base, arch, data, options, options.first_epochs)
+    seen = trained(base, arch, data, options)
     first = measured(base, data)
-    told(options, "unpruned", 1, base, first, None)
+    told(options, "unpruned", 1, base, {**first, "stopped_by": None})
     state = {name: tensor.clone() for name, tensor in base.state_dict().items()}
     start = Start(state, arch, seen, first["validation"])
     for rank in options.ranks.split(","):
@@ -123,40 +124,48 @@ def series(rank: str, start: Start, data: Data, options: argparse.Namespace) -> 
         with tempfile.TemporaryDirectory() as folder:
             judged = Judged(Path(folder), model, data, start.validation, options)
             try:
-                seen = trained(model, arch, data, options, options.epochs, judged.after_epoch)
+                seen = trained(model, arch, data, options, judged)
             except StoppedByRuleError as error:
                 stopped_by = str(error)
             finally:
                 judged.close()
         state = model.state_dict()
-        told(options, rank, number, model, measured(model, data), stopped_by)
+        told(options, rank, number, model, {**measured(model, data), "stopped_by": stopped_by})
         if stopped_by:
             return
 
 
 def trained(
-    model: Any, arch: Any, data: Data, options: argparse.Namespace, epochs: int, after_epoch: Any = None
+    model: Any, arch: Any, data: Data, options: argparse.Namespace, judged: Judged | None = None
 ) -> dict[str, list[Any]]:
-    """Trains; returns what the hooks saw."""
+    """Trains an unpruned network, or a round that is judged; returns what the hooks saw."""
     seen: dict[str, list[Any]] = {}
-    watcher = ranks.Watcher(model, arch, lambda name, vector: seen.setdefault(name, []).append(vector.cpu().clone()))
+
+    def keep(name: str, vector: Any) -> None:
+        seen.setdefault(name, []).append(vector.cpu().clone())
+
+    watcher = ranks.Watcher(model, arch, keep)
     recipe = learning.Recipe(
-        epochs, options.learning_rate, batch=options.batch, seed=options.seed, precision=options.precision
+        options.epochs if judged else options.first_epochs,
+        options.learning_rate,
+        batch=options.batch,
+        seed=options.seed,
+        precision=options.precision,
     )
     try:
-        learning.train(model, data.learned, recipe, watcher=watcher, after_epoch=after_epoch)
+        learning.train(model, data.learned, recipe, watcher=watcher, after_epoch=judged and judged.after_epoch)
     finally:
         watcher.close()
     return seen
 
 
-def measured(model: Any, data: Data) -> dict[str, float]:
-    return {"validation": learning.accuracy(model, *data.judged), "test": learning.accuracy(model, *data.test)}
+def measured(model: Any, data: Data) -> dict[str, Any]:
+    """Accuracies, 0 to 1."""
+    pictures_of = {"validation": data.judged, "test": data.test}
+    return {name: round(learning.accuracy(model, *part), 4) for name, part in pictures_of.items()}
 
 
-def told(
-    options: argparse.Namespace, rank: str, number: int, model: Any, found: dict[str, float], stopped_by: str | None
-) -> None:
+def told(options: argparse.Namespace, rank: str, number: int, model: Any, found: dict[str, Any]) -> None:
     row = {
         "network": options.network,
         "width": options.width,
@@ -164,10 +173,9 @@ def told(
         "seed": options.seed,
         "round": number,
         "parameters": network.parameters(model),
-        **{name: round(value, 4) for name, value in found.items()},
+        **found,
         "latency_ms": round(learning.latency(model, SIZE), 3),
         "seconds": round(time.monotonic() - STARTED, 1),
-        "stopped_by": stopped_by,
     }
     print(json.dumps(row), flush=True)
 

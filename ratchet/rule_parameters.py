@@ -90,10 +90,6 @@ def _list_of(check_one: Callable[[Any], None]) -> Callable[[Any], None]:
     return check_all
 
 
-def _range(value: Any) -> None:
-    _must(isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)), "two numbers, as [0, 1]")
-
-
 _TYPES: Mapping[str, Callable[[Any], None]] = {
     "integer": _integer,
     "number": _number,
@@ -103,5 +99,4 @@ _TYPES: Mapping[str, Callable[[Any], None]] = {
     "regex": _regex,
     "regexes": _list_of(_regex),
     "numbers": _list_of(_number),
-    "range": _range,
 }

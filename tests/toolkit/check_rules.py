@@ -173,7 +173,8 @@ class Activations(RuleCase):
         # The same inputs leave a sigmoid its slope; 20 doesn't.
         self.quiet(series([fine, ends], "input__sigmoid__input"), "SaturatedActivation")
         self.fires(series([ends * 2], "input__sigmoid1__input"), 0, "SaturatedActivation")
-        self.quiet(series([ends], "input__tanh__input"), "SaturatedActivation", threshold_tanh="(-20, 20)")
+        wide = {"threshold_tanh_min": "-20", "threshold_tanh_max": "20"}
+        self.quiet(series([ends], "input__tanh__input"), "SaturatedActivation", **wide)
 
 
 class Losses(RuleCase):
@@ -185,6 +186,12 @@ class Losses(RuleCase):
         self.fires(series(stuck), 30, "LossNotDecreasing", "at step 20")
         self.fires(series(falling), 10, "LossNotDecreasing", "by 50 %", diff_percent=50)
         self.fires(series(stuck), 16, "LossNotDecreasing", num_steps=4)
+
+    def test_a_small_rise_is_noise(self):
+        rising = [5 * 1.004**step for step in range(30)]  # 4 % in ten steps
+        self.quiet(series(rising), "LossNotDecreasing")
+        self.fires(series(rising), 10, "LossNotDecreasing", "by 3 % at most", increase_threshold_percent=3)
+        self.fires(series([5 * 1.006**step for step in range(30)]), 10, "LossNotDecreasing", "by 5 % at most")
 
     def test_the_documentations_own_example(self):
         # Saved every 3 steps, num_steps 10: step 21 is compared with step 9, and judged again at 33.
@@ -485,7 +492,7 @@ class Parameters(RuleCase):
             ("TensorVariance", {"tensor_regex": "w"}, "max_threshold or min_threshold"),
             ("SimilarAcrossRuns", {}, "needs the parameter other_trial"),
             ("StalledTraining", {"stop_training_on_fire": "True"}, "action: stop"),
-            ("SaturatedActivation", {"threshold_tanh": [3, 1]}, "the smaller first"),
+            ("SaturatedActivation", {"threshold_tanh_min": 10}, "not below threshold_tanh_max, 9.4999"),
             ("LossDecreasing", {}, "did you mean LossNotDecreasing?"),
         ):
             with self.subTest(rule=rule, given=given):

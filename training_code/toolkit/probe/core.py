@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from toolkit.environment import variable
-from toolkit.probe import companion, layout
+from toolkit.probe import companion, debugger_hook, layout
 from toolkit.probe.batch import Batch, Item
 from toolkit.probe.layout import EVAL, TRAIN
 from toolkit.probe.numpy_arrays import NUMPY
@@ -78,11 +78,17 @@ class Probe:
     @classmethod
     def from_environment(cls) -> Probe:
         """As the job was configured: RATCHET_PROBE, RATCHET_TENSORS, RATCHET_RULES, and the rank that launchers set.
+        Without RATCHET_PROBE, as SageMaker Debugger's hook was, if the job has one (debugger_hook.py).
 
         Raises:
-            ProbeError: RATCHET_PROBE can't be used; the message says what is wrong.
+            ProbeError: RATCHET_PROBE or the hook's configuration can't be used; the message says what is wrong.
         """
-        return cls(Settings.parse(variable(layout.VARIABLE_SETTINGS)), rank=companion.rank(os.environ))
+        rank = companion.rank(os.environ)
+        told = variable(layout.VARIABLE_SETTINGS)
+        hook = debugger_hook.configuration() if told is None else None
+        if hook is None:
+            return cls(Settings.parse(told), rank=rank)
+        return cls(debugger_hook.settings(hook), debugger_hook.directory(hook), rank)
 
     def _open(self) -> None:
         try:

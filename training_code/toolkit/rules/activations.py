@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from toolkit.rules.parameters import Parameter
+from toolkit.rules.parameters import Parameter, RuleError
 from toolkit.rules.rule import COLLECTION_NAMES, PAGE, TENSOR_REGEX, Rule, Selection, Verdict
 
 if TYPE_CHECKING:
@@ -70,22 +70,39 @@ class SaturatedActivation(Rule):
     parameters = (
         COLLECTION_NAMES,
         TENSOR_REGEX,
-        Parameter("threshold_tanh", "range", (-9.4999, 9.4999), "inputs of tanh outside are saturated"),
-        Parameter("threshold_sigmoid", "range", (-23.0, 16.99999), "inputs of sigmoid outside are saturated"),
+        Parameter("threshold_tanh_min", "number", -9.4999, "inputs of tanh below are saturated"),
+        Parameter("threshold_tanh_max", "number", 9.4999, "inputs of tanh above are saturated"),
+        Parameter("threshold_sigmoid_min", "number", -23.0, "inputs of sigmoid below are saturated"),
+        Parameter("threshold_sigmoid_max", "number", 16.99999, "inputs of sigmoid above are saturated"),
         INACTIVITY,
         LAYER,
     )
     default = Selection(regexes=(TANH_INPUT, SIGMOID_INPUT))
     saves = {"bounded_input": {"include": [TANH_INPUT, SIGMOID_INPUT]}}  # noqa: RUF012 - read only
     source = f"{PAGE}#saturated-activation"
-    threshold_tanh: tuple[float, float]
-    threshold_sigmoid: tuple[float, float]
+    threshold_tanh_min: float
+    threshold_tanh_max: float
+    threshold_sigmoid_min: float
+    threshold_sigmoid_max: float
     threshold_inactivity: float
     threshold_layer: float
 
+    def prepare(self) -> None:
+        for kind, (low, high) in self._thresholds.items():
+            if low >= high:
+                greatest = f"threshold_{kind}_max, {high:g}"
+                raise RuleError(f"{self.rule_name}: threshold_{kind}_min is {low:g}, not below {greatest}")
+
+    @property
+    def _thresholds(self) -> dict[str, tuple[float, float]]:
+        return {
+            "tanh": (self.threshold_tanh_min, self.threshold_tanh_max),
+            "sigmoid": (self.threshold_sigmoid_min, self.threshold_sigmoid_max),
+        }
+
     def evaluate(self, step: int, mode: str) -> Verdict | None:
         for name in self.selected(step, mode):
-            low, high = self.threshold_sigmoid if "sigmoid" in name.lower() else self.threshold_tanh
+            low, high = self._thresholds["sigmoid" if "sigmoid" in name.lower() else "tanh"]
             inputs = self.array(name, step, mode)
             if inputs is None or not inputs.size:
                 continue

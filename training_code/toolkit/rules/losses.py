@@ -15,16 +15,21 @@ _VALIDATION = re.compile(r"(?i)(^|[^a-z])(val|valid|validation|eval|test)([^a-z]
 
 
 class LossNotDecreasing(Rule):
-    """The loss isn't going down: every num_steps steps, with p the last saved step <= s - num_steps, fires when
-    100 · (loss_p - loss_s) / |loss_p| < diff_percent (when loss_s >= loss_p, without diff_percent). A loss of NaN fires
-    at once. The mode is TRAIN by default, as in the rule configuration that Debugger's SDK sends."""
+    """The loss isn't going down: every num_steps steps, with p the last saved step <= s - num_steps and d =
+    100 · (loss_p - loss_s) / |loss_p|, fires when 0 <= d < diff_percent, or -d > increase_threshold_percent: a rise
+    within that is noise. A loss of NaN or infinity fires at once. The mode is TRAIN by default, as in the rule
+    configuration that Debugger's SDK sends (the page has GLOBAL, by which a single evaluation pass of many batches
+    would be judged as if it trained)."""
 
     parameters = (
         COLLECTION_NAMES,
         TENSOR_REGEX,
         Parameter("use_losses_collection", "boolean", True, "inspect the collection `losses` too"),
         Parameter("num_steps", "integer", 10, "steps after which the loss must have decreased", minimum=1),
-        Parameter("diff_percent", "number", None, "by how much it must have decreased", minimum=0, maximum=100),
+        Parameter("diff_percent", "number", 0.1, "by how much it must have decreased", minimum=0, maximum=100),
+        Parameter(
+            "increase_threshold_percent", "number", 5.0, "by how much it may have increased", minimum=0, maximum=100
+        ),
         Parameter("mode", "string", TRAIN, "whose losses; GLOBAL is both", choices=(TRAIN, EVAL, "GLOBAL")),
         Parameter("smoothing", "integer", 1, "saved losses averaged at either end (Ratchet's own)", minimum=1),
     )
@@ -33,7 +38,8 @@ class LossNotDecreasing(Rule):
     source = f"{PAGE}#loss-not-decreasing"
     use_losses_collection: bool
     num_steps: int
-    diff_percent: float | None
+    diff_percent: float
+    increase_threshold_percent: float
     mode: str
     smoothing: int
 
@@ -70,10 +76,14 @@ class LossNotDecreasing(Rule):
         if math.isinf(earlier) or math.isinf(now):
             return Verdict(step, None, f"{name} is infinite at step {step if math.isinf(now) else at}")
         decrease = earlier - now
-        least = 0.0 if self.diff_percent is None else abs(earlier) * self.diff_percent / 100
-        if decrease > 0 and decrease >= least:
+        if decrease < 0:
+            percent = self.increase_threshold_percent
+            stuck, wanted = -decrease > abs(earlier) * percent / 100, f"it may increase by {percent:g} % at most"
+        else:
+            percent = self.diff_percent
+            stuck, wanted = decrease < abs(earlier) * percent / 100, f"it must decrease by {percent:g} %"
+        if not stuck:
             return None
-        wanted = "it must decrease" if self.diff_percent is None else f"it must decrease by {self.diff_percent:g} %"
         return Verdict(step, now, f"{name} is {now:.4g}, after {earlier:.4g} at step {at}; {wanted}")
 
 
@@ -216,7 +226,7 @@ class Overtraining(_TwoLosses):
     parameters = (
         Parameter("patience_train", "integer", 5, "saved steps without a better training loss", minimum=1),
         Parameter("patience_validation", "integer", 10, "passes without a better validation loss", minimum=1),
-        Parameter("delta", "number", 0.1, "by how much a loss must be better to count", minimum=0),
+        Parameter("delta", "number", 0.01, "by how much a loss must be better to count", minimum=0),
     )
     source = f"{PAGE}#overtraining"
     patience_train: int

@@ -28,7 +28,7 @@ class RuleError(ToolkitError):
 class Parameter:
     """One parameter of a rule.
 
-    type: integer, number, boolean, string, strings, regex, regexes, numbers (a list) or range (two numbers).
+    type: integer, number, boolean, string, strings, regex, regexes or numbers (a list).
     minimum and maximum are inclusive bounds of a number, or of each number of a list.
     """
 
@@ -148,14 +148,6 @@ def _numbers(value: Any) -> tuple[float, ...]:
     return tuple(_number(item) for item in _items(value))
 
 
-def _range(value: Any) -> tuple[float, ...]:
-    text = value.strip(" ()[]") if isinstance(value, str) else value
-    numbers = _numbers(text)
-    if len(numbers) != 2 or not numbers[0] < numbers[1]:
-        raise ValueError("it must be two numbers, the smaller first")
-    return numbers
-
-
 def _items(value: Any) -> list[Any]:
     if isinstance(value, str):
         if value.startswith("["):
@@ -175,5 +167,4 @@ _READERS = {
     "regex": _regex,
     "regexes": _regexes,
     "numbers": _numbers,
-    "range": _range,
 }
