@@ -74,6 +74,15 @@ def table(found: Iterable[Image], source: str) -> dict[str, Any]:
     }
 
 
+def debugger(configuration: dict[str, Any], retrieve: Retrieve) -> dict[str, Any]:
+    """The image of SageMaker Debugger's own rules, and whose registry holds it in each region."""
+    found = {
+        region: _parts(retrieve("debugger", region)) for region in configuration["versions"]["latest"]["registries"]
+    }
+    (image,) = {name for _account, _host, name in found.values()}
+    return {"image": image, "accounts": {region: account for region, (account, _host, _image) in found.items()}}
+
+
 def _registries(found: list[Image]) -> list[dict[str, Any]]:
     accounts: dict[str, dict[str, str]] = {}
     for image in found:
@@ -105,6 +114,7 @@ def main() -> None:
         for image in images(framework, image_uris.config_for_framework(framework), image_uris.retrieve)
     ]
     document = table(found, f"sagemaker-core {version('sagemaker-core')}")
+    document["debugger"] = debugger(image_uris.config_for_framework("debugger"), image_uris.retrieve)
     TABLE.write_text(json.dumps(document, indent=1) + "\n")
 
 

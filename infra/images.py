@@ -43,6 +43,21 @@ def images(spec: PipelineSpec, region: str) -> Images:
     )
 
 
+def rules_image(spec: PipelineSpec, region: str) -> str:
+    """The image of SageMaker Debugger's own rules in a region; empty where the open rules judge.
+
+    Raises:
+        SpecError: SageMaker Debugger isn't in the region.
+    """
+    if spec.rules_service != "sagemaker":
+        return ""
+    accounts: dict[str, str] = _table()["debugger"]["accounts"]
+    if region not in accounts:
+        message = f"is sagemaker, but SageMaker Debugger isn't in {region}, only in {', '.join(accounts)}"
+        raise spec.error("rules_service", message)
+    return f"{accounts[region]}.dkr.{_table()['hosts'][region]}/{_table()['debugger']['image']}"
+
+
 def repository_arn(image_uri: str, partition: str) -> str | None:
     """The ARN of an image's ECR repository; None for an image of another registry."""
     match = _ECR.match(image_uri)

@@ -72,17 +72,26 @@ class Surroundings:
         return self.sagemaker(kind, naming.job_name(self.spec.name, _RUN_ID, step))
 
 
-def training_job(at: Surroundings, repository_arn: str | None) -> list[Grant]:
-    """Reads its channels, its manifests and its code; writes below `train/` of a run."""
+def training_job(at: Surroundings, repository_arn: str | None, rules_repository_arn: str | None) -> list[Grant]:
+    """Reads its channels, its manifests and its code; writes below `train/` of a run. SageMaker Debugger evaluates its
+    rules in processing jobs with the training job's role."""
     channels = list(at.spec.training_channels.values())
     return [
         *read_objects(at.shared.data_bucket_arn, channels, _OBJECTS_ARE_NAMED_LATER),
         *read_objects(at.shared.artifact_bucket_arn, [at.runs], _RUNS_ARE_NAMED_LATER),
         *read_object(at.account.bucket_arn(at.code_bucket), at.code_key),
         write_objects(at.shared.artifact_bucket_arn, [f"{at.runs}*/train/*"], _RUNS_ARE_NAMED_LATER),
-        *(_verdicts(at) if at.spec.rules else []),
+        *_judging(at, rules_repository_arn),
         *_job_basics(at, repository_arn, "/aws/sagemaker/TrainingJobs"),
     ]
+
+
+def _judging(at: Surroundings, rules_repository_arn: str | None) -> list[Grant]:
+    if not at.spec.rules:
+        return []
+    if at.spec.rules_service == "sagemaker":
+        return [*_pull(rules_repository_arn), _write_log(at, "/aws/sagemaker/ProcessingJobs")]
+    return _verdicts(at)
 
 
 def _verdicts(at: Surroundings) -> list[Grant]:
@@ -232,10 +241,18 @@ def recorder(at: Surroundings) -> list[Grant]:
         *read_objects(at.shared.artifact_bucket_arn, [at.runs], _RUNS_ARE_NAMED_LATER),
         write_objects(at.shared.artifact_bucket_arn, [f"{at.runs}*"], _RUNS_ARE_NAMED_LATER),
         Grant(actions=["sns:Publish"], resources=[at.shared.topic_arn]),
+        *_managed_verdicts(at),
         Grant(actions=["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"], resources=[at.endpoint_arn]),
         *_clear_away(at),
         use_key(at.account, at.shared.key_arn, "dynamodb", "s3", "sns"),
     ]
+
+
+def _managed_verdicts(at: Surroundings) -> list[Grant]:
+    """What SageMaker Debugger has found is said by the training job itself."""
+    if at.spec.rules_service != "sagemaker":
+        return []
+    return [Grant(actions=["sagemaker:DescribeTrainingJob"], resources=_training_jobs(at))]
 
 
 def execution_history(execution_arns: str) -> list[Grant]:
@@ -284,9 +301,14 @@ def _rounds(at: Surroundings) -> list[Grant]:
     """Where training goes on in rounds, a job's name ends in the round's number, of one or two digits."""
     if at.spec.rounds is None:
         return []
-    arn = at.job_arns("training-job", "train")
     verbs = [f"sagemaker:{verb}TrainingJob" for verb in ("Create", "Describe", "Stop")]
-    return [Grant(actions=[*verbs, "sagemaker:AddTags"], resources=[f"{arn}-?", f"{arn}-??"])]
+    return [Grant(actions=[*verbs, "sagemaker:AddTags"], resources=_training_jobs(at))]
+
+
+def _training_jobs(at: Surroundings) -> list[str]:
+    """ARNs of a run's training jobs: one, or one a round."""
+    arn = at.job_arns("training-job", "train")
+    return [arn] if at.spec.rounds is None else [f"{arn}-?", f"{arn}-??"]
 
 
 def _synchronous_jobs(at: Surroundings) -> Grant:
@@ -317,11 +339,7 @@ def _job_basics(at: Surroundings, repository_arn: str | None, log_group: str) ->
     return [
         use_key(at.account, at.shared.key_arn, "s3"),
         *_pull(repository_arn),
-        Grant(
-            actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            resources=[at.account.arn("logs", f"log-group:{log_group}:*")],
-            because=_STREAMS_ARE_NAMED_LATER,
-        ),
+        _write_log(at, log_group),
         Grant(
             actions=["cloudwatch:PutMetricData"],
             resources=["*"],
@@ -330,6 +348,14 @@ def _job_basics(at: Surroundings, repository_arn: str | None, log_group: str) ->
         ),
         *(_network(at, at.vpc) if at.vpc else []),
     ]
+
+
+def _write_log(at: Surroundings, log_group: str) -> Grant:
+    return Grant(
+        actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        resources=[at.account.arn("logs", f"log-group:{log_group}:*")],
+        because=_STREAMS_ARE_NAMED_LATER,
+    )
 
 
 def _pull(repository_arn: str | None) -> list[Grant]:

@@ -25,7 +25,7 @@ from infra.constructs.state_machine import StateMachine
 from infra.constructs.triggers import TriggerQueue, Triggers
 from infra.environments import Environment
 from infra.grants import Account
-from infra.images import images, repository_arn
+from infra.images import images, repository_arn, rules_image
 from infra.permissions import Surroundings
 from infra.shared_stack import imported
 from infra.source_package import SourcePackage
@@ -112,6 +112,7 @@ class PipelineStack(Stack):
             "Jobs",
             at=self._at,
             training_repository=training.repository_arn,
+            rules_repository=repository_arn(rules_image(self._spec, self._environment.region), self.partition),
             hosting_repository=hosting.repository_arn,
         )
         functions = RunFunctions(
@@ -145,6 +146,7 @@ class PipelineStack(Stack):
             "environment": self._environment.name,
             "pipeline": self._spec.name,
             "code_hash": self._package.code_hash,
+            "rules_image_uri": rules_image(self._spec, self._environment.region),
             "subnet_ids": vpc.subnets if vpc else (),
             "security_group_ids": vpc.security_groups if vpc else (),
         }

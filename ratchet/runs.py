@@ -113,14 +113,14 @@ class Run:
 
     @property
     def rules(self) -> list[Document]:
-        """What the rules beside its training found: {"name", "status", "step", "value", "reason"} each, as the record
-        has it; while it runs, those that found issues."""
+        """What the rules of its training found: {"name", "status", "step", "value", "reason"} each, as the record has
+        it; while it runs, those that found issues or couldn't judge."""
         found = self.document.get("rules")
         if isinstance(found, list):
             return [verdict for verdict in found if isinstance(verdict, Mapping)]
         issues = self.document.get("rule_verdicts")
         verdicts = issues if isinstance(issues, list) else []
-        return [{"status": "IssuesFound", **verdict} for verdict in verdicts if isinstance(verdict, Mapping)]
+        return [verdict for verdict in verdicts if isinstance(verdict, Mapping)]
 
     @property
     def failed(self) -> bool:

@@ -19,6 +19,7 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from ratchet import metric_names, spec_errors, units, yaml_lines
 from ratchet import spec_fields as fields
 from ratchet.spec_base import Model
+from ratchet.spec_debugger import check_managed
 from ratchet.spec_errors import SpecError, refusal
 from ratchet.spec_fields import ENVIRONMENT_LENGTH, NAME_LENGTH
 from ratchet.spec_rounds import Rounds, check_rounds
@@ -157,7 +158,10 @@ class PipelineSpec(Model):
         Literal["record", "evaluate"],
         Field(description="After a rule has stopped training: the run ends, or goes on with what was saved"),
     ] = "record"
-    rules_service: Annotated[Literal["open"], Field(description="Who judges: Ratchet's own rules")] = "open"
+    rules_service: Annotated[
+        Literal["open", "sagemaker"],
+        Field(description="Who judges: Ratchet's own rules, or the managed SageMaker Debugger"),
+    ] = "open"
     rounds: Annotated[Rounds | None, Field(description="Training again and again, from the last model")] = None
     evaluate: Evaluate = Evaluate()
     gate: Gate
@@ -172,6 +176,10 @@ class PipelineSpec(Model):
         _one_source_of_the_image(self)
         _channels(self.data)
         check_rules(self.rules)
+        if self.rules_service == "sagemaker":
+            framework = self.framework
+            name, version = (framework.name, framework.version) if framework else (None, None)
+            check_managed(name, version, self.rules, self.probe)
         check_rounds(self.rounds, self.train.metrics, self.data)
         return self
 
@@ -290,8 +298,6 @@ def _not_supported_yet(document: Document) -> dict[Location, Problem]:
     asked = {place: what for place, what in _NOT_YET.items() if place in document.lines}
     if document.data.get("approval") == "manual":
         asked["approval",] = "approval by a person"
-    if document.data.get("rules_service") == "sagemaker":
-        asked["rules_service",] = "judging by the managed SageMaker Debugger"
     return {
         place: Problem(document.line(place), dotted(place), f"{what} is not supported yet; leave it out")
         for place, what in asked.items()

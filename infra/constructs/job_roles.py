@@ -21,6 +21,7 @@ class JobRoles(Construct):
         *,
         at: Surroundings,
         training_repository: str | None,
+        rules_repository: str | None,
         hosting_repository: str | None,
     ) -> None:
         super().__init__(scope, id_)
@@ -30,7 +31,7 @@ class JobRoles(Construct):
             "Training",
             service=SAGEMAKER,
             purpose=f"Training jobs of {name}",
-            grants=permissions.training_job(at, training_repository),
+            grants=permissions.training_job(at, training_repository, rules_repository),
         )
         self.processing = ServiceRole(
             self,

@@ -56,8 +56,8 @@ class Stopper(Construct):
         rule = events.CfnRule(
             self,
             "IssuesFound",
-            description="A rule has found issues in a training job that goes on",
-            event_pattern=stopping.issues_found(),
+            description="A rule has found issues in a training job that goes on, or couldn't judge it",
+            event_pattern=stopping.rules_spoke(),
             targets=[
                 events.CfnRule.TargetProperty(
                     id="Stopper",

@@ -1,4 +1,5 @@
-"""What the training job is told about the run, its probe and its rules: the environment of CreateTrainingJob.
+"""What the training job is told about the run, its probe and its rules: the environment of CreateTrainingJob, and
+where SageMaker Debugger judges (`rules_service: sagemaker`) its hook and its rules.
 
 A variable's value has at most 512 characters (API reference, TrainingEnvironmentValue), which a few rules exceed. So a
 longer document goes on in `<NAME>_1`, `<NAME>_2`, …; the toolkit and the stopper put it together again.
@@ -11,6 +12,7 @@ from typing import Any
 
 from infra.workflow.names import Names
 from infra.workflow.states import expression
+from ratchet import spec_debugger
 from ratchet.spec import PipelineSpec
 from ratchet.spec_rules import brings
 
@@ -21,19 +23,50 @@ VALUE_LENGTH = 512
 # only when the stack is deployed is the bucket's name known, so it can't be measured here.
 OUTPUT_LENGTH = 182
 TENSORS = "train/tensors/"
+# Where SageMaker copies what Debugger's hook saves, below a folder of the job's name.
+DEBUGGER = "train/debugger"
 # What the probe saves unless it is told which collections, besides what it always saves; as Debugger's default.
 USUAL = ("weights", "biases", "gradients")
 
 
 def environment(spec: PipelineSpec, names: Names) -> Document:
     """RATCHET_ENVIRONMENT, RATCHET_PIPELINE and RATCHET_RUN_ID, whose the job is; RATCHET_PROBE, what it saves and
-    where; RATCHET_RULES, what judges it, if anything does."""
-    return {
+    where; RATCHET_RULES, what judges it, if anything does. Where SageMaker Debugger judges, its hook configuration is
+    the probe's too, and RATCHET_MANAGED_RULES says the stopper what the rules' actions are."""
+    whose = {
         "RATCHET_ENVIRONMENT": names.environment,
         "RATCHET_PIPELINE": names.pipeline,
         "RATCHET_RUN_ID": expression("$run.run_id"),
-        **_probe(spec, names),
-        **_rules(spec),
+    }
+    if spec.rules_service == "sagemaker":
+        return {**whose, **_rules(spec, "RATCHET_MANAGED_RULES")}
+    return {**whose, **_probe(spec, names), **_rules(spec, "RATCHET_RULES")}
+
+
+def debugger(spec: PipelineSpec, names: Names, folder: str) -> Document:
+    """SageMaker Debugger's part of CreateTrainingJob: which tensors its hook saves, and which rules it evaluates.
+
+    A rule without an InstanceType is one of Debugger's own, evaluated on instances of its own (developer guide,
+    "Configure built-in rules using the low-level API").
+    """
+    if spec.rules_service != "sagemaker":
+        return {}
+    collections = spec_debugger.collections(spec.rules, spec.probe)
+    return {
+        "DebugHookConfig": {
+            "S3OutputPath": folder,
+            "CollectionConfigurations": [
+                {"CollectionName": name, "CollectionParameters": how} for name, how in collections.items()
+            ],
+        },
+        "DebugRuleConfigurations": [
+            {
+                "RuleConfigurationName": rule.configuration_name,
+                "RuleEvaluatorImage": names.rules_image_uri,
+                "RuleParameters": spec_debugger.rule_parameters(rule),
+            }
+            for rule in spec.rules
+        ],
     }
 
 
@@ -78,11 +111,11 @@ def rules(spec: PipelineSpec) -> list[Document]:
     ]
 
 
-def _rules(spec: PipelineSpec) -> Document:
+def _rules(spec: PipelineSpec, name: str) -> Document:
     if not spec.rules:
         return {}
     text = _compact(rules(spec))
-    return {"RATCHET_RULES": text[:VALUE_LENGTH], **_further("RATCHET_RULES", text[VALUE_LENGTH:])}
+    return {name: text[:VALUE_LENGTH], **_further(name, text[VALUE_LENGTH:])}
 
 
 def _further(name: str, text: str) -> Document:

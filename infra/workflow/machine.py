@@ -350,6 +350,7 @@ def record(spec: PipelineSpec, names: Names) -> States:
     payload["endpoint_name"] = names.endpoint
     payload["content_prefix"] = names.content_prefix
     payload["rules"] = judging.rules(spec)
+    payload["rules_service"] = spec.rules_service
     payload["jobs"] = {
         "Train": training.training_job_name(spec, names),
         "Evaluate": training.job_name(names, "evaluate"),

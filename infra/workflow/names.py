@@ -37,6 +37,8 @@ class Names:
     # The image that trains and evaluates, and the one that serves (PyTorch has two, scikit-learn one).
     image_uri: str
     hosting_image_uri: str
+    # What evaluates the rules of SageMaker Debugger; empty where the open rules judge.
+    rules_image_uri: str
     # sourcedir.tar.gz: the model's folder and the toolkit; `code_hash` is its content's hash (no token needed).
     code_s3_uri: str
     code_hash: str

@@ -26,8 +26,9 @@ RULES_NAMESPACE = "Ratchet/Rules"
 _STOPPED = r'"TrainingJobStatus"\s*:\s*"Stopped"'
 
 
-def issues_found() -> dict[str, Any]:
-    """A rule has found issues in a training job that goes on: the managed Debugger's events, and the open rules'.
+def rules_spoke() -> dict[str, Any]:
+    """A rule has found issues in a training job that goes on, or couldn't judge it: the managed Debugger's events, and
+    the open rules'.
 
     Sources: "Events that Amazon SageMaker AI sends to Amazon EventBridge" (Training job state change);
     DebugRuleEvaluationStatus, API reference. AWS's sample event doesn't show DebugRuleEvaluationStatuses, a list, whose
@@ -38,7 +39,7 @@ def issues_found() -> dict[str, Any]:
         "detail-type": ["SageMaker Training Job State Change"],
         "detail": {
             "TrainingJobStatus": ["InProgress"],
-            "DebugRuleEvaluationStatuses": {"RuleEvaluationStatus": ["IssuesFound"]},
+            "DebugRuleEvaluationStatuses": {"RuleEvaluationStatus": ["IssuesFound", "Error"]},
         },
     }
 

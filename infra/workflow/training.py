@@ -58,7 +58,7 @@ def vpc(names: Names) -> Document | None:
 def training_job(spec: PipelineSpec, names: Names) -> Document:
     """Script mode: the framework image unpacks sourcedir.tar.gz and runs train.py.
 
-    The held-out channel isn't among its inputs. The profiler would be a further field here.
+    The held-out channel isn't among its inputs.
     """
     request: Document = {
         "TrainingJobName": training_job_name(spec, names),
@@ -79,6 +79,7 @@ def training_job(spec: PipelineSpec, names: Names) -> Document:
         **spot.request(spec, training_folder(spec, names, spot.CHECKPOINTS)),
         "RoleArn": names.training_role_arn,
         "Environment": judging.environment(spec, names),
+        **judging.debugger(spec, names, training_folder(spec, names, judging.DEBUGGER)),
         "Tags": tags(names),
     }
     network = vpc(names)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from common import rule_status
 from common.state import State
 
 from recorder import spot
@@ -89,7 +90,7 @@ def rule_verdicts(
     Numbers that JSON and DynamoDB don't have (NaN, infinities) are text.
     """
     said = {str(verdict.get("name")): verdict for verdict in last}
-    told = {str(issue["name"]): {**issue, "status": "IssuesFound"} for issue in issues}
+    told = {str(issue["name"]): issue for issue in issues}
     configured = {str(rule["name"]): rule for rule in rules}
     names = list(dict.fromkeys([*configured, *said, *told]))
     verdicts = [
@@ -108,9 +109,29 @@ _SILENT = {"status": "Error", "reason": "it never judged anything: does train.py
 def _verdict(configured: Mapping[str, Any], found: Mapping[str, Any] | None, stopped: bool) -> Document:
     if found is None:
         return {**configured, **(_CUT_OFF if stopped else _SILENT)}
-    if found.get("status") == "InProgress":
+    if found.get("status") == "InProgress" and not found.get("goes_on"):
         return {**configured, **found, **_CUT_OFF}
     return {**configured, **found}
+
+
+def of_debugger(job: Mapping[str, Any]) -> list[Document]:
+    """What the rules that SageMaker Debugger evaluates said at last (DescribeTrainingJob), as the open rules leave it.
+
+    It may evaluate on when training has ended (`goes_on`); the open rules never do.
+    """
+    return [_of_debugger(status) for status in job.get("DebugRuleEvaluationStatuses") or ()]
+
+
+def _of_debugger(status: Mapping[str, Any]) -> Document:
+    verdict = {
+        "name": status["RuleConfigurationName"],
+        "status": status["RuleEvaluationStatus"],
+        **rule_status.details(status.get("StatusDetails")),
+    }
+    if verdict["status"] in ("InProgress", "Stopping"):
+        reason = "SageMaker was still evaluating it when the run was recorded"
+        return {**verdict, "reason": reason, "goes_on": True}
+    return verdict
 
 
 def _finite(value: Any) -> Any:

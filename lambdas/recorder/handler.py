@@ -11,6 +11,7 @@ AWS actions:
     s3:PutObject, s3:GetObject, s3:ListBucket       the artifact bucket, runs/<pipeline>/*
     sns:Publish                                     the notification topic
     states:GetExecutionHistory                      the machine's executions (timings)
+    sagemaker:DescribeTrainingJob                   the run's training jobs, where SageMaker Debugger judges
     sagemaker:DescribeEndpoint, sagemaker:DeleteEndpoint          the pipeline's endpoint
     sagemaker:ListModels, sagemaker:ListEndpointConfigs           * (list actions know no resource)
     sagemaker:DescribeEndpointConfig, sagemaker:DeleteEndpointConfig   endpoint-config/<environment>-<pipeline>-*
@@ -69,7 +70,7 @@ def handle(event: Document, _context: object) -> Document:
         begun=table.read_run(run["run_id"]) or {},
         state=state,
         evaluation=read_evaluation(artifacts) if event["evaluation"] else None,
-        rules=list(read_rules(artifacts, event.get("round"))) if event["training"] else [],
+        rules=verdicts(artifacts, event) if event["training"] else [],
         timings=read_timings(event["execution_arn"]),
         at=at,
     )
@@ -125,6 +126,14 @@ def read_evaluation(artifacts: Artifacts) -> Document | None:
     except ArtifactMissing:
         return None
     return evaluation
+
+
+def verdicts(artifacts: Artifacts, event: Document) -> list[Document]:
+    """What the rules said at last: SageMaker Debugger's to SageMaker, the open ones beside the tensors."""
+    if event["rules_service"] != "sagemaker":
+        return list(read_rules(artifacts, event.get("round")))
+    name = event["training"]["description"]["TrainingJobName"]
+    return documents.of_debugger(client("sagemaker").describe_training_job(TrainingJobName=name))
 
 
 def read_rules(artifacts: Artifacts, last_round: int | None) -> Iterator[Document]:

@@ -4,6 +4,9 @@
     notify    a message to the topic
     record    the run's item (`rule_verdicts`), as for the other two
 
+A rule that couldn't judge (`Error`) never stops anything: it is recorded, and told to the topic unless its action is
+record, since training goes on that nobody guards.
+
 EventBridge delivers at least once, and late. So SageMaker is asked what the job is now, and the run's item what has
 been done already: a job that isn't in progress, isn't this environment's, or was dealt with is left alone. What fails
 is raised: Lambda tries twice more, then the event waits in the dead-letter queue.
@@ -30,7 +33,7 @@ from common.clients import client
 from common.log import Log
 from common.run_table import Busy, RunTable
 
-from stopper.verdicts import Run, Verdict, is_of_a_run, run_of, verdicts
+from stopper.verdicts import ERROR, ISSUES_FOUND, Run, Verdict, is_of_a_run, run_of, verdicts
 
 Document = dict[str, Any]
 
@@ -63,7 +66,7 @@ def handle(event: Document, _context: object) -> Document:
         return answer(log, name, "Nothing", f"no run of the environment {os.environ['ENVIRONMENT']} has made it")
     found = [with_time(verdict) for verdict in verdicts(event, job)]
     if not found:
-        return answer(log, name, "Nothing", "none of its rules has found issues")
+        return answer(log, name, "Nothing", "none of its rules has found issues or failed to judge")
     return act(run, job, found, log)
 
 
@@ -72,7 +75,7 @@ def act(run: Run, job: Document, found: list[Verdict], log: Log) -> Document:
     name, runs = job["TrainingJobName"], table(run)
     if not note(runs, run, found):
         return answer(log, name, "Nothing", f"the run table knows no run {run.run_id}")
-    stopping = next((verdict for verdict in found if verdict.action == "stop"), None)
+    stopping = next((v for v in found if v.action == "stop" and v.status == ISSUES_FOUND), None)
     if stopping is None:
         return answer(log, name, "Recorded", ", ".join(verdict.name for verdict in found))
     if job["TrainingJobStatus"] != IN_PROGRESS:
@@ -98,13 +101,18 @@ def note(runs: RunTable, run: Run, found: list[Verdict]) -> bool:
         known = {(verdict["training_job"], verdict["name"]) for verdict in before}
         new = [verdict for verdict in found if (verdict.training_job, verdict.name) not in known]
         for verdict in new:
-            if verdict.action == "notify" and verdict.name not in told:
+            if wants_telling(verdict) and verdict.name not in told:
                 client("sns").publish(TopicArn=os.environ["TOPIC_ARN"], **notification(run, verdict))
                 told.add(verdict.name)
         documents = [verdict.document() for verdict in new]
         if not new or runs.append_to_run(run.run_id, "rule_verdicts", documents, after=len(before)):
             return True
     raise Busy(f"the verdicts of run {run.run_id} were written by others {WRITES} times in a row")
+
+
+def wants_telling(verdict: Verdict) -> bool:
+    """Whether the topic is told now; of what stops training the run's own message tells."""
+    return verdict.action == "notify" or (verdict.status == ERROR and verdict.action != "record")
 
 
 def stop(runs: RunTable, run: Run, verdict: Verdict, log: Log) -> Document:
@@ -158,7 +166,8 @@ def table(run: Run) -> RunTable:
 def notification(run: Run, verdict: Verdict) -> Document:
     """Publish's arguments: a sentence for people, the figures for programs, attributes for subscription filters."""
     step = "" if verdict.step is None else f" at step {verdict.step}"
-    sentence = f"{run.pipeline}: the rule {verdict.name} has found issues{step}: {verdict.reason}. Run {run.run_id}."
+    said = "couldn't judge" if verdict.status == ERROR else "has found issues"
+    sentence = f"{run.pipeline}: the rule {verdict.name} {said}{step}: {verdict.reason}. Run {run.run_id}."
     message = {"message": sentence, "pipeline": run.pipeline, "run_id": run.run_id, "verdict": verdict.document()}
     attributes = {"pipeline": run.pipeline, "outcome": "Running", "rule": verdict.name}
     return {

@@ -8,21 +8,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from common.rule_status import details
+
 Document = dict[str, Any]
 
-ISSUES_FOUND = "IssuesFound"
+ISSUES_FOUND, ERROR = "IssuesFound", "Error"
 ACTIONS = ("stop", "notify", "record")
+# The open rules of a job, which judge beside the script, and those that SageMaker Debugger evaluates.
+VARIABLES = ("RATCHET_RULES", "RATCHET_MANAGED_RULES")
 # `<pipeline>-<run id>-<step>`: other jobs of the account are nobody's business here, and the role may not ask for them.
 _NAME = re.compile(r".+-\d{8}-\d{6}-[0-9a-f]{4}-.+")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one rule has found in one job. Two deliveries of one event give equal verdicts."""
+    """What one rule has said of one job: that it has found issues, or that it couldn't judge. Two deliveries of one
+    event give equal verdicts."""
 
     name: str
     rule: str
     action: str
+    status: str
     step: int | None
     value: float | str | None
     reason: str
@@ -68,45 +74,40 @@ def rules_of(job: Mapping[str, Any]) -> dict[str, Document]:
     """The job's rules by the name that events call them: {"rule", "name", "parameters", "action"} each.
 
     Raises:
-        ValueError: RATCHET_RULES isn't what the state machine writes.
+        ValueError: RATCHET_RULES (or RATCHET_MANAGED_RULES) isn't what the state machine writes.
     """
-    text = variable(job, "RATCHET_RULES")
-    rules: list[Document] = json.loads(text) if text else []
-    for rule in rules:
-        if rule.get("action") not in ACTIONS:
-            raise ValueError(f"RATCHET_RULES: {rule.get('name')} has the action {rule.get('action')!r}, not {ACTIONS}")
-    return {rule["name"]: rule for rule in rules}
+    rules: dict[str, Document] = {}
+    for name in VARIABLES:
+        text = variable(job, name)
+        for rule in json.loads(text) if text else []:
+            if rule.get("action") not in ACTIONS:
+                raise ValueError(f"{name}: {rule.get('name')} has the action {rule.get('action')!r}, not {ACTIONS}")
+            rules[rule["name"]] = rule
+    return rules
 
 
 def verdicts(event: Mapping[str, Any], job: Mapping[str, Any]) -> Iterator[Verdict]:
-    """What the job's own rules have found, by an event; what else is in it is left alone."""
+    """What the job's own rules have found or couldn't judge, by an event; what else is in it is left alone."""
     rules = rules_of(job)
     for status in event["detail"].get("DebugRuleEvaluationStatuses") or ():
         configured = rules.get(status.get("RuleConfigurationName", ""))
-        if configured and status.get("RuleEvaluationStatus") == ISSUES_FOUND:
-            yield _verdict(configured, _details(status.get("StatusDetails")), event["detail"])
+        if configured and status.get("RuleEvaluationStatus") in (ISSUES_FOUND, ERROR):
+            yield _verdict(configured, status, event["detail"]["TrainingJobName"])
 
 
-def _verdict(configured: Mapping[str, Any], details: Mapping[str, Any], detail: Mapping[str, Any]) -> Verdict:
+def _verdict(configured: Mapping[str, Any], status: Mapping[str, Any], training_job: str) -> Verdict:
+    told = details(status.get("StatusDetails"))
     return Verdict(
         name=configured["name"],
         rule=configured["rule"],
         action=configured["action"],
-        step=details.get("step"),
-        value=_value(details.get("value")),
-        reason=str(details.get("reason") or "it gives no reason"),
-        at=details.get("at"),
-        training_job=detail["TrainingJobName"],
+        status=status["RuleEvaluationStatus"],
+        step=told.get("step"),
+        value=_value(told.get("value")),
+        reason=str(told.get("reason") or "it gives no reason"),
+        at=told.get("at"),
+        training_job=training_job,
     )
-
-
-def _details(text: str | None) -> Document:
-    """The open rules write JSON there, the managed ones a sentence."""
-    try:
-        details = json.loads(text or "{}")
-    except ValueError:
-        return {"reason": text}
-    return details if isinstance(details, dict) else {"reason": str(text)}
 
 
 def _value(value: Any) -> float | str | None:

@@ -229,7 +229,10 @@ SAID = [
     {"name": "A", "rule": "A", "status": "NoIssuesFound", "step": 9, "delivered": True},
     {"name": "B", "rule": "B", "status": "InProgress", "step": 9, "reason": "fine so far"},
 ]
-TOLD = {"name": "A", "rule": "A", "action": "stop", "step": 10, "value": 7.5, "reason": "too much", "at": "now"}
+TOLD = {
+    "name": "A", "rule": "A", "action": "stop", "status": "IssuesFound",
+    "step": 10, "value": 7.5, "reason": "too much", "at": "now",
+}  # fmt: skip
 
 
 def verdicts(**changes: Any) -> dict[str, dict[str, Any]]:
@@ -254,7 +257,27 @@ def test_what_training_was_cut_off_from_is_stopped() -> None:
 
 
 def test_what_the_stopper_was_told_outlives_what_was_copied_last() -> None:
-    assert verdicts(issues=[TOLD])["A"] == {**TOLD, "status": "IssuesFound"}
+    assert verdicts(issues=[TOLD])["A"] == TOLD
+    assert verdicts(issues=[{**TOLD, "status": "Error"}])["A"]["status"] == "Error"
+
+
+def test_what_sagemaker_debugger_found_is_read_from_its_words() -> None:
+    met = "RuleEvaluationConditionMet: Evaluation of the rule A at step 500 resulted in the condition being met\n"
+    job = {
+        "DebugRuleEvaluationStatuses": [
+            {"RuleConfigurationName": "A", "RuleEvaluationStatus": "IssuesFound", "StatusDetails": met},
+            {"RuleConfigurationName": "B", "RuleEvaluationStatus": "InProgress"},
+            {"RuleConfigurationName": "C", "RuleEvaluationStatus": "Error", "StatusDetails": "InternalServerError"},
+        ]
+    }
+    found = verdicts(last=documents.of_debugger(job))
+    assert (found["A"]["status"], found["A"]["step"], found["A"]["reason"]) == ("IssuesFound", 500, met.strip())
+    assert (found["B"]["status"], found["B"]["reason"]) == (
+        "InProgress",
+        "SageMaker was still evaluating it when the run was recorded",
+    )
+    assert (found["C"]["status"], found["C"]["reason"]) == ("Error", "InternalServerError")
+    assert documents.of_debugger({}) == []
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

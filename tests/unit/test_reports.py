@@ -261,7 +261,15 @@ def test_a_function_s_log_line_for_people(line: str, told: str | None) -> None:
 
 # ------------------------------------------------------------------------------------------------------------- rules
 
-STOPPED_BY = {"name": "Overfit", "rule": "Overfit", "action": "stop", "step": 40, "value": 0.5, "reason": "0.5 > 0.1"}
+STOPPED_BY = {
+    "name": "Overfit",
+    "rule": "Overfit",
+    "action": "stop",
+    "status": "IssuesFound",
+    "step": 40,
+    "value": 0.5,
+    "reason": "0.5 > 0.1",
+}
 JUDGED = {
     "run_id": RUN_ID,
     "pipeline": "digits",

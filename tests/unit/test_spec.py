@@ -123,6 +123,11 @@ def test_a_later_reader_can_refuse_a_field_on_its_line(tmp_path: Path) -> None:
 TRAIN = {"instance": "ml.m5.large"}
 GATE = {"metric": "accuracy", "minimum": 0.8}
 DEPLOY = {"instance": "ml.t2.medium"}
+MANAGED = {
+    "framework": {"name": "pytorch", "version": "2.6.0"},
+    "rules_service": "sagemaker",
+    "rules": [{"rule": "LossNotDecreasing"}],
+}
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "unknown key": ({"trian": {}}, "trian: unknown key; did you mean train?"),
@@ -327,9 +332,65 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"probe": {"collections": {"mine": {"include": ["x"], "start": 5, "end": 5}}}},
         "probe.collections.mine.end: is 5, not after start (5)",
     ),
-    "not yet: the managed rules": (
+    "the managed service without rules": (
         {"rules_service": "sagemaker"},
-        "rules_service: judging by the managed SageMaker Debugger is not supported yet",
+        "rules_service: is sagemaker, but there are no rules, which it would evaluate",
+    ),
+    "the managed service's frameworks": (
+        {"rules_service": "sagemaker", "rules": [{"rule": "LossNotDecreasing"}]},
+        "framework.name: is sklearn, for which SageMaker Debugger saves no tensors; write rules_service: open",
+    ),
+    "the managed service's versions": (
+        {**MANAGED, "framework": {"name": "xgboost", "version": "3.2-0"}},
+        "framework.version: is 3.2-0, whose image has no hook of SageMaker Debugger's; those of 1.0-1, 1.2-1, 1.3-1",
+    ),
+    "a rule that only the open service has": (
+        {**MANAGED, "rules": [{"rule": "AccuracyDrop"}]},
+        "rules[0].rule: is AccuracyDrop, a rule of Ratchet's own, which SageMaker Debugger hasn't; write rules_service",
+    ),
+    "a class for the managed service": (
+        {**MANAGED, "rules": [{"rule": "my_rules.Mine"}]},
+        "rules[0].rule: is my_rules.Mine, a class for the open rules, which SageMaker Debugger can't run",
+    ),
+    "a managed rule that isn't XGBoost's": (
+        {**MANAGED, "framework": {"name": "xgboost", "version": "1.3-1"}, "rules": [{"rule": "DeadRelu"}]},
+        "rules[0].rule: is DeadRelu, which SageMaker Debugger doesn't have for XGBoost",
+    ),
+    "a managed rule that is XGBoost's alone": (
+        {**MANAGED, "rules": [{"rule": "TreeDepth"}]},
+        "rules[0].rule: is TreeDepth, which SageMaker Debugger has for XGBoost alone",
+    ),
+    "a parameter that only the open rule has": (
+        {**MANAGED, "rules": [{"rule": "LossNotDecreasing", "parameters": {"smoothing": 3}}]},
+        "rules[0].parameters.smoothing: is a parameter of the open rule alone; leave smoothing out",
+    ),
+    "a parameter too long for the managed service": (
+        {**MANAGED, "rules": [{"rule": "AllZero", "parameters": {"tensor_regex": ["a" * 200, "b" * 100]}}]},
+        "rules[0].parameters.tensor_regex: has 301 characters; at most 256",
+    ),
+    "a collection that the managed service hasn't": (
+        {**MANAGED, "probe": {"collections": {"outputs": {}}}},
+        "probe.collections.outputs: is outputs, a collection that SageMaker Debugger hasn't; say with include",
+    ),
+    "a collection of one's own that says nothing": (
+        {**MANAGED, "probe": {"collections": {"mine": {"interval": 5}}}},
+        "probe.collections.mine: is mine, a collection of your own; say with include which tensors it holds",
+    ),
+    "modes for the managed service": (
+        {**MANAGED, "probe": {"collections": {"losses": {"modes": ["eval"]}}}},
+        "probe.collections.losses.modes: can't be told to SageMaker Debugger; leave modes out",
+    ),
+    "a comma for the managed service": (
+        {**MANAGED, "probe": {"collections": {"mine": {"include": ["a{1,2}"]}}}},
+        "probe.collections.mine.include: holds 'a{1,2}'; SageMaker Debugger takes a comma for the end of an expression",
+    ),
+    "a reduction that the managed service can't": (
+        {**MANAGED, "probe": {"collections": {"weights": {"reductions": ["zeros"]}}}},
+        "probe.collections.weights.reductions: holds zeros, which SageMaker Debugger can't compute",
+    ),
+    "too many collections for the managed service": (
+        {**MANAGED, "probe": {"collections": {f"c{number}": {"include": ["x"]} for number in range(20)}}},
+        "probe.collections: come to 21 with those of the rules; it takes 20",
     ),
     "not yet: tune": ({"tune": {"max_jobs": 3}}, "tune: hyperparameter tuning is not supported yet"),
     "spot without a script": (

@@ -48,7 +48,7 @@ def matches(event: dict[str, Any]) -> bool:
 
     names = {"source": "Source", "detail-type": "DetailType", "detail": "Detail"}
     entry = {names.get(key, key): json.dumps(value) if key == "detail" else value for key, value in event.items()}
-    return bool(eventbridge._matches_pattern(json.dumps(stopping.issues_found()), entry))
+    return bool(eventbridge._matches_pattern(json.dumps(stopping.rules_spoke()), entry))
 
 
 def test_aws_own_sample_event_says_nothing_of_rules_and_is_not_heard() -> None:
@@ -74,6 +74,10 @@ def test_issues_in_training_that_goes_on_are_heard_whoever_says_them(source: str
 )
 def test_nothing_else_is_heard(event: dict[str, Any]) -> None:
     assert not matches(event)
+
+
+def test_a_rule_that_cannot_judge_is_heard_too() -> None:
+    assert matches(training_job_change("InProgress", "ratchet.rules", **issues("LossNotDecreasing", status="Error")))
 
 
 def test_one_rule_with_issues_among_others_is_enough() -> None:
@@ -123,6 +127,26 @@ def test_the_managed_rules_sentence_is_the_reason() -> None:
     (verdict,) = found(_statuses("told")[0], RULES)
     assert (verdict.rule, verdict.action, verdict.step) == ("Overfit", "notify", None)
     assert verdict.reason.startswith("RuleEvaluationConditionMet")
+
+
+def test_the_step_is_read_from_the_managed_rules_sentence() -> None:
+    details = (
+        "RuleEvaluationConditionMet: Evaluation of the rule Overfit at step 40 resulted in the condition being met\n"
+    )
+    (verdict,) = found({**_statuses("told")[0], "StatusDetails": details}, RULES)
+    assert (verdict.step, verdict.status) == (40, "IssuesFound")
+    assert verdict.reason == details.strip()
+
+
+def test_a_managed_rules_action_is_known_as_well() -> None:
+    managed = job([])
+    managed["Environment"]["RATCHET_MANAGED_RULES"] = (
+        managed["Environment"]
+        .pop("RATCHET_RULES")
+        .replace("[]", json.dumps([{"rule": "Overfit", "name": "told", "parameters": {}, "action": "notify"}]))
+    )
+    event = training_job_change("InProgress", DebugRuleEvaluationStatuses=_statuses("told"))
+    assert [verdict.action for verdict in verdicts.verdicts(event, managed)] == ["notify"]
 
 
 def test_rules_that_the_job_does_not_name_are_nobodys_business() -> None:
