@@ -1,6 +1,7 @@
-"""`python -m localaws.server --state DIR [--port P] [--images DIR]`: the embedded AWS, in the foreground.
+"""`python -m localaws.server --state DIR [--port P] [--images DIR] [--rule-evaluator FILE]`: the embedded AWS.
 
-It listens on loopback only, keeps everything under its state folder, and is the only one on that folder.
+It runs in the foreground, listens on loopback only, keeps everything under its state folder, and is the only one on
+that folder.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         log=str(options.log or ""),
     )
-    code = _serve(state, images, listener, server)
+    code = _serve(state, images, options.rule_evaluator, listener, server)
     # MiniStack's worker threads are not daemons: one that is stuck would keep the process from ending.
     os._exit(code)
 
@@ -88,8 +89,22 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--state", type=Path, required=True, help="folder that holds all of this AWS's state")
     parser.add_argument("--port", type=int, help=f"{DEFAULT_PORT}, or a free one when it is taken")
     parser.add_argument("--images", type=Path, help="cache of image environments; default: inside the state folder")
+    parser.add_argument(
+        "--rule-evaluator",
+        type=_file,
+        metavar="FILE",
+        help="Python program that evaluates SageMaker Debugger's rules; without it, jobs with rules are refused. The "
+        "folder two levels above it stays visible to it",
+    )
     parser.add_argument("--log", type=Path, help="the file that the output goes to; only reported, not opened")
     return parser.parse_args(arguments)
+
+
+def _file(path: str) -> Path:
+    found = Path(path).resolve()
+    if not found.is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {found}")
+    return found
 
 
 def allow_all_descriptors() -> None:
@@ -167,7 +182,7 @@ def _set_environment(state: Path, port: int, key: RootKey) -> None:
     )
 
 
-def _serve(state: Path, images: Path, listener: socket.socket, server: Server) -> int:
+def _serve(state: Path, images: Path, rule_evaluator: Path | None, listener: socket.socket, server: Server) -> int:
     # Start-up makes no garbage worth a collection.
     gc.disable()
     from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set
@@ -178,7 +193,7 @@ def _serve(state: Path, images: Path, listener: socket.socket, server: Server) -
     connections.close_with_clients()
     # At its import it says that it can't sign; a request that wants that is told.
     logging.getLogger("kms").setLevel(logging.ERROR)
-    aws = ministack_adapter.install(state_dir=state, image_dir=images, port=server.port)
+    aws = ministack_adapter.install(state_dir=state, image_dir=images, port=server.port, rule_evaluator=rule_evaluator)
     gc.freeze()
     gc.enable()
 

@@ -30,17 +30,21 @@ class StartError(RuntimeError):
     """The embedded AWS could not be started; the message says why and where its log is."""
 
 
-def start(state: Path, port: int | None = None, images: Path | None = None) -> Server:
+def start(
+    state: Path, port: int | None = None, images: Path | None = None, rule_evaluator: Path | None = None
+) -> Server:
     """The embedded AWS of this state folder, started unless it runs already, and answering.
 
-    Without `port` it listens on 4566, or on a free port when that is taken. A running one is returned as it is,
-    whatever port was asked for. Raises `StartError`.
+    Without `port` it listens on 4566, or on a free port when that is taken. `rule_evaluator` is the program that
+    evaluates SageMaker Debugger's rules; without one, training jobs with rules are refused. A running one is returned
+    as it is, whatever was asked for. Raises `StartError`.
     """
+    options = _options(port, images, rule_evaluator)
     state = state.resolve()
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = state / "server.log"
     while (server := _running(state, log)) is None:
-        process = _spawn(state, port, images, log)
+        process = _spawn(state, options, log)
         server = _wait_for(state, process, log)
         if server is not None:
             return server
@@ -95,10 +99,15 @@ def _running(state: Path, log: Path) -> Server | None:
     return _wait_for(state, None, log) if is_locked(state) else None
 
 
-def _spawn(state: Path, port: int | None, images: Path | None, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "localaws.server", "--state", str(state), "--log", str(log)]
-    command += ["--port", str(port)] if port is not None else []
-    command += ["--images", str(images)] if images is not None else []
+def _options(port: int | None, images: Path | None, rule_evaluator: Path | None) -> list[str]:
+    given = {"--port": port, "--images": images, "--rule-evaluator": rule_evaluator}
+    # The server's working directory is its state.
+    shown = {name: value.resolve() if isinstance(value, Path) else value for name, value in given.items()}
+    return [word for name, value in shown.items() if value is not None for word in (name, str(value))]
+
+
+def _spawn(state: Path, options: list[str], log: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "localaws.server", "--state", str(state), "--log", str(log), *options]
     with log.open("ab") as output:
         return subprocess.Popen(
             command,

@@ -59,6 +59,12 @@ class Project:
         return self.root / "training_code"
 
     @property
+    def rule_evaluator(self) -> Path | None:
+        """What SageMaker Debugger's rule image runs on the embedded AWS; None in a checkout without it."""
+        program = self.models / "toolkit" / "rule_evaluator.py"
+        return program if program.is_file() else None
+
+    @property
     def reports(self) -> Path:
         return self.home / "reports"
 

@@ -30,9 +30,10 @@ class EmbeddedAws:
     region = REGION
     async_invocations: AsyncInvocations
 
-    def __init__(self, *, state_dir: Path, image_dir: Path, port: int) -> None:
+    def __init__(self, *, state_dir: Path, image_dir: Path, port: int, rule_evaluator: Path | None = None) -> None:
         self.state_dir = state_dir
         self.image_dir = image_dir
+        self.rule_evaluator = rule_evaluator
         self.port = port
         self.endpoint_url = f"http://127.0.0.1:{port}"
         self._wrappers: list[Callable[[Application], Application]] = []
@@ -49,7 +50,8 @@ class EmbeddedAws:
         from localaws.sagemaker.service import SageMaker
         from localaws.settings import FILE_NAME, Settings
 
-        service = SageMaker(MiniStackPlatform(self), Settings.read(self.state_dir / FILE_NAME).spot)
+        market = Settings.read(self.state_dir / FILE_NAME).spot
+        service = SageMaker(MiniStackPlatform(self), market, self.rule_evaluator)
         self.when_closing(service.close)
         return service
 

@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -44,6 +44,7 @@ class ContainerSpec:
     cwd: where the program starts, as the container sees it.
     hide: directories of the server's that it must not see.
     needs: directories outside `base_dir` that it must see: the image's environment.
+    shows: directories outside `base_dir` that appear in it, by their place below it; read-only where that is possible.
     network: "host" or "none".
     descriptors: open files and sockets that the program inherits under their numbers.
     """
@@ -55,6 +56,7 @@ class ContainerSpec:
     cwd: Path
     hide: Sequence[Path] = ()
     needs: Sequence[Path] = ()
+    shows: Mapping[str, Path] = field(default_factory=dict)
     network: Literal["host", "none"] = "host"
     descriptors: Sequence[int] = ()
 
@@ -111,6 +113,7 @@ _running: set[Container] = set()
 
 def launch(spec: ContainerSpec) -> Container:
     """Start a container. Raises OSError when the machine can't start processes."""
+    _make_places(spec)
     options = [*_ISOLATION_OPTIONS[isolation()], *_view_options(spec), "--cwd", str(spec.cwd)]
     return _start(options, list(spec.command), dict(spec.environment), spec.descriptors)
 
@@ -158,6 +161,17 @@ def describe_isolation() -> str | None:
     return None
 
 
+def _make_places(spec: ContainerSpec) -> None:
+    """What is shown appears where an empty directory is, or through a link where the kernel can't mount it there."""
+    for place, directory in spec.shows.items():
+        at = spec.base_dir / place
+        if isolation() == "none":
+            at.parent.mkdir(parents=True, exist_ok=True)
+            at.symlink_to(directory)
+        else:
+            at.mkdir(parents=True, exist_ok=True)
+
+
 def _view_options(spec: ContainerSpec) -> list[str]:
     options = ["--isolate-network"] if spec.network == "none" else []
     if isolation() == "none":
@@ -167,7 +181,9 @@ def _view_options(spec: ContainerSpec) -> list[str]:
     for path in needed:
         if path.is_relative_to(TMP):  # the container's own /tmp would cover it
             (spec.tmp_dir / path.relative_to(TMP)).mkdir(parents=True, exist_ok=True)
-            options += ["--show", str(path)]
+            options += ["--show", str(path), str(path)]
+    for place, directory in spec.shows.items():
+        options += ["--show", str(directory), str(OPT_ML / place)]
     for hidden in spec.hide:
         if not any(path.is_relative_to(hidden) for path in needed):
             options += ["--hide", str(hidden)]

@@ -12,7 +12,7 @@ pid_namespaces(7), user_namespaces(7)):
 --bind SRC DST     the directory SRC appears, writable, as DST, which is made on a memory file system if need be
 --hide PATH        PATH appears as an empty directory
 --read-only        everything but the binds, /dev and /dev/shm is read-only
---show PATH        the directory PATH appears, read-only, where a --bind would cover it
+--show SRC DST     the directory SRC appears, read-only, as DST; as itself where a --bind would cover it
 --cwd PATH         where the program starts
 --parent PID       the server: when it is gone, by kill -9 too, the container goes
 
@@ -51,7 +51,7 @@ class Options:
         self.flags: set[str] = set()
         self.binds: list[tuple[str, str]] = []
         self.hidden: list[str] = []
-        self.shown: list[str] = []
+        self.shown: list[tuple[str, str]] = []
         self.cwd = "/"
         self.parent = os.getppid()
         rest = list(arguments)
@@ -61,7 +61,7 @@ class Options:
             elif option == "--hide":
                 self.hidden.append(rest.pop(0))
             elif option == "--show":
-                self.shown.append(rest.pop(0))
+                self.shown.append((rest.pop(0), rest.pop(0)))
             elif option == "--cwd":
                 self.cwd = rest.pop(0)
             elif option == "--parent":
@@ -176,8 +176,7 @@ def _change_view(options: Options) -> None:
     if "--mount" not in options.flags:
         return
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
-    binds = [*options.binds, *((path, path) for path in options.shown)]
-    sources = [(_open_directory(source), target) for source, target in binds]
+    sources = [(_open_directory(source), target) for source, target in [*options.binds, *options.shown]]
     for path in options.hidden:
         if os.path.isdir(path):
             _mount("tmpfs", path, "tmpfs", _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
@@ -191,7 +190,7 @@ def _change_view(options: Options) -> None:
         _set_read_only("/", True)
         for path in [*(target for _, target in options.binds), "/dev"]:
             _set_read_only(path, False)
-        for path in options.shown:
+        for _, path in options.shown:
             _set_read_only(path, True)
     if "--pid" in options.flags:
         _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV)

@@ -11,7 +11,7 @@ from pathlib import Path
 from localaws.sagemaker.changes import Changes
 from localaws.sagemaker.events import Events
 from localaws.sagemaker.images import Images
-from localaws.sagemaker.jobs import JobEngine
+from localaws.sagemaker.job_engine import JobEngine
 from localaws.sagemaker.platform import Caller, Document, Platform
 from localaws.sagemaker.spot_market import QUIET_MARKET, SpotMarket
 from localaws.sagemaker.store import Store
@@ -49,7 +49,11 @@ def _run_all(hooks: list[Hook]) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """Shared by all modules. `clock` returns epoch seconds."""
+    """Shared by all modules.
+
+    clock: returns epoch seconds. rule_evaluator: the program that the image of Debugger's rules runs, see
+    `rule_evaluation`; None where this SageMaker has none.
+    """
 
     platform: Platform
     store: Store
@@ -60,10 +64,13 @@ class Context:
     lifecycle: Lifecycle
     jobs: JobEngine
     spot_market: SpotMarket = QUIET_MARKET
+    rule_evaluator: Path | None = None
     clock: Callable[[], float] = time.time
 
     @classmethod
-    def open(cls, platform: Platform, spot_market: SpotMarket = QUIET_MARKET) -> Context:
+    def open(
+        cls, platform: Platform, spot_market: SpotMarket = QUIET_MARKET, rule_evaluator: Path | None = None
+    ) -> Context:
         """The context of a server, with its store under ``state_dir/sagemaker.sqlite``."""
         store = Store(platform.state_dir / "sagemaker.sqlite")
         engine = JobEngine()
@@ -78,6 +85,7 @@ class Context:
             lifecycle=lifecycle,
             jobs=engine,
             spot_market=spot_market,
+            rule_evaluator=rule_evaluator,
         )
 
     def arn(self, kind: str, name: str) -> str:

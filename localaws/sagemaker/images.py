@@ -114,6 +114,14 @@ def find(image_uri: str) -> Image:
     raise ImageNotFoundError(image_uri)
 
 
+def repository(image_uri: str) -> str:
+    """The repository that a URI names, without registry and tag. Raises ImageNotFoundError for one that isn't ECR's."""
+    parts = _URI.fullmatch(image_uri)
+    if parts is None:
+        raise ImageNotFoundError(image_uri)
+    return parts["repository"]
+
+
 class Images:
     """Environments under `root`, made at first use. Thread-safe, and safe with other processes on the same root."""
 

@@ -10,6 +10,7 @@ from localaws.sagemaker import processing_request as request_of
 from localaws.sagemaker.channels import ManifestError
 from localaws.sagemaker.container import ContainerSpec
 from localaws.sagemaker.context import Context, Handler
+from localaws.sagemaker.images import ImageEnvironment
 from localaws.sagemaker.job_documents import PROCESSING, Ending
 from localaws.sagemaker.job_operations import JobOperations
 from localaws.sagemaker.jobs import Job, JobFailedError, Outcome, Role
@@ -49,6 +50,29 @@ def _create(context: Context, request: Document, caller: Caller) -> tuple[Docume
     return request_of.description(request, context.arn(PROCESSING.kind, request["ProcessingJobName"])), role
 
 
+def make_directories(job: Job, ml: Path) -> None:
+    """What a processing container finds on an empty disk; `ml` is what it sees as /opt/ml."""
+    job_container.make_directories(ml, _DIRECTORIES)
+    (job.directory / "tmp").mkdir()
+
+
+def write_configuration(job: Job, ml: Path) -> None:
+    """What a container reads about its job (developer guide, "How Amazon SageMaker Processing configures ...")."""
+    job_container.write_json(ml / "config" / "processingjobconfig.json", job.document)
+    hosts = {"current_host": "algo-1", "hosts": ["algo-1"]}
+    job_container.write_json(ml / "config" / "resourceconfig.json", hosts)
+
+
+def variables(job: Job, image: ImageEnvironment, base: Path) -> dict[str, str]:
+    """A processing container's environment variables; `base` is where it sees /opt/ml."""
+    return {
+        **job_container.variables(job, image, base, container.tmp_view(job.directory / "tmp")),
+        "PROCESSING_JOB_NAME": job.name,
+        "PROCESSING_JOB_ARN": job.document["ProcessingJobArn"],
+        **job.document.get("Environment", {}),
+    }
+
+
 class ProcessingRun:
     """One processing job in its thread. Steps raise JobFailedError, StopRequestedError or ServerClosingError."""
 
@@ -63,8 +87,7 @@ class ProcessingRun:
     def run(self) -> Ending:
         """From InProgress to the ending."""
         job = self._job
-        job_container.make_directories(self._ml, _DIRECTORIES)
-        (job.directory / "tmp").mkdir()
+        make_directories(job, self._ml)
         job.move("Downloading", "Downloading input data", ProcessingStartTime=job.context.clock())
         self._download()
         spec = self._spec()
@@ -83,17 +106,10 @@ class ProcessingRun:
 
     def _spec(self) -> ContainerSpec:
         job, application = self._job, self._request["AppSpecification"]
-        job_container.write_json(self._ml / "config" / "processingjobconfig.json", job.document)
-        hosts = {"current_host": "algo-1", "hosts": ["algo-1"]}
-        job_container.write_json(self._ml / "config" / "resourceconfig.json", hosts)
+        write_configuration(job, self._ml)
         image = job_container.image_environment(job, application["ImageUri"])
         job_container.say_all(job, image, request_of.remarks(self._request))
-        environment = {
-            **job_container.variables(job, image, self._base, container.tmp_view(job.directory / "tmp")),
-            "PROCESSING_JOB_NAME": job.name,
-            "PROCESSING_JOB_ARN": job.document["ProcessingJobArn"],
-            **self._request.get("Environment", {}),
-        }
+        environment = variables(job, image, self._base)
         command = [*application["ContainerEntrypoint"], *application.get("ContainerArguments", [])]
         isolated = request_of.is_isolated(self._request)
         return job_container.spec(job, self._ml, command, environment, cwd=self._base, isolated=isolated)

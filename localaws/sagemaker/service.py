@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from types import ModuleType
 
-from localaws.sagemaker import container, errors, hosting, processing, registry, spot, tags, training, validation
+from localaws.sagemaker import (
+    container,
+    errors,
+    hosting,
+    processing,
+    registry,
+    rule_evaluation,
+    spot,
+    tags,
+    training,
+    validation,
+)
 from localaws.sagemaker.context import Context, Handler
 from localaws.sagemaker.endpoints import Endpoints
 from localaws.sagemaker.invocation import InvokeResult
@@ -20,11 +32,14 @@ MODULES: tuple[ModuleType, ...] = (training, processing, hosting, registry, tags
 class SageMaker:
     """The service. All methods are thread-safe and may block: never call them on an event loop."""
 
-    def __init__(self, platform: Platform, spot_market: SpotMarket = QUIET_MARKET) -> None:
-        self.context = Context.open(platform, spot_market)
+    def __init__(
+        self, platform: Platform, spot_market: SpotMarket = QUIET_MARKET, rule_evaluator: Path | None = None
+    ) -> None:
+        self.context = Context.open(platform, spot_market, rule_evaluator)
         self._handlers: dict[str, Handler] = {}
         for module in MODULES:
             self._handlers.update(module.operations(self.context))
+        rule_evaluation.follow(self.context)
         self._endpoints = Endpoints(self.context)
         self._handlers.update(self._endpoints.operations())
 

@@ -9,12 +9,13 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from localaws.sagemaker import artifacts, channels, container, job_container, job_documents, jobs, script_mode
+from localaws.sagemaker import artifacts, channels, container, debugger, job_container, job_documents, jobs, script_mode
 from localaws.sagemaker import training_request as request_of
 from localaws.sagemaker.archives import BrokenArchiveError, UnsafeArchiveError, unpack
 from localaws.sagemaker.channels import ManifestError, Source
 from localaws.sagemaker.container import ContainerSpec
 from localaws.sagemaker.context import Context, Handler
+from localaws.sagemaker.debugger import Debugger
 from localaws.sagemaker.images import ImageEnvironment
 from localaws.sagemaker.job_documents import TRAINING, Ending
 from localaws.sagemaker.job_operations import JobOperations
@@ -50,10 +51,12 @@ def _create(context: Context, request: Document, caller: Caller) -> tuple[Docume
     """Check a request against the world around it; the new job's document, and its role."""
     request_of.check(request)
     job_container.check_image(context, request["AlgorithmSpecification"]["TrainingImage"])
+    debugger.check_rules(context, request)
     with job_container.passed_role(context, caller, request["RoleArn"]) as role:
         for source in request_of.sources(request, Path()):
             channels.check_exists(source, role.objects, request["RoleArn"], context.platform.region)
         channels.check_bucket(request["OutputDataConfig"]["S3OutputPath"], role.objects)
+        debugger.check_output(request, role.objects)
     return request_of.description(request, context.arn(TRAINING.kind, request["TrainingJobName"])), role
 
 
@@ -67,6 +70,7 @@ class TrainingRun:
         self._base = container.ml_dir(self._ml)
         self._objects = job.role.objects
         self._kms_key = request["OutputDataConfig"].get("KmsKeyId")
+        self._debugger = Debugger(job, request, self._ml)
         self._metrics = MetricParser(request["AlgorithmSpecification"].get("MetricDefinitions", []))
         job.log.listen(self._measure)
 
@@ -107,6 +111,7 @@ class TrainingRun:
         job_container.write_json(self._config("inputdataconfig"), request_of.input_data_config(self._request))
         instance_type = self._request["ResourceConfig"]["InstanceType"]
         job_container.write_json(self._config("resourceconfig"), request_of.resource_config(instance_type))
+        self._debugger.prepare()
         data_dir = self._ml / "input" / "data"
         for source in request_of.sources(self._request, data_dir):
             source.directory.mkdir()
@@ -223,7 +228,7 @@ class TrainingRun:
                 if self._checkpoints is not None:
                     uri = self._request["CheckpointConfig"]["S3Uri"]
                     stack.enter_context(artifacts.DirectorySync(self._checkpoints, uri, self._objects))
-                return job.run(spec, max(0.0, left), *self._spot_ends())
+                return self._debugger.watch(lambda: job.run(spec, max(0.0, left), *self._spot_ends()))
         except TransferError as error:
             raise JobFailedError(f"ClientError: Checkpoint upload failed: {error}") from error
 

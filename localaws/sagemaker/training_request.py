@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from localaws.sagemaker import errors
+from localaws.sagemaker import debugger_request, errors
 from localaws.sagemaker.channels import Source, locate
 from localaws.sagemaker.metrics import check_definitions
 from localaws.sagemaker.platform import Document
 from localaws.sagemaker.script_mode import EntryPointError, check_entry_point, decode
-from localaws.sagemaker.unsupported import Refusal, above, always, other_than, refuse, truthy
+from localaws.sagemaker.unsupported import (
+    OPT_ML,
+    Refusal,
+    above,
+    always,
+    other_than,
+    refuse,
+    refuse_outside_opt_ml,
+    truthy,
+)
 
 DEFAULT_MAX_RUNTIME = 86_400  # seconds: "The default value is 1 day." (StoppingCondition)
 _CHECKPOINTS = "/opt/ml/checkpoints"  # CheckpointConfig.LocalPath's default
-_OPT_ML = "/opt/ml/"
 
 _REFUSED: dict[str, Refusal] = {
     "AlgorithmSpecification.AlgorithmName": always,
     "AlgorithmSpecification.TrainingInputMode": other_than("File", "FastFile"),
     "AlgorithmSpecification.TrainingImageConfig": always,
-    "DebugHookConfig": always,
-    "DebugRuleConfigurations": truthy,
+    "DebugRuleConfigurations[].LocalPath": always,
+    "DebugRuleConfigurations[].S3OutputPath": always,
     "ProfilerConfig": lambda value: not value.get("DisableProfiler"),
     "ProfilerRuleConfigurations": truthy,
     "TensorBoardOutputConfig": always,
@@ -67,9 +75,10 @@ def check(request: Document) -> None:
     _check_program(request)
     check_definitions(request["AlgorithmSpecification"].get("MetricDefinitions", []))
     locate(request["OutputDataConfig"]["S3OutputPath"], "OutputDataConfig.S3OutputPath")
-    if "CheckpointConfig" in request:
+    if (checkpoints := checkpoint_path(request)) is not None:
         locate(request["CheckpointConfig"]["S3Uri"], "CheckpointConfig.S3Uri")
-        _below_opt_ml(checkpoint_path(request), "CheckpointConfig.LocalPath")
+        refuse_outside_opt_ml(checkpoints, "CheckpointConfig.LocalPath")
+    debugger_request.check(request)
 
 
 def sources(request: Document, data_dir: Any) -> list[Source]:
@@ -216,13 +225,8 @@ def _check_script_mode(hyperparameters: dict[str, str]) -> None:
             "hyperparameter sagemaker_submit_directory must name the source archive, for example "
             '"s3://bucket/key/sourcedir.tar.gz"'
         )
-    if not directory.startswith(_OPT_ML):
+    if not directory.startswith(OPT_ML):
         locate(directory, "hyperparameter sagemaker_submit_directory")
-
-
-def _below_opt_ml(path: str | None, member: str) -> None:
-    if path is not None and (not path.startswith(_OPT_ML) or ".." in path.split("/")):
-        raise errors.not_supported(f"{member} outside /opt/ml: {path}")
 
 
 def _get(document: Document, path: str) -> Any:

@@ -9,6 +9,7 @@ from localaws.sagemaker import errors
 from localaws.sagemaker.platform import Document
 
 Refusal = Callable[[Any], bool]
+OPT_ML = "/opt/ml/"
 
 
 def always(_value: Any) -> bool:
@@ -41,6 +42,12 @@ def refuse(request: Document, rules: dict[str, Refusal], root: str = "") -> None
             if is_refused(value):
                 shown = f" = {value!r}" if isinstance(value, str | int) and not isinstance(value, bool) else ""
                 raise errors.not_supported(f"{where}{shown}")
+
+
+def refuse_outside_opt_ml(path: str, member: str) -> None:
+    """Raise "not supported here" for a LocalPath where a job's container has nothing of its own."""
+    if not path.startswith(OPT_ML) or ".." in path.split("/"):
+        raise errors.not_supported(f"{member} outside /opt/ml: {path}")
 
 
 def _values(document: Any, path: list[str], where: str) -> list[tuple[str, Any]]:

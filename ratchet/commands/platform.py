@@ -59,7 +59,7 @@ def _start(context: Context, port: int | None) -> tuple[Server, bool]:
     project = context.project
     was_running = supervisor.status(project.aws_state) is not None
     try:
-        supervisor.start(project.aws_state, port=port, images=project.images)
+        supervisor.start(project.aws_state, port=port, images=project.images, rule_evaluator=project.rule_evaluator)
     except supervisor.StartError as error:
         raise UserError(str(error)) from error
     server = read_server(project.aws_state)

@@ -18,6 +18,7 @@ from localaws.server_file import Server
 
 IMAGES = Path(__file__).parents[2] / ".ratchet" / "images"
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+EVALUATOR = Path(__file__).parents[2] / "training_code" / "toolkit" / "rule_evaluator.py"
 ANY_FREE_PORT = 0
 
 
@@ -62,9 +63,11 @@ class AwsFactory:
     """Starts an embedded AWS on a state folder, again and again: for tests of restarts."""
 
     state: Path
+    rule_evaluator: Path | None = EVALUATOR if EVALUATOR.is_file() else None
 
     def start(self) -> Aws:
-        return Aws(supervisor.start(self.state, port=ANY_FREE_PORT, images=IMAGES), self.state)
+        server = supervisor.start(self.state, port=ANY_FREE_PORT, images=IMAGES, rule_evaluator=self.rule_evaluator)
+        return Aws(server, self.state)
 
     def stop(self) -> None:
         supervisor.stop(self.state)

@@ -24,6 +24,7 @@ from localaws.sagemaker import container, job_documents, jobs
 from localaws.sagemaker.container import ContainerSpec
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.job_documents import TRAINING, Ending
+from localaws.sagemaker.job_engine import JobEngine
 from localaws.sagemaker.jobs import Job, Outcome, Role, StopRequestedError
 from localaws.sagemaker.objects import Objects
 from localaws.sagemaker.platform import Caller, Credentials, Document
@@ -173,6 +174,50 @@ def test_a_fault_of_the_platforms_own_fails_the_job_and_frees_its_slot(context: 
     until(lambda: context.jobs.has_free_slot, "the slot")
 
 
+def a_job(context: Context, name: str) -> Job:
+    begun = {"TrainingJobName": name, "TrainingJobArn": f"arn:{name}", "RoleArn": "arn:role"}
+    document = job_documents.created(TRAINING, begun, "Starting", "Starting", 100.0)
+    context.store.create(TRAINING.kind, name, document)
+    return Job(TRAINING, document, role(context), context)
+
+
+def test_a_job_that_is_over_leaves_its_slot_and_keeps_its_files(context: Context) -> None:
+    engine, may_go = JobEngine(slots=1), threading.Event()
+    first, second = a_job(context, "first"), a_job(context, "second")
+    first.directory.mkdir(parents=True)
+    first.afterwards = lambda: may_go.wait(30) and None
+    engine.submit(first, lambda _job: job_documents.completed())
+    engine.submit(second, lambda _job: job_documents.completed())
+    assert second.done.wait(30)
+    assert status(context, "first") == "Completed"
+    assert first.directory.exists()
+    may_go.set()
+    assert first.done.wait(30)
+    assert not first.directory.exists()
+
+
+def test_a_job_of_the_services_own_takes_no_slot_and_can_be_stopped(context: Context) -> None:
+    engine, may_go = JobEngine(slots=1), threading.Event()
+    first, beside = a_job(context, "first"), a_job(context, "beside")
+
+    def until_stopped(job: Job) -> Ending:
+        job.without_instance(30)
+        return job_documents.completed()
+
+    def waits(_job: Job) -> Ending:
+        may_go.wait(30)
+        return job_documents.completed()
+
+    engine.submit(first, waits)
+    engine.start_now(beside, until_stopped)
+    engine.stop(TRAINING, "beside")
+    assert beside.done.wait(30)
+    assert status(context, "beside") == "Stopped"
+    assert not engine.has_free_slot
+    may_go.set()
+    assert first.done.wait(30)
+
+
 def test_a_stop_before_the_first_step_stops_the_job(context: Context) -> None:
     document = job_documents.created(
         TRAINING, {"TrainingJobName": "early", "TrainingJobArn": "arn:early", "RoleArn": "r"}, "Starting", "", 100.0
@@ -184,10 +229,12 @@ def test_a_stop_before_the_first_step_stops_the_job(context: Context) -> None:
     job.release()
 
 
-@pytest.fixture(params=["as this machine allows", "none"])
+@pytest.fixture(params=["as this machine allows", "files", "none"])
 def isolation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "none":
-        monkeypatch.setattr(container, "isolation", lambda: "none")
+    if request.param == "files" and container.isolation() == "none":
+        pytest.skip("the kernel allows no mount namespaces")
+    if request.param in ("files", "none"):
+        monkeypatch.setattr(container, "isolation", lambda: request.param)
     return container.isolation()
 
 
@@ -239,6 +286,33 @@ def test_opt_ml_is_literal_where_the_kernel_allows_it_and_said_where_not(tmp_pat
     else:
         assert seen == "/opt/ml"
         assert container.describe_isolation() is None
+
+
+def test_a_directory_that_is_shown_is_seen_live_below_opt_ml(tmp_path: Path, isolation: str) -> None:
+    for name in ("ml", "tmp", "server", "server/shown"):
+        (tmp_path / name).mkdir()
+    script = (
+        "import os, pathlib, time; ml = os.getcwd(); seen = pathlib.Path(ml, 'processing/input/tensors')\n"
+        "print('ready', sorted(path.name for path in seen.iterdir()), flush=True)\n"
+        "while not (seen / 'later').exists(): time.sleep(0.01)\n"
+        f"others = pathlib.Path({str(tmp_path / 'server')!r})\n"
+        "print([path.name for path in others.glob('*')], flush=True)\n"
+        "(seen / 'mine').touch()"
+    )
+    (tmp_path / "server" / "shown" / "before").touch()
+    given = spec(tmp_path, script, hide=[tmp_path / "server"])
+    shows = {"processing/input/tensors": tmp_path / "server" / "shown"}
+    running = container.launch(dataclasses.replace(given, shows=shows))
+    assert running.output.readline() == b"ready ['before']\n"
+    (tmp_path / "server" / "shown" / "later").touch()
+    said = running.output.read().decode()
+    running.wait(30)
+    running.output.close()
+    if isolation == "none":  # nothing is hidden or read-only then, as the job's log says
+        assert said == "['shown']\n"
+    else:
+        assert said.startswith("[]\n")
+        assert "Read-only file system" in said
 
 
 @pytest.mark.skipif(container.isolation() == "none", reason="the kernel allows no mount namespaces")

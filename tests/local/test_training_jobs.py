@@ -440,7 +440,7 @@ def test_a_name_can_be_used_once(jobs: Jobs) -> None:
          "Requested image"),
         ({"OutputDataConfig": {"S3OutputPath": "s3://there-is-no-such-bucket/out"}}, "there-is-no-such-bucket"),
         ({"HyperParameters": {"epochs": "1"}}, "not supported here: a training job without the hyperparameter"),
-        ({"DebugHookConfig": {"S3OutputPath": "s3://b/k"}}, "not supported here: DebugHookConfig"),
+        ({"TensorBoardOutputConfig": {"S3OutputPath": "s3://b/k"}}, "not supported here: TensorBoardOutputConfig"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused_at_once(jobs: Jobs, change: dict[str, Any], said: str) -> None:
