@@ -95,11 +95,15 @@ class Objects:
         """Write a file as an object, encrypted with `kms_key` if there is one."""
         extra = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
         arn = f"arn:aws:s3:::{bucket}/{key}"
-        if path.stat().st_size > _SINGLE_PUT:
+        size = path.stat().st_size
+        if size > _SINGLE_PUT:
             self._upload_parts(path, bucket, key, extra)
             return
-        with path.open("rb") as content:
-            self._call("s3:PutObject", arn, self._client.put_object, Bucket=bucket, Key=key, Body=content, **extra)
+        with path.open("rb") as file:
+            # Not the file itself: of one that grows, more than the announced length would be sent, and be taken for the
+            # connection's next request.
+            content = file.read(size)
+        self._call("s3:PutObject", arn, self._client.put_object, Bucket=bucket, Key=key, Body=content, **extra)
 
     def bucket_exists(self, bucket: str) -> bool:
         """False when it doesn't; True also when the role may not look."""

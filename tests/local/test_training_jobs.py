@@ -338,6 +338,23 @@ def test_checkpoints_are_synced_while_the_job_runs(jobs: Jobs) -> None:
     jobs.ended(request["TrainingJobName"])
 
 
+def test_a_file_that_grows_while_it_is_copied_spoils_nothing(jobs: Jobs) -> None:
+    prefix = f"checkpoints/{jobs.name()}"
+    script = """
+import time
+end = time.time() + 2.2
+with open("/opt/ml/checkpoints/log", "ab", buffering=0) as log:
+    while time.time() < end:
+        log.write(b"x" * 100)
+        time.sleep(0.00005)
+    print("SIZE", log.tell())
+"""
+    job = jobs.train(script, CheckpointConfig={"S3Uri": f"s3://{jobs.bucket}/{prefix}"})
+    assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
+    size = len(jobs.get(f"{prefix}/log"))
+    assert f"SIZE {size}" in jobs.log_lines(job["TrainingJobName"])
+
+
 def test_an_isolated_job_has_no_network(jobs: Jobs) -> None:
     job = jobs.train(
         """

@@ -58,14 +58,16 @@ TROUBLE = {
     "explodes": lambda step: (10.0 ** (30 * step) if step < 10 else float("inf"), 1.0, 0.9),
     "overfits": lambda step: (1 / (step + 1), 0.5 + step / 50, 0.9),
     "forgets": lambda step: (1 / (step + 1), 1.05 / (step + 1), 0.9 if step < 30 else 0.4),
+    "learns": lambda step: (1 / (step + 1), 1.05 / (step + 1), 0.9),
+    "sticks": lambda step: (1 / (min(step, 25) + 1), 1.05, 0.9),
 }
 
 
 def train_watched(orders):
-    """Twelve seconds of training with a probe, and the trouble that is ordered."""
+    """Twelve seconds of training with a probe (or `steps` of it), and the trouble that is ordered."""
     probe = Probe.from_environment()
     well = TROUBLE["forgets"]
-    for step in range(400):
+    for step in range(orders.get("steps", 400)):
         train, validation, accuracy = TROUBLE.get(orders["trouble"], lambda _: well(0))(min(step, 400))
         if not math.isfinite(train):
             print(f"infinite at {time.time():.6f}", flush=True)

@@ -31,8 +31,8 @@ So does one whose expression matches nothing.
 
 A rule's status is `InProgress`, `IssuesFound`, `NoIssuesFound`, `Error`, or `Stopped` when the job was stopped before
 it had found anything. It lies in `rules/<name>.json` beside the tensors, in the events (source `ratchet.rules`, in the
-shape of SageMaker's), and in the metrics `IssuesFound` and `Errors` of the namespace `Ratchet/Rules`. A rule that ends as
-`Error` stops nothing; the topic is told, unless the rule's action is `record`: training goes on that nobody guards.
+shape of SageMaker's), and in the metrics `IssuesFound` and `Errors` of the namespace `Ratchet/Rules`. A rule that ends
+as `Error` stops nothing; the topic is told, unless the rule's action is `record`: training goes on that nobody guards.
 
 Accounts that still have SageMaker Debugger may let it judge instead: [debugger.md](debugger.md).
 """
