@@ -120,9 +120,10 @@ class Pipeline:
     def state(self) -> dict[str, Any]:
         return self.item("state")
 
-    def record(self, run_id: str) -> dict[str, Any]:
-        """The run's record, once it has ended and its lock is free."""
-        until(lambda: self.item(f"run#{run_id}").get("outcome", "Running") != "Running", f"the end of {run_id}")
+    def record(self, run_id: str, seconds: float = RUN_SECONDS) -> dict[str, Any]:
+        """The run's record, once it has ended (within `seconds`) and its lock is free."""
+        item = f"run#{run_id}"
+        until(lambda: self.item(item).get("outcome", "Running") != "Running", f"the end of {run_id}", seconds)
         until(lambda: self.state.get("running", {}).get("run_id") != run_id, f"the lock of {run_id}")
         return self.item(f"run#{run_id}")
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import html
 import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -134,40 +137,69 @@ def test_what_was_saved_is_evaluated_if_the_spec_says_so(pipelines: dict[str, Pi
     assert pipeline.run()["outcome"] == "StoppedByRule", "nothing was saved"
 
 
-def test_other_actions_do_not_stop(judged: Pipeline) -> None:
-    sns, sqs = judged.aws.client("sns"), judged.aws.client("sqs")
-    queue = sqs.create_queue(QueueName="told-of-rules")["QueueUrl"]
+@contextmanager
+def told_of_rules(pipeline: Pipeline) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What the topic says of rules, heard by a queue: a function that waits for at least one message."""
+    sns, sqs = pipeline.aws.client("sns"), pipeline.aws.client("sqs")
+    queue = sqs.create_queue(QueueName=f"told-{uuid.uuid4().hex[:8]}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     policy = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
     document = {"Version": "2012-10-17", "Statement": [{**policy, "Resource": arn}]}
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(document)})
     subscription = sns.subscribe(
-        TopicArn=judged.shared["TopicArn"],
+        TopicArn=pipeline.shared["TopicArn"],
         Protocol="sqs",
         Endpoint=arn,
         Attributes={"FilterPolicy": json.dumps({"rule": [{"exists": True}]}), "RawMessageDelivery": "true"},
         ReturnSubscriptionArn=True,
     )["SubscriptionArn"]
-    judged.order(accuracy=0.7, train="issues", rules=["overfit-told", "AccuracyDrop"], times=2)
-    run_id = judged.trigger()["run_id"]
-    until(lambda: len(judged.item(f"run#{run_id}").get("rule_verdicts", ())) == 2, "both to be recorded")
-    assert "stopped_by" not in judged.item(f"run#{run_id}")
-    messages = []
+    messages: list[dict[str, Any]] = []
 
-    def told() -> bool:
+    def heard() -> bool:
         answer = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1)
         messages.extend(json.loads(message["Body"]) for message in answer.get("Messages", ()))
         return bool(messages)
 
-    until(told, "the topic's message")
-    assert {message["verdict"]["name"] for message in messages} == {"overfit-told"}
-    sns.unsubscribe(SubscriptionArn=subscription)
+    def wait() -> list[dict[str, Any]]:
+        until(heard, "the topic's message")
+        return messages
+
+    try:
+        yield wait
+    finally:
+        sns.unsubscribe(SubscriptionArn=subscription)
+
+
+def test_other_actions_do_not_stop(judged: Pipeline) -> None:
+    with told_of_rules(judged) as told:
+        judged.order(accuracy=0.7, train="issues", rules=["overfit-told", "AccuracyDrop"], times=2)
+        run_id = judged.trigger()["run_id"]
+        until(lambda: len(judged.item(f"run#{run_id}").get("rule_verdicts", ())) == 2, "both to be recorded")
+        assert "stopped_by" not in judged.item(f"run#{run_id}")
+        assert {message["verdict"]["name"] for message in told()} == {"overfit-told"}
     judged.aws.client("sagemaker").stop_training_job(TrainingJobName=f"judged-{run_id}-train")
     record = judged.record(run_id)
     assert record["outcome"] == "Stopped", "by a person"
     assert "was stopped (StopTrainingJob)" in record["error"]["cause"]
     found = {entry["name"]: entry["action"] for entry in record["rules"] if entry["status"] == "IssuesFound"}
     assert found == {"overfit-told": "notify", "AccuracyDrop": "record"}
+
+
+def test_a_rule_that_cannot_judge_stops_nothing_and_is_told_of(judged: Pipeline) -> None:
+    with told_of_rules(judged) as told:
+        judged.order(
+            accuracy=0.5, train="issues", status="Error", rules=["LossNotDecreasing", "AccuracyDrop"], seconds=1
+        )
+        record = judged.run()
+        (message,) = told()
+    assert record["outcome"] == "NotBetter", "it went on"
+    assert message["verdict"]["name"] == "LossNotDecreasing", "the other's action is record"
+    assert "couldn't judge at step 40: the loss is 7.5" in message["message"]
+    assert {entry["name"]: entry["status"] for entry in record["rules"]} == {
+        "LossNotDecreasing": "Error",
+        "overfit-told": "Error",
+        "AccuracyDrop": "Error",
+    }
 
 
 def invoke(pipeline: Pipeline, event: dict[str, Any]) -> dict[str, Any]:

@@ -76,14 +76,27 @@ def status_change(status: str = "FAILED", run_id: str = "20261120-101112-abcd", 
 
 def training_job_change(status: str = "Completed", source: str = "aws.sagemaker", **changes: Any) -> dict[str, Any]:
     """SageMaker Developer Guide, "Events that Amazon SageMaker AI sends to Amazon EventBridge", Training job state
-    change: the sample has no DebugRuleEvaluationStatuses."""
+    change: the sample's fields and values, but for the status. It has no DebugRuleEvaluationStatuses."""
     arn = "arn:aws:sagemaker:us-east-1:123456789012:training-job/kmeans-1"
     source_of_data = {
         "S3DataType": "S3DataType",
         "S3Uri": "S3Uri",
         "S3DataDistributionType": "S3DataDistributionType",
     }
-    channel = {"ChannelName": "Train", "DataSource": {"S3DataSource": source_of_data}, "ContentType": "ContentType"}
+    channel = {
+        "ChannelName": "Train",
+        "DataSource": {"S3DataSource": source_of_data},
+        "ContentType": "ContentType",
+        "CompressionType": "CompressionType",
+        "RecordWrapperType": "RecordWrapperType",
+    }
+    resources = {
+        "InstanceType": "InstanceType",
+        "InstanceCount": 3,
+        "VolumeSizeInGB": 20,
+        "VolumeKmsKeyId": "VolumeKmsKeyId",
+    }
+    at = "2018-10-06T12:26:13Z"
     detail = {
         "TrainingJobName": "89c96cc8-dded-4739-afcc-6f1dc936701d",
         "TrainingJobArn": arn,
@@ -94,13 +107,13 @@ def training_job_change(status: str = "Completed", source: str = "aws.sagemaker"
         "RoleArn": "arn:aws:iam::123456789012:role/SMRole",
         "InputDataConfig": [channel],
         "OutputDataConfig": {"KmsKeyId": "KmsKeyId", "S3OutputPath": "S3OutputPath"},
-        "ResourceConfig": {"InstanceType": "InstanceType", "InstanceCount": 3, "VolumeSizeInGB": 20},
+        "ResourceConfig": resources,
         "VpcConfig": {},
         "StoppingCondition": {"MaxRuntimeInSeconds": 60},
-        "CreationTime": 1583831889050,
-        "TrainingStartTime": 1583831889050,
-        "TrainingEndTime": 1583831889050,
-        "LastModifiedTime": 1583831889050,
+        "CreationTime": at,
+        "TrainingStartTime": at,
+        "TrainingEndTime": at,
+        "LastModifiedTime": at,
         "SecondaryStatusTransitions": [],
         "Tags": {},
     }

@@ -21,7 +21,7 @@ def say_issues(orders):
         {
             "RuleConfigurationName": name,
             "RuleEvaluationJobArn": job,
-            "RuleEvaluationStatus": "IssuesFound",
+            "RuleEvaluationStatus": orders.get("status", "IssuesFound"),
             "StatusDetails": json.dumps({"rule": name, "step": 40, "value": 7.5, "reason": "the loss is 7.5"}),
             "LastModifiedTime": int(1000 * time.time()),
         }
@@ -101,6 +101,6 @@ if orders.get("train") == "watched":
     train_watched(orders)
 if orders.get("train") == "issues":
     say_issues(orders)
-    time.sleep(60)
+    time.sleep(orders.get("seconds", 60))
 save_model(orders)
 sys.exit(0)
