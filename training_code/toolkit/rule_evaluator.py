@@ -25,10 +25,10 @@ if __name__ == "__main__":
 
 from toolkit.errors import ToolkitError
 from toolkit.probe.debugger_hook import FOLDER, meant
+from toolkit.rules import runner
 from toolkit.rules.feed import Feed
 from toolkit.rules.judging import ERROR, ISSUES, NO_ISSUES, Configuration, Judge, Status
 
-POLL_SECONDS = 0.04
 END_MARKER = "training_job_end.ts"
 CONDITION_MET = "RuleEvaluationConditionMet"
 _RULE = "rule_to_invoke"
@@ -37,6 +37,7 @@ _RULE = "rule_to_invoke"
 def main() -> int:
     """The exit code; see the module."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    runner.stand_back()
     root = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
     job = json.loads((root / "config" / "processingjobconfig.json").read_text(encoding="utf-8"))
     status = judged(job.get("Environment") or {}, root / "processing" / "input" / "tensors")
@@ -85,7 +86,7 @@ def follow(judge: Judge, feed: Feed, end: Path) -> None:
             judge.finish(feed.seen)
             return
         judge.idle(last_step, time.monotonic() - last_news)
-        time.sleep(POLL_SECONDS)
+        time.sleep(runner.POLL_SECONDS)
 
 
 def sentence(status: Status) -> str:

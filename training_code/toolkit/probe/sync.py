@@ -68,8 +68,8 @@ class Sync:
         status = path.stat()
         state, key = (status.st_size, status.st_mtime_ns), self._key(path)
         if self._copied.get(key) != state:
-            # Not upload_file: it has threads of its own. Of an event file, which grows, exactly what it held when looked
-            # at: more than the announced length would be taken for the connection's next request.
+            # Not upload_file: it has threads of its own. Of an event file, which grows, exactly what it held when seen:
+            # more than the announced length would be taken for the connection's next request.
             with path.open("rb") as file:
                 body = file.read(status.st_size) if layout.EVENTS in path.parts else file
                 self._s3().put_object(Bucket=self._bucket, Key=key, Body=body)

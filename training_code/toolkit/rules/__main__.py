@@ -23,9 +23,6 @@ from toolkit.rules.messenger import Messenger, Silent
 from toolkit.rules.parameters import RuleError
 from toolkit.rules.statuses import Job
 
-NICENESS = 10
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code: 0, 1 when a verdict couldn't be told, 2 when the rules can't be read."""
@@ -35,9 +32,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    os.nice(NICENESS)
-    # Before NumPy is imported: its threads would take the training's cores.
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    runner.stand_back()
     stop = runner.Stop()
     stop.listen()
     place = options.tensors or str(layout.directory())

@@ -19,12 +19,20 @@ from toolkit.rules.judging import ERROR, ISSUES, Configuration, Judge, Status
 log = logging.getLogger("ratchet.rules")
 
 POLL_SECONDS = 0.04
+NICENESS = 10
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # How old the files of rules that go on may be.
 FILE_SECONDS = 2.0
 # The last verdicts must be out before the job's container is taken away.
 CLOSE_SECONDS = 20.0
 # The trainer's last steps may still be on their way when it is gone.
 LAST_WORDS_SECONDS = 0.5
+
+
+def stand_back() -> None:
+    """Leaves the processor to the training. Before NumPy is imported, whose threads would take its cores."""
+    os.nice(NICENESS)
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
 
 
 class Teller(Protocol):
