@@ -21,8 +21,11 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "stop_seconds": (2.0, "a rule becomes true → the training process has ended"),
     "ours_seconds": (1.0, "of it, until SageMaker has taken StopTrainingJob"),
     "judged_seconds": (None, "of it, until the rule has judged"),
+    "managed_stop_seconds": (2.0, "the same where SageMaker evaluates the rule, as the embedded one does"),
     "reduction": (None, "parameters before and after pruning, within a point of validation accuracy; at least 10"),
     "accuracy_drop": (1.0, "points of test accuracy that pruning cost, the worst of the seeds; negative: it gained"),
+    "ended_by_rule": (None, "series of pruning rounds that the rule AccuracyDrop has ended"),
+    "series": (None, "of so many; the others went through all rounds"),
     "synth_seconds": (None, "`cdk synth` of all local stacks"),
     "probe_cost": (0.03, "what the probe adds to a ResNet-18 step, as a share of it"),
     "smdebug_cost": (None, "what smdebug 1.0.34 adds, saving the same"),
@@ -52,10 +55,13 @@ def _section(name: str, document: dict[str, Any]) -> str:
         f"{machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, Python {machine['python']}, "
         f"load before {machine['load_before']}"
     )
-    rows = [_row(key, value, document["spread"].get(key)) for key, value in document["figures"].items()]
+    states, pruned = document.get("states"), document.get("rows")
+    # Figures of a network and rank have a table of their own.
+    shown = {key: value for key, value in document["figures"].items() if key in PROMISES or not pruned}
+    rows = [_row(key, value, document["spread"].get(key)) for key, value in shown.items()]
     table = ["| figure | | value | spread | at most |", "|---|---|---|---|---|", *rows]
-    states = document.get("states")
-    return "\n".join([f"## {name}\n", where, "", *table, "", *(_states(states) if states else [])])
+    more = [*(_states(states) if states else []), *(_pruned(pruned) if pruned else [])]
+    return "\n".join([f"## {name}\n", where, "", *table, "", *more])
 
 
 def _row(key: str, value: float, spread: dict[str, Any] | None) -> str:
@@ -75,6 +81,27 @@ def _states(states: dict[str, float]) -> list[str]:
         *rows,
         "",
     ]
+
+
+def _pruned(rows: list[dict[str, Any]]) -> list[str]:
+    """A row a network and rank, and what each seed came to."""
+    return [
+        "The least reduction and the worst drop of the seeds, and reduction (drop) of each:",
+        "",
+        "| network | rank | parameters | reduction | drop, points | each seed | ended by the rule |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {row['network']} | {row['rank']} | {row['parameters']:,} | {row['reduction']:g} × | "
+            f"{row['accuracy_drop']:g} | {', '.join(map(_seed, row['seeds']))} | "
+            f"{row['ended_by_rule']} of {len(row['seeds'])} |"
+            for row in rows
+        ),
+        "",
+    ]
+
+
+def _seed(seed: dict[str, Any]) -> str:
+    return f"{seed['reduction']:g} × ({seed['accuracy_drop']:g})"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 stop_seconds   from the moment at which train.py hands the probe a loss that is infinite, until its process is gone;
                median of 10. ExplodingTensor judges it in a process of its own, beside the training
 ours_seconds   of it, until SageMaker has taken StopTrainingJob: probe, rule, event, EventBridge, the function; median
+managed_stop_seconds   the same as stop_seconds where SageMaker evaluates the rule (rules_service: sagemaker), as the
+               embedded one does; median of 10
 
 Of the rest, SIGTERM to the process and its end, train.py has no part: it doesn't handle the signal.
 """
@@ -27,12 +29,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from conftest import AwsFactory
+from conftest import SKLEARN, AwsFactory
 from deployed import Pipeline, deploy
 
 from bench import harness
 
 RULES = [{"rule": "ExplodingTensor", "parameters": {"collection_names": ["losses"]}}]
+# An image of one's own, as far as the spec knows: for scikit-learn SageMaker Debugger has no hook, the probe has.
+MANAGED = {
+    "framework": None,
+    "image": SKLEARN,
+    "rules_service": "sagemaker",
+    "rules": RULES,
+    "probe": {"collections": {"losses": {"interval": 1}}},
+}
 REPETITIONS, SMALL = 10, 2
 POLL_SECONDS = 0.002
 START_SECONDS = 120.0
@@ -54,22 +64,28 @@ def measure(small: bool, say: Callable[[str], None]) -> harness.Document:
         factory = AwsFactory(Path(folder) / "aws")
         try:
             say("the embedded AWS starts, and cdk deploys to it")
-            pipeline = deploy(factory.start(), Path(folder) / "app", watched={"rules": RULES})["watched"]
-            one_stop(pipeline, 0)
-            stops = []
-            for number in range(1, 1 + (SMALL if small else REPETITIONS)):
-                stops.append(one_stop(pipeline, number))
-                say(f"stopped after {stops[-1].ended:.2f} s, {stops[-1].requested:.2f} s of it ours")
+            pipelines = deploy(factory.start(), Path(folder) / "app", watched={"rules": RULES}, managed=MANAGED)
+            stops = {name: repeated(pipeline, small, say) for name, pipeline in pipelines.items()}
         finally:
             factory.stop()
-    return document(stops)
+    return document(stops["watched"], stops["managed"])
 
 
-def document(stops: list[Stop]) -> harness.Document:
+def repeated(pipeline: Pipeline, small: bool, say: Callable[[str], None]) -> list[Stop]:
+    one_stop(pipeline, 0)
+    stops = []
+    for number in range(1, 1 + (SMALL if small else REPETITIONS)):
+        stops.append(one_stop(pipeline, number))
+        say(f"{pipeline.name}: stopped after {stops[-1].ended:.2f} s, {stops[-1].requested:.2f} s of it ours")
+    return stops
+
+
+def document(stops: list[Stop], managed: list[Stop]) -> harness.Document:
     samples = {
         "stop_seconds": [stop.ended for stop in stops],
         "ours_seconds": [stop.requested for stop in stops],
         "judged_seconds": [stop.judged for stop in stops],
+        "managed_stop_seconds": [stop.ended for stop in managed],
     }
     return {
         "figures": {name: round(statistics.median(values), 3) for name, values in samples.items()},
@@ -82,7 +98,7 @@ def one_stop(pipeline: Pipeline, number: int) -> Stop:
     pipeline.idle()
     pipeline.order(accuracy=0.9, train="watched", trouble="explodes", repetition=number)
     run_id = pipeline.trigger()["run_id"]
-    job = f"watched-{run_id}-train"
+    job = f"{pipeline.name}-{run_id}-train"
     ended = end_of(process_of(job))
     record = pipeline.record(run_id)
     if record["outcome"] != "StoppedByRule":

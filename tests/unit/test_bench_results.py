@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bench import cycle, harness, results
+from bench import cycle, harness, prune, results
 
 
 def never(_small: bool, _say: object) -> harness.Document:
@@ -37,6 +40,36 @@ def test_a_cycles_three_figures_add_up() -> None:
     found = cycle.document(cycles, [{"train": 1.0}, {"train": 2.0}, {"train": 4.0}])
     assert found["figures"] == {"cycle_seconds": 6.0, "bare_seconds": 2.0, "overhead_seconds": 4.0}
     assert found["states"] == {"Train": 3.0}
+
+
+def series(rank: str, *rounds: tuple[int, float, float], seed: int = 0, stopped_by: str | None = None) -> list[Any]:
+    """Rows of a series of pruning: (parameters, validation, test) a round; a rule stops the last."""
+    same = {"network": "resnet18", "rank": rank, "seed": seed, "latency_ms": 1.0, "stopped_by": None}
+    numbers = range(1 if rank == prune.UNPRUNED else 2, 100)
+    rows = [
+        {**same, "round": number, "parameters": parameters, "validation": validation, "test": test}
+        for number, (parameters, validation, test) in zip(numbers, rounds, strict=False)
+    ]
+    return [*rows[:-1], {**rows[-1], "stopped_by": stopped_by}]
+
+
+def test_of_a_series_the_smallest_network_within_a_point_of_validation_counts() -> None:
+    rows = [
+        *series("unpruned", (1000, 0.95, 0.90)),
+        *series("taylor", (500, 0.96, 0.91), (100, 0.941, 0.895), (50, 0.93, 0.90), (10, 0.5, 0.5), stopped_by="low"),
+        *series("original", (500, 0.93, 0.85), (100, 0.945, 0.80)),
+        *series("unpruned", (1000, 0.95, 0.90), seed=1),
+        *series("taylor", (400, 0.95, 0.88), seed=1),
+        *series("original", (400, 0.1, 0.1), seed=1, stopped_by="low"),
+    ]
+    found = prune.document(rows, argparse.Namespace(data=Path("signs.npz"), rows=None, width=1.0))
+    figures = found["figures"]
+    assert (figures["reduction"], figures["accuracy_drop"]) == (2.5, 2.0), "the least and the worst of the seeds"
+    assert (figures["resnet18_original_reduction"], figures["resnet18_original_accuracy_drop"]) == (1.0, 10.0)
+    assert (figures["ended_by_rule"], figures["series"]) == (2, 4)
+    page = results.rendered({"prune": {**document(), **found, "spread": {}}})
+    assert "| resnet18 | taylor | 1,000 | 2.5 × | 2 | 10 × (0.5), 2.5 × (2) | 1 of 2 |" in page
+    assert "resnet18_taylor_reduction" not in page
 
 
 def test_recorded_prints_the_last_result(tmp_path, monkeypatch, capsys) -> None:
