@@ -186,7 +186,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--network", required=True)
     parser.add_argument("--ranks", required=True)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--precision", default="float32", choices=learning.PRECISIONS)
     for name in ("width", "fraction", "floor", "leave", "learning-rate", "validation"):
         parser.add_argument(f"--{name}", type=float, required=True)
     for name in ("seed", "rounds", "first-epochs", "epochs", "batch", "threads"):

@@ -307,9 +307,13 @@ class Learning(unittest.TestCase):
     def test_it_learns_drawn_signs(self):
         """Chance is 1/12; a small network on clean signs is far above."""
         labels, drawn = signs.draw(360, seed=0, noise=5)
-        model = tiny("resnet18", width=1 / 8)[0]
-        learning.train(model, (drawn, labels), learning.Recipe(epochs=6, learning_rate=5e-3, batch=32))
-        self.assertGreater(learning.accuracy(model, drawn, labels), 0.5)
+        for precision in learning.PRECISIONS:
+            with self.subTest(precision):
+                model = tiny("resnet18", width=1 / 8)[0]
+                recipe = learning.Recipe(epochs=6, learning_rate=5e-3, batch=32, precision=precision)
+                learning.train(model, (drawn, labels), recipe)
+                self.assertGreater(learning.accuracy(model, drawn, labels), 0.5)
+                self.assertEqual({tensor.dtype for tensor in model.parameters()}, {torch.float32})
         self.assertGreater(learning.latency(model, 32, repeats=3), 0)
 
 

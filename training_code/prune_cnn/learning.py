@@ -11,6 +11,9 @@ import torch
 from torch import nn
 
 
+PRECISIONS = ("float32", "bfloat16")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained. `watch_every`: steps between two that are watched, in the last epoch only.

@@ -22,7 +22,7 @@ import prune
 import ranks
 import torch
 import weights
-from learning import Recipe, accuracy, latency, train
+from learning import PRECISIONS, Recipe, accuracy, latency, train
 
 from toolkit import archives
 from toolkit.probe import Probe, Trial
@@ -40,6 +40,7 @@ FIRST_EPOCHS = 8  # of the first round
 EPOCHS = 4  # of every later one
 LEARNING_RATE = 2e-3
 VALIDATION = 0.2  # of the training pictures judge the rounds; the held-out channel judges what leaves the last
+PRECISION = "float32"  # or bfloat16: twice as fast where the processor has it in hardware (see learning.py)
 SEED = 0
 # Of the processor: small batches of a small network gain little from more, and lose much where others want the cores.
 THREADS = 1
@@ -60,7 +61,8 @@ def main():
 
     probe = Probe.from_environment()
     watcher = ranks.Watcher(model, arch, probe.tensor, begin=partial(probe.watch, model))
-    recipe = Recipe(args.epochs if args.previous else args.first_epochs, args.learning_rate, seed=args.seed)
+    epochs = args.epochs if args.previous else args.first_epochs
+    recipe = Recipe(epochs, args.learning_rate, seed=args.seed, precision=args.precision)
 
     def told(epoch):
         with probe.mode("eval"):
@@ -120,6 +122,7 @@ def parse_arguments():
     parser.add_argument("--first-epochs", type=int, default=FIRST_EPOCHS)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--precision", default=PRECISION, choices=PRECISIONS)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--threads", type=int, default=THREADS)
     parser.add_argument("--train", type=Path, default=os.environ.get("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train"))
