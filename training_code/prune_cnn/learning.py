@@ -10,7 +10,6 @@ import pictures
 import torch
 from torch import nn
 
-
 PRECISIONS = ("float32", "bfloat16")
 
 
