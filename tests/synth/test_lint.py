@@ -1,4 +1,5 @@
-"""The linters see what this checkout's own pipelines don't have: a dockerfile, a VPC, a schedule. And they can fail."""
+"""The linters see what this checkout's own pipelines don't have: a dockerfile, a VPC, a schedule, SageMaker Debugger. And they
+can fail."""
 
 from __future__ import annotations
 
@@ -26,6 +27,16 @@ def test_every_part_is_clean(root: Path, capsys: pytest.CaptureFixture[str]) -> 
     (folder / "Dockerfile").write_text("FROM scratch\n")
     vpc = {"subnets": ["subnet-0a1b"], "security_groups": ["sg-0e3f"]}
     assert lint.lint(settings("prod", vpc=vpc, permissions_boundary="team-boundary"), root), capsys.readouterr().err
+
+
+def test_what_sagemaker_debugger_needs_is_clean(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pipeline(
+        root / "training_code",
+        framework={"name": "pytorch", "version": "2.6.0"},
+        rules_service="sagemaker",
+        rules=[{"rule": "VanishingGradient"}],
+    )
+    assert lint.lint(settings("prod"), root), capsys.readouterr().err
 
 
 def test_a_wildcard_without_an_argument_is_found(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
