@@ -5,7 +5,7 @@
     record    the run's item (`rule_verdicts`), as for the other two
 
 A rule that couldn't judge (`Error`) never stops anything: it is recorded, and told to the topic unless its action is
-record, since training goes on that nobody guards.
+record, since training goes on that nobody guards (of one whose action is stop, only if it does go on).
 
 EventBridge delivers at least once, and late. So SageMaker is asked what the job is now, and the run's item what has
 been done already: a job that isn't in progress, isn't this environment's, or was dealt with is left alone. What fails
@@ -73,7 +73,7 @@ def handle(event: Document, _context: object) -> Document:
 def act(run: Run, job: Document, found: list[Verdict], log: Log) -> Document:
     """Records what is new, tells whom it concerns, stops the job if a rule says so and it still runs."""
     name, runs = job["TrainingJobName"], table(run)
-    if not note(runs, run, found):
+    if not note(runs, run, found, goes_on=job["TrainingJobStatus"] == IN_PROGRESS):
         return answer(log, name, "Nothing", f"the run table knows no run {run.run_id}")
     stopping = next((v for v in found if v.action == "stop" and v.status == ISSUES_FOUND), None)
     if stopping is None:
@@ -83,8 +83,10 @@ def act(run: Run, job: Document, found: list[Verdict], log: Log) -> Document:
     return stop(runs, run, stopping, log)
 
 
-def note(runs: RunTable, run: Run, found: list[Verdict]) -> bool:
+def note(runs: RunTable, run: Run, found: list[Verdict], *, goes_on: bool) -> bool:
     """Tells the topic of what is new and wants telling, and adds it to the run's `rule_verdicts`; False: no such run.
+
+    goes_on: whether the job is in progress.
 
     Told before it is written down: a crash in between, or two deliveries at the very same time, tell it twice rather
     than never.
@@ -101,7 +103,7 @@ def note(runs: RunTable, run: Run, found: list[Verdict]) -> bool:
         known = {(verdict["training_job"], verdict["name"]) for verdict in before}
         new = [verdict for verdict in found if (verdict.training_job, verdict.name) not in known]
         for verdict in new:
-            if wants_telling(verdict) and verdict.name not in told:
+            if wants_telling(verdict, goes_on) and verdict.name not in told:
                 client("sns").publish(TopicArn=os.environ["TOPIC_ARN"], **notification(run, verdict))
                 told.add(verdict.name)
         documents = [verdict.document() for verdict in new]
@@ -110,9 +112,9 @@ def note(runs: RunTable, run: Run, found: list[Verdict]) -> bool:
     raise Busy(f"the verdicts of run {run.run_id} were written by others {WRITES} times in a row")
 
 
-def wants_telling(verdict: Verdict) -> bool:
-    """Whether the topic is told now; of what stops training the run's own message tells."""
-    return verdict.action == "notify" or (verdict.status == ERROR and verdict.action != "record")
+def wants_telling(verdict: Verdict, goes_on: bool) -> bool:
+    """Whether the topic is told now. What stops training, or made it fail, the run's own message tells."""
+    return verdict.action == "notify" or (verdict.status == ERROR and verdict.action == "stop" and goes_on)
 
 
 def stop(runs: RunTable, run: Run, verdict: Verdict, log: Log) -> Document:

@@ -1,5 +1,5 @@
-"""The linters see what this checkout's own pipelines don't have: a dockerfile, a VPC, a schedule, SageMaker Debugger. And they
-can fail."""
+"""The linters see what this checkout's own pipelines don't have: a dockerfile, a VPC, a schedule, SageMaker Debugger.
+And they can fail."""
 
 from __future__ import annotations
 
