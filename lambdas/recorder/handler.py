@@ -22,6 +22,7 @@ AWS actions:
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -43,6 +44,7 @@ Document = dict[str, Any]
 LOG = Log({"function": "recorder"})
 
 RECORD = "record.json"
+VERDICT_SECONDS, VERDICT_PAUSE_SECONDS = 30.0, 2.0
 
 
 def handle(event: Document, _context: object) -> Document:
@@ -132,8 +134,18 @@ def verdicts(artifacts: Artifacts, event: Document) -> list[Document]:
     """What the rules said at last: SageMaker Debugger's to SageMaker, the open ones beside the tensors."""
     if event["rules_service"] != "sagemaker":
         return list(read_rules(artifacts, event.get("round")))
-    name = event["training"]["description"]["TrainingJobName"]
-    return documents.of_debugger(client("sagemaker").describe_training_job(TrainingJobName=name))
+    return managed_verdicts(event["training"]["description"]["TrainingJobName"])
+
+
+def managed_verdicts(training_job: str) -> list[Document]:
+    """SageMaker evaluates on when training has ended; what isn't decided soon is recorded as it is."""
+    deadline = time.monotonic() + VERDICT_SECONDS
+    while True:
+        job = client("sagemaker").describe_training_job(TrainingJobName=training_job)
+        found = documents.of_debugger(job)
+        if time.monotonic() >= deadline or not any(verdict.get("goes_on") for verdict in found):
+            return found
+        time.sleep(VERDICT_PAUSE_SECONDS)
 
 
 def read_rules(artifacts: Artifacts, last_round: int | None) -> Iterator[Document]:
