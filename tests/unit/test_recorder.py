@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from common.state import State, Trigger, started, triggered
-from recorder import documents, spot
+from recorder import documents, handler, spot
 from recorder.failures import outcome_of, readable
 from recorder.handler import concluded
 from recorder.housekeeping import configs_of, needed_by, should_not_be
@@ -278,6 +278,25 @@ def test_what_sagemaker_debugger_found_is_read_from_its_words() -> None:
     )
     assert (found["C"]["status"], found["C"]["reason"]) == ("Error", "InternalServerError")
     assert documents.of_debugger({}) == []
+
+
+@pytest.mark.parametrize(("seconds", "looks", "status"), [(30.0, 3, "NoIssuesFound"), (0.0, 1, "InProgress")])
+def test_sagemaker_is_given_a_little_time_for_its_verdicts(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, looks: int, status: str
+) -> None:
+    asked: list[str] = []
+
+    class SageMaker:
+        def describe_training_job(self, TrainingJobName: str) -> dict[str, Any]:  # noqa: N803 - boto3's
+            asked.append(TrainingJobName)
+            word = "InProgress" if len(asked) < 3 else "NoIssuesFound"
+            return {"DebugRuleEvaluationStatuses": [{"RuleConfigurationName": "A", "RuleEvaluationStatus": word}]}
+
+    monkeypatch.setattr(handler, "client", lambda _service: SageMaker())
+    monkeypatch.setattr(handler, "VERDICT_SECONDS", seconds)
+    monkeypatch.setattr(handler, "VERDICT_PAUSE_SECONDS", 0.0)
+    (verdict,) = handler.managed_verdicts("digits-r2-train")
+    assert (verdict["status"], asked) == (status, ["digits-r2-train"] * looks)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
