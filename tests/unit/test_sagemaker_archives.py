@@ -89,6 +89,32 @@ def test_a_member_that_would_land_elsewhere_is_refused_and_nothing_is_written(
     assert not (tmp_path / "evil.txt").exists()
 
 
+def test_links_that_only_together_lead_out_are_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        tar.addfile(link("here", "."))
+        tar.addfile(link("out", "here/../evil"))
+        member = tarfile.TarInfo("out/file.txt")
+        tar.addfile(member, io.BytesIO(b""))
+    with pytest.raises(UnsafeArchiveError, match="through links before it"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "code")
+    assert not (tmp_path / "evil").exists()
+
+
+def test_links_inside_and_modes_come_out(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        script = tarfile.TarInfo("bin/run.sh")
+        script.size, script.mode, script.uid, script.uname = 2, 0o4775, 12345, "nobody-here"
+        tar.addfile(script, io.BytesIO(b"hi"))
+        tar.addfile(link("run", "bin/run.sh"))
+        tar.addfile(link("same", "bin/run.sh", tarfile.LNKTYPE))
+        tar.addfile(link("bin/up", "../run"))
+    unpack(tmp_path / "a.tar.gz", tmp_path / "code")
+    paths = [tmp_path / "code" / name for name in ("bin/run.sh", "run", "same", "bin/up")]
+    assert [path.read_bytes() for path in paths] == [b"hi"] * 4
+    assert (paths[0].stat().st_mode & 0o7777, paths[0].stat().st_uid) == (0o755, os.getuid())
+    assert [path.is_symlink() for path in paths] == [False, True, False, True]
+
+
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"\x1f\x8b\x08\x00broken"])
 def test_what_is_no_archive_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.tar.gz").write_bytes(content)
