@@ -27,7 +27,11 @@ import sys, joblib
 from sklearn.linear_model import LinearRegression
 joblib.dump(LinearRegression().fit([[0, 0], [1, 0], [0, 1]], [1, 3, 4]), sys.argv[1])
 """
-NPY_OF = "import io, sys, numpy; numpy.save(sys.stdout.buffer, numpy.array([[1.0, 1.0], [2.0, 0.0]]))"
+# Through memory: straight into a pipe, NumPy asks for a position that there isn't.
+NPY_OF = (
+    "import io, sys, numpy; body = io.BytesIO(); numpy.save(body, numpy.array([[1.0, 1.0], [2.0, 0.0]]));"
+    " sys.stdout.buffer.write(body.getvalue())"
+)
 READ_NPY = "import io, sys, json, numpy; print(json.dumps(numpy.load(io.BytesIO(sys.stdin.buffer.read())).tolist()))"
 
 
