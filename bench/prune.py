@@ -9,7 +9,9 @@
 and a row a network and rank. Of each series the smallest network counts whose *validation* accuracy (a tenth of the
 training pictures) is within a point of the unpruned one's; the test pictures choose nothing.
 The unpruned network has trained for the epochs of `RECIPES`; every round trains its own on for `--epochs`, which is why
-a pruned one may come to recognise more. It must be given data:
+a pruned one may come to recognise more. An unpruned one that trains as long as a whole series is the harder comparison
+(prune_series.py with --first-epochs 48 --rounds 0): ResNet-18, seed 0, then recognises 97.7 % of the test pictures; of
+its series the network with 1.0 million parameters 97.2 %, that with 60 thousand 96.2 %. It must be given data:
 
     python bench/prune.py --data FILE.npz       x_train, y_train, x_test, y_test: uint8 (n, 32, 32, 3), whole numbers
 
