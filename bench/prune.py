@@ -3,7 +3,6 @@
     reduction       parameters of the unpruned network by those of the pruned one: the least of all seeds and networks,
                     by our rank
     accuracy_drop   points of test accuracy that this cost: the worst of all seeds and networks (negative: it gained)
-
     ended_by_rule   series, of `series`, that the toolkit's AccuracyDrop has ended (the others went through all rounds)
 
 and a row a network and rank. Of each series the smallest network counts whose *validation* accuracy (a tenth of the
@@ -16,8 +15,8 @@ its series the network with 1.0 million parameters 97.2 %, that with 60 thousand
     python bench/prune.py --data FILE.npz       x_train, y_train, x_test, y_test: uint8 (n, 32, 32, 3), whole numbers
 
 Layers are as wide as the papers': AlexNet has 57 million parameters, ResNet-18 11. Both, three seeds each, take one
-core that multiplies bfloat16 about two hours, and a GPU minutes (`--device cuda --python` of an environment that has
-it). `--width 0.25` is quick, and another network.
+core that multiplies bfloat16 about two hours (`--device cuda`, with `--python` of an environment that has it, is for
+those who have a GPU). `--width 0.25` is quick, and another network.
 """
 
 from __future__ import annotations
