@@ -14,6 +14,7 @@ from ratchet.spec_errors import refusal
 from ratchet.spec_rules import Collection, Probe, Rule
 
 _OPEN = "write rules_service: open"
+_COMMA = "SageMaker Debugger takes a comma for the end of an expression"
 
 # RuleParameters, CollectionParameters: the longest value. CollectionConfigurations: how many.
 VALUE_LENGTH = 256
@@ -98,17 +99,13 @@ def _parameters(collection: Collection) -> dict[str, str]:
         found["include_regex"] = ",".join(collection.include)
     if collection.steps:
         found["save_steps"] = ",".join(map(str, collection.steps))
-    reductions = [_reduction(name) for name in collection.reductions if name != "histogram"]
+    reductions = [_REDUCTIONS.get(name, name) for name in collection.reductions if name != "histogram"]
     if reductions:
         found["reductions"] = ",".join(reductions)
         found["save_raw_tensor"] = str(collection.values and "values" in collection.model_fields_set)
     if "histogram" in collection.reductions:
         found["save_histogram"] = "True"
     return found
-
-
-def _reduction(name: str) -> str:
-    return _REDUCTIONS.get(name, name)
 
 
 def _check_framework(framework: str | None, version: str | None) -> None:
@@ -135,6 +132,8 @@ def _check_rule(rule: Rule, framework: str | None, at: tuple[str | int, ...]) ->
     for name, value in rule.parameters.items():
         if name in _OUR_PARAMETERS.get(rule.rule, ()):
             raise refusal(f"is a parameter of the open rule alone; leave {name} out", *at, "parameters", name)
+        if isinstance(value, list) and any("," in _text(item) for item in value):
+            raise refusal(f"holds a comma in one of {value!r}; {_COMMA}", *at, "parameters", name)
         if len(_text(value)) > VALUE_LENGTH:
             raise refusal(f"has {len(_text(value))} characters; at most {VALUE_LENGTH}", *at, "parameters", name)
 
@@ -149,8 +148,7 @@ def _check_collection(name: str, collection: Collection, at: tuple[str, ...]) ->
         raise refusal(f"can't be told to SageMaker Debugger; leave modes out, or {_OPEN}", *at, "modes")
     for regex in collection.include:
         if "," in regex:
-            message = f"holds {regex!r}; SageMaker Debugger takes a comma for the end of an expression"
-            raise refusal(message, *at, "include")
+            raise refusal(f"holds {regex!r}; {_COMMA}", *at, "include")
     for reduction in collection.reductions:
         if reduction in _NOT_REDUCTIONS:
             raise refusal(f"holds {reduction}, which SageMaker Debugger can't compute", *at, "reductions")

@@ -77,9 +77,7 @@ def test_each_rule_is_a_processing_job_and_says_at_last_what_it_found(managed: P
         "overfit-told": "IssuesFound",
         "DeadRelu": "Error",
     }
-    assert (
-        "nothing was saved that matches" in found["DeadRelu"]["reason"] or "never saved" in found["DeadRelu"]["reason"]
-    )
+    assert "which was never saved; saved were loss/" in found["DeadRelu"]["reason"]
     assert found["overfit-told"]["action"] == "notify" and found["overfit-told"]["step"] is not None
     job = training_job(managed, record["run_id"])
     client = managed.aws.client("sagemaker")

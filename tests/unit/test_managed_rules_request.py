@@ -128,6 +128,18 @@ def test_every_rule_that_debugger_has_is_understood_by_the_evaluator(monkeypatch
         assert built_in(spec_debugger.RULE_NAMES.get(name, name)).__name__ == name
 
 
+def test_the_probe_reads_debuggers_words_as_the_spec_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TRAINING_CODE))
+    from toolkit.probe import debugger_hook  # noqa: PLC0415 - on the path in tests only
+
+    assert {ours: theirs for theirs, ours in debugger_hook.NAMES.items()} == spec_debugger._COLLECTION_NAMES
+    for ours, theirs in spec_debugger._REDUCTIONS.items():
+        assert debugger_hook._REDUCTIONS[theirs] == ours
+    needed = [how.get("include_regex") for rule in spec_debugger._NEEDED.values() for how in rule.values()]
+    parts = {part for regex in needed if regex for part in regex.split("|")}
+    assert parts and parts <= debugger_hook.MEANINGS.keys()
+
+
 def test_the_image_is_the_regions_own(tmp_path: Path) -> None:
     spec = make_spec(tmp_path, **MANAGED, rules=RULES)
     assert images.rules_image(spec, "eu-west-1").startswith("929884845733.dkr.ecr.eu-west-1.amazonaws.com/")

@@ -368,6 +368,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {**MANAGED, "rules": [{"rule": "AllZero", "parameters": {"tensor_regex": ["a" * 200, "b" * 100]}}]},
         "rules[0].parameters.tensor_regex: has 301 characters; at most 256",
     ),
+    "a comma in a parameter for the managed service": (
+        {**MANAGED, "rules": [{"rule": "AllZero", "parameters": {"tensor_regex": ["fc", "a{1,2}"]}}]},
+        "rules[0].parameters.tensor_regex: holds a comma in one of ['fc', 'a{1,2}']; SageMaker Debugger takes a comma",
+    ),
     "a collection that the managed service hasn't": (
         {**MANAGED, "probe": {"collections": {"outputs": {}}}},
         "probe.collections.outputs: is outputs, a collection that SageMaker Debugger hasn't; say with include",
