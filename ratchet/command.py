@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # A table that goes to a file or another program is never cut to a terminal's width.
 WIDTH_OF_FILES = 240
+# Their errors are sentences for the user.
+_TELLING = ("botocore.", "boto3.", "ratchet.spec.")
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def _show(context: Context, answer: Answer) -> None:
 def _refuse(context: Context, error: Exception) -> int:
     """One clear sentence on standard error; with --json also a document that says the same."""
     message = errors.sentence(error)
-    known = isinstance(error, errors.UserError) or type(error).__module__.partition(".")[0] in ("botocore", "boto3")
+    known = isinstance(error, errors.UserError) or type(error).__module__.startswith(_TELLING)
     if not known:
         message = f"{type(error).__name__}: {message} (--debug shows where)"
     if not context.for_people:

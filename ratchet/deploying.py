@@ -20,15 +20,13 @@ from ratchet.project import Project
 
 BOOTSTRAP_STACK = "CDKToolkit"
 
-# The modules of this package that read pipeline.yaml; the commands are no part of a stack.
-_SPEC_MODULES = ("errors", "metric_names", "schedule", "spec", "spec_errors", "spec_fields", "units", "yaml_lines")
 _COMMON_SOURCES = (
     "app.py",
     "cdk.json",
     "infra",
     "lambdas",
     "training_code/toolkit",
-    *(f"ratchet/{module}.py" for module in _SPEC_MODULES),
+    "ratchet/spec",
 )
 _LEFT_OUT = ("__pycache__", "sample", ".ipynb_checkpoints", ".DS_Store")
 _EVENT = re.compile(

@@ -14,8 +14,8 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from ratchet.causes import reason
+from ratchet.durations import duration
 from ratchet.history import Execution, Visit
-from ratchet.units import duration
 
 # The states that tell the story of every run; those that a machine doesn't have aren't there.
 MILESTONES = (

@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.status import Status
 
 from ratchet.causes import reason
+from ratchet.durations import duration
 from ratchet.history import Execution, Visit
-from ratchet.units import duration
 
 _STYLES = {
     "Promoted": "bold green",

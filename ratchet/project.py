@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ratchet import yaml_lines
 from ratchet.errors import UserError
+from ratchet.spec import yaml_lines
 
 LOCAL = "local"
 SPEC = "pipeline.yaml"

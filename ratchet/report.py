@@ -12,8 +12,9 @@ from typing import Any
 import jinja2
 from botocore.exceptions import ClientError
 
-from ratchet import causes, diagram, figures, history, round_figures, units
+from ratchet import causes, diagram, figures, history, round_figures
 from ratchet.account import Account
+from ratchet.durations import duration
 from ratchet.history import Execution
 from ratchet.runs import Run
 
@@ -118,7 +119,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
     )
     environment.filters.update(
-        duration=units.duration, reason=causes.reason, clock=_clock, figure=_figure, size=_size, short=_short
+        duration=duration, reason=causes.reason, clock=_clock, figure=_figure, size=_size, short=_short
     )
     return environment
 

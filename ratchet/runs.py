@@ -12,8 +12,8 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from ratchet.account import Account
 from ratchet.causes import reason
+from ratchet.durations import duration
 from ratchet.errors import UserError
-from ratchet.units import duration
 
 RUNNING = "Running"
 PROMOTED = "Promoted"

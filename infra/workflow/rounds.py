@@ -13,8 +13,7 @@ import json
 from typing import Any
 
 from infra.workflow.states import RECORD, States, choice, expression, failure, rule
-from ratchet.spec import PipelineSpec
-from ratchet.spec_rounds import PREVIOUS_CHANNEL, Rounds
+from ratchet.spec import PREVIOUS_CHANNEL, PipelineSpec, Rounds
 
 # The first state after a round's job: one part before names it as the next.
 ENDED = "RoundEnded"

@@ -30,7 +30,7 @@ def new(context: Context, model: str) -> Answer:
 def _name(model: str) -> str:
     """The pipeline's name, refused as pipeline.yaml would refuse it."""
     from ratchet.errors import UserError
-    from ratchet.spec_fields import check_name
+    from ratchet.spec import check_name
 
     name = model.replace("_", "-")
     try:

@@ -112,8 +112,8 @@ def _ended(document: dict[str, Any], runs: list[Run]) -> Answer:
 
 
 def _outcome_text(run_: Run) -> str:
+    from ratchet.durations import duration
     from ratchet.live import outcome_style
-    from ratchet.units import duration
 
     took = f" after {duration(run_.seconds)}" if run_.seconds is not None else ""
     figures = "" if run_.challenger_score is None else f"  {run_.metric} {run_.challenger_score:.4f}"

@@ -38,8 +38,8 @@ def runs(context: Context, pipeline: str | None, limit: int) -> Answer:
 def _runs_text(found: list[Run], width: int) -> Table | str:
     from rich.table import Table
 
+    from ratchet.durations import duration
     from ratchet.live import first_line, outcome_style
-    from ratchet.units import duration
 
     if not found:
         return "no runs yet; start one with `ratchet run PIPELINE`"

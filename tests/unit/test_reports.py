@@ -21,8 +21,9 @@ from run_documents import (
     record,
 )
 
-from ratchet import causes, diagram, figures, history, live, report, run_logs, runs, units
+from ratchet import causes, diagram, figures, history, live, report, run_logs, runs
 from ratchet.commands.runs import _pipeline_text as pipeline_text
+from ratchet.durations import duration
 from ratchet.history import Execution
 
 
@@ -213,7 +214,7 @@ def test_the_reason_is_the_error_s_or_the_gate_s() -> None:
     ],
 )
 def test_durations_for_people(seconds: float, text: str) -> None:
-    assert units.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(
