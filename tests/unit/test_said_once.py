@@ -50,7 +50,7 @@ def strings(value: object) -> Iterator[str]:
 
 
 WORDS = words()
-PHRASES = {word for word in WORDS if " " in word} | {phrase for phrase in refusals.MISSING} | {refusals.EXISTING}
+PHRASES = {word for word in WORDS if " " in word} | set(refusals.MISSING) | {refusals.EXISTING}
 
 
 def sources() -> list[Path]:
