@@ -1,4 +1,4 @@
-"""What every command shares: its options, how it answers (for people or as JSON), and how it fails."""
+"""The frame of every command: its options, how it answers (for people or as JSON), and how it fails."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from contract import environment as variables
+from contract import names
 from ratchet import errors
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from ratchet.account import Account
-    from ratchet.project import Environment, Project
+    from ratchet.project import Project
+    from ratchet.spec.environments import Environment
 
 
 # A table that goes to a file or another program is never cut to a terminal's width.
@@ -29,7 +32,7 @@ _TELLING = ("botocore.", "boto3.", "ratchet.spec.")
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command found out: `document` for `--json`, `text` for people, and its exit code."""
+    """A command's answer: `document` for `--json`, `text` for people, and its exit code."""
 
     document: Any
     text: Callable[[], RenderableType] | str = ""
@@ -53,6 +56,11 @@ class Context:
     @property
     def environment(self) -> Environment:
         return self.project.environment(self.environment_name)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the embedded AWS's."""
+        return self.environment.name == names.LOCAL
 
     @cached_property
     def account(self) -> Account:
@@ -103,8 +111,8 @@ _COMMON = (
     click.option(
         "-e",
         "--environment",
-        default="local",
-        envvar="RATCHET_ENVIRONMENT",
+        default=names.LOCAL,
+        envvar=variables.ENVIRONMENT,
         show_default=True,
         show_envvar=True,
         help="One of cdk.json's environments.",

@@ -7,25 +7,25 @@ want them. `python -m ratchet.spec` writes the JSON Schema that editors complete
 
 from __future__ import annotations
 
-from ratchet.spec.data import TEST_CHANNEL
-from ratchet.spec.errors import SpecError
+from ratchet.spec.errors import ConfigurationError, SpecError
+from ratchet.spec.folders import find_pipelines, named_folders
 from ratchet.spec.image import FRAMEWORKS, Framework
 from ratchet.spec.loading import load
 from ratchet.spec.name import ENVIRONMENT_LENGTH, NAME_LENGTH, check_name
-from ratchet.spec.pipeline import FILE_NAME, PipelineSpec
-from ratchet.spec.rounds import PREVIOUS_CHANNEL, Rounds
+from ratchet.spec.pipeline import PipelineSpec
+from ratchet.spec.rounds import Rounds
 
 __all__ = [
     "ENVIRONMENT_LENGTH",
-    "FILE_NAME",
     "FRAMEWORKS",
     "NAME_LENGTH",
-    "PREVIOUS_CHANNEL",
-    "TEST_CHANNEL",
+    "ConfigurationError",
     "Framework",
     "PipelineSpec",
     "Rounds",
     "SpecError",
     "check_name",
+    "find_pipelines",
     "load",
+    "named_folders",
 ]

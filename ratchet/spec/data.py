@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from contract.files import TEST_CHANNEL
 from ratchet.spec.errors import checked, refusal
 
-TEST_CHANNEL = "test"
 # InputDataConfig, API reference of CreateTrainingJob.
 TRAINING_CHANNELS = 20
 

@@ -1,4 +1,4 @@
-"""Errors of pipeline.yaml: where they are, what was wrong, and what would be right."""
+"""Errors of what a user writes: where they are, what was wrong, and what would be right."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 from ratchet.spec.yaml_lines import Problem
+
+
+class ConfigurationError(ValueError):
+    """cdk.json or a pipeline's folder asks for something that can't be built. The message is for people."""
 
 
 class SpecError(ValueError):

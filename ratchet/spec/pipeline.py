@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from ratchet.spec.data import TEST_CHANNEL, Prefix, check_channels
+from contract import files
+from ratchet.spec.data import Prefix, check_channels
 from ratchet.spec.deploy import Deploy
 from ratchet.spec.errors import SpecError
 from ratchet.spec.evaluate import Evaluate
@@ -23,8 +24,6 @@ from ratchet.spec.rules import Rule, check_rules
 from ratchet.spec.train import Train
 from ratchet.spec.triggers import Triggers
 from ratchet.spec.yaml_lines import Document, Location, Problem, dotted
-
-FILE_NAME = "pipeline.yaml"
 
 
 class PipelineSpec(Model):
@@ -63,7 +62,7 @@ class PipelineSpec(Model):
     approval: Literal["automatic"] = "automatic"
     deploy: Annotated[Deploy, Example("deploy: {instance: ml.t2.medium}")]
 
-    _path: Path = PrivateAttr(default=Path(FILE_NAME))
+    _path: Path = PrivateAttr(default=Path(files.SPEC_FILE))
     _document: Document = PrivateAttr(default_factory=lambda: Document(None))
 
     @model_validator(mode="after")
@@ -81,7 +80,7 @@ class PipelineSpec(Model):
     @property
     def training_channels(self) -> dict[str, str]:
         """The channels that training sees, with their prefixes: all but the held-out one."""
-        return {channel: prefix for channel, prefix in self.data.items() if channel != TEST_CHANNEL}
+        return {channel: prefix for channel, prefix in self.data.items() if channel != files.TEST_CHANNEL}
 
     @property
     def folder(self) -> Path:

@@ -9,13 +9,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from contract.files import TOOLKIT, TRAINING_SCRIPT
 from ratchet.spec.errors import refusal
 from ratchet.spec.fields import TrainingSeconds
 from ratchet.spec.model import Model
 from ratchet.spec.units import duration_text
 
-SCRIPT = "train.py"
-CHECKPOINTS = "toolkit.checkpoint"
+CHECKPOINTS = f"{TOOLKIT}.checkpoint"
 
 
 class Spot(Model):
@@ -37,17 +37,17 @@ def check_checkpoints(folder: Path) -> str | None:
 
     Read, not run: train.py, or a module of the model's folder that it imports, must import toolkit.checkpoint.
     """
-    if not (folder / SCRIPT).is_file():
-        return f"needs a script that checkpoints, but there is no {SCRIPT} in {folder}"
+    if not (folder / TRAINING_SCRIPT).is_file():
+        return f"needs a script that checkpoints, but there is no {TRAINING_SCRIPT} in {folder}"
     try:
-        imported = set(_imports(folder, SCRIPT, set()))
+        imported = set(_imports(folder, TRAINING_SCRIPT, set()))
     except (SyntaxError, ValueError) as error:
-        return f"needs a script that checkpoints, but {SCRIPT} can't be read: {error}"
+        return f"needs a script that checkpoints, but {TRAINING_SCRIPT} can't be read: {error}"
     if any(name == CHECKPOINTS or name.startswith(f"{CHECKPOINTS}.") for name in imported):
         return None
     return (
-        f"needs a script that checkpoints, and {SCRIPT} doesn't import {CHECKPOINTS}: an interruption would train all "
-        "anew; use toolkit.checkpoint.Checkpoints (docs/spot.md), or leave spot out"
+        f"needs a script that checkpoints, and {TRAINING_SCRIPT} doesn't import {CHECKPOINTS}: an interruption would "
+        "train all anew; use toolkit.checkpoint.Checkpoints (docs/spot.md), or leave spot out"
     )
 
 

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contract.files import SPEC_FILE
 from ratchet import spec
 from ratchet.spec import fields, metric_names, schedule, schema, units
 
@@ -46,7 +47,7 @@ deploy: {instance: ml.t2.medium}
 
 
 def written(folder: Path, text: str) -> Path:
-    path = folder / spec.FILE_NAME
+    path = folder / SPEC_FILE
     path.write_text(text, encoding="utf-8")
     return path
 
