@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from contract.files import TOOLKIT
 from ratchet.errors import UserError
 from ratchet.spec import ConfigurationError, named_folders
 from ratchet.spec.environments import Environment, read_environment
+
+CDK_JSON = "cdk.json"
+TRAINING_CODE = "training_code"
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,12 @@ class Project:
 
     @property
     def models(self) -> Path:
-        return self.root / "training_code"
+        return self.root / TRAINING_CODE
 
     @property
     def rule_evaluator(self) -> Path | None:
         """The program of SageMaker Debugger's rule image on the embedded AWS; None in a checkout without it."""
-        program = self.models / "toolkit" / "rule_evaluator.py"
+        program = self.models / TOOLKIT / "rule_evaluator.py"
         return program if program.is_file() else None
 
     @property
@@ -56,7 +60,7 @@ class Project:
             UserError: cdk.json has none of that name, or describes it wrongly.
         """
         try:
-            return read_environment(self.root / "cdk.json", name)
+            return read_environment(self.root / CDK_JSON, name)
         except ConfigurationError as error:
             raise UserError(str(error)) from error
 
@@ -82,9 +86,11 @@ def find(start: Path | None = None) -> Project:
     """
     start = (start or Path.cwd()).resolve()
     for folder in (start, *start.parents, Path(__file__).resolve().parents[1]):
-        if (folder / "cdk.json").is_file() and (folder / "training_code").is_dir():
+        if (folder / CDK_JSON).is_file() and (folder / TRAINING_CODE).is_dir():
             return Project(folder, Path(os.environ.get("RATCHET_HOME", folder / ".ratchet")))
-    raise UserError(f"{start} isn't in a Ratchet checkout (a folder with cdk.json and training_code/); change into one")
+    raise UserError(
+        f"{start} isn't in a Ratchet checkout (a folder with {CDK_JSON} and {TRAINING_CODE}/); change into one"
+    )
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -63,11 +63,19 @@ def read_environment(path: Path, name: str) -> Environment:
     Raises:
         ConfigurationError: the file can't be read, has none of that name, or describes it wrongly.
     """
+    return chosen_environment({**read_context(path), "environment": name})
+
+
+def read_context(path: Path) -> dict[str, Any]:
+    """The context of a cdk.json: `environments`, the chosen `environment`, and CDK's own settings.
+
+    Raises:
+        ConfigurationError: the file can't be read, or has none.
+    """
     try:
-        context = dict(json.loads(path.read_text(encoding="utf-8"))["context"])
+        return dict(json.loads(path.read_text(encoding="utf-8"))["context"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{path}: describes no environments (context.environments): {error}") from error
-    return chosen_environment({**context, "environment": name})
 
 
 def chosen_environment(context: Mapping[str, Any]) -> Environment:
