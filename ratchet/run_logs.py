@@ -61,7 +61,7 @@ def for_people(message: str) -> str | None:
 
 @dataclass(frozen=True)
 class _Source:
-    """Where lines of the run are: a log group, cut to a stream's prefix and a time."""
+    """A place of the run's lines: a log group, cut to a stream's prefix and a time."""
 
     name: str
     group: str

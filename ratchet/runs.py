@@ -74,7 +74,7 @@ class Run:
 
     @property
     def reason(self) -> str:
-        """Why it ended as it did, in a sentence: the gate's, or the error's."""
+        """The reason for its outcome, in a sentence: the gate's, or the error's."""
         error = _mapping(self.document, "error")
         if error:
             where = f"{error['state']}: " if error.get("state") else ""
@@ -83,7 +83,7 @@ class Run:
 
     @property
     def stopped_because(self) -> str:
-        """Which rule stopped its training, at which step, and why; empty if none did."""
+        """The rule that stopped its training, at which step, and why; empty if none did."""
         return outcomes.stopped_by(self.document)
 
     @property

@@ -14,7 +14,7 @@ from ratchet.spec.yaml_lines import Document, Location, Problem, dotted
 
 
 def location(detail: ErrorDetails) -> Location:
-    """Where in the user's file: pydantic's location without the parts that aren't the user's, plus a refusal's own."""
+    """The place in the user's file: pydantic's location without parts of its own, and with a refusal's."""
     inside = detail.get("ctx", {}).get("at", ())
     return (*(part for part in detail["loc"] if part != "[key]"), *inside)
 

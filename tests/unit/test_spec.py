@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import botocore.session
 import pytest
@@ -12,9 +12,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contract import environment
 from contract.files import SPEC_FILE
 from ratchet import spec
 from ratchet.spec import fields, metric_names, schedule, schema, units
+from ratchet.spec.rules import Rule
 
 ROOT = Path(__file__).parents[2]
 
@@ -580,3 +582,37 @@ def test_no_text_crashes_the_reader(tmp_path_factory: pytest.TempPathFactory, te
 def test_every_metric_name_is_taken_once() -> None:
     assert len(set(metric_names.METRICS)) == len(metric_names.METRICS)
     assert all(metric_names.check(name) == name for name in metric_names.METRICS)
+
+
+def test_a_rule_s_actions_are_the_contract_s() -> None:
+    assert get_args(Rule.model_fields["action"].annotation) == environment.ACTIONS
+
+
+def pipeline_folder(root: Path, folder: str, text: str) -> Path:
+    (root / folder).mkdir()
+    return written(root / folder, text).parent
+
+
+def test_pipelines_are_the_folders_with_a_pipeline_yaml_by_name(tmp_path: Path) -> None:
+    pipeline_folder(tmp_path, "a", changed(name="zinnia"))
+    pipeline_folder(tmp_path, "b", changed(name="aster"))
+    (tmp_path / "toolkit").mkdir()
+    assert [found.name for found in spec.find_pipelines(tmp_path)] == ["aster", "zinnia"]
+
+
+def test_two_pipelines_of_one_name_are_refused(tmp_path: Path) -> None:
+    first = pipeline_folder(tmp_path, "a", SHORT)
+    pipeline_folder(tmp_path, "b", SHORT)
+    with pytest.raises(spec.SpecError, match=rf"b/pipeline.yaml:1: name: is 'iris', which {first}/pipeline.yaml has"):
+        spec.find_pipelines(tmp_path)
+
+
+def test_a_folder_is_named_also_where_its_pipeline_yaml_cannot_be_used(tmp_path: Path) -> None:
+    texts = {"good": SHORT, "half": "name: daisy\ntrian: 1\n", "not_yaml": "a: [", "no_name": "- 1"}
+    folders = {folder: pipeline_folder(tmp_path, folder, text) for folder, text in texts.items()}
+    assert spec.named_folders(tmp_path) == {
+        "iris": folders["good"],
+        "daisy": folders["half"],
+        "not-yaml": folders["not_yaml"],
+        "no-name": folders["no_name"],
+    }
