@@ -11,8 +11,7 @@ from ratchet.spec import units
 from ratchet.spec.fields import Instance, duration
 from ratchet.spec.model import Example, Model
 
-_TIMEOUT = duration(units.SECONDS["m"], 4 * units.SECONDS["h"], what="a deployment")
-DeploymentSeconds = Annotated[int, _TIMEOUT[0], _TIMEOUT[1]]
+DeploymentSeconds = Annotated[int, *duration(units.SECONDS["m"], 4 * units.SECONDS["h"], what="a deployment")]
 
 
 class Deploy(Model):

@@ -13,8 +13,7 @@ from ratchet.spec.model import Model
 # ProcessingStoppingCondition, API reference of CreateProcessingJob.
 PROCESSING_RUNTIME = 7 * units.SECONDS["d"]
 
-_RUNTIME = duration(1, PROCESSING_RUNTIME, what="a processing job")
-ProcessingSeconds = Annotated[int, _RUNTIME[0], _RUNTIME[1]]
+ProcessingSeconds = Annotated[int, *duration(1, PROCESSING_RUNTIME, what="a processing job")]
 
 
 class Evaluate(Model):

@@ -50,7 +50,5 @@ def _between(
     return BeforeValidator(checked(check))
 
 
-_TRAINING = duration(1, TRAINING_RUNTIME, what="a training job")
-
 Instance = Annotated[str, AfterValidator(checked(_instance)), Field(examples=["ml.m5.large"])]
-TrainingSeconds = Annotated[int, _TRAINING[0], _TRAINING[1]]
+TrainingSeconds = Annotated[int, *duration(1, TRAINING_RUNTIME, what="a training job")]

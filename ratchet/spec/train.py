@@ -49,8 +49,7 @@ def _regex(value: str) -> str:
     return value
 
 
-_VOLUME = size(1, VOLUME, what="a training volume")
-VolumeGiB = Annotated[int, _VOLUME[0], _VOLUME[1]]
+VolumeGiB = Annotated[int, *size(1, VOLUME, what="a training volume")]
 Regex = Annotated[str, AfterValidator(checked(_regex))]
 Hyperparameter = Annotated[
     str,

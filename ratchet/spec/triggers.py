@@ -12,8 +12,7 @@ from ratchet.spec.errors import checked
 from ratchet.spec.fields import duration
 from ratchet.spec.model import Model
 
-_QUIET = duration(0, units.SECONDS["h"], what="a quiet period")
-QuietSeconds = Annotated[int, _QUIET[0], _QUIET[1]]
+QuietSeconds = Annotated[int, *duration(0, units.SECONDS["h"], what="a quiet period")]
 Schedule = Annotated[
     str, AfterValidator(checked(schedule.check)), Field(examples=["rate(7 days)", "cron(0 3 * * ? *)"])
 ]
