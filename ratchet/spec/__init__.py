@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from ratchet.spec.errors import ConfigurationError, SpecError
 from ratchet.spec.folders import find_pipelines, named_folders
-from ratchet.spec.image import FRAMEWORKS, Framework
+from ratchet.spec.image import Framework
 from ratchet.spec.loading import load
-from ratchet.spec.name import ENVIRONMENT_LENGTH, NAME_LENGTH, check_name
+from ratchet.spec.name import NAME_LENGTH, check_name
 from ratchet.spec.pipeline import PipelineSpec
 from ratchet.spec.rounds import Rounds
 
 __all__ = [
-    "ENVIRONMENT_LENGTH",
-    "FRAMEWORKS",
     "NAME_LENGTH",
     "ConfigurationError",
     "Framework",

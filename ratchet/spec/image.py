@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -15,7 +15,6 @@ from ratchet.spec.model import Example, Model
 IMAGE_LENGTH = 255
 
 FrameworkName = Literal["sklearn", "xgboost", "pytorch", "tensorflow"]
-FRAMEWORKS: tuple[str, ...] = get_args(FrameworkName)
 
 _IMAGE = re.compile(r"[\w.\-]+(?::\d+)?(?:/[\w.\-]+)+(?::[\w][\w.\-]{0,127})?(?:@sha256:[0-9a-f]{64})?")
 

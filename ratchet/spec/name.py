@@ -11,9 +11,7 @@ from contract import names
 from ratchet.spec.errors import checked
 
 # `<pipeline>-<run id>-evaluate` is the longest name of a job: 32 + 1 + 20 + 1 + 8 = 62 of SageMaker's 63 characters.
-# `<environment>-<pipeline>`, the endpoint's and the model package group's name, leaves 30 for the environment.
 NAME_LENGTH = 32
-ENVIRONMENT_LENGTH = names.SAGEMAKER_NAME - 1 - NAME_LENGTH
 # `ratchet-<environment>-shared` is the shared stack: a pipeline of that name would be deployed over it.
 RESERVED_NAMES = (names.SHARED,)
 
