@@ -59,6 +59,11 @@ def rules(environment: Mapping[str, str]) -> list[dict[str, Any]]:
     return found
 
 
+def judged_by_debugger(environment: Mapping[str, str]) -> bool:
+    """Whether SageMaker Debugger evaluates a training job's rules."""
+    return MANAGED_RULES in environment
+
+
 def _rules(name: str, text: str) -> list[dict[str, Any]]:
     try:
         document = json.loads(text)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from gate.decision import BadEvaluation, decide
+from gate.decision import BadEvaluationError, decide
 
 GATE = {"metric": "f1_macro", "minimum": 0.9, "beat_champion_by": 0.0, "confidence": 0.95}
 CHAMPION = {"run_id": "20261119-101112-beef"}
@@ -89,5 +89,5 @@ def test_the_figures_come_with_the_decision() -> None:
     ],
 )
 def test_an_evaluation_that_answers_something_else_is_refused(document: Any, champion: Any, said: str) -> None:
-    with pytest.raises(BadEvaluation, match=said):
+    with pytest.raises(BadEvaluationError, match=said):
         decide(document, GATE, champion)

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from common.state import LockLost, State, Trigger, planning, promoted, started, triggered
+from common.state import LockLostError, State, Trigger, planning, promoted, started, triggered
 from planner import plan
-from planner.data import Channel, EmptyChannel, channel, content_hash, manifest, versions
+from planner.data import Channel, EmptyChannelError, channel, content_hash, manifest, versions
 
 HASHES = {"code_hash": "c", "spec_hash": "s", "image_uri": "i"}
 
@@ -35,7 +35,9 @@ def test_a_manifest_names_the_current_objects_relative_to_their_prefix() -> None
 
 def test_a_deleted_object_is_not_there() -> None:
     deleted = {"Versions": [version("digits/train/a.csv", IsLatest=False)], "DeleteMarkers": [{"IsLatest": True}]}
-    with pytest.raises(EmptyChannel, match="'train' has no data: there is no object under s3://data/digits/train/"):
+    with pytest.raises(
+        EmptyChannelError, match="'train' has no data: there is no object under s3://data/digits/train/"
+    ):
         channel("train", "data", "digits/train/", [deleted])
 
 
@@ -80,18 +82,20 @@ def test_a_rollback_needs_an_earlier_champion() -> None:
     earlier = {"run_id": "r1", "fingerprint": "f1"}
     state = State(champion={"run_id": "r2", "fingerprint": "f2"}, previous_champion=earlier)
     assert plan.rollback(state)["candidate"] == earlier
-    with pytest.raises(plan.NothingToRollBackTo, match="run r2 made the only one"):
+    with pytest.raises(plan.NothingToRollBackToError, match="run r2 made the only one"):
         plan.rollback(replace(state, previous_champion=None))
-    with pytest.raises(plan.NothingToRollBackTo, match="there is no champion"):
+    with pytest.raises(plan.NothingToRollBackToError, match="there is no champion"):
         plan.rollback(State())
 
 
 def test_only_the_run_with_the_lock_may_plan() -> None:
     data = Trigger("data", "2026-11-20T10:00:00.000Z", {})
     state = started(triggered(State(), [data]), "r1", "arn", "now")
-    with pytest.raises(LockLost, match=r"run r2 doesn't hold the pipeline's lock \(run r1 does\); runs are started by"):
+    with pytest.raises(
+        LockLostError, match=r"run r2 doesn't hold the pipeline's lock \(run r1 does\); runs are started by"
+    ):
         planning(state, "r2")
-    with pytest.raises(LockLost, match="no run does"):
+    with pytest.raises(LockLostError, match="no run does"):
         planning(State(), "r2")
     assert planning(state, "r1") == state
 
@@ -104,5 +108,5 @@ def test_a_promotion_told_twice_keeps_the_champion_before() -> None:
     once = promoted(state, "r1", {"run_id": "r1", **names}, 3)
     assert once.previous_champion == old
     assert promoted(once, "r1", {"run_id": "r1", **names}, 3) == once
-    with pytest.raises(LockLost):
+    with pytest.raises(LockLostError):
         promoted(once, "r2", {"run_id": "r2", **names}, 3)

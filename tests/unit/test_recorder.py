@@ -79,7 +79,10 @@ TRAINING = {"TrainingJobName": "digits-r2-train", "TrainingJobStatus": "Failed",
         ),
         (failure({"ProcessingJobName": "p", "ProcessingJobStatus": "Stopped"}), "Stopped", "(StopProcessingJob)"),
         (
-            failure({"errorMessage": "the channel 'train' has no data", "errorType": "EmptyChannel"}, "EmptyChannel"),
+            failure(
+                {"errorMessage": "the channel 'train' has no data", "errorType": "EmptyChannelError"},
+                "EmptyChannelError",
+            ),
             "Failed",
             "the channel 'train' has no data",
         ),
