@@ -9,7 +9,7 @@ from common.artifacts import Artifacts
 from common.clients import client
 from common.log import Log
 
-from contract import files
+from contract import files, functions
 from gate.decision import decide
 
 Document = dict[str, Any]
@@ -28,7 +28,7 @@ def handle(event: Document, _context: object) -> Document:
         BadEvaluationError: it answers another question.
     """
     run = event["run"]
-    artifacts = Artifacts(client("s3"), os.environ["ARTIFACT_BUCKET"], run["pipeline"], run["run_id"])
+    artifacts = Artifacts(client("s3"), os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
     decision = decide(artifacts.read(files.EVALUATION), event["gate"], event["champion"])
     artifacts.write(files.GATE, decision)
     LOG.info("decided", pipeline=run["pipeline"], run_id=run["run_id"], **decision)

@@ -24,7 +24,7 @@ from common.log import Log
 from common.run_table import RunTable
 from common.state import Trigger
 
-from contract import names
+from contract import functions, names
 from launcher.launcher import Document, ExecutionMissingError, Launcher
 from launcher.triggers import Ended, Meaning, Reconcile, read
 
@@ -64,11 +64,11 @@ def new_run_id() -> str:
 
 
 def launcher_from(environment: Mapping[str, str]) -> Launcher:
-    pipeline = environment["PIPELINE"]
+    pipeline = environment[functions.PIPELINE]
     return Launcher(
         pipeline=pipeline,
-        table=RunTable(client("dynamodb"), environment["RUN_TABLE"], pipeline),
-        executions=StateMachine(client("stepfunctions"), environment["STATE_MACHINE_ARN"]),
+        table=RunTable(client("dynamodb"), environment[functions.RUN_TABLE], pipeline),
+        executions=StateMachine(client("stepfunctions"), environment[functions.STATE_MACHINE_ARN]),
         new_run_id=new_run_id,
         now=clock.stamp,
         log=LOG.bind(pipeline=pipeline),
@@ -142,6 +142,6 @@ def _read(event: Any, environment: Mapping[str, str]) -> Meaning:
     return read(
         event,
         clock.stamp(),
-        prefixes=json.loads(environment["CHANNEL_PREFIXES"]),
-        state_machine_arn=environment["STATE_MACHINE_ARN"],
+        prefixes=json.loads(environment[functions.CHANNEL_PREFIXES]),
+        state_machine_arn=environment[functions.STATE_MACHINE_ARN],
     )

@@ -19,7 +19,7 @@ from common.log import Log
 from common.run_table import RunTable
 from common.state import planning
 
-from contract import files, triggers
+from contract import files, functions, triggers
 from planner import plan
 from planner.data import Channel, channel, manifest, versions
 
@@ -46,16 +46,16 @@ def handle(event: Document, _context: object) -> Document:
     """
     run = event["run"]
     log = LOG.bind(pipeline=run["pipeline"], run_id=run["run_id"])
-    table = RunTable(client("dynamodb"), os.environ["RUN_TABLE"], run["pipeline"])
+    table = RunTable(client("dynamodb"), os.environ[functions.RUN_TABLE], run["pipeline"])
     s3 = client("s3")
-    artifacts = Artifacts(s3, os.environ["ARTIFACT_BUCKET"], run["pipeline"], run["run_id"])
+    artifacts = Artifacts(s3, os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
     _, state = table.update(partial(planning, run_id=run["run_id"]))
     if run["trigger"]["kind"] == triggers.ROLLBACK:
         document = plan.rollback(state)
     else:
         # The state is the one that `planning` wrote: whatever arrives from here on waits for the next run.
         forced = bool(state.running and state.running["forced"])
-        channels = list_channels(s3, os.environ["DATA_BUCKET"], event["channels"])
+        channels = list_channels(s3, os.environ[functions.DATA_BUCKET], event["channels"])
         data = write_manifests(artifacts, channels)
         document = plan.work(state, fingerprint(event, channels), data, forced=forced)
     hashes = {"code_hash": event["code_hash"], "spec_hash": event["spec_hash"], "image_uri": event["image_uri"]}

@@ -21,7 +21,7 @@ from common.log import Log
 from common.run_table import RunTable
 from common.state import State, judged, promoted, require_lock
 
-from contract import environment, files, histories, outcomes, states
+from contract import environment, files, functions, histories, outcomes, states
 from recorder import documents
 from recorder.housekeeping import Housekeeper
 from recorder.rule_verdicts import of_debugger
@@ -51,9 +51,9 @@ def handle(event: Document, _context: object) -> Document:
     """
     run, at = event["run"], clock.stamp()
     log = LOG.bind(pipeline=run["pipeline"], run_id=run["run_id"])
-    table = RunTable(client("dynamodb"), os.environ["RUN_TABLE"], run["pipeline"])
-    artifacts = Artifacts(client("s3"), os.environ["ARTIFACT_BUCKET"], run["pipeline"], run["run_id"])
-    retain = int(os.environ["RETAINED_CHAMPIONS"])
+    table = RunTable(client("dynamodb"), os.environ[functions.RUN_TABLE], run["pipeline"])
+    artifacts = Artifacts(client("s3"), os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
+    retain = int(os.environ[functions.RETAINED_CHAMPIONS])
     _, state = table.update(partial(concluded, event=event, at=at, retain=retain))
     record = documents.run_record(
         event,
@@ -94,7 +94,7 @@ def afterwards(event: Document, state: State, record: Document, uri: str, log: L
     already), and the execution fails with it.
     """
     steps: list[Callable[[], object]] = [
-        lambda: client("sns").publish(TopicArn=os.environ["TOPIC_ARN"], **documents.notification(record, uri))
+        lambda: client("sns").publish(TopicArn=os.environ[functions.TOPIC_ARN], **documents.notification(record, uri))
     ]
     if event["deployment"]:
         housekeeper = Housekeeper(client("sagemaker"), event["content_prefix"], log)

@@ -26,7 +26,7 @@ from common.notification import notification
 from common.refusals import is_missing
 from common.run_table import BusyError, RunTable
 
-from contract import environment, outcomes
+from contract import environment, functions, outcomes
 from contract.names import is_job_of_a_run
 from contract.run_table import RULE_VERDICTS, STOPPED_BY
 from contract.verdicts import ERROR, ISSUES_FOUND
@@ -56,9 +56,9 @@ def handle(event: Document, _context: object) -> Document:
     job = describe(name) if is_job_of_a_run(name) else None
     if job is None:
         return answer(log, name, "Nothing", "no run has such a training job")
-    run = run_of(job)
-    if run is None or run.environment != os.environ["ENVIRONMENT"]:
-        return answer(log, name, "Nothing", f"no run of the environment {os.environ['ENVIRONMENT']} has made it")
+    run, ours = run_of(job), os.environ[functions.ENVIRONMENT]
+    if run is None or run.environment != ours:
+        return answer(log, name, "Nothing", f"no run of the environment {ours} has made it")
     found = [with_time(verdict) for verdict in verdicts(event, job)]
     if not found:
         return answer(log, name, "Nothing", "none of its rules has found issues or failed to judge")
@@ -99,7 +99,7 @@ def note(runs: RunTable, run: Run, found: list[Verdict], *, goes_on: bool) -> bo
         new = [verdict for verdict in found if (verdict.training_job, verdict.name) not in known]
         for verdict in new:
             if wants_telling(verdict, goes_on) and verdict.name not in told:
-                client("sns").publish(TopicArn=os.environ["TOPIC_ARN"], **told_of(run, verdict))
+                client("sns").publish(TopicArn=os.environ[functions.TOPIC_ARN], **told_of(run, verdict))
                 told.add(verdict.name)
         documents = [verdict.document() for verdict in new]
         if not new or runs.append_to_run(run.run_id, RULE_VERDICTS, documents, after=len(before)):
@@ -156,7 +156,7 @@ def with_time(verdict: Verdict) -> Verdict:
 
 
 def table(run: Run) -> RunTable:
-    return RunTable(client("dynamodb"), os.environ["RUN_TABLE"], run.pipeline)
+    return RunTable(client("dynamodb"), os.environ[functions.RUN_TABLE], run.pipeline)
 
 
 def told_of(run: Run, verdict: Verdict) -> Document:

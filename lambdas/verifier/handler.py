@@ -14,7 +14,7 @@ from common.artifacts import Artifacts
 from common.clients import client
 from common.log import Log
 
-from contract import files
+from contract import files, functions
 from verifier.answers import same
 
 Document = dict[str, Any]
@@ -78,7 +78,9 @@ def read_samples(evaluated_by: Document) -> list[Document]:
         ArtifactMissingError: the run has no evaluation.
         NoSamplesError: its evaluation kept none.
     """
-    run = Artifacts(client("s3"), os.environ["ARTIFACT_BUCKET"], evaluated_by["pipeline"], evaluated_by["run_id"])
+    run = Artifacts(
+        client("s3"), os.environ[functions.ARTIFACT_BUCKET], evaluated_by["pipeline"], evaluated_by["run_id"]
+    )
     samples: list[Document] = run.read(files.EVALUATION).get("samples", [])
     if not samples:
         raise NoSamplesError(f"{run.uri(files.EVALUATION)} has no samples, so there is nothing to ask the endpoint")

@@ -125,9 +125,11 @@ def service_model(service: str) -> Any:
 
 @cache
 def paginators(service: str) -> Any:
-    return botocore.session.get_session().get_component("data_loader").load_service_model(service, "paginators-1")[
-        "pagination"
-    ]
+    return (
+        botocore.session.get_session()
+        .get_component("data_loader")
+        .load_service_model(service, "paginators-1")["pagination"]
+    )
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Aws:

@@ -41,9 +41,7 @@ class Dynamo(Service):
         names, values = request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {})
         if match := re.fullmatch(r"SET (\S+) = (:\w+)", UpdateExpression):
             item[names[match[1]]] = values[match[2]]
-        elif match := re.fullmatch(
-            r"SET (\S+) = list_append\(if_not_exists\(\1, (:\w+)\), (:\w+)\)", UpdateExpression
-        ):
+        elif match := re.fullmatch(r"SET (\S+) = list_append\(if_not_exists\(\1, (:\w+)\), (:\w+)\)", UpdateExpression):
             before = item.get(names[match[1]], values[match[2]])
             item[names[match[1]]] = {"L": [*before["L"], *values[match[3]]["L"]]}
         elif match := re.fullmatch(r"REMOVE (\S+)", UpdateExpression):

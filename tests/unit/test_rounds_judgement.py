@@ -179,9 +179,7 @@ def test_a_stopped_round_needs_no_figures() -> None:
 
 # ------------------------------------------------------------------------------------------------- not measured
 
-SAID = (
-    "round 2 (job-2) printed no figure that matches train.metrics accuracy or parameters, by which rounds are judged"
-)
+SAID = "round 2 (job-2) printed no figure that matches train.metrics accuracy or parameters, by which rounds are judged"
 
 
 @pytest.mark.parametrize(

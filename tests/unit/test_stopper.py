@@ -47,9 +47,7 @@ def found(*names: str, status: str = "IssuesFound", job: str = JOB, **details: A
     statuses = [
         {"RuleConfigurationName": name, "RuleEvaluationStatus": status, "StatusDetails": told} for name in names
     ]
-    return training_job_change(
-        "InProgress", "ratchet.rules", TrainingJobName=job, DebugRuleEvaluationStatuses=statuses
-    )
+    return training_job_change("InProgress", "ratchet.rules", TrainingJobName=job, DebugRuleEvaluationStatuses=statuses)
 
 
 def deliver(event: dict[str, Any]) -> dict[str, Any]:
