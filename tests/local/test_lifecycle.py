@@ -132,7 +132,6 @@ class World:
             "RunTable": self.name,
             "Endpoint": f"local-{self.name}",
             "ContentPrefix": f"local-{self.name}-",
-            "ContentHashLength": "12",
             "ModelPackageGroup": self.name,
             "ModelPackages": "destroy",
         }
