@@ -162,7 +162,7 @@ class SageMaker(Service):
         return {"EndpointConfigs": [{"EndpointConfigName": name} for name in self.configs if NameContains in name]}
 
     def delete_endpoint_config(self, *, EndpointConfigName: str) -> None:  # noqa: N803 - boto3's
-        used = [looks[0] for looks in self.endpoints.values() if looks[0]["EndpointStatus"] != "Deleting"]
+        used = [looks[0] for looks in self.endpoints.values() if looks and looks[0]["EndpointStatus"] != "Deleting"]
         assert EndpointConfigName not in [endpoint["EndpointConfigName"] for endpoint in used], "it is in use"
         del self.configs[EndpointConfigName]
 
