@@ -90,6 +90,11 @@ def content_prefix(environment: str, pipeline: str) -> str:
     return cut(f"{environment}-{pipeline}", SAGEMAKER_NAME - CONTENT_HASH_LENGTH - 1) + "-"
 
 
+def content_name(prefix: str, *contents: str) -> str:
+    """The name of a model or an endpoint config that holds `contents`, as the state machine composes it."""
+    return prefix + hashlib.sha256(" ".join(contents).encode()).hexdigest()[:CONTENT_HASH_LENGTH]
+
+
 def is_content_name(name: str, prefix: str) -> bool:
     """Whether a model or an endpoint config is this pipeline's: another's prefix may begin with the same words."""
     return re.fullmatch(f"{re.escape(prefix)}[0-9a-f]{{{CONTENT_HASH_LENGTH}}}", name) is not None

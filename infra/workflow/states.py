@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from contract.states import BUSY_ERROR
+
 State = dict[str, Any]
 States = dict[str, State]
 
@@ -23,14 +25,14 @@ API_CALL_SECONDS = 60
 _SAGEMAKER_TROUBLE = ("SageMaker.AmazonSageMakerException", "SageMaker.SageMakerException")
 # Other jobs have the instances for now; they may end.
 _SAGEMAKER_LIMIT = ("SageMaker.ResourceLimitExceededException", "SageMaker.ResourceLimitExceeded")
-# Step Functions Developer Guide, "Handle transient Lambda service exceptions"; Busy is our functions' own.
+# Step Functions Developer Guide, "Handle transient Lambda service exceptions"; BusyError is our functions' own.
 _LAMBDA_TROUBLE = (
     "Lambda.ClientExecutionTimeoutException",
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
-    "Busy",
+    BUSY_ERROR,
 )
 _DYNAMODB_TROUBLE = (
     "DynamoDB.ProvisionedThroughputExceededException",

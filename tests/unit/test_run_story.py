@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launcher.launcher import NOT_RECORDED
 from run_world import (
     CHAMPION,
     DECISION,
@@ -24,6 +23,7 @@ from run_world import (
     run,
 )
 
+from contract.states import NOT_RECORDED
 from infra.workflow.machine import run_machine
 from localaws.ministack_adapter.stepfunctions import jsonata
 from localaws.states.definition import Checks, problems
