@@ -11,8 +11,6 @@ from typing import Any
 
 from contract import outcomes
 
-Document = dict[str, Any]
-
 # DynamoDB items have at most 400 KB, and nobody reads more than this.
 CAUSE_LENGTH = 4000
 
@@ -35,7 +33,7 @@ def outcome_of(failure: Mapping[str, str]) -> str:
     return outcomes.STOPPED if job and job[0] in _STOPPED else outcomes.FAILED
 
 
-def readable(failure: Mapping[str, str]) -> Document:
+def readable(failure: Mapping[str, str]) -> dict[str, Any]:
     """{"state", "error", "cause"} with a cause that a person can read, whatever form AWS gave it."""
     parsed = document_in(failure["cause"])
     job = _job(parsed)
@@ -58,7 +56,7 @@ def reason(cause: str | None) -> str:
     return text if told is None else text.partition("{")[0] + told
 
 
-def document_in(cause: str) -> Document:
+def document_in(cause: str) -> dict[str, Any]:
     """The JSON object in a cause; empty where there is none."""
     start = cause.find("{")
     if start < 0:

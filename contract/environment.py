@@ -59,12 +59,19 @@ def rules(environment: Mapping[str, str]) -> list[dict[str, Any]]:
     return found
 
 
+def judged_by_debugger(environment: Mapping[str, str]) -> bool:
+    """Whether SageMaker Debugger evaluates a training job's rules."""
+    return MANAGED_RULES in environment
+
+
 def _rules(name: str, text: str) -> list[dict[str, Any]]:
     try:
         document = json.loads(text)
     except ValueError as error:
         raise ValueError(f"{name} is not JSON: {error}") from error
+    if not isinstance(document, list) or not all(isinstance(rule, dict) for rule in document):
+        raise ValueError(f"{name} is no list of rules")
     for rule in document:
         if rule.get("action") not in ACTIONS:
             raise ValueError(f"{name}: {rule.get('name')} has the action {rule.get('action')!r}, not {ACTIONS}")
-    return list(document)
+    return document

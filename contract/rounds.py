@@ -7,7 +7,7 @@ A run's `rounds`, in the machine and in the record:
                "spot"?: the job's figures}, ...],
      "ended": BY_RULE, BY_TOLERANCE or LAST, "reason": a sentence, "chosen": the round that goes to the gate}
 
-The answer: {"next": AGAIN, EVALUATE or FAILED, "round", "rounds", "training", "failure"?}.
+The answer: {"next": AGAIN, EVALUATE or FAILED, "round", "rounds", "training", "failure"}.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ DETAIL_TYPE = "SageMaker Training Job State Change"
 METRICS_NAMESPACE = "Ratchet/Rules"
 
 IN_PROGRESS, NO_ISSUES, ISSUES_FOUND, ERROR, STOPPED = "InProgress", "NoIssuesFound", "IssuesFound", "Error", "Stopped"
+# SageMaker Debugger may evaluate on when training has ended.
+EVALUATING = (IN_PROGRESS, "Stopping")
 
 _STEP = re.compile(r"\bat step (\d+) resulted in the condition being met")
 

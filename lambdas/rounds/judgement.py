@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from contract import rounds as words
 from contract import states
 
 Document = dict[str, Any]
 
-AGAIN, EVALUATE, FAILED = "again", "evaluate", "failed"
-BY_RULE, BY_TOLERANCE, BY_LAST = "rule", "tolerance", "last"
 # A billionth is forgiven: 0.93 - 0.92 is a little more than 0.01 to a computer.
 FORGIVEN = 1e-9
 
@@ -40,21 +39,21 @@ def judge(settings: Settings, number: int, rounds: Mapping[str, Any], training: 
 
     Args:
         number: the round's, from 1.
-        rounds: the record of the rounds before it: {"rows": [...], and the settings}.
+        rounds: the record of the rounds before it (`contract.rounds`).
         training: its training job, as the machine keeps it.
 
     Returns:
-        {"next": "again" | "evaluate" | "failed", "round": the number of the round that trains next, or the same,
-        "rounds": the record with this round's row and, where rounds have ended, "ended", "reason" and "chosen",
-        "training": the training to go on with, "failure": {"state", "error", "cause"} or null}.
+        {"next": AGAIN, EVALUATE or FAILED, "round": the number of the round that trains next, or the same, "rounds":
+        the record with this round's row and, where rounds have ended, "ended", "reason" and "chosen", "training": the
+        training to go on with, "failure": {"state", "error", "cause"} or null}.
     """
     rows = [*rounds["rows"], row(number, training)]
     judged: Document = {"round": number, "rounds": {**rounds, "rows": rows}, "training": dict(training)}
     if (end := ending(settings, rows)) is not None:
-        return {**judged, "next": EVALUATE, "failure": None, **concluded(settings, judged, *end)}
+        return {**judged, "next": words.EVALUATE, "failure": None, **concluded(settings, judged, *end)}
     if not is_measured(settings, rows[-1]):
-        return {**judged, "next": FAILED, "failure": unmeasured(settings, rows[-1])}
-    return {**judged, "next": AGAIN, "round": number + 1, "failure": None}
+        return {**judged, "next": words.FAILED, "failure": unmeasured(settings, rows[-1])}
+    return {**judged, "next": words.AGAIN, "round": number + 1, "failure": None}
 
 
 def row(number: int, training: Mapping[str, Any]) -> Document:
@@ -69,13 +68,13 @@ def ending(settings: Settings, rows: Sequence[Mapping[str, Any]]) -> tuple[str, 
     last = rows[-1]
     number = last["round"]
     if last["stopped_by_rule"]:
-        return BY_RULE, f"a rule stopped round {number}"
+        return words.BY_RULE, f"a rule stopped round {number}"
     if not is_measured(settings, last):
         return None
     if not is_within(settings, rows[0], last):
-        return BY_TOLERANCE, too_bad(settings, rows[0], last)
+        return words.BY_TOLERANCE, too_bad(settings, rows[0], last)
     if number >= settings.max:
-        return BY_LAST, f"round {settings.max} was the last"
+        return words.LAST, f"round {settings.max} was the last"
     return None
 
 
@@ -96,23 +95,21 @@ def smallest(settings: Settings, rows: Sequence[Mapping[str, Any]]) -> Mapping[s
 
 
 def is_measured(settings: Settings, entry: Mapping[str, Any]) -> bool:
-    """Whether a round has the figures by which rounds are judged; NaN is none."""
-    return figure(entry, settings.metric) is not None and figure(entry, settings.size) is not None
+    """Whether a round has the figures by which rounds are judged."""
+    return math.isfinite(figure(entry, settings.metric)) and math.isfinite(figure(entry, settings.size))
 
 
 def is_within(settings: Settings, first: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
     """Whether a round is no worse than the first one by more than the tolerance."""
     before, value = figure(first, settings.metric), figure(entry, settings.metric)
-    if before is None or value is None:
-        return False
     lost = before - value if settings.better == "greater" else value - before
     return lost <= settings.tolerance + FORGIVEN
 
 
-def figure(entry: Mapping[str, Any], name: str) -> float | None:
-    """The last value of a metric that the round's job printed; None if there is none."""
+def figure(entry: Mapping[str, Any], name: str) -> float:
+    """The last value of a metric that the round's job printed; NaN if there is none."""
     value = (entry.get("metrics") or {}).get(name)
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    return float(value) if isinstance(value, int | float) else math.nan
 
 
 def too_bad(settings: Settings, first: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
@@ -129,7 +126,7 @@ def unmeasured(settings: Settings, entry: Mapping[str, Any]) -> Document:
         f"round {entry['round']} ({entry['job']}) printed no figure that matches train.metrics {settings.metric} or "
         f"{settings.size}, by which rounds are judged"
     )
-    return {"state": states.TRAIN, "error": states.ROUND_NOT_MEASURED, "cause": cause}
+    return {"state": states.TRAIN, "error": words.NOT_MEASURED_ERROR, "cause": cause}
 
 
 def text(value: float) -> str:

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from conftest import Aws
 from lifecycle import buckets, handler, pipelines
-from lifecycle.deadline import Deadline, TooLong
+from lifecycle.deadline import Deadline, TooLongError
 from resources import allow, make_role
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
@@ -49,7 +49,7 @@ def test_a_bucket_that_is_gone_is_empty(aws: Aws, name: str) -> None:
 
 def test_time_that_runs_out_is_said_and_what_was_done_stays_done(aws: Aws, bucket: str) -> None:
     s3 = aws.client("s3")
-    with pytest.raises(TooLong, match=f"emptying {bucket} takes longer"):
+    with pytest.raises(TooLongError, match=f"emptying {bucket} takes longer"):
         buckets.empty(s3, bucket, Deadline(0))
     assert buckets.empty(s3, bucket, Deadline(60)) == 0
 
@@ -132,7 +132,6 @@ class World:
             "RunTable": self.name,
             "Endpoint": f"local-{self.name}",
             "ContentPrefix": f"local-{self.name}-",
-            "ContentHashLength": "12",
             "ModelPackageGroup": self.name,
             "ModelPackages": "destroy",
         }

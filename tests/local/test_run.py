@@ -206,7 +206,7 @@ def test_an_empty_prefix_is_named(steered: Pipeline) -> None:
     finally:
         steered.order(accuracy=0.8)
     assert record["outcome"] == "Failed"
-    assert record["error"]["error"] == "EmptyChannel"
+    assert record["error"]["error"] == "EmptyChannelError"
     assert f"there is no object under s3://{bucket}/steered/train/" in record["error"]["cause"]
     assert_champion_serves(steered)
 

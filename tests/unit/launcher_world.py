@@ -12,7 +12,7 @@ from typing import Any
 from common.log import Log
 from common.run_table import RunTable
 from common.state import State, planning
-from launcher.launcher import ExecutionMissing, Launcher
+from launcher.launcher import ExecutionMissingError, Launcher
 from launcher.triggers import Ended
 
 PIPELINE = "digits"
@@ -79,7 +79,7 @@ class StepFunctions:
         self.step()
         run_id = execution_arn.rpartition(":")[2]
         if run_id not in self.status:
-            raise ExecutionMissing
+            raise ExecutionMissingError
         return None if self.status[run_id] == "RUNNING" else Ended(execution_arn, self.status[run_id], "E", "cause")
 
     @property

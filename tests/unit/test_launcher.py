@@ -11,9 +11,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 from launcher.handler import take_batch
-from launcher.launcher import NOT_RECORDED
 from launcher.triggers import Ended
 from launcher_world import Crash, World
+
+from contract.states import NOT_RECORDED
 
 ENVIRONMENT = {"CHANNEL_PREFIXES": '["digits/train/", "digits/test/"]', "STATE_MACHINE_ARN": MACHINE}
 

@@ -220,7 +220,7 @@ def test_durations_for_people(seconds: float, text: str) -> None:
     ("cause", "told"),
     [
         ('{"TrainingJobName": "j", "FailureReason": "AlgorithmError: x"}', "AlgorithmError: x"),
-        ('{"errorMessage": "no data", "errorType": "EmptyChannel"}', "no data"),
+        ('{"errorMessage": "no data", "errorType": "EmptyChannelError"}', "no data"),
         ('the run could not be recorded: {"errorMessage": "denied"}', "the run could not be recorded: denied"),
         ("plain {words", "plain {words"),
         ('{"other": 1}', '{"other": 1}'),

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launcher.launcher import NOT_RECORDED
 from run_world import (
     CHAMPION,
     DECISION,
@@ -27,6 +26,7 @@ from run_world import (
     surroundings,
 )
 
+from contract.states import NOT_RECORDED
 from infra.environments import Vpc
 from infra.workflow.machine import run_machine
 from infra.workflow.surroundings import values

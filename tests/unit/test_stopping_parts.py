@@ -168,14 +168,6 @@ def test_a_job_of_nobody_is_nobodys() -> None:
     assert verdicts.run_of(job(RULES)) == verdicts.Run("local", "digits", RUN_ID)
 
 
-@pytest.mark.parametrize(
-    ("name", "is_one"),
-    [(JOB_NAME, True), ("digits-20261120-101112-abcd-train-3", True), ("kmeans-1", False), ("a-2026-train", False)],
-)
-def test_jobs_of_runs_are_known_by_their_names(name: str, is_one: bool) -> None:
-    assert verdicts.is_of_a_run(name) is is_one
-
-
 # ------------------------------------------------------------------------------------------------- what the job is told
 
 
@@ -230,8 +222,7 @@ def test_what_is_longer_than_a_variable_goes_on_in_the_next(tmp_path: Path) -> N
     assert [rule["name"] for rule in joined(environment, "RATCHET_RULES")] == [rule["name"] for rule in rules]
     assert joined(environment, "RATCHET_PROBE")["collections"]["mine"] == {"include": regexes, "interval": 7}
     assert len(environment) > 6
-    described = {"Environment": environment}
-    assert list(verdicts.rules_of(described)) == [rule["name"] for rule in rules]
+    assert [rule["name"] for rule in variables.rules(environment)] == [rule["name"] for rule in rules]
 
 
 def test_the_first_part_leaves_room_for_the_longest_names() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aws_events import MACHINE, object_created, status_change
 from common.state import Trigger
-from launcher.triggers import BadEvent, Ended, Ignored, Reconcile, read
+from launcher.triggers import BadEventError, Ended, Ignored, Reconcile, read
 
 NOW = "2026-11-20T10:00:00.000Z"
 
@@ -73,5 +73,5 @@ def test_the_regular_look_is_understood() -> None:
     ],
 )
 def test_anything_else_is_refused_with_a_reason(event: Any, said: str) -> None:
-    with pytest.raises(BadEvent, match=said):
+    with pytest.raises(BadEventError, match=said):
         meaning(event)

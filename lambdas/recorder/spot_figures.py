@@ -1,11 +1,11 @@
-"""What a run's spot training came to: pure functions over what the state machine knows of the job."""
+"""Figures of a run's managed spot training: pure functions over what the state machine knows of the jobs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from recorder.failures import document_in
+from contract.causes import document_in
 
 Document = dict[str, Any]
 
@@ -37,7 +37,7 @@ def figures(
 def _by_job(
     training: Mapping[str, Any], failure: Mapping[str, str] | None, rows: Iterable[Mapping[str, Any]]
 ) -> dict[str, Document]:
-    """Each job's figures once: rounds that ended, the last job that did, and one that failed."""
+    """The figures of each job once: of rounds that ended, the last job that did, and one that failed."""
     failed = document_in(failure["cause"]) if failure else {}
     last = (training.get("description") or {}).get("TrainingJobName", "")
     jobs = {str(row.get("job")): row.get("spot") for row in rows}
@@ -48,7 +48,7 @@ def _by_job(
 
 
 def described(job: Mapping[str, Any]) -> Document | None:
-    """The same of a DescribeTrainingJob answer, which is the cause of a task whose job failed or was stopped."""
+    """The figures of a DescribeTrainingJob answer, the cause of a task whose job failed or was stopped."""
     if not job.get("EnableManagedSpotTraining"):
         return None
     transitions = job.get("SecondaryStatusTransitions") or []
