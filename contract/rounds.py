@@ -15,3 +15,5 @@ from __future__ import annotations
 AGAIN, EVALUATE, FAILED = "again", "evaluate", "failed"
 # Why rounds ended.
 BY_RULE, BY_TOLERANCE, LAST = "rule", "tolerance", "last"
+# The failure of a round whose job printed no figure by which it could be judged.
+NOT_MEASURED_ERROR = "RoundNotMeasured"

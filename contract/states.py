@@ -39,7 +39,5 @@ VARIABLES = (
     "outcome",
 )
 
-# A round printed none of the figures by which rounds are judged.
-ROUND_NOT_MEASURED = "RoundNotMeasured"
 # An error of our functions that another try may mend; the machine tries again.
 BUSY_ERROR = "BusyError"

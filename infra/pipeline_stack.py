@@ -23,7 +23,6 @@ from infra.constructs.run_functions import RunFunctions
 from infra.constructs.state_machine import StateMachine
 from infra.constructs.topic_alarms import PipelineAlarms
 from infra.constructs.triggers import TriggerQueue, Triggers
-from infra.environments import Environment
 from infra.grants import SAGEMAKER, call_functions, pass_roles
 from infra.images import images, repository_arn, rules_image
 from infra.shared_stack import imported
@@ -31,6 +30,7 @@ from infra.source_package import SourcePackage
 from infra.workflow.machine import run_machine
 from infra.workflow.surroundings import Code, Image, Surroundings, values
 from ratchet.spec import PipelineSpec
+from ratchet.spec.environments import Environment
 
 
 class PipelineStack(Stack):

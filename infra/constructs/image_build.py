@@ -17,16 +17,17 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
+from contract import files
 from infra.constructs.findings import acknowledge
 from infra.constructs.function import Function, write_log
 from infra.constructs.removal import removal_policy
 from infra.constructs.role import ServiceRole
-from infra.environments import Environment
 from infra.grants import NO_RESOURCE, Account, Grant, read_object, use_key
+from ratchet.spec.environments import Environment
 
 BUILD_MINUTES = 55
 ANSWER_SECONDS = 3600
-_NOT_CONTEXT = ["**/__pycache__", ".*", "*.md", "pipeline.yaml", "data", "tests"]
+_NOT_CONTEXT = ["**/__pycache__", ".*", "*.md", files.SPEC_FILE, "data", "tests"]
 
 # An image whose tag is there already (a rollback to earlier code) isn't built again: tags are immutable.
 _BUILD = (

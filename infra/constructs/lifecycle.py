@@ -9,10 +9,10 @@ from constructs import Construct
 
 from infra.constructs.function import Function
 from infra.constructs.state_machine import StateMachine
-from infra.environments import Environment
 from infra.grants import NO_RESOURCE, Grant, use_items, use_key
 from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER, clear_away
 from infra.workflow.surroundings import Surroundings
+from ratchet.spec.environments import Environment
 
 SECONDS = 900
 

@@ -12,9 +12,9 @@ from contract import functions, names
 from infra.constructs.function import Function
 from infra.constructs.queue import allow_rules, private_queue
 from infra.constructs.topic_alarms import alarm, alarm_of_messages
-from infra.environments import Environment
 from infra.grants import Account, Grant, use_key
 from infra.workflow.judging import rules_spoke
+from ratchet.spec.environments import Environment
 
 TIMEOUT_SECONDS = 30
 

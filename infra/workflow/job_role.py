@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from infra.environments import Vpc
 from infra.grants import NO_RESOURCE, Grant, read_object, read_objects, use_key
 from infra.workflow.surroundings import Image, Surroundings, placeholder
+from ratchet.spec.environments import Vpc
 
 TRAINING_LOGS, PROCESSING_LOGS = "/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs"
 

@@ -14,9 +14,8 @@ from infra.workflow.job_role import PROCESSING_LOGS, pull, write_log
 from infra.workflow.requests import Document
 from infra.workflow.surroundings import Image, Surroundings
 from infra.workflow.way import Way
-from ratchet import spec_debugger
-from ratchet.spec import PipelineSpec
-from ratchet.spec_rules import brings
+from ratchet.spec import PipelineSpec, managed_rules
+from ratchet.spec.rules import brings
 
 # Longest `{"output":"s3://<bucket of 63>/runs/<pipeline of 32>/<run id of 20>/train/tensors/round-99/"`, rounded up:
 # only when the stack is deployed is the bucket's name known, so it can't be measured here.
@@ -69,7 +68,7 @@ def _debugger(spec: PipelineSpec, image: str, folder: str) -> Document:
     A rule without an InstanceType is one of Debugger's own, evaluated on instances of its own (developer guide,
     "Configure built-in rules using the low-level API").
     """
-    collections = spec_debugger.collections(spec.rules, spec.probe)
+    collections = managed_rules.collections(spec.rules, spec.probe)
     return {
         "DebugHookConfig": {
             "S3OutputPath": folder,
@@ -81,7 +80,7 @@ def _debugger(spec: PipelineSpec, image: str, folder: str) -> Document:
             {
                 "RuleConfigurationName": rule.configuration_name,
                 "RuleEvaluatorImage": image,
-                "RuleParameters": spec_debugger.rule_parameters(rule),
+                "RuleParameters": managed_rules.rule_parameters(rule),
             }
             for rule in spec.rules
         ],

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from contract import files, names
-from infra.environments import Vpc
 from infra.grants import Account
 from infra.shared import Shared
 from ratchet.spec import PipelineSpec
+from ratchet.spec.environments import Vpc
 
 
 @dataclass(frozen=True)

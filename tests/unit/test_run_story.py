@@ -27,13 +27,13 @@ from run_world import (
 )
 
 from contract.states import NOT_RECORDED
-from infra.environments import Vpc
 from infra.workflow.machine import run_machine
 from infra.workflow.surroundings import values
 from localaws.ministack_adapter.stepfunctions import jsonata
 from localaws.states.definition import Checks, problems
 from localaws.states.errors import StatesError
 from ratchet.spec import PipelineSpec
+from ratchet.spec.environments import Vpc
 
 NOT_BETTER = {**DECISION, "promote": False, "reason": "not better"}
 JOB = {"TrainingJobName": "digits-forest-x-train", "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}

@@ -16,7 +16,7 @@ from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.step import Step, variables
 from infra.workflow.steps.stopped import BY_RULE
 from infra.workflow.way import Way
-from ratchet.spec_rounds import Rounds
+from ratchet.spec import Rounds
 
 _JUDGE = "JudgeRound"
 # A round's number has one digit or two.
