@@ -24,7 +24,8 @@ def is_expression(value: object) -> bool:
 
 def quoted(text: str) -> str:
     """A string of JSONata."""
-    return json.dumps(text) if {"'", "\\"} & set(text) else f"'{text}'"
+    plain = text.isprintable() and not {"'", "\\"} & set(text)
+    return f"'{text}'" if plain else json.dumps(text, ensure_ascii=False)
 
 
 def sentence(template: str) -> str:
