@@ -73,7 +73,7 @@ def job_prefix(pipeline: str) -> str:
     return cut(pipeline, SAGEMAKER_NAME - RUN_ID_LENGTH - longest_step - 2) + "-"
 
 
-def job(pipeline: str, run_id: str, step: str, round_: int | None = None) -> str:
+def job(pipeline: str, run_id: str, step: str, round_: int | str | None = None) -> str:
     """A run's job, as the state machine composes its name.
 
     Raises:

@@ -23,6 +23,7 @@ class Grant:
     because: str = ""
 
 
+SAGEMAKER = "sagemaker.amazonaws.com"
 NO_RESOURCE = "These actions know no resource-level permissions (Service Authorization Reference), so AWS takes only *."
 
 
@@ -100,6 +101,10 @@ def use_items(table_arn: str, partition: str, *actions: str) -> Grant:
         resources=[table_arn],
         conditions={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [partition]}},
     )
+
+
+def call_functions(function_arns: Sequence[str]) -> Grant:
+    return Grant(actions=["lambda:InvokeFunction"], resources=list(function_arns))
 
 
 def pass_roles(role_arns: Sequence[str], service: str) -> Grant:

@@ -13,6 +13,8 @@ from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from contract import names, run_table
+from infra.constructs.account import account_of
 from infra.constructs.bucket import access_logs_bucket, announce_objects, private_bucket
 from infra.constructs.findings import acknowledge
 from infra.constructs.function import Function, functions_code
@@ -45,7 +47,7 @@ class SharedStack(Stack):
         Stopper(
             self,
             "Stopper",
-            account=_account(self),
+            account=account_of(self),
             environment=environment,
             code=code,
             run_table=table.table_name,
@@ -61,14 +63,16 @@ class SharedStack(Stack):
             "KeyArn": (key.key_arn, "Encrypts all of it"),
         }
         for name, (value, description) in outputs.items():
-            CfnOutput(self, name, value=value, description=description, export_name=_export(environment, name))
+            CfnOutput(
+                self, name, value=value, description=description, export_name=names.export(environment.name, name)
+            )
 
 
 def imported(environment: Environment, account: Account) -> Shared:
     """The shared stack's things, as another stack of the environment sees them: by its exports."""
 
     def value(name: str) -> str:
-        return str(Fn.import_value(_export(environment, name)))
+        return str(Fn.import_value(names.export(environment.name, name)))
 
     data, artifacts, table = value("DataBucketName"), value("ArtifactBucketName"), value("RunTableName")
     return Shared(
@@ -81,11 +85,6 @@ def imported(environment: Environment, account: Account) -> Shared:
         topic_arn=value("TopicArn"),
         key_arn=value("KeyArn"),
     )
-
-
-def _export(environment: Environment, output: str) -> str:
-    """An export's name; they are unique in an account's region."""
-    return f"ratchet-{environment.name}-{output}"
 
 
 def _key(stack: Stack, removal: RemovalPolicy) -> kms.Key:
@@ -113,8 +112,8 @@ def _run_table(stack: Stack, key: kms.Key, removal: RemovalPolicy) -> dynamodb.T
     return dynamodb.Table(
         stack,
         "Runs",
-        partition_key=dynamodb.Attribute(name="pipeline", type=dynamodb.AttributeType.STRING),
-        sort_key=dynamodb.Attribute(name="item", type=dynamodb.AttributeType.STRING),
+        partition_key=dynamodb.Attribute(name=run_table.PARTITION_KEY, type=dynamodb.AttributeType.STRING),
+        sort_key=dynamodb.Attribute(name=run_table.SORT_KEY, type=dynamodb.AttributeType.STRING),
         billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
         point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
             point_in_time_recovery_enabled=True
@@ -123,10 +122,6 @@ def _run_table(stack: Stack, key: kms.Key, removal: RemovalPolicy) -> dynamodb.T
         encryption_key=key,
         removal_policy=removal,
     )
-
-
-def _account(stack: Stack) -> Account:
-    return Account(partition=stack.partition, region=stack.region, account=stack.account, url_suffix=stack.url_suffix)
 
 
 def _empty_when_destroyed(stack: Stack, buckets: list[s3.Bucket], environment: Environment, code: assets.Asset) -> None:

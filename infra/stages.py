@@ -7,6 +7,7 @@ from pathlib import Path
 from aws_cdk import App, PermissionsBoundary, Tags
 from aws_cdk import Environment as Target
 
+from contract import names
 from infra.images import images
 from infra.pipeline_stack import PipelineStack
 from infra.shared_stack import SharedStack
@@ -28,23 +29,18 @@ def add_stacks(app: App, environment: Environment, pipelines: list[PipelineSpec]
         "termination_protection": environment.removal == "retain",
         "permissions_boundary": _boundary(environment),
     }
-    shared = SharedStack(app, stack_name(environment, "shared"), environment=environment, **settings)
+    shared = SharedStack(app, names.stack(environment.name, names.SHARED), environment=environment, **settings)
     for spec in pipelines:
         stack = PipelineStack(
             app,
-            stack_name(environment, spec.name),
+            names.stack(environment.name, spec.name),
             environment=environment,
             spec=spec,
             package=packages[spec.name],
             **settings,
         )
         stack.add_stack_dependency(shared)
-    Tags.of(app).add("ratchet:environment", environment.name)
-
-
-def stack_name(environment: Environment, what: str) -> str:
-    """`ratchet-<environment>-<pipeline>`, or `-shared`."""
-    return f"ratchet-{environment.name}-{what}"
+    Tags.of(app).add(names.ENVIRONMENT_TAG, environment.name)
 
 
 def _package(spec: PipelineSpec, environment: Environment, toolkit: Path) -> SourcePackage:

@@ -12,7 +12,7 @@ from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from infra.constructs.role import ServiceRole
-from infra.grants import Grant
+from infra.grants import NO_RESOURCE, Grant
 
 
 class StateMachine(Construct):
@@ -30,7 +30,13 @@ class StateMachine(Construct):
         log_retention_days: int,
     ) -> None:
         super().__init__(scope, id_)
-        role = ServiceRole(self, "Execution", service="states.amazonaws.com", purpose=purpose, grants=grants)
+        role = ServiceRole(
+            self,
+            "Execution",
+            service="states.amazonaws.com",
+            purpose=purpose,
+            grants=[*grants, *_log_delivery_and_traces()],
+        )
         text = json.dumps(definition, indent=1, ensure_ascii=False)
         machine = stepfunctions.CfnStateMachine(
             self,
@@ -57,3 +63,14 @@ class StateMachine(Construct):
             include_execution_data=True,
             destinations=[stepfunctions.CfnStateMachine.LogDestinationProperty(cloud_watch_logs_log_group=target)],
         )
+
+
+def _log_delivery_and_traces() -> list[Grant]:
+    """Sources: "Using CloudWatch Logs to log execution history", "Trace requests using AWS X-Ray" (Step Functions)."""
+    deliveries = ("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery", "ListLogDeliveries")
+    policies = ("PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups")
+    traces = ("PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets")
+    return [
+        Grant(actions=[f"logs:{verb}" for verb in (*deliveries, *policies)], resources=["*"], because=NO_RESOURCE),
+        Grant(actions=[f"xray:{verb}" for verb in traces], resources=["*"], because=NO_RESOURCE),
+    ]

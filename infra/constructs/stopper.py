@@ -1,25 +1,26 @@
-"""What stops bad training: the rule that hears of it, the function that acts, and where what it can't do waits."""
+"""What stops bad training: the rule that hears of it, the function that acts, and a queue for what it fails to do."""
 
 from __future__ import annotations
 
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3_assets as assets
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra import permissions
-from infra.constructs.alarms import alarm
+from contract import functions, names
 from infra.constructs.function import Function
 from infra.constructs.queue import allow_rules, private_queue
-from infra.grants import Account
-from infra.workflow import stopping
+from infra.constructs.topic_alarms import alarm, alarm_of_messages
+from infra.grants import Account, Grant, use_key
+from infra.workflow.judging import rules_spoke
 from ratchet.spec.environments import Environment
 
 TIMEOUT_SECONDS = 30
 
 
 class Stopper(Construct):
-    """One an environment: a training job says by its own environment whose it is and what its rules may do."""
+    """One an environment: a training job's own environment tells whose it is and what its rules may do."""
 
     def __init__(
         self,
@@ -35,8 +36,7 @@ class Stopper(Construct):
         key_arn: str,
     ) -> None:
         super().__init__(scope, id_)
-        self._dead_letters = private_queue(self, "DeadLetters")
-        self._topic_arn = topic_arn
+        dead_letters = private_queue(self, "DeadLetters")
         function = Function(
             self,
             "Handler",
@@ -44,54 +44,76 @@ class Stopper(Construct):
             code=code,
             purpose="Stops training in which a rule has found issues, and says why",
             timeout_seconds=TIMEOUT_SECONDS,
-            environment={"RUN_TABLE": run_table, "TOPIC_ARN": topic_arn, "ENVIRONMENT": environment.name},
-            grants=permissions.stopper(account, environment.name, run_table_arn, topic_arn, key_arn),
+            environment={
+                functions.RUN_TABLE: run_table,
+                functions.TOPIC_ARN: topic_arn,
+                functions.ENVIRONMENT: environment.name,
+            },
+            grants=_grants(account, environment.name, run_table_arn, topic_arn, key_arn),
             log_retention_days=environment.log_retention_days,
-            dead_letter_queue_arn=self._dead_letters.queue_arn,
+            dead_letter_queue_arn=dead_letters.queue_arn,
         )
-        self._hear(function)
-        self._alarms(function)
+        _hear(self, function, dead_letters)
+        _alarms(self, function, dead_letters, topic_arn)
 
-    def _hear(self, function: Function) -> None:
-        rule = events.CfnRule(
-            self,
-            "IssuesFound",
-            description="A rule has found issues in a training job that goes on, or couldn't judge it",
-            event_pattern=stopping.rules_spoke(),
-            targets=[
-                events.CfnRule.TargetProperty(
-                    id="Stopper",
-                    arn=function.arn,
-                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=self._dead_letters.queue_arn),
-                )
-            ],
-        )
-        allow_rules(self._dead_letters, [rule.attr_arn])
-        lambda_.CfnPermission(
-            self,
-            "Invoked",
-            action="lambda:InvokeFunction",
-            function_name=function.name,
-            principal="events.amazonaws.com",
-            source_arn=rule.attr_arn,
-        )
 
-    def _alarms(self, function: Function) -> None:
-        alarm(
-            self,
-            "NotHandled",
-            description="What rules have found couldn't be handled, and waits in the dead-letter queue",
-            namespace="AWS/SQS",
-            metric="ApproximateNumberOfMessagesVisible",
-            dimensions={"QueueName": self._dead_letters.queue_name},
-            topic_arn=self._topic_arn,
-        )
-        alarm(
-            self,
-            "Failed",
-            description="The stopper failed; its log says at what. Training may go on that should not",
-            namespace="AWS/Lambda",
-            metric="Errors",
-            dimensions={"FunctionName": function.name},
-            topic_arn=self._topic_arn,
-        )
+def _hear(scope: Construct, function: Function, dead_letters: sqs.Queue) -> None:
+    rule = events.CfnRule(
+        scope,
+        "IssuesFound",
+        description="A rule has found issues in a training job that goes on, or couldn't judge it",
+        event_pattern=rules_spoke(),
+        targets=[
+            events.CfnRule.TargetProperty(
+                id="Stopper",
+                arn=function.arn,
+                dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=dead_letters.queue_arn),
+            )
+        ],
+    )
+    allow_rules(dead_letters, [rule.attr_arn])
+    lambda_.CfnPermission(
+        scope,
+        "Invoked",
+        action="lambda:InvokeFunction",
+        function_name=function.name,
+        principal="events.amazonaws.com",
+        source_arn=rule.attr_arn,
+    )
+
+
+def _alarms(scope: Construct, function: Function, dead_letters: sqs.Queue, topic_arn: str) -> None:
+    alarm_of_messages(
+        scope,
+        "NotHandled",
+        description="What rules have found couldn't be handled, and waits in the dead-letter queue",
+        queue=dead_letters,
+        topic_arn=topic_arn,
+    )
+    alarm(
+        scope,
+        "Failed",
+        description="The stopper failed; its log says at what. Training may go on that should not",
+        namespace="AWS/Lambda",
+        metric="Errors",
+        dimensions={"FunctionName": function.name},
+        topic_arn=topic_arn,
+    )
+
+
+def _grants(account: Account, environment: str, run_table_arn: str, topic_arn: str, key_arn: str) -> list[Grant]:
+    """Stopping this environment's training jobs, by the tag that the state machine gives them."""
+    jobs = account.arn("sagemaker", f"training-job/*-{names.ANY_RUN_ID}-*")
+    because = "A job is named after its pipeline and its run; whose it is, its environment and its tag say."
+    return [
+        Grant(actions=["sagemaker:DescribeTrainingJob"], resources=[jobs], because=because),
+        Grant(
+            actions=["sagemaker:StopTrainingJob"],
+            resources=[jobs],
+            conditions={"StringEquals": {f"aws:ResourceTag/{names.ENVIRONMENT_TAG}": environment}},
+            because=because,
+        ),
+        Grant(actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[run_table_arn]),
+        Grant(actions=["sns:Publish"], resources=[topic_arn]),
+        use_key(account, key_arn, "dynamodb", "sns"),
+    ]

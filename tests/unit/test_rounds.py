@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_world import MANIFESTS, NAMES, RUN_ID, World, make_spec, run
+from run_world import MANIFESTS, RUN_ID, World, definition, make_spec, run
 
-from infra.workflow.machine import run_machine
 from localaws.ministack_adapter.stepfunctions import jsonata
 from localaws.states.definition import Checks, problems
 from localaws.states.errors import StatesError
@@ -244,8 +243,8 @@ def test_a_round_without_the_figures_it_is_judged_by_fails_with_a_sentence(tmp_p
 
 def test_step_functions_takes_the_definition(tmp_path: Path) -> None:
     for rules in ([], LOSS_RULE):
-        definition = json.dumps(run_machine(spec_with(tmp_path, rules=rules), NAMES))
-        assert problems(definition, Checks(parse=jsonata.parse, resource=lambda _arn: None)) == []
+        text = json.dumps(definition(spec_with(tmp_path, rules=rules)))
+        assert problems(text, Checks(parse=jsonata.parse, resource=lambda _arn: None)) == []
 
 
 def test_metrics_of_any_name_are_found(tmp_path: Path) -> None:
@@ -262,7 +261,7 @@ def test_metrics_of_any_name_are_found(tmp_path: Path) -> None:
 
 
 def test_without_rounds_nothing_of_them_is_there(tmp_path: Path) -> None:
-    text = json.dumps(run_machine(make_spec(tmp_path), NAMES))
+    text = json.dumps(definition(make_spec(tmp_path)))
     assert "$round" not in text and "NextRound" not in text
 
 

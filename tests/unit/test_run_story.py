@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,29 @@ import pytest
 from run_world import (
     CHAMPION,
     DECISION,
+    ENDPOINT,
     MANIFESTS,
     MODEL_DATA,
-    NAMES,
     PLAN,
     RUN_ID,
     World,
+    arns,
+    definition,
     in_service,
     make_spec,
     refused,
     run,
+    surroundings,
 )
 
 from contract.states import NOT_RECORDED
 from infra.workflow.machine import run_machine
+from infra.workflow.surroundings import values
 from localaws.ministack_adapter.stepfunctions import jsonata
 from localaws.states.definition import Checks, problems
 from localaws.states.errors import StatesError
 from ratchet.spec import PipelineSpec
+from ratchet.spec.environments import Vpc
 
 NOT_BETTER = {**DECISION, "promote": False, "reason": "not better"}
 JOB = {"TrainingJobName": "digits-forest-x-train", "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
@@ -157,7 +162,7 @@ def test_a_person_need_not_wait(tmp_path: Path) -> None:
 
 
 def test_without_a_data_trigger_there_is_no_settling(tmp_path: Path) -> None:
-    machine = run_machine(make_spec(tmp_path, triggers={"data": False}), NAMES)
+    machine = definition(make_spec(tmp_path, triggers={"data": False}))
     assert "Settle" not in machine["States"]
 
 
@@ -284,7 +289,7 @@ def test_a_failed_endpoint_that_lies_around_is_replaced(tmp_path: Path) -> None:
 def test_an_endpoint_that_a_person_must_repair_is_named(tmp_path: Path) -> None:
     answers = {"describeEndpoint": in_service("x", EndpointStatus="UpdateRollbackFailed")}
     ran = run(make_spec(tmp_path), with_champion(answers=answers))
-    cause = f"endpoint {NAMES.endpoint} is UpdateRollbackFailed, which cannot be updated"
+    cause = f"endpoint {ENDPOINT} is UpdateRollbackFailed, which cannot be updated"
     assert ran.recorded["failure"]["cause"] == cause
 
 
@@ -346,13 +351,13 @@ def test_throttled_jobs_are_tried_again(tmp_path: Path) -> None:
 
 
 def test_step_functions_takes_the_definition(tmp_path: Path) -> None:
-    definition = json.dumps(run_machine(make_spec(tmp_path), NAMES))
-    assert problems(definition, Checks(parse=jsonata.parse, resource=lambda _arn: None)) == []
-    assert len(definition) < 1_000_000
+    text = json.dumps(definition(make_spec(tmp_path)))
+    assert problems(text, Checks(parse=jsonata.parse, resource=lambda _arn: None)) == []
+    assert len(text) < 1_000_000
 
 
 def test_every_task_has_a_timeout_retries_and_a_catch(tmp_path: Path) -> None:
-    states = run_machine(make_spec(tmp_path), NAMES)["States"]
+    states = definition(make_spec(tmp_path))["States"]
     tasks = {name: state for name, state in states.items() if state["Type"] == "Task"}
     assert len(tasks) >= 15
     for name, state in tasks.items():
@@ -364,14 +369,15 @@ def test_every_task_has_a_timeout_retries_and_a_catch(tmp_path: Path) -> None:
 
 def test_the_definition_has_no_other_placeholders_than_names(tmp_path: Path) -> None:
     """A stack substitutes ${field} when it is deployed; anything else that looks so would be taken for one."""
-    names = replace(NAMES, artifact_bucket="${artifact_bucket}")
-    text = json.dumps(run_machine(make_spec(tmp_path), names))
-    assert text.count("${") == text.count("${artifact_bucket}") > 0
+    at = surroundings(make_spec(tmp_path))
+    machine = run_machine(at)
+    said = set(re.findall(r"\$\{[^}]*\}?", json.dumps(machine.definition)))
+    assert said == {f"${{{name}}}" for name in {**values(at), **arns(machine)}}
 
 
 def test_a_vpc_reaches_jobs_and_model(tmp_path: Path) -> None:
-    names = replace(NAMES, subnet_ids=("subnet-1",), security_group_ids=("sg-1",))
-    ran = run(make_spec(tmp_path), World(), names=names)
+    network = Vpc(subnets=("subnet-1",), security_groups=("sg-1",))
+    ran = run(make_spec(tmp_path), World(), vpc=network)
     vpc = {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
     assert ran.called("createTrainingJob")[0]["VpcConfig"] == vpc
     assert ran.called("createProcessingJob")[0]["NetworkConfig"]["VpcConfig"] == vpc

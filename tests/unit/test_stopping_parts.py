@@ -11,8 +11,9 @@ from aws_events import training_job_change
 from run_world import RUN_ID, World, make_spec, run
 from stopper import verdicts
 
-from contract import environment as contract_environment
-from infra.workflow import judging, stopping
+from contract import environment as variables
+from contract import files
+from infra.workflow import judging
 from localaws.states.errors import StatesError
 
 JOB_NAME = f"digits-forest-{RUN_ID}-train"
@@ -49,7 +50,7 @@ def matches(event: dict[str, Any]) -> bool:
 
     names = {"source": "Source", "detail-type": "DetailType", "detail": "Detail"}
     entry = {names.get(key, key): json.dumps(value) if key == "detail" else value for key, value in event.items()}
-    return bool(eventbridge._matches_pattern(json.dumps(stopping.rules_spoke()), entry))
+    return bool(eventbridge._matches_pattern(json.dumps(judging.rules_spoke()), entry))
 
 
 def test_aws_own_sample_event_says_nothing_of_rules_and_is_not_heard() -> None:
@@ -221,11 +222,12 @@ def test_what_is_longer_than_a_variable_goes_on_in_the_next(tmp_path: Path) -> N
     assert [rule["name"] for rule in joined(environment, "RATCHET_RULES")] == [rule["name"] for rule in rules]
     assert joined(environment, "RATCHET_PROBE")["collections"]["mine"] == {"include": regexes, "interval": 7}
     assert len(environment) > 6
-    assert [rule["name"] for rule in contract_environment.rules(environment)] == [rule["name"] for rule in rules]
+    assert [rule["name"] for rule in variables.rules(environment)] == [rule["name"] for rule in rules]
 
 
 def test_the_first_part_leaves_room_for_the_longest_names() -> None:
-    longest = f"s3://{'b' * 63}/runs/{'p' * 32}/{RUN_ID}/{judging.TENSORS}round-100/"
+    folder = files.run_folder("p" * 32, RUN_ID) + files.of_round(files.TENSORS, 100)
+    longest = f"s3://{'b' * 63}/{folder}/"
     assert len(f'{{"output":"{longest}"') <= judging.OUTPUT_LENGTH
 
 
@@ -242,6 +244,7 @@ STOPPED = {
     "TrainingJobStatus": "Stopped",
     "SecondaryStatus": "Stopped",
     "ModelArtifacts": {"S3ModelArtifacts": "s3://m/model.tar.gz"},
+    "Environment": {variables.RULES: json.dumps([{**rule, "action": "stop"} for rule in RULES])},
 }
 ITEM = {"Item": {"pipeline": {"S": "digits-forest"}, "stopped_by": {"M": {"name": {"S": "LossNotDecreasing"}}}}}
 NO_RULE = {"Item": {"pipeline": {"S": "digits-forest"}}}
@@ -265,7 +268,7 @@ def test_a_rules_stop_is_an_outcome_not_a_failure(tmp_path: Path, as_error: bool
     assert ran.error is None
     assert not ran.called("createProcessingJob")
     assert [call["Key"]["item"]["S"] for call in ran.called("getItem")] == ["state", f"run#{RUN_ID}"]
-    assert [rule["name"] for rule in ran.recorded["rules"]] == ["LossNotDecreasing", "told"]
+    assert ran.recorded["training"]["environment"] == STOPPED["Environment"], "where the recorder finds the rules"
 
 
 @both
