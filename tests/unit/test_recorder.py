@@ -189,6 +189,15 @@ def test_every_rule_has_a_verdict_and_silence_is_an_error() -> None:
     assert found["C"]["status"] == "Error" and "does train.py make a Probe" in found["C"]["reason"]
 
 
+def test_a_rule_that_nobody_configured_is_told_of_by_its_name() -> None:
+    stranger = {"name": "D", "status": "IssuesFound"}
+    assert verdicts(rules=[], last=[stranger, {"status": "Error"}], issues=[{**TOLD, "name": "E"}]) == {
+        "D": stranger,
+        "None": {"name": "None", "status": "Error"},
+        "E": {**TOLD, "name": "E"},
+    }
+
+
 def test_what_training_was_cut_off_from_is_stopped() -> None:
     found = verdicts(stopped=True)
     assert {name: verdict["status"] for name, verdict in found.items()} == {
