@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 from launcher.handler import take_batch
 from launcher.triggers import Ended
-from launcher_world import Crash, World
+from launcher_world import World
+from memory_aws import Crash
 
 from contract.states import NOT_RECORDED
 

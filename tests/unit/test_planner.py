@@ -1,4 +1,4 @@
-"""What a run works on: manifests, fingerprints, and whether there is anything to do."""
+"""Plans: manifests, fingerprints, and whether there is anything to do."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_a_forced_trigger_that_came_since_forces_the_run(aws: Aws) -> None:
 
 
 def test_pending_is_cleared_before_the_data_is_listed(aws: Aws) -> None:
-    """What arrives between the two is in the listing and starts a run of its own: none is lost."""
+    """An object that arrives between the two is in the listing and starts a run of its own: none is lost."""
     table_of(aws).update(lambda state: triggered(state, [Trigger("data", NOW, {})]))
     aws.calls.clear()
     call()

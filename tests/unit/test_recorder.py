@@ -1,4 +1,4 @@
-"""What the recorder writes: outcomes, causes that a person can read, timings, and what it clears away."""
+"""The recorder's documents: records, spot figures, rules' verdicts, and the things that it may clear away."""
 
 from __future__ import annotations
 
