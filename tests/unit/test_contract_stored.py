@@ -5,13 +5,27 @@ Who changes one of them changes what is stored or in flight: it takes a migratio
 
 from __future__ import annotations
 
-import importlib
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-STORED: dict[str, dict[str, Any]] = {
-    "environment": {
+from contract import (
+    environment,
+    files,
+    functions,
+    names,
+    outcomes,
+    refusals,
+    rounds,
+    run_table,
+    states,
+    triggers,
+    verdicts,
+)
+
+STORED: dict[ModuleType, dict[str, Any]] = {
+    environment: {
         "VALUE_LENGTH": 512,
         "ENVIRONMENT": "RATCHET_ENVIRONMENT",
         "PIPELINE": "RATCHET_PIPELINE",
@@ -24,7 +38,7 @@ STORED: dict[str, dict[str, Any]] = {
         "NOTIFY": "notify",
         "KEEP": "record",
     },
-    "files": {
+    files: {
         "RUNS": "runs/",
         "PLAN": "plan.json",
         "GATE": "gate.json",
@@ -50,14 +64,14 @@ STORED: dict[str, dict[str, Any]] = {
         "TEST_CHANNEL": "test",
         "PREVIOUS_CHANNEL": "previous",
     },
-    "functions": {
+    functions: {
         name: name
         for name in (
             *("RUN_TABLE", "DATA_BUCKET", "ARTIFACT_BUCKET", "TOPIC_ARN", "RETAINED_CHAMPIONS", "PIPELINE"),
             *("STATE_MACHINE_ARN", "CHANNEL_PREFIXES", "ENVIRONMENT"),
         )
     },
-    "names": {
+    names: {
         "TRAIN_STEP": "train",
         "EVALUATE_STEP": "evaluate",
         "ANY_RUN_ID": "????????-??????-????",
@@ -67,7 +81,7 @@ STORED: dict[str, dict[str, Any]] = {
         "PIPELINE_TAG": "ratchet:pipeline",
         "RUN_TAG": "ratchet:run",
     },
-    "outcomes": {
+    outcomes: {
         "RUNNING": "Running",
         "PROMOTED": "Promoted",
         "NOT_BETTER": "NotBetter",
@@ -80,12 +94,12 @@ STORED: dict[str, dict[str, Any]] = {
         "WORK": "Run",
         "ROLLBACK": "Rollback",
     },
-    "refusals": {
+    refusals: {
         "MISSING": ("could not find", "does not exist", "not found"),
         "EXISTING": "already exist",
         "THROTTLED": ("Throttling", "Rate exceeded"),
     },
-    "rounds": {
+    rounds: {
         "AGAIN": "again",
         "EVALUATE": "evaluate",
         "FAILED": "failed",
@@ -94,7 +108,7 @@ STORED: dict[str, dict[str, Any]] = {
         "LAST": "last",
         "NOT_MEASURED_ERROR": "RoundNotMeasured",
     },
-    "run_table": {
+    run_table: {
         "PARTITION_KEY": "pipeline",
         "SORT_KEY": "item",
         "STATE_ITEM": "state",
@@ -107,7 +121,7 @@ STORED: dict[str, dict[str, Any]] = {
         "STOPPED_BY": "stopped_by",
         "RULE_VERDICTS": "rule_verdicts",
     },
-    "states": {
+    states: {
         "MILESTONES": ("Settle", "Plan", "Train", "Evaluate", "Gate", "Register", "Deploy", "Verify", "Record"),
         "REPAIRS": ("Record", "Undo", "NotRecorded"),
         "VARIABLES": (
@@ -116,14 +130,14 @@ STORED: dict[str, dict[str, Any]] = {
         ),
         "BUSY_ERROR": "BusyError",
     },
-    "triggers": {
+    triggers: {
         "KINDS": ("rollback", "manual", "code", "schedule", "data"),
         "RECONCILE": "reconcile",
         "STARTED": "started",
         "WAITING": "pending",
         "IDLE": "idle",
     },
-    "verdicts": {
+    verdicts: {
         "SOURCE": "ratchet.rules",
         "SAGEMAKER_SOURCE": "aws.sagemaker",
         "DETAIL_TYPE": "SageMaker Training Job State Change",
@@ -138,6 +152,9 @@ STORED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize(("module", "name"), [(module, name) for module, words in STORED.items() for name in words])
-def test_a_word_that_is_stored_stays(module: str, name: str) -> None:
-    assert getattr(importlib.import_module(f"contract.{module}"), name) == STORED[module][name]
+WORDS = [(module, name) for module, words in STORED.items() for name in words]
+
+
+@pytest.mark.parametrize(("module", "name"), WORDS, ids=lambda entry: getattr(entry, "__name__", entry))
+def test_a_word_that_is_stored_stays(module: ModuleType, name: str) -> None:
+    assert getattr(module, name) == STORED[module][name]
