@@ -9,7 +9,7 @@ from toolkit.probe.tensor_files import Stored
 
 
 class NumpyArrays:
-    """See core.Arrays."""
+    """See arrays.Arrays."""
 
     def stored(self, tensor: Any) -> Stored:
         """A copy."""

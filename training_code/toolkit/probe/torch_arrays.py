@@ -26,7 +26,7 @@ _DTYPES = {
 
 
 class TorchArrays:
-    """See core.Arrays."""
+    """See arrays.Arrays."""
 
     def stored(self, tensor: Any) -> Stored:
         """A copy; of a sparse tensor, the dense one."""
