@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shutil import copytree, ignore_patterns
+from tempfile import TemporaryDirectory
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_lambda as lambda_
@@ -11,11 +13,14 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
+import contract
+from contract import files
 from infra.constructs.findings import acknowledge
 from infra.constructs.role import ServiceRole
 from infra.grants import Grant
 
 LAMBDAS = Path(__file__).parents[2] / "lambdas"
+CONTRACT = Path(contract.__file__).parent
 RUNTIME = "python3.13"
 MEMORY_MB = 256
 _RUNTIME_REASON = (
@@ -25,8 +30,12 @@ _RUNTIME_REASON = (
 
 
 def functions_code(stack: Construct) -> assets.Asset:
-    """All functions' code as one asset of a stack: the functions share lambdas/common."""
-    return assets.Asset(stack, "Functions", path=str(LAMBDAS), exclude=["**/__pycache__", "*.md"])
+    """All functions' code as one asset of a stack: the functions share lambdas/common and the contract."""
+    with TemporaryDirectory() as folder:
+        package = Path(folder) / "functions"
+        copytree(LAMBDAS, package, ignore=ignore_patterns("__pycache__", "*.md"))
+        copytree(CONTRACT, package / files.CONTRACT, ignore=ignore_patterns("__pycache__"))
+        return assets.Asset(stack, "Functions", path=str(package))
 
 
 class Function(Construct):
