@@ -11,6 +11,7 @@ from aws_events import training_job_change
 from run_world import RUN_ID, World, make_spec, run
 from stopper import verdicts
 
+from contract.environment import whole
 from infra.workflow import judging, stopping
 from localaws.states.errors import StatesError
 
@@ -184,9 +185,7 @@ def told(tmp_path: Path, **changes: Any) -> dict[str, str]:
 
 
 def joined(environment: dict[str, str], name: str) -> Any:
-    from toolkit.environment import variable  # noqa: PLC0415 - on the path in tests only
-
-    return json.loads(variable(name, environment) or "null")
+    return json.loads(whole(name, environment) or "null")
 
 
 def test_a_job_knows_its_run_its_probe_and_its_rules(tmp_path: Path) -> None:

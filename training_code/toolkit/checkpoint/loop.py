@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 
 from toolkit.checkpoint.files import CheckpointError, read, write
 from toolkit.checkpoint.parts import Part, part_of
+from toolkit.container import base_folder
 
 TOLD_TO_END = 128 + signal.SIGTERM
 _FILES = ("checkpoint-0.safetensors", "checkpoint-1.safetensors")
@@ -141,7 +141,7 @@ def _load(path: Path, name: str, part: Part, state: Any) -> None:
 
 def default_folder() -> Path | None:
     """The job's checkpoint folder; None outside of a job, where training goes on without checkpoints."""
-    base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+    base = base_folder()
     return base / "checkpoints" if base.is_dir() else None
 
 

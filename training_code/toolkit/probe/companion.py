@@ -8,10 +8,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from toolkit.probe import layout
+from contract.environment import RULES, TENSORS
 from toolkit.probe.problems import Problems
 
-VARIABLE_RULES = "RATCHET_RULES"
 # For the rules' last verdicts, after the end marker.
 VERDICT_SECONDS = 60.0
 
@@ -46,12 +45,12 @@ class Companion:
 
 def start_rules(directory: Path, problems: Problems) -> Companion | None:
     """`python -m toolkit.rules` on this folder, where the job has rules."""
-    if not os.environ.get(VARIABLE_RULES, "").strip().strip("[]{} "):
+    if not os.environ.get(RULES, "").strip().strip("[]{} "):
         return None
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH", ""))))
     command = [sys.executable, "-m", "toolkit.rules", "--trainer", str(os.getpid())]
-    variables = {**os.environ, layout.VARIABLE_DIRECTORY: str(directory), "PYTHONPATH": path}
+    variables = {**os.environ, TENSORS: str(directory), "PYTHONPATH": path}
     try:
         # Of their own session: what stops the training must not stop those who say why.
         process = subprocess.Popen(command, env=variables, start_new_session=True)

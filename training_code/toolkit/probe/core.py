@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from toolkit.environment import variable
+from contract import environment
 from toolkit.probe import companion, debugger_hook, frameworks, layout
 from toolkit.probe.catalogue import Catalogue
 from toolkit.probe.problems import Problems, harmless, log
@@ -54,7 +54,7 @@ class Probe:
             ProbeError: RATCHET_PROBE or the hook's configuration can't be used; the message says what is wrong.
         """
         rank = companion.rank(os.environ)
-        told = variable(layout.VARIABLE_SETTINGS)
+        told = environment.whole(environment.PROBE, os.environ)
         hook = debugger_hook.configuration() if told is None else None
         if hook is None:
             return cls(Settings.parse(told), rank=rank)

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from toolkit.container import base_folder
 from toolkit.probe.errors import ProbeError
 from toolkit.probe.settings import BUILT_IN, INTERVAL, Settings
 
@@ -60,8 +61,8 @@ def configuration(environment: Mapping[str, str] | None = None) -> dict[str, Any
         ProbeError: there is one that can't be read.
     """
     variables = os.environ if environment is None else environment
-    base = variables.get("SAGEMAKER_BASE_DIR", "/opt/ml")
-    path = Path(variables.get(VARIABLE_FILE, f"{base}/input/config/debughookconfig.json"))
+    usual = base_folder(variables) / "input" / "config" / "debughookconfig.json"
+    path = Path(variables.get(VARIABLE_FILE, usual))
     if not path.is_file():
         return None
     try:

@@ -22,6 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from contract.environment import TENSORS as DIRECTORY_VARIABLE
+from toolkit.container import base_folder
+
 TRAIN, EVAL = "TRAIN", "EVAL"
 MODES = (TRAIN, EVAL)
 
@@ -33,8 +36,6 @@ LOSS, OPTIMIZER, SCALAR, TENSOR, IMAGE = "loss", "optimizer", "scalar", "tensor"
 LABEL, PREDICTION, IMPORTANCE, TREE, METRIC = "label", "prediction", "importance", "tree", "metric"
 
 INDEX, TENSORS, EVENTS, COLLECTIONS, END = "index", "tensors", "events", "collections", "end"
-VARIABLE_DIRECTORY = "RATCHET_TENSORS"
-VARIABLE_SETTINGS = "RATCHET_PROBE"
 
 # JSON has no words for these.
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -104,11 +105,11 @@ def _number(value: Any) -> Any:
 def directory(environment: Mapping[str, str] | None = None) -> Path:
     """Where a job's tensors lie: RATCHET_TENSORS, else `tensors` in the job's output folder, else here."""
     variables = os.environ if environment is None else environment
-    if named := variables.get(VARIABLE_DIRECTORY):
+    if named := variables.get(DIRECTORY_VARIABLE):
         return Path(named)
     if output := variables.get("SM_OUTPUT_DIR"):
         return Path(output) / TENSORS
-    return Path(variables.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "output" / TENSORS
+    return base_folder(variables) / "output" / TENSORS
 
 
 def worker(rank: int) -> str:

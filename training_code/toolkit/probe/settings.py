@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from contract.environment import PROBE
 from toolkit.probe import layout
 from toolkit.probe.errors import ProbeError
 from toolkit.probe.layout import MODES
@@ -123,7 +124,7 @@ class Settings:
         try:
             document = json.loads(text)
         except ValueError as error:
-            raise ProbeError(f"{layout.VARIABLE_SETTINGS} is not JSON: {error}") from None
+            raise ProbeError(f"{PROBE} is not JSON: {error}") from None
         return Settings.of(document)
 
     @staticmethod

@@ -11,15 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from contract.environment import ACTIONS, STOP
+from contract.verdicts import ERROR, IN_PROGRESS, ISSUES_FOUND, NO_ISSUES, STOPPED
 from toolkit.probe.errors import NotSaved
 from toolkit.rules.feed import Moment
 from toolkit.rules.parameters import RuleError
 from toolkit.rules.rule import Rule, Saved, Tensors, Verdict
 from toolkit.rules.table import built_in
-
-IN_PROGRESS, ISSUES, NO_ISSUES = "InProgress", "IssuesFound", "NoIssuesFound"
-ERROR, STOPPED = "Error", "Stopped"
-ACTIONS = ("stop", "notify", "record")
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Configuration:
     rule: str
     name: str
     parameters: Mapping[str, Any]
-    action: str = "stop"
+    action: str = STOP
 
     @staticmethod
     def of(document: Any) -> Configuration:
@@ -37,7 +35,7 @@ class Configuration:
         if not isinstance(document, dict) or not isinstance(document.get("rule"), str):
             raise RuleError(f'a rule is {{"rule": name, …}}, not {document!r}')
         rule = document["rule"]
-        action = document.get("action") or "stop"
+        action = document.get("action") or STOP
         if action not in ACTIONS:
             raise RuleError(f"{rule}: action is {action!r}; it must be one of {', '.join(ACTIONS)}")
         name = document.get("name") or rule.rpartition(".")[2]
@@ -128,7 +126,7 @@ class Judge:
     def _took(self, verdict: Verdict | None) -> None:
         if verdict is not None:
             value = verdict.value if verdict.value is not None and math.isfinite(verdict.value) else None
-            self._end(ISSUES, verdict.step, value, verdict.reason)
+            self._end(ISSUES_FOUND, verdict.step, value, verdict.reason)
         elif self._rule is not None and self._rule.last is not None:
             step, value = self._rule.last
             self.status = replace(self.status, step=step, value=value)

@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from contract import verdicts
 from toolkit.rules import statuses
 from toolkit.rules.judging import Status
 from toolkit.rules.statuses import Job
 
-log = logging.getLogger("ratchet.rules")
+log = logging.getLogger("ratchet.judging")
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
 
@@ -110,7 +111,7 @@ class Messenger:
             return
         try:
             clients.cloudwatch.put_metric_data(
-                Namespace=statuses.NAMESPACE, MetricData=statuses.metrics(self._job, final)
+                Namespace=verdicts.METRICS_NAMESPACE, MetricData=statuses.metrics(self._job, final)
             )
             self._measured |= {status.name for status in final}
         except Exception as error:  # noqa: BLE001 - see above

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from contract.environment import KEEP, RULES, STOP
+from contract.verdicts import ERROR, ISSUES_FOUND
 from toolkit.errors import ToolkitError
 from toolkit.rules import statuses
 from toolkit.rules.feed import Feed
-from toolkit.rules.judging import ERROR, ISSUES, Configuration, Judge, Status
+from toolkit.rules.judging import Configuration, Judge, Status
 
-log = logging.getLogger("ratchet.rules")
+log = logging.getLogger("ratchet.judging")
 
 POLL_SECONDS = 0.04
 NICENESS = 10
@@ -165,7 +167,7 @@ class Runner:
         if self._feed.finished:
             return End()
         where = f"the training process ended after step {self._last_step} without closing the probe"
-        if any(judge.status.status == ISSUES and judge.status.action == "stop" for judge in self._judges):
+        if any(judge.status.status == ISSUES_FOUND and judge.status.action == STOP for judge in self._judges):
             return End(f"{where}: another rule has stopped it; no issue until then", stopped=True)
         return End(f"{where} (was it killed?); no issue until then")
 
@@ -215,7 +217,7 @@ class Runner:
 
 def judged_without(error: ToolkitError, output: Path, teller: Callable[..., Teller]) -> int:
     """What is told when the rules themselves can't be read: an error by the name of the variable that holds them."""
-    status = Status("RATCHET_RULES", "RATCHET_RULES", "record", ERROR, reason=str(error), at=time.time())
+    status = Status(RULES, RULES, KEEP, ERROR, reason=str(error), at=time.time())
     told = teller(lambda _: None)
     told.send([status])
     told.close(CLOSE_SECONDS)
