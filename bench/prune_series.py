@@ -154,7 +154,9 @@ def trained(
         precision=options.precision,
     )
     try:
-        learning.train(model, data.learned, recipe, watcher=watcher, after_epoch=judged and judged.after_epoch)
+        for epoch in learning.Training(model, recipe).epochs(data.learned, watcher):
+            if judged:
+                judged.after_epoch(epoch)
     finally:
         watcher.close()
     return seen
