@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bench import harness
+from contract.histories import Execution
 from demo import data
 from demo.pipeline import Pipeline
 from localaws.sagemaker.images import Images
@@ -160,7 +161,7 @@ def parts(found: account.Account, execution_arn: str | None, arrived: datetime) 
     return {**seconds, **inside_training(found, execution)}
 
 
-def inside_training(found: account.Account, execution: history.Execution) -> dict[str, float]:
+def inside_training(found: account.Account, execution: Execution) -> dict[str, float]:
     name = next(visit.parameters["TrainingJobName"] for visit in execution.visits if visit.name == "Train")
     job = found.client("sagemaker").describe_training_job(TrainingJobName=name)
     return {

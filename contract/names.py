@@ -30,6 +30,8 @@ CONTENT_HASH_LENGTH = 12
 ANY_CONTENT_HASH = "?" * CONTENT_HASH_LENGTH
 
 SHARED = "shared"
+# The environment of cdk.json that is the embedded AWS, and that is meant where none is named.
+LOCAL = "local"
 # Tags of everything that a run makes: whose it is.
 ENVIRONMENT_TAG, PIPELINE_TAG, RUN_TAG = "ratchet:environment", "ratchet:pipeline", "ratchet:run"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from botocore.config import Config
 
+from contract.histories import Execution
 from ratchet.account import Account
 from ratchet.following import Follower, Launched
-from ratchet.history import Execution
 from ratchet.runs import Run, RunTable
 
 # A delivery's event reaches the launcher within a second or two; much later, something is broken.

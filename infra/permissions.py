@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from infra.environments import Vpc
+from contract.files import TEST_CHANNEL
 from infra.grants import (
     NO_RESOURCE,
     Account,
@@ -24,7 +24,8 @@ from infra.grants import (
 from infra.shared import Shared
 from infra.workflow import names as naming
 from infra.workflow import stopping
-from ratchet.spec import TEST_CHANNEL, PipelineSpec
+from ratchet.spec import PipelineSpec
+from ratchet.spec.environments import Vpc
 
 _RUN_ID = "????????-??????-????"
 _CONTENT_HASH = "?" * naming.CONTENT_HASH_LENGTH

@@ -23,7 +23,6 @@ from infra.constructs.removal import removal_policy
 from infra.constructs.run_functions import RunFunctions
 from infra.constructs.state_machine import StateMachine
 from infra.constructs.triggers import TriggerQueue, Triggers
-from infra.environments import Environment
 from infra.grants import Account
 from infra.images import images, repository_arn, rules_image
 from infra.permissions import Surroundings
@@ -32,6 +31,7 @@ from infra.source_package import SourcePackage
 from infra.workflow.machine import run_machine
 from infra.workflow.names import Names, endpoint_name, model_package_group_name
 from ratchet.spec import PipelineSpec
+from ratchet.spec.environments import Environment
 
 LAUNCHER_SECONDS = 60
 

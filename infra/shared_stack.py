@@ -18,9 +18,9 @@ from infra.constructs.findings import acknowledge
 from infra.constructs.function import Function, functions_code
 from infra.constructs.removal import removal_policy
 from infra.constructs.stopper import Stopper
-from infra.environments import Environment
 from infra.grants import Account, Grant
 from infra.shared import Shared
+from ratchet.spec.environments import Environment
 
 EMPTYING_SECONDS = 900
 

@@ -7,29 +7,12 @@ from pathlib import Path
 from aws_cdk import App, PermissionsBoundary, Tags
 from aws_cdk import Environment as Target
 
-from infra.environments import Environment
 from infra.images import images
 from infra.pipeline_stack import PipelineStack
 from infra.shared_stack import SharedStack
 from infra.source_package import SourcePackage, source_package
-from ratchet import spec as specs
 from ratchet.spec import PipelineSpec
-
-
-def find_pipelines(training_code: Path) -> list[PipelineSpec]:
-    """The pipelines of a folder: every folder in it that holds a pipeline.yaml, by name.
-
-    Raises:
-        SpecError: a pipeline.yaml is wrong, or two have one name.
-    """
-    found: dict[str, PipelineSpec] = {}
-    for path in sorted(training_code.glob(f"*/{specs.FILE_NAME}")):
-        spec = specs.load(path)
-        if spec.name in found:
-            other = found[spec.name].folder / specs.FILE_NAME
-            raise spec.error("name", f"is {spec.name!r}, which {other} has already; each needs its own")
-        found[spec.name] = spec
-    return [found[name] for name in sorted(found)]
+from ratchet.spec.environments import Environment
 
 
 def add_stacks(app: App, environment: Environment, pipelines: list[PipelineSpec], toolkit: Path) -> None:

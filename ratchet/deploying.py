@@ -14,21 +14,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from contract import names
 from ratchet import tools
-from ratchet.account import SHARED, Account, Server
+from ratchet.account import Account, Server
 from ratchet.project import Project
 
 BOOTSTRAP_STACK = "CDKToolkit"
 
-# The modules of this package that read pipeline.yaml; the commands are no part of a stack.
-_SPEC_MODULES = ("errors", "metric_names", "schedule", "spec", "spec_errors", "spec_fields", "units", "yaml_lines")
 _COMMON_SOURCES = (
     "app.py",
     "cdk.json",
     "infra",
     "lambdas",
     "training_code/toolkit",
-    *(f"ratchet/{module}.py" for module in _SPEC_MODULES),
+    "ratchet/spec",
 )
 _LEFT_OUT = ("__pycache__", "sample", ".ipynb_checkpoints", ".DS_Store")
 _EVENT = re.compile(
@@ -78,10 +77,9 @@ def is_bootstrapped(account: Account) -> bool:
 def stale(project: Project, account: Account, server: Server, pipelines: Iterable[str]) -> list[str]:
     """The stacks, of the shared one and these pipelines', that aren't deployed as the checkout has them."""
     remembered = _remembered(project, server)
-    names = (SHARED, *pipelines)
     return [
-        account.environment.stack(name)
-        for name in names
+        account.stack(name)
+        for name in (names.SHARED, *pipelines)
         if account.stack_outputs(name) is None or remembered.get(name) != source_hash(project, name)
     ]
 
@@ -94,9 +92,9 @@ def deploy(
     Raises:
         UserError: the deployment failed.
     """
-    prefix = account.environment.stack("")
-    names = [stack.removeprefix(prefix) for stack in stacks]
-    hashes = {name: source_hash(project, name) for name in names}
+    prefix = account.stack("")
+    deployed = [stack.removeprefix(prefix) for stack in stacks]
+    hashes = {name: source_hash(project, name) for name in deployed}
     arguments = ["deploy", *stacks, *_options(project, account), "--require-approval", "never"]
     tools.run_cdk(project, arguments, tools.environment(project, server), heard, is_worth_telling)
     account.forget_outputs()
@@ -128,7 +126,7 @@ def source_hash(project: Project, name: str) -> str:
 def _sources(project: Project, name: str) -> Iterator[Path]:
     roots = [project.root / source for source in _COMMON_SOURCES]
     folder = project.pipelines.get(name)
-    if name != SHARED and folder is not None:
+    if name != names.SHARED and folder is not None:
         roots.append(folder)
     for root in roots:
         yield from _files(root)

@@ -21,8 +21,8 @@ from infra.constructs.findings import acknowledge
 from infra.constructs.function import Function, write_log
 from infra.constructs.removal import removal_policy
 from infra.constructs.role import ServiceRole
-from infra.environments import Environment
 from infra.grants import NO_RESOURCE, Account, Grant, read_object, use_key
+from ratchet.spec.environments import Environment
 
 BUILD_MINUTES = 55
 ANSWER_SECONDS = 3600

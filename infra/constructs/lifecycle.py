@@ -8,9 +8,9 @@ from constructs import Construct
 
 from infra import permissions
 from infra.constructs.function import Function
-from infra.environments import Environment
 from infra.permissions import Surroundings
 from infra.workflow.names import CONTENT_HASH_LENGTH, content_prefix, endpoint_name, model_package_group_name
+from ratchet.spec.environments import Environment
 
 SECONDS = 900
 

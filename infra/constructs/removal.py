@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aws_cdk import RemovalPolicy
 
-from infra.environments import Environment
+from ratchet.spec.environments import Environment
 
 
 def removal_policy(environment: Environment) -> RemovalPolicy:

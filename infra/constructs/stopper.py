@@ -11,9 +11,9 @@ from infra import permissions
 from infra.constructs.alarms import alarm
 from infra.constructs.function import Function
 from infra.constructs.queue import allow_rules, private_queue
-from infra.environments import Environment
 from infra.grants import Account
 from infra.workflow import stopping
+from ratchet.spec.environments import Environment
 
 TIMEOUT_SECONDS = 30
 

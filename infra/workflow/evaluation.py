@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from contract.files import TEST_CHANNEL
 from infra.workflow.names import Names
 from infra.workflow.states import expression, jsonata
 from infra.workflow.training import job_name, run_folder, tags, vpc
-from ratchet.spec import TEST_CHANNEL, PipelineSpec
+from ratchet.spec import PipelineSpec
 
 Document = dict[str, Any]
 

@@ -12,9 +12,8 @@ from typing import Any
 
 from infra.workflow.names import Names
 from infra.workflow.states import expression
-from ratchet import spec_debugger
-from ratchet.spec import PipelineSpec
-from ratchet.spec_rules import brings
+from ratchet.spec import PipelineSpec, managed_rules
+from ratchet.spec.rules import brings
 
 Document = dict[str, Any]
 
@@ -51,7 +50,7 @@ def debugger(spec: PipelineSpec, names: Names, folder: str) -> Document:
     """
     if spec.rules_service != "sagemaker":
         return {}
-    collections = spec_debugger.collections(spec.rules, spec.probe)
+    collections = managed_rules.collections(spec.rules, spec.probe)
     return {
         "DebugHookConfig": {
             "S3OutputPath": folder,
@@ -63,7 +62,7 @@ def debugger(spec: PipelineSpec, names: Names, folder: str) -> Document:
             {
                 "RuleConfigurationName": rule.configuration_name,
                 "RuleEvaluatorImage": names.rules_image_uri,
-                "RuleParameters": spec_debugger.rule_parameters(rule),
+                "RuleParameters": managed_rules.rule_parameters(rule),
             }
             for rule in spec.rules
         ],

@@ -12,9 +12,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from contract.files import PREVIOUS_CHANNEL
 from infra.workflow.states import RECORD, States, choice, expression, failure, rule
-from ratchet.spec import PipelineSpec
-from ratchet.spec_rounds import PREVIOUS_CHANNEL, Rounds
+from ratchet.spec import PipelineSpec, Rounds
 
 # The first state after a round's job: one part before names it as the next.
 ENDED = "RoundEnded"

@@ -35,8 +35,9 @@ SPEC: dict[str, Any] = {
 APP = """
 from pathlib import Path
 from infra.app import new_app
-from infra.environments import chosen_environment
-from infra.stages import add_stacks, find_pipelines
+from ratchet.spec.environments import chosen_environment
+from infra.stages import add_stacks
+from ratchet.spec import find_pipelines
 
 app = new_app()
 environment = chosen_environment({key: app.node.try_get_context(key) for key in ("environment", "environments")})

@@ -8,8 +8,8 @@ import pytest
 from conftest import Aws
 from deployed import Pipeline, deploy
 
+from contract.run_table import plain
 from ratchet import round_figures
-from ratchet.runs import plain
 
 pytestmark = pytest.mark.xdist_group("rounds")
 

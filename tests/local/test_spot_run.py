@@ -11,10 +11,11 @@ from conftest import Aws
 from deployed import HELD_OUT, Pipeline, cdk, outputs, until, write_app
 from job_kit import Jobs
 
+from contract.run_table import plain
 from localaws import spot
 from localaws.sagemaker.spot_market import Interruption
 from ratchet import report
-from ratchet.runs import of_item, plain
+from ratchet.runs import of_item
 
 # One deployment for all of them.
 pytestmark = pytest.mark.xdist_group("spotted")

@@ -14,8 +14,9 @@ import pytest
 from conftest import Aws
 from deployed import Pipeline, deploy, until
 
+from contract.run_table import plain
 from ratchet import report
-from ratchet.runs import of_item, plain
+from ratchet.runs import of_item
 
 pytestmark = pytest.mark.xdist_group("stopping")
 

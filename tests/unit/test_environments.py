@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra.environments import Environment, chosen_environment, environment
-from infra.errors import ConfigurationError
+from ratchet.spec import ConfigurationError
+from ratchet.spec.environments import Environment, chosen_environment, environment
 
 GOOD: dict[str, Any] = {"account": None, "region": "eu-west-1", "removal": "retain", "log_retention_days": 30}
 

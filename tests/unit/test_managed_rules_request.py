@@ -14,8 +14,8 @@ from run_world import NAMES, RUN_ID, World, make_spec, run
 
 from infra import images
 from ratchet import spec as specs
-from ratchet import spec_debugger
-from ratchet.spec_rules import table
+from ratchet.spec import managed_rules
+from ratchet.spec.rules import table
 
 TRAINING_CODE = Path(__file__).parents[2] / "training_code"
 MANAGED = {"framework": {"name": "pytorch", "version": "2.6.0"}, "rules_service": "sagemaker"}
@@ -125,17 +125,17 @@ def test_every_rule_that_debugger_has_is_understood_by_the_evaluator(monkeypatch
     from toolkit.rules.table import built_in  # noqa: PLC0415 - on the path in tests only
 
     for name in set(table()) - {"AccuracyDrop"}:
-        assert built_in(spec_debugger.RULE_NAMES.get(name, name)).__name__ == name
+        assert built_in(managed_rules.RULE_NAMES.get(name, name)).__name__ == name
 
 
 def test_the_probe_reads_debuggers_words_as_the_spec_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(TRAINING_CODE))
     from toolkit.probe import debugger_hook  # noqa: PLC0415 - on the path in tests only
 
-    assert {ours: theirs for theirs, ours in debugger_hook.NAMES.items()} == spec_debugger._COLLECTION_NAMES
-    for ours, theirs in spec_debugger._REDUCTIONS.items():
+    assert {ours: theirs for theirs, ours in debugger_hook.NAMES.items()} == managed_rules._COLLECTION_NAMES
+    for ours, theirs in managed_rules._REDUCTIONS.items():
         assert debugger_hook._REDUCTIONS[theirs] == ours
-    needed = [how.get("include_regex") for rule in spec_debugger._NEEDED.values() for how in rule.values()]
+    needed = [how.get("include_regex") for rule in managed_rules._NEEDED.values() for how in rule.values()]
     parts = {part for regex in needed if regex for part in regex.split("|")}
     assert parts and parts <= debugger_hook.MEANINGS.keys()
 

@@ -12,7 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratchet import metric_names, schedule, spec, spec_fields, units
+from contract.files import SPEC_FILE
+from ratchet import spec
+from ratchet.spec import fields, metric_names, schedule, schema, units
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +47,7 @@ deploy: {instance: ml.t2.medium}
 
 
 def written(folder: Path, text: str) -> Path:
-    path = folder / spec.FILE_NAME
+    path = folder / SPEC_FILE
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -503,22 +505,22 @@ def test_all_problems_come_at_once_each_on_its_line(tmp_path: Path) -> None:
 
 def test_the_published_schema_is_the_code_s() -> None:
     published = (ROOT / "docs" / "pipeline.schema.json").read_text(encoding="utf-8")
-    assert published == spec.json_schema_text(), "run python -m ratchet.spec"
+    assert published == schema.json_schema_text(), "run python -m ratchet.spec"
 
 
 def test_the_schema_shows_units_and_refuses_unknown_keys() -> None:
-    schema = spec.json_schema()
-    assert schema["$defs"]["Train"]["properties"]["max_runtime"]["default"] == "1h"
-    assert schema["$defs"]["Train"]["properties"]["volume"]["default"] == "30GiB"
-    assert schema["additionalProperties"] is False
-    json.dumps(schema)
+    written = schema.json_schema()
+    assert written["$defs"]["Train"]["properties"]["max_runtime"]["default"] == "1h"
+    assert written["$defs"]["Train"]["properties"]["volume"]["default"] == "30GiB"
+    assert written["additionalProperties"] is False
+    json.dumps(written)
 
 
 @pytest.mark.parametrize("shape", ["TrainingInstanceType", "ProcessingInstanceType", "ProductionVariantInstanceType"])
 def test_every_instance_type_of_sagemaker_is_taken(shape: str) -> None:
     enum = botocore.session.get_session().get_service_model("sagemaker").shape_for(shape).enum
     assert len(enum) > 50
-    refused = [name for name in enum if not spec_fields._INSTANCE.fullmatch(name)]
+    refused = [name for name in enum if not fields._INSTANCE.fullmatch(name)]
     assert refused == []
 
 
@@ -564,7 +566,7 @@ def test_a_duration_is_its_number_times_its_unit(number: int, unit: str) -> None
 
 @given(st.integers(0, 10**7))
 def test_a_duration_reads_back_as_written(seconds: int) -> None:
-    assert units.seconds(spec_fields.duration_text(seconds)) == seconds
+    assert units.seconds(units.duration_text(seconds)) == seconds
 
 
 @given(st.text(max_size=20))

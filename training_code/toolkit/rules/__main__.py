@@ -74,7 +74,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "--output", type=Path, help="where rules/<name>.json are written; beside the tensors unless given"
     )
     parser.add_argument(
-        "--write-table", type=Path, metavar="CHECKOUT", help="write ratchet/rules.json and docs/rules.md"
+        "--write-table", type=Path, metavar="CHECKOUT", help="write ratchet/spec/rules.json and docs/rules.md"
     )
     options = parser.parse_args(arguments)
     if options.tensors and options.tensors.startswith("s3://") and options.output is None:

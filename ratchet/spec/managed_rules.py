@@ -1,8 +1,8 @@
-"""What of a pipeline.yaml the managed SageMaker Debugger can be told (`rules_service: sagemaker`), in its own words.
+"""`rules_service: sagemaker` of pipeline.yaml: rules and probe in the words of the managed SageMaker Debugger.
 
 Its names and limits: developer guide, "List of Debugger built-in rules", "Configure tensor collections using the
 CollectionConfig API" and "Supported frameworks and algorithms"; API reference, DebugHookConfig, DebugRuleConfiguration.
-What it can't be told is refused here, when the file is read.
+What Debugger can't be told is refused here, when the file is read.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ratchet.spec_errors import refusal
-from ratchet.spec_rules import Collection, Probe, Rule
+from ratchet.spec.errors import refusal
+from ratchet.spec.probe import Collection, Probe
+from ratchet.spec.rules import Rule, is_ratchets_own
 
 _OPEN = "write rules_service: open"
 _COMMA = "SageMaker Debugger takes a comma for the end of an expression"
@@ -22,7 +23,6 @@ COLLECTIONS = 20
 
 # What its rules are called, where that isn't what the open rules are.
 RULE_NAMES = {"StalledTraining": "StalledTrainingRule"}
-_OURS_ALONE = ("AccuracyDrop",)
 _OUR_PARAMETERS = {"LossNotDecreasing": ("smoothing",)}
 # By the pages of the rules.
 _NOT_FOR_XGBOOST = (
@@ -122,7 +122,7 @@ def _check_rule(rule: Rule, framework: str | None, at: tuple[str | int, ...]) ->
     if rule.is_custom:
         message = f"is {rule.rule}, a class for the open rules, which SageMaker Debugger can't run; {_OPEN}"
         raise refusal(message, *at, "rule")
-    if rule.rule in _OURS_ALONE:
+    if is_ratchets_own(rule.rule):
         message = f"is {rule.rule}, a rule of Ratchet's own, which SageMaker Debugger hasn't; {_OPEN}"
         raise refusal(message, *at, "rule")
     if framework == "xgboost" and rule.rule in _NOT_FOR_XGBOOST:

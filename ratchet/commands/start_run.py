@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from contract import files, names, outcomes, run_table, triggers
 from ratchet.command import Answer, Context, command
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ def run(context: Context, pipeline: str, wait: bool, force: bool) -> Answer:
     from ratchet import following
 
     name = context.project.pipeline(pipeline)
-    prepared = _prepare(context, name) if context.environment.is_local else {}
+    prepared = _prepare(context, name) if context.is_local else {}
     by_code = following.started_by_code(context.account, name) if prepared.get("deployed") and not force else None
-    launched = by_code or _launch(context, name, "manual", forced=force)
+    launched = by_code or _launch(context, name, triggers.MANUAL, forced=force)
     if by_code:
         context.say(f"{name}  run {by_code.run_id} was started by the new code")
     return _answer(context, name, launched, wait=wait, document=prepared)
@@ -51,9 +52,9 @@ def rollback(context: Context, pipeline: str, wait: bool) -> Answer:
 
     name = context.project.pipeline(pipeline)
     context.account.pipeline(name)
-    if not RunTable(context.account).state(name).get("previous_champion"):
+    if not RunTable(context.account).state(name).get(run_table.PREVIOUS_CHAMPION):
         raise UserError(f"{name} has no champion before the present one to go back to")
-    return _answer(context, name, _launch(context, name, "rollback"), wait=wait)
+    return _answer(context, name, _launch(context, name, triggers.ROLLBACK), wait=wait)
 
 
 def _launch(context: Context, name: str, kind: str, *, forced: bool = False) -> Launched:
@@ -83,7 +84,7 @@ def _who(getpass: Any) -> str:
 
 
 def _launched_text(name: str, launched: Launched) -> str:
-    if launched.status == "pending":
+    if launched.status == triggers.WAITING:
         return f"{name}  run {launched.run_id} is on its way; it takes this trigger over, or one further run follows"
     return f"{name}  run {launched.run_id} started"
 
@@ -98,10 +99,9 @@ def _follow(context: Context, name: str, launched: Launched) -> list[Run]:
 
 def _ended(document: dict[str, Any], runs: list[Run]) -> Answer:
     from ratchet.errors import RUN_FAILED
-    from ratchet.runs import UP_TO_DATE
 
     # A run behind another that took its trigger over finds nothing new; what came out is the other's.
-    last = next((each for each in reversed(runs) if each.outcome != UP_TO_DATE), runs[-1])
+    last = next((each for each in reversed(runs) if each.outcome != outcomes.UP_TO_DATE), runs[-1])
     code = RUN_FAILED if any(each.failed for each in runs) else 0
     records = [each.document for each in runs]
     return Answer(
@@ -112,8 +112,8 @@ def _ended(document: dict[str, Any], runs: list[Run]) -> Answer:
 
 
 def _outcome_text(run_: Run) -> str:
+    from ratchet.durations import duration
     from ratchet.live import outcome_style
-    from ratchet.units import duration
 
     took = f" after {duration(run_.seconds)}" if run_.seconds is not None else ""
     figures = "" if run_.challenger_score is None else f"  {run_.metric} {run_.challenger_score:.4f}"
@@ -144,11 +144,11 @@ def _prepare(context: Context, name: str) -> dict[str, Any]:
         raise UserError(f"there is no pipeline {name!r}; there are {', '.join(sorted(context.project.pipelines))}")
     server = accounts.read_server(context.project.aws_state)
     account = context.account
-    if server is None or account.stack_outputs(accounts.SHARED) is None:
+    if server is None or account.stack_outputs(names.SHARED) is None:
         raise UserError("the stacks aren't deployed; run `ratchet up`")
     uploaded = _upload_samples(context, account, folder)
 
-    from ratchet.commands.platform import deploy_stale
+    from ratchet.commands.embedded_aws import deploy_stale
 
     deployed = deploy_stale(context, account, server, [name])
     return {"deployed": deployed, "uploaded": uploaded}
@@ -156,18 +156,18 @@ def _prepare(context: Context, name: str) -> dict[str, Any]:
 
 def _upload_samples(context: Context, account: Account, folder: Path) -> list[str]:
     """Uploads `sample/<channel>/` to each channel that has no object yet; the keys."""
-    from ratchet import spec
+    from ratchet.spec import load
 
     bucket = account.shared()["DataBucketName"]
     s3 = account.client("s3")
     uploaded: list[str] = []
-    for channel, prefix in spec.load(folder / spec.FILE_NAME).data.items():
-        files = [path for path in sorted((folder / "sample" / channel).rglob("*")) if path.is_file()]
-        if not files or s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"):
+    for channel, prefix in load(folder / files.SPEC_FILE).data.items():
+        found = [path for path in sorted((folder / "sample" / channel).rglob("*")) if path.is_file()]
+        if not found or s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"):
             continue
-        for path in files:
+        for path in found:
             key = prefix + path.relative_to(folder / "sample" / channel).as_posix()
             s3.upload_file(str(path), bucket, key)
             uploaded.append(key)
-        context.say(f"data            {prefix} was empty; uploaded {len(files)} files of sample/{channel}/")
+        context.say(f"data            {prefix} was empty; uploaded {len(found)} files of sample/{channel}/")
     return uploaded

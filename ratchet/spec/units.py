@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them, with units: `90s`, `1h30m`, `30GiB`."""
+"""Durations and sizes as pipeline.yaml writes them, with units: `90s`, `1h30m`, `30GiB`."""
 
 from __future__ import annotations
 
@@ -47,15 +47,12 @@ def gib(text: object) -> int:
     return int(number) * GIB[unit]
 
 
-def duration(seconds_: float) -> str:
-    """Seconds for people: `40 ms`, `2.4 s`, `42 s`, `3 min 05 s`, `2 h 10 min`."""
-    if seconds_ < 0.9995:
-        return f"{seconds_ * 1000:.0f} ms"
-    if seconds_ < 10:
-        return f"{seconds_:.1f} s"
-    whole = round(seconds_)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+def duration_text(seconds: int) -> str:
+    """Seconds as pipeline.yaml writes them, in the largest unit that fits: 3600 is `1h`."""
+    largest = next((name for name in "dhm" if seconds and seconds % SECONDS[name] == 0), "s")
+    return f"{seconds // SECONDS[largest]}{largest}"
+
+
+def size_text(gib: int) -> str:
+    """GiB as pipeline.yaml writes them."""
+    return f"{gib}GiB"

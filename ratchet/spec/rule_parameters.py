@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ratchet.spec_errors import nearest, refusal
+from ratchet.spec.errors import nearest, refusal
 
 Told = Mapping[str, Any]
 

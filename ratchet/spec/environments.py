@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from infra.errors import ConfigurationError
+from contract import names
+from ratchet.spec.errors import ConfigurationError
 
 # The values that PutRetentionPolicy takes (CloudWatch Logs API reference).
 LogRetentionDays = Literal[
@@ -55,6 +57,19 @@ class Environment(_Frozen):
     vpc: Vpc | None = None
 
 
+def read_environment(path: Path, name: str) -> Environment:
+    """An environment of a cdk.json, by its name.
+
+    Raises:
+        ConfigurationError: the file can't be read, has none of that name, or describes it wrongly.
+    """
+    try:
+        context = dict(json.loads(path.read_text(encoding="utf-8"))["context"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{path}: describes no environments (context.environments): {error}") from error
+    return chosen_environment({**context, "environment": name})
+
+
 def chosen_environment(context: Mapping[str, Any]) -> Environment:
     """The environment that `-c environment=NAME` names (`local` unless told), from the CDK app's context.
 
@@ -66,7 +81,7 @@ def chosen_environment(context: Mapping[str, Any]) -> Environment:
         raise ConfigurationError(
             "cdk.json: context.environments must describe the environments; the cdk command reads it: run `cdk synth`"
         )
-    name = context.get("environment") or "local"
+    name = context.get("environment") or names.LOCAL
     if name not in environments:
         raise ConfigurationError(f"cdk.json: there is no environment {name!r}; there are {', '.join(environments)}")
     return environment(name, environments[name])

@@ -1,4 +1,4 @@
-"""`probe` and `rules` of pipeline.yaml: which tensors a training job saves, and which rules judge them.
+"""`rules` of pipeline.yaml: which rules judge a training job while it runs.
 
 Which rules there are, and with what parameters, is `rules.json`'s to say, written from the toolkit's own table.
 """
@@ -13,11 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
-from ratchet import rule_parameters
-from ratchet.spec_base import Model
-from ratchet.spec_errors import checked, nearest, refusal
+from ratchet.spec import rule_parameters
+from ratchet.spec.errors import nearest, refusal
+from ratchet.spec.model import Model
 
 TABLE = Path(__file__).parent / "rules.json"
 # DebugRuleConfigurations, CreateTrainingJob, API reference; the open rules keep to it, so that a spec can change sides.
@@ -32,57 +32,6 @@ _CUSTOM_RULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 Parameter = str | int | float | bool | None | list[str | int | float]
 
 
-def _tensor_regex(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"is no regular expression: {error}") from error
-    if "${" in value:
-        raise ValueError("holds ${, which no name of a tensor matches")
-    return value
-
-
-def _mode(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-TensorRegex = Annotated[str, AfterValidator(checked(_tensor_regex))]
-Mode = Annotated[
-    Literal["train", "eval"],
-    BeforeValidator(_mode),
-    WithJsonSchema({"type": "string", "enum": ["train", "eval"]}),
-]
-Reduction = Literal[
-    "mean", "std", "variance", "min", "max", "sum", "norm", "l1", "zeros", "nonfinite",
-    "abs_mean", "abs_std", "abs_variance", "abs_min", "abs_max", "histogram",
-]  # fmt: skip
-
-
-class Collection(Model):
-    """Tensors that are saved together. Steps are the training loop's, from 0."""
-
-    include: Annotated[Sequence[TensorRegex], Field(description="Regular expressions over tensors' names")] = ()
-    interval: Annotated[int | None, Field(ge=1, description="Saved every so many steps")] = None
-    start: Annotated[int | None, Field(ge=0, description="The first step")] = None
-    end: Annotated[int | None, Field(ge=1, description="The step before which it ends")] = None
-    steps: Annotated[Sequence[int], Field(description="Only these steps, instead of an interval")] = ()
-    modes: Annotated[Sequence[Mode], Field(description="train, eval; both unless told")] = ()
-    reductions: Annotated[Sequence[Reduction], Field(description="Numbers to save of each tensor")] = ()
-    values: Annotated[bool, Field(description="The whole tensors too")] = True
-
-    @model_validator(mode="after")
-    def _some_step(self) -> Collection:
-        if self.end is not None and self.end <= (self.start or 0):
-            raise refusal(f"is {self.end}, not after start ({self.start or 0}); no step would be saved", "end")
-        return self
-
-
-class Probe(Model):
-    """What the probe saves, besides its defaults."""
-
-    collections: Mapping[str, Collection] = {}
-
-
 class Rule(Model):
     """One rule over a training job's tensors, and what becomes of the job when it finds issues."""
 
@@ -93,7 +42,7 @@ class Rule(Model):
 
     @property
     def configuration_name(self) -> str:
-        """What events call it: RuleConfigurationName."""
+        """The RuleConfigurationName of events."""
         return self.name or self.rule.rpartition(".")[2]
 
     @property
@@ -133,7 +82,7 @@ def check_rules(rules: Sequence[Rule]) -> None:
 
 
 def check_custom_rule(rule: Rule, folder: Path) -> str | None:
-    """What is wrong with a rule of the model's own, as a sentence's end: its module or its class isn't there."""
+    """The end of a sentence about a rule of the model's own whose module or class isn't there; None where it is."""
     module, _, name = rule.rule.rpartition(".")
     path = folder / Path(*module.split(".")).with_suffix(".py")
     if not path.is_file():
@@ -149,7 +98,7 @@ def check_custom_rule(rule: Rule, folder: Path) -> str | None:
 
 
 def brings(rule: Rule) -> Mapping[str, Mapping[str, Any]]:
-    """The probe's collections that a rule needs, unless its parameters choose its tensors: name → what and when."""
+    """The probe's collections that a rule needs, by name, unless its parameters choose its tensors."""
     if rule.is_custom:
         return {}
     known = table()[rule.rule]
@@ -158,8 +107,13 @@ def brings(rule: Rule) -> Mapping[str, Mapping[str, Any]]:
     return found
 
 
+def is_ratchets_own(name: str) -> bool:
+    """Whether a built-in rule has no page among those of SageMaker Debugger's."""
+    return not table()[name]["source"].startswith("https://")
+
+
 @cache
 def table() -> Mapping[str, Any]:
-    """Rule → what it takes."""
+    """Rule → its parameters, sources and needs, as the file has them."""
     found: Mapping[str, Any] = json.loads(TABLE.read_text(encoding="utf-8"))
     return found

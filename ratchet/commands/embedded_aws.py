@@ -46,7 +46,7 @@ def up(context: Context, no_deploy: bool, port: int | None) -> Answer:
 def _require_local(context: Context) -> None:
     from ratchet.errors import UserError
 
-    if not context.environment.is_local:
+    if not context.is_local:
         how = f"cdk bootstrap and cdk deploy -c environment={context.environment_name} --all"
         raise UserError(f"the environment {context.environment_name} is an account of AWS's; deploy there with {how}")
 

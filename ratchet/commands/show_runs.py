@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from contract import outcomes, refusals, run_table
 from ratchet.command import Answer, Context, command
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 # What a line of `ratchet runs` takes besides its reason, with a pipeline's name of fifteen letters.
 OTHER_COLUMNS = 86
 SHORTEST_REASON = 30
+
+# The pipeline's state, as `status` tells it.
+_STATE = (run_table.CHAMPION, run_table.PREVIOUS_CHAMPION, run_table.RUNNING, run_table.PENDING)
 
 
 @command("runs")
@@ -38,8 +42,8 @@ def runs(context: Context, pipeline: str | None, limit: int) -> Answer:
 def _runs_text(found: list[Run], width: int) -> Table | str:
     from rich.table import Table
 
+    from ratchet.durations import duration
     from ratchet.live import first_line, outcome_style
-    from ratchet.units import duration
 
     if not found:
         return "no runs yet; start one with `ratchet run PIPELINE`"
@@ -79,11 +83,7 @@ def status(context: Context, pipeline: str | None) -> Answer:
     if pipeline:
         context.account.pipeline(names[0])
     if not names:
-        how = (
-            "ratchet up"
-            if context.environment.is_local
-            else f"cdk deploy -c environment={context.environment_name} --all"
-        )
+        how = "ratchet up" if context.is_local else f"cdk deploy -c environment={context.environment_name} --all"
         raise UserError(f"no pipeline is deployed; run `{how}`")
     found = [_pipeline_status(context, name) for name in names]
     return Answer({"environment": context.environment_name, "pipelines": found}, lambda: _status_text(found))
@@ -98,10 +98,7 @@ def _pipeline_status(context: Context, name: str) -> dict[str, Any]:
     return {
         "pipeline": name,
         "endpoint": _endpoint(context, context.account.pipeline(name)["EndpointName"]),
-        "champion": state.get("champion"),
-        "previous_champion": state.get("previous_champion"),
-        "running": state.get("running"),
-        "pending": state.get("pending"),
+        **{field: state.get(field) for field in _STATE},
         "last_run": newest[0].document if newest else None,
         "why": newest[0].reason if newest else "",
         "rules": newest[0].rules if newest else [],
@@ -115,7 +112,7 @@ def _endpoint(context: Context, name: str) -> dict[str, Any]:
     try:
         described = client.describe_endpoint(EndpointName=name)
     except client.exceptions.ClientError as error:
-        if "Could not find" not in error.response["Error"].get("Message", ""):
+        if not refusals.says_missing(error.response["Error"].get("Message")):
             raise
         return {"name": name, "status": None}
     return {
@@ -145,7 +142,7 @@ def _pipeline_text(each: dict[str, Any]) -> str:
         pending = each["pending"]
         lines.append(f"  pending    {pending.get('count', 1)} triggers ({', '.join(pending.get('kinds', []))})")
     if last:
-        outcome = last.get("outcome", "Running")
+        outcome = last.get("outcome", outcomes.RUNNING)
         lines.append(f"  last run   {last['run_id']}  [{outcome_style(outcome)}]{outcome}[/]")
         lines += [f"             {_plain(first_line(each['why']))}"] if each["why"] else []
         lines += [f"  spot       {_plain(each['spot'])}"] if each["spot"] else []

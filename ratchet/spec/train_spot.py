@@ -9,44 +9,45 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ratchet import spec_fields as fields
-from ratchet.spec_base import Model
-from ratchet.spec_errors import refusal
+from contract.files import TOOLKIT, TRAINING_SCRIPT
+from ratchet.spec.errors import refusal
+from ratchet.spec.fields import TrainingSeconds
+from ratchet.spec.model import Model
+from ratchet.spec.units import duration_text
 
-SCRIPT = "train.py"
-CHECKPOINTS = "toolkit.checkpoint"
+CHECKPOINTS = f"{TOOLKIT}.checkpoint"
 
 
 class Spot(Model):
     """Managed spot training. `max_wait` is in seconds: waiting for capacity and training together."""
 
-    max_wait: Annotated[fields.TrainingSeconds, Field(description="Waiting for spot capacity and training together")]
+    max_wait: Annotated[TrainingSeconds, Field(description="Waiting for spot capacity and training together")]
 
 
 def check_spot(spot: Spot | None, max_runtime: int) -> None:
     """Raises a refusal when a job could be given up before its own time is over (StoppingCondition, API reference)."""
     if spot is not None and spot.max_wait < max_runtime:
-        wait, runtime = fields.duration_text(spot.max_wait), fields.duration_text(max_runtime)
+        wait, runtime = duration_text(spot.max_wait), duration_text(max_runtime)
         message = f"is {wait}, less than max_runtime ({runtime}); it holds the waiting and the training: write more"
         raise refusal(message, "spot", "max_wait")
 
 
 def check_checkpoints(folder: Path) -> str | None:
-    """What keeps a model's train.py from being interrupted, as a sentence's end; None where it checkpoints.
+    """The end of a sentence about a train.py that doesn't checkpoint, and so can't be interrupted; None where it does.
 
     Read, not run: train.py, or a module of the model's folder that it imports, must import toolkit.checkpoint.
     """
-    if not (folder / SCRIPT).is_file():
-        return f"needs a script that checkpoints, but there is no {SCRIPT} in {folder}"
+    if not (folder / TRAINING_SCRIPT).is_file():
+        return f"needs a script that checkpoints, but there is no {TRAINING_SCRIPT} in {folder}"
     try:
-        imported = set(_imports(folder, SCRIPT, set()))
+        imported = set(_imports(folder, TRAINING_SCRIPT, set()))
     except (SyntaxError, ValueError) as error:
-        return f"needs a script that checkpoints, but {SCRIPT} can't be read: {error}"
+        return f"needs a script that checkpoints, but {TRAINING_SCRIPT} can't be read: {error}"
     if any(name == CHECKPOINTS or name.startswith(f"{CHECKPOINTS}.") for name in imported):
         return None
     return (
-        f"needs a script that checkpoints, and {SCRIPT} doesn't import {CHECKPOINTS}: an interruption would train all "
-        "anew; use toolkit.checkpoint.Checkpoints (docs/spot.md), or leave spot out"
+        f"needs a script that checkpoints, and {TRAINING_SCRIPT} doesn't import {CHECKPOINTS}: an interruption would "
+        "train all anew; use toolkit.checkpoint.Checkpoints (docs/spot.md), or leave spot out"
     )
 
 

@@ -10,11 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ratchet.spec_base import Model
-from ratchet.spec_errors import refusal
+from contract.files import PREVIOUS_CHANNEL
+from ratchet.spec.errors import refusal
+from ratchet.spec.model import Model
 
-# The channel in which a round finds the last round's model.tar.gz; the first round has none.
-PREVIOUS_CHANNEL = "previous"
 # A round's number ends its job's name, which has room for two digits.
 MAX_ROUNDS = 99
 

@@ -7,7 +7,7 @@ parameter".
 
 from __future__ import annotations
 
-from ratchet.spec_errors import nearest
+from ratchet.spec.errors import nearest
 
 _AVERAGES = ("", "_macro", "_micro", "_weighted")
 
