@@ -101,7 +101,7 @@ def build(arch):
 
 
 def groups(arch):
-    """What can be pruned, from the input to the output."""
+    """The groups of units that can be pruned, from the input to the output."""
     return NETWORKS[arch.network].groups()
 
 

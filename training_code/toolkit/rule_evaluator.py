@@ -93,7 +93,7 @@ def follow(judge: Judge, feed: Feed, end: Path) -> None:
 
 
 def sentence(status: Status) -> str:
-    """What is told of a status, in Debugger's words where it has some (guide, "Debugger exceptions")."""
+    """A status as a sentence, in Debugger's words where it has some (guide, "Debugger exceptions")."""
     if status.status != verdicts.ISSUES_FOUND:
         return status.reason
     return (

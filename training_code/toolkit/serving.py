@@ -64,7 +64,7 @@ def save_serving_code(model_dir: str | Path, code_dir: str | Path | None = None)
 
 
 def _ignoring(model_dir: Path) -> Callable[[str, list[str]], set[str]]:
-    """What isn't copied; the model's folder itself too, should it lie inside of the code's."""
+    """Leaves out whatever is no code; the model's folder itself too, should it lie inside of the code's."""
     patterns = shutil.ignore_patterns(*_LEFT_OUT)
 
     def ignore(folder: str, names: list[str]) -> set[str]:

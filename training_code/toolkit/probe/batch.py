@@ -1,4 +1,4 @@
-"""What one step leaves to be written."""
+"""The tensors of one step, as they wait to be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What belongs to the process the probe runs in: its rank, and the rules that judge beside it."""
+"""The job's processes beside the probe's own: its rank among them, and the rules' process, which judges."""
 
 from __future__ import annotations
 

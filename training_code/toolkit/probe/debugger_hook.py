@@ -73,12 +73,12 @@ def configuration(environment: Mapping[str, str] | None = None) -> dict[str, Any
 
 
 def directory(document: Mapping[str, Any]) -> Path:
-    """Where the probe saves, by a hook configuration."""
+    """The probe's folder of a hook configuration."""
     return Path(document.get("LocalPath") or LOCAL_PATH) / FOLDER
 
 
 def settings(document: Mapping[str, Any]) -> Settings:
-    """What is saved, by a hook configuration; nothing is copied to S3, since SageMaker does.
+    """The probe's settings of a hook configuration; nothing is copied to S3, since SageMaker does that.
 
     Raises:
         ProbeError: a parameter is unknown or wrong; the message names it and its collection.

@@ -12,7 +12,7 @@ from toolkit.probe.settings import Collection, Settings
 
 @dataclass
 class Known:
-    """What the workers said they would save: their settings, and the names they knew, by kind."""
+    """The collections that the workers were to save, and the names that they knew, by kind."""
 
     kinds: dict[str, str] = field(default_factory=dict)
     collections: dict[str, Collection] = field(default_factory=dict)
@@ -34,7 +34,7 @@ def _quiet(said: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Question:
-    """What was asked for, and what the index says.
+    """A tensor that was asked for, with all that the index says of it.
 
     step: None asks for any. saved: all names that were saved, at whatever step and mode. steps: by reduction (None: the
     whole tensor), those at which this one was saved in this mode. dropped: what happened to it at this step, if the

@@ -1,4 +1,4 @@
-"""What to save, and when: collections by kind or regular expression, with interval, range, modes and reductions.
+"""Settings of the probe: collections by kind or regular expression, with interval, range, modes and reductions.
 
 The pipeline's spec says it (`probe:`); a job finds it as JSON in RATCHET_PROBE. Pure; the standard library only.
 """
@@ -53,7 +53,7 @@ _DEFAULT = ("weights", "biases", "gradients")
 
 @dataclass(frozen=True)
 class Collection:
-    """What to save of some tensors, and when.
+    """A collection: which tensors are saved, when, and whether whole or as numbers.
 
     include: regular expressions, searched in a tensor's name; none means all of the built-in collection's kinds.
     interval: by mode, in steps; a step is due when it is a multiple. start, end: first step, and the first that is too

@@ -1,4 +1,4 @@
-"""What frameworks' watchers share. Each follows one model and hands its tensors to the recorder (recorder.py)."""
+"""The parts that all frameworks' watchers have. Each follows one model and hands its tensors to the recorder."""
 
 from __future__ import annotations
 

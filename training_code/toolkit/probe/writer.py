@@ -148,7 +148,7 @@ def _numbers_of(batch: Batch) -> Batch:
 
 
 def _shown(item: Item) -> Iterator[bytes]:
-    """What TensorBoard gets of a tensor."""
+    """A tensor's values for TensorBoard: numbers, histograms, pictures."""
     if item.value is not None:
         yield event_files.scalar(item.name, item.value)
     for reduction, value in item.reductions.items():

@@ -4,7 +4,8 @@
 of your own, docs/rules.md for those that are built in.
 """
 
+from toolkit.probe.layout import EVAL, TRAIN
 from toolkit.rules.parameters import Parameter, RuleError
-from toolkit.rules.rule import EVAL, TRAIN, Rule, Selection, Verdict
+from toolkit.rules.rule import Rule, Selection, Verdict
 
 __all__ = ["EVAL", "TRAIN", "Parameter", "Rule", "RuleError", "Selection", "Verdict"]

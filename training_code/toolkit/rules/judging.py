@@ -1,5 +1,4 @@
-"""One rule over a job: from what is saved to a status. Statuses and their words are Debugger's (API reference,
-DebugRuleEvaluationStatus): InProgress, NoIssuesFound, IssuesFound, Error, Stopped."""
+"""One rule over a job: from saved tensors to a status, in Debugger's words (contract/verdicts.py)."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from typing import Any
 
 from contract.environment import ACTIONS, STOP
 from contract.verdicts import ERROR, IN_PROGRESS, ISSUES_FOUND, NO_ISSUES, STOPPED
-from toolkit.probe.errors import NotSaved
+from toolkit.probe.errors import NotSavedError
 from toolkit.rules.feed import Moment
 from toolkit.rules.parameters import RuleError
 from toolkit.rules.rule import Rule, Saved, Tensors, Verdict
@@ -44,7 +43,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a rule so far. at: seconds since 1970 of its last change."""
+    """A rule's status so far. at: seconds since 1970 of its last change."""
 
     name: str
     rule: str
@@ -116,7 +115,7 @@ class Judge:
             return
         try:
             verdict = _verdict(question(), step)
-        except NotSaved as error:
+        except NotSavedError as error:
             self._end(ERROR, step, reason=str(error))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a rule's mistake is its own verdict
             self._end(ERROR, step, reason=f"the rule raised {_cause(error)}")

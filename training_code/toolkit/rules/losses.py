@@ -6,8 +6,9 @@ import math
 import re
 from collections import deque
 
+from toolkit.probe.layout import EVAL, TRAIN
 from toolkit.rules.parameters import Parameter
-from toolkit.rules.rule import COLLECTION_NAMES, EVAL, PAGE, TENSOR_REGEX, TRAIN, Rule, Selection, Verdict
+from toolkit.rules.rule import COLLECTION_NAMES, PAGE, TENSOR_REGEX, Rule, Selection, Verdict
 
 LOSSES = Selection(collections=("losses",))
 # Boosted trees say both losses at one step, by name: validation-rmse beside train-rmse.
@@ -142,7 +143,7 @@ class _Passes:
 
 
 class _TwoLosses(Rule):
-    """What Overfit and Overtraining share: the losses of training and of validation."""
+    """A rule that compares the losses of training and of validation."""
 
     modes = (TRAIN, EVAL)
     default = LOSSES

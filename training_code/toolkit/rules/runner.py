@@ -38,7 +38,7 @@ def stand_back() -> None:
 
 
 class Teller(Protocol):
-    """Who is told: a Messenger, or nobody."""
+    """A Messenger, or nobody, who is told the statuses."""
 
     failures: int
     last_failure: str
@@ -50,25 +50,25 @@ class Teller(Protocol):
 
 @dataclass(frozen=True)
 class End:
-    """Why no more comes; reason is empty when training ended in good order. stopped: somebody wanted it."""
+    """The end of the tensors. reason: empty when training ended in good order. stopped: it was ended on purpose."""
 
     reason: str = ""
     stopped: bool = False
 
 
 class Trainer:
-    """The training process, whose child this one is. None: a finished job is judged, and nobody can go."""
+    """The training process, whose child this one is; None where a finished job is judged."""
 
     def __init__(self, process: int | None) -> None:
         self._process = process
 
     def gone(self) -> bool:
-        """A child whose parent has died gets another one."""
+        """Whether it has died: then its child has another parent."""
         return self._process is not None and os.getppid() != self._process
 
 
 class Stop:
-    """SIGTERM and SIGINT, to be asked about: the last verdicts are still to be told."""
+    """SIGTERM and SIGINT, remembered until they are asked about: the last verdicts are still to be told."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -216,7 +216,7 @@ class Runner:
 
 
 def judged_without(error: ToolkitError, output: Path, teller: Callable[..., Teller]) -> int:
-    """What is told when the rules themselves can't be read: an error by the name of the variable that holds them."""
+    """Tells that the rules themselves can't be read, as an error of the variable that holds them. The exit code."""
     status = Status(RULES, RULES, KEEP, ERROR, reason=str(error), at=time.time())
     told = teller(lambda _: None)
     told.send([status])

@@ -1,4 +1,4 @@
-"""What is told of a rule's status: a file beside the tensors, an event in Debugger's shape, metrics."""
+"""A rule's status as others get it: a file beside the tensors, an event in Debugger's shape, metrics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REASON_LENGTH = 600
 
 @dataclass(frozen=True)
 class Job:
-    """Whose verdicts they are. name is empty outside of a training job; then nothing but files is written."""
+    """The training job that is judged. name is empty outside of one; then nothing but files is written."""
 
     name: str = ""
     arn: str = ""
@@ -42,7 +42,7 @@ def write(directory: Path, status: Status, delivered: bool) -> None:
 
 
 def details(status: Status) -> dict[str, Any]:
-    """What is known of a status besides its word: rule, step, value, reason, and when."""
+    """A status without its word: rule, step, value, reason, and when."""
     return {
         "rule": status.rule,
         "step": status.step,
