@@ -41,7 +41,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> int:
-    """Tells the story; an exit code."""
+    """Tells the story and writes it down; an exit code."""
     story, started = Story(PIPELINE), time.monotonic()
     try:
         tell(story)
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def tell(story: Story) -> None:
-    """From nothing to a table of three runs.
+    """Tells the story, from nothing to a table of three runs.
 
     Raises:
         DemoError, UserError: something went otherwise.
@@ -90,14 +90,14 @@ def phase(story: Story, name: str, title: str) -> Iterator[None]:
 
 
 def ratchet(*arguments: str) -> None:
-    """The command line, as a user calls it."""
+    """Runs the command line, as a user does."""
     command = [str(Path(sys.executable).with_name("ratchet")), *arguments]
     if subprocess.run(command, check=False).returncode != 0:
         raise DemoError(f"`ratchet {' '.join(arguments)}` failed; what it said stands above")
 
 
 def found_world(pipeline: Pipeline) -> World:
-    """The world that this demo is told in, once nothing else is on its way."""
+    """Waits until nothing else is on its way; the world that this demo is told in."""
     if pipeline.champion():
         # What `up` has just deployed may be new code, whose run would come between.
         pipeline.wait_until_idle(DEPLOYED_SECONDS)
@@ -188,7 +188,7 @@ def _caption(answer: str, label: str) -> str:
 
 
 def conclude(story: Story) -> None:
-    """The runs as a table, their report, and what to try."""
+    """Prints the runs as a table, one's report, and what to try next."""
     columns = ("run", "outcome", "challenger", "champion", "difference, 95 %", "s")
     table = Table(*columns, box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for run in story.runs:

@@ -25,7 +25,7 @@ class World:
         return 90 * self.quarters
 
     def __str__(self) -> str:
-        """As a part of a sentence; empty where the digits stand upright."""
+        """The turn as a part of a sentence; empty where the digits stand upright."""
         return f", turned by {self.degrees}°" if self.quarters else ""
 
     @cached_property

@@ -15,7 +15,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained. `watch_every`: steps between two that are watched, in the last epoch only.
+    """The settings of a training. `watch_every`: steps between two that are watched, in the last epoch only.
 
     `precision`: float32, or bfloat16 in which layers multiply (weights and optimizer stay float32): about twice as fast
     where the processor or the accelerator has it in hardware, much slower where it hasn't.

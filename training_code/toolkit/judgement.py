@@ -91,7 +91,7 @@ def _no_number(texts: list[str]) -> str:
 
 
 def _check_labels(name: str, truth: np.ndarray, predicted: np.ndarray) -> None:
-    """A label that no held-out example has is merely wrong; if all answers are such, the two mean different things."""
+    """Refuses answers of which none is a held-out label: they mean something else. Single ones are merely wrong."""
     known, given = set(truth.tolist()), set(predicted.tolist())
     if known.isdisjoint(given):
         raise ToolkitError(

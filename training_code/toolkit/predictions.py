@@ -74,7 +74,7 @@ def _start(name: str, folder: Path, rows: list[str]) -> tuple[Any, Connection]:
 
 
 def _answer(folder: Path, rows: list[str], results: Connection) -> None:
-    """In the model's process: sends ("answers", batches, samples) or ("error", a sentence)."""
+    """Answers, in the model's process: sends ("answers", batches, samples) or ("error", a sentence)."""
     _forget_this_toolkit()
     doing = "loading the model"
     try:
@@ -96,7 +96,7 @@ def _answer(folder: Path, rows: list[str], results: Connection) -> None:
 
 
 def _forget_this_toolkit() -> None:
-    """The model brings the toolkit that it was trained with, and its contract: its serve.py must find those."""
+    """Lets serve.py find the toolkit and the contract that the model was trained with, which it brings along."""
     for module in [name for name in sys.modules if name.partition(".")[0] in (files.TOOLKIT, files.CONTRACT)]:
         del sys.modules[module]
 

@@ -38,7 +38,7 @@ _RULE = "rule_to_invoke"
 
 
 def main() -> int:
-    """The exit code; see the module."""
+    """Evaluates the rule; the exit code, as the module says."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     runner.stand_back()
     root = base_folder()
@@ -64,7 +64,7 @@ def judged(parameters: Mapping[str, str], tensors: Path) -> Status:
 
 
 def own(parameters: Mapping[str, str]) -> dict[str, str]:
-    """The rule's parameters; where Debugger's own names of tensors stand in one, the probe's."""
+    """The rule's parameters, with the probe's names of tensors in place of Debugger's."""
     return {
         name: ",".join(meant(value)) if name.endswith("regex") else value
         for name, value in parameters.items()

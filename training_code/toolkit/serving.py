@@ -139,7 +139,7 @@ def load_functions(code_dir: Path) -> Functions:
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Newer containers hand a last argument `context` to functions that take one; outside of a server it is None."""
+    """Calls a function, with None for the `context` that newer containers hand to those that take it."""
     if len(inspect.signature(function).parameters) == len(arguments) + 1:
         return function(*arguments, None)
     return function(*arguments)

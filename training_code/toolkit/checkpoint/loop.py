@@ -115,7 +115,7 @@ class Checkpoints:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """SIGTERM waits for the end of the step."""
+        """Has SIGTERM wait for the end of the step."""
 
         def told(_number: int, _frame: FrameType | None) -> None:
             self._told = True
@@ -146,7 +146,7 @@ def default_folder() -> Path | None:
 
 
 def random_state() -> dict[str, Any]:
-    """Of Python's own generator, and of NumPy's and PyTorch's global ones where they are loaded."""
+    """The state of Python's own generator, and of NumPy's and PyTorch's global ones where they are loaded."""
     state: dict[str, Any] = {"python": random.getstate()}
     if (numpy := sys.modules.get("numpy")) is not None:
         state["numpy"] = numpy.random.get_state(legacy=False)
@@ -157,7 +157,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """As `random_state` gave it."""
+    """Puts the state back that `random_state` gave."""
     random.setstate(state["python"])
     if "numpy" in state:
         import numpy as np

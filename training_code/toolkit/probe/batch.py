@@ -36,7 +36,7 @@ class Batch:
 
     @property
     def nbytes(self) -> int:
-        """Of the copies that wait to be written."""
+        """Bytes of the copies that wait to be written."""
         return sum(item.whole.nbytes for item in self.items if item.whole is not None)
 
     def wholes(self) -> dict[str, Stored]:

@@ -16,7 +16,7 @@ VERDICT_SECONDS = 60.0
 
 
 def rank(variables: Mapping[str, str]) -> int:
-    """Of this process: as torchrun and MPI say it, else the host's place among the job's hosts; else 0."""
+    """This process's rank: as torchrun and MPI say it, else the host's place among the job's hosts; else 0."""
     for name in ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"):
         if variables.get(name, "").isdigit():
             return int(variables[name])
@@ -26,13 +26,13 @@ def rank(variables: Mapping[str, str]) -> int:
 
 
 class Companion:
-    """The process of the rules."""
+    """The rules' process."""
 
     def __init__(self, process: subprocess.Popen[bytes], problems: Problems) -> None:
         self._process, self._problems = process, problems
 
     def wait(self) -> None:
-        """Until it has said its last verdicts; for a minute at most."""
+        """Waits until the rules have said their last verdicts; for a minute at most."""
         try:
             status = self._process.wait(VERDICT_SECONDS)
         except subprocess.TimeoutExpired:
@@ -44,7 +44,7 @@ class Companion:
 
 
 def start_rules(directory: Path, problems: Problems) -> Companion | None:
-    """`python -m toolkit.rules` on this folder, where the job has rules."""
+    """Starts `python -m toolkit.rules` on this folder; None where the job has no rules."""
     if not os.environ.get(RULES, "").strip().strip("[]{} "):
         return None
     package = str(Path(__file__).resolve().parents[2])

@@ -1,4 +1,4 @@
-"""The probe: what a training script holds."""
+"""The probe, as a training script holds it."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ class Probe:
 
     @classmethod
     def from_environment(cls) -> Probe:
-        """As the job was configured: RATCHET_PROBE, RATCHET_TENSORS, RATCHET_RULES, and the rank that launchers set.
-        Without RATCHET_PROBE, as SageMaker Debugger's hook was, if the job has one (debugger_hook.py).
+        """The probe as the job configures it: RATCHET_PROBE, RATCHET_TENSORS, RATCHET_RULES, and the launcher's rank.
+
+        Without RATCHET_PROBE, SageMaker Debugger's hook configuration counts, if the job has one (debugger_hook.py).
 
         Raises:
             ProbeError: RATCHET_PROBE or the hook's configuration can't be used; the message says what is wrong.

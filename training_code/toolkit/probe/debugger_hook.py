@@ -73,12 +73,12 @@ def configuration(environment: Mapping[str, str] | None = None) -> dict[str, Any
 
 
 def directory(document: Mapping[str, Any]) -> Path:
-    """The probe's folder of a hook configuration."""
+    """The folder for the probe's tensors, by a hook configuration."""
     return Path(document.get("LocalPath") or LOCAL_PATH) / FOLDER
 
 
 def settings(document: Mapping[str, Any]) -> Settings:
-    """The probe's settings of a hook configuration; nothing is copied to S3, since SageMaker does that.
+    """The probe's settings, by a hook configuration; nothing is copied to S3, since SageMaker does that.
 
     Raises:
         ProbeError: a parameter is unknown or wrong; the message names it and its collection.
@@ -97,12 +97,12 @@ def settings(document: Mapping[str, Any]) -> Settings:
 
 
 def meant(regexes: str) -> list[str]:
-    """Expressions with commas between, in which Debugger's own say the probe's names; others stay as they are."""
+    """The expressions of a text with commas between: Debugger's own in the probe's names, others as they are."""
     return [name for regex in _listed(regexes) for name in _meant(regex)]
 
 
 def _parameters(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of a collection in the words of `probe:` in pipeline.yaml."""
+    """The parameters of a collection in the words of `probe:` in pipeline.yaml."""
     found: dict[str, Any] = {}
     for name, value in given.items():
         if name in _NUMBERS:

@@ -1,4 +1,4 @@
-"""Why a tensor isn't there, in a sentence. Pure."""
+"""Explains in a sentence why a tensor isn't there. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Known:
     collections: dict[str, Collection] = field(default_factory=dict)
 
     def add(self, document: Mapping[str, Any]) -> None:
-        """A worker's collections file: {"collections": {…}, "names": {name: kind}}."""
+        """Adds a worker's collections file: {"collections": {…}, "names": {name: kind}}."""
         settings = Settings.of({"collections": {name: _quiet(said) for name, said in document["collections"].items()}})
         self.kinds.update(document["names"])
         self.collections.update({c.name: c for c in settings.collections if c.name in document["collections"]})
@@ -52,7 +52,7 @@ class Question:
 
 
 def why_not(asked: Question, known: Known) -> str:
-    """The sentence, without its full stop."""
+    """The explanation, without its full stop."""
     what = f"{asked.name} is not saved" + ("" if asked.step is None else f" at {asked.mode} step {asked.step}")
     if asked.dropped:
         return f"{what}: it was dropped, because {asked.dropped}"
@@ -68,7 +68,7 @@ def why_not(asked: Question, known: Known) -> str:
 
 
 def _not_due(collections: Sequence[Collection], asked: Question) -> str | None:
-    """None when one of its collections was due."""
+    """Why none of its collections was due; None when one was."""
     if asked.step is None:
         return None
     reasons = [(c.name, c.not_due(asked.mode, asked.step)) for c in collections]

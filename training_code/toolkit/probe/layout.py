@@ -1,4 +1,4 @@
-"""Where things lie, and a line of the index. The folder, one for all the workers of a job:
+"""The folder of a job's tensors, which all its workers share, and a line of its index.
 
     index/<worker>.jsonl                        one JSON object a line, appended once what it names is there
     tensors/<worker>/<mode>-<step>.safetensors  whole tensors of one step
@@ -65,7 +65,7 @@ class Record:
     dropped: str | None = None
 
     def line(self) -> str:
-        """As it stands in the index, with the end of the line; what is empty is left out."""
+        """The record as it stands in the index, with the end of the line; empty fields are left out."""
         fields = {name: _plain(value) for name, value in vars(self).items() if value is not None}
         return json.dumps(fields, allow_nan=False, separators=(",", ":")) + "\n"
 
@@ -103,7 +103,7 @@ def _number(value: Any) -> Any:
 
 
 def directory(environment: Mapping[str, str] | None = None) -> Path:
-    """Where a job's tensors lie: RATCHET_TENSORS, else `tensors` in the job's output folder, else here."""
+    """The folder of a job's tensors: RATCHET_TENSORS, else `tensors` in the job's output folder, else here."""
     variables = os.environ if environment is None else environment
     if named := variables.get(DIRECTORY_VARIABLE):
         return Path(named)
@@ -131,12 +131,12 @@ def mode_of(text: str) -> str:
 
 
 def tensor_file(worker: str, mode: str, step: int) -> str:
-    """Of a step's whole tensors, within the folder."""
+    """The file of a step's whole tensors, within the folder."""
     return f"{TENSORS}/{worker}/{mode}-{step:012d}.safetensors"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """The file is there whole, or not at all, whoever reads it meanwhile."""
+    """Writes a file that is there whole, or not at all, whoever reads it meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
     try:

@@ -1,4 +1,4 @@
-"""Where tensors are handed over. Frameworks' watchers know nothing else of the probe."""
+"""The recorder, to which tensors are handed. Frameworks' watchers know nothing else of the probe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from toolkit.probe.watcher import Watcher
 
 
 class Recorder:
-    """Saves of each tensor what its collections ask for at this step, at once: a copy, numbers of it, or nothing.
+    """Saves at once what a tensor's collections ask for at this step: a copy, numbers of it, or nothing.
 
     steps: which step it is, and how it ends. catalogue: the collections, and the names that are known.
     """
@@ -26,7 +26,7 @@ class Recorder:
         self._watchers: list[Watcher] = []
 
     def attach(self, watcher: Watcher) -> None:
-        """From now on the watcher is told when the script ends a step, and at the end."""
+        """Has a watcher told when the script ends a step, and at the end."""
         self._watchers.append(watcher)
 
     def detach(self) -> None:
@@ -55,7 +55,7 @@ class Recorder:
         self._save(name, kind, tensor, arrays, self.catalogue.collections_of(name, kind))
 
     def offer_by_hand(self, name: str, kind: str, tensor: Any, arrays: Arrays) -> None:
-        """Saves a tensor of the script's own if it is due; one in no collection as those in `tensors` are."""
+        """Saves a tensor that the script hands over, if it is due; one in no collection belongs to `tensors`."""
         self._save(name, kind, tensor, arrays, self.catalogue.by_hand(name, kind))
 
     def offer_number(self, name: str, kind: str, value: Any) -> None:

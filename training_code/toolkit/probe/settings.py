@@ -101,7 +101,7 @@ class Collection:
 
 @dataclass(frozen=True)
 class Settings:
-    """A probe's configuration.
+    """A probe's settings.
 
     output: s3:// prefix to which the folder is copied as the job goes, or None. sync_seconds: how often.
     max_pending_bytes: copies that wait to be written; more than that, and training waits for the writer.
@@ -114,7 +114,7 @@ class Settings:
 
     @staticmethod
     def parse(text: str | None) -> Settings:
-        """Of RATCHET_PROBE's text; None or empty means the defaults.
+        """The settings of RATCHET_PROBE's text; None or empty means the defaults.
 
         Raises:
             ProbeError: it isn't JSON, or something in it is unknown or wrong; the message names it.
@@ -129,7 +129,7 @@ class Settings:
 
     @staticmethod
     def of(document: Any) -> Settings:
-        """Of a document {"collections": {name: {…} | false}, "output", "sync_seconds", "max_pending_bytes"}."""
+        """The settings of {"collections": {name: {…} | false}, "output", "sync_seconds", "max_pending_bytes"}."""
         known = ("collections", "output", "sync_seconds", "max_pending_bytes")
         fields = _fields(document, "probe", known)
         output = fields.get("output")
@@ -142,11 +142,11 @@ class Settings:
         return Settings(_collections(collections), output=output, **numbers)
 
     def collections_of(self, name: str, kind: str) -> tuple[Collection, ...]:
-        """Those that a tensor belongs to."""
+        """The collections that a tensor belongs to."""
         return tuple(collection for collection in self.collections if collection.holds(name, kind))
 
     def document(self) -> dict[str, Any]:
-        """As `of` takes it."""
+        """The collections as `of` takes them."""
         return {"collections": {found.name: _document(found) for found in self.collections}}
 
 
@@ -248,7 +248,7 @@ def _fields(document: Any, where: str, known: tuple[str, ...]) -> Mapping[str, A
 
 
 def _listed(value: Any) -> list[Any]:
-    """One alone is a list of one."""
+    """A list, where one alone counts as a list of one."""
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]

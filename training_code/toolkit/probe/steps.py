@@ -40,7 +40,7 @@ class Steps:
 
     @property
     def current(self) -> tuple[str, int]:
-        """Mode and step that what is saved now belongs to."""
+        """The mode and the step to which tensors belong that are saved now."""
         return self._mode, self._counts[self._mode]
 
     def keep(self, item: Item) -> None:
@@ -56,7 +56,7 @@ class Steps:
             self._counts[self._mode] += 1
 
     def begin_forward(self, *, training: bool) -> None:
-        """A model is about to be called, in its own mode unless the script says one. In evaluation a step begins."""
+        """Follows a call of the model: its own mode counts unless the script says one; in evaluation, a step begins."""
         if not self._within:
             self.enter(TRAIN if training else EVAL)
         if self._mode == EVAL:
@@ -66,7 +66,7 @@ class Steps:
 
     @contextmanager
     def within(self, mode: str) -> Iterator[None]:
-        """The block is of this mode, whatever the model says."""
+        """Keeps to a mode for a `with` block, whatever the model says."""
         before = self._mode
         self.enter(mode)
         self._within += 1
@@ -78,7 +78,7 @@ class Steps:
 
     @harmless("changing the mode")
     def enter(self, mode: str) -> None:
-        """Training or evaluation from now on. A training step that is open stays so until it ends by itself."""
+        """Changes the mode. A training step that is open stays so until it ends by itself."""
         mode = layout.mode_of(mode)
         with self._lock:
             if mode == self._mode or not self.open:
@@ -99,7 +99,7 @@ class Steps:
         return dict(self._counts)
 
     def go_on_from(self, counts: Mapping[str, int]) -> None:
-        """Counts on from these. Raises ValueError for a mode that there isn't."""
+        """Goes on counting from these. Raises ValueError for a mode that there isn't."""
         with self._lock:
             self._counts.update({layout.mode_of(mode): int(step) for mode, step in counts.items()})
 

@@ -87,14 +87,14 @@ class Trial:
     # What there is
 
     def names(self, regex: str | None = None, collection: str | None = None, kind: str | None = None) -> list[str]:
-        """Names of what was saved so far, sorted: those that the expression is found in, of a collection, of a kind."""
+        """Names of the tensors saved so far, sorted; only those of an expression, of a collection, of a kind."""
         self.refresh()
         found = self._collections[collection] if collection else self._kinds
         pattern = re.compile(regex or "")
         return sorted(name for name in found if pattern.search(name) and kind in {None, self._kinds[name]})
 
     def kind(self, name: str) -> str:
-        """weight, bias, gradient, output, loss … Raises NotSavedError."""
+        """A tensor's kind: weight, bias, gradient, output, loss … Raises NotSavedError."""
         self.refresh()
         if name not in self._kinds:
             raise self._not_saved(name, None, TRAIN)
@@ -112,7 +112,7 @@ class Trial:
         )
 
     def reductions(self, name: str, mode: str = TRAIN) -> list[str]:
-        """Those that were saved as numbers, without the whole tensor."""
+        """The reductions that were saved as numbers of a tensor."""
         self.refresh()
         return sorted(r for of, named, r in self._records if r and (of, named) == (mode_of(mode), name))
 

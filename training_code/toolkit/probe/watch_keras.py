@@ -32,7 +32,7 @@ _ACTIVATIONS = {layout.INPUT: "input", layout.OUTPUT: "output"}
 
 
 class KerasWatcher(Watcher):
-    """Its `callback` is for fit and evaluate."""
+    """Watches by its callback, and on PyTorch by wrapping layers and optimizer."""
 
     def __init__(self, recorder: Recorder, model: Any) -> None:
         self.problems, self._recorder, self._model = recorder.problems, recorder, model
@@ -50,7 +50,7 @@ class KerasWatcher(Watcher):
 
     @harmless("watching the model")
     def begin(self) -> None:
-        """A training or evaluation begins: only now is every model built."""
+        """Begins a training or evaluation: only now is every model built."""
         self.detach()
         self.declare()
         if _ON_PYTORCH:
@@ -113,7 +113,7 @@ class KerasWatcher(Watcher):
 
     @harmless("ending a step")
     def end(self, logs: Any) -> None:
-        """Keras is done with a batch."""
+        """Saves a batch's loss and metrics, and what Keras compiled; ends the step."""
         for name, value in (logs or {}).items():
             is_loss = name.removeprefix("val_").endswith("loss")
             kind, group = (layout.LOSS, "loss") if is_loss else (layout.METRIC, "metric")
@@ -136,57 +136,52 @@ class KerasWatcher(Watcher):
                     self._recorder.offer(f"optimizer/{variable.path}", layout.OPTIMIZER, variable.value, self._arrays)
 
     def enter(self, mode: str) -> None:
-        """Training or evaluation."""
+        """Changes to training or evaluation."""
         self._recorder.steps.enter(mode)
 
 
 class StepCallback(keras.callbacks.Callback):
-    """A batch is a step."""
+    """Ends a step with each batch. The methods' names and arguments are Keras's."""
 
     def __init__(self, watcher: KerasWatcher) -> None:
         super().__init__()
         self._watcher = watcher
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signatures
-        """Keras's."""
         self._watcher.enter(TRAIN)
         self._watcher.begin()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Keras's."""
         self._watcher.end(logs)
 
     def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-        """Keras's; also of the evaluation at the end of an epoch."""
+        # Also of the evaluation at the end of an epoch.
         self._watcher.enter(EVAL)
         self._watcher.begin()
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Keras's."""
         self._watcher.end(logs)
 
     def on_test_end(self, logs: Any = None) -> None:  # noqa: ARG002
-        """Keras's."""
         self._watcher.enter(TRAIN)
 
     def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
-        """Keras's."""
         self._watcher.detach()
 
 
 class KerasArrays:
-    """Through NumPy, which every backend has. See arrays.Arrays."""
+    """Reads tensors through NumPy, which every backend has; see arrays.Arrays."""
 
     def stored(self, tensor: Any) -> Any:
         """A copy."""
         return NUMPY.stored(keras.ops.convert_to_numpy(tensor))
 
     def reduced(self, tensor: Any, wanted: tuple[str, ...]) -> dict[str, Any]:
-        """With NumPy's formulas."""
+        """Numbers, by NumPy's formulas."""
         return NUMPY.reduced(keras.ops.convert_to_numpy(tensor), wanted)
 
     def described(self, tensor: Any) -> tuple[tuple[int, ...], str]:
-        """Shape and type."""
+        """The shape and type."""
         return NUMPY.described(keras.ops.convert_to_numpy(tensor))
 
 

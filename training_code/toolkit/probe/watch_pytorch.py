@@ -64,7 +64,7 @@ class _Updates:
         self._of_state = recorder.catalogue.that_may_hold(layout.OPTIMIZER)
 
     def hooks(self) -> list[Any]:
-        """On the optimizer; on every optimizer, if none was given."""
+        """Hooks the optimizer, or every optimizer if none was given; returns the handles."""
         optimizer = self._optimizer
         if optimizer is None:
             return [
@@ -129,7 +129,7 @@ class _Activations:
         self._wanted = {kind: recorder.catalogue.that_may_hold(kind) for kind in _ACTIVATIONS}
 
     def hooks(self, called: Any) -> list[Any]:
-        """On the model that the script calls, and on the modules if any collection may hold activations."""
+        """Hooks the called model, and its modules if any collection may hold activations; returns the handles."""
         handles = [called.register_forward_pre_hook(self._model_called)]
         for path, module in self._modules.items() if any(self._wanted.values()) else ():
             into, out = partial(self._into, path), partial(self._out_of, path)
@@ -181,7 +181,7 @@ class _Loss:
         }
 
     def hooks(self) -> list[Any]:
-        """On the loss, if one was given."""
+        """Hooks the loss, if one was given; returns the handles."""
         if self._loss is None:
             return []
         if not isinstance(self._loss, torch.nn.Module):

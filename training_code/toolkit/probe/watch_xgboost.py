@@ -42,7 +42,7 @@ class RoundCallback(xgboost.callback.TrainingCallback):
         self.problems, self._recorder = recorder.problems, recorder
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        """XGBoost's; False lets it go on."""
+        """Saves the round, and ends the step; by False XGBoost goes on."""
         self._round(model, epoch, evals_log)
         self._recorder.step()
         return False
@@ -77,7 +77,7 @@ class RoundCallback(xgboost.callback.TrainingCallback):
 
 
 def _shape(node: Any) -> tuple[int, int, int]:
-    """Depth (0 of a leaf alone), leaves, nodes."""
+    """A tree's depth (0 of a leaf alone), leaves and nodes."""
     if "leaf" in node:
         return 0, 1, 1
     parts = [_shape(child) for child in node["children"]]

@@ -10,15 +10,15 @@ from toolkit.probe.steps import Steps
 
 
 class Watcher:
-    """Follows one model. callback: the framework's, to train with; None where nothing has to be called."""
+    """Follows one model. callback: to train with, where the framework takes one; else None."""
 
     callback: Any = None
 
     def before_step_ends(self) -> None:
-        """Saves what is only there now, in a step that the script ends. A callback has seen it all by then."""
+        """Saves the rest of a step that the script ends by itself. A callback has seen it all by then."""
 
     def detach(self) -> None:
-        """Leaves the model as it was. Frameworks drop callbacks by themselves."""
+        """Leaves the model as it was. Callbacks are dropped by their frameworks."""
 
 
 class Calls:
@@ -30,7 +30,7 @@ class Calls:
         self._counts: Counter[str] = Counter()
 
     def next(self, what: str) -> str:
-        """Which call of this step it is, as names say it: nothing for the first, then :1, :2, …"""
+        """The number of this call in the step, as names hold it: nothing for the first, then :1, :2, …"""
         if self._moment != self._steps.current:
             self._moment = self._steps.current
             self._counts.clear()

@@ -25,7 +25,7 @@ from toolkit.rules.statuses import Job
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code: 0, 1 when a verdict couldn't be told, 2 when the rules can't be read."""
+    """Judges a job; the exit code is 0, 1 when a verdict couldn't be told, 2 when the rules can't be read."""
     options = _options(arguments)
     if options.write_table is not None:
         table.write(options.write_table)

@@ -90,7 +90,7 @@ class Feed:
 
 
 def _by_step(records: Sequence[Record]) -> Iterator[Moment]:
-    """Neighbouring records of one step and mode are a moment; a tensor and its reductions are one tensor."""
+    """Moments of neighbouring records of one step and mode; a tensor and its reductions are one tensor."""
     start = 0
     for end in range(1, len(records) + 1):
         first = records[start]

@@ -30,7 +30,7 @@ class Configuration:
 
     @staticmethod
     def of(document: Any) -> Configuration:
-        """Of {"rule", "name"?, "parameters"?, "action"?}. Raises RuleError."""
+        """The configuration that {"rule", "name"?, "parameters"?, "action"?} holds. Raises RuleError."""
         if not isinstance(document, dict) or not isinstance(document.get("rule"), str):
             raise RuleError(f'a rule is {{"rule": name, …}}, not {document!r}')
         rule = document["rule"]
@@ -89,7 +89,7 @@ class Judge:
             self._ask(step, lambda: rule.idle(step, seconds))
 
     def finish(self, seen: Sequence[Saved], cut_short: str = "") -> None:
-        """No more comes. cut_short: why, when the training didn't end in good order."""
+        """Ends the judging: no more comes. cut_short: why, when the training didn't end in good order."""
         rule = self._rule
         if rule is None or self.status.ended:
             return
@@ -105,7 +105,7 @@ class Judge:
         self._end(NO_ISSUES, step, value, reason)
 
     def stopped(self, reason: str) -> None:
-        """The job was stopped, not by this rule, before it could say that there is no issue."""
+        """Ends the judging of a job that was stopped, not by this rule, before all of it was judged."""
         if not self.status.ended:
             step, value = (self._rule and self._rule.last) or (None, None)
             self._end(STOPPED, step, value, reason)
@@ -154,7 +154,7 @@ def load(name: str) -> type[Rule]:
 
 
 def _verdict(found: Any, step: int) -> Verdict | None:
-    """True is a verdict without words, as Debugger's own rules returned it."""
+    """A rule's answer as a verdict; True is one without words, as Debugger's own rules returned it."""
     if found is None or found is False or isinstance(found, Verdict):
         return found or None
     if found is True:

@@ -132,7 +132,7 @@ class _Passes:
         return self.close() if train and validation else ended
 
     def close(self) -> tuple[int, float, float] | None:
-        """The pass that is open, ended."""
+        """Ends the pass that is open."""
         if not self._validation:
             return None
         if self._train:
@@ -169,7 +169,7 @@ class _TwoLosses(Rule):
         return self._judge(self._passes.close())
 
     def trained(self, losses: list[float]) -> None:
-        """The training losses of a step, before the pass that they end is judged."""
+        """Takes a step's training losses, before the pass that they end is judged."""
 
     def compared(self, step: int, train: float, validation: float) -> Verdict | None:
         """The verdict on a whole evaluation pass."""

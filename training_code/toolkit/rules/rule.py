@@ -71,7 +71,7 @@ class Tensors(Protocol):
 
 @dataclass(frozen=True)
 class Selection:
-    """Which tensors: those in one of the collections or whose name one of the expressions finds; neither means all."""
+    """Tensors in one of the collections, or whose name one of the expressions finds; all, where it has neither."""
 
     collections: tuple[str, ...] = ()
     regexes: tuple[str, ...] = ()
@@ -220,7 +220,7 @@ class Rule:
 
 
 def not_finite(step: int) -> str:
-    """Why a tensor isn't judged."""
+    """The reason why a tensor with NaN or infinity isn't judged."""
     return f"it holds NaN or infinity at step {step} (ExplodingTensor judges that)"
 
 

@@ -74,7 +74,7 @@ class Stop:
         self.asked = False
 
     def listen(self) -> None:
-        """From now on the signals end the judging, not the process."""
+        """Lets the signals end the judging, not the process."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask)
 
@@ -179,7 +179,7 @@ class Runner:
         return tuple(judge.status for judge in self._judges)
 
     def _tell(self) -> None:
-        """The event first: a full disk must not keep a verdict."""
+        """Tells the statuses when one has changed; by event first, since a full disk must not keep a verdict."""
         words = [status.status for status in self.current]
         if words != [status.status for status in self._told]:
             self._told = self.current

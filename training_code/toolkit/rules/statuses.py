@@ -29,7 +29,7 @@ class Job:
 
     @staticmethod
     def of(variables: Mapping[str, str]) -> Job:
-        """As SageMaker and the state machine tell a training job."""
+        """The job that the variables of SageMaker and of the state machine describe."""
         name, arn = variables.get("TRAINING_JOB_NAME", ""), variables.get("TRAINING_JOB_ARN", "")
         return Job(name, arn, variables.get(environment.PIPELINE, ""))
 
