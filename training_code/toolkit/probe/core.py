@@ -39,7 +39,7 @@ class Probe:
         self.directory = Path(directory) if directory else layout.directory()
         self.problems = Problems()
         self._worker = self._opened(rank)
-        self._steps = Steps(self.problems, self._worker and self._worker.put)
+        self._steps = Steps(self.problems, self._worker.put if self._worker else None)
         self._recorder = Recorder(Catalogue(self.settings), self._steps)
         if self._worker is not None:
             self._worker.begin(self._recorder.catalogue.document())
