@@ -1,4 +1,4 @@
-"""What runs in jobs is tested where it runs: in an image's environment, with NumPy and scikit-learn, without pytest."""
+"""The toolkit and the models are tested where they run: in an image's environment, with NumPy and without pytest."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def test_every_variable_and_argument_is_the_toolkits(
 
 
 def ask(toolkit: Path, job: ScriptJob) -> dict[str, dict[str, str]]:
-    """What the toolkit makes of a job's configuration files."""
+    """The toolkit's variables and arguments, made from a job's configuration files."""
     config = job.base / "input" / "config"
     config.mkdir(parents=True)
     documents: Mapping[str, object] = {
