@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 
 if TYPE_CHECKING:
-    from localaws.sagemaker.platform import Caller
+    from localaws.sagemaker.core.request import Caller
 
 Document = dict[str, Any]
 Response = tuple[int, dict[str, str], bytes]
@@ -141,13 +141,13 @@ def _handler(aws: EmbeddedAws) -> Any:
 def _caller(aws: EmbeddedAws) -> Caller:
     from ministack.core.iam_evaluator import caller_arn
 
-    from localaws.sagemaker.platform import Caller
+    from localaws.sagemaker.core.request import Caller
 
     return Caller(arn=caller_arn(), account=aws.account, region=aws.region, source="client")
 
 
 def _control(aws: EmbeddedAws, headers: dict[str, str], body: bytes, caller: Caller) -> Response:
-    from localaws.sagemaker.errors import SageMakerError
+    from localaws.sagemaker.core.errors import SageMakerError
 
     request = _request(body)
     if request is None:
@@ -164,8 +164,8 @@ def _control(aws: EmbeddedAws, headers: dict[str, str], body: bytes, caller: Cal
 
 
 def _invoke(aws: EmbeddedAws, name: str, headers: dict[str, str], body: bytes, caller: Caller) -> Response:
-    from localaws.sagemaker.errors import SageMakerError
-    from localaws.sagemaker.invocation import refuse_headers
+    from localaws.sagemaker.core.errors import SageMakerError
+    from localaws.sagemaker.hosting.invocation import refuse_headers
 
     try:
         refuse_headers(headers)

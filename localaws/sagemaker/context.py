@@ -8,14 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localaws.sagemaker.changes import Changes
-from localaws.sagemaker.events import Events
-from localaws.sagemaker.images import Images
-from localaws.sagemaker.job_engine import JobEngine
-from localaws.sagemaker.platform import Caller, Document, Platform
-from localaws.sagemaker.spot_market import QUIET_MARKET, SpotMarket
-from localaws.sagemaker.store import Store
-from localaws.sagemaker.wire import Wire
+from localaws.sagemaker.containers.images import Images
+from localaws.sagemaker.core.aws_platform import Platform
+from localaws.sagemaker.core.changes import Changes
+from localaws.sagemaker.core.events import Events
+from localaws.sagemaker.core.request import Caller, Document
+from localaws.sagemaker.core.store import Store
+from localaws.sagemaker.core.wire import Wire
+from localaws.sagemaker.jobs.engine import JobEngine
+from localaws.sagemaker.jobs.spot_market import QUIET_MARKET, SpotMarket
 
 Handler = Callable[[Document, Caller], Document]
 Hook = Callable[[], None]

@@ -6,23 +6,19 @@ import threading
 from pathlib import Path
 from types import ModuleType
 
-from localaws.sagemaker import (
-    container,
-    errors,
-    hosting,
-    processing,
-    registry,
-    rule_evaluation,
-    spot,
-    tags,
-    training,
-    validation,
-)
-from localaws.sagemaker.context import Context, Handler
-from localaws.sagemaker.endpoints import Endpoints
-from localaws.sagemaker.invocation import InvokeResult
-from localaws.sagemaker.platform import Caller, Document, Platform
-from localaws.sagemaker.spot_market import QUIET_MARKET, Interruption, SpotMarket
+from localaws.sagemaker.containers import container
+from localaws.sagemaker.context import Context
+from localaws.sagemaker.core import errors, tags, validation
+from localaws.sagemaker.core.aws_platform import Platform
+from localaws.sagemaker.core.request import Caller, Document, Handler
+from localaws.sagemaker.debugger import rule_evaluation
+from localaws.sagemaker.hosting import models as hosting
+from localaws.sagemaker.hosting.endpoints import Endpoints
+from localaws.sagemaker.hosting.invocation import InvokeResult
+from localaws.sagemaker.jobs import processing, training
+from localaws.sagemaker.jobs import spot_training as spot
+from localaws.sagemaker.jobs.spot_market import QUIET_MARKET, Interruption, SpotMarket
+from localaws.sagemaker.registry import packages as registry
 
 # Each offers operations(context) -> {operation: handler}, and registers on context.lifecycle what must happen when
 # the server comes back and when it stops.

@@ -20,14 +20,17 @@ import pytest
 from hosting_kit import until
 from job_kit import is_alive, until_dead
 
-from localaws.sagemaker import container, job_documents, jobs
-from localaws.sagemaker.container import ContainerSpec
+from localaws.sagemaker.containers import container
+from localaws.sagemaker.containers.container import ContainerSpec
+from localaws.sagemaker.containers.objects import Objects
 from localaws.sagemaker.context import Context
-from localaws.sagemaker.job_documents import TRAINING, Ending
-from localaws.sagemaker.job_engine import JobEngine
-from localaws.sagemaker.jobs import Job, Outcome, Role, StopRequestedError
-from localaws.sagemaker.objects import Objects
-from localaws.sagemaker.platform import Caller, Credentials, Document
+from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.request import Caller, Document
+from localaws.sagemaker.jobs import job as jobs
+from localaws.sagemaker.jobs import job_documents
+from localaws.sagemaker.jobs.engine import JobEngine
+from localaws.sagemaker.jobs.job import Job, Outcome, Role, StopRequestedError
+from localaws.sagemaker.jobs.job_documents import TRAINING, Ending
 
 IGNORES_SIGTERM = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
 LEAVES_CHILDREN = """

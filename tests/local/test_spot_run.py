@@ -12,7 +12,7 @@ from deployed import HELD_OUT, Pipeline, cdk, outputs, until, write_app
 from job_kit import Jobs
 
 from localaws import spot
-from localaws.sagemaker.spot_market import Interruption
+from localaws.sagemaker.jobs.spot_market import Interruption
 from ratchet import report
 from ratchet.runs import of_item, plain
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from localaws.sagemaker.endpoint_documents import (
+from localaws.sagemaker.core.errors import SageMakerError
+from localaws.sagemaker.hosting.endpoint_documents import (
     describe,
     plans_of,
     reweighted,
     state_change_detail,
     with_retained_properties,
 )
-from localaws.sagemaker.errors import SageMakerError
-from localaws.sagemaker.invocation_metrics import InvocationMetrics, microseconds
+from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics, microseconds
 
 
 def snapshot(identity: str = "one", config: str = "config", **variants: tuple[float, int]) -> dict[str, Any]:

@@ -15,9 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localaws.sagemaker import fleet, model_server
-from localaws.sagemaker.fleet import Deployment, FleetError, NoInstanceError, NoVariantError, RetiredError, VariantPlan
-from localaws.sagemaker.worker import Worker, WorkerGoneError, start_worker
+from localaws.sagemaker.hosting import fleet, model_server
+from localaws.sagemaker.hosting.fleet import (
+    Deployment,
+    FleetError,
+    NoInstanceError,
+    NoVariantError,
+    RetiredError,
+    VariantPlan,
+)
+from localaws.sagemaker.hosting.worker import Worker, WorkerGoneError, start_worker
 
 
 class ThreadedContainer:

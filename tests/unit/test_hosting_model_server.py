@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from localaws.sagemaker import model_server
-from localaws.sagemaker.model_server import Functions, Model, ModelServerError, StartError
-from localaws.sagemaker.worker import Connection, request_head
+from localaws.sagemaker.hosting import model_server
+from localaws.sagemaker.hosting.model_server import Functions, Model, ModelServerError, StartError
+from localaws.sagemaker.hosting.worker import Connection, request_head
 
 Ask = Callable[..., Any]
 

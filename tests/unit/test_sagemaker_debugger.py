@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from test_sagemaker_job_requests import TRAINING
 
-from localaws.sagemaker import debugger_request, images, training_request
-from localaws.sagemaker.errors import SageMakerError
-from localaws.sagemaker.images import ImageNotFoundError
+from localaws.sagemaker.containers import images
+from localaws.sagemaker.containers.images import ImageNotFoundError
+from localaws.sagemaker.core.errors import SageMakerError
+from localaws.sagemaker.debugger import debugger_request
+from localaws.sagemaker.jobs import training_request
 
 IMAGE = "503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest"
 HOOK = {"S3OutputPath": "s3://b/debug/"}

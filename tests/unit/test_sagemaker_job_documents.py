@@ -1,10 +1,10 @@
 """A job's document through its life."""
 
-from localaws.sagemaker import job_documents
-from localaws.sagemaker.events import in_milliseconds
-from localaws.sagemaker.job_documents import PROCESSING, TRAINING
-from localaws.sagemaker.platform import Document
-from localaws.sagemaker.spot_market import SpotMarket
+from localaws.sagemaker.core.events import in_milliseconds
+from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.jobs import job_documents
+from localaws.sagemaker.jobs.job_documents import PROCESSING, TRAINING
+from localaws.sagemaker.jobs.spot_market import SpotMarket
 
 
 def job() -> Document:

@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from localaws.sagemaker.logs import JobLog, failure_message
-from localaws.sagemaker.metrics import MetricParser, metric_data
+from localaws.sagemaker.containers.logs import JobLog, failure_message
+from localaws.sagemaker.jobs.training_metrics import MetricParser, metric_data
 
 
 class Recorder:

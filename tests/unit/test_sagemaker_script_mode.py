@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from localaws.sagemaker import script_mode
-from localaws.sagemaker.script_mode import EntryPointError, MachineFacts, ScriptJob
-from localaws.sagemaker.training_request import resource_config
+from localaws.sagemaker.containers import script_mode
+from localaws.sagemaker.containers.script_mode import EntryPointError, MachineFacts, ScriptJob
+from localaws.sagemaker.jobs.training_request import resource_config
 
 CHANNEL = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
 

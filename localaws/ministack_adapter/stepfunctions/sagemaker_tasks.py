@@ -13,14 +13,14 @@ from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.sagemaker import resource_arns
 from localaws.ministack_adapter.stepfunctions.roles import SESSION_NAME
-from localaws.sagemaker.events import in_milliseconds
+from localaws.sagemaker.core.events import in_milliseconds
 from localaws.settings import Settings
 from localaws.states.errors import StatesError
 from localaws.states.history import json_text
 from localaws.states.interpreter import TaskCall
 
 if TYPE_CHECKING:
-    from localaws.sagemaker.platform import Caller
+    from localaws.sagemaker.core.request import Caller
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class SageMakerTasks:
         """aws-sdk:sagemaker:<action>: members as the SDK for Java 2 spells them, times as ISO 8601."""
         from ministack.services import stepfunctions
 
-        from localaws.sagemaker.validation import service_model
+        from localaws.sagemaker.core.validation import service_model
 
         model = service_model().operation_model(_pascal(action))
         request = stepfunctions._sdk_json_param_value(arguments or {}, model.input_shape) if model.input_shape else {}
@@ -128,7 +128,7 @@ class SageMakerTasks:
             logger.warning("the job %s could not be stopped: %s", name, error)
 
     def _call(self, role_arn: str, action: str, arguments: Any, *, sdk: bool) -> Any:
-        from localaws.sagemaker.errors import SageMakerError
+        from localaws.sagemaker.core.errors import SageMakerError
 
         operation = _pascal(action)
         request = arguments if isinstance(arguments, dict) else {}
@@ -150,7 +150,7 @@ class SageMakerTasks:
             authorization.authorize_role_call(role_arn, "sagemaker:AddTags", resources[0], session_name=SESSION_NAME)
 
     def _caller(self, role_arn: str) -> Caller:
-        from localaws.sagemaker.platform import Caller
+        from localaws.sagemaker.core.request import Caller
 
         arn = authorization.session_arn(role_arn, SESSION_NAME)
         return Caller(arn=arn, account=self._aws.account, region=self._aws.region, source="states")
