@@ -8,14 +8,9 @@ from typing import Any
 import pytest
 
 from localaws.sagemaker.core.errors import SageMakerError
-from localaws.sagemaker.hosting.endpoint_documents import (
-    describe,
-    plans_of,
-    reweighted,
-    state_change_detail,
-    with_retained_properties,
-)
+from localaws.sagemaker.hosting.endpoint_documents import describe, state_change_detail
 from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics, microseconds
+from localaws.sagemaker.hosting.snapshots import plans_of, reweighted, with_retained_properties
 
 
 def snapshot(identity: str = "one", config: str = "config", **variants: tuple[float, int]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from localaws.sagemaker.containers.logs import JobLog, failure_message
+from localaws.sagemaker.core.clock import SystemClock
 from localaws.sagemaker.jobs.training_metrics import MetricParser, metric_data
 
 
@@ -24,7 +25,7 @@ class Recorder:
 def log() -> tuple[JobLog, Recorder]:
     recorder = Recorder()
     platform: Any = recorder
-    return JobLog(platform, "group", "stream"), recorder
+    return JobLog(platform, SystemClock(), "group", "stream"), recorder
 
 
 def test_output_is_cut_into_lines_wherever_it_was_cut_before() -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from localaws.sagemaker.containers import container
+from localaws.sagemaker.core import errors
 
 Progress = Callable[[str], None]
 
@@ -114,6 +115,14 @@ def find(image_uri: str) -> Image:
     raise ImageNotFoundError(image_uri)
 
 
+def refuse_unknown(image_uri: str) -> None:
+    """Refuse a request for an image that can't be pulled, since the table hasn't got it."""
+    try:
+        find(image_uri)
+    except ImageNotFoundError as error:
+        raise errors.validation(f"Requested image {image_uri} not found.") from error
+
+
 def repository(image_uri: str) -> str:
     """The repository that a URI names, without registry and tag. Raises ImageNotFoundError for one that isn't ECR's."""
     parts = _URI.fullmatch(image_uri)
@@ -128,10 +137,6 @@ class Images:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._making = threading.Lock()  # flock() is between processes; threads of this one queue here
-
-    def check(self, image_uri: str) -> None:
-        """Raise ImageNotFoundError when the image isn't in the table; makes nothing."""
-        find(image_uri)
 
     def environment(self, image_uri: str, progress: Progress) -> ImageEnvironment:
         """The image's environment, made now if need be, with lines about that to `progress`.
@@ -211,8 +216,8 @@ def _run(command: list[str], progress: Progress, cwd: Path) -> None:
             progress(line)
         last = [*last[-19:], line]
     if (status := tool.wait()) != 0:
-        errors = [line for line in last if line.startswith("ERROR")] or last[-5:]
-        raise ImageBuildError(f"{' '.join(command[1:5])} ended with exit code {status}: {' '.join(errors)}")
+        said = [line for line in last if line.startswith("ERROR")] or last[-5:]
+        raise ImageBuildError(f"{' '.join(command[1:5])} ended with exit code {status}: {' '.join(said)}")
 
 
 @contextmanager

@@ -1,13 +1,13 @@
-"""A job's output on its way to CloudWatch Logs, while the job runs."""
+"""A container's output on its way to CloudWatch Logs, while the container runs."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
 
 from localaws.sagemaker.core.aws_platform import Platform
+from localaws.sagemaker.core.clock import Clock
 
 _log = logging.getLogger(__name__)
 
@@ -22,8 +22,9 @@ LineListener = Callable[[str, float], None]
 class JobLog:
     """Cuts output into lines and sends them in batches. One thread at a time."""
 
-    def __init__(self, platform: Platform, group: str, stream: str) -> None:
+    def __init__(self, platform: Platform, clock: Clock, group: str, stream: str) -> None:
         self._platform = platform
+        self._clock = clock
         self._group = group
         self._stream = stream
         self._listener: LineListener = lambda _line, _time: None
@@ -52,14 +53,14 @@ class JobLog:
 
     def say(self, text: str) -> None:
         """A line of the platform's own, sent at once."""
-        self._append(text, time.time())
+        self._append(text, self._clock.now())
         self.flush()
 
     def flush_if_due(self) -> float | None:
         """Send what has waited long enough; seconds until the next is due, None when nothing waits."""
         if not self._batch:
             return None
-        left = self._oldest + _MAX_WAIT - time.monotonic()
+        left = self._oldest + _MAX_WAIT - self._clock.monotonic()
         if left <= 0 or len(self._batch) >= _MAX_BATCH:
             self.flush()
             return None
@@ -83,7 +84,7 @@ class JobLog:
         self.flush()
 
     def _add(self, raw: bytes) -> None:
-        now = time.time()
+        now = self._clock.now()
         for start in range(0, max(len(raw), 1), _MAX_LINE):
             line = raw[start : start + _MAX_LINE].decode("utf-8", "replace")
             self._tail.append(line)
@@ -92,12 +93,13 @@ class JobLog:
 
     def _append(self, line: str, now: float) -> None:
         if not self._batch:
-            self._oldest = time.monotonic()
+            self._oldest = self._clock.monotonic()
         self._batch.append((int(now * 1000), line or " "))  # an event's message can't be empty
 
 
 def failure_message(lines: list[str], limit: int = 700) -> str:
-    """What went wrong, from a job's last lines: the last traceback's end, or the last lines, `limit` characters."""
+    """The reason of a failure in a job's last lines: the last traceback's end, or the lines themselves, up to `limit`
+    characters."""
     start = max((index for index, line in enumerate(lines) if line.startswith("Traceback (")), default=None)
     told = lines[-8:] if start is None else lines[start:]
     kept: list[str] = []

@@ -21,6 +21,11 @@ def validation(message: str) -> SageMakerError:
     return SageMakerError("ValidationException", message)
 
 
+def already_exists(noun: str, arn: str) -> SageMakerError:
+    """A hosting resource of the name is there already."""
+    return validation(f'Cannot create already existing {noun} "{arn}".')
+
+
 def not_supported(what: str) -> SageMakerError:
     """A field or value that AWS has and this SageMaker doesn't: refused by name, never ignored."""
     return validation(f"not supported here: {what}")
@@ -37,7 +42,7 @@ def resource_in_use(message: str) -> SageMakerError:
 
 
 def resource_not_found(message: str) -> SageMakerError:
-    """What some operations answer instead of a ValidationException; see each operation's errors."""
+    """The answer of some operations instead of a ValidationException; see each operation's errors."""
     return SageMakerError("ResourceNotFound", message)
 
 

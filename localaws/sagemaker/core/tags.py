@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Caller, Document, Handler
+from localaws.sagemaker.core.store import Store
 
 _MAX_TAGS = 50  # a resource's quota (API reference, Tag)
 
 
-def operations(context: Context) -> dict[str, Handler]:
+def operations(store: Store) -> dict[str, Handler]:
     """Operation name to handler."""
-    store = context.store
 
     def add(request: Document, _caller: Caller) -> Document:
         arn = request["ResourceArn"]

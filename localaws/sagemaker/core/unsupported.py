@@ -1,15 +1,14 @@
-"""Fields that AWS has and that can't be honoured here: refused by name before anything starts, never ignored."""
+"""Members that AWS has and that can't be honoured here: refused by name before anything starts, never ignored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
 
 Refusal = Callable[[Any], bool]
-OPT_ML = "/opt/ml/"
 
 
 def always(_value: Any) -> bool:
@@ -32,22 +31,20 @@ def above(limit: int) -> Refusal:
     return lambda value: isinstance(value, int) and value > limit
 
 
-def refuse(request: Document, rules: dict[str, Refusal], root: str = "") -> None:
-    """Raise "not supported here: <field>" for the first field that a rule refuses.
+def refuse(document: Document, rules: Mapping[str, Refusal], of: str = "") -> None:
+    """Raise "not supported here: <member>" for the first member that a rule refuses.
 
-    Rules are by path: ``ResourceConfig.InstanceCount``, ``InputDataConfig[].ShuffleConfig``.
+    Rules are by path: ``ResourceConfig.InstanceCount``, ``InputDataConfig[].ShuffleConfig``. `of` names what the
+    document describes, for example "a model", where the path alone doesn't tell.
     """
     for path, is_refused in rules.items():
-        for where, value in _values(request, path.split("."), root):
+        for where, value in _values(document, path.split("."), ""):
             if is_refused(value):
-                shown = f" = {value!r}" if isinstance(value, str | int) and not isinstance(value, bool) else ""
-                raise errors.not_supported(f"{where}{shown}")
+                raise errors.not_supported(f"{where} of {of}" if of else f"{where}{_shown(value)}")
 
 
-def refuse_outside_opt_ml(path: str, member: str) -> None:
-    """Raise "not supported here" for a LocalPath where a job's container has nothing of its own."""
-    if not path.startswith(OPT_ML) or ".." in path.split("/"):
-        raise errors.not_supported(f"{member} outside /opt/ml: {path}")
+def _shown(value: Any) -> str:
+    return f" = {value!r}" if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _values(document: Any, path: list[str], where: str) -> list[tuple[str, Any]]:

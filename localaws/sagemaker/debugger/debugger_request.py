@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 
 from localaws.sagemaker.containers.channels import locate
+from localaws.sagemaker.containers.opt_ml import OPT_ML, located, refuse_outside
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
-from localaws.sagemaker.core.unsupported import OPT_ML, refuse_outside_opt_ml
 from localaws.sagemaker.jobs import processing_request
 
 EVALUATOR_REPOSITORY = "sagemaker-debugger-rules"
@@ -32,7 +32,7 @@ def check(request: Document) -> None:
     """Raise what AWS raises, or "not supported here"."""
     if (path := local_path(request)) is not None:
         locate(request["DebugHookConfig"]["S3OutputPath"], "DebugHookConfig.S3OutputPath")
-        refuse_outside_opt_ml(path, "DebugHookConfig.LocalPath")
+        refuse_outside(path, "DebugHookConfig.LocalPath")
     names = [rule["RuleConfigurationName"] for rule in rules(request)]
     if names and path is None:
         raise errors.validation("DebugHookConfig is required when DebugRuleConfigurations are given.")
@@ -65,7 +65,7 @@ def tensors_uri(document: Document) -> str:
 def hook_configuration(request: Document, base: Path) -> Document:
     """input/config/debughookconfig.json; `base` is where the container sees /opt/ml, and so LocalPath."""
     path = local_path(request) or _LOCAL_PATH
-    return {**request["DebugHookConfig"], "LocalPath": str(base / path.removeprefix(OPT_ML))}
+    return {**request["DebugHookConfig"], "LocalPath": str(located(path, base))}
 
 
 def rule_job_name(training_job: str, rule: str, suffix: str) -> str:

@@ -14,14 +14,15 @@ from pathlib import Path
 
 from localaws.sagemaker.containers import artifacts, channels, container, images
 from localaws.sagemaker.containers.objects import Objects, TransferError
+from localaws.sagemaker.containers.opt_ml import located, write_json
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
-from localaws.sagemaker.core.unsupported import OPT_ML
 from localaws.sagemaker.debugger import debugger_request
 from localaws.sagemaker.debugger.rule_evaluation import RuleJobs
-from localaws.sagemaker.jobs import job_container
-from localaws.sagemaker.jobs.job import INTERRUPTION, Job, JobFailedError, Outcome
+from localaws.sagemaker.jobs.engine import JobEngine
+from localaws.sagemaker.jobs.job import Job
+from localaws.sagemaker.jobs.outcomes import INTERRUPTION, SCRIPT, JobFailedError, Outcome
 
 _END_MARKER = "training_job_end.ts"
 
@@ -34,7 +35,7 @@ def check_rules(context: Context, request: Document) -> None:
                 "DebugRuleConfigurations: this server was started without a rule evaluator (--rule-evaluator)"
             )
         image = rule["RuleEvaluatorImage"]
-        job_container.check_image(context, image)
+        images.refuse_unknown(image)
         if images.repository(image) != debugger_request.EVALUATOR_REPOSITORY:
             raise errors.not_supported(
                 f"DebugRuleConfigurations[{index}].RuleEvaluatorImage = {image!r}; the evaluator here is that of "
@@ -49,21 +50,21 @@ def check_output(request: Document, objects: Objects) -> None:
 
 
 class Debugger:
-    """What Debugger does in a training job's thread; nothing where the job has no DebugHookConfig."""
+    """Debugger in a training job's thread; nothing where the job has no DebugHookConfig."""
 
-    def __init__(self, job: Job, request: Document, ml: Path) -> None:
+    def __init__(self, job: Job, engine: JobEngine) -> None:
         self._job = job
-        self._request = request
-        self._ml = ml
-        path = debugger_request.local_path(request)
-        self._tensors = None if path is None else ml / path.removeprefix(OPT_ML)
+        self._engine = engine
+        path = debugger_request.local_path(job.document)
+        self._tensors = None if path is None else located(path, job.ml)
 
     def prepare(self) -> None:
-        """The hook's configuration and its folder, before the container starts."""
+        """Write the hook's configuration and make its folder, before the container starts."""
         if self._tensors is None:
             return
-        configuration = debugger_request.hook_configuration(self._request, container.ml_dir(self._ml))
-        job_container.write_json(self._ml / "input" / "config" / "debughookconfig.json", configuration)
+        job = self._job
+        configuration = debugger_request.hook_configuration(job.document, container.ml_dir(job.ml))
+        write_json(job.ml / "input" / "config" / "debughookconfig.json", configuration)
         self._tensors.mkdir(parents=True, exist_ok=True)
 
     def watch(self, run: Callable[[], Outcome]) -> Outcome:
@@ -78,8 +79,8 @@ class Debugger:
             raise JobFailedError(f"ClientError: Debug output upload failed: {error}") from error
 
     def _judge(self, run: Callable[[], Outcome], tensors: Path) -> Outcome:
-        rules = RuleJobs(self._job, self._request, tensors)
-        cause = "script"
+        rules = RuleJobs(self._job, self._engine, tensors)
+        cause = SCRIPT
         # Held open: the end is marked in the folder that the rules see, whatever the script makes of its path.
         folder = os.open(tensors, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -88,7 +89,7 @@ class Debugger:
             cause = outcome.cause
             return outcome
         finally:
-            if cause != INTERRUPTION and not self._job.is_closing:
+            if cause != INTERRUPTION and not self._job.signals.is_closing:
                 _mark_end(folder)
                 rules.training_ended(cause)
             os.close(folder)

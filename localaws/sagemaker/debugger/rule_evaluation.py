@@ -24,10 +24,14 @@ from localaws.sagemaker.containers.objects import Objects
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.debugger import debugger_request
-from localaws.sagemaker.jobs import job as jobs
-from localaws.sagemaker.jobs import job_container, job_documents, processing
-from localaws.sagemaker.jobs.job import STOP_GRACE, Job, Outcome, Role
-from localaws.sagemaker.jobs.job_documents import PROCESSING, TERMINAL, TRAINING, Ending
+from localaws.sagemaker.jobs import job_container, job_documents, job_records, processing
+from localaws.sagemaker.jobs.engine import JobEngine
+from localaws.sagemaker.jobs.job import Job, Role
+from localaws.sagemaker.jobs.job_documents import TERMINAL, Ending
+from localaws.sagemaker.jobs.job_resource import JobResource
+from localaws.sagemaker.jobs.outcomes import MAX_RUNTIME, SCRIPT, STOP, Outcome
+from localaws.sagemaker.jobs.processing import PROCESSING
+from localaws.sagemaker.jobs.supervision import STOP_GRACE
 
 _CONCLUDING = 60.0  # seconds that rules have to read the rest, once the training container has ended
 _CONCLUDING_STOPPED = 1.0  # the same, for a training job that was stopped
@@ -35,43 +39,44 @@ _ENDING = 5.0  # seconds from a rule job's SIGKILL to its end
 _MAX_READ = 4096  # bytes of /opt/ml/output/message
 
 
-def follow(context: Context) -> None:
+def follow(context: Context, training: JobResource) -> None:
     """Keep training jobs' DebugRuleEvaluationStatuses in step with the rules' jobs, from now on and after restarts."""
 
-    def changed(kind: str, name: str) -> None:
-        if kind == PROCESSING.kind:
-            _write_down(context, name)
+    def changed(resource_type: str, name: str) -> None:
+        if resource_type == PROCESSING.resource_type:
+            _write_evaluation(context, training, name)
 
     def recover() -> None:
-        for training in context.store.list(TRAINING.kind):
-            for name in debugger_request.jobs_under_way(training):
-                _write_down(context, name)
+        for document in context.store.list(training.resource_type):
+            for name in debugger_request.jobs_under_way(document):
+                _write_evaluation(context, training, name)
 
     context.changes.listen(changed)
     context.lifecycle.on_recover.append(recover)
 
 
-def _write_down(context: Context, rule_job: str) -> None:
-    """What a rule's job says, into its training job's document; nothing for any other processing job."""
+def _write_evaluation(context: Context, training: JobResource, rule_job: str) -> None:
+    """Write the state of a rule's job into its training job's document; nothing for any other processing job."""
     with context.store.transaction():  # so that of two threads the later one writes what is newer
-        document = context.store.get(PROCESSING.kind, rule_job)
+        document = context.store.get(PROCESSING.resource_type, rule_job)
         if document is None or "TrainingJobArn" not in document:
             return
         name = document["TrainingJobArn"].rpartition("/")[2]
-        before = context.store.get(TRAINING.kind, name)
-        after = before and debugger_request.with_evaluation(before, document, context.clock())
+        before = context.store.get(training.resource_type, name)
+        after = before and debugger_request.with_evaluation(before, document, context.clock.now())
         if not after:
             return
-        context.store.update(TRAINING.kind, name, lambda _before: after)
-    jobs.announce(context, TRAINING, after)
+        context.store.update(training.resource_type, name, lambda _before: after)
+    job_records.announce(context, training, after)
 
 
 class RuleJobs:
     """The rules of one training job, in its thread. `tensors` is what the training container's hook writes into."""
 
-    def __init__(self, training: Job, request: Document, tensors: Path) -> None:
+    def __init__(self, training: Job, engine: JobEngine, tensors: Path) -> None:
         self._training = training
-        self._rules = debugger_request.rules(request)
+        self._engine = engine
+        self._rules = debugger_request.rules(training.document)
         self._tensors = tensors
         self._jobs: list[Job] = []
         self._deadline = 0.0
@@ -86,35 +91,39 @@ class RuleJobs:
         training = self._store()
         self._training.afterwards = self._conclude
         if training is not None:
-            jobs.announce(context, TRAINING, training)
+            job_records.announce(context, self._training.kind, training)
         for job in self._jobs:
-            jobs.announce(context, PROCESSING, job.document)
-            context.jobs.start_now(job, RuleRun(job, program, self._tensors).run)
+            job_records.announce(context, PROCESSING, job.document)
+            self._engine.start_now(job, lambda job, _engine: RuleRun(job, program, self._tensors).to_its_verdict())
 
     def training_ended(self, cause: str) -> None:
-        """The training container has ended, by itself ("script") or because it was stopped."""
-        self._deadline = time.monotonic() + (_CONCLUDING if cause == "script" else _CONCLUDING_STOPPED)
+        """The training container has ended, by itself (SCRIPT) or because it was stopped."""
+        self._deadline = time.monotonic() + (_CONCLUDING if cause == SCRIPT else _CONCLUDING_STOPPED)
 
     def _new(self, rule: Document) -> Job:
         """A rule's job, not stored yet. It acts with its training job's role."""
         context, training = self._training.context, self._training
         name = debugger_request.rule_job_name(training.name, rule["RuleConfigurationName"], secrets.token_hex(4))
-        document = debugger_request.rule_job(training.document, rule, name, context.arn(PROCESSING.kind, name))
-        document = job_documents.created(PROCESSING, document, "Starting", "Starting the job", context.clock())
+        arn = context.arn(PROCESSING.resource_type, name)
+        document = debugger_request.rule_job(training.document, rule, name, arn)
+        document = job_documents.created(PROCESSING, document, "Starting", "Starting the job", context.clock.now())
         credentials = training.role.credentials
         objects = Objects(context.wire.client("s3", credentials), document["RoleArn"])
         return Job(PROCESSING, document, Role(credentials, objects), context)
 
     def _store(self) -> Document | None:
         """The jobs and what the training job says of them, all or nothing; the training job's document."""
-        context, now = self._training.context, self._training.context.clock()
+        context, training = self._training.context, self._training
+        now = context.clock.now()
         names = [rule["RuleConfigurationName"] for rule in self._rules]
         named = [(name, job.document[PROCESSING.arn]) for name, job in zip(names, self._jobs, strict=True)]
         with context.store.transaction():
             for job in self._jobs:
-                context.store.create(PROCESSING.kind, job.name, job.document)
+                context.store.create(PROCESSING.resource_type, job.name, job.document)
             return context.store.update(
-                TRAINING.kind, self._training.name, lambda before: debugger_request.with_evaluations(before, named, now)
+                training.kind.resource_type,
+                training.name,
+                lambda before: debugger_request.with_evaluations(before, named, now),
             )
 
     def _conclude(self) -> None:
@@ -129,31 +138,30 @@ class RuleJobs:
 
 
 class RuleRun:
-    """One rule's processing job in its thread. Steps raise what ProcessingRun's do."""
+    """One rule's processing job in its thread. Steps raise what a processing job's do."""
 
     def __init__(self, job: Job, program: Path, tensors: Path) -> None:
         self._job = job
         self._program = program
         self._tensors = tensors
-        self._ml = job.directory / "ml"
 
-    def run(self, _job: Job) -> Ending:
+    def to_its_verdict(self) -> Ending:
         """From InProgress to the verdict."""
         job = self._job
-        processing.make_directories(job, self._ml)
-        job.move("Training", "Evaluating the rule", ProcessingStartTime=job.context.clock())
+        processing.prepare_directories(job)
+        job.move("Training", "Evaluating the rule", ProcessingStartTime=job.context.clock.now())
         spec = self._spec()
-        job.keep_going()
+        job.signals.keep_going()
         return self._conclude(job.run(spec, job.document["StoppingCondition"]["MaxRuntimeInSeconds"]))
 
     def _spec(self) -> ContainerSpec:
-        job, base = self._job, container.ml_dir(self._ml)
-        processing.write_configuration(job, self._ml)
+        job = self._job
+        processing.write_configuration(job)
         image = job_container.image_environment(job, job.document["AppSpecification"]["ImageUri"])
         job_container.say_all(job, image, [])
         command = [str(image.python), str(self._program)]
-        environment = processing.variables(job, image, base)
-        spec = job_container.spec(job, self._ml, command, environment, cwd=base, isolated=False)
+        variables = processing.variables(job, image)
+        spec = job_container.spec(job, command, variables, cwd=container.ml_dir(job.ml), isolated=False)
         return dataclasses.replace(
             spec,
             needs=[*spec.needs, self._program.parent.parent],
@@ -164,9 +172,9 @@ class RuleRun:
         message = self._message()
         has_found = message.startswith(debugger_request.CONDITION_MET)
         said = {"ExitMessage": message} if message else {}
-        if outcome.cause == "stop":
+        if outcome.cause == STOP:
             return job_documents.stopped(**said)
-        if outcome.cause == "max runtime":
+        if outcome.cause == MAX_RUNTIME:
             limit = self._job.document["StoppingCondition"]["MaxRuntimeInSeconds"]
             return job_documents.max_runtime_exceeded(limit, **said)
         if outcome.exit_code == 0:  # which counts for more than a message that contradicts it
@@ -177,7 +185,7 @@ class RuleRun:
         return job_documents.failed(f"AlgorithmError: {told}, exit code: {outcome.exit_code}", **said)
 
     def _message(self) -> str:
-        path = self._ml / "output" / "message"
+        path = self._job.ml / "output" / "message"
         if not path.is_file():
             return ""
         with path.open("rb") as file:
@@ -187,7 +195,7 @@ class RuleRun:
 
 def _stop(job: Job) -> None:
     """As StopProcessingJob does, unless the job has ended meanwhile."""
-    context, now = job.context, job.context.clock()
+    now = job.context.clock.now()
 
     def stopping(before: Document) -> Document:
         if before[PROCESSING.status] in TERMINAL:
@@ -195,8 +203,8 @@ def _stop(job: Job) -> None:
         return job_documents.stopping(PROCESSING, before, now)
 
     with contextlib.suppress(_OverError):
-        jobs.change_document(context, PROCESSING, job.name, stopping)
-        job.request_stop()
+        job_records.update(job.context, PROCESSING, job.name, stopping)
+        job.signals.stop()
 
 
 class _OverError(Exception):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from localaws.sagemaker.core.aws_platform import Platform
 from localaws.sagemaker.core.errors import SageMakerError, not_supported
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP
-from localaws.sagemaker.hosting.fleet import Deployment, Instance, NoInstanceError, NoVariantError, RetiredError
+from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
+from localaws.sagemaker.hosting.fleet import Deployment, NoInstanceError, NoVariantError, RetiredError
+from localaws.sagemaker.hosting.instances import Instance
 from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
+from localaws.sagemaker.hosting.serving import Serving
 from localaws.sagemaker.hosting.worker import Answer, Worker, WorkerGoneError, WorkerTimeoutError
 
 RESPONSE_SECONDS = 60.0  # "A customer's model containers must respond to requests within 60 seconds" (InvokeEndpoint)
@@ -27,9 +31,16 @@ _REFUSED_HEADERS = {
     "x-amzn-sagemaker-prefix-aware-id": "PrefixAwareId",
 }
 
-# The deployment that serves an endpoint now, waiting that many seconds for one that is on its way; None when there is
-# none.
-Serving = Callable[[str, float], Deployment | None]
+
+@dataclass(frozen=True)
+class InvokeRequest:
+    """The members of InvokeEndpoint that are honoured here."""
+
+    endpoint: str
+    body: bytes
+    content_type: str = "application/octet-stream"
+    accept: str = "*/*"
+    target_variant: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,68 +76,72 @@ def refuse_headers(headers: Mapping[str, str]) -> None:
 class Invoker:
     """The data plane. Thread-safe; an invocation blocks its thread until the model has answered."""
 
-    def __init__(self, serving: Serving, metrics: InvocationMetrics, region: str, account: str) -> None:
+    def __init__(
+        self, records: EndpointRecords, serving: Serving, metrics: InvocationMetrics, platform: Platform
+    ) -> None:
+        self._records = records
         self._serving = serving
         self._metrics = metrics
-        self._region = region
-        self._account = account
+        self._platform = platform
 
-    def invoke(
-        self, endpoint: str, body: bytes, content_type: str, accept: str, target_variant: str | None
-    ) -> InvokeResult:
+    def invoke(self, request: InvokeRequest) -> InvokeResult:
         """Ask a model. Raises ModelError, or a ValidationError or ServiceUnavailable as a SageMakerError."""
         started = time.perf_counter()
-        if len(body) > MAX_BODY:
-            raise SageMakerError("ValidationError", f"The body has {len(body)} bytes; the limit is {MAX_BODY} bytes.")
-        headers = {"Content-Type": content_type, "Accept": accept}
+        length = len(request.body)
+        if length > MAX_BODY:
+            raise SageMakerError("ValidationError", f"The body has {length} bytes; the limit is {MAX_BODY} bytes.")
         while True:
-            deployment = self._deployment(endpoint)
+            deployment = self._deployment(request.endpoint)
             try:
-                with deployment.lease(target_variant) as (instance, worker):
-                    return self._ask(endpoint, instance, worker, headers, body, started)
+                with deployment.lease(request.target_variant) as (instance, worker):
+                    return self._ask(request, instance, worker, started)
             except RetiredError:
                 continue  # an update just ended: the next look finds the new deployment
             except NoVariantError as error:
-                raise SageMakerError("ValidationError", f"Endpoint {endpoint} has no variant {error}.") from error
+                raise SageMakerError(
+                    "ValidationError", f"Endpoint {request.endpoint} has no variant {error}."
+                ) from error
             except NoInstanceError as error:
                 raise _unavailable(f"no instance of variant {error} is up; it is being started again") from error
 
     def _deployment(self, endpoint: str) -> Deployment:
-        deployment = self._serving(endpoint, _RECOVERY_SECONDS)
+        deployment = self._serving.wait_for(endpoint, _RECOVERY_SECONDS, self._records.is_coming_back)
         if deployment is None:
-            raise SageMakerError("ValidationError", f"Endpoint {endpoint} of account {self._account} not found.")
+            raise SageMakerError(
+                "ValidationError", f"Endpoint {endpoint} of account {self._platform.account} not found."
+            )
         return deployment
 
-    def _ask(  # noqa: PLR0913, PLR0917 - what one request is made of
-        self, endpoint: str, instance: Instance, worker: Worker, headers: dict[str, str], body: bytes, started: float
-    ) -> InvokeResult:
+    def _ask(self, request: InvokeRequest, instance: Instance, worker: Worker, started: float) -> InvokeResult:
         variant = instance.plan.name
         sent = time.perf_counter()
-        answer = _answer(worker, headers, body)
+        answer = _answer(worker, request)
         answered = time.perf_counter()
-        self._metrics.record(endpoint, variant, answer.status, answered - sent, sent - started)
+        self._metrics.record(request.endpoint, variant, answer.status, answered - sent, sent - started)
         if not 200 <= answer.status < 300:
-            raise self._model_error(endpoint, instance, answer)
+            raise self._model_error(request.endpoint, instance, answer)
         return InvokeResult(answer.status, answer.body, answer.headers.get("content-type", ""), variant)
 
     def _model_error(self, endpoint: str, instance: Instance, answer: Answer) -> ModelError:
+        region, account = self._platform.region, self._platform.account
         side = "client" if answer.status < 500 else "server"
         group = LOG_GROUP + endpoint
         text = answer.body.decode("utf-8", "replace")
-        console = f"https://{self._region}.console.aws.amazon.com/cloudwatch/home?region={self._region}"
+        console = f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
         message = (
             f'Received {side} error ({answer.status}) from primary with message "{text}". See {console}'
-            f"#logEventViewer:group={group} in account {self._account} for more information."
+            f"#logEventViewer:group={group} in account {account} for more information."
         )
         stream = f"{instance.plan.name}/{instance.id}"
-        arn = f"arn:aws:logs:{self._region}:{self._account}:log-group:{group}:log-stream:{stream}"
+        arn = f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{stream}"
         return ModelError(message, answer.status, text, arn)
 
 
-def _answer(worker: Worker, headers: dict[str, str], body: bytes) -> Answer:
+def _answer(worker: Worker, request: InvokeRequest) -> Answer:
     """The container's answer, or what AWS makes of none."""
+    headers = {"Content-Type": request.content_type, "Accept": request.accept}
     try:
-        return worker.ask("POST", "/invocations", headers, body, RESPONSE_SECONDS)
+        return worker.ask("POST", "/invocations", headers, request.body, RESPONSE_SECONDS)
     except WorkerTimeoutError:
         text = "Your invocation timed out while waiting for a response from container primary."
     except WorkerGoneError:

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Interval:
-    """What one variant did since the last write. Keys of the latencies are microseconds, values how often."""
+    """One variant's invocations since the last write. Keys of the latencies are microseconds, values how often."""
 
     invocations: int = 0
     errors_4xx: int = 0

@@ -1,34 +1,30 @@
-"""From a variant's plan to a running container: model and code unpacked, environment made, server started."""
+"""A model container's start: model and code unpacked, environment made, model server started."""
 
 from __future__ import annotations
 
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from localaws.sagemaker.containers import environment
 from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack
-from localaws.sagemaker.containers.container import (
-    Container,
-    ContainerSpec,
-    describe_isolation,
-    isolation,
-    launch,
-    ml_dir,
-)
+from localaws.sagemaker.containers.container import Container, ContainerSpec, describe_isolation, ml_dir, tmp_view
 from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment, ImageNotFoundError
 from localaws.sagemaker.containers.logs import JobLog
+from localaws.sagemaker.containers.opt_ml import OPT_ML, located
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.aws_platform import Credentials
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.hosting import model_server
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP, follow
-from localaws.sagemaker.hosting.fleet import StartError, VariantPlan
+from localaws.sagemaker.hosting.instances import StartError, VariantPlan
 from localaws.sagemaker.hosting.model_data import Fetcher, ModelDataError
 from localaws.sagemaker.hosting.worker import Worker, start_worker
 
+_SERVER = Path(model_server.__file__).parent / "__main__.py"  # run by the image's own Python
 _OPT_ML_CODE = "/opt/ml/code"
 
 
@@ -53,7 +49,8 @@ class ContainerStarter:
         An artifact that is there from an earlier start is used again, so that an instance comes back even when its
         object has gone.
         """
-        log = JobLog(self._context.platform, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
+        context = self._context
+        log = JobLog(context.platform, context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
         place = _Place(directory / instance_id / "ml", directory / instance_id / "tmp", directory)
         try:
             credentials = self._context.platform.assume_role(plan.source["RoleArn"], "SageMaker")
@@ -66,11 +63,13 @@ class ContainerStarter:
             raise StartError(error.message) from error
         for note in filter(None, [*image.notes, describe_isolation(), _note_on_workers(plan)]):
             log.say(note)
-        environment = self._environment(place, plan, image, credentials, submitted)
-        return start_worker(lambda descriptor: self._launch(place, image, environment, descriptor, log))
+        variables = self._variables(place, plan, image, credentials)
+        if submitted:
+            variables["SAGEMAKER_SUBMIT_DIRECTORY"] = submitted
+        return start_worker(lambda descriptor: self._launch(place, image, variables, descriptor, log))
 
     def _unpack(self, place: _Place, plan: VariantPlan, credentials: Credentials) -> str | None:
-        """Fill /opt/ml/model, and /opt/ml/code when the code is in S3; what SAGEMAKER_SUBMIT_DIRECTORY becomes."""
+        """Fill /opt/ml/model, and /opt/ml/code when the code is in S3; the new SAGEMAKER_SUBMIT_DIRECTORY."""
         source = plan.source
         shutil.rmtree(place.ml, ignore_errors=True)
         for directory in (place.ml / "model", place.tmp):
@@ -98,52 +97,30 @@ class ContainerStarter:
             return self._context.images.with_requirements(image, requirements, progress)
         return self._context.images.environment(image, progress)
 
-    def _environment(
-        self,
-        place: _Place,
-        plan: VariantPlan,
-        image: ImageEnvironment,
-        credentials: Credentials,
-        submitted: str | None,
+    def _variables(
+        self, place: _Place, plan: VariantPlan, image: ImageEnvironment, credentials: Credentials
     ) -> dict[str, str]:
-        platform = self._context.platform
-        given: Mapping[str, Any] = plan.source["Environment"]
-        tmp = str(place.tmp) if isolation() == "none" else "/tmp"  # noqa: S108 - the container's own
+        platform, base = self._context.platform, ml_dir(place.ml)
         return {
-            "PATH": f"{image.python.parent}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": tmp,
-            "TMPDIR": tmp,
-            "LANG": "C.UTF-8",
-            "LC_ALL": "C.UTF-8",
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **image.variables,
-            "AWS_REGION": platform.region,
-            "AWS_DEFAULT_REGION": platform.region,
+            **environment.variables(platform, credentials, image, base=base, tmp=tmp_view(place.tmp)),
             "SAGEMAKER_REGION": platform.region,
-            "AWS_ENDPOINT_URL": platform.endpoint_url,
-            "AWS_ACCESS_KEY_ID": credentials.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
-            "AWS_SESSION_TOKEN": credentials.session_token,
-            "SAGEMAKER_BASE_DIR": str(ml_dir(place.ml)),
-            **given,
-            **({"SAGEMAKER_SUBMIT_DIRECTORY": submitted} if submitted else {}),
+            **plan.source["Environment"],
         }
 
     def _launch(
-        self, place: _Place, image: ImageEnvironment, environment: dict[str, str], descriptor: int, log: JobLog
+        self, place: _Place, image: ImageEnvironment, variables: dict[str, str], descriptor: int, log: JobLog
     ) -> Container:
-        # -P keeps the directory of model_server.py off the path, where the user's modules are looked for.
-        command = [str(image.python), "-P", model_server.__file__, "--control-fd", str(descriptor)]
-        container = launch(
+        # -P keeps the server's own directory off the path, where the user's modules are looked for.
+        command = [str(image.python), "-P", str(_SERVER), "--control-fd", str(descriptor)]
+        container = self._context.launch(
             ContainerSpec(
                 command=command,
-                environment=environment,
+                environment=variables,
                 base_dir=place.ml,
                 tmp_dir=place.tmp,
                 cwd=ml_dir(place.ml) / "model",
                 hide=self._context.platform.private_dirs,
-                needs=[self._context.platform.image_dir, Path(model_server.__file__).parent],
+                needs=[self._context.platform.image_dir, _SERVER.parent],
                 descriptors=[descriptor],
             )
         )
@@ -153,8 +130,8 @@ class ContainerStarter:
 
 def _code_dir(ml: Path, submitted: str | None) -> Path:
     """The code directory as the server sees it, before there is a container."""
-    path = submitted or "/opt/ml/model/code"
-    return ml / path.removeprefix("/opt/ml/") if path.startswith("/opt/ml/") else Path(path)
+    path = submitted or f"{OPT_ML}model/code"
+    return located(path, ml) if path.startswith(OPT_ML) else Path(path)
 
 
 def _note_on_workers(plan: VariantPlan) -> str | None:

@@ -1,113 +1,97 @@
-"""Create, Describe, List, Stop and Delete, which training and processing jobs answer alike."""
+"""Create, Describe, List, Stop and Delete, which all kinds of jobs answer alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 
-from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors, listing, tags
 from localaws.sagemaker.core.request import Caller, Document, Handler
-from localaws.sagemaker.jobs import job as jobs
-from localaws.sagemaker.jobs import job_documents
-from localaws.sagemaker.jobs.job import Job, Role, Work
-from localaws.sagemaker.jobs.job_documents import TERMINAL, JobKind
+from localaws.sagemaker.jobs import job_documents, job_records
+from localaws.sagemaker.jobs.engine import JobEngine
+from localaws.sagemaker.jobs.job import Job
+from localaws.sagemaker.jobs.job_documents import TERMINAL
+from localaws.sagemaker.jobs.kind import JobKind
 
 
-@dataclass(frozen=True)
-class JobOperations:
-    """The operations of one kind of job.
+def handlers(kind: JobKind, engine: JobEngine) -> dict[str, Handler]:
+    """Operation name to handler."""
+    return {name: partial(operation, kind, engine) for name, operation in kind.operations.items()}
 
-    create: checks a request against the world; the new job's document, but for its status, and its role.
-    work: what the job's thread does for a request.
-    summary: members of the List operation's summaries.
-    name_taken, not_found: AWS's messages; ``{arn}`` and ``{name}`` are filled in.
-    """
 
-    context: Context
-    kind: JobKind
-    create: Callable[[Document, Caller], tuple[Document, Role]]
-    work: Callable[[Document], Work]
-    summary: Sequence[str]
-    name_taken: str
-    not_found: str
+def create(kind: JobKind, engine: JobEngine, request: Document, caller: Caller) -> Document:
+    """Accept a job, write it down and hand it to the engine."""
+    context, name = engine.context, request[kind.name]
+    arn = context.arn(kind.resource_type, name)
+    if context.store.get(kind.resource_type, name) is not None:
+        raise _taken(kind, arn)
+    labels = tags.as_map(request.get("Tags"))
+    accepted, role = kind.accept(context, request, caller)
+    document = job_documents.created(kind, accepted, *_first_status(kind, engine), context.clock.now())
+    with context.store.transaction():
+        if not context.store.create(kind.resource_type, name, document):
+            role.objects.close()
+            raise _taken(kind, arn)
+        context.store.add_tags(arn, labels)
+    job_records.announce(context, kind, document)
+    engine.submit(Job(kind, document, role, context), kind.run)
+    return {kind.arn: arn}
 
-    def handlers(self) -> dict[str, Handler]:
-        """Operation name to handler; recovery and closing are registered with the server's lifecycle."""
-        stem = self.kind.stem
-        self.context.lifecycle.on_recover.append(lambda: jobs.recover(self.context, self.kind))
-        return {
-            f"Create{stem}": self._create,
-            f"Describe{stem}": self._describe,
-            f"List{stem}s": self._list,
-            f"Stop{stem}": self._stop,
-            f"Delete{stem}": self._delete,
-        }
 
-    def _create(self, request: Document, caller: Caller) -> Document:
-        context, kind = self.context, self.kind
-        name = request[kind.name]
-        arn = context.arn(kind.kind, name)
-        if context.store.get(kind.kind, name) is not None:
-            raise self._taken(arn)
-        labels = tags.as_map(request.get("Tags"))
-        document, role = self.create(request, caller)
-        engine = context.jobs
-        first = ("Starting", "Starting the training job") if engine.has_free_slot else ("Pending", "Waiting for a slot")
-        document = job_documents.created(kind, document, *first, context.clock())
-        with context.store.transaction():
-            if not context.store.create(kind.kind, name, document):
-                role.objects.close()
-                raise self._taken(arn)
-            context.store.add_tags(arn, labels)
-        jobs.announce(context, kind, document)
-        engine.submit(Job(kind, document, role, context), self.work(request))
-        return {kind.arn: arn}
+def describe(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller) -> Document:
+    """The job's document."""
+    return _find(kind, engine, request[kind.name])
 
-    def _describe(self, request: Document, _caller: Caller) -> Document:
-        return self._get(request[self.kind.name])
 
-    def _list(self, request: Document, _caller: Caller) -> Document:
-        kind = self.kind
-        found, more = listing.page(request, self.context.store.list(kind.kind), name=kind.name, status=kind.status)
-        return {f"{kind.stem}Summaries": [listing.summary(document, self.summary) for document in found], **more}
+def list_(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller) -> Document:
+    """A page of summaries."""
+    documents = engine.context.store.list(kind.resource_type)
+    found, more = listing.page(request, documents, name=kind.name, status=kind.status)
+    return {f"{kind.stem}Summaries": [listing.summary(document, kind.summary) for document in found], **more}
 
-    def _stop(self, request: Document, _caller: Caller) -> Document:
-        kind, context = self.kind, self.context
-        name = request[kind.name]
-        before = self._get(name)[kind.status]
-        if before != "Stopping":
-            jobs.change_document(context, kind, name, self._stopping)
-            context.jobs.stop(kind, name)
-        return {}
 
-    def _stopping(self, before: Document) -> Document:
-        status = before[self.kind.status]
-        if status in TERMINAL:
-            noun = self.kind.noun.lower()
-            raise errors.validation(f"The request was rejected because the {noun} is in status {status}.")
-        return job_documents.stopping(self.kind, before, self.context.clock())
+def stop(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller) -> Document:
+    """Write down that the job is Stopping, and stop it."""
+    name = request[kind.name]
+    if _find(kind, engine, name)[kind.status] != "Stopping":
+        job_records.update(engine.context, kind, name, lambda before: _stopping(kind, engine, before))
+        engine.stop(kind, name)
+    return {}
 
-    def _delete(self, request: Document, _caller: Caller) -> Document:
-        kind, store = self.kind, self.context.store
-        name = request[kind.name]
-        with store.transaction():
-            document = store.get(kind.kind, name)
-            if document is None:
-                raise errors.resource_not_found(self.not_found.format(name=name))
-            if document[kind.status] not in TERMINAL:
-                noun = kind.noun.lower()
-                raise errors.resource_in_use(f"The {noun} {name} is in status {document[kind.status]}; stop it first.")
-            store.delete(kind.kind, name)
-            store.delete_tags(document[kind.arn])
-        self.context.changes.announce(kind.kind, name)
-        return {}
 
-    def _get(self, name: str) -> Document:
-        document = self.context.store.get(self.kind.kind, name)
+def delete(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller) -> Document:
+    """Remove a job that is over."""
+    context, name = engine.context, request[kind.name]
+    with context.store.transaction():
+        document = context.store.get(kind.resource_type, name)
         if document is None:
-            raise errors.validation(self.not_found.format(name=name))
-        return document
+            raise errors.resource_not_found(kind.not_found.format(name=name))
+        if document[kind.status] not in TERMINAL:
+            raise errors.resource_in_use(
+                f"The {kind.words} {name} is in status {document[kind.status]}; stop it first."
+            )
+        context.store.delete(kind.resource_type, name)
+        context.store.delete_tags(document[kind.arn])
+    context.changes.announce(kind.resource_type, name)
+    return {}
 
-    def _taken(self, arn: str) -> errors.SageMakerError:
-        return errors.resource_in_use(self.name_taken.format(arn=arn))
+
+def _first_status(kind: JobKind, engine: JobEngine) -> tuple[str, str]:
+    return ("Starting", f"Starting the {kind.words}") if engine.has_free_slot else ("Pending", "Waiting for a slot")
+
+
+def _stopping(kind: JobKind, engine: JobEngine, before: Document) -> Document:
+    status = before[kind.status]
+    if status in TERMINAL:
+        raise errors.validation(f"The request was rejected because the {kind.words} is in status {status}.")
+    return job_documents.stopping(kind, before, engine.context.clock.now())
+
+
+def _find(kind: JobKind, engine: JobEngine, name: str) -> Document:
+    document = engine.context.store.get(kind.resource_type, name)
+    if document is None:
+        raise errors.validation(kind.not_found.format(name=name))
+    return document
+
+
+def _taken(kind: JobKind, arn: str) -> errors.SageMakerError:
+    return errors.resource_in_use(kind.name_taken.format(arn=arn))

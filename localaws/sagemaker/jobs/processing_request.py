@@ -1,17 +1,17 @@
-"""What CreateProcessingJob asks for: checks beyond the shapes, and the document that describes the new job. Pure."""
+"""CreateProcessingJob's request, and the job's document, which holds it: checks and readings. Pure."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from localaws.sagemaker.containers.channels import Source, locate, overlapping
+from localaws.sagemaker.containers.opt_ml import located
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.core.unsupported import Refusal, above, always, other_than, refuse, truthy
 
 DEFAULT_MAX_RUNTIME = 86_400  # seconds (ProcessingStoppingCondition)
 _ROOT = "/opt/ml/processing/"
-_OPT_ML = "/opt/ml/"
 
 _REFUSED: dict[str, Refusal] = {
     "ExperimentConfig": truthy,
@@ -46,7 +46,7 @@ def sources(request: Document, ml: Path) -> list[Source]:
             item["InputName"],
             item["S3Input"]["S3DataType"],
             item["S3Input"]["S3Uri"],
-            ml / item["S3Input"]["LocalPath"].removeprefix(_OPT_ML),
+            located(item["S3Input"]["LocalPath"], ml),
         )
         for item in request.get("ProcessingInputs", [])
     ]
@@ -57,9 +57,15 @@ def outputs(request: Document) -> list[Document]:
     return [item["S3Output"] for item in request.get("ProcessingOutputConfig", {}).get("Outputs", [])]
 
 
+def kms_key(request: Document) -> str | None:
+    """The key that encrypts the outputs, None without one."""
+    key: str | None = request.get("ProcessingOutputConfig", {}).get("KmsKeyId")
+    return key
+
+
 def output_directory(output: Document, ml: Path) -> Path:
     """Where an output's files are; `ml` is what the container sees as /opt/ml."""
-    return ml / str(output["LocalPath"]).removeprefix(_OPT_ML)
+    return located(output["LocalPath"], ml)
 
 
 def description(request: Document, arn: str) -> Document:
@@ -77,7 +83,7 @@ def is_isolated(request: Document) -> bool:
 
 
 def remarks(request: Document) -> list[str]:
-    """What is accepted and means nothing on this machine, one line each for the job's log."""
+    """A line for the job's log about every member that is accepted and means nothing on this machine."""
     said = []
     if request.get("NetworkConfig", {}).get("VpcConfig"):
         said.append("VpcConfig has no effect here: the job runs on this machine's network.")

@@ -1,4 +1,4 @@
-"""Metric definitions: values that regular expressions find in a job's log lines (API reference, MetricDefinition)."""
+"""A training job's metrics: values that regular expressions find in its log (API reference, MetricDefinition)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.jobs.job import Job
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
 
@@ -43,6 +44,27 @@ class MetricParser:
     def final(self) -> list[Document]:
         """FinalMetricDataList: every metric's last value."""
         return [{"MetricName": last.name, "Value": last.value, "Timestamp": last.time} for last in self._last.values()]
+
+
+class TrainingMetrics:
+    """The metrics of one job, on their way from its log to CloudWatch and into its document."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._parser = MetricParser(job.document["AlgorithmSpecification"].get("MetricDefinitions", []))
+
+    def listen(self) -> None:
+        """Follow the job's log; to be called again when it has a new one."""
+        self._job.log.listen(self._measure)
+
+    def final(self) -> Document:
+        """The document's member that holds every metric's last value; none when there are no metrics."""
+        return {"FinalMetricDataList": final} if (final := self._parser.final()) else {}
+
+    def _measure(self, line: str, now: float) -> None:
+        measured = self._parser.parse(line, now)
+        if measured:
+            self._job.context.platform.put_metric_data(NAMESPACE, metric_data(measured, self._job.name))
 
 
 def check_definitions(definitions: Sequence[Document]) -> None:

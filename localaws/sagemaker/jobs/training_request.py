@@ -1,23 +1,16 @@
-"""What CreateTrainingJob asks for: checks beyond the shapes, and the document that describes the new job. Pure."""
+"""CreateTrainingJob's request, and the job's document, which holds it: checks beyond the shapes, and readings. Pure."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from localaws.sagemaker.containers.channels import Source, locate
+from localaws.sagemaker.containers.opt_ml import OPT_ML, refuse_outside
 from localaws.sagemaker.containers.script_mode import EntryPointError, check_entry_point, decode
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
-from localaws.sagemaker.core.unsupported import (
-    OPT_ML,
-    Refusal,
-    above,
-    always,
-    other_than,
-    refuse,
-    refuse_outside_opt_ml,
-    truthy,
-)
+from localaws.sagemaker.core.unsupported import Refusal, above, always, other_than, refuse, truthy
 from localaws.sagemaker.debugger import debugger_request
 from localaws.sagemaker.jobs.training_metrics import check_definitions
 
@@ -78,12 +71,12 @@ def check(request: Document) -> None:
     locate(request["OutputDataConfig"]["S3OutputPath"], "OutputDataConfig.S3OutputPath")
     if (checkpoints := checkpoint_path(request)) is not None:
         locate(request["CheckpointConfig"]["S3Uri"], "CheckpointConfig.S3Uri")
-        refuse_outside_opt_ml(checkpoints, "CheckpointConfig.LocalPath")
+        refuse_outside(checkpoints, "CheckpointConfig.LocalPath")
     debugger_request.check(request)
 
 
-def sources(request: Document, data_dir: Any) -> list[Source]:
-    """The channels, each in its directory below `data_dir` (a Path)."""
+def sources(request: Document, data_dir: Path) -> list[Source]:
+    """The channels, each in its directory below `data_dir`."""
     found = []
     for channel in request.get("InputDataConfig", []):
         s3 = channel["DataSource"]["S3DataSource"]
@@ -146,7 +139,7 @@ def has_own_entrypoint(request: Document) -> bool:
 
 
 def remarks(request: Document) -> list[str]:
-    """What is accepted and means nothing on this machine, one line each for the job's log."""
+    """A line for the job's log about every member that is accepted and means nothing on this machine."""
     notes = {
         "VpcConfig": "VpcConfig has no effect here: the job runs on this machine's network.",
         "RetryStrategy": "RetryStrategy has no effect here: a job that this machine cuts off is reported, not retried.",

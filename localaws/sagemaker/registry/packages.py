@@ -1,59 +1,46 @@
-"""The model registry: model package groups, and model packages with versions and approvals.
+"""Model packages: versions of a model with their approvals.
 
-What a package says (metrics, metadata, baselines) is kept and described; fields that would make AWS do something that
+What a package says (metrics, metadata, baselines) is kept and described; members that would make AWS do something that
 isn't done here are refused by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors, tags
-from localaws.sagemaker.core.listing import page, summary
+from localaws.sagemaker.core.listing import page
 from localaws.sagemaker.core.request import Caller, Document, Handler
+from localaws.sagemaker.core.unsupported import always, refuse
+from localaws.sagemaker.registry.package_documents import (
+    filter_of,
+    iso_times,
+    plain_name,
+    summary_of,
+    updated,
+    updated_fields,
+    without,
+)
 
 GROUP, PACKAGE, TOKEN = "model-package-group", "model-package", "model-package-token"
 
-_GROUP_SUMMARY = (
-    "ModelPackageGroupName", "ModelPackageGroupArn", "ModelPackageGroupDescription", "CreationTime",
-    "ModelPackageGroupStatus",
-)  # fmt: skip
-_PACKAGE_SUMMARY = (
-    "ModelPackageName", "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription",
-    "CreationTime", "ModelPackageStatus", "ModelApprovalStatus", "ModelLifeCycle", "ModelPackageRegistrationType",
-)  # fmt: skip
 _NOT_STORED = {"Tags", "ClientToken", "ModelPackageName", "ModelPackageGroupName", "CertifyForMarketplace"}
-_REFUSED = (
-    "ValidationSpecification", "SourceAlgorithmSpecification", "ModelCard", "SecurityConfig", "ManagedStorageType",
-)  # fmt: skip
-# UpdateModelPackage: what replaces the member of the same name.
-_REPLACED = (
-    "ModelApprovalStatus", "ApprovalDescription", "InferenceSpecification", "SourceUri", "ModelLifeCycle",
-    "ModelPackageRegistrationType",
-)  # fmt: skip
+_REFUSED = dict.fromkeys(
+    ("ValidationSpecification", "SourceAlgorithmSpecification", "ModelCard", "SecurityConfig", "ManagedStorageType"),
+    always,
+)
+_REFUSED_IN_UPDATE = {"ModelCard": always}
 
 
 def operations(context: Context) -> dict[str, Handler]:
     """Operation name to handler."""
-    groups, packages = _Groups(context), _Packages(context)
+    packages = _Packages(context)
     return {
-        "CreateModelPackageGroup": groups.create,
-        "DescribeModelPackageGroup": groups.describe,
-        "ListModelPackageGroups": groups.list_,
-        "DeleteModelPackageGroup": groups.delete,
         "CreateModelPackage": packages.create,
         "DescribeModelPackage": packages.describe,
         "ListModelPackages": packages.list_,
         "UpdateModelPackage": packages.update,
         "DeleteModelPackage": packages.delete,
     }
-
-
-def plain_name(name_or_arn: str) -> str:
-    """`arn:aws:sagemaker:…:model-package/digits/3` or `digits/3` -> `digits/3`."""
-    return name_or_arn.partition("/")[2] if name_or_arn.startswith("arn:") else name_or_arn
 
 
 def find_package(context: Context, name_or_arn: str) -> Document:
@@ -65,66 +52,14 @@ def find_package(context: Context, name_or_arn: str) -> Document:
     return document
 
 
-class _Groups:
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    def create(self, request: Document, _caller: Caller) -> Document:
-        name = request["ModelPackageGroupName"]
-        arn = self._context.arn(GROUP, name)
-        if "ManagedConfiguration" in request:
-            raise errors.not_supported("ManagedConfiguration of a model package group")
-        document = {
-            "ModelPackageGroupName": name,
-            "ModelPackageGroupArn": arn,
-            "CreationTime": self._context.clock(),
-            "CreatedBy": {},
-            "ModelPackageGroupStatus": "Completed",
-            "LastVersion": 0,
-        } | {key: request[key] for key in ("ModelPackageGroupDescription",) if key in request}
-        with self._context.store.transaction():
-            if not self._context.store.create(GROUP, name, document):
-                raise errors.validation(f"Model Package Group already exists: {arn}")
-            self._context.store.add_tags(arn, tags.as_map(request.get("Tags")))
-        return {"ModelPackageGroupArn": arn}
-
-    def find(self, name_or_arn: str) -> Document:
-        name = plain_name(name_or_arn)
-        document = self._context.store.get(GROUP, name)
-        if document is None:
-            raise errors.validation(f"ModelPackageGroup {self._context.arn(GROUP, name)} does not exist.")
-        return document
-
-    def describe(self, request: Document, _caller: Caller) -> Document:
-        return _without(self.find(request["ModelPackageGroupName"]), {"LastVersion"})
-
-    def list_(self, request: Document, _caller: Caller) -> Document:
-        if request.get("CrossAccountFilterOption", "SameAccount") != "SameAccount":
-            raise errors.not_supported("CrossAccountFilterOption=CrossAccount, since there is one account here")
-        documents = self._context.store.list(GROUP)
-        found, more = page(request, documents, name="ModelPackageGroupName")
-        return {"ModelPackageGroupSummaryList": [summary(document, _GROUP_SUMMARY) for document in found], **more}
-
-    def delete(self, request: Document, _caller: Caller) -> Document:
-        store = self._context.store
-        with store.transaction():
-            group = self.find(request["ModelPackageGroupName"])
-            name = group["ModelPackageGroupName"]
-            if any(package.get("ModelPackageGroupName") == name for package in store.list(PACKAGE)):
-                raise errors.conflict(
-                    f"Model Package Group {group['ModelPackageGroupArn']} can't be deleted while it holds packages"
-                )
-            store.delete(GROUP, name)
-            store.delete_tags(group["ModelPackageGroupArn"])
-        return {}
-
-
 class _Packages:
     def __init__(self, context: Context) -> None:
         self._context = context
 
     def create(self, request: Document, _caller: Caller) -> Document:
-        _refuse_unsupported(request)
+        refuse(request, _REFUSED, of="a model package")
+        if request.get("CertifyForMarketplace"):
+            raise errors.not_supported("CertifyForMarketplace=true")
         store = self._context.store
         with store.transaction():
             made = store.get(TOKEN, request.get("ClientToken", ""))
@@ -152,10 +87,10 @@ class _Packages:
         identity = self._next_version(request, plain_name(group)) if group else {"ModelPackageName": name}
         path = f"{identity['ModelPackageName']}/{identity['ModelPackageVersion']}" if group else str(name)
         return {
-            **_without(request, _NOT_STORED),
+            **without(request, _NOT_STORED),
             **identity,
             "ModelPackageArn": self._context.arn(PACKAGE, path),
-            "CreationTime": self._context.clock(),
+            "CreationTime": self._context.clock.now(),
             "ModelPackageStatus": "Completed",
             "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
             "CertifyForMarketplace": False,
@@ -180,20 +115,19 @@ class _Packages:
         return find_package(self._context, request["ModelPackageName"])
 
     def list_(self, request: Document, _caller: Caller) -> Document:
-        wanted = _filter_of(request)
+        wanted = filter_of(request)
         documents = [document for document in self._context.store.list(PACKAGE) if wanted(document)]
         found, more = page(request, documents, name="ModelPackageName", status="ModelPackageStatus")
-        return {"ModelPackageSummaryList": [_summary(document) for document in found], **more}
+        return {"ModelPackageSummaryList": [summary_of(document) for document in found], **more}
 
     def update(self, request: Document, _caller: Caller) -> Document:
-        if "ModelCard" in request:
-            raise errors.not_supported("ModelCard of a model package")
+        refuse(request, _REFUSED_IN_UPDATE, of="a model package")
         document = find_package(self._context, request["ModelPackageArn"])
         if "ModelApprovalStatus" in request and "ModelPackageVersion" not in document:
             raise errors.validation("ModelApprovalStatus can be updated on versioned model packages only.")
         changed = updated_fields(request)
         name = plain_name(request["ModelPackageArn"])
-        now = self._context.clock()
+        now = self._context.clock.now()
         after = self._context.store.update(
             PACKAGE, name, lambda before: updated(before, request) | {"LastModifiedTime": now}
         )
@@ -210,72 +144,3 @@ class _Packages:
         arn = document["ModelPackageArn"]
         detail = {**iso_times(document), "UpdatedModelPackageFields": changed}
         self._context.events.state_change("Model Package", detail, arn, self._context.store.tags(arn))
-
-
-def updated_fields(request: Document) -> list[str]:
-    """What an UpdateModelPackage changes, as its event's UpdatedModelPackageFields names it."""
-    members = {
-        "CustomerMetadataPropertiesToRemove": "CustomerMetadataProperties",
-        "AdditionalInferenceSpecificationsToAdd": "AdditionalInferenceSpecifications",
-        "SourceUri": "sourceUri",  # AWS writes it so (developer guide, model package state change)
-    }
-    named = [members.get(key, key) for key in request if key not in {"ModelPackageArn", "ClientToken"}]
-    return sorted(set(named))
-
-
-def updated(document: Document, request: Document) -> Document:
-    """The document after an UpdateModelPackage."""
-    properties = document.get("CustomerMetadataProperties", {}) | request.get("CustomerMetadataProperties", {})
-    for key in request.get("CustomerMetadataPropertiesToRemove", []):
-        properties.pop(key, None)
-    added = request.get("AdditionalInferenceSpecificationsToAdd", [])
-    extra = [*document.get("AdditionalInferenceSpecifications", []), *added]
-    return (
-        document
-        | {key: request[key] for key in _REPLACED if key in request}
-        | ({"CustomerMetadataProperties": properties} if properties or "CustomerMetadataProperties" in document else {})
-        | ({"AdditionalInferenceSpecifications": extra} if extra else {})
-    )
-
-
-def iso_times(document: Document) -> Document:
-    """Times as model package events carry them, unlike other events: `2021-02-24T17:00:14Z`."""
-    times = {key: document[key] for key in ("CreationTime", "LastModifiedTime") if key in document}
-    return document | {
-        key: datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for key, moment in times.items()
-    }
-
-
-def _refuse_unsupported(request: Document) -> None:
-    for member in _REFUSED:
-        if member in request:
-            raise errors.not_supported(f"{member} of a model package")
-    if request.get("CertifyForMarketplace"):
-        raise errors.not_supported("CertifyForMarketplace=true")
-
-
-def _filter_of(request: Document) -> Callable[[Document], bool]:
-    """ListModelPackages lists unversioned packages unless a group or a type is asked for (API reference)."""
-    group = plain_name(request["ModelPackageGroupName"]) if "ModelPackageGroupName" in request else None
-    kind = request.get("ModelPackageType", "Versioned" if group else "Unversioned")
-    approval = request.get("ModelApprovalStatus")
-
-    def wanted(document: Document) -> bool:
-        its_kind = "Versioned" if "ModelPackageVersion" in document else "Unversioned"
-        return (
-            kind in {"Both", its_kind}
-            and group in {None, document.get("ModelPackageGroupName")}
-            and approval in {None, document.get("ModelApprovalStatus")}
-        )
-
-    return wanted
-
-
-def _summary(document: Document) -> Document:
-    """A versioned package's summary has no ModelPackageName: its ARN names it."""
-    hidden = {"ModelPackageName"} if "ModelPackageVersion" in document else set()
-    return _without(summary(document, _PACKAGE_SUMMARY), hidden)
-
-
-def _without(document: Document, members: set[str]) -> Document:
-    return {key: value for key, value in document.items() if key not in members}
