@@ -1,4 +1,4 @@
-"""What Describe and events show of an endpoint, and the metrics of its invocations."""
+"""An endpoint in Describe and in events, and the metrics of its invocations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Debugger's members of CreateTrainingJob mean: what is refused, and the documents of hook and rules."""
+"""Debugger's members of CreateTrainingJob: refusals, and the documents of hook and rules."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What CreateTrainingJob and CreateProcessingJob refuse before anything starts, and what they describe."""
+"""CreateTrainingJob and CreateProcessingJob: refusals before anything starts, and descriptions."""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""What a training script is told. tests/local/test_toolkit_contract.py compares it with what AWS's toolkit tells."""
+"""Script mode: the variables and arguments of a training script.
+
+tests/local/test_toolkit_contract.py compares them with those of AWS's toolkit.
+"""
 
 import json
 from pathlib import Path

@@ -108,6 +108,6 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> No
 
 
 def _stay_inside(member: tarfile.TarInfo, path: Path, directory: Path) -> None:
-    """Links that were written before may lead where no single one of them does."""
+    """Refuse a path that leaves the directory through links that were written before."""
     if not path.resolve().is_relative_to(directory.resolve()):
         raise UnsafeArchiveError(f"{member.name!r} would be written outside {directory.name}/, through links before it")

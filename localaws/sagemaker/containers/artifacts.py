@@ -1,4 +1,4 @@
-"""What a job leaves in S3: archives of its directories, files, and directories that are kept in step while it runs."""
+"""Uploads of a job: archives of its directories, files, and directories that are kept in step while it runs."""
 
 from __future__ import annotations
 

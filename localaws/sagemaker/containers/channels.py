@@ -56,7 +56,7 @@ def check_bucket(uri: str, objects: Objects) -> None:
 
 
 def plan(source: Source, objects: Objects, *, may_be_empty: bool = False) -> list[Download]:
-    """What to download for a source. Raises TransferError, ManifestError or ValueError (a key that leads outside)."""
+    """The downloads of a source. Raises TransferError, ManifestError or ValueError (a key that leads outside)."""
     bucket, key = split_s3_uri(source.uri)
     if source.data_type == "ManifestFile":
         manifest = objects.read(S3Object(bucket, key))

@@ -35,7 +35,7 @@ _ISOLATION_OPTIONS: dict[Isolation, list[str]] = {
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """What runs in a container.
+    """A container that is to be started.
 
     command: program and arguments, looked up in PATH of `environment`.
     environment: all variables that it sees; nothing of the server's own.
@@ -74,7 +74,7 @@ class Container:
 
     @property
     def pid(self) -> int:
-        """Of the container's first process, which leads a process group of its own."""
+        """The process id of the container's first process, which leads a process group of its own."""
         return self._process.pid
 
     def stop(self) -> None:
@@ -162,7 +162,7 @@ def describe_isolation() -> str | None:
 
 
 def _make_places(spec: ContainerSpec) -> None:
-    """What is shown appears where an empty directory is, or through a link where the kernel can't mount it there."""
+    """Make the places of `shows`: empty directories to mount on, or links where the kernel can't mount."""
     for place, directory in spec.shows.items():
         at = spec.base_dir / place
         if isolation() == "none":

@@ -55,7 +55,7 @@ class ImageBuildError(Exception):
 
 @dataclass(frozen=True)
 class ImageEnvironment:
-    """What an image gives a container.
+    """The environment of an image on this machine, as a container gets it.
 
     python: the interpreter with the image's packages; root: its environment's folder.
     variables: the environment variables that the image itself sets.
@@ -74,7 +74,7 @@ class ImageEnvironment:
 
 @dataclass(frozen=True)
 class Image:
-    """What the table says of an image: name and pins of its environment, and what the real image holds."""
+    """An image of the table: name and pins of its environment, and the versions that the real image holds."""
 
     uri: str
     environment: str
@@ -238,13 +238,13 @@ def _try_lock(file: IO[str]) -> bool:
 
 
 def _key(*content: str) -> str:
-    """Of what an environment is made of; the interpreter belongs to it, since the environment points to it."""
+    """A hash of an environment's content; the interpreter belongs to it, since the environment points to it."""
     interpreter = (platform.python_version(), platform.machine(), sys.base_prefix)
     return hashlib.sha256("\n".join([*interpreter, *content]).encode()).hexdigest()[:12]
 
 
 def _requirements_key(requirements: Path) -> str:
-    """Of a requirements.txt, and of the files beside it when it refers to files.
+    """A hash of a requirements.txt, and of the files beside it when it refers to files.
 
     Raises ImageBuildError for an editable install, which would point into a folder that is gone after the job.
     """
@@ -260,7 +260,7 @@ def _requirements_key(requirements: Path) -> str:
 
 
 def _held_by_tag(groups: Mapping[str, str | None]) -> dict[str, str]:
-    """What a tag says about its image: ``py310`` is Python 3.10, the torch version stands first."""
+    """The versions that a tag names: ``py310`` is Python 3.10, the torch version stands first."""
     held = {name: text for name, text in groups.items() if text}
     if python := held.get("python"):
         held["python"] = f"{python[0]}.{python[1:]}"

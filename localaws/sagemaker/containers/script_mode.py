@@ -1,4 +1,4 @@
-"""Script mode: what a framework container tells a training script about its job, as pure functions.
+"""Script mode: the variables and arguments by which a framework container tells a script about its job. Pure.
 
 The variables, their JSON and the arguments are those of the sagemaker-training toolkit 5.1, which all of AWS's
 framework containers use; a test compares every one of them with the toolkit's own.
@@ -33,7 +33,7 @@ class EntryPointError(Exception):
 
 @dataclass(frozen=True)
 class MachineFacts:
-    """What the toolkit reads off the machine."""
+    """The machine's hardware, as the toolkit reads it."""
 
     cpus: int
     gpus: int = 0

@@ -1,4 +1,4 @@
-"""What all List operations share: filters, order and pages over stored documents."""
+"""List operations: filters, order and pages over stored documents."""
 
 from __future__ import annotations
 

@@ -63,28 +63,28 @@ class Ending:
 
 
 def completed(**members: Any) -> Ending:
-    """The script ended with exit code 0."""
+    """The ending of a job whose script ended with exit code 0."""
     return Ending("Completed", "Completed", "completed", members=members)
 
 
 def failed(reason: str, **members: Any) -> Ending:
-    """Anything else that isn't a stop."""
+    """The ending of a job that went wrong."""
     return Ending("Failed", "Failed", "failed", reason, members)
 
 
 def stopped(**members: Any) -> Ending:
-    """Someone asked for it."""
+    """The ending of a job that someone asked to stop."""
     return Ending("Stopped", "Stopped", "stopped", members=members)
 
 
 def max_runtime_exceeded(seconds: int, **members: Any) -> Ending:
-    """The stopping condition; AWS calls such a job Stopped and keeps what it made."""
+    """The ending by the stopping condition; AWS calls such a job Stopped and keeps what it made."""
     message = f"runtime exceeded MaxRuntimeInSeconds provided ({seconds})"
     return Ending("Stopped", "MaxRuntimeExceeded", message, members=members)
 
 
 def max_wait_exceeded(**members: Any) -> Ending:
-    """A spot job that wasn't done in time."""
+    """The ending of a spot job that wasn't done in time."""
     return Ending("Stopped", "MaxWaitTimeExceeded", "exceeded MaxWaitTimeInSeconds", members=members)
 
 

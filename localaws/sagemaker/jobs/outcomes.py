@@ -1,4 +1,4 @@
-"""What ends a container from outside, how it ended, and what ends a job before its script has."""
+"""Ends and outcomes: how a container is ended from outside, how it ended, and why a job ends before its script."""
 
 from __future__ import annotations
 

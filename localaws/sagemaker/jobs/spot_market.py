@@ -1,4 +1,4 @@
-"""How this machine plays the market for spot instances. Pure."""
+"""The market for spot instances, as this machine plays it. Pure."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class SpotMarket:
         self.interruption()
 
     def interruption(self) -> Interruption:
-        """As the schedule makes them."""
+        """The interruption that the schedule makes."""
         return Interruption(self.notice, self.absence)
 
     def billable(self, seconds: int) -> int:

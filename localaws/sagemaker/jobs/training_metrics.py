@@ -83,7 +83,7 @@ def check_definitions(definitions: Sequence[Document]) -> None:
 
 
 def metric_data(measurements: Sequence[Measurement], job_name: str) -> list[Document]:
-    """As CloudWatch's PutMetricData takes them."""
+    """Measurements as CloudWatch's PutMetricData takes them."""
     dimensions = [{"Name": "TrainingJobName", "Value": job_name}]
     return [
         {"MetricName": item.name, "Value": item.value, "Timestamp": item.time, "Dimensions": dimensions}

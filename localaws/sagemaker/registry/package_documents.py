@@ -59,7 +59,7 @@ def iso_times(document: Document) -> Document:
 
 
 def filter_of(request: Document) -> Callable[[Document], bool]:
-    """ListModelPackages lists unversioned packages unless a group or a type is asked for (API reference)."""
+    """The filter of ListModelPackages: unversioned packages, unless a group or a type is asked for (API reference)."""
     group = plain_name(request["ModelPackageGroupName"]) if "ModelPackageGroupName" in request else None
     kind = request.get("ModelPackageType", "Versioned" if group else "Unversioned")
     approval = request.get("ModelApprovalStatus")
@@ -76,7 +76,7 @@ def filter_of(request: Document) -> Callable[[Document], bool]:
 
 
 def summary_of(document: Document) -> Document:
-    """A versioned package's summary has no ModelPackageName: its ARN names it."""
+    """A package's summary; a versioned one's has no ModelPackageName, since its ARN names it."""
     hidden = {"ModelPackageName"} if "ModelPackageVersion" in document else set()
     return without(summary(document, _SUMMARY), hidden)
 
