@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from localaws.sagemaker.containers import artifacts, channels, container, images
+from localaws.sagemaker.containers import artifacts, channels, container, image_table
 from localaws.sagemaker.containers.objects import Objects, TransferError
 from localaws.sagemaker.containers.opt_ml import located, write_json
 from localaws.sagemaker.context import Context
@@ -35,8 +35,8 @@ def check_rules(context: Context, request: Document) -> None:
                 "DebugRuleConfigurations: this server was started without a rule evaluator (--rule-evaluator)"
             )
         image = rule["RuleEvaluatorImage"]
-        images.refuse_unknown(image)
-        if images.repository(image) != debugger_request.EVALUATOR_REPOSITORY:
+        image_table.refuse_unknown(image)
+        if image_table.repository(image) != debugger_request.EVALUATOR_REPOSITORY:
             raise errors.not_supported(
                 f"DebugRuleConfigurations[{index}].RuleEvaluatorImage = {image!r}; the evaluator here is that of "
                 f"{debugger_request.EVALUATOR_REPOSITORY}"

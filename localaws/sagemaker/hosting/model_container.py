@@ -12,7 +12,8 @@ from typing import NamedTuple
 from localaws.sagemaker.containers import environment
 from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack
 from localaws.sagemaker.containers.container import Container, ContainerSpec, describe_isolation, ml_dir, tmp_view
-from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment, ImageNotFoundError
+from localaws.sagemaker.containers.image_table import ImageNotFoundError
+from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment
 from localaws.sagemaker.containers.logs import JobLog
 from localaws.sagemaker.containers.opt_ml import OPT_ML, located
 from localaws.sagemaker.context import Context

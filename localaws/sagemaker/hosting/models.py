@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localaws.sagemaker.containers import images
+from localaws.sagemaker.containers import image_table
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors, tags
 from localaws.sagemaker.core.listing import page, summary
@@ -90,7 +90,7 @@ class _Models:
     def _check_world(self, container: Document, role: str, caller: Caller) -> None:
         """Refuse a role that the caller may not pass, an unknown image, and data that the role can't read."""
         self._context.platform.authorize(caller, "iam:PassRole", role)
-        images.refuse_unknown(container["Image"])
+        image_table.refuse_unknown(container["Image"])
         check_model_data(self._context, container, role)
 
     def describe(self, request: Document, _caller: Caller) -> Document:

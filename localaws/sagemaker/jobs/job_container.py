@@ -8,7 +8,8 @@ from pathlib import Path
 
 from localaws.sagemaker.containers import container, environment
 from localaws.sagemaker.containers.container import ContainerSpec
-from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment, ImageNotFoundError
+from localaws.sagemaker.containers.image_table import ImageNotFoundError
+from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment
 from localaws.sagemaker.containers.objects import Objects
 from localaws.sagemaker.containers.opt_ml import OPT_ML, make_directories
 from localaws.sagemaker.context import Context

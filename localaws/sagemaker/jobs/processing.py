@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from localaws.sagemaker.containers import artifacts, channels, container, images
+from localaws.sagemaker.containers import artifacts, channels, container, image_table
 from localaws.sagemaker.containers.channels import ManifestError
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.images import ImageEnvironment
@@ -31,7 +31,7 @@ _SUMMARY = ("ProcessingJobName", "ProcessingJobArn", "CreationTime", "Processing
 def accept(context: Context, request: Document, caller: Caller) -> tuple[Document, Role]:
     """Check a request against the world around it; the new job's document, and its role."""
     request_of.check(request)
-    images.refuse_unknown(request["AppSpecification"]["ImageUri"])
+    image_table.refuse_unknown(request["AppSpecification"]["ImageUri"])
     with job_container.passed_role(context, caller, request["RoleArn"]) as role:
         for source in request_of.sources(request, Path()):
             channels.check_exists(source, role.objects, request["RoleArn"], context.platform.region)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from localaws.sagemaker.containers import artifacts, channels, images
+from localaws.sagemaker.containers import artifacts, channels, image_table
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.context import Context
@@ -46,7 +46,7 @@ _SUMMARY = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTim
 def accept(context: Context, request: Document, caller: Caller) -> tuple[Document, Role]:
     """Check a request against the world around it; the new job's document, and its role."""
     training_request.check(request)
-    images.refuse_unknown(request["AlgorithmSpecification"]["TrainingImage"])
+    image_table.refuse_unknown(request["AlgorithmSpecification"]["TrainingImage"])
     hook.check_rules(context, request)
     with job_container.passed_role(context, caller, request["RoleArn"]) as role:
         for source in training_request.sources(request, Path()):
