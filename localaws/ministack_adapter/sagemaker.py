@@ -60,12 +60,10 @@ def _extract_actions_and_resources(aws: EmbeddedAws) -> None:
 
     action_of, resource_of = iam_actions.extract_iam_action, iam_actions.extract_resource_arn
 
-    def extract_iam_action(
-        service: str, method: str, path: str, headers: dict[str, str], body: bytes, query_params: Document
-    ) -> Any:
+    def extract_iam_action(service: str, method: str, path: str, *more: Any) -> Any:
         if service == SERVICE and _INVOCATIONS.match(path):
             return "sagemaker:InvokeEndpoint"
-        return action_of(service, method, path, headers, body, query_params)
+        return action_of(service, method, path, *more)
 
     def extract_resource_arn(
         service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any

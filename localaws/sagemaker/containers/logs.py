@@ -19,7 +19,7 @@ _TAIL = 60  # lines kept for the reason of a failure
 LineListener = Callable[[str, float], None]
 
 
-class JobLog:
+class ContainerLog:
     """Cuts output into lines and sends them in batches. One thread at a time."""
 
     def __init__(self, platform: Platform, clock: Clock, group: str, stream: str) -> None:

@@ -7,13 +7,13 @@ import os
 import select
 from typing import BinaryIO
 
-from localaws.sagemaker.containers.logs import JobLog
+from localaws.sagemaker.containers.logs import ContainerLog
 
 LOG_GROUP = "/aws/sagemaker/Endpoints/"
 _READ_SIZE = 64 * 1024
 
 
-def follow(output: BinaryIO, log: JobLog) -> None:
+def follow(output: BinaryIO, log: ContainerLog) -> None:
     """Copy a pipe into the log until its last writer has closed it; then close both."""
     readable = select.poll()
     readable.register(output, select.POLLIN)

@@ -14,7 +14,7 @@ from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArc
 from localaws.sagemaker.containers.container import Container, ContainerSpec, describe_isolation, ml_dir, tmp_view
 from localaws.sagemaker.containers.image_table import ImageNotFoundError
 from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment
-from localaws.sagemaker.containers.logs import JobLog
+from localaws.sagemaker.containers.logs import ContainerLog
 from localaws.sagemaker.containers.opt_ml import OPT_ML, located
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.aws_platform import Credentials
@@ -51,7 +51,7 @@ class ContainerStarter:
         object has gone.
         """
         context = self._context
-        log = JobLog(context.platform, context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
+        log = ContainerLog(context.platform, context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
         place = _Place(directory / instance_id / "ml", directory / instance_id / "tmp", directory)
         try:
             credentials = self._context.platform.assume_role(plan.source["RoleArn"], "SageMaker")
@@ -109,7 +109,7 @@ class ContainerStarter:
         }
 
     def _launch(
-        self, place: _Place, image: ImageEnvironment, variables: dict[str, str], descriptor: int, log: JobLog
+        self, place: _Place, image: ImageEnvironment, variables: dict[str, str], descriptor: int, log: ContainerLog
     ) -> Container:
         # -P keeps the server's own directory off the path, where the user's modules are looked for.
         command = [str(image.python), "-P", str(_SERVER), "--control-fd", str(descriptor)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localaws.sagemaker.containers.container import ContainerSpec
-from localaws.sagemaker.containers.logs import JobLog
+from localaws.sagemaker.containers.logs import ContainerLog
 from localaws.sagemaker.containers.objects import Objects
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.aws_platform import Credentials
@@ -109,7 +109,7 @@ class Job:
         self.role.objects.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _new_log(self) -> JobLog:
+    def _new_log(self) -> ContainerLog:
         clock = self.context.clock
         stream = f"{self.name}/algo-1-{int(clock.now())}"
-        return JobLog(self.context.platform, clock, self.kind.log_group, stream)
+        return ContainerLog(self.context.platform, clock, self.kind.log_group, stream)

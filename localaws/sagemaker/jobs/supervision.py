@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from localaws.sagemaker.containers.container import Container
-from localaws.sagemaker.containers.logs import JobLog
+from localaws.sagemaker.containers.logs import ContainerLog
 from localaws.sagemaker.core.clock import Clock
 from localaws.sagemaker.jobs.outcomes import SCRIPT, End, Outcome, ServerClosingError
 from localaws.sagemaker.jobs.signals import Signals
@@ -17,7 +17,7 @@ _CHUNK = 1 << 16
 class Supervision:
     """One container of a job, in the job's thread."""
 
-    def __init__(self, running: Container, log: JobLog, signals: Signals, clock: Clock) -> None:
+    def __init__(self, running: Container, log: ContainerLog, signals: Signals, clock: Clock) -> None:
         self._running = running
         self._log = log
         self._signals = signals
