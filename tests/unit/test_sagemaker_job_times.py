@@ -1,27 +1,23 @@
 """Hours of a job's time limits in milliseconds: the job's clock jumps, and its containers are played."""
 
-# The platform's methods take what they must take, used or not.
-# ruff: noqa: ARG002
-
 from __future__ import annotations
 
 import os
 import select
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from quiet_platform import QuietPlatform
 
 from localaws.sagemaker.containers import container
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.images import ImageEnvironment
 from localaws.sagemaker.containers.objects import Objects
 from localaws.sagemaker.context import Context
-from localaws.sagemaker.core.aws_platform import Credentials
-from localaws.sagemaker.core.request import Caller, Document
+from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.jobs import job_documents, training_request
 from localaws.sagemaker.jobs.engine import JobEngine
 from localaws.sagemaker.jobs.job import Job, Role
@@ -93,35 +89,10 @@ class PlayedContainer:
             os.close(self._writer)
 
 
-class Platform:
-    """An AWS around SageMaker in which nothing happens."""
-
-    account, region, endpoint_url = "000000000000", "us-east-1", "http://127.0.0.1:1"
-
-    def __init__(self, root: Path) -> None:
-        self.state_dir, self.image_dir = root / "state", root / "images"
-        self.private_dirs: list[Path] = []
-
-    def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
-        """Nobody listens."""
-
-    def put_log_events(self, group: str, stream: str, events: list[tuple[int, str]]) -> None:
-        """Nobody reads."""
-
-    def put_metric_data(self, namespace: str, data: list[Document]) -> None:
-        """Nobody looks."""
-
-    def assume_role(self, role_arn: str, session_name: str) -> Credentials:
-        return Credentials("id", "secret", "token", datetime.now(UTC))
-
-    def authorize(self, caller: Caller, action: str, resource: str) -> None:
-        """Everybody may do everything."""
-
-
 class NoImages:
     """Environments that are made at once and hold nothing."""
 
-    def environment(self, image_uri: str, progress: Callable[[str], None]) -> ImageEnvironment:
+    def environment(self, _image_uri: str, _progress: Callable[[str], None]) -> ImageEnvironment:
         return ImageEnvironment(Path("/image/bin/python"))
 
 
@@ -144,7 +115,7 @@ class World:
     def play(self, runs: float, obeys_after: float | None = 0.0) -> None:
         self.plays.append((runs, obeys_after))
 
-    def launch(self, spec: ContainerSpec) -> Any:
+    def launch(self, _spec: ContainerSpec) -> Any:
         self.containers.append(PlayedContainer(self.clock, *self.plays.pop(0)))
         return self.containers[-1]
 
@@ -179,7 +150,7 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(container, "isolation", lambda: "none")  # which is tried with a process
     clock = JumpingClock()
-    opened = Context.open(Platform(tmp_path))
+    opened = Context.open(QuietPlatform(tmp_path))
     images: Any = NoImages()
     world = World(replace(opened, clock=clock, images=images), clock)
     world.context = replace(world.context, launch=world.launch)
