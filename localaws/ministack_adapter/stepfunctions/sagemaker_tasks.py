@@ -14,6 +14,7 @@ from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.sagemaker_requests import resource_arns
 from localaws.ministack_adapter.stepfunctions.roles import SESSION_NAME
 from localaws.sagemaker.core.events import in_milliseconds
+from localaws.sagemaker.jobs.job_documents import TERMINAL
 from localaws.settings import Settings
 from localaws.states.errors import StatesError
 from localaws.states.history import json_text
@@ -25,11 +26,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-
 # The optimized integrations beside those that start jobs.
 _OTHER_ACTIONS = ("createModel", "createEndpointConfig", "createEndpoint", "updateEndpoint")
 MANAGED_RULE_ACTIONS = ("events:PutTargets", "events:PutRule", "events:DescribeRule")
-_ENDED = frozenset({"Completed", "Failed", "Stopped"})
 # A change wakes the wait at once; this only bounds it, so that an abandoned one ends.
 _LOOK_AGAIN_SECONDS = 5.0
 
@@ -88,7 +87,7 @@ class SageMakerTasks:
         while not call.attempt.abandoned:
             document: dict[str, Any] = self._call(role_arn, _camel(kind.describe), request, sdk=False)
             status = str(document[kind.status])
-            if status in _ENDED:
+            if status in TERMINAL:
                 return document
             self._aws.sagemaker.wait_for_change(kind, request[kind.name], status, _LOOK_AGAIN_SECONDS)
         return {}
