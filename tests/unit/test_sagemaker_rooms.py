@@ -66,23 +66,6 @@ def test_a_room_knows_only_the_rooms_below_it(graph: dict[str, set[str]]) -> Non
             assert others <= MAY_KNOW[room], f"{name} imports from {sorted(others - MAY_KNOW[room])}"
 
 
-def test_modules_import_each_other_in_no_circle(graph: dict[str, set[str]]) -> None:
-    left = {name: set(imported) for name, imported in graph.items()}
-    while free := [name for name, imported in left.items() if not imported & set(left)]:
-        for name in free:
-            del left[name]
-    assert not left, f"in a circle, or above one: {sorted(left)}"
-
-
-def test_the_embedded_aws_knows_nothing_of_ratchet() -> None:
-    for path in ROOT.parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            for name in names:
-                assert name.partition(".")[0] not in {"ratchet", "infra", "contract", "toolkit"}, path
-
-
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource_type)
 def test_a_kind_of_job_has_the_names_that_aws_gives_it(kind: JobKind) -> None:
     operations = {name: service_model().operation_model(name) for name in kind.operations}
