@@ -32,7 +32,7 @@ from bench import harness
 from contract.histories import Execution
 from demo import data
 from demo.pipeline import Pipeline
-from localaws.sagemaker.images import Images
+from localaws.sagemaker.containers.images import Images
 from ratchet import account, history, project, spec
 
 PIPELINE, FOLDER = "digits-forest", harness.ROOT / "training_code" / "digits_forest"

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
-from localaws.sagemaker import errors
-from localaws.sagemaker.platform import Caller, Credentials, Document
+from localaws.sagemaker.core import errors
+from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.request import Caller, Document
 
 SAGEMAKER = "sagemaker.amazonaws.com"
 # As long as the longest job; AWS renews a job's credentials while it runs.

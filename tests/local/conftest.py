@@ -13,7 +13,7 @@ import pytest
 from botocore.config import Config
 
 from localaws import supervisor
-from localaws.sagemaker.images import Images
+from localaws.sagemaker.containers.images import Images
 from localaws.server_file import Server
 
 IMAGES = Path(__file__).parents[2] / ".ratchet" / "images"

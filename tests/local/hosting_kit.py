@@ -1,4 +1,4 @@
-"""What the tests of endpoints share: small models with a serve.py, and one-line ways to deploy them."""
+"""A kit for the tests of endpoints: small models with a serve.py, and one-line ways to deploy them."""
 
 from __future__ import annotations
 

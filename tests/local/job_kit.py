@@ -1,4 +1,4 @@
-"""What the tests of jobs share: a bucket with data and scripts, roles, and requests that are a line to change."""
+"""A kit for the tests of jobs: a bucket with data and scripts, roles, and requests that are a line to change."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Jobs:
         until(lambda: line in self.log_lines(name), f"{name} logs {line!r}")
 
     def log_lines(self, name: str, group: str = "/aws/sagemaker/TrainingJobs") -> list[str]:
-        """What a job has logged so far."""
+        """The lines that a job has logged so far."""
         return [event["message"] for stream in self._streams(group, name) for event in self._events(group, stream)]
 
     def processing_request(self, script: str, **changes: Any) -> Document:

@@ -115,7 +115,7 @@ def create(jobs: Jobs, script: str, *rules: str, **changes: Any) -> str:
 
 
 def evaluations(jobs: Jobs, name: str) -> list[Document]:
-    """What the training job says of its rules: nothing until its container is about to start."""
+    """The training job's statuses of its rules: none until its container is about to start."""
     job = jobs.sagemaker.describe_training_job(TrainingJobName=name)
     found: list[Document] = job.get("DebugRuleEvaluationStatuses", [])
     return found
@@ -238,7 +238,7 @@ def verdict_in(detail: Document) -> str | None:
 
 
 def queue_of_events(jobs: Jobs, aws: Aws) -> Callable[[], list[Document]]:
-    """What receives the events of this module's training jobs, from now on."""
+    """The receiver of the events of this module's training jobs, from now on."""
     sqs, events, name = aws.client("sqs"), aws.client("events"), jobs.name("rule")
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

@@ -14,7 +14,7 @@ import pytest
 from conftest import IMAGES, Aws
 from hosting_kit import ECHO, IMAGE, Hosting, archive, echo_archive
 
-from localaws.sagemaker.images import Images
+from localaws.sagemaker.containers.images import Images
 
 ONLY_MODEL_FN = """
 import os, joblib

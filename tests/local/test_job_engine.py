@@ -20,14 +20,18 @@ import pytest
 from hosting_kit import until
 from job_kit import is_alive, until_dead
 
-from localaws.sagemaker import container, job_documents, jobs
-from localaws.sagemaker.container import ContainerSpec
+from localaws.sagemaker.containers import container
+from localaws.sagemaker.containers.container import ContainerSpec
+from localaws.sagemaker.containers.objects import Objects
 from localaws.sagemaker.context import Context
-from localaws.sagemaker.job_documents import TRAINING, Ending
-from localaws.sagemaker.job_engine import JobEngine
-from localaws.sagemaker.jobs import Job, Outcome, Role, StopRequestedError
-from localaws.sagemaker.objects import Objects
-from localaws.sagemaker.platform import Caller, Credentials, Document
+from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.request import Caller, Document
+from localaws.sagemaker.jobs import job_documents, job_records, supervision
+from localaws.sagemaker.jobs.engine import JobEngine
+from localaws.sagemaker.jobs.job import Job, Role
+from localaws.sagemaker.jobs.job_documents import Ending
+from localaws.sagemaker.jobs.outcomes import Outcome, StopRequestedError
+from localaws.sagemaker.jobs.training import TRAINING
 
 IGNORES_SIGTERM = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
 LEAVES_CHILDREN = """
@@ -77,20 +81,28 @@ def context(platform: Platform) -> Iterator[Context]:
     context.lifecycle.close()
 
 
-def submit(context: Context, name: str, script: str, max_runtime: float = 60) -> list[Outcome]:
+@pytest.fixture
+def engine(context: Context) -> JobEngine:
+    engine = JobEngine(context)
+    context.lifecycle.on_close.append(engine.close)
+    return engine
+
+
+def submit(engine: JobEngine, name: str, script: str, max_runtime: float = 60) -> list[Outcome]:
     """A job that runs a Python script; where its outcome will be."""
+    context = engine.context
     begun = {"TrainingJobName": name, "TrainingJobArn": f"arn:{name}", "RoleArn": "arn:role"}
     document = job_documents.created(TRAINING, begun, "Starting", "Starting", 100.0)
-    context.store.create(TRAINING.kind, name, document)
+    context.store.create(TRAINING.resource_type, name, document)
     outcomes: list[Outcome] = []
 
-    def work(job: Job) -> Ending:
+    def work(job: Job, _engine: JobEngine) -> Ending:
         (job.directory / "ml").mkdir(parents=True)
         (job.directory / "tmp").mkdir()
         outcomes.append(job.run(spec(job.directory, script), max_runtime))
         return job_documents.completed()
 
-    context.jobs.submit(Job(TRAINING, document, role(context), context), work)
+    engine.submit(Job(TRAINING, document, role(context), context), work)
     return outcomes
 
 
@@ -112,33 +124,33 @@ def spec(directory: Path, script: str, **more: Any) -> ContainerSpec:
 
 
 def status(context: Context, name: str) -> str:
-    document = context.store.get(TRAINING.kind, name)
+    document = context.store.get(TRAINING.resource_type, name)
     assert document is not None
     return str(document["TrainingJobStatus"])
 
 
 def test_a_job_that_ignores_sigterm_is_killed(
-    context: Context, platform: Platform, monkeypatch: pytest.MonkeyPatch
+    context: Context, engine: JobEngine, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "STOP_GRACE", 0.3)
-    outcomes = submit(context, "stubborn", IGNORES_SIGTERM)
+    monkeypatch.setattr(supervision, "STOP_GRACE", 0.3)
+    outcomes = submit(engine, "stubborn", IGNORES_SIGTERM)
     until(lambda: "ready" in platform.lines, "ready")
-    jobs.change_document(context, TRAINING, "stubborn", lambda before: job_documents.stopping(TRAINING, before, 101.0))
-    context.jobs.stop(TRAINING, "stubborn")
+    job_records.update(context, TRAINING, "stubborn", lambda before: job_documents.stopping(TRAINING, before, 101.0))
+    engine.stop(TRAINING, "stubborn")
     assert context.changes.wait_until(lambda: status(context, "stubborn") == "Stopped", 30)
     assert outcomes == [Outcome(exit_code=137, cause="stop")]
 
 
-def test_a_job_over_its_time_is_terminated(context: Context, platform: Platform) -> None:
-    outcomes = submit(context, "slow", "import time; time.sleep(600)", max_runtime=0.2)
+def test_a_job_over_its_time_is_terminated(context: Context, engine: JobEngine, platform: Platform) -> None:
+    outcomes = submit(engine, "slow", "import time; time.sleep(600)", max_runtime=0.2)
     assert context.changes.wait_until(lambda: status(context, "slow") == "Completed", 30)
     assert outcomes == [Outcome(exit_code=143, cause="max runtime")]
 
 
-def test_waiters_and_the_event_bus_learn_of_every_end(context: Context, platform: Platform) -> None:
+def test_waiters_and_the_event_bus_learn_of_every_end(context: Context, engine: JobEngine, platform: Platform) -> None:
     heard = threading.Event()
     context.changes.listen(lambda kind, name: heard.set() if (kind, name) == ("training-job", "quick") else None)
-    submit(context, "quick", "print('hello')")
+    submit(engine, "quick", "print('hello')")
     assert heard.wait(30)
     assert status(context, "quick") == "Completed"
     until(lambda: platform.events, "the event")
@@ -148,46 +160,48 @@ def test_waiters_and_the_event_bus_learn_of_every_end(context: Context, platform
     assert platform.lines == ["hello"]
 
 
-def test_closing_ends_the_jobs_and_leaves_them_to_recovery(context: Context, platform: Platform) -> None:
-    submit(context, "cut", IGNORES_SIGTERM)
+def test_closing_ends_the_jobs_and_leaves_them_to_recovery(
+    context: Context, engine: JobEngine, platform: Platform
+) -> None:
+    submit(engine, "cut", IGNORES_SIGTERM)
     until(lambda: "ready" in platform.lines, "ready")
-    context.jobs.close()
+    engine.close()
     assert status(context, "cut") == "InProgress"
-    jobs.recover(context, TRAINING)
-    document = context.store.get(TRAINING.kind, "cut")
+    job_records.recover(context, TRAINING)
+    document = context.store.get(TRAINING.resource_type, "cut")
     assert document is not None
     assert document["FailureReason"].startswith("InternalServerError: the job was cut off")
     assert platform.events[-1][1]["TrainingJobStatus"] == "Failed"
 
 
-def test_a_fault_of_the_platforms_own_fails_the_job_and_frees_its_slot(context: Context) -> None:
+def test_a_fault_of_the_platforms_own_fails_the_job_and_frees_its_slot(context: Context, engine: JobEngine) -> None:
     document = job_documents.created(
         TRAINING, {"TrainingJobName": "odd", "TrainingJobArn": "arn:odd", "RoleArn": "r"}, "Starting", "", 100.0
     )
-    context.store.create(TRAINING.kind, "odd", document)
+    context.store.create(TRAINING.resource_type, "odd", document)
 
-    def work(_job: Job) -> Ending:
+    def work(_job: Job, _engine: JobEngine) -> Ending:
         raise RuntimeError("a bug")
 
-    context.jobs.submit(Job(TRAINING, document, role(context), context), work)
+    engine.submit(Job(TRAINING, document, role(context), context), work)
     assert context.changes.wait_until(lambda: status(context, "odd") == "Failed", 30)
-    until(lambda: context.jobs.has_free_slot, "the slot")
+    until(lambda: engine.has_free_slot, "the slot")
 
 
 def a_job(context: Context, name: str) -> Job:
     begun = {"TrainingJobName": name, "TrainingJobArn": f"arn:{name}", "RoleArn": "arn:role"}
     document = job_documents.created(TRAINING, begun, "Starting", "Starting", 100.0)
-    context.store.create(TRAINING.kind, name, document)
+    context.store.create(TRAINING.resource_type, name, document)
     return Job(TRAINING, document, role(context), context)
 
 
 def test_a_job_that_is_over_leaves_its_slot_and_keeps_its_files(context: Context) -> None:
-    engine, may_go = JobEngine(slots=1), threading.Event()
+    engine, may_go = JobEngine(context, slots=1), threading.Event()
     first, second = a_job(context, "first"), a_job(context, "second")
     first.directory.mkdir(parents=True)
     first.afterwards = lambda: may_go.wait(30) and None
-    engine.submit(first, lambda _job: job_documents.completed())
-    engine.submit(second, lambda _job: job_documents.completed())
+    engine.submit(first, lambda _job, _engine: job_documents.completed())
+    engine.submit(second, lambda _job, _engine: job_documents.completed())
     assert second.done.wait(30)
     assert status(context, "first") == "Completed"
     assert first.directory.exists()
@@ -197,14 +211,14 @@ def test_a_job_that_is_over_leaves_its_slot_and_keeps_its_files(context: Context
 
 
 def test_a_job_of_the_services_own_takes_no_slot_and_can_be_stopped(context: Context) -> None:
-    engine, may_go = JobEngine(slots=1), threading.Event()
+    engine, may_go = JobEngine(context, slots=1), threading.Event()
     first, beside = a_job(context, "first"), a_job(context, "beside")
 
-    def until_stopped(job: Job) -> Ending:
+    def until_stopped(job: Job, _engine: JobEngine) -> Ending:
         job.without_instance(30)
         return job_documents.completed()
 
-    def waits(_job: Job) -> Ending:
+    def waits(_job: Job, _engine: JobEngine) -> Ending:
         may_go.wait(30)
         return job_documents.completed()
 
@@ -222,7 +236,7 @@ def test_a_stop_before_the_first_step_stops_the_job(context: Context) -> None:
     document = job_documents.created(
         TRAINING, {"TrainingJobName": "early", "TrainingJobArn": "arn:early", "RoleArn": "r"}, "Starting", "", 100.0
     )
-    context.store.create(TRAINING.kind, "early", job_documents.stopping(TRAINING, document, 101.0))
+    context.store.create(TRAINING.resource_type, "early", job_documents.stopping(TRAINING, document, 101.0))
     job = Job(TRAINING, document, role(context), context)
     with pytest.raises(StopRequestedError):
         job.move("Downloading", "Downloading input data")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from conftest import IMAGES, SKLEARN, Aws
 
-from localaws.sagemaker.images import Images
+from localaws.sagemaker.containers.images import Images
 
 CHECKOUT = Path(__file__).parents[2]
 TRAINS = """

@@ -10,7 +10,7 @@ import pytest
 from conftest import IMAGES, Aws
 from deployed import ROOT, Pipeline, cdk, outputs, write_app
 
-from localaws.sagemaker.images import Images
+from localaws.sagemaker.containers.images import Images
 
 pytestmark = pytest.mark.xdist_group("prune")
 

@@ -15,7 +15,7 @@ from hosting_kit import until
 from job_kit import GOES_ON_UNTIL_STOPPED, Jobs
 
 from localaws import spot
-from localaws.sagemaker.spot_market import Interruption
+from localaws.sagemaker.jobs.spot_market import Interruption
 
 # Counts to `goal` in small steps, with a checkpoint a step when `saves`; says where each container began.
 COUNTS = """

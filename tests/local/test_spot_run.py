@@ -13,7 +13,7 @@ from job_kit import Jobs
 
 from contract.run_table import plain
 from localaws import spot
-from localaws.sagemaker.spot_market import Interruption
+from localaws.sagemaker.jobs.spot_market import Interruption
 from ratchet import report
 from ratchet.runs import of_item
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from localaws.sagemaker.images import Images
+from localaws.sagemaker.containers.images import Images
 
 CHECKOUT = Path(__file__).parents[2]
 CHECKS = CHECKOUT / "tests" / "toolkit"
