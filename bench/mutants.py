@@ -103,6 +103,8 @@ def mutated(mutant: Mutant) -> CodeType:
     return compile(ast.fix_missing_locations(tree), str(mutant.path.resolve()), "exec")
 
 
+_INSTALLED = sysconfig.get_path("purelib")
+
 # --- the survey: which test runs which line ---
 
 
@@ -137,7 +139,7 @@ class Surveyor:
 
     def _trace(self, frame: FrameType, _event: str, _argument: object) -> Any:
         file = frame.f_code.co_filename
-        if not file.startswith(self._root):
+        if not file.startswith(self._root) or file.startswith(_INSTALLED):
             return None
         if frame.f_code.co_name != "<module>":
             self.survey.of_file.setdefault(file, set()).add(self._test)
@@ -152,7 +154,7 @@ class Surveyor:
 def _is_foreign(module: object) -> bool:
     """Whether a module is the standard library's or an installed package's."""
     path = str(getattr(module, "__file__", None) or "")
-    return path.startswith((sysconfig.get_path("purelib"), sysconfig.get_path("stdlib")))
+    return path.startswith((_INSTALLED, sysconfig.get_path("stdlib")))
 
 
 def surveyed(folders: Sequence[str]) -> Survey:
@@ -188,7 +190,7 @@ def tests_of(mutant: Mutant, survey: Survey, importers: Mapping[str, set[str]]) 
 
 
 def importers_of(files: Iterable[str]) -> dict[str, set[str]]:
-    """The files that import each of these files, by name anywhere in their text."""
+    """The files that import each of these files, at their top or anywhere in them."""
     known = [file for file in files if file.endswith(".py")]
     found: dict[str, set[str]] = {}
     for file in known:
@@ -245,7 +247,9 @@ def pass_on(tests: Sequence[str], mutant: Mutant | None) -> bool:
     if mutant is not None:
         sys.meta_path.insert(0, Mutated(mutant.path, mutated(mutant)))
     files = dict.fromkeys(test.partition("::")[0] for test in tests)
-    return pytest.main([*OPTIONS, *files], plugins=[Only(tests)]) == pytest.ExitCode.OK
+    code = pytest.main([*OPTIONS, *files], plugins=[Only(tests)])
+    # A mutant that renames tests (by their parameters) leaves none: nothing has noticed it.
+    return code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 def preload(modules: Iterable[str]) -> None:
@@ -276,9 +280,17 @@ def _fork(work: Callable[[], bool]) -> int:
 class Trials:
     """Tries mutants, `jobs` at a time; `tell` hears of each whether it was killed. A time limit kills, too."""
 
-    def __init__(self, survey: Survey, jobs: int, seconds: float, tell: Callable[[Mutant, bool], None]) -> None:
+    def __init__(
+        self,
+        survey: Survey,
+        importers: Mapping[str, set[str]],
+        tell: Callable[[Mutant, bool], None],
+        *,
+        jobs: int,
+        seconds: float,
+    ) -> None:
         self._survey = survey
-        self._importers = importers_of(survey.of_file)
+        self._importers = importers
         self._jobs = jobs
         self._seconds = seconds
         self._tell = tell
@@ -342,7 +354,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not killed and not options.json:
             print(mutant, flush=True)
 
-    Trials(survey, options.jobs, options.seconds, tell).run(mutant for name in packages for mutant in chosen[name])
+    files = {str(path.resolve()) for name in packages for path in Path(name).rglob("*.py")}
+    importers = importers_of(files | survey.of_file.keys())
+    trials = Trials(survey, importers, tell, jobs=options.jobs, seconds=options.seconds)
+    trials.run(mutant for name in packages for mutant in chosen[name])
     figures = {name: _figures(chosen[name], survivors) for name in packages}
     if options.json:
         print(json.dumps(figures, indent=1))
