@@ -36,7 +36,7 @@ from localaws.server_file import (
     server_file,
     write_server,
 )
-from localaws.warden import fork_under_warden
+from localaws.subreaper import fork_under_subreaper
 
 if TYPE_CHECKING:
     from localaws.ministack_adapter import EmbeddedAws
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"port {options.port} is taken", file=sys.stderr)  # noqa: T201
         return EXIT_PORT_TAKEN
     allow_all_descriptors()
-    fork_under_warden()
+    fork_under_subreaper()
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     port = listener.getsockname()[1]
     images = (options.images or state / "images").resolve()
@@ -115,7 +115,7 @@ def allow_all_descriptors() -> None:
 
 
 def _lock(state: Path) -> int | None:
-    """Hold the state's lock until this process and its warden have ended, or None when someone else holds it."""
+    """Hold the state's lock until this process and its subreaper have ended, or None when someone else holds it."""
     descriptor = os.open(state / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
     for _ in range(_LOCK_ATTEMPTS):
         try:

@@ -14,7 +14,7 @@ from typing import Any
 from localaws.ministack_adapter.asgi import Application, Receive, Scope, Send
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.server_file import root_key
-from localaws.spot import PATH as INTERRUPTIONS
+from localaws.spot_command import PATH as INTERRUPTIONS
 
 PREFIX = "/_localaws/"
 Document = dict[str, Any]

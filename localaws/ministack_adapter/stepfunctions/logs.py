@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from localaws.ministack_adapter.platform import MiniStackPlatform
+from localaws.ministack_adapter.ministack_platform import MiniStackPlatform
 from localaws.states.execution_log import is_logged, log_line
 from localaws.states.history import Event
 

@@ -1,4 +1,4 @@
-"""CloudWatch alarms: MiniStack keeps them, `localaws.metric_alarms` says their state.
+"""CloudWatch alarms: MiniStack keeps them, and their state is `localaws.metric_alarms`'.
 
 MiniStack looks at all dimensions of a metric together, at one sum over all periods, only when a metric is written, and
 drops metric math. Here each alarm is evaluated by period, when metrics are written and a few times a minute (missing
@@ -16,6 +16,7 @@ from typing import Any
 
 from localaws.metric_alarms import Series, Threshold, UnsupportedAlarmError, check_expression, evaluate, state
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.ministack_platform import put_event
 
 logger = logging.getLogger(__name__)
 
@@ -91,8 +92,6 @@ class Alarms:
         self._put_event(alarm["AlarmArn"], event)
 
     def _put_event(self, arn: str, detail: Document) -> None:
-        from localaws.ministack_adapter.platform import put_event
-
         try:
             put_event(self._aws, "aws.cloudwatch", "CloudWatch Alarm State Change", detail, [arn])
         except Exception:
