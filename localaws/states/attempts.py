@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from localaws.states.cancellation import Cancellation, Cancelled
+from localaws.states.cancellation import Cancellation, CancelledError
 from localaws.states.errors import HEARTBEAT_TIMEOUT, TIMEOUT, StatesError
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Attempt:
         callback()
 
     def wait(self, timeout: float | None, heartbeat: float | None) -> Any:
-        """The task's output. Raises StatesError (its own, or a timeout's) or Cancelled.
+        """The task's output. Raises StatesError (its own, or a timeout's) or CancelledError.
 
         timeout and heartbeat are in seconds; None means without limit.
         """
@@ -62,7 +62,7 @@ class Attempt:
                 while self._outcome is None:
                     self._changed.wait(self._patience(started, timeout, heartbeat))
             output, error = self._outcome
-        except (Cancelled, StatesError):
+        except (CancelledError, StatesError):
             self._abandon()
             raise
         finally:

@@ -20,11 +20,12 @@ from localaws.ministack_adapter.stepfunctions.logs import Destination, Execution
 from localaws.ministack_adapter.stepfunctions.start_requests import RefusedStartError
 from localaws.ministack_adapter.stepfunctions.status_events import StatusEvents
 from localaws.states.attempts import TaskTokenError, TaskTokens
-from localaws.states.cancellation import Cancellation, Cancelled
+from localaws.states.cancellation import Cancellation, CancelledError
 from localaws.states.dataflow import DataFlow, Jsonata, Scope, check_payload
 from localaws.states.errors import RUNTIME, TIMEOUT, StatesError
 from localaws.states.history import Event, History, Trace, json_text
-from localaws.states.interpreter import Interpreter, Machine, Runtime, TaskCall
+from localaws.states.interpreter import Interpreter, Machine
+from localaws.states.runtime import Runtime, TaskCall
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ class Executions:
             return output, None
         except StatesError as error:
             return None, error
-        except Cancelled:
+        except CancelledError:
             return None, StatesError(TIMEOUT, "") if run.timed_out else None
         except Exception as exc:
             logger.exception("execution %s", run.record["executionArn"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from localaws.states.dataflow import Undefined
+from localaws.states.dataflow import UndefinedError
 
 # Developer Guide, "JSONata functions provided by Step Functions": "supports all JSONata functions except $eval".
 _UNSUPPORTED_FUNCTION = "$eval("
@@ -27,11 +27,11 @@ def parse(text: str) -> Any:
 
 
 def evaluate(text: str, bindings: Mapping[str, Any]) -> Any:
-    """The expression's value. Raises Undefined, or ValueError with the engine's code and message."""
+    """The expression's value. Raises UndefinedError, or ValueError with the engine's code and message."""
     values = {name: _binding(value) for name, value in bindings.items()}
     value = _evaluated(text, values)
     if value is None and not _evaluated(f"$exists(({text}))", values):
-        raise Undefined
+        raise UndefinedError
     return value
 
 

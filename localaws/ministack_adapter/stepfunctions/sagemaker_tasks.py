@@ -17,7 +17,7 @@ from localaws.sagemaker.events import in_milliseconds
 from localaws.settings import Settings
 from localaws.states.errors import StatesError
 from localaws.states.history import json_text
-from localaws.states.interpreter import TaskCall
+from localaws.states.runtime import TaskCall
 
 if TYPE_CHECKING:
     from localaws.sagemaker.platform import Caller
