@@ -1,4 +1,4 @@
-"""What flows between states: payload limits, variables, and JSONata's Arguments, Output, Assign and Items.
+"""The data between states: payload limits, variables, and JSONata's Arguments, Output, Assign and Items.
 
 Developer Guide, "Transforming data with JSONata in Step Functions" and "Passing data between states with variables".
 """

@@ -20,8 +20,9 @@ def problems_of(machine: Document, states: Document, path: str) -> Iterator[Prob
         for where, target in _targets(state):
             if target not in states:
                 yield Problem(TRANSITION, f"Missing 'Next' target: {target}", f"{path}/States/{name}{where}")
+    reached = _reachable(str(start), states)
     for name in states:
-        if name not in _reachable(str(start), states):
+        if name not in reached:
             yield Problem(TRANSITION, f'State "{name}" is not reachable.', f"{path}/States/{name}")
 
 
