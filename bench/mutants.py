@@ -59,7 +59,7 @@ SECONDS, PATIENCE = 20.0, 10.0
 # Importing these starts processes or threads, which a fork doesn't survive.
 NOT_PRELOADED = ("jsii", "aws_cdk", "constructs", "cdk_nag", "xdist", "execnet", "_pytest", "pytest")
 PROFILE = "mutants"
-OPTIONS = ("-x", "--tb=no", f"--hypothesis-profile={PROFILE}", "-p", "no:cacheprovider", "-p", "no:xdist")
+OPTIONS = ("--tb=no", f"--hypothesis-profile={PROFILE}", "-p", "no:cacheprovider", "-p", "no:xdist")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Survey:
     of_line: dict[tuple[str, int], set[str]] = field(default_factory=dict)
     of_file: dict[str, set[str]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    failed: list[str] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
     modules: list[str] = field(default_factory=list)
 
 
@@ -132,7 +132,7 @@ class Surveyor:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self.survey.failed.append(f"{report.nodeid} ({report.when})")
+            self.survey.failed.add(report.nodeid)
 
     def pytest_sessionfinish(self) -> None:
         self.survey.modules = [name for name, module in sys.modules.items() if _is_foreign(module)]
@@ -158,7 +158,7 @@ def _is_foreign(module: object) -> bool:
 
 
 def surveyed(folders: Sequence[str]) -> Survey:
-    """Run all tests in a process of their own. Raises SystemExit where one fails without any mutant."""
+    """Run all tests in a process of their own. Raises SystemExit where they can't be run."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "survey"
 
@@ -166,12 +166,14 @@ def surveyed(folders: Sequence[str]) -> Survey:
             surveyor = Surveyor(folders)
             code = pytest.main([*OPTIONS, TESTS], plugins=[surveyor])
             result.write_bytes(pickle.dumps(surveyor.survey))
-            return code == pytest.ExitCode.OK
+            return code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
         _pid, status = os.waitpid(_fork(work), 0)
-        survey: Survey = pickle.loads(result.read_bytes()) if result.exists() else Survey()  # noqa: S301 - our own
-    if status:
-        raise SystemExit(f"without a mutant, this fails: {', '.join(survey.failed) or f'the collection of {TESTS}'}")
+        if status:
+            raise SystemExit(f"{TESTS} can't be collected; run pytest to see why")
+        survey: Survey = pickle.loads(result.read_bytes())  # noqa: S301 - written a moment ago, by this program
+    for tests in (*survey.of_line.values(), *survey.of_file.values()):
+        tests -= survey.failed
     return survey
 
 
@@ -247,7 +249,7 @@ def pass_on(tests: Sequence[str], mutant: Mutant | None) -> bool:
     if mutant is not None:
         sys.meta_path.insert(0, Mutated(mutant.path, mutated(mutant)))
     files = dict.fromkeys(test.partition("::")[0] for test in tests)
-    code = pytest.main([*OPTIONS, *files], plugins=[Only(tests)])
+    code = pytest.main([*OPTIONS, "-x", *files], plugins=[Only(tests)])
     # A mutant that renames tests (by their parameters) leaves none: nothing has noticed it.
     return code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
@@ -344,6 +346,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     packages = options.packages or [name for name in DEFAULT_PACKAGES if Path(name).is_dir()]
     chosen = {name: sampled(mutants(name), options.sample, options.seed) for name in packages}
     survey = surveyed(packages)
+    if survey.failed:
+        print(f"left out, as they fail without a mutant: {', '.join(sorted(survey.failed))}", file=sys.stderr)
     preload(survey.modules)
     _check_unchanged(sorted(set().union(*survey.of_line.values())))
     survivors: list[Mutant] = []

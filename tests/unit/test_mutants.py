@@ -35,6 +35,10 @@ TESTS = """from toy.numbers import is_small, waits
 def test_small():
     waits(1)
     assert is_small(2) and not is_small(3) and not is_small(-1)
+
+
+def test_that_fails_anyway():
+    assert is_small(2) is None
 """
 
 
@@ -63,6 +67,7 @@ def test_survivors_are_listed_and_the_checkout_is_as_before(tmp_path: Path) -> N
             ],
         }
     }
+    assert "tests/unit/test_toy.py::test_that_fails_anyway" in done.stderr
     assert source.read_text() == TOY
     assert {path.name for path in tmp_path.iterdir()} <= {"toy", "tests", "pytest.ini", ".hypothesis"}
 
