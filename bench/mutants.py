@@ -173,7 +173,7 @@ def surveyed(folders: Sequence[str]) -> Survey:
             raise SystemExit(f"{TESTS} can't be collected; run pytest to see why")
         survey: Survey = pickle.loads(result.read_bytes())  # noqa: S301 - written a moment ago, by this program
     for tests in (*survey.of_line.values(), *survey.of_file.values()):
-        tests -= survey.failed
+        tests.difference_update(survey.failed)
     return survey
 
 
@@ -187,7 +187,8 @@ def tests_of(mutant: Mutant, survey: Survey, importers: Mapping[str, set[str]]) 
     if mutant.site.at_import:
         sets = [survey.of_file.get(file, set()) for file in (path, *importers.get(path, ()))]
     else:
-        sets = [survey.of_line.get((path, line), set()) for line in range(mutant.site.first, mutant.site.last + 1)]
+        lines = range(mutant.site.first, mutant.site.last + 1)
+        sets = [survey.of_line.get((path, line), set()) for line in lines]
     return sorted(set().union(*sets), key=survey.seconds.__getitem__)
 
 
@@ -234,7 +235,7 @@ class Mutated(importlib.abc.MetaPathFinder):
 
 
 class Only:
-    """A pytest plugin that keeps these tests, in their order."""
+    """A pytest plugin that keeps only these tests, in their order."""
 
     def __init__(self, tests: Sequence[str]) -> None:
         self._order = {test: index for index, test in enumerate(tests)}
@@ -350,12 +351,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"left out, as they fail without a mutant: {', '.join(sorted(survey.failed))}", file=sys.stderr)
     preload(survey.modules)
     _check_unchanged(sorted(set().union(*survey.of_line.values())))
-    survivors: list[Mutant] = []
+    survivors: set[Mutant] = set()
 
     def tell(mutant: Mutant, killed: bool) -> None:
-        if not killed:
-            survivors.append(mutant)
-        if not killed and not options.json:
+        if killed:
+            return
+        survivors.add(mutant)
+        if not options.json:
             print(mutant, flush=True)
 
     files = {str(path.resolve()) for name in packages for path in Path(name).rglob("*.py")}
@@ -371,10 +373,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _figures(tried: Sequence[Mutant], survivors: Sequence[Mutant]) -> dict[str, Any]:
+def _figures(tried: Sequence[Mutant], survivors: set[Mutant]) -> dict[str, Any]:
     alive = [str(mutant) for mutant in tried if mutant in survivors]
-    killed, all_tried = len(tried) - len(alive), len(tried)
-    return {"killed": killed, "mutants": all_tried, "score": killed / (all_tried or 1), "survivors": alive}
+    killed, count = len(tried) - len(alive), len(tried)
+    return {"killed": killed, "mutants": count, "score": killed / (count or 1), "survivors": alive}
 
 
 def _check_unchanged(tests: Sequence[str]) -> None:
@@ -386,9 +388,7 @@ def _check_unchanged(tests: Sequence[str]) -> None:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Which small changes of the code do the unit tests notice?")
-    parser.add_argument(
-        "packages", nargs="*", metavar="PACKAGE", help=f"folders; default: {', '.join(DEFAULT_PACKAGES)}"
-    )
+    parser.add_argument("packages", nargs="*", metavar="PACKAGE", help=f"default: {', '.join(DEFAULT_PACKAGES)}")
     parser.add_argument("--sample", type=int, metavar="N", help="try N mutants a package, chosen at random")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants at a time; default: the cores")
