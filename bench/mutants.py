@@ -135,7 +135,7 @@ class Surveyor:
             self.survey.failed.add(report.nodeid)
 
     def pytest_sessionfinish(self) -> None:
-        self.survey.modules = [name for name, module in sys.modules.items() if _is_foreign(module)]
+        self.survey.modules = [name for name, module in sys.modules.items() if _is_installed(module)]
 
     def _trace(self, frame: FrameType, _event: str, _argument: object) -> Any:
         file = frame.f_code.co_filename
@@ -151,10 +151,9 @@ class Surveyor:
         return self._trace_lines
 
 
-def _is_foreign(module: object) -> bool:
+def _is_installed(module: object) -> bool:
     """Whether a module is the standard library's or an installed package's."""
-    path = str(getattr(module, "__file__", None) or "")
-    return path.startswith((_INSTALLED, sysconfig.get_path("stdlib")))
+    return str(getattr(module, "__file__", None)).startswith((_INSTALLED, sysconfig.get_path("stdlib")))
 
 
 def surveyed(folders: Sequence[str]) -> Survey:
@@ -375,8 +374,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _figures(tried: Sequence[Mutant], survivors: set[Mutant]) -> dict[str, Any]:
     alive = [str(mutant) for mutant in tried if mutant in survivors]
-    killed, count = len(tried) - len(alive), len(tried)
-    return {"killed": killed, "mutants": count, "score": killed / (count or 1), "survivors": alive}
+    score = 1 - len(alive) / (len(tried) or 1)
+    return {"killed": len(tried) - len(alive), "mutants": len(tried), "score": score, "survivors": alive}
 
 
 def _check_unchanged(tests: Sequence[str]) -> None:

@@ -58,12 +58,12 @@ def changes(tree: ast.Module) -> Iterator[tuple[Site, Change]]:
 def _changes_below(node: ast.AST, lines: tuple[int, int], *, at_import: bool) -> Iterator[tuple[Site, Change]]:
     """The changes of a node's children; `lines` are those of the statement around it."""
     inside = at_import and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-    skipped = _docstring(node)
+    skipped = _prose(node)
     for name, value in ast.iter_fields(node):
         if name in _NOT_TRIED or _is_never_run(node, name):
             continue
         for child in value if isinstance(value, list) else [value]:
-            if not isinstance(child, ast.AST) or child is skipped:
+            if not isinstance(child, ast.AST) or child in skipped:
                 continue
             # Defaults of arguments are evaluated when the function is made.
             within = at_import if isinstance(child, ast.arguments) else inside
@@ -113,11 +113,13 @@ def _header(statement: ast.stmt) -> tuple[int, int]:
     return statement.lineno, max(statement.lineno, first - 1)
 
 
-def _docstring(node: ast.AST) -> ast.AST | None:
-    """The node of a docstring, or of a text after an attribute, which is one too."""
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-        return node.value
-    return None
+def _prose(node: ast.AST) -> list[ast.AST]:
+    """The texts in a node that are for readers: a docstring, one after an attribute, the parts of an f-string with a
+    space in it."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return [node.value]
+    parts = [part for part in node.values if isinstance(part, ast.Constant)] if isinstance(node, ast.JoinedStr) else []
+    return list[ast.AST](parts) if any(_other(part.value) is None for part in parts) else []
 
 
 def _is_never_run(node: ast.AST, name: str) -> bool:

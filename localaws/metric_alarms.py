@@ -42,7 +42,7 @@ class Threshold:
 
     @classmethod
     def of(cls, alarm: Mapping[str, Any]) -> Threshold:
-        """Of a PutMetricAlarm document. Raises UnsupportedAlarmError."""
+        """The condition in a PutMetricAlarm document. Raises UnsupportedAlarmError."""
         comparison = str(alarm["ComparisonOperator"])
         if comparison not in COMPARISONS:
             raise UnsupportedAlarmError(f"not supported here: the comparison {comparison} (anomaly detection)")

@@ -142,7 +142,7 @@ def _last_port(state: Path) -> int:
 
 
 def _described(port: int, key: RootKey, log: Path | None) -> Server:
-    """The description of this process as it is to be found in the state folder."""
+    """This process as `server.json` describes it."""
     return Server(
         pid=os.getpid(),
         port=port,
@@ -157,7 +157,7 @@ def _described(port: int, key: RootKey, log: Path | None) -> Server:
 
 
 def _set_environment(state: Path, server: Server) -> None:
-    """MiniStack reads its settings from the environment when it is imported, so they are set before."""
+    """Set MiniStack's settings, which it reads from the environment when it is imported."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "MINISTACK_", "LAMBDA_", "SFN_"))]:
         del os.environ[name]
     os.environ.update(

@@ -1,4 +1,4 @@
-"""IAM where MiniStack does not ask it: calls made as a role, trust policies, and who may use the root key.
+"""IAM checks that MiniStack leaves out: calls made as a role, trust policies, and who may use the root key.
 
 The evaluation itself is MiniStack's (`core.iam_evaluator`), with identity policies, permissions boundaries and
 resource policies, as in "Policy evaluation logic" of the IAM User Guide.
@@ -164,7 +164,7 @@ def _context(principal_arn: str, action: str, resource: str, keys: Mapping[str, 
 
 
 def _trust_only_our_root_key() -> None:
-    """Only this server's own key is root's, and its signature is checked.
+    """Take only this server's own key for the root user's, and check its signature.
 
     MiniStack takes `test`, any account id and no key at all for the root user, without looking at the signature.
     """
@@ -186,7 +186,7 @@ def _trust_only_our_root_key() -> None:
 
 
 def _name_the_resource_in_denials() -> None:
-    """Every denial says on which resource, as AWS's do for most services; MiniStack says it for some."""
+    """Name the resource in every denial, as AWS does for most services; MiniStack does it for some."""
     from ministack.core import iam_actions
 
     original = iam_actions.access_denied_response

@@ -64,7 +64,7 @@ class Durability:
                 load(service, state.restored(self._journal.records(service)))
 
     def tell(self, service: str) -> None:
-        """This service's state changed outside of a request to it. Callable from any thread."""
+        """Say that a service's state changed outside of a request to it. Callable from any thread."""
         with self._told_lock:
             self._told.add(service)
         self._last_activity = time.monotonic()
@@ -205,7 +205,7 @@ def _durable(durability: Durability, inner: Application) -> Application:
 
 
 def _changes(state: ServiceState) -> list[Record]:
-    """The changes, looked for again when another thread changed a container meanwhile."""
+    """A service's changes; looked for again where another thread changed a container meanwhile."""
     for _ in range(20):
         try:
             return state.changes()
@@ -215,7 +215,7 @@ def _changes(state: ServiceState) -> list[Record]:
 
 
 def _follow_dynamodb(durability: Durability) -> None:
-    """Hear of every item that is written."""
+    """Tell DynamoDB's state of every item that is written."""
     from ministack.services import dynamodb
 
     set_item, remove_item, items_replaced = dynamodb._set_item, dynamodb._remove_item, dynamodb._items_replaced

@@ -201,7 +201,7 @@ def runtime_environment(config: Document, endpoint_url: str, log_stream: str, co
 
 
 def execution_credentials(config: Document) -> dict[str, str]:
-    """Credentials of the function's role. Raises RuntimeEndedError where Lambda can't assume it."""
+    """The credentials of a function's role. Raises RuntimeEndedError where Lambda can't assume it."""
     role = config.get("Role", "")
     if not authorization.role_trusts(role, LAMBDA):
         message = f"The role defined for the function cannot be assumed by Lambda: {role}"

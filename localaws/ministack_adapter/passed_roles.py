@@ -1,4 +1,4 @@
-"""`iam:PassRole` of the roles that requests hand to services, and whether each trusts its service."""
+"""Checks of the roles that requests hand to services: `iam:PassRole`, and that the role trusts the service."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PassedRole:
 
 
 def install(aws: EmbeddedAws) -> None:  # noqa: ARG001 - every part is installed alike
-    """Put the check in front of the services that take roles."""
+    """Put the checks in front of the services that take roles."""
     from ministack import app
 
     for service, passed_roles in _PASSED_ROLES.items():

@@ -48,7 +48,7 @@ def _extend(provisioners: ModuleType, aws: EmbeddedAws) -> None:
 
 
 def _run_on_threads(stacks: ModuleType) -> None:
-    """Provisioning that waits (an endpoint) must not wait on the event loop."""
+    """Provision what takes long (an endpoint) on threads, not on the event loop."""
     runs_on_thread = stacks.__dict__[_RUNS_ON_THREAD]
 
     def runs_on_worker_thread(resource_type: str) -> bool:

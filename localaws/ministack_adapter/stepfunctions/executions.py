@@ -226,7 +226,7 @@ class Executions:
     # --- start and stop of the server ---
 
     def end_those_cut_off(self) -> None:
-        """End executions that a stop or a crash of the server left behind as failed, and tell the event bus."""
+        """Let the executions fail that a stop or a crash of the server cut off, and tell the event bus."""
         from ministack.core.responses import request_scope
         from ministack.services import stepfunctions
 
@@ -281,7 +281,7 @@ class _Run:
 
 
 def _was_cut_off(record: Mapping[str, Any]) -> bool:
-    """Running still, or ended by MiniStack's own restore, which tells nobody."""
+    """Whether an execution still says that it runs, or was ended by MiniStack's own restore, which tells nobody."""
     return record["status"] == "RUNNING" or (
         record.get("error") == "States.ServiceRestart" and record.get("cause") != CUT_OFF
     )

@@ -44,7 +44,7 @@ def _evaluated(text: str, values: Mapping[str, Any]) -> Any:
 
 
 def _binding(value: Any) -> Any:
-    """The engine reads None as undefined; JSON's null has a sentinel."""
+    """A value as the engine takes it: None is undefined to it, and JSON's null a value of its own."""
     from ministack.services import stepfunctions
 
     return stepfunctions.jsonata.utils.Utils.NULL_VALUE if value is None else value

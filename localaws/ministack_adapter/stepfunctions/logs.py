@@ -28,7 +28,7 @@ class Destination:
 
 
 def destination(logging_configuration: Mapping[str, Any], machine_name: str, execution_name: str) -> Destination | None:
-    """None where the machine logs nothing."""
+    """The destination of an execution's log; None where its machine logs nothing."""
     level = logging_configuration.get("level", "OFF")
     destinations = logging_configuration.get("destinations") or []
     if level == "OFF" or not destinations:

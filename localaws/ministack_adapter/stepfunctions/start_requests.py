@@ -58,7 +58,7 @@ def _check_input(text: Any) -> None:
 
 
 def _check_name(name: Any) -> None:
-    """API reference, StartExecution: `name`, 1 to 80 characters, without whitespace, brackets and the like."""
+    """Names have 1 to 80 characters, without whitespace, brackets and the like (API reference, StartExecution)."""
     if name is None:
         return
     if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME or set(name) & _FORBIDDEN_IN_NAMES:

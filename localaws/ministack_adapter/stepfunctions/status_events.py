@@ -76,7 +76,10 @@ _METRICS = {
 
 
 def status_metrics(detail: Mapping[str, Any]) -> list[Record]:
-    """Developer Guide, "Monitoring Step Functions metrics using Amazon CloudWatch"; ExecutionTime in milliseconds."""
+    """The metrics of a status change (Developer Guide, "Monitoring Step Functions metrics using Amazon CloudWatch").
+
+    ExecutionTime is in milliseconds.
+    """
     dimensions = [{"Name": "StateMachineArn", "Value": detail["stateMachineArn"]}]
     data = [{"MetricName": _METRICS[detail["status"]], "Value": 1, "Unit": "Count", "Dimensions": dimensions}]
     if detail["stopDate"] is not None:
