@@ -33,7 +33,7 @@ class Settings:
 
     @classmethod
     def read(cls, path: Path) -> Settings:
-        """From the file; the defaults where there is none.
+        """The settings in the file; the defaults where there is none.
 
         Raises ValueError that names the file, the setting and what would be right.
         """

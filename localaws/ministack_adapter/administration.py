@@ -1,4 +1,4 @@
-"""Requests that no AWS has, of the person who runs this one: what AWS itself would do to its customers.
+"""Requests of the person who runs this AWS, which AWS itself doesn't have: to interrupt a spot instance.
 
 They carry the root user's secret key, which only this machine's user can read; the guard has turned away what a web
 page could send before they are looked at.
@@ -14,7 +14,7 @@ from typing import Any
 from localaws.ministack_adapter.asgi import Application, Receive, Scope, Send
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.server_file import root_key
-from localaws.spot import PATH as INTERRUPTIONS
+from localaws.spot_command import PATH as INTERRUPTIONS
 
 PREFIX = "/_localaws/"
 Document = dict[str, Any]

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from resources import allow, assumed, invoke, make_function, make_role, wait_for
 
-from localaws.ministack_adapter.durability import changed_services
+from localaws.ministack_adapter.request_effects import changed_services
 
 
 def killed_and_back(factory: Any, aws: Any) -> Any:

@@ -29,7 +29,8 @@ from localaws.states.cancellation import Cancellation
 from localaws.states.dataflow import Jsonata, Scope
 from localaws.states.errors import StatesError
 from localaws.states.history import History, Trace
-from localaws.states.interpreter import Interpreter, Machine, Runtime, TaskCall
+from localaws.states.interpreter import Interpreter, Machine
+from localaws.states.runtime import Runtime, TaskCall
 from ratchet import spec as specs
 
 RUN_ID = "20261120-101112-abcd"

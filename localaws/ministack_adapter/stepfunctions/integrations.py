@@ -12,7 +12,7 @@ from localaws.ministack_adapter.stepfunctions.roles import RoleCredentials, chec
 from localaws.ministack_adapter.stepfunctions.sagemaker_tasks import SageMakerTasks
 from localaws.ministack_adapter.stepfunctions.wire_tasks import WireTasks
 from localaws.settings import Settings
-from localaws.states.interpreter import TaskCall
+from localaws.states.runtime import TaskCall
 
 _PREFIX = "arn:aws:states:::"
 _FUNCTION = re.compile(r"^arn:aws:lambda:[a-z0-9-]+:\d{12}:function:.+$")

@@ -18,7 +18,7 @@ from localaws.sagemaker.jobs.job_documents import TERMINAL
 from localaws.settings import Settings
 from localaws.states.errors import StatesError
 from localaws.states.history import json_text
-from localaws.states.interpreter import TaskCall
+from localaws.states.runtime import TaskCall
 
 if TYPE_CHECKING:
     from localaws.sagemaker.core.request import Caller

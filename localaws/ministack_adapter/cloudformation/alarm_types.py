@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from localaws.ministack_adapter import alarms
+from localaws.ministack_adapter import alarm_evaluation
 
 Document = dict[str, Any]
 _RECORD = "_cw_metric_alarm_record"
@@ -22,8 +22,8 @@ def register(provisioners: ModuleType) -> None:
         else:
             rest = {key: value for key, value in props.items() if key != "Metrics"}
             alarm = record(name, {**rest, "MetricName": "of Metrics", "Namespace": "of Metrics"})
-            alarm = alarms.with_metric_math(alarm, metrics)
-        alarms.check(alarm)
+            alarm = alarm_evaluation.with_metric_math(alarm, metrics)
+        alarm_evaluation.check(alarm)
         return alarm
 
     provisioners.__dict__[_RECORD] = metric_alarm_record

@@ -1,4 +1,4 @@
-"""What our SageMaker needs of the AWS around it, out of MiniStack."""
+"""The services of MiniStack that our SageMaker and Step Functions call: events, logs, metrics, roles, IAM."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import secrets
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.aws_platform import Credentials
 from localaws.sagemaker.core.request import Caller, Document
+from localaws.settings import FILE_NAME, Settings
+
+if TYPE_CHECKING:
+    from localaws.sagemaker.service import SageMaker
 
 SAGEMAKER = "sagemaker.amazonaws.com"
 # As long as the longest job; AWS renews a job's credentials while it runs.
@@ -72,6 +77,14 @@ class MiniStackPlatform:
             authorization.authorize(caller.arn, action, resource, context)
         except authorization.AccessDeniedError as denied:
             raise errors.access_denied(denied.message) from denied
+
+
+def make_sagemaker(aws: EmbeddedAws) -> SageMaker:
+    """The SageMaker service of this AWS, as `settings.json` in the state folder says."""
+    from localaws.sagemaker.service import SageMaker
+
+    market = Settings.read(aws.state_dir / FILE_NAME).spot
+    return SageMaker(MiniStackPlatform(aws), market, aws.rule_evaluator)
 
 
 def put_event(aws: EmbeddedAws, source: str, detail_type: str, detail: Document, resources: list[str]) -> None:

@@ -1,9 +1,9 @@
-"""A small process above the server that leaves nothing behind when the server ends, however it ends.
+"""The server's subreaper: a small process above it that leaves nothing behind when it ends, however it ends.
 
 The server's children (jobs, model servers, Lambda workers) come and go in sessions and threads of their own, so
 neither a process group nor a parent-death signal finds them all. Linux can name an ancestor that inherits orphans
-(`PR_SET_CHILD_SUBREAPER`, prctl(2)): when the server dies, even by SIGKILL, all that it started becomes the warden's
-and is killed. The warden keeps the state's lock until the last of them is gone.
+(`PR_SET_CHILD_SUBREAPER`, prctl(2)): when the server dies, even by SIGKILL, all that it started becomes the subreaper's
+and is killed. The subreaper keeps the state's lock until the last of them is gone.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def fork_under_warden() -> None:
-    """Return in the child, which is to become the server. The parent stays as its warden and never returns."""
+def fork_under_subreaper() -> None:
+    """Return in a new child, which becomes the server; the parent stays as its subreaper and never returns."""
     if sys.platform != "linux":
         return  # no such ancestor on other systems: a graceful stop still ends every child
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     server = os.fork()
     if server == 0:
-        # Whoever kills the warden means the server too.
+        # Whoever kills the subreaper means the server too.
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         return
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -1,7 +1,7 @@
-"""`python -m localaws.spot interrupt JOB`: take the instance of a managed spot training job, as the spot market does.
+"""`python -m localaws.spot_command interrupt JOB`: take the instance of a managed spot training job.
 
-The job's script gets SIGTERM, and after the notice SIGKILL; its checkpoints go to S3; once capacity is back, it starts
-on a new instance. Asked of a running embedded AWS with its root user's key.
+As on the spot market, the job's script gets SIGTERM, and after the notice SIGKILL; its checkpoints go to S3; once
+capacity is back, it starts on a new instance. Asked of a running embedded AWS with its root user's key.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def interrupt(server: Server, job: str, interruption: Interruption) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m localaws.spot", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m localaws.spot_command", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("interrupt", help="take a job's instance")
     command.add_argument("job", help="name of a training job in status Training")

@@ -1,4 +1,4 @@
-"""CloudWatch alarms: MiniStack keeps them, `localaws.metric_alarms` says their state.
+"""CloudWatch alarms: MiniStack keeps them, and `localaws.metric_alarms` computes their states.
 
 MiniStack looks at all dimensions of a metric together, at one sum over all periods, only when a metric is written, and
 drops metric math. Here each alarm is evaluated by period, when metrics are written and a few times a minute (missing
@@ -16,6 +16,7 @@ from typing import Any
 
 from localaws.metric_alarms import Series, Threshold, UnsupportedAlarmError, check_expression, evaluate, state
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.ministack_platform import put_event
 
 logger = logging.getLogger(__name__)
 
@@ -91,8 +92,6 @@ class Alarms:
         self._put_event(alarm["AlarmArn"], event)
 
     def _put_event(self, arn: str, detail: Document) -> None:
-        from localaws.ministack_adapter.platform import put_event
-
         try:
             put_event(self._aws, "aws.cloudwatch", "CloudWatch Alarm State Change", detail, [arn])
         except Exception:
@@ -111,7 +110,7 @@ class Alarms:
                     logger.exception("evaluating alarms failed")
 
     def _write_queue_metrics(self, alarms: list[Document]) -> None:
-        """The metrics of AWS/SQS that an alarm watches; AWS writes them every minute."""
+        """Write the metrics of AWS/SQS that an alarm watches; AWS writes them every minute."""
         from ministack.services import cloudwatch, sqs
 
         watched = {_queue_name(alarm) for alarm in alarms if alarm.get("MetricName") in _QUEUE_METRICS}
@@ -131,7 +130,7 @@ def _queue_name(alarm: Document) -> str | None:
 
 
 def _keeping_metric_math(put: Callable[..., Any]) -> Callable[..., Any]:
-    """PutMetricAlarm, of which MiniStack drops `Metrics`."""
+    """PutMetricAlarm that keeps `Metrics`, which MiniStack drops."""
 
     def put_metric_alarm(params: Document, data: Document | None, is_cbor: bool, is_json: bool = False) -> Any:
         from ministack.services import cloudwatch
@@ -169,7 +168,7 @@ def _series(alarm: Document, periods: int, now: float) -> Series:
 
 
 def _evaluated(name: str, queries: dict[str, Document], known: dict[str, Series]) -> Series:
-    """A query's series, after those of the expressions before it."""
+    """The series of a query, for which those of all other expressions are evaluated first."""
     for query in queries.values():
         if "Expression" in query and query["Id"] != name:
             known = {**known, query["Id"]: evaluate(query["Expression"], known)}
@@ -192,7 +191,7 @@ def _statistic(points: list[Document], statistic: str) -> float | None:
 
 
 def _points(metric: Document, since: float) -> Iterator[Document]:
-    """The datapoints of exactly this metric: its dimensions are part of its name."""
+    """The datapoints of exactly this metric; its dimensions are part of what names it."""
     from ministack.services import cloudwatch
 
     dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(metric.get("Dimensions") or []))
@@ -210,7 +209,7 @@ def _reason(threshold: Threshold, series: Series) -> str:
 
 
 def _event(alarm: Document, previous: str, current: str, reason: str) -> Document:
-    """CloudWatch User Guide, "Alarm events and EventBridge"."""
+    """The detail of an alarm's change of state (CloudWatch User Guide, "Alarm events and EventBridge")."""
     now = time.strftime("%Y-%m-%dT%H:%M:%S.000+0000", time.gmtime())
     return {
         "alarmName": alarm["AlarmName"],
