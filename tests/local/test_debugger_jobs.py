@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Aws, AwsFactory
-from hosting_kit import until
 from job_kit import GOES_ON_UNTIL_STOPPED, Jobs, until_dead
+from running_aws import Aws, AwsFactory
+from waiting import until
 
 pytestmark = pytest.mark.xdist_group("debugger")
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hosting_kit import until
 from job_kit import is_alive, until_dead
+from waiting import PATIENCE, WAIT_SECONDS, until
 
 from localaws.sagemaker import container, job_documents, jobs
 from localaws.sagemaker.container import ContainerSpec
@@ -29,6 +29,7 @@ from localaws.sagemaker.jobs import Job, Outcome, Role, StopRequestedError
 from localaws.sagemaker.objects import Objects
 from localaws.sagemaker.platform import Caller, Credentials, Document
 
+PATIENT_SECONDS = WAIT_SECONDS * PATIENCE
 IGNORES_SIGTERM = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
 LEAVES_CHILDREN = """
 import subprocess, sys
@@ -125,13 +126,13 @@ def test_a_job_that_ignores_sigterm_is_killed(
     until(lambda: "ready" in platform.lines, "ready")
     jobs.change_document(context, TRAINING, "stubborn", lambda before: job_documents.stopping(TRAINING, before, 101.0))
     context.jobs.stop(TRAINING, "stubborn")
-    assert context.changes.wait_until(lambda: status(context, "stubborn") == "Stopped", 30)
+    assert context.changes.wait_until(lambda: status(context, "stubborn") == "Stopped", PATIENT_SECONDS)
     assert outcomes == [Outcome(exit_code=137, cause="stop")]
 
 
 def test_a_job_over_its_time_is_terminated(context: Context, platform: Platform) -> None:
     outcomes = submit(context, "slow", "import time; time.sleep(600)", max_runtime=0.2)
-    assert context.changes.wait_until(lambda: status(context, "slow") == "Completed", 30)
+    assert context.changes.wait_until(lambda: status(context, "slow") == "Completed", PATIENT_SECONDS)
     assert outcomes == [Outcome(exit_code=143, cause="max runtime")]
 
 
@@ -139,7 +140,7 @@ def test_waiters_and_the_event_bus_learn_of_every_end(context: Context, platform
     heard = threading.Event()
     context.changes.listen(lambda kind, name: heard.set() if (kind, name) == ("training-job", "quick") else None)
     submit(context, "quick", "print('hello')")
-    assert heard.wait(30)
+    assert heard.wait(PATIENT_SECONDS)
     assert status(context, "quick") == "Completed"
     until(lambda: platform.events, "the event")
     noun, detail = platform.events[-1]
@@ -170,7 +171,7 @@ def test_a_fault_of_the_platforms_own_fails_the_job_and_frees_its_slot(context: 
         raise RuntimeError("a bug")
 
     context.jobs.submit(Job(TRAINING, document, role(context), context), work)
-    assert context.changes.wait_until(lambda: status(context, "odd") == "Failed", 30)
+    assert context.changes.wait_until(lambda: status(context, "odd") == "Failed", PATIENT_SECONDS)
     until(lambda: context.jobs.has_free_slot, "the slot")
 
 
@@ -185,14 +186,14 @@ def test_a_job_that_is_over_leaves_its_slot_and_keeps_its_files(context: Context
     engine, may_go = JobEngine(slots=1), threading.Event()
     first, second = a_job(context, "first"), a_job(context, "second")
     first.directory.mkdir(parents=True)
-    first.afterwards = lambda: may_go.wait(30) and None
+    first.afterwards = lambda: may_go.wait(PATIENT_SECONDS) and None
     engine.submit(first, lambda _job: job_documents.completed())
     engine.submit(second, lambda _job: job_documents.completed())
-    assert second.done.wait(30)
+    assert second.done.wait(PATIENT_SECONDS)
     assert status(context, "first") == "Completed"
     assert first.directory.exists()
     may_go.set()
-    assert first.done.wait(30)
+    assert first.done.wait(PATIENT_SECONDS)
     assert not first.directory.exists()
 
 
@@ -201,21 +202,21 @@ def test_a_job_of_the_services_own_takes_no_slot_and_can_be_stopped(context: Con
     first, beside = a_job(context, "first"), a_job(context, "beside")
 
     def until_stopped(job: Job) -> Ending:
-        job.without_instance(30)
+        job.without_instance(PATIENT_SECONDS)
         return job_documents.completed()
 
     def waits(_job: Job) -> Ending:
-        may_go.wait(30)
+        may_go.wait(PATIENT_SECONDS)
         return job_documents.completed()
 
     engine.submit(first, waits)
     engine.start_now(beside, until_stopped)
     engine.stop(TRAINING, "beside")
-    assert beside.done.wait(30)
+    assert beside.done.wait(PATIENT_SECONDS)
     assert status(context, "beside") == "Stopped"
     assert not engine.has_free_slot
     may_go.set()
-    assert first.done.wait(30)
+    assert first.done.wait(PATIENT_SECONDS)
 
 
 def test_a_stop_before_the_first_step_stops_the_job(context: Context) -> None:
@@ -243,7 +244,7 @@ def test_what_a_container_starts_ends_with_it(tmp_path: Path, isolation: str) ->
         (tmp_path / name).mkdir()
     running = container.launch(spec(tmp_path, LEAVES_CHILDREN.replace("MARK", str(tmp_path))))
     assert running.output.read() == b"started\nstarted\n"
-    assert running.wait(30) == 0
+    assert running.wait(PATIENT_SECONDS) == 0
     running.output.close()
     until_dead(_marked(str(tmp_path)))
 
@@ -257,7 +258,7 @@ def test_killing_a_container_ends_everything_in_it(tmp_path: Path, isolation: st
     running.output.readline()
     assert len(_marked(str(tmp_path))) >= 3  # the program and both that it started
     running.kill()
-    running.wait(30)
+    running.wait(PATIENT_SECONDS)
     running.output.close()
     until_dead(_marked(str(tmp_path)))
 
@@ -268,7 +269,7 @@ def test_a_program_that_is_not_there_says_so(tmp_path: Path, isolation: str) -> 
     lacking = spec(tmp_path, "")
     running = container.launch(ContainerSpec(**{**vars(lacking), "command": ["no-such-program"]}))
     assert b"cannot start 'no-such-program'" in running.output.read()
-    assert running.wait(30) == 127
+    assert running.wait(PATIENT_SECONDS) == 127
     running.output.close()
 
 
@@ -277,7 +278,7 @@ def test_opt_ml_is_literal_where_the_kernel_allows_it_and_said_where_not(tmp_pat
         (tmp_path / name).mkdir()
     running = container.launch(spec(tmp_path, "import os; print(os.getcwd()); open('here.txt', 'w').write('x')"))
     seen = running.output.read().decode().strip()
-    assert running.wait(30) == 0
+    assert running.wait(PATIENT_SECONDS) == 0
     running.output.close()
     assert (tmp_path / "ml" / "here.txt").read_text() == "x"
     if isolation == "none":
@@ -306,7 +307,7 @@ def test_a_directory_that_is_shown_is_seen_live_below_opt_ml(tmp_path: Path, iso
     assert running.output.readline() == b"ready ['before']\n"
     (tmp_path / "server" / "shown" / "later").touch()
     said = running.output.read().decode()
-    running.wait(30)
+    running.wait(PATIENT_SECONDS)
     running.output.close()
     if isolation == "none":  # nothing is hidden or read-only then, as the job's log says
         assert said == "['shown']\n"
@@ -332,7 +333,7 @@ def test_a_container_has_a_tmp_of_its_own_also_where_its_image_lies_in_the_machi
         given = spec(machines, script.replace("IMAGE", str(machines / "image")))
         running = container.launch(dataclasses.replace(given, needs=[*given.needs, machines / "image"]))
         said = running.output.read().decode()
-        running.wait(30)
+        running.wait(PATIENT_SECONDS)
         running.output.close()
         assert said.splitlines()[0] == "seen []", said
         assert "Read-only file system" in said.splitlines()[-1]

@@ -16,6 +16,7 @@ from typing import Any
 import botocore.session
 import yaml
 from botocore.validate import ParamValidator
+from image_uris import SKLEARN
 
 from infra.workflow.machine import run_machine
 from infra.workflow.names import Names
@@ -35,8 +36,8 @@ NAMES = Names(
     artifact_bucket="artifacts",
     run_table="runs",
     key_arn="arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555",
-    image_uri="683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3",
-    hosting_image_uri="683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3",
+    image_uri=SKLEARN,
+    hosting_image_uri=SKLEARN,
     rules_image_uri="503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest",
     code_s3_uri="s3://assets/0123.tar.gz",
     code_hash="c0de",

@@ -4,11 +4,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from image_uris import SKLEARN
 
 from localaws.sagemaker import images
 from localaws.sagemaker.images import ImageBuildError, ImageNotFoundError, Images, Progress, find
 
-SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 PYTORCH = "763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch-training:2.10.0-cpu-py313"
 
 
