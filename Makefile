@@ -6,8 +6,8 @@ PYTHON ?= python3
 BIN    := .venv/bin
 # Tests wait more than they compute, so more workers than cores pay off.
 WORKERS ?= 4
-# In the order in which tests/conftest.py puts them.
-SPREAD   = -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+# In units that tests/conftest.py makes, longest first.
+SPREAD   = -n $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-unit test-synth test-local lint format bench pins clean

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -11,35 +11,42 @@ from hypothesis import settings
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
-TESTS = Path(__file__).parent
-# Files whose tests take long, those that take longest first: none of them is to be begun when the others are done.
+# What takes long, longest first: nothing of it is to be begun when all else is done.
 LONG = (
-    "local/test_run.py",
-    "local/test_command_line.py",
-    "local/test_toolkit.py",
-    "local/test_stopping.py",
-    "local/test_demo_story.py",
-    "local/test_prune_cnn.py",
-    "local/test_managed_rules_run.py",
-    "local/test_endpoints.py",
-    "local/test_training_jobs.py",
-    "local/test_spot.py",
-    "synth/",
-    "local/",
+    "tests/local/test_run.py",
+    "tests/local/test_command_line.py",
+    "tests/local/test_toolkit.py",
+    "tests/local/test_stopping.py",
+    "tests/local/test_demo_story.py",
+    "tests/local/test_prune_cnn.py",
+    "tests/synth/",
+    "tests/local/",
 )
-# Folders or files whose tests share nothing that is dear to make; any test process may take any of them.
-APART = ("local/test_toolkit.py", "local/test_command_line.py", "local/test_supervisor.py")
+# Tests of a file share what is dear to make, but for these: they may go to different processes.
+APART = ("tests/local/test_toolkit.py", "tests/local/test_command_line.py::test_the_same_commands")
+# Folders whose files share it too.
+TOGETHER = ("tests/synth/",)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests first; those of a file together, in one test process, where they share what is made for them."""
-    for item in items:
-        name = item.path.relative_to(TESTS).as_posix()
-        if item.get_closest_marker("xdist_group") is None and not name.startswith(APART):
-            item.add_marker(pytest.mark.xdist_group("synth" if name.startswith("synth/") else name))
-    items.sort(key=lambda item: _turn(item.path.relative_to(TESTS).as_posix()))
+    items.sort(key=lambda item: next((turn for turn, long in enumerate(LONG) if item.nodeid.startswith(long)), 99))
 
 
-def _turn(name: str) -> int:
-    return next((turn for turn, long in enumerate(LONG) if name.startswith(long)), len(LONG))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hands units of tests to the processes that run them, in the order of the collection."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - not there where nothing runs in parallel
+
+    class InUnits(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return InUnits(config, log)
+
+
+def unit_of(nodeid: str) -> str:
+    """What the tests of one unit have in common: they run one after another in the same process."""
+    if nodeid.startswith(APART):
+        return nodeid
+    return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.partition("::")[0])

@@ -21,8 +21,6 @@ ROOT = Path(__file__).parents[2]
 COPIED = ("app.py", "cdk.json", "infra", "lambdas", "training_code/toolkit")
 LINKED = (".venv", "node_modules")
 RUN_FAILED = 3
-# Told once, by the process that has these tests.
-of_the_story = pytest.mark.xdist_group("story")
 
 
 @dataclass
@@ -149,7 +147,6 @@ def outcome(ran: Ran) -> str:
     return str(ran.json["outcome"])
 
 
-@of_the_story
 def test_up_starts_and_deploys_and_then_has_nothing_to_do(story: dict[str, Ran]) -> None:
     assert story["up"].code == 0, story["up"].errors
     assert story["up"].json["started"] is True
@@ -158,7 +155,6 @@ def test_up_starts_and_deploys_and_then_has_nothing_to_do(story: dict[str, Ran])
     assert story["up again"].json["started"] is False
 
 
-@of_the_story
 def test_a_new_model_reaches_a_champion_by_new_and_run_alone(story: dict[str, Ran]) -> None:
     first = story["first"]
     assert first.code == 0, first.errors
@@ -167,14 +163,12 @@ def test_a_new_model_reaches_a_champion_by_new_and_run_alone(story: dict[str, Ra
     assert first.json["uploaded"] == ["pumps/train/pumps.csv", "pumps/test/pumps.csv"]
 
 
-@of_the_story
 def test_a_run_that_finds_nothing_new_is_up_to_date(story: dict[str, Ran]) -> None:
     assert story["again"].code == 0
     assert outcome(story["again"]) == runs.UP_TO_DATE
     assert story["again"].json["deployed"] == []
 
 
-@of_the_story
 def test_a_failed_run_says_why_and_exits_with_3(story: dict[str, Ran]) -> None:
     failed = story["failed"]
     assert failed.code == RUN_FAILED
@@ -186,7 +180,6 @@ def test_a_failed_run_says_why_and_exits_with_3(story: dict[str, Ran]) -> None:
     assert outcome(story["repaired"]) == runs.UP_TO_DATE
 
 
-@of_the_story
 def test_a_better_challenger_is_promoted_and_answers(story: dict[str, Ran]) -> None:
     assert outcome(story["better"]) == runs.PROMOTED, story["better"].output
     [promoted] = [run for run in story["better"].json["runs"] if run["outcome"] == runs.PROMOTED]
@@ -196,7 +189,6 @@ def test_a_better_challenger_is_promoted_and_answers(story: dict[str, Ran]) -> N
     assert story["good answer"].output == "fault\n"
 
 
-@of_the_story
 def test_a_rollback_brings_the_champion_before_back(story: dict[str, Ran]) -> None:
     assert story["rollback"].code == 0, story["rollback"].errors
     assert story["rollback"].json["runs"][-1]["trigger"]["kind"] == "rollback"
@@ -206,7 +198,6 @@ def test_a_rollback_brings_the_champion_before_back(story: dict[str, Ran]) -> No
     assert status["endpoint"]["status"] == "InService"
 
 
-@of_the_story
 def test_the_runs_are_listed_newest_first(story: dict[str, Ran]) -> None:
     listed = story["runs"].json["runs"]
     ids = [run["run_id"] for run in listed]
@@ -215,7 +206,6 @@ def test_the_runs_are_listed_newest_first(story: dict[str, Ran]) -> None:
     assert all(run_id in story["listed"].output for run_id in ids)
 
 
-@of_the_story
 def test_the_report_is_written_where_it_says(story: dict[str, Ran]) -> None:
     page = Path(story["report"].json["report"]).read_text(encoding="utf-8")
     assert story["better"].json["run_id"] in page
@@ -223,7 +213,6 @@ def test_the_report_is_written_where_it_says(story: dict[str, Ran]) -> None:
     assert "pumps/train/pumps.csv" in page
 
 
-@of_the_story
 def test_the_doctor_finds_everything(story: dict[str, Ran]) -> None:
     assert [check for check in story["doctor"].json["checks"] if check["state"] == "missing"] == []
     assert story["doctor"].code == 0

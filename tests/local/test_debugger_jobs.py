@@ -15,8 +15,6 @@ from job_kit import GOES_ON_UNTIL_STOPPED, Jobs, until_dead
 from running_aws import Aws, AwsFactory
 from waiting import until
 
-pytestmark = pytest.mark.xdist_group("debugger")
-
 Document = dict[str, Any]
 RULES_IMAGE = "503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest"
 RULES_GROUP = "/aws/sagemaker/ProcessingJobs"

@@ -10,8 +10,6 @@ from deployed import Pipeline, Scripted
 from image_uris import SKLEARN
 from waiting import until
 
-pytestmark = pytest.mark.xdist_group("managed")
-
 RULES = [
     {"rule": "LossNotDecreasing", "parameters": {"num_steps": 10}},
     {

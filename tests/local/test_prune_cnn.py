@@ -12,8 +12,6 @@ from running_aws import IMAGES, ROOT
 
 from localaws.sagemaker.images import Images
 
-pytestmark = pytest.mark.xdist_group("prune")
-
 PYTORCH = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-cpu-py312"
 MODEL = ROOT / "training_code" / "prune_cnn"
 PIPELINES = {"prune-cnn": AsShipped(MODEL)}

@@ -11,8 +11,6 @@ from deployed import Pipeline, Scripted
 from ratchet import round_figures
 from ratchet.runs import plain
 
-pytestmark = pytest.mark.xdist_group("rounds")
-
 METRICS = {"accuracy": r"accuracy=([0-9.]+)", "parameters": r"parameters=([0-9]+)"}
 ROUNDS = {"max": 4, "metric": "accuracy", "tolerance": 0.05, "size": "parameters"}
 

@@ -11,10 +11,6 @@ import pytest
 from deployed import Pipeline, Scripted
 from waiting import until
 
-# Every test makes the state that it needs, so that their order doesn't matter.
-pytestmark = pytest.mark.xdist_group("deployed")
-
-
 PIPELINES = {
     "scripted": Scripted(),
     "streamed": Scripted({"triggers": {"data": {"quiet": "5s"}, "code": False}}),

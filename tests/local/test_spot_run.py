@@ -18,7 +18,6 @@ from ratchet import report
 from ratchet.runs import of_item, plain
 
 # One deployment for all of them.
-pytestmark = pytest.mark.xdist_group("spotted")
 
 TRAIN = """
 import json, os, time

@@ -17,8 +17,6 @@ from waiting import until
 from ratchet import report
 from ratchet.runs import of_item, plain
 
-pytestmark = pytest.mark.xdist_group("stopping")
-
 # Built-in rules by name; the orders say which of them is to have found issues.
 RULES = [
     {"rule": "LossNotDecreasing"},
