@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -261,6 +262,17 @@ def test_killing_a_container_ends_everything_in_it(tmp_path: Path, isolation: st
     running.wait(PATIENT_SECONDS)
     running.output.close()
     until_dead(_marked(str(tmp_path)))
+
+
+def test_a_container_that_is_told_to_end_while_it_begins_ends(tmp_path: Path, isolation: str) -> None:
+    for name in ("ml", "tmp"):
+        (tmp_path / name).mkdir()
+    for moment in range(20):
+        running = container.launch(spec(tmp_path, "import time; time.sleep(600)"))
+        time.sleep(0.003 * moment)
+        running.stop()
+        assert running.wait(PATIENT_SECONDS) == 143
+        running.output.close()
 
 
 def test_a_program_that_is_not_there_says_so(tmp_path: Path, isolation: str) -> None:
