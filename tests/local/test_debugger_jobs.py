@@ -11,11 +11,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Aws, AwsFactory
-from hosting_kit import until
 from job_kit import GOES_ON_UNTIL_STOPPED, Jobs, until_dead
-
-pytestmark = pytest.mark.xdist_group("debugger")
+from running_aws import Aws, AwsFactory
+from waiting import until
 
 Document = dict[str, Any]
 RULES_IMAGE = "503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest"

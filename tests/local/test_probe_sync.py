@@ -7,7 +7,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from conftest import IMAGES, SKLEARN, Aws
+from image_uris import SKLEARN
+from running_aws import IMAGES, Aws
 
 from localaws.sagemaker.containers.images import Images
 

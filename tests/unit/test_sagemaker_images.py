@@ -4,12 +4,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from image_uris import SKLEARN
 
 from localaws.sagemaker.containers import image_table, images
 from localaws.sagemaker.containers.image_table import ImageNotFoundError, find
 from localaws.sagemaker.containers.images import ImageBuildError, Images, Progress
 
-SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 PYTORCH = "763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch-training:2.10.0-cpu-py313"
 
 

@@ -115,22 +115,19 @@ def _run_as_first_process(options: Options) -> int:
 
 def _supervise(child_main: Callable[[], int]) -> int:
     """Fork `child_main`, pass SIGTERM on to it, reap whatever ends; the child's exit status as a shell has it."""
-    received: list[int] = []
     child = 0
 
     def forward(number: int, _frame: object) -> None:
-        received.append(number)
-        if child > 0:
-            _kill(child, number)
+        _kill(child, number)
 
-    signal.signal(signal.SIGTERM, forward)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What comes before somebody can take it waits: a process 1 that doesn't handle a signal never gets it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     child = os.fork()
     if child == 0:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os._exit(child_main())
-    for number in received[:1]:  # it came before the fork was done
-        _kill(child, number)
+    signal.signal(signal.SIGTERM, forward)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     while True:
         pid, status = os.wait()
         if pid == child:
@@ -142,6 +139,7 @@ def _exec(options: Options) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGUSR1, signal.SIG_DFL)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     try:
         os.chdir(options.cwd)
         os.execvp(options.program[0], options.program)  # noqa: S606 - no shell is the point

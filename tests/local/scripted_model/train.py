@@ -78,7 +78,7 @@ def train_watched(orders):
                 probe.loss("validation", validation)
                 probe.scalar("accuracy", accuracy)
                 probe.step()
-        time.sleep(60 if orders["trouble"] == "stalls" and step == 20 else 0.03)
+        time.sleep(600 if orders["trouble"] == "stalls" and step == 20 else 0.03)
     probe.close()
 
 
@@ -101,6 +101,6 @@ if orders.get("train") == "watched":
     train_watched(orders)
 if orders.get("train") == "issues":
     say_issues(orders)
-    time.sleep(orders.get("seconds", 60))
+    time.sleep(orders.get("seconds", 600))
 save_model(orders)
 sys.exit(0)

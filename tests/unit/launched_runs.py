@@ -87,7 +87,7 @@ class StepFunctions:
         return [run_id for run_id, status in self.status.items() if status == "RUNNING"]
 
 
-class World:
+class LaunchedRuns:
     """A pipeline's launcher and the runs that it starts."""
 
     def __init__(self) -> None:
