@@ -64,17 +64,19 @@ class Triggers(Construct):
         self._queue = queue
         rules = [*self._always(machine), *self._as_the_spec_says(at)]
         allow_rules(queue, [rule.attr_arn for rule in rules])
-        feed = lambda_.CfnEventSourceMapping(
+        for part in (*rules, self._feed(function)):
+            part.node.add_dependency(last)
+
+    def _feed(self, function: Function) -> lambda_.CfnEventSourceMapping:
+        return lambda_.CfnEventSourceMapping(
             self,
             "Feed",
-            event_source_arn=queue.queue_arn,
+            event_source_arn=self._queue.queue_arn,
             function_name=function.name,
             batch_size=BATCH,
             function_response_types=["ReportBatchItemFailures"],
             scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(maximum_concurrency=CONCURRENCY),
         )
-        for part in (*rules, feed):
-            part.node.add_dependency(last)
 
     def _always(self, machine: StateMachine) -> list[events.CfnRule]:
         every = f"rate({RECONCILE_MINUTES} minutes)"

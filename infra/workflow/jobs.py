@@ -25,8 +25,7 @@ def job(
     assign: Mapping[str, Any],
     on_failure: str = RECORD,
 ) -> States:
-    """Makes a job and waits until it has ended. `operation` is createTrainingJob or createProcessingJob, `longest` the
-    seconds after which SageMaker ends the job itself."""
+    """Makes a job and waits until it has ended; SageMaker ends it itself after `longest` seconds."""
     return task(
         name,
         f"sagemaker:{operation}.sync",

@@ -32,13 +32,8 @@ def plan(at: Surroundings, *, anew: str, again: str) -> Step:
         rule(equals("$plan.outcome", outcomes.UP_TO_DATE), RECORD, {"outcome": outcomes.UP_TO_DATE}),
         rule(equals("$plan.outcome", outcomes.ROLLBACK), again, {"candidate": expression("$plan.candidate")}),
     ]
-    return Step(
-        states={
-            **invoke(PLAN, planner, payload, then="Planned", result="plan"),
-            **choice("Planned", ways, default=anew),
-        },
-        function=planner,
-    )
+    look = invoke(PLAN, planner, payload, then="Planned", result="plan")
+    return Step(states={**look, **choice("Planned", ways, default=anew)}, function=planner)
 
 
 def spec_hash(spec: PipelineSpec) -> str:

@@ -25,10 +25,6 @@ def undo(at: Surroundings) -> Step:
         rule(on_config(_CHAMPION), RECORD, {"outcome": outcomes.ROLLED_BACK}),
         rule(all_of(may_still_change(), in_time()), "WaitForChampion"),
     ]
-    grants = [
-        Grant(actions=["sagemaker:UpdateEndpoint"], resources=[at.endpoint_arn, at.endpoint_config_arns]),
-        Grant(actions=["sagemaker:DescribeEndpoint"], resources=[at.endpoint_arn]),
-    ]
     return Step(
         states={
             **choice(UNDO, [rule(exists(_CHAMPION), "RestoreChampion", timer(at))], default=RECORD),
@@ -37,5 +33,12 @@ def undo(at: Surroundings) -> Step:
             **choice("ChampionServes", ways, default=RECORD, assign=not_restored),
             **wait_for_endpoint("WaitForChampion", then="AwaitChampion"),
         },
-        grants=grants,
+        grants=_grants(at),
     )
+
+
+def _grants(at: Surroundings) -> list[Grant]:
+    return [
+        Grant(actions=["sagemaker:UpdateEndpoint"], resources=[at.endpoint_arn, at.endpoint_config_arns]),
+        Grant(actions=["sagemaker:DescribeEndpoint"], resources=[at.endpoint_arn]),
+    ]
