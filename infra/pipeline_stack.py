@@ -98,7 +98,7 @@ def _image_build(stack: Stack, environment: Environment, spec: PipelineSpec, fun
 def _surroundings(
     stack: Stack, environment: Environment, spec: PipelineSpec, source: Code, build: ImageBuild | None
 ) -> Surroundings:
-    """What the machine, its functions and its roles are made from."""
+    """The values that the machine, its functions and its roles are made from."""
     account = account_of(stack)
 
     def image(uri: str) -> Image:

@@ -1,4 +1,4 @@
-"""What all pipelines of an environment share, everything stateful (key, buckets, run table, topic), and the stopper."""
+"""The stack that all pipelines of an environment share: key, buckets, run table and topic, and the stopper."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _RUNTIME_REASON = (
 
 @dataclass(frozen=True)
 class Functions:
-    """What all functions of a stack have in common: their code, as one asset, and the days for which logs are kept."""
+    """The parts that all functions of a stack share: their code, as one asset, and the days for which logs are kept."""
 
     code: assets.Asset
     log_retention_days: int
@@ -48,7 +48,7 @@ def functions_of(stack: Construct, *, log_retention_days: int) -> Functions:
 
 
 class Function(Construct):
-    """What it fails to handle of what it was sent asynchronously goes to the dead-letter queue, if there is one."""
+    """A function, its role and its log. Asynchronous events that it fails on go to the dead-letter queue, if any."""
 
     def __init__(
         self,

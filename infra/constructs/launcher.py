@@ -1,4 +1,4 @@
-"""What turns triggers into runs: one at a time, none lost."""
+"""The launcher, which turns triggers into runs: one at a time, none lost."""
 
 from __future__ import annotations
 

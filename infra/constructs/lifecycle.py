@@ -53,7 +53,7 @@ class Lifecycle(Construct):
 
 
 def _properties(at: Surroundings, environment: Environment, queue_url: str, machine_arn: str) -> dict[str, str]:
-    """What lambdas/lifecycle is told of the pipeline; a change of one of them is an update."""
+    """The event of lambdas/lifecycle; a change of a property is an update."""
     return {
         "Pipeline": at.pipeline,
         "CodeHash": at.code.hash,

@@ -1,4 +1,4 @@
-"""What stops bad training: the rule that hears of it, the function that acts, and a queue for what it fails to do."""
+"""The stopper of bad training: the event rule, the function that acts, and a queue of the events that it failed on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from constructs import Construct
 from contract import functions as variables
 from contract import names
 from infra.constructs.function import Function, Functions
-from infra.constructs.queue import allow_rules, private_queue
+from infra.constructs.queue import allow_event_rules, private_queue
 from infra.constructs.topic_alarms import alarm, alarm_of_messages
 from infra.declared_function import DeclaredFunction
 from infra.grants import Account, Grant, use_key
@@ -65,7 +65,7 @@ def _hear(scope: Construct, function: Function, dead_letters: sqs.Queue) -> None
             )
         ],
     )
-    allow_rules(dead_letters, [rule.attr_arn])
+    allow_event_rules(dead_letters, [rule.attr_arn])
     lambda_.CfnPermission(
         scope,
         "Invoked",

@@ -28,7 +28,7 @@ class RunFunction(DeclaredFunction):
 
     @property
     def arn_name(self) -> str:
-        """What the definition calls its ARN."""
+        """The name of its ARN in the definition."""
         return f"{self.folder}_arn"
 
 

@@ -9,7 +9,7 @@ from contract.states import EVALUATE, NOT_RECORDED, RECORD, TRAIN, VARIABLES
 from infra.grants import Grant, use_key
 from infra.workflow.conditions import any_of, equals, is_not
 from infra.workflow.expressions import RUN_ID, composed, expression
-from infra.workflow.language import RETRY_ANYTHING, RETRY_LAMBDA, State, States, choice, rule
+from infra.workflow.language import RETRY_ANYTHING, RETRY_LAMBDA, State, States, choice, when
 from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.run_grants import change_run_table, clear_away, read_runs, write_runs
 from infra.workflow.step import Step, variables
@@ -34,7 +34,7 @@ def record(at: Surroundings, training: Training) -> Step:
         on_failure=NOT_RECORDED,
     )
     return Step(
-        states={**write, **choice("Recorded", [rule(failed, "Failed")], default="Done"), **_ends()},
+        states={**write, **choice("Recorded", [when(failed, "Failed")], default="Done"), **_ends()},
         function=recorder,
     )
 

@@ -6,7 +6,7 @@ from contract import run_table, triggers
 from contract.states import SETTLE
 from infra.workflow.conditions import any_of, exists
 from infra.workflow.expressions import expression, quoted
-from infra.workflow.language import choice, read_item, rule, waiting_until
+from infra.workflow.language import choice, read_item, waiting_until, when
 from infra.workflow.run_grants import read_run_table
 from infra.workflow.step import NOTHING, Step
 from infra.workflow.surroundings import RUN_TABLE, Surroundings
@@ -37,7 +37,7 @@ def settle(at: Surroundings, *, then: str) -> Step:
     return Step(
         states={
             **look,
-            **choice("Settled", [rule(_is_calm(quiet), then)], default="Quiet"),
+            **choice("Settled", [when(_is_calm(quiet), then)], default="Quiet"),
             **waiting_until("Quiet", "$quiet_at", then=SETTLE),
         },
         grants=read_run_table(at),
