@@ -12,14 +12,15 @@ from pathlib import Path
 
 from botocore.loaders import Loader
 
-from localaws.sagemaker.platform import Caller, Credentials, Document
+from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.service import SageMaker
 
 RUNTIME_OPERATIONS = frozenset({"InvokeEndpoint"})
 
 
 def page() -> str:
-    """docs/coverage.md."""
+    """The text of docs/coverage.md."""
     control, runtime = all_operations("sagemaker"), all_operations("sagemaker-runtime")
     has_control, has_runtime = implemented_operations(), RUNTIME_OPERATIONS
     return "\n".join(
@@ -59,7 +60,7 @@ def _section(service: str, operations: Iterable[str], implemented: frozenset[str
 
 
 class _NoPlatform:
-    """Around a SageMaker that is only asked what it has."""
+    """A `Platform` that does nothing, for a SageMaker that is only asked for its operations."""
 
     account, region, endpoint_url = "000000000000", "us-east-1", "http://127.0.0.1:1"
 

@@ -1,4 +1,4 @@
-"""When a CloudWatch metric alarm is in ALARM: datapoints by period, missing data, metric math (CloudWatch User Guide,
+"""The state of a CloudWatch metric alarm: datapoints by period, missing data, metric math (CloudWatch User Guide,
 "Alarm evaluation", "Configuring how CloudWatch alarms treat missing data", "Using math expressions with metrics").
 
 Pure: metrics come in as functions of time, states go out.
@@ -32,7 +32,7 @@ class UnsupportedAlarmError(ValueError):
 
 @dataclass(frozen=True)
 class Threshold:
-    """What makes an alarm: `datapoints_to_alarm` of `evaluation_periods` datapoints that breach."""
+    """The condition of an alarm: `datapoints_to_alarm` of `evaluation_periods` datapoints breach."""
 
     comparison: str
     value: float
@@ -42,7 +42,7 @@ class Threshold:
 
     @classmethod
     def of(cls, alarm: Mapping[str, Any]) -> Threshold:
-        """Of a PutMetricAlarm document. Raises UnsupportedAlarmError."""
+        """The condition in a PutMetricAlarm document. Raises UnsupportedAlarmError."""
         comparison = str(alarm["ComparisonOperator"])
         if comparison not in COMPARISONS:
             raise UnsupportedAlarmError(f"not supported here: the comparison {comparison} (anomaly detection)")

@@ -22,7 +22,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localaws.server_file import (
     ACCOUNT,
@@ -36,7 +36,7 @@ from localaws.server_file import (
     server_file,
     write_server,
 )
-from localaws.warden import fork_under_warden
+from localaws.subreaper import fork_under_subreaper
 
 if TYPE_CHECKING:
     from localaws.ministack_adapter import EmbeddedAws
@@ -62,23 +62,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"port {options.port} is taken", file=sys.stderr)  # noqa: T201
         return EXIT_PORT_TAKEN
     allow_all_descriptors()
-    fork_under_warden()
+    fork_under_subreaper()
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    port = listener.getsockname()[1]
     images = (options.images or state / "images").resolve()
-    key = root_key(state)
-    _set_environment(state, port, key)
-    server = Server(
-        pid=os.getpid(),
-        port=port,
-        endpoint_url=f"http://{LOOPBACK}:{port}",
-        region=REGION,
-        account=ACCOUNT,
-        access_key_id=key.access_key_id,
-        secret_access_key=key.secret_access_key,
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        log=str(options.log or ""),
-    )
+    server = _described(listener.getsockname()[1], root_key(state), options.log)
+    _set_environment(state, server)
     code = _serve(state, images, options.rule_evaluator, listener, server)
     # MiniStack's worker threads are not daemons: one that is stuck would keep the process from ending.
     os._exit(code)
@@ -115,7 +103,7 @@ def allow_all_descriptors() -> None:
 
 
 def _lock(state: Path) -> int | None:
-    """Hold the state's lock until this process and its warden have ended, or None when someone else holds it."""
+    """Hold the state's lock until this process and its subreaper have ended, or None when someone else holds it."""
     descriptor = os.open(state / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
     for _ in range(_LOCK_ATTEMPTS):
         try:
@@ -153,16 +141,31 @@ def _last_port(state: Path) -> int:
         return 0
 
 
-def _set_environment(state: Path, port: int, key: RootKey) -> None:
-    """MiniStack reads its settings from the environment when it is imported, so they are set before."""
+def _described(port: int, key: RootKey, log: Path | None) -> Server:
+    """This process as `server.json` describes it."""
+    return Server(
+        pid=os.getpid(),
+        port=port,
+        endpoint_url=f"http://{LOOPBACK}:{port}",
+        region=REGION,
+        account=ACCOUNT,
+        access_key_id=key.access_key_id,
+        secret_access_key=key.secret_access_key,
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        log=str(log or ""),
+    )
+
+
+def _set_environment(state: Path, server: Server) -> None:
+    """Set MiniStack's settings, which it reads from the environment when it is imported."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "MINISTACK_", "LAMBDA_", "SFN_"))]:
         del os.environ[name]
     os.environ.update(
         BIND_HOST=LOOPBACK,
-        GATEWAY_PORT=str(port),
+        GATEWAY_PORT=str(server.port),
         AUTH="true",
-        AWS_ACCESS_KEY_ID=key.access_key_id,
-        AWS_SECRET_ACCESS_KEY=key.secret_access_key,
+        AWS_ACCESS_KEY_ID=server.access_key_id,
+        AWS_SECRET_ACCESS_KEY=server.secret_access_key,
         AWS_DEFAULT_REGION=REGION,
         AWS_EC2_METADATA_DISABLED="true",
         MINISTACK_ACCOUNT_ID=ACCOUNT,
@@ -196,14 +199,7 @@ def _serve(state: Path, images: Path, rule_evaluator: Path | None, listener: soc
     aws = ministack_adapter.install(state_dir=state, image_dir=images, port=server.port, rule_evaluator=rule_evaluator)
     gc.freeze()
     gc.enable()
-
-    config = Config()
-    config.bind = [f"fd://{listener.detach()}"]
-    config.keep_alive_timeout = 75
-    config.graceful_timeout = 0.5
-    config.shutdown_timeout = 0.5
-    config.h11_max_incomplete_size = 1 << 20
-    config.loglevel = "WARNING"
+    config = _configured(Config(), listener)
 
     async def run() -> None:
         stopping = asyncio.Event()
@@ -216,6 +212,17 @@ def _serve(state: Path, images: Path, rule_evaluator: Path | None, listener: soc
 
     asyncio.run(_until_stopped(run, aws, state))
     return 0
+
+
+def _configured(config: Any, listener: socket.socket) -> Any:
+    """hypercorn's configuration; it takes the listener over."""
+    config.bind = [f"fd://{listener.detach()}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 0.5
+    config.shutdown_timeout = 0.5
+    config.h11_max_incomplete_size = 1 << 20
+    config.loglevel = "WARNING"
+    return config
 
 
 def _on_stop(loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:

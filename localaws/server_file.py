@@ -1,4 +1,4 @@
-"""What a running embedded AWS says about itself: `server.json` in its state folder.
+"""`server.json` in the state folder: where a running embedded AWS is found, and its root key.
 
 The server writes the file when it answers and removes it when it stops; everybody else only reads it.
 """

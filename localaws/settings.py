@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from localaws.sagemaker.spot_market import QUIET_MARKET, SpotMarket
+from localaws.sagemaker.jobs.spot_market import QUIET_MARKET, SpotMarket
 
 FILE_NAME = "settings.json"
 StoppedJob = Literal["fails", "succeeds"]
@@ -33,7 +33,7 @@ class Settings:
 
     @classmethod
     def read(cls, path: Path) -> Settings:
-        """From the file; the defaults where there is none.
+        """The settings in the file; the defaults where there is none.
 
         Raises ValueError that names the file, the setting and what would be right.
         """

@@ -64,7 +64,7 @@ def stop(state: Path) -> bool:
         return False
     for number in (signal.SIGTERM, signal.SIGKILL):
         _signal(_holder(state), number)
-        # The server's warden ends what is left of it and only then gives up the lock.
+        # The server's subreaper ends what is left of it and only then gives up the lock.
         if _wait_until_unlocked(state, STOP_SECONDS):
             server_file(state).unlink(missing_ok=True)
             return True

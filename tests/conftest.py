@@ -1,1 +1,52 @@
-"""What tests of several folders share lies beside this file: pytest puts a conftest's folder on the import path."""
+"""What holds for all tests. What tests of several folders share lies beside this file: pytest puts it on the path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+# No example of a property is too slow: a machine may be.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
+
+# What takes long, longest first: nothing of it is to be begun when all else is done.
+LONG = (
+    "tests/local/test_run.py",
+    "tests/local/test_command_line.py",
+    "tests/local/test_toolkit.py",
+    "tests/local/test_stopping.py",
+    "tests/local/test_demo_story.py",
+    "tests/local/test_prune_cnn.py",
+    "tests/synth/",
+    "tests/local/",
+)
+# Tests of a file share what is dear to make, but for these: they may go to different processes.
+APART = ("tests/local/test_toolkit.py", "tests/local/test_command_line.py::test_the_same_commands")
+# Folders whose files share it too.
+TOGETHER = ("tests/synth/",)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((turn for turn, long in enumerate(LONG) if item.nodeid.startswith(long)), 99))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hands units of tests to the processes that run them, in the order of the collection."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - not there where nothing runs in parallel
+
+    class InUnits(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return InUnits(config, log)
+
+
+def unit_of(nodeid: str) -> str:
+    """What the tests of one unit have in common: they run one after another in the same process."""
+    if nodeid.startswith(APART):
+        return nodeid
+    return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.partition("::")[0])

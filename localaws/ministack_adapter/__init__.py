@@ -11,12 +11,14 @@ import importlib
 from pathlib import Path
 
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.ministack_platform import make_sagemaker
 
 __all__ = ["EmbeddedAws", "install"]
 
 # In the order in which they are installed: what guards and authorizes first, what restores state last.
 PARTS = (
     "authorization",
+    "passed_roles",
     "condition_keys",
     "concurrency",
     "lambdas",
@@ -31,7 +33,7 @@ PARTS = (
     "sagemaker",
     "stepfunctions",
     "cloudformation",
-    "alarms",
+    "alarm_evaluation",
     "administration",
     "durability",
 )
@@ -40,9 +42,15 @@ PARTS = (
 def install(*, state_dir: Path, image_dir: Path, port: int, rule_evaluator: Path | None = None) -> EmbeddedAws:
     """Install every part into this process's MiniStack, whose environment variables are already set.
 
-    `rule_evaluator` is the program that evaluates Debugger's rules, see `localaws.sagemaker.rule_evaluation`.
+    `rule_evaluator` is the program that evaluates Debugger's rules, see `localaws.sagemaker.debugger.rule_evaluation`.
     """
-    aws = EmbeddedAws(state_dir=state_dir, image_dir=image_dir, port=port, rule_evaluator=rule_evaluator)
+    aws = EmbeddedAws(
+        state_dir=state_dir,
+        image_dir=image_dir,
+        port=port,
+        rule_evaluator=rule_evaluator,
+        make_sagemaker=make_sagemaker,
+    )
     for part in PARTS:
         importlib.import_module(f"{__name__}.{part}").install(aws)
     return aws

@@ -1,4 +1,4 @@
-"""Requests that no AWS has, of the person who runs this one: what AWS itself would do to its customers.
+"""Requests of the person who runs this AWS, which AWS itself doesn't have: to interrupt a spot instance.
 
 They carry the root user's secret key, which only this machine's user can read; the guard has turned away what a web
 page could send before they are looked at.
@@ -14,7 +14,7 @@ from typing import Any
 from localaws.ministack_adapter.asgi import Application, Receive, Scope, Send
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.server_file import root_key
-from localaws.spot import PATH as INTERRUPTIONS
+from localaws.spot_command import PATH as INTERRUPTIONS
 
 PREFIX = "/_localaws/"
 Document = dict[str, Any]
@@ -43,7 +43,7 @@ def install(aws: EmbeddedAws) -> None:
 
 
 def _answer(aws: EmbeddedAws, method: str, path: str, body: bytes) -> tuple[int, Document]:
-    from localaws.sagemaker.errors import SageMakerError
+    from localaws.sagemaker.core.errors import SageMakerError
 
     if (method, path) != ("POST", INTERRUPTIONS):
         return 404, {"message": f"there is no {method} {path} here"}
@@ -59,7 +59,7 @@ def _answer(aws: EmbeddedAws, method: str, path: str, body: bytes) -> tuple[int,
 
 def _interruption(body: bytes) -> tuple[str, Any]:
     """The job's name and its interruption. Raises ValueError."""
-    from localaws.sagemaker.spot_market import Interruption
+    from localaws.sagemaker.jobs.spot_market import Interruption
 
     try:
         document = json.loads(body)

@@ -79,7 +79,7 @@ class AsyncInvocations:
 def install(aws: EmbeddedAws) -> None:
     from ministack.services import eventbridge, lambda_svc
 
-    invocations = aws.async_invocations = AsyncInvocations(aws)
+    invocations = AsyncInvocations(aws)
 
     def invoke_async_with_retry(func: Document, event: Any) -> None:
         invocations.accept((func.get("config") or func)["FunctionArn"], event)
@@ -93,6 +93,7 @@ def install(aws: EmbeddedAws) -> None:
 
     lambda_svc.invoke_async_with_retry = invoke_async_with_retry
     eventbridge._dispatch_to_lambda = _dispatch_to_lambda
+    aws.keep(SERVICE, invocations.pending)
     aws.when_ready(invocations.resume)
     aws.when_closing(invocations.close)
 

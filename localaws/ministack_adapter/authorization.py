@@ -1,4 +1,4 @@
-"""IAM where MiniStack does not ask it: calls made as a role, `iam:PassRole`, and who may use the root key.
+"""IAM checks that MiniStack leaves out: calls made as a role, trust policies, and who may use the root key.
 
 The evaluation itself is MiniStack's (`core.iam_evaluator`), with identity policies, permissions boundaries and
 resource policies, as in "Policy evaluation logic" of the IAM User Guide.
@@ -7,16 +7,13 @@ resource policies, as in "Policy evaluation logic" of the IAM User Guide.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.server_file import ACCOUNT, REGION
 
 Document = dict[str, Any]
-Response = tuple[int, dict[str, str], bytes]
-ServiceHandler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[Response]]
 
 
 class AccessDeniedError(Exception):
@@ -27,14 +24,6 @@ class AccessDeniedError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
-
-
-@dataclass(frozen=True)
-class PassedRole:
-    """A role that a request hands to a service."""
-
-    role_arn: str
-    service: str
 
 
 def authorize_role_call(
@@ -71,11 +60,6 @@ def authorize(principal_arn: str, action: str, resource: str, context: Mapping[s
             "with an explicit deny in a resource-based policy"
         )
     raise AccessDeniedError(identity_denial_message(action, principal_arn, resource, explicit))
-
-
-def authorize_pass_role(principal_arn: str, passed: PassedRole) -> None:
-    """Check `iam:PassRole` with the key `iam:PassedToService` (IAM User Guide, "Pass a role to an AWS service")."""
-    authorize(principal_arn, "iam:PassRole", passed.role_arn, {"iam:PassedToService": passed.service})
 
 
 def role_document(role_arn: str) -> Document | None:
@@ -124,7 +108,6 @@ def service_may(policy: str | Document | None, service: str, action: str, resour
 def install(aws: EmbeddedAws) -> None:  # noqa: ARG001 - every part is installed alike
     _trust_only_our_root_key()
     _name_the_resource_in_denials()
-    _check_passed_roles()
 
 
 def _assumes(statement: Document) -> bool:
@@ -181,7 +164,7 @@ def _context(principal_arn: str, action: str, resource: str, keys: Mapping[str, 
 
 
 def _trust_only_our_root_key() -> None:
-    """Only this server's own key is root's, and its signature is checked.
+    """Take only this server's own key for the root user's, and check its signature.
 
     MiniStack takes `test`, any account id and no key at all for the root user, without looking at the signature.
     """
@@ -203,7 +186,7 @@ def _trust_only_our_root_key() -> None:
 
 
 def _name_the_resource_in_denials() -> None:
-    """Every denial says on which resource, as AWS's do for most services; MiniStack says it for some."""
+    """Name the resource in every denial, as AWS does for most services; MiniStack does it for some."""
     from ministack.core import iam_actions
 
     original = iam_actions.access_denied_response
@@ -217,105 +200,3 @@ def _name_the_resource_in_denials() -> None:
         return original(service, action, principal_arn, request_id, **options)
 
     iam_actions.access_denied_response = access_denied_response
-
-
-def _check_passed_roles() -> None:
-    """Put the check of `iam:PassRole` in front of the services that take roles."""
-    from ministack import app
-
-    for service, passed_roles in _PASSED_ROLES.items():
-        app.SERVICE_HANDLERS[service] = _checking(app.SERVICE_HANDLERS[service], service, passed_roles)
-
-
-def _checking(
-    inner: ServiceHandler, service: str, passed_roles: Callable[[str, str, Document], Iterable[PassedRole]]
-) -> ServiceHandler:
-    async def handler(
-        method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
-    ) -> Response:
-        operation = headers.get("x-amz-target", "").rpartition(".")[2]
-        for passed in passed_roles(f"{method} {path}", operation, _json(body)):
-            refused = _refused(service, passed)
-            if refused is not None:
-                return refused
-        return await inner(method, path, headers, body, query_params)
-
-    return handler
-
-
-def _refused(service: str, passed: PassedRole) -> Response | None:
-    from ministack.core.iam_evaluator import caller_arn
-
-    try:
-        authorize_pass_role(caller_arn(), passed)
-    except AccessDeniedError as denied:
-        return _error(403 if service == "lambda" else 400, "AccessDeniedException", denied.message)
-    if role_trusts(passed.role_arn, passed.service):
-        return None
-    code, message = _UNTRUSTED[service]
-    return _error(400, code, message.format(role=passed.role_arn, service=passed.service))
-
-
-# What each service answers about a role that doesn't trust it, as its API reference and console word it.
-_UNTRUSTED = {
-    "lambda": ("InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda."),
-    "states": (
-        "AccessDeniedException",
-        "Neither the global service principal {service}, nor the regional one is authorized to assume the provided "
-        "role: {role}.",
-    ),
-    "events": (
-        "ValidationException",
-        "Provided role '{role}' cannot be assumed by principal '{service}'.",
-    ),
-    "scheduler": (
-        "ValidationException",
-        "The execution role you provide must allow AWS EventBridge Scheduler to assume the role: {role}.",
-    ),
-}
-
-
-def _error(status: int, code: str, message: str) -> Response:
-    headers = {"Content-Type": "application/x-amz-json-1.0", "x-amzn-errortype": code}
-    return status, headers, json.dumps({"__type": code, "message": message}).encode()
-
-
-def _json(body: bytes) -> Document:
-    try:
-        document = json.loads(body or b"{}")
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _roles_of_states(_request: str, operation: str, document: Document) -> list[PassedRole]:
-    named = operation in ("CreateStateMachine", "UpdateStateMachine") and document.get("roleArn")
-    return [PassedRole(document["roleArn"], "states.amazonaws.com")] if named else []
-
-
-def _roles_of_lambda(request: str, _operation: str, document: Document) -> list[PassedRole]:
-    creates = request.startswith("POST ") and request.rstrip("/").endswith("/functions")
-    updates = request.startswith("PUT ") and request.endswith("/configuration")
-    named = (creates or updates) and isinstance(document.get("Role"), str)
-    return [PassedRole(document["Role"], "lambda.amazonaws.com")] if named else []
-
-
-def _roles_of_events(_request: str, operation: str, document: Document) -> list[PassedRole]:
-    if operation == "PutRule" and document.get("RoleArn"):
-        return [PassedRole(document["RoleArn"], "events.amazonaws.com")]
-    targets = document.get("Targets", []) if operation == "PutTargets" else []
-    return [PassedRole(target["RoleArn"], "events.amazonaws.com") for target in targets if target.get("RoleArn")]
-
-
-def _roles_of_scheduler(request: str, _operation: str, document: Document) -> list[PassedRole]:
-    role = (document.get("Target") or {}).get("RoleArn")
-    writes = request.startswith(("POST ", "PUT ")) and "/schedules/" in request
-    return [PassedRole(role, "scheduler.amazonaws.com")] if writes and role else []
-
-
-_PASSED_ROLES: dict[str, Callable[[str, str, Document], Iterable[PassedRole]]] = {
-    "states": _roles_of_states,
-    "lambda": _roles_of_lambda,
-    "events": _roles_of_events,
-    "scheduler": _roles_of_scheduler,
-}

@@ -79,7 +79,7 @@ def _locked(function: Callable[..., Any], lock: threading.RLock, changed: Callab
 
 
 def _replace(module: ModuleType, name: str, function: Callable[..., Any]) -> None:
-    """In the module, and where it lists its handlers by operation."""
+    """Put `function` in the place of the module's `name`, also where handlers are listed by operation."""
     original = getattr(module, name)
     setattr(module, name, function)
     handlers = getattr(module, "_HANDLERS", {})

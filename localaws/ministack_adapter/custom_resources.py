@@ -1,4 +1,4 @@
-"""A custom resource whose function fails, fails.
+"""A custom resource fails as soon as its function does.
 
 CloudFormation waits up to an hour for the answer of a custom resource's function, even when the function has ended with
 an error and no answer can come. Here the function's error is the answer.

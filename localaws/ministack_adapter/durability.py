@@ -1,4 +1,4 @@
-"""What is acknowledged survives `kill -9`: changed state is committed before a mutating request is answered.
+"""Durability: changed state is committed before a mutating request is answered, and so survives `kill -9`.
 
 MiniStack keeps its state in memory and saves it on a graceful stop. Here every answer to a request that may have
 changed something waits for one commit of what changed, together with all others that wait at that moment. What changes
@@ -9,21 +9,20 @@ part tells that it changed. Objects in S3 are files from the start.
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
-import re
 import threading
 import time
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from localaws.ministack_adapter import async_invocations, growing_state
 from localaws.ministack_adapter.asgi import Application, Message, Receive, Scope, Send
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
-from localaws.ministack_adapter.growing_state import DynamoDbState, SqsState
+from localaws.ministack_adapter.growing_state import DynamoDbState
 from localaws.ministack_adapter.journal import Journal, Record
-from localaws.ministack_adapter.service_state import ServiceState, join_whole, live_stores, whole
+from localaws.ministack_adapter.known_services import load, state_of
+from localaws.ministack_adapter.request_effects import changed_services, modules, service_of
+from localaws.ministack_adapter.service_state import ServiceState, join_whole, whole
 
 logger = logging.getLogger(__name__)
 
@@ -36,39 +35,6 @@ _ACTIVE_SECONDS = 5.0
 _BACKGROUND = ("stepfunctions", "lambda", "sqs", "cloudwatch_logs", "cloudwatch", "eventbridge", "cloudformation")
 # Makes other services' resources without requests to them.
 _PROVISIONING = "cloudformation"
-# What a request changes besides its own service's state, before it is answered.
-_ALSO_CHANGES = {"sns": ("sqs",), "events": ("sqs",), "s3": ("sqs",), "logs": ("cloudwatch",)}
-# Services whose requests change nothing that MiniStack keeps. Ours commits by itself.
-_STATELESS = {"sagemaker"}
-# Their `get_state` copies in ways that `live_stores` doesn't follow.
-_OWN_STORES = {
-    "lambda": growing_state.stores_of_lambda,
-    "sts": growing_state.stores_of_sts,
-    "cloudwatch_logs": growing_state.stores_of_logs,
-}
-# Read from their code: `get_state` is a dictionary of `copy.deepcopy(store)`, nothing else.
-_LIVE_STORES = {
-    "cloudformation",
-    "cloudwatch",
-    "dynamodb",
-    "ecr",
-    "eventbridge",
-    "iam",
-    "kms",
-    "s3",
-    "scheduler",
-    "sns",
-    "sqs",
-    "ssm",
-    "stepfunctions",
-}
-
-_READING = re.compile(
-    r"^(Describe|List|Get|BatchGet|TransactGet|Query$|Scan$|Head|Search|Lookup|Filter|Test|Validate|Simulate|Estimate|"
-    r"Receive|ChangeMessageVisibility|Decrypt|Encrypt$|GenerateDataKey|GenerateRandom|Verify|StartQuery)"
-)
-_CREDENTIAL_SCOPE = re.compile(r"(?:Credential=|X-Amz-Credential=)[^/%]+(?:/|%2F)\d{8}(?:/|%2F)[^/%]+(?:/|%2F)([^/%]+)")
-_QUERY_ACTION = re.compile(rb"(?:^|&)Action=([A-Za-z]+)")
 
 
 class Durability:
@@ -95,10 +61,10 @@ class Durability:
         for service in self._journal.services():
             state = self._state(service)
             if state is not None:
-                _load(service, state.restored(self._journal.records(service)))
+                load(service, state.restored(self._journal.records(service)))
 
     def tell(self, service: str) -> None:
-        """This service's state changed outside of a request to it. Callable from any thread."""
+        """Say that a service's state changed outside of a request to it. Callable from any thread."""
         with self._told_lock:
             self._told.add(service)
         self._last_activity = time.monotonic()
@@ -132,10 +98,10 @@ class Durability:
         await asyncio.shield(self._commit)
 
     def uncommitted(self, name: str) -> set[str]:
-        """What a request that reads a service (by its signing name) may see and is not on disk yet."""
+        """The states that a request that reads a service (by its signing name) may show, and are not on disk yet."""
         if name == _PROVISIONING:
             return {_PROVISIONING}
-        return self._told.intersection(_modules(name)) if self._told else set()
+        return self._told.intersection(modules(name)) if self._told else set()
 
     def flush_forever(self, stopping: threading.Event) -> None:
         """Commit background changes until told to stop."""
@@ -153,7 +119,7 @@ class Durability:
 
     def dynamodb(self) -> DynamoDbState:
         state = self._state("dynamodb")
-        assert isinstance(state, DynamoDbState)  # noqa: S101 - what _make makes for this name
+        assert isinstance(state, DynamoDbState)  # noqa: S101 - what `state_of` makes for this name
         return state
 
     def _commit_waiting(self) -> None:
@@ -188,11 +154,10 @@ class Durability:
 
     def _state(self, service: str) -> ServiceState | None:
         if service not in self._states:
-            from ministack import app
-
-            if service not in app._state_map:
+            state = state_of(service)
+            if state is None:
                 return None
-            self._states[service] = _make(service, app._state_map[service])
+            self._states[service] = state
         return self._states[service]
 
 
@@ -200,7 +165,8 @@ def install(aws: EmbeddedAws) -> None:
     durability = Durability(Journal(aws.state_dir / "journal.sqlite"))
     _follow_dynamodb(durability)
     durability.restore()
-    durability.add(async_invocations.SERVICE, aws.async_invocations.pending)
+    for name, store in aws.kept_stores.items():
+        durability.add(name, store)
     aws.on_change(durability.tell)
     aws.restored()
     aws.wrap(partial(_durable, durability))
@@ -209,45 +175,6 @@ def install(aws: EmbeddedAws) -> None:
     aws.when_ready(flusher.start)
     aws.when_closing(stopping.set)
     aws.when_closed(durability.flush)
-
-
-def changed_services(scope: Scope, body_start: bytes) -> set[str]:
-    """The services whose state a request may change; empty for requests that only read. Pure."""
-    headers = dict(scope.get("headers", []))
-    name = _service_of(scope)
-    if name in _STATELESS or _reads(scope["method"], headers, body_start, scope.get("query_string", b"")):
-        return set()
-    if name == "lambda" and scope["path"].endswith("/invocations"):
-        accepted = headers.get(b"x-amz-invocation-type") == b"Event"
-        return {async_invocations.SERVICE} if accepted else set()
-    return set(_modules(name)) | set(_ALSO_CHANGES.get(name, ()))
-
-
-def _service_of(scope: Scope) -> str:
-    """The signing name of the service that a request goes to; S3 takes what isn't signed."""
-    signed = dict(scope.get("headers", [])).get(b"authorization", b"") or scope.get("query_string", b"")
-    match = _CREDENTIAL_SCOPE.search(signed.decode("latin-1"))
-    return match[1] if match else "s3"
-
-
-def _reads(method: str, headers: dict[bytes, bytes], body_start: bytes, query: bytes) -> bool:
-    target = headers.get(b"x-amz-target")
-    if target is not None:
-        return _READING.match(target.decode("latin-1").rpartition(".")[2]) is not None
-    action = _QUERY_ACTION.search(body_start) or _QUERY_ACTION.search(query)
-    if action is not None:
-        return _READING.match(action[1].decode()) is not None
-    return method in ("GET", "HEAD", "OPTIONS")
-
-
-def _modules(name: str) -> list[str]:
-    """The names of the states that a service (by its signing name) keeps; all where it is not known."""
-    from ministack import app
-
-    config = app.SERVICE_REGISTRY.get(app.SERVICE_NAME_ALIASES.get(name, name))
-    if config is None:
-        return list(app._state_map)
-    return [str(config.get("state_key", config["module"])), *config.get("sub_modules", ())]
 
 
 def _durable(durability: Durability, inner: Application) -> Application:
@@ -267,7 +194,7 @@ def _durable(durability: Durability, inner: Application) -> Application:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] < 400:
-                services = changed_services(scope, body_start) or durability.uncommitted(_service_of(scope))
+                services = changed_services(scope, body_start) or durability.uncommitted(service_of(scope))
                 if services:
                     await durability.committed(services)
             await send(message)
@@ -277,22 +204,8 @@ def _durable(durability: Durability, inner: Application) -> Application:
     return application
 
 
-def _make(service: str, module_name: str) -> ServiceState:
-    module = importlib.import_module(f"ministack.services.{module_name}")
-    if service == "dynamodb":
-        return DynamoDbState(partial(live_stores, module))
-    if service == "sqs":
-        return SqsState(partial(live_stores, module))
-    split, join = growing_state.SPLIT.get(service, (whole, join_whole))
-    if service in _OWN_STORES:
-        return ServiceState(service, partial(_OWN_STORES[service], module), split, join)
-    if service in _LIVE_STORES:
-        return ServiceState(service, partial(live_stores, module), split, join)
-    return ServiceState(service, lambda: module.get_state() or {}, split, join)
-
-
 def _changes(state: ServiceState) -> list[Record]:
-    """The changes, looked for again when another thread changed a container meanwhile."""
+    """A service's changes; looked for again where another thread changed a container meanwhile."""
     for _ in range(20):
         try:
             return state.changes()
@@ -301,32 +214,8 @@ def _changes(state: ServiceState) -> list[Record]:
     return state.changes()
 
 
-def _load(service: str, stores: dict[str, Any]) -> None:
-    from ministack import app
-
-    module = app._get_module(app._state_map[service])
-    if service == "sts":
-        module._sessions.update(stores.get("sessions", {}))
-        return
-    if service == "sqs":
-        stores["queues"]._data = _at_this_port(module, stores["queues"]._data)
-    try:
-        module.load_persisted_state(stores)
-    except Exception:
-        logger.exception("the state of %s could not be restored", service)
-
-
-def _at_this_port(sqs: Any, queues: dict[Any, Any]) -> dict[Any, Any]:
-    """Queues under the URLs that they have now; the port may be another one than before."""
-    moved = {}
-    for (account, region, _), queue in queues.items():
-        url = sqs._queue_url_for_account(account, queue["name"])
-        moved[account, region, url] = {**queue, "url": url}
-    return moved
-
-
 def _follow_dynamodb(durability: Durability) -> None:
-    """Hear of every item that is written."""
+    """Tell DynamoDB's state of every item that is written."""
     from ministack.services import dynamodb
 
     set_item, remove_item, items_replaced = dynamodb._set_item, dynamodb._remove_item, dynamodb._items_replaced

@@ -7,35 +7,44 @@ import threading
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from localaws.ministack_adapter.asgi import Application, Message, Receive, Scope, Send
 from localaws.server_file import ACCOUNT, REGION
 
 if TYPE_CHECKING:
-    from localaws.ministack_adapter.async_invocations import AsyncInvocations
     from localaws.sagemaker.service import SageMaker
 
 logger = logging.getLogger(__name__)
 
 
 class EmbeddedAws:
-    """What the adapter's parts are given.
+    """Shared by the adapter's parts, which register with it.
 
     A part wraps the application with `wrap`, asks to be told when the server answers with `when_ready`, and says how
-    it is closed with `when_closing` (called in the reverse order).
+    it is closed with `when_closing` (called in the reverse order). `make_sagemaker` makes the service when it is first
+    needed.
     """
 
     account = ACCOUNT
     region = REGION
-    async_invocations: AsyncInvocations
 
-    def __init__(self, *, state_dir: Path, image_dir: Path, port: int, rule_evaluator: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        state_dir: Path,
+        image_dir: Path,
+        port: int,
+        rule_evaluator: Path | None = None,
+        make_sagemaker: Callable[[EmbeddedAws], SageMaker],
+    ) -> None:
         self.state_dir = state_dir
         self.image_dir = image_dir
         self.rule_evaluator = rule_evaluator
         self.port = port
         self.endpoint_url = f"http://127.0.0.1:{port}"
+        self.kept_stores: dict[str, dict[str, Any]] = {}
+        self._make_sagemaker = make_sagemaker
         self._wrappers: list[Callable[[Application], Application]] = []
         self._restored: list[Callable[[], None]] = []
         self._ready: list[Callable[[], None]] = []
@@ -46,14 +55,13 @@ class EmbeddedAws:
     @cached_property
     def sagemaker(self) -> SageMaker:
         """The SageMaker service, made when it is first needed; `sagemaker.install` says when that is."""
-        from localaws.ministack_adapter.platform import MiniStackPlatform
-        from localaws.sagemaker.service import SageMaker
-        from localaws.settings import FILE_NAME, Settings
-
-        market = Settings.read(self.state_dir / FILE_NAME).spot
-        service = SageMaker(MiniStackPlatform(self), market, self.rule_evaluator)
+        service = self._make_sagemaker(self)
         self.when_closing(service.close)
         return service
+
+    def keep(self, name: str, store: dict[str, Any]) -> None:
+        """Keep a store of ours on disk, under a name that is no service of MiniStack's; it is told of by `changed`."""
+        self.kept_stores[name] = store
 
     def wrap(self, wrapper: Callable[[Application], Application]) -> None:
         self._wrappers.append(wrapper)

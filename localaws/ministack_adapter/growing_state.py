@@ -124,7 +124,7 @@ def join_metrics(parts: dict[Key, Any]) -> Any:
 
 
 def split_executions(store: str, value: Any) -> Iterator[Part]:
-    """An execution that has ended doesn't change any more (until it is redriven)."""
+    """An execution as one record, taken as unchanged once it has ended (until it is redriven)."""
     ended = store == "executions" and value.get("status") not in (None, "RUNNING", "PENDING_REDRIVE")
     token = (value["status"], value.get("stopDate"), value.get("redriveCount")) if ended else None
     yield Part((), token, value)
@@ -226,7 +226,7 @@ SPLIT: dict[str, tuple[Splitter, Joiner]] = {
 
 
 def stores_of_lambda(module: Any) -> Stores:
-    """MiniStack's own `get_state` writes code to files; here it is part of a function's record."""
+    """Lambda's stores, with each function's code in its record; MiniStack's `get_state` writes it to files."""
     return {
         "functions": module._functions,
         "layers": module._layers,
@@ -238,10 +238,10 @@ def stores_of_lambda(module: Any) -> Stores:
 
 
 def stores_of_sts(module: Any) -> Stores:
-    """MiniStack forgets temporary credentials at a stop; AWS doesn't know stops."""
+    """The temporary credentials, which MiniStack forgets at a stop."""
     return {"sessions": module._sessions}
 
 
 def stores_of_logs(module: Any) -> Stores:
-    """Without `log_records`, a second copy of every event under its pointer; it is made anew at a start."""
+    """CloudWatch Logs' stores, except `log_records`: a second copy of every event, made anew at a start."""
     return {name: store for name, store in live_stores(module).items() if name != "log_records"}

@@ -58,7 +58,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_callback(path: str) -> bool:
-    """Paths under the prefixes that functions and jobs of this AWS use themselves, each with its own secret."""
+    """Whether functions and jobs of this AWS use the path themselves, with a secret in it."""
     return path.startswith(("/_ministack/cfn-response/", "/_ministack/cfn-signal/"))
 
 

@@ -1,4 +1,4 @@
-"""Stacks that were being changed when the server ended are given back to the user.
+"""Stacks whose operation was cut off by the server's end get a status from which they can be deployed again.
 
 Nobody goes on with them, so that in progress they would stay for ever. A creation that was cut off is left as
 `ROLLBACK_FAILED`, which `cdk deploy` deletes and creates anew; an update goes back to the template that was last

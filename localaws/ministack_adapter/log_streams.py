@@ -1,4 +1,4 @@
-"""FilterLogEvents takes `logStreamNamePrefix` at its word; MiniStack ignores it."""
+"""FilterLogEvents with `logStreamNamePrefix`, which MiniStack ignores."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ def install(aws: EmbeddedAws) -> None:
 
 
 def _know_the_managed_key(aws: EmbeddedAws) -> None:
-    """`aws:kms` without a key is the account's managed key `aws/s3` (S3 User Guide, "Using server-side encryption with
-    AWS KMS keys"); MiniStack refuses such a write, and cdk's assets are written so."""
+    """Take `aws:kms` without a key for the account's managed key `aws/s3` (S3 User Guide, "Using server-side encryption
+    with AWS KMS keys"). MiniStack refuses such a write, and cdk's assets are written so."""
     from ministack.services import s3
 
     resolve = s3._resolve_sse_write_headers

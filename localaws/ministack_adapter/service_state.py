@@ -50,7 +50,7 @@ class ServiceState:
         self._tokens: dict[tuple[str, Any, Key], Any] = {}
 
     def changes(self) -> list[Record]:
-        """What changed since the last call; its records must be committed, or `forget` be called."""
+        """The changes since the last call; they must be committed, or `forget` be called."""
         changed: list[Record] = []
         seen: dict[tuple[str, Any, Key], Any] = {}
         for store, container in self._stores().items():
@@ -129,7 +129,7 @@ def join_chunks(parts: dict[Key, Any]) -> list[Any]:
 
 
 def live_stores(module: types.ModuleType) -> Stores:
-    """What the module's `get_state` answers, without its deep copies: the records are packed in one step instead."""
+    """The answer of the module's `get_state`, without its deep copies: records are packed in one step instead."""
     get_state = module.get_state
     without_copies = types.FunctionType(get_state.__code__, {**vars(module), "copy": _NoCopy})
     stores: Stores = without_copies() or {}

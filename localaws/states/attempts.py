@@ -9,22 +9,26 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from localaws.states.cancellation import Cancellation, Cancelled
+from localaws.states.cancellation import Cancellation, CancelledError
 from localaws.states.errors import HEARTBEAT_TIMEOUT, TIMEOUT, StatesError
 
 logger = logging.getLogger(__name__)
 
 
 class Attempt:
-    """What the workflow waits for. Every method may be called from any thread; the first outcome counts."""
+    """A task's work while the workflow waits for it. Any thread may call any method; the first outcome counts.
 
-    def __init__(self, cancellation: Cancellation) -> None:
+    `now` is a clock in seconds.
+    """
+
+    def __init__(self, cancellation: Cancellation, now: Callable[[], float] = time.monotonic) -> None:
         self._cancellation = cancellation
         self._changed = threading.Condition()
         self._outcome: tuple[Any, StatesError | None] | None = None
         self._abandoned = False
         self._on_abandon: list[Callable[[], None]] = []
-        self._alive_at = time.monotonic()
+        self._now = now
+        self._alive_at = now()
 
     def succeed(self, output: Any) -> bool:
         """False where the attempt had ended already."""
@@ -35,7 +39,7 @@ class Attempt:
 
     def heartbeat(self) -> None:
         with self._changed:
-            self._alive_at = time.monotonic()
+            self._alive_at = self._now()
             self._changed.notify_all()
 
     @property
@@ -51,18 +55,18 @@ class Attempt:
         callback()
 
     def wait(self, timeout: float | None, heartbeat: float | None) -> Any:
-        """The task's output. Raises StatesError (its own, or a timeout's) or Cancelled.
+        """The task's output. Raises StatesError (its own, or a timeout's) or CancelledError.
 
         timeout and heartbeat are in seconds; None means without limit.
         """
         leave = self._cancellation.on_cancel(self._wake)
-        started = time.monotonic()
+        started = self._now()
         try:
             with self._changed:
                 while self._outcome is None:
                     self._changed.wait(self._patience(started, timeout, heartbeat))
             output, error = self._outcome
-        except (Cancelled, StatesError):
+        except (CancelledError, StatesError):
             self._abandon()
             raise
         finally:
@@ -74,7 +78,7 @@ class Attempt:
     def _patience(self, started: float, timeout: float | None, heartbeat: float | None) -> float | None:
         """Seconds to the nearest deadline; raises when one has passed."""
         self._cancellation.check()
-        now = time.monotonic()
+        now = self._now()
         if timeout is not None and now >= started + timeout:
             raise StatesError(TIMEOUT, "")
         if heartbeat is not None and now >= self._alive_at + heartbeat:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 logger = logging.getLogger(__name__)
 
 
-class Cancelled(Exception):  # noqa: N818 - a signal, not an error of the workflow
+class CancelledError(Exception):
     """The execution, or the branch, was stopped while it ran."""
 
 
@@ -56,10 +56,10 @@ class Cancellation:
 
     def check(self) -> None:
         if self.cancelled:
-            raise Cancelled
+            raise CancelledError
 
     def sleep(self, seconds: float) -> None:
-        """Wait, but not longer than until the cancellation, which raises Cancelled."""
+        """Wait, but not longer than until the cancellation, which raises CancelledError."""
         if seconds > 0:
             self._event.wait(seconds)
         self.check()

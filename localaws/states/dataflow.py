@@ -1,4 +1,4 @@
-"""What flows between states: payload limits, variables, and JSONata's Arguments, Output, Assign and Items.
+"""The data between states: payload limits, variables, and JSONata's Arguments, Output, Assign and Items.
 
 Developer Guide, "Transforming data with JSONata in Step Functions" and "Passing data between states with variables".
 """
@@ -19,12 +19,12 @@ MAX_PAYLOAD_BYTES = 262_144  # Service quotas: "Maximum input or output size for
 State = Mapping[str, Any]
 
 
-class Undefined(Exception):  # noqa: N818 - JSONata's own word
+class UndefinedError(Exception):
     """A JSONata expression returned nothing, which JSON cannot say."""
 
 
 Evaluate = Callable[[str, Mapping[str, Any]], Any]
-"""(expression, bindings) -> its value. Raises Undefined, or ValueError with JSONata's own code and message."""
+"""(expression, bindings) -> its value. Raises UndefinedError, or ValueError with JSONata's own code and message."""
 
 
 class Scope:
@@ -187,7 +187,7 @@ class Jsonata:
         try:
             # Through JSON, since the engine's lists and numbers are not all plain ones, and NaN isn't JSON.
             return json.loads(json.dumps(self._evaluate(text, {**frame.scope.visible(), **reserved}), allow_nan=False))
-        except Undefined:
+        except UndefinedError:
             raise _evaluation_error(f"{where} returned nothing (undefined).") from None
         except (ValueError, TypeError) as exc:
             raise _evaluation_error(f"{where} threw an error during evaluation. {exc}") from exc

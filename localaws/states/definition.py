@@ -1,4 +1,4 @@
-"""What CreateStateMachine checks of a definition, before anything runs.
+"""The checks of CreateStateMachine and ValidateStateMachineDefinition: fields, transitions, expressions.
 
 Codes and wording are those of AWS's InvalidDefinition messages and of ValidateStateMachineDefinition's diagnostics;
 what AWS has and is not supported here is refused in the same place, by name.
@@ -7,39 +7,22 @@ what AWS has and is not supported here is refused in the same place, by name.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from localaws.states import definition_expressions, definition_transitions
 from localaws.states import definition_fields as fields
 from localaws.states.dataflow import is_expression
+from localaws.states.definition_problem import SCHEMA, Problem
 
-SCHEMA = "SCHEMA_VALIDATION_FAILED"
-TRANSITION = "MISSING_TRANSITION_TARGET"
-EXPRESSION = "INVALID_JSONATA_EXPRESSION"
 MAX_DEFINITION_BYTES = 1_048_576  # Service quotas: "Maximum request size"
 MAX_STATE_NAME = 80
 _MAX_SECONDS = 99_999_999
 _MAX_RETRY_SECONDS = 31_622_400
 _LANGUAGES = ("JSONPath", "JSONata")
 _TRANSITIONS = ("Pass", "Task", "Wait", "Parallel", "Map")
-_VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,79}$")
-_STATES_MEMBER = re.compile(r"\$states\.([A-Za-z]+)")
-
 Document = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """`path` is a JSON pointer into the definition."""
-
-    code: str
-    message: str
-    path: str
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.message} at {self.path or '/'}"
 
 
 @dataclass(frozen=True)
@@ -92,7 +75,7 @@ class _Checker:
                 yield from self._state(state, language, where)
             else:
                 yield Problem(SCHEMA, "A state must be an object", where)
-        yield from _transitions(machine, states, path)
+        yield from definition_transitions.problems_of(machine, states, path)
 
     def _name(self, name: str, path: str) -> Iterator[Problem]:
         if not 1 <= len(name) <= MAX_STATE_NAME:
@@ -117,7 +100,7 @@ class _Checker:
         yield from self._catchers(state, str(language), path)
         yield from getattr(self, f"_{str(kind).lower()}", _nothing)(state, language, path)
         if language == "JSONata":
-            yield from self._expressions(state, path)
+            yield from definition_expressions.problems_of(state, path, self._checks.parse)
 
     def _task(self, state: Document, _language: str, path: str) -> Iterator[Problem]:
         resource = state.get("Resource")
@@ -185,32 +168,6 @@ class _Checker:
             if not isinstance(catcher.get("Next"), str):
                 yield Problem(SCHEMA, "A catcher needs Next", where)
 
-    def _expressions(self, state: Document, path: str) -> Iterator[Problem]:
-        own = {key: value for key, value in state.items() if key not in _INNER}
-        for where, keys, text in _strings(own, path, ()):
-            if text.startswith("{%") != text.endswith("%}") or text in ("{%", "%}"):
-                yield Problem(EXPRESSION, "An expression starts with '{%' and ends with '%}'", where)
-            elif is_expression(text):
-                yield from self._expression(text[2:-2].strip(), where, _states_members(str(state["Type"]), keys))
-        for where, variables in _assignments(own, path):
-            for name in variables:
-                if not _VARIABLE.match(name) or name == "states":
-                    yield Problem(SCHEMA, f"'{name}' can't be a variable's name", f"{where}/{name}")
-
-    def _expression(self, text: str, path: str, members: frozenset[str]) -> Iterator[Problem]:
-        try:
-            self._checks.parse(text)
-        except ValueError as exc:
-            yield Problem(EXPRESSION, f"{exc} in '{text}'", path)
-            return
-        for member in _STATES_MEMBER.findall(text):
-            if member not in members:
-                yield Problem(EXPRESSION, f"$states.{member} is not available in this field ('{text}')", path)
-
-
-# Parts of a state that hold states of their own.
-_INNER = frozenset({"Branches", "ItemProcessor", "Iterator", "Comment"})
-
 
 def _nothing(_state: Document, _language: str, _path: str) -> Iterator[Problem]:
     return iter(())
@@ -250,43 +207,6 @@ def _transition_fields(state: Document, kind: str, path: str) -> Iterator[Proble
         yield Problem(SCHEMA, "A state can't have both Next and End", path)
     elif state.get("End") is not True and not isinstance(state.get("Next"), str):
         yield Problem(SCHEMA, "A state needs Next, or End with the value true", path)
-
-
-def _transitions(machine: Document, states: Document, path: str) -> Iterator[Problem]:
-    """Every target exists, and every state can be reached from StartAt."""
-    start = machine.get("StartAt")
-    if start not in states:
-        yield Problem(TRANSITION, f"Missing 'StartAt' target: {start}", f"{path}/StartAt")
-        return
-    for name, state in states.items():
-        for where, target in _targets(state):
-            if target not in states:
-                yield Problem(TRANSITION, f"Missing 'Next' target: {target}", f"{path}/States/{name}{where}")
-    for name in states:
-        if name not in _reachable(str(start), states):
-            yield Problem(TRANSITION, f'State "{name}" is not reachable.', f"{path}/States/{name}")
-
-
-def _targets(state: Any) -> Iterator[tuple[str, str]]:
-    if not isinstance(state, dict):
-        return
-    for field in ("Next", "Default"):
-        if isinstance(state.get(field), str):
-            yield f"/{field}", state[field]
-    for field in ("Choices", "Catch"):
-        for index, rule in enumerate(state.get(field) or []):
-            if isinstance(rule, dict) and isinstance(rule.get("Next"), str):
-                yield f"/{field}[{index}]/Next", rule["Next"]
-
-
-def _reachable(start: str, states: Document) -> set[str]:
-    reached, waiting = set[str](), [start]
-    while waiting:
-        name = waiting.pop()
-        if name in states and name not in reached:
-            reached.add(name)
-            waiting.extend(target for _where, target in _targets(states[name]))
-    return reached
 
 
 def _retriers(state: Document, path: str) -> Iterator[Problem]:
@@ -345,36 +265,3 @@ def _integer(document: Document, field: str, least: int, most: int, path: str) -
         return
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         yield Problem(SCHEMA, f"{field} must be an integer from {least} to {most}", f"{path}/{field}")
-
-
-def _strings(value: Any, path: str, keys: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...], str]]:
-    """Every string in a state, with where it stands."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key != "Comment":
-                yield from _strings(item, f"{path}/{key}", (*keys, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _strings(item, f"{path}[{index}]", keys)
-    elif isinstance(value, str):
-        yield path, keys, value
-
-
-def _states_members(kind: str, keys: tuple[str, ...]) -> frozenset[str]:
-    """Which members of $states a field may use (Developer Guide, "Transforming data with JSONata")."""
-    members = {"input", "context"}
-    if keys[0] == "Catch":
-        members.add("errorOutput")
-    elif keys[0] in ("Output", "Assign") and kind in ("Task", "Parallel", "Map"):
-        members.add("result")
-    return frozenset(members)
-
-
-def _assignments(state: Document, path: str) -> Iterator[tuple[str, Document]]:
-    places = [(path, state)]
-    for field in ("Catch", "Choices"):
-        places += [(f"{path}/{field}[{index}]", rule) for index, rule in enumerate(state.get(field) or [])]
-    for where, place in places:
-        assign = place.get("Assign") if isinstance(place, dict) else None
-        if isinstance(assign, dict):
-            yield f"{where}/Assign", assign

@@ -93,6 +93,11 @@ def exited(name: str, output: Any, assigned: Mapping[str, Any]) -> Event:
     return event
 
 
+def failure(error: StatesError) -> Event:
+    """The details of an event that tells of an error."""
+    return {"error": error.error, "cause": error.cause}
+
+
 def json_text(value: Any) -> str:
     """JSON as Step Functions writes it: compact, and not escaped beyond what JSON needs."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,24 +1,13 @@
-"""Roles, functions and waiting, for tests on the embedded AWS."""
+"""Roles and functions, for tests on the embedded AWS."""
 
 from __future__ import annotations
 
 import io
 import json
-import time
 import zipfile
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
-
-
-def wait_for(what: Callable[[], T], seconds: float = 20.0) -> T:
-    """The first true answer of `what`; fails with its last answer at the deadline."""
-    deadline = time.monotonic() + seconds
-    while not (answer := what()):
-        assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
-        time.sleep(0.02)
-    return answer
+from waiting import until
 
 
 def make_role(aws: Any, name: str, service: str, statements: list[dict[str, Any]]) -> str:
@@ -50,7 +39,7 @@ def make_function(aws: Any, name: str, code: str, role: str, **options: Any) -> 
         FunctionName=name,
         Role=role,
         Code={"ZipFile": package.getvalue()},
-        **{"Runtime": "python3.13", "Handler": "index.handler", "Timeout": 10, **options},
+        **{"Runtime": "python3.13", "Handler": "index.handler", "Timeout": 60, **options},
     )
     return str(created["FunctionArn"])
 
@@ -64,3 +53,12 @@ def invoke(aws: Any, name: str, event: Any = None) -> tuple[Any, str | None]:
 def assumed(aws: Any, role: str) -> dict[str, Any]:
     """Credentials of a role that the account may assume."""
     return dict(aws.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"])
+
+
+def first_message(aws: Any, url: str) -> Any:
+    """The body of a queue's first message, once there is one."""
+
+    def look() -> Any:
+        return aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages")
+
+    return json.loads(until(look, f"a message in {url}")[0]["Body"])

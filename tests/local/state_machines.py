@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from waiting import until
+
 Document = dict[str, Any]
-DEADLINE_SECONDS = 30
 PASS_ROLES = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"}
 
 
@@ -52,13 +52,12 @@ class StateMachine:
         return self.ended(self.start(state_input))
 
     def ended(self, execution_arn: str) -> Document:
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while time.monotonic() < deadline:
+        def look() -> Document | None:
             document: Document = self.sfn.describe_execution(executionArn=execution_arn)
-            if document["status"] != "RUNNING":
-                return {**document, "output": json.loads(document["output"]) if document.get("output") else None}
-            time.sleep(0.02)
-        raise AssertionError(f"{execution_arn} still runs after {DEADLINE_SECONDS} s")
+            return None if document["status"] == "RUNNING" else document
+
+        document = until(look, f"the end of {execution_arn}") or {}
+        return {**document, "output": json.loads(document["output"]) if document.get("output") else None}
 
     def history(self, execution_arn: str) -> list[Document]:
         pages = self.sfn.get_paginator("get_execution_history").paginate(executionArn=execution_arn)

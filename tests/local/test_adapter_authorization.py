@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from resources import allow, assumed, make_function, make_role, wait_for
+from resources import allow, assumed, make_function, make_role
+from waiting import until
 
 ACCOUNT = "000000000000"
 MACHINE = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
@@ -140,7 +141,7 @@ def test_a_rule_reaches_a_queue_only_with_the_queues_policy(aws: Any) -> None:
     dead_url, dead = queue(aws, "dead")
     rule_to(aws, "to-closed", {"Arn": closed, "DeadLetterConfig": {"Arn": dead}})
     put(aws, "to-closed")
-    dead_letter = wait_for(lambda: received(aws, dead_url))[0]
+    dead_letter = until(lambda: received(aws, dead_url))[0]
     assert "sqs:SendMessage" in dead_letter["Body"]
     assert received(aws, closed_url) == []
 
@@ -151,7 +152,7 @@ def test_a_rule_reaches_a_queue_that_lets_it_in(aws: Any) -> None:
     url, arn = queue(aws, "open", [statement])
     rule_to(aws, "to-open", {"Arn": arn})
     put(aws, "to-open")
-    assert len(wait_for(lambda: received(aws, url))) == 1
+    assert len(until(lambda: received(aws, url))) == 1
 
 
 def test_a_rule_starts_a_machine_only_as_a_role_that_may(aws: Any) -> None:
@@ -162,12 +163,12 @@ def test_a_rule_starts_a_machine_only_as_a_role_that_may(aws: Any) -> None:
     weak = make_role(aws, "weak-rule", "events.amazonaws.com", [])
     rule_to(aws, "to-machine", {"Arn": arn, "RoleArn": weak, "DeadLetterConfig": {"Arn": dead}})
     put(aws, "to-machine")
-    assert "states:StartExecution" in wait_for(lambda: received(aws, dead_url))[0]["Body"]
+    assert "states:StartExecution" in until(lambda: received(aws, dead_url))[0]["Body"]
     assert states.list_executions(stateMachineArn=arn)["executions"] == []
     strong = make_role(aws, "strong-rule", "events.amazonaws.com", [allow("states:StartExecution", arn)])
     rule_to(aws, "to-machine", {"Arn": arn, "RoleArn": strong})
     put(aws, "to-machine")
-    assert len(wait_for(lambda: states.list_executions(stateMachineArn=arn)["executions"])) == 1
+    assert len(until(lambda: states.list_executions(stateMachineArn=arn)["executions"])) == 1
 
 
 def test_a_mapping_reads_its_queue_as_the_functions_role(aws: Any) -> None:
@@ -182,10 +183,10 @@ def test_a_mapping_reads_its_queue_as_the_functions_role(aws: Any) -> None:
         result = str(client.get_event_source_mapping(UUID=mapping)["LastProcessingResult"])
         return result if result.startswith("PROBLEM") else ""
 
-    assert "assumed-role/cannot-read/mapped is not authorized to perform: sqs:ReceiveMessage" in wait_for(problem)
+    assert "assumed-role/cannot-read/mapped is not authorized to perform: sqs:ReceiveMessage" in until(problem)
     policy = {"Version": "2012-10-17", "Statement": [allow("sqs:*", arn)]}
     aws.client("iam").put_role_policy(RoleName="cannot-read", PolicyName="p", PolicyDocument=json.dumps(policy))
-    wait_for(lambda: _empty(aws, url))
+    until(lambda: _empty(aws, url))
 
 
 def _empty(aws: Any, url: str) -> bool:

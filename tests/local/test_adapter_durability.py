@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from resources import allow, assumed, invoke, make_function, make_role, wait_for
+from resources import allow, assumed, invoke, make_function, make_role
+from waiting import until
 
-from localaws.ministack_adapter.durability import changed_services
+from localaws.ministack_adapter.request_effects import changed_services
 
 
 def killed_and_back(factory: Any, aws: Any) -> Any:
@@ -150,7 +151,7 @@ def test_events_that_were_accepted_are_handled_after_a_kill(fresh_aws: Any) -> N
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda name: s3.put_object(Bucket="arrivals", Key=name, Body=b"x"), names))
     aws = killed_and_back(fresh_aws, aws)
-    wait_for(lambda: set(items(aws, "seen")) == names, seconds=90)
+    until(lambda: set(items(aws, "seen")) == names)
 
 
 def test_an_asynchronous_invocation_outlives_a_kill(fresh_aws: Any) -> None:
@@ -166,7 +167,7 @@ def test_an_asynchronous_invocation_outlives_a_kill(fresh_aws: Any) -> None:
     make_function(aws, "slow", code, role, Timeout=30)
     aws.client("lambda").invoke(FunctionName="slow", InvocationType="Event", Payload='"later"')
     aws = killed_and_back(fresh_aws, aws)
-    wait_for(lambda: "later" in items(aws, "done"))
+    until(lambda: "later" in items(aws, "done"))
 
 
 def test_conditional_writes_are_atomic(fresh_aws: Any) -> None:

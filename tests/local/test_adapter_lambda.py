@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -46,16 +47,18 @@ def say(event, context):
 @pytest.fixture(scope="module")
 def probe(aws: Any) -> str:
     role = make_role(aws, "probe-role", "lambda.amazonaws.com", [allow("dynamodb:*")])
-    make_function(
-        aws,
-        "probe",
-        PROBE,
-        role,
-        Timeout=2,
-        MemorySize=128,
-        Environment={"Variables": {"COLOUR": "green", "AUTH": "x"}},
-    )
+    variables = {"COLOUR": "green", "AUTH": "x"}
+    make_function(aws, "probe", PROBE, role, MemorySize=128, Environment={"Variables": variables})
     return "probe"
+
+
+@pytest.fixture
+def limits(aws: Any, probe: str, request: pytest.FixtureRequest) -> Iterator[None]:
+    """The probe with other limits, for one test."""
+    configure = aws.client("lambda").update_function_configuration
+    configure(FunctionName=probe, **request.param)
+    yield
+    configure(FunctionName=probe, Timeout=60)
 
 
 def test_environment_holds_the_functions_variables_and_lambdas_and_nothing_of_the_server(aws: Any, probe: str) -> None:
@@ -107,14 +110,16 @@ def test_an_error_keeps_its_own_type(aws: Any, probe: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "kind", "message"),
+    ("limits", "event", "kind", "message"),
     [
-        ({"do": "sleep"}, "Sandbox.Timedout", "Task timed out after 2.00 seconds"),
-        ({"do": "eat", "megabytes": 400}, "Runtime.OutOfMemory", "128 MB"),
-        ({"do": "leave"}, "Runtime.ExitError", "exit status 3"),
-        ({"do": "odd"}, "Runtime.MarshalError", "set is not JSON serializable"),
+        ({"Timeout": 2}, {"do": "sleep"}, "Sandbox.Timedout", "Task timed out after 2.00 seconds"),
+        ({}, {"do": "eat", "megabytes": 400}, "Runtime.OutOfMemory", "128 MB"),
+        ({}, {"do": "leave"}, "Runtime.ExitError", "exit status 3"),
+        ({}, {"do": "odd"}, "Runtime.MarshalError", "set is not JSON serializable"),
     ],
+    indirect=["limits"],
 )
+@pytest.mark.usefixtures("limits")
 def test_limits_and_ends(aws: Any, probe: str, event: dict[str, Any], kind: str, message: str) -> None:
     answer, error = invoke(aws, probe, event)
     assert (answer["errorType"], error) == (kind, "Unhandled")

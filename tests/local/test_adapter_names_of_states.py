@@ -11,7 +11,7 @@ import pytest
 
 from localaws.ministack_adapter.cloudformation import properties, state_machines, supplements
 from localaws.ministack_adapter.stepfunctions import jsonata
-from localaws.states.dataflow import Undefined
+from localaws.states.dataflow import UndefinedError
 
 # module -> function -> its parameters.
 FUNCTIONS: dict[str, dict[str, list[str]]] = {
@@ -150,7 +150,7 @@ def test_the_types_that_are_extended_have_the_handlers_that_are_wrapped() -> Non
 
 def test_the_jsonata_engine_tells_null_from_nothing() -> None:
     assert jsonata.evaluate("$states.input.v", {"states": {"input": {"v": None}}}) is None
-    with pytest.raises(Undefined):
+    with pytest.raises(UndefinedError):
         jsonata.evaluate("$states.input.w", {"states": {"input": {"v": None}}})
     with pytest.raises(ValueError, match="T2002"):
         jsonata.evaluate("1 + 'a'", {})

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from resources import allow, assumed, make_role, wait_for
+from resources import allow, assumed, make_role
+from waiting import until
 
 
 def deploy(aws: Any, stack: str, resources: dict[str, Any]) -> Any:
     cloudformation = aws.client("cloudformation")
     cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps({"Resources": resources}))
-    wait_for(lambda: status(aws, stack) == "CREATE_COMPLETE")
+    until(lambda: status(aws, stack) == "CREATE_COMPLETE")
     return cloudformation
 
 
@@ -38,11 +39,11 @@ def test_cloudformation_does_not_delete_a_bucket_with_content(aws: Any) -> None:
     cloudformation = deploy(aws, "with-bucket", {"Bucket": bucket})
     aws.client("s3").put_object(Bucket="stack-bucket", Key="k", Body=b"b")
     cloudformation.delete_stack(StackName="with-bucket")
-    wait_for(lambda: status(aws, "with-bucket") == "DELETE_FAILED")
+    until(lambda: status(aws, "with-bucket") == "DELETE_FAILED")
     assert aws.client("s3").get_object(Bucket="stack-bucket", Key="k")["Body"].read() == b"b"
     aws.client("s3").delete_object(Bucket="stack-bucket", Key="k")
     cloudformation.delete_stack(StackName="with-bucket")
-    wait_for(lambda: status(aws, "with-bucket") in ("gone", "DELETE_COMPLETE"))
+    until(lambda: status(aws, "with-bucket") in ("gone", "DELETE_COMPLETE"))
 
 
 def test_objects_of_an_encrypted_bucket_show_their_key(aws: Any) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Aws
+from running_aws import Aws
 
 from contract import outcomes
 

@@ -77,7 +77,7 @@ class RunnerCase(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         self.tensors = self.folder / "tensors"
-        logging.getLogger("ratchet.rules").setLevel(logging.ERROR)
+        logging.getLogger("ratchet.judging").setLevel(logging.ERROR)
 
     def status(self, name):
         return json.loads((self.tensors / "rules" / f"{name}.json").read_text())

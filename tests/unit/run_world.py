@@ -17,6 +17,7 @@ import botocore.session
 import rounds.handler
 import yaml
 from botocore.validate import ParamValidator
+from image_uris import SKLEARN
 
 from infra.grants import Account
 from infra.shared import Shared
@@ -29,11 +30,12 @@ from localaws.states.cancellation import Cancellation
 from localaws.states.dataflow import Jsonata, Scope
 from localaws.states.errors import StatesError
 from localaws.states.history import History, Trace
-from localaws.states.interpreter import Interpreter, Machine, Runtime, TaskCall
+from localaws.states.interpreter import Interpreter, Machine
+from localaws.states.runtime import Runtime, TaskCall
 from ratchet import spec as specs
 
 RUN_ID = "20261120-101112-abcd"
-IMAGE = Image("683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3")
+IMAGE = Image(SKLEARN)
 RULES_IMAGE = Image("503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest")
 ENDPOINT = "local-digits-forest"
 SHARED = Shared(

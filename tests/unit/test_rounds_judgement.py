@@ -14,7 +14,7 @@ from rounds.judgement import text
 
 SETTINGS = {"max": 5, "metric": "accuracy", "better": "greater", "tolerance": 0.02, "size": "parameters"}
 BEGUN = {"metric": "accuracy", "better": "greater", "tolerance": 0.02, "size": "parameters", "rows": []}
-ABSENT = object()
+ABSENT = "absent"
 
 
 def training(number: int, accuracy: Any, parameters: Any, status: str = "Completed", **more: Any) -> dict[str, Any]:

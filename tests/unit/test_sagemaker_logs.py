@@ -3,8 +3,9 @@
 import time
 from typing import Any
 
-from localaws.sagemaker.logs import JobLog, failure_message
-from localaws.sagemaker.metrics import MetricParser, metric_data
+from localaws.sagemaker.containers.logs import ContainerLog, failure_message
+from localaws.sagemaker.core.clock import SystemClock
+from localaws.sagemaker.jobs.training_metrics import MetricParser, metric_data
 
 
 class Recorder:
@@ -21,10 +22,10 @@ class Recorder:
         return [line for batch in self.batches for line in batch]
 
 
-def log() -> tuple[JobLog, Recorder]:
+def log() -> tuple[ContainerLog, Recorder]:
     recorder = Recorder()
     platform: Any = recorder
-    return JobLog(platform, "group", "stream"), recorder
+    return ContainerLog(platform, SystemClock(), "group", "stream"), recorder
 
 
 def test_output_is_cut_into_lines_wherever_it_was_cut_before() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from localaws.ministack_adapter.stepfunctions import jsonata
-from localaws.states.definition import Checks, Problem, problems
+from localaws.states.definition import Checks, problems
+from localaws.states.definition_problem import Problem
 
 DONE = {"Type": "Succeed"}
 TASK = {"Type": "Task", "Resource": "good", "End": True}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from localaws.states.errors import error_matches
-from localaws.states.execution_log import is_logged, log_line
 from localaws.states.retry import Retries, find_catcher
 
 
@@ -68,34 +67,3 @@ def test_the_first_catcher_that_matches_catches() -> None:
         "rest",
         None,
     ]
-
-
-@pytest.mark.parametrize(
-    ("event_type", "levels"),
-    [
-        ("TaskScheduled", {"ALL"}),
-        ("TaskFailed", {"ALL", "ERROR"}),
-        ("TaskTimedOut", {"ALL", "ERROR"}),
-        ("FailStateEntered", {"ALL", "ERROR"}),
-        ("ExecutionFailed", {"ALL", "ERROR", "FATAL"}),
-        ("ExecutionAborted", {"ALL", "ERROR", "FATAL"}),
-        ("ExecutionSucceeded", {"ALL"}),
-    ],
-)
-def test_levels(event_type: str, levels: set[str]) -> None:
-    assert {level for level in ("ALL", "ERROR", "FATAL", "OFF") if is_logged(event_type, level)} == levels
-
-
-def test_a_line_has_no_data_unless_asked_for() -> None:
-    event = {
-        "type": "PassStateExited",
-        "id": 3,
-        "previousEventId": 2,
-        "timestamp": "2026-01-01T00:00:00.500Z",
-        "stateExitedEventDetails": {"name": "A", "output": "{}", "outputDetails": {"truncated": False}},
-    }
-    moment, with_data = log_line(event, "arn", include_execution_data=True)
-    assert moment == 1_767_225_600_500
-    assert '"output": "{}"' in with_data
-    assert '"previous_event_id": "2"' in with_data
-    assert '"output"' not in log_line(event, "arn", include_execution_data=False)[1]

@@ -178,9 +178,7 @@ def told(tmp_path: Path, **changes: Any) -> dict[str, str]:
 
 
 def joined(environment: dict[str, str], name: str) -> Any:
-    from toolkit.environment import variable  # noqa: PLC0415 - on the path in tests only
-
-    return json.loads(variable(name, environment) or "null")
+    return json.loads(variables.whole(name, environment) or "null")
 
 
 def test_a_job_knows_its_run_its_probe_and_its_rules(tmp_path: Path) -> None:

@@ -27,7 +27,11 @@ def test_an_object_elsewhere_is_none(key: str) -> None:
 
 
 def test_a_folders_marker_is_none() -> None:
-    assert isinstance(meaning(object_created("digits/train/", object={"key": "digits/train/", "size": 0})), Ignored)
+    for size in ({"size": 0}, {}):
+        marker = object_created(object={"key": "digits/train/", **size})
+        assert meaning(marker) == Ignored("digits/train/ only marks a folder")
+    assert isinstance(meaning(object_created(object={"key": "digits/train/", "size": 1})), Trigger)
+    assert isinstance(meaning(object_created(object={"key": "digits/train/a.csv", "size": 0})), Trigger)
 
 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])
@@ -40,8 +44,9 @@ def test_the_end_of_an_execution_is_understood(status: str) -> None:
 
 
 def test_a_beginning_or_another_machine_is_ignored() -> None:
-    assert isinstance(meaning(status_change("RUNNING")), Ignored)
-    assert isinstance(meaning(status_change(stateMachineArn=f"{MACHINE}-of-another")), Ignored)
+    assert meaning(status_change("RUNNING")) == Ignored("the execution is RUNNING")
+    another = status_change(stateMachineArn=f"{MACHINE}-of-another")
+    assert meaning(another) == Ignored(f"an execution of {MACHINE}-of-another")
 
 
 @pytest.mark.parametrize("kind", ["manual", "code", "schedule", "rollback"])
@@ -49,6 +54,13 @@ def test_a_trigger_document_is_a_trigger(kind: str) -> None:
     event = {"kind": kind, "detail": {"who": "me"}, "forced": True}
     assert meaning(event) == Trigger(kind, NOW, {"who": "me"}, forced=True)
     assert meaning({"kind": kind}) == Trigger(kind, NOW, {})
+
+
+def test_a_triggers_detail_has_a_limit() -> None:
+    """{"a": "…"} is nine characters and what is in it."""
+    assert meaning({"kind": "manual", "detail": {"a": "x" * (4096 - 9)}}).detail["a"]
+    with pytest.raises(BadEventError, match="4096 characters"):
+        meaning({"kind": "manual", "detail": {"a": "x" * (4096 - 8)}})
 
 
 def test_the_regular_look_is_understood() -> None:

@@ -2,7 +2,7 @@
 
     sagemaker_types.py  AWS::SageMaker::Model, EndpointConfig, Endpoint, ModelPackageGroup
     state_machines.py   AWS::StepFunctions::StateMachine behind the checks of CreateStateMachine
-    alarms.py           AWS::CloudWatch::Alarm over metric math
+    alarm_types.py      AWS::CloudWatch::Alarm over metric math
     supplements.py      properties that MiniStack's provisioners accept and then ignore
     waiting.py          operations answer when they are over
     properties.py       which properties of each type in use take effect; the others are refused by name
@@ -15,7 +15,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from localaws.ministack_adapter.cloudformation import (
-    alarms,
+    alarm_types,
     properties,
     sagemaker_types,
     state_machines,
@@ -43,12 +43,12 @@ def _extend(provisioners: ModuleType, aws: EmbeddedAws) -> None:
     sagemaker_types.register(provisioners, aws)
     supplements.register(provisioners)
     state_machines.register(provisioners)
-    alarms.register(provisioners)
+    alarm_types.register(provisioners)
     properties.register(provisioners)
 
 
 def _run_on_threads(stacks: ModuleType) -> None:
-    """Provisioning that waits (an endpoint) must not wait on the event loop."""
+    """Provision what takes long (an endpoint) on threads, not on the event loop."""
     runs_on_thread = stacks.__dict__[_RUNS_ON_THREAD]
 
     def runs_on_worker_thread(resource_type: str) -> bool:

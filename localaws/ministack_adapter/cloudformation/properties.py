@@ -64,7 +64,7 @@ def register(provisioners: ModuleType) -> None:
 def _checked(
     handler: Callable[..., Any], resource_type: str, known: frozenset[str], *, position: int
 ) -> Callable[..., Any]:
-    """`position` is where the new properties stand among the handler's arguments."""
+    """The handler, refusing unknown properties; `position` is where they stand among its arguments."""
 
     def checked(*arguments: Any) -> Any:
         unknown = sorted(set(arguments[position]) - known)

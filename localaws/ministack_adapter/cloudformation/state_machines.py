@@ -51,7 +51,7 @@ def _checked(provisioners: ModuleType, props: Document) -> Document:
 
 
 def _translated(props: Document) -> Document:
-    """CloudFormation writes `Level` and `Destinations` where the API, and MiniStack's store, write `level`."""
+    """The properties with the API's names in LoggingConfiguration: `level` for CloudFormation's `Level`."""
     if "LoggingConfiguration" not in props:
         return props
     return {**props, "LoggingConfiguration": _camel(props["LoggingConfiguration"])}

@@ -152,7 +152,7 @@ def _texts(parent: ElementTree.Element, source: Document, *names: str) -> None:
 
 
 def _delete_bucket(physical_id: str, _props: Document) -> None:
-    """As DeleteBucket: a bucket with objects isn't deleted, and the stack's deletion fails."""
+    """Delete a bucket as DeleteBucket does: one with objects isn't deleted, and the stack's deletion fails."""
     from ministack.services import s3
 
     status, _headers, body = s3._delete_bucket(physical_id)
@@ -182,7 +182,7 @@ def _table(name: str, old: Document, new: Document) -> None:
 
 
 def _sse(specification: Document | None) -> Document:
-    """CloudFormation's `SSEEnabled` is the API's `Enabled`."""
+    """The API's specification, whose `Enabled` is CloudFormation's `SSEEnabled`."""
     if not specification:
         return {"Enabled": False}
     rest = {key: value for key, value in specification.items() if key != "SSEEnabled"}
@@ -226,7 +226,7 @@ def _function(name: str, _old: Document, new: Document) -> None:
 
 
 def _dead_letters(function: Document, new: Document) -> None:
-    """Lambda asks the role whether it may send there ("Adding a dead-letter queue", Lambda Developer Guide)."""
+    """Set the dead-letter queue, if the role may send to it ("Adding a dead-letter queue", Lambda Developer Guide)."""
     from localaws.ministack_adapter.authorization import AccessDeniedError, authorize_role_call
 
     target = str((new.get("DeadLetterConfig") or {}).get("TargetArn") or "")

@@ -1,4 +1,4 @@
-"""Operations on stacks answer when they are over, where that takes a moment only.
+"""CreateStack and the like answer when the operation is over, where that takes a few seconds at most.
 
 The cdk CLI looks at a stack at once and then every five seconds; a stack that was ready after half a second cost those
 five. An operation that takes longer is answered while it goes on, as in AWS.

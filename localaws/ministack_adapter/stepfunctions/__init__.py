@@ -4,7 +4,9 @@ MiniStack keeps the API, the stores and JSONPath's helpers. Ours are the checks 
 execution, task tokens, execution logs, and every task's call, which is authorized by the state machine's role.
 
     machines.py         CreateStateMachine, UpdateStateMachine, ValidateStateMachineDefinition
+    start_requests.py   what StartExecution refuses
     executions.py       StartExecution, StopExecution, the run, SendTask*
+    status_events.py    status changes, on the event bus and as metrics
     integrations.py     which resource ARNs are supported, and who serves them
     sagemaker_tasks.py  sagemaker:* and aws-sdk:sagemaker:*, with .sync
     wire_tasks.py       every other service, over the wire with the role's credentials

@@ -5,26 +5,27 @@ The records stay in MiniStack's store, from which its Describe, List and GetExec
 
 from __future__ import annotations
 
-import contextvars
 import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
-from localaws.ministack_adapter.platform import MiniStackPlatform, put_event
-from localaws.ministack_adapter.stepfunctions import jsonata
+from localaws.ministack_adapter.ministack_platform import MiniStackPlatform
+from localaws.ministack_adapter.stepfunctions import jsonata, start_requests
 from localaws.ministack_adapter.stepfunctions.integrations import Integrations
 from localaws.ministack_adapter.stepfunctions.jsonpath import JsonPath
 from localaws.ministack_adapter.stepfunctions.logs import Destination, ExecutionLogs, destination
+from localaws.ministack_adapter.stepfunctions.start_requests import RefusedStartError
+from localaws.ministack_adapter.stepfunctions.status_events import StatusEvents
 from localaws.states.attempts import TaskTokenError, TaskTokens
-from localaws.states.cancellation import Cancellation, Cancelled
-from localaws.states.dataflow import MAX_PAYLOAD_BYTES, DataFlow, Jsonata, Scope, check_payload
+from localaws.states.cancellation import Cancellation, CancelledError
+from localaws.states.dataflow import DataFlow, Jsonata, Scope, check_payload
 from localaws.states.errors import RUNTIME, TIMEOUT, StatesError
 from localaws.states.history import Event, History, Trace, json_text
-from localaws.states.interpreter import Interpreter, Machine, Runtime, TaskCall
+from localaws.states.interpreter import Interpreter, Machine
+from localaws.states.runtime import Runtime, TaskCall
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def install(aws: EmbeddedAws, integrations: Integrations) -> None:
     stepfunctions._send_task_success = executions.send_task_success
     stepfunctions._send_task_failure = executions.send_task_failure
     stepfunctions._send_task_heartbeat = executions.send_task_heartbeat
-    stepfunctions._emit_execution_status_event = executions.emit_status
+    stepfunctions._emit_execution_status_event = executions.status_events.emit
     aws.when_ready(executions.end_those_cut_off)
     aws.when_closing(executions.close)
 
@@ -66,8 +67,9 @@ class Executions:
     def __init__(self, aws: EmbeddedAws, integrations: Integrations) -> None:
         self._aws = aws
         self._integrations = integrations
-        self._platform = MiniStackPlatform(aws)
-        self._logs = ExecutionLogs(self._platform)
+        platform = MiniStackPlatform(aws)
+        self.status_events = StatusEvents(aws, platform)
+        self._logs = ExecutionLogs(platform)
         self._tokens = TaskTokens()
         self._running: dict[str, _Run] = {}
         self._languages: Mapping[str, DataFlow] = {"JSONata": Jsonata(jsonata.evaluate), "JSONPath": JsonPath()}
@@ -75,18 +77,15 @@ class Executions:
     # --- StartExecution and StopExecution ---
 
     def start(self, start: Callable[[Record], Response], data: Record) -> Response:
-        """MiniStack's StartExecution behind the checks that it lacks, and idempotent as AWS's is.
-
-        API reference, StartExecution: the same name and input while it runs answers as the first call did; another
-        input, or a name that has ended, is ExecutionAlreadyExists.
-        """
+        """MiniStack's StartExecution behind the checks that it lacks, and idempotent as AWS's is."""
         from ministack.services import stepfunctions
 
-        invalid = _invalid_input(data.get("input", "{}")) or _invalid_name(data.get("name"))
-        if invalid:
-            return invalid
-        same = stepfunctions._executions.get(_execution_arn(data))
-        if same is not None and same["status"] == "RUNNING" and _same_json(same["input"], data.get("input", "{}")):
+        try:
+            start_requests.check(data)
+        except RefusedStartError as refused:
+            return _error(refused.code, str(refused))
+        same = stepfunctions._executions.get(start_requests.execution_arn(data))
+        if start_requests.is_answered_by(data, same):
             answer = {"executionArn": same["executionArn"], "startDate": same["startDate"]}
             return stepfunctions.json_response(answer)  # type: ignore[no-any-return]
         return start(data)
@@ -149,7 +148,7 @@ class Executions:
             return output, None
         except StatesError as error:
             return None, error
-        except Cancelled:
+        except CancelledError:
             return None, StatesError(TIMEOUT, "") if run.timed_out else None
         except Exception as exc:
             logger.exception("execution %s", run.record["executionArn"])
@@ -211,23 +210,7 @@ class Executions:
 
     def _ended(self, record: Record) -> None:
         self._aws.changed(_MODULE)
-        self.emit_status(record)
-
-    # --- status events ---
-
-    def emit_status(self, record: Record) -> None:
-        """Tell the event bus and the metrics of a new status, apart from the execution's own thread."""
-        if not record.get("sync"):
-            detail = status_detail(record)
-            _in_background(lambda: self._put_status(detail), "states-status")
-
-    def _put_status(self, detail: Record) -> None:
-        arn = detail["executionArn"]
-        try:
-            put_event(self._aws, "aws.states", "Step Functions Execution Status Change", detail, [arn])
-            self._platform.put_metric_data("AWS/States", status_metrics(detail))
-        except Exception:
-            logger.exception("the status of %s was not told", arn)
+        self.status_events.emit(record)
 
     # --- task tokens ---
 
@@ -243,7 +226,7 @@ class Executions:
     # --- start and stop of the server ---
 
     def end_those_cut_off(self) -> None:
-        """End executions that a stop or a crash of the server left behind as failed, and tell the event bus."""
+        """Let the executions fail that a stop or a crash of the server cut off, and tell the event bus."""
         from ministack.core.responses import request_scope
         from ministack.services import stepfunctions
 
@@ -297,110 +280,11 @@ class _Run:
         }
 
 
-def status_detail(record: Mapping[str, Any]) -> Record:
-    """The detail of a status change event (Developer Guide, "Automating Step Functions event delivery with
-    EventBridge"); input and output above 248 KiB are left out."""
-    status = record["status"]
-    failed = status in ("FAILED", "TIMED_OUT", "ABORTED")
-    output = record.get("output") if status == "SUCCEEDED" else None
-    return {
-        "executionArn": record["executionArn"],
-        "stateMachineArn": record["stateMachineArn"],
-        "name": record["name"],
-        "status": status,
-        "startDate": _milliseconds(record.get("startDate")),
-        "stopDate": _milliseconds(record.get("stopDate")),
-        **_payload("input", record.get("input")),
-        **_payload("output", output),
-        "stateMachineVersionArn": None,
-        "stateMachineAliasArn": None,
-        "redriveCount": 0,
-        "redriveDate": None,
-        "redriveStatus": "REDRIVABLE" if failed else "NOT_REDRIVABLE",
-        "redriveStatusReason": None if failed else f"Execution is {status} and cannot be redriven",
-        "error": record.get("error") if failed else None,
-        "cause": record.get("cause") if failed else None,
-    }
-
-
-_METRICS = {
-    "RUNNING": "ExecutionsStarted",
-    "SUCCEEDED": "ExecutionsSucceeded",
-    "FAILED": "ExecutionsFailed",
-    "TIMED_OUT": "ExecutionsTimedOut",
-    "ABORTED": "ExecutionsAborted",
-}
-
-
-def status_metrics(detail: Mapping[str, Any]) -> list[Record]:
-    """Developer Guide, "Monitoring Step Functions metrics using Amazon CloudWatch"; ExecutionTime in milliseconds."""
-    dimensions = [{"Name": "StateMachineArn", "Value": detail["stateMachineArn"]}]
-    data = [{"MetricName": _METRICS[detail["status"]], "Value": 1, "Unit": "Count", "Dimensions": dimensions}]
-    if detail["stopDate"] is not None:
-        milliseconds = detail["stopDate"] - detail["startDate"]
-        data.append(
-            {"MetricName": "ExecutionTime", "Value": milliseconds, "Unit": "Milliseconds", "Dimensions": dimensions}
-        )
-    return data
-
-
-_MAX_EVENT_PAYLOAD_BYTES = 248 * 1024
-
-
-def _payload(name: str, text: str | None) -> Record:
-    if text is None:
-        return {name: None, f"{name}Details": None}
-    included = len(text.encode()) <= _MAX_EVENT_PAYLOAD_BYTES
-    return {name: text if included else None, f"{name}Details": {"included": included}}
-
-
-def _milliseconds(iso: str | None) -> int | None:
-    return int(datetime.fromisoformat(iso).astimezone(UTC).timestamp() * 1000) if iso else None
-
-
 def _was_cut_off(record: Mapping[str, Any]) -> bool:
-    """Running still, or ended by MiniStack's own restore, which tells nobody."""
+    """Whether an execution still says that it runs, or was ended by MiniStack's own restore, which tells nobody."""
     return record["status"] == "RUNNING" or (
         record.get("error") == "States.ServiceRestart" and record.get("cause") != CUT_OFF
     )
-
-
-def _execution_arn(data: Mapping[str, Any]) -> str:
-    machine_arn = str(data.get("stateMachineArn", ""))
-    return f"{machine_arn.replace(':stateMachine:', ':execution:')}:{data.get('name')}"
-
-
-def _invalid_input(text: Any) -> Response | None:
-    if not isinstance(text, str):
-        return _error("SerializationException", "The input must be a string.")
-    if len(text.encode()) > MAX_PAYLOAD_BYTES:
-        return _error(
-            "ValidationException",
-            "1 validation error detected: Value at 'input' failed to satisfy constraint: "
-            f"Member must have length less than or equal to {MAX_PAYLOAD_BYTES}",
-        )
-    try:
-        json.loads(text)
-    except ValueError as exc:
-        return _error("InvalidExecutionInput", f"Invalid State Machine Execution Input: '{exc}'")
-    return None
-
-
-_FORBIDDEN_IN_NAMES = frozenset(' \t\r\n<>{}[]?*"#%\\^|~`$&,;:/')
-_MAX_NAME = 80
-
-
-def _invalid_name(name: Any) -> Response | None:
-    """API reference, StartExecution: `name`, 1 to 80 characters, without whitespace, brackets and the like."""
-    if name is None:
-        return None
-    if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME or set(name) & _FORBIDDEN_IN_NAMES:
-        return _error("InvalidName", f"Invalid Name: '{name}'")
-    return None
-
-
-def _same_json(left: str, right: str) -> bool:
-    return bool(json.loads(left) == json.loads(right))
 
 
 def _answer(action: Callable[[], None]) -> Response:
@@ -417,7 +301,3 @@ def _error(code: str, message: str) -> Response:
     from ministack.services import stepfunctions
 
     return stepfunctions.error_response_json(code, message, 400)  # type: ignore[no-any-return]
-
-
-def _in_background(work: Callable[[], None], name: str) -> None:
-    threading.Thread(target=contextvars.copy_context().run, args=(work,), name=name, daemon=True).start()

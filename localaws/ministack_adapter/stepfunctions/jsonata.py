@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from localaws.states.dataflow import Undefined
+from localaws.states.dataflow import UndefinedError
 
 # Developer Guide, "JSONata functions provided by Step Functions": "supports all JSONata functions except $eval".
 _UNSUPPORTED_FUNCTION = "$eval("
@@ -27,11 +27,11 @@ def parse(text: str) -> Any:
 
 
 def evaluate(text: str, bindings: Mapping[str, Any]) -> Any:
-    """The expression's value. Raises Undefined, or ValueError with the engine's code and message."""
+    """The expression's value. Raises UndefinedError, or ValueError with the engine's code and message."""
     values = {name: _binding(value) for name, value in bindings.items()}
     value = _evaluated(text, values)
     if value is None and not _evaluated(f"$exists(({text}))", values):
-        raise Undefined
+        raise UndefinedError
     return value
 
 
@@ -44,7 +44,7 @@ def _evaluated(text: str, values: Mapping[str, Any]) -> Any:
 
 
 def _binding(value: Any) -> Any:
-    """The engine reads None as undefined; JSON's null has a sentinel."""
+    """A value as the engine takes it: None is undefined to it, and JSON's null a value of its own."""
     from ministack.services import stepfunctions
 
     return stepfunctions.jsonata.utils.Utils.NULL_VALUE if value is None else value

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from localaws.ministack_adapter.platform import MiniStackPlatform
+from localaws.ministack_adapter.ministack_platform import MiniStackPlatform
 from localaws.states.execution_log import is_logged, log_line
 from localaws.states.history import Event
 
@@ -28,7 +28,7 @@ class Destination:
 
 
 def destination(logging_configuration: Mapping[str, Any], machine_name: str, execution_name: str) -> Destination | None:
-    """None where the machine logs nothing."""
+    """The destination of an execution's log; None where its machine logs nothing."""
     level = logging_configuration.get("level", "OFF")
     destinations = logging_configuration.get("destinations") or []
     if level == "OFF" or not destinations:

@@ -6,8 +6,8 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 from localaws.ministack_adapter import authorization
-from localaws.ministack_adapter.platform import assume_role
-from localaws.sagemaker.platform import Credentials
+from localaws.ministack_adapter.ministack_platform import assume_role
+from localaws.sagemaker.core.aws_platform import Credentials
 from localaws.states.errors import StatesError
 
 PRINCIPAL = "states.amazonaws.com"

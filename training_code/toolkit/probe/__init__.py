@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from toolkit.probe.errors import NotSaved, ProbeError
+from toolkit.probe.errors import NotSavedError, ProbeError
 from toolkit.probe.layout import EVAL, TRAIN
 
 if TYPE_CHECKING:
     from toolkit.probe.core import Probe
     from toolkit.probe.trial import Trial
 
-__all__ = ["EVAL", "TRAIN", "NotSaved", "Probe", "ProbeError", "Trial"]
+__all__ = ["EVAL", "TRAIN", "NotSavedError", "Probe", "ProbeError", "Trial"]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from toolkit.container import base_folder
 from toolkit.probe.errors import ProbeError
 from toolkit.probe.settings import BUILT_IN, INTERVAL, Settings
 
@@ -60,8 +61,8 @@ def configuration(environment: Mapping[str, str] | None = None) -> dict[str, Any
         ProbeError: there is one that can't be read.
     """
     variables = os.environ if environment is None else environment
-    base = variables.get("SAGEMAKER_BASE_DIR", "/opt/ml")
-    path = Path(variables.get(VARIABLE_FILE, f"{base}/input/config/debughookconfig.json"))
+    usual = base_folder(variables) / "input" / "config" / "debughookconfig.json"
+    path = Path(variables.get(VARIABLE_FILE, usual))
     if not path.is_file():
         return None
     try:
@@ -72,12 +73,12 @@ def configuration(environment: Mapping[str, str] | None = None) -> dict[str, Any
 
 
 def directory(document: Mapping[str, Any]) -> Path:
-    """Where the probe saves, by a hook configuration."""
+    """The folder for the probe's tensors, by a hook configuration."""
     return Path(document.get("LocalPath") or LOCAL_PATH) / FOLDER
 
 
 def settings(document: Mapping[str, Any]) -> Settings:
-    """What is saved, by a hook configuration; nothing is copied to S3, since SageMaker does.
+    """The probe's settings, by a hook configuration; nothing is copied to S3, since SageMaker does that.
 
     Raises:
         ProbeError: a parameter is unknown or wrong; the message names it and its collection.
@@ -96,12 +97,12 @@ def settings(document: Mapping[str, Any]) -> Settings:
 
 
 def meant(regexes: str) -> list[str]:
-    """Expressions with commas between, in which Debugger's own say the probe's names; others stay as they are."""
+    """The expressions of a text with commas between: Debugger's own in the probe's names, others as they are."""
     return [name for regex in _listed(regexes) for name in _meant(regex)]
 
 
 def _parameters(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of a collection in the words of `probe:` in pipeline.yaml."""
+    """The parameters of a collection in the words of `probe:` in pipeline.yaml."""
     found: dict[str, Any] = {}
     for name, value in given.items():
         if name in _NUMBERS:

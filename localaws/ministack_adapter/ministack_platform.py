@@ -1,0 +1,123 @@
+"""The services of MiniStack that our SageMaker and Step Functions call: events, logs, metrics, roles, IAM."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localaws.ministack_adapter import authorization
+from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.sagemaker.core import errors
+from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.request import Caller, Document
+from localaws.settings import FILE_NAME, Settings
+
+if TYPE_CHECKING:
+    from localaws.sagemaker.service import SageMaker
+
+SAGEMAKER = "sagemaker.amazonaws.com"
+# As long as the longest job; AWS renews a job's credentials while it runs.
+SESSION_SECONDS = 5 * 24 * 3600
+_METRICS_PER_REQUEST = 1000
+
+
+class MiniStackPlatform:
+    """The `Platform` of MiniStack. Every method may be called from any thread."""
+
+    def __init__(self, aws: EmbeddedAws) -> None:
+        self.account = aws.account
+        self.region = aws.region
+        self.endpoint_url = aws.endpoint_url
+        self.state_dir: Path = aws.state_dir / "sagemaker"
+        self.image_dir: Path = aws.image_dir
+        # The server's file holds the root user's key.
+        self.private_dirs = (aws.state_dir, Path.home() / ".aws")
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        self._aws = aws
+
+    def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
+        put_event(self._aws, "aws.sagemaker", detail_type, detail, resources)
+
+    def put_log_events(self, group: str, stream: str, events: list[tuple[int, str]]) -> None:
+        from ministack.core.responses import request_scope
+        from ministack.services import cloudwatch_logs
+
+        with request_scope(self.account, self.region):
+            if group not in cloudwatch_logs._log_groups:
+                cloudwatch_logs._create_log_group({"logGroupName": group})
+            names = {"logGroupName": group, "logStreamName": stream}
+            if stream not in cloudwatch_logs._log_groups[group]["streams"]:
+                cloudwatch_logs._create_log_stream(names)
+            lines = [{"timestamp": at, "message": line} for at, line in events]
+            cloudwatch_logs._put_log_events({**names, "logEvents": lines})
+        self._aws.changed("cloudwatch_logs")
+
+    def put_metric_data(self, namespace: str, data: list[Document]) -> None:
+        from ministack.core.responses import request_scope
+        from ministack.services import cloudwatch
+
+        with request_scope(self.account, self.region):
+            for start in range(0, len(data), _METRICS_PER_REQUEST):
+                request = {"Namespace": namespace, "MetricData": data[start : start + _METRICS_PER_REQUEST]}
+                cloudwatch._put_metric_data({}, request, False, True)
+        self._aws.changed("cloudwatch")
+
+    def assume_role(self, role_arn: str, session_name: str) -> Credentials:
+        if not authorization.role_trusts(role_arn, SAGEMAKER):
+            raise errors.could_not_assume(role_arn)
+        return assume_role(role_arn, session_name, SESSION_SECONDS)
+
+    def authorize(self, caller: Caller, action: str, resource: str) -> None:
+        context = {"iam:PassedToService": SAGEMAKER} if action == "iam:PassRole" else None
+        try:
+            authorization.authorize(caller.arn, action, resource, context)
+        except authorization.AccessDeniedError as denied:
+            raise errors.access_denied(denied.message) from denied
+
+
+def make_sagemaker(aws: EmbeddedAws) -> SageMaker:
+    """The SageMaker service of this AWS, as `settings.json` in the state folder says."""
+    from localaws.sagemaker.service import SageMaker
+
+    market = Settings.read(aws.state_dir / FILE_NAME).spot
+    return SageMaker(MiniStackPlatform(aws), market, aws.rule_evaluator)
+
+
+def put_event(aws: EmbeddedAws, source: str, detail_type: str, detail: Document, resources: list[str]) -> None:
+    """Put an event of an AWS service on the default bus; its targets have it when this returns."""
+    from ministack.core.responses import request_scope
+    from ministack.services import eventbridge
+
+    entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail), "Resources": resources}
+    with request_scope(aws.account, aws.region):
+        eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+    aws.changed("sqs")
+
+
+def assume_role(role_arn: str, session_name: str, seconds: int) -> Credentials:
+    """Fresh credentials of a role, known to this AWS's IAM. Whether the role may be assumed is the caller's matter."""
+    from ministack.services import sts
+
+    expiration = time.time() + seconds
+    access_key_id = "ASIA" + secrets.token_hex(8).upper()
+    credentials = Credentials(
+        access_key_id=access_key_id,
+        secret_access_key=secrets.token_urlsafe(30),
+        session_token=secrets.token_urlsafe(60),
+        expiration=datetime.fromtimestamp(expiration, UTC),
+    )
+    sts.register_session(
+        access_key_id,
+        {
+            "Arn": authorization.session_arn(role_arn, session_name[:64]),
+            "UserId": f"{role_arn.rpartition('/')[2]}:{session_name[:64]}",
+            "SecretAccessKey": credentials.secret_access_key,
+            "SessionToken": credentials.session_token,
+            "Expiration": expiration,
+        },
+    )
+    return credentials

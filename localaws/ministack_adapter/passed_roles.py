@@ -1,0 +1,130 @@
+"""Checks of the roles that requests hand to services: `iam:PassRole`, and that the role trusts the service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from localaws.ministack_adapter.authorization import AccessDeniedError, authorize, role_trusts
+from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+
+Document = dict[str, Any]
+Response = tuple[int, dict[str, str], bytes]
+ServiceHandler = Callable[[str, str, dict[str, str], bytes, dict[str, Any]], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class PassedRole:
+    """A role that a request hands to a service."""
+
+    role_arn: str
+    service: str
+
+
+def install(aws: EmbeddedAws) -> None:  # noqa: ARG001 - every part is installed alike
+    """Put the checks in front of the services that take roles."""
+    from ministack import app
+
+    for service, passed_roles in _PASSED_ROLES.items():
+        app.SERVICE_HANDLERS[service] = _checking(app.SERVICE_HANDLERS[service], service, passed_roles)
+
+
+def authorize_pass_role(principal_arn: str, passed: PassedRole) -> None:
+    """Check `iam:PassRole` with the key `iam:PassedToService` (IAM User Guide, "Pass a role to an AWS service")."""
+    authorize(principal_arn, "iam:PassRole", passed.role_arn, {"iam:PassedToService": passed.service})
+
+
+def _checking(
+    inner: ServiceHandler, service: str, passed_roles: Callable[[str, str, Document], Iterable[PassedRole]]
+) -> ServiceHandler:
+    async def handler(
+        method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
+    ) -> Response:
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        for passed in passed_roles(f"{method} {path}", operation, _json(body)):
+            refused = _refused(service, passed)
+            if refused is not None:
+                return refused
+        return await inner(method, path, headers, body, query_params)
+
+    return handler
+
+
+def _refused(service: str, passed: PassedRole) -> Response | None:
+    from ministack.core.iam_evaluator import caller_arn
+
+    try:
+        authorize_pass_role(caller_arn(), passed)
+    except AccessDeniedError as denied:
+        return _error(403 if service == "lambda" else 400, "AccessDeniedException", denied.message)
+    if role_trusts(passed.role_arn, passed.service):
+        return None
+    code, message = _UNTRUSTED[service]
+    return _error(400, code, message.format(role=passed.role_arn, service=passed.service))
+
+
+# What each service answers about a role that doesn't trust it, as its API reference and console word it.
+_UNTRUSTED = {
+    "lambda": ("InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda."),
+    "states": (
+        "AccessDeniedException",
+        "Neither the global service principal {service}, nor the regional one is authorized to assume the provided "
+        "role: {role}.",
+    ),
+    "events": (
+        "ValidationException",
+        "Provided role '{role}' cannot be assumed by principal '{service}'.",
+    ),
+    "scheduler": (
+        "ValidationException",
+        "The execution role you provide must allow AWS EventBridge Scheduler to assume the role: {role}.",
+    ),
+}
+
+
+def _error(status: int, code: str, message: str) -> Response:
+    headers = {"Content-Type": "application/x-amz-json-1.0", "x-amzn-errortype": code}
+    return status, headers, json.dumps({"__type": code, "message": message}).encode()
+
+
+def _json(body: bytes) -> Document:
+    try:
+        document = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _roles_of_states(_request: str, operation: str, document: Document) -> list[PassedRole]:
+    named = operation in ("CreateStateMachine", "UpdateStateMachine") and document.get("roleArn")
+    return [PassedRole(document["roleArn"], "states.amazonaws.com")] if named else []
+
+
+def _roles_of_lambda(request: str, _operation: str, document: Document) -> list[PassedRole]:
+    creates = request.startswith("POST ") and request.rstrip("/").endswith("/functions")
+    updates = request.startswith("PUT ") and request.endswith("/configuration")
+    named = (creates or updates) and isinstance(document.get("Role"), str)
+    return [PassedRole(document["Role"], "lambda.amazonaws.com")] if named else []
+
+
+def _roles_of_events(_request: str, operation: str, document: Document) -> list[PassedRole]:
+    if operation == "PutRule" and document.get("RoleArn"):
+        return [PassedRole(document["RoleArn"], "events.amazonaws.com")]
+    targets = document.get("Targets", []) if operation == "PutTargets" else []
+    return [PassedRole(target["RoleArn"], "events.amazonaws.com") for target in targets if target.get("RoleArn")]
+
+
+def _roles_of_scheduler(request: str, _operation: str, document: Document) -> list[PassedRole]:
+    role = (document.get("Target") or {}).get("RoleArn")
+    writes = request.startswith(("POST ", "PUT ")) and "/schedules/" in request
+    return [PassedRole(role, "scheduler.amazonaws.com")] if writes and role else []
+
+
+_PASSED_ROLES: dict[str, Callable[[str, str, Document], Iterable[PassedRole]]] = {
+    "states": _roles_of_states,
+    "lambda": _roles_of_lambda,
+    "events": _roles_of_events,
+    "scheduler": _roles_of_scheduler,
+}

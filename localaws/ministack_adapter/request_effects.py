@@ -1,0 +1,59 @@
+"""The services whose state a request may change: by its signature, its operation and its path."""
+
+from __future__ import annotations
+
+import re
+
+from localaws.ministack_adapter import async_invocations
+from localaws.ministack_adapter.asgi import Scope
+
+# What a request changes besides its own service's state, before it is answered.
+_ALSO_CHANGES = {"sns": ("sqs",), "events": ("sqs",), "s3": ("sqs",), "logs": ("cloudwatch",)}
+# Services whose requests change nothing that MiniStack keeps. Ours commits by itself.
+_STATELESS = {"sagemaker"}
+
+_READING = re.compile(
+    r"^(Describe|List|Get|BatchGet|TransactGet|Query$|Scan$|Head|Search|Lookup|Filter|Test|Validate|Simulate|Estimate|"
+    r"Receive|ChangeMessageVisibility|Decrypt|Encrypt$|GenerateDataKey|GenerateRandom|Verify|StartQuery)"
+)
+_CREDENTIAL_SCOPE = re.compile(r"(?:Credential=|X-Amz-Credential=)[^/%]+(?:/|%2F)\d{8}(?:/|%2F)[^/%]+(?:/|%2F)([^/%]+)")
+_QUERY_ACTION = re.compile(rb"(?:^|&)Action=([A-Za-z]+)")
+
+
+def changed_services(scope: Scope, body_start: bytes) -> set[str]:
+    """The services whose state a request may change; empty for requests that only read. Pure."""
+    headers = dict(scope.get("headers", []))
+    name = service_of(scope)
+    if name in _STATELESS or _reads(scope["method"], headers, body_start, scope.get("query_string", b"")):
+        return set()
+    if name == "lambda" and scope["path"].endswith("/invocations"):
+        accepted = headers.get(b"x-amz-invocation-type") == b"Event"
+        return {async_invocations.SERVICE} if accepted else set()
+    return set(modules(name)) | set(_ALSO_CHANGES.get(name, ()))
+
+
+def service_of(scope: Scope) -> str:
+    """The signing name of the service that a request goes to; S3 takes what isn't signed."""
+    signed = dict(scope.get("headers", [])).get(b"authorization", b"") or scope.get("query_string", b"")
+    match = _CREDENTIAL_SCOPE.search(signed.decode("latin-1"))
+    return match[1] if match else "s3"
+
+
+def _reads(method: str, headers: dict[bytes, bytes], body_start: bytes, query: bytes) -> bool:
+    target = headers.get(b"x-amz-target")
+    if target is not None:
+        return _READING.match(target.decode("latin-1").rpartition(".")[2]) is not None
+    action = _QUERY_ACTION.search(body_start) or _QUERY_ACTION.search(query)
+    if action is not None:
+        return _READING.match(action[1].decode()) is not None
+    return method in ("GET", "HEAD", "OPTIONS")
+
+
+def modules(name: str) -> list[str]:
+    """The names of the states that a service (by its signing name) keeps; all where it is not known."""
+    from ministack import app
+
+    config = app.SERVICE_REGISTRY.get(app.SERVICE_NAME_ALIASES.get(name, name))
+    if config is None:
+        return list(app._state_map)
+    return [str(config.get("state_key", config["module"])), *config.get("sub_modules", ())]
