@@ -104,19 +104,12 @@ def test_trouble_is_known_by_its_name(tmp_path: Path, state: str) -> None:
     assert [error for entry in retried for error in entry["ErrorEquals"]] == ERRORS[state]
 
 
-@pytest.mark.parametrize(
-    ("waited", "least", "most"),
-    [(0, 250, 500), (4_000, 1_000, 2_000), (40_000, 10_000, 20_000), (10**7, 30_000, 30_000)],
-)
-def test_pauses_grow_with_the_time_waited(tmp_path: Path, waited: int, least: int, most: int) -> None:
-    """A quarter of it, within bounds. `now` is read before the expression's own clock: a slow machine waits longer."""
+@pytest.mark.parametrize(("waited", "pause"), [(0, 250), (4_000, 1_000), (40_000, 10_000), (10**7, 30_000)])
+def test_pauses_grow_with_the_time_waited(tmp_path: Path, waited: int, pause: int) -> None:
+    """A quarter of it, within bounds. An expression's clock stands still while it is evaluated."""
     timestamp = definition(make_spec(tmp_path))["States"]["WaitForEndpoint"]["Timestamp"]
-    text = f"({{'now': $millis(), 'until': {timestamp[2:-2]}}})"
-    now = jsonata.evaluate("$millis()", {})
-    found = jsonata.evaluate(text, {"deploying_since": now - waited})
-    pause = datetime.fromisoformat(found["until"]).timestamp() * 1000 - found["now"]
-    late = found["now"] - now
-    assert least <= round(pause) <= most + late
+    times = f"$now := $millis(); $deploying_since := $now - {waited}"
+    assert jsonata.evaluate(f"({times}; $toMillis({timestamp[2:-2]}) - $now)", {}) == pause
 
 
 def test_the_same_pauses_for_everything_that_waits_for_the_endpoint(tmp_path: Path) -> None:
@@ -185,7 +178,7 @@ def test_the_quiet_period_begins_with_the_last_arrival_or_the_trigger(
 
 
 @pytest.mark.parametrize(
-    ("changed", "since", "shown"), [(True, 0, True), (False, 14_000, False), (False, 16_000, True)]
+    ("changed", "since", "shown"), [(True, 0, True), (False, 15_000, False), (False, 15_001, True)]
 )
 def test_an_update_may_take_fifteen_seconds_to_show(changed: bool, since: int, shown: bool) -> None:
     text = f"($deploying_since := $millis() - {since}; {conditions.update_has_shown()})"
