@@ -82,6 +82,5 @@ class Recorder:
         return self.catalogue.due(self.steps.current)
 
     def _due_of(self, collections: tuple[Collection, ...]) -> list[Collection]:
-        if not self.steps.open:
-            return []
-        return [collection for collection in collections if collection.name in self._due]
+        due = self._due if self.steps.open else ()
+        return [collection for collection in collections if collection.name in due]
