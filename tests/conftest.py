@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,9 @@ from hypothesis import settings
 # No example of a property is too slow: a machine may be.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+# Tests run cdk in homes of their own. CDK's library is unpacked once for all of them, where it is for everybody.
+os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path.home() / ".cache" / "aws" / "jsii" / "package-cache"))
 
 # What takes long, longest first: nothing of it is to be begun when all else is done. The first deploys pipelines for
 # all, so what doesn't need them comes next.
