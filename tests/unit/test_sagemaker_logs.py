@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+import pytest
+
 from localaws.sagemaker.logs import JobLog, failure_message
 from localaws.sagemaker.metrics import MetricParser, metric_data
 
@@ -35,14 +37,16 @@ def test_output_is_cut_into_lines_wherever_it_was_cut_before() -> None:
     assert recorder.lines == ["first", "second", " ", "läst"]
 
 
-def test_lines_wait_for_company_but_not_long() -> None:
+def test_lines_wait_for_company_but_not_long(monkeypatch: pytest.MonkeyPatch) -> None:
     job_log, recorder = log()
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     job_log.feed(b"a\n")
     job_log.feed(b"b\n")
     left = job_log.flush_if_due()
     assert left is not None and 0 < left <= 0.2
     assert recorder.batches == []
-    time.sleep(left)
+    now += left
     job_log.flush_if_due()
     assert recorder.batches == [["a", "b"]]
 
