@@ -39,7 +39,7 @@ def test_output_is_cut_into_lines_wherever_it_was_cut_before() -> None:
 
 def test_lines_wait_for_company_but_not_long(monkeypatch: pytest.MonkeyPatch) -> None:
     job_log, recorder = log()
-    now = 100.0
+    now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     job_log.feed(b"a\n")
     job_log.feed(b"b\n")
