@@ -1,4 +1,4 @@
-"""What a role may do, as data: few actions on named resources, and where a name must end in a wildcard, why.
+"""Permissions as data: few actions on named resources, and where a name must end in a wildcard, why.
 
 A grant becomes one statement of the role's policy. Its `because` is the argument against cdk-nag's finding IAM5 for
 exactly the wildcard resources of this grant, so that no wildcard enters a role without its reason standing beside it.
@@ -29,7 +29,7 @@ NO_RESOURCE = "These actions know no resource-level permissions (Service Authori
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """Where ARNs point: the partition, region and account of a stack (tokens where the template must not know them)."""
+    """The partition, region and account of a stack, for ARNs (tokens where the template must not know them)."""
 
     partition: str
     region: str

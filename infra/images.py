@@ -21,7 +21,7 @@ _ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[^/]+
 
 @dataclass(frozen=True)
 class Images:
-    """What a pipeline's containers run: `training` also evaluates; `hosting` is the endpoint's."""
+    """The images of a pipeline: `training` also evaluates; `hosting` is the endpoint's."""
 
     training: str
     hosting: str

@@ -13,7 +13,7 @@ from constructs import Construct
 
 from contract import files
 from infra.constructs.account import account_of
-from infra.constructs.function import Function, functions_code
+from infra.constructs.function import Function, Functions, functions_of
 from infra.constructs.image_build import ImageBuild
 from infra.constructs.job_roles import JobRoles
 from infra.constructs.launcher import launcher
@@ -47,32 +47,28 @@ class PipelineStack(Stack):
         **stack: Any,
     ) -> None:
         super().__init__(scope, id_, description=f"Ratchet {environment.name}: {spec.name}", **stack)
-        functions = functions_code(self)
+        functions = functions_of(self, log_retention_days=environment.log_retention_days)
         source = _source(self, package)
         build = _image_build(self, environment, spec, functions)
         at = _surroundings(self, environment, spec, source, build)
-        machine = _state_machine(self, at, functions, environment.log_retention_days)
+        machine = _state_machine(self, at, functions)
         queue = TriggerQueue(self, "Waiting")
-        launches = launcher(
+        starts = launcher(self, "Launcher", at=at, functions=functions, queue=queue.queue, machine=machine)
+        lifecycle = Lifecycle(
             self,
-            "Launcher",
+            "Lifecycle",
             at=at,
-            code=functions,
+            environment=environment,
+            functions=functions,
             queue=queue.queue,
             machine=machine,
-            log_retention_days=environment.log_retention_days,
-        )
-        lifecycle = Lifecycle(
-            self, "Lifecycle", at=at, environment=environment, code=functions, queue=queue.queue, machine=machine
         )
         lifecycle.resource.node.add_dependency(_model_package_group(self, at, environment))
         if build:
             lifecycle.resource.node.add_dependency(build.built)
-        Triggers(
-            self, "Triggers", at=at, queue=queue.queue, function=launches, machine=machine, last=lifecycle.resource
-        )
+        Triggers(self, "Triggers", at=at, queue=queue.queue, function=starts, machine=machine, last=lifecycle.resource)
         PipelineAlarms(self, "Alarms", at=at, machine=machine, dead_letters=queue.dead_letters)
-        _outputs(self, at, machine, launches)
+        _outputs(self, at, machine, starts)
 
 
 def _source(stack: Stack, package: SourcePackage) -> Code:
@@ -84,7 +80,7 @@ def _source(stack: Stack, package: SourcePackage) -> Code:
     return Code(bucket=asset.s3_bucket_name, key=asset.s3_object_key, uri=asset.s3_object_url, hash=package.code_hash)
 
 
-def _image_build(stack: Stack, environment: Environment, spec: PipelineSpec, code: assets.Asset) -> ImageBuild | None:
+def _image_build(stack: Stack, environment: Environment, spec: PipelineSpec, functions: Functions) -> ImageBuild | None:
     if spec.dockerfile is None:
         return None
     return ImageBuild(
@@ -95,14 +91,14 @@ def _image_build(stack: Stack, environment: Environment, spec: PipelineSpec, cod
         environment=environment,
         account=account_of(stack),
         key_arn=imported(environment, account_of(stack)).key_arn,
-        code=code,
+        functions=functions,
     )
 
 
 def _surroundings(
     stack: Stack, environment: Environment, spec: PipelineSpec, source: Code, build: ImageBuild | None
 ) -> Surroundings:
-    """What the machine, its functions and its roles are made from."""
+    """The values that the machine, its functions and its roles are made from."""
     account = account_of(stack)
 
     def image(uri: str) -> Image:
@@ -127,25 +123,25 @@ def _surroundings(
     )
 
 
-def _state_machine(stack: Stack, at: Surroundings, code: assets.Asset, log_retention_days: int) -> StateMachine:
+def _state_machine(stack: Stack, at: Surroundings, functions: Functions) -> StateMachine:
     """The machine of a run, with the functions and the roles that its steps declare."""
     run = run_machine(at)
-    roles = JobRoles(stack, "Jobs", roles=run.roles)
-    functions = RunFunctions(stack, "Run", functions=run.functions, code=code, log_retention_days=log_retention_days)
+    roles = JobRoles(stack, "Jobs", run.roles)
+    called = RunFunctions(stack, "Run", run.functions, functions)
     machine = StateMachine(
         stack,
         "Workflow",
         definition=run.definition,
-        values={**values(at), **functions.arns, **roles.arns},
+        values={**values(at), **called.arns, **roles.arns},
         grants=[
-            call_functions(list(functions.arns.values())),
+            call_functions(list(called.arns.values())),
             *run.grants,
             pass_roles(list(roles.arns.values()), SAGEMAKER),
         ],
         purpose=f"Runs of {at.pipeline}",
-        log_retention_days=log_retention_days,
+        log_retention_days=functions.log_retention_days,
     )
-    functions.grant_executions(at.executions(machine.name))
+    called.grant_executions(at.executions(machine.name))
     return machine
 
 
@@ -160,8 +156,8 @@ def _model_package_group(stack: Stack, at: Surroundings, environment: Environmen
     return group
 
 
-def _outputs(stack: Stack, at: Surroundings, machine: StateMachine, launches: Function) -> None:
+def _outputs(stack: Stack, at: Surroundings, machine: StateMachine, starts: Function) -> None:
     CfnOutput(stack, "StateMachineArn", value=machine.arn, description="One execution is one run")
-    CfnOutput(stack, "LauncherFunctionName", value=launches.name, description="Starts a run by hand")
+    CfnOutput(stack, "LauncherFunctionName", value=starts.name, description="Starts a run by hand")
     CfnOutput(stack, "EndpointName", value=at.endpoint, description="Answers once there is a champion")
     CfnOutput(stack, "ModelPackageGroupName", value=at.model_package_group, description="Every model that was judged")

@@ -1,4 +1,4 @@
-"""Which stacks an environment has: the shared one, and one for every pipeline folder."""
+"""The stacks of an environment: the shared one, and one for every pipeline folder."""
 
 from __future__ import annotations
 

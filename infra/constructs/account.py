@@ -1,4 +1,4 @@
-"""Where a stack's ARNs point."""
+"""The account and region of a stack, for ARNs."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ pushed the image or failed, so nothing polls and a build may take as long as Clo
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from aws_cdk import CustomResource, Duration, RemovalPolicy
@@ -19,9 +20,10 @@ from constructs import Construct
 
 from contract import files
 from infra.constructs.findings import acknowledge
-from infra.constructs.function import Function, write_log
+from infra.constructs.function import Function, Functions, write_log
 from infra.constructs.removal import removal_policy
 from infra.constructs.role import ServiceRole
+from infra.declared_function import DeclaredFunction
 from infra.grants import NO_RESOURCE, Account, Grant, read_object, use_key
 from ratchet.spec.environments import Environment
 
@@ -58,37 +60,36 @@ class ImageBuild(Construct):
         environment: Environment,
         account: Account,
         key_arn: str,
-        code: assets.Asset,
+        functions: Functions,
     ) -> None:
         super().__init__(scope, id_)
         context = assets.Asset(self, "Context", path=str(folder), exclude=_NOT_CONTEXT)
         repository = _repository(self, environment, key_arn)
         log = logs.CfnLogGroup(self, "Log", retention_in_days=environment.log_retention_days)
         log.apply_removal_policy(RemovalPolicy.DESTROY)
-        role = ServiceRole(
-            self,
-            "Build",
-            service="codebuild.amazonaws.com",
-            purpose="Builds the pipeline's image",
-            grants=[
-                *read_object(account.bucket_arn(context.s3_bucket_name), context.s3_object_key),
-                write_log(log.attr_arn),
-                *_push(repository.repository_arn),
-                use_key(account, key_arn, "ecr"),
-            ],
-        )
+        grants = [
+            *read_object(account.bucket_arn(context.s3_bucket_name), context.s3_object_key),
+            write_log(log.attr_arn),
+            *_push(repository.repository_arn),
+            use_key(account, key_arn, "ecr"),
+        ]
         project = _project(
             self,
             context=context,
             dockerfile=dockerfile,
             repository=repository,
-            role_arn=role.arn,
+            role_arn=_role(self, grants).arn,
             key_arn=key_arn,
             log_group=log.ref,
         )
         self.repository_arn = repository.repository_arn
         self.image_uri = f"{repository.repository_uri}:{context.asset_hash}"
-        self.built = _built(self, project, context, code, environment.log_retention_days)
+        self.built = _built(self, project, context, functions)
+
+
+def _role(scope: Construct, grants: Sequence[Grant]) -> ServiceRole:
+    purpose = "Builds the pipeline's image"
+    return ServiceRole(scope, "Build", service="codebuild.amazonaws.com", purpose=purpose, grants=grants)
 
 
 def _repository(scope: Construct, environment: Environment, key_arn: str) -> ecr.Repository:
@@ -157,29 +158,20 @@ def _location(context: assets.Asset) -> str:
 
 
 def _built(
-    scope: Construct,
-    project: codebuild.CfnProject,
-    context: assets.Asset,
-    code: assets.Asset,
-    log_retention_days: int,
+    scope: Construct, project: codebuild.CfnProject, context: assets.Asset, functions: Functions
 ) -> CustomResource:
     """The build as a part of the deployment, made anew when the model's folder has changed."""
-    builder = Function(
-        scope,
-        "Builder",
+    declared = DeclaredFunction(
         folder="lifecycle",
-        code=code,
         purpose="Starts the build of the pipeline's image during a deployment",
-        timeout_seconds=60,
-        environment={},
+        seconds=60,
         grants=[Grant(actions=["codebuild:StartBuild"], resources=[project.attr_arn])],
-        log_retention_days=log_retention_days,
     )
     return CustomResource(
         scope,
         "Built",
         resource_type="Custom::BuiltImage",
-        service_token=builder.arn,
+        service_token=Function(scope, "Builder", declared, functions).arn,
         service_timeout=Duration.seconds(ANSWER_SECONDS),
         properties={"Project": project.ref, "Tag": context.asset_hash, "Source": _location(context)},
     )

@@ -14,7 +14,7 @@ from infra.workflow.job_role import JobRole
 class JobRoles(Construct):
     """`arns` has each role's, by the name that the definition says for it."""
 
-    def __init__(self, scope: Construct, id_: str, *, roles: Sequence[JobRole]) -> None:
+    def __init__(self, scope: Construct, id_: str, roles: Sequence[JobRole]) -> None:
         super().__init__(scope, id_)
         self.arns = {
             role.arn_name: ServiceRole(self, role.name, service=SAGEMAKER, purpose=role.purpose, grants=role.grants).arn

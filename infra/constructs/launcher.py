@@ -1,16 +1,16 @@
-"""What turns triggers into runs: one at a time, none lost."""
+"""The launcher, which turns triggers into runs: one at a time, none lost."""
 
 from __future__ import annotations
 
 import json
 
-from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from contract import functions
-from infra.constructs.function import Function
+from contract import functions as variables
+from infra.constructs.function import Function, Functions
 from infra.constructs.state_machine import StateMachine
+from infra.declared_function import DeclaredFunction
 from infra.grants import Grant, use_key
 from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER, change_run_table
 from infra.workflow.surroundings import Surroundings
@@ -23,27 +23,26 @@ def launcher(
     id_: str,
     *,
     at: Surroundings,
-    code: assets.Asset,
+    functions: Functions,
     queue: sqs.Queue,
     machine: StateMachine,
-    log_retention_days: int,
 ) -> Function:
     """The function that takes triggers from the queue and starts the machine."""
-    return Function(
-        scope,
-        id_,
+    return Function(scope, id_, _declared(at, queue.queue_arn, machine), functions)
+
+
+def _declared(at: Surroundings, queue_arn: str, machine: StateMachine) -> DeclaredFunction:
+    return DeclaredFunction(
         folder="launcher",
-        code=code,
         purpose="Turns triggers into runs: one at a time, none lost",
-        timeout_seconds=SECONDS,
-        environment={
-            functions.PIPELINE: at.pipeline,
-            functions.RUN_TABLE: at.shared.run_table,
-            functions.STATE_MACHINE_ARN: machine.arn,
-            functions.CHANNEL_PREFIXES: json.dumps(list(at.spec.data.values())),
+        seconds=SECONDS,
+        variables={
+            variables.PIPELINE: at.pipeline,
+            variables.RUN_TABLE: at.shared.run_table,
+            variables.STATE_MACHINE_ARN: machine.arn,
+            variables.CHANNEL_PREFIXES: json.dumps(list(at.spec.data.values())),
         },
-        grants=_grants(at, queue.queue_arn, machine),
-        log_retention_days=log_retention_days,
+        grants=_grants(at, queue_arn, machine),
     )
 
 

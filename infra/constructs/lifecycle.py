@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from aws_cdk import CustomResource, Duration
-from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.constructs.function import Function
+from infra.constructs.function import Function, Functions
 from infra.constructs.state_machine import StateMachine
+from infra.declared_function import DeclaredFunction
 from infra.grants import NO_RESOURCE, Grant, use_items, use_key
 from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER, clear_away
 from infra.workflow.surroundings import Surroundings
@@ -31,41 +31,41 @@ class Lifecycle(Construct):
         *,
         at: Surroundings,
         environment: Environment,
-        code: assets.Asset,
+        functions: Functions,
         queue: sqs.Queue,
         machine: StateMachine,
     ) -> None:
         super().__init__(scope, id_)
-        function = Function(
-            self,
-            "Handler",
+        declared = DeclaredFunction(
             folder="lifecycle",
-            code=code,
             purpose=f"Starts a run of {at.pipeline} on new code; takes down what runs have made when the stack goes",
-            timeout_seconds=SECONDS,
-            environment={},
+            seconds=SECONDS,
             grants=_grants(at, queue.queue_arn, machine),
-            log_retention_days=environment.log_retention_days,
         )
         self.resource = CustomResource(
             self,
             "Resource",
             resource_type="Custom::Pipeline",
-            service_token=function.arn,
+            service_token=Function(self, "Handler", declared, functions).arn,
             service_timeout=Duration.seconds(SECONDS),
-            properties={
-                "Pipeline": at.pipeline,
-                "CodeHash": at.code.hash,
-                "StartsRuns": "yes" if at.spec.triggers.code else "no",
-                "QueueUrl": queue.queue_url,
-                "StateMachineArn": machine.arn,
-                "RunTable": at.shared.run_table,
-                "Endpoint": at.endpoint,
-                "ContentPrefix": at.content_prefix,
-                "ModelPackageGroup": at.model_package_group,
-                "ModelPackages": environment.removal,
-            },
+            properties=_properties(at, environment, queue.queue_url, machine.arn),
         )
+
+
+def _properties(at: Surroundings, environment: Environment, queue_url: str, machine_arn: str) -> dict[str, str]:
+    """The event of lambdas/lifecycle; a change of a property is an update."""
+    return {
+        "Pipeline": at.pipeline,
+        "CodeHash": at.code.hash,
+        "StartsRuns": "yes" if at.spec.triggers.code else "no",
+        "QueueUrl": queue_url,
+        "StateMachineArn": machine_arn,
+        "RunTable": at.shared.run_table,
+        "Endpoint": at.endpoint,
+        "ContentPrefix": at.content_prefix,
+        "ModelPackageGroup": at.model_package_group,
+        "ModelPackages": environment.removal,
+    }
 
 
 def _grants(at: Surroundings, queue_arn: str, machine: StateMachine) -> list[Grant]:

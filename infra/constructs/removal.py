@@ -1,4 +1,4 @@
-"""What becomes of a resource when its stack goes, decided in one place."""
+"""The removal policy of everything stateful, decided in one place."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from constructs import Construct
 
 from infra.constructs.role import ServiceRole
 from infra.grants import NO_RESOURCE, Grant
+from infra.workflow.surroundings import placeholder
 
 
 class StateMachine(Construct):
@@ -43,7 +44,7 @@ class StateMachine(Construct):
             "Machine",
             role_arn=role.arn,
             definition_string=text,
-            definition_substitutions={name: value for name, value in values.items() if f"${{{name}}}" in text},
+            definition_substitutions={name: value for name, value in values.items() if placeholder(name) in text},
             logging_configuration=self._log(log_retention_days),
             tracing_configuration=stepfunctions.CfnStateMachine.TracingConfigurationProperty(enabled=True),
         )

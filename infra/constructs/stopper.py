@@ -1,22 +1,23 @@
-"""What stops bad training: the rule that hears of it, the function that acts, and a queue for what it fails to do."""
+"""The stopper of bad training: the event rule, the function that acts, and a queue of the events that it failed on."""
 
 from __future__ import annotations
 
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from contract import functions, names
-from infra.constructs.function import Function
-from infra.constructs.queue import allow_rules, private_queue
+from contract import functions as variables
+from contract import names
+from infra.constructs.function import Function, Functions
+from infra.constructs.queue import allow_event_rules, private_queue
 from infra.constructs.topic_alarms import alarm, alarm_of_messages
+from infra.declared_function import DeclaredFunction
 from infra.grants import Account, Grant, use_key
+from infra.shared import Shared
 from infra.workflow.judging import rules_spoke
-from ratchet.spec.environments import Environment
 
-TIMEOUT_SECONDS = 30
+SECONDS = 30
 
 
 class Stopper(Construct):
@@ -28,33 +29,26 @@ class Stopper(Construct):
         id_: str,
         *,
         account: Account,
-        environment: Environment,
-        code: assets.Asset,
-        run_table: str,
-        run_table_arn: str,
-        topic_arn: str,
-        key_arn: str,
+        environment: str,
+        shared: Shared,
+        functions: Functions,
     ) -> None:
         super().__init__(scope, id_)
         dead_letters = private_queue(self, "DeadLetters")
-        function = Function(
-            self,
-            "Handler",
+        declared = DeclaredFunction(
             folder="stopper",
-            code=code,
             purpose="Stops training in which a rule has found issues, and says why",
-            timeout_seconds=TIMEOUT_SECONDS,
-            environment={
-                functions.RUN_TABLE: run_table,
-                functions.TOPIC_ARN: topic_arn,
-                functions.ENVIRONMENT: environment.name,
+            seconds=SECONDS,
+            variables={
+                variables.RUN_TABLE: shared.run_table,
+                variables.TOPIC_ARN: shared.topic_arn,
+                variables.ENVIRONMENT: environment,
             },
-            grants=_grants(account, environment.name, run_table_arn, topic_arn, key_arn),
-            log_retention_days=environment.log_retention_days,
-            dead_letter_queue_arn=dead_letters.queue_arn,
+            grants=_grants(account, environment, shared),
         )
+        function = Function(self, "Handler", declared, functions, dead_letter_queue_arn=dead_letters.queue_arn)
         _hear(self, function, dead_letters)
-        _alarms(self, function, dead_letters, topic_arn)
+        _alarms(self, function, dead_letters, shared.topic_arn)
 
 
 def _hear(scope: Construct, function: Function, dead_letters: sqs.Queue) -> None:
@@ -71,7 +65,7 @@ def _hear(scope: Construct, function: Function, dead_letters: sqs.Queue) -> None
             )
         ],
     )
-    allow_rules(dead_letters, [rule.attr_arn])
+    allow_event_rules(dead_letters, [rule.attr_arn])
     lambda_.CfnPermission(
         scope,
         "Invoked",
@@ -101,7 +95,7 @@ def _alarms(scope: Construct, function: Function, dead_letters: sqs.Queue, topic
     )
 
 
-def _grants(account: Account, environment: str, run_table_arn: str, topic_arn: str, key_arn: str) -> list[Grant]:
+def _grants(account: Account, environment: str, shared: Shared) -> list[Grant]:
     """Stopping this environment's training jobs, by the tag that the state machine gives them."""
     jobs = account.arn("sagemaker", f"training-job/*-{names.ANY_RUN_ID}-*")
     because = "A job is named after its pipeline and its run; whose it is, its environment and its tag say."
@@ -113,7 +107,7 @@ def _grants(account: Account, environment: str, run_table_arn: str, topic_arn: s
             conditions={"StringEquals": {f"aws:ResourceTag/{names.ENVIRONMENT_TAG}": environment}},
             because=because,
         ),
-        Grant(actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[run_table_arn]),
-        Grant(actions=["sns:Publish"], resources=[topic_arn]),
-        use_key(account, key_arn, "dynamodb", "sns"),
+        Grant(actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[shared.run_table_arn]),
+        Grant(actions=["sns:Publish"], resources=[shared.topic_arn]),
+        use_key(account, shared.key_arn, "dynamodb", "sns"),
     ]

@@ -1,4 +1,4 @@
-"""What sets a pipeline in motion: one queue that every trigger reaches, and the launcher that takes them from it."""
+"""The triggers of a pipeline: one queue that all of them reach, the event rules that send to it, and its consumer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from constructs import Construct, IDependable
 from contract import triggers
 from infra.constructs import launcher
 from infra.constructs.function import Function
-from infra.constructs.queue import allow_rules, private_queue
+from infra.constructs.queue import allow_event_rules, private_queue
 from infra.constructs.state_machine import StateMachine
 from infra.workflow.surroundings import Surroundings
 
@@ -30,7 +30,7 @@ ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
 
 class TriggerQueue(Construct):
-    """Where triggers wait; what the launcher can't take in five attempts waits in `dead_letters` for a person."""
+    """The queue of triggers; those not taken in five attempts wait in `dead_letters` for a person."""
 
     def __init__(self, scope: Construct, id_: str) -> None:
         super().__init__(scope, id_)
@@ -44,7 +44,7 @@ class TriggerQueue(Construct):
 
 
 class Triggers(Construct):
-    """The rules that send to the queue, and the mapping that hands its messages to the launcher.
+    """The event rules that send to the queue, and the mapping that hands its messages to the launcher.
 
     They come into being after `last`, and are gone before it goes: nothing starts a run of half a pipeline.
     """
@@ -62,19 +62,21 @@ class Triggers(Construct):
     ) -> None:
         super().__init__(scope, id_)
         self._queue = queue
-        rules = [*self._always(machine), *self._as_the_spec_says(at)]
-        allow_rules(queue, [rule.attr_arn for rule in rules])
-        feed = lambda_.CfnEventSourceMapping(
+        senders = [*self._always(machine), *self._as_the_spec_says(at)]
+        allow_event_rules(queue, [sender.attr_arn for sender in senders])
+        for part in (*senders, self._feed(function)):
+            part.node.add_dependency(last)
+
+    def _feed(self, function: Function) -> lambda_.CfnEventSourceMapping:
+        return lambda_.CfnEventSourceMapping(
             self,
             "Feed",
-            event_source_arn=queue.queue_arn,
+            event_source_arn=self._queue.queue_arn,
             function_name=function.name,
             batch_size=BATCH,
             function_response_types=["ReportBatchItemFailures"],
             scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(maximum_concurrency=CONCURRENCY),
         )
-        for part in (*rules, feed):
-            part.node.add_dependency(last)
 
     def _always(self, machine: StateMachine) -> list[events.CfnRule]:
         every = f"rate({RECONCILE_MINUTES} minutes)"
@@ -84,13 +86,13 @@ class Triggers(Construct):
         ]
 
     def _as_the_spec_says(self, at: Surroundings) -> list[events.CfnRule]:
-        asked, rules = at.spec.triggers, []
+        asked, senders = at.spec.triggers, []
         if asked.data:
             pattern = objects_created(at.shared.data_bucket, list(at.spec.data.values()))
-            rules.append(self._on_event("DataArrived", "New objects under the pipeline's prefixes", pattern))
+            senders.append(self._on_event("DataArrived", "New objects under the pipeline's prefixes", pattern))
         if asked.schedule:
-            rules.append(self._at_times("Scheduled", "The pipeline's schedule", asked.schedule, triggers.SCHEDULE))
-        return rules
+            senders.append(self._at_times("Scheduled", "The pipeline's schedule", asked.schedule, triggers.SCHEDULE))
+        return senders
 
     def _on_event(self, id_: str, description: str, pattern: Mapping[str, Any]) -> events.CfnRule:
         target = events.CfnRule.TargetProperty(id="Queue", arn=self._queue.queue_arn)

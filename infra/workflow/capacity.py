@@ -1,4 +1,4 @@
-"""What a training job runs on: instances on demand, or spot capacity, which may be taken from it."""
+"""The capacity of a training job: instances on demand, or spot capacity, which may be taken from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the machine's choices ask, by name; each is the text of a JSONata condition."""
+"""The conditions of the machine's choices, by name; each is a text of JSONata."""
 
 from __future__ import annotations
 
@@ -98,5 +98,5 @@ def in_time() -> str:
 
 
 def update_has_shown() -> str:
-    """What the endpoint is now is what became of the update."""
+    """The endpoint has changed since the update, or has had the time to."""
     return any_of("$endpoint_changed", f"$millis() > $deploying_since + {UPDATE_SHOWS_MILLISECONDS}")

@@ -45,7 +45,7 @@ def jsonata(document: Any) -> str:
     if is_expression(document):
         return f"({document[2:-2].strip()})"
     if isinstance(document, Mapping):
-        return "{" + ", ".join(f"{quoted(key)}: {jsonata(value)}" for key, value in document.items()) + "}"
+        return members({name: jsonata(value) for name, value in document.items()})
     if isinstance(document, list | tuple):
         return "[" + ", ".join(jsonata(value) for value in document) + "]"
     return quoted(document) if isinstance(document, str) else json.dumps(document)

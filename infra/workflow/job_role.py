@@ -27,7 +27,7 @@ class JobRole:
 
     @property
     def arn_name(self) -> str:
-        """What the definition calls its ARN."""
+        """The name of its ARN in the definition."""
         return f"{self.name.lower()}_role_arn"
 
     @property
@@ -45,7 +45,7 @@ def read_code(at: Surroundings) -> list[Grant]:
 
 
 def run_container(at: Surroundings, image: Image, log_group: str) -> list[Grant]:
-    """What every container needs: its key, image, log group, metrics and, in a VPC, network interfaces.
+    """Grants of every container: its key, image, log group, metrics and, in a VPC, network interfaces.
 
     Source: "SageMaker AI execution roles", the CreateTrainingJob, CreateProcessingJob and CreateModel sections.
     """

@@ -8,7 +8,7 @@ from typing import Any
 from contract.states import RECORD
 from infra.grants import Grant
 from infra.workflow.conditions import is_completed
-from infra.workflow.language import States, choice, failure, rule, task
+from infra.workflow.language import States, choice, failure, task, when
 from infra.workflow.surroundings import Surroundings
 
 # Besides its own runtime a job waits for instances, downloads its data and uploads its results.
@@ -25,8 +25,7 @@ def job(
     assign: Mapping[str, Any],
     on_failure: str = RECORD,
 ) -> States:
-    """Makes a job and waits until it has ended. `operation` is createTrainingJob or createProcessingJob, `longest` the
-    seconds after which SageMaker ends the job itself."""
+    """Makes a job and waits until it has ended; SageMaker ends it itself after `longest` seconds."""
     return task(
         name,
         f"sagemaker:{operation}.sync",
@@ -42,7 +41,7 @@ def completed(name: str, job: str, variable: str, *, then: str, otherwise: str =
     """`Stopped` is not `Failed`: Step Functions may end a stopped job either way, and the recorder reads the status
     from the description here as from an error's cause."""
     stopped = {"failure": failure(job, "JobNotCompleted", f"<$string({variable}.description)>")}
-    return choice(name, [rule(is_completed(variable), then)], default=otherwise, assign=stopped)
+    return choice(name, [when(is_completed(variable), then)], default=otherwise, assign=stopped)
 
 
 def run_jobs(at: Surroundings, operation: str, arns: Sequence[str]) -> list[Grant]:

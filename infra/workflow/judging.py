@@ -1,4 +1,4 @@
-"""What judges a training job while it runs: nothing, the open rules beside the script, or SageMaker Debugger."""
+"""The judge of a training job while it runs: nobody, the open rules beside the script, or SageMaker Debugger."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _by_debugger(at: Surroundings, way: Way, image: Image) -> Judging:
 
 
 def _debugger(spec: PipelineSpec, image: str, folder: str) -> Document:
-    """Which tensors the hook saves, and which rules are evaluated.
+    """The tensors that the hook saves, and the rules that are evaluated.
 
     A rule without an InstanceType is one of Debugger's own, evaluated on instances of its own (developer guide,
     "Configure built-in rules using the low-level API").

@@ -111,13 +111,13 @@ def read_item(name: str, table: str, key: Mapping[str, Any], *, then: str, assig
     return task(name, "dynamodb:getItem", arguments, then=then, retries=RETRY_DYNAMODB, assign=assign)
 
 
-def choice(name: str, rules: Sequence[State], *, default: str, assign: Mapping[str, Any] | None = None) -> States:
-    """Goes to the first rule that holds, else to `default`, assigning `assign` on that way."""
-    return {name: _assigning({"Type": "Choice", "Choices": list(rules), "Default": default}, assign)}
+def choice(name: str, ways: Sequence[State], *, default: str, assign: Mapping[str, Any] | None = None) -> States:
+    """Goes the first way whose condition holds, else to `default`, assigning `assign` on that way."""
+    return {name: _assigning({"Type": "Choice", "Choices": list(ways), "Default": default}, assign)}
 
 
-def rule(condition: str, then: str, assign: Mapping[str, Any] | None = None) -> State:
-    """One rule of a choice; `condition` is JSONata text that must be true or false."""
+def when(condition: str, then: str, assign: Mapping[str, Any] | None = None) -> State:
+    """A way out of a choice; `condition` is JSONata text that must be true or false."""
     return _assigning({"Condition": expression(condition), "Next": then}, assign)
 
 

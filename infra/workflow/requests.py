@@ -22,7 +22,7 @@ def manifest(channel: str) -> str:
 
 
 def tags(at: Surroundings) -> list[Document]:
-    """Whose a resource is: the pipeline's, the environment's, and which run made it."""
+    """The tags of a resource: its environment, its pipeline, and the run that made it."""
     return [
         {"Key": names.ENVIRONMENT_TAG, "Value": at.environment},
         {"Key": names.PIPELINE_TAG, "Value": at.pipeline},
@@ -31,7 +31,7 @@ def tags(at: Surroundings) -> list[Document]:
 
 
 def vpc(at: Surroundings) -> Document | None:
-    """Where jobs and endpoint stand, if the environment has a VPC."""
+    """The subnets and security groups of jobs and endpoint, if the environment has a VPC."""
     if at.vpc is None:
         return None
     return {"Subnets": list(at.vpc.subnets), "SecurityGroupIds": list(at.vpc.security_groups)}

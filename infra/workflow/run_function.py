@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from contract.states import RECORD
-from infra.grants import Grant
+from infra.declared_function import DeclaredFunction
 from infra.workflow.expressions import expression
 from infra.workflow.language import RETRY_LAMBDA, State, States, task
 from infra.workflow.surroundings import placeholder
@@ -17,23 +17,18 @@ CALL_SECONDS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunFunction:
-    """`lambdas/<folder>/handler.py` as a function; its time limit is 1-900 `seconds`.
+class RunFunction(DeclaredFunction):
+    """A function that the state machine calls.
 
     execution_actions: what it may do to the machine's executions; granted when there is a machine, which needs the
         function first.
     """
 
-    folder: str
-    purpose: str
-    seconds: int
-    variables: Mapping[str, str] = field(default_factory=dict)
-    grants: Sequence[Grant] = ()
     execution_actions: Sequence[str] = ()
 
     @property
     def arn_name(self) -> str:
-        """What the definition calls its ARN."""
+        """The name of its ARN in the definition."""
         return f"{self.folder}_arn"
 
 

@@ -35,7 +35,7 @@ class Code:
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """Where a pipeline's runs take place; its parts are what every step's requests and grants are made from."""
+    """A pipeline, the account and the stacks around it: every step's requests and grants are made from them."""
 
     spec: PipelineSpec
     environment: str
@@ -97,7 +97,7 @@ class Surroundings:
 
 
 def placeholder(name: str) -> str:
-    """How a definition says what only the deployment knows (DefinitionSubstitutions)."""
+    """A definition's word for something that only the deployment knows (DefinitionSubstitutions)."""
     return f"${{{name}}}"
 
 
@@ -122,5 +122,5 @@ LATER = (ARTIFACT_BUCKET, RUN_TABLE, KEY_ARN, IMAGE_URI, HOSTING_IMAGE_URI, CODE
 
 
 def values(at: Surroundings) -> dict[str, str]:
-    """What stands for each placeholder of the surroundings."""
+    """The value of each placeholder of the surroundings."""
     return {later.name: later.of(at) for later in LATER}

@@ -1,4 +1,4 @@
-"""How a pipeline trains, decided once from its spec, as a value; the steps take from it what depends on that."""
+"""The training of a pipeline, decided once from its spec as a value, from which the steps take what depends on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contract import files
 from infra.workflow.capacity import Capacity, capacity
 from infra.workflow.conditions import all_of, exists
 from infra.workflow.judging import Judging, judging
-from infra.workflow.language import rule
+from infra.workflow.language import when
 from infra.workflow.steps.rounds import in_rounds
 from infra.workflow.steps.stopped import BY_RULE
 from infra.workflow.surroundings import Surroundings
@@ -40,5 +40,5 @@ def _once(spec: PipelineSpec, *, then: str) -> Way:
     """One training job; what a stopped one has saved is evaluated where the spec says so."""
     if spec.rules_then != "evaluate":
         return Way(completed=then)
-    saved = rule(all_of(BY_RULE, exists("$training.model_data")), then, {"failure": None})
+    saved = when(all_of(BY_RULE, exists("$training.model_data")), then, {"failure": None})
     return Way(completed=then, goes_on=[saved])

@@ -1,4 +1,4 @@
-"""How often a run trains, as a value: the names of its training jobs and their folders, and how it goes on."""
+"""The way in which a run trains, once or in rounds, as a value: its jobs' names and folders, and how it goes on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Way:
 
     Attributes:
         completed: the state after a job that has done its work.
-        goes_on: the rules by which a run goes on though a rule has stopped its job.
+        goes_on: the ways in which a run goes on though a rule has stopped its job.
         round_: what ends a job's name and its folders'; any_round: the same as IAM's patterns.
         channels: the job's channels, made from those of the data.
         variables: what the run keeps besides, and tells the recorder.

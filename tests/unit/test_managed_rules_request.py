@@ -124,6 +124,14 @@ def test_the_recorder_reads_who_judges_from_the_jobs_environment(tmp_path: Path)
     assert not {"rules", "rules_service"} & ran.recorded.keys()
 
 
+def test_a_stop_by_a_managed_rule_is_an_outcome_as_well(tmp_path: Path) -> None:
+    stopped = {"TrainingJobName": "x", "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
+    found = [{"Item": {}}, {"Item": {"stopped_by": {"M": {"name": {"S": "DeadRelu"}}}}}]
+    world = World(answers={"createTrainingJob": stopped, "getItem": found})
+    ran = run(make_spec(tmp_path, **MANAGED, rules=RULES), world)
+    assert (ran.recorded["outcome"], ran.recorded["failure"]) == ("StoppedByRule", None)
+
+
 def test_without_it_nothing_of_debugger_is_in_the_request(tmp_path: Path) -> None:
     assert not {"DebugHookConfig", "DebugRuleConfigurations"} & request(tmp_path, rules_service="open").keys()
 

@@ -1,8 +1,7 @@
-"""What a run asks SageMaker for, request by request, and how long it is patient."""
+"""The requests that a run makes, each as a whole, and what its functions are told."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,12 @@ from run_world import (
     RUN_ID,
     SHARED,
     World,
-    definition,
     make_spec,
     refused,
     run,
 )
 
 from infra.workflow.steps.plan import spec_hash
-from localaws.ministack_adapter.stepfunctions import jsonata
 
 RUN = f"s3://artifacts/runs/digits-forest/{RUN_ID}"
 TAGS = [
@@ -331,108 +328,3 @@ def test_why_an_evaluation_failed_is_kept(tmp_path: Path) -> None:
     ran = run(make_spec(tmp_path), World(answers={"createProcessingJob": job}))
     assert ran.recorded["evaluation"] == {"status": "Stopped", "description": job}
     assert ran.recorded["failure"]["error"] == "JobNotCompleted"
-
-
-# ------------------------------------------------------------------------------------------------------------ patience
-
-
-def test_every_task_gives_up_when_its_work_must_be_done(tmp_path: Path) -> None:
-    found = definition(make_spec(tmp_path))["States"]
-    longer = {
-        "Plan": 910,
-        "Train": 3600 + 3600,
-        "Evaluate": 3600 + 3600,
-        "Gate": 70,
-        "Verify": 130,
-        "Record": 310,
-    }
-    for name, state in found.items():
-        if state["Type"] == "Task":
-            assert state["TimeoutSeconds"] == longer.get(name, 60), name
-
-
-def test_a_job_on_spot_may_wait_as_long_as_the_spec_says(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text("from toolkit import checkpoint\n")
-    train = {"instance": "ml.m5.large", "max_runtime": "1h", "spot": {"max_wait": "3h"}}
-    states = definition(make_spec(tmp_path, train=train))["States"]
-    assert states["Train"]["TimeoutSeconds"] == 3 * 3600 + 3600
-
-
-def retriers(state: dict[str, Any]) -> list[tuple[str, int, int, int]]:
-    """(the first error's service, interval, attempts, longest delay) of each."""
-    return [
-        (
-            entry["ErrorEquals"][0].partition(".")[0],
-            entry["IntervalSeconds"],
-            entry["MaxAttempts"],
-            entry["MaxDelaySeconds"],
-        )
-        for entry in state["Retry"]
-    ]
-
-
-def test_what_may_pass_is_tried_again(tmp_path: Path) -> None:
-    found = definition(make_spec(tmp_path))["States"]
-    trouble, limit = ("SageMaker", 1, 3, 60), ("SageMaker", 30, 4, 240)
-    assert retriers(found["Train"]) == [trouble, limit]
-    assert retriers(found["CreateModel"]) == retriers(found["FindEndpoint"]) == [limit], "its refusal is an answer"
-    assert retriers(found["AwaitEndpoint"]) == [trouble, limit]
-    assert retriers(found["Settle"]) == [("DynamoDB", 1, 6, 60)]
-    assert retriers(found["Plan"]) == [("Lambda", 1, 6, 60)]
-    assert retriers(found["Record"]) == [("Lambda", 1, 6, 60), ("States", 1, 2, 60)]
-    for state in found.values():
-        assert {entry["BackoffRate"] for entry in state.get("Retry", [])} <= {2}
-
-
-ERRORS = {
-    "Plan": [
-        "Lambda.ClientExecutionTimeoutException",
-        "Lambda.ServiceException",
-        "Lambda.AWSLambdaException",
-        "Lambda.SdkClientException",
-        "Lambda.TooManyRequestsException",
-        "BusyError",
-    ],
-    "Settle": [
-        "DynamoDB.ProvisionedThroughputExceededException",
-        "DynamoDB.RequestLimitExceeded",
-        "DynamoDB.ThrottlingException",
-        "DynamoDB.InternalServerError",
-        "DynamoDB.AmazonDynamoDBException",
-    ],
-    "Train": [
-        "SageMaker.AmazonSageMakerException",
-        "SageMaker.SageMakerException",
-        "SageMaker.ResourceLimitExceededException",
-        "SageMaker.ResourceLimitExceeded",
-    ],
-}
-
-
-@pytest.mark.parametrize("state", ERRORS)
-def test_trouble_is_known_by_its_name(tmp_path: Path, state: str) -> None:
-    retried = definition(make_spec(tmp_path))["States"][state]["Retry"]
-    assert [error for entry in retried for error in entry["ErrorEquals"]] == ERRORS[state]
-
-
-@pytest.mark.parametrize(
-    ("waited", "least", "most"),
-    [(0, 250, 500), (4_000, 1_000, 2_000), (40_000, 10_000, 20_000), (10**7, 30_000, 30_000)],
-)
-def test_pauses_grow_with_the_time_waited(tmp_path: Path, waited: int, least: int, most: int) -> None:
-    """A quarter of it, within bounds. `now` is read before the expression's own clock: a slow machine waits longer."""
-    timestamp = definition(make_spec(tmp_path))["States"]["WaitForEndpoint"]["Timestamp"]
-    text = f"({{'now': $millis(), 'until': {timestamp[2:-2]}}})"
-    now = jsonata.evaluate("$millis()", {})
-    found = jsonata.evaluate(text, {"deploying_since": now - waited})
-    pause = datetime.fromisoformat(found["until"]).timestamp() * 1000 - found["now"]
-    late = found["now"] - now
-    assert least <= round(pause) <= most + late
-
-
-def test_the_same_pauses_for_everything_that_waits_for_the_endpoint(tmp_path: Path) -> None:
-    found = definition(make_spec(tmp_path))["States"]
-    waits = [found[name] for name in ("WaitForEndpoint", "WaitToFindEndpoint", "WaitForChampion")]
-    assert len({wait["Timestamp"] for wait in waits}) == 1
-    assert [wait["Next"] for wait in waits] == ["AwaitEndpoint", "FindEndpoint", "AwaitChampion"]
-    assert found["WaitToCreateModel"] == {"Type": "Wait", "Seconds": 2, "Next": "CreateModel"}

@@ -26,7 +26,7 @@ from infra.workflow.conditions import (
 from infra.workflow.endpoint import change_endpoint, describe_endpoint, timer, update, wait_for_endpoint
 from infra.workflow.expressions import expression, jsonata, quoted
 from infra.workflow.job_role import JobRole, run_container
-from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, rule, task, waiting_for
+from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, task, waiting_for, when
 from infra.workflow.requests import Document, in_vpc, tags, vpc
 from infra.workflow.run_grants import read_runs
 from infra.workflow.step import Step
@@ -122,8 +122,8 @@ def _once(kind: str, key: str, name: str, request: Document, *, then: str) -> St
     """Creates what is named by its content; that it exists already is as good."""
     create, find, again = f"Create{kind}", f"Find{kind}", f"WaitToCreate{kind}"
     refused = [
-        rule(says_existing(), find),
-        rule(all_of(says_throttled(), in_time()), again, {"failure": None}),
+        when(says_existing(), find),
+        when(all_of(says_throttled(), in_time()), again, {"failure": None}),
     ]
     return {
         **task(
@@ -144,14 +144,14 @@ def _once(kind: str, key: str, name: str, request: Document, *, then: str) -> St
 def _find_endpoint(at: Surroundings, *, then: str) -> States:
     """Made where there is none, updated where there is one; one that never came up is replaced."""
     missing = [
-        rule(says_missing(), "CreateEndpoint", {"failure": None}),
-        rule(all_of(says_throttled(), in_time()), "WaitToFindEndpoint", {"failure": None}),
+        when(says_missing(), "CreateEndpoint", {"failure": None}),
+        when(all_of(says_throttled(), in_time()), "WaitToFindEndpoint", {"failure": None}),
     ]
     found = [
-        rule(on_config(_CONFIG_NAME), then),
-        rule(in_service(), "UpdateEndpoint"),
-        rule(equals("$endpoint.status", "Failed"), "DeleteEndpoint"),
-        rule(all_of(is_changing(), in_time()), "WaitToFindEndpoint"),
+        when(on_config(_CONFIG_NAME), then),
+        when(in_service(), "UpdateEndpoint"),
+        when(equals("$endpoint.status", "Failed"), "DeleteEndpoint"),
+        when(all_of(is_changing(), in_time()), "WaitToFindEndpoint"),
     ]
     cause = f"endpoint {at.endpoint} is <$endpoint.status>, which cannot be updated"
     unusable = {"failure": failure("FindEndpoint", "EndpointNotUsable", cause)}
@@ -176,9 +176,9 @@ def _await_endpoint(at: Surroundings, *, then: str) -> States:
         ),
     }
     ways = [
-        rule(on_config(_CONFIG_NAME), then),
-        rule(all_of(in_service(), update_has_shown()), RECORD, rolled_back),
-        rule(
+        when(on_config(_CONFIG_NAME), then),
+        when(all_of(in_service(), update_has_shown()), RECORD, rolled_back),
+        when(
             all_of(may_still_change(), in_time()),
             "WaitForEndpoint",
             {"endpoint_changed": expression("$endpoint_changed or $endpoint.status != 'InService'")},

@@ -10,7 +10,7 @@ from contract.states import PLAN, RECORD
 from infra.grants import list_prefixes, use_key
 from infra.workflow.conditions import equals
 from infra.workflow.expressions import expression
-from infra.workflow.language import choice, rule
+from infra.workflow.language import choice, when
 from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.run_grants import change_run_table, write_runs
 from infra.workflow.step import Step
@@ -29,16 +29,11 @@ def plan(at: Surroundings, *, anew: str, again: str) -> Step:
         "image_uri": str(IMAGE_URI),
     }
     ways = [
-        rule(equals("$plan.outcome", outcomes.UP_TO_DATE), RECORD, {"outcome": outcomes.UP_TO_DATE}),
-        rule(equals("$plan.outcome", outcomes.ROLLBACK), again, {"candidate": expression("$plan.candidate")}),
+        when(equals("$plan.outcome", outcomes.UP_TO_DATE), RECORD, {"outcome": outcomes.UP_TO_DATE}),
+        when(equals("$plan.outcome", outcomes.ROLLBACK), again, {"candidate": expression("$plan.candidate")}),
     ]
-    return Step(
-        states={
-            **invoke(PLAN, planner, payload, then="Planned", result="plan"),
-            **choice("Planned", ways, default=anew),
-        },
-        function=planner,
-    )
+    look = invoke(PLAN, planner, payload, then="Planned", result="plan")
+    return Step(states={**look, **choice("Planned", ways, default=anew)}, function=planner)
 
 
 def spec_hash(spec: PipelineSpec) -> str:

@@ -9,7 +9,7 @@ from contract.states import EVALUATE, NOT_RECORDED, RECORD, TRAIN, VARIABLES
 from infra.grants import Grant, use_key
 from infra.workflow.conditions import any_of, equals, is_not
 from infra.workflow.expressions import RUN_ID, composed, expression
-from infra.workflow.language import RETRY_ANYTHING, RETRY_LAMBDA, State, choice, rule
+from infra.workflow.language import RETRY_ANYTHING, RETRY_LAMBDA, State, States, choice, when
 from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.run_grants import change_run_table, clear_away, read_runs, write_runs
 from infra.workflow.step import Step, variables
@@ -23,26 +23,29 @@ def record(at: Surroundings, training: Training) -> Step:
     """The execution ends well unless the run failed, or its record is incomplete."""
     recorder = _function(at, training)
     failed = any_of(equals("$record.outcome", outcomes.FAILED), is_not("$record.complete"))
+    write = invoke(
+        RECORD,
+        recorder,
+        _payload(at, training),
+        then="Recorded",
+        result="record",
+        # A run that isn't recorded is the one thing that nobody would learn of.
+        retries=[*RETRY_LAMBDA, RETRY_ANYTHING],
+        on_failure=NOT_RECORDED,
+    )
     return Step(
-        states={
-            **invoke(
-                RECORD,
-                recorder,
-                _payload(at, training),
-                then="Recorded",
-                result="record",
-                # A run that isn't recorded is the one thing that nobody would learn of.
-                retries=[*RETRY_LAMBDA, RETRY_ANYTHING],
-                on_failure=NOT_RECORDED,
-            ),
-            **choice("Recorded", [rule(failed, "Failed")], default="Done"),
-            "Done": {"Type": "Succeed", "Output": expression("$record")},
-            "Failed": _fail(expression("$record.error.error"), "<$record.error.state>: <$record.error.cause>"),
-            # The launcher knows this error: such a run isn't tried again, since it would end the same.
-            NOT_RECORDED: _fail(NOT_RECORDED, "the run could not be recorded: <$failure.error>: <$failure.cause>"),
-        },
+        states={**write, **choice("Recorded", [when(failed, "Failed")], default="Done"), **_ends()},
         function=recorder,
     )
+
+
+def _ends() -> States:
+    return {
+        "Done": {"Type": "Succeed", "Output": expression("$record")},
+        "Failed": _fail(expression("$record.error.error"), "<$record.error.state>: <$record.error.cause>"),
+        # The launcher knows this error: such a run isn't tried again, since it would end the same.
+        NOT_RECORDED: _fail(NOT_RECORDED, "the run could not be recorded: <$failure.error>: <$failure.cause>"),
+    }
 
 
 def _payload(at: Surroundings, training: Training) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from contract import files, outcomes
 from contract.states import RECORD, REGISTER
 from infra.grants import Grant
 from infra.workflow.expressions import composed, expression
-from infra.workflow.language import choice, rule, task
+from infra.workflow.language import choice, task, when
 from infra.workflow.requests import Document, run_uri
 from infra.workflow.step import Step
 from infra.workflow.surroundings import HOSTING_IMAGE_URI, Surroundings
@@ -25,7 +25,7 @@ def register(at: Surroundings, *, better: str) -> Step:
         assign={"package": package, "candidate": {**_candidate(), "model_package_arn": package}},
     )
     not_better = {"outcome": outcomes.NOT_BETTER}
-    verdict = choice("Better", [rule("$decision.promote", better)], default=RECORD, assign=not_better)
+    verdict = choice("Better", [when("$decision.promote", better)], default=RECORD, assign=not_better)
     packages = [at.sagemaker("model-package-group", at.model_package_group), at.model_package_arns]
     grant = Grant(
         actions=["sagemaker:CreateModelPackage", "sagemaker:AddTags"],

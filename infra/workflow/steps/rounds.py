@@ -10,7 +10,7 @@ from contract import files, rounds
 from contract.states import RECORD
 from infra.workflow.conditions import all_of, equals
 from infra.workflow.expressions import ROUND, expression, lengthened
-from infra.workflow.language import choice, rule
+from infra.workflow.language import choice, when
 from infra.workflow.requests import Document, s3_channel
 from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.step import Step, variables
@@ -34,7 +34,7 @@ def in_rounds(settings: Rounds, *, again: str, then: str) -> Way:
     return Way(
         completed=_JUDGE,
         # The rounds before it have left models that were good enough to go on from.
-        goes_on=[rule(all_of(BY_RULE, "$round > 1"), _JUDGE, {"failure": None})],
+        goes_on=[when(all_of(BY_RULE, "$round > 1"), _JUDGE, {"failure": None})],
         round_=ROUND,
         any_round=_ANY_ROUND,
         channels=_with_previous,
@@ -54,7 +54,7 @@ def _judge(settings: Rounds, *, again: str, then: str) -> Step:
     told = {"settings": settings.model_dump(mode="json"), **variables("round", "rounds", "training")}
     answer = ("next", "round", "rounds", "training", "failure")
     learnt = {name: expression(f"$states.result.Payload.{name}") for name in answer}
-    ways = [rule(equals("$next", rounds.AGAIN), again), rule(equals("$next", rounds.EVALUATE), then)]
+    ways = [when(equals("$next", rounds.AGAIN), again), when(equals("$next", rounds.EVALUATE), then)]
     return Step(
         states={
             **invoke(_JUDGE, FUNCTION, told, then="NextRound", assign=learnt),

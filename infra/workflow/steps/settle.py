@@ -6,7 +6,7 @@ from contract import run_table, triggers
 from contract.states import SETTLE
 from infra.workflow.conditions import any_of, exists
 from infra.workflow.expressions import expression, quoted
-from infra.workflow.language import choice, read_item, rule, waiting_until
+from infra.workflow.language import choice, read_item, waiting_until, when
 from infra.workflow.run_grants import read_run_table
 from infra.workflow.step import NOTHING, Step
 from infra.workflow.surroundings import RUN_TABLE, Surroundings
@@ -26,7 +26,6 @@ def settle(at: Surroundings, *, then: str) -> Step:
     if data is None:
         return NOTHING
     quiet = data.quiet * 1000
-    longest = max(LONGEST_PERIODS * quiet, LONGEST_SECONDS * 1000)
     arrived = f"{exists(_LAST_AT)} ? {_LAST_AT} : $run.trigger.at"
     look = read_item(
         SETTLE,
@@ -35,16 +34,21 @@ def settle(at: Surroundings, *, then: str) -> Step:
         then="Settled",
         assign={"quiet_at": expression(f"$toMillis({arrived}) + {quiet}")},
     )
-    is_calm = any_of(
-        f"$run.trigger.kind != {quoted(triggers.DATA)}",
-        "$millis() >= $quiet_at",
-        f"$millis() >= {_STARTED} + {longest}",
-    )
     return Step(
         states={
             **look,
-            **choice("Settled", [rule(is_calm, then)], default="Quiet"),
+            **choice("Settled", [when(_is_calm(quiet), then)], default="Quiet"),
             **waiting_until("Quiet", "$quiet_at", then=SETTLE),
         },
         grants=read_run_table(at),
+    )
+
+
+def _is_calm(quiet: int) -> str:
+    """Whether the quiet period is over, or has been put off for long enough; a run of another trigger needn't wait."""
+    longest = max(LONGEST_PERIODS * quiet, LONGEST_SECONDS * 1000)
+    return any_of(
+        f"$run.trigger.kind != {quoted(triggers.DATA)}",
+        "$millis() >= $quiet_at",
+        f"$millis() >= {_STARTED} + {longest}",
     )

@@ -13,7 +13,7 @@ from contract import outcomes, run_table
 from contract.states import RECORD
 from infra.workflow.conditions import all_of, exists, is_not, ran_into_its_limit, says_stopped_job
 from infra.workflow.expressions import RUN_ID, composed, expression
-from infra.workflow.language import State, States, choice, read_item, rule, task
+from infra.workflow.language import State, States, choice, read_item, task, when
 from infra.workflow.run_grants import read_run_table
 from infra.workflow.step import Step
 from infra.workflow.surroundings import RUN_TABLE, Surroundings
@@ -34,11 +34,11 @@ def stopped_as_an_error(name: str, job_name: str, described: Mapping[str, Any], 
         then=then,
         assign={**described, "failure": None},
     )
-    return {**choice(name, [rule(says_stopped_job(), "DescribeStopped")], default=RECORD), **ask}
+    return {**choice(name, [when(says_stopped_job(), "DescribeStopped")], default=RECORD), **ask}
 
 
 def why_stopped(at: Surroundings, name: str, goes_on: Sequence[State]) -> Step:
-    """Asks the run's item whether a rule has stopped the job; `goes_on` are the rules of a way that goes on then."""
+    """Asks the run's item whether a rule has stopped the job; `goes_on` are the ways in which a run goes on then."""
     look = read_item(
         name,
         str(RUN_TABLE),
@@ -46,7 +46,7 @@ def why_stopped(at: Surroundings, name: str, goes_on: Sequence[State]) -> Step:
         then="StoppedBy",
         assign={"stopped_by_rule": expression(exists(f"$states.result.Item.{run_table.STOPPED_BY}"))},
     )
-    ends = rule(BY_RULE, RECORD, {"outcome": outcomes.STOPPED_BY_RULE, "failure": None})
+    ends = when(BY_RULE, RECORD, {"outcome": outcomes.STOPPED_BY_RULE, "failure": None})
     return Step(
         states={**look, **choice("StoppedBy", [*goes_on, ends], default=RECORD)},
         grants=read_run_table(at),

@@ -44,7 +44,7 @@ def train(at: Surroundings, training: Training) -> list[Step]:
 
 
 def _description(training: Training) -> str:
-    """What the run keeps of the job; the recorder reads who judged it from its environment."""
+    """`$training`, over the job's description; the recorder reads from the environment who judged it."""
     description = results("TrainingJobName", "TrainingJobStatus", "SecondaryStatus", "FailureReason")
     return members(
         {

@@ -7,7 +7,7 @@ from contract.states import RECORD, UNDO
 from infra.grants import Grant
 from infra.workflow.conditions import all_of, exists, in_time, may_still_change, on_config
 from infra.workflow.endpoint import change_endpoint, describe_endpoint, timer, update, wait_for_endpoint
-from infra.workflow.language import choice, failure, rule
+from infra.workflow.language import choice, failure, when
 from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
 
@@ -22,20 +22,23 @@ def undo(at: Surroundings) -> Step:
     )
     not_restored = {"failure": failure("RestoreChampion", "ChampionNotRestored", cause)}
     ways = [
-        rule(on_config(_CHAMPION), RECORD, {"outcome": outcomes.ROLLED_BACK}),
-        rule(all_of(may_still_change(), in_time()), "WaitForChampion"),
-    ]
-    grants = [
-        Grant(actions=["sagemaker:UpdateEndpoint"], resources=[at.endpoint_arn, at.endpoint_config_arns]),
-        Grant(actions=["sagemaker:DescribeEndpoint"], resources=[at.endpoint_arn]),
+        when(on_config(_CHAMPION), RECORD, {"outcome": outcomes.ROLLED_BACK}),
+        when(all_of(may_still_change(), in_time()), "WaitForChampion"),
     ]
     return Step(
         states={
-            **choice(UNDO, [rule(exists(_CHAMPION), "RestoreChampion", timer(at))], default=RECORD),
+            **choice(UNDO, [when(exists(_CHAMPION), "RestoreChampion", timer(at))], default=RECORD),
             **change_endpoint("RestoreChampion", "updateEndpoint", update(at, _CHAMPION), then="AwaitChampion"),
             **describe_endpoint("AwaitChampion", at, then="ChampionServes", on_failure=RECORD),
             **choice("ChampionServes", ways, default=RECORD, assign=not_restored),
             **wait_for_endpoint("WaitForChampion", then="AwaitChampion"),
         },
-        grants=grants,
+        grants=_grants(at),
     )
+
+
+def _grants(at: Surroundings) -> list[Grant]:
+    return [
+        Grant(actions=["sagemaker:UpdateEndpoint"], resources=[at.endpoint_arn, at.endpoint_config_arns]),
+        Grant(actions=["sagemaker:DescribeEndpoint"], resources=[at.endpoint_arn]),
+    ]

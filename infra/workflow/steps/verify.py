@@ -6,7 +6,7 @@ from contract import functions, outcomes
 from contract.states import RECORD, VERIFY
 from infra.grants import Grant, use_key
 from infra.workflow.expressions import expression
-from infra.workflow.language import choice, failure, rule
+from infra.workflow.language import choice, failure, when
 from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.run_grants import read_runs
 from infra.workflow.step import Step
@@ -24,7 +24,7 @@ def verify(at: Surroundings, *, wrong: str) -> Step:
     ask = invoke(VERIFY, verifier, payload, then="Verified", result="verification", on_failure=wrong)
     verdict = choice(
         "Verified",
-        [rule("$verification.verified", RECORD, {"outcome": outcomes.PROMOTED})],
+        [when("$verification.verified", RECORD, {"outcome": outcomes.PROMOTED})],
         default=wrong,
         assign={"failure": failure(VERIFY, "VerificationFailed", "<$verification.reason>")},
     )
