@@ -373,6 +373,10 @@ def test_the_definition_has_no_other_placeholders_than_names(tmp_path: Path) -> 
     machine = run_machine(at)
     said = set(re.findall(r"\$\{[^}]*\}?", json.dumps(machine.definition)))
     assert said == {f"${{{name}}}" for name in {**values(at), **arns(machine)}}
+    assert set(arns(machine)) == {
+        *("planner_arn", "gate_arn", "verifier_arn", "recorder_arn"),
+        *("training_role_arn", "processing_role_arn", "hosting_role_arn"),
+    }
 
 
 def test_a_vpc_reaches_jobs_and_model(tmp_path: Path) -> None:
