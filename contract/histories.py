@@ -13,7 +13,7 @@ from typing import Any
 
 from contract import states
 
-_FAILURES = ("Failed", "TimedOut", "Aborted", "StartFailed", "SubmitFailed", "ScheduleFailed")
+_FAILURES = ("Failed", "TimedOut", "Aborted")
 _MEASURED_KINDS = ("Task", "Wait", "Parallel", "Map")
 
 
@@ -109,14 +109,14 @@ def _details(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _leave(visits: list[Visit], details: Mapping[str, Any], at: datetime) -> None:
-    for index in range(len(visits) - 1, -1, -1):
+    for index in reversed(range(len(visits))):
         if visits[index].name == details["name"] and visits[index].exited is None:
             visits[index] = replace(visits[index], exited=at, output=details.get("output"))
             return
 
 
 def _change_open(visits: list[Visit], change: Any) -> None:
-    for index in range(len(visits) - 1, -1, -1):
+    for index in reversed(range(len(visits))):
         if visits[index].exited is None:
             visits[index] = change(visits[index])
             return

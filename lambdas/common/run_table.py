@@ -126,7 +126,7 @@ def state_from_item(item: dict[str, Any]) -> State:
 
 
 def item_from_state(state: State) -> dict[str, Any]:
-    """What is absent is no attribute at all, so that a reader can ask for its existence."""
+    """Absent values become no attributes at all, so that a reader can ask for their existence."""
     fields = {name: value for name, value in asdict(state).items() if value is not None and value != ()}
     return {SORT_KEY: STATE_ITEM, **fields}
 

@@ -82,7 +82,7 @@ def _in_order(kinds: set[str]) -> list[str]:
 
 
 def started(state: State, run_id: str, execution_arn: str, at: str) -> State:
-    """What is pending becomes the running run, in one write; unchanged when a run is on its way or nothing waits.
+    """Pending triggers become the running run, in one write; unchanged when a run is on its way or nothing waits.
 
     A rollback doesn't train, so the other kinds go on waiting for a run that does.
     """

@@ -14,7 +14,7 @@ Document = dict[str, Any]
 
 
 def needed_by(state: State) -> Needed:
-    """What serves, what a rollback brings back, and the last promoted ones."""
+    """The names of the champion's, of the one that a rollback brings back, and of the last promoted ones."""
     kept = [entry for entry in (state.champion, state.previous_champion, *state.retained) if entry]
     return Needed(
         frozenset(entry["model_name"] for entry in kept),

@@ -7,14 +7,14 @@ what AWS has and is not supported here is refused in the same place, by name.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from localaws.states import definition_expressions, definition_transitions
 from localaws.states import definition_fields as fields
 from localaws.states.dataflow import is_expression
-from localaws.states.definition_problem import SCHEMA, Problem
+from localaws.states.definition_problem import SCHEMA, Document, Problem, objects_in
 
 MAX_DEFINITION_BYTES = 1_048_576  # Service quotas: "Maximum request size"
 MAX_STATE_NAME = 80
@@ -22,7 +22,6 @@ _MAX_SECONDS = 99_999_999
 _MAX_RETRY_SECONDS = 31_622_400
 _LANGUAGES = ("JSONPath", "JSONata")
 _TRANSITIONS = ("Pass", "Task", "Wait", "Parallel", "Map")
-Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,9 @@ class _Checker:
             return
         yield from _state_fields(state, str(kind), str(language), path)
         yield from _transition_fields(state, str(kind), path)
+        yield from _error_rules(state, path)
         yield from _retriers(state, path)
-        yield from self._catchers(state, str(language), path)
+        yield from _catchers(state, str(language), path)
         yield from getattr(self, f"_{str(kind).lower()}", _nothing)(state, language, path)
         if language == "JSONata":
             yield from definition_expressions.problems_of(state, path, self._checks.parse)
@@ -158,16 +158,6 @@ class _Checker:
             yield Problem(SCHEMA, "not supported here: the distributed Map", f"{path}/ProcessorConfig/Mode")
         yield from self._states(machine, language, path)
 
-    def _catchers(self, state: Document, language: str, path: str) -> Iterator[Problem]:
-        own = {"Output"} if language == "JSONata" else {"ResultPath"}
-        for index, catcher in enumerate(state.get("Catch", [])):
-            where = f"{path}/Catch[{index}]"
-            yield from _error_equals(catcher, state["Catch"], index, where)
-            yield from _unknown(catcher, fields.CATCHER | own, where)
-            yield from _jsonpath_assign(catcher, language, where)
-            if not isinstance(catcher.get("Next"), str):
-                yield Problem(SCHEMA, "A catcher needs Next", where)
-
 
 def _nothing(_state: Document, _language: str, _path: str) -> Iterator[Problem]:
     return iter(())
@@ -209,10 +199,27 @@ def _transition_fields(state: Document, kind: str, path: str) -> Iterator[Proble
         yield Problem(SCHEMA, "A state needs Next, or End with the value true", path)
 
 
+def _error_rules(state: Document, path: str) -> Iterator[Problem]:
+    """The problems that retriers and catchers share: their form and their `ErrorEquals`."""
+    for field in ("Retry", "Catch"):
+        rules = state.get(field, [])
+        if not isinstance(rules, list):
+            yield Problem(SCHEMA, f"{field} must be an array", f"{path}/{field}")
+            continue
+        for index, rule in enumerate(rules):
+            yield from _error_equals(rule, f"{path}/{field}[{index}]", is_last=index == len(rules) - 1)
+
+
+def _error_equals(rule: Any, path: str, *, is_last: bool) -> Iterator[Problem]:
+    names = rule.get("ErrorEquals") if isinstance(rule, dict) else None
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        yield Problem(SCHEMA, "ErrorEquals must be a non-empty array of error names", f"{path}/ErrorEquals")
+    elif "States.ALL" in names and (len(names) > 1 or not is_last):
+        yield Problem(SCHEMA, "States.ALL must stand alone, in the last rule", f"{path}/ErrorEquals")
+
+
 def _retriers(state: Document, path: str) -> Iterator[Problem]:
-    for index, retrier in enumerate(state.get("Retry", [])):
-        where = f"{path}/Retry[{index}]"
-        yield from _error_equals(retrier, state["Retry"], index, where)
+    for where, retrier in objects_in(state, "Retry", path):
         yield from _unknown(retrier, fields.RETRIER, where)
         yield from _integer(retrier, "IntervalSeconds", 1, _MAX_RETRY_SECONDS, where)
         yield from _integer(retrier, "MaxDelaySeconds", 1, _MAX_RETRY_SECONDS, where)
@@ -220,18 +227,20 @@ def _retriers(state: Document, path: str) -> Iterator[Problem]:
         rate = retrier.get("BackoffRate", 1)
         if isinstance(rate, bool) or not isinstance(rate, int | float) or rate < 1:
             yield Problem(SCHEMA, "BackoffRate must be a number of at least 1.0", f"{where}/BackoffRate")
-        if retrier.get("MaxDelaySeconds", _MAX_RETRY_SECONDS + 1) <= retrier.get("IntervalSeconds", 0):
+        interval, longest = retrier.get("IntervalSeconds"), retrier.get("MaxDelaySeconds")
+        if isinstance(interval, int) and isinstance(longest, int) and longest <= interval:
             yield Problem(SCHEMA, "MaxDelaySeconds must be greater than IntervalSeconds", f"{where}/MaxDelaySeconds")
         if retrier.get("JitterStrategy", "NONE") not in ("FULL", "NONE"):
             yield Problem(SCHEMA, "JitterStrategy must be FULL or NONE", f"{where}/JitterStrategy")
 
 
-def _error_equals(rule: Any, rules: list[Any], index: int, path: str) -> Iterator[Problem]:
-    names = rule.get("ErrorEquals") if isinstance(rule, dict) else None
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        yield Problem(SCHEMA, "ErrorEquals must be a non-empty array of error names", f"{path}/ErrorEquals")
-    elif "States.ALL" in names and (len(names) > 1 or index < len(rules) - 1):
-        yield Problem(SCHEMA, "States.ALL must stand alone, in the last rule", f"{path}/ErrorEquals")
+def _catchers(state: Document, language: str, path: str) -> Iterator[Problem]:
+    own = {"Output"} if language == "JSONata" else {"ResultPath"}
+    for where, catcher in objects_in(state, "Catch", path):
+        yield from _unknown(catcher, fields.CATCHER | own, where)
+        yield from _jsonpath_assign(catcher, language, where)
+        if not isinstance(catcher.get("Next"), str):
+            yield Problem(SCHEMA, "A catcher needs Next", where)
 
 
 def _jsonata_rule(rule: Document, path: str) -> Iterator[Problem]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from localaws.states.dataflow import is_expression
-from localaws.states.definition_problem import EXPRESSION, SCHEMA, Problem
+from localaws.states.definition_problem import EXPRESSION, SCHEMA, Document, Problem, objects_in
 
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,79}$")
 _STATES_MEMBER = re.compile(r"\$states\.([A-Za-z]+)")
 # Parts of a state that hold states of their own.
 _INNER = frozenset({"Branches", "ItemProcessor", "Iterator", "Comment"})
-
-Document = Mapping[str, Any]
 
 
 def problems_of(state: Document, path: str, parse: Callable[[str], Any]) -> Iterator[Problem]:
@@ -67,10 +65,7 @@ def _states_members(kind: str, keys: tuple[str, ...]) -> frozenset[str]:
 
 
 def _assignments(state: Document, path: str) -> Iterator[tuple[str, Document]]:
-    places = [(path, state)]
-    for field in ("Catch", "Choices"):
-        places += [(f"{path}/{field}[{index}]", rule) for index, rule in enumerate(state.get(field) or [])]
-    for where, place in places:
-        assign = place.get("Assign") if isinstance(place, dict) else None
-        if isinstance(assign, dict):
-            yield f"{where}/Assign", assign
+    """The Assign fields of a state, its catchers and its choice rules."""
+    for where, place in ((path, state), *objects_in(state, "Catch", path), *objects_in(state, "Choices", path)):
+        if isinstance(place.get("Assign"), dict):
+            yield f"{where}/Assign", place["Assign"]

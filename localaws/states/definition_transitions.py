@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from localaws.states.definition_problem import TRANSITION, Problem
-
-Document = Mapping[str, Any]
+from localaws.states.definition_problem import TRANSITION, Document, Problem, objects_in
 
 
 def problems_of(machine: Document, states: Document, path: str) -> Iterator[Problem]:
@@ -33,9 +31,9 @@ def _targets(state: Any) -> Iterator[tuple[str, str]]:
         if isinstance(state.get(field), str):
             yield f"/{field}", state[field]
     for field in ("Choices", "Catch"):
-        for index, rule in enumerate(state.get(field) or []):
-            if isinstance(rule, dict) and isinstance(rule.get("Next"), str):
-                yield f"/{field}[{index}]/Next", rule["Next"]
+        for where, rule in objects_in(state, field, ""):
+            if isinstance(rule.get("Next"), str):
+                yield f"{where}/Next", rule["Next"]
 
 
 def _reachable(start: str, states: Document) -> set[str]:

@@ -1,8 +1,7 @@
-"""The launcher's surroundings in memory: DynamoDB's two calls, Step Functions' two, cut off or interleaved at will."""
+"""The launcher's surroundings in memory: DynamoDB's calls, Step Functions' two, cut off or interleaved at will."""
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,46 +13,9 @@ from common.run_table import RunTable
 from common.state import State, planning
 from launcher.launcher import ExecutionMissingError, Launcher
 from launcher.triggers import Ended
+from memory_aws import Aws
 
 PIPELINE = "digits"
-
-
-class Crash(BaseException):
-    """The function is gone, between two of its steps."""
-
-
-class ConditionFailed(Exception):  # noqa: N818 - as DynamoDB calls it
-    pass
-
-
-@dataclass
-class Dynamo:
-    """GetItem and PutItem with the two conditions that the run table uses. `step` is called around every effect."""
-
-    step: Callable[[], None]
-    items: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    class exceptions:  # noqa: N801 - as boto3 calls it
-        ConditionalCheckFailedException = ConditionFailed
-
-    def get_item(self, *, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803
-        self.step()
-        item = self.items.get(Key["item"]["S"])
-        return {"Item": copy.deepcopy(item)} if item else {}
-
-    def put_item(self, *, Item: dict[str, Any], **request: Any) -> None:  # noqa: N803
-        self.step()
-        name = Item["item"]["S"]
-        there = self.items.get(name)
-        condition = request.get("ConditionExpression")
-        if condition == "attribute_not_exists(pipeline)" and there:
-            raise ConditionFailed
-        if condition == "version = :version":
-            wanted = request["ExpressionAttributeValues"][":version"]
-            if not there or there["version"] != wanted:
-                raise ConditionFailed
-        self.items[name] = copy.deepcopy(Item)
-        self.step()
 
 
 @dataclass
@@ -92,9 +54,10 @@ class LaunchedRuns:
 
     def __init__(self) -> None:
         self.before_step: Callable[[], None] = lambda: None
-        self.dynamo = Dynamo(self._step)
+        aws = Aws()
+        aws.step = lambda _operation: self._step()
         self.executions = StepFunctions(self._step)
-        self.table = RunTable(self.dynamo, "runs", PIPELINE, pause=lambda _seconds: None)
+        self.table = RunTable(aws.client("dynamodb"), "runs", PIPELINE, pause=lambda _seconds: None)
         self._ticks = itertools.count()
         self._ids = itertools.count()
         self.launcher = Launcher(
@@ -121,7 +84,7 @@ class LaunchedRuns:
             self.before_step = quiet
 
     def plan(self, run_id: str) -> None:
-        """What the planner does first."""
+        """The planner's first step."""
         self.table.update(partial(planning, run_id=run_id))
 
     def finish(self, run_id: str, status: str, outcome: str | None) -> None:

@@ -94,7 +94,7 @@ class Client:
         return answer if answer is not None else {}
 
     def error(self, operation: str, code: str, message: str) -> Exception:
-        """What boto3 raises for an error of AWS's: the modelled exception where there is one."""
+        """The exception that boto3 raises for an error of AWS's: the modelled one where there is one."""
         answer: Any = {"Error": {"Code": code, "Message": message}}
         raised: Exception = self.exceptions.from_code(code)(answer, self.operations[operation])
         return raised

@@ -1,4 +1,4 @@
-"""What AWS's services remember and answer, as far as the functions ask them: real enough to be wrong with."""
+"""The memory of AWS's services and their answers, as far as the functions ask: real enough to be wrong with."""
 
 from __future__ import annotations
 

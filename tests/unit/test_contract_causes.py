@@ -106,6 +106,12 @@ def test_a_job_is_told_of_exactly(job: dict[str, Any], outcome: str, cause: str)
     assert readable(failure(job, "E", "Evaluate")) == {"state": "Evaluate", "error": "E", "cause": cause}
 
 
+def test_a_functions_error_is_told_without_its_trace() -> None:
+    error = {"errorMessage": "no data", "errorType": "EmptyChannelError", "stackTrace": ["line"]}
+    assert readable(failure(error))["cause"] == "no data"
+    assert readable(failure("", "States.Timeout"))["cause"] == "Train took longer than its time limit"
+
+
 def test_a_timeout_that_says_more_is_told_as_it_is() -> None:
     assert readable(failure("no heartbeat", "States.Timeout"))["cause"] == "no heartbeat"
 

@@ -110,6 +110,12 @@ def test_every_kind_of_failure_is_one(kind: str) -> None:
     assert (visit.error, visit.cause, visit.failed) == ("States.Timeout", "too long", True)
 
 
+def test_a_state_that_was_left_is_not_changed_any_more() -> None:
+    """Of two visits, the one that is open has failed."""
+    left, open_ = of_events([entered(0, "Plan"), exited(1, "Plan"), entered(1, "Train"), failed(2)]).visits
+    assert (left.error, open_.error) == (None, "E")
+
+
 def test_a_failure_without_words_is_a_failure() -> None:
     visit = visit_of(event(1, "TaskFailed", "taskFailed"))
     assert (visit.error, visit.cause) == ("Failed", "")
@@ -184,6 +190,26 @@ def test_what_happens_inside_a_state_is_the_innermosts() -> None:
     ).visits
     assert (outer.attempts, inner.attempts) == (0, 1)
     assert (outer.seconds, inner.seconds) == (3, 1)
+
+
+def test_a_branch_that_is_cut_off_is_never_left() -> None:
+    """Another branch has failed: the Parallel state fails and is left, the task in this branch is not."""
+    outer, other, cut_off = of_events(
+        [
+            entered(0, "Both", "Parallel"),
+            entered(1, "Other"),
+            exited(2, "Other"),
+            entered(1, "One"),
+            exited(3, "Both", "Parallel"),
+        ]
+    ).visits
+    assert (outer.seconds, other.seconds, cut_off.seconds) == (3, 1, None)
+
+
+def test_a_failure_behind_a_branch_is_the_outer_states() -> None:
+    events = [entered(0, "Both", "Parallel"), entered(1, "One"), exited(2, "One"), event(3, "ParallelStateFailed")]
+    outer, inner = of_events(events).visits
+    assert (outer.error, inner.error) == ("Failed", None)
 
 
 def test_events_that_tell_nothing_of_a_state_are_left_out() -> None:

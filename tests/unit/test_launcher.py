@@ -10,9 +10,10 @@ from common.state import ATTEMPTS, State, Trigger, ended, started, triggered
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
-from launched_runs import Crash, LaunchedRuns
+from launched_runs import LaunchedRuns
 from launcher.handler import take_batch
 from launcher.triggers import Ended
+from memory_aws import Crash
 
 from contract.states import NOT_RECORDED
 

@@ -35,7 +35,7 @@ OTHERS = ["local-digits-forest-0123456789ab", "local-digits-forest"]
 
 @dataclass
 class Answers:
-    """What CloudFormation was told."""
+    """The answers that CloudFormation was given."""
 
     requests: list[Any] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)

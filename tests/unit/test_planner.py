@@ -1,9 +1,10 @@
-"""What a run works on: manifests, fingerprints, and whether there is anything to do."""
+"""Plans: manifests, fingerprints, and whether there is anything to do."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -208,7 +209,7 @@ def test_a_forced_trigger_that_came_since_forces_the_run(aws: Aws) -> None:
 
 
 def test_pending_is_cleared_before_the_data_is_listed(aws: Aws) -> None:
-    """What arrives between the two is in the listing and starts a run of its own: none is lost."""
+    """An object that arrives between the two is in the listing and starts a run of its own: none is lost."""
     table_of(aws).update(lambda state: triggered(state, [Trigger("data", NOW, {})]))
     aws.calls.clear()
     call()
@@ -250,3 +251,11 @@ def test_the_order_in_which_channels_are_told_does_not_matter(order: list[str]) 
     base = [replace(listed(version("digits/train/a.csv")), name=name) for name in ("a", "b", "c")]
     channels = sorted(base, key=lambda entry: order.index(entry.name))
     assert plan.fingerprint(channels, **HASHES) == plan.fingerprint(base, **HASHES)
+
+
+def test_fingerprints_of_yesterday_are_those_of_today() -> None:
+    """Another one for the same work would train every pipeline anew."""
+    train = listed(version("digits/train/a.csv"))
+    assert content_hash(train) == sha256(b'["digits/train/a.csv", "e1", 10]').hexdigest()
+    text = f'{{"code": "c", "data": {{"train": "{content_hash(train)}"}}, "image": "i", "spec": "s"}}'
+    assert plan.fingerprint([train], **HASHES) == sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What the recorder writes: outcomes, causes that a person can read, timings, and what it clears away."""
+"""The recorder's documents: records, spot figures, rules' verdicts, and the things that it may clear away."""
 
 from __future__ import annotations
 
@@ -187,6 +187,15 @@ def test_every_rule_has_a_verdict_and_silence_is_an_error() -> None:
     found = verdicts()
     assert found["A"] == {"name": "A", "rule": "A", "action": "stop", "status": "NoIssuesFound", "step": 9}
     assert found["C"]["status"] == "Error" and "does train.py make a Probe" in found["C"]["reason"]
+
+
+def test_a_rule_that_nobody_configured_is_told_of_by_its_name() -> None:
+    stranger = {"name": "D", "status": "IssuesFound"}
+    assert verdicts(rules=[], last=[stranger, {"status": "Error"}], issues=[{**TOLD, "name": "E"}]) == {
+        "D": stranger,
+        "None": {"name": "None", "status": "Error"},
+        "E": {**TOLD, "name": "E"},
+    }
 
 
 def test_what_training_was_cut_off_from_is_stopped() -> None:

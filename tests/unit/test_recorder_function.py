@@ -37,6 +37,7 @@ def content(number: int) -> str:
 
 
 OLD = {"run_id": "r1", "model_name": content(1), "endpoint_config_name": content(1), "fingerprint": "f1"}
+WORK = {"fingerprint": "f2", "code_hash": "c", "spec_hash": "s", "image_uri": "i", "data": {"objects": 3}}
 NEW = {"model_name": content(2), "endpoint_config_name": content(2)}
 
 
@@ -93,7 +94,7 @@ def event(**changes: Any) -> dict[str, Any]:
     """The machine's variables at the end of a run that promoted a new champion."""
     return {
         "run": RUN,
-        "plan": {"outcome": "Run", "fingerprint": "f2", "forced": False, "champion": OLD, "code_hash": "c"},
+        "plan": {**WORK, "outcome": "Run", "forced": False, "champion": OLD},
         "training": training(RATCHET_RULES=json.dumps(RULES)),
         "evaluation": {"status": "Completed"},
         "decision": {"promote": True, "reason": "better"},
@@ -157,8 +158,7 @@ def test_a_promotion_is_answered_and_written_down(aws: Aws) -> None:
         "started_at": "t0",
         "ended_at": NOW,
         "execution_arn": "arn:execution",
-        "fingerprint": "f2",
-        "code_hash": "c",
+        **WORK,
         "jobs": {"train": f"digits-{RUN_ID}-train"},
         "evaluation": {"metric": "f1_macro", "examples": 3},
         "rules": [{"name": "Overfit", "rule": "Overfit", "action": "record", "status": "NoIssuesFound", "step": 9}],
@@ -207,6 +207,13 @@ def test_a_failure_is_named_and_nothing_is_tidied(aws: Aws) -> None:
     assert document["champion_before"] == OLD
     assert not [name for name, _ in aws.calls if "model" in name or "endpoint" in name]
     assert not aws.called("list_objects_v2") and not aws.called("get_object")
+
+
+def test_the_message_says_what_failed(aws: Aws) -> None:
+    record(FAILED)
+    message = json.loads(aws.called("publish")[0]["Message"])
+    assert message["error"] == {"state": "Train", "error": "States.TaskFailed", "cause": "no instances"}
+    assert message["decision"] is None
 
 
 def test_a_run_that_never_came_to_a_plan_is_recorded(aws: Aws) -> None:

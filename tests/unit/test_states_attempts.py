@@ -20,6 +20,7 @@ def clock(moments: Iterable[float]) -> Callable[[], float]:
 def failed(wait: Callable[[], object]) -> str:
     with pytest.raises(StatesError) as error:
         wait()
+    assert error.value.cause == ("c" if error.value.error == "E" else "")
     return error.value.error
 
 

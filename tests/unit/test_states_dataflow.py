@@ -148,15 +148,26 @@ def test_a_wait_takes_whole_seconds(seconds: Any) -> None:
 def test_a_value_of_another_type_is_refused_by_name_and_value() -> None:
     told = cause({"W": {"Type": "Wait", "Seconds": "{% 'a' %}", "End": True}})
     assert told.endswith("Expected 'number', but was 'string' for value: \"a\"")
-    for state in (
-        {"Type": "Wait", "Timestamp": "{% 1 %}", "End": True},
-        {"Type": "Fail", "Error": "{% 1 %}"},
-        {"Type": "Fail", "Cause": "{% true %}"},
-        {"Type": "Map", "Items": "{% 'a' %}", "ItemProcessor": branch(It=DONE), "End": True},
-        task_state(TimeoutSeconds="{% 'a' %}"),
-        task_state(HeartbeatSeconds="{% {} %}"),
+    for field, state in (
+        ("Seconds", {"Type": "Wait", "End": True}),
+        ("Timestamp", {"Type": "Wait", "End": True}),
+        ("Error", {"Type": "Fail"}),
+        ("Cause", {"Type": "Fail"}),
+        ("Items", {"Type": "Map", "ItemProcessor": branch(It=DONE), "End": True}),
+        ("TimeoutSeconds", task_state()),
+        ("HeartbeatSeconds", task_state()),
     ):
-        assert "returned an unexpected result type" in cause({"S": state})
+        told = cause({"S": {**state, field: "{% {} %}"}})
+        assert f"for the field '{field}' returned an unexpected result type" in told
+
+
+def test_what_breaks_says_in_which_field() -> None:
+    for field, state in (
+        ("Arguments", task_state()),
+        ("Assign", {"Type": "Pass", "End": True}),
+        ("ItemSelector", {"Type": "Map", "Items": [1], "ItemProcessor": branch(It=DONE), "End": True}),
+    ):
+        assert f"for the field '{field}/x' returned nothing" in cause({"S": {**state, field: {"x": "{% $no %}"}}})
 
 
 @pytest.mark.parametrize(

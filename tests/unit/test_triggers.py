@@ -1,4 +1,4 @@
-"""What events mean to the launcher, by AWS's own sample events."""
+"""The meaning of events to the launcher, by AWS's own sample events."""
 
 from __future__ import annotations
 

@@ -40,7 +40,8 @@ class Recorder:
 
     def is_due(self, collections: frozenset[str]) -> bool:
         """Whether any of the collections is saved at this step. Costs next to nothing."""
-        return self.steps.open and not self._due.isdisjoint(collections)
+        # In this order: most steps save nothing, and asking for the process is a call into the system.
+        return not self._due.isdisjoint(collections) and self.steps.open
 
     @harmless("ending a step")
     def step(self) -> None:
@@ -81,6 +82,5 @@ class Recorder:
         return self.catalogue.due(self.steps.current)
 
     def _due_of(self, collections: tuple[Collection, ...]) -> list[Collection]:
-        if not self.steps.open:
-            return []
-        return [collection for collection in collections if collection.name in self._due]
+        due = self._due if self.steps.open else ()
+        return [collection for collection in collections if collection.name in due]
