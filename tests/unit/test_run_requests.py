@@ -32,11 +32,10 @@ TAGS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Any:
+@pytest.fixture
+def ran(tmp_path: Path) -> Any:
     """A run in which a challenger replaces a champion."""
-    spec = make_spec(tmp_path_factory.mktemp("model"))
-    return run(spec, World(plan={**PLAN, "champion": CHAMPION}, on=CHAMPION["endpoint_config_name"]))
+    return run(make_spec(tmp_path), World(plan={**PLAN, "champion": CHAMPION}, on=CHAMPION["endpoint_config_name"]))
 
 
 def only(ran: Any, name: str) -> dict[str, Any]:

@@ -247,7 +247,8 @@ def test_throttling_of_a_call_whose_refusal_is_an_answer_is_waited_out(tmp_path:
     world = with_champion()
     answers = iter([refused("Rate exceeded")])
     world.answers[task] = lambda arguments: next(answers, None) or getattr(world, f"_{task}")(arguments)
-    assert run(make_spec(tmp_path), world).recorded["outcome"] == "Promoted"
+    recorded = run(make_spec(tmp_path), world).recorded
+    assert (recorded["outcome"], recorded["failure"]) == ("Promoted", None)
 
 
 def test_an_update_that_sagemaker_takes_back_is_rolled_back(tmp_path: Path) -> None:
@@ -256,6 +257,7 @@ def test_an_update_that_sagemaker_takes_back_is_rolled_back(tmp_path: Path) -> N
     ran = run(make_spec(tmp_path), with_champion(answers={"describeEndpoint": answers}))
     assert ran.recorded["outcome"] == "RolledBack"
     assert ran.recorded["failure"]["error"] == "DeploymentRolledBack"
+    assert ran.recorded["failure"]["state"] == "AwaitEndpoint"
     assert "no ping" in ran.recorded["failure"]["cause"]
     assert not ran.called("verifier")
 
@@ -274,6 +276,7 @@ def test_a_first_endpoint_that_never_comes_up_fails_with_its_reason(tmp_path: Pa
     ran = run(make_spec(tmp_path), World(answers={"describeEndpoint": answers}))
     assert ran.recorded["outcome"] is None
     assert ran.recorded["failure"]["error"] == "DeploymentFailed"
+    assert ran.recorded["failure"]["state"] == "AwaitEndpoint"
     assert "ping health check" in ran.recorded["failure"]["cause"]
 
 
@@ -290,7 +293,7 @@ def test_an_endpoint_that_a_person_must_repair_is_named(tmp_path: Path) -> None:
     answers = {"describeEndpoint": in_service("x", EndpointStatus="UpdateRollbackFailed")}
     ran = run(make_spec(tmp_path), with_champion(answers=answers))
     cause = f"endpoint {ENDPOINT} is UpdateRollbackFailed, which cannot be updated"
-    assert ran.recorded["failure"]["cause"] == cause
+    assert ran.recorded["failure"] == {"state": "FindEndpoint", "error": "EndpointNotUsable", "cause": cause}
 
 
 def test_wrong_answers_bring_the_champion_back(tmp_path: Path) -> None:
@@ -320,6 +323,7 @@ def test_a_champion_that_cannot_be_restored_is_said_with_both_reasons(tmp_path: 
     world.answers["describeEndpoint"] = lambda _arguments: next(states, None) or in_service(world.on)
     ran = run(make_spec(tmp_path), world)
     assert ran.recorded["failure"]["error"] == "ChampionNotRestored"
+    assert ran.recorded["failure"]["state"] == "RestoreChampion"
     assert "answered 3" in ran.recorded["failure"]["cause"] and "both broke" in ran.recorded["failure"]["cause"]
 
 
@@ -373,6 +377,10 @@ def test_the_definition_has_no_other_placeholders_than_names(tmp_path: Path) -> 
     machine = run_machine(at)
     said = set(re.findall(r"\$\{[^}]*\}?", json.dumps(machine.definition)))
     assert said == {f"${{{name}}}" for name in {**values(at), **arns(machine)}}
+    assert set(arns(machine)) == {
+        *("planner_arn", "gate_arn", "verifier_arn", "recorder_arn"),
+        *("training_role_arn", "processing_role_arn", "hosting_role_arn"),
+    }
 
 
 def test_a_vpc_reaches_jobs_and_model(tmp_path: Path) -> None:

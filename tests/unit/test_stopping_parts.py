@@ -265,7 +265,14 @@ def test_a_rules_stop_is_an_outcome_not_a_failure(tmp_path: Path, as_error: bool
     assert (ran.recorded["outcome"], ran.recorded["failure"]) == ("StoppedByRule", None)
     assert ran.error is None
     assert not ran.called("createProcessingJob")
-    assert [call["Key"]["item"]["S"] for call in ran.called("getItem")] == ["state", f"run#{RUN_ID}"]
+    assert ran.called("getItem") == [
+        {
+            "TableName": "runs",
+            "Key": {"pipeline": {"S": "digits-forest"}, "item": {"S": item}},
+            "ConsistentRead": True,
+        }
+        for item in ("state", f"run#{RUN_ID}")
+    ]
     assert ran.recorded["training"]["environment"] == STOPPED["Environment"], "where the recorder finds the rules"
 
 
