@@ -28,38 +28,34 @@ if __name__ == "__main__":
 import argparse
 import ast
 import contextlib
+import gc
 import importlib
 import importlib.abc
 import importlib.machinery
 import json
 import os
-import pickle
 import random
 import signal
-import sysconfig
 import tempfile
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import CodeType, FrameType
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import CodeType
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from bench.mutations import Site, changes
+from bench.survey import OPTIONS, PROFILE, Survey, fork, importers_of, surveyed
 
 DEFAULT_PACKAGES = ("contract", "infra/workflow", "lambdas", "localaws/states")
-TESTS = "tests/unit"
 # A mutant's time limit: some seconds for imports, and this many times what its tests took under the tracer. Wide, since
 # other work on the machine must kill no mutant.
 SECONDS, PATIENCE = 20.0, 10.0
 # Importing these starts processes or threads, which a fork doesn't survive.
 NOT_PRELOADED = ("jsii", "aws_cdk", "constructs", "cdk_nag", "xdist", "execnet", "_pytest", "pytest")
-PROFILE = "mutants"
-OPTIONS = ("--tb=no", f"--hypothesis-profile={PROFILE}", "-p", "no:cacheprovider", "-p", "no:xdist")
 
 
 @dataclass(frozen=True)
@@ -73,17 +69,6 @@ class Mutant:
 
     def __str__(self) -> str:
         return f"{self.path}:{self.site.line}: {self.site.what}"
-
-
-@dataclass
-class Survey:
-    """The tests by the lines and by the files that they run, the seconds of each, and the packages that they import."""
-
-    of_line: dict[tuple[str, int], set[str]] = field(default_factory=dict)
-    of_file: dict[str, set[str]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    failed: set[str] = field(default_factory=set)
-    modules: list[str] = field(default_factory=list)
 
 
 def mutants(package: str) -> list[Mutant]:
@@ -103,79 +88,6 @@ def mutated(mutant: Mutant) -> CodeType:
     return compile(ast.fix_missing_locations(tree), str(mutant.path.resolve()), "exec")
 
 
-_INSTALLED = sysconfig.get_path("purelib")
-
-# --- the survey: which test runs which line ---
-
-
-class Surveyor:
-    """A pytest plugin that traces every test."""
-
-    def __init__(self, folders: Sequence[str]) -> None:
-        self.survey = Survey()
-        self._folders = tuple(str(Path(folder).resolve()) + os.sep for folder in folders)
-        self._root = str(Path.cwd()) + os.sep
-        self._test = ""
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        self._test = item.nodeid
-        started = time.perf_counter()
-        threading.settrace(self._trace)
-        sys.settrace(self._trace)
-        try:
-            return (yield)
-        finally:
-            sys.settrace(None)
-            threading.settrace(None)  # type: ignore[arg-type]
-            self.survey.seconds[self._test] = time.perf_counter() - started
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed:
-            self.survey.failed.add(report.nodeid)
-
-    def pytest_sessionfinish(self) -> None:
-        self.survey.modules = [name for name, module in sys.modules.items() if _is_installed(module)]
-
-    def _trace(self, frame: FrameType, _event: str, _argument: object) -> Any:
-        file = frame.f_code.co_filename
-        if not file.startswith(self._root) or file.startswith(_INSTALLED):
-            return None
-        if frame.f_code.co_name != "<module>":
-            self.survey.of_file.setdefault(file, set()).add(self._test)
-        return self._trace_lines if file.startswith(self._folders) else None
-
-    def _trace_lines(self, frame: FrameType, event: str, _argument: object) -> Any:
-        if event == "line":
-            self.survey.of_line.setdefault((frame.f_code.co_filename, frame.f_lineno), set()).add(self._test)
-        return self._trace_lines
-
-
-def _is_installed(module: object) -> bool:
-    """Whether a module is the standard library's or an installed package's."""
-    return str(getattr(module, "__file__", None)).startswith((_INSTALLED, sysconfig.get_path("stdlib")))
-
-
-def surveyed(folders: Sequence[str]) -> Survey:
-    """Run all tests in a process of their own. Raises SystemExit where they can't be run."""
-    with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "survey"
-
-        def work() -> bool:
-            surveyor = Surveyor(folders)
-            code = pytest.main([*OPTIONS, TESTS], plugins=[surveyor])
-            result.write_bytes(pickle.dumps(surveyor.survey))
-            return code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-
-        _pid, status = os.waitpid(_fork(work), 0)
-        if status:
-            raise SystemExit(f"{TESTS} can't be collected; run pytest to see why")
-        survey: Survey = pickle.loads(result.read_bytes())  # noqa: S301 - written a moment ago, by this program
-    for tests in (*survey.of_line.values(), *survey.of_file.values()):
-        tests.difference_update(survey.failed)
-    return survey
-
-
 def tests_of(mutant: Mutant, survey: Survey, importers: Mapping[str, set[str]]) -> list[str]:
     """The tests that run the mutant's statement, the quickest first.
 
@@ -189,28 +101,6 @@ def tests_of(mutant: Mutant, survey: Survey, importers: Mapping[str, set[str]]) 
         lines = range(mutant.site.first, mutant.site.last + 1)
         sets = [survey.of_line.get((path, line), set()) for line in lines]
     return sorted(set().union(*sets), key=survey.seconds.__getitem__)
-
-
-def importers_of(files: Iterable[str]) -> dict[str, set[str]]:
-    """The files that import each of these files, at their top or anywhere in them."""
-    known = [file for file in files if file.endswith(".py")]
-    found: dict[str, set[str]] = {}
-    for file in known:
-        for name in _imported(ast.parse(Path(file).read_text())):
-            ending = "/" + name.replace(".", "/")
-            for other in known:
-                if other.endswith((f"{ending}.py", f"{ending}/__init__.py")):
-                    found.setdefault(other, set()).add(file)
-    return found
-
-
-def _imported(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 # --- the mutants' processes ---
@@ -261,22 +151,7 @@ def preload(modules: Iterable[str]) -> None:
         for name in wanted:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
-
-
-def _fork(work: Callable[[], bool]) -> int:
-    """The pid of a process that ends with 0 where `work` returns True. Silent, and in a group of its own."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        os.setsid()
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(null, descriptor)
-        code = 0 if work() else 1
-    finally:
-        os._exit(code)
+    gc.freeze()
 
 
 class Trials:
@@ -312,7 +187,7 @@ class Trials:
             self._tell(mutant, False)
             return
         seconds = self._seconds + PATIENCE * sum(self._survey.seconds[test] for test in tests)
-        pid = _fork(lambda: pass_on(tests, mutant))
+        pid = fork(lambda: pass_on(tests, mutant))
         self._running[pid] = (mutant, time.monotonic() + seconds)
 
     def _look(self) -> None:
@@ -345,7 +220,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings.register_profile(PROFILE, deadline=None, derandomize=True, database=None)
     packages = options.packages or [name for name in DEFAULT_PACKAGES if Path(name).is_dir()]
     chosen = {name: sampled(mutants(name), options.sample, options.seed) for name in packages}
-    survey = surveyed(packages)
+    with tempfile.TemporaryDirectory() as folder:
+        # Compiled once for all mutants, and not into the checkout.
+        sys.pycache_prefix, sys.dont_write_bytecode = folder, False
+        survivors = tried(chosen, options)
+    figures = {name: _figures(chosen[name], survivors) for name in packages}
+    if options.json:
+        print(json.dumps(figures, indent=1))
+    else:
+        for name, figure in figures.items():
+            print(f"{name}: {figure['killed']} of {figure['mutants']} killed, {figure['score']:.1%}")
+    return 0
+
+
+def tried(chosen: Mapping[str, Sequence[Mutant]], options: argparse.Namespace) -> set[Mutant]:
+    """The mutants that survive their trial, told as they are found."""
+    survey = surveyed(list(chosen))
     if survey.failed:
         print(f"left out, as they fail without a mutant: {', '.join(sorted(survey.failed))}", file=sys.stderr)
     preload(survey.modules)
@@ -359,17 +249,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.json:
             print(mutant, flush=True)
 
-    files = {str(path.resolve()) for name in packages for path in Path(name).rglob("*.py")}
+    files = {str(path.resolve()) for name in chosen for path in Path(name).rglob("*.py")}
     importers = importers_of(files | survey.of_file.keys())
     trials = Trials(survey, importers, tell, jobs=options.jobs, seconds=options.seconds)
-    trials.run(mutant for name in packages for mutant in chosen[name])
-    figures = {name: _figures(chosen[name], survivors) for name in packages}
-    if options.json:
-        print(json.dumps(figures, indent=1))
-    else:
-        for name, figure in figures.items():
-            print(f"{name}: {figure['killed']} of {figure['mutants']} killed, {figure['score']:.1%}")
-    return 0
+    trials.run(mutant for found in chosen.values() for mutant in found)
+    return survivors
 
 
 def _figures(tried: Sequence[Mutant], survivors: set[Mutant]) -> dict[str, Any]:
@@ -380,7 +264,7 @@ def _figures(tried: Sequence[Mutant], survivors: set[Mutant]) -> dict[str, Any]:
 
 def _check_unchanged(tests: Sequence[str]) -> None:
     """The tests must pass in a forked process as mutants are tried in, too."""
-    _pid, status = os.waitpid(_fork(lambda: pass_on(tests, None)), 0)
+    _pid, status = os.waitpid(fork(lambda: pass_on(tests, None)), 0)
     if status:
         raise SystemExit("without a mutant, the tests fail when they run in a forked process or in another order")
 
