@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,21 +13,34 @@ from hypothesis import settings
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
-# What takes long, longest first: nothing of it is to be begun when all else is done.
+# Tests run cdk in homes of their own. CDK's library is unpacked once for all of them, where it is for everybody.
+os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path.home() / ".cache" / "aws" / "jsii" / "package-cache"))
+
+# What takes long, longest first: nothing of it is to be begun when all else is done. The first deploys pipelines for
+# all, so what doesn't need them comes next.
 LONG = (
-    "tests/local/test_run.py",
+    "tests/local/test_run.py::test_a_role_that_lacks_an_action",
     "tests/local/test_command_line.py",
-    "tests/local/test_toolkit.py",
-    "tests/local/test_stopping.py",
+    "tests/local/test_endpoints.py::test_no_request_fails",
     "tests/local/test_demo_story.py",
+    "tests/local/test_run.py",
+    "tests/local/test_stopping.py",
     "tests/local/test_prune_cnn.py",
+    "tests/local/test_spot_checkpoints.py",
+    "tests/local/test_managed_rules_run.py",
+    "tests/local/test_toolkit.py",
     "tests/synth/",
     "tests/local/",
 )
-# Tests of a file share what is dear to make, but for these: they may go to different processes.
-APART = ("tests/local/test_toolkit.py", "tests/local/test_command_line.py::test_the_same_commands")
-# Folders whose files share it too.
-TOGETHER = ("tests/synth/",)
+# The tests of a file share what is dear to make, and so do these.
+TOGETHER = ("tests/synth/", "tests/local/test_run.py::test_a_role_that_lacks_an_action")
+# These don't share with others of their file: different processes may run them.
+APART = (
+    "tests/local/test_toolkit.py",
+    "tests/local/test_spot_checkpoints.py",
+    "tests/local/test_command_line.py::test_the_same_commands",
+    "tests/local/test_endpoints.py::test_no_request_fails",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,4 +64,4 @@ def unit_of(nodeid: str) -> str:
     """What the tests of one unit have in common: they run one after another in the same process."""
     if nodeid.startswith(APART):
         return nodeid
-    return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.partition("::")[0])
+    return next((group for group in TOGETHER if nodeid.startswith(group)), nodeid.partition("::")[0])

@@ -13,7 +13,8 @@ T = TypeVar("T")
 PATIENCE = float(os.environ.get("RATCHET_TEST_PATIENCE", "1"))
 # Far more than anything takes where nothing else runs: a deadline only says when to give up.
 WAIT_SECONDS = 180.0
-LOOK_SECONDS = 0.02
+# Looks take time of the machine that what is waited for needs: the longer it takes, the rarer they are.
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, SLOWER = 0.01, 0.1, 1.2
 
 
 def until(condition: Callable[[], T], what: str = "it", seconds: float = WAIT_SECONDS) -> T:
@@ -22,8 +23,9 @@ def until(condition: Callable[[], T], what: str = "it", seconds: float = WAIT_SE
     Raises:
         AssertionError: there is none within `seconds`, times PATIENCE.
     """
-    deadline = time.monotonic() + seconds * PATIENCE
+    deadline, pause = time.monotonic() + seconds * PATIENCE, FIRST_PAUSE_SECONDS
     while not (found := condition()):
         assert time.monotonic() < deadline, f"waited {seconds * PATIENCE:g} s in vain for {what}: still {found!r}"
-        time.sleep(LOOK_SECONDS)
+        time.sleep(pause)
+        pause = min(SLOWER * pause, LONGEST_PAUSE_SECONDS)
     return found

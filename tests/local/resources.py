@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import io
 import json
+import uuid
 import zipfile
 from typing import Any
 
 from waiting import until
 
 
-def make_role(aws: Any, name: str, service: str, statements: list[dict[str, Any]]) -> str:
+def unique(prefix: str) -> str:
+    return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+def make_role(aws: Any, service: str, *statements: dict[str, Any], name: str = "") -> str:
     """A role that `service` (or, for an account id, that account) may assume, with these statements; its ARN."""
     principal = {"AWS": service} if service.isdigit() else {"Service": service}
-    trust = {"Version": "2012-10-17", "Statement": [_allow("sts:AssumeRole", Principal=principal)]}
-    iam = aws.client("iam")
-    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    iam, role = aws.client("iam"), name or unique("role")
+    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
     if statements:
-        policy = {"Version": "2012-10-17", "Statement": statements}
-        iam.put_role_policy(RoleName=name, PolicyName="policy", PolicyDocument=json.dumps(policy))
+        iam.put_role_policy(RoleName=role, PolicyName="policy", PolicyDocument=_policy(*statements))
     return str(arn)
 
 
-def allow(action: str | list[str], resource: str | list[str] = "*") -> dict[str, Any]:
-    return _allow(action, Resource=resource)
+def allow(*actions: str, resource: str | list[str] = "*") -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resource}
 
 
-def _allow(action: str | list[str], **members: Any) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": action, **members}
+def _policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 def make_function(aws: Any, name: str, code: str, role: str, **options: Any) -> str:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from state_machines import unique
+from resources import unique
 from waiting import until
 
 Document = dict[str, Any]

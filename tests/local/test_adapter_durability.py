@@ -96,9 +96,9 @@ def test_objects_versions_and_what_a_bucket_is(fresh_aws: Any) -> None:
 
 def test_roles_functions_sessions_and_logs(fresh_aws: Any) -> None:
     aws = fresh_aws.start()
-    role = make_role(aws, "r", "lambda.amazonaws.com", [])
+    role = make_role(aws, "lambda.amazonaws.com", name="r")
     make_function(aws, "f", "def handler(event, context): print('said'); return event", role)
-    session = assumed(aws, make_role(aws, "user", aws.server.account, [allow("s3:ListAllMyBuckets")]))
+    session = assumed(aws, make_role(aws, aws.server.account, allow("s3:ListAllMyBuckets"), name="user"))
     logs = aws.client("logs")
     logs.create_log_group(logGroupName="g")
     logs.create_log_stream(logGroupName="g", logStreamName="s")
@@ -125,7 +125,7 @@ def test_events_that_were_accepted_are_handled_after_a_kill(fresh_aws: Any) -> N
     aws = fresh_aws.start()
     make_table(aws, "seen")
     statements = [allow("dynamodb:PutItem"), allow("sqs:*")]
-    role = make_role(aws, "r", "lambda.amazonaws.com", statements)
+    role = make_role(aws, "lambda.amazonaws.com", *statements, name="r")
     code = (
         "import boto3, json\n"
         "def handler(event, context):\n"
@@ -157,7 +157,7 @@ def test_events_that_were_accepted_are_handled_after_a_kill(fresh_aws: Any) -> N
 def test_an_asynchronous_invocation_outlives_a_kill(fresh_aws: Any) -> None:
     aws = fresh_aws.start()
     make_table(aws, "done")
-    role = make_role(aws, "r", "lambda.amazonaws.com", [allow("dynamodb:PutItem")])
+    role = make_role(aws, "lambda.amazonaws.com", allow("dynamodb:PutItem"), name="r")
     code = (
         "import boto3, time\n"
         "def handler(event, context):\n"

@@ -46,7 +46,7 @@ def say(event, context):
 
 @pytest.fixture(scope="module")
 def probe(aws: Any) -> str:
-    role = make_role(aws, "probe-role", "lambda.amazonaws.com", [allow("dynamodb:*")])
+    role = make_role(aws, "lambda.amazonaws.com", allow("dynamodb:*"), name="probe-role")
     variables = {"COLOUR": "green", "AUTH": "x"}
     make_function(aws, "probe", PROBE, role, MemorySize=128, Environment={"Variables": variables})
     return "probe"
@@ -153,13 +153,13 @@ def test_a_handler_that_is_not_there(aws: Any, probe: str, handler: str, kind: s
 
 
 def test_a_role_that_lambda_cannot_assume_is_refused(aws: Any) -> None:
-    role = make_role(aws, "not-for-lambda", "states.amazonaws.com", [])
+    role = make_role(aws, "states.amazonaws.com", name="not-for-lambda")
     with pytest.raises(ClientError, match="cannot be assumed by Lambda"):
         make_function(aws, "untrusted", "x = 1", role)
 
 
 def test_an_event_of_any_json_type_reaches_the_handler(aws: Any) -> None:
-    role = make_role(aws, "echo-role", "lambda.amazonaws.com", [])
+    role = make_role(aws, "lambda.amazonaws.com", name="echo-role")
     make_function(aws, "echo", "def handler(event, context): return event", role)
     for event in (None, 1, "text", ["a", {"b": "ü"}]):
         assert invoke(aws, "echo", event) == (json.loads(json.dumps(event)), None)

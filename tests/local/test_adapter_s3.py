@@ -66,12 +66,12 @@ def test_an_encrypted_object_needs_the_key_too(aws: Any) -> None:
     configuration = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
     s3.put_bucket_encryption(Bucket="sealed-bucket", ServerSideEncryptionConfiguration=configuration)
     s3.put_object(Bucket="sealed-bucket", Key="k", Body=b"b")
-    keyless = aws.client("s3", assumed(aws, make_role(aws, "keyless", aws.server.account, [allow("s3:*")])))
+    keyless = aws.client("s3", assumed(aws, make_role(aws, aws.server.account, allow("s3:*"), name="keyless")))
     with pytest.raises(ClientError, match=f"keyless/test is not authorized to perform: kms:Decrypt on resource: {key}"):
         keyless.get_object(Bucket="sealed-bucket", Key="k")
     with pytest.raises(ClientError, match="kms:GenerateDataKey"):
         keyless.put_object(Bucket="sealed-bucket", Key="k2", Body=b"b")
-    statements = [allow("s3:*"), allow(["kms:Decrypt", "kms:GenerateDataKey"], key)]
-    with_key = aws.client("s3", assumed(aws, make_role(aws, "with-key", aws.server.account, statements)))
+    statements = [allow("s3:*"), allow("kms:Decrypt", "kms:GenerateDataKey", resource=key)]
+    with_key = aws.client("s3", assumed(aws, make_role(aws, aws.server.account, *statements, name="with-key")))
     with_key.put_object(Bucket="sealed-bucket", Key="k2", Body=b"c")
     assert with_key.get_object(Bucket="sealed-bucket", Key="k2")["Body"].read() == b"c"

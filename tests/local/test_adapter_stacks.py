@@ -24,7 +24,7 @@ def custom(function: str) -> str:
 
 
 def test_a_custom_resource_whose_function_fails_fails_the_stack_at_once(aws: Any) -> None:
-    role = make_role(aws, "custom-role", "lambda.amazonaws.com", [])
+    role = make_role(aws, "lambda.amazonaws.com", name="custom-role")
     function = make_function(aws, "broken", "def handler(event, context): raise KeyError('nothing')", role)
     cloudformation = aws.client("cloudformation")
     cloudformation.create_stack(StackName="with-broken", TemplateBody=custom(function), OnFailure="DO_NOTHING")
@@ -35,7 +35,7 @@ def test_a_custom_resource_whose_function_fails_fails_the_stack_at_once(aws: Any
 
 def test_a_stuck_custom_resource_does_not_keep_the_server_and_its_stack_is_given_back(fresh_aws: Any) -> None:
     aws = fresh_aws.start()
-    role = make_role(aws, "custom-role", "lambda.amazonaws.com", [])
+    role = make_role(aws, "lambda.amazonaws.com", name="custom-role")
     function = make_function(aws, "silent", "def handler(event, context): return None", role)
     aws.client("cloudformation", read_timeout=30).create_stack(StackName="stuck", TemplateBody=custom(function))
     assert status(aws, "stuck") == "CREATE_IN_PROGRESS"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from resources import first_message
-from state_machines import unique
+from resources import first_message, unique
 from waiting import until
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from resources import allow, make_role, unique
 from stacks import Stack, attribute, ref, resource, stack
-from state_machines import allow, machine, make_role, unique
+from state_machines import machine
 from waiting import until
 
 KEYS = {

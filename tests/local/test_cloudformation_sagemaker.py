@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 from hosting_kit import ECHO, Hosting, echo_archive
 from image_uris import SKLEARN
+from resources import unique
 from stacks import attribute, ref, resource, stack
-from state_machines import unique
 
 BROKEN = ECHO.replace("return pathlib", "raise RuntimeError('no such model'); return pathlib")
 

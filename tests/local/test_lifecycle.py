@@ -98,8 +98,8 @@ class UsedPipeline:
     properties: dict[str, str] = field(default_factory=dict)
 
     def make(self) -> None:
-        role = make_role(self.aws, self.name, "sagemaker.amazonaws.com", [allow("s3:GetObject")])
-        states_role = make_role(self.aws, f"{self.name}-states", "states.amazonaws.com", [])
+        role = make_role(self.aws, "sagemaker.amazonaws.com", allow("s3:GetObject"), name=self.name)
+        states_role = make_role(self.aws, "states.amazonaws.com", name=f"{self.name}-states")
         sagemaker, states = self.aws.client("sagemaker"), self.aws.client("stepfunctions")
         self.aws.client("s3").create_bucket(Bucket=self.name)
         self.aws.client("s3").put_object(Bucket=self.name, Key="model.tar.gz", Body=b"a model")

@@ -13,7 +13,7 @@ from job_kit import Jobs
 from waiting import until
 
 from contract.run_table import plain
-from localaws import spot
+from localaws import spot_command
 from localaws.sagemaker.jobs.spot_market import Interruption
 from ratchet import report
 from ratchet.runs import of_item
@@ -51,8 +51,8 @@ def pipeline(deployed: Callable[[str], Pipeline]) -> Pipeline:
 def interrupted(pipeline: Pipeline, job: str) -> bool:
     """Whether the interruption was taken: only a job in status Training can be interrupted."""
     try:
-        spot.interrupt(pipeline.aws.server, job, Interruption(notice=0, absence=0))
-    except spot.InterruptionRefusedError:
+        spot_command.interrupt(pipeline.aws.server, job, Interruption(notice=0, absence=0))
+    except spot_command.InterruptionRefusedError:
         return False
     return True
 

@@ -8,8 +8,8 @@ import signal
 from typing import Any
 
 import pytest
-from resources import first_message
-from state_machines import allow, machine, status_queue, unique
+from resources import allow, first_message, unique
+from state_machines import machine, status_queue
 from waiting import until
 
 GET_ITEM = "arn:aws:states:::dynamodb:getItem"

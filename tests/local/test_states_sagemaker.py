@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hosting_kit import archive
 from image_uris import SKLEARN
-from state_machines import StateMachine, allow, machine, make_role, unique
+from resources import allow, make_role, unique
+from state_machines import StateMachine, machine
 from waiting import until
 
 SYNC = "arn:aws:states:::sagemaker:createTrainingJob.sync"

@@ -9,8 +9,8 @@ import zipfile
 from typing import Any
 
 import pytest
-from resources import first_message
-from state_machines import StateMachine, allow, machine, make_role, status_queue, unique
+from resources import allow, first_message, make_role, unique
+from state_machines import StateMachine, machine, status_queue
 from waiting import until
 
 INVOKE = "arn:aws:states:::lambda:invoke"

@@ -42,7 +42,7 @@ def processes_of(state: Path) -> list[int]:
 def with_busy_function(factory: Any) -> Any:
     """A running AWS in which a function is in the middle of a long invocation."""
     aws = factory.start()
-    make_function(aws, "sleeper", SLEEPER, make_role(aws, "r", "lambda.amazonaws.com", []), Timeout=300)
+    make_function(aws, "sleeper", SLEEPER, make_role(aws, "lambda.amazonaws.com", name="r"), Timeout=300)
     assert invoke(aws, "sleeper") == ("awake", None)
     client = aws.client("lambda", read_timeout=300)
 

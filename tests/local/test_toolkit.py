@@ -38,7 +38,12 @@ def test_in_the_image(check: str) -> None:
     done = subprocess.run(
         [environment.python, "-m", "unittest", check],
         cwd=CHECKS,
-        env={**os.environ, "PYTHONPATH": f"{CHECKOUT / 'training_code'}:{CHECKOUT}", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{CHECKOUT / 'training_code'}:{CHECKOUT}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "OMP_NUM_THREADS": "1",  # other tests run beside it, one a core
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -25,7 +25,7 @@ from toolkit.rules.messenger import Messenger
 from toolkit.rules.runner import Runner, Stop, Trainer, judged_without
 from toolkit.rules.statuses import Job
 
-DEADLINE = 60
+DEADLINE = 180 * float(os.environ.get("RATCHET_TEST_PATIENCE", "1"))
 JOB = Job("digits-20261120-180000-ab12-train", "arn:aws:sagemaker:us-east-1:000000000000:training-job/digits", "digits")
 # A training script: `losses` at the steps, then whatever the test adds.
 SCRIPT = """

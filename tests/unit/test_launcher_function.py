@@ -118,6 +118,7 @@ def test_a_message_that_comes_again_finishes_what_was_left(aws: Aws, count: int,
 
 
 def test_a_record_without_a_count_is_a_first_one(aws: Aws) -> None:
+    call({"kind": "manual"})
     record = sqs_record({"kind": "manual"})
     del record["attributes"]
     assert call({"Records": [record]}) == {"batchItemFailures": []}

@@ -250,6 +250,12 @@ def test_rounds_are_kept(aws: Aws) -> None:
     assert written(aws)["rules"][0]["status"] == "IssuesFound", "of the last round"
 
 
+def test_what_spot_saved_is_kept(aws: Aws) -> None:
+    spot = {"interruptions": 1, "training_seconds": 100, "billable_seconds": 30}
+    record(event(training={**training(), "spot": spot}))
+    assert written(aws)["spot"] == {**spot, "saved": 0.7}
+
+
 def test_a_strangers_execution_changes_nothing(aws: Aws) -> None:
     with pytest.raises(LockLostError, match=rf"run other doesn't hold the pipeline's lock \(run {RUN_ID} does\)"):
         record(event(run={**RUN, "run_id": "other"}))

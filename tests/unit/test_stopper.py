@@ -132,6 +132,12 @@ def test_the_managed_rules_time_is_when_it_was_heard(aws: Aws) -> None:
     assert "step" not in verdict and "value" not in verdict
 
 
+@pytest.mark.parametrize(("value", "kept"), [(float("nan"), "NaN"), (float("-inf"), "-Infinity"), ("many", "many")])
+def test_a_value_that_the_table_cannot_hold_is_kept_as_text(aws: Aws, value: Any, kept: str) -> None:
+    assert deliver(found("LossNotDecreasing", value=value))["did"] == "Stopped"
+    assert run_of(aws)["stopped_by"]["value"] == kept
+
+
 def test_a_time_that_the_rule_gives_is_kept(aws: Aws) -> None:
     deliver(found("told"))
     assert run_of(aws)["rule_verdicts"][0]["at"] == "t"
@@ -172,6 +178,12 @@ def test_another_environments_job_is_left_to_its_own_stopper(aws: Aws) -> None:
 
 def test_a_job_that_only_looks_like_a_runs_is_nothing(aws: Aws) -> None:
     aws.sagemaker.jobs[JOB] = {"TrainingJobStatus": "InProgress"}
+    assert refused(aws, found("LossNotDecreasing")) == "no run of the environment local has made it"
+
+
+@pytest.mark.parametrize("name", ["RATCHET_ENVIRONMENT", "RATCHET_PIPELINE", "RATCHET_RUN_ID"])
+def test_a_job_that_says_only_half_is_nothing(aws: Aws, name: str) -> None:
+    del aws.sagemaker.jobs[JOB]["Environment"][name]
     assert refused(aws, found("LossNotDecreasing")) == "no run of the environment local has made it"
 
 

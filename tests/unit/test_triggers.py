@@ -40,7 +40,7 @@ def test_the_end_of_an_execution_is_understood(status: str) -> None:
     assert isinstance(ended, Ended)
     assert ended.status == status
     assert ended.execution_arn.endswith(":20261120-101112-abcd")
-    assert ended.cause == ("it broke" if status == "FAILED" else "")
+    assert (ended.error, ended.cause) == (("States.Runtime", "it broke") if status == "FAILED" else ("", ""))
 
 
 def test_a_beginning_or_another_machine_is_ignored() -> None:
@@ -78,6 +78,10 @@ def test_the_regular_look_is_understood() -> None:
         ({"kind": "manual", "detail": "me"}, "JSON object"),
         ({"kind": "manual", "detail": {"a": "x" * 5000}}, "4096 characters"),
         (object_created(bucket=None), "bucket.name"),
+        ({**object_created(), "source": "aws.states"}, "starts nothing"),
+        ({**object_created(), "detail-type": "Object Deleted"}, "starts nothing"),
+        ({**status_change(), "source": "aws.s3"}, "starts nothing"),
+        ({**status_change(), "detail-type": "Step Functions Something Else"}, "starts nothing"),
         ({**object_created(), "detail": None}, "no detail"),
         # S3's other way of sending events, and its test event when a notification is set up.
         ({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}, "starts nothing"),
