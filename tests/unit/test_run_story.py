@@ -371,6 +371,28 @@ def test_every_task_has_a_timeout_retries_and_a_catch(tmp_path: Path) -> None:
         assert [entry["ErrorEquals"] for entry in state["Catch"]] == [["States.ALL"]], name
 
 
+def test_jobs_are_waited_for_and_what_the_optimized_integrations_lack_is_the_sdks(tmp_path: Path) -> None:
+    rules = [{"rule": "LossNotDecreasing"}]
+    states = definition(make_spec(tmp_path, rules=rules))["States"]
+    called = {name: state["Resource"] for name, state in states.items() if state["Type"] == "Task"}
+    assert {name: resource.removeprefix("arn:aws:states:::") for name, resource in called.items()} == {
+        **dict.fromkeys(("Plan", "Gate", "Verify", "Record"), "lambda:invoke"),
+        **dict.fromkeys(("Settle", "WhyStopped"), "dynamodb:getItem"),
+        "Train": "sagemaker:createTrainingJob.sync",
+        "Evaluate": "sagemaker:createProcessingJob.sync",
+        "DescribeStopped": "aws-sdk:sagemaker:describeTrainingJob",
+        "Register": "aws-sdk:sagemaker:createModelPackage",
+        "CreateModel": "sagemaker:createModel",
+        "FindModel": "aws-sdk:sagemaker:describeModel",
+        "CreateEndpointConfig": "sagemaker:createEndpointConfig",
+        "FindEndpointConfig": "aws-sdk:sagemaker:describeEndpointConfig",
+        "CreateEndpoint": "aws-sdk:sagemaker:createEndpoint",
+        **dict.fromkeys(("UpdateEndpoint", "RestoreChampion"), "aws-sdk:sagemaker:updateEndpoint"),
+        "DeleteEndpoint": "aws-sdk:sagemaker:deleteEndpoint",
+        **dict.fromkeys(("FindEndpoint", "AwaitEndpoint", "AwaitChampion"), "aws-sdk:sagemaker:describeEndpoint"),
+    }
+
+
 def test_the_definition_has_no_other_placeholders_than_names(tmp_path: Path) -> None:
     """A stack substitutes ${field} when it is deployed; anything else that looks so would be taken for one."""
     at = surroundings(make_spec(tmp_path))
