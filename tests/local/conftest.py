@@ -45,7 +45,8 @@ def fresh_aws(tmp_path: Path, images: Path) -> Iterator[AwsFactory]:
 @pytest.fixture(scope="session")
 def models(request: pytest.FixtureRequest) -> dict[str, Model]:
     """What this session's test modules have deployed: the PIPELINES of each."""
-    modules = {item.module for item in request.session.items if isinstance(item, pytest.Function)}
+    here = [item for item in request.session.items if item.path.is_relative_to(Path(__file__).parent)]
+    modules = {item.module for item in here if isinstance(item, pytest.Function)}
     named = [pipeline for module in modules for pipeline in getattr(module, "PIPELINES", {}).items()]
     return dict(sorted(named, key=lambda pipeline: pipeline[0]))
 
