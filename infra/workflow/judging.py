@@ -141,7 +141,7 @@ def saved(spec: PipelineSpec) -> Document:
             # Two rules may want one collection: in both modes if one of them does.
             both = name in brought and "modes" not in brought[name]
             brought[name] = {key: value for key, value in how.items() if not (both and key == "modes")}
-    if not brought or said.keys() >= brought.keys():
+    if not brought:
         return said
     # The probe saves its defaults only where it is told nothing.
     usual: Document = {} if said else {name: {} for name in USUAL}

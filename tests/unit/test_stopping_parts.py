@@ -208,6 +208,8 @@ def test_a_rule_brings_what_it_needs(tmp_path: Path) -> None:
     assert collections(rules=[{"rule": "DeadRelu", "parameters": {"tensor_regex": ["act"]}}]) is None
     evaluation = collections(rules=[{"rule": "AccuracyDrop"}])
     assert evaluation["labels"] == evaluation["predictions"] == {"interval": 1, "modes": ["eval"]}
+    twice = [{"rule": "AccuracyDrop"}, {"rule": "AccuracyDrop", "name": "again"}]
+    assert collections(rules=twice)["labels"] == {"interval": 1, "modes": ["eval"]}
     for both in (["AccuracyDrop", "Confusion"], ["Confusion", "AccuracyDrop"]):
         assert collections(rules=[{"rule": rule} for rule in both])["labels"] == {"interval": 1}
 
