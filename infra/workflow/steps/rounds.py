@@ -34,7 +34,7 @@ def in_rounds(settings: Rounds, *, again: str, then: str) -> Way:
     return Way(
         completed=_JUDGE,
         # The rounds before it have left models that were good enough to go on from.
-        goes_on=[when(all_of(BY_RULE, "$round > 1"), _JUDGE, {"failure": None})],
+        goes_on=[when(all_of(BY_RULE, "$round > 1"), _JUDGE)],
         round_=ROUND,
         any_round=_ANY_ROUND,
         channels=_with_previous,
