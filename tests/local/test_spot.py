@@ -14,7 +14,7 @@ from conftest import Aws, AwsFactory
 from hosting_kit import until
 from job_kit import GOES_ON_UNTIL_STOPPED, Jobs
 
-from localaws import spot
+from localaws import spot_command
 from localaws.sagemaker.spot_market import Interruption
 
 # Counts to `goal` in small steps, with a checkpoint a step when `saves`; says where each container began.
@@ -88,7 +88,7 @@ def test_an_interrupted_job_goes_on_from_its_checkpoint_on_a_new_instance(jobs: 
     name = request["TrainingJobName"]
     jobs.sagemaker.create_training_job(**request)
     jobs.until_logged(name, "count=20")
-    assert spot.main(["interrupt", name, "--state", str(aws.state), "--notice", "0", "--absence", "0.1"]) == 0
+    assert spot_command.main(["interrupt", name, "--state", str(aws.state), "--notice", "0", "--absence", "0.1"]) == 0
     job = jobs.ended(name)
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
     on_an_instance = ["Downloading", "Training"]
@@ -112,7 +112,7 @@ def test_time_without_an_instance_is_not_training_time_and_spot_is_cheaper(jobs:
     name = request["TrainingJobName"]
     jobs.sagemaker.create_training_job(**request)
     jobs.until_logged(name, "count=5")
-    spot.interrupt(jobs.aws.server, name, Interruption(notice=0, absence=3))
+    spot_command.interrupt(jobs.aws.server, name, Interruption(notice=0, absence=3))
     job = jobs.ended(name)
     whole = (job["TrainingEndTime"] - job["TrainingStartTime"]).total_seconds()
     waited = [
@@ -130,7 +130,7 @@ def test_a_script_is_told_before_its_instance_goes(jobs: Jobs) -> None:
     name = request["TrainingJobName"]
     jobs.sagemaker.create_training_job(**request)
     jobs.until_logged(name, "count=5")
-    spot.interrupt(jobs.aws.server, name, Interruption(notice=0.2, absence=0))
+    spot_command.interrupt(jobs.aws.server, name, Interruption(notice=0.2, absence=0))
     assert jobs.ended(name)["TrainingJobStatus"] == "Completed"
     assert lines(jobs, name, "told") == ["told to end"]
     assert len(lines(jobs, name, "begins at")) == 2
@@ -141,7 +141,7 @@ def test_without_checkpoints_a_job_begins_again(jobs: Jobs) -> None:
     name = request["TrainingJobName"]
     jobs.sagemaker.create_training_job(**request)
     jobs.until_logged(name, "count=10")
-    spot.interrupt(jobs.aws.server, name, ABRUPT)
+    spot_command.interrupt(jobs.aws.server, name, ABRUPT)
     assert jobs.ended(name)["TrainingJobStatus"] == "Completed"
     assert lines(jobs, name, "begins at") == ["begins at 0", "begins at 0"]
 
@@ -174,7 +174,7 @@ def test_time_without_capacity_counts_for_max_wait(jobs: Jobs) -> None:
     name = request["TrainingJobName"]
     jobs.sagemaker.create_training_job(**request)
     jobs.until_logged(name, "ready")
-    spot.interrupt(jobs.aws.server, name, Interruption(notice=0, absence=3600))
+    spot_command.interrupt(jobs.aws.server, name, Interruption(notice=0, absence=3600))
     job = jobs.ended(name)
     assert statuses(job)[-3:] == ["Interrupted", "Stopping", "MaxWaitTimeExceeded"]
 
@@ -187,7 +187,7 @@ def test_max_runtime_is_of_all_instances_together(jobs: Jobs) -> None:
     name = request["TrainingJobName"]
     jobs.sagemaker.create_training_job(**request)
     jobs.until_logged(name, "late")
-    spot.interrupt(jobs.aws.server, name, ABRUPT)
+    spot_command.interrupt(jobs.aws.server, name, ABRUPT)
     job = jobs.ended(name)
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
     trained = [
@@ -204,7 +204,7 @@ def test_a_job_can_be_stopped_while_it_waits_for_capacity(jobs: Jobs) -> None:
     name = request["TrainingJobName"]
     jobs.sagemaker.create_training_job(**request)
     jobs.until_logged(name, "ready")
-    spot.interrupt(jobs.aws.server, name, Interruption(notice=0, absence=3600))
+    spot_command.interrupt(jobs.aws.server, name, Interruption(notice=0, absence=3600))
     jobs.until_secondary(name, "Interrupted")
     jobs.sagemaker.stop_training_job(TrainingJobName=name)
     job = jobs.ended(name)
@@ -232,18 +232,18 @@ def test_only_a_spot_job_that_trains_is_interrupted(jobs: Jobs, capsys: pytest.C
         (done, f"{done} isn't managed spot training"),
         (ended["TrainingJobName"], "is in status Completed; only a job in status Training can be interrupted"),
     ):
-        assert spot.main(["interrupt", name, "--state", state]) == 1
+        assert spot_command.main(["interrupt", name, "--state", state]) == 1
         assert says in capsys.readouterr().err
-    assert spot.main(["interrupt", "x", "--state", state, "--notice", "-1"]) == 1
+    assert spot_command.main(["interrupt", "x", "--state", state, "--notice", "-1"]) == 1
     assert "notice: -1.0; it must be a number of at least 0" in capsys.readouterr().err
 
 
 def test_without_a_server_the_command_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert spot.main(["interrupt", "x", "--state", str(tmp_path)]) == 1
+    assert spot_command.main(["interrupt", "x", "--state", str(tmp_path)]) == 1
     assert "no embedded AWS is running" in capsys.readouterr().err
 
 
-def post(jobs: Jobs, body: bytes, path: str = spot.PATH, **headers: str) -> tuple[int, str]:
+def post(jobs: Jobs, body: bytes, path: str = spot_command.PATH, **headers: str) -> tuple[int, str]:
     url = jobs.aws.server.endpoint_url + path
     request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 - to this machine
     try:

@@ -11,7 +11,7 @@ from conftest import Aws
 from deployed import HELD_OUT, Pipeline, cdk, outputs, until, write_app
 from job_kit import Jobs
 
-from localaws import spot
+from localaws import spot_command
 from localaws.sagemaker.spot_market import Interruption
 from ratchet import report
 from ratchet.runs import of_item, plain
@@ -54,8 +54,8 @@ def pipeline(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 def interrupted(pipeline: Pipeline, job: str) -> bool:
     """Whether the interruption was taken: only a job in status Training can be interrupted."""
     try:
-        spot.interrupt(pipeline.aws.server, job, Interruption(notice=0, absence=0))
-    except spot.InterruptionRefusedError:
+        spot_command.interrupt(pipeline.aws.server, job, Interruption(notice=0, absence=0))
+    except spot_command.InterruptionRefusedError:
         return False
     return True
 
