@@ -6,6 +6,8 @@ PYTHON ?= python3
 BIN    := .venv/bin
 # Tests wait more than they compute, so more workers than cores pay off.
 WORKERS ?= 4
+# In units that tests/conftest.py makes, longest first.
+SPREAD   = -n $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-unit test-synth test-local lint format bench pins clean
@@ -44,10 +46,10 @@ demo: install
 	@$(BIN)/python -m demo
 
 test: .venv/dev.stamp node_modules/.stamp .venvs/sdk/stamp
-	@$(BIN)/python -m pytest tests -n $(WORKERS) --dist loadgroup
+	@$(BIN)/python -m pytest tests $(SPREAD)
 
 test-unit test-synth test-local: test-%: .venv/dev.stamp node_modules/.stamp
-	@$(BIN)/python -m pytest tests/$* -n $(WORKERS) --dist loadgroup
+	@$(BIN)/python -m pytest tests/$* $(SPREAD)
 
 lint: .venv/dev.stamp node_modules/.stamp
 	@$(BIN)/ruff check .

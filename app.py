@@ -4,10 +4,9 @@ import sys
 from pathlib import Path
 
 from infra.app import new_app
-from infra.environments import chosen_environment
-from infra.errors import ConfigurationError
-from infra.stages import add_stacks, find_pipelines
-from ratchet.spec import SpecError
+from infra.stages import add_stacks
+from ratchet.spec import ConfigurationError, SpecError, find_pipelines
+from ratchet.spec.environments import chosen_environment
 
 TRAINING_CODE = Path(__file__).parent / "training_code"
 

@@ -29,13 +29,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bench import harness
+from contract.histories import Execution
 from demo import data
 from demo.pipeline import Pipeline
-from localaws.sagemaker.images import Images
+from infra.images import images
+from localaws.sagemaker.containers.images import Images
 from ratchet import account, history, project, spec
 
 PIPELINE, FOLDER = "digits-forest", harness.ROOT / "training_code" / "digits_forest"
-IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 REPETITIONS, SMALL = 5, 1
 POLL_SECONDS = 0.02
 
@@ -49,7 +50,7 @@ print(serve.output_fn(serve.predict_fn(serve.input_fn(sys.argv[2], "text/csv"), 
 
 
 @dataclass(frozen=True)
-class World:
+class Digits:
     """One repetition's data: held-out and training digits, turned by quarters."""
 
     turned: int
@@ -78,18 +79,18 @@ class Cycle:
 
 def measure(small: bool, say: Callable[[str], None]) -> harness.Document:
     """All repetitions, on an embedded AWS of its own."""
-    worlds = [World(turned % 4) for turned in range(1 + (SMALL if small else REPETITIONS))]
-    bare = Bare()
+    turns = [Digits(turned % 4) for turned in range(1 + (SMALL if small else REPETITIONS))]
     with harness.home():
         say("the embedded AWS starts, and cdk deploys to it")
         harness.ratchet("up")
         pipeline = Pipeline(account.connect(project.find(), "local"), PIPELINE)
-        one_cycle(pipeline, worlds[0])
-        bare.run(worlds[0])
+        bare = Bare(images(spec.load(FOLDER / "pipeline.yaml"), pipeline.account.environment.region).training)
+        one_cycle(pipeline, turns[0])
+        bare.run(turns[0])
         cycles, alone = [], []
-        for world in worlds[1:]:
-            cycles.append(one_cycle(pipeline, world))
-            alone.append(bare.run(world))
+        for digits in turns[1:]:
+            cycles.append(one_cycle(pipeline, digits))
+            alone.append(bare.run(digits))
             say(f"cycle {cycles[-1].seconds:.2f} s, bare {sum(alone[-1].values()):.2f} s")
     say(breakdown("state by state", [cycle.parts for cycle in cycles]))
     say(breakdown("bare", alone))
@@ -118,17 +119,17 @@ def document(cycles: Sequence[Cycle], alone: Sequence[dict[str, float]]) -> harn
 # ---------------------------------------------------------------------------------------------------------- a cycle
 
 
-def one_cycle(pipeline: Pipeline, world: World) -> Cycle:
-    """Replaces the data by the world's, and waits for its champion."""
+def one_cycle(pipeline: Pipeline, digits: Digits) -> Cycle:
+    """Replaces the data by these, and waits for their champion."""
     pipeline.wait_until_idle()
     pipeline.remove([*pipeline.keys("digits/train/"), *pipeline.keys("digits/test/")])
     before, config = pipeline.newest_run_id(), endpoint_config(pipeline)
     ask = pipeline.asker()
-    pipeline.deliver(world.files)
+    pipeline.deliver(digits.files)
     arrived, arrived_at = time.monotonic(), datetime.now(UTC)
     while endpoint_config(pipeline) == config:
         time.sleep(POLL_SECONDS)
-    ask(world.question)
+    ask(digits.question)
     seconds = time.monotonic() - arrived
     run = pipeline.judged_after(before, lambda _run_id, _execution: None)
     if run.outcome != "Promoted":
@@ -160,7 +161,7 @@ def parts(found: account.Account, execution_arn: str | None, arrived: datetime) 
     return {**seconds, **inside_training(found, execution)}
 
 
-def inside_training(found: account.Account, execution: history.Execution) -> dict[str, float]:
+def inside_training(found: account.Account, execution: Execution) -> dict[str, float]:
     name = next(visit.parameters["TrainingJobName"] for visit in execution.visits if visit.name == "Train")
     job = found.client("sagemaker").describe_training_job(TrainingJobName=name)
     return {
@@ -176,15 +177,15 @@ def inside_training(found: account.Account, execution: history.Execution) -> dic
 class Bare:
     """The model's own scripts as plain processes, in the same image environment that the jobs have."""
 
-    def __init__(self) -> None:
-        self._python = Images(harness.IMAGES).environment(IMAGE, print).python
+    def __init__(self, image: str) -> None:
+        self._python = Images(harness.IMAGES).environment(image, print).python
         self._champion: Path | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="ratchet-bare-")
 
-    def run(self, world: World) -> dict[str, float]:
+    def run(self, digits: Digits) -> dict[str, float]:
         """Seconds of train, evaluate, load."""
         folder = Path(tempfile.mkdtemp(dir=self._folder.name))
-        for key, text in world.files.items():
+        for key, text in digits.files.items():
             path = folder / key
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
@@ -196,7 +197,7 @@ class Bare:
             harness.ROOT / "training_code" / "toolkit" / "evaluate.py",
             *("--metric", "f1_macro", "--input", folder / "input", "--output", folder / "output"),
         )
-        load = self._timed(folder, "-c", LOAD, model, world.question)
+        load = self._timed(folder, "-c", LOAD, model, digits.question)
         self._champion = folder / "input" / "challenger" / "model.tar.gz"
         return {"train": train, "evaluate": evaluate, "load": load}
 

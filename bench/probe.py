@@ -26,7 +26,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench import harness
-from localaws.sagemaker.images import Images
+from localaws.sagemaker.containers.images import Images
 
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-cpu-py312"
 INTERVAL = 100

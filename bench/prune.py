@@ -36,7 +36,7 @@ from functools import partial
 from typing import Any
 
 from bench import harness
-from localaws.sagemaker.images import Images
+from localaws.sagemaker.containers.images import Images
 
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-cpu-py312"
 OURS, ORIGINAL, UNPRUNED = "taylor", "original", "unpruned"

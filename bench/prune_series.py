@@ -21,7 +21,7 @@ from typing import Any
 
 FOLDER = Path(__file__).resolve().parents[1] / "training_code" / "prune_cnn"
 # In the place of this folder, which has a platform.py that must not stand for Python's own.
-sys.path[0:1] = [str(FOLDER), str(FOLDER.parent)]
+sys.path[0:1] = [str(FOLDER), str(FOLDER.parent), str(FOLDER.parents[1])]
 
 import learning  # noqa: E402
 import network  # noqa: E402
@@ -31,9 +31,10 @@ import prune  # noqa: E402
 import ranks  # noqa: E402
 import torch  # noqa: E402
 
+from contract.verdicts import ISSUES_FOUND  # noqa: E402
 from toolkit.probe import Probe  # noqa: E402
 from toolkit.rules.feed import Feed  # noqa: E402
-from toolkit.rules.judging import ISSUES, Configuration, Judge  # noqa: E402
+from toolkit.rules.judging import Configuration, Judge  # noqa: E402
 
 SIZE = 32
 
@@ -101,7 +102,7 @@ class Judged:
         for moment in self._feed.moments():
             self._judge.judge(moment)
         status = self._judge.status
-        if status.status == ISSUES:
+        if status.status == ISSUES_FOUND:
             raise StoppedByRuleError(f"{status.name}: {status.reason}")
         if status.ended:
             raise SystemExit(f"{status.name} couldn't judge: {status.reason}")
@@ -153,7 +154,9 @@ def trained(
         precision=options.precision,
     )
     try:
-        learning.train(model, data.learned, recipe, watcher=watcher, after_epoch=judged and judged.after_epoch)
+        for epoch in learning.Training(model, recipe).epochs(data.learned, watcher):
+            if judged:
+                judged.after_epoch(epoch)
     finally:
         watcher.close()
     return seen

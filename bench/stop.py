@@ -17,8 +17,8 @@ from pathlib import Path
 if __name__ == "__main__":
     # This folder has a platform.py, which must not stand for Python's own.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
-# The steered model, and what deploys it, are the tests'.
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "local"))
+# The scripted model, and what deploys it, are the tests'.
+sys.path.extend(str(Path(__file__).resolve().parents[1] / folder) for folder in ("tests", "tests/local"))
 
 import json
 import re
@@ -29,8 +29,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from conftest import SKLEARN, AwsFactory
-from deployed import Pipeline, deploy
+from deployed import Pipeline, Scripted, deploy, opened
+from image_uris import SKLEARN
+from running_aws import AwsFactory
 
 from bench import harness
 
@@ -43,6 +44,7 @@ MANAGED = {
     "rules": RULES,
     "probe": {"collections": {"losses": {"interval": 1}}},
 }
+PIPELINES = {"watched": Scripted({"rules": RULES}), "managed": Scripted(MANAGED)}
 REPETITIONS, SMALL = 10, 2
 POLL_SECONDS = 0.002
 START_SECONDS = 120.0
@@ -64,8 +66,9 @@ def measure(small: bool, say: Callable[[str], None]) -> harness.Document:
         factory = AwsFactory(Path(folder) / "aws")
         try:
             say("the embedded AWS starts, and cdk deploys to it")
-            pipelines = deploy(factory.start(), Path(folder) / "app", watched={"rules": RULES}, managed=MANAGED)
-            stops = {name: repeated(pipeline, small, say) for name, pipeline in pipelines.items()}
+            aws = factory.start()
+            deploy(aws, Path(folder) / "app", PIPELINES)
+            stops = {name: repeated(opened(aws, name, model), small, say) for name, model in PIPELINES.items()}
         finally:
             factory.stop()
     return document(stops["watched"], stops["managed"])

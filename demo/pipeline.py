@@ -9,9 +9,9 @@ from typing import Any
 
 from botocore.config import Config
 
+from contract.histories import Execution
 from ratchet.account import Account
 from ratchet.following import Follower, Launched
-from ratchet.history import Execution
 from ratchet.runs import Run, RunTable
 
 # A delivery's event reaches the launcher within a second or two; much later, something is broken.
@@ -55,7 +55,7 @@ class Pipeline:
         return runs[0].run_id if runs else ""
 
     def wait_until_idle(self, seconds: float = 0.0) -> None:
-        """Until no run has been on its way, and no trigger has waited for one, for so long."""
+        """Waits until no run has been on its way, and no trigger has waited for one, for so long."""
         table = RunTable(self.account)
         since = time.monotonic()
         while True:
@@ -94,7 +94,7 @@ class Pipeline:
         raise DemoError(f"data arrived, but no run of {self.name} started within {TRIGGER_SECONDS:.0f} s")
 
     def asker(self) -> Callable[[str], str]:
-        """Asks the endpoint: one text/csv line -> its answer. No retries: what fails, fails."""
+        """A function that asks the endpoint: one text/csv line -> its answer. No retries: what fails, fails."""
         runtime = self.account.session.client(
             "sagemaker-runtime",
             endpoint_url=self.account.endpoint_url,

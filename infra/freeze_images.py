@@ -28,7 +28,7 @@ _URI = re.compile(r"(?P<account>\d{12})\.dkr\.(?P<host>ecr[^/]+)/(?P<image>.+)")
 
 @dataclass(frozen=True)
 class Image:
-    """What the SDK answered for one framework, version, scope, processor and region."""
+    """The SDK's answer for one framework, version, scope, processor and region."""
 
     framework: str
     version: str

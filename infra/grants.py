@@ -1,4 +1,4 @@
-"""What a role may do, as data: few actions on named resources, and where a name must end in a wildcard, why.
+"""Permissions as data: few actions on named resources, and where a name must end in a wildcard, why.
 
 A grant becomes one statement of the role's policy. Its `because` is the argument against cdk-nag's finding IAM5 for
 exactly the wildcard resources of this grant, so that no wildcard enters a role without its reason standing beside it.
@@ -23,12 +23,13 @@ class Grant:
     because: str = ""
 
 
+SAGEMAKER = "sagemaker.amazonaws.com"
 NO_RESOURCE = "These actions know no resource-level permissions (Service Authorization Reference), so AWS takes only *."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """Where ARNs point: the partition, region and account of a stack (tokens where the template must not know them)."""
+    """The partition, region and account of a stack, for ARNs (tokens where the template must not know them)."""
 
     partition: str
     region: str
@@ -100,6 +101,10 @@ def use_items(table_arn: str, partition: str, *actions: str) -> Grant:
         resources=[table_arn],
         conditions={"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [partition]}},
     )
+
+
+def call_functions(function_arns: Sequence[str]) -> Grant:
+    return Grant(actions=["lambda:InvokeFunction"], resources=list(function_arns))
 
 
 def pass_roles(role_arns: Sequence[str], service: str) -> Grant:

@@ -21,7 +21,7 @@ _ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[^/]+
 
 @dataclass(frozen=True)
 class Images:
-    """What a pipeline's containers run: `training` also evaluates; `hosting` is the endpoint's."""
+    """The images of a pipeline: `training` also evaluates; `hosting` is the endpoint's."""
 
     training: str
     hosting: str
@@ -43,14 +43,14 @@ def images(spec: PipelineSpec, region: str) -> Images:
     )
 
 
-def rules_image(spec: PipelineSpec, region: str) -> str:
-    """The image of SageMaker Debugger's own rules in a region; empty where the open rules judge.
+def rules_image(spec: PipelineSpec, region: str) -> str | None:
+    """The image of SageMaker Debugger's own rules in a region; None where the open rules judge.
 
     Raises:
         SpecError: SageMaker Debugger isn't in the region.
     """
     if spec.rules_service != "sagemaker":
-        return ""
+        return None
     accounts: dict[str, str] = _table()["debugger"]["accounts"]
     if region not in accounts:
         message = f"is sagemaker, but SageMaker Debugger isn't in {region}, only in {', '.join(accounts)}"

@@ -5,24 +5,23 @@ A finding is argued where it arises, on the one resource (`infra.constructs.find
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from infra.app import new_app
-from infra.environments import Environment, environment
-from infra.stages import add_stacks, find_pipelines
+from infra.stages import add_stacks
+from ratchet.spec import find_pipelines
+from ratchet.spec.environments import Environment, environment, read_context
 
 ROOT = Path(__file__).parents[1]
 
 
 def environments(cdk_json: Path) -> list[Environment]:
     """Every environment of a cdk.json."""
-    context: Mapping[str, Any] = json.loads(cdk_json.read_text())["context"]
-    return [environment(name, settings) for name, settings in context["environments"].items()]
+    described: dict[str, Any] = read_context(cdk_json)["environments"]
+    return [environment(name, settings) for name, settings in described.items()]
 
 
 def synthesize(target: Environment, root: Path, outdir: Path) -> list[Path]:
@@ -31,7 +30,7 @@ def synthesize(target: Environment, root: Path, outdir: Path) -> list[Path]:
     Raises:
         RuntimeError: they have findings, which are on the console.
     """
-    context = json.loads((root / "cdk.json").read_text())["context"]
+    context = read_context(root / "cdk.json")
     app = new_app(outdir=outdir, context=context, validation="lint")
     add_stacks(app, target, find_pipelines(root / "training_code"), toolkit=root / "training_code" / "toolkit")
     _add_nag(app)

@@ -1,4 +1,4 @@
-"""What a pipeline must know of the shared stack, as plain strings (CDK tokens, or literals in a test)."""
+"""The shared stack as a pipeline sees it: plain strings (CDK tokens, or literals in a test)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Shared:
-    """What a pipeline must know of the shared stack."""
+    """The names and ARNs of all that pipelines share."""
 
     data_bucket: str
     data_bucket_arn: str

@@ -1,4 +1,4 @@
-"""What all pipelines of an environment share, everything stateful (key, buckets, run table, topic), and the stopper."""
+"""The stack that all pipelines of an environment share: key, buckets, run table and topic, and the stopper."""
 
 from __future__ import annotations
 
@@ -9,20 +9,30 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from contract import names, run_table
+from infra.constructs.account import account_of
 from infra.constructs.bucket import access_logs_bucket, announce_objects, private_bucket
 from infra.constructs.findings import acknowledge
-from infra.constructs.function import Function, functions_code
+from infra.constructs.function import Function, Functions, functions_of
 from infra.constructs.removal import removal_policy
 from infra.constructs.stopper import Stopper
-from infra.environments import Environment
+from infra.declared_function import DeclaredFunction
 from infra.grants import Account, Grant
 from infra.shared import Shared
+from ratchet.spec.environments import Environment
 
 EMPTYING_SECONDS = 900
+# The outputs, which are exports too: pipelines import them, the command line reads them.
+DATA_BUCKET, ARTIFACT_BUCKET, RUN_TABLE, TOPIC, KEY = (
+    "DataBucketName",
+    "ArtifactBucketName",
+    "RunTableName",
+    "TopicArn",
+    "KeyArn",
+)
 
 
 class SharedStack(Stack):
@@ -39,38 +49,44 @@ class SharedStack(Stack):
         _argue_access_logs(logs, data, artifacts)
         table = _run_table(self, key, removal)
         topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
-        code = functions_code(self)
-        if environment.removal == "destroy":
-            _empty_when_destroyed(self, [data, artifacts], environment, code)
-        Stopper(
-            self,
-            "Stopper",
-            account=_account(self),
-            environment=environment,
-            code=code,
+        shared = Shared(
+            data_bucket=data.bucket_name,
+            data_bucket_arn=data.bucket_arn,
+            artifact_bucket=artifacts.bucket_name,
+            artifact_bucket_arn=artifacts.bucket_arn,
             run_table=table.table_name,
             run_table_arn=table.table_arn,
             topic_arn=topic.topic_arn,
             key_arn=key.key_arn,
         )
-        outputs = {
-            "DataBucketName": (data.bucket_name, "Data goes here, under a channel's prefix"),
-            "ArtifactBucketName": (artifacts.bucket_name, "Runs write here, under runs/"),
-            "RunTableName": (table.table_name, "What ran, what is running, who is champion"),
-            "TopicArn": (topic.topic_arn, "Tells how runs ended, and alarms"),
-            "KeyArn": (key.key_arn, "Encrypts all of it"),
-        }
-        for name, (value, description) in outputs.items():
-            CfnOutput(self, name, value=value, description=description, export_name=_export(environment, name))
+        functions = functions_of(self, log_retention_days=environment.log_retention_days)
+        if environment.removal == "destroy":
+            _empty_when_destroyed(self, [data, artifacts], functions)
+        account = account_of(self)
+        Stopper(self, "Stopper", account=account, environment=environment.name, shared=shared, functions=functions)
+        _outputs(self, environment, shared)
+
+
+def _outputs(stack: Stack, environment: Environment, shared: Shared) -> None:
+    outputs = {
+        DATA_BUCKET: (shared.data_bucket, "Data goes here, under a channel's prefix"),
+        ARTIFACT_BUCKET: (shared.artifact_bucket, "Runs write here, under runs/"),
+        RUN_TABLE: (shared.run_table, "What ran, what is running, who is champion"),
+        TOPIC: (shared.topic_arn, "Tells how runs ended, and alarms"),
+        KEY: (shared.key_arn, "Encrypts all of it"),
+    }
+    for name, (value, description) in outputs.items():
+        export = names.export(environment.name, name)
+        CfnOutput(stack, name, value=value, description=description, export_name=export)
 
 
 def imported(environment: Environment, account: Account) -> Shared:
     """The shared stack's things, as another stack of the environment sees them: by its exports."""
 
     def value(name: str) -> str:
-        return str(Fn.import_value(_export(environment, name)))
+        return str(Fn.import_value(names.export(environment.name, name)))
 
-    data, artifacts, table = value("DataBucketName"), value("ArtifactBucketName"), value("RunTableName")
+    data, artifacts, table = value(DATA_BUCKET), value(ARTIFACT_BUCKET), value(RUN_TABLE)
     return Shared(
         data_bucket=data,
         data_bucket_arn=account.bucket_arn(data),
@@ -78,14 +94,9 @@ def imported(environment: Environment, account: Account) -> Shared:
         artifact_bucket_arn=account.bucket_arn(artifacts),
         run_table=table,
         run_table_arn=account.arn("dynamodb", f"table/{table}"),
-        topic_arn=value("TopicArn"),
-        key_arn=value("KeyArn"),
+        topic_arn=value(TOPIC),
+        key_arn=value(KEY),
     )
-
-
-def _export(environment: Environment, output: str) -> str:
-    """An export's name; they are unique in an account's region."""
-    return f"ratchet-{environment.name}-{output}"
 
 
 def _key(stack: Stack, removal: RemovalPolicy) -> kms.Key:
@@ -113,8 +124,8 @@ def _run_table(stack: Stack, key: kms.Key, removal: RemovalPolicy) -> dynamodb.T
     return dynamodb.Table(
         stack,
         "Runs",
-        partition_key=dynamodb.Attribute(name="pipeline", type=dynamodb.AttributeType.STRING),
-        sort_key=dynamodb.Attribute(name="item", type=dynamodb.AttributeType.STRING),
+        partition_key=dynamodb.Attribute(name=run_table.PARTITION_KEY, type=dynamodb.AttributeType.STRING),
+        sort_key=dynamodb.Attribute(name=run_table.SORT_KEY, type=dynamodb.AttributeType.STRING),
         billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
         point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
             point_in_time_recovery_enabled=True
@@ -125,20 +136,12 @@ def _run_table(stack: Stack, key: kms.Key, removal: RemovalPolicy) -> dynamodb.T
     )
 
 
-def _account(stack: Stack) -> Account:
-    return Account(partition=stack.partition, region=stack.region, account=stack.account, url_suffix=stack.url_suffix)
-
-
-def _empty_when_destroyed(stack: Stack, buckets: list[s3.Bucket], environment: Environment, code: assets.Asset) -> None:
+def _empty_when_destroyed(stack: Stack, buckets: list[s3.Bucket], functions: Functions) -> None:
     """S3 deletes only empty buckets: a function of ours empties them first, when the stack goes."""
-    emptier = Function(
-        stack,
-        "Emptier",
+    empties = DeclaredFunction(
         folder="lifecycle",
-        code=code,
         purpose="Empties the buckets when the shared stack is destroyed",
-        timeout_seconds=EMPTYING_SECONDS,
-        environment={},
+        seconds=EMPTYING_SECONDS,
         grants=[
             Grant(actions=["s3:ListBucketVersions"], resources=[bucket.bucket_arn for bucket in buckets]),
             Grant(
@@ -147,8 +150,8 @@ def _empty_when_destroyed(stack: Stack, buckets: list[s3.Bucket], environment: E
                 because="Emptying a bucket deletes every object in it; the function runs when the stack is destroyed.",
             ),
         ],
-        log_retention_days=environment.log_retention_days,
     )
+    emptier = Function(stack, "Emptier", empties, functions)
     for bucket in buckets:
         CustomResource(
             bucket,

@@ -1,4 +1,4 @@
-"""A model's code as sourcedir.tar.gz: its folder and the toolkit, the same bytes in for the same hash out.
+"""A model's code as sourcedir.tar.gz, with the toolkit and the contract: the same bytes in for the same hash out.
 
 The hash is of names and contents only, so it is the same on every machine, and a deployment without a change of code
 redeploys nothing. What isn't code stays out: pipeline.yaml (the plan fingerprints it by itself), prose, data, tests and
@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.errors import ConfigurationError
-from ratchet.spec import FILE_NAME
+import contract
+from contract import files
+from ratchet.spec import ConfigurationError
 
-REQUIRED = {"train.py": "the training script", "serve.py": "how the model answers"}
-TOOLKIT = "toolkit"
+REQUIRED = {files.TRAINING_SCRIPT: "the training script", files.SERVING_SCRIPT: "how the model answers"}
+# The toolkit imports it.
+CONTRACT = Path(contract.__file__).parent
 # Code is kilobytes. What is larger than this is data or a model, and would be downloaded by every job and endpoint.
 MAXIMUM_BYTES = 20 * 2**20
 
@@ -46,7 +48,7 @@ class SourcePackage:
 
 
 def source_package(model: Path, toolkit: Path) -> SourcePackage:
-    """The package of a model's folder and the toolkit's.
+    """The package of a model's folder, the toolkit's and the contract's.
 
     Raises:
         ConfigurationError: train.py or serve.py is missing, a file is a link, or the whole is too large to be code.
@@ -54,16 +56,19 @@ def source_package(model: Path, toolkit: Path) -> SourcePackage:
     for name, what in REQUIRED.items():
         if not (model / name).is_file():
             raise ConfigurationError(f"{model / name}: is missing; a model's folder needs {name}, {what}")
-    if (model / TOOLKIT).exists():
-        raise ConfigurationError(f"{model / TOOLKIT}: the name is taken: the toolkit is packaged under it")
-    files = sorted([*_code(model, ""), *_code(toolkit, f"{TOOLKIT}/")])
-    _check_size(model, files)
-    return SourcePackage(tuple(files), _hash(files))
+    found = list(_code(model, ""))
+    for name, folder in ((files.TOOLKIT, toolkit), (files.CONTRACT, CONTRACT)):
+        if (model / name).exists():
+            raise ConfigurationError(f"{model / name}: the name is taken: the {name} is packaged under it")
+        found += _code(folder, f"{name}/")
+    found.sort()
+    _check_size(model, found)
+    return SourcePackage(tuple(found), _hash(found))
 
 
 def _code(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name in _LEFT_OUT_FOLDERS or path.name == FILE_NAME:
+        if path.name.startswith(".") or path.name in _LEFT_OUT_FOLDERS or path.name == files.SPEC_FILE:
             continue
         if path.is_symlink():
             raise ConfigurationError(f"{path}: is a link; put the file itself here, jobs see nothing else")

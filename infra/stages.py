@@ -1,4 +1,4 @@
-"""Which stacks an environment has: the shared one, and one for every pipeline folder."""
+"""The stacks of an environment: the shared one, and one for every pipeline folder."""
 
 from __future__ import annotations
 
@@ -7,29 +7,13 @@ from pathlib import Path
 from aws_cdk import App, PermissionsBoundary, Tags
 from aws_cdk import Environment as Target
 
-from infra.environments import Environment
+from contract import names
 from infra.images import images
 from infra.pipeline_stack import PipelineStack
 from infra.shared_stack import SharedStack
 from infra.source_package import SourcePackage, source_package
-from ratchet import spec as specs
 from ratchet.spec import PipelineSpec
-
-
-def find_pipelines(training_code: Path) -> list[PipelineSpec]:
-    """The pipelines of a folder: every folder in it that holds a pipeline.yaml, by name.
-
-    Raises:
-        SpecError: a pipeline.yaml is wrong, or two have one name.
-    """
-    found: dict[str, PipelineSpec] = {}
-    for path in sorted(training_code.glob(f"*/{specs.FILE_NAME}")):
-        spec = specs.load(path)
-        if spec.name in found:
-            other = found[spec.name].folder / specs.FILE_NAME
-            raise spec.error("name", f"is {spec.name!r}, which {other} has already; each needs its own")
-        found[spec.name] = spec
-    return [found[name] for name in sorted(found)]
+from ratchet.spec.environments import Environment
 
 
 def add_stacks(app: App, environment: Environment, pipelines: list[PipelineSpec], toolkit: Path) -> None:
@@ -45,23 +29,18 @@ def add_stacks(app: App, environment: Environment, pipelines: list[PipelineSpec]
         "termination_protection": environment.removal == "retain",
         "permissions_boundary": _boundary(environment),
     }
-    shared = SharedStack(app, stack_name(environment, "shared"), environment=environment, **settings)
+    shared = SharedStack(app, names.stack(environment.name, names.SHARED), environment=environment, **settings)
     for spec in pipelines:
         stack = PipelineStack(
             app,
-            stack_name(environment, spec.name),
+            names.stack(environment.name, spec.name),
             environment=environment,
             spec=spec,
             package=packages[spec.name],
             **settings,
         )
         stack.add_stack_dependency(shared)
-    Tags.of(app).add("ratchet:environment", environment.name)
-
-
-def stack_name(environment: Environment, what: str) -> str:
-    """`ratchet-<environment>-<pipeline>`, or `-shared`."""
-    return f"ratchet-{environment.name}-{what}"
+    Tags.of(app).add(names.ENVIRONMENT_TAG, environment.name)
 
 
 def _package(spec: PipelineSpec, environment: Environment, toolkit: Path) -> SourcePackage:

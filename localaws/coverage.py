@@ -12,7 +12,8 @@ from pathlib import Path
 
 from botocore.loaders import Loader
 
-from localaws.sagemaker.platform import Caller, Credentials, Document
+from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.service import SageMaker
 
 RUNTIME_OPERATIONS = frozenset({"InvokeEndpoint"})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from localaws.sagemaker.spot_market import QUIET_MARKET, SpotMarket
+from localaws.sagemaker.jobs.spot_market import QUIET_MARKET, SpotMarket
 
 FILE_NAME = "settings.json"
 StoppedJob = Literal["fails", "succeeds"]

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from localaws.sagemaker.spot_market import Interruption
+from localaws.sagemaker.jobs.spot_market import Interruption
 from localaws.server_file import Server, read_server
 
 PATH = "/_localaws/spot/interruptions"

@@ -13,10 +13,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from contract import names, refusals
 from ratchet.errors import UserError
-from ratchet.project import Environment, Project
-
-SHARED = "shared"
+from ratchet.project import Project
+from ratchet.spec.environments import Environment
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,21 @@ class Account:
     _clients: dict[str, Any] = field(default_factory=dict, repr=False)
     _outputs: dict[str, Mapping[str, str] | None] = field(default_factory=dict, repr=False)
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the embedded AWS."""
+        return self.environment.name == names.LOCAL
+
+    def stack(self, name: str) -> str:
+        """The stack of a pipeline, or the shared one."""
+        return names.stack(self.environment.name, name)
+
+    def deploy_command(self, name: str) -> str:
+        """The command that deploys a stack there."""
+        if self.is_local:
+            return "ratchet up"
+        return f"cdk deploy -c environment={self.environment.name} {self.stack(name)}"
+
     def client(self, service: str) -> Any:
         """A boto3 client of a service."""
         if service not in self._clients:
@@ -62,7 +77,7 @@ class Account:
     def stack_outputs(self, name: str) -> Mapping[str, str] | None:
         """The outputs of `ratchet-<environment>-<name>`, or None when that stack isn't deployed."""
         if name not in self._outputs:
-            self._outputs[name] = self._read_outputs(self.environment.stack(name))
+            self._outputs[name] = self._read_outputs(self.stack(name))
         return self._outputs[name]
 
     def forget_outputs(self) -> None:
@@ -75,7 +90,7 @@ class Account:
         Raises:
             UserError: it isn't deployed.
         """
-        return self._required(SHARED)
+        return self._required(names.SHARED)
 
     def pipeline(self, name: str) -> Mapping[str, str]:
         """A pipeline's outputs: `StateMachineArn`, `LauncherFunctionName`, `EndpointName`, `ModelPackageGroupName`.
@@ -87,26 +102,23 @@ class Account:
 
     def deployed_pipelines(self) -> list[str]:
         """The names of the environment's deployed pipelines."""
-        prefix = self.environment.stack("")
+        prefix = self.stack("")
         stacks = self.client("cloudformation").get_paginator("describe_stacks").paginate()
-        names = [stack["StackName"] for page in stacks for stack in page["Stacks"] if _is_deployed(stack)]
-        return sorted(
-            name.removeprefix(prefix) for name in names if name.startswith(prefix) and name != prefix + SHARED
-        )
+        found = [stack["StackName"] for page in stacks for stack in page["Stacks"] if _is_deployed(stack)]
+        pipelines = {name.removeprefix(prefix) for name in found if name.startswith(prefix)}
+        return sorted(pipelines - {names.SHARED})
 
     def _required(self, name: str) -> Mapping[str, str]:
         outputs = self.stack_outputs(name)
         if outputs is not None:
             return outputs
-        stack = self.environment.stack(name)
-        how = "ratchet up" if self.environment.is_local else self.environment.deploy_command(stack)
-        raise UserError(f"the stack {stack} isn't deployed; run `{how}`")
+        raise UserError(f"the stack {self.stack(name)} isn't deployed; run `{self.deploy_command(name)}`")
 
     def _read_outputs(self, stack: str) -> Mapping[str, str] | None:
         try:
             described = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
         except ClientError as error:
-            if "does not exist" in error.response["Error"].get("Message", ""):
+            if refusals.says_missing(error.response["Error"].get("Message")):
                 return None
             raise
         if not _is_deployed(described):
@@ -135,7 +147,8 @@ def connect(project: Project, name: str) -> Account:
         UserError: the embedded AWS isn't running, there are no credentials, or they are another account's.
     """
     environment = project.environment(name)
-    return _connect_locally(project, environment) if environment.is_local else _connect(environment)
+    is_local = environment.name == names.LOCAL
+    return _connect_locally(project, environment) if is_local else _connect(environment)
 
 
 def _connect_locally(project: Project, environment: Environment) -> Account:

@@ -1,4 +1,4 @@
-"""What `ratchet doctor` checks: each a function that looks at one thing and says what to do about it."""
+"""The checks of `ratchet doctor`: each a function that looks at one thing and says what to do about it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from typing import Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from contract import names
 from ratchet import deploying, errors, tools
-from ratchet.account import SHARED, Account, connect, read_server
+from ratchet.account import Account, connect, read_server
 from ratchet.errors import UserError
 from ratchet.project import Project
 
@@ -44,7 +45,7 @@ class Check:
 
 def run(project: Project, environment: str) -> Iterator[Check]:
     """All checks, in the order in which one needs the other."""
-    local = project.environment(environment).is_local
+    local = project.environment(environment).name == names.LOCAL
     around: list[Callable[[], Check]] = [
         _python,
         lambda: _packages(project),
@@ -137,20 +138,17 @@ def _aws(project: Project, environment: str) -> Iterator[Check]:
 
 
 def _deployed(project: Project, account: Account) -> Iterator[Check]:
-    environment = account.environment
-    up = environment.is_local
     if deploying.is_bootstrapped(account):
         yield Check("bootstrap", "ok", deploying.BOOTSTRAP_STACK)
     else:
-        how = "`ratchet up`" if up else f"`cdk bootstrap -c environment={environment.name}`"
-        yield Check("bootstrap", "missing", "not done", how)
-    for name in (SHARED, *project.pipelines):
-        stack = environment.stack(name)
+        how = "ratchet up" if account.is_local else f"cdk bootstrap -c environment={account.environment.name}"
+        yield Check("bootstrap", "missing", "not done", f"`{how}`")
+    for name in (names.SHARED, *project.pipelines):
+        stack = account.stack(name)
         if account.stack_outputs(name) is not None:
             yield Check("stack", "ok", stack)
         else:
-            how = "`ratchet up`" if up else f"`{environment.deploy_command(stack)}`"
-            yield Check("stack", "missing", f"{stack} isn't deployed", how)
+            yield Check("stack", "missing", f"{stack} isn't deployed", f"`{account.deploy_command(name)}`")
 
 
 def _version(command: list[str], folder: Path) -> str:

@@ -13,17 +13,17 @@ import click
 
 # Command → (its module in ratchet.commands, one line of help). Listed here, so that help needs to import none of them.
 _COMMANDS = {
-    "up": ("platform", "Start the embedded AWS and deploy the stacks to it."),
-    "down": ("platform", "Stop the embedded AWS and everything that it started."),
-    "env": ("platform", 'Print what points aws, boto3 and cdk to it: eval "$(ratchet env)".'),
+    "up": ("embedded_aws", "Start the embedded AWS and deploy the stacks to it."),
+    "down": ("embedded_aws", "Stop the embedded AWS and everything that it started."),
+    "env": ("embedded_aws", 'Print what points aws, boto3 and cdk to it: eval "$(ratchet env)".'),
     "doctor": ("doctor", "Check what Ratchet needs, and say what to do about what is missing."),
     "new": ("new", "Make a model's folder from a template that works."),
-    "run": ("run", "Start a run of a pipeline; --wait follows it state by state."),
-    "rollback": ("run", "Bring back the champion before the present one."),
-    "runs": ("runs", "List the last runs."),
-    "status": ("runs", "Say what serves, what runs and what waits."),
+    "run": ("start_run", "Start a run of a pipeline; --wait follows it state by state."),
+    "rollback": ("start_run", "Bring back the champion before the present one."),
+    "runs": ("show_runs", "List the last runs."),
+    "status": ("show_runs", "Say what serves, what runs and what waits."),
     "logs": ("logs", "Print the logs of a run's jobs and functions."),
-    "report": ("report", "Write a run's report, one HTML page."),
+    "report": ("write_report", "Write a run's report, one HTML page."),
     "invoke": ("invoke", "Send a file to a pipeline's endpoint."),
 }
 

@@ -1,4 +1,4 @@
-"""What every command shares: its options, how it answers (for people or as JSON), and how it fails."""
+"""The frame of every command: its options, how it answers (for people or as JSON), and how it fails."""
 
 from __future__ import annotations
 
@@ -12,22 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from contract import environment as variables
+from contract import names
 from ratchet import errors
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from ratchet.account import Account
-    from ratchet.project import Environment, Project
+    from ratchet.project import Project
+    from ratchet.spec.environments import Environment
 
 
 # A table that goes to a file or another program is never cut to a terminal's width.
 WIDTH_OF_FILES = 240
+# Their errors are sentences for the user.
+_TELLING = ("botocore.", "boto3.", "ratchet.spec.")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command found out: `document` for `--json`, `text` for people, and its exit code."""
+    """A command's answer: `document` for `--json`, `text` for people, and its exit code."""
 
     document: Any
     text: Callable[[], RenderableType] | str = ""
@@ -51,6 +56,11 @@ class Context:
     @property
     def environment(self) -> Environment:
         return self.project.environment(self.environment_name)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the embedded AWS's."""
+        return self.environment.name == names.LOCAL
 
     @cached_property
     def account(self) -> Account:
@@ -101,8 +111,8 @@ _COMMON = (
     click.option(
         "-e",
         "--environment",
-        default="local",
-        envvar="RATCHET_ENVIRONMENT",
+        default=names.LOCAL,
+        envvar=variables.ENVIRONMENT,
         show_default=True,
         show_envvar=True,
         help="One of cdk.json's environments.",
@@ -140,7 +150,7 @@ def _show(context: Context, answer: Answer) -> None:
 def _refuse(context: Context, error: Exception) -> int:
     """One clear sentence on standard error; with --json also a document that says the same."""
     message = errors.sentence(error)
-    known = isinstance(error, errors.UserError) or type(error).__module__.partition(".")[0] in ("botocore", "boto3")
+    known = isinstance(error, errors.UserError) or type(error).__module__.startswith(_TELLING)
     if not known:
         message = f"{type(error).__name__}: {message} (--debug shows where)"
     if not context.for_people:

@@ -14,23 +14,27 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from contract import files, names
 from ratchet import tools
-from ratchet.account import SHARED, Account, Server
-from ratchet.project import Project
+from ratchet.account import Account, Server
+from ratchet.project import TRAINING_CODE, Project
 
 BOOTSTRAP_STACK = "CDKToolkit"
 
-# The modules of this package that read pipeline.yaml; the commands are no part of a stack.
-_SPEC_MODULES = ("errors", "metric_names", "schedule", "spec", "spec_errors", "spec_fields", "units", "yaml_lines")
-_COMMON_SOURCES = (
+# Every stack is made from these: the app, all that it imports or packs into functions and jobs, and the pins.
+_APP = (
     "app.py",
     "cdk.json",
+    "requirements/main.txt",
+    "contract",
     "infra",
     "lambdas",
-    "training_code/toolkit",
-    *(f"ratchet/{module}.py" for module in _SPEC_MODULES),
+    "ratchet/__init__.py",
+    "ratchet/spec",
+    f"{TRAINING_CODE}/{files.TOOLKIT}",
 )
-_LEFT_OUT = ("__pycache__", "sample", ".ipynb_checkpoints", ".DS_Store")
+# Folders of a model's that no stack is made from.
+_NO_CODE = ("data", "sample", "tests")
 _EVENT = re.compile(
     r"^(?P<stack>[\w-]+)\s+\|\s*(?P<done>\d+)(?:/(?P<all>\d+))?\s*\|[^|]*\|\s*(?P<status>[A-Z_]+)\s*\|"
     r"\s*(?P<type>[\w:]+)\s*\|\s*(?P<id>[^|]*)"
@@ -78,10 +82,9 @@ def is_bootstrapped(account: Account) -> bool:
 def stale(project: Project, account: Account, server: Server, pipelines: Iterable[str]) -> list[str]:
     """The stacks, of the shared one and these pipelines', that aren't deployed as the checkout has them."""
     remembered = _remembered(project, server)
-    names = (SHARED, *pipelines)
     return [
-        account.environment.stack(name)
-        for name in names
+        account.stack(name)
+        for name in (names.SHARED, *pipelines)
         if account.stack_outputs(name) is None or remembered.get(name) != source_hash(project, name)
     ]
 
@@ -94,9 +97,9 @@ def deploy(
     Raises:
         UserError: the deployment failed.
     """
-    prefix = account.environment.stack("")
-    names = [stack.removeprefix(prefix) for stack in stacks]
-    hashes = {name: source_hash(project, name) for name in names}
+    prefix = account.stack("")
+    deployed = [stack.removeprefix(prefix) for stack in stacks]
+    hashes = {name: source_hash(project, name) for name in deployed}
     arguments = ["deploy", *stacks, *_options(project, account), "--require-approval", "never"]
     tools.run_cdk(project, arguments, tools.environment(project, server), heard, is_worth_telling)
     account.forget_outputs()
@@ -117,30 +120,31 @@ def _options(project: Project, account: Account) -> list[str]:
 
 
 def source_hash(project: Project, name: str) -> str:
-    """The hash of what a stack is made from: names and contents of the app's files and of the model's folder."""
+    """The hash of a stack's sources: their names and contents."""
     digest = hashlib.sha256()
-    for path in _sources(project, name):
+    for path in sources(project, name):
         digest.update(str(path.relative_to(project.root)).encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 
-def _sources(project: Project, name: str) -> Iterator[Path]:
-    roots = [project.root / source for source in _COMMON_SOURCES]
-    folder = project.pipelines.get(name)
-    if name != SHARED and folder is not None:
-        roots.append(folder)
-    for root in roots:
-        yield from _files(root)
+def sources(project: Project, name: str) -> Iterator[Path]:
+    """The files that a stack is made from: the app's, and those of the pipeline's folder."""
+    for source in _APP:
+        yield from _files(project.root / source)
+    if name != names.SHARED and name in project.pipelines:
+        yield from _files(project.pipelines[name], without=_NO_CODE)
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """A file, or a folder's files in a fixed order, without what no stack is made from."""
+def _files(root: Path, without: Sequence[str] = ()) -> Iterator[Path]:
+    """A file, or a folder's files in a fixed order, without prose, caches and hidden files."""
     if root.is_file():
         yield root
         return
     for path in sorted(root.rglob("*")):
-        if path.is_file() and not any(part in _LEFT_OUT for part in path.relative_to(root).parts):
+        parts = path.relative_to(root).parts
+        left_out = any(part.startswith((".", "__pycache__")) or part in without for part in parts)
+        if path.is_file() and not left_out and path.suffix != ".md":
             yield path
 
 

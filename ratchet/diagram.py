@@ -13,24 +13,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from ratchet.causes import reason
-from ratchet.history import Execution, Visit
-from ratchet.units import duration
+from contract import states as known
+from contract.causes import reason
+from contract.histories import Execution, Visit
+from ratchet.durations import duration
 
-# The states that tell the story of every run; those that a machine doesn't have aren't there.
-MILESTONES = (
-    "Settle",
-    "Plan",
-    "Train",
-    "Tune",
-    "Evaluate",
-    "Gate",
-    "Register",
-    "Approve",
-    "Deploy",
-    "Verify",
-    "Record",
-)
 _SHOWN_KINDS = ("Task", "Wait", "Parallel", "Map", "Succeed", "Fail")
 
 BOX_WIDTH, BOX_HEIGHT = 190, 40
@@ -105,7 +92,7 @@ def _shown(states: Mapping[str, Mapping[str, Any]], visits: Sequence[Visit]) -> 
     return [
         name
         for name, state in states.items()
-        if name in MILESTONES or (name in visited and state.get("Type") in _SHOWN_KINDS)
+        if name in known.MILESTONES or (name in visited and state.get("Type") in _SHOWN_KINDS)
     ]
 
 
@@ -245,7 +232,7 @@ def _note(visits: Sequence[Visit]) -> str:
 
 
 def _title(name: str, state: Mapping[str, Any], visits: Sequence[Visit]) -> str:
-    """What a pointer that rests on the box is told."""
+    """The text that a pointer resting on the box shows."""
     lines = [f"{name} ({state.get('Type', 'state')})", str(state.get("Comment", ""))]
     lines += [f"{visit.error}: {reason(visit.cause)}" for visit in visits if visit.error]
     lines += [] if visits else ["not entered in this run"]

@@ -1,4 +1,4 @@
-"""What a command tells its user instead of a traceback."""
+"""Errors as a command tells them to its user: a sentence instead of a traceback."""
 
 from __future__ import annotations
 

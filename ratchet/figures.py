@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ratchet.history import Visit
+from contract.histories import Visit
 
 _PAD = 0.12
 

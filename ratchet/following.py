@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from contract import outcomes, run_table, triggers
+from contract.histories import Execution
 from ratchet import history
 from ratchet.account import Account
 from ratchet.errors import UserError
-from ratchet.history import Execution
-from ratchet.runs import RUNNING, Run, RunTable
+from ratchet.runs import Run, RunTable
 
 LOCAL_POLL_SECONDS = 0.2
 ACCOUNT_POLL_SECONDS = 2.0
@@ -24,7 +25,7 @@ Look = Callable[[str, Execution], None]
 
 @dataclass(frozen=True)
 class Launched:
-    """The launcher's answer: `started`, or `pending` behind the run whose id it is."""
+    """The launcher's answer: the run was started, or the trigger waits (`triggers.WAITING`) behind that run."""
 
     status: str
     run_id: str
@@ -32,13 +33,13 @@ class Launched:
 
 
 def launch(account: Account, pipeline: str, kind: str, detail: Mapping[str, Any], *, forced: bool) -> Launched:
-    """Triggers a run, as the launcher's documentation says (`lambdas/launcher`).
+    """Triggers a run through the pipeline's launcher.
 
     Raises:
         UserError: the launcher failed; its error is in the message.
     """
     function = account.pipeline(pipeline)["LauncherFunctionName"]
-    trigger = {"kind": kind, "detail": dict(detail), "forced": forced}
+    trigger = triggers.message(kind, detail, forced=forced)
     answer = account.client("lambda").invoke(FunctionName=function, Payload=json.dumps(trigger).encode())
     body = json.loads(answer["Payload"].read() or b"null")
     if answer.get("FunctionError"):
@@ -49,10 +50,10 @@ def launch(account: Account, pipeline: str, kind: str, detail: Mapping[str, Any]
 
 def started_by_code(account: Account, pipeline: str) -> Launched | None:
     """The run that new code has started, when one is on its way: to start another beside it would train twice."""
-    running = RunTable(account).state(pipeline).get("running") or {}
-    if (running.get("trigger") or {}).get("kind") != "code":
+    running = RunTable(account).state(pipeline).get(run_table.RUNNING) or {}
+    if (running.get("trigger") or {}).get("kind") != triggers.CODE:
         return None
-    return Launched("started", str(running["run_id"]), str(running["execution_arn"]))
+    return Launched(triggers.STARTED, str(running["run_id"]), str(running["execution_arn"]))
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,12 @@ class Follower:
 
     @property
     def poll_seconds(self) -> float:
-        return LOCAL_POLL_SECONDS if self.account.environment.is_local else ACCOUNT_POLL_SECONDS
+        return LOCAL_POLL_SECONDS if self.account.is_local else ACCOUNT_POLL_SECONDS
 
     def to_the_end(self, launched: Launched) -> list[Run]:
         """The run that was launched, and the one that waited behind it if there was one, when they have ended."""
         followed = [self._run(launched.run_id, launched.execution_arn)]
-        if launched.status == "pending":
+        if launched.status == triggers.WAITING:
             after = self._run_after(launched.run_id)
             followed += [after] if after else []
         return followed
@@ -99,21 +100,23 @@ class Follower:
         deadline = time.monotonic() + RECORD_SECONDS
         while time.monotonic() < deadline:
             run = table.run(self.pipeline, run_id)
-            if run and run.outcome != RUNNING:
+            if run and run.outcome != outcomes.RUNNING:
                 return run
             self.pause(self.poll_seconds)
         error = {"error": execution.error or execution.status, "cause": execution.cause or "it was never recorded"}
-        return Run(self.pipeline, run_id, "Failed", {"run_id": run_id, "pipeline": self.pipeline, "error": error})
+        return Run(
+            self.pipeline, run_id, outcomes.FAILED, {"run_id": run_id, "pipeline": self.pipeline, "error": error}
+        )
 
     def _run_after(self, run_id: str) -> Run | None:
         """The run that took what was pending; None when the one before had taken it over itself."""
         table = RunTable(self.account)
         while True:
             state = table.state(self.pipeline)
-            running = state.get("running") or {}
+            running = state.get(run_table.RUNNING) or {}
             if running and running["run_id"] != run_id:
                 return self._run(str(running["run_id"]), str(running["execution_arn"]))
-            if not running and not state.get("pending"):
+            if not running and not state.get(run_table.PENDING):
                 newest = table.runs(self.pipeline, limit=1)
                 return newest[0] if newest and newest[0].run_id > run_id else None
             self.pause(self.poll_seconds)

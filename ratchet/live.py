@@ -10,19 +10,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from ratchet.causes import reason
-from ratchet.history import Execution, Visit
-from ratchet.units import duration
+from contract import outcomes
+from contract.causes import reason
+from contract.histories import Execution, Visit
+from ratchet.durations import duration
 
 _STYLES = {
-    "Promoted": "bold green",
-    "NotBetter": "yellow",
-    "UpToDate": "cyan",
-    "Running": "blue",
-    "RolledBack": "bold red",
-    "Failed": "bold red",
-    "Stopped": "bold red",
-    "StoppedByRule": "bold red",
+    outcomes.PROMOTED: "bold green",
+    outcomes.NOT_BETTER: "yellow",
+    outcomes.UP_TO_DATE: "cyan",
+    outcomes.RUNNING: "blue",
+    **dict.fromkeys(outcomes.UNSUCCESSFUL, "bold red"),
 }
 
 

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from ratchet import yaml_lines
+from contract.files import TOOLKIT
 from ratchet.errors import UserError
+from ratchet.spec import ConfigurationError, named_folders
+from ratchet.spec.environments import Environment, read_environment
 
-LOCAL = "local"
-SPEC = "pipeline.yaml"
-
-
-@dataclass(frozen=True)
-class Environment:
-    """One of cdk.json's environments. `account` is None where it is whoever deploys."""
-
-    name: str
-    account: str | None
-    region: str
-
-    @property
-    def is_local(self) -> bool:
-        return self.name == LOCAL
-
-    def stack(self, name: str) -> str:
-        """`ratchet-<environment>-<pipeline>`, or `…-shared`."""
-        return f"ratchet-{self.name}-{name}"
-
-    def deploy_command(self, stack: str) -> str:
-        return f"cdk deploy -c environment={self.name} {stack}"
+CDK_JSON = "cdk.json"
+TRAINING_CODE = "training_code"
 
 
 @dataclass(frozen=True)
@@ -56,12 +36,12 @@ class Project:
 
     @property
     def models(self) -> Path:
-        return self.root / "training_code"
+        return self.root / TRAINING_CODE
 
     @property
     def rule_evaluator(self) -> Path | None:
-        """What SageMaker Debugger's rule image runs on the embedded AWS; None in a checkout without it."""
-        program = self.models / "toolkit" / "rule_evaluator.py"
+        """The program of SageMaker Debugger's rule image on the embedded AWS; None in a checkout without it."""
+        program = self.models / TOOLKIT / "rule_evaluator.py"
         return program if program.is_file() else None
 
     @property
@@ -71,28 +51,18 @@ class Project:
     @cached_property
     def pipelines(self) -> Mapping[str, Path]:
         """Pipeline name → the model's folder. A pipeline.yaml that can't be used is left to whoever needs it."""
-        folders = sorted(path.parent for path in self.models.glob(f"*/{SPEC}"))
-        return {_declared_name(folder): folder for folder in folders}
+        return named_folders(self.models)
 
     def environment(self, name: str) -> Environment:
         """An environment by its name.
 
         Raises:
-            UserError: cdk.json has none of that name.
+            UserError: cdk.json has none of that name, or describes it wrongly.
         """
-        environments = self._environments()
-        if name not in environments:
-            raise UserError(f"there is no environment {name!r}; cdk.json has {', '.join(environments)}")
-        settings = environments[name]
-        return Environment(name, settings.get("account"), settings.get("region", "us-east-1"))
-
-    def _environments(self) -> dict[str, Any]:
-        path = self.root / "cdk.json"
         try:
-            environments = json.loads(path.read_text(encoding="utf-8"))["context"]["environments"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: names no environments (context.environments): {error}") from error
-        return dict(environments)
+            return read_environment(self.root / CDK_JSON, name)
+        except ConfigurationError as error:
+            raise UserError(str(error)) from error
 
     def pipeline(self, given: str) -> str:
         """The pipeline that a user means: by its name, its folder's name, or the path of its folder.
@@ -116,20 +86,11 @@ def find(start: Path | None = None) -> Project:
     """
     start = (start or Path.cwd()).resolve()
     for folder in (start, *start.parents, Path(__file__).resolve().parents[1]):
-        if (folder / "cdk.json").is_file() and (folder / "training_code").is_dir():
+        if (folder / CDK_JSON).is_file() and (folder / TRAINING_CODE).is_dir():
             return Project(folder, Path(os.environ.get("RATCHET_HOME", folder / ".ratchet")))
-    raise UserError(f"{start} isn't in a Ratchet checkout (a folder with cdk.json and training_code/); change into one")
-
-
-def _declared_name(folder: Path) -> str:
-    """`name:` of a folder's pipeline.yaml; the folder's own name, with hyphens, where it can't be read."""
-    fallback = folder.name.replace("_", "-")
-    try:
-        data = yaml_lines.read(folder / SPEC).data
-    except (OSError, yaml_lines.YamlError):
-        return fallback
-    name = data.get("name") if isinstance(data, dict) else None
-    return name if isinstance(name, str) else fallback
+    raise UserError(
+        f"{start} isn't in a Ratchet checkout (a folder with {CDK_JSON} and {TRAINING_CODE}/); change into one"
+    )
 
 
 def _same(one: Path, other: Path) -> bool:

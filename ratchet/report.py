@@ -12,9 +12,11 @@ from typing import Any
 import jinja2
 from botocore.exceptions import ClientError
 
-from ratchet import causes, diagram, figures, history, round_figures, units
+from contract import causes, files
+from contract.histories import Execution
+from ratchet import diagram, figures, history, round_figures
 from ratchet.account import Account
-from ratchet.history import Execution
+from ratchet.durations import duration
 from ratchet.runs import Run
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -42,7 +44,7 @@ def gather(account: Account, run: Run) -> Sources:
     """Reads a run's history, definition and documents from AWS."""
     execution, definition = _machine(account, run)
     bucket = account.shared()["ArtifactBucketName"]
-    prefix = f"runs/{run.pipeline}/{run.run_id}/"
+    folder = files.run_folder(run.pipeline, run.run_id)
     identity = account.client("sts").get_caller_identity()
     return Sources(
         run=run,
@@ -51,7 +53,7 @@ def gather(account: Account, run: Run) -> Sources:
         region=account.environment.region,
         execution=execution,
         definition=definition,
-        objects=tuple(_objects(account, bucket, prefix, run)),
+        objects=tuple(_objects(account, bucket, folder, run)),
     )
 
 
@@ -67,11 +69,11 @@ def _machine(account: Account, run: Run) -> tuple[Execution, Document]:
         return Execution(()), {}
 
 
-def _objects(account: Account, bucket: str, prefix: str, run: Run) -> Iterator[Document]:
+def _objects(account: Account, bucket: str, folder: str, run: Run) -> Iterator[Document]:
     """The data objects that the run worked on, each with its channel, key, version and size in bytes."""
     manifests = (run.document.get("data") or {}).get("manifests") or {}
     for channel in sorted(manifests):
-        for entry in _listed(account, bucket, f"{prefix}manifests/{channel}.versions.json"):
+        for entry in _listed(account, bucket, folder + files.versions(channel)):
             yield {"channel": channel, **entry}
 
 
@@ -118,7 +120,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
     )
     environment.filters.update(
-        duration=units.duration, reason=causes.reason, clock=_clock, figure=_figure, size=_size, short=_short
+        duration=duration, reason=causes.reason, clock=_clock, figure=_figure, size=_size, short=_short
     )
     return environment
 

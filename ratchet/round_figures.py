@@ -81,7 +81,7 @@ class Rounds:
 
 
 def rounds(document: Document) -> Rounds | None:
-    """What the record's `rounds` (infra.workflow.rounds says what it holds) looks like; None where there are none."""
+    """The table and the charts of a record's `rounds`; None where there are none."""
     found = [row for row in document.get("rows") or () if isinstance(row, Mapping)]
     if not found:
         return None
@@ -125,7 +125,7 @@ def number(value: object) -> str:
 
 
 def _family(name: str, names: Sequence[str]) -> str | None:
-    """What stands before the colon, where another figure has the same there."""
+    """The words before the colon, where another figure begins with the same."""
     before, colon, _ = name.partition(":")
     alike = [other for other in names if other.startswith(f"{before}:")]
     return before if colon and len(alike) > 1 else None

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from contract import names, outcomes
+from contract.histories import Execution, Visit
 from ratchet import history
 from ratchet.account import Account
-from ratchet.history import Execution, Visit
-from ratchet.runs import RUNNING, Run
+from ratchet.runs import Run
 
 # CloudWatch log groups that SageMaker writes to (SageMaker developer guide, "CloudWatch Logs for Amazon SageMaker AI").
 JOB_GROUPS = {
-    "train": "/aws/sagemaker/TrainingJobs",
-    "evaluate": "/aws/sagemaker/ProcessingJobs",
+    names.TRAIN_STEP: "/aws/sagemaker/TrainingJobs",
+    names.EVALUATE_STEP: "/aws/sagemaker/ProcessingJobs",
 }
 # Lines reach CloudWatch a moment after they were written.
 SETTLE = timedelta(seconds=2)
@@ -60,7 +61,7 @@ def for_people(message: str) -> str | None:
 
 @dataclass(frozen=True)
 class _Source:
-    """Where lines of the run are: a log group, cut to a stream's prefix and a time."""
+    """A place of the run's lines: a log group, cut to a stream's prefix and a time."""
 
     name: str
     group: str
@@ -76,7 +77,7 @@ def read(account: Account, run: Run, *, follow: bool, pause: Callable[[float], N
     while True:
         execution = _execution(account, run)
         # A run whose execution isn't there is about to start, or was long ago (Step Functions forgets after 90 days).
-        ended = execution.status is not None or (not execution.visits and run.outcome != RUNNING)
+        ended = execution.status is not None or (not execution.visits and run.outcome != outcomes.RUNNING)
         lines = [line for source in _sources(run, execution, groups) for line in _lines(account, source)]
         for line in sorted(lines, key=lambda line: line.at):
             if (line.source, line.event_id) not in seen:
@@ -112,7 +113,7 @@ def _sources(run: Run, execution: Execution, groups: Callable[[str], str]) -> It
 
 def _jobs_of(execution: Execution) -> dict[str, str]:
     """The jobs that the execution has started, before its record names them."""
-    keys = {"TrainingJobName": "train", "ProcessingJobName": "evaluate"}
+    keys = {"TrainingJobName": names.TRAIN_STEP, "ProcessingJobName": names.EVALUATE_STEP}
     return {
         step: str(visit.parameters[key])
         for visit in execution.visits

@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from contract import outcomes, run_table
+from contract.causes import reason
+from contract.times import moment
 from ratchet.account import Account
-from ratchet.causes import reason
+from ratchet.durations import duration
 from ratchet.errors import UserError
-from ratchet.units import duration
-
-RUNNING = "Running"
-PROMOTED = "Promoted"
-UP_TO_DATE = "UpToDate"
-# A run that ended so didn't do what it was started for.
-FAILED_OUTCOMES = frozenset({"Failed", "RolledBack", "Stopped", "StoppedByRule"})
 
 Document = Mapping[str, Any]
 
@@ -79,7 +74,7 @@ class Run:
 
     @property
     def reason(self) -> str:
-        """Why it ended as it did, in a sentence: the gate's, or the error's."""
+        """The reason for its outcome, in a sentence: the gate's, or the error's."""
         error = _mapping(self.document, "error")
         if error:
             where = f"{error['state']}: " if error.get("state") else ""
@@ -88,16 +83,12 @@ class Run:
 
     @property
     def stopped_because(self) -> str:
-        """Which rule stopped its training, at which step, and why; empty if none did."""
-        verdict = _mapping(self.document, "stopped_by")
-        if not verdict:
-            return ""
-        step = "" if verdict.get("step") is None else f" at step {verdict['step']}"
-        return f"{verdict.get('name', 'a rule')}{step}: {verdict.get('reason', '')}"
+        """The rule that stopped its training, at which step, and why; empty if none did."""
+        return outcomes.stopped_by(self.document)
 
     @property
     def spot(self) -> str:
-        """What training on spot capacity came to, in a sentence; empty where it was on demand."""
+        """Interruptions and savings of training on spot capacity, in a sentence; empty where it was on demand."""
         figures = _mapping(self.document, "spot")
         count, trained, billable = (
             figures.get(key) for key in ("interruptions", "training_seconds", "billable_seconds")
@@ -113,18 +104,18 @@ class Run:
 
     @property
     def rules(self) -> list[Document]:
-        """What the rules of its training found: {"name", "status", "step", "value", "reason"} each, as the record has
-        it; while it runs, those that found issues or couldn't judge."""
+        """The verdicts of its training's rules: {"name", "status", "step", "value", "reason"} each, as the record has
+        them; while it runs, those that found issues or couldn't judge."""
         found = self.document.get("rules")
         if isinstance(found, list):
             return [verdict for verdict in found if isinstance(verdict, Mapping)]
-        issues = self.document.get("rule_verdicts")
+        issues = self.document.get(run_table.RULE_VERDICTS)
         verdicts = issues if isinstance(issues, list) else []
         return [verdict for verdict in verdicts if isinstance(verdict, Mapping)]
 
     @property
     def failed(self) -> bool:
-        return self.outcome in FAILED_OUTCOMES
+        return self.outcome in outcomes.UNSUCCESSFUL
 
 
 def _mapping(document: Document, name: str) -> Document:
@@ -137,29 +128,10 @@ def _score(evaluation: Document, who: str) -> float | None:
     return float(score) if isinstance(score, (int, float)) else None
 
 
-def moment(value: object) -> datetime | None:
-    """An ISO 8601 time; None for what isn't one."""
-    try:
-        return datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def plain(value: Any) -> Any:
-    """DynamoDB's decimals and sets as plain numbers and lists, so that JSON can hold them."""
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
-    return value
-
-
 def of_item(item: Document) -> Run:
     """A run from its item (already plain)."""
-    run_id = str(item.get("run_id") or str(item.get("item", "")).removeprefix("run#"))
-    return Run(str(item.get("pipeline", "")), run_id, str(item.get("outcome", RUNNING)), item)
+    run_id = str(item.get("run_id") or run_table.run_id_of(str(item.get(run_table.SORT_KEY, ""))))
+    return Run(str(item.get(run_table.PARTITION_KEY, "")), run_id, str(item.get("outcome", outcomes.RUNNING)), item)
 
 
 class RunTable:
@@ -171,10 +143,10 @@ class RunTable:
 
     def state(self, pipeline: str) -> Document:
         """The pipeline's state: `running`, `pending`, `champion`, `previous_champion`; what is absent isn't there."""
-        return self._item(pipeline, "state") or {}
+        return self._item(pipeline, run_table.STATE_ITEM) or {}
 
     def run(self, pipeline: str, run_id: str) -> Run | None:
-        item = self._item(pipeline, f"run#{run_id}")
+        item = self._item(pipeline, run_table.run_item(run_id))
         return of_item(item) if item else None
 
     def runs(self, pipeline: str, limit: int) -> list[Run]:
@@ -199,7 +171,7 @@ class RunTable:
         raise UserError(f"there is no run {named!r}; see `ratchet runs` (a pipeline's name stands for its newest run)")
 
     def _item(self, pipeline: str, item: str) -> Document | None:
-        key = {"pipeline": {"S": pipeline}, "item": {"S": item}}
+        key = run_table.key(pipeline, item)
         found = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
         return _deserialized(found) if found else None
 
@@ -207,9 +179,9 @@ class RunTable:
         """Run ids begin with their time, so that the sort key's order is theirs."""
         answer = self._client.query(
             TableName=self._table,
-            KeyConditionExpression="pipeline = :pipeline AND begins_with(#item, :run)",
-            ExpressionAttributeNames={"#item": "item"},
-            ExpressionAttributeValues={":pipeline": {"S": pipeline}, ":run": {"S": "run#"}},
+            KeyConditionExpression="#pipeline = :pipeline AND begins_with(#item, :run)",
+            ExpressionAttributeNames={"#pipeline": run_table.PARTITION_KEY, "#item": run_table.SORT_KEY},
+            ExpressionAttributeValues={":pipeline": {"S": pipeline}, ":run": {"S": run_table.RUN_ITEMS}},
             ScanIndexForward=False,
             ConsistentRead=True,
             Limit=limit,
@@ -219,4 +191,4 @@ class RunTable:
 
 def _deserialized(item: Mapping[str, Any]) -> dict[str, Any]:
     read = TypeDeserializer().deserialize
-    return {name: plain(read(value)) for name, value in item.items()}
+    return {name: run_table.plain(read(value)) for name, value in item.items()}

@@ -61,7 +61,7 @@ def environment(project: Project, server: Server) -> dict[str, str]:
 
 
 def _program_folders(project: Project) -> Iterator[str]:
-    """Where python, cdk and node lie."""
+    """The folders of python, cdk and node."""
     yield str(Path(sys.executable).parent)
     yield str(project.root / "node_modules" / ".bin")
     node = node_folder()

@@ -1,1 +1,67 @@
-"""What tests of several folders share lies beside this file: pytest puts a conftest's folder on the import path."""
+"""What holds for all tests. What tests of several folders share lies beside this file: pytest puts it on the path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+# No example of a property is too slow: a machine may be.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
+
+# Tests run cdk in homes of their own. CDK's library is unpacked once for all of them, where it is for everybody.
+os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path.home() / ".cache" / "aws" / "jsii" / "package-cache"))
+
+# What takes long, longest first: nothing of it is to be begun when all else is done. The first deploys pipelines for
+# all, so what doesn't need them comes next.
+LONG = (
+    "tests/local/test_run.py::test_a_role_that_lacks_an_action",
+    "tests/local/test_command_line.py",
+    "tests/local/test_endpoints.py::test_no_request_fails",
+    "tests/local/test_demo_story.py",
+    "tests/local/test_run.py",
+    "tests/local/test_stopping.py",
+    "tests/local/test_prune_cnn.py",
+    "tests/local/test_spot_checkpoints.py",
+    "tests/local/test_managed_rules_run.py",
+    "tests/local/test_toolkit.py",
+    "tests/synth/",
+    "tests/local/",
+)
+# The tests of a file share what is dear to make, and so do these.
+TOGETHER = ("tests/synth/", "tests/local/test_run.py::test_a_role_that_lacks_an_action")
+# These don't share with others of their file: different processes may run them.
+APART = (
+    "tests/local/test_toolkit.py",
+    "tests/local/test_spot_checkpoints.py",
+    "tests/local/test_command_line.py::test_the_same_commands",
+    "tests/local/test_endpoints.py::test_no_request_fails",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((turn for turn, long in enumerate(LONG) if item.nodeid.startswith(long)), 99))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hands units of tests to the processes that run them, in the order of the collection."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - not there where nothing runs in parallel
+
+    class InUnits(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return unit_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return InUnits(config, log)
+
+
+def unit_of(nodeid: str) -> str:
+    """What the tests of one unit have in common: they run one after another in the same process."""
+    if nodeid.startswith(APART):
+        return nodeid
+    return next((group for group in TOGETHER if nodeid.startswith(group)), nodeid.partition("::")[0])

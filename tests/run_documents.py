@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ratchet import history, report, runs
+from contract import histories
+from ratchet import report, runs
 
 START = datetime(2026, 11, 20, 16, 0, tzinfo=UTC)
 RUN_ID = "20261120-160000-ab12"
@@ -142,11 +143,11 @@ def promoted_sources() -> report.Sources:
         {"channel": "test", "key": "digits/test/a.csv", "version_id": "v-test", "etag": "y", "bytes": 23456},
         {"channel": "train", "key": "digits/train/a.csv", "version_id": "v-train", "etag": "x", "bytes": 100000},
     )
-    execution = history.of_events(events(PROMOTED))
+    execution = histories.of_events(events(PROMOTED))
     return report.Sources(runs.of_item(record()), "local", "000000000000", "us-east-1", execution, MACHINE, objects)
 
 
 def failed_sources() -> report.Sources:
     """Everything that a failed run's report is made from."""
-    execution = history.of_events(events(FAILED, failing="Train"))
+    execution = histories.of_events(events(FAILED, failing="Train"))
     return report.Sources(runs.of_item(failed_record()), "local", "000000000000", "us-east-1", execution, MACHINE)

@@ -35,7 +35,7 @@ def private_bucket(
 
 
 def access_logs_bucket(scope: Construct, id_: str, *, days: int) -> s3.Bucket:
-    """Where S3 writes who read what. Log delivery can't use a customer's key ("Enabling server access logging")."""
+    """A bucket for S3's access logs. Log delivery can't use a customer's key ("Enabling server access logging")."""
     return s3.Bucket(
         scope,
         id_,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from shutil import copytree, ignore_patterns
+from tempfile import TemporaryDirectory
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_lambda as lambda_
@@ -11,11 +13,15 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
+import contract
+from contract import files
 from infra.constructs.findings import acknowledge
 from infra.constructs.role import ServiceRole
+from infra.declared_function import DeclaredFunction
 from infra.grants import Grant
 
 LAMBDAS = Path(__file__).parents[2] / "lambdas"
+CONTRACT = Path(contract.__file__).parent
 RUNTIME = "python3.13"
 MEMORY_MB = 256
 _RUNTIME_REASON = (
@@ -24,63 +30,71 @@ _RUNTIME_REASON = (
 )
 
 
-def functions_code(stack: Construct) -> assets.Asset:
-    """All functions' code as one asset of a stack: the functions share lambdas/common."""
-    return assets.Asset(stack, "Functions", path=str(LAMBDAS), exclude=["**/__pycache__", "*.md"])
+@dataclass(frozen=True)
+class Functions:
+    """The parts that all functions of a stack share: their code, as one asset, and the days for which logs are kept."""
+
+    code: assets.Asset
+    log_retention_days: int
+
+
+def functions_of(stack: Construct, *, log_retention_days: int) -> Functions:
+    """The code of all functions: they share lambdas/common and the contract."""
+    with TemporaryDirectory() as folder:
+        package = Path(folder) / "functions"
+        copytree(LAMBDAS, package, ignore=ignore_patterns("__pycache__", "*.md"))
+        copytree(CONTRACT, package / files.CONTRACT, ignore=ignore_patterns("__pycache__"))
+        return Functions(assets.Asset(stack, "Functions", path=str(package)), log_retention_days)
 
 
 class Function(Construct):
-    """`lambdas/<folder>/handler.py` as a function. `timeout_seconds`: 1-900.
-
-    What it fails to handle of what it was sent asynchronously goes to the dead-letter queue, if there is one.
-    """
+    """A function, its role and its log. Asynchronous events that it fails on go to the dead-letter queue, if any."""
 
     def __init__(
         self,
         scope: Construct,
         id_: str,
+        declared: DeclaredFunction,
+        functions: Functions,
         *,
-        folder: str,
-        code: assets.Asset,
-        purpose: str,
-        timeout_seconds: int,
-        environment: Mapping[str, str],
-        grants: Sequence[Grant],
-        log_retention_days: int,
         dead_letter_queue_arn: str | None = None,
     ) -> None:
         super().__init__(scope, id_)
-        log_group = logs.CfnLogGroup(self, "Log", retention_in_days=log_retention_days)
+        log_group = logs.CfnLogGroup(self, "Log", retention_in_days=functions.log_retention_days)
         log_group.apply_removal_policy(RemovalPolicy.DESTROY)
         self.role = ServiceRole(
             self,
             "Execution",
             service="lambda.amazonaws.com",
-            purpose=purpose,
-            grants=[*grants, write_log(log_group.attr_arn), *send_dead_letters(dead_letter_queue_arn)],
+            purpose=declared.purpose,
+            grants=[*declared.grants, write_log(log_group.attr_arn), *send_dead_letters(dead_letter_queue_arn)],
         )
         function = lambda_.CfnFunction(
             self,
             "Function",
-            description=purpose,
+            description=declared.purpose,
             runtime=RUNTIME,
             architectures=["arm64"],
-            handler=f"{folder}.handler.handle",
-            code=lambda_.CfnFunction.CodeProperty(s3_bucket=code.s3_bucket_name, s3_key=code.s3_object_key),
+            handler=f"{declared.folder}.handler.handle",
+            code=_location(functions.code),
             role=self.role.arn,
-            timeout=timeout_seconds,
+            timeout=declared.seconds,
             memory_size=MEMORY_MB,
-            environment=lambda_.CfnFunction.EnvironmentProperty(variables=dict(environment)),
-            dead_letter_config=(
-                lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=dead_letter_queue_arn)
-                if dead_letter_queue_arn
-                else None
-            ),
+            environment=lambda_.CfnFunction.EnvironmentProperty(variables=dict(declared.variables)),
+            dead_letter_config=_dead_letters(dead_letter_queue_arn),
             logging_config=lambda_.CfnFunction.LoggingConfigProperty(log_group=log_group.ref),
         )
         acknowledge(function, "L1", _RUNTIME_REASON)
         self.arn = function.attr_arn
         self.name = function.ref
+
+
+def _location(code: assets.Asset) -> lambda_.CfnFunction.CodeProperty:
+    return lambda_.CfnFunction.CodeProperty(s3_bucket=code.s3_bucket_name, s3_key=code.s3_object_key)
+
+
+def _dead_letters(queue_arn: str | None) -> lambda_.CfnFunction.DeadLetterConfigProperty | None:
+    return lambda_.CfnFunction.DeadLetterConfigProperty(target_arn=queue_arn) if queue_arn else None
 
 
 def write_log(log_group_arn: str) -> Grant:

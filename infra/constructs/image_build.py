@@ -7,6 +7,7 @@ pushed the image or failed, so nothing polls and a build may take as long as Clo
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from aws_cdk import CustomResource, Duration, RemovalPolicy
@@ -17,16 +18,18 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
+from contract import files
 from infra.constructs.findings import acknowledge
-from infra.constructs.function import Function, write_log
+from infra.constructs.function import Function, Functions, write_log
 from infra.constructs.removal import removal_policy
 from infra.constructs.role import ServiceRole
-from infra.environments import Environment
+from infra.declared_function import DeclaredFunction
 from infra.grants import NO_RESOURCE, Account, Grant, read_object, use_key
+from ratchet.spec.environments import Environment
 
 BUILD_MINUTES = 55
 ANSWER_SECONDS = 3600
-_NOT_CONTEXT = ["**/__pycache__", ".*", "*.md", "pipeline.yaml", "data", "tests"]
+_NOT_CONTEXT = ["**/__pycache__", ".*", "*.md", files.SPEC_FILE, "data", "tests"]
 
 # An image whose tag is there already (a rollback to earlier code) isn't built again: tags are immutable.
 _BUILD = (
@@ -57,103 +60,121 @@ class ImageBuild(Construct):
         environment: Environment,
         account: Account,
         key_arn: str,
-        code: assets.Asset,
+        functions: Functions,
     ) -> None:
         super().__init__(scope, id_)
         context = assets.Asset(self, "Context", path=str(folder), exclude=_NOT_CONTEXT)
-        self._repository = self._images(environment, key_arn)
-        self.repository_arn = self._repository.repository_arn
-        self.image_uri = f"{self._repository.repository_uri}:{context.asset_hash}"
-        project = self._project(context, dockerfile, environment, account, key_arn)
-        builder = Function(
-            self,
-            "Builder",
-            folder="lifecycle",
-            code=code,
-            purpose="Starts the build of the pipeline's image during a deployment",
-            timeout_seconds=60,
-            environment={},
-            grants=[Grant(actions=["codebuild:StartBuild"], resources=[project.attr_arn])],
-            log_retention_days=environment.log_retention_days,
-        )
-        self.built = CustomResource(
-            self,
-            "Built",
-            resource_type="Custom::BuiltImage",
-            service_token=builder.arn,
-            service_timeout=Duration.seconds(ANSWER_SECONDS),
-            properties={
-                "Project": project.ref,
-                "Tag": context.asset_hash,
-                "Source": f"{context.s3_bucket_name}/{context.s3_object_key}",
-            },
-        )
-
-    def _images(self, environment: Environment, key_arn: str) -> ecr.Repository:
-        return ecr.Repository(
-            self,
-            "Images",
-            image_tag_mutability=ecr.TagMutability.IMMUTABLE,
-            image_scan_on_push=True,
-            encryption=ecr.RepositoryEncryption.KMS,
-            encryption_key=kms.Key.from_key_arn(self, "Key", key_arn),
-            removal_policy=removal_policy(environment),
-            empty_on_delete=environment.removal == "destroy",
-        )
-
-    def _project(
-        self, context: assets.Asset, dockerfile: str, environment: Environment, account: Account, key_arn: str
-    ) -> codebuild.CfnProject:
+        repository = _repository(self, environment, key_arn)
         log = logs.CfnLogGroup(self, "Log", retention_in_days=environment.log_retention_days)
         log.apply_removal_policy(RemovalPolicy.DESTROY)
-        role = ServiceRole(
+        grants = [
+            *read_object(account.bucket_arn(context.s3_bucket_name), context.s3_object_key),
+            write_log(log.attr_arn),
+            *_push(repository.repository_arn),
+            use_key(account, key_arn, "ecr"),
+        ]
+        project = _project(
             self,
-            "Build",
-            service="codebuild.amazonaws.com",
-            purpose="Builds the pipeline's image",
-            grants=[
-                *read_object(account.bucket_arn(context.s3_bucket_name), context.s3_object_key),
-                write_log(log.attr_arn),
-                *_push(self.repository_arn),
-                use_key(account, key_arn, "ecr"),
-            ],
+            context=context,
+            dockerfile=dockerfile,
+            repository=repository,
+            role_arn=_role(self, grants).arn,
+            key_arn=key_arn,
+            log_group=log.ref,
         )
-        variables = {
-            "REPOSITORY": self._repository.repository_name,
-            "URI": self._repository.repository_uri,
-            "DOCKERFILE": dockerfile,
-        }
-        project = codebuild.CfnProject(
-            self,
-            "Project",
-            description=f"Builds {dockerfile} into ECR",
-            service_role=role.arn,
-            encryption_key=key_arn,
-            timeout_in_minutes=BUILD_MINUTES,
-            artifacts=codebuild.CfnProject.ArtifactsProperty(type="NO_ARTIFACTS"),
-            source=codebuild.CfnProject.SourceProperty(
-                type="S3",
-                location=f"{context.s3_bucket_name}/{context.s3_object_key}",
-                build_spec=json.dumps(build_spec()),
-            ),
-            environment=codebuild.CfnProject.EnvironmentProperty(
-                type="LINUX_CONTAINER",
-                compute_type="BUILD_GENERAL1_MEDIUM",
-                image="aws/codebuild/standard:7.0",
-                privileged_mode=True,
-                environment_variables=[
-                    codebuild.CfnProject.EnvironmentVariableProperty(name=name, value=value)
-                    for name, value in variables.items()
-                ],
-            ),
-            logs_config=codebuild.CfnProject.LogsConfigProperty(
-                cloud_watch_logs=codebuild.CfnProject.CloudWatchLogsConfigProperty(status="ENABLED", group_name=log.ref)
-            ),
-        )
-        acknowledge(
-            project, "CB3", "Building a Docker image needs the Docker daemon, which CodeBuild runs only privileged."
-        )
-        return project
+        self.repository_arn = repository.repository_arn
+        self.image_uri = f"{repository.repository_uri}:{context.asset_hash}"
+        self.built = _built(self, project, context, functions)
+
+
+def _role(scope: Construct, grants: Sequence[Grant]) -> ServiceRole:
+    purpose = "Builds the pipeline's image"
+    return ServiceRole(scope, "Build", service="codebuild.amazonaws.com", purpose=purpose, grants=grants)
+
+
+def _repository(scope: Construct, environment: Environment, key_arn: str) -> ecr.Repository:
+    return ecr.Repository(
+        scope,
+        "Images",
+        image_tag_mutability=ecr.TagMutability.IMMUTABLE,
+        image_scan_on_push=True,
+        encryption=ecr.RepositoryEncryption.KMS,
+        encryption_key=kms.Key.from_key_arn(scope, "Key", key_arn),
+        removal_policy=removal_policy(environment),
+        empty_on_delete=environment.removal == "destroy",
+    )
+
+
+def _project(
+    scope: Construct,
+    *,
+    context: assets.Asset,
+    dockerfile: str,
+    repository: ecr.Repository,
+    role_arn: str,
+    key_arn: str,
+    log_group: str,
+) -> codebuild.CfnProject:
+    project = codebuild.CfnProject(
+        scope,
+        "Project",
+        description=f"Builds {dockerfile} into ECR",
+        service_role=role_arn,
+        encryption_key=key_arn,
+        timeout_in_minutes=BUILD_MINUTES,
+        artifacts=codebuild.CfnProject.ArtifactsProperty(type="NO_ARTIFACTS"),
+        source=codebuild.CfnProject.SourceProperty(
+            type="S3", location=_location(context), build_spec=json.dumps(build_spec())
+        ),
+        environment=_machine(
+            REPOSITORY=repository.repository_name, URI=repository.repository_uri, DOCKERFILE=dockerfile
+        ),
+        logs_config=codebuild.CfnProject.LogsConfigProperty(
+            cloud_watch_logs=codebuild.CfnProject.CloudWatchLogsConfigProperty(status="ENABLED", group_name=log_group)
+        ),
+    )
+    acknowledge(
+        project, "CB3", "Building a Docker image needs the Docker daemon, which CodeBuild runs only privileged."
+    )
+    return project
+
+
+def _machine(**variables: str) -> codebuild.CfnProject.EnvironmentProperty:
+    """The build's machine, and its environment variables."""
+    return codebuild.CfnProject.EnvironmentProperty(
+        type="LINUX_CONTAINER",
+        compute_type="BUILD_GENERAL1_MEDIUM",
+        image="aws/codebuild/standard:7.0",
+        privileged_mode=True,
+        environment_variables=[
+            codebuild.CfnProject.EnvironmentVariableProperty(name=name, value=value)
+            for name, value in variables.items()
+        ],
+    )
+
+
+def _location(context: assets.Asset) -> str:
+    return f"{context.s3_bucket_name}/{context.s3_object_key}"
+
+
+def _built(
+    scope: Construct, project: codebuild.CfnProject, context: assets.Asset, functions: Functions
+) -> CustomResource:
+    """The build as a part of the deployment, made anew when the model's folder has changed."""
+    declared = DeclaredFunction(
+        folder="lifecycle",
+        purpose="Starts the build of the pipeline's image during a deployment",
+        seconds=60,
+        grants=[Grant(actions=["codebuild:StartBuild"], resources=[project.attr_arn])],
+    )
+    return CustomResource(
+        scope,
+        "Built",
+        resource_type="Custom::BuiltImage",
+        service_token=Function(scope, "Builder", declared, functions).arn,
+        service_timeout=Duration.seconds(ANSWER_SECONDS),
+        properties={"Project": project.ref, "Tag": context.asset_hash, "Source": _location(context)},
+    )
 
 
 def build_spec() -> dict[str, object]:

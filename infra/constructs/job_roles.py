@@ -1,49 +1,22 @@
-"""What a pipeline's training job, processing job and endpoint are allowed: three roles that SageMaker assumes."""
+"""The roles that SageMaker assumes for a pipeline's jobs and its endpoint, as the steps declare them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from constructs import Construct
 
-from infra import permissions
 from infra.constructs.role import ServiceRole
-from infra.permissions import Surroundings
-
-SAGEMAKER = "sagemaker.amazonaws.com"
+from infra.grants import SAGEMAKER
+from infra.workflow.job_role import JobRole
 
 
 class JobRoles(Construct):
-    """The execution roles; a repository is what its jobs pull their image from (None: not from ECR)."""
+    """`arns` has each role's, by the name that the definition says for it."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        id_: str,
-        *,
-        at: Surroundings,
-        training_repository: str | None,
-        rules_repository: str | None,
-        hosting_repository: str | None,
-    ) -> None:
+    def __init__(self, scope: Construct, id_: str, roles: Sequence[JobRole]) -> None:
         super().__init__(scope, id_)
-        name = at.spec.name
-        self.training = ServiceRole(
-            self,
-            "Training",
-            service=SAGEMAKER,
-            purpose=f"Training jobs of {name}",
-            grants=permissions.training_job(at, training_repository, rules_repository),
-        )
-        self.processing = ServiceRole(
-            self,
-            "Processing",
-            service=SAGEMAKER,
-            purpose=f"Evaluation jobs of {name}",
-            grants=permissions.processing_job(at, training_repository),
-        )
-        self.hosting = ServiceRole(
-            self,
-            "Hosting",
-            service=SAGEMAKER,
-            purpose=f"The endpoint of {name}",
-            grants=permissions.hosting(at, hosting_repository),
-        )
+        self.arns = {
+            role.arn_name: ServiceRole(self, role.name, service=SAGEMAKER, purpose=role.purpose, grants=role.grants).arn
+            for role in roles
+        }

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from aws_cdk import CustomResource, Duration
-from aws_cdk import aws_s3_assets as assets
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra import permissions
-from infra.constructs.function import Function
-from infra.environments import Environment
-from infra.permissions import Surroundings
-from infra.workflow.names import CONTENT_HASH_LENGTH, content_prefix, endpoint_name, model_package_group_name
+from infra.constructs.function import Function, Functions
+from infra.constructs.state_machine import StateMachine
+from infra.declared_function import DeclaredFunction
+from infra.grants import NO_RESOURCE, Grant, use_items, use_key
+from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER, clear_away
+from infra.workflow.surroundings import Surroundings
+from ratchet.spec.environments import Environment
 
 SECONDS = 900
 
@@ -29,42 +31,55 @@ class Lifecycle(Construct):
         *,
         at: Surroundings,
         environment: Environment,
-        code: assets.Asset,
-        code_hash: str,
-        queue_url: str,
-        queue_arn: str,
-        state_machine_arn: str,
-        execution_arns: str,
+        functions: Functions,
+        queue: sqs.Queue,
+        machine: StateMachine,
     ) -> None:
         super().__init__(scope, id_)
-        function = Function(
-            self,
-            "Handler",
+        declared = DeclaredFunction(
             folder="lifecycle",
-            code=code,
-            purpose=f"Starts a run of {at.spec.name} on new code; takes down what runs have made when the stack goes",
-            timeout_seconds=SECONDS,
-            environment={},
-            grants=permissions.lifecycle(at, queue_arn, state_machine_arn, execution_arns),
-            log_retention_days=environment.log_retention_days,
+            purpose=f"Starts a run of {at.pipeline} on new code; takes down what runs have made when the stack goes",
+            seconds=SECONDS,
+            grants=_grants(at, queue.queue_arn, machine),
         )
         self.resource = CustomResource(
             self,
             "Resource",
             resource_type="Custom::Pipeline",
-            service_token=function.arn,
+            service_token=Function(self, "Handler", declared, functions).arn,
             service_timeout=Duration.seconds(SECONDS),
-            properties={
-                "Pipeline": at.spec.name,
-                "CodeHash": code_hash,
-                "StartsRuns": "yes" if at.spec.triggers.code else "no",
-                "QueueUrl": queue_url,
-                "StateMachineArn": state_machine_arn,
-                "RunTable": at.shared.run_table,
-                "Endpoint": endpoint_name(environment.name, at.spec.name),
-                "ContentPrefix": content_prefix(environment.name, at.spec.name),
-                "ContentHashLength": str(CONTENT_HASH_LENGTH),
-                "ModelPackageGroup": model_package_group_name(environment.name, at.spec.name),
-                "ModelPackages": environment.removal,
-            },
+            properties=_properties(at, environment, queue.queue_url, machine.arn),
         )
+
+
+def _properties(at: Surroundings, environment: Environment, queue_url: str, machine_arn: str) -> dict[str, str]:
+    """The event of lambdas/lifecycle; a change of a property is an update."""
+    return {
+        "Pipeline": at.pipeline,
+        "CodeHash": at.code.hash,
+        "StartsRuns": "yes" if at.spec.triggers.code else "no",
+        "QueueUrl": queue_url,
+        "StateMachineArn": machine_arn,
+        "RunTable": at.shared.run_table,
+        "Endpoint": at.endpoint,
+        "ContentPrefix": at.content_prefix,
+        "ModelPackageGroup": at.model_package_group,
+        "ModelPackages": environment.removal,
+    }
+
+
+def _grants(at: Surroundings, queue_arn: str, machine: StateMachine) -> list[Grant]:
+    return [
+        Grant(actions=["sqs:SendMessage"], resources=[queue_arn]),
+        Grant(actions=["states:ListExecutions"], resources=[machine.arn]),
+        Grant(actions=["states:StopExecution"], resources=[at.executions(machine.name)], because=RUNS_ARE_NAMED_LATER),
+        *clear_away(at),
+        Grant(actions=["sagemaker:ListModelPackages"], resources=["*"], because=NO_RESOURCE),
+        Grant(
+            actions=["sagemaker:DeleteModelPackage"],
+            resources=[at.model_package_arns],
+            because="Every version in the group goes with the group, where the environment says destroy.",
+        ),
+        use_items(at.shared.run_table_arn, at.pipeline, "GetItem", "DeleteItem"),
+        use_key(at.account, at.shared.key_arn, "dynamodb"),
+    ]

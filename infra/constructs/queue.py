@@ -32,8 +32,8 @@ def private_queue(
     )
 
 
-def allow_rules(queue: sqs.Queue, rule_arns: Sequence[str]) -> None:
-    """Lets EventBridge send for these rules, and for no other."""
+def allow_event_rules(queue: sqs.Queue, rule_arns: Sequence[str]) -> None:
+    """Lets EventBridge send for these of its rules, and for no other."""
     queue.add_to_resource_policy(
         iam.PolicyStatement(
             principals=[iam.ServicePrincipal("events.amazonaws.com")],

@@ -1,10 +1,10 @@
-"""What becomes of a resource when its stack goes, decided in one place."""
+"""The removal policy of everything stateful, decided in one place."""
 
 from __future__ import annotations
 
 from aws_cdk import RemovalPolicy
 
-from infra.environments import Environment
+from ratchet.spec.environments import Environment
 
 
 def removal_policy(environment: Environment) -> RemovalPolicy:

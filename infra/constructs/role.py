@@ -12,7 +12,7 @@ from infra.grants import Grant
 
 
 class ServiceRole(Construct):
-    """What one service assumes for one purpose. Its policy is inline: it lives, dies and is read with the role.
+    """A role for one service and one purpose. Its policy is inline: it lives, dies and is read with the role.
 
     The trust names the service alone: a role can't be passed across accounts, so none other can be confused with ours.
     """

@@ -1,67 +1,30 @@
-"""The functions that a run calls: planner, gate, verifier and recorder."""
+"""The functions that a run's steps call, as the steps declare them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from infra import permissions
-from infra.constructs.function import Function
+from infra.constructs.function import Function, Functions
 from infra.grants import Grant
-from infra.permissions import Surroundings
-from infra.workflow import machine
-
-RETAINED_CHAMPIONS = 3
+from infra.workflow.run_function import RunFunction
+from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER
 
 
 class RunFunctions(Construct):
-    """One function for each decision of a run. Their time limits are those that the machine reckons with."""
+    """`arns` has each function's, by the name that the definition says for it."""
 
-    def __init__(
-        self, scope: Construct, id_: str, *, at: Surroundings, code: assets.Asset, log_retention_days: int
-    ) -> None:
+    def __init__(self, scope: Construct, id_: str, declared: Sequence[RunFunction], functions: Functions) -> None:
         super().__init__(scope, id_)
-        self._code = code
-        self._log_retention_days = log_retention_days
-        table, artifacts = {"RUN_TABLE": at.shared.run_table}, {"ARTIFACT_BUCKET": at.shared.artifact_bucket}
-        self.planner = self._function(
-            "Planner",
-            "Fixes what a run works on",
-            machine.PLANNER_SECONDS,
-            {**table, **artifacts, "DATA_BUCKET": at.shared.data_bucket},
-            permissions.planner(at),
-        )
-        self.gate = self._function(
-            "Gate", "Decides whether the challenger wins", machine.GATE_SECONDS, artifacts, permissions.gate(at)
-        )
-        self.verifier = self._function(
-            "Verifier",
-            "Asks the endpoint real questions",
-            machine.VERIFIER_SECONDS,
-            artifacts,
-            permissions.verifier(at),
-        )
-        self.recorder = self._function(
-            "Recorder",
-            "Writes what a run did, and clears away what nobody needs",
-            machine.RECORDER_SECONDS,
-            {**table, **artifacts, "TOPIC_ARN": at.shared.topic_arn, "RETAINED_CHAMPIONS": str(RETAINED_CHAMPIONS)},
-            permissions.recorder(at),
-        )
+        self._made = [(one, Function(self, one.folder.capitalize(), one, functions)) for one in declared]
+        self.arns = {one.arn_name: function.arn for one, function in self._made}
 
-    def _function(
-        self, id_: str, purpose: str, seconds: int, environment: Mapping[str, str], grants: Sequence[Grant]
-    ) -> Function:
-        return Function(
-            self,
-            id_,
-            folder=id_.lower(),
-            code=self._code,
-            purpose=purpose,
-            timeout_seconds=seconds,
-            environment=environment,
-            grants=grants,
-            log_retention_days=self._log_retention_days,
-        )
+    def grant_executions(self, execution_arns: str) -> None:
+        """Grants the functions' actions on executions, once there is the machine that calls them."""
+        for declared, function in self._made:
+            if declared.execution_actions:
+                grant = Grant(
+                    actions=declared.execution_actions, resources=[execution_arns], because=RUNS_ARE_NAMED_LATER
+                )
+                function.role.grant_later("History", [grant])

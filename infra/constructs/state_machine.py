@@ -12,7 +12,8 @@ from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from infra.constructs.role import ServiceRole
-from infra.grants import Grant
+from infra.grants import NO_RESOURCE, Grant
+from infra.workflow.surroundings import placeholder
 
 
 class StateMachine(Construct):
@@ -30,14 +31,20 @@ class StateMachine(Construct):
         log_retention_days: int,
     ) -> None:
         super().__init__(scope, id_)
-        role = ServiceRole(self, "Execution", service="states.amazonaws.com", purpose=purpose, grants=grants)
+        role = ServiceRole(
+            self,
+            "Execution",
+            service="states.amazonaws.com",
+            purpose=purpose,
+            grants=[*grants, *_log_delivery_and_traces()],
+        )
         text = json.dumps(definition, indent=1, ensure_ascii=False)
         machine = stepfunctions.CfnStateMachine(
             self,
             "Machine",
             role_arn=role.arn,
             definition_string=text,
-            definition_substitutions={name: value for name, value in values.items() if f"${{{name}}}" in text},
+            definition_substitutions={name: value for name, value in values.items() if placeholder(name) in text},
             logging_configuration=self._log(log_retention_days),
             tracing_configuration=stepfunctions.CfnStateMachine.TracingConfigurationProperty(enabled=True),
         )
@@ -57,3 +64,14 @@ class StateMachine(Construct):
             include_execution_data=True,
             destinations=[stepfunctions.CfnStateMachine.LogDestinationProperty(cloud_watch_logs_log_group=target)],
         )
+
+
+def _log_delivery_and_traces() -> list[Grant]:
+    """Sources: "Using CloudWatch Logs to log execution history", "Trace requests using AWS X-Ray" (Step Functions)."""
+    deliveries = ("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery", "ListLogDeliveries")
+    policies = ("PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups")
+    traces = ("PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets")
+    return [
+        Grant(actions=[f"logs:{verb}" for verb in (*deliveries, *policies)], resources=["*"], because=NO_RESOURCE),
+        Grant(actions=[f"xray:{verb}" for verb in traces], resources=["*"], because=NO_RESOURCE),
+    ]

@@ -1,25 +1,27 @@
-"""What stops bad training: the rule that hears of it, the function that acts, and where what it can't do waits."""
+"""The stopper of bad training: the event rule, the function that acts, and a queue of the events that it failed on."""
 
 from __future__ import annotations
 
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_s3_assets as assets
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra import permissions
-from infra.constructs.alarms import alarm
-from infra.constructs.function import Function
-from infra.constructs.queue import allow_rules, private_queue
-from infra.environments import Environment
-from infra.grants import Account
-from infra.workflow import stopping
+from contract import functions as variables
+from contract import names
+from infra.constructs.function import Function, Functions
+from infra.constructs.queue import allow_event_rules, private_queue
+from infra.constructs.topic_alarms import alarm, alarm_of_messages
+from infra.declared_function import DeclaredFunction
+from infra.grants import Account, Grant, use_key
+from infra.shared import Shared
+from infra.workflow.judging import rules_spoke
 
-TIMEOUT_SECONDS = 30
+SECONDS = 30
 
 
 class Stopper(Construct):
-    """One an environment: a training job says by its own environment whose it is and what its rules may do."""
+    """One an environment: a training job's own environment tells whose it is and what its rules may do."""
 
     def __init__(
         self,
@@ -27,71 +29,85 @@ class Stopper(Construct):
         id_: str,
         *,
         account: Account,
-        environment: Environment,
-        code: assets.Asset,
-        run_table: str,
-        run_table_arn: str,
-        topic_arn: str,
-        key_arn: str,
+        environment: str,
+        shared: Shared,
+        functions: Functions,
     ) -> None:
         super().__init__(scope, id_)
-        self._dead_letters = private_queue(self, "DeadLetters")
-        self._topic_arn = topic_arn
-        function = Function(
-            self,
-            "Handler",
+        dead_letters = private_queue(self, "DeadLetters")
+        declared = DeclaredFunction(
             folder="stopper",
-            code=code,
             purpose="Stops training in which a rule has found issues, and says why",
-            timeout_seconds=TIMEOUT_SECONDS,
-            environment={"RUN_TABLE": run_table, "TOPIC_ARN": topic_arn, "ENVIRONMENT": environment.name},
-            grants=permissions.stopper(account, environment.name, run_table_arn, topic_arn, key_arn),
-            log_retention_days=environment.log_retention_days,
-            dead_letter_queue_arn=self._dead_letters.queue_arn,
+            seconds=SECONDS,
+            variables={
+                variables.RUN_TABLE: shared.run_table,
+                variables.TOPIC_ARN: shared.topic_arn,
+                variables.ENVIRONMENT: environment,
+            },
+            grants=_grants(account, environment, shared),
         )
-        self._hear(function)
-        self._alarms(function)
+        function = Function(self, "Handler", declared, functions, dead_letter_queue_arn=dead_letters.queue_arn)
+        _hear(self, function, dead_letters)
+        _alarms(self, function, dead_letters, shared.topic_arn)
 
-    def _hear(self, function: Function) -> None:
-        rule = events.CfnRule(
-            self,
-            "IssuesFound",
-            description="A rule has found issues in a training job that goes on, or couldn't judge it",
-            event_pattern=stopping.rules_spoke(),
-            targets=[
-                events.CfnRule.TargetProperty(
-                    id="Stopper",
-                    arn=function.arn,
-                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=self._dead_letters.queue_arn),
-                )
-            ],
-        )
-        allow_rules(self._dead_letters, [rule.attr_arn])
-        lambda_.CfnPermission(
-            self,
-            "Invoked",
-            action="lambda:InvokeFunction",
-            function_name=function.name,
-            principal="events.amazonaws.com",
-            source_arn=rule.attr_arn,
-        )
 
-    def _alarms(self, function: Function) -> None:
-        alarm(
-            self,
-            "NotHandled",
-            description="What rules have found couldn't be handled, and waits in the dead-letter queue",
-            namespace="AWS/SQS",
-            metric="ApproximateNumberOfMessagesVisible",
-            dimensions={"QueueName": self._dead_letters.queue_name},
-            topic_arn=self._topic_arn,
-        )
-        alarm(
-            self,
-            "Failed",
-            description="The stopper failed; its log says at what. Training may go on that should not",
-            namespace="AWS/Lambda",
-            metric="Errors",
-            dimensions={"FunctionName": function.name},
-            topic_arn=self._topic_arn,
-        )
+def _hear(scope: Construct, function: Function, dead_letters: sqs.Queue) -> None:
+    rule = events.CfnRule(
+        scope,
+        "IssuesFound",
+        description="A rule has found issues in a training job that goes on, or couldn't judge it",
+        event_pattern=rules_spoke(),
+        targets=[
+            events.CfnRule.TargetProperty(
+                id="Stopper",
+                arn=function.arn,
+                dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=dead_letters.queue_arn),
+            )
+        ],
+    )
+    allow_event_rules(dead_letters, [rule.attr_arn])
+    lambda_.CfnPermission(
+        scope,
+        "Invoked",
+        action="lambda:InvokeFunction",
+        function_name=function.name,
+        principal="events.amazonaws.com",
+        source_arn=rule.attr_arn,
+    )
+
+
+def _alarms(scope: Construct, function: Function, dead_letters: sqs.Queue, topic_arn: str) -> None:
+    alarm_of_messages(
+        scope,
+        "NotHandled",
+        description="What rules have found couldn't be handled, and waits in the dead-letter queue",
+        queue=dead_letters,
+        topic_arn=topic_arn,
+    )
+    alarm(
+        scope,
+        "Failed",
+        description="The stopper failed; its log says at what. Training may go on that should not",
+        namespace="AWS/Lambda",
+        metric="Errors",
+        dimensions={"FunctionName": function.name},
+        topic_arn=topic_arn,
+    )
+
+
+def _grants(account: Account, environment: str, shared: Shared) -> list[Grant]:
+    """Stopping this environment's training jobs, by the tag that the state machine gives them."""
+    jobs = account.arn("sagemaker", f"training-job/*-{names.ANY_RUN_ID}-*")
+    because = "A job is named after its pipeline and its run; whose it is, its environment and its tag say."
+    return [
+        Grant(actions=["sagemaker:DescribeTrainingJob"], resources=[jobs], because=because),
+        Grant(
+            actions=["sagemaker:StopTrainingJob"],
+            resources=[jobs],
+            conditions={"StringEquals": {f"aws:ResourceTag/{names.ENVIRONMENT_TAG}": environment}},
+            because=because,
+        ),
+        Grant(actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[shared.run_table_arn]),
+        Grant(actions=["sns:Publish"], resources=[shared.topic_arn]),
+        use_key(account, shared.key_arn, "dynamodb", "sns"),
+    ]

@@ -1,7 +1,8 @@
-"""What sets a pipeline in motion: one queue that every trigger reaches, and the launcher that takes them from it."""
+"""The triggers of a pipeline: one queue that all of them reach, the event rules that send to it, and its consumer."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,12 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IDependable
 
-from infra.constructs.queue import allow_rules, private_queue
+from contract import triggers
+from infra.constructs import launcher
+from infra.constructs.function import Function
+from infra.constructs.queue import allow_event_rules, private_queue
+from infra.constructs.state_machine import StateMachine
+from infra.workflow.surroundings import Surroundings
 
 # "Using Lambda with Amazon SQS": a visibility timeout of six times the function's, at least five attempts.
 VISIBILITY_FACTOR = 6
@@ -24,21 +30,21 @@ ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
 
 class TriggerQueue(Construct):
-    """Where triggers wait; what the launcher can't take in five attempts waits in `dead_letters` for a person."""
+    """The queue of triggers; those not taken in five attempts wait in `dead_letters` for a person."""
 
-    def __init__(self, scope: Construct, id_: str, *, launcher_timeout_seconds: int) -> None:
+    def __init__(self, scope: Construct, id_: str) -> None:
         super().__init__(scope, id_)
         self.dead_letters = private_queue(self, "DeadLetters")
         self.queue = private_queue(
             self,
             "Queue",
-            visibility_timeout=Duration.seconds(VISIBILITY_FACTOR * launcher_timeout_seconds),
+            visibility_timeout=Duration.seconds(VISIBILITY_FACTOR * launcher.SECONDS),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=ATTEMPTS),
         )
 
 
 class Triggers(Construct):
-    """The rules that send to the queue, and the mapping that hands its messages to the launcher.
+    """The event rules that send to the queue, and the mapping that hands its messages to the launcher.
 
     They come into being after `last`, and are gone before it goes: nothing starts a run of half a pipeline.
     """
@@ -48,44 +54,52 @@ class Triggers(Construct):
         scope: Construct,
         id_: str,
         *,
+        at: Surroundings,
         queue: sqs.Queue,
-        launcher: str,
-        data_bucket: str,
-        data_prefixes: Sequence[str],
-        schedule: str | None,
-        state_machine_arn: str,
+        function: Function,
+        machine: StateMachine,
         last: IDependable,
     ) -> None:
         super().__init__(scope, id_)
         self._queue = queue
-        rules = [
-            self._on_event("RunEnded", "A run has ended, however: what waited may start", run_ended(state_machine_arn)),
-            self._at_times("Reconcile", "Repairs what a crash left", f"rate({RECONCILE_MINUTES} minutes)", "reconcile"),
-        ]
-        if data_prefixes:
-            pattern = objects_created(data_bucket, data_prefixes)
-            rules.append(self._on_event("DataArrived", "New objects under the pipeline's prefixes", pattern))
-        if schedule:
-            rules.append(self._at_times("Scheduled", "The pipeline's schedule", schedule, "schedule"))
-        allow_rules(queue, [rule.attr_arn for rule in rules])
-        feed = lambda_.CfnEventSourceMapping(
+        senders = [*self._always(machine), *self._as_the_spec_says(at)]
+        allow_event_rules(queue, [sender.attr_arn for sender in senders])
+        for part in (*senders, self._feed(function)):
+            part.node.add_dependency(last)
+
+    def _feed(self, function: Function) -> lambda_.CfnEventSourceMapping:
+        return lambda_.CfnEventSourceMapping(
             self,
             "Feed",
-            event_source_arn=queue.queue_arn,
-            function_name=launcher,
+            event_source_arn=self._queue.queue_arn,
+            function_name=function.name,
             batch_size=BATCH,
             function_response_types=["ReportBatchItemFailures"],
             scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(maximum_concurrency=CONCURRENCY),
         )
-        for part in (*rules, feed):
-            part.node.add_dependency(last)
+
+    def _always(self, machine: StateMachine) -> list[events.CfnRule]:
+        every = f"rate({RECONCILE_MINUTES} minutes)"
+        return [
+            self._on_event("RunEnded", "A run has ended, however: what waited may start", run_ended(machine.arn)),
+            self._at_times("Reconcile", "Repairs what a crash left", every, triggers.RECONCILE),
+        ]
+
+    def _as_the_spec_says(self, at: Surroundings) -> list[events.CfnRule]:
+        asked, senders = at.spec.triggers, []
+        if asked.data:
+            pattern = objects_created(at.shared.data_bucket, list(at.spec.data.values()))
+            senders.append(self._on_event("DataArrived", "New objects under the pipeline's prefixes", pattern))
+        if asked.schedule:
+            senders.append(self._at_times("Scheduled", "The pipeline's schedule", asked.schedule, triggers.SCHEDULE))
+        return senders
 
     def _on_event(self, id_: str, description: str, pattern: Mapping[str, Any]) -> events.CfnRule:
         target = events.CfnRule.TargetProperty(id="Queue", arn=self._queue.queue_arn)
         return events.CfnRule(self, id_, description=description, event_pattern=dict(pattern), targets=[target])
 
     def _at_times(self, id_: str, description: str, schedule: str, kind: str) -> events.CfnRule:
-        message = f'{{"kind": "{kind}"}}'
+        message = json.dumps(triggers.message(kind))
         target = events.CfnRule.TargetProperty(id="Queue", arn=self._queue.queue_arn, input=message)
         return events.CfnRule(self, id_, description=description, schedule_expression=schedule, targets=[target])
 

@@ -1,57 +1,74 @@
-"""What the training job is told about the run, its probe and its rules: the environment of CreateTrainingJob, and
-where SageMaker Debugger judges (`rules_service: sagemaker`) its hook and its rules.
-
-A variable's value has at most 512 characters (API reference, TrainingEnvironmentValue), which a few rules exceed. So a
-longer document goes on in `<NAME>_1`, `<NAME>_2`, …; the toolkit and the stopper put it together again.
-"""
+"""The judge of a training job while it runs: nobody, the open rules beside the script, or SageMaker Debugger."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from infra.workflow.names import Names
-from infra.workflow.states import expression
-from ratchet import spec_debugger
-from ratchet.spec import PipelineSpec
-from ratchet.spec_rules import brings
+from contract import environment as variables
+from contract import files, verdicts
+from infra.grants import NO_RESOURCE, Grant
+from infra.workflow.expressions import composed, expression, quoted, sentence
+from infra.workflow.job_role import PROCESSING_LOGS, pull, write_log
+from infra.workflow.requests import Document
+from infra.workflow.surroundings import Image, Surroundings
+from infra.workflow.way import Way
+from ratchet.spec import PipelineSpec, managed_rules
+from ratchet.spec.rules import brings
 
-Document = dict[str, Any]
-
-VALUE_LENGTH = 512
 # Longest `{"output":"s3://<bucket of 63>/runs/<pipeline of 32>/<run id of 20>/train/tensors/round-99/"`, rounded up:
 # only when the stack is deployed is the bucket's name known, so it can't be measured here.
 OUTPUT_LENGTH = 182
-TENSORS = "train/tensors/"
-# Where SageMaker copies what Debugger's hook saves, below a folder of the job's name.
-DEBUGGER = "train/debugger"
 # What the probe saves unless it is told which collections, besides what it always saves; as Debugger's default.
 USUAL = ("weights", "biases", "gradients")
 
 
-def environment(spec: PipelineSpec, names: Names) -> Document:
-    """RATCHET_ENVIRONMENT, RATCHET_PIPELINE and RATCHET_RUN_ID, whose the job is; RATCHET_PROBE, what it saves and
-    where; RATCHET_RULES, what judges it, if anything does. Where SageMaker Debugger judges, its hook configuration is
-    the probe's too, and RATCHET_MANAGED_RULES says the stopper what the rules' actions are."""
-    whose = {
-        "RATCHET_ENVIRONMENT": names.environment,
-        "RATCHET_PIPELINE": names.pipeline,
-        "RATCHET_RUN_ID": expression("$run.run_id"),
-    }
-    if spec.rules_service == "sagemaker":
-        return {**whose, **_rules(spec, "RATCHET_MANAGED_RULES")}
-    return {**whose, **_probe(spec, names), **_rules(spec, "RATCHET_RULES")}
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """Its part of the training job's request, and the grants that it needs of the job's role and of the recorder's.
+
+    may_stop: a rule may stop the job.
+    """
+
+    environment: Document
+    request: Document = field(default_factory=dict)
+    may_stop: bool = False
+    job_grants: Sequence[Grant] = ()
+    recorder_grants: Sequence[Grant] = ()
 
 
-def debugger(spec: PipelineSpec, names: Names, folder: str) -> Document:
-    """SageMaker Debugger's part of CreateTrainingJob: which tensors its hook saves, and which rules it evaluates.
+def judging(at: Surroundings, way: Way) -> Judging:
+    """As the spec says."""
+    if at.rules_image:
+        return _by_debugger(at, way, at.rules_image)
+    probe = _probe(at.spec, way.folder(at, files.TENSORS))
+    if not at.spec.rules:
+        return Judging(environment=probe)
+    return Judging(
+        environment={**probe, **_rules(at.spec, variables.RULES)}, may_stop=True, job_grants=_say_verdicts(at)
+    )
+
+
+def _by_debugger(at: Surroundings, way: Way, image: Image) -> Judging:
+    """SageMaker evaluates the rules in processing jobs, with the training job's role; their verdicts are the training
+    job's to tell. Its hook's configuration is the probe's, too."""
+    return Judging(
+        environment=_rules(at.spec, variables.MANAGED_RULES),
+        request=_debugger(at.spec, image.uri, composed(way.folder(at, files.DEBUGGER))),
+        may_stop=True,
+        job_grants=[*pull(image), write_log(at, PROCESSING_LOGS)],
+        recorder_grants=[Grant(actions=["sagemaker:DescribeTrainingJob"], resources=way.job_arns(at))],
+    )
+
+
+def _debugger(spec: PipelineSpec, image: str, folder: str) -> Document:
+    """The tensors that the hook saves, and the rules that are evaluated.
 
     A rule without an InstanceType is one of Debugger's own, evaluated on instances of its own (developer guide,
     "Configure built-in rules using the low-level API").
     """
-    if spec.rules_service != "sagemaker":
-        return {}
-    collections = spec_debugger.collections(spec.rules, spec.probe)
+    collections = managed_rules.collections(spec.rules, spec.probe)
     return {
         "DebugHookConfig": {
             "S3OutputPath": folder,
@@ -62,24 +79,57 @@ def debugger(spec: PipelineSpec, names: Names, folder: str) -> Document:
         "DebugRuleConfigurations": [
             {
                 "RuleConfigurationName": rule.configuration_name,
-                "RuleEvaluatorImage": names.rules_image_uri,
-                "RuleParameters": spec_debugger.rule_parameters(rule),
+                "RuleEvaluatorImage": image,
+                "RuleParameters": managed_rules.rule_parameters(rule),
             }
             for rule in spec.rules
         ],
     }
 
 
-def _probe(spec: PipelineSpec, names: Names) -> Document:
-    """`{"output": s3 URI, ...}`; only the URI is the run's own."""
+def _say_verdicts(at: Surroundings) -> list[Grant]:
+    """The rules beside the training say what they find: events of their own source, metrics in their own namespace."""
+    return [
+        Grant(
+            actions=["events:PutEvents"],
+            resources=[at.account.arn("events", "event-bus/default")],
+            conditions={"ForAllValues:StringEquals": {"events:source": [verdicts.SOURCE]}},
+        ),
+        Grant(
+            actions=["cloudwatch:PutMetricData"],
+            resources=["*"],
+            conditions={"StringEquals": {"cloudwatch:namespace": verdicts.METRICS_NAMESPACE}},
+            because=f"{NO_RESOURCE} The namespace is the rules' own.",
+        ),
+    ]
+
+
+def rules_spoke() -> dict[str, Any]:
+    """The pattern of events in which a rule has found issues in a training job that goes on, or couldn't judge it:
+    the managed Debugger's and the open rules'.
+
+    Sources: "Events that Amazon SageMaker AI sends to Amazon EventBridge" (Training job state change);
+    DebugRuleEvaluationStatus, API reference. AWS's sample event doesn't show DebugRuleEvaluationStatuses, a list, whose
+    elements EventBridge matches one by one ("Matching … arrays in Amazon EventBridge event patterns").
+    """
+    return {
+        "source": [verdicts.SAGEMAKER_SOURCE, verdicts.SOURCE],
+        "detail-type": [verdicts.DETAIL_TYPE],
+        "detail": {
+            "TrainingJobStatus": [verdicts.IN_PROGRESS],
+            "DebugRuleEvaluationStatuses": {"RuleEvaluationStatus": [verdicts.ISSUES_FOUND, verdicts.ERROR]},
+        },
+    }
+
+
+def _probe(spec: PipelineSpec, tensors: str) -> Document:
+    """`{"output": S3 URI, "collections"?}`, of which only the URI is the run's own."""
     collections = saved(spec)
-    rest = f',"collections":{_compact(collections)}}}' if collections else "}"
-    here = VALUE_LENGTH - OUTPUT_LENGTH
-    folder = f"s3://{names.artifact_bucket}/runs/{names.pipeline}/"
-    # Each round's tensors are its own: a rule that read the last one's too would judge two trainings as one.
-    tensors = f"'/{TENSORS}round-' & $string($round) & '/\"'" if spec.rounds else f"'/{TENSORS}\"'"
-    beginning = f"""'{{"output":"{folder}' & $run.run_id & {tensors} & {json.dumps(rest[:here])}"""
-    return {"RATCHET_PROBE": expression(beginning), **_further("RATCHET_PROBE", rest[here:])}
+    rest = f',"collections":{variables.compact(collections)}}}' if collections else "}"
+    first = variables.VALUE_LENGTH - OUTPUT_LENGTH
+    pieces = variables.pieces(variables.PROBE, rest, first)
+    output = sentence(f'{{"output":"{tensors}/"')
+    return {**pieces, variables.PROBE: expression(f"{output} & {quoted(pieces[variables.PROBE])}")}
 
 
 def saved(spec: PipelineSpec) -> Document:
@@ -98,9 +148,9 @@ def saved(spec: PipelineSpec) -> Document:
     return {**usual, **brought, **said}
 
 
-def rules(spec: PipelineSpec) -> list[Document]:
-    """The spec's rules, as the job, the stopper and the recorder know them."""
-    return [
+def _rules(spec: PipelineSpec, name: str) -> Document:
+    """The rules as the job, the stopper and the recorder read them (contract.environment.rules)."""
+    rules: list[dict[str, Any]] = [
         {
             "rule": rule.rule,
             "name": rule.configuration_name,
@@ -109,19 +159,4 @@ def rules(spec: PipelineSpec) -> list[Document]:
         }
         for rule in spec.rules
     ]
-
-
-def _rules(spec: PipelineSpec, name: str) -> Document:
-    if not spec.rules:
-        return {}
-    text = _compact(rules(spec))
-    return {name: text[:VALUE_LENGTH], **_further(name, text[VALUE_LENGTH:])}
-
-
-def _further(name: str, text: str) -> Document:
-    parts = [text[start : start + VALUE_LENGTH] for start in range(0, len(text), VALUE_LENGTH)]
-    return {f"{name}_{number}": part for number, part in enumerate(parts, start=1)}
-
-
-def _compact(document: Any) -> str:
-    return json.dumps(document, separators=(",", ":"))
+    return dict(variables.pieces(name, variables.compact(rules)))

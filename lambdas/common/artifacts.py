@@ -1,4 +1,4 @@
-"""What a run leaves in the artifact bucket, under `runs/<pipeline>/<run id>/`."""
+"""A run's folder in the artifact bucket: JSON documents, written and read."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from contract import files
 
-class ArtifactMissing(Exception):  # noqa: N818 - said as it is
+
+class ArtifactMissingError(Exception):
     """An earlier step should have written this."""
 
 
@@ -21,7 +23,7 @@ class Artifacts:
     run_id: str
 
     def key(self, name: str) -> str:
-        return f"runs/{self.pipeline}/{self.run_id}/{name}"
+        return files.run_folder(self.pipeline, self.run_id) + name
 
     def uri(self, name: str) -> str:
         return f"s3://{self.bucket}/{self.key(name)}"
@@ -33,7 +35,7 @@ class Artifacts:
         return self.uri(name)
 
     def names(self, folder: str) -> list[str]:
-        """What lies below `folder/`, by the names that `read` takes; at most a thousand."""
+        """The names, as `read` takes them, of the objects below a folder; at most a thousand."""
         found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.key(folder))
         return [entry["Key"].removeprefix(self.key("")) for entry in found.get("Contents", [])]
 
@@ -41,20 +43,14 @@ class Artifacts:
         """A JSON document.
 
         Raises:
-            ArtifactMissing: it isn't there.
+            ArtifactMissingError: it isn't there.
             ValueError: it isn't JSON.
         """
         try:
             body = self.client.get_object(Bucket=self.bucket, Key=self.key(name))["Body"].read()
         except self.client.exceptions.NoSuchKey as error:
-            raise ArtifactMissing(f"{self.uri(name)} doesn't exist") from error
+            raise ArtifactMissingError(f"{self.uri(name)} doesn't exist") from error
         try:
             return json.loads(body)
         except ValueError as error:
             raise ValueError(f"{self.uri(name)} is no JSON: {error}") from error
-
-
-EVALUATION = "evaluation/evaluation.json"
-# What the probe's folder holds of the rules: one JSON document a rule (training_code/toolkit/rules).
-RULES = "train/tensors/rules/"
-RULES_OF_ROUND = "train/tensors/round-{round}/rules/"

@@ -1,13 +1,16 @@
-"""Times as they stand in every document: ISO 8601, UTC, milliseconds, `Z`."""
+"""The time, as UTC and as documents hold it."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+
+from contract import times
 
 
 def now() -> datetime:
     return datetime.now(UTC)
 
 
-def text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def stamp() -> str:
+    """Now, as every document holds its times."""
+    return times.text(now())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
+
+from common import clock
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,5 @@ class Log:
         self._write("ERROR", event, fields)
 
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = {"time": now, "level": level, "event": event, **self.fields, **fields}
+        line = {"time": clock.stamp(), "level": level, "event": event, **self.fields, **fields}
         sys.stdout.write(json.dumps(line, default=str) + "\n")

@@ -1,4 +1,4 @@
-"""The run table: one pipeline's state and its runs, in DynamoDB (partition key `pipeline`, sort key `item`)."""
+"""The run table: one pipeline's state and its runs, in DynamoDB."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from common.state import State
+from contract.run_table import PARTITION_KEY, SORT_KEY, STATE_ITEM, key, plain, run_item
 
 # A thousand events in a burst reach a few launchers at once; each lost race costs one read and one write.
 WRITES = 40
 LONGEST_PAUSE_SECONDS = 0.2
 
-STATE_ITEM = "state"
+_NEW, _THERE = f"attribute_not_exists({PARTITION_KEY})", f"attribute_exists({PARTITION_KEY})"
+_UNSET = f"{_THERE} AND attribute_not_exists(#field)"
 
 
-class Busy(Exception):  # noqa: N818 - said as it is
+class BusyError(Exception):
     """Others wrote the state again and again; whoever sent the event sends it again."""
 
 
@@ -40,7 +42,7 @@ class RunTable:
         """Applies `change` to the state as it is; returns the states before and after.
 
         Raises:
-            Busy: lost the race to write too often.
+            BusyError: lost the race to write too often.
         """
         for attempt in range(WRITES):
             before = self.read_state()
@@ -51,11 +53,11 @@ class RunTable:
             if self._write_state(before, after):
                 return before, after
             self._pause(random.uniform(0, min(LONGEST_PAUSE_SECONDS, 0.01 * 2**attempt)))  # noqa: S311 - jitter
-        raise Busy(f"the state of {self._pipeline} was written by others {WRITES} times in a row")
+        raise BusyError(f"the state of {self._pipeline} was written by others {WRITES} times in a row")
 
     def _write_state(self, before: State, after: State) -> bool:
         if before.version == 0:
-            return self._put(item_from_state(after), "attribute_not_exists(pipeline)", {})
+            return self._put(item_from_state(after), _NEW, {})
         return self._put(item_from_state(after), "version = :version", {":version": before.version})
 
     def read_run(self, run_id: str) -> dict[str, Any] | None:
@@ -63,16 +65,15 @@ class RunTable:
 
     def write_run(self, run_id: str, document: dict[str, Any]) -> None:
         """Writes the run's item, replacing the one that is there."""
-        self._put({"item": run_item(run_id), **document}, None, {})
+        self._put({SORT_KEY: run_item(run_id), **document}, None, {})
 
     def write_new_run(self, run_id: str, document: dict[str, Any]) -> bool:
         """Writes the run's item unless there is one already."""
-        return self._put({"item": run_item(run_id), **document}, "attribute_not_exists(pipeline)", {})
+        return self._put({SORT_KEY: run_item(run_id), **document}, _NEW, {})
 
     def set_in_run_once(self, run_id: str, field: str, value: Any) -> bool:
         """Sets a field of a run's item that isn't there yet; False if it is, or if there is no such run."""
-        condition = "attribute_exists(pipeline) AND attribute_not_exists(#field)"
-        return self._update_run(run_id, "SET #field = :value", condition, field, {":value": value})
+        return self._update_run(run_id, "SET #field = :value", _UNSET, field, {":value": value})
 
     def remove_from_run(self, run_id: str, field: str, value: Any) -> bool:
         """Removes a field of a run's item if it still holds `value`."""
@@ -83,15 +84,14 @@ class RunTable:
         append = "SET #field = list_append(if_not_exists(#field, :none), :entries)"
         values: dict[str, Any] = {":none": [], ":entries": entries}
         if after == 0:
-            condition = "attribute_exists(pipeline) AND attribute_not_exists(#field)"
-            return self._update_run(run_id, append, condition, field, values)
+            return self._update_run(run_id, append, _UNSET, field, values)
         return self._update_run(run_id, append, "size(#field) = :after", field, {**values, ":after": after})
 
     def _update_run(self, run_id: str, update: str, condition: str, field: str, values: dict[str, Any]) -> bool:
         try:
             self._client.update_item(
                 TableName=self._table,
-                Key={"pipeline": {"S": self._pipeline}, "item": {"S": run_item(run_id)}},
+                Key=key(self._pipeline, run_item(run_id)),
                 UpdateExpression=update,
                 ConditionExpression=condition,
                 ExpressionAttributeNames={"#field": field},
@@ -102,12 +102,12 @@ class RunTable:
         return True
 
     def _get(self, item: str) -> dict[str, Any] | None:
-        key = {"pipeline": {"S": self._pipeline}, "item": {"S": item}}
-        found = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        request = {"TableName": self._table, "Key": key(self._pipeline, item), "ConsistentRead": True}
+        found = self._client.get_item(**request).get("Item")
         return None if found is None else {name: _plain(value) for name, value in found.items()}
 
     def _put(self, document: dict[str, Any], condition: str | None, values: dict[str, Any]) -> bool:
-        item = {name: _attribute(value) for name, value in {"pipeline": self._pipeline, **document}.items()}
+        item = {name: _attribute(value) for name, value in {PARTITION_KEY: self._pipeline, **document}.items()}
         request: dict[str, Any] = {"TableName": self._table, "Item": item}
         if condition:
             request["ConditionExpression"] = condition
@@ -120,19 +120,15 @@ class RunTable:
         return True
 
 
-def run_item(run_id: str) -> str:
-    return f"run#{run_id}"
-
-
 def state_from_item(item: dict[str, Any]) -> State:
     known = {name: item[name] for name in State.__dataclass_fields__ if item.get(name) is not None}
     return State(**{**known, "retained": tuple(known.get("retained", ()))})
 
 
 def item_from_state(state: State) -> dict[str, Any]:
-    """What is absent is no attribute at all, so that a reader can ask for its existence."""
+    """Absent values become no attributes at all, so that a reader can ask for their existence."""
     fields = {name: value for name, value in asdict(state).items() if value is not None and value != ()}
-    return {"item": STATE_ITEM, **fields}
+    return {SORT_KEY: STATE_ITEM, **fields}
 
 
 def _attribute(value: Any) -> Any:
@@ -151,14 +147,4 @@ def _storable(value: Any) -> Any:
 
 
 def _plain(attribute: Any) -> Any:
-    return _unwrapped(TypeDeserializer().deserialize(attribute))
-
-
-def _unwrapped(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, dict):
-        return {key: _unwrapped(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_unwrapped(entry) for entry in value]
-    return value
+    return plain(TypeDeserializer().deserialize(attribute))

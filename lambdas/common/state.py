@@ -16,15 +16,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-# When several kinds are waiting, the run that they become is called after the first of these.
-KINDS = ("rollback", "manual", "code", "schedule", "data")
+from contract.run_table import LAST_AT
+from contract.triggers import KINDS, ROLLBACK
+
 # A run that its machine could not finish recording (a cut-off execution) is tried again, but not for ever.
 ATTEMPTS = 3
 
 Document = dict[str, Any]
 
 
-class LockLost(Exception):  # noqa: N818 - said as it is
+class LockLostError(Exception):
     """A run tried to act that isn't the pipeline's running one (started past the launcher, or redriven later)."""
 
 
@@ -64,11 +65,11 @@ def triggered(state: State, triggers: list[Trigger]) -> State:
 
 
 def _added(pending: Document | None, trigger: Trigger) -> Document:
-    before = pending or {"count": 0, "first_at": trigger.at, "last_at": trigger.at, "kinds": [], "details": {}}
+    before = pending or {"count": 0, "first_at": trigger.at, LAST_AT: trigger.at, "kinds": [], "details": {}}
     return {
         "count": before["count"] + 1,
         "first_at": min(before["first_at"], trigger.at),
-        "last_at": max(before["last_at"], trigger.at),
+        LAST_AT: max(before[LAST_AT], trigger.at),
         "kinds": _in_order({*before["kinds"], trigger.kind}),
         "forced": bool(before.get("forced")) or trigger.forced,
         "details": {**before["details"], trigger.kind: trigger.detail},
@@ -81,7 +82,7 @@ def _in_order(kinds: set[str]) -> list[str]:
 
 
 def started(state: State, run_id: str, execution_arn: str, at: str) -> State:
-    """What is pending becomes the running run, in one write; unchanged when a run is on its way or nothing waits.
+    """Pending triggers become the running run, in one write; unchanged when a run is on its way or nothing waits.
 
     A rollback doesn't train, so the other kinds go on waiting for a run that does.
     """
@@ -93,15 +94,15 @@ def started(state: State, run_id: str, execution_arn: str, at: str) -> State:
         "run_id": run_id,
         "execution_arn": execution_arn,
         "started_at": at,
-        "trigger": {"kind": kind, "at": pending["last_at"], "detail": pending["details"].get(kind, {})},
-        "forced": bool(pending["forced"]) and kind != "rollback",
+        "trigger": {"kind": kind, "at": pending[LAST_AT], "detail": pending["details"].get(kind, {})},
+        "forced": bool(pending["forced"]) and kind != ROLLBACK,
         "attempt": pending.get("attempt", 1),
     }
-    return replace(state, running=running, pending=_without_rollback(pending) if kind == "rollback" else None)
+    return replace(state, running=running, pending=_without_rollback(pending) if kind == ROLLBACK else None)
 
 
 def _without_rollback(pending: Document) -> Document | None:
-    kinds = [kind for kind in pending["kinds"] if kind != "rollback"]
+    kinds = [kind for kind in pending["kinds"] if kind != ROLLBACK]
     if not kinds:
         return None
     details = {kind: detail for kind, detail in pending["details"].items() if kind in kinds}
@@ -114,31 +115,31 @@ def planning(state: State, run_id: str) -> State:
     A rollback lists no data and takes over nothing; a rollback that waits goes on waiting.
 
     Raises:
-        LockLost: another run, or none, has the lock.
+        LockLostError: another run, or none, has the lock.
     """
     running = require_lock(state, run_id)
-    if running["trigger"]["kind"] == "rollback" or not state.pending:
+    if running["trigger"]["kind"] == ROLLBACK or not state.pending:
         return state
     pending = state.pending
-    rollback = _only_rollback(pending) if "rollback" in pending["kinds"] else None
+    rollback = _only_rollback(pending) if ROLLBACK in pending["kinds"] else None
     forced = bool(running["forced"]) or bool(pending["forced"])
     return replace(state, running={**running, "forced": forced}, pending=rollback)
 
 
 def _only_rollback(pending: Document) -> Document:
-    details = {kind: detail for kind, detail in pending["details"].items() if kind == "rollback"}
-    return {**pending, "kinds": ["rollback"], "details": details, "count": 1, "forced": False}
+    details = {kind: detail for kind, detail in pending["details"].items() if kind == ROLLBACK}
+    return {**pending, "kinds": [ROLLBACK], "details": details, "count": 1, "forced": False}
 
 
 def require_lock(state: State, run_id: str) -> Document:
     """The running run's document.
 
     Raises:
-        LockLost: it isn't `run_id`'s.
+        LockLostError: it isn't `run_id`'s.
     """
     if not state.running or state.running["run_id"] != run_id:
         holder = f"run {state.running['run_id']} does" if state.running else "no run does"
-        raise LockLost(
+        raise LockLostError(
             f"run {run_id} doesn't hold the pipeline's lock ({holder}); "
             "runs are started by the launcher function (ratchet run), not by StartExecution"
         )

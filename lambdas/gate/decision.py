@@ -9,7 +9,7 @@ from typing import Any
 Document = dict[str, Any]
 
 
-class BadEvaluation(ValueError):  # noqa: N818 - said as it is
+class BadEvaluationError(ValueError):
     """The evaluation doesn't answer what the gate asks."""
 
 
@@ -30,7 +30,7 @@ def decide(evaluation: Mapping[str, Any], gate: Mapping[str, Any], champion: Map
         "beat_champion_by", "confidence", "examples"}.
 
     Raises:
-        BadEvaluation: another metric, no champion where there is one, or figures that are missing.
+        BadEvaluationError: another metric, no champion where there is one, or figures that are missing.
     """
     _same_question(evaluation, gate, champion)
     score = _figure(evaluation["challenger"], "score", "challenger")
@@ -54,26 +54,26 @@ def decide(evaluation: Mapping[str, Any], gate: Mapping[str, Any], champion: Map
 
 def _same_question(evaluation: Mapping[str, Any], gate: Mapping[str, Any], champion: Mapping[str, Any] | None) -> None:
     if evaluation.get("metric") != gate["metric"]:
-        raise BadEvaluation(
+        raise BadEvaluationError(
             f"the evaluation measured {evaluation.get('metric')}, but the gate asks for {gate['metric']}"
         )
     if champion and not evaluation.get("champion"):
-        raise BadEvaluation(f"the evaluation didn't judge the champion (of run {champion.get('run_id')})")
+        raise BadEvaluationError(f"the evaluation didn't judge the champion (of run {champion.get('run_id')})")
     if not evaluation.get("challenger"):
-        raise BadEvaluation("the evaluation didn't judge the challenger")
+        raise BadEvaluationError("the evaluation didn't judge the challenger")
 
 
 def _figure(entry: Mapping[str, Any], name: str, whose: str) -> float:
     value = entry.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadEvaluation(f"the {whose}'s {name} in the evaluation is {value!r}; it must be a number")
+        raise BadEvaluationError(f"the {whose}'s {name} in the evaluation is {value!r}; it must be a number")
     return float(value)
 
 
 def _interval(evaluation: Mapping[str, Any]) -> tuple[float, float]:
     interval = evaluation.get("interval")
     if not isinstance(interval, list) or len(interval) != 2:
-        raise BadEvaluation(f"the evaluation's interval is {interval!r}; it must be [low, high]")
+        raise BadEvaluationError(f"the evaluation's interval is {interval!r}; it must be [low, high]")
     bounds = {"low": interval[0], "high": interval[1]}
     return _figure(bounds, "low", "interval"), _figure(bounds, "high", "interval")
 

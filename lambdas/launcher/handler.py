@@ -7,16 +7,6 @@ Invoked with
         answered with {"status": "started" | "pending", "run_id": ..., "execution_arn": ...}
         ("pending": a run is on its way, whose run_id it is; one further run follows when it ends);
     {"kind": "reconcile"}: repairs what a crash between two steps left; a schedule of 5 minutes sends it.
-
-Environment: `PIPELINE`, `RUN_TABLE`, `STATE_MACHINE_ARN`, `CHANNEL_PREFIXES` (JSON list of the data prefixes: an
-object elsewhere in the bucket starts nothing).
-
-AWS actions:
-    dynamodb:GetItem, dynamodb:PutItem              the run table, leading key = the pipeline
-    states:StartExecution                           the pipeline's state machine
-    states:DescribeExecution                        its executions (arn:…:execution:<machine>:*)
-    kms:Decrypt, kms:GenerateDataKey                the key of the table (and of the queue, if it is encrypted)
-    sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes   the trigger queue (for the event source mapping)
 """
 
 from __future__ import annotations
@@ -26,7 +16,6 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC
 from typing import Any
 
 from common import clock
@@ -35,7 +24,8 @@ from common.log import Log
 from common.run_table import RunTable
 from common.state import Trigger
 
-from launcher.launcher import Document, ExecutionMissing, Launcher
+from contract import functions, names
+from launcher.launcher import Document, ExecutionMissingError, Launcher
 from launcher.triggers import Ended, Meaning, Reconcile, read
 
 LOG = Log({"function": "launcher"})
@@ -62,25 +52,25 @@ class StateMachine:
         try:
             execution = self._client.describe_execution(executionArn=execution_arn)
         except self._client.exceptions.ExecutionDoesNotExist as error:
-            raise ExecutionMissing(execution_arn) from error
+            raise ExecutionMissingError(execution_arn) from error
         if execution["status"] in ("RUNNING", "PENDING_REDRIVE"):
             return None
         return Ended(execution_arn, execution["status"], execution.get("error", ""), execution.get("cause", ""))
 
 
 def new_run_id() -> str:
-    """`YYYYMMDD-HHMMSS-<4 hex>`: sorts by time, and two in the same second differ."""
-    return f"{clock.now().astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    """An id of its own: two runs in the same second differ."""
+    return names.run_id(clock.now(), secrets.token_hex(2))
 
 
 def launcher_from(environment: Mapping[str, str]) -> Launcher:
-    pipeline = environment["PIPELINE"]
+    pipeline = environment[functions.PIPELINE]
     return Launcher(
         pipeline=pipeline,
-        table=RunTable(client("dynamodb"), environment["RUN_TABLE"], pipeline),
-        executions=StateMachine(client("stepfunctions"), environment["STATE_MACHINE_ARN"]),
+        table=RunTable(client("dynamodb"), environment[functions.RUN_TABLE], pipeline),
+        executions=StateMachine(client("stepfunctions"), environment[functions.STATE_MACHINE_ARN]),
         new_run_id=new_run_id,
-        now=lambda: clock.text(clock.now()),
+        now=clock.stamp,
         log=LOG.bind(pipeline=pipeline),
     )
 
@@ -95,10 +85,10 @@ def handle(event: Document, _context: object) -> Document:
 
 
 def take_one(launcher: Launcher, meaning: Meaning) -> Document:
-    """Does what one event means.
+    """Acts on one event.
 
     Raises:
-        whatever AWS's services raise: Lambda invokes again, or the caller reads it.
+        Exception: AWS's own; Lambda invokes again, or the caller reads it.
     """
     if isinstance(meaning, Trigger):
         return asdict(launcher.trigger([meaning]))
@@ -151,7 +141,7 @@ def _attempt(launcher: Launcher, work: Meaning | list[Trigger], messages: list[s
 def _read(event: Any, environment: Mapping[str, str]) -> Meaning:
     return read(
         event,
-        clock.text(clock.now()),
-        prefixes=json.loads(environment["CHANNEL_PREFIXES"]),
-        state_machine_arn=environment["STATE_MACHINE_ARN"],
+        clock.stamp(),
+        prefixes=json.loads(environment[functions.CHANNEL_PREFIXES]),
+        state_machine_arn=environment[functions.STATE_MACHINE_ARN],
     )

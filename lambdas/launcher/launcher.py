@@ -18,12 +18,12 @@ from common.log import Log
 from common.run_table import RunTable
 from common.state import Trigger, ended, started, triggered
 
+from contract import outcomes
+from contract.states import NOT_RECORDED
+from contract.triggers import IDLE, STARTED, WAITING
 from launcher.triggers import Ended
 
 Document = dict[str, Any]
-
-# The error with which the state machine ends when its recorder fails (infra.workflow.machine).
-NOT_RECORDED = "NotRecorded"
 
 
 class Executions(Protocol):
@@ -39,17 +39,17 @@ class Executions(Protocol):
         """How it ended; None while it runs.
 
         Raises:
-            ExecutionMissing: it was never started.
+            ExecutionMissingError: it was never started.
         """
 
 
-class ExecutionMissing(Exception):  # noqa: N818 - said as it is
+class ExecutionMissingError(Exception):
     """No execution of that name was ever started."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a trigger led to: the run that it `started`, or the one on its way while it is `pending`."""
+    """The answer to a trigger: the run that it `started`, or the one on its way while it is `pending`."""
 
     status: str
     run_id: str
@@ -78,10 +78,10 @@ class Launcher:
         _, state = self.table.update(lambda state: started(state, run_id, arn, at))
         if state.running and state.running["run_id"] == run_id:
             self._launch(state.running)
-            return Answer("started", run_id, arn)
+            return Answer(STARTED, run_id, arn)
         if state.running:
-            return Answer("pending", state.running["run_id"], state.running["execution_arn"])
-        return Answer("idle", "", "")
+            return Answer(WAITING, state.running["run_id"], state.running["execution_arn"])
+        return Answer(IDLE, "", "")
 
     def _launch(self, running: Document) -> None:
         run_id = running["run_id"]
@@ -104,9 +104,9 @@ class Launcher:
         recorder failed would fail again. What was cut off (the platform lost it) gets another try.
         """
         record = self.table.read_run(run_id)
-        if record is None or (record["outcome"] != "Running" and not record.get("cut_off")):
+        if record is None or (record["outcome"] != outcomes.RUNNING and not record.get("cut_off")):
             return False
-        if record["outcome"] == "Running":
+        if record["outcome"] == outcomes.RUNNING:
             record = last_record(record, execution, self.now())
             self.table.write_run(run_id, record)
         return bool(record["cut_off"])
@@ -119,7 +119,7 @@ class Launcher:
             return
         try:
             execution = self.executions.describe(running["execution_arn"])
-        except ExecutionMissing:
+        except ExecutionMissingError:
             self.log.warning("never started", run_id=running["run_id"])
             self._launch(running)
             return
@@ -143,7 +143,7 @@ def first_record(pipeline: str, running: Document) -> Document:
     return {
         "run_id": running["run_id"],
         "pipeline": pipeline,
-        "outcome": "Running",
+        "outcome": outcomes.RUNNING,
         "trigger": running["trigger"],
         "started_at": running["started_at"],
         "execution_arn": running["execution_arn"],
@@ -160,6 +160,6 @@ def last_record(record: Document, execution: Ended, at: str) -> Document:
     }
     cause = execution.cause or causes.get(execution.status, "the execution failed and gave no cause")
     error = {"state": "", "error": execution.error or execution.status, "cause": cause}
-    outcome = "Stopped" if stopped else "Failed"
+    outcome = outcomes.STOPPED if stopped else outcomes.FAILED
     cut_off = execution.status == "FAILED" and execution.error != NOT_RECORDED
     return {**record, "outcome": outcome, "ended_at": at, "error": error, "cut_off": cut_off}

@@ -1,4 +1,4 @@
-"""What reaches the launcher, read into what it means: pure functions over AWS's event documents."""
+"""Events that reach the launcher, read into their meaning: pure functions over AWS's event documents."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from common.state import KINDS, Trigger
+from common.state import Trigger
+
+from contract.triggers import DATA, KINDS, RECONCILE
 
 # StartExecution's input and an item of the run table both hold a trigger's detail; S3 keys have at most 1,024 bytes.
 DETAIL_LENGTH = 4096
 ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
 
-class BadEvent(ValueError):  # noqa: N818 - said as it is
+class BadEventError(ValueError):
     """An event that the launcher can't read; it ends in the dead-letter queue, where a person can."""
 
 
@@ -44,7 +46,7 @@ Meaning = Trigger | Ended | Reconcile | Ignored
 
 
 def read(event: Any, at: str, *, prefixes: Sequence[str], state_machine_arn: str) -> Meaning:
-    """What one event means.
+    """The meaning of one event.
 
     Args:
         event: an EventBridge event, or a trigger document {"kind": …}.
@@ -53,10 +55,10 @@ def read(event: Any, at: str, *, prefixes: Sequence[str], state_machine_arn: str
         state_machine_arn: whose executions are ours.
 
     Raises:
-        BadEvent: it is neither.
+        BadEventError: it is neither.
     """
     if not isinstance(event, Mapping):
-        raise BadEvent(f"an event is a JSON object, not {type(event).__name__}")
+        raise BadEventError(f"an event is a JSON object, not {type(event).__name__}")
     source, kind = event.get("source"), event.get("detail-type")
     if source == "aws.s3" and kind == "Object Created":
         return _object_created(_detail(event), at, prefixes)
@@ -64,7 +66,7 @@ def read(event: Any, at: str, *, prefixes: Sequence[str], state_machine_arn: str
         return _status_change(_detail(event), state_machine_arn)
     if "kind" in event:
         return _document(event, at)
-    raise BadEvent(
+    raise BadEventError(
         f"an event of source {source!r} and detail-type {kind!r} starts nothing; expected are S3's Object Created, "
         'Step Functions Execution Status Change, or {"kind": …}'
     )
@@ -73,7 +75,7 @@ def read(event: Any, at: str, *, prefixes: Sequence[str], state_machine_arn: str
 def _detail(event: Mapping[str, Any]) -> Mapping[str, Any]:
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
-        raise BadEvent(f"the event {event.get('id')} has no detail")
+        raise BadEventError(f"the event {event.get('id')} has no detail")
     return detail
 
 
@@ -82,12 +84,12 @@ def _object_created(detail: Mapping[str, Any], at: str, prefixes: Sequence[str])
     try:
         bucket, key, size = detail["bucket"]["name"], detail["object"]["key"], detail["object"].get("size", 0)
     except (KeyError, TypeError) as error:
-        raise BadEvent("an Object Created event without bucket.name or object.key in its detail") from error
+        raise BadEventError("an Object Created event without bucket.name or object.key in its detail") from error
     if not key.startswith(tuple(prefixes)):
         return Ignored(f"{key} lies under none of {', '.join(prefixes)}")
     if key.endswith("/") and size == 0:
         return Ignored(f"{key} only marks a folder")
-    return Trigger("data", at, {"bucket": bucket, "key": key})
+    return Trigger(DATA, at, {"bucket": bucket, "key": key})
 
 
 def _status_change(detail: Mapping[str, Any], state_machine_arn: str) -> Meaning:
@@ -101,15 +103,15 @@ def _status_change(detail: Mapping[str, Any], state_machine_arn: str) -> Meaning
 
 def _document(event: Mapping[str, Any], at: str) -> Meaning:
     kind, detail, forced = event["kind"], event.get("detail", {}), event.get("forced", False)
-    if kind == "reconcile":
+    if kind == RECONCILE:
         return Reconcile()
     if kind not in KINDS:
-        raise BadEvent(f"no trigger is of kind {kind!r}; the kinds are {', '.join(KINDS)} and reconcile")
+        raise BadEventError(f"no trigger is of kind {kind!r}; the kinds are {', '.join(KINDS)} and {RECONCILE}")
     unknown = sorted(set(event) - {"kind", "detail", "forced"})
     if unknown:
-        raise BadEvent(f"a trigger has kind, detail and forced, not {', '.join(unknown)}")
+        raise BadEventError(f"a trigger has kind, detail and forced, not {', '.join(unknown)}")
     if not isinstance(detail, dict) or len(json.dumps(detail)) > DETAIL_LENGTH:
-        raise BadEvent(f"a trigger's detail is a JSON object of at most {DETAIL_LENGTH} characters")
+        raise BadEventError(f"a trigger's detail is a JSON object of at most {DETAIL_LENGTH} characters")
     if not isinstance(forced, bool):
-        raise BadEvent(f"a trigger's forced is true or false, not {forced!r}")
+        raise BadEventError(f"a trigger's forced is true or false, not {forced!r}")
     return Trigger(kind, at, detail, forced)

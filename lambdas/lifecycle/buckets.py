@@ -1,7 +1,4 @@
-"""Emptying a bucket.
-
-AWS actions: s3:ListBucketVersions on the bucket, s3:DeleteObject and s3:DeleteObjectVersion on its objects.
-"""
+"""Emptying a bucket, so that it can be deleted."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import Any
 from lifecycle.deadline import Deadline
 
 
-class NotEmptied(Exception):  # noqa: N818 - said as it is
+class NotEmptiedError(Exception):
     """S3 refused to delete some objects."""
 
 
@@ -18,8 +15,8 @@ def empty(s3: Any, bucket: str, deadline: Deadline) -> int:
     """Deletes every version and delete marker of a bucket; returns how many. A bucket that is gone is empty.
 
     Raises:
-        NotEmptied: some can't be deleted; the message names the first.
-        TooLong: there are more than fit into the time.
+        NotEmptiedError: some can't be deleted; the message names the first.
+        TooLongError: there are more than fit into the time.
     """
     deleted = 0
     try:
@@ -41,4 +38,4 @@ def _delete(s3: Any, bucket: str, objects: list[dict[str, str]]) -> None:
     if errors:
         first, more = errors[0], len(errors) - 1
         why = first.get("Message", first["Code"])
-        raise NotEmptied(f"{first['Key']} in {bucket} can't be deleted ({why}), nor can {more} more")
+        raise NotEmptiedError(f"{first['Key']} in {bucket} can't be deleted ({why}), nor can {more} more")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 
-class TooLong(Exception):  # noqa: N818 - said as it is
+class TooLongError(Exception):
     """The work isn't done and the time is over; doing it again goes on where it stopped."""
 
 
@@ -18,7 +18,7 @@ class Deadline:
     def check(self, what: str) -> None:
         """
         Raises:
-            TooLong: the time is over.
+            TooLongError: the time is over.
         """
         if time.monotonic() >= self._end:
-            raise TooLong(f"{what} takes longer than the function may run; do it again, it goes on from here")
+            raise TooLongError(f"{what} takes longer than the function may run; do it again, it goes on from here")

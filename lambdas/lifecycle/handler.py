@@ -1,4 +1,4 @@
-"""Lifecycle: what CloudFormation can't do by itself when stacks come, change and go, as three custom resources.
+"""Lifecycle: three custom resources for the parts of a deployment that CloudFormation can't do by itself.
 
     Custom::Pipeline        update with new code: a message to the launcher; delete: takes down what runs have made
     Custom::EmptiedBucket   delete: empties a bucket, so that it can be deleted
@@ -6,8 +6,6 @@
 
 It answers CloudFormation whatever happens ("Custom resource request objects", "… response objects"): silence would make
 the deployment wait for its timeout.
-
-AWS actions: each deployment of it has a role for its own custom resource; see `buckets`, `pipelines` and `images`.
 """
 
 from __future__ import annotations
@@ -24,12 +22,12 @@ from lifecycle.deadline import Deadline
 
 Document = dict[str, Any]
 LOG = Log({"function": "lifecycle"})
-# What remains of the function's time when it stops working, to say why.
+# The part of the function's time that is kept for saying why it wasn't done.
 ANSWER_SECONDS = 20
 
 
 class Context(Protocol):
-    """What Lambda gives besides the event."""
+    """The part of Lambda's context object that is used here."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 

@@ -1,7 +1,4 @@
-"""Starting the build of a pipeline's image.
-
-AWS actions: codebuild:StartBuild on the project.
-"""
+"""Starting the build of a pipeline's image."""
 
 from __future__ import annotations
 

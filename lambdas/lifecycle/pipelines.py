@@ -1,36 +1,27 @@
-"""A pipeline's own: new code is a trigger, and before the stack goes, what its runs have made is taken down.
-
-AWS actions:
-    sqs:SendMessage                                             the trigger queue
-    states:ListExecutions, states:StopExecution                 the machine, its executions
-    sagemaker:DescribeEndpoint, sagemaker:DeleteEndpoint        the pipeline's endpoint
-    sagemaker:ListEndpointConfigs, sagemaker:ListModels, sagemaker:ListModelPackages   * (list actions know no resource)
-    sagemaker:DeleteEndpointConfig, sagemaker:DeleteModel       <environment>-<pipeline>-<hash>
-    sagemaker:DeleteModelPackage                                the pipeline's model packages
-    dynamodb:GetItem, dynamodb:DeleteItem                       the run table, leading key = the pipeline
-    kms:Decrypt                                                 the key of the run table
-"""
+"""A pipeline's deployment: new code is a trigger, and before the stack goes, what its runs have made is taken down."""
 
 from __future__ import annotations
 
 import json
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
+from common.content_names import sweep
+from common.refusals import is_missing
 
+from contract import run_table, triggers
 from lifecycle.deadline import Deadline
 
-STATE_ITEM = "state"
-POLL_SECONDS = 1.0
+POLL_SECONDS, GOING_SECONDS = 1.0, 0.1
+_CHANGING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 
 
 @dataclass(frozen=True)
 class Clients:
-    """boto3 clients of what a pipeline has things in."""
+    """boto3 clients of the services that a pipeline has things in."""
 
     states: Any
     sagemaker: Any
@@ -48,8 +39,9 @@ def announce_new_code(sqs: Any, dynamodb: Any, new: Mapping[str, str], old: Mapp
     """
     if new["StartsRuns"] != "yes" or new["CodeHash"] == old.get("CodeHash") or not _was_triggered(dynamodb, new):
         return False
-    trigger = {"kind": "code", "detail": {"code_hash": new["CodeHash"], "previous": old.get("CodeHash", "")}}
-    sqs.send_message(QueueUrl=new["QueueUrl"], MessageBody=json.dumps(trigger))
+    detail = {"code_hash": new["CodeHash"], "previous": old.get("CodeHash", "")}
+    body = json.dumps(triggers.message(triggers.CODE, detail))
+    sqs.send_message(QueueUrl=new["QueueUrl"], MessageBody=body)
     return True
 
 
@@ -59,7 +51,7 @@ def _was_triggered(dynamodb: Any, pipeline: Mapping[str, str]) -> bool:
 
 
 def _state_key(pipeline: Mapping[str, str]) -> dict[str, Any]:
-    return {"pipeline": {"S": pipeline["Pipeline"]}, "item": {"S": STATE_ITEM}}
+    return run_table.key(pipeline["Pipeline"], run_table.STATE_ITEM)
 
 
 def take_down(clients: Clients, pipeline: Mapping[str, str], deadline: Deadline) -> None:
@@ -69,13 +61,7 @@ def take_down(clients: Clients, pipeline: Mapping[str, str], deadline: Deadline)
     """
     _stop_runs(clients.states, pipeline["StateMachineArn"])
     _delete_endpoint(clients.sagemaker, pipeline["Endpoint"], deadline)
-    content = re.compile(f"{re.escape(pipeline['ContentPrefix'])}[0-9a-f]{{{int(pipeline['ContentHashLength'])}}}")
-    for config in _named(
-        clients.sagemaker, "list_endpoint_configs", "EndpointConfig", pipeline["ContentPrefix"], content
-    ):
-        clients.sagemaker.delete_endpoint_config(EndpointConfigName=config)
-    for model in _named(clients.sagemaker, "list_models", "Model", pipeline["ContentPrefix"], content):
-        clients.sagemaker.delete_model(ModelName=model)
+    sweep(clients.sagemaker, pipeline["ContentPrefix"])
     if pipeline["ModelPackages"] == "destroy":
         _delete_packages(clients.sagemaker, pipeline["ModelPackageGroup"], deadline)
     # A pipeline deployed anew would find nothing new since a champion that no longer answers.
@@ -95,33 +81,27 @@ def _stop_runs(states: Any, machine: str) -> None:
 def _delete_endpoint(sagemaker: Any, name: str, deadline: Deadline) -> None:
     """SageMaker refuses to delete an endpoint that is being changed, and a config that is in use: hence the waiting."""
     while (status := _endpoint_status(sagemaker, name)) is not None:
-        if status not in ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"):
+        changing = status in _CHANGING
+        if not changing:
             sagemaker.delete_endpoint(EndpointName=name)
         deadline.check(f"deleting the endpoint {name} ({status})")
-        time.sleep(POLL_SECONDS if status != "InService" else 0.1)
+        time.sleep(POLL_SECONDS if changing else GOING_SECONDS)
 
 
 def _endpoint_status(sagemaker: Any, name: str) -> str | None:
     try:
         return str(sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"])
     except ClientError as error:
-        if "Could not find" in str(error):
+        if is_missing(error):
             return None
         raise
-
-
-def _named(sagemaker: Any, operation: str, kind: str, prefix: str, pattern: re.Pattern[str]) -> Iterator[str]:
-    """Names of exactly this pipeline: another's name may begin with this one's."""
-    pages = sagemaker.get_paginator(operation).paginate(NameContains=prefix)
-    names = [found[f"{kind}Name"] for page in pages for found in page[f"{kind}s"]]
-    return (name for name in names if pattern.fullmatch(name))
 
 
 def _delete_packages(sagemaker: Any, group: str, deadline: Deadline) -> None:
     try:
         pages = list(sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group))
     except ClientError as error:
-        if "does not exist" in str(error):
+        if is_missing(error):
             return
         raise
     for package in [found for page in pages for found in page["ModelPackageSummaryList"]]:

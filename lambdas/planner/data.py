@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 
-class EmptyChannel(Exception):  # noqa: N818 - said as it is
+class EmptyChannelError(Exception):
     """There is nothing under a channel's prefix."""
 
 
@@ -52,11 +52,11 @@ def channel(name: str, bucket: str, prefix: str, pages: Iterable[dict[str, Any]]
     """The channel as S3 lists it.
 
     Raises:
-        EmptyChannel: nothing is there.
+        EmptyChannelError: nothing is there.
     """
     objects = tuple(sorted(current_objects(pages)))
     if not objects:
-        raise EmptyChannel(f"the channel {name!r} has no data: there is no object under s3://{bucket}/{prefix}")
+        raise EmptyChannelError(f"the channel {name!r} has no data: there is no object under s3://{bucket}/{prefix}")
     return Channel(name, bucket, prefix, objects)
 
 

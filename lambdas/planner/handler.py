@@ -1,16 +1,8 @@
-"""Planner: fixes what a run works on, before anything costs money.
+"""Planner: fixes the data, code and spec of a run, before anything costs money.
 
 It checks that the run holds the pipeline's lock, clears the pending triggers *before* it lists the data (an event that
 came before is covered by the listing, one that comes after starts the next run), writes one SageMaker manifest a
 channel and `plan.json`, and says whether there is anything new: `Run`, `UpToDate`, or `Rollback`.
-
-Environment: `RUN_TABLE`, `DATA_BUCKET`, `ARTIFACT_BUCKET`.
-
-AWS actions:
-    dynamodb:GetItem, dynamodb:PutItem              the run table, leading key = the pipeline
-    s3:ListBucket, s3:ListBucketVersions            the data bucket, the pipeline's channel prefixes
-    s3:PutObject                                    the artifact bucket, runs/<pipeline>/*
-    kms:GenerateDataKey, kms:Decrypt                the key of table and buckets
 """
 
 from __future__ import annotations
@@ -27,6 +19,7 @@ from common.log import Log
 from common.run_table import RunTable
 from common.state import planning
 
+from contract import files, functions, triggers
 from planner import plan
 from planner.data import Channel, channel, manifest, versions
 
@@ -47,27 +40,27 @@ def handle(event: Document, _context: object) -> Document:
         holds the same.
 
     Raises:
-        LockLost: the run wasn't started by the launcher.
-        EmptyChannel: a prefix has no object.
-        NothingToRollBackTo: a rollback without an earlier champion.
+        LockLostError: the run wasn't started by the launcher.
+        EmptyChannelError: a prefix has no object.
+        NothingToRollBackToError: a rollback without an earlier champion.
     """
     run = event["run"]
     log = LOG.bind(pipeline=run["pipeline"], run_id=run["run_id"])
-    table = RunTable(client("dynamodb"), os.environ["RUN_TABLE"], run["pipeline"])
+    table = RunTable(client("dynamodb"), os.environ[functions.RUN_TABLE], run["pipeline"])
     s3 = client("s3")
-    artifacts = Artifacts(s3, os.environ["ARTIFACT_BUCKET"], run["pipeline"], run["run_id"])
+    artifacts = Artifacts(s3, os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
     _, state = table.update(partial(planning, run_id=run["run_id"]))
-    if run["trigger"]["kind"] == "rollback":
+    if run["trigger"]["kind"] == triggers.ROLLBACK:
         document = plan.rollback(state)
     else:
         # The state is the one that `planning` wrote: whatever arrives from here on waits for the next run.
         forced = bool(state.running and state.running["forced"])
-        channels = list_channels(s3, os.environ["DATA_BUCKET"], event["channels"])
+        channels = list_channels(s3, os.environ[functions.DATA_BUCKET], event["channels"])
         data = write_manifests(artifacts, channels)
         document = plan.work(state, fingerprint(event, channels), data, forced=forced)
     hashes = {"code_hash": event["code_hash"], "spec_hash": event["spec_hash"], "image_uri": event["image_uri"]}
     document = {**document, **hashes}
-    artifacts.write("plan.json", {"run": run, "planned_at": clock.text(clock.now()), **document})
+    artifacts.write(files.PLAN, {"run": run, "planned_at": clock.stamp(), **document})
     log.info("planned", outcome=document["outcome"], fingerprint=document["fingerprint"], data=document["data"])
     return document
 
@@ -85,13 +78,11 @@ def write_manifests(artifacts: Artifacts, channels: Iterable[Channel]) -> Docume
     """Writes each channel's manifest and, beside it, its objects' versions."""
     channels = list(channels)
     for entry in channels:
-        artifacts.write(f"manifests/{entry.name}.versions.json", versions(entry))
+        artifacts.write(files.versions(entry.name), versions(entry))
     return {
         "objects": sum(len(entry.objects) for entry in channels),
         "bytes": sum(entry.size for entry in channels),
-        "manifests": {
-            entry.name: artifacts.write(f"manifests/{entry.name}.manifest", manifest(entry)) for entry in channels
-        },
+        "manifests": {entry.name: artifacts.write(files.manifest(entry.name), manifest(entry)) for entry in channels},
     }
 
 

@@ -1,4 +1,4 @@
-"""What a run is to do: pure functions from the pipeline's state and the data to a plan."""
+"""Plans: pure functions from the pipeline's state and the data to what a run is to do."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 
 from common.state import State
 
+from contract import outcomes
 from planner.data import Channel, content_hash
 
 Document = dict[str, Any]
 
 
-class NothingToRollBackTo(Exception):  # noqa: N818 - said as it is
+class NothingToRollBackToError(Exception):
     """There was no champion before this one."""
 
 
@@ -32,7 +33,7 @@ def fingerprint(channels: Sequence[Channel], *, code_hash: str, spec_hash: str, 
 def work(state: State, fingerprint: str, data: Mapping[str, Any], *, forced: bool) -> Document:
     """`Run`, or `UpToDate` where the champion, or whatever the gate judged last, was made from the same."""
     known = {state.last_judged_fingerprint, (state.champion or {}).get("fingerprint")}
-    outcome = "UpToDate" if fingerprint in known and not forced else "Run"
+    outcome = outcomes.UP_TO_DATE if fingerprint in known and not forced else outcomes.WORK
     return {
         "outcome": outcome,
         "fingerprint": fingerprint,
@@ -46,14 +47,14 @@ def rollback(state: State) -> Document:
     """`Rollback` to the champion before this one, the run's candidate.
 
     Raises:
-        NothingToRollBackTo: there is none.
+        NothingToRollBackToError: there is none.
     """
     if state.previous_champion is None:
         serving = f"run {state.champion['run_id']} made the only one" if state.champion else "there is no champion"
-        raise NothingToRollBackTo(f"no earlier champion to roll back to: {serving}")
+        raise NothingToRollBackToError(f"no earlier champion to roll back to: {serving}")
     candidate = state.previous_champion
     return {
-        "outcome": "Rollback",
+        "outcome": outcomes.ROLLBACK,
         "fingerprint": candidate["fingerprint"],
         "forced": False,
         "data": None,

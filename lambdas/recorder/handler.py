@@ -3,20 +3,6 @@
 The run table's item, `record.json` beside the run's artifacts, one message to the topic. Models and endpoint configs
 that neither serve, nor can be rolled back to, nor are among the last promoted ones are deleted, whichever run made
 them.
-
-Environment: `RUN_TABLE`, `ARTIFACT_BUCKET`, `TOPIC_ARN`, `RETAINED_CHAMPIONS` (promoted models kept, default 3).
-
-AWS actions:
-    dynamodb:GetItem, dynamodb:PutItem              the run table, leading key = the pipeline
-    s3:PutObject, s3:GetObject, s3:ListBucket       the artifact bucket, runs/<pipeline>/*
-    sns:Publish                                     the notification topic
-    states:GetExecutionHistory                      the machine's executions (timings)
-    sagemaker:DescribeTrainingJob                   the run's training jobs, where SageMaker Debugger judges
-    sagemaker:DescribeEndpoint, sagemaker:DeleteEndpoint          the pipeline's endpoint
-    sagemaker:ListModels, sagemaker:ListEndpointConfigs           * (list actions know no resource)
-    sagemaker:DescribeEndpointConfig, sagemaker:DeleteEndpointConfig   endpoint-config/<environment>-<pipeline>-*
-    sagemaker:DeleteModel                           model/<environment>-<pipeline>-*
-    kms:Decrypt, kms:GenerateDataKey                the key of table, bucket and topic
 """
 
 from __future__ import annotations
@@ -29,21 +15,21 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 from common import clock
-from common.artifacts import EVALUATION, RULES, RULES_OF_ROUND, ArtifactMissing, Artifacts
+from common.artifacts import ArtifactMissingError, Artifacts
 from common.clients import client
 from common.log import Log
 from common.run_table import RunTable
 from common.state import State, judged, promoted, require_lock
 
+from contract import environment, files, functions, histories, outcomes, states
 from recorder import documents
 from recorder.housekeeping import Housekeeper
-from recorder.timings import seconds_by_state
+from recorder.rule_verdicts import of_debugger
 
 Document = dict[str, Any]
 
 LOG = Log({"function": "recorder"})
 
-RECORD = "record.json"
 VERDICT_SECONDS, VERDICT_PAUSE_SECONDS = 30.0, 2.0
 
 
@@ -53,20 +39,22 @@ def handle(event: Document, _context: object) -> Document:
     The champion is moved first: whatever fails after that, the run table says who serves.
 
     Args:
-        event: the machine's variables (`infra.workflow.machine.record`); those that a run didn't come to are null.
+        event: the machine's variables (`contract.states.VARIABLES`), those that a run didn't come to null; besides,
+            "execution_arn", "endpoint_name", "content_prefix", "jobs": {state: the job's name} and, where training
+            goes on in rounds, "round" and "rounds".
 
     Returns:
         {"run_id", "outcome", "error" or null, "record": s3:// URI, "complete": whether all of it was done}.
 
     Raises:
-        LockLost: the run isn't the pipeline's running one.
+        LockLostError: the run isn't the pipeline's running one.
     """
-    run, at = event["run"], clock.text(clock.now())
-    outcome = documents.outcome(event)
+    run, at = event["run"], clock.stamp()
     log = LOG.bind(pipeline=run["pipeline"], run_id=run["run_id"])
-    table = RunTable(client("dynamodb"), os.environ["RUN_TABLE"], run["pipeline"])
-    artifacts = Artifacts(client("s3"), os.environ["ARTIFACT_BUCKET"], run["pipeline"], run["run_id"])
-    _, state = table.update(partial(concluded, event=event, outcome=outcome, at=at))
+    table = RunTable(client("dynamodb"), os.environ[functions.RUN_TABLE], run["pipeline"])
+    artifacts = Artifacts(client("s3"), os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
+    retain = int(os.environ[functions.RETAINED_CHAMPIONS])
+    _, state = table.update(partial(concluded, event=event, at=at, retain=retain))
     record = documents.run_record(
         event,
         begun=table.read_run(run["run_id"]) or {},
@@ -76,95 +64,103 @@ def handle(event: Document, _context: object) -> Document:
         timings=read_timings(event["execution_arn"]),
         at=at,
     )
-    trouble = afterwards(event, state, record, artifacts.uri(RECORD), log)
+    trouble = afterwards(event, state, record, artifacts.uri(files.RECORD), log)
     if trouble:
         record = {**record, "error": trouble}
-    uri = artifacts.write(RECORD, record)
+    uri = artifacts.write(files.RECORD, record)
     table.write_run(run["run_id"], record)
-    log.info("recorded", outcome=outcome, error=record.get("error"))
-    answer = {"run_id": run["run_id"], "outcome": outcome, "record": uri, "error": record.get("error")}
-    return {**answer, "complete": trouble is None}
+    answer = {"run_id": run["run_id"], "outcome": record["outcome"], "error": record.get("error")}
+    log.info("recorded", **answer)
+    return {**answer, "record": uri, "complete": trouble is None}
 
 
-def afterwards(event: Document, state: State, record: Document, uri: str, log: Log) -> Document | None:
-    """Clears away and notifies. What goes wrong here doesn't change what the run came to, but it must be seen: it
-    becomes the record's error (after one that is there already), and the execution fails with it."""
-    steps: list[Callable[[], object]] = [
-        lambda: client("sns").publish(TopicArn=os.environ["TOPIC_ARN"], **documents.notification(record, uri))
-    ]
-    if event["deployment"]:
-        housekeeper = Housekeeper(client("sagemaker"), event["content_prefix"], log)
-        steps.append(lambda: housekeeper.tidy(event["endpoint_name"], state))
-    causes = [record["error"]["cause"]] if record.get("error") else []
-    failed = False
-    for step in steps:
-        try:
-            step()
-        except ClientError as error:
-            log.error("afterwards", error=str(error))
-            causes.append(str(error))
-            failed = True
-    if not failed:
-        return None
-    return {"state": "Record", "error": "AfterwardsFailed", "cause": "; and ".join(causes)}
-
-
-def concluded(state: State, *, event: Document, outcome: str, at: str) -> State:
-    """The pipeline's state after the run."""
-    run_id = event["run"]["run_id"]
+def concluded(state: State, *, event: Document, at: str, retain: int) -> State:
+    """The pipeline's state after the run; the last `retain` promoted models are kept."""
+    run_id, outcome = event["run"]["run_id"], documents.outcome(event)
     require_lock(state, run_id)
-    if outcome == "Promoted":
-        state = promoted(state, run_id, documents.champion(event, at), int(os.environ.get("RETAINED_CHAMPIONS", "3")))
+    if outcome == outcomes.PROMOTED:
+        state = promoted(state, run_id, documents.champion(event, at), retain)
     # What was rolled back or failed is worth another try; what the gate said it would say again. A rollback judges
     # nothing: what it takes back stays judged, so that the same data doesn't bring it up again.
-    if outcome in ("Promoted", "NotBetter") and event["decision"]:
+    if outcome in (outcomes.PROMOTED, outcomes.NOT_BETTER) and event["decision"]:
         state = judged(state, run_id, event["plan"]["fingerprint"])
     return state
 
 
-def read_evaluation(artifacts: Artifacts) -> Document | None:
+def afterwards(event: Document, state: State, record: Document, uri: str, log: Log) -> Document | None:
+    """Notifies and clears away; returns the failure of these, None if all went well.
+
+    It doesn't change what the run came to, but it must be seen: it becomes the record's error (after one that is there
+    already), and the execution fails with it.
+    """
+    steps: list[Callable[[], object]] = [
+        lambda: client("sns").publish(TopicArn=os.environ[functions.TOPIC_ARN], **documents.notification(record, uri))
+    ]
+    if event["deployment"]:
+        housekeeper = Housekeeper(client("sagemaker"), event["content_prefix"], log)
+        steps.append(lambda: housekeeper.tidy(event["endpoint_name"], state))
+    trouble = [cause for cause in (_trouble(step, log) for step in steps) if cause]
+    if not trouble:
+        return None
+    before = [record["error"]["cause"]] if record.get("error") else []
+    return {"state": states.RECORD, "error": "AfterwardsFailed", "cause": "; and ".join([*before, *trouble])}
+
+
+def _trouble(step: Callable[[], object], log: Log) -> str | None:
+    """Does a step; returns what AWS refused it for."""
     try:
-        evaluation: Document = artifacts.read(EVALUATION)
-    except ArtifactMissing:
+        step()
+    except ClientError as error:
+        log.error("afterwards", error=str(error))
+        return str(error)
+    return None
+
+
+def read_evaluation(artifacts: Artifacts) -> Document | None:
+    """The run's evaluation; None if it wrote none."""
+    try:
+        evaluation: Document = artifacts.read(files.EVALUATION)
+    except ArtifactMissingError:
         return None
     return evaluation
 
 
 def verdicts(artifacts: Artifacts, event: Document) -> list[Document]:
-    """What the rules said at last: SageMaker Debugger's to SageMaker, the open ones beside the tensors."""
-    if event["rules_service"] != "sagemaker":
-        return list(read_rules(artifacts, event.get("round")))
-    return managed_verdicts(event["training"]["description"]["TrainingJobName"])
+    """The rules' last verdicts: SageMaker Debugger's are told by SageMaker, the open ones' lie beside the tensors."""
+    training = event["training"]
+    if environment.judged_by_debugger(training["environment"]):
+        return managed_verdicts(training["description"]["TrainingJobName"])
+    return list(read_rules(artifacts, event.get("round")))
 
 
 def managed_verdicts(training_job: str) -> list[Document]:
     """SageMaker evaluates on when training has ended; what isn't decided soon is recorded as it is."""
     deadline = time.monotonic() + VERDICT_SECONDS
     while True:
-        job = client("sagemaker").describe_training_job(TrainingJobName=training_job)
-        found = documents.of_debugger(job)
+        found = of_debugger(client("sagemaker").describe_training_job(TrainingJobName=training_job))
         if time.monotonic() >= deadline or not any(verdict.get("goes_on") for verdict in found):
             return found
         time.sleep(VERDICT_PAUSE_SECONDS)
 
 
 def read_rules(artifacts: Artifacts, last_round: int | None) -> Iterator[Document]:
-    """What the rules beside the training, or its last round, said at last.
+    """The last verdicts of the rules beside the training, or its last round.
 
-    What isn't readable is left out, as one that was cut off.
+    One that isn't readable is left out, as one that was cut off.
     """
-    for name in artifacts.names(RULES_OF_ROUND.format(round=last_round) if last_round else RULES):
+    for name in artifacts.names(files.rules_folder(last_round)):
         if not name.endswith(".json"):
             continue
         try:
             verdict = artifacts.read(name)
-        except (ArtifactMissing, ValueError):
+        except (ArtifactMissingError, ValueError):
             continue
         if isinstance(verdict, dict):
             yield verdict
 
 
 def read_timings(execution_arn: str) -> dict[str, float]:
+    """How long the run was in each of its states so far, in seconds."""
     pages = client("stepfunctions").get_paginator("get_execution_history")
     events = pages.paginate(executionArn=execution_arn, includeExecutionData=False)
-    return seconds_by_state(event for page in events for event in page["events"])
+    return histories.seconds_by_state(histories.of_events([event for page in events for event in page["events"]]))

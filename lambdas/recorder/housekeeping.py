@@ -1,33 +1,20 @@
-"""Models and endpoint configs that nobody needs any more, and an endpoint that should not be: deleted.
-
-It is found by listing, not by remembering: so what a crashed run left goes, too.
-"""
+"""Models, endpoint configs and an endpoint that a pipeline no longer needs: found, and deleted."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+from common.content_names import Needed, sweep
 from common.log import Log
+from common.refusals import is_missing
 from common.state import State
 
 Document = dict[str, Any]
 
-CONTENT_HASH = re.compile(r"[0-9a-f]{12}")
-
-
-@dataclass(frozen=True)
-class Needed:
-    """Names that must stay."""
-
-    models: frozenset[str]
-    endpoint_configs: frozenset[str]
-
 
 def needed_by(state: State) -> Needed:
-    """What serves, what a rollback brings back, and the last promoted ones."""
+    """The names of the champion's, of the one that a rollback brings back, and of the last promoted ones."""
     kept = [entry for entry in (state.champion, state.previous_champion, *state.retained) if entry]
     return Needed(
         frozenset(entry["model_name"] for entry in kept),
@@ -49,7 +36,7 @@ def should_not_be(endpoint: Document, state: State) -> bool:
 
 
 class Housekeeper:
-    """`client` is a boto3 SageMaker client; `prefix` is what this pipeline's models and configs are called."""
+    """One pipeline's. `client` is a boto3 SageMaker client; `prefix` begins the names of its models and configs."""
 
     def __init__(self, client: Any, prefix: str, log: Log) -> None:
         self._client = client
@@ -64,24 +51,15 @@ class Housekeeper:
             self._client.delete_endpoint(EndpointName=endpoint_name)
             deleted.append(endpoint_name)
             endpoint = None
-        needed = self._with_endpoint(needed_by(state), endpoint)
-        for config in self._names("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"):
-            if config not in needed.endpoint_configs:
-                self._client.delete_endpoint_config(EndpointConfigName=config)
-                deleted.append(config)
-        for model in self._names("list_models", "Models", "ModelName"):
-            if model not in needed.models:
-                self._client.delete_model(ModelName=model)
-                deleted.append(model)
+        deleted += sweep(self._client, self._prefix, self._with_endpoint(needed_by(state), endpoint))
         self._log.info("tidied", deleted=deleted)
         return deleted
 
     def _endpoint(self, name: str) -> Document | None:
         try:
             endpoint: Document = self._client.describe_endpoint(EndpointName=name)
-        except self._client.exceptions.ClientError as error:
-            # SageMaker has no modelled error for this (API reference, DescribeEndpoint).
-            if "could not find" in str(error).lower():
+        except ClientError as error:
+            if is_missing(error):
                 return None
             raise
         return endpoint
@@ -95,11 +73,3 @@ class Housekeeper:
             described = self._client.describe_endpoint_config(EndpointConfigName=config)
             models |= {variant["ModelName"] for variant in described["ProductionVariants"]}
         return Needed(needed.models | models, needed.endpoint_configs | configs)
-
-    def _names(self, operation: str, collection: str, field: str) -> Iterator[str]:
-        """Names that this pipeline's content names could be: another pipeline's may begin with the same words."""
-        pages = self._client.get_paginator(operation).paginate(NameContains=self._prefix)
-        found = [entry[field] for page in pages for entry in page[collection]]
-        for name in found:
-            if name.startswith(self._prefix) and CONTENT_HASH.fullmatch(name.removeprefix(self._prefix)):
-                yield name

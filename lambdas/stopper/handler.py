@@ -1,4 +1,4 @@
-"""Stopper: a rule has found issues in a training job; what the spec says is done about it, once.
+"""Stopper: does once what a rule's action says when the rule has found issues in a training job.
 
     stop      why is written to the run's item (`stopped_by`), then the job is stopped
     notify    a message to the topic
@@ -10,38 +10,33 @@ record, since training goes on that nobody guards (of one whose action is stop, 
 EventBridge delivers at least once, and late. So SageMaker is asked what the job is now, and the run's item what has
 been done already: a job that isn't in progress, isn't this environment's, or was dealt with is left alone. What fails
 is raised: Lambda tries twice more, then the event waits in the dead-letter queue.
-
-Environment: `RUN_TABLE`, `TOPIC_ARN`, `ENVIRONMENT`.
-
-AWS actions:
-    sagemaker:DescribeTrainingJob                   training jobs of runs, by their names
-    sagemaker:StopTrainingJob                       of these, those tagged ratchet:environment = ENVIRONMENT
-    dynamodb:GetItem, dynamodb:UpdateItem           the run table
-    sns:Publish                                     the notification topic
-    kms:Decrypt, kms:GenerateDataKey                the key of table and topic
 """
 
 from __future__ import annotations
 
-import json
 import os
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
 from common import clock
 from common.clients import client
 from common.log import Log
-from common.run_table import Busy, RunTable
+from common.notification import notification
+from common.refusals import is_missing
+from common.run_table import BusyError, RunTable
 
-from stopper.verdicts import ERROR, ISSUES_FOUND, Run, Verdict, is_of_a_run, run_of, verdicts
+from contract import environment, functions, outcomes
+from contract.names import is_job_of_a_run
+from contract.run_table import RULE_VERDICTS, STOPPED_BY
+from contract.verdicts import ERROR, ISSUES_FOUND
+from stopper.verdicts import Run, Verdict, run_of, verdicts
 
 Document = dict[str, Any]
 
 LOG = Log({"function": "stopper"})
 
 IN_PROGRESS = "InProgress"
-# Publish, Amazon SNS API reference: fewer than 100 characters.
-SUBJECT_LENGTH = 99
 WRITES = 10
 
 
@@ -58,12 +53,12 @@ def handle(event: Document, _context: object) -> Document:
     log = LOG.bind(training_job=name, event_id=event.get("id"))
     if event["detail"].get("TrainingJobStatus") != IN_PROGRESS:
         return answer(log, name, "Nothing", f"the event says {event['detail'].get('TrainingJobStatus')}")
-    job = describe(name) if is_of_a_run(name) else None
+    job = describe(name) if is_job_of_a_run(name) else None
     if job is None:
         return answer(log, name, "Nothing", "no run has such a training job")
-    run = run_of(job)
-    if run is None or run.environment != os.environ["ENVIRONMENT"]:
-        return answer(log, name, "Nothing", f"no run of the environment {os.environ['ENVIRONMENT']} has made it")
+    run, ours = run_of(job), os.environ[functions.ENVIRONMENT]
+    if run is None or run.environment != ours:
+        return answer(log, name, "Nothing", f"no run of the environment {ours} has made it")
     found = [with_time(verdict) for verdict in verdicts(event, job)]
     if not found:
         return answer(log, name, "Nothing", "none of its rules has found issues or failed to judge")
@@ -75,7 +70,7 @@ def act(run: Run, job: Document, found: list[Verdict], log: Log) -> Document:
     name, runs = job["TrainingJobName"], table(run)
     if not note(runs, run, found, goes_on=job["TrainingJobStatus"] == IN_PROGRESS):
         return answer(log, name, "Nothing", f"the run table knows no run {run.run_id}")
-    stopping = next((v for v in found if v.action == "stop" and v.status == ISSUES_FOUND), None)
+    stopping = next((v for v in found if v.action == environment.STOP and v.status == ISSUES_FOUND), None)
     if stopping is None:
         return answer(log, name, "Recorded", ", ".join(verdict.name for verdict in found))
     if job["TrainingJobStatus"] != IN_PROGRESS:
@@ -92,36 +87,38 @@ def note(runs: RunTable, run: Run, found: list[Verdict], *, goes_on: bool) -> bo
     than never.
 
     Raises:
-        Busy: others wrote there again and again.
+        BusyError: others wrote there again and again.
     """
     told: set[str] = set()
     for _ in range(WRITES):
         item = runs.read_run(run.run_id)
         if item is None:
             return False
-        before = item.get("rule_verdicts", [])
+        before = item.get(RULE_VERDICTS, [])
         known = {(verdict["training_job"], verdict["name"]) for verdict in before}
         new = [verdict for verdict in found if (verdict.training_job, verdict.name) not in known]
         for verdict in new:
             if wants_telling(verdict, goes_on) and verdict.name not in told:
-                client("sns").publish(TopicArn=os.environ["TOPIC_ARN"], **notification(run, verdict))
+                client("sns").publish(TopicArn=os.environ[functions.TOPIC_ARN], **told_of(run, verdict))
                 told.add(verdict.name)
         documents = [verdict.document() for verdict in new]
-        if not new or runs.append_to_run(run.run_id, "rule_verdicts", documents, after=len(before)):
+        if not new or runs.append_to_run(run.run_id, RULE_VERDICTS, documents, after=len(before)):
             return True
-    raise Busy(f"the verdicts of run {run.run_id} were written by others {WRITES} times in a row")
+    raise BusyError(f"the verdicts of run {run.run_id} were written by others {WRITES} times in a row")
 
 
 def wants_telling(verdict: Verdict, goes_on: bool) -> bool:
     """Whether the topic is told now. What stops training, or made it fail, the run's own message tells."""
-    return verdict.action == "notify" or (verdict.status == ERROR and verdict.action == "stop" and goes_on)
+    if verdict.action == environment.NOTIFY:
+        return True
+    return verdict.action == environment.STOP and verdict.status == ERROR and goes_on
 
 
 def stop(runs: RunTable, run: Run, verdict: Verdict, log: Log) -> Document:
     """Writes why, then stops the job. Again after a crash between the two; never for another rule's stop."""
     name = verdict.training_job
-    if not runs.set_in_run_once(run.run_id, "stopped_by", verdict.document()):
-        before = (runs.read_run(run.run_id) or {}).get("stopped_by", {})
+    if not runs.set_in_run_once(run.run_id, STOPPED_BY, verdict.document()):
+        before = (runs.read_run(run.run_id) or {}).get(STOPPED_BY, {})
         if before.get("training_job") == name and before.get("name") != verdict.name:
             return answer(log, name, "Recorded", f"{before.get('name')} has stopped it already")
     try:
@@ -138,7 +135,7 @@ def too_late(runs: RunTable, run: Run, verdict: Verdict, log: Log) -> Document:
     job = describe(verdict.training_job) or {}
     status = job.get("TrainingJobStatus", "gone")
     if status in ("Completed", "Failed"):
-        runs.remove_from_run(run.run_id, "stopped_by", verdict.document())
+        runs.remove_from_run(run.run_id, STOPPED_BY, verdict.document())
     return answer(log, verdict.training_job, "Recorded", f"{verdict.name} came too late: the job is {status}")
 
 
@@ -147,8 +144,7 @@ def describe(name: str) -> Document | None:
     try:
         found: Document = client("sagemaker").describe_training_job(TrainingJobName=name)
     except ClientError as error:
-        message = error.response["Error"].get("Message", "")
-        if error.response["Error"]["Code"] in ("ValidationException", "ResourceNotFound") and "not found" in message:
+        if is_missing(error):
             return None
         raise
     return found
@@ -156,27 +152,21 @@ def describe(name: str) -> Document | None:
 
 def with_time(verdict: Verdict) -> Verdict:
     """The managed rules don't say when they found it."""
-    if verdict.at is not None:
-        return verdict
-    return Verdict(**{**verdict.__dict__, "at": clock.text(clock.now())})
+    return verdict if verdict.at is not None else replace(verdict, at=clock.stamp())
 
 
 def table(run: Run) -> RunTable:
-    return RunTable(client("dynamodb"), os.environ["RUN_TABLE"], run.pipeline)
+    return RunTable(client("dynamodb"), os.environ[functions.RUN_TABLE], run.pipeline)
 
 
-def notification(run: Run, verdict: Verdict) -> Document:
+def told_of(run: Run, verdict: Verdict) -> Document:
     """Publish's arguments: a sentence for people, the figures for programs, attributes for subscription filters."""
     step = "" if verdict.step is None else f" at step {verdict.step}"
     said = "couldn't judge" if verdict.status == ERROR else "has found issues"
     sentence = f"{run.pipeline}: the rule {verdict.name} {said}{step}: {verdict.reason}. Run {run.run_id}."
     message = {"message": sentence, "pipeline": run.pipeline, "run_id": run.run_id, "verdict": verdict.document()}
-    attributes = {"pipeline": run.pipeline, "outcome": "Running", "rule": verdict.name}
-    return {
-        "Subject": f"{run.pipeline}: {verdict.name}"[:SUBJECT_LENGTH],
-        "Message": json.dumps(message, indent=2),
-        "MessageAttributes": {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()},
-    }
+    attributes = {"pipeline": run.pipeline, "outcome": outcomes.RUNNING, "rule": verdict.name}
+    return notification(f"{run.pipeline}: {verdict.name}", message, attributes)
 
 
 def answer(log: Log, training_job: str, did: str, because: str) -> Document:

@@ -1,13 +1,6 @@
 """Verifier: asks the endpoint real questions, and compares its answers with what the evaluation predicted.
 
 An endpoint that is InService may still be on the old config (that is how a failed update ends), or answer nonsense.
-
-Environment: `ARTIFACT_BUCKET`.
-
-AWS actions:
-    sagemaker:DescribeEndpoint, sagemaker:InvokeEndpoint   the pipeline's endpoint
-    s3:GetObject, s3:ListBucket                     the artifact bucket, runs/<pipeline>/*
-    kms:Decrypt                                     the key of the bucket
 """
 
 from __future__ import annotations
@@ -17,10 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from common.artifacts import EVALUATION, Artifacts
+from common.artifacts import Artifacts
 from common.clients import client
 from common.log import Log
 
+from contract import files, functions
 from verifier.answers import same
 
 Document = dict[str, Any]
@@ -33,7 +27,7 @@ TRIES = 3
 PAUSE_SECONDS = 1.0
 
 
-class NoSamples(ValueError):  # noqa: N818 - said as it is
+class NoSamplesError(ValueError):
     """The evaluation kept no examples to ask again."""
 
 
@@ -47,7 +41,7 @@ def handle(event: Document, _context: object) -> Document:
         {"verified", "reason", "asked"}: how many held-out examples it answered.
 
     Raises:
-        ArtifactMissing, NoSamples: there is nothing to ask.
+        ArtifactMissingError, NoSamplesError: there is nothing to ask.
     """
     name = event["endpoint_name"]
     wrong = wrong_endpoint(client("sagemaker").describe_endpoint(EndpointName=name), event["endpoint_config_name"])
@@ -69,7 +63,7 @@ def _answer(event: Document, verified: bool, reason: str, asked: int) -> Documen
 
 
 def wrong_endpoint(endpoint: Document, config: str) -> str | None:
-    """What is wrong with the endpoint before anything is asked, if something is."""
+    """The fault of the endpoint before anything is asked; None if it has none."""
     if endpoint["EndpointStatus"] != "InService":
         return f"the endpoint is {endpoint['EndpointStatus']}"
     if endpoint["EndpointConfigName"] != config:
@@ -81,18 +75,20 @@ def read_samples(evaluated_by: Document) -> list[Document]:
     """The held-out examples that the evaluation asked alone: [{"body": a CSV row, "answer"}].
 
     Raises:
-        ArtifactMissing: the run has no evaluation.
-        NoSamples: its evaluation kept none.
+        ArtifactMissingError: the run has no evaluation.
+        NoSamplesError: its evaluation kept none.
     """
-    run = Artifacts(client("s3"), os.environ["ARTIFACT_BUCKET"], evaluated_by["pipeline"], evaluated_by["run_id"])
-    samples: list[Document] = run.read(EVALUATION).get("samples", [])
+    run = Artifacts(
+        client("s3"), os.environ[functions.ARTIFACT_BUCKET], evaluated_by["pipeline"], evaluated_by["run_id"]
+    )
+    samples: list[Document] = run.read(files.EVALUATION).get("samples", [])
     if not samples:
-        raise NoSamples(f"{run.uri(EVALUATION)} has no samples, so there is nothing to ask the endpoint")
+        raise NoSamplesError(f"{run.uri(files.EVALUATION)} has no samples, so there is nothing to ask the endpoint")
     return samples
 
 
 def ask(runtime: Any, endpoint: str, sample: Document, pause: Callable[[float], None] = time.sleep) -> str | None:
-    """What is wrong with the endpoint's answer, if something is. A model error is given a few tries to pass."""
+    """The fault of the endpoint's answer; None if it is right. A model error is given a few tries to pass."""
     problem = None
     for attempt in range(TRIES):
         if attempt:

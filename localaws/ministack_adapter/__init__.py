@@ -42,7 +42,7 @@ PARTS = (
 def install(*, state_dir: Path, image_dir: Path, port: int, rule_evaluator: Path | None = None) -> EmbeddedAws:
     """Install every part into this process's MiniStack, whose environment variables are already set.
 
-    `rule_evaluator` is the program that evaluates Debugger's rules, see `localaws.sagemaker.rule_evaluation`.
+    `rule_evaluator` is the program that evaluates Debugger's rules, see `localaws.sagemaker.debugger.rule_evaluation`.
     """
     aws = EmbeddedAws(
         state_dir=state_dir,

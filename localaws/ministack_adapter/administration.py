@@ -43,7 +43,7 @@ def install(aws: EmbeddedAws) -> None:
 
 
 def _answer(aws: EmbeddedAws, method: str, path: str, body: bytes) -> tuple[int, Document]:
-    from localaws.sagemaker.errors import SageMakerError
+    from localaws.sagemaker.core.errors import SageMakerError
 
     if (method, path) != ("POST", INTERRUPTIONS):
         return 404, {"message": f"there is no {method} {path} here"}
@@ -59,7 +59,7 @@ def _answer(aws: EmbeddedAws, method: str, path: str, body: bytes) -> tuple[int,
 
 def _interruption(body: bytes) -> tuple[str, Any]:
     """The job's name and its interruption. Raises ValueError."""
-    from localaws.sagemaker.spot_market import Interruption
+    from localaws.sagemaker.jobs.spot_market import Interruption
 
     try:
         document = json.loads(body)

@@ -50,9 +50,9 @@ def metric_namespace(body: bytes) -> Keys:
 
 def resource_tags(aws: EmbeddedAws, body: bytes) -> Keys:
     """The tags of the resource that a SageMaker request names."""
-    from localaws.ministack_adapter.sagemaker import resource_arns
+    from localaws.ministack_adapter.sagemaker_requests import document_of, resource_arns
 
-    arn = resource_arns(aws.region, aws.account, "", _json(body))[0]
+    arn = resource_arns(aws.region, aws.account, "", document_of(body) or {})[0]
     return {f"aws:ResourceTag/{key}": value for key, value in aws.sagemaker.context.store.tags(arn).items()}
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
-from localaws.sagemaker import errors
-from localaws.sagemaker.platform import Caller, Credentials, Document
+from localaws.sagemaker.core import errors
+from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.request import Caller, Document
 from localaws.settings import FILE_NAME, Settings
 
 if TYPE_CHECKING:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.sagemaker_requests import document_of, operation_of, resource_arns
 
 if TYPE_CHECKING:
-    from localaws.sagemaker.platform import Caller
+    from localaws.sagemaker.core.errors import SageMakerError
+    from localaws.sagemaker.core.request import Caller
 
 Document = dict[str, Any]
 Response = tuple[int, dict[str, str], bytes]
@@ -31,20 +33,6 @@ _OTHER_RUNTIME_OPERATIONS = {
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
 }
 _THREADS = 32
-
-# The member that names an operation's resource, and the resource's kind in its ARN ("Actions, resources, and condition
-# keys for Amazon SageMaker" in the Service Authorization Reference).
-_RESOURCE_MEMBERS = {
-    "TrainingJobName": "training-job",
-    "ProcessingJobName": "processing-job",
-    "TransformJobName": "transform-job",
-    "HyperParameterTuningJobName": "hyper-parameter-tuning-job",
-    "EndpointName": "endpoint",
-    "EndpointConfigName": "endpoint-config",
-    "ModelName": "model",
-    "ModelPackageName": "model-package",
-    "ModelPackageGroupName": "model-package-group",
-}
 
 
 def install(aws: EmbeddedAws) -> None:
@@ -66,54 +54,26 @@ def _recover(aws: EmbeddedAws) -> None:
     aws.sagemaker.recover()
 
 
-def resource_arns(region: str, account: str, operation: str, request: Document) -> list[str]:
-    """The ARNs of the resources that a request is about; `*` where it is about none. Pure."""
-    if request.get("ResourceArn"):
-        return [str(request["ResourceArn"])]
-    if operation.startswith("List"):
-        return ["*"]
-    prefix = f"arn:aws:sagemaker:{region}:{account}:"
-    named = [(kind, str(request[member])) for member, kind in _RESOURCE_MEMBERS.items() if request.get(member)]
-    if operation == "CreateModelPackage" and named:
-        # Its members name the group; the package itself has no name yet.
-        return [f"{prefix}model-package/{_last(named[-1][1])}/*"]
-    arns = [name if name.startswith("arn:") else f"{prefix}{kind}/{name}" for kind, name in named]
-    return arns or ["*"]
-
-
-def _last(name_or_arn: str) -> str:
-    return name_or_arn.rpartition("/")[2]
-
-
 def _extract_actions_and_resources(aws: EmbeddedAws) -> None:
     """Teach MiniStack's enforcement which action and resource a SageMaker request is about."""
     from ministack.core import iam_actions
 
     action_of, resource_of = iam_actions.extract_iam_action, iam_actions.extract_resource_arn
 
-    def extract_iam_action(
-        service: str, method: str, path: str, headers: dict[str, str], body: bytes, query_params: Document
-    ) -> Any:
+    def extract_iam_action(service: str, method: str, path: str, *more: Any) -> Any:
         if service == SERVICE and _INVOCATIONS.match(path):
             return "sagemaker:InvokeEndpoint"
-        return action_of(service, method, path, headers, body, query_params)
+        return action_of(service, method, path, *more)
 
     def extract_resource_arn(
-        service: str,
-        method: str,
-        path: str,
-        headers: dict[str, str],
-        body: bytes,
-        query_params: Document,
-        region: str,
-        account_id: str,
+        service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any
     ) -> Any:
         if service != SERVICE:
-            return resource_of(service, method, path, headers, body, query_params, region, account_id)
+            return resource_of(service, method, path, headers, body, *more)
         invoked = _INVOCATIONS.match(path)
         if invoked:
             return f"arn:aws:sagemaker:{aws.region}:{aws.account}:endpoint/{unquote(invoked[1])}"
-        return resource_arns(aws.region, aws.account, _operation(headers), _request(body) or {})[0]
+        return resource_arns(aws.region, aws.account, operation_of(headers), document_of(body) or {})[0]
 
     iam_actions.extract_iam_action = extract_iam_action
     iam_actions.extract_resource_arn = extract_resource_arn
@@ -127,13 +87,15 @@ def _handler(aws: EmbeddedAws) -> Any:
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, _query_params: Document) -> Response:
         invoked = _INVOCATIONS.match(path)
-        caller = _caller(aws)
         loop = asyncio.get_running_loop()
         if invoked and method == "POST":
-            return await loop.run_in_executor(invocations, _invoke, aws, unquote(invoked[1]), headers, body, caller)
+            return await loop.run_in_executor(invocations, _invoke, aws, unquote(invoked[1]), headers, body)
         if path.startswith("/endpoints/") and (other := _OTHER_RUNTIME_OPERATIONS.get(path.rpartition("/")[2])):
             return _error("UnknownOperationException", f"not implemented here: {other}", 400)
-        return await loop.run_in_executor(threads, _control, aws, headers, body, caller)
+        request = document_of(body)
+        if request is None:
+            return _error("SerializationException", "The request body is not a JSON object.", 400)
+        return await loop.run_in_executor(threads, _control, aws, operation_of(headers), request, _caller(aws))
 
     return handle
 
@@ -141,65 +103,42 @@ def _handler(aws: EmbeddedAws) -> Any:
 def _caller(aws: EmbeddedAws) -> Caller:
     from ministack.core.iam_evaluator import caller_arn
 
-    from localaws.sagemaker.platform import Caller
+    from localaws.sagemaker.core.request import Caller
 
     return Caller(arn=caller_arn(), account=aws.account, region=aws.region, source="client")
 
 
-def _control(aws: EmbeddedAws, headers: dict[str, str], body: bytes, caller: Caller) -> Response:
-    from localaws.sagemaker.errors import SageMakerError
+def _control(aws: EmbeddedAws, operation: str, request: Document, caller: Caller) -> Response:
+    from localaws.sagemaker.core.errors import SageMakerError
 
-    request = _request(body)
-    if request is None:
-        return _error("SerializationException", "The request body is not a JSON object.", 400)
-    operation = _operation(headers)
     try:
         for resource in resource_arns(aws.region, aws.account, operation, request)[1:]:
             # The first was checked when the request came in.
             aws.sagemaker.context.platform.authorize(caller, f"sagemaker:{operation}", resource)
         answer = aws.sagemaker.handle(operation, request, caller)
     except SageMakerError as error:
-        return _error(error.code, error.message, error.http_status, error.members)
+        return _refusal(error)
     return 200, {"Content-Type": "application/x-amz-json-1.1"}, _encoded(answer)
 
 
-def _invoke(aws: EmbeddedAws, name: str, headers: dict[str, str], body: bytes, caller: Caller) -> Response:
-    from localaws.sagemaker.errors import SageMakerError
-    from localaws.sagemaker.invocation import refuse_headers
+def _invoke(aws: EmbeddedAws, name: str, headers: dict[str, str], body: bytes) -> Response:
+    from localaws.sagemaker.core.errors import SageMakerError
+    from localaws.sagemaker.hosting.invocation import InvokeRequest, refuse_headers
 
+    request = InvokeRequest(
+        endpoint=name,
+        body=body,
+        content_type=headers.get("content-type", "application/octet-stream"),
+        accept=headers.get("accept", "*/*"),
+        target_variant=headers.get("x-amzn-sagemaker-target-variant"),
+    )
     try:
         refuse_headers(headers)
-        result = aws.sagemaker.invoke_endpoint(
-            name,
-            body,
-            headers.get("content-type", "application/octet-stream"),
-            headers.get("accept", "*/*"),
-            headers.get("x-amzn-sagemaker-target-variant"),
-            caller,
-        )
+        result = aws.sagemaker.invoke_endpoint(request)
     except SageMakerError as error:
-        return _error(error.code, error.message, error.http_status, error.members)
-    return (
-        result.status,
-        {
-            "Content-Type": result.content_type,
-            "x-Amzn-Invoked-Production-Variant": result.variant,
-            **result.headers,
-        },
-        result.body,
-    )
-
-
-def _operation(headers: dict[str, str]) -> str:
-    return headers.get("x-amz-target", "").rpartition(".")[2]
-
-
-def _request(body: bytes) -> Document | None:
-    try:
-        document = json.loads(body or b"{}")
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
+        return _refusal(error)
+    variant = {"x-Amzn-Invoked-Production-Variant": result.variant}
+    return result.status, {"Content-Type": result.content_type, **variant, **result.headers}, result.body
 
 
 def _encoded(document: Document) -> bytes:
@@ -210,6 +149,10 @@ def _epoch_seconds(value: object) -> float:
     if isinstance(value, datetime):
         return value.timestamp()
     raise TypeError(f"{type(value).__name__} has no place in a response")
+
+
+def _refusal(error: SageMakerError) -> Response:
+    return _error(error.code, error.message, error.http_status, error.members)
 
 
 def _error(code: str, message: str, status: int, members: Document | None = None) -> Response:

@@ -1,23 +1,23 @@
-"""What every module of the SageMaker service is given: the AWS around it, the store, and ways to be told of changes."""
+"""The things that every room of the SageMaker service is given: the AWS around it, the store, ways to be told."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localaws.sagemaker.changes import Changes
-from localaws.sagemaker.events import Events
-from localaws.sagemaker.images import Images
-from localaws.sagemaker.job_engine import JobEngine
-from localaws.sagemaker.platform import Caller, Document, Platform
-from localaws.sagemaker.spot_market import QUIET_MARKET, SpotMarket
-from localaws.sagemaker.store import Store
-from localaws.sagemaker.wire import Wire
+from localaws.sagemaker.containers import container
+from localaws.sagemaker.containers.container import Container, ContainerSpec
+from localaws.sagemaker.containers.images import Images
+from localaws.sagemaker.core.aws_platform import Platform
+from localaws.sagemaker.core.changes import Changes
+from localaws.sagemaker.core.clock import Clock, SystemClock
+from localaws.sagemaker.core.events import Events
+from localaws.sagemaker.core.store import Store
+from localaws.sagemaker.core.wire import Wire
+from localaws.sagemaker.jobs.spot_market import QUIET_MARKET, SpotMarket
 
-Handler = Callable[[Document, Caller], Document]
 Hook = Callable[[], None]
 
 _log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Lifecycle:
-    """What modules want done when the server is up again (`on_recover`) and when it stops (`on_close`)."""
+    """Steps to take when the server is up again (`on_recover`) and when it stops (`on_close`)."""
 
     on_recover: list[Hook] = field(default_factory=list)
     on_close: list[Hook] = field(default_factory=list)
@@ -49,10 +49,11 @@ def _run_all(hooks: list[Hook]) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """Shared by all modules.
+    """Shared by all rooms.
 
-    clock: returns epoch seconds. rule_evaluator: the program that the image of Debugger's rules runs, see
-    `rule_evaluation`; None where this SageMaker has none.
+    rule_evaluator: the program that the image of Debugger's rules runs, see `debugger.rule_evaluation`; None where this
+    SageMaker has none.
+    clock, launch: the time, and how containers are started; a test brings its own.
     """
 
     platform: Platform
@@ -62,10 +63,10 @@ class Context:
     changes: Changes
     wire: Wire
     lifecycle: Lifecycle
-    jobs: JobEngine
     spot_market: SpotMarket = QUIET_MARKET
     rule_evaluator: Path | None = None
-    clock: Callable[[], float] = time.time
+    clock: Clock = field(default_factory=SystemClock)
+    launch: Callable[[ContainerSpec], Container] = container.launch
 
     @classmethod
     def open(
@@ -73,8 +74,6 @@ class Context:
     ) -> Context:
         """The context of a server, with its store under ``state_dir/sagemaker.sqlite``."""
         store = Store(platform.state_dir / "sagemaker.sqlite")
-        engine = JobEngine()
-        lifecycle = Lifecycle(on_close=[store.close, engine.close])
         return cls(
             platform=platform,
             store=store,
@@ -82,16 +81,15 @@ class Context:
             events=Events(platform),
             changes=Changes(),
             wire=Wire(platform.endpoint_url, platform.region),
-            lifecycle=lifecycle,
-            jobs=engine,
+            lifecycle=Lifecycle(on_close=[store.close]),
             spot_market=spot_market,
             rule_evaluator=rule_evaluator,
         )
 
-    def arn(self, kind: str, name: str) -> str:
-        """ARN of a SageMaker resource; `kind` as in ARNs, for example ``training-job``."""
-        return f"arn:aws:sagemaker:{self.platform.region}:{self.platform.account}:{kind}/{name}"
+    def arn(self, resource_type: str, name: str) -> str:
+        """ARN of a SageMaker resource; `resource_type` as in ARNs, for example ``training-job``."""
+        return f"arn:aws:sagemaker:{self.platform.region}:{self.platform.account}:{resource_type}/{name}"
 
-    def job_dir(self, kind: str, name: str) -> Path:
-        """The directory of a job's own files."""
-        return self.platform.state_dir / "jobs" / kind / name
+    def jobs_dir(self, resource_type: str) -> Path:
+        """The directory of the files of all jobs of a kind."""
+        return self.platform.state_dir / "jobs" / resource_type

@@ -3,45 +3,49 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
-from types import ModuleType
 
-from localaws.sagemaker import (
-    container,
-    errors,
-    hosting,
-    processing,
-    registry,
-    rule_evaluation,
-    spot,
-    tags,
-    training,
-    validation,
-)
-from localaws.sagemaker.context import Context, Handler
-from localaws.sagemaker.endpoints import Endpoints
-from localaws.sagemaker.invocation import InvokeResult
-from localaws.sagemaker.platform import Caller, Document, Platform
-from localaws.sagemaker.spot_market import QUIET_MARKET, Interruption, SpotMarket
-
-# Each offers operations(context) -> {operation: handler}, and registers on context.lifecycle what must happen when
-# the server comes back and when it stops.
-MODULES: tuple[ModuleType, ...] = (training, processing, hosting, registry, tags)
+from localaws.sagemaker.containers import container
+from localaws.sagemaker.context import Context
+from localaws.sagemaker.core import errors, tags, validation
+from localaws.sagemaker.core.aws_platform import Platform
+from localaws.sagemaker.core.request import Caller, Document, Handler
+from localaws.sagemaker.debugger import rule_evaluation
+from localaws.sagemaker.hosting import endpoint_configs, models
+from localaws.sagemaker.hosting.endpoints import Endpoints
+from localaws.sagemaker.hosting.invocation import InvokeRequest, InvokeResult
+from localaws.sagemaker.jobs import job_records, operations, spot_training
+from localaws.sagemaker.jobs.engine import JobEngine
+from localaws.sagemaker.jobs.kind import JobKind
+from localaws.sagemaker.jobs.kinds import KINDS
+from localaws.sagemaker.jobs.spot_market import QUIET_MARKET, Interruption, SpotMarket
+from localaws.sagemaker.jobs.training import TRAINING
+from localaws.sagemaker.registry import groups, packages
 
 
 class SageMaker:
-    """The service. All methods are thread-safe and may block: never call them on an event loop."""
+    """The service. All methods are thread-safe and may block: never call them on an event loop.
+
+    Its parts register on the context's lifecycle what must happen when the server comes back and when it stops.
+    """
 
     def __init__(
         self, platform: Platform, spot_market: SpotMarket = QUIET_MARKET, rule_evaluator: Path | None = None
     ) -> None:
         self.context = Context.open(platform, spot_market, rule_evaluator)
-        self._handlers: dict[str, Handler] = {}
-        for module in MODULES:
-            self._handlers.update(module.operations(self.context))
-        rule_evaluation.follow(self.context)
+        self._jobs = _open_engine(self.context)
+        rule_evaluation.follow(self.context, TRAINING)
         self._endpoints = Endpoints(self.context)
-        self._handlers.update(self._endpoints.operations())
+        self._handlers = self._all_handlers()
+
+    def _all_handlers(self) -> dict[str, Handler]:
+        found: dict[str, Handler] = {}
+        for kind in KINDS:
+            found |= operations.handlers(kind, self._jobs)
+        for room in (models, endpoint_configs, groups, packages):
+            found |= room.operations(self.context)
+        return found | self._endpoints.operations() | tags.operations(self.context.store)
 
     @property
     def operations(self) -> frozenset[str]:
@@ -62,30 +66,24 @@ class SageMaker:
 
     def interrupt(self, training_job_name: str, interruption: Interruption) -> None:
         """Take the instance of a managed spot training job. Raises errors.SageMakerError."""
-        spot.interrupt(self.context, training_job_name, interruption)
+        spot_training.interrupt(self._jobs, TRAINING, training_job_name, interruption)
 
-    def invoke_endpoint(  # noqa: PLR0913, PLR0917 - the members of InvokeEndpoint
-        self,
-        name: str,
-        body: bytes,
-        content_type: str,
-        accept: str,
-        target_variant: str | None,
-        caller: Caller,  # noqa: ARG002 - authorized before it comes here
-    ) -> InvokeResult:
-        """Send one request to the models of an endpoint. Raises errors.SageMakerError."""
-        return self._endpoints.invoker.invoke(name, body, content_type, accept, target_variant)
+    def invoke_endpoint(self, request: InvokeRequest) -> InvokeResult:
+        """Send one request, whose caller has been authorized, to the models of an endpoint.
 
-    def wait_for_change(self, kind: str, name: str, known_status: str, timeout: float) -> str | None:
+        Raises errors.SageMakerError.
+        """
+        return self._endpoints.invoker.invoke(request)
+
+    def wait_for_change(self, kind: JobKind, name: str, known_status: str, timeout: float) -> str | None:
         """Block until the status of a job isn't `known_status` any more, `timeout` seconds at most; the status then.
 
-        `kind` is ``training-job`` or ``processing-job``. None when there is no such job.
+        None when there is no such job.
         """
-        members = {"training-job": "TrainingJobStatus", "processing-job": "ProcessingJobStatus"}
 
         def status() -> str | None:
-            document = self.context.store.get(kind, name)
-            return None if document is None else str(document[members[kind]])
+            document = self.context.store.get(kind.resource_type, name)
+            return None if document is None else str(document[kind.status])
 
         self.context.changes.wait_until(lambda: status() != known_status, timeout)
         return status()
@@ -96,7 +94,7 @@ class SageMaker:
         self.context.lifecycle.recover()
 
     def _warm_up(self) -> None:
-        """What the first job would wait for otherwise: service models read, the kernel's isolation tried."""
+        """Prepare what the first job would wait for otherwise: service models read, the kernel's isolation tried."""
         validation.service_model()
         self.context.wire.warm_up()
         container.isolation()
@@ -104,3 +102,11 @@ class SageMaker:
     def close(self) -> None:
         """End every child process and let go of the store, within seconds."""
         self.context.lifecycle.close()
+
+
+def _open_engine(context: Context) -> JobEngine:
+    engine = JobEngine(context)
+    context.lifecycle.on_close.append(engine.close)
+    for kind in KINDS:
+        context.lifecycle.on_recover.append(partial(job_records.recover, context, kind))
+    return engine

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from contract import files
 from ratchet.command import Answer, Context, command
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "templates" / "model"
@@ -30,7 +31,7 @@ def new(context: Context, model: str) -> Answer:
 def _name(model: str) -> str:
     """The pipeline's name, refused as pipeline.yaml would refuse it."""
     from ratchet.errors import UserError
-    from ratchet.spec_fields import check_name
+    from ratchet.spec import check_name
 
     name = model.replace("_", "-")
     try:
@@ -52,7 +53,7 @@ def _refuse_taken(context: Context, name: str, folder: Path) -> None:
 def _make(folder: Path, name: str) -> list[str]:
     """Copies the template, pipeline.yaml last: a folder is a pipeline once that is there."""
     sources = sorted(path for path in TEMPLATE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    sources.sort(key=lambda path: path.name == "pipeline.yaml")
+    sources.sort(key=lambda path: path.name == files.SPEC_FILE)
     for source in sources:
         target = folder / source.relative_to(TEMPLATE)
         target.parent.mkdir(parents=True, exist_ok=True)

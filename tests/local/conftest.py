@@ -2,75 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import fcntl
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
+from deployed import Model, Pipeline, deploy, opened
+from image_uris import SKLEARN
+from running_aws import IMAGES, Aws, AwsFactory, copy_state
 
-from localaws import supervisor
-from localaws.sagemaker.images import Images
-from localaws.server_file import Server
-
-IMAGES = Path(__file__).parents[2] / ".ratchet" / "images"
-SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
-EVALUATOR = Path(__file__).parents[2] / "training_code" / "toolkit" / "rule_evaluator.py"
-ANY_FREE_PORT = 0
-
-
-@dataclass(frozen=True)
-class Aws:
-    """A running embedded AWS and clients of it."""
-
-    server: Server
-    state: Path
-
-    def client(self, service: str, credentials: dict[str, Any] | None = None, **options: Any) -> Any:
-        """A boto3 client: of the root user, or of `credentials` as STS answers them."""
-        key = credentials or {
-            "AccessKeyId": self.server.access_key_id,
-            "SecretAccessKey": self.server.secret_access_key,
-        }
-        return boto3.session.Session().client(
-            service,
-            endpoint_url=self.server.endpoint_url,
-            region_name=self.server.region,
-            aws_access_key_id=key["AccessKeyId"],
-            aws_secret_access_key=key["SecretAccessKey"],
-            aws_session_token=key.get("SessionToken"),
-            config=Config(retries={"max_attempts": 1}, max_pool_connections=64, **options),
-        )
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """This process's environment with what the aws, cdk and ratchet commands need to reach this AWS."""
-        return {
-            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-            "AWS_ENDPOINT_URL": self.server.endpoint_url,
-            "AWS_ACCESS_KEY_ID": self.server.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": self.server.secret_access_key,
-            "AWS_REGION": self.server.region,
-            "AWS_DEFAULT_REGION": self.server.region,
-        }
-
-
-@dataclass(frozen=True)
-class AwsFactory:
-    """Starts an embedded AWS on a state folder, again and again: for tests of restarts."""
-
-    state: Path
-    rule_evaluator: Path | None = EVALUATOR if EVALUATOR.is_file() else None
-
-    def start(self) -> Aws:
-        server = supervisor.start(self.state, port=ANY_FREE_PORT, images=IMAGES, rule_evaluator=self.rule_evaluator)
-        return Aws(server, self.state)
-
-    def stop(self) -> None:
-        supervisor.stop(self.state)
+from localaws.sagemaker.containers.images import Images
 
 
 @pytest.fixture(scope="session")
@@ -92,5 +35,64 @@ def aws(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Aws]
 def fresh_aws(tmp_path: Path, images: Path) -> Iterator[AwsFactory]:
     """An embedded AWS of the test's own, to be started, killed and restarted."""
     factory = AwsFactory(tmp_path / "aws")
+    yield factory
+    factory.stop()
+
+
+# ------------------------------------------------------------------------------------------------ deployed pipelines
+
+
+@pytest.fixture(scope="session")
+def models(request: pytest.FixtureRequest) -> dict[str, Model]:
+    """What this session's test modules have deployed: the PIPELINES of each."""
+    here = [item for item in request.session.items if item.path.is_relative_to(Path(__file__).parent)]
+    modules = {item.module for item in here if isinstance(item, pytest.Function)}
+    named = [pipeline for module in modules for pipeline in getattr(module, "PIPELINES", {}).items()]
+    return dict(sorted(named, key=lambda pipeline: pipeline[0]))
+
+
+@pytest.fixture(scope="session")
+def deployed_state(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, images: Path, models: dict[str, Model]
+) -> Path:
+    """The state of an AWS that has been stopped, in which the real cdk command has deployed all pipelines at once.
+
+    Test processes share it; the first one that needs it makes it. It is for copying.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if hasattr(request.config, "workerinput") else own) / "deployed"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            factory = AwsFactory(folder / "aws")
+            try:
+                deploy(factory.start(), folder / "app", models)
+            finally:
+                factory.stop()
+            (folder / "complete").touch()
+    return folder / "aws"
+
+
+@pytest.fixture(scope="session")
+def deployed_aws(deployed_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """One AWS with all pipelines deployed for a whole test process."""
+    factory = AwsFactory(tmp_path_factory.mktemp("deployed") / "aws")
+    copy_state(deployed_state, factory.state)
+    yield factory.start()
+    factory.stop()
+
+
+@pytest.fixture(scope="session")
+def deployed(deployed_aws: Aws, models: dict[str, Model]) -> Callable[[str], Pipeline]:
+    """A deployed pipeline by its name."""
+    return cache(lambda name: opened(deployed_aws, name, models[name]))
+
+
+@pytest.fixture
+def fresh_deployed_aws(tmp_path: Path, deployed_state: Path) -> Iterator[AwsFactory]:
+    """An AWS of the test's own with all pipelines deployed, to be started, killed and restarted."""
+    factory = AwsFactory(tmp_path / "aws")
+    copy_state(deployed_state, factory.state)
     yield factory
     factory.stop()

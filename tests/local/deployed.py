@@ -7,21 +7,19 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 from boto3.dynamodb.types import TypeDeserializer
-from conftest import Aws
+from running_aws import ROOT, Aws
+from waiting import WAIT_SECONDS, until
 
-ROOT = Path(__file__).parents[2]
-STEERED = Path(__file__).parent / "steered"
+SCRIPTED_MODEL = Path(__file__).parent / "scripted_model"
 TOOLKIT = ROOT / "training_code" / "toolkit"
-RUN_SECONDS = 120
 HELD_OUT = "".join(f"{row % 2},{row}\n" for row in range(200))
 
 SPEC: dict[str, Any] = {
@@ -35,14 +33,43 @@ SPEC: dict[str, Any] = {
 APP = """
 from pathlib import Path
 from infra.app import new_app
-from infra.environments import chosen_environment
-from infra.stages import add_stacks, find_pipelines
+from ratchet.spec.environments import chosen_environment
+from infra.stages import add_stacks
+from ratchet.spec import find_pipelines
 
 app = new_app()
 environment = chosen_environment({key: app.node.try_get_context(key) for key in ("environment", "environments")})
 add_stacks(app, environment, find_pipelines(Path("models")), toolkit=Path(%r))
 app.synth()
 """
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """The scripted model as a pipeline: SPEC with changes, and files of its own in the place of the model's."""
+
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def write(self, models: Path, name: str) -> None:
+        shutil.copytree(SCRIPTED_MODEL, models / name)
+        data = {channel: f"{name}/{channel}/" for channel in ("train", "test")}
+        (models / name / "pipeline.yaml").write_text(yaml.safe_dump({"name": name, "data": data, **SPEC, **self.spec}))
+        for path, text in self.files.items():
+            (models / name / path).write_text(text)
+
+
+@dataclass(frozen=True)
+class AsShipped:
+    """A model of this checkout, as it is."""
+
+    folder: Path
+
+    def write(self, models: Path, name: str) -> None:
+        shutil.copytree(self.folder, models / name, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+Model = Scripted | AsShipped
 
 
 def cdk(folder: Path, aws: Aws, *arguments: str) -> None:
@@ -56,9 +83,9 @@ def cdk(folder: Path, aws: Aws, *arguments: str) -> None:
     assert done.returncode == 0, f"cdk {' '.join(arguments)}:\n{done.stdout}\n{done.stderr}"
 
 
-def write_app(folder: Path, **pipelines: dict[str, Any]) -> None:
-    """A CDK app with steered models; each is SPEC with its own changes, and data of its own."""
-    folder.mkdir(parents=True, exist_ok=True)
+def write_app(folder: Path, models: Mapping[str, Model]) -> None:
+    """A CDK app with these models, by their pipelines' names."""
+    (folder / "models").mkdir(parents=True)
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     settings = {
         "app": f"{sys.executable} app.py",
@@ -68,11 +95,8 @@ def write_app(folder: Path, **pipelines: dict[str, Any]) -> None:
     }
     (folder / "cdk.json").write_text(json.dumps({**settings, "context": context}))
     (folder / "app.py").write_text(APP % str(TOOLKIT))
-    for name, changes in pipelines.items():
-        model = folder / "models" / name
-        shutil.copytree(STEERED, model, dirs_exist_ok=True)
-        data = {channel: f"{name}/{channel}/" for channel in ("train", "test")}
-        (model / "pipeline.yaml").write_text(yaml.safe_dump({"name": name, "data": data, **SPEC, **changes}))
+    for name, model in models.items():
+        model.write(folder / "models", name)
 
 
 @dataclass(frozen=True)
@@ -120,7 +144,7 @@ class Pipeline:
     def state(self) -> dict[str, Any]:
         return self.item("state")
 
-    def record(self, run_id: str, seconds: float = RUN_SECONDS) -> dict[str, Any]:
+    def record(self, run_id: str, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
         """The run's record, once it has ended (within `seconds`) and its lock is free."""
         item = f"run#{run_id}"
         until(lambda: self.item(item).get("outcome", "Running") != "Running", f"the end of {run_id}", seconds)
@@ -191,30 +215,21 @@ class Pipeline:
             iam.delete_role_policy(RoleName=role, PolicyName="withheld")
 
 
-def deploy(aws: Aws, folder: Path, **pipelines: dict[str, Any]) -> dict[str, Pipeline]:
-    """The shared stack and the pipelines, each with its held-out data in place."""
-    write_app(folder, **pipelines)
-    cdk(folder, aws, "bootstrap", "--output", str(folder / "bootstrap.out"))
+def deploy(aws: Aws, folder: Path, models: Mapping[str, Model]) -> None:
+    """The shared stack, and a pipeline a model."""
+    write_app(folder, models)
+    cdk(folder, aws, "bootstrap", f"aws://{aws.server.account}/{aws.server.region}")
     cdk(folder, aws, "deploy", "--all", "--concurrency", "4")
-    shared = outputs(aws, "shared")
-    deployed = {name: Pipeline(aws, name, shared, outputs(aws, name)) for name in pipelines}
-    for pipeline in deployed.values():
+
+
+def opened(aws: Aws, name: str, model: Model) -> Pipeline:
+    """A pipeline that is deployed, with held-out data in place where its model is scripted."""
+    pipeline = Pipeline(aws, name, outputs(aws, "shared"), outputs(aws, name))
+    if isinstance(model, Scripted):
         pipeline.put("test/held_out.csv", HELD_OUT)
-    return deployed
+    return pipeline
 
 
 def outputs(aws: Aws, what: str) -> dict[str, str]:
     stack = aws.client("cloudformation").describe_stacks(StackName=f"ratchet-local-{what}")["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-
-
-def until(true: Callable[[], Any], what: str, seconds: float = RUN_SECONDS) -> None:
-    """Looks until it is true.
-
-    Raises:
-        AssertionError: it isn't after `seconds`.
-    """
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
-        time.sleep(0.1)

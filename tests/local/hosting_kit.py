@@ -1,20 +1,19 @@
-"""What the tests of endpoints share: small models with a serve.py, and one-line ways to deploy them."""
+"""A kit for the tests of endpoints: small models with a serve.py, and one-line ways to deploy them."""
 
 from __future__ import annotations
 
 import io
 import json
 import tarfile
-import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from conftest import Aws
+from image_uris import SKLEARN
+from running_aws import Aws
+from waiting import until
 
-IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
-WAIT_SECONDS = 120.0
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
@@ -54,16 +53,6 @@ def echo_archive(name: str, serve: str = ECHO, **more: str) -> bytes:
     return archive({"name.txt": name, "code/serve.py": serve, **more})
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
-    """The first true value of `condition`, looked at every 20 ms."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"not within {seconds:g} s: {what}")
-
-
 @dataclass
 class Hosting:
     """A bucket and an execution role of a test's own, and what it deploys with them."""
@@ -94,7 +83,7 @@ class Hosting:
         key = f"{part}/model.tar.gz"
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=data)
         container = {
-            "Image": IMAGE,
+            "Image": SKLEARN,
             "ModelDataUrl": f"s3://{self.bucket}/{key}",
             "Environment": {"SAGEMAKER_PROGRAM": "serve.py", **(environment or {})},
         }
@@ -102,6 +91,24 @@ class Hosting:
             ModelName=self.name(part), PrimaryContainer=container, **{"ExecutionRoleArn": self.role, **more}
         )
         return self.name(part)
+
+    def loads_when_told(self, key: str) -> str:
+        """A serve.py whose model is not loaded before `tell_to_load` has been called for the key."""
+        told = (
+            "import boto3, time\n"
+            "    from botocore.exceptions import ClientError\n"
+            "    while True:\n"
+            "        try:\n"
+            f"            boto3.client('s3').head_object(Bucket={self.bucket!r}, Key={key!r})\n"
+            "            break\n"
+            "        except ClientError:\n"
+            "            time.sleep(0.05)\n"
+            "    return pathlib"
+        )
+        return ECHO.replace("return pathlib", told)
+
+    def tell_to_load(self, key: str) -> None:
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=b"")
 
     def config(self, part: str, *variants: dict[str, Any]) -> str:
         defaults = {"VariantName": "AllTraffic", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}

@@ -1,16 +1,18 @@
-"""What the tests of jobs share: a bucket with data and scripts, roles, and requests that are a line to change."""
+"""A kit for the tests of jobs: a bucket with data and scripts, roles, and requests that are a line to change."""
 
 from __future__ import annotations
 
 import json
-import time
+import math
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from conftest import Aws
-from hosting_kit import IMAGE, TRUST, archive, until
+from hosting_kit import TRUST, archive
+from image_uris import SKLEARN
+from running_aws import Aws
+from waiting import until
 
 Document = dict[str, Any]
 ALL_THAT_JOBS_NEED = ["s3:ListBucket", "s3:GetObject", "s3:PutObject"]
@@ -78,7 +80,7 @@ class Jobs:
         return {
             "TrainingJobName": self.name("train"),
             "RoleArn": self.role,
-            "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+            "AlgorithmSpecification": {"TrainingImage": SKLEARN, "TrainingInputMode": "File"},
             "HyperParameters": self.script_mode(source or self.source(script)),
             "InputDataConfig": [self.channel("train", f"s3://{self.bucket}/train")],
             "OutputDataConfig": {"S3OutputPath": f"s3://{self.bucket}/out"},
@@ -100,6 +102,11 @@ class Jobs:
         self.sagemaker.create_training_job(**request)
         return self.ended(request["TrainingJobName"])
 
+    def some_seconds(self) -> int:
+        """A time limit in which a job's script surely begins, at the speed that the machine has now."""
+        job = self.train("print('begun')")
+        return 1 + math.ceil(3 * (job["LastModifiedTime"] - job["CreationTime"]).total_seconds())
+
     def ended(self, name: str) -> Document:
         return self._until_status(name, lambda job: job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"))
 
@@ -110,7 +117,7 @@ class Jobs:
         until(lambda: line in self.log_lines(name), f"{name} logs {line!r}")
 
     def log_lines(self, name: str, group: str = "/aws/sagemaker/TrainingJobs") -> list[str]:
-        """What a job has logged so far."""
+        """The lines that a job has logged so far."""
         return [event["message"] for stream in self._streams(group, name) for event in self._events(group, stream)]
 
     def processing_request(self, script: str, **changes: Any) -> Document:
@@ -120,7 +127,7 @@ class Jobs:
             "ProcessingJobName": self.name("process"),
             "RoleArn": self.role,
             "AppSpecification": {
-                "ImageUri": IMAGE,
+                "ImageUri": SKLEARN,
                 "ContainerEntrypoint": ["python3", "/opt/ml/processing/input/code/run.py"],
             },
             "ProcessingResources": {
@@ -195,8 +202,5 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def until_dead(pids: list[int], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while any(map(is_alive, pids)):
-        assert time.monotonic() < deadline, f"still alive: {[pid for pid in pids if is_alive(pid)]}"
-        time.sleep(0.02)
+def until_dead(pids: list[int]) -> None:
+    until(lambda: not any(map(is_alive, pids)), f"the end of {pids}")

@@ -1,44 +1,37 @@
-"""Roles, functions and waiting, for tests on the embedded AWS."""
+"""Roles and functions, for tests on the embedded AWS."""
 
 from __future__ import annotations
 
 import io
 import json
-import time
+import uuid
 import zipfile
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
-
-
-def wait_for(what: Callable[[], T], seconds: float = 20.0) -> T:
-    """The first true answer of `what`; fails with its last answer at the deadline."""
-    deadline = time.monotonic() + seconds
-    while not (answer := what()):
-        assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
-        time.sleep(0.02)
-    return answer
+from waiting import until
 
 
-def make_role(aws: Any, name: str, service: str, statements: list[dict[str, Any]]) -> str:
+def unique(prefix: str) -> str:
+    return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+
+def make_role(aws: Any, service: str, *statements: dict[str, Any], name: str = "") -> str:
     """A role that `service` (or, for an account id, that account) may assume, with these statements; its ARN."""
     principal = {"AWS": service} if service.isdigit() else {"Service": service}
-    trust = {"Version": "2012-10-17", "Statement": [_allow("sts:AssumeRole", Principal=principal)]}
-    iam = aws.client("iam")
-    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    iam, role = aws.client("iam"), name or unique("role")
+    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
     if statements:
-        policy = {"Version": "2012-10-17", "Statement": statements}
-        iam.put_role_policy(RoleName=name, PolicyName="policy", PolicyDocument=json.dumps(policy))
+        iam.put_role_policy(RoleName=role, PolicyName="policy", PolicyDocument=_policy(*statements))
     return str(arn)
 
 
-def allow(action: str | list[str], resource: str | list[str] = "*") -> dict[str, Any]:
-    return _allow(action, Resource=resource)
+def allow(*actions: str, resource: str | list[str] = "*") -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resource}
 
 
-def _allow(action: str | list[str], **members: Any) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": action, **members}
+def _policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 def make_function(aws: Any, name: str, code: str, role: str, **options: Any) -> str:
@@ -50,7 +43,7 @@ def make_function(aws: Any, name: str, code: str, role: str, **options: Any) -> 
         FunctionName=name,
         Role=role,
         Code={"ZipFile": package.getvalue()},
-        **{"Runtime": "python3.13", "Handler": "index.handler", "Timeout": 10, **options},
+        **{"Runtime": "python3.13", "Handler": "index.handler", "Timeout": 60, **options},
     )
     return str(created["FunctionArn"])
 
@@ -64,3 +57,12 @@ def invoke(aws: Any, name: str, event: Any = None) -> tuple[Any, str | None]:
 def assumed(aws: Any, role: str) -> dict[str, Any]:
     """Credentials of a role that the account may assume."""
     return dict(aws.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"])
+
+
+def first_message(aws: Any, url: str) -> Any:
+    """The body of a queue's first message, once there is one."""
+
+    def look() -> Any:
+        return aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages")
+
+    return json.loads(until(look, f"a message in {url}")[0]["Body"])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from typing import Any
 
-from state_machines import unique
+from resources import unique
+from waiting import until
 
 Document = dict[str, Any]
-DEADLINE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,12 @@ class Stack:
 
     def settled(self, name: str | None = None) -> str:
         """The stack's status once nothing is in progress."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while time.monotonic() < deadline:
+
+        def look() -> str | None:
             status = self.cloudformation.describe_stacks(StackName=name or self.name)["Stacks"][0]["StackStatus"]
-            if not status.endswith("IN_PROGRESS"):
-                return str(status)
-            time.sleep(0.05)
-        raise AssertionError(f"{self.name} is still in progress after {DEADLINE_SECONDS} s")
+            return None if status.endswith("IN_PROGRESS") else str(status)
+
+        return str(until(look, f"{self.name} to be settled"))
 
     def outputs(self) -> dict[str, str]:
         found = self.cloudformation.describe_stacks(StackName=self.name)["Stacks"][0].get("Outputs", [])

@@ -1,37 +1,15 @@
-"""Makes roles and state machines for the tests of Step Functions, and waits for executions."""
+"""Makes state machines for the tests of Step Functions, and waits for executions."""
 
 from __future__ import annotations
 
 import json
-import time
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from resources import make_role, unique
+from waiting import until
+
 Document = dict[str, Any]
-DEADLINE_SECONDS = 30
-PASS_ROLES = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "*"}
-
-
-def unique(prefix: str) -> str:
-    return f"{prefix}-{uuid.uuid4().hex[:8]}"
-
-
-def allow(*actions: str, resource: str = "*") -> Document:
-    return {"Effect": "Allow", "Action": list(actions), "Resource": resource}
-
-
-def make_role(aws: Any, service: str, *statements: Document) -> str:
-    """A role that a service may assume, with these statements; its ARN."""
-    iam = aws.client("iam")
-    name = unique("role")
-    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-    policy = {"Version": "2012-10-17", "Statement": [trust]}
-    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(policy))["Role"]["Arn"]
-    if statements:
-        document = {"Version": "2012-10-17", "Statement": list(statements)}
-        iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(document))
-    return str(arn)
 
 
 @dataclass(frozen=True)
@@ -52,13 +30,12 @@ class StateMachine:
         return self.ended(self.start(state_input))
 
     def ended(self, execution_arn: str) -> Document:
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while time.monotonic() < deadline:
+        def look() -> Document | None:
             document: Document = self.sfn.describe_execution(executionArn=execution_arn)
-            if document["status"] != "RUNNING":
-                return {**document, "output": json.loads(document["output"]) if document.get("output") else None}
-            time.sleep(0.02)
-        raise AssertionError(f"{execution_arn} still runs after {DEADLINE_SECONDS} s")
+            return None if document["status"] == "RUNNING" else document
+
+        document = until(look, f"the end of {execution_arn}") or {}
+        return {**document, "output": json.loads(document["output"]) if document.get("output") else None}
 
     def history(self, execution_arn: str) -> list[Document]:
         pages = self.sfn.get_paginator("get_execution_history").paginate(executionArn=execution_arn)

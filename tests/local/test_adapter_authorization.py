@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from resources import allow, assumed, make_function, make_role, wait_for
+from resources import allow, assumed, make_function, make_role
+from waiting import until
 
 ACCOUNT = "000000000000"
 MACHINE = json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}})
@@ -18,7 +19,7 @@ IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2
 def deployer(aws: Any) -> Any:
     """Credentials of a role that may do everything but pass a role."""
     statements = [allow("*"), {"Effect": "Deny", "Action": "iam:PassRole", "Resource": "*"}]
-    return assumed(aws, make_role(aws, "deployer", ACCOUNT, statements))
+    return assumed(aws, make_role(aws, ACCOUNT, *statements, name="deployer"))
 
 
 def create_function(aws: Any, key: Any, role: str) -> None:
@@ -52,7 +53,7 @@ def create_model(aws: Any, key: Any, role: str) -> None:
     ],
 )
 def test_passing_a_role_needs_the_permission(aws: Any, deployer: Any, call: Any, service: str) -> None:
-    role = make_role(aws, f"passed-{call.__name__}", service, [])
+    role = make_role(aws, service, name=f"passed-{call.__name__}")
     with pytest.raises(ClientError) as caught:
         call(aws, deployer, role)
     assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
@@ -62,22 +63,22 @@ def test_passing_a_role_needs_the_permission(aws: Any, deployer: Any, call: Any,
 
 def test_the_service_that_a_role_is_passed_to_is_a_condition(aws: Any) -> None:
     condition = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
-    statements = [allow(["states:*"]), {**allow("iam:PassRole"), "Condition": condition}]
-    key = assumed(aws, make_role(aws, "lambda-passer", ACCOUNT, statements))
-    role = make_role(aws, "for-states", "states.amazonaws.com", [])
+    statements = [allow("states:*"), {**allow("iam:PassRole"), "Condition": condition}]
+    key = assumed(aws, make_role(aws, ACCOUNT, *statements, name="lambda-passer"))
+    role = make_role(aws, "states.amazonaws.com", name="for-states")
     with pytest.raises(ClientError, match="iam:PassRole"):
         create_machine(aws, key, role)
 
 
 def test_a_role_is_passed_where_it_may_be(aws: Any) -> None:
-    role = make_role(aws, "for-machines", "states.amazonaws.com", [])
-    key = assumed(aws, make_role(aws, "passer", ACCOUNT, [allow("states:*"), allow("iam:PassRole", role)]))
+    role = make_role(aws, "states.amazonaws.com", name="for-machines")
+    key = assumed(aws, make_role(aws, ACCOUNT, allow("states:*"), allow("iam:PassRole", resource=role), name="passer"))
     created = aws.client("stepfunctions", key).create_state_machine(name="passed", definition=MACHINE, roleArn=role)
     assert created["stateMachineArn"].endswith(":stateMachine:passed")
 
 
 def test_a_denial_names_principal_action_and_resource(aws: Any) -> None:
-    key = assumed(aws, make_role(aws, "reader", ACCOUNT, [allow("dynamodb:GetItem")]))
+    key = assumed(aws, make_role(aws, ACCOUNT, allow("dynamodb:GetItem"), name="reader"))
     with pytest.raises(ClientError) as caught:
         aws.client("dynamodb", key).put_item(TableName="secret", Item={"p": {"S": "x"}})
     message = caught.value.response["Error"]["Message"]
@@ -99,7 +100,7 @@ def test_a_denial_names_principal_action_and_resource(aws: Any) -> None:
     ],
 )
 def test_sagemakers_actions_and_resources(aws: Any, call: Any, action: str, resource: str) -> None:
-    key = assumed(aws, make_role(aws, f"no-{action}", ACCOUNT, [allow("sagemaker:List*")]))
+    key = assumed(aws, make_role(aws, ACCOUNT, allow("sagemaker:List*"), name=f"no-{action}"))
     with pytest.raises(ClientError) as caught:
         call(aws.client("sagemaker", key))
     expected = f"perform: sagemaker:{action} on resource: arn:aws:sagemaker:us-east-1:{ACCOUNT}:{resource}"
@@ -107,8 +108,8 @@ def test_sagemakers_actions_and_resources(aws: Any, call: Any, action: str, reso
 
 
 def test_invoking_an_endpoint_needs_the_permission_on_it(aws: Any) -> None:
-    statements = [allow("sagemaker:InvokeEndpoint", f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint/mine")]
-    runtime = aws.client("sagemaker-runtime", assumed(aws, make_role(aws, "caller", ACCOUNT, statements)))
+    statements = [allow("sagemaker:InvokeEndpoint", resource=f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint/mine")]
+    runtime = aws.client("sagemaker-runtime", assumed(aws, make_role(aws, ACCOUNT, *statements, name="caller")))
     with pytest.raises(ClientError, match=r"sagemaker:InvokeEndpoint on resource: .*endpoint/other"):
         runtime.invoke_endpoint(EndpointName="other", Body=b"1")
     with pytest.raises(ClientError, match="mine"):  # allowed, and not there
@@ -140,7 +141,7 @@ def test_a_rule_reaches_a_queue_only_with_the_queues_policy(aws: Any) -> None:
     dead_url, dead = queue(aws, "dead")
     rule_to(aws, "to-closed", {"Arn": closed, "DeadLetterConfig": {"Arn": dead}})
     put(aws, "to-closed")
-    dead_letter = wait_for(lambda: received(aws, dead_url))[0]
+    dead_letter = until(lambda: received(aws, dead_url))[0]
     assert "sqs:SendMessage" in dead_letter["Body"]
     assert received(aws, closed_url) == []
 
@@ -151,28 +152,28 @@ def test_a_rule_reaches_a_queue_that_lets_it_in(aws: Any) -> None:
     url, arn = queue(aws, "open", [statement])
     rule_to(aws, "to-open", {"Arn": arn})
     put(aws, "to-open")
-    assert len(wait_for(lambda: received(aws, url))) == 1
+    assert len(until(lambda: received(aws, url))) == 1
 
 
 def test_a_rule_starts_a_machine_only_as_a_role_that_may(aws: Any) -> None:
     dead_url, dead = queue(aws, "machine-dead")
-    machine_role = make_role(aws, "idle-machine", "states.amazonaws.com", [])
+    machine_role = make_role(aws, "states.amazonaws.com", name="idle-machine")
     states = aws.client("stepfunctions")
     arn = states.create_state_machine(name="by-rule", definition=MACHINE, roleArn=machine_role)["stateMachineArn"]
-    weak = make_role(aws, "weak-rule", "events.amazonaws.com", [])
+    weak = make_role(aws, "events.amazonaws.com", name="weak-rule")
     rule_to(aws, "to-machine", {"Arn": arn, "RoleArn": weak, "DeadLetterConfig": {"Arn": dead}})
     put(aws, "to-machine")
-    assert "states:StartExecution" in wait_for(lambda: received(aws, dead_url))[0]["Body"]
+    assert "states:StartExecution" in until(lambda: received(aws, dead_url))[0]["Body"]
     assert states.list_executions(stateMachineArn=arn)["executions"] == []
-    strong = make_role(aws, "strong-rule", "events.amazonaws.com", [allow("states:StartExecution", arn)])
+    strong = make_role(aws, "events.amazonaws.com", allow("states:StartExecution", resource=arn), name="strong-rule")
     rule_to(aws, "to-machine", {"Arn": arn, "RoleArn": strong})
     put(aws, "to-machine")
-    assert len(wait_for(lambda: states.list_executions(stateMachineArn=arn)["executions"])) == 1
+    assert len(until(lambda: states.list_executions(stateMachineArn=arn)["executions"])) == 1
 
 
 def test_a_mapping_reads_its_queue_as_the_functions_role(aws: Any) -> None:
     url, arn = queue(aws, "mapped")
-    role = make_role(aws, "cannot-read", "lambda.amazonaws.com", [])
+    role = make_role(aws, "lambda.amazonaws.com", name="cannot-read")
     make_function(aws, "mapped", "def handler(event, context): return None", role)
     client = aws.client("lambda")
     mapping = client.create_event_source_mapping(EventSourceArn=arn, FunctionName="mapped")["UUID"]
@@ -182,10 +183,10 @@ def test_a_mapping_reads_its_queue_as_the_functions_role(aws: Any) -> None:
         result = str(client.get_event_source_mapping(UUID=mapping)["LastProcessingResult"])
         return result if result.startswith("PROBLEM") else ""
 
-    assert "assumed-role/cannot-read/mapped is not authorized to perform: sqs:ReceiveMessage" in wait_for(problem)
-    policy = {"Version": "2012-10-17", "Statement": [allow("sqs:*", arn)]}
+    assert "assumed-role/cannot-read/mapped is not authorized to perform: sqs:ReceiveMessage" in until(problem)
+    policy = {"Version": "2012-10-17", "Statement": [allow("sqs:*", resource=arn)]}
     aws.client("iam").put_role_policy(RoleName="cannot-read", PolicyName="p", PolicyDocument=json.dumps(policy))
-    wait_for(lambda: _empty(aws, url))
+    until(lambda: _empty(aws, url))
 
 
 def _empty(aws: Any, url: str) -> bool:

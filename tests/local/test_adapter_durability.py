@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from resources import allow, assumed, invoke, make_function, make_role, wait_for
+from resources import allow, assumed, invoke, make_function, make_role
+from waiting import until
 
 from localaws.ministack_adapter.request_effects import changed_services
 
@@ -95,9 +96,9 @@ def test_objects_versions_and_what_a_bucket_is(fresh_aws: Any) -> None:
 
 def test_roles_functions_sessions_and_logs(fresh_aws: Any) -> None:
     aws = fresh_aws.start()
-    role = make_role(aws, "r", "lambda.amazonaws.com", [])
+    role = make_role(aws, "lambda.amazonaws.com", name="r")
     make_function(aws, "f", "def handler(event, context): print('said'); return event", role)
-    session = assumed(aws, make_role(aws, "user", aws.server.account, [allow("s3:ListAllMyBuckets")]))
+    session = assumed(aws, make_role(aws, aws.server.account, allow("s3:ListAllMyBuckets"), name="user"))
     logs = aws.client("logs")
     logs.create_log_group(logGroupName="g")
     logs.create_log_stream(logGroupName="g", logStreamName="s")
@@ -124,7 +125,7 @@ def test_events_that_were_accepted_are_handled_after_a_kill(fresh_aws: Any) -> N
     aws = fresh_aws.start()
     make_table(aws, "seen")
     statements = [allow("dynamodb:PutItem"), allow("sqs:*")]
-    role = make_role(aws, "r", "lambda.amazonaws.com", statements)
+    role = make_role(aws, "lambda.amazonaws.com", *statements, name="r")
     code = (
         "import boto3, json\n"
         "def handler(event, context):\n"
@@ -150,13 +151,13 @@ def test_events_that_were_accepted_are_handled_after_a_kill(fresh_aws: Any) -> N
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda name: s3.put_object(Bucket="arrivals", Key=name, Body=b"x"), names))
     aws = killed_and_back(fresh_aws, aws)
-    wait_for(lambda: set(items(aws, "seen")) == names, seconds=90)
+    until(lambda: set(items(aws, "seen")) == names)
 
 
 def test_an_asynchronous_invocation_outlives_a_kill(fresh_aws: Any) -> None:
     aws = fresh_aws.start()
     make_table(aws, "done")
-    role = make_role(aws, "r", "lambda.amazonaws.com", [allow("dynamodb:PutItem")])
+    role = make_role(aws, "lambda.amazonaws.com", allow("dynamodb:PutItem"), name="r")
     code = (
         "import boto3, time\n"
         "def handler(event, context):\n"
@@ -166,7 +167,7 @@ def test_an_asynchronous_invocation_outlives_a_kill(fresh_aws: Any) -> None:
     make_function(aws, "slow", code, role, Timeout=30)
     aws.client("lambda").invoke(FunctionName="slow", InvocationType="Event", Payload='"later"')
     aws = killed_and_back(fresh_aws, aws)
-    wait_for(lambda: "later" in items(aws, "done"))
+    until(lambda: "later" in items(aws, "done"))
 
 
 def test_conditional_writes_are_atomic(fresh_aws: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -45,17 +46,19 @@ def say(event, context):
 
 @pytest.fixture(scope="module")
 def probe(aws: Any) -> str:
-    role = make_role(aws, "probe-role", "lambda.amazonaws.com", [allow("dynamodb:*")])
-    make_function(
-        aws,
-        "probe",
-        PROBE,
-        role,
-        Timeout=2,
-        MemorySize=128,
-        Environment={"Variables": {"COLOUR": "green", "AUTH": "x"}},
-    )
+    role = make_role(aws, "lambda.amazonaws.com", allow("dynamodb:*"), name="probe-role")
+    variables = {"COLOUR": "green", "AUTH": "x"}
+    make_function(aws, "probe", PROBE, role, MemorySize=128, Environment={"Variables": variables})
     return "probe"
+
+
+@pytest.fixture
+def limits(aws: Any, probe: str, request: pytest.FixtureRequest) -> Iterator[None]:
+    """The probe with other limits, for one test."""
+    configure = aws.client("lambda").update_function_configuration
+    configure(FunctionName=probe, **request.param)
+    yield
+    configure(FunctionName=probe, Timeout=60)
 
 
 def test_environment_holds_the_functions_variables_and_lambdas_and_nothing_of_the_server(aws: Any, probe: str) -> None:
@@ -107,14 +110,16 @@ def test_an_error_keeps_its_own_type(aws: Any, probe: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "kind", "message"),
+    ("limits", "event", "kind", "message"),
     [
-        ({"do": "sleep"}, "Sandbox.Timedout", "Task timed out after 2.00 seconds"),
-        ({"do": "eat", "megabytes": 400}, "Runtime.OutOfMemory", "128 MB"),
-        ({"do": "leave"}, "Runtime.ExitError", "exit status 3"),
-        ({"do": "odd"}, "Runtime.MarshalError", "set is not JSON serializable"),
+        ({"Timeout": 2}, {"do": "sleep"}, "Sandbox.Timedout", "Task timed out after 2.00 seconds"),
+        ({}, {"do": "eat", "megabytes": 400}, "Runtime.OutOfMemory", "128 MB"),
+        ({}, {"do": "leave"}, "Runtime.ExitError", "exit status 3"),
+        ({}, {"do": "odd"}, "Runtime.MarshalError", "set is not JSON serializable"),
     ],
+    indirect=["limits"],
 )
+@pytest.mark.usefixtures("limits")
 def test_limits_and_ends(aws: Any, probe: str, event: dict[str, Any], kind: str, message: str) -> None:
     answer, error = invoke(aws, probe, event)
     assert (answer["errorType"], error) == (kind, "Unhandled")
@@ -148,13 +153,13 @@ def test_a_handler_that_is_not_there(aws: Any, probe: str, handler: str, kind: s
 
 
 def test_a_role_that_lambda_cannot_assume_is_refused(aws: Any) -> None:
-    role = make_role(aws, "not-for-lambda", "states.amazonaws.com", [])
+    role = make_role(aws, "states.amazonaws.com", name="not-for-lambda")
     with pytest.raises(ClientError, match="cannot be assumed by Lambda"):
         make_function(aws, "untrusted", "x = 1", role)
 
 
 def test_an_event_of_any_json_type_reaches_the_handler(aws: Any) -> None:
-    role = make_role(aws, "echo-role", "lambda.amazonaws.com", [])
+    role = make_role(aws, "lambda.amazonaws.com", name="echo-role")
     make_function(aws, "echo", "def handler(event, context): return event", role)
     for event in (None, 1, "text", ["a", {"b": "ü"}]):
         assert invoke(aws, "echo", event) == (json.loads(json.dumps(event)), None)

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from resources import allow, assumed, make_role, wait_for
+from resources import allow, assumed, make_role
+from waiting import until
 
 
 def deploy(aws: Any, stack: str, resources: dict[str, Any]) -> Any:
     cloudformation = aws.client("cloudformation")
     cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps({"Resources": resources}))
-    wait_for(lambda: status(aws, stack) == "CREATE_COMPLETE")
+    until(lambda: status(aws, stack) == "CREATE_COMPLETE")
     return cloudformation
 
 
@@ -38,11 +39,11 @@ def test_cloudformation_does_not_delete_a_bucket_with_content(aws: Any) -> None:
     cloudformation = deploy(aws, "with-bucket", {"Bucket": bucket})
     aws.client("s3").put_object(Bucket="stack-bucket", Key="k", Body=b"b")
     cloudformation.delete_stack(StackName="with-bucket")
-    wait_for(lambda: status(aws, "with-bucket") == "DELETE_FAILED")
+    until(lambda: status(aws, "with-bucket") == "DELETE_FAILED")
     assert aws.client("s3").get_object(Bucket="stack-bucket", Key="k")["Body"].read() == b"b"
     aws.client("s3").delete_object(Bucket="stack-bucket", Key="k")
     cloudformation.delete_stack(StackName="with-bucket")
-    wait_for(lambda: status(aws, "with-bucket") in ("gone", "DELETE_COMPLETE"))
+    until(lambda: status(aws, "with-bucket") in ("gone", "DELETE_COMPLETE"))
 
 
 def test_objects_of_an_encrypted_bucket_show_their_key(aws: Any) -> None:
@@ -65,12 +66,12 @@ def test_an_encrypted_object_needs_the_key_too(aws: Any) -> None:
     configuration = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
     s3.put_bucket_encryption(Bucket="sealed-bucket", ServerSideEncryptionConfiguration=configuration)
     s3.put_object(Bucket="sealed-bucket", Key="k", Body=b"b")
-    keyless = aws.client("s3", assumed(aws, make_role(aws, "keyless", aws.server.account, [allow("s3:*")])))
+    keyless = aws.client("s3", assumed(aws, make_role(aws, aws.server.account, allow("s3:*"), name="keyless")))
     with pytest.raises(ClientError, match=f"keyless/test is not authorized to perform: kms:Decrypt on resource: {key}"):
         keyless.get_object(Bucket="sealed-bucket", Key="k")
     with pytest.raises(ClientError, match="kms:GenerateDataKey"):
         keyless.put_object(Bucket="sealed-bucket", Key="k2", Body=b"b")
-    statements = [allow("s3:*"), allow(["kms:Decrypt", "kms:GenerateDataKey"], key)]
-    with_key = aws.client("s3", assumed(aws, make_role(aws, "with-key", aws.server.account, statements)))
+    statements = [allow("s3:*"), allow("kms:Decrypt", "kms:GenerateDataKey", resource=key)]
+    with_key = aws.client("s3", assumed(aws, make_role(aws, aws.server.account, *statements, name="with-key")))
     with_key.put_object(Bucket="sealed-bucket", Key="k2", Body=b"c")
     assert with_key.get_object(Bucket="sealed-bucket", Key="k2")["Body"].read() == b"c"

@@ -7,7 +7,8 @@ import os
 import signal
 from typing import Any
 
-from resources import make_function, make_role, wait_for
+from resources import make_function, make_role
+from waiting import until
 
 from localaws.ministack_adapter.custom_resources import response_token
 from localaws.ministack_adapter.interrupted_stacks import after_interruption
@@ -23,18 +24,18 @@ def custom(function: str) -> str:
 
 
 def test_a_custom_resource_whose_function_fails_fails_the_stack_at_once(aws: Any) -> None:
-    role = make_role(aws, "custom-role", "lambda.amazonaws.com", [])
+    role = make_role(aws, "lambda.amazonaws.com", name="custom-role")
     function = make_function(aws, "broken", "def handler(event, context): raise KeyError('nothing')", role)
     cloudformation = aws.client("cloudformation")
     cloudformation.create_stack(StackName="with-broken", TemplateBody=custom(function), OnFailure="DO_NOTHING")
-    wait_for(lambda: status(aws, "with-broken") == "CREATE_FAILED")
+    until(lambda: status(aws, "with-broken") == "CREATE_FAILED")
     events = cloudformation.describe_stack_events(StackName="with-broken")["StackEvents"]
     assert any("broken failed: KeyError: 'nothing'" in event.get("ResourceStatusReason", "") for event in events)
 
 
 def test_a_stuck_custom_resource_does_not_keep_the_server_and_its_stack_is_given_back(fresh_aws: Any) -> None:
     aws = fresh_aws.start()
-    role = make_role(aws, "custom-role", "lambda.amazonaws.com", [])
+    role = make_role(aws, "lambda.amazonaws.com", name="custom-role")
     function = make_function(aws, "silent", "def handler(event, context): return None", role)
     aws.client("cloudformation", read_timeout=30).create_stack(StackName="stuck", TemplateBody=custom(function))
     assert status(aws, "stuck") == "CREATE_IN_PROGRESS"

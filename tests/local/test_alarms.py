@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
-from state_machines import unique
-
-DEADLINE_SECONDS = 40
+from resources import first_message, unique
+from waiting import until
 
 
 def becomes(aws: Any, alarm: str, wanted: str) -> bool:
     cloudwatch = aws.client("cloudwatch")
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
-        if cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"][0]["StateValue"] == wanted:
-            return True
-        time.sleep(0.05)
-    return False
+
+    def state() -> str:
+        return str(cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"][0]["StateValue"])
+
+    return until(lambda: state() == wanted, f"{alarm} to be {wanted}")
 
 
 def open_queue(aws: Any, service: str) -> tuple[str, str]:
@@ -77,10 +74,8 @@ def test_an_alarm_looks_at_its_own_dimensions_and_tells_topic_and_bus(aws: Any) 
     put(aws, metric, 3, Endpoint="mine")
     put(aws, metric, 3, Endpoint="mine")
     assert becomes(aws, alarm, "ALARM")
-    told = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"][0]
-    assert json.loads(json.loads(told["Body"])["Message"])["NewStateValue"] == "ALARM"
-    event = aws.client("sqs").receive_message(QueueUrl=bus_url, WaitTimeSeconds=10)["Messages"][0]
-    assert json.loads(event["Body"])["detail-type"] == "CloudWatch Alarm State Change"
+    assert json.loads(first_message(aws, url)["Message"])["NewStateValue"] == "ALARM"
+    assert first_message(aws, bus_url)["detail-type"] == "CloudWatch Alarm State Change"
 
 
 def test_metric_math_through_the_api(aws: Any) -> None:

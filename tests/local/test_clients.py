@@ -10,11 +10,11 @@ import uuid
 from pathlib import Path
 
 import pytest
-from conftest import Aws
+from image_uris import SKLEARN
+from running_aws import Aws
 
 ROOT = Path(__file__).parents[2]
 SDK = ROOT / ".venvs" / "sdk" / "bin"
-IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
@@ -67,14 +67,14 @@ def role(aws: Aws, suffix: str, bucket: str) -> str:
 
 
 def run(aws: Aws, *command: str) -> str:
-    done = subprocess.run(command, env=aws.environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, env=aws.environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def test_the_sagemaker_sdk_trains_serves_and_asks(aws: Aws, bucket: str, role: str, suffix: str) -> None:
     script = Path(__file__).parent / "sdk" / "session.py"
-    printed = run(aws, str(SDK / "python"), str(script), bucket, role, IMAGE, suffix)
+    printed = run(aws, str(SDK / "python"), str(script), bucket, role, SKLEARN, suffix)
 
     outcome = json.loads(printed.splitlines()[-1])
     assert outcome["status"] == "Completed"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from resources import allow, make_role, unique
 from stacks import Stack, attribute, ref, resource, stack
-from state_machines import allow, machine, make_role, unique
+from state_machines import machine
+from waiting import until
 
 KEYS = {
     "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}],
@@ -250,15 +251,7 @@ def test_an_alarm_over_metric_math_fires_when_runs_fail(aws: Any) -> None:
 
     assert state() == "OK"
     failing.run()
-    assert _becomes(state, "ALARM")
-
-
-def _becomes(state: Any, wanted: str) -> bool:
-
-    deadline = time.monotonic() + 15
-    while state() != wanted and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return bool(state() == wanted)
+    until(lambda: state() == "ALARM", "the alarm")
 
 
 def test_an_unchanged_stack_has_no_updates_to_perform(aws: Any) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hosting_kit import ECHO, IMAGE, Hosting, echo_archive
+from hosting_kit import ECHO, Hosting, echo_archive
+from image_uris import SKLEARN
+from resources import unique
 from stacks import attribute, ref, resource, stack
-from state_machines import unique
 
 BROKEN = ECHO.replace("return pathlib", "raise RuntimeError('no such model'); return pathlib")
 
@@ -26,7 +27,7 @@ def uploaded(hosting: Hosting, name: str, serve: str = ECHO) -> str:
 
 
 def resources(hosting: Hosting, data: str, endpoint: str) -> dict[str, Any]:
-    container = {"Image": IMAGE, "ModelDataUrl": data, "Environment": {"SAGEMAKER_PROGRAM": "serve.py"}}
+    container = {"Image": SKLEARN, "ModelDataUrl": data, "Environment": {"SAGEMAKER_PROGRAM": "serve.py"}}
     variant = {
         "VariantName": "AllTraffic",
         "ModelName": attribute("Model", "ModelName"),

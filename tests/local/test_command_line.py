@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Aws
+from running_aws import Aws
 
-from ratchet import runs
+from contract import outcomes
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("app.py", "cdk.json", "infra", "lambdas", "training_code/toolkit")
@@ -158,14 +158,14 @@ def test_up_starts_and_deploys_and_then_has_nothing_to_do(story: dict[str, Ran])
 def test_a_new_model_reaches_a_champion_by_new_and_run_alone(story: dict[str, Ran]) -> None:
     first = story["first"]
     assert first.code == 0, first.errors
-    assert outcome(first) == runs.PROMOTED
+    assert outcome(first) == outcomes.PROMOTED
     assert first.json["deployed"] == ["ratchet-local-pumps"]
     assert first.json["uploaded"] == ["pumps/train/pumps.csv", "pumps/test/pumps.csv"]
 
 
 def test_a_run_that_finds_nothing_new_is_up_to_date(story: dict[str, Ran]) -> None:
     assert story["again"].code == 0
-    assert outcome(story["again"]) == runs.UP_TO_DATE
+    assert outcome(story["again"]) == outcomes.UP_TO_DATE
     assert story["again"].json["deployed"] == []
 
 
@@ -177,12 +177,12 @@ def test_a_failed_run_says_why_and_exits_with_3(story: dict[str, Ran]) -> None:
     assert "Traceback" not in failed.errors
     assert "no pump today" in story["failed logs"].output
     # Back to the code that made the champion: nothing new.
-    assert outcome(story["repaired"]) == runs.UP_TO_DATE
+    assert outcome(story["repaired"]) == outcomes.UP_TO_DATE
 
 
 def test_a_better_challenger_is_promoted_and_answers(story: dict[str, Ran]) -> None:
-    assert outcome(story["better"]) == runs.PROMOTED, story["better"].output
-    [promoted] = [run for run in story["better"].json["runs"] if run["outcome"] == runs.PROMOTED]
+    assert outcome(story["better"]) == outcomes.PROMOTED, story["better"].output
+    [promoted] = [run for run in story["better"].json["runs"] if run["outcome"] == outcomes.PROMOTED]
     low, _ = promoted["evaluation"]["interval"]
     assert low > 0
     assert story["poor answer"].output == "ok\n"
@@ -264,7 +264,7 @@ def test_the_same_commands_work_on_an_account(tmp_path: Path, aws: Aws) -> None:
         aws.client("s3").upload_file(str(sample), bucket, f"valves/{channel}/pumps.csv")
     ran = shell("run", "valves", "-e", "dev", "--wait", "--json")
     assert ran.code == 0, ran.output + ran.errors
-    assert runs.PROMOTED in [run["outcome"] for run in ran.json["runs"]]
+    assert outcomes.PROMOTED in [run["outcome"] for run in ran.json["runs"]]
     assert shell("invoke", "valves", "-", "-e", "dev", given="90,9.0,6.0\n").output == "fault\n"
     assert [each["pipeline"] for each in shell("status", "-e", "dev", "--json").json["pipelines"]] == ["valves"]
 

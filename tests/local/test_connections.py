@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-from hosting_kit import until
+from waiting import until
 
 CLIENTS = 60
 _CLOSE_WAIT = "08"

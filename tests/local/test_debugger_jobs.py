@@ -11,11 +11,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Aws, AwsFactory
-from hosting_kit import until
 from job_kit import GOES_ON_UNTIL_STOPPED, Jobs, until_dead
-
-pytestmark = pytest.mark.xdist_group("debugger")
+from running_aws import Aws, AwsFactory
+from waiting import until
 
 Document = dict[str, Any]
 RULES_IMAGE = "503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest"
@@ -115,7 +113,7 @@ def create(jobs: Jobs, script: str, *rules: str, **changes: Any) -> str:
 
 
 def evaluations(jobs: Jobs, name: str) -> list[Document]:
-    """What the training job says of its rules: nothing until its container is about to start."""
+    """The training job's statuses of its rules: none until its container is about to start."""
     job = jobs.sagemaker.describe_training_job(TrainingJobName=name)
     found: list[Document] = job.get("DebugRuleEvaluationStatuses", [])
     return found
@@ -238,7 +236,7 @@ def verdict_in(detail: Document) -> str | None:
 
 
 def queue_of_events(jobs: Jobs, aws: Aws) -> Callable[[], list[Document]]:
-    """What receives the events of this module's training jobs, from now on."""
+    """The receiver of the events of this module's training jobs, from now on."""
     sqs, events, name = aws.client("sqs"), aws.client("events"), jobs.name("rule")
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

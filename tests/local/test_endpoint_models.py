@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import IMAGES, Aws
-from hosting_kit import ECHO, IMAGE, Hosting, archive, echo_archive
+from hosting_kit import ECHO, Hosting, archive, echo_archive
+from image_uris import SKLEARN
+from running_aws import IMAGES, Aws
 
-from localaws.sagemaker.images import Images
+from localaws.sagemaker.containers.images import Images
 
 ONLY_MODEL_FN = """
 import os, joblib
@@ -42,7 +43,7 @@ def hosting(aws: Aws) -> Hosting:
 
 @pytest.fixture(scope="module")
 def python() -> Path:
-    return Images(IMAGES).environment(IMAGE, lambda _line: None).python
+    return Images(IMAGES).environment(SKLEARN, lambda _line: None).python
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import signal
 from pathlib import Path
 
 from botocore.exceptions import ClientError
-from conftest import AwsFactory
-from hosting_kit import ECHO, Hosting, echo_archive, until
+from hosting_kit import ECHO, Hosting, echo_archive
+from running_aws import AwsFactory
+from waiting import until
 
 MARKED = ECHO.replace("import json, pathlib", "import json, pathlib, subprocess\nsubprocess.Popen(['sleep', '86377'])")
 
@@ -56,9 +57,10 @@ def test_an_endpoint_comes_back_after_a_kill_even_without_its_model(fresh_aws: A
 def test_what_was_in_progress_when_the_server_was_killed_goes_on(fresh_aws: AwsFactory) -> None:
     aws = fresh_aws.start()
     hosting = Hosting(aws)
-    slow = ECHO.replace("return pathlib", "import time; time.sleep(2); return pathlib")
     endpoint = hosting.deploy("updated", echo_archive("old"))
-    config = hosting.config("updated2", {"ModelName": hosting.model("updated2", echo_archive("new", slow))})
+    config = hosting.config(
+        "updated2", {"ModelName": hosting.model("updated2", echo_archive("new", hosting.loads_when_told("load")))}
+    )
     created = hosting.name("created")
     hosting.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
     hosting.sagemaker.create_endpoint(EndpointName=created, EndpointConfigName=config)
@@ -68,6 +70,8 @@ def test_what_was_in_progress_when_the_server_was_killed_goes_on(fresh_aws: AwsF
 
     again = fresh_aws.start()
     hosting.sagemaker, hosting.runtime = again.client("sagemaker"), again.client("sagemaker-runtime")
+    hosting.s3 = again.client("s3")
+    hosting.tell_to_load("load")
     until(lambda: hosting.describe(endpoint)["EndpointConfigName"] == config, "the update went on")
     assert hosting.settled(endpoint)["EndpointStatus"] == "InService"
     assert hosting.settled(created)["EndpointStatus"] == "InService"

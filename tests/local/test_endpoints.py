@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Aws
-from hosting_kit import ECHO, Hosting, archive, echo_archive, until
+from hosting_kit import ECHO, Hosting, archive, echo_archive
+from running_aws import Aws
+from waiting import until
 
-LOADS_SLOWLY = ECHO.replace("return pathlib", "import time; time.sleep(1.5); return pathlib")
 ANSWERS_SLOWLY = ECHO.replace('return {"model"', 'import time; print("begun"); time.sleep(2.0); return {"model"')
 PING_REASON = (
     "The primary container for production variant AllTraffic did not pass the ping health check. "
@@ -186,7 +186,9 @@ def test_a_request_in_flight_is_answered_by_the_old_model_after_the_update(hosti
 
 def test_an_update_shows_what_is_coming_and_the_old_one_serves_meanwhile(hosting: Hosting) -> None:
     endpoint = hosting.deploy("pending", echo_archive("old"))
-    config = hosting.config("pending2", {"ModelName": hosting.model("pending2", echo_archive("new", LOADS_SLOWLY))})
+    config = hosting.config(
+        "pending2", {"ModelName": hosting.model("pending2", echo_archive("new", hosting.loads_when_told("load")))}
+    )
     hosting.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
     during = hosting.describe(endpoint)
     assert during["EndpointStatus"] == "Updating"
@@ -199,6 +201,7 @@ def test_an_update_shows_what_is_coming_and_the_old_one_serves_meanwhile(hosting
         (hosting.sagemaker.delete_endpoint, {}),
     ):
         assert refusal(call, EndpointName=endpoint, **more) == ("ValidationException", in_progress)
+    hosting.tell_to_load("load")
     after = hosting.settled(endpoint)
     assert (after["EndpointConfigName"], "PendingDeploymentSummary" in after) == (config, False)
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 from stacks import attribute, ref, resource, stack
-
-DEADLINE_SECONDS = 15
+from waiting import until
 
 
 def received(aws: Any, url: str, count: int) -> list[Any]:
     """The bodies of `count` messages, as JSON."""
     bodies: list[Any] = []
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while len(bodies) < count and time.monotonic() < deadline:
+
+    def look() -> bool:
         answer = aws.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
-        bodies += [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+        bodies.extend(json.loads(message["Body"]) for message in answer.get("Messages", []))
+        return len(bodies) >= count
+
+    until(look, f"{count} messages")
     return bodies
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Aws
-from hosting_kit import IMAGE, Hosting, echo_archive
+from hosting_kit import Hosting, echo_archive
+from image_uris import SKLEARN
+from running_aws import Aws
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000"
 
@@ -31,7 +32,7 @@ def refused(call: Any, request: dict[str, Any]) -> tuple[str, str]:
 
 def model_request(hosting: Hosting, container: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     url = f"s3://{hosting.bucket}/shared/model.tar.gz"
-    primary = {"Image": IMAGE, "ModelDataUrl": url} if container is None else {"Image": IMAGE, **container}
+    primary = {"Image": SKLEARN, "ModelDataUrl": url} if container is None else {"Image": SKLEARN, **container}
     return {
         "ModelName": hosting.name("refused"),
         "PrimaryContainer": primary,
@@ -212,7 +213,7 @@ def test_what_was_made_is_described_listed_tagged_and_deleted(hosting: Hosting) 
     sagemaker, prefix = hosting.sagemaker, f"listed-{hosting.suffix}"
     hosting.model("listed", echo_archive("m"), Tags=[{"Key": "team", "Value": "ml"}])
     described = sagemaker.describe_model(ModelName=prefix)
-    assert described["PrimaryContainer"]["Image"] == IMAGE
+    assert described["PrimaryContainer"]["Image"] == SKLEARN
     assert described["ExecutionRoleArn"] == hosting.role
     assert sagemaker.list_tags(ResourceArn=described["ModelArn"])["Tags"] == [{"Key": "team", "Value": "ml"}]
     hosting.config("listed", {"ModelName": prefix})

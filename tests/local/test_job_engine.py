@@ -11,24 +11,30 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hosting_kit import until
 from job_kit import is_alive, until_dead
+from waiting import PATIENCE, WAIT_SECONDS, until
 
-from localaws.sagemaker import container, job_documents, jobs
-from localaws.sagemaker.container import ContainerSpec
+from localaws.sagemaker.containers import container
+from localaws.sagemaker.containers.container import ContainerSpec
+from localaws.sagemaker.containers.objects import Objects
 from localaws.sagemaker.context import Context
-from localaws.sagemaker.job_documents import TRAINING, Ending
-from localaws.sagemaker.job_engine import JobEngine
-from localaws.sagemaker.jobs import Job, Outcome, Role, StopRequestedError
-from localaws.sagemaker.objects import Objects
-from localaws.sagemaker.platform import Caller, Credentials, Document
+from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.request import Caller, Document
+from localaws.sagemaker.jobs import job_documents, job_records, supervision
+from localaws.sagemaker.jobs.engine import JobEngine
+from localaws.sagemaker.jobs.job import Job, Role
+from localaws.sagemaker.jobs.job_documents import Ending
+from localaws.sagemaker.jobs.outcomes import Outcome, StopRequestedError
+from localaws.sagemaker.jobs.training import TRAINING
 
+PATIENT_SECONDS = WAIT_SECONDS * PATIENCE
 IGNORES_SIGTERM = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
 LEAVES_CHILDREN = """
 import subprocess, sys
@@ -77,20 +83,28 @@ def context(platform: Platform) -> Iterator[Context]:
     context.lifecycle.close()
 
 
-def submit(context: Context, name: str, script: str, max_runtime: float = 60) -> list[Outcome]:
+@pytest.fixture
+def engine(context: Context) -> JobEngine:
+    engine = JobEngine(context)
+    context.lifecycle.on_close.append(engine.close)
+    return engine
+
+
+def submit(engine: JobEngine, name: str, script: str, max_runtime: float = 60) -> list[Outcome]:
     """A job that runs a Python script; where its outcome will be."""
+    context = engine.context
     begun = {"TrainingJobName": name, "TrainingJobArn": f"arn:{name}", "RoleArn": "arn:role"}
     document = job_documents.created(TRAINING, begun, "Starting", "Starting", 100.0)
-    context.store.create(TRAINING.kind, name, document)
+    context.store.create(TRAINING.resource_type, name, document)
     outcomes: list[Outcome] = []
 
-    def work(job: Job) -> Ending:
+    def work(job: Job, _engine: JobEngine) -> Ending:
         (job.directory / "ml").mkdir(parents=True)
         (job.directory / "tmp").mkdir()
         outcomes.append(job.run(spec(job.directory, script), max_runtime))
         return job_documents.completed()
 
-    context.jobs.submit(Job(TRAINING, document, role(context), context), work)
+    engine.submit(Job(TRAINING, document, role(context), context), work)
     return outcomes
 
 
@@ -112,34 +126,34 @@ def spec(directory: Path, script: str, **more: Any) -> ContainerSpec:
 
 
 def status(context: Context, name: str) -> str:
-    document = context.store.get(TRAINING.kind, name)
+    document = context.store.get(TRAINING.resource_type, name)
     assert document is not None
     return str(document["TrainingJobStatus"])
 
 
 def test_a_job_that_ignores_sigterm_is_killed(
-    context: Context, platform: Platform, monkeypatch: pytest.MonkeyPatch
+    context: Context, engine: JobEngine, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "STOP_GRACE", 0.3)
-    outcomes = submit(context, "stubborn", IGNORES_SIGTERM)
+    monkeypatch.setattr(supervision, "STOP_GRACE", 0.3)
+    outcomes = submit(engine, "stubborn", IGNORES_SIGTERM)
     until(lambda: "ready" in platform.lines, "ready")
-    jobs.change_document(context, TRAINING, "stubborn", lambda before: job_documents.stopping(TRAINING, before, 101.0))
-    context.jobs.stop(TRAINING, "stubborn")
-    assert context.changes.wait_until(lambda: status(context, "stubborn") == "Stopped", 30)
+    job_records.update(context, TRAINING, "stubborn", lambda before: job_documents.stopping(TRAINING, before, 101.0))
+    engine.stop(TRAINING, "stubborn")
+    assert context.changes.wait_until(lambda: status(context, "stubborn") == "Stopped", PATIENT_SECONDS)
     assert outcomes == [Outcome(exit_code=137, cause="stop")]
 
 
-def test_a_job_over_its_time_is_terminated(context: Context, platform: Platform) -> None:
-    outcomes = submit(context, "slow", "import time; time.sleep(600)", max_runtime=0.2)
-    assert context.changes.wait_until(lambda: status(context, "slow") == "Completed", 30)
+def test_a_job_over_its_time_is_terminated(context: Context, engine: JobEngine, platform: Platform) -> None:
+    outcomes = submit(engine, "slow", "import time; time.sleep(600)", max_runtime=0.2)
+    assert context.changes.wait_until(lambda: status(context, "slow") == "Completed", PATIENT_SECONDS)
     assert outcomes == [Outcome(exit_code=143, cause="max runtime")]
 
 
-def test_waiters_and_the_event_bus_learn_of_every_end(context: Context, platform: Platform) -> None:
+def test_waiters_and_the_event_bus_learn_of_every_end(context: Context, engine: JobEngine, platform: Platform) -> None:
     heard = threading.Event()
     context.changes.listen(lambda kind, name: heard.set() if (kind, name) == ("training-job", "quick") else None)
-    submit(context, "quick", "print('hello')")
-    assert heard.wait(30)
+    submit(engine, "quick", "print('hello')")
+    assert heard.wait(PATIENT_SECONDS)
     assert status(context, "quick") == "Completed"
     until(lambda: platform.events, "the event")
     noun, detail = platform.events[-1]
@@ -148,81 +162,83 @@ def test_waiters_and_the_event_bus_learn_of_every_end(context: Context, platform
     assert platform.lines == ["hello"]
 
 
-def test_closing_ends_the_jobs_and_leaves_them_to_recovery(context: Context, platform: Platform) -> None:
-    submit(context, "cut", IGNORES_SIGTERM)
+def test_closing_ends_the_jobs_and_leaves_them_to_recovery(
+    context: Context, engine: JobEngine, platform: Platform
+) -> None:
+    submit(engine, "cut", IGNORES_SIGTERM)
     until(lambda: "ready" in platform.lines, "ready")
-    context.jobs.close()
+    engine.close()
     assert status(context, "cut") == "InProgress"
-    jobs.recover(context, TRAINING)
-    document = context.store.get(TRAINING.kind, "cut")
+    job_records.recover(context, TRAINING)
+    document = context.store.get(TRAINING.resource_type, "cut")
     assert document is not None
     assert document["FailureReason"].startswith("InternalServerError: the job was cut off")
     assert platform.events[-1][1]["TrainingJobStatus"] == "Failed"
 
 
-def test_a_fault_of_the_platforms_own_fails_the_job_and_frees_its_slot(context: Context) -> None:
+def test_a_fault_of_the_platforms_own_fails_the_job_and_frees_its_slot(context: Context, engine: JobEngine) -> None:
     document = job_documents.created(
         TRAINING, {"TrainingJobName": "odd", "TrainingJobArn": "arn:odd", "RoleArn": "r"}, "Starting", "", 100.0
     )
-    context.store.create(TRAINING.kind, "odd", document)
+    context.store.create(TRAINING.resource_type, "odd", document)
 
-    def work(_job: Job) -> Ending:
+    def work(_job: Job, _engine: JobEngine) -> Ending:
         raise RuntimeError("a bug")
 
-    context.jobs.submit(Job(TRAINING, document, role(context), context), work)
-    assert context.changes.wait_until(lambda: status(context, "odd") == "Failed", 30)
-    until(lambda: context.jobs.has_free_slot, "the slot")
+    engine.submit(Job(TRAINING, document, role(context), context), work)
+    assert context.changes.wait_until(lambda: status(context, "odd") == "Failed", PATIENT_SECONDS)
+    until(lambda: engine.has_free_slot, "the slot")
 
 
 def a_job(context: Context, name: str) -> Job:
     begun = {"TrainingJobName": name, "TrainingJobArn": f"arn:{name}", "RoleArn": "arn:role"}
     document = job_documents.created(TRAINING, begun, "Starting", "Starting", 100.0)
-    context.store.create(TRAINING.kind, name, document)
+    context.store.create(TRAINING.resource_type, name, document)
     return Job(TRAINING, document, role(context), context)
 
 
 def test_a_job_that_is_over_leaves_its_slot_and_keeps_its_files(context: Context) -> None:
-    engine, may_go = JobEngine(slots=1), threading.Event()
+    engine, may_go = JobEngine(context, slots=1), threading.Event()
     first, second = a_job(context, "first"), a_job(context, "second")
     first.directory.mkdir(parents=True)
-    first.afterwards = lambda: may_go.wait(30) and None
-    engine.submit(first, lambda _job: job_documents.completed())
-    engine.submit(second, lambda _job: job_documents.completed())
-    assert second.done.wait(30)
+    first.afterwards = lambda: may_go.wait(PATIENT_SECONDS) and None
+    engine.submit(first, lambda _job, _engine: job_documents.completed())
+    engine.submit(second, lambda _job, _engine: job_documents.completed())
+    assert second.done.wait(PATIENT_SECONDS)
     assert status(context, "first") == "Completed"
     assert first.directory.exists()
     may_go.set()
-    assert first.done.wait(30)
+    assert first.done.wait(PATIENT_SECONDS)
     assert not first.directory.exists()
 
 
 def test_a_job_of_the_services_own_takes_no_slot_and_can_be_stopped(context: Context) -> None:
-    engine, may_go = JobEngine(slots=1), threading.Event()
+    engine, may_go = JobEngine(context, slots=1), threading.Event()
     first, beside = a_job(context, "first"), a_job(context, "beside")
 
-    def until_stopped(job: Job) -> Ending:
-        job.without_instance(30)
+    def until_stopped(job: Job, _engine: JobEngine) -> Ending:
+        job.without_instance(PATIENT_SECONDS)
         return job_documents.completed()
 
-    def waits(_job: Job) -> Ending:
-        may_go.wait(30)
+    def waits(_job: Job, _engine: JobEngine) -> Ending:
+        may_go.wait(PATIENT_SECONDS)
         return job_documents.completed()
 
     engine.submit(first, waits)
     engine.start_now(beside, until_stopped)
     engine.stop(TRAINING, "beside")
-    assert beside.done.wait(30)
+    assert beside.done.wait(PATIENT_SECONDS)
     assert status(context, "beside") == "Stopped"
     assert not engine.has_free_slot
     may_go.set()
-    assert first.done.wait(30)
+    assert first.done.wait(PATIENT_SECONDS)
 
 
 def test_a_stop_before_the_first_step_stops_the_job(context: Context) -> None:
     document = job_documents.created(
         TRAINING, {"TrainingJobName": "early", "TrainingJobArn": "arn:early", "RoleArn": "r"}, "Starting", "", 100.0
     )
-    context.store.create(TRAINING.kind, "early", job_documents.stopping(TRAINING, document, 101.0))
+    context.store.create(TRAINING.resource_type, "early", job_documents.stopping(TRAINING, document, 101.0))
     job = Job(TRAINING, document, role(context), context)
     with pytest.raises(StopRequestedError):
         job.move("Downloading", "Downloading input data")
@@ -243,7 +259,7 @@ def test_what_a_container_starts_ends_with_it(tmp_path: Path, isolation: str) ->
         (tmp_path / name).mkdir()
     running = container.launch(spec(tmp_path, LEAVES_CHILDREN.replace("MARK", str(tmp_path))))
     assert running.output.read() == b"started\nstarted\n"
-    assert running.wait(30) == 0
+    assert running.wait(PATIENT_SECONDS) == 0
     running.output.close()
     until_dead(_marked(str(tmp_path)))
 
@@ -257,9 +273,20 @@ def test_killing_a_container_ends_everything_in_it(tmp_path: Path, isolation: st
     running.output.readline()
     assert len(_marked(str(tmp_path))) >= 3  # the program and both that it started
     running.kill()
-    running.wait(30)
+    running.wait(PATIENT_SECONDS)
     running.output.close()
     until_dead(_marked(str(tmp_path)))
+
+
+def test_a_container_that_is_told_to_end_while_it_begins_ends(tmp_path: Path, isolation: str) -> None:
+    for name in ("ml", "tmp"):
+        (tmp_path / name).mkdir()
+    for moment in range(20):
+        running = container.launch(spec(tmp_path, "import time; time.sleep(600)"))
+        time.sleep(0.003 * moment)
+        running.stop()
+        assert running.wait(PATIENT_SECONDS) == 143
+        running.output.close()
 
 
 def test_a_program_that_is_not_there_says_so(tmp_path: Path, isolation: str) -> None:
@@ -268,7 +295,7 @@ def test_a_program_that_is_not_there_says_so(tmp_path: Path, isolation: str) -> 
     lacking = spec(tmp_path, "")
     running = container.launch(ContainerSpec(**{**vars(lacking), "command": ["no-such-program"]}))
     assert b"cannot start 'no-such-program'" in running.output.read()
-    assert running.wait(30) == 127
+    assert running.wait(PATIENT_SECONDS) == 127
     running.output.close()
 
 
@@ -277,7 +304,7 @@ def test_opt_ml_is_literal_where_the_kernel_allows_it_and_said_where_not(tmp_pat
         (tmp_path / name).mkdir()
     running = container.launch(spec(tmp_path, "import os; print(os.getcwd()); open('here.txt', 'w').write('x')"))
     seen = running.output.read().decode().strip()
-    assert running.wait(30) == 0
+    assert running.wait(PATIENT_SECONDS) == 0
     running.output.close()
     assert (tmp_path / "ml" / "here.txt").read_text() == "x"
     if isolation == "none":
@@ -306,7 +333,7 @@ def test_a_directory_that_is_shown_is_seen_live_below_opt_ml(tmp_path: Path, iso
     assert running.output.readline() == b"ready ['before']\n"
     (tmp_path / "server" / "shown" / "later").touch()
     said = running.output.read().decode()
-    running.wait(30)
+    running.wait(PATIENT_SECONDS)
     running.output.close()
     if isolation == "none":  # nothing is hidden or read-only then, as the job's log says
         assert said == "['shown']\n"
@@ -332,7 +359,7 @@ def test_a_container_has_a_tmp_of_its_own_also_where_its_image_lies_in_the_machi
         given = spec(machines, script.replace("IMAGE", str(machines / "image")))
         running = container.launch(dataclasses.replace(given, needs=[*given.needs, machines / "image"]))
         said = running.output.read().decode()
-        running.wait(30)
+        running.wait(PATIENT_SECONDS)
         running.output.close()
         assert said.splitlines()[0] == "seen []", said
         assert "Read-only file system" in said.splitlines()[-1]

@@ -11,12 +11,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from conftest import Aws
+from image_uris import SKLEARN
 from lifecycle import buckets, handler, pipelines
-from lifecycle.deadline import Deadline, TooLong
+from lifecycle.deadline import Deadline, TooLongError
 from resources import allow, make_role
+from running_aws import Aws
 
-IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 PASS_STATES = json.dumps({"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 600, "End": True}}})
 
 
@@ -49,7 +49,7 @@ def test_a_bucket_that_is_gone_is_empty(aws: Aws, name: str) -> None:
 
 def test_time_that_runs_out_is_said_and_what_was_done_stays_done(aws: Aws, bucket: str) -> None:
     s3 = aws.client("s3")
-    with pytest.raises(TooLong, match=f"emptying {bucket} takes longer"):
+    with pytest.raises(TooLongError, match=f"emptying {bucket} takes longer"):
         buckets.empty(s3, bucket, Deadline(0))
     assert buckets.empty(s3, bucket, Deadline(60)) == 0
 
@@ -90,7 +90,7 @@ def test_new_code_is_a_trigger_if_the_spec_says_so_and_a_run_was_ever_asked_for(
 
 
 @dataclass
-class World:
+class UsedPipeline:
     """A pipeline's things, as its runs would have made them, and a neighbour's whose name begins alike."""
 
     aws: Aws
@@ -98,12 +98,12 @@ class World:
     properties: dict[str, str] = field(default_factory=dict)
 
     def make(self) -> None:
-        role = make_role(self.aws, self.name, "sagemaker.amazonaws.com", [allow("s3:GetObject")])
-        states_role = make_role(self.aws, f"{self.name}-states", "states.amazonaws.com", [])
+        role = make_role(self.aws, "sagemaker.amazonaws.com", allow("s3:GetObject"), name=self.name)
+        states_role = make_role(self.aws, "states.amazonaws.com", name=f"{self.name}-states")
         sagemaker, states = self.aws.client("sagemaker"), self.aws.client("stepfunctions")
         self.aws.client("s3").create_bucket(Bucket=self.name)
         self.aws.client("s3").put_object(Bucket=self.name, Key="model.tar.gz", Body=b"a model")
-        container = {"Image": IMAGE, "ModelDataUrl": f"s3://{self.name}/model.tar.gz"}
+        container = {"Image": SKLEARN, "ModelDataUrl": f"s3://{self.name}/model.tar.gz"}
         for model in (f"local-{self.name}-0123456789ab", f"local-{self.name}-neighbour-0123456789ab"):
             sagemaker.create_model(ModelName=model, PrimaryContainer=container, ExecutionRoleArn=role)
             variant = {
@@ -132,7 +132,6 @@ class World:
             "RunTable": self.name,
             "Endpoint": f"local-{self.name}",
             "ContentPrefix": f"local-{self.name}-",
-            "ContentHashLength": "12",
             "ModelPackageGroup": self.name,
             "ModelPackages": "destroy",
         }
@@ -161,13 +160,13 @@ class World:
 
 
 @pytest.fixture
-def world(aws: Aws, name: str) -> World:
-    found = World(aws, name)
+def world(aws: Aws, name: str) -> UsedPipeline:
+    found = UsedPipeline(aws, name)
     found.make()
     return found
 
 
-def test_what_runs_have_made_goes_and_nothing_of_the_neighbours(world: World) -> None:
+def test_what_runs_have_made_goes_and_nothing_of_the_neighbours(world: UsedPipeline) -> None:
     pipelines.take_down(world.clients(), world.properties, Deadline(60))
     neighbour = [f"local-{world.name}-neighbour-0123456789ab"]
     assert world.left() == {"models": neighbour, "configs": neighbour, "packages": [], "items": ["run#1"]}
@@ -175,12 +174,12 @@ def test_what_runs_have_made_goes_and_nothing_of_the_neighbours(world: World) ->
     assert (execution["status"], execution["error"]) == ("ABORTED", "PipelineDestroyed")
 
 
-def test_model_packages_stay_where_the_environment_retains(world: World) -> None:
+def test_model_packages_stay_where_the_environment_retains(world: UsedPipeline) -> None:
     pipelines.take_down(world.clients(), {**world.properties, "ModelPackages": "retain"}, Deadline(60))
     assert world.left()["packages"] == ["1"]
 
 
-def test_taking_down_again_changes_nothing(world: World) -> None:
+def test_taking_down_again_changes_nothing(world: UsedPipeline) -> None:
     pipelines.take_down(world.clients(), world.properties, Deadline(60))
     left = world.left()
     pipelines.take_down(world.clients(), world.properties, Deadline(60))

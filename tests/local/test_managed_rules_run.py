@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import SKLEARN, Aws
-from deployed import Pipeline, deploy, until
-
-pytestmark = pytest.mark.xdist_group("managed")
+from deployed import Pipeline, Scripted
+from image_uris import SKLEARN
+from waiting import until
 
 RULES = [
     {"rule": "LossNotDecreasing", "parameters": {"num_steps": 10}},
@@ -22,17 +22,20 @@ RULES = [
 ]
 
 
+# An image of one's own, as far as the spec knows: for scikit-learn SageMaker Debugger has no hook, the probe has.
+SPEC: dict[str, Any] = {
+    "framework": None,
+    "image": SKLEARN,
+    "rules_service": "sagemaker",
+    "rules": RULES,
+    "probe": {"collections": {"losses": {"interval": 1}}},
+}
+PIPELINES = {"managed": Scripted(SPEC)}
+
+
 @pytest.fixture(scope="module")
-def managed(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    # An image of one's own, as far as the spec knows: for scikit-learn SageMaker Debugger has no hook, the probe has.
-    spec: dict[str, Any] = {
-        "framework": None,
-        "image": SKLEARN,
-        "rules_service": "sagemaker",
-        "rules": RULES,
-        "probe": {"collections": {"losses": {"interval": 1}}},
-    }
-    pipeline = deploy(aws, tmp_path_factory.mktemp("app"), managed=spec)["managed"]
+def managed(deployed: Callable[[str], Pipeline]) -> Pipeline:
+    pipeline = deployed("managed")
     pipeline.order(accuracy=0.8, train="watched", trouble="learns", steps=40)
     assert pipeline.run(forced=True)["outcome"] == "Promoted"
     return pipeline

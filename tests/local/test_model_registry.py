@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Aws
-from hosting_kit import IMAGE, Hosting, echo_archive, until
+from hosting_kit import Hosting, echo_archive
+from image_uris import SKLEARN
+from running_aws import Aws
+from waiting import until
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000"
 
@@ -20,7 +22,7 @@ def hosting(aws: Aws) -> Hosting:
 
 def specification(data: str = "s3://bucket/model.tar.gz", **container: Any) -> dict[str, Any]:
     return {
-        "Containers": [{"Image": IMAGE, "ModelDataUrl": data, **container}],
+        "Containers": [{"Image": SKLEARN, "ModelDataUrl": data, **container}],
         "SupportedContentTypes": ["text/csv"],
         "SupportedResponseMIMETypes": ["text/csv"],
     }
@@ -68,7 +70,7 @@ def test_a_package_tells_what_was_registered(hosting: Hosting) -> None:
         assert (found["ModelPackageStatus"], found["ModelApprovalStatus"]) == ("Completed", "Approved")
         assert found["ModelMetrics"] == metrics
         assert found["CustomerMetadataProperties"] == {"score": "0.97"}
-        assert found["InferenceSpecification"]["Containers"][0]["Image"] == IMAGE
+        assert found["InferenceSpecification"]["Containers"][0]["Image"] == SKLEARN
 
 
 def test_an_approval_changes_the_package_and_is_an_event(hosting: Hosting) -> None:

@@ -7,9 +7,10 @@ import os
 import subprocess
 from pathlib import Path
 
-from conftest import IMAGES, SKLEARN, Aws
+from image_uris import SKLEARN
+from running_aws import IMAGES, Aws
 
-from localaws.sagemaker.images import Images
+from localaws.sagemaker.containers.images import Images
 
 CHECKOUT = Path(__file__).parents[2]
 TRAINS = """
@@ -44,7 +45,7 @@ def test_tensors_are_copied_as_the_job_goes_and_read_from_there(aws: Aws, tmp_pa
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()
     assert said[0] == "[0, 1, 2, 3] 8.0 True"
-    assert said[1].startswith("NotSaved y is not saved at TRAIN step 0: there is no tensor of that name")
+    assert said[1].startswith("NotSavedError y is not saved at TRAIN step 0: there is no tensor of that name")
     listed = s3.list_objects_v2(Bucket="tensors", Prefix="runs/digits/r1/tensors/")["Contents"]
     folders = {found["Key"].split("/")[4] for found in listed}
     assert folders == {"index", "tensors", "events", "collections", "end"}

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Aws
-from hosting_kit import IMAGE, until
+from image_uris import SKLEARN
 from job_kit import ALL_THAT_JOBS_NEED, Jobs
+from running_aws import Aws
+from waiting import until
 
 GROUP = "/aws/sagemaker/ProcessingJobs"
 
@@ -114,7 +115,7 @@ def test_what_cannot_work_is_refused(jobs: Jobs) -> None:
     jobs.sagemaker.create_processing_job(**request)
     code, message = refusal(jobs, request)
     assert (code, message.startswith("Job name must be unique")) == ("ResourceInUse", True)
-    unknown = {**request["AppSpecification"], "ImageUri": IMAGE.replace("scikit", "other")}
+    unknown = {**request["AppSpecification"], "ImageUri": SKLEARN.replace("scikit", "other")}
     assert refusal(jobs, {**request, "ProcessingJobName": jobs.name(), "AppSpecification": unknown})[0] == (
         "ValidationException"
     )

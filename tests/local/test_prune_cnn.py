@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import IMAGES, Aws
-from deployed import ROOT, Pipeline, cdk, outputs, write_app
+from deployed import AsShipped, Pipeline
+from running_aws import IMAGES, ROOT
 
-from localaws.sagemaker.images import Images
-
-pytestmark = pytest.mark.xdist_group("prune")
+from localaws.sagemaker.containers.images import Images
 
 PYTORCH = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-cpu-py312"
 MODEL = ROOT / "training_code" / "prune_cnn"
+PIPELINES = {"prune-cnn": AsShipped(MODEL)}
 # A round takes some ten seconds where nothing else runs.
 SECONDS = 600
 
 
 @pytest.fixture(scope="module")
-def pruning(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    folder = tmp_path_factory.mktemp("app")
+def pruning(deployed: Callable[[str], Pipeline], tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    folder, pipeline = tmp_path_factory.mktemp("signs"), deployed("prune-cnn")
     python = Images(IMAGES).environment(PYTORCH, print).python
-    write_app(folder)
-    shutil.copytree(MODEL, folder / "models" / "prune_cnn", ignore=shutil.ignore_patterns("__pycache__"))
-    cdk(folder, aws, "bootstrap", "--output", str(folder / "bootstrap.out"))
-    cdk(folder, aws, "deploy", "--all", "--concurrency", "2")
-    pipeline = Pipeline(aws, "prune-cnn", outputs(aws, "shared"), outputs(aws, "prune-cnn"))
-    subprocess.run([python, MODEL / "signs.py", folder / "signs"], check=True, capture_output=True)
+    subprocess.run([python, MODEL / "signs.py", folder], check=True, capture_output=True)
     for channel in ("train", "test"):
-        upload(pipeline, folder / "signs" / channel, f"signs/{channel}/")
+        upload(pipeline, folder / channel, f"signs/{channel}/")
     return pipeline
 
 

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Aws
-from deployed import Pipeline, deploy
+from deployed import Pipeline, Scripted
 
+from contract.run_table import plain
 from ratchet import round_figures
-from ratchet.runs import plain
-
-pytestmark = pytest.mark.xdist_group("rounds")
 
 METRICS = {"accuracy": r"accuracy=([0-9.]+)", "parameters": r"parameters=([0-9]+)"}
 ROUNDS = {"max": 4, "metric": "accuracy", "tolerance": 0.05, "size": "parameters"}
 
 
-@pytest.fixture(scope="module")
-def stepped(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    spec = {
-        "train": {"instance": "ml.m5.large", "metrics": METRICS},
-        "rounds": ROUNDS,
-        "rules": [{"rule": "AccuracyDrop"}],
-    }
-    return deploy(aws, tmp_path_factory.mktemp("app"), stepped=spec)["stepped"]
+TRAIN = {"instance": "ml.m5.large", "metrics": METRICS}
+PIPELINES = {"stepped": Scripted({"train": TRAIN, "rounds": ROUNDS, "rules": [{"rule": "AccuracyDrop"}]})}
+
+
+@pytest.fixture
+def stepped(deployed: Callable[[str], Pipeline]) -> Pipeline:
+    return deployed("stepped")
 
 
 def rounds_of(record: dict[str, Any]) -> dict[str, Any]:

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import Aws
-from deployed import Pipeline, deploy, until
+from deployed import Pipeline, Scripted
+from waiting import until
 
-# One deployment for all of them; every test makes the state that it needs, so that their order doesn't matter.
-pytestmark = pytest.mark.xdist_group("deployed")
+PIPELINES = {
+    "scripted": Scripted(),
+    "streamed": Scripted({"triggers": {"data": {"quiet": "5s"}, "code": False}}),
+}
 
 
 @pytest.fixture(scope="module")
-def pipelines(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pipeline]:
-    folder = tmp_path_factory.mktemp("app")
-    deployed = deploy(aws, folder, steered={}, streamed={"triggers": {"data": {"quiet": "5s"}, "code": False}})
+def streamed(deployed: Callable[[str], Pipeline]) -> Pipeline:
+    """A pipeline that new data start, and that nothing runs in."""
+    pipeline = deployed("streamed")
     # The held-out data have started a run, which finds nothing to train on.
-    until(deployed["streamed"].executions, "the run that the held-out data start")
-    deployed["streamed"].idle()
-    return deployed
+    until(pipeline.executions, "the run that the held-out data start")
+    pipeline.idle()
+    return pipeline
 
 
 @pytest.fixture
-def steered(pipelines: dict[str, Pipeline]) -> Pipeline:
+def scripted(deployed: Callable[[str], Pipeline]) -> Pipeline:
     """A pipeline with a champion that is right in 80 of 100 cases, and that nothing runs in."""
-    pipeline = pipelines["steered"]
+    pipeline = deployed("scripted")
     pipeline.idle()
     if float(pipeline.state.get("champion", {}).get("score", 0)) != 0.8:
         pipeline.order(accuracy=0.8)
@@ -63,8 +66,8 @@ def assert_champion_serves(pipeline: Pipeline) -> None:
 # ---------------------------------------------------------------------------------------------------------- the story
 
 
-def test_a_model_only_moves_forward(pipelines: dict[str, Pipeline]) -> None:
-    pipeline = pipelines["steered"]
+def test_a_model_only_moves_forward(deployed: Callable[[str], Pipeline]) -> None:
+    pipeline = deployed("scripted")
     pipeline.idle()
     pipeline.order(accuracy=0.7)
     replace_champion(pipeline)
@@ -111,15 +114,15 @@ def packages(pipeline: Pipeline) -> list[dict[str, Any]]:
     return found
 
 
-def test_what_a_run_leaves_behind_can_be_read(steered: Pipeline) -> None:
-    s3, run_id = steered.aws.client("s3"), steered.state["champion"]["run_id"]
-    prefix = f"runs/steered/{run_id}/"
-    listed = s3.list_objects_v2(Bucket=steered.shared["ArtifactBucketName"], Prefix=prefix)["Contents"]
+def test_what_a_run_leaves_behind_can_be_read(scripted: Pipeline) -> None:
+    s3, run_id = scripted.aws.client("s3"), scripted.state["champion"]["run_id"]
+    prefix = f"runs/scripted/{run_id}/"
+    listed = s3.list_objects_v2(Bucket=scripted.shared["ArtifactBucketName"], Prefix=prefix)["Contents"]
     assert {entry["Key"].removeprefix(prefix) for entry in listed} >= {
         "plan.json",
         "manifests/train.manifest",
         "manifests/test.manifest",
-        f"train/steered-{run_id}-train/output/model.tar.gz",
+        f"train/scripted-{run_id}-train/output/model.tar.gz",
         "evaluation/evaluation.json",
         "gate.json",
         "record.json",
@@ -129,54 +132,54 @@ def test_what_a_run_leaves_behind_can_be_read(steered: Pipeline) -> None:
 # --------------------------------------------------------------------------------------------------- what goes wrong
 
 
-def test_training_that_fails_says_why_and_changes_nothing(steered: Pipeline) -> None:
-    steered.order(accuracy=0.9, train="raise")
-    record = steered.run()
+def test_training_that_fails_says_why_and_changes_nothing(scripted: Pipeline) -> None:
+    scripted.order(accuracy=0.9, train="raise")
+    record = scripted.run()
     assert record["outcome"] == "Failed"
     assert record["error"]["state"] == "Train"
     assert "the training data are upside down" in record["error"]["cause"]
-    assert_champion_serves(steered)
+    assert_champion_serves(scripted)
 
 
-def test_training_that_a_person_stops_is_stopped_not_failed(steered: Pipeline) -> None:
-    steered.order(accuracy=0.9, train="linger", seconds=60)
-    run_id = steered.trigger()["run_id"]
-    sagemaker, job = steered.aws.client("sagemaker"), f"steered-{run_id}-train"
+def test_training_that_a_person_stops_is_stopped_not_failed(scripted: Pipeline) -> None:
+    scripted.order(accuracy=0.9, train="linger", seconds=600)
+    run_id = scripted.trigger()["run_id"]
+    sagemaker, job = scripted.aws.client("sagemaker"), f"scripted-{run_id}-train"
     until(lambda: sagemaker.list_training_jobs(NameContains=job)["TrainingJobSummaries"], "the training job")
     until(
         lambda: sagemaker.describe_training_job(TrainingJobName=job)["SecondaryStatus"] == "Training",
         "training to begin",
     )
     sagemaker.stop_training_job(TrainingJobName=job)
-    record = steered.record(run_id)
+    record = scripted.record(run_id)
     assert record["outcome"] == "Stopped"
     assert "was stopped (StopTrainingJob)" in record["error"]["cause"]
-    assert_champion_serves(steered)
+    assert_champion_serves(scripted)
 
 
-def test_an_execution_that_a_person_stops_frees_the_lock(steered: Pipeline) -> None:
-    steered.order(accuracy=0.9, train="linger", seconds=61)
-    run_id = steered.trigger()["run_id"]
-    until(lambda: "Train" in steered.states(run_id), "training")
-    steered.aws.client("stepfunctions").stop_execution(executionArn=steered.item(f"run#{run_id}")["execution_arn"])
-    assert steered.record(run_id)["outcome"] == "Stopped"
-    steered.idle()
-    assert_champion_serves(steered)
+def test_an_execution_that_a_person_stops_frees_the_lock(scripted: Pipeline) -> None:
+    scripted.order(accuracy=0.9, train="linger", seconds=601)
+    run_id = scripted.trigger()["run_id"]
+    until(lambda: "Train" in scripted.states(run_id), "training")
+    scripted.aws.client("stepfunctions").stop_execution(executionArn=scripted.item(f"run#{run_id}")["execution_arn"])
+    assert scripted.record(run_id)["outcome"] == "Stopped"
+    scripted.idle()
+    assert_champion_serves(scripted)
 
 
 @pytest.mark.parametrize("trouble", ["crash", "lie"])
-def test_a_deployment_that_goes_wrong_rolls_itself_back(steered: Pipeline, trouble: str) -> None:
+def test_a_deployment_that_goes_wrong_rolls_itself_back(scripted: Pipeline, trouble: str) -> None:
     """The container doesn't come up, or it answers something else than it was judged by."""
-    steered.order(accuracy=0.95, endpoint=trouble)
-    record = steered.run()
+    scripted.order(accuracy=0.95, endpoint=trouble)
+    record = scripted.run()
     assert record["outcome"] == "RolledBack"
     assert record["error"]["error"] == {"crash": "DeploymentRolledBack", "lie": "VerificationFailed"}[trouble]
-    assert_champion_serves(steered)
+    assert_champion_serves(scripted)
 
 
 @pytest.mark.parametrize("trouble", ["crash", "lie"])
-def test_a_first_deployment_that_goes_wrong_leaves_nothing(pipelines: dict[str, Pipeline], trouble: str) -> None:
-    pipeline = pipelines["streamed"]
+def test_a_first_deployment_that_goes_wrong_leaves_nothing(streamed: Pipeline, trouble: str) -> None:
+    pipeline = streamed
     pipeline.idle()
     remove_endpoint(pipeline)
     pipeline.order(accuracy=0.95, endpoint=trouble)
@@ -198,24 +201,24 @@ def remove_endpoint(pipeline: Pipeline) -> None:
         until(lambda: pipeline.deployed()["endpoint"] == (None, None), "the endpoint to go")
 
 
-def test_an_empty_prefix_is_named(steered: Pipeline) -> None:
-    s3, bucket = steered.aws.client("s3"), steered.shared["DataBucketName"]
-    s3.delete_object(Bucket=bucket, Key="steered/train/orders.json")
+def test_an_empty_prefix_is_named(scripted: Pipeline) -> None:
+    s3, bucket = scripted.aws.client("s3"), scripted.shared["DataBucketName"]
+    s3.delete_object(Bucket=bucket, Key="scripted/train/orders.json")
     try:
-        record = steered.run()
+        record = scripted.run()
     finally:
-        steered.order(accuracy=0.8)
+        scripted.order(accuracy=0.8)
     assert record["outcome"] == "Failed"
-    assert record["error"]["error"] == "EmptyChannel"
-    assert f"there is no object under s3://{bucket}/steered/train/" in record["error"]["cause"]
-    assert_champion_serves(steered)
+    assert record["error"]["error"] == "EmptyChannelError"
+    assert f"there is no object under s3://{bucket}/scripted/train/" in record["error"]["cause"]
+    assert_champion_serves(scripted)
 
 
-def test_an_execution_past_the_launcher_is_refused(steered: Pipeline) -> None:
-    client = steered.aws.client("stepfunctions")
+def test_an_execution_past_the_launcher_is_refused(scripted: Pipeline) -> None:
+    client = scripted.aws.client("stepfunctions")
     trigger = {"kind": "manual", "at": "2026-11-20T10:00:00.000Z", "detail": {}}
-    run = {"pipeline": "steered", "run_id": "mine", "trigger": trigger, "forced": False}
-    started = client.start_execution(stateMachineArn=steered.own["StateMachineArn"], input=json.dumps(run))
+    run = {"pipeline": "scripted", "run_id": "mine", "trigger": trigger, "forced": False}
+    started = client.start_execution(stateMachineArn=scripted.own["StateMachineArn"], input=json.dumps(run))
     arn = started["executionArn"]
     until(lambda: client.describe_execution(executionArn=arn)["status"] != "RUNNING", "its end")
     execution = client.describe_execution(executionArn=arn)
@@ -238,11 +241,11 @@ ROLES = [
 
 
 @pytest.mark.parametrize(("role", "action", "state"), ROLES)
-def test_a_role_that_lacks_an_action_is_named_with_it(steered: Pipeline, role: str, action: str, state: str) -> None:
-    steered.order(accuracy=0.99)
-    name = steered.role(role)
-    with steered.without(action, name):
-        record = steered.run(forced=True)
+def test_a_role_that_lacks_an_action_is_named_with_it(scripted: Pipeline, role: str, action: str, state: str) -> None:
+    scripted.order(accuracy=0.99)
+    name = scripted.role(role)
+    with scripted.without(action, name):
+        record = scripted.run(forced=True)
     assert record["outcome"] in ("Failed", "RolledBack")
     assert action in record["error"]["cause"]
     assert name in record["error"]["cause"]
@@ -250,34 +253,34 @@ def test_a_role_that_lacks_an_action_is_named_with_it(steered: Pipeline, role: s
 
 
 @pytest.mark.parametrize("action", ["sns:Publish", "sagemaker:ListModels"])
-def test_what_fails_after_a_promotion_is_seen_but_does_not_undo_it(steered: Pipeline, action: str) -> None:
-    steered.order(accuracy=0.99, lacking=action)
-    with steered.without(action, steered.role("RunRecorder")):
-        record = steered.run(forced=True)
+def test_what_fails_after_a_promotion_is_seen_but_does_not_undo_it(scripted: Pipeline, action: str) -> None:
+    scripted.order(accuracy=0.99, lacking=action)
+    with scripted.without(action, scripted.role("RunRecorder")):
+        record = scripted.run(forced=True)
     assert record["outcome"] == "Promoted"
     assert record["error"]["state"] == "Record"
     assert action in record["error"]["cause"]
-    assert steered.executions()[0]["status"] == "FAILED"
-    assert steered.state["champion"]["run_id"] == record["run_id"]
+    assert scripted.executions()[0]["status"] == "FAILED"
+    assert scripted.state["champion"]["run_id"] == record["run_id"]
 
 
-def test_a_launcher_that_may_not_start_runs_says_so_and_starts_them_later(steered: Pipeline) -> None:
-    name = steered.role("Launcher")
-    with steered.without("states:StartExecution", name):
-        answer = steered.trigger()
+def test_a_launcher_that_may_not_start_runs_says_so_and_starts_them_later(scripted: Pipeline) -> None:
+    name = scripted.role("Launcher")
+    with scripted.without("states:StartExecution", name):
+        answer = scripted.trigger()
     assert "states:StartExecution" in answer["errorMessage"] and name in answer["errorMessage"]
-    steered.trigger("manual")
-    steered.aws.client("lambda").invoke(
-        FunctionName=steered.own["LauncherFunctionName"], Payload=b'{"kind": "reconcile"}'
+    scripted.trigger("manual")
+    scripted.aws.client("lambda").invoke(
+        FunctionName=scripted.own["LauncherFunctionName"], Payload=b'{"kind": "reconcile"}'
     )
-    assert steered.idle()
+    assert scripted.idle()
 
 
 # ---------------------------------------------------------------------------------------------------------- triggers
 
 
-def test_a_thousand_objects_are_at_most_two_runs(pipelines: dict[str, Pipeline]) -> None:
-    pipeline = pipelines["streamed"]
+def test_a_thousand_objects_are_at_most_two_runs(streamed: Pipeline) -> None:
+    pipeline = streamed
     pipeline.idle()
     before = len(pipeline.executions())
     s3, bucket = pipeline.aws.client("s3"), pipeline.shared["DataBucketName"]

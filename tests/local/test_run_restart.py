@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 
-import pytest
-from conftest import AwsFactory
-from deployed import Pipeline, deploy, until
+from deployed import Pipeline, Scripted, opened
+from running_aws import AwsFactory
+from waiting import until
 
-pytestmark = pytest.mark.xdist_group("deployed")
+PIPELINES = {"interrupted": Scripted()}
 
 
-def test_a_run_that_was_cut_off_is_made_again(fresh_aws: AwsFactory, tmp_path: Path) -> None:
-    aws = fresh_aws.start()
-    pipeline = deploy(aws, tmp_path / "app", steered={})["steered"]
+def test_a_run_that_was_cut_off_is_made_again(fresh_deployed_aws: AwsFactory) -> None:
+    aws = fresh_deployed_aws.start()
+    pipeline = opened(aws, "interrupted", PIPELINES["interrupted"])
     pipeline.order(accuracy=0.9, train="linger", seconds=3)
     run_id = pipeline.trigger()["run_id"]
     until(lambda: "Train" in pipeline.states(run_id), "training")
     os.kill(aws.server.pid, signal.SIGKILL)
 
-    restarted = Pipeline(fresh_aws.start(), pipeline.name, pipeline.shared, pipeline.own)
+    restarted = Pipeline(fresh_deployed_aws.start(), pipeline.name, pipeline.shared, pipeline.own)
     until(lambda: "champion" in restarted.state, "a champion")
     assert restarted.item(f"run#{run_id}")["outcome"] == "Failed"
     champion = restarted.idle()["champion"]

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Aws, AwsFactory
-from hosting_kit import until
 from job_kit import GOES_ON_UNTIL_STOPPED, Jobs
+from running_aws import Aws, AwsFactory
+from waiting import until
 
 from localaws import spot_command
-from localaws.sagemaker.spot_market import Interruption
+from localaws.sagemaker.jobs.spot_market import Interruption
 
 # Counts to `goal` in small steps, with a checkpoint a step when `saves`; says where each container began.
 COUNTS = """
@@ -126,11 +126,11 @@ def test_time_without_an_instance_is_not_training_time_and_spot_is_cheaper(jobs:
 
 
 def test_a_script_is_told_before_its_instance_goes(jobs: Jobs) -> None:
-    request = counting(jobs, goal=60)
+    request = counting(jobs, goal=150)
     name = request["TrainingJobName"]
     jobs.sagemaker.create_training_job(**request)
     jobs.until_logged(name, "count=5")
-    spot_command.interrupt(jobs.aws.server, name, Interruption(notice=0.2, absence=0))
+    spot_command.interrupt(jobs.aws.server, name, Interruption(notice=1, absence=0))
     assert jobs.ended(name)["TrainingJobStatus"] == "Completed"
     assert lines(jobs, name, "told") == ["told to end"]
     assert len(lines(jobs, name, "begins at")) == 2
@@ -159,7 +159,8 @@ def test_the_market_interrupts_by_its_schedule(scheduled: Any) -> None:
 
 
 def test_a_job_that_is_not_done_in_time_ends_as_max_wait_time_exceeded(jobs: Jobs) -> None:
-    request = spot_request(jobs, GOES_ON_UNTIL_STOPPED, max_runtime=4, max_wait=4)
+    limit = jobs.some_seconds()
+    request = spot_request(jobs, GOES_ON_UNTIL_STOPPED, max_runtime=limit, max_wait=limit)
     name = request["TrainingJobName"]
     jobs.sagemaker.create_training_job(**request)
     job = jobs.ended(name)
@@ -170,7 +171,8 @@ def test_a_job_that_is_not_done_in_time_ends_as_max_wait_time_exceeded(jobs: Job
 
 
 def test_time_without_capacity_counts_for_max_wait(jobs: Jobs) -> None:
-    request = spot_request(jobs, GOES_ON_UNTIL_STOPPED, max_runtime=5, max_wait=5)
+    limit = jobs.some_seconds()
+    request = spot_request(jobs, GOES_ON_UNTIL_STOPPED, max_runtime=limit, max_wait=limit)
     name = request["TrainingJobName"]
     jobs.sagemaker.create_training_job(**request)
     jobs.until_logged(name, "ready")
@@ -183,7 +185,8 @@ def test_max_runtime_is_of_all_instances_together(jobs: Jobs) -> None:
     script = GOES_ON_UNTIL_STOPPED.replace(
         "time.sleep(600)", "time.sleep(3); print('late', flush=True); time.sleep(600)"
     )
-    request = spot_request(jobs, script, max_runtime=6, max_wait=600)
+    limit = 3 + jobs.some_seconds()
+    request = spot_request(jobs, script, max_runtime=limit, max_wait=600)
     name = request["TrainingJobName"]
     jobs.sagemaker.create_training_job(**request)
     jobs.until_logged(name, "late")
@@ -196,7 +199,7 @@ def test_max_runtime_is_of_all_instances_together(jobs: Jobs) -> None:
         if step["Status"] == "Training"
     ]
     assert trained[0] >= 3
-    assert trained[1] < 6  # what was left of it
+    assert trained[1] < limit  # what was left of it
 
 
 def test_a_job_can_be_stopped_while_it_waits_for_capacity(jobs: Jobs) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import AwsFactory
 from hosting_kit import archive
 from job_kit import Jobs
+from running_aws import AwsFactory
 
 TOOLKIT = Path(__file__).parents[2] / "training_code" / "toolkit"
 INTERRUPTIONS, STEPS, EVERY = 20, 1600, 10

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Aws
-from deployed import HELD_OUT, Pipeline, cdk, outputs, until, write_app
+from deployed import Pipeline, Scripted
 from job_kit import Jobs
+from waiting import until
 
+from contract.run_table import plain
 from localaws import spot_command
-from localaws.sagemaker.spot_market import Interruption
+from localaws.sagemaker.jobs.spot_market import Interruption
 from ratchet import report
-from ratchet.runs import of_item, plain
+from ratchet.runs import of_item
 
 # One deployment for all of them.
-pytestmark = pytest.mark.xdist_group("spotted")
 
 TRAIN = """
 import json, os, time
@@ -39,16 +40,12 @@ save_serving_code(model)
 ON_SPOT = {"instance": "ml.m5.large", "max_runtime": "10m", "spot": {"max_wait": "20m"}}
 
 
-@pytest.fixture(scope="module")
-def pipeline(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    folder = tmp_path_factory.mktemp("app")
-    write_app(folder, spotted={"train": ON_SPOT})
-    (folder / "models" / "spotted" / "train.py").write_text(TRAIN)
-    cdk(folder, aws, "bootstrap", "--output", str(folder / "bootstrap.out"))
-    cdk(folder, aws, "deploy", "--all", "--concurrency", "4")
-    made = Pipeline(aws, "spotted", outputs(aws, "shared"), outputs(aws, "spotted"))
-    made.put("test/held_out.csv", HELD_OUT)
-    return made
+PIPELINES = {"spotted": Scripted({"train": ON_SPOT}, files={"train.py": TRAIN})}
+
+
+@pytest.fixture
+def pipeline(deployed: Callable[[str], Pipeline]) -> Pipeline:
+    return deployed("spotted")
 
 
 def interrupted(pipeline: Pipeline, job: str) -> bool:
@@ -73,7 +70,7 @@ def interrupted_run(pipeline: Pipeline, times: int) -> dict[str, Any]:
 
 
 def test_a_run_goes_on_after_interruptions_and_says_what_spot_saved(pipeline: Pipeline) -> None:
-    pipeline.order(accuracy=0.8, steps=200)
+    pipeline.order(accuracy=0.8, steps=300)
     record = interrupted_run(pipeline, times=2)
     assert record["outcome"] == "Promoted", record.get("error")
     figures = record["spot"]

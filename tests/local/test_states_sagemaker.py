@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
-from hosting_kit import IMAGE, archive
-from state_machines import DEADLINE_SECONDS, StateMachine, allow, machine, make_role, unique
+from hosting_kit import archive
+from image_uris import SKLEARN
+from resources import allow, make_role, unique
+from state_machines import StateMachine, machine
+from waiting import until
 
 SYNC = "arn:aws:states:::sagemaker:createTrainingJob.sync"
 RULES = "arn:aws:events:us-east-1:000000000000:rule/StepFunctionsGetEventsForSageMaker*Rule"
@@ -44,7 +46,7 @@ def train(aws: Any, bucket: str, role: str, script: str) -> dict[str, Any]:
     aws.client("s3").put_object(Bucket=bucket, Key=key, Body=archive({"train.py": script}))
     return {
         "TrainingJobName": name,
-        "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        "AlgorithmSpecification": {"TrainingImage": SKLEARN, "TrainingInputMode": "File"},
         "RoleArn": role,
         "HyperParameters": {
             "sagemaker_program": "train.py",
@@ -62,22 +64,18 @@ def task(arguments: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 def submitted(m: StateMachine, execution_arn: str) -> None:
     """Wait until the job has been created."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not any(event["type"] == "TaskSubmitted" for event in m.history(execution_arn)):
-        assert time.monotonic() < deadline, m.history(execution_arn)
-        time.sleep(0.02)
+    until(lambda: any(event["type"] == "TaskSubmitted" for event in m.history(execution_arn)), "the job")
 
 
 def job_status(aws: Any, name: str) -> str:
     """The job's status once it is neither running nor being stopped."""
     sagemaker = aws.client("sagemaker")
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
+
+    def look() -> str | None:
         status = str(sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"])
-        if status not in ("InProgress", "Stopping"):
-            return status
-        time.sleep(0.05)
-    raise AssertionError(f"{name} still runs")
+        return None if status in ("InProgress", "Stopping") else status
+
+    return str(until(look, f"the end of {name}"))
 
 
 def test_sync_returns_the_description_of_the_finished_job(aws: Any, bucket: str, job_role: str) -> None:
@@ -115,7 +113,7 @@ def test_stopping_the_execution_stops_the_job(aws: Any, bucket: str, job_role: s
 
 def test_a_task_that_times_out_stops_the_job(aws: Any, bucket: str, job_role: str) -> None:
     arguments = train(aws, bucket, job_role, RUNS_LONG)
-    m = machine(aws, task(arguments, TimeoutSeconds=1), *ALL)
+    m = machine(aws, task(arguments, TimeoutSeconds=3), *ALL)
     assert m.run()["error"] == "States.Timeout"
     assert job_status(aws, arguments["TrainingJobName"]) == "Stopped"
 

@@ -9,7 +9,9 @@ import zipfile
 from typing import Any
 
 import pytest
-from state_machines import DEADLINE_SECONDS, StateMachine, allow, machine, make_role, status_queue, unique
+from resources import allow, first_message, make_role, unique
+from state_machines import StateMachine, machine, status_queue
+from waiting import until
 
 INVOKE = "arn:aws:states:::lambda:invoke"
 
@@ -41,14 +43,9 @@ def invoke(function: str, payload: object, **fields: object) -> dict[str, object
 
 def waiting_token(m: StateMachine, execution_arn: str) -> str:
     """The token of the callback task that the execution waits in."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
-        for event in m.history(execution_arn):
-            if event["type"] == "TaskSubmitted":
-                scheduled = next(e for e in m.history(execution_arn) if e["type"] == "TaskScheduled")
-                return str(json.loads(scheduled["taskScheduledEventDetails"]["parameters"])["Payload"]["token"])
-        time.sleep(0.02)
-    raise AssertionError("the task was not submitted")
+    until(lambda: any(event["type"] == "TaskSubmitted" for event in m.history(execution_arn)), "the task's submission")
+    scheduled = next(event for event in m.history(execution_arn) if event["type"] == "TaskScheduled")
+    return str(json.loads(scheduled["taskScheduledEventDetails"]["parameters"])["Payload"]["token"])
 
 
 def test_a_function_is_invoked_with_the_payload_and_answers_with_it(aws: Any, function: str) -> None:
@@ -165,7 +162,7 @@ def test_the_optimized_dynamodb_and_sdk_integrations_name_members_and_errors_as_
 
 def test_a_callback_ends_with_what_the_token_is_given(aws: Any, function: str) -> None:
     payload = {"token": "{% $states.context.Task.Token %}"}
-    state = invoke(function, payload, Resource=f"{INVOKE}.waitForTaskToken", TimeoutSeconds=30)
+    state = invoke(function, payload, Resource=f"{INVOKE}.waitForTaskToken", TimeoutSeconds=600)
     m = machine(aws, {"T": state}, allow("lambda:InvokeFunction"))
     arn = m.start()
     token = waiting_token(m, arn)
@@ -193,8 +190,8 @@ def test_a_missed_heartbeat_is_a_timeout_and_a_heartbeat_keeps_the_task(aws: Any
     m = machine(aws, {"T": state, "Done": {"Type": "Succeed"}}, allow("lambda:InvokeFunction"))
     arn = m.start()
     token = waiting_token(m, arn)
-    for _ in range(4):
-        time.sleep(0.7)
+    kept_until = time.monotonic() + 3
+    while time.monotonic() < kept_until:
         m.sfn.send_task_heartbeat(taskToken=token)
     assert m.sfn.describe_execution(executionArn=arn)["status"] == "RUNNING"
     assert m.ended(arn)["output"] == "States.HeartbeatTimeout"
@@ -217,8 +214,7 @@ def test_status_changes_reach_the_event_bus_in_awss_shape(aws: Any) -> None:
     m = machine(aws, {"F": {"Type": "Fail", "Error": "E", "Cause": "c"}})
     url = status_queue(aws, m.arn, "FAILED", "SUCCEEDED")
     ended = m.run({"x": 1})
-    messages = aws.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"]
-    event = json.loads(messages[0]["Body"])
+    event = first_message(aws, url)
     assert event["detail-type"] == "Step Functions Execution Status Change"
     assert event["resources"] == [ended["executionArn"]]
     detail = event["detail"]
@@ -244,11 +240,13 @@ def test_execution_logs_have_the_level_and_the_data_asked_for(aws: Any) -> None:
     )
     arn = m.start({"secret": "s"})
     m.ended(arn)
-    deadline = time.monotonic() + 10
-    lines: list[dict[str, Any]] = []
-    while len(lines) < 2 and time.monotonic() < deadline:
+
+    def logged() -> list[dict[str, Any]]:
         found = logs.filter_log_events(logGroupName=group)["events"]
-        lines = [json.loads(event["message"]) for event in found]
+        return [json.loads(event["message"]) for event in found]
+
+    until(lambda: len(logged()) >= 2, "the log")
+    lines = logged()
     assert [line["type"] for line in lines] == ["FailStateEntered", "ExecutionFailed"]
     assert all(line["execution_arn"] == arn for line in lines)
     assert "secret" not in json.dumps(lines)

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Aws
-from deployed import Pipeline, deploy, until
+from deployed import Pipeline, Scripted
+from waiting import until
 
+from contract.run_table import plain
 from ratchet import report
-from ratchet.runs import of_item, plain
-
-pytestmark = pytest.mark.xdist_group("stopping")
+from ratchet.runs import of_item
 
 # Built-in rules by name; the orders say which of them is to have found issues.
 RULES = [
@@ -28,28 +27,29 @@ RULES = [
 # What the rules beside the training see in the probe's tensors.
 WATCHED = [
     {"rule": "ExplodingTensor", "parameters": {"collection_names": ["losses"]}},
-    {"rule": "StalledTraining", "parameters": {"threshold": 3}},
+    {"rule": "StalledTraining", "parameters": {"threshold": 8}},
     {"rule": "Overfit", "parameters": {"ratio_threshold": 0.5, "patience": 2}},
     {"rule": "AccuracyDrop", "parameters": {"threshold": 0.2}},
 ]
 
 
-@pytest.fixture(scope="module")
-def pipelines(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pipeline]:
-    folder = tmp_path_factory.mktemp("app")
-    return deploy(
-        aws,
-        folder,
-        judged={"rules": RULES},
-        kept={"rules": RULES, "rules_then": "evaluate"},
-        watched={"rules": WATCHED},
-    )
+PIPELINES = {
+    "judged": Scripted({"rules": RULES}),
+    "kept": Scripted({"rules": RULES, "rules_then": "evaluate"}),
+    "watched": Scripted({"rules": WATCHED}),
+}
 
 
 @pytest.fixture
-def judged(pipelines: dict[str, Pipeline]) -> Pipeline:
+def judged(deployed: Callable[[str], Pipeline]) -> Pipeline:
     """A pipeline with a champion, and that nothing runs in."""
-    return with_champion(pipelines["judged"])
+    return with_champion(deployed("judged"))
+
+
+@pytest.fixture
+def watched(deployed: Callable[[str], Pipeline]) -> Pipeline:
+    """A pipeline with a champion, whose rules look at the probe's tensors."""
+    return with_champion(deployed("watched"))
 
 
 def with_champion(pipeline: Pipeline) -> Pipeline:
@@ -98,8 +98,8 @@ def test_a_rule_that_finds_issues_stops_training_and_the_champion_serves(judged:
         ("forgets", "AccuracyDrop"),
     ],
 )
-def test_bad_training_is_stopped_by_the_rule_beside_it(pipelines: dict[str, Pipeline], trouble: str, rule: str) -> None:
-    pipeline = with_champion(pipelines["watched"])
+def test_bad_training_is_stopped_by_the_rule_beside_it(watched: Pipeline, trouble: str, rule: str) -> None:
+    pipeline = watched
     champion = pipeline.state["champion"]
     pipeline.order(accuracy=0.9, train="watched", trouble=trouble)
     record = pipeline.run()
@@ -115,8 +115,8 @@ def test_bad_training_is_stopped_by_the_rule_beside_it(pipelines: dict[str, Pipe
     assert record["stopped_by"]["reason"] in html.unescape(page)
 
 
-def test_good_training_is_left_alone_and_each_rule_says_so(pipelines: dict[str, Pipeline]) -> None:
-    pipeline = with_champion(pipelines["watched"])
+def test_good_training_is_left_alone_and_each_rule_says_so(watched: Pipeline) -> None:
+    pipeline = watched
     pipeline.order(accuracy=0.5, train="watched", trouble="none")
     record = pipeline.run()
     assert record["outcome"] == "NotBetter"
@@ -125,8 +125,8 @@ def test_good_training_is_left_alone_and_each_rule_says_so(pipelines: dict[str, 
     }
 
 
-def test_what_was_saved_is_evaluated_if_the_spec_says_so(pipelines: dict[str, Pipeline]) -> None:
-    pipeline = with_champion(pipelines["kept"])
+def test_what_was_saved_is_evaluated_if_the_spec_says_so(deployed: Callable[[str], Pipeline]) -> None:
+    pipeline = with_champion(deployed("kept"))
     pipeline.order(accuracy=0.95, train="issues", rules=["LossNotDecreasing"], saved=True)
     record = pipeline.run()
     assert record["outcome"] == "Promoted"
@@ -240,7 +240,7 @@ WITHHELD = ["sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob", "dynam
 
 @pytest.mark.parametrize("action", WITHHELD)
 def test_a_stopper_that_lacks_an_action_names_it(judged: Pipeline, action: str) -> None:
-    judged.order(accuracy=0.9, train="linger", seconds=60, lacking=action)
+    judged.order(accuracy=0.9, train="linger", seconds=600, lacking=action)
     run_id = judged.trigger()["run_id"]
     sagemaker, job = judged.aws.client("sagemaker"), f"judged-{run_id}-train"
     until(lambda: sagemaker.list_training_jobs(NameContains=job)["TrainingJobSummaries"], "the training job")

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from resources import invoke, make_function, make_role, wait_for
+from resources import invoke, make_function, make_role
+from waiting import PATIENCE, WAIT_SECONDS, until
 
 from localaws import supervisor
 from localaws.server_file import EXIT_PORT_TAKEN, EXIT_STATE_IN_USE
@@ -41,7 +42,7 @@ def processes_of(state: Path) -> list[int]:
 def with_busy_function(factory: Any) -> Any:
     """A running AWS in which a function is in the middle of a long invocation."""
     aws = factory.start()
-    make_function(aws, "sleeper", SLEEPER, make_role(aws, "r", "lambda.amazonaws.com", []), Timeout=300)
+    make_function(aws, "sleeper", SLEEPER, make_role(aws, "lambda.amazonaws.com", name="r"), Timeout=300)
     assert invoke(aws, "sleeper") == ("awake", None)
     client = aws.client("lambda", read_timeout=300)
 
@@ -50,7 +51,7 @@ def with_busy_function(factory: Any) -> Any:
             client.invoke(FunctionName="sleeper", Payload="200")
 
     threading.Thread(target=sleep, daemon=True).start()
-    wait_for(lambda: len(processes_of(aws.state)) >= 3)
+    until(lambda: len(processes_of(aws.state)) >= 3)
     return aws
 
 
@@ -61,7 +62,7 @@ def test_starting_twice_gives_the_same_server(fresh_aws: Any) -> None:
 def test_a_second_server_on_the_same_state_is_refused(fresh_aws: Any) -> None:
     aws = fresh_aws.start()
     command = [sys.executable, "-m", "localaws.server", "--state", str(aws.state), "--port", "0"]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    second = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_SECONDS * PATIENCE, check=False)
     assert second.returncode == EXIT_STATE_IN_USE
     assert "another embedded AWS is running" in second.stderr
     assert aws.client("sts").get_caller_identity()["Account"] == "000000000000"
@@ -100,14 +101,14 @@ def test_stop_ends_everything_even_what_is_busy(fresh_aws: Any) -> None:
     aws = with_busy_function(fresh_aws)
     assert supervisor.stop(aws.state)
     assert supervisor.status(aws.state) is None
-    wait_for(lambda: not processes_of(aws.state))
+    until(lambda: not processes_of(aws.state))
     assert not supervisor.stop(aws.state)
 
 
 def test_kill_9_leaves_no_orphan(fresh_aws: Any) -> None:
     aws = with_busy_function(fresh_aws)
     os.kill(aws.server.pid, signal.SIGKILL)
-    wait_for(lambda: not processes_of(aws.state))
+    until(lambda: not processes_of(aws.state))
     assert supervisor.status(aws.state) is None
 
 
@@ -115,13 +116,13 @@ def test_a_server_that_hangs_is_stopped(fresh_aws: Any) -> None:
     aws = fresh_aws.start()
     os.kill(aws.server.pid, signal.SIGSTOP)
     assert supervisor.stop(aws.state)
-    wait_for(lambda: not processes_of(aws.state))
+    until(lambda: not processes_of(aws.state))
 
 
 def test_a_stale_server_file_is_no_server(fresh_aws: Any) -> None:
     aws = fresh_aws.start()
     os.kill(aws.server.pid, signal.SIGKILL)
-    wait_for(lambda: not supervisor.is_locked(aws.state))
+    until(lambda: not supervisor.is_locked(aws.state))
     assert (aws.state / "server.json").exists()
     assert supervisor.status(aws.state) is None
     again = fresh_aws.start()

@@ -1,4 +1,4 @@
-"""What runs in jobs is tested where it runs: in an image's environment, with NumPy and scikit-learn, without pytest."""
+"""The toolkit and the models are tested where they run: in an image's environment, with NumPy and without pytest."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from image_uris import PYTORCH, SKLEARN, XGBOOST
 
-from localaws.sagemaker.images import Images
+from localaws.sagemaker.containers.images import Images
 
 CHECKOUT = Path(__file__).parents[2]
 CHECKS = CHECKOUT / "tests" / "toolkit"
-SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
-PYTORCH = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-cpu-py312"
-XGBOOST = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 # Checks that need another framework than scikit-learn.
 IMAGES = {
     "check_checkpoint_torch": PYTORCH,
@@ -40,7 +38,12 @@ def test_in_the_image(check: str) -> None:
     done = subprocess.run(
         [environment.python, "-m", "unittest", check],
         cwd=CHECKS,
-        env={**os.environ, "PYTHONPATH": f"{CHECKOUT / 'training_code'}:{CHECKOUT}", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{CHECKOUT / 'training_code'}:{CHECKOUT}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "OMP_NUM_THREADS": "1",  # other tests run beside it, one a core
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from localaws.sagemaker import script_mode
-from localaws.sagemaker.script_mode import MachineFacts, ScriptJob
-from localaws.sagemaker.training_request import input_data_config, resource_config
+from localaws.sagemaker.containers import script_mode
+from localaws.sagemaker.containers.script_mode import MachineFacts, ScriptJob
+from localaws.sagemaker.jobs.training_request import input_data_config, resource_config
 
 TOOLKIT = "sagemaker-training==5.1.4"
 HOME = Path(__file__).parents[2] / ".venvs" / "sagemaker-training-5.1.4"
@@ -112,7 +112,7 @@ def test_every_variable_and_argument_is_the_toolkits(
 
 
 def ask(toolkit: Path, job: ScriptJob) -> dict[str, dict[str, str]]:
-    """What the toolkit makes of a job's configuration files."""
+    """The toolkit's variables and arguments, made from a job's configuration files."""
     config = job.base / "input" / "config"
     config.mkdir(parents=True)
     documents: Mapping[str, object] = {

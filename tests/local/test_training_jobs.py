@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Aws, AwsFactory
-from hosting_kit import IMAGE, until
+from image_uris import SKLEARN
 from job_kit import ALL_THAT_JOBS_NEED, GOES_ON_UNTIL_STOPPED, Jobs, until_dead
+from running_aws import Aws, AwsFactory
+from waiting import until
 
 WRITES_A_MODEL = 'import os; open(os.environ["SM_MODEL_DIR"] + "/model.txt", "w").write("a model")'
 LISTS_ITS_CHANNELS = """
@@ -175,7 +176,7 @@ def test_a_container_entrypoint_runs_instead_of_script_mode(jobs: Jobs) -> None:
     job = jobs.train(
         "",
         AlgorithmSpecification={
-            "TrainingImage": IMAGE,
+            "TrainingImage": SKLEARN,
             "TrainingInputMode": "File",
             "ContainerEntrypoint": ["/bin/bash"],
             "ContainerArguments": ["/opt/ml/input/data/code/run.sh", "this"],
@@ -191,7 +192,11 @@ def test_metrics_reach_the_description_and_cloudwatch(jobs: Jobs, aws: Aws) -> N
     definitions = [{"Name": "validation:f1", "Regex": "f1=([0-9.]+);"}, {"Name": "loss", "Regex": "loss ([0-9.]+)"}]
     job = jobs.train(
         'print("f1=0.25; loss 9"); print("f1=0.75;")',
-        AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "File", "MetricDefinitions": definitions},
+        AlgorithmSpecification={
+            "TrainingImage": SKLEARN,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": definitions,
+        },
     )
     final = {item["MetricName"]: round(item["Value"], 6) for item in job["FinalMetricDataList"]}
     assert final == {"validation:f1": 0.75, "loss": 9.0}
@@ -307,7 +312,7 @@ def test_a_stopped_job_gets_sigterm_and_keeps_its_model(jobs: Jobs) -> None:
 
 
 def test_max_runtime_stops_a_job_and_keeps_its_model(jobs: Jobs) -> None:
-    job = jobs.train(GOES_ON_UNTIL_STOPPED, StoppingCondition={"MaxRuntimeInSeconds": 1})
+    job = jobs.train(GOES_ON_UNTIL_STOPPED, StoppingCondition={"MaxRuntimeInSeconds": jobs.some_seconds()})
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
     assert "ModelArtifacts" in job
 
@@ -453,7 +458,7 @@ def test_a_name_can_be_used_once(jobs: Jobs) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"AlgorithmSpecification": {"TrainingImage": IMAGE.replace("1.9-0", "9.9-9"), "TrainingInputMode": "File"}},
+        ({"AlgorithmSpecification": {"TrainingImage": SKLEARN.replace("1.9-0", "9.9-9"), "TrainingInputMode": "File"}},
          "Requested image"),
         ({"OutputDataConfig": {"S3OutputPath": "s3://there-is-no-such-bucket/out"}}, "there-is-no-such-bucket"),
         ({"HyperParameters": {"epochs": "1"}}, "not supported here: a training job without the hyperparameter"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import pytest
 from synthesis import ROOT, Template, settings, synthesize, write_pipeline
@@ -23,13 +23,18 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Stacks]:
     return synthesized
 
 
-@pytest.fixture
-def pipeline(tmp_path: Path) -> Callable[..., Template]:
-    """The stack of one pipeline of the test's own: `pipeline(environment settings, **fields of its spec)`."""
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Template]:
+    """The stack of one pipeline of the test's own: `pipeline(environment, changes of its settings, **spec)`."""
+    known: dict[str, Template] = {}
 
     def synthesized(environment: str = "prod", changes: dict[str, object] | None = None, **spec: object) -> Template:
-        write_pipeline(tmp_path / "models", **spec)
-        found = synthesize(settings(environment, **(changes or {})), tmp_path / "models", tmp_path / "out")
-        return found["tickets"]
+        asked = json.dumps([environment, changes, spec])
+        if asked not in known:
+            folder = tmp_path_factory.mktemp("pipeline")
+            write_pipeline(folder / "models", **spec)
+            stacks = synthesize(settings(environment, **(changes or {})), folder / "models", folder / "out")
+            known[asked] = stacks["tickets"]
+        return known[asked]
 
     return synthesized

@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 from infra.app import new_app
-from infra.environments import Environment, environment
-from infra.stages import add_stacks, find_pipelines
+from infra.stages import add_stacks
+from ratchet.spec import find_pipelines
+from ratchet.spec.environments import Environment, environment
 
 ROOT = Path(__file__).parents[2]
 TOOLKIT = ROOT / "training_code" / "toolkit"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from synthesis import ENVIRONMENTS, ROOT
 
+UNPACKED = "JSII_RUNTIME_PACKAGE_CACHE_ROOT"  # saves time, nothing else
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 
 
@@ -20,7 +22,7 @@ def test_it_lists_the_stacks_of_an_environment(tmp_path: Path, environment: str)
     done = subprocess.run(
         [str(CDK), "ls", "--context", f"environment={environment}", "--output", str(tmp_path / "out")],
         cwd=ROOT,
-        env={"PATH": f"{only_node}:/usr/bin:/bin", "HOME": str(tmp_path)},
+        env={"PATH": f"{only_node}:/usr/bin:/bin", "HOME": str(tmp_path), UNPACKED: os.environ[UNPACKED]},
         capture_output=True,
         text=True,
         check=False,

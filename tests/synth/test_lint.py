@@ -41,5 +41,5 @@ def test_what_sagemaker_debugger_needs_is_clean(root: Path, capsys: pytest.Captu
 
 def test_a_wildcard_without_an_argument_is_found(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_pipeline(root / "training_code")
-    monkeypatch.setattr("infra.permissions._RUNS_ARE_NAMED_LATER", "")
+    monkeypatch.setattr("infra.workflow.run_grants.RUNS_ARE_NAMED_LATER", "")
     assert not lint.lint(settings("local"), root)

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from synthesis import CONTEXT, ROOT, settings, synthesize, write_pipeline
 
-from infra.errors import ConfigurationError
-from ratchet.spec import SpecError
+from ratchet.spec import ConfigurationError, SpecError
 
 CASES: list[tuple[dict[str, Any], str]] = [
     (

@@ -1,4 +1,4 @@
-"""What a checkpoint saves comes back as it was, and training goes on to the very same model. In an image's Python."""
+"""A checkpoint's parts come back as they were, and training goes on to the very same model. In an image's Python."""
 
 import contextlib
 import io

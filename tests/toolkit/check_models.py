@@ -30,7 +30,7 @@ FORK = multiprocessing.get_context("fork")  # shares scikit-learn, which is most
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a process."""
+    """A process that has ended."""
 
     returncode: int
     stdout: str
@@ -122,7 +122,7 @@ class DigitsForest(Model):
         self.assertLess(found["interval"][1], 0)
 
     def test_turned_digits_are_another_world(self):
-        """What the demo does when it is run again: the old champion can't read digits that lie on their side."""
+        """As when the demo is run again: the old champion can't read digits that lie on their side."""
         upright, turned = data.digit_batches(0), data.digit_batches(1)
         self.trained("digits_forest", self.channel("upright", upright["few"], upright["many"]), "upright-model")
         self.trained("digits_forest", self.channel("turned", turned["few"]), "turned-model")
@@ -186,7 +186,7 @@ class IrisTree(Model):
 
 
 class Template(Model):
-    """What `ratchet new` copies."""
+    """The model that `ratchet new` copies."""
 
     def test_its_sample_makes_a_model_that_passes_its_gate(self):
         said = self.trained(TEMPLATE, TEMPLATE / "sample" / "train")
@@ -202,7 +202,7 @@ class Template(Model):
 
 
 class BundledData(unittest.TestCase):
-    """What lies in the checkout is what scikit-learn bundles."""
+    """The digits and irises of the checkout are those that scikit-learn bundles."""
 
     def test_digits(self):
         bundled = load_digits()

@@ -17,7 +17,7 @@ from unittest import mock
 import numpy as np
 from sklearn.tree import DecisionTreeClassifier
 
-from toolkit.probe import NotSaved, Probe, ProbeError, Trial, layout, reductions, tensor_files, writer
+from toolkit.probe import NotSavedError, Probe, ProbeError, Trial, layout, reductions, tensor_files, writer
 from toolkit.probe.companion import rank
 from toolkit.probe.settings import REDUCTIONS, Settings
 from toolkit.probe.tensor_files import Stored
@@ -39,7 +39,7 @@ class Case(unittest.TestCase):
         return made
 
     def not_saved(self, *arguments, **options):
-        with self.assertRaises(NotSaved) as raised:
+        with self.assertRaises(NotSavedError) as raised:
             Trial(self.folder).value(*arguments, **options)
         return str(raised.exception)
 
@@ -249,7 +249,7 @@ class Live(Case):
         for step in (0, 10, 49):
             trial.wait_for_step(step, 30)
             self.assertEqual(trial.value("x", step)[0], step)
-        with self.assertRaisesRegex(NotSaved, "the job ended at step 49"):
+        with self.assertRaisesRegex(NotSavedError, "the job ended at step 49"):
             trial.wait_for_step(50, 30)
 
     def test_a_job_that_is_slow_is_waited_for_no_longer_than_said(self):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from toolkit.probe import NotSaved, Probe, Trial, reductions
+from toolkit.probe import NotSavedError, Probe, Trial, reductions
 from toolkit.probe.settings import REDUCTIONS, Settings
 from toolkit.probe.torch_arrays import TORCH
 
@@ -140,7 +140,7 @@ class Robust(Case):
         trial = self.trained(model, 2)
         self.assertEqual(trial.steps("one/weight"), [0, 1])
         for name in ("one/weight.gradient", "spare/weight.gradient", "spare/output"):
-            with self.assertRaisesRegex(NotSaved, "a module that isn't called, or a parameter without a gradient"):
+            with self.assertRaisesRegex(NotSavedError, "a module that isn't called, or a parameter without a gradient"):
                 trial.value(name, 0)
 
     def test_training_is_the_same_with_and_without(self):

@@ -25,7 +25,7 @@ from toolkit.rules.messenger import Messenger
 from toolkit.rules.runner import Runner, Stop, Trainer, judged_without
 from toolkit.rules.statuses import Job
 
-DEADLINE = 60
+DEADLINE = 180 * float(os.environ.get("RATCHET_TEST_PATIENCE", "1"))
 JOB = Job("digits-20261120-180000-ab12-train", "arn:aws:sagemaker:us-east-1:000000000000:training-job/digits", "digits")
 # A training script: `losses` at the steps, then whatever the test adds.
 SCRIPT = """
@@ -77,7 +77,7 @@ class RunnerCase(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
         self.tensors = self.folder / "tensors"
-        logging.getLogger("ratchet.rules").setLevel(logging.ERROR)
+        logging.getLogger("ratchet.judging").setLevel(logging.ERROR)
 
     def status(self, name):
         return json.loads((self.tensors / "rules" / f"{name}.json").read_text())

@@ -1,7 +1,10 @@
-"""What travels with a model, and the framework containers' defaults. Runs in an image's Python."""
+"""The code that travels with a model, and the framework containers' defaults. Runs in an image's Python."""
 
 import io
 import json
+import os
+import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -33,8 +36,8 @@ class Saving(unittest.TestCase):
         self.write("__pycache__/serve.pyc", ".git/config", "sample/train/rows.csv")
         found = self.saved(self.code.parent / "model")
         own = {"serve.py", "train.py", "features/words.py", "labels.json", "requirements.txt"}
-        self.assertEqual({name for name in found if not name.startswith("toolkit/")}, own)
-        self.assertIn("toolkit/serving.py", found)
+        self.assertEqual({name for name in found if not name.startswith(("toolkit/", "contract/"))}, own)
+        self.assertLess({"toolkit/serving.py", "contract/files.py"}, found)
         self.assertFalse([name for name in found if "__pycache__" in name])
 
     def test_the_running_scripts_folder_by_default(self):
@@ -44,6 +47,20 @@ class Saving(unittest.TestCase):
 
     def test_a_model_folder_inside_of_the_codes_isnt_copied_into_itself(self):
         self.assertNotIn("model/code/serve.py", self.saved(self.code / "model"))
+
+    def test_the_toolkit_finds_the_contract_beside_itself_and_in_a_checkout(self):
+        target = serving.save_serving_code(self.code.parent / "model", self.code).resolve()
+        checkout = Path(__file__).resolve().parents[2]
+        for place, contract in ((target, target), (checkout / "training_code", checkout)):
+            asked = subprocess.run(
+                [sys.executable, "-c", "import toolkit.serving, contract; print(contract.__file__)"],
+                env={**os.environ, "PYTHONPATH": str(place)},
+                cwd=self.code,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            self.assertEqual(asked.stdout.strip(), str(contract / "contract" / "__init__.py"))
 
     def test_saved_twice(self):
         self.assertEqual(self.saved(self.code.parent / "model"), self.saved(self.code.parent / "model"))

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from toolkit.probe.errors import NotSaved
+from toolkit.probe.errors import NotSavedError
 from toolkit.rules.feed import Moment
 from toolkit.rules.judging import Configuration, Judge
 from toolkit.rules.rule import Saved
@@ -47,7 +47,7 @@ class Job:
         try:
             return self.tensors[name, step, mode]
         except KeyError:
-            raise NotSaved(f"{name} isn't saved at {mode} step {step}") from None
+            raise NotSavedError(f"{name} isn't saved at {mode} step {step}") from None
 
     def reduction(self, name, step, reduction, mode="TRAIN"):
         if (name, step, reduction) in self.reduced:
@@ -60,7 +60,7 @@ class Job:
         return list({s.name: s for s in itertools.chain(*(moment.saved for moment in self.order))}.values())
 
     def status(self, rule, **parameters):
-        """What the rule says of the whole job."""
+        """The rule's last status over the whole job."""
         judge = Judge(Configuration(rule, rule, parameters), self, time.time)
         for moment in self.order:
             judge.judge(moment)

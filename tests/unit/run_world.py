@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
+import rounds.handler
 import yaml
 from botocore.validate import ParamValidator
+from image_uris import SKLEARN
 
+from infra.grants import Account
+from infra.shared import Shared
 from infra.workflow.machine import run_machine
-from infra.workflow.names import Names
+from infra.workflow.step import Machine as RunMachine
+from infra.workflow.surroundings import Code, Image, Surroundings, values
 from localaws.ministack_adapter.stepfunctions import jsonata
 from localaws.states.attempts import TaskTokens
 from localaws.states.cancellation import Cancellation
@@ -30,22 +35,18 @@ from localaws.states.runtime import Runtime, TaskCall
 from ratchet import spec as specs
 
 RUN_ID = "20261120-101112-abcd"
-NAMES = Names(
-    environment="local",
-    pipeline="digits-forest",
+IMAGE = Image(SKLEARN)
+RULES_IMAGE = Image("503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest")
+ENDPOINT = "local-digits-forest"
+SHARED = Shared(
+    data_bucket="data",
+    data_bucket_arn="arn:aws:s3:::data",
     artifact_bucket="artifacts",
+    artifact_bucket_arn="arn:aws:s3:::artifacts",
     run_table="runs",
+    run_table_arn="arn:aws:dynamodb:us-east-1:000000000000:table/runs",
+    topic_arn="arn:aws:sns:us-east-1:000000000000:topic",
     key_arn="arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555",
-    image_uri="683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3",
-    hosting_image_uri="683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3",
-    rules_image_uri="503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest",
-    code_s3_uri="s3://assets/0123.tar.gz",
-    code_hash="c0de",
-    **{
-        f"{name}_arn": f"arn:aws:lambda:us-east-1:000000000000:function:{name}"
-        for name in ("planner", "gate", "verifier", "recorder")
-    },
-    **{f"{name}_role_arn": f"arn:aws:iam::000000000000:role/{name}" for name in ("training", "processing", "hosting")},
 )
 SPEC: dict[str, Any] = {
     "name": "digits-forest",
@@ -62,7 +63,7 @@ CHAMPION = {
     "endpoint_config_name": "local-digits-forest-0123456789ab",
     "model_name": "local-digits-forest-ba9876543210",
     "model_data": "s3://artifacts/runs/digits-forest/20261119-101112-beef/train/x/output/model.tar.gz",
-    "image_uri": NAMES.image_uri,
+    "image_uri": IMAGE.uri,
     "score": 0.95,
     "metric": "f1_macro",
     "fingerprint": "old",
@@ -77,7 +78,7 @@ PLAN: dict[str, Any] = {
     "champion": None,
     "code_hash": "c0de",
     "spec_hash": "5bec",
-    "image_uri": NAMES.image_uri,
+    "image_uri": IMAGE.uri,
 }
 DECISION: dict[str, Any] = {"promote": True, "reason": "first model: fine", "metric": "f1_macro", "score": 0.97}
 MODEL_DATA = f"s3://artifacts/runs/digits-forest/{RUN_ID}/train/digits-forest-{RUN_ID}-train/output/model.tar.gz"
@@ -91,6 +92,41 @@ def make_spec(folder: Path, **changes: Any) -> specs.PipelineSpec:
     path = folder / "pipeline.yaml"
     path.write_text(yaml.safe_dump({**SPEC, **changes}))
     return specs.load(path)
+
+
+def surroundings(spec: specs.PipelineSpec, **changes: Any) -> Surroundings:
+    """What a stack of the environment `local` tells the machine of a spec."""
+    known: dict[str, Any] = {
+        "spec": spec,
+        "environment": "local",
+        "account": Account(partition="aws", region="us-east-1", account="000000000000", url_suffix="amazonaws.com"),
+        "shared": SHARED,
+        "code": Code(bucket="assets", key="0123.tar.gz", uri="s3://assets/0123.tar.gz", hash="c0de"),
+        "image": IMAGE,
+        "hosting_image": IMAGE,
+        "rules_image": RULES_IMAGE if spec.rules_service == "sagemaker" else None,
+    }
+    return Surroundings(**{**known, **changes})
+
+
+def definition(spec: specs.PipelineSpec, **changes: Any) -> dict[str, Any]:
+    """The machine's definition as CloudFormation makes it: with a value for each placeholder."""
+    at = surroundings(spec, **changes)
+    machine = run_machine(at)
+    text = json.dumps(machine.definition)
+    for name, value in {**values(at), **arns(machine)}.items():
+        text = text.replace(f"${{{name}}}", value)
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def arns(machine: RunMachine) -> dict[str, str]:
+    """The ARNs of a machine's functions and roles, by the names of their placeholders."""
+    functions = {
+        function.arn_name: f"arn:aws:lambda:us-east-1:000000000000:function:{function.folder}"
+        for function in machine.functions
+    }
+    return functions | {role.arn_name: f"arn:aws:iam::000000000000:role/{role.name}" for role in machine.roles}
 
 
 @cache
@@ -150,7 +186,7 @@ MISSING_ENDPOINT = refused('Could not find endpoint "arn:aws:sagemaker:us-east-1
 
 
 def in_service(config: str | None, **more: Any) -> dict[str, Any]:
-    return {"EndpointName": NAMES.endpoint, "EndpointStatus": "InService", "EndpointConfigName": config, **more}
+    return {"EndpointName": ENDPOINT, "EndpointStatus": "InService", "EndpointConfigName": config, **more}
 
 
 @dataclass
@@ -196,7 +232,11 @@ class World:
             "TrainingJobStatus": "Completed",
             "SecondaryStatus": "Completed",
             "ModelArtifacts": {"S3ModelArtifacts": MODEL_DATA},
+            "Environment": arguments["Environment"],
         }
+
+    def _rounds(self, arguments: Any) -> Any:
+        return {"Payload": rounds.handler.handle(arguments["Payload"], None)}
 
     def _createProcessingJob(self, arguments: Any) -> Any:  # noqa: N802
         return {"ProcessingJobName": arguments["ProcessingJobName"], "ProcessingJobStatus": "Completed"}
@@ -266,9 +306,8 @@ class Ran:
         return payload
 
 
-def run(spec: specs.PipelineSpec, world: World, *, kind: str = "data", names: Names = NAMES) -> Ran:
-    """Runs the machine from a trigger of `kind`; retries and Seconds waits take no time."""
-    definition = json.loads(json.dumps(run_machine(spec, names)))
+def run(spec: specs.PipelineSpec, world: World, *, kind: str = "data", **changes: Any) -> Ran:
+    """Runs the machine from a trigger of `kind`, in changed surroundings; retries and Seconds waits take no time."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)  # noqa: E731
     started = now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
     run_input = {
@@ -293,7 +332,11 @@ def run(spec: specs.PipelineSpec, world: World, *, kind: str = "data", names: Na
     output, error = None, None
     try:
         output = interpreter.run(
-            Machine(definition, "JSONata"), run_input, context, Scope(), Trace(History(events, lambda: started))
+            Machine(definition(spec, **changes), "JSONata"),
+            run_input,
+            context,
+            Scope(),
+            Trace(History(events, lambda: started)),
         )
     except StatesError as raised:
         error = raised

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +88,24 @@ def test_recorded_without_a_record_is_refused(tmp_path, monkeypatch, capsys) -> 
     monkeypatch.setattr("sys.argv", ["x.py", "--recorded"])
     assert harness.run("x", "x", never) == 1
     assert "x.json doesn't exist" in capsys.readouterr().err
+
+
+# A stand-in for an environment that `make install` has made: what only tests and linters need can't be imported.
+WITHOUT_TEST_PACKAGES = """
+import runpy, sys
+sys.modules.update(dict.fromkeys(("pytest", "xdist", "hypothesis", "mypy", "ruff", "cfnlint", "cdk_nag")))
+sys.argv = sys.argv[1:]
+sys.path.insert(0, "")
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("name", ["cycle", "platform", "probe", "prune", "stop"])
+def test_a_benchmark_needs_nothing_of_the_tests(name: str) -> None:
+    command = [sys.executable, "-c", WITHOUT_TEST_PACKAGES, f"bench/{name}.py", "--recorded", "--json"]
+    done = subprocess.run(command, cwd=harness.ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (
+        json.loads(done.stdout.splitlines()[-1])
+        == json.loads((harness.RESULTS / f"{name}.json").read_text())["figures"]
+    )

@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from contract.files import SPEC_FILE
 from ratchet import cli, deploying, errors, project, spec, tools
 from ratchet.account import Server
 
 ROOT = Path(__file__).parents[2]
+
+CAREFUL = {"removal": "retain", "log_retention_days": 30}
 
 
 @pytest.fixture
@@ -26,8 +29,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "checkout"
     (root / "training_code" / "toolkit").mkdir(parents=True)
     environments = {
-        "local": {"account": "000000000000", "region": "us-east-1"},
-        "prod": {"account": "111122223333", "region": "eu-west-1"},
+        "local": {"account": "000000000000", "region": "us-east-1", **CAREFUL},
+        "prod": {"account": "111122223333", "region": "eu-west-1", **CAREFUL},
     }
     (root / "cdk.json").write_text(json.dumps({"context": {"environments": environments}}))
     shutil.copytree(ROOT / "training_code" / "iris_tree", root / "training_code" / "iris_tree")
@@ -85,7 +88,7 @@ def test_only_up_and_down_import_localaws_and_nothing_imports_aws_cdk() -> None:
         for line in path.read_text(encoding="utf-8").splitlines()
         if line.strip().startswith(("import localaws", "from localaws", "import aws_cdk", "from aws_cdk"))
     }
-    assert importing == {"ratchet/commands/platform.py"}
+    assert importing == {"ratchet/commands/embedded_aws.py"}
 
 
 def test_a_wrong_command_is_told_the_nearest() -> None:
@@ -126,7 +129,7 @@ def test_debug_shows_the_traceback(checkout: Path) -> None:
 
 
 def test_an_unknown_environment_names_those_there_are(checkout: Path) -> None:
-    assert "there is no environment 'staging'; cdk.json has local, prod" in call("runs", "-e", "staging").stderr
+    assert "cdk.json: there is no environment 'staging'; there are local, prod" in call("runs", "-e", "staging").stderr
 
 
 @pytest.mark.parametrize("command", ["up", "down", "env"])
@@ -155,7 +158,7 @@ def test_new_makes_a_folder_whose_pipeline_is_valid(checkout: Path) -> None:
     assert sorted(json.loads(result.stdout)["files"]) == sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     )
-    loaded = spec.load(folder / spec.FILE_NAME)
+    loaded = spec.load(folder / SPEC_FILE)
     assert loaded.name == "wine-quality"
     for channel, prefix in loaded.data.items():
         assert prefix.startswith("wine-quality/")

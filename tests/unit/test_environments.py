@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.environments import Environment, chosen_environment, environment
-from infra.errors import ConfigurationError
+from ratchet.spec import ConfigurationError
+from ratchet.spec.environments import Environment, chosen_environment, environment, read_environment
 
 GOOD: dict[str, Any] = {"account": None, "region": "eu-west-1", "removal": "retain", "log_retention_days": 30}
 
@@ -90,3 +92,20 @@ def test_null_is_as_good_as_left_out() -> None:
     assert environment("prod", {**GOOD, **nulls}) == environment(
         "prod", {k: v for k, v in GOOD.items() if v is not None}
     )
+
+
+def test_a_cdk_json_is_read_as_the_app_reads_its_context(tmp_path: Path) -> None:
+    path = tmp_path / "cdk.json"
+    path.write_text(json.dumps({"context": {"environment": "local", "environments": {"local": GOOD, "prod": GOOD}}}))
+    assert read_environment(path, "prod") == environment("prod", GOOD)
+    with pytest.raises(ConfigurationError, match="no environment 'dev'; there are local, prod"):
+        read_environment(path, "dev")
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]", "{}", '{"context": 1}'])
+def test_a_cdk_json_without_a_context_is_named(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "cdk.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"cdk.json: describes no environments"):
+        read_environment(path, "local")

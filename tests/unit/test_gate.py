@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
 import pytest
-from gate.decision import BadEvaluation, decide
+from common.artifacts import ArtifactMissingError
+from gate import handler
+from gate.decision import BadEvaluationError, decide
+from memory_aws import Aws, installed
 
 GATE = {"metric": "f1_macro", "minimum": 0.9, "beat_champion_by": 0.0, "confidence": 0.95}
 CHAMPION = {"run_id": "20261119-101112-beef"}
@@ -79,15 +83,86 @@ def test_the_figures_come_with_the_decision() -> None:
         (evaluation(0.97, metric="accuracy"), None, "measured accuracy, but the gate asks for f1_macro"),
         (evaluation(0.97), CHAMPION, "didn't judge the champion"),
         (evaluation(0.97, 0.95, None), CHAMPION, "interval"),
+        (
+            evaluation(0.97, champion=0.95, interval=[0.1, 0.2]) | {"champion": {"x": 1}},
+            CHAMPION,
+            "the champion's score",
+        ),
+        (evaluation(0.97, 0.95, [0.1, None]), CHAMPION, "the interval's high in the evaluation is None"),
+        (evaluation(0.97, 0.95, ["x", 1]), CHAMPION, "the interval's low in the evaluation is 'x'"),
+        (evaluation(0.97), {"run_id": "r0"}, r"didn't judge the champion \(of run r0\)"),
         (evaluation(0.97, 0.95, [0.1]), CHAMPION, "interval"),
         (evaluation(0.97, 0.95, ["a", "b"]), CHAMPION, "must be a number"),
         (evaluation(0.97, challenger={}), None, "didn't judge the challenger"),
-        (evaluation(0.97, challenger={"score": None}), None, "must be a number"),
+        (
+            evaluation(0.97, challenger={"score": None}),
+            None,
+            "the challenger's score in the evaluation is None; it must",
+        ),
         (evaluation(0.97, challenger={"score": "0.97"}), None, "must be a number"),
         (evaluation(0.97, challenger={"score": True}), None, "must be a number"),
         ({}, None, "measured None"),
     ],
 )
 def test_an_evaluation_that_answers_something_else_is_refused(document: Any, champion: Any, said: str) -> None:
-    with pytest.raises(BadEvaluation, match=said):
+    with pytest.raises(BadEvaluationError, match=said):
         decide(document, GATE, champion)
+
+
+# ------------------------------------------------------------------------------------------------------ the function
+
+RUN = {"pipeline": "digits", "run_id": "20261120-101112-abcd"}
+FOLDER = "runs/digits/20261120-101112-abcd/"
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    return installed(monkeypatch, ARTIFACT_BUCKET="artifacts")
+
+
+def test_the_decision_is_written_beside_the_evaluation(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    document = json.dumps(evaluation(0.97, 0.95, [0.01, 0.03])).encode()
+    aws.s3.objects["artifacts", f"{FOLDER}evaluation/evaluation.json"] = document
+    answer = handler.handle({"run": RUN, "gate": GATE, "champion": CHAMPION}, None)
+    assert answer == decide(json.loads(document), GATE, CHAMPION)
+    assert json.loads(aws.s3.objects["artifacts", f"{FOLDER}gate.json"]) == answer
+    line = json.loads(capsys.readouterr().out)
+    assert (line["function"], line["event"], line["promote"], line["run_id"]) == (
+        "gate",
+        "decided",
+        True,
+        RUN["run_id"],
+    )
+    assert line["pipeline"] == "digits"
+
+
+def test_without_an_evaluation_nothing_is_decided(aws: Aws) -> None:
+    with pytest.raises(ArtifactMissingError, match=r"evaluation/evaluation\.json doesn't exist"):
+        handler.handle({"run": RUN, "gate": GATE, "champion": None}, None)
+    assert not aws.s3.objects
+
+
+def test_the_first_models_decision_has_no_rival(aws: Aws) -> None:
+    decision = decide(evaluation(0.97, difference=0.5, interval=[0.1, 0.2]), GATE, None)
+    assert decision == {
+        "promote": True,
+        "reason": "first model: f1_macro 0.9700 reaches the minimum of 0.9",
+        "metric": "f1_macro",
+        "score": 0.97,
+        "champion_score": None,
+        "difference": None,
+        "interval": None,
+        "minimum": 0.9,
+        "beat_champion_by": 0.0,
+        "confidence": 0.95,
+        "examples": 360,
+    }
+    assert decide(evaluation(math.nan), GATE, None)["score"] is None
+
+
+def test_the_difference_is_told(aws: Aws) -> None:
+    assert decide(evaluation(0.97, 0.95, [0.01, 0.03], difference=0.02), GATE, CHAMPION)["difference"] == 0.02
+    assert decide(evaluation(0.97, 0.95, [0.01, 0.03]), GATE, CHAMPION)["reason"] == (
+        "better than the champion by more than 0: f1_macro 0.9700 against the champion's 0.9500, "
+        "difference in [+0.0100, +0.0300] with 95% confidence"
+    )

@@ -1,4 +1,4 @@
-"""What Describe and events show of an endpoint, and the metrics of its invocations."""
+"""An endpoint in Describe and in events, and the metrics of its invocations."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ from typing import Any
 
 import pytest
 
-from localaws.sagemaker.endpoint_documents import (
-    describe,
-    plans_of,
-    reweighted,
-    state_change_detail,
-    with_retained_properties,
-)
-from localaws.sagemaker.errors import SageMakerError
-from localaws.sagemaker.invocation_metrics import InvocationMetrics, microseconds
+from localaws.sagemaker.core.errors import SageMakerError
+from localaws.sagemaker.hosting.endpoint_documents import describe, state_change_detail
+from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics, microseconds
+from localaws.sagemaker.hosting.snapshots import plans_of, reweighted, with_retained_properties
 
 
 def snapshot(identity: str = "one", config: str = "config", **variants: tuple[float, int]) -> dict[str, Any]:

@@ -15,9 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localaws.sagemaker import fleet, model_server
-from localaws.sagemaker.fleet import Deployment, FleetError, NoInstanceError, NoVariantError, RetiredError, VariantPlan
-from localaws.sagemaker.worker import Worker, WorkerGoneError, start_worker
+from localaws.sagemaker.hosting.fleet import Deployment, NoInstanceError, NoVariantError, RetiredError, choose_variant
+from localaws.sagemaker.hosting.instances import FleetError, Start, VariantPlan
+from localaws.sagemaker.hosting.model_server.answers import serve_connection
+from localaws.sagemaker.hosting.model_server.functions import Functions
+from localaws.sagemaker.hosting.model_server.model import Model
+from localaws.sagemaker.hosting.model_server.server import connections_of_control
+from localaws.sagemaker.hosting.worker import Worker, WorkerGoneError, start_worker
 
 
 class ThreadedContainer:
@@ -27,22 +31,22 @@ class ThreadedContainer:
         self._ended = threading.Event()
         self._connections: list[socket.socket] = []
         self._control = socket.socket(fileno=descriptor)
-        functions = model_server.Functions(
+        functions = Functions(
             model_fn=lambda _directory: None,
             input_fn=lambda body, _type: body,
             predict_fn=lambda _data, _model: answer(),
         )
-        self._model = model_server.Model(functions, Path("/"))
+        self._model = Model(functions, Path("/"))
         self._healthy = healthy
         threading.Thread(target=self._take, daemon=True).start()
 
     def _take(self) -> None:
-        model_server.connections_of_control(self._control, self._serve)
+        connections_of_control(self._control, self._serve)
 
     def _serve(self, connection: socket.socket) -> None:
         self._connections.append(connection)
         if self._healthy:
-            threading.Thread(target=model_server.serve_connection, args=(self._model, connection), daemon=True).start()
+            threading.Thread(target=serve_connection, args=(self._model, connection), daemon=True).start()
 
     def wait(self, timeout: float | None = None) -> int:
         if not self._ended.wait(timeout):
@@ -60,7 +64,7 @@ class ThreadedContainer:
     kill = stop
 
 
-def starter(answers: dict[str, Callable[[], str]], started: list[Worker] | None = None) -> fleet.Start:
+def starter(answers: dict[str, Callable[[], str]], started: list[Worker] | None = None) -> Start:
     """Starts workers that answer by variant; one without an answer never becomes healthy."""
 
     def start(plan: VariantPlan, _instance: str) -> Worker:
@@ -177,10 +181,10 @@ def test_least_outstanding_goes_where_the_fewest_requests_are() -> None:
     st.floats(0, 1, exclude_max=True),
 )
 def test_a_variant_without_weight_gets_no_traffic(weights: dict[str, float], point: float) -> None:
-    assert weights[fleet.choose_variant(weights, point)] > 0
+    assert weights[choose_variant(weights, point)] > 0
 
 
 def test_shares_are_the_weights() -> None:
     weights = {"A": 1.0, "B": 3.0}
-    chosen = Counter(fleet.choose_variant(weights, step / 1000) for step in range(1000))
+    chosen = Counter(choose_variant(weights, step / 1000) for step in range(1000))
     assert chosen == {"A": 250, "B": 750}

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from localaws.sagemaker import model_server
-from localaws.sagemaker.model_server import Functions, Model, ModelServerError, StartError
-from localaws.sagemaker.worker import Connection, request_head
+from localaws.sagemaker.hosting.model_server import answers, bodies, functions, model, server
+from localaws.sagemaker.hosting.model_server.errors import ModelServerError, StartError
+from localaws.sagemaker.hosting.model_server.functions import Functions
+from localaws.sagemaker.hosting.model_server.model import Model
+from localaws.sagemaker.hosting.worker import Connection, request_head
 
 Ask = Callable[..., Any]
 
@@ -35,7 +37,7 @@ def serve() -> Iterator[Callable[[Model], socket.socket]]:
 
     def start(model: Model) -> socket.socket:
         ours, theirs = socket.socketpair()
-        threading.Thread(target=model_server.serve_connection, args=(model, theirs), daemon=True).start()
+        threading.Thread(target=answers.serve_connection, args=(model, theirs), daemon=True).start()
         ours.settimeout(5)
         ends.append(ours)
         return ours
@@ -99,7 +101,7 @@ def test_the_connections_of_a_closed_platform_end(serve: Callable[[Model], socke
     with theirs, passed, kept:
         socket.send_fds(ours, [b"c"], [passed.fileno()])
         ours.close()
-        model_server.connections_of_control(theirs, seen.append)
+        server.connections_of_control(theirs, seen.append)
         seen[0].sendall(b"through")
         assert kept.recv(10) == b"through"
         seen[0].close()
@@ -117,23 +119,23 @@ def test_the_connections_of_a_closed_platform_end(serve: Callable[[Model], socke
     ],
 )
 def test_a_prediction_is_encoded_as_asked(prediction: Any, accept: str, body: str, content_type: str) -> None:
-    assert model_server.encode(prediction, accept) == (body.encode(), content_type)
+    assert bodies.encode(prediction, accept) == (body.encode(), content_type)
 
 
 def test_unknown_types_are_named(serve: Callable[[Model], socket.socket]) -> None:
     with pytest.raises(ModelServerError, match="Accept 'image/png' is not supported here; it can be one of") as caught:
-        model_server.encode([1], "image/png")
+        bodies.encode([1], "image/png")
     assert caught.value.status_code == 406
     with pytest.raises(ModelServerError, match="Content type 'image/png' is not supported here") as caught:
-        model_server.decode(b"1", "image/png")
+        bodies.decode(b"1", "image/png")
     assert caught.value.status_code == 415
 
 
 def test_what_output_fn_may_return() -> None:
-    assert model_server.as_response("text", "text/plain") == (b"text", "text/plain")
-    assert model_server.as_response((b"bytes", "image/png"), "text/plain") == (b"bytes", "image/png")
+    assert model.as_response("text", "text/plain") == (b"text", "text/plain")
+    assert model.as_response((b"bytes", "image/png"), "text/plain") == (b"bytes", "image/png")
     with pytest.raises(TypeError, match="it returned list"):
-        model_server.as_response([1], "text/plain")
+        model.as_response([1], "text/plain")
 
 
 def test_default_prediction_uses_what_the_model_offers() -> None:
@@ -141,8 +143,8 @@ def test_default_prediction_uses_what_the_model_offers() -> None:
         def predict(self, data: str) -> str:
             return f"predicted {data}"
 
-    assert model_server.default_predict("x", Predicts()) == "predicted x"
-    assert model_server.default_predict("x", str.upper) == "X"
+    assert functions.default_predict("x", Predicts()) == "predicted x"
+    assert functions.default_predict("x", str.upper) == "X"
 
 
 def module(**functions: Any) -> ModuleType:
@@ -153,18 +155,18 @@ def module(**functions: Any) -> ModuleType:
 
 def test_serve_py_must_say_how_to_load_and_one_way_to_answer() -> None:
     with pytest.raises(StartError, match="no model_fn"):
-        model_server.functions_of(module(predict_fn=len))
+        functions.functions_of(module(predict_fn=len))
     with pytest.raises(StartError, match="both transform_fn and input_fn, predict_fn"):
-        model_server.functions_of(module(model_fn=len, transform_fn=len, predict_fn=len, input_fn=len))
-    found = model_server.functions_of(module(model_fn=len, predict_fn=divmod))
-    assert (found.model_fn, found.predict_fn, found.input_fn) == (len, divmod, model_server.decode)
+        functions.functions_of(module(model_fn=len, transform_fn=len, predict_fn=len, input_fn=len))
+    found = functions.functions_of(module(model_fn=len, predict_fn=divmod))
+    assert (found.model_fn, found.predict_fn, found.input_fn) == (len, divmod, bodies.decode)
 
 
 def test_functions_may_take_a_context() -> None:
     def model_fn(model_dir: str, context: object) -> tuple[str, object]:
         return model_dir, context
 
-    assert model_server.functions_of(module(model_fn=model_fn)).model_fn("here") == ("here", None)
+    assert functions.functions_of(module(model_fn=model_fn)).model_fn("here") == ("here", None)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_functions_may_take_a_context() -> None:
     ],
 )
 def test_where_the_code_is(environment: dict[str, str], code_dir: str, program: str) -> None:
-    settings = model_server.settings_of(environment)
+    settings = model.settings_of(environment)
     assert (str(settings[1]), settings[2]) == (code_dir, program)
 
 
@@ -187,17 +189,17 @@ def test_a_header_cant_smuggle_another() -> None:
 
 
 def test_the_functions_get_text_as_text_and_the_rest_as_bytes() -> None:
-    assert model_server.as_received("1,ä".encode(), "text/csv; charset=utf-8") == "1,ä"
-    assert model_server.as_received(b"[1]", "application/json") == "[1]"
-    assert model_server.as_received(b"\x93NUMPY", "application/x-npy") == b"\x93NUMPY"
-    with pytest.raises(model_server.ModelServerError, match="not valid text/csv"):
-        model_server.as_received(b"\xff", "text/csv")
+    assert bodies.as_received("1,ä".encode(), "text/csv; charset=utf-8") == "1,ä"
+    assert bodies.as_received(b"[1]", "application/json") == "[1]"
+    assert bodies.as_received(b"\x93NUMPY", "application/x-npy") == b"\x93NUMPY"
+    with pytest.raises(ModelServerError, match="not valid text/csv"):
+        bodies.as_received(b"\xff", "text/csv")
 
 
 def test_input_fn_gets_text_for_csv_and_json_and_bytes_for_the_rest() -> None:
-    assert model_server.as_received("é".encode(), "text/csv; charset=utf-8") == "é"
-    assert model_server.as_received(b"[1]", "application/json") == "[1]"
-    assert model_server.as_received(b"\xff", "application/x-npy") == b"\xff"
+    assert bodies.as_received("é".encode(), "text/csv; charset=utf-8") == "é"
+    assert bodies.as_received(b"[1]", "application/json") == "[1]"
+    assert bodies.as_received(b"\xff", "application/x-npy") == b"\xff"
     with pytest.raises(ModelServerError, match="The body is not valid text/csv") as caught:
-        model_server.as_received(b"\xff", "text/csv")
+        bodies.as_received(b"\xff", "text/csv")
     assert caught.value.status_code == 400

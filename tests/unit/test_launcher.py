@@ -10,10 +10,12 @@ from common.state import ATTEMPTS, State, Trigger, ended, started, triggered
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from launched_runs import LaunchedRuns
 from launcher.handler import take_batch
-from launcher.launcher import NOT_RECORDED
 from launcher.triggers import Ended
-from launcher_world import Crash, World
+from memory_aws import Crash
+
+from contract.states import NOT_RECORDED
 
 ENVIRONMENT = {"CHANNEL_PREFIXES": '["digits/train/", "digits/test/"]', "STATE_MACHINE_ARN": MACHINE}
 
@@ -36,7 +38,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World()
+        self.world = LaunchedRuns()
         self.owed = 0
         self.covered_by: dict[str, int] = {}
 
@@ -131,7 +133,7 @@ TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=30, deadl
 
 
 def test_a_thousand_events_and_their_duplicates_are_two_runs() -> None:
-    world = World()
+    world = LaunchedRuns()
     records = [sqs_record(object_created(f"digits/train/{number}.csv"), number) for number in range(1000)]
     batches = [records[start : start + 10] for start in range(0, 1000, 10)]
     for batch in batches[:40] * 2:
@@ -151,7 +153,7 @@ def test_a_thousand_events_and_their_duplicates_are_two_runs() -> None:
 
 
 def test_a_trigger_starts_a_run_whose_input_says_everything() -> None:
-    world = World()
+    world = LaunchedRuns()
     answer = world.launcher.trigger([Trigger("manual", "2026-11-20T10:00:00.000Z", {"who": "me"}, forced=True)])
     assert answer.status == "started"
     assert world.executions.inputs[answer.run_id] == {
@@ -165,7 +167,7 @@ def test_a_trigger_starts_a_run_whose_input_says_everything() -> None:
 
 
 def test_a_trigger_during_a_run_waits_for_its_end() -> None:
-    world = World()
+    world = LaunchedRuns()
     first = world.launcher.trigger([trigger()])
     world.plan(first.run_id)
     waiting = world.launcher.trigger([trigger()])
@@ -178,7 +180,7 @@ def test_a_trigger_during_a_run_waits_for_its_end() -> None:
 
 
 def test_what_arrives_before_the_plan_needs_no_further_run() -> None:
-    world = World()
+    world = LaunchedRuns()
     run_id = world.launcher.trigger([trigger()]).run_id
     world.launcher.trigger([trigger(), trigger("manual", forced=True)])
     world.plan(run_id)
@@ -188,7 +190,7 @@ def test_what_arrives_before_the_plan_needs_no_further_run() -> None:
 
 
 def test_a_run_that_was_cut_off_is_tried_again_but_not_for_ever() -> None:
-    world = World()
+    world = LaunchedRuns()
     world.launcher.trigger([trigger()])
     for _ in range(ATTEMPTS + 2):
         for run_id in world.executions.running:
@@ -201,7 +203,7 @@ def test_a_run_that_was_cut_off_is_tried_again_but_not_for_ever() -> None:
 
 
 def test_a_run_whose_recorder_failed_is_not_tried_again() -> None:
-    world = World()
+    world = LaunchedRuns()
     run_id = world.launcher.trigger([trigger()]).run_id
     world.finish(run_id, "FAILED", None)
     world.launcher.end(Ended(world.executions.arn(run_id), "FAILED", NOT_RECORDED, "no PutItem"))
@@ -211,7 +213,7 @@ def test_a_run_whose_recorder_failed_is_not_tried_again() -> None:
 
 
 def test_an_execution_that_a_person_stopped_is_stopped_and_stays_so() -> None:
-    world = World()
+    world = LaunchedRuns()
     run_id = world.launcher.trigger([trigger()]).run_id
     world.finish(run_id, "ABORTED", None)
     world.launcher.end(world.ended(run_id))
@@ -221,7 +223,7 @@ def test_an_execution_that_a_person_stopped_is_stopped_and_stays_so() -> None:
 
 
 def test_a_rollback_leaves_new_data_to_a_run_of_its_own() -> None:
-    world = World()
+    world = LaunchedRuns()
     first = world.launcher.trigger([trigger("data")])
     world.plan(first.run_id)
     world.launcher.trigger([trigger("data"), trigger("rollback"), trigger("code")])
@@ -239,7 +241,7 @@ def test_a_rollback_leaves_new_data_to_a_run_of_its_own() -> None:
 def test_a_rollback_asked_for_during_settling_is_not_taken_for_data() -> None:
     state = triggered(State(), [trigger()])
     state = triggered(started(state, "r1", "arn", "now"), [trigger(), trigger("rollback")])
-    world = World()
+    world = LaunchedRuns()
     world.table.update(lambda _: state)
     world.plan("r1")
     assert world.state.pending is not None and world.state.pending["kinds"] == ["rollback"]
@@ -254,7 +256,7 @@ def test_a_stranger_cannot_end_the_running_run() -> None:
 
 
 def test_a_batch_reports_only_what_it_could_not_take() -> None:
-    world = World()
+    world = LaunchedRuns()
     records = [
         sqs_record(object_created(), 1),
         sqs_record("not json", 2),
@@ -268,7 +270,7 @@ def test_a_batch_reports_only_what_it_could_not_take() -> None:
 
 
 def test_a_batch_whose_start_fails_comes_again_and_is_finished_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World()
+    world = LaunchedRuns()
     start = world.executions.start
 
     def throttled(run_id: str, request: dict[str, Any]) -> None:

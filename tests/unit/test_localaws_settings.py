@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localaws.sagemaker.spot_market import SpotMarket
+from localaws.sagemaker.jobs.spot_market import SpotMarket
 from localaws.settings import Settings
 
 

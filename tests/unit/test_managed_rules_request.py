@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_world import NAMES, RUN_ID, World, make_spec, run
+from run_world import RULES_IMAGE, RUN_ID, World, make_spec, run
 
+from contract import environment as variables
 from infra import images
 from ratchet import spec as specs
-from ratchet import spec_debugger
-from ratchet.spec_rules import table
+from ratchet.spec import managed_rules
+from ratchet.spec.rules import table
 
 TRAINING_CODE = Path(__file__).parents[2] / "training_code"
 MANAGED = {"framework": {"name": "pytorch", "version": "2.6.0"}, "rules_service": "sagemaker"}
@@ -43,7 +44,7 @@ def collections(job: dict[str, Any]) -> dict[str, dict[str, str]]:
 
 def test_rules_are_debuggers_own_with_their_parameters_as_text(tmp_path: Path) -> None:
     configurations = request(tmp_path)["DebugRuleConfigurations"]
-    assert {entry["RuleEvaluatorImage"] for entry in configurations} == {NAMES.rules_image_uri}
+    assert {entry["RuleEvaluatorImage"] for entry in configurations} == {RULES_IMAGE.uri}
     assert {entry["RuleConfigurationName"]: entry["RuleParameters"] for entry in configurations} == {
         "LossNotDecreasing": {
             "rule_to_invoke": "LossNotDecreasing",
@@ -109,10 +110,26 @@ def test_each_round_has_a_folder_of_its_own(tmp_path: Path) -> None:
     assert folder.endswith("/train/debugger/round-1")
 
 
-def test_the_recorder_is_told_who_judges(tmp_path: Path) -> None:
+def test_the_recorder_reads_who_judges_from_the_jobs_environment(tmp_path: Path) -> None:
     ran = run(make_spec(tmp_path, **MANAGED, rules=RULES), World())
-    assert ran.recorded["rules_service"] == "sagemaker"
-    assert run(make_spec(tmp_path), World()).recorded["rules_service"] == "open"
+    assert variables.MANAGED_RULES in ran.recorded["training"]["environment"]
+    assert [rule["name"] for rule in variables.rules(ran.recorded["training"]["environment"])] == [
+        "LossNotDecreasing",
+        "stalled",
+        "AllZero",
+        "DeadRelu",
+    ]
+    ran = run(make_spec(tmp_path, rules=RULES[:1]), World())
+    assert variables.MANAGED_RULES not in ran.recorded["training"]["environment"]
+    assert not {"rules", "rules_service"} & ran.recorded.keys()
+
+
+def test_a_stop_by_a_managed_rule_is_an_outcome_as_well(tmp_path: Path) -> None:
+    stopped = {"TrainingJobName": "x", "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
+    found = [{"Item": {}}, {"Item": {"stopped_by": {"M": {"name": {"S": "DeadRelu"}}}}}]
+    world = World(answers={"createTrainingJob": stopped, "getItem": found})
+    ran = run(make_spec(tmp_path, **MANAGED, rules=RULES), world)
+    assert (ran.recorded["outcome"], ran.recorded["failure"]) == ("StoppedByRule", None)
 
 
 def test_without_it_nothing_of_debugger_is_in_the_request(tmp_path: Path) -> None:
@@ -125,17 +142,17 @@ def test_every_rule_that_debugger_has_is_understood_by_the_evaluator(monkeypatch
     from toolkit.rules.table import built_in  # noqa: PLC0415 - on the path in tests only
 
     for name in set(table()) - {"AccuracyDrop"}:
-        assert built_in(spec_debugger.RULE_NAMES.get(name, name)).__name__ == name
+        assert built_in(managed_rules.RULE_NAMES.get(name, name)).__name__ == name
 
 
 def test_the_probe_reads_debuggers_words_as_the_spec_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(TRAINING_CODE))
     from toolkit.probe import debugger_hook  # noqa: PLC0415 - on the path in tests only
 
-    assert {ours: theirs for theirs, ours in debugger_hook.NAMES.items()} == spec_debugger._COLLECTION_NAMES
-    for ours, theirs in spec_debugger._REDUCTIONS.items():
+    assert {ours: theirs for theirs, ours in debugger_hook.NAMES.items()} == managed_rules._COLLECTION_NAMES
+    for ours, theirs in managed_rules._REDUCTIONS.items():
         assert debugger_hook._REDUCTIONS[theirs] == ours
-    needed = [how.get("include_regex") for rule in spec_debugger._NEEDED.values() for how in rule.values()]
+    needed = [how.get("include_regex") for rule in managed_rules._NEEDED.values() for how in rule.values()]
     parts = {part for regex in needed if regex for part in regex.split("|")}
     assert parts and parts <= debugger_hook.MEANINGS.keys()
 
@@ -144,7 +161,7 @@ def test_the_image_is_the_regions_own(tmp_path: Path) -> None:
     spec = make_spec(tmp_path, **MANAGED, rules=RULES)
     assert images.rules_image(spec, "eu-west-1").startswith("929884845733.dkr.ecr.eu-west-1.amazonaws.com/")
     assert images.rules_image(spec, "cn-north-1").startswith("618459771430.dkr.ecr.cn-north-1.amazonaws.com.cn/")
-    assert images.rules_image(make_spec(tmp_path), "eu-west-1") == ""
+    assert images.rules_image(make_spec(tmp_path), "eu-west-1") is None
 
 
 def test_a_region_without_debugger_is_refused(tmp_path: Path) -> None:

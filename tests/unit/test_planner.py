@@ -1,14 +1,21 @@
-"""What a run works on: manifests, fingerprints, and whether there is anything to do."""
+"""Plans: manifests, fingerprints, and whether there is anything to do."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
-from common.state import LockLost, State, Trigger, planning, promoted, started, triggered
-from planner import plan
-from planner.data import Channel, EmptyChannel, channel, content_hash, manifest, versions
+from common import clock
+from common.run_table import RunTable
+from common.state import LockLostError, State, Trigger, planning, promoted, started, triggered
+from hypothesis import given
+from hypothesis import strategies as st
+from memory_aws import Aws, installed
+from planner import handler, plan
+from planner.data import Channel, EmptyChannelError, channel, content_hash, manifest, versions
 
 HASHES = {"code_hash": "c", "spec_hash": "s", "image_uri": "i"}
 
@@ -35,7 +42,9 @@ def test_a_manifest_names_the_current_objects_relative_to_their_prefix() -> None
 
 def test_a_deleted_object_is_not_there() -> None:
     deleted = {"Versions": [version("digits/train/a.csv", IsLatest=False)], "DeleteMarkers": [{"IsLatest": True}]}
-    with pytest.raises(EmptyChannel, match="'train' has no data: there is no object under s3://data/digits/train/"):
+    with pytest.raises(
+        EmptyChannelError, match="'train' has no data: there is no object under s3://data/digits/train/"
+    ):
         channel("train", "data", "digits/train/", [deleted])
 
 
@@ -80,18 +89,20 @@ def test_a_rollback_needs_an_earlier_champion() -> None:
     earlier = {"run_id": "r1", "fingerprint": "f1"}
     state = State(champion={"run_id": "r2", "fingerprint": "f2"}, previous_champion=earlier)
     assert plan.rollback(state)["candidate"] == earlier
-    with pytest.raises(plan.NothingToRollBackTo, match="run r2 made the only one"):
+    with pytest.raises(plan.NothingToRollBackToError, match="run r2 made the only one"):
         plan.rollback(replace(state, previous_champion=None))
-    with pytest.raises(plan.NothingToRollBackTo, match="there is no champion"):
+    with pytest.raises(plan.NothingToRollBackToError, match="there is no champion"):
         plan.rollback(State())
 
 
 def test_only_the_run_with_the_lock_may_plan() -> None:
     data = Trigger("data", "2026-11-20T10:00:00.000Z", {})
     state = started(triggered(State(), [data]), "r1", "arn", "now")
-    with pytest.raises(LockLost, match=r"run r2 doesn't hold the pipeline's lock \(run r1 does\); runs are started by"):
+    with pytest.raises(
+        LockLostError, match=r"run r2 doesn't hold the pipeline's lock \(run r1 does\); runs are started by"
+    ):
         planning(state, "r2")
-    with pytest.raises(LockLost, match="no run does"):
+    with pytest.raises(LockLostError, match="no run does"):
         planning(State(), "r2")
     assert planning(state, "r1") == state
 
@@ -104,5 +115,147 @@ def test_a_promotion_told_twice_keeps_the_champion_before() -> None:
     once = promoted(state, "r1", {"run_id": "r1", **names}, 3)
     assert once.previous_champion == old
     assert promoted(once, "r1", {"run_id": "r1", **names}, 3) == once
-    with pytest.raises(LockLost):
+    with pytest.raises(LockLostError):
         promoted(once, "r2", {"run_id": "r2", **names}, 3)
+
+
+# ------------------------------------------------------------------------------------------------------ the function
+
+RUN_ID = "20261120-101112-abcd"
+FOLDER = f"runs/digits/{RUN_ID}/"
+NOW = "2026-11-20T10:11:12.000Z"
+EARLIER = {"run_id": "r0", "fingerprint": "f0"}
+CHAMPION = {"run_id": "r1", "fingerprint": "f1"}
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """Two channels, and a run that holds the lock."""
+    aws = installed(monkeypatch, RUN_TABLE="runs", DATA_BUCKET="data", ARTIFACT_BUCKET="artifacts")
+    monkeypatch.setattr(clock, "stamp", lambda: NOW)
+    keys = ["digits/train/a.csv", "digits/train/b.csv", "digits/train/c.csv", "digits/test/d.csv"]
+    aws.s3.versions["data"] = [version(key) for key in keys]
+    begin(aws, "data")
+    return aws
+
+
+def begin(aws: Aws, kind: str, **state: Any) -> None:
+    trigger = Trigger(kind, "2026-11-20T10:00:00.000Z", {})
+    table_of(aws).update(
+        lambda before: started(triggered(State(version=before.version, **state), [trigger]), RUN_ID, "arn", "now")
+    )
+
+
+def table_of(aws: Aws) -> RunTable:
+    return RunTable(aws.client("dynamodb"), "runs", "digits")
+
+
+def call(kind: str = "data", run_id: str = RUN_ID) -> dict[str, Any]:
+    trigger = {"kind": kind, "at": "2026-11-20T10:00:00.000Z", "detail": {}}
+    run = {"pipeline": "digits", "run_id": run_id, "trigger": trigger, "forced": False}
+    channels = {"train": "digits/train/", "test": "digits/test/"}
+    return handler.handle({"run": run, "channels": channels, **HASHES}, None)
+
+
+def read(aws: Aws, name: str) -> Any:
+    return json.loads(aws.s3.objects["artifacts", f"{FOLDER}{name}"])
+
+
+def test_a_plan_says_what_the_run_works_on(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = call()
+    uri = f"s3://artifacts/{FOLDER}manifests/"
+    assert answer == {
+        "outcome": "Run",
+        "fingerprint": answer["fingerprint"],
+        "forced": False,
+        "data": {
+            "objects": 4,
+            "bytes": 40,
+            "manifests": {"test": f"{uri}test.manifest", "train": f"{uri}train.manifest"},
+        },
+        "champion": None,
+        **HASHES,
+    }
+    assert read(aws, "manifests/train.manifest") == [
+        {"prefix": "s3://data/digits/train/"},
+        "a.csv",
+        "b.csv",
+        "c.csv",
+    ]
+    assert [entry["key"] for entry in read(aws, "manifests/test.versions.json")] == ["digits/test/d.csv"]
+    plan_file = read(aws, "plan.json")
+    assert plan_file == {"run": plan_file["run"], "planned_at": NOW, **answer}
+    assert plan_file["run"]["run_id"] == RUN_ID
+    line = json.loads(capsys.readouterr().out)
+    assert (line["function"], line["event"], line["outcome"]) == ("planner", "planned", "Run")
+    assert (line["pipeline"], line["run_id"], line["data"]["objects"]) == ("digits", RUN_ID, 4)
+
+
+def test_the_same_again_is_up_to_date(aws: Aws) -> None:
+    first = call()
+    begin(aws, "data", last_judged_fingerprint=first["fingerprint"])
+    assert call()["outcome"] == "UpToDate"
+    aws.s3.versions["data"].append(version("digits/test/e.csv"))
+    assert call()["outcome"] == "Run"
+
+
+def test_a_forced_trigger_that_came_since_forces_the_run(aws: Aws) -> None:
+    first = call()
+    begin(aws, "data", last_judged_fingerprint=first["fingerprint"])
+    table_of(aws).update(lambda state: triggered(state, [Trigger("manual", NOW, {}, forced=True)]))
+    answer = call()
+    assert (answer["outcome"], answer["forced"]) == ("Run", True)
+    assert table_of(aws).read_state().pending is None
+
+
+def test_pending_is_cleared_before_the_data_is_listed(aws: Aws) -> None:
+    """An object that arrives between the two is in the listing and starts a run of its own: none is lost."""
+    table_of(aws).update(lambda state: triggered(state, [Trigger("data", NOW, {})]))
+    aws.calls.clear()
+    call()
+    names = [name for name, _ in aws.calls]
+    assert names.index("put_item") < names.index("list_object_versions")
+
+
+def test_a_rollback_lists_no_data(aws: Aws) -> None:
+    begin(aws, "rollback", champion=CHAMPION, previous_champion=EARLIER)
+    answer = call("rollback")
+    assert answer == {
+        "outcome": "Rollback",
+        "fingerprint": "f0",
+        "forced": False,
+        "data": None,
+        "champion": CHAMPION,
+        "candidate": EARLIER,
+        **HASHES,
+    }
+    assert not aws.called("list_object_versions")
+    assert read(aws, "plan.json")["outcome"] == "Rollback"
+
+
+def test_a_run_past_the_launcher_plans_nothing(aws: Aws) -> None:
+    with pytest.raises(LockLostError):
+        call(run_id="other")
+    assert not aws.s3.objects and not aws.called("list_object_versions")
+
+
+def test_a_channel_without_data_is_named(aws: Aws) -> None:
+    aws.s3.versions["data"] = [version("digits/train/a.csv")]
+    with pytest.raises(EmptyChannelError, match="the channel 'test' has no data"):
+        call()
+    assert not aws.s3.objects
+
+
+@given(st.permutations(["b", "a", "c"]))
+def test_the_order_in_which_channels_are_told_does_not_matter(order: list[str]) -> None:
+    base = [replace(listed(version("digits/train/a.csv")), name=name) for name in ("a", "b", "c")]
+    channels = sorted(base, key=lambda entry: order.index(entry.name))
+    assert plan.fingerprint(channels, **HASHES) == plan.fingerprint(base, **HASHES)
+
+
+def test_fingerprints_of_yesterday_are_those_of_today() -> None:
+    """Another one for the same work would train every pipeline anew."""
+    train = listed(version("digits/train/a.csv"))
+    assert content_hash(train) == sha256(b'["digits/train/a.csv", "e1", 10]').hexdigest()
+    text = f'{{"code": "c", "data": {{"train": "{content_hash(train)}"}}, "image": "i", "spec": "s"}}'
+    assert plan.fingerprint([train], **HASHES) == sha256(text.encode()).hexdigest()

@@ -1,18 +1,18 @@
-"""What the recorder writes: outcomes, causes that a person can read, timings, and what it clears away."""
+"""The recorder's documents: records, spot figures, rules' verdicts, and the things that it may clear away."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from common.state import State, Trigger, started, triggered
-from recorder import documents, handler, spot
-from recorder.failures import outcome_of, readable
+from recorder import documents, handler, spot_figures
 from recorder.handler import concluded
 from recorder.housekeeping import configs_of, needed_by, should_not_be
-from recorder.timings import seconds_by_state
+from recorder.rule_verdicts import of_debugger, rule_verdicts
+
+from contract import outcomes
 
 RUN = {"pipeline": "digits", "run_id": "r2", "trigger": {"kind": "data", "at": "t", "detail": {}}, "forced": False}
 CANDIDATE = {
@@ -58,47 +58,8 @@ def failure(cause: Any, error: str = "States.TaskFailed", state: str = "Train") 
 TRAINING = {"TrainingJobName": "digits-r2-train", "TrainingJobStatus": "Failed", "FailureReason": "AlgorithmError: no"}
 
 
-@pytest.mark.parametrize(
-    ("given", "outcome", "cause"),
-    [
-        (failure(TRAINING), "Failed", "training job digits-r2-train failed: AlgorithmError: no"),
-        (
-            failure({**TRAINING, "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}),
-            "Stopped",
-            "training job digits-r2-train was stopped (StopTrainingJob) before it was done",
-        ),
-        (
-            failure({**TRAINING, "TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxRuntimeExceeded"}),
-            "Stopped",
-            "training job digits-r2-train ran into its time limit and was stopped",
-        ),
-        (
-            failure({"ProcessingJobName": "p", "ProcessingJobStatus": "Failed", "ExitMessage": "no such column"}),
-            "Failed",
-            "processing job p failed: no such column",
-        ),
-        (failure({"ProcessingJobName": "p", "ProcessingJobStatus": "Stopped"}), "Stopped", "(StopProcessingJob)"),
-        (
-            failure({"errorMessage": "the channel 'train' has no data", "errorType": "EmptyChannel"}, "EmptyChannel"),
-            "Failed",
-            "the channel 'train' has no data",
-        ),
-        (failure("", "States.Timeout"), "Failed", "Train took longer than its time limit"),
-        (failure("User: arn is not authorized to perform: x"), "Failed", "is not authorized to perform: x"),
-        (failure("{not json"), "Failed", "{not json"),
-        (failure(""), "Failed", "no cause was given"),
-        # Some integrations write a sentence before the description.
-        (failure(f"The job failed: {json.dumps(TRAINING)}"), "Failed", "digits-r2-train failed: AlgorithmError"),
-    ],
-)
-def test_a_failure_becomes_an_outcome_and_a_sentence(given: dict[str, str], outcome: str, cause: str) -> None:
-    assert outcome_of(given) == outcome
-    assert cause in readable(given)["cause"]
-    assert readable(given)["state"] == "Train"
-
-
 def test_a_promotion_moves_the_champion_and_remembers_what_was_judged() -> None:
-    state = concluded(running(champion=OLD), event=PROMOTED, outcome="Promoted", at="now")
+    state = concluded(running(champion=OLD), event=PROMOTED, at="now", retain=3)
     assert state.champion is not None and state.champion["endpoint_config_name"] == "c2"
     assert state.champion["promoted_at"] == "now"
     assert state.previous_champion == OLD
@@ -108,14 +69,14 @@ def test_a_promotion_moves_the_champion_and_remembers_what_was_judged() -> None:
 @pytest.mark.parametrize("outcome", ["NotBetter", "UpToDate", "RolledBack", "Failed", "Stopped", "StoppedByRule"])
 def test_nothing_else_moves_it(outcome: str) -> None:
     before = running(champion=OLD)
-    state = concluded(before, event=PROMOTED, outcome=outcome, at="now")
+    state = concluded(before, event={**PROMOTED, "outcome": outcome}, at="now", retain=3)
     assert state.champion == OLD
     assert state.last_judged_fingerprint == ("f2" if outcome == "NotBetter" else None)
 
 
 def test_a_rollback_judges_nothing() -> None:
     rollback = {**PROMOTED, "decision": None}
-    state = concluded(running(champion=OLD, last_judged_fingerprint="f1"), event=rollback, outcome="Promoted", at="now")
+    state = concluded(running(champion=OLD, last_judged_fingerprint="f1"), event=rollback, at="now", retain=3)
     assert state.last_judged_fingerprint == "f1"
     assert state.champion is not None and state.champion["run_id"] == "r2"
 
@@ -139,10 +100,10 @@ def test_a_record_holds_what_the_run_came_to_and_nothing_else() -> None:
 
 def test_what_spot_came_to_is_of_the_training_or_of_the_job_that_failed() -> None:
     known = {"interruptions": 2, "training_seconds": 100, "billable_seconds": 30}
-    assert spot.figures({"spot": known}, None) == {**known, "saved": 0.7}
-    assert spot.figures({"status": "Completed"}, None) is None
-    assert spot.figures(None, None) is None
-    assert spot.figures(None, failure(TRAINING)) is None
+    assert spot_figures.figures({"spot": known}, None) == {**known, "saved": 0.7}
+    assert spot_figures.figures({"status": "Completed"}, None) is None
+    assert spot_figures.figures(None, None) is None
+    assert spot_figures.figures(None, failure(TRAINING)) is None
     job = {
         **TRAINING,
         "EnableManagedSpotTraining": True,
@@ -151,15 +112,15 @@ def test_what_spot_came_to_is_of_the_training_or_of_the_job_that_failed() -> Non
         "BillableTimeInSeconds": 4,
     }
     once = {"interruptions": 1, "training_seconds": 10, "billable_seconds": 4, "saved": 0.6}
-    assert spot.figures(None, failure(job)) == once
+    assert spot_figures.figures(None, failure(job)) == once
     rows = [{"job": f"digits-r2-train-{number}", "spot": known} for number in (1, 2)]
     last = {"spot": known, "description": {"TrainingJobName": "digits-r2-train-2"}}
     twice = {"interruptions": 4, "training_seconds": 200, "billable_seconds": 60, "saved": 0.7}
-    assert spot.figures(last, None, {"rows": rows}) == twice
+    assert spot_figures.figures(last, None, {"rows": rows}) == twice
     third = failure({**job, "TrainingJobName": "digits-r2-train-3"})
-    assert spot.figures(last, third, {"rows": rows})["interruptions"] == 5
+    assert spot_figures.figures(last, third, {"rows": rows})["interruptions"] == 5
     never = {"TrainingJobStatus": "Stopped", "EnableManagedSpotTraining": True}
-    assert spot.figures(None, failure(never)) == {"interruptions": 0}
+    assert spot_figures.figures(None, failure(never)) == {"interruptions": 0}
 
 
 @pytest.mark.parametrize(
@@ -174,25 +135,6 @@ def test_every_outcome_has_a_sentence_and_a_short_subject(outcome: str) -> None:
     assert len(message["Subject"]) < 100
     assert "Run r2" in json.loads(message["Message"])["message"]
     assert message["MessageAttributes"]["outcome"]["StringValue"] == outcome
-
-
-def test_timings_add_up_the_visits_of_a_state() -> None:
-    start = datetime(2026, 11, 20, tzinfo=UTC)
-
-    def at(seconds: float, kind: str, name: str) -> dict[str, Any]:
-        return {"timestamp": start + timedelta(seconds=seconds), f"state{kind}EventDetails": {"name": name}}
-
-    events = [
-        at(0, "Entered", "Plan"),
-        {"timestamp": start, "type": "TaskScheduled"},
-        at(1.5, "Exited", "Plan"),
-        at(2, "Entered", "Wait"),
-        at(3, "Exited", "Wait"),
-        at(4, "Entered", "Wait"),
-        at(4.25, "Exited", "Wait"),
-        at(5, "Entered", "Record"),
-    ]
-    assert seconds_by_state(events) == {"Plan": 1.5, "Wait": 1.25}
 
 
 def test_what_serves_or_may_serve_again_is_kept() -> None:
@@ -237,7 +179,7 @@ TOLD = {
 
 def verdicts(**changes: Any) -> dict[str, dict[str, Any]]:
     arguments = {"rules": CONFIGURED, "last": SAID, "issues": [], "stopped": False, **changes}
-    found = documents.rule_verdicts(arguments.pop("rules"), arguments.pop("last"), arguments.pop("issues"), **arguments)
+    found = rule_verdicts(arguments.pop("rules"), arguments.pop("last"), arguments.pop("issues"), **arguments)
     return {verdict["name"]: verdict for verdict in found}
 
 
@@ -245,6 +187,15 @@ def test_every_rule_has_a_verdict_and_silence_is_an_error() -> None:
     found = verdicts()
     assert found["A"] == {"name": "A", "rule": "A", "action": "stop", "status": "NoIssuesFound", "step": 9}
     assert found["C"]["status"] == "Error" and "does train.py make a Probe" in found["C"]["reason"]
+
+
+def test_a_rule_that_nobody_configured_is_told_of_by_its_name() -> None:
+    stranger = {"name": "D", "status": "IssuesFound"}
+    assert verdicts(rules=[], last=[stranger, {"status": "Error"}], issues=[{**TOLD, "name": "E"}]) == {
+        "D": stranger,
+        "None": {"name": "None", "status": "Error"},
+        "E": {**TOLD, "name": "E"},
+    }
 
 
 def test_what_training_was_cut_off_from_is_stopped() -> None:
@@ -270,14 +221,14 @@ def test_what_sagemaker_debugger_found_is_read_from_its_words() -> None:
             {"RuleConfigurationName": "C", "RuleEvaluationStatus": "Error", "StatusDetails": "InternalServerError"},
         ]
     }
-    found = verdicts(last=documents.of_debugger(job))
+    found = verdicts(last=of_debugger(job))
     assert (found["A"]["status"], found["A"]["step"], found["A"]["reason"]) == ("IssuesFound", 500, met.strip())
     assert (found["B"]["status"], found["B"]["reason"]) == (
         "InProgress",
         "SageMaker was still evaluating it when the run was recorded",
     )
     assert (found["C"]["status"], found["C"]["reason"]) == ("Error", "InternalServerError")
-    assert documents.of_debugger({}) == []
+    assert of_debugger({}) == []
 
 
 @pytest.mark.parametrize(("seconds", "looks", "status"), [(30.0, 3, "NoIssuesFound"), (0.0, 1, "InProgress")])
@@ -304,10 +255,11 @@ def test_numbers_that_no_table_holds_are_text(value: float) -> None:
     assert verdicts(last=[{**SAID[0], "value": value}])["A"]["value"] == str(value)
 
 
+STOPPED_TRAINING = {"status": "Stopped", "environment": {"RATCHET_RULES": json.dumps(CONFIGURED)}}
+
+
 def test_a_rules_stop_is_told_with_step_and_reason() -> None:
-    stopped = event(
-        outcome="StoppedByRule", plan={"champion": OLD}, training={"status": "Stopped"}, rules=CONFIGURED, rounds=None
-    )
+    stopped = event(outcome="StoppedByRule", plan={"champion": OLD}, training=STOPPED_TRAINING, rounds=None)
     record = documents.run_record(
         stopped,
         begun={"started_at": "t0", "stopped_by": TOLD, "rule_verdicts": [TOLD]},
@@ -319,5 +271,5 @@ def test_a_rules_stop_is_told_with_step_and_reason() -> None:
     )
     assert record["stopped_by"] == TOLD and "error" not in record
     assert [verdict["status"] for verdict in record["rules"]] == ["IssuesFound", "Stopped", "Stopped"]
-    assert "keeps its champion: the rule A stopped training at step 10: too much. Run r2." in documents.sentence(record)
+    assert "keeps its champion: the rule A stopped training at step 10: too much. Run r2." in outcomes.sentence(record)
     assert json.loads(documents.notification(record, "s3://r")["Message"])["stopped_by"]["name"] == "A"

@@ -21,13 +21,15 @@ from run_documents import (
     record,
 )
 
-from ratchet import causes, diagram, figures, history, live, report, run_logs, runs, units
-from ratchet.commands.runs import _pipeline_text as pipeline_text
-from ratchet.history import Execution
+from contract import causes, histories
+from contract.histories import Execution
+from ratchet import diagram, figures, live, report, run_logs, runs
+from ratchet.commands.show_runs import _pipeline_text as pipeline_text
+from ratchet.durations import duration
 
 
 def test_a_history_becomes_visits_with_their_times() -> None:
-    execution = history.of_events(events(PROMOTED))
+    execution = histories.of_events(events(PROMOTED))
     assert [visit.name for visit in execution.visits] == PROMOTED
     assert execution.status == "Succeeded"
     train = next(visit for visit in execution.visits if visit.name == "Train")
@@ -36,7 +38,7 @@ def test_a_history_becomes_visits_with_their_times() -> None:
 
 
 def test_a_failed_state_keeps_its_error_and_the_execution_its_end() -> None:
-    execution = history.of_events(events(FAILED, failing="Train"))
+    execution = histories.of_events(events(FAILED, failing="Train"))
     failed = [visit for visit in execution.visits if visit.failed]
     assert [(visit.name, visit.error, visit.cause) for visit in failed] == [("Train", "AlgorithmError", HOSTILE)]
     assert execution.status == "Failed"
@@ -49,20 +51,20 @@ def test_a_retry_that_went_well_is_no_failure() -> None:
         {**told[scheduled]},
         {"type": "TaskFailed", "timestamp": START, "id": 0, "taskFailedEventDetails": {"error": "ThrottlingException"}},
     ]
-    plan = history.of_events(told).visits[-1]
+    plan = histories.of_events(told).visits[-1]
     assert (plan.failed, plan.attempts) == (False, 2)
 
 
 def test_a_running_execution_says_where_it_is() -> None:
     told = [event for event in events(["Begin", "Plan"], ended=False) if event["type"] != "TaskStateExited"]
-    execution = history.of_events(told)
+    execution = histories.of_events(told)
     assert execution.status is None
     assert execution.current is not None
     assert execution.current.name == "Plan"
 
 
 def test_the_diagram_shows_the_story_and_what_happened() -> None:
-    drawn = diagram.lay_out(MACHINE, history.of_events(events(FAILED, failing="Train")))
+    drawn = diagram.lay_out(MACHINE, histories.of_events(events(FAILED, failing="Train")))
     status = {box.name: box.status for box in drawn.boxes}
     assert status == {
         "Settle": "done",
@@ -80,7 +82,7 @@ def test_the_diagram_shows_the_story_and_what_happened() -> None:
 
 
 def test_the_milestones_stand_one_below_the_other_and_waiting_beside_them() -> None:
-    boxes = {box.name: box for box in diagram.lay_out(MACHINE, history.of_events(events(PROMOTED))).boxes}
+    boxes = {box.name: box for box in diagram.lay_out(MACHINE, histories.of_events(events(PROMOTED))).boxes}
     column = [box for box in boxes.values() if box.name != "Quiet"]
     assert len({box.x for box in column}) == 1
     told = [box.name for box in sorted(column, key=lambda box: box.y)]
@@ -91,14 +93,14 @@ def test_the_milestones_stand_one_below_the_other_and_waiting_beside_them() -> N
 
 
 def test_a_catch_is_drawn_where_it_was_taken_only() -> None:
-    calm = diagram.lay_out(MACHINE, history.of_events(events(PROMOTED)))
+    calm = diagram.lay_out(MACHINE, histories.of_events(events(PROMOTED)))
     assert not any(edge.caught for edge in calm.edges)
-    failed = diagram.lay_out(MACHINE, history.of_events(events(FAILED, failing="Train")))
+    failed = diagram.lay_out(MACHINE, histories.of_events(events(FAILED, failing="Train")))
     assert [edge.taken for edge in failed.edges if edge.caught] == [True]
 
 
 def test_repeated_states_say_how_often() -> None:
-    boxes = {box.name: box for box in diagram.lay_out(MACHINE, history.of_events(events(PROMOTED))).boxes}
+    boxes = {box.name: box for box in diagram.lay_out(MACHINE, histories.of_events(events(PROMOTED))).boxes}
     assert boxes["Settle"].note == "40 ms · 2 times"
     assert boxes["Train"].note == "2.4 s"
 
@@ -124,7 +126,7 @@ def test_equal_scores_have_a_place_too() -> None:
 
 
 def test_bars_lie_inside_the_run() -> None:
-    execution = history.of_events(events(PROMOTED))
+    execution = histories.of_events(events(PROMOTED))
     bars = figures.bars(execution.visits, execution.ended)
     assert sum(bar.seconds for bar in bars) == pytest.approx(6.7, abs=0.1)
     assert [len(bar.spans) for bar in bars if bar.name == "Settle"] == [2]
@@ -213,14 +215,14 @@ def test_the_reason_is_the_error_s_or_the_gate_s() -> None:
     ],
 )
 def test_durations_for_people(seconds: float, text: str) -> None:
-    assert units.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("cause", "told"),
     [
         ('{"TrainingJobName": "j", "FailureReason": "AlgorithmError: x"}', "AlgorithmError: x"),
-        ('{"errorMessage": "no data", "errorType": "EmptyChannel"}', "no data"),
+        ('{"errorMessage": "no data", "errorType": "EmptyChannelError"}', "no data"),
         ('the run could not be recorded: {"errorMessage": "denied"}', "the run could not be recorded: denied"),
         ("plain {words", "plain {words"),
         ('{"other": 1}', '{"other": 1}'),
@@ -232,7 +234,7 @@ def test_a_cause_is_told_by_its_reason(cause: str | None, told: str) -> None:
 
 
 def test_a_loop_of_looking_and_waiting_is_one_step() -> None:
-    steps = live.steps(history.of_events(events(PROMOTED)))
+    steps = live.steps(histories.of_events(events(PROMOTED)))
     assert [step.name for step in steps][:3] == ["Settle", "Plan", "Train"]
     assert len(steps[0].visits) == 3
     assert steps[0].seconds == pytest.approx(2.06)  # the loop's three states, and the choice between them
@@ -240,7 +242,7 @@ def test_a_loop_of_looking_and_waiting_is_one_step() -> None:
 
 def test_an_error_that_the_machine_expects_is_no_failure() -> None:
     told = events(["Begin", "Plan", "Train", "Evaluate", "Record", "Done"], failing="Train")
-    train = next(visit for visit in history.of_events(told).visits if visit.name == "Train")
+    train = next(visit for visit in histories.of_events(told).visits if visit.name == "Train")
     assert (train.handled, train.failed) == (True, False)
 
 

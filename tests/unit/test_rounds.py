@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_world import MANIFESTS, NAMES, RUN_ID, World, make_spec, run
+from run_world import MANIFESTS, RUN_ID, World, definition, make_spec, run
 
-from infra.workflow.machine import run_machine
 from localaws.ministack_adapter.stepfunctions import jsonata
 from localaws.states.definition import Checks, problems
 from localaws.states.errors import StatesError
@@ -239,13 +238,33 @@ def test_a_round_without_the_figures_it_is_judged_by_fails_with_a_sentence(tmp_p
     )
 
 
+def test_the_judge_is_told_the_settings_the_rounds_before_and_the_training(tmp_path: Path) -> None:
+    jobs = Rounds([(0.9, 3), (0.9, 2)])
+    ran = run(spec_with(tmp_path, rounds={"max": 2}), World(answers={"createTrainingJob": jobs}))
+    first, second = (call["Payload"] for call in ran.called("rounds"))
+    settings = {**ROUNDS, "max": 2, "better": "greater"}
+    kept = {name: value for name, value in settings.items() if name != "max"}
+    assert first["settings"] == second["settings"] == settings
+    assert (first["round"], first["rounds"]) == (1, {**kept, "rows": []})
+    assert (second["round"], [row["job"] for row in second["rounds"]["rows"]]) == (2, [job_of(1)])
+    assert second["training"]["description"]["TrainingJobName"] == job_of(2)
+
+
+def test_rounds_that_cannot_be_judged_fail_by_their_own_state(tmp_path: Path) -> None:
+    broken = StatesError("KeyError", '{"errorMessage": "rows"}')
+    world = World(answers={"createTrainingJob": Rounds([(0.9, 3)]), "rounds": broken})
+    ran = run(spec_with(tmp_path), world)
+    assert ran.recorded["failure"] == {"state": "JudgeRound", "error": "KeyError", "cause": broken.cause}
+    assert not ran.called("createProcessingJob")
+
+
 # ---------------------------------------------------------------------------------------------------- the definition
 
 
 def test_step_functions_takes_the_definition(tmp_path: Path) -> None:
     for rules in ([], LOSS_RULE):
-        definition = json.dumps(run_machine(spec_with(tmp_path, rules=rules), NAMES))
-        assert problems(definition, Checks(parse=jsonata.parse, resource=lambda _arn: None)) == []
+        text = json.dumps(definition(spec_with(tmp_path, rules=rules)))
+        assert problems(text, Checks(parse=jsonata.parse, resource=lambda _arn: None)) == []
 
 
 def test_metrics_of_any_name_are_found(tmp_path: Path) -> None:
@@ -262,8 +281,8 @@ def test_metrics_of_any_name_are_found(tmp_path: Path) -> None:
 
 
 def test_without_rounds_nothing_of_them_is_there(tmp_path: Path) -> None:
-    text = json.dumps(run_machine(make_spec(tmp_path), NAMES))
-    assert "$round" not in text and "NextRound" not in text
+    text = json.dumps(definition(make_spec(tmp_path)))
+    assert "$round" not in text and "JudgeRound" not in text and "NextRound" not in text
 
 
 REFUSED = [

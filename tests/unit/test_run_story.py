@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from launcher.launcher import NOT_RECORDED
 from run_world import (
     CHAMPION,
     DECISION,
+    ENDPOINT,
     MANIFESTS,
     MODEL_DATA,
-    NAMES,
     PLAN,
     RUN_ID,
     World,
+    arns,
+    definition,
     in_service,
     make_spec,
     refused,
     run,
+    surroundings,
 )
 
+from contract.states import NOT_RECORDED
 from infra.workflow.machine import run_machine
+from infra.workflow.surroundings import values
 from localaws.ministack_adapter.stepfunctions import jsonata
 from localaws.states.definition import Checks, problems
 from localaws.states.errors import StatesError
 from ratchet.spec import PipelineSpec
+from ratchet.spec.environments import Vpc
 
 NOT_BETTER = {**DECISION, "promote": False, "reason": "not better"}
 JOB = {"TrainingJobName": "digits-forest-x-train", "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
@@ -157,7 +162,7 @@ def test_a_person_need_not_wait(tmp_path: Path) -> None:
 
 
 def test_without_a_data_trigger_there_is_no_settling(tmp_path: Path) -> None:
-    machine = run_machine(make_spec(tmp_path, triggers={"data": False}), NAMES)
+    machine = definition(make_spec(tmp_path, triggers={"data": False}))
     assert "Settle" not in machine["States"]
 
 
@@ -242,7 +247,8 @@ def test_throttling_of_a_call_whose_refusal_is_an_answer_is_waited_out(tmp_path:
     world = with_champion()
     answers = iter([refused("Rate exceeded")])
     world.answers[task] = lambda arguments: next(answers, None) or getattr(world, f"_{task}")(arguments)
-    assert run(make_spec(tmp_path), world).recorded["outcome"] == "Promoted"
+    recorded = run(make_spec(tmp_path), world).recorded
+    assert (recorded["outcome"], recorded["failure"]) == ("Promoted", None)
 
 
 def test_an_update_that_sagemaker_takes_back_is_rolled_back(tmp_path: Path) -> None:
@@ -251,6 +257,7 @@ def test_an_update_that_sagemaker_takes_back_is_rolled_back(tmp_path: Path) -> N
     ran = run(make_spec(tmp_path), with_champion(answers={"describeEndpoint": answers}))
     assert ran.recorded["outcome"] == "RolledBack"
     assert ran.recorded["failure"]["error"] == "DeploymentRolledBack"
+    assert ran.recorded["failure"]["state"] == "AwaitEndpoint"
     assert "no ping" in ran.recorded["failure"]["cause"]
     assert not ran.called("verifier")
 
@@ -269,6 +276,7 @@ def test_a_first_endpoint_that_never_comes_up_fails_with_its_reason(tmp_path: Pa
     ran = run(make_spec(tmp_path), World(answers={"describeEndpoint": answers}))
     assert ran.recorded["outcome"] is None
     assert ran.recorded["failure"]["error"] == "DeploymentFailed"
+    assert ran.recorded["failure"]["state"] == "AwaitEndpoint"
     assert "ping health check" in ran.recorded["failure"]["cause"]
 
 
@@ -284,8 +292,8 @@ def test_a_failed_endpoint_that_lies_around_is_replaced(tmp_path: Path) -> None:
 def test_an_endpoint_that_a_person_must_repair_is_named(tmp_path: Path) -> None:
     answers = {"describeEndpoint": in_service("x", EndpointStatus="UpdateRollbackFailed")}
     ran = run(make_spec(tmp_path), with_champion(answers=answers))
-    cause = f"endpoint {NAMES.endpoint} is UpdateRollbackFailed, which cannot be updated"
-    assert ran.recorded["failure"]["cause"] == cause
+    cause = f"endpoint {ENDPOINT} is UpdateRollbackFailed, which cannot be updated"
+    assert ran.recorded["failure"] == {"state": "FindEndpoint", "error": "EndpointNotUsable", "cause": cause}
 
 
 def test_wrong_answers_bring_the_champion_back(tmp_path: Path) -> None:
@@ -315,6 +323,7 @@ def test_a_champion_that_cannot_be_restored_is_said_with_both_reasons(tmp_path: 
     world.answers["describeEndpoint"] = lambda _arguments: next(states, None) or in_service(world.on)
     ran = run(make_spec(tmp_path), world)
     assert ran.recorded["failure"]["error"] == "ChampionNotRestored"
+    assert ran.recorded["failure"]["state"] == "RestoreChampion"
     assert "answered 3" in ran.recorded["failure"]["cause"] and "both broke" in ran.recorded["failure"]["cause"]
 
 
@@ -346,13 +355,13 @@ def test_throttled_jobs_are_tried_again(tmp_path: Path) -> None:
 
 
 def test_step_functions_takes_the_definition(tmp_path: Path) -> None:
-    definition = json.dumps(run_machine(make_spec(tmp_path), NAMES))
-    assert problems(definition, Checks(parse=jsonata.parse, resource=lambda _arn: None)) == []
-    assert len(definition) < 1_000_000
+    text = json.dumps(definition(make_spec(tmp_path)))
+    assert problems(text, Checks(parse=jsonata.parse, resource=lambda _arn: None)) == []
+    assert len(text) < 1_000_000
 
 
 def test_every_task_has_a_timeout_retries_and_a_catch(tmp_path: Path) -> None:
-    states = run_machine(make_spec(tmp_path), NAMES)["States"]
+    states = definition(make_spec(tmp_path))["States"]
     tasks = {name: state for name, state in states.items() if state["Type"] == "Task"}
     assert len(tasks) >= 15
     for name, state in tasks.items():
@@ -362,16 +371,43 @@ def test_every_task_has_a_timeout_retries_and_a_catch(tmp_path: Path) -> None:
         assert [entry["ErrorEquals"] for entry in state["Catch"]] == [["States.ALL"]], name
 
 
+def test_jobs_are_waited_for_and_what_the_optimized_integrations_lack_is_the_sdks(tmp_path: Path) -> None:
+    rules = [{"rule": "LossNotDecreasing"}]
+    states = definition(make_spec(tmp_path, rules=rules))["States"]
+    called = {name: state["Resource"] for name, state in states.items() if state["Type"] == "Task"}
+    assert {name: resource.removeprefix("arn:aws:states:::") for name, resource in called.items()} == {
+        **dict.fromkeys(("Plan", "Gate", "Verify", "Record"), "lambda:invoke"),
+        **dict.fromkeys(("Settle", "WhyStopped"), "dynamodb:getItem"),
+        "Train": "sagemaker:createTrainingJob.sync",
+        "Evaluate": "sagemaker:createProcessingJob.sync",
+        "DescribeStopped": "aws-sdk:sagemaker:describeTrainingJob",
+        "Register": "aws-sdk:sagemaker:createModelPackage",
+        "CreateModel": "sagemaker:createModel",
+        "FindModel": "aws-sdk:sagemaker:describeModel",
+        "CreateEndpointConfig": "sagemaker:createEndpointConfig",
+        "FindEndpointConfig": "aws-sdk:sagemaker:describeEndpointConfig",
+        "CreateEndpoint": "aws-sdk:sagemaker:createEndpoint",
+        **dict.fromkeys(("UpdateEndpoint", "RestoreChampion"), "aws-sdk:sagemaker:updateEndpoint"),
+        "DeleteEndpoint": "aws-sdk:sagemaker:deleteEndpoint",
+        **dict.fromkeys(("FindEndpoint", "AwaitEndpoint", "AwaitChampion"), "aws-sdk:sagemaker:describeEndpoint"),
+    }
+
+
 def test_the_definition_has_no_other_placeholders_than_names(tmp_path: Path) -> None:
     """A stack substitutes ${field} when it is deployed; anything else that looks so would be taken for one."""
-    names = replace(NAMES, artifact_bucket="${artifact_bucket}")
-    text = json.dumps(run_machine(make_spec(tmp_path), names))
-    assert text.count("${") == text.count("${artifact_bucket}") > 0
+    at = surroundings(make_spec(tmp_path))
+    machine = run_machine(at)
+    said = set(re.findall(r"\$\{[^}]*\}?", json.dumps(machine.definition)))
+    assert said == {f"${{{name}}}" for name in {**values(at), **arns(machine)}}
+    assert set(arns(machine)) == {
+        *("planner_arn", "gate_arn", "verifier_arn", "recorder_arn"),
+        *("training_role_arn", "processing_role_arn", "hosting_role_arn"),
+    }
 
 
 def test_a_vpc_reaches_jobs_and_model(tmp_path: Path) -> None:
-    names = replace(NAMES, subnet_ids=("subnet-1",), security_group_ids=("sg-1",))
-    ran = run(make_spec(tmp_path), World(), names=names)
+    network = Vpc(subnets=("subnet-1",), security_groups=("sg-1",))
+    ran = run(make_spec(tmp_path), World(), vpc=network)
     vpc = {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
     assert ran.called("createTrainingJob")[0]["VpcConfig"] == vpc
     assert ran.called("createProcessingJob")[0]["NetworkConfig"]["VpcConfig"] == vpc

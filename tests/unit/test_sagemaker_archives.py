@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from localaws.sagemaker.archives import BrokenArchiveError, UnsafeArchiveError, pack, unpack
+from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, pack, unpack
 
 
 def packed(directory: Path) -> bytes:

@@ -5,9 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from localaws.sagemaker.channels import ManifestError, Source, inside, overlapping, parse_manifest, relative_name
-from localaws.sagemaker.objects import S3Object
-from localaws.sagemaker.wire import split_s3_uri
+from localaws.sagemaker.containers.channels import (
+    ManifestError,
+    Source,
+    inside,
+    overlapping,
+    parse_manifest,
+    relative_name,
+)
+from localaws.sagemaker.containers.objects import S3Object
+from localaws.sagemaker.core.wire import split_s3_uri
 
 
 @pytest.mark.parametrize(

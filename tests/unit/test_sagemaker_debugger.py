@@ -1,4 +1,4 @@
-"""What Debugger's members of CreateTrainingJob mean: what is refused, and the documents of hook and rules."""
+"""Debugger's members of CreateTrainingJob: refusals, and the documents of hook and rules."""
 
 import re
 from pathlib import Path
@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from test_sagemaker_job_requests import TRAINING
 
-from localaws.sagemaker import debugger_request, images, training_request
-from localaws.sagemaker.errors import SageMakerError
-from localaws.sagemaker.images import ImageNotFoundError
+from localaws.sagemaker.containers import image_table
+from localaws.sagemaker.containers.image_table import ImageNotFoundError
+from localaws.sagemaker.core.errors import SageMakerError
+from localaws.sagemaker.debugger import debugger_request
+from localaws.sagemaker.jobs import training_request
 
 IMAGE = "503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest"
 HOOK = {"S3OutputPath": "s3://b/debug/"}
@@ -149,8 +151,8 @@ def test_jobs_under_way_are_those_without_a_verdict() -> None:
 
 
 def test_the_evaluators_image_is_in_the_table_and_the_custom_one_is_not() -> None:
-    assert images.find(IMAGE).environment.startswith("scikit-learn")
-    assert images.find(IMAGE).notes == ()
-    assert images.repository(IMAGE) == debugger_request.EVALUATOR_REPOSITORY
+    assert image_table.find(IMAGE).environment.startswith("scikit-learn")
+    assert image_table.find(IMAGE).notes == ()
+    assert image_table.repository(IMAGE) == debugger_request.EVALUATOR_REPOSITORY
     with pytest.raises(ImageNotFoundError):
-        images.find(IMAGE.replace("debugger-rules", "debugger-rule-evaluator"))
+        image_table.find(IMAGE.replace("debugger-rules", "debugger-rule-evaluator"))

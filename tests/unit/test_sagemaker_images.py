@@ -4,11 +4,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from image_uris import SKLEARN
 
-from localaws.sagemaker import images
-from localaws.sagemaker.images import ImageBuildError, ImageNotFoundError, Images, Progress, find
+from localaws.sagemaker.containers import image_table, images
+from localaws.sagemaker.containers.image_table import ImageNotFoundError, find
+from localaws.sagemaker.containers.images import ImageBuildError, Images, Progress
 
-SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 PYTORCH = "763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch-training:2.10.0-cpu-py313"
 
 
@@ -20,7 +21,7 @@ def test_a_framework_image_is_an_environment_with_its_pins() -> None:
 
 
 def test_every_pin_is_exact_and_every_environment_has_boto3() -> None:
-    for packages in images._table()["environments"].values():
+    for packages in image_table._table()["environments"].values():
         assert all(package.count("==") == 1 for package in packages)
         assert any(package.startswith("boto3==") for package in packages)
 

@@ -1,10 +1,11 @@
 """A job's document through its life."""
 
-from localaws.sagemaker import job_documents
-from localaws.sagemaker.events import in_milliseconds
-from localaws.sagemaker.job_documents import PROCESSING, TRAINING
-from localaws.sagemaker.platform import Document
-from localaws.sagemaker.spot_market import SpotMarket
+from localaws.sagemaker.core.events import in_milliseconds
+from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.jobs import job_documents, training_times
+from localaws.sagemaker.jobs.processing import PROCESSING
+from localaws.sagemaker.jobs.spot_market import SpotMarket
+from localaws.sagemaker.jobs.training import TRAINING
 
 
 def job() -> Document:
@@ -84,9 +85,9 @@ def test_waiting_for_an_instance_is_neither_trained_nor_billed() -> None:
         ("Downloading", 101), ("Training", 102), ("Interrupted", 110), ("Starting", 150), ("Downloading", 155),
         ("Training", 156), ("Interrupted", 160), ("Starting", 160), ("Downloading", 161), ("Training", 162),
     )  # fmt: skip
-    assert job_documents.seconds_trained_before(job) == 12
-    assert job_documents.interruptions(job) == 2
-    assert job_documents.max_wait(job) == 120
+    assert training_times.seconds_trained_before(job) == 12
+    assert training_times.interruptions(job) == 2
+    assert training_times.max_wait(job) == 120
     done = job_documents.ended(TRAINING, job, job_documents.completed(), 170.0, SpotMarket(discount=0.5))
     assert (done["TrainingTimeInSeconds"], done["BillableTimeInSeconds"]) == (9 + 5 + 9, 12)
 
@@ -100,5 +101,5 @@ def test_a_spot_job_that_is_given_up_while_it_waits_was_stopped() -> None:
 
 
 def test_a_job_on_demand_has_no_max_wait() -> None:
-    assert job_documents.max_wait({"EnableManagedSpotTraining": False, "StoppingCondition": {}}) is None
-    assert job_documents.max_wait({"ProcessingJobName": "p"}) is None
+    assert training_times.max_wait({"EnableManagedSpotTraining": False, "StoppingCondition": {}}) is None
+    assert training_times.max_wait({"ProcessingJobName": "p"}) is None

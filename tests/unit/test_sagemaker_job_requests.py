@@ -1,11 +1,11 @@
-"""What CreateTrainingJob and CreateProcessingJob refuse before anything starts, and what they describe."""
+"""CreateTrainingJob and CreateProcessingJob: refusals before anything starts, and descriptions."""
 
 from typing import Any
 
 import pytest
 
-from localaws.sagemaker import processing_request, training_request
-from localaws.sagemaker.errors import SageMakerError
+from localaws.sagemaker.core.errors import SageMakerError
+from localaws.sagemaker.jobs import processing_request, training_request
 
 S3_SOURCE = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/train/"}}
 TRAINING: dict[str, Any] = {

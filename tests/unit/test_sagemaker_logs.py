@@ -1,10 +1,10 @@
 """A job's output on its way to CloudWatch: lines, batches, metrics, and the reason of a failure."""
 
-import time
 from typing import Any
 
-from localaws.sagemaker.logs import JobLog, failure_message
-from localaws.sagemaker.metrics import MetricParser, metric_data
+from localaws.sagemaker.containers.logs import ContainerLog, failure_message
+from localaws.sagemaker.core.clock import SystemClock
+from localaws.sagemaker.jobs.training_metrics import MetricParser, metric_data
 
 
 class Recorder:
@@ -21,10 +21,19 @@ class Recorder:
         return [line for batch in self.batches for line in batch]
 
 
-def log() -> tuple[JobLog, Recorder]:
+class StandingClock(SystemClock):
+    """Time goes on only where a test says so."""
+
+    elapsed = 0.0
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+
+def log(clock: SystemClock | None = None) -> tuple[ContainerLog, Recorder]:
     recorder = Recorder()
     platform: Any = recorder
-    return JobLog(platform, "group", "stream"), recorder
+    return ContainerLog(platform, clock or SystemClock(), "group", "stream"), recorder
 
 
 def test_output_is_cut_into_lines_wherever_it_was_cut_before() -> None:
@@ -36,13 +45,14 @@ def test_output_is_cut_into_lines_wherever_it_was_cut_before() -> None:
 
 
 def test_lines_wait_for_company_but_not_long() -> None:
-    job_log, recorder = log()
+    clock = StandingClock()
+    job_log, recorder = log(clock)
     job_log.feed(b"a\n")
     job_log.feed(b"b\n")
     left = job_log.flush_if_due()
     assert left is not None and 0 < left <= 0.2
     assert recorder.batches == []
-    time.sleep(left)
+    clock.elapsed += left
     job_log.flush_if_due()
     assert recorder.batches == [["a", "b"]]
 

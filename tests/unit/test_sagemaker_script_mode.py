@@ -1,4 +1,7 @@
-"""What a training script is told. tests/local/test_toolkit_contract.py compares it with what AWS's toolkit tells."""
+"""Script mode: the variables and arguments of a training script.
+
+tests/local/test_toolkit_contract.py compares them with those of AWS's toolkit.
+"""
 
 import json
 from pathlib import Path
@@ -6,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from localaws.sagemaker import script_mode
-from localaws.sagemaker.script_mode import EntryPointError, MachineFacts, ScriptJob
-from localaws.sagemaker.training_request import resource_config
+from localaws.sagemaker.containers import script_mode
+from localaws.sagemaker.containers.script_mode import EntryPointError, MachineFacts, ScriptJob
+from localaws.sagemaker.jobs.training_request import resource_config
 
 CHANNEL = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from localaws.sagemaker import listing
-from localaws.sagemaker.changes import Changes
-from localaws.sagemaker.errors import SageMakerError
-from localaws.sagemaker.platform import Document
-from localaws.sagemaker.store import Store
+from localaws.sagemaker.core import listing
+from localaws.sagemaker.core.changes import Changes
+from localaws.sagemaker.core.errors import SageMakerError
+from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.core.store import Store
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from localaws.sagemaker.errors import SageMakerError
-from localaws.sagemaker.validation import _compiled, check_request, service_model
+from localaws.sagemaker.core.errors import SageMakerError
+from localaws.sagemaker.core.validation import _compiled, check_request, service_model
 
 GOOD: dict[str, Any] = {
     "TrainingJobName": "digits-1",

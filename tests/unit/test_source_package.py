@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.errors import ConfigurationError
+import contract
 from infra.source_package import MAXIMUM_BYTES, source_package
+from ratchet.spec import ConfigurationError
 
 
 @pytest.fixture
@@ -37,11 +38,14 @@ def members(archive: bytes) -> dict[str, tarfile.TarInfo]:
         return {member.name: member for member in tar.getmembers()}
 
 
-def test_it_holds_the_models_code_and_the_toolkit(model: Path, toolkit: Path) -> None:
+def test_it_holds_the_models_code_the_toolkit_and_the_contract(model: Path, toolkit: Path) -> None:
     (model / "features").mkdir()
     (model / "features" / "text.py").write_text("text")
     (model / "requirements.txt").write_text("nltk\n")
-    assert list(members(source_package(model, toolkit).archive())) == [
+    names = list(members(source_package(model, toolkit).archive()))
+    modules = sorted(path.name for path in Path(contract.__file__).parent.glob("*.py"))
+    assert [name for name in names if name.startswith("contract/")] == [f"contract/{name}" for name in modules]
+    assert [name for name in names if not name.startswith("contract/")] == [
         "features/text.py",
         "requirements.txt",
         "serve.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import botocore.session
 import pytest
@@ -12,7 +12,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratchet import metric_names, schedule, spec, spec_fields, units
+from contract import environment
+from contract.files import SPEC_FILE
+from ratchet import spec
+from ratchet.spec import fields, metric_names, schedule, schema, units
+from ratchet.spec.rules import Rule
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +49,7 @@ deploy: {instance: ml.t2.medium}
 
 
 def written(folder: Path, text: str) -> Path:
-    path = folder / spec.FILE_NAME
+    path = folder / SPEC_FILE
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -503,22 +507,22 @@ def test_all_problems_come_at_once_each_on_its_line(tmp_path: Path) -> None:
 
 def test_the_published_schema_is_the_code_s() -> None:
     published = (ROOT / "docs" / "pipeline.schema.json").read_text(encoding="utf-8")
-    assert published == spec.json_schema_text(), "run python -m ratchet.spec"
+    assert published == schema.json_schema_text(), "run python -m ratchet.spec"
 
 
 def test_the_schema_shows_units_and_refuses_unknown_keys() -> None:
-    schema = spec.json_schema()
-    assert schema["$defs"]["Train"]["properties"]["max_runtime"]["default"] == "1h"
-    assert schema["$defs"]["Train"]["properties"]["volume"]["default"] == "30GiB"
-    assert schema["additionalProperties"] is False
-    json.dumps(schema)
+    written = schema.json_schema()
+    assert written["$defs"]["Train"]["properties"]["max_runtime"]["default"] == "1h"
+    assert written["$defs"]["Train"]["properties"]["volume"]["default"] == "30GiB"
+    assert written["additionalProperties"] is False
+    json.dumps(written)
 
 
 @pytest.mark.parametrize("shape", ["TrainingInstanceType", "ProcessingInstanceType", "ProductionVariantInstanceType"])
 def test_every_instance_type_of_sagemaker_is_taken(shape: str) -> None:
     enum = botocore.session.get_session().get_service_model("sagemaker").shape_for(shape).enum
     assert len(enum) > 50
-    refused = [name for name in enum if not spec_fields._INSTANCE.fullmatch(name)]
+    refused = [name for name in enum if not fields._INSTANCE.fullmatch(name)]
     assert refused == []
 
 
@@ -564,7 +568,7 @@ def test_a_duration_is_its_number_times_its_unit(number: int, unit: str) -> None
 
 @given(st.integers(0, 10**7))
 def test_a_duration_reads_back_as_written(seconds: int) -> None:
-    assert units.seconds(spec_fields.duration_text(seconds)) == seconds
+    assert units.seconds(units.duration_text(seconds)) == seconds
 
 
 @given(st.text(max_size=20))
@@ -578,3 +582,37 @@ def test_no_text_crashes_the_reader(tmp_path_factory: pytest.TempPathFactory, te
 def test_every_metric_name_is_taken_once() -> None:
     assert len(set(metric_names.METRICS)) == len(metric_names.METRICS)
     assert all(metric_names.check(name) == name for name in metric_names.METRICS)
+
+
+def test_a_rule_s_actions_are_the_contract_s() -> None:
+    assert get_args(Rule.model_fields["action"].annotation) == environment.ACTIONS
+
+
+def pipeline_folder(root: Path, folder: str, text: str) -> Path:
+    (root / folder).mkdir()
+    return written(root / folder, text).parent
+
+
+def test_pipelines_are_the_folders_with_a_pipeline_yaml_by_name(tmp_path: Path) -> None:
+    pipeline_folder(tmp_path, "a", changed(name="zinnia"))
+    pipeline_folder(tmp_path, "b", changed(name="aster"))
+    (tmp_path / "toolkit").mkdir()
+    assert [found.name for found in spec.find_pipelines(tmp_path)] == ["aster", "zinnia"]
+
+
+def test_two_pipelines_of_one_name_are_refused(tmp_path: Path) -> None:
+    first = pipeline_folder(tmp_path, "a", SHORT)
+    pipeline_folder(tmp_path, "b", SHORT)
+    with pytest.raises(spec.SpecError, match=rf"b/pipeline.yaml:1: name: is 'iris', which {first}/pipeline.yaml has"):
+        spec.find_pipelines(tmp_path)
+
+
+def test_a_folder_is_named_also_where_its_pipeline_yaml_cannot_be_used(tmp_path: Path) -> None:
+    texts = {"good": SHORT, "half": "name: daisy\ntrian: 1\n", "not_yaml": "a: [", "no_name": "- 1"}
+    folders = {folder: pipeline_folder(tmp_path, folder, text) for folder, text in texts.items()}
+    assert spec.named_folders(tmp_path) == {
+        "iris": folders["good"],
+        "daisy": folders["half"],
+        "not-yaml": folders["not_yaml"],
+        "no-name": folders["no_name"],
+    }

@@ -11,7 +11,9 @@ from aws_events import training_job_change
 from run_world import RUN_ID, World, make_spec, run
 from stopper import verdicts
 
-from infra.workflow import judging, stopping
+from contract import environment as variables
+from contract import files
+from infra.workflow import judging
 from localaws.states.errors import StatesError
 
 JOB_NAME = f"digits-forest-{RUN_ID}-train"
@@ -48,7 +50,7 @@ def matches(event: dict[str, Any]) -> bool:
 
     names = {"source": "Source", "detail-type": "DetailType", "detail": "Detail"}
     entry = {names.get(key, key): json.dumps(value) if key == "detail" else value for key, value in event.items()}
-    return bool(eventbridge._matches_pattern(json.dumps(stopping.rules_spoke()), entry))
+    return bool(eventbridge._matches_pattern(json.dumps(judging.rules_spoke()), entry))
 
 
 def test_aws_own_sample_event_says_nothing_of_rules_and_is_not_heard() -> None:
@@ -166,14 +168,6 @@ def test_a_job_of_nobody_is_nobodys() -> None:
     assert verdicts.run_of(job(RULES)) == verdicts.Run("local", "digits", RUN_ID)
 
 
-@pytest.mark.parametrize(
-    ("name", "is_one"),
-    [(JOB_NAME, True), ("digits-20261120-101112-abcd-train-3", True), ("kmeans-1", False), ("a-2026-train", False)],
-)
-def test_jobs_of_runs_are_known_by_their_names(name: str, is_one: bool) -> None:
-    assert verdicts.is_of_a_run(name) is is_one
-
-
 # ------------------------------------------------------------------------------------------------- what the job is told
 
 
@@ -184,9 +178,7 @@ def told(tmp_path: Path, **changes: Any) -> dict[str, str]:
 
 
 def joined(environment: dict[str, str], name: str) -> Any:
-    from toolkit.environment import variable  # noqa: PLC0415 - on the path in tests only
-
-    return json.loads(variable(name, environment) or "null")
+    return json.loads(variables.whole(name, environment) or "null")
 
 
 def test_a_job_knows_its_run_its_probe_and_its_rules(tmp_path: Path) -> None:
@@ -228,12 +220,12 @@ def test_what_is_longer_than_a_variable_goes_on_in_the_next(tmp_path: Path) -> N
     assert [rule["name"] for rule in joined(environment, "RATCHET_RULES")] == [rule["name"] for rule in rules]
     assert joined(environment, "RATCHET_PROBE")["collections"]["mine"] == {"include": regexes, "interval": 7}
     assert len(environment) > 6
-    described = {"Environment": environment}
-    assert list(verdicts.rules_of(described)) == [rule["name"] for rule in rules]
+    assert [rule["name"] for rule in variables.rules(environment)] == [rule["name"] for rule in rules]
 
 
 def test_the_first_part_leaves_room_for_the_longest_names() -> None:
-    longest = f"s3://{'b' * 63}/runs/{'p' * 32}/{RUN_ID}/{judging.TENSORS}round-100/"
+    folder = files.run_folder("p" * 32, RUN_ID) + files.of_round(files.TENSORS, 100)
+    longest = f"s3://{'b' * 63}/{folder}/"
     assert len(f'{{"output":"{longest}"') <= judging.OUTPUT_LENGTH
 
 
@@ -250,6 +242,7 @@ STOPPED = {
     "TrainingJobStatus": "Stopped",
     "SecondaryStatus": "Stopped",
     "ModelArtifacts": {"S3ModelArtifacts": "s3://m/model.tar.gz"},
+    "Environment": {variables.RULES: json.dumps([{**rule, "action": "stop"} for rule in RULES])},
 }
 ITEM = {"Item": {"pipeline": {"S": "digits-forest"}, "stopped_by": {"M": {"name": {"S": "LossNotDecreasing"}}}}}
 NO_RULE = {"Item": {"pipeline": {"S": "digits-forest"}}}
@@ -272,8 +265,15 @@ def test_a_rules_stop_is_an_outcome_not_a_failure(tmp_path: Path, as_error: bool
     assert (ran.recorded["outcome"], ran.recorded["failure"]) == ("StoppedByRule", None)
     assert ran.error is None
     assert not ran.called("createProcessingJob")
-    assert [call["Key"]["item"]["S"] for call in ran.called("getItem")] == ["state", f"run#{RUN_ID}"]
-    assert [rule["name"] for rule in ran.recorded["rules"]] == ["LossNotDecreasing", "told"]
+    assert ran.called("getItem") == [
+        {
+            "TableName": "runs",
+            "Key": {"pipeline": {"S": "digits-forest"}, "item": {"S": item}},
+            "ConsistentRead": True,
+        }
+        for item in ("state", f"run#{RUN_ID}")
+    ]
+    assert ran.recorded["training"]["environment"] == STOPPED["Environment"], "where the recorder finds the rules"
 
 
 @both

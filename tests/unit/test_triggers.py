@@ -1,4 +1,4 @@
-"""What events mean to the launcher, by AWS's own sample events."""
+"""The meaning of events to the launcher, by AWS's own sample events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aws_events import MACHINE, object_created, status_change
 from common.state import Trigger
-from launcher.triggers import BadEvent, Ended, Ignored, Reconcile, read
+from launcher.triggers import BadEventError, Ended, Ignored, Reconcile, read
 
 NOW = "2026-11-20T10:00:00.000Z"
 
@@ -27,7 +27,11 @@ def test_an_object_elsewhere_is_none(key: str) -> None:
 
 
 def test_a_folders_marker_is_none() -> None:
-    assert isinstance(meaning(object_created("digits/train/", object={"key": "digits/train/", "size": 0})), Ignored)
+    for size in ({"size": 0}, {}):
+        marker = object_created(object={"key": "digits/train/", **size})
+        assert meaning(marker) == Ignored("digits/train/ only marks a folder")
+    assert isinstance(meaning(object_created(object={"key": "digits/train/", "size": 1})), Trigger)
+    assert isinstance(meaning(object_created(object={"key": "digits/train/a.csv", "size": 0})), Trigger)
 
 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])
@@ -36,12 +40,13 @@ def test_the_end_of_an_execution_is_understood(status: str) -> None:
     assert isinstance(ended, Ended)
     assert ended.status == status
     assert ended.execution_arn.endswith(":20261120-101112-abcd")
-    assert ended.cause == ("it broke" if status == "FAILED" else "")
+    assert (ended.error, ended.cause) == (("States.Runtime", "it broke") if status == "FAILED" else ("", ""))
 
 
 def test_a_beginning_or_another_machine_is_ignored() -> None:
-    assert isinstance(meaning(status_change("RUNNING")), Ignored)
-    assert isinstance(meaning(status_change(stateMachineArn=f"{MACHINE}-of-another")), Ignored)
+    assert meaning(status_change("RUNNING")) == Ignored("the execution is RUNNING")
+    another = status_change(stateMachineArn=f"{MACHINE}-of-another")
+    assert meaning(another) == Ignored(f"an execution of {MACHINE}-of-another")
 
 
 @pytest.mark.parametrize("kind", ["manual", "code", "schedule", "rollback"])
@@ -49,6 +54,13 @@ def test_a_trigger_document_is_a_trigger(kind: str) -> None:
     event = {"kind": kind, "detail": {"who": "me"}, "forced": True}
     assert meaning(event) == Trigger(kind, NOW, {"who": "me"}, forced=True)
     assert meaning({"kind": kind}) == Trigger(kind, NOW, {})
+
+
+def test_a_triggers_detail_has_a_limit() -> None:
+    """{"a": "…"} is nine characters and what is in it."""
+    assert meaning({"kind": "manual", "detail": {"a": "x" * (4096 - 9)}}).detail["a"]
+    with pytest.raises(BadEventError, match="4096 characters"):
+        meaning({"kind": "manual", "detail": {"a": "x" * (4096 - 8)}})
 
 
 def test_the_regular_look_is_understood() -> None:
@@ -66,6 +78,10 @@ def test_the_regular_look_is_understood() -> None:
         ({"kind": "manual", "detail": "me"}, "JSON object"),
         ({"kind": "manual", "detail": {"a": "x" * 5000}}, "4096 characters"),
         (object_created(bucket=None), "bucket.name"),
+        ({**object_created(), "source": "aws.states"}, "starts nothing"),
+        ({**object_created(), "detail-type": "Object Deleted"}, "starts nothing"),
+        ({**status_change(), "source": "aws.s3"}, "starts nothing"),
+        ({**status_change(), "detail-type": "Step Functions Something Else"}, "starts nothing"),
         ({**object_created(), "detail": None}, "no detail"),
         # S3's other way of sending events, and its test event when a notification is set up.
         ({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"}, "starts nothing"),
@@ -73,5 +89,5 @@ def test_the_regular_look_is_understood() -> None:
     ],
 )
 def test_anything_else_is_refused_with_a_reason(event: Any, said: str) -> None:
-    with pytest.raises(BadEvent, match=said):
+    with pytest.raises(BadEventError, match=said):
         meaning(event)

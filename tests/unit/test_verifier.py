@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
+from botocore.exceptions import ClientError
+from common.artifacts import ArtifactMissingError
+from memory_aws import Aws, installed
+from verifier import handler
 from verifier.answers import same
 from verifier.handler import wrong_endpoint
 
@@ -32,3 +39,103 @@ def test_an_endpoint_must_be_in_service_on_the_new_config() -> None:
     assert wrong_endpoint(endpoint, "new") is None
     assert wrong_endpoint({**endpoint, "EndpointConfigName": "old"}, "new") == "the endpoint is on old, not on new"
     assert wrong_endpoint({**endpoint, "EndpointStatus": "Failed"}, "new") == "the endpoint is Failed"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "equal"),
+    [
+        ("1.00009", "1", True),
+        ("1.00011", "1", False),
+        ("0.0000009", "0", True),
+        ("0.0000011", "0", False),
+    ],
+)
+def test_numbers_may_differ_by_a_float32s_rounding(answer: str, expected: str, equal: bool) -> None:
+    assert same(answer, expected) is equal
+
+
+# ------------------------------------------------------------------------------------------------------ the function
+
+EVALUATED_BY = {"pipeline": "digits", "run_id": "20261120-101112-abcd"}
+EVALUATION = "runs/digits/20261120-101112-abcd/evaluation/evaluation.json"
+EVENT = {"endpoint_name": "local-digits", "endpoint_config_name": "new", "evaluated_by": EVALUATED_BY}
+SAMPLES = [{"body": "1,2", "answer": "7"}, {"body": "3,4", "answer": "8"}]
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    taken: list[float] = []
+    monkeypatch.setattr(handler.ask, "__defaults__", (taken.append,))
+    return taken
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -> Aws:
+    """An endpoint on the new config, and an evaluation of two samples."""
+    aws = installed(monkeypatch, ARTIFACT_BUCKET="artifacts")
+    aws.sagemaker.endpoints["local-digits"] = [{"EndpointStatus": "InService", "EndpointConfigName": "new"}]
+    aws.s3.objects["artifacts", EVALUATION] = json.dumps({"samples": SAMPLES}).encode()
+    return aws
+
+
+def verify(aws: Aws, *answers: str) -> dict[str, Any]:
+    aws.sagemaker_runtime.answers = list(answers)
+    return handler.handle(EVENT, None)
+
+
+def test_an_endpoint_that_answers_as_it_was_evaluated_is_verified(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = verify(aws, "7\n", "8\n")
+    assert answer == {"verified": True, "reason": "2 held-out examples answered as they were evaluated", "asked": 2}
+    assert aws.called("invoke_endpoint") == [
+        {"EndpointName": "local-digits", "ContentType": "text/csv", "Accept": "text/csv", "Body": sample["body"]}
+        for sample in SAMPLES
+    ]
+    line = json.loads(capsys.readouterr().out)
+    assert (line["function"], line["event"], line["run_id"]) == ("verifier", "verified", EVALUATED_BY["run_id"])
+
+
+def test_the_first_wrong_answer_ends_it(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = verify(aws, "7", "9" * 100)
+    assert answer == {
+        "verified": False,
+        "reason": f"example 2 of 2: answered '{'9' * 80}', not '8'",
+        "asked": 1,
+    }
+    assert json.loads(capsys.readouterr().out)["event"] == "not verified"
+    assert verify(aws, "8")["asked"] == 0
+    assert len(aws.called("invoke_endpoint")) == 3
+
+
+def test_an_endpoint_on_another_config_is_not_even_asked(aws: Aws) -> None:
+    aws.sagemaker.endpoints["local-digits"][0]["EndpointConfigName"] = "old"
+    assert verify(aws) == {"verified": False, "reason": "the endpoint is on old, not on new", "asked": 0}
+    assert not aws.called("invoke_endpoint") and not aws.called("get_object")
+
+
+@pytest.mark.parametrize("error", ["ModelError", "ServiceUnavailable"])
+def test_a_container_that_warms_up_is_asked_again(aws: Aws, pauses: list[float], error: str) -> None:
+    assert verify(aws, error, error, "7", "8")["verified"]
+    assert pauses == [1.0, 1.0]
+
+
+def test_one_that_never_answers_is_given_three_tries(aws: Aws, pauses: list[float]) -> None:
+    answer = verify(aws, "ModelError", "ModelError", "ModelError", "7")
+    assert (answer["verified"], answer["asked"]) == (False, 0)
+    assert answer["reason"].startswith("example 1 of 2: ") and "no answer to 1,2" in answer["reason"]
+    assert len(aws.called("invoke_endpoint")) == 3
+    assert pauses == [1.0, 1.0]
+
+
+def test_other_errors_are_raised(aws: Aws) -> None:
+    with pytest.raises(ClientError, match="ThrottlingException"):
+        verify(aws, "ThrottlingException")
+
+
+def test_without_samples_there_is_nothing_to_ask(aws: Aws) -> None:
+    for document in ({}, {"samples": []}):
+        aws.s3.objects["artifacts", EVALUATION] = json.dumps(document).encode()
+        with pytest.raises(handler.NoSamplesError, match=f"s3://artifacts/{EVALUATION} has no samples, so there is"):
+            verify(aws)
+    aws.s3.objects.clear()
+    with pytest.raises(ArtifactMissingError):
+        verify(aws)

@@ -15,7 +15,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained. `watch_every`: steps between two that are watched, in the last epoch only.
+    """The settings of a training. `watch_every`: steps between two that are watched, in the last epoch only.
 
     `precision`: float32, or bfloat16 in which layers multiply (weights and optimizer stay float32): about twice as fast
     where the processor or the accelerator has it in hardware, much slower where it hasn't.
@@ -30,46 +30,50 @@ class Recipe:
     precision: str = "float32"
 
 
-def train(model, data, recipe, *, watcher=None, after_epoch=None):
-    """Trains in place with AdamW and a one-cycle learning rate.
+class Training:
+    """A network with its loss and its optimizer (AdamW), trained in place by one learning rate's cycle."""
 
-    Args:
-        data: pictures, uint8 (n, size, size, 3), and labels, int64 (n,).
-        watcher: a ranks.Watcher; it watches some steps of the last epoch, when the weights hardly change any more.
-        after_epoch: called with the epoch's number, from 1.
-    """
-    images, labels = data
-    random = np.random.default_rng(recipe.seed)
-    torch.manual_seed(recipe.seed)
-    loss_of = nn.CrossEntropyLoss()
-    steps = max(1, len(labels) // recipe.batch)
-    # Fused: one pass over the weights, where the plain one makes a dozen. Of AlexNet's step that is half.
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=recipe.learning_rate, total_steps=recipe.epochs * steps + 1
-    )
-    if watcher:
-        watcher.begin(loss=loss_of, optimizer=optimizer)
-    device = next(model.parameters()).device
-    low_precision = torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
-    for epoch in range(1, recipe.epochs + 1):
-        model.train()
-        order = random.permutation(len(labels))
-        for number in range(steps):
-            chosen = order[number * recipe.batch : (number + 1) * recipe.batch]
-            batch = pictures.shifted(pictures.tensor(images[chosen]), random).to(device)
-            if watcher:
-                watcher.watching = epoch == recipe.epochs and number % recipe.watch_every == 0
-            with low_precision:
-                loss = loss_of(model(batch), torch.from_numpy(labels[chosen]).to(device))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-        if after_epoch:
-            after_epoch(epoch)
+    def __init__(self, model, recipe):
+        self.model, self.recipe = model, recipe
+        self.loss = nn.CrossEntropyLoss()
+        # Fused: one pass over the weights, where the plain one makes a dozen. Of AlexNet's step that is half.
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+        )
+
+    def epochs(self, data, watcher=None):
+        """Trains, and yields after each epoch its number, from 1.
+
+        Args:
+            data: pictures, uint8 (n, size, size, 3), and labels, int64 (n,).
+            watcher: a ranks.Watcher; it watches some steps of the last epoch, when the weights hardly change any more.
+        """
+        images, labels = data
+        random = np.random.default_rng(self.recipe.seed)
+        torch.manual_seed(self.recipe.seed)
+        steps = max(1, len(labels) // self.recipe.batch)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, max_lr=self.recipe.learning_rate, total_steps=self.recipe.epochs * steps + 1
+        )
+        for epoch in range(1, self.recipe.epochs + 1):
+            self.model.train()
+            order = random.permutation(len(labels))
+            for number in range(steps):
+                chosen = order[number * self.recipe.batch : (number + 1) * self.recipe.batch]
+                batch = pictures.shifted(pictures.tensor(images[chosen]), random)
+                if watcher:
+                    watcher.watching = epoch == self.recipe.epochs and number % self.recipe.watch_every == 0
+                self._step(batch, torch.from_numpy(labels[chosen]))
+                schedule.step()
+            yield epoch
+
+    def _step(self, batch, labels):
+        device = next(self.model.parameters()).device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+            loss = self.loss(self.model(batch.to(device)), labels.to(device))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
 
 
 @torch.no_grad()

@@ -28,7 +28,7 @@ class ArchitectureError(Exception):
 
 @dataclass(frozen=True)
 class Architecture:
-    """`widths`: units of each group; `first_widths`: what they were before anything was pruned."""
+    """A network's kind and size. `widths`: units of each group; `first_widths`: theirs before anything was pruned."""
 
     network: str
     classes: int
@@ -59,7 +59,7 @@ class Architecture:
 
     @classmethod
     def from_json(cls, text):
-        """Raises ArchitectureError for what isn't an architecture."""
+        """The architecture in a JSON text. Raises ArchitectureError for any other text."""
         try:
             return cls(**json.loads(text))
         except (TypeError, ValueError) as error:
@@ -101,12 +101,12 @@ def build(arch):
 
 
 def groups(arch):
-    """What can be pruned, from the input to the output."""
+    """The groups of units that can be pruned, from the input to the output."""
     return NETWORKS[arch.network].groups()
 
 
 def parameters(model):
-    """How many numbers are learned."""
+    """The number of parameters that are learned."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -221,7 +221,7 @@ class ResNet18(nn.Module):
 
     @staticmethod
     def _stage(stage, blocks):
-        """All that is added together has the same units: the stem or the shortcut, and every block's second half."""
+        """The group of a stage's width: the stem or the shortcut, and every block's second half, are added together."""
         first, *others = blocks
         start, norm = ("stem", "stem_bn") if stage == 1 else (f"{first}.shortcut", f"{first}.shortcut_bn")
         inside = blocks if stage == 1 else others

@@ -38,19 +38,15 @@ class Watcher:
     """Hooks that hand `save(name, vector)` what the watched modules did in a backward pass, on steps that are chosen.
 
     Names are `<module path>/signed` and `<module path>/taylor`; a vector has one number a unit. The hooks are gone
-    after `close()`; the model isn't changed. `begin(loss=, optimizer=)` is called when training starts.
+    after `close()`; the model isn't changed.
     """
 
-    def __init__(self, model, arch, save, begin=None):
+    def __init__(self, model, arch, save):
         self.watching = False
-        self._save, self._begin = save, begin
+        self._save = save
         modules = dict(model.named_modules())
         watched = [name for group in groups(arch) for name in group.watched]
         self._hooks = [modules[name].register_forward_hook(self._forward(name)) for name in watched]
-
-    def begin(self, **what):
-        if self._begin:
-            self._begin(**what)
 
     def _forward(self, name):
         def hook(_module, _inputs, output):
@@ -99,7 +95,7 @@ def scores(criterion, arch, state, seen):
 
 
 def seen_by(trial):
-    """What the probe saved of the hooks' vectors: name -> one vector a step (`seen` of `scores`)."""
+    """The hooks' vectors as the probe saved them: name -> one vector a step (`seen` of `scores`)."""
     return {
         name: [trial.value(name, step) for step in trial.steps(name)]
         for kind in KINDS

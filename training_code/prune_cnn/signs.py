@@ -80,7 +80,7 @@ def _coordinates(random, size):
 
 
 def _distance(shape, x, y):
-    """Below 1 inside of the sign, and smaller towards its middle."""
+    """Each pixel's distance from the sign's middle; 1 at its edge."""
     if shape == "circle":
         return np.hypot(x, y)
     if shape == "triangle":

@@ -13,7 +13,6 @@ there, with the ranks of its units, made while it trained. Run two rounds by han
 import argparse
 import os
 import tempfile
-from functools import partial
 from pathlib import Path
 
 import network
@@ -22,7 +21,7 @@ import prune
 import ranks
 import torch
 import weights
-from learning import PRECISIONS, Recipe, accuracy, latency, train
+from learning import PRECISIONS, Recipe, Training, accuracy, latency
 
 from toolkit import archives
 from toolkit.probe import Probe, Trial
@@ -53,61 +52,22 @@ def main():
     args = parse_arguments()
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
-    labels, images = pictures.load(args.train, args.size)
-    learned, judged = pictures.split(labels, validation=VALIDATION, seed=args.seed)
-    model, arch = start(args, classes=int(labels.max()) + 1)
+    learned, judged, classes = load(args)
+    model, arch = pruned(args) if args.previous else fresh(args, classes)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    print(f"{arch.network}: {network.parameters(model)} parameters, {len(learned)} pictures to learn from", flush=True)
+    count = network.parameters(model)
+    print(f"{arch.network}: {count} parameters, {len(learned[0])} pictures to learn from", flush=True)
 
-    probe = Probe.from_environment()
-    watcher = ranks.Watcher(model, arch, probe.tensor, begin=partial(probe.watch, model))
     epochs = args.epochs if args.previous else args.first_epochs
     recipe = Recipe(epochs, args.learning_rate, seed=args.seed, precision=args.precision)
+    seen = learn(model, arch, recipe, learned, judged)
 
-    def told(epoch):
-        with probe.mode("eval"):
-            score = accuracy(model, images[judged], labels[judged])
-            probe.scalar("validation/accuracy", score)
-        print(f"epoch={epoch} validation:accuracy={score:.4f}", flush=True)
-
-    train(model, (images[learned], labels[learned]), recipe, watcher=watcher, after_epoch=told)
-    watcher.close()
-    probe.close()
-
-    state = model.state_dict()
-    weights.save(args.model_dir, arch, state)
-    weights.write(
-        args.model_dir / RANKS, ranks.scores(args.criterion, arch, state, ranks.seen_by(Trial(probe.directory)))
-    )
+    weights.save(args.model_dir, arch, model.state_dict())
+    # The next round prunes by them.
+    weights.write(args.model_dir / RANKS, ranks.scores(args.criterion, arch, model.state_dict(), seen))
+    # With its serving code beside it, model.tar.gz is all that evaluation and the endpoint need.
     save_serving_code(args.model_dir)
-    report(model, arch, accuracy(model, images[judged], labels[judged]), args.model_dir / weights.STATE)
-
-
-def start(args, classes):
-    """A fresh network, or the last round's without the units that it ranked lowest."""
-    if not args.previous:
-        arch = network.architecture(args.network, classes, size=args.size, width=args.width)
-        return network.build(arch), arch
-    with tempfile.TemporaryDirectory() as folder:
-        previous = archives.extract(Path(args.previous) / "model.tar.gz", Path(folder, "previous"))
-        last, arch = weights.load(previous)
-        kept = prune.select(weights.read(previous / RANKS), arch, fraction=args.fraction, floor=args.floor)
-    state, pruned = prune.prune(last.state_dict(), arch, kept)
-    if pruned == arch:
-        print("nothing is left to prune: every layer is at its floor", flush=True)
-    model = network.build(pruned)
-    model.load_state_dict(state)
-    return model, pruned
-
-
-def report(model, arch, score, file):
-    """Prints what pipeline.yaml's train.metrics read."""
-    print(f"validation:accuracy={score:.4f}")
-    print(f"parameters={network.parameters(model)}")
-    print(f"bytes={file.stat().st_size}")
-    print(f"latency_ms={latency(model, arch.size):.3f}")
-    for group, units in arch.widths.items():
-        print(f"units:{group}={units}")
+    report(model, arch, judged, args.model_dir / weights.STATE)
 
 
 def parse_arguments():
@@ -131,6 +91,59 @@ def parse_arguments():
     args = parser.parse_args()
     args.model_dir.mkdir(parents=True, exist_ok=True)
     return args
+
+
+def load(args):
+    """Pictures and labels to learn from, those that judge the round, and how many classes there are."""
+    labels, images = pictures.load(args.train, args.size)
+    learned, judged = pictures.split(labels, validation=VALIDATION, seed=args.seed)
+    return (images[learned], labels[learned]), (images[judged], labels[judged]), int(labels.max()) + 1
+
+
+def fresh(args, classes):
+    """The first round's network, and its architecture."""
+    arch = network.architecture(args.network, classes, size=args.size, width=args.width)
+    return network.build(arch), arch
+
+
+def pruned(args):
+    """The last round's network without the units that it ranked lowest, and its architecture."""
+    with tempfile.TemporaryDirectory() as folder:
+        previous = archives.extract(args.previous / "model.tar.gz", Path(folder, "previous"))
+        last, before = weights.load(previous)
+        kept = prune.select(weights.read(previous / RANKS), before, fraction=args.fraction, floor=args.floor)
+    state, arch = prune.prune(last.state_dict(), before, kept)
+    if arch == before:
+        print("nothing is left to prune: every layer is at its floor", flush=True)
+    model = network.build(arch)
+    model.load_state_dict(state)
+    return model, arch
+
+
+def learn(model, arch, recipe, learned, judged):
+    """Trains while the probe saves what rules judge and units are ranked by; returns the latter (see ranks.py)."""
+    training = Training(model, recipe)
+    probe = Probe.from_environment()
+    probe.watch(model, loss=training.loss, optimizer=training.optimizer)
+    watcher = ranks.Watcher(model, arch, probe.tensor)
+    for epoch in training.epochs(learned, watcher):
+        with probe.mode("eval"):
+            score = accuracy(model, *judged)
+            probe.scalar("validation/accuracy", score)
+        print(f"epoch={epoch} validation:accuracy={score:.4f}", flush=True)
+    watcher.close()
+    probe.close()
+    return ranks.seen_by(Trial(probe.directory))
+
+
+def report(model, arch, judged, file):
+    """Prints what pipeline.yaml's train.metrics read."""
+    print(f"validation:accuracy={accuracy(model, *judged):.4f}")
+    print(f"parameters={network.parameters(model)}")
+    print(f"bytes={file.stat().st_size}")
+    print(f"latency_ms={latency(model, arch.size):.3f}")
+    for group, units in arch.widths.items():
+        print(f"units:{group}={units}")
 
 
 if __name__ == "__main__":

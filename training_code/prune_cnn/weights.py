@@ -49,7 +49,7 @@ def load(folder):
 
 
 def write(path, tensors):
-    """Tensors by name; float32, but int64 for whole numbers."""
+    """Writes tensors by name; float32, but int64 for whole numbers."""
     arrays = {name: _array(tensor) for name, tensor in tensors.items()}
     header, at = {}, 0
     for name, array in arrays.items():
@@ -70,7 +70,7 @@ def _array(tensor):
 
 
 def read(path):
-    """name -> tensor.
+    """The tensors of a file, by name.
 
     Raises:
         WeightsError: not a safetensors file, or one with other types than float32 and int64.

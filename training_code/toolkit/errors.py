@@ -1,4 +1,4 @@
-"""What the toolkit tells the person who owns the model."""
+"""The error that the toolkit raises, for the person who owns the model."""
 
 
 class ToolkitError(Exception):

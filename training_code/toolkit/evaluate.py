@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import traceback
@@ -37,10 +36,13 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from toolkit import archives, heldout, predictions
+from toolkit.container import base_folder
 from toolkit.errors import ToolkitError
 
-# The variable is the one of SageMaker's own toolkits (sagemaker-training, environment.py).
-ML = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+# After the toolkit, which sees that it can be imported.
+from contract import files  # isort: skip
+
+ML = base_folder()
 # API reference, DescribeProcessingJob, ExitMessage.
 EXIT_MESSAGE_LENGTH = 1024
 
@@ -58,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _tell(f"evaluation failed unexpectedly: {type(error).__name__}: {error}")
         return 1
     arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / "evaluation.json").write_text(json.dumps(evaluation, indent=2, allow_nan=False) + "\n")
+    (arguments.output / files.EVALUATION_FILE).write_text(json.dumps(evaluation, indent=2, allow_nan=False) + "\n")
     print(_summary(evaluation), flush=True)
     return 0
 
@@ -69,11 +71,11 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ToolkitError: something given can't be used; the message says what, where, and what would be right.
     """
-    challenger = arguments.input / "challenger" / "model.tar.gz"
-    champion = arguments.input / "champion" / "model.tar.gz"
+    challenger = arguments.input / files.CHALLENGER_INPUT / files.MODEL_ARCHIVE
+    champion = arguments.input / files.CHAMPION_INPUT / files.MODEL_ARCHIVE
     if not challenger.is_file():
         raise ToolkitError(f"no model to judge: {challenger} is missing")
-    examples = heldout.read(arguments.input / "test", arguments.label)
+    examples = heldout.read(arguments.input / files.TEST_INPUT, arguments.label)
     print(f"held-out examples: {len(examples)}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         models = {"challenger": archives.extract(challenger, Path(folder, "challenger"))}

@@ -24,7 +24,7 @@ class Example:
 
     @property
     def row(self) -> str:
-        """What the model is asked: the line without its label and without an end of line."""
+        """The request to the model: the line without its label and without an end of line."""
         out = io.StringIO()
         csv.writer(out, lineterminator="").writerow(self.features)
         return out.getvalue()

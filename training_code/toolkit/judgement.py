@@ -30,14 +30,7 @@ def judge(
         ToolkitError: the metric doesn't fit the labels, or the answers don't.
     """
     truth, predicted = _values(metric, labels, answers)
-    try:
-        scores = {name: metrics.score(metric, truth, values) for name, values in predicted.items()}
-        resampled = bootstrap.scores(metric, truth, list(predicted.values()), how)
-    except ValueError as error:
-        raise ToolkitError(f"metric {metric} can't be computed from these labels and answers: {error}") from error
-    for name, score in scores.items():
-        if not math.isfinite(score):
-            raise ToolkitError(f"the {name}'s {metric} is {score}, so nothing can be compared with it")
+    scores, resampled = _scores(metric, truth, predicted, how)
     models = {
         name: {"score": scores[name], "interval": bootstrap.interval(resampled[index], how.confidence)}
         for index, name in enumerate(predicted)
@@ -53,6 +46,21 @@ def judge(
         **asdict(how),
         "metrics": metrics.overview(metric, truth, predicted["challenger"]),
     }
+
+
+def _scores(
+    metric: str, truth: np.ndarray, predicted: dict[str, np.ndarray], how: bootstrap.Resampling
+) -> tuple[dict[str, float], np.ndarray]:
+    """Each model's score, and its scores on the resamples: shape (models, resamples)."""
+    try:
+        scores = {name: metrics.score(metric, truth, values) for name, values in predicted.items()}
+        resampled = bootstrap.scores(metric, truth, list(predicted.values()), how)
+    except ValueError as error:
+        raise ToolkitError(f"metric {metric} can't be computed from these labels and answers: {error}") from error
+    for name, score in scores.items():
+        if not math.isfinite(score):
+            raise ToolkitError(f"the {name}'s {metric} is {score}, so nothing can be compared with it")
+    return scores, resampled
 
 
 def _values(metric: str, labels: list[str], answers: dict[str, list[str]]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -83,7 +91,7 @@ def _no_number(texts: list[str]) -> str:
 
 
 def _check_labels(name: str, truth: np.ndarray, predicted: np.ndarray) -> None:
-    """A label that no held-out example has is merely wrong; if all answers are such, the two mean different things."""
+    """Refuses answers of which none is a held-out label: they mean something else. Single ones are merely wrong."""
     known, given = set(truth.tolist()), set(predicted.tolist())
     if known.isdisjoint(given):
         raise ToolkitError(

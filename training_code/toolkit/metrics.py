@@ -112,7 +112,7 @@ def _matthews(c: Counts) -> np.ndarray:
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """above / below, and 0 where below is 0, as scikit-learn's zero_division does."""
+    """The quotient; 0 where below is 0, as scikit-learn's zero_division does."""
     return np.divide(above, below, out=np.zeros(np.shape(below)), where=below != 0)
 
 

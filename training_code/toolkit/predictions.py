@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from contract import files
 from toolkit import serving
 from toolkit.errors import ToolkitError
 from toolkit.heldout import Example
@@ -73,7 +74,7 @@ def _start(name: str, folder: Path, rows: list[str]) -> tuple[Any, Connection]:
 
 
 def _answer(folder: Path, rows: list[str], results: Connection) -> None:
-    """In the model's process: sends ("answers", batches, samples) or ("error", a sentence)."""
+    """Answers, in the model's process: sends ("answers", batches, samples) or ("error", a sentence)."""
     _forget_this_toolkit()
     doing = "loading the model"
     try:
@@ -95,8 +96,8 @@ def _answer(folder: Path, rows: list[str], results: Connection) -> None:
 
 
 def _forget_this_toolkit() -> None:
-    """The model brings the toolkit that it was trained with: its serve.py must find that one."""
-    for module in [name for name in sys.modules if name.partition(".")[0] == "toolkit"]:
+    """Lets serve.py find the toolkit and the contract that the model was trained with, which it brings along."""
+    for module in [name for name in sys.modules if name.partition(".")[0] in (files.TOOLKIT, files.CONTRACT)]:
         del sys.modules[module]
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -23,11 +22,15 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from toolkit.container import base_folder
 from toolkit.errors import ToolkitError
 from toolkit.probe.debugger_hook import FOLDER, meant
 from toolkit.rules import runner
 from toolkit.rules.feed import Feed
-from toolkit.rules.judging import ERROR, ISSUES, NO_ISSUES, Configuration, Judge, Status
+from toolkit.rules.judging import Configuration, Judge, Status
+
+# After the toolkit, which sees that it can be imported.
+from contract import verdicts  # isort: skip
 
 END_MARKER = "training_job_end.ts"
 CONDITION_MET = "RuleEvaluationConditionMet"
@@ -35,17 +38,17 @@ _RULE = "rule_to_invoke"
 
 
 def main() -> int:
-    """The exit code; see the module."""
+    """Evaluates the rule; the exit code, as the module says."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     runner.stand_back()
-    root = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+    root = base_folder()
     job = json.loads((root / "config" / "processingjobconfig.json").read_text(encoding="utf-8"))
     status = judged(job.get("Environment") or {}, root / "processing" / "input" / "tensors")
     message = root / "output" / "message"
     message.parent.mkdir(parents=True, exist_ok=True)
     message.write_text(sentence(status), encoding="utf-8")
     logging.info("%s: %s", status.status, sentence(status))
-    return 0 if status.status == NO_ISSUES else 1
+    return 0 if status.status == verdicts.NO_ISSUES else 1
 
 
 def judged(parameters: Mapping[str, str], tensors: Path) -> Status:
@@ -56,12 +59,12 @@ def judged(parameters: Mapping[str, str], tensors: Path) -> Status:
     try:
         follow(judge, feed, tensors / END_MARKER)
     except ToolkitError as error:
-        return replace(judge.status, status=ERROR, reason=f"the tensors can't be read: {error}")
+        return replace(judge.status, status=verdicts.ERROR, reason=f"the tensors can't be read: {error}")
     return judge.status
 
 
 def own(parameters: Mapping[str, str]) -> dict[str, str]:
-    """The rule's parameters; where Debugger's own names of tensors stand in one, the probe's."""
+    """The rule's parameters, with the probe's names of tensors in place of Debugger's."""
     return {
         name: ",".join(meant(value)) if name.endswith("regex") else value
         for name, value in parameters.items()
@@ -90,8 +93,8 @@ def follow(judge: Judge, feed: Feed, end: Path) -> None:
 
 
 def sentence(status: Status) -> str:
-    """What is told of a status, in Debugger's words where it has some (guide, "Debugger exceptions")."""
-    if status.status != ISSUES:
+    """A status as a sentence, in Debugger's words where it has some (guide, "Debugger exceptions")."""
+    if status.status != verdicts.ISSUES_FOUND:
         return status.reason
     return (
         f"{CONDITION_MET}: Evaluation of the rule {status.rule} at step {status.step} resulted in the condition being "

@@ -24,10 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import contract
+import toolkit
+from contract.files import SERVING_SCRIPT as SCRIPT
 from toolkit.errors import ToolkitError
 
 CSV, JSON, NPY = "text/csv", "application/json", "application/x-npy"
-SCRIPT = "serve.py"
 # What lies beside a model's code, but isn't part of it.
 _LEFT_OUT = ("__pycache__", "*.pyc", ".*", "sample")
 
@@ -54,13 +56,15 @@ def save_serving_code(model_dir: str | Path, code_dir: str | Path | None = None)
     target = Path(model_dir) / "code"
     ignore = _ignoring(Path(model_dir))
     shutil.copytree(source, target, ignore=ignore, dirs_exist_ok=True)
-    # In a training job the toolkit lies beside the script and is copied already; in a checkout it lies one folder up.
-    shutil.copytree(Path(__file__).resolve().parent, target / "toolkit", ignore=ignore, dirs_exist_ok=True)
+    # In a training job both lie beside the script and are copied already; in a checkout they lie elsewhere.
+    for package in (toolkit, contract):
+        folder = Path(str(package.__file__)).resolve().parent
+        shutil.copytree(folder, target / package.__name__, ignore=ignore, dirs_exist_ok=True)
     return target
 
 
 def _ignoring(model_dir: Path) -> Callable[[str, list[str]], set[str]]:
-    """What isn't copied; the model's folder itself too, should it lie inside of the code's."""
+    """Leaves out whatever is no code; the model's folder itself too, should it lie inside of the code's."""
     patterns = shutil.ignore_patterns(*_LEFT_OUT)
 
     def ignore(folder: str, names: list[str]) -> set[str]:
@@ -135,7 +139,7 @@ def load_functions(code_dir: Path) -> Functions:
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Newer containers hand a last argument `context` to functions that take one; outside of a server it is None."""
+    """Calls a function, with None for the `context` that newer containers hand to those that take it."""
     if len(inspect.signature(function).parameters) == len(arguments) + 1:
         return function(*arguments, None)
     return function(*arguments)

@@ -13,7 +13,7 @@ from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 if TYPE_CHECKING:
     from botocore.model import Shape
 
-    from localaws.sagemaker.platform import Caller
+    from localaws.sagemaker.core.request import Caller
 
 Document = dict[str, Any]
 Created = tuple[str, Document]
@@ -178,7 +178,7 @@ class Resource:
             self._call("AddTags", {"ResourceArn": arn, "Tags": new_tags})
 
     def _described(self, name: str) -> Document | None:
-        from localaws.sagemaker.errors import SageMakerError
+        from localaws.sagemaker.core.errors import SageMakerError
 
         try:
             return self._aws.sagemaker.handle(
@@ -190,7 +190,7 @@ class Resource:
             raise
 
     def _call(self, operation: str, request: Document) -> Document:
-        from localaws.sagemaker.errors import SageMakerError
+        from localaws.sagemaker.core.errors import SageMakerError
 
         try:
             return self._aws.sagemaker.handle(operation, request, _caller(self._aws))
@@ -201,7 +201,7 @@ class Resource:
 
 
 def _caller(aws: EmbeddedAws) -> Caller:
-    from localaws.sagemaker.platform import Caller
+    from localaws.sagemaker.core.request import Caller
 
     return Caller(arn=f"arn:aws:iam::{aws.account}:root", account=aws.account, region=aws.region)
 
@@ -244,7 +244,7 @@ def _scalar(value: Any, type_name: str) -> Any:
 
 
 def _input_shape(operation: str) -> Shape:
-    from localaws.sagemaker.validation import service_model
+    from localaws.sagemaker.core.validation import service_model
 
     shape = service_model().operation_model(operation).input_shape
     assert shape is not None  # noqa: S101 - every Create and Update has one

@@ -17,7 +17,8 @@ from localaws.states.runtime import TaskCall
 _PREFIX = "arn:aws:states:::"
 _FUNCTION = re.compile(r"^arn:aws:lambda:[a-z0-9-]+:\d{12}:function:.+$")
 _PATTERNS = (".sync:2", ".sync", ".waitForTaskToken")
-# The optimized integrations that are here, with the patterns that each supports beside request-response.
+# The optimized integrations that are here, with the patterns that each supports beside request-response, but for
+# SageMaker's: `sagemaker_tasks.optimized_actions`.
 _OPTIMIZED = {
     "lambda": {"invoke": {".waitForTaskToken"}},
     "sqs": {"sendMessage": {".waitForTaskToken"}},
@@ -25,10 +26,6 @@ _OPTIMIZED = {
     "events": {"putEvents": {".waitForTaskToken"}},
     "states": {"startExecution": {".waitForTaskToken"}},
     "dynamodb": {action: set[str]() for action in ("getItem", "putItem", "updateItem", "deleteItem")},
-    "sagemaker": {
-        action: {".sync"} if action in sagemaker_tasks.JOBS else set[str]()
-        for action in sagemaker_tasks.OPTIMIZED_ACTIONS
-    },
 }
 
 
@@ -108,7 +105,9 @@ class Integrations:
 
 def _optimized_problem(resource: Resource) -> str | None:
     name = f"{resource.service}:{resource.action}{resource.pattern}"
-    patterns = _OPTIMIZED.get(resource.service, {}).get(resource.action)
+    is_sagemaker = resource.service == "sagemaker"
+    actions = sagemaker_tasks.optimized_actions() if is_sagemaker else _OPTIMIZED.get(resource.service, {})
+    patterns = actions.get(resource.action)
     if patterns is None:
         return f"the integration '{name}' is not supported here"
     if resource.pattern and resource.pattern not in patterns:

@@ -9,7 +9,7 @@ from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.stepfunctions import jsonata
 from localaws.ministack_adapter.stepfunctions.integrations import Integrations, parse_resource
 from localaws.ministack_adapter.stepfunctions.roles import SESSION_NAME
-from localaws.ministack_adapter.stepfunctions.sagemaker_tasks import JOBS, missing_managed_rule_actions
+from localaws.ministack_adapter.stepfunctions.sagemaker_tasks import missing_managed_rule_actions, waited_for
 from localaws.states.definition import Checks, problems
 from localaws.states.execution_log import LEVELS
 
@@ -80,8 +80,8 @@ class Machines:
             raise RefusedMachineError("AccessDeniedException", f"The role {role_arn} does not exist.")
         missing = [
             action
-            for job in (JOBS[name] for name in sorted(_waited_for(definition)))
-            for action in missing_managed_rule_actions(self._integrations.aws, role_arn, job)
+            for name in sorted(_waited_for(definition))
+            for action in missing_managed_rule_actions(self._integrations.aws, role_arn, waited_for()[name])
         ]
         if missing:
             raise RefusedMachineError(

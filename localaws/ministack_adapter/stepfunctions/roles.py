@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.ministack_platform import assume_role
-from localaws.sagemaker.platform import Credentials
+from localaws.sagemaker.core.aws_platform import Credentials
 from localaws.states.errors import StatesError
 
 PRINCIPAL = "states.amazonaws.com"

@@ -6,64 +6,29 @@ They call the SageMaker service directly, each after the checks that IAM would m
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
-from localaws.ministack_adapter.sagemaker import resource_arns
+from localaws.ministack_adapter.sagemaker_requests import resource_arns
 from localaws.ministack_adapter.stepfunctions.roles import SESSION_NAME
-from localaws.sagemaker.events import in_milliseconds
+from localaws.sagemaker.core.events import in_milliseconds
+from localaws.sagemaker.jobs.job_documents import TERMINAL
 from localaws.settings import Settings
 from localaws.states.errors import StatesError
 from localaws.states.history import json_text
 from localaws.states.runtime import TaskCall
 
 if TYPE_CHECKING:
-    from localaws.sagemaker.platform import Caller
+    from localaws.sagemaker.core.request import Caller
+    from localaws.sagemaker.jobs.kind import JobKind
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Job:
-    """A kind of job that `.sync` waits for."""
-
-    create: str
-    describe: str
-    stop: str
-    name: str
-    status: str
-    kind: str
-    rule: str
-
-
-# Developer Guide, "IAM policies for calling Amazon SageMaker AI with Step Functions", names the managed rules.
-JOBS = {
-    "createTrainingJob": Job(
-        "CreateTrainingJob",
-        "DescribeTrainingJob",
-        "StopTrainingJob",
-        "TrainingJobName",
-        "TrainingJobStatus",
-        "training-job",
-        "StepFunctionsGetEventsForSageMakerTrainingJobsRule",
-    ),
-    "createProcessingJob": Job(
-        "CreateProcessingJob",
-        "DescribeProcessingJob",
-        "StopProcessingJob",
-        "ProcessingJobName",
-        "ProcessingJobStatus",
-        "processing-job",
-        "StepFunctionsGetEventsForSageMakerProcessingJobsRule",
-    ),
-}
-OPTIMIZED_ACTIONS = frozenset({*JOBS, "createModel", "createEndpointConfig", "createEndpoint", "updateEndpoint"})
-# Integrations that AWS has and this AWS hasn't yet.
-NOT_YET = frozenset({"createTransformJob", "createHyperParameterTuningJob", "createLabelingJob"})
+# The optimized integrations beside those that start jobs.
+_OTHER_ACTIONS = ("createModel", "createEndpointConfig", "createEndpoint", "updateEndpoint")
 MANAGED_RULE_ACTIONS = ("events:PutTargets", "events:PutRule", "events:DescribeRule")
-_ENDED = frozenset({"Completed", "Failed", "Stopped"})
 # A change wakes the wait at once; this only bounds it, so that an abandoned one ends.
 _LOOK_AGAIN_SECONDS = 5.0
 
@@ -76,6 +41,19 @@ _MODELLED = {
 }
 
 
+def optimized_actions() -> dict[str, set[str]]:
+    """The actions of sagemaker:* that are here, with the patterns that each supports beside request-response."""
+    return {action: set() for action in _OTHER_ACTIONS} | {action: {".sync"} for action in waited_for()}
+
+
+@cache
+def waited_for() -> dict[str, JobKind]:
+    """The kinds of jobs that `.sync` waits for, by the action that starts one."""
+    from localaws.sagemaker.jobs.kinds import KINDS
+
+    return {_camel(kind.create): kind for kind in KINDS if kind.managed_rule}
+
+
 class SageMakerTasks:
     def __init__(self, aws: EmbeddedAws, settings: Settings) -> None:
         self._aws = aws
@@ -85,7 +63,7 @@ class SageMakerTasks:
         """aws-sdk:sagemaker:<action>: members as the SDK for Java 2 spells them, times as ISO 8601."""
         from ministack.services import stepfunctions
 
-        from localaws.sagemaker.validation import service_model
+        from localaws.sagemaker.core.validation import service_model
 
         model = service_model().operation_model(_pascal(action))
         request = stepfunctions._sdk_json_param_value(arguments or {}, model.input_shape) if model.input_shape else {}
@@ -96,39 +74,39 @@ class SageMakerTasks:
         """sagemaker:<action>; `.sync` waits for the job and returns its Describe document."""
         if not call.resource.endswith(".sync"):
             return in_milliseconds(self._call(role_arn, action, call.arguments, sdk=False))
-        job = JOBS[action]
+        kind = waited_for()[action]
         answer = self._call(role_arn, action, call.arguments, sdk=False)
-        call.attempt.on_abandon(lambda: self._stop(role_arn, job, call.arguments[job.name]))
+        call.attempt.on_abandon(lambda: self._stop(role_arn, kind, call.arguments[kind.name]))
         call.submitted(answer)
-        document = self._ended(role_arn, job, call)
-        return self._outcome(job, in_milliseconds(document))
+        document = self._ended(role_arn, kind, call)
+        return self._outcome(kind, in_milliseconds(document))
 
-    def _ended(self, role_arn: str, job: Job, call: TaskCall) -> dict[str, Any]:
+    def _ended(self, role_arn: str, kind: JobKind, call: TaskCall) -> dict[str, Any]:
         """The job's Describe document once it has ended; {} where the workflow doesn't wait for it any more."""
-        request = {job.name: call.arguments[job.name]}
+        request = {kind.name: call.arguments[kind.name]}
         while not call.attempt.abandoned:
-            document: dict[str, Any] = self._call(role_arn, _camel(job.describe), request, sdk=False)
-            status = str(document[job.status])
-            if status in _ENDED:
+            document: dict[str, Any] = self._call(role_arn, _camel(kind.describe), request, sdk=False)
+            status = str(document[kind.status])
+            if status in TERMINAL:
                 return document
-            self._aws.sagemaker.wait_for_change(job.kind, request[job.name], status, _LOOK_AGAIN_SECONDS)
+            self._aws.sagemaker.wait_for_change(kind, request[kind.name], status, _LOOK_AGAIN_SECONDS)
         return {}
 
-    def _outcome(self, job: Job, document: dict[str, Any]) -> dict[str, Any]:
-        status = document.get(job.status)
+    def _outcome(self, kind: JobKind, document: dict[str, Any]) -> dict[str, Any]:
+        status = document.get(kind.status)
         if status == "Failed" or (status == "Stopped" and self._settings.stopped_job == "fails"):
             raise StatesError("States.TaskFailed", json_text(document))
         return document
 
-    def _stop(self, role_arn: str, job: Job, name: str) -> None:
+    def _stop(self, role_arn: str, kind: JobKind, name: str) -> None:
         """The execution was stopped, or the task timed out: AWS stops the job then. It may have ended already."""
         try:
-            self._call(role_arn, _camel(job.stop), {job.name: name}, sdk=False)
+            self._call(role_arn, _camel(kind.stop), {kind.name: name}, sdk=False)
         except StatesError as error:
             logger.warning("the job %s could not be stopped: %s", name, error)
 
     def _call(self, role_arn: str, action: str, arguments: Any, *, sdk: bool) -> Any:
-        from localaws.sagemaker.errors import SageMakerError
+        from localaws.sagemaker.core.errors import SageMakerError
 
         operation = _pascal(action)
         request = arguments if isinstance(arguments, dict) else {}
@@ -150,15 +128,15 @@ class SageMakerTasks:
             authorization.authorize_role_call(role_arn, "sagemaker:AddTags", resources[0], session_name=SESSION_NAME)
 
     def _caller(self, role_arn: str) -> Caller:
-        from localaws.sagemaker.platform import Caller
+        from localaws.sagemaker.core.request import Caller
 
         arn = authorization.session_arn(role_arn, SESSION_NAME)
         return Caller(arn=arn, account=self._aws.account, region=self._aws.region, source="states")
 
 
-def missing_managed_rule_actions(aws: EmbeddedAws, role_arn: str, job: Job) -> list[str]:
+def missing_managed_rule_actions(aws: EmbeddedAws, role_arn: str, kind: JobKind) -> list[str]:
     """The actions that `.sync` needs on its managed rule and the role hasn't."""
-    rule = f"arn:aws:events:{aws.region}:{aws.account}:rule/{job.rule}"
+    rule = f"arn:aws:events:{aws.region}:{aws.account}:rule/{kind.managed_rule}"
     return [f"{action} on {rule}" for action in MANAGED_RULE_ACTIONS if not _allowed(role_arn, action, rule)]
 
 

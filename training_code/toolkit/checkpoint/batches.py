@@ -23,7 +23,7 @@ class Batches:
         self._order: Any = None
 
     def __len__(self) -> int:
-        """Batches an epoch."""
+        """The number of batches in an epoch."""
         return math.ceil(self.count / self.size)
 
     def next(self) -> Any:

@@ -124,7 +124,7 @@ def _encoded(value: Any, where: str, arrays: dict[str, Any]) -> Any:
 
 
 def _encoded_mapping(value: dict[Any, Any], where: str, arrays: dict[str, Any]) -> Any:
-    """JSON's keys are text: a mapping with others, or that looks like a mark, is written as pairs."""
+    """A mapping as JSON has it; as pairs, where its keys aren't text or look like a mark."""
     if all(type(key) is str for key in value) and not _MARKS & value.keys():
         return {key: _encoded(item, f"{where}.{key}", arrays) for key, item in value.items()}
     pairs = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 
 from toolkit.checkpoint.files import CheckpointError, read, write
 from toolkit.checkpoint.parts import Part, part_of
+from toolkit.container import base_folder
 
 TOLD_TO_END = 128 + signal.SIGTERM
 _FILES = ("checkpoint-0.safetensors", "checkpoint-1.safetensors")
@@ -115,7 +115,7 @@ class Checkpoints:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        """SIGTERM waits for the end of the step."""
+        """Has SIGTERM wait for the end of the step."""
 
         def told(_number: int, _frame: FrameType | None) -> None:
             self._told = True
@@ -141,12 +141,12 @@ def _load(path: Path, name: str, part: Part, state: Any) -> None:
 
 def default_folder() -> Path | None:
     """The job's checkpoint folder; None outside of a job, where training goes on without checkpoints."""
-    base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+    base = base_folder()
     return base / "checkpoints" if base.is_dir() else None
 
 
 def random_state() -> dict[str, Any]:
-    """Of Python's own generator, and of NumPy's and PyTorch's global ones where they are loaded."""
+    """The state of Python's own generator, and of NumPy's and PyTorch's global ones where they are loaded."""
     state: dict[str, Any] = {"python": random.getstate()}
     if (numpy := sys.modules.get("numpy")) is not None:
         state["numpy"] = numpy.random.get_state(legacy=False)
@@ -157,7 +157,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """As `random_state` gave it."""
+    """Puts the state back that `random_state` gave."""
     random.setstate(state["python"])
     if "numpy" in state:
         import numpy as np

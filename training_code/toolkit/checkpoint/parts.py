@@ -1,4 +1,4 @@
-"""What a checkpoint can hold: each kind of part, as its state and back."""
+"""The parts of a checkpoint: each kind of thing that it can hold, as a state and back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Part:
 
 
 def part_of(name: str, value: Any) -> Part:
-    """The part that a value is.
+    """A value as a part, by its kind.
 
     Raises:
         CheckpointError: of a kind that can't be saved and put back.

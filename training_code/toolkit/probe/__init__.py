@@ -11,20 +11,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from toolkit.probe.errors import NotSaved, ProbeError
+from toolkit.probe.errors import NotSavedError, ProbeError
 from toolkit.probe.layout import EVAL, TRAIN
 
 if TYPE_CHECKING:
-    from toolkit.probe.core import Probe
+    from toolkit.probe.probe import Probe
     from toolkit.probe.trial import Trial
 
-__all__ = ["EVAL", "TRAIN", "NotSaved", "Probe", "ProbeError", "Trial"]
+__all__ = ["EVAL", "TRAIN", "NotSavedError", "Probe", "ProbeError", "Trial"]
 
 
 def __getattr__(name: str) -> Any:
     # A reader needs no writer, and the other way round.
     if name == "Probe":
-        from toolkit.probe.core import Probe
+        from toolkit.probe.probe import Probe
 
         return Probe
     if name == "Trial":

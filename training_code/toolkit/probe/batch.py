@@ -1,4 +1,4 @@
-"""What one step leaves to be written."""
+"""The tensors of one step, as they wait to be written."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Batch:
 
     @property
     def nbytes(self) -> int:
-        """Of the copies that wait to be written."""
+        """Bytes of the copies that wait to be written."""
         return sum(item.whole.nbytes for item in self.items if item.whole is not None)
 
     def wholes(self) -> dict[str, Stored]:

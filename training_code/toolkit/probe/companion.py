@@ -1,4 +1,4 @@
-"""What belongs to the process the probe runs in: its rank, and the rules that judge beside it."""
+"""The job's processes beside the probe's own: its rank among them, and the rules' process, which judges."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from toolkit.probe import layout
+from contract.environment import RULES, TENSORS
 from toolkit.probe.problems import Problems
 
-VARIABLE_RULES = "RATCHET_RULES"
 # For the rules' last verdicts, after the end marker.
 VERDICT_SECONDS = 60.0
 
 
 def rank(variables: Mapping[str, str]) -> int:
-    """Of this process: as torchrun and MPI say it, else the host's place among the job's hosts; else 0."""
+    """This process's rank: as torchrun and MPI say it, else the host's place among the job's hosts; else 0."""
     for name in ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"):
         if variables.get(name, "").isdigit():
             return int(variables[name])
@@ -27,13 +26,13 @@ def rank(variables: Mapping[str, str]) -> int:
 
 
 class Companion:
-    """The process of the rules."""
+    """The rules' process."""
 
     def __init__(self, process: subprocess.Popen[bytes], problems: Problems) -> None:
         self._process, self._problems = process, problems
 
     def wait(self) -> None:
-        """Until it has said its last verdicts; for a minute at most."""
+        """Waits until the rules have said their last verdicts; for a minute at most."""
         try:
             status = self._process.wait(VERDICT_SECONDS)
         except subprocess.TimeoutExpired:
@@ -45,13 +44,13 @@ class Companion:
 
 
 def start_rules(directory: Path, problems: Problems) -> Companion | None:
-    """`python -m toolkit.rules` on this folder, where the job has rules."""
-    if not os.environ.get(VARIABLE_RULES, "").strip().strip("[]{} "):
+    """Starts `python -m toolkit.rules` on this folder; None where the job has no rules."""
+    if not os.environ.get(RULES, "").strip().strip("[]{} "):
         return None
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH", ""))))
     command = [sys.executable, "-m", "toolkit.rules", "--trainer", str(os.getpid())]
-    variables = {**os.environ, layout.VARIABLE_DIRECTORY: str(directory), "PYTHONPATH": path}
+    variables = {**os.environ, TENSORS: str(directory), "PYTHONPATH": path}
     try:
         # Of their own session: what stops the training must not stop those who say why.
         process = subprocess.Popen(command, env=variables, start_new_session=True)

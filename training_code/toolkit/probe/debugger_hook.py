@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from toolkit import lists
+from toolkit.container import base_folder
 from toolkit.probe.errors import ProbeError
 from toolkit.probe.settings import BUILT_IN, INTERVAL, Settings
 
@@ -49,8 +50,6 @@ _REDUCED = ("reductions", "save_histogram", "save_raw_tensor")
 _NUMBERS = {"save_interval": "interval", "start_step": "start", "end_step": "end"}
 # Of whole jobs, or of files that the probe doesn't write.
 _WITHOUT_MEANING = ("save_all", "save_shape", "export_tensorboard", "tensorboard_dir")
-# Commas within brackets belong to a regular expression.
-_COMMA = re.compile(r",(?![^{\[(]*[}\])])\s*")
 
 
 def configuration(environment: Mapping[str, str] | None = None) -> dict[str, Any] | None:
@@ -60,8 +59,8 @@ def configuration(environment: Mapping[str, str] | None = None) -> dict[str, Any
         ProbeError: there is one that can't be read.
     """
     variables = os.environ if environment is None else environment
-    base = variables.get("SAGEMAKER_BASE_DIR", "/opt/ml")
-    path = Path(variables.get(VARIABLE_FILE, f"{base}/input/config/debughookconfig.json"))
+    usual = base_folder(variables) / "input" / "config" / "debughookconfig.json"
+    path = Path(variables.get(VARIABLE_FILE, usual))
     if not path.is_file():
         return None
     try:
@@ -72,12 +71,12 @@ def configuration(environment: Mapping[str, str] | None = None) -> dict[str, Any
 
 
 def directory(document: Mapping[str, Any]) -> Path:
-    """Where the probe saves, by a hook configuration."""
+    """The folder for the probe's tensors, by a hook configuration."""
     return Path(document.get("LocalPath") or LOCAL_PATH) / FOLDER
 
 
 def settings(document: Mapping[str, Any]) -> Settings:
-    """What is saved, by a hook configuration; nothing is copied to S3, since SageMaker does.
+    """The probe's settings, by a hook configuration; nothing is copied to S3, since SageMaker does that.
 
     Raises:
         ProbeError: a parameter is unknown or wrong; the message names it and its collection.
@@ -96,18 +95,18 @@ def settings(document: Mapping[str, Any]) -> Settings:
 
 
 def meant(regexes: str) -> list[str]:
-    """Expressions with commas between, in which Debugger's own say the probe's names; others stay as they are."""
-    return [name for regex in _listed(regexes) for name in _meant(regex)]
+    """The expressions of a text with commas between: Debugger's own in the probe's names, others as they are."""
+    return [name for regex in lists.items(regexes) for name in _meant(regex)]
 
 
 def _parameters(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of a collection in the words of `probe:` in pipeline.yaml."""
+    """The parameters of a collection in the words of `probe:` in pipeline.yaml."""
     found: dict[str, Any] = {}
     for name, value in given.items():
         if name in _NUMBERS:
             found[_NUMBERS[name]] = _number(where, value)
         elif name == "save_steps":
-            found["steps"] = [_number(where, step) for step in _listed(value)]
+            found["steps"] = [_number(where, step) for step in lists.items(str(value))]
         elif name == "include_regex":
             found["include"] = meant(value)
         elif name not in (*_INTERVALS.values(), *_REDUCED, *_WITHOUT_MEANING):
@@ -124,7 +123,7 @@ def _intervals(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reductions(given: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = [_REDUCTIONS.get(item, item) for item in _listed(given.get("reductions", ""))]
+    wanted = [_REDUCTIONS.get(item, item) for item in lists.items(str(given.get("reductions", "")))]
     wanted += ["histogram"] if _true(given.get("save_histogram")) else []
     return {"reductions": wanted, "values": _true(given.get("save_raw_tensor"))} if wanted else {}
 
@@ -132,10 +131,6 @@ def _reductions(given: Mapping[str, Any]) -> dict[str, Any]:
 def _meant(regex: str) -> list[str]:
     parts = regex.split("|")
     return [MEANINGS[part] for part in parts] if all(part in MEANINGS for part in parts) else [regex]
-
-
-def _listed(value: Any) -> list[str]:
-    return [item for item in _COMMA.split(str(value).strip()) if item]
 
 
 def _number(where: str, value: Any) -> int:

@@ -159,7 +159,7 @@ def _message(field: int, body: bytes) -> bytes:
 
 
 def _as_float32(value: float) -> float:
-    """What is beyond single precision is infinite in it."""
+    """The nearest number of single precision; infinite beyond its range."""
     try:
         struct.pack("<f", value)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Why a tensor isn't there, in a sentence. Pure."""
+"""Explains in a sentence why a tensor isn't there. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from toolkit.probe.settings import Collection, Settings
 
 @dataclass
 class Known:
-    """What the workers said they would save: their settings, and the names they knew, by kind."""
+    """The collections that the workers were to save, and the names that they knew, by kind."""
 
     kinds: dict[str, str] = field(default_factory=dict)
     collections: dict[str, Collection] = field(default_factory=dict)
 
     def add(self, document: Mapping[str, Any]) -> None:
-        """A worker's collections file: {"collections": {…}, "names": {name: kind}}."""
+        """Adds a worker's collections file: {"collections": {…}, "names": {name: kind}}."""
         settings = Settings.of({"collections": {name: _quiet(said) for name, said in document["collections"].items()}})
         self.kinds.update(document["names"])
         self.collections.update({c.name: c for c in settings.collections if c.name in document["collections"]})
@@ -34,7 +34,7 @@ def _quiet(said: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Question:
-    """What was asked for, and what the index says.
+    """A tensor that was asked for, with all that the index says of it.
 
     step: None asks for any. saved: all names that were saved, at whatever step and mode. steps: by reduction (None: the
     whole tensor), those at which this one was saved in this mode. dropped: what happened to it at this step, if the
@@ -52,7 +52,7 @@ class Question:
 
 
 def why_not(asked: Question, known: Known) -> str:
-    """The sentence, without its full stop."""
+    """The explanation, without its full stop."""
     what = f"{asked.name} is not saved" + ("" if asked.step is None else f" at {asked.mode} step {asked.step}")
     if asked.dropped:
         return f"{what}: it was dropped, because {asked.dropped}"
@@ -68,7 +68,7 @@ def why_not(asked: Question, known: Known) -> str:
 
 
 def _not_due(collections: Sequence[Collection], asked: Question) -> str | None:
-    """None when one of its collections was due."""
+    """Why none of its collections was due; None when one was."""
     if asked.step is None:
         return None
     reasons = [(c.name, c.not_due(asked.mode, asked.step)) for c in collections]

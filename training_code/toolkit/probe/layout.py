@@ -1,4 +1,4 @@
-"""Where things lie, and a line of the index. The folder, one for all the workers of a job:
+"""The folder of a job's tensors, which all its workers share, and a line of its index.
 
     index/<worker>.jsonl                        one JSON object a line, appended once what it names is there
     tensors/<worker>/<mode>-<step>.safetensors  whole tensors of one step
@@ -22,6 +22,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from contract.environment import TENSORS as DIRECTORY_VARIABLE
+from toolkit.container import base_folder
+
 TRAIN, EVAL = "TRAIN", "EVAL"
 MODES = (TRAIN, EVAL)
 
@@ -33,8 +36,6 @@ LOSS, OPTIMIZER, SCALAR, TENSOR, IMAGE = "loss", "optimizer", "scalar", "tensor"
 LABEL, PREDICTION, IMPORTANCE, TREE, METRIC = "label", "prediction", "importance", "tree", "metric"
 
 INDEX, TENSORS, EVENTS, COLLECTIONS, END = "index", "tensors", "events", "collections", "end"
-VARIABLE_DIRECTORY = "RATCHET_TENSORS"
-VARIABLE_SETTINGS = "RATCHET_PROBE"
 
 # JSON has no words for these.
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -64,7 +65,7 @@ class Record:
     dropped: str | None = None
 
     def line(self) -> str:
-        """As it stands in the index, with the end of the line; what is empty is left out."""
+        """The record as it stands in the index, with the end of the line; empty fields are left out."""
         fields = {name: _plain(value) for name, value in vars(self).items() if value is not None}
         return json.dumps(fields, allow_nan=False, separators=(",", ":")) + "\n"
 
@@ -102,13 +103,13 @@ def _number(value: Any) -> Any:
 
 
 def directory(environment: Mapping[str, str] | None = None) -> Path:
-    """Where a job's tensors lie: RATCHET_TENSORS, else `tensors` in the job's output folder, else here."""
+    """The folder of a job's tensors: RATCHET_TENSORS, else `tensors` in the job's output folder, else here."""
     variables = os.environ if environment is None else environment
-    if named := variables.get(VARIABLE_DIRECTORY):
+    if named := variables.get(DIRECTORY_VARIABLE):
         return Path(named)
     if output := variables.get("SM_OUTPUT_DIR"):
         return Path(output) / TENSORS
-    return Path(variables.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "output" / TENSORS
+    return base_folder(variables) / "output" / TENSORS
 
 
 def worker(rank: int) -> str:
@@ -130,12 +131,12 @@ def mode_of(text: str) -> str:
 
 
 def tensor_file(worker: str, mode: str, step: int) -> str:
-    """Of a step's whole tensors, within the folder."""
+    """The file of a step's whole tensors, within the folder."""
     return f"{TENSORS}/{worker}/{mode}-{step:012d}.safetensors"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """The file is there whole, or not at all, whoever reads it meanwhile."""
+    """Writes a file that is there whole, or not at all, whoever reads it meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
     try:

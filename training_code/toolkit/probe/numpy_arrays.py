@@ -9,7 +9,7 @@ from toolkit.probe.tensor_files import Stored
 
 
 class NumpyArrays:
-    """See core.Arrays."""
+    """Reads NumPy's arrays; see arrays.Arrays."""
 
     def stored(self, tensor: Any) -> Stored:
         """A copy."""
@@ -18,11 +18,11 @@ class NumpyArrays:
         return Stored.of(np.array(tensor))
 
     def reduced(self, tensor: Any, wanted: tuple[str, ...]) -> dict[str, Any]:
-        """With NumPy's formulas."""
+        """Numbers, by NumPy's formulas."""
         return {name: reductions.of(tensor, name) for name in wanted}
 
     def described(self, tensor: Any) -> tuple[tuple[int, ...], str]:
-        """Without a copy."""
+        """The shape and type, without a copy."""
         import numpy as np
 
         found = Stored.of(np.asarray(tensor))

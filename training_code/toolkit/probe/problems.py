@@ -1,4 +1,4 @@
-"""The probe's own troubles: said once each, counted always, never the training's."""
+"""Counts whatever goes wrong inside the probe, and logs each kind once; training goes on."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ P, T = ParamSpec("P"), TypeVar("T")
 
 
 class Problems:
-    """Counts by what was being done. Thread-safe."""
+    """Counts of what went wrong, by what was being done. Thread-safe."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def caught(self, doing: str, error: BaseException) -> None:
-        """An error inside the probe."""
+        """Counts an error inside the probe."""
         self.warn(doing, f"{doing} failed, and training goes on: {type(error).__name__}: {error}", error)
 
     def warn(self, key: str, sentence: str, error: BaseException | None = None) -> None:
-        """Says it the first time; counts it."""
+        """Counts a problem, and logs the sentence the first time."""
         with self._lock:
             self._counts[key] += 1
             first = self._counts[key] == 1
@@ -34,13 +34,13 @@ class Problems:
             log.debug("probe: where it happened", exc_info=error)
 
     def counts(self) -> dict[str, int]:
-        """How often each happened."""
+        """The number of times that each happened."""
         with self._lock:
             return dict(self._counts)
 
 
 def harmless(doing: str) -> Callable[[Callable[P, T]], Callable[P, T | None]]:
-    """A method of an object with `problems` whose errors are counted there instead of raised; it then returns None."""
+    """Makes a method count its errors in its object's `problems` instead of raising them; it then returns None."""
 
     def wrap(method: Callable[P, T]) -> Callable[P, T | None]:
         @functools.wraps(method)

@@ -1,4 +1,4 @@
-"""What to save, and when: collections by kind or regular expression, with interval, range, modes and reductions.
+"""Settings of the probe: collections by kind or regular expression, with interval, range, modes and reductions.
 
 The pipeline's spec says it (`probe:`); a job finds it as JSON in RATCHET_PROBE. Pure; the standard library only.
 """
@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from contract.environment import PROBE
 from toolkit.probe import layout
 from toolkit.probe.errors import ProbeError
 from toolkit.probe.layout import MODES
@@ -52,7 +53,7 @@ _DEFAULT = ("weights", "biases", "gradients")
 
 @dataclass(frozen=True)
 class Collection:
-    """What to save of some tensors, and when.
+    """A collection: which tensors are saved, when, and whether whole or as numbers.
 
     include: regular expressions, searched in a tensor's name; none means all of the built-in collection's kinds.
     interval: by mode, in steps; a step is due when it is a multiple. start, end: first step, and the first that is too
@@ -100,7 +101,7 @@ class Collection:
 
 @dataclass(frozen=True)
 class Settings:
-    """A probe's configuration.
+    """A probe's settings.
 
     output: s3:// prefix to which the folder is copied as the job goes, or None. sync_seconds: how often.
     max_pending_bytes: copies that wait to be written; more than that, and training waits for the writer.
@@ -113,7 +114,7 @@ class Settings:
 
     @staticmethod
     def parse(text: str | None) -> Settings:
-        """Of RATCHET_PROBE's text; None or empty means the defaults.
+        """The settings of RATCHET_PROBE's text; None or empty means the defaults.
 
         Raises:
             ProbeError: it isn't JSON, or something in it is unknown or wrong; the message names it.
@@ -123,12 +124,12 @@ class Settings:
         try:
             document = json.loads(text)
         except ValueError as error:
-            raise ProbeError(f"{layout.VARIABLE_SETTINGS} is not JSON: {error}") from None
+            raise ProbeError(f"{PROBE} is not JSON: {error}") from None
         return Settings.of(document)
 
     @staticmethod
     def of(document: Any) -> Settings:
-        """Of a document {"collections": {name: {…} | false}, "output", "sync_seconds", "max_pending_bytes"}."""
+        """The settings of {"collections": {name: {…} | false}, "output", "sync_seconds", "max_pending_bytes"}."""
         known = ("collections", "output", "sync_seconds", "max_pending_bytes")
         fields = _fields(document, "probe", known)
         output = fields.get("output")
@@ -141,11 +142,11 @@ class Settings:
         return Settings(_collections(collections), output=output, **numbers)
 
     def collections_of(self, name: str, kind: str) -> tuple[Collection, ...]:
-        """Those that a tensor belongs to."""
+        """The collections that a tensor belongs to."""
         return tuple(collection for collection in self.collections if collection.holds(name, kind))
 
     def document(self) -> dict[str, Any]:
-        """As `of` takes it."""
+        """The collections as `of` takes them."""
         return {"collections": {found.name: _document(found) for found in self.collections}}
 
 
@@ -247,7 +248,7 @@ def _fields(document: Any, where: str, known: tuple[str, ...]) -> Mapping[str, A
 
 
 def _listed(value: Any) -> list[Any]:
-    """One alone is a list of one."""
+    """A list, where one alone counts as a list of one."""
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]

@@ -1,4 +1,4 @@
-"""Where a trial is read from: a folder, or a prefix in S3."""
+"""The places that a trial is read from: a folder, or a prefix in S3."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 30, 2
 
 
 class Sync:
-    """Every `seconds`, whatever is new or has grown; the index after what it names."""
+    """Copies every `seconds` whatever is new or has grown; the index after what it names."""
 
     def __init__(self, directory: Path, output: str, seconds: float, problems: Problems) -> None:
         parts = urlsplit(output)
@@ -32,7 +32,7 @@ class Sync:
         self._thread.start()
 
     def close(self, timeout: float) -> None:
-        """One last time, for at most `timeout` seconds."""
+        """Copies one last time, for at most `timeout` seconds."""
         self._end.set()
         self._thread.join(timeout)
         if self._thread.is_alive():
@@ -91,7 +91,7 @@ class Sync:
         return self._client
 
     def _connected(self) -> Any:
-        """A client, or None where none can be made: what is wrong is said, and tried again with the next copy."""
+        """A client; None where none can be made, which is logged, and tried again with the next copy."""
         try:
             import boto3
             from botocore.config import Config

@@ -34,7 +34,7 @@ class Stored:
 
     @staticmethod
     def of(array: Any) -> Stored:
-        """Of anything that NumPy takes. Raises ProbeError for what isn't numbers."""
+        """Makes one of anything that NumPy takes. Raises ProbeError for what isn't numbers."""
         import numpy as np
 
         plain = np.asarray(array)
@@ -44,23 +44,23 @@ class Stored:
 
     @staticmethod
     def of_bits(bits: Any, dtype: str = BFLOAT16) -> Stored:
-        """Of a 16-bit type's bits (uint16)."""
+        """Makes one of a 16-bit type's bits (uint16)."""
         import numpy as np
 
         return Stored(np.require(bits, "<u2", ["C"]), dtype)
 
     @property
     def nbytes(self) -> int:
-        """Of the data."""
+        """Bytes of the data."""
         return int(self.array.nbytes)
 
     def numbers(self) -> np.ndarray[Any, Any]:
-        """As NumPy computes with it; BF16 as float32."""
+        """The array that NumPy computes with; BF16 as float32."""
         return _widened(self.array) if self.dtype == BFLOAT16 else self.array
 
 
 def write(path: Path, tensors: Mapping[str, Stored]) -> None:
-    """Writes them all to one file, which is there whole or not at all. Raises OSError."""
+    """Writes the tensors to one file, which is there whole or not at all. Raises OSError."""
     header, begin = {}, 0
     for name, tensor in tensors.items():
         offsets = [begin, begin := begin + tensor.nbytes]
@@ -105,5 +105,5 @@ def read(reader: Reader, name: str, where: str) -> np.ndarray[Any, Any]:
 
 
 def _widened(bits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """A bfloat16 is the upper half of a float32."""
+    """float32 of bfloat16's bits, which are its upper half."""
     return (bits.astype("<u4") << 16).view("<f4")

@@ -26,7 +26,7 @@ _DTYPES = {
 
 
 class TorchArrays:
-    """See core.Arrays."""
+    """Reads PyTorch's tensors; see arrays.Arrays."""
 
     def stored(self, tensor: Any) -> Stored:
         """A copy; of a sparse tensor, the dense one."""
@@ -39,13 +39,13 @@ class TorchArrays:
 
     @torch.no_grad()
     def reduced(self, tensor: Any, wanted: tuple[str, ...]) -> dict[str, Any]:
-        """By PyTorch where the tensor is; only the numbers leave its device."""
+        """Numbers, computed by PyTorch where the tensor is; only they leave its device."""
         x = tensor.detach()
         x = x if x.dtype in {torch.float32, torch.float64} else x.to(torch.float32)
         return {name: histogram(x) if name == "histogram" else _number(x, name) for name in wanted}
 
     def described(self, tensor: Any) -> tuple[tuple[int, ...], str]:
-        """Shape and type."""
+        """The shape and type."""
         return tuple(tensor.shape), _DTYPES.get(tensor.dtype, str(tensor.dtype))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.probe import layout, tensor_files
-from toolkit.probe.errors import NotSaved, ProbeError
+from toolkit.probe.errors import NotSavedError, ProbeError
 from toolkit.probe.explanations import Known, Question, why_not
 from toolkit.probe.layout import TRAIN, Record, mode_of, rank_of
 from toolkit.probe.settings import REDUCTIONS
@@ -28,9 +28,9 @@ WAITS = 0.02, 1.0
 class Trial:
     """A job's tensors.
 
-    A name, step or value that isn't there is never None: it raises NotSaved, whose message says why. Steps count from
-    0, by mode. Where several workers saved one tensor, the lowest rank's is given unless another is asked for; where a
-    job was interrupted and repeated a step, the later one.
+    A name, step or value that isn't there is never None: it raises NotSavedError, whose message says why. Steps count
+    from 0, by mode. Where several workers saved one tensor, the lowest rank's is given unless another is asked for;
+    where a job was interrupted and repeated a step, the later one.
 
     Args:
         place: the folder, or its s3:// URI.
@@ -87,14 +87,14 @@ class Trial:
     # What there is
 
     def names(self, regex: str | None = None, collection: str | None = None, kind: str | None = None) -> list[str]:
-        """Names of what was saved so far, sorted: those that the expression is found in, of a collection, of a kind."""
+        """Names of the tensors saved so far, sorted; only those of an expression, of a collection, of a kind."""
         self.refresh()
         found = self._collections[collection] if collection else self._kinds
         pattern = re.compile(regex or "")
         return sorted(name for name in found if pattern.search(name) and kind in {None, self._kinds[name]})
 
     def kind(self, name: str) -> str:
-        """weight, bias, gradient, output, loss … Raises NotSaved."""
+        """A tensor's kind: weight, bias, gradient, output, loss … Raises NotSavedError."""
         self.refresh()
         if name not in self._kinds:
             raise self._not_saved(name, None, TRAIN)
@@ -112,7 +112,7 @@ class Trial:
         )
 
     def reductions(self, name: str, mode: str = TRAIN) -> list[str]:
-        """Those that were saved as numbers, without the whole tensor."""
+        """The reductions that were saved as numbers of a tensor."""
         self.refresh()
         return sorted(r for of, named, r in self._records if r and (of, named) == (mode_of(mode), name))
 
@@ -124,7 +124,7 @@ class Trial:
     # What they hold
 
     def value(self, name: str, step: int, mode: str = TRAIN, worker: int | None = None) -> np.ndarray[Any, Any]:
-        """The whole tensor (a scalar as an array without dimensions). Raises NotSaved."""
+        """The whole tensor (a scalar as an array without dimensions). Raises NotSavedError."""
         import numpy as np
 
         found = self._find(name, step, mode, None, worker)
@@ -136,10 +136,12 @@ class Trial:
         try:
             return tensor_files.read(lambda start, n: self._store.read(file, start, n), name, f"{self.where}/{file}")
         except FileNotFoundError:
-            raise NotSaved(f"{name} at {mode_of(mode)} step {step}: its file {self.where}/{file} is gone") from None
+            raise NotSavedError(
+                f"{name} at {mode_of(mode)} step {step}: its file {self.where}/{file} is gone"
+            ) from None
 
     def reduction(self, name: str, step: int, reduction: str, mode: str = TRAIN, worker: int | None = None) -> Any:
-        """A number of the tensor: as saved, else computed from the whole tensor. Raises NotSaved.
+        """A number of the tensor: as saved, else computed from the whole tensor. Raises NotSavedError.
 
         A float; of `histogram` {"edges": [n + 1], "counts": [n]}.
         """
@@ -153,7 +155,7 @@ class Trial:
         return reductions.of(self.value(name, step, mode, worker), reduction)
 
     def record(self, name: str, step: int, mode: str = TRAIN, worker: int | None = None) -> Record:
-        """What the index says of a tensor or of any reduction of it: time, shape, training step. Raises NotSaved."""
+        """A tensor's line of the index, or one of its reductions': time, shape, training step. Raises NotSavedError."""
         for reduction in (None, *REDUCTIONS):
             found = self._find(name, step, mode, reduction, worker)
             if found is not None:
@@ -208,7 +210,7 @@ class Trial:
         """Returns once something of this step, or of a later one, is there.
 
         Raises:
-            NotSaved: the job ended before it.
+            NotSavedError: the job ended before it.
             TimeoutError: it isn't there after `timeout` seconds; the message says how far the job is.
         """
         deadline, wait = time.monotonic() + timeout, WAITS[0]
@@ -218,7 +220,9 @@ class Trial:
             if last is not None and last >= step:
                 return
             if finished:
-                raise NotSaved(f"{mode_of(mode)} step {step} never came: the job ended at step {last} ({self.where})")
+                raise NotSavedError(
+                    f"{mode_of(mode)} step {step} never came: the job ended at step {last} ({self.where})"
+                )
             if time.monotonic() >= deadline:
                 raise TimeoutError(
                     f"no {mode_of(mode)} step {step} after {timeout:g} s; the last is {last} ({self.where})"
@@ -226,7 +230,7 @@ class Trial:
             time.sleep(min(wait, max(0.0, deadline - time.monotonic())))
             wait = min(2 * wait, WAITS[1])
 
-    def _not_saved(self, name: str, step: int | None, mode: str, worker: int | None = None) -> NotSaved:
+    def _not_saved(self, name: str, step: int | None, mode: str, worker: int | None = None) -> NotSavedError:
         self._read_known()
         mode = mode_of(mode)
         tables = {r: steps for (of, named, r), steps in list(self._records.items()) if (of, named) == (mode, name)}
@@ -242,7 +246,7 @@ class Trial:
         )
         reason = why_not(question, self._known)
         who = "" if worker is None else f" of worker {worker}"
-        return NotSaved(f"{reason}{who} ({self.where})")
+        return NotSavedError(f"{reason}{who} ({self.where})")
 
     @staticmethod
     def _dropped(tables: dict[str | None, dict[int, dict[int, Record]]], step: int | None) -> str | None:

@@ -13,32 +13,30 @@ step's loss and metrics are what Keras reports: means since the epoch began.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 
 from toolkit.probe import layout
+from toolkit.probe.arrays import Arrays
 from toolkit.probe.layout import EVAL, TRAIN
 from toolkit.probe.numpy_arrays import NUMPY
 from toolkit.probe.problems import harmless
-
-if TYPE_CHECKING:
-    from toolkit.probe.core import Arrays, Probe
+from toolkit.probe.recorder import Recorder
+from toolkit.probe.watcher import Calls, Watcher, tensors_in
 
 _ON_PYTORCH = keras.backend.backend() == "torch"
 _ACTIVATIONS = {layout.INPUT: "input", layout.OUTPUT: "output"}
 
 
-class KerasWatcher:
-    """Its `callback` is what fit and evaluate take."""
+class KerasWatcher(Watcher):
+    """Watches by its callback, and on PyTorch by wrapping layers and optimizer."""
 
-    def __init__(self, probe: Probe, model: Any) -> None:
-        self.problems, self._probe, self._model = probe.problems, probe, model
-        self._calls: Counter[str] = Counter()
-        self._moment: tuple[str, int] | None = None
+    def __init__(self, recorder: Recorder, model: Any) -> None:
+        self.problems, self._recorder, self._model = recorder.problems, recorder, model
+        self._calls = Calls(recorder.steps)
         self._restore: list[Callable[[], None]] = []
         self._arrays = _arrays()
         self.callback = StepCallback(self)
@@ -50,12 +48,9 @@ class KerasWatcher:
         while self._restore:
             self._restore.pop()()
 
-    def before_step_ends(self) -> None:
-        """The callback has seen it all."""
-
     @harmless("watching the model")
     def begin(self) -> None:
-        """A training or evaluation begins: only now is every model built."""
+        """Begins a training or evaluation: only now is every model built."""
         self.detach()
         self.declare()
         if _ON_PYTORCH:
@@ -69,8 +64,8 @@ class KerasWatcher:
         activations = {f"{p}/{word}": kind for p, _ in _layers(self._model) for kind, word in _ACTIVATIONS.items()}
         gradients = {f"{name}.gradient": layout.GRADIENT for name, _, variable in _parameters(self._model)}
         kinds = {name: kind for name, kind, _ in _parameters(self._model)}
-        seen = self._probe.declare({**kinds, "loss/loss": layout.LOSS})
-        unseen = self._probe.declare({**activations, **gradients})
+        seen = self._recorder.declare({**kinds, "loss/loss": layout.LOSS})
+        unseen = self._recorder.declare({**activations, **gradients})
         if not _ON_PYTORCH and (missing := unseen - seen):
             backend = keras.backend.backend()
             names = ", ".join(sorted(missing))
@@ -84,7 +79,7 @@ class KerasWatcher:
 
     def _called(self, path: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*inputs: Any, **more: Any) -> Any:
-            index = self._index(path)
+            index = self._calls.next(path)
             self._save(f"{path}/input", index, layout.INPUT, inputs[0] if len(inputs) == 1 else inputs)
             outputs = call(*inputs, **more)
             self._save(f"{path}/output", index, layout.OUTPUT, outputs)
@@ -105,98 +100,88 @@ class KerasWatcher:
         self._save_parameters()
         for gradient, variable in zip(gradients, variables, strict=True):
             if gradient is not None and id(variable) in names:
-                self._probe.offer(f"{names[id(variable)][0]}.gradient", layout.GRADIENT, gradient, self._arrays)
+                self._recorder.offer(f"{names[id(variable)][0]}.gradient", layout.GRADIENT, gradient, self._arrays)
 
     def _save_parameters(self) -> None:
         for name, kind, variable in _parameters(self._model):
-            self._probe.offer(name, kind, variable.value, self._arrays)
+            self._recorder.offer(name, kind, variable.value, self._arrays)
 
     @harmless("saving a layer")
     def _save(self, name: str, index: str, kind: str, tensors: Any) -> None:
-        for place, tensor in _tensors(tensors):
-            self._probe.offer(f"{name}{place}{index}", kind, tensor, self._arrays)
-
-    def _index(self, path: str) -> str:
-        """Which call of this step it is."""
-        if self._moment != self._probe.current:
-            self._moment = self._probe.current
-            self._calls.clear()
-        self._calls[path] += 1
-        return f":{self._calls[path] - 1}" if self._calls[path] > 1 else ""
+        for place, tensor in tensors_in(tensors, keras.ops.is_tensor):
+            self._recorder.offer(f"{name}{place}{index}", kind, tensor, self._arrays)
 
     @harmless("ending a step")
     def end(self, logs: Any) -> None:
-        """Keras is done with a batch."""
+        """Saves a batch's loss and metrics, and what Keras compiled; ends the step."""
         for name, value in (logs or {}).items():
             is_loss = name.removeprefix("val_").endswith("loss")
             kind, group = (layout.LOSS, "loss") if is_loss else (layout.METRIC, "metric")
-            self._probe.offer_number(f"{group}/{name}", kind, value)
-        if self._probe.current[0] == TRAIN:
+            self._recorder.offer_number(f"{group}/{name}", kind, value)
+        if self._recorder.steps.current[0] == TRAIN:
             if not _ON_PYTORCH:
                 self._save_compiled()
-            if (optimizer := getattr(self._model, "optimizer", None)) is not None:
-                for variable in optimizer.variables:
-                    if variable.shape:
-                        self._probe.offer(f"optimizer/{variable.path}", layout.OPTIMIZER, variable.value, self._arrays)
-        self._probe.end_step()
+            self._save_optimizer()
+        self._recorder.steps.end()
 
     def _save_compiled(self) -> None:
         if hasattr(self._model, "jax_state_sync"):
             self._model.jax_state_sync()
         self._save_parameters()
 
+    def _save_optimizer(self) -> None:
+        if (optimizer := getattr(self._model, "optimizer", None)) is not None:
+            for variable in optimizer.variables:
+                if variable.shape:
+                    self._recorder.offer(f"optimizer/{variable.path}", layout.OPTIMIZER, variable.value, self._arrays)
+
     def enter(self, mode: str) -> None:
-        """Training or evaluation."""
-        self._probe.enter(mode)
+        """Changes to training or evaluation."""
+        self._recorder.steps.enter(mode)
 
 
 class StepCallback(keras.callbacks.Callback):
-    """A batch is a step."""
+    """Ends a step with each batch. The methods' names and arguments are Keras's."""
 
     def __init__(self, watcher: KerasWatcher) -> None:
         super().__init__()
         self._watcher = watcher
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signatures
-        """Keras's."""
         self._watcher.enter(TRAIN)
         self._watcher.begin()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Keras's."""
         self._watcher.end(logs)
 
     def on_test_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-        """Keras's; also of the evaluation at the end of an epoch."""
+        # Also of the evaluation at the end of an epoch.
         self._watcher.enter(EVAL)
         self._watcher.begin()
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Keras's."""
         self._watcher.end(logs)
 
     def on_test_end(self, logs: Any = None) -> None:  # noqa: ARG002
-        """Keras's."""
         self._watcher.enter(TRAIN)
 
     def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
-        """Keras's."""
         self._watcher.detach()
 
 
 class KerasArrays:
-    """Through NumPy, which every backend has. See core.Arrays."""
+    """Reads tensors through NumPy, which every backend has; see arrays.Arrays."""
 
     def stored(self, tensor: Any) -> Any:
         """A copy."""
         return NUMPY.stored(keras.ops.convert_to_numpy(tensor))
 
     def reduced(self, tensor: Any, wanted: tuple[str, ...]) -> dict[str, Any]:
-        """With NumPy's formulas."""
+        """Numbers, by NumPy's formulas."""
         return NUMPY.reduced(keras.ops.convert_to_numpy(tensor), wanted)
 
     def described(self, tensor: Any) -> tuple[tuple[int, ...], str]:
-        """Shape and type."""
+        """The shape and type."""
         return NUMPY.described(keras.ops.convert_to_numpy(tensor))
 
 
@@ -223,14 +208,3 @@ def _parameters(model: Any) -> Iterator[tuple[str, str, Any]]:
             trained = any(variable is found for found in layer._trainable_variables)
             usual = layout.BIAS if variable.name.endswith("bias") else layout.WEIGHT
             yield f"{path}/{variable.name}", usual if trained else layout.BUFFER, variable
-
-
-def _tensors(found: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(found, dict):
-        for key, part in found.items():
-            yield from _tensors(part, f"{place}[{key}]")
-    elif isinstance(found, tuple | list):
-        for number, part in enumerate(found):
-            yield from _tensors(part, f"{place}[{number}]")
-    elif keras.ops.is_tensor(found):
-        yield place, found

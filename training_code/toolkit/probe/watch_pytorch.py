@@ -15,71 +15,91 @@ Names, for a module at path `layer1.0.relu` (the model itself is `model`):
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.optim import optimizer as optimizers
 
 from toolkit.probe import layout
 from toolkit.probe.problems import harmless
-from toolkit.probe.settings import BUILT_IN
+from toolkit.probe.recorder import Recorder
 from toolkit.probe.torch_arrays import TORCH
-
-if TYPE_CHECKING:
-    from toolkit.probe.core import Probe
+from toolkit.probe.watcher import Calls, Watcher, tensors_in
 
 _ACTIVATIONS = {layout.INPUT: "input", layout.OUTPUT: "output", layout.OUTPUT_GRADIENT: "output.gradient"}
 
 
-class PyTorchWatcher:
+class PyTorchWatcher(Watcher):
     """Hooks on a model, its loss and its optimizer."""
 
-    def __init__(self, probe: Probe, model: Any, loss: Any, optimizer: Any) -> None:
-        self.problems = probe.problems
-        self._probe, self._model = probe, unwrapped(model)
-        self._calls: Counter[str] = Counter()
-        self._moment: tuple[str, int] | None = None
-        self._handles: list[Any] = []
-        self._optimizer: Any = optimizer
-        self._parameters = dict(_parameters(self._model))
-        self._buffers = dict(_buffers(self._model))
-        self._watch_parameters()
-        self._watch_activations(model)
-        self._watch_loss(loss)
-        self._watch_optimizer(optimizer)
+    def __init__(self, recorder: Recorder, model: Any, loss: Any, optimizer: Any) -> None:
+        inner, calls = unwrapped(model), Calls(recorder.steps)
+        self._updates = _Updates(recorder, inner, optimizer)
+        activations, compared = _Activations(recorder, inner, calls), _Loss(recorder, loss, calls)
+        self._handles = [*activations.hooks(model), *compared.hooks(), *self._updates.hooks()]
+
+    def before_step_ends(self) -> None:
+        """Saves parameters, gradients and buffers as they are now."""
+        self._updates.save()
 
     def detach(self) -> None:
         """Takes all hooks off."""
         while self._handles:
             self._handles.pop().remove()
 
-    # Parameters, gradients, the optimizer's state
 
-    def _watch_parameters(self) -> None:
+class _Updates:
+    """Parameters, gradients and buffers before each of the optimizer's steps; its state afterwards."""
+
+    def __init__(self, recorder: Recorder, model: Any, optimizer: Any) -> None:
+        self.problems, self._recorder, self._optimizer = recorder.problems, recorder, optimizer
+        self._parameters, self._buffers = dict(_parameters(model)), dict(_buffers(model))
         kinds = {name: layout.BIAS if name.endswith("bias") else layout.WEIGHT for name in self._parameters}
         self._kinds = {**kinds, **dict.fromkeys(self._buffers, layout.BUFFER)}
         gradients = {f"{name}.gradient": layout.GRADIENT for name in self._parameters}
-        self._stepping = self._probe.declare({**self._kinds, **gradients})
+        self._collections = recorder.declare({**self._kinds, **gradients})
         # The state's names are the optimizer's own, known after its first step.
-        self._state = frozenset(c.name for c in self._probe.settings.collections if _may_hold(c, {layout.OPTIMIZER}))
+        self._of_state = recorder.catalogue.that_may_hold(layout.OPTIMIZER)
 
-    def _watch_optimizer(self, optimizer: Any) -> None:
+    def hooks(self) -> list[Any]:
+        """Hooks the optimizer, or every optimizer if none was given; returns the handles."""
+        optimizer = self._optimizer
         if optimizer is None:
-            self._handles += [
-                optimizers.register_optimizer_step_pre_hook(self._before_update),
-                optimizers.register_optimizer_step_post_hook(self._after_update),
+            return [
+                optimizers.register_optimizer_step_pre_hook(self._before),
+                optimizers.register_optimizer_step_post_hook(self._after),
             ]
-        elif hasattr(optimizer, "register_step_pre_hook"):
-            self._handles += [
-                optimizer.register_step_pre_hook(self._before_update),
-                optimizer.register_step_post_hook(self._after_update),
-            ]
-        else:
-            sentence = "the optimizer has no step hooks (torch.optim's have): call probe.step() after each step"
-            self.problems.warn("optimizer", sentence)
+        if hasattr(optimizer, "register_step_pre_hook"):
+            return [optimizer.register_step_pre_hook(self._before), optimizer.register_step_post_hook(self._after)]
+        sentence = "the optimizer has no step hooks (torch.optim's have): call probe.step() after each step"
+        self.problems.warn("optimizer", sentence)
+        return []
+
+    def save(self) -> None:
+        """Saves parameters, gradients and buffers, if any of them is due."""
+        if not self._recorder.is_due(self._collections):
+            return
+        for name, tensor in {**self._parameters, **self._buffers}.items():
+            self._recorder.offer(name, self._kinds[name], tensor, TORCH)
+            if tensor.grad is not None:  # a frozen parameter has none
+                self._recorder.offer(f"{name}.gradient", layout.GRADIENT, tensor.grad, TORCH)
+
+    @harmless("saving parameters and gradients")
+    def _before(self, optimizer: Any, *_: Any) -> None:
+        if self._counts(optimizer):
+            self.save()
+
+    @harmless("saving the optimizer's state")
+    def _after(self, optimizer: Any, *_: Any) -> None:
+        if not self._counts(optimizer):
+            return
+        try:
+            if self._recorder.is_due(self._of_state):
+                self._save_state(optimizer)
+        finally:
+            self._recorder.steps.end()
 
     def _counts(self, optimizer: Any) -> bool:
         """Whether its steps are the training's: the one given, else the first that updates the model."""
@@ -89,120 +109,100 @@ class PyTorchWatcher:
                 self._optimizer = optimizer
         return optimizer is self._optimizer
 
-    @harmless("saving parameters and gradients")
-    def _before_update(self, optimizer: Any, *_: Any) -> None:
-        if self._counts(optimizer):
-            self.before_step_ends()
-
-    def before_step_ends(self) -> None:
-        """Saves parameters, gradients and buffers as they are now."""
-        if not self._probe.is_due(self._stepping):
-            return
-        for name, tensor in {**self._parameters, **self._buffers}.items():
-            self._probe.offer(name, self._kinds[name], tensor, TORCH)
-            if tensor.grad is not None:  # a frozen parameter has none
-                self._probe.offer(f"{name}.gradient", layout.GRADIENT, tensor.grad, TORCH)
-
-    @harmless("saving the optimizer's state")
-    def _after_update(self, optimizer: Any, *_: Any) -> None:
-        if not self._counts(optimizer):
-            return
-        try:
-            if self._probe.is_due(self._state):
-                self._save_state(optimizer)
-        finally:
-            self._probe.end_step()
-
     def _save_state(self, optimizer: Any) -> None:
         for name, parameter in self._parameters.items():
             for key, value in optimizer.state.get(parameter, {}).items():
                 if isinstance(value, torch.Tensor) and value.dim():
-                    self._probe.offer(f"{name}.{key}", layout.OPTIMIZER, value, TORCH)
+                    self._recorder.offer(f"{name}.{key}", layout.OPTIMIZER, value, TORCH)
         for number, group in enumerate(optimizer.param_groups):
-            self._probe.offer_number(f"optimizer/lr[{number}]", layout.OPTIMIZER, group["lr"])
+            self._recorder.offer_number(f"optimizer/lr[{number}]", layout.OPTIMIZER, group["lr"])
 
-    # Inputs, outputs and their gradients
 
-    def _watch_activations(self, called: Any) -> None:
-        self._handles.append(called.register_forward_pre_hook(self._model_called))
-        modules = {path or "model": module for path, module in self._model.named_modules() if _has_own(path, module)}
-        names = {f"{path}/{word}": kind for path in modules for kind, word in _ACTIVATIONS.items()}
-        self._probe.declare(names)
+class _Activations:
+    """Inputs and outputs of a model's modules, and the loss's gradients with regard to the outputs."""
+
+    def __init__(self, recorder: Recorder, model: Any, calls: Calls) -> None:
+        self.problems, self._recorder, self._calls = recorder.problems, recorder, calls
+        self._modules = {path or "model": module for path, module in model.named_modules() if _has_own(path, module)}
+        recorder.declare({f"{path}/{word}": kind for path in self._modules for kind, word in _ACTIVATIONS.items()})
         # Calls and places within tuples add to names, so which collections hold them isn't all known beforehand.
-        collections = self._probe.settings.collections
-        self._wanted = {kind: frozenset(c.name for c in collections if _may_hold(c, {kind})) for kind in _ACTIVATIONS}
-        if not any(self._wanted.values()):
-            return
-        for path, module in modules.items():
+        self._wanted = {kind: recorder.catalogue.that_may_hold(kind) for kind in _ACTIVATIONS}
+
+    def hooks(self, called: Any) -> list[Any]:
+        """Hooks the called model, and its modules if any collection may hold activations; returns the handles."""
+        handles = [called.register_forward_pre_hook(self._model_called)]
+        for path, module in self._modules.items() if any(self._wanted.values()) else ():
             into, out = partial(self._into, path), partial(self._out_of, path)
-            self._handles.append(module.register_forward_pre_hook(into, with_kwargs=True))
-            self._handles.append(module.register_forward_hook(out))
+            handles.append(module.register_forward_pre_hook(into, with_kwargs=True))
+            handles.append(module.register_forward_hook(out))
+        return handles
 
     @harmless("following the model's calls")
     def _model_called(self, model: Any, _inputs: Any) -> None:
-        self._probe.begin_forward(training=model.training)
+        self._recorder.steps.begin_forward(training=model.training)
 
     @harmless("saving a module's inputs")
     def _into(self, path: str, _module: Any, inputs: tuple[Any, ...], more: Mapping[str, Any]) -> None:
         # Here, not after the call: an in-place module has changed its input by then.
-        if self._probe.is_due(self._wanted[layout.INPUT]):
+        if self._recorder.is_due(self._wanted[layout.INPUT]):
             given = inputs[0] if len(inputs) == 1 and not more else {**dict(enumerate(inputs)), **more}
-            call = self._call(f"{path}/input")
-            for place, tensor in tensors_in(given):
-                self._probe.offer(f"{path}/input{place}{call}", layout.INPUT, tensor, TORCH)
+            call = self._calls.next(f"{path}/input")
+            for place, tensor in tensors_in(given, _is_tensor):
+                self._recorder.offer(f"{path}/input{place}{call}", layout.INPUT, tensor, TORCH)
 
     @harmless("saving a module's outputs")
     def _out_of(self, path: str, _module: Any, _inputs: Any, outputs: Any) -> None:
-        whole = self._probe.is_due(self._wanted[layout.OUTPUT])
-        gradients = self._probe.is_due(self._wanted[layout.OUTPUT_GRADIENT])
+        whole = self._recorder.is_due(self._wanted[layout.OUTPUT])
+        gradients = self._recorder.is_due(self._wanted[layout.OUTPUT_GRADIENT])
         if not (whole or gradients):
             return
-        call = self._call(f"{path}/output")
-        for place, tensor in tensors_in(outputs):
+        call = self._calls.next(f"{path}/output")
+        for place, tensor in tensors_in(outputs, _is_tensor):
             name = f"{path}/output{place}{call}"
-            self._probe.offer(name, layout.OUTPUT, tensor, TORCH)
+            self._recorder.offer(name, layout.OUTPUT, tensor, TORCH)
             if gradients and tensor.requires_grad:
-                tensor.register_hook(partial(self._gradient, f"{name}.gradient", self._probe.current))
+                tensor.register_hook(partial(self._gradient, f"{name}.gradient", self._recorder.steps.current))
 
     @harmless("saving an output's gradient")
     def _gradient(self, name: str, moment: tuple[str, int], gradient: Any) -> None:
-        if self._probe.current == moment:
-            self._probe.offer(name, layout.OUTPUT_GRADIENT, gradient, TORCH)
+        if self._recorder.steps.current == moment:
+            self._recorder.offer(name, layout.OUTPUT_GRADIENT, gradient, TORCH)
 
-    def _call(self, what: str) -> str:
-        """Which call of this step it is, as names say it: nothing for the first, then :1, :2, …"""
-        if self._moment != self._probe.current:
-            self._moment = self._probe.current
-            self._calls.clear()
-        self._calls[what] += 1
-        return f":{self._calls[what] - 1}" if self._calls[what] > 1 else ""
 
-    # The loss
+class _Loss:
+    """A loss module's value, and the predictions and labels that it compares."""
 
-    def _watch_loss(self, loss: Any) -> None:
-        if loss is None:
-            return
-        if not isinstance(loss, torch.nn.Module):
-            sentence = f"the loss {loss!r} is no module, so it can't be watched: call probe.loss(name, value) each step"
-            self.problems.warn("loss", sentence)
-            return
-        name = type(loss).__name__
-        self._compared = {f"prediction/{name}": layout.PREDICTION, f"label/{name}": layout.LABEL}
-        self._of_loss = self._probe.declare({f"loss/{name}": layout.LOSS, **self._compared})
-        self._handles.append(loss.register_forward_hook(partial(self._loss_known, name)))
+    def __init__(self, recorder: Recorder, loss: Any, calls: Calls) -> None:
+        self.problems, self._recorder, self._loss, self._calls = recorder.problems, recorder, loss, calls
+        self._name = f"loss/{type(loss).__name__}"
+        self._compared = {
+            f"prediction/{type(loss).__name__}": layout.PREDICTION,
+            f"label/{type(loss).__name__}": layout.LABEL,
+        }
+
+    def hooks(self) -> list[Any]:
+        """Hooks the loss, if one was given; returns the handles."""
+        if self._loss is None:
+            return []
+        if not isinstance(self._loss, torch.nn.Module):
+            advice = "can't be watched: call probe.loss(name, value) each step"
+            self.problems.warn("loss", f"the loss {self._loss!r} is no module, so it {advice}")
+            return []
+        self._collections = self._recorder.declare({self._name: layout.LOSS, **self._compared})
+        return [self._loss.register_forward_hook(self._known)]
 
     @harmless("saving the loss")
-    def _loss_known(self, name: str, _module: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        if not self._probe.is_due(self._of_loss):
+    def _known(self, _module: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        if not self._recorder.is_due(self._collections):
             return
-        call = self._call(f"loss/{name}")
+        call = self._calls.next(self._name)
         if output.numel() == 1:
-            self._probe.offer_number(f"loss/{name}{call}", layout.LOSS, output)
+            self._recorder.offer_number(f"{self._name}{call}", layout.LOSS, output)
         else:
-            self._probe.offer(f"loss/{name}{call}", layout.LOSS, output, TORCH)
+            self._recorder.offer(f"{self._name}{call}", layout.LOSS, output, TORCH)
         for (compared, kind), tensor in zip(self._compared.items(), inputs, strict=False):
-            if isinstance(tensor, torch.Tensor):
-                self._probe.offer(f"{compared}{call}", kind, tensor, TORCH)
+            if _is_tensor(tensor):
+                self._recorder.offer(f"{compared}{call}", kind, tensor, TORCH)
 
 
 def unwrapped(model: Any) -> Any:
@@ -216,16 +216,8 @@ def unwrapped(model: Any) -> Any:
         model = inner
 
 
-def tensors_in(found: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Tensors of numbers, each with its place: "" for one by itself, [0], [1][logits], … within others."""
-    if isinstance(found, torch.Tensor):
-        yield place, found
-    elif isinstance(found, Mapping):
-        for key, part in found.items():
-            yield from tensors_in(part, f"{place}[{key}]")
-    elif isinstance(found, tuple | list):
-        for number, part in enumerate(found):
-            yield from tensors_in(part, f"{place}[{number}]")
+def _is_tensor(found: Any) -> bool:
+    return isinstance(found, torch.Tensor)
 
 
 def _parameters(model: Any) -> Iterator[tuple[str, Any]]:
@@ -243,8 +235,3 @@ def _buffers(model: Any) -> Iterator[tuple[str, Any]]:
 def _has_own(path: str, module: Any) -> bool:
     """Whether its output isn't only its last child's."""
     return not path or not isinstance(module, torch.nn.Sequential | torch.nn.ModuleList | torch.nn.ModuleDict)
-
-
-def _may_hold(collection: Any, kinds: set[str]) -> bool:
-    """Whether tensors of these kinds could be in it."""
-    return not kinds.isdisjoint(BUILT_IN.get(collection.name, kinds))

@@ -10,7 +10,7 @@ What a fit kept by iteration (`loss_curve_`, `train_score_`, `validation_scores_
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
@@ -19,9 +19,8 @@ from sklearn.utils.validation import check_is_fitted
 from toolkit.probe import layout
 from toolkit.probe.errors import ProbeError
 from toolkit.probe.problems import harmless
-
-if TYPE_CHECKING:
-    from toolkit.probe.core import Probe
+from toolkit.probe.recorder import Recorder
+from toolkit.probe.watcher import Watcher
 
 # Attribute of the estimators that keep it → (name, kind).
 _BY_ITERATION = {
@@ -33,11 +32,11 @@ _BY_ITERATION = {
 }
 
 
-class ScikitLearnWatcher:
+class ScikitLearnWatcher(Watcher):
     """Saves at once; there is nothing to follow."""
 
-    def __init__(self, probe: Probe, model: Any) -> None:
-        self.problems, self._probe = probe.problems, probe
+    def __init__(self, recorder: Recorder, model: Any) -> None:
+        self.problems, self._recorder = recorder.problems, recorder
         estimator = model[-1] if hasattr(model, "named_steps") else model
         try:
             check_is_fitted(estimator)
@@ -46,13 +45,7 @@ class ScikitLearnWatcher:
             raise ProbeError(f"{name} isn't fitted yet: call probe.watch(model) after fit") from None
         self._iterations(estimator)
         self._whole(estimator)
-        probe.step()
-
-    def before_step_ends(self) -> None:
-        """Nothing changes any more."""
-
-    def detach(self) -> None:
-        """Nothing is attached."""
+        recorder.step()
 
     @harmless("saving what the fit kept by iteration")
     def _iterations(self, estimator: Any) -> None:
@@ -63,9 +56,9 @@ class ScikitLearnWatcher:
         for step in range(steps):
             for (name, kind), values in curves.items():
                 if step < len(values):
-                    self._probe.offer_number(name, kind, values[step])
+                    self._recorder.offer_number(name, kind, values[step])
             if step < steps - 1:  # the whole estimator belongs to the last
-                self._probe.end_step()
+                self._recorder.steps.end()
 
     @harmless("saving importances and trees")
     def _whole(self, estimator: Any) -> None:
@@ -73,20 +66,20 @@ class ScikitLearnWatcher:
             self._coefficients(coefficients)
         if (importances := getattr(estimator, "feature_importances_", None)) is not None:
             names = getattr(estimator, "feature_names_in_", [f"f{number}" for number in range(len(importances))])
-            self._probe.offer("importance/features", layout.IMPORTANCE, importances)
+            self._recorder.offer("importance/features", layout.IMPORTANCE, importances)
             for name, value in zip(names, importances, strict=True):
-                self._probe.offer_number(f"importance/features/{name}", layout.IMPORTANCE, value)
+                self._recorder.offer_number(f"importance/features/{name}", layout.IMPORTANCE, value)
         trees = [found.tree_ for found in _trees(estimator)]
         if trees:
-            self._probe.offer("tree/depth", layout.TREE, np.array([tree.max_depth for tree in trees]))
-            self._probe.offer("tree/leaves", layout.TREE, np.array([tree.n_leaves for tree in trees]))
-            self._probe.offer("tree/nodes", layout.TREE, np.array([tree.node_count for tree in trees]))
+            self._recorder.offer("tree/depth", layout.TREE, np.array([tree.max_depth for tree in trees]))
+            self._recorder.offer("tree/leaves", layout.TREE, np.array([tree.n_leaves for tree in trees]))
+            self._recorder.offer("tree/nodes", layout.TREE, np.array([tree.node_count for tree in trees]))
 
     def _coefficients(self, coefficients: Any) -> None:
         parts = coefficients if isinstance(coefficients, list) else [coefficients]
         for number, part in enumerate(parts):
             name = "coefficients" if len(parts) == 1 else f"coefficients/{number}"
-            self._probe.offer(name, layout.TENSOR, np.asarray(part))
+            self._recorder.offer(name, layout.TENSOR, np.asarray(part))
 
 
 def _trees(estimator: Any) -> list[Any]:

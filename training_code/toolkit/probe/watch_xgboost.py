@@ -11,47 +11,40 @@ the round.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xgboost
 
 from toolkit.probe import layout
 from toolkit.probe.problems import harmless
-
-if TYPE_CHECKING:
-    from toolkit.probe.core import Probe
+from toolkit.probe.recorder import Recorder
+from toolkit.probe.watcher import Watcher
 
 # xgboost.Booster.get_score, importance_type.
 IMPORTANCES = ("weight", "gain", "cover", "total_gain", "total_cover")
 
 
-class XGBoostWatcher:
-    """Its `callback` is what training takes."""
+class XGBoostWatcher(Watcher):
+    """Watches by its callback alone, whatever is trained with it."""
 
-    def __init__(self, probe: Probe, _model: Any) -> None:
-        self.callback = RoundCallback(probe)
+    def __init__(self, recorder: Recorder) -> None:
+        self.callback = RoundCallback(recorder)
         names = {f"importance/{kind}": layout.IMPORTANCE for kind in IMPORTANCES}
-        probe.declare({**names, **{f"tree/{what}": layout.TREE for what in ("depth", "leaves", "nodes")}})
-
-    def before_step_ends(self) -> None:
-        """The callback has seen it all."""
-
-    def detach(self) -> None:
-        """XGBoost drops its callbacks by itself."""
+        recorder.declare({**names, **{f"tree/{what}": layout.TREE for what in ("depth", "leaves", "nodes")}})
 
 
 class RoundCallback(xgboost.callback.TrainingCallback):
     """Saves after each round, and ends the step."""
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, recorder: Recorder) -> None:
         super().__init__()
-        self.problems, self._probe = probe.problems, probe
+        self.problems, self._recorder = recorder.problems, recorder
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        """XGBoost's; False lets it go on."""
+        """Saves the round, and ends the step; by False XGBoost goes on."""
         self._round(model, epoch, evals_log)
-        self._probe.step()
+        self._recorder.step()
         return False
 
     @harmless("saving a round")
@@ -59,12 +52,12 @@ class RoundCallback(xgboost.callback.TrainingCallback):
         for data, metrics in evals_log.items():
             for metric, values in metrics.items():
                 latest = values[-1][0] if isinstance(values[-1], tuple) else values[-1]  # (mean, std) in xgboost.cv
-                self._probe.offer_number(f"metric/{data}-{metric}", layout.METRIC, latest)
+                self._recorder.offer_number(f"metric/{data}-{metric}", layout.METRIC, latest)
         if not isinstance(model, xgboost.Booster):  # xgboost.cv's folds have no model of their own
             return
-        if self._probe.is_due(self._probe.declare({"importance/gain": layout.IMPORTANCE})):
+        if self._recorder.is_due(self._recorder.declare({"importance/gain": layout.IMPORTANCE})):
             self._importances(model)
-        if self._probe.is_due(self._probe.declare({"tree/depth": layout.TREE})):
+        if self._recorder.is_due(self._recorder.declare({"tree/depth": layout.TREE})):
             self._trees(model[epoch : epoch + 1])
 
     def _importances(self, model: Any) -> None:
@@ -72,19 +65,19 @@ class RoundCallback(xgboost.callback.TrainingCallback):
         for kind in IMPORTANCES:
             scores = model.get_score(importance_type=kind)
             values = np.array([float(scores.get(name, 0.0)) for name in names])
-            self._probe.offer(f"importance/{kind}", layout.IMPORTANCE, values)
+            self._recorder.offer(f"importance/{kind}", layout.IMPORTANCE, values)
             for name, value in zip(names, values, strict=True):
-                self._probe.offer_number(f"importance/{kind}/{name}", layout.IMPORTANCE, value)
+                self._recorder.offer_number(f"importance/{kind}/{name}", layout.IMPORTANCE, value)
 
     def _trees(self, of_round: Any) -> None:
         shapes = np.array([_shape(json.loads(tree)) for tree in of_round.get_dump(dump_format="json")])
         if shapes.size:
             for column, what in enumerate(("depth", "leaves", "nodes")):
-                self._probe.offer(f"tree/{what}", layout.TREE, shapes[:, column])
+                self._recorder.offer(f"tree/{what}", layout.TREE, shapes[:, column])
 
 
 def _shape(node: Any) -> tuple[int, int, int]:
-    """Depth (0 of a leaf alone), leaves, nodes."""
+    """A tree's depth (0 of a leaf alone), leaves and nodes."""
     if "leaf" in node:
         return 0, 1, 1
     parts = [_shape(child) for child in node["children"]]

@@ -132,14 +132,14 @@ class Writer:
             run.add(batch.step, batch.at, values)
 
     def _append(self, records: Iterable[Record]) -> None:
-        """All lines by one write, so that a reader sees whole lines."""
+        """Appends all lines by one write, so that a reader sees whole lines."""
         text = "".join(record.line() for record in records).encode()
         with self._index.open("ab", buffering=0) as index:
             index.write(text)
 
 
 def _numbers_of(batch: Batch) -> Batch:
-    """Without the data of the whole tensors, whose names stay to be told."""
+    """The batch without its whole tensors' data; their names stay."""
     import numpy as np
 
     nothing = Stored(np.zeros(0, np.uint8), "U8")
@@ -148,7 +148,7 @@ def _numbers_of(batch: Batch) -> Batch:
 
 
 def _shown(item: Item) -> Iterator[bytes]:
-    """What TensorBoard gets of a tensor."""
+    """A tensor's values for TensorBoard: numbers, histograms, pictures."""
     if item.value is not None:
         yield event_files.scalar(item.name, item.value)
     for reduction, value in item.reductions.items():

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from toolkit.environment import variable
+from contract import environment
 from toolkit.probe import layout
 from toolkit.rules import runner, table
 from toolkit.rules.feed import Feed
@@ -25,7 +25,7 @@ from toolkit.rules.statuses import Job
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The exit code: 0, 1 when a verdict couldn't be told, 2 when the rules can't be read."""
+    """Judges a job; the exit code is 0, 1 when a verdict couldn't be told, 2 when the rules can't be read."""
     options = _options(arguments)
     if options.write_table is not None:
         table.write(options.write_table)
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     place = options.tensors or str(layout.directory())
     output = options.output or Path(place)
     try:
-        configurations = read(options.rules or variable("RATCHET_RULES") or "[]")
+        configurations = read(options.rules or environment.whole(environment.RULES, os.environ) or "[]")
     except RuleError as error:
         return runner.judged_without(error, output, _teller)
     trainer = runner.Trainer(options.trainer)
@@ -50,9 +50,9 @@ def read(text: str) -> list[Configuration]:
     try:
         documents = json.loads(text)
     except ValueError as error:
-        raise RuleError(f"RATCHET_RULES is not JSON: {error}") from error
+        raise RuleError(f"{environment.RULES} is not JSON: {error}") from error
     if not isinstance(documents, list):
-        raise RuleError(f'RATCHET_RULES must be a list of {{"rule": name, …}}, not {documents!r}')
+        raise RuleError(f'{environment.RULES} must be a list of {{"rule": name, …}}, not {documents!r}')
     found = [Configuration.of(document) for document in documents]
     names = [configuration.name for configuration in found]
     if twice := {name for name in names if names.count(name) > 1}:
@@ -74,7 +74,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "--output", type=Path, help="where rules/<name>.json are written; beside the tensors unless given"
     )
     parser.add_argument(
-        "--write-table", type=Path, metavar="CHECKOUT", help="write ratchet/rules.json and docs/rules.md"
+        "--write-table", type=Path, metavar="CHECKOUT", help="write ratchet/spec/rules.json and docs/rules.md"
     )
     options = parser.parse_args(arguments)
     if options.tensors and options.tensors.startswith("s3://") and options.output is None:

@@ -26,7 +26,7 @@ LAYER = Parameter(
 
 
 def units(activations: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """As (observations, units)."""
+    """Activations as (observations, units)."""
     import numpy as np
 
     if activations.ndim < 2:

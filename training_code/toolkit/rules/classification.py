@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from toolkit.probe.errors import NotSaved
+from toolkit.probe.errors import NotSavedError
+from toolkit.probe.layout import EVAL, TRAIN
 from toolkit.rules.parameters import Parameter, RuleError
-from toolkit.rules.rule import EVAL, PAGE, TRAIN, Rule, Saved, Selection, Verdict
+from toolkit.rules.rule import PAGE, Rule, Saved, Selection, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ PAIRS: dict[str, dict[str, Any]] = {"labels": {"interval": 1}, "predictions": {"
 
 
 class _Pairs(Rule):
-    """What these rules share: a step's labels and predictions as two vectors of classes."""
+    """A rule over a step's labels and predictions, as two vectors of classes."""
 
     modes = (TRAIN, EVAL)
 
@@ -259,7 +260,7 @@ class AccuracyDrop(_Pairs):
         names = self.selected(step, mode, Selection(regexes=(self.accuracy_regex,)))
         try:
             return (self.number(names[0], step, mode), 1.0) if names else (0.0, 0.0)
-        except NotSaved as error:
+        except NotSavedError as error:
             self.skip(names[0], str(error))
             return 0.0, 0.0
 

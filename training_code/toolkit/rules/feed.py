@@ -1,4 +1,4 @@
-"""The tensors of a job in the order in which they were saved: what rules are fed with."""
+"""The tensors of a job in the order in which they were saved, for the rules."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Feed:
         self._seen: dict[str, Saved] = {}
 
     def moments(self) -> Iterator[Moment]:
-        """What was saved since the last call. Raises ProbeError when the index can't be read."""
+        """The moments since the last call. Raises ProbeError when the index can't be read."""
         self._trial.refresh()
         arrived, self._trial.arrived = self._trial.arrived, []
         lowest = min((rank_of(Path(name).stem) for name in self._trial._read), default=0)
@@ -62,7 +62,7 @@ class Feed:
             yield moment
 
     def at(self, step: int, mode: str) -> Sequence[Saved]:
-        """What the step holds, of the last that came."""
+        """The tensors of a step, if it is among the last that came."""
         return self._moments.get((step, mode), ())
 
     @property
@@ -71,11 +71,11 @@ class Feed:
         return list(self._seen.values())
 
     def value(self, name: str, step: int, mode: str) -> np.ndarray[Any, Any]:
-        """The whole tensor. Raises NotSaved."""
+        """The whole tensor. Raises NotSavedError."""
         return self._trial.value(name, step, mode)
 
     def reduction(self, name: str, step: int, reduction: str, mode: str) -> float:
-        """A number of it. Raises NotSaved."""
+        """A number of it. Raises NotSavedError."""
         return float(self._trial.reduction(name, step, reduction, mode))
 
     def __getattr__(self, name: str) -> Any:
@@ -90,7 +90,7 @@ class Feed:
 
 
 def _by_step(records: Sequence[Record]) -> Iterator[Moment]:
-    """Neighbouring records of one step and mode are a moment; a tensor and its reductions are one tensor."""
+    """Moments of neighbouring records of one step and mode; a tensor and its reductions are one tensor."""
     start = 0
     for end in range(1, len(records) + 1):
         first = records[start]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from toolkit.probe.errors import NotSaved
+from toolkit.probe.errors import NotSavedError
 from toolkit.rules.parameters import Parameter
 from toolkit.rules.rule import PAGE, Rule, Selection, Verdict, not_finite
 
@@ -35,7 +35,7 @@ class VanishingGradient(Rule):
     def _magnitude(self, name: str, step: int, mode: str) -> float | None:
         try:
             mean = self.trial.reduction(name, step, "abs_mean", mode)
-        except NotSaved as error:
+        except NotSavedError as error:
             return self.skip(name, str(error))
         return mean if math.isfinite(mean) else self.skip(name, not_finite(step))
 

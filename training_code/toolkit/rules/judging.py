@@ -1,5 +1,4 @@
-"""One rule over a job: from what is saved to a status. Statuses and their words are Debugger's (API reference,
-DebugRuleEvaluationStatus): InProgress, NoIssuesFound, IssuesFound, Error, Stopped."""
+"""One rule over a job: from saved tensors to a status, in Debugger's words (contract/verdicts.py)."""
 
 from __future__ import annotations
 
@@ -11,15 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from toolkit.probe.errors import NotSaved
+from contract.environment import ACTIONS, STOP
+from contract.verdicts import ERROR, IN_PROGRESS, ISSUES_FOUND, NO_ISSUES, STOPPED
+from toolkit.probe.errors import NotSavedError
 from toolkit.rules.feed import Moment
 from toolkit.rules.parameters import RuleError
 from toolkit.rules.rule import Rule, Saved, Tensors, Verdict
 from toolkit.rules.table import built_in
-
-IN_PROGRESS, ISSUES, NO_ISSUES = "InProgress", "IssuesFound", "NoIssuesFound"
-ERROR, STOPPED = "Error", "Stopped"
-ACTIONS = ("stop", "notify", "record")
 
 
 @dataclass(frozen=True)
@@ -29,15 +26,15 @@ class Configuration:
     rule: str
     name: str
     parameters: Mapping[str, Any]
-    action: str = "stop"
+    action: str = STOP
 
     @staticmethod
     def of(document: Any) -> Configuration:
-        """Of {"rule", "name"?, "parameters"?, "action"?}. Raises RuleError."""
+        """The configuration that {"rule", "name"?, "parameters"?, "action"?} holds. Raises RuleError."""
         if not isinstance(document, dict) or not isinstance(document.get("rule"), str):
             raise RuleError(f'a rule is {{"rule": name, …}}, not {document!r}')
         rule = document["rule"]
-        action = document.get("action") or "stop"
+        action = document.get("action") or STOP
         if action not in ACTIONS:
             raise RuleError(f"{rule}: action is {action!r}; it must be one of {', '.join(ACTIONS)}")
         name = document.get("name") or rule.rpartition(".")[2]
@@ -46,7 +43,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a rule so far. at: seconds since 1970 of its last change."""
+    """A rule's status so far. at: seconds since 1970 of its last change."""
 
     name: str
     rule: str
@@ -92,7 +89,7 @@ class Judge:
             self._ask(step, lambda: rule.idle(step, seconds))
 
     def finish(self, seen: Sequence[Saved], cut_short: str = "") -> None:
-        """No more comes. cut_short: why, when the training didn't end in good order."""
+        """Ends the judging: no more comes. cut_short: why, when the training didn't end in good order."""
         rule = self._rule
         if rule is None or self.status.ended:
             return
@@ -108,7 +105,7 @@ class Judge:
         self._end(NO_ISSUES, step, value, reason)
 
     def stopped(self, reason: str) -> None:
-        """The job was stopped, not by this rule, before it could say that there is no issue."""
+        """Ends the judging of a job that was stopped, not by this rule, before all of it was judged."""
         if not self.status.ended:
             step, value = (self._rule and self._rule.last) or (None, None)
             self._end(STOPPED, step, value, reason)
@@ -118,7 +115,7 @@ class Judge:
             return
         try:
             verdict = _verdict(question(), step)
-        except NotSaved as error:
+        except NotSavedError as error:
             self._end(ERROR, step, reason=str(error))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a rule's mistake is its own verdict
             self._end(ERROR, step, reason=f"the rule raised {_cause(error)}")
@@ -128,7 +125,7 @@ class Judge:
     def _took(self, verdict: Verdict | None) -> None:
         if verdict is not None:
             value = verdict.value if verdict.value is not None and math.isfinite(verdict.value) else None
-            self._end(ISSUES, verdict.step, value, verdict.reason)
+            self._end(ISSUES_FOUND, verdict.step, value, verdict.reason)
         elif self._rule is not None and self._rule.last is not None:
             step, value = self._rule.last
             self.status = replace(self.status, step=step, value=value)
@@ -157,7 +154,7 @@ def load(name: str) -> type[Rule]:
 
 
 def _verdict(found: Any, step: int) -> Verdict | None:
-    """True is a verdict without words, as Debugger's own rules returned it."""
+    """A rule's answer as a verdict; True is one without words, as Debugger's own rules returned it."""
     if found is None or found is False or isinstance(found, Verdict):
         return found or None
     if found is True:

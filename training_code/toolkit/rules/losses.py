@@ -6,8 +6,9 @@ import math
 import re
 from collections import deque
 
+from toolkit.probe.layout import EVAL, TRAIN
 from toolkit.rules.parameters import Parameter
-from toolkit.rules.rule import COLLECTION_NAMES, EVAL, PAGE, TENSOR_REGEX, TRAIN, Rule, Selection, Verdict
+from toolkit.rules.rule import COLLECTION_NAMES, PAGE, TENSOR_REGEX, Rule, Selection, Verdict
 
 LOSSES = Selection(collections=("losses",))
 # Boosted trees say both losses at one step, by name: validation-rmse beside train-rmse.
@@ -131,7 +132,7 @@ class _Passes:
         return self.close() if train and validation else ended
 
     def close(self) -> tuple[int, float, float] | None:
-        """The pass that is open, ended."""
+        """Ends the pass that is open."""
         if not self._validation:
             return None
         if self._train:
@@ -142,7 +143,7 @@ class _Passes:
 
 
 class _TwoLosses(Rule):
-    """What Overfit and Overtraining share: the losses of training and of validation."""
+    """A rule that compares the losses of training and of validation."""
 
     modes = (TRAIN, EVAL)
     default = LOSSES
@@ -168,7 +169,7 @@ class _TwoLosses(Rule):
         return self._judge(self._passes.close())
 
     def trained(self, losses: list[float]) -> None:
-        """The training losses of a step, before the pass that they end is judged."""
+        """Takes a step's training losses, before the pass that they end is judged."""
 
     def compared(self, step: int, train: float, validation: float) -> Verdict | None:
         """The verdict on a whole evaluation pass."""

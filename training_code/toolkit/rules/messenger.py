@@ -7,17 +7,18 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from contract import verdicts
 from toolkit.rules import statuses
 from toolkit.rules.judging import Status
 from toolkit.rules.statuses import Job
 
-log = logging.getLogger("ratchet.rules")
+log = logging.getLogger("ratchet.judging")
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
 
 
 class Clients(Protocol):
-    """boto3's clients, as far as they are used here."""
+    """The clients of boto3 that are used here."""
 
     events: Any
     cloudwatch: Any
@@ -92,7 +93,7 @@ class Messenger:
             return newest
 
     def _again(self, current: tuple[Status, ...], wait: float) -> None:
-        """Waits, unless something newer comes, which holds what this held."""
+        """Waits before the next try, unless something newer comes, which holds what this held."""
         with self._change:
             self._change.wait_for(lambda: self._newest is not None, wait)
             self._newest = self._newest or current
@@ -104,13 +105,13 @@ class Messenger:
             raise RuntimeError(f"EventBridge refused the event: {entry.get('ErrorCode')}: {entry.get('ErrorMessage')}")
 
     def _put_metrics(self, clients: Clients, current: Sequence[Status]) -> None:
-        """Once a rule, when its status is final. A figure that is lost is worth a line of the log, no more."""
+        """Sends a rule's metrics once, when its status is final. A lost figure is worth a line of the log, no more."""
         final = [status for status in current if status.ended and status.name not in self._measured]
         if not final:
             return
         try:
             clients.cloudwatch.put_metric_data(
-                Namespace=statuses.NAMESPACE, MetricData=statuses.metrics(self._job, final)
+                Namespace=verdicts.METRICS_NAMESPACE, MetricData=statuses.metrics(self._job, final)
             )
             self._measured |= {status.name for status in final}
         except Exception as error:  # noqa: BLE001 - see above
@@ -125,7 +126,7 @@ class Messenger:
 
 
 class Silent:
-    """Outside of a training job there is nobody to tell."""
+    """Tells nobody, since outside of a training job there is nobody to tell."""
 
     failures, last_failure = 0, ""
 

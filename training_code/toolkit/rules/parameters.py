@@ -14,10 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from toolkit import lists
 from toolkit.errors import ToolkitError
-
-# Commas inside brackets belong to the regular expression: `layer.{1,2}` is one, not two.
-_BETWEEN_ITEMS = re.compile(r",(?![^{\[(]*[}\])])\s*")
 
 
 class RuleError(ToolkitError):
@@ -152,7 +150,7 @@ def _items(value: Any) -> list[Any]:
     if isinstance(value, str):
         if value.startswith("["):
             return list(json.loads(value))
-        return [item for item in _BETWEEN_ITEMS.split(value.strip()) if item]
+        return lists.items(value)
     if isinstance(value, (list, tuple)):
         return list(value)
     raise TypeError("it must be a list, or one text with commas between the items")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from toolkit.probe.layout import EVAL, TRAIN
 from toolkit.rules.parameters import Parameter
-from toolkit.rules.rule import EVAL, PAGE, TRAIN, Rule, Verdict
+from toolkit.rules.rule import PAGE, Rule, Verdict
 
 
 class StalledTraining(Rule):

@@ -1,4 +1,4 @@
-"""What a rule is: a class that looks at the tensors of one step at a time and says when something is wrong.
+"""A rule: a class that looks at the tensors of one step at a time and says when something is wrong.
 
 A rule of your own is a class in the model's folder, `rule: my_rules.LossTooHigh` in pipeline.yaml:
 
@@ -26,14 +26,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from toolkit.probe.errors import NotSaved
+from toolkit.probe.errors import NotSavedError
+from toolkit.probe.layout import TRAIN
 from toolkit.rules import parameters as reading
 from toolkit.rules.parameters import Parameter, RuleError
 
 if TYPE_CHECKING:
     import numpy as np
 
-TRAIN, EVAL = "TRAIN", "EVAL"
 PAGE = "https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules.html"
 
 COLLECTION_NAMES = Parameter("collection_names", "strings", (), "the collections whose tensors are inspected")
@@ -60,7 +60,7 @@ class Saved:
 
 
 class Tensors(Protocol):
-    """What a rule reads: the tensors of a job so far."""
+    """A job's tensors so far, as a rule reads them."""
 
     def at(self, step: int, mode: str) -> Sequence[Saved]: ...
 
@@ -71,7 +71,7 @@ class Tensors(Protocol):
 
 @dataclass(frozen=True)
 class Selection:
-    """Which tensors: those in one of the collections or whose name one of the expressions finds; neither means all."""
+    """Tensors in one of the collections, or whose name one of the expressions finds; all, where it has neither."""
 
     collections: tuple[str, ...] = ()
     regexes: tuple[str, ...] = ()
@@ -137,11 +137,11 @@ class Rule:
         raise NotImplementedError(f"{type(self).__name__} has no evaluate(self, step, mode)")
 
     def finish(self) -> Verdict | None:
-        """What can only be said when training is over, of the last steps."""
+        """The verdict that only the end of training allows, such as on an evaluation pass that nothing followed."""
         return None
 
     def idle(self, _step: int, _seconds: float) -> Verdict | None:
-        """Nothing has been saved for so long, since that step."""
+        """The verdict on a pause: nothing has been saved for so many seconds, since that step."""
         return None
 
     @property
@@ -163,14 +163,14 @@ class Rule:
 
         try:
             found = np.asarray(self.trial.value(name, step, mode))
-        except NotSaved as error:
+        except NotSavedError as error:
             return self.skip(name, str(error))
         if found.dtype.kind == "f" and not np.isfinite(found).all():
             return self.skip(name, not_finite(step))
         return found.astype(float) if found.dtype.kind in "fbiu" and found.dtype != float else found
 
     def number(self, name: str, step: int, mode: str) -> float:
-        """A scalar, or the mean of a tensor; NaN and infinity as they are. Raises NotSaved."""
+        """A scalar, or the mean of a tensor; NaN and infinity as they are. Raises NotSavedError."""
         import numpy as np
 
         return float(np.mean(np.asarray(self.trial.value(name, step, mode), dtype=float)))
@@ -220,7 +220,7 @@ class Rule:
 
 
 def not_finite(step: int) -> str:
-    """Why a tensor isn't judged."""
+    """The reason why a tensor with NaN or infinity isn't judged."""
     return f"it holds NaN or infinity at step {step} (ExplodingTensor judges that)"
 
 

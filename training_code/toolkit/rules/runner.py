@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from contract.environment import KEEP, RULES, STOP
+from contract.verdicts import ERROR, ISSUES_FOUND
 from toolkit.errors import ToolkitError
 from toolkit.rules import statuses
 from toolkit.rules.feed import Feed
-from toolkit.rules.judging import ERROR, ISSUES, Configuration, Judge, Status
+from toolkit.rules.judging import Configuration, Judge, Status
 
-log = logging.getLogger("ratchet.rules")
+log = logging.getLogger("ratchet.judging")
 
 POLL_SECONDS = 0.04
 NICENESS = 10
@@ -36,7 +38,7 @@ def stand_back() -> None:
 
 
 class Teller(Protocol):
-    """Who is told: a Messenger, or nobody."""
+    """A Messenger, or nobody, who is told the statuses."""
 
     failures: int
     last_failure: str
@@ -48,31 +50,31 @@ class Teller(Protocol):
 
 @dataclass(frozen=True)
 class End:
-    """Why no more comes; reason is empty when training ended in good order. stopped: somebody wanted it."""
+    """The end of the tensors. reason: empty when training ended in good order. stopped: it was ended on purpose."""
 
     reason: str = ""
     stopped: bool = False
 
 
 class Trainer:
-    """The training process, whose child this one is. None: a finished job is judged, and nobody can go."""
+    """The training process, whose child this one is; None where a finished job is judged."""
 
     def __init__(self, process: int | None) -> None:
         self._process = process
 
     def gone(self) -> bool:
-        """A child whose parent has died gets another one."""
+        """Whether it has died: then its child has another parent."""
         return self._process is not None and os.getppid() != self._process
 
 
 class Stop:
-    """SIGTERM and SIGINT, to be asked about: the last verdicts are still to be told."""
+    """SIGTERM and SIGINT, remembered until they are asked about: the last verdicts are still to be told."""
 
     def __init__(self) -> None:
         self.asked = False
 
     def listen(self) -> None:
-        """From now on the signals end the judging, not the process."""
+        """Lets the signals end the judging, not the process."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask)
 
@@ -165,7 +167,7 @@ class Runner:
         if self._feed.finished:
             return End()
         where = f"the training process ended after step {self._last_step} without closing the probe"
-        if any(judge.status.status == ISSUES and judge.status.action == "stop" for judge in self._judges):
+        if any(judge.status.status == ISSUES_FOUND and judge.status.action == STOP for judge in self._judges):
             return End(f"{where}: another rule has stopped it; no issue until then", stopped=True)
         return End(f"{where} (was it killed?); no issue until then")
 
@@ -177,7 +179,7 @@ class Runner:
         return tuple(judge.status for judge in self._judges)
 
     def _tell(self) -> None:
-        """The event first: a full disk must not keep a verdict."""
+        """Tells the statuses when one has changed; by event first, since a full disk must not keep a verdict."""
         words = [status.status for status in self.current]
         if words != [status.status for status in self._told]:
             self._told = self.current
@@ -214,8 +216,8 @@ class Runner:
 
 
 def judged_without(error: ToolkitError, output: Path, teller: Callable[..., Teller]) -> int:
-    """What is told when the rules themselves can't be read: an error by the name of the variable that holds them."""
-    status = Status("RATCHET_RULES", "RATCHET_RULES", "record", ERROR, reason=str(error), at=time.time())
+    """Tells that the rules themselves can't be read, as an error of the variable that holds them. The exit code."""
+    status = Status(RULES, RULES, KEEP, ERROR, reason=str(error), at=time.time())
     told = teller(lambda _: None)
     told.send([status])
     told.close(CLOSE_SECONDS)

@@ -1,4 +1,4 @@
-"""What is told of a rule's status: a file beside the tensors, an event in Debugger's shape, metrics."""
+"""A rule's status as others get it: a file beside the tensors, an event in Debugger's shape, metrics."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from contract import environment, files, times, verdicts
 from toolkit.probe.layout import write_atomically
-from toolkit.rules.judging import ERROR, ISSUES, Status
+from toolkit.rules.judging import Status
 
-FOLDER = "rules"
-SOURCE = "ratchet.rules"  # PutEvents refuses customers' events whose source begins with aws.
-DETAIL_TYPE = "SageMaker Training Job State Change"
-NAMESPACE = "Ratchet/Rules"
 # DebugRuleEvaluationStatus, API reference: StatusDetails has at most 1,024 characters.
 DETAILS_LENGTH = 1024
 _REASON_LENGTH = 600
@@ -24,34 +21,34 @@ _REASON_LENGTH = 600
 
 @dataclass(frozen=True)
 class Job:
-    """Whose verdicts they are. name is empty outside of a training job; then nothing but files is written."""
+    """The training job that is judged. name is empty outside of one; then nothing but files is written."""
 
     name: str = ""
     arn: str = ""
     pipeline: str = ""
 
     @staticmethod
-    def of(environment: Mapping[str, str]) -> Job:
-        """As SageMaker and the state machine tell a training job."""
-        name = environment.get("TRAINING_JOB_NAME", "")
-        return Job(name, environment.get("TRAINING_JOB_ARN", ""), environment.get("RATCHET_PIPELINE", ""))
+    def of(variables: Mapping[str, str]) -> Job:
+        """The job that the variables of SageMaker and of the state machine describe."""
+        name, arn = variables.get("TRAINING_JOB_NAME", ""), variables.get("TRAINING_JOB_ARN", "")
+        return Job(name, arn, variables.get(environment.PIPELINE, ""))
 
 
 def write(directory: Path, status: Status, delivered: bool) -> None:
     """Writes `rules/<name>.json`. delivered: EventBridge has taken the status. Raises OSError."""
     document = {**details(status), "name": status.name, "status": status.status, "action": status.action}
     text = json.dumps({**document, "delivered": delivered}, ensure_ascii=False, indent=1)
-    write_atomically(directory / FOLDER / f"{_file_name(status.name)}.json", text.encode())
+    write_atomically(directory / files.RULES / f"{_file_name(status.name)}.json", text.encode())
 
 
 def details(status: Status) -> dict[str, Any]:
-    """What is known of a status besides its word: rule, step, value, reason, and when."""
+    """A status without its word: rule, step, value, reason, and when."""
     return {
         "rule": status.rule,
         "step": status.step,
         "value": status.value,
         "reason": status.reason,
-        "at": _time(status.at),
+        "at": times.text(datetime.fromtimestamp(status.at, UTC)),
     }
 
 
@@ -64,7 +61,7 @@ def event(job: Job, statuses: Iterable[Status]) -> dict[str, Any]:
         "DebugRuleEvaluationStatuses": [_evaluation(job, status) for status in statuses],
     }
     resources = {"Resources": [job.arn]} if job.arn else {}
-    return {"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": json.dumps(detail), **resources}
+    return {"Source": verdicts.SOURCE, "DetailType": verdicts.DETAIL_TYPE, "Detail": json.dumps(detail), **resources}
 
 
 def metrics(job: Job, statuses: Iterable[Status]) -> list[dict[str, Any]]:
@@ -72,7 +69,7 @@ def metrics(job: Job, statuses: Iterable[Status]) -> list[dict[str, Any]]:
     return [_metric(job, status, name, word) for status in statuses for name, word in _COUNTED]
 
 
-_COUNTED = (("IssuesFound", ISSUES), ("Errors", ERROR))
+_COUNTED = (("IssuesFound", verdicts.ISSUES_FOUND), ("Errors", verdicts.ERROR))
 
 
 def _metric(job: Job, status: Status, name: str, word: str) -> dict[str, Any]:
@@ -100,10 +97,6 @@ def _evaluation(job: Job, status: Status) -> dict[str, Any]:
         "StatusDetails": text,
         "LastModifiedTime": int(status.at * 1000),
     }
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _file_name(name: str) -> str:

@@ -1,7 +1,7 @@
 """Every built-in rule by its name, as classes and as a document.
 
-`ratchet/rules.json` is that document, for those who check a pipeline's spec without the toolkit, and docs/rules.md its
-page; `python -m toolkit.rules --write-table CHECKOUT` writes both.
+`ratchet/spec/rules.json` is that document, for those who check a pipeline's spec without the toolkit, and docs/rules.md
+its page; `python -m toolkit.rules --write-table CHECKOUT` writes both.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def built_in(name: str) -> type[Rule]:
 
 
 def document() -> dict[str, Any]:
-    """Rule → what it says, its page, the collections it needs, its parameters; as ratchet/rules.json."""
+    """Rule → what it says, its page, the collections it needs, its parameters; as ratchet/spec/rules.json."""
     return {name: _document(rule) for name, rule in sorted(RULES.items())}
 
 
@@ -68,10 +68,10 @@ def text() -> str:
 
 
 def write(checkout: Path) -> None:
-    """Writes ratchet/rules.json and docs/rules.md."""
+    """Writes ratchet/spec/rules.json and docs/rules.md."""
     from toolkit.rules.page import page
 
-    (checkout / "ratchet" / "rules.json").write_text(text(), encoding="utf-8")
+    (checkout / "ratchet" / "spec" / "rules.json").write_text(text(), encoding="utf-8")
     (checkout / "docs" / "rules.md").write_text(page(document()), encoding="utf-8")
 
 

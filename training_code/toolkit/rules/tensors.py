@@ -6,9 +6,10 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from toolkit.probe.errors import NotSaved
+from toolkit.probe.errors import NotSavedError
+from toolkit.probe.layout import EVAL, TRAIN
 from toolkit.rules.parameters import Parameter, RuleError
-from toolkit.rules.rule import COLLECTION_NAMES, EVAL, PAGE, TENSOR_REGEX, TRAIN, Rule, Verdict, not_finite
+from toolkit.rules.rule import COLLECTION_NAMES, PAGE, TENSOR_REGEX, Rule, Verdict, not_finite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,18 +48,18 @@ class ExplodingTensor(Rule):
 
         try:
             found = np.asarray(self.trial.value(name, step, mode))
-        except NotSaved as error:
+        except NotSavedError as error:
             return self._reduced(name, step, mode, error)
         return found if found.dtype.kind in "fc" else None
 
-    def _reduced(self, name: str, step: int, mode: str, error: NotSaved) -> np.ndarray[Any, Any] | None:
+    def _reduced(self, name: str, step: int, mode: str, error: NotSavedError) -> np.ndarray[Any, Any] | None:
         """A mean, a sum or a norm isn't finite when the tensor isn't."""
         import numpy as np
 
         for reduction in ("abs_mean", "mean", "norm", "sum", "abs_max", "max"):
             try:
                 return np.asarray([self.trial.reduction(name, step, reduction, mode)])
-            except NotSaved:
+            except NotSavedError:
                 continue
         self.skip(name, str(error))
         return None
@@ -130,7 +131,7 @@ class UnchangedTensor(Rule):
 
         try:
             return np.asarray(self.trial.value(name, step, mode))
-        except NotSaved as error:
+        except NotSavedError as error:
             return self.skip(name, str(error))
 
     def _unchanged(self, arrays: list[Any]) -> bool:
@@ -179,7 +180,7 @@ class TensorVariance(Rule):
     def _variance(self, name: str, step: int, mode: str) -> float | None:
         try:
             variance = self.trial.reduction(name, step, "variance", mode)
-        except NotSaved as error:
+        except NotSavedError as error:
             return self.skip(name, str(error))
         return variance if math.isfinite(variance) else self.skip(name, not_finite(step))
 
@@ -221,7 +222,7 @@ class SimilarAcrossRuns(Rule):
             self._other = self.opened(self.other_trial)
         try:
             return np.asarray(self._other.value(name, step, mode=mode), dtype=float)
-        except NotSaved as error:
+        except NotSavedError as error:
             return self.skip(name, f"the other run: {error}")
 
     @staticmethod

@@ -70,7 +70,7 @@ class FeatureImportanceOverweight(Rule):
 
 
 def _vectors(arrays: dict[str, Any]) -> dict[str, Any]:
-    """Importances saved as one vector each, or as one scalar a feature."""
+    """Importances as vectors, whether they were saved so or as one scalar a feature."""
     import numpy as np
 
     found = {name: array.reshape(-1) for name, array in arrays.items() if array is not None and array.size > 1}

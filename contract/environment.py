@@ -1,0 +1,77 @@
+"""The environment variables by which the state machine tells a training job whose it is, and what watches it.
+
+A value has at most 512 characters (CreateTrainingJob, API reference, TrainingEnvironmentValue). A longer document goes
+on in `<NAME>_1`, `<NAME>_2`, …
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+VALUE_LENGTH = 512
+
+ENVIRONMENT, PIPELINE, RUN_ID = "RATCHET_ENVIRONMENT", "RATCHET_PIPELINE", "RATCHET_RUN_ID"
+# The probe's settings, and a folder for its tensors where the job isn't SageMaker's.
+PROBE, TENSORS = "RATCHET_PROBE", "RATCHET_TENSORS"
+# The rules that judge beside the script, and those that SageMaker Debugger evaluates: a JSON list of
+# {"rule", "name", "parameters", "action"} each.
+RULES, MANAGED_RULES = "RATCHET_RULES", "RATCHET_MANAGED_RULES"
+
+STOP, NOTIFY, KEEP = "stop", "notify", "record"
+ACTIONS = (STOP, NOTIFY, KEEP)
+
+
+def pieces(name: str, text: str, first: int = VALUE_LENGTH) -> dict[str, str]:
+    """A text as variables: `first` characters under its name, the rest in pieces of 512 under numbered names."""
+    rest = text[first:]
+    parts = [rest[start : start + VALUE_LENGTH] for start in range(0, len(rest), VALUE_LENGTH)]
+    numbered = {f"{name}_{number}": part for number, part in enumerate(parts, start=1)}
+    return {name: text[:first], **numbered}
+
+
+def whole(name: str, environment: Mapping[str, str]) -> str | None:
+    """The text that `pieces` has cut; None where the variable isn't set."""
+    if name not in environment:
+        return None
+    parts, number = [environment[name]], 1
+    while f"{name}_{number}" in environment:
+        parts.append(environment[f"{name}_{number}"])
+        number += 1
+    return "".join(parts)
+
+
+def compact(document: Any) -> str:
+    """JSON without a space, since variables are short."""
+    return json.dumps(document, separators=(",", ":"))
+
+
+def rules(environment: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rules of a training job, by its environment.
+
+    Raises:
+        ValueError: the variables hold something else; the message names the variable.
+    """
+    found: list[dict[str, Any]] = []
+    for name in (RULES, MANAGED_RULES):
+        found += _rules(name, whole(name, environment) or "[]")
+    return found
+
+
+def judged_by_debugger(environment: Mapping[str, str]) -> bool:
+    """Whether SageMaker Debugger evaluates a training job's rules."""
+    return MANAGED_RULES in environment
+
+
+def _rules(name: str, text: str) -> list[dict[str, Any]]:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{name} is not JSON: {error}") from error
+    if not isinstance(document, list) or not all(isinstance(rule, dict) for rule in document):
+        raise ValueError(f"{name} is no list of rules")
+    for rule in document:
+        if rule.get("action") not in ACTIONS:
+            raise ValueError(f"{name}: {rule.get('name')} has the action {rule.get('action')!r}, not {ACTIONS}")
+    return document

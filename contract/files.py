@@ -1,0 +1,75 @@
+"""A run's folder in the artifact bucket, `runs/<pipeline>/<run id>/`, and what lies where in it.
+
+    plan.json                                       Plan: what the run works on
+    manifests/<channel>.manifest, .versions.json    Plan: a channel's objects, for SageMaker and for people
+    train/                                          the training job's output, checkpoints and tensors
+    evaluation/evaluation.json                      the evaluation job's figures
+    gate.json                                       the gate's decision
+    record.json                                     the run's record
+
+Keys have no leading slash; folders end in one where the name says folder.
+"""
+
+from __future__ import annotations
+
+RUNS = "runs/"
+PLAN, GATE, RECORD = "plan.json", "gate.json", "record.json"
+
+MODEL_ARCHIVE = "model.tar.gz"
+SOURCE_ARCHIVE = "sourcedir.tar.gz"
+# In a model's folder, and in the source archive made from it.
+SPEC_FILE, TRAINING_SCRIPT, SERVING_SCRIPT, TOOLKIT, CONTRACT = (
+    "pipeline.yaml",
+    "train.py",
+    "serve.py",
+    "toolkit",
+    "contract",
+)
+
+TRAIN = "train"
+CHECKPOINTS = f"{TRAIN}/checkpoints"
+# The copy of what SageMaker Debugger's hook saves, below a folder of the job's name.
+DEBUGGER = f"{TRAIN}/debugger"
+TENSORS = f"{TRAIN}/tensors"
+# Below the tensors: one JSON document a rule.
+RULES = "rules"
+
+EVALUATION_FOLDER = "evaluation"
+EVALUATION_FILE = "evaluation.json"
+EVALUATION = f"{EVALUATION_FOLDER}/{EVALUATION_FILE}"
+# The evaluation job's inputs, each a folder of this name below /opt/ml/processing/input.
+CODE_INPUT, TEST_INPUT, CHALLENGER_INPUT, CHAMPION_INPUT = "code", "test", "challenger", "champion"
+
+# The held-out channel, which no training job sees; and the one in which a round finds the last round's model.
+TEST_CHANNEL = "test"
+PREVIOUS_CHANNEL = "previous"
+
+
+def runs_folder(pipeline: str) -> str:
+    """`runs/<pipeline>/`: all runs of a pipeline."""
+    return f"{RUNS}{pipeline}/"
+
+
+def run_folder(pipeline: str, run_id: str) -> str:
+    """`runs/<pipeline>/<run id>/`."""
+    return f"{runs_folder(pipeline)}{run_id}/"
+
+
+def manifest(channel: str) -> str:
+    """SageMaker's manifest of a channel's objects."""
+    return f"manifests/{channel}.manifest"
+
+
+def versions(channel: str) -> str:
+    """The same objects with their versions, sizes and ETags."""
+    return f"manifests/{channel}.versions.json"
+
+
+def of_round(folder: str, round_: int | str | None) -> str:
+    """A folder of the training job's, of a round's own where training goes on in rounds."""
+    return folder if round_ is None else f"{folder}/round-{round_}"
+
+
+def rules_folder(round_: int | str | None) -> str:
+    """The folder of the rules' verdicts, beside the tensors that they judge."""
+    return f"{of_round(TENSORS, round_)}/{RULES}/"

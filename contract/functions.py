@@ -1,0 +1,11 @@
+"""The environment variables by which a stack tells its functions what they work with."""
+
+from __future__ import annotations
+
+RUN_TABLE, DATA_BUCKET, ARTIFACT_BUCKET, TOPIC_ARN = "RUN_TABLE", "DATA_BUCKET", "ARTIFACT_BUCKET", "TOPIC_ARN"
+# The recorder's: of how many champions the models are kept.
+RETAINED_CHAMPIONS = "RETAINED_CHAMPIONS"
+# The launcher's: whose runs it starts, with which machine, and under which prefixes (JSON) new objects are data.
+PIPELINE, STATE_MACHINE_ARN, CHANNEL_PREFIXES = "PIPELINE", "STATE_MACHINE_ARN", "CHANNEL_PREFIXES"
+# The stopper's: whose training jobs it may stop.
+ENVIRONMENT = "ENVIRONMENT"

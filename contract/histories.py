@@ -1,0 +1,170 @@
+"""An execution's passages through its states, read from its history.
+
+Source: Step Functions API reference, GetExecutionHistory (HistoryEvent). Times are datetimes with a zone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from contract import states
+
+_FAILURES = ("Failed", "TimedOut", "Aborted")
+_MEASURED_KINDS = ("Task", "Wait", "Parallel", "Map")
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One passage through a state. `attempts` counts a task's tries; `error` is the last failure's, caught or not.
+
+    `handled`: the error was one that the machine expects; it went on with its work.
+    """
+
+    name: str
+    kind: str
+    entered: datetime
+    exited: datetime | None = None
+    attempts: int = 0
+    error: str | None = None
+    cause: str | None = None
+    output: str | None = None
+    resource: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    handled: bool = False
+
+    @property
+    def seconds(self) -> float | None:
+        return (self.exited - self.entered).total_seconds() if self.exited else None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the state was left by an error that ended the work (a retry that went well leaves none)."""
+        return self.error is not None and not self.handled
+
+    @property
+    def takes_time(self) -> bool:
+        return self.kind in _MEASURED_KINDS
+
+
+@dataclass(frozen=True)
+class Execution:
+    """An execution's visits in the order of entering, and how it ended (None while it runs)."""
+
+    visits: tuple[Visit, ...]
+    status: str | None = None
+    error: str | None = None
+    cause: str | None = None
+    ended: datetime | None = None
+
+    @property
+    def current(self) -> Visit | None:
+        """The state it is in."""
+        return (
+            next((visit for visit in reversed(self.visits) if visit.exited is None), None) if not self.status else None
+        )
+
+
+def of_events(events: Sequence[Mapping[str, Any]]) -> Execution:
+    """The visits that the events of GetExecutionHistory (oldest first) tell of."""
+    visits: list[Visit] = []
+    for event in events:
+        _apply(event, visits)
+    return _ended(events, _with_handled(visits))
+
+
+def seconds_by_state(execution: Execution) -> dict[str, float]:
+    """Seconds a state, summed over its visits, in the order of the first; a state that is still running isn't in it."""
+    seconds: dict[str, float] = {}
+    for visit in execution.visits:
+        if visit.seconds is not None:
+            seconds[visit.name] = round(seconds.get(visit.name, 0.0) + visit.seconds, 3)
+    return seconds
+
+
+def _apply(event: Mapping[str, Any], visits: list[Visit]) -> None:
+    kind = event["type"]
+    if kind.endswith("StateEntered"):
+        visits.append(Visit(_details(event)["name"], _before(kind, "StateEntered"), event["timestamp"]))
+    elif kind.endswith("StateExited"):
+        _leave(visits, _details(event), event["timestamp"])
+    elif kind in ("TaskScheduled", "LambdaFunctionScheduled"):
+        _change_open(visits, lambda visit: _scheduled(visit, _details(event)))
+    elif kind in ("TaskSucceeded", "LambdaFunctionSucceeded"):
+        _change_open(visits, lambda visit: replace(visit, error=None, cause=None))
+    elif kind.endswith(_FAILURES) and not kind.startswith("Execution"):
+        _change_open(visits, lambda visit: _failed(visit, _details(event)))
+
+
+def _before(text: str, end: str) -> str:
+    return text[: -len(end)]
+
+
+def _details(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An event's details, whatever its type calls them."""
+    return next((value for name, value in event.items() if name.endswith("EventDetails")), {})
+
+
+def _leave(visits: list[Visit], details: Mapping[str, Any], at: datetime) -> None:
+    for index in reversed(range(len(visits))):
+        if visits[index].name == details["name"] and visits[index].exited is None:
+            visits[index] = replace(visits[index], exited=at, output=details.get("output"))
+            return
+
+
+def _change_open(visits: list[Visit], change: Any) -> None:
+    for index in reversed(range(len(visits))):
+        if visits[index].exited is None:
+            visits[index] = change(visits[index])
+            return
+
+
+def _scheduled(visit: Visit, details: Mapping[str, Any]) -> Visit:
+    resource = details.get("resource")
+    parameters = _json(details.get("parameters") or details.get("input"))
+    return replace(visit, attempts=visit.attempts + 1, resource=resource, parameters=parameters)
+
+
+def _failed(visit: Visit, details: Mapping[str, Any]) -> Visit:
+    return replace(visit, error=details.get("error", "Failed"), cause=details.get("cause", ""))
+
+
+def _with_handled(visits: list[Visit]) -> list[Visit]:
+    """Marks the errors after which the machine did something else than to record or undo."""
+    return [
+        replace(visit, handled=True) if visit.error is not None and _goes_on(visits[index + 1 :]) else visit
+        for index, visit in enumerate(visits)
+    ]
+
+
+def _goes_on(after: list[Visit]) -> bool:
+    following = next((visit for visit in after if visit.takes_time), None)
+    return following is not None and following.name not in states.REPAIRS
+
+
+def _json(text: object) -> Mapping[str, Any]:
+    try:
+        value = json.loads(text) if isinstance(text, str) else {}
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _ended(events: Iterable[Mapping[str, Any]], visits: list[Visit]) -> Execution:
+    last = next(
+        (event for event in events if event["type"].startswith("Execution") and event["type"] != "ExecutionStarted"),
+        None,
+    )
+    if last is None:
+        return Execution(tuple(visits))
+    details = _details(last)
+    return Execution(
+        visits=tuple(visits),
+        status=last["type"][len("Execution") :],
+        error=details.get("error"),
+        cause=details.get("cause"),
+        ended=last["timestamp"],
+    )

@@ -1,0 +1,110 @@
+"""Names of everything that a pipeline has in AWS, cut to AWS's limits here and nowhere else.
+
+<environment>-<pipeline>            the endpoint and the model package group: stable, callers know them
+<environment>-<pipeline>-<hash>     models and endpoint configs, named by their content: the same one twice is one
+<pipeline>-<run id>-<step>          a run's jobs
+<pipeline>-<run id>-train-<round>   its training jobs, where it trains in rounds
+ratchet-<environment>-<pipeline>    the pipeline's stack, and `-shared` the one that all pipelines share
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime, timezone
+
+# CreateTrainingJob, CreateProcessingJob, CreateModel, CreateEndpointConfig, CreateEndpoint, CreateModelPackageGroup,
+# API reference: names are [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}.
+SAGEMAKER_NAME = 63
+
+# The steps of a run that are SageMaker jobs, as their names end.
+TRAIN_STEP, EVALUATE_STEP = "train", "evaluate"
+STEPS = (TRAIN_STEP, EVALUATE_STEP)
+
+RUN_ID_LENGTH = 20
+# For IAM's resource patterns: `?` is one character, so that `iris-????????-…` never matches a job of `iris-tree`.
+ANY_RUN_ID = "????????-??????-????"
+_JOB_OF_A_RUN = re.compile(r".+-\d{8}-\d{6}-[0-9a-f]{4}-.+")
+
+CONTENT_HASH_LENGTH = 12
+ANY_CONTENT_HASH = "?" * CONTENT_HASH_LENGTH
+
+SHARED = "shared"
+# The environment of cdk.json that is the embedded AWS, and that is meant where none is named.
+LOCAL = "local"
+# Tags of everything that a run makes: whose it is.
+ENVIRONMENT_TAG, PIPELINE_TAG, RUN_TAG = "ratchet:environment", "ratchet:pipeline", "ratchet:run"
+
+
+def run_id(at: datetime, token: str) -> str:
+    """`YYYYMMDD-HHMMSS-<token>`, token being 4 hexadecimal digits: run ids sort by time.
+
+    It is the Step Functions execution's name, too.
+    """
+    return f"{at.astimezone(timezone.utc):%Y%m%d-%H%M%S}-{token}"
+
+
+def is_job_of_a_run(name: str) -> bool:
+    """Whether a job is called as runs call theirs."""
+    return _JOB_OF_A_RUN.fullmatch(name) is not None
+
+
+def cut(name: str, limit: int) -> str:
+    """`name` if it has at most `limit` characters, else its beginning and a hash of the whole."""
+    if len(name) <= limit:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: limit - 9].rstrip('-')}-{digest}"
+
+
+def endpoint(environment: str, pipeline: str) -> str:
+    """The endpoint's name."""
+    return cut(f"{environment}-{pipeline}", SAGEMAKER_NAME)
+
+
+def model_package_group(environment: str, pipeline: str) -> str:
+    """The model package group's name."""
+    return cut(f"{environment}-{pipeline}", SAGEMAKER_NAME)
+
+
+def job_prefix(pipeline: str) -> str:
+    """`<pipeline>-`, cut so that `<pipeline>-<run id>-<step>` fits whatever the step."""
+    longest_step = max(len(step) for step in STEPS)
+    return cut(pipeline, SAGEMAKER_NAME - RUN_ID_LENGTH - longest_step - 2) + "-"
+
+
+def job(pipeline: str, run_id: str, step: str, round_: int | str | None = None) -> str:
+    """A run's job, as the state machine composes its name.
+
+    Raises:
+        ValueError: no step is called so.
+    """
+    if step not in STEPS:
+        raise ValueError(f"no step of a run is called {step!r}; the steps are {', '.join(STEPS)}")
+    name = f"{job_prefix(pipeline)}{run_id}-{step}"
+    return name if round_ is None else f"{name}-{round_}"
+
+
+def content_prefix(environment: str, pipeline: str) -> str:
+    """`<environment>-<pipeline>-`, cut so that the content's hash fits behind it."""
+    return cut(f"{environment}-{pipeline}", SAGEMAKER_NAME - CONTENT_HASH_LENGTH - 1) + "-"
+
+
+def content_name(prefix: str, *contents: str) -> str:
+    """The name of a model or an endpoint config that holds `contents`, as the state machine composes it."""
+    return prefix + hashlib.sha256(" ".join(contents).encode()).hexdigest()[:CONTENT_HASH_LENGTH]
+
+
+def is_content_name(name: str, prefix: str) -> bool:
+    """Whether a model or an endpoint config is this pipeline's: another's prefix may begin with the same words."""
+    return re.fullmatch(f"{re.escape(prefix)}[0-9a-f]{{{CONTENT_HASH_LENGTH}}}", name) is not None
+
+
+def stack(environment: str, what: str) -> str:
+    """The stack of a pipeline, or the shared one (`SHARED`)."""
+    return f"ratchet-{environment}-{what}"
+
+
+def export(environment: str, output: str) -> str:
+    """The name under which the shared stack exports an output; unique in an account's region."""
+    return f"ratchet-{environment}-{output}"

@@ -1,0 +1,52 @@
+"""Outcomes: what a run came to, in a word and in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+RUNNING = "Running"
+PROMOTED = "Promoted"
+NOT_BETTER = "NotBetter"
+UP_TO_DATE = "UpToDate"
+ROLLED_BACK = "RolledBack"
+STOPPED = "Stopped"
+STOPPED_BY_RULE = "StoppedByRule"
+FAILED = "Failed"
+OUTCOMES = (PROMOTED, NOT_BETTER, UP_TO_DATE, ROLLED_BACK, STOPPED, STOPPED_BY_RULE, FAILED)
+# A run that ended so didn't do what it was started for.
+UNSUCCESSFUL = frozenset({FAILED, ROLLED_BACK, STOPPED, STOPPED_BY_RULE})
+
+# Outcomes of Plan: there is work, there is none (UP_TO_DATE), or the champion before comes back.
+WORK, ROLLBACK = "Run", "Rollback"
+
+
+def sentence(record: Mapping[str, Any]) -> str:
+    """The run's end, as one would tell a colleague."""
+    decision = record.get("decision") or {}
+    sentences = {
+        PROMOTED: f"has a new champion ({decision.get('reason', 'rolled back to the champion before')})",
+        NOT_BETTER: f"keeps its champion: {decision.get('reason')}",
+        UP_TO_DATE: "is up to date: nothing new since the last judgement",
+        ROLLED_BACK: "keeps its champion: the deployment was rolled back",
+        STOPPED: "keeps its champion: the run was stopped",
+        STOPPED_BY_RULE: f"keeps its champion: the rule {stopped_by(record, ' stopped training')}",
+        FAILED: "keeps its champion: the run failed",
+    }
+    text = f"{record['pipeline']} {sentences[record['outcome']]}"
+    error = record.get("error")
+    if error:
+        text += f" ({error['state']}: {error['cause']})"
+    return f"{text}. Run {record['run_id']}."
+
+
+def stopped_by(record: Mapping[str, Any], did: str = "") -> str:
+    """The rule that stopped training, the step, and why: `VanishingGradient at step 500: …`; empty if none did.
+
+    did: words between the rule's name and the step.
+    """
+    verdict = record.get("stopped_by")
+    if not isinstance(verdict, Mapping) or not verdict:
+        return ""
+    step = "" if verdict.get("step") is None else f" at step {verdict['step']}"
+    return f"{verdict.get('name', 'a rule')}{did}{step}: {verdict.get('reason', '')}"

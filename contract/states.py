@@ -1,0 +1,43 @@
+"""The states of a run that people know, in the order of the story, and the errors by which a run ends.
+
+A run's record, its live view and its diagram name them. The machine's other states are repairs and choices.
+"""
+
+from __future__ import annotations
+
+SETTLE, PLAN, TRAIN, EVALUATE, GATE, REGISTER, DEPLOY, VERIFY, RECORD = (
+    "Settle",
+    "Plan",
+    "Train",
+    "Evaluate",
+    "Gate",
+    "Register",
+    "Deploy",
+    "Verify",
+    "Record",
+)
+MILESTONES = (SETTLE, PLAN, TRAIN, EVALUATE, GATE, REGISTER, DEPLOY, VERIFY, RECORD)
+
+UNDO = "Undo"
+NOT_RECORDED = "NotRecorded"
+# A run goes there when something went wrong. From anywhere else it goes on: the error was an answer, such as
+# "there is no such endpoint yet".
+REPAIRS = (RECORD, UNDO, NOT_RECORDED)
+
+# The variables of a run's machine; each step fills its own, and the recorder gets them all.
+VARIABLES = (
+    "run",
+    "plan",
+    "training",
+    "evaluation",
+    "decision",
+    "package",
+    "candidate",
+    "deployment",
+    "verification",
+    "failure",
+    "outcome",
+)
+
+# An error of our functions that another try may mend; the machine tries again.
+BUSY_ERROR = "BusyError"

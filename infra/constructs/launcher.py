@@ -1,0 +1,63 @@
+"""The launcher, which turns triggers into runs: one at a time, none lost."""
+
+from __future__ import annotations
+
+import json
+
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from contract import functions as variables
+from infra.constructs.function import Function, Functions
+from infra.constructs.state_machine import StateMachine
+from infra.declared_function import DeclaredFunction
+from infra.grants import Grant, use_key
+from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER, change_run_table
+from infra.workflow.surroundings import Surroundings
+
+SECONDS = 60
+
+
+def launcher(
+    scope: Construct,
+    id_: str,
+    *,
+    at: Surroundings,
+    functions: Functions,
+    queue: sqs.Queue,
+    machine: StateMachine,
+) -> Function:
+    """The function that takes triggers from the queue and starts the machine."""
+    return Function(scope, id_, _declared(at, queue.queue_arn, machine), functions)
+
+
+def _declared(at: Surroundings, queue_arn: str, machine: StateMachine) -> DeclaredFunction:
+    return DeclaredFunction(
+        folder="launcher",
+        purpose="Turns triggers into runs: one at a time, none lost",
+        seconds=SECONDS,
+        variables={
+            variables.PIPELINE: at.pipeline,
+            variables.RUN_TABLE: at.shared.run_table,
+            variables.STATE_MACHINE_ARN: machine.arn,
+            variables.CHANNEL_PREFIXES: json.dumps(list(at.spec.data.values())),
+        },
+        grants=_grants(at, queue_arn, machine),
+    )
+
+
+def _grants(at: Surroundings, queue_arn: str, machine: StateMachine) -> list[Grant]:
+    return [
+        change_run_table(at),
+        use_key(at.account, at.shared.key_arn, "dynamodb"),
+        Grant(actions=["states:StartExecution"], resources=[machine.arn]),
+        Grant(
+            actions=["states:DescribeExecution"],
+            resources=[at.executions(machine.name)],
+            because=RUNS_ARE_NAMED_LATER,
+        ),
+        Grant(
+            actions=["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
+            resources=[queue_arn],
+        ),
+    ]

@@ -1,0 +1,102 @@
+"""The conditions of the machine's choices, by name; each is a text of JSONata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from contract import causes, refusals
+from infra.workflow.expressions import quoted
+
+# An update that SageMaker has just accepted may not show yet.
+UPDATE_SHOWS_MILLISECONDS = 15_000
+
+_CHANGES = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+
+
+def all_of(*conditions: str) -> str:
+    return " and ".join(conditions)
+
+
+def any_of(*conditions: str) -> str:
+    return f"({' or '.join(conditions)})"
+
+
+def is_not(condition: str) -> str:
+    return f"$not({condition})"
+
+
+def exists(text: str) -> str:
+    return f"$exists({text})"
+
+
+def equals(text: str, value: str) -> str:
+    return f"{text} = {quoted(value)}"
+
+
+def one_of(text: str, values: Iterable[str]) -> str:
+    return f"{text} in [{', '.join(map(quoted, values))}]"
+
+
+def is_completed(variable: str) -> str:
+    """A job that `variable` describes has done its work."""
+    return equals(f"{variable}.status", "Completed")
+
+
+# ------------------------------------------------------------------------------------------------ how a call failed
+
+
+def _says(phrases: Iterable[str]) -> str:
+    return any_of(*(f"$contains($lowercase($failure.cause), {quoted(phrase.lower())})" for phrase in phrases))
+
+
+def says_missing() -> str:
+    return _says(refusals.MISSING)
+
+
+def says_existing() -> str:
+    return _says([refusals.EXISTING])
+
+
+def says_throttled() -> str:
+    return _says(refusals.THROTTLED)
+
+
+def says_stopped_job() -> str:
+    """Step Functions has taken a stopped training job for a failed one."""
+    return r'$contains($failure.cause, /"TrainingJobStatus"\s*:\s*"Stopped"/)'
+
+
+def ran_into_its_limit() -> str:
+    """The training job's time limit, not somebody, has stopped it."""
+    return one_of("$training.description.SecondaryStatus", causes.TIME_LIMITS)
+
+
+# ------------------------------------------------------------------------------------------------ the endpoint's state
+
+
+def in_service() -> str:
+    return equals("$endpoint.status", "InService")
+
+
+def on_config(config: str) -> str:
+    """The endpoint serves with the config that the JSONata text `config` names; if not, an update was rolled back."""
+    return all_of(in_service(), f"$endpoint.config = {config}")
+
+
+def is_changing() -> str:
+    return one_of("$endpoint.status", _CHANGES)
+
+
+def may_still_change() -> str:
+    """It changes, or an accepted update doesn't show yet."""
+    return any_of(is_changing(), in_service())
+
+
+def in_time() -> str:
+    """The time that the spec gives a deployment isn't over."""
+    return "$millis() < $deploy_deadline"
+
+
+def update_has_shown() -> str:
+    """The endpoint has changed since the update, or has had the time to."""
+    return any_of("$endpoint_changed", f"$millis() > $deploying_since + {UPDATE_SHOWS_MILLISECONDS}")

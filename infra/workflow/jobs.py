@@ -1,0 +1,57 @@
+"""A SageMaker job as part of a step: the task that waits for its end, the question how it ended, and the grants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contract.states import RECORD
+from infra.grants import Grant
+from infra.workflow.conditions import is_completed
+from infra.workflow.language import States, choice, failure, task, when
+from infra.workflow.surroundings import Surroundings
+
+# Besides its own runtime a job waits for instances, downloads its data and uploads its results.
+OVERHEAD_SECONDS = 3600
+
+
+def job(
+    name: str,
+    operation: str,
+    request: Mapping[str, Any],
+    *,
+    longest: int,
+    then: str,
+    assign: Mapping[str, Any],
+    on_failure: str = RECORD,
+) -> States:
+    """Makes a job and waits until it has ended; SageMaker ends it itself after `longest` seconds."""
+    return task(
+        name,
+        f"sagemaker:{operation}.sync",
+        request,
+        then=then,
+        timeout=longest + OVERHEAD_SECONDS,
+        assign=assign,
+        on_failure=on_failure,
+    )
+
+
+def completed(name: str, job: str, variable: str, *, then: str, otherwise: str = RECORD) -> States:
+    """`Stopped` is not `Failed`: Step Functions may end a stopped job either way, and the recorder reads the status
+    from the description here as from an error's cause."""
+    stopped = {"failure": failure(job, "JobNotCompleted", f"<$string({variable}.description)>")}
+    return choice(name, [when(is_completed(variable), then)], default=otherwise, assign=stopped)
+
+
+def run_jobs(at: Surroundings, operation: str, arns: Sequence[str]) -> list[Grant]:
+    """Making jobs (`operation` is TrainingJob or ProcessingJob), stopping them, and learning that they have ended.
+
+    Source: "IAM policies for calling SageMaker AI" (Step Functions): a managed rule of EventBridge for each kind.
+    """
+    verbs = [f"sagemaker:{verb}{operation}" for verb in ("Create", "Describe", "Stop")]
+    rule_arn = at.account.arn("events", f"rule/StepFunctionsGetEventsForSageMaker{operation}sRule")
+    return [
+        Grant(actions=[*verbs, "sagemaker:AddTags"], resources=arns),
+        Grant(actions=["events:DescribeRule", "events:PutRule", "events:PutTargets"], resources=[rule_arn]),
+    ]

@@ -1,0 +1,43 @@
+"""Grants that several steps need: on the runs' folders, the run table's items, and what deployments have made."""
+
+from __future__ import annotations
+
+from infra.grants import NO_RESOURCE, Grant, read_objects, use_items, use_key, write_objects
+from infra.workflow.surroundings import Surroundings
+
+RUNS_ARE_NAMED_LATER = "A run's folder is named when it starts; the prefix is this pipeline's own."
+
+
+def read_runs(at: Surroundings) -> list[Grant]:
+    """Reading what the pipeline's runs have left in the artifact bucket."""
+    return read_objects(at.shared.artifact_bucket_arn, [at.runs], RUNS_ARE_NAMED_LATER)
+
+
+def write_runs(at: Surroundings, below: str = "") -> Grant:
+    """Writing into the runs' folders, there `below` a folder or a file's name."""
+    return write_objects(at.shared.artifact_bucket_arn, [f"{at.runs}*{below}"], RUNS_ARE_NAMED_LATER)
+
+
+def read_run_table(at: Surroundings) -> list[Grant]:
+    """The machine's own look at the pipeline's items."""
+    return [
+        use_items(at.shared.run_table_arn, at.pipeline, "GetItem"),
+        use_key(at.account, at.shared.key_arn, "dynamodb"),
+    ]
+
+
+def change_run_table(at: Surroundings) -> Grant:
+    return use_items(at.shared.run_table_arn, at.pipeline, "GetItem", "PutItem")
+
+
+def clear_away(at: Surroundings) -> list[Grant]:
+    """Finding and deleting models and endpoint configs that nobody needs."""
+    return [
+        Grant(actions=["sagemaker:ListModels", "sagemaker:ListEndpointConfigs"], resources=["*"], because=NO_RESOURCE),
+        Grant(
+            actions=["sagemaker:DescribeEndpointConfig", "sagemaker:DeleteEndpointConfig"],
+            resources=[at.endpoint_config_arns],
+        ),
+        Grant(actions=["sagemaker:DeleteModel"], resources=[at.model_arns]),
+        Grant(actions=["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint"], resources=[at.endpoint_arn]),
+    ]

@@ -1,0 +1,234 @@
+"""Deploy: `$candidate` behind the endpoint, as a model and an endpoint config that are named by what they hold.
+
+What exists already under its content's name is used as it is (a rollback, a retry). A deployment that SageMaker takes
+back leaves the endpoint on its old config: the run ends RolledBack.
+"""
+
+from __future__ import annotations
+
+from contract import names, outcomes
+from contract.files import SERVING_SCRIPT
+from contract.states import DEPLOY, RECORD
+from infra.grants import Grant
+from infra.workflow.conditions import (
+    all_of,
+    equals,
+    in_service,
+    in_time,
+    is_changing,
+    may_still_change,
+    on_config,
+    says_existing,
+    says_missing,
+    says_throttled,
+    update_has_shown,
+)
+from infra.workflow.endpoint import change_endpoint, describe_endpoint, timer, update, wait_for_endpoint
+from infra.workflow.expressions import expression, jsonata, quoted
+from infra.workflow.job_role import JobRole, run_container
+from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, task, waiting_for, when
+from infra.workflow.requests import Document, in_vpc, tags, vpc
+from infra.workflow.run_grants import read_runs
+from infra.workflow.step import Step
+from infra.workflow.surroundings import Surroundings
+
+VARIANT = "AllTraffic"
+# Where the framework's inference toolkit finds the model's own code: model.tar.gz brings it along.
+ENVIRONMENT = {"SAGEMAKER_PROGRAM": SERVING_SCRIPT, "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+
+_MODEL_NAME, _CONFIG_NAME = "$deployment.model_name", "$deployment.endpoint_config_name"
+_AGAIN_SECONDS = 2
+
+
+def deploy(at: Surroundings, *, then: str) -> Step:
+    """Goes on to `then` when the endpoint is in service on the candidate's config."""
+    role = _role(at)
+    start = {"deployment": content_names(at, role), **timer(at)}
+    return Step(
+        states={
+            **assigning(DEPLOY, start, then="CreateModel"),
+            **_once("Model", "ModelName", _MODEL_NAME, model(at, role), then="CreateEndpointConfig"),
+            **_once("EndpointConfig", "EndpointConfigName", _CONFIG_NAME, endpoint_config(at), then="FindEndpoint"),
+            **_find_endpoint(at, then=then),
+            **change_endpoint("DeleteEndpoint", "deleteEndpoint", {"EndpointName": at.endpoint}, then="FindEndpoint"),
+            **change_endpoint("CreateEndpoint", "createEndpoint", new_endpoint(at), then="AwaitEndpoint"),
+            **change_endpoint("UpdateEndpoint", "updateEndpoint", update(at, _CONFIG_NAME), then="AwaitEndpoint"),
+            **_await_endpoint(at, then=then),
+        },
+        grants=_grants(at),
+        role=role,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ requests
+
+
+def content_names(at: Surroundings, role: JobRole) -> str:
+    """The model's and the endpoint config's name, by what each will hold."""
+    held_by_model = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, ENVIRONMENT, vpc(at))]
+    held_by_config = ["$model_name", *_texts(at.spec.deploy.instance, at.spec.deploy.instance_count)]
+    model_name = _content_name(at.content_prefix, held_by_model)
+    config_name = _content_name(at.content_prefix, held_by_config)
+    document = f"{{'model_name': $model_name, 'endpoint_config_name': {config_name}}}"
+    return expression(f"($model_name := {model_name}; {document})")
+
+
+def _texts(*values: object) -> list[str]:
+    return [f"$string({jsonata(value)})" for value in values]
+
+
+def _content_name(prefix: str, contents: list[str]) -> str:
+    """contract.names.content_name, as JSONata text."""
+    digest = f"$hash($join([{', '.join(contents)}], ' '), 'SHA-256')"
+    return f"{quoted(prefix)} & $substring({digest}, 0, {names.CONTENT_HASH_LENGTH})"
+
+
+def model(at: Surroundings, role: JobRole) -> Document:
+    """CreateModel."""
+    return {
+        "ModelName": expression(_MODEL_NAME),
+        "PrimaryContainer": {
+            "Image": expression("$candidate.image_uri"),
+            "ModelDataUrl": expression("$candidate.model_data"),
+            "Environment": ENVIRONMENT,
+        },
+        "ExecutionRoleArn": role.arn,
+        "Tags": tags(at),
+        **in_vpc(at),
+    }
+
+
+def endpoint_config(at: Surroundings) -> Document:
+    """CreateEndpointConfig: one variant that takes all traffic."""
+    variant = {
+        "VariantName": VARIANT,
+        "ModelName": expression(_MODEL_NAME),
+        "InstanceType": at.spec.deploy.instance,
+        "InitialInstanceCount": at.spec.deploy.instance_count,
+        "InitialVariantWeight": 1,
+    }
+    return {"EndpointConfigName": expression(_CONFIG_NAME), "ProductionVariants": [variant], "Tags": tags(at)}
+
+
+def new_endpoint(at: Surroundings) -> Document:
+    """CreateEndpoint."""
+    return {**update(at, _CONFIG_NAME), "Tags": tags(at)}
+
+
+# -------------------------------------------------------------------------------------------------------------- states
+
+
+def _once(kind: str, key: str, name: str, request: Document, *, then: str) -> States:
+    """Creates what is named by its content; that it exists already is as good."""
+    create, find, again = f"Create{kind}", f"Find{kind}", f"WaitToCreate{kind}"
+    refused = [
+        when(says_existing(), find),
+        when(all_of(says_throttled(), in_time()), again, {"failure": None}),
+    ]
+    return {
+        **task(
+            create, f"sagemaker:create{kind}", request, then=then, retries=RETRY_EXPECTED, on_failure=f"{kind}Exists"
+        ),
+        **choice(f"{kind}Exists", refused, default=RECORD),
+        **waiting_for(again, _AGAIN_SECONDS, then=create),
+        **task(
+            find,
+            f"aws-sdk:sagemaker:describe{kind}",
+            {key: expression(name)},
+            then=then,
+            assign={"failure": None},
+        ),
+    }
+
+
+def _find_endpoint(at: Surroundings, *, then: str) -> States:
+    """Made where there is none, updated where there is one; one that never came up is replaced."""
+    missing = [
+        when(says_missing(), "CreateEndpoint", {"failure": None}),
+        when(all_of(says_throttled(), in_time()), "WaitToFindEndpoint", {"failure": None}),
+    ]
+    found = [
+        when(on_config(_CONFIG_NAME), then),
+        when(in_service(), "UpdateEndpoint"),
+        when(equals("$endpoint.status", "Failed"), "DeleteEndpoint"),
+        when(all_of(is_changing(), in_time()), "WaitToFindEndpoint"),
+    ]
+    cause = f"endpoint {at.endpoint} is <$endpoint.status>, which cannot be updated"
+    unusable = {"failure": failure("FindEndpoint", "EndpointNotUsable", cause)}
+    return {
+        **describe_endpoint(
+            "FindEndpoint", at, then="EndpointFound", on_failure="EndpointMissing", retries=RETRY_EXPECTED
+        ),
+        **choice("EndpointMissing", missing, default=RECORD),
+        **choice("EndpointFound", found, default=RECORD, assign=unusable),
+        **wait_for_endpoint("WaitToFindEndpoint", then="FindEndpoint"),
+    }
+
+
+def _await_endpoint(at: Surroundings, *, then: str) -> States:
+    """Looks until the endpoint is in service on the new config; on the old one, the deployment was rolled back."""
+    rolled_back = {
+        "outcome": outcomes.ROLLED_BACK,
+        "failure": failure(
+            "AwaitEndpoint",
+            "DeploymentRolledBack",
+            "the endpoint stays on <$endpoint.config>: <$endpoint.reason>",
+        ),
+    }
+    ways = [
+        when(on_config(_CONFIG_NAME), then),
+        when(all_of(in_service(), update_has_shown()), RECORD, rolled_back),
+        when(
+            all_of(may_still_change(), in_time()),
+            "WaitForEndpoint",
+            {"endpoint_changed": expression("$endpoint_changed or $endpoint.status != 'InService'")},
+        ),
+    ]
+    why = f"({in_time()} ? ': ' & $endpoint.reason : ' after the time that the spec gives a deployment')"
+    failed = {
+        "failure": {
+            "state": "AwaitEndpoint",
+            "error": "DeploymentFailed",
+            "cause": expression(f"'the endpoint is ' & $endpoint.status & {why}"),
+        }
+    }
+    return {
+        **describe_endpoint("AwaitEndpoint", at, then="EndpointReady", on_failure=RECORD),
+        **choice("EndpointReady", ways, default=RECORD, assign=failed),
+        **wait_for_endpoint("WaitForEndpoint", then="AwaitEndpoint"),
+    }
+
+
+# -------------------------------------------------------------------------------------------------------------- grants
+
+
+def _grants(at: Surroundings) -> list[Grant]:
+    return [
+        Grant(
+            actions=["sagemaker:CreateModel", "sagemaker:DescribeModel", "sagemaker:AddTags"],
+            resources=[at.model_arns],
+        ),
+        Grant(
+            actions=["sagemaker:CreateEndpointConfig", "sagemaker:DescribeEndpointConfig", "sagemaker:AddTags"],
+            resources=[at.endpoint_config_arns],
+        ),
+        Grant(
+            actions=["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"],
+            resources=[at.endpoint_arn, at.endpoint_config_arns],
+        ),
+        Grant(
+            actions=["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint", "sagemaker:AddTags"],
+            resources=[at.endpoint_arn],
+        ),
+    ]
+
+
+def _role(at: Surroundings) -> JobRole:
+    return JobRole(
+        name="Hosting",
+        purpose=f"The endpoint of {at.pipeline}",
+        grants=[
+            *read_runs(at),
+            *run_container(at, at.hosting_image, f"/aws/sagemaker/Endpoints/{at.endpoint}"),
+        ],
+    )

@@ -1,0 +1,120 @@
+"""Evaluate: challenger and champion answer the same held-out examples, in a processing job in the training image."""
+
+from __future__ import annotations
+
+from contract import files, names
+from contract.states import EVALUATE
+from infra.workflow.conditions import exists
+from infra.workflow.expressions import RUN_ID, composed, expression, lengthened, members, results
+from infra.workflow.job_role import PROCESSING_LOGS, JobRole, read_channels, read_code, run_container
+from infra.workflow.jobs import completed, job, run_jobs
+from infra.workflow.requests import Document, manifest, run_uri, tags, vpc
+from infra.workflow.run_grants import read_runs, write_runs
+from infra.workflow.step import Step
+from infra.workflow.surroundings import CODE_URI, IMAGE_URI, KEY_ARN, Surroundings
+
+VOLUME_GIB = 30
+INPUTS = "/opt/ml/processing/input"
+OUTPUT = "/opt/ml/processing/output"
+
+# As SageMaker's own framework processors do: the code arrives as an archive, beside its requirements. An entry point's
+# element has at most 256 characters (API reference, AppSpecification), and no braces after a dollar: CloudFormation
+# would read those as a substitution.
+SCRIPT = (
+    'b=$SAGEMAKER_BASE_DIR; [ "$b" ] || b=/opt/ml; cd "$(mktemp -d)"; '
+    f'tar -xzf "$b"/processing/input/{files.CODE_INPUT}/*; '
+    "if [ -f requirements.txt ]; then pip install -qt .p -r requirements.txt; export PYTHONPATH=$PWD/.p; fi; "
+    f'exec python3 {files.TOOLKIT}/evaluate.py "$@"'
+)
+
+_DESCRIPTION = results("ProcessingJobName", "ProcessingJobStatus", "ExitMessage", "FailureReason")
+
+
+def evaluate(at: Surroundings, *, then: str) -> Step:
+    """`$evaluation` is what became of the job; its figures lie in the run's folder."""
+    role = _role(at)
+    described = members({"status": "$states.result.ProcessingJobStatus", "description": members(_DESCRIPTION)})
+    states = job(
+        EVALUATE,
+        "createProcessingJob",
+        processing_job(at, role),
+        longest=at.spec.evaluate.max_runtime,
+        then="Evaluated",
+        assign={"evaluation": expression(described)},
+    )
+    jobs = names.job(at.pipeline, names.ANY_RUN_ID, names.EVALUATE_STEP)
+    return Step(
+        states={**states, **completed("Evaluated", EVALUATE, "$evaluation", then=then)},
+        grants=run_jobs(at, "ProcessingJob", [at.sagemaker("processing-job", jobs)]),
+        role=role,
+    )
+
+
+def processing_job(at: Surroundings, role: JobRole) -> Document:
+    """CreateProcessingJob."""
+    network = vpc(at)
+    return {
+        "ProcessingJobName": composed(names.job(at.pipeline, RUN_ID, names.EVALUATE_STEP)),
+        "AppSpecification": {
+            "ImageUri": str(IMAGE_URI),
+            "ContainerEntrypoint": ["/bin/sh", "-ec", SCRIPT, "evaluate"],
+            "ContainerArguments": _arguments(at),
+        },
+        "ProcessingInputs": _inputs(),
+        "ProcessingOutputConfig": {"Outputs": [_output(at)], "KmsKeyId": str(KEY_ARN)},
+        "ProcessingResources": {
+            "ClusterConfig": {
+                "InstanceCount": 1,
+                "InstanceType": at.spec.evaluate.instance,
+                "VolumeSizeInGB": VOLUME_GIB,
+            }
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": at.spec.evaluate.max_runtime},
+        "RoleArn": role.arn,
+        "Tags": tags(at),
+        **({"NetworkConfig": {"VpcConfig": network}} if network else {}),
+    }
+
+
+def _arguments(at: Surroundings) -> list[str]:
+    """The options of toolkit/evaluate.py."""
+    options = {"metric": at.spec.gate.metric, "label": at.spec.evaluate.label, "confidence": at.spec.gate.confidence}
+    return [part for name, value in options.items() for part in (f"--{name}", str(value))]
+
+
+def _inputs() -> str:
+    """The job's inputs; the champion's is there when there is a champion."""
+    always = [
+        _input(files.CODE_INPUT, str(CODE_URI)),
+        _input(files.TEST_INPUT, manifest(files.TEST_CHANNEL), kind="ManifestFile"),
+        _input(files.CHALLENGER_INPUT, expression("$training.model_data")),
+    ]
+    champion = "$plan.champion.model_data"
+    return lengthened(always, _input(files.CHAMPION_INPUT, expression(champion)), when=exists(champion))
+
+
+def _input(name: str, uri: str, kind: str = "S3Prefix") -> Document:
+    s3 = {"S3Uri": uri, "LocalPath": f"{INPUTS}/{name}", "S3DataType": kind, "S3InputMode": "File"}
+    return {"InputName": name, "S3Input": s3}
+
+
+def _output(at: Surroundings) -> Document:
+    uri = composed(run_uri(at, files.EVALUATION_FOLDER))
+    return {
+        "OutputName": "evaluation",
+        "S3Output": {"S3Uri": uri, "LocalPath": OUTPUT, "S3UploadMode": "EndOfJob"},
+    }
+
+
+def _role(at: Surroundings) -> JobRole:
+    return JobRole(
+        name="Processing",
+        purpose=f"Evaluation jobs of {at.pipeline}",
+        grants=[
+            *read_channels(at, [at.spec.data[files.TEST_CHANNEL]]),
+            *read_runs(at),
+            *read_code(at),
+            write_runs(at, f"/{files.EVALUATION_FOLDER}/*"),
+            *run_container(at, at.image, PROCESSING_LOGS),
+        ],
+    )

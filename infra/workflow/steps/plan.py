@@ -1,0 +1,61 @@
+"""Plan: fixes what the run works on. Nothing new: the run ends. A rollback deploys what was champion before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from contract import functions, outcomes
+from contract.states import PLAN, RECORD
+from infra.grants import list_prefixes, use_key
+from infra.workflow.conditions import equals
+from infra.workflow.expressions import expression
+from infra.workflow.language import choice, when
+from infra.workflow.run_function import RunFunction, invoke
+from infra.workflow.run_grants import change_run_table, write_runs
+from infra.workflow.step import Step
+from infra.workflow.surroundings import IMAGE_URI, Surroundings
+from ratchet.spec import PipelineSpec
+
+
+def plan(at: Surroundings, *, anew: str, again: str) -> Step:
+    """A run with work goes on to `anew`, a rollback to `again`."""
+    planner = _planner(at)
+    payload = {
+        "run": expression("$run"),
+        "channels": dict(at.spec.data),
+        "code_hash": at.code.hash,
+        "spec_hash": spec_hash(at.spec),
+        "image_uri": str(IMAGE_URI),
+    }
+    ways = [
+        when(equals("$plan.outcome", outcomes.UP_TO_DATE), RECORD, {"outcome": outcomes.UP_TO_DATE}),
+        when(equals("$plan.outcome", outcomes.ROLLBACK), again, {"candidate": expression("$plan.candidate")}),
+    ]
+    look = invoke(PLAN, planner, payload, then="Planned", result="plan")
+    return Step(states={**look, **choice("Planned", ways, default=anew)}, function=planner)
+
+
+def spec_hash(spec: PipelineSpec) -> str:
+    """A spec's hash, without its triggers: they make no other model."""
+    document = spec.model_dump(mode="json", exclude={"triggers"})
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _planner(at: Surroundings) -> RunFunction:
+    return RunFunction(
+        folder="planner",
+        purpose="Fixes what a run works on",
+        seconds=900,
+        variables={
+            functions.RUN_TABLE: at.shared.run_table,
+            functions.DATA_BUCKET: at.shared.data_bucket,
+            functions.ARTIFACT_BUCKET: at.shared.artifact_bucket,
+        },
+        grants=[
+            change_run_table(at),
+            list_prefixes(at.shared.data_bucket_arn, list(at.spec.data.values()), "s3:ListBucketVersions"),
+            write_runs(at),
+            use_key(at.account, at.shared.key_arn, "dynamodb", "s3"),
+        ],
+    )

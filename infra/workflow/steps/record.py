@@ -1,0 +1,91 @@
+"""Record: the run is written down, whatever happened to it; the recorder names the outcome of a failure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contract import functions, names, outcomes
+from contract.states import EVALUATE, NOT_RECORDED, RECORD, TRAIN, VARIABLES
+from infra.grants import Grant, use_key
+from infra.workflow.conditions import any_of, equals, is_not
+from infra.workflow.expressions import RUN_ID, composed, expression
+from infra.workflow.language import RETRY_ANYTHING, RETRY_LAMBDA, State, States, choice, when
+from infra.workflow.run_function import RunFunction, invoke
+from infra.workflow.run_grants import change_run_table, clear_away, read_runs, write_runs
+from infra.workflow.step import Step, variables
+from infra.workflow.surroundings import Surroundings
+from infra.workflow.training import Training
+
+RETAINED_CHAMPIONS = 3
+
+
+def record(at: Surroundings, training: Training) -> Step:
+    """The execution ends well unless the run failed, or its record is incomplete."""
+    recorder = _function(at, training)
+    failed = any_of(equals("$record.outcome", outcomes.FAILED), is_not("$record.complete"))
+    write = invoke(
+        RECORD,
+        recorder,
+        _payload(at, training),
+        then="Recorded",
+        result="record",
+        # A run that isn't recorded is the one thing that nobody would learn of.
+        retries=[*RETRY_LAMBDA, RETRY_ANYTHING],
+        on_failure=NOT_RECORDED,
+    )
+    return Step(
+        states={**write, **choice("Recorded", [when(failed, "Failed")], default="Done"), **_ends()},
+        function=recorder,
+    )
+
+
+def _ends() -> States:
+    return {
+        "Done": {"Type": "Succeed", "Output": expression("$record")},
+        "Failed": _fail(expression("$record.error.error"), "<$record.error.state>: <$record.error.cause>"),
+        # The launcher knows this error: such a run isn't tried again, since it would end the same.
+        NOT_RECORDED: _fail(NOT_RECORDED, "the run could not be recorded: <$failure.error>: <$failure.cause>"),
+    }
+
+
+def _payload(at: Surroundings, training: Training) -> dict[str, Any]:
+    """The run's variables, and what of the pipeline the record and the housekeeping need."""
+    return {
+        **variables(*VARIABLES, *training.way.variables),
+        "execution_arn": expression("$states.context.Execution.Id"),
+        "endpoint_name": at.endpoint,
+        "content_prefix": at.content_prefix,
+        "jobs": {
+            TRAIN: composed(training.way.job_name(at)),
+            EVALUATE: composed(names.job(at.pipeline, RUN_ID, names.EVALUATE_STEP)),
+        },
+    }
+
+
+def _fail(error: str, cause: str) -> State:
+    return {"Type": "Fail", "Error": error, "Cause": composed(cause)}
+
+
+def _function(at: Surroundings, training: Training) -> RunFunction:
+    return RunFunction(
+        folder="recorder",
+        purpose="Writes what a run did, and clears away what nobody needs",
+        seconds=300,
+        variables={
+            functions.RUN_TABLE: at.shared.run_table,
+            functions.ARTIFACT_BUCKET: at.shared.artifact_bucket,
+            functions.TOPIC_ARN: at.shared.topic_arn,
+            functions.RETAINED_CHAMPIONS: str(RETAINED_CHAMPIONS),
+        },
+        grants=[
+            change_run_table(at),
+            *read_runs(at),
+            write_runs(at),
+            Grant(actions=["sns:Publish"], resources=[at.shared.topic_arn]),
+            *training.judging.recorder_grants,
+            *clear_away(at),
+            use_key(at.account, at.shared.key_arn, "dynamodb", "s3", "sns"),
+        ],
+        # How long each state took.
+        execution_actions=["states:GetExecutionHistory"],
+    )

@@ -1,0 +1,73 @@
+"""Register: the challenger becomes a version in the model registry, approved or rejected."""
+
+from __future__ import annotations
+
+from contract import files, outcomes
+from contract.states import RECORD, REGISTER
+from infra.grants import Grant
+from infra.workflow.expressions import composed, expression
+from infra.workflow.language import choice, task, when
+from infra.workflow.requests import Document, run_uri
+from infra.workflow.step import Step
+from infra.workflow.surroundings import HOSTING_IMAGE_URI, Surroundings
+
+_CONTENT_TYPES = ("text/csv", "application/json", "application/x-npy")
+
+
+def register(at: Surroundings, *, better: str) -> Step:
+    """A better challenger goes on to `better` as `$candidate`; with any other the run ends."""
+    package = expression("$states.result.ModelPackageArn")
+    registered = task(
+        REGISTER,
+        "aws-sdk:sagemaker:createModelPackage",
+        model_package(at),
+        then="Better",
+        assign={"package": package, "candidate": {**_candidate(), "model_package_arn": package}},
+    )
+    not_better = {"outcome": outcomes.NOT_BETTER}
+    verdict = choice("Better", [when("$decision.promote", better)], default=RECORD, assign=not_better)
+    packages = [at.sagemaker("model-package-group", at.model_package_group), at.model_package_arns]
+    grant = Grant(
+        actions=["sagemaker:CreateModelPackage", "sagemaker:AddTags"],
+        resources=packages,
+        because="A model package's version is the registry's to give.",
+    )
+    return Step(states={**registered, **verdict}, grants=[grant])
+
+
+def _candidate() -> Document:
+    return {
+        "run_id": expression("$run.run_id"),
+        "image_uri": str(HOSTING_IMAGE_URI),
+        "model_data": expression("$training.model_data"),
+        "score": expression("$decision.score"),
+        "metric": expression("$decision.metric"),
+        "fingerprint": expression("$plan.fingerprint"),
+    }
+
+
+def model_package(at: Surroundings) -> Document:
+    """CreateModelPackage, with the model's evaluation and the gate's decision.
+
+    The run id as ClientToken makes a retry register the same version.
+    """
+    evaluation = {"ContentType": "application/json", "S3Uri": composed(run_uri(at, files.EVALUATION))}
+    model = {"Image": str(HOSTING_IMAGE_URI), "ModelDataUrl": expression("$training.model_data")}
+    return {
+        "ModelPackageGroupName": at.model_package_group,
+        "ModelPackageDescription": expression("$substring($decision.reason, 0, 1024)"),
+        "InferenceSpecification": {
+            "Containers": [model],
+            "SupportedContentTypes": list(_CONTENT_TYPES),
+            "SupportedResponseMIMETypes": list(_CONTENT_TYPES),
+        },
+        "ModelApprovalStatus": expression("$decision.promote ? 'Approved' : 'Rejected'"),
+        "ModelMetrics": {"ModelQuality": {"Statistics": evaluation}},
+        "CustomerMetadataProperties": {
+            "run_id": expression("$run.run_id"),
+            "fingerprint": expression("$plan.fingerprint"),
+            "metric": expression("$decision.metric"),
+            "score": expression("$string($decision.score)"),
+        },
+        "ClientToken": expression("$run.run_id"),
+    }

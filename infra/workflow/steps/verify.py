@@ -1,0 +1,45 @@
+"""Verify: the endpoint answers held-out examples as the evaluation did."""
+
+from __future__ import annotations
+
+from contract import functions, outcomes
+from contract.states import RECORD, VERIFY
+from infra.grants import Grant, use_key
+from infra.workflow.expressions import expression
+from infra.workflow.language import choice, failure, when
+from infra.workflow.run_function import RunFunction, invoke
+from infra.workflow.run_grants import read_runs
+from infra.workflow.step import Step
+from infra.workflow.surroundings import Surroundings
+
+
+def verify(at: Surroundings, *, wrong: str) -> Step:
+    """Goes on to `wrong` if the endpoint answers otherwise, or if that can't be found out."""
+    verifier = _function(at)
+    payload = {
+        "endpoint_name": at.endpoint,
+        "endpoint_config_name": expression("$deployment.endpoint_config_name"),
+        "evaluated_by": {"pipeline": at.pipeline, "run_id": expression("$candidate.run_id")},
+    }
+    ask = invoke(VERIFY, verifier, payload, then="Verified", result="verification", on_failure=wrong)
+    verdict = choice(
+        "Verified",
+        [when("$verification.verified", RECORD, {"outcome": outcomes.PROMOTED})],
+        default=wrong,
+        assign={"failure": failure(VERIFY, "VerificationFailed", "<$verification.reason>")},
+    )
+    return Step(states={**ask, **verdict}, function=verifier)
+
+
+def _function(at: Surroundings) -> RunFunction:
+    return RunFunction(
+        folder="verifier",
+        purpose="Asks the endpoint real questions",
+        seconds=120,
+        variables={functions.ARTIFACT_BUCKET: at.shared.artifact_bucket},
+        grants=[
+            Grant(actions=["sagemaker:DescribeEndpoint", "sagemaker:InvokeEndpoint"], resources=[at.endpoint_arn]),
+            *read_runs(at),
+            use_key(at.account, at.shared.key_arn, "s3"),
+        ],
+    )

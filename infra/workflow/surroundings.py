@@ -1,0 +1,126 @@
+"""The AWS around the runs of one pipeline, and what of it the machine's definition leaves to the deployment to fill in.
+
+Strings may be CDK tokens, but for the environment's and the pipeline's name: names are cut and hashed from them here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from contract import files, names
+from infra.grants import Account
+from infra.shared import Shared
+from ratchet.spec import PipelineSpec
+from ratchet.spec.environments import Vpc
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image for containers, and the ECR repository that it is pulled from (None: another registry)."""
+
+    uri: str
+    repository_arn: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """sourcedir.tar.gz: the model's folder and the toolkit. `hash` is of its content, and no token."""
+
+    bucket: str
+    key: str
+    uri: str
+    hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """A pipeline, the account and the stacks around it: every step's requests and grants are made from them."""
+
+    spec: PipelineSpec
+    environment: str
+    account: Account
+    shared: Shared
+    code: Code
+    # One that trains and evaluates, one that serves (PyTorch has two, scikit-learn one), and the one that evaluates
+    # SageMaker Debugger's rules, where they judge.
+    image: Image
+    hosting_image: Image
+    rules_image: Image | None = None
+    # None: jobs and endpoint outside of a VPC.
+    vpc: Vpc | None = None
+
+    @property
+    def pipeline(self) -> str:
+        return self.spec.name
+
+    @property
+    def runs(self) -> str:
+        """The folder of this pipeline's runs in the artifact bucket."""
+        return files.runs_folder(self.pipeline)
+
+    @property
+    def endpoint(self) -> str:
+        return names.endpoint(self.environment, self.pipeline)
+
+    @property
+    def model_package_group(self) -> str:
+        return names.model_package_group(self.environment, self.pipeline)
+
+    @property
+    def content_prefix(self) -> str:
+        return names.content_prefix(self.environment, self.pipeline)
+
+    def sagemaker(self, kind: str, name: str) -> str:
+        """The ARN of one of SageMaker's things."""
+        return self.account.arn("sagemaker", f"{kind}/{name}")
+
+    def executions(self, state_machine: str) -> str:
+        """The ARNs of a state machine's executions."""
+        return self.account.arn("states", f"execution:{state_machine}:*")
+
+    @property
+    def endpoint_arn(self) -> str:
+        return self.sagemaker("endpoint", self.endpoint)
+
+    @property
+    def model_arns(self) -> str:
+        return self.sagemaker("model", f"{self.content_prefix}{names.ANY_CONTENT_HASH}")
+
+    @property
+    def endpoint_config_arns(self) -> str:
+        return self.sagemaker("endpoint-config", f"{self.content_prefix}{names.ANY_CONTENT_HASH}")
+
+    @property
+    def model_package_arns(self) -> str:
+        return self.sagemaker("model-package", f"{self.model_package_group}/*")
+
+
+def placeholder(name: str) -> str:
+    """A definition's word for something that only the deployment knows (DefinitionSubstitutions)."""
+    return f"${{{name}}}"
+
+
+@dataclass(frozen=True)
+class Later:
+    """Something that only the deployment knows: its text is the definition's placeholder, `of` the value for it."""
+
+    name: str
+    of: Callable[[Surroundings], str]
+
+    def __str__(self) -> str:
+        return placeholder(self.name)
+
+
+ARTIFACT_BUCKET = Later("artifact_bucket", lambda at: at.shared.artifact_bucket)
+RUN_TABLE = Later("run_table", lambda at: at.shared.run_table)
+KEY_ARN = Later("key_arn", lambda at: at.shared.key_arn)
+IMAGE_URI = Later("image_uri", lambda at: at.image.uri)
+HOSTING_IMAGE_URI = Later("hosting_image_uri", lambda at: at.hosting_image.uri)
+CODE_URI = Later("code_s3_uri", lambda at: at.code.uri)
+LATER = (ARTIFACT_BUCKET, RUN_TABLE, KEY_ARN, IMAGE_URI, HOSTING_IMAGE_URI, CODE_URI)
+
+
+def values(at: Surroundings) -> dict[str, str]:
+    """The value of each placeholder of the surroundings."""
+    return {later.name: later.of(at) for later in LATER}

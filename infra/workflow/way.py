@@ -1,0 +1,49 @@
+"""The way in which a run trains, once or in rounds, as a value: its jobs' names and folders, and how it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract import files, names
+from infra.workflow.expressions import RUN_ID
+from infra.workflow.language import State
+from infra.workflow.requests import Document, run_uri
+from infra.workflow.step import NOTHING, Step
+from infra.workflow.surroundings import Surroundings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """Training once, or again and again.
+
+    Attributes:
+        completed: the state after a job that has done its work.
+        goes_on: the ways in which a run goes on though a rule has stopped its job.
+        round_: what ends a job's name and its folders'; any_round: the same as IAM's patterns.
+        channels: the job's channels, made from those of the data.
+        variables: what the run keeps besides, and tells the recorder.
+        step: the states behind the training job's own.
+    """
+
+    completed: str
+    goes_on: Sequence[State] = ()
+    round_: str | None = None
+    any_round: Sequence[str | None] = (None,)
+    channels: Callable[[list[Document]], list[Document] | str] = list
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    step: Step = NOTHING
+
+    def job_name(self, at: Surroundings) -> str:
+        """The training job's name, with `<$variables>` in it."""
+        return names.job(at.pipeline, RUN_ID, names.TRAIN_STEP, self.round_)
+
+    def job_arns(self, at: Surroundings) -> list[str]:
+        """The ARNs of all runs' training jobs."""
+        jobs = [names.job(at.pipeline, names.ANY_RUN_ID, names.TRAIN_STEP, any_) for any_ in self.any_round]
+        return [at.sagemaker("training-job", job) for job in jobs]
+
+    def folder(self, at: Surroundings, folder: str) -> str:
+        """The S3 URI of a folder for one training job alone: a round must not take up what another has left there."""
+        return run_uri(at, files.of_round(folder, self.round_))

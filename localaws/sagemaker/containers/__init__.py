@@ -1,0 +1,1 @@
+"""Containers without Docker, and what goes into and comes out of them."""

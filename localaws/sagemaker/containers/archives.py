@@ -1,0 +1,113 @@
+"""tar.gz files: made so that the same content gives the same bytes, taken apart so that nothing lands elsewhere."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+# Fast over small: an archive stays on this machine, and compression stands in every job's way.
+_COMPRESSION = 1
+
+
+class UnsafeArchiveError(Exception):
+    """A member of an archive would land outside its directory, or isn't a file; the message names it."""
+
+
+class BrokenArchiveError(Exception):
+    """The file isn't a readable tar archive."""
+
+
+def pack(directory: Path, archive: IO[bytes]) -> int:
+    """Write the content of `directory` as tar.gz into `archive`; the number of files.
+
+    Deterministic: sorted names, no times, no owners; symbolic links are followed, as SageMaker uploads content.
+    """
+    count = 0
+    with (
+        gzip.GzipFile(filename="", mode="wb", fileobj=archive, compresslevel=_COMPRESSION, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT, dereference=True) as tar,
+    ):
+        for path in files_below(directory):
+            info = tar.gettarinfo(path, arcname=path.relative_to(directory).as_posix())
+            info.mtime, info.uid, info.gid, info.uname, info.gname = 0, 0, 0, "", ""
+            info.mode = 0o755 if info.mode & 0o100 else 0o644
+            info.type = tarfile.REGTYPE  # a second name of the same file (hard link) carries the content again
+            info.size = path.stat().st_size
+            with path.open("rb") as content:
+                tar.addfile(info, content)
+            count += 1
+    return count
+
+
+def unpack(archive: Path, directory: Path) -> None:
+    """Extract a tar (compressed or not) into `directory`.
+
+    The rules are those of `tarfile`'s "data" filter (Python documentation, tarfile, "Extraction filters"), which the
+    first releases of Python 3.11 don't have. Owners and special modes are dropped.
+
+    Raises UnsafeArchiveError for absolute paths, ``..``, links that leave the directory, and devices;
+    BrokenArchiveError when it can't be read. All members are checked before the first is written, so that a refused
+    archive leaves nothing; what only its links together would do is found when it is written.
+    """
+    try:
+        with tarfile.open(archive) as tar:
+            members = tar.getmembers()
+            for member in members:
+                _check(member, directory)
+            for member in members:
+                _write(tar, member, directory)
+    except (tarfile.TarError, EOFError, zlib.error, OSError, KeyError) as error:
+        raise BrokenArchiveError(f"{archive.name} is not a readable tar.gz: {error}") from error
+
+
+def files_below(directory: Path) -> Iterator[Path]:
+    """Regular files below `directory` in a fixed order; links that lead out of it or nowhere are left out."""
+    root = directory.resolve()
+    for path in sorted(directory.rglob("*")):
+        if path.is_file() and path.resolve().is_relative_to(root):
+            yield path
+
+
+def _check(member: tarfile.TarInfo, directory: Path) -> None:
+    if member.name.startswith("/") or ".." in Path(member.name).parts:
+        raise UnsafeArchiveError(f"{member.name!r} would be written outside {directory.name}/")
+    if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
+        raise UnsafeArchiveError(f"{member.name!r} is neither a file, a directory nor a link")
+    if member.issym() or member.islnk():
+        # A symbolic link's target is as seen from its own place, a hard link's is another member's name.
+        base = PurePosixPath(member.name).parent if member.issym() else PurePosixPath()
+        target = os.path.normpath(base / member.linkname)
+        if PurePosixPath(member.linkname).is_absolute() or target.split("/")[0] == "..":
+            raise UnsafeArchiveError(f"{member.name!r} is a link to {member.linkname!r}, outside {directory.name}/")
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
+    path = directory / member.name
+    _stay_inside(member, path if member.isdir() else path.parent, directory)
+    if member.isdir():
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    if member.issym():
+        _stay_inside(member, path.parent / member.linkname, directory)
+        path.symlink_to(member.linkname)
+        return
+    content = tar.extractfile(member)  # of a hard link, what it is linked to
+    if content is None:
+        raise UnsafeArchiveError(f"{member.name!r} is a link to {member.linkname!r}, which is no file")
+    with content, path.open("xb") as file:
+        shutil.copyfileobj(content, file)
+    path.chmod(0o755 if member.mode & 0o100 else 0o644)
+
+
+def _stay_inside(member: tarfile.TarInfo, path: Path, directory: Path) -> None:
+    """Refuse a path that leaves the directory through links that were written before."""
+    if not path.resolve().is_relative_to(directory.resolve()):
+        raise UnsafeArchiveError(f"{member.name!r} would be written outside {directory.name}/, through links before it")

@@ -1,0 +1,243 @@
+"""Containers without Docker: processes with their own /opt/ml and environment, and an end that takes all with it.
+
+What the kernel allows is found out once (`isolation`); what it doesn't allow is said in the job's log, not hidden.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from localaws.sagemaker.containers import container_init
+
+OPT_ML = Path("/opt/ml")
+TMP = Path("/tmp")  # noqa: S108 - the container's own
+
+Isolation = Literal["processes and files", "files", "none"]
+
+_ISOLATION_OPTIONS: dict[Isolation, list[str]] = {
+    "processes and files": ["--mount", "--pid", "--read-only"],
+    "files": ["--mount", "--read-only"],
+    "none": [],
+}
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """A container that is to be started.
+
+    command: program and arguments, looked up in PATH of `environment`.
+    environment: all variables that it sees; nothing of the server's own.
+    base_dir: the directory that appears as /opt/ml, where that is possible; see `ml_dir`.
+    tmp_dir: appears as /tmp.
+    cwd: where the program starts, as the container sees it.
+    hide: directories of the server's that it must not see.
+    needs: directories outside `base_dir` that it must see: the image's environment.
+    shows: directories outside `base_dir` that appear in it, by their place below it; read-only where that is possible.
+    network: "host" or "none".
+    descriptors: open files and sockets that the program inherits under their numbers.
+    """
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    base_dir: Path
+    tmp_dir: Path
+    cwd: Path
+    hide: Sequence[Path] = ()
+    needs: Sequence[Path] = ()
+    shows: Mapping[str, Path] = field(default_factory=dict)
+    network: Literal["host", "none"] = "host"
+    descriptors: Sequence[int] = ()
+
+
+class Container:
+    """A running container. `output` is its standard output and error, one pipe, open until all of it has ended."""
+
+    def __init__(self, process: subprocess.Popen[bytes], *, owns_processes: bool) -> None:
+        self._process = process
+        self._owns_processes = owns_processes
+        if process.stdout is None:
+            raise ValueError("a container's output must be a pipe")
+        self.output = process.stdout
+        _running.add(self)
+
+    @property
+    def pid(self) -> int:
+        """The process id of the container's first process, which leads a process group of its own."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """SIGTERM to the program, as Docker and SageMaker do."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End everything in the container, at once."""
+        # Without a process namespace the first process has to find what the program started, so it must live a moment.
+        self._signal(signal.SIGKILL if self._owns_processes else signal.SIGUSR1)
+
+    def poll(self) -> int | None:
+        """The exit status once it has ended: the program's, or 128 + the signal that ended it."""
+        return self._status(self._process.poll())
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; the exit status. Raises subprocess.TimeoutExpired."""
+        status = self._status(self._process.wait(timeout))
+        assert status is not None  # noqa: S101 - wait() returned
+        return status
+
+    def _status(self, returncode: int | None) -> int | None:
+        if returncode is None:
+            return None
+        _running.discard(self)
+        return returncode if returncode >= 0 else 128 - returncode
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
+
+
+_running: set[Container] = set()
+
+
+def launch(spec: ContainerSpec) -> Container:
+    """Start a container. Raises OSError when the machine can't start processes."""
+    _make_places(spec)
+    options = [*_ISOLATION_OPTIONS[isolation()], *_view_options(spec), "--cwd", str(spec.cwd)]
+    return _start(options, list(spec.command), dict(spec.environment), spec.descriptors)
+
+
+def run_tool(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> Container:
+    """Start a tool of the server's own (pip) that must not outlive it: no isolation, the given environment."""
+    return _start(["--cwd", str(cwd)], list(command), dict(environment))
+
+
+def kill_all() -> None:
+    """End every container of this process, at once."""
+    for container in list(_running):
+        container.kill()
+        container.wait(10)
+
+
+@functools.cache
+def isolation() -> Isolation:
+    """How much the kernel lets this process isolate; tried once, takes some 50 ms."""
+    for kind, options in _ISOLATION_OPTIONS.items():
+        probe = _start(options, ["true"], {"PATH": os.defpath})
+        probe.output.read()
+        if probe.wait(10) == 0:
+            return kind
+    return "none"
+
+
+def ml_dir(base_dir: Path) -> Path:
+    """Where a program in a container finds what lies in `base_dir`: the literal /opt/ml, or `base_dir` itself."""
+    return base_dir if isolation() == "none" else OPT_ML
+
+
+def tmp_view(tmp_dir: Path) -> Path:
+    """Where a program in a container finds its temporary directory: /tmp, or `tmp_dir` itself."""
+    return tmp_dir if isolation() == "none" else TMP
+
+
+def describe_isolation() -> str | None:
+    """One line for the job's log when the contract can't be met to the letter, else None."""
+    if isolation() == "none":
+        return (
+            "This machine's kernel allows no mount namespaces: /opt/ml is the directory in SAGEMAKER_BASE_DIR, "
+            "and the job isn't kept from writing elsewhere."
+        )
+    return None
+
+
+def _make_places(spec: ContainerSpec) -> None:
+    """Make the places of `shows`: empty directories to mount on, or links where the kernel can't mount."""
+    for place, directory in spec.shows.items():
+        at = spec.base_dir / place
+        if isolation() == "none":
+            at.parent.mkdir(parents=True, exist_ok=True)
+            at.symlink_to(directory)
+        else:
+            at.mkdir(parents=True, exist_ok=True)
+
+
+def _view_options(spec: ContainerSpec) -> list[str]:
+    options = ["--isolate-network"] if spec.network == "none" else []
+    if isolation() == "none":
+        return options
+    needed = [*spec.needs, Path(sys.base_prefix)]
+    options += ["--bind", str(spec.base_dir), str(OPT_ML), "--bind", str(spec.tmp_dir), str(TMP)]
+    for path in needed:
+        if path.is_relative_to(TMP):  # the container's own /tmp would cover it
+            (spec.tmp_dir / path.relative_to(TMP)).mkdir(parents=True, exist_ok=True)
+            options += ["--show", str(path), str(path)]
+    for place, directory in spec.shows.items():
+        options += ["--show", str(directory), str(OPT_ML / place)]
+    for hidden in spec.hide:
+        if not any(path.is_relative_to(hidden) for path in needed):
+            options += ["--hide", str(hidden)]
+    return options
+
+
+def _start(
+    options: list[str], command: list[str], environment: dict[str, str], descriptors: Sequence[int] = ()
+) -> Container:
+    argv = [sys.executable, "-I", "-S", container_init.__file__, *options, "--parent", str(os.getpid()), "--", *command]
+    return _spawner().start(argv, environment, descriptors)
+
+
+_Order = tuple[list[str], dict[str, str], Sequence[int], "Future[Container]"]
+
+
+class _Spawner:
+    """Starts all processes from one thread that lives as long as the server.
+
+    The signal for a parent's death (prctl(2), PR_SET_PDEATHSIG) comes when the *thread* that forked ends, so a
+    request's own thread mustn't fork.
+    """
+
+    def __init__(self) -> None:
+        self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name="container-spawner", daemon=True).start()
+
+    def start(self, argv: list[str], environment: dict[str, str], descriptors: Sequence[int]) -> Container:
+        future: Future[Container] = Future()
+        self._orders.put((argv, environment, descriptors, future))
+        return future.result()
+
+    def _work(self) -> None:
+        while True:
+            argv, environment, descriptors, future = self._orders.get()
+            try:
+                future.set_result(Container(_popen(argv, environment, descriptors), owns_processes="--pid" in argv))
+            except BaseException as error:  # noqa: BLE001 - it belongs to the thread that asked
+                future.set_exception(error)
+
+
+def _popen(argv: list[str], environment: dict[str, str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        argv,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+        cwd="/",
+        pass_fds=descriptors,
+    )
+
+
+@functools.cache
+def _spawner() -> _Spawner:
+    return _Spawner()

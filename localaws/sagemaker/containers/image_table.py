@@ -1,0 +1,93 @@
+"""The table of images (`image_table.json`): the environment that stands for each, and where the two differ."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from localaws.sagemaker.core import errors
+
+_TABLE = Path(__file__).with_suffix(".json")
+_URI = re.compile(r"(?P<registry>\d{12}\.dkr\.ecr\.[a-z0-9-]+\.[a-z0-9.-]+)/(?P<repository>[^:@]+)(:(?P<tag>[^:@]+))?")
+
+
+class ImageNotFoundError(Exception):
+    """The image isn't in the table, so it can't be pulled. The message names it."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of the table: name and pins of its environment, and the versions that the real image holds."""
+
+    uri: str
+    environment: str
+    packages: tuple[str, ...]
+    holds: Mapping[str, str]
+    variables: Mapping[str, str]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for every version in which the environment differs from the image."""
+        here = dict(package.split("==") for package in self.packages)
+        here["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return tuple(
+            f"Image {self.uri.rpartition('/')[2]} holds {name} {version}; here it is {here[name]}."
+            for name, version in self.holds.items()
+            if here[name] != version and not here[name].startswith(f"{version}.")
+        )
+
+
+def find(image_uri: str) -> Image:
+    """The table's image for a URI ``<account>.dkr.ecr.<region>.<domain>/<repository>:<tag>``.
+
+    Raises ImageNotFoundError for any other.
+    """
+    parts = _URI.fullmatch(image_uri)
+    if parts is not None:
+        table = _table()
+        for line in table["images"]:
+            tag = re.fullmatch(line["tag"], parts["tag"] or "latest")
+            if tag and re.fullmatch(line["repository"], parts["repository"]):
+                return Image(
+                    uri=image_uri,
+                    environment=line["environment"],
+                    packages=tuple(table["environments"][line["environment"]]),
+                    holds={**line["holds"], **_held_by_tag(tag.groupdict())},
+                    variables=line["variables"],
+                )
+    raise ImageNotFoundError(image_uri)
+
+
+def refuse_unknown(image_uri: str) -> None:
+    """Refuse a request for an image that can't be pulled, since the table hasn't got it."""
+    try:
+        find(image_uri)
+    except ImageNotFoundError as error:
+        raise errors.validation(f"Requested image {image_uri} not found.") from error
+
+
+def repository(image_uri: str) -> str:
+    """The repository that a URI names, without registry and tag. Raises ImageNotFoundError for one that isn't ECR's."""
+    parts = _URI.fullmatch(image_uri)
+    if parts is None:
+        raise ImageNotFoundError(image_uri)
+    return parts["repository"]
+
+
+def _held_by_tag(groups: Mapping[str, str | None]) -> dict[str, str]:
+    """The versions that a tag names: ``py310`` is Python 3.10, the torch version stands first."""
+    held = {name: text for name, text in groups.items() if text}
+    if python := held.get("python"):
+        held["python"] = f"{python[0]}.{python[1:]}"
+    return held
+
+
+@functools.cache
+def _table() -> Any:
+    return json.loads(_TABLE.read_text(encoding="utf-8"))

@@ -1,0 +1,192 @@
+"""A framework image is an environment: image URI -> a cached virtual environment with the image's pins.
+
+An environment is a folder under the cache's root named by the content
+that it was made of; a marker file, written last, tells a finished one from one whose making was cut off.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from localaws.sagemaker.containers import container
+from localaws.sagemaker.containers.image_table import find
+
+Progress = Callable[[str], None]
+
+_COMPLETE = ".complete"
+# ``-r more.txt``, ``-c limits.txt``, ``./thing.whl``, ``file:...``, ``thing @ file:...``
+_REFERS_TO_FILES = re.compile(r"-r|-c|--requirement|--constraint|\.|/|file:|[^#]*@\s*file:|[^#]*\.(whl|tar\.gz|zip)\b")
+# pip's own settings (mirrors, proxies, certificates) are the user's; what would send packages elsewhere is not wanted.
+_NOT_FOR_PIP = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "VIRTUAL_ENV",
+    "PIP_TARGET",
+    "PIP_PREFIX",
+    "PIP_USER",
+    "__PYVENV_LAUNCHER__",
+)
+
+
+class ImageBuildError(Exception):
+    """The environment of an image (or of a requirements.txt on it) couldn't be made; the message says what pip said."""
+
+
+@dataclass(frozen=True)
+class ImageEnvironment:
+    """The environment of an image on this machine, as a container gets it.
+
+    python: the interpreter with the image's packages; root: its environment's folder.
+    variables: the environment variables that the image itself sets.
+    notes: where the versions here differ from the image's, one sentence each.
+    """
+
+    python: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def root(self) -> Path:
+        """The environment's folder."""
+        return self.python.parent.parent
+
+
+class Images:
+    """Environments under `root`, made at first use. Thread-safe, and safe with other processes on the same root."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._making = threading.Lock()  # flock() is between processes; threads of this one queue here
+
+    def environment(self, image_uri: str, progress: Progress) -> ImageEnvironment:
+        """The image's environment, made now if need be, with lines about that to `progress`.
+
+        Raises ImageNotFoundError or ImageBuildError.
+        """
+        image = find(image_uri)
+        root = self._root / f"{image.environment}-{_key(*image.packages)}"
+        what = f"the environment of image {image.environment}"
+        pins = list(image.packages)
+        self._make_once(root, what, progress, lambda: _install_image(root, pins, progress))
+        return ImageEnvironment(root / "bin" / "python", image.variables, image.notes)
+
+    def with_requirements(self, image_uri: str, requirements: Path, progress: Progress) -> ImageEnvironment:
+        """The image's environment plus a requirements.txt, cached by the content of both.
+
+        Raises ImageNotFoundError or ImageBuildError (with pip's last lines).
+        """
+        key = _requirements_key(requirements)
+        base = self.environment(image_uri, progress)
+        root = self._root / f"{base.root.name}+{key}"
+        self._make_once(
+            root, "requirements.txt", progress, lambda: _install_requirements(root, base, requirements, progress)
+        )
+        return ImageEnvironment(root / "bin" / "python", base.variables, base.notes)
+
+    def _make_once(self, root: Path, what: str, progress: Progress, make: Callable[[], None]) -> None:
+        if (root / _COMPLETE).exists():
+            return
+        self._root.mkdir(parents=True, exist_ok=True)
+        with self._making, _locked(self._root / f".{root.name}.lock", what, progress):
+            if (root / _COMPLETE).exists():
+                return
+            shutil.rmtree(root, ignore_errors=True)  # an earlier making was cut off
+            started = time.monotonic()
+            progress(f"Making {what}, once; it is kept for the next time.")
+            try:
+                make()
+            except BaseException:
+                shutil.rmtree(root, ignore_errors=True)
+                raise
+            (root / _COMPLETE).touch()
+            progress(f"Made {what} in {time.monotonic() - started:.0f} s.")
+
+
+def _install_image(root: Path, pins: list[str], progress: Progress) -> None:
+    _run([sys.executable, "-m", "venv", str(root)], progress, root.parent)
+    command = [
+        "-m",
+        "pip",
+        "install",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--only-binary",
+        ":all:",
+        "--compile",
+    ]
+    _run([str(root / "bin" / "python"), *command, *pins], progress, root)
+
+
+def _install_requirements(root: Path, base: ImageEnvironment, requirements: Path, progress: Progress) -> None:
+    """A second environment in front of the image's: what requirements.txt names wins, the rest shows through."""
+    _run([sys.executable, "-m", "venv", "--without-pip", str(root)], progress, root.parent)
+    packages = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    (root / packages / "image.pth").write_text(f"{base.root / packages}\n", encoding="utf-8")
+    command = ["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--compile"]
+    _run([str(root / "bin" / "python"), *command, "-r", str(requirements)], progress, requirements.parent)
+
+
+def _run(command: list[str], progress: Progress, cwd: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_PIP}
+    tool = container.run_tool(command, environment, cwd)
+    last: list[str] = []
+    for raw in tool.output:
+        line = raw.decode("utf-8", "replace").rstrip()
+        if line.startswith(("Collecting", "Installing", "Successfully", "ERROR", "error")):
+            progress(line)
+        last = [*last[-19:], line]
+    if (status := tool.wait()) != 0:
+        said = [line for line in last if line.startswith("ERROR")] or last[-5:]
+        raise ImageBuildError(f"{' '.join(command[1:5])} ended with exit code {status}: {' '.join(said)}")
+
+
+@contextmanager
+def _locked(path: Path, what: str, progress: Progress) -> Iterator[None]:
+    with path.open("w") as file:
+        if not _try_lock(file):
+            progress(f"Waiting for another process that is making {what}.")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _key(*content: str) -> str:
+    """A hash of an environment's content; the interpreter belongs to it, since the environment points to it."""
+    interpreter = (platform.python_version(), platform.machine(), sys.base_prefix)
+    return hashlib.sha256("\n".join([*interpreter, *content]).encode()).hexdigest()[:12]
+
+
+def _requirements_key(requirements: Path) -> str:
+    """A hash of a requirements.txt, and of the files beside it when it refers to files.
+
+    Raises ImageBuildError for an editable install, which would point into a folder that is gone after the job.
+    """
+    text = requirements.read_text(encoding="utf-8")
+    lines = [line.strip() for line in text.splitlines()]
+    editable = next((line for line in lines if line.startswith(("-e", "--editable"))), None)
+    if editable is not None:
+        raise ImageBuildError(f"requirements.txt: {editable!r}: editable installs are not supported here")
+    if not any(_REFERS_TO_FILES.match(line) for line in lines):
+        return _key(text)
+    beside = [path for path in sorted(requirements.parent.rglob("*")) if path.is_file()]
+    return _key(text, *(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in beside))

@@ -1,0 +1,110 @@
+"""A container's output on its way to CloudWatch Logs, while the container runs."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from localaws.sagemaker.core.aws_platform import Platform
+from localaws.sagemaker.core.clock import Clock
+
+_log = logging.getLogger(__name__)
+
+_MAX_LINE = 256 * 1024 - 26  # bytes of a log event (PutLogEvents, API reference)
+_MAX_WAIT = 0.2  # seconds that a line waits for company
+_MAX_BATCH = 1000  # lines
+_TAIL = 60  # lines kept for the reason of a failure
+
+LineListener = Callable[[str, float], None]
+
+
+class ContainerLog:
+    """Cuts output into lines and sends them in batches. One thread at a time."""
+
+    def __init__(self, platform: Platform, clock: Clock, group: str, stream: str) -> None:
+        self._platform = platform
+        self._clock = clock
+        self._group = group
+        self._stream = stream
+        self._listener: LineListener = lambda _line, _time: None
+        self._partial = b""
+        self._batch: list[tuple[int, str]] = []
+        self._oldest = 0.0
+        self._tail: deque[str] = deque(maxlen=_TAIL)
+
+    @property
+    def tail(self) -> list[str]:
+        """The job's own last lines, without the platform's."""
+        return list(self._tail)
+
+    def listen(self, listener: LineListener) -> None:
+        """Have `listener` called with each of the job's lines and its time in epoch seconds."""
+        self._listener = listener
+
+    def feed(self, output: bytes) -> None:
+        """Output of the job, cut anywhere."""
+        *lines, self._partial = (self._partial + output).split(b"\n")
+        for line in lines:
+            self._add(line.rstrip(b"\r"))
+        if len(self._partial) > _MAX_LINE:
+            self._add(self._partial)
+            self._partial = b""
+
+    def say(self, text: str) -> None:
+        """A line of the platform's own, sent at once."""
+        self._append(text, self._clock.now())
+        self.flush()
+
+    def flush_if_due(self) -> float | None:
+        """Send what has waited long enough; seconds until the next is due, None when nothing waits."""
+        if not self._batch:
+            return None
+        left = self._oldest + _MAX_WAIT - self._clock.monotonic()
+        if left <= 0 or len(self._batch) >= _MAX_BATCH:
+            self.flush()
+            return None
+        return left
+
+    def flush(self) -> None:
+        """Send everything that makes whole lines."""
+        batch, self._batch = self._batch, []
+        if not batch:
+            return
+        try:
+            self._platform.put_log_events(self._group, self._stream, batch)
+        except Exception:  # noqa: BLE001 - a log that can't be written doesn't end a job
+            _log.exception("lost %d lines of %s", len(batch), self._stream)
+
+    def close(self) -> None:
+        """Send the rest, the last line without its end included."""
+        if self._partial:
+            self._add(self._partial)
+            self._partial = b""
+        self.flush()
+
+    def _add(self, raw: bytes) -> None:
+        now = self._clock.now()
+        for start in range(0, max(len(raw), 1), _MAX_LINE):
+            line = raw[start : start + _MAX_LINE].decode("utf-8", "replace")
+            self._tail.append(line)
+            self._append(line, now)
+            self._listener(line, now)
+
+    def _append(self, line: str, now: float) -> None:
+        if not self._batch:
+            self._oldest = self._clock.monotonic()
+        self._batch.append((int(now * 1000), line or " "))  # an event's message can't be empty
+
+
+def failure_message(lines: list[str], limit: int = 700) -> str:
+    """The reason of a failure in a job's last lines: the last traceback's end, or the lines themselves, up to `limit`
+    characters."""
+    start = max((index for index, line in enumerate(lines) if line.startswith("Traceback (")), default=None)
+    told = lines[-8:] if start is None else lines[start:]
+    kept: list[str] = []
+    for line in reversed([line for line in told if line.strip()]):
+        if sum(map(len, kept)) + len(line) > limit:
+            break
+        kept.insert(0, line.rstrip())
+    return "\n".join(kept)

@@ -1,0 +1,71 @@
+"""The AWS around SageMaker. An adapter implements `Platform`; nothing here knows which AWS it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from localaws.sagemaker.core.request import Caller, Document
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Temporary credentials of a role, as AWS STS returns them. `expiration` is timezone-aware."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+    expiration: datetime
+
+
+class Platform(Protocol):
+    """The AWS around SageMaker. Every method may be called from any thread.
+
+    account, region: of every resource that SageMaker makes.
+    endpoint_url: where jobs and model servers reach this AWS, for example ``http://127.0.0.1:4566``.
+    state_dir: where SageMaker keeps its store and its jobs' files; survives restarts.
+    image_dir: where image environments are cached; may be shared by several servers at once.
+    private_dirs: directories that jobs and models mustn't see: state and credentials of this AWS and of its user.
+    """
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def region(self) -> str: ...
+
+    @property
+    def endpoint_url(self) -> str: ...
+
+    @property
+    def state_dir(self) -> Path: ...
+
+    @property
+    def image_dir(self) -> Path: ...
+
+    @property
+    def private_dirs(self) -> Sequence[Path]: ...
+
+    def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
+        """Put an event of source ``aws.sagemaker`` on the default event bus."""
+
+    def put_log_events(self, group: str, stream: str, events: list[tuple[int, str]]) -> None:
+        """Append (milliseconds since the epoch, line) pairs to a CloudWatch log stream; makes group and stream."""
+
+    def put_metric_data(self, namespace: str, data: list[Document]) -> None:
+        """Write CloudWatch metrics; `data` is PutMetricData's MetricData (Timestamp: epoch seconds or datetime)."""
+
+    def assume_role(self, role_arn: str, session_name: str) -> Credentials:
+        """Credentials of an execution role.
+
+        Raises errors.SageMakerError when the role doesn't exist or doesn't trust sagemaker.amazonaws.com.
+        """
+
+    def authorize(self, caller: Caller, action: str, resource: str) -> None:
+        """Check an action of the caller's that a request implies, such as iam:PassRole on an execution role.
+
+        Raises errors.SageMakerError (AccessDeniedException) that names action, role and resource.
+        """

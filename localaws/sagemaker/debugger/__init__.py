@@ -1,0 +1,1 @@
+"""SageMaker Debugger: the hook's tensors and the evaluation of rules."""

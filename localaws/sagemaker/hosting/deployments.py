@@ -1,0 +1,154 @@
+"""Deployments on their way, each in a thread: from what an endpoint's record says is pending to what serves."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable
+
+from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.hosting.endpoint_files import EndpointFiles
+from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
+from localaws.sagemaker.hosting.fleet import Deployment
+from localaws.sagemaker.hosting.instances import FleetError, VariantPlan
+from localaws.sagemaker.hosting.model_container import ContainerStarter
+from localaws.sagemaker.hosting.serving import Serving
+from localaws.sagemaker.hosting.snapshots import plans_of
+from localaws.sagemaker.hosting.worker import Worker
+
+_log = logging.getLogger(__name__)
+
+
+class Deployments:
+    """Brings endpoints from one state to the next. Its public methods return at once."""
+
+    def __init__(
+        self, records: EndpointRecords, serving: Serving, starter: ContainerStarter, files: EndpointFiles
+    ) -> None:
+        self._records = records
+        self._serving = serving
+        self._starter = starter
+        self._files = files
+
+    def deploy(self, name: str) -> None:
+        """Start what is pending beside what serves; it takes over when it is healthy, else what is deployed goes on."""
+        self._in_background(self._deploy, name)
+
+    def rescale(self, name: str) -> None:
+        """Give what serves the weights and instance counts that are pending."""
+        self._in_background(self._rescale, name)
+
+    def remove(self, name: str) -> None:
+        """End what serves once its requests are answered; then the endpoint is gone."""
+        self._in_background(self._remove, name)
+
+    def recover(self) -> None:
+        """After a restart: what served serves again, what was in progress goes on, what was leaving is gone."""
+        documents = {document["EndpointName"]: document for document in self._records.all()}
+        self._files.remove_all_but(documents)
+        for name, document in documents.items():
+            if document["EndpointStatus"] == "Deleting":
+                self.remove(name)
+            elif document["EndpointStatus"] != "Failed":
+                if "Deployed" in document:
+                    self._records.set_status(name, "SystemUpdating")
+                self._in_background(self._bring_back, name)
+
+    def _in_background(self, work: Callable[[str], None], name: str) -> None:
+        threading.Thread(target=self._guarded, args=(work, name), name=f"endpoint-{name}", daemon=True).start()
+
+    def _guarded(self, work: Callable[[str], None], name: str) -> None:
+        """An endpoint must not stay in progress for ever because of a mistake of ours."""
+        try:
+            work(name)
+        except Exception as error:  # noqa: BLE001 - see above
+            if self._serving.is_closed:
+                return
+            _log.exception("endpoint %s", name)
+            self._fail(name, f"Internal failure: {error}")
+
+    def _deploy(self, name: str) -> None:
+        pending = self._records.find(name)["Pending"]
+        try:
+            deployment = self._start(name, pending)
+        except FleetError as error:
+            self._fail(name, str(error))
+            return
+        old = self._serving.swap(name, deployment)
+        self._records.settle(name, "InService", pending, None)
+        if old is not None:
+            old.retire()
+        self._remove_unused_files(name)
+
+    def _rescale(self, name: str) -> None:
+        document = self._records.find(name)
+        pending, deployment = document["Pending"], self._serving.get(name)
+        if deployment is None:
+            raise RuntimeError("no deployment serves it")
+        plans = plans_of(pending)
+        try:
+            _set_instance_counts(deployment, plans)
+        except FleetError as error:
+            _set_instance_counts(deployment, plans_of(document["Deployed"]))
+            self._fail(name, str(error))
+            return
+        deployment.set_weights({plan.name: plan.weight for plan in plans})
+        self._records.settle(name, "InService", pending, None)
+
+    def _start(self, name: str, snapshot: Document) -> Deployment:
+        directory = self._files.deployment(name, snapshot["Id"])
+
+        def start(plan: VariantPlan, instance_id: str) -> Worker:
+            return self._starter.start(name, directory / plan.name, plan, instance_id)
+
+        deployment = Deployment(plans_of(snapshot), start)
+        self._serving.start(name, deployment)
+        return deployment
+
+    def _fail(self, name: str, reason: str) -> None:
+        """Back to what is deployed, with the reason; Failed when nothing is."""
+        if self._serving.is_closed:
+            return
+        if "Deployed" in self._records.find(name) and self._serving.get(name) is not None:
+            self._records.set_status(name, "RollingBack")
+            self._records.settle(name, "InService", None, reason)
+        else:
+            self._records.settle(name, "Failed", None, reason)
+        self._remove_unused_files(name)
+
+    def _remove(self, name: str) -> None:
+        serving = self._serving.remove(name)
+        if serving is not None:
+            serving.retire()
+        self._files.remove(name)  # before the name is free for another endpoint
+        self._records.remove(name)
+
+    def _bring_back(self, name: str) -> None:
+        document = self._records.find(name)
+        if "Deployed" in document:
+            try:
+                self._serving.swap(name, self._start(name, document["Deployed"]))
+            except FleetError as error:
+                self._fail(name, f"The endpoint didn't come back after a restart: {error}")
+                return
+        if "Pending" not in document:
+            self._records.settle(name, "InService", document.get("Deployed"), document.get("FailureReason"))
+            return
+        if "Deployed" in document:
+            self._records.set_status(name, "Updating")
+        self._deploy(name)
+
+    def _remove_unused_files(self, name: str) -> None:
+        """Look at the directories before the document: what a next update adds is in neither."""
+        directories = self._files.deployments(name)
+        document = self._records.find(name)
+        used = {document[member]["Id"] for member in ("Deployed", "Pending") if member in document}
+        for directory in directories:
+            if directory.name not in used:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _set_instance_counts(deployment: Deployment, plans: list[VariantPlan]) -> None:
+    for plan in plans:
+        deployment.set_instance_count(plan.name, plan.instance_count)

@@ -1,0 +1,36 @@
+"""Endpoints' files on this machine: a directory an endpoint, and in it one for each deployment."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+
+class EndpointFiles:
+    """The directories below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def deployment(self, endpoint: str, identity: str) -> Path:
+        """The directory of one deployment."""
+        return self._root / endpoint / identity
+
+    def deployments(self, endpoint: str) -> list[Path]:
+        """The directories of an endpoint's deployments, those that are over included."""
+        return _directories(self._root / endpoint)
+
+    def remove(self, endpoint: str) -> None:
+        """Remove everything of an endpoint."""
+        shutil.rmtree(self._root / endpoint, ignore_errors=True)
+
+    def remove_all_but(self, endpoints: Collection[str]) -> None:
+        """Remove what endpoints left that aren't there any more."""
+        for directory in _directories(self._root):
+            if directory.name not in endpoints:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _directories(parent: Path) -> list[Path]:
+    return list(parent.iterdir()) if parent.is_dir() else []

@@ -1,0 +1,140 @@
+"""Endpoints' documents in the store: every change of their state is told to waiters and to the event bus.
+
+A document holds, beside what Describe shows, a snapshot of what is `Deployed` and of what is `Pending`, so that an
+endpoint comes back after a restart even when its configuration and its models were deleted meanwhile. States and what
+they allow: DescribeEndpoint, EndpointStatus (API reference).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from localaws.sagemaker.context import Context
+from localaws.sagemaker.core import errors
+from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.hosting.endpoint_documents import state_change_detail
+
+ENDPOINT = "endpoint"
+
+
+class EndpointRecords:
+    """The documents of all endpoints. Thread-safe."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def all(self) -> list[Document]:
+        """Every endpoint's document."""
+        return self._context.store.list(ENDPOINT)
+
+    def find(self, name: str) -> Document:
+        """An endpoint's document. ValidationException when there is none."""
+        document = self._context.store.get(ENDPOINT, name)
+        if document is None:
+            raise errors.validation(f'Could not find endpoint "{self._context.arn(ENDPOINT, name)}".')
+        return document
+
+    def find_ready(self, name: str) -> Document:
+        """The document of an endpoint that can be updated. ValidationException."""
+        document = self.find(name)
+        _refuse_in_progress(document)
+        if document["EndpointStatus"] == "Failed":
+            raise errors.validation(
+                f'Cannot update failed endpoint "{document["EndpointArn"]}". '
+                "DeleteEndpoint is the only operation that can be performed on a failed endpoint."
+            )
+        return document
+
+    def arn_of_new(self, name: str) -> str:
+        """The ARN of an endpoint that is to be made. ValidationException when the name is taken."""
+        arn = self._context.arn(ENDPOINT, name)
+        if self._context.store.get(ENDPOINT, name) is not None:
+            raise errors.already_exists("endpoint", arn)
+        return arn
+
+    def create(self, name: str, arn: str, pending: Document, labels: dict[str, str]) -> None:
+        """Write down a new endpoint, Creating."""
+        now = self._context.clock.now()
+        document = {
+            "EndpointName": name,
+            "EndpointArn": arn,
+            "EndpointConfigName": pending["EndpointConfigName"],
+            "EndpointStatus": "Creating",
+            "CreationTime": now,
+            "LastModifiedTime": now,
+            "Pending": pending,
+        }
+        with self._context.store.transaction():
+            if not self._context.store.create(ENDPOINT, name, document):
+                raise errors.already_exists("endpoint", arn)
+            self._context.store.add_tags(arn, labels)
+        self._announce(document)
+
+    def begin_update(self, name: str, pending: Document) -> str:
+        """Write down what is to be deployed; the endpoint's ARN. ValidationException when something is in progress."""
+
+        def updating(document: Document) -> Document:
+            _refuse_in_progress(document)
+            begun = {key: value for key, value in document.items() if key != "FailureReason"}
+            return begun | {"EndpointStatus": "Updating", "Pending": pending | {"StartTime": self._context.clock.now()}}
+
+        return str(self._update(name, updating)["EndpointArn"])
+
+    def begin_deleting(self, name: str) -> None:
+        """Write down that the endpoint is leaving. ValidationException when something is in progress."""
+
+        def deleting(document: Document) -> Document:
+            _refuse_in_progress(document)
+            return document | {"EndpointStatus": "Deleting"}
+
+        self._update(name, deleting)
+
+    def settle(self, name: str, status: str, deployed: Document | None, reason: str | None) -> None:
+        """Write down the end of a deployment: what is deployed now, and why that isn't what was wanted."""
+
+        def settled(document: Document) -> Document:
+            kept = {key: value for key, value in document.items() if key not in {"Pending", "FailureReason"}}
+            kept |= {"EndpointStatus": status}
+            kept |= {"FailureReason": reason} if reason else {}
+            if deployed is not None:
+                kept |= {"Deployed": deployed, "EndpointConfigName": deployed["EndpointConfigName"]}
+            return kept
+
+        self._update(name, settled)
+
+    def set_status(self, name: str, status: str) -> None:
+        """Enter another status."""
+        self._update(name, lambda old: old | {"EndpointStatus": status})
+
+    def is_coming_back(self, name: str) -> bool:
+        """Whether the endpoint is to serve again after a restart and doesn't yet."""
+        document = self._context.store.get(ENDPOINT, name)
+        return document is not None and document["EndpointStatus"] == "SystemUpdating"
+
+    def remove(self, name: str) -> None:
+        """Forget an endpoint that has left."""
+        document = self.find(name)
+        self._context.store.delete(ENDPOINT, name)
+        self._context.store.delete_tags(document["EndpointArn"])
+        self._context.changes.announce(ENDPOINT, name)
+
+    def _update(self, name: str, change: Callable[[Document], Document]) -> Document:
+        """Change a document, then tell of it."""
+
+        def timed(document: Document) -> Document:
+            return change(document) | {"LastModifiedTime": self._context.clock.now()}
+
+        self.find(name)
+        document = self._context.store.update(ENDPOINT, name, timed) or {}
+        self._announce(document)
+        return document
+
+    def _announce(self, document: Document) -> None:
+        arn = document["EndpointArn"]
+        self._context.changes.announce(ENDPOINT, document["EndpointName"])
+        self._context.events.state_change("Endpoint", state_change_detail(document), arn, self._context.store.tags(arn))
+
+
+def _refuse_in_progress(document: Document) -> None:
+    if document["EndpointStatus"] not in {"InService", "Failed", "OutOfService"}:
+        raise errors.validation(f'Cannot update in-progress endpoint "{document["EndpointArn"]}".')

@@ -1,0 +1,104 @@
+"""Endpoints: the operations, each checked and recorded here and brought about in the background."""
+
+from __future__ import annotations
+
+from localaws.sagemaker.context import Context
+from localaws.sagemaker.core import errors, tags
+from localaws.sagemaker.core.listing import page, summary
+from localaws.sagemaker.core.request import Caller, Document, Handler
+from localaws.sagemaker.core.unsupported import always, refuse
+from localaws.sagemaker.hosting.deployments import Deployments
+from localaws.sagemaker.hosting.endpoint_documents import describe
+from localaws.sagemaker.hosting.endpoint_files import EndpointFiles
+from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
+from localaws.sagemaker.hosting.invocation import Invoker
+from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
+from localaws.sagemaker.hosting.model_container import ContainerStarter
+from localaws.sagemaker.hosting.serving import Serving
+from localaws.sagemaker.hosting.snapshots import reweighted, snapshot, with_retained_properties
+
+_REFUSED = {"DeploymentConfig": always}
+_REFUSED_OF_VARIANT = {"ServerlessUpdateConfig": always}
+_SUMMARY = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
+
+
+class Endpoints:
+    """All endpoints of a server: the control plane is in `operations`, the data plane in `invoker`."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._records = EndpointRecords(context)
+        self._serving = Serving()
+        files = EndpointFiles(context.platform.state_dir / "endpoints")
+        self._deployments = Deployments(self._records, self._serving, ContainerStarter(context), files)
+        metrics = InvocationMetrics(context.platform, context.clock.now)
+        self.invoker = Invoker(self._records, self._serving, metrics, context.platform)
+        context.lifecycle.on_recover.append(self._deployments.recover)
+        context.lifecycle.on_close += [metrics.close, self._serving.close]  # called from the last to the first
+
+    def operations(self) -> dict[str, Handler]:
+        """Operation name to handler."""
+        return {
+            "CreateEndpoint": self.create,
+            "UpdateEndpoint": self.update,
+            "UpdateEndpointWeightsAndCapacities": self.update_weights_and_capacities,
+            "DescribeEndpoint": self.describe,
+            "ListEndpoints": self.list_,
+            "DeleteEndpoint": self.delete,
+        }
+
+    def create(self, request: Document, _caller: Caller) -> Document:
+        """CreateEndpoint: checked, recorded as Creating, deployed in the background."""
+        name = request["EndpointName"]
+        refuse(request, _REFUSED, of="an endpoint")
+        arn = self._records.arn_of_new(name)
+        pending = snapshot(self._context, request["EndpointConfigName"])
+        self._records.create(name, arn, pending, tags.as_map(request.get("Tags")))
+        self._deployments.deploy(name)
+        return {"EndpointArn": arn}
+
+    def update(self, request: Document, _caller: Caller) -> Document:
+        """UpdateEndpoint: the new configuration is deployed beside the old one, which serves until it can take over."""
+        refuse(request, _REFUSED, of="an endpoint")
+        if request.get("RetainDeploymentConfig"):
+            raise errors.not_supported("RetainDeploymentConfig=true of an endpoint")
+        name = request["EndpointName"]
+        before = self._records.find_ready(name)
+        pending = snapshot(self._context, request["EndpointConfigName"])
+        if request.get("RetainAllVariantProperties"):
+            excluded = {item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])}
+            pending = with_retained_properties(pending, before["Deployed"], excluded)
+        arn = self._records.begin_update(name, pending)
+        self._deployments.deploy(name)
+        return {"EndpointArn": arn}
+
+    def update_weights_and_capacities(self, request: Document, _caller: Caller) -> Document:
+        """UpdateEndpointWeightsAndCapacities: other shares and instance counts of the variants that are deployed."""
+        name = request["EndpointName"]
+        for wanted in request["DesiredWeightsAndCapacities"]:
+            refuse(wanted, _REFUSED_OF_VARIANT, of=f"production variant {wanted['VariantName']}")
+            if wanted.get("DesiredInstanceCount") == 0:
+                raise errors.not_supported("DesiredInstanceCount=0; managed instance scaling isn't here")
+        before = self._records.find_ready(name)
+        pending = reweighted(before["Deployed"], request["DesiredWeightsAndCapacities"])
+        arn = self._records.begin_update(name, pending)
+        self._deployments.rescale(name)
+        return {"EndpointArn": arn}
+
+    def describe(self, request: Document, _caller: Caller) -> Document:
+        """DescribeEndpoint."""
+        document = self._records.find(request["EndpointName"])
+        serving = self._serving.get(request["EndpointName"])
+        return describe(document, serving.instance_counts() if serving else {})
+
+    def list_(self, request: Document, _caller: Caller) -> Document:
+        """ListEndpoints."""
+        found, more = page(request, self._records.all(), name="EndpointName", status="EndpointStatus")
+        return {"Endpoints": [summary(document, _SUMMARY) for document in found], **more}
+
+    def delete(self, request: Document, _caller: Caller) -> Document:
+        """DeleteEndpoint: answers at once; the endpoint is gone when its requests are answered."""
+        name = request["EndpointName"]
+        self._records.begin_deleting(name)
+        self._deployments.remove(name)
+        return {}

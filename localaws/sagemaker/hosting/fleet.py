@@ -1,0 +1,149 @@
+"""The fleet behind an endpoint: traffic split by weight, a new deployment that serves only when it is healthy, and an
+old one that ends only when it is idle."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from localaws.sagemaker.hosting.instances import Instance, Start, VariantPlan, start_all, stop_all
+from localaws.sagemaker.hosting.worker import STOP_SECONDS, Worker
+
+DRAIN_SECONDS = 70.0  # an invocation may take 60 s (InvokeEndpoint, API reference); nothing is in flight after that
+
+
+class NoInstanceError(Exception):
+    """No instance of the variant is up at the moment."""
+
+
+class NoVariantError(Exception):
+    """The endpoint has no variant of that name."""
+
+
+class RetiredError(Exception):
+    """This deployment takes no more requests: another one does."""
+
+
+def choose_variant(weights: Mapping[str, float], point: float) -> str:
+    """The variant at `point` (0 ≤ point < 1) of the line on which each variant has a piece as long as its weight."""
+    left = point * sum(weights.values())
+    for name, weight in weights.items():
+        left -= weight
+        if left < 0:
+            return name
+    return max(weights, key=lambda name: weights[name])
+
+
+class Deployment:
+    """One generation of an endpoint's instances. Thread-safe."""
+
+    def __init__(self, plans: Sequence[VariantPlan], start: Start) -> None:
+        self._plans = {plan.name: plan for plan in plans}
+        self._start = start
+        self._changed = threading.Condition()
+        self._instances = {plan.name: self._new(plan, plan.instance_count) for plan in plans}
+        self._retired = False
+
+    def _new(self, plan: VariantPlan, number: int) -> list[Instance]:
+        return [Instance(plan, self._start, self._changed) for _ in range(number)]
+
+    # --- life
+
+    def start(self) -> None:
+        """Start every instance; return when all answer /ping. FleetError, with all of them ended, when one doesn't."""
+        start_all(self._all())
+
+    def retire(self) -> None:
+        """Take no more requests, wait until those in flight are answered, then end every instance."""
+        with self._changed:
+            self._retired = True
+        self._drain(self._all())
+        self.stop()
+
+    def stop(self, grace: float = STOP_SECONDS) -> None:
+        """End every instance now."""
+        with self._changed:
+            self._retired = True
+        stop_all(self._all(), grace)
+
+    def _all(self) -> list[Instance]:
+        with self._changed:
+            return [instance for group in self._instances.values() for instance in group]
+
+    def _drain(self, instances: Sequence[Instance]) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not any(instance.in_flight for instance in instances), DRAIN_SECONDS)
+
+    # --- capacity
+
+    def set_weights(self, weights: Mapping[str, float]) -> None:
+        """Split the traffic anew, from the next request on."""
+        with self._changed:
+            for name, weight in weights.items():
+                self._plans[name] = replace(self._plans[name], weight=weight)
+
+    def set_instance_count(self, variant: str, wanted: int) -> None:
+        """Start instances and let them serve when healthy, or let surplus ones finish and end them. FleetError."""
+        plan = replace(self._plans[variant], instance_count=wanted)
+        with self._changed:
+            before = self._instances[variant]
+            surplus = before[wanted:]
+        added = self._new(plan, wanted - len(before))
+        start_all(added)
+        with self._changed:
+            self._instances[variant] = [*before[:wanted], *added]
+            self._plans[variant] = replace(self._plans[variant], instance_count=wanted)
+        self._drain(surplus)
+        stop_all(surplus, STOP_SECONDS)
+
+    def instance_counts(self) -> dict[str, int]:
+        """How many instances of each variant are up."""
+        with self._changed:
+            return {name: sum(instance.ready for instance in instances) for name, instances in self._instances.items()}
+
+    # --- requests
+
+    @contextmanager
+    def lease(self, variant: str | None) -> Iterator[tuple[Instance, Worker]]:
+        """An instance for one request, of the named variant or of one by weight; counted while it is held.
+
+        RetiredError when another deployment took over, NoVariantError, NoInstanceError.
+        """
+        instance, worker = self._acquire(variant)
+        try:
+            yield instance, worker
+        finally:
+            with self._changed:
+                instance.in_flight -= 1
+                if not instance.in_flight:
+                    self._changed.notify_all()
+
+    def _acquire(self, variant: str | None) -> tuple[Instance, Worker]:
+        with self._changed:
+            if self._retired:
+                raise RetiredError
+            name = variant or self._by_weight()
+            if name not in self._instances:
+                raise NoVariantError(name)
+            up = [
+                (instance, instance.worker) for instance in self._instances[name] if instance.ready and instance.worker
+            ]
+            if not up:
+                raise NoInstanceError(name)
+            chosen, worker = _by_strategy(self._plans[name].routing, up)
+            chosen.in_flight += 1
+            return chosen, worker
+
+    def _by_weight(self) -> str:
+        if len(self._plans) == 1:
+            return next(iter(self._plans))
+        return choose_variant({name: plan.weight for name, plan in self._plans.items()}, random.random())  # noqa: S311
+
+
+def _by_strategy(routing: str, up: list[tuple[Instance, Worker]]) -> tuple[Instance, Worker]:
+    if routing == "LEAST_OUTSTANDING_REQUESTS":
+        return min(up, key=lambda pair: pair[0].in_flight)
+    return up[0] if len(up) == 1 else random.choice(up)  # noqa: S311

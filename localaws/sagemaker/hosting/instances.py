@@ -1,0 +1,156 @@
+"""The instances of an endpoint: each a slot for one worker, which is started again when it ends by itself.
+
+Nothing here knows what an instance is made of: `Start` makes a running, not yet healthy `Worker` of a plan.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from localaws.sagemaker.hosting.worker import UnhealthyError, Worker
+
+RESTART_PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each restart in a row; the last one repeats
+_STEADY_SECONDS = 60.0  # an instance that lived so long starts counting anew
+
+_log = logging.getLogger(__name__)
+
+
+class FleetError(Exception):
+    """A variant didn't become healthy; the message is the endpoint's FailureReason."""
+
+
+class StartError(Exception):
+    """An instance can't be started at all (no model data, a bad archive); the message is the FailureReason."""
+
+
+@dataclass(frozen=True)
+class VariantPlan:
+    """A production variant as it is to be deployed. `source` is what its instances are started from."""
+
+    name: str
+    weight: float
+    instance_count: int
+    source: Mapping[str, Any]
+    routing: str = "RANDOM"
+    startup_seconds: float = 600.0
+
+
+Start = Callable[[VariantPlan, str], Worker]
+
+
+class Instance:
+    """A slot for one worker, and the number of requests that it is answering. `changed` guards all of it."""
+
+    def __init__(self, plan: VariantPlan, start: Start, changed: threading.Condition) -> None:
+        self.plan = plan
+        self.id = f"i-{uuid.uuid4().hex[:17]}"
+        self.worker: Worker | None = None
+        self.ready = False
+        self.in_flight = 0
+        self._stopping = False
+        self._start = start
+        self._changed = changed
+
+    def start(self) -> None:
+        """Return when the instance answers /ping; from then on it is kept up. FleetError."""
+        try:
+            worker = self._bring_up()
+        except UnhealthyError as error:
+            _log.warning("variant %s: %s", self.plan.name, error)
+            raise FleetError(unhealthy_reason(self.plan.name)) from error
+        except StartError as error:
+            raise FleetError(str(error)) from error
+        threading.Thread(target=self._watch, args=(worker,), name=self.id, daemon=True).start()
+
+    def begin_stopping(self) -> Worker | None:
+        """Let no other worker come; the one that is to be stopped."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+            return self.worker
+
+    def _bring_up(self) -> Worker:
+        """A healthy worker in the slot. It is there before it is healthy, so that a stop reaches it."""
+        worker = self._start(self.plan, self.id)
+        with self._changed:
+            self.worker = worker
+            stopping = self._stopping
+        try:
+            if stopping:
+                raise UnhealthyError("it was stopped while it started")
+            worker.wait_until_healthy(self.plan.startup_seconds)
+        except UnhealthyError:
+            worker.stop(grace=0.0)
+            raise
+        with self._changed:
+            self.ready = True
+        return worker
+
+    def _watch(self, worker: Worker) -> None:
+        """Restart a worker that ends although nobody asked it to."""
+        failures = 0
+        while True:
+            started = time.monotonic()
+            worker.process.wait()
+            with self._changed:
+                self.ready = False
+                if self._stopping:
+                    return
+            worker.stop(grace=0.0)  # what its process group left behind
+            failures = 0 if time.monotonic() - started > _STEADY_SECONDS else failures + 1
+            replacement = self._restarted(failures)
+            if replacement is None:
+                return
+            worker = replacement
+
+    def _restarted(self, failures: int) -> Worker | None:
+        """A new worker, however many attempts it takes; None when the instance is stopped instead."""
+        for attempt in count(failures):
+            pause = RESTART_PAUSES[min(attempt, len(RESTART_PAUSES)) - 1] if attempt else 0.0
+            with self._changed:
+                if self._changed.wait_for(lambda: self._stopping, pause):
+                    return None
+            try:
+                return self._bring_up()
+            except (UnhealthyError, StartError) as error:
+                _log.warning("instance %s of variant %s doesn't start: %s", self.id, self.plan.name, error)
+        return None
+
+
+def start_all(instances: Sequence[Instance]) -> None:
+    """Start instances at once; return when all answer /ping. FleetError, with all of them ended, when one doesn't."""
+    if not instances:
+        return
+    with ThreadPoolExecutor(len(instances), thread_name_prefix="instance") as pool:
+        try:
+            for started in as_completed([pool.submit(instance.start) for instance in instances]):
+                started.result()
+        except BaseException:
+            stop_all(instances, 0.0)  # the others must not be waited for
+            raise
+
+
+def stop_all(instances: Sequence[Instance], grace: float) -> None:
+    """End instances at once, `grace` seconds after they were asked to at the latest."""
+    workers = [instance.begin_stopping() for instance in instances]
+    threads = [threading.Thread(target=worker.stop, args=(grace,)) for worker in workers if worker is not None]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def unhealthy_reason(variant: str) -> str:
+    """AWS's FailureReason for a container that doesn't become healthy."""
+    return (
+        f"The primary container for production variant {variant} did not pass the ping health check. "
+        "Please check CloudWatch logs for this endpoint."
+    )

@@ -1,0 +1,155 @@
+"""InvokeEndpoint: one request to one instance, its answer or AWS's error, and its metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from localaws.sagemaker.core.aws_platform import Platform
+from localaws.sagemaker.core.errors import SageMakerError, not_supported
+from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP
+from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
+from localaws.sagemaker.hosting.fleet import Deployment, NoInstanceError, NoVariantError, RetiredError
+from localaws.sagemaker.hosting.instances import Instance
+from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
+from localaws.sagemaker.hosting.serving import Serving
+from localaws.sagemaker.hosting.worker import Answer, Worker, WorkerGoneError, WorkerTimeoutError
+
+RESPONSE_SECONDS = 60.0  # "A customer's model containers must respond to requests within 60 seconds" (InvokeEndpoint)
+MAX_BODY = 25 * 1024 * 1024  # payload size for endpoint invocation (SageMaker endpoints and quotas)
+_RECOVERY_SECONDS = 30.0  # how long a request waits for an endpoint that comes back after a restart
+
+# Headers of InvokeEndpoint whose members ask for something that isn't here. InferenceId only marks captured data, and
+# no framework container's functions see CustomAttributes, so neither changes anything.
+_REFUSED_HEADERS = {
+    "x-amzn-sagemaker-target-model": "TargetModel",
+    "x-amzn-sagemaker-target-container-hostname": "TargetContainerHostname",
+    "x-amzn-sagemaker-enable-explanations": "EnableExplanations",
+    "x-amzn-sagemaker-inference-component": "InferenceComponentName",
+    "x-amzn-sagemaker-session-id": "SessionId",
+    "x-amzn-sagemaker-prefix-aware-id": "PrefixAwareId",
+}
+
+
+@dataclass(frozen=True)
+class InvokeRequest:
+    """The members of InvokeEndpoint that are honoured here."""
+
+    endpoint: str
+    body: bytes
+    content_type: str = "application/octet-stream"
+    accept: str = "*/*"
+    target_variant: str | None = None
+
+
+@dataclass(frozen=True)
+class InvokeResult:
+    """The answer of a model: HTTP status, body, its content type, the variant that answered and further headers."""
+
+    status: int
+    body: bytes
+    content_type: str
+    variant: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class ModelError(SageMakerError):
+    """The model answered with something else than 200."""
+
+    def __init__(self, message: str, original_status: int, original_message: str, log_stream_arn: str) -> None:
+        super().__init__("ModelError", message, 424)
+        self.members = {
+            "OriginalStatusCode": original_status,
+            "OriginalMessage": original_message,
+            "LogStreamArn": log_stream_arn,
+        }
+
+
+def refuse_headers(headers: Mapping[str, str]) -> None:
+    """ValidationError for a header (lower case) whose member isn't supported."""
+    for header, member in _REFUSED_HEADERS.items():
+        if header in headers:
+            raise SageMakerError("ValidationError", not_supported(f"{member} of InvokeEndpoint").message)
+
+
+class Invoker:
+    """The data plane. Thread-safe; an invocation blocks its thread until the model has answered."""
+
+    def __init__(
+        self, records: EndpointRecords, serving: Serving, metrics: InvocationMetrics, platform: Platform
+    ) -> None:
+        self._records = records
+        self._serving = serving
+        self._metrics = metrics
+        self._platform = platform
+
+    def invoke(self, request: InvokeRequest) -> InvokeResult:
+        """Ask a model. Raises ModelError, or a ValidationError or ServiceUnavailable as a SageMakerError."""
+        started = time.perf_counter()
+        length = len(request.body)
+        if length > MAX_BODY:
+            raise SageMakerError("ValidationError", f"The body has {length} bytes; the limit is {MAX_BODY} bytes.")
+        while True:
+            deployment = self._deployment(request.endpoint)
+            try:
+                with deployment.lease(request.target_variant) as (instance, worker):
+                    return self._ask(request, instance, worker, started)
+            except RetiredError:
+                continue  # an update just ended: the next look finds the new deployment
+            except NoVariantError as error:
+                raise SageMakerError(
+                    "ValidationError", f"Endpoint {request.endpoint} has no variant {error}."
+                ) from error
+            except NoInstanceError as error:
+                raise _unavailable(f"no instance of variant {error} is up; it is being started again") from error
+
+    def _deployment(self, endpoint: str) -> Deployment:
+        deployment = self._serving.wait_for(endpoint, _RECOVERY_SECONDS, self._records.is_coming_back)
+        if deployment is None:
+            raise SageMakerError(
+                "ValidationError", f"Endpoint {endpoint} of account {self._platform.account} not found."
+            )
+        return deployment
+
+    def _ask(self, request: InvokeRequest, instance: Instance, worker: Worker, started: float) -> InvokeResult:
+        variant = instance.plan.name
+        sent = time.perf_counter()
+        answer = _answer(worker, request)
+        answered = time.perf_counter()
+        self._metrics.record(request.endpoint, variant, answer.status, answered - sent, sent - started)
+        if not 200 <= answer.status < 300:
+            raise self._model_error(request.endpoint, instance, answer)
+        return InvokeResult(answer.status, answer.body, answer.headers.get("content-type", ""), variant)
+
+    def _model_error(self, endpoint: str, instance: Instance, answer: Answer) -> ModelError:
+        region, account = self._platform.region, self._platform.account
+        side = "client" if answer.status < 500 else "server"
+        group = LOG_GROUP + endpoint
+        text = answer.body.decode("utf-8", "replace")
+        console = f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
+        message = (
+            f'Received {side} error ({answer.status}) from primary with message "{text}". See {console}'
+            f"#logEventViewer:group={group} in account {account} for more information."
+        )
+        stream = f"{instance.plan.name}/{instance.id}"
+        arn = f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{stream}"
+        return ModelError(message, answer.status, text, arn)
+
+
+def _answer(worker: Worker, request: InvokeRequest) -> Answer:
+    """The container's answer, or what AWS makes of none."""
+    headers = {"Content-Type": request.content_type, "Accept": request.accept}
+    try:
+        return worker.ask("POST", "/invocations", headers, request.body, RESPONSE_SECONDS)
+    except WorkerTimeoutError:
+        text = "Your invocation timed out while waiting for a response from container primary."
+    except WorkerGoneError:
+        text = "The container closed the connection before it answered."
+    return Answer(500, {}, text.encode())
+
+
+def _unavailable(why: str) -> SageMakerError:
+    return SageMakerError(
+        "ServiceUnavailable", f"The request has failed due to a temporary failure of the server: {why}.", 503
+    )

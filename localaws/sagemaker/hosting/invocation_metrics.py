@@ -1,0 +1,121 @@
+"""An endpoint's invocation metrics, written to CloudWatch once a second rather than once a request.
+
+Names, units and dimensions are those of the developer guide, "Amazon SageMaker AI metrics in Amazon CloudWatch",
+endpoint invocation metrics: latencies are in microseconds; the error metrics hold a 0 or a 1 for every invocation, so
+that their average is the error rate.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from localaws.sagemaker.core.aws_platform import Platform
+from localaws.sagemaker.core.request import Document
+
+FLUSH_SECONDS = 1.0
+_MAX_VALUES = 150  # different values in one datum (PutMetricData, API reference)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Interval:
+    """One variant's invocations since the last write. Keys of the latencies are microseconds, values how often."""
+
+    invocations: int = 0
+    errors_4xx: int = 0
+    errors_5xx: int = 0
+    model_latency: Counter[float] = field(default_factory=Counter)
+    overhead_latency: Counter[float] = field(default_factory=Counter)
+
+
+class InvocationMetrics:
+    """Counts invocations, and writes them in a thread that sleeps while there are none."""
+
+    def __init__(self, platform: Platform, clock: Callable[[], float]) -> None:
+        self._platform = platform
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._intervals: dict[tuple[str, str], _Interval] = {}
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="invocation-metrics", daemon=True)
+        self._thread.start()
+
+    def record(self, endpoint: str, variant: str, status: int, model_seconds: float, overhead_seconds: float) -> None:
+        """Count one invocation that the model answered with an HTTP status, in seconds."""
+        with self._changed:
+            interval = self._intervals.get((endpoint, variant))
+            if interval is None:
+                interval = self._intervals[endpoint, variant] = _Interval()
+                self._changed.notify()
+            interval.invocations += 1
+            interval.errors_4xx += 400 <= status < 500
+            interval.errors_5xx += status >= 500
+            interval.model_latency[microseconds(model_seconds)] += 1
+            interval.overhead_latency[microseconds(overhead_seconds)] += 1
+
+    def flush(self) -> None:
+        """Write what was counted so far; a CloudWatch that fails never fails an invocation."""
+        with self._changed:
+            intervals, self._intervals = self._intervals, {}
+        data = [datum for key, interval in intervals.items() for datum in data_of(*key, interval, self._clock())]
+        if not data:
+            return
+        try:
+            self._platform.put_metric_data("AWS/SageMaker", data)
+        except Exception:  # noqa: BLE001 - CloudWatch may be closing; the next interval tries again
+            _log.exception("the invocation metrics of %d variants are lost", len(intervals))
+
+    def close(self) -> None:
+        """Write what is left and end the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+        self.flush()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or bool(self._intervals))
+                if self._changed.wait_for(lambda: self._closed, FLUSH_SECONDS):
+                    return
+            self.flush()
+
+
+def microseconds(seconds: float) -> float:
+    """Seconds as microseconds with three digits, so that a busy second has few different values."""
+    return float(f"{max(seconds, 0.0) * 1e6:.3g}")
+
+
+def data_of(endpoint: str, variant: str, interval: _Interval, at: float) -> Iterator[Document]:
+    """PutMetricData's MetricData for one variant and interval; `at` in epoch seconds."""
+    common = {
+        "Dimensions": [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": variant}],
+        "Timestamp": at,
+    }
+    total = interval.invocations
+    counts = {
+        "Invocations": Counter({1.0: total}),
+        "Invocation4XXErrors": _zeros_and_ones(total, interval.errors_4xx),
+        "Invocation5XXErrors": _zeros_and_ones(total, interval.errors_5xx),
+    }
+    for name, values in counts.items():
+        yield from _datum(common | {"MetricName": name, "Unit": "None"}, values)
+    for name, values in (("ModelLatency", interval.model_latency), ("OverheadLatency", interval.overhead_latency)):
+        yield from _datum(common | {"MetricName": name, "Unit": "Microseconds"}, values)
+
+
+def _zeros_and_ones(total: int, ones: int) -> Counter[float]:
+    return +Counter({0.0: total - ones, 1.0: ones})
+
+
+def _datum(common: Document, values: Counter[float]) -> Iterator[Document]:
+    pairs = sorted(values.items())
+    for start in range(0, len(pairs), _MAX_VALUES):
+        part = pairs[start : start + _MAX_VALUES]
+        yield {**common, "Values": [value for value, _ in part], "Counts": [float(count) for _, count in part]}

@@ -1,0 +1,148 @@
+"""A model container's start: model and code unpacked, environment made, model server started."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from localaws.sagemaker.containers import environment
+from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack
+from localaws.sagemaker.containers.container import Container, ContainerSpec, describe_isolation, ml_dir, tmp_view
+from localaws.sagemaker.containers.image_table import ImageNotFoundError
+from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment
+from localaws.sagemaker.containers.logs import ContainerLog
+from localaws.sagemaker.containers.opt_ml import OPT_ML, located
+from localaws.sagemaker.context import Context
+from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.errors import SageMakerError
+from localaws.sagemaker.hosting import model_server
+from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP, follow
+from localaws.sagemaker.hosting.instances import StartError, VariantPlan
+from localaws.sagemaker.hosting.model_data import Fetcher, ModelDataError
+from localaws.sagemaker.hosting.worker import Worker, start_worker
+
+_SERVER = Path(model_server.__file__).parent / "__main__.py"  # run by the image's own Python
+_OPT_ML_CODE = "/opt/ml/code"
+
+
+class _Place(NamedTuple):
+    """Where an instance's files are: its /opt/ml, its /tmp, and its variant's archives, shared by all instances."""
+
+    ml: Path
+    tmp: Path
+    archives: Path
+
+
+class ContainerStarter:
+    """Starts model containers. Thread-safe."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._fetching = threading.Lock()
+
+    def start(self, endpoint: str, directory: Path, plan: VariantPlan, instance_id: str) -> Worker:
+        """A container that loads the plan's model, its files below `directory`. StartError.
+
+        An artifact that is there from an earlier start is used again, so that an instance comes back even when its
+        object has gone.
+        """
+        context = self._context
+        log = ContainerLog(context.platform, context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
+        place = _Place(directory / instance_id / "ml", directory / instance_id / "tmp", directory)
+        try:
+            credentials = self._context.platform.assume_role(plan.source["RoleArn"], "SageMaker")
+            submitted = self._unpack(place, plan, credentials)
+            image = self._image(plan.source["Image"], _code_dir(place.ml, submitted), log.say)
+        except (ModelDataError, ImageNotFoundError, ImageBuildError) as error:
+            log.say(str(error))
+            raise StartError(str(error)) from error
+        except SageMakerError as error:
+            raise StartError(error.message) from error
+        for note in filter(None, [*image.notes, describe_isolation(), _note_on_workers(plan)]):
+            log.say(note)
+        variables = self._variables(place, plan, image, credentials)
+        if submitted:
+            variables["SAGEMAKER_SUBMIT_DIRECTORY"] = submitted
+        return start_worker(lambda descriptor: self._launch(place, image, variables, descriptor, log))
+
+    def _unpack(self, place: _Place, plan: VariantPlan, credentials: Credentials) -> str | None:
+        """Fill /opt/ml/model, and /opt/ml/code when the code is in S3; the new SAGEMAKER_SUBMIT_DIRECTORY."""
+        source = plan.source
+        shutil.rmtree(place.ml, ignore_errors=True)
+        for directory in (place.ml / "model", place.tmp):
+            directory.mkdir(parents=True, exist_ok=True)
+        fetcher = Fetcher(self._context, source["RoleArn"], credentials, time.monotonic() + source["DownloadSeconds"])
+        if source["ModelDataUri"]:
+            archive = self._fetched(fetcher, source["ModelDataUri"], place.archives / "model.tar.gz")
+            _unpack_archive(archive, place.ml / "model", source["ModelDataUri"])
+        submitted: str | None = source["Environment"].get("SAGEMAKER_SUBMIT_DIRECTORY")
+        if submitted is None or "://" not in submitted:
+            return submitted
+        archive = self._fetched(fetcher, submitted, place.archives / "sourcedir.tar.gz")
+        _unpack_archive(archive, place.ml / "code", submitted)
+        return _OPT_ML_CODE
+
+    def _fetched(self, fetcher: Fetcher, uri: str, archive: Path) -> Path:
+        with self._fetching:
+            if not archive.exists():
+                fetcher.fetch(uri, archive)
+        return archive
+
+    def _image(self, image: str, code_dir: Path, progress: Callable[[str], None]) -> ImageEnvironment:
+        requirements = code_dir / "requirements.txt"
+        if requirements.is_file():
+            return self._context.images.with_requirements(image, requirements, progress)
+        return self._context.images.environment(image, progress)
+
+    def _variables(
+        self, place: _Place, plan: VariantPlan, image: ImageEnvironment, credentials: Credentials
+    ) -> dict[str, str]:
+        platform, base = self._context.platform, ml_dir(place.ml)
+        return {
+            **environment.variables(platform, credentials, image, base=base, tmp=tmp_view(place.tmp)),
+            "SAGEMAKER_REGION": platform.region,
+            **plan.source["Environment"],
+        }
+
+    def _launch(
+        self, place: _Place, image: ImageEnvironment, variables: dict[str, str], descriptor: int, log: ContainerLog
+    ) -> Container:
+        # -P keeps the server's own directory off the path, where the user's modules are looked for.
+        command = [str(image.python), "-P", str(_SERVER), "--control-fd", str(descriptor)]
+        container = self._context.launch(
+            ContainerSpec(
+                command=command,
+                environment=variables,
+                base_dir=place.ml,
+                tmp_dir=place.tmp,
+                cwd=ml_dir(place.ml) / "model",
+                hide=self._context.platform.private_dirs,
+                needs=[self._context.platform.image_dir, _SERVER.parent],
+                descriptors=[descriptor],
+            )
+        )
+        threading.Thread(target=follow, args=(container.output, log), daemon=True).start()
+        return container
+
+
+def _code_dir(ml: Path, submitted: str | None) -> Path:
+    """The code directory as the server sees it, before there is a container."""
+    path = submitted or f"{OPT_ML}model/code"
+    return located(path, ml) if path.startswith(OPT_ML) else Path(path)
+
+
+def _note_on_workers(plan: VariantPlan) -> str | None:
+    workers = plan.source["Environment"].get("SAGEMAKER_MODEL_SERVER_WORKERS", "1")
+    return None if workers == "1" else f"SAGEMAKER_MODEL_SERVER_WORKERS={workers}: here one worker serves an instance."
+
+
+def _unpack_archive(archive: Path, directory: Path, uri: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        unpack(archive, directory)
+    except (UnsafeArchiveError, BrokenArchiveError) as error:
+        raise ModelDataError(f"Failed to extract model data archive from {uri}: {error}") from error

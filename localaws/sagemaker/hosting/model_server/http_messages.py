@@ -1,0 +1,72 @@
+"""HTTP/1.1, as much of it as the platform speaks."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from .bodies import JSON
+from .errors import ModelServerError
+
+MAX_LINE = 64 * 1024
+MAX_BODY = 32 * 1024 * 1024  # above what InvokeEndpoint lets through (25 MB, SageMaker quotas page)
+REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable"}
+REASONS |= {411: "Length Required", 413: "Payload Too Large", 415: "Unsupported Media Type"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request; header names are lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Response:
+    """One HTTP response."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = JSON
+
+
+def read_request(stream: BinaryIO, connection: socket.socket) -> Request | None:
+    """The next request of a keep-alive connection; None when the other side closed it."""
+    first = stream.readline(MAX_LINE).split()
+    if len(first) != 3:
+        return None
+    headers = read_headers(stream)
+    if "transfer-encoding" in headers:
+        raise ModelServerError(411, "Send a Content-Length; chunked bodies are not supported here.")
+    length = int(headers.get("content-length") or 0)
+    if length > MAX_BODY:
+        raise ModelServerError(413, f"The body has {length} bytes; the limit is {MAX_BODY}.")
+    if headers.get("expect", "").lower() == "100-continue":
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    body = stream.read(length) if length else b""
+    return Request(first[0].decode("latin-1"), first[1].decode("latin-1").partition("?")[0], headers, body)
+
+
+def read_headers(stream: BinaryIO) -> dict[str, str]:
+    """Header lines up to the empty one."""
+    headers: dict[str, str] = {}
+    while True:
+        line = stream.readline(MAX_LINE)
+        if line in {b"\r\n", b"\n", b""}:
+            return headers
+        name, _, value = line.decode("latin-1").partition(":")
+        headers[name.strip().lower()] = value.strip()
+
+
+def head(response: Response) -> bytes:
+    """Status line and headers."""
+    reason = REASONS.get(response.status, "Error")
+    return (
+        f"HTTP/1.1 {response.status} {reason}\r\nContent-Type: {response.content_type}\r\n"
+        f"Content-Length: {len(response.body)}\r\n\r\n"
+    ).encode("latin-1", "replace")

@@ -1,0 +1,1 @@
+"""Jobs: the engine that runs them, and a module for every kind."""

@@ -1,0 +1,115 @@
+"""A job on its way: its document, its role, its files and its containers, one after another."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from localaws.sagemaker.containers.container import ContainerSpec
+from localaws.sagemaker.containers.logs import ContainerLog
+from localaws.sagemaker.containers.objects import Objects
+from localaws.sagemaker.context import Context
+from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.jobs import job_documents, job_records
+from localaws.sagemaker.jobs.job_resource import JobResource
+from localaws.sagemaker.jobs.outcomes import MAX_RUNTIME, End, Outcome, StopRequestedError
+from localaws.sagemaker.jobs.signals import Signals
+from localaws.sagemaker.jobs.spot_market import Interruption
+from localaws.sagemaker.jobs.supervision import Supervision
+
+
+@dataclass(frozen=True)
+class Role:
+    """A job's execution role: its credentials, and S3 as it may use it."""
+
+    credentials: Credentials
+    objects: Objects
+
+
+class Job:
+    """A job and what it holds on this machine. Other threads speak to it through `signals` alone.
+
+    The time is the context's clock.
+    afterwards: the last thing that the job's thread does, once the job is over and before its files go.
+    done: set when the thread has nothing more to do.
+    """
+
+    def __init__(self, kind: JobResource, document: Document, role: Role, context: Context) -> None:
+        self.kind = kind
+        self.name: str = document[kind.name]
+        self.document = document
+        self.role = role
+        self.context = context
+        # A name can be used again once its job has been deleted, which may be before its files are gone.
+        self.directory = context.jobs_dir(kind.resource_type) / f"{self.name}-{secrets.token_hex(8)}"
+        self.log = self._new_log()
+        self.signals = Signals()
+        self.afterwards: Callable[[], None] = lambda: None
+        self.done = threading.Event()
+
+    @property
+    def ml(self) -> Path:
+        """The directory that the job's container sees as /opt/ml."""
+        return self.directory / "ml"
+
+    @property
+    def tmp(self) -> Path:
+        """The directory that the job's container sees as /tmp."""
+        return self.directory / "tmp"
+
+    def move(self, secondary: str, message: str, **members: object) -> None:
+        """Enter a secondary status. Raises StopRequestedError when someone has asked the job to stop."""
+        self.signals.keep_going()
+        now = self.context.clock.now()
+
+        def change(before: Document) -> Document:
+            if before[self.kind.status] == "Stopping":
+                raise StopRequestedError
+            return job_documents.moved(self.kind, before, secondary, message, now, **members)
+
+        changed = job_records.update(self.context, self.kind, self.name, change)
+        if changed is not None:
+            self.document = changed
+
+    def run(self, spec: ContainerSpec, max_runtime: float, *ends: End) -> Outcome:
+        """Run a container to its end, streaming its output; `max_runtime` in seconds.
+
+        SIGTERM on a stop, an interruption or when the time is up, SIGKILL 120 s later. Raises ServerClosingError.
+        """
+        clock = self.context.clock
+        supervision = Supervision(self.context.launch(spec), self.log, self.signals, clock)
+        limit = End(clock.monotonic() + max_runtime, MAX_RUNTIME)
+        return supervision.until_end(min([limit, *ends], key=lambda end: end.at))
+
+    def without_instance(self, seconds: float) -> None:
+        """Wait for an instance, in vain for `seconds`. Raises ServerClosingError and StopRequestedError."""
+        clock = self.context.clock
+        deadline = clock.monotonic() + seconds
+        while (left := deadline - clock.monotonic()) > 0:
+            self.signals.keep_going()
+            if clock.wait([self.signals.descriptor], left):
+                self.signals.heard()
+        self.signals.keep_going()
+
+    def lose_instance(self) -> Interruption:
+        """The instance is gone, with its files; the next one writes a log stream of its own. What took it."""
+        taken = self.signals.take_interruption() or self.context.spot_market.interruption()
+        shutil.rmtree(self.directory)
+        self.log = self._new_log()
+        return taken
+
+    def release(self) -> None:
+        """Give back what the job held on this machine."""
+        self.signals.release()
+        self.role.objects.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _new_log(self) -> ContainerLog:
+        clock = self.context.clock
+        stream = f"{self.name}/algo-1-{int(clock.now())}"
+        return ContainerLog(self.context.platform, clock, self.kind.log_group, stream)

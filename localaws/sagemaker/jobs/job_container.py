@@ -1,0 +1,93 @@
+"""The container of a job: its role, its image, its environment variables, and the directories that it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from localaws.sagemaker.containers import container, environment
+from localaws.sagemaker.containers.container import ContainerSpec
+from localaws.sagemaker.containers.image_table import ImageNotFoundError
+from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment
+from localaws.sagemaker.containers.objects import Objects
+from localaws.sagemaker.containers.opt_ml import OPT_ML, make_directories
+from localaws.sagemaker.context import Context
+from localaws.sagemaker.core.errors import SageMakerError
+from localaws.sagemaker.core.request import Caller
+from localaws.sagemaker.jobs.job import Job, Role
+from localaws.sagemaker.jobs.outcomes import JobFailedError
+
+
+@contextmanager
+def passed_role(context: Context, caller: Caller, role_arn: str) -> Iterator[Role]:
+    """The execution role, if the caller may pass it and it trusts SageMaker.
+
+    Its client is closed when the request is refused meanwhile; otherwise the job closes it.
+    """
+    context.platform.authorize(caller, "iam:PassRole", role_arn)
+    credentials = context.platform.assume_role(role_arn, "SageMaker")
+    objects = Objects(context.wire.client("s3", credentials), role_arn)
+    try:
+        yield Role(credentials, objects)
+    except SageMakerError:
+        objects.close()
+        raise
+
+
+def prepare_directories(job: Job, names: Sequence[str]) -> None:
+    """Make the directories of the contract, and the container's /tmp, on an empty disk."""
+    make_directories(job.ml, names)
+    job.tmp.mkdir()
+
+
+def image_environment(job: Job, image_uri: str, requirements: Path | None = None) -> ImageEnvironment:
+    """The environment of the job's image, with a requirements.txt if there is one. Raises JobFailedError."""
+    try:
+        if requirements is not None and requirements.is_file():
+            return job.context.images.with_requirements(image_uri, requirements, job.log.say)
+        return job.context.images.environment(image_uri, job.log.say)
+    except ImageNotFoundError as error:
+        raise JobFailedError(f"ClientError: Requested image {image_uri} not found.") from error
+    except ImageBuildError as error:
+        what = "InstallRequirementsError" if requirements and requirements.is_file() else "CannotPullContainerError"
+        raise JobFailedError(f"ClientError: {what}: {error}") from error
+
+
+def variables(job: Job, image: ImageEnvironment) -> dict[str, str]:
+    """The environment variables of every job, before its own."""
+    base, tmp = container.ml_dir(job.ml), container.tmp_view(job.tmp)
+    return {
+        "PYTHONIOENCODING": "UTF-8",
+        **environment.variables(job.context.platform, job.role.credentials, image, base=base, tmp=tmp),
+        "CURRENT_HOST": "algo-1",
+        "DMLC_INTERFACE": "eth0",
+    }
+
+
+def spec(job: Job, command: Sequence[str], variables: Mapping[str, str], *, cwd: Path, isolated: bool) -> ContainerSpec:
+    """The container of a job. Raises JobFailedError when network isolation is asked for and can't be had."""
+    if isolated and container.isolation() == "none":
+        raise JobFailedError("ClientError: EnableNetworkIsolation: this machine's kernel allows no network namespaces")
+    return ContainerSpec(
+        command=[_where_it_is(word, job.ml) for word in command],
+        environment=variables,
+        base_dir=job.ml,
+        tmp_dir=job.tmp,
+        cwd=cwd,
+        hide=job.context.platform.private_dirs,
+        needs=[job.context.platform.image_dir],
+        network="none" if isolated else "host",
+    )
+
+
+def say_all(job: Job, image: ImageEnvironment, remarks: Sequence[str]) -> None:
+    """Write everything in which this machine differs from AWS into the job's log."""
+    for line in [*image.notes, *remarks, container.describe_isolation()]:
+        if line:
+            job.log.say(line)
+
+
+def _where_it_is(word: str, ml: Path) -> str:
+    """A path of the contract in a command, as the container finds it: itself, where there is a literal /opt/ml."""
+    return f"{container.ml_dir(ml)}/{word.removeprefix(OPT_ML)}" if word.startswith(OPT_ML) else word

@@ -1,0 +1,60 @@
+"""Jobs' documents in the store: every change is told to waiters and to the event bus."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+from localaws.sagemaker.context import Context
+from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.jobs import job_documents
+from localaws.sagemaker.jobs.job_documents import TERMINAL, Ending
+from localaws.sagemaker.jobs.job_resource import JobResource
+
+
+def update(context: Context, kind: JobResource, name: str, change: Callable[[Document], Document]) -> Document | None:
+    """Change a job's document, then tell of it; None when the job is gone."""
+    after = context.store.update(kind.resource_type, name, change)
+    if after is not None:
+        announce(context, kind, after)
+    return after
+
+
+def announce(context: Context, kind: JobResource, document: Document) -> None:
+    """Tell waiters and the event bus about a job's document."""
+    context.changes.announce(kind.resource_type, document[kind.name])
+    arn = document[kind.arn]
+    context.events.state_change(kind.noun, document, arn, context.store.tags(arn))
+
+
+def begin_stopping(context: Context, kind: JobResource, name: str) -> None:
+    """Write down that the job stops for a reason of the platform's own."""
+    now = context.clock.now()
+    update(context, kind, name, lambda before: job_documents.stopping(kind, before, now))
+
+
+def end(context: Context, kind: JobResource, name: str, ending: Ending) -> None:
+    """Write down how a job ended; one that was asked to stop meanwhile is Stopped rather than Completed."""
+    now = context.clock.now()
+
+    def ended(before: Document) -> Document:
+        told = job_documents.unless_stopping(kind, before, ending)
+        return job_documents.ended(kind, before, told, now, context.spot_market)
+
+    update(context, kind, name, ended)
+
+
+def recover(context: Context, kind: JobResource) -> None:
+    """After a restart: jobs that were under way are over, and say so; their files go."""
+    for document in context.store.list(kind.resource_type):
+        if document[kind.status] not in TERMINAL:
+            end(context, kind, document[kind.name], job_documents.failed(_cut_off(document, kind)))
+    shutil.rmtree(context.jobs_dir(kind.resource_type), ignore_errors=True)
+
+
+def _cut_off(document: Document, kind: JobResource) -> str:
+    phase = document.get("SecondaryStatus", document[kind.status])
+    return (
+        f"InternalServerError: the job was cut off in status {phase}, because the server that ran it ended. "
+        "Its output, if there was any, is lost; start it again."
+    )

@@ -1,0 +1,8 @@
+"""The kinds of jobs that are here. A new kind is a module with its JobKind, and a name in this list."""
+
+from __future__ import annotations
+
+from localaws.sagemaker.jobs.processing import PROCESSING
+from localaws.sagemaker.jobs.training import TRAINING
+
+KINDS = (TRAINING, PROCESSING)

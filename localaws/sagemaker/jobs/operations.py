@@ -1,0 +1,97 @@
+"""Create, Describe, List, Stop and Delete, which all kinds of jobs answer alike."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from localaws.sagemaker.core import errors, listing, tags
+from localaws.sagemaker.core.request import Caller, Document, Handler
+from localaws.sagemaker.jobs import job_documents, job_records
+from localaws.sagemaker.jobs.engine import JobEngine
+from localaws.sagemaker.jobs.job import Job
+from localaws.sagemaker.jobs.job_documents import TERMINAL
+from localaws.sagemaker.jobs.kind import JobKind
+
+
+def handlers(kind: JobKind, engine: JobEngine) -> dict[str, Handler]:
+    """Operation name to handler."""
+    return {name: partial(operation, kind, engine) for name, operation in kind.operations.items()}
+
+
+def create(kind: JobKind, engine: JobEngine, request: Document, caller: Caller) -> Document:
+    """Accept a job, write it down and hand it to the engine."""
+    context, name = engine.context, request[kind.name]
+    arn = context.arn(kind.resource_type, name)
+    if context.store.get(kind.resource_type, name) is not None:
+        raise _taken(kind, arn)
+    labels = tags.as_map(request.get("Tags"))
+    accepted, role = kind.accept(context, request, caller)
+    document = job_documents.created(kind, accepted, *_first_status(kind, engine), context.clock.now())
+    with context.store.transaction():
+        if not context.store.create(kind.resource_type, name, document):
+            role.objects.close()
+            raise _taken(kind, arn)
+        context.store.add_tags(arn, labels)
+    job_records.announce(context, kind, document)
+    engine.submit(Job(kind, document, role, context), kind.run)
+    return {kind.arn: arn}
+
+
+def describe(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller) -> Document:
+    """The job's document."""
+    return _find(kind, engine, request[kind.name])
+
+
+def list_(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller) -> Document:
+    """A page of summaries."""
+    documents = engine.context.store.list(kind.resource_type)
+    found, more = listing.page(request, documents, name=kind.name, status=kind.status)
+    return {f"{kind.stem}Summaries": [listing.summary(document, kind.summary) for document in found], **more}
+
+
+def stop(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller) -> Document:
+    """Write down that the job is Stopping, and stop it."""
+    name = request[kind.name]
+    if _find(kind, engine, name)[kind.status] != "Stopping":
+        job_records.update(engine.context, kind, name, lambda before: _stopping(kind, engine, before))
+        engine.stop(kind, name)
+    return {}
+
+
+def delete(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller) -> Document:
+    """Remove a job that is over."""
+    context, name = engine.context, request[kind.name]
+    with context.store.transaction():
+        document = context.store.get(kind.resource_type, name)
+        if document is None:
+            raise errors.resource_not_found(kind.not_found.format(name=name))
+        if document[kind.status] not in TERMINAL:
+            raise errors.resource_in_use(
+                f"The {kind.words} {name} is in status {document[kind.status]}; stop it first."
+            )
+        context.store.delete(kind.resource_type, name)
+        context.store.delete_tags(document[kind.arn])
+    context.changes.announce(kind.resource_type, name)
+    return {}
+
+
+def _first_status(kind: JobKind, engine: JobEngine) -> tuple[str, str]:
+    return ("Starting", f"Starting the {kind.words}") if engine.has_free_slot else ("Pending", "Waiting for a slot")
+
+
+def _stopping(kind: JobKind, engine: JobEngine, before: Document) -> Document:
+    status = before[kind.status]
+    if status in TERMINAL:
+        raise errors.validation(f"The request was rejected because the {kind.words} is in status {status}.")
+    return job_documents.stopping(kind, before, engine.context.clock.now())
+
+
+def _find(kind: JobKind, engine: JobEngine, name: str) -> Document:
+    document = engine.context.store.get(kind.resource_type, name)
+    if document is None:
+        raise errors.validation(kind.not_found.format(name=name))
+    return document
+
+
+def _taken(kind: JobKind, arn: str) -> errors.SageMakerError:
+    return errors.resource_in_use(kind.name_taken.format(arn=arn))

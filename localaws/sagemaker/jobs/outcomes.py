@@ -1,0 +1,41 @@
+"""Ends and outcomes: how a container is ended from outside, how it ended, and why a job ends before its script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# The causes of an end: the script's own, and from outside.
+SCRIPT, STOP, MAX_RUNTIME, MAX_WAIT, INTERRUPTION = "script", "stop", "max runtime", "max wait", "interruption"
+
+
+class JobFailedError(Exception):
+    """The job fails for this reason (FailureReason)."""
+
+
+class StopRequestedError(Exception):
+    """Someone asked the job to stop before its script ran."""
+
+
+class ServerClosingError(Exception):
+    """The server stops: leave everything as it is, recovery will say what happened."""
+
+
+@dataclass(frozen=True)
+class End:
+    """An end that comes to a container from outside: SIGTERM at a time of the clock's monotonic(), SIGKILL `notice`
+    seconds later.
+
+    Without any notice there is no SIGTERM. None: supervision.STOP_GRACE.
+    """
+
+    at: float
+    cause: str
+    notice: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a container ended: exit code, and the cause, SCRIPT if the script ended by itself."""
+
+    exit_code: int
+    cause: str

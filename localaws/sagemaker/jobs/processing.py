@@ -1,0 +1,161 @@
+"""Processing jobs: what is accepted, and a job's way from its document to its outputs in S3."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from localaws.sagemaker.containers import artifacts, channels, container, image_table
+from localaws.sagemaker.containers.channels import ManifestError
+from localaws.sagemaker.containers.container import ContainerSpec
+from localaws.sagemaker.containers.images import ImageEnvironment
+from localaws.sagemaker.containers.logs import failure_message
+from localaws.sagemaker.containers.objects import TransferError
+from localaws.sagemaker.containers.opt_ml import write_json
+from localaws.sagemaker.context import Context
+from localaws.sagemaker.core.request import Caller, Document
+from localaws.sagemaker.jobs import job_container, job_documents, operations
+from localaws.sagemaker.jobs import processing_request as request_of
+from localaws.sagemaker.jobs.engine import JobEngine
+from localaws.sagemaker.jobs.job import Job, Role
+from localaws.sagemaker.jobs.job_documents import Ending
+from localaws.sagemaker.jobs.kind import JobKind
+from localaws.sagemaker.jobs.outcomes import MAX_RUNTIME, SCRIPT, STOP, JobFailedError, Outcome
+
+_DIRECTORIES = ("config", "processing/input", "processing/output", "output")
+_MAX_MESSAGE = 1024  # characters of ExitMessage
+_SUMMARY = ("ProcessingJobName", "ProcessingJobArn", "CreationTime", "ProcessingEndTime", "LastModifiedTime",
+            "ProcessingJobStatus", "FailureReason", "ExitMessage")  # fmt: skip
+
+
+def accept(context: Context, request: Document, caller: Caller) -> tuple[Document, Role]:
+    """Check a request against the world around it; the new job's document, and its role."""
+    request_of.check(request)
+    image_table.refuse_unknown(request["AppSpecification"]["ImageUri"])
+    with job_container.passed_role(context, caller, request["RoleArn"]) as role:
+        for source in request_of.sources(request, Path()):
+            channels.check_exists(source, role.objects, request["RoleArn"], context.platform.region)
+        for output in request_of.outputs(request):
+            channels.check_bucket(output["S3Uri"], role.objects)
+    arn = context.arn(PROCESSING.resource_type, request["ProcessingJobName"])
+    return request_of.description(request, arn), role
+
+
+def run(job: Job, _engine: JobEngine) -> Ending:
+    """Lead a processing job to its end. Raises JobFailedError, StopRequestedError or ServerClosingError."""
+    prepare_directories(job)
+    job.move("Downloading", "Downloading input data", ProcessingStartTime=job.context.clock.now())
+    _download(job)
+    spec = _container_spec(job)
+    job.signals.keep_going()
+    return _conclude(job, _process(job, spec))
+
+
+def prepare_directories(job: Job) -> None:
+    """Make what a processing container finds on an empty disk."""
+    job_container.prepare_directories(job, _DIRECTORIES)
+
+
+def write_configuration(job: Job) -> None:
+    """Write the files under config (developer guide, "How Amazon SageMaker Processing configures ...")."""
+    write_json(job.ml / "config" / "processingjobconfig.json", job.document)
+    write_json(job.ml / "config" / "resourceconfig.json", {"current_host": "algo-1", "hosts": ["algo-1"]})
+
+
+def variables(job: Job, image: ImageEnvironment) -> dict[str, str]:
+    """A processing container's environment variables."""
+    return {
+        **job_container.variables(job, image),
+        "PROCESSING_JOB_NAME": job.name,
+        "PROCESSING_JOB_ARN": job.document["ProcessingJobArn"],
+        **job.document.get("Environment", {}),
+    }
+
+
+def _download(job: Job) -> None:
+    for source in request_of.sources(job.document, job.ml):
+        source.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            job.role.objects.download(channels.plan(source, job.role.objects), job.signals.keep_going)
+        except (TransferError, ManifestError, ValueError) as error:
+            raise JobFailedError(f"ClientError: Data download failed for input {source.name}: {error}") from error
+    for output in request_of.outputs(job.document):
+        request_of.output_directory(output, job.ml).mkdir(parents=True, exist_ok=True)
+
+
+def _container_spec(job: Job) -> ContainerSpec:
+    application = job.document["AppSpecification"]
+    write_configuration(job)
+    image = job_container.image_environment(job, application["ImageUri"])
+    job_container.say_all(job, image, request_of.remarks(job.document))
+    command = [*application["ContainerEntrypoint"], *application.get("ContainerArguments", [])]
+    isolated = request_of.is_isolated(job.document)
+    return job_container.spec(job, command, variables(job, image), cwd=container.ml_dir(job.ml), isolated=isolated)
+
+
+def _process(job: Job, spec: ContainerSpec) -> Outcome:
+    max_runtime = job.document["StoppingCondition"]["MaxRuntimeInSeconds"]
+    kms_key = request_of.kms_key(job.document)
+    try:
+        with ExitStack() as stack:
+            for output in request_of.outputs(job.document):
+                if output["S3UploadMode"] == "Continuous":
+                    directory = request_of.output_directory(output, job.ml)
+                    sync = artifacts.DirectorySync(directory, output["S3Uri"], job.role.objects, kms_key)
+                    stack.enter_context(sync)
+            return job.run(spec, max_runtime)
+    except TransferError as error:
+        raise JobFailedError(f"ClientError: Output upload failed: {error}") from error
+
+
+def _conclude(job: Job, outcome: Outcome) -> Ending:
+    said = _exit_message(job)
+    if outcome.cause == SCRIPT and outcome.exit_code != 0:
+        told = failure_message(job.log.tail)
+        return job_documents.failed(f"AlgorithmError: {told}, exit code: {outcome.exit_code}", **said)
+    _upload(job)
+    if outcome.cause == STOP:
+        return job_documents.stopped(**said)
+    if outcome.cause == MAX_RUNTIME:
+        limit = job.document["StoppingCondition"]["MaxRuntimeInSeconds"]
+        return job_documents.max_runtime_exceeded(limit, **said)
+    return job_documents.completed(**said)
+
+
+def _exit_message(job: Job) -> Document:
+    message = job.ml / "output" / "message"
+    if not message.is_file():
+        return {}
+    return {"ExitMessage": message.read_text(encoding="utf-8", errors="replace")[:_MAX_MESSAGE]}
+
+
+def _upload(job: Job) -> None:
+    for output in request_of.outputs(job.document):
+        if output["S3UploadMode"] == "EndOfJob":
+            directory = request_of.output_directory(output, job.ml)
+            try:
+                artifacts.upload_files(directory, output["S3Uri"], job.role.objects, request_of.kms_key(job.document))
+            except TransferError as error:
+                raise JobFailedError(f"ClientError: Output upload failed: {error}") from error
+
+
+PROCESSING = JobKind(
+    resource_type="processing-job",
+    noun="Processing Job",
+    stem="ProcessingJob",
+    log_group="/aws/sagemaker/ProcessingJobs",
+    managed_rule="StepFunctionsGetEventsForSageMakerProcessingJobsRule",
+    operations={
+        "CreateProcessingJob": operations.create,
+        "DescribeProcessingJob": operations.describe,
+        "ListProcessingJobs": operations.list_,
+        "StopProcessingJob": operations.stop,
+        "DeleteProcessingJob": operations.delete,
+    },
+    accept=accept,
+    run=run,
+    summary=_SUMMARY,
+    name_taken="Job name must be unique within an AWS account and region, and a job with this name already exists "
+    "({arn})",
+    not_found="Could not find requested job with name: {name}",
+)

@@ -1,0 +1,163 @@
+"""Training jobs: what is accepted, and a job's way from its document to its model in S3."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from localaws.sagemaker.containers import artifacts, channels, image_table
+from localaws.sagemaker.containers.container import ContainerSpec
+from localaws.sagemaker.containers.objects import TransferError
+from localaws.sagemaker.context import Context
+from localaws.sagemaker.core.request import Caller, Document
+from localaws.sagemaker.debugger import hook
+from localaws.sagemaker.debugger.hook import Debugger
+from localaws.sagemaker.jobs import (
+    job_container,
+    job_documents,
+    job_records,
+    operations,
+    spot_training,
+    training_instance,
+    training_output,
+    training_request,
+    training_times,
+)
+from localaws.sagemaker.jobs.engine import JobEngine
+from localaws.sagemaker.jobs.job import Job, Role
+from localaws.sagemaker.jobs.job_documents import Ending
+from localaws.sagemaker.jobs.kind import JobKind
+from localaws.sagemaker.jobs.outcomes import (
+    INTERRUPTION,
+    MAX_RUNTIME,
+    MAX_WAIT,
+    SCRIPT,
+    STOP,
+    JobFailedError,
+    Outcome,
+    StopRequestedError,
+)
+from localaws.sagemaker.jobs.training_metrics import TrainingMetrics
+
+_SUMMARY = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
+            "TrainingJobStatus", "SecondaryStatus")  # fmt: skip
+
+
+def accept(context: Context, request: Document, caller: Caller) -> tuple[Document, Role]:
+    """Check a request against the world around it; the new job's document, and its role."""
+    training_request.check(request)
+    image_table.refuse_unknown(request["AlgorithmSpecification"]["TrainingImage"])
+    hook.check_rules(context, request)
+    with job_container.passed_role(context, caller, request["RoleArn"]) as role:
+        for source in training_request.sources(request, Path()):
+            channels.check_exists(source, role.objects, request["RoleArn"], context.platform.region)
+        channels.check_bucket(request["OutputDataConfig"]["S3OutputPath"], role.objects)
+        hook.check_output(request, role.objects)
+    arn = context.arn(TRAINING.resource_type, request["TrainingJobName"])
+    return training_request.description(request, arn), role
+
+
+def run(job: Job, engine: JobEngine) -> Ending:
+    """Lead a training job to its end. Raises JobFailedError, StopRequestedError or ServerClosingError."""
+    return TrainingRun(job, Debugger(job, engine)).to_its_end()
+
+
+class TrainingRun:
+    """One training job in its thread. Steps raise JobFailedError, StopRequestedError or ServerClosingError."""
+
+    def __init__(self, job: Job, debugger: Debugger) -> None:
+        self._job = job
+        self._debugger = debugger
+        self._metrics = TrainingMetrics(job)
+
+    def to_its_end(self) -> Ending:
+        """From Starting to the ending, on one instance after another where they are taken."""
+        job = self._job
+        if job.document["SecondaryStatus"] == "Pending":
+            job.move("Starting", "Starting the training job")
+        while True:
+            self._metrics.listen()
+            outcome = self._train(self._on_an_instance())
+            if outcome.cause != INTERRUPTION:
+                return self._conclude(outcome)
+            job.move("Interrupted", "The instance was taken; waiting for spot capacity")
+            if not spot_training.wait_for_instance(job, job.lose_instance()):
+                self._begin_stopping()
+                return job_documents.max_wait_exceeded(**self._metrics.final())
+            job.move("Starting", "Launching requested ML instances")
+
+    def _on_an_instance(self) -> ContainerSpec:
+        job = self._job
+        job_container.prepare_directories(job, training_instance.DIRECTORIES)
+        began = job.document.get("TrainingStartTime", job.context.clock.now())
+        job.move("Downloading", "Downloading input data", TrainingStartTime=began)
+        training_instance.write_configuration(job)
+        self._debugger.prepare()
+        training_instance.download(job)
+        spec = training_instance.container_spec(job)
+        job.move("Training", "Training image download completed. Training in progress.")
+        return spec
+
+    def _train(self, spec: ContainerSpec) -> Outcome:
+        job, checkpoints = self._job, training_instance.checkpoints(self._job)
+        left = training_times.left_to_train(job.document)
+        try:
+            with ExitStack() as stack:
+                if checkpoints is not None:
+                    uri = job.document["CheckpointConfig"]["S3Uri"]
+                    stack.enter_context(artifacts.DirectorySync(checkpoints, uri, job.role.objects))
+                return self._debugger.watch(lambda: job.run(spec, left, *spot_training.ends(job)))
+        except TransferError as error:
+            raise JobFailedError(f"ClientError: Checkpoint upload failed: {error}") from error
+
+    def _conclude(self, outcome: Outcome) -> Ending:
+        job, metrics = self._job, self._metrics.final()
+        if outcome.cause == SCRIPT and outcome.exit_code != 0:
+            return job_documents.failed(training_output.failure_reason(job, outcome.exit_code), **metrics)
+        if outcome.cause == MAX_WAIT:
+            self._begin_stopping()
+            return job_documents.max_wait_exceeded(**metrics, **training_output.upload(job))
+        cause = STOP if outcome.cause == STOP or not self._begin_uploading() else outcome.cause
+        members = {**metrics, **training_output.upload(job)}
+        if cause == STOP:
+            return job_documents.stopped(**members)
+        if cause == MAX_RUNTIME:
+            limit = job.document["StoppingCondition"]["MaxRuntimeInSeconds"]
+            return job_documents.max_runtime_exceeded(limit, **members)
+        return job_documents.completed(**members)
+
+    def _begin_uploading(self) -> bool:
+        """False when somebody has asked the job to stop; what it made is uploaded all the same."""
+        try:
+            self._job.move("Uploading", "Uploading generated training model")
+        except StopRequestedError:
+            return False
+        return True
+
+    def _begin_stopping(self) -> None:
+        job_records.begin_stopping(self._job.context, self._job.kind, self._job.name)
+
+
+TRAINING = JobKind(
+    resource_type="training-job",
+    noun="Training Job",
+    stem="TrainingJob",
+    log_group="/aws/sagemaker/TrainingJobs",
+    managed_rule="StepFunctionsGetEventsForSageMakerTrainingJobsRule",
+    has_secondary_status=True,
+    max_wait=training_times.max_wait,
+    at_end=training_times.billed,
+    operations={
+        "CreateTrainingJob": operations.create,
+        "DescribeTrainingJob": operations.describe,
+        "ListTrainingJobs": operations.list_,
+        "StopTrainingJob": operations.stop,
+        "DeleteTrainingJob": operations.delete,
+    },
+    accept=accept,
+    run=run,
+    summary=_SUMMARY,
+    name_taken="Training job names must be unique within an AWS account and region, and a training job with this name "
+    "already exists ({arn})",
+    not_found="Requested resource not found.",
+)

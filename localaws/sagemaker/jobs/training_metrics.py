@@ -1,0 +1,99 @@
+"""A training job's metrics: values that regular expressions find in its log (API reference, MetricDefinition)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from localaws.sagemaker.core import errors
+from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.jobs.job import Job
+
+NAMESPACE = "/aws/sagemaker/TrainingJobs"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A metric's value at a time in epoch seconds."""
+
+    name: str
+    value: float
+    time: float
+
+
+class MetricParser:
+    """Finds values and remembers each metric's last. Not thread-safe."""
+
+    def __init__(self, definitions: Sequence[Document]) -> None:
+        self._patterns = [(item["Name"], re.compile(item["Regex"])) for item in definitions]
+        self._last: dict[str, Measurement] = {}
+
+    def parse(self, line: str, time: float) -> list[Measurement]:
+        """The measurements in a line: group 1 of every match that is a finite number."""
+        found = [
+            Measurement(name, value, time)
+            for name, pattern in self._patterns
+            for match in pattern.finditer(line)
+            if (value := _number(match)) is not None
+        ]
+        self._last.update({measurement.name: measurement for measurement in found})
+        return found
+
+    def final(self) -> list[Document]:
+        """FinalMetricDataList: every metric's last value."""
+        return [{"MetricName": last.name, "Value": last.value, "Timestamp": last.time} for last in self._last.values()]
+
+
+class TrainingMetrics:
+    """The metrics of one job, on their way from its log to CloudWatch and into its document."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._parser = MetricParser(job.document["AlgorithmSpecification"].get("MetricDefinitions", []))
+
+    def listen(self) -> None:
+        """Follow the job's log; to be called again when it has a new one."""
+        self._job.log.listen(self._measure)
+
+    def final(self) -> Document:
+        """The document's member that holds every metric's last value; none when there are no metrics."""
+        return {"FinalMetricDataList": final} if (final := self._parser.final()) else {}
+
+    def _measure(self, line: str, now: float) -> None:
+        measured = self._parser.parse(line, now)
+        if measured:
+            self._job.context.platform.put_metric_data(NAMESPACE, metric_data(measured, self._job.name))
+
+
+def check_definitions(definitions: Sequence[Document]) -> None:
+    """Refuse a regular expression that doesn't compile, has no group, or a name given twice."""
+    names = [item["Name"] for item in definitions]
+    for item in definitions:
+        name, regex = item["Name"], item["Regex"]
+        try:
+            groups = re.compile(regex).groups
+        except re.error as error:
+            raise errors.validation(f"Invalid metric definition regex for {name}: {regex!r}: {error}") from error
+        if groups < 1:
+            raise errors.validation(f"Metric definition regex for {name} has no capture group: {regex!r}")
+        if names.count(name) > 1:
+            raise errors.validation(f"Metric definition names must be unique: {name}")
+
+
+def metric_data(measurements: Sequence[Measurement], job_name: str) -> list[Document]:
+    """Measurements as CloudWatch's PutMetricData takes them."""
+    dimensions = [{"Name": "TrainingJobName", "Value": job_name}]
+    return [
+        {"MetricName": item.name, "Value": item.value, "Timestamp": item.time, "Dimensions": dimensions}
+        for item in measurements
+    ]
+
+
+def _number(match: re.Match[str]) -> float | None:
+    try:
+        value = float(match.group(1))
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,49 @@
+"""A training job's results: its model and output in S3, and the reason why it failed."""
+
+from __future__ import annotations
+
+from localaws.sagemaker.containers import artifacts
+from localaws.sagemaker.containers.logs import failure_message
+from localaws.sagemaker.containers.objects import TransferError
+from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.jobs.job import Job
+from localaws.sagemaker.jobs.outcomes import JobFailedError
+
+_MAX_FAILURE_FILE = 1024  # characters of /opt/ml/output/failure that SageMaker reads
+
+
+def upload(job: Job) -> Document:
+    """Upload model and output; the members that say where the model is. Raises JobFailedError."""
+    try:
+        uri = _upload(job)
+    except TransferError as error:
+        raise JobFailedError(f"ClientError: Artifact upload failed: {error}") from error
+    if uri is None:
+        job.log.say("The job left nothing in /opt/ml/model, so there is no model artifact.")
+        return {}
+    return {"ModelArtifacts": {"S3ModelArtifacts": uri}}
+
+
+def _upload(job: Job) -> str | None:
+    """Where the model is, None when there is none."""
+    wanted, objects = job.document["OutputDataConfig"], job.role.objects
+    place, kms_key = f"{wanted['S3OutputPath'].rstrip('/')}/{job.name}/output", wanted.get("KmsKeyId")
+    artifacts.upload_archive(job.ml / "output" / "data", f"{place}/output.tar.gz", objects, kms_key)
+    if wanted.get("CompressionType") == "NONE":
+        uri = f"{place}/model/"
+        found = artifacts.upload_files(job.ml / "model", uri, objects, kms_key) > 0
+    else:
+        uri = f"{place}/model.tar.gz"
+        found = artifacts.upload_archive(job.ml / "model", uri, objects, kms_key)
+    return uri if found else None
+
+
+def failure_reason(job: Job, exit_code: int) -> str:
+    """As AWS composes it: the failure file, or what the framework container would have written there."""
+    failure = job.ml / "output" / "failure"
+    if failure.is_file():
+        message = failure.read_text(encoding="utf-8", errors="replace")[:_MAX_FAILURE_FILE]
+    else:
+        told = failure_message(job.log.tail)
+        message = f'ExecuteUserScriptError:\nExitCode {exit_code}\nErrorMessage "{told}"'
+    return f"AlgorithmError: {message}, exit code: {exit_code}"

@@ -1,0 +1,230 @@
+"""CreateTrainingJob's request, and the job's document, which holds it: checks beyond the shapes, and readings. Pure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from localaws.sagemaker.containers.channels import Source, locate
+from localaws.sagemaker.containers.opt_ml import OPT_ML, refuse_outside
+from localaws.sagemaker.containers.script_mode import EntryPointError, check_entry_point, decode
+from localaws.sagemaker.core import errors
+from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.core.unsupported import Refusal, above, always, other_than, refuse, truthy
+from localaws.sagemaker.debugger import debugger_request
+from localaws.sagemaker.jobs.training_metrics import check_definitions
+
+DEFAULT_MAX_RUNTIME = 86_400  # seconds: "The default value is 1 day." (StoppingCondition)
+_CHECKPOINTS = "/opt/ml/checkpoints"  # CheckpointConfig.LocalPath's default
+
+_REFUSED: dict[str, Refusal] = {
+    "AlgorithmSpecification.AlgorithmName": always,
+    "AlgorithmSpecification.TrainingInputMode": other_than("File", "FastFile"),
+    "AlgorithmSpecification.TrainingImageConfig": always,
+    "DebugRuleConfigurations[].LocalPath": always,
+    "DebugRuleConfigurations[].S3OutputPath": always,
+    "ProfilerConfig": lambda value: not value.get("DisableProfiler"),
+    "ProfilerRuleConfigurations": truthy,
+    "TensorBoardOutputConfig": always,
+    "ExperimentConfig": truthy,
+    "RemoteDebugConfig.EnableRemoteDebug": truthy,
+    "InfraCheckConfig.EnableInfraCheck": truthy,
+    "SessionChainingConfig.EnableSessionTagChaining": truthy,
+    "ServerlessJobConfig": always,
+    "MlflowConfig": always,
+    "ModelPackageConfig": always,
+    "ResourceConfig.InstanceCount": above(1),
+    "ResourceConfig.InstanceGroups": truthy,
+    "ResourceConfig.InstancePreferences": truthy,
+    "ResourceConfig.InstancePlacementConfig": always,
+    "ResourceConfig.TrainingPlanArn": always,
+    "ResourceConfig.KeepAlivePeriodInSeconds": above(0),
+    "StoppingCondition.MaxPendingTimeInSeconds": always,
+    "InputDataConfig[].InputMode": other_than("File", "FastFile"),
+    "InputDataConfig[].CompressionType": other_than("None"),
+    "InputDataConfig[].RecordWrapperType": other_than("None"),
+    "InputDataConfig[].ShuffleConfig": always,
+    "InputDataConfig[].DataSource.FileSystemDataSource": always,
+    "InputDataConfig[].DataSource.DatasetSource": always,
+    "InputDataConfig[].DataSource.S3DataSource.S3DataType": other_than("S3Prefix", "ManifestFile"),
+    "InputDataConfig[].DataSource.S3DataSource.AttributeNames": truthy,
+    "InputDataConfig[].DataSource.S3DataSource.InstanceGroupNames": truthy,
+    "InputDataConfig[].DataSource.S3DataSource.ModelAccessConfig": always,
+    "InputDataConfig[].DataSource.S3DataSource.HubAccessConfig": always,
+}
+# Hyperparameters by which a framework container distributes training or writes to S3 on its own.
+_REFUSED_HYPERPARAMETERS = (
+    "sagemaker_s3_output", "sagemaker_mpi_enabled", "sagemaker_parameter_server_enabled",
+    "sagemaker_multi_worker_mirrored_strategy_enabled", "sagemaker_pytorch_xla_multi_worker_enabled",
+    "sagemaker_distributed_dataparallel_enabled", "sagemaker_torch_distributed_enabled",
+)  # fmt: skip
+
+
+def check(request: Document) -> None:
+    """Raise what AWS raises, or "not supported here", for a request that fits its shape."""
+    refuse(request, _REFUSED)
+    _check_resources(request)
+    _check_stopping_condition(request)
+    _check_channels(request)
+    _check_program(request)
+    check_definitions(request["AlgorithmSpecification"].get("MetricDefinitions", []))
+    locate(request["OutputDataConfig"]["S3OutputPath"], "OutputDataConfig.S3OutputPath")
+    if (checkpoints := checkpoint_path(request)) is not None:
+        locate(request["CheckpointConfig"]["S3Uri"], "CheckpointConfig.S3Uri")
+        refuse_outside(checkpoints, "CheckpointConfig.LocalPath")
+    debugger_request.check(request)
+
+
+def sources(request: Document, data_dir: Path) -> list[Source]:
+    """The channels, each in its directory below `data_dir`."""
+    found = []
+    for channel in request.get("InputDataConfig", []):
+        s3 = channel["DataSource"]["S3DataSource"]
+        name = channel["ChannelName"]
+        found.append(Source(name, s3["S3DataType"], s3["S3Uri"], data_dir / name))
+    return found
+
+
+def input_data_config(request: Document) -> Document:
+    """input/config/inputdataconfig.json (developer guide, "How SageMaker AI provides training information")."""
+    default_mode = request["AlgorithmSpecification"]["TrainingInputMode"]
+    config: Document = {}
+    for channel in request.get("InputDataConfig", []):
+        s3 = channel["DataSource"]["S3DataSource"]
+        config[channel["ChannelName"]] = {
+            **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
+            "TrainingInputMode": channel.get("InputMode", default_mode),
+            "S3DistributionType": s3.get("S3DataDistributionType", "FullyReplicated"),
+            "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+        }
+    return config
+
+
+def resource_config(instance_type: str) -> Document:
+    """input/config/resourceconfig.json of a job on one instance."""
+    group, host = "homogeneousCluster", "algo-1"
+    return {
+        "current_host": host,
+        "current_instance_type": instance_type,
+        "current_group_name": group,
+        "hosts": [host],
+        "instance_groups": [{"instance_group_name": group, "instance_type": instance_type, "hosts": [host]}],
+        "network_interface_name": "eth0",
+    }
+
+
+def description(request: Document, arn: str) -> Document:
+    """The new job's Describe document, but for its status: the request, with AWS's defaults."""
+    described = {key: value for key, value in request.items() if key != "Tags"}
+    described["TrainingJobArn"] = arn
+    described["StoppingCondition"] = {
+        "MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME,
+        **request.get("StoppingCondition", {}),
+    }
+    for member in ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"):
+        described.setdefault(member, False)
+    described["ProfilingStatus"] = "Disabled"
+    return described
+
+
+def checkpoint_path(request: Document) -> str | None:
+    """Where the job finds and leaves its checkpoints, None without CheckpointConfig."""
+    config = request.get("CheckpointConfig")
+    return None if config is None else str(config.get("LocalPath", _CHECKPOINTS)).rstrip("/")
+
+
+def has_own_entrypoint(request: Document) -> bool:
+    """Whether the request says what to run; otherwise it is script mode."""
+    return "ContainerEntrypoint" in request["AlgorithmSpecification"]
+
+
+def remarks(request: Document) -> list[str]:
+    """A line for the job's log about every member that is accepted and means nothing on this machine."""
+    notes = {
+        "VpcConfig": "VpcConfig has no effect here: the job runs on this machine's network.",
+        "RetryStrategy": "RetryStrategy has no effect here: a job that this machine cuts off is reported, not retried.",
+        "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "The metrics' time series is in CloudWatch only.",
+        "ResourceConfig.VolumeKmsKeyId": "VolumeKmsKeyId has no effect here: the disk is this machine's.",
+    }
+    said = [note for path, note in notes.items() if _get(request, path)]
+    modes = {config["TrainingInputMode"] for config in input_data_config(request).values()}
+    if "FastFile" in modes:
+        said.append("FastFile channels are complete before the job starts here, not streamed.")
+    return said
+
+
+def _check_resources(request: Document) -> None:
+    resources = request.get("ResourceConfig", {})
+    for member in ("InstanceType", "InstanceCount", "VolumeSizeInGB"):
+        if not resources.get(member):
+            path = f"resourceConfig.{member[0].lower()}{member[1:]}"
+            told = f"Value null at '{path}' failed to satisfy constraint: Member must not be null"
+            raise errors.validation(f"1 validation error detected: {told}")
+
+
+def _check_stopping_condition(request: Document) -> None:
+    condition = request.get("StoppingCondition", {})
+    max_wait = condition.get("MaxWaitTimeInSeconds")
+    max_runtime = condition.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME)
+    if request.get("EnableManagedSpotTraining"):
+        if max_wait is None:
+            raise errors.validation("MaxWaitTimeInSeconds is required when EnableManagedSpotTraining is True.")
+        if max_wait < max_runtime:
+            raise errors.validation(
+                f"Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds "
+                f"({max_wait} < {max_runtime})."
+            )
+    elif max_wait is not None:
+        raise errors.validation("MaxWaitTimeInSeconds above 0 is not allowed when EnableManagedSpotTraining is False.")
+
+
+def _check_channels(request: Document) -> None:
+    names = [channel["ChannelName"] for channel in request.get("InputDataConfig", [])]
+    duplicate = next((name for name in names if names.count(name) > 1), None)
+    if duplicate:
+        raise errors.validation(f"Channel names must be unique within a training job: {duplicate}")
+    for channel in request.get("InputDataConfig", []):
+        if channel["ChannelName"] in (".", ".."):
+            raise errors.validation(f"Invalid channel name: {channel['ChannelName']}")
+        if "S3DataSource" not in channel["DataSource"]:
+            raise errors.validation(f"Channel {channel['ChannelName']} has no data source.")
+
+
+def _check_program(request: Document) -> None:
+    hyperparameters = request.get("HyperParameters", {})
+    for name in _REFUSED_HYPERPARAMETERS:
+        if decode(hyperparameters.get(name, "false")):
+            raise errors.not_supported(f"hyperparameter {name}")
+    if has_own_entrypoint(request):
+        return
+    if "ContainerArguments" in request["AlgorithmSpecification"]:
+        raise errors.not_supported("AlgorithmSpecification.ContainerArguments without ContainerEntrypoint")
+    _check_script_mode(hyperparameters)
+
+
+def _check_script_mode(hyperparameters: dict[str, str]) -> None:
+    program = hyperparameters.get("sagemaker_program")
+    if program is None:
+        raise errors.not_supported(
+            "a training job without the hyperparameter sagemaker_program (script mode) or "
+            "AlgorithmSpecification.ContainerEntrypoint; the built-in algorithms aren't here"
+        )
+    try:
+        check_entry_point(decode(program))
+    except EntryPointError as error:
+        raise errors.validation(str(error)) from error
+    directory = decode(hyperparameters.get("sagemaker_submit_directory", "null"))
+    if not isinstance(directory, str):
+        raise errors.validation(
+            "hyperparameter sagemaker_submit_directory must name the source archive, for example "
+            '"s3://bucket/key/sourcedir.tar.gz"'
+        )
+    if not directory.startswith(OPT_ML):
+        locate(directory, "hyperparameter sagemaker_submit_directory")
+
+
+def _get(document: Document, path: str) -> Any:
+    value: Any = document
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,84 @@
+"""Script mode on an instance: the source archive in /opt/ml/code, and the command and variables of its entry point."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from localaws.sagemaker.containers import container, script_mode
+from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack
+from localaws.sagemaker.containers.images import ImageEnvironment
+from localaws.sagemaker.containers.objects import Download, S3Object, TransferError
+from localaws.sagemaker.containers.opt_ml import OPT_ML, located
+from localaws.sagemaker.containers.script_mode import MachineFacts, ScriptJob
+from localaws.sagemaker.core.wire import split_s3_uri
+from localaws.sagemaker.jobs import training_request
+from localaws.sagemaker.jobs.job import Job
+from localaws.sagemaker.jobs.outcomes import JobFailedError
+
+
+def script_job(job: Job, image: ImageEnvironment | None = None) -> ScriptJob:
+    """The job as the framework container in its image sees it."""
+    document = job.document
+    return ScriptJob(
+        name=job.name,
+        base=container.ml_dir(job.ml),
+        hyperparameters=document.get("HyperParameters", {}),
+        input_data_config=training_request.input_data_config(document),
+        resource_config=training_request.resource_config(document["ResourceConfig"]["InstanceType"]),
+        machine=MachineFacts(cpus=os.cpu_count() or 1),
+        framework_module=image.variables.get("SAGEMAKER_TRAINING_MODULE") if image else None,
+    )
+
+
+def unpack_source(job: Job) -> Path:
+    """sagemaker_submit_directory into /opt/ml/code; where that is. Raises JobFailedError."""
+    directory, code = str(script_job(job).submit_directory), job.ml / "code"
+    if directory.startswith(OPT_ML):
+        _copy_source(job, directory, code)
+        return code
+    bucket, key = split_s3_uri(directory)
+    archive = job.directory / "sourcedir.tar.gz"
+    try:
+        job.role.objects.download([Download(S3Object(bucket, key), archive)])
+        unpack(archive, code)
+    except TransferError as error:
+        raise JobFailedError(f"ClientError: Source download failed: {error}") from error
+    except (UnsafeArchiveError, BrokenArchiveError) as error:
+        raise JobFailedError(f"ClientError: Source archive {directory} refused: {error}") from error
+    finally:
+        archive.unlink(missing_ok=True)
+    return code
+
+
+def _copy_source(job: Job, directory: str, code: Path) -> None:
+    source = located(directory, job.ml)
+    if source.is_dir() and source.resolve().is_relative_to(job.ml.resolve()):
+        shutil.copytree(source, code, dirs_exist_ok=True)
+    else:
+        raise JobFailedError(f"ClientError: sagemaker_submit_directory {directory} is no directory of the job's")
+
+
+def command(job: Job, script: ScriptJob) -> list[str]:
+    """The command that starts the entry point, said in the job's log. Raises JobFailedError when it isn't there."""
+    program, code = script.entry_point, job.ml / "code"
+    if not (code / program).is_file():
+        there = ", ".join(sorted(path.name for path in code.iterdir())) or "nothing"
+        raise JobFailedError(
+            f"ClientError: sagemaker_program {program!r} isn't in the source archive, which holds {there}"
+        )
+    if not program.endswith(".py"):
+        (code / program).chmod(0o755)
+    words = script_mode.command(script, code)
+    job.log.say(f"Invoking script with the following command: {' '.join(words)}")
+    return words
+
+
+def variables(job: Job, script: ScriptJob) -> dict[str, str]:
+    """The variables that the framework container sets for the script."""
+    return {
+        **script_mode.variables(script),
+        "SAGEMAKER_JOB_NAME": str(script.decoded.get("sagemaker_job_name", "")),
+        "SAGEMAKER_REGION": str(script.decoded.get("sagemaker_region", job.context.platform.region)),
+    }

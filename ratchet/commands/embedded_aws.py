@@ -1,0 +1,175 @@
+"""`up`, `down`, `env`: the embedded AWS. The only commands that import localaws."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ratchet.command import Answer, Context, command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ratchet.account import Account, Server
+
+
+@command("up")
+@click.option("--no-deploy", is_flag=True, help="Only start the embedded AWS.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Where to listen: 4566, or a free one, unless told; 0 is any."
+)
+def up(context: Context, no_deploy: bool, port: int | None) -> Answer:
+    """Start the embedded AWS and deploy the stacks to it.
+
+    What runs already and hasn't changed is left as it is, so that it may be called at any time.
+    """
+    _require_local(context)
+    started = time.monotonic()
+    server, was_running = _start(context, port)
+    context.say(f"embedded AWS  {server.endpoint_url}  {'was running' if was_running else 'started'}")
+    deployed = [] if no_deploy else _deploy_all(context, server)
+    seconds = round(time.monotonic() - started, 1)
+    document = {
+        "endpoint_url": server.endpoint_url,
+        "started": not was_running,
+        "deployed": deployed,
+        "pipelines": sorted(context.project.pipelines),
+        "seconds": seconds,
+    }
+    return Answer(document, lambda: _up_text(context, deployed, no_deploy, seconds))
+
+
+def _require_local(context: Context) -> None:
+    from ratchet.errors import UserError
+
+    if not context.is_local:
+        how = f"cdk bootstrap and cdk deploy -c environment={context.environment_name} --all"
+        raise UserError(f"the environment {context.environment_name} is an account of AWS's; deploy there with {how}")
+
+
+def _start(context: Context, port: int | None) -> tuple[Server, bool]:
+    from localaws import supervisor
+    from ratchet.account import read_server
+    from ratchet.errors import UserError
+
+    project = context.project
+    was_running = supervisor.status(project.aws_state) is not None
+    try:
+        supervisor.start(project.aws_state, port=port, images=project.images, rule_evaluator=project.rule_evaluator)
+    except supervisor.StartError as error:
+        raise UserError(str(error)) from error
+    server = read_server(project.aws_state)
+    if server is None:
+        raise UserError(f"the embedded AWS ended as soon as it had started; see {project.aws_state / 'server.log'}")
+    return server, was_running
+
+
+def _deploy_all(context: Context, server: Server) -> list[str]:
+    from ratchet import account as accounts
+    from ratchet import deploying
+
+    account = accounts.of_server(context.environment, server)
+    if not deploying.is_bootstrapped(account):
+        _with_progress(
+            context, "cdk bootstrap", lambda heard: deploying.bootstrap(context.project, account, server, heard)
+        )
+    return deploy_stale(context, account, server, list(context.project.pipelines))
+
+
+def deploy_stale(context: Context, account: Account, server: Server, pipelines: list[str]) -> list[str]:
+    """Deploys the stacks that aren't deployed as the checkout has them; their names."""
+    from ratchet import deploying
+
+    stacks = deploying.stale(context.project, account, server, pipelines)
+    if stacks:
+        title = f"cdk deploy {' '.join(stacks)}"
+        _with_progress(context, title, lambda heard: deploying.deploy(context.project, account, server, stacks, heard))
+    return stacks
+
+
+def _with_progress(context: Context, title: str, work: Callable[[Callable[[str], None]], None]) -> None:
+    """Runs a cdk command with its progress in one moving line (a line a stack where there is no terminal)."""
+    started = time.monotonic()
+    with context.console.status(f"{title}: synthesizing") as status:
+        work(_Progress(context, title, status.update))
+    context.say(f"{title}  {time.monotonic() - started:.1f} s")
+
+
+class _Progress:
+    """Hears the cdk command's lines, and shows where it is."""
+
+    def __init__(self, context: Context, title: str, update: Callable[[str], Any]) -> None:
+        self._context = context
+        self._title = title
+        self._update = update
+
+    def __call__(self, line: str) -> None:
+        from ratchet import deploying
+
+        step = deploying.step(line)
+        if step is None:
+            return
+        of = f"/{step.of}" if step.of else ""
+        self._update(f"{step.stack}  {step.done}{of}  {step.status.lower()}  {step.resource}")
+        if step.status.endswith("FAILED"):
+            self._context.say(line)
+
+
+def _up_text(context: Context, deployed: list[str], no_deploy: bool, seconds: float) -> str:
+    done = (
+        "nothing deployed"
+        if no_deploy
+        else f"deployed {', '.join(deployed)}"
+        if deployed
+        else "all stacks are up to date"
+    )
+    pipelines = ", ".join(sorted(context.project.pipelines)) or "none yet: ratchet new MODEL"
+    then = 'eval "$(ratchet env)" · ratchet run PIPELINE --wait'
+    return f"ready in {seconds} s: {done}\npipelines     {pipelines}\nnext          {then}"
+
+
+@command("down")
+@click.option("--wipe", is_flag=True, help="Also forget its state: stacks, data, models, runs. Cached images stay.")
+def down(context: Context, wipe: bool) -> Answer:
+    """Stop the embedded AWS and everything that it started."""
+    from localaws import supervisor
+    from ratchet.errors import UserError
+
+    _require_local(context)
+    try:
+        stopped = supervisor.stop(context.project.aws_state)
+    except supervisor.StopError as error:
+        raise UserError(str(error)) from error
+    if wipe:
+        shutil.rmtree(context.project.aws_state, ignore_errors=True)
+        (context.project.home / "deployed.json").unlink(missing_ok=True)
+    said = "stopped" if stopped else "it wasn't running"
+    return Answer({"stopped": stopped, "wiped": wipe}, f"embedded AWS  {said}{'; its state is gone' if wipe else ''}")
+
+
+@command("env")
+def env(context: Context) -> Answer:
+    """Print what points aws, boto3, the SageMaker SDK and cdk to the embedded AWS.
+
+    For a POSIX shell: eval "$(ratchet env)"
+    """
+    import os
+
+    from ratchet import tools
+    from ratchet.account import read_server
+    from ratchet.errors import UserError
+
+    _require_local(context)
+    server = read_server(context.project.aws_state)
+    if server is None or not server.answers:
+        raise UserError("the embedded AWS isn't running; start it with `ratchet up`")
+    exports = tools.exports(context.project, server, os.environ)
+    unset = tools.unset(os.environ)
+    lines = [f"unset {' '.join(unset)}", *(f"export {name}={shlex.quote(value)}" for name, value in exports.items())]
+    if context.for_people:
+        click.echo("\n".join(lines))
+    return Answer({"export": exports, "unset": unset})

@@ -1,0 +1,167 @@
+"""`runs` and `status`: what the run table and the endpoints say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from contract import outcomes, refusals, run_table
+from ratchet.command import Answer, Context, command
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ratchet.runs import Run
+
+
+# What a line of `ratchet runs` takes besides its reason, with a pipeline's name of fifteen letters.
+OTHER_COLUMNS = 86
+SHORTEST_REASON = 30
+
+# The pipeline's state, as `status` tells it.
+_STATE = (run_table.CHAMPION, run_table.PREVIOUS_CHAMPION, run_table.RUNNING, run_table.PENDING)
+
+
+@command("runs")
+@click.argument("pipeline", required=False)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many a pipeline."
+)
+def runs(context: Context, pipeline: str | None, limit: int) -> Answer:
+    """List the last runs, newest first; of PIPELINE, or of all."""
+    from ratchet.runs import RunTable
+
+    names = [context.project.pipeline(pipeline)] if pipeline else context.pipelines()
+    table = RunTable(context.account)
+    found = [run for name in names for run in table.runs(name, limit)]
+    found.sort(key=lambda run: run.run_id, reverse=True)
+    return Answer({"runs": [run.document for run in found]}, lambda: _runs_text(found, context.console.width))
+
+
+def _runs_text(found: list[Run], width: int) -> Table | str:
+    from rich.table import Table
+
+    from ratchet.durations import duration
+    from ratchet.live import first_line, outcome_style
+
+    if not found:
+        return "no runs yet; start one with `ratchet run PIPELINE`"
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for title in ("run", "pipeline", "outcome", "trigger", "took", "score", "why"):
+        table.add_column(title, no_wrap=title != "why", justify="right" if title in ("took", "score") else "left")
+    for run in found:
+        table.add_row(
+            run.run_id,
+            run.pipeline,
+            f"[{outcome_style(run.outcome)}]{run.outcome}[/]",
+            run.trigger,
+            duration(run.seconds) if run.seconds is not None else "",
+            _figure(run.challenger_score),
+            _plain(first_line(run.reason, max(SHORTEST_REASON, width - OTHER_COLUMNS))),
+        )
+    return table
+
+
+def _figure(score: float | None) -> str:
+    return "" if score is None else f"{score:.4f}"
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+@command("status")
+@click.argument("pipeline", required=False)
+def status(context: Context, pipeline: str | None) -> Answer:
+    """Say what serves, what runs and what waits; for PIPELINE, or for all that are deployed."""
+    from ratchet.errors import UserError
+
+    names = [context.project.pipeline(pipeline)] if pipeline else context.account.deployed_pipelines()
+    if pipeline:
+        context.account.pipeline(names[0])
+    if not names:
+        how = "ratchet up" if context.is_local else f"cdk deploy -c environment={context.environment_name} --all"
+        raise UserError(f"no pipeline is deployed; run `{how}`")
+    found = [_pipeline_status(context, name) for name in names]
+    return Answer({"environment": context.environment_name, "pipelines": found}, lambda: _status_text(found))
+
+
+def _pipeline_status(context: Context, name: str) -> dict[str, Any]:
+    from ratchet.runs import RunTable
+
+    table = RunTable(context.account)
+    state = table.state(name)
+    newest = table.runs(name, limit=1)
+    return {
+        "pipeline": name,
+        "endpoint": _endpoint(context, context.account.pipeline(name)["EndpointName"]),
+        **{field: state.get(field) for field in _STATE},
+        "last_run": newest[0].document if newest else None,
+        "why": newest[0].reason if newest else "",
+        "rules": newest[0].rules if newest else [],
+        "spot": newest[0].spot if newest else "",
+    }
+
+
+def _endpoint(context: Context, name: str) -> dict[str, Any]:
+    """The endpoint as SageMaker describes it; `status` None where there is none yet."""
+    client = context.account.client("sagemaker")
+    try:
+        described = client.describe_endpoint(EndpointName=name)
+    except client.exceptions.ClientError as error:
+        if not refusals.says_missing(error.response["Error"].get("Message")):
+            raise
+        return {"name": name, "status": None}
+    return {
+        "name": name,
+        "status": described["EndpointStatus"],
+        "config": described.get("EndpointConfigName"),
+        "failure": described.get("FailureReason"),
+    }
+
+
+def _status_text(found: list[dict[str, Any]]) -> str:
+    return "\n\n".join(_pipeline_text(each) for each in found)
+
+
+def _pipeline_text(each: dict[str, Any]) -> str:
+    from ratchet.live import first_line, outcome_style
+
+    endpoint, champion, last = each["endpoint"], each["champion"], each["last_run"]
+    lines = [
+        f"[bold]{each['pipeline']}[/]",
+        f"  endpoint   {endpoint['name']}  {endpoint['status'] or 'not created yet'}",
+    ]
+    lines.append(f"  champion   {_champion_text(champion)}")
+    if each["running"]:
+        lines.append(f"  running    {each['running']['run_id']} since {each['running'].get('started_at', '?')}")
+    if each["pending"]:
+        pending = each["pending"]
+        lines.append(f"  pending    {pending.get('count', 1)} triggers ({', '.join(pending.get('kinds', []))})")
+    if last:
+        outcome = last.get("outcome", outcomes.RUNNING)
+        lines.append(f"  last run   {last['run_id']}  [{outcome_style(outcome)}]{outcome}[/]")
+        lines += [f"             {_plain(first_line(each['why']))}"] if each["why"] else []
+        lines += [f"  spot       {_plain(each['spot'])}"] if each["spot"] else []
+        lines += [f"  rule       {_rule_text(rule)}" for rule in each["rules"]]
+    return "\n".join(lines)
+
+
+def _rule_text(rule: dict[str, Any]) -> str:
+    """`LossNotDecreasing  IssuesFound at step 40: …`"""
+    from ratchet.live import first_line
+
+    step = "" if rule.get("step") is None else f" at step {rule['step']}"
+    reason = f": {rule['reason']}" if rule.get("reason") else ""
+    return _plain(f"{rule.get('name', '?')}  {rule.get('status', '?')}{step}{first_line(reason)}")
+
+
+def _champion_text(champion: dict[str, Any] | None) -> str:
+    if not champion:
+        return "none yet"
+    score = champion.get("score")
+    figure = f"  {champion.get('metric', 'score')} {score:.4f}" if isinstance(score, (int, float)) else ""
+    return f"of run {champion.get('run_id', '?')}{figure}, since {champion.get('promoted_at', '?')}"

@@ -1,0 +1,173 @@
+"""`run` and `rollback`: triggers of a person's, and following what they start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from contract import files, names, outcomes, run_table, triggers
+from ratchet.command import Answer, Context, command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ratchet.account import Account
+    from ratchet.following import Launched
+    from ratchet.runs import Run
+
+
+@command("run")
+@click.argument("pipeline")
+@click.option(
+    "--wait", is_flag=True, help="Follow it state by state; exit with 3 if it ends Failed, RolledBack or Stopped."
+)
+@click.option("--force", is_flag=True, help="Train even if neither data nor code is new.")
+def run(context: Context, pipeline: str, wait: bool, force: bool) -> Answer:
+    """Start a run of PIPELINE (its name, or its folder).
+
+    On the embedded AWS its stack is deployed first where that is needed, and a channel without data gets the model
+    folder's sample/<channel>/. A run that is on its way is not disturbed: one further run follows it.
+    """
+    from ratchet import following
+
+    name = context.project.pipeline(pipeline)
+    prepared = _prepare(context, name) if context.is_local else {}
+    by_code = following.started_by_code(context.account, name) if prepared.get("deployed") and not force else None
+    launched = by_code or _launch(context, name, triggers.MANUAL, forced=force)
+    if by_code:
+        context.say(f"{name}  run {by_code.run_id} was started by the new code")
+    return _answer(context, name, launched, wait=wait, document=prepared)
+
+
+@command("rollback")
+@click.argument("pipeline")
+@click.option(
+    "--wait", is_flag=True, help="Follow it state by state; exit with 3 if it ends Failed, RolledBack or Stopped."
+)
+def rollback(context: Context, pipeline: str, wait: bool) -> Answer:
+    """Bring back the champion before the present one. It is a run like any other: deployed, verified, recorded."""
+    from ratchet.errors import UserError
+    from ratchet.runs import RunTable
+
+    name = context.project.pipeline(pipeline)
+    context.account.pipeline(name)
+    if not RunTable(context.account).state(name).get(run_table.PREVIOUS_CHAMPION):
+        raise UserError(f"{name} has no champion before the present one to go back to")
+    return _answer(context, name, _launch(context, name, triggers.ROLLBACK), wait=wait)
+
+
+def _launch(context: Context, name: str, kind: str, *, forced: bool = False) -> Launched:
+    import getpass
+
+    from ratchet import following
+
+    launched = following.launch(context.account, name, kind, {"by": _who(getpass)}, forced=forced)
+    context.say(_launched_text(name, launched))
+    return launched
+
+
+def _answer(
+    context: Context, name: str, launched: Launched, *, wait: bool, document: dict[str, Any] | None = None
+) -> Answer:
+    known = {**(document or {}), "pipeline": name, "run_id": launched.run_id, "status": launched.status}
+    if not wait:
+        return Answer(known, f"follow it       ratchet logs {launched.run_id} --follow")
+    return _ended(known, _follow(context, name, launched))
+
+
+def _who(getpass: Any) -> str:
+    try:
+        return str(getpass.getuser())
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def _launched_text(name: str, launched: Launched) -> str:
+    if launched.status == triggers.WAITING:
+        return f"{name}  run {launched.run_id} is on its way; it takes this trigger over, or one further run follows"
+    return f"{name}  run {launched.run_id} started"
+
+
+def _follow(context: Context, name: str, launched: Launched) -> list[Run]:
+    from ratchet.following import Follower
+    from ratchet.live import LiveStates
+
+    with LiveStates(context.console) as live:
+        return Follower(context.account, name, live.look).to_the_end(launched)
+
+
+def _ended(document: dict[str, Any], runs: list[Run]) -> Answer:
+    from ratchet.errors import RUN_FAILED
+
+    # A run behind another that took its trigger over finds nothing new; what came out is the other's.
+    last = next((each for each in reversed(runs) if each.outcome != outcomes.UP_TO_DATE), runs[-1])
+    code = RUN_FAILED if any(each.failed for each in runs) else 0
+    records = [each.document for each in runs]
+    return Answer(
+        {**document, "run_id": last.run_id, "outcome": last.outcome, "runs": records},
+        lambda: "\n".join(_outcome_text(each) for each in runs),
+        code,
+    )
+
+
+def _outcome_text(run_: Run) -> str:
+    from ratchet.durations import duration
+    from ratchet.live import outcome_style
+
+    took = f" after {duration(run_.seconds)}" if run_.seconds is not None else ""
+    figures = "" if run_.challenger_score is None else f"  {run_.metric} {run_.challenger_score:.4f}"
+    against = "" if run_.champion_score is None else f" (champion {run_.champion_score:.4f})"
+    reason = f"\n  {run_.reason}" if run_.reason else ""
+    return (
+        f"[{outcome_style(run_.outcome)}]{run_.outcome}[/]{took}{figures}{against}{_escape(reason)}\n"
+        f"  report          ratchet report {run_.run_id}"
+    )
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _prepare(context: Context, name: str) -> dict[str, Any]:
+    """Locally a run needs no command before it: deploys what has changed, and gives an empty channel its sample.
+
+    The sample goes up between the two stacks' deployments, so that a run that the new code starts finds data.
+    """
+    from ratchet import account as accounts
+    from ratchet.errors import UserError
+
+    folder = context.project.pipelines.get(name)
+    if folder is None:
+        raise UserError(f"there is no pipeline {name!r}; there are {', '.join(sorted(context.project.pipelines))}")
+    server = accounts.read_server(context.project.aws_state)
+    account = context.account
+    if server is None or account.stack_outputs(names.SHARED) is None:
+        raise UserError("the stacks aren't deployed; run `ratchet up`")
+    uploaded = _upload_samples(context, account, folder)
+
+    from ratchet.commands.embedded_aws import deploy_stale
+
+    deployed = deploy_stale(context, account, server, [name])
+    return {"deployed": deployed, "uploaded": uploaded}
+
+
+def _upload_samples(context: Context, account: Account, folder: Path) -> list[str]:
+    """Uploads `sample/<channel>/` to each channel that has no object yet; the keys."""
+    from ratchet.spec import load
+
+    bucket = account.shared()["DataBucketName"]
+    s3 = account.client("s3")
+    uploaded: list[str] = []
+    for channel, prefix in load(folder / files.SPEC_FILE).data.items():
+        found = [path for path in sorted((folder / "sample" / channel).rglob("*")) if path.is_file()]
+        if not found or s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"):
+            continue
+        for path in found:
+            key = prefix + path.relative_to(folder / "sample" / channel).as_posix()
+            s3.upload_file(str(path), bucket, key)
+            uploaded.append(key)
+        context.say(f"data            {prefix} was empty; uploaded {len(found)} files of sample/{channel}/")
+    return uploaded

@@ -1,0 +1,52 @@
+"""`data` of pipeline.yaml: channels, each a prefix of the data bucket; `test` is the held-out one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from contract.files import TEST_CHANNEL
+from ratchet.spec.errors import checked, refusal
+
+# InputDataConfig, API reference of CreateTrainingJob.
+TRAINING_CHANNELS = 20
+
+
+def _prefix(value: str) -> str:
+    if value.startswith("s3://"):
+        raise ValueError(f"is {value!r}; write only the prefix in the data bucket, as digits/train/")
+    if value.startswith("/") or "//" in value or ".." in value.split("/"):
+        raise ValueError(f"is {value!r}; write a prefix without a leading /, // or .., as digits/train/")
+    if not value.endswith("/"):
+        raise ValueError(f"is {value!r}; end it with /, as {value}/, so that it is a folder and not {value}-old too")
+    if not re.fullmatch(r"[A-Za-z0-9!_.*'()/=-]+", value) or len(value) > 512:
+        raise ValueError(f"is {value!r}; use at most 512 letters, digits and !_.*'()/=- (S3's safe characters)")
+    return value
+
+
+Prefix = Annotated[str, AfterValidator(checked(_prefix)), Field(examples=["digits/train/"])]
+
+
+def check_channels(data: Mapping[str, str]) -> None:
+    """Raises a refusal unless there are a training channel and the held-out one, well named and apart."""
+    for channel in data:
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", channel):
+            raise refusal(f"is the channel {channel!r}; use at most 64 letters, digits, . _ and -", "data", channel)
+    if "train" not in data:
+        raise refusal("is required; write train: <prefix>/", "data", "train")
+    if TEST_CHANNEL not in data:
+        raise refusal("is required, the held-out set that only evaluation sees; write test: <prefix>/", "data", "test")
+    if len(data) - 1 > TRAINING_CHANNELS:
+        raise refusal(f"gives training {len(data) - 1} channels; SageMaker takes at most {TRAINING_CHANNELS}", "data")
+    _no_overlap(data)
+
+
+def _no_overlap(data: Mapping[str, str]) -> None:
+    """Held-out examples inside a training channel would be trained on, and the gate would judge memory."""
+    for one, other in ((one, other) for one in data for other in data if one != other):
+        if data[one].startswith(data[other]):
+            message = f"is {data[one]!r}, inside data.{other} ({data[other]!r}); give each channel a prefix of its own"
+            raise refusal(message, "data", one)

@@ -1,0 +1,53 @@
+"""Errors of what a user writes: where they are, what was wrong, and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import PydanticCustomError
+
+from ratchet.spec.yaml_lines import Problem
+
+
+class ConfigurationError(ValueError):
+    """cdk.json or a pipeline's folder asks for something that can't be built. The message is for people."""
+
+
+class SpecError(ValueError):
+    """A pipeline.yaml that can't be used: its problems, one a line, as `file:line: field: message`."""
+
+    def __init__(self, path: Path, problems: Sequence[Problem]) -> None:
+        self.path = path
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
+        super().__init__("\n".join(_sentence(path, problem) for problem in self.problems))
+
+
+def _sentence(path: Path, problem: Problem) -> str:
+    where = f"{path}:{problem.line}: "
+    return f"{where}{problem.field}: {problem.message}" if problem.field else f"{where}{problem.message}"
+
+
+def refusal(message: str, *at: str | int) -> PydanticCustomError:
+    """An error whose message reaches the user as it is; `at` names a field inside the one that is validated."""
+    return PydanticCustomError("refused", "{message}", {"message": message, "at": at})
+
+
+def checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A validator from a function that raises ValueError with a sentence for the user."""
+
+    def validate(value: Any) -> Any:
+        try:
+            return check(value)
+        except ValueError as error:
+            raise refusal(str(error)) from error
+
+    return validate
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """`; did you mean x?`, or the list of what is known when nothing is near."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"

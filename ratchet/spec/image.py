@@ -1,0 +1,67 @@
+"""`framework`, `image` and `dockerfile` of pipeline.yaml: exactly one of them says what the jobs run in."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from ratchet.spec.errors import checked, refusal
+from ratchet.spec.model import Example, Model
+
+# AlgorithmSpecification, API reference of CreateTrainingJob.
+IMAGE_LENGTH = 255
+
+FrameworkName = Literal["sklearn", "xgboost", "pytorch", "tensorflow"]
+
+_IMAGE = re.compile(r"[\w.\-]+(?::\d+)?(?:/[\w.\-]+)+(?::[\w][\w.\-]{0,127})?(?:@sha256:[0-9a-f]{64})?")
+
+
+def _version(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f'is the number {value}; quote it, as "{value}" (YAML would read 1.10 as 1.1)')
+    if not re.fullmatch(r"\d+(\.\d+)*(-[A-Za-z0-9.]+)?", value):
+        raise ValueError(f'is {value!r}; write the framework image\'s version, as "1.9-0" or "2.10"')
+    return value
+
+
+def _image(value: str) -> str:
+    if not _IMAGE.fullmatch(value) or len(value) > IMAGE_LENGTH:
+        raise ValueError(
+            f"is {value!r}; write a registry path of at most {IMAGE_LENGTH} characters, "
+            "as 123456789012.dkr.ecr.us-east-1.amazonaws.com/team/image:1.0"
+        )
+    return value
+
+
+def _dockerfile(value: str) -> str:
+    if Path(value).is_absolute() or ".." in Path(value).parts:
+        raise ValueError(f"is {value!r}; write a path inside the model's folder, as docker/Dockerfile")
+    return value
+
+
+Version = Annotated[str, BeforeValidator(checked(_version)), Field(examples=["1.9-0"])]
+Image = Annotated[str, AfterValidator(checked(_image))]
+Dockerfile = Annotated[str, AfterValidator(checked(_dockerfile))]
+
+
+class Framework(Model):
+    """A framework image of SageMaker's, by name and version."""
+
+    name: Annotated[FrameworkName, Example("name: sklearn")]
+    version: Annotated[Version, Example('version: "1.9-0"')]
+
+
+def check_one_image(framework: Framework | None, image: str | None, dockerfile: str | None) -> None:
+    """Raises a refusal unless exactly one of the three is given."""
+    fields = {"framework": framework, "image": image, "dockerfile": dockerfile}
+    given = [name for name, value in fields.items() if value is not None]
+    if len(given) > 1:
+        raise refusal(f"is given, and {given[0]} too; exactly one of them says what the jobs run in", given[-1])
+    if not given:
+        example = 'framework: {name: sklearn, version: "1.9-0"}'
+        raise refusal(
+            f"is required (or image, or dockerfile), to say what the jobs run in; write {example}", "framework"
+        )

@@ -1,0 +1,78 @@
+"""Reading a pipeline.yaml: from the file to a validated PipelineSpec, or to all its problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ratchet.spec import sentences, yaml_lines
+from ratchet.spec.errors import SpecError
+from ratchet.spec.model import Model, section
+from ratchet.spec.pipeline import PipelineSpec
+from ratchet.spec.rules import check_custom_rule
+from ratchet.spec.train_spot import check_checkpoints
+from ratchet.spec.yaml_lines import Document, Location, Problem, dotted
+
+
+def load(path: Path) -> PipelineSpec:
+    """The pipeline that a pipeline.yaml describes.
+
+    Raises:
+        SpecError: the file can't be read, or says something that can't work; it holds every problem found.
+    """
+    try:
+        document = yaml_lines.read(path)
+    except OSError as error:
+        raise SpecError(path, [Problem(1, "", f"can't be read: {error.strerror}")]) from error
+    except yaml_lines.YamlError as error:
+        raise SpecError(path, [error.problem]) from error
+    spec = _validated(path, document)
+    _check_folder(spec)
+    return spec
+
+
+def _validated(path: Path, document: Document) -> PipelineSpec:
+    if not isinstance(document.data, dict):
+        found = "is empty" if document.data is None else f"holds a {type(document.data).__name__}"
+        raise SpecError(path, [Problem(1, "", f"{found}; a pipeline is a mapping that starts with name: <pipeline>")])
+    refused = {
+        place: Problem(document.line(place), dotted(place), f"{what} is not supported yet; leave it out")
+        for place, what in _not_yet(PipelineSpec, document.data)
+    }
+    try:
+        spec = PipelineSpec.model_validate(document.data)
+    except ValidationError as error:
+        details = [detail for detail in error.errors() if sentences.location(detail) not in refused]
+        others = [sentences.problem(detail, document, PipelineSpec) for detail in details]
+        raise SpecError(path, [*refused.values(), *others]) from error
+    spec._path, spec._document = path, document
+    return spec
+
+
+def _not_yet(model: type[Model], data: object, where: Location = ()) -> Iterator[tuple[Location, str]]:
+    """The fields that ask for something of a later version of Ratchet, each with what that is in plain words."""
+    if not isinstance(data, Mapping):
+        return
+    for written, what in model.not_yet.items():
+        field, _, value = written.partition(": ")
+        if field in data and (not value or data[field] == value):
+            yield (*where, field), what
+    for field in model.model_fields:
+        inner = section(model, field)
+        if inner is not None and field in data:
+            yield from _not_yet(inner, data[field], (*where, field))
+
+
+def _check_folder(spec: PipelineSpec) -> None:
+    """Raises SpecError when the model's folder lacks what the spec names."""
+    folder = spec.folder
+    if spec.dockerfile is not None and not (folder / spec.dockerfile).is_file():
+        raise spec.error("dockerfile", f"there is no file {spec.dockerfile} in {folder}")
+    if spec.train.spot is not None and (wrong := check_checkpoints(folder)):
+        raise spec.error("train.spot", wrong)
+    for index, rule in enumerate(spec.rules):
+        wrong = check_custom_rule(rule, folder) if rule.is_custom else None
+        if wrong:
+            raise spec.error(f"rules.{index}.rule", wrong)

@@ -1,0 +1,72 @@
+"""The metrics that a gate can judge by: scikit-learn's scorer names, greater is better.
+
+Evaluation predicts through `serve.py`, whose answers are labels or numbers, one a row. A metric that needs
+probabilities can't be computed from them, so those are refused by name. Names: scikit-learn's user guide, "The scoring
+parameter".
+"""
+
+from __future__ import annotations
+
+from ratchet.spec.errors import nearest
+
+_AVERAGES = ("", "_macro", "_micro", "_weighted")
+
+CLASSIFICATION = (
+    "accuracy",
+    "balanced_accuracy",
+    "matthews_corrcoef",
+    *(f"{score}{average}" for score in ("f1", "precision", "recall", "jaccard") for average in _AVERAGES),
+)
+REGRESSION = (
+    "r2",
+    "explained_variance",
+    "d2_absolute_error_score",
+    "neg_max_error",
+    "neg_mean_absolute_error",
+    "neg_mean_absolute_percentage_error",
+    "neg_mean_gamma_deviance",
+    "neg_mean_poisson_deviance",
+    "neg_mean_squared_error",
+    "neg_mean_squared_log_error",
+    "neg_median_absolute_error",
+    "neg_root_mean_squared_error",
+    "neg_root_mean_squared_log_error",
+)
+METRICS = (*CLASSIFICATION, *REGRESSION)
+
+_OF_PROBABILITIES = (
+    "average_precision",
+    "d2_brier_score",
+    "d2_log_loss_score",
+    "neg_brier_score",
+    "neg_log_loss",
+    "roc_auc",
+    "roc_auc_ovo",
+    "roc_auc_ovo_weighted",
+    "roc_auc_ovr",
+    "roc_auc_ovr_weighted",
+    "top_k_accuracy",
+)
+
+
+def check(name: str) -> str:
+    """The name itself when a gate can judge by it.
+
+    Raises:
+        ValueError: it can't; the message says why and what to use.
+    """
+    if name in METRICS:
+        return name
+    if name in _OF_PROBABILITIES:
+        raise ValueError(
+            f"is {name!r}, which needs probabilities, but evaluation sees the labels that serve.py answers; "
+            "use balanced_accuracy, f1_macro or matthews_corrcoef"
+        )
+    if f"neg_{name}" in METRICS:
+        raise ValueError(f"is {name!r}, which is smaller for better models; write neg_{name} (greater is better)")
+    raise ValueError(f"is {name!r}, which is no metric of the gate{nearest(name, METRICS)}")
+
+
+def greatest(name: str) -> float:
+    """The best value that the metric can have."""
+    return 0.0 if name.startswith("neg_") else 1.0

@@ -1,0 +1,93 @@
+"""The whole of pipeline.yaml: its sections, and what must hold between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from contract import files
+from ratchet.spec.data import Prefix, check_channels
+from ratchet.spec.deploy import Deploy
+from ratchet.spec.errors import SpecError
+from ratchet.spec.evaluate import Evaluate
+from ratchet.spec.gate import Gate
+from ratchet.spec.image import Dockerfile, Framework, Image, check_one_image
+from ratchet.spec.managed_rules import check_managed
+from ratchet.spec.model import Example, Model
+from ratchet.spec.name import Name
+from ratchet.spec.probe import Probe
+from ratchet.spec.rounds import Rounds, check_rounds
+from ratchet.spec.rules import Rule, check_rules
+from ratchet.spec.train import Train
+from ratchet.spec.triggers import Triggers
+from ratchet.spec.yaml_lines import Document, Location, Problem, dotted
+
+
+class PipelineSpec(Model):
+    """One model's pipeline, as its pipeline.yaml says it."""
+
+    not_yet: ClassVar[Mapping[str, str]] = {
+        "tune": "hyperparameter tuning",
+        "approval: manual": "approval by a person",
+    }
+
+    name: Annotated[Name, Example("name: digits-forest")]
+    framework: Annotated[Framework | None, Field(description="Exactly one of framework, image and dockerfile")] = None
+    image: Image | None = None
+    dockerfile: Dockerfile | None = None
+    data: Annotated[
+        Mapping[str, Prefix],
+        Field(description="Channel → prefix in the data bucket; `test` is the held-out set, all others train"),
+        Example("data: {train: digits/train/, test: digits/test/}"),
+    ]
+    input_mode: Literal["File", "FastFile"] = "File"
+    triggers: Triggers = Triggers()
+    train: Annotated[Train, Example("train: {instance: ml.m5.large}")]
+    probe: Annotated[Probe, Field(description="Which tensors the training job saves")] = Probe()
+    rules: Annotated[Sequence[Rule], Field(description="What judges the training job while it runs")] = ()
+    rules_then: Annotated[
+        Literal["record", "evaluate"],
+        Field(description="After a rule has stopped training: the run ends, or goes on with what was saved"),
+    ] = "record"
+    rules_service: Annotated[
+        Literal["open", "sagemaker"],
+        Field(description="Who judges: Ratchet's own rules, or the managed SageMaker Debugger"),
+    ] = "open"
+    rounds: Annotated[Rounds | None, Field(description="Training again and again, from the last model")] = None
+    evaluate: Evaluate = Evaluate()
+    gate: Annotated[Gate, Example("gate: {metric: f1_macro, minimum: 0.9}")]
+    approval: Literal["automatic"] = "automatic"
+    deploy: Annotated[Deploy, Example("deploy: {instance: ml.t2.medium}")]
+
+    _path: Path = PrivateAttr(default=Path(files.SPEC_FILE))
+    _document: Document = PrivateAttr(default_factory=lambda: Document(None))
+
+    @model_validator(mode="after")
+    def _possible(self) -> PipelineSpec:
+        check_one_image(self.framework, self.image, self.dockerfile)
+        check_channels(self.data)
+        check_rules(self.rules)
+        if self.rules_service == "sagemaker":
+            framework = self.framework
+            name, version = (framework.name, framework.version) if framework else (None, None)
+            check_managed(name, version, self.rules, self.probe)
+        check_rounds(self.rounds, self.train.metrics, self.data)
+        return self
+
+    @property
+    def training_channels(self) -> dict[str, str]:
+        """The channels that training sees, with their prefixes: all but the held-out one."""
+        return {channel: prefix for channel, prefix in self.data.items() if channel != files.TEST_CHANNEL}
+
+    @property
+    def folder(self) -> Path:
+        """The model's folder: where its pipeline.yaml lies."""
+        return self._path.parent
+
+    def error(self, field: str, message: str) -> SpecError:
+        """An error on this file's own line, for what only a later reader can know (a version without an image)."""
+        location: Location = tuple(int(part) if part.isdigit() else part for part in field.split("."))
+        return SpecError(self._path, [Problem(self._document.line(location), dotted(location), message)])

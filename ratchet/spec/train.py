@@ -1,0 +1,107 @@
+"""`train` of pipeline.yaml: the training job, within the limits of CreateTrainingJob (API reference)."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from ratchet.spec.errors import checked, refusal
+from ratchet.spec.fields import Instance, TrainingSeconds, size
+from ratchet.spec.model import Example, Model
+from ratchet.spec.train_spot import Spot, check_spot
+
+# ResourceConfig, HyperParameters, AlgorithmSpecification.MetricDefinitions.
+VOLUME = 16384
+HYPERPARAMETERS = 100
+HYPERPARAMETER_KEY = 256
+HYPERPARAMETER_VALUE = 2500
+METRIC_DEFINITIONS = 40
+METRIC_NAME = 255
+METRIC_REGEX = 500
+
+
+def _scalar_text(value: object) -> str:
+    """A hyperparameter as SageMaker takes it, a string; numbers and booleans as JSON writes them."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"is {value}; a hyperparameter's number is finite")
+    if isinstance(value, (bool, int, float)):
+        return json.dumps(value)
+    kind = {dict: "a mapping", list: "a list", type(None): "empty"}.get(type(value), f"a {type(value).__name__}")
+    raise ValueError(f"is {kind}; a hyperparameter is one text, number or boolean (quote it to pass JSON)")
+
+
+def _regex(value: str) -> str:
+    if len(value) > METRIC_REGEX:
+        raise ValueError(f"has {len(value)} characters; at most {METRIC_REGEX}")
+    try:
+        groups = re.compile(value).groups
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from error
+    if groups < 1:
+        raise ValueError("has no group; put the number in parentheses, as 'loss: ([0-9.]+)'")
+    return value
+
+
+VolumeGiB = Annotated[int, *size(1, VOLUME, what="a training volume")]
+Regex = Annotated[str, AfterValidator(checked(_regex))]
+Hyperparameter = Annotated[
+    str,
+    BeforeValidator(checked(_scalar_text)),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
+
+
+class Train(Model):
+    """The training job. `max_runtime` is in seconds, `volume` in GiB."""
+
+    instance: Annotated[Instance, Example("instance: ml.m5.large")]
+    instance_count: int = 1
+    volume: VolumeGiB = 30
+    max_runtime: TrainingSeconds = 3600
+    spot: Annotated[Spot | None, Field(description="On spot capacity; refused unless train.py checkpoints")] = None
+    hyperparameters: Annotated[
+        Mapping[str, Hyperparameter], Field(description="Given to train.py as --<name> <value>")
+    ] = {}
+    metrics: Annotated[
+        Mapping[str, Regex], Field(description="Name → regular expression over the job's log, with one group")
+    ] = {}
+
+    @model_validator(mode="after")
+    def _limits(self) -> Train:
+        if self.instance_count != 1:
+            message = f"is {self.instance_count}; training on several instances is not supported yet: write 1"
+            raise refusal(message, "instance_count")
+        check_spot(self.spot, self.max_runtime)
+        _limit_hyperparameters(self.hyperparameters)
+        _limit_metrics(self.metrics)
+        return self
+
+
+def _limit_hyperparameters(hyperparameters: Mapping[str, str]) -> None:
+    if len(hyperparameters) > HYPERPARAMETERS:
+        raise refusal(
+            f"has {len(hyperparameters)} entries; SageMaker takes at most {HYPERPARAMETERS}", "hyperparameters"
+        )
+    for key, value in hyperparameters.items():
+        at = ("hyperparameters", key)
+        if not 0 < len(key) <= HYPERPARAMETER_KEY:
+            raise refusal(f"has a name of {len(key)} characters; it takes 1 to {HYPERPARAMETER_KEY}", *at)
+        if key.startswith(("sagemaker_", "_tuning")):
+            raise refusal("is a name of SageMaker's own (sagemaker_…, _tuning…); choose another", *at)
+        if len(value) > HYPERPARAMETER_VALUE:
+            raise refusal(f"has {len(value)} characters; at most {HYPERPARAMETER_VALUE}", *at)
+
+
+def _limit_metrics(metrics: Mapping[str, str]) -> None:
+    if len(metrics) > METRIC_DEFINITIONS:
+        raise refusal(f"has {len(metrics)} entries; SageMaker takes at most {METRIC_DEFINITIONS}", "metrics")
+    for name in metrics:
+        if not 0 < len(name) <= METRIC_NAME:
+            raise refusal(f"has a name of {len(name)} characters; it takes 1 to {METRIC_NAME}", "metrics", name)

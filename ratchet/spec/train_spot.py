@@ -1,0 +1,72 @@
+"""`train.spot` of pipeline.yaml: training on spot capacity, for scripts that can go on where they were interrupted."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from contract.files import TOOLKIT, TRAINING_SCRIPT
+from ratchet.spec.errors import refusal
+from ratchet.spec.fields import TrainingSeconds
+from ratchet.spec.model import Model
+from ratchet.spec.units import duration_text
+
+CHECKPOINTS = f"{TOOLKIT}.checkpoint"
+
+
+class Spot(Model):
+    """Managed spot training. `max_wait` is in seconds: waiting for capacity and training together."""
+
+    max_wait: Annotated[TrainingSeconds, Field(description="Waiting for spot capacity and training together")]
+
+
+def check_spot(spot: Spot | None, max_runtime: int) -> None:
+    """Raises a refusal when a job could be given up before its own time is over (StoppingCondition, API reference)."""
+    if spot is not None and spot.max_wait < max_runtime:
+        wait, runtime = duration_text(spot.max_wait), duration_text(max_runtime)
+        message = f"is {wait}, less than max_runtime ({runtime}); it holds the waiting and the training: write more"
+        raise refusal(message, "spot", "max_wait")
+
+
+def check_checkpoints(folder: Path) -> str | None:
+    """The end of a sentence about a train.py that doesn't checkpoint, and so can't be interrupted; None where it does.
+
+    Read, not run: train.py, or a module of the model's folder that it imports, must import toolkit.checkpoint.
+    """
+    if not (folder / TRAINING_SCRIPT).is_file():
+        return f"needs a script that checkpoints, but there is no {TRAINING_SCRIPT} in {folder}"
+    try:
+        imported = set(_imports(folder, TRAINING_SCRIPT, set()))
+    except (SyntaxError, ValueError) as error:
+        return f"needs a script that checkpoints, but {TRAINING_SCRIPT} can't be read: {error}"
+    if any(name == CHECKPOINTS or name.startswith(f"{CHECKPOINTS}.") for name in imported):
+        return None
+    return (
+        f"needs a script that checkpoints, and {TRAINING_SCRIPT} doesn't import {CHECKPOINTS}: an interruption would "
+        "train all anew; use toolkit.checkpoint.Checkpoints (docs/spot.md), or leave spot out"
+    )
+
+
+def _imports(folder: Path, file: str, seen: set[str]) -> Iterator[str]:
+    """The names that a file imports, and those that the folder's own modules among them import."""
+    seen.add(file)
+    tree = ast.parse((folder / file).read_text(encoding="utf-8"), filename=file)
+    for name in _imported(tree):
+        yield name
+        own = name.replace(".", "/") + ".py"
+        if own not in seen and (folder / own).is_file():
+            yield from _imports(folder, own, seen)
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    """`import a.b` is a.b; `from a import b` is a and a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

@@ -1,0 +1,256 @@
+"""The memory of AWS's services and their answers, as far as the functions ask: real enough to be wrong with."""
+
+from __future__ import annotations
+
+import copy
+import io
+import re
+from typing import Any
+
+Document = dict[str, Any]
+
+
+class Service:
+    """One service's memory. `error(operation, code, message)` makes what boto3 raises."""
+
+    error: Any
+
+
+class Dynamo(Service):
+    """Items by their keys, with conditions and updates as the run table uses them, evaluated."""
+
+    def __init__(self) -> None:
+        self.items: dict[tuple[str, str], Document] = {}
+
+    def get_item(self, *, Key: Document, **_: Any) -> Document:  # noqa: N803 - boto3's
+        item = self.items.get(_key(Key))
+        return {"Item": copy.deepcopy(item)} if item else {}
+
+    def put_item(self, *, Item: Document, **request: Any) -> None:  # noqa: N803 - boto3's
+        self._check("put_item", self.items.get(_key(Item)), request)
+        self.items[_key(Item)] = copy.deepcopy(Item)
+
+    def delete_item(self, *, Key: Document, **_: Any) -> None:  # noqa: N803 - boto3's
+        self.items.pop(_key(Key), None)
+
+    def update_item(self, *, Key: Document, UpdateExpression: str, **request: Any) -> None:  # noqa: N803 - boto3's
+        """As in DynamoDB, an update makes an item that isn't there."""
+        there = self.items.get(_key(Key))
+        self._check("update_item", there, request)
+        item = copy.deepcopy(there or Key)
+        names, values = request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {})
+        if match := re.fullmatch(r"SET (\S+) = (:\w+)", UpdateExpression):
+            item[names[match[1]]] = values[match[2]]
+        elif match := re.fullmatch(r"SET (\S+) = list_append\(if_not_exists\(\1, (:\w+)\), (:\w+)\)", UpdateExpression):
+            before = item.get(names[match[1]], values[match[2]])
+            item[names[match[1]]] = {"L": [*before["L"], *values[match[3]]["L"]]}
+        elif match := re.fullmatch(r"REMOVE (\S+)", UpdateExpression):
+            item.pop(names[match[1]], None)
+        else:
+            raise AssertionError(f"an update that this table doesn't know: {UpdateExpression}")
+        self.items[_key(Key)] = item
+
+    def _check(self, operation: str, item: Document | None, request: Document) -> None:
+        clauses = request.get("ConditionExpression", "").split(" AND ")
+        names, values = request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {})
+        used = " ".join([*clauses, request.get("UpdateExpression", "")])
+        if not all(_holds(clause, item or {}, names, values) for clause in clauses if clause):
+            raise self.error(operation, "ConditionalCheckFailedException", f"The conditional request failed: {used}")
+
+
+def _key(key: Document) -> tuple[str, str]:
+    return key["pipeline"]["S"], key["item"]["S"]
+
+
+def _holds(clause: str, item: Document, names: Document, values: Document) -> bool:
+    """One clause of a condition."""
+    if match := re.fullmatch(r"attribute_(not_)?exists\((\S+)\)", clause):
+        return (names.get(match[2], match[2]) in item) != bool(match[1])
+    if match := re.fullmatch(r"size\((\S+)\) = (:\w+)", clause):
+        attribute = item.get(names.get(match[1], match[1]))
+        return attribute is not None and str(len(attribute["L"])) == values[match[2]]["N"]
+    if match := re.fullmatch(r"(\S+) = (:\w+)", clause):
+        return bool(item.get(names.get(match[1], match[1])) == values[match[2]])
+    raise AssertionError(f"a condition that this table doesn't know: {clause}")
+
+
+class S3(Service):
+    """Current objects by bucket and key, and what a listing of versions answers."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], bytes] = {}
+        self.versions: dict[str, list[Document]] = {}
+        self.markers: dict[str, list[Document]] = {}
+        self.undeletable: set[str] = set()
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803 - boto3's
+        self.objects[Bucket, Key] = Body
+
+    def get_object(self, *, Bucket: str, Key: str) -> Document:  # noqa: N803 - boto3's
+        if (Bucket, Key) not in self.objects:
+            raise self.error("get_object", "NoSuchKey", "The specified key does not exist.")
+        return {"Body": io.BytesIO(self.objects[Bucket, Key])}
+
+    def list_objects_v2(self, *, Bucket: str, Prefix: str) -> Document:  # noqa: N803 - boto3's
+        found = [key for bucket, key in sorted(self.objects) if bucket == Bucket and key.startswith(Prefix)]
+        return {"Contents": [{"Key": key} for key in found]} if found else {}
+
+    def list_object_versions(self, *, Bucket: str, Prefix: str = "") -> Document:  # noqa: N803 - boto3's
+        if Bucket not in self.versions:
+            raise self.error("list_object_versions", "NoSuchBucket", "The specified bucket does not exist")
+        found = {"Versions": self.versions[Bucket], "DeleteMarkers": self.markers.get(Bucket, [])}
+        return {key: [entry for entry in of if entry["Key"].startswith(Prefix)] for key, of in found.items() if of}
+
+    def delete_objects(self, *, Bucket: str, Delete: Document) -> Document:  # noqa: N803 - boto3's
+        assert 0 < len(Delete["Objects"]) <= 1000, "as S3 takes them"
+        kept = [entry for entry in Delete["Objects"] if entry["Key"] in self.undeletable]
+        gone = {(entry["Key"], entry["VersionId"]) for entry in Delete["Objects"] if entry not in kept}
+        for listing in (self.versions, self.markers):
+            entries = listing.get(Bucket, [])
+            listing[Bucket] = [entry for entry in entries if (entry["Key"], entry["VersionId"]) not in gone]
+        errors = [{"Key": entry["Key"], "Code": "AccessDenied", "Message": "Access Denied"} for entry in kept]
+        return {"Errors": errors} if errors else {}
+
+
+class SageMaker(Service):
+    """Training jobs, endpoints (each with the statuses that further looks will find), configs, models and packages."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Document] = {}
+        self.endpoints: dict[str, list[Document]] = {}
+        self.configs: dict[str, list[str]] = {}
+        self.models: list[str] = []
+        self.packages: dict[str, list[str]] = {}
+
+    def describe_training_job(self, *, TrainingJobName: str) -> Document:  # noqa: N803 - boto3's
+        if TrainingJobName not in self.jobs:
+            raise self.error("describe_training_job", "ValidationException", "Requested resource not found.")
+        return copy.deepcopy({"TrainingJobName": TrainingJobName, **self.jobs[TrainingJobName]})
+
+    def stop_training_job(self, *, TrainingJobName: str) -> None:  # noqa: N803 - boto3's
+        job = self.jobs[TrainingJobName]
+        if job["TrainingJobStatus"] not in ("InProgress", "Stopping"):
+            message = f"The request was rejected because the training job is in status {job['TrainingJobStatus']}."
+            raise self.error("stop_training_job", "ValidationException", message)
+        job["TrainingJobStatus"] = "Stopping"
+
+    def describe_endpoint(self, *, EndpointName: str) -> Document:  # noqa: N803 - boto3's
+        looks = self.endpoints.get(EndpointName, [])
+        if not looks:
+            arn = f"arn:aws:sagemaker:us-east-1:123456789012:endpoint/{EndpointName}"
+            raise self.error("describe_endpoint", "ValidationException", f'Could not find endpoint "{arn}".')
+        answer = copy.deepcopy(looks[0])
+        if len(looks) > 1:
+            looks.pop(0)
+        elif answer["EndpointStatus"] == "Deleting":
+            self.endpoints.pop(EndpointName)
+        return answer
+
+    def delete_endpoint(self, *, EndpointName: str) -> None:  # noqa: N803 - boto3's
+        now = self.endpoints[EndpointName][0]
+        if now["EndpointStatus"] not in ("InService", "Failed", "OutOfService"):
+            message = f"Cannot delete endpoint in status {now['EndpointStatus']}"
+            raise self.error("delete_endpoint", "ValidationException", message)
+        self.endpoints[EndpointName] = [{**now, "EndpointStatus": "Deleting"}]
+
+    def describe_endpoint_config(self, *, EndpointConfigName: str) -> Document:  # noqa: N803 - boto3's
+        if EndpointConfigName not in self.configs:
+            raise self.error("describe_endpoint_config", "ValidationException", "Could not find endpoint configuration")
+        return {"ProductionVariants": [{"ModelName": model} for model in self.configs[EndpointConfigName]]}
+
+    def list_endpoint_configs(self, *, NameContains: str) -> Document:  # noqa: N803 - boto3's
+        return {"EndpointConfigs": [{"EndpointConfigName": name} for name in self.configs if NameContains in name]}
+
+    def delete_endpoint_config(self, *, EndpointConfigName: str) -> None:  # noqa: N803 - boto3's
+        used = [looks[0] for looks in self.endpoints.values() if looks and looks[0]["EndpointStatus"] != "Deleting"]
+        assert EndpointConfigName not in [endpoint["EndpointConfigName"] for endpoint in used], "it is in use"
+        del self.configs[EndpointConfigName]
+
+    def list_models(self, *, NameContains: str) -> Document:  # noqa: N803 - boto3's
+        return {"Models": [{"ModelName": name} for name in self.models if NameContains in name]}
+
+    def delete_model(self, *, ModelName: str) -> None:  # noqa: N803 - boto3's
+        assert not [config for config, models in self.configs.items() if ModelName in models], "a config names it"
+        self.models.remove(ModelName)
+
+    def list_model_packages(self, *, ModelPackageGroupName: str) -> Document:  # noqa: N803 - boto3's
+        if ModelPackageGroupName not in self.packages:
+            message = f"ModelPackageGroup {ModelPackageGroupName} does not exist."
+            raise self.error("list_model_packages", "ValidationException", message)
+        found = self.packages[ModelPackageGroupName]
+        return {"ModelPackageSummaryList": [{"ModelPackageArn": arn} for arn in found]}
+
+    def delete_model_package(self, *, ModelPackageName: str) -> None:  # noqa: N803 - boto3's
+        for packages in self.packages.values():
+            if ModelPackageName in packages:
+                packages.remove(ModelPackageName)
+
+
+class Runtime(Service):
+    """An endpoint that gives these answers in turn: text, or an error's code."""
+
+    def __init__(self) -> None:
+        self.answers: list[str | Exception] = []
+
+    def invoke_endpoint(self, *, Body: Any, **_: Any) -> Document:  # noqa: N803 - boto3's
+        answer = self.answers.pop(0)
+        if answer in ("ModelError", "ServiceUnavailable", "ThrottlingException"):
+            raise self.error("invoke_endpoint", answer, f"no answer to {Body}")
+        return {"Body": io.BytesIO(str(answer).encode())}
+
+
+class StepFunctions(Service):
+    """Executions by their ARNs, and their histories."""
+
+    def __init__(self) -> None:
+        self.executions: dict[str, Document] = {}
+        self.histories: dict[str, list[Document]] = {}
+
+    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> None:  # noqa: A002,N803 - boto3's
+        arn = f"{stateMachineArn.replace(':stateMachine:', ':execution:')}:{name}"
+        there = self.executions.get(arn)
+        if there and (there["status"] != "RUNNING" or there["input"] != input):
+            raise self.error("start_execution", "ExecutionAlreadyExists", f"Execution Already Exists: '{arn}'")
+        self.executions[arn] = {"status": "RUNNING", "input": input}
+
+    def describe_execution(self, *, executionArn: str) -> Document:  # noqa: N803 - boto3's
+        if executionArn not in self.executions:
+            raise self.error("describe_execution", "ExecutionDoesNotExist", f"Does Not Exist: '{executionArn}'")
+        return dict(self.executions[executionArn])
+
+    def list_executions(self, *, stateMachineArn: str, statusFilter: str) -> Document:  # noqa: N803 - boto3's
+        prefix = stateMachineArn.replace(":stateMachine:", ":execution:")
+        found = [arn for arn, each in self.executions.items() if each["status"] == statusFilter]
+        return {"executions": [{"executionArn": arn} for arn in found if arn.startswith(f"{prefix}:")]}
+
+    def stop_execution(self, *, executionArn: str, error: str, cause: str) -> None:  # noqa: N803 - boto3's
+        self.executions[executionArn].update(status="ABORTED", error=error, cause=cause)
+
+    def get_execution_history(self, *, executionArn: str, includeExecutionData: bool) -> Document:  # noqa: N803
+        assert not includeExecutionData, "it may hold megabytes"
+        return {"events": self.histories.get(executionArn, [])}
+
+
+class Kept(Service):
+    """A service that only takes things in: its requests are in `Aws.called`."""
+
+    def publish(self, **_: Any) -> Document:
+        return {"MessageId": "1"}
+
+    def send_message(self, **_: Any) -> Document:
+        return {"MessageId": "1"}
+
+    def start_build(self, **_: Any) -> Document:
+        return {"build": {"id": "1"}}
+
+
+SERVICES: dict[str, type[Service]] = {
+    "dynamodb": Dynamo,
+    "s3": S3,
+    "sagemaker": SageMaker,
+    "sagemaker-runtime": Runtime,
+    "stepfunctions": StepFunctions,
+    "sns": Kept,
+    "sqs": Kept,
+    "codebuild": Kept,
+}

@@ -1,0 +1,38 @@
+"""An AWS around SageMaker in which nothing happens, for tests of its parts."""
+
+# The platform's methods take what they must take, used or not.
+# ruff: noqa: ARG002
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.request import Caller, Document
+
+
+class QuietPlatform:
+    """A `Platform` that remembers the events that it was told and lets everybody do everything."""
+
+    account, region, endpoint_url = "000000000000", "us-east-1", "http://127.0.0.1:1"
+
+    def __init__(self, root: Path) -> None:
+        self.state_dir, self.image_dir = root / "state", root / "images"
+        self.private_dirs: list[Path] = []
+        self.events: list[tuple[str, Document]] = []
+
+    def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
+        self.events.append((detail_type, detail))
+
+    def put_log_events(self, group: str, stream: str, events: list[tuple[int, str]]) -> None:
+        """Nobody reads."""
+
+    def put_metric_data(self, namespace: str, data: list[Document]) -> None:
+        """Nobody looks."""
+
+    def assume_role(self, role_arn: str, session_name: str) -> Credentials:
+        return Credentials("id", "secret", "token", datetime.now(UTC))
+
+    def authorize(self, caller: Caller, action: str, resource: str) -> None:
+        """Everybody may do everything."""

@@ -1,0 +1,153 @@
+"""Names fit AWS's limits, whatever the environment and the pipeline are called, and stay apart."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract import names
+
+RUN_ID = "20261120-101112-abcd"
+SAGEMAKER = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+NAME = st.from_regex(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", fullmatch=True)
+# The longest that pipeline.yaml takes.
+NAME_LENGTH = 32
+
+
+@given(NAME, NAME)
+def test_every_name_is_one_that_sagemaker_takes(environment: str, pipeline: str) -> None:
+    content = names.content_name(names.content_prefix(environment, pipeline), "anything")
+    jobs = [names.job(pipeline, RUN_ID, step) for step in names.STEPS]
+    stable = [names.endpoint(environment, pipeline), names.model_package_group(environment, pipeline)]
+    for name in (*stable, content, *jobs):
+        assert SAGEMAKER.fullmatch(name), name
+    assert names.is_content_name(content, names.content_prefix(environment, pipeline))
+    assert all(map(names.is_job_of_a_run, jobs))
+
+
+@given(st.lists(st.text("abc-", min_size=1, max_size=90), min_size=2, max_size=2, unique=True))
+def test_what_is_cut_stays_apart(pair: list[str]) -> None:
+    assert names.cut(pair[0], 30) != names.cut(pair[1], 30)
+
+
+@pytest.mark.parametrize("length", [1, 29, 30])
+def test_what_fits_is_not_cut(length: int) -> None:
+    assert names.cut("d" * length, 30) == "d" * length
+
+
+def test_what_is_cut_fills_its_limit_with_a_hash_behind() -> None:
+    """SHA-256 of the whole: a name that must not change with a refactoring."""
+    assert names.cut("d" * 31, 30) == f"{'d' * 21}-8909072c"
+    assert len(names.cut("d" * 31, 30)) == 30
+    assert re.fullmatch(r"d{20}-[0-9a-f]{8}", names.cut("d" * 20 + "-" * 11, 30)), "no two hyphens"
+
+
+def test_stable_names_say_environment_and_pipeline() -> None:
+    assert names.endpoint("prod", "digits-forest") == "prod-digits-forest"
+    assert names.model_package_group("prod", "digits-forest") == "prod-digits-forest"
+    assert len(names.endpoint("e" * 40, "p" * 40)) == names.SAGEMAKER_NAME == 63
+    assert len(names.model_package_group("e" * 40, "p" * 40)) == 63
+
+
+def test_a_jobs_name_says_pipeline_run_and_step() -> None:
+    assert names.job("digits", RUN_ID, names.TRAIN_STEP) == f"digits-{RUN_ID}-train"
+    assert names.job("digits", RUN_ID, names.TRAIN_STEP, 2) == f"digits-{RUN_ID}-train-2"
+    assert names.job("d" * NAME_LENGTH, RUN_ID, names.EVALUATE_STEP) == f"{'d' * NAME_LENGTH}-{RUN_ID}-evaluate"
+
+
+def test_the_longest_jobs_just_fit() -> None:
+    """Two digits of a round's number have the room that `train` leaves beside `evaluate`."""
+    longest = [names.job("d" * 40, RUN_ID, names.EVALUATE_STEP), names.job("d" * 40, RUN_ID, names.TRAIN_STEP, 99)]
+    assert [len(name) for name in longest] == [63, 63]
+    assert names.job_prefix("d" * 33) == f"{'d' * 33}-", "what fits isn't cut"
+    assert names.job_prefix("d" * 34) != f"{'d' * 34}-"
+
+
+def test_an_unknown_step_is_refused() -> None:
+    with pytest.raises(ValueError, match="no step of a run is called 'tune'; the steps are train, evaluate"):
+        names.job("digits", RUN_ID, "tune")
+
+
+# ------------------------------------------------------------------------------------------------------- run ids
+
+
+def test_a_run_id_is_its_time_in_utc() -> None:
+    at = datetime(2026, 11, 20, 10, 11, 12, 999_999, tzinfo=UTC)
+    assert names.run_id(at, "abcd") == RUN_ID
+    assert names.run_id(at.astimezone(timezone(timedelta(hours=5))), "abcd") == RUN_ID
+    assert len(RUN_ID) == names.RUN_ID_LENGTH
+
+
+@given(st.integers(0, 2**31), st.integers(0, 2**31))
+def test_run_ids_sort_by_time(one: int, other: int) -> None:
+    first, second = (names.run_id(datetime.fromtimestamp(at, UTC), "0000") for at in (one, other))
+    assert (first < second) == (one < other)
+    assert fnmatch.fnmatchcase(first, names.ANY_RUN_ID), "as IAM matches it"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        (f"digits-forest-{RUN_ID}-train", True),
+        (f"digits-{RUN_ID}-train-3", True),
+        (f"digits-{RUN_ID}-evaluate", True),
+        ("kmeans-1", False),
+        ("a-2026-train", False),
+        (f"{RUN_ID}-train", False),
+        (f"digits-{RUN_ID}", False),
+        (f"digits-{RUN_ID}-", False),
+        ("digits-20261120-101112-ABCD-train", False),
+        ("digits-20261120-101112-abcde-train", False),
+        ("digits-2026112-101112-abcd-train", False),
+    ],
+)
+def test_jobs_of_runs_are_known_by_their_names(name: str, is_one: bool) -> None:
+    assert names.is_job_of_a_run(name) is is_one
+
+
+# --------------------------------------------------------------------------------------------------- content names
+
+
+def test_a_content_name_follows_its_content() -> None:
+    prefix = names.content_prefix("local", "digits")
+    assert prefix == "local-digits-"
+    assert names.content_name(prefix, "image", "model") == f"{prefix}13397f974212"
+    assert names.content_name(prefix, "image", "other") != names.content_name(prefix, "image", "model")
+
+
+def test_the_longest_content_name_just_fits() -> None:
+    assert len(names.content_name(names.content_prefix("e" * 60, "p" * 40), "x")) == 63
+    assert names.content_prefix("e" * 25, "p" * 24) == f"{'e' * 25}-{'p' * 24}-", "what fits isn't cut"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("local-digits-0123456789ab", True),
+        ("local-digits-0123456789a", False),
+        ("local-digits-0123456789abc", False),
+        ("local-digits-0123456789AB", False),
+        ("local-digits-tree-0123456789ab", False),
+        ("xlocal-digits-0123456789ab", False),
+        ("local-digits-0123456789ab\n", False),
+        ("localxdigits-0123456789ab", False),
+    ],
+)
+def test_another_pipelines_content_is_not_this_ones(name: str, is_one: bool) -> None:
+    assert names.is_content_name(name, "local-digits-") is is_one
+
+
+def test_a_prefix_is_text_not_a_pattern() -> None:
+    assert not names.is_content_name("aXb-0123456789ab", "a.b-")
+
+
+def test_stacks_and_exports_are_named_by_environment() -> None:
+    assert names.stack("prod", "digits") == "ratchet-prod-digits"
+    assert names.stack("prod", names.SHARED) == "ratchet-prod-shared"
+    assert names.export("prod", "RunTable") == "ratchet-prod-RunTable"
+    assert len(names.ANY_CONTENT_HASH) == names.CONTENT_HASH_LENGTH == 12

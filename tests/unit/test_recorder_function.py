@@ -1,0 +1,463 @@
+"""The recorder as the state machine calls it: the champion first, then the record, the message and the tidying."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from common import clock
+from common.run_table import RunTable
+from common.state import LockLostError, State, Trigger, promoted, started, triggered
+from memory_aws import Aws, Crash, installed
+from recorder import handler
+from recorder.housekeeping import needed_by
+
+RUN_ID = "20261120-101112-abcd"
+NOW = "2026-11-20T10:20:00.000Z"
+START = datetime(2026, 11, 20, 10, tzinfo=UTC)
+RUN = {"pipeline": "digits", "run_id": RUN_ID, "trigger": {"kind": "data", "at": "t", "detail": {}}, "forced": False}
+PREFIX = "local-digits-"
+FOLDER = f"runs/digits/{RUN_ID}/"
+RULES = [{"rule": "Overfit", "name": "Overfit", "parameters": {}, "action": "record"}]
+CANDIDATE = {
+    "run_id": RUN_ID,
+    "model_package_arn": "package",
+    "model_data": "s3://m",
+    "image_uri": "image",
+    "score": 0.97,
+    "metric": "f1_macro",
+    "fingerprint": "f2",
+}
+
+
+def content(number: int) -> str:
+    return f"{PREFIX}{number:012x}"
+
+
+OLD = {"run_id": "r1", "model_name": content(1), "endpoint_config_name": content(1), "fingerprint": "f1"}
+WORK = {"fingerprint": "f2", "code_hash": "c", "spec_hash": "s", "image_uri": "i", "data": {"objects": 3}}
+NEW = {"model_name": content(2), "endpoint_config_name": content(2)}
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """A run that has the lock, after a champion; models 0 to 2 and an endpoint on config 1."""
+    monkeypatch.setattr(clock, "stamp", lambda: NOW)
+    aws = installed(
+        monkeypatch, RUN_TABLE="runs", ARTIFACT_BUCKET="artifacts", TOPIC_ARN="arn:topic", RETAINED_CHAMPIONS="2"
+    )
+    table = table_of(aws)
+    table.update(lambda state: promoted(begun(state, "r1"), "r1", OLD, 2))
+    table.update(lambda state: State(version=state.version, champion=state.champion, retained=state.retained))
+    table.update(lambda state: begun(state, RUN_ID))
+    table.write_run(RUN_ID, {"run_id": RUN_ID, "outcome": "Running", "started_at": "t0"})
+    aws.sagemaker.configs = {content(number): [content(number)] for number in range(3)}
+    aws.sagemaker.models = [content(number) for number in range(3)]
+    aws.sagemaker.endpoints["local-digits"] = [{"EndpointStatus": "InService", "EndpointConfigName": content(1)}]
+    aws.stepfunctions.histories["arn:execution"] = history("Plan", "Train")
+    aws.calls.clear()
+    return aws
+
+
+def begun(state: State, run_id: str) -> State:
+    return started(triggered(state, [Trigger("data", "t", {})]), run_id, "arn:execution", "t0")
+
+
+def table_of(aws: Aws) -> RunTable:
+    return RunTable(aws.client("dynamodb"), "runs", "digits")
+
+
+def history(*names: str) -> list[dict[str, Any]]:
+    """Each state for two seconds."""
+    events = []
+    for index, name in enumerate(names):
+        at = START + timedelta(seconds=2 * index)
+        details = {"name": name}
+        events.append({"type": "TaskStateEntered", "timestamp": at, "stateEnteredEventDetails": details})
+        left = at + timedelta(seconds=2)
+        events.append({"type": "TaskStateExited", "timestamp": left, "stateExitedEventDetails": details})
+    return events
+
+
+def training(**environment: str) -> dict[str, Any]:
+    return {
+        "status": "Completed",
+        "model_data": "s3://m",
+        "environment": {"RATCHET_RUN_ID": RUN_ID, **environment},
+        "description": {"TrainingJobName": f"digits-{RUN_ID}-train"},
+    }
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    """The machine's variables at the end of a run that promoted a new champion."""
+    return {
+        "run": RUN,
+        "plan": {**WORK, "outcome": "Run", "forced": False, "champion": OLD},
+        "training": training(RATCHET_RULES=json.dumps(RULES)),
+        "evaluation": {"status": "Completed"},
+        "decision": {"promote": True, "reason": "better"},
+        "package": "package",
+        "candidate": CANDIDATE,
+        "deployment": NEW,
+        "verification": {"verified": True},
+        "failure": None,
+        "outcome": "Promoted",
+        "execution_arn": "arn:execution",
+        "endpoint_name": "local-digits",
+        "content_prefix": PREFIX,
+        "jobs": {"Train": f"digits-{RUN_ID}-train", "Evaluate": f"digits-{RUN_ID}-evaluate"},
+        **changes,
+    }
+
+
+FAILED = event(
+    outcome=None,
+    failure={"state": "Train", "error": "States.TaskFailed", "cause": "no instances"},
+    **dict.fromkeys(("training", "evaluation", "decision", "package", "candidate", "deployment", "verification")),
+)
+
+
+def record(document: dict[str, Any]) -> dict[str, Any]:
+    return handler.handle(document, None)
+
+
+def put(aws: Aws, name: str, document: Any) -> None:
+    aws.s3.objects["artifacts", f"{FOLDER}{name}"] = (
+        document if isinstance(document, bytes) else json.dumps(document).encode()
+    )
+
+
+def written(aws: Aws) -> dict[str, Any]:
+    """record.json; the run's item must say the same."""
+    document = json.loads(aws.s3.objects["artifacts", f"{FOLDER}record.json"])
+    item = table_of(aws).read_run(RUN_ID) or {}
+    assert item == {**document, "item": f"run#{RUN_ID}"}
+    return {name: value for name, value in document.items() if name != "item"}
+
+
+# ------------------------------------------------------------------------------------------------------ what is written
+
+
+def test_a_promotion_is_answered_and_written_down(aws: Aws) -> None:
+    put(aws, "evaluation/evaluation.json", {"metric": "f1_macro", "samples": [1], "examples": 3})
+    put(aws, "train/tensors/rules/Overfit.json", {"name": "Overfit", "status": "NoIssuesFound", "step": 9})
+    aws.sagemaker.endpoints["local-digits"] = [{"EndpointStatus": "InService", "EndpointConfigName": content(2)}]
+    answer = record(event())
+    uri = f"s3://artifacts/{FOLDER}record.json"
+    assert answer == {"run_id": RUN_ID, "outcome": "Promoted", "error": None, "record": uri, "complete": True}
+    document = written(aws)
+    champion = {**CANDIDATE, **NEW, "promoted_at": NOW, "promoted_by": RUN_ID}
+    assert document == {
+        "run_id": RUN_ID,
+        "pipeline": "digits",
+        "outcome": "Promoted",
+        "trigger": RUN["trigger"],
+        "forced": False,
+        "started_at": "t0",
+        "ended_at": NOW,
+        "execution_arn": "arn:execution",
+        **WORK,
+        "jobs": {"train": f"digits-{RUN_ID}-train"},
+        "evaluation": {"metric": "f1_macro", "examples": 3},
+        "rules": [{"name": "Overfit", "rule": "Overfit", "action": "record", "status": "NoIssuesFound", "step": 9}],
+        "decision": {"promote": True, "reason": "better"},
+        "model_package_arn": "package",
+        "candidate": CANDIDATE,
+        "deployment": NEW,
+        "verification": {"verified": True},
+        "champion_before": OLD,
+        "champion_after": champion,
+        "timings": {"Plan": 2.0, "Train": 2.0},
+    }
+    state = table_of(aws).read_state()
+    assert (state.champion, state.last_judged_fingerprint) == (champion, "f2")
+    assert (state.previous_champion or {})["run_id"] == "r1"
+
+
+def test_the_topic_is_told_in_a_sentence(aws: Aws) -> None:
+    record(event())
+    (request,) = aws.called("publish")
+    message = json.loads(request["Message"])
+    assert (request["TopicArn"], request["Subject"]) == ("arn:topic", "digits: Promoted")
+    assert message["message"] == f"digits has a new champion (better). Run {RUN_ID}."
+    assert message == {
+        "message": message["message"],
+        "pipeline": "digits",
+        "run_id": RUN_ID,
+        "outcome": "Promoted",
+        "trigger": "data",
+        "decision": {"promote": True, "reason": "better"},
+        "stopped_by": None,
+        "error": None,
+        "record": f"s3://artifacts/{FOLDER}record.json",
+    }
+    attributes = {name: entry["StringValue"] for name, entry in request["MessageAttributes"].items()}
+    assert attributes == {"pipeline": "digits", "outcome": "Promoted", "trigger": "data"}
+
+
+def test_a_failure_is_named_and_nothing_is_tidied(aws: Aws) -> None:
+    answer = record(FAILED)
+    error = {"state": "Train", "error": "States.TaskFailed", "cause": "no instances"}
+    assert (answer["outcome"], answer["error"], answer["complete"]) == ("Failed", error, True)
+    document = written(aws)
+    assert document["error"] == error
+    assert not {"training", "evaluation", "rules", "decision", "deployment", "rounds", "spot"} & document.keys()
+    assert document["champion_before"] == OLD
+    assert not [name for name, _ in aws.calls if "model" in name or "endpoint" in name]
+    assert not aws.called("list_objects_v2") and not aws.called("get_object")
+
+
+def test_the_message_says_what_failed(aws: Aws) -> None:
+    record(FAILED)
+    message = json.loads(aws.called("publish")[0]["Message"])
+    assert message["error"] == {"state": "Train", "error": "States.TaskFailed", "cause": "no instances"}
+    assert message["decision"] is None
+
+
+def test_a_run_that_never_came_to_a_plan_is_recorded(aws: Aws) -> None:
+    record({**FAILED, "plan": None, "run": {**RUN, "forced": True}})
+    document = written(aws)
+    assert document["forced"] is True
+    assert not {"fingerprint", "champion_before", "data"} & document.keys()
+    assert document["champion_after"]["run_id"] == "r1"
+
+
+def test_the_plan_says_whether_a_run_was_forced(aws: Aws) -> None:
+    """A forced trigger that a run took over forces it."""
+    record(event(plan={**event()["plan"], "forced": True}))
+    assert written(aws)["forced"] is True
+
+
+def test_what_the_launcher_began_is_kept_or_made(aws: Aws) -> None:
+    del aws.dynamodb.items["digits", f"run#{RUN_ID}"]
+    record(event())
+    assert "started_at" not in written(aws)
+
+
+def test_a_run_without_an_evaluation_has_none(aws: Aws) -> None:
+    record(event())
+    assert "evaluation" not in written(aws)
+
+
+def test_rounds_are_kept(aws: Aws) -> None:
+    rounds = {"rows": [{"round": 1, "job": "j"}], "chosen": 1}
+    put(aws, "train/tensors/round-2/rules/Overfit.json", {"name": "Overfit", "status": "IssuesFound"})
+    put(aws, "train/tensors/rules/Overfit.json", {"name": "Overfit", "status": "NoIssuesFound"})
+    record(event(round=2, rounds=rounds))
+    assert written(aws)["rounds"] == rounds
+    assert written(aws)["rules"][0]["status"] == "IssuesFound", "of the last round"
+
+
+def test_what_spot_saved_is_kept(aws: Aws) -> None:
+    spot = {"interruptions": 1, "training_seconds": 100, "billable_seconds": 30}
+    record(event(training={**training(), "spot": spot}))
+    assert written(aws)["spot"] == {**spot, "saved": 0.7}
+
+
+def test_a_strangers_execution_changes_nothing(aws: Aws) -> None:
+    with pytest.raises(LockLostError, match=rf"run other doesn't hold the pipeline's lock \(run {RUN_ID} does\)"):
+        record(event(run={**RUN, "run_id": "other"}))
+    assert not aws.called("put_item") and not aws.called("put_object") and not aws.called("publish")
+
+
+# ------------------------------------------------------------------------------------------------------ rules' verdicts
+
+
+def test_verdicts_that_cannot_be_read_are_left_out(aws: Aws) -> None:
+    put(aws, "train/tensors/rules/a.json", b"{")
+    put(aws, "train/tensors/rules/b.json", [1])
+    put(aws, "train/tensors/rules/c.txt", b"{}")
+    put(aws, "train/tensors/rules/d.json", {"name": "Overfit", "status": "IssuesFound"})
+    record(event())
+    assert [verdict["status"] for verdict in written(aws)["rules"]] == ["IssuesFound"]
+    assert not [request for request in aws.called("get_object") if request["Key"].endswith(".txt")]
+
+
+def test_a_verdict_that_goes_between_the_look_and_the_read_is_left_out(aws: Aws) -> None:
+    put(aws, "train/tensors/rules/a.json", {"name": "Overfit", "status": "IssuesFound"})
+
+    def gone(operation: str) -> None:
+        if operation == "get_object":
+            aws.s3.objects.pop(("artifacts", f"{FOLDER}train/tensors/rules/a.json"), None)
+
+    aws.step = gone
+    record(event())
+    assert written(aws)["rules"][0]["status"] == "Error"
+
+
+def test_a_stopped_trainings_rules_are_cut_off_but_for_what_was_told(aws: Aws) -> None:
+    told = {"name": "Overfit", "rule": "Overfit", "action": "record", "status": "IssuesFound", "reason": "r"}
+    table_of(aws).write_run(RUN_ID, {"rule_verdicts": [told], "stopped_by": {**told, "step": 4}})
+    rules = json.dumps([*RULES, {**RULES[0], "name": "other"}])
+    record({**FAILED, "training": {**training(RATCHET_RULES=rules), "status": "Stopped"}, "outcome": "StoppedByRule"})
+    assert [verdict["status"] for verdict in written(aws)["rules"]] == ["IssuesFound", "Stopped"]
+    message = json.loads(aws.called("publish")[0]["Message"])
+    assert message["stopped_by"]["name"] == "Overfit"
+    assert "the rule Overfit stopped training at step 4: r" in message["message"]
+
+
+def test_debuggers_verdicts_are_asked_for_where_it_judges(aws: Aws) -> None:
+    name = f"digits-{RUN_ID}-train"
+    status = {"RuleConfigurationName": "Overfit", "RuleEvaluationStatus": "IssuesFound", "StatusDetails": "Condition"}
+    aws.sagemaker.jobs[name] = {"DebugRuleEvaluationStatuses": [status]}
+    put(aws, "train/tensors/rules/Overfit.json", {"name": "Overfit", "status": "NoIssuesFound"})
+    record(event(training=training(RATCHET_MANAGED_RULES=json.dumps(RULES))))
+    assert written(aws)["rules"] == [
+        {"name": "Overfit", "rule": "Overfit", "action": "record", "status": "IssuesFound", "reason": "Condition"}
+    ]
+    assert aws.called("describe_training_job") == [{"TrainingJobName": name}]
+
+
+@pytest.mark.parametrize(("last", "looks", "status"), [(2, 2, "NoIssuesFound"), (99, 16, "InProgress")])
+def test_debugger_is_given_half_a_minute(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch, last: int, looks: int, status: str
+) -> None:
+    """It looks every two seconds; the 16th look is at 30 s, and what isn't decided then is recorded as it is."""
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    name = f"digits-{RUN_ID}-train"
+
+    def look(operation: str) -> None:
+        if operation == "describe_training_job":
+            word = "InProgress" if len(aws.called(operation)) < last - 1 else "NoIssuesFound"
+            found = {"RuleConfigurationName": "Overfit", "RuleEvaluationStatus": word}
+            aws.sagemaker.jobs[name] = {"DebugRuleEvaluationStatuses": [found]}
+
+    aws.sagemaker.jobs[name] = {}
+    aws.step = look
+    found = handler.managed_verdicts(name)
+    assert (found[0]["status"], len(aws.called("describe_training_job"))) == (status, looks)
+
+
+# --------------------------------------------------------------------------------------------- moving the champion
+
+
+@pytest.mark.parametrize("outcome", ["NotBetter", "UpToDate", "RolledBack", "Stopped", "StoppedByRule", "Failed"])
+def test_only_a_promotion_moves_the_champion(aws: Aws, outcome: str) -> None:
+    assert record(event(outcome=outcome))["outcome"] == outcome
+    state = table_of(aws).read_state()
+    assert (state.champion or {})["run_id"] == "r1"
+    assert state.last_judged_fingerprint == ("f2" if outcome == "NotBetter" else None)
+    assert written(aws)["champion_after"]["run_id"] == "r1"
+
+
+def test_a_run_without_a_decision_has_judged_nothing(aws: Aws) -> None:
+    record(event(decision=None))
+    assert table_of(aws).read_state().last_judged_fingerprint is None
+    assert (table_of(aws).read_state().champion or {})["run_id"] == RUN_ID
+
+
+def test_as_many_champions_are_retained_as_the_stack_says(aws: Aws) -> None:
+    record(event())
+    retained = table_of(aws).read_state().retained
+    assert [entry["model_name"] for entry in retained] == [content(2), content(1)]
+
+
+def test_recorded_twice_is_recorded_once(aws: Aws) -> None:
+    first = record(event())
+    before = table_of(aws).read_state()
+    document = written(aws)
+    assert record(event()) == first
+    assert table_of(aws).read_state() == before
+    assert written(aws) == document
+
+
+@pytest.mark.parametrize("crash", range(1, 28))
+def test_cut_off_anywhere_the_next_try_records_all_of_it(aws: Aws, crash: int) -> None:
+    aws.sagemaker.endpoints["local-digits"] = [{"EndpointStatus": "InService", "EndpointConfigName": content(2)}]
+    aws.crash_at(crash)
+    with pytest.raises(Crash):
+        record(event())
+    aws.undisturbed()
+    assert record(event())["complete"]
+    state = table_of(aws).read_state()
+    assert ((state.champion or {})["run_id"], (state.previous_champion or {})["run_id"]) == (RUN_ID, "r1")
+    assert written(aws)["outcome"] == "Promoted"
+    assert aws.sagemaker.models == [content(1), content(2)]
+
+
+# -------------------------------------------------------------------------------------------------- clearing away
+
+
+def test_what_nobody_needs_goes_and_the_rest_stays(aws: Aws) -> None:
+    aws.sagemaker.endpoints["local-digits"] = [{"EndpointStatus": "InService", "EndpointConfigName": content(2)}]
+    record(event())
+    assert aws.sagemaker.models == list(aws.sagemaker.configs) == [content(1), content(2)]
+    assert "local-digits" in aws.sagemaker.endpoints
+
+
+def test_the_config_that_the_endpoint_is_on_stays_with_its_models(aws: Aws) -> None:
+    """Whatever the state says: what serves, and what it is changing to, must not go."""
+    aws.sagemaker.configs[content(0)] = [content(0), content(7)]
+    aws.sagemaker.configs[content(8)] = [content(8)]
+    aws.sagemaker.models += [content(7), content(8), content(9)]
+    endpoint = {"EndpointStatus": "Updating", "EndpointConfigName": content(0)}
+    pending = {"PendingDeploymentSummary": {"EndpointConfigName": content(8)}}
+    aws.sagemaker.endpoints["local-digits"] = [{**endpoint, **pending}]
+    record(event(outcome="Failed", failure=FAILED["failure"]))
+    assert set(aws.sagemaker.configs) == {content(0), content(1), content(8)}
+    assert set(aws.sagemaker.models) == {content(0), content(1), content(7), content(8)}
+
+
+@pytest.mark.parametrize("endpoint", ["Failed", None])
+def test_an_endpoint_that_never_came_up_goes(aws: Aws, endpoint: str | None) -> None:
+    """Or there was none at all."""
+    looks = [{"EndpointStatus": endpoint, "EndpointConfigName": content(2)}] if endpoint else []
+    aws.sagemaker.endpoints["local-digits"] = looks
+    answer = record(event(outcome="Failed", failure=FAILED["failure"]))
+    assert answer["complete"]
+    assert len(aws.called("delete_endpoint")) == (1 if endpoint else 0)
+    assert list(aws.sagemaker.configs) == [content(1)]
+
+
+def test_the_log_says_what_was_tidied(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    record(event())
+    lines = {line["event"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert lines["tidied"]["deleted"] == [content(0), content(0)]
+    recorded = lines["recorded"]
+    assert (recorded["function"], recorded["pipeline"], recorded["run_id"]) == ("recorder", "digits", RUN_ID)
+    assert (recorded["outcome"], recorded["error"]) == ("Promoted", None)
+
+
+def test_the_models_of_the_state_are_needed() -> None:
+    older = {"model_name": "m0", "endpoint_config_name": "c0"}
+    needed = needed_by(State(champion={**OLD, **NEW}, previous_champion=OLD, retained=(older,)))
+    assert needed.models == {"m0", content(1), content(2)}
+    assert needed.endpoint_configs == {"c0", content(1), content(2)}
+    assert needed_by(State()).models == frozenset()
+
+
+# ------------------------------------------------------------------------------------------ when that can't be done
+
+
+@pytest.mark.parametrize("operation", ["publish", "describe_endpoint", "list_models", "delete_endpoint_config"])
+def test_what_goes_wrong_afterwards_is_seen_but_the_run_is_what_it_was(aws: Aws, operation: str) -> None:
+    aws.refuse(operation, "AccessDeniedException", f"may not {operation}")
+    answer = record(event())
+    assert (answer["outcome"], answer["complete"]) == ("Promoted", False)
+    error = written(aws)["error"]
+    assert answer["error"] == error
+    assert (error["state"], error["error"]) == ("Record", "AfterwardsFailed")
+    assert f"may not {operation}" in error["cause"]
+    assert len(aws.called("publish")) == 1 and aws.called("describe_endpoint"), "each is tried"
+
+
+def test_all_that_went_wrong_is_told_together(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    aws.refuse("publish", "AccessDeniedException", "no topic")
+    aws.refuse("list_models", "AccessDeniedException", "no list")
+    answer = record(event(outcome=None, failure=FAILED["failure"]))
+    causes = answer["error"]["cause"].split("; and ")
+    assert causes[0] == "no instances"
+    assert [words in cause for words, cause in zip(("no topic", "no list"), causes[1:], strict=True)] == [True, True]
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["level"] for line in told if line["event"] == "afterwards"] == ["ERROR", "ERROR"]
+
+
+@pytest.mark.parametrize("operation", ["get_item", "put_item", "put_object", "get_execution_history"])
+def test_what_cannot_be_recorded_is_raised(aws: Aws, operation: str) -> None:
+    aws.refuse(operation, "AccessDeniedException", f"may not {operation}")
+    with pytest.raises(Exception, match=f"may not {operation}"):
+        record(event())

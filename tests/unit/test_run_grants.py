@@ -1,0 +1,302 @@
+"""What a run's machine, its functions and its jobs may do, action by action: tables to read, that nothing is added to.
+
+Resources are written without `arn:aws:<service>:us-east-1:000000000000:`, conditions behind a bar.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_world import make_spec, surroundings
+
+from infra.grants import Grant
+from infra.workflow.machine import run_machine
+from infra.workflow.step import Machine, Step, story
+from infra.workflow.surroundings import Image
+from ratchet.spec.environments import Vpc
+
+JUDGED = {"rules": [{"rule": "LossNotDecreasing"}]}
+MANAGED = {
+    "framework": {"name": "pytorch", "version": "2.6.0"},
+    "rules_service": "sagemaker",
+    "rules": [{"rule": "VanishingGradient"}],
+}
+ROUNDS = {
+    "train": {"instance": "ml.m5.large", "metrics": {"a": "a=(.*)", "b": "b=(.*)"}},
+    "rounds": {"max": 3, "metric": "a", "tolerance": 0.1, "size": "b"},
+}
+KEY = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
+
+
+def lines(grants: Iterable[Grant]) -> set[str]:
+    """One an action and a resource."""
+    return {
+        f"{action} {_short(resource)}{_conditions(grant)}"
+        for grant in grants
+        for action in grant.actions
+        for resource in grant.resources
+    }
+
+
+def _short(arn: str) -> str:
+    return re.sub(r"^arn:aws:[a-z0-9]+:(us-east-1)?:(000000000000)?:", "", arn)
+
+
+def _conditions(grant: Grant) -> str:
+    told = [
+        f"{operator.removeprefix('ForAllValues:')} {key} {','.join(values) if isinstance(values, list) else values}"
+        for operator, keys in grant.conditions.items()
+        for key, values in keys.items()
+    ]
+    return "".join(f" | {one}" for one in told)
+
+
+def table(text: str) -> set[str]:
+    """The lines of a table; several actions of one service on one resource stand in one: `s3:Get+Put x`."""
+    found: set[str] = set()
+    for line in filter(None, map(str.strip, text.splitlines())):
+        actions, _, rest = line.partition(" ")
+        service, _, verbs = actions.partition(":")
+        found |= {f"{service}:{verb} {rest.strip()}" for verb in verbs.split("+")}
+    return found
+
+
+def key(*services: str) -> str:
+    through = ",".join(f"{service}.us-east-1.amazonaws.com" for service in services)
+    arn = "key/11111111-2222-3333-4444-555555555555"
+    return f"kms:Decrypt+DescribeKey+Encrypt+GenerateDataKey {arn} | StringEquals kms:ViaService {through}"
+
+
+RUNS = "artifacts/runs/digits-forest/*"
+OF_RUNS = "artifacts | StringLike s3:prefix runs/digits-forest/*"
+ITEMS = "table/runs | StringEquals dynamodb:LeadingKeys digits-forest"
+JOB = "digits-forest-????????-??????-????"
+CONTENT = "local-digits-forest-????????????"
+ENDPOINT = "endpoint/local-digits-forest"
+
+MACHINE = f"""
+    dynamodb:GetItem {ITEMS}
+    {key("dynamodb")}
+    sagemaker:CreateTrainingJob+DescribeTrainingJob+StopTrainingJob+AddTags training-job/{JOB}-train
+    sagemaker:CreateProcessingJob+DescribeProcessingJob+StopProcessingJob+AddTags processing-job/{JOB}-evaluate
+    events:DescribeRule+PutRule+PutTargets rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule
+    events:DescribeRule+PutRule+PutTargets rule/StepFunctionsGetEventsForSageMakerProcessingJobsRule
+    sagemaker:CreateModelPackage+AddTags model-package-group/local-digits-forest
+    sagemaker:CreateModelPackage+AddTags model-package/local-digits-forest/*
+    sagemaker:CreateModel+DescribeModel+AddTags model/{CONTENT}
+    sagemaker:CreateEndpointConfig+DescribeEndpointConfig+AddTags endpoint-config/{CONTENT}
+    sagemaker:CreateEndpoint+UpdateEndpoint endpoint-config/{CONTENT}
+    sagemaker:CreateEndpoint+UpdateEndpoint+DescribeEndpoint+DeleteEndpoint+AddTags {ENDPOINT}
+"""
+FUNCTIONS = {
+    "planner": f"""
+        dynamodb:GetItem+PutItem {ITEMS}
+        s3:ListBucket+ListBucketVersions data | StringLike s3:prefix digits/extra/*,digits/test/*,digits/train/*
+        s3:AbortMultipartUpload+PutObject {RUNS}
+        {key("dynamodb", "s3")}
+    """,
+    "gate": f"""
+        s3:GetObject {RUNS}/evaluation/evaluation.json
+        s3:ListBucket {OF_RUNS}
+        s3:AbortMultipartUpload+PutObject {RUNS}/gate.json
+        {key("s3")}
+    """,
+    "verifier": f"""
+        sagemaker:DescribeEndpoint+InvokeEndpoint {ENDPOINT}
+        s3:GetObject {RUNS}
+        s3:ListBucket {OF_RUNS}
+        {key("s3")}
+    """,
+    "recorder": f"""
+        dynamodb:GetItem+PutItem {ITEMS}
+        s3:GetObject {RUNS}
+        s3:ListBucket {OF_RUNS}
+        s3:AbortMultipartUpload+PutObject {RUNS}
+        sns:Publish topic
+        sagemaker:ListModels+ListEndpointConfigs *
+        sagemaker:DescribeEndpointConfig+DeleteEndpointConfig endpoint-config/{CONTENT}
+        sagemaker:DeleteModel model/{CONTENT}
+        sagemaker:DescribeEndpoint+DeleteEndpoint {ENDPOINT}
+        {key("dynamodb", "s3", "sns")}
+    """,
+}
+LOG = "logs:CreateLogGroup+CreateLogStream+DescribeLogStreams+PutLogEvents log-group:/aws/sagemaker"
+METRICS = "cloudwatch:PutMetricData * | StringLike cloudwatch:namespace /aws/sagemaker/*,aws/sagemaker/*"
+IMAGE = "repository/sagemaker-scikit-learn"
+PULL = f"""
+    ecr:BatchCheckLayerAvailability+BatchGetImage+GetDownloadUrlForLayer {IMAGE}
+    ecr:GetAuthorizationToken *
+"""
+CODE = """
+    s3:GetObject assets/0123.tar.gz
+    s3:ListBucket assets | StringLike s3:prefix 0123.tar.gz*
+"""
+OWN_RUNS = f"""
+    s3:GetObject {RUNS}
+    s3:ListBucket {OF_RUNS}
+    {key("s3")}
+    {METRICS}
+"""
+ROLES = {
+    "Training": f"""
+        s3:GetObject data/digits/train/*
+        s3:GetObject data/digits/extra/*
+        s3:ListBucket data | StringLike s3:prefix digits/extra/*,digits/train/*
+        s3:AbortMultipartUpload+PutObject {RUNS}/train/*
+        {LOG}/TrainingJobs:*
+        {CODE}{OWN_RUNS}{PULL}
+    """,
+    "Processing": f"""
+        s3:GetObject data/digits/test/*
+        s3:ListBucket data | StringLike s3:prefix digits/test/*
+        s3:AbortMultipartUpload+PutObject {RUNS}/evaluation/*
+        {LOG}/ProcessingJobs:*
+        {CODE}{OWN_RUNS}{PULL}
+    """,
+    "Hosting": f"""
+        {LOG}/Endpoints/local-digits-forest:*
+        {OWN_RUNS}{PULL}
+    """,
+}
+
+
+def machine(folder: Path, *, around: dict[str, Any] | None = None, **spec: Any) -> Machine:
+    image = Image("uri", "arn:aws:ecr:us-east-1:000000000000:repository/sagemaker-scikit-learn")
+    return run_machine(surroundings(make_spec(folder, **spec), image=image, hosting_image=image, **(around or {})))
+
+
+def of_functions(found: Machine) -> dict[str, set[str]]:
+    return {function.folder: lines(function.grants) for function in found.functions}
+
+
+def of_roles(found: Machine) -> dict[str, set[str]]:
+    return {role.name: lines(role.grants) for role in found.roles}
+
+
+# ---------------------------------------------------------------------------------------------------------- a plain run
+
+
+def test_the_machine_may_make_what_a_run_makes(tmp_path: Path) -> None:
+    assert lines(machine(tmp_path).grants) == table(MACHINE)
+
+
+@pytest.mark.parametrize("folder", FUNCTIONS)
+def test_a_function_may_do_its_part(tmp_path: Path, folder: str) -> None:
+    found = of_functions(machine(tmp_path))
+    assert found.keys() == FUNCTIONS.keys()
+    assert found[folder] == table(FUNCTIONS[folder])
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_a_job_may_read_and_write_its_own(tmp_path: Path, name: str) -> None:
+    found = of_roles(machine(tmp_path))
+    assert found.keys() == ROLES.keys()
+    assert found[name] == table(ROLES[name])
+
+
+def test_every_wildcard_has_its_argument(tmp_path: Path) -> None:
+    found = machine(tmp_path, **MANAGED, around={"vpc": Vpc(subnets=("subnet-1",), security_groups=("sg-1",))})
+    grants = [*found.grants, *(grant for part in (*found.functions, *found.roles) for grant in part.grants)]
+    open_ = [grant for grant in grants if any("*" in resource for resource in grant.resources)]
+    assert open_
+    assert [grant for grant in open_ if len(grant.because.split()) < 8] == []
+
+
+def test_only_the_recorder_may_look_at_executions(tmp_path: Path) -> None:
+    found = {function.folder: list(function.execution_actions) for function in machine(tmp_path).functions}
+    assert found == {"planner": [], "gate": [], "verifier": [], "recorder": ["states:GetExecutionHistory"]}
+
+
+# ----------------------------------------------------------------------------------------------------- what a spec adds
+
+
+def test_without_data_and_rules_the_machine_reads_no_table(tmp_path: Path) -> None:
+    plain = lines(machine(tmp_path, triggers={"data": False}).grants)
+    assert lines(machine(tmp_path).grants) - plain == table(f"dynamodb:GetItem {ITEMS}\n{key('dynamodb')}")
+    judged = lines(machine(tmp_path, triggers={"data": False}, **JUDGED).grants)
+    assert judged == table(MACHINE), "a run asks its own item why training was stopped"
+
+
+def test_open_rules_may_say_what_they_find(tmp_path: Path) -> None:
+    plain, judged = machine(tmp_path), machine(tmp_path, **JUDGED)
+    assert of_roles(judged)["Training"] - of_roles(plain)["Training"] == table(
+        """
+        events:PutEvents event-bus/default | StringEquals events:source ratchet.rules
+        cloudwatch:PutMetricData * | StringEquals cloudwatch:namespace Ratchet/Rules
+        """
+    )
+    assert of_functions(judged) == of_functions(plain)
+
+
+def test_managed_rules_are_evaluated_with_the_training_jobs_role_and_recorded(tmp_path: Path) -> None:
+    image = Image("uri", "arn:aws:ecr:us-east-1:000000000000:repository/rules")
+    plain, managed = machine(tmp_path), machine(tmp_path, **MANAGED, around={"rules_image": image})
+    assert of_roles(managed)["Training"] - of_roles(plain)["Training"] == table(
+        f"""
+        ecr:BatchCheckLayerAvailability+BatchGetImage+GetDownloadUrlForLayer repository/rules
+        {LOG}/ProcessingJobs:*
+        """
+    )
+    recorder = of_functions(managed)["recorder"] - of_functions(plain)["recorder"]
+    assert recorder == table(f"sagemaker:DescribeTrainingJob training-job/{JOB}-train")
+
+
+def test_rounds_have_jobs_of_one_or_two_digits_and_a_function(tmp_path: Path) -> None:
+    plain, found = machine(tmp_path), machine(tmp_path, **ROUNDS)
+    verbs = "sagemaker:CreateTrainingJob+DescribeTrainingJob+StopTrainingJob+AddTags"
+    more, less = lines(found.grants) - lines(plain.grants), lines(plain.grants) - lines(found.grants)
+    assert more == table(f"{verbs} training-job/{JOB}-train-?\n{verbs} training-job/{JOB}-train-??")
+    assert less == table(f"{verbs} training-job/{JOB}-train")
+    assert of_functions(found)["rounds"] == set(), "it computes"
+
+
+def test_an_image_of_another_registry_is_not_pulled_from_ecr(tmp_path: Path) -> None:
+    elsewhere = run_machine(surroundings(make_spec(tmp_path), image=Image("docker.io/x"), hosting_image=Image("y")))
+    assert "ecr:" not in json.dumps([sorted(found) for found in of_roles(elsewhere).values()])
+
+
+def test_in_a_vpc_each_container_gets_its_network_interfaces(tmp_path: Path) -> None:
+    vpc = Vpc(subnets=("subnet-1", "subnet-2"), security_groups=("sg-1",))
+    plain, found = of_roles(machine(tmp_path)), of_roles(machine(tmp_path, around={"vpc": vpc}))
+    verbs = (
+        "ec2:CreateNetworkInterface+CreateNetworkInterfacePermission+DeleteNetworkInterface"
+        "+DeleteNetworkInterfacePermission"
+    )
+    places = ("subnet/subnet-1", "subnet/subnet-2", "security-group/sg-1", "network-interface/*")
+    reads = "ec2:DescribeNetworkInterfaces+DescribeVpcs+DescribeDhcpOptions+DescribeSubnets+DescribeSecurityGroups *"
+    expected = table("\n".join([*(f"{verbs} {place}" for place in places), reads]))
+    assert {name: found[name] - plain[name] for name in found} == dict.fromkeys(ROLES, expected)
+
+
+# ------------------------------------------------------------------------------------------------------------ functions
+
+
+def test_functions_have_their_time_limits_and_variables(tmp_path: Path) -> None:
+    found = {function.folder: function for function in machine(tmp_path, **ROUNDS).functions}
+    seconds = {"planner": 900, "rounds": 30, "gate": 60, "verifier": 120, "recorder": 300}
+    assert {name: function.seconds for name, function in found.items()} == seconds
+    variables = {
+        "planner": {"RUN_TABLE": "runs", "DATA_BUCKET": "data", "ARTIFACT_BUCKET": "artifacts"},
+        "rounds": {},
+        "gate": {"ARTIFACT_BUCKET": "artifacts"},
+        "verifier": {"ARTIFACT_BUCKET": "artifacts"},
+        "recorder": {
+            "RUN_TABLE": "runs",
+            "ARTIFACT_BUCKET": "artifacts",
+            "TOPIC_ARN": "arn:aws:sns:us-east-1:000000000000:topic",
+            "RETAINED_CHAMPIONS": "3",
+        },
+    }
+    assert {name: dict(function.variables) for name, function in found.items()} == variables
+    assert all(function.purpose for function in found.values())
+
+
+def test_two_states_of_one_name_are_refused() -> None:
+    twice = Step(states={"Plan": {}})
+    with pytest.raises(ValueError, match="two states are called Plan"):
+        story(twice, twice, variables={}, comment="")

@@ -1,0 +1,329 @@
+"""The requests that a run makes, each as a whole, and what its functions are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_world import (
+    CHAMPION,
+    DECISION,
+    ENDPOINT,
+    IMAGE,
+    MANIFESTS,
+    MODEL_DATA,
+    PLAN,
+    RUN_ID,
+    SHARED,
+    World,
+    make_spec,
+    refused,
+    run,
+)
+
+from infra.workflow.steps.plan import spec_hash
+
+RUN = f"s3://artifacts/runs/digits-forest/{RUN_ID}"
+TAGS = [
+    {"Key": "ratchet:environment", "Value": "local"},
+    {"Key": "ratchet:pipeline", "Value": "digits-forest"},
+    {"Key": "ratchet:run", "Value": RUN_ID},
+]
+
+
+@pytest.fixture
+def ran(tmp_path: Path) -> Any:
+    """A run in which a challenger replaces a champion."""
+    return run(make_spec(tmp_path), World(plan={**PLAN, "champion": CHAMPION}, on=CHAMPION["endpoint_config_name"]))
+
+
+def only(ran: Any, name: str) -> dict[str, Any]:
+    (request,) = ran.called(name)
+    return dict(request)
+
+
+def channel(name: str) -> dict[str, Any]:
+    source = {
+        "S3DataType": "ManifestFile",
+        "S3Uri": MANIFESTS[name],
+        "S3DataDistributionType": "FullyReplicated",
+    }
+    return {"ChannelName": name, "InputMode": "File", "DataSource": {"S3DataSource": source}}
+
+
+# ----------------------------------------------------------------------------------------------------------- requests
+
+
+def test_the_training_job(ran: Any) -> None:
+    request = only(ran, "createTrainingJob")
+    request["InputDataConfig"].sort(key=lambda entry: entry["ChannelName"])
+    assert request == {
+        "TrainingJobName": f"digits-forest-{RUN_ID}-train",
+        "AlgorithmSpecification": {
+            "TrainingImage": IMAGE.uri,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [{"Name": "f1", "Regex": "f1: ([0-9.]+)"}],
+        },
+        "HyperParameters": {
+            "n-estimators": "100",
+            "sagemaker_program": "train.py",
+            "sagemaker_submit_directory": "s3://assets/0123.tar.gz",
+            "sagemaker_job_name": f"digits-forest-{RUN_ID}-train",
+        },
+        "InputDataConfig": [channel("extra-1"), channel("train")],
+        "OutputDataConfig": {"S3OutputPath": f"{RUN}/train", "KmsKeyId": SHARED.key_arn},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+        "RoleArn": "arn:aws:iam::000000000000:role/Training",
+        "Environment": {
+            "RATCHET_ENVIRONMENT": "local",
+            "RATCHET_PIPELINE": "digits-forest",
+            "RATCHET_RUN_ID": RUN_ID,
+            "RATCHET_PROBE": f'{{"output":"{RUN}/train/tensors/"}}',
+        },
+        "Tags": TAGS,
+    }
+
+
+def test_without_metrics_there_is_no_list_of_them(tmp_path: Path) -> None:
+    """SageMaker takes no empty one."""
+    spec = make_spec(tmp_path, train={"instance": "ml.m5.large"}, input_mode="FastFile")
+    request = only(run(spec, World()), "createTrainingJob")
+    assert request["AlgorithmSpecification"] == {"TrainingImage": IMAGE.uri, "TrainingInputMode": "FastFile"}
+    assert {entry["InputMode"] for entry in request["InputDataConfig"]} == {"FastFile"}
+
+
+def test_the_evaluation_job(ran: Any) -> None:
+    request = only(ran, "createProcessingJob")
+    entrypoint = request["AppSpecification"].pop("ContainerEntrypoint")
+    assert entrypoint[:2] == ["/bin/sh", "-ec"]
+    assert 'tar -xzf "$b"/processing/input/code/*;' in entrypoint[2]
+    assert entrypoint[2].endswith('exec python3 toolkit/evaluate.py "$@"')
+    assert entrypoint[3:] == ["evaluate"]
+    assert request == {
+        "ProcessingJobName": f"digits-forest-{RUN_ID}-evaluate",
+        "AppSpecification": {
+            "ImageUri": IMAGE.uri,
+            "ContainerArguments": ["--metric", "f1_macro", "--label", "0", "--confidence", "0.95"],
+        },
+        "ProcessingInputs": [
+            given("code", "s3://assets/0123.tar.gz"),
+            given("test", MANIFESTS["test"], "ManifestFile"),
+            given("challenger", MODEL_DATA),
+            given("champion", CHAMPION["model_data"]),
+        ],
+        "ProcessingOutputConfig": {
+            "Outputs": [
+                {
+                    "OutputName": "evaluation",
+                    "S3Output": {
+                        "S3Uri": f"{RUN}/evaluation",
+                        "LocalPath": "/opt/ml/processing/output",
+                        "S3UploadMode": "EndOfJob",
+                    },
+                }
+            ],
+            "KmsKeyId": SHARED.key_arn,
+        },
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 30}
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+        "RoleArn": "arn:aws:iam::000000000000:role/Processing",
+        "Tags": TAGS,
+    }
+
+
+def given(name: str, uri: str, kind: str = "S3Prefix") -> dict[str, Any]:
+    path = f"/opt/ml/processing/input/{name}"
+    return {
+        "InputName": name,
+        "S3Input": {"S3Uri": uri, "LocalPath": path, "S3DataType": kind, "S3InputMode": "File"},
+    }
+
+
+def test_the_model_package(ran: Any) -> None:
+    types = ["text/csv", "application/json", "application/x-npy"]
+    assert only(ran, "createModelPackage") == {
+        "ModelPackageGroupName": "local-digits-forest",
+        "ModelPackageDescription": DECISION["reason"],
+        "InferenceSpecification": {
+            "Containers": [{"Image": IMAGE.uri, "ModelDataUrl": MODEL_DATA}],
+            "SupportedContentTypes": types,
+            "SupportedResponseMIMETypes": types,
+        },
+        "ModelApprovalStatus": "Approved",
+        "ModelMetrics": {
+            "ModelQuality": {
+                "Statistics": {"ContentType": "application/json", "S3Uri": f"{RUN}/evaluation/evaluation.json"}
+            }
+        },
+        "CustomerMetadataProperties": {
+            "run_id": RUN_ID,
+            "fingerprint": "f1",
+            "metric": "f1_macro",
+            "score": "0.97",
+        },
+        "ClientToken": RUN_ID,
+    }
+
+
+def test_a_long_reason_is_cut_to_what_a_description_holds(tmp_path: Path) -> None:
+    world = World(answers={"gate": {"Payload": {**DECISION, "reason": "x" * 2000}}})
+    described = only(run(make_spec(tmp_path), world), "createModelPackage")["ModelPackageDescription"]
+    assert described == "x" * 1024
+
+
+def test_model_config_and_endpoint(ran: Any) -> None:
+    deployed = ran.recorded["deployment"]
+    assert only(ran, "createModel") == {
+        "ModelName": deployed["model_name"],
+        "PrimaryContainer": {
+            "Image": IMAGE.uri,
+            "ModelDataUrl": MODEL_DATA,
+            "Environment": {
+                "SAGEMAKER_PROGRAM": "serve.py",
+                "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+            },
+        },
+        "ExecutionRoleArn": "arn:aws:iam::000000000000:role/Hosting",
+        "Tags": TAGS,
+    }
+    assert only(ran, "createEndpointConfig") == {
+        "EndpointConfigName": deployed["endpoint_config_name"],
+        "ProductionVariants": [
+            {
+                "VariantName": "AllTraffic",
+                "ModelName": deployed["model_name"],
+                "InstanceType": "ml.t2.medium",
+                "InitialInstanceCount": 1,
+                "InitialVariantWeight": 1,
+            }
+        ],
+        "Tags": TAGS,
+    }
+    update = {"EndpointName": ENDPOINT, "EndpointConfigName": deployed["endpoint_config_name"]}
+    assert only(ran, "updateEndpoint") == update
+
+
+def test_a_first_endpoint_is_made_with_its_tags(tmp_path: Path) -> None:
+    ran = run(make_spec(tmp_path), World())
+    config = ran.recorded["deployment"]["endpoint_config_name"]
+    assert only(ran, "createEndpoint") == {
+        "EndpointName": ENDPOINT,
+        "EndpointConfigName": config,
+        "Tags": TAGS,
+    }
+
+
+def test_content_that_exists_is_asked_for_by_its_name(tmp_path: Path) -> None:
+    exists = refused("Cannot create already existing model", "SageMaker.AmazonSageMakerException")
+    ran = run(make_spec(tmp_path), World(answers={"createModel": exists, "createEndpointConfig": exists}))
+    deployed = ran.recorded["deployment"]
+    assert only(ran, "describeModel") == {"ModelName": deployed["model_name"]}
+    assert only(ran, "describeEndpointConfig") == {"EndpointConfigName": deployed["endpoint_config_name"]}
+
+
+# ------------------------------------------------------------------------------------------------------------ payloads
+
+
+def test_the_planner_is_told_what_a_model_is_made_from(ran: Any, tmp_path: Path) -> None:
+    payload = only(ran, "planner")["Payload"]
+    assert payload.pop("run")["run_id"] == RUN_ID
+    assert payload == {
+        "channels": {"train": "digits/train/", "test": "digits/test/", "extra-1": "digits/extra/"},
+        "code_hash": "c0de",
+        "spec_hash": spec_hash(make_spec(tmp_path)),
+        "image_uri": IMAGE.uri,
+    }
+
+
+def test_other_triggers_make_no_other_model_but_other_settings_do(tmp_path: Path) -> None:
+    plain = spec_hash(make_spec(tmp_path))
+    assert spec_hash(make_spec(tmp_path, triggers={"data": False, "schedule": "rate(1 day)"})) == plain
+    assert spec_hash(make_spec(tmp_path, gate={"metric": "f1_macro", "minimum": 0.8})) != plain
+    assert len(plain) == 64
+
+
+def test_gate_and_verifier_are_told_whom_to_judge(ran: Any) -> None:
+    gate = only(ran, "gate")["Payload"]
+    assert gate.pop("run")["run_id"] == RUN_ID
+    rule = {"metric": "f1_macro", "minimum": 0.9, "beat_champion_by": 0.0, "confidence": 0.95}
+    assert gate == {"gate": rule, "champion": CHAMPION}
+    assert only(ran, "verifier")["Payload"] == {
+        "endpoint_name": ENDPOINT,
+        "endpoint_config_name": ran.recorded["deployment"]["endpoint_config_name"],
+        "evaluated_by": {"pipeline": "digits-forest", "run_id": RUN_ID},
+    }
+
+
+def test_the_recorder_is_told_everything(ran: Any) -> None:
+    told = dict(ran.recorded)
+    assert told.pop("run")["run_id"] == RUN_ID
+    assert told.pop("plan")["fingerprint"] == "f1"
+    training = told.pop("training")
+    assert training.pop("environment")["RATCHET_RUN_ID"] == RUN_ID
+    job = {
+        "TrainingJobName": f"digits-forest-{RUN_ID}-train",
+        "TrainingJobStatus": "Completed",
+        "SecondaryStatus": "Completed",
+    }
+    assert training == {"status": "Completed", "model_data": MODEL_DATA, "description": job}
+    package = "arn:aws:sagemaker:us-east-1:000000000000:model-package/local-digits-forest/2"
+    evaluated = {"ProcessingJobName": f"digits-forest-{RUN_ID}-evaluate", "ProcessingJobStatus": "Completed"}
+    assert told.pop("deployment").keys() == {"model_name", "endpoint_config_name"}
+    assert told == {
+        "evaluation": {"status": "Completed", "description": evaluated},
+        "decision": DECISION,
+        "package": package,
+        "candidate": {
+            "run_id": RUN_ID,
+            "image_uri": IMAGE.uri,
+            "model_data": MODEL_DATA,
+            "model_package_arn": package,
+            "score": 0.97,
+            "metric": "f1_macro",
+            "fingerprint": "f1",
+        },
+        "verification": {"verified": True, "reason": "5 examples", "asked": 5},
+        "failure": None,
+        "outcome": "Promoted",
+        "execution_arn": f"arn:aws:states:us-east-1:000000000000:execution:machine:{RUN_ID}",
+        "endpoint_name": ENDPOINT,
+        "content_prefix": "local-digits-forest-",
+        "jobs": {"Train": f"digits-forest-{RUN_ID}-train", "Evaluate": f"digits-forest-{RUN_ID}-evaluate"},
+    }
+
+
+def test_what_a_job_measured_and_why_it_failed_is_kept(tmp_path: Path) -> None:
+    job = {
+        "TrainingJobName": "job",
+        "TrainingJobStatus": "Stopped",
+        "SecondaryStatus": "MaxRuntimeExceeded",
+        "FailureReason": "too slow",
+        "FinalMetricDataList": [{"MetricName": "f1", "Value": 0.5, "Timestamp": 1.0}],
+        "TrainingTimeInSeconds": 9,
+        "ModelArtifacts": {"S3ModelArtifacts": MODEL_DATA},
+    }
+    training = run(make_spec(tmp_path), World(answers={"createTrainingJob": job})).recorded["training"]
+    description = {name: job[name] for name in list(job)[:4]}
+    assert training == {
+        "status": "Stopped",
+        "model_data": MODEL_DATA,
+        "metrics": {"f1": 0.5},
+        "seconds": 9,
+        "description": description,
+    }
+
+
+def test_why_an_evaluation_failed_is_kept(tmp_path: Path) -> None:
+    job = {
+        "ProcessingJobName": "job",
+        "ProcessingJobStatus": "Stopped",
+        "ExitMessage": "bad label",
+        "FailureReason": "AlgorithmError",
+    }
+    ran = run(make_spec(tmp_path), World(answers={"createProcessingJob": job}))
+    assert ran.recorded["evaluation"] == {"status": "Stopped", "description": job}
+    assert ran.recorded["failure"]["error"] == "JobNotCompleted"

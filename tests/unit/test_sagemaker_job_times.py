@@ -1,0 +1,254 @@
+"""Hours of a job's time limits in milliseconds: the job's clock jumps, and its containers are played."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quiet_platform import QuietPlatform
+
+from localaws.sagemaker.containers import container
+from localaws.sagemaker.containers.container import ContainerSpec
+from localaws.sagemaker.containers.images import ImageEnvironment
+from localaws.sagemaker.containers.objects import Objects
+from localaws.sagemaker.context import Context
+from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.jobs import job_documents, training_request
+from localaws.sagemaker.jobs.engine import JobEngine
+from localaws.sagemaker.jobs.job import Job, Role
+from localaws.sagemaker.jobs.outcomes import INTERRUPTION, STOP, End, Outcome
+from localaws.sagemaker.jobs.spot_market import SpotMarket
+from localaws.sagemaker.jobs.training import TRAINING
+
+START = 1_000_000.0
+HOUR = 3600.0
+
+
+class JumpingClock:
+    """Time that jumps to the end of every wait, or to what happens before it."""
+
+    def __init__(self) -> None:
+        self.time = START
+        self.happens: list[tuple[float, Callable[[], None]]] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def wait(self, descriptors: Sequence[int], seconds: float) -> set[int]:
+        until = self.time + seconds
+        while not (ready := set(select.select(list(descriptors), [], [], 0)[0])) and self.time < until:
+            due = [at for at, _ in self.happens if at <= until]
+            self.time = max(self.time, min(due, default=until))
+            for happening in [item for item in self.happens if item[0] <= self.time]:
+                self.happens.remove(happening)
+                happening[1]()
+        return ready
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Let something happen when the time has come."""
+        self.happens.append((self.time + seconds, action))
+
+
+class PlayedContainer:
+    """A container whose script runs for a while, and takes a while to end after SIGTERM (None: it ignores it)."""
+
+    def __init__(self, clock: JumpingClock, runs: float, obeys_after: float | None = 0.0) -> None:
+        reader, self._writer = os.pipe()
+        self.output = os.fdopen(reader, "rb", buffering=0)
+        self.signals: list[tuple[str, float]] = []
+        self._clock = clock
+        self._obeys_after = obeys_after
+        self._exit_code: int | None = None
+        clock.after(runs, lambda: self._end(0))
+
+    def stop(self) -> None:
+        self.signals.append(("TERM", self._clock.time - START))
+        if self._obeys_after is not None:
+            self._clock.after(self._obeys_after, lambda: self._end(143))
+
+    def kill(self) -> None:
+        if self._exit_code is None:
+            self.signals.append(("KILL", self._clock.time - START))
+            self._end(137)
+
+    def wait(self) -> int:
+        assert self._exit_code is not None
+        return self._exit_code
+
+    def _end(self, exit_code: int) -> None:
+        if self._exit_code is None:
+            self._exit_code = exit_code
+            os.close(self._writer)
+
+
+class NoImages:
+    """Environments that are made at once and hold nothing."""
+
+    def environment(self, _image_uri: str, _progress: Callable[[str], None]) -> ImageEnvironment:
+        return ImageEnvironment(Path("/image/bin/python"))
+
+
+class NoS3:
+    """An S3 client for jobs that have nothing to read and nothing to leave."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+@dataclass
+class World:
+    """A server whose time jumps; `play` says how each of the next containers goes."""
+
+    context: Context
+    clock: JumpingClock
+    plays: list[tuple[float, float | None]] = field(default_factory=list)
+    containers: list[PlayedContainer] = field(default_factory=list)
+
+    def play(self, runs: float, obeys_after: float | None = 0.0) -> None:
+        self.plays.append((runs, obeys_after))
+
+    def launch(self, _spec: ContainerSpec) -> Any:
+        self.containers.append(PlayedContainer(self.clock, *self.plays.pop(0)))
+        return self.containers[-1]
+
+    def job(self, **changes: Any) -> Job:
+        """A training job that waits for its turn."""
+        request = {
+            "TrainingJobName": "long",
+            "RoleArn": "arn:role",
+            "AlgorithmSpecification": {"TrainingImage": "image", "ContainerEntrypoint": ["train"]},
+            "OutputDataConfig": {"S3OutputPath": "s3://b/out"},
+            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
+            **changes,
+        }
+        request["AlgorithmSpecification"]["TrainingInputMode"] = "File"
+        described = training_request.description(request, "arn:aws:sagemaker:us-east-1:0:training-job/long")
+        document = job_documents.created(TRAINING, described, "Starting", "Starting", self.clock.now())
+        self.context.store.create(TRAINING.resource_type, "long", document)
+        credentials = self.context.platform.assume_role("arn:role", "x")
+        return Job(TRAINING, document, Role(credentials, Objects(NoS3(), "arn:role")), self.context)
+
+    def train(self, **changes: Any) -> Document:
+        """Run a training job to its end; its document."""
+        job, engine = self.job(**changes), JobEngine(self.context)
+        engine.submit(job, TRAINING.run)
+        assert job.done.wait(30)
+        document = self.context.store.get(TRAINING.resource_type, "long")
+        assert document is not None
+        return document
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(container, "isolation", lambda: "none")  # which is tried with a process
+    clock = JumpingClock()
+    opened = Context.open(QuietPlatform(tmp_path))
+    images: Any = NoImages()
+    world = World(replace(opened, clock=clock, images=images), clock)
+    world.context = replace(world.context, launch=world.launch)
+    yield world
+    opened.lifecycle.close()
+
+
+def spot(world: World, **market: Any) -> None:
+    world.context = replace(world.context, spot_market=SpotMarket(**market))
+
+
+def steps(document: Document) -> list[tuple[str, float]]:
+    """Secondary statuses, and the hours after the start when each began."""
+    return [(step["Status"], (step["StartTime"] - START) / HOUR) for step in document["SecondaryStatusTransitions"]]
+
+
+def test_a_day_of_training_that_is_not_enough_ends_with_sigterm_and_the_model(world: World) -> None:
+    world.play(runs=100 * HOUR, obeys_after=30.0)
+    done = world.train(StoppingCondition={"MaxRuntimeInSeconds": 86_400})
+    assert world.containers[0].signals == [("TERM", 86_400.0)]
+    assert (done["TrainingJobStatus"], done["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert done["TrainingEndTime"] == START + 86_430
+    assert done["TrainingTimeInSeconds"] == done["BillableTimeInSeconds"] == 86_430
+
+
+def test_a_script_that_ignores_sigterm_is_killed_120_seconds_later(world: World) -> None:
+    world.play(runs=100 * HOUR, obeys_after=None)
+    world.train(StoppingCondition={"MaxRuntimeInSeconds": 5 * 3600})
+    assert world.containers[0].signals == [("TERM", 5 * HOUR), ("KILL", 5 * HOUR + 120)]
+
+
+def test_a_script_that_ends_in_time_is_left_alone(world: World) -> None:
+    world.play(runs=23.99 * HOUR)
+    done = world.train()
+    assert world.containers[0].signals == []
+    assert (done["TrainingJobStatus"], done["TrainingTimeInSeconds"]) == ("Completed", round(23.99 * HOUR))
+
+
+def test_a_stop_after_hours_gives_the_script_120_seconds(world: World) -> None:
+    world.play(runs=100 * HOUR, obeys_after=None)
+    job = world.job()
+    world.clock.after(3 * HOUR, job.signals.stop)
+    outcome = run(job, world)
+    assert world.containers[0].signals == [("TERM", 3 * HOUR), ("KILL", 3 * HOUR + 120)]
+    assert outcome == Outcome(137, STOP)
+
+
+def test_of_several_ends_the_first_one_comes(world: World) -> None:
+    world.play(runs=100 * HOUR)
+    assert run(world.job(), world, End(START + HOUR, INTERRUPTION, 60.0)) == Outcome(143, INTERRUPTION)
+    assert world.containers[0].signals == [("TERM", HOUR)]
+
+
+def test_an_end_without_notice_kills_at_once(world: World) -> None:
+    world.play(runs=100 * HOUR)
+    assert run(world.job(), world, End(START + HOUR, INTERRUPTION, 0.0)) == Outcome(137, INTERRUPTION)
+    assert world.containers[0].signals == [("KILL", HOUR)]
+
+
+def run(job: Job, world: World, *ends: End) -> Outcome:
+    """Run the job's next container alone, for ten hours at most."""
+    nothing = Path("/nowhere")
+    try:
+        return job.run(ContainerSpec([], {}, nothing, nothing, nothing), 10 * HOUR, *ends)
+    finally:
+        job.release()
+
+
+def test_a_spot_job_trains_on_over_interruptions_until_its_runtime_is_used_up(world: World) -> None:
+    spot(world, interrupt_every=2 * HOUR, interruptions=2, absence=HOUR, discount=0.5)
+    for _ in range(3):
+        world.play(runs=100 * HOUR)
+    limits = {"MaxRuntimeInSeconds": 5 * 3600, "MaxWaitTimeInSeconds": 24 * 3600}
+    done = world.train(EnableManagedSpotTraining=True, StoppingCondition=limits)
+    trained = [at for status, at in steps(done) if status == "Training"]
+    assert trained == [0.0, 3.0, 6.0]
+    assert [status for status, _ in steps(done)].count("Interrupted") == 2
+    assert steps(done)[-1] == ("MaxRuntimeExceeded", 7.0)
+    assert (done["TrainingTimeInSeconds"], done["BillableTimeInSeconds"]) == (5 * 3600, 2.5 * 3600)
+
+
+def test_a_spot_job_that_waits_in_vain_is_given_up_when_its_time_is_up(world: World) -> None:
+    spot(world, interrupt_every=2 * HOUR, absence=50 * HOUR)
+    world.play(runs=100 * HOUR)
+    limits = {"MaxRuntimeInSeconds": 5 * 3600, "MaxWaitTimeInSeconds": 24 * 3600}
+    done = world.train(EnableManagedSpotTraining=True, StoppingCondition=limits)
+    assert (done["TrainingJobStatus"], done["SecondaryStatus"]) == ("Stopped", "MaxWaitTimeExceeded")
+    assert steps(done)[-3:] == [("Interrupted", 2.0), ("Stopping", 24.0), ("MaxWaitTimeExceeded", 24.0)]
+    assert done["TrainingTimeInSeconds"] == 2 * 3600
+
+
+def test_a_spot_job_that_still_trains_when_its_time_is_up_is_ended(world: World) -> None:
+    spot(world, interrupt_every=2 * HOUR, absence=10 * HOUR)
+    world.play(runs=100 * HOUR)
+    world.play(runs=100 * HOUR, obeys_after=60.0)
+    limits = {"MaxRuntimeInSeconds": 20 * 3600, "MaxWaitTimeInSeconds": 24 * 3600}
+    done = world.train(EnableManagedSpotTraining=True, StoppingCondition=limits)
+    assert world.containers[1].signals == [("TERM", 24 * HOUR)]
+    assert (done["TrainingJobStatus"], done["SecondaryStatus"]) == ("Stopped", "MaxWaitTimeExceeded")
+    assert done["TrainingEndTime"] == START + 24 * HOUR + 60
+    assert done["TrainingTimeInSeconds"] == 2 * 3600 + 12 * 3600 + 60

@@ -1,0 +1,64 @@
+"""The tensors that a training has, by name, and the collections that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from toolkit.probe.settings import BUILT_IN, Collection, Settings
+
+
+class Catalogue:
+    """The names known so far with their kinds, and each one's collections. Thread-safe."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._kinds: dict[str, str] = {}
+        self._found: dict[tuple[str, str], tuple[Collection, ...]] = {}
+        # One value, since threads read it while another decides anew.
+        self._decided: tuple[tuple[str, int] | None, frozenset[str]] = (None, frozenset())
+
+    def declare(self, kinds: Mapping[str, str]) -> frozenset[str]:
+        """Makes names known, with their kinds; returns the collections that any of them belongs to."""
+        self._kinds.update(kinds)
+        return frozenset(c.name for name, kind in kinds.items() for c in self.collections_of(name, kind))
+
+    def saw(self, name: str, kind: str) -> None:
+        """Makes a name known that nobody declared."""
+        self._kinds.setdefault(name, kind)
+
+    def collections_of(self, name: str, kind: str) -> tuple[Collection, ...]:
+        """The collections that a tensor belongs to."""
+        found = self._found.get((name, kind))
+        if found is None:
+            found = self._found[name, kind] = self._settings.collections_of(name, kind)
+        return found
+
+    def by_hand(self, name: str, kind: str) -> tuple[Collection, ...]:
+        """The collections of a tensor that the script hands over: `tensors`, unless it belongs to others."""
+        usual = tuple(c for c in self._settings.collections if c.name == "tensors")
+        return self.collections_of(name, kind) or usual
+
+    def that_may_hold(self, kind: str) -> frozenset[str]:
+        """The collections that tensors of a kind can belong to, for those whose names aren't known beforehand."""
+        return frozenset(c.name for c in self._settings.collections if kind in BUILT_IN.get(c.name, {kind}))
+
+    def due(self, moment: tuple[str, int]) -> frozenset[str]:
+        """The collections that are saved at a mode and step. Costs next to nothing within one step."""
+        decided, due = self._decided
+        if decided != moment:
+            due = frozenset(c.name for c in self._settings.collections if c.due(*moment))
+            self._decided = (moment, due)
+        return due
+
+    def document(self) -> dict[str, Any]:
+        """The collections and the known names, as readers of the folder find them."""
+        return {**self._settings.document(), "names": dict(self._kinds)}
+
+    def unmatched(self) -> Iterator[str]:
+        """A sentence for each collection whose expressions find none of the known names."""
+        for collection in self._settings.collections:
+            if collection.include and not any(collection.holds(name, kind) for name, kind in self._kinds.items()):
+                sought = " or ".join(map(repr, collection.include))
+                there = ", ".join(list(self._kinds)[:5]) or "none yet"
+                yield f"collection {collection.name}: {sought} matches no tensor; there are {there}"
