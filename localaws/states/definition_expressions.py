@@ -12,7 +12,7 @@ from localaws.states.definition_problem import EXPRESSION, SCHEMA, Document, Pro
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,79}$")
 _STATES_MEMBER = re.compile(r"\$states\.([A-Za-z]+)")
 # Parts of a state that hold states of their own.
-_INNER = frozenset({"Branches", "ItemProcessor", "Iterator", "Comment"})
+_INNER = frozenset({"Branches", "ItemProcessor", "Iterator"})
 
 
 def problems_of(state: Document, path: str, parse: Callable[[str], Any]) -> Iterator[Problem]:

@@ -289,8 +289,12 @@ def test_half_an_expression_is_refused(text: str) -> None:
 def test_comments_are_no_expressions_and_inner_states_are_told_once() -> None:
     assert told({"A": {"Type": "Pass", "Comment": "{% 1", "Output": {"Comment": "{% 1"}, "End": True}}) == []
     broken = branch(In={"Type": "Pass", "Output": "{% 1 + %}", "End": True})
-    (problem,) = told({"A": {"Type": "Map", "ItemProcessor": broken, "End": True}})
-    assert problem.endswith("in '1 +' at /States/A/ItemProcessor/States/In/Output")
+    for state, where in (
+        ({"Type": "Map", "ItemProcessor": broken}, "ItemProcessor"),
+        ({"Type": "Parallel", "Branches": [broken]}, "Branches[0]"),
+    ):
+        (problem,) = told({"A": {**state, "End": True}})
+        assert problem.endswith(f"in '1 +' at /States/A/{where}/States/In/Output")
 
 
 @pytest.mark.parametrize(
