@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.mutations import changes
 
 PROGRAM = Path(__file__).parents[2] / "bench" / "mutants.py"
-TOY = '''"""A toy with 1 docstring."""
+NUMBERS = '''"""A toy with 1 docstring."""
 
 LIMIT = 3
 
@@ -23,53 +23,64 @@ def is_small(number: int, least: int = 0) -> bool:
 
 def never_tested() -> int:
     return 1 + 1
-
-
-def waits(seconds: int) -> None:
-    while seconds > 0:
-        seconds -= 1
 '''
-TESTS = """from toy.numbers import is_small, waits
+TEST_NUMBERS = """from toy.code import is_small
 
 
 def test_small():
-    waits(1)
     assert is_small(2) and not is_small(3) and not is_small(-1)
 
 
 def test_that_fails_anyway():
     assert is_small(2) is None
 """
+LOOP = """def spin(number: int) -> None:
+    while number:
+        number -= number
+"""
+TEST_LOOP = """from toy.code import spin
+
+
+def test_spin():
+    spin(1)
+"""
+
+
+def tried(folder: Path, code: str, test: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """The program's run on a package of one module with one test module."""
+    files = {"toy/code.py": code, "tests/unit/test_toy.py": test, "pytest.ini": "[pytest]\npythonpath = .\n"}
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    command = [sys.executable, str(PROGRAM), "toy", "--json", *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert {name for name in found if not name.startswith(".hypothesis")} == set(files)
+    assert all((folder / name).read_text() == text for name, text in files.items())
+    return done
 
 
 def test_survivors_are_listed_and_the_checkout_is_as_before(tmp_path: Path) -> None:
-    source, test = tmp_path / "toy" / "numbers.py", tmp_path / "tests" / "unit" / "test_toy.py"
-    for path, text in ((source, TOY), (test, TESTS), (tmp_path / "pytest.ini", "[pytest]\npythonpath = .\n")):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    # `seconds += 1` never ends: the time limit kills it.
-    command = [sys.executable, "-B", str(PROGRAM), "toy", "--json", "--jobs", "2", "--seconds", "3"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = tried(tmp_path, NUMBERS, TEST_NUMBERS)
+    assert "tests/unit/test_toy.py::test_that_fails_anyway" in done.stderr
     assert json.loads(done.stdout) == {
         "toy": {
-            "killed": 4,
-            "mutants": 12,
-            "score": 1 - 8 / 12,
+            "killed": 3,
+            "mutants": 8,
+            "score": 1 - 5 / 8,
             "survivors": [
-                "toy/numbers.py:6: 0 became 1",
-                "toy/numbers.py:8: <= became <",
-                "toy/numbers.py:12: + became -",
-                "toy/numbers.py:12: 1 became 2",
-                "toy/numbers.py:12: 1 became 2",
-                "toy/numbers.py:16: > became >=",
-                "toy/numbers.py:16: 0 became 1",
-                "toy/numbers.py:17: 1 became 2",
+                "toy/code.py:6: 0 became 1",
+                "toy/code.py:8: <= became <",
+                "toy/code.py:12: + became -",
+                "toy/code.py:12: 1 became 2",
+                "toy/code.py:12: 1 became 2",
             ],
         }
     }
-    assert "tests/unit/test_toy.py::test_that_fails_anyway" in done.stderr
-    assert source.read_text() == TOY
-    assert {path.name for path in tmp_path.iterdir()} <= {"toy", "tests", "pytest.ini", ".hypothesis"}
+
+
+def test_a_mutant_that_never_ends_is_killed(tmp_path: Path) -> None:
+    assert json.loads(tried(tmp_path, LOOP, TEST_LOOP, "--seconds", "1").stdout)["toy"]["killed"] == 1
 
 
 def words(source: str) -> list[str]:
