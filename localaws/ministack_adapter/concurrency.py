@@ -27,10 +27,6 @@ _MESSAGES = {
         "_act_change_visibility",
         "_act_change_visibility_batch",
         "_act_purge_queue",
-        "_expire_retained",
-        "_dlq_sweep",
-        "_collect_msgs",
-        "_receive_messages_for_esm",
         "_delete_messages_for_esm",
     ),
     "eventbridge": ("_dispatch_to_sqs",),
@@ -38,6 +34,10 @@ _MESSAGES = {
     "s3": ("_deliver_event_to_sqs",),
     "lambda_svc": ("_route_async_failure", "_send_ddb_stream_failure_record"),
 }
+# Functions that look into a queue many times a second, mostly in vain.
+_LOOKS = {"sqs": ("_expire_retained", "_dlq_sweep", "_collect_msgs")}
+# A look that is made of those.
+_LOOKS_TOGETHER = {"sqs": ("_receive_messages_for_esm",)}
 # Functions that read items and then write them.
 _ITEMS = {
     "dynamodb": (
@@ -54,16 +54,19 @@ _ITEMS = {
 
 
 def install(aws: EmbeddedAws) -> None:
-    _serialize(_MESSAGES, functools.partial(aws.changed, "sqs"))
-    _serialize(_ITEMS, functools.partial(aws.changed, "dynamodb"))
+    messages, items = threading.RLock(), threading.RLock()
+    queues_changed = functools.partial(aws.changed, "sqs")
+    _serialize(_MESSAGES, functools.partial(_locked, lock=messages, changed=queues_changed))
+    _serialize(_LOOKS, functools.partial(_looking, lock=messages, changed=queues_changed))
+    _serialize(_LOOKS_TOGETHER, functools.partial(_locked, lock=messages, changed=lambda: None))
+    _serialize(_ITEMS, functools.partial(_locked, lock=items, changed=functools.partial(aws.changed, "dynamodb")))
 
 
-def _serialize(functions: Mapping[str, tuple[str, ...]], changed: Callable[[], None]) -> None:
-    lock = threading.RLock()
+def _serialize(functions: Mapping[str, tuple[str, ...]], wrapped: Callable[[Any], Any]) -> None:
     for module_name, names in functions.items():
         module = importlib.import_module(f"ministack.services.{module_name}")
         for name in names:
-            _replace(module, name, _locked(getattr(module, name), lock, changed))
+            _replace(module, name, wrapped(getattr(module, name)))
 
 
 def _locked(function: Callable[..., Any], lock: threading.RLock, changed: Callable[[], None]) -> Callable[..., Any]:
@@ -74,6 +77,21 @@ def _locked(function: Callable[..., Any], lock: threading.RLock, changed: Callab
                 return function(*arguments, **named)
             finally:
                 changed()
+
+    return one_at_a_time
+
+
+def _looking(function: Callable[..., Any], lock: threading.RLock, changed: Callable[[], None]) -> Callable[..., Any]:
+    """As `_locked`, but it tells only of messages that were found, or have gone from the queue."""
+
+    @functools.wraps(function)
+    def one_at_a_time(queue: dict[str, Any], *arguments: Any, **named: Any) -> Any:
+        with lock:
+            before = len(queue["messages"])
+            found = function(queue, *arguments, **named)
+            if found or len(queue["messages"]) != before:
+                changed()
+            return found
 
     return one_at_a_time
 

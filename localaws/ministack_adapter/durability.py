@@ -32,8 +32,9 @@ IDLE_FLUSH_SECONDS = 2.0
 _ACTIVE_SECONDS = 5.0
 
 # Services that change without a request to them.
-_BACKGROUND = ("stepfunctions", "lambda", "sqs", "cloudwatch_logs", "cloudwatch", "eventbridge", "cloudformation")
-# Makes other services' resources without requests to them.
+_BACKGROUND = ("stepfunctions", "lambda", "sqs", "cloudwatch_logs", "cloudwatch", "eventbridge")
+# Makes other services' resources without requests to them. Its records are large, and who reads them waits for a
+# commit: between requests a look now and then is enough.
 _PROVISIONING = "cloudformation"
 
 
@@ -105,9 +106,13 @@ class Durability:
 
     def flush_forever(self, stopping: threading.Event) -> None:
         """Commit background changes until told to stop."""
+        provisioning_at = 0.0
         while not stopping.wait(self._pause()):
-            loaded = self._loaded()
-            self.flush(self._take_told() | {service for service in _BACKGROUND if service in loaded})
+            looked_at = {service for service in _BACKGROUND if service in self._loaded()}
+            if time.monotonic() >= provisioning_at:
+                looked_at |= {_PROVISIONING}.intersection(self._loaded())
+                provisioning_at = time.monotonic() + IDLE_FLUSH_SECONDS
+            self.flush(self._take_told() | looked_at)
 
     def flush(self, services: Iterable[str] | None = None) -> None:
         """Commit these services (all, where none are named) one by one, so that no request waits for all of them."""

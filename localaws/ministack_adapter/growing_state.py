@@ -130,6 +130,25 @@ def split_executions(store: str, value: Any) -> Iterator[Part]:
     yield Part((), token, value)
 
 
+def split_functions(store: str, value: Any) -> Iterator[Part]:
+    """A function apart from its code, which is most of it and looked at only when it is other bytes.
+
+    Bytes remember their hash: asking again costs nothing.
+    """
+    if store != "functions" or not isinstance(value.get("code_zip"), bytes):
+        yield from whole(store, value)
+        return
+    code = value["code_zip"]
+    yield Part((), None, {name: member for name, member in value.items() if name != "code_zip"})
+    yield Part(("code_zip",), hash(code), code)
+
+
+def join_functions(parts: dict[Key, Any]) -> Any:
+    function = join_whole(parts)
+    code = parts.get(("code_zip",))
+    return function if function is None or code is None else {**function, "code_zip": code}
+
+
 class DynamoDbState(ServiceState):
     """DynamoDB's records: tables without their items, and the items that were written since the last look.
 
@@ -221,6 +240,7 @@ def _join_table(parts: dict[Key, Any]) -> Any:
 SPLIT: dict[str, tuple[Splitter, Joiner]] = {
     "cloudwatch_logs": (split_logs, join_logs),
     "cloudwatch": (split_metrics, join_metrics),
+    "lambda": (split_functions, join_functions),
     "stepfunctions": (split_executions, join_whole),
 }
 

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from localaws.ministack_adapter.growing_state import DynamoDbState, SqsState, join_logs, split_logs
+from localaws.ministack_adapter.growing_state import (
+    DynamoDbState,
+    SqsState,
+    join_functions,
+    join_logs,
+    split_functions,
+    split_logs,
+)
 from localaws.ministack_adapter.journal import Journal, Record, pack, unpack
 from localaws.ministack_adapter.service_state import CHUNK, ServiceState, join_whole, whole
 
@@ -153,3 +160,30 @@ def test_a_log_stream_writes_its_last_chunk_only(journal: Journal) -> None:
     journal.commit(records)
     empty = ServiceState("cloudwatch_logs", lambda: {"log_groups": Scoped()}, split_logs, join_logs)
     assert empty.restored(journal.records("cloudwatch_logs"))["log_groups"]._data == {"g": group}
+
+
+def test_a_functions_code_is_written_when_it_is_other_code(journal: Journal) -> None:
+    functions = Scoped()
+    functions._data["f"] = {"config": {"MemorySize": 128}, "code_zip": b"zip" * 100}
+
+    def state() -> ServiceState:
+        return ServiceState("lambda", lambda: {"functions": functions}, split_functions, join_functions)
+
+    known = state()
+    journal.commit(known.changes())
+    functions._data["f"] = {"config": {"MemorySize": 256}, "code_zip": b"zip" * 100}
+    (settings,) = known.changes()
+    journal.commit([settings])
+    assert len(settings.value or b"") < 100
+    functions._data["f"]["code_zip"] = b"new code"
+    journal.commit(known.changes())
+    restored = state().restored(journal.records("lambda"))
+    assert restored["functions"]._data == {"f": {"config": {"MemorySize": 256}, "code_zip": b"new code"}}
+
+
+def test_a_function_without_code_of_its_own_is_one_record(journal: Journal) -> None:
+    functions = Scoped()
+    functions._data["f"] = {"config": {}, "code_zip": None}
+    state = ServiceState("lambda", lambda: {"functions": functions}, split_functions, join_functions)
+    journal.commit(state.changes())
+    assert state.restored(journal.records("lambda"))["functions"]._data == functions._data
