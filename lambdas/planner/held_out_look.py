@@ -1,6 +1,6 @@
 """A look into the held-out data before anything is trained: what can be known of them now isn't refused after an hour.
 
-Only text is looked into, and of it at most MAXIMUM_BYTES, as many of the first files as they allow; of images their
+Only text is looked into, and of it at most MAXIMUM_BYTES of at most MAXIMUM_FILES, the first ones; of images their
 names, which are their labels. Parquet, npz and what serve.py reads itself are left to the evaluation.
 """
 
@@ -20,6 +20,8 @@ from planner.data import Channel, DataObject
 MAXIMUM_BYTES = 1 << 20
 # Of many files each is read this far, so that more than one of them is seen.
 BYTES_OF_ONE = 1 << 16
+# Each is a request, about 20 ms.
+MAXIMUM_FILES = 32
 
 # (key, how many bytes) -> the object's first bytes
 Reader = Callable[[str, int], bytes]
@@ -84,7 +86,7 @@ def beginnings(files: Sequence[tuple[str, DataObject]], read: Reader) -> Iterato
     """The files' beginnings, as many as the limit allows, the whole files where they fit."""
     left = MAXIMUM_BYTES
     each = max(BYTES_OF_ONE, MAXIMUM_BYTES // len(files))
-    for name, entry in files:
+    for name, entry in files[:MAXIMUM_FILES]:
         size = min(entry.size, each)
         if size > left:
             return

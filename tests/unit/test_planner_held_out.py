@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from planner import held_out_look
 from planner.data import Channel, DataObject
-from planner.held_out_look import BYTES_OF_ONE, MAXIMUM_BYTES, HeldOutDataError
+from planner.held_out_look import BYTES_OF_ONE, MAXIMUM_BYTES, MAXIMUM_FILES, HeldOutDataError
 
 PREFIX = "pets/test/"
 ROWS = "a,1\nb,2\n"
@@ -181,6 +181,12 @@ def test_of_many_files_the_first_ones_are_read_and_of_each_its_beginning() -> No
     found = look(bucket)
     assert [size for _, size in bucket.read] == [BYTES_OF_ONE] * (MAXIMUM_BYTES // BYTES_OF_ONE)
     assert (found["files"], found["looked_into"], found["whole"]) == (40, 16, False)
+
+
+def test_of_very_many_small_files_only_the_first_ones_are_read() -> None:
+    bucket = Bucket({f"{number:03}.csv": "a,1\n" for number in range(100)})
+    assert look(bucket)["whole"] is False
+    assert len(bucket.read) == MAXIMUM_FILES
 
 
 def test_what_grows_when_it_is_unzipped_is_cut() -> None:
