@@ -19,8 +19,8 @@ from common.log import Log
 from common.run_table import RunTable
 from common.state import planning
 
-from contract import files, functions, triggers
-from planner import plan
+from contract import files, functions, outcomes, triggers
+from planner import held_out_look, plan
 from planner.data import Channel, channel, manifest, versions
 
 Document = dict[str, Any]
@@ -32,7 +32,8 @@ def handle(event: Document, _context: object) -> Document:
     """The run's plan.
 
     Args:
-        event: {"run": the execution's input, "channels": {name: prefix}, "code_hash", "spec_hash", "image_uri"}.
+        event: {"run": the execution's input, "channels": {name: prefix}, "code_hash", "spec_hash", "image_uri",
+            "held_out": how to read the held-out channel and what its labels must be, null if serve.py reads it}.
 
     Returns:
         {"outcome": "Run" | "UpToDate" | "Rollback", "fingerprint", "forced", "data": {objects, bytes, manifests} or
@@ -42,6 +43,7 @@ def handle(event: Document, _context: object) -> Document:
     Raises:
         LockLostError: the run wasn't started by the launcher.
         EmptyChannelError: a prefix has no object.
+        HeldOutDataError: the gate can't judge by the held-out data.
         NothingToRollBackToError: a rollback without an earlier champion.
     """
     run = event["run"]
@@ -58,6 +60,8 @@ def handle(event: Document, _context: object) -> Document:
         channels = list_channels(s3, os.environ[functions.DATA_BUCKET], event["channels"])
         data = write_manifests(artifacts, channels)
         document = plan.work(state, fingerprint(event, channels), data, forced=forced)
+        if document["outcome"] == outcomes.WORK and event["held_out"]:
+            log.info("looked into the held-out data", **look(s3, channels, event["held_out"]))
     hashes = {"code_hash": event["code_hash"], "spec_hash": event["spec_hash"], "image_uri": event["image_uri"]}
     document = {**document, **hashes}
     artifacts.write(files.PLAN, {"run": run, "planned_at": clock.stamp(), **document})
@@ -72,6 +76,18 @@ def list_channels(s3: Any, bucket: str, prefixes: Mapping[str, str]) -> list[Cha
         channel(name, bucket, prefix, paginator.paginate(Bucket=bucket, Prefix=prefix))
         for name, prefix in sorted(prefixes.items())
     ]
+
+
+def look(s3: Any, channels: Iterable[Channel], asked: Document) -> Document:
+    """What the held-out data are, as far as Plan looks."""
+    (found,) = [entry for entry in channels if entry.name == files.TEST_CHANNEL]
+
+    def read(key: str, size: int) -> bytes:
+        answer = s3.get_object(Bucket=found.bucket, Key=key, Range=f"bytes=0-{size - 1}")
+        content: bytes = answer["Body"].read()
+        return content
+
+    return held_out_look.look(found, asked, read)
 
 
 def write_manifests(artifacts: Artifacts, channels: Iterable[Channel]) -> Document:

@@ -5,6 +5,7 @@ An endpoint that is InService may still be on the old config (that is how a fail
 
 from __future__ import annotations
 
+import base64
 import os
 import time
 from collections.abc import Callable
@@ -72,7 +73,7 @@ def wrong_endpoint(endpoint: Document, config: str) -> str | None:
 
 
 def read_samples(evaluated_by: Document) -> list[Document]:
-    """The held-out examples that the evaluation asked alone: [{"body": a CSV row, "answer"}].
+    """The held-out examples that the evaluation asked alone: [{"body" or "body_base64", "content_type", "answer"}].
 
     Raises:
         ArtifactMissingError: the run has no evaluation.
@@ -95,7 +96,10 @@ def ask(runtime: Any, endpoint: str, sample: Document, pause: Callable[[float], 
             pause(PAUSE_SECONDS)
         try:
             response = runtime.invoke_endpoint(
-                EndpointName=endpoint, ContentType=CONTENT_TYPE, Accept=CONTENT_TYPE, Body=sample["body"]
+                EndpointName=endpoint,
+                ContentType=sample.get("content_type", CONTENT_TYPE),
+                Accept=CONTENT_TYPE,
+                Body=base64.b64decode(sample["body_base64"]) if "body_base64" in sample else sample["body"],
             )
         except (runtime.exceptions.ModelError, runtime.exceptions.ServiceUnavailable) as error:
             problem = str(error)

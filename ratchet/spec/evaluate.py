@@ -1,19 +1,42 @@
-"""`evaluate` of pipeline.yaml: the processing job that judges a run's model."""
+"""`evaluate` of pipeline.yaml: the processing job that judges a run's model, and how it reads the held-out data."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from contract.held_out import IMAGES, TABLES, Reading
 from ratchet.spec import units
+from ratchet.spec.errors import checked, refusal
 from ratchet.spec.fields import Instance, duration
 from ratchet.spec.model import Model
 
 # ProcessingStoppingCondition, API reference of CreateProcessingJob.
 PROCESSING_RUNTIME = 7 * units.SECONDS["d"]
+# An argument of a processing job has at most 256 characters (API reference, AppSpecification).
+LABEL_LENGTH = 200
 
 ProcessingSeconds = Annotated[int, *duration(1, PROCESSING_RUNTIME, what="a processing job")]
+
+
+def _label(value: object) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"is {value!r}; write a column's name, in quotes, or its position from 0")
+    if isinstance(value, int) and value < 0:
+        raise ValueError(f"is {value}; it must be at least 0")
+    if isinstance(value, str) and not (0 < len(value) <= LABEL_LENGTH and value.isprintable() and value.strip()):
+        raise ValueError(f"is {value[:40]!r}; a column's name has 1 to {LABEL_LENGTH} printable characters")
+    if isinstance(value, str) and ("${" in value or value.startswith("{%")):
+        raise ValueError(f"is {value[:40]!r}; neither CloudFormation nor Step Functions would leave it as it is")
+    return value
+
+
+Label = Annotated[
+    int | str,
+    BeforeValidator(checked(_label)),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "minLength": 1}]}),
+]
 
 
 class Evaluate(Model):
@@ -21,4 +44,28 @@ class Evaluate(Model):
 
     instance: Instance = "ml.m5.large"
     max_runtime: ProcessingSeconds = 3600
-    label: Annotated[int, Field(ge=0, description="The label's column in the held-out CSV files (no header)")] = 0
+    label: Annotated[
+        Label, Field(description="The held-out label: a column's, key's or array's name, or a column's position from 0")
+    ] = 0
+    header: Annotated[
+        bool | None, Field(description="Whether CSV and TSV have one; a label by name says so, else none is expected")
+    ] = None
+    format: Annotated[
+        Literal["csv", "tsv", "jsonlines", "parquet", "npz", "images", "manifest"] | None,
+        Field(description="How the held-out files are read; by their endings where it isn't said"),
+    ] = None
+
+    @property
+    def reading(self) -> Reading:
+        """How the held-out files are read."""
+        return Reading(label=self.label, header=self.header, format=self.format)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Evaluate:
+        if self.header is not None and self.format not in (None, *TABLES):
+            raise refusal(f"is said, but format is {self.format}, which has none; leave it out", "header")
+        if isinstance(self.label, str) and self.header is False:
+            raise refusal(f"is {self.label!r}, a name, but header is false; write the column's position", "label")
+        if self.format == IMAGES and self.label != 0:
+            raise refusal(f"is {self.label!r}, but an image's label is its folder's name; leave it out", "label")
+        return self

@@ -7,15 +7,17 @@ parameter".
 
 from __future__ import annotations
 
+from contract.held_out_labels import CLASSES, NUMBERS, TWO_CLASSES
 from ratchet.spec.errors import nearest
 
+_SCORES = ("f1", "precision", "recall", "jaccard")
 _AVERAGES = ("", "_macro", "_micro", "_weighted")
 
 CLASSIFICATION = (
     "accuracy",
     "balanced_accuracy",
     "matthews_corrcoef",
-    *(f"{score}{average}" for score in ("f1", "precision", "recall", "jaccard") for average in _AVERAGES),
+    *(f"{score}{average}" for score in _SCORES for average in _AVERAGES),
 )
 REGRESSION = (
     "r2",
@@ -65,6 +67,13 @@ def check(name: str) -> str:
     if f"neg_{name}" in METRICS:
         raise ValueError(f"is {name!r}, which is smaller for better models; write neg_{name} (greater is better)")
     raise ValueError(f"is {name!r}, which is no metric of the gate{nearest(name, METRICS)}")
+
+
+def labels_needed(name: str) -> str:
+    """The labels that the metric is of: numbers, classes, or two classes (an average over two isn't named)."""
+    if name in REGRESSION:
+        return NUMBERS
+    return TWO_CLASSES if name in _SCORES else CLASSES
 
 
 def greatest(name: str) -> float:

@@ -1,5 +1,6 @@
 """The evaluation job's script, on small models made for the purpose. Runs in an image's Python."""
 
+import base64
 import contextlib
 import io
 import json
@@ -8,6 +9,8 @@ import tempfile
 import textwrap
 import unittest
 from pathlib import Path
+
+import numpy as np
 
 from toolkit import evaluate
 
@@ -41,6 +44,10 @@ class Evaluation(unittest.TestCase):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
+    def only(self, name, text):
+        (self.input / "test" / "rows.csv").unlink()
+        self.data(text, name)
+
     def model(self, name="challenger", serve=REPEATS, column="0", **more):
         files = {"model.txt": column, "code/serve.py": textwrap.dedent(serve), **more}
         self.archive(name, [(tarfile.TarInfo(path), text.encode()) for path, text in files.items() if text is not None])
@@ -54,9 +61,9 @@ class Evaluation(unittest.TestCase):
                 archive.addfile(member, io.BytesIO(content))
 
     def run_script(self, *arguments, metric="accuracy"):
-        with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.redirect_stdout(io.StringIO()) as printed:
             code = evaluate.main(["--metric", metric, *arguments])
-        self.said = said.getvalue()
+        self.said, self.printed = said.getvalue(), printed.getvalue()
         return code
 
     def judged(self, *arguments, **options):
@@ -158,6 +165,124 @@ class Evaluation(unittest.TestCase):
         self.model(serve=REPEATS.replace('"\\n".join', '",".join'))
         self.assertEqual(self.judged()["challenger"]["score"], 1.0)
 
+    # Held-out data of other kinds, from the file to the answer
+
+    def test_texts_with_line_breaks_commas_and_quotation_marks(self):
+        """As CSV, quoted, both in the request and in the answer."""
+        rows = ['"a, ""b""","one\nmore, ""quoted"""', '"two\nlines",x', "plain,y"]
+        self.data("\ufefflabel,text\n" + "\n".join(rows * 3) + "\n")
+        serve = """
+            import csv, io
+            def model_fn(model_dir):
+                return {'one\\nmore, "quoted"': 'a, "b"', "x": "two\\nlines", "y": "plain"}
+            def input_fn(body, content_type):
+                return [text for text, in csv.reader(io.StringIO(body, newline=""))]
+            def predict_fn(texts, model):
+                return [model[text] for text in texts]
+            def output_fn(labels, accept):
+                out = io.StringIO()
+                csv.writer(out).writerows([label] for label in labels)
+                return out.getvalue()
+        """
+        self.model(serve=serve)
+        found = self.judged("--label-name", "label")
+        self.assertEqual((found["challenger"]["score"], found["examples"]), (1.0, 9))
+        self.assertEqual(found["samples"][0], {"body": '"one\nmore, ""quoted"""', "answer": 'a, "b"'})
+        self.assertIn("a header (by the label's name) with the columns label, text", self.printed)
+        self.assertIn("9 examples of 3 classes", self.printed)
+
+    def test_labels_with_commas_answered_as_they_are(self):
+        self.data('"b, c",1\nd,2\n' * 3)
+        self.model(serve=REPEATS.replace("row[column]", '{"1": "b, c", "2": "d"}[row[0]]'))
+        self.assertEqual(self.judged()["challenger"]["score"], 1.0)
+
+    def test_json_lines(self):
+        self.only("rows.jsonl", '{"label": 1, "x": [1, 2]}\n{"label": 0, "x": [2, 1]}\n' * 3)
+        serve = """
+            import json
+            def model_fn(model_dir):
+                return None
+            def input_fn(body, content_type):
+                assert isinstance(body, bytes) and content_type == "application/jsonlines"
+                return [json.loads(line) for line in body.splitlines()]
+            def predict_fn(documents, model):
+                return [int(document["x"][0] < document["x"][1]) for document in documents]
+            def output_fn(labels, accept):
+                return "\\n".join(map(str, labels))
+        """
+        self.model(serve=serve)
+        found = self.judged()
+        self.assertEqual(found["challenger"]["score"], 1.0)
+        sample = {"body": '{"x": [1, 2]}', "content_type": "application/jsonlines", "answer": "1"}
+        self.assertEqual(found["samples"][0], sample)
+
+    def test_arrays_by_the_default_functions(self):
+        (self.input / "test" / "rows.csv").unlink()
+        np.savez(self.input / "test" / "rows.npz", X=np.arange(24.0).reshape(6, 2, 2), y=[0, 1, 2, 3, 4, 5])
+        serve = """
+            class Model:
+                def predict(self, arrays):
+                    assert arrays.shape[1:] == (2, 2)
+                    return (arrays[:, 0, 0] / 4).astype(int)
+            def model_fn(model_dir):
+                return Model()
+        """
+        self.model(serve=serve)
+        found = self.judged()
+        self.assertEqual(
+            (found["challenger"]["score"], found["samples"][0]["content_type"]), (1.0, "application/x-npy")
+        )
+        self.assertEqual(np.load(io.BytesIO(base64.b64decode(found["samples"][0]["body_base64"]))).shape, (1, 2, 2))
+
+    def test_images(self):
+        (self.input / "test" / "rows.csv").unlink()
+        for name in ("cat/1.png", "cat/2.JPG", "dog/3.png"):
+            self.data(f"picture of a {name}", name)
+        serve = """
+            def model_fn(model_dir):
+                return None
+            def transform_fn(model, body, content_type, accept):
+                assert (content_type, accept) in [("image/png", "text/csv"), ("image/jpeg", "text/csv")]
+                return body.decode().split()[-1].split("/")[0]
+        """
+        self.model(serve=serve)
+        found = self.judged()
+        self.assertEqual((found["challenger"]["score"], found["examples"]), (1.0, 3))
+        self.assertEqual(base64.b64decode(found["samples"][0]["body_base64"]), b"picture of a cat/1.png")
+
+    def test_whatever_serve_py_reads_itself(self):
+        self.only("sounds.wav", "high low high")
+        serve = """
+            from pathlib import Path
+            def heldout_fn(folder):
+                for sound in Path(folder, "sounds.wav").read_text().split():
+                    yield sound.encode(), "audio/wav", sound[0]
+            def model_fn(model_dir):
+                return int(Path(model_dir, "model.txt").read_text())
+            def transform_fn(model, body, content_type, accept):
+                assert content_type == "audio/wav"
+                return body.decode()[model]
+        """
+        self.model(serve=serve)
+        # The champion answers what the challenger's heldout_fn reads, whatever it would read itself.
+        self.model("champion", serve.replace("heldout_fn", "older_fn"), column="0")
+        found = self.judged()
+        self.assertEqual((found["champion"]["score"], found["difference"], found["examples"]), (1.0, 0.0, 3))
+        self.assertIn("as heldout_fn of serve.py reads it", self.printed)
+
+    def test_what_serve_py_reads_wrongly(self):
+        for reader, parts in {
+            "yield 'body', 'text/csv'": ("example 1 is tuple", "it must yield (request body, content type, truth)"),
+            "yield [1], 'text/csv', 0": ("example 1: the body is list",),
+            "yield '1', 'csv', 0": ("example 1: the content type is 'csv'",),
+            "yield '1', 'text/csv', 0\n    yield '1', 'text/csv', None": ("example 2: the truth is NoneType",),
+            "return []": ("yields no example",),
+            "return 1 / 0": ("serve.py failed in heldout_fn", "serve.py:13", "ZeroDivisionError"),
+        }.items():
+            with self.subTest(reader):
+                self.model(serve=REPEATS + f"\ndef heldout_fn(folder):\n    {reader}\n")
+                self.refused(*parts)
+
     # What it refuses: data
 
     def test_missing_channel(self):
@@ -166,10 +291,15 @@ class Evaluation(unittest.TestCase):
         (self.input / "test").rmdir()
         self.refused("no held-out data", "`test` channel is missing")
 
-    def test_no_csv(self):
+    def test_no_file(self):
         self.model()
-        (self.input / "test" / "rows.csv").rename(self.input / "test" / "rows.parquet")
-        self.refused("no CSV file", "rows.parquet")
+        (self.input / "test" / "rows.csv").rename(self.input / "test" / ".rows.csv")
+        self.refused("no held-out file", "only .rows.csv")
+
+    def test_unknown_kind(self):
+        self.model()
+        (self.input / "test" / "rows.csv").rename(self.input / "test" / "rows.wav")
+        self.refused("rows.wav: held-out files of an unknown kind", "heldout_fn(folder) in serve.py")
 
     def test_empty_files(self):
         self.model()

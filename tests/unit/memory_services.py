@@ -86,10 +86,14 @@ class S3(Service):
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803 - boto3's
         self.objects[Bucket, Key] = Body
 
-    def get_object(self, *, Bucket: str, Key: str) -> Document:  # noqa: N803 - boto3's
+    def get_object(self, *, Bucket: str, Key: str, Range: str = "bytes=0-") -> Document:  # noqa: N803 - boto3's
         if (Bucket, Key) not in self.objects:
             raise self.error("get_object", "NoSuchKey", "The specified key does not exist.")
-        return {"Body": io.BytesIO(self.objects[Bucket, Key])}
+        first, last = Range.removeprefix("bytes=").split("-")
+        content = self.objects[Bucket, Key]
+        if last and not content:
+            raise self.error("get_object", "InvalidRange", "The requested range is not satisfiable")
+        return {"Body": io.BytesIO(content[int(first) : int(last) + 1 if last else None])}
 
     def list_objects_v2(self, *, Bucket: str, Prefix: str) -> Document:  # noqa: N803 - boto3's
         found = [key for bucket, key in sorted(self.objects) if bucket == Bucket and key.startswith(Prefix)]

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from memory_aws import Aws, installed
 from planner import handler, plan
 from planner.data import Channel, EmptyChannelError, channel, content_hash, manifest, versions
+from planner.held_out_look import HeldOutDataError
 
+HELD_OUT = {"label": 0, "header": None, "format": None, "metric": "f1_macro", "needs": "classes"}
 HASHES = {"code_hash": "c", "spec_hash": "s", "image_uri": "i"}
 
 
@@ -135,6 +137,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     monkeypatch.setattr(clock, "stamp", lambda: NOW)
     keys = ["digits/train/a.csv", "digits/train/b.csv", "digits/train/c.csv", "digits/test/d.csv"]
     aws.s3.versions["data"] = [version(key) for key in keys]
+    aws.s3.objects["data", "digits/test/d.csv"] = b"0,1\n1,2\n2,3\n"[:10]
     begin(aws, "data")
     return aws
 
@@ -154,7 +157,11 @@ def call(kind: str = "data", run_id: str = RUN_ID) -> dict[str, Any]:
     trigger = {"kind": kind, "at": "2026-11-20T10:00:00.000Z", "detail": {}}
     run = {"pipeline": "digits", "run_id": run_id, "trigger": trigger, "forced": False}
     channels = {"train": "digits/train/", "test": "digits/test/"}
-    return handler.handle({"run": run, "channels": channels, **HASHES}, None)
+    return handler.handle({"run": run, "channels": channels, "held_out": HELD_OUT, **HASHES}, None)
+
+
+def written(aws: Aws) -> list[str]:
+    return [key for bucket, key in aws.s3.objects if bucket == "artifacts"]
 
 
 def read(aws: Aws, name: str) -> Any:
@@ -186,7 +193,9 @@ def test_a_plan_says_what_the_run_works_on(aws: Aws, capsys: pytest.CaptureFixtu
     plan_file = read(aws, "plan.json")
     assert plan_file == {"run": plan_file["run"], "planned_at": NOW, **answer}
     assert plan_file["run"]["run_id"] == RUN_ID
-    line = json.loads(capsys.readouterr().out)
+    looked, line = map(json.loads, capsys.readouterr().out.splitlines())
+    found = {"format": "csv", "files": 1, "looked_into": 1, "examples": 3, "whole": True}
+    assert (looked["event"], {name: looked[name] for name in found}) == ("looked into the held-out data", found)
     assert (line["function"], line["event"], line["outcome"]) == ("planner", "planned", "Run")
     assert (line["pipeline"], line["run_id"], line["data"]["objects"]) == ("digits", RUN_ID, 4)
 
@@ -195,7 +204,7 @@ def test_the_same_again_is_up_to_date(aws: Aws) -> None:
     first = call()
     begin(aws, "data", last_judged_fingerprint=first["fingerprint"])
     assert call()["outcome"] == "UpToDate"
-    aws.s3.versions["data"].append(version("digits/test/e.csv"))
+    aws.s3.versions["data"].append(version("digits/test/e.csv", Size=0))
     assert call()["outcome"] == "Run"
 
 
@@ -236,14 +245,30 @@ def test_a_rollback_lists_no_data(aws: Aws) -> None:
 def test_a_run_past_the_launcher_plans_nothing(aws: Aws) -> None:
     with pytest.raises(LockLostError):
         call(run_id="other")
-    assert not aws.s3.objects and not aws.called("list_object_versions")
+    assert not written(aws) and not aws.called("list_object_versions")
 
 
 def test_a_channel_without_data_is_named(aws: Aws) -> None:
     aws.s3.versions["data"] = [version("digits/train/a.csv")]
     with pytest.raises(EmptyChannelError, match="the channel 'test' has no data"):
         call()
-    assert not aws.s3.objects
+    assert not written(aws)
+
+
+def test_held_out_data_that_cannot_be_judged_by_are_refused_before_anything_is_trained(aws: Aws) -> None:
+    aws.s3.objects["data", "digits/test/d.csv"] = b"a,b\n1,2\n2,3\n"[:10]
+    sentence = r"the held-out data \(s3://data/digits/test/\): d\.csv:1 looks like a header \('a,b'\)"
+    with pytest.raises(HeldOutDataError, match=sentence):
+        call()
+    assert aws.called("get_object") == [{"Bucket": "data", "Key": "digits/test/d.csv", "Range": "bytes=0-9"}]
+
+
+def test_nothing_is_looked_into_where_nothing_is_to_do(aws: Aws) -> None:
+    first = call()
+    begin(aws, "data", last_judged_fingerprint=first["fingerprint"])
+    aws.calls.clear()
+    call()
+    assert not aws.called("get_object")
 
 
 @given(st.permutations(["b", "a", "c"]))

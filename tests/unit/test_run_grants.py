@@ -97,6 +97,7 @@ FUNCTIONS = {
     "planner": f"""
         dynamodb:GetItem+PutItem {ITEMS}
         s3:ListBucket+ListBucketVersions data | StringLike s3:prefix digits/extra/*,digits/test/*,digits/train/*
+        s3:GetObject data/digits/test/*
         s3:AbortMultipartUpload+PutObject {RUNS}
         {key("dynamodb", "s3")}
     """,

@@ -233,10 +233,32 @@ def test_the_planner_is_told_what_a_model_is_made_from(ran: Any, tmp_path: Path)
     assert payload.pop("run")["run_id"] == RUN_ID
     assert payload == {
         "channels": {"train": "digits/train/", "test": "digits/test/", "extra-1": "digits/extra/"},
+        "held_out": {"label": 0, "header": None, "format": None, "metric": "f1_macro", "needs": "classes"},
         "code_hash": "c0de",
         "spec_hash": spec_hash(make_spec(tmp_path)),
         "image_uri": IMAGE.uri,
     }
+
+
+def test_how_the_held_out_data_are_read_is_told_to_plan_and_to_evaluation(tmp_path: Path) -> None:
+    spec = make_spec(
+        tmp_path,
+        evaluate={"label": "price, in €", "header": True, "format": "tsv"},
+        gate={"metric": "r2", "minimum": 0.5},
+    )
+    ran = run(spec, World())
+    told = {"label": "price, in €", "header": True, "format": "tsv", "metric": "r2", "needs": "numbers"}
+    assert only(ran, "planner")["Payload"]["held_out"] == told
+    arguments = only(ran, "createProcessingJob")["AppSpecification"]["ContainerArguments"]
+    assert arguments[2:6] == ["--label-name=price, in €", "--header", "true", "--format"]
+    assert arguments[6:] == ["tsv", "--confidence", "0.95"]
+
+
+def test_what_serve_py_reads_itself_plan_does_not_look_into(tmp_path: Path) -> None:
+    (tmp_path / "serve.py").write_text("from sounds import heldout_fn\n")
+    assert only(run(make_spec(tmp_path), World()), "planner")["Payload"]["held_out"] is None
+    (tmp_path / "serve.py").write_text("# heldout_fn isn't here\n")
+    assert only(run(make_spec(tmp_path), World()), "planner")["Payload"]["held_out"]
 
 
 def test_other_triggers_make_no_other_model_but_other_settings_do(tmp_path: Path) -> None:

@@ -291,6 +291,33 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "confidence of 0": ({"gate": {**GATE, "confidence": 0.0}}, "gate.confidence: is 0.0; it must be greater than 0"),
     "a word for a boolean": ({"triggers": {"code": "yes"}}, "triggers.code: is 'yes'; it must be true or false"),
     "label column": ({"evaluate": {"label": -1}}, "evaluate.label: is -1; it must be at least 0"),
+    "label as a boolean": (
+        {"evaluate": {"label": True}},
+        "evaluate.label: is True; write a column's name, in quotes, or",
+    ),
+    "label as a fraction": (
+        {"evaluate": {"label": 1.5}},
+        "evaluate.label: is 1.5; write a column's name, in quotes, or",
+    ),
+    "label without a name": ({"evaluate": {"label": " "}}, "evaluate.label: is ' '; a column's name has 1 to 200"),
+    "label of another language": (
+        {"evaluate": {"label": "${x}"}},
+        "evaluate.label: is '${x}'; neither CloudFormation nor",
+    ),
+    "label by a name without a header": (
+        {"evaluate": {"label": "price", "header": False}},
+        "evaluate.label: is 'price', a name, but header is false; write the column's position",
+    ),
+    "label of images": (
+        {"evaluate": {"label": "class", "format": "images"}},
+        "evaluate.label: is 'class', but an image's label is its folder's name; leave it out",
+    ),
+    "header of what has none": (
+        {"evaluate": {"header": True, "format": "jsonlines"}},
+        "evaluate.header: is said, but format is jsonlines, which has none; leave it out",
+    ),
+    "header as a word": ({"evaluate": {"header": "first"}}, "evaluate.header: is 'first'; it must be true or false"),
+    "format": ({"evaluate": {"format": "xlsx"}}, "evaluate.format: is 'xlsx'; it must be 'csv', 'tsv', 'jsonlines',"),
     "empty section": ({"train": []}, "train: is []; it must be a mapping of names to values"),
     "unknown rule": (
         {"rules": [{"rule": "LossNotDecreesing"}]},

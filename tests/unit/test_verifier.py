@@ -26,6 +26,11 @@ from verifier.handler import wrong_endpoint
         ("virginica", "setosa", False),
         ("", "7", False),
         ("7\n7", "7", False),
+        ("7,8", "7", False),
+        ('"Smith, ""Jo"""\n', 'Smith, "Jo"', True),
+        ('Smith, "Jo"', 'Smith, "Jo"', True),
+        ('"two\nlines"', "two\nlines", True),
+        ('"Smith","Jo"', "Smith", False),
         ("nan", "nan", True),
         ("nan", "7", False),
     ],
@@ -92,6 +97,17 @@ def test_an_endpoint_that_answers_as_it_was_evaluated_is_verified(aws: Aws, caps
     ]
     line = json.loads(capsys.readouterr().out)
     assert (line["function"], line["event"], line["run_id"]) == ("verifier", "verified", EVALUATED_BY["run_id"])
+
+
+def test_what_is_no_csv_is_asked_as_it_was_evaluated(aws: Aws) -> None:
+    samples = [
+        {"body": '{"x": 1}', "content_type": "application/jsonlines", "answer": "7"},
+        {"body_base64": "iVBORw==", "content_type": "image/png", "answer": "8"},
+    ]
+    aws.s3.objects["artifacts", EVALUATION] = json.dumps({"samples": samples}).encode()
+    assert verify(aws, "7", "8")["verified"]
+    asked = [(request["ContentType"], request["Accept"], request["Body"]) for request in aws.called("invoke_endpoint")]
+    assert asked == [("application/jsonlines", "text/csv", '{"x": 1}'), ("image/png", "text/csv", b"\x89PNG")]
 
 
 def test_the_first_wrong_answer_ends_it(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,8 @@
 It runs as a SageMaker processing job in the model's own image. Each model predicts through the serve.py inside its own
 model.tar.gz, so that what is judged is what serves. Everything lies under /opt/ml/processing:
 
-    input/test/*.csv                    held-out examples, no header, the label in column --label
+    input/test/                         held-out examples: CSV, JSON lines, Parquet, npz, images … (toolkit.heldout),
+                                        or whatever heldout_fn of the challenger's serve.py reads
     input/challenger/model.tar.gz
     input/champion/model.tar.gz         not there for the first model
     output/evaluation.json              the result:
@@ -14,7 +15,9 @@ model.tar.gz, so that what is judged is what serves. Everything lies under /opt/
      "difference": 0.08, "interval": [0.05, 0.10],              challenger - champion, paired
      "confidence": 0.95, "resamples": 2000, "seed": 20260730,
      "metrics": {"accuracy": 0.96, ...},                        of the challenger, for people
-     "samples": [{"body": "0,1,…", "answer": "7"}, ...]}        asked alone, text/csv; the endpoint is asked them again
+     "samples": [{"body": "0,1,…", "answer": "7"}, ...]}        asked alone; the endpoint is asked them again. Other
+                                                                kinds than text/csv say "content_type", and what is no
+                                                                text stands as "body_base64"
 
 What goes wrong is one sentence on stderr and in /opt/ml/output/message, which SageMaker returns as ExitMessage
 (API reference, DescribeProcessingJob).
@@ -40,7 +43,7 @@ from toolkit.container import base_folder
 from toolkit.errors import ToolkitError
 
 # After the toolkit, which sees that it can be imported.
-from contract import files  # isort: skip
+from contract import files, held_out  # isort: skip
 
 ML = base_folder()
 # API reference, DescribeProcessingJob, ExitMessage.
@@ -75,10 +78,9 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     champion = arguments.input / files.CHAMPION_INPUT / files.MODEL_ARCHIVE
     if not challenger.is_file():
         raise ToolkitError(f"no model to judge: {challenger} is missing")
-    examples = heldout.read(arguments.input / files.TEST_INPUT, arguments.label)
-    print(f"held-out examples: {len(examples)}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         models = {"challenger": archives.extract(challenger, Path(folder, "challenger"))}
+        examples = _held_out(arguments, models["challenger"])
         if champion.is_file():
             models["champion"] = archives.extract(champion, Path(folder, "champion"))
         answers = predictions.predict(models, examples)
@@ -94,10 +96,27 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     return {**judged, "samples": answers["challenger"].samples}
 
 
+def _held_out(arguments: argparse.Namespace, challenger: Path) -> list[heldout.Example]:
+    """The examples; the log says what was found and how it was read."""
+    folder = arguments.input / files.TEST_INPUT
+    script = challenger / "code" / files.SERVING_SCRIPT
+    if script.is_file() and held_out.defines_reader(script.read_text(errors="replace")):
+        examples, found = predictions.own_examples(challenger, folder), f"as {held_out.READER} of serve.py reads it"
+    else:
+        how = held_out.from_arguments(arguments.label, arguments.label_name, arguments.header, arguments.format)
+        read = heldout.read(folder, how)
+        examples, found = read.examples, read.found
+    print(f"held-out data: {found}\nheld-out data: {heldout.summary(examples)}", flush=True)
+    return examples
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Compares the challenger with the champion on held-out examples.")
     parser.add_argument("--metric", required=True, help="a scikit-learn scorer's name, of labels or of numbers")
     parser.add_argument("--label", type=int, default=0, help="column of the held-out files with the label (default: 0)")
+    parser.add_argument("--label-name", help="the label's column, key or array by its name, instead of --label")
+    parser.add_argument("--header", choices=["true", "false"], help="of CSV (default: true with --label-name)")
+    parser.add_argument("--format", choices=held_out.FORMATS, help="of the files (default: as their endings tell)")
     parser.add_argument("--confidence", type=float, default=0.95, help="of the interval (default: 0.95)")
     parser.add_argument("--resamples", type=int, default=2000, help="of the bootstrap (default: 2000)")
     parser.add_argument("--seed", type=int, default=20260730, help="of the bootstrap")

@@ -5,6 +5,7 @@ So no model's code meets the other's (their modules have the same names), and on
 
 from __future__ import annotations
 
+import base64
 import multiprocessing
 import sys
 import traceback
@@ -13,14 +14,17 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from contract import files
+from contract import files, held_out_tables
+from contract.held_out import READER
 from toolkit import serving
 from toolkit.errors import ToolkitError
-from toolkit.heldout import Example
+from toolkit.heldout import DataError, Example, joined
 
 # Answered at once; keeps memory in bounds.
 BATCH = 5000
 SAMPLES = 5
+# A sample's body, so that evaluation.json stays small; of larger ones the smallest alone is kept.
+SAMPLE_BYTES = 1 << 20
 # A forked process shares what is imported already, which saves most of a second a model. Only Linux's own libraries
 # (and so every SageMaker image) bear it; elsewhere a fresh interpreter imports anew.
 PROCESSES: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
@@ -31,7 +35,8 @@ class Answers:
     """One model's answers.
 
     texts: `texts[i]` is the answer to example i.
-    samples: a few examples asked alone, as a caller of the endpoint would ask: {"body", "answer"}, both text/csv.
+    samples: a few examples asked alone, as a caller of the endpoint would ask: {"body" or "body_base64", "answer"}, and
+        "content_type" where the request isn't text/csv; the answer always is.
     """
 
     texts: list[str]
@@ -48,8 +53,7 @@ def predict(models: dict[str, Path], examples: list[Example]) -> dict[str, Answe
         ToolkitError: a model's code is missing, raises, ends its process, or doesn't give one answer an example.
     """
     _import_what_all_share()
-    rows = [example.row for example in examples]
-    running = [(name, *_start(name, folder, rows)) for name, folder in models.items()]
+    running = [(name, *_start(name, folder, examples)) for name, folder in models.items()]
     try:
         return {name: _answers(name, _receive(name, process, results), examples) for name, process, results in running}
     finally:
@@ -65,15 +69,67 @@ def _import_what_all_share() -> None:
         raise ToolkitError(f"the image has no scikit-learn, which computes the gate's metric: {error}") from error
 
 
-def _start(name: str, folder: Path, rows: list[str]) -> tuple[Any, Connection]:
+def own_examples(model: Path, data: Path) -> list[Example]:
+    """The examples that `heldout_fn` of a model's serve.py yields, run in a process of its own.
+
+    Raises:
+        ToolkitError: it raises, yields something else, or nothing.
+    """
+    process, results = _start("challenger", model, data, target=_read)
+    try:
+        (yielded,) = _receive("challenger", process, results)
+    finally:
+        process.kill()
+        process.join()
+    if not yielded:
+        raise DataError(f"{READER} of serve.py yields no example of {data}")
+    return [Example(*own, alone=True) for own in yielded]
+
+
+def _start(name: str, folder: Path, given: Any, target: Any = None) -> tuple[Any, Connection]:
     results, answers = PROCESSES.Pipe(duplex=False)
-    process = PROCESSES.Process(target=_answer, args=(folder, rows, answers), name=name)
+    process = PROCESSES.Process(target=target or _answer, args=(folder, given, answers), name=name)
     process.start()
     answers.close()  # the model's process holds the other one: its death is an end of file
     return process, results
 
 
-def _answer(folder: Path, rows: list[str], results: Connection) -> None:
+def _read(folder: Path, data: Path, results: Connection) -> None:
+    """Reads the held-out data, in the model's process: sends ("examples", them) or ("error", a sentence)."""
+    _forget_this_toolkit()
+    try:
+        reader = serving.load_functions(folder / "code").heldout_fn
+        if not callable(reader):
+            raise serving.ServingError(f"{READER} of {files.SERVING_SCRIPT} is no function")
+        examples = [_own(number, given) for number, given in enumerate(reader(str(data)), start=1)]
+    except ToolkitError as error:
+        results.send(("error", str(error)))
+    except Exception as error:  # noqa: BLE001 - serve.py may raise anything
+        traceback.print_exc()
+        results.send(("error", f"serve.py failed in {READER}: {_place(error, folder)}{_said(error)}"))
+    else:
+        results.send(("examples", examples))
+
+
+def _own(number: int, given: Any) -> tuple[str, str | bytes, str, str]:
+    """One of heldout_fn's examples as (place, body, content type, label); Example is of the toolkit left behind."""
+    place = f"{READER}, example {number}"
+    if not isinstance(given, (tuple, list)) or len(given) != 3:
+        raise DataError(f"{place} is {type(given).__name__}; it must yield (request body, content type, truth)")
+    body, content_type, truth = given
+    if not isinstance(body, (str, bytes, bytearray)):
+        raise DataError(f"{place}: the body is {type(body).__name__}; a request's body is text or bytes")
+    if not isinstance(content_type, str) or "/" not in content_type:
+        raise DataError(f"{place}: the content type is {content_type!r}; write one as text/csv or image/png")
+    if truth is None or isinstance(truth, (dict, list, tuple, bytes)) or getattr(truth, "ndim", 0):
+        raise DataError(f"{place}: the truth is {type(truth).__name__}; it must be a text or a number")
+    label = str(truth).strip()
+    if not label:
+        raise DataError(f"{place}: the truth is empty")
+    return place, bytes(body) if isinstance(body, bytearray) else body, content_type, label
+
+
+def _answer(folder: Path, examples: list[Example], results: Connection) -> None:
     """Answers, in the model's process: sends ("answers", batches, samples) or ("error", a sentence)."""
     _forget_this_toolkit()
     doing = "loading the model"
@@ -81,11 +137,12 @@ def _answer(folder: Path, rows: list[str], results: Connection) -> None:
         functions = serving.load_functions(folder / "code")
         model = functions.load(str(folder))
         doing = "answering the held-out examples"
-        batches = [
-            functions.answer(model, "\n".join(rows[start : start + BATCH])) for start in range(0, len(rows), BATCH)
-        ]
+        batches = [functions.answer(model, joined(batch), batch[0].content_type) for batch in _batches(examples)]
         doing = "answering one example alone, as a caller of the endpoint asks"
-        samples = [(row, functions.answer(model, row)) for row in _spread(rows)]
+        samples = [
+            (index, functions.answer(model, examples[index].body, examples[index].content_type))
+            for index in _spread(examples)
+        ]
     except ToolkitError as error:
         results.send(("error", str(error)))
     except Exception as error:  # noqa: BLE001 - serve.py may raise anything
@@ -101,9 +158,17 @@ def _forget_this_toolkit() -> None:
         del sys.modules[module]
 
 
-def _spread(rows: list[str]) -> list[str]:
-    """A few rows, evenly spread over all."""
-    return rows[:: max(1, len(rows) // SAMPLES)][:SAMPLES]
+def _batches(examples: list[Example]) -> list[list[Example]]:
+    """The examples in requests: many in one, but for those that are asked alone."""
+    most = 1 if any(example.alone for example in examples) else BATCH
+    return [examples[start : start + most] for start in range(0, len(examples), most)]
+
+
+def _spread(examples: list[Example]) -> list[int]:
+    """The indices of a few examples, evenly spread over those that aren't too large to keep."""
+    small = [index for index, example in enumerate(examples) if example.size <= SAMPLE_BYTES]
+    small = small or [min(range(len(examples)), key=lambda index: examples[index].size)]
+    return small[:: max(1, len(small) // SAMPLES)][:SAMPLES]
 
 
 def _place(error: Exception, folder: Path) -> str:
@@ -117,7 +182,8 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _receive(name: str, process: Any, results: Connection) -> tuple[list[str], list[tuple[str, str]]]:
+def _receive(name: str, process: Any, results: Connection) -> Any:
+    """What the model's process sends."""
     try:
         kind, *content = results.recv()
     except EOFError:
@@ -125,34 +191,52 @@ def _receive(name: str, process: Any, results: Connection) -> tuple[list[str], l
         raise ToolkitError(f"the {name}'s serve.py ended its process with exit code {process.exitcode}") from None
     if kind == "error":
         raise ToolkitError(f"the {name} can't be judged: {content[0]}")
-    return content[0], content[1]
+    return content
 
 
-def _answers(name: str, received: tuple[list[str], list[tuple[str, str]]], examples: list[Example]) -> Answers:
+def _answers(name: str, received: tuple[list[str], list[tuple[int, str]]], examples: list[Example]) -> Answers:
     batches, samples = received
+    labels = frozenset(example.label for example in examples)
     texts: list[str] = []
-    for number, batch in enumerate(batches):
-        texts += _lines(name, batch, len(examples[number * BATCH : (number + 1) * BATCH]))
+    for number, batch in enumerate(_batches(examples)):
+        texts += _lines(name, batches[number], len(batch), labels)
     for index, text in enumerate(texts):
         if text.lower() in ("", "nan", "inf", "-inf"):
             what = f"is {text}" if text else "is empty"
             raise ToolkitError(f"the {name}'s answer to {examples[index].place} {what}; a label or a number is needed")
     return Answers(
         texts=texts,
-        samples=[{"body": row, "answer": _lines(name, answer, 1)[0]} for row, answer in samples],
+        samples=[_sample(examples[index], _lines(name, answer, 1, labels)[0]) for index, answer in samples],
     )
 
 
-def _lines(name: str, answer: str, asked: int) -> list[str]:
-    """One answer an example: a line each, or one line with commas, as XGBoost's container writes it."""
+def _sample(example: Example, answer: str) -> dict[str, str]:
+    body = example.body
+    kind = {} if example.content_type == serving.CSV else {"content_type": example.content_type}
+    if isinstance(body, bytes):
+        return {"body_base64": base64.b64encode(body).decode(), **kind, "answer": answer}
+    return {"body": body, **kind, "answer": answer}
+
+
+def _lines(name: str, answer: str, asked: int, labels: frozenset[str]) -> list[str]:
+    """One answer an example: a line each, or one line with commas, as XGBoost's container writes it.
+
+    A label with a comma or a quotation mark may stand quoted, as CSV has it, or as it is; one with a line break quoted.
+    """
     lines = [line.strip() for line in answer.strip("\r\n").splitlines()]
     if len(lines) == 1 and asked > 1 and lines[0].count(",") == asked - 1:
         lines = [field.strip() for field in lines[0].split(",")]
     if len(lines) != asked:
+        lines = held_out_tables.csv_lines(answer) or lines
+    if len(lines) != asked:
         counts = f"{len(lines)} answers to {asked} example{'s' if asked > 1 else ''}"
         raise ToolkitError(f"the {name} gave {counts}; output_fn must give one line an example, in their order")
-    wide = next((line for line in lines if "," in line), None)
-    if wide is not None:
-        columns = f"{wide.count(',') + 1} columns ({wide[:60]})"
+    return [line if line in labels else _one_field(name, line) for line in lines]
+
+
+def _one_field(name: str, line: str) -> str:
+    fields = held_out_tables.csv_fields(line)
+    if len(fields) > 1:
+        columns = f"{len(fields)} columns ({line[:60]})"
         raise ToolkitError(f"the {name} answers {columns}; for text/csv output_fn must give one label or number a line")
-    return [line.strip('"') for line in lines]
+    return fields[0].strip() if fields else ""

@@ -5,6 +5,8 @@
     predict_fn(data, model)          -> its prediction
     output_fn(prediction, accept)    -> the answer's text or bytes
     transform_fn(model, body, content_type, accept), instead of the last three
+    heldout_fn(folder)               -> yields (body, content type, truth): the held-out examples, where evaluation
+                                        can't read their files itself; the endpoint never calls it
 
 Only `model_fn` has to be there; for the others the defaults of the framework containers hold (SageMaker Python SDK
 documentation, "Using Scikit-learn with the SageMaker Python SDK", "Serve a Model"): CSV, JSON and NPY become a NumPy
@@ -27,6 +29,7 @@ from typing import Any
 import contract
 import toolkit
 from contract.files import SERVING_SCRIPT as SCRIPT
+from contract.held_out import READER
 from toolkit.errors import ToolkitError
 
 CSV, JSON, NPY = "text/csv", "application/json", "application/x-npy"
@@ -85,14 +88,15 @@ class Functions:
     predict_fn: Callable[..., Any]
     output_fn: Callable[..., Any]
     transform_fn: Callable[..., Any] | None = None
+    heldout_fn: Callable[..., Any] | None = None
 
     def load(self, model_dir: str) -> Any:
         """The model in the folder."""
         return _call(self.model_fn, model_dir)
 
-    def answer(self, model: Any, body: str, content_type: str = CSV, accept: str = CSV) -> str:
+    def answer(self, model: Any, body: str | bytes, content_type: str = CSV, accept: str = CSV) -> str:
         """The model's answer to a request, as text."""
-        answer = self._transform(model, body, content_type, accept)
+        answer = self._transform(model, as_received(body, content_type), content_type, accept)
         if isinstance(answer, tuple):  # (body, content type), as older containers had it
             answer = answer[0]
         if isinstance(answer, (bytes, bytearray)):
@@ -101,7 +105,7 @@ class Functions:
             raise ServingError(f"output_fn returned {type(answer).__name__}; for {accept} it must return text or bytes")
         return answer
 
-    def _transform(self, model: Any, body: str, content_type: str, accept: str) -> Any:
+    def _transform(self, model: Any, body: str | bytes, content_type: str, accept: str) -> Any:
         if self.transform_fn:
             return _call(self.transform_fn, model, body, content_type, accept)
         prediction = _call(self.predict_fn, _call(self.input_fn, body, content_type), model)
@@ -135,7 +139,18 @@ def load_functions(code_dir: Path) -> Functions:
         predict_fn=getattr(module, "predict_fn", default_predict),
         output_fn=getattr(module, "output_fn", default_output),
         transform_fn=getattr(module, "transform_fn", None),
+        heldout_fn=getattr(module, READER, None),
     )
+
+
+def as_received(body: str | bytes, content_type: str) -> str | bytes:
+    """The body as the framework containers hand it to `input_fn`: CSV and JSON as text, anything else as bytes.
+
+    Source: `transformer.py` of the SageMaker Inference Toolkit, which decodes `content_types.UTF8_TYPES`.
+    """
+    if content_type in (CSV, JSON):
+        return body if isinstance(body, str) else body.decode()
+    return body.encode() if isinstance(body, str) else body
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract import files, names
+from contract import files, held_out, names
 from contract.states import EVALUATE
 from infra.workflow.conditions import exists
 from infra.workflow.expressions import RUN_ID, composed, expression, lengthened, members, results
@@ -78,8 +78,9 @@ def processing_job(at: Surroundings, role: JobRole) -> Document:
 
 def _arguments(at: Surroundings) -> list[str]:
     """The options of toolkit/evaluate.py."""
-    options = {"metric": at.spec.gate.metric, "label": at.spec.evaluate.label, "confidence": at.spec.gate.confidence}
-    return [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    gate = at.spec.gate
+    reading = held_out.arguments(at.spec.evaluate.reading)
+    return ["--metric", gate.metric, *reading, "--confidence", str(gate.confidence)]
 
 
 def _inputs() -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
+from typing import Any
 
-from contract import functions, outcomes
+from contract import files, functions, held_out, outcomes
 from contract.states import PLAN, RECORD
-from infra.grants import list_prefixes, use_key
+from infra.grants import Grant, list_prefixes, use_key
 from infra.workflow.conditions import equals
 from infra.workflow.expressions import expression
 from infra.workflow.language import choice, when
@@ -16,6 +18,7 @@ from infra.workflow.run_grants import change_run_table, write_runs
 from infra.workflow.step import Step
 from infra.workflow.surroundings import IMAGE_URI, Surroundings
 from ratchet.spec import PipelineSpec
+from ratchet.spec.metric_names import labels_needed
 
 
 def plan(at: Surroundings, *, anew: str, again: str) -> Step:
@@ -24,6 +27,7 @@ def plan(at: Surroundings, *, anew: str, again: str) -> Step:
     payload = {
         "run": expression("$run"),
         "channels": dict(at.spec.data),
+        "held_out": _held_out(at.spec),
         "code_hash": at.code.hash,
         "spec_hash": spec_hash(at.spec),
         "image_uri": str(IMAGE_URI),
@@ -42,6 +46,15 @@ def spec_hash(spec: PipelineSpec) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
+def _held_out(spec: PipelineSpec) -> dict[str, Any] | None:
+    """How the held-out files are to be read, and what of their labels the gate needs; None: serve.py reads them."""
+    serving = spec.folder / files.SERVING_SCRIPT
+    if serving.is_file() and held_out.defines_reader(serving.read_text()):
+        return None
+    metric = spec.gate.metric
+    return {**asdict(spec.evaluate.reading), "metric": metric, "needs": labels_needed(metric)}
+
+
 def _planner(at: Surroundings) -> RunFunction:
     return RunFunction(
         folder="planner",
@@ -55,7 +68,18 @@ def _planner(at: Surroundings) -> RunFunction:
         grants=[
             change_run_table(at),
             list_prefixes(at.shared.data_bucket_arn, list(at.spec.data.values()), "s3:ListBucketVersions"),
+            _look_into_held_out_data(at),
             write_runs(at),
             use_key(at.account, at.shared.key_arn, "dynamodb", "s3"),
         ],
+    )
+
+
+def _look_into_held_out_data(at: Surroundings) -> Grant:
+    """Reading the held-out channel alone: what training sees is none of Plan's business."""
+    prefix = at.spec.data[files.TEST_CHANNEL]
+    return Grant(
+        actions=["s3:GetObject"],
+        resources=[f"{at.shared.data_bucket_arn}/{prefix}*"],
+        because="What lies under the held-out channel's prefix is the data's own names.",
     )

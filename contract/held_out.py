@@ -1,0 +1,170 @@
+"""The held-out channel's files: which kinds there are, how their names tell them apart, and how they are to be read.
+
+Plan looks into the text files before anything is trained, evaluation reads all of them afterwards; both by this and by
+its neighbours, so that what Plan lets pass is what evaluation reads.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+CSV, TSV, JSON_LINES, PARQUET, NPZ = "csv", "tsv", "jsonlines", "parquet", "npz"
+IMAGES, MANIFEST = "images", "manifest"
+FORMATS = (CSV, TSV, JSON_LINES, PARQUET, NPZ, IMAGES, MANIFEST)
+# Those that may have a header, and those that Plan can look into.
+TABLES = (CSV, TSV)
+TEXTS = (CSV, TSV, JSON_LINES, MANIFEST)
+
+# The function of serve.py that reads what is none of these.
+READER = "heldout_fn"
+
+_ENDINGS = {
+    CSV: (".csv",),
+    TSV: (".tsv",),
+    JSON_LINES: (".jsonl", ".jsonlines", ".ndjson"),
+    PARQUET: (".parquet", ".pq"),
+    NPZ: (".npz",),
+    IMAGES: (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"),
+    MANIFEST: (".manifest",),
+}
+_GZIP = ".gz"
+# Files that tools leave beside data: Hadoop's and Spark's marks, Windows' thumbnails. Hidden ones are left out, too.
+_BESIDE = ("_SUCCESS", "_metadata", "_common_metadata", "__MACOSX", "Thumbs.db")
+
+
+class HeldOutError(ValueError):
+    """Held-out data can't be read as pipeline.yaml says; the message names the file and what would be right."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """`evaluate` of pipeline.yaml, as far as it tells how to read. None: to be found out.
+
+    label: the label's column, key or array by its name, or the column by its position (from 0).
+    """
+
+    label: int | str = 0
+    header: bool | None = None
+    format: str | None = None
+
+
+def data_files(names: Iterable[str]) -> list[str]:
+    """The files that hold data, in their order: without hidden ones and those that tools leave beside."""
+    return [name for name in sorted(names) if not any(_is_beside(part) for part in PurePosixPath(name).parts)]
+
+
+def is_zipped(name: str) -> bool:
+    return name.lower().endswith(_GZIP)
+
+
+def kind(name: str) -> str | None:
+    """The format that a file's ending tells, whatever its case, of gzipped text too; None where it tells none."""
+    plain = name.lower()[: -len(_GZIP)] if is_zipped(name) else name.lower()
+    told = next((kind for kind, endings in _ENDINGS.items() if plain.endswith(endings)), None)
+    return told if told in TEXTS or not is_zipped(name) else None
+
+
+def format_of(names: Sequence[str], said: str | None) -> str:
+    """The format of a channel's files: the one that is said, or the one that all their endings tell.
+
+    Raises:
+        HeldOutError: an ending that isn't known, two formats, or files that can't be of the one that is said.
+    """
+    kinds = {name: kind(name) for name in names}
+    if said:
+        _check_said(said, kinds)
+        return said
+    if MANIFEST in kinds.values():
+        return MANIFEST
+    unknown = [name for name, told in kinds.items() if told is None]
+    if unknown:
+        known = " ".join(ending for endings in _ENDINGS.values() for ending in endings)
+        raise HeldOutError(
+            f"{some(unknown)}: held-out files of an unknown kind; known are {known} (text also as .gz). Say "
+            f"evaluate.format ({', '.join(FORMATS)}) if they are one of these, or write {READER}(folder) in serve.py"
+        )
+    found = sorted({str(told) for told in kinds.values()})
+    if len(found) > 1:
+        first = [next(name for name, told in kinds.items() if told == one) for one in found]
+        raise HeldOutError(f"held-out files of {len(found)} kinds ({', '.join(first)}); keep to one kind")
+    return found[0]
+
+
+def files_of(names: Sequence[str], format_: str) -> list[str]:
+    """The files to read: all of them, but for a manifest's, which names the others itself."""
+    return [name for name in names if kind(name) in (MANIFEST, JSON_LINES)] if format_ == MANIFEST else list(names)
+
+
+def image_class(name: str) -> str:
+    """An image's label: the folder that it lies in.
+
+    Raises:
+        HeldOutError: it lies in none.
+    """
+    folder = PurePosixPath(name).parent.name
+    if not folder:
+        raise HeldOutError(f"{name} lies in no folder; an image's label is its folder's name, as cat/{name}")
+    return folder
+
+
+def defines_reader(source: str) -> bool:
+    """Whether serve.py, by its source, has a function `heldout_fn` that yields the held-out examples."""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:
+        return False  # its import will tell better
+    return any(READER in _names(node) for node in body)
+
+
+def arguments(reading: Reading) -> list[str]:
+    """The options by which the evaluation job is told; see `from_arguments`."""
+    label = [f"--label-name={reading.label}"] if isinstance(reading.label, str) else ["--label", str(reading.label)]
+    header = [] if reading.header is None else ["--header", "true" if reading.header else "false"]
+    return [*label, *header, *(["--format", reading.format] if reading.format else [])]
+
+
+def from_arguments(label: int, label_name: str | None, header: str | None, format_: str | None) -> Reading:
+    """The reading that the options of `arguments` tell."""
+    told = None if header is None else header == "true"
+    return Reading(label=label if label_name is None else label_name, header=told, format=format_)
+
+
+def from_document(document: Mapping[str, Any]) -> Reading:
+    """The reading that Plan is told."""
+    return Reading(label=document["label"], header=document["header"], format=document["format"])
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """A few names, and that there are more."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _is_beside(part: str) -> bool:
+    return part.startswith(".") or part in _BESIDE
+
+
+def _check_said(said: str, kinds: Mapping[str, str | None]) -> None:
+    """Text may have any text's ending, or none that is known; a manifest may have anything beside it."""
+    if said == MANIFEST:
+        if not files_of(list(kinds), MANIFEST):
+            raise HeldOutError(f"evaluate.format is {MANIFEST}, but no held-out file ends in .manifest or .jsonl")
+        return
+    fitting = {None, *(TEXTS if said in TEXTS else (said,))}
+    wrong = [name for name, told in kinds.items() if told not in fitting]
+    if wrong:
+        raise HeldOutError(f"{some(wrong)}: can't be {said}, which evaluate.format says of the held-out files")
+
+
+def _names(node: ast.stmt) -> list[str]:
+    """The names that a statement of a module defines."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return [node.name]
+    if isinstance(node, ast.ImportFrom):
+        return [alias.asname or alias.name for alias in node.names]
+    if isinstance(node, ast.Assign):
+        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return []

@@ -1,0 +1,118 @@
+"""Held-out examples as JSON lines, and SageMaker's augmented manifests, which are JSON lines too.
+
+Sources: "Common data formats for inference" (application/jsonlines) and "Provide dataset metadata to training jobs with
+an augmented manifest file", SageMaker developer guide.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from contract.held_out import HeldOutError, Reading
+
+# The key of a label whose name isn't said.
+LABEL = "label"
+SOURCE, REFERENCE, _METADATA = "source", "source-ref", "-metadata"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One example: where it is (file:line), what the model is asked (a document without the label), its label."""
+
+    place: str
+    document: Any
+    label: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a manifest: `kind` is SOURCE (`value` is the text itself) or REFERENCE (an object's S3 URI)."""
+
+    place: str
+    kind: str
+    value: str
+    label: str
+
+
+def read(lines: Iterable[str], name: str, how: Reading, *, whole: bool = True) -> list[Line]:
+    """The examples of JSON lines: objects with the label under a key, or lists with it at a position.
+
+    Raises:
+        HeldOutError: a line that is no JSON, or has no such label.
+    """
+    return [_line(place, document, how) for place, document in _documents(lines, name, whole)]
+
+
+def read_manifest(lines: Iterable[str], name: str, how: Reading, *, whole: bool = True) -> list[Entry]:
+    """The entries of an augmented manifest; the label is the one attribute, or that which `how.label` names.
+
+    Raises:
+        HeldOutError: a line that is no JSON object, has no source, or several attributes and none is said.
+    """
+    return [_entry(place, document, how) for place, document in _documents(lines, name, whole)]
+
+
+def _documents(lines: Iterable[str], name: str, whole: bool) -> Iterator[tuple[str, Any]]:
+    try:
+        texts = [(f"{name}:{number}", line) for number, line in enumerate(lines, start=1)]
+    except UnicodeDecodeError as error:
+        raise HeldOutError(f"{name} is no text in UTF-8: {error}") from error
+    for place, text in texts if whole else texts[:-1]:
+        if not text.strip():
+            continue
+        try:
+            yield place, json.loads(text)
+        except ValueError as error:
+            raise HeldOutError(f"{place} is no JSON: {error}; JSON lines have one whole document a line") from error
+
+
+def _line(place: str, document: Any, how: Reading) -> Line:
+    if isinstance(document, dict):
+        key = _key(place, how)
+        rest = {name: value for name, value in document.items() if name != key}
+        return Line(place, rest, _label(place, document, key))
+    if isinstance(document, list):
+        if isinstance(how.label, str) or not -len(document) <= how.label < len(document):
+            raise HeldOutError(f"{place} is a list of {len(document)}, in which there is no label {how.label!r}")
+        index = how.label % len(document)
+        label = _label(place, {str(index): document[index]}, str(index))
+        return Line(place, [*document[:index], *document[index + 1 :]], label)
+    raise HeldOutError(f"{place} is {json.dumps(document)[:60]}; an example is an object (or a list) with its label")
+
+
+def _key(place: str, how: Reading) -> str:
+    if isinstance(how.label, str):
+        return how.label
+    if how.label != 0:
+        raise HeldOutError(f"{place} is an object, which has no position {how.label}; write evaluate.label: <key>")
+    return LABEL
+
+
+def _label(place: str, document: Any, key: str) -> str:
+    if key not in document:
+        keys = ", ".join(sorted(document))[:400]
+        raise HeldOutError(f"{place} has no label {key!r}, only {keys or 'nothing'}; write evaluate.label: <key>")
+    value = document[key]
+    if isinstance(value, (dict, list)):
+        kind = "an object" if isinstance(value, dict) else "a list"
+        raise HeldOutError(f"{place}: the label {key!r} is {kind}; it must be a text or a number")
+    if value is None or not str(value).strip():
+        raise HeldOutError(f"{place}: the label {key!r} is empty")
+    return str(value).strip()
+
+
+def _entry(place: str, document: Any, how: Reading) -> Entry:
+    if not isinstance(document, dict):
+        raise HeldOutError(f"{place} is no JSON object, as a manifest's lines are")
+    kind = next((key for key in (REFERENCE, SOURCE) if isinstance(document.get(key), str)), None)
+    if kind is None:
+        raise HeldOutError(f"{place} has neither {REFERENCE} (an object's URI) nor {SOURCE} (the text itself)")
+    attributes = [key for key in document if key not in (REFERENCE, SOURCE) and not key.endswith(_METADATA)]
+    if isinstance(how.label, int) and len(attributes) != 1:
+        told = ", ".join(attributes) or "none"
+        raise HeldOutError(f"{place} has {len(attributes)} attributes ({told}); write evaluate.label: <attribute>")
+    key = how.label if isinstance(how.label, str) else attributes[0]
+    return Entry(place, kind, document[kind], _label(place, document, key))

@@ -1,0 +1,198 @@
+"""Held-out CSV and TSV: quoted fields with line breaks and commas, a header said or found, the label's column.
+
+RFC 4180 as Python's csv module reads it, in UTF-8, with or without the mark that spreadsheets put at the start.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from contract.held_out import TSV, HeldOutError, Reading
+
+# A text may be longer than the csv module's 128 KiB.
+_FIELD_LENGTH = 2**31 - 1
+# What stands for "not there" in data, and never names a column.
+_NO_VALUE = {"na", "n/a", "null", "none", "?", "-"}
+_NAME_WORDS, _NAME_LENGTH = 3, 40
+
+
+@dataclass(frozen=True)
+class Row:
+    """One example: where it begins (file:line), its fields without the label, its label."""
+
+    place: str
+    fields: tuple[str, ...]
+    label: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One file's examples. `columns` are its header's names, None without a header."""
+
+    name: str
+    columns: tuple[str, ...] | None
+    width: int
+    label: int
+    rows: tuple[Row, ...]
+
+
+def csv_text(fields: Sequence[str]) -> str:
+    """One line of CSV without its end; a field with a line break, comma or quotation mark is quoted."""
+    out = io.StringIO()
+    # The end of line is there to be cut off: it is what makes the csv module quote line breaks.
+    csv.writer(out, lineterminator="\r\n").writerow(fields)
+    return out.getvalue()[:-2]
+
+
+def csv_fields(line: str) -> list[str]:
+    """The fields of one record of CSV."""
+    return next(csv.reader(io.StringIO(line, newline="")), [])
+
+
+def csv_lines(text: str) -> list[str]:
+    """The records of a CSV text, each as the lines that it takes: quoted fields may go over several."""
+    lines = io.StringIO(text, newline="").readlines()
+    reader = csv.reader(lines)
+    found, last = [], 0
+    for fields in reader:
+        if fields:
+            found.append("".join(lines[last : reader.line_num]).strip("\r\n"))
+        last = reader.line_num
+    return found
+
+
+def read(lines: Iterable[str], name: str, how: Reading, format_: str, *, whole: bool = True) -> Table | None:
+    """A file's table; None where it holds no line.
+
+    Args:
+        lines: its text, with line ends (opened with newline="").
+        whole: whether it is all of the file's; else the last row, which may be cut off, is left out.
+
+    Raises:
+        HeldOutError: ragged rows, no such label, an empty one, or a header where none is said.
+    """
+    records = _records(lines, name, format_)
+    records = records if whole else records[:-1]
+    if not records:
+        return None
+    has_header = isinstance(how.label, str) if how.header is None else how.header
+    columns = tuple(field.strip() for field in records[0][1]) if has_header else None
+    _check_widths(records)
+    label = _label_column(records[0], how, columns)
+    if how.header is None and columns is None:
+        _refuse_header(records, label)
+    rows = tuple(_row(place, fields, label, columns) for place, fields in records[1 if has_header else 0 :])
+    return Table(name, columns, len(records[0][1]), label, rows)
+
+
+def check_alike(first: Table, other: Table) -> None:
+    """Raises HeldOutError unless two files have the same columns."""
+    if first.columns is not None and other.columns is not None and first.columns != other.columns:
+        told = [f"{table.name} has the columns {', '.join(table.columns or ())}" for table in (other, first)]
+        raise HeldOutError(f"{told[0]}, but {told[1]}; all held-out files need the same, in the same order")
+    if first.width != other.width:
+        place, rival = (table.rows[0].place if table.rows else table.name for table in (other, first))
+        counts = f"{place} has {other.width} columns, but {rival} has {first.width}"
+        raise HeldOutError(f"{counts}; all held-out files need the same columns")
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _records(lines: Iterable[str], name: str, format_: str) -> list[tuple[str, list[str]]]:
+    """(place, fields) of each record that isn't an empty line."""
+    csv.field_size_limit(_FIELD_LENGTH)
+    reader = csv.reader(lines, delimiter="\t" if format_ == TSV else ",")
+    found: list[tuple[str, list[str]]] = []
+    last = 0
+    try:
+        for fields in reader:
+            first, last = last + 1, reader.line_num
+            if fields:
+                found.append((f"{name}:{first}", fields))
+    except csv.Error as error:
+        raise HeldOutError(f"{name}:{last + 1} is no {format_.upper()} text: {error}") from error
+    except UnicodeDecodeError as error:
+        raise HeldOutError(f"{name} is no {format_.upper()} text in UTF-8: {error}") from error
+    return found
+
+
+def _check_widths(records: Sequence[tuple[str, list[str]]]) -> None:
+    first, width = records[0][0], len(records[0][1])
+    for place, fields in records:
+        if len(fields) != width:
+            raise HeldOutError(f"{place} has {len(fields)} columns, but {first} has {width}")
+    if width == 1:
+        other = next((mark for mark in (";", "\t", "|", ",") if mark in records[0][1][0]), None)
+        hint = f" (is {other!r} what separates them? It must be a comma, or a tab with format: tsv)" if other else ""
+        raise HeldOutError(f"{first} has one column, the label; a model needs at least one more to be asked by{hint}")
+
+
+def _label_column(first: tuple[str, list[str]], how: Reading, columns: tuple[str, ...] | None) -> int:
+    place, width = first[0], len(first[1])
+    if isinstance(how.label, str):
+        if columns is None:
+            raise HeldOutError(
+                f"evaluate.label is {how.label!r}, a name, but evaluate.header is false; write its position"
+            )
+        found = [index for index, column in enumerate(columns) if column == how.label]
+        if len(found) != 1:
+            there = f"is {len(found)} times" if found else "isn't"
+            raise HeldOutError(
+                f"the label {how.label!r} {there} among the columns of {place}: {', '.join(columns)[:400]}"
+            )
+        return found[0]
+    if not -width <= how.label < width:
+        raise HeldOutError(f"label column {how.label} is out of range: {place} has {width} columns (0 to {width - 1})")
+    return how.label % width
+
+
+def _row(place: str, fields: list[str], label: int, columns: tuple[str, ...] | None) -> Row:
+    answer = fields[label].strip()
+    if not answer:
+        told = f"column {label}" if columns is None else f"column {columns[label]!r}"
+        raise HeldOutError(f"{place}: the label ({told}) is empty")
+    return Row(place, (*fields[:label], *fields[label + 1 :]), answer)
+
+
+def _refuse_header(records: Sequence[tuple[str, list[str]]], label: int) -> None:
+    """Raises HeldOutError where the first line looks like a header and pipeline.yaml says nothing about one."""
+    place, fields = records[0]
+    rest = [record for _, record in records[1:]]
+    if _could_be_names(fields) and (_over_numbers(rest) or _over_texts(fields[label], [row[label] for row in rest])):
+        raise HeldOutError(
+            f"{place} looks like a header ({csv_text(fields)[:200]!r}); write evaluate.header: true (then label may be "
+            "a name), or header: false if it is an example"
+        )
+
+
+def _could_be_names(fields: Sequence[str]) -> bool:
+    """Short and different texts, none a number; one may be empty, as pandas' index has it."""
+    names = [field.strip() for field in fields]
+    return (
+        len({name.lower() for name in names}) == len(names)
+        and any(names)
+        and not any(is_number(name) or name.lower() in _NO_VALUE for name in names)
+        and all(len(name) <= _NAME_LENGTH and name.isprintable() for name in names)
+        and all(len(re.findall(r"\w+", name)) <= _NAME_WORDS for name in names)
+    )
+
+
+def _over_numbers(rest: Sequence[Sequence[str]]) -> bool:
+    return bool(rest) and any(map(is_number, rest[0]))
+
+
+def _over_texts(first: str, labels: Sequence[str]) -> bool:
+    """All is text: the first line's label is none of the others, of which each is there more than once."""
+    counts = Counter(label.strip() for label in labels)
+    return len(counts) > 1 and first.strip() not in counts and min(counts.values()) > 1

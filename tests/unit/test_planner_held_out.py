@@ -1,0 +1,208 @@
+"""Plan's look into the held-out data: what passes, and each wrong twin with the sentence that says what is right."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+
+import pytest
+from planner import held_out_look
+from planner.data import Channel, DataObject
+from planner.held_out_look import BYTES_OF_ONE, MAXIMUM_BYTES, MAXIMUM_FILES, HeldOutDataError
+
+PREFIX = "pets/test/"
+ROWS = "a,1\nb,2\n"
+
+
+class Bucket:
+    """The channel's objects, and what was read of them."""
+
+    def __init__(self, files: dict[str, str | bytes]) -> None:
+        self.files = {PREFIX + name: text if isinstance(text, bytes) else text.encode() for name, text in files.items()}
+        self.read: list[tuple[str, int]] = []
+
+    def __call__(self, key: str, size: int) -> bytes:
+        assert size > 0, "S3 refuses the range of nothing"
+        self.read.append((key.removeprefix(PREFIX), size))
+        return self.files[key][:size]
+
+    @property
+    def channel(self) -> Channel:
+        objects = (DataObject(key, "e", len(content), "v") for key, content in sorted(self.files.items()))
+        return Channel("test", "data", PREFIX, tuple(objects))
+
+
+def look(files: dict[str, str | bytes] | Bucket, **asked: Any) -> dict[str, Any]:
+    bucket = files if isinstance(files, Bucket) else Bucket(files)
+    document = {"label": 0, "header": None, "format": None, "metric": "f1_macro", "needs": "classes", **asked}
+    return held_out_look.look(bucket.channel, document, bucket)
+
+
+def f1(**asked: Any) -> dict[str, Any]:
+    return {"metric": "f1", "needs": "two-classes", **asked}
+
+
+def r2(**asked: Any) -> dict[str, Any]:
+    return {"metric": "r2", "needs": "numbers", **asked}
+
+
+PASSES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], tuple[str, int, bool]]] = {
+    "CSV": ({"a.csv": ROWS, "deep/b.CSV": ROWS}, {}, ("csv", 4, True)),
+    "CSV with a mark, quotes and line breaks": ({"a.csv": '\ufeffa,"x\ny, ""z"""\n'}, {}, ("csv", 1, True)),
+    "a header said": ({"a.csv": "label,x\na,1\n"}, {"header": True}, ("csv", 1, True)),
+    "a header denied": ({"a.csv": "label,x\na,1\n"}, {"header": False}, ("csv", 2, True)),
+    "a label by name": ({"a.csv": "x,price\n1,3\n"}, r2(label="price"), ("csv", 1, True)),
+    "TSV, gzipped": ({"a.tsv.gz": gzip.compress(b"a\t1\n")}, {}, ("tsv", 1, True)),
+    "an ending that is explained": ({"part-0": ROWS}, {"format": "csv"}, ("csv", 2, True)),
+    "an empty file beside another": ({"a.csv": ROWS, "b.csv": ""}, {}, ("csv", 2, True)),
+    "JSON lines": ({"a.jsonl": '{"label": "a", "x": 1}\n'}, {}, ("jsonlines", 1, True)),
+    "a manifest": (
+        {"a.manifest": '{"source-ref": "s3://data/pets/test/1.png", "class": 1}\n', "1.png": "x"},
+        {},
+        ("manifest", 1, True),
+    ),
+    "images": ({"cat/1.png": "x", "dog/2.jpg": "x"}, {}, ("images", 2, True)),
+    "Parquet, unread": ({"a.parquet": b"PAR1"}, {}, ("parquet", 0, False)),
+    "npz, unread": ({"a.npz": b"PK"}, r2(), ("npz", 0, False)),
+    "two classes": ({"a.csv": "0,a\n1,b\n"}, f1(), ("csv", 2, True)),
+    "numbers": ({"a.csv": "1.5,a\n2,b\n"}, r2(), ("csv", 2, True)),
+}
+
+
+@pytest.mark.parametrize("case", PASSES)
+def test_passes(case: str) -> None:
+    files, asked, (format_, examples, whole) = PASSES[case]
+    found = look(files, **asked)
+    assert (found["format"], found["examples"], found["whole"]) == (format_, examples, whole)
+
+
+REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
+    "a header that isn't said": (
+        {"a.csv": "label,x\na,1\n"},
+        {},
+        "a.csv:1 looks like a header ('label,x'); write evaluate.header: true",
+    ),
+    "a header over texts": (
+        {"a.csv": "label,text\n" + "spam,buy now\nham,see you\n" * 2},
+        {},
+        "a.csv:1 looks like a header ('label,text')",
+    ),
+    "ragged rows": ({"a.csv": "a,1\nb,2,3\n"}, {}, "a.csv:2 has 3 columns, but a.csv:1 has 2"),
+    "files of other widths": ({"a.csv": ROWS, "b.csv": "a,1,2\n"}, {}, "b.csv:1 has 3 columns, but a.csv:1 has 2"),
+    "files of other headers": (
+        {"a.csv": "y,x\na,1\n", "b.csv": "x,y\n1,a\n"},
+        {"label": "y"},
+        "b.csv has the columns x, y, but a.csv has the columns y, x",
+    ),
+    "no such column": (
+        {"a.csv": "rooms,prize\n1,2\n"},
+        {"label": "price"},
+        "the label 'price' isn't among the columns of a.csv:1: rooms, prize",
+    ),
+    "no such position": (
+        {"a.csv": ROWS},
+        {"label": 2},
+        "label column 2 is out of range: a.csv:1 has 2 columns (0 to 1)",
+    ),
+    "an empty label": ({"a.csv": "a,1\n,2\n"}, {}, "a.csv:2: the label (column 0) is empty"),
+    "semicolons": ({"a.csv": "a;1\nb;2\n"}, {}, "a.csv:1 has one column, the label; a model needs at least one more"),
+    "an unknown ending": (
+        {"a.csv": ROWS, "sound.wav": "x"},
+        {},
+        "sound.wav: held-out files of an unknown kind; known are .csv .tsv",
+    ),
+    "two kinds": ({"a.csv": ROWS, "a.jsonl": "{}"}, {}, "held-out files of 2 kinds (a.csv, a.jsonl)"),
+    "not what is said": ({"1.png": "x"}, {"format": "csv"}, "1.png: can't be csv, which evaluate.format says"),
+    "hidden files alone": ({".DS_Store": "x"}, {}, "there is no file but hidden ones"),
+    "nothing in the files": ({"a.csv": "\n", "b.csv": ""}, {}, "no example in a.csv, b.csv"),
+    "a header and nothing more": ({"a.csv": "x,y\n"}, {"label": "y"}, "no example in a.csv"),
+    "another encoding": ({"a.csv": "é,1\n".encode("latin-1")}, {}, "a.csv is no text in UTF-8"),
+    "no gzip": ({"a.csv.gz": ROWS}, {}, "a.csv.gz is not gzipped"),
+    "no JSON": ({"a.jsonl": '{"label": 1}\n{"label"\n'}, {}, "a.jsonl:2 is no JSON"),
+    "no label in an object": ({"a.jsonl": '{"x": 1}\n'}, {"label": "y"}, "a.jsonl:1 has no label 'y', only x"),
+    "a manifest's missing object": (
+        {"a.manifest": '{"source-ref": "s3://data/pets/train/1.png", "class": 1}\n'},
+        {},
+        "a.manifest:1 names s3://data/pets/train/1.png, which isn't among the channel's objects",
+    ),
+    "no manifest": ({"1.png": "x"}, {"format": "manifest"}, "no held-out file ends in .manifest or .jsonl"),
+    "an image without a class": ({"1.png": "x"}, {}, "1.png lies in no folder"),
+    "f1 of four classes": (
+        {"a.csv": "a,1\nb,2\nc,1\nd,2\n"},
+        f1(),
+        "gate.metric f1 judges two classes, but the held-out labels are of 4 classes (a, b, c, d); use f1_macro",
+    ),
+    "f1 of images of three": (
+        {"a/1.png": "x", "b/1.png": "x", "c/1.png": "x"},
+        f1(),
+        "the held-out labels are of 3 classes (a, b, c)",
+    ),
+    "f1 of words": (
+        {"a.csv": ROWS},
+        f1(),
+        "gate.metric f1 is about the class 1, but the held-out labels are a, b; write 0",
+    ),
+    "f1 without a class 1": ({"a.csv": "0,1\n2,1\n"}, f1(), "about the class 1, but the held-out labels are 0, 2"),
+    "r2 of words": (
+        {"a.csv": ROWS},
+        r2(),
+        "gate.metric r2 needs numbers, but a held-out label is 'a' (is evaluate.label",
+    ),
+    "accuracy of prices": (
+        {"a.csv": "1.5,1\n2.5,2\n"},
+        {"metric": "accuracy"},
+        "gate.metric accuracy compares classes, but a held-out label is 1.5; use r2 or",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(case: str) -> None:
+    files, asked, sentence = REFUSED[case]
+    with pytest.raises(HeldOutDataError) as refused:
+        look(files, **asked)
+    assert str(refused.value).startswith("the held-out data (s3://data/pets/test/): ")
+    assert sentence in str(refused.value)
+
+
+# ------------------------------------------------------------------------------------------------------------ bounds
+
+
+def test_no_more_is_read_than_the_limit() -> None:
+    """A long file is cut within a row, whose rest is nobody's business."""
+    bucket = Bucket({"a.csv": 'a,"12345, 67\n8"\n' * 100_000})
+    found = look(bucket)
+    assert bucket.read == [("a.csv", MAXIMUM_BYTES)]
+    assert (found["whole"], found["examples"]) == (False, MAXIMUM_BYTES // len('a,"12345, 67\n8"\n') - 1)
+
+
+def test_of_many_files_the_first_ones_are_read_and_of_each_its_beginning() -> None:
+    bucket = Bucket({f"{number:03}.csv": "é,1\n" * 20_000 for number in range(40)})
+    found = look(bucket)
+    assert [size for _, size in bucket.read] == [BYTES_OF_ONE] * (MAXIMUM_BYTES // BYTES_OF_ONE)
+    assert (found["files"], found["looked_into"], found["whole"]) == (40, 16, False)
+
+
+def test_of_very_many_small_files_only_the_first_ones_are_read() -> None:
+    bucket = Bucket({f"{number:03}.csv": "a,1\n" for number in range(100)})
+    assert look(bucket)["whole"] is False
+    assert len(bucket.read) == MAXIMUM_FILES
+
+
+def test_what_grows_when_it_is_unzipped_is_cut() -> None:
+    found = look({"bomb.csv.gz": gzip.compress(b"a,1\n" * 5_000_000)})
+    assert (found["whole"], found["examples"]) == (False, MAXIMUM_BYTES // 4 - 1)
+
+
+def test_what_more_labels_could_change_is_not_refused() -> None:
+    """In a file that is cut off, a class 1 or a word may follow."""
+    assert look({"a.csv": "0,1\n2,1\n" * 300_000}, **f1())["whole"] is False
+    assert look({"a.csv": "1.5,1\n" * 300_000})["whole"] is False
+    with pytest.raises(HeldOutDataError, match="of more than two classes"):
+        look({"a.csv": "0,1\n1,1\n2,1\n" * 300_000}, **f1())
+
+
+def test_every_test_file_counts_for_unknown_endings_even_unread() -> None:
+    files: dict[str, str | bytes] = {f"{number:03}.csv": "a,1\n" * 20_000 for number in range(40)}
+    with pytest.raises(HeldOutDataError, match=r"zzz\.doc: held-out files of an unknown kind"):
+        look({**files, "zzz.doc": "x"})
