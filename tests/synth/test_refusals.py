@@ -75,9 +75,9 @@ def test_a_folder_without_its_code(tmp_path: Path, missing: str) -> None:
         synthesize(settings("local"), tmp_path / "models", tmp_path / "out")
 
 
-def run_app(folder: Path, environment: str = "local") -> subprocess.CompletedProcess[str]:
+def run_app(folder: Path, environment: str = "local", **more: str) -> subprocess.CompletedProcess[str]:
     """app.py of a copy of the checkout, as the cdk command runs it."""
-    context = json.dumps({**CONTEXT, "environment": environment})
+    context = json.dumps({**CONTEXT, "environment": environment, **more})
     return subprocess.run(
         [sys.executable, "app.py"],
         cwd=folder,
@@ -118,3 +118,16 @@ def test_the_app_of_a_checkout_without_pipelines_is_the_shared_stack(checkout: P
     done = run_app(checkout)
     assert (done.returncode, done.stderr) == (0, "")
     assert [path.name for path in (checkout / "out").glob("*.template.json")] == ["ratchet-local-shared.template.json"]
+
+
+def test_the_chosen_pipelines_are_made_whatever_is_wrong_with_another(checkout: Path) -> None:
+    write_pipeline(checkout / "training_code")
+    broken = write_pipeline(checkout / "training_code", name="broken", train={"instance": "m5.large"})
+    everything = run_app(checkout)
+    assert everything.returncode == 1
+    assert f"{broken / 'pipeline.yaml'}:" in everything.stderr
+    assert "(without it: -c pipelines=tickets)" in everything.stderr
+    done = run_app(checkout, pipelines="tickets")
+    assert (done.returncode, done.stderr) == (0, "")
+    made = {path.name for path in (checkout / "out").glob("*.template.json")}
+    assert made == {"ratchet-local-shared.template.json", "ratchet-local-tickets.template.json"}
