@@ -25,10 +25,6 @@ CASES: list[tuple[dict[str, Any], str]] = [
         r"framework.version: pytorch 2.10.0 has no inference image; versions with both images are .*2\.6\.0",
     ),
     (
-        {"framework": {"name": "tensorflow", "version": "2.19.0"}},
-        r"framework.name: is 'tensorflow', whose containers don't run train.py and serve.py; .*sklearn, xgboost",
-    ),
-    (
         {"train": {"instance": "ml.trn1.2xlarge"}},
         "train.instance: ml.trn1.2xlarge is a machine for neuron images; sklearn's are for cpu",
     ),

@@ -156,7 +156,12 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "name that is a number": ({"name": 7}, "name: is 7; it must be a text"),
     "unknown framework": (
         {"framework": {"name": "sklern", "version": "1"}},
-        "framework.name: is 'sklern'; it must be 'sklearn', 'xgboost', 'pytorch' or 'tensorflow'; did you mean",
+        "framework.name: is 'sklern'; it must be 'sklearn', 'xgboost' or 'pytorch'; did you mean",
+    ),
+    "framework without a serving container for scripts": (
+        {"framework": {"name": "tensorflow", "version": "2.19"}},
+        "framework.name: is 'tensorflow', whose serving container runs no serve.py; frameworks are sklearn, xgboost, "
+        "pytorch, or name an image of your own with image:",
     ),
     "version as a number": (
         {"framework": {"name": "pytorch", "version": 2.1}},
