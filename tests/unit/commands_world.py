@@ -100,7 +100,11 @@ class World(Aws):
         kept = {"dynamodb": RunTable(), "s3": S3(), "cloudformation": CloudFormation(), "sagemaker": SageMaker()}
         for name, service in kept.items():
             self.serve(name, service)
+        self._clients["s3"].upload_file = self._upload_file  # type: ignore[attr-defined]
         self.cloudformation.add("ratchet-local-shared", SHARED_OUTPUTS)
+
+    def _upload_file(self, path: str, bucket: str, key: str) -> None:
+        self.client("s3").put_object(Bucket=bucket, Key=key, Body=Path(path).read_bytes())
 
     def serve(self, name: str, service: Service) -> None:
         self._services[name], self._clients[name] = service, Client(self, name, service)
