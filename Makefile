@@ -31,7 +31,7 @@ help:
 
 node_modules/.stamp: package-lock.json .venv/main.stamp
 	@echo "install: the cdk command"
-	@$(BIN)/npm ci --silent
+	@$(BIN)/npm ci >.venv/npm.log 2>&1 || { cat .venv/npm.log; echo "install: npm ci failed, as above; it fetches from the registry of npm_config_registry or .npmrc"; exit 1; }
 	@touch $@
 
 .venvs/sdk/stamp: requirements/sdk.txt

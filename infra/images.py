@@ -76,11 +76,7 @@ def _uri(spec: PipelineSpec, framework: Framework, scope: str, instance: str, re
 
 
 def _image(spec: PipelineSpec, framework: Framework, scope: str, instance: str) -> str:
-    versions = _table()["frameworks"].get(framework.name)
-    if versions is None:
-        known = ", ".join(_table()["frameworks"])
-        message = f"is {framework.name!r}, whose containers don't run train.py and serve.py; those of {known} do"
-        raise spec.error("framework.name", f"{message}, or name an image of your own with image:")
+    versions = _table()["frameworks"][framework.name]
     if framework.version not in versions or scope not in versions[framework.version]:
         known = ", ".join(version for version, scopes in versions.items() if {"training", "inference"} <= set(scopes))
         message = f"{framework.name} {framework.version} has no {scope} image; versions with both images are {known}"

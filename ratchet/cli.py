@@ -22,6 +22,8 @@ _COMMANDS = {
     "rollback": ("start_run", "Bring back the champion before the present one."),
     "runs": ("show_runs", "List the last runs."),
     "status": ("show_runs", "Say what serves, what runs and what waits."),
+    "data": ("data", "List, put and remove a pipeline's data."),
+    "delete": ("delete", "Take a pipeline down: its stack, its endpoint, its models."),
     "logs": ("logs", "Print the logs of a run's jobs and functions."),
     "report": ("write_report", "Write a run's report, one HTML page."),
     "invoke": ("invoke", "Send a file to a pipeline's endpoint."),

@@ -85,6 +85,21 @@ class Context:
         """The pipelines that the environment may have: those of the checkout and those deployed."""
         return sorted({*self.project.pipelines, *self.account.deployed_pipelines()})
 
+    def pipeline(self, given: str) -> str:
+        """The pipeline that a user means: by name, folder or path in the checkout, or by name in the environment.
+
+        Raises:
+            UserError: there is none; the message names the nearest, or those that there are.
+        """
+        from ratchet.spec import nearest
+
+        name = self.project.pipeline(given)
+        known = [name] if name in self.project.pipelines else self.pipelines()
+        if name in known:
+            return name
+        hint = nearest(name, known) if known else "; make one with `ratchet new`"
+        raise errors.UserError(f"there is no pipeline {given!r}, neither here nor deployed{hint}")
+
 
 def command(name: str, **settings: Any) -> Callable[[Callable[..., Answer]], click.Command]:
     """A command from a function of a Context and its own options that returns an Answer."""

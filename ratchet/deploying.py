@@ -100,7 +100,9 @@ def deploy(
     prefix = account.stack("")
     deployed = [stack.removeprefix(prefix) for stack in stacks]
     hashes = {name: source_hash(project, name) for name in deployed}
-    arguments = ["deploy", *stacks, *_options(project, account), "--require-approval", "never"]
+    # Only these are synthesized: a mistake in another pipeline's folder is no reason to fail.
+    only = ["--context", f"pipelines={','.join(deployed)}"]
+    arguments = ["deploy", *stacks, *_options(project, account), *only, "--require-approval", "never"]
     tools.run_cdk(project, arguments, tools.environment(project, server), heard, is_worth_telling)
     account.forget_outputs()
     _remember(project, server, hashes)

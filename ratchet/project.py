@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from contract.files import TOOLKIT
+from contract.files import SPEC_FILE, TOOLKIT
 from ratchet.errors import UserError
-from ratchet.spec import ConfigurationError, named_folders
+from ratchet.spec import ConfigurationError, SpecError, load, named_folders
 from ratchet.spec.environments import Environment, read_environment
 
 CDK_JSON = "cdk.json"
@@ -52,6 +52,16 @@ class Project:
     def pipelines(self) -> Mapping[str, Path]:
         """Pipeline name → the model's folder. A pipeline.yaml that can't be used is left to whoever needs it."""
         return named_folders(self.models)
+
+    def unusable(self) -> dict[str, str]:
+        """The pipelines whose pipeline.yaml can't be used, each with all that is wrong in it."""
+        found = {}
+        for name, folder in self.pipelines.items():
+            try:
+                load(folder / SPEC_FILE)
+            except SpecError as error:
+                found[name] = str(error)
+        return found
 
     def environment(self, name: str) -> Environment:
         """An environment by its name.

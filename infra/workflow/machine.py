@@ -1,16 +1,18 @@
 """A run, from a trigger to a champion that answers, as one state machine (Amazon States Language, JSONata).
 
-The execution's input is `{"pipeline", "run_id", "trigger": {"kind", "at", "detail"}, "forced"}`.
+The launcher starts it, named by its run id. Its input is
+`{"pipeline", "run_id", "trigger": {"kind", "at", "detail"}, "forced"}`.
 """
 
 from __future__ import annotations
 
-from contract.states import DEPLOY, EVALUATE, GATE, PLAN, REGISTER, TRAIN, UNDO, VARIABLES, VERIFY
+from contract.states import DEPLOY, EVALUATE, GATE, PLAN, REGISTER, SETTLE, TRAIN, UNDO, VARIABLES, VERIFY
 from infra.workflow.expressions import expression
 from infra.workflow.step import Machine, story
 from infra.workflow.steps.deploy import deploy
 from infra.workflow.steps.evaluate import evaluate
 from infra.workflow.steps.gate import gate
+from infra.workflow.steps.launched import launched
 from infra.workflow.steps.plan import plan
 from infra.workflow.steps.record import record
 from infra.workflow.steps.register import register
@@ -25,8 +27,10 @@ from infra.workflow.training import how_it_trains
 def run_machine(at: Surroundings) -> Machine:
     """Each step ends by naming the next; whatever fails goes to Record."""
     training = how_it_trains(at, again=TRAIN, then=EVALUATE)
+    settling = settle(at, then=PLAN)
     return story(
-        settle(at, then=PLAN),
+        launched(at, then=SETTLE if settling.states else PLAN),
+        settling,
         plan(at, anew=TRAIN, again=DEPLOY),
         *train(at, training),
         evaluate(at, then=GATE),

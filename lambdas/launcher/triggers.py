@@ -9,7 +9,7 @@ from typing import Any
 
 from common.state import Trigger
 
-from contract.triggers import DATA, KINDS, RECONCILE
+from contract.triggers import DATA, KINDS, MANUAL, RECONCILE
 
 # StartExecution's input and an item of the run table both hold a trigger's detail; S3 keys have at most 1,024 bytes.
 DETAIL_LENGTH = 4096
@@ -68,7 +68,7 @@ def read(event: Any, at: str, *, prefixes: Sequence[str], state_machine_arn: str
         return _document(event, at)
     raise BadEventError(
         f"an event of source {source!r} and detail-type {kind!r} starts nothing; expected are S3's Object Created, "
-        'Step Functions Execution Status Change, or {"kind": …}'
+        f'Step Functions Execution Status Change, or a trigger, as {{"kind": "{MANUAL}"}}'
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import shutil
 import time
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from contract import names
 from ratchet.command import Answer, Context, command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from ratchet.account import Account, Server
 
@@ -25,22 +27,27 @@ if TYPE_CHECKING:
 def up(context: Context, no_deploy: bool, port: int | None) -> Answer:
     """Start the embedded AWS and deploy the stacks to it.
 
-    What runs already and hasn't changed is left as it is, so that it may be called at any time.
+    What runs already and hasn't changed is left as it is, so that it may be called at any time. A pipeline whose
+    pipeline.yaml is wrong is left out: the others are deployed, what is wrong is said, and the exit code is 1.
     """
     _require_local(context)
     started = time.monotonic()
     server, was_running = _start(context, port)
     context.say(f"embedded AWS  {server.endpoint_url}  {'was running' if was_running else 'started'}")
-    deployed = [] if no_deploy else _deploy_all(context, server)
+    unusable = {} if no_deploy else context.project.unusable()
+    deployed = [] if no_deploy else _deploy_all(context, server, without=unusable)
+    for name, problems in unusable.items():
+        click.echo(f"ratchet: {name} is left out:\n{problems}", err=True)
     seconds = round(time.monotonic() - started, 1)
     document = {
         "endpoint_url": server.endpoint_url,
         "started": not was_running,
         "deployed": deployed,
         "pipelines": sorted(context.project.pipelines),
+        "left_out": unusable,
         "seconds": seconds,
     }
-    return Answer(document, lambda: _up_text(context, deployed, no_deploy, seconds))
+    return Answer(document, lambda: _up_text(context, deployed, no_deploy, seconds), 1 if unusable else 0)
 
 
 def _require_local(context: Context) -> None:
@@ -68,7 +75,7 @@ def _start(context: Context, port: int | None) -> tuple[Server, bool]:
     return server, was_running
 
 
-def _deploy_all(context: Context, server: Server) -> list[str]:
+def _deploy_all(context: Context, server: Server, without: Collection[str]) -> list[str]:
     from ratchet import account as accounts
     from ratchet import deploying
 
@@ -77,18 +84,36 @@ def _deploy_all(context: Context, server: Server) -> list[str]:
         _with_progress(
             context, "cdk bootstrap", lambda heard: deploying.bootstrap(context.project, account, server, heard)
         )
-    return deploy_stale(context, account, server, list(context.project.pipelines))
+    return deploy_stale(context, account, server, [name for name in context.project.pipelines if name not in without])
 
 
 def deploy_stale(context: Context, account: Account, server: Server, pipelines: list[str]) -> list[str]:
-    """Deploys the stacks that aren't deployed as the checkout has them; their names."""
+    """Deploys the stacks that aren't deployed as the checkout has them; their names.
+
+    Where a pipeline's can't be, the shared one is there at least: the other pipelines' runs need no more.
+    """
     from ratchet import deploying
+    from ratchet.errors import UserError
 
     stacks = deploying.stale(context.project, account, server, pipelines)
+    shared = [account.stack(names.SHARED)]
+    try:
+        _deploy(context, account, server, stacks)
+    except UserError:
+        account.forget_outputs()
+        if shared != stacks and account.stack_outputs(names.SHARED) is None:
+            with contextlib.suppress(UserError):
+                _deploy(context, account, server, shared)
+        raise
+    return stacks
+
+
+def _deploy(context: Context, account: Account, server: Server, stacks: list[str]) -> None:
+    from ratchet import deploying
+
     if stacks:
         title = f"cdk deploy {' '.join(stacks)}"
         _with_progress(context, title, lambda heard: deploying.deploy(context.project, account, server, stacks, heard))
-    return stacks
 
 
 def _with_progress(context: Context, title: str, work: Callable[[Callable[[str], None]], None]) -> None:

@@ -24,7 +24,7 @@ LARGEST_BODY = 6 * 1024 * 1024
 @click.option("--accept", help="The content type to answer in; the request's unless told.")
 def invoke(context: Context, pipeline: str, file: str, content_type: str | None, accept: str | None) -> Answer:
     """Send FILE (- is standard input) to PIPELINE's endpoint and print the answer."""
-    name = context.project.pipeline(pipeline)
+    name = context.pipeline(pipeline)
     kind = content_type or _content_type(file)
     body = _body(file)
     started = time.perf_counter()

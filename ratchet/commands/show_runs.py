@@ -10,6 +10,7 @@ from contract import outcomes, refusals, run_table
 from ratchet.command import Answer, Context, command
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
 
     from ratchet.runs import Run
@@ -36,17 +37,39 @@ def runs(context: Context, pipeline: str | None, limit: int) -> Answer:
     table = RunTable(context.account)
     found = [run for name in names for run in table.runs(name, limit)]
     found.sort(key=lambda run: run.run_id, reverse=True)
-    return Answer({"runs": [run.document for run in found]}, lambda: _runs_text(found, context.console.width))
+    if pipeline and not found:
+        # A deleted pipeline's runs stay, so only a name without any is asked for.
+        context.pipeline(pipeline)
+    left = [name for name in _without_folder(context) if name in names]
+    document = {"runs": [run.document for run in found], "without_folder": left}
+    return Answer(document, lambda: _runs_text(found, left, context.console.width))
 
 
-def _runs_text(found: list[Run], width: int) -> Table | str:
+def _without_folder(context: Context) -> list[str]:
+    """The deployed pipelines that no folder of the checkout has any more."""
+    return [name for name in context.account.deployed_pipelines() if name not in context.project.pipelines]
+
+
+def _folder_text(name: str) -> str:
+    return (
+        f"{name} is deployed and goes on, but no folder in training_code/ is its (removed, or another checkout's): "
+        f"bring the folder back, or take the pipeline down with `ratchet delete {name}`"
+    )
+
+
+def _runs_text(found: list[Run], left: list[str], width: int) -> Group:
+    from rich.console import Group
+
+    runs = _runs_table(found, width) if found else "no runs yet; start one with `ratchet run PIPELINE`"
+    return Group(runs, *map(_folder_text, left))
+
+
+def _runs_table(found: list[Run], width: int) -> Table:
     from rich.table import Table
 
     from ratchet.durations import duration
     from ratchet.live import first_line, outcome_style
 
-    if not found:
-        return "no runs yet; start one with `ratchet run PIPELINE`"
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("run", "pipeline", "outcome", "trigger", "took", "score", "why"):
         table.add_column(title, no_wrap=title != "why", justify="right" if title in ("took", "score") else "left")
@@ -79,7 +102,7 @@ def status(context: Context, pipeline: str | None) -> Answer:
     """Say what serves, what runs and what waits; for PIPELINE, or for all that are deployed."""
     from ratchet.errors import UserError
 
-    names = [context.project.pipeline(pipeline)] if pipeline else context.account.deployed_pipelines()
+    names = [context.pipeline(pipeline)] if pipeline else context.account.deployed_pipelines()
     if pipeline:
         context.account.pipeline(names[0])
     if not names:
@@ -95,8 +118,10 @@ def _pipeline_status(context: Context, name: str) -> dict[str, Any]:
     table = RunTable(context.account)
     state = table.state(name)
     newest = table.runs(name, limit=1)
+    folder = context.project.pipelines.get(name)
     return {
         "pipeline": name,
+        "folder": folder and str(folder),
         "endpoint": _endpoint(context, context.account.pipeline(name)["EndpointName"]),
         **{field: state.get(field) for field in _STATE},
         "last_run": newest[0].document if newest else None,
@@ -135,6 +160,7 @@ def _pipeline_text(each: dict[str, Any]) -> str:
         f"[bold]{each['pipeline']}[/]",
         f"  endpoint   {endpoint['name']}  {endpoint['status'] or 'not created yet'}",
     ]
+    lines += [] if each["folder"] else [f"  [yellow]folder     {_folder_text(each['pipeline'])}[/]"]
     lines.append(f"  champion   {_champion_text(champion)}")
     if each["running"]:
         lines.append(f"  running    {each['running']['run_id']} since {each['running'].get('started_at', '?')}")

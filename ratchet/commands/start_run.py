@@ -10,9 +10,6 @@ from contract import files, names, outcomes, run_table, triggers
 from ratchet.command import Answer, Context, command
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ratchet.account import Account
     from ratchet.following import Launched
     from ratchet.runs import Run
 
@@ -31,7 +28,7 @@ def run(context: Context, pipeline: str, wait: bool, force: bool) -> Answer:
     """
     from ratchet import following
 
-    name = context.project.pipeline(pipeline)
+    name = context.pipeline(pipeline)
     prepared = _prepare(context, name) if context.is_local else {}
     by_code = following.started_by_code(context.account, name) if prepared.get("deployed") and not force else None
     launched = by_code or _launch(context, name, triggers.MANUAL, forced=force)
@@ -50,7 +47,7 @@ def rollback(context: Context, pipeline: str, wait: bool) -> Answer:
     from ratchet.errors import UserError
     from ratchet.runs import RunTable
 
-    name = context.project.pipeline(pipeline)
+    name = context.pipeline(pipeline)
     context.account.pipeline(name)
     if not RunTable(context.account).state(name).get(run_table.PREVIOUS_CHAMPION):
         raise UserError(f"{name} has no champion before the present one to go back to")
@@ -134,40 +131,25 @@ def _escape(text: str) -> str:
 def _prepare(context: Context, name: str) -> dict[str, Any]:
     """Locally a run needs no command before it: deploys what has changed, and gives an empty channel its sample.
 
-    The sample goes up between the two stacks' deployments, so that a run that the new code starts finds data.
+    The sample goes up before its stack does, so that a run that the new code starts finds data; a deployment that fails
+    takes it back.
     """
     from ratchet import account as accounts
+    from ratchet import samples
+    from ratchet.commands.embedded_aws import deploy_stale
     from ratchet.errors import UserError
+    from ratchet.spec import load
 
     folder = context.project.pipelines.get(name)
     if folder is None:
-        raise UserError(f"there is no pipeline {name!r}; there are {', '.join(sorted(context.project.pipelines))}")
+        raise UserError(
+            f"{name} is deployed, but no folder in training_code/ is its; bring it back, or see `ratchet status`"
+        )
     server = accounts.read_server(context.project.aws_state)
     account = context.account
     if server is None or account.stack_outputs(names.SHARED) is None:
         raise UserError("the stacks aren't deployed; run `ratchet up`")
-    uploaded = _upload_samples(context, account, folder)
-
-    from ratchet.commands.embedded_aws import deploy_stale
-
-    deployed = deploy_stale(context, account, server, [name])
+    channels = load(folder / files.SPEC_FILE).data
+    with samples.uploaded(account, folder, channels, context.say) as uploaded:
+        deployed = deploy_stale(context, account, server, [name])
     return {"deployed": deployed, "uploaded": uploaded}
-
-
-def _upload_samples(context: Context, account: Account, folder: Path) -> list[str]:
-    """Uploads `sample/<channel>/` to each channel that has no object yet; the keys."""
-    from ratchet.spec import load
-
-    bucket = account.shared()["DataBucketName"]
-    s3 = account.client("s3")
-    uploaded: list[str] = []
-    for channel, prefix in load(folder / files.SPEC_FILE).data.items():
-        found = [path for path in sorted((folder / "sample" / channel).rglob("*")) if path.is_file()]
-        if not found or s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"):
-            continue
-        for path in found:
-            key = prefix + path.relative_to(folder / "sample" / channel).as_posix()
-            s3.upload_file(str(path), bucket, key)
-            uploaded.append(key)
-        context.say(f"data            {prefix} was empty; uploaded {len(found)} files of sample/{channel}/")
-    return uploaded

@@ -7,8 +7,8 @@ want them. `python -m ratchet.spec` writes the JSON Schema that editors complete
 
 from __future__ import annotations
 
-from ratchet.spec.errors import ConfigurationError, SpecError
-from ratchet.spec.folders import find_pipelines, named_folders
+from ratchet.spec.errors import ConfigurationError, SpecError, nearest
+from ratchet.spec.folders import find_pipelines, named_folders, without
 from ratchet.spec.image import Framework
 from ratchet.spec.loading import load
 from ratchet.spec.name import NAME_LENGTH, check_name
@@ -26,4 +26,6 @@ __all__ = [
     "find_pipelines",
     "load",
     "named_folders",
+    "nearest",
+    "without",
 ]

@@ -95,6 +95,13 @@ def chosen_environment(context: Mapping[str, Any]) -> Environment:
     return environment(name, environments[name])
 
 
+def chosen_pipelines(text: str | None) -> list[str] | None:
+    """The pipelines that `-c pipelines=a,b` names; None for all. The shared stack's name chooses none beside it."""
+    if text is None:
+        return None
+    return [name for name in map(str.strip, text.split(",")) if name and name != names.SHARED]
+
+
 def environment(name: str, settings: object) -> Environment:
     """One environment of cdk.json.
 

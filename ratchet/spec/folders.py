@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from contract import files
 from ratchet.spec import yaml_lines
+from ratchet.spec.errors import ConfigurationError, SpecError, nearest
 from ratchet.spec.loading import load
 from ratchet.spec.pipeline import PipelineSpec
 
 
-def find_pipelines(training_code: Path) -> list[PipelineSpec]:
-    """The pipelines of a folder's folders, by name.
+def find_pipelines(training_code: Path, only: Collection[str] | None = None) -> list[PipelineSpec]:
+    """The pipelines of a folder's folders, by name; `only` those of these names: another's mistakes are none of theirs.
 
     Raises:
         SpecError: a pipeline.yaml is wrong, or two have one name.
+        ConfigurationError: no folder has one of the names.
     """
     found: dict[str, PipelineSpec] = {}
-    for folder in _folders(training_code):
+    for folder in _folders(training_code) if only is None else _chosen(training_code, only):
         spec = load(folder / files.SPEC_FILE)
         if spec.name in found:
             other = found[spec.name].folder / files.SPEC_FILE
@@ -26,9 +29,22 @@ def find_pipelines(training_code: Path) -> list[PipelineSpec]:
     return [found[name] for name in sorted(found)]
 
 
+def _chosen(training_code: Path, only: Collection[str]) -> list[Path]:
+    names = {folder: _declared_name(folder) for folder in _folders(training_code)}
+    for name in sorted(set(only) - set(names.values())):
+        raise ConfigurationError(f"there is no pipeline {name!r} in {training_code}{nearest(name, [*names.values()])}")
+    return [folder for folder, name in names.items() if name in only]
+
+
 def named_folders(training_code: Path) -> dict[str, Path]:
     """Pipeline name → the model's folder, whether its pipeline.yaml can be used or not."""
     return {_declared_name(folder): folder for folder in _folders(training_code)}
+
+
+def without(training_code: Path, error: SpecError) -> str:
+    """A line on how the cdk command goes on without the pipeline of an error; empty if there is no other."""
+    others = sorted(name for name, folder in named_folders(training_code).items() if folder != error.path.parent)
+    return f"\n(without it: -c pipelines={','.join(others)})" if others else ""
 
 
 def _folders(training_code: Path) -> list[Path]:

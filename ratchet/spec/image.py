@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -14,7 +14,8 @@ from ratchet.spec.model import Example, Model
 # AlgorithmSpecification, API reference of CreateTrainingJob.
 IMAGE_LENGTH = 255
 
-FrameworkName = Literal["sklearn", "xgboost", "pytorch", "tensorflow"]
+# Those whose training and serving containers both run a model's own scripts.
+SCRIPTED = Literal["sklearn", "xgboost", "pytorch"]
 
 _IMAGE = re.compile(r"[\w.\-]+(?::\d+)?(?:/[\w.\-]+)+(?::[\w][\w.\-]{0,127})?(?:@sha256:[0-9a-f]{64})?")
 
@@ -24,6 +25,16 @@ def _version(value: object) -> str:
         raise ValueError(f'is the number {value}; quote it, as "{value}" (YAML would read 1.10 as 1.1)')
     if not re.fullmatch(r"\d+(\.\d+)*(-[A-Za-z0-9.]+)?", value):
         raise ValueError(f'is {value!r}; write the framework image\'s version, as "1.9-0" or "2.10"')
+    return value
+
+
+def _name(value: object) -> object:
+    if value == "tensorflow":
+        known = ", ".join(get_args(SCRIPTED))
+        raise ValueError(
+            f"is {value!r}, whose serving container runs no serve.py; frameworks are {known}, "
+            "or name an image of your own with image:"
+        )
     return value
 
 
@@ -42,6 +53,7 @@ def _dockerfile(value: str) -> str:
     return value
 
 
+FrameworkName = Annotated[SCRIPTED, BeforeValidator(checked(_name))]
 Version = Annotated[str, BeforeValidator(checked(_version)), Field(examples=["1.9-0"])]
 Image = Annotated[str, AfterValidator(checked(_image))]
 Dockerfile = Annotated[str, AfterValidator(checked(_dockerfile))]

@@ -25,10 +25,6 @@ CASES: list[tuple[dict[str, Any], str]] = [
         r"framework.version: pytorch 2.10.0 has no inference image; versions with both images are .*2\.6\.0",
     ),
     (
-        {"framework": {"name": "tensorflow", "version": "2.19.0"}},
-        r"framework.name: is 'tensorflow', whose containers don't run train.py and serve.py; .*sklearn, xgboost",
-    ),
-    (
         {"train": {"instance": "ml.trn1.2xlarge"}},
         "train.instance: ml.trn1.2xlarge is a machine for neuron images; sklearn's are for cpu",
     ),
@@ -75,9 +71,9 @@ def test_a_folder_without_its_code(tmp_path: Path, missing: str) -> None:
         synthesize(settings("local"), tmp_path / "models", tmp_path / "out")
 
 
-def run_app(folder: Path, environment: str = "local") -> subprocess.CompletedProcess[str]:
+def run_app(folder: Path, environment: str = "local", **more: str) -> subprocess.CompletedProcess[str]:
     """app.py of a copy of the checkout, as the cdk command runs it."""
-    context = json.dumps({**CONTEXT, "environment": environment})
+    context = json.dumps({**CONTEXT, "environment": environment, **more})
     return subprocess.run(
         [sys.executable, "app.py"],
         cwd=folder,
@@ -118,3 +114,16 @@ def test_the_app_of_a_checkout_without_pipelines_is_the_shared_stack(checkout: P
     done = run_app(checkout)
     assert (done.returncode, done.stderr) == (0, "")
     assert [path.name for path in (checkout / "out").glob("*.template.json")] == ["ratchet-local-shared.template.json"]
+
+
+def test_the_chosen_pipelines_are_made_whatever_is_wrong_with_another(checkout: Path) -> None:
+    write_pipeline(checkout / "training_code")
+    broken = write_pipeline(checkout / "training_code", name="broken", train={"instance": "m5.large"})
+    everything = run_app(checkout)
+    assert everything.returncode == 1
+    assert f"{broken / 'pipeline.yaml'}:" in everything.stderr
+    assert "(without it: -c pipelines=tickets)" in everything.stderr
+    done = run_app(checkout, pipelines="tickets")
+    assert (done.returncode, done.stderr) == (0, "")
+    made = {path.name for path in (checkout / "out").glob("*.template.json")}
+    assert made == {"ratchet-local-shared.template.json", "ratchet-local-tickets.template.json"}

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from ratchet.spec import ConfigurationError
-from ratchet.spec.environments import Environment, chosen_environment, environment, read_environment
+from ratchet.spec.environments import (
+    Environment,
+    chosen_environment,
+    chosen_pipelines,
+    environment,
+    read_environment,
+)
 
 GOOD: dict[str, Any] = {"account": None, "region": "eu-west-1", "removal": "retain", "log_retention_days": 30}
 
@@ -109,3 +115,10 @@ def test_a_cdk_json_without_a_context_is_named(tmp_path: Path, text: str | None)
         path.write_text(text)
     with pytest.raises(ConfigurationError, match=r"cdk.json: describes no environments"):
         read_environment(path, "local")
+
+
+def test_pipelines_are_chosen_by_their_names() -> None:
+    assert chosen_pipelines(None) is None
+    assert chosen_pipelines("churn") == ["churn"]
+    assert chosen_pipelines("churn, tickets,shared") == ["churn", "tickets"]
+    assert chosen_pipelines("shared") == []

@@ -296,7 +296,14 @@ def test_a_run_that_a_rule_stopped_says_which_where_and_why() -> None:
 
 def test_status_says_why_the_last_run_ended_and_what_its_rules_found() -> None:
     run = runs.of_item(JUDGED)
-    each = {"pipeline": "digits", "champion": None, "running": None, "pending": None, "last_run": JUDGED}
+    each = {
+        "pipeline": "digits",
+        "folder": "training_code/digits",
+        "champion": None,
+        "running": None,
+        "pending": None,
+        "last_run": JUDGED,
+    }
     told = pipeline_text(
         {**each, "endpoint": {"name": "e", "status": "InService"}, "why": run.reason, "spot": "", "rules": run.rules}
     )

@@ -150,7 +150,7 @@ def test_a_run_that_data_started_waits_for_the_last_arrival(tmp_path: Path) -> N
         {"Item": {"pending": {"M": {"last_at": {"S": f"{year}-01-01T00:00:00.000Z"}}}}} for year in (2999, 2020)
     ]
     ran = run(make_spec(tmp_path, triggers={"data": {"quiet": "1h"}}), World(answers={"getItem": arrivals}))
-    assert ran.states[:6] == ["Begin", "Settle", "Settled", "Quiet", "Settle", "Settled"]
+    assert ran.states[:7] == ["Begin", "Launched", "Settle", "Settled", "Quiet", "Settle", "Settled"]
     assert ran.recorded["outcome"] == "Promoted"
 
 
@@ -167,6 +167,21 @@ def test_without_a_data_trigger_there_is_no_settling(tmp_path: Path) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------- what goes wrong
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, [], "now", {"kind": "manual"}, {"pipeline": "digits-forest", "run_id": "mine"}, {"run_id": RUN_ID}],
+    ids=str,
+)
+def test_an_execution_past_the_launcher_says_how_runs_are_started(tmp_path: Path, given: Any) -> None:
+    ran = run(make_spec(tmp_path), World(), given=given)
+    assert ran.states == ["Begin", "Launched", "NotLaunched"]
+    assert ran.calls == []
+    assert ran.error is not None
+    assert ran.error.error == "NotLaunched"
+    assert "the stack ratchet-local-digits-forest gives as its output LauncherFunctionName" in ran.error.cause
+    assert 'with the payload {"kind": "manual"}' in ran.error.cause
 
 
 def test_a_stopped_training_job_is_not_taken_for_a_model(tmp_path: Path) -> None:

@@ -156,7 +156,12 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "name that is a number": ({"name": 7}, "name: is 7; it must be a text"),
     "unknown framework": (
         {"framework": {"name": "sklern", "version": "1"}},
-        "framework.name: is 'sklern'; it must be 'sklearn', 'xgboost', 'pytorch' or 'tensorflow'; did you mean",
+        "framework.name: is 'sklern'; it must be 'sklearn', 'xgboost' or 'pytorch'; did you mean",
+    ),
+    "framework without a serving container for scripts": (
+        {"framework": {"name": "tensorflow", "version": "2.19"}},
+        "framework.name: is 'tensorflow', whose serving container runs no serve.py; frameworks are sklearn, xgboost, "
+        "pytorch, or name an image of your own with image:",
     ),
     "version as a number": (
         {"framework": {"name": "pytorch", "version": 2.1}},
@@ -643,3 +648,24 @@ def test_a_folder_is_named_also_where_its_pipeline_yaml_cannot_be_used(tmp_path:
         "not-yaml": folders["not_yaml"],
         "no-name": folders["no_name"],
     }
+
+
+def test_only_the_chosen_pipelines_are_read(tmp_path: Path) -> None:
+    pipeline_folder(tmp_path, "a", changed(name="zinnia"))
+    pipeline_folder(tmp_path, "b", "name: aster\ntrian: 1\n")
+    assert [found.name for found in spec.find_pipelines(tmp_path, only=["zinnia"])] == ["zinnia"]
+    assert spec.find_pipelines(tmp_path, only=[]) == []
+    with pytest.raises(spec.SpecError, match=r"b/pipeline.yaml:2: trian: unknown key; did you mean train\?"):
+        spec.find_pipelines(tmp_path, only=["aster", "zinnia"])
+    with pytest.raises(spec.ConfigurationError, match=r"there is no pipeline 'zinia' in .*; did you mean zinnia\?"):
+        spec.find_pipelines(tmp_path, only=["zinia"])
+
+
+def test_a_broken_pipeline_s_error_says_how_to_go_on_without_it(tmp_path: Path) -> None:
+    pipeline_folder(tmp_path, "b", "name: aster\ntrian: 1\n")
+    with pytest.raises(spec.SpecError) as alone:
+        spec.find_pipelines(tmp_path)
+    assert spec.without(tmp_path, alone.value) == ""
+    for folder, name in (("a", "zinnia"), ("c", "daisy")):
+        pipeline_folder(tmp_path, folder, changed(name=name))
+    assert spec.without(tmp_path, alone.value) == "\n(without it: -c pipelines=daisy,zinnia)"

@@ -1,0 +1,196 @@
+"""Commands and the pipelines that they are about: one that is broken, one without a folder, one that nobody knows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from commands_world import BUCKET, ROOT, World, world_in
+
+from contract import outcomes
+from contract.files import SPEC_FILE
+from ratchet import account, deploying, errors
+from ratchet.commands import embedded_aws
+from ratchet.project import find
+
+BROKEN = "name: broken\nframework: {name: sklearn, version: 1.9-0}\ntrain: {instance: m5.large}\n"
+
+
+@pytest.fixture(name="world")
+def _world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return world_in(tmp_path / "checkout", monkeypatch)
+
+
+@pytest.fixture
+def broken(world: World) -> Path:
+    """A second pipeline, in whose pipeline.yaml much is wrong."""
+    path = world.root / "training_code" / "broken" / SPEC_FILE
+    path.parent.mkdir()
+    path.write_text(BROKEN)
+    return path
+
+
+@pytest.fixture
+def deployments(world: World, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The cdk command's arguments, call by call; it deploys nothing."""
+    calls: list[list[str]] = []
+    monkeypatch.setattr("ratchet.tools.run_cdk", lambda _project, arguments, *_rest: calls.append(list(arguments)))
+    return calls
+
+
+def sampled(world: World) -> None:
+    """iris-tree's folder with sample data."""
+    for channel in ("train", "test"):
+        folder = world.root / "training_code" / "iris_tree" / "sample" / channel
+        folder.mkdir(parents=True)
+        (folder / "iris.csv").write_text("0,1,2\n")
+
+
+def refuse(*_arguments: object) -> None:
+    raise errors.UserError("`cdk deploy` failed with code 1:\ntraining_code/x/pipeline.yaml:3: what is wrong")
+
+
+def test_a_deployment_is_of_its_own_pipelines_alone(
+    world: World,
+    broken: Path,
+    deployments: list[list[str]],
+) -> None:
+    found = find()
+    stack = "ratchet-local-iris-tree"
+    here, server = account.connect(found, "local"), account.read_server(found.aws_state)
+    assert server
+    (world.root / ".ratchet").mkdir()
+    deploying.deploy(found, here, server, [stack], lambda _line: None)
+    [arguments] = deployments
+    assert arguments[:2] == ["deploy", stack]
+    assert "pipelines=iris-tree" in arguments
+
+
+@pytest.fixture
+def up(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """An embedded AWS that runs and is bootstrapped, with nothing deployed to it."""
+    monkeypatch.setattr(embedded_aws, "_start", lambda *_: (account.read_server(world.root), True))
+    world.cloudformation.stacks.clear()
+    world.cloudformation.add(deploying.BOOTSTRAP_STACK, {})
+    (world.root / ".ratchet").mkdir()
+    return world
+
+
+def test_up_deploys_all_but_the_broken_and_says_what_is_wrong(
+    up: World, broken: Path, deployments: list[list[str]]
+) -> None:
+    told = up.call("up", "--json")
+    assert told.exit_code == errors.FAILURE
+    assert "broken is left out:" in told.stderr
+    assert f"{broken}:3: train.instance: " in told.stderr
+    assert deployments[0][:3] == ["deploy", "ratchet-local-shared", "ratchet-local-iris-tree"]
+    assert list(json.loads(told.stdout)["left_out"]) == ["broken"]
+
+
+def test_up_of_a_folder_that_only_the_app_refuses_leaves_the_shared_stack_for_the_others(
+    up: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(_project: object, arguments: list[str], *_rest: object) -> None:
+        asked.append([stack for stack in arguments if stack.startswith("ratchet-")])
+        if len(asked) == 1:
+            refuse()
+
+    monkeypatch.setattr("ratchet.tools.run_cdk", run)
+    told = up.call("up")
+    assert told.exit_code == errors.FAILURE
+    assert "what is wrong" in told.stderr
+    assert asked == [["ratchet-local-shared", "ratchet-local-iris-tree"], ["ratchet-local-shared"]]
+
+
+def test_a_run_of_a_broken_pipeline_uploads_nothing(world: World, broken: Path) -> None:
+    result = world.call("run", "broken")
+    assert result.exit_code == errors.FAILURE
+    assert f"{SPEC_FILE}:3: train.instance: " in result.stderr
+    assert not world.keys()
+
+
+def test_a_failed_deployment_takes_its_sample_data_back(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sampled(world)
+    world.s3.put_object(Bucket=BUCKET, Key="iris/test/mine.csv", Body=b"1\n")
+    uploads: list[list[str]] = []
+
+    def fail(*_arguments: object) -> None:
+        uploads.append(world.keys())
+        refuse()
+
+    monkeypatch.setattr("ratchet.tools.run_cdk", fail)
+    result = world.call("run", "iris-tree")
+    assert result.exit_code == errors.FAILURE
+    assert "what is wrong" in result.stderr
+    assert uploads == [["iris/test/mine.csv", "iris/train/iris.csv"]]
+    assert world.keys() == ["iris/test/mine.csv"]
+
+
+def test_a_pipeline_without_a_folder_is_told_by_status_and_runs(world: World) -> None:
+    world.deploy("tickets")
+    world.dynamodb.add_run("tickets", "20261120-101112-abcd", outcomes.PROMOTED)
+    for command in (["status"], ["runs"], ["runs", "tickets"], ["status", "tickets"]):
+        told = world.call(*command)
+        assert told.exit_code == 0, told.output
+        assert "tickets is deployed and goes on, but no folder in training_code/ is its" in told.stdout
+        assert "take the pipeline down with `ratchet delete tickets`" in told.stdout
+    assert json.loads(world.call("runs", "--json").stdout)["without_folder"] == ["tickets"]
+    assert json.loads(world.call("status", "--json").stdout)["pipelines"][0]["folder"] is None
+
+
+def test_a_pipeline_with_its_folder_is_not_reminded_of(world: World) -> None:
+    world.deploy("iris-tree")
+    assert "training_code" not in world.call("status").stdout + world.call("runs").stdout
+
+
+def test_the_runs_of_a_deleted_pipeline_can_still_be_listed(world: World) -> None:
+    world.dynamodb.add_run("tickets", "20261120-101112-abcd", outcomes.PROMOTED)
+    assert "20261120-101112-abcd" in world.call("runs", "tickets").stdout
+
+
+@pytest.mark.parametrize("command", [["runs"], ["status"], ["run"], ["rollback"]])
+def test_a_pipeline_that_nobody_knows_is_refused_with_those_there_are(
+    world: World,
+    command: list[str],
+) -> None:
+    world.deploy("tickets")
+    unknown = world.call(*command, "nope")
+    assert unknown.exit_code == errors.FAILURE
+    assert "there is no pipeline 'nope', neither here nor deployed; known: iris-tree, tickets" in unknown.stderr
+    assert "did you mean tickets?" in world.call(*command, "ticket").stderr
+    assert "did you mean iris-tree?" in world.call(*command, "iris-tre").stderr
+
+
+def test_a_pipeline_without_runs_says_how_to_start_one(world: World) -> None:
+    told = world.call("runs", "iris-tree")
+    assert told.exit_code == 0
+    assert "no runs yet; start one with `ratchet run PIPELINE`" in told.stdout
+
+
+def test_an_installation_of_npm_s_that_fails_says_why(tmp_path: Path) -> None:
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / "package-lock.json").write_text("{}")
+    npm = tmp_path / "bin" / "npm"
+    npm.parent.mkdir()
+    npm.write_text("#!/bin/sh\necho 'npm error code E403: the registry says no' >&2\nexit 1\n")
+    npm.chmod(0o755)
+    command = [
+        "make",
+        "-f",
+        str(ROOT / "Makefile"),
+        "-o",
+        ".venv/main.stamp",
+        f"BIN={npm.parent}",
+        "node_modules/.stamp",
+    ]
+    made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert made.returncode != 0
+    assert "npm error code E403: the registry says no" in made.stdout
+    assert "npm ci failed" in made.stdout
