@@ -18,7 +18,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ def directory(environment: Mapping[str, str] | None = None) -> Path:
 
 def worker(rank: int) -> str:
     """A name that no other process has, whose order is that of time within a rank."""
-    return f"{rank}-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}"
+    return f"{rank}-{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%f}-{os.getpid()}"
 
 
 def rank_of(worker: str) -> int:

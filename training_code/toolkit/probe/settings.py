@@ -201,7 +201,7 @@ def _collection(name: str, document: Mapping[str, Any]) -> Collection:
 def _interval(value: Any, where: str) -> dict[str, int]:
     """One interval for both modes, or one each: {train: 100, eval: 1}."""
     if isinstance(value, Mapping):
-        found = dict(zip(_modes(value, where), value.values(), strict=True))
+        found = dict(zip(_modes(value, where), value.values()))
         return {mode: _interval(found.get(mode, INTERVAL), f"{where}")[mode] for mode in MODES}
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ProbeError(f"{where}: interval: {value!r} is no number of steps (1 or more)")
@@ -222,7 +222,7 @@ def _steps(value: Any, where: str, name: str) -> int:
 
 
 def _positive(value: Any, where: str) -> Any:
-    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or value <= 0:
         raise ProbeError(f"{where}: {value!r} is no positive number")
     return value
 
@@ -251,7 +251,7 @@ def _listed(value: Any) -> list[Any]:
     """A list, where one alone counts as a list of one."""
     if value is None:
         return []
-    return list(value) if isinstance(value, list | tuple) else [value]
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _document(collection: Collection) -> dict[str, Any]:

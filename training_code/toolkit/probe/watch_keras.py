@@ -98,7 +98,7 @@ class KerasWatcher(Watcher):
     def _before_update(self, gradients: Any, variables: Any) -> None:
         names = {id(variable): (name, kind) for name, kind, variable in _parameters(self._model)}
         self._save_parameters()
-        for gradient, variable in zip(gradients, variables, strict=True):
+        for gradient, variable in zip(gradients, variables):
             if gradient is not None and id(variable) in names:
                 self._recorder.offer(f"{names[id(variable)][0]}.gradient", layout.GRADIENT, gradient, self._arrays)
 

@@ -200,7 +200,7 @@ class _Loss:
             self._recorder.offer_number(f"{self._name}{call}", layout.LOSS, output)
         else:
             self._recorder.offer(f"{self._name}{call}", layout.LOSS, output, TORCH)
-        for (compared, kind), tensor in zip(self._compared.items(), inputs, strict=False):
+        for (compared, kind), tensor in zip(self._compared.items(), inputs):
             if _is_tensor(tensor):
                 self._recorder.offer(f"{compared}{call}", kind, tensor, TORCH)
 
@@ -209,7 +209,7 @@ def unwrapped(model: Any) -> Any:
     """The model within DistributedDataParallel, DataParallel and torch.compile, so that names don't depend on them."""
     while True:
         inner = getattr(model, "_orig_mod", None)
-        if isinstance(model, torch.nn.parallel.DistributedDataParallel | torch.nn.DataParallel):
+        if isinstance(model, (torch.nn.parallel.DistributedDataParallel, torch.nn.DataParallel)):
             inner = model.module
         if inner is None:
             return model
@@ -234,4 +234,4 @@ def _buffers(model: Any) -> Iterator[tuple[str, Any]]:
 
 def _has_own(path: str, module: Any) -> bool:
     """Whether its output isn't only its last child's."""
-    return not path or not isinstance(module, torch.nn.Sequential | torch.nn.ModuleList | torch.nn.ModuleDict)
+    return not path or not isinstance(module, (torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict))

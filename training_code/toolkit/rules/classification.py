@@ -45,7 +45,7 @@ class _Pairs(Rule):
         """(labels, predictions), of one length. argmax None: where predictions have an axis more than labels."""
         import numpy as np
 
-        both = [self._one(what, step, mode, taken) for what, taken in zip(_BOTH, self.chosen(), strict=True)]
+        both = [self._one(what, step, mode, taken) for what, taken in zip(_BOTH, self.chosen())]
         labels, predictions = both
         if labels is None or predictions is None:
             return None
@@ -61,7 +61,7 @@ class _Pairs(Rule):
     def nothing(self, seen: Sequence[Saved]) -> str:
         if absent := [what for what in _BOTH if what not in self._found]:
             how = "save it by hand (probe.labels, probe.predictions)"
-            taken = dict(zip(_BOTH, self.chosen(), strict=True))[absent[0]]
+            taken = dict(zip(_BOTH, self.chosen()))[absent[0]]
             return f"it compares labels with predictions, but no {absent[0]} were saved ({taken}); {how}"
         return super().nothing(seen)
 

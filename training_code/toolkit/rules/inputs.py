@@ -102,7 +102,7 @@ class NLPSequenceRatio(Rule):
             tokens = self.array(name, step, mode)
             if tokens is None or not tokens.size:
                 continue
-            for token, threshold in zip(self.token_values, self.token_thresholds_percent, strict=True):
+            for token, threshold in zip(self.token_values, self.token_thresholds_percent):
                 percent = 100.0 * float((tokens == token).mean())
                 self.judged(step, percent)
                 if percent > threshold:
