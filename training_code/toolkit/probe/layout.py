@@ -46,7 +46,8 @@ class Record:
     """A line of the index: one tensor, or one number of it, at one step.
 
     collections: those that it was saved for. file: of the whole tensor, else None. reduction: what `value` is of the
-    tensor, None for the tensor (or scalar) itself. value: a number; of a histogram {"edges", "counts"}.
+    tensor, None for the tensor (or scalar) itself. value: a number; of a histogram {"edges", "counts"}. layer: the type
+    of the module whose input or output it is.
     at: seconds since 1970. train_step: at which training step an evaluation step was. dropped: why nothing is there.
     """
 
@@ -63,6 +64,7 @@ class Record:
     at: float = 0.0
     train_step: int | None = None
     dropped: str | None = None
+    layer: str | None = None
 
     def line(self) -> str:
         """The record as it stands in the index, with the end of the line; empty fields are left out."""

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from contract.environment import PROBE
-from toolkit.probe import layout
+from toolkit.probe import layers, layout
 from toolkit.probe.errors import ProbeError
 from toolkit.probe.layout import MODES
 
@@ -55,7 +55,7 @@ _DEFAULT = ("weights", "biases", "gradients")
 class Collection:
     """A collection: which tensors are saved, when, and whether whole or as numbers.
 
-    include: regular expressions, searched in a tensor's name; none means all of the built-in collection's kinds.
+    include: regular expressions, searched in a tensor's names (layers.py); none means all of the built-in kinds.
     interval: by mode, in steps; a step is due when it is a multiple. start, end: first step, and the first that is too
     late. steps: only these instead. reductions: numbers to save. values: the whole tensors too.
     """
@@ -74,12 +74,13 @@ class Collection:
     def _patterns(self) -> list[re.Pattern[str]]:
         return [re.compile(pattern) for pattern in self.include]
 
-    def holds(self, name: str, kind: str) -> bool:
-        """Whether a tensor belongs to it."""
+    def holds(self, name: str, kind: str, layer: str | None = None) -> bool:
+        """Whether a tensor belongs to it. layer: the type of the layer whose input or output it is."""
         kinds = BUILT_IN.get(self.name)
         if kinds is not None and kind not in kinds:
             return False
-        return not self.include or any(pattern.search(name) for pattern in self._patterns)
+        names = layers.names_of(name, layer)
+        return not self.include or any(pattern.search(found) for pattern in self._patterns for found in names)
 
     def due(self, mode: str, step: int) -> bool:
         """Whether it is saved at a step."""
@@ -141,9 +142,9 @@ class Settings:
             raise ProbeError(f"probe: collections: expected names with their settings, found {collections!r}")
         return Settings(_collections(collections), output=output, **numbers)
 
-    def collections_of(self, name: str, kind: str) -> tuple[Collection, ...]:
+    def collections_of(self, name: str, kind: str, layer: str | None = None) -> tuple[Collection, ...]:
         """The collections that a tensor belongs to."""
-        return tuple(collection for collection in self.collections if collection.holds(name, kind))
+        return tuple(collection for collection in self.collections if collection.holds(name, kind, layer))
 
     def document(self) -> dict[str, Any]:
         """The collections as `of` takes them."""

@@ -124,7 +124,9 @@ class _Activations:
     def __init__(self, recorder: Recorder, model: Any, calls: Calls) -> None:
         self.problems, self._recorder, self._calls = recorder.problems, recorder, calls
         self._modules = {path or "model": module for path, module in model.named_modules() if _has_own(path, module)}
-        recorder.declare({f"{path}/{word}": kind for path in self._modules for kind, word in _ACTIVATIONS.items()})
+        names = {f"{path}/{word}": kind for path in self._modules for kind, word in _ACTIVATIONS.items()}
+        types = {path: type(module).__name__ for path, module in self._modules.items()}
+        recorder.declare(names, {f"{path}/{word}": types[path] for path in types for word in ("input", "output")})
         # Calls and places within tuples add to names, so which collections hold them isn't all known beforehand.
         self._wanted = {kind: recorder.catalogue.that_may_hold(kind) for kind in _ACTIVATIONS}
 

@@ -259,10 +259,10 @@ class AccuracyDrop(_Pairs):
             return float((pair[0] == pair[1]).sum()), float(len(pair[0]))
         names = self.selected(step, mode, Selection(regexes=(self.accuracy_regex,)))
         try:
-            return (self.number(names[0], step, mode), 1.0) if names else (0.0, 0.0)
+            accuracy = self.scalar(names[0], step, mode) if names else None
         except NotSavedError as error:
-            self.skip(names[0], str(error))
-            return 0.0, 0.0
+            accuracy = self.skip(names[0], str(error))
+        return (0.0, 0.0) if accuracy is None else (accuracy, 1.0)
 
     def _close(self) -> Verdict | None:
         if not self._examples:
