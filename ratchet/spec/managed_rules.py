@@ -23,7 +23,7 @@ COLLECTIONS = 20
 
 # What its rules are called, where that isn't what the open rules are.
 RULE_NAMES = {"StalledTraining": "StalledTrainingRule"}
-_OUR_PARAMETERS = {"LossNotDecreasing": ("smoothing",)}
+_OUR_PARAMETERS = {"LossNotDecreasing": ("smoothing", "learned_percent")}
 # By the pages of the rules.
 _NOT_FOR_XGBOOST = (
     "DeadRelu", "ExplodingTensor", "PoorWeightInitialization", "SaturatedActivation", "VanishingGradient",

@@ -11,6 +11,7 @@ from pathlib import Path
 from toolkit import rule_evaluator
 from toolkit.probe import Probe, debugger_hook
 from toolkit.probe.errors import ProbeError
+from toolkit.probe.layers import RELU_OUTPUT
 
 PROGRAM = Path(rule_evaluator.__file__)
 
@@ -167,7 +168,7 @@ class InAJob(unittest.TestCase):
             rule_evaluator.own(
                 {"rule_to_invoke": "DeadRelu", "tensor_regex": ".*relu_output", "threshold_layer": "1,5"}
             ),
-            {"tensor_regex": r"(?i)relu[^/]*/output(:\d+)?$", "threshold_layer": "1,5"},
+            {"tensor_regex": RELU_OUTPUT, "threshold_layer": "1,5"},
         )
 
     def test_a_broken_index_is_an_error(self):

@@ -57,6 +57,7 @@ class Fit(unittest.TestCase):
         np.testing.assert_array_equal(trial.value("hidden/input", 1), self.x[8:16])
         hidden = np.maximum(self.x[:8] @ before + trial.value("hidden/bias", 0), 0)
         np.testing.assert_allclose(trial.value("hidden/output", 0), hidden, rtol=1e-5, atol=1e-6)
+        self.assertEqual([trial.record(f"hidden/{what}", 0).layer for what in ("input", "output")], ["Dense", "relu"])
         logits = trial.value("out/output", 0)
         error = np.exp(logits) / np.exp(logits).sum(1, keepdims=True) - np.eye(2)[self.y[:8]]
         np.testing.assert_allclose(trial.value("out/kernel.gradient", 0), hidden.T @ error / 8, rtol=1e-4, atol=1e-6)

@@ -146,6 +146,27 @@ class Tensors(RuleCase):
 
 
 class Activations(RuleCase):
+    def of_layer(self, layer, name, values):
+        """A job with one tensor of a layer of that type, whose name says nothing."""
+        job = Job()
+        job.save_named(0, "TRAIN", {name: values}, ["activation"], layer)
+        return job
+
+    def test_a_layer_is_found_by_its_type(self):
+        dead, far = np.full((8, 5), -1.0), np.full((8, 5), 12.0)
+        for layer in ("ReLU", "ReLU6", "relu"):
+            self.fires(self.of_layer(layer, "1/output", dead), 0, "DeadRelu", "units of 1/output are dead")
+        self.fires(self.of_layer("ReLU", "1/output:1", dead), 0, "DeadRelu")
+        for layer in ("LeakyReLU", "PReLU", "RReLU", "GELU", "Conv2d", None):
+            self.errs(self.of_layer(layer, "1/output", dead), "DeadRelu", "never saved; saved were 1/output")
+        self.errs(self.of_layer("ReLU", "1/output.gradient", dead), "DeadRelu")
+        self.errs(self.of_layer("LeakyReLU", "leaky_relu1/output", dead), "DeadRelu")
+        # 12 is beyond tanh's threshold, 9.5, and within sigmoid's, 17.
+        self.fires(self.of_layer("Tanh", "3/input", far), 0, "SaturatedActivation", "3/input")
+        self.quiet(self.of_layer("Sigmoid", "3/input", far), "SaturatedActivation")
+        self.fires(self.of_layer("Sigmoid", "3/input", 2 * far), 0, "SaturatedActivation")
+        self.fires(self.of_layer("Embedding", "0/input", np.zeros((4, 9), int)), 0, "NLPSequenceRatio", "0/input")
+
     def test_dead_relu(self):
         alive = np.abs(RNG.normal(size=(16, 10))) + 0.1
         dying = alive.copy()
@@ -217,6 +238,52 @@ class Losses(RuleCase):
         noisy = [5 - i * 0.02 + (0.5 if i % 10 == 0 else -0.05) * (i > 5) for i in range(60)]
         self.fires(series(noisy), 10, "LossNotDecreasing")
         self.quiet(series(noisy), "LossNotDecreasing", smoothing=10)
+
+    ROBUST = {"num_steps": 100, "smoothing": 50, "increase_threshold_percent": 0, "learned_percent": 10}  # noqa: RUF012 - read only
+
+    def noisy(self, means, noise=0.1):
+        return series([mean * (1 + noise * RNG.normal()) for mean in means])
+
+    def test_what_has_learned_is_left_alone(self):
+        fast = [0.1 + 2.2 * 0.9**step for step in range(600)]
+        restarted = [loss + 0.8 * (step % 200 < 50) * (step >= 200) for step, loss in enumerate(fast)]
+        for means in (fast, restarted, [2.3 - step / 1000 for step in range(600)]):
+            self.assertEqual(self.noisy(means).status("LossNotDecreasing").status, "IssuesFound")
+            self.quiet(self.noisy(means), "LossNotDecreasing", **self.ROBUST)
+
+    def test_what_never_learned_or_has_lost_it_is_found(self):
+        lost = [2.3 * 0.9**step if step < 300 else 2.4 for step in range(600)]
+        self.fires(self.noisy(lost), 349, "LossNotDecreasing", "at step 249", **self.ROBUST)
+        rising = [2.3 * 1.002**step for step in range(600)]
+        self.fires(self.noisy(rising), 149, "LossNotDecreasing", "at step 49", **self.ROBUST)
+        exploded = [2.3, *[1e6] * 20, *[2.8] * 600]
+        self.fires(series(exploded), 249, "LossNotDecreasing", **self.ROBUST)
+        self.assertEqual(self.noisy([2.3] * 1500).status("LossNotDecreasing", **self.ROBUST).status, "IssuesFound")
+        self.fires(series([2.0, 1.0, math.nan]), 2, "LossNotDecreasing", "NaN", **self.ROBUST)
+
+    def test_learned_is_a_share_of_where_it_began(self):
+        job = series([10.0] + [9.4] * 30)
+        self.fires(job, 20, "LossNotDecreasing", learned_percent=10)
+        self.quiet(job, "LossNotDecreasing", learned_percent=5)
+        below = series([-10.0] + [-10.4] * 30)
+        self.fires(below, 20, "LossNotDecreasing", learned_percent=5)
+        self.quiet(below, "LossNotDecreasing", learned_percent=4)
+
+    def test_losses_that_are_no_scalars_are_not_averaged(self):
+        job = Job()
+        for step in range(20):
+            job.save(step, loss__each=np.ones(8))
+            job.save(step, "EVAL", loss__each=np.ones(8) * 5)
+        for rule in ("LossNotDecreasing", "Overfit", "Overtraining"):
+            with self.subTest(rule):
+                self.errs(job, rule, "each", "shape (8,), no scalar", "losses.mean()")
+        job = Job()
+        for step in range(20):
+            job.save(step, loss__each=np.ones(8), loss__one=[[1.0 - step / 100]])
+        judged = self.quiet(job, "LossNotDecreasing")
+        self.assertIn("each: it is a tensor of shape (8,)", judged.reason)
+        ones = series([[0.5, 0.5]], "metric__accuracy", mode="EVAL")
+        self.errs(ones, "AccuracyDrop", "accuracy", "no scalar", baseline=0.9)
 
     def passes(self, pairs, train_steps=5):
         job, step = Job(), 0

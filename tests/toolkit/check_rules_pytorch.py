@@ -10,12 +10,17 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from toolkit.probe import Probe
+from toolkit.probe import Probe, Trial
 from toolkit.probe.settings import Settings
+from toolkit.rules.activations import DeadRelu, SaturatedActivation
 from toolkit.rules.feed import Feed
 from toolkit.rules.judging import Configuration, Judge
 
 EVERYTHING = ("weights", "biases", "gradients", "inputs", "outputs", "losses", "labels", "predictions")
+
+
+def every_step(collections):
+    return {name: {"interval": 1} for name in collections}
 
 
 class Net(nn.Module):
@@ -56,7 +61,7 @@ class Training(unittest.TestCase):
         self.x = centres[self.y] + 0.3 * torch.randn(96, 4)
 
     def train(self, model, steps=40, rate=0.1, collections=EVERYTHING):
-        settings = {"collections": {name: {"interval": 1} for name in collections}}
+        settings = {"collections": collections if isinstance(collections, dict) else every_step(collections)}
         probe = Probe(Settings.of(settings), self.folder)
         loss, optimizer = nn.CrossEntropyLoss(), torch.optim.SGD(model.parameters(), lr=rate)
         probe.watch(model, loss, optimizer)
@@ -127,6 +132,19 @@ class Training(unittest.TestCase):
         self.train(model, steps=2)
         found = self.status("DeadRelu")
         self.assertEqual((found.status, found.step, found.value), ("IssuesFound", 0, 100.0), found)
+
+    def test_the_layers_of_a_plain_sequential_are_found_by_their_type(self):
+        model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 3))
+        with torch.no_grad():
+            model[0].bias.fill_(-100.0)
+            model[2].bias.fill_(100.0)
+        # As pipeline.yaml has them saved for these rules.
+        saves = {**DeadRelu.saves, **SaturatedActivation.saves}
+        self.train(model, steps=1, collections={name: {**how, "interval": 1} for name, how in saves.items()})
+        self.assertEqual(Trial(self.folder).names("put"), ["1/output", "3/input"])
+        self.assertEqual(Trial(self.folder).record("1/output", 0).layer, "ReLU")
+        self.assertIn("1/output", self.status("DeadRelu").reason)
+        self.assertIn("3/input", self.status("SaturatedActivation").reason)
 
     def test_a_bad_confusion_matrix(self):
         self.train(Net(), steps=30)

@@ -32,12 +32,12 @@ class Job:
                         kinds=[name.partition("__")[0] for name in tensors])  # fmt: skip
         return self
 
-    def save_named(self, step, mode, tensors, kinds):
+    def save_named(self, step, mode, tensors, kinds, layer=None):
         saved = []
         for (name, value), kind in zip(tensors.items(), kinds, strict=True):
             self.tensors[name, step, mode] = np.asarray(value)
             collection = COLLECTIONS.get(kind)
-            saved.append(Saved(name, kind, (collection,) if collection else ()))
+            saved.append(Saved(name, kind, (collection,) if collection else (), layer=layer))
         self.order.append(Moment(step, mode, tuple(saved), float(step)))
 
     def at(self, step, mode):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench import cycle, harness, prune, results
+from bench import cycle, harness, prune, results, rules
 
 
 def never(_small: bool, _say: object) -> harness.Document:
@@ -72,6 +72,34 @@ def test_of_a_series_the_smallest_network_within_a_point_of_validation_counts() 
     page = results.rendered({"prune": {**document(), **found, "spread": {}}})
     assert "| resnet18 | taylor | 1,000 | 2.5 × | 2 | 10 × (0.5), 2.5 × (2) | 1 of 2 |" in page
     assert "resnet18_taylor_reduction" not in page
+
+
+def judged(name: str, *, sick: bool, stopped: bool, **errors: str) -> dict[str, Any]:
+    found = {"by": "LossNotDecreasing", "step": 149, "reason": ""} if stopped else None
+    return {"name": name, "sick": sick, "seed": 0, "stopped": found, "errors": errors}
+
+
+def test_stops_that_are_false_and_stops_that_are_missed_are_told_apart() -> None:
+    found = [
+        judged("CNN", sick=False, stopped=True),
+        judged("MLP", sick=False, stopped=False),
+        judged("frozen", sick=True, stopped=True),
+        judged("dead", sick=True, stopped=False, DeadRelu="never saved"),
+    ]
+    document = rules.figures(found, seeds=1)
+    assert document["figures"] == {"false_stops": 1, "missed_stops": 1}
+    assert document["wrong"] == [
+        "healthy  CNN, 0: stopped by LossNotDecreasing at step 149   WRONG", "sick     dead, 0: not stopped   WRONG"
+    ]  # fmt: skip
+    assert document["rules_that_could_not_judge"] == ["never saved"]
+
+
+def test_the_rules_that_are_tried_are_readmes() -> None:
+    tried = rules.configuration(rules.readme(), seeds=2)
+    assert [rule["rule"] for rule in tried["rules"]] == ["LossNotDecreasing", "VanishingGradient"]
+    assert tried["rules"][0]["action"] == "stop"
+    assert tried["rules"][0]["parameters"]["smoothing"] > 1
+    assert "gradients" in tried["probe"]["collections"]
 
 
 def test_recorded_prints_the_last_result(tmp_path, monkeypatch, capsys) -> None:

@@ -12,7 +12,10 @@ from toolkit.probe.tensor_files import Stored
 
 @dataclass(frozen=True)
 class Item:
-    """One tensor: a copy of the whole, or numbers of it, or both; or one number by itself (`value`)."""
+    """One tensor: a copy of the whole, or numbers of it, or both; or one number by itself (`value`).
+
+    layer: the type of the module whose input or output it is.
+    """
 
     name: str
     kind: str
@@ -22,6 +25,7 @@ class Item:
     value: float | None = None
     shape: tuple[int, ...] = ()
     dtype: str = "F64"
+    layer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Batch:
                 "dtype": item.dtype,
                 "at": self.at,
                 "train_step": self.train_step,
+                "layer": item.layer,
             }
             if item.whole is not None:
                 yield Record(**common, file=None if dropped else file, dropped=dropped)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from toolkit.probe import layers
 from toolkit.probe.settings import BUILT_IN, Collection, Settings
 
 
@@ -14,12 +15,17 @@ class Catalogue:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._kinds: dict[str, str] = {}
+        self._layers: dict[str, str] = {}
         self._found: dict[tuple[str, str], tuple[Collection, ...]] = {}
         # One value, since threads read it while another decides anew.
         self._decided: tuple[tuple[str, int] | None, frozenset[str]] = (None, frozenset())
 
-    def declare(self, kinds: Mapping[str, str]) -> frozenset[str]:
-        """Makes names known, with their kinds; returns the collections that any of them belongs to."""
+    def declare(self, kinds: Mapping[str, str], layers_: Mapping[str, str] | None = None) -> frozenset[str]:
+        """Makes names known, with their kinds; returns the collections that any of them belongs to.
+
+        layers_: of inputs and outputs, the type of the layer.
+        """
+        self._layers.update(layers_ or {})
         self._kinds.update(kinds)
         return frozenset(c.name for name, kind in kinds.items() for c in self.collections_of(name, kind))
 
@@ -27,11 +33,15 @@ class Catalogue:
         """Makes a name known that nobody declared."""
         self._kinds.setdefault(name, kind)
 
+    def layer_of(self, name: str) -> str | None:
+        """The type of the layer whose input or output a tensor is."""
+        return layers.layer_of(name, self._layers)
+
     def collections_of(self, name: str, kind: str) -> tuple[Collection, ...]:
         """The collections that a tensor belongs to."""
         found = self._found.get((name, kind))
         if found is None:
-            found = self._found[name, kind] = self._settings.collections_of(name, kind)
+            found = self._found[name, kind] = self._settings.collections_of(name, kind, self.layer_of(name))
         return found
 
     def by_hand(self, name: str, kind: str) -> tuple[Collection, ...]:
@@ -53,12 +63,14 @@ class Catalogue:
 
     def document(self) -> dict[str, Any]:
         """The collections and the known names, as readers of the folder find them."""
-        return {**self._settings.document(), "names": dict(self._kinds)}
+        return {**self._settings.document(), "names": dict(self._kinds), "layers": dict(self._layers)}
 
     def unmatched(self) -> Iterator[str]:
         """A sentence for each collection whose expressions find none of the known names."""
         for collection in self._settings.collections:
-            if collection.include and not any(collection.holds(name, kind) for name, kind in self._kinds.items()):
+            if collection.include and not any(
+                collection.holds(name, kind, self.layer_of(name)) for name, kind in self._kinds.items()
+            ):
                 sought = " or ".join(map(repr, collection.include))
                 there = ", ".join(list(self._kinds)[:5]) or "none yet"
                 yield f"collection {collection.name}: {sought} matches no tensor; there are {there}"

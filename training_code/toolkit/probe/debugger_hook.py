@@ -20,6 +20,7 @@ from typing import Any
 from toolkit import lists
 from toolkit.container import base_folder
 from toolkit.probe.errors import ProbeError
+from toolkit.probe.layers import EMBEDDING_INPUT, RELU_INPUT, RELU_OUTPUT, SIGMOID_INPUT, TANH_INPUT
 from toolkit.probe.settings import BUILT_IN, INTERVAL, Settings
 
 VARIABLE_FILE = "SMDEBUG_CONFIG_FILE_PATH"
@@ -32,14 +33,14 @@ NAMES = {"optimizer_variables": "optimizer_state", "feature_importance": "import
 # Regular expressions of Debugger's own rule configurations, which name tensors of TensorFlow and MXNet (guide, "List of
 # Debugger built-in rules"), and the probe's names for what they mean.
 MEANINGS = {
-    ".*relu_output": r"(?i)relu[^/]*/output(:\d+)?$",
-    ".*ReLU_output": r"(?i)relu[^/]*/output(:\d+)?$",
-    ".*relu_input": r"(?i)relu[^/]*/input(:\d+)?$",
-    ".*ReLU_input": r"(?i)relu[^/]*/input(:\d+)?$",
-    ".*tanh_input": r"(?i)tanh[^/]*/input(:\d+)?$",
-    ".*sigmoid_input": r"(?i)sigmoid[^/]*/input(:\d+)?$",
+    ".*relu_output": RELU_OUTPUT,
+    ".*ReLU_output": RELU_OUTPUT,
+    ".*relu_input": RELU_INPUT,
+    ".*ReLU_input": RELU_INPUT,
+    ".*tanh_input": TANH_INPUT,
+    ".*sigmoid_input": SIGMOID_INPUT,
     ".*hybridsequential0_input_0": "^(model/)?input$|^images?$",
-    ".*embedding0_input_0": r"(?i)embed[^/]*/input(:\d+)?$",
+    ".*embedding0_input_0": EMBEDDING_INPUT,
     ".*labels": r"^label/|(^|[/_.])labels?$",
     ".*predictions": r"^prediction/|(^|[/_.])predictions?$",
     ".*feature_importance/weight": "importance/(weight|features)(/|$)",

@@ -14,7 +14,6 @@ import struct
 import time
 import zlib
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +59,9 @@ def scalar(tag: str, value: float) -> bytes:
 
 def histogram(tag: str, edges: Sequence[float], counts: Sequence[float]) -> bytes:
     """A histogram of n bins between n + 1 edges."""
-    middles = [(low + high) / 2 for low, high in pairwise(edges)]
-    total = sum(count * middle for count, middle in zip(counts, middles, strict=True))
-    squares = sum(count * middle * middle for count, middle in zip(counts, middles, strict=True))
+    middles = [(low + high) / 2 for low, high in zip(edges, edges[1:])]
+    total = sum(count * middle for count, middle in zip(counts, middles))
+    squares = sum(count * middle * middle for count, middle in zip(counts, middles))
     numbers = (edges[0], edges[-1], sum(counts), total, squares)
     body = b"".join(_double(field, number) for field, number in enumerate(numbers, start=1))
     body += _message(6, struct.pack(f"<{len(counts)}d", *edges[1:]))

@@ -7,25 +7,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from toolkit.probe.layers import layer_of
 from toolkit.probe.settings import Collection, Settings
 
 
 @dataclass
 class Known:
-    """The collections that the workers were to save, and the names that they knew, by kind."""
+    """The collections that the workers were to save, the names that they knew, by kind, and the layers' types."""
 
     kinds: dict[str, str] = field(default_factory=dict)
     collections: dict[str, Collection] = field(default_factory=dict)
+    layers: dict[str, str] = field(default_factory=dict)
 
     def add(self, document: Mapping[str, Any]) -> None:
-        """Adds a worker's collections file: {"collections": {…}, "names": {name: kind}}."""
+        """Adds a worker's collections file: {"collections": {…}, "names": {name: kind}, "layers": {…}}."""
         settings = Settings.of({"collections": {name: _quiet(said) for name, said in document["collections"].items()}})
         self.kinds.update(document["names"])
+        self.layers.update(document.get("layers", {}))
         self.collections.update({c.name: c for c in settings.collections if c.name in document["collections"]})
 
     def of(self, name: str) -> list[Collection]:
         """The collections that a known name belongs to."""
-        return [c for c in self.collections.values() if c.holds(name, self.kinds[name])]
+        layer = layer_of(name, self.layers)
+        return [c for c in self.collections.values() if c.holds(name, self.kinds[name], layer)]
 
 
 def _quiet(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,8 @@ class Record:
     """A line of the index: one tensor, or one number of it, at one step.
 
     collections: those that it was saved for. file: of the whole tensor, else None. reduction: what `value` is of the
-    tensor, None for the tensor (or scalar) itself. value: a number; of a histogram {"edges", "counts"}.
+    tensor, None for the tensor (or scalar) itself. value: a number; of a histogram {"edges", "counts"}. layer: the type
+    of the module whose input or output it is.
     at: seconds since 1970. train_step: at which training step an evaluation step was. dropped: why nothing is there.
     """
 
@@ -63,6 +64,7 @@ class Record:
     at: float = 0.0
     train_step: int | None = None
     dropped: str | None = None
+    layer: str | None = None
 
     def line(self) -> str:
         """The record as it stands in the index, with the end of the line; empty fields are left out."""
@@ -114,7 +116,7 @@ def directory(environment: Mapping[str, str] | None = None) -> Path:
 
 def worker(rank: int) -> str:
     """A name that no other process has, whose order is that of time within a rank."""
-    return f"{rank}-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}"
+    return f"{rank}-{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%f}-{os.getpid()}"
 
 
 def rank_of(worker: str) -> int:

@@ -7,10 +7,15 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from typing import ParamSpec
+
+    P = ParamSpec("P")
 
 log = logging.getLogger("ratchet.probe")
-P, T = ParamSpec("P"), TypeVar("T")
+T = TypeVar("T")
 
 
 class Problems:

@@ -34,9 +34,9 @@ class Recorder:
         for watcher in self._watchers:
             watcher.detach()
 
-    def declare(self, kinds: Mapping[str, str]) -> frozenset[str]:
+    def declare(self, kinds: Mapping[str, str], layers: Mapping[str, str] | None = None) -> frozenset[str]:
         """Makes names known, with their kinds; returns the collections that any of them belongs to."""
-        return self.catalogue.declare(kinds)
+        return self.catalogue.declare(kinds, layers)
 
     def is_due(self, collections: frozenset[str]) -> bool:
         """Whether any of the collections is saved at this step. Costs next to nothing."""
@@ -75,7 +75,8 @@ class Recorder:
         wanted = tuple(dict.fromkeys(reduction for c in due for reduction in c.reductions))
         whole = arrays.stored(tensor) if any(c.values for c in due) else None
         numbers = arrays.reduced(tensor, wanted) if wanted else {}
-        self.steps.keep(Item(name, kind, tuple(c.name for c in due), whole, numbers, None, shape, dtype))
+        layer = self.catalogue.layer_of(name)
+        self.steps.keep(Item(name, kind, tuple(c.name for c in due), whole, numbers, None, shape, dtype, layer))
 
     @property
     def _due(self) -> frozenset[str]:

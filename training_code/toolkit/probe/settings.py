@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from contract.environment import PROBE
-from toolkit.probe import layout
+from toolkit.probe import layers, layout
 from toolkit.probe.errors import ProbeError
 from toolkit.probe.layout import MODES
 
@@ -55,7 +55,7 @@ _DEFAULT = ("weights", "biases", "gradients")
 class Collection:
     """A collection: which tensors are saved, when, and whether whole or as numbers.
 
-    include: regular expressions, searched in a tensor's name; none means all of the built-in collection's kinds.
+    include: regular expressions, searched in a tensor's names (layers.py); none means all of the built-in kinds.
     interval: by mode, in steps; a step is due when it is a multiple. start, end: first step, and the first that is too
     late. steps: only these instead. reductions: numbers to save. values: the whole tensors too.
     """
@@ -74,12 +74,13 @@ class Collection:
     def _patterns(self) -> list[re.Pattern[str]]:
         return [re.compile(pattern) for pattern in self.include]
 
-    def holds(self, name: str, kind: str) -> bool:
-        """Whether a tensor belongs to it."""
+    def holds(self, name: str, kind: str, layer: str | None = None) -> bool:
+        """Whether a tensor belongs to it. layer: the type of the layer whose input or output it is."""
         kinds = BUILT_IN.get(self.name)
         if kinds is not None and kind not in kinds:
             return False
-        return not self.include or any(pattern.search(name) for pattern in self._patterns)
+        names = layers.names_of(name, layer)
+        return not self.include or any(pattern.search(found) for pattern in self._patterns for found in names)
 
     def due(self, mode: str, step: int) -> bool:
         """Whether it is saved at a step."""
@@ -141,9 +142,9 @@ class Settings:
             raise ProbeError(f"probe: collections: expected names with their settings, found {collections!r}")
         return Settings(_collections(collections), output=output, **numbers)
 
-    def collections_of(self, name: str, kind: str) -> tuple[Collection, ...]:
+    def collections_of(self, name: str, kind: str, layer: str | None = None) -> tuple[Collection, ...]:
         """The collections that a tensor belongs to."""
-        return tuple(collection for collection in self.collections if collection.holds(name, kind))
+        return tuple(collection for collection in self.collections if collection.holds(name, kind, layer))
 
     def document(self) -> dict[str, Any]:
         """The collections as `of` takes them."""
@@ -201,7 +202,7 @@ def _collection(name: str, document: Mapping[str, Any]) -> Collection:
 def _interval(value: Any, where: str) -> dict[str, int]:
     """One interval for both modes, or one each: {train: 100, eval: 1}."""
     if isinstance(value, Mapping):
-        found = dict(zip(_modes(value, where), value.values(), strict=True))
+        found = dict(zip(_modes(value, where), value.values()))
         return {mode: _interval(found.get(mode, INTERVAL), f"{where}")[mode] for mode in MODES}
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ProbeError(f"{where}: interval: {value!r} is no number of steps (1 or more)")
@@ -222,7 +223,7 @@ def _steps(value: Any, where: str, name: str) -> int:
 
 
 def _positive(value: Any, where: str) -> Any:
-    if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or value <= 0:
         raise ProbeError(f"{where}: {value!r} is no positive number")
     return value
 
@@ -251,7 +252,7 @@ def _listed(value: Any) -> list[Any]:
     """A list, where one alone counts as a list of one."""
     if value is None:
         return []
-    return list(value) if isinstance(value, list | tuple) else [value]
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _document(collection: Collection) -> dict[str, Any]:

@@ -65,7 +65,8 @@ class KerasWatcher(Watcher):
         gradients = {f"{name}.gradient": layout.GRADIENT for name, _, variable in _parameters(self._model)}
         kinds = {name: kind for name, kind, _ in _parameters(self._model)}
         seen = self._recorder.declare({**kinds, "loss/loss": layout.LOSS})
-        unseen = self._recorder.declare({**activations, **gradients})
+        types = {f"{p}/{word}": _type(layer, word) for p, layer in _layers(self._model) for word in ("input", "output")}
+        unseen = self._recorder.declare({**activations, **gradients}, types)
         if not _ON_PYTORCH and (missing := unseen - seen):
             backend = keras.backend.backend()
             names = ", ".join(sorted(missing))
@@ -98,7 +99,7 @@ class KerasWatcher(Watcher):
     def _before_update(self, gradients: Any, variables: Any) -> None:
         names = {id(variable): (name, kind) for name, kind, variable in _parameters(self._model)}
         self._save_parameters()
-        for gradient, variable in zip(gradients, variables, strict=True):
+        for gradient, variable in zip(gradients, variables):
             if gradient is not None and id(variable) in names:
                 self._recorder.offer(f"{names[id(variable)][0]}.gradient", layout.GRADIENT, gradient, self._arrays)
 
@@ -198,6 +199,13 @@ def _layers(model: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         here = f"{path}{layer.name}"
         yield here, layer
         yield from _layers(layer, f"{here}/")
+
+
+def _type(layer: Any, word: str) -> str:
+    """What a layer is; its output, and an Activation altogether, is its activation function's."""
+    function = getattr(getattr(layer, "activation", None), "__name__", None)
+    wanted = word == "output" or isinstance(layer, keras.layers.Activation)
+    return function if function and wanted else type(layer).__name__
 
 
 def _parameters(model: Any) -> Iterator[tuple[str, str, Any]]:

@@ -124,7 +124,9 @@ class _Activations:
     def __init__(self, recorder: Recorder, model: Any, calls: Calls) -> None:
         self.problems, self._recorder, self._calls = recorder.problems, recorder, calls
         self._modules = {path or "model": module for path, module in model.named_modules() if _has_own(path, module)}
-        recorder.declare({f"{path}/{word}": kind for path in self._modules for kind, word in _ACTIVATIONS.items()})
+        names = {f"{path}/{word}": kind for path in self._modules for kind, word in _ACTIVATIONS.items()}
+        types = {path: type(module).__name__ for path, module in self._modules.items()}
+        recorder.declare(names, {f"{path}/{word}": types[path] for path in types for word in ("input", "output")})
         # Calls and places within tuples add to names, so which collections hold them isn't all known beforehand.
         self._wanted = {kind: recorder.catalogue.that_may_hold(kind) for kind in _ACTIVATIONS}
 
@@ -200,7 +202,7 @@ class _Loss:
             self._recorder.offer_number(f"{self._name}{call}", layout.LOSS, output)
         else:
             self._recorder.offer(f"{self._name}{call}", layout.LOSS, output, TORCH)
-        for (compared, kind), tensor in zip(self._compared.items(), inputs, strict=False):
+        for (compared, kind), tensor in zip(self._compared.items(), inputs):
             if _is_tensor(tensor):
                 self._recorder.offer(f"{compared}{call}", kind, tensor, TORCH)
 
@@ -209,7 +211,7 @@ def unwrapped(model: Any) -> Any:
     """The model within DistributedDataParallel, DataParallel and torch.compile, so that names don't depend on them."""
     while True:
         inner = getattr(model, "_orig_mod", None)
-        if isinstance(model, torch.nn.parallel.DistributedDataParallel | torch.nn.DataParallel):
+        if isinstance(model, (torch.nn.parallel.DistributedDataParallel, torch.nn.DataParallel)):
             inner = model.module
         if inner is None:
             return model
@@ -234,4 +236,4 @@ def _buffers(model: Any) -> Iterator[tuple[str, Any]]:
 
 def _has_own(path: str, module: Any) -> bool:
     """Whether its output isn't only its last child's."""
-    return not path or not isinstance(module, torch.nn.Sequential | torch.nn.ModuleList | torch.nn.ModuleDict)
+    return not path or not isinstance(module, (torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ModuleDict))

@@ -67,7 +67,7 @@ class ScikitLearnWatcher(Watcher):
         if (importances := getattr(estimator, "feature_importances_", None)) is not None:
             names = getattr(estimator, "feature_names_in_", [f"f{number}" for number in range(len(importances))])
             self._recorder.offer("importance/features", layout.IMPORTANCE, importances)
-            for name, value in zip(names, importances, strict=True):
+            for name, value in zip(names, importances):
                 self._recorder.offer_number(f"importance/features/{name}", layout.IMPORTANCE, value)
         trees = [found.tree_ for found in _trees(estimator)]
         if trees:

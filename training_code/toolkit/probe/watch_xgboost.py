@@ -66,7 +66,7 @@ class RoundCallback(xgboost.callback.TrainingCallback):
             scores = model.get_score(importance_type=kind)
             values = np.array([float(scores.get(name, 0.0)) for name in names])
             self._recorder.offer(f"importance/{kind}", layout.IMPORTANCE, values)
-            for name, value in zip(names, values, strict=True):
+            for name, value in zip(names, values):
                 self._recorder.offer_number(f"importance/{kind}/{name}", layout.IMPORTANCE, value)
 
     def _trees(self, of_round: Any) -> None:

@@ -43,7 +43,7 @@ def tensors_in(found: Any, is_tensor: Callable[[Any], bool], place: str = "") ->
     if isinstance(found, Mapping):
         for key, part in found.items():
             yield from tensors_in(part, is_tensor, f"{place}[{key}]")
-    elif isinstance(found, tuple | list):
+    elif isinstance(found, (tuple, list)):
         for number, part in enumerate(found):
             yield from tensors_in(part, is_tensor, f"{place}[{number}]")
     elif is_tensor(found):

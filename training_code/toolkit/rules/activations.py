@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from toolkit.probe.layers import RELU_OUTPUT, SIGMOID_INPUT, TANH_INPUT
 from toolkit.rules.parameters import Parameter, RuleError
 from toolkit.rules.rule import COLLECTION_NAMES, PAGE, TENSOR_REGEX, Rule, Selection, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
 
-RELU_OUTPUT = r"(?i)relu[^/]*/output(:\d+)?$"
-TANH_INPUT, SIGMOID_INPUT = r"(?i)tanh[^/]*/input(:\d+)?$", r"(?i)sigmoid[^/]*/input(:\d+)?$"
+_SIGMOIDS = Selection(regexes=("(?i)sigmoid",))
 
 INACTIVITY = Parameter(
     "threshold_inactivity", "number", 1.0, "a unit active less often than this (percent)", minimum=0, maximum=100
@@ -65,7 +65,7 @@ class DeadRelu(Rule):
 class SaturatedActivation(Rule):
     """Too many of a layer's tanh or sigmoid units lie at their function's ends: a unit is saturated when its inputs are
     within (min, max) in less than threshold_inactivity percent of the cases; fires when 100 · saturated / units >
-    threshold_layer. Which of the two thresholds holds is in the tensor's name, which says tanh or sigmoid."""
+    threshold_layer. Sigmoid's thresholds hold where the tensor's name or its layer's type says so, else tanh's."""
 
     parameters = (
         COLLECTION_NAMES,
@@ -101,8 +101,9 @@ class SaturatedActivation(Rule):
         }
 
     def evaluate(self, step: int, mode: str) -> Verdict | None:
+        sigmoids = self.selected(step, mode, _SIGMOIDS)
         for name in self.selected(step, mode):
-            low, high = self._thresholds["sigmoid" if "sigmoid" in name.lower() else "tanh"]
+            low, high = self._thresholds["sigmoid" if name in sigmoids else "tanh"]
             inputs = self.array(name, step, mode)
             if inputs is None or not inputs.size:
                 continue

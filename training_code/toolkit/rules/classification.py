@@ -45,7 +45,7 @@ class _Pairs(Rule):
         """(labels, predictions), of one length. argmax None: where predictions have an axis more than labels."""
         import numpy as np
 
-        both = [self._one(what, step, mode, taken) for what, taken in zip(_BOTH, self.chosen(), strict=True)]
+        both = [self._one(what, step, mode, taken) for what, taken in zip(_BOTH, self.chosen())]
         labels, predictions = both
         if labels is None or predictions is None:
             return None
@@ -61,7 +61,7 @@ class _Pairs(Rule):
     def nothing(self, seen: Sequence[Saved]) -> str:
         if absent := [what for what in _BOTH if what not in self._found]:
             how = "save it by hand (probe.labels, probe.predictions)"
-            taken = dict(zip(_BOTH, self.chosen(), strict=True))[absent[0]]
+            taken = dict(zip(_BOTH, self.chosen()))[absent[0]]
             return f"it compares labels with predictions, but no {absent[0]} were saved ({taken}); {how}"
         return super().nothing(seen)
 
@@ -259,10 +259,10 @@ class AccuracyDrop(_Pairs):
             return float((pair[0] == pair[1]).sum()), float(len(pair[0]))
         names = self.selected(step, mode, Selection(regexes=(self.accuracy_regex,)))
         try:
-            return (self.number(names[0], step, mode), 1.0) if names else (0.0, 0.0)
+            accuracy = self.scalar(names[0], step, mode) if names else None
         except NotSavedError as error:
-            self.skip(names[0], str(error))
-            return 0.0, 0.0
+            accuracy = self.skip(names[0], str(error))
+        return (0.0, 0.0) if accuracy is None else (accuracy, 1.0)
 
     def _close(self) -> Verdict | None:
         if not self._examples:

@@ -105,7 +105,6 @@ def _saved(records: Sequence[Record]) -> tuple[Saved, ...]:
     for record in records:
         whole = record.reduction is None and not record.dropped
         before = found.get(record.name)
-        found[record.name] = Saved(
-            record.name, record.kind, record.collections, whole or (before is not None and before.whole)
-        )
+        whole = whole or (before is not None and before.whole)
+        found[record.name] = Saved(record.name, record.kind, record.collections, whole, record.layer)
     return tuple(found.values())

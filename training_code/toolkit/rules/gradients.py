@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from toolkit.probe.errors import NotSavedError
+from toolkit.probe.layers import RELU_INPUT
 from toolkit.rules.parameters import Parameter
 from toolkit.rules.rule import PAGE, Rule, Selection, Verdict, not_finite
 
 GRADIENTS = Selection(collections=("gradients",))
 WEIGHTS = Selection(collections=("weights",))
-RELU_INPUT = r"(?i)relu[^/]*/input(:\d+)?$"
 
 
 class VanishingGradient(Rule):
@@ -163,7 +163,9 @@ class PoorWeightInitialization(Rule):
 
     def _loss(self, step: int, mode: str) -> Verdict | None:
         for name in self.selected(step, mode, Selection(collections=("losses",)))[:1]:
-            loss = self.number(name, step, mode)
+            loss = self.scalar(name, step, mode)
+            if loss is None:
+                continue
             self._seen.add(step)
             self.judged(step, loss)
             self._waited = 0 if loss < self._least else self._waited + 1

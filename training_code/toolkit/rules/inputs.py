@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from toolkit.probe.layers import EMBEDDING_INPUT
 from toolkit.rules.parameters import Parameter, RuleError
 from toolkit.rules.rule import PAGE, Rule, Selection, Verdict
 
 IMAGES = r"^(model/)?input$|^images?$"
-SEQUENCES = r"(?i)embed[^/]*/input(:\d+)?$"
 
 
 class CheckInputImages(Rule):
@@ -82,11 +82,11 @@ class NLPSequenceRatio(Rule):
     token_values. Needs the embedding's input."""
 
     parameters = (
-        Parameter("tensor_regex", "regexes", (SEQUENCES,), "token ids"),
+        Parameter("tensor_regex", "regexes", (EMBEDDING_INPUT,), "token ids"),
         Parameter("token_values", "numbers", (0.0,), "the tokens, as numbers"),
         Parameter("token_thresholds_percent", "numbers", (50.0,), "a percentage for each", minimum=0, maximum=100),
     )
-    saves = {"input_sequence": {"include": [SEQUENCES]}}  # noqa: RUF012 - read only
+    saves = {"input_sequence": {"include": [EMBEDDING_INPUT]}}  # noqa: RUF012 - read only
     source = f"{PAGE}#nlp-sequence-ratio"
     tensor_regex: tuple[str, ...]
     token_values: tuple[float, ...]
@@ -102,7 +102,7 @@ class NLPSequenceRatio(Rule):
             tokens = self.array(name, step, mode)
             if tokens is None or not tokens.size:
                 continue
-            for token, threshold in zip(self.token_values, self.token_thresholds_percent, strict=True):
+            for token, threshold in zip(self.token_values, self.token_thresholds_percent):
                 percent = 100.0 * float((tokens == token).mean())
                 self.judged(step, percent)
                 if percent > threshold:

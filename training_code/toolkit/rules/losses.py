@@ -18,7 +18,10 @@ _VALIDATION = re.compile(r"(?i)(^|[^a-z])(val|valid|validation|eval|test)([^a-z]
 class LossNotDecreasing(Rule):
     """The loss isn't going down: every num_steps steps, with p the last saved step <= s - num_steps and d =
     100 · (loss_p - loss_s) / |loss_p|, fires when 0 <= d < diff_percent, or -d > increase_threshold_percent: a rise
-    within that is noise. A loss of NaN or infinity fires at once. The mode is TRAIN by default, as in the rule
+    within that is noise. A loss of NaN or infinity fires at once. A batch's loss is noisy: with `smoothing`, loss_p and
+    loss_s are means of so many saved losses, and with `learned_percent` a loss that is so far below its start (the
+    least of the first smoothing / 10 saved losses) isn't judged while it stays there: it has converged, or its learning
+    rate was raised again. The mode is TRAIN by default, as in the rule
     configuration that Debugger's SDK sends (the page has GLOBAL, by which a single evaluation pass of many batches
     would be judged as if it trained)."""
 
@@ -33,6 +36,14 @@ class LossNotDecreasing(Rule):
         ),
         Parameter("mode", "string", TRAIN, "whose losses; GLOBAL is both", choices=(TRAIN, EVAL, "GLOBAL")),
         Parameter("smoothing", "integer", 1, "saved losses averaged at either end (Ratchet's own)", minimum=1),
+        Parameter(
+            "learned_percent",
+            "number",
+            None,
+            "so far below its start a loss is fine, falling or not (Ratchet's own)",
+            minimum=0,
+            maximum=100,
+        ),
     )
     default = LOSSES
     modes = (TRAIN, EVAL)
@@ -43,6 +54,7 @@ class LossNotDecreasing(Rule):
     increase_threshold_percent: float
     mode: str
     smoothing: int
+    learned_percent: float | None
 
     def prepare(self) -> None:
         self._series: dict[tuple[str, str], _Series] = {}
@@ -60,7 +72,9 @@ class LossNotDecreasing(Rule):
         if self.mode not in (mode, "GLOBAL"):
             return None
         for name in self.selected(step, mode):
-            loss = self.number(name, step, mode)
+            loss = self.scalar(name, step, mode)
+            if loss is None:
+                continue
             if math.isnan(loss):
                 return Verdict(step, None, f"{name} is NaN")
             series = self._series.setdefault((name, mode), _Series(self.num_steps, self.smoothing))
@@ -69,9 +83,16 @@ class LossNotDecreasing(Rule):
                 continue
             at, earlier, now = before
             self.judged(step, now)
+            if self._learned(series.first, now):
+                continue
             if found := self._stuck(name, step, at, earlier, now):
                 return found
         return None
+
+    def _learned(self, first: float, now: float) -> bool:
+        if self.learned_percent is None or not math.isfinite(now):
+            return False
+        return first - now >= abs(first) * self.learned_percent / 100
 
     def _stuck(self, name: str, step: int, at: int, earlier: float, now: float) -> Verdict | None:
         if math.isinf(earlier) or math.isinf(now):
@@ -89,15 +110,23 @@ class LossNotDecreasing(Rule):
 
 
 class _Series:
-    """One loss over steps, compared every num_steps steps with a value at least so far back."""
+    """One loss over steps, compared every num_steps steps with a value at least so far back.
+
+    first: where it started; the least of the first few, since one batch's may be much too high.
+    """
 
     def __init__(self, num_steps: int, smoothing: int) -> None:
         self._num_steps, self._next = num_steps, -1
+        self._firsts = max(1, smoothing // 10)
+        self.first = math.inf
         self._recent: deque[float] = deque(maxlen=smoothing)
         self._past: deque[tuple[int, float]] = deque()
 
     def add(self, step: int, loss: float) -> tuple[int, float, float] | None:
         """(earlier step, earlier loss, this loss) when it is time to compare."""
+        if self._firsts:
+            self._firsts -= 1
+            self.first = min(self.first, loss)
         self._recent.append(loss)
         now = sum(self._recent) / len(self._recent)
         full = len(self._recent) == self._recent.maxlen
@@ -156,7 +185,9 @@ class _TwoLosses(Rule):
         train: list[float] = []
         validation: list[float] = []
         for name in self.selected(step, mode):
-            loss = self.number(name, step, mode)
+            loss = self.scalar(name, step, mode)
+            if loss is None:
+                continue
             if math.isnan(loss):
                 self.skip(name, f"it is NaN at step {step} (ExplodingTensor judges that)")
                 continue

@@ -14,7 +14,9 @@ A rule looks at the tensors that the probe saves while a model trains, and says 
 
 ```yaml
 rules:
-  - {rule: LossNotDecreasing, parameters: {num_steps: 50, diff_percent: 1}, action: stop}
+  - rule: LossNotDecreasing # one batch's loss is noise: means of 50 must fall, until the loss is a tenth below its start
+    parameters: {num_steps: 100, smoothing: 50, increase_threshold_percent: 0, learned_percent: 10}
+    action: stop
   - {rule: ExplodingTensor, action: stop}
   - {rule: my_rules.LossTooHigh, parameters: {limit: 10}, action: notify}   # a class in the model's folder
 ```

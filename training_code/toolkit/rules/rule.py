@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from toolkit.probe.errors import NotSavedError
+from toolkit.probe.layers import names_of
 from toolkit.probe.layout import TRAIN
 from toolkit.rules import parameters as reading
 from toolkit.rules.parameters import Parameter, RuleError
@@ -51,12 +52,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Saved:
-    """One tensor as saved at one step. whole: its values are there, not only reductions of them."""
+    """One tensor as saved at one step. whole: its values are there, not only reductions of them. layer: the type
+    of the layer whose input or output it is."""
 
     name: str
     kind: str
     collections: tuple[str, ...] = ()
     whole: bool = True
+    layer: str | None = None
 
 
 class Tensors(Protocol):
@@ -71,7 +74,7 @@ class Tensors(Protocol):
 
 @dataclass(frozen=True)
 class Selection:
-    """Tensors in one of the collections, or whose name one of the expressions finds; all, where it has neither."""
+    """Tensors in one of the collections, or one of whose names an expression finds; all, where it has neither."""
 
     collections: tuple[str, ...] = ()
     regexes: tuple[str, ...] = ()
@@ -84,7 +87,8 @@ class Selection:
             return True
         if any(name in saved.collections for name in self.collections):
             return True
-        return any(re.search(regex, saved.name) for regex in self.regexes)
+        names = names_of(saved.name, saved.layer)
+        return any(re.search(regex, name) for regex in self.regexes for name in names)
 
     def unmatched(self, seen: Sequence[Saved]) -> list[str]:
         """Its parts that take none of the tensors, in words."""
@@ -174,6 +178,16 @@ class Rule:
         import numpy as np
 
         return float(np.mean(np.asarray(self.trial.value(name, step, mode), dtype=float)))
+
+    def scalar(self, name: str, step: int, mode: str) -> float | None:
+        """A scalar, NaN and infinity as they are; None, noted, for a tensor of more than one number."""
+        import numpy as np
+
+        found = np.asarray(self.trial.value(name, step, mode))
+        if found.size != 1:
+            advice = 'save one number instead: probe.loss("loss", losses.mean())'
+            return self.skip(name, f"it is a tensor of shape {found.shape}, no scalar; {advice}")
+        return float(found.reshape(()))
 
     def skip(self, name: str, why: str) -> None:
         """Notes that a tensor couldn't be judged; where no step could be, the rule ends in an error that says so."""

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def details(status: Status) -> dict[str, Any]:
         "step": status.step,
         "value": status.value,
         "reason": status.reason,
-        "at": times.text(datetime.fromtimestamp(status.at, UTC)),
+        "at": times.text(datetime.fromtimestamp(status.at, timezone.utc)),
     }
 
 
@@ -77,7 +77,7 @@ def _metric(job: Job, status: Status, name: str, word: str) -> dict[str, Any]:
     return {
         "MetricName": name,
         "Dimensions": [{"Name": key, "Value": value} for key, value in {**whose, "Rule": status.name}.items()],
-        "Timestamp": datetime.fromtimestamp(status.at, UTC),
+        "Timestamp": datetime.fromtimestamp(status.at, timezone.utc),
         "Value": float(status.status == word),
         "Unit": "Count",
     }
