@@ -6,6 +6,7 @@ A `.sync` task's cause is its job's description as JSON, a function's is its err
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,16 @@ _STOPPED = ("Stopped", "Stopping")
 # A training job that ran into StoppingCondition says so here (API reference, DescribeTrainingJob, SecondaryStatus).
 TIME_LIMITS = ("MaxRuntimeExceeded", "MaxWaitTimeExceeded")
 _TOLD = ("FailureReason", "ExitMessage", "errorMessage")
+
+# A script's failure comes with the end of what it printed (SageMaker Training Toolkit, errors: ExecuteUserScriptError,
+# ExitCode, ErrorMessage, Command), among which is what it raised, or what pip couldn't do, and much that is neither.
+_RAISED = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Warning)\b(?::.*)?$")
+_COMPLAINT = re.compile(r"(?i:error|fatal)\b")
+# That a program which it called had failed says less than what that program said.
+_TELLS_NOTHING = re.compile(
+    r"\[notice\]|WARNING|ExitCode |Command |Traceback \(|File \"|\^|.*ExecuteUserScriptError:?$|\S*CalledProcessError"
+)
+_AROUND = re.compile(r"^ErrorMessage \"|\"?, exit code: -?\d+$|\"$")
 
 
 def outcome_of(failure: Mapping[str, str]) -> str:
@@ -54,6 +65,22 @@ def reason(cause: str | None) -> str:
     described = document_in(text)
     told = next((str(described[name]) for name in _TOLD if described.get(name)), None)
     return text if told is None else text.partition("{")[0] + told
+
+
+def gist(text: str) -> str:
+    """The one line of a cause that says what was wrong: what a script raised, else what a tool complained of.
+
+    A cause of one line is that line. Of a script's last words it is neither the first, nor pip's notices.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) < 2:
+        return "".join(lines)
+    words = [_AROUND.sub("", line) for line in lines]
+    telling = [line for line in words if not _TELLS_NOTHING.match(line)]
+    for pattern in (_RAISED, _COMPLAINT):
+        if found := [line for line in telling if pattern.match(line)]:
+            return found[-1]
+    return (telling or lines)[0]
 
 
 def document_in(cause: str) -> dict[str, Any]:

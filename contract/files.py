@@ -37,6 +37,8 @@ RULES = "rules"
 EVALUATION_FOLDER = "evaluation"
 EVALUATION_FILE = "evaluation.json"
 EVALUATION = f"{EVALUATION_FOLDER}/{EVALUATION_FILE}"
+# Its part about single classes and examples, which stays in S3.
+ANSWERS = "answers"
 # The evaluation job's inputs, each a folder of this name below /opt/ml/processing/input.
 CODE_INPUT, TEST_INPUT, CHALLENGER_INPUT, CHAMPION_INPUT = "code", "test", "challenger", "champion"
 

@@ -67,6 +67,15 @@ class Execution:
             next((visit for visit in reversed(self.visits) if visit.exited is None), None) if not self.status else None
         )
 
+    def blaming(self, state: str, error: str, cause: str) -> Execution:
+        """The same, with an error in the last visit of a state that told of it by its answer: Step Functions calls a
+        task that found the endpoint wrong, or a job that was stopped, a success."""
+        last = next((index for index in reversed(range(len(self.visits))) if self.visits[index].name == state), None)
+        if last is None or self.visits[last].failed:
+            return self
+        blamed = replace(self.visits[last], error=error, cause=cause, handled=False)
+        return replace(self, visits=(*self.visits[:last], blamed, *self.visits[last + 1 :]))
+
 
 def of_events(events: Sequence[Mapping[str, Any]]) -> Execution:
     """The visits that the events of GetExecutionHistory (oldest first) tell of."""

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.status import Status
 
 from contract import outcomes
-from contract.causes import reason
+from contract.causes import gist, reason
 from contract.histories import Execution, Visit
 from ratchet.durations import duration
 
@@ -95,7 +95,7 @@ def _line(step: Step) -> str:
     mark = "[red]✗[/]" if step.last.failed else "[green]✓[/]"
     attempts = max(visit.attempts for visit in step.visits)
     again = f"  {attempts} attempts" if attempts > 1 else ""
-    error = f"  {step.last.error}: {first_line(reason(step.last.cause))}" if step.last.failed else ""
+    error = f"  {step.last.error}: {first_line(gist(reason(step.last.cause)))}" if step.last.failed else ""
     return f"{mark} {step.name:<24} {seconds:>12}{again}{escape(error)}"
 
 

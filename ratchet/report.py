@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from contract import causes, files
 from contract.histories import Execution
-from ratchet import diagram, figures, history, round_figures
+from ratchet import diagram, figures, history, round_figures, run_logs
 from ratchet.account import Account
 from ratchet.durations import duration
 from ratchet.runs import Run
@@ -37,7 +37,7 @@ class Sources:
     execution: Execution = field(default_factory=lambda: Execution(()))
     definition: Document = field(default_factory=dict)
     objects: tuple[Document, ...] = ()
-    manifests: Mapping[str, list[Document]] = field(default_factory=dict)
+    log: tuple[run_logs.Line, ...] = ()
 
 
 def gather(account: Account, run: Run) -> Sources:
@@ -54,6 +54,7 @@ def gather(account: Account, run: Run) -> Sources:
         execution=execution,
         definition=definition,
         objects=tuple(_objects(account, bucket, folder, run)),
+        log=tuple(run_logs.tail(account, run, run.wrong[0])) if run.wrong else (),
     )
 
 
@@ -98,17 +99,27 @@ def write(sources: Sources, path: Path) -> None:
 def render(sources: Sources) -> str:
     """The page, as HTML."""
     run = sources.run
+    execution = sources.execution.blaming(*run.wrong) if run.wrong else sources.execution
     page = _templates().get_template("report.html.j2")
     return page.render(
         run=run,
         sources=sources,
-        diagram=diagram.lay_out(sources.definition, sources.execution) if sources.definition else None,
-        bars=figures.bars(sources.execution.visits, sources.execution.ended),
+        diagram=diagram.lay_out(sources.definition, execution) if sources.definition else None,
+        bars=figures.bars(execution.visits, execution.ended),
         scores=figures.scores(run.evaluation, run.decision.get("minimum")),
+        other_metrics=_other_metrics(run),
         rounds=round_figures.rounds(run.document.get("rounds") or {}),
         interval=figures.interval(run.evaluation, run.decision.get("beat_champion_by")),
         record=json.dumps(run.document, indent=2, ensure_ascii=False, default=str),
         listed=LISTED_OBJECTS,
+    )
+
+
+def _other_metrics(run: Run) -> dict[str, Any]:
+    """The evaluation's metrics that the gate didn't judge by."""
+    metrics = run.evaluation.get("metrics")
+    return (
+        {name: value for name, value in metrics.items() if name != run.metric} if isinstance(metrics, Mapping) else {}
     )
 
 
@@ -120,7 +131,7 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
     )
     environment.filters.update(
-        duration=duration, reason=causes.reason, clock=_clock, figure=_figure, size=_size, short=_short
+        duration=duration, reason=causes.reason, clock=_clock, figure=_figure, size=_size, short=_short, plain=_plain
     )
     return environment
 
@@ -132,6 +143,11 @@ def _clock(value: datetime | None) -> str:
 def _figure(value: object) -> str:
     """A score or a difference with as many digits as help."""
     return f"{value:.4f}" if isinstance(value, (int, float)) and not isinstance(value, bool) else "–"
+
+
+def _plain(value: object) -> str:
+    """A number as it would be written, anything else as it is."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _size(value: object) -> str:

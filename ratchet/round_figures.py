@@ -11,11 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-WIDTH, HEIGHT = 460, 220
-LEFT, RIGHT, TOP, BOTTOM = 62, 16, 12, 30
+from ratchet.axes import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, Tick, number
+
 # Labels of lines that end close together would cover each other; so many pixels keep them apart.
 LABEL_HEIGHT = 13
-LABEL_ROOM = 130
+LABEL_ROOM, LABEL_LETTERS = 130, 18
+# Rounds that are named below a chart.
+TICKS = 10
 
 Document = Mapping[str, Any]
 
@@ -43,18 +45,13 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Tick:
-    at: float
-    label: str
-
-
-@dataclass(frozen=True)
 class Chart:
     title: str
     x_label: str
     lines: tuple[Line, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
+    height: int = HEIGHT
     # Where the tolerance ends, if the chart shows the metric that it is of.
     limit: float | None = None
 
@@ -115,15 +112,6 @@ def _row(row: Document, columns: Sequence[str], chosen: object) -> Row:
     )
 
 
-def number(value: object) -> str:
-    """A figure with as many digits as help: 1,234,567, 0.9312, 12.3."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return "–"
-    if float(value).is_integer() and abs(value) >= 10:
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
-
-
 def _family(name: str, names: Sequence[str]) -> str | None:
     """The words before the colon, where another figure begins with the same."""
     before, colon, _ = name.partition(":")
@@ -143,30 +131,13 @@ def _charts(rows: Sequence[Document], names: Sequence[str], spec: Document, chos
     return charts + [_course(title, members, rows, chosen) for title, members in families.items()]
 
 
-class _Axis:
-    """Values along a stretch of pixels, with room at both ends."""
-
-    def __init__(self, values: Sequence[float], start: float, end: float) -> None:
-        low, high = min(values), max(values)
-        room = (high - low) * 0.08 or abs(high) * 0.08 or 1.0
-        self._low, self._high, self._start, self._end = low - room, high + room, start, end
-        self.values = (low, high) if high > low else (low,)
-
-    def at(self, value: float) -> float:
-        share = (value - self._low) / (self._high - self._low)
-        return round(self._start + share * (self._end - self._start), 1)
-
-    def ticks(self) -> tuple[Tick, ...]:
-        return tuple(Tick(self.at(value), number(value)) for value in self.values)
-
-
 def _trade(rows: Sequence[Document], metric: str, size: str, spec: Document, chosen: object) -> Chart:
     """Size from left to right, the metric upwards; the rounds joined in their order."""
     measured = [row for row in rows if {metric, size} <= _figures(row).keys()]
     limit = _limit(measured[0], metric, spec)
     levels = [_figures(row)[metric] for row in measured] + ([limit] if limit is not None else [])
-    across = _Axis([_figures(row)[size] for row in measured], LEFT, WIDTH - RIGHT)
-    up = _Axis(levels, HEIGHT - BOTTOM, TOP)
+    across = Axis([_figures(row)[size] for row in measured], LEFT, WIDTH - RIGHT)
+    up = Axis(levels, HEIGHT - BOTTOM, TOP)
     points = [
         _point(row, across.at(_figures(row)[size]), up.at(_figures(row)[metric]), metric, chosen) for row in measured
     ]
@@ -189,37 +160,47 @@ def _limit(first: Document, metric: str, spec: Document) -> float | None:
 
 
 def _course(title: str, names: Sequence[str], rows: Sequence[Document], chosen: object) -> Chart:
-    """Figures from round to round."""
+    """Figures from round to round; as high as the names of its lines need."""
     several = len(names) > 1
+    height = max(HEIGHT, TOP + BOTTOM + LABEL_HEIGHT * (len(names) + 1))
     values = [_figures(row)[name] for row in rows for name in names if name in _figures(row)]
     numbers = [int(row["round"]) for row in rows]
-    across = _Axis(numbers, LEFT, WIDTH - RIGHT - (LABEL_ROOM if several else 0))
-    up = _Axis(values, HEIGHT - BOTTOM, TOP)
+    across = Axis(numbers, LEFT, WIDTH - RIGHT - (LABEL_ROOM if several else 0))
+    up = Axis(values, height - BOTTOM, TOP)
     lines = [_line(name, rows, across, up, chosen) for name in names]
     return Chart(
         title=title,
         x_label="round",
-        lines=tuple(_apart(lines) if several else lines),
-        x_ticks=tuple(Tick(across.at(number), str(number)) for number in numbers),
+        lines=tuple(_apart(lines, height) if several else lines),
+        x_ticks=tuple(Tick(across.at(number), str(number)) for number in _some(numbers)),
         y_ticks=up.ticks(),
+        height=height,
     )
 
 
-def _line(name: str, rows: Sequence[Document], across: _Axis, up: _Axis, chosen: object) -> Line:
+def _some(numbers: Sequence[int]) -> Sequence[int]:
+    """At most ten of the rounds' numbers, evenly spread: more would run into each other."""
+    return numbers[:: -(-len(numbers) // TICKS)]
+
+
+def _line(name: str, rows: Sequence[Document], across: Axis, up: Axis, chosen: object) -> Line:
     points = [
         _point(row, across.at(int(row["round"])), up.at(_figures(row)[name]), name, chosen)
         for row in rows
         if name in _figures(row)
     ]
-    return Line(name.partition(":")[2] or name, _path(points), tuple(points), points[-1].x + 9, points[-1].y)
+    label = name.partition(":")[2] or name
+    # Of a long name the end tells one from another: layers are called after the modules that they are in.
+    short = label if len(label) <= LABEL_LETTERS else f"…{label[1 - LABEL_LETTERS :]}"
+    return Line(short, _path(points), tuple(points), points[-1].x + 9, points[-1].y)
 
 
-def _apart(lines: Sequence[Line]) -> list[Line]:
+def _apart(lines: Sequence[Line], height: int) -> list[Line]:
     """The lines' names one below the other, each as near to its line's end as there is room for."""
     placed: list[Line] = []
-    lowest = HEIGHT - BOTTOM - LABEL_HEIGHT * (len(lines) - 1)
+    lowest = height - BOTTOM - LABEL_HEIGHT * len(lines)
     for index, line in enumerate(sorted(lines, key=lambda line: line.points[-1].y)):
-        above = placed[-1].label_y + LABEL_HEIGHT if placed else 0.0
+        above = placed[-1].label_y + LABEL_HEIGHT if placed else float(TOP)
         y = max(above, min(line.label_y, lowest + LABEL_HEIGHT * index))
         placed.append(Line(line.name, line.path, line.points, line.label_x, round(y, 1)))
     return placed

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from contract import names, outcomes
 from contract.histories import Execution, Visit
 from ratchet import history
@@ -24,6 +26,8 @@ JOB_GROUPS = {
 # Lines reach CloudWatch a moment after they were written.
 SETTLE = timedelta(seconds=2)
 POLL_SECONDS = 0.5
+# What a report shows of a job that went wrong.
+TAIL_LINES = 40
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,29 @@ def read(account: Account, run: Run, *, follow: bool, pause: Callable[[float], N
         if not follow or ended:
             return
         pause(POLL_SECONDS)
+
+
+def tail(account: Account, run: Run, state: str) -> list[Line]:
+    """The last lines of the job of a state; none where that state is no job's, or its log is gone."""
+    job, group = (run.document.get("jobs") or {}).get(state.lower()), JOB_GROUPS.get(state.lower())
+    if not isinstance(job, str) or group is None:
+        return []
+    client = account.client("logs")
+    try:
+        streams = client.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")["logStreams"]
+        # One instance a job; SageMaker Debugger's rules have jobs, and streams, of their own.
+        lines = [line for stream in streams[:1] for line in _last_lines(client, group, stream["logStreamName"])]
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("ResourceNotFoundException", "AccessDeniedException"):
+            return []
+        raise
+    return lines[-TAIL_LINES:]
+
+
+def _last_lines(client: Any, group: str, stream: str) -> list[Line]:
+    source = _Source(stream, group)
+    answer = client.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=False, limit=TAIL_LINES)
+    return [_line(source, event) for event in answer["events"]]
 
 
 def _execution(account: Account, run: Run) -> Execution:

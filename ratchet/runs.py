@@ -9,8 +9,8 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from contract import outcomes, run_table
-from contract.causes import reason
+from contract import outcomes, run_table, states, triggers
+from contract.causes import gist, reason
 from contract.times import moment
 from ratchet.account import Account
 from ratchet.durations import duration
@@ -74,12 +74,50 @@ class Run:
 
     @property
     def reason(self) -> str:
-        """The reason for its outcome, in a sentence: the gate's, or the error's."""
+        """Why it came to its outcome, in a sentence: the error, the gate's reason, the rule that stopped it, or what
+        there was nothing new since."""
+        return self._error_text or str(self.decision.get("reason", "")) or self.stopped_because or self._undecided
+
+    @property
+    def headline(self) -> str:
+        """The reason beside its outcome; of a deployment that was rolled back, with whom it leaves serving."""
+        if self.outcome != outcomes.ROLLED_BACK:
+            return self.reason
+        serving = _mapping(self.document, "champion_before").get("run_id")
+        champion = f"the champion, of run {serving}, still serves" if serving else "nothing new serves"
+        return f"{champion}. {self._error_text}".rstrip(". ")
+
+    @property
+    def wrong(self) -> tuple[str, str, str] | None:
+        """(state, error, cause) of what ended its work, whatever Step Functions calls that state's end."""
         error = _mapping(self.document, "error")
-        if error:
-            where = f"{error['state']}: " if error.get("state") else ""
-            return f"{where}{error.get('error', '')}: {reason(error.get('cause'))}".strip(": ")
-        return str(self.decision.get("reason", "")) or self.stopped_because
+        if error.get("state"):
+            return str(error["state"]), str(error.get("error", "")), str(error.get("cause", ""))
+        stopped = self.outcome == outcomes.STOPPED_BY_RULE
+        return (states.TRAIN, outcomes.STOPPED_BY_RULE, self.stopped_because) if stopped else None
+
+    @property
+    def _error_text(self) -> str:
+        error = _mapping(self.document, "error")
+        if not error:
+            return ""
+        where = f"{error['state']}: " if error.get("state") else ""
+        return f"{where}{error.get('error', '')}: {gist(reason(error.get('cause')))}".strip(": ")
+
+    @property
+    def _undecided(self) -> str:
+        """Of a run that judged nothing: which champion it went back to, or what it found nothing new since."""
+        before = _mapping(self.document, "champion_before")
+        if self.outcome == outcomes.UP_TO_DATE:
+            fingerprint = self.document.get("fingerprint")
+            if fingerprint and fingerprint == before.get("fingerprint"):
+                return f"nothing is new since run {before.get('run_id', '?')}, whose model is the champion"
+            return "nothing is new since the last model that was judged"
+        if self.outcome == outcomes.PROMOTED and self.trigger == triggers.ROLLBACK:
+            now = _mapping(self.document, "champion_after")
+            away = f", away from run {before['run_id']}'s" if before.get("run_id") else ""
+            return f"went back to the model of run {now.get('run_id', '?')}{away}"
+        return ""
 
     @property
     def stopped_because(self) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contract import histories
-from ratchet import report, runs
+from ratchet import report, run_logs, runs
 
 START = datetime(2026, 11, 20, 16, 0, tzinfo=UTC)
 RUN_ID = "20261120-160000-ab12"
@@ -28,7 +28,8 @@ MACHINE: dict[str, Any] = {
         "Register": {"Type": "Task", "Next": "Better"},
         "Better": {"Type": "Choice", "Choices": [{"Next": "Deploy"}], "Default": "Record"},
         "Deploy": {"Type": "Task", "Next": "Verify", "Catch": [{"Next": "Undo"}]},
-        "Verify": {"Type": "Task", "Next": "Record"},
+        "Verify": {"Type": "Task", "Next": "Verified"},
+        "Verified": {"Type": "Choice", "Choices": [{"Next": "Record"}], "Default": "Undo"},
         "Undo": {"Type": "Task", "Next": "Record"},
         "Record": {"Type": "Task", "Next": "Recorded"},
         "Recorded": {"Type": "Choice", "Choices": [{"Next": "Failed"}], "Default": "Done"},
@@ -38,9 +39,14 @@ MACHINE: dict[str, Any] = {
 }
 PROMOTED = [
     *("Begin", "Settle", "Settled", "Quiet", "Settle", "Settled", "Plan", "Planned", "Train", "Evaluate"),
-    *("Gate", "Register", "Better", "Deploy", "Verify", "Record", "Recorded", "Done"),
+    *("Gate", "Register", "Better", "Deploy", "Verify", "Verified", "Record", "Recorded", "Done"),
 ]
+ROLLED_BACK = [*PROMOTED[: PROMOTED.index("Record")], "Undo", "Record", "Recorded", "Done"]
 FAILED = ["Begin", "Settle", "Settled", "Plan", "Planned", "Train", "Record", "Recorded", "Failed"]
+LOG = tuple(
+    run_logs.Line(START, f"digits-forest-{RUN_ID}-train/algo-1", message, str(number))
+    for number, message in enumerate(("epoch 1 of 3", "Traceback (most recent call last):", f"ValueError: {HOSTILE}"))
+)
 SECONDS = {"Quiet": 2.0, "Plan": 0.3, "Train": 2.4, "Evaluate": 1.8}
 
 
@@ -110,7 +116,7 @@ def record(**changes: Any) -> dict[str, Any]:
             "confidence": 0.95,
             "resamples": 2000,
             "seed": 1,
-            "metrics": {"accuracy": {"challenger": 0.972, "champion": 0.953}},
+            "metrics": {"accuracy": 0.972, "balanced_accuracy": 0.9698, "f1_macro": 0.9712},
         },
         "decision": {"promote": True, "reason": "better than the champion", "minimum": 0.9, "beat_champion_by": 0.0},
         "champion_before": {
@@ -125,6 +131,8 @@ def record(**changes: Any) -> dict[str, Any]:
             "metric": "f1_macro",
             "model_package_arn": package + "/2",
         },
+        "hyperparameters": {"n-estimators": "100", "min-samples-leaf": "2"},
+        "metrics": {"validation:f1": 0.9668, "seconds": 2.25},
         **changes,
     }
 
@@ -147,7 +155,26 @@ def promoted_sources() -> report.Sources:
     return report.Sources(runs.of_item(record()), "local", "000000000000", "us-east-1", execution, MACHINE, objects)
 
 
+def rolled_back_record() -> dict[str, Any]:
+    """The run table's item of a run whose endpoint answered otherwise than the evaluation."""
+    wrong = "example 3 of 5: answered '1', not '7'"
+    return record(
+        outcome="RolledBack",
+        champion_after=record()["champion_before"],
+        error={"state": "Verify", "error": "VerificationFailed", "cause": wrong},
+        verification={"verified": False, "reason": wrong, "asked": 2},
+    )
+
+
+def rolled_back_sources() -> report.Sources:
+    """Everything that the report of a run is made from that was rolled back after Verify, whose task went well."""
+    execution = histories.of_events(events(ROLLED_BACK))
+    return report.Sources(runs.of_item(rolled_back_record()), "local", "000000000000", "us-east-1", execution, MACHINE)
+
+
 def failed_sources() -> report.Sources:
     """Everything that a failed run's report is made from."""
     execution = histories.of_events(events(FAILED, failing="Train"))
-    return report.Sources(runs.of_item(failed_record()), "local", "000000000000", "us-east-1", execution, MACHINE)
+    return report.Sources(
+        runs.of_item(failed_record()), "local", "000000000000", "us-east-1", execution, MACHINE, log=LOG
+    )

@@ -8,10 +8,10 @@ from typing import Any
 from common import notification as topic
 from common.state import State
 
-from contract import environment, outcomes
+from contract import environment, files, outcomes
 from contract.causes import outcome_of, readable
 from contract.run_table import RULE_VERDICTS, STOPPED_BY
-from recorder import spot_figures
+from recorder import spot_figures, training_figures
 from recorder.rule_verdicts import rule_verdicts
 
 Document = dict[str, Any]
@@ -79,6 +79,7 @@ def _trained(
     """The jobs that were started, and how training went."""
     return {
         "jobs": {state.lower(): name for state, name in event["jobs"].items() if state in timings},
+        **training_figures.figures(event["training"], event["failure"], event.get("rounds")),
         "rounds": event.get("rounds"),
         "spot": spot_figures.figures(event["training"], event["failure"], event.get("rounds")),
         "rules": _judged(event, rules, begun) or None,
@@ -95,10 +96,10 @@ def _judged(event: Mapping[str, Any], last: Sequence[Mapping[str, Any]], begun: 
 
 
 def _without_samples(evaluation: Mapping[str, Any] | None) -> Document | None:
-    """The held-out examples themselves stay in S3."""
+    """The held-out examples themselves stay in S3, and what is told of single ones and of classes."""
     if evaluation is None:
         return None
-    return {name: value for name, value in evaluation.items() if name != "samples"}
+    return {name: value for name, value in evaluation.items() if name not in ("samples", files.ANSWERS)}
 
 
 def notification(record: Mapping[str, Any], record_uri: str) -> Document:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ratchet.runs import Run
 
 
-# What a line of `ratchet runs` takes besides its reason, with a pipeline's name of fifteen letters.
-OTHER_COLUMNS = 86
+# What a line of `ratchet runs` takes besides reason and metric, with a pipeline's name of fifteen letters.
+OTHER_COLUMNS = 87
 SHORTEST_REASON = 30
 
 # The pipeline's state, as `status` tells it.
@@ -73,6 +73,7 @@ def _runs_table(found: list[Run], width: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("run", "pipeline", "outcome", "trigger", "took", "score", "why"):
         table.add_column(title, no_wrap=title != "why", justify="right" if title in ("took", "score") else "left")
+    metrics = max(len(run.metric) for run in found)
     for run in found:
         table.add_row(
             run.run_id,
@@ -80,14 +81,15 @@ def _runs_table(found: list[Run], width: int) -> Table:
             f"[{outcome_style(run.outcome)}]{run.outcome}[/]",
             run.trigger,
             duration(run.seconds) if run.seconds is not None else "",
-            _figure(run.challenger_score),
-            _plain(first_line(run.reason, max(SHORTEST_REASON, width - OTHER_COLUMNS))),
+            _figure(run),
+            _plain(first_line(run.reason, max(SHORTEST_REASON, width - OTHER_COLUMNS - metrics))),
         )
     return table
 
 
-def _figure(score: float | None) -> str:
-    return "" if score is None else f"{score:.4f}"
+def _figure(run: Run) -> str:
+    """`f1_macro 0.9712`: scores of different metrics stand below each other."""
+    return "" if run.challenger_score is None else f"{run.metric} {run.challenger_score:.4f}".strip()
 
 
 def _plain(text: str) -> str:

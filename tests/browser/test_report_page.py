@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_documents import HOSTILE, failed_sources, promoted_sources, record
+from run_documents import HOSTILE, failed_sources, promoted_sources, record, rolled_back_sources
 
 from ratchet import report, runs
 
@@ -53,7 +53,11 @@ def browse(folder: Path, page: str, *flags: str, width: int = 1280) -> dict[str,
 
 
 @pytest.mark.parametrize("width", [1280, 760])
-@pytest.mark.parametrize("sources", [promoted_sources(), failed_sources()], ids=["promoted", "failed"])
+@pytest.mark.parametrize(
+    "sources",
+    [promoted_sources(), failed_sources(), rolled_back_sources()],
+    ids=["promoted", "failed", "rolled back"],
+)
 def test_everything_is_where_it_belongs(tmp_path: Path, sources: report.Sources, width: int) -> None:
     found = browse(tmp_path, report.render(sources), width=width)
     assert found["wide"] <= 0
@@ -97,9 +101,7 @@ def test_the_measure_sees_what_is_wrong(tmp_path: Path) -> None:
     spoilt = page.replace(
         "</style>", "td { color: #bbb; } .box text { transform: translateX(90px); } h1 { width: 3000px; }</style>"
     )
-    found = browse(
-        tmp_path, spoilt.replace('style="left:', 'style="left: 50px; left: calc(100% + 40px); margin-left:', 3)
-    )
+    found = browse(tmp_path, spoilt.replace('style="left:', 'style="left: 50px; left: calc(100% + 40px); margin-left:'))
     assert found["wide"] > 0
     assert not found["textsInTheirBoxes"]
     assert not found["markersInside"]

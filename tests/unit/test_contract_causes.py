@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from contract.causes import CAUSE_LENGTH, document_in, outcome_of, readable, reason
+from contract.causes import CAUSE_LENGTH, document_in, gist, outcome_of, readable, reason
 
 TRAINING = {"TrainingJobName": "digits-r2-train", "TrainingJobStatus": "Failed", "FailureReason": "AlgorithmError: no"}
 
@@ -154,3 +154,46 @@ def test_the_document_in_a_cause_is_found(cause: str, document: dict[str, Any]) 
 )
 def test_a_cause_is_told_by_its_reason(cause: str | None, told: str) -> None:
     assert reason(cause) == told
+
+
+PREFIX = 'training job digits-r2-train failed: AlgorithmError: ExecuteUserScriptError:\nExitCode 1\nErrorMessage "'
+NOTICE = "[notice] A new release of pip is available: 25.0 -> 26.1\n[notice] To update, run: pip install --upgrade pip"
+
+
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [
+        ("", ""),
+        ('one line: its "reason"', 'one line: its "reason"'),
+        (
+            PREFIX
+            + 'Traceback (most recent call last):\n  File "train.py", line 3, in <module>\n    fit()\n    ^^^^^\n'
+            'ValueError: Input X contains NaN.", exit code: 1',
+            "ValueError: Input X contains NaN.",
+        ),
+        (
+            PREFIX + f"Traceback (most recent call last):\nKeyError: 'price'\n{NOTICE}\", exit code: 1",
+            "KeyError: 'price'",
+        ),
+        (
+            PREFIX + f"ERROR: No matching distribution found for panadas\n{NOTICE}\n"
+            "subprocess.CalledProcessError: Command '['pip', 'install']' returned non-zero exit status 1.\"",
+            "ERROR: No matching distribution found for panadas",
+        ),
+        (
+            PREFIX + f'{NOTICE}\ntrain.py: error: unrecognized arguments: --epoch 3"',
+            "unrecognized arguments: --epoch 3",
+        ),
+        (PREFIX + 'ValueError: x"\nCommand "/usr/bin/python3 train.py --epochs 3"', "ValueError: x"),
+        (
+            PREFIX + 'torch.cuda.OutOfMemoryError: out of memory", exit code: 1',
+            "torch.cuda.OutOfMemoryError: out of memory",
+        ),
+        (f'{PREFIX}{NOTICE}\nKilled", exit code: 137', "Killed"),
+        ("the endpoint is Failed\nsee its log", "the endpoint is Failed"),
+    ],
+)
+def test_the_gist_of_a_cause_is_what_was_wrong(cause: str, told: str) -> None:
+    assert gist(cause).endswith(told)
+    assert "\n" not in gist(cause)
+    assert not gist(cause).startswith(("[notice]", "training job"))

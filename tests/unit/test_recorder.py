@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from common.state import State, Trigger, started, triggered
-from recorder import documents, handler, spot_figures
+from recorder import documents, handler, spot_figures, training_figures
 from recorder.handler import concluded
 from recorder.housekeeping import configs_of, needed_by, should_not_be
 from recorder.rule_verdicts import of_debugger, rule_verdicts
@@ -121,6 +121,48 @@ def test_what_spot_came_to_is_of_the_training_or_of_the_job_that_failed() -> Non
     assert spot_figures.figures(last, third, {"rows": rows})["interruptions"] == 5
     never = {"TrainingJobStatus": "Stopped", "EnableManagedSpotTraining": True}
     assert spot_figures.figures(None, failure(never)) == {"interruptions": 0}
+
+
+def test_hyperparameters_and_what_the_log_told_are_kept_without_the_container_s_own() -> None:
+    given = {"n-estimators": "100", "sagemaker_program": "train.py", "sagemaker_job_name": "j"}
+    training = {"status": "Completed", "hyperparameters": given, "metrics": {"loss": 0.5, "lost": float("nan")}}
+    kept = {"hyperparameters": {"n-estimators": "100"}, "metrics": {"loss": 0.5, "lost": "nan"}}
+    assert training_figures.figures(training, None) == kept
+    record = documents.run_record(
+        event(training={**training, "environment": {}}, outcome="Promoted"),
+        begun={},
+        state=State(),
+        evaluation=None,
+        timings={},
+        at="t",
+    )
+    assert {name: record[name] for name in kept} == kept
+
+
+def test_of_a_job_that_failed_they_are_in_its_description() -> None:
+    told = {
+        "HyperParameters": {"lr": "9"},
+        "FinalMetricDataList": [{"MetricName": "loss", "Value": 7.5, "Timestamp": 1}],
+    }
+    figures = training_figures.figures(None, failure({**TRAINING, **told}))
+    assert figures == {"hyperparameters": {"lr": "9"}, "metrics": {"loss": 7.5}}
+    assert training_figures.figures(None, failure(TRAINING)) == {}
+    assert training_figures.figures(None, failure("no instances")) == {}
+    assert training_figures.figures(None, None) == {}
+    assert training_figures.figures({"status": "Completed"}, None) == {}
+
+
+def test_where_training_went_on_in_rounds_each_round_has_its_figures() -> None:
+    training = {"status": "Completed", "hyperparameters": {"lr": "1"}, "metrics": {"loss": 0.5}}
+    assert training_figures.figures(training, None, {"rows": [{"round": 1}]}) == {"hyperparameters": {"lr": "1"}}
+
+
+def test_what_is_told_of_single_examples_stays_in_s3() -> None:
+    evaluation = {"metric": "f1", "samples": [{"body": "secret"}], "answers": {"differing": {"examples": ["secret"]}}}
+    record = documents.run_record(
+        event(outcome="Promoted"), begun={}, state=State(), evaluation=evaluation, timings={}, at="t"
+    )
+    assert record["evaluation"] == {"metric": "f1"}
 
 
 @pytest.mark.parametrize(

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from rich.console import Console
 from run_documents import (
     FAILED,
     HOSTILE,
     MACHINE,
     PROMOTED,
+    ROLLED_BACK,
     RUN_ID,
     START,
     events,
     failed_sources,
     promoted_sources,
     record,
+    rolled_back_record,
+    rolled_back_sources,
 )
 
 from contract import causes, histories
 from contract.histories import Execution
 from ratchet import diagram, figures, live, report, run_logs, runs
 from ratchet.commands.show_runs import _pipeline_text as pipeline_text
+from ratchet.commands.show_runs import _runs_text as runs_text
 from ratchet.durations import duration
 
 
@@ -148,7 +157,7 @@ class _Page(HTMLParser):
         self.loads += [f"{tag} {name}={value}" for name, value in attrs if name in ("src", "href", "data")]
 
 
-@pytest.mark.parametrize("sources", [promoted_sources(), failed_sources()], ids=["promoted", "failed"])
+@pytest.mark.parametrize("sources", [promoted_sources(), failed_sources(), rolled_back_sources()])
 def test_the_page_is_self_contained(sources: report.Sources) -> None:
     page = report.render(sources)
     read = _Page(page)
@@ -200,6 +209,107 @@ def test_the_reason_is_the_error_s_or_the_gate_s() -> None:
     assert runs.of_item(record()).reason == "better than the champion"
     assert failed_sources().run.reason == f"Train: AlgorithmError: {HOSTILE}"
     assert failed_sources().run.failed
+
+
+def test_a_rollback_is_told_by_what_serves_and_why_not_by_the_gate_s_praise() -> None:
+    run = runs.of_item(rolled_back_record())
+    assert run.reason == "Verify: VerificationFailed: example 3 of 5: answered '1', not '7'"
+    assert run.headline == f"the champion, of run 20261119-1, still serves. {run.reason}"
+    header = report.render(rolled_back_sources()).partition("</header>")[0]
+    assert "still serves" in header
+    assert "better than the champion" not in header
+
+
+def test_the_state_that_a_run_blames_is_no_success_whatever_its_task_came_to() -> None:
+    execution = histories.of_events(events(ROLLED_BACK))
+    run = rolled_back_sources().run
+    assert run.wrong is not None
+    boxes = {box.name: box for box in diagram.lay_out(MACHINE, execution.blaming(*run.wrong)).boxes}
+    assert (boxes["Verify"].status, boxes["Deploy"].status) == ("failed", "done")
+    assert "answered '1', not '7'" in boxes["Verify"].title
+    assert re.search(r'class="box failed" data-state="Verify"', report.render(rolled_back_sources()))
+
+
+@pytest.mark.parametrize("outcome", ["Stopped", "StoppedByRule"])
+def test_training_that_was_stopped_is_no_success_either(outcome: str) -> None:
+    error = {"state": "Train", "error": "JobNotCompleted", "cause": "stopped"} if outcome == "Stopped" else None
+    run = runs.of_item(record(outcome=outcome, error=error, stopped_by=STOPPED_BY))
+    assert run.wrong is not None
+    execution = histories.of_events(events(PROMOTED)).blaming(*run.wrong)
+    assert [visit.name for visit in execution.visits if visit.failed] == ["Train"]
+
+
+def test_an_error_that_history_tells_of_itself_is_left_as_it_is() -> None:
+    execution = histories.of_events(events(FAILED, failing="Train"))
+    assert execution.blaming("Train", "other", "") == execution
+    assert execution.blaming("Verify", "never entered", "") == execution
+    assert runs.of_item(record()).wrong is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"outcome": "UpToDate", "fingerprint": "f1", "champion_before": {"run_id": "r1", "fingerprint": "f1"}},
+            "nothing is new since run r1, whose model is the champion",
+        ),
+        (
+            {"outcome": "UpToDate", "fingerprint": "f2", "champion_before": {"run_id": "r1", "fingerprint": "f1"}},
+            "nothing is new since the last model that was judged",
+        ),
+        (
+            {
+                "outcome": "Promoted",
+                "trigger": {"kind": "rollback"},
+                "champion_before": {"run_id": "r2"},
+                "champion_after": {"run_id": "r1"},
+            },
+            "went back to the model of run r1, away from run r2's",
+        ),
+        ({"outcome": "Running"}, ""),
+    ],
+)
+def test_a_run_that_judged_nothing_says_why(changes: dict[str, object], told: str) -> None:
+    assert runs.of_item({"run_id": "r3", **changes}).reason == told
+
+
+def test_of_a_script_s_last_words_the_reason_is_what_it_raised() -> None:
+    cause = 'training job j failed: AlgorithmError: ExecuteUserScriptError:\nExitCode 1\nErrorMessage "[notice] pip'
+    error = {"state": "Train", "error": "States.TaskFailed", "cause": f'{cause}\nValueError: NaN", exit code: 1'}
+    run = runs.of_item({**record(outcome="Failed", error=error)})
+    assert run.reason == "Train: States.TaskFailed: ValueError: NaN"
+    page = report.render(replace(failed_sources(), run=run))
+    assert "[notice] pip\nValueError: NaN" in page, "the whole of it is in the report"
+
+
+def test_the_live_line_of_a_failure_shows_its_cause() -> None:
+    visit = histories.of_events(events(FAILED, failing="Train")).visits[5]
+    cause = json.dumps({"FailureReason": 'AlgorithmError: ExecuteUserScriptError:\n[notice] pip\nKeyError: "a"'})
+    assert "KeyError: " in live._line(live.Step((replace(visit, cause=cause),)))
+    assert "pip" not in live._line(live.Step((replace(visit, cause=cause),)))
+
+
+def test_runs_name_the_metric_of_each_score() -> None:
+    console = Console(width=200, file=io.StringIO())
+    console.print(runs_text([rolled_back_sources().run, runs.of_item({"run_id": "r", "outcome": "UpToDate"})], 200))
+    told = console.file.getvalue()
+    assert "f1_macro 0.9712" in told
+    assert "answered '1', not '7'" in told
+    assert "nothing is new since" in told
+
+
+def test_hyperparameters_metrics_and_the_end_of_a_failed_job_s_log_are_on_the_page() -> None:
+    page = report.render(promoted_sources())
+    assert re.search(r"<th>n-estimators</th><td class=\"number\">100</td>", page)
+    assert re.search(r"<th>validation:f1</th><td class=\"number\">0.9668</td>", page)
+    assert 'id="log"' not in page
+    assert "Traceback (most recent call last):" in report.render(failed_sources())
+    assert 'id="training"' not in report.render(failed_sources())
+
+
+def test_other_metrics_do_not_repeat_the_gate_s() -> None:
+    others = report.render(promoted_sources()).partition("Other metrics")[2].partition("</table>")[0]
+    assert re.findall(r"<th>(\w+)</th>", others) == ["accuracy", "balanced_accuracy"]
 
 
 @pytest.mark.parametrize(
@@ -316,3 +426,44 @@ def test_status_says_why_the_last_run_ended_and_what_its_rules_found() -> None:
 def test_while_a_run_goes_on_the_issues_that_were_found_are_known() -> None:
     run = runs.of_item({"run_id": RUN_ID, "rule_verdicts": [STOPPED_BY]})
     assert [(rule["name"], rule["status"]) for rule in run.rules] == [("Overfit", "IssuesFound")]
+
+
+# --------------------------------------------------------------------------------------------------------------- log
+
+
+class _Logs:
+    """CloudWatch Logs with one stream of fifty lines."""
+
+    def __init__(self, code: str = "") -> None:
+        self.code, self.asked = code, ""
+
+    def client(self, _service: str) -> _Logs:
+        return self
+
+    def describe_log_streams(self, **request: str) -> dict[str, Any]:
+        if self.code:
+            raise ClientError({"Error": {"Code": self.code}}, "DescribeLogStreams")
+        self.asked = f"{request['logGroupName']} {request['logStreamNamePrefix']}"
+        return {"logStreams": [{"logStreamName": f"{request['logStreamNamePrefix']}algo-1"}]}
+
+    def get_log_events(self, **request: Any) -> dict[str, Any]:
+        assert request["startFromHead"] is False
+        lines = [{"timestamp": number, "message": f"line {number}\n"} for number in range(50)]
+        return {"events": lines[-request["limit"] :]}
+
+
+def test_the_end_of_a_job_s_log_is_its_last_lines() -> None:
+    logs: Any = _Logs()
+    lines = run_logs.tail(logs, failed_sources().run, "Train")
+    assert logs.asked == f"/aws/sagemaker/TrainingJobs digits-forest-{RUN_ID}-train/"
+    assert [lines[0].message, lines[-1].message, len(lines)] == ["line 10", "line 49", run_logs.TAIL_LINES]
+
+
+def test_a_state_without_a_job_or_a_log_that_is_gone_has_none() -> None:
+    gone: Any = _Logs("ResourceNotFoundException")
+    assert run_logs.tail(gone, failed_sources().run, "Train") == []
+    assert run_logs.tail(gone, failed_sources().run, "Plan") == []
+    assert run_logs.tail(gone, runs.of_item({"run_id": "r"}), "Train") == []
+    broken: Any = _Logs("InternalFailure")
+    with pytest.raises(ClientError):
+        run_logs.tail(broken, failed_sources().run, "Train")

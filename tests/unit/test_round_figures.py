@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from run_documents import promoted_sources
 
-from ratchet import report, round_figures
+from ratchet import axes, report, round_figures
 from ratchet.runs import Run
 
 
@@ -104,3 +104,22 @@ def test_the_page_shows_them_and_a_run_without_shows_none() -> None:
     assert "Round 2 went to the gate; they ended because a rule stopped round 3." in page
     assert page.count('class="chosen"') >= 2 and "57,161,579" in page
     assert "validation:accuracy against parameters" in page
+
+
+def test_names_of_many_lines_have_room_and_never_leave_the_chart() -> None:
+    units = {f"units:encoder.layers.{number}.attention.self": 100 + number for number in range(30)}
+    rows = [{"round": number, "metrics": units} for number in range(1, 31)]
+    found = round_figures.rounds({"rows": rows})
+    assert found is not None
+    (chart,) = found.charts
+    places = [line.label_y for line in chart.lines]
+    assert all(after - before >= round_figures.LABEL_HEIGHT for before, after in itertools.pairwise(places))
+    assert 0 < places[0] < places[-1] < chart.height - round_figures.BOTTOM
+    assert all(len(line.name) <= round_figures.LABEL_LETTERS for line in chart.lines)
+    assert len({line.name for line in chart.lines}) == 30
+    assert len(chart.x_ticks) == 10
+    assert min(after.at - before.at for before, after in itertools.pairwise(chart.x_ticks)) > 14
+
+
+def test_millions_have_room_beside_an_axis() -> None:
+    assert [tick.label for tick in axes.Axis([1.0, 57_161_579.0], 0, 100).ticks()] == ["1", "57.16 M"]

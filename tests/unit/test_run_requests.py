@@ -325,6 +325,7 @@ def test_what_a_job_measured_and_why_it_failed_is_kept(tmp_path: Path) -> None:
         "SecondaryStatus": "MaxRuntimeExceeded",
         "FailureReason": "too slow",
         "FinalMetricDataList": [{"MetricName": "f1", "Value": 0.5, "Timestamp": 1.0}],
+        "HyperParameters": {"n-estimators": "100", "sagemaker_program": "train.py"},
         "TrainingTimeInSeconds": 9,
         "ModelArtifacts": {"S3ModelArtifacts": MODEL_DATA},
     }
@@ -334,6 +335,7 @@ def test_what_a_job_measured_and_why_it_failed_is_kept(tmp_path: Path) -> None:
         "status": "Stopped",
         "model_data": MODEL_DATA,
         "metrics": {"f1": 0.5},
+        "hyperparameters": job["HyperParameters"],
         "seconds": 9,
         "description": description,
     }

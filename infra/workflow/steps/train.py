@@ -51,6 +51,7 @@ def _description(training: Training) -> str:
             "status": "$states.result.TrainingJobStatus",
             "model_data": "$states.result.ModelArtifacts.S3ModelArtifacts",
             "metrics": "$merge($states.result.FinalMetricDataList.{MetricName: Value})",
+            "hyperparameters": "$states.result.HyperParameters",
             "seconds": "$states.result.TrainingTimeInSeconds",
             **training.capacity.figures,
             "environment": "$states.result.Environment",
