@@ -1,6 +1,6 @@
 """A run, from a trigger to a champion that answers, as one state machine (Amazon States Language, JSONata).
 
-The execution's input is `{"pipeline", "run_id", "trigger": {"kind", "at", "detail"}, "forced"}`.
+The execution's input is `{"pipeline", "run_id", "trigger": {"kind", "at", "detail"}, "forced", "supersede"}`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ parameter".
 
 from __future__ import annotations
 
+import math
+
 from ratchet.spec.errors import nearest
 
 _AVERAGES = ("", "_macro", "_micro", "_weighted")
@@ -65,6 +67,13 @@ def check(name: str) -> str:
     if f"neg_{name}" in METRICS:
         raise ValueError(f"is {name!r}, which is smaller for better models; write neg_{name} (greater is better)")
     raise ValueError(f"is {name!r}, which is no metric of the gate{nearest(name, METRICS)}")
+
+
+def widest_difference(name: str) -> float:
+    """The most by which two models' values can differ; infinite for errors of numbers."""
+    if name not in CLASSIFICATION:
+        return math.inf
+    return 2.0 if name == "matthews_corrcoef" else 1.0
 
 
 def greatest(name: str) -> float:

@@ -232,9 +232,8 @@ class Evaluation(unittest.TestCase):
         self.refused("the challenger", "no code/serve.py", "save_serving_code")
 
     def test_no_model_fn(self):
-        self.model("challenger")
-        self.model("champion", "x = 1")
-        self.refused("the champion", "no function model_fn")
+        self.model(serve="x = 1")
+        self.refused("the challenger", "no function model_fn")
 
     def test_both_ways_to_answer(self):
         self.model(serve=REPEATS + "def transform_fn(*arguments):\n    pass\n")
@@ -279,6 +278,48 @@ class Evaluation(unittest.TestCase):
     def test_unseen_labels(self):
         self.model(serve=REPEATS.replace("[row[column] for", "['17' for"))
         self.refused("labels that no held-out example has (17)", "0, 1, 2")
+
+    # A champion that can't answer is a fact, not an error
+
+    def silent(self, serve, metric="accuracy", **more):
+        """The challenger is judged alone; returns what is recorded of the champion."""
+        self.model("challenger", **more)
+        self.model("champion", serve)
+        found = self.judged(metric=metric)
+        self.assertEqual((found["difference"], found["interval"]), (None, None))
+        self.assertEqual(found["challenger"]["score"], self.judged(metric=metric)["challenger"]["score"])
+        self.assertEqual(len(found["samples"]), 5)
+        self.assertEqual(list(found["champion"]), ["cannot_answer"])
+        return found["champion"]["cannot_answer"]
+
+    def test_a_champion_that_cannot_answer(self):
+        raises = REPEATS.replace("return [row[column] for row in rows]", "raise ValueError('X has 2 features')")
+        for serve, said in (
+            (raises, "serve.py:8: ValueError: X has 2 features"),
+            ("x = 1", "no function model_fn"),
+            ("import os\nos._exit(7)", "exit code 7"),
+            (REPEATS.replace("for row in rows]", "for row in rows][1:]"), "179 answers to 180 examples"),
+            (REPEATS.replace("[row[column] for", "['cat' for"), "'cat', but the held-out labels are numbers"),
+            (REPEATS.replace("[row[column] for", "['17' for"), "labels that no held-out example has (17)"),
+        ):
+            with self.subTest(said):
+                self.assertIn(said, self.silent(serve))
+
+    def test_labels_that_became_words(self):
+        self.data("cat,cat\ndog,dog\n" * 30)
+        self.assertIn("no held-out example has (1)", self.silent(REPEATS.replace("[row[column] for", "['1' for")))
+
+    def test_a_champion_whose_answers_the_metric_cannot_take(self):
+        self.data("1,1\n2,2\n3,3\n" * 30)
+        negative = REPEATS.replace("[row[column] for", "['-1' for")
+        said = self.silent(negative, metric="neg_mean_gamma_deviance")
+        self.assertIn("metric neg_mean_gamma_deviance can't be computed", said)
+        self.assertIn("the champion's answers", said)
+
+    def test_neither_can_answer(self):
+        self.model("challenger", "x = 1")
+        self.model("champion", "x = 1")
+        self.refused("the challenger", "no function model_fn")
 
     # What it refuses: metrics
 

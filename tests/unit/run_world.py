@@ -74,6 +74,7 @@ PLAN: dict[str, Any] = {
     "outcome": "Run",
     "fingerprint": "f1",
     "forced": False,
+    "supersede": False,
     "data": {"objects": 3, "bytes": 300, "manifests": MANIFESTS},
     "champion": None,
     "code_hash": "c0de",
@@ -315,6 +316,7 @@ def run(spec: specs.PipelineSpec, world: World, *, kind: str = "data", **changes
         "run_id": RUN_ID,
         "trigger": {"kind": kind, "at": started, "detail": {}},
         "forced": False,
+        "supersede": False,
     }
     execution = f"arn:aws:states:us-east-1:000000000000:execution:machine:{RUN_ID}"
     context = {"Execution": {"Id": execution, "Input": run_input, "Name": RUN_ID, "StartTime": started}}

@@ -6,6 +6,7 @@ So no model's code meets the other's (their modules have the same names), and on
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 import traceback
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 
 from contract import files
 from toolkit import serving
-from toolkit.errors import ToolkitError
+from toolkit.errors import NoAnswersError, ToolkitError
 from toolkit.heldout import Example
 
 # Answered at once; keeps memory in bounds.
@@ -38,20 +39,20 @@ class Answers:
     samples: list[dict[str, str]]
 
 
-def predict(models: dict[str, Path], examples: list[Example]) -> dict[str, Answers]:
-    """Each model's answers to the examples, all models at once.
+def predict(models: dict[str, Path], examples: list[Example]) -> dict[str, Answers | NoAnswersError]:
+    """Each model's answers to the examples, all models at once; the error for which one has none.
 
     Args:
         models: a model's name in messages -> the folder of its extracted model.tar.gz, with `code/serve.py`.
 
     Raises:
-        ToolkitError: a model's code is missing, raises, ends its process, or doesn't give one answer an example.
+        ToolkitError: the image can't compute metrics, or something from outside killed a model's process.
     """
     _import_what_all_share()
     rows = [example.row for example in examples]
     running = [(name, *_start(name, folder, rows)) for name, folder in models.items()]
     try:
-        return {name: _answers(name, _receive(name, process, results), examples) for name, process, results in running}
+        return {name: _told(name, process, results, examples) for name, process, results in running}
     finally:
         for _, process, _ in running:
             process.kill()
@@ -74,7 +75,8 @@ def _start(name: str, folder: Path, rows: list[str]) -> tuple[Any, Connection]:
 
 
 def _answer(folder: Path, rows: list[str], results: Connection) -> None:
-    """Answers, in the model's process: sends ("answers", batches, samples) or ("error", a sentence)."""
+    """Answers, in the model's process: sends ("answers", batches, samples), ("error", a sentence) or
+    ("memory",)."""
     _forget_this_toolkit()
     doing = "loading the model"
     try:
@@ -88,6 +90,8 @@ def _answer(folder: Path, rows: list[str], results: Connection) -> None:
         samples = [(row, functions.answer(model, row)) for row in _spread(rows)]
     except ToolkitError as error:
         results.send(("error", str(error)))
+    except MemoryError:
+        results.send(("memory",))
     except Exception as error:  # noqa: BLE001 - serve.py may raise anything
         traceback.print_exc()
         results.send(("error", f"serve.py failed while {doing}: {_place(error, folder)}{_said(error)}"))
@@ -117,15 +121,33 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def _told(name: str, process: Any, results: Connection, examples: list[Example]) -> Answers | NoAnswersError:
+    try:
+        return _answers(name, _receive(name, process, results), examples)
+    except NoAnswersError as error:
+        return error
+
+
 def _receive(name: str, process: Any, results: Connection) -> tuple[list[str], list[tuple[str, str]]]:
     try:
         kind, *content = results.recv()
     except EOFError:
         process.join()
-        raise ToolkitError(f"the {name}'s serve.py ended its process with exit code {process.exitcode}") from None
+        if process.exitcode == -signal.SIGKILL:
+            raise _no_memory(name) from None
+        raise NoAnswersError(
+            name, f"the {name}'s serve.py ended its process with exit code {process.exitcode}"
+        ) from None
+    if kind == "memory":
+        raise _no_memory(name)
     if kind == "error":
-        raise ToolkitError(f"the {name} can't be judged: {content[0]}")
+        raise NoAnswersError(name, f"the {name} can't answer: {content[0]}")
     return content[0], content[1]
+
+
+def _no_memory(name: str) -> ToolkitError:
+    """It says nothing of the model: on a larger instance the same goes well."""
+    return ToolkitError(f"the memory didn't suffice for the {name}'s answers; evaluate.instance must be a larger one")
 
 
 def _answers(name: str, received: tuple[list[str], list[tuple[str, str]]], examples: list[Example]) -> Answers:
@@ -136,7 +158,9 @@ def _answers(name: str, received: tuple[list[str], list[tuple[str, str]]], examp
     for index, text in enumerate(texts):
         if text.lower() in ("", "nan", "inf", "-inf"):
             what = f"is {text}" if text else "is empty"
-            raise ToolkitError(f"the {name}'s answer to {examples[index].place} {what}; a label or a number is needed")
+            raise NoAnswersError(
+                name, f"the {name}'s answer to {examples[index].place} {what}; a label or a number is needed"
+            )
     return Answers(
         texts=texts,
         samples=[{"body": row, "answer": _lines(name, answer, 1)[0]} for row, answer in samples],
@@ -150,9 +174,11 @@ def _lines(name: str, answer: str, asked: int) -> list[str]:
         lines = [field.strip() for field in lines[0].split(",")]
     if len(lines) != asked:
         counts = f"{len(lines)} answers to {asked} example{'s' if asked > 1 else ''}"
-        raise ToolkitError(f"the {name} gave {counts}; output_fn must give one line an example, in their order")
+        raise NoAnswersError(name, f"the {name} gave {counts}; output_fn must give one line an example, in their order")
     wide = next((line for line in lines if "," in line), None)
     if wide is not None:
         columns = f"{wide.count(',') + 1} columns ({wide[:60]})"
-        raise ToolkitError(f"the {name} answers {columns}; for text/csv output_fn must give one label or number a line")
+        raise NoAnswersError(
+            name, f"the {name} answers {columns}; for text/csv output_fn must give one label or number a line"
+        )
     return [line.strip('"') for line in lines]
