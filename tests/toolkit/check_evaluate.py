@@ -333,7 +333,33 @@ class Evaluation(unittest.TestCase):
 
     def test_metric_of_probabilities(self):
         self.model()
-        self.refused("metric roc_auc_ovr", "probabilities", metric="roc_auc_ovr")
+        self.refused("metric roc_auc_ovo", "probabilities", metric="roc_auc_ovo")
+
+    def test_labels_where_probabilities_are_needed(self):
+        self.model()
+        self.refused("the challenger answered '2'; a probability from 0 to 1", metric="roc_auc_ovr")
+
+    # Probabilities
+
+    def test_probabilities(self):
+        self.data("no,0.1\nyes,0.4\nno,0.2\nyes,0.9\n" * 30)
+        self.model("challenger", REPEATS.replace("row[column] for", "f'{1 - float(row[0]):.2f},{row[0]}' for"))
+        # The second class's alone, and less sure.
+        self.model("champion", REPEATS.replace("row[column] for", "str(0.5 + 0.1 * (float(row[0]) > 0.5)) for"))
+        found = self.judged(metric="roc_auc")
+        self.assertEqual((found["challenger"]["score"], found["champion"]["score"]), (1.0, 0.75))
+        self.assertEqual(found["samples"][0], {"body": "0.1", "answer": "0.90,0.1"})
+        self.assertGreater(found["interval"][0], 0.1)
+        self.assertEqual(found["metrics"]["accuracy"], 0.75)
+        self.assertIn("neg_log_loss", found["metrics"])
+
+    def test_a_class_more_than_the_champion_knows(self):
+        self.data("a,1,0,0\nb,0,1,0\nc,0,0,1\n" * 30)
+        self.model("challenger", REPEATS.replace("row[column] for", "','.join(row) for"))
+        self.model("champion", REPEATS.replace("row[column] for", "'0.5,0.5' for"))
+        found = self.judged(metric="neg_log_loss")
+        self.assertIn("the champion answers 2 probabilities", found["champion"]["cannot_answer"])
+        self.assertIn("the held-out labels have 3 classes", found["champion"]["cannot_answer"])
 
     def test_metric_of_numbers_on_words(self):
         self.data("cat,1\ndog,2\n" * 3)

@@ -261,9 +261,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "schedule, plural": ({"triggers": {"schedule": "rate(1 days)"}}, "EventBridge wants rate(1 day)"),
     "schedule, unix cron": ({"triggers": {"schedule": "cron(0 3 * * *)"}}, "which has 5 fields; cron needs 6: minutes"),
     "gate by probabilities": (
-        {"gate": {**GATE, "metric": "roc_auc"}},
-        "gate.metric: is 'roc_auc', which needs probabilities, but evaluation sees the labels that serve.py answers; "
-        "use balanced_accuracy",
+        {"gate": {**GATE, "metric": "roc_auc_ovo"}},
+        "gate.metric: is 'roc_auc_ovo', which is no metric of the gate; of probabilities there are roc_auc, ",
     ),
     "gate by a loss": ({"gate": {**GATE, "metric": "mean_squared_error"}}, "write neg_mean_squared_error (greater is"),
     "gate by an unknown metric": (

@@ -85,7 +85,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         models = {CHALLENGER: archives.extract(challenger, Path(folder, CHALLENGER))}
         if champion.is_file():
             models[CHAMPION] = archives.extract(champion, Path(folder, CHAMPION))
-        answers = predictions.predict(models, examples)
+        answers = predictions.predict(models, examples, several=arguments.metric in evaluations.OF_PROBABILITIES)
     # They import NumPy, which wrong input shouldn't have to wait for.
     from toolkit import bootstrap, judgement
 
@@ -133,7 +133,7 @@ def _short(message: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Compares the challenger with the champion on held-out examples.")
-    parser.add_argument("--metric", required=True, help="a scikit-learn scorer's name, of labels or of numbers")
+    parser.add_argument("--metric", required=True, help="a scikit-learn scorer's name")
     parser.add_argument("--label", type=int, default=0, help="column of the held-out files with the label (default: 0)")
     parser.add_argument("--confidence", type=float, default=0.95, help="of the interval (default: 0.95)")
     parser.add_argument("--resamples", type=int, default=2000, help="of the bootstrap (default: 2000)")

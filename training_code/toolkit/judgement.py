@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolkit import bootstrap, metrics
+from contract import evaluations
+from toolkit import bootstrap, metrics, probabilities
 from toolkit.errors import NoAnswersError, ToolkitError
+
+if TYPE_CHECKING:
+    # Each model's score; its scores on the resamples, of shape (models, resamples); more metrics of the challenger.
+    Judged = tuple[dict[str, float], np.ndarray, dict[str, float]]
 
 
 def judge(
@@ -30,11 +35,11 @@ def judge(
         NoAnswersError: a model's answers don't fit the labels, or the metric.
         ToolkitError: the labels don't fit the metric.
     """
-    truth, predicted = _values(metric, labels, answers)
-    scores, resampled = _scores(metric, truth, predicted, how)
+    judged = _probabilities if metric in evaluations.OF_PROBABILITIES else _labels_or_numbers
+    scores, resampled, overview = judged(metric, labels, answers, how)
     models = {
         name: {"score": scores[name], "interval": bootstrap.interval(resampled[index], how.confidence)}
-        for index, name in enumerate(predicted)
+        for index, name in enumerate(answers)
     }
     paired = "champion" in models
     return {
@@ -45,8 +50,28 @@ def judge(
         "difference": scores["challenger"] - scores["champion"] if paired else None,
         "interval": bootstrap.interval(resampled[0] - resampled[1], how.confidence) if paired else None,
         **asdict(how),
-        "metrics": metrics.overview(metric, truth, predicted["challenger"]),
+        "metrics": overview,
     }
+
+
+def _labels_or_numbers(
+    metric: str, labels: list[str], answers: dict[str, list[str]], how: bootstrap.Resampling
+) -> Judged:
+    truth, predicted = _values(metric, labels, answers)
+    scores, resampled = _scores(metric, truth, predicted, how)
+    return scores, resampled, metrics.overview(metric, truth, predicted["challenger"])
+
+
+def _probabilities(metric: str, labels: list[str], answers: dict[str, list[str]], how: bootstrap.Resampling) -> Judged:
+    known = metrics.numbers(labels)
+    classes, truth = np.unique(np.array(labels) if known is None else known, return_inverse=True)
+    probabilities.check_classes(metric, classes.tolist())
+    predicted = {name: probabilities.read(name, texts, len(classes)) for name, texts in answers.items()}
+    scores = {name: probabilities.score(metric, truth, values) for name, values in predicted.items()}
+    resampled = probabilities.resampled(metric, truth, list(predicted.values()), how)
+    challenger = predicted["challenger"]
+    overview = metrics.overview(metric, classes[truth], classes[challenger.argmax(-1)])
+    return scores, resampled, {**overview, **probabilities.overview(truth, challenger)}
 
 
 def _scores(

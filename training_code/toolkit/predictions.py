@@ -39,11 +39,14 @@ class Answers:
     samples: list[dict[str, str]]
 
 
-def predict(models: dict[str, Path], examples: list[Example]) -> dict[str, Answers | NoAnswersError]:
+def predict(
+    models: dict[str, Path], examples: list[Example], *, several: bool = False
+) -> dict[str, Answers | NoAnswersError]:
     """Each model's answers to the examples, all models at once; the error for which one has none.
 
     Args:
         models: a model's name in messages -> the folder of its extracted model.tar.gz, with `code/serve.py`.
+        several: an answer may be several numbers, with commas between them, such as a probability for each class.
 
     Raises:
         ToolkitError: the image can't compute metrics, or something from outside killed a model's process.
@@ -52,7 +55,7 @@ def predict(models: dict[str, Path], examples: list[Example]) -> dict[str, Answe
     rows = [example.row for example in examples]
     running = [(name, *_start(name, folder, rows)) for name, folder in models.items()]
     try:
-        return {name: _told(name, process, results, examples) for name, process, results in running}
+        return {name: _told(name, process, results, examples, several) for name, process, results in running}
     finally:
         for _, process, _ in running:
             process.kill()
@@ -121,9 +124,11 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _told(name: str, process: Any, results: Connection, examples: list[Example]) -> Answers | NoAnswersError:
+def _told(
+    name: str, process: Any, results: Connection, examples: list[Example], several: bool
+) -> Answers | NoAnswersError:
     try:
-        return _answers(name, _receive(name, process, results), examples)
+        return _answers(name, _receive(name, process, results), examples, several)
     except NoAnswersError as error:
         return error
 
@@ -150,11 +155,13 @@ def _no_memory(name: str) -> ToolkitError:
     return ToolkitError(f"the memory didn't suffice for the {name}'s answers; evaluate.instance must be a larger one")
 
 
-def _answers(name: str, received: tuple[list[str], list[tuple[str, str]]], examples: list[Example]) -> Answers:
+def _answers(
+    name: str, received: tuple[list[str], list[tuple[str, str]]], examples: list[Example], several: bool
+) -> Answers:
     batches, samples = received
     texts: list[str] = []
     for number, batch in enumerate(batches):
-        texts += _lines(name, batch, len(examples[number * BATCH : (number + 1) * BATCH]))
+        texts += _lines(name, batch, len(examples[number * BATCH : (number + 1) * BATCH]), several)
     for index, text in enumerate(texts):
         if text.lower() in ("", "nan", "inf", "-inf"):
             what = f"is {text}" if text else "is empty"
@@ -163,11 +170,11 @@ def _answers(name: str, received: tuple[list[str], list[tuple[str, str]]], examp
             )
     return Answers(
         texts=texts,
-        samples=[{"body": row, "answer": _lines(name, answer, 1)[0]} for row, answer in samples],
+        samples=[{"body": row, "answer": _lines(name, answer, 1, several)[0]} for row, answer in samples],
     )
 
 
-def _lines(name: str, answer: str, asked: int) -> list[str]:
+def _lines(name: str, answer: str, asked: int, several: bool) -> list[str]:
     """One answer an example: a line each, or one line with commas, as XGBoost's container writes it."""
     lines = [line.strip() for line in answer.strip("\r\n").splitlines()]
     if len(lines) == 1 and asked > 1 and lines[0].count(",") == asked - 1:
@@ -176,7 +183,7 @@ def _lines(name: str, answer: str, asked: int) -> list[str]:
         counts = f"{len(lines)} answers to {asked} example{'s' if asked > 1 else ''}"
         raise NoAnswersError(name, f"the {name} gave {counts}; output_fn must give one line an example, in their order")
     wide = next((line for line in lines if "," in line), None)
-    if wide is not None:
+    if wide is not None and not several:
         columns = f"{wide.count(',') + 1} columns ({wide[:60]})"
         raise NoAnswersError(
             name, f"the {name} answers {columns}; for text/csv output_fn must give one label or number a line"
