@@ -1,4 +1,8 @@
-"""Triggers: the reasons to run that the launcher takes, {"kind", "detail"?, "forced"?}."""
+"""Triggers: the reasons to run that the launcher takes, {"kind", "detail"?, "forced"?, "supersede"?}.
+
+`forced` trains even if nothing is new. `supersede` does, too, and lets the challenger take the place of a champion that
+can't answer the held-out data, if it reaches the floor.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from typing import Any
 ROLLBACK, MANUAL, CODE, SCHEDULE, DATA = "rollback", "manual", "code", "schedule", "data"
 # When several kinds are waiting, the run that they become is called after the first of these.
 KINDS = (ROLLBACK, MANUAL, CODE, SCHEDULE, DATA)
+# What a trigger may ask of its run, besides: each true or false.
+ASKED = ("forced", "supersede")
 # Not a trigger: the regular look for what a crash left behind.
 RECONCILE = "reconcile"
 
@@ -15,6 +21,9 @@ RECONCILE = "reconcile"
 STARTED, WAITING, IDLE = "started", "pending", "idle"
 
 
-def message(kind: str, detail: Mapping[str, Any] | None = None, *, forced: bool = False) -> dict[str, Any]:
-    """The launcher's event for a trigger."""
-    return {"kind": kind, **({"detail": dict(detail)} if detail else {}), **({"forced": True} if forced else {})}
+def message(
+    kind: str, detail: Mapping[str, Any] | None = None, *, forced: bool = False, supersede: bool = False
+) -> dict[str, Any]:
+    """The launcher's event for a trigger; it says only what there is to say."""
+    told = {"detail": dict(detail or {}), "forced": forced, "supersede": supersede}
+    return {"kind": kind, **{name: value for name, value in told.items() if value}}

@@ -32,14 +32,13 @@ class Launched:
     execution_arn: str
 
 
-def launch(account: Account, pipeline: str, kind: str, detail: Mapping[str, Any], *, forced: bool) -> Launched:
-    """Triggers a run through the pipeline's launcher.
+def launch(account: Account, pipeline: str, trigger: Mapping[str, Any]) -> Launched:
+    """Triggers a run through the pipeline's launcher, by `contract.triggers.message`.
 
     Raises:
         UserError: the launcher failed; its error is in the message.
     """
     function = account.pipeline(pipeline)["LauncherFunctionName"]
-    trigger = triggers.message(kind, detail, forced=forced)
     answer = account.client("lambda").invoke(FunctionName=function, Payload=json.dumps(trigger).encode())
     body = json.loads(answer["Payload"].read() or b"null")
     if answer.get("FunctionError"):

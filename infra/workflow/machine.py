@@ -1,7 +1,7 @@
 """A run, from a trigger to a champion that answers, as one state machine (Amazon States Language, JSONata).
 
 The launcher starts it, named by its run id. Its input is
-`{"pipeline", "run_id", "trigger": {"kind", "at", "detail"}, "forced"}`.
+`{"pipeline", "run_id", "trigger": {"kind", "at", "detail"}, "forced", "supersede"}`.
 """
 
 from __future__ import annotations

@@ -3,9 +3,11 @@
 The run table keeps it under (pipeline, `state`). Whoever changes it reads it, applies one of these functions, and
 writes the result on condition that nobody wrote in between (`common.run_table`).
 
-    running             the one run that has the lock: {run_id, execution_arn, started_at, trigger, forced, attempt};
-                        it holds all that StartExecution needs, so that a crash before that call can be repaired
-    pending             triggers that no run has taken yet: {count, first_at, last_at, kinds, forced, details, attempt}
+    running             the one run that has the lock: {run_id, execution_arn, started_at, trigger, forced, supersede,
+                        attempt}; it holds all that StartExecution needs, so that a crash before that call can be
+                        repaired
+    pending             triggers that no run has taken yet: {count, first_at, last_at, kinds, forced, supersede,
+                        details, attempt}
     champion            the model that serves, previous_champion the one that a rollback brings back
     last_judged_fingerprint   what the gate judged last, whatever it said
     retained            (model, endpoint config) names of the last promoted champions, newest first
@@ -17,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from contract.run_table import LAST_AT
-from contract.triggers import KINDS, ROLLBACK
+from contract.triggers import ASKED, KINDS, ROLLBACK
 
 # A run that its machine could not finish recording (a cut-off execution) is tried again, but not for ever.
 ATTEMPTS = 3
@@ -50,11 +52,17 @@ class Trigger:
     at: str
     detail: Document
     forced: bool = False
+    supersede: bool = False
     attempt: int = 1
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"no trigger is of kind {self.kind!r}; the kinds are {', '.join(KINDS)}")
+
+
+def asked(of: Document) -> dict[str, bool]:
+    """What is asked of a run that waits or is on its way; nothing where an older version wrote nothing of it."""
+    return {name: bool(of.get(name)) for name in ASKED}
 
 
 def triggered(state: State, triggers: list[Trigger]) -> State:
@@ -71,7 +79,8 @@ def _added(pending: Document | None, trigger: Trigger) -> Document:
         "first_at": min(before["first_at"], trigger.at),
         LAST_AT: max(before[LAST_AT], trigger.at),
         "kinds": _in_order({*before["kinds"], trigger.kind}),
-        "forced": bool(before.get("forced")) or trigger.forced,
+        "forced": asked(before)["forced"] or trigger.forced,
+        "supersede": asked(before)["supersede"] or trigger.supersede,
         "details": {**before["details"], trigger.kind: trigger.detail},
         "attempt": max(before.get("attempt", 1), trigger.attempt),
     }
@@ -95,7 +104,7 @@ def started(state: State, run_id: str, execution_arn: str, at: str) -> State:
         "execution_arn": execution_arn,
         "started_at": at,
         "trigger": {"kind": kind, "at": pending[LAST_AT], "detail": pending["details"].get(kind, {})},
-        "forced": bool(pending["forced"]) and kind != ROLLBACK,
+        **(asked(pending) if kind != ROLLBACK else dict.fromkeys(ASKED, False)),
         "attempt": pending.get("attempt", 1),
     }
     return replace(state, running=running, pending=_without_rollback(pending) if kind == ROLLBACK else None)
@@ -122,13 +131,13 @@ def planning(state: State, run_id: str) -> State:
         return state
     pending = state.pending
     rollback = _only_rollback(pending) if ROLLBACK in pending["kinds"] else None
-    forced = bool(running["forced"]) or bool(pending["forced"])
-    return replace(state, running={**running, "forced": forced}, pending=rollback)
+    both = {name: asked(running)[name] or asked(pending)[name] for name in ASKED}
+    return replace(state, running={**running, **both}, pending=rollback)
 
 
 def _only_rollback(pending: Document) -> Document:
     details = {kind: detail for kind, detail in pending["details"].items() if kind == ROLLBACK}
-    return {**pending, "kinds": [ROLLBACK], "details": details, "count": 1, "forced": False}
+    return {**pending, "kinds": [ROLLBACK], "details": details, "count": 1, **dict.fromkeys(ASKED, False)}
 
 
 def require_lock(state: State, run_id: str) -> Document:
@@ -155,7 +164,7 @@ def ended(state: State, run_id: str, *, again: bool) -> State:
     if not again or attempt >= ATTEMPTS:
         return state
     trigger = running["trigger"]
-    retry = Trigger(trigger["kind"], trigger["at"], trigger["detail"], bool(running["forced"]), attempt + 1)
+    retry = Trigger(trigger["kind"], trigger["at"], trigger["detail"], **asked(running), attempt=attempt + 1)
     return triggered(state, [retry])
 
 

@@ -21,7 +21,8 @@ def handle(event: Document, _context: object) -> Document:
     """The decision, which gate.json keeps.
 
     Args:
-        event: {"run": the execution's input, "gate": the spec's, "champion": the plan's or null}.
+        event: {"run": the execution's input, "gate": the spec's, "champion": the plan's or null, "supersede": whether
+            a person asked that a champion that can't answer be superseded}.
 
     Raises:
         ArtifactMissingError: the evaluation job wrote no evaluation.json.
@@ -29,7 +30,10 @@ def handle(event: Document, _context: object) -> Document:
     """
     run = event["run"]
     artifacts = Artifacts(client("s3"), os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
-    decision = decide(artifacts.read(files.EVALUATION), event["gate"], event["champion"])
+    evaluation = artifacts.read(files.EVALUATION)
+    decision = decide(
+        evaluation, event["gate"], event["champion"], pipeline=run["pipeline"], supersede=event["supersede"]
+    )
     artifacts.write(files.GATE, decision)
     LOG.info("decided", pipeline=run["pipeline"], run_id=run["run_id"], **decision)
     return decision

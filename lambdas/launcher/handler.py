@@ -3,8 +3,8 @@
 Invoked with
     an SQS batch (event source mapping with ReportBatchItemFailures), each body one of the documents below;
     an EventBridge event: S3 "Object Created", "Step Functions Execution Status Change";
-    a trigger: {"kind": "manual" | "code" | "schedule" | "rollback", "detail": {...}?, "forced": bool?},
-        answered with {"status": "started" | "pending", "run_id": ..., "execution_arn": ...}
+    a trigger: {"kind": "manual" | "code" | "schedule" | "rollback", "detail": {...}?, "forced": bool?,
+        "supersede": bool?}, answered with {"status": "started" | "pending", "run_id": ..., "execution_arn": ...}
         ("pending": a run is on its way, whose run_id it is; one further run follows when it ends);
     {"kind": "reconcile"}: repairs what a crash between two steps left; a schedule of 5 minutes sends it.
 """

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from common.log import Log
 from common.run_table import RunTable
-from common.state import Trigger, ended, started, triggered
+from common.state import Trigger, asked, ended, started, triggered
 
 from contract import outcomes
 from contract.states import NOT_RECORDED
@@ -134,7 +134,7 @@ def execution_input(pipeline: str, running: Document) -> Document:
         "pipeline": pipeline,
         "run_id": running["run_id"],
         "trigger": running["trigger"],
-        "forced": running["forced"],
+        **asked(running),
     }
 
 

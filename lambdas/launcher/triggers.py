@@ -9,7 +9,7 @@ from typing import Any
 
 from common.state import Trigger
 
-from contract.triggers import DATA, KINDS, MANUAL, RECONCILE
+from contract.triggers import ASKED, DATA, KINDS, MANUAL, RECONCILE
 
 # StartExecution's input and an item of the run table both hold a trigger's detail; S3 keys have at most 1,024 bytes.
 DETAIL_LENGTH = 4096
@@ -102,16 +102,19 @@ def _status_change(detail: Mapping[str, Any], state_machine_arn: str) -> Meaning
 
 
 def _document(event: Mapping[str, Any], at: str) -> Meaning:
-    kind, detail, forced = event["kind"], event.get("detail", {}), event.get("forced", False)
+    kind, detail = event["kind"], event.get("detail", {})
+    asked = {name: event.get(name, False) for name in ASKED}
     if kind == RECONCILE:
         return Reconcile()
     if kind not in KINDS:
         raise BadEventError(f"no trigger is of kind {kind!r}; the kinds are {', '.join(KINDS)} and {RECONCILE}")
-    unknown = sorted(set(event) - {"kind", "detail", "forced"})
+    unknown = sorted(set(event) - {"kind", "detail", *asked})
     if unknown:
-        raise BadEventError(f"a trigger has kind, detail and forced, not {', '.join(unknown)}")
+        raise BadEventError(f"a trigger has kind, detail, {' and '.join(ASKED)}, not {', '.join(unknown)}")
     if not isinstance(detail, dict) or len(json.dumps(detail)) > DETAIL_LENGTH:
         raise BadEventError(f"a trigger's detail is a JSON object of at most {DETAIL_LENGTH} characters")
-    if not isinstance(forced, bool):
-        raise BadEventError(f"a trigger's forced is true or false, not {forced!r}")
-    return Trigger(kind, at, detail, forced)
+    for name, value in asked.items():
+        if not isinstance(value, bool):
+            raise BadEventError(f"a trigger's {name} is true or false, not {value!r}")
+    # Whoever supersedes the champion wants a run, also where the gate has just refused the same data.
+    return Trigger(kind, at, detail, asked["forced"] or asked["supersede"], asked["supersede"])

@@ -17,7 +17,7 @@ from common.artifacts import Artifacts
 from common.clients import client
 from common.log import Log
 from common.run_table import RunTable
-from common.state import planning
+from common.state import asked, planning
 
 from contract import files, functions, outcomes, triggers
 from planner import held_out_look, plan
@@ -36,9 +36,9 @@ def handle(event: Document, _context: object) -> Document:
             "held_out": how to read the held-out channel and what its labels must be, null if serve.py reads it}.
 
     Returns:
-        {"outcome": "Run" | "UpToDate" | "Rollback", "fingerprint", "forced", "data": {objects, bytes, manifests} or
-        null, "code_hash", "spec_hash", "image_uri", "champion" or null, and for a rollback "candidate"}; plan.json
-        holds the same.
+        {"outcome": "Run" | "UpToDate" | "Rollback", "fingerprint", "forced", "supersede", "data": {objects, bytes,
+        manifests} or null, "code_hash", "spec_hash", "image_uri", "champion" or null, and for a rollback "candidate"};
+        plan.json holds the same.
 
     Raises:
         LockLostError: the run wasn't started by the launcher.
@@ -56,10 +56,9 @@ def handle(event: Document, _context: object) -> Document:
         document = plan.rollback(state)
     else:
         # The state is the one that `planning` wrote: whatever arrives from here on waits for the next run.
-        forced = bool(state.running and state.running["forced"])
         channels = list_channels(s3, os.environ[functions.DATA_BUCKET], event["channels"])
         data = write_manifests(artifacts, channels)
-        document = plan.work(state, fingerprint(event, channels), data, forced=forced)
+        document = plan.work(state, fingerprint(event, channels), data, **asked(state.running or {}))
         if document["outcome"] == outcomes.WORK and event["held_out"]:
             log.info("looked into the held-out data", **look(s3, channels, event["held_out"]))
     hashes = {"code_hash": event["code_hash"], "spec_hash": event["spec_hash"], "image_uri": event["image_uri"]}

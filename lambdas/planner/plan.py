@@ -30,7 +30,7 @@ def fingerprint(channels: Sequence[Channel], *, code_hash: str, spec_hash: str, 
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def work(state: State, fingerprint: str, data: Mapping[str, Any], *, forced: bool) -> Document:
+def work(state: State, fingerprint: str, data: Mapping[str, Any], *, forced: bool, supersede: bool = False) -> Document:
     """`Run`, or `UpToDate` where the champion, or whatever the gate judged last, was made from the same."""
     known = {state.last_judged_fingerprint, (state.champion or {}).get("fingerprint")}
     outcome = outcomes.UP_TO_DATE if fingerprint in known and not forced else outcomes.WORK
@@ -38,6 +38,7 @@ def work(state: State, fingerprint: str, data: Mapping[str, Any], *, forced: boo
         "outcome": outcome,
         "fingerprint": fingerprint,
         "forced": forced,
+        "supersede": supersede,
         "data": dict(data),
         "champion": state.champion,
     }
@@ -57,6 +58,7 @@ def rollback(state: State) -> Document:
         "outcome": outcomes.ROLLBACK,
         "fingerprint": candidate["fingerprint"],
         "forced": False,
+        "supersede": False,
         "data": None,
         "champion": state.champion,
         "candidate": candidate,

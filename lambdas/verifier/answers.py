@@ -12,14 +12,19 @@ ABSOLUTE = 1e-6
 
 
 def same(answer: str, expected: str) -> bool:
-    """Two text/csv answers to one example: equal as text, or as numbers."""
+    """Two text/csv answers to one example: equal as text, or as numbers, of which there may be several."""
     given, wanted = (text.strip().strip('"') for text in (answer, expected))
     if given == wanted or _one_field(answer) == expected.strip():
         return True
+    fields, others = (text.strip("[]").split(",") for text in (given, wanted))
+    return len(fields) == len(others) and all(map(_close, fields, others))
+
+
+def _close(given: str, wanted: str) -> bool:
     try:
         return math.isclose(float(given), float(wanted), rel_tol=RELATIVE, abs_tol=ABSOLUTE)
     except ValueError:
-        return False
+        return given.strip() == wanted.strip()
 
 
 def _one_field(answer: str) -> str | None:

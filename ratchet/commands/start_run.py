@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     "--wait", is_flag=True, help="Follow it state by state; exit with 3 if it ends Failed, RolledBack or Stopped."
 )
 @click.option("--force", is_flag=True, help="Train even if neither data nor code is new.")
-def run(context: Context, pipeline: str, wait: bool, force: bool) -> Answer:
+@click.option(
+    "--supersede",
+    is_flag=True,
+    help="If the champion can't answer the held-out data, let a challenger that reaches the floor take its place.",
+)
+def run(context: Context, pipeline: str, wait: bool, force: bool, supersede: bool) -> Answer:
     """Start a run of PIPELINE (its name, or its folder).
 
     On the embedded AWS its stack is deployed first where that is needed, and a channel without data gets the model
@@ -30,8 +35,10 @@ def run(context: Context, pipeline: str, wait: bool, force: bool) -> Answer:
 
     name = context.pipeline(pipeline)
     prepared = _prepare(context, name) if context.is_local else {}
-    by_code = following.started_by_code(context.account, name) if prepared.get("deployed") and not force else None
-    launched = by_code or _launch(context, name, triggers.MANUAL, forced=force)
+    asked = {"forced": force, "supersede": supersede}
+    usual = prepared.get("deployed") and not any(asked.values())
+    by_code = following.started_by_code(context.account, name) if usual else None
+    launched = by_code or _launch(context, name, triggers.MANUAL, **asked)
     if by_code:
         context.say(f"{name}  run {by_code.run_id} was started by the new code")
     return _answer(context, name, launched, wait=wait, document=prepared)
@@ -54,12 +61,13 @@ def rollback(context: Context, pipeline: str, wait: bool) -> Answer:
     return _answer(context, name, _launch(context, name, triggers.ROLLBACK), wait=wait)
 
 
-def _launch(context: Context, name: str, kind: str, *, forced: bool = False) -> Launched:
+def _launch(context: Context, name: str, kind: str, **asked: bool) -> Launched:
     import getpass
 
     from ratchet import following
 
-    launched = following.launch(context.account, name, kind, {"by": _who(getpass)}, forced=forced)
+    trigger = triggers.message(kind, {"by": _who(getpass)}, **asked)
+    launched = following.launch(context.account, name, trigger)
     context.say(_launched_text(name, launched))
     return launched
 

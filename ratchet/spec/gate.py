@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
@@ -27,9 +27,20 @@ class Gate(Model):
         Example("minimum: 0.9"),
     ]
     beat_champion_by: Annotated[
-        float, Field(ge=0, description="The interval's lower bound must exceed this; 0: any real improvement")
+        float,
+        Field(
+            description="The interval's lower bound must exceed this; 0: any real improvement; "
+            "-0.02: not worse by more than 0.02"
+        ),
     ] = 0.0
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    when_champion_cannot_answer: Annotated[
+        Literal["keep", "floor"],
+        Field(
+            description="Data whose columns or labels have changed, which the champion can't answer: keep it, "
+            "or judge the challenger by the floor alone"
+        ),
+    ] = "keep"
 
     @model_validator(mode="after")
     def _reachable(self) -> Gate:
@@ -38,4 +49,17 @@ class Gate(Model):
             negated = " (scikit-learn negates it, so that greater is better)" if best == 0 else ""
             message = f"is {self.minimum:g}, but {self.metric} is at most {best:g}{negated}; no model would pass"
             raise refusal(message, "minimum")
+        return self
+
+    @model_validator(mode="after")
+    def _decides(self) -> Gate:
+        """A margin that no two models' difference exceeds, or that every one does, decides nothing."""
+        widest = metric_names.widest_difference(self.metric)
+        if abs(self.beat_champion_by) >= widest:
+            every = "every model would pass" if self.beat_champion_by < 0 else "no model would pass"
+            message = (
+                f"is {self.beat_champion_by:g}, but two models' {self.metric} differ by at most {widest:g}; {every}. "
+                f"It is in the metric's unit: write {self.beat_champion_by / 100:g} for {self.beat_champion_by:g} %"
+            )
+            raise refusal(message, "beat_champion_by")
         return self

@@ -1,12 +1,14 @@
 """The metrics that a gate can judge by: scikit-learn's scorer names, greater is better.
 
-Evaluation predicts through `serve.py`, whose answers are labels or numbers, one a row. A metric that needs
-probabilities can't be computed from them, so those are refused by name. Names: scikit-learn's user guide, "The scoring
-parameter".
+Evaluation predicts through `serve.py`, whose answers are labels or numbers, one a row, or for a metric of probabilities
+the probability of each class. Names: scikit-learn's user guide, "The scoring parameter".
 """
 
 from __future__ import annotations
 
+import math
+
+from contract.evaluations import AVERAGE_PRECISION, CALIBRATION_ERROR, OF_PROBABILITIES, ROC_AUC, ROC_AUC_OVR
 from contract.held_out_labels import CLASSES, NUMBERS, TWO_CLASSES
 from ratchet.spec.errors import nearest
 
@@ -34,21 +36,18 @@ REGRESSION = (
     "neg_root_mean_squared_error",
     "neg_root_mean_squared_log_error",
 )
-METRICS = (*CLASSIFICATION, *REGRESSION)
+METRICS = (*CLASSIFICATION, *REGRESSION, *OF_PROBABILITIES)
 
-_OF_PROBABILITIES = (
-    "average_precision",
+_OTHERS_OF_PROBABILITIES = (
     "d2_brier_score",
     "d2_log_loss_score",
-    "neg_brier_score",
-    "neg_log_loss",
-    "roc_auc",
     "roc_auc_ovo",
     "roc_auc_ovo_weighted",
-    "roc_auc_ovr",
     "roc_auc_ovr_weighted",
     "top_k_accuracy",
 )
+# Values that are shares of 1.
+_SHARES = (ROC_AUC, ROC_AUC_OVR, AVERAGE_PRECISION, CALIBRATION_ERROR)
 
 
 def check(name: str) -> str:
@@ -59,11 +58,8 @@ def check(name: str) -> str:
     """
     if name in METRICS:
         return name
-    if name in _OF_PROBABILITIES:
-        raise ValueError(
-            f"is {name!r}, which needs probabilities, but evaluation sees the labels that serve.py answers; "
-            "use balanced_accuracy, f1_macro or matthews_corrcoef"
-        )
+    if name in _OTHERS_OF_PROBABILITIES:
+        raise ValueError(f"is {name!r}, which is no metric of the gate; of probabilities there are {_known()}")
     if f"neg_{name}" in METRICS:
         raise ValueError(f"is {name!r}, which is smaller for better models; write neg_{name} (greater is better)")
     raise ValueError(f"is {name!r}, which is no metric of the gate{nearest(name, METRICS)}")
@@ -74,6 +70,17 @@ def labels_needed(name: str) -> str:
     if name in REGRESSION:
         return NUMBERS
     return TWO_CLASSES if name in _SCORES else CLASSES
+
+
+def _known() -> str:
+    return ", ".join(OF_PROBABILITIES)
+
+
+def widest_difference(name: str) -> float:
+    """The most by which two models' values can differ; infinite for errors without a limit."""
+    if name not in (*CLASSIFICATION, *_SHARES):
+        return math.inf
+    return 2.0 if name == "matthews_corrcoef" else 1.0
 
 
 def greatest(name: str) -> float:

@@ -117,17 +117,17 @@ class Pipeline:
         """The training data: what the next model shall do."""
         self.put("train/orders.json", json.dumps(orders))
 
-    def trigger(self, kind: str = "manual", *, forced: bool = False) -> dict[str, Any]:
-        """The launcher's answer to a person."""
-        event = json.dumps({"kind": kind, "forced": forced})
+    def trigger(self, kind: str = "manual", **asked: bool) -> dict[str, Any]:
+        """The launcher's answer to a person, who may ask for more (`forced`, `supersede`)."""
+        event = json.dumps({"kind": kind, **asked})
         response = self.aws.client("lambda").invoke(FunctionName=self.own["LauncherFunctionName"], Payload=event)
         answer: dict[str, Any] = json.loads(response["Payload"].read())
         return answer
 
-    def run(self, kind: str = "manual", *, forced: bool = False) -> dict[str, Any]:
+    def run(self, kind: str = "manual", **asked: bool) -> dict[str, Any]:
         """A run from a trigger to its record."""
         self.idle()
-        answer = self.trigger(kind, forced=forced)
+        answer = self.trigger(kind, **asked)
         assert answer.get("status") == "started", answer
         return self.record(answer["run_id"])
 
@@ -161,7 +161,7 @@ class Pipeline:
         found: list[dict[str, Any]] = client.list_executions(stateMachineArn=self.own["StateMachineArn"])["executions"]
         return found
 
-    def ask(self, row: int) -> str:
+    def ask(self, row: int | str) -> str:
         runtime = self.aws.client("sagemaker-runtime")
         answer = runtime.invoke_endpoint(
             EndpointName=self.own["EndpointName"], ContentType="text/csv", Accept="text/csv", Body=str(row)

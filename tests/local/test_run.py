@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from deployed import Pipeline, Scripted
+from deployed import HELD_OUT, Pipeline, Scripted
 from waiting import until
 
 PIPELINES = {
@@ -127,6 +127,34 @@ def test_what_a_run_leaves_behind_can_be_read(scripted: Pipeline) -> None:
         "gate.json",
         "record.json",
     }
+
+
+def test_data_that_gain_a_column_keep_the_champion_until_it_is_superseded(scripted: Pipeline) -> None:
+    old = scripted.state["champion"]
+    scripted.put("test/held_out.csv", "".join(f"{row % 2},{row},0\n" for row in range(200)))
+    scripted.order(accuracy=0.9, columns=2)
+    try:
+        kept = scripted.run()
+        assert kept["outcome"] == "NotBetter"
+        cannot = kept["evaluation"]["champion"]["cannot_answer"]
+        assert "ValueError: X has 2 features, but 1 are expected" in cannot
+        assert kept["decision"]["reason"].startswith(cannot)
+        assert "`ratchet run scripted --supersede`" in kept["decision"]["reason"]
+        assert_champion_serves(scripted)
+        assert scripted.run()["outcome"] == "UpToDate", "what the gate refused it would refuse again"
+
+        superseded = scripted.run(supersede=True)
+        assert (superseded["outcome"], superseded["supersede"]) == ("Promoted", True)
+        assert superseded["decision"]["reason"].startswith("the champion is superseded, as was asked: accuracy 0.9000")
+        assert superseded["verification"]["asked"] == 5
+        assert (scripted.ask("1,0"), scripted.ask("85,7")) == ("1", "1")
+
+        back = scripted.run("rollback")
+        assert (back["outcome"], back["verification"]["asked"]) == ("Promoted", 5), "asked with the rows of its time"
+        assert scripted.state["champion"]["run_id"] == old["run_id"]
+        assert_champion_serves(scripted)
+    finally:
+        scripted.put("test/held_out.csv", HELD_OUT)
 
 
 # --------------------------------------------------------------------------------------------------- what goes wrong

@@ -362,9 +362,8 @@ class Evaluation(unittest.TestCase):
         self.refused("the challenger", "no code/serve.py", "save_serving_code")
 
     def test_no_model_fn(self):
-        self.model("challenger")
-        self.model("champion", "x = 1")
-        self.refused("the champion", "no function model_fn")
+        self.model(serve="x = 1")
+        self.refused("the challenger", "no function model_fn")
 
     def test_both_ways_to_answer(self):
         self.model(serve=REPEATS + "def transform_fn(*arguments):\n    pass\n")
@@ -410,6 +409,82 @@ class Evaluation(unittest.TestCase):
         self.model(serve=REPEATS.replace("[row[column] for", "['17' for"))
         self.refused("labels that no held-out example has (17)", "0, 1, 2")
 
+    # A champion that can't answer is a fact, not an error
+
+    def silent(self, serve, metric="accuracy", **more):
+        """The challenger is judged alone; returns what is recorded of the champion."""
+        self.model("challenger", **more)
+        self.model("champion", serve)
+        found = self.judged(metric=metric)
+        self.assertEqual((found["difference"], found["interval"]), (None, None))
+        self.assertEqual(found["challenger"]["score"], self.judged(metric=metric)["challenger"]["score"])
+        self.assertEqual(len(found["samples"]), 5)
+        self.assertEqual(list(found["champion"]), ["cannot_answer"])
+        return found["champion"]["cannot_answer"]
+
+    def test_a_champion_that_cannot_answer(self):
+        raises = REPEATS.replace("return [row[column] for row in rows]", "raise ValueError('X has 2 features')")
+        for serve, said in (
+            (raises, "serve.py:8: ValueError: X has 2 features"),
+            ("x = 1", "no function model_fn"),
+            ("import os\nos._exit(7)", "exit code 7"),
+            (REPEATS.replace("for row in rows]", "for row in rows][1:]"), "179 answers to 180 examples"),
+            (REPEATS.replace("[row[column] for", "['cat' for"), "'cat', but the held-out labels are numbers"),
+            (REPEATS.replace("[row[column] for", "['17' for"), "labels that no held-out example has (17)"),
+        ):
+            with self.subTest(said):
+                self.assertIn(said, self.silent(serve))
+
+    def test_labels_that_became_words(self):
+        self.data("cat,cat\ndog,dog\n" * 30)
+        self.assertIn("no held-out example has (1)", self.silent(REPEATS.replace("[row[column] for", "['1' for")))
+
+    def test_a_champion_whose_answers_the_metric_cannot_take(self):
+        self.data("1,1\n2,2\n3,3\n" * 30)
+        negative = REPEATS.replace("[row[column] for", "['-1' for")
+        said = self.silent(negative, metric="neg_mean_gamma_deviance")
+        self.assertIn("metric neg_mean_gamma_deviance can't be computed", said)
+        self.assertIn("the champion's answers", said)
+
+    def test_neither_can_answer(self):
+        self.model("challenger", "x = 1")
+        self.model("champion", "x = 1")
+        self.refused("the challenger", "no function model_fn")
+
+    def test_a_champion_of_another_kind_of_data(self):
+        """The challenger is asked images; the champion knows CSV alone."""
+        (self.input / "test" / "rows.csv").unlink()
+        for number in range(6):
+            self.data(
+                f"picture of a {'cat' if number % 2 else 'dog'}", f"{'cat' if number % 2 else 'dog'}/{number}.png"
+            )
+        pictures = """
+            def model_fn(model_dir):
+                return None
+            def transform_fn(model, body, content_type, accept):
+                return body.decode().split()[-1]
+        """
+        rows = """
+            def model_fn(model_dir):
+                return None
+            def input_fn(body, content_type):
+                if content_type != "text/csv":
+                    raise ValueError(f"{content_type} is no text/csv")
+        """
+        self.model("challenger", pictures)
+        self.model("champion", rows)
+        found = self.judged()
+        self.assertEqual((found["challenger"]["score"], found["difference"]), (1.0, None))
+        self.assertIn("ValueError: image/png is no text/csv", found["champion"]["cannot_answer"])
+        self.assertEqual(found["samples"][0]["content_type"], "image/png")
+
+    def test_a_challenger_that_cannot_read_its_own_data(self):
+        self.model("challenger", REPEATS + "\ndef heldout_fn(folder):\n    return 1 / 0\n")
+        self.model("champion")
+        self.refused("the challenger can't read the held-out data", "ZeroDivisionError")
+        self.model("challenger", REPEATS + "\ndef heldout_fn(folder):\n    raise MemoryError\n")
+        self.refused("the memory didn't suffice for the challenger", "evaluate.instance")
+
     # What it refuses: metrics
 
     def test_unknown_metric(self):
@@ -422,7 +497,51 @@ class Evaluation(unittest.TestCase):
 
     def test_metric_of_probabilities(self):
         self.model()
-        self.refused("metric roc_auc_ovr", "probabilities", metric="roc_auc_ovr")
+        self.refused("metric roc_auc_ovo", "probabilities", metric="roc_auc_ovo")
+
+    def test_labels_where_probabilities_are_needed(self):
+        self.model()
+        self.refused("the challenger answered '2'; a probability from 0 to 1", metric="roc_auc_ovr")
+
+    # Probabilities
+
+    def test_probabilities_of_examples_that_are_asked_alone(self):
+        (self.input / "test" / "rows.csv").unlink()
+        for number in range(12):
+            self.data(f"{number % 3}", f"{'abc'[number % 3]}/{number}.png")
+        serve = """
+            def model_fn(model_dir):
+                return None
+            def transform_fn(model, body, content_type, accept):
+                return ",".join("0.8" if index == int(body) else "0.1" for index in range(3)) + "\\n"
+        """
+        self.model("challenger", serve)
+        self.model("champion", serve.replace("0.8", "0.6").replace("0.1", "0.2"))
+        found = self.judged(metric="neg_log_loss")
+        self.assertEqual(
+            (found["samples"][0]["answer"], found["samples"][0]["content_type"]), ("0.8,0.1,0.1", "image/png")
+        )
+        self.assertGreater(found["interval"][0], 0.2)
+
+    def test_probabilities(self):
+        self.data("no,0.1\nyes,0.4\nno,0.2\nyes,0.9\n" * 30)
+        self.model("challenger", REPEATS.replace("row[column] for", "f'{1 - float(row[0]):.2f},{row[0]}' for"))
+        # The second class's alone, and less sure.
+        self.model("champion", REPEATS.replace("row[column] for", "str(0.5 + 0.1 * (float(row[0]) > 0.5)) for"))
+        found = self.judged(metric="roc_auc")
+        self.assertEqual((found["challenger"]["score"], found["champion"]["score"]), (1.0, 0.75))
+        self.assertEqual(found["samples"][0], {"body": "0.1", "answer": "0.90,0.1"})
+        self.assertGreater(found["interval"][0], 0.1)
+        self.assertEqual(found["metrics"]["accuracy"], 0.75)
+        self.assertIn("neg_log_loss", found["metrics"])
+
+    def test_a_class_more_than_the_champion_knows(self):
+        self.data("a,1,0,0\nb,0,1,0\nc,0,0,1\n" * 30)
+        self.model("challenger", REPEATS.replace("row[column] for", "','.join(row) for"))
+        self.model("champion", REPEATS.replace("row[column] for", "'0.5,0.5' for"))
+        found = self.judged(metric="neg_log_loss")
+        self.assertIn("the champion answers 2 probabilities", found["champion"]["cannot_answer"])
+        self.assertIn("the held-out labels have 3 classes", found["champion"]["cannot_answer"])
 
     def test_metric_of_numbers_on_words(self):
         self.data("cat,1\ndog,2\n" * 3)

@@ -74,6 +74,7 @@ PLAN: dict[str, Any] = {
     "outcome": "Run",
     "fingerprint": "f1",
     "forced": False,
+    "supersede": False,
     "data": {"objects": 3, "bytes": 300, "manifests": MANIFESTS},
     "champion": None,
     "code_hash": "c0de",
@@ -318,6 +319,7 @@ def run(spec: specs.PipelineSpec, world: World, *, kind: str = "data", given: An
         "run_id": RUN_ID,
         "trigger": {"kind": kind, "at": started, "detail": {}},
         "forced": False,
+        "supersede": False,
     }
     run_input = launched if given is None else given
     execution = f"arn:aws:states:us-east-1:000000000000:execution:machine:{RUN_ID}"

@@ -111,6 +111,7 @@ def test_a_triggers_message_says_only_what_there_is_to_say() -> None:
     assert triggers.message("manual") == {"kind": "manual"}
     assert triggers.message("code", {"code_hash": "c"}) == {"kind": "code", "detail": {"code_hash": "c"}}
     assert triggers.message("manual", {}, forced=True) == {"kind": "manual", "forced": True}
+    assert triggers.message("manual", supersede=True) == {"kind": "manual", "supersede": True}
 
 
 def test_a_rollback_goes_before_all_others_and_data_last() -> None:

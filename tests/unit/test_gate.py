@@ -8,12 +8,23 @@ from typing import Any
 
 import pytest
 from common.artifacts import ArtifactMissingError
+from gate import decision as gate_decision
 from gate import handler
-from gate.decision import BadEvaluationError, decide
+from gate.decision import BadEvaluationError
 from memory_aws import Aws, installed
 
-GATE = {"metric": "f1_macro", "minimum": 0.9, "beat_champion_by": 0.0, "confidence": 0.95}
+GATE = {
+    "metric": "f1_macro",
+    "minimum": 0.9,
+    "beat_champion_by": 0.0,
+    "confidence": 0.95,
+    "when_champion_cannot_answer": "keep",
+}
 CHAMPION = {"run_id": "20261119-101112-beef"}
+
+
+def decide(evaluation: Any, gate: Any, champion: Any, *, supersede: bool = False) -> dict[str, Any]:
+    return gate_decision.decide(evaluation, gate, champion, pipeline="digits", supersede=supersede)
 
 
 def evaluation(score: float, champion: float | None = None, interval: Any = None, **changes: Any) -> dict[str, Any]:
@@ -46,6 +57,26 @@ def evaluation(score: float, champion: float | None = None, interval: Any = None
         # a margin is a margin
         (0.97, 0.95, [0.01, 0.03], {"beat_champion_by": 0.01}, False, "by more than 0.01"),
         (0.97, 0.95, [0.0101, 0.03], {"beat_champion_by": 0.01}, True, "by more than 0.01"),
+        # not worse by more than
+        (
+            0.94,
+            0.95,
+            [-0.0199, 0.01],
+            {"beat_champion_by": -0.02},
+            True,
+            "not worse than the champion by more than 0.02",
+        ),
+        (
+            0.94,
+            0.95,
+            [-0.02, 0.01],
+            {"beat_champion_by": -0.02},
+            False,
+            "may be worse than the champion by more than 0.02",
+        ),
+        (0.97, 0.95, [0.01, 0.03], {"beat_champion_by": -0.02}, True, "not worse"),
+        (0.95, 0.95, [0.0, 0.0], {"beat_champion_by": -0.02}, True, "not worse"),
+        (0.89, 0.90, [-0.01, 0.01], {"beat_champion_by": -0.02}, False, "below the minimum"),
         # the floor holds for every model
         (0.85, 0.80, [0.03, 0.07], {}, False, "below the minimum"),
         # errors are negative scores
@@ -109,6 +140,61 @@ def test_an_evaluation_that_answers_something_else_is_refused(document: Any, cha
         decide(document, GATE, champion)
 
 
+# ------------------------------------------------------------------------------------- a champion that can't answer
+
+CANNOT = "the champion can't answer: serve.py failed: ValueError: X has 5 features, but it expects 4"
+
+
+def without_champion(score: float = 0.93) -> dict[str, Any]:
+    return evaluation(score) | {"champion": {"cannot_answer": CANNOT}}
+
+
+def test_a_champion_that_cannot_answer_stays_and_the_reason_says_what_to_do() -> None:
+    decision = decide(without_champion(), GATE, CHAMPION)
+    assert decision["promote"] is False
+    assert decision["reason"] == (
+        f"{CANNOT}. The challenger's f1_macro 0.9300 reaches the minimum of 0.9. If it shall take the champion's "
+        "place: `ratchet run digits --supersede`, for this once, or `when_champion_cannot_answer: floor` under gate "
+        "in pipeline.yaml"
+    )
+    assert decision["champion_cannot_answer"] == CANNOT
+    figures = [decision[name] for name in ("score", "champion_score", "difference", "interval")]
+    assert figures == [0.93, None, None, None]
+
+
+def test_the_spec_lets_the_floor_alone_decide() -> None:
+    decision = decide(without_champion(), {**GATE, "when_champion_cannot_answer": "floor"}, CHAMPION)
+    assert (decision["promote"], decision["champion_cannot_answer"]) == (True, CANNOT)
+    assert decision["reason"] == (
+        "judged by the floor alone, as when_champion_cannot_answer says: f1_macro 0.9300 reaches the minimum of 0.9; "
+        f"{CANNOT}"
+    )
+
+
+def test_a_person_supersedes_it_once() -> None:
+    decision = decide(without_champion(), GATE, CHAMPION, supersede=True)
+    assert decision["promote"] is True
+    assert decision["reason"].startswith(
+        "the champion is superseded, as was asked: f1_macro 0.9300 reaches the minimum"
+    )
+
+
+@pytest.mark.parametrize("policy", ["keep", "floor"])
+@pytest.mark.parametrize("supersede", [True, False])
+def test_the_floor_holds_whoever_asks(policy: str, supersede: bool) -> None:
+    gate = {**GATE, "when_champion_cannot_answer": policy}
+    decision = decide(without_champion(0.89), gate, CHAMPION, supersede=supersede)
+    assert (decision["promote"], decision["champion_cannot_answer"]) == (False, CANNOT)
+    assert decision["reason"] == "f1_macro 0.8900 is below the minimum of 0.9"
+
+
+def test_a_champion_that_answers_is_not_superseded() -> None:
+    worse = evaluation(0.95, 0.97, [-0.04, -0.001])
+    floor = {**GATE, "when_champion_cannot_answer": "floor"}
+    assert decide(worse, floor, CHAMPION, supersede=True) == decide(worse, GATE, CHAMPION)
+    assert decide(worse, GATE, CHAMPION)["champion_cannot_answer"] is None
+
+
 # ------------------------------------------------------------------------------------------------------ the function
 
 RUN = {"pipeline": "digits", "run_id": "20261120-101112-abcd"}
@@ -123,7 +209,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
 def test_the_decision_is_written_beside_the_evaluation(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
     document = json.dumps(evaluation(0.97, 0.95, [0.01, 0.03])).encode()
     aws.s3.objects["artifacts", f"{FOLDER}evaluation/evaluation.json"] = document
-    answer = handler.handle({"run": RUN, "gate": GATE, "champion": CHAMPION}, None)
+    answer = handler.handle({"run": RUN, "gate": GATE, "champion": CHAMPION, "supersede": False}, None)
     assert answer == decide(json.loads(document), GATE, CHAMPION)
     assert json.loads(aws.s3.objects["artifacts", f"{FOLDER}gate.json"]) == answer
     line = json.loads(capsys.readouterr().out)
@@ -136,9 +222,16 @@ def test_the_decision_is_written_beside_the_evaluation(aws: Aws, capsys: pytest.
     assert line["pipeline"] == "digits"
 
 
+def test_the_function_is_told_whether_to_supersede(aws: Aws) -> None:
+    document = json.dumps(without_champion()).encode()
+    aws.s3.objects["artifacts", f"{FOLDER}evaluation/evaluation.json"] = document
+    event = {"run": RUN, "gate": GATE, "champion": CHAMPION}
+    assert [handler.handle({**event, "supersede": asked}, None)["promote"] for asked in (False, True)] == [False, True]
+
+
 def test_without_an_evaluation_nothing_is_decided(aws: Aws) -> None:
     with pytest.raises(ArtifactMissingError, match=r"evaluation/evaluation\.json doesn't exist"):
-        handler.handle({"run": RUN, "gate": GATE, "champion": None}, None)
+        handler.handle({"run": RUN, "gate": GATE, "champion": None, "supersede": False}, None)
     assert not aws.s3.objects
 
 
@@ -156,6 +249,7 @@ def test_the_first_models_decision_has_no_rival(aws: Aws) -> None:
         "beat_champion_by": 0.0,
         "confidence": 0.95,
         "examples": 360,
+        "champion_cannot_answer": None,
     }
     assert decide(evaluation(math.nan), GATE, None)["score"] is None
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 from launched_runs import LaunchedRuns
 from launcher.handler import take_batch
+from launcher.launcher import execution_input
 from launcher.triggers import Ended
 from memory_aws import Crash
 
@@ -152,6 +153,11 @@ def test_a_thousand_events_and_their_duplicates_are_two_runs() -> None:
     assert world.state.pending is None and world.state.running is None
 
 
+def test_a_run_that_an_older_version_began_supersedes_nothing() -> None:
+    running = {"run_id": "r", "trigger": {"kind": "data"}, "forced": True}
+    assert execution_input("digits", running) == {"pipeline": "digits", **running, "supersede": False}
+
+
 def test_a_trigger_starts_a_run_whose_input_says_everything() -> None:
     world = LaunchedRuns()
     answer = world.launcher.trigger([Trigger("manual", "2026-11-20T10:00:00.000Z", {"who": "me"}, forced=True)])
@@ -161,6 +167,7 @@ def test_a_trigger_starts_a_run_whose_input_says_everything() -> None:
         "run_id": answer.run_id,
         "trigger": {"kind": "manual", "at": "2026-11-20T10:00:00.000Z", "detail": {"who": "me"}},
         "forced": True,
+        "supersede": False,
     }
     record = world.table.read_run(answer.run_id)
     assert record is not None and record["outcome"] == "Running"

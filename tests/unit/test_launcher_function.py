@@ -56,6 +56,7 @@ def test_a_trigger_is_answered_with_the_run_that_it_started(aws: Aws) -> None:
         "run_id": answer["run_id"],
         "trigger": {"kind": "manual", "at": NOW, "detail": {"who": "me"}},
         "forced": True,
+        "supersede": False,
     }
     item = table(aws).read_run(answer["run_id"])
     assert item == {

@@ -52,6 +52,7 @@ def test_a_trigger_waits_with_all_that_it_said() -> None:
         "last_at": AT,
         "kinds": ["manual"],
         "forced": True,
+        "supersede": False,
         "details": {"manual": {"of": "manual"}},
         "attempt": 2,
     }
@@ -66,6 +67,7 @@ def test_triggers_come_together() -> None:
         "last_at": LATE,
         "kinds": ["code", "data"],
         "forced": False,
+        "supersede": False,
         "details": {"data": {"key": "last"}, "code": {"of": "code"}},
         "attempt": 3,
     }
@@ -75,6 +77,29 @@ def test_one_forced_trigger_forces_them_all() -> None:
     for order in ([True, False], [False, True]):
         state = triggered(State(), [trigger(forced=forced) for forced in order])
         assert pending(state)["forced"] is True
+
+
+def test_one_trigger_that_supersedes_is_enough() -> None:
+    for order in ([True, False], [False, True]):
+        state = triggered(State(), [trigger(supersede=supersede) for supersede in order])
+        assert pending(state)["supersede"] is True
+        assert running(started(state, "r1", "arn", AT))["supersede"] is True
+
+
+def test_a_run_that_plans_takes_over_that_it_supersedes() -> None:
+    state = triggered(begun(trigger()), [trigger("manual", supersede=True)])
+    assert running(planning(state, "r1"))["supersede"] is True
+    asked = running(planning(triggered(begun(trigger(supersede=True)), [trigger()]), "r1"))
+    assert (asked["supersede"], asked["forced"]) == (True, False)
+
+
+def test_a_rollback_supersedes_nothing_and_leaves_it_to_the_run_that_trains() -> None:
+    state = begun(trigger("rollback"), trigger("manual", supersede=True))
+    assert (running(state)["supersede"], pending(state)["supersede"]) == (False, True)
+
+
+def test_a_run_that_was_cut_off_supersedes_again() -> None:
+    assert pending(ended(begun(trigger(supersede=True)), "r1", again=True))["supersede"] is True
 
 
 def test_no_trigger_changes_nothing() -> None:
@@ -88,6 +113,7 @@ def test_what_an_older_version_wrote_is_understood() -> None:
     assert (found["forced"], found["attempt"], found["count"]) == (False, 1, 2)
     begun = started(State(pending={**old, "forced": False}), "r1", "arn", AT)
     assert (running(begun)["attempt"], running(begun)["trigger"]["detail"]) == (1, {})
+    assert running(begun)["supersede"] is False
 
 
 def test_a_kind_that_is_none_is_refused() -> None:
@@ -107,6 +133,7 @@ def test_a_run_takes_all_that_is_pending() -> None:
         "started_at": AT,
         "trigger": {"kind": "manual", "at": LATE, "detail": {"of": "manual"}},
         "forced": True,
+        "supersede": False,
         "attempt": 2,
     }
 
@@ -127,6 +154,7 @@ def test_a_rollback_goes_first_and_leaves_the_rest_waiting() -> None:
         "last_at": AT,
         "kinds": ["code", "data"],
         "forced": True,
+        "supersede": False,
         "details": {"data": {"of": "data"}, "code": {"of": "code"}},
         "attempt": 1,
     }
@@ -172,6 +200,7 @@ def test_a_rollback_that_waits_goes_on_waiting() -> None:
         "last_at": LATE,
         "kinds": ["rollback"],
         "forced": False,
+        "supersede": False,
         "details": {"rollback": {"of": "rollback"}},
         "attempt": 1,
     }
@@ -202,6 +231,7 @@ def test_a_run_that_was_cut_off_goes_again_until_its_last_attempt(attempt: int, 
         "last_at": AT,
         "kinds": ["manual"],
         "forced": True,
+        "supersede": False,
         "details": {"manual": {"of": "manual"}},
         "attempt": attempt + 1,
     }

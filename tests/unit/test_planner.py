@@ -175,6 +175,7 @@ def test_a_plan_says_what_the_run_works_on(aws: Aws, capsys: pytest.CaptureFixtu
         "outcome": "Run",
         "fingerprint": answer["fingerprint"],
         "forced": False,
+        "supersede": False,
         "data": {
             "objects": 4,
             "bytes": 40,
@@ -217,6 +218,12 @@ def test_a_forced_trigger_that_came_since_forces_the_run(aws: Aws) -> None:
     assert table_of(aws).read_state().pending is None
 
 
+def test_a_trigger_that_supersedes_is_told_in_the_plan(aws: Aws) -> None:
+    table_of(aws).update(lambda state: triggered(state, [Trigger("manual", NOW, {}, supersede=True)]))
+    assert call()["supersede"] is True
+    assert json.loads(aws.s3.objects["artifacts", f"{FOLDER}plan.json"])["supersede"] is True
+
+
 def test_pending_is_cleared_before_the_data_is_listed(aws: Aws) -> None:
     """An object that arrives between the two is in the listing and starts a run of its own: none is lost."""
     table_of(aws).update(lambda state: triggered(state, [Trigger("data", NOW, {})]))
@@ -233,6 +240,7 @@ def test_a_rollback_lists_no_data(aws: Aws) -> None:
         "outcome": "Rollback",
         "fingerprint": "f0",
         "forced": False,
+        "supersede": False,
         "data": None,
         "champion": CHAMPION,
         "candidate": EARLIER,

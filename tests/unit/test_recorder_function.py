@@ -224,6 +224,15 @@ def test_a_run_that_never_came_to_a_plan_is_recorded(aws: Aws) -> None:
     assert document["champion_after"]["run_id"] == "r1"
 
 
+def test_a_run_that_was_to_supersede_says_so(aws: Aws) -> None:
+    record(event(plan={**event()["plan"], "supersede": True}))
+    assert written(aws)["supersede"] is True
+    record({**FAILED, "plan": None, "run": {**RUN, "supersede": True}})
+    assert written(aws)["supersede"] is True
+    record(event(plan={**event()["plan"], "supersede": False}))
+    assert "supersede" not in written(aws)
+
+
 def test_the_plan_says_whether_a_run_was_forced(aws: Aws) -> None:
     """A forced trigger that a run took over forces it."""
     record(event(plan={**event()["plan"], "forced": True}))

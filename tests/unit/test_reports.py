@@ -198,6 +198,26 @@ def test_a_run_of_which_little_is_known_has_a_page_too() -> None:
     assert 'id="gate"' not in report.render(running)
 
 
+def test_a_champion_that_could_not_answer_is_told_and_that_it_was_to_be_superseded() -> None:
+    evaluation = {
+        "metric": "f1_macro",
+        "examples": 540,
+        "challenger": {"score": 0.9712},
+        "champion": {"cannot_answer": f"the champion can't answer: {HOSTILE}"},
+        "difference": None,
+        "interval": None,
+    }
+    run = runs.of_item(record(evaluation=evaluation, supersede=True))
+    assert (run.champion_score, run.challenger_score) == (None, 0.9712)
+    page = report.render(replace(promoted_sources(), run=run))
+    assert "There is nothing to compare with: the champion can&#39;t answer: " in page
+    assert HOSTILE not in page, "what a model says is text, never markup"
+    assert "first model" not in page
+    asked = "to supersede a champion that can't answer"
+    assert asked in page
+    assert asked not in report.render(promoted_sources())
+
+
 def test_a_run_is_read_tolerantly() -> None:
     run = runs.of_item(record(started_at="yesterday", evaluation={"metric": "f1", "challenger": "?"}, extra=[1]))
     assert (run.started_at, run.seconds, run.challenger_score, run.metric) == (None, None, None, "f1")

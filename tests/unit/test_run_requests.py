@@ -271,8 +271,14 @@ def test_other_triggers_make_no_other_model_but_other_settings_do(tmp_path: Path
 def test_gate_and_verifier_are_told_whom_to_judge(ran: Any) -> None:
     gate = only(ran, "gate")["Payload"]
     assert gate.pop("run")["run_id"] == RUN_ID
-    rule = {"metric": "f1_macro", "minimum": 0.9, "beat_champion_by": 0.0, "confidence": 0.95}
-    assert gate == {"gate": rule, "champion": CHAMPION}
+    rule = {
+        "metric": "f1_macro",
+        "minimum": 0.9,
+        "beat_champion_by": 0.0,
+        "confidence": 0.95,
+        "when_champion_cannot_answer": "keep",
+    }
+    assert gate == {"gate": rule, "champion": CHAMPION, "supersede": False}
     assert only(ran, "verifier")["Payload"] == {
         "endpoint_name": ENDPOINT,
         "endpoint_config_name": ran.recorded["deployment"]["endpoint_config_name"],

@@ -266,9 +266,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "schedule, plural": ({"triggers": {"schedule": "rate(1 days)"}}, "EventBridge wants rate(1 day)"),
     "schedule, unix cron": ({"triggers": {"schedule": "cron(0 3 * * *)"}}, "which has 5 fields; cron needs 6: minutes"),
     "gate by probabilities": (
-        {"gate": {**GATE, "metric": "roc_auc"}},
-        "gate.metric: is 'roc_auc', which needs probabilities, but evaluation sees the labels that serve.py answers; "
-        "use balanced_accuracy",
+        {"gate": {**GATE, "metric": "roc_auc_ovo"}},
+        "gate.metric: is 'roc_auc_ovo', which is no metric of the gate; of probabilities there are roc_auc, ",
     ),
     "gate by a loss": ({"gate": {**GATE, "metric": "mean_squared_error"}}, "write neg_mean_squared_error (greater is"),
     "gate by an unknown metric": (
@@ -288,9 +287,23 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"gate": {**GATE, "minimum": float("nan")}},
         "gate.minimum: is nan; it must be a finite",
     ),
-    "margin below zero": (
+    "margin that every model keeps": (
         {"gate": {**GATE, "beat_champion_by": -1}},
-        "gate.beat_champion_by: is -1; it must be at least 0",
+        "gate.beat_champion_by: is -1, but two models' accuracy differ by at most 1; every model would pass. It is in "
+        "the metric's unit: write -0.01 for -1 %",
+    ),
+    "margin that no model keeps": (
+        {"gate": {**GATE, "beat_champion_by": 2}},
+        "is 2, but two models' accuracy differ by at most 1; no model would pass. It is in the "
+        "metric's unit: write 0.02 for 2 %",
+    ),
+    "margin of a correlation": (
+        {"gate": {**GATE, "metric": "matthews_corrcoef", "beat_champion_by": 2}},
+        "two models' matthews_corrcoef differ by at most 2",
+    ),
+    "a champion that can't answer": (
+        {"gate": {**GATE, "when_champion_cannot_answer": "promote"}},
+        "gate.when_champion_cannot_answer: is 'promote'; it must be 'keep' or 'floor'",
     ),
     "confidence of 1": ({"gate": {**GATE, "confidence": 1}}, "gate.confidence: is 1; it must be less than 1"),
     "confidence of 0": ({"gate": {**GATE, "confidence": 0.0}}, "gate.confidence: is 0.0; it must be greater than 0"),

@@ -56,6 +56,11 @@ def test_a_trigger_document_is_a_trigger(kind: str) -> None:
     assert meaning({"kind": kind}) == Trigger(kind, NOW, {})
 
 
+def test_who_supersedes_the_champion_wants_a_run_in_any_case() -> None:
+    assert meaning({"kind": "manual", "supersede": True}) == Trigger("manual", NOW, {}, forced=True, supersede=True)
+    assert meaning({"kind": "manual", "supersede": False}) == Trigger("manual", NOW, {})
+
+
 def test_a_triggers_detail_has_a_limit() -> None:
     """{"a": "…"} is nine characters and what is in it."""
     assert meaning({"kind": "manual", "detail": {"a": "x" * (4096 - 9)}}).detail["a"]
@@ -74,7 +79,9 @@ def test_the_regular_look_is_understood() -> None:
         ({}, "starts nothing"),
         ({"kind": "drift"}, "no trigger is of kind 'drift'"),
         ({"kind": "manual", "force": True}, "not force"),
-        ({"kind": "manual", "forced": "yes"}, "true or false"),
+        ({"kind": "manual", "forced": "yes"}, "forced is true or false"),
+        ({"kind": "manual", "supersede": "yes"}, "supersede is true or false, not 'yes'"),
+        ({"kind": "manual", "superseded": True}, "has kind, detail, forced and supersede, not superseded"),
         ({"kind": "manual", "detail": "me"}, "JSON object"),
         ({"kind": "manual", "detail": {"a": "x" * 5000}}, "4096 characters"),
         (object_created(bucket=None), "bucket.name"),

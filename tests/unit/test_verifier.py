@@ -33,6 +33,11 @@ from verifier.handler import wrong_endpoint
         ('"Smith","Jo"', "Smith", False),
         ("nan", "nan", True),
         ("nan", "7", False),
+        ("0.1,0.90000004", "0.1, 0.9", True),
+        ("[0.1, 0.9]", "0.1,0.9", True),
+        ("0.9,0.1", "0.1,0.9", False),
+        ("0.1", "0.1,0.9", False),
+        ("0.1,0.9,0", "0.1,0.9", False),
     ],
 )
 def test_answers_are_equal_as_text_or_as_numbers(answer: str, expected: str, equal: bool) -> None:

@@ -11,7 +11,8 @@ model.tar.gz, so that what is judged is what serves. Everything lies under /opt/
 
     {"metric": "f1_macro", "examples": 500,
      "challenger": {"score": 0.96, "interval": [0.94, 0.98]},
-     "champion": {"score": 0.88, "interval": [0.85, 0.91]},     null without a champion, as are the next two
+     "champion": {"score": 0.88, "interval": [0.85, 0.91]},     null without a champion, as are the next two;
+                                                                {"cannot_answer": why} if these data are beyond it
      "difference": 0.08, "interval": [0.05, 0.10],              challenger - champion, paired
      "confidence": 0.95, "resamples": 2000, "seed": 20260730,
      "metrics": {"accuracy": 0.96, ...},                        of the challenger, for people
@@ -30,7 +31,7 @@ import json
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,17 @@ if __name__ == "__main__":
 
 from toolkit import archives, heldout, predictions
 from toolkit.container import base_folder
-from toolkit.errors import ToolkitError
+from toolkit.errors import NoAnswersError, ToolkitError
 
 # After the toolkit, which sees that it can be imported.
-from contract import files, held_out  # isort: skip
+from contract import evaluations, files, held_out  # isort: skip
 
 ML = base_folder()
+CHALLENGER, CHAMPION = files.CHALLENGER_INPUT, files.CHAMPION_INPUT
 # API reference, DescribeProcessingJob, ExitMessage.
 EXIT_MESSAGE_LENGTH = 1024
+# A model's own error may be a page long; the run's record and the model package keep its beginning.
+CANNOT_ANSWER_LENGTH = 500
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,21 +83,54 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     if not challenger.is_file():
         raise ToolkitError(f"no model to judge: {challenger} is missing")
     with tempfile.TemporaryDirectory() as folder:
-        models = {"challenger": archives.extract(challenger, Path(folder, "challenger"))}
-        examples = _held_out(arguments, models["challenger"])
+        models = {CHALLENGER: archives.extract(challenger, Path(folder, CHALLENGER))}
+        examples = _held_out(arguments, models[CHALLENGER])
         if champion.is_file():
-            models["champion"] = archives.extract(champion, Path(folder, "champion"))
-        answers = predictions.predict(models, examples)
+            models[CHAMPION] = archives.extract(champion, Path(folder, CHAMPION))
+        answers = predictions.predict(models, examples, several=arguments.metric in evaluations.OF_PROBABILITIES)
     # They import NumPy, which wrong input shouldn't have to wait for.
     from toolkit import bootstrap, judgement
 
-    judged = judgement.judge(
-        metric=arguments.metric,
-        labels=[example.label for example in examples],
-        answers={name: answer.texts for name, answer in answers.items()},
-        how=bootstrap.Resampling(arguments.confidence, arguments.resamples, arguments.seed),
+    labels = [example.label for example in examples]
+    how = bootstrap.Resampling(arguments.confidence, arguments.resamples, arguments.seed)
+    return compared(
+        answers, lambda texts: judgement.judge(metric=arguments.metric, labels=labels, answers=texts, how=how)
     )
-    return {**judged, "samples": answers["challenger"].samples}
+
+
+def compared(
+    answers: Mapping[str, predictions.Answers | NoAnswersError], judge: Callable[[dict[str, list[str]]], dict[str, Any]]
+) -> dict[str, Any]:
+    """The figures of challenger and champion; of the challenger alone where the champion can't answer, with the reason.
+
+    The champion was made for other data: that they have changed is a fact, on which the gate decides.
+
+    Raises:
+        NoAnswersError: the challenger can't answer.
+    """
+    challenger = _of(CHALLENGER, answers)
+    texts = {CHALLENGER: challenger.texts}
+    try:
+        rival = {CHAMPION: _of(CHAMPION, answers).texts} if CHAMPION in answers else {}
+        judged = judge({**texts, **rival})
+    except NoAnswersError as error:
+        if error.model != CHAMPION:
+            raise
+        judged = {**judge(texts), CHAMPION: {evaluations.CANNOT_ANSWER: _short(str(error))}}
+    return {**judged, "samples": challenger.samples}
+
+
+def _of(name: str, answers: Mapping[str, predictions.Answers | NoAnswersError]) -> predictions.Answers:
+    answered = answers[name]
+    if isinstance(answered, NoAnswersError):
+        raise answered
+    return answered
+
+
+def _short(message: str) -> str:
+    """On one line, and no longer than a sentence may be."""
+    text = " ".join(message.split()).rstrip(".")
+    return text if len(text) <= CANNOT_ANSWER_LENGTH else text[: CANNOT_ANSWER_LENGTH - 1] + "…"
 
 
 def _held_out(arguments: argparse.Namespace, challenger: Path) -> list[heldout.Example]:
@@ -112,7 +149,7 @@ def _held_out(arguments: argparse.Namespace, challenger: Path) -> list[heldout.E
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Compares the challenger with the champion on held-out examples.")
-    parser.add_argument("--metric", required=True, help="a scikit-learn scorer's name, of labels or of numbers")
+    parser.add_argument("--metric", required=True, help="a scikit-learn scorer's name")
     parser.add_argument("--label", type=int, default=0, help="column of the held-out files with the label (default: 0)")
     parser.add_argument("--label-name", help="the label's column, key or array by its name, instead of --label")
     parser.add_argument("--header", choices=["true", "false"], help="of CSV (default: true with --label-name)")
@@ -140,6 +177,8 @@ def _summary(evaluation: dict[str, Any]) -> str:
     text = f"challenger:{metric}={evaluation['challenger']['score']:.4f}"
     if champion is None:
         return f"{text} (no champion yet)"
+    if evaluations.CANNOT_ANSWER in champion:
+        return f"{text} ({champion[evaluations.CANNOT_ANSWER]})"
     low, high = evaluation["interval"]
     difference = f"difference={evaluation['difference']:+.4f} [{low:+.4f}, {high:+.4f}]"
     return f"{text} champion:{metric}={champion['score']:.4f} {difference}"

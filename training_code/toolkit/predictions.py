@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import multiprocessing
+import signal
 import sys
 import traceback
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 from contract import files, held_out_tables
 from contract.held_out import READER
 from toolkit import serving
-from toolkit.errors import ToolkitError
+from toolkit.errors import NoAnswersError, ToolkitError
 from toolkit.heldout import DataError, Example, joined
 
 # Answered at once; keeps memory in bounds.
@@ -43,19 +44,22 @@ class Answers:
     samples: list[dict[str, str]]
 
 
-def predict(models: dict[str, Path], examples: list[Example]) -> dict[str, Answers]:
-    """Each model's answers to the examples, all models at once.
+def predict(
+    models: dict[str, Path], examples: list[Example], *, several: bool = False
+) -> dict[str, Answers | NoAnswersError]:
+    """Each model's answers to the examples, all models at once; the error for which one has none.
 
     Args:
         models: a model's name in messages -> the folder of its extracted model.tar.gz, with `code/serve.py`.
+        several: an answer may be several numbers, with commas between them, such as a probability for each class.
 
     Raises:
-        ToolkitError: a model's code is missing, raises, ends its process, or doesn't give one answer an example.
+        ToolkitError: the image can't compute metrics, or something from outside killed a model's process.
     """
     _import_what_all_share()
     running = [(name, *_start(name, folder, examples)) for name, folder in models.items()]
     try:
-        return {name: _answers(name, _receive(name, process, results), examples) for name, process, results in running}
+        return {name: _told(name, process, results, examples, several) for name, process, results in running}
     finally:
         for _, process, _ in running:
             process.kill()
@@ -77,7 +81,7 @@ def own_examples(model: Path, data: Path) -> list[Example]:
     """
     process, results = _start("challenger", model, data, target=_read)
     try:
-        (yielded,) = _receive("challenger", process, results)
+        (yielded,) = _receive("challenger", process, results, "read the held-out data")
     finally:
         process.kill()
         process.join()
@@ -95,7 +99,8 @@ def _start(name: str, folder: Path, given: Any, target: Any = None) -> tuple[Any
 
 
 def _read(folder: Path, data: Path, results: Connection) -> None:
-    """Reads the held-out data, in the model's process: sends ("examples", them) or ("error", a sentence)."""
+    """Reads the held-out data, in the model's process: sends ("examples", them), ("error", a sentence) or
+    ("memory",)."""
     _forget_this_toolkit()
     try:
         reader = serving.load_functions(folder / "code").heldout_fn
@@ -104,6 +109,8 @@ def _read(folder: Path, data: Path, results: Connection) -> None:
         examples = [_own(number, given) for number, given in enumerate(reader(str(data)), start=1)]
     except ToolkitError as error:
         results.send(("error", str(error)))
+    except MemoryError:
+        results.send(("memory",))
     except Exception as error:  # noqa: BLE001 - serve.py may raise anything
         traceback.print_exc()
         results.send(("error", f"serve.py failed in {READER}: {_place(error, folder)}{_said(error)}"))
@@ -130,7 +137,7 @@ def _own(number: int, given: Any) -> tuple[str, str | bytes, str, str]:
 
 
 def _answer(folder: Path, examples: list[Example], results: Connection) -> None:
-    """Answers, in the model's process: sends ("answers", batches, samples) or ("error", a sentence)."""
+    """Answers, in the model's process: sends ("answers", batches, samples), ("error", a sentence) or ("memory",)."""
     _forget_this_toolkit()
     doing = "loading the model"
     try:
@@ -145,6 +152,8 @@ def _answer(folder: Path, examples: list[Example], results: Connection) -> None:
         ]
     except ToolkitError as error:
         results.send(("error", str(error)))
+    except MemoryError:
+        results.send(("memory",))
     except Exception as error:  # noqa: BLE001 - serve.py may raise anything
         traceback.print_exc()
         results.send(("error", f"serve.py failed while {doing}: {_place(error, folder)}{_said(error)}"))
@@ -182,31 +191,60 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _receive(name: str, process: Any, results: Connection) -> Any:
-    """What the model's process sends."""
+def _told(
+    name: str, process: Any, results: Connection, examples: list[Example], several: bool
+) -> Answers | NoAnswersError:
+    try:
+        return _answers(name, _receive(name, process, results), examples, several)
+    except NoAnswersError as error:
+        return error
+
+
+def _receive(name: str, process: Any, results: Connection, doing: str = "answer") -> Any:
+    """What the model's process sends.
+
+    Raises:
+        NoAnswersError: the model's code raised, or ended the process.
+        ToolkitError: there was too little memory.
+    """
     try:
         kind, *content = results.recv()
     except EOFError:
         process.join()
-        raise ToolkitError(f"the {name}'s serve.py ended its process with exit code {process.exitcode}") from None
+        if process.exitcode == -signal.SIGKILL:
+            raise _no_memory(name) from None
+        raise NoAnswersError(
+            name, f"the {name}'s serve.py ended its process with exit code {process.exitcode}"
+        ) from None
+    if kind == "memory":
+        raise _no_memory(name)
     if kind == "error":
-        raise ToolkitError(f"the {name} can't be judged: {content[0]}")
+        raise NoAnswersError(name, f"the {name} can't {doing}: {content[0]}")
     return content
 
 
-def _answers(name: str, received: tuple[list[str], list[tuple[int, str]]], examples: list[Example]) -> Answers:
+def _no_memory(name: str) -> ToolkitError:
+    """It says nothing of the model: on a larger instance the same goes well."""
+    return ToolkitError(f"the memory didn't suffice for the {name}'s answers; evaluate.instance must be a larger one")
+
+
+def _answers(
+    name: str, received: tuple[list[str], list[tuple[int, str]]], examples: list[Example], several: bool
+) -> Answers:
     batches, samples = received
     labels = frozenset(example.label for example in examples)
     texts: list[str] = []
     for number, batch in enumerate(_batches(examples)):
-        texts += _lines(name, batches[number], len(batch), labels)
+        texts += _lines(name, batches[number], len(batch), labels, several)
     for index, text in enumerate(texts):
         if text.lower() in ("", "nan", "inf", "-inf"):
             what = f"is {text}" if text else "is empty"
-            raise ToolkitError(f"the {name}'s answer to {examples[index].place} {what}; a label or a number is needed")
+            raise NoAnswersError(
+                name, f"the {name}'s answer to {examples[index].place} {what}; a label or a number is needed"
+            )
     return Answers(
         texts=texts,
-        samples=[_sample(examples[index], _lines(name, answer, 1, labels)[0]) for index, answer in samples],
+        samples=[_sample(examples[index], _lines(name, answer, 1, labels, several)[0]) for index, answer in samples],
     )
 
 
@@ -218,7 +256,7 @@ def _sample(example: Example, answer: str) -> dict[str, str]:
     return {"body": body, **kind, "answer": answer}
 
 
-def _lines(name: str, answer: str, asked: int, labels: frozenset[str]) -> list[str]:
+def _lines(name: str, answer: str, asked: int, labels: frozenset[str], several: bool) -> list[str]:
     """One answer an example: a line each, or one line with commas, as XGBoost's container writes it.
 
     A label with a comma or a quotation mark may stand quoted, as CSV has it, or as it is; one with a line break quoted.
@@ -230,7 +268,9 @@ def _lines(name: str, answer: str, asked: int, labels: frozenset[str]) -> list[s
         lines = held_out_tables.csv_lines(answer) or lines
     if len(lines) != asked:
         counts = f"{len(lines)} answers to {asked} example{'s' if asked > 1 else ''}"
-        raise ToolkitError(f"the {name} gave {counts}; output_fn must give one line an example, in their order")
+        raise NoAnswersError(name, f"the {name} gave {counts}; output_fn must give one line an example, in their order")
+    if several:
+        return [line.strip('"') for line in lines]
     return [line if line in labels else _one_field(name, line) for line in lines]
 
 
@@ -238,5 +278,7 @@ def _one_field(name: str, line: str) -> str:
     fields = held_out_tables.csv_fields(line)
     if len(fields) > 1:
         columns = f"{len(fields)} columns ({line[:60]})"
-        raise ToolkitError(f"the {name} answers {columns}; for text/csv output_fn must give one label or number a line")
+        raise NoAnswersError(
+            name, f"the {name} answers {columns}; for text/csv output_fn must give one label or number a line"
+        )
     return fields[0].strip() if fields else ""

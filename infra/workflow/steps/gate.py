@@ -19,6 +19,7 @@ def gate(at: Surroundings, *, then: str) -> Step:
         "run": expression("$run"),
         "gate": at.spec.gate.model_dump(mode="json"),
         "champion": expression("$plan.champion"),
+        "supersede": expression("$plan.supersede"),
     }
     return Step(states=invoke(GATE, decides, payload, then=then, result="decision"), function=decides)
 

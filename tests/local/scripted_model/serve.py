@@ -1,4 +1,7 @@
-"""Answers a row `n` with its label, n modulo 2, as often as the orders say; on an endpoint, as wrong as they say."""
+"""Answers a row `n` with its label, n modulo 2, as often as the orders say; on an endpoint, as wrong as they say.
+
+The orders may have it expect more `columns`, of which the first is `n`, and give the labels other names.
+"""
 
 import json
 import os
@@ -17,13 +20,18 @@ def model_fn(model_dir):
 
 def input_fn(body, content_type):
     text = body if isinstance(body, str) else body.decode()
-    return [int(float(line)) for line in text.strip().splitlines()]
+    return [line.split(",") for line in text.strip().splitlines()]
 
 
 def predict_fn(rows, orders):
-    right = [row % 2 if row % 100 < orders["accuracy"] * 100 else 1 - row % 2 for row in rows]
-    return [1 - label for label in right] if ON_ENDPOINT and orders.get("endpoint") == "lie" else right
+    columns = orders.get("columns", 1)
+    if len(rows[0]) != columns:
+        raise ValueError(f"X has {len(rows[0])} features, but {columns} are expected")
+    numbers = [int(float(row[0])) for row in rows]
+    right = [number % 2 if number % 100 < orders["accuracy"] * 100 else 1 - number % 2 for number in numbers]
+    labels = [1 - label for label in right] if ON_ENDPOINT and orders.get("endpoint") == "lie" else right
+    return [orders.get("labels", ["0", "1"])[label] for label in labels]
 
 
 def output_fn(labels, accept):
-    return "\n".join(str(label) for label in labels)
+    return "\n".join(labels)

@@ -1,0 +1,19 @@
+"""What spec, evaluation and gate agree on about judging: metrics of probabilities, and champions that can't answer.
+
+Data that gain or lose a column, or labels of another type, are no error of the run that meets them: evaluation.json has
+{"champion": {CANNOT_ANSWER: a sentence with the model's own error}} in the place of the champion's score.
+"""
+
+from __future__ import annotations
+
+CANNOT_ANSWER = "cannot_answer"
+# `gate.when_champion_cannot_answer`: the challenger is judged by the floor alone. Anything else: the champion stays.
+FLOOR = "floor"
+
+# Metrics for which a model answers with probabilities; all others judge labels or numbers. The first two are of two
+# classes only.
+ROC_AUC, AVERAGE_PRECISION = "roc_auc", "average_precision"
+ROC_AUC_OVR = "roc_auc_ovr"
+LOG_LOSS, BRIER_SCORE, CALIBRATION_ERROR = "neg_log_loss", "neg_brier_score", "neg_expected_calibration_error"
+OF_TWO_CLASSES = (ROC_AUC, AVERAGE_PRECISION)
+OF_PROBABILITIES = (*OF_TWO_CLASSES, ROC_AUC_OVR, LOG_LOSS, BRIER_SCORE, CALIBRATION_ERROR)

@@ -1,0 +1,42 @@
+"""Data whose columns and labels change, again and again, under a gate that then lets the floor alone decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from deployed import HELD_OUT, SPEC, Pipeline, Scripted
+
+FLOOR = {**SPEC["gate"], "when_champion_cannot_answer": "floor"}
+PIPELINES = {"changing": Scripted({"gate": FLOOR})}
+
+WIDER = "".join(f"{row % 2},{row},0\n" for row in range(200))
+WORDS = "".join(f"{('no', 'yes')[row % 2]},{row}\n" for row in range(200))
+# The last ten are of a class that no model knows yet.
+ONE_CLASS_MORE = "".join(f"{row % 2 if row < 190 else 2},{row}\n" for row in range(200))
+
+
+def test_no_change_of_the_data_locks_the_pipeline(deployed: Callable[[str], Pipeline]) -> None:
+    pipeline = deployed("changing")
+
+    def run(held_out: str, **orders: Any) -> dict[str, Any]:
+        pipeline.put("test/held_out.csv", held_out)
+        pipeline.order(**orders)
+        record = pipeline.run()
+        assert record["outcome"] == "Promoted", record["decision"]["reason"]
+        return record
+
+    run(HELD_OUT, accuracy=0.9)
+    for said, held_out, orders in (
+        ("X has 2 features, but 1 are expected", WIDER, {"columns": 2}),
+        ("X has 1 features, but 2 are expected", HELD_OUT, {}),
+        ("answers labels that no held-out example has (0, 1)", WORDS, {"labels": ["no", "yes"]}),
+        ("answered 'no', but the held-out labels are numbers", HELD_OUT, {}),
+    ):
+        # A worse model than the one before: they can't be compared, so the floor is all that it must reach.
+        record = run(held_out, accuracy=0.7 if held_out != WIDER else 0.8, **orders)
+        assert said in record["evaluation"]["champion"]["cannot_answer"]
+        assert record["decision"]["reason"].startswith("judged by the floor alone")
+
+    compared = run(ONE_CLASS_MORE, accuracy=0.95)
+    assert float(compared["decision"]["champion_score"]) < 0.7, "a new class is no reason not to compare"
