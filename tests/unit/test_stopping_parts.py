@@ -195,13 +195,14 @@ def test_a_job_knows_its_run_its_probe_and_its_rules(tmp_path: Path) -> None:
 
 def test_a_rule_brings_what_it_needs(tmp_path: Path) -> None:
     """As Debugger's rule configurations bring their collections; the spec's word goes first."""
+    from toolkit.probe.layers import RELU_OUTPUT  # noqa: PLC0415 - on the path in tests only
 
     def collections(**spec: Any) -> Any:
         return joined(told(tmp_path, **spec), "RATCHET_PROBE").get("collections")
 
     brought = collections(rules=[{"rule": "DeadRelu"}])
     assert brought.keys() == {"weights", "biases", "gradients", "relu_output"}, "the probe's defaults stay"
-    assert brought["relu_output"] == {"include": [r"(?i)relu[^/]*/output(:\d+)?$"]}
+    assert brought["relu_output"] == {"include": [RELU_OUTPUT]}
     said = {"collections": {"gradients": {"interval": 7}}}
     assert collections(rules=[{"rule": "VanishingGradient"}], probe=said) == said["collections"]
     assert collections(rules=[{"rule": "WeightUpdateRatio"}], probe=said) == {"weights": {}, **said["collections"]}
