@@ -7,7 +7,7 @@ parameter".
 
 from __future__ import annotations
 
-from contract.held_out_labels import CLASSES, NUMBERS, TWO_CLASSES
+from contract.held_out_labels import ANY, CLASSES, NUMBERS, TWO_CLASSES
 from ratchet.spec.errors import nearest
 
 _SCORES = ("f1", "precision", "recall", "jaccard")
@@ -70,10 +70,12 @@ def check(name: str) -> str:
 
 
 def labels_needed(name: str) -> str:
-    """The labels that the metric is of: numbers, classes, or two classes (an average over two isn't named)."""
+    """The labels that the metric is of: numbers, classes, two classes (where it names no average), or any."""
     if name in REGRESSION:
         return NUMBERS
-    return TWO_CLASSES if name in _SCORES else CLASSES
+    if name in _SCORES:
+        return TWO_CLASSES
+    return CLASSES if name in CLASSIFICATION else ANY
 
 
 def greatest(name: str) -> float:
