@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-# The labels that a metric is of.
-TWO_CLASSES, CLASSES, NUMBERS = "two-classes", "classes", "numbers"
+# The labels that a metric is of; any: nothing is known of the metric.
+TWO_CLASSES, CLASSES, NUMBERS, ANY = "two-classes", "classes", "numbers", "any"
 # scikit-learn's pos_label: the class that a metric of two classes is about.
 POSITIVE = 1.0
 

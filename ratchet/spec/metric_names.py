@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from contract.evaluations import AVERAGE_PRECISION, CALIBRATION_ERROR, OF_PROBABILITIES, ROC_AUC, ROC_AUC_OVR
-from contract.held_out_labels import CLASSES, NUMBERS, TWO_CLASSES
+from contract.held_out_labels import ANY, CLASSES, NUMBERS, TWO_CLASSES
 from ratchet.spec.errors import nearest
 
 _SCORES = ("f1", "precision", "recall", "jaccard")
@@ -66,10 +66,12 @@ def check(name: str) -> str:
 
 
 def labels_needed(name: str) -> str:
-    """The labels that the metric is of: numbers, classes, or two classes (an average over two isn't named)."""
+    """The labels that the metric is of: numbers, classes, two classes (where it names no average), or any."""
     if name in REGRESSION:
         return NUMBERS
-    return TWO_CLASSES if name in _SCORES else CLASSES
+    if name in _SCORES:
+        return TWO_CLASSES
+    return CLASSES if name in (*CLASSIFICATION, *OF_PROBABILITIES) else ANY
 
 
 def _known() -> str:

@@ -262,6 +262,7 @@ ROLES = [
     ("Workflow", "iam:PassRole", "Train"),
     ("Workflow", "lambda:InvokeFunction", ""),
     ("RunPlanner", "s3:ListBucketVersions", "Plan"),
+    ("RunPlanner", "s3:GetObject", "Plan"),
     ("RunGate", "s3:PutObject", "Gate"),
     ("RunVerifier", "sagemaker:InvokeEndpoint", "Verify"),
     ("RunRecorder", "dynamodb:GetItem", ""),

@@ -206,3 +206,7 @@ def test_every_test_file_counts_for_unknown_endings_even_unread() -> None:
     files: dict[str, str | bytes] = {f"{number:03}.csv": "a,1\n" * 20_000 for number in range(40)}
     with pytest.raises(HeldOutDataError, match=r"zzz\.doc: held-out files of an unknown kind"):
         look({**files, "zzz.doc": "x"})
+
+
+def test_a_metric_of_which_nothing_is_known_takes_any_labels() -> None:
+    assert look({"a.csv": "1.5,1\n2.5,1\n"}, metric="my_metrics.map50", needs="any")["examples"] == 2

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract import environment
+from contract import environment, held_out
 from contract.files import SPEC_FILE
 from ratchet import spec
 from ratchet.spec import fields, metric_names, schedule, schema, units
@@ -682,3 +682,16 @@ def test_a_broken_pipeline_s_error_says_how_to_go_on_without_it(tmp_path: Path) 
     for folder, name in (("a", "zinnia"), ("c", "daisy")):
         pipeline_folder(tmp_path, folder, changed(name=name))
     assert spec.without(tmp_path, alone.value) == "\n(without it: -c pipelines=daisy,zinnia)"
+
+
+def test_every_format_can_be_said(tmp_path: Path) -> None:
+    for format_ in held_out.FORMATS:
+        assert spec.load(written(tmp_path, changed(evaluate={"format": format_}))).evaluate.reading.format == format_
+
+
+@pytest.mark.parametrize(
+    ("metric", "labels"),
+    [("f1", "two-classes"), ("f1_macro", "classes"), ("accuracy", "classes"), ("r2", "numbers"), ("mine.iou", "any")],
+)
+def test_a_metric_tells_the_labels_that_it_needs(metric: str, labels: str) -> None:
+    assert metric_names.labels_needed(metric) == labels

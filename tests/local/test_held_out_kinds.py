@@ -1,0 +1,148 @@
+"""Held-out data of each kind through a whole run, from Plan's look to the endpoint that is asked them again."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import struct
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from deployed import Pipeline, Scripted
+
+# Answers a number with its label, the number modulo 2, in whatever kind of request it comes.
+SERVE = """
+import csv
+import io
+import json
+
+import numpy as np
+
+
+def model_fn(model_dir):
+    return None
+
+
+def input_fn(body, content_type):
+    if content_type == "text/csv":
+        return [int(row[0].splitlines()[0]) for row in csv.reader(io.StringIO(body, newline=""))]
+    if content_type == "application/jsonlines":
+        return [json.loads(line)["n"] for line in body.splitlines()]
+    if content_type == "application/x-npy":
+        return np.load(io.BytesIO(body))[:, 0].astype(int).tolist()
+    return [int(body)]
+
+
+def predict_fn(numbers, model):
+    return [number % 2 for number in numbers]
+
+
+def output_fn(labels, accept):
+    return "\\n".join(map(str, labels))
+"""
+READS = """
+def heldout_fn(folder):
+    with open(folder + "/sounds.wav") as lines:
+        for number in map(int, lines):
+            yield str(number).encode(), "audio/wav", number % 2
+"""
+PIPELINES = {
+    "kinds": Scripted(files={"serve.py": SERVE}),
+    "kinds-named": Scripted({"evaluate": {"label": "label"}}, files={"serve.py": SERVE}),
+    "kinds-own": Scripted(files={"serve.py": SERVE + READS}),
+    "kinds-f1": Scripted({"gate": {"metric": "f1", "minimum": 0.6}}, files={"serve.py": SERVE}),
+}
+NUMBERS = range(20)
+CSV = "".join(f"{number % 2},{number}\n" for number in NUMBERS)
+
+Files = Mapping[str, str | bytes]
+
+
+def npy(header: str, content: bytes) -> bytes:
+    """NumPy's .npy, version 1.0 (numpy.lib.format): the main environment has no NumPy."""
+    length = -(10 + len(header) + 1) % 64 + len(header) + 1
+    return b"\x93NUMPY\x01\x00" + length.to_bytes(2, "little") + header.ljust(length - 1).encode() + b"\n" + content
+
+
+def npz() -> bytes:
+    whole = io.BytesIO()
+    described = "{'descr': '%s', 'fortran_order': False, 'shape': %s, }"
+    with zipfile.ZipFile(whole, "w") as archive:
+        numbers = struct.pack("<20d", *NUMBERS)
+        archive.writestr("X.npy", npy(described % ("<f8", "(20, 1)"), numbers))
+        labels = struct.pack("<20q", *(number % 2 for number in NUMBERS))
+        archive.writestr("y.npy", npy(described % ("<i8", "(20,)"), labels))
+    return whole.getvalue()
+
+
+KINDS: dict[str, tuple[str, Files]] = {
+    "CSV with a mark, quotes and line breaks": (
+        "kinds",
+        {"a.csv": "\ufeff" + "".join(f'{number % 2},"{number}\nmore, ""quoted"""\n' for number in NUMBERS)},
+    ),
+    "a header, and an ending in upper case": ("kinds-named", {"A.CSV": "n,label\n" + "7,1\n8,0\n" * 10}),
+    "gzip": ("kinds", {"a.csv.gz": gzip.compress(CSV.encode())}),
+    "TSV": ("kinds", {"a.tsv": CSV.replace(",", "\t"), "_SUCCESS": ""}),
+    "JSON lines": (
+        "kinds",
+        {"a.jsonl": "".join(json.dumps({"n": number, "label": number % 2}) + "\n" for number in NUMBERS)},
+    ),
+    "npz": ("kinds", {"a.npz": npz()}),
+    "images": ("kinds", {f"{number % 2}/{number}.png": str(number) for number in NUMBERS}),
+    "a manifest": (
+        "kinds",
+        {
+            "a.manifest": "".join(
+                json.dumps({"source-ref": f"s3://BUCKET/kinds/test/{number}.png", "class": number % 2}) + "\n"
+                for number in NUMBERS
+            ),
+            **{f"{number}.png": str(number) for number in NUMBERS},
+        },
+    ),
+    "what serve.py reads itself": ("kinds-own", {"sounds.wav": "".join(f"{number}\n" for number in NUMBERS)}),
+}
+WRONG: dict[str, tuple[str, Files, str]] = {
+    "a header": ("kinds", {"a.csv": f"label,n\n{CSV}"}, "a.csv:1 looks like a header ('label,n')"),
+    "a missing label": (
+        "kinds-named",
+        {"a.csv": "n,lable\n7,1\n"},
+        "the label 'label' isn't among the columns of a.csv:1",
+    ),
+    "ragged rows": ("kinds", {"a.csv": f"{CSV}1,2,3\n"}, "a.csv:21 has 3 columns, but a.csv:1 has 2"),
+    "an unknown ending": ("kinds", {"a.csv": CSV, "b.wav": "x"}, "b.wav: held-out files of an unknown kind"),
+    "a metric of two classes": ("kinds-f1", {"a.csv": "0,1\n1,1\n2,1\n"}, "gate.metric f1 judges two classes, but the"),
+}
+
+
+def judged_on(pipeline: Pipeline, files: Files) -> dict[str, Any]:
+    """The record of a run on these held-out files, without a champion."""
+    s3, bucket = pipeline.aws.client("s3"), pipeline.shared["DataBucketName"]
+    pipeline.idle()
+    for entry in s3.list_objects_v2(Bucket=bucket, Prefix=f"{pipeline.name}/test/").get("Contents", []):
+        s3.delete_object(Bucket=bucket, Key=entry["Key"])
+    for name, content in files.items():
+        text = content.replace("BUCKET", bucket).encode() if isinstance(content, str) else content
+        s3.put_object(Bucket=bucket, Key=f"{pipeline.name}/test/{name}", Body=text)
+    pipeline.order(accuracy=1.0)
+    key = {"pipeline": {"S": pipeline.name}, "item": {"S": "state"}}
+    pipeline.aws.client("dynamodb").delete_item(TableName=pipeline.shared["RunTableName"], Key=key)
+    return pipeline.run(forced=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_is_judged_and_promoted(deployed: Callable[[str], Pipeline], kind: str) -> None:
+    name, files = KINDS[kind]
+    record = judged_on(deployed(name), files)
+    assert record["outcome"] == "Promoted", record.get("error")
+    assert (record["decision"]["score"], record["decision"]["examples"]) == (1, 20)
+
+
+@pytest.mark.parametrize("twin", WRONG)
+def test_its_wrong_twin_is_refused_before_anything_is_trained(deployed: Callable[[str], Pipeline], twin: str) -> None:
+    name, files, sentence = WRONG[twin]
+    record = judged_on(deployed(name), files)
+    assert (record["outcome"], record["error"]["state"]) == ("Failed", "Plan")
+    assert sentence in record["error"]["cause"]
