@@ -29,7 +29,7 @@ def run(context: Context, pipeline: str, wait: bool, force: bool) -> Answer:
     from ratchet import following
 
     name = context.pipeline(pipeline)
-    prepared = _prepare(context, name) if context.is_local else {}
+    prepared = prepare(context, name) if context.is_local else {}
     by_code = following.started_by_code(context.account, name) if prepared.get("deployed") and not force else None
     launched = by_code or _launch(context, name, triggers.MANUAL, forced=force)
     if by_code:
@@ -128,7 +128,7 @@ def _escape(text: str) -> str:
     return escape(text)
 
 
-def _prepare(context: Context, name: str) -> dict[str, Any]:
+def prepare(context: Context, name: str) -> dict[str, Any]:
     """Locally a run needs no command before it: deploys what has changed, and gives an empty channel its sample.
 
     The sample goes up before its stack does, so that a run that the new code starts finds data; a deployment that fails
