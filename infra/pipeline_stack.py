@@ -26,11 +26,11 @@ from infra.constructs.triggers import TriggerQueue, Triggers
 from infra.grants import SAGEMAKER, call_functions, pass_roles
 from infra.images import images, repository_arn, rules_image
 from infra.shared_stack import imported
-from infra.source_package import SourcePackage
 from infra.workflow.machine import run_machine
 from infra.workflow.surroundings import Code, Image, Surroundings, values
 from ratchet.spec import PipelineSpec
 from ratchet.spec.environments import Environment
+from ratchet.spec.source_package import SourcePackage
 
 
 class PipelineStack(Stack):

@@ -11,9 +11,9 @@ from contract import names
 from infra.images import images
 from infra.pipeline_stack import PipelineStack
 from infra.shared_stack import SharedStack
-from infra.source_package import SourcePackage, source_package
 from ratchet.spec import PipelineSpec
 from ratchet.spec.environments import Environment
+from ratchet.spec.source_package import SourcePackage, source_package
 
 
 def add_stacks(app: App, environment: Environment, pipelines: list[PipelineSpec], toolkit: Path) -> None:

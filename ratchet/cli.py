@@ -19,6 +19,7 @@ _COMMANDS = {
     "doctor": ("doctor", "Check what Ratchet needs, and say what to do about what is missing."),
     "new": ("new", "Make a model's folder from a template that works."),
     "run": ("start_run", "Start a run of a pipeline; --wait follows it state by state."),
+    "train": ("train", "Run just a pipeline's training job, and follow its log."),
     "rollback": ("start_run", "Bring back the champion before the present one."),
     "runs": ("show_runs", "List the last runs."),
     "status": ("show_runs", "Say what serves, what runs and what waits."),

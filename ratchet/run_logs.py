@@ -115,6 +115,11 @@ def _last_lines(client: Any, group: str, stream: str) -> list[Line]:
     return [_line(source, event) for event in answer["events"]]
 
 
+def of_job(account: Account, step: str, job: str) -> list[Line]:
+    """The lines that a step's job has written so far, in the order of their time."""
+    return sorted(_lines(account, _Source(step, JOB_GROUPS[step], stream_prefix=f"{job}/")), key=lambda line: line.at)
+
+
 def _execution(account: Account, run: Run) -> Execution:
     """The run's execution; an empty one where there is none."""
     if run.execution_arn is None:

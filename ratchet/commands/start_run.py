@@ -34,7 +34,7 @@ def run(context: Context, pipeline: str, wait: bool, force: bool, supersede: boo
     from ratchet import following
 
     name = context.pipeline(pipeline)
-    prepared = _prepare(context, name) if context.is_local else {}
+    prepared = prepare(context, name) if context.is_local else {}
     asked = {"forced": force, "supersede": supersede}
     usual = prepared.get("deployed") and not any(asked.values())
     by_code = following.started_by_code(context.account, name) if usual else None
@@ -136,7 +136,7 @@ def _escape(text: str) -> str:
     return escape(text)
 
 
-def _prepare(context: Context, name: str) -> dict[str, Any]:
+def prepare(context: Context, name: str) -> dict[str, Any]:
     """Locally a run needs no command before it: deploys what has changed, and gives an empty channel its sample.
 
     The sample goes up before its stack does, so that a run that the new code starts finds data; a deployment that fails

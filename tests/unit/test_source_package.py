@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import contract
-from infra.source_package import MAXIMUM_BYTES, source_package
 from ratchet.spec import ConfigurationError
+from ratchet.spec.source_package import MAXIMUM_BYTES, source_package
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import contract
 from contract import files
-from ratchet.spec import ConfigurationError
+from ratchet.spec.errors import ConfigurationError
 
 REQUIRED = {files.TRAINING_SCRIPT: "the training script", files.SERVING_SCRIPT: "how the model answers"}
 # The toolkit imports it.

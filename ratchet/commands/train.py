@@ -1,0 +1,135 @@
+"""`train`: a pipeline's training job alone, for the edit–run loop."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from contract import files, names
+from ratchet.command import Answer, Context, command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ratchet.spec import PipelineSpec
+
+Document = dict[str, Any]
+POLL_SECONDS = 0.5
+INTERRUPTED = 130
+_STARTED, _STOPPING = "InProgress", "Stopping"
+
+
+@command("train")
+@click.argument("pipeline")
+def train(context: Context, pipeline: str) -> Answer:
+    """Run just the training job of PIPELINE with the folder's code as it is, and follow its log; no model is judged.
+
+    Image, instance, role and rules are those of the deployed pipeline; code, hyperparameters and metrics the folder's.
+    Its rules judge, but stop nothing, since there is no run. Exits with 3 unless the job completes; Ctrl-C stops it.
+    """
+    from ratchet.errors import RUN_FAILED
+
+    name, spec = _deployed(context, pipeline)
+    job = _start(context, spec, name)
+    client = context.account.client("sagemaker")
+    try:
+        described = _followed(context, job)
+    except KeyboardInterrupt:
+        client.stop_training_job(TrainingJobName=job)
+        return Answer({"training_job": job, "status": _STOPPING}, f"{job} is being stopped", INTERRUPTED)
+    document = _document(described)
+    return Answer(document, lambda: _text(document), 0 if document["status"] == "Completed" else RUN_FAILED)
+
+
+def _deployed(context: Context, pipeline: str) -> tuple[str, PipelineSpec]:
+    """The pipeline's name and spec; locally it is deployed if it never was, but not anew: that would start a run."""
+    from ratchet.commands.start_run import prepare
+    from ratchet.errors import UserError
+    from ratchet.spec import load
+
+    name = context.pipeline(pipeline)
+    folder = context.project.pipelines.get(name)
+    if folder is None:
+        raise UserError(f"{name} has no folder in this checkout, so there is no train.py to run")
+    spec = load(folder / files.SPEC_FILE)
+    if context.is_local and context.account.stack_outputs(name) is None:
+        prepare(context, name)
+    context.account.pipeline(name)
+    return name, spec
+
+
+def _start(context: Context, spec: PipelineSpec, name: str) -> str:
+    """Starts the job; its name."""
+    from ratchet import training_job
+    from ratchet.errors import UserError
+
+    account, shared = context.account, context.account.shared()
+    bucket, s3 = shared["DataBucketName"], account.client("s3")
+    for channel, prefix in spec.training_channels.items():
+        if not s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"):
+            raise UserError(
+                f"the channel {channel} is empty; `ratchet data {name} put FILE… {channel}` puts data there"
+            )
+    run_id = names.run_id(datetime.now(UTC), secrets.token_hex(2))
+    package = _package(spec.folder, context.project.models / files.TOOLKIT)
+    key = files.run_folder(name, run_id) + files.SOURCE_ARCHIVE
+    machine = account.pipeline(name)["StateMachineArn"]
+    definition = account.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["definition"]
+    code = f"s3://{shared['ArtifactBucketName']}/{key}"
+    request = training_job.request(definition, spec, run_id=run_id, bucket=bucket, code=code)
+    s3.put_object(Bucket=shared["ArtifactBucketName"], Key=key, Body=package)
+    account.client("sagemaker").create_training_job(**request)
+    context.say(f"{name}  training job {request['TrainingJobName']} started")
+    return str(request["TrainingJobName"])
+
+
+def _package(folder: Path, toolkit: Path) -> bytes:
+    from ratchet.spec.source_package import source_package
+
+    return source_package(folder, toolkit).archive()
+
+
+def _followed(context: Context, job: str) -> Document:
+    """The job's description when it has ended; its log goes to the console meanwhile."""
+    from rich.markup import escape
+
+    from ratchet import run_logs
+
+    client, seen = context.account.client("sagemaker"), set[str]()
+    while True:
+        described: Document = client.describe_training_job(TrainingJobName=job)
+        for line in run_logs.of_job(context.account, names.TRAIN_STEP, job):
+            if line.event_id not in seen:
+                seen.add(line.event_id)
+                context.say(f"[dim]{line.at:%H:%M:%S}[/] {escape(line.message)}")
+        if described["TrainingJobStatus"] not in (_STARTED, _STOPPING):
+            return described
+        time.sleep(POLL_SECONDS)
+
+
+def _document(described: Document) -> Document:
+    return {
+        "training_job": described["TrainingJobName"],
+        "status": described["TrainingJobStatus"],
+        "failure": described.get("FailureReason"),
+        "seconds": described.get("TrainingTimeInSeconds"),
+        "metrics": {each["MetricName"]: each["Value"] for each in described.get("FinalMetricDataList", [])},
+        "model": described.get("ModelArtifacts", {}).get("S3ModelArtifacts"),
+    }
+
+
+def _text(document: Document) -> str:
+    from rich.markup import escape
+
+    from ratchet.durations import duration
+
+    seconds = document["seconds"]
+    took = "" if seconds is None else f" after {duration(seconds)}"
+    metrics = [f"  {name:<15} {value:g}" for name, value in document["metrics"].items()]
+    model = [f"  model           {document['model']}"] if document["model"] else []
+    why = [f"  {escape(document['failure'])}"] if document["failure"] else []
+    return "\n".join([f"{document['status']}{took}", *why, *metrics, *model])

@@ -1,0 +1,84 @@
+"""A pipeline's training job by itself: the request of its state machine's Train, with the folder's code as it is now.
+
+Image, instance, role, rules and output are those that are deployed; code, hyperparameters and metrics the folder's.
+The channels are read by their prefixes, since no run has made manifests.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from contract import states
+from ratchet.errors import UserError
+from ratchet.spec import PipelineSpec
+
+Document = dict[str, Any]
+
+# The expressions of the request (JSONata): strings and variables, joined by &.
+_EXPRESSION = re.compile(r"\{%(.*)%\}", re.DOTALL)
+_TERM = re.compile(
+    r"""\s*(?:'(?P<plain>[^']*)'|(?P<json>"(?:[^"\\]|\\.)*")|(?P<variable>\$run\.run_id|\$string\(\$round\)))\s*(?:&|$)"""
+)
+_FIRST_ROUND = "1"
+
+
+def request(definition: str, spec: PipelineSpec, *, run_id: str, bucket: str, code: str) -> Document:
+    """CreateTrainingJob.
+
+    Args:
+        definition: the deployed state machine's.
+        run_id: stands for the run that there isn't.
+        bucket: the data bucket.
+        code: the S3 URI of sourcedir.tar.gz.
+
+    Raises:
+        UserError: the machine's request holds something that can't be known without a run.
+    """
+    asked: Document = json.loads(definition)["States"][states.TRAIN]["Arguments"]
+    channels = {"InputDataConfig": _channels(asked, spec, bucket)}
+    found: Document = _filled({**asked, **channels}, run_id)
+    own = {name: value for name, value in found["HyperParameters"].items() if name.startswith("sagemaker_")}
+    found["HyperParameters"] = {**spec.train.hyperparameters, **own, "sagemaker_submit_directory": code}
+    metrics = [{"Name": name, "Regex": regex} for name, regex in spec.train.metrics.items()]
+    found["AlgorithmSpecification"].pop("MetricDefinitions", None)
+    found["AlgorithmSpecification"] |= {"MetricDefinitions": metrics} if metrics else {}
+    return found
+
+
+def _channels(asked: Document, spec: PipelineSpec, bucket: str) -> list[Document]:
+    mode = asked["AlgorithmSpecification"]["TrainingInputMode"]
+    source = {"S3DataType": "S3Prefix", "S3DataDistributionType": "FullyReplicated"}
+    return [
+        {
+            "ChannelName": name,
+            "InputMode": mode,
+            "DataSource": {"S3DataSource": {**source, "S3Uri": f"s3://{bucket}/{prefix}"}},
+        }
+        for name, prefix in spec.training_channels.items()
+    ]
+
+
+def _filled(value: Any, run_id: str) -> Any:
+    """A document with its expressions' values."""
+    if isinstance(value, Mapping):
+        return {name: _filled(entry, run_id) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_filled(entry, run_id) for entry in value]
+    expression = _EXPRESSION.fullmatch(value) if isinstance(value, str) else None
+    return _evaluated(expression[1].strip(), run_id) if expression else value
+
+
+def _evaluated(text: str, run_id: str) -> str:
+    variables = {"$run.run_id": run_id, "$string($round)": _FIRST_ROUND}
+    parts, at = list[str](), 0
+    while at < len(text):
+        term = _TERM.match(text, at)
+        if term is None:
+            raise UserError(f"this training job needs a run, which alone knows {text[at:]}; use `ratchet run`")
+        said = term["json"]
+        parts.append(variables[term["variable"]] if term["variable"] else json.loads(said) if said else term["plain"])
+        at = term.end()
+    return "".join(parts)
