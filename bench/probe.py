@@ -1,11 +1,15 @@
-"""What the probe costs a training step, and what Debugger's hook costs the same one.
+"""What the probe costs a training in each framework, and what Debugger's hook costs a step in PyTorch.
 
 probe_cost     share of a ResNet-18 step on the CPU: losses at every step, weights, biases and gradients every 100
 smdebug_cost   the same collections saved by smdebug 1.0.34, in an environment of its own
 
-In seconds of the processor. A step at which everything is saved counts with all that it leaves to be written, as if
-nothing of that happened beside the training; of 100 steps there is one such, and 99 at which only the loss is saved.
-probe_steps.py measures both.
+xgboost_probe_cost, sklearn_probe_cost, keras_probe_cost   share of a whole training that the probe adds to it with
+               its own settings: 100 rounds of trees, a forest, a small network, each on 20,000 examples of 30 features
+               (probe_frameworks.py)
+
+In seconds of the processor. In PyTorch, a step at which everything is saved counts with all that it leaves to be
+written, as if nothing of that happened beside the training; of 100 steps there is one such, and 99 at which only the
+loss is saved. probe_steps.py measures it.
 """
 
 from __future__ import annotations
@@ -29,6 +33,14 @@ from bench import harness
 from localaws.sagemaker.containers.images import Images
 
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-cpu-py312"
+OTHER_IMAGES = {
+    "xgboost": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.2-0",
+    "sklearn": "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3",
+    "keras": IMAGE,
+}
+# No image has Keras.
+KERAS = harness.ROOT / "tests" / "toolkit" / "requirements.txt"
+REPETITIONS, SMALL_REPETITIONS = 7, 2
 INTERVAL = 100
 ROUNDS, STEPS = 8, 20
 SMALL_ROUNDS, SMALL_STEPS = 3, 5
@@ -38,28 +50,56 @@ SMDEBUG_HOME = harness.ROOT / ".venvs" / "smdebug-1.0.34"
 
 
 def measure(small: bool, say: Callable[[str], None]) -> harness.Document:
-    """Both, in turn."""
+    """All, in turn."""
+    document = frameworks(SMALL_REPETITIONS if small else REPETITIONS, say)
     rounds, steps = (SMALL_ROUNDS, SMALL_STEPS) if small else (ROUNDS, STEPS)
     python = Images(harness.IMAGES).environment(IMAGE, say).python
-    document = figures("probe_cost", training(python, "probe", rounds, steps), say)
+    document = joined(document, figures("probe_cost", training(python, "probe", rounds, steps), say))
     theirs, reason = smdebug_python()
     if theirs is None:
         say(f"smdebug is not measured: {reason}")
         return {**document, "skipped": {"smdebug_cost": reason}}
-    more = figures("smdebug_cost", training(theirs, "smdebug", rounds, steps), say)
-    return {part: {**document[part], **more[part]} for part in document}
+    return joined(document, figures("smdebug_cost", training(theirs, "smdebug", rounds, steps), say))
+
+
+def joined(*documents: harness.Document) -> harness.Document:
+    """The figures and samples of all."""
+    parts = ("figures", "samples")
+    return {part: {name: value for found in documents for name, value in found[part].items()} for part in parts}
+
+
+def frameworks(repetitions: int, say: Callable[[str], None]) -> harness.Document:
+    """What the probe adds to a training in each of the frameworks beside PyTorch."""
+    images, found = Images(harness.IMAGES), []
+    for name, image in OTHER_IMAGES.items():
+        environment = images.with_requirements(image, KERAS, say) if name == "keras" else images.environment(image, say)
+        times = measured(Path(environment.python), "probe_frameworks.py", name, str(repetitions), OMP_NUM_THREADS="1")
+        found.append(share(f"{name}_probe_cost", times, say))
+    return joined(*found)
+
+
+def share(name: str, times: dict[str, list[float]], say: Callable[[str], None]) -> harness.Document:
+    """The share by which watched trainings are longer, each than its neighbour; the median counts."""
+    shares = [watched / plain - 1 for watched, plain in zip(times["watched"], times["plain"], strict=True)]
+    cost = statistics.median(shares)
+    say(f"{name}: {100 * cost:.1f} % of {statistics.median(times['plain']):.2f} s")
+    return {"figures": {name: round(cost, 4)}, "samples": {name: shares}}
 
 
 def training(python: Path, hook: str, rounds: int, steps: int) -> harness.Document:
     """What probe_steps.py measured."""
-    script = Path(__file__).with_name("probe_steps.py")
+    # A thread that waits for another sleeps, so that only work is counted.
+    return measured(python, "probe_steps.py", hook, str(rounds), str(steps), OMP_WAIT_POLICY="passive")
+
+
+def measured(python: Path, script: str, *arguments: str, **variables: str) -> harness.Document:
+    """What a script beside this one printed. Its last argument is a folder for what it writes."""
     with tempfile.TemporaryDirectory(prefix="ratchet-bench-") as folder:
-        command = [str(python), str(script), hook, str(rounds), str(steps), folder]
-        # A thread that waits for another sleeps, so that only work is counted.
-        variables = {**os.environ, "OMP_WAIT_POLICY": "passive"}
-        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, cwd=folder)
+        command = [str(python), str(Path(__file__).with_name(script)), *arguments, folder]
+        environment = {**os.environ, **variables}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode != 0:
-        raise SystemExit(f"{script.name} {hook} failed: {done.stderr[-2000:]}")
+        raise SystemExit(f"{script} {arguments[0]} failed: {done.stderr[-2000:]}")
     found: harness.Document = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -29,6 +29,11 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "synth_seconds": (None, "`cdk synth` of all local stacks"),
     "probe_cost": (0.03, "what the probe adds to a ResNet-18 step, as a share of it"),
     "smdebug_cost": (None, "what smdebug 1.0.34 adds, saving the same"),
+    "xgboost_probe_cost": (0.1, "what the probe adds to 100 rounds of XGBoost, as a share of them"),
+    "sklearn_probe_cost": (None, "what it adds to a forest of scikit-learn's"),
+    "keras_probe_cost": (None, "what it adds to a small network in Keras, on PyTorch"),
+    "false_stops": (0.0, "healthy trainings that README's rules would have stopped"),
+    "missed_stops": (1.0, "sick trainings that they wouldn't have; of ten, over as many seeds"),
 }
 
 

@@ -53,6 +53,10 @@ class Catalogue:
         """The collections that tensors of a kind can belong to, for those whose names aren't known beforehand."""
         return frozenset(c.name for c in self._settings.collections if kind in BUILT_IN.get(c.name, {kind}))
 
+    def are_sparse(self, collections: frozenset[str]) -> bool:
+        """Whether nobody asked for any of the collections."""
+        return all(found.sparse for found in self._settings.collections if found.name in collections)
+
     def due(self, moment: tuple[str, int]) -> frozenset[str]:
         """The collections that are saved at a mode and step. Costs next to nothing within one step."""
         decided, due = self._decided

@@ -28,7 +28,7 @@ IMAGES_SHOWN = 8
 
 
 class EventFile:
-    """One run's file in TensorBoard's sense, created with the first event.
+    """One run's file in TensorBoard's sense, created with the first event; `flush` writes.
 
     Args:
         folder: of the run. Raises OSError when it can't be written.
@@ -37,19 +37,26 @@ class EventFile:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path: Path | None = None
+        self._unwritten: list[bytes] = []
 
     def add(self, step: int, at: float, values: Sequence[bytes]) -> None:
-        """Appends an event with values made by `scalar`, `histogram` and `image`; at: seconds since 1970."""
+        """Takes an event with values made by `scalar`, `histogram` and `image`; at: seconds since 1970."""
         event = _double(1, at) + _integer(2, step) + _message(5, b"".join(_message(1, value) for value in values))
-        record = _record(event)
+        self._unwritten.append(_record(event))
+
+    def flush(self) -> None:
+        """Appends to the file what was added."""
+        records, self._unwritten = b"".join(self._unwritten), []
+        if not records:
+            return
         if self._path is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             # TensorBoard recognizes event files by "tfevents" in their names.
             name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}"
             self._path = self._folder / name
-            record = _record(_double(1, at) + _message(3, b"brain.Event:2")) + record
+            records = _record(_double(1, time.time()) + _message(3, b"brain.Event:2")) + records
         with self._path.open("ab", buffering=0) as file:
-            file.write(record)
+            file.write(records)
 
 
 def scalar(tag: str, value: float) -> bytes:

@@ -69,7 +69,7 @@ class Record:
     def line(self) -> str:
         """The record as it stands in the index, with the end of the line; empty fields are left out."""
         fields = {name: _plain(value) for name, value in vars(self).items() if value is not None}
-        return json.dumps(fields, allow_nan=False, separators=(",", ":")) + "\n"
+        return _encoded(fields) + "\n"
 
     @staticmethod
     def parse(line: str | bytes) -> Record:
@@ -86,7 +86,14 @@ class Record:
             raise ValueError(f"not a record of the index: {error}") from None
 
 
+# Made once: json.dumps makes an encoder a call where it has arguments.
+_encoded = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
 def _plain(value: Any) -> Any:
+    # Most are, and asking whether something is a Mapping takes longer than all else here.
+    if isinstance(value, (str, int)):
+        return value
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
     if isinstance(value, Mapping):

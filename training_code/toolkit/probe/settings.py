@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -47,6 +47,8 @@ BUILT_IN: Mapping[str, frozenset[str]] = {
 }
 # Kept at every step unless configured otherwise: numbers cost nothing, and what a script saves by hand is meant.
 _EVERY_STEP = ("losses", "scalars", "tensors", "images", "metrics", "importances", "trees")
+# Of those, what costs something at each step; a watcher saves it less often unless it is asked for.
+_SPARSE = ("importances", "trees")
 # Beside those unless others are configured; as Debugger's.
 _DEFAULT = ("weights", "biases", "gradients")
 
@@ -57,7 +59,8 @@ class Collection:
 
     include: regular expressions, searched in a tensor's names (layers.py); none means all of the built-in kinds.
     interval: by mode, in steps; a step is due when it is a multiple. start, end: first step, and the first that is too
-    late. steps: only these instead. reductions: numbers to save. values: the whole tensors too.
+    late. steps: only these instead. reductions: numbers to save. values: the whole tensors too. sparse: nobody asked
+    for it, so who watches many small steps may leave some out.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Collection:
     modes: tuple[str, ...] = MODES
     reductions: tuple[str, ...] = ()
     values: bool = True
+    sparse: bool = False
 
     @cached_property
     def _patterns(self) -> list[re.Pattern[str]]:
@@ -161,7 +165,11 @@ def _collections(documents: Mapping[str, Any]) -> tuple[Collection, ...]:
         **{name: {**every.get(name, {}), **_said(name, found)} for name, found in documents.items()},
     }
     switched_off = {name for name, found in documents.items() if found is False}
-    return tuple(_collection(name, found) for name, found in merged.items() if name not in switched_off)
+    made = {name: _collection(name, found) for name, found in merged.items() if name not in switched_off}
+    return tuple(
+        replace(found, sparse=True) if name in _SPARSE and name not in documents else found
+        for name, found in made.items()
+    )
 
 
 def _said(name: str, document: Any) -> Mapping[str, Any]:
@@ -257,5 +265,5 @@ def _listed(value: Any) -> list[Any]:
 
 def _document(collection: Collection) -> dict[str, Any]:
     fields = asdict(collection)
-    del fields["name"]
+    del fields["name"], fields["sparse"]
     return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}

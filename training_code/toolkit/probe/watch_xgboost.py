@@ -5,7 +5,8 @@
 
 A round is a step. Names: `metric/<data>-<metric>`; `importance/<type>` with one element a feature, in the booster's
 order, and `importance/<type>/<feature>`; `tree/depth`, `tree/leaves`, `tree/nodes`, each with one element a tree of
-the round.
+the round. Metrics are saved at each round. Importances and trees, which can take as long as a round itself, are saved
+at rounds 0, 1, 2, 4, 8, … unless the probe's settings name their collections.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from toolkit.probe.watcher import Watcher
 
 # xgboost.Booster.get_score, importance_type.
 IMPORTANCES = ("weight", "gain", "cover", "total_gain", "total_cover")
+# The others are these divided by the weight, and each takes a walk through all trees.
+_COUNTED = ("weight", "total_gain", "total_cover")
+SHAPES = ("depth", "leaves", "nodes")
 
 
 class XGBoostWatcher(Watcher):
@@ -30,8 +34,8 @@ class XGBoostWatcher(Watcher):
 
     def __init__(self, recorder: Recorder) -> None:
         self.callback = RoundCallback(recorder)
-        names = {f"importance/{kind}": layout.IMPORTANCE for kind in IMPORTANCES}
-        recorder.declare({**names, **{f"tree/{what}": layout.TREE for what in ("depth", "leaves", "nodes")}})
+        recorder.declare({f"importance/{kind}": layout.IMPORTANCE for kind in IMPORTANCES})
+        recorder.declare({f"tree/{what}": layout.TREE for what in SHAPES})
 
 
 class RoundCallback(xgboost.callback.TrainingCallback):
@@ -55,16 +59,21 @@ class RoundCallback(xgboost.callback.TrainingCallback):
                 self._recorder.offer_number(f"metric/{data}-{metric}", layout.METRIC, latest)
         if not isinstance(model, xgboost.Booster):  # xgboost.cv's folds have no model of their own
             return
-        if self._recorder.is_due(self._recorder.declare({"importance/gain": layout.IMPORTANCE})):
+        if self._is_due(epoch, "importance/gain", layout.IMPORTANCE):
             self._importances(model)
-        if self._recorder.is_due(self._recorder.declare({"tree/depth": layout.TREE})):
+        if self._is_due(epoch, "tree/depth", layout.TREE):
             self._trees(model[epoch : epoch + 1])
+
+    def _is_due(self, epoch: int, name: str, kind: str) -> bool:
+        collections = self._recorder.declare({name: kind})
+        is_power_of_two = epoch & (epoch - 1) == 0  # and 0
+        return self._recorder.is_due(collections) and (
+            is_power_of_two or not self._recorder.catalogue.are_sparse(collections)
+        )
 
     def _importances(self, model: Any) -> None:
         names = model.feature_names or [f"f{number}" for number in range(model.num_features())]
-        for kind in IMPORTANCES:
-            scores = model.get_score(importance_type=kind)
-            values = np.array([float(scores.get(name, 0.0)) for name in names])
+        for kind, values in _scores(model, names).items():
             self._recorder.offer(f"importance/{kind}", layout.IMPORTANCE, values)
             for name, value in zip(names, values):
                 self._recorder.offer_number(f"importance/{kind}/{name}", layout.IMPORTANCE, value)
@@ -72,8 +81,22 @@ class RoundCallback(xgboost.callback.TrainingCallback):
     def _trees(self, of_round: Any) -> None:
         shapes = np.array([_shape(json.loads(tree)) for tree in of_round.get_dump(dump_format="json")])
         if shapes.size:
-            for column, what in enumerate(("depth", "leaves", "nodes")):
+            for column, what in enumerate(SHAPES):
                 self._recorder.offer(f"tree/{what}", layout.TREE, shapes[:, column])
+
+
+def _scores(model: Any, names: list[str]) -> dict[str, Any]:
+    """The features' importances of every kind, in the order of the names; a linear booster has weights alone."""
+    found = {}
+    for kind in _COUNTED:
+        try:
+            scores = model.get_score(importance_type=kind)
+        except xgboost.core.XGBoostError:
+            return found
+        found[kind] = np.array([float(scores.get(name, 0.0)) for name in names])
+    splits = np.maximum(found["weight"], 1.0)
+    means = {kind: found[f"total_{kind}"] / splits for kind in ("gain", "cover")}
+    return {kind: {**found, **means}[kind] for kind in IMPORTANCES}
 
 
 def _shape(node: Any) -> tuple[int, int, int]:

@@ -17,6 +17,8 @@ from toolkit.probe.tensor_files import Stored
 
 # Training waits for the writer at most so long a step; then the step's whole tensors are dropped, and that is said.
 PATIENCE_SECONDS = 5.0
+# Steps of numbers alone that come within so long are written together: a file is opened once for them all.
+GATHER_SECONDS = 0.01
 # TensorBoard's histogram of a larger tensor is one of a sample: a picture of 64 bins needs no more.
 SAMPLE = 65_536
 
@@ -35,6 +37,7 @@ class Writer:
         self._bytes = self._busy = 0
         self._change = threading.Condition()
         self._closing = False
+        self._waiting = 0
         self._events: dict[str, EventFile] = {}
         self.waited_seconds = 0.0
         self.dropped = 0
@@ -55,7 +58,8 @@ class Writer:
                 batch = _numbers_of(batch)
             self._pending.append((batch, dropped))
             self._busy += 1
-            self._change.notify_all()
+            if self._busy == 1 or batch.nbytes:
+                self._change.notify_all()
 
     def _room_for(self, nbytes: int) -> bool:
         """Waits for room. A step larger than the limit goes alone."""
@@ -80,7 +84,12 @@ class Writer:
     def wait(self, timeout: float) -> bool:
         """Whether all that was put is written within `timeout` seconds."""
         with self._change:
-            return self._change.wait_for(lambda: not self._busy, timeout)
+            self._waiting += 1
+            self._change.notify_all()
+            try:
+                return self._change.wait_for(lambda: not self._busy, timeout)
+            finally:
+                self._waiting -= 1
 
     def close(self, timeout: float) -> bool:
         """Writes what waits; False when that takes longer than `timeout` seconds."""
@@ -91,22 +100,37 @@ class Writer:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while True:
+        while batches := self._taken():
+            lines = "".join(self._written(batch, dropped) for batch, dropped in batches)
+            for doing, write in (("writing TensorBoard's events", self._flush), ("writing", self._append)):
+                try:
+                    write(lines)
+                except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+                    self._problems.caught(doing, error)
             with self._change:
-                self._change.wait_for(lambda: self._pending or self._closing)
-                if not self._pending:
-                    return
-                batch, dropped = self._pending.popleft()
-            try:
-                self._write(batch, dropped)
-            except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
-                self._problems.caught("writing", error)
-            with self._change:
-                self._bytes -= 0 if dropped else batch.nbytes
-                self._busy -= 1
+                self._bytes -= sum(batch.nbytes for batch, dropped in batches if not dropped)
+                self._busy -= len(batches)
                 self._change.notify_all()
 
-    def _write(self, batch: Batch, dropped: str | None) -> None:
+    def _taken(self) -> list[tuple[Batch, str | None]]:
+        """What is to be written next: steps of numbers that came shortly one after the other, or one with tensors."""
+        with self._change:
+            self._change.wait_for(lambda: self._pending or self._closing)
+            self._change.wait_for(lambda: self._closing or self._waiting or self._bytes, GATHER_SECONDS)
+            taken = []
+            while self._pending and not (taken and (taken[-1][0].nbytes or self._pending[0][0].nbytes)):
+                taken.append(self._pending.popleft())
+            return taken
+
+    def _written(self, batch: Batch, dropped: str | None) -> str:
+        """The step's lines for the index, once its tensors are in their file."""
+        try:
+            return "".join(record.line() for record in self._write(batch, dropped))
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._problems.caught("writing", error)
+            return ""
+
+    def _write(self, batch: Batch, dropped: str | None) -> Iterable[Record]:
         file, tensors = None, batch.wholes()
         if tensors and dropped is None:
             file = layout.tensor_file(self._worker, batch.mode, batch.step)
@@ -120,7 +144,7 @@ class Writer:
             self._show(batch)
         except Exception as error:  # noqa: BLE001 - a picture that can't be made must not cost the tensors
             self._problems.caught("writing TensorBoard's events", error)
-        self._append(batch.records(file, dropped))
+        return batch.records(file, dropped)
 
     def _show(self, batch: Batch) -> None:
         values = [value for item in batch.items for value in _shown(item)]
@@ -131,11 +155,14 @@ class Writer:
                 run = self._events[batch.mode] = EventFile(folder)
             run.add(batch.step, batch.at, values)
 
-    def _append(self, records: Iterable[Record]) -> None:
+    def _flush(self, _lines: str) -> None:
+        for run in self._events.values():
+            run.flush()
+
+    def _append(self, lines: str) -> None:
         """Appends all lines by one write, so that a reader sees whole lines."""
-        text = "".join(record.line() for record in records).encode()
         with self._index.open("ab", buffering=0) as index:
-            index.write(text)
+            index.write(lines.encode())
 
 
 def _numbers_of(batch: Batch) -> Batch:

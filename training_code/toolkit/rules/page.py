@@ -14,7 +14,7 @@ A rule looks at the tensors that the probe saves while a model trains, and says 
 
 ```yaml
 rules:
-  - rule: LossNotDecreasing # one batch's loss is noise: means of 50 must fall until the loss is a tenth below its start
+  - rule: LossNotDecreasing # a batch's loss is noisy: means of 50 must fall, until a tenth below the start
     parameters: {num_steps: 100, smoothing: 50, increase_threshold_percent: 0, learned_percent: 10}
     action: stop
   - {rule: ExplodingTensor, action: stop}

@@ -14,6 +14,7 @@ class TreeDepth(Rule):
 
     parameters = (Parameter("depth", "number", 4.0, "the depth that is fine", minimum=0),)
     default = Selection(collections=("trees",))
+    saves = {"trees": {"interval": 1}}  # noqa: RUF012 - read only
     source = f"{PAGE}#tree-depth"
     depth: float
 
