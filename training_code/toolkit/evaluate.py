@@ -14,6 +14,7 @@ model.tar.gz, so that what is judged is what serves. Everything lies under /opt/
      "difference": 0.08, "interval": [0.05, 0.10],              challenger - champion, paired
      "confidence": 0.95, "resamples": 2000, "seed": 20260730,
      "metrics": {"accuracy": 0.96, ...},                        of the challenger, for people
+     "answers": {...},                                          of single classes and examples (toolkit.answers)
      "samples": [{"body": "0,1,…", "answer": "7"}, ...]}        asked alone, text/csv; the endpoint is asked them again
 
 What goes wrong is one sentence on stderr and in /opt/ml/output/message, which SageMaker returns as ExitMessage
@@ -83,15 +84,20 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
             models["champion"] = archives.extract(champion, Path(folder, "champion"))
         answers = predictions.predict(models, examples)
     # They import NumPy, which wrong input shouldn't have to wait for.
+    from toolkit import answers as details
     from toolkit import bootstrap, judgement
 
+    labels = [example.label for example in examples]
+    texts = {name: answer.texts for name, answer in answers.items()}
     judged = judgement.judge(
         metric=arguments.metric,
-        labels=[example.label for example in examples],
-        answers={name: answer.texts for name, answer in answers.items()},
+        labels=labels,
+        answers=texts,
         how=bootstrap.Resampling(arguments.confidence, arguments.resamples, arguments.seed),
     )
-    return {**judged, "samples": answers["challenger"].samples}
+    asked = [(example.place, example.row) for example in examples]
+    told = {files.ANSWERS: details.detail(arguments.metric, labels, texts, asked)}
+    return {**judged, **told, "samples": answers["challenger"].samples}
 
 
 def _parser() -> argparse.ArgumentParser:
