@@ -31,8 +31,9 @@ CHECKPOINTS = f"{TRAIN}/checkpoints"
 # The copy of what SageMaker Debugger's hook saves, below a folder of the job's name.
 DEBUGGER = f"{TRAIN}/debugger"
 TENSORS = f"{TRAIN}/tensors"
-# Below the tensors: one JSON document a rule.
+# Below the tensors: one JSON document a rule; and a file a worker, in which a line tells of a saved number or tensor.
 RULES = "rules"
+TENSOR_INDEX = "index"
 
 EVALUATION_FOLDER = "evaluation"
 EVALUATION_FILE = "evaluation.json"

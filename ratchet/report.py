@@ -12,9 +12,9 @@ from typing import Any
 import jinja2
 from botocore.exceptions import ClientError
 
-from contract import causes, files
+from contract import causes, files, verdicts
 from contract.histories import Execution
-from ratchet import diagram, figures, history, round_figures, run_logs
+from ratchet import answers, curves, diagram, figures, history, round_figures, run_logs
 from ratchet.account import Account
 from ratchet.durations import duration
 from ratchet.runs import Run
@@ -38,6 +38,8 @@ class Sources:
     definition: Document = field(default_factory=dict)
     objects: tuple[Document, ...] = ()
     log: tuple[run_logs.Line, ...] = ()
+    answers: Document = field(default_factory=dict)
+    curve_points: tuple[curves.Point, ...] = ()
 
 
 def gather(account: Account, run: Run) -> Sources:
@@ -55,6 +57,8 @@ def gather(account: Account, run: Run) -> Sources:
         definition=definition,
         objects=tuple(_objects(account, bucket, folder, run)),
         log=tuple(run_logs.tail(account, run, run.wrong[0])) if run.wrong else (),
+        answers=_answers(account, bucket, folder, run),
+        curve_points=curves.read(account, bucket, folder + files.of_round(files.TENSORS, _shown_round(run))),
     )
 
 
@@ -78,16 +82,35 @@ def _objects(account: Account, bucket: str, folder: str, run: Run) -> Iterator[D
             yield {"channel": channel, **entry}
 
 
+def _answers(account: Account, bucket: str, folder: str, run: Run) -> Document:
+    """Of classes and single examples, which aren't in the record; empty where the evaluation tells nothing of them."""
+    evaluation = _json(account, bucket, folder + files.EVALUATION) if run.evaluation else None
+    found = evaluation.get(files.ANSWERS) if isinstance(evaluation, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _shown_round(run: Run) -> int | None:
+    """Of a training in rounds the one whose losses are shown: the chosen one, else the last."""
+    rounds = run.document.get("rounds") or {}
+    last = [row.get("round") for row in rounds.get("rows") or ()][-1:]
+    return rounds.get("chosen") or (last[0] if last else None)
+
+
 def _listed(account: Account, bucket: str, key: str) -> list[Document]:
     """A JSON list of the run's; empty where it has none."""
+    found = _json(account, bucket, key)
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
+def _json(account: Account, bucket: str, key: str) -> Any:
+    """A JSON document of the run's; None where there is none."""
     try:
         body = account.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "404", "AccessDenied"):
-            return []
+            return None
         raise
-    found = json.loads(body)
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+    return json.loads(body)
 
 
 def write(sources: Sources, path: Path) -> None:
@@ -107,12 +130,18 @@ def render(sources: Sources) -> str:
         diagram=diagram.lay_out(sources.definition, execution) if sources.definition else None,
         bars=figures.bars(execution.visits, execution.ended),
         scores=figures.scores(run.evaluation, run.decision.get("minimum")),
+        answers=answers.figures(sources.answers),
+        curves=curves.charts(sources.curve_points, _found_issues(run)),
         other_metrics=_other_metrics(run),
         rounds=round_figures.rounds(run.document.get("rounds") or {}),
         interval=figures.interval(run.evaluation, run.decision.get("beat_champion_by")),
         record=json.dumps(run.document, indent=2, ensure_ascii=False, default=str),
         listed=LISTED_OBJECTS,
     )
+
+
+def _found_issues(run: Run) -> list[Document]:
+    return [rule for rule in run.rules if rule.get("status") == verdicts.ISSUES_FOUND]
 
 
 def _other_metrics(run: Run) -> dict[str, Any]:

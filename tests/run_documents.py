@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contract import histories
-from ratchet import report, run_logs, runs
+from ratchet import curves, report, run_logs, runs
 
 START = datetime(2026, 11, 20, 16, 0, tzinfo=UTC)
 RUN_ID = "20261120-160000-ab12"
@@ -46,6 +46,45 @@ FAILED = ["Begin", "Settle", "Settled", "Plan", "Planned", "Train", "Record", "R
 LOG = tuple(
     run_logs.Line(START, f"digits-forest-{RUN_ID}-train/algo-1", message, str(number))
     for number, message in enumerate(("epoch 1 of 3", "Traceback (most recent call last):", f"ValueError: {HOSTILE}"))
+)
+LABELS = ("0", "1", "2", "a label that is much longer than the others")
+ANSWERS: dict[str, Any] = {
+    "classes": [
+        {
+            "label": label,
+            "examples": 135,
+            **{who: {"precision": 0.97, "recall": 0.96, "f1": 0.965} for who in ("challenger", "champion")},
+        }
+        for label in LABELS
+    ],
+    "confusion": {
+        "labels": LABELS,
+        "challenger": [[131, 2, 2, 0], [0, 134, 0, 1], [3, 0, 130, 2], [0, 0, 0, 135]],
+        "champion": [[126, 5, 4, 0], [0, 131, 3, 1], [6, 1, 126, 2], [1, 1, 1, 132]],
+    },
+    "differing": {
+        "count": 31,
+        "better": 21,
+        "worse": 9,
+        "examples": [
+            {"example": "a.csv:17", "asked": "0,1,5," * 20, "label": "0", "challenger": "1", "champion": "0"},
+            {"example": "a.csv:180", "asked": HOSTILE, "label": LABELS[3], "challenger": LABELS[3], "champion": "2"},
+        ],
+    },
+}
+RESIDUALS: dict[str, Any] = {
+    "residuals": {
+        "truth": [float(number) for number in range(60)],
+        "challenger": [number + (number * 7 % 11 - 5) / 2 for number in range(60)],
+        "champion": [number + number * 13 % 17 - 8.0 for number in range(60)],
+    },
+    "differing": {"count": 60, "better": 40, "worse": 20, "examples": []},
+}
+CURVES = tuple(
+    curves.Point(name, mode, step, 2.3 / (1 + step / 20) + (step * 7919 % 13) / 40 + (0.2 if mode == "eval" else 0.0))
+    for name in ("loss/CrossEntropyLoss", "metric/accuracy")
+    for mode, every in (("train", 1), ("eval", 25))
+    for step in range(0, 400, every)
 )
 SECONDS = {"Quiet": 2.0, "Plan": 0.3, "Train": 2.4, "Evaluate": 1.8}
 
@@ -152,7 +191,17 @@ def promoted_sources() -> report.Sources:
         {"channel": "train", "key": "digits/train/a.csv", "version_id": "v-train", "etag": "x", "bytes": 100000},
     )
     execution = histories.of_events(events(PROMOTED))
-    return report.Sources(runs.of_item(record()), "local", "000000000000", "us-east-1", execution, MACHINE, objects)
+    return report.Sources(
+        runs.of_item(record()),
+        "local",
+        "000000000000",
+        "us-east-1",
+        execution,
+        MACHINE,
+        objects,
+        answers=ANSWERS,
+        curve_points=CURVES,
+    )
 
 
 def rolled_back_record() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_documents import HOSTILE, failed_sources, promoted_sources, record, rolled_back_sources
+from run_documents import HOSTILE, RESIDUALS, failed_sources, promoted_sources, record, rolled_back_sources
 
 from ratchet import report, runs
 
@@ -55,8 +55,13 @@ def browse(folder: Path, page: str, *flags: str, width: int = 1280) -> dict[str,
 @pytest.mark.parametrize("width", [1280, 760])
 @pytest.mark.parametrize(
     "sources",
-    [promoted_sources(), failed_sources(), rolled_back_sources()],
-    ids=["promoted", "failed", "rolled back"],
+    [
+        promoted_sources(),
+        failed_sources(),
+        rolled_back_sources(),
+        replace(promoted_sources(), answers=RESIDUALS),
+    ],
+    ids=["promoted", "failed", "rolled back", "numbers"],
 )
 def test_everything_is_where_it_belongs(tmp_path: Path, sources: report.Sources, width: int) -> None:
     found = browse(tmp_path, report.render(sources), width=width)

@@ -103,6 +103,9 @@ class Evaluation(unittest.TestCase):
         low, high = found["interval"]
         self.assertTrue(0.2 < low < 1 / 3 < high < 0.5, found["interval"])
         self.assertEqual((found["metric"], found["confidence"], found["resamples"]), ("f1_macro", 0.95, 2000))
+        self.assertEqual(found["answers"]["confusion"]["champion"], [[60, 0, 0], [0, 30, 30], [0, 30, 30]])
+        self.assertEqual(found["answers"]["differing"]["better"], 60)
+        self.assertEqual(found["answers"]["differing"]["examples"][0]["example"], "rows.csv:5")
 
     def test_its_own_toolkit_travels_with_a_model(self):
         own = {"code/toolkit/__init__.py": "", "code/toolkit/old.py": "X = 1"}

@@ -89,13 +89,25 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
             models[CHAMPION] = archives.extract(champion, Path(folder, CHAMPION))
         answers = predictions.predict(models, examples, several=arguments.metric in evaluations.OF_PROBABILITIES)
     # They import NumPy, which wrong input shouldn't have to wait for.
+    from toolkit import answers as details
     from toolkit import bootstrap, judgement
 
     labels = [example.label for example in examples]
     how = bootstrap.Resampling(arguments.confidence, arguments.resamples, arguments.seed)
-    return compared(
-        answers, lambda texts: judgement.judge(metric=arguments.metric, labels=labels, answers=texts, how=how)
-    )
+    asked = [(example.place, _text(example)) for example in examples]
+
+    def judge(texts: dict[str, list[str]]) -> dict[str, Any]:
+        judged = judgement.judge(metric=arguments.metric, labels=labels, answers=texts, how=how)
+        if arguments.metric in evaluations.OF_PROBABILITIES:
+            return judged
+        return {**judged, files.ANSWERS: details.detail(arguments.metric, labels, texts, asked)}
+
+    return compared(answers, judge)
+
+
+def _text(example: heldout.Example) -> str:
+    """An example in a report: what a model is asked, or of what kind that is."""
+    return example.body if isinstance(example.body, str) else example.content_type
 
 
 def compared(

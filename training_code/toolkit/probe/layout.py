@@ -22,6 +22,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from contract import files
 from contract.environment import TENSORS as DIRECTORY_VARIABLE
 from toolkit.container import base_folder
 
@@ -35,7 +36,7 @@ INPUT, OUTPUT, OUTPUT_GRADIENT = "input", "output", "output_gradient"
 LOSS, OPTIMIZER, SCALAR, TENSOR, IMAGE = "loss", "optimizer", "scalar", "tensor", "image"
 LABEL, PREDICTION, IMPORTANCE, TREE, METRIC = "label", "prediction", "importance", "tree", "metric"
 
-INDEX, TENSORS, EVENTS, COLLECTIONS, END = "index", "tensors", "events", "collections", "end"
+INDEX, TENSORS, EVENTS, COLLECTIONS, END = files.TENSOR_INDEX, "tensors", "events", "collections", "end"
 
 # JSON has no words for these.
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
