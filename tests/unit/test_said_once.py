@@ -27,7 +27,7 @@ LEFT_OUT = (ROOT / "ratchet" / "templates" / "model",)
 CONSTRUCTS = (ROOT / "infra" / "constructs", ROOT / "infra" / "pipeline_stack.py", ROOT / "infra" / "shared_stack.py")
 
 # SageMaker's own words for statuses, by which its documents are read everywhere.
-AWS_WORDS = {"InProgress", "IssuesFound", "NoIssuesFound", "Error", "Stopped", "Failed", "Running"}
+AWS_WORDS = {"InProgress", "Stopping", "IssuesFound", "NoIssuesFound", "Error", "Stopped", "Failed", "Running"}
 AWS_WORDS |= {"TrainingJobStatus", "ProcessingJobStatus", "MaxRuntimeExceeded", "MaxWaitTimeExceeded"}
 
 

@@ -107,7 +107,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _text(example: heldout.Example) -> str:
     """An example in a report: what a model is asked, or of what kind that is."""
-    return example.body if isinstance(example.body, str) else example.content_type
+    return example.content if isinstance(example.content, str) else example.content_type
 
 
 def compared(
