@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 POLL_SECONDS = 0.5
 INTERRUPTED = 130
-_STARTED, _STOPPING = "InProgress", "Stopping"
+COMPLETED = "Completed"
+ENDED = (COMPLETED, "Failed", "Stopped")
 
 
 @command("train")
@@ -40,9 +41,10 @@ def train(context: Context, pipeline: str) -> Answer:
         described = _followed(context, job)
     except KeyboardInterrupt:
         client.stop_training_job(TrainingJobName=job)
-        return Answer({"training_job": job, "status": _STOPPING}, f"{job} is being stopped", INTERRUPTED)
+        stopping = _document(client.describe_training_job(TrainingJobName=job))
+        return Answer(stopping, f"{job} is being stopped", INTERRUPTED)
     document = _document(described)
-    return Answer(document, lambda: _text(document), 0 if document["status"] == "Completed" else RUN_FAILED)
+    return Answer(document, lambda: _text(document), 0 if document["status"] == COMPLETED else RUN_FAILED)
 
 
 def _deployed(context: Context, pipeline: str) -> tuple[str, PipelineSpec]:
@@ -106,7 +108,7 @@ def _followed(context: Context, job: str) -> Document:
             if line.event_id not in seen:
                 seen.add(line.event_id)
                 context.say(f"[dim]{line.at:%H:%M:%S}[/] {escape(line.message)}")
-        if described["TrainingJobStatus"] not in (_STARTED, _STOPPING):
+        if described["TrainingJobStatus"] in ENDED:
             return described
         time.sleep(POLL_SECONDS)
 
