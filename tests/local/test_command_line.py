@@ -114,6 +114,7 @@ def _tell(shell: Shell) -> None:
     (model / "train.py").write_text(script.replace("def main():", "def main():\n    raise SystemExit('no pump today')"))
     shell.keep("failed", "run", "pumps", "--wait")
     shell.keep("failed logs", "logs", "pumps")
+    shell.keep("failed report", "report", "pumps", "--json")
     (model / "train.py").write_text(script)
     shell.keep("repaired", "run", "pumps", "--wait", "--json")
 
@@ -176,6 +177,8 @@ def test_a_failed_run_says_why_and_exits_with_3(story: dict[str, Ran]) -> None:
     assert "no pump today" in failed.output
     assert "Traceback" not in failed.errors
     assert "no pump today" in story["failed logs"].output
+    page = Path(story["failed report"].json["report"]).read_text(encoding="utf-8")
+    assert "no pump today" in page.partition('<section id="log">')[2].partition("</section>")[0]
     # Back to the code that made the champion: nothing new.
     assert outcome(story["repaired"]) == outcomes.UP_TO_DATE
 
@@ -211,6 +214,12 @@ def test_the_report_is_written_where_it_says(story: dict[str, Ran]) -> None:
     assert story["better"].json["run_id"] in page
     assert 'data-state="Verify"' in page
     assert "pumps/train/pumps.csv" in page
+    assert '<section id="answers">' in page
+    assert "Answered differently" in page
+    trained = page.partition('<section id="training">')[2].partition("</section>")[0]
+    assert "sagemaker_" not in trained
+    record = next(run for run in story["better"].json["runs"] if run["outcome"] == outcomes.PROMOTED)
+    assert all(name in trained for name in (*record["hyperparameters"], *record["metrics"]))
 
 
 def test_the_doctor_finds_everything(story: dict[str, Ran]) -> None:
