@@ -32,6 +32,7 @@ _COMPLAINT = re.compile(r"(?i:error|fatal)\b")
 _TELLS_NOTHING = re.compile(
     r"\[notice\]|WARNING|ExitCode |Command |Traceback \(|File \"|\^|.*ExecuteUserScriptError:?$|\S*CalledProcessError"
 )
+_SCRIPTS_WORDS = 'ErrorMessage "'
 _AROUND = re.compile(r"^ErrorMessage \"|\"?, exit code: -?\d+$|\"$")
 
 
@@ -80,7 +81,9 @@ def gist(text: str) -> str:
     for pattern in (_RAISED, _COMPLAINT):
         if found := [line for line in telling if pattern.match(line)]:
             return found[-1]
-    return (telling or lines)[0]
+    # What a script says before it exits it says last; elsewhere the first line is the sentence.
+    is_script = any(line.startswith(_SCRIPTS_WORDS) for line in lines)
+    return (telling or lines)[-1 if is_script else 0]
 
 
 def document_in(cause: str) -> dict[str, Any]:

@@ -114,6 +114,7 @@ def _tell(shell: Shell) -> None:
     (model / "train.py").write_text(script.replace("def main():", "def main():\n    raise SystemExit('no pump today')"))
     shell.keep("failed", "run", "pumps", "--wait")
     shell.keep("failed logs", "logs", "pumps")
+    shell.keep("failed report", "report", "pumps", "--json")
     (model / "train.py").write_text(script)
     shell.keep("repaired", "run", "pumps", "--wait", "--json")
 
@@ -129,6 +130,23 @@ def _tell(shell: Shell) -> None:
     shell.keep("listed", "runs")
     shell.keep("doctor", "doctor", "--json")
     shell.keep("up again", "up", "--json")
+    shell.keep("trained", "train", "pumps", "--json")
+    shell.keep("trained for people", "train", "pumps")
+    _break_another(shell)
+    shell.keep("beside a broken one", "run", "pumps", "--wait", "--json")
+    shell.keep("data", "data", "pumps", "--json")
+    shell.keep("deleted", "delete", "pumps", "--yes", "--json")
+    shell.keep("runs of the deleted", "runs", "pumps", "--json")
+    shell.keep("status of the deleted", "status", "pumps")
+
+
+def _break_another(shell: Shell) -> None:
+    """A second pipeline, in whose pipeline.yaml something is wrong; and new code in pumps, to be deployed beside it."""
+    shell("new", "broken")
+    spec = shell.root / "training_code" / "broken" / "pipeline.yaml"
+    spec.write_text(spec.read_text() + "trian: {}\n")
+    script = shell.root / "training_code" / "pumps" / "train.py"
+    script.write_text(script.read_text() + "\n# other\n")
 
 
 def _upload(shell: Shell, sample: Path) -> None:
@@ -176,6 +194,8 @@ def test_a_failed_run_says_why_and_exits_with_3(story: dict[str, Ran]) -> None:
     assert "no pump today" in failed.output
     assert "Traceback" not in failed.errors
     assert "no pump today" in story["failed logs"].output
+    page = Path(story["failed report"].json["report"]).read_text(encoding="utf-8")
+    assert "no pump today" in page.partition('<section id="log">')[2].partition("</section>")[0]
     # Back to the code that made the champion: nothing new.
     assert outcome(story["repaired"]) == outcomes.UP_TO_DATE
 
@@ -211,11 +231,45 @@ def test_the_report_is_written_where_it_says(story: dict[str, Ran]) -> None:
     assert story["better"].json["run_id"] in page
     assert 'data-state="Verify"' in page
     assert "pumps/train/pumps.csv" in page
+    assert '<section id="answers">' in page
+    assert "Answered differently" in page
+    trained = page.partition('<section id="training">')[2].partition("</section>")[0]
+    assert "sagemaker_" not in trained
+    record = next(run for run in story["better"].json["runs"] if run["outcome"] == outcomes.PROMOTED)
+    assert all(name in trained for name in (*record["hyperparameters"], *record["metrics"]))
 
 
 def test_the_doctor_finds_everything(story: dict[str, Ran]) -> None:
     assert [check for check in story["doctor"].json["checks"] if check["state"] == "missing"] == []
     assert story["doctor"].code == 0
+
+
+def test_training_alone_is_a_job_without_a_run(story: dict[str, Ran]) -> None:
+    trained = story["trained"]
+    assert trained.code == 0, trained.output + trained.errors
+    assert trained.json["status"] == "Completed"
+    assert trained.json["training_job"].startswith("pumps-")
+    assert trained.json["model"].endswith("/output/model.tar.gz")
+    assert "started" in story["trained for people"].output
+    # The log comes before the verdict.
+    assert story["trained for people"].output.index("Completed") > 200
+    assert trained.json["training_job"].split("-train")[0][-20:] not in str(story["runs of the deleted"].json)
+
+
+def test_a_broken_pipeline_holds_up_no_other(story: dict[str, Ran]) -> None:
+    beside = story["beside a broken one"]
+    assert beside.code == 0, beside.output + beside.errors
+    assert beside.json["deployed"] == ["ratchet-local-pumps"]
+
+
+def test_a_deleted_pipeline_leaves_its_data_and_records(story: dict[str, Ran]) -> None:
+    objects = {each["channel"]: len(each["objects"]) for each in story["data"].json["channels"]}
+    assert objects == {"train": 1, "test": 1}
+    assert story["deleted"].code == 0, story["deleted"].errors
+    assert story["deleted"].json["deleted"] == "ratchet-local-pumps"
+    assert story["first"].json["run_id"] in [run["run_id"] for run in story["runs of the deleted"].json["runs"]]
+    assert story["status of the deleted"].code == 1
+    assert "isn't deployed" in story["status of the deleted"].errors
 
 
 def test_down_stops_it_and_wipe_forgets_all_but_the_images(tmp_path: Path) -> None:

@@ -190,6 +190,7 @@ NOTICE = "[notice] A new release of pip is available: 25.0 -> 26.1\n[notice] To 
             "torch.cuda.OutOfMemoryError: out of memory",
         ),
         (f'{PREFIX}{NOTICE}\nKilled", exit code: 137', "Killed"),
+        (f'{PREFIX}epoch 1\nepoch 2\nno pump today\n{NOTICE}", exit code: 1', "no pump today"),
         ("the endpoint is Failed\nsee its log", "the endpoint is Failed"),
     ],
 )
