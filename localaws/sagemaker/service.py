@@ -38,6 +38,7 @@ class SageMaker:
         rule_evaluation.follow(self.context, TRAINING)
         self._endpoints = Endpoints(self.context)
         self._handlers = self._all_handlers()
+        self._recovered = threading.Event()
 
     def _all_handlers(self) -> dict[str, Handler]:
         found: dict[str, Handler] = {}
@@ -56,8 +57,9 @@ class SageMaker:
         """Answer one control-plane request; times in documents are epoch seconds.
 
         The caller has been authorized for ``sagemaker:<operation>`` already; what the request implies beyond that
-        (iam:PassRole) is checked here through the platform. Raises errors.SageMakerError.
+        (iam:PassRole) is checked here through the platform. Waits for `recover`. Raises errors.SageMakerError.
         """
+        self._recovered.wait()
         handler = self._handlers.get(operation)
         if handler is None:
             raise errors.not_implemented(operation)
@@ -71,8 +73,9 @@ class SageMaker:
     def invoke_endpoint(self, request: InvokeRequest) -> InvokeResult:
         """Send one request, whose caller has been authorized, to the models of an endpoint.
 
-        Raises errors.SageMakerError.
+        Waits for `recover`. Raises errors.SageMakerError.
         """
+        self._recovered.wait()
         return self._endpoints.invoker.invoke(request)
 
     def wait_for_change(self, kind: JobKind, name: str, known_status: str, timeout: float) -> str | None:
@@ -89,9 +92,14 @@ class SageMaker:
         return status()
 
     def recover(self) -> None:
-        """After a restart: what was cut off ends as failed with a reason, what should serve serves again."""
+        """After a restart: what was cut off ends as failed with a reason, what should serve serves again.
+
+        The server answers already while this goes on. A request that came between would see a job of the last life
+        as InProgress and an endpoint as InService that nothing serves, or have its new job taken for one of those.
+        """
         threading.Thread(target=self._warm_up, name="sagemaker-warm-up", daemon=True).start()
         self.context.lifecycle.recover()
+        self._recovered.set()
 
     def _warm_up(self) -> None:
         """Prepare what the first job would wait for otherwise: service models read, the kernel's isolation tried."""
