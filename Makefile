@@ -4,6 +4,8 @@
 
 PYTHON ?= python3
 BIN    := .venv/bin
+# A run starts hundreds of Pythons: they read what the first one has compiled, whatever the machine's own setting is.
+export PYTHONDONTWRITEBYTECODE :=
 # Tests wait more than they compute, so more workers than cores pay off.
 WORKERS ?= 4
 # In units that tests/conftest.py makes, longest first.

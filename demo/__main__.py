@@ -1,7 +1,7 @@
 """Shows Ratchet's loop on the embedded AWS, without further input: `make demo`, or python -m demo.
 
     data arrive                -> trained, judged, deployed: a champion answers
-    more data arrive           -> a better challenger takes over, while a user asks without pause
+    more data arrive           -> a better challenger takes over, while a user asks all the time
     mislabelled data arrive    -> the gate refuses the model, the champion goes on answering
 
 It can be run again at any time. A second run finds a champion; so the world moves on: the digits arrive turned by

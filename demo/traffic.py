@@ -1,4 +1,4 @@
-"""A user of the endpoint who asks without pause, and minds every answer that fails."""
+"""A user of the endpoint who asks all the time, and minds every answer that fails."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
+
+# One who never paused would take the cores that training needs.
+PAUSE_SECONDS = 0.02
 
 
 @dataclass
@@ -42,6 +45,7 @@ class Traffic:
         while not self._stopping.is_set():
             self._ask(self.bodies[self.sent % len(self.bodies)])
             self.seconds = time.monotonic() - started
+            self._stopping.wait(PAUSE_SECONDS)
 
     def _ask(self, body: str) -> None:
         self.sent += 1
