@@ -23,7 +23,7 @@ _IMAGE = re.compile(r"[\w.\-]+(?::\d+)?(?:/[\w.\-]+)+(?::[\w][\w.\-]{0,127})?(?:
 def _version(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f'is the number {value}; quote it, as "{value}" (YAML would read 1.10 as 1.1)')
-    if not re.fullmatch(r"\d+(\.\d+)*(-[A-Za-z0-9.]+)?", value):
+    if not re.fullmatch(r"\d+(\.\d+)*(-[A-Za-z0-9.]+)*", value):
         raise ValueError(f'is {value!r}; write the framework image\'s version, as "1.9-0" or "2.10"')
     return value
 

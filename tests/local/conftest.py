@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from deployed import Model, Pipeline, deploy, opened
-from image_uris import SKLEARN
+from image_uris import SKLEARN, SKLEARN_1_4
 from running_aws import IMAGES, Aws, AwsFactory, copy_state
 
 from localaws.sagemaker.containers.images import Images
@@ -19,7 +19,8 @@ from localaws.sagemaker.containers.images import Images
 @pytest.fixture(scope="session")
 def images() -> Path:
     """The image cache, with what tests run jobs in: made here, so that no test's deadline is spent on it."""
-    Images(IMAGES).environment(SKLEARN, print)
+    for image in (SKLEARN, SKLEARN_1_4):
+        Images(IMAGES).environment(image, print)
     return IMAGES
 
 

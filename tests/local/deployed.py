@@ -23,7 +23,7 @@ TOOLKIT = ROOT / "training_code" / "toolkit"
 HELD_OUT = "".join(f"{row % 2},{row}\n" for row in range(200))
 
 SPEC: dict[str, Any] = {
-    "framework": {"name": "sklearn", "version": "1.9-0"},
+    "framework": {"name": "sklearn", "version": "1.4-2-py312"},
     "triggers": {"data": False, "code": False},
     "train": {"instance": "ml.m5.large"},
     "gate": {"metric": "accuracy", "minimum": 0.6},

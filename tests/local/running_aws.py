@@ -23,19 +23,23 @@ ANY_FREE_PORT = 0
 OF_THE_SERVER = ("server.json", "server.lock", "server.log", "port", "*-shm")
 
 
+# One for all: it keeps the services' models, which take a tenth of a second each to read. Sessions may not be shared
+# between threads, so clients are made one at a time.
+SESSION, SESSION_LOCK = boto3.session.Session(), threading.Lock()
+
+
 class Clients:
-    """Clients by what they are of. To make one takes a tenth of a second, and they may be shared between threads."""
+    """Clients by what they are of; they may be shared between threads."""
 
     def __init__(self) -> None:
-        self._session, self._lock = boto3.session.Session(), threading.Lock()
         self._made: dict[Any, Any] = {}
 
     def client(self, service: str, options: dict[str, Any], **of: Any) -> Any:
         key = (service, tuple(sorted(options.items())), tuple(sorted(of.items())))
-        with self._lock:  # sessions may not be shared
+        with SESSION_LOCK:
             if key not in self._made:
                 settings = Config(retries={"max_attempts": 1}, max_pool_connections=64, **options)
-                self._made[key] = self._session.client(service, config=settings, **of)
+                self._made[key] = SESSION.client(service, config=settings, **of)
             return self._made[key]
 
 

@@ -13,35 +13,38 @@ from localaws.sagemaker.containers.images import Images
 
 CHECKOUT = Path(__file__).parents[2]
 CHECKS = CHECKOUT / "tests" / "toolkit"
-# Checks that need another framework than scikit-learn.
-IMAGES = {
-    "check_checkpoint_torch": PYTORCH,
-    "check_probe_formats": PYTORCH,
-    "check_probe_keras": PYTORCH,
-    "check_probe_pytorch": PYTORCH,
-    "check_probe_xgboost": XGBOOST,
-    "check_prune": PYTORCH,
-    "check_rules_pytorch": PYTORCH,
-    "check_rules_xgboost": XGBOOST,
+# Checks that need another framework than scikit-learn, or packages that no image has.
+CHECKS_OF = {
+    "pytorch": (
+        PYTORCH,
+        ("check_checkpoint_torch", "check_probe_pytorch", "check_prune", "check_rules_pytorch"),
+    ),
+    "pytorch-and-more": (PYTORCH, ("check_probe_formats", "check_probe_keras")),
+    "xgboost": (XGBOOST, ("check_probe_xgboost", "check_rules_xgboost")),
 }
-# Checks against packages that no image has.
-MORE_PACKAGES = {"check_probe_formats": "requirements.txt", "check_probe_keras": "requirements.txt"}
+MORE_PACKAGES = {"pytorch-and-more": CHECKS / "requirements.txt"}
 
 
-@pytest.mark.parametrize("check", sorted(path.stem for path in CHECKS.glob("check_*.py")))
-def test_in_the_image(check: str) -> None:
-    image, images = IMAGES.get(check, SKLEARN), Images(CHECKOUT / ".ratchet" / "images")
-    if check in MORE_PACKAGES:
-        environment = images.with_requirements(image, CHECKS / MORE_PACKAGES[check], print)
+def of_scikit_learn() -> tuple[str, tuple[str, ...]]:
+    elsewhere = {check for _, checks in CHECKS_OF.values() for check in checks}
+    return SKLEARN, tuple(sorted({path.stem for path in CHECKS.glob("check_*.py")} - elsewhere))
+
+
+@pytest.mark.parametrize("name", ["scikit-learn", *CHECKS_OF])
+def test_in_the_image(name: str) -> None:
+    """All checks of an image in one process: to import a framework takes longer than most of them."""
+    image, checks = CHECKS_OF.get(name) or of_scikit_learn()
+    images = Images(CHECKOUT / ".ratchet" / "images")
+    if name in MORE_PACKAGES:
+        environment = images.with_requirements(image, MORE_PACKAGES[name], print)
     else:
         environment = images.environment(image, print)
     done = subprocess.run(
-        [environment.python, "-m", "unittest", check],
+        [environment.python, "-m", "unittest", *checks],
         cwd=CHECKS,
         env={
             **os.environ,
             "PYTHONPATH": f"{CHECKOUT / 'training_code'}:{CHECKOUT}",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "OMP_NUM_THREADS": "1",  # other tests run beside it, one a core
         },
         capture_output=True,

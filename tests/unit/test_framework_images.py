@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra import freeze_images, images
+from ratchet.spec.image import Framework
 
 TABLE = json.loads((Path(images.__file__).parent / "framework_images.json").read_text())
 
@@ -24,6 +25,13 @@ def test_every_image_has_a_registry_and_every_region_a_host() -> None:
     regions = {region for registry in TABLE["registries"] for region in registry["accounts"]}
     assert named == registered
     assert regions == set(TABLE["hosts"])
+
+
+def test_every_version_can_be_written_in_a_pipeline() -> None:
+    versions = {(name, version) for name, versions in TABLE["frameworks"].items() for version in versions}
+    assert ("sklearn", "1.4-2-py312") in versions
+    for name, version in versions:
+        assert Framework(name=name, version=version).version == version
 
 
 @pytest.mark.parametrize(
