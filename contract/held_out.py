@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,6 +18,11 @@ FORMATS = (CSV, TSV, JSON_LINES, PARQUET, NPZ, IMAGES, MANIFEST)
 # Those that may have a header, and those that Plan can look into.
 TABLES = (CSV, TSV)
 TEXTS = (CSV, TSV, JSON_LINES, MANIFEST)
+# Those in which gate.segments finds no column.
+WITHOUT_COLUMNS = (NPZ, IMAGES)
+# The run's record and the gate's reason keep every segment.
+MOST_SEGMENTS, SEGMENT_LENGTH = 100, 60
+EMPTY_SEGMENT = "(empty)"
 
 # The function of serve.py that reads what is none of these.
 READER = "heldout_fn"
@@ -45,11 +50,24 @@ class Reading:
     """`evaluate` of pipeline.yaml, as far as it tells how to read. None: to be found out.
 
     label: the label's column, key or array by its name, or the column by its position (from 0).
+    segment: the column or key of gate.segments, likewise.
+    any_label: whether a label may be a list or an object, which a metric of the user's own can judge.
     """
 
     label: int | str = 0
     header: bool | None = None
     format: str | None = None
+    segment: int | str | None = None
+    any_label: bool = False
+
+    @property
+    def has_header(self) -> bool:
+        """Whether CSV and TSV have one: as it is said, else where a column is named."""
+        return (
+            any(isinstance(column, str) for column in (self.label, self.segment))
+            if self.header is None
+            else self.header
+        )
 
 
 def data_files(names: Iterable[str]) -> list[str]:
@@ -124,18 +142,51 @@ def arguments(reading: Reading) -> list[str]:
     """The options by which the evaluation job is told; see `from_arguments`."""
     label = [f"--label-name={reading.label}"] if isinstance(reading.label, str) else ["--label", str(reading.label)]
     header = [] if reading.header is None else ["--header", "true" if reading.header else "false"]
-    return [*label, *header, *(["--format", reading.format] if reading.format else [])]
+    format_ = ["--format", reading.format] if reading.format else []
+    return [*label, *header, *format_, *_segment_arguments(reading.segment)]
 
 
-def from_arguments(label: int, label_name: str | None, header: str | None, format_: str | None) -> Reading:
-    """The reading that the options of `arguments` tell."""
-    told = None if header is None else header == "true"
-    return Reading(label=label if label_name is None else label_name, header=told, format=format_)
+def _segment_arguments(segment: int | str | None) -> list[str]:
+    if segment is None:
+        return []
+    return [f"--segment-name={segment}"] if isinstance(segment, str) else ["--segment", str(segment)]
+
+
+def from_arguments(given: Any, *, any_label: bool) -> Reading:
+    """The reading that the options of `arguments` tell, as argparse gives them."""
+    return Reading(
+        label=given.label if given.label_name is None else given.label_name,
+        header=None if given.header is None else given.header == "true",
+        format=given.format,
+        segment=given.segment if given.segment_name is None else given.segment_name,
+        any_label=any_label,
+    )
 
 
 def from_document(document: Mapping[str, Any]) -> Reading:
     """The reading that Plan is told."""
-    return Reading(label=document["label"], header=document["header"], format=document["format"])
+    return Reading(**{field.name: document[field.name] for field in fields(Reading)})
+
+
+def check_columns(format_: str, reading: Reading) -> None:
+    """Raises HeldOutError where gate.segments names a column of files that have none."""
+    if reading.segment is not None and format_ in WITHOUT_COLUMNS:
+        raise HeldOutError(f"gate.segments needs a column, and held-out files of {format_} have none; leave it out")
+
+
+def check_segments(names: Iterable[str]) -> None:
+    """Raises HeldOutError where a column has so many values that it divides the examples into no segments."""
+    found = sorted(set(names))
+    if len(found) > MOST_SEGMENTS:
+        raise HeldOutError(
+            f"the column of gate.segments has {len(found)} different values ({some(found)}); at most {MOST_SEGMENTS} "
+            "are segments: choose a column of few values"
+        )
+
+
+def segment_name(value: object) -> str:
+    """A segment as it is called: its column's value."""
+    return " ".join(str("" if value is None else value).split())[:SEGMENT_LENGTH] or EMPTY_SEGMENT
 
 
 def some(names: Sequence[str], most: int = 3) -> str:

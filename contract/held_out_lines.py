@@ -7,11 +7,11 @@ an augmented manifest file", SageMaker developer guide.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contract.held_out import HeldOutError, Reading
+from contract.held_out import HeldOutError, Reading, segment_name
 
 # The key of a label whose name isn't said.
 LABEL = "label"
@@ -25,6 +25,7 @@ class Line:
     place: str
     document: Any
     label: str
+    segment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Entry:
     kind: str
     value: str
     label: str
+    segment: str | None = None
 
 
 def read(lines: Iterable[str], name: str, how: Reading, *, whole: bool = True) -> list[Line]:
@@ -73,13 +75,14 @@ def _line(place: str, document: Any, how: Reading) -> Line:
     if isinstance(document, dict):
         key = _key(place, how)
         rest = {name: value for name, value in document.items() if name != key}
-        return Line(place, rest, _label(place, document, key))
+        return Line(place, rest, _label(place, document, key, how), _segment(place, document, how, key))
     if isinstance(document, list):
         if isinstance(how.label, str) or not -len(document) <= how.label < len(document):
             raise HeldOutError(f"{place} is a list of {len(document)}, in which there is no label {how.label!r}")
         index = how.label % len(document)
-        label = _label(place, {str(index): document[index]}, str(index))
-        return Line(place, [*document[:index], *document[index + 1 :]], label)
+        label = _label(place, {str(index): document[index]}, str(index), how)
+        segment = _segment(place, dict(enumerate(document)), how, index)
+        return Line(place, [*document[:index], *document[index + 1 :]], label, segment)
     raise HeldOutError(f"{place} is {json.dumps(document)[:60]}; an example is an object (or a list) with its label")
 
 
@@ -91,11 +94,28 @@ def _key(place: str, how: Reading) -> str:
     return LABEL
 
 
-def _label(place: str, document: Any, key: str) -> str:
+def _segment(place: str, document: Mapping[Any, Any], how: Reading, label: int | str) -> str | None:
+    """The value by which gate.segments divides, of an object or of a list's elements by their positions."""
+    if how.segment is None:
+        return None
+    if how.segment not in document:
+        there = ", ".join(map(str, document))[:400]
+        raise HeldOutError(f"{place} has no {how.segment!r}, the column of gate.segments, only {there or 'nothing'}")
+    if how.segment == label:
+        raise HeldOutError(f"{place}: the column of gate.segments, {label!r}, is the label; write gate.classes instead")
+    value = document[how.segment]
+    if isinstance(value, (dict, list)):
+        raise HeldOutError(f"{place}: {how.segment!r}, the column of gate.segments, is no text and no number")
+    return segment_name(value)
+
+
+def _label(place: str, document: Any, key: str, how: Reading) -> str:
     if key not in document:
         keys = ", ".join(sorted(document))[:400]
         raise HeldOutError(f"{place} has no label {key!r}, only {keys or 'nothing'}; write evaluate.label: <key>")
     value = document[key]
+    if isinstance(value, (dict, list)) and how.any_label:
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, (dict, list)):
         kind = "an object" if isinstance(value, dict) else "a list"
         raise HeldOutError(f"{place}: the label {key!r} is {kind}; it must be a text or a number")
@@ -110,9 +130,11 @@ def _entry(place: str, document: Any, how: Reading) -> Entry:
     kind = next((key for key in (REFERENCE, SOURCE) if isinstance(document.get(key), str)), None)
     if kind is None:
         raise HeldOutError(f"{place} has neither {REFERENCE} (an object's URI) nor {SOURCE} (the text itself)")
-    attributes = [key for key in document if key not in (REFERENCE, SOURCE) and not key.endswith(_METADATA)]
+    others = (REFERENCE, SOURCE, how.segment)
+    attributes = [key for key in document if key not in others and not key.endswith(_METADATA)]
     if isinstance(how.label, int) and len(attributes) != 1:
         told = ", ".join(attributes) or "none"
         raise HeldOutError(f"{place} has {len(attributes)} attributes ({told}); write evaluate.label: <attribute>")
     key = how.label if isinstance(how.label, str) else attributes[0]
-    return Entry(place, kind, document[kind], _label(place, document, key))
+    label = _label(place, document, key, how)
+    return Entry(place, kind, document[kind], label, _segment(place, document, how, key))

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from contract.held_out import TSV, HeldOutError, Reading
+from contract.held_out import TSV, HeldOutError, Reading, check_segments, segment_name
 
 # A text may be longer than the csv module's 128 KiB.
 _FIELD_LENGTH = 2**31 - 1
@@ -23,11 +23,12 @@ _NAME_WORDS, _NAME_LENGTH = 3, 40
 
 @dataclass(frozen=True)
 class Row:
-    """One example: where it begins (file:line), its fields without the label, its label."""
+    """One example: where it begins (file:line), its fields without the label, its label, its segment if any."""
 
     place: str
     fields: tuple[str, ...]
     label: str
+    segment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,14 @@ def read(lines: Iterable[str], name: str, how: Reading, format_: str, *, whole: 
     records = records if whole else records[:-1]
     if not records:
         return None
-    has_header = isinstance(how.label, str) if how.header is None else how.header
-    columns = tuple(field.strip() for field in records[0][1]) if has_header else None
+    columns = tuple(field.strip() for field in records[0][1]) if how.has_header else None
     _check_widths(records)
-    label = _label_column(records[0], how, columns)
+    label = _column(records[0], how.label, columns, ("evaluate.label", "the label", "label column"))
+    segment = _segment_column(records[0], how, columns, label)
     if how.header is None and columns is None:
         _refuse_header(records, label)
-    rows = tuple(_row(place, fields, label, columns) for place, fields in records[1 if has_header else 0 :])
+    rows = tuple(_row(place, fields, label, columns, segment) for place, fields in records[1 if columns else 0 :])
+    check_segments(row.segment for row in rows if row.segment is not None)
     return Table(name, columns, len(records[0][1]), label, rows)
 
 
@@ -138,31 +140,45 @@ def _check_widths(records: Sequence[tuple[str, list[str]]]) -> None:
         raise HeldOutError(f"{first} has one column, the label; a model needs at least one more to be asked by{hint}")
 
 
-def _label_column(first: tuple[str, list[str]], how: Reading, columns: tuple[str, ...] | None) -> int:
+def _column(
+    first: tuple[str, list[str]], asked: int | str, columns: tuple[str, ...] | None, words: tuple[str, str, str]
+) -> int:
+    """A column's position. `words` name it in messages: the field of pipeline.yaml, it by its name, by its position."""
     place, width = first[0], len(first[1])
-    if isinstance(how.label, str):
+    field, named, placed = words
+    if isinstance(asked, str):
         if columns is None:
-            raise HeldOutError(
-                f"evaluate.label is {how.label!r}, a name, but evaluate.header is false; write its position"
-            )
-        found = [index for index, column in enumerate(columns) if column == how.label]
+            raise HeldOutError(f"{field} is {asked!r}, a name, but evaluate.header is false; write its position")
+        found = [index for index, column in enumerate(columns) if column == asked]
         if len(found) != 1:
             there = f"is {len(found)} times" if found else "isn't"
-            raise HeldOutError(
-                f"the label {how.label!r} {there} among the columns of {place}: {', '.join(columns)[:400]}"
-            )
+            raise HeldOutError(f"{named} {asked!r} {there} among the columns of {place}: {', '.join(columns)[:400]}")
         return found[0]
-    if not -width <= how.label < width:
-        raise HeldOutError(f"label column {how.label} is out of range: {place} has {width} columns (0 to {width - 1})")
-    return how.label % width
+    if not -width <= asked < width:
+        raise HeldOutError(f"{placed} {asked} is out of range: {place} has {width} columns (0 to {width - 1})")
+    return asked % width
 
 
-def _row(place: str, fields: list[str], label: int, columns: tuple[str, ...] | None) -> Row:
+def _segment_column(
+    first: tuple[str, list[str]], how: Reading, columns: tuple[str, ...] | None, label: int
+) -> int | None:
+    if how.segment is None:
+        return None
+    found = _column(first, how.segment, columns, ("gate.segments.column",) * 3)
+    if found == label:
+        raise HeldOutError(
+            f"gate.segments.column {how.segment!r} is the label; for floors of classes write gate.classes"
+        )
+    return found
+
+
+def _row(place: str, fields: list[str], label: int, columns: tuple[str, ...] | None, segment: int | None = None) -> Row:
     answer = fields[label].strip()
     if not answer:
         told = f"column {label}" if columns is None else f"column {columns[label]!r}"
         raise HeldOutError(f"{place}: the label ({told}) is empty")
-    return Row(place, (*fields[:label], *fields[label + 1 :]), answer)
+    part = None if segment is None else segment_name(fields[segment])
+    return Row(place, (*fields[:label], *fields[label + 1 :]), answer, part)
 
 
 def _refuse_header(records: Sequence[tuple[str, list[str]]], label: int) -> None:

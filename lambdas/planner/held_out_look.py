@@ -65,6 +65,7 @@ def _look(channel: Channel, how: Reading, asked: Mapping[str, Any], read: Reader
     if not names:
         raise HeldOutError("there is no file but hidden ones")
     format_ = held_out.format_of(names, how.format)
+    held_out.check_columns(format_, how)
     files = held_out.files_of(names, format_)
     labels: list[str] = []
     whole, looked = format_ == held_out.IMAGES, 0

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from contract.held_out import IMAGES, TABLES, Reading
+from contract.held_out import IMAGES, TABLES
 from ratchet.spec import units
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.fields import Instance, duration
@@ -54,11 +54,6 @@ class Evaluate(Model):
         Literal["csv", "tsv", "jsonlines", "parquet", "npz", "images", "manifest"] | None,
         Field(description="How the held-out files are read; by their endings where it isn't said"),
     ] = None
-
-    @property
-    def reading(self) -> Reading:
-        """How the held-out files are read."""
-        return Reading(label=self.label, header=self.header, format=self.format)
 
     @model_validator(mode="after")
     def _consistent(self) -> Evaluate:

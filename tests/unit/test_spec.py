@@ -686,7 +686,7 @@ def test_a_broken_pipeline_s_error_says_how_to_go_on_without_it(tmp_path: Path) 
 
 def test_every_format_can_be_said(tmp_path: Path) -> None:
     for format_ in held_out.FORMATS:
-        assert spec.load(written(tmp_path, changed(evaluate={"format": format_}))).evaluate.reading.format == format_
+        assert spec.load(written(tmp_path, changed(evaluate={"format": format_}))).reading.format == format_
 
 
 @pytest.mark.parametrize(

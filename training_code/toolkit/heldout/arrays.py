@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from contract.held_out import Reading
+from contract.held_out import Reading, segment_name
 from contract.held_out_tables import csv_text
 from toolkit.heldout.example import CSV, NPY, DataError, Example
 from toolkit.heldout.tables import told_columns
@@ -34,10 +35,11 @@ def read_parquet(folder: Path, files: Sequence[str], how: Reading) -> tuple[list
         names = list(columns)
         if first and names != first:
             raise DataError(f"{name} has the columns {', '.join(names)}, but {files[0]} has {', '.join(first)}")
-        first, label = names, _label(name, names, how)
+        first, label = names, _column(name, names, how.label, ("the label", "label column"))
+        segment = _segment(name, names, how, label)
         for number in range(len(columns[names[label]])):
             values = {column: columns[column][number] for column in names}
-            examples.append(_row(f"{name}:row {number + 1}", values, names[label]))
+            examples.append(_row(f"{name}:row {number + 1}", values, names[label], segment, how.any_label))
     return examples, told_columns(first, label)
 
 
@@ -68,22 +70,34 @@ def _columns_by_pandas(path: Path, name: str) -> Mapping[str, list[Any]]:
     return {str(column): frame[column].astype(object).where(frame[column].notna(), None).tolist() for column in frame}
 
 
-def _label(name: str, columns: Sequence[str], how: Reading) -> int:
-    if isinstance(how.label, str):
-        if how.label not in columns:
-            raise DataError(f"the label {how.label!r} isn't among the columns of {name}: {', '.join(columns)[:400]}")
-        return columns.index(how.label)
-    if not how.label < len(columns):
-        raise DataError(f"label column {how.label} is out of range: {name} has {len(columns)} columns")
-    return how.label
+def _column(name: str, columns: Sequence[str], asked: int | str, words: tuple[str, str]) -> int:
+    """A column's position; `words` name it in messages, by its name and by its position."""
+    if isinstance(asked, str):
+        if asked not in columns:
+            raise DataError(f"{words[0]} {asked!r} isn't among the columns of {name}: {', '.join(columns)[:400]}")
+        return columns.index(asked)
+    if not asked < len(columns):
+        raise DataError(f"{words[1]} {asked} is out of range: {name} has {len(columns)} columns")
+    return asked
 
 
-def _row(place: str, values: Mapping[str, Any], label: str) -> Example:
-    texts = {column: _text(place, column, value) for column, value in values.items()}
-    answer = texts.pop(label).strip()
+def _segment(name: str, columns: Sequence[str], how: Reading, label: int) -> str | None:
+    if how.segment is None:
+        return None
+    found = _column(name, columns, how.segment, ("gate.segments.column",) * 2)
+    if found == label:
+        raise DataError(f"gate.segments.column {how.segment!r} is the label; for floors of classes write gate.classes")
+    return columns[found]
+
+
+def _row(place: str, values: Mapping[str, Any], label: str, segment: str | None, any_label: bool) -> Example:
+    part = None if segment is None else segment_name(values[segment])
+    truth, several = values[label], any_label and isinstance(values[label], (list, dict))
+    texts = {column: _text(place, column, value) for column, value in values.items() if column != label}
+    answer = json.dumps(truth, ensure_ascii=False) if several else _text(place, label, truth).strip()
     if not answer:
         raise DataError(f"{place}: the label ({label!r}) is empty")
-    return Example(place, csv_text(list(texts.values())), CSV, answer)
+    return Example(place, csv_text(list(texts.values())), CSV, answer, segment=part)
 
 
 def _text(place: str, column: str, value: Any) -> str:
@@ -104,11 +118,14 @@ def read_npz(folder: Path, files: Sequence[str], how: Reading) -> tuple[list[Exa
     for name in files:
         arrays = _arrays(folder / name, name)
         features, label = _which(name, arrays, how)
-        found = _of_arrays(name, features, arrays[features], label, arrays[label])
+        texts = _labels(name, features, label, arrays, how.any_label)
+        body = arrays[features]
+        examples += [
+            Example(f"{name}:{index}", _npy(body[index : index + 1]), NPY, text) for index, text in enumerate(texts)
+        ]
         told = (
             told or f"features in {features!r} {arrays[features].shape} {arrays[features].dtype}, labels in {label!r}"
         )
-        examples += found
     return examples, told
 
 
@@ -138,16 +155,21 @@ def _which(name: str, arrays: Mapping[str, Any], how: Reading) -> tuple[str, str
     return features, str(label)
 
 
-def _of_arrays(name: str, feature: str, features: Any, key: str, labels: Any) -> list[Example]:
+def _labels(name: str, features: str, key: str, arrays: Mapping[str, Any], any_label: bool) -> list[str]:
+    """The labels as text, one an example; those of more dimensions as JSON, where a label may be a list."""
+    labels, shape = arrays[key], arrays[features].shape
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.ndim != 1 or len(labels) != len(features):
-        shapes = f"{feature} has the shape {features.shape}, {key} {labels.shape}"
+    if not labels.ndim or (labels.ndim > 1 and not any_label) or len(labels) != shape[0]:
+        shapes = f"{features} has the shape {shape}, {key} {labels.shape}"
         raise DataError(f"{name}: {shapes}; one label an example is needed: (n, …) and (n,)")
-    texts = [value.decode() if isinstance(value, bytes) else str(value) for value in labels]
-    return [
-        Example(f"{name}:{index}", _npy(features[index : index + 1]), NPY, text) for index, text in enumerate(texts)
-    ]
+    return [_label_text(value) for value in labels]
+
+
+def _label_text(value: Any) -> str:
+    if getattr(value, "ndim", 0):
+        return json.dumps(value.tolist(), ensure_ascii=False)
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _npy(array: Any) -> bytes:

@@ -31,7 +31,7 @@ def _read_tables(folder: Path, files: Sequence[str], how: Reading, format_: str)
     for table in tables[1:]:
         held_out_tables.check_alike(tables[0], table)
     examples = [
-        Example(row.place, held_out_tables.csv_text(row.fields), CSV, row.label)
+        Example(row.place, held_out_tables.csv_text(row.fields), CSV, row.label, segment=row.segment)
         for table in tables
         for row in table.rows
     ]
@@ -45,7 +45,7 @@ def read_json_lines(folder: Path, files: Sequence[str], how: Reading) -> tuple[l
         with opened(folder / name, name) as lines:
             for line in held_out_lines.read(lines, name, how):
                 body = json.dumps(line.document, ensure_ascii=False)
-                examples.append(Example(line.place, body, JSON_LINES, line.label))
+                examples.append(Example(line.place, body, JSON_LINES, line.label, segment=line.segment))
     key = how.label if isinstance(how.label, str) else held_out_lines.LABEL
     return examples, f"the label under {key!r} (in lists at {how.label!r})"
 
@@ -78,5 +78,6 @@ def _table(folder: Path, name: str, how: Reading, format_: str) -> Table | None:
 def _told(table: Table, how: Reading) -> str:
     if table.columns is None:
         return f"no header, the label in column {table.label} of 0 to {table.width - 1}"
-    why = "evaluate.header" if how.header else "the label's name"
+    named = "the label's" if isinstance(how.label, str) else "gate.segments'"
+    why = "evaluate.header" if how.header else f"{named} name"
     return f"a header (by {why}) with {told_columns(table.columns, table.label)}"
