@@ -34,7 +34,8 @@ class Bucket:
 
 def look(files: dict[str, str | bytes] | Bucket, **asked: Any) -> dict[str, Any]:
     bucket = files if isinstance(files, Bucket) else Bucket(files)
-    document = {"label": 0, "header": None, "format": None, "metric": "f1_macro", "needs": "classes", **asked}
+    reading = {"label": 0, "header": None, "format": None, "segment": None, "any_label": False}
+    document = {**reading, "metric": "f1_macro", "needs": "classes", **asked}
     return held_out_look.look(bucket.channel, document, bucket)
 
 
@@ -64,6 +65,25 @@ PASSES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], tuple[str, int, 
     "images": ({"cat/1.png": "x", "dog/2.jpg": "x"}, {}, ("images", 2, True)),
     "Parquet, unread": ({"a.parquet": b"PAR1"}, {}, ("parquet", 0, False)),
     "npz, unread": ({"a.npz": b"PK"}, r2(), ("npz", 0, False)),
+    "segments by name": ({"a.csv": "x,region,y\n1,n,a\n"}, {"label": "y", "segment": "region"}, ("csv", 1, True)),
+    "segments by name, label by position": ({"a.csv": "y,region\na,n\n"}, {"segment": "region"}, ("csv", 1, True)),
+    "segments by position": ({"a.csv": "a,1,n\nb,2,\n"}, {"segment": 2}, ("csv", 2, True)),
+    "segments of JSON lines": (
+        {"a.jsonl": '{"label": "a", "region": 1}\n'},
+        {"segment": "region"},
+        ("jsonlines", 1, True),
+    ),
+    "segments of lists": ({"a.jsonl": '["a", "n", 1]\n'}, {"segment": 1}, ("jsonlines", 1, True)),
+    "segments of a manifest": (
+        {"a.manifest": '{"source": "hi", "class": 1, "region": "n"}\n'},
+        {"segment": "region"},
+        ("manifest", 1, True),
+    ),
+    "labels that are documents": (
+        {"a.jsonl": '{"label": [{"box": [1, 2]}], "image": "x"}\n'},
+        {"any_label": True, "metric": "my_metrics.map50", "needs": "any"},
+        ("jsonlines", 1, True),
+    ),
     "two classes": ({"a.csv": "0,a\n1,b\n"}, f1(), ("csv", 2, True)),
     "numbers": ({"a.csv": "1.5,a\n2,b\n"}, r2(), ("csv", 2, True)),
 }
@@ -77,6 +97,51 @@ def test_passes(case: str) -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
+    "segments of no such column": (
+        {"a.csv": "y,rigion\na,n\n"},
+        {"segment": "region"},
+        "gate.segments.column 'region' isn't among the columns of a.csv:1: y, rigion",
+    ),
+    "segments of no such position": (
+        {"a.csv": ROWS},
+        {"segment": 2},
+        "gate.segments.column 2 is out of range: a.csv:1 has 2 columns (0 to 1)",
+    ),
+    "segments by the label": (
+        {"a.csv": "y,x\na,1\n"},
+        {"segment": "y", "label": 0},
+        "gate.segments.column 'y' is the label; for floors of classes write gate.classes",
+    ),
+    "segments of no such key": (
+        {"a.jsonl": '{"label": "a", "x": 1}\n'},
+        {"segment": "region"},
+        "a.jsonl:1 has no 'region', the column of gate.segments, only label, x",
+    ),
+    "segments by the key of the label": (
+        {"a.jsonl": '{"label": "a", "x": 1}\n'},
+        {"segment": "label"},
+        "a.jsonl:1: the column of gate.segments, 'label', is the label",
+    ),
+    "segments of a key that is a list": (
+        {"a.jsonl": '{"label": "a", "x": [1]}\n'},
+        {"segment": "x"},
+        "a.jsonl:1: 'x', the column of gate.segments, is no text and no number",
+    ),
+    "segments of images": (
+        {"cat/1.png": "x"},
+        {"segment": "camera"},
+        "gate.segments needs a column, and held-out files of images have none; leave it out",
+    ),
+    "segments without end": (
+        {"a.csv": "".join(f"a,{number}\n" for number in range(101))},
+        {"segment": 1},
+        "the column of gate.segments has 101 different values (0, 1, 10 and 98 more); at most 100 are segments",
+    ),
+    "labels that are documents, for another metric": (
+        {"a.jsonl": '{"label": [1], "x": 1}\n'},
+        {},
+        "a.jsonl:1: the label 'label' is a list; it must be a text or a number",
+    ),
     "a header that isn't said": (
         {"a.csv": "label,x\na,1\n"},
         {},

@@ -46,7 +46,9 @@ def told(error: Exception, folder: Path) -> str:
     return f"{place}{type(error).__name__}: {error}"
 
 
-def receive(name: str, process: Any, results: Connection, doing: str = "answer", code: str = "serve.py") -> Any:
+def receive(
+    name: str, process: Any, results: Connection, doing: str = "answer", code: str = files.SERVING_SCRIPT
+) -> Any:
     """What the model's process sends.
 
     Raises:

@@ -136,6 +136,8 @@ class _Call:
         """A model's score on all examples."""
         try:
             return self._of(model, range(len(self._truths)))
+        except MemoryError:
+            raise
         except Exception as error:
             if not isinstance(error, MetricError):
                 traceback.print_exc()
@@ -146,6 +148,8 @@ class _Call:
         """A model's score on a segment, or why there is none."""
         try:
             return self._of(model, places)
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001
             return self._said(error)
 
@@ -167,6 +171,8 @@ class _Call:
     def _resample(self, drawn: np.ndarray, failures: list[str]) -> list[float]:
         try:
             return [self._of(model, drawn.tolist()) for model in self._answers]
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001
             failures.append(self._said(error))
             return [float("nan")] * len(self._answers)
@@ -176,10 +182,11 @@ class _Call:
         too_slow = made < least and elapsed > self.own.seconds
         will_be = elapsed > _FIRST_LOOK and elapsed / made * least > self.own.seconds
         if too_slow or will_be:
+            models = "both models" if len(self._answers) > 1 else "the model"
             raise MetricError(
                 f"{self.own.name} takes {elapsed / made / len(self._answers):.2g} s a call, too long for {least} "
-                f"resamples of {len(self._answers)} in half of evaluate.max_runtime ({self.own.seconds:g} s); make it "
-                "faster or max_runtime longer"
+                f"resamples of {models} in half of evaluate.max_runtime ({self.own.seconds:g} s); make it faster or "
+                "max_runtime longer"
             )
 
     def _check_failures(self, failures: Sequence[str], made: int) -> None:
