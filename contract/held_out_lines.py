@@ -75,6 +75,8 @@ def _line(place: str, document: Any, how: Reading) -> Line:
         rest = {name: value for name, value in document.items() if name != key}
         return Line(place, rest, _label(place, document, key))
     if isinstance(document, list):
+        if document and all(isinstance(value, dict) for value in document):
+            raise HeldOutError(f"{place} is a list of {len(document)} objects; JSON lines have one object a line")
         if isinstance(how.label, str) or not -len(document) <= how.label < len(document):
             raise HeldOutError(f"{place} is a list of {len(document)}, in which there is no label {how.label!r}")
         index = how.label % len(document)

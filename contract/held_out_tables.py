@@ -9,16 +9,17 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from contract.held_out import TSV, HeldOutError, Reading
+from contract.held_out import CSV, TSV, HeldOutError, Reading
 
 # A text may be longer than the csv module's 128 KiB.
 _FIELD_LENGTH = 2**31 - 1
 # What stands for "not there" in data, and never names a column.
 _NO_VALUE = {"na", "n/a", "null", "none", "?", "-"}
 _NAME_WORDS, _NAME_LENGTH = 3, 40
+_MARKS = {CSV: "commas between the columns", TSV: "tabs between the columns"}
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,15 @@ def read(lines: Iterable[str], name: str, how: Reading, format_: str, *, whole: 
     Raises:
         HeldOutError: ragged rows, no such label, an empty one, or a header where none is said.
     """
-    records = _records(lines, name, format_)
+    records = _records(lines, name, format_, whole=whole)
     records = records if whole else records[:-1]
     if not records:
         return None
     has_header = isinstance(how.label, str) if how.header is None else how.header
     columns = tuple(field.strip() for field in records[0][1]) if has_header else None
-    _check_widths(records)
+    _check_widths(records, format_)
     label = _label_column(records[0], how, columns)
+    _refuse_semicolons(records, label, format_)
     if how.header is None and columns is None:
         _refuse_header(records, label)
     rows = tuple(_row(place, fields, label, columns) for place, fields in records[1 if has_header else 0 :])
@@ -109,10 +111,13 @@ def is_number(text: str) -> bool:
     return True
 
 
-def _records(lines: Iterable[str], name: str, format_: str) -> list[tuple[str, list[str]]]:
+def _records(lines: Iterable[str], name: str, format_: str, *, whole: bool) -> list[tuple[str, list[str]]]:
     """(place, fields) of each record that isn't an empty line."""
     csv.field_size_limit(_FIELD_LENGTH)
-    reader = csv.reader(lines, delimiter="\t" if format_ == TSV else ",")
+    delimiter = "\t" if format_ == TSV else ","
+    taken: list[str] = []
+    record: list[str] = []
+    reader = csv.reader(_kept(lines, taken), delimiter=delimiter)
     found: list[tuple[str, list[str]]] = []
     last = 0
     try:
@@ -120,22 +125,75 @@ def _records(lines: Iterable[str], name: str, format_: str) -> list[tuple[str, l
             first, last = last + 1, reader.line_num
             if fields:
                 found.append((f"{name}:{first}", fields))
+                record = list(taken)
+            taken.clear()
     except csv.Error as error:
         raise HeldOutError(f"{name}:{last + 1} is no {format_.upper()} text: {error}") from error
     except UnicodeDecodeError as error:
         raise HeldOutError(f"{name} is no {format_.upper()} text in UTF-8: {error}") from error
+    if whole and found and _is_open(record, delimiter):
+        raise HeldOutError(
+            f"{found[-1][0]}: a quotation mark opens a field that nothing closes; within a field it is written twice, "
+            "and the field in quotation marks"
+        )
     return found
 
 
-def _check_widths(records: Sequence[tuple[str, list[str]]]) -> None:
+def _kept(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
+    """The lines, each of which is kept in `taken` until it is cleared."""
+    for line in lines:
+        taken.append(line)
+        yield line
+
+
+def _is_open(record: Sequence[str], delimiter: str) -> bool:
+    """Whether a record's last field is still open at its end: the one error that a strict reader tells so."""
+    try:
+        list(csv.reader(record, delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        return str(error) == "unexpected end of data"
+    return False
+
+
+def _check_widths(records: Sequence[tuple[str, list[str]]], format_: str) -> None:
     first, width = records[0][0], len(records[0][1])
     for place, fields in records:
         if len(fields) != width:
-            raise HeldOutError(f"{place} has {len(fields)} columns, but {first} has {width}")
+            hint = _separated(records[0][1], format_) or _lines_within(fields)
+            raise HeldOutError(f"{place} has {len(fields)} columns, but {first} has {width}{hint}")
     if width == 1:
-        other = next((mark for mark in (";", "\t", "|", ",") if mark in records[0][1][0]), None)
-        hint = f" (is {other!r} what separates them? It must be a comma, or a tab with format: tsv)" if other else ""
+        hint = _separated(records[0][1], format_)
         raise HeldOutError(f"{first} has one column, the label; a model needs at least one more to be asked by{hint}")
+
+
+def _separated(fields: Sequence[str], format_: str) -> str:
+    """By which mark the columns are separated, it seems, if not by the format's own; in words."""
+    rivals = {",": f"write evaluate.format: {CSV}, or the file with tabs"} if format_ == TSV else {}
+    rivals.update({";": f"write {_MARKS[format_]}", "|": f"write {_MARKS[format_]}"})
+    if format_ == CSV:
+        rivals["\t"] = f"write evaluate.format: {TSV}, and end the name in .tsv"
+    mark = next((mark for mark in rivals if any(mark in field for field in fields)), None)
+    return f" (is {mark!r} what separates them? Then {rivals[mark]})" if mark else ""
+
+
+def _lines_within(fields: Sequence[str]) -> str:
+    breaks = max(field.count("\n") for field in fields)
+    return f" (one of them goes over {breaks + 1} lines: is its quotation mark closed?)" if breaks else ""
+
+
+def _refuse_semicolons(records: Sequence[tuple[str, list[str]]], label: int, format_: str) -> None:
+    """Raises HeldOutError for numbers with decimal commas between semicolons, which commas cut into columns, too."""
+    rows = [fields for _, fields in records[1:]]
+    if rows and all(";" in fields[label] and _are_numbers(",".join(fields).replace(",", ".")) for fields in rows):
+        place = records[1][0]
+        raise HeldOutError(
+            f"{place} has ';' between its columns and decimal commas, it seems ({','.join(rows[0])[:60]!r}); "
+            f"write {_MARKS[format_]} and decimal points"
+        )
+
+
+def _are_numbers(text: str) -> bool:
+    return all(is_number(part) for part in text.split(";"))
 
 
 def _label_column(first: tuple[str, list[str]], how: Reading, columns: tuple[str, ...] | None) -> int:
