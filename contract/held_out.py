@@ -106,7 +106,8 @@ def format_of(names: Sequence[str], said: str | None) -> str:
     found = sorted({str(told) for told in kinds.values()})
     if len(found) > 1:
         first = [next(name for name, told in kinds.items() if told == one) for one in found]
-        raise HeldOutError(f"held-out files of {len(found)} kinds ({', '.join(first)}); keep to one kind")
+        beside = "; images are labelled by their folders, or by a manifest" if IMAGES in found else ""
+        raise HeldOutError(f"held-out files of {len(found)} kinds ({', '.join(first)}); keep to one kind{beside}")
     return found[0]
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from contract.held_out import HeldOutError, Reading
+from contract.held_out_mistakes import nearest
 
 # pandas keeps its index as a column of this name.
 _INDEX = re.compile(r"__index_level_\d+__")
@@ -23,7 +24,10 @@ def label_of(name: str, columns: Sequence[str], how: Reading) -> int:
         HeldOutError: there is no such column, or nothing beside it.
     """
     if isinstance(how.label, str) and how.label not in columns:
-        raise HeldOutError(f"the label {how.label!r} isn't among the columns of {name}: {', '.join(columns)[:400]}")
+        near = nearest(how.label, columns)
+        raise HeldOutError(
+            f"the label {how.label!r} isn't among the columns of {name}: {', '.join(columns)[:400]}{near}"
+        )
     if isinstance(how.label, int) and not how.label < len(columns):
         raise HeldOutError(f"label column {how.label} is out of range: {name} has {len(columns)} columns")
     if len(columns) == 1:

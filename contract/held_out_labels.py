@@ -66,14 +66,17 @@ def _missing(labels: Sequence[Label]) -> str | None:
     others = [label for label in labels if number(label.text) is None]
     if others and len(others) < len(labels) and all(label.text.lower() in _ABSENT for label in others):
         place, text = others[0]
-        return f"can't judge by the label of {place}, {text!r}: no number, as others are; leave such examples out"
+        return f"can't judge by the label of {place}, {text!r}: no number, as the others are; leave such examples out"
     return None
 
 
 def _all_one(metric: str, needs: str, labels: Sequence[Label]) -> str | None:
     if len(labels) > 1 and len(classes(labels)) == 1 and not (needs == NUMBERS and metric.startswith(_ERRORS)):
-        told = f"all {len(labels)} held-out labels are {labels[0].text!r}"
-        return f"{metric} can't tell models apart: {told}{_COLUMN}"
+        kinds = "other values" if needs == NUMBERS else "other classes"
+        return (
+            f"{metric} can't tell models apart: all {len(labels)} held-out labels are {labels[0].text!r}; "
+            f"hold out examples of {kinds}, too (or is evaluate.label another column?)"
+        )
     return None
 
 

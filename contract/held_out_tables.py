@@ -12,14 +12,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from contract.held_out import CSV, TSV, HeldOutError, Reading
+from contract import held_out_mistakes
+from contract.held_out import TSV, HeldOutError, Reading
+from contract.held_out_mistakes import is_number, nearest
 
 # A text may be longer than the csv module's 128 KiB.
 _FIELD_LENGTH = 2**31 - 1
 # What stands for "not there" in data, and never names a column.
 _NO_VALUE = {"na", "n/a", "null", "none", "?", "-"}
 _NAME_WORDS, _NAME_LENGTH = 3, 40
-_MARKS = {CSV: "commas between the columns", TSV: "tabs between the columns"}
 
 
 @dataclass(frozen=True)
@@ -78,16 +79,17 @@ def read(lines: Iterable[str], name: str, how: Reading, format_: str, *, whole: 
         HeldOutError: ragged rows, no such label, an empty one, or a header where none is said.
     """
     records = _records(lines, name, format_, whole=whole)
-    records = records if whole else records[:-1]
     if not records:
         return None
     has_header = isinstance(how.label, str) if how.header is None else how.header
     columns = tuple(field.strip() for field in records[0][1]) if has_header else None
     _check_widths(records, format_)
     label = _label_column(records[0], how, columns)
-    _refuse_semicolons(records, label, format_)
+    held_out_mistakes.refuse_semicolons(records, label, format_)
     if how.header is None and columns is None:
-        _refuse_header(records, label)
+        _refuse_header(records, label, format_)
+    if how.header and columns:
+        _refuse_example(records[0][0], columns)
     rows = tuple(_row(place, fields, label, columns) for place, fields in records[1 if has_header else 0 :])
     return Table(name, columns, len(records[0][1]), label, rows)
 
@@ -103,40 +105,28 @@ def check_alike(first: Table, other: Table) -> None:
         raise HeldOutError(f"{counts}; all held-out files need the same columns")
 
 
-def is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _records(lines: Iterable[str], name: str, format_: str, *, whole: bool) -> list[tuple[str, list[str]]]:
-    """(place, fields) of each record that isn't an empty line."""
+    """(place, fields) of each record that isn't an empty line; without the last, which may be cut off, if not whole."""
     csv.field_size_limit(_FIELD_LENGTH)
     delimiter = "\t" if format_ == TSV else ","
     taken: list[str] = []
-    record: list[str] = []
     reader = csv.reader(_kept(lines, taken), delimiter=delimiter)
     found: list[tuple[str, list[str]]] = []
-    last = 0
+    before: tuple[str, list[str]] | None = None
     try:
         for fields in reader:
-            first, last = last + 1, reader.line_num
-            if fields:
-                found.append((f"{name}:{first}", fields))
-                record = list(taken)
+            if before:
+                held_out_mistakes.refuse_quotation(*before, delimiter, last=False)
+            before = (f"{name}:{reader.line_num - len(taken) + 1}", list(taken))
+            found += [(before[0], fields)] if fields else []
             taken.clear()
     except csv.Error as error:
-        raise HeldOutError(f"{name}:{last + 1} is no {format_.upper()} text: {error}") from error
+        raise HeldOutError(f"{name}:{reader.line_num} is no {format_.upper()} text: {error}") from error
     except UnicodeDecodeError as error:
         raise HeldOutError(f"{name} is no {format_.upper()} text in UTF-8: {error}") from error
-    if whole and found and _is_open(record, delimiter):
-        raise HeldOutError(
-            f"{found[-1][0]}: a quotation mark opens a field that nothing closes; within a field it is written twice, "
-            "and the field in quotation marks"
-        )
-    return found
+    if whole and before:
+        held_out_mistakes.refuse_quotation(*before, delimiter, last=True)
+    return found if whole else found[:-1]
 
 
 def _kept(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
@@ -146,54 +136,19 @@ def _kept(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
         yield line
 
 
-def _is_open(record: Sequence[str], delimiter: str) -> bool:
-    """Whether a record's last field is still open at its end: the one error that a strict reader tells so."""
-    try:
-        list(csv.reader(record, delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        return str(error) == "unexpected end of data"
-    return False
-
-
 def _check_widths(records: Sequence[tuple[str, list[str]]], format_: str) -> None:
     first, width = records[0][0], len(records[0][1])
     for place, fields in records:
         if len(fields) != width:
-            hint = _separated(records[0][1], format_) or _lines_within(fields)
-            raise HeldOutError(f"{place} has {len(fields)} columns, but {first} has {width}{hint}")
+            hint = held_out_mistakes.separated(records[0][1], format_) or held_out_mistakes.lines_within(fields)
+            raise HeldOutError(f"{place} has {_columns(len(fields))}, but {first} has {width}{hint}")
     if width == 1:
-        hint = _separated(records[0][1], format_)
+        hint = held_out_mistakes.separated(records[0][1], format_)
         raise HeldOutError(f"{first} has one column, the label; a model needs at least one more to be asked by{hint}")
 
 
-def _separated(fields: Sequence[str], format_: str) -> str:
-    """By which mark the columns are separated, it seems, if not by the format's own; in words."""
-    rivals = {",": f"write evaluate.format: {CSV}, or the file with tabs"} if format_ == TSV else {}
-    rivals.update({";": f"write {_MARKS[format_]}", "|": f"write {_MARKS[format_]}"})
-    if format_ == CSV:
-        rivals["\t"] = f"write evaluate.format: {TSV}, and end the name in .tsv"
-    mark = next((mark for mark in rivals if any(mark in field for field in fields)), None)
-    return f" (is {mark!r} what separates them? Then {rivals[mark]})" if mark else ""
-
-
-def _lines_within(fields: Sequence[str]) -> str:
-    breaks = max(field.count("\n") for field in fields)
-    return f" (one of them goes over {breaks + 1} lines: is its quotation mark closed?)" if breaks else ""
-
-
-def _refuse_semicolons(records: Sequence[tuple[str, list[str]]], label: int, format_: str) -> None:
-    """Raises HeldOutError for numbers with decimal commas between semicolons, which commas cut into columns, too."""
-    rows = [fields for _, fields in records[1:]]
-    if rows and all(";" in fields[label] and _are_numbers(",".join(fields).replace(",", ".")) for fields in rows):
-        place = records[1][0]
-        raise HeldOutError(
-            f"{place} has ';' between its columns and decimal commas, it seems ({','.join(rows[0])[:60]!r}); "
-            f"write {_MARKS[format_]} and decimal points"
-        )
-
-
-def _are_numbers(text: str) -> bool:
-    return all(is_number(part) for part in text.split(";"))
+def _columns(count: int) -> str:
+    return f"{count} column{'' if count == 1 else 's'}"
 
 
 def _label_column(first: tuple[str, list[str]], how: Reading, columns: tuple[str, ...] | None) -> int:
@@ -206,8 +161,9 @@ def _label_column(first: tuple[str, list[str]], how: Reading, columns: tuple[str
         found = [index for index, column in enumerate(columns) if column == how.label]
         if len(found) != 1:
             there = f"is {len(found)} times" if found else "isn't"
+            near = "" if found else nearest(how.label, columns)
             raise HeldOutError(
-                f"the label {how.label!r} {there} among the columns of {place}: {', '.join(columns)[:400]}"
+                f"the label {how.label!r} {there} among the columns of {place}: {', '.join(columns)[:400]}{near}"
             )
         return found[0]
     if not -width <= how.label < width:
@@ -223,14 +179,23 @@ def _row(place: str, fields: list[str], label: int, columns: tuple[str, ...] | N
     return Row(place, (*fields[:label], *fields[label + 1 :]), answer)
 
 
-def _refuse_header(records: Sequence[tuple[str, list[str]]], label: int) -> None:
+def _refuse_example(place: str, names: Sequence[str]) -> None:
+    """Raises HeldOutError where the header that is said is numbers, as no tool names columns: pandas counts them."""
+    if all(map(is_number, names)) and (len(set(names)) < len(names) or not all(name.isdigit() for name in names)):
+        raise HeldOutError(
+            f"evaluate.header is true, but {place} looks like an example ({csv_text(names)[:200]!r}); "
+            "leave header out, or write false"
+        )
+
+
+def _refuse_header(records: Sequence[tuple[str, list[str]]], label: int, format_: str) -> None:
     """Raises HeldOutError where the first line looks like a header and pipeline.yaml says nothing about one."""
     place, fields = records[0]
     rest = [record for _, record in records[1:]]
     if _could_be_names(fields) and (_over_numbers(rest) or _over_texts(fields[label], [row[label] for row in rest])):
         raise HeldOutError(
             f"{place} looks like a header ({csv_text(fields)[:200]!r}); write evaluate.header: true (then label may be "
-            "a name), or header: false if it is an example"
+            f"a name), or header: false if it is an example{held_out_mistakes.separated(fields, format_)}"
         )
 
 

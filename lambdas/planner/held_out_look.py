@@ -117,7 +117,8 @@ def _check_references(entries: Sequence[held_out_lines.Entry], channel: Channel)
     there = {f"s3://{channel.bucket}/{entry.key}": entry for entry in channel.objects}
     for entry in entries:
         if entry.kind == held_out_lines.REFERENCE and entry.value not in there:
-            raise HeldOutError(f"{entry.place} names {entry.value}, which isn't among the channel's objects")
+            whole = "" if "://" in entry.value else f"; write the whole URI: s3://{channel.bucket}/{channel.prefix}…"
+            raise HeldOutError(f"{entry.place} names {entry.value}, which isn't among the channel's objects{whole}")
         if entry.kind == held_out_lines.REFERENCE and not there[entry.value].size:
             raise HeldOutError(f"{entry.place} names {entry.value}, which is empty")
 

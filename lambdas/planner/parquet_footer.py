@@ -43,7 +43,9 @@ def read(name: str, size: int, part: Callable[[int, int], bytes]) -> Footer | No
         HeldOutError: it is no Parquet, cut off, or encrypted.
     """
     tail = part(max(0, size - _TAIL), min(size, _TAIL)) if size else b""
-    _check_magic(name, tail, part(0, min(size, held_out_bytes.ENOUGH)) if size > _TAIL else tail)
+    if not tail.endswith(MAGIC) or len(tail) <= _END:
+        head = part(0, held_out_bytes.ENOUGH) if size > _TAIL else tail
+        raise HeldOutError(f"{name} {_no_parquet(head, tail)}")
     length = int.from_bytes(tail[-_END : -len(MAGIC)], "little")
     if length + _END > size:
         raise HeldOutError(f"{name} is damaged: its footer would be longer than the file; write it again")
@@ -60,18 +62,17 @@ def read(name: str, size: int, part: Callable[[int, int], bytes]) -> Footer | No
         raise HeldOutError(f"{name} is damaged: its footer can't be read; write it again") from error
 
 
-def _check_magic(name: str, tail: bytes, head: bytes) -> None:
+def _no_parquet(head: bytes, tail: bytes) -> str:
+    """Why a file is none that can be read, by its first bytes and its last ones."""
     if tail.endswith(ENCRYPTED):
-        raise HeldOutError(f"{name} is encrypted Parquet, which the evaluation has no key for; write it unencrypted")
-    if tail.endswith(MAGIC) and len(tail) > _END:
-        return
+        return "is encrypted Parquet, which the evaluation has no key for; write it unencrypted"
     if head.startswith(MAGIC):
-        raise HeldOutError(f"{name} is cut off: it begins as Parquet but doesn't end so; upload it again")
+        return "is cut off: it begins as Parquet but doesn't end so; upload it again"
     if not head:
-        raise HeldOutError(f"{name} is empty; no Parquet file is")
+        return "is empty; no Parquet file is"
     seeming = held_out_bytes.seeming(head)
     told = f"{seeming.what}; {seeming.remedy}" if seeming else f"{_beginning(head)}; is it CSV? Its name tells the kind"
-    raise HeldOutError(f"{name} is no Parquet but, by its first bytes, {told}")
+    return f"is no Parquet but, by its first bytes, {told}"
 
 
 def _beginning(head: bytes) -> str:

@@ -86,7 +86,7 @@ REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         "a.csv:1 is no text in UTF-8: the byte 0xe9 is 'é' in Latin-1; save the file as UTF-8",
     ),
     "no gzip": ({"a.csv.gz": ROWS}, {}, "a.csv.gz is not gzipped"),
-    "no JSON": ({"a.jsonl": '{"label": 1}\n{"label"\n'}, {}, "a.jsonl:2 is no JSON"),
+    "no JSON": ({"a.jsonl": '{"label": 1, "x": 2}\n{"label"\n'}, {}, "a.jsonl:2 is no JSON"),
     "no label in an object": ({"a.jsonl": '{"x": 1}\n'}, {"label": "y"}, "a.jsonl:1 has no label 'y', only x"),
     "a manifest's missing object": (
         {"a.manifest": '{"source-ref": "s3://data/pets/train/1.png", "class": 1}\n'},
