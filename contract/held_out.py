@@ -117,6 +117,8 @@ def check_asked(how: Reading, format_: str) -> None:
         raise HeldOutError(
             f"evaluate.header is said, but the held-out files are {format_}, which have none; leave it out"
         )
+    if isinstance(how.label, int) and how.label and format_ in (NPZ, MANIFEST):
+        raise HeldOutError(f"evaluate.label is {how.label}, a position, but the files are {format_}; write a name")
     if how.label != 0 and format_ == IMAGES:
         raise HeldOutError(f"evaluate.label is {how.label!r}, but an image's label is its folder's name; leave it out")
 

@@ -18,8 +18,6 @@ def which(name: str, shapes: Mapping[str, Shape], how: Reading) -> tuple[str, st
     Raises:
         HeldOutError: it isn't clear which array is which.
     """
-    if isinstance(how.label, int) and how.label:
-        raise HeldOutError(f"evaluate.label is {how.label}, a position, but {name} holds arrays; write an array's name")
     there = ", ".join(f"{key} {shape}" for key, shape in shapes.items()) or "nothing"
     label = how.label if isinstance(how.label, str) else next((key for key in _LABELS if key in shapes), None)
     if label not in shapes:

@@ -36,7 +36,7 @@ def unsuited(metric: str, needs: str, labels: Sequence[Label], *, whole: bool) -
     if needs == NUMBERS and no_number:
         return f"{metric} needs numbers, but the label of {no_number.place} is {no_number.text!r}{_COLUMN}"
     if whole and needs != ANY:
-        missing = _missing(labels) or _all_one(metric, needs, labels)
+        missing = _missing(metric, labels) or _all_one(metric, needs, labels)
         if missing:
             return missing
     if needs == TWO_CLASSES:
@@ -61,12 +61,12 @@ def classes(labels: Iterable[Label]) -> dict[object, Label]:
     return dict(zip(reversed(values), reversed(known)))
 
 
-def _missing(labels: Sequence[Label]) -> str | None:
+def _missing(metric: str, labels: Sequence[Label]) -> str | None:
     """One that stands for "not there" among numbers."""
     others = [label for label in labels if number(label.text) is None]
     if others and len(others) < len(labels) and all(label.text.lower() in _ABSENT for label in others):
         place, text = others[0]
-        return f"can't judge by the label of {place}, {text!r}: no number, as the others are; leave such examples out"
+        return f"{metric} can't judge by the label of {place}, {text!r}: no number, as the others; leave it out"
     return None
 
 

@@ -46,7 +46,7 @@ def check(asked: HeldOut, channels: Iterable[Channel], read: Reader) -> None:
     lacking = _lacking(asked.labels, known)
     if lacking:
         first = next(iter(lacking.values()))
-        more = f", and of {len(lacking) - 1} more classes" if len(lacking) > 1 else ""
+        more = f", as {len(lacking) - 1} more of the held-out classes" if len(lacking) > 1 else ""
         where, there = (
             " or ".join(channel.name for channel in channels),
             held_out_labels.told(held_out_labels.classes(known)),
@@ -62,7 +62,9 @@ def _lacking(labels: Sequence[Label], known: Sequence[Label]) -> Mapping[object,
     both = held_out_labels.classes([*labels, *known])
     as_texts = any(isinstance(value, str) for value in both)
     taught = {_class(label, as_texts=as_texts) for label in known}
-    asked = {_class(label, as_texts=as_texts): label for label in reversed(labels)}
+    asked: dict[object, Label] = {}
+    for label in labels:
+        asked.setdefault(_class(label, as_texts=as_texts), label)
     lacking = {value: label for value, label in asked.items() if value not in taught}
     return lacking if len(lacking) <= _MOST * len(asked) else {}
 

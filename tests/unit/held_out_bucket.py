@@ -11,7 +11,8 @@ from planner import held_out_look
 from planner.data import Channel, DataObject
 
 PREFIX, TRAINING = "pets/test/", "pets/train/"
-PNG = b"\x89PNG\r\n\x1a\n..."
+PNG, ZIP = b"\x89PNG\r\n\x1a\n...", b"PK\x03\x04\x14\x00\x06\x00..."
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 
 Files = dict[str, str | bytes]
 
@@ -41,7 +42,7 @@ def look(files: Files | Bucket, training: Files | None = None, **asked: Any) -> 
     """What Plan says of the held-out files `files`; what it is asked is `evaluate` and `gate` of pipeline.yaml."""
     bucket = files if isinstance(files, Bucket) else Bucket(files, training)
     document = {"label": 0, "header": None, "format": None, "metric": "f1_macro", "needs": "classes", **asked}
-    others = [bucket.channel("train", TRAINING)] if training else []
+    others = [bucket.channel("train", TRAINING)] if any(key.startswith(TRAINING) for key in bucket.files) else []
     return held_out_look.look(bucket.channel("test", PREFIX), document, bucket, others)
 
 
