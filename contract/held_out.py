@@ -37,6 +37,26 @@ _ENDINGS = {
     MANIFEST: (".manifest",),
 }
 _GZIP = ".gz"
+# Of endings that are met and not read: what to do instead.
+_INSTEAD = {
+    ".json": "JSON is read as JSON lines, one document a line, in a file that ends in .jsonl",
+    ".xlsx": "save a workbook as CSV",
+    ".xls": "save a workbook as CSV",
+    ".npy": "write numpy.savez(file, X=…, y=…)",
+    ".zip": "upload the files that are in the archive",
+    ".tar": "upload the files that are in the archive",
+    ".tar.gz": "upload the files that are in the archive",
+    ".tgz": "upload the files that are in the archive",
+    ".bz2": "of compressed text .gz is read",
+    ".xz": "of compressed text .gz is read",
+    ".zst": "of compressed text .gz is read",
+    ".parquet.gz": "Parquet is compressed within: don't gzip it",
+    ".npz.gz": "npz is compressed within (numpy.savez_compressed): don't gzip it",
+    ".feather": "write Parquet",
+    ".arrow": "write Parquet",
+    ".pkl": "reading data must not run code: write CSV, Parquet or npz",
+    ".pickle": "reading data must not run code: write CSV, Parquet or npz",
+}
 # Files that tools leave beside data: Hadoop's and Spark's marks, Windows' thumbnails. Hidden ones are left out, too.
 _BESIDE = ("_SUCCESS", "_metadata", "_common_metadata", "__MACOSX", "Thumbs.db")
 
@@ -100,16 +120,27 @@ def format_of(names: Sequence[str], said: str | None) -> str:
         return MANIFEST
     unknown = [name for name, told in kinds.items() if told is None]
     if unknown:
-        known = " ".join(ending for endings in _ENDINGS.values() for ending in endings)
-        raise HeldOutError(
-            f"{some(unknown)}: held-out files of an unknown kind; known are {known} (text also as .gz). Say "
-            f"evaluate.format ({', '.join(FORMATS)}) if they are one of these, or write {READER}(folder) in serve.py"
-        )
+        raise HeldOutError(_unknown(unknown))
     found = sorted({str(told) for told in kinds.values()})
     if len(found) > 1:
         first = [next(name for name, told in kinds.items() if told == one) for one in found]
-        raise HeldOutError(f"held-out files of {len(found)} kinds ({', '.join(first)}); keep to one kind")
+        beside = "; images are labelled by their folders, or by a manifest" if IMAGES in found else ""
+        raise HeldOutError(f"held-out files of {len(found)} kinds ({', '.join(first)}); keep to one kind{beside}")
     return found[0]
+
+
+def check_asked(how: Reading, format_: str) -> None:
+    """Raises HeldOutError where pipeline.yaml says of the files what files of this format don't have."""
+    if how.header is not None and format_ not in TABLES:
+        raise HeldOutError(
+            f"evaluate.header is said, but the held-out files are {format_}, which have none; leave it out"
+        )
+    if isinstance(how.label, int) and how.label and format_ in (NPZ, MANIFEST):
+        raise HeldOutError(f"evaluate.label is {how.label}, a position, but the files are {format_}; write a name")
+    if how.segment is not None and format_ in WITHOUT_COLUMNS:
+        raise HeldOutError(f"gate.segments needs a column, and held-out files of {format_} have none; leave it out")
+    if how.label != 0 and format_ == IMAGES:
+        raise HeldOutError(f"evaluate.label is {how.label!r}, but an image's label is its folder's name; leave it out")
 
 
 def files_of(names: Sequence[str], format_: str) -> list[str]:
@@ -168,12 +199,6 @@ def from_document(document: Mapping[str, Any]) -> Reading:
     return Reading(**{field.name: document[field.name] for field in fields(Reading)})
 
 
-def check_columns(format_: str, reading: Reading) -> None:
-    """Raises HeldOutError where gate.segments names a column of files that have none."""
-    if reading.segment is not None and format_ in WITHOUT_COLUMNS:
-        raise HeldOutError(f"gate.segments needs a column, and held-out files of {format_} have none; leave it out")
-
-
 def check_segments(names: Iterable[str]) -> None:
     """Raises HeldOutError where a column has so many values that it divides the examples into no segments."""
     found = sorted(set(names))
@@ -196,6 +221,16 @@ def some(names: Sequence[str], most: int = 3) -> str:
 
 def _is_beside(part: str) -> bool:
     return part.startswith(".") or part in _BESIDE
+
+
+def _unknown(names: Sequence[str]) -> str:
+    known = " ".join(ending for endings in _ENDINGS.values() for ending in endings)
+    hints = {hint for name in names for ending, hint in _INSTEAD.items() if name.lower().endswith(ending)}
+    instead = f" ({'; '.join(sorted(hints))})" if hints else ""
+    return (
+        f"{some(names)}: held-out files of an unknown kind{instead}; known are {known} (text also as .gz). Say "
+        f"evaluate.format ({', '.join(FORMATS)}) if they are one of these, or write {READER}(folder) in serve.py"
+    )
 
 
 def _check_said(said: str, kinds: Mapping[str, str | None]) -> None:

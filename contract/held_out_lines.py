@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.held_out import HeldOutError, Reading, segment_name
+from contract.held_out_mistakes import nearest
 
 # The key of a label whose name isn't said.
 LABEL = "label"
@@ -67,23 +68,32 @@ def _documents(lines: Iterable[str], name: str, whole: bool) -> Iterator[tuple[s
             continue
         try:
             yield place, json.loads(text)
-        except ValueError as error:
-            raise HeldOutError(f"{place} is no JSON: {error}; JSON lines have one whole document a line") from error
+        except json.JSONDecodeError as error:
+            why = f"{error.msg} at column {error.pos + 1}"
+            raise HeldOutError(f"{place} is no JSON: {why}; JSON lines have one whole document a line") from error
 
 
 def _line(place: str, document: Any, how: Reading) -> Line:
     if isinstance(document, dict):
         key = _key(place, how)
         rest = {name: value for name, value in document.items() if name != key}
-        return Line(place, rest, _label(place, document, key, how), _segment(place, document, how, key))
+        return _asking(Line(place, rest, _label(place, document, key, how), _segment(place, document, how, key)))
     if isinstance(document, list):
+        if document and all(isinstance(value, dict) for value in document):
+            raise HeldOutError(f"{place} is a list of {len(document)} objects; JSON lines have one object a line")
         if isinstance(how.label, str) or not -len(document) <= how.label < len(document):
             raise HeldOutError(f"{place} is a list of {len(document)}, in which there is no label {how.label!r}")
         index = how.label % len(document)
         label = _label(place, {str(index): document[index]}, str(index), how)
         segment = _segment(place, dict(enumerate(document)), how, index)
-        return Line(place, [*document[:index], *document[index + 1 :]], label, segment)
+        return _asking(Line(place, [*document[:index], *document[index + 1 :]], label, segment))
     raise HeldOutError(f"{place} is {json.dumps(document)[:60]}; an example is an object (or a list) with its label")
+
+
+def _asking(line: Line) -> Line:
+    if not line.document:
+        raise HeldOutError(f"{line.place} has nothing but the label; a model needs something to be asked by")
+    return line
 
 
 def _key(place: str, how: Reading) -> str:
@@ -112,7 +122,8 @@ def _segment(place: str, document: Mapping[Any, Any], how: Reading, label: int |
 def _label(place: str, document: Any, key: str, how: Reading) -> str:
     if key not in document:
         keys = ", ".join(sorted(document))[:400]
-        raise HeldOutError(f"{place} has no label {key!r}, only {keys or 'nothing'}; write evaluate.label: <key>")
+        near = nearest(key, document)
+        raise HeldOutError(f"{place} has no label {key!r}, only {keys or 'nothing'}; write evaluate.label: <key>{near}")
     value = document[key]
     if isinstance(value, (dict, list)) and how.any_label:
         return json.dumps(value, ensure_ascii=False)

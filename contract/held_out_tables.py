@@ -9,10 +9,12 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from contract import held_out_mistakes
 from contract.held_out import TSV, HeldOutError, Reading, check_segments, segment_name
+from contract.held_out_mistakes import is_number, nearest
 
 # A text may be longer than the csv module's 128 KiB.
 _FIELD_LENGTH = 2**31 - 1
@@ -77,16 +79,18 @@ def read(lines: Iterable[str], name: str, how: Reading, format_: str, *, whole: 
     Raises:
         HeldOutError: ragged rows, no such label, an empty one, or a header where none is said.
     """
-    records = _records(lines, name, format_)
-    records = records if whole else records[:-1]
+    records = _records(lines, name, format_, whole=whole)
     if not records:
         return None
     columns = tuple(field.strip() for field in records[0][1]) if how.has_header else None
-    _check_widths(records)
+    _check_widths(records, format_)
     label = _column(records[0], how.label, columns, ("evaluate.label", "the label", "label column"))
     segment = _segment_column(records[0], how, columns, label)
+    held_out_mistakes.refuse_semicolons(records, label, format_)
     if how.header is None and columns is None:
-        _refuse_header(records, label)
+        _refuse_header(records, label, format_)
+    if how.header and columns:
+        _refuse_example(records[0][0], columns)
     rows = tuple(_row(place, fields, label, columns, segment) for place, fields in records[1 if columns else 0 :])
     check_segments(row.segment for row in rows if row.segment is not None)
     return Table(name, columns, len(records[0][1]), label, rows)
@@ -103,41 +107,50 @@ def check_alike(first: Table, other: Table) -> None:
         raise HeldOutError(f"{counts}; all held-out files need the same columns")
 
 
-def is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _records(lines: Iterable[str], name: str, format_: str) -> list[tuple[str, list[str]]]:
-    """(place, fields) of each record that isn't an empty line."""
+def _records(lines: Iterable[str], name: str, format_: str, *, whole: bool) -> list[tuple[str, list[str]]]:
+    """(place, fields) of each record that isn't an empty line; without the last, which may be cut off, if not whole."""
     csv.field_size_limit(_FIELD_LENGTH)
-    reader = csv.reader(lines, delimiter="\t" if format_ == TSV else ",")
+    delimiter = "\t" if format_ == TSV else ","
+    taken: list[str] = []
+    reader = csv.reader(_kept(lines, taken), delimiter=delimiter)
     found: list[tuple[str, list[str]]] = []
-    last = 0
+    before: tuple[str, list[str]] | None = None
     try:
         for fields in reader:
-            first, last = last + 1, reader.line_num
-            if fields:
-                found.append((f"{name}:{first}", fields))
+            if before:
+                held_out_mistakes.refuse_quotation(*before, delimiter, last=False)
+            before = (f"{name}:{reader.line_num - len(taken) + 1}", list(taken))
+            found += [(before[0], fields)] if fields else []
+            taken.clear()
     except csv.Error as error:
-        raise HeldOutError(f"{name}:{last + 1} is no {format_.upper()} text: {error}") from error
+        raise HeldOutError(f"{name}:{reader.line_num} is no {format_.upper()} text: {error}") from error
     except UnicodeDecodeError as error:
         raise HeldOutError(f"{name} is no {format_.upper()} text in UTF-8: {error}") from error
-    return found
+    if whole and before:
+        held_out_mistakes.refuse_quotation(*before, delimiter, last=True)
+    return found if whole else found[:-1]
 
 
-def _check_widths(records: Sequence[tuple[str, list[str]]]) -> None:
+def _kept(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
+    """The lines, each of which is kept in `taken` until it is cleared."""
+    for line in lines:
+        taken.append(line)
+        yield line
+
+
+def _check_widths(records: Sequence[tuple[str, list[str]]], format_: str) -> None:
     first, width = records[0][0], len(records[0][1])
     for place, fields in records:
         if len(fields) != width:
-            raise HeldOutError(f"{place} has {len(fields)} columns, but {first} has {width}")
+            hint = held_out_mistakes.separated(records[0][1], format_) or held_out_mistakes.lines_within(fields)
+            raise HeldOutError(f"{place} has {_columns(len(fields))}, but {first} has {width}{hint}")
     if width == 1:
-        other = next((mark for mark in (";", "\t", "|", ",") if mark in records[0][1][0]), None)
-        hint = f" (is {other!r} what separates them? It must be a comma, or a tab with format: tsv)" if other else ""
+        hint = held_out_mistakes.separated(records[0][1], format_)
         raise HeldOutError(f"{first} has one column, the label; a model needs at least one more to be asked by{hint}")
+
+
+def _columns(count: int) -> str:
+    return f"{count} column{'' if count == 1 else 's'}"
 
 
 def _column(
@@ -152,7 +165,10 @@ def _column(
         found = [index for index, column in enumerate(columns) if column == asked]
         if len(found) != 1:
             there = f"is {len(found)} times" if found else "isn't"
-            raise HeldOutError(f"{named} {asked!r} {there} among the columns of {place}: {', '.join(columns)[:400]}")
+            near = "" if found else nearest(asked, columns)
+            raise HeldOutError(
+                f"{named} {asked!r} {there} among the columns of {place}: {', '.join(columns)[:400]}{near}"
+            )
         return found[0]
     if not -width <= asked < width:
         raise HeldOutError(f"{placed} {asked} is out of range: {place} has {width} columns (0 to {width - 1})")
@@ -181,14 +197,23 @@ def _row(place: str, fields: list[str], label: int, columns: tuple[str, ...] | N
     return Row(place, (*fields[:label], *fields[label + 1 :]), answer, part)
 
 
-def _refuse_header(records: Sequence[tuple[str, list[str]]], label: int) -> None:
+def _refuse_example(place: str, names: Sequence[str]) -> None:
+    """Raises HeldOutError where the header that is said is numbers, as no tool names columns: pandas counts them."""
+    if all(map(is_number, names)) and (len(set(names)) < len(names) or not all(name.isdigit() for name in names)):
+        raise HeldOutError(
+            f"evaluate.header is true, but {place} looks like an example ({csv_text(names)[:200]!r}); "
+            "leave header out, or write false"
+        )
+
+
+def _refuse_header(records: Sequence[tuple[str, list[str]]], label: int, format_: str) -> None:
     """Raises HeldOutError where the first line looks like a header and pipeline.yaml says nothing about one."""
     place, fields = records[0]
     rest = [record for _, record in records[1:]]
     if _could_be_names(fields) and (_over_numbers(rest) or _over_texts(fields[label], [row[label] for row in rest])):
         raise HeldOutError(
             f"{place} looks like a header ({csv_text(fields)[:200]!r}); write evaluate.header: true (then label may be "
-            "a name), or header: false if it is an example"
+            f"a name), or header: false if it is an example{held_out_mistakes.separated(fields, format_)}"
         )
 
 

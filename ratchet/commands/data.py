@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +123,11 @@ def _put(context: Context, spec: PipelineSpec, names: tuple[str, ...]) -> Answer
 
     if len(names) < 2:
         raise UserError(f"say what goes where: ratchet data {spec.name} put FILE… CHANNEL")
-    prefix = spec.data[_channel(spec, names[-1])]
+    prefix = spec.data[_channel(spec, names[-1], set(names[:-1]))]
+    in_s3 = next((name for name in names if name.startswith("s3://")), None)
+    if in_s3:
+        target = f"s3://{_bucket(context)}/{prefix}"
+        raise UserError(f"{in_s3}: is in S3 already; `aws s3 cp {in_s3} {target}` copies it. Nothing was put")
     sources = dict(_unlike(_sources(names[:-1])))
     there = {each["key"] for each in _objects(context, prefix)}
     for name, path in sources.items():
@@ -134,13 +138,15 @@ def _put(context: Context, spec: PipelineSpec, names: tuple[str, ...]) -> Answer
     return Answer(document, f"next            {_what_follows(spec)}")
 
 
-def _channel(spec: PipelineSpec, given: str) -> str:
+def _channel(spec: PipelineSpec, given: str, others: Set[str]) -> str:
     from ratchet.errors import UserError
     from ratchet.spec import nearest
 
-    if given not in spec.data:
-        raise UserError(f"{spec.name} has no channel {given!r}{nearest(given, list(spec.data))}")
-    return given
+    name = given.rstrip("/")
+    if name not in spec.data:
+        order = f"; the channel is the last word: {PUT} FILE… CHANNEL" if others & set(spec.data) else ""
+        raise UserError(f"{spec.name} has no channel {given!r}{order or nearest(given, list(spec.data))}")
+    return name
 
 
 def _sources(given: Iterable[str]) -> Iterator[tuple[str, Path]]:
@@ -212,5 +218,5 @@ def _keys(prefixes: Mapping[str, str], objects: Mapping[str, list[str]], name: s
     if key not in named.values():
         shown = sorted(named)[:LISTED]
         hint = nearest(name, shown) if shown else "; all channels are empty"
-        raise UserError(f"there is no object {name!r}{hint}. Nothing was removed")
+        raise UserError(f"nothing was removed: there is no object {name!r}{hint}")
     return [key]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from contract.held_out import IMAGES, TABLES
+from contract.held_out import IMAGES, MANIFEST, NPZ, TABLES
 from ratchet.spec import units
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.fields import Instance, duration
@@ -63,4 +63,7 @@ class Evaluate(Model):
             raise refusal(f"is {self.label!r}, a name, but header is false; write the column's position", "label")
         if self.format == IMAGES and self.label != 0:
             raise refusal(f"is {self.label!r}, but an image's label is its folder's name; leave it out", "label")
+        if self.format in (NPZ, MANIFEST) and isinstance(self.label, int) and self.label:
+            what = "an array's" if self.format == NPZ else "an attribute's"
+            raise refusal(f"is {self.label}, a position, but format is {self.format}; write {what} name", "label")
         return self

@@ -50,6 +50,25 @@ _OTHERS_OF_PROBABILITIES = (
     "roc_auc_ovr_weighted",
     "top_k_accuracy",
 )
+# What is said for some of them, elsewhere.
+_ALSO_CALLED = {
+    "mae": "neg_mean_absolute_error",
+    "mape": "neg_mean_absolute_percentage_error",
+    "mse": "neg_mean_squared_error",
+    "rmse": "neg_root_mean_squared_error",
+    "rmsle": "neg_root_mean_squared_log_error",
+    "r2_score": "r2",
+    "f1_score": "f1, or f1_macro for more than two classes",
+    "macro_f1": "f1_macro",
+    "accuracy_score": "accuracy",
+    "mcc": "matthews_corrcoef",
+    "auc": "roc_auc, or roc_auc_ovr for more than two classes",
+    "auroc": "roc_auc, or roc_auc_ovr for more than two classes",
+    "pr_auc": "average_precision",
+    "logloss": "neg_log_loss",
+    "cross_entropy": "neg_log_loss",
+    "ece": "neg_expected_calibration_error",
+}
 # Values that are shares of 1.
 _SHARES = (ROC_AUC, ROC_AUC_OVR, AVERAGE_PRECISION, CALIBRATION_ERROR)
 
@@ -68,7 +87,9 @@ def check(name: str) -> str:
         raise ValueError(f"is {name!r}, which is no metric of the gate; of probabilities there are {_known()}")
     if f"neg_{name}" in METRICS:
         raise ValueError(f"is {name!r}, which is smaller for better models; write neg_{name} (greater is better)")
-    raise ValueError(f"is {name!r}, which is no metric of the gate{nearest(name, METRICS)}")
+    usual = _ALSO_CALLED.get(name.lower().replace("-", "_"))
+    hint = f"; write {usual}" if usual else nearest(name, METRICS)
+    raise ValueError(f"is {name!r}, which is no metric of the gate{hint}")
 
 
 def _own(name: str) -> str:

@@ -139,6 +139,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     keys = ["digits/train/a.csv", "digits/train/b.csv", "digits/train/c.csv", "digits/test/d.csv"]
     aws.s3.versions["data"] = [version(key) for key in keys]
     aws.s3.objects["data", "digits/test/d.csv"] = b"0,1\n1,2\n2,3\n"[:10]
+    for name in "abc":
+        aws.s3.objects["data", f"digits/train/{name}.csv"] = b"0,1\n1,2\n2,3\n"[:10]
     begin(aws, "data")
     return aws
 

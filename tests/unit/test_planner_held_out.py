@@ -6,45 +6,11 @@ import gzip
 from typing import Any
 
 import pytest
-from planner import held_out_look
-from planner.data import Channel, DataObject
-from planner.held_out_look import BYTES_OF_ONE, MAXIMUM_BYTES, MAXIMUM_FILES, HeldOutDataError
+from held_out_bucket import PNG, Bucket, f1, look, r2
+from planner.beginnings import BYTES_OF_ONE, MAXIMUM_BYTES, MAXIMUM_FILES
+from planner.held_out_look import HeldOutDataError
 
-PREFIX = "pets/test/"
 ROWS = "a,1\nb,2\n"
-
-
-class Bucket:
-    """The channel's objects, and what was read of them."""
-
-    def __init__(self, files: dict[str, str | bytes]) -> None:
-        self.files = {PREFIX + name: text if isinstance(text, bytes) else text.encode() for name, text in files.items()}
-        self.read: list[tuple[str, int]] = []
-
-    def __call__(self, key: str, size: int) -> bytes:
-        assert size > 0, "S3 refuses the range of nothing"
-        self.read.append((key.removeprefix(PREFIX), size))
-        return self.files[key][:size]
-
-    @property
-    def channel(self) -> Channel:
-        objects = (DataObject(key, "e", len(content), "v") for key, content in sorted(self.files.items()))
-        return Channel("test", "data", PREFIX, tuple(objects))
-
-
-def look(files: dict[str, str | bytes] | Bucket, **asked: Any) -> dict[str, Any]:
-    bucket = files if isinstance(files, Bucket) else Bucket(files)
-    reading = {"label": 0, "header": None, "format": None, "segment": None, "any_label": False}
-    document = {**reading, "metric": "f1_macro", "needs": "classes", **asked}
-    return held_out_look.look(bucket.channel, document, bucket)
-
-
-def f1(**asked: Any) -> dict[str, Any]:
-    return {"metric": "f1", "needs": "two-classes", **asked}
-
-
-def r2(**asked: Any) -> dict[str, Any]:
-    return {"metric": "r2", "needs": "numbers", **asked}
 
 
 PASSES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], tuple[str, int, bool]]] = {
@@ -62,11 +28,17 @@ PASSES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], tuple[str, int, 
         {},
         ("manifest", 1, True),
     ),
-    "images": ({"cat/1.png": "x", "dog/2.jpg": "x"}, {}, ("images", 2, True)),
-    "Parquet, unread": ({"a.parquet": b"PAR1"}, {}, ("parquet", 0, False)),
-    "npz, unread": ({"a.npz": b"PK"}, r2(), ("npz", 0, False)),
-    "segments by name": ({"a.csv": "x,region,y\n1,n,a\n"}, {"label": "y", "segment": "region"}, ("csv", 1, True)),
-    "segments by name, label by position": ({"a.csv": "y,region\na,n\n"}, {"segment": "region"}, ("csv", 1, True)),
+    "images": ({"cat/1.png": PNG, "dog/2.jpg": b"\xff\xd8\xff"}, {}, ("images", 2, True)),
+    "segments by name": (
+        {"a.csv": "x,region,y\n1,n,a\n2,n,b\n"},
+        {"label": "y", "segment": "region"},
+        ("csv", 2, True),
+    ),
+    "segments by name, label by position": (
+        {"a.csv": "y,region\na,n\nb,s\n"},
+        {"segment": "region"},
+        ("csv", 2, True),
+    ),
     "segments by position": ({"a.csv": "a,1,n\nb,2,\n"}, {"segment": 2}, ("csv", 2, True)),
     "segments of JSON lines": (
         {"a.jsonl": '{"label": "a", "region": 1}\n'},
@@ -181,9 +153,13 @@ REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "hidden files alone": ({".DS_Store": "x"}, {}, "there is no file but hidden ones"),
     "nothing in the files": ({"a.csv": "\n", "b.csv": ""}, {}, "no example in a.csv, b.csv"),
     "a header and nothing more": ({"a.csv": "x,y\n"}, {"label": "y"}, "no example in a.csv"),
-    "another encoding": ({"a.csv": "é,1\n".encode("latin-1")}, {}, "a.csv is no text in UTF-8"),
+    "another encoding": (
+        {"a.csv": "é,1\n".encode("latin-1")},
+        {},
+        "a.csv:1 is no text in UTF-8: the byte 0xe9 is 'é' in Latin-1; save the file as UTF-8",
+    ),
     "no gzip": ({"a.csv.gz": ROWS}, {}, "a.csv.gz is not gzipped"),
-    "no JSON": ({"a.jsonl": '{"label": 1}\n{"label"\n'}, {}, "a.jsonl:2 is no JSON"),
+    "no JSON": ({"a.jsonl": '{"label": 1, "x": 2}\n{"label"\n'}, {}, "a.jsonl:2 is no JSON"),
     "no label in an object": ({"a.jsonl": '{"x": 1}\n'}, {"label": "y"}, "a.jsonl:1 has no label 'y', only x"),
     "a manifest's missing object": (
         {"a.manifest": '{"source-ref": "s3://data/pets/train/1.png", "class": 1}\n'},
@@ -198,7 +174,7 @@ REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         "gate.metric f1 judges two classes, but the held-out labels are of 4 classes (a, b, c, d); use f1_macro",
     ),
     "f1 of images of three": (
-        {"a/1.png": "x", "b/1.png": "x", "c/1.png": "x"},
+        {"a/1.png": PNG, "b/1.png": PNG, "c/1.png": PNG},
         f1(),
         "the held-out labels are of 3 classes (a, b, c)",
     ),
@@ -211,12 +187,12 @@ REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "r2 of words": (
         {"a.csv": ROWS},
         r2(),
-        "gate.metric r2 needs numbers, but a held-out label is 'a' (is evaluate.label",
+        "gate.metric r2 needs numbers, but the label of a.csv:1 is 'a' (is evaluate.label",
     ),
     "accuracy of prices": (
         {"a.csv": "1.5,1\n2.5,2\n"},
         {"metric": "accuracy"},
-        "gate.metric accuracy compares classes, but a held-out label is 1.5; use r2 or",
+        "gate.metric accuracy compares classes, but the label of a.csv:1 is 1.5; use r2 or",
     ),
 }
 

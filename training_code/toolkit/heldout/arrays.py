@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from contract import held_out_arrays, held_out_columns
 from contract.held_out import Reading, segment_name
 from contract.held_out_tables import csv_text
 from toolkit.heldout.example import CSV, NPY, DataError, Example
 from toolkit.heldout.tables import told_columns
-
-# pandas keeps its index as a column of this name.
-_INDEX = re.compile(r"__index_level_\d+__")
-_FEATURES = ("X", "x", "features", "X_test", "x_test")
-_LABELS = ("y", "Y", "labels", "label", "y_test")
 
 
 def read_parquet(folder: Path, files: Sequence[str], how: Reading) -> tuple[list[Example], str]:
@@ -33,10 +28,9 @@ def read_parquet(folder: Path, files: Sequence[str], how: Reading) -> tuple[list
     for name in files:
         columns = _columns(folder / name, name)
         names = list(columns)
-        if first and names != first:
-            raise DataError(f"{name} has the columns {', '.join(names)}, but {files[0]} has {', '.join(first)}")
-        first, label = names, _column(name, names, how.label, ("the label", "label column"))
-        segment = _segment(name, names, how, label)
+        held_out_columns.check_same(files[0], first or names, name, names)
+        first, label = names, held_out_columns.label_of(name, names, how)
+        segment = held_out_columns.segment_of(name, names, how, label)
         for number in range(len(columns[names[label]])):
             values = {column: columns[column][number] for column in names}
             examples.append(_row(f"{name}:row {number + 1}", values, names[label], segment, how.any_label))
@@ -54,7 +48,7 @@ def _columns(path: Path, name: str) -> Mapping[str, list[Any]]:
     except Exception as error:  # pyarrow's errors have no common base
         raise DataError(f"{name} is no Parquet: {error}") from error
     found = table.to_pydict()
-    return {column: values for column, values in found.items() if not _INDEX.fullmatch(column)}
+    return {column: found[column] for column in held_out_columns.without_index(list(found))}
 
 
 def _columns_by_pandas(path: Path, name: str) -> Mapping[str, list[Any]]:
@@ -68,26 +62,6 @@ def _columns_by_pandas(path: Path, name: str) -> Mapping[str, list[Any]]:
     except Exception as error:  # whatever its engine raises
         raise DataError(f"{name} is no Parquet: {error}") from error
     return {str(column): frame[column].astype(object).where(frame[column].notna(), None).tolist() for column in frame}
-
-
-def _column(name: str, columns: Sequence[str], asked: int | str, words: tuple[str, str]) -> int:
-    """A column's position; `words` name it in messages, by its name and by its position."""
-    if isinstance(asked, str):
-        if asked not in columns:
-            raise DataError(f"{words[0]} {asked!r} isn't among the columns of {name}: {', '.join(columns)[:400]}")
-        return columns.index(asked)
-    if not asked < len(columns):
-        raise DataError(f"{words[1]} {asked} is out of range: {name} has {len(columns)} columns")
-    return asked
-
-
-def _segment(name: str, columns: Sequence[str], how: Reading, label: int) -> str | None:
-    if how.segment is None:
-        return None
-    found = _column(name, columns, how.segment, ("gate.segments.column",) * 2)
-    if found == label:
-        raise DataError(f"gate.segments.column {how.segment!r} is the label; for floors of classes write gate.classes")
-    return columns[found]
 
 
 def _row(place: str, values: Mapping[str, Any], label: str, segment: str | None, any_label: bool) -> Example:
@@ -117,15 +91,11 @@ def read_npz(folder: Path, files: Sequence[str], how: Reading) -> tuple[list[Exa
     told = ""
     for name in files:
         arrays = _arrays(folder / name, name)
-        features, label = _which(name, arrays, how)
-        texts = _labels(name, features, label, arrays, how.any_label)
-        body = arrays[features]
-        examples += [
-            Example(f"{name}:{index}", _npy(body[index : index + 1]), NPY, text) for index, text in enumerate(texts)
-        ]
-        told = (
-            told or f"features in {features!r} {arrays[features].shape} {arrays[features].dtype}, labels in {label!r}"
-        )
+        shapes = {key: array.shape for key, array in arrays.items()}
+        features, label = held_out_arrays.which(name, shapes, how)
+        held_out_arrays.check_shapes(name, (features, label), shapes, how)
+        told = told or f"features in {features!r} {shapes[features]} {arrays[features].dtype}, labels in {label!r}"
+        examples += _of_arrays(name, arrays[features], arrays[label])
     return examples, told
 
 
@@ -141,29 +111,12 @@ def _arrays(path: Path, name: str) -> dict[str, Any]:
         raise DataError(message) from error
 
 
-def _which(name: str, arrays: Mapping[str, Any], how: Reading) -> tuple[str, str]:
-    """The names of the features' array and the labels'."""
-    there = ", ".join(f"{key} {array.shape}" for key, array in arrays.items()) or "nothing"
-    label = how.label if isinstance(how.label, str) else next((key for key in _LABELS if key in arrays), None)
-    if label not in arrays:
-        asked = f"no array {label!r}" if label else f"no array of labels ({', '.join(_LABELS)})"
-        raise DataError(f"{name} has {asked}, only {there}; write evaluate.label: <array>")
-    rest = [key for key in arrays if key != label]
-    features = rest[0] if len(rest) == 1 else next((key for key in _FEATURES if key in rest), None)
-    if features is None or not arrays[features].ndim:
-        raise DataError(f"{name} has no array of features ({', '.join(_FEATURES)}), only {there}")
-    return features, str(label)
-
-
-def _labels(name: str, features: str, key: str, arrays: Mapping[str, Any], any_label: bool) -> list[str]:
-    """The labels as text, one an example; those of more dimensions as JSON, where a label may be a list."""
-    labels, shape = arrays[key], arrays[features].shape
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if not labels.ndim or (labels.ndim > 1 and not any_label) or len(labels) != shape[0]:
-        shapes = f"{features} has the shape {shape}, {key} {labels.shape}"
-        raise DataError(f"{name}: {shapes}; one label an example is needed: (n, …) and (n,)")
-    return [_label_text(value) for value in labels]
+def _of_arrays(name: str, features: Any, labels: Any) -> list[Example]:
+    flat = labels.reshape(-1) if labels.size == len(features) else labels
+    texts = [_label_text(value) for value in flat]
+    return [
+        Example(f"{name}:{index}", _npy(features[index : index + 1]), NPY, text) for index, text in enumerate(texts)
+    ]
 
 
 def _label_text(value: Any) -> str:
