@@ -7,6 +7,7 @@ its neighbours, so that what Plan lets pass is what evaluation reads.
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
@@ -69,22 +70,29 @@ class HeldOutError(ValueError):
 class Reading:
     """`evaluate` of pipeline.yaml, as far as it tells how to read. None: to be found out.
 
-    label: the label's column, key or array by its name, or the column by its position (from 0).
+    label: the label's column, key or array by its name, or the column by its position (from 0); several of them where
+        a model answers several numbers an example.
     segment: the column or key of gate.segments, likewise.
-    any_label: whether a label may be a list or an object, which a metric of the user's own can judge.
+    any_label: whether a label may be a list or an object: a metric of the user's own can judge it, one of regression a
+        list of numbers.
     """
 
-    label: int | str = 0
+    label: int | str | tuple[int | str, ...] = 0
     header: bool | None = None
     format: str | None = None
     segment: int | str | None = None
     any_label: bool = False
 
     @property
+    def labels(self) -> tuple[int | str, ...]:
+        """The label's columns, of which there is mostly one."""
+        return self.label if isinstance(self.label, tuple) else (self.label,)
+
+    @property
     def has_header(self) -> bool:
         """Whether CSV and TSV have one: as it is said, else where a column is named."""
         return (
-            any(isinstance(column, str) for column in (self.label, self.segment))
+            any(isinstance(column, str) for column in (*self.labels, self.segment))
             if self.header is None
             else self.header
         )
@@ -135,6 +143,8 @@ def check_asked(how: Reading, format_: str) -> None:
         raise HeldOutError(
             f"evaluate.header is said, but the held-out files are {format_}, which have none; leave it out"
         )
+    if len(how.labels) > 1 and format_ == NPZ:
+        raise HeldOutError("evaluate.label is a list, but one array of npz holds all outputs; write its name")
     if isinstance(how.label, int) and how.label and format_ in (NPZ, MANIFEST):
         raise HeldOutError(f"evaluate.label is {how.label}, a position, but the files are {format_}; write a name")
     if how.segment is not None and format_ in WITHOUT_COLUMNS:
@@ -171,10 +181,16 @@ def defines_reader(source: str) -> bool:
 
 def arguments(reading: Reading) -> list[str]:
     """The options by which the evaluation job is told; see `from_arguments`."""
-    label = [f"--label-name={reading.label}"] if isinstance(reading.label, str) else ["--label", str(reading.label)]
     header = [] if reading.header is None else ["--header", "true" if reading.header else "false"]
     format_ = ["--format", reading.format] if reading.format else []
-    return [*label, *header, *format_, *_segment_arguments(reading.segment)]
+    any_label = ["--any-label"] if reading.any_label else []
+    return [*_label_arguments(reading.label), *header, *format_, *_segment_arguments(reading.segment), *any_label]
+
+
+def _label_arguments(label: int | str | tuple[int | str, ...]) -> list[str]:
+    if isinstance(label, tuple):
+        return [f"--labels={json.dumps(label, ensure_ascii=False)}"]
+    return [f"--label-name={label}"] if isinstance(label, str) else ["--label", str(label)]
 
 
 def _segment_arguments(segment: int | str | None) -> list[str]:
@@ -183,20 +199,36 @@ def _segment_arguments(segment: int | str | None) -> list[str]:
     return [f"--segment-name={segment}"] if isinstance(segment, str) else ["--segment", str(segment)]
 
 
-def from_arguments(given: Any, *, any_label: bool) -> Reading:
+def from_arguments(given: Any) -> Reading:
     """The reading that the options of `arguments` tell, as argparse gives them."""
+    one = given.label if given.label_name is None else given.label_name
     return Reading(
-        label=given.label if given.label_name is None else given.label_name,
+        label=one if given.labels is None else tuple(json.loads(given.labels)),
         header=None if given.header is None else given.header == "true",
         format=given.format,
         segment=given.segment if given.segment_name is None else given.segment_name,
-        any_label=any_label,
+        any_label=given.any_label,
     )
 
 
 def from_document(document: Mapping[str, Any]) -> Reading:
     """The reading that Plan is told."""
-    return Reading(**{field.name: document[field.name] for field in fields(Reading)})
+    told = {field.name: document[field.name] for field in fields(Reading)}
+    return Reading(**{**told, "label": tuple(told["label"]) if isinstance(told["label"], list) else told["label"]})
+
+
+def joined(labels: Sequence[Any]) -> str:
+    """An example's label as text: the one that it has, or several as a JSON list, of numbers where they are."""
+    return str(labels[0]) if len(labels) == 1 else json.dumps([_value(label) for label in labels], ensure_ascii=False)
+
+
+def _value(label: Any) -> Any:
+    for kind in (int, float) if isinstance(label, str) else ():
+        try:
+            return kind(label)
+        except ValueError:
+            continue
+    return label
 
 
 def check_segments(names: Iterable[str]) -> None:

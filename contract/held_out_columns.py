@@ -17,19 +17,19 @@ def without_index(columns: Sequence[str]) -> list[str]:
     return [column for column in columns if not _INDEX.fullmatch(column)]
 
 
-def label_of(name: str, columns: Sequence[str], how: Reading) -> int:
-    """The label's position among a file's columns.
+def labels_of(name: str, columns: Sequence[str], how: Reading) -> list[int]:
+    """The label's positions among a file's columns, of which there is mostly one.
 
     Raises:
         HeldOutError: there is no such column, or nothing beside it.
     """
-    label = _position(name, columns, how.label, ("the label", "label column"))
+    labels = [_position(name, columns, label, ("the label", "label column")) for label in how.labels]
     if len(columns) == 1:
         raise HeldOutError(f"{name} has one column, the label; a model needs at least one more to be asked by")
-    return label
+    return labels
 
 
-def segment_of(name: str, columns: Sequence[str], how: Reading, label: int) -> str | None:
+def segment_of(name: str, columns: Sequence[str], how: Reading, labels: Sequence[int]) -> str | None:
     """The name of gate.segments' column among a file's columns; None where there is none asked for.
 
     Raises:
@@ -38,7 +38,7 @@ def segment_of(name: str, columns: Sequence[str], how: Reading, label: int) -> s
     if how.segment is None:
         return None
     found = _position(name, columns, how.segment, ("gate.segments.column",) * 2)
-    if found == label:
+    if found in labels:
         raise HeldOutError(
             f"gate.segments.column {how.segment!r} is the label; for floors of classes write gate.classes"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -32,6 +33,8 @@ def unsuited(metric: str, needs: str, labels: Sequence[Label], *, whole: bool) -
     Args:
         whole: whether these are all of the labels; else only what no further label can change is said.
     """
+    if needs == NUMBERS and any(label.text.startswith("[") for label in labels):
+        return _unsuited_outputs(metric, labels)
     no_number = next((label for label in labels if number(label.text) is None), None)
     if needs == NUMBERS and no_number:
         return f"{metric} needs numbers, but the label of {no_number.place} is {no_number.text!r}{_COLUMN}"
@@ -42,6 +45,25 @@ def unsuited(metric: str, needs: str, labels: Sequence[Label], *, whole: bool) -
     if needs == TWO_CLASSES:
         return _unsuited_to_two(metric, labels, whole=whole)
     return _fractions(metric, labels) if needs == CLASSES and whole and not no_number else None
+
+
+def _unsuited_outputs(metric: str, labels: Sequence[Label]) -> str | None:
+    """Of lists as JSON, which must be as many numbers each."""
+    wanted = len(outputs(labels[0].text) or [0])
+    odd = next((label for label in labels if len(outputs(label.text) or ()) != wanted), None)
+    if odd is None:
+        return None
+    return f"{metric} needs numbers, as many for each example, but the label of {odd.place} is {odd.text!r}{_COLUMN}"
+
+
+def outputs(text: str) -> list[float] | None:
+    """The numbers of a label that is a JSON list; None where it is none of numbers."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return None
+    are_numbers = isinstance(values, list) and all(type(value) in (int, float) for value in values)
+    return [float(value) for value in values] if are_numbers else None
 
 
 def number(text: str) -> float | None:

@@ -7,11 +7,11 @@ an augmented manifest file", SageMaker developer guide.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contract.held_out import HeldOutError, Reading, segment_name
+from contract.held_out import HeldOutError, Reading, joined, segment_name
 from contract.held_out_mistakes import nearest
 
 # The key of a label whose name isn't said.
@@ -75,18 +75,15 @@ def _documents(lines: Iterable[str], name: str, whole: bool) -> Iterator[tuple[s
 
 def _line(place: str, document: Any, how: Reading) -> Line:
     if isinstance(document, dict):
-        key = _key(place, how)
-        rest = {name: value for name, value in document.items() if name != key}
-        return _asking(Line(place, rest, _label(place, document, key, how), _segment(place, document, how, key)))
+        keys = _keys(place, how)
+        rest = {name: value for name, value in document.items() if name not in keys}
+        return _asking(Line(place, rest, _labels(place, document, keys, how), _segment(place, document, how, keys)))
     if isinstance(document, list):
-        if document and all(isinstance(value, dict) for value in document):
-            raise HeldOutError(f"{place} is a list of {len(document)} objects; JSON lines have one object a line")
-        if isinstance(how.label, str) or not -len(document) <= how.label < len(document):
-            raise HeldOutError(f"{place} is a list of {len(document)}, in which there is no label {how.label!r}")
-        index = how.label % len(document)
-        label = _label(place, {str(index): document[index]}, str(index), how)
-        segment = _segment(place, dict(enumerate(document)), how, index)
-        return _asking(Line(place, [*document[:index], *document[index + 1 :]], label, segment))
+        places = _positions(place, document, how)
+        others = [value for index, value in enumerate(document) if index not in places]
+        values = {str(index): document[index] for index in places}
+        segment = _segment(place, dict(enumerate(document)), how, places)
+        return _asking(Line(place, others, _labels(place, values, list(values), how), segment))
     raise HeldOutError(f"{place} is {json.dumps(document)[:60]}; an example is an object (or a list) with its label")
 
 
@@ -96,27 +93,46 @@ def _asking(line: Line) -> Line:
     return line
 
 
-def _key(place: str, how: Reading) -> str:
-    if isinstance(how.label, str):
-        return how.label
-    if how.label != 0:
-        raise HeldOutError(f"{place} is an object, which has no position {how.label}; write evaluate.label: <key>")
-    return LABEL
+def _keys(place: str, how: Reading) -> list[str]:
+    """The label's keys in an object."""
+    if how.label == 0:
+        return [LABEL]
+    for label in how.labels:
+        if not isinstance(label, str):
+            raise HeldOutError(f"{place} is an object, which has no position {label}; write evaluate.label: <key>")
+    return [str(label) for label in how.labels]
 
 
-def _segment(place: str, document: Mapping[Any, Any], how: Reading, label: int | str) -> str | None:
+def _positions(place: str, document: list[Any], how: Reading) -> list[int]:
+    """The label's positions in a list."""
+    if document and all(isinstance(value, dict) for value in document):
+        raise HeldOutError(f"{place} is a list of {len(document)} objects; JSON lines have one object a line")
+    found: list[int] = []
+    for label in how.labels:
+        if isinstance(label, str) or not -len(document) <= label < len(document):
+            raise HeldOutError(f"{place} is a list of {len(document)}, in which there is no label {label!r}")
+        found.append(label % len(document))
+    return found
+
+
+def _segment(place: str, document: Mapping[Any, Any], how: Reading, labels: Sequence[int | str]) -> str | None:
     """The value by which gate.segments divides, of an object or of a list's elements by their positions."""
     if how.segment is None:
         return None
     if how.segment not in document:
         there = ", ".join(map(str, document))[:400]
         raise HeldOutError(f"{place} has no {how.segment!r}, the column of gate.segments, only {there or 'nothing'}")
-    if how.segment == label:
-        raise HeldOutError(f"{place}: the column of gate.segments, {label!r}, is the label; write gate.classes instead")
+    if how.segment in labels:
+        told = f"the column of gate.segments, {how.segment!r}, is the label"
+        raise HeldOutError(f"{place}: {told}; write gate.classes instead")
     value = document[how.segment]
     if isinstance(value, (dict, list)):
         raise HeldOutError(f"{place}: {how.segment!r}, the column of gate.segments, is no text and no number")
     return segment_name(value)
+
+
+def _labels(place: str, document: Any, keys: Sequence[str], how: Reading) -> str:
+    return joined([_label(place, document, key, how) for key in keys])
 
 
 def _label(place: str, document: Any, key: str, how: Reading) -> str:
@@ -143,9 +159,8 @@ def _entry(place: str, document: Any, how: Reading) -> Entry:
         raise HeldOutError(f"{place} has neither {REFERENCE} (an object's URI) nor {SOURCE} (the text itself)")
     others = (REFERENCE, SOURCE, how.segment)
     attributes = [key for key in document if key not in others and not key.endswith(_METADATA)]
-    if isinstance(how.label, int) and len(attributes) != 1:
+    if how.label == 0 and len(attributes) != 1:
         told = ", ".join(attributes) or "none"
         raise HeldOutError(f"{place} has {len(attributes)} attributes ({told}); write evaluate.label: <attribute>")
-    key = how.label if isinstance(how.label, str) else attributes[0]
-    label = _label(place, document, key, how)
-    return Entry(place, kind, document[kind], label, _segment(place, document, how, key))
+    keys = attributes if how.label == 0 else _keys(place, how)
+    return Entry(place, kind, document[kind], _labels(place, document, keys, how), _segment(place, document, how, keys))

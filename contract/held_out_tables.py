@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from contract import held_out_mistakes
-from contract.held_out import TSV, HeldOutError, Reading, check_segments, segment_name
+from contract.held_out import TSV, HeldOutError, Reading, check_segments, joined, segment_name
 from contract.held_out_mistakes import is_number, nearest
 
 # A text may be longer than the csv module's 128 KiB.
@@ -40,7 +40,7 @@ class Table:
     name: str
     columns: tuple[str, ...] | None
     width: int
-    label: int
+    labels: tuple[int, ...]
     rows: tuple[Row, ...]
 
 
@@ -84,16 +84,17 @@ def read(lines: Iterable[str], name: str, how: Reading, format_: str, *, whole: 
         return None
     columns = tuple(field.strip() for field in records[0][1]) if how.has_header else None
     _check_widths(records, format_)
-    label = _column(records[0], how.label, columns, ("evaluate.label", "the label", "label column"))
-    segment = _segment_column(records[0], how, columns, label)
-    held_out_mistakes.refuse_semicolons(records, label, format_)
+    words = ("evaluate.label", "the label", "label column")
+    labels = tuple(_column(records[0], label, columns, words) for label in how.labels)
+    segment = _segment_column(records[0], how, columns, labels)
+    held_out_mistakes.refuse_semicolons(records, labels[0], format_)
     if how.header is None and columns is None:
-        _refuse_header(records, label, format_)
+        _refuse_header(records, labels[0], format_)
     if how.header and columns:
         _refuse_example(records[0][0], columns)
-    rows = tuple(_row(place, fields, label, columns, segment) for place, fields in records[1 if columns else 0 :])
+    rows = tuple(_row(place, fields, labels, columns, segment) for place, fields in records[1 if columns else 0 :])
     check_segments(row.segment for row in rows if row.segment is not None)
-    return Table(name, columns, len(records[0][1]), label, rows)
+    return Table(name, columns, len(records[0][1]), labels, rows)
 
 
 def check_alike(first: Table, other: Table) -> None:
@@ -176,25 +177,28 @@ def _column(
 
 
 def _segment_column(
-    first: tuple[str, list[str]], how: Reading, columns: tuple[str, ...] | None, label: int
+    first: tuple[str, list[str]], how: Reading, columns: tuple[str, ...] | None, labels: tuple[int, ...]
 ) -> int | None:
     if how.segment is None:
         return None
     found = _column(first, how.segment, columns, ("gate.segments.column",) * 3)
-    if found == label:
+    if found in labels:
         raise HeldOutError(
             f"gate.segments.column {how.segment!r} is the label; for floors of classes write gate.classes"
         )
     return found
 
 
-def _row(place: str, fields: list[str], label: int, columns: tuple[str, ...] | None, segment: int | None = None) -> Row:
-    answer = fields[label].strip()
-    if not answer:
-        told = f"column {label}" if columns is None else f"column {columns[label]!r}"
-        raise HeldOutError(f"{place}: the label ({told}) is empty")
+def _row(
+    place: str, fields: list[str], labels: tuple[int, ...], columns: tuple[str, ...] | None, segment: int | None
+) -> Row:
+    for label in labels:
+        if not fields[label].strip():
+            told = f"column {label}" if columns is None else f"column {columns[label]!r}"
+            raise HeldOutError(f"{place}: the label ({told}) is empty")
     part = None if segment is None else segment_name(fields[segment])
-    return Row(place, (*fields[:label], *fields[label + 1 :]), answer, part)
+    asked = tuple(field for index, field in enumerate(fields) if index not in labels)
+    return Row(place, asked, joined([fields[label].strip() for label in labels]), part)
 
 
 def _refuse_example(place: str, names: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from contract.evaluations import is_own
 from contract.held_out import WITHOUT_COLUMNS
 from ratchet.spec.errors import refusal
 from ratchet.spec.evaluate import Evaluate, Label
-from ratchet.spec.metric_names import greatest, labels_needed_are_numbers
+from ratchet.spec.metric_names import OF_ONE_OUTPUT, greatest, labels_needed_are_numbers
 from ratchet.spec.model import Example, Model
 
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -51,6 +51,18 @@ class Classes(Model):
         return self
 
 
+def check_outputs(metric: str, evaluate: Evaluate) -> None:
+    """Raises a refusal where several labels an example are said, of which the metric can't judge."""
+    if len(evaluate.labels) == 1 or is_own(metric):
+        return
+    told = f"has {len(evaluate.labels)} columns ({', '.join(map(str, evaluate.labels))}), but {metric} judges one"
+    if not labels_needed_are_numbers(metric):
+        message = f"{told} label an example; name one, or judge by a metric of your own: my_metrics.name"
+        raise refusal(message, "evaluate", "label")
+    if metric in OF_ONE_OUTPUT:
+        raise refusal(f"{told} number an example; name one, or use neg_mean_absolute_error", "evaluate", "label")
+
+
 def check_parts(metric: str, segments: Segments | None, classes: Classes | None, evaluate: Evaluate) -> None:
     """Raises a refusal where the held-out data or the metric have no such parts."""
     if classes and labels_needed_are_numbers(metric):
@@ -70,7 +82,7 @@ def _check_segments(metric: str, segments: Segments, evaluate: Evaluate) -> None
     wrong = None
     if evaluate.format in WITHOUT_COLUMNS:
         wrong = f"but held-out files of {evaluate.format} have no columns; leave segments out"
-    elif column == evaluate.label:
+    elif column in evaluate.labels:
         wrong = "the label; for a floor of each class write gate.classes: {recall: 0.8}"
     elif isinstance(column, str) and evaluate.header is False:
         wrong = "a name, but evaluate.header is false; write the column's position"

@@ -40,6 +40,8 @@ REGRESSION = (
     "neg_root_mean_squared_error",
     "neg_root_mean_squared_log_error",
 )
+# All others average over the outputs (scikit-learn user guide, "Regression metrics": multioutput, uniform_average).
+OF_ONE_OUTPUT = ("neg_max_error", "neg_mean_gamma_deviance", "neg_mean_poisson_deviance")
 METRICS = (*CLASSIFICATION, *REGRESSION, *OF_PROBABILITIES)
 
 _OTHERS_OF_PROBABILITIES = (

@@ -11,6 +11,7 @@ import unittest
 from pathlib import Path
 
 import numpy as np
+from sklearn.metrics import r2_score
 
 from toolkit import evaluate
 
@@ -376,7 +377,7 @@ class Evaluation(unittest.TestCase):
         self.model("challenger", serve, **{"code/mine.py": textwrap.dedent(own)})
         self.model("champion", serve.replace("x == 1", "False"))
         self.refused("rows.jsonl:1: the label 'label' is a list; it must be a text or a number", metric="accuracy")
-        found = self.judged(metric="mine.found")
+        found = self.judged("--any-label", metric="mine.found")
         self.assertEqual((found["challenger"]["score"], found["champion"]["score"]), (1.0, 0.5))
         self.assertEqual(found["samples"][0]["answer"], '[{"box": [1, 2], "score": 0.9}]')
         self.assertEqual(found["answers"]["differing"]["examples"][0]["label"], '[{"box": [1, 2]}]')
@@ -391,7 +392,7 @@ class Evaluation(unittest.TestCase):
         own = "def count(truths, answers):\n    return sum(len(t['boxes']) for t in truths) + sum(answers)"
         self.model("challenger", serve, **{"code/mine.py": own})
         self.refused("heldout_fn, example 1: the truth is dict; it must be a text or a number", metric="accuracy")
-        self.assertEqual(self.judged(metric="mine.count")["challenger"]["score"], 4.0)
+        self.assertEqual(self.judged("--any-label", metric="mine.count")["challenger"]["score"], 4.0)
 
     def test_own_metric_of_arrays_of_labels(self):
         (self.input / "test" / "rows.csv").unlink()
@@ -406,7 +407,7 @@ class Evaluation(unittest.TestCase):
         own = "def error(truths, answers):\n    return -max(abs(t[1] - a[1]) for t, a in zip(truths, answers))"
         self.model("challenger", serve, **{"code/mine.py": own})
         self.refused("one label an example is needed", metric="r2")
-        self.assertEqual(self.judged(metric="mine.error")["challenger"]["score"], -5.0)
+        self.assertEqual(self.judged("--any-label", metric="mine.error")["challenger"]["score"], -5.0)
 
     def test_own_metric_that_fails(self):
         self.model()
@@ -421,6 +422,71 @@ class Evaluation(unittest.TestCase):
         found = self.judged(metric="mine.total")
         self.assertEqual((found["challenger"]["score"], found["difference"]), (0.0, None))
         self.assertIn("metric mine.total can't judge the champion's answers", found["champion"]["cannot_answer"])
+
+    # Several numbers an example
+
+    TWO = REPEATS.replace("row[column] for", "','.join(row[1:]) for")
+
+    def test_several_numbers(self):
+        """The average over the outputs, as scikit-learn's multioutput="uniform_average" is."""
+        self.data("price,days,x,p,d\n" + "".join(f"{n},{n % 7},{n},{n + n % 3},{n % 5}\n" for n in range(60)))
+        self.model("challenger", self.TWO)
+        self.model("champion", self.TWO.replace("row[1:]", "row[1:2] * 2"))
+        found = self.judged('--labels=["price", "days"]', "--any-label", metric="r2")
+        truth = np.array([[n, n % 7] for n in range(60)])
+        given = np.array([[n + n % 3, n % 5] for n in range(60)])
+        self.assertAlmostEqual(found["challenger"]["score"], r2_score(truth, given))
+        self.assertAlmostEqual(found["champion"]["score"], r2_score(truth, given[:, [0, 0]]))
+        random = np.random.default_rng(1)
+        values = [r2_score(truth[drawn], given[drawn]) for drawn in random.integers(0, 60, size=(2000, 60))]
+        for ours, expected in zip(found["challenger"]["interval"], np.quantile(values, [0.025, 0.975]), strict=True):
+            self.assertAlmostEqual(ours, expected, delta=0.04)
+        self.assertEqual(found["samples"][0], {"body": "0,0,0", "answer": "0,0"})
+        self.assertIn("the label is 'price', 1 of 5 and 'days', 2 of 5", self.printed)
+
+    def test_several_numbers_of_json_lines_and_arrays(self):
+        self.only("rows.jsonl", '{"a": 1, "b": 2.5, "x": 3}\n{"a": 2, "b": 3.5, "x": 4}\n' * 3)
+        serve = """
+            import json
+            def model_fn(model_dir):
+                return None
+            def transform_fn(model, body, content_type, accept):
+                rows = [json.loads(line) for line in body.splitlines()]
+                assert all(list(row) == ["x"] for row in rows)
+                return "\\n".join(json.dumps([row["x"] - 2, row["x"] - 0.5]) for row in rows)
+        """
+        self.model(serve=serve)
+        found = self.judged('--labels=["a", "b"]', "--any-label", metric="neg_mean_absolute_error")
+        self.assertEqual(found["challenger"]["score"], 0.0)
+        (self.input / "test" / "rows.jsonl").unlink()
+        np.savez(self.input / "test" / "rows.npz", X=np.arange(6.0).reshape(3, 2), y=np.arange(6.0).reshape(3, 2) + 1)
+        array = """
+            class Model:
+                def predict(self, rows):
+                    return rows
+            def model_fn(model_dir):
+                return Model()
+        """
+        self.model(serve=array)
+        found = self.judged("--any-label", metric="neg_mean_squared_error")
+        self.assertEqual(found["challenger"]["score"], -1.0)
+
+    def test_too_few_numbers(self):
+        self.data("1,2,3\n4,5,6\n" * 3)
+        self.model()
+        several = ("--labels=[0, 1]", "--any-label")
+        self.refused(
+            "the challenger answered '3', but the held-out labels are 2 numbers each", metric="r2", arguments=several
+        )
+        self.model("challenger", REPEATS.replace("row[column] for", "'1,2' for"))
+        self.model("champion", REPEATS.replace("row[column] for", "'1,2,3' for"))
+        found = self.judged(*several, metric="r2")
+        self.assertIn("the champion answered '1,2,3', but the held-out", found["champion"]["cannot_answer"])
+
+    def test_a_decimal_comma_is_no_second_number(self):
+        self.data('"1,5",2\n"2,5",3\n' * 3)
+        self.model()
+        self.refused("metric r2 needs numbers, but a held-out label is '1,5'", metric="r2", arguments=["--any-label"])
 
     # What it refuses: data
 

@@ -46,6 +46,7 @@ def test_an_ending_tells_the_kind(name: str, kind: str | None) -> None:
         Reading(label="-dash", header=True),
         Reading(label="0", format="npz"),
         Reading(segment=0),
+        Reading(label=("price", 3, "days, ça")),
         Reading(label=1, segment="-region", any_label=True),
     ],
 )
@@ -54,8 +55,9 @@ def test_what_the_job_is_told_is_what_it_reads_by(reading: Reading) -> None:
     for name, kind in {"label": int, "label-name": str, "header": str, "format": str, "segment": int}.items():
         parser.add_argument(f"--{name}", type=kind, default=0 if name == "label" else None)
     parser.add_argument("--segment-name")
-    given = parser.parse_args(held_out.arguments(reading))
-    again = held_out.from_arguments(given, any_label=reading.any_label)
+    parser.add_argument("--labels")
+    parser.add_argument("--any-label", action="store_true")
+    again = held_out.from_arguments(parser.parse_args(held_out.arguments(reading)))
     assert again == reading
 
 

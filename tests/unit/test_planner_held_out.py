@@ -51,6 +51,21 @@ PASSES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], tuple[str, int, 
         {"segment": "region"},
         ("manifest", 1, True),
     ),
+    "several labels": (
+        {"a.csv": "price,x,days\n1,2,3\n1.5,2,4\n"},
+        r2(label=["price", "days"], any_label=True),
+        ("csv", 2, True),
+    ),
+    "several labels of JSON lines": (
+        {"a.jsonl": '{"a": 1, "b": 2, "x": 3}\n{"a": 2, "b": 2, "x": 3}\n'},
+        r2(label=["a", "b"], any_label=True),
+        ("jsonlines", 2, True),
+    ),
+    "lists of numbers": (
+        {"a.jsonl": '{"label": [1, 2], "x": 3}\n{"label": [2, 3], "x": 3}\n'},
+        r2(any_label=True),
+        ("jsonlines", 2, True),
+    ),
     "labels that are documents": (
         {"a.jsonl": '{"label": [{"box": [1, 2]}], "image": "x"}\n'},
         {"any_label": True, "metric": "my_metrics.map50", "needs": "any"},
@@ -69,6 +84,36 @@ def test_passes(case: str) -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
+    "several labels, one that isn't there": (
+        {"a.csv": "price,x,day\n1,2,3\n"},
+        r2(label=["price", "days"], any_label=True),
+        "the label 'days' isn't among the columns of a.csv:1: price, x, day; did you mean 'day'?",
+    ),
+    "several labels, one empty": (
+        {"a.csv": "1,2,3\n1,,3\n"},
+        r2(label=[0, 1], any_label=True),
+        "a.csv:2: the label (column 1) is empty",
+    ),
+    "several labels, one a word": (
+        {"a.csv": "1,2,3\n1,few,3\n"},
+        r2(label=[0, 1], any_label=True),
+        "r2 needs numbers, as many for each example, but the label of a.csv:2 is '[1, \"few\"]'",
+    ),
+    "lists of different lengths": (
+        {"a.jsonl": '{"label": [1, 2], "x": 3}\n{"label": [2], "x": 3}\n'},
+        r2(any_label=True),
+        "as many for each example, but the label of a.jsonl:2 is '[2]'",
+    ),
+    "an object for a number": (
+        {"a.jsonl": '{"label": {"a": 1}, "x": 3}\n'},
+        r2(any_label=True),
+        "r2 needs numbers, but the label of a.jsonl:1 is '{\"a\": 1}'",
+    ),
+    "several labels of npz": (
+        {"a.npz": "PK"},
+        r2(label=["a", "b"], any_label=True),
+        "evaluate.label is a list, but one array of npz holds all outputs; write its name",
+    ),
     "segments of no such column": (
         {"a.csv": "y,rigion\na,n\n"},
         {"segment": "region"},

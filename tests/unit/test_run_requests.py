@@ -249,11 +249,11 @@ def test_how_the_held_out_data_are_read_is_told_to_plan_and_to_evaluation(tmp_pa
         gate={"metric": "r2", "minimum": 0.5},
     )
     ran = run(spec, World())
-    reading = {**READING, "label": "price, in €", "header": True, "format": "tsv"}
+    reading = {**READING, "label": "price, in €", "header": True, "format": "tsv", "any_label": True}
     assert only(ran, "planner")["Payload"]["held_out"] == {**reading, "metric": "r2", "needs": "numbers"}
     arguments = only(ran, "createProcessingJob")["AppSpecification"]["ContainerArguments"]
     assert arguments[2:6] == ["--label-name=price, in €", "--header", "true", "--format"]
-    assert arguments[6:] == ["tsv", "--confidence", "0.95"]
+    assert arguments[6:] == ["tsv", "--any-label", "--confidence", "0.95"]
 
 
 def test_an_own_metric_and_parts_with_floors_are_told_to_plan_evaluation_and_gate(tmp_path: Path) -> None:
@@ -264,9 +264,17 @@ def test_an_own_metric_and_parts_with_floors_are_told_to_plan_evaluation_and_gat
     assert only(ran, "planner")["Payload"]["held_out"] == {**reading, "metric": "mine.share", "needs": "any"}
     arguments = only(ran, "createProcessingJob")["AppSpecification"]["ContainerArguments"]
     assert arguments[:4] == ["--metric", "mine.share", "--label", "0"]
-    assert arguments[4:7] == ["--segment-name=region", "--metric-seconds", "600"]
+    assert arguments[4:8] == ["--segment-name=region", "--any-label", "--metric-seconds", "600"]
     told = only(ran, "gate")["Payload"]["gate"]
     assert (told["segments"], told["classes"]) == ({"column": "region", "minimum": 0.4, "examples": 10}, None)
+
+
+def test_several_labels_are_told_to_plan_and_evaluation(tmp_path: Path) -> None:
+    gate = {"metric": "r2", "minimum": 0.5}
+    ran = run(make_spec(tmp_path, gate=gate, evaluate={"label": ["price", 2, "dauer, ä"]}), World())
+    assert only(ran, "planner")["Payload"]["held_out"]["label"] == ["price", 2, "dauer, ä"]
+    arguments = only(ran, "createProcessingJob")["AppSpecification"]["ContainerArguments"]
+    assert arguments[2:4] == ['--labels=["price", 2, "dauer, ä"]', "--any-label"]
 
 
 def test_classes_with_floors_are_asked_of_the_evaluation(tmp_path: Path) -> None:

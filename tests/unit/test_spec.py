@@ -336,6 +336,49 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "header as a word": ({"evaluate": {"header": "first"}}, "evaluate.header: is 'first'; it must be true or false"),
     "format": ({"evaluate": {"format": "xlsx"}}, "evaluate.format: is 'xlsx'; it must be 'csv', 'tsv', 'jsonlines',"),
+    "several labels of classes": (
+        {"evaluate": {"label": ["a", "b"]}},
+        "evaluate.label: has 2 columns (a, b), but accuracy judges one label an example; name one, or",
+    ),
+    "several labels of probabilities": (
+        {"evaluate": {"label": [0, 1]}, "gate": {"metric": "roc_auc", "minimum": 0.8}},
+        "evaluate.label: has 2 columns (0, 1), but roc_auc judges one label an example",
+    ),
+    "several labels of a metric of one": (
+        {"evaluate": {"label": ["a", 2]}, "gate": {"metric": "neg_max_error", "minimum": -3}},
+        "evaluate.label: has 2 columns (a, 2), but neg_max_error judges one number an example; name",
+    ),
+    "several labels that are one": (
+        {"evaluate": {"label": ["a"]}},
+        "evaluate.label: is ['a']; write one column, or a list of different ones",
+    ),
+    "several labels of one name": (
+        {"evaluate": {"label": ["a", "a"]}},
+        "evaluate.label: is ['a', 'a']; write one column, or a list of different ones",
+    ),
+    "several labels, one of them none": (
+        {"evaluate": {"label": ["a", 1.5]}},
+        "evaluate.label: is 1.5; write a column's name, in quotes, or its position from 0",
+    ),
+    "several labels without end": (
+        {"evaluate": {"label": [f"column {number}" for number in range(20)]}},
+        "evaluate.label: has 20 columns, whose names are too long; together at most 200 letters",
+    ),
+    "several labels of npz": (
+        {"evaluate": {"label": ["a", "b"], "format": "npz"}, "gate": {"metric": "r2", "minimum": 0.5}},
+        "evaluate.label: is a list, but one array of npz holds all outputs; write its name",
+    ),
+    "several labels by names without a header": (
+        {"evaluate": {"label": [0, "b"], "header": False}, "gate": {"metric": "r2", "minimum": 0.5}},
+        "evaluate.label: is 'b', a name, but header is false; write the column's position",
+    ),
+    "segments by one of several labels": (
+        {
+            "evaluate": {"label": ["a", "b"]},
+            "gate": {"metric": "r2", "minimum": 0.5, "segments": {"column": "b", "minimum": 0.1}},
+        },
+        "gate.segments.column: is 'b', the label; for a floor of each class write",
+    ),
     "own metric without a module": (
         {"gate": {**GATE, "metric": ".map50"}},
         "gate.metric: is '.map50'; write a function of the model's folder as my_metrics.map50",
@@ -791,6 +834,14 @@ def test_how_the_held_out_data_are_read_depends_on_the_gate(tmp_path: Path) -> N
     (tmp_path / "my_metrics.py").write_text(next(iter(TAKES)))
     reading = spec.load(written(tmp_path, changed(gate={**OWN, "segments": {"column": 2, "minimum": 0}}))).reading
     assert reading == held_out.Reading(segment=2, any_label=True)
+
+
+def test_several_labels_are_taken_by_regression_and_own_metrics(tmp_path: Path) -> None:
+    (tmp_path / "my_metrics.py").write_text(next(iter(TAKES)))
+    for gate in ({"metric": "r2", "minimum": 0.5}, OWN):
+        reading = spec.load(written(tmp_path, changed(gate=gate, evaluate={"label": ["price", 3]}))).reading
+        assert reading == held_out.Reading(label=("price", 3), any_label=True)
+        assert reading.has_header
 
 
 def test_every_format_can_be_said(tmp_path: Path) -> None:

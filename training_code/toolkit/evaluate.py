@@ -95,7 +95,8 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         if champion.is_file():
             models[CHAMPION] = archives.extract(champion, Path(folder, CHAMPION))
         own = evaluations.is_own(arguments.metric)
-        several = own or arguments.metric in evaluations.OF_PROBABILITIES
+        # Labels that are lists ask for answers of several numbers.
+        several = own or arguments.metric in evaluations.OF_PROBABILITIES or examples[0].label.startswith("[")
         answers = predictions.predict(models, examples, several=several, scikit_learn=not own)
         return compared(answers, _judge(arguments, examples, models[CHALLENGER]))
 
@@ -176,15 +177,14 @@ def _short(message: str) -> str:
 def _held_out(arguments: argparse.Namespace, challenger: Path) -> list[heldout.Example]:
     """The examples; the log says what was found and how it was read."""
     folder = arguments.input / files.TEST_INPUT
-    own = evaluations.is_own(arguments.metric)
     script = challenger / "code" / files.SERVING_SCRIPT
     if script.is_file() and held_out.defines_reader(script.read_text(errors="replace")):
         examples, found = (
-            predictions.own_examples(challenger, folder, any_label=own),
+            predictions.own_examples(challenger, folder, any_label=arguments.any_label),
             f"as {held_out.READER} of serve.py reads it",
         )
     else:
-        read = heldout.read(folder, held_out.from_arguments(arguments, any_label=own))
+        read = heldout.read(folder, held_out.from_arguments(arguments))
         examples, found = read.examples, read.found
     print(f"held-out data: {found}\nheld-out data: {heldout.summary(examples)}", flush=True)
     return examples
@@ -195,6 +195,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--metric", required=True, help="a scikit-learn scorer's name, or <module>.<function>")
     parser.add_argument("--label", type=int, default=0, help="column of the held-out files with the label (default: 0)")
     parser.add_argument("--label-name", help="the label's column, key or array by its name, instead of --label")
+    parser.add_argument("--labels", help="several of these, as a JSON list, where a model answers several numbers")
+    parser.add_argument("--any-label", action="store_true", help="a label may be a list or an object")
     parser.add_argument("--header", choices=["true", "false"], help="of CSV (default: true with --label-name)")
     parser.add_argument("--format", choices=held_out.FORMATS, help="of the files (default: as their endings tell)")
     parser.add_argument("--segment", type=int, help="column whose values are judged by themselves, too")

@@ -224,6 +224,9 @@ def _values(metric: str, labels: list[str], answers: dict[str, list[str]]) -> tu
     """Labels and answers as numbers if the labels are numbers, else as text."""
     truth = metrics.numbers(labels)
     if truth is None and metric in metrics.REGRESSION:
+        outputs = metrics.rows(labels) if all(label.startswith("[") for label in labels) else None
+        if outputs is not None and outputs.shape[1] > 1:
+            return outputs, {name: _outputs(name, texts, outputs.shape[1]) for name, texts in answers.items()}
         odd = _no_number(labels)
         raise ToolkitError(f"metric {metric} needs numbers, but a held-out label is {odd!r}; is it the right column?")
     if truth is None:
@@ -241,6 +244,16 @@ def _numbers(name: str, texts: list[str]) -> np.ndarray:
     if values is None:
         raise NoAnswersError(name, f"the {name} answered {_no_number(texts)!r}, but the held-out labels are numbers")
     return values
+
+
+def _outputs(name: str, texts: list[str], count: int) -> np.ndarray:
+    """Answers of several numbers each."""
+    each = [metrics.rows([text]) for text in texts]
+    odd = next((text for text, row in zip(texts, each) if row is None or row.shape[1] != count), None)
+    if odd is not None:
+        told = f"the {name} answered {odd[:60]!r}, but the held-out labels are {count} numbers each"
+        raise NoAnswersError(name, f"{told}; output_fn must give so many a line, with commas between them")
+    return np.concatenate([row for row in each if row is not None])
 
 
 def _no_number(texts: list[str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contract import held_out_arrays, held_out_columns
-from contract.held_out import Reading, segment_name
+from contract.held_out import Reading, joined, segment_name
 from contract.held_out_tables import csv_text
 from toolkit.heldout.example import CSV, NPY, DataError, Example
 from toolkit.heldout.tables import told_columns
@@ -24,17 +24,18 @@ def read_parquet(folder: Path, files: Sequence[str], how: Reading) -> tuple[list
     """
     examples: list[Example] = []
     first: list[str] = []
-    label = 0
+    labels: list[int] = []
     for name in files:
         columns = _columns(folder / name, name)
         names = list(columns)
         held_out_columns.check_same(files[0], first or names, name, names)
-        first, label = names, held_out_columns.label_of(name, names, how)
-        segment = held_out_columns.segment_of(name, names, how, label)
-        for number in range(len(columns[names[label]])):
+        first, labels = names, held_out_columns.labels_of(name, names, how)
+        segment = held_out_columns.segment_of(name, names, how, labels)
+        for number in range(len(columns[names[0]])):
             values = {column: columns[column][number] for column in names}
-            examples.append(_row(f"{name}:row {number + 1}", values, names[label], segment, how.any_label))
-    return examples, told_columns(first, label)
+            told = [names[label] for label in labels]
+            examples.append(_row(f"{name}:row {number + 1}", values, told, segment, how.any_label))
+    return examples, told_columns(first, labels)
 
 
 def _columns(path: Path, name: str) -> Mapping[str, list[Any]]:
@@ -64,14 +65,20 @@ def _columns_by_pandas(path: Path, name: str) -> Mapping[str, list[Any]]:
     return {str(column): frame[column].astype(object).where(frame[column].notna(), None).tolist() for column in frame}
 
 
-def _row(place: str, values: Mapping[str, Any], label: str, segment: str | None, any_label: bool) -> Example:
+def _row(place: str, values: Mapping[str, Any], labels: Sequence[str], segment: str | None, any_label: bool) -> Example:
+    texts = {column: _text(place, column, value) for column, value in values.items() if column not in labels}
     part = None if segment is None else segment_name(values[segment])
-    truth, several = values[label], any_label and isinstance(values[label], (list, dict))
-    texts = {column: _text(place, column, value) for column, value in values.items() if column != label}
-    answer = json.dumps(truth, ensure_ascii=False) if several else _text(place, label, truth).strip()
-    if not answer:
-        raise DataError(f"{place}: the label ({label!r}) is empty")
+    answer = joined([_answer(place, label, values[label], any_label) for label in labels])
     return Example(place, csv_text(list(texts.values())), CSV, answer, segment=part)
+
+
+def _answer(place: str, label: str, truth: Any, any_label: bool) -> str:
+    if any_label and isinstance(truth, (list, dict)):
+        return json.dumps(truth, ensure_ascii=False)
+    text = _text(place, label, truth).strip()
+    if not text:
+        raise DataError(f"{place}: the label ({label!r}) is empty")
+    return text
 
 
 def _text(place: str, column: str, value: Any) -> str:

@@ -36,7 +36,7 @@ def read_manifests(folder: Path, files: Sequence[str], how: Reading) -> tuple[li
     for name in files:
         with opened(folder / name, name) as lines:
             examples += [_named(folder, entry) for entry in held_out_lines.read_manifest(lines, name, how)]
-    attribute = repr(how.label) if isinstance(how.label, str) else "the one there is"
+    attribute = "the one there is" if how.label == 0 else " and ".join(map(repr, how.labels))
     return examples, f"the label's attribute is {attribute}"
 
 

@@ -46,8 +46,8 @@ def read_json_lines(folder: Path, files: Sequence[str], how: Reading) -> tuple[l
             for line in held_out_lines.read(lines, name, how):
                 body = json.dumps(line.document, ensure_ascii=False)
                 examples.append(Example(line.place, body, JSON_LINES, line.label, segment=line.segment))
-    key = how.label if isinstance(how.label, str) else held_out_lines.LABEL
-    return examples, f"the label under {key!r} (in lists at {how.label!r})"
+    keys = " and ".join(repr(held_out_lines.LABEL if label == 0 else label) for label in how.labels)
+    return examples, f"the label under {keys} (in lists at {how.label!r})"
 
 
 @contextmanager
@@ -65,9 +65,10 @@ def opened(path: Path, name: str) -> Iterator[TextIO]:
         raise DataError(f"{name} is not gzipped, or cut off: {error}") from error
 
 
-def told_columns(columns: Sequence[str], label: int) -> str:
+def told_columns(columns: Sequence[str], labels: Sequence[int]) -> str:
     """The columns and the label's, in words."""
-    return f"the columns {', '.join(columns)[:400]}; the label is {columns[label]!r}, {label + 1} of {len(columns)}"
+    named = " and ".join(f"{columns[label]!r}, {label + 1} of {len(columns)}" for label in labels)
+    return f"the columns {', '.join(columns)[:400]}; the label is {named}"
 
 
 def _table(folder: Path, name: str, how: Reading, format_: str) -> Table | None:
@@ -77,7 +78,7 @@ def _table(folder: Path, name: str, how: Reading, format_: str) -> Table | None:
 
 def _told(table: Table, how: Reading) -> str:
     if table.columns is None:
-        return f"no header, the label in column {table.label} of 0 to {table.width - 1}"
-    named = "the label's" if isinstance(how.label, str) else "gate.segments'"
+        return f"no header, the label in column {' and '.join(map(str, table.labels))} of 0 to {table.width - 1}"
+    named = "the label's" if any(isinstance(label, str) for label in how.labels) else "gate.segments'"
     why = "evaluate.header" if how.header else f"{named} name"
-    return f"a header (by {why}) with {told_columns(table.columns, table.label)}"
+    return f"a header (by {why}) with {told_columns(table.columns, table.labels)}"
