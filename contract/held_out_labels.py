@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from contract import evaluations
+
 # The labels that a metric is of; any: nothing is known of the metric.
 TWO_CLASSES, CLASSES, NUMBERS, ANY = "two-classes", "classes", "numbers", "any"
 OF_CLASSES = (TWO_CLASSES, CLASSES)
@@ -16,6 +18,15 @@ POSITIVE = 1.0
 _COLUMN = " (is evaluate.label the right column?)"
 # What pandas and databases write for a value that isn't there, and nobody calls a class.
 _ABSENT = {"nan", "na", "n/a", "null", "nat", "<na>"}
+# Logarithms and deviances: the least label, and whether it may be itself (scikit-learn's user guide, "Regression
+# metrics"; their functions raise for others).
+_LEAST = {
+    "neg_mean_squared_log_error": (-1, False),
+    "neg_root_mean_squared_log_error": (-1, False),
+    "neg_mean_poisson_deviance": (0, True),
+    "neg_mean_gamma_deviance": (0, False),
+}
+_SEVERAL = f"use {evaluations.ROC_AUC_OVR} or {evaluations.LOG_LOSS}"
 # Errors have a value whatever the labels are; shares of a variance have none where there is no variance.
 _ERRORS = "neg_"
 
@@ -35,16 +46,17 @@ def unsuited(metric: str, needs: str, labels: Sequence[Label], *, whole: bool) -
     """
     if needs == NUMBERS and any(label.text.startswith("[") for label in labels):
         return _unsuited_outputs(metric, labels)
-    no_number = next((label for label in labels if number(label.text) is None), None)
-    if needs == NUMBERS and no_number:
-        return f"{metric} needs numbers, but the label of {no_number.place} is {no_number.text!r}{_COLUMN}"
-    if whole and needs != ANY:
-        missing = _missing(metric, labels) or _all_one(metric, needs, labels)
-        if missing:
-            return missing
-    if needs == TWO_CLASSES:
-        return _unsuited_to_two(metric, labels, whole=whole)
-    return _fractions(metric, labels) if needs == CLASSES and whole and not no_number else None
+    of_numbers, of_two = needs == NUMBERS, metric in evaluations.OF_TWO_CLASSES
+    reasons = [
+        _no_number(metric, labels) if of_numbers else None,
+        _too_small(metric, labels) if of_numbers else None,
+        _missing(metric, labels) if whole and needs != ANY else None,
+        _all_one(metric, needs, labels) if whole and needs != ANY else None,
+        _several(metric, labels, whole=whole) if of_two else None,
+        _unsuited_to_two(metric, labels, whole=whole) if needs == TWO_CLASSES else None,
+        _fractions(metric, labels) if whole and needs == CLASSES else None,
+    ]
+    return next((reason for reason in reasons if reason), None)
 
 
 def _unsuited_outputs(metric: str, labels: Sequence[Label]) -> str | None:
@@ -83,6 +95,23 @@ def classes(labels: Iterable[Label]) -> dict[object, Label]:
     return dict(zip(reversed(values), reversed(known)))
 
 
+def _no_number(metric: str, labels: Sequence[Label]) -> str | None:
+    for place, text in labels:
+        if number(text) is None:
+            return f"{metric} needs numbers, but the label of {place} is {text!r}{_COLUMN}"
+    return None
+
+
+def _too_small(metric: str, labels: Sequence[Label]) -> str | None:
+    least, itself = _LEAST.get(metric, (-math.inf, True))
+    for place, text in labels:
+        value = number(text)
+        if value is not None and (value < least or (value == least and not itself)):
+            bound = f"at least {least}" if itself else f"greater than {least}"
+            return f"{metric} needs labels {bound}, but that of {place} is {text}{_COLUMN}"
+    return None
+
+
 def _missing(metric: str, labels: Sequence[Label]) -> str | None:
     """One that stands for "not there" among numbers."""
     others = [label for label in labels if number(label.text) is None]
@@ -102,8 +131,15 @@ def _all_one(metric: str, needs: str, labels: Sequence[Label]) -> str | None:
     return None
 
 
+def _several(metric: str, labels: Sequence[Label], *, whole: bool) -> str | None:
+    if len(classes(labels)) > 2:
+        return f"{metric} is of two classes, but the held-out labels are of {_counted(labels, whole=whole)}; {_SEVERAL}"
+    return None
+
+
 def _fractions(metric: str, labels: Sequence[Label]) -> str | None:
-    for place, text in labels:
+    """Of labels that are all numbers, one that is no class."""
+    for place, text in [] if _no_number(metric, labels) else labels:
         value = number(text)
         if value is not None and value != round(value):
             others = f"use r2 or neg_mean_absolute_error{_COLUMN}"
@@ -116,11 +152,15 @@ def _unsuited_to_two(metric: str, labels: Sequence[Label], *, whole: bool) -> st
     text = any(isinstance(value, str) for value in found)
     others = f"use {metric}_macro, {metric}_micro or {metric}_weighted"
     if len(found) > 2:
-        counted = f"{len(found)} classes" if whole else "more than two classes"
-        return f"{metric} judges two classes, but the held-out labels are of {counted} ({told(found)}); {others}"
+        return f"{metric} judges two classes, but the held-out labels are of {_counted(labels, whole=whole)}; {others}"
     if len(found) == 2 and (text or (whole and POSITIVE not in found)):
         return f"{metric} is about the class 1, but the held-out labels are {told(found)}; write 0 and 1, or {others}"
     return None
+
+
+def _counted(labels: Sequence[Label], *, whole: bool) -> str:
+    found = classes(labels)
+    return f"{len(found) if whole else 'more than two'} classes ({told(found)})"
 
 
 def told(values: Iterable[object]) -> str:

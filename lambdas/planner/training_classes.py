@@ -1,7 +1,7 @@
 """Held-out classes that no training example has: a model can't be right about them, whatever it learns.
 
 Said only where it is sure: all training data were read, in the same way as the held-out data, and have the same
-columns. At most MAXIMUM_BYTES of at most as many files as of the held-out data are read, so large training data aren't.
+columns. More than MAXIMUM_BYTES or MAXIMUM_LINES, or more files than are read of the held-out data, aren't read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from planner import beginnings
 from planner.beginnings import Reader, Text
 from planner.data import Channel, DataObject
 
-MAXIMUM_BYTES = 4 << 20
+MAXIMUM_BYTES = 2 << 20
+# Rows take memory, however short they are, and a function has 256 MB.
+MAXIMUM_LINES = 100_000
 # Columns of the same place may be other things: labels are the same ones if most of the classes are.
 _MOST = 0.5
 
@@ -39,6 +41,8 @@ class _OtherDataError(HeldOutError):
 def check(asked: HeldOut, channels: Iterable[Channel], read: Reader) -> None:
     """Raises HeldOutError where there is a held-out class that surely no example of these channels has."""
     channels = list(channels)
+    if not channels:
+        return
     try:
         known = [label for channel in channels for label in _labels(channel, asked, read)]
     except HeldOutError:
@@ -105,8 +109,10 @@ def _table(text: Text, like: HeldOut) -> Table | None:
 def _whole(channel: Channel, names: Sequence[str], objects: Mapping[str, DataObject], read: Reader) -> Iterator[Text]:
     if channel.size > MAXIMUM_BYTES or len(names) > beginnings.MAXIMUM_FILES:
         raise _OtherDataError
+    lines = 0
     for name in names:
         for text in beginnings.texts([(name, objects[name])], read, MAXIMUM_BYTES):
-            if not text.whole:
+            lines += text.text.count("\n")
+            if not text.whole or lines > MAXIMUM_LINES:
                 raise _OtherDataError
             yield text

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import math
 
-from contract.evaluations import AVERAGE_PRECISION, CALIBRATION_ERROR, OF_PROBABILITIES, ROC_AUC, ROC_AUC_OVR, is_own
+from contract.evaluations import (
+    AVERAGE_PRECISION,
+    CALIBRATION_ERROR,
+    LOG_LOSS,
+    OF_PROBABILITIES,
+    ROC_AUC,
+    ROC_AUC_OVR,
+    is_own,
+)
 from contract.held_out_labels import ANY, CLASSES, NUMBERS, TWO_CLASSES
 from ratchet.spec.errors import nearest
 from ratchet.spec.own_code import is_dotted
@@ -64,12 +72,12 @@ _ALSO_CALLED = {
     "macro_f1": "f1_macro",
     "accuracy_score": "accuracy",
     "mcc": "matthews_corrcoef",
-    "auc": "roc_auc, or roc_auc_ovr for more than two classes",
-    "auroc": "roc_auc, or roc_auc_ovr for more than two classes",
-    "pr_auc": "average_precision",
-    "logloss": "neg_log_loss",
-    "cross_entropy": "neg_log_loss",
-    "ece": "neg_expected_calibration_error",
+    "auc": f"{ROC_AUC}, or {ROC_AUC_OVR} for more than two classes",
+    "auroc": f"{ROC_AUC}, or {ROC_AUC_OVR} for more than two classes",
+    "pr_auc": AVERAGE_PRECISION,
+    "logloss": LOG_LOSS,
+    "cross_entropy": LOG_LOSS,
+    "ece": CALIBRATION_ERROR,
 }
 # Values that are shares of 1.
 _SHARES = (ROC_AUC, ROC_AUC_OVR, AVERAGE_PRECISION, CALIBRATION_ERROR)

@@ -85,7 +85,13 @@ OVERLAP = """
 def overlap(truths, answers):
     return sum(min(t[0]["box"][1], a[0]["box"][1]) / t[0]["box"][1] for t, a in zip(truths, answers)) / len(truths)
 """
+# Answers a number and its half.
+HALVES = SERVE.replace("number % 2 for", "f'{number},{number / 2}' for")
 PIPELINES = {
+    "kinds-two": Scripted(
+        {"evaluate": {"label": ["whole", "half"]}, "gate": {"metric": "r2", "minimum": 0.6}},
+        files={"serve.py": HALVES},
+    ),
     "kinds-sure": Scripted({"gate": {"metric": "roc_auc", "minimum": 0.6}}, files={"serve.py": SURE}),
     "kinds-boxes": Scripted(
         {"gate": {"metric": "my_metrics.overlap", "minimum": 0.6}},
@@ -167,6 +173,7 @@ KINDS: dict[str, tuple[str, Files]] = {
         "kinds-boxes",
         {"a.jsonl": "".join(json.dumps({"n": n + 1, "label": [{"box": [0, n + 1]}]}) + "\n" for n in NUMBERS)},
     ),
+    "several numbers": ("kinds-two", {"a.csv": "whole,n,half\n" + "".join(f"{n},{n},{n / 2}\n" for n in NUMBERS)}),
     "segments": ("kinds-regions", {"a.csv": regions(south=0)}),
     "what serve.py reads itself": ("kinds-own", {"sounds.wav": "".join(f"{number}\n" for number in NUMBERS)}),
 }

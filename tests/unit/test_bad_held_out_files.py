@@ -372,6 +372,7 @@ SILENT: dict[str, tuple[Files, dict[str, Any]]] = {
     "a header": ({"t.csv": "label,x\n" + "1,2\n2,3\n"}, {}),
     "labels elsewhere": ({"t.csv": "1,a\n2,b\n3,c\n"}, {}),
     "many files": ({f"{number}.csv": TWO for number in range(33)}, {}),
+    "many short lines": ({"t.csv": TWO * 25_001}, {}),
     "large files": ({"t.csv": TWO * 600_000}, {}),
     "large when unzipped": ({"t.csv.gz": gzip.compress(TWO.encode() * 600_000)}, {}),
     "a file of no known kind": ({"t.csv": TWO, "words.txt": "x"}, {}),

@@ -204,6 +204,21 @@ LABELS: dict[str, Row] = {
         r2(),
         "gate.metric r2 can't tell models apart: all 2 held-out labels are '2'",
     ),
+    "three classes for a curve": (
+        {"a.csv": "a,1\nb,2\nc,3\n"},
+        {"metric": "roc_auc"},
+        "gate.metric roc_auc is of two classes, but the held-out labels are of 3 classes (a, b, c); use roc_auc_ovr or",
+    ),
+    "nothing for a logarithm": (
+        {"a.csv": "2,a\n0,b\n"},
+        {"metric": "neg_mean_gamma_deviance", "needs": "numbers"},
+        "gate.metric neg_mean_gamma_deviance needs labels greater than 0, but that of a.csv:2 is 0 (is evaluate.label",
+    ),
+    "less than nothing": (
+        {"a.csv": "2,a\n-1,b\n"},
+        {"metric": "neg_mean_poisson_deviance", "needs": "numbers"},
+        "gate.metric neg_mean_poisson_deviance needs labels at least 0, but that of a.csv:2 is -1 (is evaluate.label",
+    ),
     "words for truth": (
         {"a.csv": "True,a\nFalse,b\n"},
         f1(),
