@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ratchet.spec.errors import nearest
@@ -40,11 +41,12 @@ def check_metric(dotted: str, folder: Path) -> str | None:
     if isinstance(found, str):
         return found
     name = dotted.rpartition(".")[2]
-    functions = {node.name: node for node in found.body if isinstance(node, Function)}
+    statements = list(_statements(found.body))
+    functions = {node.name: node for node in statements if isinstance(node, Function)}
     if name in functions:
         return _uncallable(dotted, functions[name])
     # Imported, or made by a call: what it takes is known when it is called.
-    return None if name in _assigned(found) else _missing(dotted, "function", list(functions))
+    return None if {name, "*"} & _assigned(statements) else _missing(dotted, "function", list(functions))
 
 
 def _path(dotted: str) -> Path:
@@ -71,6 +73,8 @@ def _uncallable(dotted: str, function: Function) -> str | None:
     where = f"is {dotted!r}, but {_path(dotted)}:{function.lineno}"
     if isinstance(function, ast.AsyncFunctionDef):
         return f"{where} is async; a metric is a plain function of truths and answers"
+    if function.decorator_list:
+        return None  # they may change what it takes
     given = function.args
     names = [entry.arg for entry in (*given.posonlyargs, *given.args)]
     named = [entry.arg for entry, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default is None]
@@ -83,12 +87,23 @@ def _uncallable(dotted: str, function: Function) -> str | None:
     return f"{where} {takes}; a metric is called with two lists: the truths and the answers"
 
 
-def _assigned(module: ast.Module) -> set[str]:
-    """The names that a module imports from others, or assigns."""
+def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """A module's own statements, those under `if`, `try` and `with` too."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            handlers = [handler.body for handler in getattr(node, "handlers", ())]
+            for inner in (node.body, *handlers, getattr(node, "orelse", []), getattr(node, "finalbody", [])):
+                yield from _statements(inner)
+
+
+def _assigned(statements: Sequence[ast.stmt]) -> set[str]:
+    """The names that are imported from other modules ("*": whatever they have), or assigned."""
     found: set[str] = set()
-    for node in module.body:
+    for node in statements:
         if isinstance(node, ast.ImportFrom):
             found |= {alias.asname or alias.name for alias in node.names}
-        elif isinstance(node, ast.Assign):
-            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {target.id for target in targets if isinstance(target, ast.Name)}
     return found
