@@ -61,7 +61,7 @@ def _told(evaluation: Mapping[str, Any], figures: Figures, gate: Mapping[str, An
         **{name: gate[name] for name in ("minimum", "beat_champion_by", "confidence")},
         "examples": evaluation.get("examples"),
         "champion_cannot_answer": figures.silent,
-        **({"parts": parts} if parts else {}),
+        **({"parts": floors.kept(parts)} if parts else {}),
     }
 
 

@@ -17,6 +17,8 @@ Document = dict[str, Any]
 _SCORES = ("recall", "precision", "f1")
 # Of more, the reason tells the first, and how many more there are.
 _TOLD = 3
+# Of an evaluation with a thousand classes; evaluation.json has them all.
+MOST = 200
 
 
 def parts(evaluation: Mapping[str, Any], gate: Mapping[str, Any]) -> list[Document]:
@@ -33,6 +35,13 @@ def parts(evaluation: Mapping[str, Any], gate: Mapping[str, Any]) -> list[Docume
         asked = [name for name in _SCORES if gate[CLASSES].get(name) is not None]
         found += [_class(entry, gate[CLASSES], name) for name in asked for entry in _told(evaluation, CLASSES)]
     return found
+
+
+def kept(parts: Sequence[Document]) -> list[Document]:
+    """As many parts as the run's record bears: all, or those below, then those that weren't judged, then the worst."""
+    if len(parts) <= MOST:
+        return list(parts)
+    return sorted(parts, key=lambda part: (not part["below"], part["unjudged"] is None, part["score"] or 0.0))[:MOST]
 
 
 def refusal(parts: Sequence[Document]) -> str | None:

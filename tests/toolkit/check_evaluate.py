@@ -328,8 +328,8 @@ class Evaluation(unittest.TestCase):
         found = self.judged("--classes")
         third = {"precision": 0.5, "recall": 0.5, "f1": 0.5}
         whole = {"precision": 1.0, "recall": 1.0, "f1": 1.0}
-        self.assertEqual(found["classes"][0], {"class": "1", "examples": 60, **third, "champion": whole})
-        self.assertEqual([entry["class"] for entry in found["classes"]], ["1", "2", "0"])
+        self.assertEqual(found["classes"][1], {"class": "1", "examples": 60, **third, "champion": whole})
+        self.assertEqual([entry["class"] for entry in found["classes"]], ["0", "1", "2"])
 
     def test_classes_of_probabilities(self):
         self.data("no,0.1\nyes,0.4\nno,0.2\nyes,0.9\n" * 30)

@@ -294,6 +294,20 @@ def test_classes_have_floors_of_their_own_scores() -> None:
     assert "f1 0.5000 of class cat" in decide(found, with_f1, None)["reason"]
 
 
+def test_of_a_thousand_classes_the_decision_keeps_those_that_matter() -> None:
+    fine = [class_(f"fine {number}", 0.9) for number in range(900)]
+    rare = [class_(f"rare {number}", 0.0, 2) for number in range(98)]
+    found = evaluation(0.97, classes=[*fine, *rare, class_("bad", 0.1), class_("good", 0.85)])
+    decision = decide(found, CLASSES, None)
+    assert decision["reason"].startswith(
+        "recall 0.1000 of class bad (40 examples) is below the minimum of 0.8; not judged"
+    )
+    assert decision["reason"].endswith("and 95 more")
+    values = [part["value"] for part in decision["parts"]]
+    assert (len(values), values[0], values[99]) == (200, "bad", "good")
+    assert all(value.startswith("rare") for value in values[1:99])
+
+
 @pytest.mark.parametrize(("gate", "kind"), [(SEGMENTS, "segments"), (CLASSES, "classes")])
 def test_an_evaluation_without_the_parts_is_refused(gate: Any, kind: str) -> None:
     with pytest.raises(BadEvaluationError, match=f"the gate has floors for {kind}, of which the evaluation says"):

@@ -19,7 +19,7 @@ model.tar.gz, so that what is judged is what serves. Everything lies under /opt/
      "segments": [{"segment": "north", "examples": 70,          where gate.segments asks; "champion" may be null
                    "score": 0.9, "champion": 0.8,
                    "unjudged": null}, ...],                     why there is no score
-     "classes": [{"class": "7", "examples": 51, "precision",    where gate.classes asks; the 100 worst
+     "classes": [{"class": "7", "examples": 51, "precision",    where gate.classes asks
                   "recall", "f1", "champion": {...}}, ...],
      "samples": [{"body": "0,1,…", "answer": "7"}, ...]}        asked alone; the endpoint is asked them again. Other
                                                                 kinds than text/csv say "content_type", and what is no

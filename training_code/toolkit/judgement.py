@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     Part = float | str  # a score, or why there is none
 
 CHALLENGER, CHAMPION = files.CHALLENGER_INPUT, files.CHAMPION_INPUT
-# Of more classes those whose least figure is the least: the gate asks of each, so the worst decide.
-MOST_CLASSES = 100
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def _classes(truth: np.ndarray, answers: Mapping[str, np.ndarray]) -> list[dict[
     """Precision, recall and F1 of each class of the labels: the challenger's, and the champion's beside."""
     names, counts = np.unique(truth, return_counts=True)
     figures = {name: details.class_scores(truth, values, names) for name, values in answers.items()}
-    found = [
+    return [
         {
             "class": details.cut(name),
             "examples": int(count),
@@ -132,7 +130,6 @@ def _classes(truth: np.ndarray, answers: Mapping[str, np.ndarray]) -> list[dict[
         }
         for index, (name, count) in enumerate(zip(names, counts))
     ]
-    return sorted(found, key=lambda entry: min(entry["precision"], entry["recall"]))[:MOST_CLASSES]
 
 
 def _parts(
