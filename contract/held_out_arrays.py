@@ -9,10 +9,8 @@ from contract.held_out import HeldOutError, Reading
 _FEATURES = ("X", "x", "features", "X_test", "x_test")
 _LABELS = ("y", "Y", "labels", "label", "y_test")
 
-Shape = tuple[int, ...]
 
-
-def which(name: str, shapes: Mapping[str, Shape], how: Reading) -> tuple[str, str]:
+def which(name: str, shapes: Mapping[str, tuple[int, ...]], how: Reading) -> tuple[str, str]:
     """The names of the features' array and the labels' in a file.
 
     Raises:
@@ -30,7 +28,7 @@ def which(name: str, shapes: Mapping[str, Shape], how: Reading) -> tuple[str, st
     return features, str(label)
 
 
-def check_shapes(name: str, feature: str, features: Shape, key: str, labels: Shape) -> None:
+def check_shapes(name: str, feature: str, features: tuple[int, ...], key: str, labels: tuple[int, ...]) -> None:
     """Raises HeldOutError unless there is one label an example: (n, …) and (n,), or (n, 1)."""
     flat = labels[:1] if labels[1:] == (1,) else labels
     if len(flat) != 1 or flat[0] != features[0]:
