@@ -9,10 +9,8 @@ from contract.held_out import HeldOutError, Reading
 _FEATURES = ("X", "x", "features", "X_test", "x_test")
 _LABELS = ("y", "Y", "labels", "label", "y_test")
 
-Shape = tuple[int, ...]
 
-
-def which(name: str, shapes: Mapping[str, Shape], how: Reading) -> tuple[str, str]:
+def which(name: str, shapes: Mapping[str, tuple[int, ...]], how: Reading) -> tuple[str, str]:
     """The names of the features' array and the labels' in a file.
 
     Raises:
@@ -30,7 +28,7 @@ def which(name: str, shapes: Mapping[str, Shape], how: Reading) -> tuple[str, st
     return features, str(label)
 
 
-def check_shapes(name: str, keys: tuple[str, str], shapes: Mapping[str, Shape], how: Reading) -> None:
+def check_shapes(name: str, keys: tuple[str, str], shapes: Mapping[str, tuple[int, ...]], how: Reading) -> None:
     """Raises HeldOutError unless there is one label an example: (n, …) and (n,), or (n, 1); more if it may be a list.
 
     Args:

@@ -11,6 +11,10 @@ from contract.held_out import CSV, TSV, HeldOutError
 _MARKS = {CSV: "commas between the columns", TSV: "tabs between the columns"}
 
 
+class _Strict(csv.excel):
+    strict = True
+
+
 def separated(fields: Sequence[str], format_: str) -> str:
     """By which mark the columns are separated, it seems, if not by the format's own; in words, or nothing."""
     rivals = {",": f"write evaluate.format: {CSV}, or the file with tabs"} if format_ == TSV else {}
@@ -48,7 +52,7 @@ def refuse_quotation(place: str, record: Sequence[str], delimiter: str, *, last:
     if len(record) == 1 and not last:
         return
     try:
-        list(csv.reader(record, delimiter=delimiter, strict=True))
+        list(csv.reader(record, _Strict, delimiter=delimiter))
     except csv.Error as error:
         if len(record) > 1 or str(error) == "unexpected end of data":
             raise HeldOutError(

@@ -7,6 +7,7 @@ import io
 import json
 import struct
 import zipfile
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ def input_fn(body, content_type):
         return [json.loads(line)["n"] for line in body.splitlines()]
     if content_type == "application/x-npy":
         return np.load(io.BytesIO(body))[:, 0].astype(int).tolist()
-    return [int(body)]
+    return [int(body.split(b"\\n")[-1])]
 
 
 def predict_fn(numbers, model):
@@ -87,6 +88,8 @@ def overlap(truths, answers):
 """
 # Answers a number and its half.
 HALVES = SERVE.replace("number % 2 for", "f'{number},{number / 2}' for")
+# The scikit-learn image in AWS has pyarrow, the embedded AWS's environment of it hasn't.
+REQUIREMENTS = "pyarrow==26.0.1\n"
 PIPELINES = {
     "kinds-two": Scripted(
         {"evaluate": {"label": ["whole", "half"]}, "gate": {"metric": "r2", "minimum": 0.6}},
@@ -110,6 +113,9 @@ PIPELINES = {
     ),
     "kinds": Scripted(files={"serve.py": SERVE}),
     "kinds-named": Scripted({"evaluate": {"label": "label"}}, files={"serve.py": SERVE}),
+    "kinds-parquet": Scripted(
+        {"evaluate": {"label": "label"}}, files={"serve.py": SERVE, "requirements.txt": REQUIREMENTS}
+    ),
     "kinds-own": Scripted(files={"serve.py": SERVE + READS}),
     "kinds-f1": Scripted({"gate": {"metric": "f1", "minimum": 0.6}}, files={"serve.py": SERVE}),
 }
@@ -144,6 +150,19 @@ def regions(south: int) -> str:
     )
 
 
+def image(number: int) -> bytes:
+    """What begins as a PNG does, and ends with a number."""
+    return b"\x89PNG\r\n\x1a\n%d" % number
+
+
+# Written by pyarrow 26.0.1: the columns n (0 to 19) and label (n modulo 2).
+PARQUET = b64decode(
+    "UEFSMRUAFawBFawBLBUoFQAVBhUGHAAAAAIAAAAoAQAAAAABAAAAAgAAAAMAAAAEAAAABQAAAAYAAAAHAAAACAAAAAkAAAAKAAAACwAAAAwAAAAN"
+    "AAAADgAAAA8AAAAQAAAAEQAAABIAAAATAAAAFQAVrAEVrAEsFSgVABUGFQYcAAAAAgAAACgBAAAAAAEAAAAAAAAAAQAAAAAAAAABAAAAAAAAAAEA"
+    "AAAAAAAAAQAAAAAAAAABAAAAAAAAAAEAAAAAAAAAAQAAAAAAAAABAAAAAAAAAAEAAAAVBBk8NQAYBnNjaGVtYRUEABUCJQIYAW4AFQIlAhgFbGFi"
+    "ZWwAFigZHBksJgAcFQIZJQYAGRgBbhUAFigW1gEW1gEmCEkcFQAVABUCADwpBhkmACgAAAAmABwVAhklBgAZGAVsYWJlbBUAFigW1gEW1gEm3gFJ"
+    "HBUAFQAVAgA8KQYZJgAoAAAAFqwDFigmCBasAwAoIHBhcnF1ZXQtY3BwLWFycm93IHZlcnNpb24gMjYuMC4xGSwcAAAcAAAAvgAAAFBBUjE="
+)
 KINDS: dict[str, tuple[str, Files]] = {
     "CSV with a mark, quotes and line breaks": (
         "kinds",
@@ -157,7 +176,8 @@ KINDS: dict[str, tuple[str, Files]] = {
         {"a.jsonl": "".join(json.dumps({"n": number, "label": number % 2}) + "\n" for number in NUMBERS)},
     ),
     "npz": ("kinds", {"a.npz": npz()}),
-    "images": ("kinds", {f"{number % 2}/{number}.png": str(number) for number in NUMBERS}),
+    "images": ("kinds", {f"{number % 2}/{number}.png": image(number) for number in NUMBERS}),
+    "Parquet": ("kinds-parquet", {"part-0.snappy.parquet": PARQUET, "_SUCCESS": ""}),
     "a manifest": (
         "kinds",
         {
@@ -165,7 +185,7 @@ KINDS: dict[str, tuple[str, Files]] = {
                 json.dumps({"source-ref": f"s3://BUCKET/kinds/test/{number}.png", "class": number % 2}) + "\n"
                 for number in NUMBERS
             ),
-            **{f"{number}.png": str(number) for number in NUMBERS},
+            **{f"{number}.png": image(number) for number in NUMBERS},
         },
     ),
     "probabilities": ("kinds-sure", {"a.csv": CSV}),
@@ -184,6 +204,19 @@ WRONG: dict[str, tuple[str, Files, str]] = {
         {"a.csv": "n,lable\n7,1\n"},
         "the label 'label' isn't among the columns of a.csv:1",
     ),
+    "CSV called Parquet": (
+        "kinds-named",
+        {"a.parquet": "label,n\n1,2\n" * 9_000},
+        "a.parquet is no Parquet but, by its",
+    ),
+    "Parquet of other columns": (
+        "kinds-parquet",
+        {"a.parquet": PARQUET.replace(b"label", b"lable")},
+        "the label 'label' is",
+    ),
+    "npz without labels": ("kinds", {"a.npz": npz().replace(b"y.npy", b"z.npy")}, "a.npz has no array of labels"),
+    "a text called an image": ("kinds", {"0/1.png": "1", "1/1.png": image(1)}, "0/1.png is text, not an image"),
+    "gzip that is cut off": ("kinds", {"a.csv.gz": gzip.compress(CSV.encode())[:-9]}, "a.csv.gz is cut off"),
     "ragged rows": ("kinds", {"a.csv": f"{CSV}1,2,3\n"}, "a.csv:21 has 3 columns, but a.csv:1 has 2"),
     "an unknown ending": ("kinds", {"a.csv": CSV, "b.wav": "x"}, "b.wav: held-out files of an unknown kind"),
     "no such column of segments": (
@@ -200,16 +233,17 @@ WRONG: dict[str, tuple[str, Files, str]] = {
 }
 
 
-def judged_on(pipeline: Pipeline, files: Files) -> dict[str, Any]:
-    """The record of a run on these held-out files, without a champion."""
+def judged_on(pipeline: Pipeline, files: Files, training: Files | None = None) -> dict[str, Any]:
+    """The record of a run on these held-out files, without a champion; `training` takes the place of the orders."""
     s3, bucket = pipeline.aws.client("s3"), pipeline.shared["DataBucketName"]
     pipeline.idle()
-    for entry in s3.list_objects_v2(Bucket=bucket, Prefix=f"{pipeline.name}/test/").get("Contents", []):
+    for entry in s3.list_objects_v2(Bucket=bucket, Prefix=f"{pipeline.name}/").get("Contents", []):
         s3.delete_object(Bucket=bucket, Key=entry["Key"])
-    for name, content in files.items():
-        text = content.replace("BUCKET", bucket).encode() if isinstance(content, str) else content
-        s3.put_object(Bucket=bucket, Key=f"{pipeline.name}/test/{name}", Body=text)
-    pipeline.order(accuracy=1.0)
+    orders = {"orders.json": json.dumps({"accuracy": 1.0})}
+    for channel, group in {"test": files, "train": training or orders}.items():
+        for name, content in group.items():
+            text = content.replace("BUCKET", bucket).encode() if isinstance(content, str) else content
+            s3.put_object(Bucket=bucket, Key=f"{pipeline.name}/{channel}/{name}", Body=text)
     key = {"pipeline": {"S": pipeline.name}, "item": {"S": "state"}}
     pipeline.aws.client("dynamodb").delete_item(TableName=pipeline.shared["RunTableName"], Key=key)
     return pipeline.run(forced=True)
@@ -235,3 +269,11 @@ def test_a_segment_below_its_floor_refuses_the_challenger(deployed: Callable[[st
     record = judged_on(deployed("kinds-regions"), {"a.csv": regions(south=1)})
     assert record["outcome"] == "NotBetter", record.get("error")
     assert record["decision"]["reason"] == ("accuracy 0.0000 of region south (8 examples) is below the minimum of 0.8")
+
+
+def test_a_class_that_training_lacks_is_refused_before_anything_is_trained(
+    deployed: Callable[[str], Pipeline],
+) -> None:
+    record = judged_on(deployed("kinds"), {"a.csv": f"{CSV}2,1\n"}, {"a.csv": CSV})
+    assert (record["outcome"], record["error"]["state"]) == ("Failed", "Plan")
+    assert "a.csv:21 is of the class '2', which no training example has (train has 0, 1)" in record["error"]["cause"]

@@ -126,6 +126,18 @@ COMMANDS: dict[str, tuple[int, str]] = {
         f"s3://else/jan.csv: is in S3 already; `aws s3 cp s3://else/jan.csv s3://{BUCKET}/iris/train/` copies it. "
         "Nothing was put",
     ),
+    f"data {TREE} put notes.md jan.csv test": (
+        errors.FAILURE,
+        "notes.md: held-out files of an unknown kind; known are",
+    ),
+    f"data {TREE} put jan.xlsx test": (
+        errors.FAILURE,
+        "jan.xlsx: held-out files of an unknown kind (save a workbook as",
+    ),
+    f"data {TREE} put cat.png test": (
+        errors.FAILURE,
+        "cat.png lies in no folder; an image's label is its folder's name",
+    ),
     f"data {TREE} rm train/*": (
         errors.FAILURE,
         "nothing was removed: there is no object 'train/*'; did you",
@@ -179,8 +191,9 @@ def _world(tmp_path_factory: pytest.TempPathFactory) -> World:
         world.dynamodb.add_run(TREE, RUN, outcomes.PROMOTED)
         for channel in ("train", "test"):
             world.s3.put_object(Bucket=BUCKET, Key=f"iris/{channel}/old.csv", Body=b"0,1\n")
-        for name, text in {"jan.csv": "0,1\n", "empty.csv": ""}.items():
-            (world.root / name).write_text(text)
+        for name in ("jan.csv", "notes.md", "jan.xlsx", "cat.png"):
+            (world.root / name).write_text("0,1\n")
+        (world.root / "empty.csv").touch()
         broken = world.root / "training_code" / "broken"
         broken.mkdir()
         text = SPEC.replace("pets", "broken").replace("GATE", "{metric: accuracy}").replace("EVALUATE", "{}")

@@ -1,4 +1,10 @@
-"""Held-out Parquet and npz as requests: rows of CSV, and arrays (1, …) as NPY."""
+"""Held-out Parquet and npz as requests: rows of CSV, and arrays (1, …) as NPY.
+
+Parquet needs pyarrow. AWS's scikit-learn images have it (aws/sagemaker-scikit-learn-container,
+docker/*/base/Dockerfile.cpu: 14.0.1 in 1.2-1, 17.0.0 in 1.4-2), and so have those of XGBoost
+(aws/sagemaker-xgboost-container, the same: 22.0.0 in 3.0.5). An image of a user's own may have anything: what the image
+can't read is said here.
+"""
 
 from __future__ import annotations
 
