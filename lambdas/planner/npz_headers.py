@@ -104,7 +104,7 @@ def _read_header(name: str, content: IO[bytes]) -> Header:
         type_, shape = told["descr"], tuple(map(int, told["shape"]))
     except (ValueError, SyntaxError, KeyError, TypeError, RecursionError, MemoryError) as error:
         raise HeldOutError(f"{name} holds no array that can be read; {_OBJECTS}") from error
-    if "O" in str(type_):
+    if "|O" in str(type_):
         raise HeldOutError(f"{name} holds Python objects; {_OBJECTS}")
     return Header(str(type_), shape)
 
