@@ -28,9 +28,14 @@ def which(name: str, shapes: Mapping[str, tuple[int, ...]], how: Reading) -> tup
     return features, str(label)
 
 
-def check_shapes(name: str, feature: str, features: tuple[int, ...], key: str, labels: tuple[int, ...]) -> None:
-    """Raises HeldOutError unless there is one label an example: (n, …) and (n,), or (n, 1)."""
-    flat = labels[:1] if labels[1:] == (1,) else labels
+def check_shapes(name: str, keys: tuple[str, str], shapes: Mapping[str, tuple[int, ...]], how: Reading) -> None:
+    """Raises HeldOutError unless there is one label an example: (n, …) and (n,), or (n, 1); more if it may be a list.
+
+    Args:
+        keys: of the features and of the labels.
+    """
+    features, labels = (shapes[key] for key in keys)
+    flat = labels[:1] if labels[1:] == (1,) or how.any_label else labels
     if len(flat) != 1 or flat[0] != features[0]:
-        shapes = f"{feature} has the shape {features}, {key} {labels}"
-        raise HeldOutError(f"{name}: {shapes}; one label an example is needed: (n, …) and (n,)")
+        told = f"{keys[0]} has the shape {features}, {keys[1]} {labels}"
+        raise HeldOutError(f"{name}: {told}; one label an example is needed: (n, …) and (n,)")

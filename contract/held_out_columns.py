@@ -17,22 +17,42 @@ def without_index(columns: Sequence[str]) -> list[str]:
     return [column for column in columns if not _INDEX.fullmatch(column)]
 
 
-def label_of(name: str, columns: Sequence[str], how: Reading) -> int:
-    """The label's position among a file's columns.
+def labels_of(name: str, columns: Sequence[str], how: Reading) -> list[int]:
+    """The label's positions among a file's columns, of which there is mostly one.
 
     Raises:
         HeldOutError: there is no such column, or nothing beside it.
     """
-    if isinstance(how.label, str) and how.label not in columns:
-        near = nearest(how.label, columns)
-        raise HeldOutError(
-            f"the label {how.label!r} isn't among the columns of {name}: {', '.join(columns)[:400]}{near}"
-        )
-    if isinstance(how.label, int) and not how.label < len(columns):
-        raise HeldOutError(f"label column {how.label} is out of range: {name} has {len(columns)} columns")
+    labels = [_position(name, columns, label, ("the label", "label column")) for label in how.labels]
     if len(columns) == 1:
         raise HeldOutError(f"{name} has one column, the label; a model needs at least one more to be asked by")
-    return columns.index(how.label) if isinstance(how.label, str) else how.label
+    return labels
+
+
+def segment_of(name: str, columns: Sequence[str], how: Reading, labels: Sequence[int]) -> str | None:
+    """The name of gate.segments' column among a file's columns; None where there is none asked for.
+
+    Raises:
+        HeldOutError: there is no such column, or it is the label.
+    """
+    if how.segment is None:
+        return None
+    found = _position(name, columns, how.segment, ("gate.segments.column",) * 2)
+    if found in labels:
+        raise HeldOutError(
+            f"gate.segments.column {how.segment!r} is the label; for floors of classes write gate.classes"
+        )
+    return columns[found]
+
+
+def _position(name: str, columns: Sequence[str], asked: int | str, words: tuple[str, str]) -> int:
+    """A column's position; `words` name it in messages, by its name and by its position."""
+    if isinstance(asked, str) and asked not in columns:
+        near = nearest(asked, columns)
+        raise HeldOutError(f"{words[0]} {asked!r} isn't among the columns of {name}: {', '.join(columns)[:400]}{near}")
+    if isinstance(asked, int) and not asked < len(columns):
+        raise HeldOutError(f"{words[1]} {asked} is out of range: {name} has {len(columns)} columns")
+    return columns.index(asked) if isinstance(asked, str) else asked
 
 
 def check_same(first: str, columns: Sequence[str], name: str, others: Sequence[str]) -> None:

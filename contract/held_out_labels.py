@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -43,6 +44,8 @@ def unsuited(metric: str, needs: str, labels: Sequence[Label], *, whole: bool) -
     Args:
         whole: whether these are all of the labels; else only what no further label can change is said.
     """
+    if needs == NUMBERS and any(label.text.startswith("[") for label in labels):
+        return _unsuited_outputs(metric, labels)
     of_numbers, of_two = needs == NUMBERS, metric in evaluations.OF_TWO_CLASSES
     reasons = [
         _no_number(metric, labels) if of_numbers else None,
@@ -54,6 +57,25 @@ def unsuited(metric: str, needs: str, labels: Sequence[Label], *, whole: bool) -
         _fractions(metric, labels) if whole and needs == CLASSES else None,
     ]
     return next((reason for reason in reasons if reason), None)
+
+
+def _unsuited_outputs(metric: str, labels: Sequence[Label]) -> str | None:
+    """Of lists as JSON, which must be as many numbers each."""
+    wanted = len(outputs(labels[0].text) or [0])
+    odd = next((label for label in labels if len(outputs(label.text) or ()) != wanted), None)
+    if odd is None:
+        return None
+    return f"{metric} needs numbers, as many for each example, but the label of {odd.place} is {odd.text!r}{_COLUMN}"
+
+
+def outputs(text: str) -> list[float] | None:
+    """The numbers of a label that is a JSON list; None where it is none of numbers."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return None
+    are_numbers = isinstance(values, list) and all(type(value) in (int, float) for value in values)
+    return [float(value) for value in values] if are_numbers else None
 
 
 def number(text: str) -> float | None:

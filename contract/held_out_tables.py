@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from contract import held_out_mistakes
-from contract.held_out import TSV, HeldOutError, Reading
+from contract.held_out import TSV, HeldOutError, Reading, check_segments, joined, segment_name
 from contract.held_out_mistakes import is_number, nearest
 
 # A text may be longer than the csv module's 128 KiB.
@@ -25,11 +25,12 @@ _NAME_WORDS, _NAME_LENGTH = 3, 40
 
 @dataclass(frozen=True)
 class Row:
-    """One example: where it begins (file:line), its fields without the label, its label."""
+    """One example: where it begins (file:line), its fields without the label, its label, its segment if any."""
 
     place: str
     fields: tuple[str, ...]
     label: str
+    segment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Table:
     name: str
     columns: tuple[str, ...] | None
     width: int
-    label: int
+    labels: tuple[int, ...]
     rows: tuple[Row, ...]
 
 
@@ -81,17 +82,19 @@ def read(lines: Iterable[str], name: str, how: Reading, format_: str, *, whole: 
     records = _records(lines, name, format_, whole=whole)
     if not records:
         return None
-    has_header = isinstance(how.label, str) if how.header is None else how.header
-    columns = tuple(field.strip() for field in records[0][1]) if has_header else None
+    columns = tuple(field.strip() for field in records[0][1]) if how.has_header else None
     _check_widths(records, format_)
-    label = _label_column(records[0], how, columns)
-    held_out_mistakes.refuse_semicolons(records, label, format_)
+    words = ("evaluate.label", "the label", "label column")
+    labels = tuple(_column(records[0], label, columns, words) for label in how.labels)
+    segment = _segment_column(records[0], how, columns, labels)
+    held_out_mistakes.refuse_semicolons(records, labels[0], format_)
     if how.header is None and columns is None:
-        _refuse_header(records, label, format_)
+        _refuse_header(records, labels[0], format_)
     if how.header and columns:
         _refuse_example(records[0][0], columns)
-    rows = tuple(_row(place, fields, label, columns) for place, fields in records[1 if has_header else 0 :])
-    return Table(name, columns, len(records[0][1]), label, rows)
+    rows = tuple(_row(place, fields, labels, columns, segment) for place, fields in records[1 if columns else 0 :])
+    check_segments(row.segment for row in rows if row.segment is not None)
+    return Table(name, columns, len(records[0][1]), labels, rows)
 
 
 def check_alike(first: Table, other: Table) -> None:
@@ -151,32 +154,51 @@ def _columns(count: int) -> str:
     return f"{count} column{'' if count == 1 else 's'}"
 
 
-def _label_column(first: tuple[str, list[str]], how: Reading, columns: tuple[str, ...] | None) -> int:
+def _column(
+    first: tuple[str, list[str]], asked: int | str, columns: tuple[str, ...] | None, words: tuple[str, str, str]
+) -> int:
+    """A column's position. `words` name it in messages: the field of pipeline.yaml, it by its name, by its position."""
     place, width = first[0], len(first[1])
-    if isinstance(how.label, str):
+    field, named, placed = words
+    if isinstance(asked, str):
         if columns is None:
-            raise HeldOutError(
-                f"evaluate.label is {how.label!r}, a name, but evaluate.header is false; write its position"
-            )
-        found = [index for index, column in enumerate(columns) if column == how.label]
+            raise HeldOutError(f"{field} is {asked!r}, a name, but evaluate.header is false; write its position")
+        found = [index for index, column in enumerate(columns) if column == asked]
         if len(found) != 1:
             there = f"is {len(found)} times" if found else "isn't"
-            near = "" if found else nearest(how.label, columns)
+            near = "" if found else nearest(asked, columns)
             raise HeldOutError(
-                f"the label {how.label!r} {there} among the columns of {place}: {', '.join(columns)[:400]}{near}"
+                f"{named} {asked!r} {there} among the columns of {place}: {', '.join(columns)[:400]}{near}"
             )
         return found[0]
-    if not -width <= how.label < width:
-        raise HeldOutError(f"label column {how.label} is out of range: {place} has {width} columns (0 to {width - 1})")
-    return how.label % width
+    if not -width <= asked < width:
+        raise HeldOutError(f"{placed} {asked} is out of range: {place} has {width} columns (0 to {width - 1})")
+    return asked % width
 
 
-def _row(place: str, fields: list[str], label: int, columns: tuple[str, ...] | None) -> Row:
-    answer = fields[label].strip()
-    if not answer:
-        told = f"column {label}" if columns is None else f"column {columns[label]!r}"
-        raise HeldOutError(f"{place}: the label ({told}) is empty")
-    return Row(place, (*fields[:label], *fields[label + 1 :]), answer)
+def _segment_column(
+    first: tuple[str, list[str]], how: Reading, columns: tuple[str, ...] | None, labels: tuple[int, ...]
+) -> int | None:
+    if how.segment is None:
+        return None
+    found = _column(first, how.segment, columns, ("gate.segments.column",) * 3)
+    if found in labels:
+        raise HeldOutError(
+            f"gate.segments.column {how.segment!r} is the label; for floors of classes write gate.classes"
+        )
+    return found
+
+
+def _row(
+    place: str, fields: list[str], labels: tuple[int, ...], columns: tuple[str, ...] | None, segment: int | None
+) -> Row:
+    for label in labels:
+        if not fields[label].strip():
+            told = f"column {label}" if columns is None else f"column {columns[label]!r}"
+            raise HeldOutError(f"{place}: the label ({told}) is empty")
+    part = None if segment is None else segment_name(fields[segment])
+    asked = tuple(field for index, field in enumerate(fields) if index not in labels)
+    return Row(place, asked, joined([fields[label].strip() for label in labels]), part)
 
 
 def _refuse_example(place: str, names: Sequence[str]) -> None:

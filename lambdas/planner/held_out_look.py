@@ -135,18 +135,20 @@ def _parquet(files: Sequence[File], how: Reading, read: Reader, _channel: Channe
         columns = held_out_columns.without_index(footer.columns)
         first = first or columns
         held_out_columns.check_same(known[0][0], first, name, columns)
-        label = columns[held_out_columns.label_of(name, columns, how)]
-        _refuse_nested(name, footer.nested, label)
+        labels = held_out_columns.labels_of(name, columns, how)
+        held_out_columns.segment_of(name, columns, how, labels)
+        judged = [columns[label] for label in labels]
+        _refuse_nested(name, [column for column in footer.nested if not (how.any_label and column in judged)], judged)
         rows += footer.rows
     if not rows and len(known) == len(files):
         raise HeldOutError(f"no example in {held_out.some([name for name, _ in files])}")
     return Found([], len(known), whole=False)
 
 
-def _refuse_nested(name: str, nested: Sequence[str], label: str) -> None:
+def _refuse_nested(name: str, nested: Sequence[str], labels: Sequence[str]) -> None:
     """The model is asked in CSV, one column a field."""
     if nested:
-        what = "the label" if nested[0] == label else "a column"
+        what = "the label" if nested[0] in labels else "a column"
         raise HeldOutError(
             f"{name}: {nested[0]!r}, {what}, holds lists or structs, which no CSV row can hold; "
             f"write a column for each value, or {held_out.READER} in serve.py"

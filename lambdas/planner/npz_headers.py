@@ -80,10 +80,12 @@ def _labels(name: str, archive: zipfile.ZipFile, how: Reading) -> tuple[list[Lab
     headers = {member.removesuffix(_ENDING): _header(name, archive, member) for member in members}
     shapes = {key: header.shape for key, header in headers.items()}
     feature, key = held_out_arrays.which(name, shapes, how)
-    held_out_arrays.check_shapes(name, feature, shapes[feature], key, shapes[key])
+    held_out_arrays.check_shapes(name, (feature, key), shapes, how)
+    if len(shapes[key]) > 1 and shapes[key][1:] != (1,):
+        return [], False  # a label is a list
     with archive.open(key + _ENDING) as member:
         _read_header(name, member)
-        values = _values(member, headers[key])
+        values = _values(member, headers[key]) if math.prod(shapes[key][1:]) == 1 else None
     return [Label(f"{name}:{index}", value) for index, value in enumerate(values or [])], values is not None
 
 

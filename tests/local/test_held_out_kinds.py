@@ -52,7 +52,65 @@ def heldout_fn(folder):
 """
 # The scikit-learn image in AWS has pyarrow, the embedded AWS's environment of it hasn't.
 REQUIREMENTS = "pyarrow==26.0.1\n"
+# Sure of the numbers that it has seen: the probability that a number is odd.
+SURE = SERVE.replace("number % 2 for", "0.9 * (number % 2) + 0.05 for")
+# Wrong about the south.
+REGIONAL = """
+def model_fn(model_dir):
+    return None
+
+
+def input_fn(body, content_type):
+    return [line.split(",") for line in body.splitlines()]
+
+
+def predict_fn(rows, model):
+    return [int(number) % 2 if region != "south" else 0 for number, region in rows]
+
+
+def output_fn(labels, accept):
+    return "\\n".join(map(str, labels))
+"""
+# Answers documents.
+BOXES = """
+import json
+
+
+def model_fn(model_dir):
+    return None
+
+
+def transform_fn(model, body, content_type, accept):
+    numbers = [json.loads(line)["n"] for line in body.splitlines()]
+    return "\\n".join(json.dumps([{"box": [0, number], "score": 0.5}]) for number in numbers)
+"""
+OVERLAP = """
+def overlap(truths, answers):
+    return sum(min(t[0]["box"][1], a[0]["box"][1]) / t[0]["box"][1] for t, a in zip(truths, answers)) / len(truths)
+"""
+# Answers a number and its half.
+HALVES = SERVE.replace("number % 2 for", "f'{number},{number / 2}' for")
 PIPELINES = {
+    "kinds-two": Scripted(
+        {"evaluate": {"label": ["whole", "half"]}, "gate": {"metric": "r2", "minimum": 0.6}},
+        files={"serve.py": HALVES},
+    ),
+    "kinds-sure": Scripted({"gate": {"metric": "roc_auc", "minimum": 0.6}}, files={"serve.py": SURE}),
+    "kinds-boxes": Scripted(
+        {"gate": {"metric": "my_metrics.overlap", "minimum": 0.6}},
+        files={"serve.py": BOXES, "my_metrics.py": OVERLAP},
+    ),
+    "kinds-regions": Scripted(
+        {
+            "evaluate": {"label": "label"},
+            "gate": {
+                "metric": "accuracy",
+                "minimum": 0.6,
+                "segments": {"column": "region", "minimum": 0.8, "examples": 5},
+            },
+        },
+        files={"serve.py": REGIONAL},
+    ),
     "kinds": Scripted(files={"serve.py": SERVE}),
     "kinds-named": Scripted({"evaluate": {"label": "label"}}, files={"serve.py": SERVE}),
     "kinds-parquet": Scripted(
@@ -97,6 +155,16 @@ PARQUET = b64decode(
     "ZWwAFigZHBksJgAcFQIZJQYAGRgBbhUAFigW1gEW1gEmCEkcFQAVABUCADwpBhkmACgAAAAmABwVAhklBgAZGAVsYWJlbBUAFigW1gEW1gEm3gFJ"
     "HBUAFQAVAgA8KQYZJgAoAAAAFqwDFigmCBasAwAoIHBhcnF1ZXQtY3BwLWFycm93IHZlcnNpb24gMjYuMC4xGSwcAAAcAAAAvgAAAFBBUjE="
 )
+
+
+def regions(south: int) -> str:
+    """Twelve examples of the north, and eight of the south: of it all labels are `south`."""
+    rows = [(number, "north" if number < 12 else "south") for number in NUMBERS]
+    return "n,region,label\n" + "".join(
+        f"{number},{region},{number % 2 if region == 'north' else south}\n" for number, region in rows
+    )
+
+
 KINDS: dict[str, tuple[str, Files]] = {
     "CSV with a mark, quotes and line breaks": (
         "kinds",
@@ -122,6 +190,13 @@ KINDS: dict[str, tuple[str, Files]] = {
             **{f"{number}.png": image(number) for number in NUMBERS},
         },
     ),
+    "probabilities": ("kinds-sure", {"a.csv": CSV}),
+    "an own metric of documents": (
+        "kinds-boxes",
+        {"a.jsonl": "".join(json.dumps({"n": n + 1, "label": [{"box": [0, n + 1]}]}) + "\n" for n in NUMBERS)},
+    ),
+    "several numbers": ("kinds-two", {"a.csv": "whole,n,half\n" + "".join(f"{n},{n},{n / 2}\n" for n in NUMBERS)}),
+    "segments": ("kinds-regions", {"a.csv": regions(south=0)}),
     "what serve.py reads itself": ("kinds-own", {"sounds.wav": "".join(f"{number}\n" for number in NUMBERS)}),
 }
 WRONG: dict[str, tuple[str, Files, str]] = {
@@ -167,6 +242,16 @@ WRONG: dict[str, tuple[str, Files, str]] = {
     ),
     "ragged rows": ("kinds", {"a.csv": f"{CSV}1,2,3\n"}, "a.csv:21 has 3 columns, but a.csv:1 has 2"),
     "an unknown ending": ("kinds", {"a.csv": CSV, "b.wav": "x"}, "b.wav: held-out files of an unknown kind"),
+    "no such column of segments": (
+        "kinds-regions",
+        {"a.csv": "n,area,label\n7,north,1\n"},
+        "gate.segments.column 'region' isn't among the columns of a.csv:1: n, area, label",
+    ),
+    "a document for a label": (
+        "kinds-sure",
+        {"a.jsonl": '{"n": 1, "label": [1]}\n'},
+        "a.jsonl:1: the label 'label' is a list; it must be a text or a number",
+    ),
     "a metric of two classes": ("kinds-f1", {"a.csv": "0,1\n1,1\n2,1\n"}, "gate.metric f1 judges two classes, but the"),
 }
 
@@ -209,3 +294,9 @@ def test_a_class_that_training_lacks_is_refused_before_anything_is_trained(
     record = judged_on(deployed("kinds"), {"a.csv": f"{CSV}2,1\n"}, {"a.csv": CSV})
     assert (record["outcome"], record["error"]["state"]) == ("Failed", "Plan")
     assert "a.csv:21 is of the class '2', which no training example has (train has 0, 1)" in record["error"]["cause"]
+
+
+def test_a_segment_below_its_floor_refuses_the_challenger(deployed: Callable[[str], Pipeline]) -> None:
+    record = judged_on(deployed("kinds-regions"), {"a.csv": regions(south=1)})
+    assert record["outcome"] == "NotBetter", record.get("error")
+    assert record["decision"]["reason"] == ("accuracy 0.0000 of region south (8 examples) is below the minimum of 0.8")

@@ -41,7 +41,8 @@ class Bucket:
 def look(files: Files | Bucket, training: Files | None = None, **asked: Any) -> dict[str, Any]:
     """What Plan says of the held-out files `files`; what it is asked is `evaluate` and `gate` of pipeline.yaml."""
     bucket = files if isinstance(files, Bucket) else Bucket(files, training)
-    document = {"label": 0, "header": None, "format": None, "metric": "f1_macro", "needs": "classes", **asked}
+    reading = {"label": 0, "header": None, "format": None, "segment": None, "any_label": False}
+    document = {**reading, "metric": "f1_macro", "needs": "classes", **asked}
     others = [bucket.channel("train", TRAINING)] if any(key.startswith(TRAINING) for key in bucket.files) else []
     return held_out_look.look(bucket.channel("test", PREFIX), document, bucket, others)
 

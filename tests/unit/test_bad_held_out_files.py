@@ -211,6 +211,16 @@ PARQUET: dict[str, Row] = {
         LABEL,
         "a.parquet is damaged: its footer would be longer than the file",
     ),
+    "segments of no such column": (
+        {"a.parquet": NUMBERS},
+        {**LABEL, "segment": "region"},
+        "gate.segments.column 'region' isn't among the columns of a.parquet: n, label",
+    ),
+    "segments by the label": (
+        {"a.parquet": NUMBERS},
+        {**LABEL, "segment": 1},
+        "gate.segments.column 1 is the label; for floors of classes write gate.classes",
+    ),
     "no such column": (
         {"a.parquet": NUMBERS},
         {"label": "Label"},

@@ -59,7 +59,8 @@ GATES = {
 # The value of `evaluate` (on line 7) -> what is said of it.
 EVALUATES = {
     "csv": "7: evaluate: is 'csv'; it must be a mapping of names to values",
-    "{label: [a, b]}": "7: evaluate.label: is ['a', 'b']; write a column's name, in quotes, or its position from 0",
+    "{label: [a, b]}": "7: evaluate.label: has 2 columns (a, b), but accuracy judges one label an example; name",
+    "{label: [a, 1.5]}": "7: evaluate.label: is 1.5; write a column's name, in quotes, or its position from 0",
     "{label: yes}": "7: evaluate.label: is True; write a column's name, in quotes, or its position from 0",
     '{label: ""}': "7: evaluate.label: is ''; a column's name has 1 to 200 printable characters",
     '{label: "a\\nb"}': "7: evaluate.label: is 'a\\nb'; a column's name has 1 to 200 printable characters",

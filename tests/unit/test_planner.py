@@ -18,7 +18,8 @@ from planner import handler, plan
 from planner.data import Channel, EmptyChannelError, channel, content_hash, manifest, versions
 from planner.held_out_look import HeldOutDataError
 
-HELD_OUT = {"label": 0, "header": None, "format": None, "metric": "f1_macro", "needs": "classes"}
+READING = {"label": 0, "header": None, "format": None, "segment": None, "any_label": False}
+HELD_OUT = {**READING, "metric": "f1_macro", "needs": "classes"}
 HASHES = {"code_hash": "c", "spec_hash": "s", "image_uri": "i"}
 
 

@@ -12,6 +12,7 @@ from planner.held_out_look import HeldOutDataError
 
 ROWS = "a,1\nb,2\n"
 
+
 PASSES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], tuple[str, int, bool]]] = {
     "CSV": ({"a.csv": ROWS, "deep/b.CSV": ROWS}, {}, ("csv", 4, True)),
     "CSV with a mark, quotes and line breaks": ({"a.csv": '\ufeffa,"x\ny, ""z"""\n'}, {}, ("csv", 1, True)),
@@ -28,6 +29,48 @@ PASSES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], tuple[str, int, 
         ("manifest", 1, True),
     ),
     "images": ({"cat/1.png": PNG, "dog/2.jpg": b"\xff\xd8\xff"}, {}, ("images", 2, True)),
+    "segments by name": (
+        {"a.csv": "x,region,y\n1,n,a\n2,n,b\n"},
+        {"label": "y", "segment": "region"},
+        ("csv", 2, True),
+    ),
+    "segments by name, label by position": (
+        {"a.csv": "y,region\na,n\nb,s\n"},
+        {"segment": "region"},
+        ("csv", 2, True),
+    ),
+    "segments by position": ({"a.csv": "a,1,n\nb,2,\n"}, {"segment": 2}, ("csv", 2, True)),
+    "segments of JSON lines": (
+        {"a.jsonl": '{"label": "a", "region": 1}\n'},
+        {"segment": "region"},
+        ("jsonlines", 1, True),
+    ),
+    "segments of lists": ({"a.jsonl": '["a", "n", 1]\n'}, {"segment": 1}, ("jsonlines", 1, True)),
+    "segments of a manifest": (
+        {"a.manifest": '{"source": "hi", "class": 1, "region": "n"}\n'},
+        {"segment": "region"},
+        ("manifest", 1, True),
+    ),
+    "several labels": (
+        {"a.csv": "price,x,days\n1,2,3\n1.5,2,4\n"},
+        r2(label=["price", "days"], any_label=True),
+        ("csv", 2, True),
+    ),
+    "several labels of JSON lines": (
+        {"a.jsonl": '{"a": 1, "b": 2, "x": 3}\n{"a": 2, "b": 2, "x": 3}\n'},
+        r2(label=["a", "b"], any_label=True),
+        ("jsonlines", 2, True),
+    ),
+    "lists of numbers": (
+        {"a.jsonl": '{"label": [1, 2], "x": 3}\n{"label": [2, 3], "x": 3}\n'},
+        r2(any_label=True),
+        ("jsonlines", 2, True),
+    ),
+    "labels that are documents": (
+        {"a.jsonl": '{"label": [{"box": [1, 2]}], "image": "x"}\n'},
+        {"any_label": True, "metric": "my_metrics.map50", "needs": "any"},
+        ("jsonlines", 1, True),
+    ),
     "two classes": ({"a.csv": "0,a\n1,b\n"}, f1(), ("csv", 2, True)),
     "numbers": ({"a.csv": "1.5,a\n2,b\n"}, r2(), ("csv", 2, True)),
 }
@@ -41,6 +84,81 @@ def test_passes(case: str) -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
+    "several labels, one that isn't there": (
+        {"a.csv": "price,x,day\n1,2,3\n"},
+        r2(label=["price", "days"], any_label=True),
+        "the label 'days' isn't among the columns of a.csv:1: price, x, day; did you mean 'day'?",
+    ),
+    "several labels, one empty": (
+        {"a.csv": "1,2,3\n1,,3\n"},
+        r2(label=[0, 1], any_label=True),
+        "a.csv:2: the label (column 1) is empty",
+    ),
+    "several labels, one a word": (
+        {"a.csv": "1,2,3\n1,few,3\n"},
+        r2(label=[0, 1], any_label=True),
+        "r2 needs numbers, as many for each example, but the label of a.csv:2 is '[1, \"few\"]'",
+    ),
+    "lists of different lengths": (
+        {"a.jsonl": '{"label": [1, 2], "x": 3}\n{"label": [2], "x": 3}\n'},
+        r2(any_label=True),
+        "as many for each example, but the label of a.jsonl:2 is '[2]'",
+    ),
+    "an object for a number": (
+        {"a.jsonl": '{"label": {"a": 1}, "x": 3}\n'},
+        r2(any_label=True),
+        "r2 needs numbers, but the label of a.jsonl:1 is '{\"a\": 1}'",
+    ),
+    "several labels of npz": (
+        {"a.npz": "PK"},
+        r2(label=["a", "b"], any_label=True),
+        "evaluate.label is a list, but one array of npz holds all outputs; write its name",
+    ),
+    "segments of no such column": (
+        {"a.csv": "y,rigion\na,n\n"},
+        {"segment": "region"},
+        "gate.segments.column 'region' isn't among the columns of a.csv:1: y, rigion",
+    ),
+    "segments of no such position": (
+        {"a.csv": ROWS},
+        {"segment": 2},
+        "gate.segments.column 2 is out of range: a.csv:1 has 2 columns (0 to 1)",
+    ),
+    "segments by the label": (
+        {"a.csv": "y,x\na,1\n"},
+        {"segment": "y", "label": 0},
+        "gate.segments.column 'y' is the label; for floors of classes write gate.classes",
+    ),
+    "segments of no such key": (
+        {"a.jsonl": '{"label": "a", "x": 1}\n'},
+        {"segment": "region"},
+        "a.jsonl:1 has no 'region', the column of gate.segments, only label, x",
+    ),
+    "segments by the key of the label": (
+        {"a.jsonl": '{"label": "a", "x": 1}\n'},
+        {"segment": "label"},
+        "a.jsonl:1: the column of gate.segments, 'label', is the label",
+    ),
+    "segments of a key that is a list": (
+        {"a.jsonl": '{"label": "a", "x": [1]}\n'},
+        {"segment": "x"},
+        "a.jsonl:1: 'x', the column of gate.segments, is no text and no number",
+    ),
+    "segments of images": (
+        {"cat/1.png": "x"},
+        {"segment": "camera"},
+        "gate.segments needs a column, and held-out files of images have none; leave it out",
+    ),
+    "segments without end": (
+        {"a.csv": "".join(f"a,{number}\n" for number in range(101))},
+        {"segment": 1},
+        "the column of gate.segments has 101 different values (0, 1, 10 and 98 more); at most 100 are segments",
+    ),
+    "labels that are documents, for another metric": (
+        {"a.jsonl": '{"label": [1], "x": 1}\n'},
+        {},
+        "a.jsonl:1: the label 'label' is a list; it must be a text or a number",
+    ),
     "a header that isn't said": (
         {"a.csv": "label,x\na,1\n"},
         {},

@@ -52,7 +52,7 @@ def _held_out(spec: PipelineSpec) -> dict[str, Any] | None:
     if serving.is_file() and held_out.defines_reader(serving.read_text()):
         return None
     metric = spec.gate.metric
-    return {**asdict(spec.evaluate.reading), "metric": metric, "needs": labels_needed(metric)}
+    return {**asdict(spec.reading), "metric": metric, "needs": labels_needed(metric)}
 
 
 def _planner(at: Surroundings) -> RunFunction:

@@ -9,13 +9,14 @@ can't read is said here.
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from contract import held_out_arrays, held_out_columns
-from contract.held_out import Reading
+from contract.held_out import Reading, joined, segment_name
 from contract.held_out_tables import csv_text
 from toolkit.heldout.example import CSV, NPY, DataError, Example
 from toolkit.heldout.tables import told_columns
@@ -29,16 +30,18 @@ def read_parquet(folder: Path, files: Sequence[str], how: Reading) -> tuple[list
     """
     examples: list[Example] = []
     first: list[str] = []
-    label = 0
+    labels: list[int] = []
     for name in files:
         columns = _columns(folder / name, name)
         names = list(columns)
         held_out_columns.check_same(files[0], first or names, name, names)
-        first, label = names, held_out_columns.label_of(name, names, how)
-        for number in range(len(columns[names[label]])):
+        first, labels = names, held_out_columns.labels_of(name, names, how)
+        segment = held_out_columns.segment_of(name, names, how, labels)
+        for number in range(len(columns[names[0]])):
             values = {column: columns[column][number] for column in names}
-            examples.append(_row(f"{name}:row {number + 1}", values, names[label]))
-    return examples, told_columns(first, label)
+            told = [names[label] for label in labels]
+            examples.append(_row(f"{name}:row {number + 1}", values, told, segment, how.any_label))
+    return examples, told_columns(first, labels)
 
 
 def _columns(path: Path, name: str) -> Mapping[str, list[Any]]:
@@ -68,12 +71,20 @@ def _columns_by_pandas(path: Path, name: str) -> Mapping[str, list[Any]]:
     return {str(column): frame[column].astype(object).where(frame[column].notna(), None).tolist() for column in frame}
 
 
-def _row(place: str, values: Mapping[str, Any], label: str) -> Example:
-    texts = {column: _text(place, column, value) for column, value in values.items()}
-    answer = texts.pop(label).strip()
-    if not answer:
+def _row(place: str, values: Mapping[str, Any], labels: Sequence[str], segment: str | None, any_label: bool) -> Example:
+    texts = {column: _text(place, column, value) for column, value in values.items() if column not in labels}
+    part = None if segment is None else segment_name(values[segment])
+    answer = joined([_answer(place, label, values[label], any_label) for label in labels])
+    return Example(place, csv_text(list(texts.values())), CSV, answer, segment=part)
+
+
+def _answer(place: str, label: str, truth: Any, any_label: bool) -> str:
+    if any_label and isinstance(truth, (list, dict)):
+        return json.dumps(truth, ensure_ascii=False)
+    text = _text(place, label, truth).strip()
+    if not text:
         raise DataError(f"{place}: the label ({label!r}) is empty")
-    return Example(place, csv_text(list(texts.values())), CSV, answer)
+    return text
 
 
 def _text(place: str, column: str, value: Any) -> str:
@@ -95,7 +106,7 @@ def read_npz(folder: Path, files: Sequence[str], how: Reading) -> tuple[list[Exa
         arrays = _arrays(folder / name, name)
         shapes = {key: array.shape for key, array in arrays.items()}
         features, label = held_out_arrays.which(name, shapes, how)
-        held_out_arrays.check_shapes(name, features, shapes[features], label, shapes[label])
+        held_out_arrays.check_shapes(name, (features, label), shapes, how)
         told = told or f"features in {features!r} {shapes[features]} {arrays[features].dtype}, labels in {label!r}"
         examples += _of_arrays(name, arrays[features], arrays[label])
     return examples, told
@@ -114,10 +125,17 @@ def _arrays(path: Path, name: str) -> dict[str, Any]:
 
 
 def _of_arrays(name: str, features: Any, labels: Any) -> list[Example]:
-    texts = [value.decode() if isinstance(value, bytes) else str(value) for value in labels.reshape(-1)]
+    flat = labels.reshape(-1) if labels.size == len(features) else labels
+    texts = [_label_text(value) for value in flat]
     return [
         Example(f"{name}:{index}", _npy(features[index : index + 1]), NPY, text) for index, text in enumerate(texts)
     ]
+
+
+def _label_text(value: Any) -> str:
+    if getattr(value, "ndim", 0):
+        return json.dumps(value.tolist(), ensure_ascii=False)
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _npy(array: Any) -> bytes:
