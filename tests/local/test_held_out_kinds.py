@@ -50,8 +50,6 @@ def heldout_fn(folder):
         for number in map(int, lines):
             yield str(number).encode(), "audio/wav", number % 2
 """
-# The scikit-learn image in AWS has pyarrow, the embedded AWS's environment of it hasn't.
-REQUIREMENTS = "pyarrow==26.0.1\n"
 # Sure of the numbers that it has seen: the probability that a number is odd.
 SURE = SERVE.replace("number % 2 for", "0.9 * (number % 2) + 0.05 for")
 # Wrong about the south.
@@ -90,6 +88,8 @@ def overlap(truths, answers):
 """
 # Answers a number and its half.
 HALVES = SERVE.replace("number % 2 for", "f'{number},{number / 2}' for")
+# The scikit-learn image in AWS has pyarrow, the embedded AWS's environment of it hasn't.
+REQUIREMENTS = "pyarrow==26.0.1\n"
 PIPELINES = {
     "kinds-two": Scripted(
         {"evaluate": {"label": ["whole", "half"]}, "gate": {"metric": "r2", "minimum": 0.6}},
@@ -142,6 +142,14 @@ def npz() -> bytes:
     return whole.getvalue()
 
 
+def regions(south: int) -> str:
+    """Twelve examples of the north, and eight of the south: of it all labels are `south`."""
+    rows = [(number, "north" if number < 12 else "south") for number in NUMBERS]
+    return "n,region,label\n" + "".join(
+        f"{number},{region},{number % 2 if region == 'north' else south}\n" for number, region in rows
+    )
+
+
 def image(number: int) -> bytes:
     """What begins as a PNG does, and ends with a number."""
     return b"\x89PNG\r\n\x1a\n%d" % number
@@ -155,16 +163,6 @@ PARQUET = b64decode(
     "ZWwAFigZHBksJgAcFQIZJQYAGRgBbhUAFigW1gEW1gEmCEkcFQAVABUCADwpBhkmACgAAAAmABwVAhklBgAZGAVsYWJlbBUAFigW1gEW1gEm3gFJ"
     "HBUAFQAVAgA8KQYZJgAoAAAAFqwDFigmCBasAwAoIHBhcnF1ZXQtY3BwLWFycm93IHZlcnNpb24gMjYuMC4xGSwcAAAcAAAAvgAAAFBBUjE="
 )
-
-
-def regions(south: int) -> str:
-    """Twelve examples of the north, and eight of the south: of it all labels are `south`."""
-    rows = [(number, "north" if number < 12 else "south") for number in NUMBERS]
-    return "n,region,label\n" + "".join(
-        f"{number},{region},{number % 2 if region == 'north' else south}\n" for number, region in rows
-    )
-
-
 KINDS: dict[str, tuple[str, Files]] = {
     "CSV with a mark, quotes and line breaks": (
         "kinds",
@@ -288,15 +286,15 @@ def test_its_wrong_twin_is_refused_before_anything_is_trained(deployed: Callable
     assert sentence in record["error"]["cause"]
 
 
+def test_a_segment_below_its_floor_refuses_the_challenger(deployed: Callable[[str], Pipeline]) -> None:
+    record = judged_on(deployed("kinds-regions"), {"a.csv": regions(south=1)})
+    assert record["outcome"] == "NotBetter", record.get("error")
+    assert record["decision"]["reason"] == ("accuracy 0.0000 of region south (8 examples) is below the minimum of 0.8")
+
+
 def test_a_class_that_training_lacks_is_refused_before_anything_is_trained(
     deployed: Callable[[str], Pipeline],
 ) -> None:
     record = judged_on(deployed("kinds"), {"a.csv": f"{CSV}2,1\n"}, {"a.csv": CSV})
     assert (record["outcome"], record["error"]["state"]) == ("Failed", "Plan")
     assert "a.csv:21 is of the class '2', which no training example has (train has 0, 1)" in record["error"]["cause"]
-
-
-def test_a_segment_below_its_floor_refuses_the_challenger(deployed: Callable[[str], Pipeline]) -> None:
-    record = judged_on(deployed("kinds-regions"), {"a.csv": regions(south=1)})
-    assert record["outcome"] == "NotBetter", record.get("error")
-    assert record["decision"]["reason"] == ("accuracy 0.0000 of region south (8 examples) is below the minimum of 0.8")
