@@ -85,7 +85,7 @@ def _labels(name: str, archive: zipfile.ZipFile, how: Reading) -> tuple[list[Lab
         return [], False  # a label is a list
     with archive.open(key + _ENDING) as member:
         _read_header(name, member)
-        values = _values(member, headers[key])
+        values = _values(member, headers[key]) if math.prod(shapes[key][1:]) == 1 else None
     return [Label(f"{name}:{index}", value) for index, value in enumerate(values or [])], values is not None
 
 
@@ -106,7 +106,7 @@ def _read_header(name: str, content: IO[bytes]) -> Header:
         type_, shape = told["descr"], tuple(map(int, told["shape"]))
     except (ValueError, SyntaxError, KeyError, TypeError, RecursionError, MemoryError) as error:
         raise HeldOutError(f"{name} holds no array that can be read; {_OBJECTS}") from error
-    if "O" in str(type_):
+    if "|O" in str(type_):
         raise HeldOutError(f"{name} holds Python objects; {_OBJECTS}")
     return Header(str(type_), shape)
 

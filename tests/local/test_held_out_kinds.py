@@ -217,6 +217,27 @@ WRONG: dict[str, tuple[str, Files, str]] = {
     "npz without labels": ("kinds", {"a.npz": npz().replace(b"y.npy", b"z.npy")}, "a.npz has no array of labels"),
     "a text called an image": ("kinds", {"0/1.png": "1", "1/1.png": image(1)}, "0/1.png is text, not an image"),
     "gzip that is cut off": ("kinds", {"a.csv.gz": gzip.compress(CSV.encode())[:-9]}, "a.csv.gz is cut off"),
+    "a quotation mark that nothing closes": (
+        "kinds",
+        {"a.csv": CSV + '1,"2\n0,3\n'},
+        "a.csv:21: a quotation mark opens a",
+    ),
+    "UTF-16": (
+        "kinds",
+        {"a.csv": CSV.encode("utf-16")},
+        "a.csv is text in UTF-16, by its first bytes; save it as UTF-8",
+    ),
+    "commas in TSV": ("kinds", {"a.tsv": CSV}, "is ',' what separates them? Then write evaluate.format: csv"),
+    "a broken line of JSON": (
+        "kinds",
+        {"a.jsonl": '{"label": 1, "n": 1}\n{"label"\n'},
+        "a.jsonl:2 is no JSON: Expecting ':'",
+    ),
+    "a manifest's other channel": (
+        "kinds",
+        {"a.manifest": '{"source-ref": "s3://BUCKET/kinds/train/orders.json", "class": 1}\n'},
+        "a.manifest:1 names s3://",
+    ),
     "ragged rows": ("kinds", {"a.csv": f"{CSV}1,2,3\n"}, "a.csv:21 has 3 columns, but a.csv:1 has 2"),
     "an unknown ending": ("kinds", {"a.csv": CSV, "b.wav": "x"}, "b.wav: held-out files of an unknown kind"),
     "no such column of segments": (

@@ -274,6 +274,17 @@ RIGHT: dict[str, tuple[Files, dict[str, Any], int]] = {
     "images of an unknown kind": ({"cat/1.jpg": b"\x00\x00\x00\x20ftypheic", "dog/1.jpg": PNG}, {}, 2),
     "arrays": ({"a.npz": npz(X=X, y=labels(0, 1, 2))}, {}, 3),
     "compressed arrays": ({"a.npz": npz(zipfile.ZIP_DEFLATED, X=X, y=labels(0, 1, 2))}, {}, 3),
+    "a long file": ({"a.npz": npz(X=npy("<f4", (50_000, 2), bytes(400_000)), y=labels(*[0, 1] * 25_000))}, {}, 50_000),
+    "labels too many to read": (
+        {"a.npz": npz(X=npy("|i1", (150_000,), bytes(150_000)), y=labels(*[0] * 150_000))},
+        {},
+        0,
+    ),
+    "a record": (
+        {"a.npz": npz(X=npy("<f8", (1,), bytes(8)), y=labels(1), more=npy("[('Open', '<f8')]", (0,), b""))},
+        {},
+        1,
+    ),
     "labels of bytes": ({"a.npz": npz(X=X, labels=npy("|S3", (3,), b"catdogcow"))}, {}, 3),
     "labels of truth": ({"a.npz": npz(X=X, y=npy("|b1", (3,), b"\x00\x01\x00"))}, {}, 3),
     "labels of another type": ({"a.npz": npz(X=X, y=npy("<c8", (3,), bytes(24)))}, {}, 0),

@@ -317,6 +317,8 @@ RIGHT: dict[str, tuple[Files, dict[str, Any], int]] = {
         {"metric": "neg_mean_absolute_error", "needs": "numbers"},
         2,
     ),
+    "a gzipped manifest": ({"a.manifest.gz": gzip.compress(b'{"source": "x", "class": 1}\n')}, {}, 1),
+    "a manifest called JSON lines": ({"a.jsonl": json_lines({"source": "x", "class": 1})}, {"format": "manifest"}, 1),
     "one example": ({"a.csv": "a,1\n"}, {}, 1),
 }
 
