@@ -1,4 +1,4 @@
-"""What spec, evaluation and gate agree on about judging: metrics of probabilities, and champions that can't answer.
+"""What spec, evaluation and gate agree on about judging: metrics, floors of parts, champions that can't answer.
 
 Data that gain or lose a column, or labels of another type, are no error of the run that meets them: evaluation.json has
 {"champion": {CANNOT_ANSWER: a sentence with the model's own error}} in the place of the champion's score.
@@ -17,3 +17,11 @@ ROC_AUC_OVR = "roc_auc_ovr"
 LOG_LOSS, BRIER_SCORE, CALIBRATION_ERROR = "neg_log_loss", "neg_brier_score", "neg_expected_calibration_error"
 OF_TWO_CLASSES = (ROC_AUC, AVERAGE_PRECISION)
 OF_PROBABILITIES = (*OF_TWO_CLASSES, ROC_AUC_OVR, LOG_LOSS, BRIER_SCORE, CALIBRATION_ERROR)
+
+# Parts of evaluation.json, and of the gate: a floor for each value of a column, and for each class.
+SEGMENTS, CLASSES = "segments", "classes"
+
+
+def is_own(metric: str) -> bool:
+    """Whether a metric is the user's own, a function of the model's folder: `<module>.<function>`."""
+    return "." in metric

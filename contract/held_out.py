@@ -7,8 +7,9 @@ its neighbours, so that what Plan lets pass is what evaluation reads.
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,6 +19,11 @@ FORMATS = (CSV, TSV, JSON_LINES, PARQUET, NPZ, IMAGES, MANIFEST)
 # Those that may have a header, and those that Plan can look into.
 TABLES = (CSV, TSV)
 TEXTS = (CSV, TSV, JSON_LINES, MANIFEST)
+# Those in which gate.segments finds no column.
+WITHOUT_COLUMNS = (NPZ, IMAGES)
+# The run's record and the gate's reason keep every segment.
+MOST_SEGMENTS, SEGMENT_LENGTH = 100, 60
+EMPTY_SEGMENT = "(empty)"
 
 # The function of serve.py that reads what is none of these.
 READER = "heldout_fn"
@@ -32,6 +38,26 @@ _ENDINGS = {
     MANIFEST: (".manifest",),
 }
 _GZIP = ".gz"
+# Of endings that are met and not read: what to do instead.
+_INSTEAD = {
+    ".json": "JSON is read as JSON lines, one document a line, in a file that ends in .jsonl",
+    ".xlsx": "save a workbook as CSV",
+    ".xls": "save a workbook as CSV",
+    ".npy": "write numpy.savez(file, X=…, y=…)",
+    ".zip": "upload the files that are in the archive",
+    ".tar": "upload the files that are in the archive",
+    ".tar.gz": "upload the files that are in the archive",
+    ".tgz": "upload the files that are in the archive",
+    ".bz2": "of compressed text .gz is read",
+    ".xz": "of compressed text .gz is read",
+    ".zst": "of compressed text .gz is read",
+    ".parquet.gz": "Parquet is compressed within: don't gzip it",
+    ".npz.gz": "npz is compressed within (numpy.savez_compressed): don't gzip it",
+    ".feather": "write Parquet",
+    ".arrow": "write Parquet",
+    ".pkl": "reading data must not run code: write CSV, Parquet or npz",
+    ".pickle": "reading data must not run code: write CSV, Parquet or npz",
+}
 # Files that tools leave beside data: Hadoop's and Spark's marks, Windows' thumbnails. Hidden ones are left out, too.
 _BESIDE = ("_SUCCESS", "_metadata", "_common_metadata", "__MACOSX", "Thumbs.db")
 
@@ -44,12 +70,32 @@ class HeldOutError(ValueError):
 class Reading:
     """`evaluate` of pipeline.yaml, as far as it tells how to read. None: to be found out.
 
-    label: the label's column, key or array by its name, or the column by its position (from 0).
+    label: the label's column, key or array by its name, or the column by its position (from 0); several of them where
+        a model answers several numbers an example.
+    segment: the column or key of gate.segments, likewise.
+    any_label: whether a label may be a list or an object: a metric of the user's own can judge it, one of regression a
+        list of numbers.
     """
 
-    label: int | str = 0
+    label: int | str | tuple[int | str, ...] = 0
     header: bool | None = None
     format: str | None = None
+    segment: int | str | None = None
+    any_label: bool = False
+
+    @property
+    def labels(self) -> tuple[int | str, ...]:
+        """The label's columns, of which there is mostly one."""
+        return self.label if isinstance(self.label, tuple) else (self.label,)
+
+    @property
+    def has_header(self) -> bool:
+        """Whether CSV and TSV have one: as it is said, else where a column is named."""
+        return (
+            any(isinstance(column, str) for column in (*self.labels, self.segment))
+            if self.header is None
+            else self.header
+        )
 
 
 def data_files(names: Iterable[str]) -> list[str]:
@@ -82,16 +128,29 @@ def format_of(names: Sequence[str], said: str | None) -> str:
         return MANIFEST
     unknown = [name for name, told in kinds.items() if told is None]
     if unknown:
-        known = " ".join(ending for endings in _ENDINGS.values() for ending in endings)
-        raise HeldOutError(
-            f"{some(unknown)}: held-out files of an unknown kind; known are {known} (text also as .gz). Say "
-            f"evaluate.format ({', '.join(FORMATS)}) if they are one of these, or write {READER}(folder) in serve.py"
-        )
+        raise HeldOutError(_unknown(unknown))
     found = sorted({str(told) for told in kinds.values()})
     if len(found) > 1:
         first = [next(name for name, told in kinds.items() if told == one) for one in found]
-        raise HeldOutError(f"held-out files of {len(found)} kinds ({', '.join(first)}); keep to one kind")
+        beside = "; images are labelled by their folders, or by a manifest" if IMAGES in found else ""
+        raise HeldOutError(f"held-out files of {len(found)} kinds ({', '.join(first)}); keep to one kind{beside}")
     return found[0]
+
+
+def check_asked(how: Reading, format_: str) -> None:
+    """Raises HeldOutError where pipeline.yaml says of the files what files of this format don't have."""
+    if how.header is not None and format_ not in TABLES:
+        raise HeldOutError(
+            f"evaluate.header is said, but the held-out files are {format_}, which have none; leave it out"
+        )
+    if len(how.labels) > 1 and format_ == NPZ:
+        raise HeldOutError("evaluate.label is a list, but one array of npz holds all outputs; write its name")
+    if isinstance(how.label, int) and how.label and format_ in (NPZ, MANIFEST):
+        raise HeldOutError(f"evaluate.label is {how.label}, a position, but the files are {format_}; write a name")
+    if how.segment is not None and format_ in WITHOUT_COLUMNS:
+        raise HeldOutError(f"gate.segments needs a column, and held-out files of {format_} have none; leave it out")
+    if how.label != 0 and format_ == IMAGES:
+        raise HeldOutError(f"evaluate.label is {how.label!r}, but an image's label is its folder's name; leave it out")
 
 
 def files_of(names: Sequence[str], format_: str) -> list[str]:
@@ -122,20 +181,69 @@ def defines_reader(source: str) -> bool:
 
 def arguments(reading: Reading) -> list[str]:
     """The options by which the evaluation job is told; see `from_arguments`."""
-    label = [f"--label-name={reading.label}"] if isinstance(reading.label, str) else ["--label", str(reading.label)]
     header = [] if reading.header is None else ["--header", "true" if reading.header else "false"]
-    return [*label, *header, *(["--format", reading.format] if reading.format else [])]
+    format_ = ["--format", reading.format] if reading.format else []
+    any_label = ["--any-label"] if reading.any_label else []
+    return [*_label_arguments(reading.label), *header, *format_, *_segment_arguments(reading.segment), *any_label]
 
 
-def from_arguments(label: int, label_name: str | None, header: str | None, format_: str | None) -> Reading:
-    """The reading that the options of `arguments` tell."""
-    told = None if header is None else header == "true"
-    return Reading(label=label if label_name is None else label_name, header=told, format=format_)
+def _label_arguments(label: int | str | tuple[int | str, ...]) -> list[str]:
+    if isinstance(label, tuple):
+        return [f"--labels={json.dumps(label, ensure_ascii=False)}"]
+    return [f"--label-name={label}"] if isinstance(label, str) else ["--label", str(label)]
+
+
+def _segment_arguments(segment: int | str | None) -> list[str]:
+    if segment is None:
+        return []
+    return [f"--segment-name={segment}"] if isinstance(segment, str) else ["--segment", str(segment)]
+
+
+def from_arguments(given: Any) -> Reading:
+    """The reading that the options of `arguments` tell, as argparse gives them."""
+    one = given.label if given.label_name is None else given.label_name
+    return Reading(
+        label=one if given.labels is None else tuple(json.loads(given.labels)),
+        header=None if given.header is None else given.header == "true",
+        format=given.format,
+        segment=given.segment if given.segment_name is None else given.segment_name,
+        any_label=given.any_label,
+    )
 
 
 def from_document(document: Mapping[str, Any]) -> Reading:
     """The reading that Plan is told."""
-    return Reading(label=document["label"], header=document["header"], format=document["format"])
+    told = {field.name: document[field.name] for field in fields(Reading)}
+    return Reading(**{**told, "label": tuple(told["label"]) if isinstance(told["label"], list) else told["label"]})
+
+
+def joined(labels: Sequence[Any]) -> str:
+    """An example's label as text: the one that it has, or several as a JSON list, of numbers where they are."""
+    return str(labels[0]) if len(labels) == 1 else json.dumps([_value(label) for label in labels], ensure_ascii=False)
+
+
+def _value(label: Any) -> Any:
+    for kind in (int, float) if isinstance(label, str) else ():
+        try:
+            return kind(label)
+        except ValueError:
+            continue
+    return label
+
+
+def check_segments(names: Iterable[str]) -> None:
+    """Raises HeldOutError where a column has so many values that it divides the examples into no segments."""
+    found = sorted(set(names))
+    if len(found) > MOST_SEGMENTS:
+        raise HeldOutError(
+            f"the column of gate.segments has {len(found)} different values ({some(found)}); at most {MOST_SEGMENTS} "
+            "are segments: choose a column of few values"
+        )
+
+
+def segment_name(value: object) -> str:
+    """A segment as it is called: its column's value."""
+    return " ".join(str("" if value is None else value).split())[:SEGMENT_LENGTH] or EMPTY_SEGMENT
 
 
 def some(names: Sequence[str], most: int = 3) -> str:
@@ -145,6 +253,16 @@ def some(names: Sequence[str], most: int = 3) -> str:
 
 def _is_beside(part: str) -> bool:
     return part.startswith(".") or part in _BESIDE
+
+
+def _unknown(names: Sequence[str]) -> str:
+    known = " ".join(ending for endings in _ENDINGS.values() for ending in endings)
+    hints = {hint for name in names for ending, hint in _INSTEAD.items() if name.lower().endswith(ending)}
+    instead = f" ({'; '.join(sorted(hints))})" if hints else ""
+    return (
+        f"{some(names)}: held-out files of an unknown kind{instead}; known are {known} (text also as .gz). Say "
+        f"evaluate.format ({', '.join(FORMATS)}) if they are one of these, or write {READER}(folder) in serve.py"
+    )
 
 
 def _check_said(said: str, kinds: Mapping[str, str | None]) -> None:

@@ -7,11 +7,12 @@ an augmented manifest file", SageMaker developer guide.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contract.held_out import HeldOutError, Reading
+from contract.held_out import HeldOutError, Reading, joined, segment_name
+from contract.held_out_mistakes import nearest
 
 # The key of a label whose name isn't said.
 LABEL = "label"
@@ -25,6 +26,7 @@ class Line:
     place: str
     document: Any
     label: str
+    segment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Entry:
     kind: str
     value: str
     label: str
+    segment: str | None = None
 
 
 def read(lines: Iterable[str], name: str, how: Reading, *, whole: bool = True) -> list[Line]:
@@ -65,37 +68,81 @@ def _documents(lines: Iterable[str], name: str, whole: bool) -> Iterator[tuple[s
             continue
         try:
             yield place, json.loads(text)
-        except ValueError as error:
-            raise HeldOutError(f"{place} is no JSON: {error}; JSON lines have one whole document a line") from error
+        except json.JSONDecodeError as error:
+            why = f"{error.msg} at column {error.pos + 1}"
+            raise HeldOutError(f"{place} is no JSON: {why}; JSON lines have one whole document a line") from error
 
 
 def _line(place: str, document: Any, how: Reading) -> Line:
     if isinstance(document, dict):
-        key = _key(place, how)
-        rest = {name: value for name, value in document.items() if name != key}
-        return Line(place, rest, _label(place, document, key))
+        keys = _keys(place, how)
+        rest = {name: value for name, value in document.items() if name not in keys}
+        return _asking(Line(place, rest, _labels(place, document, keys, how), _segment(place, document, how, keys)))
     if isinstance(document, list):
-        if isinstance(how.label, str) or not -len(document) <= how.label < len(document):
-            raise HeldOutError(f"{place} is a list of {len(document)}, in which there is no label {how.label!r}")
-        index = how.label % len(document)
-        label = _label(place, {str(index): document[index]}, str(index))
-        return Line(place, [*document[:index], *document[index + 1 :]], label)
+        places = _positions(place, document, how)
+        others = [value for index, value in enumerate(document) if index not in places]
+        values = {str(index): document[index] for index in places}
+        segment = _segment(place, dict(enumerate(document)), how, places)
+        return _asking(Line(place, others, _labels(place, values, list(values), how), segment))
     raise HeldOutError(f"{place} is {json.dumps(document)[:60]}; an example is an object (or a list) with its label")
 
 
-def _key(place: str, how: Reading) -> str:
-    if isinstance(how.label, str):
-        return how.label
-    if how.label != 0:
-        raise HeldOutError(f"{place} is an object, which has no position {how.label}; write evaluate.label: <key>")
-    return LABEL
+def _asking(line: Line) -> Line:
+    if not line.document:
+        raise HeldOutError(f"{line.place} has nothing but the label; a model needs something to be asked by")
+    return line
 
 
-def _label(place: str, document: Any, key: str) -> str:
+def _keys(place: str, how: Reading) -> list[str]:
+    """The label's keys in an object."""
+    if how.label == 0:
+        return [LABEL]
+    for label in how.labels:
+        if not isinstance(label, str):
+            raise HeldOutError(f"{place} is an object, which has no position {label}; write evaluate.label: <key>")
+    return [str(label) for label in how.labels]
+
+
+def _positions(place: str, document: list[Any], how: Reading) -> list[int]:
+    """The label's positions in a list."""
+    if document and all(isinstance(value, dict) for value in document):
+        raise HeldOutError(f"{place} is a list of {len(document)} objects; JSON lines have one object a line")
+    found: list[int] = []
+    for label in how.labels:
+        if isinstance(label, str) or not -len(document) <= label < len(document):
+            raise HeldOutError(f"{place} is a list of {len(document)}, in which there is no label {label!r}")
+        found.append(label % len(document))
+    return found
+
+
+def _segment(place: str, document: Mapping[Any, Any], how: Reading, labels: Sequence[int | str]) -> str | None:
+    """The value by which gate.segments divides, of an object or of a list's elements by their positions."""
+    if how.segment is None:
+        return None
+    if how.segment not in document:
+        there = ", ".join(map(str, document))[:400]
+        raise HeldOutError(f"{place} has no {how.segment!r}, the column of gate.segments, only {there or 'nothing'}")
+    if how.segment in labels:
+        told = f"the column of gate.segments, {how.segment!r}, is the label"
+        raise HeldOutError(f"{place}: {told}; write gate.classes instead")
+    value = document[how.segment]
+    if isinstance(value, (dict, list)):
+        raise HeldOutError(f"{place}: {how.segment!r}, the column of gate.segments, is no text and no number")
+    return segment_name(value)
+
+
+def _labels(place: str, document: Any, keys: Sequence[str], how: Reading) -> str:
+    return joined([_label(place, document, key, how) for key in keys])
+
+
+def _label(place: str, document: Any, key: str, how: Reading) -> str:
     if key not in document:
         keys = ", ".join(sorted(document))[:400]
-        raise HeldOutError(f"{place} has no label {key!r}, only {keys or 'nothing'}; write evaluate.label: <key>")
+        near = nearest(key, document)
+        raise HeldOutError(f"{place} has no label {key!r}, only {keys or 'nothing'}; write evaluate.label: <key>{near}")
     value = document[key]
+    if isinstance(value, (dict, list)) and how.any_label:
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, (dict, list)):
         kind = "an object" if isinstance(value, dict) else "a list"
         raise HeldOutError(f"{place}: the label {key!r} is {kind}; it must be a text or a number")
@@ -110,9 +157,10 @@ def _entry(place: str, document: Any, how: Reading) -> Entry:
     kind = next((key for key in (REFERENCE, SOURCE) if isinstance(document.get(key), str)), None)
     if kind is None:
         raise HeldOutError(f"{place} has neither {REFERENCE} (an object's URI) nor {SOURCE} (the text itself)")
-    attributes = [key for key in document if key not in (REFERENCE, SOURCE) and not key.endswith(_METADATA)]
-    if isinstance(how.label, int) and len(attributes) != 1:
+    others = (REFERENCE, SOURCE, how.segment)
+    attributes = [key for key in document if key not in others and not key.endswith(_METADATA)]
+    if how.label == 0 and len(attributes) != 1:
         told = ", ".join(attributes) or "none"
         raise HeldOutError(f"{place} has {len(attributes)} attributes ({told}); write evaluate.label: <attribute>")
-    key = how.label if isinstance(how.label, str) else attributes[0]
-    return Entry(place, kind, document[kind], _label(place, document, key))
+    keys = attributes if how.label == 0 else _keys(place, how)
+    return Entry(place, kind, document[kind], _labels(place, document, keys, how), _segment(place, document, how, keys))

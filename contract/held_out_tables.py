@@ -9,10 +9,12 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from contract.held_out import TSV, HeldOutError, Reading
+from contract import held_out_mistakes
+from contract.held_out import TSV, HeldOutError, Reading, check_segments, joined, segment_name
+from contract.held_out_mistakes import is_number, nearest
 
 # A text may be longer than the csv module's 128 KiB.
 _FIELD_LENGTH = 2**31 - 1
@@ -23,11 +25,12 @@ _NAME_WORDS, _NAME_LENGTH = 3, 40
 
 @dataclass(frozen=True)
 class Row:
-    """One example: where it begins (file:line), its fields without the label, its label."""
+    """One example: where it begins (file:line), its fields without the label, its label, its segment if any."""
 
     place: str
     fields: tuple[str, ...]
     label: str
+    segment: str | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Table:
     name: str
     columns: tuple[str, ...] | None
     width: int
-    label: int
+    labels: tuple[int, ...]
     rows: tuple[Row, ...]
 
 
@@ -76,18 +79,22 @@ def read(lines: Iterable[str], name: str, how: Reading, format_: str, *, whole: 
     Raises:
         HeldOutError: ragged rows, no such label, an empty one, or a header where none is said.
     """
-    records = _records(lines, name, format_)
-    records = records if whole else records[:-1]
+    records = _records(lines, name, format_, whole=whole)
     if not records:
         return None
-    has_header = isinstance(how.label, str) if how.header is None else how.header
-    columns = tuple(field.strip() for field in records[0][1]) if has_header else None
-    _check_widths(records)
-    label = _label_column(records[0], how, columns)
+    columns = tuple(field.strip() for field in records[0][1]) if how.has_header else None
+    _check_widths(records, format_)
+    words = ("evaluate.label", "the label", "label column")
+    labels = tuple(_column(records[0], label, columns, words) for label in how.labels)
+    segment = _segment_column(records[0], how, columns, labels)
+    held_out_mistakes.refuse_semicolons(records, labels[0], format_)
     if how.header is None and columns is None:
-        _refuse_header(records, label)
-    rows = tuple(_row(place, fields, label, columns) for place, fields in records[1 if has_header else 0 :])
-    return Table(name, columns, len(records[0][1]), label, rows)
+        _refuse_header(records, labels[0], format_)
+    if how.header and columns:
+        _refuse_example(records[0][0], columns)
+    rows = tuple(_row(place, fields, labels, columns, segment) for place, fields in records[1 if columns else 0 :])
+    check_segments(row.segment for row in rows if row.segment is not None)
+    return Table(name, columns, len(records[0][1]), labels, rows)
 
 
 def check_alike(first: Table, other: Table) -> None:
@@ -101,78 +108,116 @@ def check_alike(first: Table, other: Table) -> None:
         raise HeldOutError(f"{counts}; all held-out files need the same columns")
 
 
-def is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _records(lines: Iterable[str], name: str, format_: str) -> list[tuple[str, list[str]]]:
-    """(place, fields) of each record that isn't an empty line."""
+def _records(lines: Iterable[str], name: str, format_: str, *, whole: bool) -> list[tuple[str, list[str]]]:
+    """(place, fields) of each record that isn't an empty line; without the last, which may be cut off, if not whole."""
     csv.field_size_limit(_FIELD_LENGTH)
-    reader = csv.reader(lines, delimiter="\t" if format_ == TSV else ",")
+    delimiter = "\t" if format_ == TSV else ","
+    taken: list[str] = []
+    reader = csv.reader(_kept(lines, taken), delimiter=delimiter)
     found: list[tuple[str, list[str]]] = []
-    last = 0
+    before: tuple[str, list[str]] | None = None
     try:
         for fields in reader:
-            first, last = last + 1, reader.line_num
-            if fields:
-                found.append((f"{name}:{first}", fields))
+            if before:
+                held_out_mistakes.refuse_quotation(*before, delimiter, last=False)
+            before = (f"{name}:{reader.line_num - len(taken) + 1}", list(taken))
+            found += [(before[0], fields)] if fields else []
+            taken.clear()
     except csv.Error as error:
-        raise HeldOutError(f"{name}:{last + 1} is no {format_.upper()} text: {error}") from error
+        raise HeldOutError(f"{name}:{reader.line_num} is no {format_.upper()} text: {error}") from error
     except UnicodeDecodeError as error:
         raise HeldOutError(f"{name} is no {format_.upper()} text in UTF-8: {error}") from error
-    return found
+    if whole and before:
+        held_out_mistakes.refuse_quotation(*before, delimiter, last=True)
+    return found if whole else found[:-1]
 
 
-def _check_widths(records: Sequence[tuple[str, list[str]]]) -> None:
+def _kept(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
+    """The lines, each of which is kept in `taken` until it is cleared."""
+    for line in lines:
+        taken.append(line)
+        yield line
+
+
+def _check_widths(records: Sequence[tuple[str, list[str]]], format_: str) -> None:
     first, width = records[0][0], len(records[0][1])
     for place, fields in records:
         if len(fields) != width:
-            raise HeldOutError(f"{place} has {len(fields)} columns, but {first} has {width}")
+            hint = held_out_mistakes.separated(records[0][1], format_) or held_out_mistakes.lines_within(fields)
+            raise HeldOutError(f"{place} has {_columns(len(fields))}, but {first} has {width}{hint}")
     if width == 1:
-        other = next((mark for mark in (";", "\t", "|", ",") if mark in records[0][1][0]), None)
-        hint = f" (is {other!r} what separates them? It must be a comma, or a tab with format: tsv)" if other else ""
+        hint = held_out_mistakes.separated(records[0][1], format_)
         raise HeldOutError(f"{first} has one column, the label; a model needs at least one more to be asked by{hint}")
 
 
-def _label_column(first: tuple[str, list[str]], how: Reading, columns: tuple[str, ...] | None) -> int:
+def _columns(count: int) -> str:
+    return f"{count} column{'' if count == 1 else 's'}"
+
+
+def _column(
+    first: tuple[str, list[str]], asked: int | str, columns: tuple[str, ...] | None, words: tuple[str, str, str]
+) -> int:
+    """A column's position. `words` name it in messages: the field of pipeline.yaml, it by its name, by its position."""
     place, width = first[0], len(first[1])
-    if isinstance(how.label, str):
+    field, named, placed = words
+    if isinstance(asked, str):
         if columns is None:
-            raise HeldOutError(
-                f"evaluate.label is {how.label!r}, a name, but evaluate.header is false; write its position"
-            )
-        found = [index for index, column in enumerate(columns) if column == how.label]
+            raise HeldOutError(f"{field} is {asked!r}, a name, but evaluate.header is false; write its position")
+        found = [index for index, column in enumerate(columns) if column == asked]
         if len(found) != 1:
             there = f"is {len(found)} times" if found else "isn't"
+            near = "" if found else nearest(asked, columns)
             raise HeldOutError(
-                f"the label {how.label!r} {there} among the columns of {place}: {', '.join(columns)[:400]}"
+                f"{named} {asked!r} {there} among the columns of {place}: {', '.join(columns)[:400]}{near}"
             )
         return found[0]
-    if not -width <= how.label < width:
-        raise HeldOutError(f"label column {how.label} is out of range: {place} has {width} columns (0 to {width - 1})")
-    return how.label % width
+    if not -width <= asked < width:
+        raise HeldOutError(f"{placed} {asked} is out of range: {place} has {width} columns (0 to {width - 1})")
+    return asked % width
 
 
-def _row(place: str, fields: list[str], label: int, columns: tuple[str, ...] | None) -> Row:
-    answer = fields[label].strip()
-    if not answer:
-        told = f"column {label}" if columns is None else f"column {columns[label]!r}"
-        raise HeldOutError(f"{place}: the label ({told}) is empty")
-    return Row(place, (*fields[:label], *fields[label + 1 :]), answer)
+def _segment_column(
+    first: tuple[str, list[str]], how: Reading, columns: tuple[str, ...] | None, labels: tuple[int, ...]
+) -> int | None:
+    if how.segment is None:
+        return None
+    found = _column(first, how.segment, columns, ("gate.segments.column",) * 3)
+    if found in labels:
+        raise HeldOutError(
+            f"gate.segments.column {how.segment!r} is the label; for floors of classes write gate.classes"
+        )
+    return found
 
 
-def _refuse_header(records: Sequence[tuple[str, list[str]]], label: int) -> None:
+def _row(
+    place: str, fields: list[str], labels: tuple[int, ...], columns: tuple[str, ...] | None, segment: int | None
+) -> Row:
+    for label in labels:
+        if not fields[label].strip():
+            told = f"column {label}" if columns is None else f"column {columns[label]!r}"
+            raise HeldOutError(f"{place}: the label ({told}) is empty")
+    part = None if segment is None else segment_name(fields[segment])
+    asked = tuple(field for index, field in enumerate(fields) if index not in labels)
+    return Row(place, asked, joined([fields[label].strip() for label in labels]), part)
+
+
+def _refuse_example(place: str, names: Sequence[str]) -> None:
+    """Raises HeldOutError where the header that is said is numbers, as no tool names columns: pandas counts them."""
+    if all(map(is_number, names)) and (len(set(names)) < len(names) or not all(name.isdigit() for name in names)):
+        raise HeldOutError(
+            f"evaluate.header is true, but {place} looks like an example ({csv_text(names)[:200]!r}); "
+            "leave header out, or write false"
+        )
+
+
+def _refuse_header(records: Sequence[tuple[str, list[str]]], label: int, format_: str) -> None:
     """Raises HeldOutError where the first line looks like a header and pipeline.yaml says nothing about one."""
     place, fields = records[0]
     rest = [record for _, record in records[1:]]
     if _could_be_names(fields) and (_over_numbers(rest) or _over_texts(fields[label], [row[label] for row in rest])):
         raise HeldOutError(
             f"{place} looks like a header ({csv_text(fields)[:200]!r}); write evaluate.header: true (then label may be "
-            "a name), or header: false if it is an example"
+            f"a name), or header: false if it is an example{held_out_mistakes.separated(fields, format_)}"
         )
 
 

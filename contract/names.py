@@ -24,7 +24,8 @@ STEPS = (TRAIN_STEP, EVALUATE_STEP)
 RUN_ID_LENGTH = 20
 # For IAM's resource patterns: `?` is one character, so that `iris-????????-…` never matches a job of `iris-tree`.
 ANY_RUN_ID = "????????-??????-????"
-_JOB_OF_A_RUN = re.compile(r".+-\d{8}-\d{6}-[0-9a-f]{4}-.+")
+_RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+_JOB_OF_A_RUN = re.compile(rf".+-{_RUN_ID.pattern}-.+")
 
 CONTENT_HASH_LENGTH = 12
 ANY_CONTENT_HASH = "?" * CONTENT_HASH_LENGTH
@@ -42,6 +43,11 @@ def run_id(at: datetime, token: str) -> str:
     It is the Step Functions execution's name, too.
     """
     return f"{at.astimezone(timezone.utc):%Y%m%d-%H%M%S}-{token}"
+
+
+def is_run_id(text: str) -> bool:
+    """Whether a text could be a run's id."""
+    return _RUN_ID.fullmatch(text) is not None
 
 
 def is_job_of_a_run(name: str) -> bool:

@@ -68,6 +68,8 @@ def figures(found: Document) -> Answers | None:
     """The figures of an evaluation's answers; None where it has none."""
     confusion, residuals = found.get("confusion") or {}, found.get("residuals") or {}
     models = tuple(name for name in ("challenger", "champion") if name in confusion or name in residuals)
+    # Of a metric of the user's own there may be no more than the examples that are answered differently.
+    models = models or (("challenger", "champion") if found.get("differing") else ())
     if not models:
         return None
     return Answers(

@@ -93,6 +93,8 @@ class Context:
         """
         from ratchet.spec import nearest
 
+        if names.is_run_id(given):
+            raise errors.UserError(f"{given!r} is a run's id, where a pipeline's name is wanted")
         name = self.project.pipeline(given)
         known = [name] if name in self.project.pipelines else self.pipelines()
         if name in known:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from contract.evaluations import CANNOT_ANSWER, FLOOR
+from contract.evaluations import FLOOR
+from gate import floors
+from gate.evaluation import Figures
+from gate.evaluation import figures as read
 
 Document = dict[str, Any]
 
 _WHEN = "when_champion_cannot_answer"
-
-
-class BadEvaluationError(ValueError):
-    """The evaluation doesn't answer what the gate asks."""
 
 
 def decide(
@@ -27,75 +26,48 @@ def decide(
 ) -> Document:
     """Whether the challenger becomes the champion, and why, in a sentence.
 
-    The floor holds for every model. A first model needs no more. Later ones must be better than the champion on the
-    same examples by more than `beat_champion_by`, with the spec's confidence: the lower bound of the interval of the
-    paired difference decides, so that a tie keeps the champion. Where the champion can't answer the held-out data,
-    it stays, unless `supersede` or the spec says that the floor alone decides.
+    The floors hold for every model: the whole's, and those of parts. A first model needs no more. Later ones must be
+    better than the champion on the same examples by more than `beat_champion_by`, with the spec's confidence: the lower
+    bound of the interval of the paired difference decides, so that a tie keeps the champion. A champion that can't
+    answer the held-out data stays, unless `supersede` or the spec says that the floors alone decide.
 
     Args:
         evaluation: evaluation.json.
-        gate: {"metric", "minimum", "beat_champion_by", "confidence", "when_champion_cannot_answer"}.
+        gate: `gate` of pipeline.yaml.
         champion: the champion's entry in the run table, or None.
         pipeline: whose champion it is, for the sentence.
 
     Returns:
-        {"promote", "reason", "metric", "score", "champion_score", "difference", "interval", "minimum",
-        "beat_champion_by", "confidence", "examples", "champion_cannot_answer": a sentence or None}.
+        The decision with all that it is made from; "parts" (see gate.floors) where the gate has floors of parts.
 
     Raises:
-        BadEvaluationError: another metric, no champion where there is one, or figures that are missing.
+        BadEvaluationError: the evaluation doesn't answer what the gate asks.
     """
-    _same_question(evaluation, gate, champion)
-    score = _figure(evaluation["challenger"], "score", "challenger")
-    silent = evaluation["champion"].get(CANNOT_ANSWER) if champion else None
-    rivals = champion is not None and silent is None
-    rival = _figure(evaluation["champion"], "score", "champion") if rivals else None
-    low, high = _interval(evaluation) if rivals else (None, None)
-    promote, reason = _below(score, gate) or (
-        _without_the_champion(score, gate, str(silent), pipeline, supersede=supersede)
-        if silent is not None
-        else _verdict(score, rival, low, high, gate)
-    )
+    figures = read(evaluation, gate, champion)
+    parts = floors.parts(evaluation, gate)
+    promote, reason = _below(figures.score, gate) or _refused(parts) or _verdict(figures, gate, pipeline, supersede)
+    return {"promote": promote, "reason": reason + floors.left_out(parts), **_told(evaluation, figures, gate, parts)}
+
+
+def _told(evaluation: Mapping[str, Any], figures: Figures, gate: Mapping[str, Any], parts: list[Document]) -> Document:
+    """The figures beside the decision."""
+    compared = figures.interval is not None
     return {
-        "promote": promote,
-        "reason": reason,
         "metric": gate["metric"],
-        "score": score if math.isfinite(score) else None,
-        "champion_score": rival,
-        "difference": evaluation.get("difference") if rivals else None,
-        "interval": [low, high] if rivals else None,
-        "minimum": gate["minimum"],
-        "beat_champion_by": gate["beat_champion_by"],
-        "confidence": gate["confidence"],
+        "score": figures.score if math.isfinite(figures.score) else None,
+        "champion_score": figures.rival,
+        "difference": evaluation.get("difference") if compared else None,
+        "interval": None if figures.interval is None else list(figures.interval),
+        **{name: gate[name] for name in ("minimum", "beat_champion_by", "confidence")},
         "examples": evaluation.get("examples"),
-        "champion_cannot_answer": silent,
+        "champion_cannot_answer": figures.silent,
+        **({"parts": floors.kept(parts)} if parts else {}),
     }
 
 
-def _same_question(evaluation: Mapping[str, Any], gate: Mapping[str, Any], champion: Mapping[str, Any] | None) -> None:
-    if evaluation.get("metric") != gate["metric"]:
-        raise BadEvaluationError(
-            f"the evaluation measured {evaluation.get('metric')}, but the gate asks for {gate['metric']}"
-        )
-    if champion and not evaluation.get("champion"):
-        raise BadEvaluationError(f"the evaluation didn't judge the champion (of run {champion.get('run_id')})")
-    if not evaluation.get("challenger"):
-        raise BadEvaluationError("the evaluation didn't judge the challenger")
-
-
-def _figure(entry: Mapping[str, Any], name: str, whose: str) -> float:
-    value = entry.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadEvaluationError(f"the {whose}'s {name} in the evaluation is {value!r}; it must be a number")
-    return float(value)
-
-
-def _interval(evaluation: Mapping[str, Any]) -> tuple[float, float]:
-    interval = evaluation.get("interval")
-    if not isinstance(interval, list) or len(interval) != 2:
-        raise BadEvaluationError(f"the evaluation's interval is {interval!r}; it must be [low, high]")
-    bounds = {"low": interval[0], "high": interval[1]}
-    return _figure(bounds, "low", "interval"), _figure(bounds, "high", "interval")
+def _refused(parts: Sequence[Document]) -> tuple[bool, str] | None:
+    reason = floors.refusal(parts)
+    return None if reason is None else (False, reason)
 
 
 def _below(score: float, gate: Mapping[str, Any]) -> tuple[bool, str] | None:
@@ -106,10 +78,19 @@ def _below(score: float, gate: Mapping[str, Any]) -> tuple[bool, str] | None:
     return (False, f"{metric} {score:.4f} is below the minimum of {minimum:g}") if score < minimum else None
 
 
+def _verdict(figures: Figures, gate: Mapping[str, Any], pipeline: str, supersede: bool) -> tuple[bool, str]:
+    """Of a challenger that reaches every floor."""
+    reaches = f"{gate['metric']} {figures.score:.4f} reaches the minimum of {gate['minimum']:g}"
+    if figures.silent is not None:
+        return _without_the_champion(reaches, gate, figures.silent, pipeline, supersede=supersede)
+    if figures.rival is None or figures.interval is None:
+        return True, f"first model: {reaches}"
+    return _against_the_champion(figures.score, figures.rival, figures.interval, gate)
+
+
 def _without_the_champion(
-    score: float, gate: Mapping[str, Any], silent: str, pipeline: str, *, supersede: bool
+    reaches: str, gate: Mapping[str, Any], silent: str, pipeline: str, *, supersede: bool
 ) -> tuple[bool, str]:
-    reaches = f"{gate['metric']} {score:.4f} reaches the minimum of {gate['minimum']:g}"
     if supersede:
         return True, f"the champion is superseded, as was asked: {reaches}; {silent}"
     if gate[_WHEN] == FLOOR:
@@ -120,12 +101,11 @@ def _without_the_champion(
     )
 
 
-def _verdict(
-    score: float, rival: float | None, low: float | None, high: float | None, gate: Mapping[str, Any]
+def _against_the_champion(
+    score: float, rival: float, interval: tuple[float, float], gate: Mapping[str, Any]
 ) -> tuple[bool, str]:
     metric, margin = gate["metric"], gate["beat_champion_by"]
-    if rival is None or low is None or high is None:
-        return True, f"first model: {metric} {score:.4f} reaches the minimum of {gate['minimum']:g}"
+    low, high = interval
     figures = (
         f"{metric} {score:.4f} against the champion's {rival:.4f}, "
         f"difference in [{low:+.4f}, {high:+.4f}] with {gate['confidence']:.0%} confidence"

@@ -79,14 +79,15 @@ def list_channels(s3: Any, bucket: str, prefixes: Mapping[str, str]) -> list[Cha
 
 def look(s3: Any, channels: Iterable[Channel], asked: Document) -> Document:
     """What the held-out data are, as far as Plan looks."""
-    (found,) = [entry for entry in channels if entry.name == files.TEST_CHANNEL]
+    by_name = {entry.name: entry for entry in channels}
+    found = by_name.pop(files.TEST_CHANNEL)
 
-    def read(key: str, size: int) -> bytes:
-        answer = s3.get_object(Bucket=found.bucket, Key=key, Range=f"bytes=0-{size - 1}")
+    def read(key: str, start: int, size: int) -> bytes:
+        answer = s3.get_object(Bucket=found.bucket, Key=key, Range=f"bytes={start}-{start + size - 1}")
         content: bytes = answer["Body"].read()
         return content
 
-    return held_out_look.look(found, asked, read)
+    return held_out_look.look(found, asked, read, by_name.values())
 
 
 def write_manifests(artifacts: Artifacts, channels: Iterable[Channel]) -> Document:

@@ -8,7 +8,7 @@ from typing import Any
 from common import notification as topic
 from common.state import State
 
-from contract import environment, files, outcomes
+from contract import environment, evaluations, files, outcomes
 from contract.causes import outcome_of, readable
 from contract.run_table import RULE_VERDICTS, STOPPED_BY
 from recorder import spot_figures, training_figures
@@ -97,10 +97,14 @@ def _judged(event: Mapping[str, Any], last: Sequence[Mapping[str, Any]], begun: 
 
 
 def _without_samples(evaluation: Mapping[str, Any] | None) -> Document | None:
-    """The held-out examples themselves stay in S3, and what is told of single ones and of classes."""
+    """The held-out examples themselves stay in S3, and what is told of single ones and of classes.
+
+    Segments and classes with a floor stand in the decision, with their verdicts.
+    """
     if evaluation is None:
         return None
-    return {name: value for name, value in evaluation.items() if name not in ("samples", files.ANSWERS)}
+    left_out = ("samples", files.ANSWERS, evaluations.SEGMENTS, evaluations.CLASSES)
+    return {name: value for name, value in evaluation.items() if name not in left_out}
 
 
 def notification(record: Mapping[str, Any], record_uri: str) -> Document:

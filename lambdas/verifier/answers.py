@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from typing import Any
 
 from contract.held_out_tables import csv_fields, csv_lines
 
@@ -12,12 +14,35 @@ ABSOLUTE = 1e-6
 
 
 def same(answer: str, expected: str) -> bool:
-    """Two text/csv answers to one example: equal as text, or as numbers, of which there may be several."""
+    """Two text/csv answers to one example: equal as text, as numbers, of which there may be several, or as JSON."""
     given, wanted = (text.strip().strip('"') for text in (answer, expected))
     if given == wanted or _one_field(answer) == expected.strip():
         return True
+    documents = [_document(text) for text in (answer, expected)]
+    if None not in documents:
+        return _alike(*documents)
     fields, others = (text.strip("[]").split(",") for text in (given, wanted))
     return len(fields) == len(others) and all(map(_close, fields, others))
+
+
+def _document(text: str) -> Any:
+    """A JSON list or object; None for any other text."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict | list) else None
+
+
+def _alike(given: Any, wanted: Any) -> bool:
+    """Two JSON values, whose numbers may be rounded differently."""
+    if isinstance(given, dict) and isinstance(wanted, dict):
+        return given.keys() == wanted.keys() and all(_alike(given[key], wanted[key]) for key in given)
+    if isinstance(given, list) and isinstance(wanted, list):
+        return len(given) == len(wanted) and all(map(_alike, given, wanted))
+    if isinstance(given, float | int) and isinstance(wanted, float | int):
+        return math.isclose(given, wanted, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+    return bool(given == wanted)
 
 
 def _close(given: str, wanted: str) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from contract import files
+from contract import files, held_out
 from ratchet.command import Answer, Context, command
 
 if TYPE_CHECKING:
@@ -123,8 +123,15 @@ def _put(context: Context, spec: PipelineSpec, names: tuple[str, ...]) -> Answer
 
     if len(names) < 2:
         raise UserError(f"say what goes where: ratchet data {spec.name} put FILE… CHANNEL")
-    prefix = spec.data[_channel(spec, names[-1])]
+    channel = _channel(spec, names[-1], set(names[:-1]))
+    prefix = spec.data[channel]
+    in_s3 = next((name for name in names if name.startswith("s3://")), None)
+    if in_s3:
+        target = f"s3://{_bucket(context)}/{prefix}"
+        raise UserError(f"{in_s3}: is in S3 already; `aws s3 cp {in_s3} {target}` copies it. Nothing was put")
     sources = dict(_unlike(_sources(names[:-1])))
+    if channel == files.TEST_CHANNEL:
+        _check_held_out(spec, list(sources))
     there = {each["key"] for each in _objects(context, prefix)}
     for name, path in sources.items():
         key = prefix + name
@@ -134,13 +141,15 @@ def _put(context: Context, spec: PipelineSpec, names: tuple[str, ...]) -> Answer
     return Answer(document, f"next            {_what_follows(spec)}")
 
 
-def _channel(spec: PipelineSpec, given: str) -> str:
+def _channel(spec: PipelineSpec, given: str, others: Set[str]) -> str:
     from ratchet.errors import UserError
     from ratchet.spec import nearest
 
-    if given not in spec.data:
-        raise UserError(f"{spec.name} has no channel {given!r}{nearest(given, list(spec.data))}")
-    return given
+    name = given.rstrip("/")
+    if name not in spec.data:
+        order = f"; the channel is the last word: {PUT} FILE… CHANNEL" if others & set(spec.data) else ""
+        raise UserError(f"{spec.name} has no channel {given!r}{order or nearest(given, list(spec.data))}")
+    return name
 
 
 def _sources(given: Iterable[str]) -> Iterator[tuple[str, Path]]:
@@ -169,6 +178,22 @@ def _unlike(sources: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, Path]]:
             raise UserError(f"{seen[name]} and {path} would both become {name}; rename one. Nothing was put")
         seen[name] = path
         yield name, path
+
+
+def _check_held_out(spec: PipelineSpec, names: list[str]) -> None:
+    """Refuses what Plan would refuse by its name, unless serve.py reads the held-out files itself."""
+    from ratchet.errors import UserError
+
+    serving = spec.folder / files.SERVING_SCRIPT
+    if serving.is_file() and held_out.defines_reader(serving.read_text()):
+        return
+    data = held_out.data_files(names)
+    try:
+        if data and held_out.format_of(data, spec.evaluate.format) == held_out.IMAGES:
+            for name in data:
+                held_out.image_class(name)
+    except held_out.HeldOutError as error:
+        raise UserError(f"{error}. Nothing was put") from error
 
 
 def _what_follows(spec: PipelineSpec) -> str:
@@ -212,5 +237,5 @@ def _keys(prefixes: Mapping[str, str], objects: Mapping[str, list[str]], name: s
     if key not in named.values():
         shown = sorted(named)[:LISTED]
         hint = nearest(name, shown) if shown else "; all channels are empty"
-        raise UserError(f"there is no object {name!r}{hint}. Nothing was removed")
+        raise UserError(f"nothing was removed: there is no object {name!r}{hint}")
     return [key]

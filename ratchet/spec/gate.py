@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
+from contract.evaluations import is_own
 from ratchet.spec import metric_names
 from ratchet.spec.errors import checked, refusal
+from ratchet.spec.gate_parts import Classes, Segments
 from ratchet.spec.model import Example, Model
+
+_NAMES: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "enum": list(metric_names.METRICS)},
+        {"type": "string", "pattern": r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$", "examples": ["my_metrics.map50"]},
+    ]
+}
 
 MetricName = Annotated[
     str,
     AfterValidator(checked(metric_names.check)),
-    WithJsonSchema({"type": "string", "enum": list(metric_names.METRICS)}),
+    WithJsonSchema(_NAMES),
 ]
 
 
 class Gate(Model):
     """When a challenger becomes the champion: the floor, the margin, and how sure the interval must be."""
 
-    metric: Annotated[MetricName, Example("metric: f1_macro")]
+    metric: Annotated[
+        MetricName,
+        Field(
+            description="A scikit-learn scorer's name, or <module>.<function> of the model's folder; greater is better"
+        ),
+        Example("metric: f1_macro"),
+    ]
     minimum: Annotated[
         float,
         Field(description="The floor that every model must reach, in the metric's unit"),
@@ -41,6 +56,14 @@ class Gate(Model):
             "or judge the challenger by the floor alone"
         ),
     ] = "keep"
+
+    segments: Annotated[Segments | None, Field(description="A floor for each value of a column")] = None
+    classes: Annotated[Classes | None, Field(description="Floors for each class of the held-out labels")] = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the metric is the user's own."""
+        return is_own(self.metric)
 
     @model_validator(mode="after")
     def _reachable(self) -> Gate:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from contract import files
+from contract.held_out import READER, defines_reader
 from ratchet.spec import sentences, yaml_lines
 from ratchet.spec.errors import SpecError
 from ratchet.spec.model import Model, section
+from ratchet.spec.own_code import check_metric
 from ratchet.spec.pipeline import PipelineSpec
 from ratchet.spec.rules import check_custom_rule
 from ratchet.spec.train_spot import check_checkpoints
@@ -76,3 +79,17 @@ def _check_folder(spec: PipelineSpec) -> None:
         wrong = check_custom_rule(rule, folder) if rule.is_custom else None
         if wrong:
             raise spec.error(f"rules.{index}.rule", wrong)
+    _check_gate(spec)
+
+
+def _check_gate(spec: PipelineSpec) -> None:
+    """Raises SpecError when the gate names a function that the folder lacks, or columns where serve.py yields none."""
+    wrong = check_metric(spec.gate.metric, spec.folder) if spec.gate.is_own else None
+    if wrong:
+        raise spec.error("gate.metric", wrong)
+    serving = spec.folder / files.SERVING_SCRIPT
+    if spec.gate.segments and serving.is_file() and defines_reader(serving.read_text(encoding="utf-8")):
+        message = (
+            f"is said, but {READER} of {files.SERVING_SCRIPT} yields examples, which have no columns; leave it out"
+        )
+        raise spec.error("gate.segments", message)

@@ -9,13 +9,16 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from contract import files
+from contract.held_out import Reading
 from ratchet.spec.data import Prefix, check_channels
 from ratchet.spec.deploy import Deploy
 from ratchet.spec.errors import SpecError
 from ratchet.spec.evaluate import Evaluate
 from ratchet.spec.gate import Gate
+from ratchet.spec.gate_parts import check_outputs, check_parts
 from ratchet.spec.image import Dockerfile, Framework, Image, check_one_image
 from ratchet.spec.managed_rules import check_managed
+from ratchet.spec.metric_names import labels_needed_are_numbers
 from ratchet.spec.model import Example, Model
 from ratchet.spec.name import Name
 from ratchet.spec.probe import Probe
@@ -75,12 +78,26 @@ class PipelineSpec(Model):
             name, version = (framework.name, framework.version) if framework else (None, None)
             check_managed(name, version, self.rules, self.probe)
         check_rounds(self.rounds, self.train.metrics, self.data)
+        check_outputs(self.gate.metric, self.evaluate)
+        check_parts(self.gate.metric, self.gate.segments, self.gate.classes, self.evaluate)
         return self
 
     @property
     def training_channels(self) -> dict[str, str]:
         """The channels that training sees, with their prefixes: all but the held-out one."""
         return {channel: prefix for channel, prefix in self.data.items() if channel != files.TEST_CHANNEL}
+
+    @property
+    def reading(self) -> Reading:
+        """How the held-out files are read: as evaluate says, for the gate's metric and its segments."""
+        evaluate, segments = self.evaluate, self.gate.segments
+        return Reading(
+            label=evaluate.label,
+            header=evaluate.header,
+            format=evaluate.format,
+            segment=segments.column if segments else None,
+            any_label=self.gate.is_own or labels_needed_are_numbers(self.gate.metric),
+        )
 
     @property
     def folder(self) -> Path:

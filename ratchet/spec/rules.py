@@ -5,7 +5,6 @@ Which rules there are, and with what parameters, is `rules.json`'s to say, writt
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ratchet.spec import rule_parameters
+from ratchet.spec import own_code, rule_parameters
 from ratchet.spec.errors import nearest, refusal
 from ratchet.spec.model import Model
 
@@ -27,7 +26,6 @@ RULE_NAME = 256
 CHOOSING = ("regex", "regexes", "strings")
 
 _RULE_NAME = re.compile(r"[A-Za-z0-9](-*[A-Za-z0-9])*")
-_CUSTOM_RULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 Parameter = str | int | float | bool | None | list[str | int | float]
 
@@ -55,7 +53,7 @@ class Rule(Model):
             message = f"is {self.configuration_name!r}; use at most {RULE_NAME} letters, digits and hyphens"
             raise refusal(message, "name")
         if self.is_custom:
-            if not _CUSTOM_RULE.fullmatch(self.rule):
+            if not own_code.is_dotted(self.rule):
                 raise refusal(f"is {self.rule!r}; write a class of the model's folder as my_rules.MyRule", "rule")
         else:
             _check_built_in(self)
@@ -83,18 +81,7 @@ def check_rules(rules: Sequence[Rule]) -> None:
 
 def check_custom_rule(rule: Rule, folder: Path) -> str | None:
     """The end of a sentence about a rule of the model's own whose module or class isn't there; None where it is."""
-    module, _, name = rule.rule.rpartition(".")
-    path = folder / Path(*module.split(".")).with_suffix(".py")
-    if not path.is_file():
-        return f"is {rule.rule!r}, but there is no {path.relative_to(folder)} in {folder}"
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (SyntaxError, ValueError) as error:
-        return f"is {rule.rule!r}, but {path.relative_to(folder)} can't be read: {error}"
-    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
-    if name not in classes:
-        return f"is {rule.rule!r}, but {path.relative_to(folder)} has no class {name}{nearest(name, classes)}"
-    return None
+    return own_code.check_class(rule.rule, folder)
 
 
 def brings(rule: Rule) -> Mapping[str, Mapping[str, Any]]:

@@ -56,7 +56,7 @@ def _message(detail: ErrorDetails, where: Location, model: type[Model]) -> str:
     if kind in sentences:
         return sentences[kind]()
     if kind in _WANTED:
-        return f"is {_shown(value)}; it must be {_WANTED[kind]}"
+        return f"is {_shown(value)}; it must be {_WANTED[kind]}{_as_share(kind, value)}"
     if kind in _BOUNDS:
         return f"is {value}; it must be {_BOUNDS[kind]} {next(iter(context.values())):g}"
     return f"{detail['msg'][:1].lower()}{detail['msg'][1:]} (it is {_shown(value)})"
@@ -64,6 +64,12 @@ def _message(detail: ErrorDetails, where: Location, model: type[Model]) -> str:
 
 def _shown(value: object) -> str:
     return "empty" if value is None else repr(value)
+
+
+def _as_share(kind: str, value: object) -> str:
+    """Of a percentage, the number that it is."""
+    percent = re.fullmatch(r"(-?\d+(?:\.\d+)?)\s*%", value) if kind == "float_type" and isinstance(value, str) else None
+    return f": write {float(percent[1]) / 100:g}" if percent else ""
 
 
 def _not_one_of(value: object, expected: str) -> str:

@@ -11,6 +11,7 @@ import unittest
 from pathlib import Path
 
 import numpy as np
+from sklearn.metrics import r2_score
 
 from toolkit import evaluate
 
@@ -285,6 +286,207 @@ class Evaluation(unittest.TestCase):
             with self.subTest(reader):
                 self.model(serve=REPEATS + f"\ndef heldout_fn(folder):\n    {reader}\n")
                 self.refused(*parts)
+
+    # Parts, and a metric of the user's own
+
+    def test_segments_by_name(self):
+        self.data("label,region,guess\n" + "0,north,0\n1,north,1\n0,south,1\n1,,1\n" * 30)
+        self.model(serve=REPEATS.replace("row[column] for", "row[1] for"))
+        self.model("champion", serve=REPEATS.replace("row[column] for", "'1' for"))
+        found = self.judged("--segment-name", "region")
+        self.assertEqual(
+            found["segments"],
+            [
+                {"segment": "(empty)", "examples": 30, "score": 1.0, "champion": 1.0, "unjudged": None},
+                {"segment": "north", "examples": 60, "score": 1.0, "champion": 0.5, "unjudged": None},
+                {"segment": "south", "examples": 30, "score": 0.0, "champion": 0.0, "unjudged": None},
+            ],
+        )
+        self.assertEqual(found["samples"][0], {"body": "north,0", "answer": "0"})
+        self.assertNotIn("segments", self.judged("--label-name", "label"))
+
+    def test_segments_of_json_lines_and_by_position(self):
+        self.only("rows.jsonl", '["a", 1, "n"]\n["b", 2, "s"]\n' * 3)
+        self.model(
+            serve=REPEATS.replace('assert content_type == "text/csv"', "body = body.decode()").replace(
+                "[row[column] for", "['a' for"
+            )
+        )
+        found = self.judged("--segment", "2")
+        self.assertEqual([(part["segment"], part["score"]) for part in found["segments"]], [("n", 1.0), ("s", 0.0)])
+
+    def test_segments_of_files_without_columns(self):
+        self.only("cat/1.png", "x")
+        self.model()
+        self.refused(
+            "gate.segments needs a column, and held-out files of images have none", arguments=["--segment", "1"]
+        )
+
+    def test_classes_by_themselves(self):
+        self.model("challenger", column="1")
+        self.model("champion", column="0")
+        found = self.judged("--classes")
+        third = {"precision": 0.5, "recall": 0.5, "f1": 0.5}
+        whole = {"precision": 1.0, "recall": 1.0, "f1": 1.0}
+        self.assertEqual(found["classes"][1], {"class": "1", "examples": 60, **third, "champion": whole})
+        self.assertEqual([entry["class"] for entry in found["classes"]], ["0", "1", "2"])
+
+    def test_classes_of_probabilities(self):
+        self.data("no,0.1\nyes,0.4\nno,0.2\nyes,0.9\n" * 30)
+        self.model("challenger", REPEATS.replace("row[column] for", "row[0] for"))
+        found = self.judged("--classes", metric="roc_auc")
+        recall = {entry["class"]: entry["recall"] for entry in found["classes"]}
+        self.assertEqual(recall, {"no": 1.0, "yes": 0.5})
+
+    def test_a_segment_of_one_class_has_no_roc_auc(self):
+        self.data("no,a,0.1\nyes,a,0.4\nno,b,0.2\n" * 30)
+        self.model("challenger", REPEATS.replace("row[column] for", "row[1] for"))
+        both, one = self.judged("--segment", "1", metric="roc_auc")["segments"]
+        self.assertEqual((both["score"], one["score"]), (1.0, None))
+        self.assertEqual(one["unjudged"], "its examples are too few, or all of one class")
+
+    OWN = "def share(truths, answers):\n    return sum(a == b for a, b in zip(truths, answers)) / len(truths)\n"
+
+    def test_own_metric(self):
+        """Both are judged by the challenger's function, whatever the champion's folder has under the name."""
+        self.model("challenger", **{"code/mine.py": self.OWN})
+        self.model("champion", column="1", **{"code/mine.py": "1 / 0"})
+        found = self.judged(metric="mine.share")
+        self.assertEqual(found["metric"], "mine.share")
+        self.assertAlmostEqual(found["difference"], 1 / 3)
+        self.assertTrue(0.2 < found["interval"][0] < 1 / 3 < found["interval"][1] < 0.5)
+        self.assertEqual(found["answers"]["confusion"]["labels"], ["0", "1", "2"])
+        self.assertEqual(found["answers"]["differing"]["count"], 60)
+        self.assertNotIn("better", found["answers"]["differing"])
+
+    def test_own_metric_of_documents(self):
+        self.only("rows.jsonl", '{"label": [{"box": [1, 2]}], "x": 1}\n{"label": [], "x": 2}\n' * 4)
+        serve = """
+            import json
+            def model_fn(model_dir):
+                return None
+            def transform_fn(model, body, content_type, accept):
+                assert (content_type, accept) == ("application/jsonlines", "text/csv")
+                rows = [json.loads(line)["x"] for line in body.splitlines()]
+                return "\\n".join('[{"box": [1, 2], "score": 0.9}]' if x == 1 else "[]" for x in rows)
+        """
+        own = """
+            def found(truths, answers):
+                return sum(len(t) == len(a) for t, a in zip(truths, answers)) / len(truths)
+        """
+        self.model("challenger", serve, **{"code/mine.py": textwrap.dedent(own)})
+        self.model("champion", serve.replace("x == 1", "False"))
+        self.refused("rows.jsonl:1: the label 'label' is a list; it must be a text or a number", metric="accuracy")
+        found = self.judged("--any-label", metric="mine.found")
+        self.assertEqual((found["challenger"]["score"], found["champion"]["score"]), (1.0, 0.5))
+        self.assertEqual(found["samples"][0]["answer"], '[{"box": [1, 2], "score": 0.9}]')
+        self.assertEqual(found["answers"]["differing"]["examples"][0]["label"], '[{"box": [1, 2]}]')
+
+    def test_own_metric_of_truths_that_serve_py_yields(self):
+        serve = REPEATS + textwrap.dedent("""
+            def heldout_fn(folder):
+                import numpy
+                yield "1", "text/csv", {"boxes": numpy.ones((1, 2)), "of": "a"}
+                yield "2", "text/csv", {"boxes": [], "of": "b"}
+        """)
+        own = "def count(truths, answers):\n    return sum(len(t['boxes']) for t in truths) + sum(answers)"
+        self.model("challenger", serve, **{"code/mine.py": own})
+        self.refused("heldout_fn, example 1: the truth is dict; it must be a text or a number", metric="accuracy")
+        self.assertEqual(self.judged("--any-label", metric="mine.count")["challenger"]["score"], 4.0)
+
+    def test_own_metric_of_arrays_of_labels(self):
+        (self.input / "test" / "rows.csv").unlink()
+        np.savez(self.input / "test" / "rows.npz", X=np.arange(6.0).reshape(3, 2), y=np.arange(6.0).reshape(3, 2) * 2)
+        serve = """
+            class Model:
+                def predict(self, rows):
+                    return rows
+            def model_fn(model_dir):
+                return Model()
+        """
+        own = "def error(truths, answers):\n    return -max(abs(t[1] - a[1]) for t, a in zip(truths, answers))"
+        self.model("challenger", serve, **{"code/mine.py": own})
+        self.refused("one label an example is needed", metric="r2")
+        self.assertEqual(self.judged("--any-label", metric="mine.error")["challenger"]["score"], -5.0)
+
+    def test_own_metric_that_fails(self):
+        self.model()
+        self.refused("the metric can't judge: model.tar.gz has no code/mine.py", metric="mine.share")
+        self.model(**{"code/mine.py": self.OWN.replace("==", "/")})
+        self.refused("metric mine.share can't judge the challenger's answers: mine.py:2: Zero", metric="mine.share")
+
+    def test_a_champion_that_the_own_metric_cannot_judge(self):
+        own = "def total(truths, answers):\n    return sum(truths) - sum(answers)"
+        self.model("challenger", **{"code/mine.py": own})
+        self.model("champion", REPEATS.replace("[row[column] for", "['cat' for"))
+        found = self.judged(metric="mine.total")
+        self.assertEqual((found["challenger"]["score"], found["difference"]), (0.0, None))
+        self.assertIn("metric mine.total can't judge the champion's answers", found["champion"]["cannot_answer"])
+
+    # Several numbers an example
+
+    TWO = REPEATS.replace("row[column] for", "','.join(row[1:]) for")
+
+    def test_several_numbers(self):
+        """The average over the outputs, as scikit-learn's multioutput="uniform_average" is."""
+        self.data("price,days,x,p,d\n" + "".join(f"{n},{n % 7},{n},{n + n % 3},{n % 5}\n" for n in range(60)))
+        self.model("challenger", self.TWO)
+        self.model("champion", self.TWO.replace("row[1:]", "row[1:2] * 2"))
+        found = self.judged('--labels=["price", "days"]', "--any-label", metric="r2")
+        truth = np.array([[n, n % 7] for n in range(60)])
+        given = np.array([[n + n % 3, n % 5] for n in range(60)])
+        self.assertAlmostEqual(found["challenger"]["score"], r2_score(truth, given))
+        self.assertAlmostEqual(found["champion"]["score"], r2_score(truth, given[:, [0, 0]]))
+        random = np.random.default_rng(1)
+        values = [r2_score(truth[drawn], given[drawn]) for drawn in random.integers(0, 60, size=(2000, 60))]
+        for ours, expected in zip(found["challenger"]["interval"], np.quantile(values, [0.025, 0.975]), strict=True):
+            self.assertAlmostEqual(ours, expected, delta=0.04)
+        self.assertEqual(found["samples"][0], {"body": "0,0,0", "answer": "0,0"})
+        self.assertIn("the label is 'price', 1 of 5 and 'days', 2 of 5", self.printed)
+
+    def test_several_numbers_of_json_lines_and_arrays(self):
+        self.only("rows.jsonl", '{"a": 1, "b": 2.5, "x": 3}\n{"a": 2, "b": 3.5, "x": 4}\n' * 3)
+        serve = """
+            import json
+            def model_fn(model_dir):
+                return None
+            def transform_fn(model, body, content_type, accept):
+                rows = [json.loads(line) for line in body.splitlines()]
+                assert all(list(row) == ["x"] for row in rows)
+                return "\\n".join(json.dumps([row["x"] - 2, row["x"] - 0.5]) for row in rows)
+        """
+        self.model(serve=serve)
+        found = self.judged('--labels=["a", "b"]', "--any-label", metric="neg_mean_absolute_error")
+        self.assertEqual(found["challenger"]["score"], 0.0)
+        (self.input / "test" / "rows.jsonl").unlink()
+        np.savez(self.input / "test" / "rows.npz", X=np.arange(6.0).reshape(3, 2), y=np.arange(6.0).reshape(3, 2) + 1)
+        array = """
+            class Model:
+                def predict(self, rows):
+                    return rows
+            def model_fn(model_dir):
+                return Model()
+        """
+        self.model(serve=array)
+        found = self.judged("--any-label", metric="neg_mean_squared_error")
+        self.assertEqual(found["challenger"]["score"], -1.0)
+
+    def test_too_few_numbers(self):
+        self.data("1,2,3\n4,5,6\n" * 3)
+        self.model()
+        several = ("--labels=[0, 1]", "--any-label")
+        self.refused(
+            "the challenger answered '3', but the held-out labels are 2 numbers each", metric="r2", arguments=several
+        )
+        self.model("challenger", REPEATS.replace("row[column] for", "'1,2' for"))
+        self.model("champion", REPEATS.replace("row[column] for", "'1,2,3' for"))
+        found = self.judged(*several, metric="r2")
+        self.assertIn("the champion answered '1,2,3', but the held-out", found["champion"]["cannot_answer"])
+
+    def test_a_decimal_comma_is_no_second_number(self):
+        self.data('"1,5",2\n"2,5",3\n' * 3)
+        self.model()
+        self.refused("metric r2 needs numbers, but a held-out label is '1,5'", metric="r2", arguments=["--any-label"])
 
     # What it refuses: data
 

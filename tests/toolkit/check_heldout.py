@@ -172,7 +172,7 @@ class Lines(Files):
 
     def test_wrong_twins(self):
         for text, how, part in [
-            ('{"label": 1}\n{"label": \n', {}, "rows.jsonl:2 is no JSON"),
+            ('{"label": 1, "x": 2}\n{"label": \n', {}, "rows.jsonl:2 is no JSON"),
             ('{"x": 1}\n', {}, "rows.jsonl:1 has no label 'label', only x; write evaluate.label: <key>"),
             ('{"label": 1}\n', {"label": 1}, "is an object, which has no position 1"),
             ("[1, 2]\n", {"label": 2}, "is a list of 2, in which there is no label 2"),

@@ -95,6 +95,15 @@ def test_what_cannot_be_is_refused_before_anything_is_done(world: World, given: 
     assert world.s3.objects == before
 
 
+def test_what_serve_py_reads_itself_may_be_any_held_out_file(world: World) -> None:
+    (world.root / "a.wav").write_text("1")
+    assert "a.wav: held-out files of an unknown kind" in world.call("data", "iris-tree", "put", "a.wav", "test").stderr
+    with (world.root / "training_code" / "iris_tree" / "serve.py").open("a") as script:
+        script.write("\ndef heldout_fn(folder): ...\n")
+    assert world.call("data", "iris-tree", "put", "a.wav", "test").exit_code == 0
+    assert world.keys() == [f"{TEST}a.wav"]
+
+
 def test_an_object_is_removed_by_its_channel_and_name_or_its_key(world: World) -> None:
     filled(world, f"{TRAIN}jan.csv", f"{TRAIN}feb.csv", f"{TEST}jan.csv")
     told = world.call("data", "iris-tree", "rm", "train/jan.csv", f"{TEST}jan.csv")

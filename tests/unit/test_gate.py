@@ -10,7 +10,7 @@ import pytest
 from common.artifacts import ArtifactMissingError
 from gate import decision as gate_decision
 from gate import handler
-from gate.decision import BadEvaluationError
+from gate.evaluation import BadEvaluationError
 from memory_aws import Aws, installed
 
 GATE = {
@@ -193,6 +193,125 @@ def test_a_champion_that_answers_is_not_superseded() -> None:
     floor = {**GATE, "when_champion_cannot_answer": "floor"}
     assert decide(worse, floor, CHAMPION, supersede=True) == decide(worse, GATE, CHAMPION)
     assert decide(worse, GATE, CHAMPION)["champion_cannot_answer"] is None
+
+
+# ------------------------------------------------------------------------------------------------- floors of parts
+
+
+def segment(name: str, score: float | None, examples: int = 40, **more: Any) -> dict[str, Any]:
+    return {"segment": name, "examples": examples, "score": score, "champion": None, "unjudged": None, **more}
+
+
+def class_(name: str, recall: float, examples: int = 40, champion: Any = None) -> dict[str, Any]:
+    return {"class": name, "examples": examples, "recall": recall, "precision": 0.9, "f1": 0.5, "champion": champion}
+
+
+SEGMENTS = {**GATE, "segments": {"column": "region", "minimum": 0.8, "examples": 10}, "classes": None}
+CLASSES = {**GATE, "segments": None, "classes": {"recall": 0.8, "precision": None, "f1": None, "examples": 10}}
+
+
+def test_segments_that_reach_their_floor_let_the_comparison_decide() -> None:
+    found = evaluation(0.97, 0.95, [0.001, 0.04], segments=[segment("north", 0.8), segment("south", 0.99)])
+    decision = decide(found, SEGMENTS, CHAMPION)
+    assert decision["promote"] is True
+    assert decision["reason"] == decide(evaluation(0.97, 0.95, [0.001, 0.04]), GATE, CHAMPION)["reason"]
+    assert [(part["value"], part["score"], part["below"], part["unjudged"]) for part in decision["parts"]] == [
+        ("north", 0.8, False, None),
+        ("south", 0.99, False, None),
+    ]
+
+
+@pytest.mark.parametrize("champion", [None, CHAMPION])
+def test_a_segment_below_its_floor_refuses_whatever_the_whole_is(champion: Any) -> None:
+    figures = (0.97, 0.5, [0.3, 0.5]) if champion else (0.97,)
+    found = evaluation(*figures, segments=[segment("north", 0.7999), segment("south", 0.6), segment("west", 0.9)])
+    decision = decide(found, SEGMENTS, champion)
+    assert decision["promote"] is False
+    assert decision["reason"] == (
+        "f1_macro 0.6000 of region south (40 examples) is below the minimum of 0.8; "
+        "f1_macro 0.7999 of region north (40 examples) is below the minimum of 0.8"
+    )
+
+
+def test_of_many_segments_the_reason_tells_the_worst() -> None:
+    found = evaluation(0.97, segments=[segment(f"s{number}", number / 10) for number in range(7)])
+    reason = decide(found, SEGMENTS, None)["reason"]
+    assert reason.startswith("f1_macro 0.0000 of region s0 (40 examples) is below")
+    assert reason.endswith("is below the minimum of 0.8; and 4 more")
+
+
+def test_the_floor_of_the_whole_comes_first() -> None:
+    found = evaluation(0.8, segments=[segment("north", 0.1)])
+    assert decide(found, SEGMENTS, None)["reason"] == "f1_macro 0.8000 is below the minimum of 0.9"
+
+
+def test_a_segment_that_cannot_be_judged_is_named_and_never_passes_in_silence() -> None:
+    why = "its examples are too few, or all of one class"
+    found = evaluation(
+        0.97,
+        segments=[segment("east", 0.2, 9), segment("north", 0.9), segment("south", None, 40, unjudged=why)],
+    )
+    decision = decide(found, SEGMENTS, None)
+    assert decision["promote"] is True
+    assert decision["reason"] == (
+        "first model: f1_macro 0.9700 reaches the minimum of 0.9; not judged: region east (9 examples, fewer than 10), "
+        f"region south (f1_macro can't be computed: {why})"
+    )
+
+
+def test_where_no_segment_can_be_judged_nothing_goes_live() -> None:
+    decision = decide(evaluation(0.97, segments=[segment("east", 0.9, 3)]), SEGMENTS, None)
+    assert decision["promote"] is False
+    assert decision["reason"].startswith("no part can be judged, so their floors say nothing: region east (3 examples")
+
+
+def test_segments_hold_where_the_champion_cannot_answer() -> None:
+    found = without_champion() | {"segments": [segment("north", 0.1)]}
+    gate = {**SEGMENTS, "when_champion_cannot_answer": "floor"}
+    assert decide(found, gate, CHAMPION, supersede=True)["promote"] is False
+
+
+def test_a_column_by_its_position_is_told_as_one() -> None:
+    gate = {**SEGMENTS, "segments": {"column": 3, "minimum": 0.8, "examples": 1}}
+    reason = decide(evaluation(0.97, segments=[segment("7", 0.5)]), gate, None)["reason"]
+    assert reason.startswith("f1_macro 0.5000 of column 3 7 (40 examples) is below")
+
+
+def test_classes_have_floors_of_their_own_scores() -> None:
+    champion = {"recall": 0.6, "precision": 0.9, "f1": 0.7}
+    found = evaluation(0.97, classes=[class_("cat", 0.7, champion=champion), class_("dog", 0.9), class_("ape", 0, 2)])
+    decision = decide(found, CLASSES, None)
+    assert decision["promote"] is False
+    assert decision["reason"] == (
+        "recall 0.7000 of class cat (40 examples) is below the minimum of 0.8; "
+        "not judged: class ape (2 examples, fewer than 10)"
+    )
+    assert [part["champion_score"] for part in decision["parts"]] == [0.6, None, None]
+    lower = {**CLASSES, "classes": {**CLASSES["classes"], "recall": 0.7, "precision": 0.9}}
+    assert decide(found, lower, None)["promote"] is True
+    assert len(decide(found, lower, None)["parts"]) == 6
+    with_f1 = {**CLASSES, "classes": {**CLASSES["classes"], "recall": None, "f1": 0.6}}
+    assert "f1 0.5000 of class cat" in decide(found, with_f1, None)["reason"]
+
+
+def test_of_a_thousand_classes_the_decision_keeps_those_that_matter() -> None:
+    fine = [class_(f"fine {number}", 0.9) for number in range(900)]
+    rare = [class_(f"rare {number}", 0.0, 2) for number in range(98)]
+    found = evaluation(0.97, classes=[*fine, *rare, class_("bad", 0.1), class_("good", 0.85)])
+    decision = decide(found, CLASSES, None)
+    assert decision["reason"].startswith(
+        "recall 0.1000 of class bad (40 examples) is below the minimum of 0.8; not judged"
+    )
+    assert decision["reason"].endswith("and 95 more")
+    values = [part["value"] for part in decision["parts"]]
+    assert (len(values), values[0], values[99]) == (200, "bad", "good")
+    assert all(value.startswith("rare") for value in values[1:99])
+
+
+@pytest.mark.parametrize(("gate", "kind"), [(SEGMENTS, "segments"), (CLASSES, "classes")])
+def test_an_evaluation_without_the_parts_is_refused(gate: Any, kind: str) -> None:
+    with pytest.raises(BadEvaluationError, match=f"the gate has floors for {kind}, of which the evaluation says"):
+        decide(evaluation(0.97), gate, None)
 
 
 # ------------------------------------------------------------------------------------------------------ the function

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
 
@@ -44,12 +45,19 @@ def test_an_ending_tells_the_kind(name: str, kind: str | None) -> None:
         Reading(label=3, header=False, format="csv"),
         Reading(label="-dash", header=True),
         Reading(label="0", format="npz"),
+        Reading(segment=0),
+        Reading(label=("price", 3, "days, ça")),
+        Reading(label=1, segment="-region", any_label=True),
     ],
 )
 def test_what_the_job_is_told_is_what_it_reads_by(reading: Reading) -> None:
-    told = dict(zip(*[iter(" ".join(held_out.arguments(reading)).replace("=", " ").split(" "))] * 2, strict=True))
-    position = int(told.get("--label", 0))
-    again = held_out.from_arguments(position, told.get("--label-name"), told.get("--header"), told.get("--format"))
+    parser = argparse.ArgumentParser()
+    for name, kind in {"label": int, "label-name": str, "header": str, "format": str, "segment": int}.items():
+        parser.add_argument(f"--{name}", type=kind, default=0 if name == "label" else None)
+    parser.add_argument("--segment-name")
+    parser.add_argument("--labels")
+    parser.add_argument("--any-label", action="store_true")
+    again = held_out.from_arguments(parser.parse_args(held_out.arguments(reading)))
     assert again == reading
 
 

@@ -18,7 +18,8 @@ from planner import handler, plan
 from planner.data import Channel, EmptyChannelError, channel, content_hash, manifest, versions
 from planner.held_out_look import HeldOutDataError
 
-HELD_OUT = {"label": 0, "header": None, "format": None, "metric": "f1_macro", "needs": "classes"}
+READING = {"label": 0, "header": None, "format": None, "segment": None, "any_label": False}
+HELD_OUT = {**READING, "metric": "f1_macro", "needs": "classes"}
 HASHES = {"code_hash": "c", "spec_hash": "s", "image_uri": "i"}
 
 
@@ -138,6 +139,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     keys = ["digits/train/a.csv", "digits/train/b.csv", "digits/train/c.csv", "digits/test/d.csv"]
     aws.s3.versions["data"] = [version(key) for key in keys]
     aws.s3.objects["data", "digits/test/d.csv"] = b"0,1\n1,2\n2,3\n"[:10]
+    for name in "abc":
+        aws.s3.objects["data", f"digits/train/{name}.csv"] = b"0,1\n1,2\n2,3\n"[:10]
     begin(aws, "data")
     return aws
 

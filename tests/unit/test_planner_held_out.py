@@ -6,44 +6,11 @@ import gzip
 from typing import Any
 
 import pytest
-from planner import held_out_look
-from planner.data import Channel, DataObject
-from planner.held_out_look import BYTES_OF_ONE, MAXIMUM_BYTES, MAXIMUM_FILES, HeldOutDataError
+from held_out_bucket import PNG, Bucket, f1, look, r2
+from planner.beginnings import BYTES_OF_ONE, MAXIMUM_BYTES, MAXIMUM_FILES
+from planner.held_out_look import HeldOutDataError
 
-PREFIX = "pets/test/"
 ROWS = "a,1\nb,2\n"
-
-
-class Bucket:
-    """The channel's objects, and what was read of them."""
-
-    def __init__(self, files: dict[str, str | bytes]) -> None:
-        self.files = {PREFIX + name: text if isinstance(text, bytes) else text.encode() for name, text in files.items()}
-        self.read: list[tuple[str, int]] = []
-
-    def __call__(self, key: str, size: int) -> bytes:
-        assert size > 0, "S3 refuses the range of nothing"
-        self.read.append((key.removeprefix(PREFIX), size))
-        return self.files[key][:size]
-
-    @property
-    def channel(self) -> Channel:
-        objects = (DataObject(key, "e", len(content), "v") for key, content in sorted(self.files.items()))
-        return Channel("test", "data", PREFIX, tuple(objects))
-
-
-def look(files: dict[str, str | bytes] | Bucket, **asked: Any) -> dict[str, Any]:
-    bucket = files if isinstance(files, Bucket) else Bucket(files)
-    document = {"label": 0, "header": None, "format": None, "metric": "f1_macro", "needs": "classes", **asked}
-    return held_out_look.look(bucket.channel, document, bucket)
-
-
-def f1(**asked: Any) -> dict[str, Any]:
-    return {"metric": "f1", "needs": "two-classes", **asked}
-
-
-def r2(**asked: Any) -> dict[str, Any]:
-    return {"metric": "r2", "needs": "numbers", **asked}
 
 
 PASSES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], tuple[str, int, bool]]] = {
@@ -61,9 +28,49 @@ PASSES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], tuple[str, int, 
         {},
         ("manifest", 1, True),
     ),
-    "images": ({"cat/1.png": "x", "dog/2.jpg": "x"}, {}, ("images", 2, True)),
-    "Parquet, unread": ({"a.parquet": b"PAR1"}, {}, ("parquet", 0, False)),
-    "npz, unread": ({"a.npz": b"PK"}, r2(), ("npz", 0, False)),
+    "images": ({"cat/1.png": PNG, "dog/2.jpg": b"\xff\xd8\xff"}, {}, ("images", 2, True)),
+    "segments by name": (
+        {"a.csv": "x,region,y\n1,n,a\n2,n,b\n"},
+        {"label": "y", "segment": "region"},
+        ("csv", 2, True),
+    ),
+    "segments by name, label by position": (
+        {"a.csv": "y,region\na,n\nb,s\n"},
+        {"segment": "region"},
+        ("csv", 2, True),
+    ),
+    "segments by position": ({"a.csv": "a,1,n\nb,2,\n"}, {"segment": 2}, ("csv", 2, True)),
+    "segments of JSON lines": (
+        {"a.jsonl": '{"label": "a", "region": 1}\n'},
+        {"segment": "region"},
+        ("jsonlines", 1, True),
+    ),
+    "segments of lists": ({"a.jsonl": '["a", "n", 1]\n'}, {"segment": 1}, ("jsonlines", 1, True)),
+    "segments of a manifest": (
+        {"a.manifest": '{"source": "hi", "class": 1, "region": "n"}\n'},
+        {"segment": "region"},
+        ("manifest", 1, True),
+    ),
+    "several labels": (
+        {"a.csv": "price,x,days\n1,2,3\n1.5,2,4\n"},
+        r2(label=["price", "days"], any_label=True),
+        ("csv", 2, True),
+    ),
+    "several labels of JSON lines": (
+        {"a.jsonl": '{"a": 1, "b": 2, "x": 3}\n{"a": 2, "b": 2, "x": 3}\n'},
+        r2(label=["a", "b"], any_label=True),
+        ("jsonlines", 2, True),
+    ),
+    "lists of numbers": (
+        {"a.jsonl": '{"label": [1, 2], "x": 3}\n{"label": [2, 3], "x": 3}\n'},
+        r2(any_label=True),
+        ("jsonlines", 2, True),
+    ),
+    "labels that are documents": (
+        {"a.jsonl": '{"label": [{"box": [1, 2]}], "image": "x"}\n'},
+        {"any_label": True, "metric": "my_metrics.map50", "needs": "any"},
+        ("jsonlines", 1, True),
+    ),
     "two classes": ({"a.csv": "0,a\n1,b\n"}, f1(), ("csv", 2, True)),
     "numbers": ({"a.csv": "1.5,a\n2,b\n"}, r2(), ("csv", 2, True)),
 }
@@ -77,6 +84,81 @@ def test_passes(case: str) -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
+    "several labels, one that isn't there": (
+        {"a.csv": "price,x,day\n1,2,3\n"},
+        r2(label=["price", "days"], any_label=True),
+        "the label 'days' isn't among the columns of a.csv:1: price, x, day; did you mean 'day'?",
+    ),
+    "several labels, one empty": (
+        {"a.csv": "1,2,3\n1,,3\n"},
+        r2(label=[0, 1], any_label=True),
+        "a.csv:2: the label (column 1) is empty",
+    ),
+    "several labels, one a word": (
+        {"a.csv": "1,2,3\n1,few,3\n"},
+        r2(label=[0, 1], any_label=True),
+        "r2 needs numbers, as many for each example, but the label of a.csv:2 is '[1, \"few\"]'",
+    ),
+    "lists of different lengths": (
+        {"a.jsonl": '{"label": [1, 2], "x": 3}\n{"label": [2], "x": 3}\n'},
+        r2(any_label=True),
+        "as many for each example, but the label of a.jsonl:2 is '[2]'",
+    ),
+    "an object for a number": (
+        {"a.jsonl": '{"label": {"a": 1}, "x": 3}\n'},
+        r2(any_label=True),
+        "r2 needs numbers, but the label of a.jsonl:1 is '{\"a\": 1}'",
+    ),
+    "several labels of npz": (
+        {"a.npz": "PK"},
+        r2(label=["a", "b"], any_label=True),
+        "evaluate.label is a list, but one array of npz holds all outputs; write its name",
+    ),
+    "segments of no such column": (
+        {"a.csv": "y,rigion\na,n\n"},
+        {"segment": "region"},
+        "gate.segments.column 'region' isn't among the columns of a.csv:1: y, rigion",
+    ),
+    "segments of no such position": (
+        {"a.csv": ROWS},
+        {"segment": 2},
+        "gate.segments.column 2 is out of range: a.csv:1 has 2 columns (0 to 1)",
+    ),
+    "segments by the label": (
+        {"a.csv": "y,x\na,1\n"},
+        {"segment": "y", "label": 0},
+        "gate.segments.column 'y' is the label; for floors of classes write gate.classes",
+    ),
+    "segments of no such key": (
+        {"a.jsonl": '{"label": "a", "x": 1}\n'},
+        {"segment": "region"},
+        "a.jsonl:1 has no 'region', the column of gate.segments, only label, x",
+    ),
+    "segments by the key of the label": (
+        {"a.jsonl": '{"label": "a", "x": 1}\n'},
+        {"segment": "label"},
+        "a.jsonl:1: the column of gate.segments, 'label', is the label",
+    ),
+    "segments of a key that is a list": (
+        {"a.jsonl": '{"label": "a", "x": [1]}\n'},
+        {"segment": "x"},
+        "a.jsonl:1: 'x', the column of gate.segments, is no text and no number",
+    ),
+    "segments of images": (
+        {"cat/1.png": "x"},
+        {"segment": "camera"},
+        "gate.segments needs a column, and held-out files of images have none; leave it out",
+    ),
+    "segments without end": (
+        {"a.csv": "".join(f"a,{number}\n" for number in range(101))},
+        {"segment": 1},
+        "the column of gate.segments has 101 different values (0, 1, 10 and 98 more); at most 100 are segments",
+    ),
+    "labels that are documents, for another metric": (
+        {"a.jsonl": '{"label": [1], "x": 1}\n'},
+        {},
+        "a.jsonl:1: the label 'label' is a list; it must be a text or a number",
+    ),
     "a header that isn't said": (
         {"a.csv": "label,x\na,1\n"},
         {},
@@ -116,9 +198,13 @@ REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "hidden files alone": ({".DS_Store": "x"}, {}, "there is no file but hidden ones"),
     "nothing in the files": ({"a.csv": "\n", "b.csv": ""}, {}, "no example in a.csv, b.csv"),
     "a header and nothing more": ({"a.csv": "x,y\n"}, {"label": "y"}, "no example in a.csv"),
-    "another encoding": ({"a.csv": "é,1\n".encode("latin-1")}, {}, "a.csv is no text in UTF-8"),
+    "another encoding": (
+        {"a.csv": "é,1\n".encode("latin-1")},
+        {},
+        "a.csv:1 is no text in UTF-8: the byte 0xe9 is 'é' in Latin-1; save the file as UTF-8",
+    ),
     "no gzip": ({"a.csv.gz": ROWS}, {}, "a.csv.gz is not gzipped"),
-    "no JSON": ({"a.jsonl": '{"label": 1}\n{"label"\n'}, {}, "a.jsonl:2 is no JSON"),
+    "no JSON": ({"a.jsonl": '{"label": 1, "x": 2}\n{"label"\n'}, {}, "a.jsonl:2 is no JSON"),
     "no label in an object": ({"a.jsonl": '{"x": 1}\n'}, {"label": "y"}, "a.jsonl:1 has no label 'y', only x"),
     "a manifest's missing object": (
         {"a.manifest": '{"source-ref": "s3://data/pets/train/1.png", "class": 1}\n'},
@@ -133,7 +219,7 @@ REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         "gate.metric f1 judges two classes, but the held-out labels are of 4 classes (a, b, c, d); use f1_macro",
     ),
     "f1 of images of three": (
-        {"a/1.png": "x", "b/1.png": "x", "c/1.png": "x"},
+        {"a/1.png": PNG, "b/1.png": PNG, "c/1.png": PNG},
         f1(),
         "the held-out labels are of 3 classes (a, b, c)",
     ),
@@ -146,12 +232,12 @@ REFUSED: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "r2 of words": (
         {"a.csv": ROWS},
         r2(),
-        "gate.metric r2 needs numbers, but a held-out label is 'a' (is evaluate.label",
+        "gate.metric r2 needs numbers, but the label of a.csv:1 is 'a' (is evaluate.label",
     ),
     "accuracy of prices": (
         {"a.csv": "1.5,1\n2.5,2\n"},
         {"metric": "accuracy"},
-        "gate.metric accuracy compares classes, but a held-out label is 1.5; use r2 or",
+        "gate.metric accuracy compares classes, but the label of a.csv:1 is 1.5; use r2 or",
     ),
 }
 

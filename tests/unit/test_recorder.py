@@ -158,7 +158,9 @@ def test_where_training_went_on_in_rounds_each_round_has_its_figures() -> None:
 
 
 def test_what_is_told_of_single_examples_stays_in_s3() -> None:
+    parts = {"segments": [{"segment": "told in the decision"}], "classes": []}
     evaluation = {"metric": "f1", "samples": [{"body": "secret"}], "answers": {"differing": {"examples": ["secret"]}}}
+    evaluation |= parts
     record = documents.run_record(
         event(outcome="Promoted"), begun={}, state=State(), evaluation=evaluation, timings={}, at="t"
     )

@@ -56,6 +56,16 @@ def test_the_page_shows_classes_the_matrix_and_what_is_answered_differently() ->
     assert "Class by class" not in plotted
 
 
+def test_documents_that_an_own_metric_judges_are_shown_where_they_differ() -> None:
+    entry = {"example": "a.jsonl:1", "asked": "{}", "label": "[]", "challenger": "[]", "champion": '[{"box": 1}]'}
+    found = {"differing": {"count": 1, "examples": [entry]}}
+    page = report.render(replace(promoted_sources(), answers=found))
+    assert "Answered differently: 1 of 540 examples" in page
+    assert "Which are better is f1_macro&#39;s to say." in page or "Which are better is f1_macro's to say." in page
+    assert "The challenger is better on" not in page
+    assert "Class by class" not in page
+
+
 # ------------------------------------------------------------------------------------------------------------ curves
 
 

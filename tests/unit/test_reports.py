@@ -327,6 +327,25 @@ def test_hyperparameters_metrics_and_the_end_of_a_failed_job_s_log_are_on_the_pa
     assert 'id="training"' not in report.render(failed_sources())
 
 
+def test_parts_with_floors_are_told_with_their_verdicts() -> None:
+    told = {"part": "region", "metric": "f1_macro", "examples": 40, "champion_score": None, "minimum": 0.8}
+    parts = [
+        {**told, "value": HOSTILE, "score": 0.9, "champion_score": 0.85, "below": False, "unjudged": None},
+        {**told, "value": "south", "score": 0.7, "below": True, "unjudged": None},
+        {**told, "value": "west", "score": 0.9, "examples": 3, "below": False, "unjudged": "3 examples, fewer than 10"},
+    ]
+    found = record()
+    run = runs.of_item({**found, "decision": {**found["decision"], "parts": parts}})
+    page = report.render(replace(promoted_sources(), run=run)).partition("Part by part")[2].partition("</table>")[0]
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in page.split("</tr>")[1:]]
+    assert HOSTILE not in page
+    assert rows[0][1:] == ["40", "f1_macro", "0.9000", "0.8500", "0.8", "✓"]
+    assert rows[1] == ["region south", "40", "f1_macro", "0.7000", "–", "0.8", "<b>below</b>"]
+    assert rows[2][-1] == "not judged"
+    assert rows[3] == ["3 examples, fewer than 10"]
+    assert "Part by part" not in report.render(promoted_sources())
+
+
 def test_other_metrics_do_not_repeat_the_gate_s() -> None:
     others = report.render(promoted_sources()).partition("Other metrics")[2].partition("</table>")[0]
     assert re.findall(r"<th>(\w+)</th>", others) == ["accuracy", "balanced_accuracy"]

@@ -98,6 +98,8 @@ FUNCTIONS = {
         dynamodb:GetItem+PutItem {ITEMS}
         s3:ListBucket+ListBucketVersions data | StringLike s3:prefix digits/extra/*,digits/test/*,digits/train/*
         s3:GetObject data/digits/test/*
+        s3:GetObject data/digits/train/*
+        s3:GetObject data/digits/extra/*
         s3:AbortMultipartUpload+PutObject {RUNS}
         {key("dynamodb", "s3")}
     """,
@@ -127,6 +129,7 @@ FUNCTIONS = {
     """,
 }
 LOG = "logs:CreateLogGroup+CreateLogStream+DescribeLogStreams+PutLogEvents log-group:/aws/sagemaker"
+OF_NUMBERS = {"metric": "r2", "minimum": 0.5}
 METRICS = "cloudwatch:PutMetricData * | StringLike cloudwatch:namespace /aws/sagemaker/*,aws/sagemaker/*"
 IMAGE = "repository/sagemaker-scikit-learn"
 PULL = f"""
@@ -245,6 +248,11 @@ def test_managed_rules_are_evaluated_with_the_training_jobs_role_and_recorded(tm
     )
     recorder = of_functions(managed)["recorder"] - of_functions(plain)["recorder"]
     assert recorder == table(f"sagemaker:DescribeTrainingJob training-job/{JOB}-train")
+
+
+def test_training_data_are_read_in_plan_only_for_their_classes(tmp_path: Path) -> None:
+    less = of_functions(machine(tmp_path))["planner"] - of_functions(machine(tmp_path, gate=OF_NUMBERS))["planner"]
+    assert less == table("s3:GetObject data/digits/train/*\ns3:GetObject data/digits/extra/*")
 
 
 def test_rounds_have_jobs_of_one_or_two_digits_and_a_function(tmp_path: Path) -> None:

@@ -227,13 +227,15 @@ def test_content_that_exists_is_asked_for_by_its_name(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------------------ payloads
 
+READING = {"label": 0, "header": None, "format": None, "segment": None, "any_label": False}
+
 
 def test_the_planner_is_told_what_a_model_is_made_from(ran: Any, tmp_path: Path) -> None:
     payload = only(ran, "planner")["Payload"]
     assert payload.pop("run")["run_id"] == RUN_ID
     assert payload == {
         "channels": {"train": "digits/train/", "test": "digits/test/", "extra-1": "digits/extra/"},
-        "held_out": {"label": 0, "header": None, "format": None, "metric": "f1_macro", "needs": "classes"},
+        "held_out": {**READING, "metric": "f1_macro", "needs": "classes"},
         "code_hash": "c0de",
         "spec_hash": spec_hash(make_spec(tmp_path)),
         "image_uri": IMAGE.uri,
@@ -247,11 +249,40 @@ def test_how_the_held_out_data_are_read_is_told_to_plan_and_to_evaluation(tmp_pa
         gate={"metric": "r2", "minimum": 0.5},
     )
     ran = run(spec, World())
-    told = {"label": "price, in €", "header": True, "format": "tsv", "metric": "r2", "needs": "numbers"}
-    assert only(ran, "planner")["Payload"]["held_out"] == told
+    reading = {**READING, "label": "price, in €", "header": True, "format": "tsv", "any_label": True}
+    assert only(ran, "planner")["Payload"]["held_out"] == {**reading, "metric": "r2", "needs": "numbers"}
     arguments = only(ran, "createProcessingJob")["AppSpecification"]["ContainerArguments"]
     assert arguments[2:6] == ["--label-name=price, in €", "--header", "true", "--format"]
-    assert arguments[6:] == ["tsv", "--confidence", "0.95"]
+    assert arguments[6:] == ["tsv", "--any-label", "--confidence", "0.95"]
+
+
+def test_an_own_metric_and_parts_with_floors_are_told_to_plan_evaluation_and_gate(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def share(truths, answers): ...")
+    gate = {"metric": "mine.share", "minimum": 0.5, "segments": {"column": "region", "minimum": 0.4}}
+    ran = run(make_spec(tmp_path, gate=gate, evaluate={"max_runtime": "20m"}), World())
+    reading = {**READING, "segment": "region", "any_label": True}
+    assert only(ran, "planner")["Payload"]["held_out"] == {**reading, "metric": "mine.share", "needs": "any"}
+    arguments = only(ran, "createProcessingJob")["AppSpecification"]["ContainerArguments"]
+    assert arguments[:4] == ["--metric", "mine.share", "--label", "0"]
+    assert arguments[4:8] == ["--segment-name=region", "--any-label", "--metric-seconds", "600"]
+    told = only(ran, "gate")["Payload"]["gate"]
+    assert (told["segments"], told["classes"]) == ({"column": "region", "minimum": 0.4, "examples": 10}, None)
+
+
+def test_several_labels_are_told_to_plan_and_evaluation(tmp_path: Path) -> None:
+    gate = {"metric": "r2", "minimum": 0.5}
+    ran = run(make_spec(tmp_path, gate=gate, evaluate={"label": ["price", 2, "dauer, ä"]}), World())
+    assert only(ran, "planner")["Payload"]["held_out"]["label"] == ["price", 2, "dauer, ä"]
+    arguments = only(ran, "createProcessingJob")["AppSpecification"]["ContainerArguments"]
+    assert arguments[2:4] == ['--labels=["price", 2, "dauer, ä"]', "--any-label"]
+
+
+def test_classes_with_floors_are_asked_of_the_evaluation(tmp_path: Path) -> None:
+    gate = {"metric": "accuracy", "minimum": 0.5, "classes": {"recall": 0.4, "examples": 3}}
+    ran = run(make_spec(tmp_path, gate=gate), World())
+    assert "--classes" in only(ran, "createProcessingJob")["AppSpecification"]["ContainerArguments"]
+    told = only(ran, "gate")["Payload"]["gate"]["classes"]
+    assert told == {"recall": 0.4, "precision": None, "f1": None, "examples": 3}
 
 
 def test_what_serve_py_reads_itself_plan_does_not_look_into(tmp_path: Path) -> None:
@@ -277,6 +308,8 @@ def test_gate_and_verifier_are_told_whom_to_judge(ran: Any) -> None:
         "beat_champion_by": 0.0,
         "confidence": 0.95,
         "when_champion_cannot_answer": "keep",
+        "segments": None,
+        "classes": None,
     }
     assert gate == {"gate": rule, "champion": CHAMPION, "supersede": False}
     assert only(ran, "verifier")["Payload"] == {

@@ -336,6 +336,113 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "header as a word": ({"evaluate": {"header": "first"}}, "evaluate.header: is 'first'; it must be true or false"),
     "format": ({"evaluate": {"format": "xlsx"}}, "evaluate.format: is 'xlsx'; it must be 'csv', 'tsv', 'jsonlines',"),
+    "several labels of classes": (
+        {"evaluate": {"label": ["a", "b"]}},
+        "evaluate.label: has 2 columns (a, b), but accuracy judges one label an example; name one, or",
+    ),
+    "several labels of probabilities": (
+        {"evaluate": {"label": [0, 1]}, "gate": {"metric": "roc_auc", "minimum": 0.8}},
+        "evaluate.label: has 2 columns (0, 1), but roc_auc judges one label an example",
+    ),
+    "several labels of a metric of one": (
+        {"evaluate": {"label": ["a", 2]}, "gate": {"metric": "neg_max_error", "minimum": -3}},
+        "evaluate.label: has 2 columns (a, 2), but neg_max_error judges one number an example; name",
+    ),
+    "several labels that are one": (
+        {"evaluate": {"label": ["a"]}},
+        "evaluate.label: is ['a']; write one column, or a list of different ones",
+    ),
+    "several labels of one name": (
+        {"evaluate": {"label": ["a", "a"]}},
+        "evaluate.label: is ['a', 'a']; write one column, or a list of different ones",
+    ),
+    "several labels, one of them none": (
+        {"evaluate": {"label": ["a", 1.5]}},
+        "evaluate.label: is 1.5; write a column's name, in quotes, or its position from 0",
+    ),
+    "several labels without end": (
+        {"evaluate": {"label": [f"column {number}" for number in range(20)]}},
+        "evaluate.label: has 20 columns, whose names are too long; together at most 200 letters",
+    ),
+    "several labels of npz": (
+        {"evaluate": {"label": ["a", "b"], "format": "npz"}, "gate": {"metric": "r2", "minimum": 0.5}},
+        "evaluate.label: is a list, but one array of npz holds all outputs; write its name",
+    ),
+    "several labels by names without a header": (
+        {"evaluate": {"label": [0, "b"], "header": False}, "gate": {"metric": "r2", "minimum": 0.5}},
+        "evaluate.label: is 'b', a name, but header is false; write the column's position",
+    ),
+    "segments by one of several labels": (
+        {
+            "evaluate": {"label": ["a", "b"]},
+            "gate": {"metric": "r2", "minimum": 0.5, "segments": {"column": "b", "minimum": 0.1}},
+        },
+        "gate.segments.column: is 'b', the label; for a floor of each class write",
+    ),
+    "own metric without a module": (
+        {"gate": {**GATE, "metric": ".map50"}},
+        "gate.metric: is '.map50'; write a function of the model's folder as my_metrics.map50",
+    ),
+    "own metric of a long name": (
+        {"gate": {**GATE, "metric": f"m.{'x' * 250}"}},
+        "…, of 252 letters; at most 200",
+    ),
+    "own metric that isn't there": (
+        {"gate": {**GATE, "metric": "my_metrics.map50"}},
+        "gate.metric: is 'my_metrics.map50', but there is no my_metrics.py in",
+    ),
+    "own metric of Python's": (
+        {"gate": {**GATE, "metric": "statistics.mean"}},
+        "gate.metric: is 'statistics.mean', but statistics is a module of Python's own; give yours another name",
+    ),
+    "segments without a column": (
+        {"gate": {**GATE, "segments": {"minimum": 0.8}}},
+        "gate.segments.column: is required; write column: region",
+    ),
+    "segments without a floor": (
+        {"gate": {**GATE, "segments": {"column": "region"}}},
+        "gate.segments.minimum: is required; write minimum: 0.8",
+    ),
+    "segments of a floor out of reach": (
+        {"gate": {**GATE, "segments": {"column": "region", "minimum": 80}}},
+        "gate.segments.minimum: is 80, but accuracy is at most 1; no model would pass",
+    ),
+    "segments of no example": (
+        {"gate": {**GATE, "segments": {"column": "region", "minimum": 0.8, "examples": 0}}},
+        "gate.segments.examples: is 0; it must be at least 1",
+    ),
+    "segments of an odd column": (
+        {"gate": {**GATE, "segments": {"column": 1.5, "minimum": 0.8}}},
+        "gate.segments.column: is 1.5; write a column's name, in quotes, or its position from 0",
+    ),
+    "segments by the label": (
+        {"gate": {**GATE, "segments": {"column": 0, "minimum": 0.8}}},
+        "gate.segments.column: is 0, the label; for a floor of each class write gate.classes: {recall: 0.8}",
+    ),
+    "segments of images": (
+        {"gate": {**GATE, "segments": {"column": "camera", "minimum": 0.8}}, "evaluate": {"format": "images"}},
+        "gate.segments.column: is 'camera', but held-out files of images have no columns; leave segments out",
+    ),
+    "segments by a name without a header": (
+        {"gate": {**GATE, "segments": {"column": "region", "minimum": 0.8}}, "evaluate": {"header": False}},
+        "gate.segments.column: is 'region', a name, but evaluate.header is false; write the column's position",
+    ),
+    "classes without a floor": (
+        {"gate": {**GATE, "classes": {}}},
+        "gate.classes: has no floor; write recall: 0.8, precision or f1, or leave it out",
+    ),
+    "classes of a floor out of reach": (
+        {"gate": {**GATE, "classes": {"recall": 80}}},
+        "gate.classes.recall: is 80; it must be at most 1",
+    ),
+    "classes of numbers": (
+        {"gate": {"metric": "r2", "minimum": 0.5, "classes": {"recall": 0.8}}},
+        "gate.classes: is said, but r2 judges numbers, which have no classes; leave it out",
+    ),
+    "classes of an own metric": (
+        {"gate": {**GATE, "metric": "my_metrics.map50", "classes": {"recall": 0.8}}},
+        "gate.classes: is said, but the answers that my_metrics.map50 judges may be no classes; let it judge each",
+    ),
     "empty section": ({"train": []}, "train: is []; it must be a mapping of names to values"),
     "unknown rule": (
         {"rules": [{"rule": "LossNotDecreesing"}]},
@@ -684,9 +791,67 @@ def test_a_broken_pipeline_s_error_says_how_to_go_on_without_it(tmp_path: Path) 
     assert spec.without(tmp_path, alone.value) == "\n(without it: -c pipelines=daisy,zinnia)"
 
 
+OWN = {"metric": "my_metrics.map50", "minimum": -3, "beat_champion_by": 40}
+TAKES: dict[str, str] = {
+    "def map50(truths, answers): ...": "",
+    "def map50(*lists): ...": "",
+    "def map50(truths, answers, limit=0.5, *, exact=False): ...": "",
+    "from other import map50": "",
+    "from other import *": "",
+    "map50: Metric = made()": "",
+    "try:\n    from fast import map50\nexcept ImportError:\n    def map50(truths, answers): ...": "",
+    "@with_settings\ndef map50(truths, answers, settings): ...": "",
+    "if FAST:\n    pass\nelse:\n    def map50(truths): ...": "my_metrics.py:4 takes truths; a metric is called",
+    "import functools\nmap50 = functools.partial(print)": "",
+    "def map50(truths): ...": "my_metrics.py:1 takes truths; a metric is called with two lists: the truths",
+    "def map50(): ...": "my_metrics.py:1 takes nothing; a metric is called with two lists",
+    "\ndef map50(a, b, c): ...": "my_metrics.py:2 takes a, b, c; a metric is called with two lists",
+    "def map50(a, b, *, limit): ...": "my_metrics.py:1 needs limit=, which it isn't given; it is called with",
+    "async def map50(a, b): ...": "my_metrics.py:1 is async; a metric is a plain function of truths and answers",
+    "def map(a, b): ...": "my_metrics.py has no function map50; did you mean map?",
+    "class map50: ...": "my_metrics.py has no function map50",
+    "def map50(": "my_metrics.py can't be read: ",
+}
+
+
+@pytest.mark.parametrize("source", TAKES)
+def test_an_own_metric_is_a_function_of_truths_and_answers(tmp_path: Path, source: str) -> None:
+    (tmp_path / "my_metrics.py").write_text(source)
+    text = changed(gate=OWN)
+    if TAKES[source]:
+        told = refusal(tmp_path, text)
+        assert (
+            f"pipeline.yaml:{1 + text[: text.index('metric:')].count(chr(10))}: gate.metric: is 'my_metrics.map50', but"
+            in told
+        )
+        assert TAKES[source] in told
+    else:
+        assert spec.load(written(tmp_path, text)).gate.is_own
+
+
+def test_segments_are_refused_where_serve_py_yields_the_examples(tmp_path: Path) -> None:
+    (tmp_path / "serve.py").write_text("def heldout_fn(folder): ...")
+    told = refusal(tmp_path, changed(gate={**GATE, "segments": {"column": "region", "minimum": 0.8}}))
+    assert "gate.segments: is said, but heldout_fn of serve.py yields examples, which have no columns" in told
+
+
+def test_how_the_held_out_data_are_read_depends_on_the_gate(tmp_path: Path) -> None:
+    (tmp_path / "my_metrics.py").write_text(next(iter(TAKES)))
+    reading = spec.load(written(tmp_path, changed(gate={**OWN, "segments": {"column": 2, "minimum": 0}}))).reading
+    assert reading == held_out.Reading(segment=2, any_label=True)
+
+
+def test_several_labels_are_taken_by_regression_and_own_metrics(tmp_path: Path) -> None:
+    (tmp_path / "my_metrics.py").write_text(next(iter(TAKES)))
+    for gate in ({"metric": "r2", "minimum": 0.5}, OWN):
+        reading = spec.load(written(tmp_path, changed(gate=gate, evaluate={"label": ["price", 3]}))).reading
+        assert reading == held_out.Reading(label=("price", 3), any_label=True)
+        assert reading.has_header
+
+
 def test_every_format_can_be_said(tmp_path: Path) -> None:
     for format_ in held_out.FORMATS:
-        assert spec.load(written(tmp_path, changed(evaluate={"format": format_}))).evaluate.reading.format == format_
+        assert spec.load(written(tmp_path, changed(evaluate={"format": format_}))).reading.format == format_
 
 
 @pytest.mark.parametrize(

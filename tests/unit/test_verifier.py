@@ -38,6 +38,13 @@ from verifier.handler import wrong_endpoint
         ("0.9,0.1", "0.1,0.9", False),
         ("0.1", "0.1,0.9", False),
         ("0.1,0.9,0", "0.1,0.9", False),
+        ('[{"box": [1, 2.00001], "class": "cat"}]', '[{"class":"cat","box":[1,2]}]', True),
+        ('[{"box": [1, 2.1], "class": "cat"}]', '[{"class":"cat","box":[1,2]}]', False),
+        ('[{"box": [1, 2], "class": "dog"}]', '[{"class":"cat","box":[1,2]}]', False),
+        ('{"box": [1]}', '{"box": [1, 2]}', False),
+        ('{"box": [1]}', '{"bax": [1]}', False),
+        ("[]", "[]", True),
+        ("[[1]]", "[1]", False),
     ],
 )
 def test_answers_are_equal_as_text_or_as_numbers(answer: str, expected: str, equal: bool) -> None:

@@ -5,7 +5,7 @@ All of it is bounded, however many classes and examples there are: evaluation.js
     {"classes": [{"label": "7", "examples": 51, "challenger": {"precision", "recall", "f1"}, "champion": …}, …],
      "confusion": {"labels": ["7", …], "challenger": [[51, 0], …], "champion": …},   a row a label, a column an answer
      or, where answers are numbers, "residuals": {"truth": [1.5, …], "challenger": [1.4, …], "champion": …},
-     "differing": {"count": 17, "better": 12, "worse": 4,                       with a champion, of the challenger
+     "differing": {"count": 17, "better": 12, "worse": 4,      with a champion, of the challenger; not of an own metric
                    "examples": [{"example": "a.csv:3", "asked": "0,1,…", "label", "challenger", "champion"}, …]}}
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from contract import evaluations
 from toolkit import metrics
 
 # The most frequent classes; the rest are one more, OTHERS.
@@ -42,17 +43,30 @@ def detail(
         examples: of each, where it stands and what a model is asked.
     """
     truth, given = _values(labels, answers)
-    if metric in metrics.REGRESSION or truth.dtype.kind == "f":
-        if truth.dtype.kind not in "if" or any(values.dtype.kind not in "if" for values in given.values()):
-            return {}
-        errors = {name: np.abs(values - truth) for name, values in given.items()}
-        found: Document = {"residuals": _residuals(truth, given)}
-    else:
-        errors = {name: (values != truth).astype(float) for name, values in given.items()}
-        found = _classes(truth, given)
-    if "champion" in given:
-        found["differing"] = _differing(truth, given, errors, examples)
+    own = evaluations.is_own(metric)
+    found, errors = _own_kind(truth, given) if own else _kind(metric, truth, given)
+    if "champion" in given and (found or own):
+        # Which of two answers is better is an own metric's to say, of all together.
+        found["differing"] = _differing(truth, given, None if own else errors, examples)
     return found
+
+
+def _kind(metric: str, truth: np.ndarray, given: Mapping[str, np.ndarray]) -> tuple[Document, Mapping[str, np.ndarray]]:
+    """Residuals or classes, and how wrong each answer is; nothing where a regression's answers are no numbers."""
+    if metric not in metrics.REGRESSION and truth.dtype.kind != "f":
+        return _classes(truth, given), {name: (values != truth).astype(float) for name, values in given.items()}
+    if any(values.dtype.kind not in "if" for values in (truth, *given.values())):
+        return {}, {}
+    return {"residuals": _residuals(truth, given)}, {name: np.abs(values - truth) for name, values in given.items()}
+
+
+def _own_kind(truth: np.ndarray, given: Mapping[str, np.ndarray]) -> tuple[Document, None]:
+    """Residuals of numbers, or classes where answers are labels; nothing of documents and of several numbers."""
+    kinds = {values.dtype.kind for values in (truth, *given.values())}
+    if "f" in kinds and kinds <= {"i", "f"}:
+        return {"residuals": _residuals(truth, given)}, None
+    are_labels = any(np.isin(values, truth).any() for values in given.values())
+    return (_classes(truth, given) if are_labels else {}), None
 
 
 def _values(labels: Sequence[str], answers: Mapping[str, Sequence[str]]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -81,8 +95,8 @@ def _classes(truth: np.ndarray, given: Mapping[str, np.ndarray]) -> Document:
     matrices = {
         name: _matrix(places, [order.get(value, size - 1) for value in values], size) for name, values in given.items()
     }
-    texts = [_cut(name) for name in order] + [OTHERS] * (len(shown) > CLASSES)
-    scores = {name: _scores(truth, values, list(order)) for name, values in given.items()}
+    texts = [cut(name) for name in order] + [OTHERS] * (len(shown) > CLASSES)
+    scores = {name: class_scores(truth, values, list(order)) for name, values in given.items()}
     classes = [
         {"label": text, "examples": int(np.sum(truth == name)), **{who: scores[who][index] for who in given}}
         for index, (name, text) in enumerate(zip(order, texts))
@@ -97,7 +111,7 @@ def _matrix(places: np.ndarray, answered: Sequence[int], size: int) -> np.ndarra
     return counts
 
 
-def _scores(truth: np.ndarray, values: np.ndarray, names: Iterable[Any]) -> list[Document]:
+def class_scores(truth: np.ndarray, values: np.ndarray, names: Iterable[Any]) -> list[Document]:
     """Precision, recall and F1 of each class (scikit-learn user guide, "Precision, recall and F-measures")."""
     found = []
     for name in names:
@@ -111,31 +125,31 @@ def _scores(truth: np.ndarray, values: np.ndarray, names: Iterable[Any]) -> list
 def _differing(
     truth: np.ndarray,
     given: Mapping[str, np.ndarray],
-    errors: Mapping[str, np.ndarray],
+    errors: Mapping[str, np.ndarray] | None,
     examples: Sequence[tuple[str, str]],
 ) -> Document:
     """Those answered differently, the ones first by which most was lost; as many again by which most was gained."""
-    gained = errors["champion"] - errors["challenger"]
+    gained = np.zeros(len(truth)) if errors is None else errors["champion"] - errors["challenger"]
     places = np.flatnonzero(given["challenger"] != given["champion"])
     ordered = places[np.argsort(gained[places], kind="stable")]
     half = EXAMPLES // 2
     shown = ordered if len(ordered) <= EXAMPLES else np.concatenate([ordered[:half], ordered[-half:]])
     return {
         "count": len(places),
-        "better": int(np.sum(gained > 0)),
-        "worse": int(np.sum(gained < 0)),
+        **({} if errors is None else {"better": int(np.sum(gained > 0)), "worse": int(np.sum(gained < 0))}),
         "examples": [
             {
-                "example": _cut(examples[index][0]),
-                "asked": _cut(examples[index][1]),
-                "label": _cut(truth[index]),
-                **{name: _cut(values[index]) for name, values in given.items()},
+                "example": cut(examples[index][0]),
+                "asked": cut(examples[index][1]),
+                "label": cut(truth[index]),
+                **{name: cut(values[index]) for name, values in given.items()},
             }
             for index in shown.tolist()
         ],
     }
 
 
-def _cut(value: object) -> str:
+def cut(value: object) -> str:
+    """A value as text, no longer than a table bears."""
     text = str(value)
     return text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"

@@ -22,6 +22,7 @@ import numpy as np
 from toolkit import metrics
 
 if TYPE_CHECKING:
+    Regression = Callable[[np.ndarray, np.ndarray], np.ndarray]
     # (how many, source of chance) -> chunks of shape (models, some resamples)
     Resampler = Callable[[int, np.random.Generator], Iterator[np.ndarray]]
 
@@ -113,9 +114,16 @@ def _by_examples(metric: str, labels: np.ndarray, answers: list[np.ndarray], exa
         for start in range(0, resamples, step):
             size = min(step, resamples - start)
             drawn = np.tile(np.arange(n), (size, 1)) if exact else random.integers(0, n, size=(size, n))
-            yield np.stack([value(labels[drawn], answer[drawn]) for answer in answers])
+            yield np.stack([_of_outputs(value, labels, answer, drawn) for answer in answers])
 
     return resampled
+
+
+def _of_outputs(value: Regression, labels: np.ndarray, answers: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """A regression metric on resamples; of several numbers an example the average over them."""
+    if labels.ndim == 1:
+        return value(labels[drawn], answers[drawn])
+    return np.mean([value(truth[drawn], given[drawn]) for truth, given in zip(labels.T, answers.T)], axis=0)
 
 
 def _by_scikit_learn(metric: str, labels: np.ndarray, answers: list[np.ndarray]) -> Resampler:

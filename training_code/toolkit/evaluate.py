@@ -16,6 +16,11 @@ model.tar.gz, so that what is judged is what serves. Everything lies under /opt/
      "difference": 0.08, "interval": [0.05, 0.10],              challenger - champion, paired
      "confidence": 0.95, "resamples": 2000, "seed": 20260730,
      "metrics": {"accuracy": 0.96, ...},                        of the challenger, for people
+     "segments": [{"segment": "north", "examples": 70,          where gate.segments asks; "champion" may be null
+                   "score": 0.9, "champion": 0.8,
+                   "unjudged": null}, ...],                     why there is no score
+     "classes": [{"class": "7", "examples": 51, "precision",    where gate.classes asks
+                  "recall", "f1", "champion": {...}}, ...],
      "samples": [{"body": "0,1,…", "answer": "7"}, ...]}        asked alone; the endpoint is asked them again. Other
                                                                 kinds than text/csv say "content_type", and what is no
                                                                 text stands as "body_base64"
@@ -45,6 +50,8 @@ from toolkit.errors import NoAnswersError, ToolkitError
 
 # After the toolkit, which sees that it can be imported.
 from contract import evaluations, files, held_out  # isort: skip
+
+Judge = Callable[[dict[str, list[str]]], dict[str, Any]]
 
 ML = base_folder()
 CHALLENGER, CHAMPION = files.CHALLENGER_INPUT, files.CHAMPION_INPUT
@@ -87,22 +94,46 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         examples = _held_out(arguments, models[CHALLENGER])
         if champion.is_file():
             models[CHAMPION] = archives.extract(champion, Path(folder, CHAMPION))
-        answers = predictions.predict(models, examples, several=arguments.metric in evaluations.OF_PROBABILITIES)
+        own = evaluations.is_own(arguments.metric)
+        # Labels that are lists ask for answers of several numbers.
+        several = own or arguments.metric in evaluations.OF_PROBABILITIES or examples[0].label.startswith("[")
+        answers = predictions.predict(models, examples, several=several, scikit_learn=not own)
+        return compared(answers, _judge(arguments, examples, models[CHALLENGER]))
+
+
+def _judge(arguments: argparse.Namespace, examples: Sequence[heldout.Example], challenger: Path) -> Judge:
+    """Judges the models' answers as the arguments say; `challenger` is the folder that holds the user's own metric."""
     # They import NumPy, which wrong input shouldn't have to wait for.
     from toolkit import answers as details
-    from toolkit import bootstrap, judgement
+    from toolkit import bootstrap, judgement, own_metric
 
-    labels = [example.label for example in examples]
-    how = bootstrap.Resampling(arguments.confidence, arguments.resamples, arguments.seed)
+    metric = arguments.metric
+    question = judgement.Question(
+        metric,
+        labels=[example.label for example in examples],
+        how=bootstrap.Resampling(arguments.confidence, arguments.resamples, arguments.seed),
+        segments=_segments(examples),
+        classes=arguments.classes,
+        own=own_metric.OwnMetric(metric, challenger, arguments.metric_seconds) if evaluations.is_own(metric) else None,
+    )
     asked = [(example.place, _text(example)) for example in examples]
 
     def judge(texts: dict[str, list[str]]) -> dict[str, Any]:
-        judged = judgement.judge(metric=arguments.metric, labels=labels, answers=texts, how=how)
-        if arguments.metric in evaluations.OF_PROBABILITIES:
+        judged = judgement.judge(question, texts)
+        if metric in evaluations.OF_PROBABILITIES:
             return judged
-        return {**judged, files.ANSWERS: details.detail(arguments.metric, labels, texts, asked)}
+        return {**judged, files.ANSWERS: details.detail(metric, question.labels, texts, asked)}
 
-    return compared(answers, judge)
+    return judge
+
+
+def _segments(examples: Sequence[heldout.Example]) -> dict[str, list[int]] | None:
+    """The examples' indices by segment, in the segments' sorted order; None where none is asked for."""
+    found: dict[str, list[int]] = {}
+    for index, example in enumerate(examples):
+        if example.segment is not None:
+            found.setdefault(example.segment, []).append(index)
+    return {name: found[name] for name in sorted(found)} or None
 
 
 def _text(example: heldout.Example) -> str:
@@ -110,9 +141,7 @@ def _text(example: heldout.Example) -> str:
     return example.content if isinstance(example.content, str) else example.content_type
 
 
-def compared(
-    answers: Mapping[str, predictions.Answers | NoAnswersError], judge: Callable[[dict[str, list[str]]], dict[str, Any]]
-) -> dict[str, Any]:
+def compared(answers: Mapping[str, predictions.Answers | NoAnswersError], judge: Judge) -> dict[str, Any]:
     """The figures of challenger and champion; of the challenger alone where the champion can't answer, with the reason.
 
     The champion was made for other data: that they have changed is a fact, on which the gate decides.
@@ -150,10 +179,12 @@ def _held_out(arguments: argparse.Namespace, challenger: Path) -> list[heldout.E
     folder = arguments.input / files.TEST_INPUT
     script = challenger / "code" / files.SERVING_SCRIPT
     if script.is_file() and held_out.defines_reader(script.read_text(errors="replace")):
-        examples, found = predictions.own_examples(challenger, folder), f"as {held_out.READER} of serve.py reads it"
+        examples, found = (
+            predictions.own_examples(challenger, folder, any_label=arguments.any_label),
+            f"as {held_out.READER} of serve.py reads it",
+        )
     else:
-        how = held_out.from_arguments(arguments.label, arguments.label_name, arguments.header, arguments.format)
-        read = heldout.read(folder, how)
+        read = heldout.read(folder, held_out.from_arguments(arguments))
         examples, found = read.examples, read.found
     print(f"held-out data: {found}\nheld-out data: {heldout.summary(examples)}", flush=True)
     return examples
@@ -161,11 +192,17 @@ def _held_out(arguments: argparse.Namespace, challenger: Path) -> list[heldout.E
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Compares the challenger with the champion on held-out examples.")
-    parser.add_argument("--metric", required=True, help="a scikit-learn scorer's name")
+    parser.add_argument("--metric", required=True, help="a scikit-learn scorer's name, or <module>.<function>")
     parser.add_argument("--label", type=int, default=0, help="column of the held-out files with the label (default: 0)")
     parser.add_argument("--label-name", help="the label's column, key or array by its name, instead of --label")
+    parser.add_argument("--labels", help="several of these, as a JSON list, where a model answers several numbers")
+    parser.add_argument("--any-label", action="store_true", help="a label may be a list or an object")
     parser.add_argument("--header", choices=["true", "false"], help="of CSV (default: true with --label-name)")
     parser.add_argument("--format", choices=held_out.FORMATS, help="of the files (default: as their endings tell)")
+    parser.add_argument("--segment", type=int, help="column whose values are judged by themselves, too")
+    parser.add_argument("--segment-name", help="that column, or a key, by its name")
+    parser.add_argument("--classes", action="store_true", help="judge each class by itself, too")
+    parser.add_argument("--metric-seconds", type=float, default=1800, help="for a <module>.<function> (default: 1800)")
     parser.add_argument("--confidence", type=float, default=0.95, help="of the interval (default: 0.95)")
     parser.add_argument("--resamples", type=int, default=2000, help="of the bootstrap (default: 2000)")
     parser.add_argument("--seed", type=int, default=20260730, help="of the bootstrap")

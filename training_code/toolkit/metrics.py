@@ -59,6 +59,15 @@ def numbers(texts: Sequence[str]) -> np.ndarray | None:
     return values.astype(np.int64) if (values == np.round(values)).all() and (abs(values) < 2**53).all() else values
 
 
+def rows(texts: Sequence[str]) -> np.ndarray | None:
+    """Texts as several numbers each, a JSON list or with commas between them: shape (texts, numbers), or None."""
+    try:
+        values = np.array([[float(field) for field in text.strip().strip("[]").split(",")] for text in texts])
+    except ValueError:  # one is no number, or they aren't equally many
+        return None
+    return values if values.ndim == 2 and np.isfinite(values).all() else None
+
+
 def overview(metric: str, labels: np.ndarray, answers: np.ndarray) -> dict[str, float]:
     """A few more of scikit-learn's metrics, for people to look at."""
     names = _OVERVIEW_OF_NUMBERS if metric in REGRESSION else _OVERVIEW_OF_LABELS

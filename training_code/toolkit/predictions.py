@@ -1,14 +1,9 @@
-"""Models answering examples, each in a process of its own.
-
-So no model's code meets the other's (their modules have the same names), and one that crashes or exits is told apart.
-"""
+"""Models answering examples, each in a process of its own."""
 
 from __future__ import annotations
 
 import base64
-import multiprocessing
-import signal
-import sys
+import json
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -17,7 +12,7 @@ from typing import Any
 
 from contract import files, held_out_tables
 from contract.held_out import READER
-from toolkit import serving
+from toolkit import model_process, serving
 from toolkit.errors import NoAnswersError, ToolkitError
 from toolkit.heldout import DataError, Example, joined
 
@@ -26,9 +21,6 @@ BATCH = 5000
 SAMPLES = 5
 # A sample's body, so that evaluation.json stays small; of larger ones the smallest alone is kept.
 SAMPLE_BYTES = 1 << 20
-# A forked process shares what is imported already, which saves most of a second a model. Only Linux's own libraries
-# (and so every SageMaker image) bear it; elsewhere a fresh interpreter imports anew.
-PROCESSES: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 
 
 @dataclass(frozen=True)
@@ -45,19 +37,21 @@ class Answers:
 
 
 def predict(
-    models: dict[str, Path], examples: list[Example], *, several: bool = False
+    models: dict[str, Path], examples: list[Example], *, several: bool = False, scikit_learn: bool = True
 ) -> dict[str, Answers | NoAnswersError]:
     """Each model's answers to the examples, all models at once; the error for which one has none.
 
     Args:
         models: a model's name in messages -> the folder of its extracted model.tar.gz, with `code/serve.py`.
-        several: an answer may be several numbers, with commas between them, such as a probability for each class.
+        several: an answer may be several fields, such as a probability for each class, or a document.
+        scikit_learn: whether it computes the metric.
 
     Raises:
         ToolkitError: the image can't compute metrics, or something from outside killed a model's process.
     """
-    _import_what_all_share()
-    running = [(name, *_start(name, folder, examples)) for name, folder in models.items()]
+    if scikit_learn:
+        _import_what_all_share()
+    running = [(name, *model_process.start(name, _answer, folder, examples)) for name, folder in models.items()]
     try:
         return {name: _told(name, process, results, examples, several) for name, process, results in running}
     finally:
@@ -73,15 +67,18 @@ def _import_what_all_share() -> None:
         raise ToolkitError(f"the image has no scikit-learn, which computes the gate's metric: {error}") from error
 
 
-def own_examples(model: Path, data: Path) -> list[Example]:
+def own_examples(model: Path, data: Path, *, any_label: bool = False) -> list[Example]:
     """The examples that `heldout_fn` of a model's serve.py yields, run in a process of its own.
+
+    Args:
+        any_label: whether a truth may be a list or a dict, for a metric of the user's own.
 
     Raises:
         ToolkitError: it raises, yields something else, or nothing.
     """
-    process, results = _start("challenger", model, data, target=_read)
+    process, results = model_process.start("challenger", _read, model, data, any_label)
     try:
-        (yielded,) = _receive("challenger", process, results, "read the held-out data")
+        (yielded,) = model_process.receive("challenger", process, results, "read the held-out data")
     finally:
         process.kill()
         process.join()
@@ -90,35 +87,27 @@ def own_examples(model: Path, data: Path) -> list[Example]:
     return [Example(*own, alone=True) for own in yielded]
 
 
-def _start(name: str, folder: Path, given: Any, target: Any = None) -> tuple[Any, Connection]:
-    results, answers = PROCESSES.Pipe(duplex=False)
-    process = PROCESSES.Process(target=target or _answer, args=(folder, given, answers), name=name)
-    process.start()
-    answers.close()  # the model's process holds the other one: its death is an end of file
-    return process, results
-
-
-def _read(folder: Path, data: Path, results: Connection) -> None:
+def _read(folder: Path, data: Path, any_label: bool, results: Connection) -> None:
     """Reads the held-out data, in the model's process: sends ("examples", them), ("error", a sentence) or
     ("memory",)."""
-    _forget_this_toolkit()
+    model_process.forget_this_toolkit()
     try:
         reader = serving.load_functions(folder / "code").heldout_fn
         if not callable(reader):
             raise serving.ServingError(f"{READER} of {files.SERVING_SCRIPT} is no function")
-        examples = [_own(number, given) for number, given in enumerate(reader(str(data)), start=1)]
+        examples = [_own(number, given, any_label) for number, given in enumerate(reader(str(data)), start=1)]
     except ToolkitError as error:
         results.send(("error", str(error)))
     except MemoryError:
         results.send(("memory",))
     except Exception as error:  # noqa: BLE001 - serve.py may raise anything
         traceback.print_exc()
-        results.send(("error", f"serve.py failed in {READER}: {_place(error, folder)}{_said(error)}"))
+        results.send(("error", f"serve.py failed in {READER}: {model_process.told(error, folder)}"))
     else:
         results.send(("examples", examples))
 
 
-def _own(number: int, given: Any) -> tuple[str, str | bytes, str, str]:
+def _own(number: int, given: Any, any_label: bool) -> tuple[str, str | bytes, str, str]:
     """One of heldout_fn's examples as (place, body, content type, label); Example is of the toolkit left behind."""
     place = f"{READER}, example {number}"
     if not isinstance(given, (tuple, list)) or len(given) != 3:
@@ -128,17 +117,28 @@ def _own(number: int, given: Any) -> tuple[str, str | bytes, str, str]:
         raise DataError(f"{place}: the body is {type(body).__name__}; a request's body is text or bytes")
     if not isinstance(content_type, str) or "/" not in content_type:
         raise DataError(f"{place}: the content type is {content_type!r}; write one as text/csv or image/png")
-    if truth is None or isinstance(truth, (dict, list, tuple, bytes)) or getattr(truth, "ndim", 0):
+    return place, bytes(body) if isinstance(body, bytearray) else body, content_type, _truth(place, truth, any_label)
+
+
+def _truth(place: str, truth: Any, any_label: bool) -> str:
+    """heldout_fn's truth as text, in JSON if it is a list or a dict."""
+    several = isinstance(truth, (dict, list, tuple)) or bool(getattr(truth, "ndim", 0))
+    if several and any_label:
+        try:
+            return json.dumps(truth, ensure_ascii=False, default=lambda value: value.tolist())
+        except (TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"{place}: the truth is no JSON: {error}") from error
+    if truth is None or several or isinstance(truth, bytes):
         raise DataError(f"{place}: the truth is {type(truth).__name__}; it must be a text or a number")
     label = str(truth).strip()
     if not label:
         raise DataError(f"{place}: the truth is empty")
-    return place, bytes(body) if isinstance(body, bytearray) else body, content_type, label
+    return label
 
 
 def _answer(folder: Path, examples: list[Example], results: Connection) -> None:
     """Answers, in the model's process: sends ("answers", batches, samples), ("error", a sentence) or ("memory",)."""
-    _forget_this_toolkit()
+    model_process.forget_this_toolkit()
     doing = "loading the model"
     try:
         functions = serving.load_functions(folder / "code")
@@ -156,15 +156,9 @@ def _answer(folder: Path, examples: list[Example], results: Connection) -> None:
         results.send(("memory",))
     except Exception as error:  # noqa: BLE001 - serve.py may raise anything
         traceback.print_exc()
-        results.send(("error", f"serve.py failed while {doing}: {_place(error, folder)}{_said(error)}"))
+        results.send(("error", f"serve.py failed while {doing}: {model_process.told(error, folder)}"))
     else:
         results.send(("answers", batches, samples))
-
-
-def _forget_this_toolkit() -> None:
-    """Lets serve.py find the toolkit and the contract that the model was trained with, which it brings along."""
-    for module in [name for name in sys.modules if name.partition(".")[0] in (files.TOOLKIT, files.CONTRACT)]:
-        del sys.modules[module]
 
 
 def _batches(examples: list[Example]) -> list[list[Example]]:
@@ -180,52 +174,13 @@ def _spread(examples: list[Example]) -> list[int]:
     return small[:: max(1, len(small) // SAMPLES)][:SAMPLES]
 
 
-def _place(error: Exception, folder: Path) -> str:
-    """file:line of the model's own code that was running."""
-    code = str(folder / "code")
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(code)]
-    return f"{Path(own[-1].filename).relative_to(code)}:{own[-1].lineno}: " if own else ""
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
-
-
 def _told(
     name: str, process: Any, results: Connection, examples: list[Example], several: bool
 ) -> Answers | NoAnswersError:
     try:
-        return _answers(name, _receive(name, process, results), examples, several)
+        return _answers(name, model_process.receive(name, process, results), examples, several)
     except NoAnswersError as error:
         return error
-
-
-def _receive(name: str, process: Any, results: Connection, doing: str = "answer") -> Any:
-    """What the model's process sends.
-
-    Raises:
-        NoAnswersError: the model's code raised, or ended the process.
-        ToolkitError: there was too little memory.
-    """
-    try:
-        kind, *content = results.recv()
-    except EOFError:
-        process.join()
-        if process.exitcode == -signal.SIGKILL:
-            raise _no_memory(name) from None
-        raise NoAnswersError(
-            name, f"the {name}'s serve.py ended its process with exit code {process.exitcode}"
-        ) from None
-    if kind == "memory":
-        raise _no_memory(name)
-    if kind == "error":
-        raise NoAnswersError(name, f"the {name} can't {doing}: {content[0]}")
-    return content
-
-
-def _no_memory(name: str) -> ToolkitError:
-    """It says nothing of the model: on a larger instance the same goes well."""
-    return ToolkitError(f"the memory didn't suffice for the {name}'s answers; evaluate.instance must be a larger one")
 
 
 def _answers(
@@ -270,7 +225,7 @@ def _lines(name: str, answer: str, asked: int, labels: frozenset[str], several: 
         counts = f"{len(lines)} answers to {asked} example{'s' if asked > 1 else ''}"
         raise NoAnswersError(name, f"the {name} gave {counts}; output_fn must give one line an example, in their order")
     if several:
-        return [line.strip('"') for line in lines]
+        return lines
     return [line if line in labels else _one_field(name, line) for line in lines]
 
 

@@ -71,7 +71,7 @@ def _count(number: int) -> str:
 
 def _row(name: str, text: str) -> list[float]:
     try:
-        row = [float(field) for field in text.strip("[] ").split(",")]
+        row = [float(field) for field in text.strip('[]" ').split(",")]
     except ValueError:
         row = [float("nan")]
     if not all(0 <= value <= 1 for value in row):

@@ -8,6 +8,9 @@
     heldout_fn(folder)               -> yields (body, content type, truth): the held-out examples, where evaluation
                                         can't read their files itself; the endpoint never calls it
 
+Evaluation asks for text/csv: a line an example, which is a label, a number, the probability of each class, or for a
+metric of the user's own whatever that takes, a JSON document for instance.
+
 Only `model_fn` has to be there; for the others the defaults of the framework containers hold (SageMaker Python SDK
 documentation, "Using Scikit-learn with the SageMaker Python SDK", "Serve a Model"): CSV, JSON and NPY become a NumPy
 array, `model.predict` predicts, and the prediction becomes CSV, JSON or NPY.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract import files, held_out, names
+from contract import evaluations, files, held_out, names
 from contract.states import EVALUATE
 from infra.workflow.conditions import exists
 from infra.workflow.expressions import RUN_ID, composed, expression, lengthened, members, results
@@ -79,8 +79,11 @@ def processing_job(at: Surroundings, role: JobRole) -> Document:
 def _arguments(at: Surroundings) -> list[str]:
     """The options of toolkit/evaluate.py."""
     gate = at.spec.gate
-    reading = held_out.arguments(at.spec.evaluate.reading)
-    return ["--metric", gate.metric, *reading, "--confidence", str(gate.confidence)]
+    reading = held_out.arguments(at.spec.reading)
+    classes = ["--classes"] if gate.classes else []
+    # Half of the time for a metric of the user's own, which may be slow.
+    seconds = ["--metric-seconds", str(at.spec.evaluate.max_runtime // 2)] if evaluations.is_own(gate.metric) else []
+    return ["--metric", gate.metric, *reading, *classes, *seconds, "--confidence", str(gate.confidence)]
 
 
 def _inputs() -> str:

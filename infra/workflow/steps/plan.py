@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from contract import files, functions, held_out, outcomes
+from contract import files, functions, held_out, held_out_labels, outcomes
 from contract.states import PLAN, RECORD
 from infra.grants import Grant, list_prefixes, use_key
 from infra.workflow.conditions import equals
@@ -52,7 +52,7 @@ def _held_out(spec: PipelineSpec) -> dict[str, Any] | None:
     if serving.is_file() and held_out.defines_reader(serving.read_text()):
         return None
     metric = spec.gate.metric
-    return {**asdict(spec.evaluate.reading), "metric": metric, "needs": labels_needed(metric)}
+    return {**asdict(spec.reading), "metric": metric, "needs": labels_needed(metric)}
 
 
 def _planner(at: Surroundings) -> RunFunction:
@@ -76,10 +76,11 @@ def _planner(at: Surroundings) -> RunFunction:
 
 
 def _look_into_held_out_data(at: Surroundings) -> Grant:
-    """Reading the held-out channel alone: what training sees is none of Plan's business."""
-    prefix = at.spec.data[files.TEST_CHANNEL]
+    """Reading the held-out channel; those that training sees only where the gate is about the classes in them."""
+    of_classes = labels_needed(at.spec.gate.metric) in held_out_labels.OF_CLASSES
+    prefixes = at.spec.data.values() if of_classes else [at.spec.data[files.TEST_CHANNEL]]
     return Grant(
         actions=["s3:GetObject"],
-        resources=[f"{at.shared.data_bucket_arn}/{prefix}*"],
-        because="What lies under the held-out channel's prefix is the data's own names.",
+        resources=[f"{at.shared.data_bucket_arn}/{prefix}*" for prefix in prefixes],
+        because="What lies under the channels' prefixes is the data's own names.",
     )

@@ -1,8 +1,9 @@
 """Answers requests with the model. The endpoint and the evaluation both call these four functions.
 
 Evaluation sends the held-out examples without their labels, as text/csv: many rows at once, and some alone. It asks for
-text/csv (accept), and takes one label or number a line, in their order. Held-out files of another kind arrive with
-their own content type, and a function heldout_fn(folder) may yield (body, content type, truth) of anything else.
+text/csv (accept), and takes one line an example, in their order: a label or a number, the probability of each class for
+a metric of probabilities, whatever a metric of your own takes. Held-out files of another kind arrive with their own
+content type, and a function heldout_fn(folder) may yield (body, content type, truth) of anything else.
 """
 
 import json

@@ -1,23 +1,25 @@
-"""Held-out Parquet and npz as requests: rows of CSV, and arrays (1, …) as NPY."""
+"""Held-out Parquet and npz as requests: rows of CSV, and arrays (1, …) as NPY.
+
+Parquet needs pyarrow. AWS's scikit-learn images have it (aws/sagemaker-scikit-learn-container,
+docker/*/base/Dockerfile.cpu: 14.0.1 in 1.2-1, 17.0.0 in 1.4-2), and so have those of XGBoost
+(aws/sagemaker-xgboost-container, the same: 22.0.0 in 3.0.5). An image of a user's own may have anything: what the image
+can't read is said here.
+"""
 
 from __future__ import annotations
 
 import io
-import re
+import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from contract.held_out import Reading
+from contract import held_out_arrays, held_out_columns
+from contract.held_out import Reading, joined, segment_name
 from contract.held_out_tables import csv_text
 from toolkit.heldout.example import CSV, NPY, DataError, Example
 from toolkit.heldout.tables import told_columns
-
-# pandas keeps its index as a column of this name.
-_INDEX = re.compile(r"__index_level_\d+__")
-_FEATURES = ("X", "x", "features", "X_test", "x_test")
-_LABELS = ("y", "Y", "labels", "label", "y_test")
 
 
 def read_parquet(folder: Path, files: Sequence[str], how: Reading) -> tuple[list[Example], str]:
@@ -28,17 +30,18 @@ def read_parquet(folder: Path, files: Sequence[str], how: Reading) -> tuple[list
     """
     examples: list[Example] = []
     first: list[str] = []
-    label = 0
+    labels: list[int] = []
     for name in files:
         columns = _columns(folder / name, name)
         names = list(columns)
-        if first and names != first:
-            raise DataError(f"{name} has the columns {', '.join(names)}, but {files[0]} has {', '.join(first)}")
-        first, label = names, _label(name, names, how)
-        for number in range(len(columns[names[label]])):
+        held_out_columns.check_same(files[0], first or names, name, names)
+        first, labels = names, held_out_columns.labels_of(name, names, how)
+        segment = held_out_columns.segment_of(name, names, how, labels)
+        for number in range(len(columns[names[0]])):
             values = {column: columns[column][number] for column in names}
-            examples.append(_row(f"{name}:row {number + 1}", values, names[label]))
-    return examples, told_columns(first, label)
+            told = [names[label] for label in labels]
+            examples.append(_row(f"{name}:row {number + 1}", values, told, segment, how.any_label))
+    return examples, told_columns(first, labels)
 
 
 def _columns(path: Path, name: str) -> Mapping[str, list[Any]]:
@@ -52,7 +55,7 @@ def _columns(path: Path, name: str) -> Mapping[str, list[Any]]:
     except Exception as error:  # pyarrow's errors have no common base
         raise DataError(f"{name} is no Parquet: {error}") from error
     found = table.to_pydict()
-    return {column: values for column, values in found.items() if not _INDEX.fullmatch(column)}
+    return {column: found[column] for column in held_out_columns.without_index(list(found))}
 
 
 def _columns_by_pandas(path: Path, name: str) -> Mapping[str, list[Any]]:
@@ -68,22 +71,20 @@ def _columns_by_pandas(path: Path, name: str) -> Mapping[str, list[Any]]:
     return {str(column): frame[column].astype(object).where(frame[column].notna(), None).tolist() for column in frame}
 
 
-def _label(name: str, columns: Sequence[str], how: Reading) -> int:
-    if isinstance(how.label, str):
-        if how.label not in columns:
-            raise DataError(f"the label {how.label!r} isn't among the columns of {name}: {', '.join(columns)[:400]}")
-        return columns.index(how.label)
-    if not how.label < len(columns):
-        raise DataError(f"label column {how.label} is out of range: {name} has {len(columns)} columns")
-    return how.label
+def _row(place: str, values: Mapping[str, Any], labels: Sequence[str], segment: str | None, any_label: bool) -> Example:
+    texts = {column: _text(place, column, value) for column, value in values.items() if column not in labels}
+    part = None if segment is None else segment_name(values[segment])
+    answer = joined([_answer(place, label, values[label], any_label) for label in labels])
+    return Example(place, csv_text(list(texts.values())), CSV, answer, segment=part)
 
 
-def _row(place: str, values: Mapping[str, Any], label: str) -> Example:
-    texts = {column: _text(place, column, value) for column, value in values.items()}
-    answer = texts.pop(label).strip()
-    if not answer:
+def _answer(place: str, label: str, truth: Any, any_label: bool) -> str:
+    if any_label and isinstance(truth, (list, dict)):
+        return json.dumps(truth, ensure_ascii=False)
+    text = _text(place, label, truth).strip()
+    if not text:
         raise DataError(f"{place}: the label ({label!r}) is empty")
-    return Example(place, csv_text(list(texts.values())), CSV, answer)
+    return text
 
 
 def _text(place: str, column: str, value: Any) -> str:
@@ -103,12 +104,11 @@ def read_npz(folder: Path, files: Sequence[str], how: Reading) -> tuple[list[Exa
     told = ""
     for name in files:
         arrays = _arrays(folder / name, name)
-        features, label = _which(name, arrays, how)
-        found = _of_arrays(name, features, arrays[features], label, arrays[label])
-        told = (
-            told or f"features in {features!r} {arrays[features].shape} {arrays[features].dtype}, labels in {label!r}"
-        )
-        examples += found
+        shapes = {key: array.shape for key, array in arrays.items()}
+        features, label = held_out_arrays.which(name, shapes, how)
+        held_out_arrays.check_shapes(name, (features, label), shapes, how)
+        told = told or f"features in {features!r} {shapes[features]} {arrays[features].dtype}, labels in {label!r}"
+        examples += _of_arrays(name, arrays[features], arrays[label])
     return examples, told
 
 
@@ -124,30 +124,18 @@ def _arrays(path: Path, name: str) -> dict[str, Any]:
         raise DataError(message) from error
 
 
-def _which(name: str, arrays: Mapping[str, Any], how: Reading) -> tuple[str, str]:
-    """The names of the features' array and the labels'."""
-    there = ", ".join(f"{key} {array.shape}" for key, array in arrays.items()) or "nothing"
-    label = how.label if isinstance(how.label, str) else next((key for key in _LABELS if key in arrays), None)
-    if label not in arrays:
-        asked = f"no array {label!r}" if label else f"no array of labels ({', '.join(_LABELS)})"
-        raise DataError(f"{name} has {asked}, only {there}; write evaluate.label: <array>")
-    rest = [key for key in arrays if key != label]
-    features = rest[0] if len(rest) == 1 else next((key for key in _FEATURES if key in rest), None)
-    if features is None or not arrays[features].ndim:
-        raise DataError(f"{name} has no array of features ({', '.join(_FEATURES)}), only {there}")
-    return features, str(label)
-
-
-def _of_arrays(name: str, feature: str, features: Any, key: str, labels: Any) -> list[Example]:
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or len(labels) != len(features):
-        shapes = f"{feature} has the shape {features.shape}, {key} {labels.shape}"
-        raise DataError(f"{name}: {shapes}; one label an example is needed: (n, …) and (n,)")
-    texts = [value.decode() if isinstance(value, bytes) else str(value) for value in labels]
+def _of_arrays(name: str, features: Any, labels: Any) -> list[Example]:
+    flat = labels.reshape(-1) if labels.size == len(features) else labels
+    texts = [_label_text(value) for value in flat]
     return [
         Example(f"{name}:{index}", _npy(features[index : index + 1]), NPY, text) for index, text in enumerate(texts)
     ]
+
+
+def _label_text(value: Any) -> str:
+    if getattr(value, "ndim", 0):
+        return json.dumps(value.tolist(), ensure_ascii=False)
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _npy(array: Any) -> bytes:

@@ -21,6 +21,8 @@ class Example:
     """One held-out example.
 
     content: the request's body; a path stands for its file's bytes, which are read when the model is asked.
+    label: the right answer; a list or an object as JSON.
+    segment: the value of gate.segments' column.
     alone: whether it is a request of its own. Others are asked many at once: CSV rows, JSON lines, NPY arrays (n, …).
     """
 
@@ -29,6 +31,7 @@ class Example:
     content_type: str
     label: str
     alone: bool = False
+    segment: str | None = None
 
     @property
     def body(self) -> str | bytes:

@@ -36,23 +36,23 @@ def read_manifests(folder: Path, files: Sequence[str], how: Reading) -> tuple[li
     for name in files:
         with opened(folder / name, name) as lines:
             examples += [_named(folder, entry) for entry in held_out_lines.read_manifest(lines, name, how)]
-    attribute = repr(how.label) if isinstance(how.label, str) else "the one there is"
+    attribute = "the one there is" if how.label == 0 else " and ".join(map(repr, how.labels))
     return examples, f"the label's attribute is {attribute}"
 
 
 def _named(folder: Path, entry: Entry) -> Example:
     if entry.kind == held_out_lines.SOURCE:
-        return Example(entry.place, entry.value, TEXT, entry.label, alone=True)
+        return Example(entry.place, entry.value, TEXT, entry.label, alone=True, segment=entry.segment)
     # An object's key ends in its path below the channel's prefix.
     parts = PurePosixPath(entry.value.partition("://")[2]).parts
     below = (folder.joinpath(*parts[start:]) for start in range(1, len(parts)) if ".." not in parts)
     path = next((path for path in below if path.is_file()), None)
     if path is None:
         raise DataError(f"{entry.place} names {entry.value}, which isn't among the held-out channel's files")
-    return _file(path, entry.place, entry.label)
+    return _file(path, entry.place, entry.label, entry.segment)
 
 
-def _file(path: Path, place: str, label: str) -> Example:
+def _file(path: Path, place: str, label: str, segment: str | None = None) -> Example:
     if not path.stat().st_size:
         raise DataError(f"{path.name} is empty ({place})")
-    return Example(place, path, _CONTENT_TYPES.get(path.suffix.lower(), BYTES), label, alone=True)
+    return Example(place, path, _CONTENT_TYPES.get(path.suffix.lower(), BYTES), label, alone=True, segment=segment)

@@ -51,8 +51,10 @@ def read(folder: Path, how: Reading) -> HeldOut:
         )
     try:
         format_ = held_out.format_of(data, how.format)
+        held_out.check_asked(how, format_)
         files = held_out.files_of(data, format_)
         examples, found = _READERS[format_](folder, files, how)
+        held_out.check_segments(example.segment for example in examples if example.segment is not None)
     except HeldOutError as error:
         raise DataError(str(error)) from error
     if not examples:

@@ -31,7 +31,7 @@ def _read_tables(folder: Path, files: Sequence[str], how: Reading, format_: str)
     for table in tables[1:]:
         held_out_tables.check_alike(tables[0], table)
     examples = [
-        Example(row.place, held_out_tables.csv_text(row.fields), CSV, row.label)
+        Example(row.place, held_out_tables.csv_text(row.fields), CSV, row.label, segment=row.segment)
         for table in tables
         for row in table.rows
     ]
@@ -45,9 +45,9 @@ def read_json_lines(folder: Path, files: Sequence[str], how: Reading) -> tuple[l
         with opened(folder / name, name) as lines:
             for line in held_out_lines.read(lines, name, how):
                 body = json.dumps(line.document, ensure_ascii=False)
-                examples.append(Example(line.place, body, JSON_LINES, line.label))
-    key = how.label if isinstance(how.label, str) else held_out_lines.LABEL
-    return examples, f"the label under {key!r} (in lists at {how.label!r})"
+                examples.append(Example(line.place, body, JSON_LINES, line.label, segment=line.segment))
+    keys = " and ".join(repr(held_out_lines.LABEL if label == 0 else label) for label in how.labels)
+    return examples, f"the label under {keys} (in lists at {how.label!r})"
 
 
 @contextmanager
@@ -65,9 +65,10 @@ def opened(path: Path, name: str) -> Iterator[TextIO]:
         raise DataError(f"{name} is not gzipped, or cut off: {error}") from error
 
 
-def told_columns(columns: Sequence[str], label: int) -> str:
+def told_columns(columns: Sequence[str], labels: Sequence[int]) -> str:
     """The columns and the label's, in words."""
-    return f"the columns {', '.join(columns)[:400]}; the label is {columns[label]!r}, {label + 1} of {len(columns)}"
+    named = " and ".join(f"{columns[label]!r}, {label + 1} of {len(columns)}" for label in labels)
+    return f"the columns {', '.join(columns)[:400]}; the label is {named}"
 
 
 def _table(folder: Path, name: str, how: Reading, format_: str) -> Table | None:
@@ -77,6 +78,7 @@ def _table(folder: Path, name: str, how: Reading, format_: str) -> Table | None:
 
 def _told(table: Table, how: Reading) -> str:
     if table.columns is None:
-        return f"no header, the label in column {table.label} of 0 to {table.width - 1}"
-    why = "evaluate.header" if how.header else "the label's name"
-    return f"a header (by {why}) with {told_columns(table.columns, table.label)}"
+        return f"no header, the label in column {' and '.join(map(str, table.labels))} of 0 to {table.width - 1}"
+    named = "the label's" if any(isinstance(label, str) for label in how.labels) else "gate.segments'"
+    why = "evaluate.header" if how.header else f"{named} name"
+    return f"a header (by {why}) with {told_columns(table.columns, table.labels)}"

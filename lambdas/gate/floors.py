@@ -1,0 +1,112 @@
+"""Floors of parts: `gate.segments`, each value of a column, and `gate.classes`, each class.
+
+They hold for the challenger alone. A part of fewer examples than the spec asks for, or of which the metric can't be
+computed, isn't judged, and named; where none can be judged the challenger is refused: the floors would say nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from contract.evaluations import CLASSES, SEGMENTS
+from gate.evaluation import BadEvaluationError
+
+Document = dict[str, Any]
+
+_SCORES = ("recall", "precision", "f1")
+# Of more, the reason tells the first, and how many more there are.
+_TOLD = 3
+# Of an evaluation with a thousand classes; evaluation.json has them all.
+MOST = 200
+
+
+def parts(evaluation: Mapping[str, Any], gate: Mapping[str, Any]) -> list[Document]:
+    """Each part with its floor: {"part": the column or "class", "value", "metric", "examples", "score",
+    "champion_score", "minimum", "below": whether it is, "unjudged": why it has no verdict, or None}.
+
+    Raises:
+        BadEvaluationError: the evaluation judged no such parts.
+    """
+    found: list[Document] = []
+    if gate.get(SEGMENTS):
+        found += [_segment(entry, gate) for entry in _told(evaluation, SEGMENTS)]
+    if gate.get(CLASSES):
+        asked = [name for name in _SCORES if gate[CLASSES].get(name) is not None]
+        found += [_class(entry, gate[CLASSES], name) for name in asked for entry in _told(evaluation, CLASSES)]
+    return found
+
+
+def kept(parts: Sequence[Document]) -> list[Document]:
+    """As many parts as the run's record bears: all, or those below, then those that weren't judged, then the worst."""
+    if len(parts) <= MOST:
+        return list(parts)
+    return sorted(parts, key=lambda part: (not part["below"], part["unjudged"] is None, part["score"] or 0.0))[:MOST]
+
+
+def refusal(parts: Sequence[Document]) -> str | None:
+    """Why the parts refuse a challenger, in a sentence; None if they don't."""
+    below = sorted((part for part in parts if part["below"]), key=lambda part: part["score"] - part["minimum"])
+    if below:
+        sentences = (
+            f"{part['metric']} {part['score']:.4f} of {_name(part)} ({part['examples']} examples) is below the "
+            f"minimum of {part['minimum']:g}"
+            for part in below
+        )
+        return _some(sentences, len(below), "; ")
+    if parts and all(part["unjudged"] for part in parts):
+        return f"no part can be judged, so their floors say nothing: {_unjudged(parts)}"
+    return None
+
+
+def left_out(parts: Sequence[Document]) -> str:
+    """The end of a sentence that names the parts that weren't judged; empty where all were."""
+    told = _unjudged(parts)
+    return f"; not judged: {told}" if told else ""
+
+
+def _told(evaluation: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
+    entries = evaluation.get(kind)
+    if not isinstance(entries, list) or not entries:
+        raise BadEvaluationError(f"the gate has floors for {kind}, of which the evaluation says nothing")
+    return entries
+
+
+def _segment(entry: Mapping[str, Any], gate: Mapping[str, Any]) -> Document:
+    asked = gate[SEGMENTS]
+    column = asked["column"]
+    part = column if isinstance(column, str) else f"column {column}"
+    score, champion = entry["score"], entry["champion"]
+    figures = {"metric": gate["metric"], "examples": entry["examples"], "score": score, "champion_score": champion}
+    return _judged({"part": part, "value": entry["segment"], **figures}, asked, asked["minimum"], entry["unjudged"])
+
+
+def _class(entry: Mapping[str, Any], asked: Mapping[str, Any], name: str) -> Document:
+    champion = (entry["champion"] or {}).get(name)
+    figures = {"metric": name, "examples": entry["examples"], "score": entry[name], "champion_score": champion}
+    return _judged({"part": "class", "value": entry["class"], **figures}, asked, asked[name], None)
+
+
+def _judged(part: Document, asked: Mapping[str, Any], minimum: float, unjudged: str | None) -> Document:
+    """A part with its floor and its verdict."""
+    few = part["examples"] < asked["examples"]
+    if few:
+        unjudged = f"{part['examples']} examples, fewer than {asked['examples']}"
+    elif part["score"] is None:
+        unjudged = f"{part['metric']} can't be computed: {unjudged}"
+    judged = unjudged is None
+    return {**part, "minimum": minimum, "below": judged and part["score"] < minimum, "unjudged": unjudged}
+
+
+def _name(part: Mapping[str, Any]) -> str:
+    return f"{part['part']} {part['value']}"
+
+
+def _unjudged(parts: Sequence[Document]) -> str:
+    found = {_name(part): part["unjudged"] for part in parts if part["unjudged"]}
+    return _some((f"{name} ({why})" for name, why in found.items()), len(found), ", ")
+
+
+def _some(texts: Iterator[str], count: int, between: str) -> str:
+    first = between.join(text for text, _ in zip(texts, range(_TOLD), strict=False))
+    return first + (f"{between}and {count - _TOLD} more" if count > _TOLD else "")

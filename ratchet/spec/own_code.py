@@ -1,0 +1,109 @@
+"""Code of the model's folder that a pipeline.yaml names, as `<module>.<name>`: looked at, never run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ratchet.spec.errors import nearest
+
+_DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
+# Truths and answers.
+METRIC_ARGUMENTS = 2
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def is_dotted(name: str) -> bool:
+    """Whether a name is of the form `<module>.<name>`."""
+    return bool(_DOTTED.fullmatch(name))
+
+
+def check_class(dotted: str, folder: Path) -> str | None:
+    """The end of a sentence about a module or class that isn't there; None where it is."""
+    found = _module(dotted, folder)
+    if isinstance(found, str):
+        return found
+    name = dotted.rpartition(".")[2]
+    classes = [node.name for node in found.body if isinstance(node, ast.ClassDef)]
+    return None if name in classes else _missing(dotted, "class", classes)
+
+
+def check_metric(dotted: str, folder: Path) -> str | None:
+    """The end of a sentence about a function that isn't there or can't be called as a metric is; None where it can."""
+    first = dotted.partition(".")[0]
+    if first in sys.stdlib_module_names:
+        return f"is {dotted!r}, but {first} is a module of Python's own; give yours another name"
+    found = _module(dotted, folder)
+    if isinstance(found, str):
+        return found
+    name = dotted.rpartition(".")[2]
+    statements = list(_statements(found.body))
+    functions = {node.name: node for node in statements if isinstance(node, Function)}
+    if name in functions:
+        return _uncallable(dotted, functions[name])
+    # Imported, or made by a call: what it takes is known when it is called.
+    return None if {name, "*"} & _assigned(statements) else _missing(dotted, "function", list(functions))
+
+
+def _path(dotted: str) -> Path:
+    return Path(*dotted.split(".")[:-1]).with_suffix(".py")
+
+
+def _module(dotted: str, folder: Path) -> ast.Module | str:
+    path = _path(dotted)
+    if not (folder / path).is_file():
+        return f"is {dotted!r}, but there is no {path} in {folder}"
+    try:
+        return ast.parse((folder / path).read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError) as error:
+        return f"is {dotted!r}, but {path} can't be read: {error}"
+
+
+def _missing(dotted: str, kind: str, there: list[str]) -> str:
+    name = dotted.rpartition(".")[2]
+    known = nearest(name, there) if there else ""
+    return f"is {dotted!r}, but {_path(dotted)} has no {kind} {name}{known}"
+
+
+def _uncallable(dotted: str, function: Function) -> str | None:
+    where = f"is {dotted!r}, but {_path(dotted)}:{function.lineno}"
+    if isinstance(function, ast.AsyncFunctionDef):
+        return f"{where} is async; a metric is a plain function of truths and answers"
+    if function.decorator_list:
+        return None  # they may change what it takes
+    given = function.args
+    names = [entry.arg for entry in (*given.posonlyargs, *given.args)]
+    named = [entry.arg for entry, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default is None]
+    least, most = len(names) - len(given.defaults), len(names)
+    if least <= METRIC_ARGUMENTS <= most or (given.vararg and least <= METRIC_ARGUMENTS):
+        return (
+            f"{where} needs {named[0]}=, which it isn't given; it is called with truths and answers" if named else None
+        )
+    takes = f"takes {', '.join(names)}" if names else "takes nothing"
+    return f"{where} {takes}; a metric is called with two lists: the truths and the answers"
+
+
+def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """A module's own statements, those under `if`, `try` and `with` too."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            handlers = [handler.body for handler in getattr(node, "handlers", ())]
+            for inner in (node.body, *handlers, getattr(node, "orelse", []), getattr(node, "finalbody", [])):
+                yield from _statements(inner)
+
+
+def _assigned(statements: Sequence[ast.stmt]) -> set[str]:
+    """The names that are imported from other modules ("*": whatever they have), or assigned."""
+    found: set[str] = set()
+    for node in statements:
+        if isinstance(node, ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return found
