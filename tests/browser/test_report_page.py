@@ -52,6 +52,16 @@ def browse(folder: Path, page: str, *flags: str, width: int = 1280) -> dict[str,
     return measured
 
 
+def with_parts() -> runs.Run:
+    """The promoted run, with floors of a segment of a long name and of a class that wasn't judged."""
+    told = {"part": "region", "metric": "balanced_accuracy", "examples": 140, "champion_score": 0.81, "minimum": 0.8}
+    parts = [
+        {**told, "value": "north of the river " * 3, "score": 0.71, "below": True, "unjudged": None},
+        {**told, "value": "west", "score": None, "below": False, "unjudged": "3 examples, fewer than 10"},
+    ]
+    return runs.of_item(record(decision={**record()["decision"], "parts": parts}))
+
+
 @pytest.mark.parametrize("width", [1280, 760])
 @pytest.mark.parametrize(
     "sources",
@@ -59,9 +69,9 @@ def browse(folder: Path, page: str, *flags: str, width: int = 1280) -> dict[str,
         promoted_sources(),
         failed_sources(),
         rolled_back_sources(),
-        replace(promoted_sources(), answers=RESIDUALS),
+        replace(promoted_sources(), answers=RESIDUALS, run=with_parts()),
     ],
-    ids=["promoted", "failed", "rolled back", "numbers"],
+    ids=["promoted", "failed", "rolled back", "numbers, with floors of parts"],
 )
 def test_everything_is_where_it_belongs(tmp_path: Path, sources: report.Sources, width: int) -> None:
     found = browse(tmp_path, report.render(sources), width=width)

@@ -179,6 +179,15 @@ class Wrong(Kit):
                 missing = {} - len(set(truths))
                 return sum(a == b for a, b in zip(truths, answers)) / len(truths) / (missing == 0)
         """
+        # Of the champion's answers alone: it can't answer, and the challenger is judged alone.
+        error = self.refused(
+            fails.replace("set(truths)", "set(answers)").format(2),
+            "metric mine.score fails on the champion's answers to",
+            error=NoAnswersError,
+            challenger=GOOD,
+            champion=["0"] * 199 + ["1"],
+        )
+        self.assertEqual(error.model, "champion")
         few = ["0"] * 95 + ["1"] * 5
         found = self.judge(fails.format(2), few, challenger=few[::-1], champion=few)
         self.assertEqual(found["champion"]["interval"], (1.0, 1.0))

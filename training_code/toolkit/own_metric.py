@@ -145,7 +145,7 @@ class _Call:
             raise NoAnswersError(model, said) from error
 
     def part(self, model: str, places: Sequence[int]) -> float | str:
-        """A model's score on a segment, or why there is none."""
+        """A model's score on a segment or a resample, or why there is none."""
         try:
             return self._of(model, places)
         except MemoryError:
@@ -156,26 +156,29 @@ class _Call:
     def resampled(self, how: Resampling) -> tuple[np.ndarray, int]:
         """Each model's scores on the same resamples, without those that have none; how many there was time for."""
         random = np.random.default_rng(how.seed)
-        n, rows, failures = len(self._truths), [], []
+        n, rows = len(self._truths), []
+        failures: dict[str, list[str]] = {model: [] for model in self._answers}
         began, elapsed = time.monotonic(), 0.0
         while len(rows) < how.resamples and elapsed <= self.own.seconds:
             self._check_pace(len(rows), elapsed, min(LADDER[0], how.resamples))
-            rows.append(self._resample(random.integers(0, n, size=n), failures))
+            rows.append(self._resample(random.integers(0, n, size=n).tolist(), failures))
             elapsed = time.monotonic() - began
         self._check_pace(len(rows), elapsed, min(LADDER[0], how.resamples))
         made = max(step for step in (*LADDER, how.resamples) if step <= len(rows))
-        self._check_failures(failures, len(rows))
+        for model, found in failures.items():
+            self._check_failures(model, found, len(rows))
         values = np.array(rows[:made], dtype=float).T
         return values[:, np.isfinite(values).all(axis=0)], made
 
-    def _resample(self, drawn: np.ndarray, failures: list[str]) -> list[float]:
-        try:
-            return [self._of(model, drawn.tolist()) for model in self._answers]
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001
-            failures.append(self._said(error))
-            return [float("nan")] * len(self._answers)
+    def _resample(self, drawn: list[int], failures: dict[str, list[str]]) -> list[float]:
+        """Each model's score on a resample, not a number where there is none."""
+        scores = []
+        for model in self._answers:
+            found = self.part(model, drawn)
+            if isinstance(found, str):
+                failures[model].append(found)
+            scores.append(float("nan") if isinstance(found, str) else found)
+        return scores
 
     def _check_pace(self, made: int, elapsed: float, least: int) -> None:
         """Raises MetricError once it is clear that not even the least number of resamples can be made in time."""
@@ -189,11 +192,13 @@ class _Call:
                 "max_runtime longer"
             )
 
-    def _check_failures(self, failures: Sequence[str], made: int) -> None:
+    def _check_failures(self, model: str, failures: Sequence[str], made: int) -> None:
         if len(failures) > MAY_FAIL * made:
-            raise MetricError(
-                f"{self.own.name} fails on {len(failures)} of {made} resamples of the held-out examples, for instance: "
-                f"{failures[0]}; it must bear examples that are drawn twice or not at all"
+            raise NoAnswersError(
+                model,
+                f"metric {self.own.name} fails on the {model}'s answers to {len(failures)} of {made} resamples of the "
+                f"held-out examples, for instance: {failures[0]}; it must bear examples that are drawn twice or not at "
+                "all",
             )
 
     def _of(self, model: str, places: Sequence[int]) -> float:
