@@ -8,6 +8,7 @@ of the fields that are written here stand beside them.
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import struct
@@ -65,7 +66,13 @@ class EventFile:
 
 def scalar(tag: str, value: float) -> bytes:
     """A point of a curve."""
-    return _message(1, tag.encode()) + _key(2, _FIXED32) + struct.pack("<f", _as_float32(value))
+    return _scalar_of(tag) + struct.pack("<f", _as_float32(value))
+
+
+@functools.lru_cache(maxsize=1024)
+def _scalar_of(tag: str) -> bytes:
+    """What comes before the number, the same at every step."""
+    return _message(1, tag.encode()) + _key(2, _FIXED32)
 
 
 def histogram(tag: str, edges: Sequence[float], counts: Sequence[float]) -> bytes:
