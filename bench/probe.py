@@ -40,7 +40,7 @@ OTHER_IMAGES = {
 }
 # No image has Keras.
 KERAS = harness.ROOT / "tests" / "toolkit" / "requirements.txt"
-REPETITIONS, SMALL_REPETITIONS = 7, 2
+REPETITIONS, SMALL_REPETITIONS = 15, 2
 INTERVAL = 100
 ROUNDS, STEPS = 8, 20
 SMALL_ROUNDS, SMALL_STEPS = 3, 5

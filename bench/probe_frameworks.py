@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 EXAMPLES, FEATURES = 20_000, 30
-ROUNDS, TREES, EPOCHS, BATCH = 100, 50, 1, 128
+ROUNDS, TREES, EPOCHS, BATCH = 100, 10, 1, 128
 
 
 def table() -> tuple[Any, Any]:
@@ -52,7 +52,7 @@ def with_xgboost() -> Callable[[Any], None]:
 
 
 def with_sklearn() -> Callable[[Any], None]:
-    """A forest of 50 trees."""
+    """A forest of ten trees."""
     from sklearn.ensemble import RandomForestClassifier
 
     x, y = table()

@@ -87,7 +87,9 @@ class Collection:
         return not self.include or any(pattern.search(found) for pattern in self._patterns for found in names)
 
     def due(self, mode: str, step: int) -> bool:
-        """Whether it is saved at a step."""
+        """Whether it is saved at a step. Asked at every step: most are over before a sentence is made."""
+        if not self.steps and step % self.interval[mode]:
+            return False
         return self.not_due(mode, step) is None
 
     def not_due(self, mode: str, step: int) -> str | None:

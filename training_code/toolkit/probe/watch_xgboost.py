@@ -4,9 +4,9 @@
     model = XGBClassifier(..., callbacks=[probe.watch(xgboost)])
 
 A round is a step. Names: `metric/<data>-<metric>`; `importance/<type>` with one element a feature, in the booster's
-order, and `importance/<type>/<feature>`; `tree/depth`, `tree/leaves`, `tree/nodes`, each with one element a tree of
-the round. Metrics are saved at each round. Importances and trees, which can take as long as a round itself, are saved
-at rounds 0, 1, 2, 4, 8, … unless the probe's settings name their collections.
+order, and of weight and gain `importance/<type>/<feature>` too; `tree/depth`, `tree/leaves`, `tree/nodes`, each with
+one element a tree of the round. Metrics are saved at each round. Importances and trees, which can take as long as a
+round itself, are saved at rounds 0, 8, 16, 32, … unless the probe's settings name their collections.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ from toolkit.probe.watcher import Watcher
 IMPORTANCES = ("weight", "gain", "cover", "total_gain", "total_cover")
 # The others are these divided by the weight, and each takes a walk through all trees.
 _COUNTED = ("weight", "total_gain", "total_cover")
+# Those whose numbers are curves in TensorBoard: five of each feature would be five times the work.
+_BY_FEATURE = ("weight", "gain")
+# The round after the first at which they are saved, from where it doubles.
+_SECOND = 8
 SHAPES = ("depth", "leaves", "nodes")
 
 
@@ -66,16 +70,14 @@ class RoundCallback(xgboost.callback.TrainingCallback):
 
     def _is_due(self, epoch: int, name: str, kind: str) -> bool:
         collections = self._recorder.declare({name: kind})
-        is_power_of_two = epoch & (epoch - 1) == 0  # and 0
-        return self._recorder.is_due(collections) and (
-            is_power_of_two or not self._recorder.catalogue.are_sparse(collections)
-        )
+        seldom = epoch == 0 or (epoch >= _SECOND and epoch & (epoch - 1) == 0)  # a power of two
+        return self._recorder.is_due(collections) and (seldom or not self._recorder.catalogue.are_sparse(collections))
 
     def _importances(self, model: Any) -> None:
         names = model.feature_names or [f"f{number}" for number in range(model.num_features())]
         for kind, values in _scores(model, names).items():
             self._recorder.offer(f"importance/{kind}", layout.IMPORTANCE, values)
-            for name, value in zip(names, values):
+            for name, value in zip(names, values) if kind in _BY_FEATURE else ():
                 self._recorder.offer_number(f"importance/{kind}/{name}", layout.IMPORTANCE, value)
 
     def _trees(self, of_round: Any) -> None:
