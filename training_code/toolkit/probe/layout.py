@@ -69,7 +69,9 @@ class Record:
 
     def line(self) -> str:
         """The record as it stands in the index, with the end of the line; empty fields are left out."""
-        fields = {name: _plain(value) for name, value in vars(self).items() if value is not None}
+        fields = {name: value for name, value in vars(self).items() if value is not None}
+        if self.value is not None:
+            fields["value"] = _plain(self.value)
         return _encoded(fields) + "\n"
 
     @staticmethod

@@ -38,8 +38,6 @@ class XGBoostWatcher(Watcher):
 
     def __init__(self, recorder: Recorder) -> None:
         self.callback = RoundCallback(recorder)
-        recorder.declare({f"importance/{kind}": layout.IMPORTANCE for kind in IMPORTANCES})
-        recorder.declare({f"tree/{what}": layout.TREE for what in SHAPES})
 
 
 class RoundCallback(xgboost.callback.TrainingCallback):
@@ -48,6 +46,9 @@ class RoundCallback(xgboost.callback.TrainingCallback):
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()
         self.problems, self._recorder = recorder.problems, recorder
+        # The collections of either, which are asked for at each round.
+        self._of_importances = recorder.declare({f"importance/{kind}": layout.IMPORTANCE for kind in IMPORTANCES})
+        self._of_trees = recorder.declare({f"tree/{what}": layout.TREE for what in SHAPES})
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         """Saves the round, and ends the step; by False XGBoost goes on."""
@@ -57,28 +58,31 @@ class RoundCallback(xgboost.callback.TrainingCallback):
 
     @harmless("saving a round")
     def _round(self, model: Any, epoch: int, evals_log: Any) -> None:
-        for data, metrics in evals_log.items():
-            for metric, values in metrics.items():
-                latest = values[-1][0] if isinstance(values[-1], tuple) else values[-1]  # (mean, std) in xgboost.cv
-                self._recorder.offer_number(f"metric/{data}-{metric}", layout.METRIC, latest)
+        found = {
+            f"metric/{data}-{metric}": values[-1]
+            for data, metrics in evals_log.items()
+            for metric, values in metrics.items()
+        }
+        latest = [value[0] if isinstance(value, tuple) else value for value in found.values()]  # (mean, std) in cv
+        self._recorder.offer_numbers(found, layout.METRIC, latest)
         if not isinstance(model, xgboost.Booster):  # xgboost.cv's folds have no model of their own
             return
-        if self._is_due(epoch, "importance/gain", layout.IMPORTANCE):
+        if self._is_due(epoch, self._of_importances):
             self._importances(model)
-        if self._is_due(epoch, "tree/depth", layout.TREE):
+        if self._is_due(epoch, self._of_trees):
             self._trees(model[epoch : epoch + 1])
 
-    def _is_due(self, epoch: int, name: str, kind: str) -> bool:
-        collections = self._recorder.declare({name: kind})
+    def _is_due(self, epoch: int, collections: frozenset[str]) -> bool:
         seldom = epoch == 0 or (epoch >= _SECOND and epoch & (epoch - 1) == 0)  # a power of two
-        return self._recorder.is_due(collections) and (seldom or not self._recorder.catalogue.are_sparse(collections))
+        return (seldom or not self._recorder.catalogue.are_sparse(collections)) and self._recorder.is_due(collections)
 
     def _importances(self, model: Any) -> None:
         names = model.feature_names or [f"f{number}" for number in range(model.num_features())]
         for kind, values in _scores(model, names).items():
             self._recorder.offer(f"importance/{kind}", layout.IMPORTANCE, values)
-            for name, value in zip(names, values) if kind in _BY_FEATURE else ():
-                self._recorder.offer_number(f"importance/{kind}/{name}", layout.IMPORTANCE, value)
+            if kind in _BY_FEATURE:
+                by_feature = [f"importance/{kind}/{name}" for name in names]
+                self._recorder.offer_numbers(by_feature, layout.IMPORTANCE, values.tolist())
 
     def _trees(self, of_round: Any) -> None:
         shapes = np.array([_shape(json.loads(tree)) for tree in of_round.get_dump(dump_format="json")])
