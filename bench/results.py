@@ -37,7 +37,7 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "healthy": (None, "of so many; README's values were found on these kinds"),
     "sick": (None, "of so many"),
     "unseen_false_stops": (None, "the same of kinds to which nothing was fitted"),
-    "unseen_missed_stops": (None, "the same of such"),
+    "unseen_missed_stops": (None, "the same of such; a kind is three seeds"),
     "unseen_healthy": (None, "of so many"),
     "unseen_sick": (None, "of so many"),
 }

@@ -97,6 +97,8 @@ def test_stops_that_are_false_and_stops_that_are_missed_are_told_apart() -> None
         "sick     GRU, 0: not stopped; its loss fell by 25 %   WRONG",
     ]
     assert document["rules_that_could_not_judge"] == ["never saved"]
+    page = results.rendered({"rules": harness._described(document, harness.machine())})
+    assert "Judged wrong:\n\n- healthy CNN, 0: stopped by LossNotDecreasing at step 149;" in page
 
 
 def test_the_rules_that_are_tried_are_readmes() -> None:
