@@ -40,7 +40,7 @@ def test_what_the_probe_costs_in_pytorch() -> None:
     ("kinds", "healthy", "sick"),
     [
         ("fitted", "regression under noise, learned at once", "inputs all zero"),
-        ("unseen", "tumours, AdamW", "diabetes, target not scaled"),
+        ("unseen", "tumours, AdamW", "digits, weights begin as zero"),
     ],
 )
 def test_trainings_under_readmes_rules(kinds: str, healthy: str, sick: str) -> None:
