@@ -40,7 +40,8 @@ OTHER_IMAGES = {
 }
 # No image has Keras.
 KERAS = harness.ROOT / "tests" / "toolkit" / "requirements.txt"
-REPETITIONS, SMALL_REPETITIONS = 7, 2
+REPETITIONS, EXAMPLES = 15, 20_000
+SMALL_REPETITIONS, SMALL_EXAMPLES = 2, 1_000
 INTERVAL = 100
 ROUNDS, STEPS = 8, 20
 SMALL_ROUNDS, SMALL_STEPS = 3, 5
@@ -51,7 +52,7 @@ SMDEBUG_HOME = harness.ROOT / ".venvs" / "smdebug-1.0.34"
 
 def measure(small: bool, say: Callable[[str], None]) -> harness.Document:
     """All, in turn."""
-    document = frameworks(SMALL_REPETITIONS if small else REPETITIONS, say)
+    document = joined(*(framework(name, small, say) for name in OTHER_IMAGES))
     rounds, steps = (SMALL_ROUNDS, SMALL_STEPS) if small else (ROUNDS, STEPS)
     python = Images(harness.IMAGES).environment(IMAGE, say).python
     document = joined(document, figures("probe_cost", training(python, "probe", rounds, steps), say))
@@ -68,14 +69,13 @@ def joined(*documents: harness.Document) -> harness.Document:
     return {part: {name: value for found in documents for name, value in found[part].items()} for part in parts}
 
 
-def frameworks(repetitions: int, say: Callable[[str], None]) -> harness.Document:
-    """What the probe adds to a training in each of the frameworks beside PyTorch."""
-    images, found = Images(harness.IMAGES), []
-    for name, image in OTHER_IMAGES.items():
-        environment = images.with_requirements(image, KERAS, say) if name == "keras" else images.environment(image, say)
-        times = measured(Path(environment.python), "probe_frameworks.py", name, str(repetitions), OMP_NUM_THREADS="1")
-        found.append(share(f"{name}_probe_cost", times, say))
-    return joined(*found)
+def framework(name: str, small: bool, say: Callable[[str], None]) -> harness.Document:
+    """What the probe adds to a training in one of the frameworks beside PyTorch."""
+    images, image = Images(harness.IMAGES), OTHER_IMAGES[name]
+    environment = images.with_requirements(image, KERAS, say) if name == "keras" else images.environment(image, say)
+    sizes = (SMALL_REPETITIONS, SMALL_EXAMPLES) if small else (REPETITIONS, EXAMPLES)
+    times = measured(Path(environment.python), "probe_frameworks.py", name, *map(str, sizes), OMP_NUM_THREADS="1")
+    return share(f"{name}_probe_cost", times, say)
 
 
 def share(name: str, times: dict[str, list[float]], say: Callable[[str], None]) -> harness.Document:

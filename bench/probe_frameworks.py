@@ -1,6 +1,6 @@
 """Trains with XGBoost, scikit-learn or Keras, with and without the probe; run by probe.py where that framework is.
 
-    python probe_frameworks.py xgboost|sklearn|keras REPETITIONS FOLDER
+    python probe_frameworks.py xgboost|sklearn|keras REPETITIONS EXAMPLES FOLDER
 
 Both trainings take turns, on one thread each, with the probe's own settings. A watched one's time holds all that is to
 be written, until the probe is closed. In seconds of the processor, of all threads, since others use the machine too.
@@ -24,23 +24,24 @@ from typing import Any
 
 import numpy as np
 
-EXAMPLES, FEATURES = 20_000, 30
-ROUNDS, TREES, EPOCHS, BATCH = 100, 50, 1, 128
+FEATURES = 30
+ROUNDS, TREES, EPOCHS, BATCH = 100, 10, 1, 128
 
 
-def table() -> tuple[Any, Any]:
+def table(examples: int) -> tuple[Any, Any]:
     """Examples of two classes, and their labels."""
     random = np.random.default_rng(0)
-    x = random.normal(size=(EXAMPLES, FEATURES)).astype("float32")
-    return x, (x[:, 0] + x[:, 1] * x[:, 2] + random.normal(size=EXAMPLES) > 0).astype(int)
+    x = random.normal(size=(examples, FEATURES)).astype("float32")
+    return x, (x[:, 0] + x[:, 1] * x[:, 2] + random.normal(size=examples) > 0).astype(int)
 
 
-def with_xgboost() -> Callable[[Any], None]:
+def with_xgboost(examples: int) -> Callable[[Any], None]:
     """100 rounds of trees of depth 6, judged on two sets."""
     import xgboost
 
-    x, y = table()
-    train, validation = xgboost.DMatrix(x[:15_000], y[:15_000]), xgboost.DMatrix(x[15_000:], y[15_000:])
+    x, y = table(examples)
+    most = examples * 3 // 4
+    train, validation = xgboost.DMatrix(x[:most], y[:most]), xgboost.DMatrix(x[most:], y[most:])
     settings = {"max_depth": 6, "objective": "binary:logistic", "eval_metric": "logloss", "nthread": 1}
 
     def run(probe: Any) -> None:
@@ -51,11 +52,11 @@ def with_xgboost() -> Callable[[Any], None]:
     return run
 
 
-def with_sklearn() -> Callable[[Any], None]:
-    """A forest of 50 trees."""
+def with_sklearn(examples: int) -> Callable[[Any], None]:
+    """A forest of ten trees."""
     from sklearn.ensemble import RandomForestClassifier
 
-    x, y = table()
+    x, y = table(examples)
 
     def run(probe: Any) -> None:
         model = RandomForestClassifier(TREES, random_state=0).fit(x, y)
@@ -65,14 +66,14 @@ def with_sklearn() -> Callable[[Any], None]:
     return run
 
 
-def with_keras() -> Callable[[Any], None]:
+def with_keras(examples: int) -> Callable[[Any], None]:
     """A network of three layers, on PyTorch."""
     os.environ["KERAS_BACKEND"] = "torch"
     import keras
     import torch
 
     torch.set_num_threads(1)
-    x, y = table()
+    x, y = table(examples)
 
     def run(probe: Any) -> None:
         layers = [keras.layers.Dense(256, activation="relu"), keras.layers.Dense(256, activation="relu")]
@@ -86,11 +87,11 @@ def with_keras() -> Callable[[Any], None]:
 FRAMEWORKS = {"xgboost": with_xgboost, "sklearn": with_sklearn, "keras": with_keras}
 
 
-def main(framework: str, repetitions: int, folder: Path) -> None:
+def main(framework: str, repetitions: int, examples: int, folder: Path) -> None:
     """The measurement."""
     from toolkit.probe import Probe
 
-    run = FRAMEWORKS[framework]()
+    run = FRAMEWORKS[framework](examples)
     run(None)  # the first imports and compiles
     times: dict[str, list[float]] = {"plain": [], "watched": []}
     for number in range(repetitions):
@@ -106,4 +107,4 @@ def main(framework: str, repetitions: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))

@@ -110,7 +110,7 @@ HOOKS = {"probe": with_probe, "smdebug": with_smdebug}
 def main(hook: str, rounds: int, steps: int, folder: Path) -> None:
     """The measurement."""
     usual = Training(USUAL)
-    times = [usual.step() for _ in range(1 + USUAL_STEPS)][1:]
+    times = [usual.step() for _ in range(1 + min(USUAL_STEPS, steps))][1:]
     times = [seconds / torch.get_num_threads() for seconds in times]
     torch.set_num_threads(1)  # threads that look for work use the processor too
     unwatched, watched = Training(SMALL), Training(SMALL)

@@ -33,7 +33,13 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "sklearn_probe_cost": (None, "what it adds to a forest of scikit-learn's"),
     "keras_probe_cost": (None, "what it adds to a small network in Keras, on PyTorch"),
     "false_stops": (0.0, "healthy trainings that README's rules would have stopped"),
-    "missed_stops": (1.0, "sick trainings that they wouldn't have; of ten, over as many seeds"),
+    "missed_stops": (1.0, "sick trainings that they wouldn't have"),
+    "healthy": (None, "of so many; README's values were found on these kinds"),
+    "sick": (None, "of so many"),
+    "unseen_false_stops": (None, "the same of kinds to which nothing was fitted"),
+    "unseen_missed_stops": (None, "the same of such; a kind is three seeds"),
+    "unseen_healthy": (None, "of so many"),
+    "unseen_sick": (None, "of so many"),
 }
 
 
@@ -65,7 +71,11 @@ def _section(name: str, document: dict[str, Any]) -> str:
     shown = {key: value for key, value in document["figures"].items() if key in PROMISES or not pruned}
     rows = [_row(key, value, document["spread"].get(key)) for key, value in shown.items()]
     table = ["| figure | | value | spread | at most |", "|---|---|---|---|---|", *rows]
-    more = [*(_states(states) if states else []), *(_pruned(pruned) if pruned else [])]
+    more = [
+        *(_states(states) if states else []),
+        *(_pruned(pruned) if pruned else []),
+        *_judged_wrong(document.get("wrong", [])),
+    ]
     return "\n".join([f"## {name}\n", where, "", *table, "", *more])
 
 
@@ -103,6 +113,12 @@ def _pruned(rows: list[dict[str, Any]]) -> list[str]:
         ),
         "",
     ]
+
+
+def _judged_wrong(trainings: list[str]) -> list[str]:
+    return (
+        ["Judged wrong:", "", *(f"- {' '.join(training.split())}" for training in trainings), ""] if trainings else []
+    )
 
 
 def _seed(seed: dict[str, Any]) -> str:

@@ -38,6 +38,7 @@ TOGETHER = ("tests/synth/", "tests/local/test_run.py::test_a_role_that_lacks_an_
 APART = (
     "tests/local/test_toolkit.py",
     "tests/local/test_spot_checkpoints.py",
+    "tests/local/test_benchmarks_in_images.py",
     "tests/local/test_command_line.py::test_the_same_commands",
     "tests/local/test_endpoints.py::test_no_request_fails",
 )

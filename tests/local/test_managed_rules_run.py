@@ -56,7 +56,7 @@ def statuses(job: dict[str, Any]) -> dict[str, str]:
 
 def test_a_managed_rule_stops_training_through_the_same_stopper(managed: Pipeline) -> None:
     champion = managed.state["champion"]
-    managed.order(accuracy=0.9, train="watched", trouble="sticks")
+    managed.order(accuracy=0.9, train="watched", trouble="sticks", steps=20_000)  # ten minutes: the rule ends it
     record = managed.run()
     print("CAUSE", (record.get("error") or {}).get("cause"))
     assert record["outcome"] == "StoppedByRule"

@@ -31,7 +31,8 @@ WATCHED = [
     {"rule": "Overfit", "parameters": {"ratio_threshold": 0.5, "patience": 2}},
     {"rule": "AccuracyDrop", "parameters": {"threshold": 0.2}},
 ]
-
+# Ten minutes: on a busy machine too, it is the rule that ends the training.
+LONG = 20_000
 
 PIPELINES = {
     "judged": Scripted({"rules": RULES}),
@@ -101,7 +102,7 @@ def test_a_rule_that_finds_issues_stops_training_and_the_champion_serves(judged:
 def test_bad_training_is_stopped_by_the_rule_beside_it(watched: Pipeline, trouble: str, rule: str) -> None:
     pipeline = watched
     champion = pipeline.state["champion"]
-    pipeline.order(accuracy=0.9, train="watched", trouble=trouble)
+    pipeline.order(accuracy=0.9, train="watched", trouble=trouble, steps=LONG)
     record = pipeline.run()
     assert record["outcome"] == "StoppedByRule"
     assert record["stopped_by"]["rule"] == rule

@@ -4,11 +4,7 @@ import contextlib
 import io
 import json
 import logging
-import os
-import subprocess
-import sys
 import tempfile
-import textwrap
 import threading
 import unittest
 from pathlib import Path
@@ -391,35 +387,6 @@ class Trouble(Case):
         trial = Trial(self.folder)
         self.assertEqual((trial.steps("x"), trial.steps("y")), ([0], [0, 1, 2]))
         self.assertIn("dropped, because the disk was still busy", self.not_saved("x", 2))
-
-    def script(self, text):
-        variables = {**os.environ, "RATCHET_TENSORS": str(self.folder)}
-        head = "from toolkit.probe import Probe\nprobe = Probe.from_environment()\n"
-        return subprocess.run(
-            [sys.executable, "-c", head + textwrap.dedent(text)],
-            env=variables,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def test_a_script_that_forgets_to_close(self):
-        self.assertEqual(self.script("probe.scalar('x', 1)").returncode, 0)
-        self.assertEqual((Trial(self.folder).steps("x"), Trial(self.folder).status["status"]), ([0], "finished"))
-
-    def test_a_script_that_fails(self):
-        self.assertEqual(self.script("probe.scalar('x', 1); 1 / 0").returncode, 1)
-        status = Trial(self.folder).status
-        self.assertEqual((status["status"], status["error"]), ("failed", "ZeroDivisionError('division by zero')"))
-
-    def test_a_script_that_is_killed_has_not_finished(self):
-        self.script("import os; probe.scalar('x', 1); probe.step(); os.kill(os.getpid(), 9)")
-        self.assertFalse(Trial(self.folder).finished)
-
-    def test_a_forked_process_does_not_write(self):
-        self.script("import os; pid = os.fork(); probe.scalar('x', pid); probe.step(); pid and os.waitpid(pid, 0)")
-        self.assertEqual(len(list((self.folder / "index").iterdir())), 1)
-        self.assertEqual(Trial(self.folder).steps("x"), [0])
 
 
 class Formulas(unittest.TestCase):

@@ -51,10 +51,13 @@ class Formats(unittest.TestCase):
             self.losses.append(found.item())
             optimizer.step()
         self.probe.scalar("large", 1e300)
+        self.probe.tensor("one", [1.5])
+        self.probe._recorder.offer("tree/depth", "tree", np.array([6]))  # as of a round with one tree
+        self.probe._recorder.offer("importance/gain", "importance", np.array([6.0, 2.0]))
         self.probe.close()
 
     def test_safetensors_reads_them(self):
-        path = max((self.folder / "tensors").rglob("*.safetensors"))
+        (path,) = (self.folder / "tensors").rglob("TRAIN-000000000002.safetensors")
         read = load_file(path)
         self.assertTrue(torch.equal(read["0/weight"], self.weight))
         self.assertEqual(read["0/weight"].dtype, torch.bfloat16)
@@ -90,6 +93,10 @@ class Formats(unittest.TestCase):
             tag: events.SummaryMetadata(tag).plugin_data.plugin_name for tag in ("model/input", "model/input/images")
         }
         self.assertEqual(kinds, {"model/input": "histograms", "model/input/images": "images"})
+        one = {tag: events.SummaryMetadata(tag).plugin_data.plugin_name for tag in ("one", "tree/depth")}
+        self.assertEqual(one, {"one": "histograms", "tree/depth": "scalars"})
+        self.assertEqual(tensor_util.make_ndarray(events.Tensors("tree/depth")[0].tensor_proto).item(), 6)
+        self.assertNotIn("importance/gain", events.Tags()["tensors"], "its features' are curves")
         width, height, encoded = tensor_util.make_ndarray(events.Tensors("signs")[0].tensor_proto)
         picture = Image.open(io.BytesIO(encoded))
         self.assertEqual((picture.size, (int(width), int(height)), picture.mode), ((32, 8), (32, 8), "RGB"))

@@ -1,6 +1,7 @@
 """The probe on PyTorch models. Runs in the PyTorch image's Python."""
 
 import io
+import json
 import logging
 import tempfile
 import unittest
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from toolkit.probe import NotSavedError, Probe, Trial, reductions
 from toolkit.probe.settings import REDUCTIONS, Settings
@@ -245,6 +247,24 @@ class Steps(Case):
             (trial.value("model/output", 0).shape, trial.value("model/output", 0, "eval").shape), ((3, 2), (2, 2))
         )
         self.assertEqual(trial.steps("model/weight"), [0])
+
+
+class Loaders(Case):
+    def test_the_processes_that_load_data_write_nothing(self):
+        probe = Probe(Settings.of({"collections": {"weights": {"interval": 1}}}), self.folder)
+        model, loss = nn.Linear(4, 2), nn.MSELoss()
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        probe.watch(model, loss, optimizer)
+        data = TensorDataset(torch.randn(40, 4), torch.randn(40, 2))
+        for x, y in DataLoader(data, batch_size=4, num_workers=2):  # forked while steps wait to be written
+            optimizer.zero_grad()
+            loss(model(x), y).backward()
+            optimizer.step()
+        probe.close()
+        (index,) = (self.folder / "index").iterdir()
+        found = [json.loads(line) for line in index.read_text().splitlines()]
+        self.assertEqual([line["step"] for line in found if line["kind"] == "loss"], list(range(10)))
+        self.assertEqual(len(list((self.folder / "end").iterdir())), 1)
 
 
 class Numbers(unittest.TestCase):

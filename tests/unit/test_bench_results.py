@@ -76,7 +76,7 @@ def test_of_a_series_the_smallest_network_within_a_point_of_validation_counts() 
 
 def judged(name: str, *, sick: bool, stopped: bool, **errors: str) -> dict[str, Any]:
     found = {"by": "LossNotDecreasing", "step": 149, "reason": ""} if stopped else None
-    return {"name": name, "sick": sick, "seed": 0, "stopped": found, "errors": errors}
+    return {"name": name, "sick": sick, "seed": 0, "stopped": found, "fell": 0.25, "errors": errors}
 
 
 def test_stops_that_are_false_and_stops_that_are_missed_are_told_apart() -> None:
@@ -86,16 +86,23 @@ def test_stops_that_are_false_and_stops_that_are_missed_are_told_apart() -> None
         judged("frozen", sick=True, stopped=True),
         judged("dead", sick=True, stopped=False, DeadRelu="never saved"),
     ]
-    document = rules.figures(found, seeds=1)
-    assert document["figures"] == {"false_stops": 1, "missed_stops": 1}
+    document = rules.figures(found, [judged("GRU", sick=True, stopped=False)])
+    assert document["figures"] == {
+        **{"false_stops": 1, "missed_stops": 1, "healthy": 2, "sick": 2},
+        **{"unseen_false_stops": 0, "unseen_missed_stops": 1, "unseen_healthy": 0, "unseen_sick": 1},
+    }
     assert document["wrong"] == [
-        "healthy  CNN, 0: stopped by LossNotDecreasing at step 149   WRONG", "sick     dead, 0: not stopped   WRONG"
-    ]  # fmt: skip
+        "healthy  CNN, 0: stopped by LossNotDecreasing at step 149; its loss fell by 25 %   WRONG",
+        "sick     dead, 0: not stopped; its loss fell by 25 %   WRONG",
+        "sick     GRU, 0: not stopped; its loss fell by 25 %   WRONG",
+    ]
     assert document["rules_that_could_not_judge"] == ["never saved"]
+    page = results.rendered({"rules": harness._described(document, harness.machine())})
+    assert "Judged wrong:\n\n- healthy CNN, 0: stopped by LossNotDecreasing at step 149;" in page
 
 
 def test_the_rules_that_are_tried_are_readmes() -> None:
-    tried = rules.configuration(rules.readme(), seeds=2)
+    tried = rules.configuration(rules.readme(), "unseen", seeds=[7])
     assert [rule["rule"] for rule in tried["rules"]] == ["LossNotDecreasing", "VanishingGradient"]
     assert tried["rules"][0]["action"] == "stop"
     assert tried["rules"][0]["parameters"]["smoothing"] > 1
@@ -128,7 +135,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("name", ["cycle", "platform", "probe", "prune", "stop"])
+@pytest.mark.parametrize("name", ["cycle", "platform", "probe", "prune", "rules", "stop"])
 def test_a_benchmark_needs_nothing_of_the_tests(name: str) -> None:
     command = [sys.executable, "-c", WITHOUT_TEST_PACKAGES, f"bench/{name}.py", "--recorded", "--json"]
     done = subprocess.run(command, cwd=harness.ROOT, capture_output=True, text=True, check=False)

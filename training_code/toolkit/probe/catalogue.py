@@ -16,6 +16,8 @@ class Catalogue:
         self._settings = settings
         self._kinds: dict[str, str] = {}
         self._layers: dict[str, str] = {}
+        self._always = frozenset(c.name for c in settings.collections if c.is_always_due)
+        self._at_times = [c for c in settings.collections if not c.is_always_due]
         self._found: dict[tuple[str, str], tuple[Collection, ...]] = {}
         # One value, since threads read it while another decides anew.
         self._decided: tuple[tuple[str, int] | None, frozenset[str]] = (None, frozenset())
@@ -61,7 +63,8 @@ class Catalogue:
         """The collections that are saved at a mode and step. Costs next to nothing within one step."""
         decided, due = self._decided
         if decided != moment:
-            due = frozenset(c.name for c in self._settings.collections if c.due(*moment))
+            now = [c.name for c in self._at_times if c.due(*moment)]
+            due = self._always.union(now) if now else self._always
             self._decided = (moment, due)
         return due
 

@@ -8,6 +8,7 @@ of the fields that are written here stand beside them.
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import struct
@@ -36,7 +37,7 @@ class EventFile:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._path: Path | None = None
+        self._file: Any = None
         self._unwritten: list[bytes] = []
 
     def add(self, step: int, at: float, values: Sequence[bytes]) -> None:
@@ -49,19 +50,29 @@ class EventFile:
         records, self._unwritten = b"".join(self._unwritten), []
         if not records:
             return
-        if self._path is None:
+        if self._file is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             # TensorBoard recognizes event files by "tfevents" in their names.
             name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}"
-            self._path = self._folder / name
+            self._file = (self._folder / name).open("ab", buffering=0)
             records = _record(_double(1, time.time()) + _message(3, b"brain.Event:2")) + records
-        with self._path.open("ab", buffering=0) as file:
-            file.write(records)
+        self._file.write(records)
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._file is not None:
+            self._file.close()
 
 
 def scalar(tag: str, value: float) -> bytes:
     """A point of a curve."""
-    return _message(1, tag.encode()) + _key(2, _FIXED32) + struct.pack("<f", _as_float32(value))
+    return _scalar_of(tag) + struct.pack("<f", _as_float32(value))
+
+
+@functools.lru_cache(maxsize=1024)
+def _scalar_of(tag: str) -> bytes:
+    """What comes before the number, the same at every step."""
+    return _message(1, tag.encode()) + _key(2, _FIXED32)
 
 
 def histogram(tag: str, edges: Sequence[float], counts: Sequence[float]) -> bytes:

@@ -16,7 +16,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -69,7 +69,9 @@ class Record:
 
     def line(self) -> str:
         """The record as it stands in the index, with the end of the line; empty fields are left out."""
-        fields = {name: _plain(value) for name, value in vars(self).items() if value is not None}
+        fields = {name: value for name, value in vars(self).items() if value is not None}
+        if self.value is not None:
+            fields["value"] = _plain(self.value)
         return _encoded(fields) + "\n"
 
     @staticmethod
@@ -92,14 +94,12 @@ _encoded = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 def _plain(value: Any) -> Any:
-    # Most are, and asking whether something is a Mapping takes longer than all else here.
-    if isinstance(value, (str, int)):
-        return value
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
-    if isinstance(value, Mapping):
+    # By type, since asking whether something is a Mapping takes longer than all else here.
+    if isinstance(value, float):
+        return value if math.isfinite(value) else "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     return value
 

@@ -89,7 +89,7 @@ class Probe:
         return watcher.callback
 
     def _tell_collections(self) -> None:
-        if self._worker is not None:
+        if self._worker is not None and self._steps.open:
             self._worker.tell(self._recorder.catalogue.document())
 
     # By hand
@@ -151,7 +151,7 @@ class Probe:
     @harmless("waiting until all is written")
     def flush(self, timeout: float = CLOSE_SECONDS) -> None:
         """Waits until the steps that have ended are in the folder, for at most `timeout` seconds."""
-        if self._worker is not None:
+        if self._worker is not None and self._steps.open:
             self._worker.wait(timeout)
 
     @harmless("closing")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from toolkit.probe.arrays import Arrays
@@ -61,10 +61,17 @@ class Recorder:
 
     def offer_number(self, name: str, kind: str, value: Any) -> None:
         """Saves one number if it is due."""
-        if due := self._due_of(self.catalogue.collections_of(name, kind)):
-            self.catalogue.saw(name, kind)
-            number = float(value.item() if hasattr(value, "item") else value)
-            self.steps.keep(Item(name, kind, tuple(c.name for c in due), value=number))
+        self.offer_numbers((name,), kind, (value,))
+
+    def offer_numbers(self, names: Iterable[str], kind: str, values: Iterable[Any]) -> None:
+        """Saves those of the numbers that are due."""
+        now = self._due if self.steps.open else frozenset()
+        for name, value in zip(names, values):
+            due = tuple([c.name for c in self.catalogue.collections_of(name, kind) if c.name in now])
+            if due:
+                self.catalogue.saw(name, kind)
+                number = float(value.item() if hasattr(value, "item") else value)
+                self.steps.keep(Item(name, kind, due, value=number))
 
     def _save(self, name: str, kind: str, tensor: Any, arrays: Arrays, collections: tuple[Collection, ...]) -> None:
         due = self._due_of(collections)

@@ -86,8 +86,16 @@ class Collection:
         names = layers.names_of(name, layer)
         return not self.include or any(pattern.search(found) for pattern in self._patterns for found in names)
 
+    @property
+    def is_always_due(self) -> bool:
+        """Whether it is saved at every step of every mode."""
+        usual = not self.steps and self.start == 0 and self.end is None
+        return usual and set(self.modes) == set(MODES) and set(self.interval.values()) == {1}
+
     def due(self, mode: str, step: int) -> bool:
-        """Whether it is saved at a step."""
+        """Whether it is saved at a step. Asked at every step: most are over before a sentence is made."""
+        if not self.steps and step % self.interval[mode]:
+            return False
         return self.not_due(mode, step) is None
 
     def not_due(self, mode: str, step: int) -> str | None:

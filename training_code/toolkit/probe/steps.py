@@ -80,8 +80,10 @@ class Steps:
     def enter(self, mode: str) -> None:
         """Changes the mode. A training step that is open stays so until it ends by itself."""
         mode = layout.mode_of(mode)
+        if not self.open:  # before the lock, which another thread may have held when this process was forked off
+            return
         with self._lock:
-            if mode == self._mode or not self.open:
+            if mode == self._mode:
                 return
             if self._mode == EVAL and (self._called or self._items[EVAL]):
                 self.end()

@@ -4,9 +4,9 @@
     model = XGBClassifier(..., callbacks=[probe.watch(xgboost)])
 
 A round is a step. Names: `metric/<data>-<metric>`; `importance/<type>` with one element a feature, in the booster's
-order, and `importance/<type>/<feature>`; `tree/depth`, `tree/leaves`, `tree/nodes`, each with one element a tree of
-the round. Metrics are saved at each round. Importances and trees, which can take as long as a round itself, are saved
-at rounds 0, 1, 2, 4, 8, … unless the probe's settings name their collections.
+order, and of weight and gain `importance/<type>/<feature>` too; `tree/depth`, `tree/leaves`, `tree/nodes`, each with
+one element a tree of the round. Metrics are saved at each round. Importances and trees, which can take as long as a
+round itself, are saved at rounds 0, 8, 16, 32, … unless the probe's settings name their collections.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ from toolkit.probe.watcher import Watcher
 IMPORTANCES = ("weight", "gain", "cover", "total_gain", "total_cover")
 # The others are these divided by the weight, and each takes a walk through all trees.
 _COUNTED = ("weight", "total_gain", "total_cover")
+# Those whose numbers are curves in TensorBoard: five of each feature would be five times the work.
+_BY_FEATURE = ("weight", "gain")
+# The round after the first at which they are saved, from where it doubles.
+_SECOND = 8
 SHAPES = ("depth", "leaves", "nodes")
 
 
@@ -34,8 +38,6 @@ class XGBoostWatcher(Watcher):
 
     def __init__(self, recorder: Recorder) -> None:
         self.callback = RoundCallback(recorder)
-        recorder.declare({f"importance/{kind}": layout.IMPORTANCE for kind in IMPORTANCES})
-        recorder.declare({f"tree/{what}": layout.TREE for what in SHAPES})
 
 
 class RoundCallback(xgboost.callback.TrainingCallback):
@@ -44,6 +46,9 @@ class RoundCallback(xgboost.callback.TrainingCallback):
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()
         self.problems, self._recorder = recorder.problems, recorder
+        # The collections of either, which are asked for at each round.
+        self._of_importances = recorder.declare({f"importance/{kind}": layout.IMPORTANCE for kind in IMPORTANCES})
+        self._of_trees = recorder.declare({f"tree/{what}": layout.TREE for what in SHAPES})
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         """Saves the round, and ends the step; by False XGBoost goes on."""
@@ -53,30 +58,31 @@ class RoundCallback(xgboost.callback.TrainingCallback):
 
     @harmless("saving a round")
     def _round(self, model: Any, epoch: int, evals_log: Any) -> None:
-        for data, metrics in evals_log.items():
-            for metric, values in metrics.items():
-                latest = values[-1][0] if isinstance(values[-1], tuple) else values[-1]  # (mean, std) in xgboost.cv
-                self._recorder.offer_number(f"metric/{data}-{metric}", layout.METRIC, latest)
+        found = {
+            f"metric/{data}-{metric}": values[-1]
+            for data, metrics in evals_log.items()
+            for metric, values in metrics.items()
+        }
+        latest = [value[0] if isinstance(value, tuple) else value for value in found.values()]  # (mean, std) in cv
+        self._recorder.offer_numbers(found, layout.METRIC, latest)
         if not isinstance(model, xgboost.Booster):  # xgboost.cv's folds have no model of their own
             return
-        if self._is_due(epoch, "importance/gain", layout.IMPORTANCE):
+        if self._is_due(epoch, self._of_importances):
             self._importances(model)
-        if self._is_due(epoch, "tree/depth", layout.TREE):
+        if self._is_due(epoch, self._of_trees):
             self._trees(model[epoch : epoch + 1])
 
-    def _is_due(self, epoch: int, name: str, kind: str) -> bool:
-        collections = self._recorder.declare({name: kind})
-        is_power_of_two = epoch & (epoch - 1) == 0  # and 0
-        return self._recorder.is_due(collections) and (
-            is_power_of_two or not self._recorder.catalogue.are_sparse(collections)
-        )
+    def _is_due(self, epoch: int, collections: frozenset[str]) -> bool:
+        seldom = epoch == 0 or (epoch >= _SECOND and epoch & (epoch - 1) == 0)  # a power of two
+        return (seldom or not self._recorder.catalogue.are_sparse(collections)) and self._recorder.is_due(collections)
 
     def _importances(self, model: Any) -> None:
         names = model.feature_names or [f"f{number}" for number in range(model.num_features())]
         for kind, values in _scores(model, names).items():
             self._recorder.offer(f"importance/{kind}", layout.IMPORTANCE, values)
-            for name, value in zip(names, values):
-                self._recorder.offer_number(f"importance/{kind}/{name}", layout.IMPORTANCE, value)
+            if kind in _BY_FEATURE:
+                by_feature = [f"importance/{kind}/{name}" for name in names]
+                self._recorder.offer_numbers(by_feature, layout.IMPORTANCE, values.tolist())
 
     def _trees(self, of_round: Any) -> None:
         shapes = np.array([_shape(json.loads(tree)) for tree in of_round.get_dump(dump_format="json")])

@@ -11,14 +11,15 @@ from pathlib import Path
 from toolkit.probe import event_files, layout, reductions, tensor_files
 from toolkit.probe.batch import Batch, Item
 from toolkit.probe.event_files import EventFile
-from toolkit.probe.layout import IMAGE, INPUT, Record
+from toolkit.probe.layout import IMAGE, IMPORTANCE, INPUT, TREE, Record
 from toolkit.probe.problems import Problems
 from toolkit.probe.tensor_files import Stored
 
 # Training waits for the writer at most so long a step; then the step's whole tensors are dropped, and that is said.
 PATIENCE_SECONDS = 5.0
-# Steps of numbers alone that come within so long are written together: a file is opened once for them all.
-GATHER_SECONDS = 0.01
+# Steps of numbers alone that come within so long of the last write are written together: what a process that is killed
+# outright may lose. Where steps take longer, each is written as it ends.
+GATHER_SECONDS = 0.025
 # TensorBoard's histogram of a larger tensor is one of a sample: a picture of 64 bins needs no more.
 SAMPLE = 65_536
 
@@ -38,13 +39,14 @@ class Writer:
         self._change = threading.Condition()
         self._closing = False
         self._waiting = 0
+        self._last_write = -GATHER_SECONDS
         self._events: dict[str, EventFile] = {}
         self.waited_seconds = 0.0
         self.dropped = 0
         for folder in (layout.INDEX, layout.TENSORS):
             (directory / folder).mkdir(parents=True, exist_ok=True)
-        self._index = directory / layout.INDEX / f"{worker}.jsonl"
-        self._index.touch()
+        # Kept open: to open a file takes longer than to append to it.
+        self._index = (directory / layout.INDEX / f"{worker}.jsonl").open("ab", buffering=0)
         self._thread = threading.Thread(target=self._run, name="ratchet-probe-writer", daemon=True)
         self._thread.start()
 
@@ -111,13 +113,16 @@ class Writer:
                 self._bytes -= sum(batch.nbytes for batch, dropped in batches if not dropped)
                 self._busy -= len(batches)
                 self._change.notify_all()
+        for file in (self._index, *self._events.values()):
+            file.close()
 
     def _taken(self) -> list[tuple[Batch, str | None]]:
         """What is to be written next: steps of numbers that came shortly one after the other, or one with tensors."""
         with self._change:
             self._change.wait_for(lambda: self._pending or self._closing)
-            self._change.wait_for(lambda: self._closing or self._waiting or self._bytes, GATHER_SECONDS)
-            taken = []
+            patience = self._last_write + GATHER_SECONDS - time.monotonic()
+            self._change.wait_for(lambda: self._closing or self._waiting or self._bytes, max(0.0, patience))
+            self._last_write, taken = time.monotonic(), []
             while self._pending and not (taken and (taken[-1][0].nbytes or self._pending[0][0].nbytes)):
                 taken.append(self._pending.popleft())
             return taken
@@ -161,8 +166,7 @@ class Writer:
 
     def _append(self, lines: str) -> None:
         """Appends all lines by one write, so that a reader sees whole lines."""
-        with self._index.open("ab", buffering=0) as index:
-            index.write(lines.encode())
+        self._index.write(lines.encode())
 
 
 def _numbers_of(batch: Batch) -> Batch:
@@ -188,7 +192,11 @@ def _shown(item: Item) -> Iterator[bytes]:
             # A tag is either images or histograms to TensorBoard.
             tag = item.name if item.kind == IMAGE else f"{item.name}/images"
             yield event_files.image(tag, picture)
-        if item.kind != IMAGE and item.whole.dtype not in {"BOOL", "C64"}:
+        if item.kind == TREE and item.whole.array.size == 1:
+            # Of a round's only tree there is no distribution: a curve over the rounds.
+            yield event_files.scalar(item.name, float(item.whole.array.reshape(-1)[0]))
+        # Importances of single features are curves; how they are distributed over the features says nothing.
+        elif item.kind not in {IMAGE, IMPORTANCE} and item.whole.dtype not in {"BOOL", "C64"}:
             found = reductions.histogram(_sample(item.whole))
             yield event_files.histogram(item.name, found["edges"], found["counts"])
 

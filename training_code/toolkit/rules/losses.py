@@ -20,8 +20,8 @@ class LossNotDecreasing(Rule):
     100 · (loss_p - loss_s) / |loss_p|, fires when 0 <= d < diff_percent, or -d > increase_threshold_percent: a rise
     within that is noise. A loss of NaN or infinity fires at once. A batch's loss is noisy: with `smoothing`, loss_p and
     loss_s are means of so many saved losses, and with `learned_percent` a loss that is so far below its start (the
-    least of the first smoothing / 10 saved losses) isn't judged while it stays there: it has converged, or its learning
-    rate was raised again. The mode is TRAIN by default, as in the rule
+    first saved loss, or the mean of the first smoothing / 10 if that is less) isn't judged while it stays there: it has
+    converged, or its learning rate was raised again. The mode is TRAIN by default, as in the rule
     configuration that Debugger's SDK sends (the page has GLOBAL, by which a single evaluation pass of many batches
     would be judged as if it trained)."""
 
@@ -110,23 +110,24 @@ class LossNotDecreasing(Rule):
 
 
 class _Series:
-    """One loss over steps, compared every num_steps steps with a value at least so far back.
-
-    first: where it started; the least of the first few, since one batch's may be much too high.
-    """
+    """One loss over steps, compared every num_steps steps with a value at least so far back."""
 
     def __init__(self, num_steps: int, smoothing: int) -> None:
         self._num_steps, self._next = num_steps, -1
-        self._firsts = max(1, smoothing // 10)
-        self.first = math.inf
+        self._few = max(1, smoothing // 10)
+        self._firsts: list[float] = []
         self._recent: deque[float] = deque(maxlen=smoothing)
         self._past: deque[tuple[int, float]] = deque()
 
+    @property
+    def first(self) -> float:
+        """Where it started: the first loss, or the mean of the first few, of which one alone may be much too high."""
+        return min(self._firsts[0], sum(self._firsts) / len(self._firsts))
+
     def add(self, step: int, loss: float) -> tuple[int, float, float] | None:
         """(earlier step, earlier loss, this loss) when it is time to compare."""
-        if self._firsts:
-            self._firsts -= 1
-            self.first = min(self.first, loss)
+        if len(self._firsts) < self._few:
+            self._firsts.append(loss)
         self._recent.append(loss)
         now = sum(self._recent) / len(self._recent)
         full = len(self._recent) == self._recent.maxlen

@@ -21,6 +21,11 @@ rules:
   - {rule: my_rules.LossTooHigh, parameters: {limit: 10}, action: notify}   # a class in the model's folder
 ```
 
+With Debugger's defaults `LossNotDecreasing` compares one batch's loss with another's ten steps later, and stops healthy
+trainings: to let it stop, give it the values above, which have been tried on healthy and on sick trainings
+(`bench/rules.py`; [what it judged wrong](../bench/RESULTS.md#rules)). It can't see that a training learns nothing whose
+first losses were far too high, as with inputs that nobody scaled: there the loss has fallen.
+
 Names, parameters and defaults are those of SageMaker Debugger's built-in rules, as the page that each entry names has
 them; where the page leaves a formula open, the entry says what is computed. Where a default names tensors, it is the
 probe's name for what Debugger's means (`.*relu_output` is TensorFlow's way of saying `relu/output`). Sequences

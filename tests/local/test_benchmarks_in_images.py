@@ -1,0 +1,53 @@
+"""Benchmarks that run in images' environments, on a small size each: they give the figures that are asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import probe, rules
+from localaws.sagemaker.containers.images import Images
+
+
+def said(_text: str) -> None:
+    """Nothing."""
+
+
+def python() -> Path:
+    return Path(Images(rules.harness.IMAGES).environment(probe.IMAGE, said).python)
+
+
+@pytest.mark.parametrize("name", list(probe.OTHER_IMAGES))
+def test_what_the_probe_costs_in_a_framework(name: str) -> None:
+    found = probe.framework(name, True, said)
+    assert list(found["figures"]) == [f"{name}_probe_cost"]
+    assert len(found["samples"][f"{name}_probe_cost"]) == probe.SMALL_REPETITIONS
+    assert min(found["samples"][f"{name}_probe_cost"]) > -1, "a share of a time that was measured"
+
+
+def test_what_the_probe_costs_in_pytorch() -> None:
+    measured = probe.training(python(), "probe", 2, 1)
+    (one,) = measured["rounds"]
+    assert min(one["saving"], *one["ordinary"], *one["unwatched"], *measured["usual"]) > 0, "seconds"
+    found = probe.figures("probe_cost", measured, said)
+    assert list(found["figures"]) == ["probe_cost"]
+    assert len(found["samples"]["probe_cost"]) == 1
+
+
+# Of each set one that is left alone and one that is stopped.
+@pytest.mark.parametrize(
+    ("kinds", "healthy", "sick"),
+    [
+        ("fitted", "regression under noise, learned at once", "inputs all zero"),
+        ("unseen", "tumours, AdamW", "digits, weights begin as zero"),
+    ],
+)
+def test_trainings_under_readmes_rules(kinds: str, healthy: str, sick: str) -> None:
+    document = rules.configuration(rules.readme(), kinds, [5])
+    found = list(rules.trainings(python(), document, said, healthy, sick))
+    assert [(one["name"], one["sick"], bool(one["stopped"])) for one in found] == [
+        (healthy, False, False),
+        (sick, True, True),
+    ]
+    assert found[0]["fell"] > 0.1
