@@ -229,7 +229,7 @@ def test_a_stack_s_hash_follows_its_sources_and_nothing_else(checkout: Path) -> 
     model = checkout / "training_code" / "iris_tree"
     (model / "sample" / "train").mkdir(parents=True)
     (model / "sample" / "train" / "a.csv").write_text("1\n")
-    (model / "__pycache__").mkdir()
+    (model / "__pycache__").mkdir(exist_ok=True)
     (model / "__pycache__" / "train.pyc").write_bytes(b"x")
     assert {name: deploying.source_hash(found, name) for name in before} == before
     (model / "train.py").write_text("# other\n")

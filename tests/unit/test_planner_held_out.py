@@ -11,6 +11,8 @@ from planner.beginnings import BYTES_OF_ONE, MAXIMUM_BYTES, MAXIMUM_FILES
 from planner.held_out_look import HeldOutDataError
 
 ROWS = "a,1\nb,2\n"
+# Rows with it are long, so that few make a file of which not all is read.
+WIDE = "1" * 100
 
 
 PASSES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], tuple[str, int, bool]]] = {
@@ -263,7 +265,7 @@ def test_no_more_is_read_than_the_limit() -> None:
 
 
 def test_of_many_files_the_first_ones_are_read_and_of_each_its_beginning() -> None:
-    bucket = Bucket({f"{number:03}.csv": "é,1\n" * 20_000 for number in range(40)})
+    bucket = Bucket({f"{number:03}.csv": f"é,{WIDE}\n" * 1_000 for number in range(40)})
     found = look(bucket)
     assert [size for _, size in bucket.read] == [BYTES_OF_ONE] * (MAXIMUM_BYTES // BYTES_OF_ONE)
     assert (found["files"], found["looked_into"], found["whole"]) == (40, 16, False)
@@ -276,20 +278,20 @@ def test_of_very_many_small_files_only_the_first_ones_are_read() -> None:
 
 
 def test_what_grows_when_it_is_unzipped_is_cut() -> None:
-    found = look({"bomb.csv.gz": gzip.compress(b"a,1\n" * 5_000_000)})
-    assert (found["whole"], found["examples"]) == (False, MAXIMUM_BYTES // 4 - 1)
+    found = look({"bomb.csv.gz": gzip.compress(f"a,{WIDE}\n".encode() * 200_000)})
+    assert (found["whole"], found["examples"]) == (False, MAXIMUM_BYTES // len(f"a,{WIDE}\n"))
 
 
 def test_what_more_labels_could_change_is_not_refused() -> None:
     """In a file that is cut off, a class 1 or a word may follow."""
-    assert look({"a.csv": "0,1\n2,1\n" * 300_000}, **f1())["whole"] is False
-    assert look({"a.csv": "1.5,1\n" * 300_000})["whole"] is False
+    assert look({"a.csv": f"0,{WIDE}\n2,{WIDE}\n" * 10_000}, **f1())["whole"] is False
+    assert look({"a.csv": f"1.5,{WIDE}\n" * 20_000})["whole"] is False
     with pytest.raises(HeldOutDataError, match="of more than two classes"):
-        look({"a.csv": "0,1\n1,1\n2,1\n" * 300_000}, **f1())
+        look({"a.csv": f"0,{WIDE}\n1,{WIDE}\n2,{WIDE}\n" * 10_000}, **f1())
 
 
 def test_every_test_file_counts_for_unknown_endings_even_unread() -> None:
-    files: dict[str, str | bytes] = {f"{number:03}.csv": "a,1\n" * 20_000 for number in range(40)}
+    files: dict[str, str | bytes] = {f"{number:03}.csv": f"a,{WIDE}\n" * 1_000 for number in range(40)}
     with pytest.raises(HeldOutDataError, match=r"zzz\.doc: held-out files of an unknown kind"):
         look({**files, "zzz.doc": "x"})
 
