@@ -88,8 +88,8 @@ def overlap(truths, answers):
 """
 # Answers a number and its half.
 HALVES = SERVE.replace("number % 2 for", "f'{number},{number / 2}' for")
-# The scikit-learn image in AWS has pyarrow, the embedded AWS's environment of it hasn't.
-REQUIREMENTS = "pyarrow==26.0.1\n"
+# The scikit-learn image in AWS has this pyarrow, the embedded AWS's environment of it hasn't.
+REQUIREMENTS = "pyarrow==17.0.0\n"
 PIPELINES = {
     "kinds-two": Scripted(
         {"evaluate": {"label": ["whole", "half"]}, "gate": {"metric": "r2", "minimum": 0.6}},

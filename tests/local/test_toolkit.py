@@ -45,6 +45,7 @@ def test_in_the_image(name: str) -> None:
         env={
             **os.environ,
             "PYTHONPATH": f"{CHECKOUT / 'training_code'}:{CHECKOUT}",
+            "PYTHONDONTWRITEBYTECODE": "1",  # checks rewrite modules within a second
             "OMP_NUM_THREADS": "1",  # other tests run beside it, one a core
         },
         capture_output=True,

@@ -261,6 +261,15 @@ class Arrays(Files):
                 "the image can't read rows.parquet: Parquet needs pyarrow; put it into the model's requirements"
             )
 
+    def test_a_pyarrow_that_does_not_fit_the_image_says_why(self):
+        self.file("rows.parquet", "x")
+        shadow = tempfile.TemporaryDirectory()
+        self.addCleanup(shadow.cleanup)
+        Path(shadow.name, "pyarrow.py").write_text("raise ImportError('pyarrow requires NumPy 2.0 or newer')\n")
+        shadowed = [shadow.name, *sys.path]
+        with mock.patch.object(sys, "path", shadowed), mock.patch.dict(sys.modules, {"pandas": None}):
+            self.refused("Parquet needs pyarrow; put it into the model's requirements.txt (pyarrow requires NumPy 2.0")
+
 
 class Pictures(Files):
     def test_folders_are_classes(self):

@@ -48,8 +48,8 @@ def _columns(path: Path, name: str) -> Mapping[str, list[Any]]:
     """A Parquet file's columns as Python's own values; pyarrow keeps whole numbers whole where pandas may not."""
     try:
         from pyarrow import parquet
-    except ImportError:
-        return _columns_by_pandas(path, name)
+    except ImportError as error:
+        return _columns_by_pandas(path, name, error)
     try:
         table = parquet.ParquetFile(str(path)).read()
     except Exception as error:  # pyarrow's errors have no common base
@@ -58,14 +58,15 @@ def _columns(path: Path, name: str) -> Mapping[str, list[Any]]:
     return {column: found[column] for column in held_out_columns.without_index(list(found))}
 
 
-def _columns_by_pandas(path: Path, name: str) -> Mapping[str, list[Any]]:
+def _columns_by_pandas(path: Path, name: str, without: ImportError) -> Mapping[str, list[Any]]:
+    """The same by whatever else pandas finds; `without`: why pyarrow isn't to be had."""
     try:
         import pandas as pd
 
         frame = pd.read_parquet(path)
     except ImportError as error:
         message = f"the image can't read {name}: Parquet needs pyarrow; put it into the model's requirements.txt"
-        raise DataError(f"{message} ({str(error).splitlines()[0]})") from error
+        raise DataError(f"{message} ({str(without).splitlines()[0]})") from error
     except Exception as error:  # whatever its engine raises
         raise DataError(f"{name} is no Parquet: {error}") from error
     return {str(column): frame[column].astype(object).where(frame[column].notna(), None).tolist() for column in frame}
