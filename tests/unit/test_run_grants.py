@@ -98,6 +98,7 @@ FUNCTIONS = {
         dynamodb:GetItem+PutItem {ITEMS}
         s3:ListBucket+ListBucketVersions data | StringLike s3:prefix digits/extra/*,digits/test/*,digits/train/*
         s3:GetObject data/digits/test/*
+        s3:ListBucket {OF_RUNS}
         s3:AbortMultipartUpload+PutObject {RUNS}
         {key("dynamodb", "s3")}
     """,
@@ -121,6 +122,7 @@ FUNCTIONS = {
         sns:Publish topic
         sagemaker:ListModels+ListEndpointConfigs *
         sagemaker:DescribeEndpointConfig+DeleteEndpointConfig endpoint-config/{CONTENT}
+        sagemaker:UpdateModelPackage model-package/local-digits-forest/*
         sagemaker:DeleteModel model/{CONTENT}
         sagemaker:DescribeEndpoint+DeleteEndpoint {ENDPOINT}
         {key("dynamodb", "s3", "sns")}

@@ -115,12 +115,14 @@ def test_nothing_new_ends_up_to_date(tmp_path: Path) -> None:
 def test_a_rollback_deploys_the_champion_before_without_training(tmp_path: Path) -> None:
     before = {**CHAMPION, "run_id": "20261118-101112-cafe", "model_data": "s3://artifacts/older/model.tar.gz"}
     plan = {**PLAN, "outcome": "Rollback", "data": None, "champion": CHAMPION, "candidate": before}
+    plan["decision"] = {"promote": True, "reason": "chosen by ann: back to the model of run 20261118-101112-cafe"}
     world = World(plan=plan, on=CHAMPION["endpoint_config_name"])
     ran = run(make_spec(tmp_path), world, kind="rollback")
     assert visible(ran.states) == ["Plan", "Deploy", "Verify", "Record", "Done"]
     assert ran.called("createModel")[0]["PrimaryContainer"]["ModelDataUrl"] == before["model_data"]
     assert ran.called("verifier")[0]["Payload"]["evaluated_by"]["run_id"] == before["run_id"]
-    assert ran.recorded["candidate"] == before
+    assert (ran.recorded["candidate"], ran.recorded["decision"]) == (before, plan["decision"])
+    assert not ran.called("createModelPackage"), "it is in the registry already"
 
 
 def test_what_exists_already_by_its_contents_name_is_used(tmp_path: Path) -> None:
