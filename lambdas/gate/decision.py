@@ -35,7 +35,7 @@ def decide(
     Args:
         evaluation: evaluation.json.
         gate: {"metric", "minimum", "beat_champion_by", "confidence", "when_champion_cannot_answer"}.
-        champion: the champion's entry in the run table, or None.
+        champion: the plan's; with CANNOT_ANSWER where there was nothing to evaluate. None: there is no champion.
         pipeline: whose champion it is, for the sentence.
 
     Returns:
@@ -47,12 +47,12 @@ def decide(
     """
     _same_question(evaluation, gate, champion)
     score = _figure(evaluation["challenger"], "score", "challenger")
-    silent = evaluation["champion"].get(CANNOT_ANSWER) if champion else None
+    silent = _silence(evaluation, champion)
     rivals = champion is not None and silent is None
     rival = _figure(evaluation["champion"], "score", "champion") if rivals else None
     low, high = _interval(evaluation) if rivals else (None, None)
     promote, reason = _below(score, gate) or (
-        _without_the_champion(score, gate, str(silent), pipeline, supersede=supersede)
+        _without_the_champion(score, gate, silent, pipeline, supersede=supersede)
         if silent is not None
         else _verdict(score, rival, low, high, gate)
     )
@@ -77,10 +77,18 @@ def _same_question(evaluation: Mapping[str, Any], gate: Mapping[str, Any], champ
         raise BadEvaluationError(
             f"the evaluation measured {evaluation.get('metric')}, but the gate asks for {gate['metric']}"
         )
-    if champion and not evaluation.get("champion"):
+    if champion and CANNOT_ANSWER not in champion and not evaluation.get("champion"):
         raise BadEvaluationError(f"the evaluation didn't judge the champion (of run {champion.get('run_id')})")
     if not evaluation.get("challenger"):
         raise BadEvaluationError("the evaluation didn't judge the challenger")
+
+
+def _silence(evaluation: Mapping[str, Any], champion: Mapping[str, Any] | None) -> str | None:
+    """The sentence that says why there are no answers of the champion; None where there are, or there is none."""
+    if champion is None:
+        return None
+    silent = champion.get(CANNOT_ANSWER) or (evaluation["champion"] or {}).get(CANNOT_ANSWER)
+    return None if silent is None else str(silent)
 
 
 def _figure(entry: Mapping[str, Any], name: str, whose: str) -> float:

@@ -61,6 +61,8 @@ def handle(event: Document, _context: object) -> Document:
         document = plan.work(state, fingerprint(event, channels), data, **asked(state.running or {}))
         if document["outcome"] == outcomes.WORK and event["held_out"]:
             log.info("looked into the held-out data", **look(s3, channels, event["held_out"]))
+        if state.champion and not is_there(s3, state.champion["model_data"]):
+            document = plan.without_the_champion(document)
     hashes = {"code_hash": event["code_hash"], "spec_hash": event["spec_hash"], "image_uri": event["image_uri"]}
     document = {**document, **hashes}
     artifacts.write(files.PLAN, {"run": run, "planned_at": clock.stamp(), **document})

@@ -7,10 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.rollbacks import is_champion, serves
+from common.rollbacks import is_champion, is_gone, serves
 from common.state import State
 
 from contract import outcomes
+from contract.evaluations import CANNOT_ANSWER
 from planner.data import Channel, content_hash
 
 Document = dict[str, Any]
@@ -39,6 +40,13 @@ def work(state: State, fingerprint: str, data: Mapping[str, Any], *, forced: boo
         "data": dict(data),
         "champion": state.champion,
     }
+
+
+def without_the_champion(document: Mapping[str, Any]) -> Document:
+    """The plan where the champion's archive isn't in S3 any more: it goes on serving, but can't be asked."""
+    kept = {name: value for name, value in document["champion"].items() if name != "model_data"}
+    silent = f"the champion can't be asked: {is_gone(document['champion'])}"
+    return {**document, "champion": {**kept, CANNOT_ANSWER: silent}}
 
 
 def _nothing_new(state: State, fingerprint: str) -> str | None:

@@ -117,14 +117,14 @@ class Pipeline:
         """The training data: what the next model shall do."""
         self.put("train/orders.json", json.dumps(orders))
 
-    def trigger(self, kind: str = "manual", **asked: bool) -> dict[str, Any]:
-        """The launcher's answer to a person, who may ask for more (`forced`, `supersede`)."""
+    def trigger(self, kind: str = "manual", **asked: Any) -> dict[str, Any]:
+        """The launcher's answer to a person, who may ask for more (`forced`, `supersede`, a rollback's `detail`)."""
         event = json.dumps({"kind": kind, **asked})
         response = self.aws.client("lambda").invoke(FunctionName=self.own["LauncherFunctionName"], Payload=event)
         answer: dict[str, Any] = json.loads(response["Payload"].read())
         return answer
 
-    def run(self, kind: str = "manual", **asked: bool) -> dict[str, Any]:
+    def run(self, kind: str = "manual", **asked: Any) -> dict[str, Any]:
         """A run from a trigger to its record."""
         self.idle()
         answer = self.trigger(kind, **asked)

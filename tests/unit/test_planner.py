@@ -236,6 +236,18 @@ def test_a_forced_trigger_that_came_since_forces_the_run(aws: Aws) -> None:
     assert table_of(aws).read_state().pending is None
 
 
+def test_a_champion_whose_archive_is_gone_keeps_no_run_from_its_work(aws: Aws) -> None:
+    """The evaluation job couldn't fetch it, whatever came: the pipeline would be locked for good."""
+    begin(aws, "data", champion=CHAMPION)
+    assert call()["champion"] == CHAMPION
+    del aws.s3.objects["artifacts", "runs/digits/r1/model.tar.gz"]
+    champion = call()["champion"]
+    said = "the champion can't be asked: the model of run r1 is gone: there is nothing at s3://artifacts/runs/digits/r1"
+    assert champion.pop("cannot_answer").startswith(said)
+    assert champion == {"run_id": "r1", "fingerprint": "f1"}, "without what the evaluation job would fetch"
+    assert read(aws, "plan.json")["champion"]["cannot_answer"].startswith(said)
+
+
 def test_a_trigger_that_supersedes_is_told_in_the_plan(aws: Aws) -> None:
     table_of(aws).update(lambda state: triggered(state, [Trigger("manual", NOW, {}, supersede=True)]))
     assert call()["supersede"] is True

@@ -299,16 +299,8 @@ def test_the_live_line_of_a_failure_shows_its_cause() -> None:
 
 def test_runs_name_the_metric_of_each_score() -> None:
     console = Console(width=200, file=io.StringIO())
-    console.print(
-        runs_text(
-            [
-                rolled_back_sources().run,
-                runs.of_item({"run_id": "r", "outcome": "UpToDate", "reason": "nothing is new"}),
-            ],
-            [],
-            200,
-        )
-    )
+    up_to_date = runs.of_item({"run_id": "r", "outcome": "UpToDate", "reason": "nothing is new"})
+    console.print(runs_text([rolled_back_sources().run, up_to_date], [], 200))
     told = console.file.getvalue()
     assert "f1_macro 0.9712" in told
     assert "answered '1', not '7'" in told

@@ -89,6 +89,15 @@ def test_without_a_champion_evaluation_gets_none(tmp_path: Path) -> None:
     assert [entry["InputName"] for entry in job["ProcessingInputs"]] == ["code", "test", "challenger"]
 
 
+def test_a_champion_whose_archive_is_gone_is_not_fetched_and_still_told_to_the_gate(tmp_path: Path) -> None:
+    gone = {name: value for name, value in CHAMPION.items() if name != "model_data"} | {"cannot_answer": "it is gone"}
+    ran = run(make_spec(tmp_path), World(plan={**PLAN, "champion": gone}, on=CHAMPION["endpoint_config_name"]))
+    (job,) = ran.called("createProcessingJob")
+    assert [entry["InputName"] for entry in job["ProcessingInputs"]] == ["code", "test", "challenger"]
+    assert ran.called("gate")[0]["Payload"]["champion"] == gone
+    assert ran.recorded["outcome"] == "Promoted"
+
+
 def test_training_never_sees_the_held_out_channel(tmp_path: Path) -> None:
     (job,) = run(make_spec(tmp_path), World()).called("createTrainingJob")
     channels = {entry["ChannelName"]: entry["DataSource"]["S3DataSource"]["S3Uri"] for entry in job["InputDataConfig"]}

@@ -85,8 +85,8 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         models = {CHALLENGER: archives.extract(challenger, Path(folder, CHALLENGER))}
         examples = _held_out(arguments, models[CHALLENGER])
-        if champion.is_file():
-            models[CHAMPION] = archives.extract(champion, Path(folder, CHAMPION))
+        rival, unreadable = _champion(champion, Path(folder, CHAMPION))
+        models.update(rival)
         answers = predictions.predict(models, examples, several=arguments.metric in evaluations.OF_PROBABILITIES)
     # They import NumPy, which wrong input shouldn't have to wait for.
     from toolkit import answers as details
@@ -102,7 +102,17 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
             return judged
         return {**judged, files.ANSWERS: details.detail(arguments.metric, labels, texts, asked)}
 
-    return compared(answers, judge)
+    return compared({**answers, **unreadable}, judge)
+
+
+def _champion(archive: Path, folder: Path) -> tuple[dict[str, Path], dict[str, NoAnswersError]]:
+    """The champion's extracted model, or why it can't answer; neither without one. A full disk says nothing of it."""
+    try:
+        return ({CHAMPION: archives.extract(archive, folder)} if archive.is_file() else {}), {}
+    except archives.ArchiveError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno is not None:
+            raise
+        return {}, {CHAMPION: NoAnswersError(CHAMPION, f"the champion can't answer: its {error}")}
 
 
 def _text(example: heldout.Example) -> str:
