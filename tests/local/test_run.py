@@ -247,6 +247,10 @@ def test_a_deployment_that_goes_wrong_rolls_itself_back(scripted: Pipeline, trou
     assert record["outcome"] == "RolledBack"
     assert record["error"]["error"] == {"crash": "DeploymentRolledBack", "lie": "VerificationFailed"}[trouble]
     assert_champion_serves(scripted)
+    blamed = [visit for visit in scripted.execution(record["run_id"]).visits if visit.failed]
+    assert [visit.name for visit in blamed] == [{"crash": "AwaitEndpoint", "lie": "Verify"}[trouble]]
+    package = scripted.aws.client("sagemaker").describe_model_package(ModelPackageName=record["model_package_arn"])
+    assert package["ModelApprovalStatus"] == "Rejected", "the gate let it through, production didn't"
 
 
 @pytest.mark.parametrize("trouble", ["crash", "lie"])

@@ -290,6 +290,23 @@ def test_of_a_script_s_last_words_the_reason_is_what_it_raised() -> None:
     assert "[notice] pip\nValueError: NaN" in page, "the whole of it is in the report"
 
 
+def test_the_live_view_marks_what_a_rollback_is_due_to_when_it_begins() -> None:
+    path = [*ROLLED_BACK[: ROLLED_BACK.index("Undo") + 1], "Record"]
+    told = events(path, ended=False)
+    [verified] = [
+        each["stateExitedEventDetails"]
+        for each in told
+        if each["type"] == "ChoiceStateExited" and each["stateExitedEventDetails"]["name"] == "Verified"
+    ]
+    failure = {"state": "Verify", "error": "VerificationFailed", "cause": "answered '1', not '7'"}
+    verified["assignedVariables"] = {"failure": json.dumps(failure)}
+    console = Console(width=120, file=io.StringIO())
+    live.LiveStates(console).look("r", histories.of_events(told))
+    lines = {line.split()[1]: line for line in console.file.getvalue().splitlines()}
+    assert lines["Verify"].startswith("✗") and lines["Verify"].endswith("VerificationFailed: answered '1', not '7'")
+    assert lines["Deploy"].startswith("✓")
+
+
 def test_the_live_line_of_a_failure_shows_its_cause() -> None:
     visit = histories.of_events(events(FAILED, failing="Train")).visits[5]
     cause = json.dumps({"FailureReason": 'AlgorithmError: ExecuteUserScriptError:\n[notice] pip\nKeyError: "a"'})
