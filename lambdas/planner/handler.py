@@ -27,6 +27,9 @@ Document = dict[str, Any]
 
 LOG = Log({"function": "planner"})
 
+# What a model is made from, besides data: of a run what is deployed now, of a rollback what was when it was trained.
+MADE_FROM = ("code_hash", "spec_hash", "image_uri")
+
 
 def handle(event: Document, _context: object) -> Document:
     """The run's plan.
@@ -63,8 +66,8 @@ def handle(event: Document, _context: object) -> Document:
             log.info("looked into the held-out data", **look(s3, channels, event["held_out"]))
         if state.champion and not is_there(s3, state.champion["model_data"]):
             document = plan.without_the_champion(document)
-    hashes = {"code_hash": event["code_hash"], "spec_hash": event["spec_hash"], "image_uri": event["image_uri"]}
-    document = {**document, **hashes}
+    hashes = {name: event[name] for name in MADE_FROM}
+    document = {**hashes, **document}
     artifacts.write(files.PLAN, {"run": run, "planned_at": clock.stamp(), **document})
     log.info("planned", outcome=document["outcome"], fingerprint=document["fingerprint"], data=document["data"])
     return document
@@ -73,10 +76,12 @@ def handle(event: Document, _context: object) -> Document:
 def rollback(table: RunTable, s3: Any, state: State, detail: Document) -> Document:
     """The plan of going back to the run that the trigger's detail names."""
     run_id = rollbacks.target(state, detail)
-    candidate = rollbacks.candidate(run_id, table.read_run(run_id))
+    record = table.read_run(run_id) or {}
+    candidate = rollbacks.candidate(run_id, record or None)
     if not is_there(s3, candidate["model_data"]):
         raise rollbacks.RollbackRefusedError(rollbacks.is_gone(candidate))
-    return plan.rollback(state, candidate, detail.get(triggers.BY))
+    made_from = {name: record[name] for name in MADE_FROM if name in record}
+    return {**plan.rollback(state, candidate, detail.get(triggers.BY)), **made_from}
 
 
 def list_channels(s3: Any, bucket: str, prefixes: Mapping[str, str]) -> list[Channel]:

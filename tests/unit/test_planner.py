@@ -155,7 +155,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     aws.s3.objects["data", "digits/test/d.csv"] = b"0,1\n1,2\n2,3\n"[:10]
     for model in (EARLIER, CHAMPION):
         aws.s3.objects["artifacts", model["model_data"].removeprefix("s3://artifacts/")] = b"a model"
-        table_of(aws).write_run(model["run_id"], {"outcome": "Promoted", "candidate": model})
+        made_from = {name: f"{name} of {model['run_id']}" for name in HASHES}
+        table_of(aws).write_run(model["run_id"], {"outcome": "Promoted", "candidate": model, **made_from})
     begin(aws, "data")
     return aws
 
@@ -275,7 +276,7 @@ def test_a_rollback_lists_no_data(aws: Aws) -> None:
         "champion": CHAMPION,
         "candidate": EARLIER,
         "decision": {"promote": True, "reason": "chosen by a person: back to the model of run r0, away from run r1's"},
-        **HASHES,
+        **{name: f"{name} of r0" for name in HASHES},
     }
     assert not aws.called("list_object_versions")
     assert read(aws, "plan.json")["outcome"] == "Rollback"
