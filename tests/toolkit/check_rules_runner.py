@@ -132,6 +132,24 @@ class BesideTraining(RunnerCase):
         self.assertEqual(self.status("ExplodingTensor")["status"], "InProgress")
         self.assertIsNone(process.poll())
 
+    def test_an_evaluation_s_verdict_names_the_training_step_that_it_was_at(self):
+        """Evaluation counts its own steps, which tell nobody where the training was."""
+        code = """
+            for step in range(6):
+                train([1.0], step)
+                if step % 2:
+                    with probe.mode("eval"):
+                        probe.scalar("accuracy", 0.9 if step < 5 else 0.1)
+                        probe.loss("validation", 1.0 if step < 5 else 2.0)
+                        probe.step()
+            probe.close()
+        """
+        rules = [{"rule": "AccuracyDrop"}, {"rule": "Overfit", "parameters": {"ratio_threshold": 0.5}}]
+        self.script(code, [{**rule, "action": "record"} for rule in rules])
+        for name in ("AccuracyDrop", "Overfit"):
+            found = self.status(name)
+            self.assertEqual((name, found["status"], found["step"]), (name, "IssuesFound", 6))
+
     def test_a_job_that_ends_well(self):
         process = self.script(
             "train([1 - i / 100 for i in range(40)])",

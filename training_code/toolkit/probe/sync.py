@@ -1,19 +1,27 @@
-"""Copies the folder to S3 as the job goes, on a thread of its own."""
+"""Copies the folder to S3 as the job goes, on a thread of its own.
+
+When a rule beside the training has found issues it copies at once: the job may be stopped, and what led there is what
+everybody will look at.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from contract import files, verdicts
 from toolkit.probe import layout
 from toolkit.probe.errors import ProbeError
 from toolkit.probe.problems import Problems
 
 # What isn't there in time is copied the next time; a job must not hang on its network.
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 30, 2
+# How often it looks whether a rule has found issues; a stop follows within tenths of a second at the earliest.
+LOOK_SECONDS = 0.1
 
 
 class Sync:
@@ -24,6 +32,7 @@ class Sync:
         self._directory, self._bucket, self._prefix = directory, parts.netloc, parts.path.strip("/")
         self._output, self._seconds, self._problems = output, seconds, problems
         self._copied: dict[str, tuple[int, int]] = {}
+        self._issues: set[str] = set()
         # Now, since a script that never closes its probe has its last copy made while Python ends, when no module that
         # has threads can be loaded any more.
         self._client = self._connected()
@@ -41,11 +50,26 @@ class Sync:
     def _run(self) -> None:
         ended = False
         while not ended:
-            ended = self._end.wait(self._seconds)
+            ended = self._wait()
             try:
                 self.copy()
             except Exception as error:  # noqa: BLE001 - no network, no bucket, no permission: training goes on
                 self._problems.caught(f"copying to {self._output}", error)
+
+    def _wait(self) -> bool:
+        """Waits until it is time for a copy; whether that is the last one."""
+        due = time.monotonic() + self._seconds
+        while (left := due - time.monotonic()) > 0 and not self._found_issues():
+            if self._end.wait(min(left, LOOK_SECONDS)):
+                return True
+        return self._end.is_set()
+
+    def _found_issues(self) -> bool:
+        """Whether a rule has found issues since the last look."""
+        found = {path.name for path in (self._directory / files.RULES).glob("*.json") if _says_issues(path)}
+        new = found - self._issues
+        self._issues |= found
+        return bool(new)
 
     def copy(self) -> None:
         """Copies what differs from the last time. Raises boto3's errors."""
@@ -102,3 +126,10 @@ class Sync:
         except Exception as error:  # noqa: BLE001 - no boto3 in an image of one's own, no region: training goes on
             self._problems.caught("connecting to S3", error)
             return None
+
+
+def _says_issues(path: Path) -> bool:
+    try:
+        return verdicts.ISSUES_FOUND.encode() in path.read_bytes()
+    except OSError:
+        return False
