@@ -10,6 +10,7 @@ import sys
 import tempfile
 import textwrap
 import threading
+import time
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -292,6 +293,12 @@ class Copies(Case):
         if "/index/" in Key:
             self.copied.set()
 
+    def eventually(self, condition):
+        deadline = time.monotonic() + 60
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertTrue(condition())
+
     def rule(self, status):
         layout.write_atomically(self.folder / "rules" / "a.json", json.dumps({"status": status}).encode())
 
@@ -308,6 +315,9 @@ class Copies(Case):
         (index,) = [content for key, content in self.bucket.items() if key.startswith("run/index/")]
         self.assertEqual(len(index.splitlines()), 3)
         self.assertEqual(json.loads(self.bucket["run/rules/a.json"]), {"status": "IssuesFound"})
+        mark = layout.mark_of_copy(self.folder / "rules" / "a.json")
+        self.eventually(mark.exists)
+        self.assertNotIn("copied", " ".join(self.bucket))
         self.copied.clear()
         probe.loss("train", 3)
         probe.step()
