@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from contract import states
+from contract import causes, states
 
 _FAILURES = ("Failed", "TimedOut", "Aborted")
 _MEASURED_KINDS = ("Task", "Wait", "Parallel", "Map")
@@ -21,7 +21,8 @@ _MEASURED_KINDS = ("Task", "Wait", "Parallel", "Map")
 class Visit:
     """One passage through a state. `attempts` counts a task's tries; `error` is the last failure's, caught or not.
 
-    `handled`: the error was one that the machine expects; it went on with its work.
+    `handled`: the error was one that the machine expects; it went on with its work. `told`: the failure that a choice
+    has kept, {"state", "error", "cause"}, of a state whose task Step Functions calls a success.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Visit:
     resource: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     handled: bool = False
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float | None:
@@ -82,7 +84,7 @@ def of_events(events: Sequence[Mapping[str, Any]]) -> Execution:
     visits: list[Visit] = []
     for event in events:
         _apply(event, visits)
-    return _ended(events, _with_handled(visits))
+    return _ended(events, _with_told(_with_handled(visits)))
 
 
 def seconds_by_state(execution: Execution) -> dict[str, float]:
@@ -120,8 +122,13 @@ def _details(event: Mapping[str, Any]) -> Mapping[str, Any]:
 def _leave(visits: list[Visit], details: Mapping[str, Any], at: datetime) -> None:
     for index in reversed(range(len(visits))):
         if visits[index].name == details["name"] and visits[index].exited is None:
-            visits[index] = replace(visits[index], exited=at, output=details.get("output"))
+            visits[index] = replace(visits[index], exited=at, output=details.get("output"), told=_told(details))
             return
+
+
+def _told(details: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The machine's variable `failure`, where a state has set it on leaving."""
+    return _json((details.get("assignedVariables") or {}).get("failure"))
 
 
 def _change_open(visits: list[Visit], change: Any) -> None:
@@ -150,8 +157,32 @@ def _with_handled(visits: list[Visit]) -> list[Visit]:
 
 
 def _goes_on(after: list[Visit]) -> bool:
-    following = next((visit for visit in after if visit.takes_time), None)
+    following = next((visit for visit in after if visit.takes_time or visit.name in states.REPAIRS), None)
     return following is not None and following.name not in states.REPAIRS
+
+
+def _with_told(visits: list[Visit]) -> list[Visit]:
+    """Puts a failure that a choice has kept into the state that it is of, unless a run goes on with its story after it,
+    as with what training had saved when a rule stopped it."""
+    blamed = list(visits)
+    for index, visit in enumerate(visits):
+        if visit.kind == "Choice" and visit.told.get("state") and not _story_goes_on(visits[index + 1 :]):
+            _blame(blamed, index, causes.readable({"state": "", "error": "", "cause": "", **visit.told}))
+    return blamed
+
+
+def _story_goes_on(after: list[Visit]) -> bool:
+    following = next((visit for visit in after if visit.name in (*states.MILESTONES, *states.REPAIRS)), None)
+    return following is not None and following.name not in states.REPAIRS
+
+
+def _blame(visits: list[Visit], before: int, failure: Mapping[str, Any]) -> None:
+    """Gives the last visit of the failure's state its error; a task that failed by itself has its own."""
+    for index in reversed(range(before)):
+        if visits[index].name == failure["state"]:
+            if visits[index].error is None:
+                visits[index] = replace(visits[index], error=failure["error"], cause=failure["cause"])
+            return
 
 
 def _json(text: object) -> Mapping[str, Any]:

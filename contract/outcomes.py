@@ -17,7 +17,7 @@ OUTCOMES = (PROMOTED, NOT_BETTER, UP_TO_DATE, ROLLED_BACK, STOPPED, STOPPED_BY_R
 # A run that ended so didn't do what it was started for.
 UNSUCCESSFUL = frozenset({FAILED, ROLLED_BACK, STOPPED, STOPPED_BY_RULE})
 
-# Outcomes of Plan: there is work, there is none (UP_TO_DATE), or the champion before comes back.
+# Outcomes of Plan: there is work, there is none (UP_TO_DATE), or an earlier champion comes back.
 WORK, ROLLBACK = "Run", "Rollback"
 
 
@@ -25,9 +25,9 @@ def sentence(record: Mapping[str, Any]) -> str:
     """The run's end, as one would tell a colleague."""
     decision = record.get("decision") or {}
     sentences = {
-        PROMOTED: f"has a new champion ({decision.get('reason', 'rolled back to the champion before')})",
+        PROMOTED: f"has a new champion ({decision.get('reason')})",
         NOT_BETTER: f"keeps its champion: {decision.get('reason')}",
-        UP_TO_DATE: "is up to date: nothing new since the last judgement",
+        UP_TO_DATE: f"is up to date: {record.get('reason', 'nothing is new')}",
         ROLLED_BACK: "keeps its champion: the deployment was rolled back",
         STOPPED: "keeps its champion: the run was stopped",
         STOPPED_BY_RULE: f"keeps its champion: the rule {stopped_by(record, ' stopped training')}",

@@ -2,6 +2,8 @@
 
 `forced` trains even if nothing is new. `supersede` does, too, and lets the challenger take the place of a champion that
 can't answer the held-out data, if it reaches the floor.
+
+A rollback's detail has TO, the run whose model comes back; the launcher fills in the champion before where it hasn't.
 """
 
 from __future__ import annotations
@@ -14,6 +16,10 @@ ROLLBACK, MANUAL, CODE, SCHEDULE, DATA = "rollback", "manual", "code", "schedule
 KINDS = (ROLLBACK, MANUAL, CODE, SCHEDULE, DATA)
 # What a trigger may ask of its run, besides: each true or false.
 ASKED = ("forced", "supersede")
+# Of a trigger's detail: who asked, and the run whose model a rollback brings back.
+BY, TO = "by", "to"
+# The launcher's, and Plan's, refusal of a rollback; the message says why, for the person who asked.
+ROLLBACK_REFUSED_ERROR = "RollbackRefusedError"
 # Not a trigger: the regular look for what a crash left behind.
 RECONCILE = "reconcile"
 

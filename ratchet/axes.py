@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 460, 220
@@ -18,14 +19,15 @@ class Tick:
 class Axis:
     """Values along a stretch of pixels, with room at both ends."""
 
-    def __init__(self, values: Sequence[float], start: float, end: float) -> None:
-        low, high = min(values), max(values)
+    def __init__(self, values: Sequence[float], start: float, end: float, *, logarithmic: bool = False) -> None:
+        self._scale: Callable[[float], float] = math.log10 if logarithmic else float
+        self.values = (min(values), max(values)) if max(values) > min(values) else (min(values),)
+        low, high = self._scale(self.values[0]), self._scale(self.values[-1])
         room = (high - low) * 0.08 or abs(high) * 0.08 or 1.0
         self._low, self._high, self._start, self._end = low - room, high + room, start, end
-        self.values = (low, high) if high > low else (low,)
 
     def at(self, value: float) -> float:
-        share = (value - self._low) / (self._high - self._low)
+        share = (self._scale(value) - self._low) / (self._high - self._low)
         return round(self._start + share * (self._end - self._start), 1)
 
     def ticks(self) -> tuple[Tick, ...]:
@@ -43,4 +45,6 @@ def number(value: object) -> str:
 
 def _short(value: float) -> str:
     """A figure that has room beside an axis."""
+    if abs(value) >= 1e12:
+        return f"{value:.3g}"
     return f"{value / 1e6:.4g} M" if abs(value) >= 1e7 else number(value)

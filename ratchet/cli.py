@@ -20,7 +20,7 @@ _COMMANDS = {
     "new": ("new", "Make a model's folder from a template that works."),
     "run": ("start_run", "Start a run of a pipeline; --wait follows it state by state."),
     "train": ("train", "Run just a pipeline's training job, and follow its log."),
-    "rollback": ("start_run", "Bring back the champion before the present one."),
+    "rollback": ("start_run", "Bring back an earlier champion's model."),
     "runs": ("show_runs", "List the last runs."),
     "status": ("show_runs", "Say what serves, what runs and what waits."),
     "data": ("data", "List, put and remove a pipeline's data."),

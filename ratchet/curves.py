@@ -6,7 +6,6 @@ Source: the index beside the tensors, one JSON object a line (training_code/tool
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -22,6 +21,10 @@ from ratchet.axes import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, Tick
 INDEX_BYTES, WORKERS = 16 * 2**20, 4
 # Points of a line (more would be within a pixel), and charts of a page.
 POINTS, CHARTS = 300, 8
+
+# Values that differ by more than this factor are drawn on a logarithmic axis: a loss that explodes would else be a flat
+# line and a corner. Beyond the largest a line has left every picture, and sums overflow.
+LOGARITHMIC, LARGEST = 1e4, 1e150
 
 _KINDS = ("loss", "metric")
 
@@ -50,6 +53,7 @@ class Stop:
 
     at: float
     rule: str
+    step: int
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Chart:
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     stops: tuple[Stop, ...]
+    logarithmic: bool
 
 
 def read(account: Account, bucket: str, folder: str) -> tuple[Point, ...]:
@@ -107,7 +112,9 @@ def _chart(name: str, found: Sequence[Point], verdicts: Sequence[Document]) -> C
     drawn = [place for line in lines.values() for place in line] or [(0.0, 0.0)]
     stopped = [verdict for verdict in verdicts if isinstance(verdict.get("step"), int)]
     across = Axis([step for step, _ in drawn] + [float(verdict["step"]) for verdict in stopped], LEFT, WIDTH - RIGHT)
-    up = Axis([value for _, value in drawn], HEIGHT - BOTTOM, TOP)
+    values = [value for _, value in drawn]
+    wide = min(values) > 0 and max(values) > LOGARITHMIC * min(values)
+    up = Axis(values, HEIGHT - BOTTOM, TOP, logarithmic=wide)
     return Chart(
         title=name,
         lines=tuple(
@@ -117,15 +124,18 @@ def _chart(name: str, found: Sequence[Point], verdicts: Sequence[Document]) -> C
         ),
         x_ticks=across.ticks(),
         y_ticks=up.ticks(),
-        stops=tuple(Stop(across.at(float(each["step"])), str(each.get("name", "a rule"))) for each in stopped),
+        stops=tuple(
+            Stop(across.at(float(each["step"])), str(each.get("name", "a rule")), each["step"]) for each in stopped
+        ),
+        logarithmic=wide,
     )
 
 
 def _thinned(found: Sequence[Point]) -> list[tuple[float, float]]:
-    """(step, value) in the order of the steps, finite ones; of a step's several, and of many neighbours, the mean."""
+    """(step, value) in the order of the steps, drawable ones; of a step's several, and of many neighbours, the mean."""
     of_step: dict[int, list[float]] = {}
     for point in found:
-        if math.isfinite(point.value):
+        if abs(point.value) <= LARGEST:
             of_step.setdefault(point.step, []).append(point.value)
     steps = sorted(of_step)
     size = -(-len(steps) // POINTS) or 1

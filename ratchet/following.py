@@ -36,13 +36,15 @@ def launch(account: Account, pipeline: str, trigger: Mapping[str, Any]) -> Launc
     """Triggers a run through the pipeline's launcher, by `contract.triggers.message`.
 
     Raises:
-        UserError: the launcher failed; its error is in the message.
+        UserError: the launcher failed, or refuses a rollback; its error is in the message.
     """
     function = account.pipeline(pipeline)["LauncherFunctionName"]
     answer = account.client("lambda").invoke(FunctionName=function, Payload=json.dumps(trigger).encode())
     body = json.loads(answer["Payload"].read() or b"null")
     if answer.get("FunctionError"):
         told = body.get("errorMessage", body) if isinstance(body, dict) else body
+        if isinstance(body, dict) and body.get("errorType") == triggers.ROLLBACK_REFUSED_ERROR:
+            raise UserError(f"{pipeline} isn't rolled back: {told}")
         raise UserError(f"the launcher of {pipeline} failed: {told}; its log: /aws/lambda/{function}")
     return Launched(str(body["status"]), str(body["run_id"]), str(body["execution_arn"]))
 

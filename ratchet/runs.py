@@ -9,7 +9,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from contract import outcomes, run_table, states, triggers
+from contract import outcomes, run_table, states
 from contract.causes import gist, reason
 from contract.times import moment
 from ratchet.account import Account
@@ -74,9 +74,10 @@ class Run:
 
     @property
     def reason(self) -> str:
-        """Why it came to its outcome, in a sentence: the error, the gate's reason, the rule that stopped it, or what
-        there was nothing new since."""
-        return self._error_text or str(self.decision.get("reason", "")) or self.stopped_because or self._undecided
+        """Why it came to its outcome, in a sentence: the error, the gate's reason or the person's, what there was
+        nothing new since, or the rule that stopped it."""
+        told = self.decision.get("reason") or self.document.get("reason")
+        return self._error_text or str(told or "") or self.stopped_because
 
     @property
     def headline(self) -> str:
@@ -103,21 +104,6 @@ class Run:
             return ""
         where = f"{error['state']}: " if error.get("state") else ""
         return f"{where}{error.get('error', '')}: {gist(reason(error.get('cause')))}".strip(": ")
-
-    @property
-    def _undecided(self) -> str:
-        """Of a run that judged nothing: which champion it went back to, or what it found nothing new since."""
-        before = _mapping(self.document, "champion_before")
-        if self.outcome == outcomes.UP_TO_DATE:
-            fingerprint = self.document.get("fingerprint")
-            if fingerprint and fingerprint == before.get("fingerprint"):
-                return f"nothing is new since run {before.get('run_id', '?')}, whose model is the champion"
-            return "nothing is new since the last model that was judged"
-        if self.outcome == outcomes.PROMOTED and self.trigger == triggers.ROLLBACK:
-            now = _mapping(self.document, "champion_after")
-            away = f", away from run {before['run_id']}'s" if before.get("run_id") else ""
-            return f"went back to the model of run {now.get('run_id', '?')}{away}"
-        return ""
 
     @property
     def stopped_because(self) -> str:
@@ -150,6 +136,12 @@ class Run:
         issues = self.document.get(run_table.RULE_VERDICTS)
         verdicts = issues if isinstance(issues, list) else []
         return [verdict for verdict in verdicts if isinstance(verdict, Mapping)]
+
+    @property
+    def promoted_model(self) -> str | None:
+        """The run that trained the model that this run made champion; another than itself after a rollback."""
+        trained = _mapping(self.document, "candidate").get("run_id")
+        return str(trained) if self.outcome == outcomes.PROMOTED and trained else None
 
     @property
     def failed(self) -> bool:

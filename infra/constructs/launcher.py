@@ -12,7 +12,7 @@ from infra.constructs.function import Function, Functions
 from infra.constructs.state_machine import StateMachine
 from infra.declared_function import DeclaredFunction
 from infra.grants import Grant, use_key
-from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER, change_run_table
+from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER, change_run_table, find_models
 from infra.workflow.surroundings import Surroundings
 
 SECONDS = 60
@@ -49,6 +49,7 @@ def _declared(at: Surroundings, queue_arn: str, machine: StateMachine) -> Declar
 def _grants(at: Surroundings, queue_arn: str, machine: StateMachine) -> list[Grant]:
     return [
         change_run_table(at),
+        find_models(at),
         use_key(at.account, at.shared.key_arn, "dynamodb"),
         Grant(actions=["states:StartExecution"], resources=[machine.arn]),
         Grant(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.grants import NO_RESOURCE, Grant, read_objects, use_items, use_key, write_objects
+from infra.grants import NO_RESOURCE, Grant, list_prefixes, read_objects, use_items, use_key, write_objects
 from infra.workflow.surroundings import Surroundings
 
 RUNS_ARE_NAMED_LATER = "A run's folder is named when it starts; the prefix is this pipeline's own."
@@ -16,6 +16,11 @@ def read_runs(at: Surroundings) -> list[Grant]:
 def write_runs(at: Surroundings, below: str = "") -> Grant:
     """Writing into the runs' folders, there `below` a folder or a file's name."""
     return write_objects(at.shared.artifact_bucket_arn, [f"{at.runs}*{below}"], RUNS_ARE_NAMED_LATER)
+
+
+def find_models(at: Surroundings) -> Grant:
+    """Finding out whether a run's model is still there; that takes no right to read it."""
+    return list_prefixes(at.shared.artifact_bucket_arn, [at.runs])
 
 
 def read_run_table(at: Surroundings) -> list[Grant]:

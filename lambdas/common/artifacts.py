@@ -13,6 +13,13 @@ class ArtifactMissingError(Exception):
     """An earlier step should have written this."""
 
 
+def is_there(client: Any, uri: str) -> bool:
+    """Whether an object lies at an s3:// URI; it takes no right to read it."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    found = client.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+    return any(entry["Key"] == key for entry in found.get("Contents", []))
+
+
 @dataclass(frozen=True)
 class Artifacts:
     """One run's folder. `client` is a boto3 S3 client."""

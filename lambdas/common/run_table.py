@@ -122,7 +122,8 @@ class RunTable:
 
 def state_from_item(item: dict[str, Any]) -> State:
     known = {name: item[name] for name in State.__dataclass_fields__ if item.get(name) is not None}
-    return State(**{**known, "retained": tuple(known.get("retained", ()))})
+    lists = {name: tuple(known.get(name, ())) for name in ("retained", "withdrawn")}
+    return State(**{**known, **lists})
 
 
 def item_from_state(state: State) -> dict[str, Any]:

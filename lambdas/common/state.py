@@ -8,8 +8,10 @@ writes the result on condition that nobody wrote in between (`common.run_table`)
                         repaired
     pending             triggers that no run has taken yet: {count, first_at, last_at, kinds, forced, supersede,
                         details, attempt}
-    champion            the model that serves, previous_champion the one that a rollback brings back
+    champion            the model that serves, previous_champion the one before it, where a rollback goes by itself
     last_judged_fingerprint   what the gate judged last, whatever it said
+    withdrawn           {run_id, fingerprint} of champions that a person went back from, newest first: the same work
+                        again would bring them up again
     retained            (model, endpoint config) names of the last promoted champions, newest first
 """
 
@@ -21,6 +23,8 @@ from typing import Any
 from contract.run_table import LAST_AT
 from contract.triggers import ASKED, KINDS, ROLLBACK
 
+# How many champions that a person went back from are remembered.
+WITHDRAWN = 20
 # A run that its machine could not finish recording (a cut-off execution) is tried again, but not for ever.
 ATTEMPTS = 3
 
@@ -42,6 +46,7 @@ class State:
     previous_champion: Document | None = None
     last_judged_fingerprint: str | None = None
     retained: tuple[Document, ...] = ()
+    withdrawn: tuple[Document, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,4 +191,19 @@ def promoted(state: State, run_id: str, champion: Document, retain: int) -> Stat
         champion={**champion, "promoted_by": run_id},
         previous_champion=state.champion,
         retained=(names, *others)[:retain],
+        withdrawn=_without(state.withdrawn, champion),
     )
+
+
+def went_back(state: State, run_id: str, champion: Document, retain: int) -> State:
+    """`champion`, of an earlier run, serves again, and the one before it isn't brought up by the same work again."""
+    after = promoted(state, run_id, champion, retain)
+    left = state.champion
+    if after == state or not left:
+        return after
+    withdrawn = {name: left[name] for name in ("run_id", "fingerprint")}
+    return replace(after, withdrawn=_without((withdrawn, *_without(state.withdrawn, left)), champion)[:WITHDRAWN])
+
+
+def _without(withdrawn: tuple[Document, ...], champion: Document) -> tuple[Document, ...]:
+    return tuple(entry for entry in withdrawn if entry["fingerprint"] != champion.get("fingerprint"))

@@ -34,7 +34,7 @@ def decide(
     Args:
         evaluation: evaluation.json.
         gate: `gate` of pipeline.yaml.
-        champion: the champion's entry in the run table, or None.
+        champion: the plan's; with CANNOT_ANSWER where there was nothing to evaluate. None: there is no champion.
         pipeline: whose champion it is, for the sentence.
 
     Returns:

@@ -31,9 +31,9 @@ def figures(evaluation: Mapping[str, Any], gate: Mapping[str, Any], champion: Ma
     """
     _check_question(evaluation, gate, champion)
     score = _figure(evaluation["challenger"], "score", "challenger")
-    silent = evaluation["champion"].get(CANNOT_ANSWER) if champion else None
+    silent = _silence(evaluation, champion)
     if champion is None or silent is not None:
-        return Figures(score, silent=None if silent is None else str(silent))
+        return Figures(score, silent=silent)
     return Figures(score, _figure(evaluation["champion"], "score", "champion"), _interval(evaluation))
 
 
@@ -42,10 +42,18 @@ def _check_question(evaluation: Mapping[str, Any], gate: Mapping[str, Any], cham
         raise BadEvaluationError(
             f"the evaluation measured {evaluation.get('metric')}, but the gate asks for {gate['metric']}"
         )
-    if champion and not evaluation.get("champion"):
+    if champion and CANNOT_ANSWER not in champion and not evaluation.get("champion"):
         raise BadEvaluationError(f"the evaluation didn't judge the champion (of run {champion.get('run_id')})")
     if not evaluation.get("challenger"):
         raise BadEvaluationError("the evaluation didn't judge the challenger")
+
+
+def _silence(evaluation: Mapping[str, Any], champion: Mapping[str, Any] | None) -> str | None:
+    """The sentence that says why there are no answers of the champion; None where there are, or there is none."""
+    if champion is None:
+        return None
+    silent = champion.get(CANNOT_ANSWER) or (evaluation["champion"] or {}).get(CANNOT_ANSWER)
+    return None if silent is None else str(silent)
 
 
 def _figure(entry: Mapping[str, Any], name: str, whose: str) -> float:

@@ -4,7 +4,8 @@ Invoked with
     an SQS batch (event source mapping with ReportBatchItemFailures), each body one of the documents below;
     an EventBridge event: S3 "Object Created", "Step Functions Execution Status Change";
     a trigger: {"kind": "manual" | "code" | "schedule" | "rollback", "detail": {...}?, "forced": bool?,
-        "supersede": bool?}, answered with {"status": "started" | "pending", "run_id": ..., "execution_arn": ...}
+        "supersede": bool?}; a rollback's detail names the run whose model comes back, {"to": run id}; it is answered
+        with {"status": "started" | "pending", "run_id": ..., "execution_arn": ...}
         ("pending": a run is on its way, whose run_id it is; one further run follows when it ends);
     {"kind": "reconcile"}: repairs what a crash between two steps left; a schedule of 5 minutes sends it.
 """
@@ -18,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from common import clock
+from common import artifacts, clock
 from common.clients import client
 from common.log import Log
 from common.run_table import RunTable
@@ -26,6 +27,7 @@ from common.state import Trigger
 
 from contract import functions, names
 from launcher.launcher import Document, ExecutionMissingError, Launcher
+from launcher.rollbacks import resolved
 from launcher.triggers import Ended, Meaning, Reconcile, read
 
 LOG = Log({"function": "launcher"})
@@ -80,7 +82,7 @@ def handle(event: Document, _context: object) -> Document:
     launcher = launcher_from(os.environ)
     if "Records" in event:
         return take_batch(launcher, event["Records"], os.environ)
-    meaning = _read(event, os.environ)
+    meaning = _read(launcher, event, os.environ)
     return take_one(launcher, meaning)
 
 
@@ -113,7 +115,7 @@ def take_batch(launcher: Launcher, records: list[Document], environment: Mapping
     for record in records:
         message = record["messageId"]
         try:
-            meaning = _read(json.loads(record["body"]), environment)
+            meaning = _read(launcher, json.loads(record["body"]), environment)
         except ValueError as error:
             LOG.error("unreadable", message_id=message, reason=str(error))
             failed.append(message)
@@ -138,10 +140,13 @@ def _attempt(launcher: Launcher, work: Meaning | list[Trigger], messages: list[s
         failed.extend(messages)
 
 
-def _read(event: Any, environment: Mapping[str, str]) -> Meaning:
-    return read(
+def _read(launcher: Launcher, event: Any, environment: Mapping[str, str]) -> Meaning:
+    meaning = read(
         event,
         clock.stamp(),
         prefixes=json.loads(environment[functions.CHANNEL_PREFIXES]),
         state_machine_arn=environment[functions.STATE_MACHINE_ARN],
     )
+    if isinstance(meaning, Trigger):
+        return resolved(meaning, launcher.table, lambda uri: artifacts.is_there(client("s3"), uri))
+    return meaning

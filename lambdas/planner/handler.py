@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from common import clock
-from common.artifacts import Artifacts
+from common import clock, rollbacks
+from common.artifacts import Artifacts, is_there
 from common.clients import client
 from common.log import Log
 from common.run_table import RunTable
-from common.state import asked, planning
+from common.state import State, asked, planning
 
 from contract import files, functions, outcomes, triggers
 from planner import held_out_look, plan
@@ -26,6 +26,9 @@ from planner.data import Channel, channel, manifest, versions
 Document = dict[str, Any]
 
 LOG = Log({"function": "planner"})
+
+# What a model is made from, besides data: of a run what is deployed now, of a rollback what was when it was trained.
+MADE_FROM = ("code_hash", "spec_hash", "image_uri")
 
 
 def handle(event: Document, _context: object) -> Document:
@@ -37,14 +40,14 @@ def handle(event: Document, _context: object) -> Document:
 
     Returns:
         {"outcome": "Run" | "UpToDate" | "Rollback", "fingerprint", "forced", "supersede", "data": {objects, bytes,
-        manifests} or null, "code_hash", "spec_hash", "image_uri", "champion" or null, and for a rollback "candidate"};
-        plan.json holds the same.
+        manifests} or null, "code_hash", "spec_hash", "image_uri", "champion" or null, "reason" if it is up to date, for
+        a rollback "candidate" and "decision"}; plan.json holds the same.
 
     Raises:
         LockLostError: the run wasn't started by the launcher.
         EmptyChannelError: a prefix has no object.
         HeldOutDataError: the gate can't judge by the held-out data.
-        NothingToRollBackToError: a rollback without an earlier champion.
+        RollbackRefusedError: there is no going back to the run that a rollback names.
     """
     run = event["run"]
     log = LOG.bind(pipeline=run["pipeline"], run_id=run["run_id"])
@@ -53,7 +56,7 @@ def handle(event: Document, _context: object) -> Document:
     artifacts = Artifacts(s3, os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
     _, state = table.update(partial(planning, run_id=run["run_id"]))
     if run["trigger"]["kind"] == triggers.ROLLBACK:
-        document = plan.rollback(state)
+        document = rollback(table, s3, state, run["trigger"]["detail"])
     else:
         # The state is the one that `planning` wrote: whatever arrives from here on waits for the next run.
         channels = list_channels(s3, os.environ[functions.DATA_BUCKET], event["channels"])
@@ -61,11 +64,24 @@ def handle(event: Document, _context: object) -> Document:
         document = plan.work(state, fingerprint(event, channels), data, **asked(state.running or {}))
         if document["outcome"] == outcomes.WORK and event["held_out"]:
             log.info("looked into the held-out data", **look(s3, channels, event["held_out"]))
-    hashes = {"code_hash": event["code_hash"], "spec_hash": event["spec_hash"], "image_uri": event["image_uri"]}
-    document = {**document, **hashes}
+        if state.champion and not is_there(s3, state.champion["model_data"]):
+            document = plan.without_the_champion(document)
+    hashes = {name: event[name] for name in MADE_FROM}
+    document = {**hashes, **document}
     artifacts.write(files.PLAN, {"run": run, "planned_at": clock.stamp(), **document})
     log.info("planned", outcome=document["outcome"], fingerprint=document["fingerprint"], data=document["data"])
     return document
+
+
+def rollback(table: RunTable, s3: Any, state: State, detail: Document) -> Document:
+    """The plan of going back to the run that the trigger's detail names."""
+    run_id = rollbacks.target(state, detail)
+    record = table.read_run(run_id) or {}
+    candidate = rollbacks.candidate(run_id, record or None)
+    if not is_there(s3, candidate["model_data"]):
+        raise rollbacks.RollbackRefusedError(rollbacks.is_gone(candidate))
+    made_from = {name: record[name] for name in MADE_FROM if name in record}
+    return {**plan.rollback(state, candidate, detail.get(triggers.BY)), **made_from}
 
 
 def list_channels(s3: Any, bucket: str, prefixes: Mapping[str, str]) -> list[Channel]:

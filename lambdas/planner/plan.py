@@ -7,16 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from common.rollbacks import is_champion, is_gone, serves
 from common.state import State
 
 from contract import outcomes
+from contract.evaluations import CANNOT_ANSWER
 from planner.data import Channel, content_hash
 
 Document = dict[str, Any]
-
-
-class NothingToRollBackToError(Exception):
-    """There was no champion before this one."""
 
 
 def fingerprint(channels: Sequence[Channel], *, code_hash: str, spec_hash: str, image_uri: str) -> str:
@@ -31,11 +29,11 @@ def fingerprint(channels: Sequence[Channel], *, code_hash: str, spec_hash: str, 
 
 
 def work(state: State, fingerprint: str, data: Mapping[str, Any], *, forced: bool, supersede: bool = False) -> Document:
-    """`Run`, or `UpToDate` where the champion, or whatever the gate judged last, was made from the same."""
-    known = {state.last_judged_fingerprint, (state.champion or {}).get("fingerprint")}
-    outcome = outcomes.UP_TO_DATE if fingerprint in known and not forced else outcomes.WORK
+    """`Run`, or `UpToDate` with its reason where the same work would bring nothing new."""
+    reason = None if forced else _nothing_new(state, fingerprint)
     return {
-        "outcome": outcome,
+        "outcome": outcomes.UP_TO_DATE if reason else outcomes.WORK,
+        **({"reason": reason} if reason else {}),
         "fingerprint": fingerprint,
         "forced": forced,
         "supersede": supersede,
@@ -44,22 +42,48 @@ def work(state: State, fingerprint: str, data: Mapping[str, Any], *, forced: boo
     }
 
 
-def rollback(state: State) -> Document:
-    """`Rollback` to the champion before this one, the run's candidate.
+def without_the_champion(document: Mapping[str, Any]) -> Document:
+    """The plan where the champion's archive isn't in S3 any more: it goes on serving, but can't be asked."""
+    kept = {name: value for name, value in document["champion"].items() if name != "model_data"}
+    silent = f"the champion can't be asked: {is_gone(document['champion'])}"
+    return {**document, "champion": {**kept, CANNOT_ANSWER: silent}}
 
-    Raises:
-        NothingToRollBackToError: there is none.
+
+def _nothing_new(state: State, fingerprint: str) -> str | None:
+    """The reason why this work needn't be done: a champion, or whatever the gate judged last, was made from the same.
+
+    What a person went back from stays known, however much else has been judged since: it would come up again.
     """
-    if state.previous_champion is None:
-        serving = f"run {state.champion['run_id']} made the only one" if state.champion else "there is no champion"
-        raise NothingToRollBackToError(f"no earlier champion to roll back to: {serving}")
-    candidate = state.previous_champion
-    return {
+    champion = state.champion or {}
+    if fingerprint == champion.get("fingerprint"):
+        return f"nothing is new since run {champion['run_id']}, whose model is the champion"
+    for entry in state.withdrawn:
+        if fingerprint == entry["fingerprint"]:
+            return (
+                f"it would train what run {entry['run_id']} has, whose model was champion until a person went back "
+                "from it; --force trains it all the same"
+            )
+    return (
+        "nothing is new since the last model that was judged" if fingerprint == state.last_judged_fingerprint else None
+    )
+
+
+def rollback(state: State, candidate: Mapping[str, Any], by: str | None) -> Document:
+    """`Rollback` to an earlier champion, the run's candidate; `UpToDate` where it is the champion again already.
+
+    Args:
+        by: who asked for it, where that is known.
+    """
+    document: Document = {
         "outcome": outcomes.ROLLBACK,
         "fingerprint": candidate["fingerprint"],
         "forced": False,
         "supersede": False,
         "data": None,
         "champion": state.champion,
-        "candidate": candidate,
     }
+    if serves(state, candidate):
+        return {**document, "outcome": outcomes.UP_TO_DATE, "reason": is_champion(candidate)}
+    away = f", away from run {state.champion['run_id']}'s" if state.champion else ""
+    reason = f"chosen by {by or 'a person'}: back to the model of run {candidate['run_id']}{away}"
+    return {**document, "candidate": dict(candidate), "decision": {"promote": True, "reason": reason}}

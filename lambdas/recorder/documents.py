@@ -53,6 +53,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         "trigger": run["trigger"],
         "forced": plan.get("forced", run["forced"]),
         "supersede": plan.get("supersede", run.get("supersede")) or None,
+        "reason": plan.get("reason"),
         "ended_at": at,
         "execution_arn": event["execution_arn"],
         **{name: plan.get(name) for name in _WORK},

@@ -18,11 +18,12 @@ from common import clock
 from common.artifacts import ArtifactMissingError, Artifacts
 from common.clients import client
 from common.log import Log
+from common.refusals import is_missing
 from common.run_table import RunTable
-from common.state import State, judged, promoted, require_lock
+from common.state import State, judged, promoted, require_lock, went_back
 
-from contract import environment, files, functions, histories, outcomes, states
-from recorder import documents
+from contract import environment, files, functions, histories, outcomes, states, triggers
+from recorder import approvals, documents
 from recorder.housekeeping import Housekeeper
 from recorder.rule_verdicts import of_debugger
 
@@ -78,11 +79,13 @@ def concluded(state: State, *, event: Document, at: str, retain: int) -> State:
     """The pipeline's state after the run; the last `retain` promoted models are kept."""
     run_id, outcome = event["run"]["run_id"], documents.outcome(event)
     require_lock(state, run_id)
+    goes_back = event["run"]["trigger"]["kind"] == triggers.ROLLBACK
     if outcome == outcomes.PROMOTED:
-        state = promoted(state, run_id, documents.champion(event, at), retain)
+        move = went_back if goes_back else promoted
+        state = move(state, run_id, documents.champion(event, at), retain)
     # What was rolled back or failed is worth another try; what the gate said it would say again. A rollback judges
-    # nothing: what it takes back stays judged, so that the same data doesn't bring it up again.
-    if outcome in (outcomes.PROMOTED, outcomes.NOT_BETTER) and event["decision"]:
+    # nothing.
+    if outcome in (outcomes.PROMOTED, outcomes.NOT_BETTER) and not goes_back:
         state = judged(state, run_id, event["plan"]["fingerprint"])
     return state
 
@@ -94,7 +97,8 @@ def afterwards(event: Document, state: State, record: Document, uri: str, log: L
     already), and the execution fails with it.
     """
     steps: list[Callable[[], object]] = [
-        lambda: client("sns").publish(TopicArn=os.environ[functions.TOPIC_ARN], **documents.notification(record, uri))
+        lambda: client("sns").publish(TopicArn=os.environ[functions.TOPIC_ARN], **documents.notification(record, uri)),
+        *(partial(approve, request) for request in approvals.updates(event, record["outcome"])),
     ]
     if event["deployment"]:
         housekeeper = Housekeeper(client("sagemaker"), event["content_prefix"], log)
@@ -104,6 +108,15 @@ def afterwards(event: Document, state: State, record: Document, uri: str, log: L
         return None
     before = [record["error"]["cause"]] if record.get("error") else []
     return {"state": states.RECORD, "error": "AfterwardsFailed", "cause": "; and ".join([*before, *trouble])}
+
+
+def approve(request: Document) -> None:
+    """Changes a model package's approval; of one that somebody has deleted there is nothing to say."""
+    try:
+        client("sagemaker").update_model_package(**request)
+    except ClientError as error:
+        if not is_missing(error):
+            raise
 
 
 def _trouble(step: Callable[[], object], log: Log) -> str | None:

@@ -22,6 +22,7 @@ _RESOURCE_MEMBERS = {
     "EndpointConfigName": "endpoint-config",
     "ModelName": "model",
     "ModelPackageName": "model-package",
+    "ModelPackageArn": "model-package",
     "ModelPackageGroupName": "model-package-group",
 }
 

@@ -10,6 +10,8 @@ from contract import outcomes, refusals, run_table
 from ratchet.command import Answer, Context, command
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Group
     from rich.table import Table
 
@@ -30,7 +32,7 @@ _STATE = (run_table.CHAMPION, run_table.PREVIOUS_CHAMPION, run_table.RUNNING, ru
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many a pipeline."
 )
 def runs(context: Context, pipeline: str | None, limit: int) -> Answer:
-    """List the last runs, newest first; of PIPELINE, or of all."""
+    """List the last runs, newest first; of PIPELINE, with those that `ratchet rollback` can go back to, or of all."""
     from ratchet.runs import RunTable
 
     names = [context.project.pipeline(pipeline)] if pipeline else context.pipelines()
@@ -41,8 +43,23 @@ def runs(context: Context, pipeline: str | None, limit: int) -> Answer:
         # A deleted pipeline's runs stay, so only a name without any is asked for.
         context.pipeline(pipeline)
     left = [name for name in _without_folder(context) if name in names]
-    document = {"runs": [run.document for run in found], "without_folder": left}
-    return Answer(document, lambda: _runs_text(found, left, context.console.width))
+    document: dict[str, Any] = {"runs": [run.document for run in found], "without_folder": left}
+    hints = [_folder_text(name) for name in left]
+    if pipeline:
+        document["rollback_to"] = earlier = _earlier_champions(found, table.state(names[0]))
+        hints += [_rollback_text(names[0], earlier)] if earlier else []
+    return Answer(document, lambda: _runs_text(found, hints, context.console.width))
+
+
+def _earlier_champions(found: list[Run], state: Mapping[str, Any]) -> list[str]:
+    """The listed runs whose models were champion and aren't now, newest first."""
+    champion = (state.get(run_table.CHAMPION) or {}).get("run_id")
+    models = dict.fromkeys(run.promoted_model for run in found if run.promoted_model)
+    return [run_id for run_id in models if run_id != champion]
+
+
+def _rollback_text(name: str, earlier: list[str]) -> str:
+    return f"to bring back an earlier champion: `ratchet rollback {name} RUN`, RUN being {', '.join(earlier)}"
 
 
 def _without_folder(context: Context) -> list[str]:
@@ -57,11 +74,11 @@ def _folder_text(name: str) -> str:
     )
 
 
-def _runs_text(found: list[Run], left: list[str], width: int) -> Group:
+def _runs_text(found: list[Run], hints: list[str], width: int) -> Group:
     from rich.console import Group
 
     runs = _runs_table(found, width) if found else "no runs yet; start one with `ratchet run PIPELINE`"
-    return Group(runs, *map(_folder_text, left))
+    return Group(runs, *hints)
 
 
 def _runs_table(found: list[Run], width: int) -> Table:

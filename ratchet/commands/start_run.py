@@ -10,6 +10,8 @@ from contract import files, names, outcomes, run_table, triggers
 from ratchet.command import Answer, Context, command
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ratchet.following import Launched
     from ratchet.runs import Run
 
@@ -38,7 +40,7 @@ def run(context: Context, pipeline: str, wait: bool, force: bool, supersede: boo
     asked = {"forced": force, "supersede": supersede}
     usual = prepared.get("deployed") and not any(asked.values())
     by_code = following.started_by_code(context.account, name) if usual else None
-    launched = by_code or _launch(context, name, triggers.MANUAL, **asked)
+    launched = by_code or _launch(context, name, triggers.message(triggers.MANUAL, {triggers.BY: _who()}, **asked))
     if by_code:
         context.say(f"{name}  run {by_code.run_id} was started by the new code")
     return _answer(context, name, launched, wait=wait, document=prepared)
@@ -46,29 +48,34 @@ def run(context: Context, pipeline: str, wait: bool, force: bool, supersede: boo
 
 @command("rollback")
 @click.argument("pipeline")
+@click.argument("to", metavar="[RUN]", required=False)
 @click.option(
     "--wait", is_flag=True, help="Follow it state by state; exit with 3 if it ends Failed, RolledBack or Stopped."
 )
-def rollback(context: Context, pipeline: str, wait: bool) -> Answer:
-    """Bring back the champion before the present one. It is a run like any other: deployed, verified, recorded."""
+def rollback(context: Context, pipeline: str, to: str | None, wait: bool) -> Answer:
+    """Bring back the model of RUN, which was champion once; without RUN, of the champion before the present one.
+
+    It is a run like any other, without training: deployed, verified, recorded. `ratchet runs PIPELINE` says which runs
+    can be chosen.
+    """
     from ratchet.errors import UserError
     from ratchet.runs import RunTable
 
     name = context.pipeline(pipeline)
     context.account.pipeline(name)
-    if not RunTable(context.account).state(name).get(run_table.PREVIOUS_CHAMPION):
+    before = RunTable(context.account).state(name).get(run_table.PREVIOUS_CHAMPION) or {}
+    if not (to or before):
         raise UserError(f"{name} has no champion before the present one to go back to")
-    return _answer(context, name, _launch(context, name, triggers.ROLLBACK), wait=wait)
+    target = {triggers.TO: to or str(before["run_id"]), triggers.BY: _who()}
+    launched = _launch(context, name, triggers.message(triggers.ROLLBACK, target))
+    return _answer(context, name, launched, wait=wait)
 
 
-def _launch(context: Context, name: str, kind: str, **asked: bool) -> Launched:
-    import getpass
-
+def _launch(context: Context, name: str, trigger: Mapping[str, Any]) -> Launched:
     from ratchet import following
 
-    trigger = triggers.message(kind, {"by": _who(getpass)}, **asked)
     launched = following.launch(context.account, name, trigger)
-    context.say(_launched_text(name, launched))
+    context.say(_launched_text(name, launched, trigger["kind"]))
     return launched
 
 
@@ -81,14 +88,18 @@ def _answer(
     return _ended(known, _follow(context, name, launched))
 
 
-def _who(getpass: Any) -> str:
+def _who() -> str:
+    import getpass
+
     try:
         return str(getpass.getuser())
     except (OSError, KeyError):
         return "unknown"
 
 
-def _launched_text(name: str, launched: Launched) -> str:
+def _launched_text(name: str, launched: Launched, kind: str) -> str:
+    if launched.status == triggers.WAITING and kind == triggers.ROLLBACK:
+        return f"{name}  run {launched.run_id} is on its way; the rollback follows it"
     if launched.status == triggers.WAITING:
         return f"{name}  run {launched.run_id} is on its way; it takes this trigger over, or one further run follows"
     return f"{name}  run {launched.run_id} started"

@@ -18,6 +18,8 @@ from boto3.dynamodb.types import TypeDeserializer
 from running_aws import ROOT, Aws
 from waiting import WAIT_SECONDS, until
 
+from contract.histories import Execution, of_events
+
 SCRIPTED_MODEL = Path(__file__).parent / "scripted_model"
 TOOLKIT = ROOT / "training_code" / "toolkit"
 HELD_OUT = "".join(f"{row % 2},{row}\n" for row in range(200))
@@ -117,14 +119,14 @@ class Pipeline:
         """The training data: what the next model shall do."""
         self.put("train/orders.json", json.dumps(orders))
 
-    def trigger(self, kind: str = "manual", **asked: bool) -> dict[str, Any]:
-        """The launcher's answer to a person, who may ask for more (`forced`, `supersede`)."""
+    def trigger(self, kind: str = "manual", **asked: Any) -> dict[str, Any]:
+        """The launcher's answer to a person, who may ask for more (`forced`, `supersede`, a rollback's `detail`)."""
         event = json.dumps({"kind": kind, **asked})
         response = self.aws.client("lambda").invoke(FunctionName=self.own["LauncherFunctionName"], Payload=event)
         answer: dict[str, Any] = json.loads(response["Payload"].read())
         return answer
 
-    def run(self, kind: str = "manual", **asked: bool) -> dict[str, Any]:
+    def run(self, kind: str = "manual", **asked: Any) -> dict[str, Any]:
         """A run from a trigger to its record."""
         self.idle()
         answer = self.trigger(kind, **asked)
@@ -181,12 +183,14 @@ class Pipeline:
             "configs": {entry["EndpointConfigName"] for entry in configs},
         }
 
-    def states(self, run_id: str) -> list[str]:
+    def execution(self, run_id: str) -> Execution:
         client = self.aws.client("stepfunctions")
         arn = self.item(f"run#{run_id}")["execution_arn"]
         pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
-        events = [event for page in pages for event in page["events"]]
-        return [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
+        return of_events([event for page in pages for event in page["events"]])
+
+    def states(self, run_id: str) -> list[str]:
+        return [visit.name for visit in self.execution(run_id).visits]
 
     # --------------------------------------------------------------------------------------------- what is withheld
 

@@ -39,5 +39,16 @@ def test_no_change_of_the_data_locks_the_pipeline(deployed: Callable[[str], Pipe
         assert said in record["evaluation"]["champion"]["cannot_answer"]
         assert record["decision"]["reason"].startswith("judged by the floor alone")
 
+    # Its archive has been deleted: it goes on serving, and can't be asked.
+    s3, champion = pipeline.aws.client("s3"), pipeline.state["champion"]
+    bucket, _, key = champion["model_data"].removeprefix("s3://").partition("/")
+    s3.delete_object(Bucket=bucket, Key=key)
+    pipeline.order(accuracy=0.7, other=True)
+    gone = pipeline.run()
+    assert f"the model of run {champion['run_id']} is gone" in gone["decision"]["champion_cannot_answer"]
+    assert (gone["outcome"], pipeline.ask(1)) == ("Promoted", "1")
+    refused = pipeline.trigger("rollback", detail={"to": champion["run_id"]})
+    assert f"the model of run {champion['run_id']} is gone" in refused["errorMessage"]
+
     compared = run(ONE_CLASS_MORE, accuracy=0.95)
     assert float(compared["decision"]["champion_score"]) == pytest.approx(0.65), "a new class is merely answered wrong"

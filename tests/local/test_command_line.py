@@ -16,6 +16,7 @@ import pytest
 from running_aws import Aws
 
 from contract import outcomes
+from ratchet import errors
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("app.py", "cdk.json", "infra", "lambdas", "training_code/toolkit")
@@ -124,6 +125,7 @@ def _tell(shell: Shell) -> None:
     shell.keep("good answer", "invoke", "pumps", "-", given="90,9.0,6.0\n")
     shell.keep("report", "report", shell.told["better"].json["run_id"], "--json")
     shell.keep("rollback", "rollback", "pumps", "--wait", "--json")
+    shell.keep("refused rollback", "rollback", "pumps", shell.told["first"].json["run_id"])
     shell.keep("rolled back answer", "invoke", "pumps", "-", "--json", given="90,9.0,6.0\n")
     shell.keep("status", "status", "pumps", "--json")
     shell.keep("runs", "runs", "pumps", "--json")
@@ -216,6 +218,11 @@ def test_a_rollback_brings_the_champion_before_back(story: dict[str, Ran]) -> No
     [status] = story["status"].json["pipelines"]
     assert status["champion"]["run_id"] == story["first"].json["run_id"]
     assert status["endpoint"]["status"] == "InService"
+    refused, first = story["refused rollback"], story["first"].json["run_id"]
+    assert refused.code == errors.FAILURE
+    assert f"pumps isn't rolled back: the model of run {first} is the champion already" in refused.errors
+    [left] = [run["run_id"] for run in story["better"].json["runs"] if run["outcome"] == outcomes.PROMOTED]
+    assert story["runs"].json["rollback_to"] == [left]
 
 
 def test_the_runs_are_listed_newest_first(story: dict[str, Ran]) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from deployed import HELD_OUT, Pipeline, Scripted
 from waiting import until
 
+WORDS = "".join(f"{('no', 'yes')[row % 2]},{row}\n" for row in range(200))
 PIPELINES = {
     "scripted": Scripted(),
     "streamed": Scripted({"triggers": {"data": {"quiet": "5s"}, "code": False}}),
@@ -95,23 +95,56 @@ def test_a_model_only_moves_forward(deployed: Callable[[str], Pipeline]) -> None
     assert tie["outcome"] == "NotBetter"
     assert "not better" in tie["decision"]["reason"]
 
+    assert approvals(pipeline)[:4] == ["Rejected", "Rejected", "Approved", "Approved"]
+
     rollback = pipeline.run("rollback")
     assert rollback["outcome"] == "Promoted"
+    assert rollback["decision"]["reason"] == (
+        f"chosen by a person: back to the model of run {first['run_id']}, away from run {better['run_id']}'s"
+    )
     assert pipeline.state["champion"]["run_id"] == first["run_id"]
     assert pipeline.ask(85) == "0"
-    assert "Train" not in pipeline.states(rollback["run_id"])
+    assert not {"Train", "Evaluate", "Gate", "Register"} & set(pipeline.states(rollback["run_id"]))
+    assert_champion_serves(pipeline)
+    assert approvals(pipeline)[:4] == ["Rejected", "Rejected", "Rejected", "Approved"], "the newest approved one serves"
+
+    refuses_what_cannot_come_back(pipeline, champion=first["run_id"], worse=worse["run_id"])
+
+    pipeline.order(accuracy=0.9)
+    again = pipeline.run()
+    assert again["outcome"] == "UpToDate", "what a person went back from isn't brought up again"
+    assert f"it would train what run {better['run_id']} has" in again["reason"]
+    pipeline.order(accuracy=0.85)
+    between = pipeline.run()
+    assert between["outcome"] == "Promoted", "worse than what was left, but better than the champion that came back"
+
+    forward = pipeline.run("rollback", detail={"to": better["run_id"], "by": "ann"})
+    assert forward["decision"]["reason"] == (
+        f"chosen by ann: back to the model of run {better['run_id']}, away from run {between['run_id']}'s"
+    )
+    assert (forward["outcome"], pipeline.state["champion"]["run_id"]) == ("Promoted", better["run_id"])
+    assert (pipeline.ask(85), approvals(pipeline)[:4]) == ("1", ["Rejected", "Rejected", "Rejected", "Approved"])
     assert_champion_serves(pipeline)
 
-    approved = [package["ModelApprovalStatus"] for package in packages(pipeline)]
-    assert approved[:4] == ["Rejected", "Rejected", "Approved", "Approved"]
+
+def refuses_what_cannot_come_back(pipeline: Pipeline, *, champion: str, worse: str) -> None:
+    for run_id, why in (
+        ("20260101-000000-0000", "there is no run '20260101-000000-0000' of this pipeline"),
+        (worse, f"run {worse} ended NotBetter: its model never was champion"),
+        (champion, f"the model of run {champion} is the champion already"),
+    ):
+        answer = pipeline.trigger("rollback", detail={"to": run_id})
+        assert answer["errorType"] == "RollbackRefusedError"
+        assert why in answer["errorMessage"]
+    assert not pipeline.state.get("running") and not pipeline.state.get("pending")
 
 
-def packages(pipeline: Pipeline) -> list[dict[str, Any]]:
-    """The group's versions, newest first."""
-    found: list[dict[str, Any]] = pipeline.aws.client("sagemaker").list_model_packages(
+def approvals(pipeline: Pipeline) -> list[str]:
+    """The statuses of the group's versions, newest first."""
+    found = pipeline.aws.client("sagemaker").list_model_packages(
         ModelPackageGroupName=pipeline.own["ModelPackageGroupName"], SortBy="CreationTime", SortOrder="Descending"
     )["ModelPackageSummaryList"]
-    return found
+    return [package["ModelApprovalStatus"] for package in found]
 
 
 def test_what_a_run_leaves_behind_can_be_read(scripted: Pipeline) -> None:
@@ -149,7 +182,21 @@ def test_data_that_gain_a_column_keep_the_champion_until_it_is_superseded(script
         assert superseded["verification"]["asked"] == 5
         assert (scripted.ask("1,0"), scripted.ask("85,7")) == ("1", "1")
 
-        back = scripted.run("rollback")
+        # Fewer columns, and other labels: a champion that expects what is no more stays, until a person says otherwise.
+        for said, held_out, orders in (
+            ("X has 1 features, but 2 are expected", HELD_OUT, {}),
+            ("answers labels that no held-out example has (0, 1)", WORDS, {"labels": ["no", "yes"]}),
+        ):
+            scripted.put("test/held_out.csv", held_out)
+            scripted.order(accuracy=0.8, **orders)
+            kept = scripted.run()
+            assert (kept["outcome"], kept["decision"]["reason"].startswith("the champion ")) == ("NotBetter", True)
+            assert said in kept["evaluation"]["champion"]["cannot_answer"]
+            assert scripted.run(supersede=True)["outcome"] == "Promoted"
+
+        # Three champions ago: its model and config are deleted by now, and made again from the archive.
+        assert old["model_name"] not in scripted.deployed()["models"]
+        back = scripted.run("rollback", detail={"to": old["run_id"]})
         assert (back["outcome"], back["verification"]["asked"]) == ("Promoted", 5), "asked with the rows of its time"
         assert scripted.state["champion"]["run_id"] == old["run_id"]
         assert_champion_serves(scripted)
@@ -203,6 +250,10 @@ def test_a_deployment_that_goes_wrong_rolls_itself_back(scripted: Pipeline, trou
     assert record["outcome"] == "RolledBack"
     assert record["error"]["error"] == {"crash": "DeploymentRolledBack", "lie": "VerificationFailed"}[trouble]
     assert_champion_serves(scripted)
+    blamed = [visit for visit in scripted.execution(record["run_id"]).visits if visit.failed]
+    assert [visit.name for visit in blamed] == [{"crash": "AwaitEndpoint", "lie": "Verify"}[trouble]]
+    package = scripted.aws.client("sagemaker").describe_model_package(ModelPackageName=record["model_package_arn"])
+    assert package["ModelApprovalStatus"] == "Rejected", "the gate let it through, production didn't"
 
 
 @pytest.mark.parametrize("trouble", ["crash", "lie"])

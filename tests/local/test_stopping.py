@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from deployed import Pipeline, Scripted
+from running_aws import ROOT
 from waiting import until
 
 from contract.run_table import plain
 from ratchet import report
+from ratchet.account import Account
 from ratchet.runs import of_item
+from ratchet.spec import environments
 
 # Built-in rules by name; the orders say which of them is to have found issues.
 RULES = [
@@ -112,8 +117,20 @@ def test_bad_training_is_stopped_by_the_rule_beside_it(watched: Pipeline, troubl
     assert pipeline.state["champion"] == champion
     run = of_item(plain(record))
     assert run.reason.startswith(f"{rule} at step {record['stopped_by']['step']}: ")
-    page = report.render(report.Sources(run=run, environment="local", account="0", region="us-east-1"))
-    assert record["stopped_by"]["reason"] in html.unescape(page)
+    page = html.unescape(report.render(report.gather(account_of(pipeline), run)))
+    assert record["stopped_by"]["reason"] in page
+    # The loss as far as it came, and where the rule stopped it.
+    charts = page.partition('<section id="curves">')[2].partition("</section>")[0]
+    assert f"{rule}, step {record['stopped_by']['step']}<" in charts
+    assert re.search(r'<path class="loss train" d="M[\d.]+ [\d.]+ L', charts)
+    assert "nan" not in charts and "inf" not in charts
+
+
+def account_of(pipeline: Pipeline) -> Account:
+    """The environment as the commands know it."""
+    settings = json.loads((ROOT / "cdk.json").read_text())["context"]["environments"]["local"]
+    session: Any = SimpleNamespace(client=lambda service, **_settings: pipeline.aws.client(service))
+    return Account(environments.environment("local", settings), session)
 
 
 def test_good_training_is_left_alone_and_each_rule_says_so(watched: Pipeline) -> None:

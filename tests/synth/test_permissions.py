@@ -111,6 +111,12 @@ def test_training_and_evaluation_write_into_their_own_folders(digits: Template) 
     assert written("JobsHosting") == []
 
 
+def test_a_rollback_is_refused_without_a_right_to_read_models(digits: Template) -> None:
+    listing = [one for one in digits.statements_of("Launcher") if "s3:ListBucket" in listed(one["Action"])]
+    assert [one["Condition"] for one in listing] == [{"StringLike": {"s3:prefix": ["runs/digits-forest/*"]}}]
+    assert "s3:GetObject" not in text(digits.statements_of("Launcher"))
+
+
 def test_only_the_workflow_passes_roles_and_only_to_sagemaker(digits: Template) -> None:
     passing = [(name, one) for name, one in digits.statements() if "iam:PassRole" in listed(one["Action"])]
     ((role, statement),) = passing

@@ -651,6 +651,50 @@ class Evaluation(unittest.TestCase):
         self.assertIn("metric neg_mean_gamma_deviance can't be computed", said)
         self.assertIn("the champion's answers", said)
 
+    def test_a_champion_whose_archive_is_broken(self):
+        self.model("challenger")
+        alone = self.judged()["challenger"]["score"]
+        self.model("champion")
+        archive = self.input / "champion" / "model.tar.gz"
+        whole = archive.read_bytes()
+        for content, said in (
+            (whole[: len(whole) // 2], "its model.tar.gz can't be read as a gzipped tar archive"),
+            (b"<html>", "its model.tar.gz can't be read as a gzipped tar archive"),
+            (b"", "its model.tar.gz can't be read as a gzipped tar archive"),
+        ):
+            with self.subTest(content):
+                archive.write_bytes(content)
+                found = self.judged()
+                self.assertIn(f"the champion can't answer: {said}", found["champion"]["cannot_answer"])
+                self.assertEqual((found["challenger"]["score"], found["difference"]), (alone, None))
+        link = tarfile.TarInfo("code")
+        link.type, link.linkname = tarfile.SYMTYPE, "/"
+        self.archive("champion", [(link, b"")])
+        self.assertIn("is a link", self.judged()["champion"]["cannot_answer"])
+
+    def test_a_full_disk_says_nothing_of_the_champion(self):
+        self.model("challenger")
+        self.model("champion")
+        extract = evaluate.archives.extract
+
+        def full(archive, folder):
+            if folder.name == "champion":
+                raise evaluate.archives.ArchiveError("no space") from OSError(28, "No space left on device")
+            return extract(archive, folder)
+
+        self.addCleanup(setattr, evaluate.archives, "extract", extract)
+        evaluate.archives.extract = full
+        self.refused("no space")
+
+    def test_a_champion_that_answered_in_another_form(self):
+        """The gate's metric has become one of probabilities, or was one."""
+        self.data("0,0.1\n1,0.9\n" * 30)
+        words = REPEATS.replace("[row[column] for", "['cat' for")
+        self.assertIn("the champion answered 'cat'; a probability from 0 to 1", self.silent(words, metric="roc_auc"))
+        self.data("0,0\n1,1\n" * 30)
+        both = REPEATS.replace("[row[column] for", "['0.2,0.8' for")
+        self.assertIn("the champion answers 2 columns (0.2,0.8)", self.silent(both))
+
     def test_neither_can_answer(self):
         self.model("challenger", "x = 1")
         self.model("champion", "x = 1")

@@ -6,6 +6,7 @@ import json
 import logging
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -13,7 +14,7 @@ from unittest import mock
 import numpy as np
 from sklearn.tree import DecisionTreeClassifier
 
-from toolkit.probe import NotSavedError, Probe, ProbeError, Trial, layout, reductions, tensor_files, writer
+from toolkit.probe import NotSavedError, Probe, ProbeError, Trial, layout, reductions, sync, tensor_files, writer
 from toolkit.probe.companion import rank
 from toolkit.probe.settings import REDUCTIONS, Settings
 from toolkit.probe.tensor_files import Stored
@@ -270,6 +271,54 @@ class Live(Case):
         next((self.folder / "index").iterdir()).write_text("{}\n")
         with self.assertRaisesRegex(ProbeError, "jsonl: line 1"):
             Trial(self.folder).names()
+
+
+class Copies(Case):
+    """To a bucket in memory; the job that is stopped makes no last copy."""
+
+    def setUp(self):
+        super().setUp()
+        self.bucket, self.copied = {}, threading.Event()
+        double = mock.Mock(put_object=self.put)
+        patch = mock.patch.object(sync.Sync, "_connected", lambda _: double)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def put(self, Bucket, Key, Body):  # noqa: ARG002, N803 - AWS's names
+        self.bucket[Key] = Body if isinstance(Body, bytes) else Body.read()
+        if "/index/" in Key:
+            self.copied.set()
+
+    def eventually(self, condition):
+        deadline = time.monotonic() + 60
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertTrue(condition())
+
+    def rule(self, status):
+        layout.write_atomically(self.folder / "rules" / "a.json", json.dumps({"status": status}).encode())
+
+    def test_at_once_when_a_rule_has_found_issues(self):
+        probe = self.probe(output="s3://b/run", sync_seconds=600)
+        for step in range(3):
+            probe.loss("train", step)
+            probe.step()
+        probe.flush()
+        self.rule("InProgress")
+        self.assertFalse(self.copied.wait(5 * sync.LOOK_SECONDS), "in its time, which isn't come")
+        self.rule("IssuesFound")
+        self.assertTrue(self.copied.wait(60))
+        (index,) = [content for key, content in self.bucket.items() if key.startswith("run/index/")]
+        self.assertEqual(len(index.splitlines()), 3)
+        self.assertEqual(json.loads(self.bucket["run/rules/a.json"]), {"status": "IssuesFound"})
+        mark = layout.mark_of_copy(self.folder / "rules" / "a.json")
+        self.eventually(mark.exists)
+        self.assertNotIn("copied", " ".join(self.bucket))
+        self.copied.clear()
+        probe.loss("train", 3)
+        probe.step()
+        probe.flush()
+        self.assertFalse(self.copied.wait(5 * sync.LOOK_SECONDS), "once for each rule")
 
 
 class Workers(Case):

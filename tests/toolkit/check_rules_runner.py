@@ -132,6 +132,24 @@ class BesideTraining(RunnerCase):
         self.assertEqual(self.status("ExplodingTensor")["status"], "InProgress")
         self.assertIsNone(process.poll())
 
+    def test_an_evaluation_s_verdict_names_the_training_step_that_it_was_at(self):
+        """Evaluation counts its own steps, which tell nobody where the training was."""
+        code = """
+            for step in range(6):
+                train([1.0], step)
+                if step % 2:
+                    with probe.mode("eval"):
+                        probe.scalar("accuracy", 0.9 if step < 5 else 0.1)
+                        probe.loss("validation", 1.0 if step < 5 else 2.0)
+                        probe.step()
+            probe.close()
+        """
+        rules = [{"rule": "AccuracyDrop"}, {"rule": "Overfit", "parameters": {"ratio_threshold": 0.5}}]
+        self.script(code, [{**rule, "action": "record"} for rule in rules])
+        for name in ("AccuracyDrop", "Overfit"):
+            found = self.status(name)
+            self.assertEqual((name, found["status"], found["step"]), (name, "IssuesFound", 6))
+
     def test_a_job_that_ends_well(self):
         process = self.script(
             "train([1 - i / 100 for i in range(40)])",
@@ -243,7 +261,7 @@ class BesideTraining(RunnerCase):
 class Telling(RunnerCase):
     """The runner in this process, on a probe of this process, with doubles at its edges."""
 
-    def run_rules(self, rules, aws, losses=(), close=True, trainer=None, stop=None):
+    def run_rules(self, rules, aws, losses=(), close=True, trainer=None, stop=None, copied=False):
         probe = Probe(Settings.parse(None), directory=self.tensors)
         for loss in losses:
             probe.loss("train", loss)
@@ -262,10 +280,34 @@ class Telling(RunnerCase):
         feed = Feed(self.tensors)
         judging = Runner(
             feed, command.read(json.dumps(rules)), self.tensors, teller,
-            trainer=trainer or Trainer(None), stop=stop or Stop(),
+            trainer=trainer or Trainer(None), stop=stop or Stop(), copied=copied,
         )  # fmt: skip
         code = judging.run()
         return code, tellers[0]
+
+    def test_a_stop_waits_a_moment_for_what_led_to_it_to_be_copied(self):
+        mark = self.tensors / "rules" / ".stuck.json.copied"
+        rules = [{"rule": "LossNotDecreasing", "name": "stuck"}]
+        for copies in (True, False):
+            aws, marked = AwsDouble(), []
+            put = aws.events.put_events
+            aws.events.put_events = lambda Entries, put=put, marked=marked: (  # noqa: N803 - AWS's name
+                marked.append(mark.exists()) if "IssuesFound" in Entries[0]["Detail"] else None, put(Entries)
+            )[1]  # fmt: skip
+
+            def copy(aws=aws):
+                self.poll("the rule's file", lambda: self.status("stuck")["status"] == "IssuesFound")
+                self.assertFalse(aws.issues.wait(0.3))
+                mark.touch()
+
+            if copies:
+                copying = threading.Thread(target=copy)
+                copying.start()
+                self.addCleanup(copying.join)
+            self.run_rules(rules, aws, [1.0] * 30, copied=True)
+            self.assertEqual(marked[:1], [copies], "told all the same where nobody copies")
+            mark.unlink(missing_ok=True)
+            (self.tensors / "rules" / "stuck.json").unlink()
 
     def test_the_event(self):
         aws = AwsDouble()

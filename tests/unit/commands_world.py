@@ -86,9 +86,11 @@ class RunTable(Dynamo):
         found = [item for (of, key), item in self.items.items() if of == pipeline and key.startswith("run#")]
         return {"Items": sorted(found, key=lambda item: str(item["item"]["S"]), reverse=True)[:Limit]}
 
-    def add_run(self, pipeline: str, run_id: str, outcome: str) -> None:
+    def add_run(self, pipeline: str, run_id: str, outcome: str, of: str | None = None) -> None:
+        """A run that trained, or brought back, the model of the run `of`."""
         key = run_table.key(pipeline, run_table.run_item(run_id))
-        self.put_item(Item={**key, "run_id": {"S": run_id}, "outcome": {"S": outcome}})
+        candidate = {"candidate": {"M": {"run_id": {"S": of}}}} if of else {}
+        self.put_item(Item={**key, "run_id": {"S": run_id}, "outcome": {"S": outcome}, **candidate})
 
 
 class World(Aws):

@@ -95,7 +95,7 @@ class S3(Service):
             raise self.error("get_object", "InvalidRange", "The requested range is not satisfiable")
         return {"Body": io.BytesIO(content[int(first) : int(last) + 1 if last else None])}
 
-    def list_objects_v2(self, *, Bucket: str, Prefix: str) -> Document:  # noqa: N803 - boto3's
+    def list_objects_v2(self, *, Bucket: str, Prefix: str, **_: Any) -> Document:  # noqa: N803 - boto3's
         found = [key for bucket, key in sorted(self.objects) if bucket == Bucket and key.startswith(Prefix)]
         return {"Contents": [{"Key": key} for key in found]} if found else {}
 
@@ -125,6 +125,8 @@ class SageMaker(Service):
         self.configs: dict[str, list[str]] = {}
         self.models: list[str] = []
         self.packages: dict[str, list[str]] = {}
+        self.approvals: dict[str, tuple[str, str]] = {}
+        self.deleted_packages: set[str] = set()
 
     def describe_training_job(self, *, TrainingJobName: str) -> Document:  # noqa: N803 - boto3's
         if TrainingJobName not in self.jobs:
@@ -183,6 +185,12 @@ class SageMaker(Service):
             raise self.error("list_model_packages", "ValidationException", message)
         found = self.packages[ModelPackageGroupName]
         return {"ModelPackageSummaryList": [{"ModelPackageArn": arn} for arn in found]}
+
+    def update_model_package(self, *, ModelPackageArn: str, ModelApprovalStatus: str, ApprovalDescription: str) -> None:  # noqa: N803 - boto3's
+        if ModelPackageArn in self.deleted_packages:
+            message = f"ModelPackage {ModelPackageArn} does not exist."
+            raise self.error("update_model_package", "ValidationException", message)
+        self.approvals[ModelPackageArn] = ModelApprovalStatus, ApprovalDescription
 
     def delete_model_package(self, *, ModelPackageName: str) -> None:  # noqa: N803 - boto3's
         for packages in self.packages.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -142,6 +143,7 @@ def test_an_executions_own_failure_is_no_states() -> None:
     [
         ([("Record", "Task")], False),
         ([("Undo", "Task")], False),
+        ([("Undo", "Choice"), ("RestoreChampion", "Task"), ("Record", "Task")], False),
         ([("NotRecorded", "Task")], False),
         ([("CreateEndpoint", "Task")], True),
         # Choices and passes on the way say nothing yet.
@@ -158,6 +160,55 @@ def test_an_error_is_handled_if_the_machine_goes_on_with_its_work(after: list[tu
         events += [entered(2, name, kind), exited(3, name, kind)]
     visit = of_events(events).visits[0]
     assert (visit.handled, visit.failed) == (handled, not handled)
+
+
+WRONG = json.dumps({"state": "Verify", "error": "VerificationFailed", "cause": "answered '1', not '7'"})
+
+
+@pytest.mark.parametrize(
+    ("after", "failed"),
+    [
+        ([], True),
+        ([("Undo", "Choice"), ("RestoreChampion", "Task")], True),
+        ([("Undo", "Choice"), ("RestoreChampion", "Task"), ("AwaitChampion", "Task"), ("Record", "Task")], True),
+        ([("Record", "Task")], True),
+        ([("WhyStopped", "Task"), ("StoppedBy", "Choice"), ("Record", "Task")], True),
+        # As where `rules_then: evaluate` goes on with what training had saved.
+        ([("WhyStopped", "Task"), ("StoppedBy", "Choice"), ("Evaluate", "Task"), ("Record", "Task")], False),
+    ],
+)
+def test_a_failure_that_a_choice_keeps_is_its_state_s_while_the_run_goes_on(
+    after: list[tuple[str, str]], failed: bool
+) -> None:
+    """Verify's function answers that the endpoint is wrong: a success for Step Functions, none for a reader."""
+    events = [entered(0, "Verify"), scheduled(0), event(1, "TaskSucceeded", "taskSucceeded"), exited(1, "Verify")]
+    events += [entered(1, "Verified", "Choice"), exited(1, "Verified", "Choice", assignedVariables={"failure": WRONG})]
+    for name, kind in after:
+        events += [entered(2, name, kind), exited(3, name, kind)]
+    visit = of_events(events).visits[0]
+    assert visit.failed is failed
+    assert (visit.error, visit.cause) == (("VerificationFailed", "answered '1', not '7'") if failed else (None, None))
+
+
+def test_a_stopped_job_is_told_in_words() -> None:
+    job = json.dumps({"TrainingJobName": "t", "TrainingJobStatus": "Stopped"})
+    told = json.dumps({"state": "Train", "error": "JobNotCompleted", "cause": job})
+    left = exited(1, "Trained", "Choice", assignedVariables={"failure": told})
+    visit = visit_of(exited(1, "Train"), entered(1, "Trained", "Choice"), left)
+    assert visit.cause == "training job t was stopped (StopTrainingJob) before it was done"
+
+
+@pytest.mark.parametrize("assigned", [{}, {"failure": "null"}, {"failure": "{}"}, {"outcome": '"Promoted"'}])
+def test_a_choice_that_keeps_no_failure_blames_nobody(assigned: dict[str, str]) -> None:
+    left = exited(1, "Verified", "Choice", assignedVariables=assigned)
+    assert not visit_of(exited(1, "Train"), entered(1, "Verified", "Choice"), left, entered(1, "Record")).failed
+
+
+def test_a_task_that_failed_by_itself_keeps_its_own_error() -> None:
+    told = json.dumps({"state": "Train", "error": "Other", "cause": "another"})
+    left = exited(2, "Trained", "Choice", assignedVariables={"failure": told})
+    visit = visit_of(failed(1), exited(1, "Train"), entered(1, "Trained", "Choice"), left, entered(2, "Record"))
+    assert (visit.error, visit.cause) == ("E", "why")
 
 
 def test_only_errors_are_handled() -> None:

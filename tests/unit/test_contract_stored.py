@@ -132,6 +132,9 @@ STORED: dict[ModuleType, dict[str, Any]] = {
     },
     triggers: {
         "KINDS": ("rollback", "manual", "code", "schedule", "data"),
+        "BY": "by",
+        "TO": "to",
+        "ROLLBACK_REFUSED_ERROR": "RollbackRefusedError",
         "RECONCILE": "reconcile",
         "STARTED": "started",
         "WAITING": "pending",

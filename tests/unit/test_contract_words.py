@@ -24,12 +24,11 @@ VERDICT = {"name": "A", "rule": "Overfit", "step": 10, "reason": "too much"}
             {"outcome": "Promoted", "decision": {"reason": "better by 0.1"}},
             "digits has a new champion (better by 0.1). Run r.",
         ),
-        ({"outcome": "Promoted"}, "digits has a new champion (rolled back to the champion before). Run r."),
         (
             {"outcome": "NotBetter", "decision": {"reason": "not better"}},
             "digits keeps its champion: not better. Run r.",
         ),
-        ({"outcome": "UpToDate"}, "digits is up to date: nothing new since the last judgement. Run r."),
+        ({"outcome": "UpToDate", "reason": "no news"}, "digits is up to date: no news. Run r."),
         (
             {"outcome": "RolledBack", "error": {"state": "AwaitEndpoint", "cause": "an alarm"}},
             "digits keeps its champion: the deployment was rolled back (AwaitEndpoint: an alarm). Run r.",

@@ -188,6 +188,15 @@ def test_the_floor_holds_whoever_asks(policy: str, supersede: bool) -> None:
     assert decision["reason"] == "f1_macro 0.8900 is below the minimum of 0.9"
 
 
+@pytest.mark.parametrize("supersede", [True, False])
+def test_a_champion_that_there_was_nothing_to_evaluate_of_is_as_one_that_cannot_answer(supersede: bool) -> None:
+    gone = {**CHAMPION, "cannot_answer": "the champion can't be asked: its model is gone"}
+    decision = decide(evaluation(0.93), GATE, gone, supersede=supersede)
+    assert decision["promote"] is supersede
+    assert decision["champion_cannot_answer"] == gone["cannot_answer"]
+    assert gone["cannot_answer"] in decision["reason"]
+
+
 def test_a_champion_that_answers_is_not_superseded() -> None:
     worse = evaluation(0.95, 0.97, [-0.04, -0.001])
     floor = {**GATE, "when_champion_cannot_answer": "floor"}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from common.state import (
     ATTEMPTS,
+    WITHDRAWN,
     LockLostError,
     State,
     Trigger,
@@ -18,6 +19,7 @@ from common.state import (
     require_lock,
     started,
     triggered,
+    went_back,
 )
 
 AT = "2026-11-20T10:00:00.000Z"
@@ -283,6 +285,36 @@ def test_a_champion_that_comes_back_is_retained_once() -> None:
         state = promoted(replace(state, running={"run_id": run_id}), run_id, champion(number), 3)
     assert state.retained == (names(1), names(2))
     assert (state.champion or {})["promoted_by"] == "r3"
+
+
+def went_to(state: State, run_id: str, number: int) -> State:
+    model = {**champion(number), "fingerprint": f"f{number}"}
+    return went_back(replace(state, running={"run_id": run_id}), run_id, model, 3)
+
+
+def withdrawn(state: State) -> list[str]:
+    return [entry["run_id"] for entry in state.withdrawn]
+
+
+def test_what_a_person_went_back_from_is_known_until_it_is_champion_again() -> None:
+    state = replace(begun(trigger()), champion={**champion(3), "fingerprint": "f3"})
+    state = went_to(state, "r4", 1)
+    assert withdrawn(state) == ["r3"]
+    state = went_to(state, "r5", 2)
+    assert withdrawn(state) == ["r1", "r3"]
+    state = went_to(state, "r6", 3)
+    assert withdrawn(state) == ["r2", "r1"]
+    forced = {**champion(7), "fingerprint": "f1"}
+    state = promoted(replace(state, running={"run_id": "r7"}), "r7", forced, 3)
+    assert withdrawn(state) == ["r2"], "the same work, which somebody has forced and the gate has let through"
+
+
+def test_as_many_are_remembered_as_an_item_can_hold() -> None:
+    state = replace(begun(trigger()), champion={**champion(0), "fingerprint": "f0"})
+    for number in range(1, 3 * WITHDRAWN):
+        state = went_to(state, f"r-{number}", number)
+    assert len(state.withdrawn) == WITHDRAWN
+    assert withdrawn(state)[0] == f"r{3 * WITHDRAWN - 2}"
 
 
 def test_a_champion_is_as_frozen_as_its_state() -> None:

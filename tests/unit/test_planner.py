@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from common import clock
+from common.rollbacks import RollbackRefusedError
 from common.run_table import RunTable
 from common.state import LockLostError, State, Trigger, planning, promoted, started, triggered
 from hypothesis import given
@@ -77,25 +78,39 @@ def test_a_fingerprint_follows_everything_that_makes_a_model() -> None:
     ("state", "forced", "outcome"),
     [
         (State(), False, "Run"),
-        (State(champion={"fingerprint": "f"}), False, "UpToDate"),
+        (State(champion={"run_id": "r1", "fingerprint": "f"}), False, "UpToDate"),
         (State(champion={"fingerprint": "f"}), True, "Run"),
         (State(champion={"fingerprint": "old"}), False, "Run"),
         (State(champion={"fingerprint": "old"}, last_judged_fingerprint="f"), False, "UpToDate"),
-        (State(champion={"fingerprint": "f"}, last_judged_fingerprint="newer"), False, "UpToDate"),
+        (State(champion={"run_id": "r1", "fingerprint": "f"}, last_judged_fingerprint="newer"), False, "UpToDate"),
+        (State(withdrawn=({"run_id": "r2", "fingerprint": "f"},), last_judged_fingerprint="newer"), False, "UpToDate"),
+        (State(withdrawn=({"run_id": "r2", "fingerprint": "f"},)), True, "Run"),
+        (State(withdrawn=({"run_id": "r2", "fingerprint": "g"},)), False, "Run"),
     ],
 )
 def test_nothing_new_is_up_to_date_unless_forced(state: State, forced: bool, outcome: str) -> None:
-    assert plan.work(state, "f", {}, forced=forced)["outcome"] == outcome
+    planned = plan.work(state, "f", {}, forced=forced)
+    assert planned["outcome"] == outcome
+    assert bool(planned.get("reason")) == (outcome == "UpToDate")
 
 
-def test_a_rollback_needs_an_earlier_champion() -> None:
-    earlier = {"run_id": "r1", "fingerprint": "f1"}
-    state = State(champion={"run_id": "r2", "fingerprint": "f2"}, previous_champion=earlier)
-    assert plan.rollback(state)["candidate"] == earlier
-    with pytest.raises(plan.NothingToRollBackToError, match="run r2 made the only one"):
-        plan.rollback(replace(state, previous_champion=None))
-    with pytest.raises(plan.NothingToRollBackToError, match="there is no champion"):
-        plan.rollback(State())
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (
+            State(champion={"run_id": "r1", "fingerprint": "f"}, withdrawn=({"run_id": "r0", "fingerprint": "f"},)),
+            "nothing is new since run r1, whose model is the champion",
+        ),
+        (
+            State(withdrawn=({"run_id": "r2", "fingerprint": "f"},), last_judged_fingerprint="f"),
+            "it would train what run r2 has, whose model was champion until a person went back from it; --force trains "
+            "it all the same",
+        ),
+        (State(last_judged_fingerprint="f"), "nothing is new since the last model that was judged"),
+    ],
+)
+def test_what_is_up_to_date_says_since_when(state: State, reason: str) -> None:
+    assert plan.work(state, "f", {}, forced=False)["reason"] == reason
 
 
 def test_only_the_run_with_the_lock_may_plan() -> None:
@@ -127,8 +142,8 @@ def test_a_promotion_told_twice_keeps_the_champion_before() -> None:
 RUN_ID = "20261120-101112-abcd"
 FOLDER = f"runs/digits/{RUN_ID}/"
 NOW = "2026-11-20T10:11:12.000Z"
-EARLIER = {"run_id": "r0", "fingerprint": "f0"}
-CHAMPION = {"run_id": "r1", "fingerprint": "f1"}
+EARLIER = {"run_id": "r0", "fingerprint": "f0", "model_data": "s3://artifacts/runs/digits/r0/model.tar.gz"}
+CHAMPION = {"run_id": "r1", "fingerprint": "f1", "model_data": "s3://artifacts/runs/digits/r1/model.tar.gz"}
 
 
 @pytest.fixture
@@ -141,6 +156,10 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     aws.s3.objects["data", "digits/test/d.csv"] = b"0,1\n1,2\n2,3\n"[:10]
     for name in "abc":
         aws.s3.objects["data", f"digits/train/{name}.csv"] = b"0,1\n1,2\n2,3\n"[:10]
+    for model in (EARLIER, CHAMPION):
+        aws.s3.objects["artifacts", model["model_data"].removeprefix("s3://artifacts/")] = b"a model"
+        made_from = {name: f"{name} of {model['run_id']}" for name in HASHES}
+        table_of(aws).write_run(model["run_id"], {"outcome": "Promoted", "candidate": model, **made_from})
     begin(aws, "data")
     return aws
 
@@ -156,15 +175,15 @@ def table_of(aws: Aws) -> RunTable:
     return RunTable(aws.client("dynamodb"), "runs", "digits")
 
 
-def call(kind: str = "data", run_id: str = RUN_ID) -> dict[str, Any]:
-    trigger = {"kind": kind, "at": "2026-11-20T10:00:00.000Z", "detail": {}}
+def call(kind: str = "data", run_id: str = RUN_ID, **detail: Any) -> dict[str, Any]:
+    trigger = {"kind": kind, "at": "2026-11-20T10:00:00.000Z", "detail": detail}
     run = {"pipeline": "digits", "run_id": run_id, "trigger": trigger, "forced": False}
     channels = {"train": "digits/train/", "test": "digits/test/"}
     return handler.handle({"run": run, "channels": channels, "held_out": HELD_OUT, **HASHES}, None)
 
 
 def written(aws: Aws) -> list[str]:
-    return [key for bucket, key in aws.s3.objects if bucket == "artifacts"]
+    return [key for bucket, key in aws.s3.objects if bucket == "artifacts" and key.startswith(FOLDER)]
 
 
 def read(aws: Aws, name: str) -> Any:
@@ -221,6 +240,18 @@ def test_a_forced_trigger_that_came_since_forces_the_run(aws: Aws) -> None:
     assert table_of(aws).read_state().pending is None
 
 
+def test_a_champion_whose_archive_is_gone_keeps_no_run_from_its_work(aws: Aws) -> None:
+    """The evaluation job couldn't fetch it, whatever came: the pipeline would be locked for good."""
+    begin(aws, "data", champion=CHAMPION)
+    assert call()["champion"] == CHAMPION
+    del aws.s3.objects["artifacts", "runs/digits/r1/model.tar.gz"]
+    champion = call()["champion"]
+    said = "the champion can't be asked: the model of run r1 is gone: there is nothing at s3://artifacts/runs/digits/r1"
+    assert champion.pop("cannot_answer").startswith(said)
+    assert champion == {"run_id": "r1", "fingerprint": "f1"}, "without what the evaluation job would fetch"
+    assert read(aws, "plan.json")["champion"]["cannot_answer"].startswith(said)
+
+
 def test_a_trigger_that_supersedes_is_told_in_the_plan(aws: Aws) -> None:
     table_of(aws).update(lambda state: triggered(state, [Trigger("manual", NOW, {}, supersede=True)]))
     assert call()["supersede"] is True
@@ -247,10 +278,41 @@ def test_a_rollback_lists_no_data(aws: Aws) -> None:
         "data": None,
         "champion": CHAMPION,
         "candidate": EARLIER,
-        **HASHES,
+        "decision": {"promote": True, "reason": "chosen by a person: back to the model of run r0, away from run r1's"},
+        **{name: f"{name} of r0" for name in HASHES},
     }
     assert not aws.called("list_object_versions")
     assert read(aws, "plan.json")["outcome"] == "Rollback"
+
+
+def test_a_rollback_goes_to_the_run_that_was_chosen_and_says_by_whom(aws: Aws) -> None:
+    begin(aws, "rollback", champion={"run_id": "r2", "fingerprint": "f2"}, previous_champion=CHAMPION)
+    answer = call("rollback", to="r0", by="ann")
+    assert (answer["candidate"], answer["fingerprint"]) == (EARLIER, "f0")
+    assert answer["decision"]["reason"] == "chosen by ann: back to the model of run r0, away from run r2's"
+
+
+def test_a_rollback_without_a_champion_goes_away_from_none(aws: Aws) -> None:
+    """As of a pipeline that was deployed anew: its runs stay, who was champion doesn't."""
+    begin(aws, "rollback")
+    assert call("rollback", to="r0")["decision"]["reason"] == "chosen by a person: back to the model of run r0"
+
+
+def test_a_rollback_that_was_done_meanwhile_is_up_to_date(aws: Aws) -> None:
+    """The same rollback again, which waited for the first."""
+    begin(aws, "rollback", champion=EARLIER, previous_champion=CHAMPION)
+    answer = call("rollback", to="r0")
+    assert (answer["outcome"], answer["reason"]) == ("UpToDate", "the model of run r0 is the champion already")
+    assert "candidate" not in answer
+
+
+def test_a_rollback_to_a_model_that_is_gone_is_refused(aws: Aws) -> None:
+    """The launcher refuses it, too; until the run's turn came somebody has deleted it."""
+    del aws.s3.objects["artifacts", "runs/digits/r0/model.tar.gz"]
+    begin(aws, "rollback", champion=CHAMPION, previous_champion=EARLIER)
+    gone = "the model of run r0 is gone: there is nothing at s3://artifacts/runs/digits/r0/model.tar.gz"
+    with pytest.raises(RollbackRefusedError, match=gone):
+        call("rollback", to="r0")
 
 
 def test_a_run_past_the_launcher_plans_nothing(aws: Aws) -> None:

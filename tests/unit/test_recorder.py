@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from common.state import State, Trigger, started, triggered
-from recorder import documents, handler, spot_figures, training_figures
+from recorder import approvals, documents, handler, spot_figures, training_figures
 from recorder.handler import concluded
 from recorder.housekeeping import configs_of, needed_by, should_not_be
 from recorder.rule_verdicts import of_debugger, rule_verdicts
@@ -74,11 +74,66 @@ def test_nothing_else_moves_it(outcome: str) -> None:
     assert state.last_judged_fingerprint == ("f2" if outcome == "NotBetter" else None)
 
 
+ROLLBACK = {**RUN, "trigger": {"kind": "rollback", "at": "t", "detail": {"to": "r0"}}}
+CHOSEN = {"promote": True, "reason": "chosen by ann: back to the model of run r0, away from run r1's"}
+WENT_BACK = {
+    **PROMOTED,
+    "run": ROLLBACK,
+    "decision": CHOSEN,
+    "candidate": {**CANDIDATE, "run_id": "r0", "fingerprint": "f0"},
+}
+
+
 def test_a_rollback_judges_nothing() -> None:
-    rollback = {**PROMOTED, "decision": None}
-    state = concluded(running(champion=OLD, last_judged_fingerprint="f1"), event=rollback, at="now", retain=3)
+    state = concluded(running(champion=OLD, last_judged_fingerprint="f1"), event=WENT_BACK, at="now", retain=3)
     assert state.last_judged_fingerprint == "f1"
-    assert state.champion is not None and state.champion["run_id"] == "r2"
+    assert state.champion is not None
+    assert (state.champion["run_id"], state.champion["promoted_by"]) == ("r0", "r2")
+
+
+def test_what_a_person_went_back_from_is_remembered_and_only_that() -> None:
+    state = concluded(running(champion=OLD), event=WENT_BACK, at="now", retain=3)
+    assert state.withdrawn == ({"run_id": "r1", "fingerprint": "f1"},)
+    assert concluded(state, event=WENT_BACK, at="later", retain=3) == state, "twice is as once"
+    assert concluded(running(champion=OLD), event=PROMOTED, at="now", retain=3).withdrawn == ()
+    taken_back = concluded(running(champion=OLD), event={**WENT_BACK, "outcome": "RolledBack"}, at="now", retain=3)
+    assert (taken_back.champion, taken_back.withdrawn) == (OLD, ())
+
+
+# ------------------------------------------------------------------------------------------------------------ approvals
+
+
+def approved(event: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    found = approvals.updates(event, documents.outcome(event))
+    return {each["ModelPackageArn"]: (each["ModelApprovalStatus"], each["ApprovalDescription"]) for each in found}
+
+
+def test_after_a_rollback_the_registry_approves_what_serves_and_rejects_what_was_left() -> None:
+    plan = {"fingerprint": "f0", "champion": {**OLD, "model_package_arn": "package of r1"}}
+    assert approved({**WENT_BACK, "plan": plan}) == {
+        "package": ("Approved", f"run r2: {CHOSEN['reason']}"),
+        "package of r1": ("Rejected", f"run r2: {CHOSEN['reason']}"),
+    }
+    assert approved({**WENT_BACK, "plan": {**plan, "champion": None}}).keys() == {"package"}
+    assert approved({**WENT_BACK, "plan": plan, "outcome": "RolledBack"}) == {}
+
+
+def test_a_package_that_the_gate_let_through_and_production_did_not_is_rejected() -> None:
+    wrong = {"state": "Verify", "error": "VerificationFailed", "cause": "example 3 of 5: no" + "!" * 2000}
+    taken_back = event(
+        outcome="RolledBack", plan={}, package="package", decision={"promote": True, "reason": "better"}, failure=wrong
+    )
+    ((status, why),) = approved(taken_back).values()
+    assert (status, why[:43], len(why)) == ("Rejected", "run r2: RolledBack: example 3 of 5: no!!!!!", 1024)
+    assert approved({**taken_back, "outcome": None}).keys() == {"package"}, "a run that failed in between"
+
+
+def test_where_the_gate_has_had_the_last_word_it_stands() -> None:
+    assert approved({**PROMOTED, "package": "package"}) == {}
+    refused = {"promote": False, "reason": "not better"}
+    assert approved({**PROMOTED, "package": "package", "outcome": "NotBetter", "decision": refused}) == {}
+    assert approved(event(outcome="UpToDate", plan={})) == {}
+    assert approved(event(failure=failure(TRAINING))) == {}
 
 
 def test_a_record_holds_what_the_run_came_to_and_nothing_else() -> None:

@@ -353,10 +353,46 @@ def test_only_a_promotion_moves_the_champion(aws: Aws, outcome: str) -> None:
     assert written(aws)["champion_after"]["run_id"] == "r1"
 
 
-def test_a_run_without_a_decision_has_judged_nothing(aws: Aws) -> None:
-    record(event(decision=None))
-    assert table_of(aws).read_state().last_judged_fingerprint is None
-    assert (table_of(aws).read_state().champion or {})["run_id"] == RUN_ID
+BACK = {**RUN, "trigger": {"kind": "rollback", "at": "t", "detail": {"to": "r0"}}}
+
+
+def went_back() -> dict[str, Any]:
+    plan = {**WORK, "outcome": "Rollback", "forced": False, "champion": {**OLD, "model_package_arn": "package of r1"}}
+    chosen = {"promote": True, "reason": "chosen by ann: back to the model of run r0, away from run r1's"}
+    untouched = dict.fromkeys(("training", "evaluation", "package"))
+    model = {**CANDIDATE, "run_id": "r0", "fingerprint": "f0"}
+    return event(run=BACK, plan=plan, decision=chosen, candidate=model, **untouched)
+
+
+def test_a_rollback_has_judged_nothing(aws: Aws) -> None:
+    record(went_back())
+    state = table_of(aws).read_state()
+    assert state.last_judged_fingerprint is None
+    assert (state.champion or {})["run_id"] == "r0"
+    assert state.withdrawn == ({"run_id": "r1", "fingerprint": "f1"},)
+    assert written(aws)["decision"]["reason"].startswith("chosen by ann: back to the model of run r0")
+
+
+@pytest.mark.parametrize("deleted", [set(), {"package of r1"}, {"package", "package of r1"}])
+def test_a_rollback_is_told_to_the_registry_as_far_as_it_has_the_packages(aws: Aws, deleted: set[str]) -> None:
+    aws.sagemaker.deleted_packages = deleted
+    assert record(went_back())["complete"]
+    told = {arn: status for arn, (status, _) in aws.sagemaker.approvals.items()}
+    expected = {"package": "Approved", "package of r1": "Rejected"}
+    assert told == {arn: status for arn, status in expected.items() if arn not in deleted}
+
+
+def test_a_registry_that_refuses_is_seen(aws: Aws) -> None:
+    aws.refuse("update_model_package", "AccessDeniedException", "not you")
+    answer = record(went_back())
+    assert (answer["outcome"], answer["complete"]) == ("Promoted", False)
+    assert "not you" in answer["error"]["cause"]
+
+
+def test_why_a_run_is_up_to_date_is_kept(aws: Aws) -> None:
+    record(event(outcome="UpToDate", plan={**WORK, "champion": OLD, "reason": "nothing is new"}, deployment=None))
+    assert written(aws)["reason"] == "nothing is new"
+    assert "is up to date: nothing is new. Run" in json.loads(aws.called("publish")[0]["Message"])["message"]
 
 
 def test_as_many_champions_are_retained_as_the_stack_says(aws: Aws) -> None:

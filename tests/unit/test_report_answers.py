@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -93,7 +94,8 @@ def test_a_chart_a_name_losses_first_and_the_step_at_which_a_rule_found_issues()
     charts = curves.charts(CURVES, [{"name": "Overfit", "step": 200}, {"name": "AllZero"}])
     assert [chart.title for chart in charts] == ["loss/CrossEntropyLoss", "metric/accuracy"]
     assert [drawn.mode for drawn in charts[0].lines] == ["train", "eval"]
-    assert [stop.rule for stop in charts[0].stops] == ["Overfit"]
+    assert [(stop.rule, stop.step) for stop in charts[0].stops] == [("Overfit", 200)]
+    assert [chart.logarithmic for chart in charts] == [False, False]
     numbers = [float(number) for number in re.findall(r"[0-9.]+", charts[0].lines[0].path)]
     assert all(0 < x < WIDTH for x in numbers[::2])
     assert all(0 < y < HEIGHT for y in numbers[1::2])
@@ -105,6 +107,21 @@ def test_many_steps_become_means_of_neighbours_and_several_of_a_step_one() -> No
     assert chart.lines[0].path.count("L") < curves.POINTS
     twice = [curves.Point("loss/loss", "eval", step, value) for step in (1, 2) for value in (0.0, 1.0)]
     assert curves.charts(twice, [])[0].lines[0].path.count("L") == 1
+
+
+def test_a_loss_that_explodes_is_drawn_on_a_logarithmic_axis_as_far_as_it_can_be() -> None:
+    """On a linear one it is a flat line and a corner, and sums of its last values overflow."""
+    found = [curves.Point("loss/loss", "train", step, float(f"1e{3 * step}")) for step in range(103)] * 2
+    (chart,) = curves.charts(found, [{"name": "ExplodingTensor", "step": 102}])
+    assert chart.logarithmic
+    places = [float(number) for number in re.findall(r"[0-9.]+", chart.lines[0].path)]
+    steps = [before - after for before, after in itertools.pairwise(places[1::2])]
+    assert len(steps) == 50
+    assert max(steps) - min(steps) < 0.3, "each a thousand times the one before: a straight line"
+    assert [tick.label for tick in chart.y_ticks] == ["1", "1e+150"]
+    page = report.render(replace(promoted_sources(), curve_points=tuple(found)))
+    assert "logarithmic</span>" in page
+    assert "nan" not in chart.lines[0].path
 
 
 def test_what_was_never_finite_or_only_once_there_is_no_line() -> None:

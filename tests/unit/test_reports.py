@@ -269,22 +269,10 @@ def test_an_error_that_history_tells_of_itself_is_left_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
+        ({"outcome": "UpToDate", "reason": "nothing is new since run r1"}, "nothing is new since run r1"),
         (
-            {"outcome": "UpToDate", "fingerprint": "f1", "champion_before": {"run_id": "r1", "fingerprint": "f1"}},
-            "nothing is new since run r1, whose model is the champion",
-        ),
-        (
-            {"outcome": "UpToDate", "fingerprint": "f2", "champion_before": {"run_id": "r1", "fingerprint": "f1"}},
-            "nothing is new since the last model that was judged",
-        ),
-        (
-            {
-                "outcome": "Promoted",
-                "trigger": {"kind": "rollback"},
-                "champion_before": {"run_id": "r2"},
-                "champion_after": {"run_id": "r1"},
-            },
-            "went back to the model of run r1, away from run r2's",
+            {"outcome": "Promoted", "trigger": {"kind": "rollback"}, "decision": {"reason": "chosen by ann: back"}},
+            "chosen by ann: back",
         ),
         ({"outcome": "Running"}, ""),
     ],
@@ -302,6 +290,23 @@ def test_of_a_script_s_last_words_the_reason_is_what_it_raised() -> None:
     assert "[notice] pip\nValueError: NaN" in page, "the whole of it is in the report"
 
 
+def test_the_live_view_marks_what_a_rollback_is_due_to_when_it_begins() -> None:
+    path = [*ROLLED_BACK[: ROLLED_BACK.index("Undo") + 1], "Record"]
+    told = events(path, ended=False)
+    [verified] = [
+        each["stateExitedEventDetails"]
+        for each in told
+        if each["type"] == "ChoiceStateExited" and each["stateExitedEventDetails"]["name"] == "Verified"
+    ]
+    failure = {"state": "Verify", "error": "VerificationFailed", "cause": "answered '1', not '7'"}
+    verified["assignedVariables"] = {"failure": json.dumps(failure)}
+    console = Console(width=120, file=io.StringIO())
+    live.LiveStates(console).look("r", histories.of_events(told))
+    lines = {line.split()[1]: line for line in console.file.getvalue().splitlines()}
+    assert lines["Verify"].startswith("✗") and lines["Verify"].endswith("VerificationFailed: answered '1', not '7'")
+    assert lines["Deploy"].startswith("✓")
+
+
 def test_the_live_line_of_a_failure_shows_its_cause() -> None:
     visit = histories.of_events(events(FAILED, failing="Train")).visits[5]
     cause = json.dumps({"FailureReason": 'AlgorithmError: ExecuteUserScriptError:\n[notice] pip\nKeyError: "a"'})
@@ -311,11 +316,12 @@ def test_the_live_line_of_a_failure_shows_its_cause() -> None:
 
 def test_runs_name_the_metric_of_each_score() -> None:
     console = Console(width=200, file=io.StringIO())
-    console.print(runs_text([rolled_back_sources().run, runs.of_item({"run_id": "r", "outcome": "UpToDate"})], [], 200))
+    up_to_date = runs.of_item({"run_id": "r", "outcome": "UpToDate", "reason": "nothing is new"})
+    console.print(runs_text([rolled_back_sources().run, up_to_date], [], 200))
     told = console.file.getvalue()
     assert "f1_macro 0.9712" in told
     assert "answered '1', not '7'" in told
-    assert "nothing is new since" in told
+    assert "nothing is new" in told
 
 
 def test_hyperparameters_metrics_and_the_end_of_a_failed_job_s_log_are_on_the_page() -> None:

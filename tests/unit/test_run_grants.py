@@ -100,6 +100,7 @@ FUNCTIONS = {
         s3:GetObject data/digits/test/*
         s3:GetObject data/digits/train/*
         s3:GetObject data/digits/extra/*
+        s3:ListBucket {OF_RUNS}
         s3:AbortMultipartUpload+PutObject {RUNS}
         {key("dynamodb", "s3")}
     """,
@@ -123,6 +124,7 @@ FUNCTIONS = {
         sns:Publish topic
         sagemaker:ListModels+ListEndpointConfigs *
         sagemaker:DescribeEndpointConfig+DeleteEndpointConfig endpoint-config/{CONTENT}
+        sagemaker:UpdateModelPackage model-package/local-digits-forest/*
         sagemaker:DeleteModel model/{CONTENT}
         sagemaker:DescribeEndpoint+DeleteEndpoint {ENDPOINT}
         {key("dynamodb", "s3", "sns")}

@@ -89,6 +89,15 @@ def test_without_a_champion_evaluation_gets_none(tmp_path: Path) -> None:
     assert [entry["InputName"] for entry in job["ProcessingInputs"]] == ["code", "test", "challenger"]
 
 
+def test_a_champion_whose_archive_is_gone_is_not_fetched_and_still_told_to_the_gate(tmp_path: Path) -> None:
+    gone = {name: value for name, value in CHAMPION.items() if name != "model_data"} | {"cannot_answer": "it is gone"}
+    ran = run(make_spec(tmp_path), World(plan={**PLAN, "champion": gone}, on=CHAMPION["endpoint_config_name"]))
+    (job,) = ran.called("createProcessingJob")
+    assert [entry["InputName"] for entry in job["ProcessingInputs"]] == ["code", "test", "challenger"]
+    assert ran.called("gate")[0]["Payload"]["champion"] == gone
+    assert ran.recorded["outcome"] == "Promoted"
+
+
 def test_training_never_sees_the_held_out_channel(tmp_path: Path) -> None:
     (job,) = run(make_spec(tmp_path), World()).called("createTrainingJob")
     channels = {entry["ChannelName"]: entry["DataSource"]["S3DataSource"]["S3Uri"] for entry in job["InputDataConfig"]}
@@ -115,12 +124,14 @@ def test_nothing_new_ends_up_to_date(tmp_path: Path) -> None:
 def test_a_rollback_deploys_the_champion_before_without_training(tmp_path: Path) -> None:
     before = {**CHAMPION, "run_id": "20261118-101112-cafe", "model_data": "s3://artifacts/older/model.tar.gz"}
     plan = {**PLAN, "outcome": "Rollback", "data": None, "champion": CHAMPION, "candidate": before}
+    plan["decision"] = {"promote": True, "reason": "chosen by ann: back to the model of run 20261118-101112-cafe"}
     world = World(plan=plan, on=CHAMPION["endpoint_config_name"])
     ran = run(make_spec(tmp_path), world, kind="rollback")
     assert visible(ran.states) == ["Plan", "Deploy", "Verify", "Record", "Done"]
     assert ran.called("createModel")[0]["PrimaryContainer"]["ModelDataUrl"] == before["model_data"]
     assert ran.called("verifier")[0]["Payload"]["evaluated_by"]["run_id"] == before["run_id"]
-    assert ran.recorded["candidate"] == before
+    assert (ran.recorded["candidate"], ran.recorded["decision"]) == (before, plan["decision"])
+    assert not ran.called("createModelPackage"), "it is in the registry already"
 
 
 def test_what_exists_already_by_its_contents_name_is_used(tmp_path: Path) -> None:

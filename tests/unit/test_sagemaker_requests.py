@@ -25,6 +25,7 @@ def arns(operation: str, **request: Any) -> list[str]:
         ("CreateTransformJob", {"TransformJobName": "t", "ModelName": "m"}, ["transform-job/t", "model/m"]),
         ("CreateEndpoint", {"EndpointName": "e", "EndpointConfigName": "c"}, ["endpoint/e", "endpoint-config/c"]),
         ("DescribeModelPackage", {"ModelPackageName": f"{PREFIX}:model-package/m/1"}, ["model-package/m/1"]),
+        ("UpdateModelPackage", {"ModelPackageArn": f"{PREFIX}:model-package/m/1"}, ["model-package/m/1"]),
         ("CreateModelPackage", {"ModelPackageGroupName": "g"}, ["model-package/g/*"]),
         ("CreateModelPackage", {"ModelPackageGroupName": f"{PREFIX}:model-package-group/g"}, ["model-package/g/*"]),
         ("AddTags", {"ResourceArn": f"{PREFIX}:model/m", "Tags": []}, ["model/m"]),

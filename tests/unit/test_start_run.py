@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from contract import triggers
 from ratchet import following
 from ratchet.commands import start_run
 
@@ -30,7 +31,8 @@ def test_the_launcher_is_told_what_is_asked(
 
     monkeypatch.setattr(following, "launch", launch)
     context: Any = SimpleNamespace(account=None, say=lambda _text: None)
-    assert start_run._launch(context, "digits", "manual", **asked).run_id == "r1"
+    trigger = triggers.message("manual", {"by": start_run._who()}, **asked)
+    assert start_run._launch(context, "digits", trigger).run_id == "r1"
     assert [{**trigger, "detail": None} for trigger in sent] == [{"kind": "manual", "detail": None, **told}]
     assert sent[0]["detail"]["by"]
 

@@ -92,13 +92,13 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         models = {CHALLENGER: archives.extract(challenger, Path(folder, CHALLENGER))}
         examples = _held_out(arguments, models[CHALLENGER])
-        if champion.is_file():
-            models[CHAMPION] = archives.extract(champion, Path(folder, CHAMPION))
+        rival, unreadable = _champion(champion, Path(folder, CHAMPION))
+        models.update(rival)
         own = evaluations.is_own(arguments.metric)
         # Labels that are lists ask for answers of several numbers.
         several = own or arguments.metric in evaluations.OF_PROBABILITIES or examples[0].label.startswith("[")
         answers = predictions.predict(models, examples, several=several, scikit_learn=not own)
-        return compared(answers, _judge(arguments, examples, models[CHALLENGER]))
+        return compared({**answers, **unreadable}, _judge(arguments, examples, models[CHALLENGER]))
 
 
 def _judge(arguments: argparse.Namespace, examples: Sequence[heldout.Example], challenger: Path) -> Judge:
@@ -134,6 +134,16 @@ def _segments(examples: Sequence[heldout.Example]) -> dict[str, list[int]] | Non
         if example.segment is not None:
             found.setdefault(example.segment, []).append(index)
     return {name: found[name] for name in sorted(found)} or None
+
+
+def _champion(archive: Path, folder: Path) -> tuple[dict[str, Path], dict[str, NoAnswersError]]:
+    """The champion's extracted model, or why it can't answer; neither without one. A full disk says nothing of it."""
+    try:
+        return ({CHAMPION: archives.extract(archive, folder)} if archive.is_file() else {}), {}
+    except archives.ArchiveError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno is not None:
+            raise
+        return {}, {CHAMPION: NoAnswersError(CHAMPION, f"the champion can't answer: its {error}")}
 
 
 def _text(example: heldout.Example) -> str:

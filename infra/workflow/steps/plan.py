@@ -1,4 +1,4 @@
-"""Plan: fixes what the run works on. Nothing new: the run ends. A rollback deploys what was champion before."""
+"""Plan: fixes what the run works on. Nothing new: the run ends. A rollback deploys an earlier champion."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from infra.workflow.conditions import equals
 from infra.workflow.expressions import expression
 from infra.workflow.language import choice, when
 from infra.workflow.run_function import RunFunction, invoke
-from infra.workflow.run_grants import change_run_table, write_runs
+from infra.workflow.run_grants import change_run_table, find_models, write_runs
 from infra.workflow.step import Step
 from infra.workflow.surroundings import IMAGE_URI, Surroundings
 from ratchet.spec import PipelineSpec
@@ -32,9 +32,10 @@ def plan(at: Surroundings, *, anew: str, again: str) -> Step:
         "spec_hash": spec_hash(at.spec),
         "image_uri": str(IMAGE_URI),
     }
+    chosen = {name: expression(f"$plan.{name}") for name in ("candidate", "decision")}
     ways = [
         when(equals("$plan.outcome", outcomes.UP_TO_DATE), RECORD, {"outcome": outcomes.UP_TO_DATE}),
-        when(equals("$plan.outcome", outcomes.ROLLBACK), again, {"candidate": expression("$plan.candidate")}),
+        when(equals("$plan.outcome", outcomes.ROLLBACK), again, chosen),
     ]
     look = invoke(PLAN, planner, payload, then="Planned", result="plan")
     return Step(states={**look, **choice("Planned", ways, default=anew)}, function=planner)
@@ -69,6 +70,7 @@ def _planner(at: Surroundings) -> RunFunction:
             change_run_table(at),
             list_prefixes(at.shared.data_bucket_arn, list(at.spec.data.values()), "s3:ListBucketVersions"),
             _look_into_held_out_data(at),
+            find_models(at),
             write_runs(at),
             use_key(at.account, at.shared.key_arn, "dynamodb", "s3"),
         ],

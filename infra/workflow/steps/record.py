@@ -17,6 +17,7 @@ from infra.workflow.surroundings import Surroundings
 from infra.workflow.training import Training
 
 RETAINED_CHAMPIONS = 3
+_VERSIONS = "A model package's version is the registry's to give."
 
 
 def record(at: Surroundings, training: Training) -> Step:
@@ -84,6 +85,7 @@ def _function(at: Surroundings, training: Training) -> RunFunction:
             Grant(actions=["sns:Publish"], resources=[at.shared.topic_arn]),
             *training.judging.recorder_grants,
             *clear_away(at),
+            Grant(actions=["sagemaker:UpdateModelPackage"], resources=[at.model_package_arns], because=_VERSIONS),
             use_key(at.account, at.shared.key_arn, "dynamodb", "s3", "sns"),
         ],
         # How long each state took.

@@ -145,6 +145,11 @@ def tensor_file(worker: str, mode: str, step: int) -> str:
     return f"{TENSORS}/{worker}/{mode}-{step:012d}.safetensors"
 
 
+def mark_of_copy(path: Path) -> Path:
+    """The mark that a rule's file, and all before it, is in S3; a hidden file, which nobody copies."""
+    return path.with_name(f".{path.name}.copied")
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file that is there whole, or not at all, whoever reads it meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,19 +1,27 @@
-"""Copies the folder to S3 as the job goes, on a thread of its own."""
+"""Copies the folder to S3 as the job goes, on a thread of its own.
+
+When a rule beside the training has found issues it copies at once, and marks that it has: the job may be stopped, and
+what led there is what everybody will look at. The rules wait a moment for the mark.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from contract import files, verdicts
 from toolkit.probe import layout
 from toolkit.probe.errors import ProbeError
 from toolkit.probe.problems import Problems
 
 # What isn't there in time is copied the next time; a job must not hang on its network.
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 30, 2
+# How often it looks whether a rule has found issues.
+LOOK_SECONDS = 0.05
 
 
 class Sync:
@@ -24,6 +32,7 @@ class Sync:
         self._directory, self._bucket, self._prefix = directory, parts.netloc, parts.path.strip("/")
         self._output, self._seconds, self._problems = output, seconds, problems
         self._copied: dict[str, tuple[int, int]] = {}
+        self._issues: set[Path] = set()
         # Now, since a script that never closes its probe has its last copy made while Python ends, when no module that
         # has threads can be loaded any more.
         self._client = self._connected()
@@ -41,28 +50,50 @@ class Sync:
     def _run(self) -> None:
         ended = False
         while not ended:
-            ended = self._end.wait(self._seconds)
+            ended = self._wait()
+            found = self._new_issues()
+            self._issues.update(found)
             try:
                 self.copy()
+                for path in found:
+                    layout.mark_of_copy(path).touch()
             except Exception as error:  # noqa: BLE001 - no network, no bucket, no permission: training goes on
                 self._problems.caught(f"copying to {self._output}", error)
 
+    def _wait(self) -> bool:
+        """Waits until it is time for a copy; whether that is the last one."""
+        due = time.monotonic() + self._seconds
+        while (left := due - time.monotonic()) > 0 and not self._new_issues():
+            if self._end.wait(min(left, LOOK_SECONDS)):
+                return True
+        return self._end.is_set()
+
+    def _new_issues(self) -> list[Path]:
+        """Files of rules that have found issues since the last copy."""
+        known = self._issues
+        return [path for path in (self._directory / files.RULES).glob("*.json") if path not in known and _issues(path)]
+
     def copy(self) -> None:
-        """Copies what differs from the last time. Raises boto3's errors."""
+        """Copies what differs from the last time: whole tensors, the index that names them, the rest. Raises boto3's
+        errors."""
         # Read before the tensors are listed, so that what the copied index names is copied too.
         indexes = {path: path.read_bytes() for path in sorted((self._directory / layout.INDEX).glob("*.jsonl"))}
-        ends = [path for path in self._files() if path.parent.name == layout.END]
-        for path in self._files():
-            if path not in indexes and path not in ends:
+        files_ = [path for path in self._files() if path not in indexes]
+        for path in files_:
+            if self._folder(path) == layout.TENSORS:
                 self._copy_file(path)
         for path, content in indexes.items():
             self._put(path, content[: content.rfind(b"\n") + 1])
-        for path in ends:
+        # A job that has ended has nothing to come.
+        for path in sorted(files_, key=lambda path: self._folder(path) == layout.END):
             self._copy_file(path)
 
     def _files(self) -> Iterator[Path]:
         found = self._directory.rglob("*")
         return (path for path in sorted(found) if path.is_file() and not path.name.startswith("."))
+
+    def _folder(self, path: Path) -> str:
+        return path.relative_to(self._directory).parts[0]
 
     def _copy_file(self, path: Path) -> None:
         status = path.stat()
@@ -102,3 +133,10 @@ class Sync:
         except Exception as error:  # noqa: BLE001 - no boto3 in an image of one's own, no region: training goes on
             self._problems.caught("connecting to S3", error)
             return None
+
+
+def _issues(path: Path) -> bool:
+    try:
+        return verdicts.ISSUES_FOUND.encode() in path.read_bytes()
+    except OSError:
+        return False

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from contract import environment
 from toolkit.probe import layout
+from toolkit.probe.settings import Settings
 from toolkit.rules import runner, table
 from toolkit.rules.feed import Feed
 from toolkit.rules.judging import Configuration, Status
@@ -42,7 +43,9 @@ def main(arguments: Sequence[str]) -> int:
     except RuleError as error:
         return runner.judged_without(error, output, _teller)
     trainer = runner.Trainer(options.trainer)
-    return runner.Runner(Feed(place), configurations, output, _teller, trainer=trainer, stop=stop).run()
+    copied = options.trainer is not None and _is_copied()
+    judging = runner.Runner(Feed(place), configurations, output, _teller, trainer=trainer, stop=stop, copied=copied)
+    return judging.run()
 
 
 def read(text: str) -> list[Configuration]:
@@ -58,6 +61,11 @@ def read(text: str) -> list[Configuration]:
     if twice := {name for name in names if names.count(name) > 1}:
         raise RuleError(f"two rules are called {', '.join(sorted(twice))}; give each a name")
     return found
+
+
+def _is_copied() -> bool:
+    """Whether the probe copies the tensors to S3; it has read its settings already."""
+    return Settings.parse(environment.whole(environment.PROBE, os.environ)).output is not None
 
 
 def _teller(delivered: Callable[[Sequence[Status]], None]) -> runner.Teller:

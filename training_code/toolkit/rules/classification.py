@@ -281,7 +281,7 @@ class AccuracyDrop(_Pairs):
         reason = (
             f"accuracy over pass {self._passes} is {accuracy:.4g}, more than {self.threshold:g} below {baseline:.4g}"
         )
-        return Verdict(self._step, accuracy, reason)
+        return Verdict(self._step, accuracy, reason, EVAL)
 
     def nothing(self, seen: Sequence[Saved]) -> str:
         if self._found:

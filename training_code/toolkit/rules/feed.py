@@ -20,12 +20,14 @@ _MOMENTS_KEPT = 64
 
 @dataclass(frozen=True)
 class Moment:
-    """One step of one mode as it was saved. at: seconds since 1970, on the trainer's clock."""
+    """One step of one mode as it was saved. at: seconds since 1970, on the trainer's clock. train_step: at which
+    training step an evaluation step was."""
 
     step: int
     mode: str
     saved: tuple[Saved, ...]
     at: float
+    train_step: int | None = None
 
 
 class _Ordered(Trial):
@@ -96,7 +98,7 @@ def _by_step(records: Sequence[Record]) -> Iterator[Moment]:
         first = records[start]
         if end < len(records) and (records[end].step, records[end].mode) == (first.step, first.mode):
             continue
-        yield Moment(first.step, first.mode, _saved(records[start:end]), records[end - 1].at)
+        yield Moment(first.step, first.mode, _saved(records[start:end]), records[end - 1].at, first.train_step)
         start = end
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from contract.environment import ACTIONS, STOP
 from contract.verdicts import ERROR, IN_PROGRESS, ISSUES_FOUND, NO_ISSUES, STOPPED
 from toolkit.probe.errors import NotSavedError
+from toolkit.probe.layout import EVAL, TRAIN
 from toolkit.rules.feed import Moment
 from toolkit.rules.parameters import RuleError
 from toolkit.rules.rule import Rule, Saved, Tensors, Verdict
@@ -66,6 +67,7 @@ class Judge:
     def __init__(self, configuration: Configuration, trial: Tensors, clock: Callable[[], float]) -> None:
         self.configuration, self._clock = configuration, clock
         self._rule: Rule | None = None
+        self._evaluated: Moment | None = None
         self.status = Status(configuration.name, configuration.rule, configuration.action, IN_PROGRESS, at=clock())
         try:
             self._rule = load(configuration.rule)(trial, configuration.parameters, configuration.name)
@@ -77,10 +79,11 @@ class Judge:
     def judge(self, moment: Moment) -> None:
         """Judges what was saved at a step."""
         rule = self._rule
+        self._evaluated = moment if moment.mode == EVAL else self._evaluated
         if rule is None or moment.mode not in rule.modes:
             return
         both = (moment.step, moment.mode)
-        self._ask(moment.step, lambda: rule.evaluate(*both[: self._takes]))
+        self._ask(moment.step, lambda: rule.evaluate(*both[: self._takes]), moment.mode)
 
     def idle(self, step: int, seconds: float) -> None:
         """Tells the rule that nothing is being saved."""
@@ -110,7 +113,7 @@ class Judge:
             step, value = (self._rule and self._rule.last) or (None, None)
             self._end(STOPPED, step, value, reason)
 
-    def _ask(self, step: int, question: Callable[[], Any]) -> None:
+    def _ask(self, step: int, question: Callable[[], Any], mode: str = TRAIN) -> None:
         if self.status.ended:
             return
         try:
@@ -120,15 +123,22 @@ class Judge:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a rule's mistake is its own verdict
             self._end(ERROR, step, reason=f"the rule raised {_cause(error)}")
         else:
-            self._took(verdict)
+            self._took(verdict, mode)
 
-    def _took(self, verdict: Verdict | None) -> None:
+    def _took(self, verdict: Verdict | None, mode: str) -> None:
         if verdict is not None:
             value = verdict.value if verdict.value is not None and math.isfinite(verdict.value) else None
-            self._end(ISSUES_FOUND, verdict.step, value, verdict.reason)
+            self._end(ISSUES_FOUND, self._training_step(verdict, mode), value, verdict.reason)
         elif self._rule is not None and self._rule.last is not None:
             step, value = self._rule.last
             self.status = replace(self.status, step=step, value=value)
+
+    def _training_step(self, verdict: Verdict, mode: str) -> int:
+        """The step of a verdict as training counts: evaluation counts its own, which tell nobody where that was."""
+        last = self._evaluated
+        if (verdict.mode or mode) == EVAL and last and last.step == verdict.step and last.train_step is not None:
+            return last.train_step
+        return verdict.step
 
     def _end(self, status: str, step: int | None = None, value: float | None = None, reason: str = "") -> None:
         self.status = replace(self.status, status=status, step=step, value=value, reason=reason, at=self._clock())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import deque
+from dataclasses import replace
 
 from toolkit.probe.layout import EVAL, TRAIN
 from toolkit.rules.parameters import Parameter
@@ -181,6 +182,7 @@ class _TwoLosses(Rule):
     def prepare(self) -> None:
         self._passes = _Passes()
         self._kinds: set[str] = set()
+        self._mode = EVAL  # in which the last validation losses were saved
 
     def evaluate(self, step: int, mode: str) -> Verdict | None:
         train: list[float] = []
@@ -194,6 +196,7 @@ class _TwoLosses(Rule):
                 continue
             (validation if mode == EVAL or _VALIDATION.search(name) else train).append(loss)
         self._kinds |= ({"training"} if train else set()) | ({"validation"} if validation else set())
+        self._mode = mode if validation else self._mode
         self.trained(train)
         return self._judge(self._passes.add(step, train, validation))
 
@@ -217,7 +220,8 @@ class _TwoLosses(Rule):
     def _judge(self, ended: tuple[int, float, float] | None) -> Verdict | None:
         if ended is None or math.isnan(ended[1]):
             return None
-        return self.compared(*ended)
+        verdict = self.compared(*ended)
+        return verdict and replace(verdict, mode=self._mode)
 
 
 class Overfit(_TwoLosses):

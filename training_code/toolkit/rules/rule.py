@@ -43,11 +43,15 @@ TENSOR_REGEX = Parameter("tensor_regex", "regexes", (), "regular expressions of 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A rule has found an issue: at which step, the value that it judged (None if it has none), and a sentence."""
+    """A rule has found an issue: at which step, the value that it judged (None if it has none), and a sentence.
+
+    mode: whose step it is, where that isn't the mode in which the rule was called.
+    """
 
     step: int
     value: float | None
     reason: str
+    mode: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from contract.environment import KEEP, RULES, STOP
 from contract.verdicts import ERROR, ISSUES_FOUND
 from toolkit.errors import ToolkitError
+from toolkit.probe.layout import mark_of_copy
 from toolkit.rules import statuses
 from toolkit.rules.feed import Feed
 from toolkit.rules.judging import Configuration, Judge, Status
@@ -27,6 +28,8 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 FILE_SECONDS = 2.0
 # The last verdicts must be out before the job's container is taken away.
 CLOSE_SECONDS = 20.0
+# A stop waits so long for what led to it to be copied to S3: the process that copies is gone after it.
+COPY_SECONDS = 1.0
 # The trainer's last steps may still be on their way when it is gone.
 LAST_WORDS_SECONDS = 0.5
 
@@ -83,7 +86,7 @@ class Stop:
 
 
 class Runner:
-    """Judges one job. `run` returns when there is nothing left to judge."""
+    """Judges one job. `run` returns when there is nothing left to judge. copied: the trainer copies to S3."""
 
     def __init__(  # noqa: PLR0913 - each an edge, which tests replace
         self,
@@ -94,8 +97,10 @@ class Runner:
         *,
         trainer: Trainer,
         stop: Stop,
+        copied: bool = False,
     ) -> None:
         self._feed, self._output, self._trainer, self._stop = feed, output, trainer, stop
+        self._copied = copied
         self._judges = [Judge(configuration, feed, time.time) for configuration in configurations]
         self._delivered: dict[str, Status] = {}
         self._told: tuple[Status, ...] = ()
@@ -167,7 +172,7 @@ class Runner:
         if self._feed.finished:
             return End()
         where = f"the training process ended after step {self._last_step} without closing the probe"
-        if any(judge.status.status == ISSUES_FOUND and judge.status.action == STOP for judge in self._judges):
+        if any(_stops(judge.status) for judge in self._judges):
             return End(f"{where}: another rule has stopped it; no issue until then", stopped=True)
         return End(f"{where} (was it killed?); no issue until then")
 
@@ -182,9 +187,19 @@ class Runner:
         """Tells the statuses when one has changed; by event first, since a full disk must not keep a verdict."""
         words = [status.status for status in self.current]
         if words != [status.status for status in self._told]:
-            self._told = self.current
+            before, self._told = self._told, self.current
+            if self._copied:
+                self._wait_for_copy([status for status in self._told if _stops(status) and status not in before])
             self._teller.send(self._told)
             self._write(time.monotonic(), every=True)
+
+    def _wait_for_copy(self, stops: Sequence[Status]) -> None:
+        deadline = time.monotonic() + COPY_SECONDS
+        for status in stops:
+            self._write_one(status, delivered=False)
+            mark = mark_of_copy(statuses.path(self._output, status.name))
+            while not mark.exists() and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS / 4)
 
     def _taken(self, statuses_: Sequence[Status]) -> None:
         self._delivered.update((status.name, status) for status in statuses_)
@@ -213,6 +228,10 @@ class Runner:
         for status in self.current:
             reason = f": {status.reason}" if status.reason else ""
             log.info("rules: %s %s%s", status.name, status.status, reason)
+
+
+def _stops(status: Status) -> bool:
+    return status.status == ISSUES_FOUND and status.action == STOP
 
 
 def judged_without(error: ToolkitError, output: Path, teller: Callable[..., Teller]) -> int:

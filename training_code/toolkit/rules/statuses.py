@@ -38,7 +38,12 @@ def write(directory: Path, status: Status, delivered: bool) -> None:
     """Writes `rules/<name>.json`. delivered: EventBridge has taken the status. Raises OSError."""
     document = {**details(status), "name": status.name, "status": status.status, "action": status.action}
     text = json.dumps({**document, "delivered": delivered}, ensure_ascii=False, indent=1)
-    write_atomically(directory / files.RULES / f"{_file_name(status.name)}.json", text.encode())
+    write_atomically(path(directory, status.name), text.encode())
+
+
+def path(directory: Path, name: str) -> Path:
+    """`rules/<name>.json`."""
+    return directory / files.RULES / f"{_file_name(name)}.json"
 
 
 def details(status: Status) -> dict[str, Any]:

@@ -1,0 +1,35 @@
+"""A rollback that is asked for, told at once whether there is anything to go back to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from common.rollbacks import RollbackRefusedError, candidate, is_champion, is_gone, serves, target
+from common.run_table import RunTable
+from common.state import Trigger
+
+from contract import triggers
+
+
+def resolved(trigger: Trigger, table: RunTable, is_there: Callable[[str], bool]) -> Trigger:
+    """A rollback with the run that it goes back to in its detail; any other trigger as it is.
+
+    Named now, it means the same whenever it is delivered again, and whatever is promoted before its turn comes.
+
+    Args:
+        is_there: whether an object lies at an s3:// URI.
+
+    Raises:
+        RollbackRefusedError: that run's model can't come back, or needn't.
+    """
+    if trigger.kind != triggers.ROLLBACK:
+        return trigger
+    state = table.read_state()
+    run_id = target(state, trigger.detail)
+    model = candidate(run_id, table.read_run(run_id))
+    if serves(state, model) and not state.running:
+        raise RollbackRefusedError(is_champion(model))
+    if not is_there(model["model_data"]):
+        raise RollbackRefusedError(is_gone(model))
+    return replace(trigger, detail={**trigger.detail, triggers.TO: run_id})
