@@ -18,13 +18,8 @@ PLAN, GATE, RECORD = "plan.json", "gate.json", "record.json"
 MODEL_ARCHIVE = "model.tar.gz"
 SOURCE_ARCHIVE = "sourcedir.tar.gz"
 # In a model's folder, and in the source archive made from it.
-SPEC_FILE, TRAINING_SCRIPT, SERVING_SCRIPT, TOOLKIT, CONTRACT = (
-    "pipeline.yaml",
-    "train.py",
-    "serve.py",
-    "toolkit",
-    "contract",
-)
+SPEC_FILE, TRAINING_SCRIPT, SERVING_SCRIPT, REQUIREMENTS = "pipeline.yaml", "train.py", "serve.py", "requirements.txt"
+TOOLKIT, CONTRACT = "toolkit", "contract"
 
 TRAIN = "train"
 CHECKPOINTS = f"{TRAIN}/checkpoints"

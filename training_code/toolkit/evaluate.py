@@ -44,7 +44,7 @@ if __name__ == "__main__":
     # Run as a script: the folder above the toolkit takes the place of the toolkit's own on the import path.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from toolkit import archives, heldout, predictions
+from toolkit import archives, heldout, predictions, requirements
 from toolkit.container import base_folder
 from toolkit.errors import NoAnswersError, ToolkitError
 
@@ -54,6 +54,8 @@ from contract import evaluations, files, held_out  # isort: skip
 Judge = Callable[[dict[str, list[str]]], dict[str, Any]]
 
 ML = base_folder()
+# The source archive, as it is unpacked: the model's code, the toolkit, the contract.
+SOURCE = Path(__file__).resolve().parents[1]
 CHALLENGER, CHAMPION = files.CHALLENGER_INPUT, files.CHAMPION_INPUT
 # API reference, DescribeProcessingJob, ExitMessage.
 EXIT_MESSAGE_LENGTH = 1024
@@ -65,6 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Evaluates, writes evaluation.json, and says in a sentence what went wrong if something did."""
     arguments = _parser().parse_args(argv)
     try:
+        if (wanted := SOURCE / files.REQUIREMENTS).is_file():
+            requirements.install(wanted, SOURCE / ".packages")
         evaluation = evaluate(arguments)
     except ToolkitError as error:
         _tell(str(error))

@@ -17,13 +17,12 @@ VOLUME_GIB = 30
 INPUTS = "/opt/ml/processing/input"
 OUTPUT = "/opt/ml/processing/output"
 
-# As SageMaker's own framework processors do: the code arrives as an archive, beside its requirements. An entry point's
-# element has at most 256 characters (API reference, AppSpecification), and no braces after a dollar: CloudFormation
-# would read those as a substitution.
+# As SageMaker's own framework processors do: the code arrives as an archive. An entry point's element has at most 256
+# characters (API reference, AppSpecification), and no braces after a dollar: CloudFormation would read those as a
+# substitution.
 SCRIPT = (
     'b=$SAGEMAKER_BASE_DIR; [ "$b" ] || b=/opt/ml; cd "$(mktemp -d)"; '
     f'tar -xzf "$b"/processing/input/{files.CODE_INPUT}/*; '
-    "if [ -f requirements.txt ]; then pip install -qt .p -r requirements.txt; export PYTHONPATH=$PWD/.p; fi; "
     f'exec python3 {files.TOOLKIT}/evaluate.py "$@"'
 )
 

@@ -1,0 +1,54 @@
+"""A model's requirements.txt in the evaluation job.
+
+SageMaker's framework containers install it when they train and when they serve (SageMaker Python SDK, "Using
+third-party libraries"); a processing job runs in the same image, but not through its toolkit, and installs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from toolkit.errors import ToolkitError
+
+# Of pip's last words, which may be long.
+REASON_LENGTH = 300
+
+
+def install(file: Path, into: Path) -> None:
+    """Installs a requirements.txt into a folder, from which this process and its children import from now on.
+
+    A folder of its own, since the image may be read-only. pip takes no notice there of what is installed already, and
+    would bring the newest NumPy beside libraries that were compiled for the image's: so the image's versions hold,
+    unless the requirements ask for others.
+
+    Raises:
+        ToolkitError: pip can't install it; with the reason that it gives.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        installed = Path(folder, "constraints.txt")
+        installed.write_text(_pip("list", "--format=freeze").stdout)
+        wanted = ["install", "--quiet", "--target", str(into), "--requirement", str(file)]
+        done = _pip(*wanted, "--constraint", str(installed), cwd=file.parent)
+        if done.returncode:
+            done = _pip(*wanted, cwd=file.parent)
+    if done.returncode:
+        raise ToolkitError(f"{file.name} can't be installed for the evaluation: {_reason(done.stderr)}")
+    sys.path.insert(1, str(into))  # after the model's own code
+    os.environ["PYTHONPATH"] = str(into)
+
+
+def _pip(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def _reason(said: str) -> str:
+    """pip's first error: what follows it explains, or repeats."""
+    errors = (
+        [line for line in said.splitlines() if line.startswith("ERROR")] or said.splitlines() or ["pip said nothing"]
+    )
+    return errors[0].removeprefix("ERROR: ")[:REASON_LENGTH]
