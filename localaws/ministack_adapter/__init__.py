@@ -17,6 +17,7 @@ __all__ = ["EmbeddedAws", "install"]
 
 # In the order in which they are installed: what guards and authorizes first, what restores state last.
 PARTS = (
+    "service_models",
     "authorization",
     "passed_roles",
     "condition_keys",

@@ -56,7 +56,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "release_worker": ["worker"],
         "reset": [],
     },
-    "core.responses": {"request_scope": ["account_id", "region"]},
+    "core.responses": {"_service_model": ["service"], "request_scope": ["account_id", "region"]},
     "services.cloudformation.custom_resource": {"deliver_response": ["token", "response"]},
     "services.cloudwatch": {"_put_metric_data": ["params", "cbor_data", "is_cbor", "is_json"]},
     "services.cloudwatch_logs": {
@@ -136,6 +136,7 @@ CONTAINERS: dict[str, dict[str, str]] = {
     },
     "core.iam_actions": {"SERVICE_TO_IAM_NAMESPACE": "dict"},
     "core.iam_evaluator": {"_POLICY_REQUIRED": "frozenset"},
+    "core.responses": {"_BOTOCORE_NAME": "dict"},
     "core.router": {"SERVICE_PATTERNS": "dict"},
     "services.cloudformation": {"_stacks": "AccountRegionScopedDict"},
     "services.cloudwatch_logs": {"_log_groups": "AccountRegionScopedDict"},
