@@ -76,7 +76,8 @@ def status(state: Path) -> Server | None:
     server = read_server(state)
     if server is None or not is_locked(state) or not _answers(server):
         return None
-    return server
+    # One that follows a killed one answers at the same port: the file that was read may tell of the killed one.
+    return server if read_server(state) == server else None
 
 
 def is_locked(state: Path) -> bool:

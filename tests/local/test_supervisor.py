@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -19,7 +20,7 @@ from resources import invoke, make_function, make_role
 from waiting import PATIENCE, WAIT_SECONDS, until
 
 from localaws import supervisor
-from localaws.server_file import EXIT_PORT_TAKEN, EXIT_STATE_IN_USE
+from localaws.server_file import EXIT_PORT_TAKEN, EXIT_STATE_IN_USE, Server, server_file, write_server
 
 SLEEPER = "import time\ndef handler(event, context):\n    time.sleep(event or 0)\n    return 'awake'"
 
@@ -129,6 +130,23 @@ def test_a_stale_server_file_is_no_server(fresh_aws: Any) -> None:
     assert again.server.pid != aws.server.pid
     # The key and the port are the state's own, so that exported settings stay right.
     assert (again.server.access_key_id, again.server.port) == (aws.server.access_key_id, aws.server.port)
+
+
+def test_a_file_that_is_replaced_while_the_server_is_asked_tells_of_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed server's file is read, and then the one that follows it answers at the same port."""
+    killed = Server(1, 4566, "http://127.0.0.1:4566", "us-east-1", "000000000000", "id", "secret", "", "")
+    write_server(tmp_path, killed)
+
+    def answers(_server: Server) -> bool:
+        server_file(tmp_path).unlink()
+        return True
+
+    monkeypatch.setattr(supervisor, "_answers", answers)
+    with (tmp_path / "server.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert supervisor.status(tmp_path) is None
 
 
 def test_secrets_are_for_the_owner_only(fresh_aws: Any) -> None:
