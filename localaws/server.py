@@ -1,4 +1,4 @@
-"""`python -m localaws.server --state DIR [--port P] [--images DIR] [--rule-evaluator FILE]`: the embedded AWS.
+"""`python -m localaws.server --state DIR`, with the options below: the embedded AWS.
 
 It runs in the foreground, listens on loopback only, keeps everything under its state folder, and is the only one on
 that folder.
@@ -19,7 +19,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,19 +79,21 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--images", type=Path, help="cache of image environments; default: inside the state folder")
     parser.add_argument(
         "--rule-evaluator",
-        type=_file,
-        metavar="FILE",
-        help="Python program that evaluates SageMaker Debugger's rules; without it, jobs with rules are refused. The "
-        "folder two levels above it stays visible to it",
+        type=_there,
+        nargs="+",
+        default=[],
+        metavar=("FILE", "FOLDER"),
+        help="Python program that evaluates SageMaker Debugger's rules, and the folders that it must see; without it, "
+        "jobs with rules are refused",
     )
     parser.add_argument("--log", type=Path, help="the file that the output goes to; only reported, not opened")
     return parser.parse_args(arguments)
 
 
-def _file(path: str) -> Path:
+def _there(path: str) -> Path:
     found = Path(path).resolve()
-    if not found.is_file():
-        raise argparse.ArgumentTypeError(f"there is no file {found}")
+    if not found.exists():
+        raise argparse.ArgumentTypeError(f"there is no {found}")
     return found
 
 
@@ -185,7 +187,7 @@ def _set_environment(state: Path, server: Server) -> None:
     )
 
 
-def _serve(state: Path, images: Path, rule_evaluator: Path | None, listener: socket.socket, server: Server) -> int:
+def _serve(state: Path, images: Path, rule_evaluator: Sequence[Path], listener: socket.socket, server: Server) -> int:
     # Start-up makes no garbage worth a collection.
     gc.disable()
     from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set

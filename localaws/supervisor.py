@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from localaws.server_file import EXIT_STATE_IN_USE, Server, read_server, server_file
@@ -31,13 +32,13 @@ class StartError(RuntimeError):
 
 
 def start(
-    state: Path, port: int | None = None, images: Path | None = None, rule_evaluator: Path | None = None
+    state: Path, port: int | None = None, images: Path | None = None, rule_evaluator: Sequence[Path] = ()
 ) -> Server:
     """The embedded AWS of this state folder, started unless it runs already, and answering.
 
     Without `port` it listens on 4566, or on a free port when that is taken. `rule_evaluator` is the program that
-    evaluates SageMaker Debugger's rules; without one, training jobs with rules are refused. A running one is returned
-    as it is, whatever was asked for. Raises `StartError`.
+    evaluates SageMaker Debugger's rules, and the folders that it must see; without one, training jobs with rules are
+    refused. A running one is returned as it is, whatever was asked for. Raises `StartError`.
     """
     options = _options(port, images, rule_evaluator)
     state = state.resolve()
@@ -100,11 +101,12 @@ def _running(state: Path, log: Path) -> Server | None:
     return _wait_for(state, None, log) if is_locked(state) else None
 
 
-def _options(port: int | None, images: Path | None, rule_evaluator: Path | None) -> list[str]:
-    given = {"--port": port, "--images": images, "--rule-evaluator": rule_evaluator}
+def _options(port: int | None, images: Path | None, rule_evaluator: Sequence[Path]) -> list[str]:
+    given = {"--port": port, "--images": images and images.resolve()}
+    options = [word for name, value in given.items() if value is not None for word in (name, str(value))]
     # The server's working directory is its state.
-    shown = {name: value.resolve() if isinstance(value, Path) else value for name, value in given.items()}
-    return [word for name, value in shown.items() if value is not None for word in (name, str(value))]
+    evaluator = [str(path.resolve()) for path in rule_evaluator]
+    return [*options, "--rule-evaluator", *evaluator] if evaluator else options
 
 
 def _spawn(state: Path, options: list[str], log: Path) -> subprocess.Popen[bytes]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import contract
 from contract.files import SPEC_FILE, TOOLKIT
 from ratchet.errors import UserError
 from ratchet.spec import ConfigurationError, SpecError, load, named_folders
@@ -39,10 +40,12 @@ class Project:
         return self.root / TRAINING_CODE
 
     @property
-    def rule_evaluator(self) -> Path | None:
-        """The program of SageMaker Debugger's rule image on the embedded AWS; None in a checkout without it."""
-        program = self.models / TOOLKIT / "rule_evaluator.py"
-        return program if program.is_file() else None
+    def rule_evaluator(self) -> tuple[Path, ...]:
+        """The program of SageMaker Debugger's rule image on the embedded AWS, and the folders from which it imports;
+        empty in a checkout without it."""
+        toolkit = self.models / TOOLKIT
+        program = toolkit / "rule_evaluator.py"
+        return (program, toolkit, Path(contract.__file__).parent) if program.is_file() else ()
 
     @property
     def reports(self) -> Path:

@@ -8,6 +8,7 @@ without state is ready at once.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
@@ -40,10 +41,10 @@ PARTS = (
 )
 
 
-def install(*, state_dir: Path, image_dir: Path, port: int, rule_evaluator: Path | None = None) -> EmbeddedAws:
+def install(*, state_dir: Path, image_dir: Path, port: int, rule_evaluator: Sequence[Path] = ()) -> EmbeddedAws:
     """Install every part into this process's MiniStack, whose environment variables are already set.
 
-    `rule_evaluator` is the program that evaluates Debugger's rules, see `localaws.sagemaker.debugger.rule_evaluation`.
+    `rule_evaluator` is what evaluates Debugger's rules, see `localaws.sagemaker.debugger.rule_evaluation`.
     """
     aws = EmbeddedAws(
         state_dir=state_dir,

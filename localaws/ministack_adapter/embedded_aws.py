@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ class EmbeddedAws:
         state_dir: Path,
         image_dir: Path,
         port: int,
-        rule_evaluator: Path | None = None,
+        rule_evaluator: Sequence[Path] = (),
         make_sagemaker: Callable[[EmbeddedAws], SageMaker],
     ) -> None:
         self.state_dir = state_dir

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,8 +51,8 @@ def _run_all(hooks: list[Hook]) -> None:
 class Context:
     """Shared by all rooms.
 
-    rule_evaluator: the program that the image of Debugger's rules runs, see `debugger.rule_evaluation`; None where this
-    SageMaker has none.
+    rule_evaluator: the program that the image of Debugger's rules runs, see `debugger.rule_evaluation`, and the folders
+    that it must see; empty where this SageMaker has none.
     clock, launch: the time, and how containers are started; a test brings its own.
     """
 
@@ -64,13 +64,13 @@ class Context:
     wire: Wire
     lifecycle: Lifecycle
     spot_market: SpotMarket = QUIET_MARKET
-    rule_evaluator: Path | None = None
+    rule_evaluator: Sequence[Path] = ()
     clock: Clock = field(default_factory=SystemClock)
     launch: Callable[[ContainerSpec], Container] = container.launch
 
     @classmethod
     def open(
-        cls, platform: Platform, spot_market: SpotMarket = QUIET_MARKET, rule_evaluator: Path | None = None
+        cls, platform: Platform, spot_market: SpotMarket = QUIET_MARKET, rule_evaluator: Sequence[Path] = ()
     ) -> Context:
         """The context of a server, with its store under ``state_dir/sagemaker.sqlite``."""
         store = Store(platform.state_dir / "sagemaker.sqlite")

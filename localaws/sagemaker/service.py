@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class SageMaker:
     """
 
     def __init__(
-        self, platform: Platform, spot_market: SpotMarket = QUIET_MARKET, rule_evaluator: Path | None = None
+        self, platform: Platform, spot_market: SpotMarket = QUIET_MARKET, rule_evaluator: Sequence[Path] = ()
     ) -> None:
         self.context = Context.open(platform, spot_market, rule_evaluator)
         self._jobs = _open_engine(self.context)

@@ -17,7 +17,8 @@ from localaws.server_file import Server
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / ".ratchet" / "images"
-EVALUATOR = ROOT / "training_code" / "toolkit" / "rule_evaluator.py"
+TOOLKIT = ROOT / "training_code" / "toolkit"
+EVALUATOR = (TOOLKIT / "rule_evaluator.py", TOOLKIT, ROOT / "contract")
 ANY_FREE_PORT = 0
 # What a server leaves in its state that tells of itself, not of what its AWS holds.
 OF_THE_SERVER = ("server.json", "server.lock", "server.log", "port", "*-shm")
@@ -85,7 +86,7 @@ class AwsFactory:
     """Starts an embedded AWS on a state folder, again and again: for tests of restarts."""
 
     state: Path
-    rule_evaluator: Path | None = EVALUATOR if EVALUATOR.is_file() else None
+    rule_evaluator: tuple[Path, ...] = EVALUATOR
 
     def start(self) -> Aws:
         server = supervisor.start(self.state, port=ANY_FREE_PORT, images=IMAGES, rule_evaluator=self.rule_evaluator)

@@ -80,7 +80,7 @@ def evaluator(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def debugging_aws(tmp_path_factory: pytest.TempPathFactory, images: Path, evaluator: Path) -> Iterator[Aws]:
-    factory = AwsFactory(tmp_path_factory.mktemp("debugger") / "aws", evaluator)
+    factory = AwsFactory(tmp_path_factory.mktemp("debugger") / "aws", (evaluator, evaluator.parent.parent))
     yield factory.start()
     factory.stop()
 
@@ -364,7 +364,7 @@ def test_rules_without_a_hook_are_refused(jobs: Jobs) -> None:
 
 
 def test_kill_9_ends_the_rules_and_says_so_afterwards(tmp_path: Path, images: Path, evaluator: Path) -> None:
-    factory = AwsFactory(tmp_path / "aws", evaluator)
+    factory = AwsFactory(tmp_path / "aws", (evaluator, evaluator.parent.parent))
     aws = factory.start()
     try:
         jobs = Jobs(aws)
@@ -393,7 +393,7 @@ def cut_off(job: Document) -> list[Document] | None:
 
 
 def test_a_server_without_an_evaluator_has_the_hook_and_refuses_rules(tmp_path: Path, images: Path) -> None:
-    factory = AwsFactory(tmp_path / "aws", None)
+    factory = AwsFactory(tmp_path / "aws", ())
     try:
         jobs = Jobs(factory.start())
         assert refusal(jobs, **debugged(jobs, "FindsNone")) == (

@@ -85,8 +85,8 @@ def test_a_taken_port_is_told_or_gone_round(fresh_aws: Any, tmp_path: Path) -> N
 
 
 def test_a_rule_evaluator_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(supervisor.StartError, match=r"there is no file .*/rules\.py"):
-        supervisor.start(tmp_path / "aws", port=0, rule_evaluator=tmp_path / "rules.py")
+    with pytest.raises(supervisor.StartError, match=r"there is no .*/rules\.py"):
+        supervisor.start(tmp_path / "aws", port=0, rule_evaluator=[tmp_path / "rules.py"])
 
 
 def test_it_listens_on_loopback_only(fresh_aws: Any) -> None:

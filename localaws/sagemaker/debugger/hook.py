@@ -30,7 +30,7 @@ _END_MARKER = "training_job_end.ts"
 def check_rules(context: Context, request: Document) -> None:
     """Refuse rules that nothing here evaluates."""
     for index, rule in enumerate(debugger_request.rules(request)):
-        if context.rule_evaluator is None:
+        if not context.rule_evaluator:
             raise errors.not_supported(
                 "DebugRuleConfigurations: this server was started without a rule evaluator (--rule-evaluator)"
             )

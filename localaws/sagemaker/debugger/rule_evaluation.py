@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import secrets
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from localaws.sagemaker.containers import container
@@ -84,8 +85,8 @@ class RuleJobs:
     def start(self) -> None:
         """Make and start a processing job for every rule; their events are sent before the container starts."""
         context = self._training.context
-        program = context.rule_evaluator
-        if not self._rules or program is None:
+        evaluator = context.rule_evaluator
+        if not self._rules or not evaluator:
             return
         self._jobs = [self._new(rule) for rule in self._rules]
         training = self._store()
@@ -94,7 +95,7 @@ class RuleJobs:
             job_records.announce(context, self._training.kind, training)
         for job in self._jobs:
             job_records.announce(context, PROCESSING, job.document)
-            self._engine.start_now(job, lambda job, _engine: RuleRun(job, program, self._tensors).to_its_verdict())
+            self._engine.start_now(job, lambda job, _engine: RuleRun(job, evaluator, self._tensors).to_its_verdict())
 
     def training_ended(self, cause: str) -> None:
         """The training container has ended, by itself (SCRIPT) or because it was stopped."""
@@ -140,9 +141,9 @@ class RuleJobs:
 class RuleRun:
     """One rule's processing job in its thread. Steps raise what a processing job's do."""
 
-    def __init__(self, job: Job, program: Path, tensors: Path) -> None:
+    def __init__(self, job: Job, evaluator: Sequence[Path], tensors: Path) -> None:
         self._job = job
-        self._program = program
+        self._evaluator = evaluator
         self._tensors = tensors
 
     def to_its_verdict(self) -> Ending:
@@ -159,12 +160,13 @@ class RuleRun:
         processing.write_configuration(job)
         image = job_container.image_environment(job, job.document["AppSpecification"]["ImageUri"])
         job_container.say_all(job, image, [])
-        command = [str(image.python), str(self._program)]
+        program, *folders = self._evaluator
+        command = [str(image.python), str(program)]
         variables = processing.variables(job, image)
         spec = job_container.spec(job, command, variables, cwd=container.ml_dir(job.ml), isolated=False)
         return dataclasses.replace(
             spec,
-            needs=[*spec.needs, self._program.parent.parent],
+            needs=[*spec.needs, *folders],
             shows={debugger_request.TENSORS: self._tensors},
         )
 
