@@ -317,10 +317,11 @@ def test_of_a_thousand_classes_the_decision_keeps_those_that_matter() -> None:
     assert all(value.startswith("rare") for value in values[1:99])
 
 
+@pytest.mark.parametrize("said", [None, [], {}])
 @pytest.mark.parametrize(("gate", "kind"), [(SEGMENTS, "segments"), (CLASSES, "classes")])
-def test_an_evaluation_without_the_parts_is_refused(gate: Any, kind: str) -> None:
+def test_an_evaluation_without_the_parts_is_refused(gate: Any, kind: str, said: Any) -> None:
     with pytest.raises(BadEvaluationError, match=f"the gate has floors for {kind}, of which the evaluation says"):
-        decide(evaluation(0.97), gate, None)
+        decide({**evaluation(0.97), kind: said}, gate, None)
 
 
 # ------------------------------------------------------------------------------------------------------ the function
