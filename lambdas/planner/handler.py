@@ -66,8 +66,7 @@ def handle(event: Document, _context: object) -> Document:
             log.info("looked into the held-out data", **look(s3, channels, event["held_out"]))
         if state.champion and not is_there(s3, state.champion["model_data"]):
             document = plan.without_the_champion(document)
-    hashes = {name: event[name] for name in MADE_FROM}
-    document = {**hashes, **document}
+    document = {**{name: event[name] for name in MADE_FROM}, **document}
     artifacts.write(files.PLAN, {"run": run, "planned_at": clock.stamp(), **document})
     log.info("planned", outcome=document["outcome"], fingerprint=document["fingerprint"], data=document["data"])
     return document

@@ -23,7 +23,6 @@ def test_what_the_probe_costs_in_a_framework(name: str) -> None:
     found = probe.framework(name, True, said)
     assert list(found["figures"]) == [f"{name}_probe_cost"]
     assert len(found["samples"][f"{name}_probe_cost"]) == probe.SMALL_REPETITIONS
-    assert min(found["samples"][f"{name}_probe_cost"]) > -1, "a share of a time that was measured"
 
 
 def test_what_the_probe_costs_in_pytorch() -> None:

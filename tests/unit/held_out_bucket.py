@@ -7,6 +7,7 @@ import zipfile
 from io import BytesIO
 from typing import Any
 
+import pytest
 from planner import held_out_look
 from planner.data import Channel, DataObject
 
@@ -45,6 +46,15 @@ def look(files: Files | Bucket, training: Files | None = None, **asked: Any) -> 
     document = {**reading, "metric": "f1_macro", "needs": "classes", **asked}
     others = [bucket.channel("train", TRAINING)] if any(key.startswith(TRAINING) for key in bucket.files) else []
     return held_out_look.look(bucket.channel("test", PREFIX), document, bucket, others)
+
+
+def refusal(files: Files, training: Files | None = None, **asked: Any) -> str:
+    """The sentence with which Plan refuses the held-out files, after their place."""
+    with pytest.raises(held_out_look.HeldOutDataError) as refused:
+        look(files, training, **asked)
+    place, sentence = str(refused.value).split("): ", 1)
+    assert place == f"the held-out data (s3://data/{PREFIX}"
+    return sentence
 
 
 def f1(**asked: Any) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import multiprocessing
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,25 @@ def start(name: str, target: Callable[..., None], *given: Any) -> tuple[Any, Con
     process.start()
     answers.close()  # the model's process holds the other one: its death is an end of file
     return process, results
+
+
+@contextmanager
+def reporting(results: Connection, folder: Path, failed: Callable[[], str] = str) -> Iterator[None]:
+    """In the model's process: sends what goes wrong in the block, whose own results the block sends itself.
+
+    Args:
+        folder: of the extracted model.tar.gz, whose code may raise anything.
+        failed: the beginning of the sentence about what it raises; nothing unless it is said.
+    """
+    try:
+        yield
+    except ToolkitError as error:
+        results.send(("error", str(error)))
+    except MemoryError:
+        results.send(("memory",))
+    except Exception as error:  # noqa: BLE001 - see above
+        traceback.print_exc()
+        results.send(("error", f"{failed()}{told(error, folder)}"))
 
 
 def forget_this_toolkit() -> None:

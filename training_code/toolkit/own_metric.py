@@ -92,21 +92,20 @@ class _Asked:
 def _judge(asked: _Asked, parts: Sequence[Sequence[int]], how: Resampling, results: Connection) -> None:
     """Judges, in a process of its own."""
     model_process.forget_this_toolkit()
-    try:
-        call = _Call(asked, _load(asked.own))
-        scores = {name: call.score(name) for name in asked.answers}
-        found = {name: [call.part(name, places) for places in parts] for name in asked.answers}
-        resampled, made = call.resampled(how)
-        results.send(("judged", "figures", scores, resampled, found, made))
-    except NoAnswersError as error:
-        results.send(("judged", "unjudged", error.model, str(error)))
-    except MetricError as error:
-        results.send(("error", str(error)))
-    except MemoryError:
-        results.send(("memory",))
-    except Exception as error:  # noqa: BLE001 - the module may raise anything
-        traceback.print_exc()
-        results.send(("error", model_process.told(error, asked.own.folder)))
+    with model_process.reporting(results, asked.own.folder):
+        try:
+            results.send(("judged", "figures", *_figures(_Call(asked, _load(asked.own)), parts, how)))
+        except NoAnswersError as error:
+            results.send(("judged", "unjudged", error.model, str(error)))
+
+
+def _figures(
+    call: _Call, parts: Sequence[Sequence[int]], how: Resampling
+) -> tuple[dict[str, float], np.ndarray, Parts, int]:
+    scores = {name: call.score(name) for name in call.models}
+    found = {name: [call.part(name, places) for places in parts] for name in call.models}
+    resampled, made = call.resampled(how)
+    return scores, resampled, found, made
 
 
 def _load(own: OwnMetric) -> Metric:
@@ -131,6 +130,7 @@ class _Call:
 
     def __init__(self, asked: _Asked, metric: Metric) -> None:
         self.own, self._metric, self._truths, self._answers = asked.own, metric, asked.truths, asked.answers
+        self.models = tuple(asked.answers)
 
     def score(self, model: str) -> float:
         """A model's score on all examples."""

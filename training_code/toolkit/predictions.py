@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -91,19 +90,11 @@ def _read(folder: Path, data: Path, any_label: bool, results: Connection) -> Non
     """Reads the held-out data, in the model's process: sends ("examples", them), ("error", a sentence) or
     ("memory",)."""
     model_process.forget_this_toolkit()
-    try:
+    with model_process.reporting(results, folder, lambda: f"serve.py failed in {READER}: "):
         reader = serving.load_functions(folder / "code").heldout_fn
         if not callable(reader):
             raise serving.ServingError(f"{READER} of {files.SERVING_SCRIPT} is no function")
         examples = [_own(number, given, any_label) for number, given in enumerate(reader(str(data)), start=1)]
-    except ToolkitError as error:
-        results.send(("error", str(error)))
-    except MemoryError:
-        results.send(("memory",))
-    except Exception as error:  # noqa: BLE001 - serve.py may raise anything
-        traceback.print_exc()
-        results.send(("error", f"serve.py failed in {READER}: {model_process.told(error, folder)}"))
-    else:
         results.send(("examples", examples))
 
 
@@ -140,7 +131,7 @@ def _answer(folder: Path, examples: list[Example], results: Connection) -> None:
     """Answers, in the model's process: sends ("answers", batches, samples), ("error", a sentence) or ("memory",)."""
     model_process.forget_this_toolkit()
     doing = "loading the model"
-    try:
+    with model_process.reporting(results, folder, lambda: f"serve.py failed while {doing}: "):
         functions = serving.load_functions(folder / "code")
         model = functions.load(str(folder))
         doing = "answering the held-out examples"
@@ -150,14 +141,6 @@ def _answer(folder: Path, examples: list[Example], results: Connection) -> None:
             (index, functions.answer(model, examples[index].body, examples[index].content_type))
             for index in _spread(examples)
         ]
-    except ToolkitError as error:
-        results.send(("error", str(error)))
-    except MemoryError:
-        results.send(("memory",))
-    except Exception as error:  # noqa: BLE001 - serve.py may raise anything
-        traceback.print_exc()
-        results.send(("error", f"serve.py failed while {doing}: {model_process.told(error, folder)}"))
-    else:
         results.send(("answers", batches, samples))
 
 
