@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import difflib
 from collections.abc import Iterable, Sequence
 
 from contract.held_out import CSV, TSV, HeldOutError
+from contract.suggestions import near
 
 _MARKS = {CSV: "commas between the columns", TSV: "tabs between the columns"}
 
@@ -71,9 +71,8 @@ def is_number(text: str) -> bool:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean …?`, or nothing."""
-    by_lower = {each.lower(): each for each in known}
-    near = difflib.get_close_matches(name.strip().lower(), by_lower, n=1)
-    return f"; did you mean {by_lower[near[0]]!r}?" if near else ""
+    meant = near(name, known)
+    return f"; did you mean {meant!r}?" if meant else ""
 
 
 def _are_numbers(text: str) -> bool:

@@ -6,10 +6,11 @@ for ended Failed, RolledBack, Stopped or StoppedByRule; 130 interrupted.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 
 import click
+
+from contract.suggestions import near
 
 # Command → (its module in ratchet.commands, one line of help). Listed here, so that help needs to import none of them.
 _COMMANDS = {
@@ -57,8 +58,8 @@ class _Commands(click.Group):
 
 
 def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, _COMMANDS, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(_COMMANDS)}"
+    meant = near(name, _COMMANDS)
+    return f"; did you mean {meant}?" if meant else f"; there are {', '.join(_COMMANDS)}"
 
 
 @click.group(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import contract
 from contract.files import SPEC_FILE, TOOLKIT
+from contract.suggestions import near
 from ratchet.errors import UserError
 from ratchet.spec import ConfigurationError, SpecError, load, named_folders
 from ratchet.spec.environments import Environment, read_environment
@@ -85,9 +85,9 @@ class Project:
         for name, folder in self.pipelines.items():
             if given in (name, folder.name) or _same(Path(given), folder):
                 return name
-        near = difflib.get_close_matches(given, self.pipelines, n=1)
-        if near:
-            raise UserError(f"there is no pipeline {given!r}; did you mean {near[0]}?")
+        meant = near(given, self.pipelines)
+        if meant:
+            raise UserError(f"there is no pipeline {given!r}; did you mean {meant}?")
         return given
 
 

@@ -51,10 +51,8 @@ def check(asked: HeldOut, channels: Iterable[Channel], read: Reader) -> None:
     if lacking:
         first = next(iter(lacking.values()))
         more = f", as {len(lacking) - 1} more of the held-out classes" if len(lacking) > 1 else ""
-        where, there = (
-            " or ".join(channel.name for channel in channels),
-            held_out_labels.told(held_out_labels.classes(known)),
-        )
+        where = " or ".join(channel.name for channel in channels)
+        there = held_out_labels.told(held_out_labels.classes(known))
         raise HeldOutError(
             f"{first.place} is of the class {first.text!r}, which no training example has{more} ({where} has {there}); "
             f"add examples of it to {where}, or leave the held-out ones out"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from contract.suggestions import near
 from ratchet.spec.yaml_lines import Problem
 
 
@@ -49,5 +49,5 @@ def checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """`; did you mean x?`, or the list of what is known when nothing is near."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
+    meant = near(name, known)
+    return f"; did you mean {meant}?" if meant else f"; known: {', '.join(known)}"

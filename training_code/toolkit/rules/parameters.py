@@ -6,7 +6,6 @@ Values come from pipeline.yaml with YAML's own types, or from Debugger's `RulePa
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
@@ -14,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from contract.suggestions import near
 from toolkit import lists
 from toolkit.errors import ToolkitError
 
@@ -57,9 +57,9 @@ def read(rule: str, declared: tuple[Parameter, ...], given: Mapping[str, Any]) -
 
 
 def _meant(name: str, known: Mapping[str, Parameter]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
+    meant = near(name, known)
+    if meant:
+        return f"; did you mean {meant!r}?"
     return f"; it has {', '.join(known)}" if known else "; it has none"
 
 

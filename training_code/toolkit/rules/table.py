@@ -6,13 +6,13 @@ its page; `python -m toolkit.rules --write-table CHECKOUT` writes both.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from contract.suggestions import near
 from toolkit.rules import activations, classification, gradients, inputs, losses, progress, tensors, trees
 from toolkit.rules.parameters import Parameter, RuleError
 from toolkit.rules.rule import Rule
@@ -52,9 +52,9 @@ def built_in(name: str) -> type[Rule]:
     name = ALIASES.get(name, name)
     if name in RULES:
         return RULES[name]
-    close = difflib.get_close_matches(name, RULES, n=1)
-    meant = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(RULES)}"
-    raise RuleError(f"there is no rule {name!r}{meant} A rule of your own is written as my_rules.MyRule")
+    meant = near(name, RULES)
+    said = f"; did you mean {meant}?" if meant else f"; there are {', '.join(RULES)}"
+    raise RuleError(f"there is no rule {name!r}{said} A rule of your own is written as my_rules.MyRule")
 
 
 def document() -> dict[str, Any]:
