@@ -308,11 +308,11 @@ class Copies(Case):
         self.assertFalse(self.copied.wait(5 * sync.LOOK_SECONDS), "in its time, which isn't come")
         self.rule("IssuesFound")
         self.assertTrue(self.copied.wait(60))
+        mark = layout.mark_of_copy(self.folder / "rules" / "a.json")
+        self.eventually(mark.exists)
         (index,) = [content for key, content in self.bucket.items() if key.startswith("run/index/")]
         self.assertEqual(len(index.splitlines()), 3)
         self.assertEqual(json.loads(self.bucket["run/rules/a.json"]), {"status": "IssuesFound"})
-        mark = layout.mark_of_copy(self.folder / "rules" / "a.json")
-        self.eventually(mark.exists)
         self.assertNotIn("copied", " ".join(self.bucket))
         self.copied.clear()
         probe.loss("train", 3)
