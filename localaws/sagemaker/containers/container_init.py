@@ -13,7 +13,7 @@ pid_namespaces(7), user_namespaces(7)):
 --hide PATH        PATH appears as an empty directory
 --read-only        everything but the binds, /dev and /dev/shm is read-only
 --show SRC DST     the directory SRC appears, read-only, as DST; as itself where a --bind would cover it
---overlay DIR TOP  the directory DIR appears writable: what is written goes to TOP/upper (overlayfs, TOP/work is its own)
+--overlay DIR TOP  DIR appears writable: what is written goes to TOP/upper (overlayfs; TOP/work is its own)
 --under DIR        a layer between the overlay's TOP and DIR; the first is the topmost
 --cwd PATH         where the program starts
 --parent PID       the server: when it is gone, by kill -9 too, the container goes
@@ -229,8 +229,9 @@ def _mount_overlay(options: Options, layers: dict[str, list[int]]) -> list[str]:
     _mount("overlay", options.overlay[0], "overlay", _MS_NOSUID | _MS_NODEV, ",".join(wanted))
     # Made by the kernel for itself, closed to everyone; open, so that an ordinary user can remove it afterwards.
     os.chmod(f"/proc/self/fd/{layers['workdir'][0]}/work", 0o700)
-    for layer in sum(layers.values(), []):
-        os.close(layer)
+    for found in layers.values():
+        for layer in found:
+            os.close(layer)
     return [options.overlay[0]]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localaws.sagemaker.containers import container, pip_settings
-from localaws.sagemaker.containers.container import Layer
+from localaws.sagemaker.containers.container import ContainerSpec, Layer
 from localaws.sagemaker.containers.images import ImageEnvironment
 
 PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
@@ -33,6 +33,10 @@ class Writable:
 
     image: ImageEnvironment
     layer: Layer | None
+
+    def given_to(self, spec: ContainerSpec) -> ContainerSpec:
+        """The container with this environment."""
+        return replace(spec, layer=self.layer)
 
     def over(self, below: Sequence[Path]) -> Writable:
         """The same, on layers that were made before."""

@@ -1,7 +1,7 @@
 """pip's settings in a container: those of this machine and its user, as far as they say where packages come from.
 
-A container in AWS reaches PyPI as it is. Here a mirror, a proxy or a certificate may stand between, which the user's own
-pip knows of. They are written to the environment's pip.conf, so that a job's own ``PIP_*`` variables go before them.
+A container in AWS reaches PyPI as it is. Here a mirror, a proxy or a certificate may stand between, of which the user's
+own pip knows. They are written to the environment's pip.conf, so that a job's own ``PIP_*`` variables go before them.
 """
 
 from __future__ import annotations

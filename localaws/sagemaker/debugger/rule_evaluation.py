@@ -163,9 +163,9 @@ class RuleRun:
         program, *folders = self._evaluator
         command = [str(installed.image.python), str(program)]
         variables = processing.variables(job, installed.image)
-        spec = job_container.spec(job, installed, command, variables, cwd=container.ml_dir(job.ml), isolated=False)
+        spec = job_container.spec(job, command, variables, cwd=container.ml_dir(job.ml), isolated=False)
         return dataclasses.replace(
-            spec,
+            installed.given_to(spec),
             needs=[*spec.needs, *folders],
             shows={debugger_request.TENSORS: self._tensors},
         )

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from localaws.sagemaker.containers import environment, layers
-from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack
 from localaws.sagemaker.containers.container import Container, ContainerSpec, describe_isolation, ml_dir, tmp_view
 from localaws.sagemaker.containers.image_table import ImageNotFoundError
 from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment
@@ -23,6 +22,7 @@ from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.hosting import model_server
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP, follow
 from localaws.sagemaker.hosting.instances import StartError, VariantPlan
+from localaws.sagemaker.hosting.model_archive import unpack_model, unpack_source
 from localaws.sagemaker.hosting.model_data import Fetcher, ModelDataError
 from localaws.sagemaker.hosting.worker import Worker, start_worker
 
@@ -82,12 +82,12 @@ class ContainerStarter:
         fetcher = Fetcher(self._context, source["RoleArn"], credentials, time.monotonic() + source["DownloadSeconds"])
         if source["ModelDataUri"]:
             archive = self._fetched(fetcher, source["ModelDataUri"], place.archives / "model.tar.gz")
-            _unpack_archive(archive, place.ml / "model", source["ModelDataUri"])
+            unpack_model(archive, place.ml / "model", source["ModelDataUri"])
         submitted: str | None = source["Environment"].get("SAGEMAKER_SUBMIT_DIRECTORY")
         if submitted is None or "://" not in submitted:
             return submitted
         archive = self._fetched(fetcher, submitted, place.archives / "sourcedir.tar.gz")
-        _unpack_archive(archive, place.ml / "code", submitted)
+        unpack_source(archive, place.ml / "code", submitted)
         return _OPT_ML_CODE
 
     def _fetched(self, fetcher: Fetcher, uri: str, archive: Path) -> Path:
@@ -143,11 +143,3 @@ def _code_dir(ml: Path, submitted: str | None) -> Path:
 def _note_on_workers(plan: VariantPlan) -> str | None:
     workers = plan.source["Environment"].get("SAGEMAKER_MODEL_SERVER_WORKERS", "1")
     return None if workers == "1" else f"SAGEMAKER_MODEL_SERVER_WORKERS={workers}: here one worker serves an instance."
-
-
-def _unpack_archive(archive: Path, directory: Path, uri: str) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    try:
-        unpack(archive, directory)
-    except (UnsafeArchiveError, BrokenArchiveError) as error:
-        raise ModelDataError(f"Failed to extract model data archive from {uri}: {error}") from error

@@ -64,15 +64,7 @@ def variables(job: Job, image: ImageEnvironment) -> dict[str, str]:
     }
 
 
-def spec(
-    job: Job,
-    installed: Writable,
-    command: Sequence[str],
-    variables: Mapping[str, str],
-    *,
-    cwd: Path,
-    isolated: bool,
-) -> ContainerSpec:
+def spec(job: Job, command: Sequence[str], variables: Mapping[str, str], *, cwd: Path, isolated: bool) -> ContainerSpec:
     """The container of a job. Raises JobFailedError when network isolation is asked for and can't be had."""
     if isolated and container.isolation() == "none":
         raise JobFailedError("ClientError: EnableNetworkIsolation: this machine's kernel allows no network namespaces")
@@ -85,7 +77,6 @@ def spec(
         hide=job.context.platform.private_dirs,
         needs=[job.context.platform.image_dir],
         network="none" if isolated else "host",
-        layer=installed.layer,
     )
 
 

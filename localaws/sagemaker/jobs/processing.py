@@ -91,7 +91,7 @@ def _container_spec(job: Job) -> ContainerSpec:
     command = [*application["ContainerEntrypoint"], *application.get("ContainerArguments", [])]
     isolated = request_of.is_isolated(job.document)
     given, cwd = variables(job, installed.image), container.ml_dir(job.ml)
-    return job_container.spec(job, installed, command, given, cwd=cwd, isolated=isolated)
+    return installed.given_to(job_container.spec(job, command, given, cwd=cwd, isolated=isolated))
 
 
 def _process(job: Job, spec: ContainerSpec) -> Outcome:

@@ -64,7 +64,7 @@ def container_spec(job: Job) -> ContainerSpec:
         environment |= training_source.variables(job, script)
         cwd /= "code"
     isolated = bool(document["EnableNetworkIsolation"])
-    return job_container.spec(job, installed, command, environment, cwd=cwd, isolated=isolated)
+    return installed.given_to(job_container.spec(job, command, environment, cwd=cwd, isolated=isolated))
 
 
 def _prepare_image(job: Job) -> Writable:
