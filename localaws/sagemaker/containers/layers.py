@@ -14,9 +14,8 @@ from pathlib import Path
 
 from localaws.sagemaker.containers import container, pip_settings
 from localaws.sagemaker.containers.container import ContainerSpec, Layer
-from localaws.sagemaker.containers.images import ImageEnvironment
+from localaws.sagemaker.containers.images import PACKAGES, ImageEnvironment
 
-PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 _PYTHONS = ("python", "python3", f"python{sys.version_info.major}.{sys.version_info.minor}")
 _PIPS = ("pip", "pip3")
 _PIP = """\

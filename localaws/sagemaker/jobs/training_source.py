@@ -55,7 +55,7 @@ def _copy_source(job: Job, directory: str, code: Path) -> None:
     source = located(directory, job.ml)
     if not source.resolve().is_relative_to(job.ml.resolve()) or not source.exists():
         raise JobFailedError(
-            f"ClientError: sagemaker_submit_directory {directory} is no file or directory of the job's"
+            f"ClientError: sagemaker_submit_directory {directory} isn't the job's"
         )
     if source.is_dir():
         shutil.copytree(source, code, dirs_exist_ok=True)
