@@ -23,6 +23,7 @@ from localaws.sagemaker.containers import container_init
 
 OPT_ML = Path("/opt/ml")
 TMP = Path("/tmp")  # noqa: S108 - the container's own
+TOOLS = Path("/opt/image-tools")
 
 Isolation = Literal["processes and files", "files", "none"]
 
@@ -45,6 +46,8 @@ class ContainerSpec:
     hide: directories of the server's that it must not see.
     needs: directories outside `base_dir` that it must see: the image's environment.
     shows: directories outside `base_dir` that appear in it, by their place below it; read-only where that is possible.
+    as_process_1: SIGTERM comes to the program as to a container's process 1: only where it handles or blocks it.
+    tools: a directory of programs that the image has and this machine lacks; appears as TOOLS, read-only.
     network: "host" or "none".
     descriptors: open files and sockets that the program inherits under their numbers.
     """
@@ -57,6 +60,8 @@ class ContainerSpec:
     hide: Sequence[Path] = ()
     needs: Sequence[Path] = ()
     shows: Mapping[str, Path] = field(default_factory=dict)
+    as_process_1: bool = False
+    tools: Path | None = None
     network: Literal["host", "none"] = "host"
     descriptors: Sequence[int] = ()
 
@@ -151,6 +156,11 @@ def tmp_view(tmp_dir: Path) -> Path:
     return tmp_dir if isolation() == "none" else TMP
 
 
+def tools_view(tools: Path) -> Path:
+    """Where a program in a container finds the directory `tools` of its spec."""
+    return tools if isolation() == "none" else TOOLS
+
+
 def describe_isolation() -> str | None:
     """One line for the job's log when the contract can't be met to the letter, else None."""
     if isolation() == "none":
@@ -174,6 +184,7 @@ def _make_places(spec: ContainerSpec) -> None:
 
 def _view_options(spec: ContainerSpec) -> list[str]:
     options = ["--isolate-network"] if spec.network == "none" else []
+    options += ["--process-1"] if spec.as_process_1 else []
     if isolation() == "none":
         return options
     needed = [*spec.needs, Path(sys.base_prefix)]
@@ -184,6 +195,8 @@ def _view_options(spec: ContainerSpec) -> list[str]:
             options += ["--show", str(path), str(path)]
     for place, directory in spec.shows.items():
         options += ["--show", str(directory), str(OPT_ML / place)]
+    if spec.tools is not None:
+        options += ["--show", str(spec.tools), str(TOOLS)]
     for hidden in spec.hide:
         if not any(path.is_relative_to(hidden) for path in needed):
             options += ["--hide", str(hidden)]
