@@ -1,8 +1,8 @@
 """The SageMaker toolkits that AWS's images hold and that scripts import, in the environment of an image.
 
 PyPI has them as sources alone, with an extension in C that only jobs on several instances need. So their Python is
-taken from the source distribution as it is, and no compiler is asked for. What PyPI hasn't got is a package of ours with
-the documented names (the folder `image_packages`).
+taken from the source distribution as it is, and no compiler is asked for. What PyPI hasn't got is a package of ours
+with the documented names (the folder `image_packages`).
 """
 
 from __future__ import annotations
