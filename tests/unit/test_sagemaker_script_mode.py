@@ -139,6 +139,8 @@ def test_a_shell_takes_arguments_apart_where_errors_are_captured(tmp_path: Path)
     assert apostrophe.returncode != 0
     assert "nterminated quoted string" in apostrophe.stderr or "unexpected EOF" in apostrophe.stderr
     assert run("run.sh", note='"a b"').stdout == "<--note>\n<a b>\n"
+    natively = run("train.py", note='"a b"', sagemaker_toolkit_native_launcher_enabled="true")
+    assert natively.stdout == "['--note', 'a b']\n"
 
 
 @pytest.mark.fidelity(

@@ -76,7 +76,8 @@ class ScriptJob:
     @property
     def captures_errors(self) -> bool:
         """Whether the image's toolkit reads what the script says of its errors (`capture_error`)."""
-        return _framework(self.framework_module) in _CAPTURING
+        native = self.framework_parameters.get("sagemaker_toolkit_native_launcher_enabled")
+        return _framework(self.framework_module) in _CAPTURING and not native
 
     @property
     def runs_modules(self) -> bool:
