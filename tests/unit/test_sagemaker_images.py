@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from image_uris import SKLEARN
+from image_uris import SKLEARN, XGBOOST
 
 from localaws.sagemaker.containers import image_table, images
 from localaws.sagemaker.containers.image_table import Image, ImageNotFoundError, find
@@ -49,6 +49,12 @@ def test_what_the_image_holds_is_here_or_is_said_to_differ() -> None:
     differing = {name for name, version in held.items() if here[name] != version}
     assert differing <= {"pandas", "numpy", "scipy"}
     assert all(any(f" {name} {held[name]};" in note for note in image.notes) for name in differing)
+
+
+def test_how_a_script_is_started_is_the_image_s() -> None:
+    assert [find(uri).start for uri in (SKLEARN, XGBOOST, PYTORCH, PYTORCH.replace("2.10", "2.6"))] == [
+        "direct", "module", "direct", "shell"
+    ]  # fmt: skip
 
 
 def test_where_versions_differ_a_sentence_says_so() -> None:

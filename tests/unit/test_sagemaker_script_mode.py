@@ -109,14 +109,10 @@ def test_what_is_installed_is_what_the_toolkit_installs(
     )
 
 
-def of(framework: str, hyperparameters: dict[str, str]) -> ScriptJob:
-    return replace(job(hyperparameters), framework_module=f"{framework}.training:main")
-
-
 @pytest.mark.fidelity(
     "Training jobs",
-    "PyTorch's and TensorFlow's images start the script by a shell, which takes the arguments apart once more.",
-    "aws/sagemaker-training-toolkit issue 128 and process.py; aws/sagemaker-pytorch-training-toolkit, training.py",
+    "PyTorch's images up to 2.9 start the script by a shell, which takes the arguments apart once more.",
+    "aws/sagemaker-training-toolkit issue 128 (changed in 5.1.3); aws/sagemaker-pytorch-training-toolkit, training.py",
 )
 def test_a_shell_takes_arguments_apart_where_errors_are_captured(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import sys; print(sys.argv[1:])")
@@ -124,7 +120,7 @@ def test_a_shell_takes_arguments_apart_where_errors_are_captured(tmp_path: Path)
     (tmp_path / "run.sh").chmod(0o755)
 
     def run(program: str, **hyperparameters: str) -> subprocess.CompletedProcess[str]:
-        given = of("sagemaker_pytorch_container", {"sagemaker_program": program, **hyperparameters})
+        given = replace(job({"sagemaker_program": program, **hyperparameters}), start="shell")
         command = [sys.executable if word == "python" else word for word in script_mode.command(given, tmp_path)]
         path = f"{Path(sys.executable).parent}:{os.defpath}"
         return subprocess.run(
@@ -149,7 +145,7 @@ def test_a_shell_takes_arguments_apart_where_errors_are_captured(tmp_path: Path)
     "aws/sagemaker-xgboost-container, training.py; sagemaker-containers, _modules.py",
 )
 def test_xgboost_runs_modules(tmp_path: Path) -> None:
-    given = of("sagemaker_xgboost_container", {"a": "1"})
+    given = replace(job({"a": "1"}), start="module")
     assert script_mode.command(given, tmp_path) == ["python", "-m", "train", "-a", "1"]
     (tmp_path / "requirements.txt").touch()
     installed = script_mode.installation(given, tmp_path)
