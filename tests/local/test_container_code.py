@@ -36,19 +36,20 @@ import os, signal, subprocess, sys, time
 worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 told = []
 signal.signal(signal.SIGTERM, lambda *_: told.append(1))
-print("ready", sys.argv[1:], flush=True)
+print(f"SCRIPT RUNS {sys.argv[1:]}", flush=True)
 end = time.monotonic() + 4
 while not told and time.monotonic() < end:
     time.sleep(0.02)
 time.sleep(0.3)
-print("told" if told else "went on to its end", "worker lives" if worker.poll() is None else "worker gone", flush=True)
+worker_is = "worker lives" if worker.poll() is None else "worker gone"
+print(f"told {worker_is}" if told else "went on to its end", flush=True)
 worker.kill()
 open(os.environ["SM_MODEL_DIR"] + "/model.txt", "w").write("saved")
 sys.exit(143 if told else 0)
 """
 SHELL = '#!/bin/bash\nset -e\npython3 fit.py "$@"\necho "more commands"\n'
 EXECS = '#!/bin/bash\nexec python3 fit.py "$@"\n'
-TRAPS = "#!/bin/bash\ntrap 'echo trapped; exit 0' TERM\necho ready\nwhile true; do sleep 0.1; done\n"
+TRAPS = "#!/bin/bash\ntrap 'echo trapped; exit 0' TERM\necho SCRIPT RUNS\nwhile true; do sleep 0.1; done\n"
 XGBOOST_MODEL = """
 import os, signal
 import numpy, xgboost
@@ -58,14 +59,14 @@ signal.signal(signal.SIGTERM, lambda *_: told.append(1))
 class UntilTold(TrainingCallback):
     def after_iteration(self, model, epoch, evals_log):
         if epoch == 0:
-            print("ready", flush=True)
+            print("SCRIPT RUNS", flush=True)
         return bool(told)
 rows = numpy.random.default_rng(0).normal(size=(200, 4))
 matrix = xgboost.DMatrix(rows, label=rows[:, 0] > 0)
 settings = {"objective": "binary:logistic", "nthread": 1, "max_depth": 2}
 model = xgboost.train(settings, matrix, num_boost_round=1_000_000, callbacks=[UntilTold()])
 model.save_model(os.environ["SM_MODEL_DIR"] + "/model.json")
-print("told", model.num_boosted_rounds() > 0, flush=True)
+print(f"told {model.num_boosted_rounds() > 0}", flush=True)
 """
 PYTORCH_MODEL = """
 import os, torch
@@ -79,19 +80,34 @@ for step in checkpoints.steps(100_000_000):
     model(torch.ones(2, 4)).square().sum().backward()
     optimizer.step()
     if step == 5:
-        print("ready", flush=True)
+        print("SCRIPT RUNS", flush=True)
 torch.save(model.state_dict(), os.environ["SM_MODEL_DIR"] + "/model.pt")
-print("told", os.listdir(os.environ["SAGEMAKER_BASE_DIR"] + "/checkpoints"), flush=True)
+print(f"told {os.listdir(os.environ['SAGEMAKER_BASE_DIR'] + '/checkpoints')}", flush=True)
+"""
+
+
+# Like the ENTRYPOINT of PyTorch's images, which sets the container's hostname: tools first, then `train` below itself.
+STARTER = """#!/usr/bin/env bash
+if [[ "$1" == "train" ]]; then
+    HOSTED_AS=$(python -c 'print("algo-1")')
+    HOSTED_AS=$HOSTED_AS train
+else
+    eval "$@"
+fi
 """
 
 
 @dataclass(frozen=True)
 class AwsCode:
-    """The training code of one of AWS's containers: the module of its `train`, its image, and what the image sets."""
+    """The training code of one of AWS's containers: the module of its `train`, its image, and what the image sets.
+
+    starter: a program of the image's that starts `train`.
+    """
 
     image: str
     train: str = "sagemaker_training.cli.train"
     variables: tuple[tuple[str, str], ...] = ()
+    starter: str | None = None
 
 
 # scikit-learn's container hands its script to the toolkit as the toolkit itself does without a framework's module.
@@ -101,7 +117,11 @@ SKLEARN_CODE = AwsCode(SKLEARN)
 XGBOOST_CODE = AwsCode(
     XGBOOST, "sagemaker_containers.cli.train", (("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "python"),)
 )
-PYTORCH_CODE = AwsCode(PYTORCH, variables=(("SAGEMAKER_TRAINING_MODULE", "sagemaker_pytorch_container.training:main"),))
+PYTORCH_CODE = AwsCode(
+    PYTORCH,
+    variables=(("SAGEMAKER_TRAINING_MODULE", "sagemaker_pytorch_container.training:main"),),
+    starter="start_with_right_hostname.sh",
+)
 
 
 @dataclass
@@ -128,9 +148,14 @@ class Job:
         }
         self._configure(ml / "input/config", asked)
         self._command(tools / "train", image.python, code.train)
+        theirs = [f"{container.tools_view(tools)}/train"]
+        if code.starter:
+            (tools / code.starter).write_text(STARTER)
+            (tools / code.starter).chmod(0o755)
+            theirs = ["bash", "-m", code.starter, "train"]
         ours = [word for words in passing_signals_on().values() for word in words]
         spec = ContainerSpec(
-            command=ours if behind_ours else [f"{container.tools_view(tools)}/train"],
+            command=ours if behind_ours else theirs,
             environment={
                 **dict(code.variables),
                 "PATH": f"{container.tools_view(tools)}:{image.python.parent}:{DOCKER_PATH}",
@@ -171,7 +196,9 @@ class Job:
 
     def _command(self, path: Path, python: Path, module: str) -> None:
         packages = next((TOOLKITS / "lib").glob("python3.*")) / "site-packages"
-        imports = f"import sys\nsys.path.append({str(packages)!r})\nfrom {module} import main\nmain()\n"
+        # XGBoost's image replaces what sagemaker-containers has of Python 2's time (its Dockerfile).
+        mapping = "import collections.abc\ncollections.Mapping = collections.abc.Mapping\n"
+        imports = f"{mapping}import sys\nsys.path.append({str(packages)!r})\nfrom {module} import main\nmain()\n"
         path.write_text(f"#!{python}\n{imports}")
         path.chmod(0o755)
 
@@ -187,7 +214,7 @@ class Job:
         return self.running.wait(30)
 
     def stopped(self) -> int:
-        self.until("ready")
+        self.until("SCRIPT RUNS")
         self.running.stop()
         return self.ended()
 
