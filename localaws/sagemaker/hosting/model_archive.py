@@ -8,14 +8,8 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack
+from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack, why_no_gzip
 from localaws.sagemaker.hosting.model_data import ModelDataError
-
-_GZIP = b"\x1f\x8b"
-# What else people upload, by its first bytes.
-_OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "a zip file", b"(\xb5/\xfd": "zstd"}
-_TAR_MAGIC = slice(257, 262)
-_HEAD_BYTES = 512
 
 
 def unpack_model(archive: Path, directory: Path, uri: str) -> None:
@@ -47,20 +41,6 @@ def _refusal(archive: Path, directory: Path, why_content: Callable[[Path], str |
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, OSError) as error:
         return f"it ends early or is damaged: {error}"
     return refusal
-
-
-def why_no_gzip(archive: Path) -> str | None:
-    """A sentence on a file that isn't compressed with gzip; None for one that is."""
-    with archive.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    if head.startswith(_GZIP):
-        return None
-    if not head:
-        return "it is empty"
-    if head[_TAR_MAGIC] == b"ustar":
-        return "it is a tar that isn't compressed with gzip"
-    kind = next((name for magic, name in _OTHERS.items() if head.startswith(magic)), None)
-    return f"it is {kind}, not gzip" if kind else "it isn't compressed with gzip"
 
 
 def why_members(archive: Path) -> str | None:

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from localaws.sagemaker.containers import environment
+from localaws.sagemaker.containers import environment, layers
 from localaws.sagemaker.containers.container import Container, ContainerSpec, describe_isolation, ml_dir, tmp_view
 from localaws.sagemaker.containers.image_table import ImageNotFoundError
 from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment
+from localaws.sagemaker.containers.layers import Writable
 from localaws.sagemaker.containers.logs import ContainerLog
 from localaws.sagemaker.containers.opt_ml import OPT_ML, located
 from localaws.sagemaker.context import Context
@@ -62,12 +63,15 @@ class ContainerStarter:
             raise StartError(str(error)) from error
         except SageMakerError as error:
             raise StartError(error.message) from error
-        for note in filter(None, [*image.notes, describe_isolation(), _note_on_workers(plan)]):
+        installed = layers.writable(image, directory / instance_id / "layer", place.tmp)
+        for note in filter(
+            None, [*image.notes, describe_isolation(), layers.describe(installed), _note_on_workers(plan)]
+        ):
             log.say(note)
-        variables = self._variables(place, plan, image, credentials)
+        variables = self._variables(place, plan, installed.image, credentials)
         if submitted:
             variables["SAGEMAKER_SUBMIT_DIRECTORY"] = submitted
-        return start_worker(lambda descriptor: self._launch(place, image, variables, descriptor, log))
+        return start_worker(lambda descriptor: self._launch(place, installed, variables, descriptor, log))
 
     def _unpack(self, place: _Place, plan: VariantPlan, credentials: Credentials) -> str | None:
         """Fill /opt/ml/model, and /opt/ml/code when the code is in S3; the new SAGEMAKER_SUBMIT_DIRECTORY."""
@@ -109,10 +113,10 @@ class ContainerStarter:
         }
 
     def _launch(
-        self, place: _Place, image: ImageEnvironment, variables: dict[str, str], descriptor: int, log: ContainerLog
+        self, place: _Place, installed: Writable, variables: dict[str, str], descriptor: int, log: ContainerLog
     ) -> Container:
         # -P keeps the server's own directory off the path, where the user's modules are looked for.
-        command = [str(image.python), "-P", str(_SERVER), "--control-fd", str(descriptor)]
+        command = [str(installed.image.python), "-P", str(_SERVER), "--control-fd", str(descriptor)]
         container = self._context.launch(
             ContainerSpec(
                 command=command,
@@ -123,6 +127,7 @@ class ContainerStarter:
                 hide=self._context.platform.private_dirs,
                 needs=[self._context.platform.image_dir, _SERVER.parent],
                 descriptors=[descriptor],
+                layer=installed.layer,
             )
         )
         threading.Thread(target=follow, args=(container.output, log), daemon=True).start()
@@ -138,4 +143,3 @@ def _code_dir(ml: Path, submitted: str | None) -> Path:
 def _note_on_workers(plan: VariantPlan) -> str | None:
     workers = plan.source["Environment"].get("SAGEMAKER_MODEL_SERVER_WORKERS", "1")
     return None if workers == "1" else f"SAGEMAKER_MODEL_SERVER_WORKERS={workers}: here one worker serves an instance."
-

@@ -62,9 +62,13 @@ class FlaskModel(Model):
 def note_on(result: Any) -> str | None:
     """A sentence on an answer whose content type surprises in AWS."""
     if isinstance(result, (str, bytes)):
-        return "output_fn returned no content type with its text, so it is answered as text/html: return (text, accept)."
+        return (
+            "output_fn returned no content type with its text, so it is answered as text/html: return (text, accept)."
+        )
     if isinstance(result, tuple) and str(result[1]).startswith("text/") and "charset" not in str(result[1]):
-        return f"AWS's image says {result[1]}; charset=utf-8 for {result[1]} (Werkzeug adds it); here it stays as it is."
+        return (
+            f"AWS's image says {result[1]}; charset=utf-8 for {result[1]} (Werkzeug adds it); here it stays as it is."
+        )
     return None
 
 

@@ -27,10 +27,14 @@ def load(model_dir: str) -> Any:
     """`model.pt`, or else the one file with .pt or .pth, as TorchScript."""
     path = Path(model_dir) / _MODEL
     if not path.exists():
-        found = [file for file in sorted(Path(model_dir).iterdir()) if file.is_file() and file.suffix in (".pt", ".pth")]
+        found = [
+            file for file in sorted(Path(model_dir).iterdir()) if file.is_file() and file.suffix in (".pt", ".pth")
+        ]
         if len(found) != 1:
             names = ", ".join(file.name for file in found) or "none"
-            raise StartError(f"without a model_fn exactly one .pth or .pt file is loaded, as TorchScript; here: {names}")
+            raise StartError(
+                f"without a model_fn exactly one .pth or .pt file is loaded, as TorchScript; here: {names}"
+            )
         path = found[0]
     try:
         return _torch().jit.load(str(path), map_location=_device()).to(_device())
