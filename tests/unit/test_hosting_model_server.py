@@ -223,8 +223,8 @@ def test_an_answer_that_surprises_in_aws_is_told_in_the_log_once(capfd: pytest.C
 
 @pytest.mark.fidelity(
     "Endpoints",
-    "A function of PyTorch's image that takes one argument more gets the request's context, with its headers; what it "
-    "sets there (status, headers) is the answer's.",
+    "A function of PyTorch's image that takes one argument more gets the request's context, with its headers; what "
+    "it sets there (status, headers) is the answer's.",
     "aws/sagemaker-inference-toolkit, transformer.py; pytorch/serve, ts/context.py; aws/sagemaker-inference-toolkit#110",
 )
 def test_the_toolkits_functions_may_take_the_context() -> None:
