@@ -93,8 +93,8 @@ def test_what_a_model_cant_take_is_said_in_the_log(
 
 @pytest.mark.fidelity(
     "Endpoints",
-    "scikit-learn's and XGBoost's images copy a model's code to /opt/ml/code and run `pip install . -r requirements.txt` "
-    "there before they serve.",
+    "scikit-learn's and XGBoost's images copy a model's code to /opt/ml/code and run `pip install .`, with "
+    "`-r requirements.txt`, there before they serve.",
     "aws/sagemaker-containers, src/sagemaker_containers/_modules.py (import_module) and _server.py (start)",
 )
 def test_a_models_code_is_installed_before_it_serves(hosting: Hosting) -> None:

@@ -13,15 +13,18 @@ from .model import Settings
 _REQUIREMENTS = "requirements.txt"
 # What makes more of a folder than a copy of its modules, where there is no setup.py and the container writes one.
 _BUILT_BY = ("setup.py", "pyproject.toml", "setup.cfg", _REQUIREMENTS)
-# The same settings that sagemaker_containers gives a folder without a setup.py: all its modules and files are installed.
+# As sagemaker_containers writes it for a folder that has none: all its modules and files are installed.
 _SETUP = """\
 from setuptools import setup
 
 setup(name={name!r}, version="1.0.0", packages=[""], include_package_data=True)
 """
-_MANIFEST = (
-    "recursive-include . *\nrecursive-exclude . __pycache__*\nrecursive-exclude . *.pyc\nrecursive-exclude . *.pyo\n"
-)
+_MANIFEST = """\
+recursive-include . *
+recursive-exclude . __pycache__*
+recursive-exclude . *.pyc
+recursive-exclude . *.pyo
+"""
 _WITHOUT_ISOLATION = ("0", "false", "no", "off")
 
 
