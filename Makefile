@@ -42,15 +42,20 @@ node_modules/.stamp: package-lock.json .venv/main.stamp
 	@.venvs/sdk/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/sdk.txt
 	@touch $@
 
+.venvs/serving/stamp: requirements/serving.txt .venv/main.stamp
+	@echo "install: AWS's serving code for PyTorch, for the tests, in a folder of its own"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .venvs/serving --upgrade -r requirements/serving.txt
+	@touch $@
+
 install: .venv/main.stamp node_modules/.stamp
 
 demo: install
 	@$(BIN)/python -m demo
 
-test: .venv/dev.stamp node_modules/.stamp .venvs/sdk/stamp
+test: .venv/dev.stamp node_modules/.stamp .venvs/sdk/stamp .venvs/serving/stamp
 	@$(BIN)/python -m pytest tests $(SPREAD)
 
-test-unit test-synth test-local: test-%: .venv/dev.stamp node_modules/.stamp
+test-unit test-synth test-local: test-%: .venv/dev.stamp node_modules/.stamp .venvs/serving/stamp
 	@$(BIN)/python -m pytest tests/$* $(SPREAD)
 
 lint: .venv/dev.stamp node_modules/.stamp
