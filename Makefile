@@ -47,15 +47,21 @@ node_modules/.stamp: package-lock.json .venv/main.stamp
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .venvs/serving --upgrade -r requirements/serving.txt
 	@touch $@
 
+.venvs/toolkits/stamp: requirements/toolkits.txt
+	@echo "install: the code of AWS's training containers, for the tests, in an environment of its own"
+	@test -x .venvs/toolkits/bin/python || $(PYTHON) -m venv .venvs/toolkits
+	@.venvs/toolkits/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/toolkits.txt
+	@touch $@
+
 install: .venv/main.stamp node_modules/.stamp
 
 demo: install
 	@$(BIN)/python -m demo
 
-test: .venv/dev.stamp node_modules/.stamp .venvs/sdk/stamp .venvs/serving/stamp
+test: .venv/dev.stamp node_modules/.stamp .venvs/sdk/stamp .venvs/toolkits/stamp .venvs/serving/stamp
 	@$(BIN)/python -m pytest tests $(SPREAD)
 
-test-unit test-synth test-local: test-%: .venv/dev.stamp node_modules/.stamp .venvs/serving/stamp
+test-unit test-synth test-local: test-%: .venv/dev.stamp node_modules/.stamp
 	@$(BIN)/python -m pytest tests/$* $(SPREAD)
 
 lint: .venv/dev.stamp node_modules/.stamp
@@ -82,6 +88,7 @@ pins:
 	$(COMPILE) pyproject.toml --output-file requirements/main.txt
 	$(COMPILE) pyproject.toml --extra dev --output-file requirements/dev.txt
 	$(COMPILE) requirements/sdk.in --output-file requirements/sdk.txt
+	$(COMPILE) requirements/toolkits.in --override requirements/toolkits-overrides.in --output-file requirements/toolkits.txt
 
 clean:
 	@test ! -x $(BIN)/ratchet || $(BIN)/ratchet down --wipe

@@ -127,7 +127,6 @@ RETURNED = {
     "parts": "['1', b'2'], 'text/csv'",
     "number": "1",
     "nothing": "None",
-    "numbers": "[1, 2], 'text/csv'",
     "no type": "'1', None",
     "raised": "1 / 0",
 }
