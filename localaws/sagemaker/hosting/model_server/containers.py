@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -27,18 +28,22 @@ class _Container(NamedTuple):
 
     install: what it does with the code before it imports it; the second argument is PIP_NO_BUILD_ISOLATION.
     needs_program: whether it doesn't work without a program of the user's.
+    variables: what it sets in its environment unless the user has.
     """
 
     functions: Functions
     model: type[Model]
     install: Callable[[Settings, str | None], Settings]
     needs_program: bool
+    variables: Mapping[str, str] = {}
 
 
 _SKLEARN = _Container(sklearn_functions.FUNCTIONS, FlaskModel, install_as_package, needs_program=True)
 _CONTAINERS = {
     "sagemaker_sklearn_container": _SKLEARN,
-    "sagemaker_xgboost_container": _SKLEARN._replace(functions=xgboost_functions.FUNCTIONS),
+    "sagemaker_xgboost_container": _SKLEARN._replace(
+        functions=xgboost_functions.FUNCTIONS, variables={"OMP_NUM_THREADS": "1"}
+    ),
     "sagemaker_pytorch_container": _Container(
         pytorch_functions.FUNCTIONS, ToolkitModel, install_requirements, needs_program=False
     ),
@@ -48,6 +53,8 @@ _CONTAINERS = {
 def load(environment: Mapping[str, str]) -> Model:
     """Install the code, import the program and load the model, as the environment says. StartError."""
     container = _CONTAINERS.get(environment.get(SERVING_MODULE, "").partition(".")[0], _SKLEARN)
+    for name, value in container.variables.items():
+        os.environ.setdefault(name, value)
     settings = container.install(settings_of(environment), environment.get("PIP_NO_BUILD_ISOLATION"))
     started = time.perf_counter()
     model = container.model(_functions(container, settings), settings)
