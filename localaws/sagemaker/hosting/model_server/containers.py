@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 import time
@@ -55,6 +56,8 @@ def load(environment: Mapping[str, str]) -> Model:
     container = _CONTAINERS.get(environment.get(SERVING_MODULE, "").partition(".")[0], _SKLEARN)
     for name, value in container.variables.items():
         os.environ.setdefault(name, value)
+    if container.needs_program and not environment.get("SAGEMAKER_PROGRAM"):
+        print("AWS's image doesn't serve without SAGEMAKER_PROGRAM; here inference.py is taken.", flush=True)  # noqa: T201
     settings = container.install(settings_of(environment), environment.get("PIP_NO_BUILD_ISOLATION"))
     started = time.perf_counter()
     model = container.model(_functions(container, settings), settings)
@@ -63,17 +66,20 @@ def load(environment: Mapping[str, str]) -> Model:
 
 
 def _functions(container: _Container, settings: Settings) -> Functions:
-    if not container.needs_program and not (settings.code_dir / settings.program).is_file():
-        return container.functions
-    return functions_of(import_program(settings.code_dir, settings.program), container.functions)
+    program = import_program(settings.code_dir, settings.program)
+    if program is not None:
+        return functions_of(program, container.functions)
+    if container.needs_program:
+        raise StartError(
+            f"SAGEMAKER_PROGRAM is {settings.program!r}, but there is no such module in {settings.code_dir}, where it is "
+            "imported by its name"
+        )
+    return container.functions
 
 
-def import_program(directory: Path, program: str) -> ModuleType:
-    """The program of the code directory as a module of its name, which may import what lies beside it."""
-    if "/" in program:
-        raise StartError(f"SAGEMAKER_PROGRAM is {program!r}, but it is imported by its name: move it up to {directory}")
-    if not (directory / program).is_file():
-        raise StartError(f"SAGEMAKER_PROGRAM is {program!r}, but there is no such file in {directory}")
+def import_program(directory: Path, program: str) -> ModuleType | None:
+    """The program, imported by its name from the code directory or from what was installed; None when there is none."""
     sys.path.insert(0, str(directory))
     importlib.invalidate_caches()
-    return importlib.import_module(program.removesuffix(".py"))
+    name = program.removesuffix(".py")
+    return None if importlib.util.find_spec(name) is None else importlib.import_module(name)
