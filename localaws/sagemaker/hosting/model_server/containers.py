@@ -22,6 +22,7 @@ from .toolkit_model import ToolkitModel
 
 # The image's own variable, whose value begins with the name of the framework's container.
 SERVING_MODULE = "SAGEMAKER_SERVING_MODULE"
+_NO_PROGRAM = "AWS's image doesn't serve without SAGEMAKER_PROGRAM; here inference.py is taken."
 
 
 class _Container(NamedTuple):
@@ -57,7 +58,7 @@ def load(environment: Mapping[str, str]) -> Model:
     for name, value in container.variables.items():
         os.environ.setdefault(name, value)
     if container.needs_program and not environment.get("SAGEMAKER_PROGRAM"):
-        print("AWS's image doesn't serve without SAGEMAKER_PROGRAM; here inference.py is taken.", flush=True)  # noqa: T201
+        print(_NO_PROGRAM, flush=True)  # noqa: T201 - a container's log
     settings = container.install(settings_of(environment), environment.get("PIP_NO_BUILD_ISOLATION"))
     started = time.perf_counter()
     model = container.model(_functions(container, settings), settings)
