@@ -35,6 +35,11 @@ class PyTorch(unittest.TestCase):
         ):
             self.assertEqual(image_functions.tensor(body, content_type).dtype, kind)
 
+    def test_csv_of_different_types_needs_a_function(self):
+        for body in ("1,2.5\n3,4", "1,a"):
+            with self.assertRaisesRegex(ServingError, "no tensor of CSV whose columns are of different types"):
+                image_functions.tensor(body, "text/csv")
+
     def test_torchscript_needs_no_function_of_the_model(self):
         module = self.script("net.pth")
         (self.folder / "code").mkdir()

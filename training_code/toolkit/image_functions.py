@@ -145,9 +145,18 @@ def load_torchscript(model_dir: str) -> Any:
 
 def tensor(body: str | bytes, content_type: str) -> Any:
     """CSV or JSON -> a FloatTensor; NPY -> the tensor that it is."""
+    import numpy as np
     import torch
 
-    return torch.from_numpy(array(body, content_type))
+    if content_type != CSV:
+        return torch.from_numpy(array(body, content_type))
+    columns = np.genfromtxt(io.StringIO(_text(body)), delimiter=",", dtype=None)
+    if columns.dtype.names or columns.dtype.kind not in "biuf":
+        raise ServingError(
+            "PyTorch's container makes no tensor of CSV whose columns are of different types, as 1,2.5, or are texts; "
+            "write an input_fn"
+        )
+    return torch.FloatTensor(columns)
 
 
 def predict_module(data: Any, model: Any) -> Any:

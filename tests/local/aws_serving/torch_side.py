@@ -43,7 +43,8 @@ def first_line_of_an_error(status: int, kind: str, answer: bytes) -> list[Any]:
 
 def main() -> None:
     base = Path(sys.argv[1])
-    sys.path.insert(0, str(base / "model" / "code"))  # as the toolkit's model server starts its workers
+    sys.path.insert(0, str(base / "model" / "code"))  # as the toolkit's model server starts its workers,
+    os.chdir(base / "model")  # and TorchServe
     model, their_model = ours.load(base, "sagemaker_pytorch_container"), TheirModel(base)
     told = []
     for body, headers in json.load(sys.stdin):

@@ -72,8 +72,8 @@ def _functions(container: _Container, settings: Settings) -> Functions:
         return functions_of(program, container.functions)
     if container.needs_program:
         raise StartError(
-            f"SAGEMAKER_PROGRAM is {settings.program!r}, but there is no such module in {settings.code_dir}, where it is "
-            "imported by its name"
+            f"SAGEMAKER_PROGRAM is {settings.program!r}, but there is no such module in {settings.code_dir}, where it "
+            "is imported by its name"
         )
     return container.functions
 
