@@ -42,6 +42,7 @@ def test_a_plain_script_mode_job_passes() -> None:
         (resources(KeepAlivePeriodInSeconds=60), "ResourceConfig.KeepAlivePeriodInSeconds = 60"),
         (algorithm(TrainingInputMode="Pipe"), "AlgorithmSpecification.TrainingInputMode = 'Pipe'"),
         (algorithm(AlgorithmName="x"), "AlgorithmSpecification.AlgorithmName"),
+        ({"Environment": {"CA_REPOSITORY_ARN": "arn:x"}}, "Environment.CA_REPOSITORY_ARN: there is no CodeArtifact"),
         (algorithm(ContainerArguments=["x"]), "AlgorithmSpecification.ContainerArguments without ContainerEntrypoint"),
         (channel(InputMode="Pipe"), "InputDataConfig[0].InputMode = 'Pipe'"),
         (channel(ShuffleConfig={"Seed": 1}), "InputDataConfig[0].ShuffleConfig"),

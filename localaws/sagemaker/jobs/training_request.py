@@ -203,6 +203,8 @@ def _check_program(request: Document) -> None:
             raise errors.not_supported(f"hyperparameter {name}")
     if "ContainerEntrypoint" in request["AlgorithmSpecification"]:
         return
+    if "CA_REPOSITORY_ARN" in request.get("Environment", {}):
+        raise errors.not_supported("Environment.CA_REPOSITORY_ARN: there is no CodeArtifact here to install from")
     if "ContainerArguments" in request["AlgorithmSpecification"]:
         raise errors.not_supported("AlgorithmSpecification.ContainerArguments without ContainerEntrypoint")
     _check_script_mode(hyperparameters)
