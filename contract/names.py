@@ -2,8 +2,9 @@
 
 <environment>-<pipeline>            the endpoint and the model package group: stable, callers know them
 <environment>-<pipeline>-<hash>     models and endpoint configs, named by their content: the same one twice is one
-<pipeline>-<run id>-<step>          a run's jobs
-<pipeline>-<run id>-train-<round>   its training jobs, where it trains in rounds
+<environment>-<pipeline>-<run id>-<step>            a run's jobs: what one environment may do to its own, by their names,
+                                                    it can't do to another's in the same account
+<environment>-<pipeline>-<run id>-train-<round>     its training jobs, where it trains in rounds
 ratchet-<environment>-<pipeline>    the pipeline's stack, and `-shared` the one that all pipelines share
 """
 
@@ -73,13 +74,18 @@ def model_package_group(environment: str, pipeline: str) -> str:
     return cut(f"{environment}-{pipeline}", SAGEMAKER_NAME)
 
 
-def job_prefix(pipeline: str) -> str:
-    """`<pipeline>-`, cut so that `<pipeline>-<run id>-<step>` fits whatever the step."""
+def job_prefix(environment: str, pipeline: str) -> str:
+    """`<environment>-<pipeline>-`, cut so that the run id and whatever step fit behind it."""
     longest_step = max(len(step) for step in STEPS)
-    return cut(pipeline, SAGEMAKER_NAME - RUN_ID_LENGTH - longest_step - 2) + "-"
+    return cut(f"{environment}-{pipeline}", SAGEMAKER_NAME - RUN_ID_LENGTH - longest_step - 2) + "-"
 
 
-def job(pipeline: str, run_id: str, step: str, round_: int | str | None = None) -> str:
+def any_job(environment: str) -> str:
+    """The jobs of all runs of an environment, as an IAM pattern: an environment's name has no hyphen, and isn't cut."""
+    return f"{environment}-*-{ANY_RUN_ID}-*"
+
+
+def job(environment: str, pipeline: str, run_id: str, step: str, round_: int | str | None = None) -> str:
     """A run's job, as the state machine composes its name.
 
     Raises:
@@ -87,7 +93,7 @@ def job(pipeline: str, run_id: str, step: str, round_: int | str | None = None) 
     """
     if step not in STEPS:
         raise ValueError(f"no step of a run is called {step!r}; the steps are {', '.join(STEPS)}")
-    name = f"{job_prefix(pipeline)}{run_id}-{step}"
+    name = f"{job_prefix(environment, pipeline)}{run_id}-{step}"
     return name if round_ is None else f"{name}-{round_}"
 
 

@@ -71,6 +71,10 @@ class Surroundings:
     def content_prefix(self) -> str:
         return names.content_prefix(self.environment, self.pipeline)
 
+    def job(self, run_id: str, step: str, round_: str | None = None) -> str:
+        """The name of a run's job."""
+        return names.job(self.environment, self.pipeline, run_id, step, round_)
+
     def sagemaker(self, kind: str, name: str) -> str:
         """The ARN of one of SageMaker's things."""
         return self.account.arn("sagemaker", f"{kind}/{name}")

@@ -129,9 +129,10 @@ def test_only_the_workflow_passes_roles_and_only_to_sagemaker(digits: Template) 
 @pytest.mark.parametrize(
     ("job", "is_ours"),
     [
-        ("digits-forest-20261120-120000-ab12-train", True),
-        ("digits-forest-tiny-20261120-120000-ab12-train", False),
-        ("digits-20261120-120000-ab12-train", False),
+        ("local-digits-forest-20261120-120000-ab12-train", True),
+        ("local-digits-forest-tiny-20261120-120000-ab12-train", False),
+        ("local-digits-20261120-120000-ab12-train", False),
+        ("prod-digits-forest-20261120-120000-ab12-train", False),
     ],
 )
 def test_jobs_of_pipelines_with_similar_names_are_apart(digits: Template, job: str, is_ours: bool) -> None:
@@ -151,6 +152,7 @@ def test_jobs_of_pipelines_with_similar_names_are_apart(digits: Template, job: s
         ("prune-cnn-20261120-120000-ab12-train-99", True),
         ("prune-cnn-20261120-120000-ab12-train-100", False),
         ("prune-cnn-tiny-20261120-120000-ab12-train-1", False),
+        ("of-another-prune-cnn-20261120-120000-ab12-train-1", False),
     ],
 )
 def test_a_rounds_job_ends_in_its_number(
@@ -162,7 +164,8 @@ def test_a_rounds_job_ends_in_its_number(
         for resource in map(text, listed(one["Resource"]))
         if ":training-job/" in resource
     }
-    assert any(fnmatch.fnmatchcase(job, pattern.rstrip('"]}')) for pattern in patterns) is is_ours
+    own = f"{environment}-{job}"
+    assert any(fnmatch.fnmatchcase(own, pattern.rstrip('"]}')) for pattern in patterns) is is_ours
 
 
 def test_models_of_pipelines_with_similar_names_are_apart(digits: Template) -> None:

@@ -82,7 +82,7 @@ PLAN: dict[str, Any] = {
     "image_uri": IMAGE.uri,
 }
 DECISION: dict[str, Any] = {"promote": True, "reason": "first model: fine", "metric": "f1_macro", "score": 0.97}
-MODEL_DATA = f"s3://artifacts/runs/digits-forest/{RUN_ID}/train/digits-forest-{RUN_ID}-train/output/model.tar.gz"
+MODEL_DATA = f"s3://artifacts/runs/digits-forest/{RUN_ID}/train/local-digits-forest-{RUN_ID}-train/output/model.tar.gz"
 
 # The integration's service in a task's resource, as botocore calls it.
 _SERVICES = {"sagemaker": "sagemaker", "dynamodb": "dynamodb", "lambda": "lambda"}

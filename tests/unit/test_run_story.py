@@ -102,7 +102,7 @@ def test_training_never_sees_the_held_out_channel(tmp_path: Path) -> None:
     (job,) = run(make_spec(tmp_path), World()).called("createTrainingJob")
     channels = {entry["ChannelName"]: entry["DataSource"]["S3DataSource"]["S3Uri"] for entry in job["InputDataConfig"]}
     assert channels == {name: MANIFESTS[name] for name in ("train", "extra-1")}
-    assert job["TrainingJobName"] == f"digits-forest-{RUN_ID}-train"
+    assert job["TrainingJobName"] == f"local-digits-forest-{RUN_ID}-train"
 
 
 def test_not_better_is_registered_as_rejected_and_deploys_nothing(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "missing field": ({"gate": {"metric": "r2"}}, "gate.minimum: is required; write minimum: 0.9"),
     "name with capitals": ({"name": "Digits_Forest"}, "name: is 'Digits_Forest'; use lower-case letters"),
     "name, what would be right": ({"name": "Digits_Forest"}, "as digits-forest"),
-    "name too long": ({"name": "a" * 33}, "name: has 33 characters; at most 32, so that <name>-<run>-evaluate"),
+    "name too long": ({"name": "a" * 33}, "name: has 33 characters; at most 32, so that <environment>-<name>-<hash>"),
     "name of the shared stack": (
         {"name": "shared"},
         "name: is 'shared', the name of the stack that all pipelines share",

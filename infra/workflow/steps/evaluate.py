@@ -41,7 +41,7 @@ def evaluate(at: Surroundings, *, then: str) -> Step:
         then="Evaluated",
         assign={"evaluation": expression(described)},
     )
-    jobs = names.job(at.pipeline, names.ANY_RUN_ID, names.EVALUATE_STEP)
+    jobs = at.job(names.ANY_RUN_ID, names.EVALUATE_STEP)
     return Step(
         states={**states, **completed("Evaluated", EVALUATE, "$evaluation", then=then)},
         grants=run_jobs(at, "ProcessingJob", [at.sagemaker("processing-job", jobs)]),
@@ -53,7 +53,7 @@ def processing_job(at: Surroundings, role: JobRole) -> Document:
     """CreateProcessingJob."""
     network = vpc(at)
     return {
-        "ProcessingJobName": composed(names.job(at.pipeline, RUN_ID, names.EVALUATE_STEP)),
+        "ProcessingJobName": composed(at.job(RUN_ID, names.EVALUATE_STEP)),
         "AppSpecification": {
             "ImageUri": str(IMAGE_URI),
             "ContainerEntrypoint": ["/bin/sh", "-ec", SCRIPT, "evaluate"],
