@@ -203,7 +203,7 @@ def runtime_environment(config: Document, endpoint_url: str, log_stream: str, co
 def execution_credentials(config: Document) -> dict[str, str]:
     """The credentials of a function's role. Raises RuntimeEndedError where Lambda can't assume it."""
     role = config.get("Role", "")
-    if not authorization.role_trusts(role, LAMBDA):
+    if not authorization.role_trusts(role, LAMBDA, str(config.get("FunctionArn", ""))):
         message = f"The role defined for the function cannot be assumed by Lambda: {role}"
         raise RuntimeEndedError({"errorType": "AccessDeniedException", "errorMessage": message})
     credentials = assume_role(role, config.get("FunctionName", "lambda"), SESSION_SECONDS)

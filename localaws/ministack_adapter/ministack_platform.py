@@ -66,8 +66,8 @@ class MiniStackPlatform:
                 cloudwatch._put_metric_data({}, request, False, True)
         self._aws.changed("cloudwatch")
 
-    def assume_role(self, role_arn: str, session_name: str) -> Credentials:
-        if not authorization.role_trusts(role_arn, SAGEMAKER):
+    def assume_role(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
+        if not authorization.role_trusts(role_arn, SAGEMAKER, source_arn):
             raise errors.could_not_assume(role_arn)
         return assume_role(role_arn, session_name, SESSION_SECONDS)
 

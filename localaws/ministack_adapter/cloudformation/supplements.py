@@ -209,6 +209,7 @@ def _function(name: str, _old: Document, new: Document) -> None:
 
     from localaws.ministack_adapter.authorization import role_trusts
     from localaws.ministack_adapter.lambdas import unsupported
+    from localaws.ministack_adapter.passed_roles import function_arn
 
     if reason := unsupported(new):
         raise ValueError(reason)
@@ -219,7 +220,7 @@ def _function(name: str, _old: Document, new: Document) -> None:
             "Error occurred while GetObject. S3 Error Code: NoSuchKey. "
             f"S3 Error Message: The specified key does not exist. ({code.get('S3Bucket')}/{code['S3Key']})"
         )
-    if not role_trusts(str(new.get("Role", "")), "lambda.amazonaws.com"):
+    if not role_trusts(str(new.get("Role", "")), "lambda.amazonaws.com", function_arn(name)):
         raise ValueError(f"The role defined for the function cannot be assumed by Lambda: {new.get('Role')}")
     if function is not None:
         _dead_letters(function, new)

@@ -32,12 +32,12 @@ def accept(context: Context, request: Document, caller: Caller) -> tuple[Documen
     """Check a request against the world around it; the new job's document, and its role."""
     request_of.check(request)
     image_table.refuse_unknown(request["AppSpecification"]["ImageUri"])
-    with job_container.passed_role(context, caller, request["RoleArn"]) as role:
+    arn = context.arn(PROCESSING.resource_type, request["ProcessingJobName"])
+    with job_container.passed_role(context, caller, request["RoleArn"], arn) as role:
         for source in request_of.sources(request, Path()):
             channels.check_exists(source, role.objects, request["RoleArn"], context.platform.region)
         for output in request_of.outputs(request):
             channels.check_bucket(output["S3Uri"], role.objects)
-    arn = context.arn(PROCESSING.resource_type, request["ProcessingJobName"])
     return request_of.description(request, arn), role
 
 

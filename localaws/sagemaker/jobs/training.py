@@ -48,12 +48,12 @@ def accept(context: Context, request: Document, caller: Caller) -> tuple[Documen
     training_request.check(request)
     image_table.refuse_unknown(request["AlgorithmSpecification"]["TrainingImage"])
     hook.check_rules(context, request)
-    with job_container.passed_role(context, caller, request["RoleArn"]) as role:
+    arn = context.arn(TRAINING.resource_type, request["TrainingJobName"])
+    with job_container.passed_role(context, caller, request["RoleArn"], arn) as role:
         for source in training_request.sources(request, Path()):
             channels.check_exists(source, role.objects, request["RoleArn"], context.platform.region)
         channels.check_bucket(request["OutputDataConfig"]["S3OutputPath"], role.objects)
         hook.check_output(request, role.objects)
-    arn = context.arn(TRAINING.resource_type, request["TrainingJobName"])
     return training_request.description(request, arn), role
 
 
