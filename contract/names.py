@@ -2,7 +2,7 @@
 
 <environment>-<pipeline>            the endpoint and the model package group: stable, callers know them
 <environment>-<pipeline>-<hash>     models and endpoint configs, named by their content: the same one twice is one
-<environment>-<pipeline>-<run id>-<step>            a run's jobs: what one environment may do to its own, by their names,
+<environment>-<pipeline>-<run id>-<step>            a run's jobs: by their names, what an environment may do to its own
                                                     it can't do to another's in the same account
 <environment>-<pipeline>-<run id>-train-<round>     its training jobs, where it trains in rounds
 ratchet-<environment>-<pipeline>    the pipeline's stack, and `-shared` the one that all pipelines share

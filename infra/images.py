@@ -66,6 +66,12 @@ def repository_arn(image_uri: str, partition: str) -> str | None:
     return f"arn:{partition}:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
 
 
+def base_images(dockerfile: str) -> list[str]:
+    """The images of ECR that a dockerfile begins with: in FROM, COPY --from or an ARG's default."""
+    lines = [line for line in dockerfile.splitlines() if not line.lstrip().startswith("#")]
+    return list(dict.fromkeys(match[0] for line in lines for match in _ECR.finditer(line)))
+
+
 def _uri(spec: PipelineSpec, framework: Framework, scope: str, instance: str, region: str) -> str:
     image = _image(spec, framework, scope, instance)
     accounts = _accounts()[image]

@@ -87,7 +87,7 @@ def _alarms(scope: Construct, function: Function, dead_letters: sqs.Queue, topic
     alarm(
         scope,
         "Failed",
-        description="The stopper failed; its log says at what. Training may go on that should not",
+        description=f"The stopper failed, so training may go on that should not; its log: {function.log_group}",
         namespace="AWS/Lambda",
         metric="Errors",
         dimensions={"FunctionName": function.name},

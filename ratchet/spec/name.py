@@ -27,7 +27,8 @@ def check_name(value: str) -> str:
         )
     if len(value) > NAME_LENGTH:
         raise ValueError(
-            f"has {len(value)} characters; at most {NAME_LENGTH}, so that <environment>-<name>-<hash> fits SageMaker's 63"
+            f"has {len(value)} characters; "
+            f"at most {NAME_LENGTH}, so that <environment>-<name>-<hash> fits SageMaker's 63"
         )
     if value in RESERVED_NAMES:
         raise ValueError(f"is {value!r}, the name of the stack that all pipelines share; choose another")

@@ -20,7 +20,8 @@ PASS_ROLE = {
     **allow("iam:PassRole"),
     "Condition": {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
 }
-ALL = (MANAGED_RULE, JOBS, PASS_ROLE)
+TAGS = allow("sagemaker:AddTags", "sagemaker:ListTags")
+ALL = (MANAGED_RULE, JOBS, TAGS, PASS_ROLE)
 
 SUCCEEDS = "import os, pathlib\npathlib.Path(os.environ['SM_MODEL_DIR'], 'm').write_text('x')\n"
 FAILS = "raise SystemExit(3)\n"
@@ -78,6 +79,13 @@ def job_status(aws: Any, name: str) -> str:
     return str(until(look, f"the end of {name}"))
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "createTrainingJob.sync tags the job MANAGED_BY_AWS=STARTED_BY_STEP_FUNCTIONS, for which the role needs"
+    " sagemaker:AddTags and, by the documented policy, sagemaker:ListTags.",
+    "aws/aws-cdk issues #26012 and #32294, pull request #27264; Step Functions developer guide, 'IAM policies for"
+    " calling Amazon SageMaker AI'",
+)
 def test_sync_returns_the_description_of_the_finished_job(aws: Any, bucket: str, job_role: str) -> None:
     arguments = train(aws, bucket, job_role, SUCCEEDS)
     m = machine(aws, task(arguments), *ALL)
@@ -90,6 +98,8 @@ def test_sync_returns_the_description_of_the_finished_job(aws: Any, bucket: str,
     assert output["TrainingEndTime"] > 1_600_000_000_000, "epoch milliseconds"
     kinds = [event["type"] for event in m.history(arn)]
     assert kinds.index("TaskSubmitted") < kinds.index("TaskSucceeded")
+    tags = aws.client("sagemaker").list_tags(ResourceArn=output["TrainingJobArn"])["Tags"]
+    assert tags == [{"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}]
 
 
 def test_a_failed_job_fails_the_task_with_its_description_as_the_cause(aws: Any, bucket: str, job_role: str) -> None:
@@ -147,11 +157,19 @@ def test_a_stopped_job_may_also_succeed_where_the_settings_say_so(fresh_aws: Any
 @pytest.mark.parametrize(
     ("statements", "says"),
     [
-        ((MANAGED_RULE, PASS_ROLE), "sagemaker:CreateTrainingJob on resource: arn:aws:sagemaker:us-east-1"),
-        ((MANAGED_RULE, JOBS), "iam:PassRole on resource: arn:aws:iam::000000000000:role/"),
+        ((MANAGED_RULE, TAGS, PASS_ROLE), "sagemaker:CreateTrainingJob on resource: arn:aws:sagemaker:us-east-1"),
+        ((MANAGED_RULE, TAGS, JOBS), "iam:PassRole on resource: arn:aws:iam::000000000000:role/"),
         (
-            (MANAGED_RULE, allow("sagemaker:CreateTrainingJob"), PASS_ROLE),
+            (MANAGED_RULE, TAGS, allow("sagemaker:CreateTrainingJob"), PASS_ROLE),
             "sagemaker:DescribeTrainingJob on resource: arn:aws:sagemaker:us-east-1:000000000000:training-job/",
+        ),
+        (
+            (MANAGED_RULE, JOBS, allow("sagemaker:ListTags"), PASS_ROLE),
+            "sagemaker:AddTags on resource: arn:aws:sagemaker:us-east-1:000000000000:training-job/",
+        ),
+        (
+            (MANAGED_RULE, JOBS, allow("sagemaker:AddTags"), PASS_ROLE),
+            "sagemaker:ListTags on resource: arn:aws:sagemaker:us-east-1:000000000000:training-job/",
         ),
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from synthesis import ENVIRONMENTS, Template, listed, text
+from synthesis import ENVIRONMENTS, Template, listed, settings, text
 
 # Actions without resource-level permissions, by the Service Authorization Reference.
 WITHOUT_RESOURCE = {
@@ -40,6 +40,7 @@ TRUSTED = {
     "RunRecorder": "lambda.amazonaws.com",
     "Launcher": "lambda.amazonaws.com",
     "LifecycleHandler": "lambda.amazonaws.com",
+    "SourceCopier": "lambda.amazonaws.com",
 }
 
 
@@ -86,10 +87,12 @@ def test_no_managed_policy(stacks: Callable[[str], dict[str, Template]], environ
 
 def test_each_role_trusts_its_one_service(stacks: Callable[[str], dict[str, Template]], environment: str) -> None:
     roles = stacks(environment)["digits-forest"].of_type("AWS::IAM::Role")
+    account = settings(environment).account or {"Ref": "AWS::AccountId"}
     trusted = {}
     for name, role in roles.items():
         (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Action"] == "sts:AssumeRole"
+        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": account}}
         trusted[next(begin for begin in TRUSTED if name.startswith(begin))] = statement["Principal"]
     assert trusted == {name: {"Service": service} for name, service in TRUSTED.items()}
 

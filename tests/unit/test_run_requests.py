@@ -68,7 +68,7 @@ def test_the_training_job(ran: Any) -> None:
         "HyperParameters": {
             "n-estimators": "100",
             "sagemaker_program": "train.py",
-            "sagemaker_submit_directory": "s3://assets/0123.tar.gz",
+            "sagemaker_submit_directory": "s3://artifacts/code/digits-forest/c0de/sourcedir.tar.gz",
             "sagemaker_job_name": f"local-digits-forest-{RUN_ID}-train",
         },
         "InputDataConfig": [channel("extra-1"), channel("train")],
@@ -108,7 +108,7 @@ def test_the_evaluation_job(ran: Any) -> None:
             "ContainerArguments": ["--metric", "f1_macro", "--label", "0", "--confidence", "0.95"],
         },
         "ProcessingInputs": [
-            given("code", "s3://assets/0123.tar.gz"),
+            given("code", "s3://artifacts/code/digits-forest/c0de/sourcedir.tar.gz"),
             given("test", MANIFESTS["test"], "ManifestFile"),
             given("challenger", MODEL_DATA),
             given("champion", CHAMPION["model_data"]),

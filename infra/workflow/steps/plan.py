@@ -28,7 +28,7 @@ def plan(at: Surroundings, *, anew: str, again: str) -> Step:
         "run": expression("$run"),
         "channels": dict(at.spec.data),
         "held_out": _held_out(at.spec),
-        "code_hash": at.code.hash,
+        "code_hash": at.code_hash,
         "spec_hash": spec_hash(at.spec),
         "image_uri": str(IMAGE_URI),
     }
