@@ -26,7 +26,6 @@ RUN_ID_LENGTH = 20
 # For IAM's resource patterns: `?` is one character, so that `iris-????????-…` never matches a job of `iris-tree`.
 ANY_RUN_ID = "????????-??????-????"
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
-_JOB_OF_A_RUN = re.compile(rf".+-{_RUN_ID.pattern}-.+")
 
 CONTENT_HASH_LENGTH = 12
 ANY_CONTENT_HASH = "?" * CONTENT_HASH_LENGTH
@@ -51,9 +50,9 @@ def is_run_id(text: str) -> bool:
     return _RUN_ID.fullmatch(text) is not None
 
 
-def is_job_of_a_run(name: str) -> bool:
-    """Whether a job is called as runs call theirs."""
-    return _JOB_OF_A_RUN.fullmatch(name) is not None
+def is_job_of_a_run(environment: str, name: str) -> bool:
+    """Whether a job is called as the runs of an environment call theirs."""
+    return re.fullmatch(rf"{re.escape(environment)}-.+-{_RUN_ID.pattern}-.+", name) is not None
 
 
 def cut(name: str, limit: int) -> str:

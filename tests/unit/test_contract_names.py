@@ -15,6 +15,8 @@ from contract import names
 RUN_ID = "20261120-101112-abcd"
 SAGEMAKER = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 NAME = st.from_regex(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", fullmatch=True)
+# As cdk.json takes it.
+ENVIRONMENT = st.from_regex(r"[a-z][a-z0-9]{0,11}", fullmatch=True)
 # The longest that pipeline.yaml takes.
 NAME_LENGTH = 32
 
@@ -27,7 +29,12 @@ def test_every_name_is_one_that_sagemaker_takes(environment: str, pipeline: str)
     for name in (*stable, content, *jobs):
         assert SAGEMAKER.fullmatch(name), name
     assert names.is_content_name(content, names.content_prefix(environment, pipeline))
-    assert all(map(names.is_job_of_a_run, jobs))
+
+
+@given(ENVIRONMENT, NAME)
+def test_every_job_of_a_run_is_known_by_its_name(environment: str, pipeline: str) -> None:
+    for step in names.STEPS:
+        assert names.is_job_of_a_run(environment, names.job(environment, pipeline, RUN_ID, step))
 
 
 @given(st.lists(st.text("abc-", min_size=1, max_size=90), min_size=2, max_size=2, unique=True))
@@ -104,21 +111,24 @@ def test_run_ids_sort_by_time(one: int, other: int) -> None:
 @pytest.mark.parametrize(
     ("name", "is_one"),
     [
-        (f"digits-forest-{RUN_ID}-train", True),
-        (f"digits-{RUN_ID}-train-3", True),
-        (f"digits-{RUN_ID}-evaluate", True),
+        (f"dev-digits-forest-{RUN_ID}-train", True),
+        (f"dev-digits-{RUN_ID}-train-3", True),
+        (f"dev-digits-{RUN_ID}-evaluate", True),
+        (f"prod-digits-{RUN_ID}-train", False),
+        (f"dev2-digits-{RUN_ID}-train", False),
+        (f"digits-{RUN_ID}-train", False),
         ("kmeans-1", False),
-        ("a-2026-train", False),
-        (f"{RUN_ID}-train", False),
-        (f"digits-{RUN_ID}", False),
-        (f"digits-{RUN_ID}-", False),
-        ("digits-20261120-101112-ABCD-train", False),
-        ("digits-20261120-101112-abcde-train", False),
-        ("digits-2026112-101112-abcd-train", False),
+        ("dev-a-2026-train", False),
+        (f"dev-{RUN_ID}-train", False),
+        (f"dev-digits-{RUN_ID}", False),
+        (f"dev-digits-{RUN_ID}-", False),
+        ("dev-digits-20261120-101112-ABCD-train", False),
+        ("dev-digits-20261120-101112-abcde-train", False),
+        ("dev-digits-2026112-101112-abcd-train", False),
     ],
 )
 def test_jobs_of_runs_are_known_by_their_names(name: str, is_one: bool) -> None:
-    assert names.is_job_of_a_run(name) is is_one
+    assert names.is_job_of_a_run("dev", name) is is_one
 
 
 # --------------------------------------------------------------------------------------------------- content names
