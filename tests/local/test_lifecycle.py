@@ -267,7 +267,14 @@ def test_failure_is_answered_with_its_reason(name: str, answers: tuple[str, list
 
 
 @pytest.mark.usefixtures("as_the_function")
-def test_a_first_deployment_starts_nothing(name: str, answers: tuple[str, list[dict[str, Any]]]) -> None:
+def test_a_first_deployment_makes_the_group_and_starts_nothing(
+    aws: Aws, name: str, answers: tuple[str, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     url, received = answers
-    handler.handle(request(url, "Create", "Custom::Pipeline", Pipeline=name, StartsRuns="yes"), Context())
+    monkeypatch.setattr("boto3.client", aws.client)
+    known = {"Pipeline": name, "Environment": "local", "ModelPackageGroup": name, "StartsRuns": "yes"}
+    handler.handle(request(url, "Create", "Custom::Pipeline", **known), Context())
     assert [answer["Status"] for answer in received] == ["SUCCESS"]
+    described = aws.client("sagemaker").describe_model_package_group(ModelPackageGroupName=name)
+    tags = aws.client("sagemaker").list_tags(ResourceArn=described["ModelPackageGroupArn"])["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {"ratchet:environment": "local", "ratchet:pipeline": name}

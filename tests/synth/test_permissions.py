@@ -225,8 +225,9 @@ def test_the_stopper_stops_only_what_its_environment_has_made(
     ]
     assert stop["Condition"] == {"StringEquals": {"aws:ResourceTag/ratchet:environment": environment}}
     (pattern,) = {text(resource).partition(":training-job/")[2].split('"')[0] for resource in listed(stop["Resource"])}
-    assert fnmatch.fnmatchcase("digits-forest-20261120-120000-ab12-train", pattern)
-    assert fnmatch.fnmatchcase("digits-forest-20261120-120000-ab12-train-3", pattern)
+    assert fnmatch.fnmatchcase(f"{environment}-digits-forest-20261120-120000-ab12-train", pattern)
+    assert fnmatch.fnmatchcase(f"{environment}-digits-forest-20261120-120000-ab12-train-3", pattern)
+    assert not fnmatch.fnmatchcase("other-digits-forest-20261120-120000-ab12-train", pattern)
     assert not fnmatch.fnmatchcase("kmeans-1", pattern)
 
 

@@ -109,12 +109,12 @@ def test_an_image_begins_with_one_of_ecrs_where_the_build_may_pull_it(tmp_path: 
     template = with_dockerfile(tmp_path, FROM_SAGEMAKERS)
     pulls = [one for one in template.statements_of("ImageBuild") if "ecr:BatchGetImage" in listed(one["Action"])]
     (bases,) = [one for one in pulls if "ecr:PutImage" not in listed(one["Action"])]
-    found = [text(arn).partition(":ecr:")[2].rstrip('"]}') for arn in bases["Resource"]]
-    assert found == [
+    found = {text(arn).partition(":ecr:")[2].rstrip('"]}') for arn in bases["Resource"]}
+    assert found == {
         "us-west-2:763104351884:repository/pytorch-training",
         "us-east-1:683313688378:repository/sagemaker-scikit-learn",
         "us-west-2:763104351884:repository/pytorch-inference",
-    ]
+    }
     source = [one for one in template.statements_of("ImageBuild") if "s3:GetObject" in listed(one["Action"])]
     assert [listed(one["Action"]) for one in source] == [["s3:GetObject", "s3:GetObjectVersion"]]
 
