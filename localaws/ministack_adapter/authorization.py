@@ -106,14 +106,18 @@ def service_may(policy: str | Document | None, service: str, action: str, resour
 
 
 def _service_keys(service: str, source_arn: str) -> dict[str, Any]:
-    """The condition keys of a service's request ("AWS global condition context keys"); SNS's default policy asks for
-    aws:SourceOwner."""
+    """The condition keys of a service's request ("AWS global condition context keys").
+
+    SNS's default policy asks for aws:SourceOwner, which no service says that delivers here but CloudWatch: EventBridge
+    and S3 need a statement of their own ("Using resource-based policies for Amazon EventBridge", "Granting permissions
+    to publish event notification messages to a destination").
+    """
     keys = {
         "aws:principalisawsservice": "true",
         "aws:principalservicename": service,
         "aws:sourceaccount": ACCOUNT,
-        "aws:sourceowner": ACCOUNT,
         "aws:tagkeys": None,
+        **({"aws:sourceowner": ACCOUNT} if service == "cloudwatch.amazonaws.com" else {}),
     }
     return {**keys, "aws:sourcearn": source_arn} if source_arn else keys
 

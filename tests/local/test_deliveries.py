@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from resources import allow, assumed, first_message, make_function, make_role, unique
+from stacks import resource, stack
 from waiting import until
 
 ACCOUNT = "000000000000"
@@ -108,6 +109,30 @@ def test_an_alarm_tells_a_topic_whose_policy_lets_it(aws: Any, statements: Any, 
         assert told.startswith(f'Failed to execute action {topic_arn}. Received error: "Resource: arn:aws:cloudwatch:')
         assert told.endswith(f'is not authorized to perform: SNS:Publish on resource: {topic_arn}"')
         assert heard(aws, url) == []
+
+
+@pytest.mark.fidelity(
+    "EventBridge",
+    "A rule publishes to a topic only where the topic's policy allows events.amazonaws.com: the default policy, of the"
+    " API or of AWS::SNS::Topic, doesn't.",
+    "EventBridge user guide, 'Using resource-based policies for Amazon EventBridge', Amazon SNS permissions; AWS"
+    " re:Post knowledge center, 'Why isn't my Amazon SNS topic receiving EventBridge notifications?'",
+)
+def test_a_rule_tells_only_a_topic_that_lets_it(aws: Any) -> None:
+    sns, events, source = aws.client("sns"), aws.client("events"), unique("source")
+    for_rules = {**FOR_ALARMS, "Principal": {"Service": "events.amazonaws.com"}}
+    of_a_stack = stack(aws, {"Topic": resource("AWS::SNS::Topic")}).physical_id("Topic")
+    topics = [topic(aws), of_a_stack, topic(aws, TLS_ONLY, for_rules)]
+    urls = []
+    for topic_arn in topics:
+        url, arn = queue(aws)
+        sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
+        urls.append(url)
+    events.put_rule(Name=source, EventPattern=json.dumps({"source": [source]}))
+    events.put_targets(Rule=source, Targets=[{"Id": str(n), "Arn": arn} for n, arn in enumerate(topics)])
+    events.put_events(Entries=[{"Source": source, "DetailType": "t", "Detail": "{}"}])
+    assert json.loads(first_message(aws, urls[2])["Message"])["source"] == source
+    assert [heard(aws, url) for url in urls[:2]] == [[], []]
 
 
 def key_with(aws: Any, *statements: dict[str, Any]) -> str:

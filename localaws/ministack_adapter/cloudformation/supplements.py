@@ -189,6 +189,19 @@ def _sse(specification: Document | None) -> Document:
     return {"Enabled": specification.get("SSEEnabled", True), **rest}
 
 
+# --- SNS ---
+
+
+def _topic(arn: str, old: Document, _new: Document) -> None:
+    """A new topic's default policy, which is for the account's own; MiniStack's is for everybody."""
+    from ministack.services import sns
+
+    if not old:
+        policy = json.loads(sns._topics[arn]["attributes"]["Policy"])
+        policy["Statement"][0]["Condition"] = {"StringEquals": {"AWS:SourceOwner": arn.split(":")[4]}}
+        sns._topics[arn]["attributes"]["Policy"] = json.dumps(policy)
+
+
 # --- IAM, Lambda, EventBridge ---
 
 
@@ -257,6 +270,7 @@ def _rule(_name: str, _old: Document, new: Document) -> None:
 SUPPLEMENTS: Mapping[str, Supplement] = {
     "AWS::S3::Bucket": _bucket,
     "AWS::DynamoDB::Table": _table,
+    "AWS::SNS::Topic": _topic,
     "AWS::IAM::Role": _role,
     "AWS::Lambda::Function": _function,
     "AWS::Events::Rule": _rule,
