@@ -57,6 +57,21 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
     },
     "core.responses": {"_service_model": ["service"], "request_scope": ["account_id", "region"]},
     "services.cloudformation.custom_resource": {"deliver_response": ["token", "response"]},
+    "services.cloudformation.provisioners": {"s3_bucket_name_conflict": ["name"]},
+    "services.cloudformation.stacks": {
+        "_deploy_stack_async": [
+            "stack_name",
+            "stack_id",
+            "template",
+            "param_values",
+            "disable_rollback",
+            "tags",
+            "is_update",
+            "previous_stack",
+            "retain_except_on_create",
+            "imports",
+        ],
+    },
     "services.cloudwatch": {
         "_dispatch_alarm_actions": ["alarm", "old_state", "new_state", "reason"],
         "_history_entries": [],

@@ -39,6 +39,16 @@ def _ready(described: dict[str, Any]) -> dict[str, Any] | None:
     " only properties aren't supported; AWS::SageMaker::ModelPackageGroup's resource schema: primaryIdentifier is"
     " ModelPackageGroupArn, a read-only property",
 )
+def test_a_bucket_is_taken_up_with_what_is_in_it(aws: Any) -> None:
+    s3, bucket = aws.client("s3"), unique("kept")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="data.csv", Body=b"1")
+    action, stack, status = deploy(aws, {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": bucket}})
+    assert (action, status) == ("Import", "CREATE_COMPLETE")
+    assert stack.physical_id("Kept") == bucket
+    assert s3.get_object(Bucket=bucket, Key="data.csv")["Body"].read() == b"1"
+
+
 def test_a_table_is_taken_up_with_what_is_in_it(aws: Any) -> None:
     dynamodb, table = aws.client("dynamodb"), unique("kept")
     described = {

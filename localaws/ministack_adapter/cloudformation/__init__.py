@@ -4,6 +4,7 @@
     state_machines.py   AWS::StepFunctions::StateMachine behind the checks of CreateStateMachine
     alarm_types.py      AWS::CloudWatch::Alarm over metric math
     supplements.py      properties that MiniStack's provisioners accept and then ignore
+    imported_buckets.py a bucket that a change set imports
     waiting.py          operations answer when they are over
     properties.py       which properties of each type in use take effect; the others are refused by name
 
@@ -16,6 +17,7 @@ from types import ModuleType
 
 from localaws.ministack_adapter.cloudformation import (
     alarm_types,
+    imported_buckets,
     properties,
     sagemaker_types,
     state_machines,
@@ -36,6 +38,7 @@ __all__ = ["install"]
 def install(aws: EmbeddedAws) -> None:
     when_imported(_PROVISIONERS, lambda module: _extend(module, aws))
     when_imported(_STACKS, _run_on_threads)
+    when_imported(_STACKS, imported_buckets.register)
     when_imported(_SERVICE, waiting.register)
 
 
