@@ -14,6 +14,9 @@ from localaws.server_file import ACCOUNT, REGION
 
 Document = dict[str, Any]
 
+# Services that go by a regional name, too ("Creating an IAM role for your state machine", and its error message).
+_REGIONAL = {"states.amazonaws.com": (f"states.{REGION}.amazonaws.com",)}
+
 
 class AccessDeniedError(Exception):
     """IAM says no. The message is AWS's: it names the principal, the action and the resource."""
@@ -78,7 +81,8 @@ def role_trusts(role_arn: str, service: str, source_arn: str = "") -> bool:
     """
     role = role_document(role_arn)
     trust = role.get("AssumeRolePolicyDocument") if role is not None else None
-    return service_may(trust, service, "sts:AssumeRole", role_arn, source_arn)
+    principals = (service, *_REGIONAL.get(service, ()))
+    return any(service_may(trust, principal, "sts:AssumeRole", role_arn, source_arn) for principal in principals)
 
 
 def service_may(policy: str | Document | None, service: str, action: str, resource: str, source_arn: str) -> bool:

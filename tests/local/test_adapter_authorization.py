@@ -113,6 +113,21 @@ def test_a_trust_policys_conditions_are_asked(aws: Any, call: Any, service: str,
         )
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A state machine's role may trust the regional service principal, states.<region>.amazonaws.com.",
+    "CreateStateMachine's error 'Neither the global service principal states.amazonaws.com, nor the regional one is"
+    " authorized to assume the provided role'",
+)
+def test_a_machines_role_may_trust_the_regional_principal(aws: Any) -> None:
+    role = make_role(aws, "states.us-east-1.amazonaws.com", name="regional")
+    states = aws.client("stepfunctions")
+    arn = states.create_state_machine(name="regional", definition=MACHINE, roleArn=role)["stateMachineArn"]
+    assert states.start_execution(stateMachineArn=arn)["executionArn"]
+    elsewhere = make_role(aws, "states.eu-west-1.amazonaws.com", name="of-another-region")
+    assert "nor the regional one" in refusal(create_machine, aws, elsewhere)
+
+
 def refusal(call: Any, aws: Any, role: str) -> str:
     """What the service says against the role, or against something that it looks at later."""
     try:
