@@ -3,7 +3,7 @@
 An environment says everything that differs between two deployments. Nothing else is read (no variables, no account, no
 clock), so the templates of an environment are the same wherever they are made. `account: null` is the account of
 whoever deploys, as pseudo parameters in the template; a number pins the environment to that account, and the cdk
-command then refuses every other one.
+command then refuses every other one. What retains its data must be pinned.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def chosen_environment(context: Mapping[str, Any]) -> Environment:
     """The environment that `-c environment=NAME` names (`local` unless told), from the CDK app's context.
 
     Raises:
-        ConfigurationError: there is none of that name, or cdk.json describes it wrongly.
+        ConfigurationError: there is none of that name, or cdk.json describes it wrongly, or leaves open in whose
+            account its data is retained.
     """
     environments = context.get("environments")
     if not isinstance(environments, dict) or not environments:
@@ -92,7 +93,13 @@ def chosen_environment(context: Mapping[str, Any]) -> Environment:
     name = context.get("environment") or names.LOCAL
     if name not in environments:
         raise ConfigurationError(f"cdk.json: there is no environment {name!r}; there are {', '.join(environments)}")
-    return environment(name, environments[name])
+    found = environment(name, environments[name])
+    if found.removal == "retain" and found.account is None:
+        raise ConfigurationError(
+            f"cdk.json: environments.{name}.account: must be the account's number, since what {name} holds is retained "
+            "and mustn't land in another; `aws sts get-caller-identity` says the number"
+        )
+    return found
 
 
 def chosen_pipelines(text: str | None) -> list[str] | None:
