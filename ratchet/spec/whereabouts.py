@@ -38,8 +38,8 @@ def check_whereabouts(environment: Environment, around: Mapping[str, str]) -> No
         told = ", ".join(f"{name}={around[name]}" for name in found)
         raise ConfigurationError(
             f"the environment {environment.name} is an account of AWS's, but this shell points AWS's programs "
-            f"elsewhere ({told}; `ratchet env` does that): use another shell, or `unset {' '.join(found)}` and the credentials "
-            "beside them. An endpoint that is meant stands in a profile of ~/.aws/config, as endpoint_url"
+            f"elsewhere ({told}; `ratchet env` does that): use another shell, or `unset {' '.join(found)}` and the "
+            "credentials beside them. An endpoint that is meant stands in a profile of ~/.aws/config, as endpoint_url"
         )
 
 
