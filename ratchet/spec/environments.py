@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contract import names
 from ratchet.spec.errors import ConfigurationError
+from ratchet.spec.triggers import QuietSeconds
 
 # The values that PutRetentionPolicy takes (CloudWatch Logs API reference).
 LogRetentionDays = Literal[
@@ -44,6 +45,7 @@ class Environment(_Frozen):
 
     `removal` is what `cdk destroy` does with what stacks hold (data, artifacts, run records, model packages): `retain`
     leaves it in the account, `destroy` empties and deletes it. `image_builds` is who builds a pipeline's `dockerfile:`.
+    `quiet_at_most` shortens the pipelines' quiet periods, where an upload takes no time.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,11}$")]
@@ -55,6 +57,7 @@ class Environment(_Frozen):
     image_builds: Literal["none", "codebuild"] = "none"
     permissions_boundary: Annotated[str, Field(pattern=r"^[\w+=,.@/-]{1,128}$")] | None = None
     vpc: Vpc | None = None
+    quiet_at_most: QuietSeconds | None = None
 
 
 def read_environment(path: Path, name: str) -> Environment:

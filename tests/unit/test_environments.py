@@ -57,6 +57,7 @@ def test_a_vpc_has_subnets_and_groups() -> None:
         ({"regoin": "eu-west-1"}, r"environments.prod.regoin: is unknown; settings are .*region"),
         ({"vpc": {"subnets": []}}, r"environments.prod.vpc.security_groups: is missing"),
         ({"vpc": {"subnets": ["vpc-1"], "security_groups": ["sg-0b"]}}, r"environments.prod.vpc.subnets.0: .*'vpc-1'"),
+        ({"quiet_at_most": 2}, r"environments.prod.quiet_at_most: .*has no unit: write 2s"),
         ({"image_builds": "docker"}, r"environments.prod.image_builds: .*'none' or 'codebuild'"),
     ],
 )

@@ -114,11 +114,12 @@ def test_not_better_is_registered_as_rejected_and_deploys_nothing(tmp_path: Path
     assert world.on == CHAMPION["endpoint_config_name"]
 
 
-def test_nothing_new_ends_up_to_date(tmp_path: Path) -> None:
-    ran = run(make_spec(tmp_path), World(plan={**PLAN, "outcome": "UpToDate"}))
-    assert ran.recorded["outcome"] == "UpToDate"
+@pytest.mark.parametrize("outcome", ["UpToDate", "WaitsForData"])
+def test_a_run_that_has_nothing_to_do_ends_well_and_at_once(tmp_path: Path, outcome: str) -> None:
+    ran = run(make_spec(tmp_path), World(plan={**PLAN, "outcome": outcome}))
+    assert ran.recorded["outcome"] == outcome
     assert not ran.called("createTrainingJob")
-    assert ran.output["outcome"] == "UpToDate"
+    assert ran.output["outcome"] == outcome
 
 
 def test_a_rollback_deploys_the_champion_before_without_training(tmp_path: Path) -> None:
