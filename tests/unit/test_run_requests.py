@@ -127,7 +127,7 @@ def test_the_evaluation_job(ran: Any) -> None:
             "KmsKeyId": SHARED.key_arn,
         },
         "ProcessingResources": {
-            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 30}
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.t3.medium", "VolumeSizeInGB": 30}
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
         "RoleArn": "arn:aws:iam::000000000000:role/Processing",
