@@ -7,10 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ratchet.account import Server
 from ratchet.errors import UserError
-from ratchet.project import Project
+from ratchet.spec.whereabouts import ENDPOINT, ENDPOINT_OF_SERVICE
+
+if TYPE_CHECKING:
+    from ratchet.account import Server
+    from ratchet.project import Project
 
 # What would send aws, boto3 or cdk elsewhere than the exports say.
 _MISLEADING = (
@@ -33,7 +37,7 @@ _LOOPBACK = ("127.0.0.1", "localhost")
 def exports(project: Project, server: Server, around: Mapping[str, str]) -> dict[str, str]:
     """The variables that make unmodified aws, boto3, SageMaker SDK and cdk work on the embedded AWS."""
     return {
-        "AWS_ENDPOINT_URL": server.endpoint_url,
+        ENDPOINT: server.endpoint_url,
         "AWS_ACCESS_KEY_ID": server.access_key_id,
         "AWS_SECRET_ACCESS_KEY": server.secret_access_key,
         "AWS_REGION": server.region,
@@ -50,7 +54,7 @@ def exports(project: Project, server: Server, around: Mapping[str, str]) -> dict
 
 def unset(around: Mapping[str, str]) -> list[str]:
     """The variables that must not be there: other credentials, and endpoints of single services."""
-    endpoints = [name for name in around if name.startswith("AWS_ENDPOINT_URL_")]
+    endpoints = [name for name in around if name.startswith(ENDPOINT_OF_SERVICE)]
     return [*_MISLEADING, *sorted(endpoints)]
 
 

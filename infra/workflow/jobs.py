@@ -8,7 +8,8 @@ from typing import Any
 from contract.states import RECORD
 from infra.grants import Grant
 from infra.workflow.conditions import is_completed
-from infra.workflow.language import States, choice, failure, task, when
+from infra.workflow.instances import taking_instances
+from infra.workflow.language import States, choice, failure, when
 from infra.workflow.surroundings import Surroundings
 
 # Besides its own runtime a job waits for instances, downloads its data and uploads its results.
@@ -26,7 +27,7 @@ def job(
     on_failure: str = RECORD,
 ) -> States:
     """Makes a job and waits until it has ended; SageMaker ends it itself after `longest` seconds."""
-    return task(
+    return taking_instances(
         name,
         f"sagemaker:{operation}.sync",
         request,

@@ -29,6 +29,7 @@ PARTS = (
     "schedules",
     "log_streams",
     "s3",
+    "access_logs",
     "encryption",
     "deliveries",
     "message_keys",

@@ -83,8 +83,8 @@ def make_sagemaker(aws: EmbeddedAws) -> SageMaker:
     """The SageMaker service of this AWS, as `settings.json` in the state folder says."""
     from localaws.sagemaker.service import SageMaker
 
-    market = Settings.read(aws.state_dir / FILE_NAME).spot
-    return SageMaker(MiniStackPlatform(aws), market, aws.rule_evaluator)
+    settings = Settings.read(aws.state_dir / FILE_NAME)
+    return SageMaker(MiniStackPlatform(aws), settings.spot, aws.rule_evaluator, settings.quotas)
 
 
 def put_event(aws: EmbeddedAws, source: str, detail_type: str, detail: Document, resources: list[str]) -> None:

@@ -305,16 +305,15 @@ def remove_endpoint(pipeline: Pipeline) -> None:
         until(lambda: pipeline.deployed()["endpoint"] == (None, None), "the endpoint to go")
 
 
-def test_an_empty_prefix_is_named(scripted: Pipeline) -> None:
+def test_a_channel_without_data_is_waited_for(scripted: Pipeline) -> None:
     s3, bucket = scripted.aws.client("s3"), scripted.shared["DataBucketName"]
     s3.delete_object(Bucket=bucket, Key="scripted/train/orders.json")
     try:
         record = scripted.run()
     finally:
         scripted.order(accuracy=0.8)
-    assert record["outcome"] == "Failed"
-    assert record["error"]["error"] == "EmptyChannelError"
-    assert f"there is no object under s3://{bucket}/scripted/train/" in record["error"]["cause"]
+    assert (record["outcome"], record.get("error")) == ("WaitsForData", None)
+    assert f"there is no object in the channel 'train' (s3://{bucket}/scripted/train/)" in record["reason"]
     assert_champion_serves(scripted)
 
 

@@ -14,6 +14,7 @@ from run_world import CHAMPION, PLAN, RUN_ID, World, definition, make_spec, run
 
 from contract import causes, environment, files, names, refusals, run_table, states
 from infra.workflow import conditions, expressions
+from infra.workflow.instances import REFUSALS
 from infra.workflow.steps.deploy import ENVIRONMENT
 from localaws.ministack_adapter.stepfunctions import jsonata
 from ratchet.spec.environments import Vpc
@@ -153,7 +154,7 @@ def test_a_time_limit_is_known_by_the_same_statuses(status: str) -> None:
 def test_the_machine_has_the_states_and_variables_that_everybody_names(tmp_path: Path) -> None:
     found = states_of(tmp_path, "digits-forest")
     assert {*states.MILESTONES, states.UNDO, states.NOT_RECORDED} <= found.keys()
-    assert found["Begin"]["Assign"].keys() == set(states.VARIABLES)
+    assert found["Begin"]["Assign"].keys() == {*states.VARIABLES, REFUSALS}
     assert found["Record"]["Arguments"]["Payload"].keys() >= set(states.VARIABLES)
 
 

@@ -127,7 +127,7 @@ def test_the_evaluation_job(ran: Any) -> None:
             "KmsKeyId": SHARED.key_arn,
         },
         "ProcessingResources": {
-            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 30}
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.t3.medium", "VolumeSizeInGB": 30}
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
         "RoleArn": "arn:aws:iam::000000000000:role/Processing",
@@ -235,6 +235,7 @@ def test_the_planner_is_told_what_a_model_is_made_from(ran: Any, tmp_path: Path)
     assert payload.pop("run")["run_id"] == RUN_ID
     assert payload == {
         "channels": {"train": "digits/train/", "test": "digits/test/", "extra-1": "digits/extra/"},
+        "data_starts_runs": True,
         "held_out": {**READING, "metric": "f1_macro", "needs": "classes"},
         "code_hash": "c0de",
         "spec_hash": spec_hash(make_spec(tmp_path)),

@@ -53,6 +53,7 @@ def _bucket(name: str, old: Document, new: Document) -> None:
 
     if new.get("AccessControl", "Private") != "Private":
         raise ValueError(f"not supported here: AccessControl {new['AccessControl']} of AWS::S3::Bucket")
+    _logging(name, old, new)
     for field, (document, put, delete) in _BUCKET_CONFIGURATIONS.items():
         if field in new:
             _checked(getattr(s3, put)(name, document(new[field])))
@@ -62,6 +63,27 @@ def _bucket(name: str, old: Document, new: Document) -> None:
         s3._bucket_versioning[name] = "Suspended"
     elif "VersioningConfiguration" in new:
         s3._bucket_versioning[name] = new["VersioningConfiguration"]["Status"]
+
+
+def _logging(name: str, old: Document, new: Document) -> None:
+    """Server access logging; without a configuration it is turned off, by an empty status, as in the API."""
+    from ministack.services import s3
+
+    value = new.get("LoggingConfiguration")
+    if value is None and "LoggingConfiguration" not in old:
+        return
+    root = _root("BucketLoggingStatus")
+    if value is not None:
+        unknown = set(value) - {"DestinationBucketName", "LogFilePrefix"}
+        if unknown:
+            raise ValueError(f"not supported here: {', '.join(sorted(unknown))} of a bucket's LoggingConfiguration")
+        enabled = ElementTree.SubElement(root, "LoggingEnabled")
+        fields = {
+            "TargetBucket": value.get("DestinationBucketName", name),
+            "TargetPrefix": value.get("LogFilePrefix", ""),
+        }
+        _texts(enabled, fields, *fields)
+    _checked(s3._put_bucket_logging(name, ElementTree.tostring(root)))
 
 
 def _encryption(value: Document) -> bytes:

@@ -13,6 +13,8 @@ from localaws.sagemaker.containers.logs import failure_message
 from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.containers.opt_ml import write_json
 from localaws.sagemaker.context import Context
+from localaws.sagemaker.core import quotas
+from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.jobs import job_container, job_documents, operations
 from localaws.sagemaker.jobs import processing_request as request_of
@@ -139,12 +141,18 @@ def _upload(job: Job) -> None:
                 raise JobFailedError(f"ClientError: Output upload failed: {error}") from error
 
 
+def _instances(document: Document) -> Use:
+    cluster = document["ProcessingResources"]["ClusterConfig"]
+    return Use(quotas.PROCESSING, cluster["InstanceType"], cluster["InstanceCount"])
+
+
 PROCESSING = JobKind(
     resource_type="processing-job",
     noun="Processing Job",
     stem="ProcessingJob",
     log_group="/aws/sagemaker/ProcessingJobs",
     managed_rule="StepFunctionsGetEventsForSageMakerProcessingJobsRule",
+    instances=_instances,
     operations={
         "CreateProcessingJob": operations.create,
         "DescribeProcessingJob": operations.describe,

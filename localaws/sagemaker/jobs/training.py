@@ -9,6 +9,8 @@ from localaws.sagemaker.containers import artifacts, channels, image_table
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.context import Context
+from localaws.sagemaker.core import quotas
+from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.debugger import hook
 from localaws.sagemaker.debugger.hook import Debugger
@@ -138,6 +140,13 @@ class TrainingRun:
         job_records.begin_stopping(self._job.context, self._job.kind, self._job.name)
 
 
+def _instances(document: Document) -> Use:
+    """The instances of a training job, on demand or from spot capacity, each with a quota of its own."""
+    resources = document["ResourceConfig"]
+    work = quotas.SPOT_TRAINING if document.get("EnableManagedSpotTraining") else quotas.TRAINING
+    return Use(work, resources["InstanceType"], resources["InstanceCount"])
+
+
 TRAINING = JobKind(
     resource_type="training-job",
     noun="Training Job",
@@ -145,6 +154,7 @@ TRAINING = JobKind(
     log_group="/aws/sagemaker/TrainingJobs",
     managed_rule="StepFunctionsGetEventsForSageMakerTrainingJobsRule",
     has_secondary_status=True,
+    instances=_instances,
     max_wait=training_times.max_wait,
     at_end=training_times.billed,
     operations={
