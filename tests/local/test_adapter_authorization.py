@@ -44,6 +44,11 @@ def create_model(aws: Any, key: Any, role: str) -> None:
     aws.client("sagemaker", key).create_model(ModelName="m", ExecutionRoleArn=role, PrimaryContainer=container)
 
 
+@pytest.mark.fidelity(
+    "IAM",
+    "iam:PassRole is needed by CreateFunction, CreateStateMachine, PutTargets and CreateModel.",
+    "IAM User Guide, Grant a user permissions to pass a role to an AWS service",
+)
 @pytest.mark.parametrize(
     ("call", "service"),
     [
@@ -62,6 +67,11 @@ def test_passing_a_role_needs_the_permission(aws: Any, deployer: Any, call: Any,
     assert "assumed-role/deployer/test" in str(caught.value)
 
 
+@pytest.mark.fidelity(
+    "IAM",
+    "iam:PassedToService is the service that the role is passed to.",
+    "IAM User Guide, AWS global and IAM condition context keys",
+)
 def test_the_service_that_a_role_is_passed_to_is_a_condition(aws: Any) -> None:
     condition = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
     statements = [allow("states:*"), {**allow("iam:PassRole"), "Condition": condition}]
@@ -137,6 +147,11 @@ def refusal(call: Any, aws: Any, role: str) -> str:
     return ""
 
 
+@pytest.mark.fidelity(
+    "IAM",
+    "User: <arn> is not authorized to perform: <action> on resource: <arn>.",
+    "IAM User Guide, Troubleshoot access denied error messages",
+)
 def test_a_denial_names_principal_action_and_resource(aws: Any) -> None:
     key = assumed(aws, make_role(aws, ACCOUNT, allow("dynamodb:GetItem"), name="reader"))
     with pytest.raises(ClientError) as caught:
@@ -147,6 +162,11 @@ def test_a_denial_names_principal_action_and_resource(aws: Any) -> None:
     assert f"on resource: arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/secret" in message
 
 
+@pytest.mark.fidelity(
+    "IAM",
+    "SageMaker's actions are asked about their resources' ARNs.",
+    "Service Authorization Reference, Amazon SageMaker",
+)
 @pytest.mark.parametrize(
     ("call", "action", "resource"),
     [
@@ -167,6 +187,11 @@ def test_sagemakers_actions_and_resources(aws: Any, call: Any, action: str, reso
     assert expected in str(caught.value)
 
 
+@pytest.mark.fidelity(
+    "IAM",
+    "sagemaker:InvokeEndpoint is asked about the endpoint.",
+    "Service Authorization Reference, Amazon SageMaker",
+)
 def test_invoking_an_endpoint_needs_the_permission_on_it(aws: Any) -> None:
     statements = [allow("sagemaker:InvokeEndpoint", resource=f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint/mine")]
     runtime = aws.client("sagemaker-runtime", assumed(aws, make_role(aws, ACCOUNT, *statements, name="caller")))
@@ -202,6 +227,11 @@ def put(aws: Any, source: str) -> None:
     aws.client("events").put_events(Entries=[{"Source": source, "DetailType": "t", "Detail": "{}"}])
 
 
+@pytest.mark.fidelity(
+    "EventBridge",
+    "A rule sends to a queue only if the queue's policy lets events.amazonaws.com; else to its dead-letter queue.",
+    "EventBridge User Guide, Using resource-based policies; Dead-letter queues",
+)
 def test_a_rule_reaches_a_queue_only_with_the_queues_policy(aws: Any) -> None:
     closed_url, closed = queue(aws, "closed")
     dead_url, dead = queue(aws, "dead", [for_rules("to-closed")])
@@ -219,6 +249,11 @@ def test_a_rule_reaches_a_queue_that_lets_it_in(aws: Any) -> None:
     assert len(until(lambda: received(aws, url))) == 1
 
 
+@pytest.mark.fidelity(
+    "EventBridge",
+    "A rule starts a state machine as its target's role.",
+    "EventBridge User Guide, Targets: permissions",
+)
 def test_a_rule_starts_a_machine_only_as_a_role_that_may(aws: Any) -> None:
     dead_url, dead = queue(aws, "machine-dead", [for_rules("to-machine")])
     machine_role = make_role(aws, "states.amazonaws.com", name="idle-machine")
@@ -235,6 +270,11 @@ def test_a_rule_starts_a_machine_only_as_a_role_that_may(aws: Any) -> None:
     assert len(until(lambda: states.list_executions(stateMachineArn=arn)["executions"])) == 1
 
 
+@pytest.mark.fidelity(
+    "Lambda",
+    "An event source mapping reads its queue as the function's role.",
+    "Lambda DG, Using Lambda with Amazon SQS: execution role permissions",
+)
 def test_a_mapping_reads_its_queue_as_the_functions_role(aws: Any) -> None:
     url, arn = queue(aws, "mapped")
     role = make_role(aws, "lambda.amazonaws.com", name="cannot-read")

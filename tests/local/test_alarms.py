@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from resources import first_message, unique
 from waiting import until
 
@@ -46,6 +47,11 @@ def errors_alarm(metric: str, **more: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "An alarm tells its topic (NewStateValue) and the event bus (CloudWatch Alarm State Change).",
+    "CloudWatch User Guide, Alarm events and EventBridge",
+)
 def test_an_alarm_looks_at_its_own_dimensions_and_tells_topic_and_bus(aws: Any) -> None:
     metric = unique("Errors")
     url, arn = open_queue(aws, "sns.amazonaws.com")
@@ -78,6 +84,11 @@ def test_an_alarm_looks_at_its_own_dimensions_and_tells_topic_and_bus(aws: Any) 
     assert first_message(aws, bus_url)["detail-type"] == "CloudWatch Alarm State Change"
 
 
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "An alarm may be over metric math, the queries with ReturnData false.",
+    "CloudWatch API, PutMetricAlarm: Metrics",
+)
 def test_metric_math_through_the_api(aws: Any) -> None:
     metric = unique("Calls")
 
@@ -95,6 +106,11 @@ def test_metric_math_through_the_api(aws: Any) -> None:
     assert becomes(aws, request["AlarmName"], "ALARM")
 
 
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "SQS writes ApproximateNumberOfMessagesVisible by QueueName.",
+    "SQS DG, Available CloudWatch metrics for Amazon SQS",
+)
 def test_a_queue_that_an_alarm_watches_writes_its_metrics(aws: Any) -> None:
     url, _arn = open_queue(aws, "events.amazonaws.com")
     request = errors_alarm(

@@ -72,6 +72,11 @@ def run(aws: Aws, *command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.fidelity(
+    "Clients",
+    "The SageMaker SDK trains, serves and asks, unmodified.",
+    "aws/sagemaker-python-sdk itself",
+)
 def test_the_sagemaker_sdk_trains_serves_and_asks(aws: Aws, bucket: str, role: str, suffix: str) -> None:
     script = Path(__file__).parent / "sdk" / "session.py"
     printed = run(aws, str(SDK / "python"), str(script), bucket, role, SKLEARN, suffix)
@@ -82,6 +87,7 @@ def test_the_sagemaker_sdk_trains_serves_and_asks(aws: Aws, bucket: str, role: s
     assert outcome["answer"].split() == ["8", "12"]  # row sums 3 and 7, offset 3, two training files
 
 
+@pytest.mark.fidelity("Clients", "The aws command sees the same world, unmodified.", "aws/aws-cli itself")
 def test_the_aws_command_sees_the_same_world(aws: Aws, bucket: str, tmp_path: Path) -> None:
     aws_command = str(SDK / "aws")
     identity = json.loads(run(aws, aws_command, "sts", "get-caller-identity"))

@@ -86,6 +86,12 @@ def job_status(aws: Any, name: str) -> str:
     "aws/aws-cdk issues #26012 and #32294, pull request #27264; Step Functions developer guide, 'IAM policies for"
     " calling Amazon SageMaker AI'",
 )
+@pytest.mark.fidelity(
+    "Step Functions",
+    "createTrainingJob.sync answers with the job's description, times in epoch milliseconds; "
+    "TaskSubmitted goes before TaskSucceeded.",
+    "Step Functions DG, Create and manage Amazon SageMaker AI jobs with Step Functions",
+)
 def test_sync_returns_the_description_of_the_finished_job(aws: Any, bucket: str, job_role: str) -> None:
     arguments = train(aws, bucket, job_role, SUCCEEDS)
     m = machine(aws, task(arguments), *ALL)
@@ -102,6 +108,11 @@ def test_sync_returns_the_description_of_the_finished_job(aws: Any, bucket: str,
     assert tags == [{"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A failed job is States.TaskFailed with the description as its cause.",
+    "Step Functions DG, Run a job (.sync)",
+)
 def test_a_failed_job_fails_the_task_with_its_description_as_the_cause(aws: Any, bucket: str, job_role: str) -> None:
     m = machine(aws, task(train(aws, bucket, job_role, FAILS)), *ALL)
     ended = m.run()
@@ -111,6 +122,11 @@ def test_a_failed_job_fails_the_task_with_its_description_as_the_cause(aws: Any,
     assert cause["FailureReason"]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "Stopping an execution stops the job that it waits for.",
+    "Step Functions DG, Run a job (.sync)",
+)
 def test_stopping_the_execution_stops_the_job(aws: Any, bucket: str, job_role: str) -> None:
     arguments = train(aws, bucket, job_role, RUNS_LONG)
     m = machine(aws, task(arguments), *ALL)
@@ -154,6 +170,11 @@ def test_a_stopped_job_may_also_succeed_where_the_settings_say_so(fresh_aws: Any
     assert (ended["status"], ended["output"]["TrainingJobStatus"]) == ("SUCCEEDED", "Stopped")
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    ".sync needs Create…, Describe… and iam:PassRole; without one it is SageMaker.AmazonSageMakerException.",
+    "Step Functions DG, IAM policies for Amazon SageMaker AI jobs",
+)
 @pytest.mark.parametrize(
     ("statements", "says"),
     [
@@ -183,6 +204,12 @@ def test_each_permission_that_is_missing_is_named(
     assert f"is not authorized to perform: {says}" in ended["cause"]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A machine with .sync isn't created by a role without events:PutTargets, PutRule, DescribeRule: not "
+    "authorized to create managed-rule.",
+    "nasa/cumulus #2693; aws-samples/amazon-sagemaker-safe-deployment-pipeline #29",
+)
 def test_a_machine_whose_role_lacks_the_managed_rule_is_not_created(aws: Any) -> None:
     with pytest.raises(Exception, match="not authorized to create managed-rule: it lacks events:PutTargets"):
         machine(aws, task({}), JOBS, PASS_ROLE)
@@ -206,6 +233,11 @@ def test_an_integration_that_is_not_here_is_refused_by_name(aws: Any, resource: 
     assert says in str(caught.value)
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "aws-sdk integrations give times as text.",
+    "Step Functions DG, Learning to use AWS service SDK integrations",
+)
 def test_aws_sdk_documents_have_times_as_text(aws: Any) -> None:
     group = unique("group")
     aws.client("sagemaker").create_model_package_group(ModelPackageGroupName=group)

@@ -54,6 +54,11 @@ def channels(*names: str) -> list[dict[str, object]]:
     return [{"ChannelName": name, "DataSource": source} for name in names]
 
 
+@pytest.mark.fidelity(
+    "Containers",
+    "Every SM_ variable and argument of a script is the one that AWS's toolkit gives.",
+    "aws/sagemaker-training-toolkit itself, run beside",
+)
 @pytest.mark.parametrize(
     ("hyperparameters", "channel_names", "framework_module"),
     [

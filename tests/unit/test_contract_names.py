@@ -21,6 +21,11 @@ ENVIRONMENT = st.from_regex(r"[a-z][a-z0-9]{0,11}", fullmatch=True)
 NAME_LENGTH = 32
 
 
+@pytest.mark.fidelity(
+    "Clients",
+    "Names fit the patterns and lengths of SageMaker's resources.",
+    "botocore, sagemaker: patterns of names",
+)
 @given(NAME, NAME)
 def test_every_name_is_one_that_sagemaker_takes(environment: str, pipeline: str) -> None:
     content = names.content_name(names.content_prefix(environment, pipeline), "anything")

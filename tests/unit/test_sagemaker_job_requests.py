@@ -68,6 +68,11 @@ def test_what_is_not_here_is_refused_by_name(change: dict[str, Any], named: str)
     assert caught.value.message.startswith(f"not supported here: {named}")
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "Spot training needs MaxWaitTimeInSeconds, not below MaxRuntimeInSeconds; channel names are unique.",
+    "SageMaker API, StoppingCondition and CreateTrainingJob",
+)
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -99,6 +104,11 @@ def test_what_makes_no_sense_is_refused(change: dict[str, Any], said: str) -> No
     assert said in caught.value.message
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "MaxRuntimeInSeconds is 86,400 unless given.",
+    "SageMaker API, StoppingCondition: default of one day",
+)
 def test_a_description_holds_the_request_and_awss_defaults_but_no_tags() -> None:
     described = training_request.description({**TRAINING, "Tags": [{"Key": "a", "Value": "b"}]}, "arn:job")
     assert described["StoppingCondition"] == {"MaxRuntimeInSeconds": 86_400}
@@ -120,6 +130,11 @@ PROCESSING: dict[str, Any] = {
 }
 
 
+@pytest.mark.fidelity(
+    "Processing jobs",
+    "A processing input's LocalPath begins with /opt/ml/processing/, and names are unique.",
+    "SageMaker API, ProcessingS3Input: LocalPath",
+)
 @pytest.mark.parametrize(
     ("change", "said"),
     [
