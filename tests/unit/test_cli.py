@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from contract.files import SPEC_FILE
@@ -206,6 +207,23 @@ def test_env_is_what_a_shell_can_eval(checkout: Path, listening: Server) -> None
     assert "AWS_SESSION_TOKEN" not in after
     assert str(checkout / "node_modules" / ".bin") in after["PATH"].split(":")
     assert "127.0.0.1" in after["NO_PROXY"].split(",")
+
+
+@pytest.mark.fidelity(
+    "Clients",
+    "The SageMaker SDK asks STS at a URL of its own for the account of its default bucket, and sends telemetry to a "
+    "bucket of AWS's, unless its defaults say otherwise.",
+    "aws/sagemaker-python-sdk, sagemaker-core: session_helper.py, telemetry_logging.py, config_schema.py",
+)
+def test_env_keeps_the_sagemaker_sdk_here(checkout: Path, listening: Server) -> None:
+    exports = json.loads(call("env", "--json").stdout)["export"]
+    settings = yaml.safe_load(Path(exports["SAGEMAKER_USER_CONFIG_OVERRIDE"]).read_text())
+    modules = settings["SageMaker"]["PythonSDK"]["Modules"]
+    assert modules == {
+        "TelemetryOptOut": True,
+        "Session": {"DefaultS3Bucket": f"sagemaker-{listening.region}-{listening.account}"},
+    }
+    assert yaml.safe_load(Path(exports["SAGEMAKER_ADMIN_CONFIG_OVERRIDE"]).read_text()) is None, "no machine's own"
 
 
 def test_env_forgets_endpoints_of_single_services() -> None:

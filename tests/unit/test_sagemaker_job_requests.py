@@ -52,7 +52,6 @@ def test_a_plain_script_mode_job_passes() -> None:
             "InputDataConfig[0].DataSource.S3DataSource.S3DataType = 'AugmentedManifestFile'",
         ),
         ({"TensorBoardOutputConfig": {"S3OutputPath": "s3://b/d"}}, "TensorBoardOutputConfig"),
-        ({"ProfilerConfig": {"S3OutputPath": "s3://b/p"}}, "ProfilerConfig"),
         ({"ExperimentConfig": {"TrialName": "t"}}, "ExperimentConfig"),
         ({"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/data"}}, "CheckpointConfig.LocalPath outside"),
         ({"HyperParameters": {}}, "a training job without the hyperparameter sagemaker_program"),
