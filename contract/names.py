@@ -55,6 +55,11 @@ def is_job_of_a_run(environment: str, name: str) -> bool:
     return re.fullmatch(rf"{re.escape(environment)}-.+-{_RUN_ID.pattern}-.+", name) is not None
 
 
+def endpoint_log_group(endpoint: str) -> str:
+    """Where an endpoint's containers log (developer guide, "CloudWatch Logs for Amazon SageMaker AI")."""
+    return f"/aws/sagemaker/Endpoints/{endpoint}"
+
+
 def cut(name: str, limit: int) -> str:
     """`name` if it has at most `limit` characters, else its beginning and a hash of the whole."""
     if len(name) <= limit:

@@ -115,6 +115,18 @@ def _last_lines(client: Any, group: str, stream: str) -> list[Line]:
     return [_line(source, event) for event in answer["events"]]
 
 
+def of_endpoint(account: Account, endpoint: str, since: datetime) -> list[Line]:
+    """The last lines that an endpoint's containers have written since then; none where its log may not be read."""
+    source = _Source(endpoint, names.endpoint_log_group(endpoint), start=since)
+    try:
+        lines = _lines(account, source)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDeniedException":
+            raise
+        return []
+    return sorted(lines, key=lambda line: line.at)[-TAIL_LINES:]
+
+
 def of_job(account: Account, step: str, job: str) -> list[Line]:
     """The lines that a step's job has written so far, in the order of their time."""
     return sorted(_lines(account, _Source(step, JOB_GROUPS[step], stream_prefix=f"{job}/")), key=lambda line: line.at)

@@ -14,6 +14,7 @@ import pytest
 from hosting_kit import ECHO, Hosting, archive, echo_archive
 from image_uris import SKLEARN
 from running_aws import IMAGES, Aws
+from waiting import until
 
 from localaws.sagemaker.containers.images import Images
 
@@ -57,7 +58,7 @@ def endpoint(hosting: Hosting, python: Path, tmp_path_factory: pytest.TempPathFa
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [("1,1\n2,0\n", "text/csv"), ("[[1, 1], [2, 0]]", "application/json"),
-     ("[[1, 1], [2, 0]]", "application/json; charset=utf-8")],
+     ("1,1\n2,0", "text/csv")],
 )  # fmt: skip
 def test_csv_and_json_go_in_and_json_comes_out(hosting: Hosting, endpoint: str, body: str, content_type: str) -> None:
     assert hosting.ask(endpoint, body, ContentType=content_type)["body"] == pytest.approx([6.0, 5.0], abs=1e-4)
@@ -75,27 +76,21 @@ def test_npy_goes_in_and_out_and_csv_comes_out(hosting: Hosting, endpoint: str, 
 
 
 @pytest.mark.parametrize(
-    ("body", "content_type", "accept", "status", "message"),
+    ("body", "content_type", "accept", "logged"),
     [
-        ("1,2", "image/png", "*/*", 415, "Content type 'image/png' is not supported here; it can be one of text/csv"),
-        ("1,2\n3,4", "text/csv", "image/png", 406, "Accept 'image/png' is not supported here; it can be one of"),
-        ("1,2\n3", "text/csv", "*/*", 400, "The body is not valid text/csv: Some errors were detected"),
-        ("1,a\n1,2", "text/csv", "*/*", 500, "Input X contains NaN"),
-        ("1,2", "text/csv", "*/*", 500, "Expected 2D array, got 1D array instead"),
-        ("", "text/csv", "*/*", 400, "The body is not valid text/csv: it is empty"),
-        ("{", "application/json", "*/*", 400, "The body is not valid application/json"),
-        ('{"rows": 1}', "application/json", "*/*", 400, "The body is not valid application/json: float() argument"),
-        ("no npy", "application/x-npy", "*/*", 400, "The body is not valid application/x-npy"),
-        ("1,2,3\n4,5,6", "text/csv", "*/*", 500, "X has 3 features, but LinearRegression is expecting 2"),
+        ("1,2", "image/png", "*/*", "Content type image/png is not supported by this framework"),
+        ("1,2\n3,4", "text/csv", "image/png", "Content type image/png is not supported by this framework"),
+        ("1,2", "text/csv", "*/*", "Expected 2D array, got 1D array instead"),
+        ("1,2,3\n4,5,6", "text/csv", "*/*", "X has 3 features, but LinearRegression is expecting 2"),
     ],
 )
-def test_what_a_model_cant_take_is_said(
-    hosting: Hosting, endpoint: str, body: str, content_type: str, accept: str, status: int, message: str
+def test_what_a_model_cant_take_is_said_in_the_log(
+    hosting: Hosting, endpoint: str, body: str, content_type: str, accept: str, logged: str
 ) -> None:
     with pytest.raises(hosting.runtime.exceptions.ModelError) as caught:
         hosting.ask(endpoint, body, ContentType=content_type, Accept=accept)
-    assert caught.value.response["OriginalStatusCode"] == status
-    assert message in json.loads(caught.value.response["OriginalMessage"])["error"]
+    assert caught.value.response["OriginalStatusCode"] == 500
+    until(lambda: logged in hosting.log_lines(endpoint), f"the log says {logged}")
 
 
 @pytest.fixture

@@ -149,8 +149,8 @@ class DigitsForest(Model):
         texts = {"text/csv": ",".join(pixels), "application/json": json.dumps([int(pixel) for pixel in pixels])}
         for content_type, body in texts.items():
             digits = functions.predict_fn(functions.input_fn(body, content_type), forest)
-            self.assertEqual(functions.output_fn(digits, "text/csv"), label)
-            self.assertEqual(functions.output_fn(digits, "application/json"), f"[{label}]")
+            self.assertEqual(functions.output_fn(digits, "text/csv"), (label, "text/csv"))
+            self.assertEqual(functions.output_fn(digits, "application/json"), (f"[{label}]", "application/json"))
         for body, content_type, part in (("1,2", "text/csv", "64 are needed"), ("x", "image/png", "send text/csv")):
             with self.assertRaisesRegex(ValueError, part):
                 functions.input_fn(body, content_type)
@@ -176,8 +176,8 @@ class IrisTree(Model):
         tree = functions.model_fn(str(self.folder / "model"))
         for content_type, body in {"text/csv": "5.1,3.5,1.4,0.2", "application/json": "[5.1, 3.5, 1.4, 0.2]"}.items():
             species = functions.predict_fn(functions.input_fn(body, content_type), tree)
-            self.assertEqual(functions.output_fn(species, "text/csv"), "setosa")
-            self.assertEqual(functions.output_fn(species, "application/json"), '["setosa"]')
+            self.assertEqual(functions.output_fn(species, "text/csv"), ("setosa", "text/csv"))
+            self.assertEqual(functions.output_fn(species, "application/json"), ('["setosa"]', "application/json"))
 
     def test_wrong_data(self):
         self.refused("iris_tree", self.channel("none"), "no flower")

@@ -185,6 +185,8 @@ def test_model_config_and_endpoint(ran: Any) -> None:
             "Environment": {
                 "SAGEMAKER_PROGRAM": "serve.py",
                 "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+                "PIP_NO_BUILD_ISOLATION": "0",
+                "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             },
         },
         "ExecutionRoleArn": "arn:aws:iam::000000000000:role/Hosting",

@@ -12,6 +12,7 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -34,6 +35,20 @@ _ISOLATION_OPTIONS: dict[Isolation, list[str]] = {
 
 
 @dataclass(frozen=True)
+class Layer:
+    """A container's own layer over a directory outside `base_dir`, which is as it was once the container has ended.
+
+    under: the directory, which the container sees as its own to write to.
+    directory: keeps what the container writes to it, in `upper`.
+    below: what earlier containers wrote (their `upper`), the topmost first.
+    """
+
+    under: Path
+    directory: Path
+    below: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
 class ContainerSpec:
     """A container that is to be started.
 
@@ -47,6 +62,7 @@ class ContainerSpec:
     shows: directories outside `base_dir` that appear in it, by their place below it; read-only where that is possible.
     network: "host" or "none".
     descriptors: open files and sockets that the program inherits under their numbers.
+    layer: its own layer over the image's environment, see `can_lay_over`.
     """
 
     command: Sequence[str]
@@ -59,6 +75,7 @@ class ContainerSpec:
     shows: Mapping[str, Path] = field(default_factory=dict)
     network: Literal["host", "none"] = "host"
     descriptors: Sequence[int] = ()
+    layer: Layer | None = None
 
 
 class Container:
@@ -141,6 +158,29 @@ def isolation() -> Isolation:
     return "none"
 
 
+def can_lay_over(directory: Path) -> bool:
+    """Whether containers can have layers of their own that are kept below `directory`; tried once a file system."""
+    if isolation() == "none":
+        return False
+    device = directory.stat().st_dev
+    if device not in _overlays:
+        _overlays[device] = _try_overlay(directory)
+    return _overlays[device]
+
+
+_overlays: dict[int, bool] = {}
+
+
+def _try_overlay(directory: Path) -> bool:
+    with tempfile.TemporaryDirectory(dir=directory) as name:
+        for part in ("image", "upper", "work"):
+            (Path(name) / part).mkdir()
+        layer = Layer(Path(name) / "image", Path(name))
+        probe = _start([*_ISOLATION_OPTIONS[isolation()], *_layer_options(layer)], ["true"], {"PATH": os.defpath})
+        probe.output.read()
+        return probe.wait(10) == 0
+
+
 def ml_dir(base_dir: Path) -> Path:
     """Where a program in a container finds what lies in `base_dir`: the literal /opt/ml, or `base_dir` itself."""
     return base_dir if isolation() == "none" else OPT_ML
@@ -187,7 +227,12 @@ def _view_options(spec: ContainerSpec) -> list[str]:
     for hidden in spec.hide:
         if not any(path.is_relative_to(hidden) for path in needed):
             options += ["--hide", str(hidden)]
-    return options
+    return options + (_layer_options(spec.layer) if spec.layer else [])
+
+
+def _layer_options(layer: Layer) -> list[str]:
+    below = [option for directory in layer.below for option in ("--under", str(directory))]
+    return ["--overlay", str(layer.under), str(layer.directory), *below]
 
 
 def _start(

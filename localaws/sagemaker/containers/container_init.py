@@ -13,6 +13,8 @@ pid_namespaces(7), user_namespaces(7)):
 --hide PATH        PATH appears as an empty directory
 --read-only        everything but the binds, /dev and /dev/shm is read-only
 --show SRC DST     the directory SRC appears, read-only, as DST; as itself where a --bind would cover it
+--overlay DIR TOP  DIR appears writable: what is written goes to TOP/upper (overlayfs; TOP/work is its own)
+--under DIR        a layer between the overlay's TOP and DIR; the first is the topmost
 --cwd PATH         where the program starts
 --parent PID       the server: when it is gone, by kill -9 too, the container goes
 
@@ -21,7 +23,7 @@ be set up.
 """
 
 # pathlib would take as long to import as everything else here:
-# ruff: noqa: PTH102, PTH112, PTH115, PTH120, PTH123, PTH208, PTH211
+# ruff: noqa: PTH101, PTH102, PTH112, PTH115, PTH120, PTH123, PTH208, PTH211
 
 from __future__ import annotations
 
@@ -52,6 +54,8 @@ class Options:
         self.binds: list[tuple[str, str]] = []
         self.hidden: list[str] = []
         self.shown: list[tuple[str, str]] = []
+        self.overlay: tuple[str, str] | None = None
+        self.under: list[str] = []
         self.cwd = "/"
         self.parent = os.getppid()
         rest = list(arguments)
@@ -62,6 +66,10 @@ class Options:
                 self.hidden.append(rest.pop(0))
             elif option == "--show":
                 self.shown.append((rest.pop(0), rest.pop(0)))
+            elif option == "--overlay":
+                self.overlay = (rest.pop(0), rest.pop(0))
+            elif option == "--under":
+                self.under.append(rest.pop(0))
             elif option == "--cwd":
                 self.cwd = rest.pop(0)
             elif option == "--parent":
@@ -175,6 +183,7 @@ def _change_view(options: Options) -> None:
         return
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     sources = [(_open_directory(source), target) for source, target in [*options.binds, *options.shown]]
+    layers = _open_layers(options)
     for path in options.hidden:
         if os.path.isdir(path):
             _mount("tmpfs", path, "tmpfs", _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
@@ -182,6 +191,7 @@ def _change_view(options: Options) -> None:
         _make_mount_point(target)
         _mount(f"/proc/self/fd/{source}", target, None, _MS_BIND | _MS_REC)
         os.close(source)
+    written = _mount_overlay(options, layers)
     if os.path.isdir("/dev/shm"):  # noqa: S108 - shared memory of libraries that run several processes
         _mount("tmpfs", "/dev/shm", "tmpfs", _MS_NOSUID | _MS_NODEV)  # noqa: S108
     if "--read-only" in options.flags:
@@ -190,8 +200,45 @@ def _change_view(options: Options) -> None:
             _set_read_only(path, False)
         for _, path in options.shown:
             _set_read_only(path, True)
+        for path in written:
+            _set_read_only(path, False)
     if "--pid" in options.flags:
         _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV)
+
+
+def _open_layers(options: Options) -> dict[str, list[int]]:
+    """The overlay's directories, opened before --hide may cover them; by their names in mount(8)'s options."""
+    if options.overlay is None:
+        return {}
+    below, top = options.overlay
+    return {
+        "lowerdir": [_open_directory(path) for path in [*options.under, below]],
+        "upperdir": [_open_directory(f"{top}/upper")],
+        "workdir": [_open_directory(f"{top}/work")],
+    }
+
+
+def _mount_overlay(options: Options, layers: dict[str, list[int]]) -> list[str]:
+    """Mount the overlay over its lowest directory; the paths that are written through it."""
+    if options.overlay is None:
+        return []
+    # By descriptor, since a path may hold what overlayfs takes for its own: a colon, a comma.
+    wanted = [f"{name}={':'.join(f'/proc/self/fd/{layer}' for layer in found)}" for name, found in layers.items()]
+    if _is_in_user_namespace():
+        wanted.append("userxattr")
+    _mount("overlay", options.overlay[0], "overlay", _MS_NOSUID | _MS_NODEV, ",".join(wanted))
+    # Made by the kernel for itself, closed to everyone; open, so that an ordinary user can remove it afterwards.
+    os.chmod(f"/proc/self/fd/{layers['workdir'][0]}/work", 0o700)
+    for found in layers.values():
+        for layer in found:
+            os.close(layer)
+    return [options.overlay[0]]
+
+
+def _is_in_user_namespace() -> bool:
+    """Whether trusted.* attributes, by which overlayfs marks what is gone, are refused to this process's root."""
+    with open("/proc/self/uid_map", "rb") as file:
+        return file.read().split() != [b"0", b"0", b"4294967295"]
 
 
 def _make_mount_point(target: str) -> None:
@@ -277,9 +324,9 @@ def _open_directory(path: str) -> int:
     return os.open(path, os.O_PATH | os.O_DIRECTORY)
 
 
-def _mount(source: str, target: str, kind: str | None, flags: int) -> None:
-    encoded = kind.encode() if kind else None
-    _check(_libc.mount(source.encode(), target.encode(), encoded, flags, None), f"mount {target}")
+def _mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
+    texts = [text.encode() if text else None for text in (source, target, kind)]
+    _check(_libc.mount(*texts, flags, options.encode() if options else None), f"mount {target}")
 
 
 def _prctl(option: int, value: int) -> None:

@@ -52,11 +52,18 @@ class ImageEnvironment:
     python: the interpreter with the image's packages; root: its environment's folder.
     variables: the environment variables that the image itself sets.
     notes: where the versions here differ from the image's, one sentence each.
+    more_programs: where there are more of its programs than beside the interpreter.
     """
 
     python: Path
     variables: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    more_programs: tuple[Path, ...] = ()
+
+    @property
+    def program_dirs(self) -> tuple[Path, ...]:
+        """Where its programs are, for PATH."""
+        return (self.python.parent, *self.more_programs)
 
     @property
     def root(self) -> Path:

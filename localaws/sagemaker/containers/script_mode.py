@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 # Hyperparameters that are meant for the container, not for the script ...
 _FOR_THE_CONTAINER = "sagemaker_"
@@ -24,11 +25,25 @@ _HANDLED = frozenset({
 _LOG_LEVEL_INFO = 20
 _ENTRY_POINT = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+/-]*")
 
-Resources = dict[str, Any]
+# Images whose `train` asks for the script's errors (aws/sagemaker-pytorch-training-toolkit and
+# aws/sagemaker-tensorflow-training-toolkit, training.py) ...
+_CAPTURING = frozenset({"sagemaker_pytorch_container", "sagemaker_tensorflow_container"})
+# ... and whose `train` is an older one (aws/sagemaker-xgboost-container, training.py).
+_RUNNING_MODULES = frozenset({"sagemaker_xgboost_container"})
+
+EntryPointType = Literal["package", "program", "command"]
 
 
 class EntryPointError(Exception):
     """`sagemaker_program` is missing or names nothing inside the source directory."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """pip, as the toolkit runs it in the code's directory, and the toolkit's error where it fails."""
+
+    command: Sequence[str]
+    error: str
 
 
 @dataclass(frozen=True)
@@ -56,6 +71,16 @@ class ScriptJob:
     resource_config: Mapping[str, Any]
     machine: MachineFacts
     framework_module: str | None = None
+
+    @property
+    def captures_errors(self) -> bool:
+        """Whether the image's toolkit reads what the script says of its errors (`capture_error`)."""
+        return _framework(self.framework_module) in _CAPTURING
+
+    @property
+    def runs_modules(self) -> bool:
+        """Whether the image has sagemaker-containers, which installs and runs every script as a module."""
+        return _framework(self.framework_module) in _RUNNING_MODULES
 
     @property
     def decoded(self) -> dict[str, Any]:
@@ -107,15 +132,43 @@ def check_entry_point(name: object) -> str:
     return name
 
 
+def entry_point_type(program: str, code_dir: Path) -> EntryPointType:
+    """The kind of an entry point that lies in `code_dir` (the toolkit's _entry_point_type.py)."""
+    if program.endswith(".sh"):
+        return "command"
+    if (code_dir / "setup.py").exists():
+        return "package"
+    return "program" if program.endswith(".py") else "command"
+
+
 def command(job: ScriptJob, code_dir: Path) -> list[str]:
-    """How the toolkit starts an entry point that lies in `code_dir`: Python script, Python package or command."""
+    """How the toolkit starts an entry point that lies in `code_dir` (process.py; XGBoost's: _modules.py)."""
     program = job.entry_point
     arguments = user_args(job.for_script)
-    if (code_dir / "setup.py").exists() and program.endswith(".py"):
+    kind = entry_point_type(program, code_dir)
+    if job.runs_modules:
         return ["python", "-m", module_name(program), *arguments]
-    if program.endswith(".py"):
-        return ["python", program, *arguments]
-    return ["/bin/sh", "-c", './"$0" "$@"', program, *arguments]
+    if kind == "package":
+        words = ["python", "-m", program.replace(".py", ""), *arguments]
+    elif kind == "program":
+        words = ["python", program, *arguments]
+    else:
+        told = f"./{program} {shlex.join(arguments)}"
+        words = ["/bin/sh", "-c", f'"{told}"' if job.captures_errors else told]
+    # What reads the script's errors starts it by a shell, its words joined as they are (process.py, run_async).
+    return ["/bin/sh", "-c", " ".join(words)] if job.captures_errors else words
+
+
+def installation(job: ScriptJob, code_dir: Path) -> Installation | None:
+    """What the toolkit installs before it starts the entry point (entry_point.py and modules.py, install)."""
+    requirements = (code_dir / "requirements.txt").exists()
+    kind = "program" if job.runs_modules else entry_point_type(job.entry_point, code_dir)
+    if kind == "package" or (job.runs_modules and (code_dir / "setup.py").exists()):
+        words = ["python", "-m", "pip", "install", ".", *(["-r", "requirements.txt"] if requirements else [])]
+        return Installation(words, "InstallModuleError")
+    if kind == "program" and requirements:
+        return Installation(["python", "-m", "pip", "install", "-r", "requirements.txt"], "InstallRequirementsError")
+    return None
 
 
 def module_name(program: str) -> str:
@@ -215,6 +268,10 @@ def _program(job: ScriptJob) -> dict[str, Any]:
         "module_name": module_name(job.entry_point),
         "user_entry_point": job.entry_point,
     }
+
+
+def _framework(module: str | None) -> str:
+    return (module or "").partition(".")[0]
 
 
 def _is_for_container(key: str) -> bool:

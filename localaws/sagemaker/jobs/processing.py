@@ -88,11 +88,12 @@ def _download(job: Job) -> None:
 def _container_spec(job: Job) -> ContainerSpec:
     application = job.document["AppSpecification"]
     write_configuration(job)
-    image = job_container.image_environment(job, application["ImageUri"])
-    job_container.say_all(job, image, request_of.remarks(job.document))
+    installed = job_container.image_environment(job, application["ImageUri"])
+    job_container.say_all(job, installed, request_of.remarks(job.document))
     command = [*application["ContainerEntrypoint"], *application.get("ContainerArguments", [])]
     isolated = request_of.is_isolated(job.document)
-    return job_container.spec(job, command, variables(job, image), cwd=container.ml_dir(job.ml), isolated=isolated)
+    given, cwd = variables(job, installed.image), container.ml_dir(job.ml)
+    return installed.given_to(job_container.spec(job, command, given, cwd=cwd, isolated=isolated))
 
 
 def _process(job: Job, spec: ContainerSpec) -> Outcome:

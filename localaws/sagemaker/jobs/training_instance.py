@@ -7,7 +7,7 @@ from pathlib import Path
 from localaws.sagemaker.containers import channels, container
 from localaws.sagemaker.containers.channels import ManifestError, Source
 from localaws.sagemaker.containers.container import ContainerSpec
-from localaws.sagemaker.containers.images import ImageEnvironment
+from localaws.sagemaker.containers.layers import Writable
 from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.containers.opt_ml import located, write_json
 from localaws.sagemaker.jobs import job_container, training_request, training_source
@@ -47,9 +47,9 @@ def checkpoints(job: Job) -> Path | None:
 def container_spec(job: Job) -> ContainerSpec:
     """The container, once its image and its source are there. Raises JobFailedError."""
     document = job.document
-    image = _prepare_image(job)
+    installed = _prepare_image(job)
     environment = {
-        **job_container.variables(job, image),
+        **job_container.variables(job, installed.image),
         "TRAINING_JOB_NAME": job.name,
         "TRAINING_JOB_ARN": document["TrainingJobArn"],
         **document.get("Environment", {}),
@@ -59,22 +59,20 @@ def container_spec(job: Job) -> ContainerSpec:
         algorithm = document["AlgorithmSpecification"]
         command = [*algorithm["ContainerEntrypoint"], *algorithm.get("ContainerArguments", [])]
     else:
-        script = training_source.script_job(job, image)
+        script = training_source.script_job(job, installed.image)
         command = training_source.command(job, script)
         environment |= training_source.variables(job, script)
         cwd /= "code"
     isolated = bool(document["EnableNetworkIsolation"])
-    return job_container.spec(job, command, environment, cwd=cwd, isolated=isolated)
+    return installed.given_to(job_container.spec(job, command, environment, cwd=cwd, isolated=isolated))
 
 
-def _prepare_image(job: Job) -> ImageEnvironment:
-    requirements = None
+def _prepare_image(job: Job) -> Writable:
     if not training_request.has_own_entrypoint(job.document):
-        requirements = training_source.unpack_source(job) / "requirements.txt"
-    uri = job.document["AlgorithmSpecification"]["TrainingImage"]
-    image = job_container.image_environment(job, uri, requirements)
-    job_container.say_all(job, image, training_request.remarks(job.document))
-    return image
+        training_source.unpack_source(job)
+    installed = job_container.image_environment(job, job.document["AlgorithmSpecification"]["TrainingImage"])
+    job_container.say_all(job, installed, training_request.remarks(job.document))
+    return installed
 
 
 def _fetch(job: Job, source: Source) -> None:

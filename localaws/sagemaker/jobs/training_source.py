@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import tarfile
 from pathlib import Path
 
 from localaws.sagemaker.containers import container, script_mode
-from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack
+from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack, why_no_gzip
 from localaws.sagemaker.containers.images import ImageEnvironment
 from localaws.sagemaker.containers.objects import Download, S3Object, TransferError
 from localaws.sagemaker.containers.opt_ml import OPT_ML, located
@@ -42,22 +43,37 @@ def unpack_source(job: Job) -> Path:
     archive = job.directory / "sourcedir.tar.gz"
     try:
         job.role.objects.download([Download(S3Object(bucket, key), archive)])
-        unpack(archive, code)
     except TransferError as error:
         raise JobFailedError(f"ClientError: Source download failed: {error}") from error
-    except (UnsafeArchiveError, BrokenArchiveError) as error:
-        raise JobFailedError(f"ClientError: Source archive {directory} refused: {error}") from error
-    finally:
-        archive.unlink(missing_ok=True)
+    _unpack(archive, code, directory)
+    archive.unlink()
     return code
 
 
 def _copy_source(job: Job, directory: str, code: Path) -> None:
+    """What lies in a channel: a directory, an archive of one, or a single file (the toolkit's files.py)."""
     source = located(directory, job.ml)
-    if source.is_dir() and source.resolve().is_relative_to(job.ml.resolve()):
+    if not source.resolve().is_relative_to(job.ml.resolve()) or not source.exists():
+        raise JobFailedError(
+            f"ClientError: sagemaker_submit_directory {directory} is no file or directory of the job's"
+        )
+    if source.is_dir():
         shutil.copytree(source, code, dirs_exist_ok=True)
+    elif tarfile.is_tarfile(source):
+        _unpack(source, code, directory)
     else:
-        raise JobFailedError(f"ClientError: sagemaker_submit_directory {directory} is no directory of the job's")
+        shutil.copy2(source, code)
+
+
+def _unpack(archive: Path, code: Path, place: str) -> None:
+    try:
+        refusal = why_no_gzip(archive)
+        if refusal is None:
+            unpack(archive, code)
+    except (UnsafeArchiveError, BrokenArchiveError) as error:
+        refusal = str(error)
+    if refusal is not None:
+        raise JobFailedError(f"ClientError: Source archive {place} refused: {refusal}")
 
 
 def command(job: Job, script: ScriptJob) -> list[str]:
