@@ -12,6 +12,8 @@ from resources import allow, make_role, unique
 from state_machines import StateMachine, machine
 from waiting import until
 
+from infra.workflow.first_process import passing_signals_on
+
 SYNC = "arn:aws:states:::sagemaker:createTrainingJob.sync"
 RULES = "arn:aws:events:us-east-1:000000000000:rule/StepFunctionsGetEventsForSageMaker*Rule"
 MANAGED_RULE = allow("events:PutTargets", "events:PutRule", "events:DescribeRule", resource=RULES)
@@ -47,7 +49,7 @@ def train(aws: Any, bucket: str, role: str, script: str) -> dict[str, Any]:
     aws.client("s3").put_object(Bucket=bucket, Key=key, Body=archive({"train.py": script}))
     return {
         "TrainingJobName": name,
-        "AlgorithmSpecification": {"TrainingImage": SKLEARN, "TrainingInputMode": "File"},
+        "AlgorithmSpecification": {"TrainingImage": SKLEARN, "TrainingInputMode": "File", **passing_signals_on()},
         "RoleArn": role,
         "HyperParameters": {
             "sagemaker_program": "train.py",

@@ -22,6 +22,7 @@ from run_world import (
     run,
 )
 
+from infra.workflow.first_process import passing_signals_on
 from infra.workflow.steps.plan import spec_hash
 
 RUN = f"s3://artifacts/runs/digits-forest/{RUN_ID}"
@@ -63,6 +64,7 @@ def test_the_training_job(ran: Any) -> None:
         "AlgorithmSpecification": {
             "TrainingImage": IMAGE.uri,
             "TrainingInputMode": "File",
+            **passing_signals_on(),
             "MetricDefinitions": [{"Name": "f1", "Regex": "f1: ([0-9.]+)"}],
         },
         "HyperParameters": {
@@ -90,7 +92,8 @@ def test_without_metrics_there_is_no_list_of_them(tmp_path: Path) -> None:
     """SageMaker takes no empty one."""
     spec = make_spec(tmp_path, train={"instance": "ml.m5.large"}, input_mode="FastFile")
     request = only(run(spec, World()), "createTrainingJob")
-    assert request["AlgorithmSpecification"] == {"TrainingImage": IMAGE.uri, "TrainingInputMode": "FastFile"}
+    algorithm = {"TrainingImage": IMAGE.uri, "TrainingInputMode": "FastFile", **passing_signals_on()}
+    assert request["AlgorithmSpecification"] == algorithm
     assert {entry["InputMode"] for entry in request["InputDataConfig"]} == {"FastFile"}
 
 

@@ -117,7 +117,10 @@ def test_a_description_holds_the_request_and_awss_defaults_but_no_tags() -> None
 
 
 def processing_input(name: str = "data", path: str = "/opt/ml/processing/input", **changes: Any) -> dict[str, Any]:
-    return {"InputName": name, "S3Input": {"S3Uri": "s3://b/k", "S3DataType": "S3Prefix", "LocalPath": path, **changes}}
+    return {
+        "InputName": name,
+        "S3Input": {"S3Uri": "s3://b/k", "S3DataType": "S3Prefix", "S3InputMode": "File", "LocalPath": path, **changes},
+    }
 
 
 PROCESSING: dict[str, Any] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contract import environment, files
 from contract.states import RECORD, TRAIN
 from infra.workflow.expressions import composed, expression, members, results
+from infra.workflow.first_process import first_process
 from infra.workflow.job_role import TRAINING_LOGS, JobRole, read_channels, read_code, run_container
 from infra.workflow.jobs import completed, job, run_jobs
 from infra.workflow.requests import Document, code_uri, in_vpc, manifest, run_uri, s3_channel, tags
@@ -69,6 +70,7 @@ def training_job(at: Surroundings, training: Training, role: JobRole) -> Documen
         "AlgorithmSpecification": {
             "TrainingImage": str(IMAGE_URI),
             "TrainingInputMode": spec.input_mode,
+            **first_process(spec),
             **_metric_definitions(at),
         },
         "HyperParameters": {

@@ -24,6 +24,7 @@ from localaws.sagemaker.containers import container_init
 
 OPT_ML = Path("/opt/ml")
 TMP = Path("/tmp")  # noqa: S108 - the container's own
+TOOLS = Path("/opt/image-tools")
 
 Isolation = Literal["processes and files", "files", "none"]
 
@@ -41,11 +42,13 @@ class Layer:
     under: the directory, which the container sees as its own to write to.
     directory: keeps what the container writes to it, in `upper`.
     below: what earlier containers wrote (their `upper`), the topmost first.
+    kept_at: where others find what it has installed (kept_layers.py); None for what is its own affair.
     """
 
     under: Path
     directory: Path
     below: tuple[Path, ...] = ()
+    kept_at: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class ContainerSpec:
     hide: directories of the server's that it must not see.
     needs: directories outside `base_dir` that it must see: the image's environment.
     shows: directories outside `base_dir` that appear in it, by their place below it; read-only where that is possible.
+    as_process_1: SIGTERM comes to the program as to a container's process 1: only where it handles or blocks it.
+    tools: a directory of programs that the image has and this machine lacks; appears as TOOLS, read-only.
     network: "host" or "none".
     descriptors: open files and sockets that the program inherits under their numbers.
     layer: its own layer over the image's environment, see `can_lay_over`.
@@ -73,6 +78,8 @@ class ContainerSpec:
     hide: Sequence[Path] = ()
     needs: Sequence[Path] = ()
     shows: Mapping[str, Path] = field(default_factory=dict)
+    as_process_1: bool = False
+    tools: Path | None = None
     network: Literal["host", "none"] = "host"
     descriptors: Sequence[int] = ()
     layer: Layer | None = None
@@ -191,6 +198,11 @@ def tmp_view(tmp_dir: Path) -> Path:
     return tmp_dir if isolation() == "none" else TMP
 
 
+def tools_view(tools: Path) -> Path:
+    """Where a program in a container finds the directory `tools` of its spec."""
+    return tools if isolation() == "none" else TOOLS
+
+
 def describe_isolation() -> str | None:
     """One line for the job's log when the contract can't be met to the letter, else None."""
     if isolation() == "none":
@@ -214,6 +226,7 @@ def _make_places(spec: ContainerSpec) -> None:
 
 def _view_options(spec: ContainerSpec) -> list[str]:
     options = ["--isolate-network"] if spec.network == "none" else []
+    options += ["--process-1"] if spec.as_process_1 else []
     if isolation() == "none":
         return options
     needed = [*spec.needs, Path(sys.base_prefix)]
@@ -224,6 +237,8 @@ def _view_options(spec: ContainerSpec) -> list[str]:
             options += ["--show", str(path), str(path)]
     for place, directory in spec.shows.items():
         options += ["--show", str(directory), str(OPT_ML / place)]
+    if spec.tools is not None:
+        options += ["--show", str(spec.tools), str(TOOLS)]
     for hidden in spec.hide:
         if not any(path.is_relative_to(hidden) for path in needed):
             options += ["--hide", str(hidden)]

@@ -16,6 +16,7 @@ pid_namespaces(7), user_namespaces(7)):
 --overlay DIR TOP  DIR appears writable: what is written goes to TOP/upper (overlayfs; TOP/work is its own)
 --under DIR        a layer between the overlay's TOP and DIR; the first is the topmost
 --cwd PATH         where the program starts
+--process-1        SIGTERM comes to the program as to a process 1: only where it handles or blocks it
 --parent PID       the server: when it is gone, by kill -9 too, the container goes
 
 Exit status: the program's, 128 + the signal that ended it, 127 when it isn't there, 125 when the container couldn't
@@ -33,6 +34,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 
 SETUP_FAILED = 125
@@ -41,6 +43,8 @@ NOT_FOUND = 127
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 2, 4, 0x1000, 0x4000, 0x40000
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+# A program that has only just started has no handler yet: a signal waits so long for one (in AWS it would be lost).
+_HANDLER_SECONDS = 2.0
 _SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, -100, 0x8000, 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -97,7 +101,7 @@ def main(arguments: list[str]) -> int:
         return _run_as_first_process(options)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGUSR1, _server_is_gone)
-    status = _supervise(lambda: _exec(options))
+    status = _supervise(lambda: _exec(options), as_process_1="--process-1" in options.flags)
     _end_descendants()
     return status
 
@@ -116,17 +120,18 @@ def _run_as_first_process(options: Options) -> int:
             _change_view(options)
         except OSError as error:
             return _setup_failed(error)
-        return _supervise(lambda: _exec(options))
+        return _supervise(lambda: _exec(options), as_process_1="--process-1" in options.flags)
 
     return _supervise(first_process)
 
 
-def _supervise(child_main: Callable[[], int]) -> int:
+def _supervise(child_main: Callable[[], int], *, as_process_1: bool = False) -> int:
     """Fork `child_main`, pass SIGTERM on to it, reap whatever ends; the child's exit status as a shell has it."""
     child = 0
 
     def forward(number: int, _frame: object) -> None:
-        _kill(child, number)
+        if not as_process_1 or _takes_soon(child, number):
+            _kill(child, number)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What comes before somebody can take it waits: a process 1 that doesn't handle a signal never gets it.
@@ -297,6 +302,23 @@ def _end_descendants() -> None:
                 pass
         except ChildProcessError:
             pass
+
+
+def _takes_soon(pid: int, number: int) -> bool:
+    deadline = time.monotonic() + _HANDLER_SECONDS
+    while not (taken := _takes(pid, number)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return taken
+
+
+def _takes(pid: int, number: int) -> bool:
+    """Whether a process handles or blocks a signal: all that the kernel lets a process 1 get (pid_namespaces(7))."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            masks = [int(line.split()[1], 16) for line in file if line.startswith(("SigCgt:", "SigBlk:"))]
+    except OSError:
+        return False
+    return any(mask >> (number - 1) & 1 for mask in masks)
 
 
 def _descendants(ancestor: int) -> list[int]:

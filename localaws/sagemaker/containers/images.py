@@ -13,6 +13,7 @@ import platform
 import re
 import shutil
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,11 +22,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from localaws.sagemaker.containers import container
-from localaws.sagemaker.containers.image_table import find
+from localaws.sagemaker.containers import container, image_toolkits
+from localaws.sagemaker.containers.image_table import Image, find
 
 Progress = Callable[[str], None]
 
+PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 _COMPLETE = ".complete"
 # ``-r more.txt``, ``-c limits.txt``, ``./thing.whl``, ``file:...``, ``thing @ file:...``
 _REFERS_TO_FILES = re.compile(r"-r|-c|--requirement|--constraint|\.|/|file:|[^#]*@\s*file:|[^#]*\.(whl|tar\.gz|zip)\b")
@@ -84,10 +86,10 @@ class Images:
         Raises ImageNotFoundError or ImageBuildError.
         """
         image = find(image_uri)
-        root = self._root / f"{image.environment}-{_key(*image.packages)}"
+        content = [*image.packages, *image.from_source, *image_toolkits.content_of_ours(image.of_ours)]
+        root = self._root / f"{image.environment}-{_key(*content)}"
         what = f"the environment of image {image.environment}"
-        pins = list(image.packages)
-        self._make_once(root, what, progress, lambda: _install_image(root, pins, progress))
+        self._make_once(root, what, progress, lambda: _install_image(root, image, progress))
         return ImageEnvironment(root / "bin" / "python", image.variables, image.notes)
 
     def with_requirements(self, image_uri: str, requirements: Path, progress: Progress) -> ImageEnvironment:
@@ -122,26 +124,27 @@ class Images:
             progress(f"Made {what} in {time.monotonic() - started:.0f} s.")
 
 
-def _install_image(root: Path, pins: list[str], progress: Progress) -> None:
+def _install_image(root: Path, image: Image, progress: Progress) -> None:
     _run([sys.executable, "-m", "venv", str(root)], progress, root.parent)
-    command = [
-        "-m",
-        "pip",
-        "install",
-        "--no-input",
-        "--disable-pip-version-check",
-        "--only-binary",
-        ":all:",
-        "--compile",
-    ]
-    _run([str(root / "bin" / "python"), *command, *pins], progress, root)
+    python, site_packages = str(root / "bin" / "python"), root / PACKAGES
+    pip = [python, "-m", "pip", "--no-input", "--disable-pip-version-check"]
+    _run([*pip, "install", "--only-binary", ":all:", "--no-compile", *image.packages], progress, root)
+    with tempfile.TemporaryDirectory(dir=root) as sources:
+        # By the setuptools of the environment: nothing is fetched to look at them.
+        options = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--dest", sources]
+        _run([*pip, "download", *options, *image.from_source], progress, root)
+        for archive in sorted(Path(sources).iterdir()):
+            image_toolkits.install_source(archive, site_packages)
+    image_toolkits.install_of_ours(image.of_ours, site_packages)
+    # Packages' own tests are half of what there is to compile, and nobody runs them.
+    compiling = [python, "-m", "compileall", "-q", "-j", "0", "-x", "/tests/", str(site_packages)]
+    _run(compiling, progress, root)
 
 
 def _install_requirements(root: Path, base: ImageEnvironment, requirements: Path, progress: Progress) -> None:
     """A second environment in front of the image's: what requirements.txt names wins, the rest shows through."""
     _run([sys.executable, "-m", "venv", "--without-pip", str(root)], progress, root.parent)
-    packages = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
-    (root / packages / "image.pth").write_text(f"{base.root / packages}\n", encoding="utf-8")
+    (root / PACKAGES / "image.pth").write_text(f"{base.root / PACKAGES}\n", encoding="utf-8")
     command = ["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--compile"]
     _run([str(root / "bin" / "python"), *command, "-r", str(requirements)], progress, requirements.parent)
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localaws.sagemaker.containers import container, pip_settings
 from localaws.sagemaker.containers.container import ContainerSpec, Layer
-from localaws.sagemaker.containers.images import ImageEnvironment
+from localaws.sagemaker.containers.images import PACKAGES, ImageEnvironment
 
-PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 _PYTHONS = ("python", "python3", f"python{sys.version_info.major}.{sys.version_info.minor}")
 _PIPS = ("pip", "pip3")
 _PIP = """\
@@ -38,9 +36,13 @@ class Writable:
         """The container with this environment."""
         return replace(spec, layer=self.layer)
 
-    def over(self, below: Sequence[Path]) -> Writable:
-        """The same, on layers that were made before."""
-        return self if self.layer is None else replace(self, layer=replace(self.layer, below=tuple(below)))
+    def over(self, kept: Path) -> Writable:
+        """The same, on a layer that was made before."""
+        return self if self.layer is None else replace(self, layer=replace(self.layer, below=(kept,)))
+
+    def kept_at(self, place: Path | None) -> Writable:
+        """The same, to be kept for others."""
+        return self if self.layer is None else replace(self, layer=replace(self.layer, kept_at=place))
 
 
 def writable(image: ImageEnvironment, directory: Path, tmp: Path) -> Writable:

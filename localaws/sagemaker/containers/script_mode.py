@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,6 +170,15 @@ def installation(job: ScriptJob, code_dir: Path) -> Installation | None:
     if kind == "program" and requirements:
         return Installation(["python", "-m", "pip", "install", "-r", "requirements.txt"], "InstallRequirementsError")
     return None
+
+
+def module_path(code_dir: Path, python: Path) -> list[str]:
+    """The toolkit's path, which it hands on with the code's directory before it (environment.py, write_env_vars)."""
+    library, built = sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")
+    name = Path(library).name
+    zipped, packages = Path(library).parent / f"{name.replace('.', '')}.zip", f"lib/{name}/site-packages"
+    found = [code_dir, python.parent, zipped, library, f"{built}/lib-dynload", python.parent.parent / packages]
+    return [str(path) for path in found]
 
 
 def module_name(program: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from localaws.sagemaker.containers import artifacts, channels, image_table
+from localaws.sagemaker.containers import artifacts, channels, image_table, kept_layers
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.context import Context
@@ -108,9 +108,12 @@ class TrainingRun:
                 if checkpoints is not None:
                     uri = job.document["CheckpointConfig"]["S3Uri"]
                     stack.enter_context(artifacts.DirectorySync(checkpoints, uri, job.role.objects))
-                return self._debugger.watch(lambda: job.run(spec, left, *spot_training.ends(job)))
+                outcome = self._debugger.watch(lambda: job.run(spec, left, *spot_training.ends(job)))
         except TransferError as error:
             raise JobFailedError(f"ClientError: Checkpoint upload failed: {error}") from error
+        if spec.layer is not None:
+            kept_layers.keep(spec.layer)
+        return outcome
 
     def _conclude(self, outcome: Outcome) -> Ending:
         job, metrics = self._job, self._metrics.final()

@@ -133,9 +133,15 @@ def checkpoint_path(request: Document) -> str | None:
     return None if config is None else str(config.get("LocalPath", _CHECKPOINTS)).rstrip("/")
 
 
-def has_own_entrypoint(request: Document) -> bool:
-    """Whether the request says what to run; otherwise it is script mode."""
-    return "ContainerEntrypoint" in request["AlgorithmSpecification"]
+def own_command(request: Document) -> list[str]:
+    """The container's command that the request says; none where it leaves that to the image, which runs `train`."""
+    algorithm = request["AlgorithmSpecification"]
+    return [*algorithm.get("ContainerEntrypoint", []), *algorithm.get("ContainerArguments", [])]
+
+
+def is_script_mode(request: Document) -> bool:
+    """Whether the image's `train` has a script to run."""
+    return "sagemaker_program" in request.get("HyperParameters", {})
 
 
 def remarks(request: Document) -> list[str]:
@@ -197,7 +203,7 @@ def _check_program(request: Document) -> None:
     for name in _REFUSED_HYPERPARAMETERS:
         if decode(hyperparameters.get(name, "false")):
             raise errors.not_supported(f"hyperparameter {name}")
-    if has_own_entrypoint(request):
+    if "ContainerEntrypoint" in request["AlgorithmSpecification"]:
         return
     if "ContainerArguments" in request["AlgorithmSpecification"]:
         raise errors.not_supported("AlgorithmSpecification.ContainerArguments without ContainerEntrypoint")

@@ -54,9 +54,7 @@ def _copy_source(job: Job, directory: str, code: Path) -> None:
     """What lies in a channel: a directory, an archive of one, or a single file (the toolkit's files.py)."""
     source = located(directory, job.ml)
     if not source.resolve().is_relative_to(job.ml.resolve()) or not source.exists():
-        raise JobFailedError(
-            f"ClientError: sagemaker_submit_directory {directory} is no file or directory of the job's"
-        )
+        raise JobFailedError(f"ClientError: sagemaker_submit_directory {directory} isn't the job's")
     if source.is_dir():
         shutil.copytree(source, code, dirs_exist_ok=True)
     elif tarfile.is_tarfile(source):
@@ -77,7 +75,7 @@ def _unpack(archive: Path, code: Path, place: str) -> None:
 
 
 def command(job: Job, script: ScriptJob) -> list[str]:
-    """The command that starts the entry point, said in the job's log. Raises JobFailedError when it isn't there."""
+    """The command that starts the entry point. Raises JobFailedError when it isn't there."""
     program, code = script.entry_point, job.ml / "code"
     if not (code / program).is_file():
         there = ", ".join(sorted(path.name for path in code.iterdir())) or "nothing"
@@ -86,15 +84,15 @@ def command(job: Job, script: ScriptJob) -> list[str]:
         )
     if not program.endswith(".py"):
         (code / program).chmod(0o755)
-    words = script_mode.command(script, code)
-    job.log.say(f"Invoking script with the following command: {' '.join(words)}")
-    return words
+    return script_mode.command(script, code)
 
 
-def variables(job: Job, script: ScriptJob) -> dict[str, str]:
+def variables(job: Job, script: ScriptJob, image: ImageEnvironment) -> dict[str, str]:
     """The variables that the framework container sets for the script."""
+    own = job.document.get("Environment", {}).get("PYTHONPATH", "")
     return {
         **script_mode.variables(script),
+        "PYTHONPATH": ":".join([*script_mode.module_path(script.base / "code", image.python), *filter(None, [own])]),
         "SAGEMAKER_JOB_NAME": str(script.decoded.get("sagemaker_job_name", "")),
         "SAGEMAKER_REGION": str(script.decoded.get("sagemaker_region", job.context.platform.region)),
     }
