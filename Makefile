@@ -62,12 +62,18 @@ CLIENT_TESTS = tests/local/clients
 	@rm -r .venvs/aws2/wheel
 	@touch $@
 
+.venvs/toolkits/stamp: requirements/toolkits.txt
+	@echo "install: the code of AWS's training containers, for the tests, in an environment of its own"
+	@test -x .venvs/toolkits/bin/python || $(PYTHON) -m venv .venvs/toolkits
+	@.venvs/toolkits/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/toolkits.txt
+	@touch $@
+
 install: .venv/main.stamp node_modules/.stamp
 
 demo: install
 	@$(BIN)/python -m demo
 
-test: .venv/dev.stamp node_modules/.stamp
+test: .venv/dev.stamp node_modules/.stamp .venvs/toolkits/stamp
 	@$(BIN)/python -m pytest tests --ignore $(CLIENT_TESTS) $(SPREAD)
 
 test-clients: .venv/dev.stamp node_modules/.stamp $(CLIENTS)
@@ -101,6 +107,7 @@ pins:
 	$(COMPILE) pyproject.toml --extra dev --output-file requirements/dev.txt
 	$(COMPILE) requirements/sdk.in --override requirements/sdk.overrides.txt --output-file requirements/sdk.txt
 	$(COMPILE) requirements/sdk2.in --output-file requirements/sdk2.txt
+	$(COMPILE) requirements/toolkits.in --output-file requirements/toolkits.txt
 
 clean:
 	@test ! -x $(BIN)/ratchet || $(BIN)/ratchet down --wipe

@@ -18,7 +18,7 @@ def model_fn(model_dir):
 def input_fn(body, content_type):
     """A request -> lengths (n, 4): four numbers a line (text/csv), or a list of lists of four (application/json)."""
     if content_type == "text/csv":
-        lengths = np.loadtxt(StringIO(body), delimiter=",", ndmin=2)
+        lengths = np.loadtxt(StringIO(body.lstrip("\ufeff")), delimiter=",", ndmin=2)
     elif content_type == "application/json":
         lengths = np.atleast_2d(np.array(json.loads(body), dtype=float))
     else:
