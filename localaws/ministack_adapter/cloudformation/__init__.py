@@ -20,8 +20,8 @@ from types import ModuleType
 
 from localaws.ministack_adapter.cloudformation import (
     alarm_types,
-    imported_buckets,
     exports,
+    imported_buckets,
     properties,
     sagemaker_types,
     state_machines,
