@@ -108,9 +108,6 @@ def test_the_users_home_is_not_the_functions(aws: Any, probe: str) -> None:
     assert home != os.path.expanduser("~")  # noqa: PTH111 - as the function asks
 
 
-<<<<<<< HEAD
-@pytest.mark.fidelity("Lambda", "A function's session is called by the function's name.", "Lambda DG, Execution role")
-=======
 @pytest.mark.usefixtures("probe")
 def test_its_process_holds_nothing_of_another(aws: Any) -> None:
     make_function(aws, "new-probe", PROBE, "arn:aws:iam::000000000000:role/probe-role")
@@ -143,7 +140,7 @@ def test_variables_that_boto3_reads_when_it_is_imported_are_the_functions(aws: A
     assert invoke(aws, "old-retries") == (False, None)
 
 
->>>>>>> s4-suite
+@pytest.mark.fidelity("Lambda", "A function's session is called by the function's name.", "Lambda DG, Execution role")
 def test_it_runs_as_its_role(aws: Any, probe: str) -> None:
     assert invoke(aws, probe, {"do": "whoami"})[0] == "arn:aws:sts::000000000000:assumed-role/probe-role/probe"
 
