@@ -65,7 +65,7 @@ CLIENT_TESTS = tests/local/clients
 .venvs/toolkits/stamp: requirements/toolkits.txt
 	@echo "install: the code of AWS's training containers, for the tests, in an environment of its own"
 	@test -x .venvs/toolkits/bin/python || $(PYTHON) -m venv .venvs/toolkits
-	@.venvs/toolkits/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/toolkits.txt
+	@.venvs/toolkits/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/toolkits.txt
 	@touch $@
 
 install: .venv/main.stamp node_modules/.stamp
@@ -107,7 +107,7 @@ pins:
 	$(COMPILE) pyproject.toml --extra dev --output-file requirements/dev.txt
 	$(COMPILE) requirements/sdk.in --override requirements/sdk.overrides.txt --output-file requirements/sdk.txt
 	$(COMPILE) requirements/sdk2.in --output-file requirements/sdk2.txt
-	$(COMPILE) requirements/toolkits.in --output-file requirements/toolkits.txt
+	$(COMPILE) requirements/toolkits.in --override requirements/toolkits-overrides.in --output-file requirements/toolkits.txt
 
 clean:
 	@test ! -x $(BIN)/ratchet || $(BIN)/ratchet down --wipe

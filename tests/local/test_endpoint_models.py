@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -93,22 +91,42 @@ def test_what_a_model_cant_take_is_said_in_the_log(
     until(lambda: logged in hosting.log_lines(endpoint), f"the log says {logged}")
 
 
-@pytest.fixture
-def forget_lodestone() -> Iterator[None]:
-    """Environments are cached by their requirements.txt, which is another one in every test run."""
-    yield
-    for module in IMAGES.glob("*+*/lib/*/site-packages/lodestone.py"):
-        shutil.rmtree(module.parents[3])
+@pytest.mark.fidelity(
+    "Endpoints",
+    "scikit-learn's and XGBoost's images copy a model's code to /opt/ml/code and run `pip install .`, with "
+    "`-r requirements.txt`, there before they serve.",
+    "aws/sagemaker-containers, src/sagemaker_containers/_modules.py (import_module) and _server.py (start)",
+)
+def test_a_models_code_is_installed_before_it_serves(hosting: Hosting) -> None:
+    wheel = "lodestone-1.0-py3-none-any.whl"
+    setup = "setup(name='own', version='2.5', py_modules=['chart'], package_dir={'': 'src'})"
+    seen = "import chart, lodestone, importlib.metadata as m"
+    told = "[lodestone.POINTS, chart.WHERE, m.version('own'), __file__]"
+    files = {
+        "name.txt": "m",
+        "code/serve.py": ECHO.replace("return body", f"{seen}; return {told}"),
+        "code/requirements.txt": f"./{wheel}\n",
+        f"code/{wheel}": wheel_of("lodestone", "POINTS = 'north'\n"),
+        "code/setup.py": f"from setuptools import setup\n{setup}\n",
+        "code/src/chart.py": "WHERE = __file__\n",
+    }
+    endpoint = hosting.deploy("installed", archive(files), {"PIP_NO_BUILD_ISOLATION": "0"})
+    points, where, version, program = hosting.ask(endpoint)["body"]["data"]
+    assert (points, version) == ("north", "2.5")
+    assert "site-packages" in where
+    assert program.endswith("/code/serve.py")
+    assert "/model/" not in program
+    assert "pip install . -r requirements.txt" in hosting.log_lines(endpoint)
 
 
-@pytest.mark.usefixtures("forget_lodestone")
-def test_a_requirements_txt_beside_serve_py_is_installed(hosting: Hosting, tmp_path: Path) -> None:
-    wheel = tmp_path / "lodestone-1.0-py3-none-any.whl"
-    wheel.write_bytes(wheel_of("lodestone", "POINTS = 'north'\n"))
-    serve = ECHO.replace("return body", "import lodestone; return lodestone.POINTS")
-    data = echo_archive("m", serve, **{"code/requirements.txt": f"lodestone @ file://{wheel}\n"})
-    endpoint = hosting.deploy("requirements", data)
-    assert hosting.ask(endpoint)["body"]["data"] == "north"
+def test_a_container_whose_code_cant_be_installed_doesnt_start(hosting: Hosting) -> None:
+    data = echo_archive(
+        "m", **{"code/requirements.txt": "lodestone @ file:///nowhere/lodestone-1.0-py3-none-any.whl\n"}
+    )
+    config = hosting.config("uninstallable", {"ModelName": hosting.model("uninstallable", data)})
+    hosting.sagemaker.create_endpoint(EndpointName=config, EndpointConfigName=config)
+    assert hosting.settled(config)["EndpointStatus"] == "Failed"
+    until(lambda: "The container can't start: `pip install . -r" in hosting.log_lines(config), "the log says why")
 
 
 def wheel_of(name: str, content: str) -> bytes:

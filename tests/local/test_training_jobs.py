@@ -298,59 +298,6 @@ def _cmdline(path: Path) -> str:
 
 
 @pytest.mark.fidelity(
-    "Containers",
-    "requirements.txt of the source archive is installed before the script starts.",
-    "aws/sagemaker-training-toolkit, modules.py: install_requirements",
-)
-def test_requirements_are_installed_in_front_of_the_image(jobs: Jobs) -> None:
-    package = archive_of_a_package()
-    source = jobs.source(
-        "import tiny_thing, sklearn; print('THING', tiny_thing.VALUE, sklearn.__version__)",
-        requirements_txt="./tiny_thing-1.0-py3-none-any.whl\n",
-    )
-    jobs.put(source.partition(f"{jobs.bucket}/")[2], repacked(jobs, source, "tiny_thing-1.0-py3-none-any.whl", package))
-    job = jobs.train("", source=source)
-    assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
-    assert "THING 7 1.9.0" in jobs.log_lines(job["TrainingJobName"])
-
-
-def archive_of_a_package() -> bytes:
-    """A wheel of one module, so that no index is asked."""
-    import zipfile  # noqa: PLC0415
-
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as wheel:
-        wheel.writestr("tiny_thing.py", "VALUE = 7\n")
-        info = "tiny_thing-1.0.dist-info"
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny_thing\nVersion: 1.0\n")
-        wheel.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        wheel.writestr(f"{info}/RECORD", f"tiny_thing.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
-    return buffer.getvalue()
-
-
-def repacked(jobs: Jobs, source: str, name: str, content: bytes) -> bytes:
-    """The source archive with another file in it."""
-    from hosting_kit import archive  # noqa: PLC0415
-
-    files: dict[str, str | bytes] = dict(files_in(jobs.get(source.partition(f"{jobs.bucket}/")[2])))
-    return archive({**files, name: content})
-
-
-@pytest.mark.fidelity(
-    "Containers",
-    "Requirements that can't be installed end the job with InstallRequirementsError.",
-    "aws/sagemaker-training-toolkit, errors.py: InstallRequirementsError",
-)
-def test_requirements_that_cannot_be_installed_fail_the_job(jobs: Jobs) -> None:
-    job = jobs.train("", source=jobs.source("", requirements_txt="./there-is-no-such-file.whl\n"))
-    assert job["TrainingJobStatus"] == "Failed"
-    assert job["FailureReason"].startswith("ClientError: InstallRequirementsError: ")
-    assert "there-is-no-such-file" in job["FailureReason"]
-
-
-@pytest.mark.fidelity(
     "Training jobs",
     "StopTrainingJob goes Stopping, Stopped, and what lies in /opt/ml/model is uploaded.",
     "SageMaker API, StopTrainingJob",

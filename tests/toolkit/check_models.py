@@ -78,7 +78,7 @@ class Model(unittest.TestCase):
         return path
 
     def from_a_spreadsheet(self, rows):
-        """A channel whose file begins with a byte order mark, has the line ends of Windows, and blank lines at its end."""
+        """A channel whose file begins with a byte order mark, has Windows' line ends, and blank lines at its end."""
         path = self.channel("spreadsheet")
         text = "\ufeff" + data.csv_text(rows).replace("\n", "\r\n") + "\r\n\r\n"
         (path / "saved.csv").write_bytes(text.encode())

@@ -51,7 +51,7 @@ REFUSED = {
     "hard link": (gzip.compress(tar_of(("w", tarfile.LNKTYPE, "blobs/w"))), "'w' is a hard link to 'blobs/w'"),
     "device": (gzip.compress(tar_of(("null", tarfile.CHRTYPE, ""))), "'null' is neither a file"),
     "pipe": (gzip.compress(tar_of(("pipe", tarfile.FIFOTYPE, ""))), "'pipe' is neither a file"),
-    "absolute path": (gzip.compress(tar_of(("/etc/cron.d", tarfile.DIRTYPE, ""))), "'/etc/cron.d' would be written outside"),
+    "absolute path": (gzip.compress(tar_of(("/etc/x", tarfile.DIRTYPE, ""))), "'/etc/x' would be written outside"),
     "parent": (gzip.compress(tar_of(("../code", tarfile.DIRTYPE, ""))), "'../code' would be written outside"),
     "plain tar": (tar_of(), "a tar that isn't compressed with gzip"),
     "bzip2": (bz2.compress(tar_of()), "it is bzip2, not gzip"),
@@ -67,8 +67,8 @@ REFUSED = {
 
 @pytest.mark.fidelity(
     "Models",
-    "Hosting refuses a model archive with symbolic links, and any that isn't a tar compressed with gzip: the endpoint is "
-    "Failed with the archive's URL in its reason.",
+    "Hosting refuses a model archive with symbolic links, and any that isn't a tar compressed with gzip: the endpoint "
+    "is Failed with the archive's URL in its reason.",
     "AWS re:Post, sagemaker-endpoint-creation-fail; aws/deep-learning-containers#569",
 )
 @pytest.mark.parametrize("case", REFUSED)
@@ -85,5 +85,5 @@ def test_an_archive_that_aws_refuses_is_refused(tmp_path: Path, case: str) -> No
 def test_code_may_hold_links_but_must_be_gzip_too(tmp_path: Path) -> None:
     code = unpacked(tmp_path, gzip.compress(tar_of(("w", tarfile.SYMTYPE, "blobs/w"))), unpack_source)
     assert (code / "w").read_bytes() == b"weights"
-    with pytest.raises(ModelDataError, match="can't extract SAGEMAKER_SUBMIT_DIRECTORY s3://models.*isn't compressed"):
+    with pytest.raises(ModelDataError, match=r"can't extract SAGEMAKER_SUBMIT_DIRECTORY s3://models.*isn't compressed"):
         unpacked(tmp_path, tar_of(), unpack_source)

@@ -165,7 +165,8 @@ def test_flask_functions_get_text_for_two_types_and_bytes_for_others() -> None:
 
 @pytest.mark.fidelity(
     "Endpoints",
-    "A text that output_fn returns without a content type is answered as text/html by scikit-learn's and XGBoost's images.",
+    "A text that output_fn returns without a content type is answered as text/html by scikit-learn's and XGBoost's "
+    "images.",
     "pallets/flask, Flask.make_response; aws/sagemaker-containers, _transformer.py",
 )
 @pytest.mark.parametrize(
@@ -223,9 +224,9 @@ def test_an_answer_that_surprises_in_aws_is_told_in_the_log_once(capfd: pytest.C
 
 @pytest.mark.fidelity(
     "Endpoints",
-    "A function of PyTorch's image that takes one argument more gets the request's context, with its headers; what it "
-    "sets there (status, headers) is the answer's.",
-    "aws/sagemaker-inference-toolkit, transformer.py; pytorch/serve, ts/context.py; aws/sagemaker-inference-toolkit#110",
+    "A function of PyTorch's image that takes one argument more gets the request's context, with its headers; what "
+    "it sets there (status, headers) is the answer's.",
+    "aws/sagemaker-inference-toolkit, transformer.py, and its issue 110; pytorch/serve, ts/context.py",
 )
 def test_the_toolkits_functions_may_take_the_context() -> None:
     def output_fn(prediction: Any, accept: str, context: Any) -> str:

@@ -39,7 +39,7 @@ def predict_fn(pixels, forest):
 
 
 def output_fn(digits, accept):
-    """Digits -> one a line (text/csv), or a list (application/json), with its type: text alone would go out as HTML."""
+    """Digits -> one a line (text/csv), or a list (application/json), with its type, or it goes out as HTML."""
     if accept == "application/json":
         return json.dumps(digits.tolist()), "application/json"
     return "\n".join(str(digit) for digit in digits), "text/csv"

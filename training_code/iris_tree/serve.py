@@ -34,7 +34,7 @@ def predict_fn(lengths, tree):
 
 
 def output_fn(species, accept):
-    """Species -> one a line (text/csv), or a list (application/json), with its type: text alone would go out as HTML."""
+    """Species -> one a line (text/csv), or a list (application/json), with its type, or it goes out as HTML."""
     if accept == "application/json":
         return json.dumps(species.tolist()), "application/json"
     return "\n".join(species), "text/csv"

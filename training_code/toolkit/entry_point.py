@@ -59,16 +59,19 @@ class EntryPoint:
 
 
 def scripts(started: int) -> list[int]:
-    """What the toolkit has started: the user's script, and the shells that run it.
+    """What the toolkit has started: the user's script, and of a shell script the shell and what it runs.
 
-    Not what a script has started in its turn: it would lose its workers before it has saved.
+    Not what a script has started in its turn: it would lose its workers before it has saved. Nor the toolkit's own
+    `sh -c`, whose end the toolkit would take for the script's.
     """
     queue = [child for toolkit in toolkits(started) for child in children(toolkit)]
     found = []
     while queue:
-        found.append(queue.pop())
-        if program(found[-1]) in SHELLS:
-            queue += children(found[-1])
+        pid = queue.pop()
+        below = children(pid) if program(pid) in SHELLS else []
+        queue += below
+        if not (below and arguments(pid)[1:2] == ["-c"]):
+            found.append(pid)
     return found
 
 
@@ -76,9 +79,7 @@ def toolkits(started: int) -> list[int]:
     """The process of `train`, which PyTorch's starter runs below itself, beside tools of its own."""
     if program(started) not in SHELLS:
         return [started]
-    return [
-        pid for pid in children(started) if "train" in (Path(word).name for word in read(pid, "cmdline").split("\0"))
-    ]
+    return [pid for pid in children(started) if "train" in (Path(word).name for word in arguments(pid))]
 
 
 def children(parent: int) -> list[int]:
@@ -99,6 +100,11 @@ def program(pid: int) -> str:
         return Path("/proc", str(pid), "exe").resolve(strict=True).name
     except OSError:
         return ""
+
+
+def arguments(pid: int) -> list[str]:
+    """A process's command line."""
+    return read(pid, "cmdline").split("\0")
 
 
 def read(pid: int, name: str) -> str:

@@ -9,13 +9,16 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from localaws.sagemaker.core import errors
 
 _PYTHON = (sys.version_info.major, sys.version_info.minor)
 _TABLE = Path(__file__).with_suffix(".json")
 _URI = re.compile(r"(?P<registry>\d{12}\.dkr\.ecr\.[a-z0-9-]+\.[a-z0-9.-]+)/(?P<repository>[^:@]+)(:(?P<tag>[^:@]+))?")
+
+
+Start = Literal["direct", "shell", "module"]
 
 
 class ImageNotFoundError(Exception):
@@ -26,11 +29,15 @@ class ImageNotFoundError(Exception):
 class Image:
     """An image of the table: name and pins of its environment, and the versions that the real image holds.
 
+    start: how its toolkit starts a script: itself ("direct"), by a shell that takes the arguments apart once more
+    ("shell": sagemaker-training before 5.1.3 where it reads the script's errors, as PyTorch's images have it), or as a
+    module ("module": sagemaker-containers).
     from_source: pins of the toolkits that are taken from their sources; of_ours: packages that are ours.
     """
 
     uri: str
     environment: str
+    start: Start
     packages: tuple[str, ...]
     from_source: tuple[str, ...]
     of_ours: tuple[str, ...]
@@ -64,6 +71,7 @@ def find(image_uri: str) -> Image:
                 return Image(
                     uri=image_uri,
                     environment=line["environment"],
+                    start=line["start"],
                     packages=pins(table["environments"][line["environment"]], _PYTHON),
                     from_source=tuple(toolkits["from_source"]),
                     of_ours=tuple(toolkits["of_ours"]),

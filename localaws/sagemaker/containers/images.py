@@ -18,12 +18,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
 from localaws.sagemaker.containers import container, image_toolkits
-from localaws.sagemaker.containers.image_table import Image, find
+from localaws.sagemaker.containers.image_table import Image, Start, find
 
 Progress = Callable[[str], None]
 
@@ -52,12 +52,14 @@ class ImageEnvironment:
     """The environment of an image on this machine, as a container gets it.
 
     python: the interpreter with the image's packages; root: its environment's folder.
+    start: how its toolkit starts a script, see `Image`.
     variables: the environment variables that the image itself sets.
     notes: where the versions here differ from the image's, one sentence each.
     more_programs: where there are more of its programs than beside the interpreter.
     """
 
     python: Path
+    start: Start = "direct"
     variables: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     more_programs: tuple[Path, ...] = ()
@@ -90,7 +92,7 @@ class Images:
         root = self._root / f"{image.environment}-{_key(*content)}"
         what = f"the environment of image {image.environment}"
         self._make_once(root, what, progress, lambda: _install_image(root, image, progress))
-        return ImageEnvironment(root / "bin" / "python", image.variables, image.notes)
+        return ImageEnvironment(root / "bin" / "python", image.start, image.variables, image.notes)
 
     def with_requirements(self, image_uri: str, requirements: Path, progress: Progress) -> ImageEnvironment:
         """The image's environment plus a requirements.txt, cached by the content of both.
@@ -103,7 +105,7 @@ class Images:
         self._make_once(
             root, "requirements.txt", progress, lambda: _install_requirements(root, base, requirements, progress)
         )
-        return ImageEnvironment(root / "bin" / "python", base.variables, base.notes)
+        return replace(base, python=root / "bin" / "python")
 
     def _make_once(self, root: Path, what: str, progress: Progress, make: Callable[[], None]) -> None:
         if (root / _COMPLETE).exists():

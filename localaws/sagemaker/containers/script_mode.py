@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from localaws.sagemaker.containers.image_table import Start
+
 # Hyperparameters that are meant for the container, not for the script ...
 _FOR_THE_CONTAINER = "sagemaker_"
 # ... and those among them that it handles itself; others of the prefix go on as framework parameters.
@@ -25,12 +27,6 @@ _HANDLED = frozenset({
 })  # fmt: skip
 _LOG_LEVEL_INFO = 20
 _ENTRY_POINT = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+/-]*")
-
-# Images whose `train` asks for the script's errors (aws/sagemaker-pytorch-training-toolkit and
-# aws/sagemaker-tensorflow-training-toolkit, training.py) ...
-_CAPTURING = frozenset({"sagemaker_pytorch_container", "sagemaker_tensorflow_container"})
-# ... and whose `train` is an older one (aws/sagemaker-xgboost-container, training.py).
-_RUNNING_MODULES = frozenset({"sagemaker_xgboost_container"})
 
 EntryPointType = Literal["package", "program", "command"]
 
@@ -63,6 +59,7 @@ class ScriptJob:
     base: SAGEMAKER_BASE_DIR. hyperparameters: as requested, every value a string.
     input_data_config, resource_config: the documents under input/config.
     framework_module: SAGEMAKER_TRAINING_MODULE of the image, None in images without it.
+    start: how the image's toolkit starts a script, see `image_table.Image`.
     """
 
     name: str
@@ -72,16 +69,12 @@ class ScriptJob:
     resource_config: Mapping[str, Any]
     machine: MachineFacts
     framework_module: str | None = None
+    start: Start = "direct"
 
     @property
-    def captures_errors(self) -> bool:
-        """Whether the image's toolkit reads what the script says of its errors (`capture_error`)."""
-        return _framework(self.framework_module) in _CAPTURING
-
-    @property
-    def runs_modules(self) -> bool:
-        """Whether the image has sagemaker-containers, which installs and runs every script as a module."""
-        return _framework(self.framework_module) in _RUNNING_MODULES
+    def starts_by_shell(self) -> bool:
+        """Whether a shell starts the script, unless a hyperparameter says otherwise (PyTorch's training.py)."""
+        return self.start == "shell" and not self.framework_parameters.get("sagemaker_toolkit_native_launcher_enabled")
 
     @property
     def decoded(self) -> dict[str, Any]:
@@ -147,7 +140,7 @@ def command(job: ScriptJob, code_dir: Path) -> list[str]:
     program = job.entry_point
     arguments = user_args(job.for_script)
     kind = entry_point_type(program, code_dir)
-    if job.runs_modules:
+    if job.start == "module":
         return ["python", "-m", module_name(program), *arguments]
     if kind == "package":
         words = ["python", "-m", program.replace(".py", ""), *arguments]
@@ -155,16 +148,16 @@ def command(job: ScriptJob, code_dir: Path) -> list[str]:
         words = ["python", program, *arguments]
     else:
         told = f"./{program} {shlex.join(arguments)}"
-        words = ["/bin/sh", "-c", f'"{told}"' if job.captures_errors else told]
-    # What reads the script's errors starts it by a shell, its words joined as they are (process.py, run_async).
-    return ["/bin/sh", "-c", " ".join(words)] if job.captures_errors else words
+        words = ["/bin/sh", "-c", f'"{told}"' if job.starts_by_shell else told]
+    # Its words joined as they are (process.py, run_async, before 5.1.3).
+    return ["/bin/sh", "-c", " ".join(words)] if job.starts_by_shell else words
 
 
 def installation(job: ScriptJob, code_dir: Path) -> Installation | None:
     """What the toolkit installs before it starts the entry point (entry_point.py and modules.py, install)."""
     requirements = (code_dir / "requirements.txt").exists()
-    kind = "program" if job.runs_modules else entry_point_type(job.entry_point, code_dir)
-    if kind == "package" or (job.runs_modules and (code_dir / "setup.py").exists()):
+    kind = "program" if job.start == "module" else entry_point_type(job.entry_point, code_dir)
+    if kind == "package" or ((job.start == "module") and (code_dir / "setup.py").exists()):
         words = ["python", "-m", "pip", "install", ".", *(["-r", "requirements.txt"] if requirements else [])]
         return Installation(words, "InstallModuleError")
     if kind == "program" and requirements:
@@ -174,10 +167,10 @@ def installation(job: ScriptJob, code_dir: Path) -> Installation | None:
 
 def module_path(code_dir: Path, python: Path) -> list[str]:
     """The toolkit's path, which it hands on with the code's directory before it (environment.py, write_env_vars)."""
-    library, built = sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")
+    library = sysconfig.get_path("stdlib")
     name = Path(library).name
     zipped, packages = Path(library).parent / f"{name.replace('.', '')}.zip", f"lib/{name}/site-packages"
-    found = [code_dir, python.parent, zipped, library, f"{built}/lib-dynload", python.parent.parent / packages]
+    found = [code_dir, python.parent, zipped, library, f"{library}/lib-dynload", python.parent.parent / packages]
     return [str(path) for path in found]
 
 
@@ -278,10 +271,6 @@ def _program(job: ScriptJob) -> dict[str, Any]:
         "module_name": module_name(job.entry_point),
         "user_entry_point": job.entry_point,
     }
-
-
-def _framework(module: str | None) -> str:
-    return (module or "").partition(".")[0]
 
 
 def _is_for_container(key: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +14,6 @@ from localaws.sagemaker.containers.image_table import ImageNotFoundError
 from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment
 from localaws.sagemaker.containers.layers import Writable
 from localaws.sagemaker.containers.logs import ContainerLog
-from localaws.sagemaker.containers.opt_ml import OPT_ML, located
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.aws_platform import Credentials
 from localaws.sagemaker.core.errors import SageMakerError
@@ -59,7 +57,7 @@ class ContainerStarter:
                 plan.source["RoleArn"], "SageMaker", context.arn("endpoint", endpoint)
             )
             submitted = self._unpack(place, plan, credentials)
-            image = self._image(plan.source["Image"], _code_dir(place.ml, submitted), log.say)
+            image = self._context.images.environment(plan.source["Image"], log.say)
         except (ModelDataError, ImageNotFoundError, ImageBuildError) as error:
             log.say(str(error))
             raise StartError(str(error)) from error
@@ -98,12 +96,6 @@ class ContainerStarter:
                 fetcher.fetch(uri, archive)
         return archive
 
-    def _image(self, image: str, code_dir: Path, progress: Callable[[str], None]) -> ImageEnvironment:
-        requirements = code_dir / "requirements.txt"
-        if requirements.is_file():
-            return self._context.images.with_requirements(image, requirements, progress)
-        return self._context.images.environment(image, progress)
-
     def _variables(
         self, place: _Place, plan: VariantPlan, image: ImageEnvironment, credentials: Credentials
     ) -> dict[str, str]:
@@ -134,12 +126,6 @@ class ContainerStarter:
         )
         threading.Thread(target=follow, args=(container.output, log), daemon=True).start()
         return container
-
-
-def _code_dir(ml: Path, submitted: str | None) -> Path:
-    """The code directory as the server sees it, before there is a container."""
-    path = submitted or f"{OPT_ML}model/code"
-    return located(path, ml) if path.startswith(OPT_ML) else Path(path)
 
 
 def _note_on_workers(plan: VariantPlan) -> str | None:

@@ -30,6 +30,7 @@ def script_job(job: Job, image: ImageEnvironment | None = None) -> ScriptJob:
         resource_config=training_request.resource_config(document["ResourceConfig"]["InstanceType"]),
         machine=MachineFacts(cpus=os.cpu_count() or 1),
         framework_module=image.variables.get("SAGEMAKER_TRAINING_MODULE") if image else None,
+        start=image.start if image else "direct",
     )
 
 

@@ -34,7 +34,7 @@ def predict_fn(numbers, model):
 
 
 def output_fn(labels, accept):
-    """Labels -> one a line (text/csv), or a list (application/json), with its type: text alone would go out as HTML."""
+    """Labels -> one a line (text/csv), or a list (application/json), with its type, or it goes out as HTML."""
     if accept == "application/json":
         return json.dumps(labels.tolist()), "application/json"
     return "\n".join(labels), "text/csv"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 from . import pytorch_functions, sklearn_functions, xgboost_functions
+from .code_install import install_as_package, install_requirements
 from .errors import StartError
 from .flask_model import FlaskModel
 from .functions import Functions, functions_of
@@ -22,25 +23,33 @@ SERVING_MODULE = "SAGEMAKER_SERVING_MODULE"
 
 
 class _Container(NamedTuple):
-    """A framework's container: its functions, its server, and whether it works without a program of the user's."""
+    """A framework's container.
+
+    install: what it does with the code before it imports it; the second argument is PIP_NO_BUILD_ISOLATION.
+    needs_program: whether it doesn't work without a program of the user's.
+    """
 
     functions: Functions
     model: type[Model]
+    install: Callable[[Settings, str | None], Settings]
     needs_program: bool
 
 
-_SKLEARN = _Container(sklearn_functions.FUNCTIONS, FlaskModel, needs_program=True)
+_SKLEARN = _Container(sklearn_functions.FUNCTIONS, FlaskModel, install_as_package, needs_program=True)
 _CONTAINERS = {
     "sagemaker_sklearn_container": _SKLEARN,
-    "sagemaker_xgboost_container": _Container(xgboost_functions.FUNCTIONS, FlaskModel, needs_program=True),
-    "sagemaker_pytorch_container": _Container(pytorch_functions.FUNCTIONS, ToolkitModel, needs_program=False),
+    "sagemaker_xgboost_container": _SKLEARN._replace(functions=xgboost_functions.FUNCTIONS),
+    "sagemaker_pytorch_container": _Container(
+        pytorch_functions.FUNCTIONS, ToolkitModel, install_requirements, needs_program=False
+    ),
 }
 
 
 def load(environment: Mapping[str, str]) -> Model:
-    """Import the program and load the model, as the environment says."""
-    started, settings = time.perf_counter(), settings_of(environment)
+    """Install the code, import the program and load the model, as the environment says. StartError."""
     container = _CONTAINERS.get(environment.get(SERVING_MODULE, "").partition(".")[0], _SKLEARN)
+    settings = container.install(settings_of(environment), environment.get("PIP_NO_BUILD_ISOLATION"))
+    started = time.perf_counter()
     model = container.model(_functions(container, settings), settings)
     timed(settings.program, started)
     return model

@@ -1,4 +1,4 @@
-"""The functions of the PyTorch image (aws/sagemaker-pytorch-inference-toolkit, `default_pytorch_inference_handler.py`)."""
+"""The PyTorch image's functions (aws/sagemaker-pytorch-inference-toolkit, `default_pytorch_inference_handler.py`)."""
 
 from __future__ import annotations
 

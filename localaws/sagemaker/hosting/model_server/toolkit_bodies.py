@@ -1,4 +1,4 @@
-"""Bodies as the SageMaker Inference Toolkit reads and writes them (its `decoder.py` and `encoder.py`): PyTorch's images."""
+"""Bodies as the SageMaker Inference Toolkit reads and writes them (`decoder.py`, `encoder.py`): PyTorch's image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The functions of the XGBoost image in script mode (aws/sagemaker-xgboost-container, `serving.py` and `encoder.py`)."""
+"""The XGBoost image's functions in script mode (aws/sagemaker-xgboost-container, `serving.py` and `encoder.py`)."""
 
 from __future__ import annotations
 
