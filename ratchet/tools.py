@@ -76,6 +76,17 @@ def _sdk_settings_file(project: Project) -> Path:
     return project.aws_state / "sagemaker_sdk.yaml"
 
 
+def profile(name: str, server: Server) -> list[str]:
+    """The embedded AWS as a profile of the AWS config file: to whoever uses it, ordinary credentials of an account."""
+    return [
+        f"[profile {name}]",
+        f"endpoint_url = {server.endpoint_url}",
+        f"region = {server.region}",
+        f"aws_access_key_id = {server.access_key_id}",
+        f"aws_secret_access_key = {server.secret_access_key}",
+    ]
+
+
 def unset(around: Mapping[str, str]) -> list[str]:
     """The variables that must not be there: other credentials, and endpoints of single services."""
     endpoints = [name for name in around if name.startswith(ENDPOINT_OF_SERVICE)]

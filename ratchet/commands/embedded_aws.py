@@ -199,7 +199,8 @@ def down(context: Context, wipe: bool) -> Answer:
 
 
 @command("env")
-def env(context: Context) -> Answer:
+@click.option("--profile", metavar="NAME", help="Print it as a profile of ~/.aws/config, for rehearsing an account.")
+def env(context: Context, profile: str | None) -> Answer:
     """Print what points aws, boto3, the SageMaker SDK and cdk to the embedded AWS.
 
     For a POSIX shell: eval "$(ratchet env)"
@@ -214,6 +215,11 @@ def env(context: Context) -> Answer:
     server = read_server(context.project.aws_state)
     if server is None or not server.answers:
         raise UserError("the embedded AWS isn't running; start it with `ratchet up`")
+    if profile:
+        lines = tools.profile(profile, server)
+        if context.for_people:
+            click.echo("\n".join(lines))
+        return Answer({"profile": lines})
     tools.write_sdk_settings(context.project, server)
     exports = tools.exports(context.project, server, os.environ)
     unset = tools.unset(os.environ)

@@ -129,6 +129,17 @@ def test_debug_shows_the_traceback(checkout: Path) -> None:
     assert isinstance(result.exception, errors.UserError)
 
 
+def test_the_embedded_aws_as_a_profile_of_the_aws_config_file(listening: Server) -> None:
+    assert call("env", "--profile", "rehearsal").stdout.splitlines() == [
+        "[profile rehearsal]",
+        f"endpoint_url = {listening.endpoint_url}",
+        "region = us-east-1",
+        "aws_access_key_id = KEY",
+        "aws_secret_access_key = it's secret",
+    ]
+    assert json.loads(call("env", "--profile", "x", "--json").stdout)["profile"][0] == "[profile x]"
+
+
 def test_an_unknown_environment_names_those_there_are(checkout: Path) -> None:
     assert "cdk.json: there is no environment 'staging'; there are local, prod" in call("runs", "-e", "staging").stderr
 
