@@ -196,7 +196,7 @@ def test_training_alone_is_a_job_without_a_run(story: dict[str, Ran]) -> None:
     trained = story["trained"]
     assert trained.code == 0, trained.output + trained.errors
     assert trained.json["status"] == "Completed"
-    assert trained.json["training_job"].startswith("pumps-")
+    assert trained.json["training_job"].startswith("local-pumps-")
     assert trained.json["model"].endswith("/output/model.tar.gz")
     assert "started" in story["trained for people"].output
     # The log comes before the verdict.
