@@ -35,6 +35,7 @@ PARTS = (
     "sagemaker",
     "stepfunctions",
     "cloudformation",
+    "limits",
     "alarm_evaluation",
     "administration",
     "durability",
