@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import Annotations, CfnOutput, Stack
 from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from contract import files
+from infra import framework_support
 from infra.constructs.account import account_of
 from infra.constructs.function import Function, Functions, functions_of
 from infra.constructs.image_build import ImageBuild
@@ -47,6 +49,8 @@ class PipelineStack(Stack):
         **stack: Any,
     ) -> None:
         super().__init__(scope, id_, description=f"Ratchet {environment.name}: {spec.name}", **stack)
+        for number, warning in enumerate(framework_support.warnings(spec, datetime.now(UTC).date())):
+            Annotations.of(self).add_warning_v2(f"ratchet:end-of-patch-{number}", warning)
         functions = functions_of(self, log_retention_days=environment.log_retention_days)
         source = _source(self, package)
         build = _image_build(self, environment, spec, functions)
