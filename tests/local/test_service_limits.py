@@ -69,3 +69,29 @@ def test_an_index_in_an_input_path(aws: Any) -> None:
     entry = {"Source": source, "DetailType": "t", "Detail": json.dumps({"l": [1, 2]}), "Resources": ["arn:x"]}
     events.put_events(Entries=[entry])
     assert first_message(aws, url) == {"r": "arn:x", "d": 2, "q": "t"}
+
+
+@pytest.mark.fidelity(
+    "EventBridge",
+    "PutEvents fails an entry whose detail is no JSON object with MalformedDetail; the others go through.",
+    "EventBridge API, PutEventsResultEntry: ErrorCode MalformedDetail",
+)
+def test_a_malformed_detail_fails_its_entry_alone(aws: Any) -> None:
+    entry = {"Source": unique("source"), "DetailType": "t"}
+    answer = aws.client("events").put_events(Entries=[{**entry, "Detail": text} for text in ("{}", "{", "[1]", "{}")])
+    assert answer["FailedEntryCount"] == 2
+    assert [each.get("ErrorCode") for each in answer["Entries"]] == [None, "MalformedDetail", "MalformedDetail", None]
+    assert all(answer["Entries"][index]["EventId"] for index in (0, 3))
+
+
+def test_alarms_are_refused_by_the_api_and_in_stacks(aws: Any) -> None:
+    alarm = {
+        "Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": 90, "EvaluationPeriods": 1,
+        "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold",
+    }  # fmt: skip
+    told = "Period must be 10, 20, 30 or a multiple of 60"
+    assert refusal(aws.client("cloudwatch").put_metric_alarm, AlarmName=unique("a"), **alarm) == (
+        "ValidationError", told
+    )  # fmt: skip
+    made = stack(aws, {"A": resource("AWS::CloudWatch::Alarm", **alarm)})
+    assert told in made.reason("A")

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from localaws.ministack_adapter.limits import functions, input_paths, log_names, notifications, queues, rules, topics
+from localaws.ministack_adapter.limits import (
+    alarms,
+    functions,
+    input_paths,
+    log_names,
+    notifications,
+    queues,
+    rules,
+    topics,
+)
 from localaws.ministack_adapter.limits.refusals import Check, Document
 
 NAME = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
@@ -264,3 +273,44 @@ def test_paths_with_indices_and_quoted_names_become_dotted() -> None:
     assert event["resources"]["0"] == "r"
     assert event["detail"]["l"]["0"]["z"]["1"] == 2
     assert event == {"resources": ["r"], "detail": {"l": [{"z": [1, 2]}]}}
+
+
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "An alarm's period is 10, 20, 30 or a multiple of 60 seconds; its window a day or, by the hour, a week.",
+    "CloudWatch API, PutMetricAlarm: Period, EvaluationPeriods",
+)
+@pytest.mark.parametrize(
+    ("alarm", "expected"),
+    [
+        ({"Period": 7}, "Period must be 10, 20, 30 or a multiple of 60"),
+        ({"Period": "90"}, "Period must be 10, 20, 30 or a multiple of 60"),
+        ({"Period": 60, "EvaluationPeriods": 1441}, "across more than a day"),
+        ({"Period": "3600", "EvaluationPeriods": "169"}, "across more than a week"),
+        ({"Period": 60, "EvaluationPeriods": 1440}, ""),
+        ({"Period": 10}, ""),
+        ({"Metrics": []}, ""),
+    ],
+)
+def test_windows_of_alarms(alarm: Document, expected: str) -> None:
+    told = said(alarms.refusal, **alarm)
+    assert (expected in told) if expected else not told
+
+
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "DatapointsToAlarm is at most EvaluationPeriods; TreatMissingData has four values.",
+    "CloudWatch API, PutMetricAlarm: DatapointsToAlarm, TreatMissingData, ExtendedStatistic",
+)
+@pytest.mark.parametrize(
+    ("alarm", "expected"),
+    [
+        ({"DatapointsToAlarm": 3, "EvaluationPeriods": 2}, "DatapointsToAlarm must be less than or equal"),
+        ({"Statistic": "Sum", "ExtendedStatistic": "p90"}, "can't both be given"),
+        ({"TreatMissingData": "nope"}, "Option nope not supported for parameter TreatMissingData"),
+        ({"DatapointsToAlarm": 2, "EvaluationPeriods": 2, "TreatMissingData": "ignore"}, ""),
+    ],
+)
+def test_datapoints_of_alarms(alarm: Document, expected: str) -> None:
+    told = said(alarms.refusal, **alarm)
+    assert (expected in told) if expected else not told

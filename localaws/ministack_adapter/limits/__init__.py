@@ -3,7 +3,7 @@
     refusals.py       how a check says no, and AWS's sentence about a constraint
     queues.py         SQS          topics.py   SNS          notifications.py  S3's notifications
     functions.py      Lambda       rules.py    EventBridge  input_paths.py    its paths, with indices
-    log_names.py      CloudWatch Logs
+    log_names.py      CloudWatch Logs                   alarms.py         CloudWatch
 
 A check is a pure function of a request. It stands in front of MiniStack's function of the operation, and, where
 CloudFormation makes a resource without that function, in front of the resource type too.
@@ -12,6 +12,7 @@ CloudFormation makes a resource without that function, in front of the resource 
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -86,12 +87,33 @@ def _rules(eventbridge: ModuleType) -> None:
     refuse = _json_refusal()
     for name, check in rules.CHECKS.items():
         eventbridge.__dict__[name] = _checked(eventbridge.__dict__[name], check, refuse)
+    eventbridge.__dict__["_put_events"] = _putting_well_formed(eventbridge.__dict__["_put_events"])
     transform = eventbridge.__dict__["_apply_input_transformer"]
 
     def apply_input_transformer(transformer: Document, rule: Any, view: Any) -> Any:
         return transform(input_paths.dotted(transformer), rule, input_paths.IndexedView(view))
 
     eventbridge.__dict__["_apply_input_transformer"] = apply_input_transformer
+
+
+def _putting_well_formed(put: Callable[[Document], Any]) -> Callable[[Document], Any]:
+    """PutEvents that fails the malformed entries alone; the answer keeps the order of the request."""
+
+    def put_events(data: Document) -> Any:
+        failures = [rules.malformed(entry) for entry in data.get("Entries") or []]
+        if not any(failures):
+            return put(data)
+        fit = [entry for entry, failure in zip(data["Entries"], failures, strict=True) if failure is None]
+        status, headers, body = put({**data, "Entries": fit})
+        if status >= 400:
+            return status, headers, body
+        answer = json.loads(body)
+        done = iter(answer["Entries"])
+        answer["Entries"] = [failure or next(done) for failure in failures]
+        answer["FailedEntryCount"] += len(failures) - len(fit)
+        return status, headers, json.dumps(answer).encode()
+
+    return put_events
 
 
 def _log_names(logs: ModuleType) -> None:

@@ -53,6 +53,15 @@ def _of_target(target: Document) -> Refusal | None:
     return None
 
 
+def malformed(entry: Document) -> Document | None:
+    """What PutEvents answers for an entry whose detail is no JSON object; the others go through."""
+    try:
+        fits = isinstance(json.loads(entry.get("Detail") or "{}"), dict)
+    except ValueError:
+        fits = False
+    return None if fits else {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
+
+
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
