@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import Annotations, CfnOutput, Stack
 from constructs import Construct
 
+from infra import framework_support
 from infra.constructs.account import account_of
 from infra.constructs.function import Function, Functions, functions_of
 from infra.constructs.image_build import ImageBuild
@@ -42,6 +44,8 @@ class PipelineStack(Stack):
         **stack: Any,
     ) -> None:
         super().__init__(scope, id_, description=f"Ratchet {environment.name}: {spec.name}", **stack)
+        for number, warning in enumerate(framework_support.warnings(spec, datetime.now(UTC).date())):
+            Annotations.of(self).add_warning_v2(f"ratchet:end-of-patch-{number}", warning)
         functions = functions_of(self, log_retention_days=environment.log_retention_days)
         build = _image_build(self, environment, spec, functions)
         at = _surroundings(self, environment, spec, package.code_hash, build)

@@ -17,6 +17,12 @@ class Deviation:
 
 DEVIATIONS = (
     Deviation(
+        "Cloud Control",
+        "UpdateResource answers IN_PROGRESS, and what goes wrong is the status of the request later.",
+        "The update is done when it answers; what goes wrong is the error of the call.",
+        "`cdk deploy --hotswap` does not ask for the status, so that a refused definition would look deployed.",
+    ),
+    Deviation(
         "CloudFormation",
         "Every type of resource and every property is taken.",
         "What the embedded AWS can't honour is refused by name, before or while the stack is made.",

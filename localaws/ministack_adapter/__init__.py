@@ -38,6 +38,7 @@ PARTS = (
     "sagemaker",
     "stepfunctions",
     "cloudformation",
+    "limits",
     "alarm_evaluation",
     "alarm_actions",
     "administration",

@@ -63,6 +63,17 @@ def assumed(aws: Any, role: str) -> dict[str, Any]:
     return dict(aws.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"])
 
 
+def open_queue(aws: Any, service: str) -> tuple[str, str]:
+    """URL and ARN of a queue that a service may send to."""
+    sqs = aws.client("sqs")
+    url = sqs.create_queue(QueueName=unique("queue"))["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sqs:SendMessage", "Resource": arn}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    return url, arn
+
+
 def first_message(aws: Any, url: str) -> Any:
     """The body of a queue's first message, once there is one."""
 

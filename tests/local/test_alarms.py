@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from resources import first_message, unique
+from resources import first_message, open_queue, unique
 from waiting import until
 
 
@@ -17,17 +17,6 @@ def becomes(aws: Any, alarm: str, wanted: str) -> bool:
         return str(cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"][0]["StateValue"])
 
     return until(lambda: state() == wanted, f"{alarm} to be {wanted}")
-
-
-def open_queue(aws: Any, service: str) -> tuple[str, str]:
-    """URL and ARN of a queue that a service may send to."""
-    sqs = aws.client("sqs")
-    url = sqs.create_queue(QueueName=unique("queue"))["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sqs:SendMessage", "Resource": arn}
-    policy = {"Version": "2012-10-17", "Statement": [statement]}
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
-    return url, arn
 
 
 def put(aws: Any, metric: str, value: float, **dimensions: str) -> None:

@@ -180,6 +180,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"framework": {"name": "pytorch", "version": "latest"}},
         "framework.version: is 'latest'; write the framework image's version",
     ),
+    "hosting of a pickle by another version": (
+        {"framework": {"name": "sklearn", "version": "1.9-0", "hosting": "1.4-2"}},
+        "framework.hosting: is '1.4-2', but a model of sklearn is a pickle, which another version may not read",
+    ),
     "no image at all": ({"framework": None}, "framework: is required (or image, or dockerfile)"),
     "two images": ({"image": "repo/x:1"}, "image: is given, and framework too; exactly one of them"),
     "image with spaces": ({"framework": None, "image": "my image"}, "image: is 'my image'; write a registry path"),

@@ -10,6 +10,7 @@
     validation.py       templates and parameters that CloudFormation refuses before a stack exists, by
                         template_checks, template_references and parameter_checks
     exports.py          exports that another stack imports neither change nor go
+    cloud_control.py    Cloud Control over stacks' resources, for hot swaps, by json_patch.py
 
 MiniStack's CloudFormation takes 150 ms to import, so everything here waits until it is.
 """
@@ -20,6 +21,7 @@ from types import ModuleType
 
 from localaws.ministack_adapter.cloudformation import (
     alarm_types,
+    cloud_control,
     exports,
     imported_buckets,
     properties,
@@ -37,6 +39,7 @@ _SERVICE = "ministack.services.cloudformation"
 _RUNS_ON_THREAD = "_runs_on_worker_thread"
 _STACKS = "ministack.services.cloudformation.stacks"
 _HANDLERS = "ministack.services.cloudformation.handlers"
+_CLOUD_CONTROL = "ministack.services.cloudcontrol"
 _CHANGE_SETS = "ministack.services.cloudformation.changesets"
 
 __all__ = ["install"]
@@ -51,6 +54,7 @@ def install(aws: EmbeddedAws) -> None:
         when_imported(operations, validation.register)
         when_imported(operations, exports.register_operations)
     when_imported(_HANDLERS, exports.register_deletion)
+    when_imported(_CLOUD_CONTROL, cloud_control.register)
     when_imported(_SERVICE, waiting.register)
 
 
