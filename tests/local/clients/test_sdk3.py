@@ -1,102 +1,75 @@
-"""The aws command and the SageMaker SDK, unmodified, in an environment of their own, on the embedded AWS."""
+"""Version 3 of the SageMaker SDK, unmodified: its Session, ModelTrainer, ScriptProcessor and ModelBuilder, and the
+resource classes beneath them."""
 
 from __future__ import annotations
 
-import io
 import json
-import subprocess
-import tarfile
-import uuid
-from pathlib import Path
 
 import pytest
+from client_kit import MODEL, SDK3, Client, needs
+from hosting_kit import archive
 from image_uris import SKLEARN
-from running_aws import Aws
+from job_kit import Jobs
 
-ROOT = Path(__file__).parents[2]
-SDK = ROOT / ".venvs" / "sdk" / "bin"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
-}
-
-pytestmark = pytest.mark.skipif(
-    not (SDK / "aws").exists(), reason="the SDK's environment isn't there; `make test` makes it (.venvs/sdk)"
-)
-
-
-def sourcedir() -> bytes:
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
-        for name in ("train.py", "serve.py"):
-            tar.add(Path(__file__).parent / "sdk" / name, arcname=name)
-    return archive.getvalue()
-
-
-@pytest.fixture
-def suffix() -> str:
-    return uuid.uuid4().hex[:8]
-
-
-@pytest.fixture
-def bucket(aws: Aws, suffix: str) -> str:
-    s3 = aws.client("s3")
-    s3.create_bucket(Bucket=f"sdk-{suffix}")
-    s3.put_object(Bucket=f"sdk-{suffix}", Key="code/sourcedir.tar.gz", Body=sourcedir())
-    s3.put_object(Bucket=f"sdk-{suffix}", Key="train/one.csv", Body=b"1\n")
-    s3.put_object(Bucket=f"sdk-{suffix}", Key="train/two.csv", Body=b"2\n")
-    return f"sdk-{suffix}"
-
-
-@pytest.fixture
-def role(aws: Aws, suffix: str, bucket: str) -> str:
-    iam = aws.client("iam")
-    arn = iam.create_role(RoleName=f"sdk-{suffix}", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
-    policy = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Action": ["s3:ListBucket", "s3:GetObject", "s3:PutObject"],
-                "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
-            }
-        ],
-    }
-    iam.put_role_policy(RoleName=f"sdk-{suffix}", PolicyName="job", PolicyDocument=json.dumps(policy))
-    return str(arn)
-
-
-def run(aws: Aws, *command: str) -> str:
-    done = subprocess.run(command, env=aws.environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+pytestmark = needs(SDK3 / "python")
+ACCOUNT_S_BUCKET = "sagemaker-us-east-1-000000000000"
 
 
 @pytest.mark.fidelity(
     "Clients",
-    "The SageMaker SDK trains, serves and asks, unmodified.",
-    "aws/sagemaker-python-sdk itself",
+    "ModelTrainer's request: ContainerEntrypoint with a driver that a channel brings, source code as a channel, "
+    "hyperparameters in a file; ScriptProcessor's and ModelBuilder's likewise; the work is done.",
+    "aws/sagemaker-python-sdk: sagemaker-train model_trainer.py, sagemaker-core processing.py, sagemaker-serve",
 )
-def test_the_sagemaker_sdk_trains_serves_and_asks(aws: Aws, bucket: str, role: str, suffix: str) -> None:
-    script = Path(__file__).parent / "sdk" / "session.py"
-    printed = run(aws, str(SDK / "python"), str(script), bucket, role, SKLEARN, suffix)
-
-    outcome = json.loads(printed.splitlines()[-1])
+def test_version_3_trains_processes_serves_and_asks(client: Client, jobs: Jobs, role: str) -> None:
+    outcome = client.script(SDK3, "sdk3_session.py", role, SKLEARN, jobs.prefix)
+    assert outcome["bucket"] == ACCOUNT_S_BUCKET
     assert outcome["status"] == "Completed"
-    assert outcome["model"].startswith(f"s3://{bucket}/output/")
+    assert outcome["counted"] == "2 --of data"
     assert outcome["answer"].split() == ["8", "12"]  # row sums 3 and 7, offset 3, two training files
+    assert outcome["content_type"].startswith("text/csv")
+    assert client.outside.hosts == [], "STS at a URL of its own, telemetry"
 
 
-@pytest.mark.fidelity("Clients", "The aws command sees the same world, unmodified.", "aws/aws-cli itself")
-def test_the_aws_command_sees_the_same_world(aws: Aws, bucket: str, tmp_path: Path) -> None:
-    aws_command = str(SDK / "aws")
-    identity = json.loads(run(aws, aws_command, "sts", "get-caller-identity"))
-    assert identity["Account"] == "000000000000"
+def test_version_3_waits_for_jobs_and_endpoints_by_its_resource_classes(client: Client, jobs: Jobs) -> None:
+    files = {path.name: path.read_bytes() for path in MODEL.iterdir() if path.is_file()}
+    jobs.put("code/sourcedir.tar.gz", archive(files))
+    outcome = client.script(SDK3, "sdk3_resources.py", jobs.bucket, jobs.role, SKLEARN, jobs.prefix)
+    assert outcome["status"] == "Completed"
+    assert outcome["model"].startswith(f"s3://{jobs.bucket}/output/")
+    assert outcome["answer"].split() == ["9", "13"]  # row sums 3 and 7, offset 3, three training files
 
-    (tmp_path / "three.csv").write_text("3\n")
-    run(aws, aws_command, "s3", "cp", str(tmp_path / "three.csv"), f"s3://{bucket}/train/three.csv")
-    listed = run(aws, aws_command, "s3", "ls", f"s3://{bucket}/train/")
-    assert [line.split()[-1] for line in listed.splitlines()] == ["one.csv", "three.csv", "two.csv"]
 
-    jobs = json.loads(run(aws, aws_command, "sagemaker", "list-training-jobs", "--name-contains", "no-such-job"))
-    assert jobs["TrainingJobSummaries"] == []
+@pytest.mark.fidelity(
+    "Clients",
+    "ModelTrainer simulates what its role may and reads whom it trusts before it asks for a job.",
+    "aws/sagemaker-python-sdk, sagemaker-core: helper/iam_role_resolver.py",
+)
+def test_version_3_names_what_a_role_lacks(client: Client, jobs: Jobs) -> None:
+    asked = "from sagemaker.train.defaults import TrainDefaults; import sys; print(TrainDefaults.get_role(sys.argv[1]))"
+    refused = client.attempt(SDK3 / "python", "-c", asked, jobs.role)
+    assert "Missing permissions: " in refused.stderr and "ecr:GetAuthorizationToken" in refused.stderr
+    assert "s3:GetObject" not in refused.stderr, "the role has it"
+
+    unchecked = Client(client.aws, client.outside, {"SAGEMAKER_VALIDATE_ROLE": "false"})
+    assert unchecked.run(SDK3 / "python", "-c", asked, jobs.role).split()[-1] == jobs.role
+
+
+@pytest.mark.fidelity(
+    "Clients",
+    "get_execution_role() and Session.account_id() ask STS at a URL of the SDK's own, whatever AWS_ENDPOINT_URL says.",
+    "aws/sagemaker-python-sdk, sagemaker-core: session_helper.py, sts_regional_endpoint",
+)
+def test_what_version_3_asks_sts_itself_leaves_and_no_setting_keeps_it(client: Client) -> None:
+    asked = "from sagemaker.core.helper.session_helper import Session; Session().account_id()"
+    environment = Client(client.aws, client.outside, {"AWS_MAX_ATTEMPTS": "1"})
+    assert environment.attempt(SDK3 / "python", "-c", asked).returncode != 0
+    assert set(client.outside.hosts) == {"sts.us-east-1.amazonaws.com"}
+
+
+def test_the_exported_settings_are_the_sdk_s_own(client: Client) -> None:
+    loaded = (
+        "from sagemaker.core.config.config import load_sagemaker_config as load; import json; print(json.dumps(load()))"
+    )
+    settings = json.loads(client.run(SDK3 / "python", "-c", loaded).splitlines()[-1])
+    assert settings["SageMaker"]["PythonSDK"]["Modules"]["TelemetryOptOut"] is True
