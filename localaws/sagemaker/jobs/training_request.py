@@ -207,10 +207,11 @@ def _check_program(request: Document) -> None:
         return
     if "ContainerArguments" in request["AlgorithmSpecification"]:
         raise errors.not_supported("AlgorithmSpecification.ContainerArguments without ContainerEntrypoint")
-    _check_script_mode(hyperparameters)
+    check_script_mode(hyperparameters)
 
 
-def _check_script_mode(hyperparameters: dict[str, str]) -> None:
+def check_script_mode(hyperparameters: dict[str, str]) -> None:
+    """Raise what is wrong with the hyperparameters by which an image's `train` finds the script."""
     program = hyperparameters.get("sagemaker_program")
     if program is None:
         raise errors.not_supported(
