@@ -12,12 +12,8 @@ from localaws.sagemaker.containers.layers import Writable
 from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.containers.opt_ml import located, write_json
 from localaws.sagemaker.containers.train_command import Plan
-<<<<<<< HEAD
-from localaws.sagemaker.jobs import job_container, training_install, training_request, training_source
-=======
 from localaws.sagemaker.core.errors import SageMakerError
-from localaws.sagemaker.jobs import job_container, training_request, training_source
->>>>>>> s4-signal
+from localaws.sagemaker.jobs import job_container, training_install, training_request, training_source
 from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.outcomes import JobFailedError
 
@@ -92,8 +88,11 @@ def _with_plan(job: Job, installed: Writable) -> tuple[Writable, Plan | None]:
         return installed, Plan(failure=str(error))
 
 
-<<<<<<< HEAD
 def _with_script(job: Job, installed: Writable) -> tuple[Writable, Plan]:
+    try:
+        training_request.check_script_mode(job.document["HyperParameters"])
+    except SageMakerError as error:
+        raise JobFailedError(f"ClientError: {error.message}") from error
     training_source.unpack_source(job)
     script = training_source.script_job(job, installed.image)
     command = training_source.command(job, script)
@@ -101,17 +100,6 @@ def _with_script(job: Job, installed: Writable) -> tuple[Writable, Plan]:
     job.log.say(f"Invoking script with the following command: {' '.join(command)}")
     return installed, Plan(
         command=command,
-=======
-def _with_script(job: Job) -> tuple[ImageEnvironment, Plan]:
-    try:
-        training_request.check_script_mode(job.document["HyperParameters"])
-    except SageMakerError as error:
-        raise JobFailedError(f"ClientError: {error.message}") from error
-    image = _image(job, training_source.unpack_source(job) / "requirements.txt")
-    script = training_source.script_job(job, image)
-    plan = Plan(
-        command=training_source.command(job, script),
->>>>>>> s4-signal
         cwd=str(container.ml_dir(job.ml) / "code"),
         variables=training_source.variables(job, script, installed.image),
         install=install,
