@@ -104,6 +104,11 @@ def test_a_deployment_answers_once_it_is_started() -> None:
     deployment.stop()
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "An instance that never answers /ping fails the deployment.",
+    "SageMaker DG, Use Your Own Inference Code with Hosting Services",
+)
 def test_an_instance_that_never_answers_ping_ends_the_whole_start() -> None:
     started: list[Worker] = []
     plans = [plan("A"), plan("B", startup_seconds=0.1)]
@@ -169,6 +174,11 @@ def test_capacity_and_weights_change_while_it_serves() -> None:
     deployment.stop()
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "RoutingStrategy LEAST_OUTSTANDING_REQUESTS chooses the instance with the fewest.",
+    "SageMaker API, ProductionVariantRoutingConfig",
+)
 def test_least_outstanding_goes_where_the_fewest_requests_are() -> None:
     deployment = Deployment([plan(count=3, routing="LEAST_OUTSTANDING_REQUESTS")], starter({"A": lambda: "yes"}))
     deployment.start()
@@ -177,6 +187,11 @@ def test_least_outstanding_goes_where_the_fewest_requests_are() -> None:
     deployment.stop()
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "A variant of weight 0 gets no traffic.",
+    "SageMaker API, ProductionVariant: InitialVariantWeight",
+)
 @given(
     st.dictionaries(st.sampled_from("ABCDE"), st.floats(0, 1000), min_size=1).filter(lambda w: sum(w.values()) > 0),
     st.floats(0, 1, exclude_max=True),
