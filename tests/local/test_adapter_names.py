@@ -21,6 +21,7 @@ PIN = "1.5.33"
 FUNCTIONS: dict[str, dict[str, list[str]]] = {
     "app": {
         "_get_module": ["name"],
+        "fix_success_content_type": ["service", "status", "headers"],
     },
     "core.iam_actions": {
         "extract_iam_action": ["service", "method", "path", "headers", "body", "query_params"],
