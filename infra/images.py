@@ -12,7 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ratchet.spec import Framework, PipelineSpec
+from infra import framework_support
+from ratchet.spec import PipelineSpec, SpecError
+from ratchet.spec.image import HOSTED_BY_ANOTHER
 
 _TABLE = Path(__file__).parent / "framework_images.json"
 _FAMILY = re.compile(r"ml\.([a-z]+)(\d*)([a-z-]*)\d*[a-z-]*\.")
@@ -37,9 +39,11 @@ def images(spec: PipelineSpec, region: str) -> Images:
         return Images(spec.image, spec.image)
     if spec.framework is None:
         raise ValueError(f"{spec.name} builds its image from {spec.dockerfile}; there is none to look up")
+    framework = spec.framework
+    framework_support.check_python(spec, framework)
     return Images(
-        training=_uri(spec, spec.framework, "training", spec.train.instance, region),
-        hosting=_uri(spec, spec.framework, "inference", spec.deploy.instance, region),
+        training=_uri(spec, framework.version, "training", region),
+        hosting=_uri(spec, framework.hosting or framework.version, "inference", region),
     )
 
 
@@ -84,30 +88,53 @@ def repository_arn(image_uri: str, partition: str) -> str | None:
     return f"arn:{partition}:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
 
 
-def _uri(spec: PipelineSpec, framework: Framework, scope: str, instance: str, region: str) -> str:
-    image = _image(spec, framework, scope, instance)
+def base_images(dockerfile: str) -> list[str]:
+    """The images of ECR that a dockerfile begins with: in FROM, COPY --from or an ARG's default."""
+    lines = [line for line in dockerfile.splitlines() if not line.lstrip().startswith("#")]
+    return list(dict.fromkeys(match[0] for line in lines for match in _ECR.finditer(line)))
+
+
+def _uri(spec: PipelineSpec, version: str, scope: str, region: str) -> str:
+    image = _image(spec, version, scope)
     accounts = _accounts()[image]
     if region not in accounts:
         known = f"only in {', '.join(accounts)}"
-        raise spec.error("framework", f"{framework.name} {framework.version} has no {scope} image in {region}; {known}")
+        raise spec.error("framework", f"{_name(spec)} {version} has no {scope} image in {region}; {known}")
     return f"{accounts[region]}.dkr.{_table()['hosts'][region]}/{image}"
 
 
-def _image(spec: PipelineSpec, framework: Framework, scope: str, instance: str) -> str:
-    versions = _table()["frameworks"][framework.name]
-    if framework.version not in versions or scope not in versions[framework.version]:
-        known = ", ".join(version for version, scopes in versions.items() if {"training", "inference"} <= set(scopes))
-        message = f"{framework.name} {framework.version} has no {scope} image; versions with both images are {known}"
-        raise spec.error("framework.version", message)
-    by_processor: dict[str, str] = versions[framework.version][scope]
+def _image(spec: PipelineSpec, version: str, scope: str) -> str:
+    versions = _table()["frameworks"][_name(spec)]
+    if version not in versions or scope not in versions[version]:
+        raise _no_image(spec, version, scope, versions)
+    by_processor: dict[str, str] = versions[version][scope]
+    instance = spec.train.instance if scope == "training" else spec.deploy.instance
     wanted = processor(instance)
     # A framework that has only one kind of image (scikit-learn) runs it on every x86 instance, GPUs unused.
     image = by_processor.get(wanted) or (by_processor.get("cpu") if wanted == "gpu" else None)
     if image is None:
         field = "train.instance" if scope == "training" else "deploy.instance"
         known = ", ".join(by_processor)
-        raise spec.error(field, f"{instance} is a machine for {wanted} images; {framework.name}'s are for {known}")
+        raise spec.error(field, f"{instance} is a machine for {wanted} images; {_name(spec)}'s are for {known}")
     return image
+
+
+def _no_image(spec: PipelineSpec, version: str, scope: str, versions: dict[str, Any]) -> SpecError:
+    missing = f"{_name(spec)} {version} has no {scope} image"
+    hosted = [number for number, scopes in versions.items() if "inference" in scopes]
+    if spec.framework is not None and spec.framework.hosting is not None and scope == "inference":
+        return spec.error("framework.hosting", f"{missing}; versions with one are {', '.join(hosted)}")
+    both = ", ".join(number for number, scopes in versions.items() if {"training", "inference"} <= set(scopes))
+    own = ""
+    if scope == "inference" and version in versions and _name(spec) in HOSTED_BY_ANOTHER:
+        own = f'; or name the version that hosts the model, as hosting: "{hosted[-1]}"'
+    return spec.error("framework.version", f"{missing}; versions with both images are {both}{own}")
+
+
+def _name(spec: PipelineSpec) -> str:
+    if spec.framework is None:
+        raise ValueError(f"{spec.name} has no framework")
+    return spec.framework.name
 
 
 def processor(instance: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from localaws.metric_alarms import Series, Threshold, UnsupportedAlarmError, check_expression, evaluate, state
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.limits import alarms
 from localaws.ministack_adapter.ministack_platform import put_event
 
 logger = logging.getLogger(__name__)
@@ -30,15 +31,21 @@ _OF_ONE_METRIC = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "
 def install(aws: EmbeddedAws) -> None:
     from ministack.services import cloudwatch
 
-    alarms = Alarms(aws)
-    cloudwatch._evaluate_alarm = alarms.evaluate
+    evaluated = Alarms(aws)
+    cloudwatch._evaluate_alarm = evaluated.evaluate
     cloudwatch._put_metric_alarm = _keeping_metric_math(cloudwatch._put_metric_alarm)
-    aws.when_ready(alarms.start)
-    aws.when_closing(alarms.close)
+    aws.when_ready(evaluated.start)
+    aws.when_closing(evaluated.close)
+
+
+class RefusedAlarmError(ValueError):
+    """An alarm that AWS refuses; its text is CloudWatch's."""
 
 
 def check(alarm: Document) -> None:
-    """Raise UnsupportedAlarmError for an alarm that can't be evaluated here."""
+    """Raise RefusedAlarmError for what AWS refuses, UnsupportedAlarmError for what can't be evaluated here."""
+    if refusal := alarms.refusal(alarm):
+        raise RefusedAlarmError(refusal.message)
     Threshold.of(alarm)
     queries = alarm.get("Metrics") or []
     ids = {query["Id"] for query in queries}
@@ -56,7 +63,8 @@ class Alarms:
     def __init__(self, aws: EmbeddedAws) -> None:
         self._aws = aws
         self._closing = threading.Event()
-        self._lock = threading.Lock()
+        # A topic that an alarm tells has metrics too, and may have alarms on them.
+        self._lock = threading.RLock()
 
     def start(self) -> None:
         threading.Thread(target=self._look_again, name="alarms", daemon=True).start()
@@ -109,11 +117,11 @@ class Alarms:
                 except Exception:
                     logger.exception("evaluating alarms failed")
 
-    def _write_queue_metrics(self, alarms: list[Document]) -> None:
+    def _write_queue_metrics(self, watching: list[Document]) -> None:
         """Write the metrics of AWS/SQS that an alarm watches; AWS writes them every minute."""
         from ministack.services import cloudwatch, sqs
 
-        watched = {_queue_name(alarm) for alarm in alarms if alarm.get("MetricName") in _QUEUE_METRICS}
+        watched = {_queue_name(alarm) for alarm in watching if alarm.get("MetricName") in _QUEUE_METRICS}
         queues = [queue for queue in sqs._queues.values() if queue["name"] in watched]
         for queue in queues:
             now = time.time()
@@ -140,7 +148,7 @@ def _keeping_metric_math(put: Callable[..., Any]) -> Callable[..., Any]:
         try:
             if document.get("ComparisonOperator"):
                 check(document)
-        except UnsupportedAlarmError as exc:
+        except (RefusedAlarmError, UnsupportedAlarmError) as exc:
             return cloudwatch._error("ValidationError", str(exc), 400, use_json=is_json, use_cbor=is_cbor)
         answer = put(params, data, is_cbor, is_json)
         if metrics and answer[0] < 400:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.model import Example, Model
@@ -16,6 +16,9 @@ IMAGE_LENGTH = 255
 
 # Those whose training and serving containers both run a model's own scripts.
 SCRIPTED = Literal["sklearn", "xgboost", "pytorch"]
+
+# Those whose models are files of a format that another version reads.
+HOSTED_BY_ANOTHER = frozenset({"pytorch", "xgboost"})
 
 _IMAGE = re.compile(r"[\w.\-]+(?::\d+)?(?:/[\w.\-]+)+(?::[\w][\w.\-]{0,127})?(?:@sha256:[0-9a-f]{64})?")
 
@@ -64,6 +67,20 @@ class Framework(Model):
 
     name: Annotated[FrameworkName, Example("name: sklearn")]
     version: Annotated[Version, Example('version: "1.9-0"')]
+    hosting: Annotated[
+        Version | None,
+        Field(description="The version whose image hosts the model, where it is another", examples=["2.6.0"]),
+    ] = None
+
+    @model_validator(mode="after")
+    def _hosting_reads_the_model(self) -> Framework:
+        if self.hosting is not None and self.name not in HOSTED_BY_ANOTHER:
+            raise refusal(
+                f"is {self.hosting!r}, but a model of {self.name} is a pickle, which another version may not read; "
+                "leave it out",
+                "hosting",
+            )
+        return self
 
 
 def check_one_image(framework: Framework | None, image: str | None, dockerfile: str | None) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import uuid
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 from waiting import until
@@ -34,11 +35,14 @@ def _policy(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-def make_function(aws: Any, name: str, code: str, role: str, **options: Any) -> str:
-    """A Lambda function whose module `index` is `code`; its ARN."""
+def make_function(
+    aws: Any, name: str, code: str, role: str, files: Mapping[str, str] | None = None, **options: Any
+) -> str:
+    """A Lambda function whose module `index` is `code`, with other files beside it; its ARN."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
-        archive.writestr("index.py", code)
+        for path, text in {"index.py": code, **(files or {})}.items():
+            archive.writestr(path, text)
     created = aws.client("lambda").create_function(
         FunctionName=name,
         Role=role,
@@ -57,6 +61,17 @@ def invoke(aws: Any, name: str, event: Any = None) -> tuple[Any, str | None]:
 def assumed(aws: Any, role: str) -> dict[str, Any]:
     """Credentials of a role that the account may assume."""
     return dict(aws.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"])
+
+
+def open_queue(aws: Any, service: str) -> tuple[str, str]:
+    """URL and ARN of a queue that a service may send to."""
+    sqs = aws.client("sqs")
+    url = sqs.create_queue(QueueName=unique("queue"))["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sqs:SendMessage", "Resource": arn}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    return url, arn
 
 
 def first_message(aws: Any, url: str) -> Any:

@@ -61,6 +61,11 @@ def test_items_of_a_table(fresh_aws: Any) -> None:
     assert items(aws, "runs") == {}
 
 
+@pytest.mark.fidelity(
+    "SQS",
+    "A message that isn't deleted is delivered again after its visibility timeout.",
+    "SQS DG, Amazon SQS visibility timeout",
+)
 def test_messages_that_were_not_deleted_are_delivered_again(fresh_aws: Any) -> None:
     aws = fresh_aws.start()
     sqs = aws.client("sqs")
@@ -170,6 +175,11 @@ def test_an_asynchronous_invocation_outlives_a_kill(fresh_aws: Any) -> None:
     until(lambda: "later" in items(aws, "done"))
 
 
+@pytest.mark.fidelity(
+    "DynamoDB",
+    "Conditional writes are atomic: of many, one succeeds.",
+    "DynamoDB DG, Condition expressions",
+)
 def test_conditional_writes_are_atomic(fresh_aws: Any) -> None:
     aws = fresh_aws.start()
     dynamodb = make_table(aws, "lock")

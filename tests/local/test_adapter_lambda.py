@@ -37,6 +37,16 @@ def sleep(event, context): time.sleep(60)
 def eat(event, context): return len(bytearray(event["megabytes"] << 20))
 def leave(event, context): os._exit(3)
 def odd(event, context): return {1, 2}
+def process(event, context):
+    import signal, threading
+    return {
+        "files": sorted(int(name) for name in os.listdir("/proc/self/fd"))[:-1],  # the last reads the folder
+        "leads": os.getsid(0) == os.getpgrp() == os.getpid(),
+        "folder": os.getcwd() == os.environ["LAMBDA_TASK_ROOT"],
+        "threads": threading.active_count(),
+        "child": signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL,
+        "blocked": len(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+    }
 def say(event, context):
     print("printed")
     logging.getLogger().warning("logged")
@@ -61,6 +71,11 @@ def limits(aws: Any, probe: str, request: pytest.FixtureRequest) -> Iterator[Non
     configure(FunctionName=probe, Timeout=60)
 
 
+@pytest.mark.fidelity(
+    "Lambda",
+    "A function has its own variables and AWS_REGION, AWS_LAMBDA_FUNCTION_NAME, …_MEMORY_SIZE and the role's keys.",
+    "Lambda DG, Defined runtime environment variables",
+)
 def test_environment_holds_the_functions_variables_and_lambdas_and_nothing_of_the_server(aws: Any, probe: str) -> None:
     environment, error = invoke(aws, probe, {"do": "environment"})
     assert error is None
@@ -82,6 +97,7 @@ def test_packages_of_the_server_are_not_there(aws: Any, probe: str, name: str) -
     assert answer["errorType"] == "ModuleNotFoundError"
 
 
+@pytest.mark.fidelity("Lambda", "boto3 and the standard library are there.", "Lambda DG, Lambda runtimes: Python")
 @pytest.mark.parametrize("name", ["boto3", "botocore", "json", "sqlite3", "urllib3"])
 def test_boto3_and_the_standard_library_are_there(aws: Any, probe: str, name: str) -> None:
     assert invoke(aws, probe, {"do": "load", "name": name}) == ("loaded", None)
@@ -92,6 +108,39 @@ def test_the_users_home_is_not_the_functions(aws: Any, probe: str) -> None:
     assert home != os.path.expanduser("~")  # noqa: PTH111 - as the function asks
 
 
+@pytest.mark.usefixtures("probe")
+def test_its_process_holds_nothing_of_another(aws: Any) -> None:
+    make_function(aws, "new-probe", PROBE, "arn:aws:iam::000000000000:role/probe-role")
+    answer, _ = invoke(aws, "new-probe", {"do": "process"})
+    # Its streams, the one on which it answers, and the two by which the runtime is asked and a function reads nothing.
+    of_the_runtime = [0, 1, 2, 3, 4, 5]
+    assert answer.pop("files") == of_the_runtime
+    assert answer == {"leads": True, "folder": True, "threads": 1, "child": True, "blocked": 0}
+
+
+@pytest.mark.fidelity(
+    "Lambda",
+    "A module in a function's package comes before the runtime's of the same name.",
+    "Lambda Developer Guide, Working with .zip file archives for Python Lambda functions, Dependency search path",
+)
+def test_a_module_of_its_own_comes_before_the_runtimes(aws: Any) -> None:
+    role = make_role(aws, "lambda.amazonaws.com", name="own-modules-role")
+    code = "import six\ndef handler(event, context): return six.whose"
+    make_function(aws, "own-modules", code, role, {"six.py": "whose = 'the function'"})
+    assert invoke(aws, "own-modules") == ("the function", None)
+
+
+def test_variables_that_boto3_reads_when_it_is_imported_are_the_functions(aws: Any) -> None:
+    role = make_role(aws, "lambda.amazonaws.com", name="retries-role")
+    code = "from botocore import configprovider\ndef handler(event, context): return configprovider.NEW_RETRIES_ENABLED"
+    for name, value in (("new", "true"), ("old", "false")):
+        variables = {"AWS_NEW_RETRIES_2026": value}
+        make_function(aws, f"{name}-retries", code, role, Environment={"Variables": variables})
+    assert invoke(aws, "new-retries") == (True, None)
+    assert invoke(aws, "old-retries") == (False, None)
+
+
+@pytest.mark.fidelity("Lambda", "A function's session is called by the function's name.", "Lambda DG, Execution role")
 def test_it_runs_as_its_role(aws: Any, probe: str) -> None:
     assert invoke(aws, probe, {"do": "whoami"})[0] == "arn:aws:sts::000000000000:assumed-role/probe-role/probe"
 
@@ -103,12 +152,22 @@ def test_a_missing_permission_names_action_role_and_resource(aws: Any, probe: st
     assert "on resource: *" in answer["errorMessage"]
 
 
+@pytest.mark.fidelity(
+    "Lambda",
+    "An exception is errorType, errorMessage and stackTrace, with FunctionError Unhandled.",
+    "Lambda DG, Lambda function errors in Python",
+)
 def test_an_error_keeps_its_own_type(aws: Any, probe: str) -> None:
     answer, error = invoke(aws, probe, {"do": "own_error"})
     assert (answer["errorType"], answer["errorMessage"], error) == ("GateClosed", "not today", "Unhandled")
     assert any("own_error" in line for line in answer["stackTrace"])
 
 
+@pytest.mark.fidelity(
+    "Lambda",
+    "Task timed out after … seconds; Runtime.OutOfMemory, Runtime.ExitError, Runtime.MarshalError.",
+    "Lambda DG, Troubleshoot execution issues in Lambda",
+)
 @pytest.mark.parametrize(
     ("limits", "event", "kind", "message"),
     [
@@ -127,6 +186,11 @@ def test_limits_and_ends(aws: Any, probe: str, event: dict[str, Any], kind: str,
     assert invoke(aws, probe, {"do": "load", "name": "json"}) == ("loaded", None)  # the next one is not hurt
 
 
+@pytest.mark.fidelity(
+    "Lambda",
+    "What is printed and logged is in /aws/lambda/<function>, the logger's lines with the request id.",
+    "Lambda DG, Log and monitor Python Lambda functions",
+)
 def test_what_it_prints_and_logs_is_in_cloudwatch(aws: Any, probe: str) -> None:
     (request_id, has_time, arn), _ = invoke(aws, probe, {"do": "say"})
     assert has_time
@@ -137,6 +201,11 @@ def test_what_it_prints_and_logs_is_in_cloudwatch(aws: Any, probe: str) -> None:
     assert f"\t{request_id}\tlogged" in text
 
 
+@pytest.mark.fidelity(
+    "Lambda",
+    "Runtime.ImportModuleError: Unable to import module; Runtime.HandlerNotFound.",
+    "aws/aws-lambda-python-runtime-interface-client, bootstrap.py",
+)
 @pytest.mark.parametrize(
     ("handler", "kind", "message"),
     [
@@ -152,6 +221,11 @@ def test_a_handler_that_is_not_there(aws: Any, probe: str, handler: str, kind: s
     assert message in answer["errorMessage"]
 
 
+@pytest.mark.fidelity(
+    "Lambda",
+    "The role defined for the function cannot be assumed by Lambda.",
+    "epam/aws-syndicate #63",
+)
 def test_a_role_that_lambda_cannot_assume_is_refused(aws: Any) -> None:
     role = make_role(aws, "states.amazonaws.com", name="not-for-lambda")
     with pytest.raises(ClientError, match="cannot be assumed by Lambda"):

@@ -26,17 +26,32 @@ def messages(aws: Any, group: str, **more: Any) -> set[str]:
     return {event["message"] for event in found}
 
 
+@pytest.mark.fidelity(
+    "CloudWatch Logs",
+    "logStreamNamePrefix chooses the streams of FilterLogEvents.",
+    "CloudWatch Logs API, FilterLogEvents",
+)
 def test_a_prefix_chooses_the_streams(aws: Any, group: str) -> None:
     assert messages(aws, group, logStreamNamePrefix="job-a/") == {"from job-a/algo-1", "from job-a/algo-2"}
     assert messages(aws, group, logStreamNamePrefix="job-c/") == set()
     assert len(messages(aws, group)) == 3
 
 
+@pytest.mark.fidelity(
+    "CloudWatch Logs",
+    "logStreamNamePrefix beside logStreamNames is an InvalidParameterException.",
+    "CloudWatch Logs API, FilterLogEvents",
+)
 def test_a_prefix_beside_names_is_refused_as_aws_does(aws: Any, group: str) -> None:
     with pytest.raises(ClientError, match="InvalidParameterException"):
         messages(aws, group, logStreamNamePrefix="job-a/", logStreamNames=["job-b/algo-1"])
 
 
+@pytest.mark.fidelity(
+    "CloudWatch Logs",
+    "An unknown group is a ResourceNotFoundException.",
+    "CloudWatch Logs API, FilterLogEvents",
+)
 def test_a_group_that_is_not_there_is_an_error_with_a_prefix_too(aws: Any) -> None:
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         messages(aws, "no-such-group", logStreamNamePrefix="x")

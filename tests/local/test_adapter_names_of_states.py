@@ -92,7 +92,38 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
     },
     "services.cloudformation.stacks": {
         "_runs_on_worker_thread": ["resource_type"],
+        "_resolve_stack_outputs": [
+            "outputs_defs",
+            "conditions",
+            "resources",
+            "param_values",
+            "mappings",
+            "stack_name",
+            "stack_id",
+        ],
+        "_resolve_refs": ["value", "resources", "params", "conditions", "mappings", "stack_name", "stack_id"],
+        "_roll_back_operation": ["stack_name", "stack_id", "stack", "operation", "reason_override"],
     },
+    **{
+        f"services.cloudformation.{operations}": {
+            "_resolve_parameters": ["template", "provided_params", "previous_params"],
+            "validate_template_support": ["template", "conditions", "params"],
+            "_deploy_stack_async": [
+                "stack_name",
+                "stack_id",
+                "template",
+                "param_values",
+                "disable_rollback",
+                "tags",
+                "is_update",
+                "previous_stack",
+                "retain_except_on_create",
+                "imports",
+            ],
+        }
+        for operations in ("handlers", "changesets")
+    },
+    "services.cloudformation.helpers": {"_p": ["params", "key", "default"], "_xml": ["status", "root_tag", "inner"]},
     "services.cloudformation.provisioners": {
         "_physical_name": ["stack_name", "logical_id", "lowercase", "max_len", "seeded"],
         "_sfn_definition": ["props"],
@@ -101,7 +132,8 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
 }
 VALUES: dict[str, dict[str, type]] = {
     "services.stepfunctions": {"_SFN_WAIT_SCALE": float, "_ExecutionError": type},
-    "services.cloudformation": {"_stacks": object},
+    "services.cloudformation": {"_stacks": object, "_exports": object},
+    "services.cloudformation.handlers": {"_ACTION_HANDLERS": dict},
     "services.cloudformation.provisioners": {
         "_RESOURCE_HANDLERS": dict,
         "_STACK_TAG_PROPERTY": dict,
@@ -138,6 +170,15 @@ def test_store(name: str, store: str) -> None:
     found = getattr(module(name), store)
     assert callable(found.get), "a dictionary"
     assert callable(found.values), "a dictionary"
+
+
+def test_what_a_deletion_is_told_by() -> None:
+    handlers = module("services.cloudformation.handlers")
+    found = inspect.signature(handlers._imported_export_names), inspect.signature(handlers._resolve_stack)
+    assert [list(each.parameters) for each in found] == [["stack", "stack_name"], ["stack_name"]]
+    assert list(inspect.signature(handlers._add_event).parameters)[:7] == [
+        "stack_id", "stack_name", "logical_id", "resource_type", "status", "reason", "physical_id",
+    ]  # fmt: skip
 
 
 def test_the_types_that_are_extended_have_the_handlers_that_are_wrapped() -> None:

@@ -25,6 +25,11 @@ def status(aws: Any, stack: str) -> str:
         return "gone"
 
 
+@pytest.mark.fidelity(
+    "S3",
+    "DeleteBucket of a bucket with content is BucketNotEmpty.",
+    "S3 API, DeleteBucket; error responses",
+)
 def test_a_bucket_with_content_is_not_deleted(aws: Any) -> None:
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="full-bucket")
@@ -34,6 +39,11 @@ def test_a_bucket_with_content_is_not_deleted(aws: Any) -> None:
     assert caught.value.response["Error"]["Code"] == "BucketNotEmpty"
 
 
+@pytest.mark.fidelity(
+    "CloudFormation",
+    "A stack's bucket with content makes DELETE_FAILED, and stays.",
+    "CloudFormation User Guide, AWS::S3::Bucket: only empty buckets are deleted",
+)
 def test_cloudformation_does_not_delete_a_bucket_with_content(aws: Any) -> None:
     bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "stack-bucket"}}
     cloudformation = deploy(aws, "with-bucket", {"Bucket": bucket})
@@ -46,6 +56,7 @@ def test_cloudformation_does_not_delete_a_bucket_with_content(aws: Any) -> None:
     until(lambda: status(aws, "with-bucket") in ("gone", "DELETE_COMPLETE"))
 
 
+@pytest.mark.fidelity("S3", "Objects of a bucket with SSE-KMS show the key.", "S3 API, HeadObject")
 def test_objects_of_an_encrypted_bucket_show_their_key(aws: Any) -> None:
     key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     rule = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
@@ -58,6 +69,11 @@ def test_objects_of_an_encrypted_bucket_show_their_key(aws: Any) -> None:
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
 
 
+@pytest.mark.fidelity(
+    "S3",
+    "SSE-KMS needs kms:Decrypt to read and kms:GenerateDataKey to write.",
+    "S3 User Guide, Using server-side encryption with AWS KMS keys: permissions",
+)
 def test_an_encrypted_object_needs_the_key_too(aws: Any) -> None:
     key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     s3 = aws.client("s3")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from resources import first_message, unique
+import pytest
+from resources import first_message, open_queue, unique
 from waiting import until
 
 
@@ -16,17 +17,6 @@ def becomes(aws: Any, alarm: str, wanted: str) -> bool:
         return str(cloudwatch.describe_alarms(AlarmNames=[alarm])["MetricAlarms"][0]["StateValue"])
 
     return until(lambda: state() == wanted, f"{alarm} to be {wanted}")
-
-
-def open_queue(aws: Any, service: str) -> tuple[str, str]:
-    """URL and ARN of a queue that a service may send to."""
-    sqs = aws.client("sqs")
-    url = sqs.create_queue(QueueName=unique("queue"))["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sqs:SendMessage", "Resource": arn}
-    policy = {"Version": "2012-10-17", "Statement": [statement]}
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
-    return url, arn
 
 
 def put(aws: Any, metric: str, value: float, **dimensions: str) -> None:
@@ -46,6 +36,11 @@ def errors_alarm(metric: str, **more: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "An alarm tells its topic (NewStateValue) and the event bus (CloudWatch Alarm State Change).",
+    "CloudWatch User Guide, Alarm events and EventBridge",
+)
 def test_an_alarm_looks_at_its_own_dimensions_and_tells_topic_and_bus(aws: Any) -> None:
     metric = unique("Errors")
     url, arn = open_queue(aws, "sns.amazonaws.com")
@@ -78,6 +73,11 @@ def test_an_alarm_looks_at_its_own_dimensions_and_tells_topic_and_bus(aws: Any) 
     assert first_message(aws, bus_url)["detail-type"] == "CloudWatch Alarm State Change"
 
 
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "An alarm may be over metric math, the queries with ReturnData false.",
+    "CloudWatch API, PutMetricAlarm: Metrics",
+)
 def test_metric_math_through_the_api(aws: Any) -> None:
     metric = unique("Calls")
 
@@ -95,6 +95,11 @@ def test_metric_math_through_the_api(aws: Any) -> None:
     assert becomes(aws, request["AlarmName"], "ALARM")
 
 
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "SQS writes ApproximateNumberOfMessagesVisible by QueueName.",
+    "SQS DG, Available CloudWatch metrics for Amazon SQS",
+)
 def test_a_queue_that_an_alarm_watches_writes_its_metrics(aws: Any) -> None:
     url, _arn = open_queue(aws, "events.amazonaws.com")
     request = errors_alarm(

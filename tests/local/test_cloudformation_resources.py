@@ -70,6 +70,11 @@ def test_a_buckets_properties_take_effect_and_go_with_an_update(aws: Any) -> Non
         s3.get_bucket_lifecycle_configuration(Bucket=name)
 
 
+@pytest.mark.fidelity(
+    "CloudFormation",
+    "Deletion of a stack whose bucket isn't empty ends as DELETE_FAILED; a second deletion goes on.",
+    "CloudFormation User Guide, Troubleshooting: delete stack fails",
+)
 def test_a_bucket_with_objects_is_not_deleted(aws: Any) -> None:
     made = stack(aws, {"Data": bucket()})
     s3, name = aws.client("s3"), made.physical_id("Data")
@@ -168,6 +173,11 @@ def test_a_type_that_is_not_here_is_refused_before_anything_is_made(aws: Any, ki
         stack(aws, {"Refused": resource(kind)})
 
 
+@pytest.mark.fidelity(
+    "CloudFormation",
+    "A failed update ends as UPDATE_ROLLBACK_COMPLETE with what was.",
+    "CloudFormation User Guide, Stack status codes",
+)
 def test_an_update_that_fails_brings_back_what_was(aws: Any) -> None:
     made = stack(aws, {"Data": bucket(VersioningConfiguration={"Status": "Enabled"})})
     changed = bucket(VersioningConfiguration={"Status": "Suspended"}, Tags=[{"Key": "new", "Value": "1"}])
@@ -182,6 +192,11 @@ def machine_resource(definition: dict[str, Any], role: str, **more: Any) -> dict
     return resource("AWS::StepFunctions::StateMachine", DefinitionString=text, RoleArn=role, **more)
 
 
+@pytest.mark.fidelity(
+    "CloudFormation",
+    "DefinitionSubstitutions fill ${…}; a machine is updated in place under its ARN.",
+    "CloudFormation template reference, AWS::StepFunctions::StateMachine",
+)
 def test_a_state_machine_takes_substitutions_and_logging_and_updates_in_place(aws: Any) -> None:
     role = make_role(aws, "states.amazonaws.com", allow("logs:*"))
     definition = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Result": "${Said}", "End": True}}}
@@ -254,6 +269,11 @@ def test_an_alarm_over_metric_math_fires_when_runs_fail(aws: Any) -> None:
     until(lambda: state() == "ALARM", "the alarm")
 
 
+@pytest.mark.fidelity(
+    "CloudFormation",
+    "UpdateStack without a change is a ValidationError: No updates are to be performed.",
+    "CloudFormation API, UpdateStack",
+)
 def test_an_unchanged_stack_has_no_updates_to_perform(aws: Any) -> None:
     made = stack(aws, {"Data": bucket()})
     assert isinstance(made, Stack)

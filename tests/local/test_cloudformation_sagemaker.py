@@ -46,6 +46,11 @@ def resources(hosting: Hosting, data: str, endpoint: str) -> dict[str, Any]:
     }
 
 
+@pytest.mark.fidelity(
+    "CloudFormation",
+    "Models and configurations are replaced, an endpoint is updated in place.",
+    "CloudFormation template reference, AWS::SageMaker::Endpoint: update requires",
+)
 def test_an_endpoint_is_made_moved_to_a_new_model_and_deleted(aws: Any, hosting: Hosting) -> None:
     endpoint, sagemaker = unique("cfn"), aws.client("sagemaker")
     outputs = {
@@ -72,6 +77,11 @@ def test_an_endpoint_is_made_moved_to_a_new_model_and_deleted(aws: Any, hosting:
         sagemaker.describe_endpoint(EndpointName=endpoint)
 
 
+@pytest.mark.fidelity(
+    "CloudFormation",
+    "An endpoint that fails rolls its stack back.",
+    "CloudFormation template reference, AWS::SageMaker::Endpoint",
+)
 def test_a_model_that_does_not_start_rolls_the_stack_back_and_leaves_nothing(aws: Any, hosting: Hosting) -> None:
     endpoint, sagemaker = unique("cfn"), aws.client("sagemaker")
     made = stack(aws, resources(hosting, uploaded(hosting, "broken", BROKEN), endpoint))
@@ -91,6 +101,11 @@ def test_a_failed_update_leaves_the_old_model_serving(aws: Any, hosting: Hosting
     assert hosting.ask(endpoint)["body"]["model"] == "good"
 
 
+@pytest.mark.fidelity(
+    "CloudFormation",
+    "CloudFormation cannot update a stack when a custom-named resource requires replacing.",
+    "cloudtools/stacker #96",
+)
 def test_a_named_resource_is_not_replaced_under_its_name(aws: Any) -> None:
     name = unique("group")
 
@@ -106,6 +121,11 @@ def test_a_named_resource_is_not_replaced_under_its_name(aws: Any) -> None:
     )
 
 
+@pytest.mark.fidelity(
+    "CloudFormation",
+    "Tags of SageMaker's resources are updated in place.",
+    "CloudFormation template reference, AWS::SageMaker::Model: Tags",
+)
 def test_tags_are_updated_in_place(aws: Any) -> None:
     def group(**tags: str) -> dict[str, Any]:
         listed = [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -163,6 +163,12 @@ def evaluators_of(program: Path) -> list[int]:
     return found
 
 
+@pytest.mark.fidelity(
+    "Debugger",
+    "The hook's configuration is /opt/ml/input/config/debughookconfig.json; tensors are copied to "
+    "<S3OutputPath>/<job>/debug-output while the job runs.",
+    "awslabs/sagemaker-debugger, smdebug/core/json_config.py; SageMaker API, DebugHookConfig",
+)
 def test_the_script_finds_the_hooks_configuration_and_s3_gets_what_it_saves(jobs: Jobs) -> None:
     collections = [{"CollectionName": "losses", "CollectionParameters": {"save_interval": "5"}}]
     hook = {"HookParameters": {"save_interval": "10"}, "CollectionConfigurations": collections}
@@ -201,6 +207,16 @@ def test_a_hook_alone_goes_with_a_spot_job(jobs: Jobs) -> None:
     assert f"debug/{job['TrainingJobName']}/debug-output/events/0.tensor" in jobs.keys("debug/")
 
 
+@pytest.mark.fidelity(
+    "Debugger",
+    "RuleEvaluationConditionMet: Evaluation of the rule … at step … resulted in the condition being met.",
+    "sagemaker-python-sdk's documentation, Debugger: rule_job_summary",
+)
+@pytest.mark.fidelity(
+    "EventBridge",
+    "A rule's verdict is a Training Job State Change with DebugRuleEvaluationStatuses while the job is InProgress.",
+    "SageMaker DG, Create Actions on Rules Using Amazon CloudWatch and AWS Lambda",
+)
 def test_an_issue_is_told_while_the_job_goes_on(jobs: Jobs, debugging_aws: Aws) -> None:
     receive = queue_of_events(jobs, debugging_aws)
     name = create(jobs, SAVES_AN_ISSUE + GOES_ON_UNTIL_STOPPED, "FindsIssues")
@@ -255,6 +271,11 @@ def queue_of_events(jobs: Jobs, aws: Aws) -> Callable[[], list[Document]]:
     return receive
 
 
+@pytest.mark.fidelity(
+    "Debugger",
+    "Each rule ends as NoIssuesFound, IssuesFound, Error or Stopped, with StatusDetails of at most 1,024 characters.",
+    "SageMaker API, DebugRuleEvaluationStatus",
+)
 def test_every_rule_comes_to_a_verdict_in_the_configurations_order(jobs: Jobs, evaluator: Path) -> None:
     rules = ["FindsNone", "Raises", "Tells", "Complains", "Contradicts"]
     name = create(jobs, SAVES, *rules)
@@ -278,6 +299,11 @@ def test_every_rule_comes_to_a_verdict_in_the_configurations_order(jobs: Jobs, e
     until_dead(evaluators_of(evaluator))
 
 
+@pytest.mark.fidelity(
+    "Debugger",
+    "A rule is evaluated by a processing job, which is named, described, listed and logged as others are.",
+    "SageMaker API, DebugRuleEvaluationStatus: RuleEvaluationJobArn",
+)
 def test_a_rules_job_is_a_processing_job_like_others(jobs: Jobs) -> None:
     name = create(jobs, SAVES, "Tells")
     job = jobs.ended(name)
@@ -296,6 +322,11 @@ def test_a_rules_job_is_a_processing_job_like_others(jobs: Jobs) -> None:
     assert f"evaluating Tells {rule_name} ASIA" in jobs.log_lines(rule_name, RULES_GROUP)
 
 
+@pytest.mark.fidelity(
+    "Debugger",
+    "A stopped training job's rules are Stopped.",
+    "SageMaker API, DebugRuleEvaluationStatus: RuleEvaluationStatus",
+)
 def test_stopping_the_training_job_stops_its_rules(jobs: Jobs, evaluator: Path) -> None:
     name = create(jobs, SAVES + GOES_ON_UNTIL_STOPPED, "Lingers", "FindsIssues")
     jobs.until_logged(name, "ready")
@@ -307,6 +338,11 @@ def test_stopping_the_training_job_stops_its_rules(jobs: Jobs, evaluator: Path) 
     until_dead(evaluators_of(evaluator))
 
 
+@pytest.mark.fidelity(
+    "Debugger",
+    "A rule's processing job can be stopped by itself; training goes on.",
+    "SageMaker API, StopProcessingJob",
+)
 def test_a_rule_can_be_stopped_by_itself(jobs: Jobs) -> None:
     name = create(jobs, SAVES + GOES_ON_UNTIL_STOPPED, "Lingers")
     jobs.until_logged(name, "ready")
@@ -334,6 +370,11 @@ def test_a_failed_training_job_has_its_rules_verdicts_too(jobs: Jobs) -> None:
     assert [item["RuleEvaluationStatus"] for item in until_judged(jobs, name)] == ["IssuesFound", "NoIssuesFound"]
 
 
+@pytest.mark.fidelity(
+    "Debugger",
+    "A training job has at most 20 rules.",
+    "botocore, sagemaker: DebugRuleConfigurations",
+)
 @pytest.mark.parametrize(
     ("rules", "hook", "said"),
     [
@@ -359,6 +400,11 @@ def test_rules_of_a_spot_job_are_refused(jobs: Jobs) -> None:
     assert said.startswith("not supported here: DebugRuleConfigurations with EnableManagedSpotTraining")
 
 
+@pytest.mark.fidelity(
+    "Debugger",
+    "Rules need a DebugHookConfig.",
+    "SageMaker API, CreateTrainingJob: DebugRuleConfigurations",
+)
 def test_rules_without_a_hook_are_refused(jobs: Jobs) -> None:
     assert refusal(jobs, DebugRuleConfigurations=[rule("a")]).startswith("DebugHookConfig is required")
 

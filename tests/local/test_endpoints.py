@@ -38,6 +38,11 @@ def refusal(call: Any, **request: Any) -> tuple[str, str]:
 # --- answers
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "An answer names its variant in x-Amzn-Invoked-Production-Variant.",
+    "SageMaker Runtime API, InvokeEndpoint",
+)
 def test_an_endpoint_answers_with_its_model(hosting: Hosting) -> None:
     endpoint = hosting.deploy("answers", echo_archive("first"))
     assert hosting.ask(endpoint, "4,5") == {"variant": "AllTraffic", "body": {"model": "first", "data": "4,5"}}
@@ -56,6 +61,11 @@ def test_a_container_sees_sagemakers_contract_and_nothing_of_the_server(hosting:
     assert not [name for name in seen if name.startswith(("MINISTACK", "PYTEST", "GATEWAY"))]
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "Logs are in /aws/sagemaker/Endpoints/<endpoint>, streams <variant>/<instance>.",
+    "SageMaker DG, CloudWatch Logs for Amazon SageMaker AI",
+)
 def test_what_serve_prints_is_in_the_endpoints_log_stream(hosting: Hosting) -> None:
     serve = ECHO.replace("return body", "print('asked for', body); return body")
     endpoint = hosting.deploy("logs", echo_archive("m", serve))
@@ -65,6 +75,11 @@ def test_what_serve_prints_is_in_the_endpoints_log_stream(hosting: Hosting) -> N
     assert re.fullmatch(r"AllTraffic/i-[0-9a-f]{17}", streams["logStreams"][0]["logStreamName"])
 
 
+@pytest.mark.fidelity(
+    "Containers",
+    "SAGEMAKER_SUBMIT_DIRECTORY may be an S3 archive of code.",
+    "aws/sagemaker-containers, env.py; SageMaker Python SDK, Model",
+)
 def test_code_may_come_from_s3_instead_of_the_model(hosting: Hosting) -> None:
     hosting.s3.put_object(Bucket=hosting.bucket, Key="code.tar.gz", Body=archive({"serve.py": ECHO}))
     submitted = {"SAGEMAKER_SUBMIT_DIRECTORY": f"s3://{hosting.bucket}/code.tar.gz"}
@@ -89,6 +104,12 @@ def test_an_answer_has_the_content_type_that_the_model_says(hosting: Hosting) ->
 # --- errors of models
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "ModelError: Received server error (500) from primary …, with OriginalStatusCode, OriginalMessage "
+    "and LogStreamArn.",
+    "aws/amazon-sagemaker-examples #4324; SageMaker Runtime API, ModelError",
+)
 @pytest.mark.parametrize(
     ("change", "logged"),
     [
@@ -113,6 +134,11 @@ def test_an_error_in_serve_is_a_model_error_and_its_traceback_is_in_the_log(
     assert 'serve.py", line' in hosting.log_lines(endpoint)
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "A container that ends is started again; the endpoint stays InService.",
+    "SageMaker DG, Use Your Own Inference Code with Hosting Services",
+)
 def test_a_worker_that_crashes_comes_back(hosting: Hosting) -> None:
     serve = ECHO.replace("return body", "__import__('os')._exit(9) if body == 'die' else None; return 'up'")
     endpoint = hosting.deploy("crash", echo_archive("m", serve))
@@ -132,6 +158,11 @@ def test_a_worker_that_crashes_comes_back(hosting: Hosting) -> None:
 # --- updates
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "UpdateEndpoint keeps the old fleet until the new one is healthy: no request fails.",
+    "SageMaker API, UpdateEndpoint; DG, Blue/Green Deployments",
+)
 def test_no_request_fails_while_an_endpoint_is_updated(hosting: Hosting) -> None:
     """10,000 requests without a pause, from several threads, while the endpoint goes through several versions."""
     endpoint = hosting.deploy("busy", echo_archive("v0"))
@@ -185,6 +216,16 @@ def test_a_request_in_flight_is_answered_by_the_old_model_after_the_update(hosti
         assert slow.result()["body"]["model"] == "old"
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "While Updating, DescribeEndpoint shows the old configuration and PendingDeploymentSummary.",
+    "SageMaker API, DescribeEndpoint: PendingDeploymentSummary",
+)
+@pytest.mark.fidelity(
+    "Endpoints",
+    'An endpoint in progress refuses changes: Cannot update in-progress endpoint "<arn>".',
+    "aws/amazon-sagemaker-operator-for-k8s, sagemaker_client_wrapper.go",
+)
 def test_an_update_shows_what_is_coming_and_the_old_one_serves_meanwhile(hosting: Hosting) -> None:
     endpoint = hosting.deploy("pending", echo_archive("old"))
     config = hosting.config(
@@ -220,6 +261,12 @@ UNHEALTHY = {
 }
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "The primary container for production variant … did not pass the ping health check. Please check "
+    "CloudWatch logs for this endpoint.",
+    "awslabs/llm-hosting-container #18",
+)
 @pytest.mark.parametrize("case", UNHEALTHY)
 def test_a_container_that_doesnt_become_healthy_fails_a_new_endpoint(hosting: Hosting, case: str) -> None:
     serve, logged = UNHEALTHY[case]
@@ -234,6 +281,11 @@ def test_a_container_that_doesnt_become_healthy_fails_a_new_endpoint(hosting: Ho
     hosting.sagemaker.delete_endpoint(EndpointName=hosting.name(part))
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "A failed update goes back to InService with the old configuration and a FailureReason.",
+    "SageMaker API, UpdateEndpoint; hashicorp/terraform-provider-aws #48997",
+)
 def test_a_container_that_doesnt_become_healthy_leaves_the_old_one_serving(hosting: Hosting) -> None:
     endpoint = hosting.deploy("keeps", echo_archive("good"))
     bad = hosting.model("keeps-bad", echo_archive("bad", UNHEALTHY["model_fn raises"][0]))
@@ -281,6 +333,12 @@ def test_a_role_that_lost_its_permission_is_named_with_the_action(hosting: Hosti
 # --- variants
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "Traffic is split by InitialVariantWeight; TargetVariant aims; UpdateEndpointWeightsAndCapacities "
+    "and RetainAllVariantProperties change and keep it.",
+    "SageMaker DG, Test models with production variants",
+)
 def test_traffic_is_split_by_weight_and_can_be_aimed(hosting: Hosting) -> None:
     one, two = hosting.model("one", echo_archive("one")), hosting.model("two", echo_archive("two"))
     config = hosting.config(
@@ -311,6 +369,17 @@ def test_traffic_is_split_by_weight_and_can_be_aimed(hosting: Hosting) -> None:
 # --- what is seen from outside
 
 
+@pytest.mark.fidelity(
+    "EventBridge",
+    "SageMaker Endpoint State Change has statuses in capitals (IN_SERVICE) and times in milliseconds.",
+    "SageMaker DG, Events that Amazon SageMaker AI sends to Amazon EventBridge",
+)
+@pytest.mark.fidelity(
+    "Endpoints",
+    "Invocations, Invocation4XXErrors, Invocation5XXErrors, ModelLatency and OverheadLatency (µs) are in "
+    "AWS/SageMaker by EndpointName and VariantName.",
+    "SageMaker DG, Amazon SageMaker AI metrics in Amazon CloudWatch",
+)
 def test_every_change_is_an_event_and_metrics_are_cloudwatchs(hosting: Hosting) -> None:
     events, sqs = hosting.aws.client("events"), hosting.aws.client("sqs")
     url = sqs.create_queue(QueueName=hosting.name("events"))["QueueUrl"]
@@ -368,6 +437,12 @@ def metric(hosting: Hosting, endpoint: str, name: str) -> float:
     return float(sum(point["Sum"] for point in points))
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    'Could not find endpoint "<arn>"., and the runtime: Endpoint <name> of account <account> not found.',
+    "aws/amazon-sagemaker-operator-for-k8s, sagemaker_client_wrapper.go; SageMaker Runtime API, "
+    "InvokeEndpoint: ValidationError",
+)
 def test_a_deleted_endpoint_is_gone_and_its_name_free(hosting: Hosting) -> None:
     endpoint = hosting.deploy("deleted", echo_archive("m"))
     arn = hosting.describe(endpoint)["EndpointArn"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from stacks import attribute, ref, resource, stack
 from waiting import until
 
@@ -47,6 +48,11 @@ def resources(pattern: dict[str, Any], **target: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.fidelity(
+    "EventBridge",
+    "Object Created has bucket, key, size and reason; patterns know prefix, suffix and wildcard.",
+    "S3 User Guide, EventBridge event message structure; EventBridge User Guide, Comparison operators",
+)
 def test_prefixes_and_suffixes_of_keys_choose_the_objects(aws: Any) -> None:
     key = [{"prefix": "train/"}, {"suffix": ".csv"}, {"wildcard": "a/*/b"}]
     made = stack(aws, resources({"object": {"key": key}}))
@@ -61,6 +67,11 @@ def test_prefixes_and_suffixes_of_keys_choose_the_objects(aws: Any) -> None:
     assert (event["detail"]["object"]["size"], event["detail"]["reason"]) == (2, "PutObject")
 
 
+@pytest.mark.fidelity(
+    "EventBridge",
+    "InputTransformer fills <names> from InputPathsMap.",
+    "EventBridge User Guide, Input transformation",
+)
 def test_an_input_transformer_makes_the_message(aws: Any) -> None:
     transformer = {
         "InputPathsMap": {"key": "$.detail.object.key", "size": "$.detail.object.size"},
@@ -71,6 +82,11 @@ def test_an_input_transformer_makes_the_message(aws: Any) -> None:
     assert received(aws, made.physical_id("Queue"), 1) == [{"kind": "data", "key": "k", "size": 3}]
 
 
+@pytest.mark.fidelity(
+    "EventBridge",
+    "What a target refuses goes to the target's dead-letter queue.",
+    "EventBridge User Guide, Dead-letter queues",
+)
 def test_what_the_queue_does_not_allow_goes_to_the_dead_letter_queue(aws: Any) -> None:
     def without_policy(**target: Any) -> dict[str, Any]:
         return {name: made for name, made in resources({}, **target).items() if name != "Policy"}

@@ -83,5 +83,10 @@ def test_what_is_wrong_with_the_script_is_told_by_train_where_it_is_asked_for(jo
     job = jobs.ended(name)
     assert job["TrainingJobStatus"] == "Failed"
     assert "sagemaker_program 'absent.py' isn't in the source archive" in job["FailureReason"]
+    request = jobs.training_request("", HyperParameters={"sagemaker_program": "/etc/fit.py"})
+    request["AlgorithmSpecification"]["ContainerEntrypoint"] = ["train"]
+    jobs.sagemaker.create_training_job(**request)
+    reason = jobs.ended(request["TrainingJobName"])["FailureReason"]
+    assert "sagemaker_program '/etc/fit.py' isn't a path inside the source archive" in reason
     unasked = start(jobs, ["echo", "not asked for"], program="absent.py", fit_py="")
     assert jobs.ended(unasked)["TrainingJobStatus"] == "Completed"

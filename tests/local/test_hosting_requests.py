@@ -86,6 +86,11 @@ def test_several_containers_are_refused_by_name(hosting: Hosting, model: str) ->
     )  # fmt: skip
 
 
+@pytest.mark.fidelity(
+    "Models",
+    "Could not access model data at s3://…: told when the model is made, with the role.",
+    "philschmid/llm-sagemaker-sample #2",
+)
 def test_model_data_that_the_role_may_not_read_is_found_when_the_model_is_made(hosting: Hosting, model: str) -> None:
     blind = hosting.make_role("blind", ["logs:PutLogEvents"])
     code, message = refused(hosting.sagemaker.create_model, model_request(hosting, ExecutionRoleArn=blind))
@@ -95,6 +100,11 @@ def test_model_data_that_the_role_may_not_read_is_found_when_the_model_is_made(h
     assert '"s3:GetObject"' in message
 
 
+@pytest.mark.fidelity(
+    "IAM",
+    "CreateModel needs iam:PassRole on ExecutionRoleArn.",
+    "SageMaker API, CreateModel: ExecutionRoleArn",
+)
 def test_a_role_that_the_caller_may_not_pass_is_refused(hosting: Hosting, model: str) -> None:
     trust = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
     trust["Version"] = "2012-10-17"  # type: ignore[assignment]
@@ -106,6 +116,11 @@ def test_a_role_that_the_caller_may_not_pass_is_refused(hosting: Hosting, model:
     assert hosting.role in message
 
 
+@pytest.mark.fidelity(
+    "IAM",
+    "InvokeEndpoint needs sagemaker:InvokeEndpoint.",
+    "Service Authorization Reference, Amazon SageMaker",
+)
 def test_the_runtime_is_authorized_too(hosting: Hosting) -> None:
     trust = json.loads('{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}}]}')
     trust["Statement"][0]["Action"] = "sts:AssumeRole"
@@ -173,6 +188,16 @@ def test_wrong_variants_are_refused(hosting: Hosting, model: str, variants: list
     assert (code, text.startswith(message)) == ("ValidationException", True), text
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    'Cannot create already existing endpoint "<arn>"., likewise for models and configurations.',
+    "aws/sagemaker-python-sdk #101",
+)
+@pytest.mark.fidelity(
+    "Endpoints",
+    'Could not find endpoint configuration "<arn>"., likewise for models and endpoints.',
+    "aws/amazon-sagemaker-operator-for-k8s, sagemaker_client_wrapper.go; hashicorp/terraform-provider-aws #40048",
+)
 def test_names_that_are_taken_or_unknown_are_refused_in_awss_words(hosting: Hosting, model: str) -> None:
     sagemaker = hosting.sagemaker
     endpoint = hosting.deploy("taken", echo_archive("m"))

@@ -45,6 +45,11 @@ def refused(call: Any, **request: Any) -> tuple[str, str]:
     return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
 
 
+@pytest.mark.fidelity(
+    "Model registry",
+    "Versions of a group count up and are never given twice.",
+    "SageMaker DG, Model Registry: Register a Model Version",
+)
 def test_versions_count_up_and_are_never_given_twice(hosting: Hosting) -> None:
     name = group(hosting, "versions")
     arns = [package(hosting, name) for _ in range(3)]
@@ -56,6 +61,11 @@ def test_versions_count_up_and_are_never_given_twice(hosting: Hosting) -> None:
     assert "ModelPackageName" not in listed[0], "a versioned package is named by its ARN"
 
 
+@pytest.mark.fidelity(
+    "Model registry",
+    "A package is described by its ARN, with group, version, approval, metrics and metadata.",
+    "SageMaker API, DescribeModelPackage",
+)
 def test_a_package_tells_what_was_registered(hosting: Hosting) -> None:
     name = group(hosting, "described")
     metrics = {"ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": "s3://b/evaluation.json"}}}
@@ -73,6 +83,16 @@ def test_a_package_tells_what_was_registered(hosting: Hosting) -> None:
         assert found["InferenceSpecification"]["Containers"][0]["Image"] == SKLEARN
 
 
+@pytest.mark.fidelity(
+    "Model registry",
+    "A package waits as PendingManualApproval; UpdateModelPackage approves it and changes or removes metadata.",
+    "SageMaker API, UpdateModelPackage",
+)
+@pytest.mark.fidelity(
+    "EventBridge",
+    "SageMaker Model Package State Change names the package and its UpdatedModelPackageFields.",
+    "SageMaker DG, Events that Amazon SageMaker AI sends to Amazon EventBridge",
+)
 def test_an_approval_changes_the_package_and_is_an_event(hosting: Hosting) -> None:
     name = group(hosting, "approval")
     events, sqs = hosting.aws.client("events"), hosting.aws.client("sqs")
@@ -108,6 +128,11 @@ def test_an_approval_changes_the_package_and_is_an_event(hosting: Hosting) -> No
     ]  # fmt: skip
 
 
+@pytest.mark.fidelity(
+    "Model registry",
+    "ListModelPackages gives unversioned packages unless a group or type is asked for.",
+    "SageMaker API, ListModelPackages: ModelPackageType",
+)
 def test_packages_are_filtered_by_approval_and_kind(hosting: Hosting) -> None:
     name = group(hosting, "filtered")
     package(hosting, name, ModelApprovalStatus="Rejected")
@@ -125,12 +150,22 @@ def test_packages_are_filtered_by_approval_and_kind(hosting: Hosting) -> None:
     assert listed(ModelPackageGroupName=f"{ARN}:model-package-group/{name}", MaxResults=1) == [approved]
 
 
+@pytest.mark.fidelity(
+    "Model registry",
+    "One ClientToken makes one version.",
+    "SageMaker API, CreateModelPackage: ClientToken",
+)
 def test_a_retried_create_makes_one_version(hosting: Hosting) -> None:
     name = group(hosting, "retried")
     arns = {package(hosting, name, ClientToken=f"once-{hosting.suffix}") for _ in range(3)}
     assert len(arns) == 1
 
 
+@pytest.mark.fidelity(
+    "Model registry",
+    "A group with packages isn't deleted: ConflictException.",
+    "SageMaker API, DeleteModelPackageGroup: errors",
+)
 def test_a_group_goes_when_it_is_empty(hosting: Hosting) -> None:
     name = group(hosting, "emptied")
     arn = package(hosting, name)
@@ -144,6 +179,11 @@ def test_a_group_goes_when_it_is_empty(hosting: Hosting) -> None:
     assert names == []
 
 
+@pytest.mark.fidelity(
+    "Model registry",
+    "Model Package Group already exists: <arn>, a ValidationException.",
+    "SageMaker API, CreateModelPackageGroup; its ValidationException as users quote it",
+)
 def test_what_doesnt_fit_is_refused_in_awss_words(hosting: Hosting) -> None:
     name = group(hosting, "refusals")
     sagemaker, valid = hosting.sagemaker, {"InferenceSpecification": specification()}
@@ -166,6 +206,11 @@ def test_what_doesnt_fit_is_refused_in_awss_words(hosting: Hosting) -> None:
     assert refused(sagemaker.create_model_package, **card)[1] == "not supported here: ModelCard of a model package"
 
 
+@pytest.mark.fidelity(
+    "Model registry",
+    "A model of a package that isn't approved is refused.",
+    "SageMaker DG, Model Registry: Update the Approval Status of a Model",
+)
 def test_an_approved_package_can_be_deployed_and_no_other(hosting: Hosting) -> None:
     name = group(hosting, "deployed")
     hosting.s3.put_object(Bucket=hosting.bucket, Key="package.tar.gz", Body=echo_archive("packaged"))

@@ -26,6 +26,12 @@ def refusal(jobs: Jobs, request: dict[str, Any]) -> tuple[str, str]:
     return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
 
 
+@pytest.mark.fidelity(
+    "Processing jobs",
+    "Inputs and outputs lie at their LocalPath; processingjobconfig.json and resourceconfig.json tell "
+    "the job; /opt/ml/output/message is the ExitMessage.",
+    "SageMaker DG, How Amazon SageMaker Processing Configures Input and Output For Your Processing Container",
+)
 def test_a_job_reads_its_inputs_and_leaves_its_outputs(jobs: Jobs) -> None:
     manifest = jobs.put(
         f"manifests/{jobs.name()}", json.dumps([{"prefix": f"s3://{jobs.bucket}/train/"}, "part-1.csv"])
@@ -60,6 +66,11 @@ open("/opt/ml/output/message", "w").write("judged 3 examples")
     assert jobs.get(f"processed/{jobs.prefix}/output/deep/evaluation.json") == b"{}"
 
 
+@pytest.mark.fidelity(
+    "Processing jobs",
+    "A job that fails uploads no EndOfJob output.",
+    "SageMaker API, ProcessingS3Output: S3UploadMode",
+)
 def test_a_failing_job_says_why_and_leaves_nothing(jobs: Jobs) -> None:
     output = jobs.processing_output(f"output-{jobs.name()}")
     path = output["S3Output"]["LocalPath"]
@@ -73,6 +84,11 @@ def test_a_failing_job_says_why_and_leaves_nothing(jobs: Jobs) -> None:
     assert jobs.keys(output["S3Output"]["S3Uri"].partition(f"{jobs.bucket}/")[2]) == []
 
 
+@pytest.mark.fidelity(
+    "Processing jobs",
+    "S3UploadMode Continuous uploads while the job runs.",
+    "SageMaker API, ProcessingS3Output: S3UploadMode",
+)
 def test_continuous_outputs_arrive_while_the_job_runs(jobs: Jobs) -> None:
     output = jobs.processing_output(f"output-{jobs.name()}", "Continuous")
     path, prefix = output["S3Output"]["LocalPath"], output["S3Output"]["S3Uri"].partition(f"{jobs.bucket}/")[2]
@@ -97,6 +113,11 @@ def test_a_stopped_job_is_stopped_once(jobs: Jobs) -> None:
         jobs.sagemaker.stop_processing_job(ProcessingJobName=name)
 
 
+@pytest.mark.fidelity(
+    "Processing jobs",
+    "A processing job does its own calls as its role.",
+    "SageMaker DG, How to use SageMaker AI execution roles: CreateProcessingJob API",
+)
 @pytest.mark.parametrize("lacking", ALL_THAT_JOBS_NEED)
 def test_a_role_that_lacks_an_action_is_told_by_action_and_role(jobs: Jobs, lacking: str) -> None:
     role = jobs.make_role([action for action in ALL_THAT_JOBS_NEED if action != lacking])
@@ -110,6 +131,11 @@ def test_a_role_that_lacks_an_action_is_told_by_action_and_role(jobs: Jobs, lack
     assert role in reason
 
 
+@pytest.mark.fidelity(
+    "Processing jobs",
+    "A second job of one name is ResourceInUse: Job name must be unique ….",
+    "SageMaker API, CreateProcessingJob: errors",
+)
 def test_what_cannot_work_is_refused(jobs: Jobs) -> None:
     request = jobs.processing_request("pass")
     jobs.sagemaker.create_processing_job(**request)
@@ -122,6 +148,11 @@ def test_what_cannot_work_is_refused(jobs: Jobs) -> None:
     jobs.processed(request["ProcessingJobName"])
 
 
+@pytest.mark.fidelity(
+    "Processing jobs",
+    "An unknown processing job is a ValidationException: Could not find requested job with name: ….",
+    "aws/amazon-sagemaker-operator-for-k8s, sagemaker_client_wrapper.go",
+)
 def test_lists_and_unknown_names(jobs: Jobs) -> None:
     job = jobs.process("pass")
     listed = jobs.sagemaker.list_processing_jobs(NameContains=job["ProcessingJobName"])["ProcessingJobSummaries"]

@@ -83,6 +83,11 @@ def lines(jobs: Jobs, name: str, beginning: str) -> list[str]:
     return [line for line in jobs.log_lines(name) if line.startswith(beginning)]
 
 
+@pytest.mark.fidelity(
+    "Spot training",
+    "An interrupted job goes Training, Interrupted, Starting, Downloading, Training, and finds its checkpoints.",
+    "SageMaker DG, Managed Spot Training Lifecycle",
+)
 def test_an_interrupted_job_goes_on_from_its_checkpoint_on_a_new_instance(jobs: Jobs, aws: Aws) -> None:
     request = counting(jobs, goal=150)
     name = request["TrainingJobName"]
@@ -107,6 +112,11 @@ def test_an_interrupted_job_goes_on_from_its_checkpoint_on_a_new_instance(jobs: 
     assert lines(jobs, name, "marked") == ["marked before: False"] * 2, "each container has a /tmp of its own"
 
 
+@pytest.mark.fidelity(
+    "Spot training",
+    "TrainingTimeInSeconds leaves out what was waited; BillableTimeInSeconds is below it.",
+    "SageMaker DG, Managed Spot Training: savings",
+)
 def test_time_without_an_instance_is_not_training_time_and_spot_is_cheaper(jobs: Jobs) -> None:
     request = counting(jobs, goal=100)
     name = request["TrainingJobName"]
@@ -125,6 +135,11 @@ def test_time_without_an_instance_is_not_training_time_and_spot_is_cheaper(jobs:
     assert 1 <= job["BillableTimeInSeconds"] < job["TrainingTimeInSeconds"]
 
 
+@pytest.mark.fidelity(
+    "Spot training",
+    "SIGTERM comes before the instance goes.",
+    "SageMaker DG, Managed Spot Training in Amazon SageMaker AI",
+)
 def test_a_script_is_told_before_its_instance_goes(jobs: Jobs) -> None:
     request = counting(jobs, goal=150)
     name = request["TrainingJobName"]
@@ -158,6 +173,11 @@ def test_the_market_interrupts_by_its_schedule(scheduled: Any) -> None:
     assert plain["BillableTimeInSeconds"] == plain["TrainingTimeInSeconds"]
 
 
+@pytest.mark.fidelity(
+    "Spot training",
+    "MaxWaitTimeInSeconds ends a job as Stopped, MaxWaitTimeExceeded, with its model.",
+    "SageMaker API, StoppingCondition: MaxWaitTimeInSeconds; DescribeTrainingJob: SecondaryStatus",
+)
 def test_a_job_that_is_not_done_in_time_ends_as_max_wait_time_exceeded(jobs: Jobs) -> None:
     limit = jobs.some_seconds()
     request = spot_request(jobs, GOES_ON_UNTIL_STOPPED, max_runtime=limit, max_wait=limit)
@@ -170,6 +190,11 @@ def test_a_job_that_is_not_done_in_time_ends_as_max_wait_time_exceeded(jobs: Job
     assert job["ModelArtifacts"]["S3ModelArtifacts"].endswith("model.tar.gz")
 
 
+@pytest.mark.fidelity(
+    "Spot training",
+    "Waiting for an instance counts for MaxWaitTimeInSeconds.",
+    "SageMaker API, StoppingCondition: MaxWaitTimeInSeconds",
+)
 def test_time_without_capacity_counts_for_max_wait(jobs: Jobs) -> None:
     limit = jobs.some_seconds()
     request = spot_request(jobs, GOES_ON_UNTIL_STOPPED, max_runtime=limit, max_wait=limit)
@@ -181,6 +206,11 @@ def test_time_without_capacity_counts_for_max_wait(jobs: Jobs) -> None:
     assert statuses(job)[-3:] == ["Interrupted", "Stopping", "MaxWaitTimeExceeded"]
 
 
+@pytest.mark.fidelity(
+    "Spot training",
+    "MaxRuntimeInSeconds is of all of a job's instances together.",
+    "SageMaker API, StoppingCondition: MaxRuntimeInSeconds",
+)
 def test_max_runtime_is_of_all_instances_together(jobs: Jobs) -> None:
     script = GOES_ON_UNTIL_STOPPED.replace(
         "time.sleep(600)", "time.sleep(3); print('late', flush=True); time.sleep(600)"
@@ -202,6 +232,11 @@ def test_max_runtime_is_of_all_instances_together(jobs: Jobs) -> None:
     assert trained[1] < limit  # what was left of it
 
 
+@pytest.mark.fidelity(
+    "Spot training",
+    "A job that waits for capacity can be stopped.",
+    "SageMaker API, StopTrainingJob",
+)
 def test_a_job_can_be_stopped_while_it_waits_for_capacity(jobs: Jobs) -> None:
     request = spot_request(jobs, GOES_ON_UNTIL_STOPPED)
     name = request["TrainingJobName"]

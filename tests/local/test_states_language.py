@@ -21,6 +21,11 @@ def failing_task(**fields: object) -> dict[str, object]:
     return {"Type": "Task", "Resource": GET_ITEM, "Arguments": arguments, **fields}
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "Output and Assign are there in every state that has them.",
+    "Step Functions DG, Transforming data with JSONata; Passing data between states with variables",
+)
 def test_output_and_assign_of_every_state_that_has_them(aws: Any) -> None:
     m = machine(
         aws,
@@ -55,6 +60,11 @@ def test_output_and_assign_of_every_state_that_has_them(aws: Any) -> None:
     assert m.run({"n": 1})["output"] == {"n": 20, "branch": "default", "first": 1, "waited": True, "chosen": 20}
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "Assign and Output see variables as they were when the state was entered.",
+    "Step Functions DG, Passing data between states with variables",
+)
 def test_assign_reads_the_variables_as_they_were_when_the_state_was_entered(aws: Any) -> None:
     m = machine(
         aws,
@@ -75,12 +85,22 @@ def test_a_null_is_kept_and_an_undefined_value_fails(aws: Any) -> None:
     assert "state 'A'" in failed["cause"]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A Fail state's Error and Cause may be JSONata.",
+    "Step Functions DG, Fail workflow state",
+)
 def test_fail_evaluates_error_and_cause(aws: Any) -> None:
     m = machine(aws, {"F": {"Type": "Fail", "Error": "Broken", "Cause": "{% 'because of ' & $states.input.why %}"}})
     ended = m.run({"why": "rain"})
     assert (ended["status"], ended["error"], ended["cause"]) == ("FAILED", "Broken", "because of rain")
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A catcher reads $states.errorOutput.",
+    "Step Functions DG, Transforming data with JSONata: reserved variable $states",
+)
 def test_catch_gives_the_error_to_its_output_and_assign(aws: Any) -> None:
     catch = [
         {
@@ -104,6 +124,12 @@ def test_catch_gives_the_error_to_its_output_and_assign(aws: Any) -> None:
     assert "Error Code: ResourceNotFoundException" in output["in"]["cause"]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A retrier's attempts are counted in $states.context.State.RetryCount, and its delay is bounded by "
+    "MaxDelaySeconds.",
+    "Step Functions DG, Handling errors in Step Functions workflows",
+)
 def test_retry_counts_and_backs_off_at_most_to_its_maximum(aws: Any) -> None:
     retry = [
         {
@@ -202,6 +228,11 @@ def test_map_selects_each_item_and_keeps_their_order(aws: Any) -> None:
     assert m.run({"list": [5, 6, 7]})["output"] == [10, 13, 16]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A result above 256 KiB is States.DataLimitExceeded, which States.ALL doesn't catch.",
+    "Step Functions DG, Service quotas; Handling errors",
+)
 def test_a_result_above_256_kib_is_states_data_limit_exceeded_and_states_all_does_not_catch_it(aws: Any) -> None:
     grow = "{% $join($map([1..300], function($i) { $pad('x', 1000) })) %}"
     m = machine(
@@ -217,18 +248,33 @@ def test_a_result_above_256_kib_is_states_data_limit_exceeded_and_states_all_doe
     assert "'T'" in ended["cause"]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "StartExecution takes 256 KiB of input at most.",
+    "Step Functions API, StartExecution: input",
+)
 def test_an_input_above_256_kib_is_refused(aws: Any) -> None:
     m = machine(aws, {"A": {"Type": "Pass", "End": True}})
     with pytest.raises(m.sfn.exceptions.ClientError, match=r"ValidationException.*262144"):
         m.start({"big": "x" * 270_000})
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A machine's TimeoutSeconds ends an execution as TIMED_OUT.",
+    "States Language, Timeouts",
+)
 def test_a_machine_that_runs_too_long_times_out(aws: Any) -> None:
     m = machine(aws, {"W": {"Type": "Wait", "Seconds": 60, "End": True}}, TimeoutSeconds=1)
     ended = m.run()
     assert (ended["status"], ended["error"]) == ("TIMED_OUT", "States.Timeout")
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "The same name and input while it runs answers with the running execution; other input is ExecutionAlreadyExists.",
+    "Step Functions API, StartExecution",
+)
 def test_the_same_name_and_input_is_the_same_execution_while_it_runs(aws: Any) -> None:
     m = machine(aws, {"W": {"Type": "Wait", "Seconds": 60, "End": True}})
     name = unique("run")
@@ -243,6 +289,11 @@ def test_the_same_name_and_input_is_the_same_execution_while_it_runs(aws: Any) -
         m.start({"a": 1}, name)
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "The history numbers its events from 1 and tells each state's output and assignedVariables.",
+    "Step Functions API, GetExecutionHistory",
+)
 def test_the_history_tells_each_state_with_its_data(aws: Any) -> None:
     m = machine(aws, {"A": {"Type": "Pass", "Assign": {"v": 1}, "Next": "B"}, "B": {"Type": "Succeed"}})
     arn = m.start({"k": 1})
@@ -280,6 +331,11 @@ def test_jsonpath_states_flow_as_before(aws: Any) -> None:
     assert m.run({"n": 1})["output"] == {"x": 1}
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "StopExecution ends a wait at once: ABORTED, and ExecutionAborted is the history's last event.",
+    "Step Functions API, StopExecution",
+)
 def test_stopping_ends_a_wait_at_once(aws: Any) -> None:
     m = machine(aws, {"W": {"Type": "Wait", "Seconds": 3600, "End": True}})
     arn = m.start()
@@ -289,6 +345,11 @@ def test_stopping_ends_a_wait_at_once(aws: Any) -> None:
     assert m.history(arn)[-1]["type"] == "ExecutionAborted"
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "DeleteStateMachine ends what the machine runs.",
+    "Step Functions API, DeleteStateMachine",
+)
 def test_deleting_the_machine_ends_what_it_runs(aws: Any) -> None:
     m = machine(aws, {"W": {"Type": "Wait", "Seconds": 3600, "End": True}})
     url = status_queue(aws, m.arn, "ABORTED")
@@ -317,6 +378,11 @@ def test_operations_that_are_not_here_are_refused_by_name(aws: Any) -> None:
         sfn.create_activity(name="a")
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "ValidateStateMachineDefinition lists diagnostics with code and location.",
+    "Step Functions API, ValidateStateMachineDefinition",
+)
 def test_validation_lists_what_is_wrong(aws: Any) -> None:
     definition = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}}}
     found = aws.client("stepfunctions").validate_state_machine_definition(definition=json.dumps(definition))
@@ -355,6 +421,11 @@ def test_a_wait_takes_whole_seconds_or_a_moment(aws: Any) -> None:
     assert half.run()["error"] == "States.QueryEvaluationError"
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A Choice without a match and a Default is States.NoChoiceMatched.",
+    "Step Functions DG, Choice workflow state",
+)
 def test_a_choice_that_nothing_matches_fails(aws: Any) -> None:
     choices = [{"Condition": "{% $states.input.n = 1 %}", "Next": "Done"}]
     m = machine(aws, {"C": {"Type": "Choice", "Choices": choices}, "Done": {"Type": "Succeed"}})

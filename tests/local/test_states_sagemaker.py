@@ -22,7 +22,8 @@ PASS_ROLE = {
     **allow("iam:PassRole"),
     "Condition": {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
 }
-ALL = (MANAGED_RULE, JOBS, PASS_ROLE)
+TAGS = allow("sagemaker:AddTags", "sagemaker:ListTags")
+ALL = (MANAGED_RULE, JOBS, TAGS, PASS_ROLE)
 
 SUCCEEDS = "import os, pathlib\npathlib.Path(os.environ['SM_MODEL_DIR'], 'm').write_text('x')\n"
 FAILS = "raise SystemExit(3)\n"
@@ -80,6 +81,19 @@ def job_status(aws: Any, name: str) -> str:
     return str(until(look, f"the end of {name}"))
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "createTrainingJob.sync tags the job MANAGED_BY_AWS=STARTED_BY_STEP_FUNCTIONS, for which the role needs"
+    " sagemaker:AddTags and, by the documented policy, sagemaker:ListTags.",
+    "aws/aws-cdk issues #26012 and #32294, pull request #27264; Step Functions developer guide, 'IAM policies for"
+    " calling Amazon SageMaker AI'",
+)
+@pytest.mark.fidelity(
+    "Step Functions",
+    "createTrainingJob.sync answers with the job's description, times in epoch milliseconds; "
+    "TaskSubmitted goes before TaskSucceeded.",
+    "Step Functions DG, Create and manage Amazon SageMaker AI jobs with Step Functions",
+)
 def test_sync_returns_the_description_of_the_finished_job(aws: Any, bucket: str, job_role: str) -> None:
     arguments = train(aws, bucket, job_role, SUCCEEDS)
     m = machine(aws, task(arguments), *ALL)
@@ -92,8 +106,15 @@ def test_sync_returns_the_description_of_the_finished_job(aws: Any, bucket: str,
     assert output["TrainingEndTime"] > 1_600_000_000_000, "epoch milliseconds"
     kinds = [event["type"] for event in m.history(arn)]
     assert kinds.index("TaskSubmitted") < kinds.index("TaskSucceeded")
+    tags = aws.client("sagemaker").list_tags(ResourceArn=output["TrainingJobArn"])["Tags"]
+    assert tags == [{"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A failed job is States.TaskFailed with the description as its cause.",
+    "Step Functions DG, Run a job (.sync)",
+)
 def test_a_failed_job_fails_the_task_with_its_description_as_the_cause(aws: Any, bucket: str, job_role: str) -> None:
     m = machine(aws, task(train(aws, bucket, job_role, FAILS)), *ALL)
     ended = m.run()
@@ -103,6 +124,11 @@ def test_a_failed_job_fails_the_task_with_its_description_as_the_cause(aws: Any,
     assert cause["FailureReason"]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "Stopping an execution stops the job that it waits for.",
+    "Step Functions DG, Run a job (.sync)",
+)
 def test_stopping_the_execution_stops_the_job(aws: Any, bucket: str, job_role: str) -> None:
     arguments = train(aws, bucket, job_role, RUNS_LONG)
     m = machine(aws, task(arguments), *ALL)
@@ -146,14 +172,27 @@ def test_a_stopped_job_may_also_succeed_where_the_settings_say_so(fresh_aws: Any
     assert (ended["status"], ended["output"]["TrainingJobStatus"]) == ("SUCCEEDED", "Stopped")
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    ".sync needs Create…, Describe… and iam:PassRole; without one it is SageMaker.AmazonSageMakerException.",
+    "Step Functions DG, IAM policies for Amazon SageMaker AI jobs",
+)
 @pytest.mark.parametrize(
     ("statements", "says"),
     [
-        ((MANAGED_RULE, PASS_ROLE), "sagemaker:CreateTrainingJob on resource: arn:aws:sagemaker:us-east-1"),
-        ((MANAGED_RULE, JOBS), "iam:PassRole on resource: arn:aws:iam::000000000000:role/"),
+        ((MANAGED_RULE, TAGS, PASS_ROLE), "sagemaker:CreateTrainingJob on resource: arn:aws:sagemaker:us-east-1"),
+        ((MANAGED_RULE, TAGS, JOBS), "iam:PassRole on resource: arn:aws:iam::000000000000:role/"),
         (
-            (MANAGED_RULE, allow("sagemaker:CreateTrainingJob"), PASS_ROLE),
+            (MANAGED_RULE, TAGS, allow("sagemaker:CreateTrainingJob"), PASS_ROLE),
             "sagemaker:DescribeTrainingJob on resource: arn:aws:sagemaker:us-east-1:000000000000:training-job/",
+        ),
+        (
+            (MANAGED_RULE, JOBS, allow("sagemaker:ListTags"), PASS_ROLE),
+            "sagemaker:AddTags on resource: arn:aws:sagemaker:us-east-1:000000000000:training-job/",
+        ),
+        (
+            (MANAGED_RULE, JOBS, allow("sagemaker:AddTags"), PASS_ROLE),
+            "sagemaker:ListTags on resource: arn:aws:sagemaker:us-east-1:000000000000:training-job/",
         ),
     ],
 )
@@ -167,6 +206,12 @@ def test_each_permission_that_is_missing_is_named(
     assert f"is not authorized to perform: {says}" in ended["cause"]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A machine with .sync isn't created by a role without events:PutTargets, PutRule, DescribeRule: not "
+    "authorized to create managed-rule.",
+    "nasa/cumulus #2693; aws-samples/amazon-sagemaker-safe-deployment-pipeline #29",
+)
 def test_a_machine_whose_role_lacks_the_managed_rule_is_not_created(aws: Any) -> None:
     with pytest.raises(Exception, match="not authorized to create managed-rule: it lacks events:PutTargets"):
         machine(aws, task({}), JOBS, PASS_ROLE)
@@ -190,6 +235,11 @@ def test_an_integration_that_is_not_here_is_refused_by_name(aws: Any, resource: 
     assert says in str(caught.value)
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "aws-sdk integrations give times as text.",
+    "Step Functions DG, Learning to use AWS service SDK integrations",
+)
 def test_aws_sdk_documents_have_times_as_text(aws: Any) -> None:
     group = unique("group")
     aws.client("sagemaker").create_model_package_group(ModelPackageGroupName=group)

@@ -48,12 +48,22 @@ def waiting_token(m: StateMachine, execution_arn: str) -> str:
     return str(json.loads(scheduled["taskScheduledEventDetails"]["parameters"])["Payload"]["token"])
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "lambda:invoke answers with Payload, StatusCode and the rest of Invoke's response.",
+    "Step Functions DG, Invoke an AWS Lambda function with Step Functions",
+)
 def test_a_function_is_invoked_with_the_payload_and_answers_with_it(aws: Any, function: str) -> None:
     m = machine(aws, {"T": invoke(function, {"a": "{% $states.input.a %}"})}, allow("lambda:InvokeFunction"))
     output = m.run({"a": 1})["output"]
     assert (output["Payload"], output["StatusCode"]) == ({"a": 1}, 200)
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A function's error type is the task's error, its JSON the cause.",
+    "Step Functions DG, Handling errors in Step Functions workflows",
+)
 def test_a_functions_error_is_the_tasks_error(aws: Any, function: str) -> None:
     m = machine(aws, {"T": invoke(function, {"fail": True})}, allow("lambda:InvokeFunction"))
     ended = m.run()
@@ -61,6 +71,12 @@ def test_a_functions_error_is_the_tasks_error(aws: Any, function: str) -> None:
     assert json.loads(ended["cause"])["errorMessage"] == "as told"
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A denied task fails with Lambda.AWSLambdaException, DynamoDB.AmazonDynamoDBException, "
+    "SNS.AuthorizationErrorException ….",
+    "Step Functions DG, Handling errors; service integrations' error names",
+)
 @pytest.mark.parametrize(
     ("resource", "arguments", "error", "action"),
     [
@@ -119,6 +135,11 @@ def test_a_task_that_the_role_may_not_do_fails_naming_action_and_role(
     assert f"assumed-role/{m.role_arn.rpartition('/')[2]}/" in ended["cause"]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "dynamodb:putItem fails with DynamoDB.ConditionalCheckFailedException, aws-sdk with DynamoDb.….",
+    "Step Functions DG, Perform DynamoDB CRUD operations; Learning to use AWS service SDK integrations",
+)
 def test_the_optimized_dynamodb_and_sdk_integrations_name_members_and_errors_as_aws_does(aws: Any) -> None:
     table = unique("table")
     aws.client("dynamodb").create_table(
@@ -160,6 +181,11 @@ def test_the_optimized_dynamodb_and_sdk_integrations_name_members_and_errors_as_
     assert m.run()["output"] == key
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A token is used once: afterwards SendTaskSuccess is TaskTimedOut.",
+    "Step Functions API, SendTaskSuccess: errors",
+)
 def test_a_callback_ends_with_what_the_token_is_given(aws: Any, function: str) -> None:
     payload = {"token": "{% $states.context.Task.Token %}"}
     state = invoke(function, payload, Resource=f"{INVOKE}.waitForTaskToken", TimeoutSeconds=600)
@@ -178,6 +204,11 @@ def test_a_callback_whose_function_fails_fails_at_once(aws: Any, function: str) 
     assert m.run()["error"] == "ValueError"
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A missed heartbeat is States.HeartbeatTimeout, which States.Timeout catches, and a TaskTimedOut event.",
+    "Step Functions DG, Handling errors in Step Functions workflows",
+)
 def test_a_missed_heartbeat_is_a_timeout_and_a_heartbeat_keeps_the_task(aws: Any, function: str) -> None:
     payload = {"token": "{% $states.context.Task.Token %}"}
     state = invoke(
@@ -198,6 +229,11 @@ def test_a_missed_heartbeat_is_a_timeout_and_a_heartbeat_keeps_the_task(aws: Any
     assert "TaskTimedOut" in [event["type"] for event in m.history(arn)]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A role that can't be assumed is States.Permissions.",
+    "Step Functions DG, Handling errors in Step Functions workflows",
+)
 def test_a_role_that_step_functions_may_not_assume_fails_the_task(aws: Any) -> None:
     m = machine(aws, {"T": invoke("f", {})}, allow("lambda:InvokeFunction"))
     trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
@@ -210,6 +246,11 @@ def test_a_role_that_step_functions_may_not_assume_fails_the_task(aws: Any) -> N
     assert m.role_arn in ended["cause"]
 
 
+@pytest.mark.fidelity(
+    "EventBridge",
+    "Step Functions Execution Status Change: status, input, output, error, cause, dates in milliseconds.",
+    "Step Functions DG, Automating Step Functions event delivery with EventBridge",
+)
 def test_status_changes_reach_the_event_bus_in_awss_shape(aws: Any) -> None:
     m = machine(aws, {"F": {"Type": "Fail", "Error": "E", "Cause": "c"}})
     url = status_queue(aws, m.arn, "FAILED", "SUCCEEDED")
@@ -223,6 +264,11 @@ def test_status_changes_reach_the_event_bus_in_awss_shape(aws: Any) -> None:
     assert detail["stopDate"] >= detail["startDate"] > 1_600_000_000_000
 
 
+@pytest.mark.fidelity(
+    "CloudWatch Logs",
+    "An execution's log has its level's events, and data only with includeExecutionData.",
+    "Step Functions DG, Logging state machine execution history to CloudWatch Logs",
+)
 def test_execution_logs_have_the_level_and_the_data_asked_for(aws: Any) -> None:
     logs = aws.client("logs")
     group = unique("/test/states")
@@ -252,6 +298,11 @@ def test_execution_logs_have_the_level_and_the_data_asked_for(aws: Any) -> None:
     assert "secret" not in json.dumps(lines)
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "states:startExecution answers with ExecutionArn and StartDate.",
+    "Step Functions DG, Start workflow executions from a task state",
+)
 def test_an_execution_started_by_another_is_named_in_its_output(aws: Any) -> None:
     inner = machine(aws, {"A": {"Type": "Pass", "End": True}})
     start = {
@@ -266,6 +317,11 @@ def test_an_execution_started_by_another_is_named_in_its_output(aws: Any) -> Non
     assert output["StartDate"].endswith("Z")
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "events:putEvents with a failed entry is EventBridge.FailedEntry; aws.… sources are NotAuthorizedForSource.",
+    "Step Functions DG, Add EventBridge events with Step Functions",
+)
 def test_an_event_that_could_not_be_put_fails_the_task(aws: Any) -> None:
     entry = {"Source": "aws.states", "DetailType": "d", "Detail": {"a": 1}}
     put = {

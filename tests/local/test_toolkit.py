@@ -19,10 +19,16 @@ CHECKS = CHECKOUT / "tests" / "toolkit"
 CHECKS_OF = {
     "pytorch": (
         PYTORCH,
-        ("check_checkpoint_torch", "check_probe_pytorch", "check_prune", "check_rules_pytorch"),
+        (
+            "check_checkpoint_torch",
+            "check_probe_pytorch",
+            "check_prune",
+            "check_rules_pytorch",
+            "check_serving_pytorch",
+        ),
     ),
     "pytorch-and-more": (PYTORCH, ("check_probe_formats", "check_probe_keras")),
-    "xgboost": (XGBOOST, ("check_probe_xgboost", "check_rules_xgboost")),
+    "xgboost": (XGBOOST, ("check_probe_xgboost", "check_rules_xgboost", "check_serving_xgboost")),
 }
 MORE_PACKAGES = {"pytorch-and-more": CHECKS / "requirements.txt"}
 

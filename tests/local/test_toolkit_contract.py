@@ -1,16 +1,13 @@
 """A script's environment, variable by variable, against that of AWS's own sagemaker-training toolkit.
 
-The toolkit gets an environment of its own under .venvs/ (git-ignored, made once); where it can't be installed, the
-tests are skipped and say why.
+The toolkit has an environment of its own (.venvs/toolkits).
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +21,7 @@ from localaws.sagemaker.containers.images import Images
 from localaws.sagemaker.containers.script_mode import MachineFacts, ScriptJob
 from localaws.sagemaker.jobs.training_request import input_data_config, resource_config
 
-TOOLKIT = "sagemaker-training==5.1.4"
-HOME = Path(__file__).parents[2] / ".venvs" / "sagemaker-training-5.1.4"
+HOME = Path(__file__).parents[2] / ".venvs" / "toolkits"
 ASK = """
 import json
 from sagemaker_training import environment
@@ -50,19 +46,9 @@ SOURCE = {"sagemaker_program": '"train.py"', "sagemaker_submit_directory": '"s3:
 @pytest.fixture(scope="session")
 def toolkit() -> Path:
     """The Python that has the toolkit."""
-    python, complete = HOME / "bin" / "python", HOME / ".complete"
-    HOME.parent.mkdir(exist_ok=True)
-    with (HOME.parent / ".sagemaker-training.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not complete.exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(HOME)], check=True)
-            made = subprocess.run(
-                [str(python), "-m", "pip", "install", "--quiet", TOOLKIT], capture_output=True, text=True, check=False
-            )
-            if made.returncode != 0:
-                pytest.skip(f"{TOOLKIT} can't be installed here: {made.stderr.strip()[-300:]}")
-            complete.touch()
-    return python
+    if not (HOME / "stamp").exists():
+        pytest.skip("AWS's toolkits aren't there; `make test` makes them (.venvs/toolkits)")
+    return HOME / "bin" / "python"
 
 
 def channels(*names: str) -> list[dict[str, object]]:
@@ -70,6 +56,11 @@ def channels(*names: str) -> list[dict[str, object]]:
     return [{"ChannelName": name, "DataSource": source} for name in names]
 
 
+@pytest.mark.fidelity(
+    "Containers",
+    "Every SM_ variable and argument of a script is the one that AWS's toolkit gives.",
+    "aws/sagemaker-training-toolkit itself, run beside",
+)
 @pytest.mark.parametrize(
     ("hyperparameters", "channel_names", "framework_module"),
     [

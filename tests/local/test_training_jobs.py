@@ -50,6 +50,11 @@ def logged(jobs: Jobs, name: str, marker: str) -> Any:
     return json.loads(line.removeprefix(marker))
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "The model lies at <S3OutputPath>/<job>/output/model.tar.gz, /opt/ml/output/data beside it as output.tar.gz.",
+    "SageMaker DG, How Amazon SageMaker AI Processes Training Output",
+)
 def test_a_job_trains_and_leaves_its_model(jobs: Jobs) -> None:
     job = jobs.train(
         """
@@ -69,6 +74,11 @@ open(os.environ["SM_OUTPUT_DATA_DIR"] + "/figures.txt", "w").write("1 2 3")
     assert files_in(jobs.get(f"out/{name}/output/output.tar.gz")) == {"figures.txt": b"1 2 3"}
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "SecondaryStatusTransitions go Starting, Downloading, Training, Uploading, Completed, without gaps.",
+    "SageMaker API, DescribeTrainingJob: SecondaryStatusTransitions",
+)
 def test_its_history_is_told_step_by_step(jobs: Jobs) -> None:
     job = jobs.train(WRITES_A_MODEL)
     steps = job["SecondaryStatusTransitions"]
@@ -86,6 +96,12 @@ def test_the_same_model_makes_the_same_archive(jobs: Jobs) -> None:
     assert archives[0] == archives[1]
 
 
+@pytest.mark.fidelity(
+    "Containers",
+    "A container reads hyperparameters.json (all values text), inputdataconfig.json and "
+    "resourceconfig.json; TRAINING_JOB_NAME and the request's Environment are variables.",
+    "SageMaker DG, How Amazon SageMaker AI Provides Training Information",
+)
 def test_the_script_finds_awss_contract(jobs: Jobs) -> None:
     request = jobs.training_request(
         """
@@ -140,6 +156,11 @@ print("SEEN", json.dumps({"env": sorted(os.environ), "modules": [name for name i
     assert others <= {"PATH", "HOME", "TMPDIR", "CURRENT_HOST", "DMLC_INTERFACE", "PWD"}
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "S3Prefix, ManifestFile and FastFile channels lie under /opt/ml/input/data/<channel>, by what follows the prefix.",
+    "SageMaker API, S3DataSource",
+)
 def test_prefixes_manifests_and_fast_files_become_channels(jobs: Jobs) -> None:
     manifest = jobs.put(
         f"manifests/{jobs.name()}", json.dumps([{"prefix": f"s3://{jobs.bucket}/train/"}, "part-0.csv", "part-2.csv"])
@@ -169,6 +190,11 @@ def test_a_thousand_objects_arrive(jobs: Jobs) -> None:
     assert "COUNT 1001" in jobs.log_lines(job["TrainingJobName"])
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "ContainerEntrypoint and ContainerArguments replace what the image runs.",
+    "SageMaker API, AlgorithmSpecification: ContainerEntrypoint, ContainerArguments",
+)
 def test_a_container_entrypoint_runs_instead_of_script_mode(jobs: Jobs) -> None:
     code = jobs.put(
         "drivers/run.sh", 'echo "ran with $1 in $(pwd)"; python -c "import sklearn; print(sklearn.__version__)"'
@@ -188,6 +214,12 @@ def test_a_container_entrypoint_runs_instead_of_script_mode(jobs: Jobs) -> None:
     assert jobs.log_lines(job["TrainingJobName"])[-3:-1] == ["ran with this in /opt/ml", "1.9.0"]
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "MetricDefinitions find values in the log; the last is in FinalMetricDataList, all in "
+    "/aws/sagemaker/TrainingJobs by TrainingJobName.",
+    "SageMaker DG, Monitor and Analyze Training Jobs Using Amazon CloudWatch Metrics",
+)
 def test_metrics_reach_the_description_and_cloudwatch(jobs: Jobs, aws: Aws) -> None:
     definitions = [{"Name": "validation:f1", "Regex": "f1=([0-9.]+);"}, {"Name": "loss", "Regex": "loss ([0-9.]+)"}]
     job = jobs.train(
@@ -212,6 +244,12 @@ def test_metrics_reach_the_description_and_cloudwatch(jobs: Jobs, aws: Aws) -> N
     assert max(point["Maximum"] for point in written) == 0.75
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "A script that fails gives `AlgorithmError: ExecuteUserScriptError:` with its exit code and what it "
+    "said, and no model.",
+    "aws/sagemaker-training-toolkit, errors.py and entry_point.py; SageMaker DG, exit code and failure file",
+)
 def test_a_failing_script_says_why(jobs: Jobs) -> None:
     job = jobs.train("print('so far so good')\nraise ValueError('no label 7 in the data')")
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Failed", "Failed")
@@ -222,6 +260,11 @@ def test_a_failing_script_says_why(jobs: Jobs) -> None:
     assert jobs.keys(f"out/{job['TrainingJobName']}") == []
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "/opt/ml/output/failure becomes the FailureReason.",
+    "SageMaker DG, How Amazon SageMaker AI Signals Algorithm Success and Failure",
+)
 def test_the_failure_file_is_the_reason(jobs: Jobs) -> None:
     job = jobs.train(
         'import sys; open("/opt/ml/output/failure", "w").write("the labels are upside down"); sys.exit(42)'
@@ -235,6 +278,11 @@ def test_a_script_that_is_killed_is_a_failure(jobs: Jobs) -> None:
     assert job["FailureReason"].endswith(", exit code: 137")
 
 
+@pytest.mark.fidelity(
+    "Containers",
+    "The container ends with its first process; what that started ends too.",
+    "Docker's reference: a container lives as long as its first process",
+)
 def test_what_a_script_starts_ends_with_it(jobs: Jobs) -> None:
     marker = f"left-{jobs.name()}"
     job = jobs.train(f"import subprocess; subprocess.Popen(['bash', '-c', 'exec -a {marker} sleep 300'])")
@@ -249,6 +297,17 @@ def _cmdline(path: Path) -> str:
         return ""
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "StopTrainingJob goes Stopping, Stopped, and what lies in /opt/ml/model is uploaded.",
+    "SageMaker API, StopTrainingJob",
+)
+@pytest.mark.fidelity(
+    "Training jobs",
+    "Stopping a job that has ended is a ValidationException: The request was rejected because the "
+    "training job is in status Stopped.",
+    "amazon-sagemaker-jupyter-scheduler, error_util.py",
+)
 def test_a_stopped_job_gets_sigterm_and_keeps_its_model(jobs: Jobs) -> None:
     request = jobs.hearing_request(GOES_ON_UNTIL_STOPPED)
     name = request["TrainingJobName"]
@@ -268,6 +327,11 @@ def test_a_stopped_job_gets_sigterm_and_keeps_its_model(jobs: Jobs) -> None:
     }
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "MaxRuntimeInSeconds ends a job as Stopped, MaxRuntimeExceeded, with its model.",
+    "SageMaker API, StoppingCondition",
+)
 def test_max_runtime_stops_a_job_and_keeps_its_model(jobs: Jobs) -> None:
     limit = {"MaxRuntimeInSeconds": jobs.some_seconds()}
     request = jobs.hearing_request(GOES_ON_UNTIL_STOPPED, StoppingCondition=limit)
@@ -277,6 +341,11 @@ def test_max_runtime_stops_a_job_and_keeps_its_model(jobs: Jobs) -> None:
     assert "ModelArtifacts" in job
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "/opt/ml/checkpoints is filled from CheckpointConfig.S3Uri before the script starts, and kept there.",
+    "SageMaker DG, Checkpoints in Amazon SageMaker AI",
+)
 def test_checkpoints_are_kept_and_found_again(jobs: Jobs) -> None:
     config = {"S3Uri": f"s3://{jobs.bucket}/checkpoints/{jobs.name()}"}
     script = """
@@ -293,6 +362,11 @@ open(f"/opt/ml/checkpoints/epoch/{len(os.listdir('/opt/ml/checkpoints/epoch'))}.
     assert jobs.keys(prefix) == [f"{prefix}/epoch/0.pt", f"{prefix}/epoch/1.pt"]
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "Checkpoints are copied to S3 while the job runs.",
+    "SageMaker DG, Checkpoints in Amazon SageMaker AI",
+)
 def test_checkpoints_are_synced_while_the_job_runs(jobs: Jobs) -> None:
     prefix = f"checkpoints/{jobs.name()}"
     script = "open('/opt/ml/checkpoints/1.pt', 'w').write('w')\n" + GOES_ON_UNTIL_STOPPED
@@ -320,6 +394,11 @@ with open("/opt/ml/checkpoints/log", "ab", buffering=0) as log:
     assert f"SIZE {size}" in jobs.log_lines(job["TrainingJobName"])
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "EnableNetworkIsolation leaves the container without a network; SageMaker itself moves data.",
+    "SageMaker DG, Run Training and Inference Containers in Internet-Free Mode",
+)
 def test_an_isolated_job_has_no_network(jobs: Jobs) -> None:
     job = jobs.train(
         """
@@ -337,6 +416,11 @@ except OSError as error:
     assert jobs.log_lines(job["TrainingJobName"])[-2].startswith("ISOLATED")
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "CompressionType NONE leaves the model as files under output/model/.",
+    "SageMaker API, OutputDataConfig: CompressionType",
+)
 def test_an_uncompressed_model_is_files(jobs: Jobs) -> None:
     config = {"S3OutputPath": f"s3://{jobs.bucket}/out", "CompressionType": "NONE"}
     job = jobs.train(WRITES_A_MODEL, OutputDataConfig=config)
@@ -355,6 +439,12 @@ def test_a_large_model_goes_up_in_parts(jobs: Jobs) -> None:
     jobs.s3.delete_object(Bucket=jobs.bucket, Key=key)
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "A job does its own calls as its role: without s3:GetObject, s3:PutObject or the logs' actions it "
+    "fails, without s3:ListBucket it isn't created.",
+    "SageMaker DG, How to use SageMaker AI execution roles: CreateTrainingJob API",
+)
 @pytest.mark.parametrize("lacking", ALL_THAT_JOBS_NEED)
 def test_a_role_that_lacks_an_action_is_told_by_action_and_role(jobs: Jobs, lacking: str) -> None:
     role = jobs.make_role([action for action in ALL_THAT_JOBS_NEED if action != lacking])
@@ -370,6 +460,11 @@ def test_a_role_that_lacks_an_action_is_told_by_action_and_role(jobs: Jobs, lack
     assert role in reason
 
 
+@pytest.mark.fidelity(
+    "Containers",
+    "A script's AWS calls are made with the job's role, in a session called SageMaker.",
+    "SageMaker DG, How to use SageMaker AI execution roles",
+)
 def test_the_jobs_own_calls_are_made_with_its_role(jobs: Jobs) -> None:
     job = jobs.train("import boto3; boto3.client('sagemaker').list_models()")
     assert job["TrainingJobStatus"] == "Failed"
@@ -377,6 +472,12 @@ def test_the_jobs_own_calls_are_made_with_its_role(jobs: Jobs) -> None:
     assert jobs.role.rpartition("/")[2] in job["FailureReason"]
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "Could not assume role <arn>. Please ensure that the role exists and allows principal "
+    "'sagemaker.amazonaws.com' to assume the role.",
+    "awslabs/predictive-maintenance-using-machine-learning #3",
+)
 def test_a_role_that_does_not_exist_or_trust_sagemaker_is_refused(jobs: Jobs) -> None:
     trust = {
         "Version": "2012-10-17",
@@ -392,6 +493,11 @@ def test_a_role_that_does_not_exist_or_trust_sagemaker_is_refused(jobs: Jobs) ->
         )
 
 
+@pytest.mark.fidelity(
+    "IAM",
+    "CreateTrainingJob needs iam:PassRole on the role, or is an AccessDeniedException.",
+    "SageMaker API, CreateTrainingJob: RoleArn",
+)
 def test_a_caller_who_may_not_pass_the_role_is_refused(jobs: Jobs, aws: Aws) -> None:
     user = jobs.name("user")
     jobs.iam.create_user(UserName=user)
@@ -406,6 +512,11 @@ def test_a_caller_who_may_not_pass_the_role_is_refused(jobs: Jobs, aws: Aws) -> 
     assert jobs.role in caught.value.response["Error"]["Message"]
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "A second job of one name is ResourceInUse, and the message ends in the ARN of the first.",
+    "aws/amazon-sagemaker-examples #3108",
+)
 def test_a_name_can_be_used_once(jobs: Jobs) -> None:
     request = jobs.training_request(WRITES_A_MODEL)
     arn = jobs.sagemaker.create_training_job(**request)["TrainingJobArn"]
@@ -431,6 +542,12 @@ def test_what_cannot_work_is_refused_at_once(jobs: Jobs, change: dict[str, Any],
     assert said in message
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    'A channel without objects is a ValidationException: No S3 objects found under S3 URL "…" given in '
+    "input data source.",
+    "aws/amazon-sagemaker-examples #2489",
+)
 @pytest.mark.parametrize("place", ["there-is-no-such-bucket/x", "{bucket}/empty/"])
 def test_data_that_is_not_there_is_refused_in_awss_words(jobs: Jobs, place: str) -> None:
     uri = f"s3://{place.format(bucket=jobs.bucket)}"
@@ -498,6 +615,11 @@ def test_a_waiting_job_starts_when_a_slot_gets_free(jobs: Jobs) -> None:
         jobs.ended(name)
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "An unknown training job is a ValidationException: Requested resource not found.",
+    "aws/amazon-sagemaker-operator-for-k8s, sagemaker_client_wrapper.go",
+)
 def test_lists_describe_delete_and_tags(jobs: Jobs) -> None:
     names = []
     for number in range(3):
@@ -525,6 +647,12 @@ def test_a_name_is_free_once_its_job_is_deleted(jobs: Jobs) -> None:
         jobs.sagemaker.delete_training_job(TrainingJobName=request["TrainingJobName"])
 
 
+@pytest.mark.fidelity(
+    "EventBridge",
+    "SageMaker Training Job State Change holds the description in the API's names, times in "
+    "milliseconds, and the tags.",
+    "SageMaker DG, Events that Amazon SageMaker AI sends to Amazon EventBridge",
+)
 def test_every_change_is_an_event_of_awss_shape(jobs: Jobs, aws: Aws) -> None:
     sqs, events = aws.client("sqs"), aws.client("events")
     rule = jobs.name("rule")

@@ -9,6 +9,11 @@ import pytest
 from localaws.ministack_adapter.condition_keys import event_sources, metric_namespace
 
 
+@pytest.mark.fidelity(
+    "IAM",
+    "events:source holds every entry's source.",
+    "EventBridge User Guide, Using IAM policy conditions: events:source",
+)
 def test_put_events_has_every_entrys_source() -> None:
     body = json.dumps({"Entries": [{"Source": "a"}, {"Source": "b"}, {}]}).encode()
     assert event_sources(body) == {"events:source": ["a", "b", ""]}
@@ -19,6 +24,11 @@ def test_without_entries_there_is_no_source(body: bytes) -> None:
     assert event_sources(body) == {}
 
 
+@pytest.mark.fidelity(
+    "IAM",
+    "cloudwatch:namespace limits PutMetricData.",
+    "CloudWatch User Guide, Using condition keys to limit access to CloudWatch namespaces",
+)
 @pytest.mark.parametrize(
     ("body", "namespace"),
     [

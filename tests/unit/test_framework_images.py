@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
+from run_world import make_spec
 
-from infra import freeze_images, images
+from infra import framework_support, freeze_images, images
+from ratchet.spec import SpecError
 from ratchet.spec.image import Framework
 
 TABLE = json.loads((Path(images.__file__).parent / "framework_images.json").read_text())
@@ -101,3 +105,69 @@ def test_the_table_says_what_the_sdk_answers() -> None:
             "sklearn": {"1.9-0": {"training": {"cpu": "sk-training:1.9-0"}, "inference": {"cpu": "sk-inference:1.9-0"}}}
         },
     }
+
+
+SUPPORT = json.loads((Path(framework_support.__file__).parent / "framework_support.json").read_text())
+NEW, OLD = "2.10.0", "2.6.0"
+
+
+def pytorch(folder: Path, **framework: str) -> Any:
+    return make_spec(folder, framework={"name": "pytorch", "version": NEW, **framework})
+
+
+def test_a_model_may_be_hosted_by_another_version_than_it_was_trained_with(tmp_path: Path) -> None:
+    found = images.images(pytorch(tmp_path, hosting=OLD), "us-east-1")
+    assert f"pytorch-training:{NEW}-cpu" in found.training
+    assert f"pytorch-inference:{OLD}-cpu" in found.hosting
+
+
+def test_a_version_without_a_hosting_image_says_which_has_one(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=f"{NEW} has no inference image; .*or name the version .* as hosting: .{OLD}."):
+        images.images(pytorch(tmp_path), "us-east-1")
+    with pytest.raises(SpecError, match=r"framework.hosting: pytorch 2.7.1 has no inference image; versions"):
+        images.images(pytorch(tmp_path, hosting="2.7.1"), "us-east-1")
+
+
+def test_an_image_whose_python_is_too_old_for_the_toolkit_is_refused(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, framework={"name": "xgboost", "version": "1.3-1"})
+    said = r"framework.version: xgboost 1.3-1 has Python 3.7, and what Ratchet brings .* needs 3.8 or newer; take 1.5-1"
+    with pytest.raises(SpecError, match=said):
+        images.images(spec, "us-east-1")
+
+
+@pytest.mark.parametrize(
+    ("framework", "today", "said"),
+    [
+        ({"version": OLD}, date(2026, 11, 26),
+         ["AWS has not patched the training image of pytorch 2.6.0 since 2026-01-29, its end of patch",
+          "AWS has not patched the inference image of pytorch 2.6.0 since 2026-06-30, its end of patch"]),
+        ({"version": NEW, "hosting": OLD}, date(2026, 5, 1),
+         ["AWS will not patch the inference image of pytorch 2.6.0 after 2026-06-30, its end of patch"]),
+        ({"version": NEW, "hosting": OLD}, date(2026, 2, 1), []),
+    ],
+    ids=["past", "soon", "in time"],
+)  # fmt: skip
+def test_the_end_of_patch_is_said(tmp_path: Path, framework: dict[str, str], today: date, said: list[str]) -> None:
+    found = list(framework_support.warnings(pytorch(tmp_path, **framework), today))
+    assert len(found) == len(said)
+    assert all(what in warning for what, warning in zip(said, found, strict=True))
+    field = "framework.hosting" if "hosting" in framework else "framework.version"
+    assert all("pipeline.yaml:" in warning for warning in found)
+    assert not found or field in found[-1]
+
+
+def test_what_has_no_date_has_no_warning(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, framework={"name": "sklearn", "version": "1.4-2-py312"})
+    assert list(framework_support.warnings(spec, date(2100, 1, 1))) == []
+    assert list(framework_support.warnings(make_spec(tmp_path, framework=None, image="a/b:1"), date(2100, 1, 1))) == []
+
+
+def test_the_hand_kept_table_is_about_images_that_there_are() -> None:
+    for name, pythons in SUPPORT["pythons"].items():
+        assert set(pythons) <= set(TABLE["frameworks"][name])
+    for scope, frameworks in SUPPORT["end_of_patch"].items():
+        for name, dates in frameworks.items():
+            held = [version for version, scopes in TABLE["frameworks"][name].items() if scope in scopes]
+            for version in dates:
+                assert any(each == version or each.startswith(f"{version}.") for each in held), (scope, name, version)
+                assert framework_support.end_of_patch(scope, name, version) == date.fromisoformat(dates[version])

@@ -39,6 +39,11 @@ def test_describe_shows_what_serves_and_what_is_coming() -> None:
     assert not {"Deployed", "Pending"} & set(shown)
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "CurrentWeight and DesiredWeight, CurrentInstanceCount and DesiredInstanceCount differ while a change goes on.",
+    "SageMaker API, ProductionVariantSummary",
+)
 def test_describe_of_a_rescaling_shows_current_and_desired() -> None:
     deployed = snapshot(A=(1.0, 1))
     pending = reweighted(deployed, [{"VariantName": "A", "DesiredWeight": 2, "DesiredInstanceCount": 3}])
@@ -59,6 +64,11 @@ def test_weights_need_a_variant_and_a_sum() -> None:
     ]
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "ExcludeRetainedVariantProperties leaves out what is named.",
+    "SageMaker API, UpdateEndpoint",
+)
 def test_retained_properties_are_those_of_the_variants_that_stay() -> None:
     pending, deployed = snapshot(A=(1.0, 1), New=(1.0, 1)), snapshot(A=(5.0, 4), Old=(9.0, 9))
     kept = with_retained_properties(pending, deployed, {"DesiredInstanceCount"})
@@ -67,6 +77,11 @@ def test_retained_properties_are_those_of_the_variants_that_stay() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.fidelity(
+    "EventBridge",
+    "RollingBack is ROLLING_BACK in an endpoint's event.",
+    "SageMaker DG, Events that Amazon SageMaker AI sends to Amazon EventBridge",
+)
 @pytest.mark.parametrize(
     ("status", "shown"), [("InService", "IN_SERVICE"), ("RollingBack", "ROLLING_BACK"), ("Failed", "FAILED")]
 )
@@ -107,6 +122,11 @@ def test_invocations_are_written_together_under_awss_names() -> None:
     assert latency["Dimensions"] == [{"Name": "EndpointName", "Value": "e"}, {"Name": "VariantName", "Value": "A"}]
 
 
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "A metric datum has at most 150 different values.",
+    "CloudWatch API, MetricDatum: Values",
+)
 def test_many_different_latencies_are_split_as_cloudwatch_wants_them() -> None:
     recorder = Recorder()
     metrics = InvocationMetrics(recorder, lambda: 7.0)  # type: ignore[arg-type]

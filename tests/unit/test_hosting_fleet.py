@@ -9,7 +9,6 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,8 +17,9 @@ from hypothesis import strategies as st
 from localaws.sagemaker.hosting.fleet import Deployment, NoInstanceError, NoVariantError, RetiredError, choose_variant
 from localaws.sagemaker.hosting.instances import FleetError, Start, VariantPlan
 from localaws.sagemaker.hosting.model_server.answers import serve_connection
+from localaws.sagemaker.hosting.model_server.flask_model import FlaskModel
 from localaws.sagemaker.hosting.model_server.functions import Functions
-from localaws.sagemaker.hosting.model_server.model import Model
+from localaws.sagemaker.hosting.model_server.model import settings_of
 from localaws.sagemaker.hosting.model_server.server import connections_of_control
 from localaws.sagemaker.hosting.worker import Worker, WorkerGoneError, start_worker
 
@@ -35,8 +35,9 @@ class ThreadedContainer:
             model_fn=lambda _directory: None,
             input_fn=lambda body, _type: body,
             predict_fn=lambda _data, _model: answer(),
+            output_fn=lambda prediction, accept: (json.dumps(prediction), accept),
         )
-        self._model = Model(functions, Path("/"))
+        self._model = FlaskModel(functions, settings_of({}))
         self._healthy = healthy
         threading.Thread(target=self._take, daemon=True).start()
 
@@ -103,6 +104,11 @@ def test_a_deployment_answers_once_it_is_started() -> None:
     deployment.stop()
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "An instance that never answers /ping fails the deployment.",
+    "SageMaker DG, Use Your Own Inference Code with Hosting Services",
+)
 def test_an_instance_that_never_answers_ping_ends_the_whole_start() -> None:
     started: list[Worker] = []
     plans = [plan("A"), plan("B", startup_seconds=0.1)]
@@ -168,6 +174,11 @@ def test_capacity_and_weights_change_while_it_serves() -> None:
     deployment.stop()
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "RoutingStrategy LEAST_OUTSTANDING_REQUESTS chooses the instance with the fewest.",
+    "SageMaker API, ProductionVariantRoutingConfig",
+)
 def test_least_outstanding_goes_where_the_fewest_requests_are() -> None:
     deployment = Deployment([plan(count=3, routing="LEAST_OUTSTANDING_REQUESTS")], starter({"A": lambda: "yes"}))
     deployment.start()
@@ -176,6 +187,11 @@ def test_least_outstanding_goes_where_the_fewest_requests_are() -> None:
     deployment.stop()
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "A variant of weight 0 gets no traffic.",
+    "SageMaker API, ProductionVariant: InitialVariantWeight",
+)
 @given(
     st.dictionaries(st.sampled_from("ABCDE"), st.floats(0, 1000), min_size=1).filter(lambda w: sum(w.values()) > 0),
     st.floats(0, 1, exclude_max=True),

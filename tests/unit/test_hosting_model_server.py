@@ -332,12 +332,18 @@ def test_the_image_says_which_container_serves(tmp_path: Path, serving: str) -> 
 
 
 @pytest.mark.usefixtures("own_modules")
+def test_a_program_may_be_said_as_a_module(tmp_path: Path) -> None:
+    environment = program(tmp_path, "def model_fn(folder):\n    return 7\n", "sagemaker_sklearn_container.serving:main")
+    assert containers.load(environment | {"SAGEMAKER_PROGRAM": "inference"}).model == 7
+
+
+@pytest.mark.usefixtures("own_modules")
 @pytest.mark.parametrize(
     ("text", "more", "refusal"),
     [
         ("", {}, r"defines no model_fn\(model_dir\)"),
-        ("", {"SAGEMAKER_PROGRAM": "serve.py"}, "no such file in"),
-        ("", {"SAGEMAKER_PROGRAM": "src/serve.py"}, "imported by its name"),
+        ("", {"SAGEMAKER_PROGRAM": "serve.py"}, "'serve.py', but there is no such module in .*/code"),
+        ("", {"SAGEMAKER_PROGRAM": "src/serve.py"}, "'src/serve.py', but .* imported by its name"),
     ],
 )
 def test_a_container_that_cant_start_says_why(tmp_path: Path, text: str, more: dict[str, str], refusal: str) -> None:

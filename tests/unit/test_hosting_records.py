@@ -52,6 +52,11 @@ def told(platform: QuietPlatform) -> list[str]:
     return [detail["EndpointStatus"] for _, detail in platform.events]
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "An endpoint goes Creating, InService, Deleting.",
+    "SageMaker API, DescribeEndpoint: EndpointStatus",
+)
 def test_an_endpoint_goes_from_creating_to_serving_to_gone(records: EndpointRecords, platform: QuietPlatform) -> None:
     assert records.find("e")["EndpointStatus"] == "Creating"
     records.settle("e", "InService", snapshot("one"), None)
@@ -93,6 +98,11 @@ def test_nothing_changes_an_endpoint_that_is_in_progress(records: EndpointRecord
             change("e")
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "An endpoint whose creation Failed can only be deleted.",
+    "SageMaker API, DescribeEndpoint: EndpointStatus, Failed",
+)
 def test_a_failed_endpoint_can_only_be_deleted(records: EndpointRecords) -> None:
     records.settle("e", "Failed", None, "why")
     with pytest.raises(SageMakerError, match="Cannot update failed endpoint"):

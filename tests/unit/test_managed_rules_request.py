@@ -157,6 +157,11 @@ def test_the_probe_reads_debuggers_words_as_the_spec_writes_them(monkeypatch: py
     assert parts and parts <= debugger_hook.MEANINGS.keys()
 
 
+@pytest.mark.fidelity(
+    "Debugger",
+    "The rules' image has an account of its own in each region.",
+    "SageMaker DG, Debugger Docker images for built-in rules",
+)
 def test_the_image_is_the_regions_own(tmp_path: Path) -> None:
     spec = make_spec(tmp_path, **MANAGED, rules=RULES)
     assert images.rules_image(spec, "eu-west-1").startswith("929884845733.dkr.ecr.eu-west-1.amazonaws.com/")

@@ -11,6 +11,11 @@ def threshold(treat: str = "missing", periods: int = 3, datapoints: int = 2) -> 
     return Threshold("GreaterThanThreshold", 10.0, periods, datapoints, treat)
 
 
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "M of N datapoints, and missing data as missing, breaching, notBreaching or ignore say.",
+    "CloudWatch User Guide, Configuring how CloudWatch alarms treat missing data",
+)
 @pytest.mark.parametrize(
     ("series", "treat", "current", "expected"),
     [
@@ -32,6 +37,11 @@ def test_state(series: list[float | None], treat: str, current: str, expected: s
     assert state(threshold(treat), series, current) == expected
 
 
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "DatapointsToAlarm is EvaluationPeriods unless given.",
+    "CloudWatch API, PutMetricAlarm",
+)
 def test_of_a_request_needs_all_datapoints_unless_told_and_refuses_bands() -> None:
     request = {"ComparisonOperator": "LessThanThreshold", "Threshold": "5", "EvaluationPeriods": 2}
     assert Threshold.of(request) == Threshold("LessThanThreshold", 5.0, 2, 2, "missing")
@@ -39,6 +49,11 @@ def test_of_a_request_needs_all_datapoints_unless_told_and_refuses_bands() -> No
         Threshold.of({**request, "ComparisonOperator": "LessThanLowerThreshold"})
 
 
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "Metric math: arithmetic, FILL, MAX; a division by zero gives no datapoint.",
+    "CloudWatch User Guide, Using math expressions with CloudWatch metrics",
+)
 @pytest.mark.parametrize(
     ("expression", "expected"),
     [

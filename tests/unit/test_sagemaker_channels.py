@@ -17,6 +17,11 @@ from localaws.sagemaker.containers.objects import S3Object
 from localaws.sagemaker.core.wire import split_s3_uri
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "An object lies under its channel by what its key has after the prefix's last slash.",
+    "SageMaker API, S3DataSource: S3Prefix",
+)
 @pytest.mark.parametrize(
     ("key", "prefix", "name"),
     [
@@ -33,6 +38,11 @@ def test_an_object_of_a_prefix_lies_below_its_channel(key: str, prefix: str, nam
     assert relative_name(key, prefix) == name
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    'A manifest is a list: {"prefix": …}, then the rest of each key.',
+    "SageMaker API, S3DataSource: ManifestFile",
+)
 def test_a_manifest_names_objects_after_its_prefix() -> None:
     content = json.dumps([{"prefix": "s3://bucket/data/"}, "a.csv", "x/b.csv"]).encode()
     assert parse_manifest(content, "s3://b/m") == [

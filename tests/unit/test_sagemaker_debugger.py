@@ -69,6 +69,11 @@ def test_what_cannot_be_done_is_refused(request_: dict[str, Any], said: str) -> 
     assert caught.value.message.startswith(said)
 
 
+@pytest.mark.fidelity(
+    "Debugger",
+    "LocalPath is /opt/ml/output/tensors unless given.",
+    "SageMaker API, DebugHookConfig: LocalPath",
+)
 def test_the_container_reads_the_hooks_configuration_with_its_own_path() -> None:
     hook = {"HookParameters": {"save_interval": "10"}, "CollectionConfigurations": [{"CollectionName": "losses"}]}
     written = debugger_request.hook_configuration(debugged(**hook), Path("/opt/ml"))
@@ -86,6 +91,11 @@ def test_a_rule_jobs_name_is_one_that_aws_allows(name: str) -> None:
     assert made.endswith("-0123abcd")
 
 
+@pytest.mark.fidelity(
+    "Debugger",
+    "A rule's job has the rule's image, its parameters as Environment, and the training job's role and tensors.",
+    "SageMaker API, DebugRuleConfiguration",
+)
 def test_a_rules_job_describes_what_it_evaluates() -> None:
     parameters = {"rule_to_invoke": "LossNotDecreasing", "num_steps": "10"}
     training = described(rule(RuleParameters=parameters))
@@ -108,6 +118,11 @@ def test_a_rule_may_say_what_it_runs_on() -> None:
     assert (cluster["InstanceType"], cluster["VolumeSizeInGB"]) == ("ml.c5.xlarge", 10)
 
 
+@pytest.mark.fidelity(
+    "Debugger",
+    "A rule's verdict is known by how its processing job ends and by its exit message.",
+    "SageMaker API, DebugRuleEvaluationStatus; sagemaker-python-sdk's documentation, Debugger",
+)
 @pytest.mark.parametrize(
     ("rule_job", "status", "details"),
     [

@@ -1,5 +1,7 @@
 """A job's document through its life."""
 
+import pytest
+
 from localaws.sagemaker.core.events import in_milliseconds
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.jobs import job_documents, training_times
@@ -13,6 +15,11 @@ def job() -> Document:
     return job_documents.moved(TRAINING, document, "Downloading", "Downloading", 101.0, TrainingStartTime=101.0)
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "A transition's EndTime is the next one's StartTime.",
+    "SageMaker API, SecondaryStatusTransition",
+)
 def test_transitions_follow_each_other_without_gaps() -> None:
     done = job_documents.ended(TRAINING, job(), job_documents.completed(), 110.5)
     assert [(step["Status"], step["StartTime"], step["EndTime"]) for step in done["SecondaryStatusTransitions"]] == [
@@ -44,6 +51,11 @@ def test_a_stop_wins_over_a_completion_but_not_over_a_failure() -> None:
     assert job_documents.unless_stopping(TRAINING, job(), job_documents.completed()).status == "Completed"
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "A FailureReason has at most 1,024 characters.",
+    "SageMaker API, DescribeTrainingJob: FailureReason",
+)
 def test_a_long_reason_keeps_its_beginning_and_its_end() -> None:
     done = job_documents.ended(TRAINING, job(), job_documents.failed("Begin" + "x" * 5000 + "the error"), 110.0)
     assert len(done["FailureReason"]) == 1024
@@ -51,6 +63,11 @@ def test_a_long_reason_keeps_its_beginning_and_its_end() -> None:
     assert done["FailureReason"].endswith("the error")
 
 
+@pytest.mark.fidelity(
+    "Processing jobs",
+    "A processing job has a status and no secondary one.",
+    "botocore, sagemaker: DescribeProcessingJobResponse",
+)
 def test_processing_jobs_have_no_secondary_status() -> None:
     document = job_documents.created(PROCESSING, {"ProcessingJobName": "p"}, "Starting", "Starting", 100.0)
     done = job_documents.ended(PROCESSING, document, job_documents.completed(ExitMessage="fine"), 101.0)
@@ -60,6 +77,11 @@ def test_processing_jobs_have_no_secondary_status() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.fidelity(
+    "EventBridge",
+    "Times in SageMaker's events are milliseconds at every depth.",
+    "SageMaker DG, Events that Amazon SageMaker AI sends to Amazon EventBridge",
+)
 def test_events_carry_times_in_milliseconds_at_every_depth() -> None:
     document = job()
     event = in_milliseconds({**document, "FinalMetricDataList": [{"Value": 0.5, "Timestamp": 101.25}]})
@@ -80,6 +102,11 @@ def spot_job(*steps: tuple[str, float]) -> Document:
     return document
 
 
+@pytest.mark.fidelity(
+    "Spot training",
+    "Waiting for an instance is neither trained nor billed.",
+    "SageMaker API, DescribeTrainingJob: TrainingTimeInSeconds, BillableTimeInSeconds",
+)
 def test_waiting_for_an_instance_is_neither_trained_nor_billed() -> None:
     job = spot_job(
         ("Downloading", 101), ("Training", 102), ("Interrupted", 110), ("Starting", 150), ("Downloading", 155),

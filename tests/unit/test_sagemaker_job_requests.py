@@ -53,7 +53,6 @@ def test_a_plain_script_mode_job_passes() -> None:
             "InputDataConfig[0].DataSource.S3DataSource.S3DataType = 'AugmentedManifestFile'",
         ),
         ({"TensorBoardOutputConfig": {"S3OutputPath": "s3://b/d"}}, "TensorBoardOutputConfig"),
-        ({"ProfilerConfig": {"S3OutputPath": "s3://b/p"}}, "ProfilerConfig"),
         ({"ExperimentConfig": {"TrialName": "t"}}, "ExperimentConfig"),
         ({"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/data"}}, "CheckpointConfig.LocalPath outside"),
         ({"HyperParameters": {}}, "a training job without the hyperparameter sagemaker_program"),
@@ -69,6 +68,11 @@ def test_what_is_not_here_is_refused_by_name(change: dict[str, Any], named: str)
     assert caught.value.message.startswith(f"not supported here: {named}")
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "Spot training needs MaxWaitTimeInSeconds, not below MaxRuntimeInSeconds; channel names are unique.",
+    "SageMaker API, StoppingCondition and CreateTrainingJob",
+)
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -100,6 +104,11 @@ def test_what_makes_no_sense_is_refused(change: dict[str, Any], said: str) -> No
     assert said in caught.value.message
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "MaxRuntimeInSeconds is 86,400 unless given.",
+    "SageMaker API, StoppingCondition: default of one day",
+)
 def test_a_description_holds_the_request_and_awss_defaults_but_no_tags() -> None:
     described = training_request.description({**TRAINING, "Tags": [{"Key": "a", "Value": "b"}]}, "arn:job")
     assert described["StoppingCondition"] == {"MaxRuntimeInSeconds": 86_400}
@@ -134,6 +143,11 @@ def test_an_input_is_complete_or_refused() -> None:
         assert caught.value.code == "ValidationException"
 
 
+@pytest.mark.fidelity(
+    "Processing jobs",
+    "A processing input's LocalPath begins with /opt/ml/processing/, and names are unique.",
+    "SageMaker API, ProcessingS3Input: LocalPath",
+)
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -133,7 +133,7 @@ class World:
         described = training_request.description(request, "arn:aws:sagemaker:us-east-1:0:training-job/long")
         document = job_documents.created(TRAINING, described, "Starting", "Starting", self.clock.now())
         self.context.store.create(TRAINING.resource_type, "long", document)
-        credentials = self.context.platform.assume_role("arn:role", "x")
+        credentials = self.context.platform.assume_role("arn:role", "x", "arn:job")
         return Job(TRAINING, document, Role(credentials, Objects(NoS3(), "arn:role")), self.context)
 
     def train(self, **changes: Any) -> Document:
@@ -167,6 +167,11 @@ def steps(document: Document) -> list[tuple[str, float]]:
     return [(step["Status"], (step["StartTime"] - START) / HOUR) for step in document["SecondaryStatusTransitions"]]
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "At MaxRuntimeInSeconds the container gets SIGTERM; the time until it ends is training time.",
+    "SageMaker API, StoppingCondition",
+)
 def test_a_day_of_training_that_is_not_enough_ends_with_sigterm_and_the_model(world: World) -> None:
     world.play(runs=100 * HOUR, obeys_after=30.0)
     done = world.train(StoppingCondition={"MaxRuntimeInSeconds": 86_400})
@@ -176,6 +181,7 @@ def test_a_day_of_training_that_is_not_enough_ends_with_sigterm_and_the_model(wo
     assert done["TrainingTimeInSeconds"] == done["BillableTimeInSeconds"] == 86_430
 
 
+@pytest.mark.fidelity("Training jobs", "SIGKILL follows SIGTERM after 120 seconds.", "SageMaker API, StopTrainingJob")
 def test_a_script_that_ignores_sigterm_is_killed_120_seconds_later(world: World) -> None:
     world.play(runs=100 * HOUR, obeys_after=None)
     world.train(StoppingCondition={"MaxRuntimeInSeconds": 5 * 3600})
@@ -189,6 +195,11 @@ def test_a_script_that_ends_in_time_is_left_alone(world: World) -> None:
     assert (done["TrainingJobStatus"], done["TrainingTimeInSeconds"]) == ("Completed", round(23.99 * HOUR))
 
 
+@pytest.mark.fidelity(
+    "Training jobs",
+    "StopTrainingJob gives 120 seconds from SIGTERM to SIGKILL.",
+    "SageMaker API, StopTrainingJob",
+)
 def test_a_stop_after_hours_gives_the_script_120_seconds(world: World) -> None:
     world.play(runs=100 * HOUR, obeys_after=None)
     job = world.job()
@@ -219,6 +230,11 @@ def run(job: Job, world: World, *ends: End) -> Outcome:
         job.release()
 
 
+@pytest.mark.fidelity(
+    "Spot training",
+    "MaxRuntimeInSeconds is used up over interruptions; what is billed is less.",
+    "SageMaker DG, Managed Spot Training in Amazon SageMaker AI",
+)
 def test_a_spot_job_trains_on_over_interruptions_until_its_runtime_is_used_up(world: World) -> None:
     spot(world, interrupt_every=2 * HOUR, interruptions=2, absence=HOUR, discount=0.5)
     for _ in range(3):
@@ -232,6 +248,11 @@ def test_a_spot_job_trains_on_over_interruptions_until_its_runtime_is_used_up(wo
     assert (done["TrainingTimeInSeconds"], done["BillableTimeInSeconds"]) == (5 * 3600, 2.5 * 3600)
 
 
+@pytest.mark.fidelity(
+    "Spot training",
+    "A job that waits in vain goes Interrupted, Stopping, MaxWaitTimeExceeded.",
+    "SageMaker API, DescribeTrainingJob: SecondaryStatus",
+)
 def test_a_spot_job_that_waits_in_vain_is_given_up_when_its_time_is_up(world: World) -> None:
     spot(world, interrupt_every=2 * HOUR, absence=50 * HOUR)
     world.play(runs=100 * HOUR)

@@ -59,6 +59,7 @@ def test_lines_wait_for_company_but_not_long() -> None:
     assert recorder.batches == [["a", "b"]]
 
 
+@pytest.mark.fidelity("CloudWatch Logs", "An event of a log has at most 256 KiB.", "CloudWatch Logs API, PutLogEvents")
 def test_an_endless_line_is_sent_in_pieces() -> None:
     job_log, recorder = log()
     job_log.feed(b"x" * 600_000)

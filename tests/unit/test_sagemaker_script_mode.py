@@ -31,6 +31,11 @@ def job(hyperparameters: dict[str, str]) -> ScriptJob:
     )
 
 
+@pytest.mark.fidelity(
+    "Containers",
+    "Hyperparameters become SM_HP_…, SM_HPS and arguments, each as the toolkit writes it.",
+    "aws/sagemaker-training-toolkit, environment.py and mapping.py: to_cmd_args",
+)
 def test_hyperparameters_become_variables_and_arguments() -> None:
     given = job({"n-estimators": "100", "criterion": "gini", "flag": "true", "c": "0.5", "map": '{"b": 2, "a": 1}'})
     variables = script_mode.variables(given)
@@ -45,6 +50,11 @@ def test_hyperparameters_become_variables_and_arguments() -> None:
     assert json.loads(variables["SM_USER_ARGS"]) == script_mode.user_args(given.for_script)
 
 
+@pytest.mark.fidelity(
+    "Containers",
+    "SM_MODEL_DIR, SM_OUTPUT_DATA_DIR, SM_CHANNELS and SM_CHANNEL_… name the folders.",
+    "aws/sagemaker-training-toolkit, environment.py and params.py",
+)
 def test_paths_and_channels() -> None:
     variables = script_mode.variables(job({}))
     assert variables["SM_MODEL_DIR"] == "/opt/ml/model"
@@ -53,6 +63,11 @@ def test_paths_and_channels() -> None:
     assert variables["SM_CHANNELS"] == '["extra","train"]'
 
 
+@pytest.mark.fidelity(
+    "Containers",
+    "Hyperparameters that begin with sagemaker_ are the container's and don't reach the script.",
+    "aws/sagemaker-training-toolkit, environment.py: split_by_criteria",
+)
 def test_the_containers_own_hyperparameters_are_kept_from_the_script() -> None:
     given = job({"sagemaker_submit_directory": '"s3://b/k"', "sagemaker_custom": "3", "_tuning_objective_metric": "f1"})
     assert given.for_script == {}

@@ -81,6 +81,11 @@ def names(request: Document) -> list[str]:
     return [job["Name"] for job in found]
 
 
+@pytest.mark.fidelity(
+    "Clients",
+    "SageMaker's lists are newest first, ten to a page.",
+    "SageMaker API, ListTrainingJobs: MaxResults, default 10",
+)
 def test_lists_are_newest_first_ten_at_a_time() -> None:
     seen: list[str] = []
     request: Document = {}
@@ -94,6 +99,11 @@ def test_lists_are_newest_first_ten_at_a_time() -> None:
     assert seen == [f"job-{number}" for number in reversed(range(25))]
 
 
+@pytest.mark.fidelity(
+    "Clients",
+    "Lists filter by NameContains, StatusEquals and times, and sort by SortBy.",
+    "SageMaker API, ListTrainingJobs",
+)
 def test_lists_filter_and_sort() -> None:
     assert names({"NameContains": "JOB-2", "SortBy": "Name", "SortOrder": "Ascending"}) == [
         "job-2", "job-20", "job-21", "job-22", "job-23", "job-24"

@@ -27,6 +27,11 @@ def test_a_request_that_fits_passes() -> None:
     check_request("CreateTrainingJob", GOOD)
 
 
+@pytest.mark.fidelity(
+    "Clients",
+    "Values out of bounds are told by value, path (`inputDataConfig.1.member.channelName`) and constraint.",
+    "botocore, sagemaker: constraints of the service model; aws/amazon-sagemaker-examples #4843",
+)
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -63,12 +68,22 @@ def test_a_value_out_of_bounds_is_named_with_its_constraint(change: dict[str, An
     assert said in error.message
 
 
+@pytest.mark.fidelity(
+    "Clients",
+    "1 validation error detected: Value … failed to satisfy constraint: ….",
+    "Kenza-AI/sagify #57; aws/amazon-sagemaker-examples #4843",
+)
 def test_one_error_is_told_as_awss_clients_expect_it() -> None:
     error = refused("CreateTrainingJob", {**GOOD, "RoleArn": None})
     told = "Value null at 'roleArn' failed to satisfy constraint: Member must not be null"
     assert error.message == f"1 validation error detected: {told}"
 
 
+@pytest.mark.fidelity(
+    "Clients",
+    "Several errors are counted and told at once.",
+    "aws-samples/sagemaker-ml-workflow-with-apache-airflow #3",
+)
 def test_several_errors_are_told_at_once() -> None:
     error = refused("CreateTrainingJob", {"TrainingJobName": "a_b"})
     assert error.message.startswith("3 validation errors detected: ")
@@ -81,6 +96,7 @@ def test_an_unknown_member_is_named() -> None:
     assert "Unknown parameter in 'outputDataConfig': 'Path'" in nested.message
 
 
+@pytest.mark.fidelity("Clients", "A value of another JSON type is a SerializationException.", "AWS JSON 1.1 protocol")
 @pytest.mark.parametrize("value", [5, ["a"], {"a": 1}, True])
 def test_a_wrong_type_is_a_serialization_error(value: object) -> None:
     assert refused("CreateTrainingJob", {**GOOD, "TrainingJobName": value}).code == "SerializationException"
@@ -91,6 +107,11 @@ def test_a_boolean_is_no_number() -> None:
     assert error.code == "SerializationException"
 
 
+@pytest.mark.fidelity(
+    "Clients",
+    "Every pattern of SageMaker's model is enforced.",
+    "botocore, sagemaker: patterns of the service model",
+)
 def test_every_pattern_of_the_model_is_understood() -> None:
     model = service_model()
     patterns = [shape.metadata.get("pattern") for shape in map(model.shape_for, model.shape_names)]

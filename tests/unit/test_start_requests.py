@@ -32,6 +32,11 @@ def test_an_input_is_json_of_at_most_256_kib() -> None:
     assert refusal(input={}) == "SerializationException"
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "An execution's name has 1 to 80 characters, without blanks, brackets and the like.",
+    "Step Functions API, StartExecution: name",
+)
 @pytest.mark.parametrize("name", ["", "a" * 81, "a b", "a/b", "a:b", 1])
 def test_a_name_has_80_characters_and_none_that_is_special(name: Any) -> None:
     assert refusal(name=name) == "InvalidName"

@@ -56,6 +56,11 @@ def test_a_task_ends_at_its_timeout_and_not_before() -> None:
     assert not attempt.succeed("too late")
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A heartbeat starts the task's heartbeat clock anew.",
+    "States Language, Timeouts and Heartbeats",
+)
 def test_a_heartbeat_puts_the_deadline_off() -> None:
     """Same page: the time "between heartbeats"; moments: made, waited for, a heartbeat, then looked at."""
     attempt = Attempt(Cancellation(), clock([0, 4, 5, 8.999, 9]))
@@ -70,6 +75,11 @@ def test_the_nearer_deadline_ends_the_task() -> None:
     assert failed(lambda: times_out.wait(3, 4)) == "States.Timeout"
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A task that is given up stops its job, best effort.",
+    "Step Functions DG, Run a job (.sync)",
+)
 def test_giving_a_task_up_stops_its_job_once_whatever_fails_meanwhile() -> None:
     """Developer Guide, "Run a job": "Step Functions will … stop the job" of an execution that is stopped."""
     called: list[str] = []
@@ -141,6 +151,11 @@ def test_an_output_that_is_no_json_leaves_the_task_waiting() -> None:
     assert attempt.wait(None, None) == 1
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "An unknown token is TaskDoesNotExist, that of a task that has ended TaskTimedOut.",
+    "Step Functions API, SendTaskSuccess: errors",
+)
 def test_an_unknown_token_and_one_whose_task_has_ended_are_refused() -> None:
     tokens, attempt = registered()
     assert refused(lambda: tokens.succeed("other", "{}")) == "TaskDoesNotExist"

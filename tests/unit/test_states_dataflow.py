@@ -37,6 +37,11 @@ def test_expressions_stand_anywhere_in_a_template_and_other_texts_are_taken_as_t
     assert passed(template, {"n": 1}) == {"a": [2, "{%", "plain", 2, None], "b": {"c": 1}, "d": "{% 1"}
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "null is kept, and an expression that gives nothing is States.QueryEvaluationError.",
+    "Step Functions DG, Transforming data with JSONata in Step Functions",
+)
 def test_an_output_of_null_is_null_and_of_nothing_fails() -> None:
     assert passed({"v": "{% $states.input.v %}"}, {"v": None}) == {"v": None}
     where = "The JSONata expression '$states.input.v' specified for the field 'Output/v'"
@@ -94,6 +99,11 @@ def test_a_choice_and_a_catcher_assign_too() -> None:
     assert [execute({"C": choice, "End": end}, n).output for n in (6, 4, 2)] == [[1, "big"], [4, "none"], [0, "small"]]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "The first choice rule that is true decides; else States.NoChoiceMatched.",
+    "Step Functions DG, Choice workflow state",
+)
 def test_the_rule_that_is_true_first_decides_and_without_any_it_fails() -> None:
     """Developer Guide, "Choice workflow state": the first choice rule that is true; States.NoChoiceMatched."""
     rules = [{"Condition": True, "Next": "B"}, {"Condition": True, "Next": "C"}]
@@ -122,6 +132,11 @@ def test_an_inner_scope_sees_the_outer_variables_and_keeps_its_own() -> None:
     assert execute(states).output == [1, 1, False]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "An inner scope may not assign a variable of the outer.",
+    "Step Functions DG, Passing data between states with variables",
+)
 def test_an_inner_scope_may_not_assign_what_the_outer_has() -> None:
     inner = branch(In={"Type": "Pass", "Assign": {"v": 2}, "End": True})
     states = {
@@ -137,6 +152,11 @@ def test_an_inner_scope_may_not_assign_what_the_outer_has() -> None:
 # --- fields of a type ---
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "Seconds of a Wait is a whole number.",
+    "Step Functions DG, Wait workflow state",
+)
 @pytest.mark.parametrize("seconds", [-1, 1.5, "{% 1 / 2 %}"])
 def test_a_wait_takes_whole_seconds(seconds: Any) -> None:
     """Developer Guide, "Wait workflow state": "a positive integer"; 0 is taken too."""
@@ -181,6 +201,11 @@ def test_json_types(value: Any, name: str) -> None:
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "Timestamp is of RFC 3339's profile of ISO 8601; one that has passed isn't waited for.",
+    "Step Functions DG, Wait workflow state",
+)
 @pytest.mark.parametrize(
     ("timestamp", "seconds"),
     [

@@ -107,12 +107,22 @@ def found(state: dict[str, Any], language: str = "JSONata", **top: Any) -> list[
     return [(problem.message, problem.path) for problem in problems(json.dumps(definition), checks)]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "Each type of state has its fields in JSONata, and no others.",
+    "States Language; Step Functions DG, Discovering workflow states",
+)
 @pytest.mark.parametrize("kind", JSONATA)
 def test_every_field_of_a_jsonata_state(kind: str) -> None:
     assert found({"Type": kind, **JSONATA[kind]}) == []
     assert found({"Type": kind, "QueryLanguage": "JSONata", **JSONATA[kind]}, "JSONPath") == []
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "Each type of state has its fields in JSONPath, and no others.",
+    "States Language; Step Functions DG, Discovering workflow states",
+)
 @pytest.mark.parametrize("kind", JSONPATH)
 def test_every_field_of_a_jsonpath_state(kind: str) -> None:
     assert found({"Type": kind, **JSONPATH[kind]}, "JSONPath") == []
@@ -137,6 +147,11 @@ def test_every_field_of_a_machine() -> None:
     assert found({"Type": "Wait", "SecondsPath": "$.s", "End": True}, "JSONPath") == []
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A field of the other query language is refused as that.",
+    "Step Functions DG, Transforming data with JSONata in Step Functions",
+)
 @pytest.mark.parametrize("kind", JSONATA)
 def test_a_field_of_the_other_language_is_refused_as_that(kind: str) -> None:
     """Developer Guide, "Transforming data with JSONata": the fields that only one of the languages has."""
@@ -193,6 +208,11 @@ def rule(**fields: Any) -> list[tuple[str, str]]:
     return found(choice, "JSONPath")
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A JSONPath choice's comparison operators are taken, each with its type of value.",
+    "States Language, Choice State: data-test expressions",
+)
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_the_operators_of_a_jsonpath_rule(operator: str) -> None:
     assert rule(Variable="$.a", **{operator: "b"}) == []

@@ -37,6 +37,11 @@ def ranged(name: str, low: int, high: int, where: str) -> list[str]:
 # --- the text as a whole ---
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A definition has at most 1 MB.",
+    "Step Functions DG, Service quotas: maximum request size",
+)
 def test_a_definition_has_at_most_a_mebibyte() -> None:
     """Service quotas: "Maximum request size", 1 MB."""
     whole = json.dumps({"StartAt": "A", "States": {"A": DONE}})
@@ -60,6 +65,7 @@ def test_a_machine_has_states() -> None:
     ]
 
 
+@pytest.mark.fidelity("Step Functions", "A state's name has at most 80 characters.", "States Language, States")
 def test_a_state_has_a_name_of_1_to_80_characters() -> None:
     """States Language, "States": "less than or equal to 80"."""
     assert told({"A" * 80: DONE}) == []
@@ -81,6 +87,11 @@ def test_languages() -> None:
 # --- numbers ---
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "Seconds are whole, from 1 to 99,999,999.",
+    "States Language, Timeouts and Heartbeats",
+)
 def test_seconds_of_a_machine_a_task_and_a_wait() -> None:
     """States Language, "Timeouts and Heartbeats": "a positive integer"; a value from 1 to 99,999,999."""
     most = 99_999_999
@@ -98,6 +109,11 @@ def test_seconds_of_a_machine_a_task_and_a_wait() -> None:
         assert told(wait) == ranged("Seconds", 0, most, "/States/A")
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "HeartbeatSeconds is smaller than TimeoutSeconds.",
+    "States Language, Timeouts and Heartbeats",
+)
 def test_a_heartbeat_is_shorter_than_the_timeout() -> None:
     """Same page: HeartbeatSeconds "must be smaller than the TimeoutSeconds value"."""
     problem = f"{SCHEMA}: HeartbeatSeconds must be smaller than TimeoutSeconds at /States/A/HeartbeatSeconds"
@@ -106,6 +122,11 @@ def test_a_heartbeat_is_shorter_than_the_timeout() -> None:
     assert told(task(TimeoutSeconds=5, HeartbeatSeconds=4)) == []
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "IntervalSeconds, MaxAttempts, BackoffRate and MaxDelaySeconds have their bounds.",
+    "Step Functions DG, Handling errors in Step Functions workflows",
+)
 def test_numbers_of_a_retrier() -> None:
     """Developer Guide, "Handling errors in Step Functions workflows": IntervalSeconds and MaxDelaySeconds below
     31,622,400, MaxAttempts up to 99,999,999 (0: never retried), BackoffRate at least 1.0."""
@@ -125,6 +146,11 @@ def test_numbers_of_a_retrier() -> None:
         ]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "MaxDelaySeconds is greater than IntervalSeconds.",
+    "Step Functions DG, Handling errors in Step Functions workflows",
+)
 def test_the_longest_delay_is_longer_than_the_interval() -> None:
     where = "/States/A/Retry[0]"
     problem = [f"{SCHEMA}: MaxDelaySeconds must be greater than IntervalSeconds at {where}/MaxDelaySeconds"]
@@ -168,6 +194,11 @@ def test_error_equals_is_an_array_of_names(field: str, names: Any) -> None:
     assert problem in told({**task(**{field: [{"ErrorEquals": names, "Next": "A"}]})})
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "States.ALL stands alone, in the last retrier or catcher.",
+    "States Language, Errors",
+)
 @pytest.mark.parametrize("field", ["Retry", "Catch"])
 def test_states_all_stands_alone_in_the_last_rule(field: str) -> None:
     """States Language, "Errors": States.ALL "must appear alone … and … in the last"."""
@@ -244,12 +275,18 @@ def test_branches_and_processors() -> None:
     ]
 
 
+@pytest.mark.fidelity("Step Functions", "States' names are unique in the whole machine.", "States Language, States")
 def test_names_are_unique_across_branches() -> None:
     """States Language, "States": unique "within the scope of the whole state machine"."""
     state = {"Type": "Parallel", "Branches": [branch(A=DONE)], "End": True}
     assert told({"A": state}) == ["DUPLICATE_STATE_NAME: Duplicate state name: A at /States/A/Branches[0]/States/A"]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "Every target exists and every state is reached.",
+    "States Language, Transitions",
+)
 def test_every_target_is_there_and_every_state_is_reached() -> None:
     """States Language, "Transitions"."""
     choice = {"Type": "Choice", "Choices": [{"Condition": True, "Next": "X"}], "Default": "Y"}
@@ -297,6 +334,11 @@ def test_comments_are_no_expressions_and_inner_states_are_told_once() -> None:
         assert problem.endswith(f"in '1 +' at /States/A/{where}/States/In/Output")
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "Which members of $states a field may use is checked at creation.",
+    "Step Functions DG, Transforming data with JSONata",
+)
 @pytest.mark.parametrize(
     ("kind", "field", "members"),
     [
@@ -326,6 +368,11 @@ def test_members_of_states_by_field(kind: str, field: str, members: set[str]) ->
     assert {member for member in ("input", "context", "result", "errorOutput") if is_there(member)} == members
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A variable's name is a Unicode identifier of at most 80 characters.",
+    "Step Functions DG, Passing data between states with variables",
+)
 def test_names_of_variables() -> None:
     """Developer Guide, "Passing data between states with variables": Unicode identifiers of up to 80 characters here
     letters, digits and underscores; `states` is reserved."""

@@ -46,6 +46,11 @@ def test_a_closed_history_takes_no_more() -> None:
     assert len(events) == 2
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "An execution has at most 25,000 events, and fails then.",
+    "Step Functions DG, Service quotas",
+)
 def test_a_history_has_25000_events_and_the_last_is_the_executions_end() -> None:
     """Service quotas: "Maximum execution event history size", 25,000 events; the execution fails then."""
     told, events = history(events=[{}] * 24_998)
@@ -69,6 +74,11 @@ def test_a_branch_goes_on_from_where_it_began() -> None:
     assert [event["previousEventId"] for event in events] == [0, 1, 2, 1, 4, 1]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "The details' member is named after the event's type.",
+    "Step Functions API, HistoryEvent",
+)
 @pytest.mark.parametrize(
     ("event_type", "member"),
     [
@@ -91,6 +101,11 @@ def test_json_is_compact_and_keeps_its_letters() -> None:
 # --- logs ---
 
 
+@pytest.mark.fidelity(
+    "CloudWatch Logs",
+    "Which events an execution's log has at each level.",
+    "Step Functions DG, Using CloudWatch Logs: log levels",
+)
 @pytest.mark.parametrize(
     ("event_type", "levels"),
     [
@@ -145,6 +160,11 @@ def test_a_line_of_the_log_has_the_event() -> None:
     }
 
 
+@pytest.mark.fidelity(
+    "CloudWatch Logs",
+    "Data are in the log with includeExecutionData only.",
+    "Step Functions DG, Using CloudWatch Logs",
+)
 @pytest.mark.parametrize(
     ("event_type", "member"),
     [

@@ -37,6 +37,11 @@ def test_a_machine_goes_from_state_to_state_and_tells_of_each() -> None:
     assert left == {"name": "A", "output": '{"n":1}', "outputDetails": {"truncated": False}}
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "The context object has Execution, State, StateMachine and Task.",
+    "Step Functions DG, Accessing execution data from the Context object",
+)
 def test_the_context_object_tells_of_the_state() -> None:
     """Developer Guide, "Accessing execution data from the Context object in Step Functions"."""
     run = execute({"A": {"Type": "Pass", "Output": CONTEXT, "End": True}})
@@ -65,6 +70,11 @@ def test_waits_and_retries_are_scaled() -> None:
     assert execute(states, task=failing(), wait_scale=0.5).sleeps == [1, 4]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A state's QueryLanguage takes precedence over the machine's.",
+    "States Language, Query Languages",
+)
 def test_a_state_of_its_own_language_in_a_jsonpath_machine() -> None:
     """States Language, "Query Languages": QueryLanguage of a state takes precedence over the machine's."""
     own = {"Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $states.input.n + 1 %}", "Next": "B"}
@@ -75,6 +85,11 @@ def test_a_state_of_its_own_language_in_a_jsonpath_machine() -> None:
 # --- tasks ---
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "TaskScheduled, TaskStarted and TaskSucceeded have their details.",
+    "Step Functions API, HistoryEvent",
+)
 @pytest.mark.parametrize(
     ("resource", "kind", "name"),
     [
@@ -116,6 +131,11 @@ def test_a_tasks_error_ends_the_execution() -> None:
     assert run.details("TaskFailed") == [{**names, "error": "Lambda.Unknown", "cause": "why"}]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "States.Runtime is never retried nor caught by States.ALL.",
+    "Step Functions DG, Handling errors in Step Functions workflows",
+)
 def test_an_integration_that_breaks_is_states_runtime_which_is_never_caught() -> None:
     """Developer Guide, "Handling errors in Step Functions workflows": States.Runtime "isn't retriable"."""
 
@@ -137,6 +157,11 @@ def test_an_error_within_a_branch_says_where_it_occurred_first() -> None:
     assert "the state 'In' (entered at the event id #3)" in run.error.cause
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A task over its TimeoutSeconds is States.Timeout.",
+    "Step Functions DG, Task workflow state",
+)
 def test_a_task_that_takes_too_long_is_abandoned() -> None:
     """Developer Guide, "Task workflow state": after TimeoutSeconds the state fails with States.Timeout."""
     stopped, ended = threading.Event(), threading.Event()
@@ -165,6 +190,11 @@ def test_a_job_tells_that_it_was_submitted() -> None:
     assert (run.output, run.details("TaskSubmitted")) == ({"status": "Completed"}, [submitted])
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    ".waitForTaskToken waits for SendTaskSuccess and takes its output.",
+    "Step Functions DG, Wait for a Callback with Task Token",
+)
 def test_a_callback_waits_for_its_token_and_takes_its_output() -> None:
     """Developer Guide, "Discover service integration patterns": Wait for a Callback with Task Token."""
     tokens = TaskTokens()
@@ -193,6 +223,11 @@ def test_a_callback_waits_for_its_token_and_takes_its_output() -> None:
     assert late.value.code == "TaskTimedOut"
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "HeartbeatSeconds is how long a callback may go without SendTaskHeartbeat.",
+    "Step Functions DG, Wait for a Callback with Task Token",
+)
 def test_a_callback_that_misses_its_heartbeat_ends_and_another_task_has_none() -> None:
     """Same page: HeartbeatSeconds is how long a callback may go without SendTaskHeartbeat."""
     beat = {"HeartbeatSeconds": "{% 0.01 %}"}
@@ -206,6 +241,11 @@ def test_a_callback_that_misses_its_heartbeat_ends_and_another_task_has_none() -
     assert execute({"T": task_state(**beat)}, task=slow).output == "done"
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "Input and output of a task, state or execution have at most 256 KiB.",
+    "Step Functions DG, Service quotas",
+)
 def test_what_is_too_large_is_refused_and_256_kib_are_not() -> None:
     """Service quotas: "Maximum input or output size for a task, state, or execution", 256 KiB of data."""
     assert execute({"T": task_state()}, task=lambda _call: BIG).output == BIG
@@ -222,6 +262,11 @@ def test_what_is_too_large_is_refused_and_256_kib_are_not() -> None:
 # --- retry and catch ---
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A retrier goes before a catcher.",
+    "Step Functions DG, Handling errors in Step Functions workflows",
+)
 def test_a_retry_waits_and_counts_and_a_catcher_takes_the_rest() -> None:
     """Developer Guide, "Handling errors in Step Functions workflows"."""
     retry = [{"ErrorEquals": ["Broken"], "IntervalSeconds": 3, "BackoffRate": 2, "MaxAttempts": 2}]
@@ -252,6 +297,11 @@ def test_a_retry_that_succeeds_goes_on() -> None:
     assert (run.output["r"], run.output["state"]["RetryCount"], run.sleeps) == ("good", 1, [1])
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A failed expression is States.QueryEvaluationError, told in the history, and can be caught.",
+    "Step Functions DG, Transforming data with JSONata in Step Functions",
+)
 def test_an_expression_that_fails_is_told_and_can_be_caught() -> None:
     """Developer Guide, "Transforming data with JSONata": States.QueryEvaluationError."""
     catch = [{"ErrorEquals": ["States.QueryEvaluationError"], "Next": "D"}]
@@ -273,6 +323,11 @@ def parallel(*branches: Any, **fields: Any) -> dict[str, Any]:
     return {"Type": "Parallel", "Branches": list(branches), **({} if "Next" in fields else {"End": True}), **fields}
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A Parallel's output is an array with an element for each branch, in order.",
+    "Step Functions DG, Parallel workflow state",
+)
 def test_parallel_gives_its_branches_outputs_in_their_order() -> None:
     """Developer Guide, "Parallel workflow state": an array with an element for each branch, each with a copy of the
     input; the history of a branch goes on from where the state began."""
@@ -285,6 +340,11 @@ def test_parallel_gives_its_branches_outputs_in_their_order() -> None:
     assert [event["previousEventId"] for event in first] == [2, 2]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A branch that fails stops the others.",
+    "Step Functions DG, Parallel workflow state",
+)
 def test_a_branch_that_fails_stops_the_others_and_the_state_may_retry() -> None:
     """Same page: "if any branch fails … the entire Parallel state is considered to have failed and all its branches
     are stopped"."""
@@ -308,6 +368,11 @@ def each(**fields: Any) -> dict[str, Any]:
     return {"Type": "Map", "ItemProcessor": branch(It=DONE), "End": True, **fields}
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A Map has $states.context.Map.Item, ItemSelector, and its outputs in the items' order.",
+    "Step Functions DG, Using Map state in Inline mode",
+)
 def test_map_runs_once_for_each_item_and_keeps_their_order() -> None:
     """Developer Guide, "Using Map state in Inline mode": $states.context.Map.Item, ItemSelector, and the iterations'
     events."""
@@ -348,6 +413,11 @@ def started_while_none_ends(limit: dict[str, Any], items: int, expected: int) ->
     return counts[0]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "An inline Map runs at most 40 iterations at once.",
+    "Step Functions DG, Using Map state in Inline mode",
+)
 def test_map_runs_at_most_so_many_at_once() -> None:
     """Same page: MaxConcurrency; in inline mode "up to 40 concurrent iterations", which the default, 0, leaves so."""
     assert started_while_none_ends({"MaxConcurrency": 2}, 5, expected=2) == 2

@@ -8,6 +8,11 @@ from localaws.states.errors import error_matches
 from localaws.states.retry import Retries, find_catcher
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "States.ALL matches all but States.DataLimitExceeded and States.Runtime; States.TaskFailed all but States.Timeout.",
+    "Step Functions DG, Handling errors in Step Functions workflows",
+)
 @pytest.mark.parametrize(
     ("error_equals", "error", "expected"),
     [
@@ -30,17 +35,32 @@ def test_matching(error_equals: list[str], error: str, expected: bool) -> None:
     assert error_matches(error_equals, error) is expected
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "Delays grow by BackoffRate, up to MaxDelaySeconds.",
+    "Step Functions DG, Retrying after an error",
+)
 def test_delays_grow_to_their_maximum_and_end() -> None:
     retries = Retries([{"ErrorEquals": ["E"], "IntervalSeconds": 2, "BackoffRate": 3, "MaxDelaySeconds": 10}])
     assert [retries.delay("E") for _ in range(4)] == [2, 6, 10, None]
     assert retries.count == 3
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "IntervalSeconds 1, BackoffRate 2.0, MaxAttempts 3 unless given.",
+    "Step Functions DG, Retrying after an error",
+)
 def test_the_defaults_are_one_second_doubled_three_times() -> None:
     retries = Retries([{"ErrorEquals": ["States.ALL"]}])
     assert [retries.delay("E") for _ in range(4)] == [1, 2, 4, None]
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "Each retrier counts for itself; the first that matches decides.",
+    "States Language, Errors: Retrying",
+)
 def test_each_retrier_counts_for_itself_and_the_first_match_decides() -> None:
     rules = [{"ErrorEquals": ["A"], "MaxAttempts": 1}, {"ErrorEquals": ["States.ALL"], "MaxAttempts": 1}]
     retries = Retries(rules)
@@ -48,6 +68,11 @@ def test_each_retrier_counts_for_itself_and_the_first_match_decides() -> None:
     assert Retries([{"ErrorEquals": ["A"], "MaxAttempts": 0}]).delay("A") is None
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "JitterStrategy FULL draws between 0 and the delay.",
+    "Step Functions DG, Retrying after an error",
+)
 def test_full_jitter_draws_between_nothing_and_the_interval() -> None:
     drawn = []
 

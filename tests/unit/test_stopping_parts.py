@@ -53,6 +53,11 @@ def matches(event: dict[str, Any]) -> bool:
     return bool(eventbridge._matches_pattern(json.dumps(judging.rules_spoke()), entry))
 
 
+@pytest.mark.fidelity(
+    "EventBridge",
+    "AWS's own sample of a training job's event matches no rule of ours.",
+    "SageMaker DG, Events that Amazon SageMaker AI sends to Amazon EventBridge",
+)
 def test_aws_own_sample_event_says_nothing_of_rules_and_is_not_heard() -> None:
     assert not matches(training_job_change())
     assert not matches(training_job_change("InProgress"))

@@ -16,6 +16,11 @@ def meaning(event: Any) -> Any:
     return read(event, NOW, prefixes=["digits/train/", "digits/test/"], state_machine_arn=MACHINE)
 
 
+@pytest.mark.fidelity(
+    "EventBridge",
+    "AWS's own sample of Object Created is understood.",
+    "S3 User Guide, EventBridge event message structure",
+)
 def test_an_object_under_a_channel_is_a_trigger() -> None:
     detail = {"bucket": "amzn-s3-demo-bucket1", "key": "digits/train/a.csv"}
     assert meaning(object_created()) == Trigger("data", NOW, detail)
@@ -34,6 +39,11 @@ def test_a_folders_marker_is_none() -> None:
     assert isinstance(meaning(object_created(object={"key": "digits/train/a.csv", "size": 0})), Trigger)
 
 
+@pytest.mark.fidelity(
+    "EventBridge",
+    "AWS's own sample of an execution's status change is understood.",
+    "Step Functions DG, Automating Step Functions event delivery with EventBridge",
+)
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])
 def test_the_end_of_an_execution_is_understood(status: str) -> None:
     ended = meaning(status_change(status))

@@ -12,7 +12,7 @@ All of it is bounded, however many classes and examples there are: evaluation.js
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Dict
 
 import numpy as np
 
@@ -26,7 +26,7 @@ OTHERS = "(others)"
 POINTS, EXAMPLES = 300, 20
 LETTERS = 160
 
-Document = dict[str, Any]
+Document = Dict[str, Any]
 
 
 def detail(

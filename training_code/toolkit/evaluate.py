@@ -38,7 +38,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":
     # Run as a script: the folder above the toolkit takes the place of the toolkit's own on the import path.
@@ -51,7 +51,8 @@ from toolkit.errors import NoAnswersError, ToolkitError
 # After the toolkit, which sees that it can be imported.
 from contract import evaluations, files, held_out  # isort: skip
 
-Judge = Callable[[dict[str, list[str]]], dict[str, Any]]
+if TYPE_CHECKING:
+    Judge = Callable[[dict[str, list[str]]], dict[str, Any]]
 
 ML = base_folder()
 # The source archive, as it is unpacked: the model's code, the toolkit, the contract.

@@ -7,6 +7,7 @@ third-party libraries"); a processing job runs in the same image, but not throug
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -51,4 +52,4 @@ def _reason(said: str) -> str:
     errors = (
         [line for line in said.splitlines() if line.startswith("ERROR")] or said.splitlines() or ["pip said nothing"]
     )
-    return errors[0].removeprefix("ERROR: ")[:REASON_LENGTH]
+    return re.sub("^ERROR: ", "", errors[0])[:REASON_LENGTH]

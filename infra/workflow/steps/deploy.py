@@ -58,7 +58,7 @@ def deploy(at: Surroundings, *, then: str) -> Step:
             **_once("Model", "ModelName", _MODEL_NAME, model(at, role), then="CreateEndpointConfig"),
             **_once("EndpointConfig", "EndpointConfigName", _CONFIG_NAME, endpoint_config(at), then="FindEndpoint"),
             **_find_endpoint(at, then=then),
-            **change_endpoint("DeleteEndpoint", "deleteEndpoint", {"EndpointName": at.endpoint}, then="FindEndpoint"),
+            **task("DeleteEndpoint", "aws-sdk:sagemaker:deleteEndpoint", _named(at), then="FindEndpoint"),
             **change_endpoint("CreateEndpoint", "createEndpoint", new_endpoint(at), then="AwaitEndpoint"),
             **change_endpoint("UpdateEndpoint", "updateEndpoint", update(at, _CONFIG_NAME), then="AwaitEndpoint"),
             **_await_endpoint(at, then=then),
@@ -116,6 +116,10 @@ def endpoint_config(at: Surroundings) -> Document:
         "InitialVariantWeight": 1,
     }
     return {"EndpointConfigName": expression(_CONFIG_NAME), "ProductionVariants": [variant], "Tags": tags(at)}
+
+
+def _named(at: Surroundings) -> Document:
+    return {"EndpointName": at.endpoint}
 
 
 def new_endpoint(at: Surroundings) -> Document:

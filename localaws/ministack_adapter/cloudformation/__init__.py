@@ -4,8 +4,13 @@
     state_machines.py   AWS::StepFunctions::StateMachine behind the checks of CreateStateMachine
     alarm_types.py      AWS::CloudWatch::Alarm over metric math
     supplements.py      properties that MiniStack's provisioners accept and then ignore
+    imported_buckets.py a bucket that a change set imports
     waiting.py          operations answer when they are over
     properties.py       which properties of each type in use take effect; the others are refused by name
+    validation.py       templates and parameters that CloudFormation refuses before a stack exists, by
+                        template_checks, template_references and parameter_checks
+    exports.py          exports that another stack imports neither change nor go
+    cloud_control.py    Cloud Control over stacks' resources, for hot swaps, by json_patch.py
 
 MiniStack's CloudFormation takes 150 ms to import, so everything here waits until it is.
 """
@@ -16,10 +21,14 @@ from types import ModuleType
 
 from localaws.ministack_adapter.cloudformation import (
     alarm_types,
+    cloud_control,
+    exports,
+    imported_buckets,
     properties,
     sagemaker_types,
     state_machines,
     supplements,
+    validation,
     waiting,
 )
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
@@ -29,6 +38,9 @@ _PROVISIONERS = "ministack.services.cloudformation.provisioners"
 _SERVICE = "ministack.services.cloudformation"
 _RUNS_ON_THREAD = "_runs_on_worker_thread"
 _STACKS = "ministack.services.cloudformation.stacks"
+_HANDLERS = "ministack.services.cloudformation.handlers"
+_CLOUD_CONTROL = "ministack.services.cloudcontrol"
+_CHANGE_SETS = "ministack.services.cloudformation.changesets"
 
 __all__ = ["install"]
 
@@ -36,6 +48,13 @@ __all__ = ["install"]
 def install(aws: EmbeddedAws) -> None:
     when_imported(_PROVISIONERS, lambda module: _extend(module, aws))
     when_imported(_STACKS, _run_on_threads)
+    when_imported(_STACKS, imported_buckets.register)
+    when_imported(_STACKS, exports.register_stacks)
+    for operations in (_HANDLERS, _CHANGE_SETS):
+        when_imported(operations, validation.register)
+        when_imported(operations, exports.register_operations)
+    when_imported(_HANDLERS, exports.register_deletion)
+    when_imported(_CLOUD_CONTROL, cloud_control.register)
     when_imported(_SERVICE, waiting.register)
 
 

@@ -53,7 +53,9 @@ class ContainerStarter:
         log = ContainerLog(context.platform, context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
         place = _Place(directory / instance_id / "ml", directory / instance_id / "tmp", directory)
         try:
-            credentials = self._context.platform.assume_role(plan.source["RoleArn"], "SageMaker")
+            credentials = self._context.platform.assume_role(
+                plan.source["RoleArn"], "SageMaker", context.arn("endpoint", endpoint)
+            )
             submitted = self._unpack(place, plan, credentials)
             image = self._context.images.environment(plan.source["Image"], log.say)
         except (ModelDataError, ImageNotFoundError, ImageBuildError) as error:

@@ -21,13 +21,13 @@ from localaws.sagemaker.jobs.outcomes import JobFailedError
 
 
 @contextmanager
-def passed_role(context: Context, caller: Caller, role_arn: str) -> Iterator[Role]:
-    """The execution role, if the caller may pass it and it trusts SageMaker.
+def passed_role(context: Context, caller: Caller, role_arn: str, job_arn: str) -> Iterator[Role]:
+    """The execution role, if the caller may pass it and it trusts SageMaker for this job.
 
     Its client is closed when the request is refused meanwhile; otherwise the job closes it.
     """
     context.platform.authorize(caller, "iam:PassRole", role_arn)
-    credentials = context.platform.assume_role(role_arn, "SageMaker")
+    credentials = context.platform.assume_role(role_arn, "SageMaker", job_arn)
     objects = Objects(context.wire.client("s3", credentials), role_arn)
     try:
         yield Role(credentials, objects)

@@ -12,6 +12,7 @@ from localaws.sagemaker.containers.layers import Writable
 from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.containers.opt_ml import located, write_json
 from localaws.sagemaker.containers.train_command import Plan
+from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.jobs import job_container, training_install, training_request, training_source
 from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.outcomes import JobFailedError
@@ -88,6 +89,10 @@ def _with_plan(job: Job, installed: Writable) -> tuple[Writable, Plan | None]:
 
 
 def _with_script(job: Job, installed: Writable) -> tuple[Writable, Plan]:
+    try:
+        training_request.check_script_mode(job.document["HyperParameters"])
+    except SageMakerError as error:
+        raise JobFailedError(f"ClientError: {error.message}") from error
     training_source.unpack_source(job)
     script = training_source.script_job(job, installed.image)
     command = training_source.command(job, script)

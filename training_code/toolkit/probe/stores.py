@@ -61,7 +61,7 @@ class Bucket:
         prefix = f"{self._prefix}/{folder}/"
         listed = pages.paginate(Bucket=self._bucket, Prefix=prefix)
         objects = [found for page in listed for found in page.get("Contents", [])]
-        return {found["Key"].removeprefix(f"{self._prefix}/"): found["Size"] for found in objects}
+        return {found["Key"][len(f"{self._prefix}/") :]: found["Size"] for found in objects}
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         end = "" if length is None else start + length - 1

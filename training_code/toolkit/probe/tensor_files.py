@@ -20,9 +20,10 @@ from toolkit.safetensors_types import DTYPES, NAMES
 if TYPE_CHECKING:
     import numpy as np
 
+    # (offset, length) -> bytes, of a file or of an object in S3.
+    Reader = Callable[[int, int], bytes]
+
 BFLOAT16 = "BF16"
-# (offset, length) -> bytes, of a file or of an object in S3.
-Reader = Callable[[int, int], bytes]
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ class KerasWatcher(Watcher):
     def end(self, logs: Any) -> None:
         """Saves a batch's loss and metrics, and what Keras compiled; ends the step."""
         for name, value in (logs or {}).items():
-            is_loss = name.removeprefix("val_").endswith("loss")
+            is_loss = name.endswith("loss")
             kind, group = (layout.LOSS, "loss") if is_loss else (layout.METRIC, "metric")
             self._recorder.offer_number(f"{group}/{name}", kind, value)
         if self._recorder.steps.current[0] == TRAIN:

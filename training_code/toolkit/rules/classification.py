@@ -312,6 +312,6 @@ def _text(place: str) -> str:
         return Path(place).read_text(encoding="utf-8")
     import boto3
 
-    bucket, _, key = place.removeprefix("s3://").partition("/")
+    bucket, _, key = place[len("s3://") :].partition("/")
     body: bytes = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     return body.decode()

@@ -1,0 +1,32 @@
+"""What CloudFormation refuses before a stack exists: MiniStack's operations ask our checks first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from localaws.ministack_adapter.cloudformation import parameter_checks, template_checks
+
+Document = dict[str, Any]
+RESOLVE = "_resolve_parameters"
+SUPPORT = "validate_template_support"
+
+
+def register(operations: ModuleType) -> None:
+    """For a module with operations: each calls RESOLVE, then SUPPORT, and answers ValueErrors as ValidationError."""
+    resolve, support = operations.__dict__[RESOLVE], operations.__dict__[SUPPORT]
+
+    def resolve_parameters(template: Document, given: list[Document], previous: Document | None = None) -> Any:
+        template_checks.check_form(template)
+        parameter_checks.check(template, given, previous)
+        return resolve(template, given, previous)
+
+    def validate_template_support(
+        template: Document, conditions: Mapping[str, bool], params: Document | None = None
+    ) -> None:
+        template_checks.check(template, conditions)
+        support(template, conditions, params=params)
+
+    operations.__dict__[RESOLVE] = resolve_parameters
+    operations.__dict__[SUPPORT] = validate_template_support

@@ -1,0 +1,73 @@
+"""Where the embedded AWS differs from AWS on purpose, each with its reason; docs/fidelity.md lists them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One difference, argued: what AWS does, what happens here, and why that is better for who works here."""
+
+    area: str
+    aws: str
+    here: str
+    why: str
+
+
+DEVIATIONS = (
+    Deviation(
+        "Cloud Control",
+        "UpdateResource answers IN_PROGRESS, and what goes wrong is the status of the request later.",
+        "The update is done when it answers; what goes wrong is the error of the call.",
+        "`cdk deploy --hotswap` does not ask for the status, so that a refused definition would look deployed.",
+    ),
+    Deviation(
+        "CloudFormation",
+        "Every type of resource and every property is taken.",
+        "What the embedded AWS can't honour is refused by name, before or while the stack is made.",
+        "A property without an effect would pass a test here that the account fails.",
+    ),
+    Deviation(
+        "CloudFormation",
+        "A custom resource whose function raises without an answer holds the stack for an hour.",
+        "The stack fails at once, with the exception as its reason.",
+        "The hour teaches nothing that the exception doesn't say.",
+    ),
+    Deviation(
+        "CloudFormation",
+        "CreateStack and its like answer at once; clients look again every few seconds.",
+        "They answer when the operation is over, if that takes four seconds at most; the stack's events are the same.",
+        "`cdk deploy` would wait five seconds for what took half a second.",
+    ),
+    Deviation(
+        "IAM",
+        "Some services answer a denial without the action that is missing.",
+        "Every refusal names the principal, the action and the resource.",
+        "A role that lacks one action is mended in one step.",
+    ),
+    Deviation(
+        "Lambda",
+        "Functions of every runtime run, and functions of images.",
+        "Python's run; every other runtime is refused by name when the function is made.",
+        "A function that can't run here must not look as if it could.",
+    ),
+    Deviation(
+        "Spot training",
+        "The market takes instances and gives them back as it likes.",
+        "Instances are there at once; they go by command or by a schedule in settings.json.",
+        "Interruptions can be repeated, and nobody waits for capacity that isn't asked for.",
+    ),
+    Deviation(
+        "Step Functions",
+        "The documentation doesn't say whether `.sync` of a job that somebody stops fails the task.",
+        "It fails with States.TaskFailed; `stopped_job: succeeds` in settings.json makes it succeed.",
+        "Both readings can be tried; a machine should stand both.",
+    ),
+    Deviation(
+        "Training jobs",
+        "A FailureReason longer than 1,024 characters is cut.",
+        "It keeps its beginning and its end, with the last traceback in it.",
+        "The cause stands at one end or the other.",
+    ),
+)
