@@ -32,7 +32,8 @@ _COMPLETE = ".complete"
 # than this Python's are no error.
 _COMPILE = """\
 import compileall, re, sys
-compileall.compile_dir(sys.argv[1], quiet=2, workers=0, rx=re.compile("/tests/"))
+tests = re.compile(re.escape(sys.argv[1]) + ".*/tests/")
+compileall.compile_dir(sys.argv[1], quiet=2, workers=0, rx=tests)
 """
 # pip's own settings (mirrors, proxies, certificates) are the user's; what would send packages elsewhere is not wanted.
 _NOT_FOR_PIP = (
