@@ -259,7 +259,7 @@ def test_a_topic_invokes_only_a_function_that_lets_it(aws: Any) -> None:
     "PutBucketNotificationConfiguration refuses a queue, topic or function whose policy doesn't let s3.amazonaws.com in"
     " for the bucket; where the policy closes later, nothing is delivered.",
     "S3 user guide, 'Granting permissions to publish event notification messages to a destination';"
-    " PutBucketNotificationConfiguration, API reference ('Unable to validate the following destination configurations')",
+    " PutBucketNotificationConfiguration, API reference ('Unable to validate the following destination')",
 )
 def test_a_bucket_tells_only_what_lets_it(aws: Any) -> None:
     s3, sqs, bucket = aws.client("s3"), aws.client("sqs"), unique("bucket")
