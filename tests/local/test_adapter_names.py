@@ -140,6 +140,13 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         ],
         "_deliver_event_to_lambda": ["arn", "event_payload", "bucket_region"],
         "_get_object": ["bucket_name", "key", "headers", "query_params"],
+        "_invalid_notification_config": ["message"],
+        "_validate_notification_configs": [
+            "configs",
+            "bucket_region",
+            "bucket_name",
+            "skip_destination_validation",
+        ],
         "_next_event_sequencer": ["event_name"],
         "_put_object": ["bucket_name", "key", "body", "headers"],
         "_resolve_sse_write_headers": ["headers", "bucket_name"],
