@@ -95,3 +95,24 @@ def test_alarms_are_refused_by_the_api_and_in_stacks(aws: Any) -> None:
     )  # fmt: skip
     made = stack(aws, {"A": resource("AWS::CloudWatch::Alarm", **alarm)})
     assert told in made.reason("A")
+
+
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A state machine's name has 1 to 80 characters without spaces, brackets and the like: InvalidName.",
+    "Step Functions API, CreateStateMachine: name",
+)
+def test_names_of_state_machines(aws: Any) -> None:
+    definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
+    role = make_role(aws, "states.amazonaws.com")
+    machines = aws.client("stepfunctions")
+    for name in ("a b", "a" * 81, "a:b"):
+        call = machines.create_state_machine
+        assert refusal(call, name=name, definition=definition, roleArn=role) == (
+            "InvalidName",
+            f"Invalid Name: '{name}'",
+        )
+    made = stack(aws, {"M": resource(
+        "AWS::StepFunctions::StateMachine", StateMachineName="a b", DefinitionString=definition, RoleArn=role,
+    )})  # fmt: skip
+    assert "Invalid Name: 'a b'" in made.reason("M")
