@@ -96,15 +96,15 @@ def _rules(eventbridge: ModuleType) -> None:
     eventbridge.__dict__["_apply_input_transformer"] = apply_input_transformer
 
 
-def _putting_well_formed(put: Callable[[Document], Any]) -> Callable[[Document], Any]:
+def _putting_well_formed(put: Callable[..., Any]) -> Callable[..., Any]:
     """PutEvents that fails the malformed entries alone; the answer keeps the order of the request."""
 
-    def put_events(data: Document) -> Any:
+    def put_events(data: Document, *rest: Any, **named: Any) -> Any:
         failures = [rules.malformed(entry) for entry in data.get("Entries") or []]
         if not any(failures):
-            return put(data)
+            return put(data, *rest, **named)
         fit = [entry for entry, failure in zip(data["Entries"], failures, strict=True) if failure is None]
-        status, headers, body = put({**data, "Entries": fit})
+        status, headers, body = put({**data, "Entries": fit}, *rest, **named)
         if status >= 400:
             return status, headers, body
         answer = json.loads(body)
