@@ -42,7 +42,6 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_is_root_key": ["access_key_id"],
         "_permissions_boundary": ["store", "name", "account_id"],
         "_resource_policy": ["service", "resource_arn"],
-        "_service_principal_matches": ["principal", "service"],
         "caller_arn": [],
         "combine_resource_policy": ["identity", "ctx", "policy", "owner_account", "required", "limits"],
         "evaluate": ["ctx", "policies", "limits"],
@@ -58,7 +57,28 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
     },
     "core.responses": {"_service_model": ["service"], "request_scope": ["account_id", "region"]},
     "services.cloudformation.custom_resource": {"deliver_response": ["token", "response"]},
-    "services.cloudwatch": {"_put_metric_data": ["params", "cbor_data", "is_cbor", "is_json"]},
+    "services.cloudformation.provisioners": {"s3_bucket_name_conflict": ["name"]},
+    "services.cloudformation.stacks": {
+        "_deploy_stack_async": [
+            "stack_name",
+            "stack_id",
+            "template",
+            "param_values",
+            "disable_rollback",
+            "tags",
+            "is_update",
+            "previous_stack",
+            "retain_except_on_create",
+            "imports",
+        ],
+    },
+    "services.cloudwatch": {
+        "_dispatch_alarm_actions": ["alarm", "old_state", "new_state", "reason"],
+        "_history_entries": [],
+        "_is_sns_action_arn": ["action"],
+        "_put_metric_data": ["params", "cbor_data", "is_cbor", "is_json"],
+        "record_metric": ["namespace", "metric_name", "value", "unit", "dimensions"],
+    },
     "services.cloudwatch_logs": {
         "_create_log_group": ["data"],
         "_create_log_stream": ["data"],
@@ -120,14 +140,19 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
             "object_extra",
             "record_extra",
         ],
+<<<<<<< HEAD
         "_create_multipart_upload": ["bucket_name", "key", "headers"],
         "_delete_objects": ["bucket_name", "body", "headers"],
+=======
+        "_deliver_event_to_lambda": ["arn", "event_payload", "bucket_region"],
+>>>>>>> main
         "_get_object": ["bucket_name", "key", "headers", "query_params"],
         "_next_event_sequencer": ["event_name"],
         "_put_bucket_notification": ["name", "body", "headers"],
         "_put_object": ["bucket_name", "key", "body", "headers"],
         "_resolve_sse_write_headers": ["headers", "bucket_name"],
     },
+<<<<<<< HEAD
     "services.sns": {
         "_create_topic": ["params"],
         "_error": ["code", "message", "status"],
@@ -136,6 +161,43 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_subscribe": ["params"],
     },
     "services.sqs": {"_queue_url_for_account": ["account_id", "name"]},
+=======
+    "services.kms": {"_resolve_key": ["key_id_or_arn"]},
+    "services.sns": {
+        "_deliver_to_lambda": [
+            "endpoint",
+            "envelope",
+            "topic_arn",
+            "sub_arn",
+            "msg_id",
+            "raw_message",
+            "message_attributes",
+        ],
+        "_deliver_to_sqs": [
+            "endpoint",
+            "envelope",
+            "raw",
+            "raw_message",
+            "message_group_id",
+            "message_dedup_id",
+            "message_attributes",
+            "topic_arn",
+        ],
+        "_error": ["code", "message", "status"],
+        "_normalize_arn": ["arn"],
+        "_p": ["params", "key", "default"],
+        "_publish": ["params"],
+        "_publish_batch": ["params"],
+        "_topic_by_arn_any_scope": ["topic_arn"],
+        "topic_policy_allows": ["topic_arn", "service", "source_arn", "source_account"],
+    },
+    "services.sqs": {
+        "_get_q": ["url", "action"],
+        "_queue_by_arn": ["arn"],
+        "_queue_url_for_account": ["account_id", "name"],
+        "queue_policy_allows": ["queue_arn", "service", "source_arn", "source_account"],
+    },
+>>>>>>> main
     "services.sts": {"register_session": ["access_key", "session"]},
 }
 
@@ -164,6 +226,7 @@ CONTAINERS: dict[str, dict[str, str]] = {
     },
     "services.sqs": {"_HANDLERS": "dict"},
     "services.s3": {"_buckets": "AccountScopedDict", "_bucket_notifications": "AccountScopedDict"},
+    "services.sqs": {"_HANDLERS": "dict"},
     "services.sts": {"_sessions": "dict"},
 }
 
