@@ -98,6 +98,9 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_events_log_list": [],
         "_invoke_target": ["target", "event", "rule", "view"],
         "_put_events": ["data", "allow_aws_source"],
+        "_put_rule": ["data"],
+        "_put_targets": ["data"],
+        "_apply_input_transformer": ["transformer", "rule", "view"],
     },
     "services.lambda_svc": {
         "_create_function": ["data"],
@@ -138,7 +141,12 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
             "object_extra",
             "record_extra",
         ],
+<<<<<<< HEAD
+        "_create_multipart_upload": ["bucket_name", "key", "headers"],
+        "_delete_objects": ["bucket_name", "body", "headers"],
+=======
         "_deliver_event_to_lambda": ["arn", "event_payload", "bucket_region"],
+>>>>>>> main
         "_get_object": ["bucket_name", "key", "headers", "query_params"],
         "_invalid_notification_config": ["message"],
         "_validate_notification_configs": [
@@ -148,9 +156,20 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
             "skip_destination_validation",
         ],
         "_next_event_sequencer": ["event_name"],
+        "_put_bucket_notification": ["name", "body", "headers"],
         "_put_object": ["bucket_name", "key", "body", "headers"],
         "_resolve_sse_write_headers": ["headers", "bucket_name"],
     },
+<<<<<<< HEAD
+    "services.sns": {
+        "_create_topic": ["params"],
+        "_error": ["code", "message", "status"],
+        "_publish": ["params"],
+        "_set_subscription_attributes": ["params"],
+        "_subscribe": ["params"],
+    },
+    "services.sqs": {"_queue_url_for_account": ["account_id", "name"]},
+=======
     "services.kms": {"_resolve_key": ["key_id_or_arn"]},
     "services.sns": {
         "_deliver_to_lambda": [
@@ -186,6 +205,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_queue_url_for_account": ["account_id", "name"],
         "queue_policy_allows": ["queue_arn", "service", "source_arn", "source_account"],
     },
+>>>>>>> main
     "services.sts": {"register_session": ["access_key", "session"]},
 }
 
@@ -212,6 +232,7 @@ CONTAINERS: dict[str, dict[str, str]] = {
         "_kinesis_positions": "AccountRegionScopedDict",
         "_layers": "AccountRegionScopedDict",
     },
+    "services.sqs": {"_HANDLERS": "dict"},
     "services.s3": {"_buckets": "AccountScopedDict", "_bucket_notifications": "AccountScopedDict"},
     "services.sqs": {"_HANDLERS": "dict"},
     "services.sts": {"_sessions": "dict"},
