@@ -25,7 +25,7 @@ def test_version_3_trains_processes_serves_and_asks(client: Client, jobs: Jobs, 
     outcome = client.script(SDK3, "sdk3_session.py", role, SKLEARN, jobs.prefix)
     assert outcome["bucket"] == ACCOUNT_S_BUCKET
     assert outcome["status"] == "Completed"
-    assert outcome["counted"] == "2 --of data"
+    assert outcome["counted"] == ["2 --of script", "2 --of folder"]
     assert outcome["answer"].split() == ["8", "12"]  # row sums 3 and 7, offset 3, two training files
     assert outcome["content_type"].startswith("text/csv")
     assert client.outside.hosts == [], "STS at a URL of its own, telemetry"
