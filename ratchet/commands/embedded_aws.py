@@ -192,7 +192,6 @@ def env(context: Context) -> Answer:
     server = read_server(context.project.aws_state)
     if server is None or not server.answers:
         raise UserError("the embedded AWS isn't running; start it with `ratchet up`")
-    tools.write_sdk_settings(context.project, server)
     exports = tools.exports(context.project, server, os.environ)
     unset = tools.unset(os.environ)
     lines = [f"unset {' '.join(unset)}", *(f"export {name}={shlex.quote(value)}" for name, value in exports.items())]

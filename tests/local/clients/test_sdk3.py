@@ -67,6 +67,13 @@ def test_what_version_3_asks_sts_itself_leaves_and_no_setting_keeps_it(client: C
     assert set(client.outside.hosts) == {"sts.us-east-1.amazonaws.com"}
 
 
+def test_a_job_is_given_the_settings_too(client: Client, jobs: Jobs) -> None:
+    name = jobs.train(
+        "import os, pathlib; print(pathlib.Path(os.environ['SAGEMAKER_USER_CONFIG_OVERRIDE']).read_text())"
+    )["TrainingJobName"]
+    assert f"        DefaultS3Bucket: {ACCOUNT_S_BUCKET}" in jobs.log_lines(name)
+
+
 def test_the_exported_settings_are_the_sdk_s_own(client: Client) -> None:
     loaded = (
         "from sagemaker.core.config.config import load_sagemaker_config as load; import json; print(json.dumps(load()))"
