@@ -40,7 +40,7 @@ def install(cwd: str, command: list[str], error: str, failure: str, done: str) -
         return 0
     told, ran = "\n".join(said), " ".join(command)
     reason = f'{error}:\nExitCode {status}\nErrorMessage "{told}"\nCommand "{ran}"'
-    with open(failure, "w", encoding="utf-8") as file:  # noqa: PTH123 - as above
+    with open(failure, "w", encoding="utf-8") as file:
         file.write(reason)
     return 1
 
