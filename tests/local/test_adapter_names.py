@@ -141,12 +141,9 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
             "object_extra",
             "record_extra",
         ],
-<<<<<<< HEAD
         "_create_multipart_upload": ["bucket_name", "key", "headers"],
         "_delete_objects": ["bucket_name", "body", "headers"],
-=======
         "_deliver_event_to_lambda": ["arn", "event_payload", "bucket_region"],
->>>>>>> main
         "_get_object": ["bucket_name", "key", "headers", "query_params"],
         "_invalid_notification_config": ["message"],
         "_validate_notification_configs": [
@@ -160,16 +157,6 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_put_object": ["bucket_name", "key", "body", "headers"],
         "_resolve_sse_write_headers": ["headers", "bucket_name"],
     },
-<<<<<<< HEAD
-    "services.sns": {
-        "_create_topic": ["params"],
-        "_error": ["code", "message", "status"],
-        "_publish": ["params"],
-        "_set_subscription_attributes": ["params"],
-        "_subscribe": ["params"],
-    },
-    "services.sqs": {"_queue_url_for_account": ["account_id", "name"]},
-=======
     "services.kms": {"_resolve_key": ["key_id_or_arn"]},
     "services.sns": {
         "_deliver_to_lambda": [
@@ -194,6 +181,9 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_error": ["code", "message", "status"],
         "_normalize_arn": ["arn"],
         "_p": ["params", "key", "default"],
+        "_create_topic": ["params"],
+        "_set_subscription_attributes": ["params"],
+        "_subscribe": ["params"],
         "_publish": ["params"],
         "_publish_batch": ["params"],
         "_topic_by_arn_any_scope": ["topic_arn"],
@@ -205,7 +195,6 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_queue_url_for_account": ["account_id", "name"],
         "queue_policy_allows": ["queue_arn", "service", "source_arn", "source_account"],
     },
->>>>>>> main
     "services.sts": {"register_session": ["access_key", "session"]},
 }
 
