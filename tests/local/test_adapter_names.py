@@ -221,7 +221,6 @@ CONTAINERS: dict[str, dict[str, str]] = {
         "_kinesis_positions": "AccountRegionScopedDict",
         "_layers": "AccountRegionScopedDict",
     },
-    "services.sqs": {"_HANDLERS": "dict"},
     "services.s3": {"_buckets": "AccountScopedDict", "_bucket_notifications": "AccountScopedDict"},
     "services.sqs": {"_HANDLERS": "dict"},
     "services.sts": {"_sessions": "dict"},
