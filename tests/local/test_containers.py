@@ -281,7 +281,7 @@ print("TOLD", json.dumps([job.model_dir, job.hyperparameters, job.channel_input_
 
 @pytest.mark.fidelity(
     "Containers",
-    "The XGBoost image holds sagemaker_xgboost_container: encoder and data_utils.",
+    "The XGBoost image holds sagemaker_xgboost_container: encoder, data_utils, distributed and checkpointing.",
     "aws/sagemaker-xgboost-container, src/sagemaker_xgboost_container; its issue 227",
 )
 def test_the_xgboost_image_reads_data_as_its_container_does(jobs: Jobs) -> None:
@@ -324,6 +324,15 @@ for kind, path in (("csv", "/tmp/d"), ("libsvm", "/tmp/l.libsvm"), ("parquet", "
 weighted = data_utils.get_dmatrix("/tmp/d/a.csv", "csv", csv_weights=1)
 seen["weights"] = [weighted.get_weight().tolist(), weighted.num_col()]
 seen["size"] = data_utils.get_size("/tmp/d")
+from sagemaker_xgboost_container import checkpointing, distributed
+calls = []
+distributed.rabit_run(lambda **args: calls.append(args), {"a": 1}, True, ["algo-1"], "algo-1", update_rabit_args=True)
+seen["run"] = calls
+table = data_utils.get_dmatrix("/tmp/d", "csv")
+def rounds(number):
+    wanted = {"params": {"max_depth": 2}, "dtrain": table, "num_boost_round": number}
+    return checkpointing.train(wanted, "/opt/ml/checkpoints").num_boosted_rounds()
+seen["rounds"] = [rounds(3), rounds(8), sorted(os.listdir("/opt/ml/checkpoints"))]
 print("SAID", json.dumps(seen))
 """
     job = train(
@@ -345,4 +354,6 @@ print("SAID", json.dumps(seen))
         "of parquet": [[2, 1], [1, 0]],
         "weights": [[10, 30], 1],
         "size": 24,
+        "run": [{"a": 1, "is_master": True}],
+        "rounds": [3, 8, [f"xgboost-checkpoint.{number}" for number in range(3, 8)]],
     }

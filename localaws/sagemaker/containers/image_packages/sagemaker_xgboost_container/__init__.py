@@ -1,4 +1,5 @@
-"""The readers of data of the XGBoost image, with the names of AWS's own (aws/sagemaker-xgboost-container).
+"""What scripts import from the XGBoost image's own package, with AWS's names (aws/sagemaker-xgboost-container).
 
-Its training and serving are this SageMaker's; what scripts import are `encoder` and `data_utils`.
+`encoder` and `data_utils` read data, `distributed` runs training on a job's hosts, `checkpointing` keeps rounds. The
+container's training and serving are this SageMaker's.
 """
