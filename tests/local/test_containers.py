@@ -281,7 +281,7 @@ print("TOLD", json.dumps([job.model_dir, job.hyperparameters, job.channel_input_
 
 @pytest.mark.fidelity(
     "Containers",
-    "The XGBoost image holds sagemaker_xgboost_container: encoder, data_utils, distributed and checkpointing.",
+    "The XGBoost image holds sagemaker_xgboost_container: encoder and data_utils.",
     "aws/sagemaker-xgboost-container, src/sagemaker_xgboost_container; its issue 227",
 )
 def test_the_xgboost_image_reads_data_as_its_container_does(jobs: Jobs) -> None:
