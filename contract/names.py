@@ -2,8 +2,9 @@
 
 <environment>-<pipeline>            the endpoint and the model package group: stable, callers know them
 <environment>-<pipeline>-<hash>     models and endpoint configs, named by their content: the same one twice is one
-<pipeline>-<run id>-<step>          a run's jobs
-<pipeline>-<run id>-train-<round>   its training jobs, where it trains in rounds
+<environment>-<pipeline>-<run id>-<step>            a run's jobs: by their names, what an environment may do to its own
+                                                    it can't do to another's in the same account
+<environment>-<pipeline>-<run id>-train-<round>     its training jobs, where it trains in rounds
 ratchet-<environment>-<pipeline>    the pipeline's stack, and `-shared` the one that all pipelines share
 """
 
@@ -25,7 +26,6 @@ RUN_ID_LENGTH = 20
 # For IAM's resource patterns: `?` is one character, so that `iris-????????-…` never matches a job of `iris-tree`.
 ANY_RUN_ID = "????????-??????-????"
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
-_JOB_OF_A_RUN = re.compile(rf".+-{_RUN_ID.pattern}-.+")
 
 CONTENT_HASH_LENGTH = 12
 ANY_CONTENT_HASH = "?" * CONTENT_HASH_LENGTH
@@ -50,9 +50,14 @@ def is_run_id(text: str) -> bool:
     return _RUN_ID.fullmatch(text) is not None
 
 
-def is_job_of_a_run(name: str) -> bool:
-    """Whether a job is called as runs call theirs."""
-    return _JOB_OF_A_RUN.fullmatch(name) is not None
+def is_job_of_a_run(environment: str, name: str) -> bool:
+    """Whether a job is called as the runs of an environment call theirs."""
+    return re.fullmatch(rf"{re.escape(environment)}-.+-{_RUN_ID.pattern}-.+", name) is not None
+
+
+def endpoint_log_group(endpoint: str) -> str:
+    """Where an endpoint's containers log (developer guide, "CloudWatch Logs for Amazon SageMaker AI")."""
+    return f"/aws/sagemaker/Endpoints/{endpoint}"
 
 
 def cut(name: str, limit: int) -> str:
@@ -73,13 +78,18 @@ def model_package_group(environment: str, pipeline: str) -> str:
     return cut(f"{environment}-{pipeline}", SAGEMAKER_NAME)
 
 
-def job_prefix(pipeline: str) -> str:
-    """`<pipeline>-`, cut so that `<pipeline>-<run id>-<step>` fits whatever the step."""
+def job_prefix(environment: str, pipeline: str) -> str:
+    """`<environment>-<pipeline>-`, cut so that the run id and whatever step fit behind it."""
     longest_step = max(len(step) for step in STEPS)
-    return cut(pipeline, SAGEMAKER_NAME - RUN_ID_LENGTH - longest_step - 2) + "-"
+    return cut(f"{environment}-{pipeline}", SAGEMAKER_NAME - RUN_ID_LENGTH - longest_step - 2) + "-"
 
 
-def job(pipeline: str, run_id: str, step: str, round_: int | str | None = None) -> str:
+def any_job(environment: str) -> str:
+    """The jobs of all runs of an environment, as an IAM pattern: an environment's name has no hyphen, and isn't cut."""
+    return f"{environment}-*-{ANY_RUN_ID}-*"
+
+
+def job(environment: str, pipeline: str, run_id: str, step: str, round_: int | str | None = None) -> str:
     """A run's job, as the state machine composes its name.
 
     Raises:
@@ -87,7 +97,7 @@ def job(pipeline: str, run_id: str, step: str, round_: int | str | None = None) 
     """
     if step not in STEPS:
         raise ValueError(f"no step of a run is called {step!r}; the steps are {', '.join(STEPS)}")
-    name = f"{job_prefix(pipeline)}{run_id}-{step}"
+    name = f"{job_prefix(environment, pipeline)}{run_id}-{step}"
     return name if round_ is None else f"{name}-{round_}"
 
 

@@ -9,15 +9,18 @@ RUNNING = "Running"
 PROMOTED = "Promoted"
 NOT_BETTER = "NotBetter"
 UP_TO_DATE = "UpToDate"
+WAITS_FOR_DATA = "WaitsForData"
 ROLLED_BACK = "RolledBack"
 STOPPED = "Stopped"
 STOPPED_BY_RULE = "StoppedByRule"
 FAILED = "Failed"
-OUTCOMES = (PROMOTED, NOT_BETTER, UP_TO_DATE, ROLLED_BACK, STOPPED, STOPPED_BY_RULE, FAILED)
+OUTCOMES = (PROMOTED, NOT_BETTER, UP_TO_DATE, WAITS_FOR_DATA, ROLLED_BACK, STOPPED, STOPPED_BY_RULE, FAILED)
 # A run that ended so didn't do what it was started for.
 UNSUCCESSFUL = frozenset({FAILED, ROLLED_BACK, STOPPED, STOPPED_BY_RULE})
+# Plan found that there was nothing to do: nothing is new, or a channel has no data yet.
+IDLE = (UP_TO_DATE, WAITS_FOR_DATA)
 
-# Outcomes of Plan: there is work, there is none (UP_TO_DATE), or an earlier champion comes back.
+# Outcomes of Plan: there is work, there is none (IDLE), or an earlier champion comes back.
 WORK, ROLLBACK = "Run", "Rollback"
 
 
@@ -28,6 +31,7 @@ def sentence(record: Mapping[str, Any]) -> str:
         PROMOTED: f"has a new champion ({decision.get('reason')})",
         NOT_BETTER: f"keeps its champion: {decision.get('reason')}",
         UP_TO_DATE: f"is up to date: {record.get('reason', 'nothing is new')}",
+        WAITS_FOR_DATA: f"waits for data: {record.get('reason', 'a channel is empty')}",
         ROLLED_BACK: "keeps its champion: the deployment was rolled back",
         STOPPED: "keeps its champion: the run was stopped",
         STOPPED_BY_RULE: f"keeps its champion: the rule {stopped_by(record, ' stopped training')}",

@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.config import Config
 
+from contract import outcomes
 from contract.histories import Execution
 from ratchet.account import Account
 from ratchet.following import Follower, Launched
@@ -76,7 +77,9 @@ class Pipeline:
         Follower(self.account, self.name, look).to_the_end(launched)
         self.wait_until_idle()
         table = RunTable(self.account)
-        runs = [run for run in table.runs(self.name, limit=10) if run.run_id > before and run.outcome != "UpToDate"]
+        runs = [
+            run for run in table.runs(self.name, limit=10) if run.run_id > before and run.outcome not in outcomes.IDLE
+        ]
         failed = [run for run in runs if run.failed]
         if not failed and len(runs) != 1:
             told = ", ".join(f"{run.run_id} {run.outcome}" for run in runs)

@@ -77,14 +77,6 @@ def list_prefixes(bucket_arn: str, prefixes: Sequence[str], *more_actions: str) 
     )
 
 
-def read_object(bucket_arn: str, key: str) -> list[Grant]:
-    """Reading one object, and listing it (SageMaker lists an S3Prefix input before it downloads it)."""
-    return [
-        Grant(actions=["s3:GetObject"], resources=[f"{bucket_arn}/{key}"]),
-        Grant(actions=["s3:ListBucket"], resources=[bucket_arn], conditions={"StringLike": {"s3:prefix": [f"{key}*"]}}),
-    ]
-
-
 def write_objects(bucket_arn: str, patterns: Sequence[str], because: str) -> Grant:
     """Writing objects, in parts if they are large."""
     return Grant(

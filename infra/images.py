@@ -47,6 +47,24 @@ def images(spec: PipelineSpec, region: str) -> Images:
     )
 
 
+def is_of_a_framework(spec: PipelineSpec) -> bool:
+    """Whether training runs in one of SageMaker's framework images, or in one that starts like them, with `train`."""
+    if spec.framework is not None:
+        return True
+    image = spec.image if spec.dockerfile is None else _started_like((spec.folder / spec.dockerfile).read_text())
+    repositories = {known.partition(":")[0] for known in _accounts()}
+    return image is not None and re.split("[:@]", image.partition("/")[2])[0] in repositories
+
+
+def _started_like(dockerfile: str) -> str | None:
+    """The image that a Dockerfile's last stage builds on; None where it says itself how its containers start."""
+    lines = [words for line in dockerfile.splitlines() if (words := line.split())]
+    bases = [at for at, words in enumerate(lines) if words[0].upper() == "FROM"]
+    if not bases or any(words[0].upper() in ("ENTRYPOINT", "CMD") for words in lines[bases[-1] :]):
+        return None
+    return next((word for word in lines[bases[-1]][1:] if not word.startswith("--")), None)
+
+
 def rules_image(spec: PipelineSpec, region: str) -> str | None:
     """The image of SageMaker Debugger's own rules in a region; None where the open rules judge.
 
@@ -68,6 +86,12 @@ def repository_arn(image_uri: str, partition: str) -> str | None:
     if match is None:
         return None
     return f"arn:{partition}:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
+
+
+def base_images(dockerfile: str) -> list[str]:
+    """The images of ECR that a dockerfile begins with: in FROM, COPY --from or an ARG's default."""
+    lines = [line for line in dockerfile.splitlines() if not line.lstrip().startswith("#")]
+    return list(dict.fromkeys(match[0] for line in lines for match in _ECR.finditer(line)))
 
 
 def _uri(spec: PipelineSpec, version: str, scope: str, region: str) -> str:

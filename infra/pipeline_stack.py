@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from aws_cdk import Annotations, CfnOutput, Stack
-from aws_cdk import aws_s3_assets as assets
-from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from contract import files
 from infra import framework_support
 from infra.constructs.account import account_of
 from infra.constructs.function import Function, Functions, functions_of
@@ -20,8 +15,8 @@ from infra.constructs.image_build import ImageBuild
 from infra.constructs.job_roles import JobRoles
 from infra.constructs.launcher import launcher
 from infra.constructs.lifecycle import Lifecycle
-from infra.constructs.removal import removal_policy
 from infra.constructs.run_functions import RunFunctions
+from infra.constructs.source import Source
 from infra.constructs.state_machine import StateMachine
 from infra.constructs.topic_alarms import PipelineAlarms
 from infra.constructs.triggers import TriggerQueue, Triggers
@@ -29,7 +24,7 @@ from infra.grants import SAGEMAKER, call_functions, pass_roles
 from infra.images import images, repository_arn, rules_image
 from infra.shared_stack import imported
 from infra.workflow.machine import run_machine
-from infra.workflow.surroundings import Code, Image, Surroundings, values
+from infra.workflow.surroundings import Image, Surroundings, values
 from ratchet.spec import PipelineSpec
 from ratchet.spec.environments import Environment
 from ratchet.spec.source_package import SourcePackage
@@ -52,10 +47,11 @@ class PipelineStack(Stack):
         for number, warning in enumerate(framework_support.warnings(spec, datetime.now(UTC).date())):
             Annotations.of(self).add_warning_v2(f"ratchet:end-of-patch-{number}", warning)
         functions = functions_of(self, log_retention_days=environment.log_retention_days)
-        source = _source(self, package)
         build = _image_build(self, environment, spec, functions)
-        at = _surroundings(self, environment, spec, source, build)
+        at = _surroundings(self, environment, spec, package.code_hash, build)
+        source = Source(self, "Source", at=at, package=package, functions=functions)
         machine = _state_machine(self, at, functions)
+        machine.resource.node.add_dependency(source.copied)
         queue = TriggerQueue(self, "Waiting")
         starts = launcher(self, "Launcher", at=at, functions=functions, queue=queue.queue, machine=machine)
         lifecycle = Lifecycle(
@@ -67,21 +63,11 @@ class PipelineStack(Stack):
             queue=queue.queue,
             machine=machine,
         )
-        lifecycle.resource.node.add_dependency(_model_package_group(self, at, environment))
         if build:
             lifecycle.resource.node.add_dependency(build.built)
         Triggers(self, "Triggers", at=at, queue=queue.queue, function=starts, machine=machine, last=lifecycle.resource)
         PipelineAlarms(self, "Alarms", at=at, machine=machine, dead_letters=queue.dead_letters)
         _outputs(self, at, machine, starts)
-
-
-def _source(stack: Stack, package: SourcePackage) -> Code:
-    """sourcedir.tar.gz as an asset, named by its content's hash (gzip's bytes may differ between machines)."""
-    with TemporaryDirectory() as folder:
-        archive = Path(folder) / files.SOURCE_ARCHIVE
-        archive.write_bytes(package.archive())
-        asset = assets.Asset(stack, "Source", path=str(archive), asset_hash=package.code_hash)
-    return Code(bucket=asset.s3_bucket_name, key=asset.s3_object_key, uri=asset.s3_object_url, hash=package.code_hash)
 
 
 def _image_build(stack: Stack, environment: Environment, spec: PipelineSpec, functions: Functions) -> ImageBuild | None:
@@ -100,7 +86,7 @@ def _image_build(stack: Stack, environment: Environment, spec: PipelineSpec, fun
 
 
 def _surroundings(
-    stack: Stack, environment: Environment, spec: PipelineSpec, source: Code, build: ImageBuild | None
+    stack: Stack, environment: Environment, spec: PipelineSpec, code_hash: str, build: ImageBuild | None
 ) -> Surroundings:
     """The values that the machine, its functions and its roles are made from."""
     account = account_of(stack)
@@ -119,7 +105,7 @@ def _surroundings(
         environment=environment.name,
         account=account,
         shared=imported(environment, account),
-        code=source,
+        code_hash=code_hash,
         image=training,
         hosting_image=hosting,
         rules_image=image(rules) if rules else None,
@@ -149,19 +135,10 @@ def _state_machine(stack: Stack, at: Surroundings, functions: Functions) -> Stat
     return machine
 
 
-def _model_package_group(stack: Stack, at: Surroundings, environment: Environment) -> sagemaker.CfnModelPackageGroup:
-    group = sagemaker.CfnModelPackageGroup(
-        stack,
-        "Models",
-        model_package_group_name=at.model_package_group,
-        model_package_group_description=f"What runs of {at.pipeline} have trained and judged",
-    )
-    group.apply_removal_policy(removal_policy(environment))
-    return group
-
-
 def _outputs(stack: Stack, at: Surroundings, machine: StateMachine, starts: Function) -> None:
     CfnOutput(stack, "StateMachineArn", value=machine.arn, description="One execution is one run")
     CfnOutput(stack, "LauncherFunctionName", value=starts.name, description="Starts a run by hand")
+    data = ", ".join(f"{name}: s3://{at.shared.data_bucket}/{prefix}" for name, prefix in at.spec.data.items())
+    CfnOutput(stack, "Data", value=data, description="Data goes there; a run waits until each has some")
     CfnOutput(stack, "EndpointName", value=at.endpoint, description="Answers once there is a champion")
     CfnOutput(stack, "ModelPackageGroupName", value=at.model_package_group, description="Every model that was judged")

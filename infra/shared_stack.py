@@ -6,10 +6,8 @@ from typing import Any
 
 from aws_cdk import CfnOutput, CustomResource, Duration, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from contract import names, run_table
@@ -19,6 +17,7 @@ from infra.constructs.findings import acknowledge
 from infra.constructs.function import Function, Functions, functions_of
 from infra.constructs.removal import removal_policy
 from infra.constructs.stopper import Stopper
+from infra.constructs.topic import notification_topic
 from infra.declared_function import DeclaredFunction
 from infra.grants import Account, Grant
 from infra.shared import Shared
@@ -40,7 +39,7 @@ class SharedStack(Stack):
 
     def __init__(self, scope: Construct, id_: str, *, environment: Environment, **stack: Any) -> None:
         super().__init__(scope, id_, description=f"Ratchet {environment.name}: what all pipelines share", **stack)
-        removal = removal_policy(environment)
+        account, removal = account_of(self), removal_policy(environment)
         key = _key(self, removal)
         logs = access_logs_bucket(self, "AccessLogs", days=365) if environment.access_logs == "bucket" else None
         data = private_bucket(self, "Data", key=key, removal=removal, access_logs=logs)
@@ -48,7 +47,7 @@ class SharedStack(Stack):
         announce_objects(data)
         _argue_access_logs(logs, data, artifacts)
         table = _run_table(self, key, removal)
-        topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
+        topic = notification_topic(self, "Topic", key=key, account=account)
         shared = Shared(
             data_bucket=data.bucket_name,
             data_bucket_arn=data.bucket_arn,
@@ -62,7 +61,6 @@ class SharedStack(Stack):
         functions = functions_of(self, log_retention_days=environment.log_retention_days)
         if environment.removal == "destroy":
             _empty_when_destroyed(self, [data, artifacts], functions)
-        account = account_of(self)
         Stopper(self, "Stopper", account=account, environment=environment.name, shared=shared, functions=functions)
         _outputs(self, environment, shared)
 
@@ -100,7 +98,7 @@ def imported(environment: Environment, account: Account) -> Shared:
 
 
 def _key(stack: Stack, removal: RemovalPolicy) -> kms.Key:
-    key = kms.Key(
+    return kms.Key(
         stack,
         "Key",
         description="Ratchet: data, artifacts, run records and notifications",
@@ -108,16 +106,6 @@ def _key(stack: Stack, removal: RemovalPolicy) -> kms.Key:
         pending_window=Duration.days(7),
         removal_policy=removal,
     )
-    # Alarms publish to the encrypted topic as CloudWatch itself ("Amazon SNS topics with server-side encryption").
-    key.add_to_resource_policy(
-        iam.PolicyStatement(
-            principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-            actions=["kms:Decrypt", "kms:GenerateDataKey"],
-            resources=["*"],
-            conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
-        )
-    )
-    return key
 
 
 def _run_table(stack: Stack, key: kms.Key, removal: RemovalPolicy) -> dynamodb.Table:

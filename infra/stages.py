@@ -22,6 +22,7 @@ def add_stacks(app: App, environment: Environment, pipelines: list[PipelineSpec]
     Raises:
         SpecError, ConfigurationError: a pipeline can't be deployed there as it is.
     """
+    pipelines = [_in(environment, spec) for spec in pipelines]
     packages = {spec.name: _package(spec, environment, toolkit) for spec in pipelines}
     # Stacks that must outlive a slip of the hand refuse to be deleted until someone turns that off.
     settings = {
@@ -41,6 +42,11 @@ def add_stacks(app: App, environment: Environment, pipelines: list[PipelineSpec]
         )
         stack.add_stack_dependency(shared)
     Tags.of(app).add(names.ENVIRONMENT_TAG, environment.name)
+
+
+def _in(environment: Environment, spec: PipelineSpec) -> PipelineSpec:
+    """The spec with what the environment says instead."""
+    return spec.model_copy(update={"triggers": spec.triggers.with_quiet_at_most(environment.quiet_at_most)})
 
 
 def _package(spec: PipelineSpec, environment: Environment, toolkit: Path) -> SourcePackage:

@@ -77,7 +77,7 @@ class _NoPlatform:
     def put_metric_data(self, namespace: str, data: list[Document]) -> None:
         raise NotImplementedError
 
-    def assume_role(self, role_arn: str, session_name: str) -> Credentials:
+    def assume_role(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
         raise NotImplementedError
 
     def authorize(self, caller: Caller, action: str, resource: str) -> None:

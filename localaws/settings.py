@@ -1,16 +1,19 @@
 """`settings.json` in the state folder: how this AWS behaves where documentation or a market leaves it open.
 
-{"stopped_job": "succeeds", "spot": {"interrupt_every": 30, "interruptions": 3}}
+{"stopped_job": "succeeds", "spot": {"interrupt_every": 30, "interruptions": 3},
+ "quotas": {"ml.m5.large for training job usage": 0}}
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from localaws.sagemaker.core.quotas import check_quotas
 from localaws.sagemaker.jobs.spot_market import QUIET_MARKET, SpotMarket
 
 FILE_NAME = "settings.json"
@@ -26,10 +29,14 @@ class Settings:
     Describe document, whose status says `Stopped`. A workflow should take both.
 
     `spot`: when managed spot training is interrupted, and what it costs; see `SpotMarket`.
+
+    `quotas`: SageMaker's quotas of instances, by the names that Service Quotas gives them; see `core.quotas`. What
+    isn't named has none.
     """
 
     stopped_job: StoppedJob = "fails"
     spot: SpotMarket = QUIET_MARKET
+    quotas: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Settings:
@@ -54,10 +61,12 @@ def _settings(document: Any) -> Settings:
     stopped_job = document.get("stopped_job", Settings.stopped_job)
     if stopped_job not in get_args(StoppedJob):
         raise ValueError(f"stopped_job: {stopped_job!r}; it must be {' or '.join(get_args(StoppedJob))}")
+    quotas = document.get("quotas", {})
+    check_quotas(quotas)
     market = document.get("spot", {})
     try:
         _only_known(market, SpotMarket)
-        return Settings(stopped_job, SpotMarket(**market))
+        return Settings(stopped_job, SpotMarket(**market), quotas)
     except ValueError as exc:
         raise ValueError(f"spot: {exc}") from exc
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,9 @@ from botocore.exceptions import ClientError
 from contract import names, refusals
 from ratchet.errors import UserError
 from ratchet.project import Project
+from ratchet.spec import ConfigurationError
 from ratchet.spec.environments import Environment
+from ratchet.spec.whereabouts import check_whereabouts
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,8 @@ def connect(project: Project, name: str) -> Account:
     """The AWS of an environment.
 
     Raises:
-        UserError: the embedded AWS isn't running, there are no credentials, or they are another account's.
+        UserError: the embedded AWS isn't running, there are no credentials, they are another account's, or variables
+            lead elsewhere.
     """
     environment = project.environment(name)
     is_local = environment.name == names.LOCAL
@@ -170,6 +174,10 @@ def of_server(environment: Environment, server: Server) -> Account:
 
 def _connect(environment: Environment) -> Account:
     """Ordinary credentials, as the aws command would find them, checked against cdk.json's account."""
+    try:
+        check_whereabouts(environment, os.environ)
+    except ConfigurationError as error:
+        raise UserError(str(error)) from error
     account = Account(environment, boto3.Session(region_name=environment.region))
     found = account.client("sts").get_caller_identity()["Account"]
     if environment.account and found != environment.account:

@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from contract import outcomes, run_table, triggers
 from contract.histories import Execution
 from ratchet import history
 from ratchet.account import Account
 from ratchet.errors import UserError
+from ratchet.run_logs import group_of_function
 from ratchet.runs import Run, RunTable
 
 LOCAL_POLL_SECONDS = 0.2
@@ -45,8 +48,16 @@ def launch(account: Account, pipeline: str, trigger: Mapping[str, Any]) -> Launc
         told = body.get("errorMessage", body) if isinstance(body, dict) else body
         if isinstance(body, dict) and body.get("errorType") == triggers.ROLLBACK_REFUSED_ERROR:
             raise UserError(f"{pipeline} isn't rolled back: {told}")
-        raise UserError(f"the launcher of {pipeline} failed: {told}; its log: /aws/lambda/{function}")
+        raise UserError(f"the launcher of {pipeline} failed: {told}; {_where_it_logs(account, function)}")
     return Launched(str(body["status"]), str(body["run_id"]), str(body["execution_arn"]))
+
+
+def _where_it_logs(account: Account, function: str) -> str:
+    """The log group that there is; who may only invoke the function is told the function's name."""
+    try:
+        return f"its log: {group_of_function(account, function)}"
+    except ClientError:
+        return f"the function is {function}, whose settings name its log group"
 
 
 def started_by_code(account: Account, pipeline: str) -> Launched | None:

@@ -18,7 +18,7 @@ from ratchet.durations import duration
 _STYLES = {
     outcomes.PROMOTED: "bold green",
     outcomes.NOT_BETTER: "yellow",
-    outcomes.UP_TO_DATE: "cyan",
+    **dict.fromkeys(outcomes.IDLE, "cyan"),
     outcomes.RUNNING: "blue",
     **dict.fromkeys(outcomes.UNSUCCESSFUL, "bold red"),
 }

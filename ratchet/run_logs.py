@@ -77,7 +77,7 @@ class _Source:
 def read(account: Account, run: Run, *, follow: bool, pause: Callable[[float], None] = time.sleep) -> Iterator[Line]:
     """The run's lines in the order of their time; with `follow` also those to come, until the run has ended."""
     seen: set[tuple[str, str]] = set()
-    groups = functools.cache(lambda function: _group(account, function))
+    groups = functools.cache(lambda function: group_of_function(account, function))
     while True:
         execution = _execution(account, run)
         # A run whose execution isn't there is about to start, or was long ago (Step Functions forgets after 90 days).
@@ -113,6 +113,18 @@ def _last_lines(client: Any, group: str, stream: str) -> list[Line]:
     source = _Source(stream, group)
     answer = client.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=False, limit=TAIL_LINES)
     return [_line(source, event) for event in answer["events"]]
+
+
+def of_endpoint(account: Account, endpoint: str, since: datetime) -> list[Line]:
+    """The last lines that an endpoint's containers have written since then; none where its log may not be read."""
+    source = _Source(endpoint, names.endpoint_log_group(endpoint), start=since)
+    try:
+        lines = _lines(account, source)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDeniedException":
+            raise
+        return []
+    return sorted(lines, key=lambda line: line.at)[-TAIL_LINES:]
 
 
 def of_job(account: Account, step: str, job: str) -> list[Line]:
@@ -162,8 +174,8 @@ def _function(visit: Visit) -> str | None:
     return name.partition(":function:")[2].partition(":")[0] if ":function:" in name else name.partition(":")[0]
 
 
-def _group(account: Account, function: str) -> str:
-    """The log group that a function writes to; the usual name for one that is no more."""
+def group_of_function(account: Account, function: str) -> str:
+    """The log group that a function writes to, as its own settings say; Lambda's usual one for one that is no more."""
     client = account.client("lambda")
     try:
         settings = client.get_function_configuration(FunctionName=function)

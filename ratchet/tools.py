@@ -7,10 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ratchet.account import Server
 from ratchet.errors import UserError
-from ratchet.project import Project
+from ratchet.spec.whereabouts import ENDPOINT, ENDPOINT_OF_SERVICE
+
+if TYPE_CHECKING:
+    from ratchet.account import Server
+    from ratchet.project import Project
 
 # What would send aws, boto3 or cdk elsewhere than the exports say.
 _MISLEADING = (
@@ -28,12 +32,24 @@ _MISLEADING = (
     "AWS_USE_DUALSTACK_ENDPOINT",
 )
 _LOOPBACK = ("127.0.0.1", "localhost")
+# The SageMaker SDK builds the URLs of STS and of its telemetry itself, whatever AWS_ENDPOINT_URL says. Told its bucket
+# it asks STS for no account, and telemetry can be declined: by a file of its own (versions 2 and 3 read the same).
+_SDK_SETTINGS = """\
+# Written by `ratchet env`: what keeps the SageMaker SDK on the embedded AWS.
+SchemaVersion: "1.0"
+SageMaker:
+  PythonSDK:
+    Modules:
+      TelemetryOptOut: true
+      Session:
+        DefaultS3Bucket: sagemaker-{region}-{account}
+"""
 
 
 def exports(project: Project, server: Server, around: Mapping[str, str]) -> dict[str, str]:
     """The variables that make unmodified aws, boto3, SageMaker SDK and cdk work on the embedded AWS."""
     return {
-        "AWS_ENDPOINT_URL": server.endpoint_url,
+        ENDPOINT: server.endpoint_url,
         "AWS_ACCESS_KEY_ID": server.access_key_id,
         "AWS_SECRET_ACCESS_KEY": server.secret_access_key,
         "AWS_REGION": server.region,
@@ -42,15 +58,38 @@ def exports(project: Project, server: Server, around: Mapping[str, str]) -> dict
         # Named, so that a [default] profile of the user's with endpoints or roles of its own isn't read.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "SAGEMAKER_USER_CONFIG_OVERRIDE": str(_sdk_settings_file(project)),
+        "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": os.devnull,
         "CDK_DISABLE_CLI_TELEMETRY": "true",
         "PATH": _joined(":", (*_program_folders(project), *around.get("PATH", "").split(":"))),
         "NO_PROXY": _joined(",", (*_LOOPBACK, *around.get("NO_PROXY", around.get("no_proxy", "")).split(","))),
     }
 
 
+def write_sdk_settings(project: Project, server: Server) -> None:
+    """Writes the file of the SageMaker SDK's that `exports` names: its default bucket, and no telemetry."""
+    text = _SDK_SETTINGS.format(region=server.region, account=server.account)
+    _sdk_settings_file(project).write_text(text, encoding="utf-8")
+
+
+def _sdk_settings_file(project: Project) -> Path:
+    return project.aws_state / "sagemaker_sdk.yaml"
+
+
+def profile(name: str, server: Server) -> list[str]:
+    """The embedded AWS as a profile of the AWS config file: to whoever uses it, ordinary credentials of an account."""
+    return [
+        f"[profile {name}]",
+        f"endpoint_url = {server.endpoint_url}",
+        f"region = {server.region}",
+        f"aws_access_key_id = {server.access_key_id}",
+        f"aws_secret_access_key = {server.secret_access_key}",
+    ]
+
+
 def unset(around: Mapping[str, str]) -> list[str]:
     """The variables that must not be there: other credentials, and endpoints of single services."""
-    endpoints = [name for name in around if name.startswith("AWS_ENDPOINT_URL_")]
+    endpoints = [name for name in around if name.startswith(ENDPOINT_OF_SERVICE)]
     return [*_MISLEADING, *sorted(endpoints)]
 
 

@@ -21,6 +21,7 @@ os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path.home() / ".cac
 LONG = (
     "tests/local/test_run.py::test_a_role_that_lacks_an_action",
     "tests/local/test_command_line.py",
+    "tests/local/test_first_day.py",
     "tests/local/test_endpoints.py::test_no_request_fails",
     "tests/local/test_demo_story.py",
     "tests/local/test_run.py",
@@ -39,7 +40,6 @@ APART = (
     "tests/local/test_toolkit.py",
     "tests/local/test_spot_checkpoints.py",
     "tests/local/test_benchmarks_in_images.py",
-    "tests/local/test_command_line.py::test_the_same_commands",
     "tests/local/test_endpoints.py::test_no_request_fails",
 )
 

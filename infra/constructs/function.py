@@ -86,6 +86,7 @@ class Function(Construct):
         )
         acknowledge(function, "L1", _RUNTIME_REASON)
         self.arn = function.attr_arn
+        self.log_group = log_group.ref
         self.name = function.ref
 
 

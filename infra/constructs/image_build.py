@@ -24,7 +24,8 @@ from infra.constructs.function import Function, Functions, write_log
 from infra.constructs.removal import removal_policy
 from infra.constructs.role import ServiceRole
 from infra.declared_function import DeclaredFunction
-from infra.grants import NO_RESOURCE, Account, Grant, read_object, use_key
+from infra.grants import NO_RESOURCE, Account, Grant, use_key
+from infra.images import base_images, repository_arn
 from ratchet.spec.environments import Environment
 
 BUILD_MINUTES = 55
@@ -35,7 +36,9 @@ _NOT_CONTEXT = ["**/__pycache__", ".*", "*.md", files.SPEC_FILE, "data", "tests"
 _BUILD = (
     'if aws ecr describe-images --repository-name "$REPOSITORY" --image-ids imageTag="$TAG" >/dev/null 2>&1; then '
     'echo "$TAG is there"; else '
-    'aws ecr get-login-password | docker login --username AWS --password-stdin "${URI%%/*}" && '
+    "for registry in $REGISTRIES; do "
+    'aws ecr get-login-password --region "$(echo "$registry" | cut -d . -f 4)" '
+    '| docker login --username AWS --password-stdin "$registry" || exit 1; done && '
     'docker build --tag "$URI:$TAG" --file "$DOCKERFILE" . && docker push "$URI:$TAG"; fi'
 )
 _ANSWER = (
@@ -67,10 +70,12 @@ class ImageBuild(Construct):
         repository = _repository(self, environment, key_arn)
         log = logs.CfnLogGroup(self, "Log", retention_in_days=environment.log_retention_days)
         log.apply_removal_policy(RemovalPolicy.DESTROY)
+        bases = base_images((folder / dockerfile).read_text())
         grants = [
-            *read_object(account.bucket_arn(context.s3_bucket_name), context.s3_object_key),
+            *_read_context(account.bucket_arn(context.s3_bucket_name), context.s3_object_key),
             write_log(log.attr_arn),
             *_push(repository.repository_arn),
+            *_pull(bases, account.partition),
             use_key(account, key_arn, "ecr"),
         ]
         project = _project(
@@ -81,6 +86,7 @@ class ImageBuild(Construct):
             role_arn=_role(self, grants).arn,
             key_arn=key_arn,
             log_group=log.ref,
+            registries=[repository.registry_uri, *{base.partition("/")[0]: None for base in bases}],
         )
         self.repository_arn = repository.repository_arn
         self.image_uri = f"{repository.repository_uri}:{context.asset_hash}"
@@ -114,6 +120,7 @@ def _project(
     role_arn: str,
     key_arn: str,
     log_group: str,
+    registries: Sequence[str],
 ) -> codebuild.CfnProject:
     project = codebuild.CfnProject(
         scope,
@@ -127,7 +134,10 @@ def _project(
             type="S3", location=_location(context), build_spec=json.dumps(build_spec())
         ),
         environment=_machine(
-            REPOSITORY=repository.repository_name, URI=repository.repository_uri, DOCKERFILE=dockerfile
+            REPOSITORY=repository.repository_name,
+            URI=repository.repository_uri,
+            DOCKERFILE=dockerfile,
+            REGISTRIES=" ".join(registries),
         ),
         logs_config=codebuild.CfnProject.LogsConfigProperty(
             cloud_watch_logs=codebuild.CfnProject.CloudWatchLogsConfigProperty(status="ENABLED", group_name=log_group)
@@ -180,6 +190,21 @@ def _built(
 def build_spec() -> dict[str, object]:
     """Build and push; then, whatever happened, tell CloudFormation (post_build runs after a failed build too)."""
     return {"version": "0.2", "phases": {"build": {"commands": [_BUILD]}, "post_build": {"commands": [_ANSWER]}}}
+
+
+def _read_context(bucket_arn: str, key: str) -> list[Grant]:
+    """Source: "Allow CodeBuild to interact with other AWS services" (CodeBuild User Guide), for an S3 source."""
+    return [
+        Grant(actions=["s3:GetObject", "s3:GetObjectVersion"], resources=[f"{bucket_arn}/{key}"]),
+        Grant(actions=["s3:GetBucketAcl", "s3:GetBucketLocation"], resources=[bucket_arn]),
+    ]
+
+
+def _pull(bases: Sequence[str], partition: str) -> list[Grant]:
+    """Pulling the images of ECR that the dockerfile begins with, such as SageMaker's own."""
+    arns = [arn for base in bases if (arn := repository_arn(base, partition))]
+    verbs = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
+    return [Grant(actions=[f"ecr:{verb}" for verb in verbs], resources=list(dict.fromkeys(arns)))] if arns else []
 
 
 def _push(repository_arn: str) -> list[Grant]:

@@ -1,4 +1,10 @@
-"""Around a pipeline's deployment: new code starts a run, and before it goes, what its runs have made is taken down."""
+"""Around a pipeline's deployment: its model package group is there, new code starts a run, and before the pipeline
+goes, what its runs have made is taken down.
+
+The group isn't CloudFormation's: where it is retained, a pipeline that is deployed anew would fail on the name that is
+taken, and it can't be imported by the deployment (`--import-existing-resources` needs a primary identifier that the
+template can say; this one's is its ARN).
+"""
 
 from __future__ import annotations
 
@@ -55,8 +61,9 @@ class Lifecycle(Construct):
 def _properties(at: Surroundings, environment: Environment, queue_url: str, machine_arn: str) -> dict[str, str]:
     """The event of lambdas/lifecycle; a change of a property is an update."""
     return {
+        "Environment": at.environment,
         "Pipeline": at.pipeline,
-        "CodeHash": at.code.hash,
+        "CodeHash": at.code_hash,
         "StartsRuns": "yes" if at.spec.triggers.code else "no",
         "QueueUrl": queue_url,
         "StateMachineArn": machine_arn,
@@ -74,6 +81,15 @@ def _grants(at: Surroundings, queue_arn: str, machine: StateMachine) -> list[Gra
         Grant(actions=["states:ListExecutions"], resources=[machine.arn]),
         Grant(actions=["states:StopExecution"], resources=[at.executions(machine.name)], because=RUNS_ARE_NAMED_LATER),
         *clear_away(at),
+        Grant(
+            actions=[
+                "sagemaker:DescribeModelPackageGroup",
+                "sagemaker:CreateModelPackageGroup",
+                "sagemaker:AddTags",
+                "sagemaker:DeleteModelPackageGroup",
+            ],
+            resources=[at.sagemaker("model-package-group", at.model_package_group)],
+        ),
         Grant(actions=["sagemaker:ListModelPackages"], resources=["*"], because=NO_RESOURCE),
         Grant(
             actions=["sagemaker:DeleteModelPackage"],

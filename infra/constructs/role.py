@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
@@ -14,7 +15,8 @@ from infra.grants import Grant
 class ServiceRole(Construct):
     """A role for one service and one purpose. Its policy is inline: it lives, dies and is read with the role.
 
-    The trust names the service alone: a role can't be passed across accounts, so none other can be confused with ours.
+    The trust asks for the account, too: the service assumes the role for nobody else's resources ("The confused deputy
+    problem", IAM User Guide). Lambda, Step Functions, SageMaker AI and CodeBuild say for whom, by their guides.
     """
 
     def __init__(self, scope: Construct, id_: str, *, service: str, purpose: str, grants: Sequence[Grant]) -> None:
@@ -22,7 +24,9 @@ class ServiceRole(Construct):
         self.role = iam.Role(
             self,
             "Role",
-            assumed_by=iam.ServicePrincipal(service),
+            assumed_by=iam.ServicePrincipal(
+                service, conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}}
+            ),
             description=purpose,
             inline_policies={"Grants": iam.PolicyDocument(statements=[_statement(grant) for grant in grants])},
         )

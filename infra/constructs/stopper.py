@@ -87,7 +87,7 @@ def _alarms(scope: Construct, function: Function, dead_letters: sqs.Queue, topic
     alarm(
         scope,
         "Failed",
-        description="The stopper failed; its log says at what. Training may go on that should not",
+        description=f"The stopper failed, so training may go on that should not; its log: {function.log_group}",
         namespace="AWS/Lambda",
         metric="Errors",
         dimensions={"FunctionName": function.name},
@@ -97,8 +97,8 @@ def _alarms(scope: Construct, function: Function, dead_letters: sqs.Queue, topic
 
 def _grants(account: Account, environment: str, shared: Shared) -> list[Grant]:
     """Stopping this environment's training jobs, by the tag that the state machine gives them."""
-    jobs = account.arn("sagemaker", f"training-job/*-{names.ANY_RUN_ID}-*")
-    because = "A job is named after its pipeline and its run; whose it is, its environment and its tag say."
+    jobs = account.arn("sagemaker", f"training-job/{names.any_job(environment)}")
+    because = "A job is named after its environment, its pipeline and its run; the last two are known later."
     return [
         Grant(actions=["sagemaker:DescribeTrainingJob"], resources=[jobs], because=because),
         Grant(

@@ -61,6 +61,11 @@ def says_throttled() -> str:
     return _says(refusals.THROTTLED)
 
 
+def says_quota_too_small() -> str:
+    """The account's quota has no room for the request, whoever else waits."""
+    return _says(refusals.QUOTA_TOO_SMALL)
+
+
 def says_stopped_job() -> str:
     """Step Functions has taken a stopped training job for a failed one."""
     return r'$contains($failure.cause, /"TrainingJobStatus"\s*:\s*"Stopped"/)'

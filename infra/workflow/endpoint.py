@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from infra.workflow.expressions import expression, members
+from infra.workflow.instances import taking_instances
 from infra.workflow.language import RETRY_SAGEMAKER, State, States, task, waiting_until
 from infra.workflow.requests import Document
 from infra.workflow.surroundings import Surroundings
@@ -51,11 +52,11 @@ def describe_endpoint(
 
 
 def change_endpoint(name: str, action: str, request: Document, *, then: str) -> States:
-    """createEndpoint, updateEndpoint or deleteEndpoint.
+    """createEndpoint or updateEndpoint.
 
     It takes the SDK integration: the optimized one knows no DeploymentConfig.
     """
-    return task(name, f"aws-sdk:sagemaker:{action}", request, then=then)
+    return taking_instances(name, f"aws-sdk:sagemaker:{action}", request, then=then)
 
 
 def update(at: Surroundings, config: str) -> Document:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from infra.grants import NO_RESOURCE, Grant, read_object, read_objects, use_key
+from infra.grants import NO_RESOURCE, Grant, read_objects, use_key
 from infra.workflow.surroundings import Image, Surroundings, placeholder
 from ratchet.spec.environments import Vpc
 
@@ -41,7 +41,9 @@ def read_channels(at: Surroundings, prefixes: Sequence[str]) -> list[Grant]:
 
 
 def read_code(at: Surroundings) -> list[Grant]:
-    return read_object(at.account.bucket_arn(at.code.bucket), at.code.key)
+    """Reading the pipeline's code, earlier deployments' too: a run that goes on during a deployment has theirs."""
+    because = "Each deployment's code lies under its hash; the prefix is this pipeline's own."
+    return read_objects(at.shared.artifact_bucket_arn, [at.code], because)
 
 
 def run_container(at: Surroundings, image: Image, log_group: str) -> list[Grant]:

@@ -8,7 +8,8 @@ from typing import Any
 from contract.states import RECORD
 from infra.grants import Grant
 from infra.workflow.conditions import is_completed
-from infra.workflow.language import States, choice, failure, task, when
+from infra.workflow.instances import taking_instances
+from infra.workflow.language import States, choice, failure, when
 from infra.workflow.surroundings import Surroundings
 
 # Besides its own runtime a job waits for instances, downloads its data and uploads its results.
@@ -26,7 +27,7 @@ def job(
     on_failure: str = RECORD,
 ) -> States:
     """Makes a job and waits until it has ended; SageMaker ends it itself after `longest` seconds."""
-    return task(
+    return taking_instances(
         name,
         f"sagemaker:{operation}.sync",
         request,
@@ -47,11 +48,12 @@ def completed(name: str, job: str, variable: str, *, then: str, otherwise: str =
 def run_jobs(at: Surroundings, operation: str, arns: Sequence[str]) -> list[Grant]:
     """Making jobs (`operation` is TrainingJob or ProcessingJob), stopping them, and learning that they have ended.
 
-    Source: "IAM policies for calling SageMaker AI" (Step Functions): a managed rule of EventBridge for each kind.
+    Source: "IAM policies for calling SageMaker AI" (Step Functions): a managed rule of EventBridge for each kind. Step
+    Functions tags what it waits for (MANAGED_BY_AWS).
     """
     verbs = [f"sagemaker:{verb}{operation}" for verb in ("Create", "Describe", "Stop")]
     rule_arn = at.account.arn("events", f"rule/StepFunctionsGetEventsForSageMaker{operation}sRule")
     return [
-        Grant(actions=[*verbs, "sagemaker:AddTags"], resources=arns),
+        Grant(actions=[*verbs, "sagemaker:AddTags", "sagemaker:ListTags"], resources=arns),
         Grant(actions=["events:DescribeRule", "events:PutRule", "events:PutTargets"], resources=[rule_arn]),
     ]

@@ -20,8 +20,8 @@ API_CALL_SECONDS = 60
 # Whatever isn't in SageMaker's model, throttling among it, is called AmazonSageMakerException by the optimized
 # integration and SageMakerException by the SDK one. That takes in errors that stay (a wrong request): few tries.
 _SAGEMAKER_TROUBLE = ("SageMaker.AmazonSageMakerException", "SageMaker.SageMakerException")
-# Other jobs have the instances for now; they may end.
-_SAGEMAKER_LIMIT = ("SageMaker.ResourceLimitExceededException", "SageMaker.ResourceLimitExceeded")
+# Other jobs have the instances for now, or the account has no quota for them (`instances` tells which).
+SAGEMAKER_LIMIT = ("SageMaker.ResourceLimitExceededException", "SageMaker.ResourceLimitExceeded")
 # Step Functions Developer Guide, "Handle transient Lambda service exceptions"; the last is our functions' own.
 _LAMBDA_TROUBLE = (
     "Lambda.ClientExecutionTimeoutException",
@@ -52,13 +52,11 @@ def retry(errors: Sequence[str], *, interval: int, attempts: int, longest: int =
     }
 
 
-RETRY_SAGEMAKER = (
-    retry(_SAGEMAKER_TROUBLE, interval=1, attempts=3),
-    retry(_SAGEMAKER_LIMIT, interval=30, attempts=4, longest=240),
-)
+RETRY_SAGEMAKER_TROUBLE = (retry(_SAGEMAKER_TROUBLE, interval=1, attempts=3),)
+RETRY_SAGEMAKER = (*RETRY_SAGEMAKER_TROUBLE, retry(SAGEMAKER_LIMIT, interval=30, attempts=4, longest=240))
 # For a call whose refusal is an answer ("already exists", "could not find"), which mustn't wait for useless tries; the
 # choice that reads the answer knows throttling by its cause.
-RETRY_EXPECTED = (retry(_SAGEMAKER_LIMIT, interval=30, attempts=4, longest=240),)
+RETRY_EXPECTED = (retry(SAGEMAKER_LIMIT, interval=30, attempts=4, longest=240),)
 RETRY_LAMBDA = (retry(_LAMBDA_TROUBLE, interval=1, attempts=6),)
 RETRY_DYNAMODB = (retry(_DYNAMODB_TROUBLE, interval=1, attempts=6),)
 # For the one call whose failure nobody would learn of.
@@ -74,11 +72,12 @@ def task(
     timeout: int = API_CALL_SECONDS,
     retries: Sequence[State] = RETRY_SAGEMAKER,
     assign: Mapping[str, Any] | None = None,
+    catches: Sequence[State] = (),
     on_failure: str = RECORD,
 ) -> States:
     """A task that gives up after `timeout` seconds an attempt, and whose failure is kept in `$failure`.
 
-    resource: what follows `arn:aws:states:::`.
+    resource: what follows `arn:aws:states:::`. catches: where single errors lead, before all others.
     """
     state: State = {
         "Type": "Task",
@@ -86,20 +85,22 @@ def task(
         "Arguments": dict(arguments),
         "TimeoutSeconds": timeout,
         "Retry": list(retries),
-        "Catch": [_catch(name, on_failure)],
+        "Catch": [*catches, caught(name, on_failure)],
         "Output": expression("$states.input"),
         "Next": then,
     }
     return {name: _assigning(state, assign)}
 
 
-def _catch(name: str, then: str) -> State:
+def caught(
+    name: str, then: str, errors: Sequence[str] = ("States.ALL",), assign: Mapping[str, Any] | None = None
+) -> State:
     """Keeps the failure of state `name`, and goes on to `then`."""
     error = expression("$states.errorOutput.Error")
     cause = expression("$exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : ''")
     return {
-        "ErrorEquals": ["States.ALL"],
-        "Assign": {"failure": {"state": name, "error": error, "cause": cause}},
+        "ErrorEquals": list(errors),
+        "Assign": {"failure": {"state": name, "error": error, "cause": cause}, **(assign or {})},
         "Output": expression("$states.input"),
         "Next": then,
     }

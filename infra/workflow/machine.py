@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contract.states import DEPLOY, EVALUATE, GATE, PLAN, REGISTER, SETTLE, TRAIN, UNDO, VARIABLES, VERIFY
 from infra.workflow.expressions import expression
+from infra.workflow.instances import REFUSALS
 from infra.workflow.step import Machine, story
 from infra.workflow.steps.deploy import deploy
 from infra.workflow.steps.evaluate import evaluate
@@ -40,6 +41,11 @@ def run_machine(at: Surroundings) -> Machine:
         verify(at, wrong=UNDO),
         undo(at),
         record(at, training),
-        variables={**dict.fromkeys(VARIABLES), **training.way.variables, "run": expression("$states.input")},
+        variables={
+            **dict.fromkeys(VARIABLES),
+            **training.way.variables,
+            REFUSALS: 0,
+            "run": expression("$states.input"),
+        },
         comment=f"A run of {at.pipeline} in {at.environment}: from a trigger to a champion that answers",
     )

@@ -16,6 +16,11 @@ def run_uri(at: Surroundings, name: str) -> str:
     return f"s3://{ARTIFACT_BUCKET}/{files.run_folder(at.pipeline, RUN_ID)}{name}"
 
 
+def code_uri(at: Surroundings) -> str:
+    """The S3 URI of sourcedir.tar.gz."""
+    return f"s3://{ARTIFACT_BUCKET}/{at.code_key}"
+
+
 def manifest(channel: str) -> str:
     """The S3 URI of the manifest that Plan wrote: exactly the objects that the run's fingerprint is made of."""
     return expression(f'$lookup($plan.data.manifests, "{channel}")')

@@ -1,6 +1,7 @@
 """The AWS around the runs of one pipeline, and what of it the machine's definition leaves to the deployment to fill in.
 
-Strings may be CDK tokens, but for the environment's and the pipeline's name: names are cut and hashed from them here.
+Strings may be CDK tokens, but for the environment's and the pipeline's name and the code's hash: names are cut and
+hashed from them here.
 """
 
 from __future__ import annotations
@@ -24,16 +25,6 @@ class Image:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Code:
-    """sourcedir.tar.gz: the model's folder and the toolkit. `hash` is of its content, and no token."""
-
-    bucket: str
-    key: str
-    uri: str
-    hash: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Surroundings:
     """A pipeline, the account and the stacks around it: every step's requests and grants are made from them."""
 
@@ -41,7 +32,8 @@ class Surroundings:
     environment: str
     account: Account
     shared: Shared
-    code: Code
+    # Of sourcedir.tar.gz, the model's folder with the toolkit: of its content, and no token.
+    code_hash: str
     # One that trains and evaluates, one that serves (PyTorch has two, scikit-learn one), and the one that evaluates
     # SageMaker Debugger's rules, where they judge.
     image: Image
@@ -60,6 +52,16 @@ class Surroundings:
         return files.runs_folder(self.pipeline)
 
     @property
+    def code(self) -> str:
+        """The folder of this pipeline's code in the artifact bucket."""
+        return files.code_folder(self.pipeline)
+
+    @property
+    def code_key(self) -> str:
+        """The key of sourcedir.tar.gz there."""
+        return files.code_key(self.pipeline, self.code_hash)
+
+    @property
     def endpoint(self) -> str:
         return names.endpoint(self.environment, self.pipeline)
 
@@ -70,6 +72,10 @@ class Surroundings:
     @property
     def content_prefix(self) -> str:
         return names.content_prefix(self.environment, self.pipeline)
+
+    def job(self, run_id: str, step: str, round_: str | None = None) -> str:
+        """The name of a run's job."""
+        return names.job(self.environment, self.pipeline, run_id, step, round_)
 
     def sagemaker(self, kind: str, name: str) -> str:
         """The ARN of one of SageMaker's things."""
@@ -117,8 +123,7 @@ RUN_TABLE = Later("run_table", lambda at: at.shared.run_table)
 KEY_ARN = Later("key_arn", lambda at: at.shared.key_arn)
 IMAGE_URI = Later("image_uri", lambda at: at.image.uri)
 HOSTING_IMAGE_URI = Later("hosting_image_uri", lambda at: at.hosting_image.uri)
-CODE_URI = Later("code_s3_uri", lambda at: at.code.uri)
-LATER = (ARTIFACT_BUCKET, RUN_TABLE, KEY_ARN, IMAGE_URI, HOSTING_IMAGE_URI, CODE_URI)
+LATER = (ARTIFACT_BUCKET, RUN_TABLE, KEY_ARN, IMAGE_URI, HOSTING_IMAGE_URI)
 
 
 def values(at: Surroundings) -> dict[str, str]:

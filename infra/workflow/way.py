@@ -37,11 +37,11 @@ class Way:
 
     def job_name(self, at: Surroundings) -> str:
         """The training job's name, with `<$variables>` in it."""
-        return names.job(at.pipeline, RUN_ID, names.TRAIN_STEP, self.round_)
+        return at.job(RUN_ID, names.TRAIN_STEP, self.round_)
 
     def job_arns(self, at: Surroundings) -> list[str]:
         """The ARNs of all runs' training jobs."""
-        jobs = [names.job(at.pipeline, names.ANY_RUN_ID, names.TRAIN_STEP, any_) for any_ in self.any_round]
+        jobs = [at.job(names.ANY_RUN_ID, names.TRAIN_STEP, any_) for any_ in self.any_round]
         return [at.sagemaker("training-job", job) for job in jobs]
 
     def folder(self, at: Surroundings, folder: str) -> str:

@@ -1,6 +1,8 @@
-"""Lifecycle: three custom resources for the parts of a deployment that CloudFormation can't do by itself.
+"""Lifecycle: custom resources for the parts of a deployment that CloudFormation can't do by itself.
 
-    Custom::Pipeline        update with new code: a message to the launcher; delete: takes down what runs have made
+    Custom::Pipeline        create, update: the model package group is there; update with new code: a message to the
+                            launcher; delete: takes down what runs have made
+    Custom::CopiedSource    create, update: copies the code to where jobs read it
     Custom::EmptiedBucket   delete: empties a bucket, so that it can be deleted
     Custom::BuiltImage      create, update: starts an image build, which answers CloudFormation by itself
 
@@ -16,7 +18,7 @@ from typing import Any, Protocol
 import boto3
 from common.log import Log
 
-from lifecycle import buckets, images, pipelines
+from lifecycle import buckets, groups, images, pipelines, sources
 from lifecycle.answer import ANSWERED_ELSEWHERE, answer
 from lifecycle.deadline import Deadline
 
@@ -48,12 +50,22 @@ def handle(event: Document, context: Context) -> None:
 
 def _pipeline(event: Document, deadline: Deadline) -> str:
     properties = event["ResourceProperties"]
+    if event["RequestType"] == "Delete":
+        pipelines.take_down(pipelines.Clients.of(boto3.client), properties, deadline)
+        return str(properties["Pipeline"])
+    groups.make(boto3.client("sagemaker"), properties)
     if event["RequestType"] == "Update":
         old = event["OldResourceProperties"]
         pipelines.announce_new_code(boto3.client("sqs"), boto3.client("dynamodb"), properties, old)
-    elif event["RequestType"] == "Delete":
-        pipelines.take_down(pipelines.Clients.of(boto3.client), properties, deadline)
     return str(properties["Pipeline"])
+
+
+def _source(event: Document, _deadline: Deadline) -> str:
+    """What was copied stays when the pipeline goes: the records of its runs stay, too."""
+    properties = event["ResourceProperties"]
+    if event["RequestType"] != "Delete":
+        sources.copy(boto3.client("s3"), properties)
+    return str(event["LogicalResourceId"])
 
 
 def _bucket(event: Document, deadline: Deadline) -> str:
@@ -73,6 +85,7 @@ def _image(event: Document, _deadline: Deadline) -> str | None:
 
 _HANDLERS: Mapping[str, Callable[[Document, Deadline], str | None]] = {
     "Custom::Pipeline": _pipeline,
+    "Custom::CopiedSource": _source,
     "Custom::EmptiedBucket": _bucket,
     "Custom::BuiltImage": _image,
 }

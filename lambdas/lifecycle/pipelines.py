@@ -13,6 +13,7 @@ from common.content_names import sweep
 from common.refusals import is_missing
 
 from contract import run_table, triggers
+from lifecycle import groups
 from lifecycle.deadline import Deadline
 
 POLL_SECONDS, GOING_SECONDS = 1.0, 0.1
@@ -57,13 +58,14 @@ def _state_key(pipeline: Mapping[str, str]) -> dict[str, Any]:
 def take_down(clients: Clients, pipeline: Mapping[str, str], deadline: Deadline) -> None:
     """Stops runs, deletes endpoint, endpoint configs and models, and forgets who is champion; each if it is there.
 
-    Model packages go where `ModelPackages` is `destroy`; run records and artifacts stay: they are the shared stack's.
+    The model package group goes where `ModelPackages` is `destroy`; run records and artifacts, which are the shared
+    stack's, stay.
     """
     _stop_runs(clients.states, pipeline["StateMachineArn"])
     _delete_endpoint(clients.sagemaker, pipeline["Endpoint"], deadline)
     sweep(clients.sagemaker, pipeline["ContentPrefix"])
     if pipeline["ModelPackages"] == "destroy":
-        _delete_packages(clients.sagemaker, pipeline["ModelPackageGroup"], deadline)
+        groups.delete(clients.sagemaker, pipeline["ModelPackageGroup"], deadline)
     # A pipeline deployed anew would find nothing new since a champion that no longer answers.
     clients.dynamodb.delete_item(TableName=pipeline["RunTable"], Key=_state_key(pipeline))
 
@@ -95,15 +97,3 @@ def _endpoint_status(sagemaker: Any, name: str) -> str | None:
         if is_missing(error):
             return None
         raise
-
-
-def _delete_packages(sagemaker: Any, group: str, deadline: Deadline) -> None:
-    try:
-        pages = list(sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group))
-    except ClientError as error:
-        if is_missing(error):
-            return
-        raise
-    for package in [found for page in pages for found in page["ModelPackageSummaryList"]]:
-        sagemaker.delete_model_package(ModelPackageName=package["ModelPackageArn"])
-        deadline.check(f"deleting the model packages of {group}")

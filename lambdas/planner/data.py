@@ -9,10 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 
-class EmptyChannelError(Exception):
-    """There is nothing under a channel's prefix."""
-
-
 @dataclass(frozen=True, order=True)
 class DataObject:
     """One object's current version. `size` is in bytes."""
@@ -49,15 +45,8 @@ def current_objects(pages: Iterable[dict[str, Any]]) -> Iterator[DataObject]:
 
 
 def channel(name: str, bucket: str, prefix: str, pages: Iterable[dict[str, Any]]) -> Channel:
-    """The channel as S3 lists it.
-
-    Raises:
-        EmptyChannelError: nothing is there.
-    """
-    objects = tuple(sorted(current_objects(pages)))
-    if not objects:
-        raise EmptyChannelError(f"the channel {name!r} has no data: there is no object under s3://{bucket}/{prefix}")
-    return Channel(name, bucket, prefix, objects)
+    """The channel as S3 lists it; without objects where nothing has arrived yet."""
+    return Channel(name, bucket, prefix, tuple(sorted(current_objects(pages))))
 
 
 def manifest(channel: Channel) -> list[Any]:

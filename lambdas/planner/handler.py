@@ -2,7 +2,8 @@
 
 It checks that the run holds the pipeline's lock, clears the pending triggers *before* it lists the data (an event that
 came before is covered by the listing, one that comes after starts the next run), writes one SageMaker manifest a
-channel and `plan.json`, and says whether there is anything new: `Run`, `UpToDate`, or `Rollback`.
+channel and `plan.json`, and says whether there is anything to do: `Run`, `UpToDate`, `WaitsForData`, or
+`Rollback`.
 """
 
 from __future__ import annotations
@@ -36,16 +37,16 @@ def handle(event: Document, _context: object) -> Document:
 
     Args:
         event: {"run": the execution's input, "channels": {name: prefix}, "code_hash", "spec_hash", "image_uri",
-            "held_out": how to read the held-out channel and what its labels must be, null if serve.py reads it}.
+            "held_out": how to read the held-out channel and what its labels must be, null if serve.py reads it,
+            "data_starts_runs": whether data that arrive do}.
 
     Returns:
-        {"outcome": "Run" | "UpToDate" | "Rollback", "fingerprint", "forced", "supersede", "data": {objects, bytes,
-        manifests} or null, "code_hash", "spec_hash", "image_uri", "champion" or null, "reason" if it is up to date, for
-        a rollback "candidate" and "decision"}; plan.json holds the same.
+        {"outcome": "Run" | "UpToDate" | "WaitsForData" | "Rollback", "fingerprint", "forced", "supersede", "data":
+        {objects, bytes, manifests} or null, "code_hash", "spec_hash", "image_uri", "champion" or null, "reason" if
+        there is nothing to do, for a rollback "candidate" and "decision"}; plan.json holds the same.
 
     Raises:
         LockLostError: the run wasn't started by the launcher.
-        EmptyChannelError: a prefix has no object.
         HeldOutDataError: the gate can't judge by the held-out data.
         RollbackRefusedError: there is no going back to the run that a rollback names.
     """
@@ -60,15 +61,23 @@ def handle(event: Document, _context: object) -> Document:
     else:
         # The state is the one that `planning` wrote: whatever arrives from here on waits for the next run.
         channels = list_channels(s3, os.environ[functions.DATA_BUCKET], event["channels"])
-        data = write_manifests(artifacts, channels)
-        document = plan.work(state, fingerprint(event, channels), data, **asked(state.running or {}))
-        if document["outcome"] == outcomes.WORK and event["held_out"]:
-            log.info("looked into the held-out data", **look(s3, channels, event["held_out"]))
+        document = plan.waiting(state, channels, starts_itself=event["data_starts_runs"]) or work(
+            event, state, channels, artifacts, log
+        )
         if state.champion and not is_there(s3, state.champion["model_data"]):
             document = plan.without_the_champion(document)
     document = {**{name: event[name] for name in MADE_FROM}, **document}
     artifacts.write(files.PLAN, {"run": run, "planned_at": clock.stamp(), **document})
     log.info("planned", outcome=document["outcome"], fingerprint=document["fingerprint"], data=document["data"])
+    return document
+
+
+def work(event: Document, state: State, channels: list[Channel], artifacts: Artifacts, log: Log) -> Document:
+    """The plan of a run that has data, and their manifests."""
+    data = write_manifests(artifacts, channels)
+    document = plan.work(state, fingerprint(event, channels), data, **asked(state.running or {}))
+    if document["outcome"] == outcomes.WORK and event["held_out"]:
+        log.info("looked into the held-out data", **look(client("s3"), channels, event["held_out"]))
     return document
 
 

@@ -42,6 +42,29 @@ def work(state: State, fingerprint: str, data: Mapping[str, Any], *, forced: boo
     }
 
 
+def waiting(state: State, channels: Sequence[Channel], *, starts_itself: bool) -> Document | None:
+    """`WaitsForData`, naming the channels that have none; None where all have.
+
+    Args:
+        starts_itself: whether data that arrives start a run.
+    """
+    empty = [channel for channel in channels if not channel.objects]
+    if not empty:
+        return None
+    named = " and ".join(f"{channel.name!r} (s3://{channel.bucket}/{channel.prefix})" for channel in empty)
+    many = "channels" if len(empty) > 1 else "channel"
+    then = "a run starts by itself once they have arrived" if starts_itself else "then start a run"
+    return {
+        "outcome": outcomes.WAITS_FOR_DATA,
+        "reason": f"there is no object in the {many} {named}; put data there, {then}",
+        "fingerprint": None,
+        "forced": False,
+        "supersede": False,
+        "data": None,
+        "champion": state.champion,
+    }
+
+
 def without_the_champion(document: Mapping[str, Any]) -> Document:
     """The plan where the champion's archive isn't in S3 any more: it goes on serving, but can't be asked."""
     kept = {name: value for name, value in document["champion"].items() if name != "model_data"}

@@ -53,10 +53,12 @@ def handle(event: Document, _context: object) -> Document:
     log = LOG.bind(training_job=name, event_id=event.get("id"))
     if event["detail"].get("TrainingJobStatus") != IN_PROGRESS:
         return answer(log, name, "Nothing", f"the event says {event['detail'].get('TrainingJobStatus')}")
-    job = describe(name) if is_job_of_a_run(name) else None
+    ours = os.environ[functions.ENVIRONMENT]
+    # By its name, since the role may describe no other environment's.
+    job = describe(name) if is_job_of_a_run(ours, name) else None
     if job is None:
-        return answer(log, name, "Nothing", "no run has such a training job")
-    run, ours = run_of(job), os.environ[functions.ENVIRONMENT]
+        return answer(log, name, "Nothing", f"no run of the environment {ours} has such a training job")
+    run = run_of(job)
     if run is None or run.environment != ours:
         return answer(log, name, "Nothing", f"no run of the environment {ours} has made it")
     found = [with_time(verdict) for verdict in verdicts(event, job)]

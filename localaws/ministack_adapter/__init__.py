@@ -29,7 +29,10 @@ PARTS = (
     "schedules",
     "log_streams",
     "s3",
+    "access_logs",
     "encryption",
+    "deliveries",
+    "message_keys",
     "custom_resources",
     "interrupted_stacks",
     "sagemaker",
@@ -37,6 +40,7 @@ PARTS = (
     "cloudformation",
     "limits",
     "alarm_evaluation",
+    "alarm_actions",
     "administration",
     "durability",
 )

@@ -63,7 +63,8 @@ class Alarms:
     def __init__(self, aws: EmbeddedAws) -> None:
         self._aws = aws
         self._closing = threading.Event()
-        self._lock = threading.Lock()
+        # A topic that an alarm tells has metrics too, and may have alarms on them.
+        self._lock = threading.RLock()
 
     def start(self) -> None:
         threading.Thread(target=self._look_again, name="alarms", daemon=True).start()

@@ -6,7 +6,6 @@ resource policies, as in "Policy evaluation logic" of the IAM User Guide.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,9 @@ from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.server_file import ACCOUNT, REGION
 
 Document = dict[str, Any]
+
+# Services that go by a regional name, too ("Creating an IAM role for your state machine", and its error message).
+_REGIONAL = {"states.amazonaws.com": (f"states.{REGION}.amazonaws.com",)}
 
 
 class AccessDeniedError(Exception):
@@ -71,49 +73,62 @@ def role_document(role_arn: str) -> Document | None:
     return role if role is not None and role.get("Arn", role_arn) == role_arn else None
 
 
-def role_trusts(role_arn: str, service: str) -> bool:
-    """Whether the role exists and its trust policy lets a service assume it."""
-    from ministack.core.iam_evaluator import _service_principal_matches
+def role_trusts(role_arn: str, service: str, source_arn: str = "") -> bool:
+    """Whether the role exists and its trust policy lets a service assume it, for one of the account's own resources.
 
+    The request says for which account and, where `source_arn` is known, for which resource the service acts: a trust
+    policy's conditions may ask for both ("The confused deputy problem", IAM User Guide).
+    """
     role = role_document(role_arn)
-    if role is None:
-        return False
-    document = role.get("AssumeRolePolicyDocument", "{}")
-    policy = json.loads(document) if isinstance(document, str) else document
-    statements = policy.get("Statement", [])
-    matching = [
-        statement
-        for statement in (statements if isinstance(statements, list) else [statements])
-        if _service_principal_matches(statement.get("Principal", {}), service) and _assumes(statement)
-    ]
-    return bool(matching) and all(statement.get("Effect") == "Allow" for statement in matching)
+    trust = role.get("AssumeRolePolicyDocument") if role is not None else None
+    principals = (service, *_REGIONAL.get(service, ()))
+    return any(service_may(trust, principal, "sts:AssumeRole", role_arn, source_arn) for principal in principals)
 
 
 def service_may(policy: str | Document | None, service: str, action: str, resource: str, source_arn: str) -> bool:
-    """Whether a resource's own policy lets an AWS service act, as EventBridge needs it of a queue or a function."""
-    from ministack.core.iam_evaluator import evaluate_resource_policy
+    """Whether a resource's own policy lets an AWS service act, as EventBridge needs it of a queue or a function.
+
+    The service is no principal of the account: what a policy grants to the account's root is nothing to it.
+    """
+    from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 
     if not policy:
         return False
-    context = _context(
-        f"arn:aws:service::{ACCOUNT}:{service}",
-        action,
-        resource,
-        {"aws:SourceArn": source_arn, "aws:SourceAccount": ACCOUNT, "aws:PrincipalServiceName": service},
+    context = EvalContext(
+        principal_arn=service,
+        principal_type="Service",
+        principal_account="",
+        action=action,
+        resource_arn=resource,
+        region=REGION,
+        source_ip="127.0.0.1",
+        secure_transport=True,
+        service_context=_service_keys(service, source_arn),
     )
     decision: str = evaluate_resource_policy(policy, context, service=service).decision
     return decision == "Allow"
 
 
+def _service_keys(service: str, source_arn: str) -> dict[str, Any]:
+    """The condition keys of a service's request ("AWS global condition context keys").
+
+    SNS's default policy asks for aws:SourceOwner, which no service says that delivers here but CloudWatch: EventBridge
+    and S3 need a statement of their own ("Using resource-based policies for Amazon EventBridge", "Granting permissions
+    to publish event notification messages to a destination").
+    """
+    keys = {
+        "aws:principalisawsservice": "true",
+        "aws:principalservicename": service,
+        "aws:sourceaccount": ACCOUNT,
+        "aws:tagkeys": None,
+        **({"aws:sourceowner": ACCOUNT} if service == "cloudwatch.amazonaws.com" else {}),
+    }
+    return {**keys, "aws:sourcearn": source_arn} if source_arn else keys
+
+
 def install(aws: EmbeddedAws) -> None:  # noqa: ARG001 - every part is installed alike
     _trust_only_our_root_key()
     _name_the_resource_in_denials()
-
-
-def _assumes(statement: Document) -> bool:
-    actions = statement.get("Action", [])
-    listed = [actions] if isinstance(actions, str) else actions
-    return any(action in ("sts:AssumeRole", "sts:*", "*") for action in listed)
 
 
 def _evaluate(principal_arn: str, action: str, resource: str, context: Mapping[str, Any]) -> Any:

@@ -1,8 +1,9 @@
 """EventBridge delivers to a target only what the target's policy or the target's role allows.
 
 "Using resource-based policies for Amazon EventBridge" and "Using IAM roles for Amazon EventBridge": queues, topics and
-functions must let `events.amazonaws.com` in for the rule, state machines are started as the target's role. What is not
-allowed goes to the target's dead-letter queue, counts as `FailedInvocations`, and is told in the server's log.
+functions, and their keys, must let `events.amazonaws.com` in for the rule, state machines are started as the target's
+role. What is not allowed goes to the target's dead-letter queue, counts as `FailedInvocations`, and is told in the
+server's log.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from localaws.ministack_adapter import authorization
+from localaws.ministack_adapter import authorization, deliveries
 from localaws.ministack_adapter.authorization import AccessDeniedError
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 
@@ -22,7 +23,6 @@ logger = logging.getLogger(__name__)
 Document = dict[str, Any]
 
 EVENTS = "events.amazonaws.com"
-_ACTIONS = {"sqs": "sqs:SendMessage", "lambda": "lambda:InvokeFunction", "sns": "sns:Publish"}
 # How long the answer to "may this mapping read its queue?" is taken as still right.
 _MAPPING_CHECK_SECONDS = 1.0
 
@@ -38,31 +38,19 @@ def check_target(target: Document, rule_arn: str) -> None:
     arn = target["Arn"]
     service = arn.split(":")[2]
     if service == "states":
-        _check_start_execution(target)
-    elif service in _ACTIONS and not authorization.service_may(
-        _policy_of(service, arn), EVENTS, _ACTIONS[service], arn, rule_arn
-    ):
-        raise AccessDeniedError(
-            f"User: {EVENTS} is not authorized to perform: {_ACTIONS[service]} on resource: {arn} "
-            f"because no resource-based policy allows the {_ACTIONS[service]} action for rule {rule_arn}"
-        )
+        _check_start_execution(target, rule_arn)
+    elif service in deliveries.ACTIONS:
+        deliveries.check(EVENTS, arn, rule_arn)
 
 
-def _check_start_execution(target: Document) -> None:
+def _check_start_execution(target: Document, rule_arn: str) -> None:
     role = target.get("RoleArn", "")
-    if not authorization.role_trusts(role, EVENTS):
+    if not authorization.role_trusts(role, EVENTS, rule_arn):
         raise AccessDeniedError(
             f"User: {EVENTS} is not authorized to perform: sts:AssumeRole on resource: {role or '(no RoleArn)'}, "
             f"which is to start {target['Arn']}"
         )
     authorization.authorize_role_call(role, "states:StartExecution", target["Arn"], session_name="events")
-
-
-def _policy_of(service: str, arn: str) -> Any:
-    from ministack.core.iam_evaluator import _resource_policy
-
-    found = _resource_policy(service, arn)
-    return found[0] if found else None
 
 
 def _authorize_targets(aws: EmbeddedAws) -> None:
@@ -92,7 +80,7 @@ def _dead_letter(aws: EmbeddedAws, target: Document, event: Document, rule: Docu
     cloudwatch._put_metric_data({}, request, False, True)
     aws.changed("cloudwatch")
     queue = (target.get("DeadLetterConfig") or {}).get("Arn")
-    if queue:
+    if queue and deliveries.may(EVENTS, queue, rule.get("Arn", "")):
         told = {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": reason, "TARGET_ARN": target["Arn"]}
         eventbridge._dispatch_to_sqs(parse_arn(queue), json.dumps({**event, **told}))
 

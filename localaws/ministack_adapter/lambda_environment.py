@@ -8,12 +8,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import queue
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -24,6 +20,7 @@ from typing import Any
 
 from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.lambda_processes import Forkserver, FunctionProcess
 from localaws.ministack_adapter.ministack_platform import assume_role
 
 Document = dict[str, Any]
@@ -33,7 +30,6 @@ SESSION_SECONDS = 12 * 3600
 # Renewed well before its credentials end.
 _ENVIRONMENT_SECONDS = 6 * 3600
 _LOG_SECONDS = 1.0
-_WORKER = Path(__file__).with_name("lambda_worker.py")
 
 
 class RuntimeEndedError(Exception):
@@ -47,14 +43,17 @@ class RuntimeEndedError(Exception):
 class ExecutionEnvironment:
     """One process that runs one function's code, one invocation at a time. Has the shape of MiniStack's `Worker`."""
 
-    def __init__(self, func_name: str, config: Document, code_zip: bytes, *, aws: EmbeddedAws) -> None:
+    def __init__(
+        self, func_name: str, config: Document, code_zip: bytes, *, aws: EmbeddedAws, forkserver: Forkserver
+    ) -> None:
         self.func_name = func_name
         self.config = config
         self.code_zip = code_zip
         self.in_use = False
         self.last_used = time.time()
         self._aws = aws
-        self._proc: subprocess.Popen[bytes] | None = None
+        self._forkserver = forkserver
+        self._proc: FunctionProcess | None = None
         self._lock = threading.Lock()
         self._started_at = 0.0
         self._marker = f"\x1e{uuid.uuid4().hex} "
@@ -86,25 +85,14 @@ class ExecutionEnvironment:
         return running and time.monotonic() - self._started_at < _ENVIRONMENT_SECONDS
 
     def _spawn(self) -> None:
-        answers, answering = os.pipe()
         log_stream = f"{time.strftime('%Y/%m/%d')}/[{self.config.get('Version', '$LATEST')}]{uuid.uuid4().hex}"
         settings = self._settings()
         environment = runtime_environment(self.config, self._aws.endpoint_url, log_stream, settings["code_dir"])
         environment.update(execution_credentials(self.config))
         self._lines, self._answers = queue.SimpleQueue(), queue.SimpleQueue()
-        self._proc = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_WORKER), str(answering)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=environment,
-            cwd=settings["code_dir"],
-            pass_fds=(answering,),
-            start_new_session=True,
-        )
-        os.close(answering)
-        _read_into(self._proc.stderr, self._lines, f"lambda-log-{self.func_name}")
-        _read_into(os.fdopen(answers, "rb"), self._answers, f"lambda-answers-{self.func_name}")
+        self._proc = self._forkserver.start(environment, settings["code_dir"], settings["layer_paths"])
+        _read_into(self._proc.log, self._lines, f"lambda-log-{self.func_name}")
+        _read_into(self._proc.answers, self._answers, f"lambda-answers-{self.func_name}")
         self._started_at = time.monotonic()
         self._write(settings)
 
@@ -119,7 +107,7 @@ class ExecutionEnvironment:
             "timeout_seconds": _timeout(config),
             "code_dir": str(extracted(root / "code", self.code_zip)),
             "layer_paths": [str(extracted(root / "layers", layer) / "python") for layer in _layers(config)],
-            "runtime_dir": str(root / "runtime"),
+            "runtime_dir": str(runtime_dir(self._aws.state_dir)),
             "marker": self._marker,
         }
 
@@ -145,10 +133,10 @@ class ExecutionEnvironment:
         return {"errorType": "Runtime.ExitError", "errorMessage": message}
 
     def _write(self, document: Document) -> None:
-        if self._proc is None or self._proc.stdin is None:
+        if self._proc is None:
             raise BrokenPipeError
-        self._proc.stdin.write(json.dumps(document).encode() + b"\n")
-        self._proc.stdin.flush()
+        self._proc.requests.write(json.dumps(document).encode() + b"\n")
+        self._proc.requests.flush()
 
     def _printed(self, request_id: str) -> str:
         """Everything up to the invocation's marker, or to the end of a process that ended."""
@@ -166,9 +154,15 @@ class ExecutionEnvironment:
         process, self._proc = self._proc, None
         if process is None:
             return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
+        with contextlib.suppress(OSError):  # something unsent is nobody's any more
+            process.requests.close()
+
+
+def runtime_dir(state_dir: Path) -> Path:
+    """The folder of the packages that every function finds."""
+    return state_dir / "lambda" / "runtime"
 
 
 def runtime_environment(config: Document, endpoint_url: str, log_stream: str, code_dir: str) -> dict[str, str]:
@@ -203,7 +197,7 @@ def runtime_environment(config: Document, endpoint_url: str, log_stream: str, co
 def execution_credentials(config: Document) -> dict[str, str]:
     """The credentials of a function's role. Raises RuntimeEndedError where Lambda can't assume it."""
     role = config.get("Role", "")
-    if not authorization.role_trusts(role, LAMBDA):
+    if not authorization.role_trusts(role, LAMBDA, str(config.get("FunctionArn", ""))):
         message = f"The role defined for the function cannot be assumed by Lambda: {role}"
         raise RuntimeEndedError({"errorType": "AccessDeniedException", "errorMessage": message})
     credentials = assume_role(role, config.get("FunctionName", "lambda"), SESSION_SECONDS)

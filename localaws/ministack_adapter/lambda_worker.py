@@ -1,8 +1,9 @@
 """The Python runtime of a Lambda function: runs one function in a process of its own, for one invocation at a time.
 
-Started as `python -I -S lambda_worker.py`, so that it sees the standard library and what it is given, and nothing of
-the server's environment. It reads JSON lines from stdin (first its settings, then invocations) and answers on the file
-descriptor that it is told; what the function prints goes to stderr, closed by a marker line for each invocation.
+Started as `python -I -S lambda_worker.py`, or in a fork of one that was (see `lambda_forkserver`), so that it sees
+the standard library and what it is given, and nothing of the server's environment. It reads JSON lines from stdin
+(first its settings, then invocations) and answers on the file descriptor that it is told; what the function prints goes
+to stderr, closed by a marker line for each invocation.
 Uses the standard library only: it is no part of the package once it runs.
 """
 

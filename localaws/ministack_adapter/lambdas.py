@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
-from localaws.ministack_adapter.lambda_environment import ExecutionEnvironment, RuntimeEndedError, execution_credentials
+from localaws.ministack_adapter.lambda_environment import (
+    ExecutionEnvironment,
+    RuntimeEndedError,
+    execution_credentials,
+    runtime_dir,
+)
+from localaws.ministack_adapter.lambda_processes import Forkserver
 
 Document = dict[str, Any]
 
@@ -27,11 +33,14 @@ def install(aws: EmbeddedAws) -> None:
     from ministack.core import lambda_runtime
     from ministack.services import lambda_svc
 
-    _link_runtime_packages(aws.state_dir / "lambda" / "runtime")
+    link_runtime_packages(runtime_dir(aws.state_dir))
+    forkserver = Forkserver(runtime_dir(aws.state_dir))
+    aws.when_closing(forkserver.close)
+    environment = partial(ExecutionEnvironment, aws=aws, forkserver=forkserver)
     class_for, execute_warm = lambda_runtime._worker_class_for, lambda_svc._execute_function_warm
 
     def _worker_class_for(config: Document) -> Any:
-        return partial(ExecutionEnvironment, aws=aws) if _is_python(config) else class_for(config)
+        return environment if _is_python(config) else class_for(config)
 
     def _execute_function_warm(func: Document, event: Any, request_id: str) -> Any:
         if _is_python(func.get("config") or func) and func.get("code_zip"):
@@ -101,7 +110,7 @@ def _is_python(config: Document) -> bool:
     return str(config.get("Runtime", "")).startswith("python") and config.get("PackageType", "Zip") == "Zip"
 
 
-def _link_runtime_packages(folder: Path) -> None:
+def link_runtime_packages(folder: Path) -> None:
     """A folder in which a function finds boto3 and what it needs, and no other package of the server."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in RUNTIME_PACKAGES:

@@ -66,8 +66,8 @@ class MiniStackPlatform:
                 cloudwatch._put_metric_data({}, request, False, True)
         self._aws.changed("cloudwatch")
 
-    def assume_role(self, role_arn: str, session_name: str) -> Credentials:
-        if not authorization.role_trusts(role_arn, SAGEMAKER):
+    def assume_role(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
+        if not authorization.role_trusts(role_arn, SAGEMAKER, source_arn):
             raise errors.could_not_assume(role_arn)
         return assume_role(role_arn, session_name, SESSION_SECONDS)
 
@@ -83,8 +83,8 @@ def make_sagemaker(aws: EmbeddedAws) -> SageMaker:
     """The SageMaker service of this AWS, as `settings.json` in the state folder says."""
     from localaws.sagemaker.service import SageMaker
 
-    market = Settings.read(aws.state_dir / FILE_NAME).spot
-    return SageMaker(MiniStackPlatform(aws), market, aws.rule_evaluator)
+    settings = Settings.read(aws.state_dir / FILE_NAME)
+    return SageMaker(MiniStackPlatform(aws), settings.spot, aws.rule_evaluator, settings.quotas)
 
 
 def put_event(aws: EmbeddedAws, source: str, detail_type: str, detail: Document, resources: list[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from localaws.ministack_adapter.authorization import AccessDeniedError, authorize, role_trusts
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.server_file import ACCOUNT, REGION
 
 Document = dict[str, Any]
 Response = tuple[int, dict[str, str], bytes]
@@ -21,6 +22,8 @@ class PassedRole:
 
     role_arn: str
     service: str
+    # For which of the account's resources the service is to assume it.
+    source_arn: str = ""
 
 
 def install(aws: EmbeddedAws) -> None:  # noqa: ARG001 - every part is installed alike
@@ -59,7 +62,7 @@ def _refused(service: str, passed: PassedRole) -> Response | None:
         authorize_pass_role(caller_arn(), passed)
     except AccessDeniedError as denied:
         return _error(403 if service == "lambda" else 400, "AccessDeniedException", denied.message)
-    if role_trusts(passed.role_arn, passed.service):
+    if role_trusts(passed.role_arn, passed.service, passed.source_arn):
         return None
     code, message = _UNTRUSTED[service]
     return _error(400, code, message.format(role=passed.role_arn, service=passed.service))
@@ -99,27 +102,44 @@ def _json(body: bytes) -> Document:
 
 def _roles_of_states(_request: str, operation: str, document: Document) -> list[PassedRole]:
     named = operation in ("CreateStateMachine", "UpdateStateMachine") and document.get("roleArn")
-    return [PassedRole(document["roleArn"], "states.amazonaws.com")] if named else []
+    made = _arn("states", f"stateMachine:{document.get('name', '')}")
+    machine = str(document.get("stateMachineArn") or made)
+    return [PassedRole(document["roleArn"], "states.amazonaws.com", machine)] if named else []
 
 
 def _roles_of_lambda(request: str, _operation: str, document: Document) -> list[PassedRole]:
     creates = request.startswith("POST ") and request.rstrip("/").endswith("/functions")
     updates = request.startswith("PUT ") and request.endswith("/configuration")
     named = (creates or updates) and isinstance(document.get("Role"), str)
-    return [PassedRole(document["Role"], "lambda.amazonaws.com")] if named else []
+    name = request.split("/")[-2] if updates else str(document.get("FunctionName", ""))
+    return [PassedRole(document["Role"], "lambda.amazonaws.com", function_arn(name))] if named else []
 
 
 def _roles_of_events(_request: str, operation: str, document: Document) -> list[PassedRole]:
+    bus = str(document.get("EventBusName") or "default").rpartition("/")[2]
+    name = document.get("Name") or document.get("Rule", "")
+    rule = _arn("events", f"rule/{name}" if bus == "default" else f"rule/{bus}/{name}")
     if operation == "PutRule" and document.get("RoleArn"):
-        return [PassedRole(document["RoleArn"], "events.amazonaws.com")]
+        return [PassedRole(document["RoleArn"], "events.amazonaws.com", rule)]
     targets = document.get("Targets", []) if operation == "PutTargets" else []
-    return [PassedRole(target["RoleArn"], "events.amazonaws.com") for target in targets if target.get("RoleArn")]
+    return [PassedRole(target["RoleArn"], "events.amazonaws.com", rule) for target in targets if target.get("RoleArn")]
 
 
 def _roles_of_scheduler(request: str, _operation: str, document: Document) -> list[PassedRole]:
+    """Its source is the schedule's group ("Set up cross-service confused deputy prevention", EventBridge Scheduler)."""
     role = (document.get("Target") or {}).get("RoleArn")
     writes = request.startswith(("POST ", "PUT ")) and "/schedules/" in request
-    return [PassedRole(role, "scheduler.amazonaws.com")] if writes and role else []
+    group = _arn("scheduler", f"schedule-group/{document.get('GroupName') or 'default'}")
+    return [PassedRole(role, "scheduler.amazonaws.com", group)] if writes and role else []
+
+
+def function_arn(name: str) -> str:
+    """The ARN of a function that is named by its name or, already, by its ARN. Pure."""
+    return name if name.startswith("arn:") else _arn("lambda", f"function:{name}")
+
+
+def _arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
 
 
 _PASSED_ROLES: dict[str, Callable[[str, str, Document], Iterable[PassedRole]]] = {

@@ -46,6 +46,7 @@ def install(aws: EmbeddedAws) -> None:
     }
     iam_actions.SERVICE_TO_IAM_NAMESPACE[SERVICE] = SERVICE
     _extract_actions_and_resources(aws)
+    _keep_content_types()
     app.SERVICE_HANDLERS[SERVICE] = _handler(aws)
     aws.when_ready(partial(_recover, aws))
 
@@ -77,6 +78,19 @@ def _extract_actions_and_resources(aws: EmbeddedAws) -> None:
 
     iam_actions.extract_iam_action = extract_iam_action
     iam_actions.extract_resource_arn = extract_resource_arn
+
+
+def _keep_content_types() -> None:
+    """A model's answer has the content type that the model said, where MiniStack would say its protocol's for JSON."""
+    from ministack import app
+
+    fix = app.fix_success_content_type
+
+    def fix_success_content_type(service: str, status: int, headers: dict[str, str]) -> None:
+        if service != SERVICE:
+            fix(service, status, headers)
+
+    app.fix_success_content_type = fix_success_content_type
 
 
 def _handler(aws: EmbeddedAws) -> Any:
@@ -123,7 +137,7 @@ def _control(aws: EmbeddedAws, operation: str, request: Document, caller: Caller
 
 def _invoke(aws: EmbeddedAws, name: str, headers: dict[str, str], body: bytes) -> Response:
     from localaws.sagemaker.core.errors import SageMakerError
-    from localaws.sagemaker.hosting.invocation import InvokeRequest, refuse_headers
+    from localaws.sagemaker.hosting.invocation import CUSTOM_ATTRIBUTES, InvokeRequest, refuse_headers
 
     request = InvokeRequest(
         endpoint=name,
@@ -131,6 +145,7 @@ def _invoke(aws: EmbeddedAws, name: str, headers: dict[str, str], body: bytes) -
         content_type=headers.get("content-type", "application/octet-stream"),
         accept=headers.get("accept", "*/*"),
         target_variant=headers.get("x-amzn-sagemaker-target-variant"),
+        custom_attributes=headers.get(CUSTOM_ATTRIBUTES.lower()),
     )
     try:
         refuse_headers(headers)

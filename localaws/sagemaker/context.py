@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +51,7 @@ def _run_all(hooks: list[Hook]) -> None:
 class Context:
     """Shared by all rooms.
 
+    quotas: of instances, see `core.quotas`.
     rule_evaluator: the program that the image of Debugger's rules runs, see `debugger.rule_evaluation`, and the folders
     that it must see; empty where this SageMaker has none.
     clock, launch: the time, and how containers are started; a test brings its own.
@@ -64,13 +65,18 @@ class Context:
     wire: Wire
     lifecycle: Lifecycle
     spot_market: SpotMarket = QUIET_MARKET
+    quotas: Mapping[str, int] = field(default_factory=dict)
     rule_evaluator: Sequence[Path] = ()
     clock: Clock = field(default_factory=SystemClock)
     launch: Callable[[ContainerSpec], Container] = container.launch
 
     @classmethod
     def open(
-        cls, platform: Platform, spot_market: SpotMarket = QUIET_MARKET, rule_evaluator: Sequence[Path] = ()
+        cls,
+        platform: Platform,
+        spot_market: SpotMarket = QUIET_MARKET,
+        rule_evaluator: Sequence[Path] = (),
+        quotas: Mapping[str, int] | None = None,
     ) -> Context:
         """The context of a server, with its store under ``state_dir/sagemaker.sqlite``."""
         store = Store(platform.state_dir / "sagemaker.sqlite")
@@ -83,6 +89,7 @@ class Context:
             wire=Wire(platform.endpoint_url, platform.region),
             lifecycle=Lifecycle(on_close=[store.close]),
             spot_market=spot_market,
+            quotas=quotas or {},
             rule_evaluator=rule_evaluator,
         )
 

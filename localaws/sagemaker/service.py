@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,9 +32,13 @@ class SageMaker:
     """
 
     def __init__(
-        self, platform: Platform, spot_market: SpotMarket = QUIET_MARKET, rule_evaluator: Sequence[Path] = ()
+        self,
+        platform: Platform,
+        spot_market: SpotMarket = QUIET_MARKET,
+        rule_evaluator: Sequence[Path] = (),
+        quotas: Mapping[str, int] | None = None,
     ) -> None:
-        self.context = Context.open(platform, spot_market, rule_evaluator)
+        self.context = Context.open(platform, spot_market, rule_evaluator, quotas)
         self._jobs = _open_engine(self.context)
         rule_evaluation.follow(self.context, TRAINING)
         self._endpoints = Endpoints(self.context)

@@ -62,14 +62,9 @@ def _bucket(context: Context) -> str:
 
 
 def _objects(context: Context, prefix: str) -> Iterator[Document]:
-    """The objects under a prefix, without the markers of folders."""
-    pages = (
-        context.account.client("s3").get_paginator("list_objects_v2").paginate(Bucket=_bucket(context), Prefix=prefix)
-    )
-    for page in pages:
-        for found in page.get("Contents", []):
-            if not (found["Key"].endswith("/") and not found["Size"]):
-                yield {"key": found["Key"], "bytes": found["Size"], "modified": found["LastModified"].isoformat()}
+    from ratchet import channels
+
+    return channels.objects(context.account, prefix)
 
 
 # ------------------------------------------------------------------------------------------------------------- listing
@@ -138,7 +133,7 @@ def _put(context: Context, spec: PipelineSpec, names: tuple[str, ...]) -> Answer
         context.account.client("s3").upload_file(str(path), _bucket(context), key)
         context.say(f"{'replaced' if key in there else 'put':<15} s3://{_bucket(context)}/{key}")
     document = {"bucket": _bucket(context), "put": [prefix + name for name in sources]}
-    return Answer(document, f"next            {_what_follows(spec)}")
+    return Answer(document, f"next            {_what_follows(context, spec)}")
 
 
 def _channel(spec: PipelineSpec, given: str, others: Set[str]) -> str:
@@ -196,13 +191,21 @@ def _check_held_out(spec: PipelineSpec, names: list[str]) -> None:
         raise UserError(f"{error}. Nothing was put") from error
 
 
-def _what_follows(spec: PipelineSpec) -> str:
-    if spec.triggers.data is None:
-        return f"ratchet run {spec.name}"
-    quiet = spec.triggers.data.quiet
-    return (
-        f"a run starts by itself {quiet} s after the last file, where {spec.name} is deployed: ratchet runs {spec.name}"
-    )
+def _what_follows(context: Context, spec: PipelineSpec) -> str:
+    from ratchet import channels
+    from ratchet.spec.triggers import at_most
+
+    options = "" if context.is_local else f" -e {context.environment.name}"
+    trigger, waiting = spec.triggers.data, channels.empty(context.account, spec.data)
+    starts = f"ratchet run {spec.name}{options}" if trigger is None else "a run starts by itself"
+    if waiting:
+        how = channels.how_to_fill(spec.name, waiting, context.environment.name)
+        return f"{starts}, once there is data in {' and '.join(waiting)}, too: {how}"
+    if trigger is None:
+        return starts
+    quiet = at_most(trigger.quiet, context.environment.quiet_at_most)
+    where = f"where {spec.name} is deployed: ratchet runs {spec.name}{options}"
+    return f"{starts} {quiet} s after the last file, {where}"
 
 
 def _remove(context: Context, spec: PipelineSpec, names: tuple[str, ...], *, yes: bool) -> Answer:

@@ -38,6 +38,7 @@ def up(context: Context, no_deploy: bool, port: int | None) -> Answer:
     deployed = [] if no_deploy else _deploy_all(context, server, without=unusable)
     for name, problems in unusable.items():
         click.echo(f"ratchet: {name} is left out:\n{problems}", err=True)
+    waiting = {} if no_deploy else _waiting(context, server, without=unusable)
     seconds = round(time.monotonic() - started, 1)
     document = {
         "endpoint_url": server.endpoint_url,
@@ -45,9 +46,10 @@ def up(context: Context, no_deploy: bool, port: int | None) -> Answer:
         "deployed": deployed,
         "pipelines": sorted(context.project.pipelines),
         "left_out": unusable,
+        "waiting_for_data": waiting,
         "seconds": seconds,
     }
-    return Answer(document, lambda: _up_text(context, deployed, no_deploy, seconds), 1 if unusable else 0)
+    return Answer(document, lambda: _up_text(context, deployed, waiting, no_deploy, seconds), 1 if unusable else 0)
 
 
 def _require_local(context: Context) -> None:
@@ -144,7 +146,24 @@ class _Progress:
             self._context.say(line)
 
 
-def _up_text(context: Context, deployed: list[str], no_deploy: bool, seconds: float) -> str:
+def _waiting(context: Context, server: Server, without: Collection[str]) -> dict[str, list[str]]:
+    """The pipelines with channels that have no data yet."""
+    from contract import files
+    from ratchet import account as accounts
+    from ratchet import channels
+    from ratchet.spec import load
+
+    account = accounts.of_server(context.environment, server)
+    if account.stack_outputs(names.SHARED) is None:
+        return {}
+    folders = {name: folder for name, folder in context.project.pipelines.items() if name not in without}
+    empty = {name: channels.empty(account, load(path / files.SPEC_FILE).data) for name, path in folders.items()}
+    return {name: found for name, found in empty.items() if found}
+
+
+def _up_text(
+    context: Context, deployed: list[str], waiting: dict[str, list[str]], no_deploy: bool, seconds: float
+) -> str:
     done = (
         "nothing deployed"
         if no_deploy
@@ -154,7 +173,10 @@ def _up_text(context: Context, deployed: list[str], no_deploy: bool, seconds: fl
     )
     pipelines = ", ".join(sorted(context.project.pipelines)) or "none yet: ratchet new MODEL"
     then = 'eval "$(ratchet env)" · ratchet run PIPELINE --wait'
-    return f"ready in {seconds} s: {done}\npipelines     {pipelines}\nnext          {then}"
+    told = "; ".join(f"{name}: {', '.join(channels)}" for name, channels in waiting.items())
+    how = "\n              ratchet data PIPELINE put FILE… CHANNEL; `ratchet run` brings a model's sample"
+    empty = f"\nno data yet   {told}{how}" if told else ""
+    return f"ready in {seconds} s: {done}\npipelines     {pipelines}{empty}\nnext          {then}"
 
 
 @command("down")
@@ -177,7 +199,8 @@ def down(context: Context, wipe: bool) -> Answer:
 
 
 @command("env")
-def env(context: Context) -> Answer:
+@click.option("--profile", metavar="NAME", help="Print it as a profile of ~/.aws/config, for rehearsing an account.")
+def env(context: Context, profile: str | None) -> Answer:
     """Print what points aws, boto3, the SageMaker SDK and cdk to the embedded AWS.
 
     For a POSIX shell: eval "$(ratchet env)"
@@ -192,6 +215,12 @@ def env(context: Context) -> Answer:
     server = read_server(context.project.aws_state)
     if server is None or not server.answers:
         raise UserError("the embedded AWS isn't running; start it with `ratchet up`")
+    if profile:
+        lines = tools.profile(profile, server)
+        if context.for_people:
+            click.echo("\n".join(lines))
+        return Answer({"profile": lines})
+    tools.write_sdk_settings(context.project, server)
     exports = tools.exports(context.project, server, os.environ)
     unset = tools.unset(os.environ)
     lines = [f"unset {' '.join(unset)}", *(f"export {name}={shlex.quote(value)}" for name, value in exports.items())]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +71,16 @@ def _body(file: str) -> bytes:
 
 
 def _invoke(context: Context, name: str, body: bytes, **types: str) -> dict[str, Any]:
+    from ratchet import model_errors
     from ratchet.errors import UserError
 
     endpoint = context.account.pipeline(name)["EndpointName"]
     client = context.account.client("sagemaker-runtime")
+    asked = datetime.now(UTC)
     try:
         answer: dict[str, Any] = client.invoke_endpoint(EndpointName=endpoint, Body=body, **types)
     except client.exceptions.ModelError as error:
-        told = error.response.get("OriginalMessage") or error.response["Error"]["Message"]
+        told = model_errors.told(context.account, endpoint, error.response, asked)
         raise UserError(f"the model of {name} refused the request: {told}") from error
     except client.exceptions.ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":

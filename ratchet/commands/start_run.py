@@ -31,12 +31,14 @@ def run(context: Context, pipeline: str, wait: bool, force: bool, supersede: boo
     """Start a run of PIPELINE (its name, or its folder).
 
     On the embedded AWS its stack is deployed first where that is needed, and a channel without data gets the model
-    folder's sample/<channel>/. A run that is on its way is not disturbed: one further run follows it.
+    folder's sample/<channel>/. One that is still empty is named: a run would only wait for data. A run that is on its
+    way is not disturbed: one further run follows it.
     """
     from ratchet import following
 
     name = context.pipeline(pipeline)
     prepared = prepare(context, name) if context.is_local else {}
+    _check_channels(context, name)
     asked = {"forced": force, "supersede": supersede}
     usual = prepared.get("deployed") and not any(asked.values())
     by_code = following.started_by_code(context.account, name) if usual else None
@@ -69,6 +71,23 @@ def rollback(context: Context, pipeline: str, to: str | None, wait: bool) -> Ans
     target = {triggers.TO: to or str(before["run_id"]), triggers.BY: _who()}
     launched = _launch(context, name, triggers.message(triggers.ROLLBACK, target))
     return _answer(context, name, launched, wait=wait)
+
+
+def _check_channels(context: Context, name: str) -> None:
+    """Refuses a run that would only wait for data. What lies in no folder of this checkout Plan alone knows."""
+    from ratchet import channels
+    from ratchet.errors import UserError
+    from ratchet.spec import load
+
+    folder = context.project.pipelines.get(name)
+    empty = channels.empty(context.account, load(folder / files.SPEC_FILE).data) if folder else []
+    if empty:
+        how = channels.how_to_fill(name, empty, context.environment.name)
+        raise UserError(f"{name} waits for data: {' and '.join(empty)} {_are(empty)} empty; put data there with {how}")
+
+
+def _are(names_: list[str]) -> str:
+    return "are" if len(names_) > 1 else "is"
 
 
 def _launch(context: Context, name: str, trigger: Mapping[str, Any]) -> Launched:
@@ -117,7 +136,7 @@ def _ended(document: dict[str, Any], runs: list[Run]) -> Answer:
     from ratchet.errors import RUN_FAILED
 
     # A run behind another that took its trigger over finds nothing new; what came out is the other's.
-    last = next((each for each in reversed(runs) if each.outcome != outcomes.UP_TO_DATE), runs[-1])
+    last = next((each for each in reversed(runs) if each.outcome not in outcomes.IDLE), runs[-1])
     code = RUN_FAILED if any(each.failed for each in runs) else 0
     records = [each.document for each in runs]
     return Answer(

@@ -3,7 +3,7 @@
 An environment says everything that differs between two deployments. Nothing else is read (no variables, no account, no
 clock), so the templates of an environment are the same wherever they are made. `account: null` is the account of
 whoever deploys, as pseudo parameters in the template; a number pins the environment to that account, and the cdk
-command then refuses every other one.
+command then refuses every other one. What retains its data must be pinned.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contract import names
 from ratchet.spec.errors import ConfigurationError
+from ratchet.spec.triggers import QuietSeconds
 
 # The values that PutRetentionPolicy takes (CloudWatch Logs API reference).
 LogRetentionDays = Literal[
@@ -44,6 +45,7 @@ class Environment(_Frozen):
 
     `removal` is what `cdk destroy` does with what stacks hold (data, artifacts, run records, model packages): `retain`
     leaves it in the account, `destroy` empties and deletes it. `image_builds` is who builds a pipeline's `dockerfile:`.
+    `quiet_at_most` shortens the pipelines' quiet periods, where an upload takes no time.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,11}$")]
@@ -55,6 +57,7 @@ class Environment(_Frozen):
     image_builds: Literal["none", "codebuild"] = "none"
     permissions_boundary: Annotated[str, Field(pattern=r"^[\w+=,.@/-]{1,128}$")] | None = None
     vpc: Vpc | None = None
+    quiet_at_most: QuietSeconds | None = None
 
 
 def read_environment(path: Path, name: str) -> Environment:
@@ -82,7 +85,8 @@ def chosen_environment(context: Mapping[str, Any]) -> Environment:
     """The environment that `-c environment=NAME` names (`local` unless told), from the CDK app's context.
 
     Raises:
-        ConfigurationError: there is none of that name, or cdk.json describes it wrongly.
+        ConfigurationError: there is none of that name, or cdk.json describes it wrongly, or leaves open in whose
+            account its data is retained.
     """
     environments = context.get("environments")
     if not isinstance(environments, dict) or not environments:
@@ -92,7 +96,13 @@ def chosen_environment(context: Mapping[str, Any]) -> Environment:
     name = context.get("environment") or names.LOCAL
     if name not in environments:
         raise ConfigurationError(f"cdk.json: there is no environment {name!r}; there are {', '.join(environments)}")
-    return environment(name, environments[name])
+    found = environment(name, environments[name])
+    if found.removal == "retain" and found.account is None:
+        raise ConfigurationError(
+            f"cdk.json: environments.{name}.account: must be the account's number, since what {name} holds is retained "
+            "and mustn't land in another; `aws sts get-caller-identity` says the number"
+        )
+    return found
 
 
 def chosen_pipelines(text: str | None) -> list[str] | None:

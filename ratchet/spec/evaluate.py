@@ -71,7 +71,7 @@ Labels = Annotated[
 class Evaluate(Model):
     """The processing job that judges challenger and champion on the `test` channel. `max_runtime` is in seconds."""
 
-    instance: Instance = "ml.m5.large"
+    instance: Instance = "ml.t3.medium"
     max_runtime: ProcessingSeconds = 3600
     label: Annotated[
         Labels,

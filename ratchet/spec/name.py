@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field
 from contract import names
 from ratchet.spec.errors import checked
 
-# `<pipeline>-<run id>-evaluate` is the longest name of a job: 32 + 1 + 20 + 1 + 8 = 62 of SageMaker's 63 characters.
+# `<environment>-<pipeline>-<content hash>` is the longest name that callers meet: 12 + 1 + 32 + 1 + 12 = 58 of
+# SageMaker's 63 characters. Jobs' names, which hold a run id besides, are cut.
 NAME_LENGTH = 32
 # `ratchet-<environment>-shared` is the shared stack: a pipeline of that name would be deployed over it.
 RESERVED_NAMES = (names.SHARED,)
@@ -26,7 +27,8 @@ def check_name(value: str) -> str:
         )
     if len(value) > NAME_LENGTH:
         raise ValueError(
-            f"has {len(value)} characters; at most {NAME_LENGTH}, so that <name>-<run>-evaluate fits SageMaker's 63"
+            f"has {len(value)} characters; "
+            f"at most {NAME_LENGTH}, so that <environment>-<name>-<hash> fits SageMaker's 63"
         )
     if value in RESERVED_NAMES:
         raise ValueError(f"is {value!r}, the name of the stack that all pipelines share; choose another")

@@ -42,6 +42,11 @@ class DataTrigger(Model):
     quiet: QuietSeconds = 30
 
 
+def at_most(quiet: int, longest: int | None) -> int:
+    """A pipeline's quiet period where the environment has a longest one."""
+    return quiet if longest is None else min(quiet, longest)
+
+
 class Triggers(Model):
     """The events that start a run, besides a person's command."""
 
@@ -54,3 +59,9 @@ class Triggers(Model):
     ] = DataTrigger()
     schedule: Annotated[Schedule | None, Field(description="rate(…) or cron(…), in UTC")] = None
     code: Annotated[bool, Field(description="New code deployed")] = True
+
+    def with_quiet_at_most(self, longest: int | None) -> Triggers:
+        """The same, with no longer quiet period."""
+        if self.data is None:
+            return self
+        return self.model_copy(update={"data": DataTrigger.model_construct(quiet=at_most(self.data.quiet, longest))})

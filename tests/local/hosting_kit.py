@@ -127,6 +127,15 @@ class Hosting:
     def describe(self, endpoint: str) -> dict[str, Any]:
         return dict(self.sagemaker.describe_endpoint(EndpointName=endpoint))
 
+    def log_lines(self, endpoint: str) -> str:
+        """All that the endpoint's containers have logged."""
+        logs = self.aws.client("logs")
+        group = f"/aws/sagemaker/Endpoints/{endpoint}"
+        try:
+            return "\n".join(event["message"] for event in logs.filter_log_events(logGroupName=group)["events"])
+        except logs.exceptions.ResourceNotFoundException:
+            return ""
+
     def settled(self, endpoint: str) -> dict[str, Any]:
         """The endpoint's description once nothing is in progress."""
         finished = {"InService", "Failed"}

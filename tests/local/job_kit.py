@@ -14,6 +14,8 @@ from image_uris import SKLEARN
 from running_aws import Aws
 from waiting import until
 
+from infra.workflow.first_process import passing_signals_on
+
 Document = dict[str, Any]
 ALL_THAT_JOBS_NEED = ["s3:ListBucket", "s3:GetObject", "s3:PutObject"]
 GOES_ON_UNTIL_STOPPED = """
@@ -26,6 +28,12 @@ signal.signal(signal.SIGTERM, stop)
 print("ready", flush=True)
 time.sleep(600)
 """
+
+
+def hearing(request: Document) -> Document:
+    """A request for a training job, with a first process that passes SIGTERM on to the script."""
+    algorithm = {**request["AlgorithmSpecification"], **passing_signals_on()}
+    return {**request, "AlgorithmSpecification": algorithm}
 
 
 @dataclass
@@ -88,6 +96,10 @@ class Jobs:
             "StoppingCondition": {"MaxRuntimeInSeconds": 300},
             **changes,
         }
+
+    def hearing_request(self, script: str | bytes, **changes: Any) -> Document:
+        """A training job whose script hears SIGTERM, which a framework image's own `train` keeps from it."""
+        return hearing(self.training_request(script, **changes))
 
     def script_mode(self, source: str, program: str = "train.py") -> dict[str, str]:
         """Hyperparameters of script mode, JSON-encoded as the SDK does."""

@@ -6,6 +6,7 @@ import io
 import json
 import uuid
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 from waiting import until
@@ -34,11 +35,14 @@ def _policy(*statements: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-def make_function(aws: Any, name: str, code: str, role: str, **options: Any) -> str:
-    """A Lambda function whose module `index` is `code`; its ARN."""
+def make_function(
+    aws: Any, name: str, code: str, role: str, files: Mapping[str, str] | None = None, **options: Any
+) -> str:
+    """A Lambda function whose module `index` is `code`, with other files beside it; its ARN."""
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
-        archive.writestr("index.py", code)
+        for path, text in {"index.py": code, **(files or {})}.items():
+            archive.writestr(path, text)
     created = aws.client("lambda").create_function(
         FunctionName=name,
         Role=role,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -89,6 +90,65 @@ def test_a_role_is_passed_where_it_may_be(aws: Any) -> None:
 
 @pytest.mark.fidelity(
     "IAM",
+    "A service assumes a role only as the trust policy's conditions say: aws:SourceAccount is the account,"
+    " aws:SourceArn the resource for which it acts (a function, a state machine, a training job, a model).",
+    "SageMaker developer guide, 'Cross-service confused deputy prevention'; Step Functions, 'Creating an IAM role for"
+    " your state machine'; Lambda, 'Working with AWS managed policies in the execution role'",
+)
+@pytest.mark.parametrize(
+    ("call", "service", "source"),
+    [
+        (create_function, "lambda", "function:f"),
+        (create_machine, "states", "stateMachine:m"),
+        (create_model, "sagemaker", "model/m"),
+    ],
+)
+def test_a_trust_policys_conditions_are_asked(aws: Any, call: Any, service: str, source: str) -> None:
+    arn = f"arn:aws:{service}:us-east-1:{ACCOUNT}:{source}"
+    own = {"StringEquals": {"aws:SourceAccount": ACCOUNT}, "ArnLike": {"aws:SourceArn": arn}}
+    wrong = [
+        {"StringEquals": {"aws:SourceAccount": "111122223333"}},
+        {"ArnLike": {"aws:SourceArn": f"{arn}-of-another-name"}},
+        {"StringEquals": {"aws:SourceOrgID": "o-1"}},
+    ]
+    role = make_role(aws, f"{service}.amazonaws.com", name=f"trusting-{service}")
+    for condition in (*wrong, own):
+        principal = {"Service": f"{service}.amazonaws.com"}
+        trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", "Condition": condition}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        aws.client("iam").update_assume_role_policy(RoleName=f"trusting-{service}", PolicyDocument=document)
+        told = refusal(call, aws, role)
+        assert bool(re.search("cannot be assumed|assume role|authorized to assume", told)) is (condition is not own), (
+            told
+        )
+
+
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A state machine's role may trust the regional service principal, states.<region>.amazonaws.com.",
+    "CreateStateMachine's error 'Neither the global service principal states.amazonaws.com, nor the regional one is"
+    " authorized to assume the provided role'",
+)
+def test_a_machines_role_may_trust_the_regional_principal(aws: Any) -> None:
+    role = make_role(aws, "states.us-east-1.amazonaws.com", name="regional")
+    states = aws.client("stepfunctions")
+    arn = states.create_state_machine(name="regional", definition=MACHINE, roleArn=role)["stateMachineArn"]
+    assert states.start_execution(stateMachineArn=arn)["executionArn"]
+    elsewhere = make_role(aws, "states.eu-west-1.amazonaws.com", name="of-another-region")
+    assert "nor the regional one" in refusal(create_machine, aws, elsewhere)
+
+
+def refusal(call: Any, aws: Any, role: str) -> str:
+    """What the service says against the role, or against something that it looks at later."""
+    try:
+        call(aws, None, role)
+    except ClientError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.fidelity(
+    "IAM",
     "User: <arn> is not authorized to perform: <action> on resource: <arn>.",
     "IAM User Guide, Troubleshoot access denied error messages",
 )
@@ -147,6 +207,12 @@ def queue(aws: Any, name: str, policy: list[dict[str, Any]] | None = None) -> tu
     return url, f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}"
 
 
+def for_rules(name: str) -> dict[str, Any]:
+    """A statement that lets one rule of EventBridge's send."""
+    condition = {"ArnEquals": {"aws:SourceArn": f"arn:aws:events:us-east-1:{ACCOUNT}:rule/{name}"}}
+    return {**allow("sqs:SendMessage"), "Principal": {"Service": "events.amazonaws.com"}, "Condition": condition}
+
+
 def received(aws: Any, url: str) -> list[Any]:
     return list(aws.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []))
 
@@ -168,7 +234,7 @@ def put(aws: Any, source: str) -> None:
 )
 def test_a_rule_reaches_a_queue_only_with_the_queues_policy(aws: Any) -> None:
     closed_url, closed = queue(aws, "closed")
-    dead_url, dead = queue(aws, "dead")
+    dead_url, dead = queue(aws, "dead", [for_rules("to-closed")])
     rule_to(aws, "to-closed", {"Arn": closed, "DeadLetterConfig": {"Arn": dead}})
     put(aws, "to-closed")
     dead_letter = until(lambda: received(aws, dead_url))[0]
@@ -177,9 +243,7 @@ def test_a_rule_reaches_a_queue_only_with_the_queues_policy(aws: Any) -> None:
 
 
 def test_a_rule_reaches_a_queue_that_lets_it_in(aws: Any) -> None:
-    condition = {"ArnEquals": {"aws:SourceArn": f"arn:aws:events:us-east-1:{ACCOUNT}:rule/to-open"}}
-    statement = {**allow("sqs:SendMessage"), "Principal": {"Service": "events.amazonaws.com"}, "Condition": condition}
-    url, arn = queue(aws, "open", [statement])
+    url, arn = queue(aws, "open", [for_rules("to-open")])
     rule_to(aws, "to-open", {"Arn": arn})
     put(aws, "to-open")
     assert len(until(lambda: received(aws, url))) == 1
@@ -191,7 +255,7 @@ def test_a_rule_reaches_a_queue_that_lets_it_in(aws: Any) -> None:
     "EventBridge User Guide, Targets: permissions",
 )
 def test_a_rule_starts_a_machine_only_as_a_role_that_may(aws: Any) -> None:
-    dead_url, dead = queue(aws, "machine-dead")
+    dead_url, dead = queue(aws, "machine-dead", [for_rules("to-machine")])
     machine_role = make_role(aws, "states.amazonaws.com", name="idle-machine")
     states = aws.client("stepfunctions")
     arn = states.create_state_machine(name="by-rule", definition=MACHINE, roleArn=machine_role)["stateMachineArn"]

@@ -37,6 +37,16 @@ def sleep(event, context): time.sleep(60)
 def eat(event, context): return len(bytearray(event["megabytes"] << 20))
 def leave(event, context): os._exit(3)
 def odd(event, context): return {1, 2}
+def process(event, context):
+    import signal, threading
+    return {
+        "files": sorted(int(name) for name in os.listdir("/proc/self/fd"))[:-1],  # the last reads the folder
+        "leads": os.getsid(0) == os.getpgrp() == os.getpid(),
+        "folder": os.getcwd() == os.environ["LAMBDA_TASK_ROOT"],
+        "threads": threading.active_count(),
+        "child": signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL,
+        "blocked": len(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+    }
 def say(event, context):
     print("printed")
     logging.getLogger().warning("logged")
@@ -96,6 +106,38 @@ def test_boto3_and_the_standard_library_are_there(aws: Any, probe: str, name: st
 def test_the_users_home_is_not_the_functions(aws: Any, probe: str) -> None:
     home, _ = invoke(aws, probe, {"do": "home"})
     assert home != os.path.expanduser("~")  # noqa: PTH111 - as the function asks
+
+
+@pytest.mark.usefixtures("probe")
+def test_its_process_holds_nothing_of_another(aws: Any) -> None:
+    make_function(aws, "new-probe", PROBE, "arn:aws:iam::000000000000:role/probe-role")
+    answer, _ = invoke(aws, "new-probe", {"do": "process"})
+    # Its streams, the one on which it answers, and the two by which the runtime is asked and a function reads nothing.
+    of_the_runtime = [0, 1, 2, 3, 4, 5]
+    assert answer.pop("files") == of_the_runtime
+    assert answer == {"leads": True, "folder": True, "threads": 1, "child": True, "blocked": 0}
+
+
+@pytest.mark.fidelity(
+    "Lambda",
+    "A module in a function's package comes before the runtime's of the same name.",
+    "Lambda Developer Guide, Working with .zip file archives for Python Lambda functions, Dependency search path",
+)
+def test_a_module_of_its_own_comes_before_the_runtimes(aws: Any) -> None:
+    role = make_role(aws, "lambda.amazonaws.com", name="own-modules-role")
+    code = "import six\ndef handler(event, context): return six.whose"
+    make_function(aws, "own-modules", code, role, {"six.py": "whose = 'the function'"})
+    assert invoke(aws, "own-modules") == ("the function", None)
+
+
+def test_variables_that_boto3_reads_when_it_is_imported_are_the_functions(aws: Any) -> None:
+    role = make_role(aws, "lambda.amazonaws.com", name="retries-role")
+    code = "from botocore import configprovider\ndef handler(event, context): return configprovider.NEW_RETRIES_ENABLED"
+    for name, value in (("new", "true"), ("old", "false")):
+        variables = {"AWS_NEW_RETRIES_2026": value}
+        make_function(aws, f"{name}-retries", code, role, Environment={"Variables": variables})
+    assert invoke(aws, "new-retries") == (True, None)
+    assert invoke(aws, "old-retries") == (False, None)
 
 
 @pytest.mark.fidelity("Lambda", "A function's session is called by the function's name.", "Lambda DG, Execution role")

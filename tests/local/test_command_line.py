@@ -2,78 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-from running_aws import Aws
+from checkouts import Ran, Shell, checkout
 
 from contract import outcomes
 from ratchet import errors
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("app.py", "cdk.json", "infra", "lambdas", "training_code/toolkit")
-LINKED = (".venv", "node_modules")
 RUN_FAILED = 3
-
-
-@dataclass
-class Ran:
-    """What a call of the command gave."""
-
-    code: int
-    output: str
-    errors: str
-
-    @property
-    def json(self) -> Any:
-        assert self.output, self.errors
-        return json.loads(self.output)
-
-
-@dataclass
-class Shell:
-    """A checkout of the test's own, with a home of its own, and the command `ratchet` in it."""
-
-    root: Path
-    home: Path
-    credentials: dict[str, str] = field(default_factory=dict)
-    told: dict[str, Ran] = field(default_factory=dict)
-
-    def __call__(self, *arguments: str, given: str = "") -> Ran:
-        around = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RATCHET_"))},
-            "RATCHET_HOME": str(self.home),
-            "RATCHET_IMAGES": str(ROOT / ".ratchet" / "images"),
-            **self.credentials,
-        }
-        command = [sys.executable, "-m", "ratchet", *arguments]
-        done = subprocess.run(
-            command, cwd=self.root, env=around, input=given, capture_output=True, text=True, check=False
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
-
-    def keep(self, name: str, *arguments: str, given: str = "") -> Ran:
-        self.told[name] = self(*arguments, given=given)
-        return self.told[name]
-
-
-def checkout(root: Path) -> Path:
-    (root / "training_code").mkdir(parents=True)
-    for name in COPIED:
-        source = ROOT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, root / name)
-    for name in LINKED:
-        (root / name).symlink_to(ROOT / name)
-    return root
 
 
 def relabelled(text: str) -> str:
@@ -255,7 +196,7 @@ def test_training_alone_is_a_job_without_a_run(story: dict[str, Ran]) -> None:
     trained = story["trained"]
     assert trained.code == 0, trained.output + trained.errors
     assert trained.json["status"] == "Completed"
-    assert trained.json["training_job"].startswith("pumps-")
+    assert trained.json["training_job"].startswith("local-pumps-")
     assert trained.json["model"].endswith("/output/model.tar.gz")
     assert "started" in story["trained for people"].output
     # The log comes before the verdict.
@@ -291,50 +232,3 @@ def test_down_stops_it_and_wipe_forgets_all_but_the_images(tmp_path: Path) -> No
     assert not (tmp_path / "home" / "aws").exists()
     assert (tmp_path / "home" / "images").exists()
     assert shell("down", "--json").json == {"stopped": False, "wiped": False}
-
-
-def _ordinary(aws: Aws) -> dict[str, str]:
-    """The embedded AWS as ordinary credentials of some account, which is all that these commands are to know."""
-    return {name: value for name, value in aws.environment.items() if name.startswith("AWS_")}
-
-
-def _cdk(shell: Shell, *arguments: str) -> None:
-    """The cdk command, as one would call it for an account."""
-    programs = (ROOT / ".venv" / "bin", ROOT / "node_modules" / ".bin")
-    path = ":".join([*map(str, programs), os.environ["PATH"]])
-    command = ["cdk", *arguments, "-c", "environment=dev", "--output", str(shell.home / "cdk.out")]
-    around = {**os.environ, **shell.credentials, "PATH": path}
-    done = subprocess.run(command, cwd=shell.root, env=around, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_same_commands_work_on_an_account(tmp_path: Path, aws: Aws) -> None:
-    shell = Shell(checkout(tmp_path / "checkout"), tmp_path / "home", _ordinary(aws))
-    shell("new", "valves")
-    refused = shell("run", "valves", "-e", "dev")
-    assert refused.code == 1
-    assert "run `cdk deploy -c environment=dev ratchet-dev-valves`" in refused.errors
-
-    _cdk(shell, "bootstrap", f"aws://{aws.server.account}/{aws.server.region}")
-    _cdk(shell, "deploy", "ratchet-dev-valves", "--require-approval", "never")
-
-    outputs = aws.client("cloudformation").describe_stacks(StackName="ratchet-dev-shared")["Stacks"][0]["Outputs"]
-    bucket = {output["OutputKey"]: output["OutputValue"] for output in outputs}["DataBucketName"]
-    for channel in ("train", "test"):
-        sample = shell.root / "training_code" / "valves" / "sample" / channel / "pumps.csv"
-        aws.client("s3").upload_file(str(sample), bucket, f"valves/{channel}/pumps.csv")
-    ran = shell("run", "valves", "-e", "dev", "--wait", "--json")
-    assert ran.code == 0, ran.output + ran.errors
-    assert outcomes.PROMOTED in [run["outcome"] for run in ran.json["runs"]]
-    assert shell("invoke", "valves", "-", "-e", "dev", given="90,9.0,6.0\n").output == "fault\n"
-    assert [each["pipeline"] for each in shell("status", "-e", "dev", "--json").json["pipelines"]] == ["valves"]
-
-
-def test_credentials_of_another_account_are_refused(tmp_path: Path, aws: Aws) -> None:
-    root = checkout(tmp_path / "checkout")
-    settings = json.loads((root / "cdk.json").read_text())
-    settings["context"]["environments"]["prod"]["account"] = "111122223333"
-    (root / "cdk.json").write_text(json.dumps(settings))
-    refused = Shell(root, tmp_path / "home", _ordinary(aws))("status", "-e", "prod")
-    assert refused.code == 1
-    assert f"these credentials are account {aws.server.account}'s, but cdk.json says" in refused.errors

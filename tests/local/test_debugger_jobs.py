@@ -107,7 +107,7 @@ def rule(name: str, **changes: Any) -> Document:
 
 def create(jobs: Jobs, script: str, *rules: str, **changes: Any) -> str:
     """Start a training job that is watched by `rules`; its name."""
-    request = jobs.training_request(script, **debugged(jobs, *rules), **changes)
+    request = jobs.hearing_request(script, **debugged(jobs, *rules), **changes)
     jobs.sagemaker.create_training_job(**request)
     return str(request["TrainingJobName"])
 
@@ -172,7 +172,7 @@ def evaluators_of(program: Path) -> list[int]:
 def test_the_script_finds_the_hooks_configuration_and_s3_gets_what_it_saves(jobs: Jobs) -> None:
     collections = [{"CollectionName": "losses", "CollectionParameters": {"save_interval": "5"}}]
     hook = {"HookParameters": {"save_interval": "10"}, "CollectionConfigurations": collections}
-    request = jobs.training_request(SAVES + GOES_ON_UNTIL_STOPPED, **debugged(jobs, **hook))
+    request = jobs.hearing_request(SAVES + GOES_ON_UNTIL_STOPPED, **debugged(jobs, **hook))
     jobs.sagemaker.create_training_job(**request)
     name = request["TrainingJobName"]
     until(lambda: f"debug/{name}/debug-output/events/0.tensor" in jobs.keys("debug/"), "the copy while the job runs")

@@ -88,8 +88,6 @@ def overlap(truths, answers):
 """
 # Answers a number and its half.
 HALVES = SERVE.replace("number % 2 for", "f'{number},{number / 2}' for")
-# The scikit-learn image in AWS has this pyarrow, the embedded AWS's environment of it hasn't.
-REQUIREMENTS = "pyarrow==17.0.0\n"
 PIPELINES = {
     "kinds-two": Scripted(
         {"evaluate": {"label": ["whole", "half"]}, "gate": {"metric": "r2", "minimum": 0.6}},
@@ -113,9 +111,7 @@ PIPELINES = {
     ),
     "kinds": Scripted(files={"serve.py": SERVE}),
     "kinds-named": Scripted({"evaluate": {"label": "label"}}, files={"serve.py": SERVE}),
-    "kinds-parquet": Scripted(
-        {"evaluate": {"label": "label"}}, files={"serve.py": SERVE, "requirements.txt": REQUIREMENTS}
-    ),
+    "kinds-parquet": Scripted({"evaluate": {"label": "label"}}, files={"serve.py": SERVE}),
     "kinds-own": Scripted(files={"serve.py": SERVE + READS}),
     "kinds-f1": Scripted({"gate": {"metric": "f1", "minimum": 0.6}}, files={"serve.py": SERVE}),
 }

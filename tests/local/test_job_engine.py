@@ -64,7 +64,7 @@ class Platform:
     def put_metric_data(self, namespace: str, data: list[Document]) -> None:
         raise NotImplementedError
 
-    def assume_role(self, role_arn: str, session_name: str) -> Credentials:
+    def assume_role(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
         return Credentials("id", "secret", "token", datetime.now(UTC))
 
     def authorize(self, caller: Caller, action: str, resource: str) -> None:
@@ -109,7 +109,7 @@ def submit(engine: JobEngine, name: str, script: str, max_runtime: float = 60) -
 
 
 def role(context: Context) -> Role:
-    credentials = context.platform.assume_role("arn:role", "x")
+    credentials = context.platform.assume_role("arn:role", "x", "arn:job")
     return Role(credentials, Objects(context.wire.client("s3", credentials), "arn:role"))
 
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 from image_uris import SKLEARN
-from lifecycle import buckets, handler, pipelines
+from lifecycle import buckets, groups, handler, pipelines
 from lifecycle.deadline import Deadline, TooLongError
 from resources import allow, make_role
 from running_aws import Aws
@@ -127,6 +127,7 @@ class UsedPipeline:
         self.execution = str(states.start_execution(stateMachineArn=self.machine)["executionArn"])
         self._fill_the_table()
         self.properties = {
+            "Environment": "local",
             "Pipeline": self.name,
             "StateMachineArn": self.machine,
             "RunTable": self.name,
@@ -150,8 +151,12 @@ class UsedPipeline:
         sagemaker, dynamodb = self.aws.client("sagemaker"), self.aws.client("dynamodb")
         models = sagemaker.list_models(NameContains=self.name)["Models"]
         configs = sagemaker.list_endpoint_configs(NameContains=self.name)["EndpointConfigs"]
-        packages = sagemaker.list_model_packages(ModelPackageGroupName=self.name)["ModelPackageSummaryList"]
+        groups = sagemaker.list_model_package_groups(NameContains=self.name)["ModelPackageGroupSummaryList"]
+        kept = [group["ModelPackageGroupName"] for group in groups]
+        pages = [sagemaker.list_model_packages(ModelPackageGroupName=group) for group in kept]
+        packages = [found for page in pages for found in page["ModelPackageSummaryList"]]
         return {
+            "groups": kept,
             "models": [found["ModelName"] for found in models],
             "configs": [found["EndpointConfigName"] for found in configs],
             "packages": [str(found["ModelPackageVersion"]) for found in packages],
@@ -169,7 +174,8 @@ def world(aws: Aws, name: str) -> UsedPipeline:
 def test_what_runs_have_made_goes_and_nothing_of_the_neighbours(world: UsedPipeline) -> None:
     pipelines.take_down(world.clients(), world.properties, Deadline(60))
     neighbour = [f"local-{world.name}-neighbour-0123456789ab"]
-    assert world.left() == {"models": neighbour, "configs": neighbour, "packages": [], "items": ["run#1"]}
+    left = {"groups": [], "models": neighbour, "configs": neighbour, "packages": [], "items": ["run#1"]}
+    assert world.left() == left
     execution = world.aws.client("stepfunctions").describe_execution(executionArn=world.execution)
     assert (execution["status"], execution["error"]) == ("ABORTED", "PipelineDestroyed")
 
@@ -177,6 +183,14 @@ def test_what_runs_have_made_goes_and_nothing_of_the_neighbours(world: UsedPipel
 def test_model_packages_stay_where_the_environment_retains(world: UsedPipeline) -> None:
     pipelines.take_down(world.clients(), {**world.properties, "ModelPackages": "retain"}, Deadline(60))
     assert world.left()["packages"] == ["1"]
+    assert groups.make(world.aws.client("sagemaker"), world.properties) is False, "a redeployment takes it up"
+    assert world.left()["packages"] == ["1"]
+
+
+def test_a_deployment_makes_the_group_if_there_is_none(world: UsedPipeline) -> None:
+    pipelines.take_down(world.clients(), world.properties, Deadline(60))
+    assert groups.make(world.aws.client("sagemaker"), world.properties) is True
+    assert world.left()["groups"] == [world.name]
 
 
 def test_taking_down_again_changes_nothing(world: UsedPipeline) -> None:
@@ -253,7 +267,14 @@ def test_failure_is_answered_with_its_reason(name: str, answers: tuple[str, list
 
 
 @pytest.mark.usefixtures("as_the_function")
-def test_a_first_deployment_starts_nothing(name: str, answers: tuple[str, list[dict[str, Any]]]) -> None:
+def test_a_first_deployment_makes_the_group_and_starts_nothing(
+    aws: Aws, name: str, answers: tuple[str, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     url, received = answers
-    handler.handle(request(url, "Create", "Custom::Pipeline", Pipeline=name, StartsRuns="yes"), Context())
+    monkeypatch.setattr("boto3.client", aws.client)
+    known = {"Pipeline": name, "Environment": "local", "ModelPackageGroup": name, "StartsRuns": "yes"}
+    handler.handle(request(url, "Create", "Custom::Pipeline", **known), Context())
     assert [answer["Status"] for answer in received] == ["SUCCESS"]
+    described = aws.client("sagemaker").describe_model_package_group(ModelPackageGroupName=name)
+    tags = aws.client("sagemaker").list_tags(ResourceArn=described["ModelPackageGroupArn"])["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {"ratchet:environment": "local", "ratchet:pipeline": name}

@@ -43,7 +43,7 @@ def managed(deployed: Callable[[str], Pipeline]) -> Pipeline:
 
 def training_job(pipeline: Pipeline, run_id: str) -> dict[str, Any]:
     found: dict[str, Any] = pipeline.aws.client("sagemaker").describe_training_job(
-        TrainingJobName=f"managed-{run_id}-train"
+        TrainingJobName=f"local-managed-{run_id}-train"
     )
     return found
 

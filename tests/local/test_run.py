@@ -12,6 +12,7 @@ from waiting import until
 
 WORDS = "".join(f"{('no', 'yes')[row % 2]},{row}\n" for row in range(200))
 PIPELINES = {
+    "alarmed": Scripted(),
     "scripted": Scripted(),
     "streamed": Scripted({"triggers": {"data": {"quiet": "5s"}, "code": False}}),
 }
@@ -155,7 +156,7 @@ def test_what_a_run_leaves_behind_can_be_read(scripted: Pipeline) -> None:
         "plan.json",
         "manifests/train.manifest",
         "manifests/test.manifest",
-        f"train/scripted-{run_id}-train/output/model.tar.gz",
+        f"train/local-scripted-{run_id}-train/output/model.tar.gz",
         "evaluation/evaluation.json",
         "gate.json",
         "record.json",
@@ -216,10 +217,34 @@ def test_training_that_fails_says_why_and_changes_nothing(scripted: Pipeline) ->
     assert_champion_serves(scripted)
 
 
+def test_after_a_failed_run_the_alarms_message_is_heard(deployed: Callable[[str], Pipeline]) -> None:
+    """With the deployed policies: the topic's and its key's let the alarm in, the subscriber's queue lets the topic."""
+    pipeline = deployed("alarmed")
+    sqs, topic = pipeline.aws.client("sqs"), pipeline.shared["TopicArn"]
+    url = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allowed = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    of_the_topic = {"Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}
+    policy = {"Version": "2012-10-17", "Statement": [{**allowed, **of_the_topic}]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    pipeline.aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    pipeline.order(accuracy=0.9, train="raise")
+    assert pipeline.run()["outcome"] == "Failed"
+
+    def heard() -> list[str]:
+        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        told = [json.loads(message["Body"])["Message"] for message in found]
+        return [text for text in told if "AlarmDescription" in text]
+
+    alarm = json.loads(until(heard, "the alarm's message")[0])
+    assert (alarm["NewStateValue"], alarm["Trigger"]["MetricName"]) == ("ALARM", "ExecutionsFailed")
+    assert alarm["AlarmDescription"] == "A run of alarmed failed; `ratchet runs` says which"
+
+
 def test_training_that_a_person_stops_is_stopped_not_failed(scripted: Pipeline) -> None:
     scripted.order(accuracy=0.9, train="linger", seconds=600)
     run_id = scripted.trigger()["run_id"]
-    sagemaker, job = scripted.aws.client("sagemaker"), f"scripted-{run_id}-train"
+    sagemaker, job = scripted.aws.client("sagemaker"), f"local-scripted-{run_id}-train"
     until(lambda: sagemaker.list_training_jobs(NameContains=job)["TrainingJobSummaries"], "the training job")
     until(
         lambda: sagemaker.describe_training_job(TrainingJobName=job)["SecondaryStatus"] == "Training",
@@ -280,16 +305,15 @@ def remove_endpoint(pipeline: Pipeline) -> None:
         until(lambda: pipeline.deployed()["endpoint"] == (None, None), "the endpoint to go")
 
 
-def test_an_empty_prefix_is_named(scripted: Pipeline) -> None:
+def test_a_channel_without_data_is_waited_for(scripted: Pipeline) -> None:
     s3, bucket = scripted.aws.client("s3"), scripted.shared["DataBucketName"]
     s3.delete_object(Bucket=bucket, Key="scripted/train/orders.json")
     try:
         record = scripted.run()
     finally:
         scripted.order(accuracy=0.8)
-    assert record["outcome"] == "Failed"
-    assert record["error"]["error"] == "EmptyChannelError"
-    assert f"there is no object under s3://{bucket}/scripted/train/" in record["error"]["cause"]
+    assert (record["outcome"], record.get("error")) == ("WaitsForData", None)
+    assert f"there is no object in the channel 'train' (s3://{bucket}/scripted/train/)" in record["reason"]
     assert_champion_serves(scripted)
 
 

@@ -47,7 +47,7 @@ ABRUPT = Interruption(notice=0, absence=0)
 
 def spot_request(jobs: Jobs, script: str, *, max_runtime: int = 300, max_wait: int = 600, **changes: Any) -> Any:
     limits = {"MaxRuntimeInSeconds": max_runtime, "MaxWaitTimeInSeconds": max_wait}
-    return jobs.training_request(script, **SPOT, StoppingCondition=limits, **changes)
+    return jobs.hearing_request(script, **SPOT, StoppingCondition=limits, **changes)
 
 
 def counting(jobs: Jobs, goal: int, saves: str = "yes", **changes: Any) -> Any:
@@ -307,7 +307,7 @@ def test_interrupting_asks_for_the_root_users_key(jobs: Jobs) -> None:
 def test_a_job_that_waits_for_a_slot_longer_than_max_wait_never_starts(jobs: Jobs) -> None:
     slots = []
     while True:
-        request = jobs.training_request(GOES_ON_UNTIL_STOPPED)
+        request = jobs.hearing_request(GOES_ON_UNTIL_STOPPED)
         jobs.sagemaker.create_training_job(**request)
         slots.append(request["TrainingJobName"])
         described = jobs.sagemaker.describe_training_job(TrainingJobName=slots[-1])

@@ -61,7 +61,7 @@ def interrupted_run(pipeline: Pipeline, times: int) -> dict[str, Any]:
     """A run whose job loses its instance so often, each time after further steps; its record."""
     pipeline.idle()
     answer = pipeline.trigger(forced=True)
-    jobs, job = Jobs(pipeline.aws), f"spotted-{answer['run_id']}-train"
+    jobs, job = Jobs(pipeline.aws), f"local-spotted-{answer['run_id']}-train"
     for time in range(times):
         jobs.until_logged(job, f"step={20 * (time + 1)}")
         until(lambda: interrupted(pipeline, job), f"{job} to be in status Training")

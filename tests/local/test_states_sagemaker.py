@@ -12,6 +12,8 @@ from resources import allow, make_role, unique
 from state_machines import StateMachine, machine
 from waiting import until
 
+from infra.workflow.first_process import passing_signals_on
+
 SYNC = "arn:aws:states:::sagemaker:createTrainingJob.sync"
 RULES = "arn:aws:events:us-east-1:000000000000:rule/StepFunctionsGetEventsForSageMaker*Rule"
 MANAGED_RULE = allow("events:PutTargets", "events:PutRule", "events:DescribeRule", resource=RULES)
@@ -20,7 +22,8 @@ PASS_ROLE = {
     **allow("iam:PassRole"),
     "Condition": {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
 }
-ALL = (MANAGED_RULE, JOBS, PASS_ROLE)
+TAGS = allow("sagemaker:AddTags", "sagemaker:ListTags")
+ALL = (MANAGED_RULE, JOBS, TAGS, PASS_ROLE)
 
 SUCCEEDS = "import os, pathlib\npathlib.Path(os.environ['SM_MODEL_DIR'], 'm').write_text('x')\n"
 FAILS = "raise SystemExit(3)\n"
@@ -46,7 +49,7 @@ def train(aws: Any, bucket: str, role: str, script: str) -> dict[str, Any]:
     aws.client("s3").put_object(Bucket=bucket, Key=key, Body=archive({"train.py": script}))
     return {
         "TrainingJobName": name,
-        "AlgorithmSpecification": {"TrainingImage": SKLEARN, "TrainingInputMode": "File"},
+        "AlgorithmSpecification": {"TrainingImage": SKLEARN, "TrainingInputMode": "File", **passing_signals_on()},
         "RoleArn": role,
         "HyperParameters": {
             "sagemaker_program": "train.py",
@@ -80,6 +83,13 @@ def job_status(aws: Any, name: str) -> str:
 
 @pytest.mark.fidelity(
     "Step Functions",
+    "createTrainingJob.sync tags the job MANAGED_BY_AWS=STARTED_BY_STEP_FUNCTIONS, for which the role needs"
+    " sagemaker:AddTags and, by the documented policy, sagemaker:ListTags.",
+    "aws/aws-cdk issues #26012 and #32294, pull request #27264; Step Functions developer guide, 'IAM policies for"
+    " calling Amazon SageMaker AI'",
+)
+@pytest.mark.fidelity(
+    "Step Functions",
     "createTrainingJob.sync answers with the job's description, times in epoch milliseconds; "
     "TaskSubmitted goes before TaskSucceeded.",
     "Step Functions DG, Create and manage Amazon SageMaker AI jobs with Step Functions",
@@ -96,6 +106,8 @@ def test_sync_returns_the_description_of_the_finished_job(aws: Any, bucket: str,
     assert output["TrainingEndTime"] > 1_600_000_000_000, "epoch milliseconds"
     kinds = [event["type"] for event in m.history(arn)]
     assert kinds.index("TaskSubmitted") < kinds.index("TaskSucceeded")
+    tags = aws.client("sagemaker").list_tags(ResourceArn=output["TrainingJobArn"])["Tags"]
+    assert tags == [{"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}]
 
 
 @pytest.mark.fidelity(
@@ -168,11 +180,19 @@ def test_a_stopped_job_may_also_succeed_where_the_settings_say_so(fresh_aws: Any
 @pytest.mark.parametrize(
     ("statements", "says"),
     [
-        ((MANAGED_RULE, PASS_ROLE), "sagemaker:CreateTrainingJob on resource: arn:aws:sagemaker:us-east-1"),
-        ((MANAGED_RULE, JOBS), "iam:PassRole on resource: arn:aws:iam::000000000000:role/"),
+        ((MANAGED_RULE, TAGS, PASS_ROLE), "sagemaker:CreateTrainingJob on resource: arn:aws:sagemaker:us-east-1"),
+        ((MANAGED_RULE, TAGS, JOBS), "iam:PassRole on resource: arn:aws:iam::000000000000:role/"),
         (
-            (MANAGED_RULE, allow("sagemaker:CreateTrainingJob"), PASS_ROLE),
+            (MANAGED_RULE, TAGS, allow("sagemaker:CreateTrainingJob"), PASS_ROLE),
             "sagemaker:DescribeTrainingJob on resource: arn:aws:sagemaker:us-east-1:000000000000:training-job/",
+        ),
+        (
+            (MANAGED_RULE, JOBS, allow("sagemaker:ListTags"), PASS_ROLE),
+            "sagemaker:AddTags on resource: arn:aws:sagemaker:us-east-1:000000000000:training-job/",
+        ),
+        (
+            (MANAGED_RULE, JOBS, allow("sagemaker:AddTags"), PASS_ROLE),
+            "sagemaker:ListTags on resource: arn:aws:sagemaker:us-east-1:000000000000:training-job/",
         ),
     ],
 )

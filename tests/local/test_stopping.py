@@ -195,7 +195,7 @@ def test_other_actions_do_not_stop(judged: Pipeline) -> None:
         until(lambda: len(judged.item(f"run#{run_id}").get("rule_verdicts", ())) == 2, "both to be recorded")
         assert "stopped_by" not in judged.item(f"run#{run_id}")
         assert {message["verdict"]["name"] for message in told()} == {"overfit-told"}
-    judged.aws.client("sagemaker").stop_training_job(TrainingJobName=f"judged-{run_id}-train")
+    judged.aws.client("sagemaker").stop_training_job(TrainingJobName=f"local-judged-{run_id}-train")
     record = judged.record(run_id)
     assert record["outcome"] == "Stopped", "by a person"
     assert "was stopped (StopTrainingJob)" in record["error"]["cause"]
@@ -235,7 +235,7 @@ def issues(pipeline: Pipeline, run_id: str) -> dict[str, Any]:
         "RuleEvaluationStatus": "IssuesFound",
         "StatusDetails": json.dumps({"rule": "LossNotDecreasing", "step": 1, "value": None, "reason": "it is late"}),
     }
-    name = f"{pipeline.name}-{run_id}-train"
+    name = f"local-{pipeline.name}-{run_id}-train"
     return {
         "id": "late",
         "detail": {
@@ -260,7 +260,7 @@ WITHHELD = ["sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob", "dynam
 def test_a_stopper_that_lacks_an_action_names_it(judged: Pipeline, action: str) -> None:
     judged.order(accuracy=0.9, train="linger", seconds=600, lacking=action)
     run_id = judged.trigger()["run_id"]
-    sagemaker, job = judged.aws.client("sagemaker"), f"judged-{run_id}-train"
+    sagemaker, job = judged.aws.client("sagemaker"), f"local-judged-{run_id}-train"
     until(lambda: sagemaker.list_training_jobs(NameContains=job)["TrainingJobSummaries"], "the training job")
     role = judged.role("StopperHandler", "shared")
     with judged.without(action, role):

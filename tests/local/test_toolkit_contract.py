@@ -1,32 +1,44 @@
 """A script's environment, variable by variable, against that of AWS's own sagemaker-training toolkit.
 
-The toolkit gets an environment of its own under .venvs/ (git-ignored, made once); where it can't be installed, the
-tests are skipped and say why.
+The toolkit has an environment of its own (.venvs/toolkits).
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from image_uris import SKLEARN
 
 from localaws.sagemaker.containers import script_mode
+from localaws.sagemaker.containers.images import Images
 from localaws.sagemaker.containers.script_mode import MachineFacts, ScriptJob
 from localaws.sagemaker.jobs.training_request import input_data_config, resource_config
 
-TOOLKIT = "sagemaker-training==5.1.4"
-HOME = Path(__file__).parents[2] / ".venvs" / "sagemaker-training-5.1.4"
+HOME = Path(__file__).parents[2] / ".venvs" / "toolkits"
 ASK = """
 import json
 from sagemaker_training import environment
 found = environment.Environment()
 print("ANSWER" + json.dumps({"variables": found.to_env_vars(), "arguments": found.to_cmd_args()}))
+"""
+START = """
+import json, os, shlex, sys
+from sagemaker_training import entry_point, environment, modules, process
+installed = []
+process.check_error = lambda command, error, *_, **__: installed.append([command, error.__name__])
+found = environment.Environment()
+entry_point.install(found.user_entry_point)
+environment.write_env_vars({})
+command = process.ProcessRunner(found.user_entry_point, found.to_cmd_args(), {}, 1)._create_command()
+print("ANSWER" + json.dumps({"installed": installed, "command": command, "path": os.environ["PYTHONPATH"].split(":"),
+                             "python": sys.executable, "own": sys.path[1]}))
 """
 SOURCE = {"sagemaker_program": '"train.py"', "sagemaker_submit_directory": '"s3://bucket/key/sourcedir.tar.gz"'}
 
@@ -34,19 +46,9 @@ SOURCE = {"sagemaker_program": '"train.py"', "sagemaker_submit_directory": '"s3:
 @pytest.fixture(scope="session")
 def toolkit() -> Path:
     """The Python that has the toolkit."""
-    python, complete = HOME / "bin" / "python", HOME / ".complete"
-    HOME.parent.mkdir(exist_ok=True)
-    with (HOME.parent / ".sagemaker-training.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not complete.exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(HOME)], check=True)
-            made = subprocess.run(
-                [str(python), "-m", "pip", "install", "--quiet", TOOLKIT], capture_output=True, text=True, check=False
-            )
-            if made.returncode != 0:
-                pytest.skip(f"{TOOLKIT} can't be installed here: {made.stderr.strip()[-300:]}")
-            complete.touch()
-    return python
+    if not (HOME / "stamp").exists():
+        pytest.skip("AWS's toolkits aren't there; `make test` makes them (.venvs/toolkits)")
+    return HOME / "bin" / "python"
 
 
 def channels(*names: str) -> list[dict[str, object]]:
@@ -108,7 +110,7 @@ def test_every_variable_and_argument_is_the_toolkits(
         machine=MachineFacts(cpus=os.cpu_count() or 1),
         framework_module=framework_module,
     )
-    theirs = ask(toolkit, job)
+    theirs = ask(toolkit, job, ASK)
     ours = script_mode.variables(job)
     assert sorted(ours) == sorted(theirs["variables"])
     for name, value in theirs["variables"].items():
@@ -116,10 +118,75 @@ def test_every_variable_and_argument_is_the_toolkits(
     assert script_mode.user_args(job.for_script) == theirs["arguments"]
 
 
-def ask(toolkit: Path, job: ScriptJob) -> dict[str, dict[str, str]]:
-    """The toolkit's variables and arguments, made from a job's configuration files."""
+@pytest.mark.fidelity(
+    "Training jobs",
+    "The toolkit installs, starts the entry point and sets PYTHONPATH by its kind: command, package or script.",
+    "aws/sagemaker-training-toolkit 5.1.4: entry_point.install, process.ProcessRunner, environment.write_env_vars",
+)
+@pytest.mark.parametrize(
+    ("program", "files"),
+    [
+        ("train.py", ()),
+        ("train.py", ("requirements.txt",)),
+        ("src/train.py", ("pyproject.toml", "setup.cfg")),
+        ("train.py", ("setup.py",)),
+        ("train.py", ("setup.py", "requirements.txt")),
+        ("train.sh", ("setup.py", "requirements.txt")),
+        ("train", ("requirements.txt",)),
+        ("train", ("setup.py",)),
+    ],
+)
+def test_it_is_installed_and_started_as_the_toolkit_does(
+    toolkit: Path, tmp_path: Path, program: str, files: tuple[str, ...]
+) -> None:
+    code = tmp_path / "code"
+    for name in (program, *files):
+        (code / name).parent.mkdir(parents=True, exist_ok=True)
+        (code / name).touch()
+    job = a_job(tmp_path, program)
+    theirs = ask(toolkit, job, START)
+    python = theirs["python"]
+    ours = script_mode.installation(job, code)
+    words = [[python if word == "python" else word for word in ours.command], ours.error] if ours else []
+    assert theirs["installed"] == ([words] if ours else [])
+    # Started without the quotes (process.check_error); "--" is 5.1.4's, for names that look like options.
+    *before, last = [word for word in theirs["command"] if word != "--"]
+    ours_started = [python if word == "python" else word for word in script_mode.command(job, code)]
+    assert [*before, last.strip('"')] == ours_started
+    path = script_mode.module_path(code, Path(python))
+    assert theirs["path"] == [theirs["own"] if entry == str(Path(python).parent) else entry for entry in path]
+
+
+@pytest.mark.parametrize(("program", "files"), [("train.py", ()), ("train.py", ("setup.py",)), ("train.sh", ())])
+def test_before_5_1_3_a_shell_gets_the_joined_words(tmp_path: Path, program: str, files: tuple[str, ...]) -> None:
+    """The toolkit of the scikit-learn image, 4.8.0."""
+    python = Images(HOME.parents[1] / ".ratchet" / "images").environment(SKLEARN, print).python
+    for name in (program, *files):
+        (tmp_path / "code").mkdir(exist_ok=True)
+        (tmp_path / "code" / name).touch()
+    job = a_job(tmp_path, program)
+    theirs = ask(python, job, START)
+    joined = " ".join(theirs["command"]).replace(theirs["python"], "python")
+    assert script_mode.command(replace(job, start="shell"), tmp_path / "code") == ["/bin/sh", "-c", joined]
+
+
+def a_job(base: Path, program: str) -> ScriptJob:
+    """A job whose arguments a shell would read in a way of its own."""
+    return ScriptJob(
+        name="digits-1",
+        base=base,
+        hyperparameters={**SOURCE, "sagemaker_program": json.dumps(program), "note": "it's a", "n": "3"},
+        input_data_config={},
+        resource_config=resource_config("ml.m5.large"),
+        machine=MachineFacts(cpus=1),
+    )
+
+
+def ask(toolkit: Path, job: ScriptJob, script: str) -> Any:
+    """The answer of a script in the toolkit's environment that finds a job's configuration files."""
     config = job.base / "input" / "config"
     config.mkdir(parents=True)
+    (job.base / "ask.py").write_text(script)
     documents: Mapping[str, object] = {
         "hyperparameters": job.hyperparameters,
         "inputdataconfig": job.input_data_config,
@@ -135,11 +202,15 @@ def ask(toolkit: Path, job: ScriptJob) -> dict[str, dict[str, str]]:
         **({"SAGEMAKER_TRAINING_MODULE": job.framework_module} if job.framework_module else {}),
     }
     asked = subprocess.run(
-        [str(toolkit), "-c", ASK], env=environment, capture_output=True, text=True, check=True, cwd=job.base
+        [str(toolkit), str(job.base / "ask.py")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=job.base,
     )
     line = next(line for line in asked.stdout.splitlines() if line.startswith("ANSWER"))
-    answer: dict[str, dict[str, str]] = json.loads(line.removeprefix("ANSWER"))
-    return answer
+    return json.loads(line.removeprefix("ANSWER"))
 
 
 def _decoded(value: str) -> object:

@@ -14,20 +14,30 @@ UNPACKED = "JSII_RUNTIME_PACKAGE_CACHE_ROOT"  # saves time, nothing else
 CDK = ROOT / "node_modules" / ".bin" / "cdk"
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_it_lists_the_stacks_of_an_environment(tmp_path: Path, environment: str) -> None:
+def cdk(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     only_node = tmp_path / "bin"
     only_node.mkdir()
     (only_node / "node").symlink_to(Path(sys.executable).parent / "node")
-    done = subprocess.run(
-        [str(CDK), "ls", "--context", f"environment={environment}", "--output", str(tmp_path / "out")],
+    return subprocess.run(
+        [str(CDK), *arguments, "--output", str(tmp_path / "out")],
         cwd=ROOT,
         env={"PATH": f"{only_node}:/usr/bin:/bin", "HOME": str(tmp_path), UNPACKED: os.environ[UNPACKED]},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize("environment", [name for name in ENVIRONMENTS if name != "prod"])
+def test_it_lists_the_stacks_of_an_environment(tmp_path: Path, environment: str) -> None:
+    done = cdk(tmp_path, "ls", "--context", f"environment={environment}")
     assert done.returncode == 0, done.stderr
     stacks = done.stdout.split()
     assert stacks[0] == f"ratchet-{environment}-shared"
     assert {f"ratchet-{environment}-digits-forest", f"ratchet-{environment}-iris-tree"} <= set(stacks)
+
+
+def test_prod_is_refused_until_it_is_pinned_to_an_account(tmp_path: Path) -> None:
+    done = cdk(tmp_path, "ls", "--context", "environment=prod")
+    assert done.returncode != 0
+    assert "cdk.json: environments.prod.account: must be the account's number, since what prod holds" in done.stderr

@@ -50,7 +50,7 @@ def test_the_recorder_may_ask_for_its_own_training_jobs(
     managed: Template, stacks: Callable[[str], dict[str, Template]]
 ) -> None:
     assert (
-        "training-job/tickets-????????-??????-????-train"
+        "training-job/local-tickets-????????-??????-????-train"
         in granted(managed, "RunRecorder")["sagemaker:DescribeTrainingJob"]
     )
     assert "sagemaker:DescribeTrainingJob" not in granted(stacks("local")["digits-forest"], "RunRecorder")

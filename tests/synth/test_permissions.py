@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from synthesis import ENVIRONMENTS, Template, listed, text
+from synthesis import ENVIRONMENTS, Template, listed, settings, text
 
 # Actions without resource-level permissions, by the Service Authorization Reference.
 WITHOUT_RESOURCE = {
@@ -40,6 +40,7 @@ TRUSTED = {
     "RunRecorder": "lambda.amazonaws.com",
     "Launcher": "lambda.amazonaws.com",
     "LifecycleHandler": "lambda.amazonaws.com",
+    "SourceCopier": "lambda.amazonaws.com",
 }
 
 
@@ -86,10 +87,12 @@ def test_no_managed_policy(stacks: Callable[[str], dict[str, Template]], environ
 
 def test_each_role_trusts_its_one_service(stacks: Callable[[str], dict[str, Template]], environment: str) -> None:
     roles = stacks(environment)["digits-forest"].of_type("AWS::IAM::Role")
+    account = settings(environment).account or {"Ref": "AWS::AccountId"}
     trusted = {}
     for name, role in roles.items():
         (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         assert statement["Action"] == "sts:AssumeRole"
+        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": account}}
         trusted[next(begin for begin in TRUSTED if name.startswith(begin))] = statement["Principal"]
     assert trusted == {name: {"Service": service} for name, service in TRUSTED.items()}
 
@@ -129,9 +132,10 @@ def test_only_the_workflow_passes_roles_and_only_to_sagemaker(digits: Template) 
 @pytest.mark.parametrize(
     ("job", "is_ours"),
     [
-        ("digits-forest-20261120-120000-ab12-train", True),
-        ("digits-forest-tiny-20261120-120000-ab12-train", False),
-        ("digits-20261120-120000-ab12-train", False),
+        ("local-digits-forest-20261120-120000-ab12-train", True),
+        ("local-digits-forest-tiny-20261120-120000-ab12-train", False),
+        ("local-digits-20261120-120000-ab12-train", False),
+        ("prod-digits-forest-20261120-120000-ab12-train", False),
     ],
 )
 def test_jobs_of_pipelines_with_similar_names_are_apart(digits: Template, job: str, is_ours: bool) -> None:
@@ -151,6 +155,7 @@ def test_jobs_of_pipelines_with_similar_names_are_apart(digits: Template, job: s
         ("prune-cnn-20261120-120000-ab12-train-99", True),
         ("prune-cnn-20261120-120000-ab12-train-100", False),
         ("prune-cnn-tiny-20261120-120000-ab12-train-1", False),
+        ("of-another-prune-cnn-20261120-120000-ab12-train-1", False),
     ],
 )
 def test_a_rounds_job_ends_in_its_number(
@@ -162,7 +167,8 @@ def test_a_rounds_job_ends_in_its_number(
         for resource in map(text, listed(one["Resource"]))
         if ":training-job/" in resource
     }
-    assert any(fnmatch.fnmatchcase(job, pattern.rstrip('"]}')) for pattern in patterns) is is_ours
+    own = f"{environment}-{job}"
+    assert any(fnmatch.fnmatchcase(own, pattern.rstrip('"]}')) for pattern in patterns) is is_ours
 
 
 def test_models_of_pipelines_with_similar_names_are_apart(digits: Template) -> None:
@@ -219,8 +225,9 @@ def test_the_stopper_stops_only_what_its_environment_has_made(
     ]
     assert stop["Condition"] == {"StringEquals": {"aws:ResourceTag/ratchet:environment": environment}}
     (pattern,) = {text(resource).partition(":training-job/")[2].split('"')[0] for resource in listed(stop["Resource"])}
-    assert fnmatch.fnmatchcase("digits-forest-20261120-120000-ab12-train", pattern)
-    assert fnmatch.fnmatchcase("digits-forest-20261120-120000-ab12-train-3", pattern)
+    assert fnmatch.fnmatchcase(f"{environment}-digits-forest-20261120-120000-ab12-train", pattern)
+    assert fnmatch.fnmatchcase(f"{environment}-digits-forest-20261120-120000-ab12-train-3", pattern)
+    assert not fnmatch.fnmatchcase("other-digits-forest-20261120-120000-ab12-train", pattern)
     assert not fnmatch.fnmatchcase("kmeans-1", pattern)
 
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
@@ -164,6 +165,29 @@ class Loop(Folder):
             self.assertEqual(training.run(30, told_at=4).trained, [0, 1, 2, 3, 4])
         self.assertEqual(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
 
+    def killed_at(self, minute, **when):
+        """The step from which a job goes on whose host was lost at a minute; its steps take a minute each."""
+        clock = iter(range(10_000))
+        folder = self.folder / f"{minute}"
+        with quiet(), mock.patch("toolkit.checkpoint.loop.time.monotonic", side_effect=lambda: 60.0 * next(clock)):
+            for step in Checkpoints(folder=folder, part=[], **when).steps(1000):
+                if step == minute:
+                    break
+        again = Checkpoints(folder=folder, part=[], every=1)
+        with quiet():
+            again.restore()
+        return again.step
+
+    def test_a_script_that_is_never_told_loses_minutes(self):
+        saved = {minute: self.killed_at(minute, every=1_000_000) for minute in range(10, 40, 3)}
+        for minute, step in saved.items():
+            self.assertLessEqual(minute - step, 5 + 1, "five minutes unless the script says otherwise, and the step")
+        self.assertLess(len(set(saved.values())), 8, "and not after every step")
+        self.assertGreaterEqual(self.killed_at(40), 34, "by time alone")
+        self.assertLessEqual(50 - self.killed_at(50, seconds=120), 3)
+        self.assertEqual(self.killed_at(60, every=70, seconds=None), 0)
+        self.assertEqual(self.killed_at(61, every=7, seconds=3600), 56)
+
     def test_what_is_done_is_not_done_again(self):
         with quiet():
             Training(self.folder).run(10)
@@ -211,6 +235,11 @@ class Loop(Folder):
         for every in (0, -1, 2.5, "10"):
             with self.assertRaisesRegex(CheckpointError, "every is .*; it must be a number of steps"):
                 Checkpoints(every=every)
+        for seconds in (0, -1, "10"):
+            with self.assertRaisesRegex(CheckpointError, "seconds is .*; it must be a number above 0"):
+                Checkpoints(every=1, seconds=seconds)
+        with self.assertRaisesRegex(CheckpointError, "nothing says when to save; give every=100"):
+            Checkpoints(seconds=None)
         with self.assertRaisesRegex(CheckpointError, "'random' is the name of the random state"):
             Checkpoints(every=1, random=[])
         with self.assertRaisesRegex(CheckpointError, "model is a builtins.object, which a checkpoint can't take up"):

@@ -77,6 +77,13 @@ class Model(unittest.TestCase):
             (path / f"{number}.csv").write_text(data.csv_text(rows))
         return path
 
+    def from_a_spreadsheet(self, rows):
+        """A channel whose file begins with a byte order mark, has Windows' line ends, and blank lines at its end."""
+        path = self.channel("spreadsheet")
+        text = "\ufeff" + data.csv_text(rows).replace("\n", "\r\n") + "\r\n\r\n"
+        (path / "saved.csv").write_bytes(text.encode())
+        return path
+
     def trained(self, model, channel, name="model", *arguments):
         done = train(model, channel, self.folder / name, *arguments)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -149,11 +156,18 @@ class DigitsForest(Model):
         texts = {"text/csv": ",".join(pixels), "application/json": json.dumps([int(pixel) for pixel in pixels])}
         for content_type, body in texts.items():
             digits = functions.predict_fn(functions.input_fn(body, content_type), forest)
-            self.assertEqual(functions.output_fn(digits, "text/csv"), label)
-            self.assertEqual(functions.output_fn(digits, "application/json"), f"[{label}]")
+            self.assertEqual(functions.output_fn(digits, "text/csv"), (label, "text/csv"))
+            self.assertEqual(functions.output_fn(digits, "application/json"), (f"[{label}]", "application/json"))
         for body, content_type, part in (("1,2", "text/csv", "64 are needed"), ("x", "image/png", "send text/csv")):
             with self.assertRaisesRegex(ValueError, part):
                 functions.input_fn(body, content_type)
+
+    def test_files_of_a_spreadsheet(self):
+        few = data.digit_batches()["few"]
+        said = self.trained("digits_forest", self.from_a_spreadsheet(few), "one", "--n-estimators", "3")
+        self.assertEqual(said, self.trained("digits_forest", self.channel("plain", few), "two", "--n-estimators", "3"))
+        row = ",".join(["1"] * 64)
+        self.assertEqual(serve("digits_forest").input_fn(f"\ufeff{row}\r\n\r\n", "text/csv").shape, (1, 64))
 
     def test_wrong_data(self):
         self.refused("digits_forest", self.channel("none"), "no CSV file")
@@ -176,8 +190,15 @@ class IrisTree(Model):
         tree = functions.model_fn(str(self.folder / "model"))
         for content_type, body in {"text/csv": "5.1,3.5,1.4,0.2", "application/json": "[5.1, 3.5, 1.4, 0.2]"}.items():
             species = functions.predict_fn(functions.input_fn(body, content_type), tree)
-            self.assertEqual(functions.output_fn(species, "text/csv"), "setosa")
-            self.assertEqual(functions.output_fn(species, "application/json"), '["setosa"]')
+            self.assertEqual(functions.output_fn(species, "text/csv"), ("setosa", "text/csv"))
+            self.assertEqual(functions.output_fn(species, "application/json"), ('["setosa"]', "application/json"))
+
+    def test_files_of_a_spreadsheet(self):
+        flowers = data.iris_batches()["flowers"]
+        said = self.trained("iris_tree", self.from_a_spreadsheet(flowers))
+        self.assertEqual(said, self.trained("iris_tree", self.channel("plain", flowers)))
+        self.assertIn(f"training on {len(flowers)} flowers of 3 species", said)
+        self.assertEqual(serve("iris_tree").input_fn("\ufeff5.1,3.5,1.4,0.2\r\n\r\n", "text/csv").shape, (1, 4))
 
     def test_wrong_data(self):
         self.refused("iris_tree", self.channel("none"), "no flower")
@@ -194,6 +215,17 @@ class Template(Model):
         held_out = [tuple(line.split(",")) for line in (TEMPLATE / "sample/test/pumps.csv").read_text().splitlines()]
         found = self.evaluated(held_out, "f1_macro", challenger="model")
         self.assertGreater(found["challenger"]["score"], 0.75)
+
+    def test_files_of_a_spreadsheet(self):
+        rows = [tuple(line.split(",")) for line in (TEMPLATE / "sample/train/pumps.csv").read_text().splitlines()]
+        said = self.trained(TEMPLATE, self.from_a_spreadsheet(rows))
+        self.assertEqual(said, self.trained(TEMPLATE, self.channel("plain", rows)))
+        self.assertEqual(serve(TEMPLATE).input_fn("\ufeff1,2\r\n3,4\r\n\r\n", "text/csv").shape, (2, 2))
+
+    def test_a_wrong_line_is_named_by_its_number_in_the_file(self):
+        path = self.from_a_spreadsheet([("ok", "1", "2")])
+        (path / "saved.csv").write_text("ok,1,2\n\nok,1,warm\n")
+        self.refused(TEMPLATE, path, "saved.csv:3", "'warm'")
 
     def test_wrong_data(self):
         self.refused(TEMPLATE, self.channel("none"), "no example")

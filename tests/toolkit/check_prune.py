@@ -300,7 +300,8 @@ class Rounds(unittest.TestCase):
         serve = runpy.run_path(str(FOLDER / "serve.py"))
         body = "\n".join(",".join(map(str, picture.ravel())) for picture in images)
         model = serve["model_fn"](str(model_dir))
-        return serve["output_fn"](serve["predict_fn"](serve["input_fn"](body, "text/csv"), model), "text/csv")
+        answer, _ = serve["output_fn"](serve["predict_fn"](serve["input_fn"](body, "text/csv"), model), "text/csv")
+        return answer
 
 
 class Learning(unittest.TestCase):

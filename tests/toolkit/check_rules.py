@@ -285,6 +285,17 @@ class Losses(RuleCase):
         ones = series([[0.5, 0.5]], "metric__accuracy", mode="EVAL")
         self.errs(ones, "AccuracyDrop", "accuracy", "no scalar", baseline=0.9)
 
+    def test_what_is_no_loss_is_left_out_beside_one(self):
+        """As with Debugger, an expression that finds everything does no harm."""
+        job = Job()
+        for step in range(40):
+            job.save(step, loss__loss=2.0 * 0.9**step, tensor__features=np.full((4, 4), 1.0 + step))
+            job.save_reduced(step, "weights", "mean", 1.0 + step)
+            job.save(step, "EVAL", loss__loss=2.0 * 0.9**step, tensor__features=np.full((4, 4), 9.0 + step))
+        for rule in ("LossNotDecreasing", "Overfit"):
+            with self.subTest(rule):
+                self.quiet(job, rule, tensor_regex=".*")
+
     def passes(self, pairs, train_steps=5):
         job, step = Job(), 0
         for number, (train, validation) in enumerate(pairs):

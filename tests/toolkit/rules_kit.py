@@ -40,6 +40,12 @@ class Job:
             saved.append(Saved(name, kind, (collection,) if collection else (), layer=layer))
         self.order.append(Moment(step, mode, tuple(saved), float(step)))
 
+    def save_reduced(self, step, name, reduction, value, mode="TRAIN"):
+        """A tensor of the last moment of which only a reduction was saved."""
+        self.reduced[name, step, reduction] = value
+        last = self.order.pop()
+        self.order.append(Moment(step, mode, (*last.saved, Saved(name, "tensor", whole=False)), float(step)))
+
     def at(self, step, mode):
         return next((m.saved for m in reversed(self.order) if (m.step, m.mode) == (step, mode)), ())
 

@@ -130,7 +130,7 @@ class Session:
 
 def write_checkout(root: Path) -> None:
     (root / "training_code" / "toolkit").mkdir(parents=True)
-    settings = {"local": {"account": "000000000000", **CAREFUL}, "prod": {"account": None, **CAREFUL}}
+    settings = {"local": {"account": "000000000000", **CAREFUL}, "prod": {"account": "111122223333", **CAREFUL}}
     (root / "cdk.json").write_text(json.dumps({"context": {"environments": settings}}))
     shutil.copytree(ROOT / "training_code" / "iris_tree", root / "training_code" / "iris_tree")
 

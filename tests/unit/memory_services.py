@@ -125,6 +125,8 @@ class SageMaker(Service):
         self.configs: dict[str, list[str]] = {}
         self.models: list[str] = []
         self.packages: dict[str, list[str]] = {}
+        # What the groups that were made here were made with.
+        self.groups: dict[str, Document] = {}
         self.approvals: dict[str, tuple[str, str]] = {}
         self.deleted_packages: set[str] = set()
 
@@ -185,6 +187,23 @@ class SageMaker(Service):
             raise self.error("list_model_packages", "ValidationException", message)
         found = self.packages[ModelPackageGroupName]
         return {"ModelPackageSummaryList": [{"ModelPackageArn": arn} for arn in found]}
+
+    def describe_model_package_group(self, *, ModelPackageGroupName: str) -> Document:  # noqa: N803 - boto3's
+        if ModelPackageGroupName not in self.packages:
+            message = f"ModelPackageGroup {ModelPackageGroupName} does not exist."
+            raise self.error("describe_model_package_group", "ValidationException", message)
+        return {"ModelPackageGroupName": ModelPackageGroupName}
+
+    def create_model_package_group(self, *, ModelPackageGroupName: str, **said: Any) -> None:  # noqa: N803 - boto3's
+        if ModelPackageGroupName in self.packages:
+            message = f"ModelPackageGroup already exists: {ModelPackageGroupName}"
+            raise self.error("create_model_package_group", "ValidationException", message)
+        self.packages[ModelPackageGroupName] = []
+        self.groups[ModelPackageGroupName] = said
+
+    def delete_model_package_group(self, *, ModelPackageGroupName: str) -> None:  # noqa: N803 - boto3's
+        assert self.packages[ModelPackageGroupName] == [], "SageMaker deletes only an empty group"
+        del self.packages[ModelPackageGroupName]
 
     def update_model_package(self, *, ModelPackageArn: str, ModelApprovalStatus: str, ApprovalDescription: str) -> None:  # noqa: N803 - boto3's
         if ModelPackageArn in self.deleted_packages:

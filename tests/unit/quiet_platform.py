@@ -31,7 +31,7 @@ class QuietPlatform:
     def put_metric_data(self, namespace: str, data: list[Document]) -> None:
         """Nobody looks."""
 
-    def assume_role(self, role_arn: str, session_name: str) -> Credentials:
+    def assume_role(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
         return Credentials("id", "secret", "token", datetime.now(UTC))
 
     def authorize(self, caller: Caller, action: str, resource: str) -> None:

@@ -23,7 +23,7 @@ from infra.grants import Account
 from infra.shared import Shared
 from infra.workflow.machine import run_machine
 from infra.workflow.step import Machine as RunMachine
-from infra.workflow.surroundings import Code, Image, Surroundings, values
+from infra.workflow.surroundings import Image, Surroundings, values
 from localaws.ministack_adapter.stepfunctions import jsonata
 from localaws.states.attempts import TaskTokens
 from localaws.states.cancellation import Cancellation
@@ -82,7 +82,7 @@ PLAN: dict[str, Any] = {
     "image_uri": IMAGE.uri,
 }
 DECISION: dict[str, Any] = {"promote": True, "reason": "first model: fine", "metric": "f1_macro", "score": 0.97}
-MODEL_DATA = f"s3://artifacts/runs/digits-forest/{RUN_ID}/train/digits-forest-{RUN_ID}-train/output/model.tar.gz"
+MODEL_DATA = f"s3://artifacts/runs/digits-forest/{RUN_ID}/train/local-digits-forest-{RUN_ID}-train/output/model.tar.gz"
 
 # The integration's service in a task's resource, as botocore calls it.
 _SERVICES = {"sagemaker": "sagemaker", "dynamodb": "dynamodb", "lambda": "lambda"}
@@ -102,7 +102,7 @@ def surroundings(spec: specs.PipelineSpec, **changes: Any) -> Surroundings:
         "environment": "local",
         "account": Account(partition="aws", region="us-east-1", account="000000000000", url_suffix="amazonaws.com"),
         "shared": SHARED,
-        "code": Code(bucket="assets", key="0123.tar.gz", uri="s3://assets/0123.tar.gz", hash="c0de"),
+        "code_hash": "c0de",
         "image": IMAGE,
         "hosting_image": IMAGE,
         "rules_image": RULES_IMAGE if spec.rules_service == "sagemaker" else None,

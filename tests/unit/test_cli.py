@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from contract.files import SPEC_FILE
@@ -128,6 +129,17 @@ def test_debug_shows_the_traceback(checkout: Path) -> None:
     assert isinstance(result.exception, errors.UserError)
 
 
+def test_the_embedded_aws_as_a_profile_of_the_aws_config_file(listening: Server) -> None:
+    assert call("env", "--profile", "rehearsal").stdout.splitlines() == [
+        "[profile rehearsal]",
+        f"endpoint_url = {listening.endpoint_url}",
+        "region = us-east-1",
+        "aws_access_key_id = KEY",
+        "aws_secret_access_key = it's secret",
+    ]
+    assert json.loads(call("env", "--profile", "x", "--json").stdout)["profile"][0] == "[profile x]"
+
+
 def test_an_unknown_environment_names_those_there_are(checkout: Path) -> None:
     assert "cdk.json: there is no environment 'staging'; there are local, prod" in call("runs", "-e", "staging").stderr
 
@@ -206,6 +218,23 @@ def test_env_is_what_a_shell_can_eval(checkout: Path, listening: Server) -> None
     assert "AWS_SESSION_TOKEN" not in after
     assert str(checkout / "node_modules" / ".bin") in after["PATH"].split(":")
     assert "127.0.0.1" in after["NO_PROXY"].split(",")
+
+
+@pytest.mark.fidelity(
+    "Clients",
+    "The SageMaker SDK asks STS at a URL of its own for the account of its default bucket, and sends telemetry to a "
+    "bucket of AWS's, unless its defaults say otherwise.",
+    "aws/sagemaker-python-sdk, sagemaker-core: session_helper.py, telemetry_logging.py, config_schema.py",
+)
+def test_env_keeps_the_sagemaker_sdk_here(checkout: Path, listening: Server) -> None:
+    exports = json.loads(call("env", "--json").stdout)["export"]
+    settings = yaml.safe_load(Path(exports["SAGEMAKER_USER_CONFIG_OVERRIDE"]).read_text())
+    modules = settings["SageMaker"]["PythonSDK"]["Modules"]
+    assert modules == {
+        "TelemetryOptOut": True,
+        "Session": {"DefaultS3Bucket": f"sagemaker-{listening.region}-{listening.account}"},
+    }
+    assert yaml.safe_load(Path(exports["SAGEMAKER_ADMIN_CONFIG_OVERRIDE"]).read_text()) is None, "no machine's own"
 
 
 def test_env_forgets_endpoints_of_single_services() -> None:

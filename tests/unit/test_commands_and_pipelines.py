@@ -7,11 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from commands_world import BUCKET, ROOT, World, world_in
+from botocore.exceptions import ClientError
+from commands_world import BUCKET, ROOT, SHARED_OUTPUTS, World, world_in
 
 from contract import outcomes
 from contract.files import SPEC_FILE
-from ratchet import account, deploying, errors
+from ratchet import account, channels, deploying, errors
 from ratchet.commands import embedded_aws
 from ratchet.project import find
 
@@ -131,6 +132,50 @@ def test_a_failed_deployment_takes_its_sample_data_back(
     assert "what is wrong" in result.stderr
     assert uploads == [["iris/test/mine.csv", "iris/train/iris.csv"]]
     assert world.keys() == ["iris/test/mine.csv"]
+
+
+def test_up_says_which_channels_have_no_data_yet_and_how_to_bring_some(up: World, deployments: list[list[str]]) -> None:
+    up.cloudformation.add("ratchet-local-shared", SHARED_OUTPUTS)
+    up.s3.put_object(Bucket=BUCKET, Key="iris/train/a.csv", Body=b"1\n")
+    told = up.call("up")
+    assert "no data yet   iris-tree: test" in told.stdout
+    assert "ratchet data PIPELINE put FILE… CHANNEL" in told.stdout
+    assert json.loads(up.call("up", "--json").stdout)["waiting_for_data"] == {"iris-tree": ["test"]}
+    up.s3.put_object(Bucket=BUCKET, Key="iris/test/a.csv", Body=b"1\n")
+    assert "no data yet" not in up.call("up").stdout
+
+
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [
+        (
+            (),
+            "iris-tree waits for data: train and test are empty; put data there with "
+            "`ratchet data iris-tree put FILE… train`, `ratchet data iris-tree put FILE… test`",
+        ),
+        (("iris/train/",), "train and test are empty"),
+        (("iris/test/a.csv",), "iris-tree waits for data: train is empty; put data there with"),
+    ],
+)
+def test_a_run_is_not_launched_while_a_channel_is_empty(
+    world: World, deployments: list[list[str]], there: tuple[str, ...], message: str
+) -> None:
+    (world.root / ".ratchet").mkdir()
+    world.deploy("iris-tree")
+    for key in there:
+        world.s3.put_object(Bucket=BUCKET, Key=key, Body=b"" if key.endswith("/") else b"1\n")
+    told = world.call("run", "iris-tree")
+    assert told.exit_code == errors.FAILURE
+    assert message in told.stderr
+    assert not world.called("invoke")
+
+
+def test_channels_that_a_caller_may_not_see_are_left_to_plan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_arguments: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "ListObjectsV2")
+
+    monkeypatch.setattr(channels, "objects", refused)
+    assert channels.empty(account.connect(find(), "local"), {"train": "iris/train/"}) == []
 
 
 def test_a_pipeline_without_a_folder_is_told_by_status_and_runs(world: World) -> None:

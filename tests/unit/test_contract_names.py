@@ -15,6 +15,8 @@ from contract import names
 RUN_ID = "20261120-101112-abcd"
 SAGEMAKER = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 NAME = st.from_regex(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", fullmatch=True)
+# As cdk.json takes it.
+ENVIRONMENT = st.from_regex(r"[a-z][a-z0-9]{0,11}", fullmatch=True)
 # The longest that pipeline.yaml takes.
 NAME_LENGTH = 32
 
@@ -27,12 +29,17 @@ NAME_LENGTH = 32
 @given(NAME, NAME)
 def test_every_name_is_one_that_sagemaker_takes(environment: str, pipeline: str) -> None:
     content = names.content_name(names.content_prefix(environment, pipeline), "anything")
-    jobs = [names.job(pipeline, RUN_ID, step) for step in names.STEPS]
+    jobs = [names.job(environment, pipeline, RUN_ID, step) for step in names.STEPS]
     stable = [names.endpoint(environment, pipeline), names.model_package_group(environment, pipeline)]
     for name in (*stable, content, *jobs):
         assert SAGEMAKER.fullmatch(name), name
     assert names.is_content_name(content, names.content_prefix(environment, pipeline))
-    assert all(map(names.is_job_of_a_run, jobs))
+
+
+@given(ENVIRONMENT, NAME)
+def test_every_job_of_a_run_is_known_by_its_name(environment: str, pipeline: str) -> None:
+    for step in names.STEPS:
+        assert names.is_job_of_a_run(environment, names.job(environment, pipeline, RUN_ID, step))
 
 
 @given(st.lists(st.text("abc-", min_size=1, max_size=90), min_size=2, max_size=2, unique=True))
@@ -59,23 +66,34 @@ def test_stable_names_say_environment_and_pipeline() -> None:
     assert len(names.model_package_group("e" * 40, "p" * 40)) == 63
 
 
-def test_a_jobs_name_says_pipeline_run_and_step() -> None:
-    assert names.job("digits", RUN_ID, names.TRAIN_STEP) == f"digits-{RUN_ID}-train"
-    assert names.job("digits", RUN_ID, names.TRAIN_STEP, 2) == f"digits-{RUN_ID}-train-2"
-    assert names.job("d" * NAME_LENGTH, RUN_ID, names.EVALUATE_STEP) == f"{'d' * NAME_LENGTH}-{RUN_ID}-evaluate"
+def test_a_jobs_name_says_environment_pipeline_run_and_step() -> None:
+    assert names.job("dev", "digits", RUN_ID, names.TRAIN_STEP) == f"dev-digits-{RUN_ID}-train"
+    assert names.job("dev", "digits", RUN_ID, names.TRAIN_STEP, 2) == f"dev-digits-{RUN_ID}-train-2"
+    assert names.job("dev", "d" * 29, RUN_ID, names.EVALUATE_STEP) == f"dev-{'d' * 29}-{RUN_ID}-evaluate"
+
+
+@pytest.mark.parametrize("pipeline", ["digits", "d" * NAME_LENGTH, "prod-digits"])
+@pytest.mark.parametrize("environment", ["prod", "p" * 12])
+def test_an_environments_jobs_are_its_own_by_their_names(environment: str, pipeline: str) -> None:
+    job = names.job(environment, pipeline, RUN_ID, names.TRAIN_STEP, 3)
+    assert fnmatch.fnmatchcase(job, names.any_job(environment))
+    for other in ("dev", "pro", "prod2", environment + "x"):
+        assert not fnmatch.fnmatchcase(job, names.any_job(other))
+        assert names.job(other, pipeline, RUN_ID, names.TRAIN_STEP, 3) != job
 
 
 def test_the_longest_jobs_just_fit() -> None:
     """Two digits of a round's number have the room that `train` leaves beside `evaluate`."""
-    longest = [names.job("d" * 40, RUN_ID, names.EVALUATE_STEP), names.job("d" * 40, RUN_ID, names.TRAIN_STEP, 99)]
+    steps = ((names.EVALUATE_STEP, None), (names.TRAIN_STEP, 99))
+    longest = [names.job("dev", "d" * 40, RUN_ID, step, round_) for step, round_ in steps]
     assert [len(name) for name in longest] == [63, 63]
-    assert names.job_prefix("d" * 33) == f"{'d' * 33}-", "what fits isn't cut"
-    assert names.job_prefix("d" * 34) != f"{'d' * 34}-"
+    assert names.job_prefix("dev", "d" * 29) == f"dev-{'d' * 29}-", "what fits isn't cut"
+    assert names.job_prefix("dev", "d" * 30) != f"dev-{'d' * 30}-"
 
 
 def test_an_unknown_step_is_refused() -> None:
     with pytest.raises(ValueError, match="no step of a run is called 'tune'; the steps are train, evaluate"):
-        names.job("digits", RUN_ID, "tune")
+        names.job("dev", "digits", RUN_ID, "tune")
 
 
 # ------------------------------------------------------------------------------------------------------- run ids
@@ -98,21 +116,24 @@ def test_run_ids_sort_by_time(one: int, other: int) -> None:
 @pytest.mark.parametrize(
     ("name", "is_one"),
     [
-        (f"digits-forest-{RUN_ID}-train", True),
-        (f"digits-{RUN_ID}-train-3", True),
-        (f"digits-{RUN_ID}-evaluate", True),
+        (f"dev-digits-forest-{RUN_ID}-train", True),
+        (f"dev-digits-{RUN_ID}-train-3", True),
+        (f"dev-digits-{RUN_ID}-evaluate", True),
+        (f"prod-digits-{RUN_ID}-train", False),
+        (f"dev2-digits-{RUN_ID}-train", False),
+        (f"digits-{RUN_ID}-train", False),
         ("kmeans-1", False),
-        ("a-2026-train", False),
-        (f"{RUN_ID}-train", False),
-        (f"digits-{RUN_ID}", False),
-        (f"digits-{RUN_ID}-", False),
-        ("digits-20261120-101112-ABCD-train", False),
-        ("digits-20261120-101112-abcde-train", False),
-        ("digits-2026112-101112-abcd-train", False),
+        ("dev-a-2026-train", False),
+        (f"dev-{RUN_ID}-train", False),
+        (f"dev-digits-{RUN_ID}", False),
+        (f"dev-digits-{RUN_ID}-", False),
+        ("dev-digits-20261120-101112-ABCD-train", False),
+        ("dev-digits-20261120-101112-abcde-train", False),
+        ("dev-digits-2026112-101112-abcd-train", False),
     ],
 )
 def test_jobs_of_runs_are_known_by_their_names(name: str, is_one: bool) -> None:
-    assert names.is_job_of_a_run(name) is is_one
+    assert names.is_job_of_a_run("dev", name) is is_one
 
 
 # --------------------------------------------------------------------------------------------------- content names

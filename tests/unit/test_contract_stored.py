@@ -86,6 +86,8 @@ STORED: dict[ModuleType, dict[str, Any]] = {
         "PROMOTED": "Promoted",
         "NOT_BETTER": "NotBetter",
         "UP_TO_DATE": "UpToDate",
+        "WAITS_FOR_DATA": "WaitsForData",
+        "IDLE": ("UpToDate", "WaitsForData"),
         "ROLLED_BACK": "RolledBack",
         "STOPPED": "Stopped",
         "STOPPED_BY_RULE": "StoppedByRule",

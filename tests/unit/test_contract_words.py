@@ -29,6 +29,7 @@ VERDICT = {"name": "A", "rule": "Overfit", "step": 10, "reason": "too much"}
             "digits keeps its champion: not better. Run r.",
         ),
         ({"outcome": "UpToDate", "reason": "no news"}, "digits is up to date: no news. Run r."),
+        ({"outcome": "WaitsForData", "reason": "none in test"}, "digits waits for data: none in test. Run r."),
         (
             {"outcome": "RolledBack", "error": {"state": "AwaitEndpoint", "cause": "an alarm"}},
             "digits keeps its champion: the deployment was rolled back (AwaitEndpoint: an alarm). Run r.",

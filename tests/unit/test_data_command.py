@@ -66,7 +66,21 @@ def test_files_and_folders_are_put_under_the_channel_s_prefix(world: World) -> N
     assert world.keys() == [f"{TRAIN}deep/mar.csv", f"{TRAIN}feb.csv", f"{TRAIN}jan.csv"]
     assert f"replaced        s3://{BUCKET}/{TRAIN}jan.csv" in told.stdout
     assert f"put             s3://{BUCKET}/{TRAIN}feb.csv" in told.stdout
-    assert "a run starts by itself" in told.stdout
+    assert (
+        "a run starts by itself, once there is data in test, too: `ratchet data iris-tree put FILE… test`"
+        in told.stdout
+    )
+
+
+def test_when_a_run_starts_is_told_by_the_quiet_period_of_the_environment(world: World) -> None:
+    filled(world, f"{TEST}a.csv")
+    told = world.call("data", "iris-tree", "put", "jan.csv", "train").stdout
+    assert "a run starts by itself 120 s after the last file" in told
+    settings = json.loads((world.root / "cdk.json").read_text())
+    settings["context"]["environments"]["local"]["quiet_at_most"] = "2s"
+    (world.root / "cdk.json").write_text(json.dumps(settings))
+    told = world.call("data", "iris-tree", "put", "feb.csv", "train").stdout
+    assert "a run starts by itself 2 s after the last file" in told
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from ratchet.spec.environments import (
     read_environment,
 )
 
-GOOD: dict[str, Any] = {"account": None, "region": "eu-west-1", "removal": "retain", "log_retention_days": 30}
+ACCOUNT = "111122223333"
+GOOD: dict[str, Any] = {"account": ACCOUNT, "region": "eu-west-1", "removal": "retain", "log_retention_days": 30}
 
 
 def test_local_is_chosen_unless_told() -> None:
@@ -29,7 +30,8 @@ def test_local_is_chosen_unless_told() -> None:
 
 def test_what_is_not_said_is_the_careful_choice() -> None:
     found = environment("prod", GOOD)
-    assert found == Environment(name="prod", account=None, region="eu-west-1", removal="retain", log_retention_days=30)
+    told = {"account": ACCOUNT, "region": "eu-west-1", "removal": "retain", "log_retention_days": 30}
+    assert found == Environment(name="prod", **told)
     assert (found.vpc, found.permissions_boundary, found.access_logs, found.image_builds) == (
         None,
         None,
@@ -55,6 +57,7 @@ def test_a_vpc_has_subnets_and_groups() -> None:
         ({"regoin": "eu-west-1"}, r"environments.prod.regoin: is unknown; settings are .*region"),
         ({"vpc": {"subnets": []}}, r"environments.prod.vpc.security_groups: is missing"),
         ({"vpc": {"subnets": ["vpc-1"], "security_groups": ["sg-0b"]}}, r"environments.prod.vpc.subnets.0: .*'vpc-1'"),
+        ({"quiet_at_most": 2}, r"environments.prod.quiet_at_most: .*has no unit: write 2s"),
         ({"image_builds": "docker"}, r"environments.prod.image_builds: .*'none' or 'codebuild'"),
     ],
 )
@@ -71,6 +74,14 @@ def test_all_wrong_settings_are_named_at_once() -> None:
         "cdk.json: environments.prod.removal: is missing",
         "cdk.json: environments.prod.log_retention_days: is missing",
     ]
+
+
+@pytest.mark.parametrize("settings", [{**GOOD, "account": None}, {k: v for k, v in GOOD.items() if k != "account"}])
+def test_what_is_retained_is_pinned_to_an_account(settings: dict[str, Any]) -> None:
+    context = {"environments": {"prod": settings, "dev": {**settings, "removal": "destroy"}}}
+    with pytest.raises(ConfigurationError, match=r"environments.prod.account: must be the account's number, since"):
+        chosen_environment({**context, "environment": "prod"})
+    assert chosen_environment({**context, "environment": "dev"}).account is None
 
 
 @pytest.mark.parametrize("name", ["Prod", "1st", "very-long-environment", ""])
@@ -96,7 +107,7 @@ def test_null_is_as_good_as_left_out() -> None:
     """The cdk command drops nulls on the way from cdk.json to the app."""
     nulls = {"account": None, "vpc": None, "permissions_boundary": None}
     assert environment("prod", {**GOOD, **nulls}) == environment(
-        "prod", {k: v for k, v in GOOD.items() if v is not None}
+        "prod", {k: v for k, v in GOOD.items() if k != "account"}
     )
 
 

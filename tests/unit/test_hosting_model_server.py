@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,22 +14,31 @@ from typing import Any
 
 import pytest
 
-from localaws.sagemaker.hosting.model_server import answers, bodies, functions, model, server
-from localaws.sagemaker.hosting.model_server.errors import ModelServerError, StartError
+from localaws.sagemaker.hosting.model_server import answers, containers, flask_model, functions, model, server
+from localaws.sagemaker.hosting.model_server.errors import StartError
+from localaws.sagemaker.hosting.model_server.flask_model import FlaskModel
 from localaws.sagemaker.hosting.model_server.functions import Functions
+from localaws.sagemaker.hosting.model_server.http_messages import Request, Response, head
 from localaws.sagemaker.hosting.model_server.model import Model
+from localaws.sagemaker.hosting.model_server.toolkit_model import ToolkitModel
 from localaws.sagemaker.hosting.worker import Connection, request_head
 
-Ask = Callable[..., Any]
+THERE = model.settings_of({"SAGEMAKER_BASE_DIR": "/there"})
+PASS_ON = Functions(
+    model_fn=lambda directory: f"model of {directory}",
+    input_fn=lambda body, _type: body,
+    predict_fn=lambda data, model: [data, model],
+    output_fn=lambda prediction, accept: (json.dumps(prediction), accept),
+)
 
 
-def text_model(predict: Callable[[Any, Any], Any] = lambda data, model: [data, model]) -> Model:
-    functions = Functions(
-        model_fn=lambda directory: f"model of {directory}",
-        input_fn=lambda body, _type: body,
-        predict_fn=predict,
-    )
-    return Model(functions, Path("/there"))
+def text_model(predict: Callable[[Any, Any], Any] = PASS_ON.predict_fn, kind: type[Model] = FlaskModel) -> Model:
+    return kind(dataclasses.replace(PASS_ON, predict_fn=predict), THERE)
+
+
+def asked(of: Model, body: bytes = b"1", **headers: str) -> Response:
+    given = {"content-type": "text/csv", "accept": "text/csv", **headers}
+    return of.respond(Request("POST", "/invocations", given, body))
 
 
 @pytest.fixture
@@ -57,7 +68,7 @@ def test_one_connection_answers_many_requests(serve: Callable[[Model], socket.so
     assert connection.ask(request_head("GET", "/ping", {}, 0), b"", 5).status == 200
     for number in (b"1", b"2"):
         answer = connection.ask(request_head("POST", "/invocations", {"Content-Type": "text/csv"}, 1), number, 5)
-        assert (answer.status, json.loads(answer.body)) == (200, [number.decode(), "model of /there"])
+        assert (answer.status, json.loads(answer.body)) == (200, [number.decode(), "model of /there/model"])
         assert answer.headers["content-type"] == "application/json"
 
 
@@ -87,13 +98,6 @@ def test_a_large_body_is_waited_for(serve: Callable[[Model], socket.socket]) -> 
     assert end.recv(1000).endswith(b"\r\n\r\n3000000")
 
 
-def test_an_exception_is_an_answer_that_says_where(serve: Callable[[Model], socket.socket]) -> None:
-    status, body = ask(serve(text_model(lambda _data, _model: 1 // 0)), "POST", "/invocations", b"1")
-    assert status == 500
-    assert "ZeroDivisionError" in json.loads(body)["error"]
-    assert "test_hosting_model_server.py line" in json.loads(body)["error"]
-
-
 def test_the_connections_of_a_closed_platform_end(serve: Callable[[Model], socket.socket]) -> None:
     ours, theirs = socket.socketpair()
     seen: list[socket.socket] = []
@@ -107,66 +111,17 @@ def test_the_connections_of_a_closed_platform_end(serve: Callable[[Model], socke
         seen[0].close()
 
 
-@pytest.mark.parametrize(
-    ("prediction", "accept", "body", "content_type"),
-    [
-        ([1, 2], "*/*", "[1, 2]", "application/json"),
-        ([1, 2], "", "[1, 2]", "application/json"),
-        ({"a": [1]}, "application/json; charset=utf-8", '{"a": [1]}', "application/json"),
-        ([[1, 2], [3, 4]], "text/csv", "1,2\n3,4\n", "text/csv"),
-        (["a", "b"], "image/png, text/csv", "a\nb\n", "text/csv"),
-        (5, "text/csv", "5\n", "text/csv"),
-    ],
-)
-def test_a_prediction_is_encoded_as_asked(prediction: Any, accept: str, body: str, content_type: str) -> None:
-    assert bodies.encode(prediction, accept) == (body.encode(), content_type)
-
-
-def test_unknown_types_are_named(serve: Callable[[Model], socket.socket]) -> None:
-    with pytest.raises(ModelServerError, match="Accept 'image/png' is not supported here; it can be one of") as caught:
-        bodies.encode([1], "image/png")
-    assert caught.value.status_code == 406
-    with pytest.raises(ModelServerError, match="Content type 'image/png' is not supported here") as caught:
-        bodies.decode(b"1", "image/png")
-    assert caught.value.status_code == 415
-
-
-def test_what_output_fn_may_return() -> None:
-    assert model.as_response("text", "text/plain") == (b"text", "text/plain")
-    assert model.as_response((b"bytes", "image/png"), "text/plain") == (b"bytes", "image/png")
-    with pytest.raises(TypeError, match="it returned list"):
-        model.as_response([1], "text/plain")
-
-
-def test_default_prediction_uses_what_the_model_offers() -> None:
-    class Predicts:
-        def predict(self, data: str) -> str:
-            return f"predicted {data}"
-
-    assert functions.default_predict("x", Predicts()) == "predicted x"
-    assert functions.default_predict("x", str.upper) == "X"
-
-
 def module(**functions: Any) -> ModuleType:
     made = ModuleType("serve")
     made.__dict__.update(functions, __file__="serve.py")
     return made
 
 
-def test_serve_py_must_say_how_to_load_and_one_way_to_answer() -> None:
-    with pytest.raises(StartError, match="no model_fn"):
-        functions.functions_of(module(predict_fn=len))
+def test_a_program_completes_the_containers_functions_and_has_one_way_to_answer() -> None:
     with pytest.raises(StartError, match="both transform_fn and input_fn, predict_fn"):
-        functions.functions_of(module(model_fn=len, transform_fn=len, predict_fn=len, input_fn=len))
-    found = functions.functions_of(module(model_fn=len, predict_fn=divmod))
-    assert (found.model_fn, found.predict_fn, found.input_fn) == (len, divmod, bodies.decode)
-
-
-def test_functions_may_take_a_context() -> None:
-    def model_fn(model_dir: str, context: object) -> tuple[str, object]:
-        return model_dir, context
-
-    assert functions.functions_of(module(model_fn=model_fn)).model_fn("here") == ("here", None)
+        functions.functions_of(module(model_fn=len, transform_fn=len, predict_fn=len, input_fn=len), PASS_ON)
+    found = functions.functions_of(module(model_fn=len, predict_fn=divmod), PASS_ON)
+    assert (found.model_fn, found.predict_fn, found.input_fn) == (len, divmod, PASS_ON.input_fn)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +135,7 @@ def test_functions_may_take_a_context() -> None:
 )
 def test_where_the_code_is(environment: dict[str, str], code_dir: str, program: str) -> None:
     settings = model.settings_of(environment)
-    assert (str(settings[1]), settings[2]) == (code_dir, program)
+    assert (str(settings.code_dir), settings.program) == (code_dir, program)
 
 
 def test_a_header_cant_smuggle_another() -> None:
@@ -188,18 +143,203 @@ def test_a_header_cant_smuggle_another() -> None:
         request_head("POST", "/invocations", {"Accept": "a\r\nX-Evil: 1"}, 0)
 
 
-def test_the_functions_get_text_as_text_and_the_rest_as_bytes() -> None:
-    assert bodies.as_received("1,ä".encode(), "text/csv; charset=utf-8") == "1,ä"
-    assert bodies.as_received(b"[1]", "application/json") == "[1]"
-    assert bodies.as_received(b"\x93NUMPY", "application/x-npy") == b"\x93NUMPY"
-    with pytest.raises(ModelServerError, match="not valid text/csv"):
-        bodies.as_received(b"\xff", "text/csv")
+def test_an_answer_s_headers_stay_one_line_each() -> None:
+    written = head(Response(200, b"", "text/csv\r\nX-Evil: 1", {"X-Note": "a\nb"}))
+    assert written == b"HTTP/1.1 200 OK\r\nContent-Type: text/csv X-Evil: 1\r\nContent-Length: 0\r\nX-Note: a b\r\n\r\n"
 
 
-def test_input_fn_gets_text_for_csv_and_json_and_bytes_for_the_rest() -> None:
-    assert bodies.as_received("é".encode(), "text/csv; charset=utf-8") == "é"
-    assert bodies.as_received(b"[1]", "application/json") == "[1]"
-    assert bodies.as_received(b"\xff", "application/x-npy") == b"\xff"
-    with pytest.raises(ModelServerError, match="The body is not valid text/csv") as caught:
-        bodies.as_received(b"\xff", "text/csv")
-    assert caught.value.status_code == 400
+# --- scikit-learn's and XGBoost's server
+
+
+@pytest.mark.fidelity(
+    "Endpoints",
+    "scikit-learn's and XGBoost's functions get text for exactly text/csv and application/json, bytes for other types.",
+    "aws/sagemaker-containers, src/sagemaker_containers/_worker.py, Request.content",
+)
+def test_flask_functions_get_text_for_two_types_and_bytes_for_others() -> None:
+    echo = text_model(lambda data, _model: [type(data).__name__, len(data)])
+    given = {"text/csv": "str", "application/json": "str", "text/csv; charset=utf-8": "bytes", "image/png": "bytes"}
+    told = {kind: json.loads(asked(echo, "ä".encode(), **{"content-type": kind}).body)[0] for kind in given}
+    assert told == given
+
+
+@pytest.mark.fidelity(
+    "Endpoints",
+    "A text that output_fn returns without a content type is answered as text/html by scikit-learn's and XGBoost's "
+    "images.",
+    "pallets/flask, Flask.make_response; aws/sagemaker-containers, _transformer.py",
+)
+@pytest.mark.parametrize(
+    ("returned", "body", "content_type"),
+    [
+        (("a", "text/csv"), b"a", "text/csv"),
+        ((b"\x93", "image/png"), b"\x93", "image/png"),
+        ((["a", b"b"], "text/csv"), b"ab", "text/csv"),
+        ("a", b"a", "text/html; charset=utf-8"),
+        (b"a", b"a", "text/html; charset=utf-8"),
+        ({"b": 1, "a": [2]}, b'{"a":[2],"b":1}\n', "application/json"),
+    ],
+)
+def test_what_flask_makes_of_an_answer(returned: Any, body: bytes, content_type: str) -> None:
+    answered = flask_model.response_of(returned)
+    assert (answered.status, answered.body, answered.content_type) == (200, body, content_type)
+
+
+@pytest.mark.fidelity(
+    "Endpoints",
+    "Whatever goes wrong in a function of scikit-learn's or XGBoost's image, an unknown content type included, is "
+    "status 500 with a page of HTML; the log has the traceback.",
+    "aws/sagemaker-containers, _transformer.py and _functions.py (error_wrapper); aws/amazon-sagemaker-examples#589",
+)
+@pytest.mark.parametrize("raised", [ValueError("three columns"), TypeError("no number")], ids=["value", "type"])
+def test_an_error_is_a_page_and_its_traceback_is_logged(raised: Exception, capfd: pytest.CaptureFixture[str]) -> None:
+    def predict(_data: Any, _model: Any) -> Any:
+        raise raised
+
+    answered = asked(text_model(predict))
+    assert (answered.status, answered.content_type) == (500, "text/html; charset=utf-8")
+    assert b"<title>500 Internal Server Error</title>" in answered.body
+    logged = capfd.readouterr().err
+    assert "Exception on /invocations [POST]" in logged
+    assert f"{type(raised).__name__}: {raised}" in logged
+    assert "test_hosting_model_server.py" in logged
+
+
+@pytest.mark.parametrize("returned", [5, None, ([1, 2], "text/csv"), object()])
+def test_what_is_no_answer_is_an_error_too(returned: Any) -> None:
+    unable = FlaskModel(dataclasses.replace(PASS_ON, output_fn=lambda _prediction, _accept: returned), THERE)
+    assert asked(unable).status == (200 if returned == (None, "text/csv") else 500)
+
+
+def test_an_answer_that_surprises_in_aws_is_told_in_the_log_once(capfd: pytest.CaptureFixture[str]) -> None:
+    bare = FlaskModel(dataclasses.replace(PASS_ON, output_fn=lambda _prediction, _accept: "a"), THERE)
+    asked(bare), asked(bare)
+    assert capfd.readouterr().err.count("answered as text/html: return (text, accept)") == 1
+    asked(text_model())
+    assert "AWS's image says text/csv; charset=utf-8" in capfd.readouterr().err
+
+
+# --- PyTorch's server
+
+
+@pytest.mark.fidelity(
+    "Endpoints",
+    "A function of PyTorch's image that takes one argument more gets the request's context, with its headers; what "
+    "it sets there (status, headers) is the answer's.",
+    "aws/sagemaker-inference-toolkit, transformer.py, and its issue 110; pytorch/serve, ts/context.py",
+)
+def test_the_toolkits_functions_may_take_the_context() -> None:
+    def output_fn(prediction: Any, accept: str, context: Any) -> str:
+        context.set_response_status(418, "tea")
+        context.set_response_header(0, "X-Amzn-SageMaker-Custom-Attributes", "brewed")
+        return str(context.get_request_header(0, "X-Amzn-SageMaker-Custom-Attributes")) + accept + str(prediction[0])
+
+    of = ToolkitModel(dataclasses.replace(PASS_ON, output_fn=output_fn), THERE)
+    answered = asked(of, b"1", **{"x-amzn-sagemaker-custom-attributes": "7"})
+    assert (answered.status, answered.body, answered.content_type) == (418, b"7text/csv1", "text/csv")
+    assert answered.headers == {"x-amzn-sagemaker-custom-attributes": "brewed"}
+
+
+def test_a_function_of_another_number_of_arguments_is_refused() -> None:
+    answered = asked(ToolkitModel(dataclasses.replace(PASS_ON, predict_fn=lambda data: data), THERE))
+    assert (answered.status, b"takes 1 arguments but 2 were given" in answered.body) == (500, True)
+
+
+def test_models_are_warmed_up_between_the_functions_that_ask_for_it() -> None:
+    seen: list[Any] = []
+    more = {"pre_model_fn": seen.append, "model_warmup_fn": lambda folder, model: seen.append((folder, model))}
+    ToolkitModel(dataclasses.replace(PASS_ON, **more), THERE)
+    assert seen == ["/there/model", ("/there/model", "model of /there/model")]
+
+
+@pytest.mark.fidelity(
+    "Endpoints",
+    "What goes wrong in a function of PyTorch's image is status 500 with the message and the traceback as text.",
+    "aws/sagemaker-inference-toolkit, transformer.py, Transformer.handle_error",
+)
+def test_an_error_of_the_toolkit_says_what_and_where() -> None:
+    answered = asked(text_model(lambda _data, _model: 1 // 0, ToolkitModel))
+    assert answered.status == 500
+    assert answered.body.startswith(b"integer division or modulo by zero\nTraceback (most recent call last):\n")
+    assert b"test_hosting_model_server.py" in answered.body
+
+
+def test_an_error_of_the_toolkits_own_kind_has_its_own_status() -> None:
+    class BaseInferenceToolkitError(Exception):
+        status_code, message = 422, "no such row"
+
+    def predict(_data: Any, _model: Any) -> Any:
+        raise BaseInferenceToolkitError
+
+    answered = asked(text_model(predict, ToolkitModel))
+    assert (answered.status, answered.body.partition(b"\n")[0]) == (422, b"no such row")
+
+
+@pytest.mark.parametrize(
+    ("returned", "status", "body"),
+    [
+        ("a", 200, b"a"),
+        (b"a", 200, b"a"),
+        ([1], 200, b"[\n  1\n]"),
+        (("a", "x/y"), 200, b"a"),
+        (object(), 503, b"Unable to"),
+    ],
+)
+def test_what_torchserve_makes_of_an_answer(returned: Any, status: int, body: bytes) -> None:
+    answered = asked(ToolkitModel(dataclasses.replace(PASS_ON, output_fn=lambda _p, _a: returned), THERE))
+    assert (answered.status, answered.body[: len(body)]) == (status, body)
+    assert answered.content_type == (
+        "x/y" if isinstance(returned, tuple) else "text/plain" if status == 503 else "text/csv"
+    )
+
+
+def test_text_that_is_none_is_an_error_of_the_toolkit() -> None:
+    assert asked(text_model(kind=ToolkitModel), b"\xff").status == 500
+
+
+# --- containers
+
+
+def program(folder: Path, text: str, serving: str, name: str = "inference.py") -> dict[str, str]:
+    code = folder / "model" / "code"
+    code.mkdir(parents=True)
+    (code / name).write_text(text)
+    return {"SAGEMAKER_BASE_DIR": str(folder), "SAGEMAKER_SERVING_MODULE": serving}
+
+
+SERVERS = {
+    "sagemaker_sklearn_container.serving:main": FlaskModel,
+    "sagemaker_xgboost_container.serving:main": FlaskModel,
+    "sagemaker_pytorch_container.serving:main": ToolkitModel,
+}
+
+
+@pytest.fixture
+def own_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs of tests have the same names: none is found where another one was."""
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    for name in ("inference", "beside"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
+@pytest.mark.usefixtures("own_modules")
+@pytest.mark.parametrize("serving", SERVERS)
+def test_the_image_says_which_container_serves(tmp_path: Path, serving: str) -> None:
+    environment = program(tmp_path, "from beside import A\ndef model_fn(folder):\n    return A\n", serving)
+    (tmp_path / "model" / "code" / "beside.py").write_text("A = 'loaded'\n")
+    loaded = containers.load(environment)
+    assert (type(loaded), loaded.model) == (SERVERS[serving], "loaded")
+
+
+@pytest.mark.usefixtures("own_modules")
+@pytest.mark.parametrize(
+    ("text", "more", "refusal"),
+    [
+        ("", {}, r"defines no model_fn\(model_dir\)"),
+        ("", {"SAGEMAKER_PROGRAM": "serve.py"}, "no such file in"),
+        ("", {"SAGEMAKER_PROGRAM": "src/serve.py"}, "imported by its name"),
+    ],
+)
+def test_a_container_that_cant_start_says_why(tmp_path: Path, text: str, more: dict[str, str], refusal: str) -> None:
+    with pytest.raises(StartError, match=refusal):
+        containers.load(program(tmp_path, text, "sagemaker_sklearn_container.serving:main") | more)

@@ -14,6 +14,7 @@ from run_world import CHAMPION, PLAN, RUN_ID, World, definition, make_spec, run
 
 from contract import causes, environment, files, names, refusals, run_table, states
 from infra.workflow import conditions, expressions
+from infra.workflow.instances import REFUSALS
 from infra.workflow.steps.deploy import ENVIRONMENT
 from localaws.ministack_adapter.stepfunctions import jsonata
 from ratchet.spec.environments import Vpc
@@ -48,7 +49,7 @@ RUN = {"run_id": RUN_ID}
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_a_runs_jobs_are_called_as_python_calls_them(tmp_path: Path, pipeline: str) -> None:
     found = states_of(tmp_path, pipeline)
-    train, evaluate = names.job(pipeline, RUN_ID, "train"), names.job(pipeline, RUN_ID, "evaluate")
+    train, evaluate = names.job("local", pipeline, RUN_ID, "train"), names.job("local", pipeline, RUN_ID, "evaluate")
     assert value(found["Train"]["Arguments"]["TrainingJobName"], run=RUN) == train
     assert value(found["Evaluate"]["Arguments"]["ProcessingJobName"], run=RUN) == evaluate
     told = found["Record"]["Arguments"]["Payload"]["jobs"]
@@ -61,7 +62,7 @@ def test_a_rounds_job_and_folders_end_in_its_number(tmp_path: Path, pipeline: st
     train = {**METRICS, "spot": {"max_wait": "2h"}}
     request = states_of(tmp_path, pipeline, train=train, rounds=ROUNDS)["Train"]["Arguments"]
     known: dict[str, Any] = {"run": RUN, "round": number}
-    assert value(request["TrainingJobName"], **known) == names.job(pipeline, RUN_ID, "train", number)
+    assert value(request["TrainingJobName"], **known) == names.job("local", pipeline, RUN_ID, "train", number)
     run_uri = f"s3://artifacts/{files.run_folder(pipeline, RUN_ID)}"
     checkpoints = run_uri + files.of_round(files.CHECKPOINTS, number)
     assert value(request["CheckpointConfig"]["S3Uri"], **known) == checkpoints
@@ -153,7 +154,7 @@ def test_a_time_limit_is_known_by_the_same_statuses(status: str) -> None:
 def test_the_machine_has_the_states_and_variables_that_everybody_names(tmp_path: Path) -> None:
     found = states_of(tmp_path, "digits-forest")
     assert {*states.MILESTONES, states.UNDO, states.NOT_RECORDED} <= found.keys()
-    assert found["Begin"]["Assign"].keys() == set(states.VARIABLES)
+    assert found["Begin"]["Assign"].keys() == {*states.VARIABLES, REFUSALS}
     assert found["Record"]["Arguments"]["Payload"].keys() >= set(states.VARIABLES)
 
 

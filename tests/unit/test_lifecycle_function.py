@@ -17,6 +17,7 @@ from memory_aws import Aws, installed
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:machine"
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:machine"
 PIPELINE = {
+    "Environment": "local",
     "Pipeline": "digits",
     "CodeHash": "new",
     "StartsRuns": "yes",
@@ -140,7 +141,8 @@ def test_every_request_is_answered_with_its_own_ids(aws: Aws, answers: Answers) 
     assert (put.full_url, put.get_method()) == ("https://cloudformation/answer?signed", "PUT")
     assert put.headers == {"Content-type": ""}, "the address is signed for none"
     assert answers.timeouts == [10]
-    assert not aws.calls, "a create does nothing"
+    asked = [operation for operation, _ in aws.calls]
+    assert asked == ["describe_model_package_group"], "a create only looks after the group"
 
 
 def test_a_failure_is_answered_with_its_reason(aws: Aws, answers: Answers, capsys: pytest.CaptureFixture[str]) -> None:
@@ -228,7 +230,7 @@ def test_a_pipeline_that_goes_takes_all_of_its_own_and_nothing_else(aws: Aws, an
     assert answers.documents[0]["Status"] == "SUCCESS"
     assert not aws.sagemaker.endpoints
     assert list(aws.sagemaker.configs) == aws.sagemaker.models == OTHERS
-    assert aws.sagemaker.packages == {"local-digits": [], "other": ["q1"]}
+    assert aws.sagemaker.packages == {"other": ["q1"]}, "the group goes with its versions"
     statuses = [execution["status"] for execution in aws.stepfunctions.executions.values()]
     assert statuses == ["ABORTED", "SUCCEEDED", "ABORTED", "ABORTED", "RUNNING"]
     stopped = aws.stepfunctions.executions[f"{EXECUTION}:0"]
@@ -238,7 +240,6 @@ def test_a_pipeline_that_goes_takes_all_of_its_own_and_nothing_else(aws: Aws, an
 
 def test_taken_down_twice_is_as_once(aws: Aws, answers: Answers) -> None:
     call(request("Delete"))
-    aws.sagemaker.packages.pop("local-digits")
     call(request("Delete"))
     assert [document["Status"] for document in answers.documents] == ["SUCCESS", "SUCCESS"]
 
@@ -275,7 +276,9 @@ def test_an_endpoint_that_does_not_serve_goes_too(aws: Aws, status: str) -> None
     assert not aws.sagemaker.endpoints
 
 
-@pytest.mark.parametrize("operation", ["describe_endpoint", "list_model_packages", "delete_item"])
+@pytest.mark.parametrize(
+    "operation", ["describe_endpoint", "describe_model_package_group", "list_model_packages", "delete_item"]
+)
 def test_what_is_refused_is_no_missing_thing(aws: Aws, answers: Answers, operation: str) -> None:
     aws.refuse(operation, "AccessDeniedException", "could not find a policy")
     call(request("Delete"))
@@ -291,6 +294,44 @@ def test_packages_beyond_the_time_are_left_to_the_next_try(aws: Aws, time: Time)
     with pytest.raises(TooLongError, match="deleting the model packages of local-digits takes longer"):
         pipelines.take_down(pipelines.Clients.of(aws.client), PIPELINE, Deadline(880))
     assert aws.sagemaker.packages["local-digits"] == ["p2", "p3"], "what was done stays done"
+
+
+# ------------------------------------------------------------------------------------- the group, and the code's copy
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update"])
+def test_a_deployment_makes_the_group_if_there_is_none(aws: Aws, answers: Answers, kind: str) -> None:
+    del aws.sagemaker.packages["local-digits"]
+    call(update() if kind == "Update" else request(kind))
+    assert answers.documents[0]["Status"] == "SUCCESS"
+    assert aws.sagemaker.packages["local-digits"] == []
+    tags = [{"Key": "ratchet:environment", "Value": "local"}, {"Key": "ratchet:pipeline", "Value": "digits"}]
+    assert aws.sagemaker.groups["local-digits"]["Tags"] == tags
+
+
+def test_a_pipeline_deployed_anew_takes_up_the_group_that_was_kept(aws: Aws, answers: Answers) -> None:
+    call(request("Delete", ResourceProperties={**PIPELINE, "ModelPackages": "retain"}))
+    call(request("Create"))
+    assert [document["Status"] for document in answers.documents] == ["SUCCESS", "SUCCESS"]
+    assert aws.sagemaker.packages["local-digits"] == ["p1", "p2", "p3"]
+
+
+COPIED = {"FromBucket": "assets", "FromKey": "c0de.gz", "ToBucket": "artifacts", "ToKey": "code/digits/c0de/s.tar.gz"}
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update"])
+def test_code_is_copied_to_where_jobs_read_it(aws: Aws, answers: Answers, kind: str) -> None:
+    aws.s3.objects["assets", "c0de.gz"] = b"an archive"
+    call(request(kind, "Custom::CopiedSource", ResourceProperties=COPIED))
+    assert aws.s3.objects["artifacts", "code/digits/c0de/s.tar.gz"] == b"an archive"
+    assert (answers.documents[0]["Status"], answers.documents[0]["PhysicalResourceId"]) == ("SUCCESS", "Logical")
+
+
+def test_copied_code_stays_when_the_pipeline_goes(aws: Aws, answers: Answers) -> None:
+    aws.s3.objects["artifacts", "code/digits/c0de/s.tar.gz"] = b"an archive"
+    call(request("Delete", "Custom::CopiedSource", ResourceProperties=COPIED))
+    assert answers.documents[0]["Status"] == "SUCCESS"
+    assert not aws.calls
 
 
 # --------------------------------------------------------------------------------------------------------- buckets

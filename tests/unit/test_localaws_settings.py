@@ -30,7 +30,7 @@ def test_spot_is_billed_by_its_discount_and_never_for_nothing() -> None:
     ("text", "says"),
     [
         ("{", "not JSON"),
-        ('{"stopped": 1}', "unknown settings stopped; there is stopped_job, spot"),
+        ('{"stopped": 1}', "unknown settings stopped; there is stopped_job, spot, quotas"),
         ('{"stopped_job": "maybe"}', "stopped_job: 'maybe'; it must be fails or succeeds"),
         ("[]", "unknown settings"),
         ('{"spot": 1}', "spot: unknown settings 1; there is interrupt_every"),
@@ -38,6 +38,12 @@ def test_spot_is_billed_by_its_discount_and_never_for_nothing() -> None:
         ('{"spot": {"interrupt_every": 0}}', "spot: interrupt_every: 0; it must be a number of at least 0.1"),
         ('{"spot": {"interruptions": 1.5}}', "spot: interruptions: 1.5; it must be a whole number"),
         ('{"spot": {"notice": "2m"}}', "spot: notice: '2m'; it must be a number of at least 0"),
+        ('{"quotas": []}', "quotas: []; it must be an object"),
+        ('{"quotas": {"ml.m5.large": 1}}', "quotas: 'ml.m5.large'; it must be as 'ml.m5.large for training job usage'"),
+        (
+            '{"quotas": {"ml.m5.large for endpoint usage": -1}}',
+            "endpoint usage: -1; it must be a whole number from 0 on",
+        ),
         ('{"spot": {"discount": 1}}', "spot: discount: 1; it must be below 1"),
     ],
 )

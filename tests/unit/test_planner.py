@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memory_aws import Aws, installed
 from planner import handler, plan
-from planner.data import Channel, EmptyChannelError, channel, content_hash, manifest, versions
+from planner.data import Channel, channel, content_hash, manifest, versions
 from planner.held_out_look import HeldOutDataError
 
 READING = {"label": 0, "header": None, "format": None, "segment": None, "any_label": False}
@@ -46,10 +46,7 @@ def test_a_manifest_names_the_current_objects_relative_to_their_prefix() -> None
 
 def test_a_deleted_object_is_not_there() -> None:
     deleted = {"Versions": [version("digits/train/a.csv", IsLatest=False)], "DeleteMarkers": [{"IsLatest": True}]}
-    with pytest.raises(
-        EmptyChannelError, match="'train' has no data: there is no object under s3://data/digits/train/"
-    ):
-        channel("train", "data", "digits/train/", [deleted])
+    assert channel("train", "data", "digits/train/", [deleted]).objects == ()
 
 
 def test_a_channels_hash_follows_its_content() -> None:
@@ -175,11 +172,12 @@ def table_of(aws: Aws) -> RunTable:
     return RunTable(aws.client("dynamodb"), "runs", "digits")
 
 
-def call(kind: str = "data", run_id: str = RUN_ID, **detail: Any) -> dict[str, Any]:
+def call(kind: str = "data", run_id: str = RUN_ID, data_starts_runs: bool = True, **detail: Any) -> dict[str, Any]:
     trigger = {"kind": kind, "at": "2026-11-20T10:00:00.000Z", "detail": detail}
     run = {"pipeline": "digits", "run_id": run_id, "trigger": trigger, "forced": False}
     channels = {"train": "digits/train/", "test": "digits/test/"}
-    return handler.handle({"run": run, "channels": channels, "held_out": HELD_OUT, **HASHES}, None)
+    asked = {"run": run, "channels": channels, "held_out": HELD_OUT, "data_starts_runs": data_starts_runs}
+    return handler.handle({**asked, **HASHES}, None)
 
 
 def written(aws: Aws) -> list[str]:
@@ -321,11 +319,33 @@ def test_a_run_past_the_launcher_plans_nothing(aws: Aws) -> None:
     assert not written(aws) and not aws.called("list_object_versions")
 
 
-def test_a_channel_without_data_is_named(aws: Aws) -> None:
-    aws.s3.versions["data"] = [version("digits/train/a.csv")]
-    with pytest.raises(EmptyChannelError, match="the channel 'test' has no data"):
-        call()
-    assert not written(aws)
+@pytest.mark.parametrize(
+    ("there", "starts_itself", "reason"),
+    [
+        (
+            ["digits/train/a.csv"],
+            True,
+            "there is no object in the channel 'test' (s3://data/digits/test/); put data there, a run starts by itself "
+            "once they have arrived",
+        ),
+        (
+            ["digits/train/", "elsewhere/a.csv"],
+            False,
+            "there is no object in the channels 'test' (s3://data/digits/test/) and 'train' (s3://data/digits/train/); "
+            "put data there, then start a run",
+        ),
+    ],
+)
+def test_a_run_waits_for_data_where_a_channel_has_none(
+    aws: Aws, there: list[str], starts_itself: bool, reason: str
+) -> None:
+    aws.s3.versions["data"] = [version(key, Size=0 if key.endswith("/") else 10) for key in there]
+    begin(aws, "data", champion=CHAMPION)
+    answer = call(data_starts_runs=starts_itself)
+    assert (answer["outcome"], answer["reason"]) == ("WaitsForData", reason)
+    assert (answer["data"], answer["champion"]["run_id"]) == (None, CHAMPION["run_id"])
+    assert read(aws, "plan.json")["reason"] == reason
+    assert not [name for name in written(aws) if "manifest" in name]
 
 
 def test_held_out_data_that_cannot_be_judged_by_are_refused_before_anything_is_trained(aws: Aws) -> None:

@@ -66,7 +66,9 @@ def test_a_promotion_moves_the_champion_and_remembers_what_was_judged() -> None:
     assert state.last_judged_fingerprint == "f2"
 
 
-@pytest.mark.parametrize("outcome", ["NotBetter", "UpToDate", "RolledBack", "Failed", "Stopped", "StoppedByRule"])
+@pytest.mark.parametrize(
+    "outcome", ["NotBetter", "UpToDate", "WaitsForData", "RolledBack", "Failed", "Stopped", "StoppedByRule"]
+)
 def test_nothing_else_moves_it(outcome: str) -> None:
     before = running(champion=OLD)
     state = concluded(before, event={**PROMOTED, "outcome": outcome}, at="now", retain=3)
@@ -223,7 +225,7 @@ def test_what_is_told_of_single_examples_stays_in_s3() -> None:
 
 
 @pytest.mark.parametrize(
-    "outcome", ["Promoted", "NotBetter", "UpToDate", "RolledBack", "Stopped", "StoppedByRule", "Failed"]
+    "outcome", ["Promoted", "NotBetter", "UpToDate", "WaitsForData", "RolledBack", "Stopped", "StoppedByRule", "Failed"]
 )
 def test_every_outcome_has_a_sentence_and_a_short_subject(outcome: str) -> None:
     run = {**RUN, "pipeline": "d" * 120}

@@ -344,7 +344,9 @@ def test_debugger_is_given_half_a_minute(
 # --------------------------------------------------------------------------------------------- moving the champion
 
 
-@pytest.mark.parametrize("outcome", ["NotBetter", "UpToDate", "RolledBack", "Stopped", "StoppedByRule", "Failed"])
+@pytest.mark.parametrize(
+    "outcome", ["NotBetter", "UpToDate", "WaitsForData", "RolledBack", "Stopped", "StoppedByRule", "Failed"]
+)
 def test_only_a_promotion_moves_the_champion(aws: Aws, outcome: str) -> None:
     assert record(event(outcome=outcome))["outcome"] == outcome
     state = table_of(aws).read_state()

@@ -137,6 +137,12 @@ class Lambda(Service):
     def __init__(self) -> None:
         self.answer: dict[str, Any] = {"status": "started", "run_id": "r9", "execution_arn": "arn"}
         self.sent: list[dict[str, Any]] = []
+        self.group: str | None = "ratchet-local-iris-tree-LauncherLog"
+
+    def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:  # noqa: N803 - boto3's
+        if self.group is None:
+            raise self.error("get_function_configuration", "AccessDeniedException", FunctionName)
+        return {"LoggingConfig": {"LogGroup": self.group}}
 
     def invoke(self, *, Payload: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's
         self.sent.append(json.loads(Payload))
@@ -185,6 +191,16 @@ def test_a_refusal_is_told_in_the_launcher_s_words(world: World, launcher: Lambd
     told = world.call("rollback", "iris-tree", "nope")
     assert told.exit_code == errors.FAILURE
     assert "iris-tree isn't rolled back: there is no run 'nope'" in told.stderr
+
+
+def test_a_launcher_that_fails_is_told_with_the_log_that_there_is(world: World, launcher: Lambda) -> None:
+    """Functions have log groups of their own: `/aws/lambda/…` is there for none."""
+    launcher.answer = {"errorType": "KeyError", "errorMessage": "state"}
+    told = world.call("rollback", "iris-tree")
+    assert told.exit_code == errors.FAILURE
+    assert "the launcher of iris-tree failed: state; its log: ratchet-local-iris-tree-LauncherLog" in told.stderr
+    launcher.group = None
+    assert "the function is launch, whose settings name its log group" in world.call("rollback", "iris-tree").stderr
 
 
 def test_behind_a_run_on_its_way_the_rollback_follows(world: World, launcher: Lambda) -> None:

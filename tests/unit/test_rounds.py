@@ -60,7 +60,7 @@ def model_of(job: str) -> str:
 
 
 def job_of(number: int) -> str:
-    return f"digits-forest-{RUN_ID}-train-{number}"
+    return f"local-digits-forest-{RUN_ID}-train-{number}"
 
 
 def judged(ran: Any) -> str:

@@ -75,15 +75,15 @@ def key(*services: str) -> str:
 RUNS = "artifacts/runs/digits-forest/*"
 OF_RUNS = "artifacts | StringLike s3:prefix runs/digits-forest/*"
 ITEMS = "table/runs | StringEquals dynamodb:LeadingKeys digits-forest"
-JOB = "digits-forest-????????-??????-????"
+JOB = "local-digits-forest-????????-??????-????"
 CONTENT = "local-digits-forest-????????????"
 ENDPOINT = "endpoint/local-digits-forest"
 
 MACHINE = f"""
     dynamodb:GetItem {ITEMS}
     {key("dynamodb")}
-    sagemaker:CreateTrainingJob+DescribeTrainingJob+StopTrainingJob+AddTags training-job/{JOB}-train
-    sagemaker:CreateProcessingJob+DescribeProcessingJob+StopProcessingJob+AddTags processing-job/{JOB}-evaluate
+    sagemaker:CreateTrainingJob+DescribeTrainingJob+StopTrainingJob+AddTags+ListTags training-job/{JOB}-train
+    sagemaker:CreateProcessingJob+DescribeProcessingJob+StopProcessingJob+AddTags+ListTags processing-job/{JOB}-evaluate
     events:DescribeRule+PutRule+PutTargets rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule
     events:DescribeRule+PutRule+PutTargets rule/StepFunctionsGetEventsForSageMakerProcessingJobsRule
     sagemaker:CreateModelPackage+AddTags model-package-group/local-digits-forest
@@ -139,8 +139,8 @@ PULL = f"""
     ecr:GetAuthorizationToken *
 """
 CODE = """
-    s3:GetObject assets/0123.tar.gz
-    s3:ListBucket assets | StringLike s3:prefix 0123.tar.gz*
+    s3:GetObject artifacts/code/digits-forest/*
+    s3:ListBucket artifacts | StringLike s3:prefix code/digits-forest/*
 """
 OWN_RUNS = f"""
     s3:GetObject {RUNS}
@@ -259,7 +259,7 @@ def test_training_data_are_read_in_plan_only_for_their_classes(tmp_path: Path) -
 
 def test_rounds_have_jobs_of_one_or_two_digits_and_a_function(tmp_path: Path) -> None:
     plain, found = machine(tmp_path), machine(tmp_path, **ROUNDS)
-    verbs = "sagemaker:CreateTrainingJob+DescribeTrainingJob+StopTrainingJob+AddTags"
+    verbs = "sagemaker:CreateTrainingJob+DescribeTrainingJob+StopTrainingJob+AddTags+ListTags"
     more, less = lines(found.grants) - lines(plain.grants), lines(plain.grants) - lines(found.grants)
     assert more == table(f"{verbs} training-job/{JOB}-train-?\n{verbs} training-job/{JOB}-train-??")
     assert less == table(f"{verbs} training-job/{JOB}-train")

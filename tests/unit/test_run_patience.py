@@ -52,7 +52,7 @@ def retriers(state: dict[str, Any]) -> list[tuple[str, int, int, int]]:
 def test_what_may_pass_is_tried_again(tmp_path: Path) -> None:
     found = definition(make_spec(tmp_path))["States"]
     trouble, limit = ("SageMaker", 1, 3, 60), ("SageMaker", 30, 4, 240)
-    assert retriers(found["Train"]) == [trouble, limit]
+    assert retriers(found["Train"]) == retriers(found["CreateEndpoint"]) == [trouble], "a choice reads its limits"
     assert retriers(found["CreateModel"]) == retriers(found["FindEndpoint"]) == [limit], "its refusal is an answer"
     assert retriers(found["AwaitEndpoint"]) == [trouble, limit]
     assert retriers(found["Settle"]) == [("DynamoDB", 1, 6, 60)]
@@ -92,8 +92,6 @@ ERRORS = {
     "Train": [
         "SageMaker.AmazonSageMakerException",
         "SageMaker.SageMakerException",
-        "SageMaker.ResourceLimitExceededException",
-        "SageMaker.ResourceLimitExceeded",
     ],
 }
 
@@ -102,6 +100,14 @@ ERRORS = {
 def test_trouble_is_known_by_its_name(tmp_path: Path, state: str) -> None:
     retried = definition(make_spec(tmp_path))["States"][state]["Retry"]
     assert [error for entry in retried for error in entry["ErrorEquals"]] == ERRORS[state]
+
+
+@pytest.mark.parametrize(("refusals", "seconds"), [(1, 30), (2, 60), (3, 120), (4, 240), (6, 240)])
+def test_pauses_for_instances_double_up_to_four_minutes(tmp_path: Path, refusals: int, seconds: int) -> None:
+    """Half of each pause is jitter."""
+    timestamp = definition(make_spec(tmp_path))["States"]["TrainWaits"]["Timestamp"]
+    pause = jsonata.evaluate(f"($now := $millis(); $toMillis({timestamp[2:-2]}) - $now)", {"refusals": refusals})
+    assert seconds * 500 <= pause <= seconds * 1000
 
 
 @pytest.mark.parametrize(("waited", "pause"), [(0, 250), (4_000, 1_000), (40_000, 10_000), (10**7, 30_000)])

@@ -22,6 +22,7 @@ from run_world import (
     run,
 )
 
+from infra.workflow.first_process import passing_signals_on
 from infra.workflow.steps.plan import spec_hash
 
 RUN = f"s3://artifacts/runs/digits-forest/{RUN_ID}"
@@ -59,17 +60,18 @@ def test_the_training_job(ran: Any) -> None:
     request = only(ran, "createTrainingJob")
     request["InputDataConfig"].sort(key=lambda entry: entry["ChannelName"])
     assert request == {
-        "TrainingJobName": f"digits-forest-{RUN_ID}-train",
+        "TrainingJobName": f"local-digits-forest-{RUN_ID}-train",
         "AlgorithmSpecification": {
             "TrainingImage": IMAGE.uri,
             "TrainingInputMode": "File",
+            **passing_signals_on(),
             "MetricDefinitions": [{"Name": "f1", "Regex": "f1: ([0-9.]+)"}],
         },
         "HyperParameters": {
             "n-estimators": "100",
             "sagemaker_program": "train.py",
-            "sagemaker_submit_directory": "s3://assets/0123.tar.gz",
-            "sagemaker_job_name": f"digits-forest-{RUN_ID}-train",
+            "sagemaker_submit_directory": "s3://artifacts/code/digits-forest/c0de/sourcedir.tar.gz",
+            "sagemaker_job_name": f"local-digits-forest-{RUN_ID}-train",
         },
         "InputDataConfig": [channel("extra-1"), channel("train")],
         "OutputDataConfig": {"S3OutputPath": f"{RUN}/train", "KmsKeyId": SHARED.key_arn},
@@ -90,7 +92,8 @@ def test_without_metrics_there_is_no_list_of_them(tmp_path: Path) -> None:
     """SageMaker takes no empty one."""
     spec = make_spec(tmp_path, train={"instance": "ml.m5.large"}, input_mode="FastFile")
     request = only(run(spec, World()), "createTrainingJob")
-    assert request["AlgorithmSpecification"] == {"TrainingImage": IMAGE.uri, "TrainingInputMode": "FastFile"}
+    algorithm = {"TrainingImage": IMAGE.uri, "TrainingInputMode": "FastFile", **passing_signals_on()}
+    assert request["AlgorithmSpecification"] == algorithm
     assert {entry["InputMode"] for entry in request["InputDataConfig"]} == {"FastFile"}
 
 
@@ -102,13 +105,13 @@ def test_the_evaluation_job(ran: Any) -> None:
     assert entrypoint[2].endswith('exec python3 toolkit/evaluate.py "$@"')
     assert entrypoint[3:] == ["evaluate"]
     assert request == {
-        "ProcessingJobName": f"digits-forest-{RUN_ID}-evaluate",
+        "ProcessingJobName": f"local-digits-forest-{RUN_ID}-evaluate",
         "AppSpecification": {
             "ImageUri": IMAGE.uri,
             "ContainerArguments": ["--metric", "f1_macro", "--label", "0", "--confidence", "0.95"],
         },
         "ProcessingInputs": [
-            given("code", "s3://assets/0123.tar.gz"),
+            given("code", "s3://artifacts/code/digits-forest/c0de/sourcedir.tar.gz"),
             given("test", MANIFESTS["test"], "ManifestFile"),
             given("challenger", MODEL_DATA),
             given("champion", CHAMPION["model_data"]),
@@ -127,7 +130,7 @@ def test_the_evaluation_job(ran: Any) -> None:
             "KmsKeyId": SHARED.key_arn,
         },
         "ProcessingResources": {
-            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 30}
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.t3.medium", "VolumeSizeInGB": 30}
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
         "RoleArn": "arn:aws:iam::000000000000:role/Processing",
@@ -185,6 +188,8 @@ def test_model_config_and_endpoint(ran: Any) -> None:
             "Environment": {
                 "SAGEMAKER_PROGRAM": "serve.py",
                 "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+                "PIP_NO_BUILD_ISOLATION": "0",
+                "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             },
         },
         "ExecutionRoleArn": "arn:aws:iam::000000000000:role/Hosting",
@@ -235,6 +240,7 @@ def test_the_planner_is_told_what_a_model_is_made_from(ran: Any, tmp_path: Path)
     assert payload.pop("run")["run_id"] == RUN_ID
     assert payload == {
         "channels": {"train": "digits/train/", "test": "digits/test/", "extra-1": "digits/extra/"},
+        "data_starts_runs": True,
         "held_out": {**READING, "metric": "f1_macro", "needs": "classes"},
         "code_hash": "c0de",
         "spec_hash": spec_hash(make_spec(tmp_path)),
@@ -326,13 +332,13 @@ def test_the_recorder_is_told_everything(ran: Any) -> None:
     training = told.pop("training")
     assert training.pop("environment")["RATCHET_RUN_ID"] == RUN_ID
     job = {
-        "TrainingJobName": f"digits-forest-{RUN_ID}-train",
+        "TrainingJobName": f"local-digits-forest-{RUN_ID}-train",
         "TrainingJobStatus": "Completed",
         "SecondaryStatus": "Completed",
     }
     assert training == {"status": "Completed", "model_data": MODEL_DATA, "description": job}
     package = "arn:aws:sagemaker:us-east-1:000000000000:model-package/local-digits-forest/2"
-    evaluated = {"ProcessingJobName": f"digits-forest-{RUN_ID}-evaluate", "ProcessingJobStatus": "Completed"}
+    evaluated = {"ProcessingJobName": f"local-digits-forest-{RUN_ID}-evaluate", "ProcessingJobStatus": "Completed"}
     assert told.pop("deployment").keys() == {"model_name", "endpoint_config_name"}
     assert told == {
         "evaluation": {"status": "Completed", "description": evaluated},
@@ -353,7 +359,7 @@ def test_the_recorder_is_told_everything(ran: Any) -> None:
         "execution_arn": f"arn:aws:states:us-east-1:000000000000:execution:machine:{RUN_ID}",
         "endpoint_name": ENDPOINT,
         "content_prefix": "local-digits-forest-",
-        "jobs": {"Train": f"digits-forest-{RUN_ID}-train", "Evaluate": f"digits-forest-{RUN_ID}-evaluate"},
+        "jobs": {"Train": f"local-digits-forest-{RUN_ID}-train", "Evaluate": f"local-digits-forest-{RUN_ID}-evaluate"},
     }
 
 

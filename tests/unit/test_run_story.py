@@ -26,7 +26,10 @@ from run_world import (
     surroundings,
 )
 
+from contract import causes
 from contract.states import NOT_RECORDED
+from infra.workflow.instances import MOST_REFUSALS
+from infra.workflow.language import SAGEMAKER_LIMIT
 from infra.workflow.machine import run_machine
 from infra.workflow.surroundings import values
 from localaws.ministack_adapter.stepfunctions import jsonata
@@ -102,7 +105,7 @@ def test_training_never_sees_the_held_out_channel(tmp_path: Path) -> None:
     (job,) = run(make_spec(tmp_path), World()).called("createTrainingJob")
     channels = {entry["ChannelName"]: entry["DataSource"]["S3DataSource"]["S3Uri"] for entry in job["InputDataConfig"]}
     assert channels == {name: MANIFESTS[name] for name in ("train", "extra-1")}
-    assert job["TrainingJobName"] == f"digits-forest-{RUN_ID}-train"
+    assert job["TrainingJobName"] == f"local-digits-forest-{RUN_ID}-train"
 
 
 def test_not_better_is_registered_as_rejected_and_deploys_nothing(tmp_path: Path) -> None:
@@ -114,11 +117,12 @@ def test_not_better_is_registered_as_rejected_and_deploys_nothing(tmp_path: Path
     assert world.on == CHAMPION["endpoint_config_name"]
 
 
-def test_nothing_new_ends_up_to_date(tmp_path: Path) -> None:
-    ran = run(make_spec(tmp_path), World(plan={**PLAN, "outcome": "UpToDate"}))
-    assert ran.recorded["outcome"] == "UpToDate"
+@pytest.mark.parametrize("outcome", ["UpToDate", "WaitsForData"])
+def test_a_run_that_has_nothing_to_do_ends_well_and_at_once(tmp_path: Path, outcome: str) -> None:
+    ran = run(make_spec(tmp_path), World(plan={**PLAN, "outcome": outcome}))
+    assert ran.recorded["outcome"] == outcome
     assert not ran.called("createTrainingJob")
-    assert ran.output["outcome"] == "UpToDate"
+    assert ran.output["outcome"] == outcome
 
 
 def test_a_rollback_deploys_the_champion_before_without_training(tmp_path: Path) -> None:
@@ -367,6 +371,66 @@ def test_a_run_whose_aftermath_failed_is_seen_to_fail(tmp_path: Path) -> None:
     assert ran.error is not None and "sns:Publish" in ran.error.cause
 
 
+LIMIT = set(SAGEMAKER_LIMIT)
+
+
+def limited(usage: str, quota: int, used: int, delta: int = 1) -> str:
+    """ResourceLimitExceeded in AWS's words."""
+    return (
+        f"The account-level service limit '{usage}' is {quota} Instances, with current utilization of {used} "
+        f"Instances and a request delta of {delta} Instances. Please contact AWS support to request an increase for "
+        "this limit."
+    )
+
+
+USAGES = {
+    "createTrainingJob": ("Train", "ml.m5.large for training job usage"),
+    "createProcessingJob": ("Evaluate", "ml.t3.medium for processing job usage"),
+    "createEndpoint": ("CreateEndpoint", "ml.t2.medium for endpoint usage"),
+}
+
+
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A quota of 0 and instances that others use up are one error, ResourceLimitExceeded; its words tell them apart.",
+    "github.com/aws-samples/sagemaker-custom-project-templates/issues/51; "
+    "github.com/aws/amazon-sagemaker-examples/issues/1543",
+)
+@pytest.mark.parametrize("operation", USAGES)
+@pytest.mark.parametrize(("quota", "delta"), [(0, 1), (1, 2)])
+@pytest.mark.parametrize("error", sorted(LIMIT))
+def test_a_quota_that_never_fits_ends_the_run_at_once(
+    tmp_path: Path, operation: str, quota: int, delta: int, error: str
+) -> None:
+    state, usage = USAGES[operation]
+    cause = limited(usage, quota, used=0, delta=delta)
+    ran = run(make_spec(tmp_path), World(answers={operation: StatesError(error, cause)}))
+    assert len(ran.called(operation)) == 1
+    assert ran.recorded["failure"] == {"state": state, "error": error, "cause": cause}
+    told = causes.readable(ran.recorded["failure"])["cause"]
+    assert told.startswith(f"this account's quota '{usage}' is {quota}, and waiting doesn't raise it: request")
+
+
+@pytest.mark.parametrize("operation", USAGES)
+def test_instances_that_others_use_are_waited_for(tmp_path: Path, operation: str) -> None:
+    state, usage = USAGES[operation]
+    busy = StatesError("SageMaker.ResourceLimitExceeded", limited(usage, quota=10, used=10))
+    world = World()
+    answers = iter([busy] * MOST_REFUSALS)
+    world.answers[operation] = lambda arguments: next(answers, None) or getattr(world, f"_{operation}")(arguments)
+    ran = run(make_spec(tmp_path), world)
+    assert len(ran.called(operation)) == MOST_REFUSALS + 1
+    assert (ran.recorded["outcome"], ran.recorded["failure"]) == ("Promoted", None)
+    assert ran.states.count(f"{state}Waits") == MOST_REFUSALS
+
+
+def test_instances_that_others_never_give_back_end_the_run_with_sagemakers_words(tmp_path: Path) -> None:
+    cause = limited("ml.m5.large for training job usage", quota=1, used=1)
+    ran = run(make_spec(tmp_path), World(answers={"createTrainingJob": StatesError(SAGEMAKER_LIMIT[0], cause)}))
+    assert len(ran.called("createTrainingJob")) == MOST_REFUSALS + 1
+    assert causes.readable(ran.recorded["failure"])["cause"] == cause
+
+
 def test_throttled_jobs_are_tried_again(tmp_path: Path) -> None:
     world = World()
     throttled = StatesError("SageMaker.AmazonSageMakerException", "Rate exceeded")
@@ -394,7 +458,8 @@ def test_every_task_has_a_timeout_retries_and_a_catch(tmp_path: Path) -> None:
         assert state["TimeoutSeconds"] > 0, name
         assert all(entry["JitterStrategy"] == "FULL" and entry["MaxDelaySeconds"] for entry in state["Retry"]), name
         assert state["Retry"], name
-        assert [entry["ErrorEquals"] for entry in state["Catch"]] == [["States.ALL"]], name
+        assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"], name
+        assert {error for entry in state["Catch"][:-1] for error in entry["ErrorEquals"]} <= LIMIT, name
 
 
 def test_jobs_are_waited_for_and_what_the_optimized_integrations_lack_is_the_sdks(tmp_path: Path) -> None:

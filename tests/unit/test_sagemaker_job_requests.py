@@ -52,7 +52,6 @@ def test_a_plain_script_mode_job_passes() -> None:
             "InputDataConfig[0].DataSource.S3DataSource.S3DataType = 'AugmentedManifestFile'",
         ),
         ({"TensorBoardOutputConfig": {"S3OutputPath": "s3://b/d"}}, "TensorBoardOutputConfig"),
-        ({"ProfilerConfig": {"S3OutputPath": "s3://b/p"}}, "ProfilerConfig"),
         ({"ExperimentConfig": {"TrialName": "t"}}, "ExperimentConfig"),
         ({"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/data"}}, "CheckpointConfig.LocalPath outside"),
         ({"HyperParameters": {}}, "a training job without the hyperparameter sagemaker_program"),
@@ -118,7 +117,8 @@ def test_a_description_holds_the_request_and_awss_defaults_but_no_tags() -> None
 
 
 def processing_input(name: str = "data", path: str = "/opt/ml/processing/input", **changes: Any) -> dict[str, Any]:
-    return {"InputName": name, "S3Input": {"S3Uri": "s3://b/k", "S3DataType": "S3Prefix", "LocalPath": path, **changes}}
+    s3_input = {"S3Uri": "s3://b/k", "S3DataType": "S3Prefix", "S3InputMode": "File", "LocalPath": path, **changes}
+    return {"InputName": name, "S3Input": {key: value for key, value in s3_input.items() if value is not None}}
 
 
 PROCESSING: dict[str, Any] = {
@@ -128,6 +128,18 @@ PROCESSING: dict[str, Any] = {
     "ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5}},
     "ProcessingInputs": [processing_input()],
 }
+
+
+@pytest.mark.fidelity(
+    "Processing jobs",
+    "An input that SageMaker manages needs LocalPath and S3InputMode.",
+    "aws/sagemaker-python-sdk issue 2578; API reference, ProcessingS3Input",
+)
+def test_an_input_is_complete_or_refused() -> None:
+    for missing in ("LocalPath", "S3InputMode"):
+        with pytest.raises(SageMakerError, match="Input data missing one or more required fields") as caught:
+            processing_request.check({**PROCESSING, "ProcessingInputs": [processing_input(**{missing: None})]})
+        assert caught.value.code == "ValidationException"
 
 
 @pytest.mark.fidelity(
@@ -143,6 +155,7 @@ PROCESSING: dict[str, Any] = {
         ({"ProcessingInputs": [processing_input(path="/opt/ml/processing/../x")]}, "must begin with"),
         ({"ProcessingInputs": [processing_input(), processing_input()]}, "names must be unique: data"),
         ({"ProcessingInputs": [processing_input(), processing_input("b")]}, "paths must be unique"),
+        ({"ProcessingInputs": [processing_input(LocalPath=None)]}, 'for SageMaker-managed S3Input: "LocalPath"'),
         ({"ProcessingInputs": [processing_input(S3InputMode="Pipe")]}, "S3Input.S3InputMode = 'Pipe'"),
         ({"ProcessingInputs": [{**processing_input(), "AppManaged": True}]}, "ProcessingInputs[0].AppManaged"),
         ({"ProcessingResources": {"ClusterConfig": {"InstanceType": "t", "InstanceCount": 2}}}, "InstanceCount = 2"),

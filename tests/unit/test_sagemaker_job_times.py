@@ -133,7 +133,7 @@ class World:
         described = training_request.description(request, "arn:aws:sagemaker:us-east-1:0:training-job/long")
         document = job_documents.created(TRAINING, described, "Starting", "Starting", self.clock.now())
         self.context.store.create(TRAINING.resource_type, "long", document)
-        credentials = self.context.platform.assume_role("arn:role", "x")
+        credentials = self.context.platform.assume_role("arn:role", "x", "arn:job")
         return Job(TRAINING, document, Role(credentials, Objects(NoS3(), "arn:role")), self.context)
 
     def train(self, **changes: Any) -> Document:

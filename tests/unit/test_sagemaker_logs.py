@@ -82,7 +82,30 @@ def test_a_failure_is_told_by_its_last_traceback() -> None:
     ]  # fmt: skip
     assert failure_message(lines).splitlines() == lines[5:]
     assert failure_message(["a", "", "disk full"]) == "a\ndisk full"
-    assert failure_message(["Traceback (most recent call last):", "x" * 900, "E: y"]) == "E: y"
+    assert failure_message(["Traceback (most recent call last):", "    " + "x" * 900, "E: y"]) == "E: y"
+    assert failure_message([]) == ""
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
+    "FailureReason holds the start of what a script died of, also where that is one long line or many lines.",
+    "aws/sagemaker-training-toolkit issue 66; huggingface/notebooks issue 136",
+)
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["KeyError: 'column " + "c" * 800],
+        ["ValueError: the column {", *('  "name": "a value",' for _ in range(50)), "}"],
+        ["RuntimeError: no column " + "c" * 800, "(Background on this error at: https://example.org)"],
+    ],
+    ids=["long", "many", "long and more"],
+)
+def test_what_was_raised_is_told_from_its_start(lines: list[str]) -> None:
+    frames = ["Traceback (most recent call last):", '  File "train.py", line 3, in <module>', "    load(frame)"]
+    told = failure_message(["epoch 1", *frames, *lines])
+    assert lines[0][:60] in told
+    assert len(told) <= 700
+    assert lines[0][:60] in failure_message(lines[:1])
 
 
 def test_metrics_are_found_in_lines() -> None:

@@ -4,6 +4,10 @@ tests/local/test_toolkit_contract.py compares them with those of AWS's toolkit.
 """
 
 import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +82,86 @@ def test_an_entry_point_outside_the_source_directory_is_refused(name: Any) -> No
 
 
 @pytest.mark.fidelity(
-    "Containers",
-    "A .py runs with python, a folder with setup.py by python -m, anything else by a shell.",
-    "aws/sagemaker-training-toolkit, process.py: _create_command",
+    "Training jobs",
+    "A .sh is a command, a directory with setup.py a package whatever it holds besides, a .py a script.",
+    "aws/sagemaker-training-toolkit, _entry_point_type.py and process.py",
 )
 def test_scripts_packages_and_commands_are_started_as_the_toolkit_does(tmp_path: Path) -> None:
     assert script_mode.command(job({"a": "1"}), tmp_path) == ["python", "train.py", "-a", "1"]
     shell = script_mode.command(job({"sagemaker_program": "run.sh", "ab": "x y"}), tmp_path)
-    assert shell == ["/bin/sh", "-c", './"$0" "$@"', "run.sh", "--ab", "x y"]
+    assert shell == ["/bin/sh", "-c", "./run.sh --ab 'x y'"]
     (tmp_path / "setup.py").touch()
     assert script_mode.command(job({}), tmp_path) == ["python", "-m", "train"]
+    assert script_mode.command(job({"sagemaker_program": "run.sh"}), tmp_path)[0] == "/bin/sh"
+    assert script_mode.command(job({"sagemaker_program": "trainer"}), tmp_path) == ["python", "-m", "trainer"]
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
+    "setup.py is installed with its requirements, requirements.txt alone beside a .py; nothing beside a .sh.",
+    "aws/sagemaker-training-toolkit, entry_point.py and modules.py, install",
+)
+@pytest.mark.parametrize(
+    ("program", "files", "installed"),
+    [
+        ("train.py", [], None),
+        ("train.py", ["pyproject.toml"], None),
+        ("train.py", ["requirements.txt"], "InstallRequirementsError: pip install -r requirements.txt"),
+        ("train.py", ["setup.py"], "InstallModuleError: pip install ."),
+        ("train.py", ["setup.py", "requirements.txt"], "InstallModuleError: pip install . -r requirements.txt"),
+        ("run.sh", ["setup.py", "requirements.txt"], None),
+        ("run", ["requirements.txt"], None),
+    ],
+)
+def test_what_is_installed_is_what_the_toolkit_installs(
+    tmp_path: Path, program: str, files: list[str], installed: str | None
+) -> None:
+    for name in files:
+        (tmp_path / name).touch()
+    found = script_mode.installation(job({"sagemaker_program": json.dumps(program)}), tmp_path)
+    assert (found and f"{found.error}: {' '.join(found.command)}") == (
+        installed and installed.replace("pip", "python -m pip", 1)
+    )
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
+    "PyTorch's images up to 2.9 start the script by a shell, which takes the arguments apart once more.",
+    "aws/sagemaker-training-toolkit issue 128 (changed in 5.1.3); aws/sagemaker-pytorch-training-toolkit, training.py",
+)
+def test_a_shell_takes_arguments_apart_where_errors_are_captured(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import sys; print(sys.argv[1:])")
+    (tmp_path / "run.sh").write_text('#!/bin/sh\nfor word in "$@"; do echo "<$word>"; done\n')
+    (tmp_path / "run.sh").chmod(0o755)
+
+    def run(program: str, **hyperparameters: str) -> subprocess.CompletedProcess[str]:
+        given = replace(job({"sagemaker_program": program, **hyperparameters}), start="shell")
+        command = [sys.executable if word == "python" else word for word in script_mode.command(given, tmp_path)]
+        path = f"{Path(sys.executable).parent}:{os.defpath}"
+        return subprocess.run(
+            command, cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, check=False, timeout=20
+        )
+
+    assert (
+        run("train.py", note='"a b"', layers="[64, 32]").stdout == "['--layers', '[64,', '32]', '--note', 'a', 'b']\n"
+    )
+    assert run("train.py", note='"$PATH;"').returncode == 0
+    apostrophe = run("train.py", note='"it\'s"')
+    assert apostrophe.returncode != 0
+    assert "nterminated quoted string" in apostrophe.stderr or "unexpected EOF" in apostrophe.stderr
+    assert run("run.sh", note='"a b"').stdout == "<--note>\n<a b>\n"
+    natively = run("train.py", note='"a b"', sagemaker_toolkit_native_launcher_enabled="true")
+    assert natively.stdout == "['--note', 'a b']\n"
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
+    "The XGBoost image runs every entry point as a module.",
+    "aws/sagemaker-xgboost-container, training.py; sagemaker-containers, _modules.py",
+)
+def test_xgboost_runs_modules(tmp_path: Path) -> None:
+    given = replace(job({"a": "1"}), start="module")
+    assert script_mode.command(given, tmp_path) == ["python", "-m", "train", "-a", "1"]
+    (tmp_path / "requirements.txt").touch()
+    installed = script_mode.installation(given, tmp_path)
+    assert installed is not None and list(installed.command[3:]) == ["install", "-r", "requirements.txt"]

@@ -92,6 +92,15 @@ def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
     assert (pipeline.triggers.data.quiet, pipeline.triggers.schedule, pipeline.triggers.code) == (30, None, True)
 
 
+@pytest.mark.parametrize(("longest", "quiet"), [(None, 300), (2, 2), (600, 300), (0, 0)])
+def test_an_environment_may_shorten_the_quiet_period(tmp_path: Path, longest: int | None, quiet: int) -> None:
+    triggers = spec.load(written(tmp_path, changed(triggers={"data": {"quiet": "5m"}, "code": False}))).triggers
+    shortened = triggers.with_quiet_at_most(longest)
+    assert shortened.data and (shortened.data.quiet, shortened.code) == (quiet, False)
+    none = spec.load(written(tmp_path, changed(triggers={"data": False}))).triggers
+    assert none.with_quiet_at_most(longest).data is None
+
+
 @pytest.mark.parametrize(("value", "quiet"), [(True, 30), (False, None), ({"quiet": "5m"}, 300), ({}, 30)])
 def test_the_data_trigger_is_a_word_or_a_quiet_period(tmp_path: Path, value: object, quiet: int | None) -> None:
     trigger = spec.load(written(tmp_path, changed(triggers={"data": value}))).triggers.data
@@ -148,7 +157,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "missing field": ({"gate": {"metric": "r2"}}, "gate.minimum: is required; write minimum: 0.9"),
     "name with capitals": ({"name": "Digits_Forest"}, "name: is 'Digits_Forest'; use lower-case letters"),
     "name, what would be right": ({"name": "Digits_Forest"}, "as digits-forest"),
-    "name too long": ({"name": "a" * 33}, "name: has 33 characters; at most 32, so that <name>-<run>-evaluate"),
+    "name too long": ({"name": "a" * 33}, "name: has 33 characters; at most 32, so that <environment>-<name>-<hash>"),
     "name of the shared stack": (
         {"name": "shared"},
         "name: is 'shared', the name of the stack that all pipelines share",

@@ -17,7 +17,7 @@ from stopper import handler
 from contract.run_table import plain
 
 RUN_ID = "20261120-101112-abcd"
-JOB = f"digits-{RUN_ID}-train"
+JOB = f"local-digits-{RUN_ID}-train"
 ITEM = ("digits", f"run#{RUN_ID}")
 NOW = "2026-11-20T10:11:12.000Z"
 LOUD = {"rule": "LossNotDecreasing", "name": "LossNotDecreasing", "parameters": {}, "action": "stop"}
@@ -161,14 +161,18 @@ def test_an_event_of_training_that_does_not_go_on_is_nothing(aws: Aws, status: s
     assert not aws.calls
 
 
-def test_a_job_that_no_run_could_have_made_is_not_even_asked_for(aws: Aws) -> None:
-    assert refused(aws, found("LossNotDecreasing", job="kmeans-1")) == "no run has such a training job"
+@pytest.mark.parametrize("job", ["kmeans-1", f"prod-digits-{RUN_ID}-train"], ids=["nobody's", "another environment's"])
+def test_a_job_that_no_run_of_ours_could_have_made_is_not_even_asked_for(aws: Aws, job: str) -> None:
+    told = refused(aws, found("LossNotDecreasing", job=job))
+    assert told == "no run of the environment local has such a training job"
     assert not aws.calls, "the role may not describe it"
 
 
 def test_a_job_that_is_not_there_is_nothing(aws: Aws) -> None:
-    gone = f"digits-{RUN_ID}-train-9"
-    assert refused(aws, found("LossNotDecreasing", job=gone)) == "no run has such a training job"
+    gone = f"local-digits-{RUN_ID}-train-9"
+    assert (
+        refused(aws, found("LossNotDecreasing", job=gone)) == "no run of the environment local has such a training job"
+    )
 
 
 def test_another_environments_job_is_left_to_its_own_stopper(aws: Aws) -> None:
@@ -227,7 +231,7 @@ def test_told_twice_is_done_once(aws: Aws) -> None:
 
 def test_the_rules_of_every_round_are_told_apart(aws: Aws) -> None:
     deliver(found("told"))
-    second = f"digits-{RUN_ID}-train-2"
+    second = f"local-digits-{RUN_ID}-train-2"
     aws.sagemaker.jobs[second] = a_job()
     deliver(found("told", job=second))
     assert [verdict["training_job"] for verdict in run_of(aws)["rule_verdicts"]] == [JOB, second]

@@ -127,7 +127,7 @@ def test_the_job_is_started_with_the_folder_s_code_and_its_log_followed(world: W
     assert request["HyperParameters"]["sagemaker_submit_directory"] == f"s3://{ARTIFACTS}/{key}"
     models = world.root / "training_code"
     assert world.s3.objects[ARTIFACTS, key] == source_package(models / "iris_tree", models / "toolkit").archive()
-    run_id = request["TrainingJobName"].removeprefix("iris-tree-").removesuffix("-train")
+    run_id = request["TrainingJobName"].removeprefix("local-iris-tree-").removesuffix("-train")
     assert key == f"runs/iris-tree/{run_id}/sourcedir.tar.gz"
     lines = told.stdout.splitlines()
     assert [line[9:] for line in lines[1:3]] == ["[epoch 1]", "f1: 0.9"]

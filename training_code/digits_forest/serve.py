@@ -23,7 +23,7 @@ def model_fn(model_dir):
 def input_fn(body, content_type):
     """A request -> pixels (n, 64): 64 numbers a line (text/csv), or a list of lists of 64 (application/json)."""
     if content_type == "text/csv":
-        pixels = np.loadtxt(StringIO(body), delimiter=",", ndmin=2)
+        pixels = np.loadtxt(StringIO(body.lstrip("\ufeff")), delimiter=",", ndmin=2)
     elif content_type == "application/json":
         pixels = np.atleast_2d(np.array(json.loads(body), dtype=float))
     else:
@@ -39,7 +39,7 @@ def predict_fn(pixels, forest):
 
 
 def output_fn(digits, accept):
-    """Digits -> one a line (text/csv), or a list (application/json)."""
+    """Digits -> one a line (text/csv), or a list (application/json), with its type, or it goes out as HTML."""
     if accept == "application/json":
-        return json.dumps(digits.tolist())
-    return "\n".join(str(digit) for digit in digits)
+        return json.dumps(digits.tolist()), "application/json"
+    return "\n".join(str(digit) for digit in digits), "text/csv"

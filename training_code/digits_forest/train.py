@@ -78,7 +78,8 @@ def load(folder):
 def read(path):
     """One file, checked, so that a wrong one is named before hours are spent on it."""
     try:
-        table = np.loadtxt(path, delimiter=",", ndmin=2)
+        # -sig drops the mark that spreadsheets put at the start.
+        table = np.loadtxt(path, delimiter=",", ndmin=2, encoding="utf-8-sig")
     except ValueError as error:
         raise SystemExit(f"{path.name} can't be read: {error}") from error
     if table.shape[1] != 1 + PIXELS:

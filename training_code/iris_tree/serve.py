@@ -18,7 +18,7 @@ def model_fn(model_dir):
 def input_fn(body, content_type):
     """A request -> lengths (n, 4): four numbers a line (text/csv), or a list of lists of four (application/json)."""
     if content_type == "text/csv":
-        lengths = np.loadtxt(StringIO(body), delimiter=",", ndmin=2)
+        lengths = np.loadtxt(StringIO(body.lstrip("\ufeff")), delimiter=",", ndmin=2)
     elif content_type == "application/json":
         lengths = np.atleast_2d(np.array(json.loads(body), dtype=float))
     else:
@@ -34,7 +34,7 @@ def predict_fn(lengths, tree):
 
 
 def output_fn(species, accept):
-    """Species -> one a line (text/csv), or a list (application/json)."""
+    """Species -> one a line (text/csv), or a list (application/json), with its type, or it goes out as HTML."""
     if accept == "application/json":
-        return json.dumps(species.tolist())
-    return "\n".join(species)
+        return json.dumps(species.tolist()), "application/json"
+    return "\n".join(species), "text/csv"

@@ -69,8 +69,11 @@ def load(folder):
 def read(path):
     """One file's flowers as (species, lengths), with the line named if one is wrong."""
     flowers = []
-    with path.open(newline="") as lines:
-        for number, fields in enumerate(csv.reader(lines), start=1):
+    # -sig drops the mark that spreadsheets put at the start.
+    with path.open(newline="", encoding="utf-8-sig") as lines:
+        reader = csv.reader(lines)
+        for fields in filter(None, reader):  # a blank line has none
+            number = reader.line_num
             try:
                 species, *lengths = fields
                 flowers.append((species, [float(length) for length in lengths]))

@@ -20,14 +20,14 @@ def load(folder, size):
     files = sorted(Path(folder).rglob("*.csv"))
     if not files:
         raise PicturesError(f"no CSV file in {folder}")
-    tables = [_table(path.read_text(), path.name, 1 + size * size * CHANNELS) for path in files]
+    tables = [_table(path.read_text(encoding="utf-8-sig"), path.name, 1 + size * size * CHANNELS) for path in files]
     table = np.concatenate(tables)
     return table[:, 0].astype(np.int64), shaped(table[:, 1:], size)
 
 
 def parse(text, size):
     """Lines without labels -> pictures (n, size, size, 3) as bytes."""
-    return shaped(_table(text, "the request", size * size * CHANNELS), size)
+    return shaped(_table(text.lstrip("\ufeff"), "the request", size * size * CHANNELS), size)
 
 
 def shaped(numbers, size):

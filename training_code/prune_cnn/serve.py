@@ -34,7 +34,7 @@ def predict_fn(data, model):
 
 
 def output_fn(classes, accept):
-    """Classes -> one a line (text/csv), or a list (application/json)."""
+    """Classes -> one a line (text/csv), or a list (application/json), with its type."""
     if accept == "application/json":
-        return json.dumps(classes.tolist())
-    return "\n".join(str(label) for label in classes)
+        return json.dumps(classes.tolist()), "application/json"
+    return "\n".join(str(label) for label in classes), "text/csv"

@@ -3,7 +3,8 @@
     model_fn(model_dir)              -> the model, loaded once
     input_fn(body, content_type)     -> what the model predicts from
     predict_fn(data, model)          -> its prediction
-    output_fn(prediction, accept)    -> the answer's text or bytes
+    output_fn(prediction, accept)    -> (the answer's text or bytes, its content type); without the type, scikit-learn's
+                                        and XGBoost's containers answer a text as text/html
     transform_fn(model, body, content_type, accept), instead of the last three
     heldout_fn(folder)               -> yields (body, content type, truth): the held-out examples, where evaluation
                                         can't read their files itself; the endpoint never calls it
@@ -100,7 +101,7 @@ class Functions:
     def answer(self, model: Any, body: str | bytes, content_type: str = CSV, accept: str = CSV) -> str:
         """The model's answer to a request, as text."""
         answer = self._transform(model, as_received(body, content_type), content_type, accept)
-        if isinstance(answer, tuple):  # (body, content type), as older containers had it
+        if isinstance(answer, tuple):  # (body, content type)
             answer = answer[0]
         if isinstance(answer, (bytes, bytearray)):
             answer = bytes(answer).decode()

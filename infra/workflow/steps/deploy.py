@@ -34,7 +34,15 @@ from infra.workflow.surroundings import Surroundings
 
 VARIANT = "AllTraffic"
 # Where the framework's inference toolkit finds the model's own code: model.tar.gz brings it along.
-ENVIRONMENT = {"SAGEMAKER_PROGRAM": SERVING_SCRIPT, "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+ENVIRONMENT = {
+    "SAGEMAKER_PROGRAM": SERVING_SCRIPT,
+    "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+    # scikit-learn's and XGBoost's containers run `pip install .` on that code before they serve. 0 is how this variable
+    # says --no-build-isolation (pip's option is stored inverted), so that pip builds with the image's setuptools, where
+    # it would download setuptools at every start: in a VPC without PyPI the endpoint would never come up.
+    "PIP_NO_BUILD_ISOLATION": "0",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+}
 
 _MODEL_NAME, _CONFIG_NAME = "$deployment.model_name", "$deployment.endpoint_config_name"
 _AGAIN_SECONDS = 2
@@ -50,7 +58,7 @@ def deploy(at: Surroundings, *, then: str) -> Step:
             **_once("Model", "ModelName", _MODEL_NAME, model(at, role), then="CreateEndpointConfig"),
             **_once("EndpointConfig", "EndpointConfigName", _CONFIG_NAME, endpoint_config(at), then="FindEndpoint"),
             **_find_endpoint(at, then=then),
-            **change_endpoint("DeleteEndpoint", "deleteEndpoint", {"EndpointName": at.endpoint}, then="FindEndpoint"),
+            **task("DeleteEndpoint", "aws-sdk:sagemaker:deleteEndpoint", _named(at), then="FindEndpoint"),
             **change_endpoint("CreateEndpoint", "createEndpoint", new_endpoint(at), then="AwaitEndpoint"),
             **change_endpoint("UpdateEndpoint", "updateEndpoint", update(at, _CONFIG_NAME), then="AwaitEndpoint"),
             **_await_endpoint(at, then=then),
@@ -108,6 +116,10 @@ def endpoint_config(at: Surroundings) -> Document:
         "InitialVariantWeight": 1,
     }
     return {"EndpointConfigName": expression(_CONFIG_NAME), "ProductionVariants": [variant], "Tags": tags(at)}
+
+
+def _named(at: Surroundings) -> Document:
+    return {"EndpointName": at.endpoint}
 
 
 def new_endpoint(at: Surroundings) -> Document:
@@ -229,6 +241,6 @@ def _role(at: Surroundings) -> JobRole:
         purpose=f"The endpoint of {at.pipeline}",
         grants=[
             *read_runs(at),
-            *run_container(at, at.hosting_image, f"/aws/sagemaker/Endpoints/{at.endpoint}"),
+            *run_container(at, at.hosting_image, names.endpoint_log_group(at.endpoint)),
         ],
     )

@@ -8,10 +8,10 @@ from infra.workflow.conditions import exists
 from infra.workflow.expressions import RUN_ID, composed, expression, lengthened, members, results
 from infra.workflow.job_role import PROCESSING_LOGS, JobRole, read_channels, read_code, run_container
 from infra.workflow.jobs import completed, job, run_jobs
-from infra.workflow.requests import Document, manifest, run_uri, tags, vpc
+from infra.workflow.requests import Document, code_uri, manifest, run_uri, tags, vpc
 from infra.workflow.run_grants import read_runs, write_runs
 from infra.workflow.step import Step
-from infra.workflow.surroundings import CODE_URI, IMAGE_URI, KEY_ARN, Surroundings
+from infra.workflow.surroundings import IMAGE_URI, KEY_ARN, Surroundings
 
 VOLUME_GIB = 30
 INPUTS = "/opt/ml/processing/input"
@@ -41,7 +41,7 @@ def evaluate(at: Surroundings, *, then: str) -> Step:
         then="Evaluated",
         assign={"evaluation": expression(described)},
     )
-    jobs = names.job(at.pipeline, names.ANY_RUN_ID, names.EVALUATE_STEP)
+    jobs = at.job(names.ANY_RUN_ID, names.EVALUATE_STEP)
     return Step(
         states={**states, **completed("Evaluated", EVALUATE, "$evaluation", then=then)},
         grants=run_jobs(at, "ProcessingJob", [at.sagemaker("processing-job", jobs)]),
@@ -53,13 +53,13 @@ def processing_job(at: Surroundings, role: JobRole) -> Document:
     """CreateProcessingJob."""
     network = vpc(at)
     return {
-        "ProcessingJobName": composed(names.job(at.pipeline, RUN_ID, names.EVALUATE_STEP)),
+        "ProcessingJobName": composed(at.job(RUN_ID, names.EVALUATE_STEP)),
         "AppSpecification": {
             "ImageUri": str(IMAGE_URI),
             "ContainerEntrypoint": ["/bin/sh", "-ec", SCRIPT, "evaluate"],
             "ContainerArguments": _arguments(at),
         },
-        "ProcessingInputs": _inputs(),
+        "ProcessingInputs": _inputs(at),
         "ProcessingOutputConfig": {"Outputs": [_output(at)], "KmsKeyId": str(KEY_ARN)},
         "ProcessingResources": {
             "ClusterConfig": {
@@ -85,10 +85,10 @@ def _arguments(at: Surroundings) -> list[str]:
     return ["--metric", gate.metric, *reading, *classes, *seconds, "--confidence", str(gate.confidence)]
 
 
-def _inputs() -> str:
+def _inputs(at: Surroundings) -> str:
     """The job's inputs; the champion's is there when there is a champion."""
     always = [
-        _input(files.CODE_INPUT, str(CODE_URI)),
+        _input(files.CODE_INPUT, code_uri(at)),
         _input(files.TEST_INPUT, manifest(files.TEST_CHANNEL), kind="ManifestFile"),
         _input(files.CHALLENGER_INPUT, expression("$training.model_data")),
     ]

@@ -1,4 +1,4 @@
-"""Plan: fixes what the run works on. Nothing new: the run ends. A rollback deploys an earlier champion."""
+"""Plan: fixes what the run works on. A run without work ends. A rollback deploys an earlier champion."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ def plan(at: Surroundings, *, anew: str, again: str) -> Step:
         "run": expression("$run"),
         "channels": dict(at.spec.data),
         "held_out": _held_out(at.spec),
-        "code_hash": at.code.hash,
+        "data_starts_runs": at.spec.triggers.data is not None,
+        "code_hash": at.code_hash,
         "spec_hash": spec_hash(at.spec),
         "image_uri": str(IMAGE_URI),
     }
     chosen = {name: expression(f"$plan.{name}") for name in ("candidate", "decision")}
     ways = [
-        when(equals("$plan.outcome", outcomes.UP_TO_DATE), RECORD, {"outcome": outcomes.UP_TO_DATE}),
+        *(when(equals("$plan.outcome", idle), RECORD, {"outcome": idle}) for idle in outcomes.IDLE),
         when(equals("$plan.outcome", outcomes.ROLLBACK), again, chosen),
     ]
     look = invoke(PLAN, planner, payload, then="Planned", result="plan")

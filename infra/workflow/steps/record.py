@@ -58,7 +58,7 @@ def _payload(at: Surroundings, training: Training) -> dict[str, Any]:
         "content_prefix": at.content_prefix,
         "jobs": {
             TRAIN: composed(training.way.job_name(at)),
-            EVALUATE: composed(names.job(at.pipeline, RUN_ID, names.EVALUATE_STEP)),
+            EVALUATE: composed(at.job(RUN_ID, names.EVALUATE_STEP)),
         },
     }
 

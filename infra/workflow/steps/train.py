@@ -8,13 +8,14 @@ from __future__ import annotations
 from contract import environment, files
 from contract.states import RECORD, TRAIN
 from infra.workflow.expressions import composed, expression, members, results
+from infra.workflow.first_process import first_process
 from infra.workflow.job_role import TRAINING_LOGS, JobRole, read_channels, read_code, run_container
 from infra.workflow.jobs import completed, job, run_jobs
-from infra.workflow.requests import Document, in_vpc, manifest, run_uri, s3_channel, tags
+from infra.workflow.requests import Document, code_uri, in_vpc, manifest, run_uri, s3_channel, tags
 from infra.workflow.run_grants import read_runs, write_runs
 from infra.workflow.step import Step
 from infra.workflow.steps.stopped import stopped_as_an_error, why_stopped
-from infra.workflow.surroundings import CODE_URI, IMAGE_URI, KEY_ARN, Surroundings
+from infra.workflow.surroundings import IMAGE_URI, KEY_ARN, Surroundings
 from infra.workflow.training import Training
 
 
@@ -69,13 +70,14 @@ def training_job(at: Surroundings, training: Training, role: JobRole) -> Documen
         "AlgorithmSpecification": {
             "TrainingImage": str(IMAGE_URI),
             "TrainingInputMode": spec.input_mode,
+            **first_process(spec),
             **_metric_definitions(at),
         },
         "HyperParameters": {
             **spec.train.hyperparameters,
             # By these the framework container finds the script (SageMaker Training Toolkit, params).
             "sagemaker_program": files.TRAINING_SCRIPT,
-            "sagemaker_submit_directory": str(CODE_URI),
+            "sagemaker_submit_directory": code_uri(at),
             "sagemaker_job_name": job_name,
         },
         "InputDataConfig": way.channels(_channels(at)),

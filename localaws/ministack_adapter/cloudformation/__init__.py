@@ -4,6 +4,7 @@
     state_machines.py   AWS::StepFunctions::StateMachine behind the checks of CreateStateMachine
     alarm_types.py      AWS::CloudWatch::Alarm over metric math
     supplements.py      properties that MiniStack's provisioners accept and then ignore
+    imported_buckets.py a bucket that a change set imports
     waiting.py          operations answer when they are over
     properties.py       which properties of each type in use take effect; the others are refused by name
     validation.py       templates and parameters that CloudFormation refuses before a stack exists, by
@@ -22,6 +23,7 @@ from localaws.ministack_adapter.cloudformation import (
     alarm_types,
     cloud_control,
     exports,
+    imported_buckets,
     properties,
     sagemaker_types,
     state_machines,
@@ -46,6 +48,7 @@ __all__ = ["install"]
 def install(aws: EmbeddedAws) -> None:
     when_imported(_PROVISIONERS, lambda module: _extend(module, aws))
     when_imported(_STACKS, _run_on_threads)
+    when_imported(_STACKS, imported_buckets.register)
     when_imported(_STACKS, exports.register_stacks)
     for operations in (_HANDLERS, _CHANGE_SETS):
         when_imported(operations, validation.register)

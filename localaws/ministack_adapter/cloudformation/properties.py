@@ -16,7 +16,7 @@ EFFECTIVE: dict[str, frozenset[str]] = {
     for name, properties in {
         "AWS::S3::Bucket": "BucketName BucketEncryption VersioningConfiguration PublicAccessBlockConfiguration "
         "OwnershipControls LifecycleConfiguration NotificationConfiguration CorsConfiguration WebsiteConfiguration "
-        "AccessControl Tags",
+        "AccessControl LoggingConfiguration Tags",
         "AWS::S3::BucketPolicy": "Bucket PolicyDocument",
         "AWS::KMS::Key": "Description Enabled EnableKeyRotation RotationPeriodInDays KeyPolicy KeySpec KeyUsage "
         "PendingWindowInDays MultiRegion Origin Tags",

@@ -53,6 +53,7 @@ def _bucket(name: str, old: Document, new: Document) -> None:
 
     if new.get("AccessControl", "Private") != "Private":
         raise ValueError(f"not supported here: AccessControl {new['AccessControl']} of AWS::S3::Bucket")
+    _logging(name, old, new)
     for field, (document, put, delete) in _BUCKET_CONFIGURATIONS.items():
         if field in new:
             _checked(getattr(s3, put)(name, document(new[field])))
@@ -62,6 +63,27 @@ def _bucket(name: str, old: Document, new: Document) -> None:
         s3._bucket_versioning[name] = "Suspended"
     elif "VersioningConfiguration" in new:
         s3._bucket_versioning[name] = new["VersioningConfiguration"]["Status"]
+
+
+def _logging(name: str, old: Document, new: Document) -> None:
+    """Server access logging; without a configuration it is turned off, by an empty status, as in the API."""
+    from ministack.services import s3
+
+    value = new.get("LoggingConfiguration")
+    if value is None and "LoggingConfiguration" not in old:
+        return
+    root = _root("BucketLoggingStatus")
+    if value is not None:
+        unknown = set(value) - {"DestinationBucketName", "LogFilePrefix"}
+        if unknown:
+            raise ValueError(f"not supported here: {', '.join(sorted(unknown))} of a bucket's LoggingConfiguration")
+        enabled = ElementTree.SubElement(root, "LoggingEnabled")
+        fields = {
+            "TargetBucket": value.get("DestinationBucketName", name),
+            "TargetPrefix": value.get("LogFilePrefix", ""),
+        }
+        _texts(enabled, fields, *fields)
+    _checked(s3._put_bucket_logging(name, ElementTree.tostring(root)))
 
 
 def _encryption(value: Document) -> bytes:
@@ -189,6 +211,19 @@ def _sse(specification: Document | None) -> Document:
     return {"Enabled": specification.get("SSEEnabled", True), **rest}
 
 
+# --- SNS ---
+
+
+def _topic(arn: str, old: Document, _new: Document) -> None:
+    """A new topic's default policy, which is for the account's own; MiniStack's is for everybody."""
+    from ministack.services import sns
+
+    if not old:
+        policy = json.loads(sns._topics[arn]["attributes"]["Policy"])
+        policy["Statement"][0]["Condition"] = {"StringEquals": {"AWS:SourceOwner": arn.split(":")[4]}}
+        sns._topics[arn]["attributes"]["Policy"] = json.dumps(policy)
+
+
 # --- IAM, Lambda, EventBridge ---
 
 
@@ -209,6 +244,7 @@ def _function(name: str, _old: Document, new: Document) -> None:
 
     from localaws.ministack_adapter.authorization import role_trusts
     from localaws.ministack_adapter.lambdas import unsupported
+    from localaws.ministack_adapter.passed_roles import function_arn
 
     if reason := unsupported(new):
         raise ValueError(reason)
@@ -219,7 +255,7 @@ def _function(name: str, _old: Document, new: Document) -> None:
             "Error occurred while GetObject. S3 Error Code: NoSuchKey. "
             f"S3 Error Message: The specified key does not exist. ({code.get('S3Bucket')}/{code['S3Key']})"
         )
-    if not role_trusts(str(new.get("Role", "")), "lambda.amazonaws.com"):
+    if not role_trusts(str(new.get("Role", "")), "lambda.amazonaws.com", function_arn(name)):
         raise ValueError(f"The role defined for the function cannot be assumed by Lambda: {new.get('Role')}")
     if function is not None:
         _dead_letters(function, new)
@@ -256,6 +292,7 @@ def _rule(_name: str, _old: Document, new: Document) -> None:
 SUPPLEMENTS: Mapping[str, Supplement] = {
     "AWS::S3::Bucket": _bucket,
     "AWS::DynamoDB::Table": _table,
+    "AWS::SNS::Topic": _topic,
     "AWS::IAM::Role": _role,
     "AWS::Lambda::Function": _function,
     "AWS::Events::Rule": _rule,

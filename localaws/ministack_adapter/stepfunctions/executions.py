@@ -17,6 +17,7 @@ from localaws.ministack_adapter.stepfunctions import jsonata, start_requests
 from localaws.ministack_adapter.stepfunctions.integrations import Integrations
 from localaws.ministack_adapter.stepfunctions.jsonpath import JsonPath
 from localaws.ministack_adapter.stepfunctions.logs import Destination, ExecutionLogs, destination
+from localaws.ministack_adapter.stepfunctions.roles import check_assumable
 from localaws.ministack_adapter.stepfunctions.start_requests import RefusedStartError
 from localaws.ministack_adapter.stepfunctions.status_events import StatusEvents
 from localaws.states.attempts import TaskTokenError, TaskTokens
@@ -162,6 +163,7 @@ class Executions:
         role_arn = run.machine["roleArn"]
 
         def run_task(call: TaskCall) -> Any:
+            check_assumable(role_arn, run.record["stateMachineArn"])
             return self._integrations.run(role_arn, call)
 
         return Runtime(

@@ -8,7 +8,7 @@ from typing import Any
 
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.stepfunctions import sagemaker_tasks, wire_tasks
-from localaws.ministack_adapter.stepfunctions.roles import RoleCredentials, check_assumable
+from localaws.ministack_adapter.stepfunctions.roles import RoleCredentials
 from localaws.ministack_adapter.stepfunctions.sagemaker_tasks import SageMakerTasks
 from localaws.ministack_adapter.stepfunctions.wire_tasks import WireTasks
 from localaws.settings import Settings
@@ -74,7 +74,6 @@ class Integrations:
 
     def run(self, role_arn: str, call: TaskCall) -> Any:
         """The task's output. Raises StatesError."""
-        check_assumable(role_arn)
         resource = parse_resource(call.resource)
         assert resource is not None  # noqa: S101 - checked when the machine was made
         if resource.kind == "function":

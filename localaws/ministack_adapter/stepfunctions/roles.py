@@ -16,13 +16,13 @@ _SESSION_SECONDS = 3600
 _RENEW_BEFORE = timedelta(minutes=5)
 
 
-def check_assumable(role_arn: str) -> None:
+def check_assumable(role_arn: str, machine_arn: str) -> None:
     """Raise StatesError unless the role exists and trusts Step Functions; its trust may have changed since."""
-    if not authorization.role_trusts(role_arn, PRINCIPAL):
+    if not authorization.role_trusts(role_arn, PRINCIPAL, machine_arn):
         raise StatesError(
             "States.Permissions",
             f"Step Functions can't assume the state machine's role {role_arn}: "
-            f"it doesn't exist, or its trust policy doesn't name {PRINCIPAL}.",
+            f"it doesn't exist, or its trust policy doesn't let {PRINCIPAL} assume it for {machine_arn}.",
         )
 
 

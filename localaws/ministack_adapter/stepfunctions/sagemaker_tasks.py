@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MANAGED_TAG = {"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"}
 # The optimized integrations beside those that start jobs.
 _OTHER_ACTIONS = ("createModel", "createEndpointConfig", "createEndpoint", "updateEndpoint")
 MANAGED_RULE_ACTIONS = ("events:PutTargets", "events:PutRule", "events:DescribeRule")
@@ -75,11 +76,21 @@ class SageMakerTasks:
         if not call.resource.endswith(".sync"):
             return in_milliseconds(self._call(role_arn, action, call.arguments, sdk=False))
         kind = waited_for()[action]
-        answer = self._call(role_arn, action, call.arguments, sdk=False)
+        self._check_tags_readable(role_arn, action, call.arguments)
+        answer = self._call(role_arn, action, _managed(call.arguments), sdk=False)
         call.attempt.on_abandon(lambda: self._stop(role_arn, kind, call.arguments[kind.name]))
         call.submitted(answer)
         document = self._ended(role_arn, kind, call)
         return self._outcome(kind, in_milliseconds(document))
+
+    def _check_tags_readable(self, role_arn: str, action: str, arguments: dict[str, Any]) -> None:
+        """`.sync` may read the job's tags, by the policies in "IAM policies for calling SageMaker AI". They don't say
+        when it does: it is asked before there is a job."""
+        resource = resource_arns(self._aws.region, self._aws.account, _pascal(action), arguments)[0]
+        try:
+            authorization.authorize_role_call(role_arn, "sagemaker:ListTags", resource, session_name=SESSION_NAME)
+        except authorization.AccessDeniedError as denied:
+            raise _failed(denied.code, denied.message, 400, sdk=False) from denied
 
     def _ended(self, role_arn: str, kind: JobKind, call: TaskCall) -> dict[str, Any]:
         """The job's Describe document once it has ended; {} where the workflow doesn't wait for it any more."""
@@ -146,6 +157,11 @@ def _allowed(role_arn: str, action: str, resource: str) -> bool:
     except authorization.AccessDeniedError:
         return False
     return True
+
+
+def _managed(arguments: dict[str, Any]) -> dict[str, Any]:
+    """A request with the tag by which Step Functions marks what it waits for; the role must be allowed to tag."""
+    return {**arguments, "Tags": [*arguments.get("Tags", []), MANAGED_TAG]}
 
 
 def _failed(code: str, message: str, status: int, *, sdk: bool) -> StatesError:

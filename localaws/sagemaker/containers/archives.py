@@ -13,6 +13,11 @@ from typing import IO
 
 # Fast over small: an archive stays on this machine, and compression stands in every job's way.
 _COMPRESSION = 1
+_GZIP = b"\x1f\x8b"
+# What else people upload, by its first bytes.
+_OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "a zip file", b"(\xb5/\xfd": "zstd"}
+_TAR_MAGIC = slice(257, 262)
+_HEAD_BYTES = 512
 
 
 class UnsafeArchiveError(Exception):
@@ -64,6 +69,20 @@ def unpack(archive: Path, directory: Path) -> None:
                 _write(tar, member, directory)
     except (tarfile.TarError, EOFError, zlib.error, OSError, KeyError) as error:
         raise BrokenArchiveError(f"{archive.name} is not a readable tar.gz: {error}") from error
+
+
+def why_no_gzip(archive: Path) -> str | None:
+    """A sentence on a file that isn't compressed with gzip; None for one that is."""
+    with archive.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if head.startswith(_GZIP):
+        return None
+    if not head:
+        return "it is empty"
+    if head[_TAR_MAGIC] == b"ustar":
+        return "it is a tar that isn't compressed with gzip"
+    kind = next((name for magic, name in _OTHERS.items() if head.startswith(magic)), None)
+    return f"it is {kind}, not gzip" if kind else "it isn't compressed with gzip"
 
 
 def files_below(directory: Path) -> Iterator[Path]:

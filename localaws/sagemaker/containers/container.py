@@ -12,6 +12,7 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -23,6 +24,7 @@ from localaws.sagemaker.containers import container_init
 
 OPT_ML = Path("/opt/ml")
 TMP = Path("/tmp")  # noqa: S108 - the container's own
+TOOLS = Path("/opt/image-tools")
 
 Isolation = Literal["processes and files", "files", "none"]
 
@@ -31,6 +33,22 @@ _ISOLATION_OPTIONS: dict[Isolation, list[str]] = {
     "files": ["--mount", "--read-only"],
     "none": [],
 }
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A container's own layer over a directory outside `base_dir`, which is as it was once the container has ended.
+
+    under: the directory, which the container sees as its own to write to.
+    directory: keeps what the container writes to it, in `upper`.
+    below: what earlier containers wrote (their `upper`), the topmost first.
+    kept_at: where others find what it has installed (kept_layers.py); None for what is its own affair.
+    """
+
+    under: Path
+    directory: Path
+    below: tuple[Path, ...] = ()
+    kept_at: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -45,8 +63,11 @@ class ContainerSpec:
     hide: directories of the server's that it must not see.
     needs: directories outside `base_dir` that it must see: the image's environment.
     shows: directories outside `base_dir` that appear in it, by their place below it; read-only where that is possible.
+    as_process_1: SIGTERM comes to the program as to a container's process 1: only where it handles or blocks it.
+    tools: a directory of programs that the image has and this machine lacks; appears as TOOLS, read-only.
     network: "host" or "none".
     descriptors: open files and sockets that the program inherits under their numbers.
+    layer: its own layer over the image's environment, see `can_lay_over`.
     """
 
     command: Sequence[str]
@@ -57,8 +78,11 @@ class ContainerSpec:
     hide: Sequence[Path] = ()
     needs: Sequence[Path] = ()
     shows: Mapping[str, Path] = field(default_factory=dict)
+    as_process_1: bool = False
+    tools: Path | None = None
     network: Literal["host", "none"] = "host"
     descriptors: Sequence[int] = ()
+    layer: Layer | None = None
 
 
 class Container:
@@ -141,6 +165,29 @@ def isolation() -> Isolation:
     return "none"
 
 
+def can_lay_over(directory: Path) -> bool:
+    """Whether containers can have layers of their own that are kept below `directory`; tried once a file system."""
+    if isolation() == "none":
+        return False
+    device = directory.stat().st_dev
+    if device not in _overlays:
+        _overlays[device] = _try_overlay(directory)
+    return _overlays[device]
+
+
+_overlays: dict[int, bool] = {}
+
+
+def _try_overlay(directory: Path) -> bool:
+    with tempfile.TemporaryDirectory(dir=directory) as name:
+        for part in ("image", "upper", "work"):
+            (Path(name) / part).mkdir()
+        layer = Layer(Path(name) / "image", Path(name))
+        probe = _start([*_ISOLATION_OPTIONS[isolation()], *_layer_options(layer)], ["true"], {"PATH": os.defpath})
+        probe.output.read()
+        return probe.wait(10) == 0
+
+
 def ml_dir(base_dir: Path) -> Path:
     """Where a program in a container finds what lies in `base_dir`: the literal /opt/ml, or `base_dir` itself."""
     return base_dir if isolation() == "none" else OPT_ML
@@ -149,6 +196,11 @@ def ml_dir(base_dir: Path) -> Path:
 def tmp_view(tmp_dir: Path) -> Path:
     """Where a program in a container finds its temporary directory: /tmp, or `tmp_dir` itself."""
     return tmp_dir if isolation() == "none" else TMP
+
+
+def tools_view(tools: Path) -> Path:
+    """Where a program in a container finds the directory `tools` of its spec."""
+    return tools if isolation() == "none" else TOOLS
 
 
 def describe_isolation() -> str | None:
@@ -174,6 +226,7 @@ def _make_places(spec: ContainerSpec) -> None:
 
 def _view_options(spec: ContainerSpec) -> list[str]:
     options = ["--isolate-network"] if spec.network == "none" else []
+    options += ["--process-1"] if spec.as_process_1 else []
     if isolation() == "none":
         return options
     needed = [*spec.needs, Path(sys.base_prefix)]
@@ -184,10 +237,17 @@ def _view_options(spec: ContainerSpec) -> list[str]:
             options += ["--show", str(path), str(path)]
     for place, directory in spec.shows.items():
         options += ["--show", str(directory), str(OPT_ML / place)]
+    if spec.tools is not None:
+        options += ["--show", str(spec.tools), str(TOOLS)]
     for hidden in spec.hide:
         if not any(path.is_relative_to(hidden) for path in needed):
             options += ["--hide", str(hidden)]
-    return options
+    return options + (_layer_options(spec.layer) if spec.layer else [])
+
+
+def _layer_options(layer: Layer) -> list[str]:
+    below = [option for directory in layer.below for option in ("--under", str(directory))]
+    return ["--overlay", str(layer.under), str(layer.directory), *below]
 
 
 def _start(

@@ -13,7 +13,10 @@ pid_namespaces(7), user_namespaces(7)):
 --hide PATH        PATH appears as an empty directory
 --read-only        everything but the binds, /dev and /dev/shm is read-only
 --show SRC DST     the directory SRC appears, read-only, as DST; as itself where a --bind would cover it
+--overlay DIR TOP  DIR appears writable: what is written goes to TOP/upper (overlayfs; TOP/work is its own)
+--under DIR        a layer between the overlay's TOP and DIR; the first is the topmost
 --cwd PATH         where the program starts
+--process-1        SIGTERM comes to the program as to a process 1: only where it handles or blocks it
 --parent PID       the server: when it is gone, by kill -9 too, the container goes
 
 Exit status: the program's, 128 + the signal that ended it, 127 when it isn't there, 125 when the container couldn't
@@ -21,7 +24,7 @@ be set up.
 """
 
 # pathlib would take as long to import as everything else here:
-# ruff: noqa: PTH102, PTH112, PTH115, PTH120, PTH123, PTH208, PTH211
+# ruff: noqa: PTH101, PTH102, PTH112, PTH115, PTH120, PTH123, PTH208, PTH211
 
 from __future__ import annotations
 
@@ -31,6 +34,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 
 SETUP_FAILED = 125
@@ -39,6 +43,8 @@ NOT_FOUND = 127
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 2, 4, 0x1000, 0x4000, 0x40000
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+# A program that has only just started has no handler yet: a signal waits so long for one (in AWS it would be lost).
+_HANDLER_SECONDS = 2.0
 _SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, -100, 0x8000, 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -52,6 +58,8 @@ class Options:
         self.binds: list[tuple[str, str]] = []
         self.hidden: list[str] = []
         self.shown: list[tuple[str, str]] = []
+        self.overlay: tuple[str, str] | None = None
+        self.under: list[str] = []
         self.cwd = "/"
         self.parent = os.getppid()
         rest = list(arguments)
@@ -62,6 +70,10 @@ class Options:
                 self.hidden.append(rest.pop(0))
             elif option == "--show":
                 self.shown.append((rest.pop(0), rest.pop(0)))
+            elif option == "--overlay":
+                self.overlay = (rest.pop(0), rest.pop(0))
+            elif option == "--under":
+                self.under.append(rest.pop(0))
             elif option == "--cwd":
                 self.cwd = rest.pop(0)
             elif option == "--parent":
@@ -89,7 +101,7 @@ def main(arguments: list[str]) -> int:
         return _run_as_first_process(options)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGUSR1, _server_is_gone)
-    status = _supervise(lambda: _exec(options))
+    status = _supervise(lambda: _exec(options), as_process_1="--process-1" in options.flags)
     _end_descendants()
     return status
 
@@ -108,17 +120,18 @@ def _run_as_first_process(options: Options) -> int:
             _change_view(options)
         except OSError as error:
             return _setup_failed(error)
-        return _supervise(lambda: _exec(options))
+        return _supervise(lambda: _exec(options), as_process_1="--process-1" in options.flags)
 
     return _supervise(first_process)
 
 
-def _supervise(child_main: Callable[[], int]) -> int:
+def _supervise(child_main: Callable[[], int], *, as_process_1: bool = False) -> int:
     """Fork `child_main`, pass SIGTERM on to it, reap whatever ends; the child's exit status as a shell has it."""
     child = 0
 
     def forward(number: int, _frame: object) -> None:
-        _kill(child, number)
+        if not as_process_1 or _takes_soon(child, number):
+            _kill(child, number)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What comes before somebody can take it waits: a process 1 that doesn't handle a signal never gets it.
@@ -175,6 +188,7 @@ def _change_view(options: Options) -> None:
         return
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     sources = [(_open_directory(source), target) for source, target in [*options.binds, *options.shown]]
+    layers = _open_layers(options)
     for path in options.hidden:
         if os.path.isdir(path):
             _mount("tmpfs", path, "tmpfs", _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
@@ -182,6 +196,7 @@ def _change_view(options: Options) -> None:
         _make_mount_point(target)
         _mount(f"/proc/self/fd/{source}", target, None, _MS_BIND | _MS_REC)
         os.close(source)
+    written = _mount_overlay(options, layers)
     if os.path.isdir("/dev/shm"):  # noqa: S108 - shared memory of libraries that run several processes
         _mount("tmpfs", "/dev/shm", "tmpfs", _MS_NOSUID | _MS_NODEV)  # noqa: S108
     if "--read-only" in options.flags:
@@ -190,8 +205,45 @@ def _change_view(options: Options) -> None:
             _set_read_only(path, False)
         for _, path in options.shown:
             _set_read_only(path, True)
+        for path in written:
+            _set_read_only(path, False)
     if "--pid" in options.flags:
         _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV)
+
+
+def _open_layers(options: Options) -> dict[str, list[int]]:
+    """The overlay's directories, opened before --hide may cover them; by their names in mount(8)'s options."""
+    if options.overlay is None:
+        return {}
+    below, top = options.overlay
+    return {
+        "lowerdir": [_open_directory(path) for path in [*options.under, below]],
+        "upperdir": [_open_directory(f"{top}/upper")],
+        "workdir": [_open_directory(f"{top}/work")],
+    }
+
+
+def _mount_overlay(options: Options, layers: dict[str, list[int]]) -> list[str]:
+    """Mount the overlay over its lowest directory; the paths that are written through it."""
+    if options.overlay is None:
+        return []
+    # By descriptor, since a path may hold what overlayfs takes for its own: a colon, a comma.
+    wanted = [f"{name}={':'.join(f'/proc/self/fd/{layer}' for layer in found)}" for name, found in layers.items()]
+    if _is_in_user_namespace():
+        wanted.append("userxattr")
+    _mount("overlay", options.overlay[0], "overlay", _MS_NOSUID | _MS_NODEV, ",".join(wanted))
+    # Made by the kernel for itself, closed to everyone; open, so that an ordinary user can remove it afterwards.
+    os.chmod(f"/proc/self/fd/{layers['workdir'][0]}/work", 0o700)
+    for found in layers.values():
+        for layer in found:
+            os.close(layer)
+    return [options.overlay[0]]
+
+
+def _is_in_user_namespace() -> bool:
+    """Whether trusted.* attributes, by which overlayfs marks what is gone, are refused to this process's root."""
+    with open("/proc/self/uid_map", "rb") as file:
+        return file.read().split() != [b"0", b"0", b"4294967295"]
 
 
 def _make_mount_point(target: str) -> None:
@@ -252,6 +304,23 @@ def _end_descendants() -> None:
             pass
 
 
+def _takes_soon(pid: int, number: int) -> bool:
+    deadline = time.monotonic() + _HANDLER_SECONDS
+    while not (taken := _takes(pid, number)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return taken
+
+
+def _takes(pid: int, number: int) -> bool:
+    """Whether a process handles or blocks a signal: all that the kernel lets a process 1 get (pid_namespaces(7))."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            masks = [int(line.split()[1], 16) for line in file if line.startswith(("SigCgt:", "SigBlk:"))]
+    except OSError:
+        return False
+    return any(mask >> (number - 1) & 1 for mask in masks)
+
+
 def _descendants(ancestor: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
@@ -277,9 +346,9 @@ def _open_directory(path: str) -> int:
     return os.open(path, os.O_PATH | os.O_DIRECTORY)
 
 
-def _mount(source: str, target: str, kind: str | None, flags: int) -> None:
-    encoded = kind.encode() if kind else None
-    _check(_libc.mount(source.encode(), target.encode(), encoded, flags, None), f"mount {target}")
+def _mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
+    texts = [text.encode() if text else None for text in (source, target, kind)]
+    _check(_libc.mount(*texts, flags, options.encode() if options else None), f"mount {target}")
 
 
 def _prctl(option: int, value: int) -> None:

@@ -15,7 +15,7 @@ def variables(
 ) -> dict[str, str]:
     """A container's variables before its own; `base` and `tmp` are where it sees /opt/ml and its temporary files."""
     return {
-        "PATH": f"{image.python.parent}:{_SYSTEM_PATH}",
+        "PATH": ":".join([*map(str, image.program_dirs), _SYSTEM_PATH]),
         "HOME": str(tmp),
         "TMPDIR": str(tmp),
         "LANG": "C.UTF-8",

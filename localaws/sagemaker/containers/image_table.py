@@ -6,15 +6,19 @@ import functools
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from localaws.sagemaker.core import errors
 
+_PYTHON = (sys.version_info.major, sys.version_info.minor)
 _TABLE = Path(__file__).with_suffix(".json")
 _URI = re.compile(r"(?P<registry>\d{12}\.dkr\.ecr\.[a-z0-9-]+\.[a-z0-9.-]+)/(?P<repository>[^:@]+)(:(?P<tag>[^:@]+))?")
+
+
+Start = Literal["direct", "shell", "module"]
 
 
 class ImageNotFoundError(Exception):
@@ -23,19 +27,28 @@ class ImageNotFoundError(Exception):
 
 @dataclass(frozen=True)
 class Image:
-    """An image of the table: name and pins of its environment, and the versions that the real image holds."""
+    """An image of the table: name and pins of its environment, and the versions that the real image holds.
+
+    start: how its toolkit starts a script: itself ("direct"), by a shell that takes the arguments apart once more
+    ("shell": sagemaker-training before 5.1.3 where it reads the script's errors, as PyTorch's images have it), or as a
+    module ("module": sagemaker-containers).
+    from_source: pins of the toolkits that are taken from their sources; of_ours: packages that are ours.
+    """
 
     uri: str
     environment: str
+    start: Start
     packages: tuple[str, ...]
+    from_source: tuple[str, ...]
+    of_ours: tuple[str, ...]
     holds: Mapping[str, str]
     variables: Mapping[str, str]
 
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for every version in which the environment differs from the image."""
-        here = dict(package.split("==") for package in self.packages)
-        here["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+        here = dict(package.split("==") for package in [*self.packages, *self.from_source])
+        here["python"] = ".".join(map(str, _PYTHON))
         return tuple(
             f"Image {self.uri.rpartition('/')[2]} holds {name} {version}; here it is {here[name]}."
             for name, version in self.holds.items()
@@ -54,14 +67,30 @@ def find(image_uri: str) -> Image:
         for line in table["images"]:
             tag = re.fullmatch(line["tag"], parts["tag"] or "latest")
             if tag and re.fullmatch(line["repository"], parts["repository"]):
+                toolkits = table["toolkits"][line["environment"]]
                 return Image(
                     uri=image_uri,
                     environment=line["environment"],
-                    packages=tuple(table["environments"][line["environment"]]),
+                    start=line["start"],
+                    packages=pins(table["environments"][line["environment"]], _PYTHON),
+                    from_source=tuple(toolkits["from_source"]),
+                    of_ours=tuple(toolkits["of_ours"]),
                     holds={**line["holds"], **_held_by_tag(tag.groupdict())},
                     variables=line["variables"],
                 )
     raise ImageNotFoundError(image_uri)
+
+
+def pins(lines: Iterable[str], python: tuple[int, int]) -> tuple[str, ...]:
+    """The pins of an environment that hold for a Python; a line's marker is ``python_version`` with ``<`` or ``>=``."""
+    found = []
+    for line in lines:
+        pin, _, marker = line.partition("; python_version ")
+        comparison, _, version = marker.partition(" ")
+        bound = tuple(int(part) for part in version.strip("'").split(".")) if version else python
+        if {"": True, "<": python < bound, ">=": python >= bound}[comparison]:
+            found.append(pin)
+    return tuple(found)
 
 
 def refuse_unknown(image_uri: str) -> None:

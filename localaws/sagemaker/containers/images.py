@@ -13,19 +13,21 @@ import platform
 import re
 import shutil
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from localaws.sagemaker.containers import container
-from localaws.sagemaker.containers.image_table import find
+from localaws.sagemaker.containers import container, image_toolkits
+from localaws.sagemaker.containers.image_table import Image, Start, find
 
 Progress = Callable[[str], None]
 
+PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 _COMPLETE = ".complete"
 # ``-r more.txt``, ``-c limits.txt``, ``./thing.whl``, ``file:...``, ``thing @ file:...``
 _REFERS_TO_FILES = re.compile(r"-r|-c|--requirement|--constraint|\.|/|file:|[^#]*@\s*file:|[^#]*\.(whl|tar\.gz|zip)\b")
@@ -50,13 +52,22 @@ class ImageEnvironment:
     """The environment of an image on this machine, as a container gets it.
 
     python: the interpreter with the image's packages; root: its environment's folder.
+    start: how its toolkit starts a script, see `Image`.
     variables: the environment variables that the image itself sets.
     notes: where the versions here differ from the image's, one sentence each.
+    more_programs: where there are more of its programs than beside the interpreter.
     """
 
     python: Path
+    start: Start = "direct"
     variables: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    more_programs: tuple[Path, ...] = ()
+
+    @property
+    def program_dirs(self) -> tuple[Path, ...]:
+        """Where its programs are, for PATH."""
+        return (self.python.parent, *self.more_programs)
 
     @property
     def root(self) -> Path:
@@ -77,11 +88,11 @@ class Images:
         Raises ImageNotFoundError or ImageBuildError.
         """
         image = find(image_uri)
-        root = self._root / f"{image.environment}-{_key(*image.packages)}"
+        content = [*image.packages, *image.from_source, *image_toolkits.content_of_ours(image.of_ours)]
+        root = self._root / f"{image.environment}-{_key(*content)}"
         what = f"the environment of image {image.environment}"
-        pins = list(image.packages)
-        self._make_once(root, what, progress, lambda: _install_image(root, pins, progress))
-        return ImageEnvironment(root / "bin" / "python", image.variables, image.notes)
+        self._make_once(root, what, progress, lambda: _install_image(root, image, progress))
+        return ImageEnvironment(root / "bin" / "python", image.start, image.variables, image.notes)
 
     def with_requirements(self, image_uri: str, requirements: Path, progress: Progress) -> ImageEnvironment:
         """The image's environment plus a requirements.txt, cached by the content of both.
@@ -94,7 +105,7 @@ class Images:
         self._make_once(
             root, "requirements.txt", progress, lambda: _install_requirements(root, base, requirements, progress)
         )
-        return ImageEnvironment(root / "bin" / "python", base.variables, base.notes)
+        return replace(base, python=root / "bin" / "python")
 
     def _make_once(self, root: Path, what: str, progress: Progress, make: Callable[[], None]) -> None:
         if (root / _COMPLETE).exists():
@@ -115,26 +126,27 @@ class Images:
             progress(f"Made {what} in {time.monotonic() - started:.0f} s.")
 
 
-def _install_image(root: Path, pins: list[str], progress: Progress) -> None:
+def _install_image(root: Path, image: Image, progress: Progress) -> None:
     _run([sys.executable, "-m", "venv", str(root)], progress, root.parent)
-    command = [
-        "-m",
-        "pip",
-        "install",
-        "--no-input",
-        "--disable-pip-version-check",
-        "--only-binary",
-        ":all:",
-        "--compile",
-    ]
-    _run([str(root / "bin" / "python"), *command, *pins], progress, root)
+    python, site_packages = str(root / "bin" / "python"), root / PACKAGES
+    pip = [python, "-m", "pip", "--no-input", "--disable-pip-version-check"]
+    _run([*pip, "install", "--only-binary", ":all:", "--no-compile", *image.packages], progress, root)
+    with tempfile.TemporaryDirectory(dir=root) as sources:
+        # By the setuptools of the environment: nothing is fetched to look at them.
+        options = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--dest", sources]
+        _run([*pip, "download", *options, *image.from_source], progress, root)
+        for archive in sorted(Path(sources).iterdir()):
+            image_toolkits.install_source(archive, site_packages)
+    image_toolkits.install_of_ours(image.of_ours, site_packages)
+    # Packages' own tests are half of what there is to compile, and nobody runs them.
+    compiling = [python, "-m", "compileall", "-q", "-j", "0", "-x", "/tests/", str(site_packages)]
+    _run(compiling, progress, root)
 
 
 def _install_requirements(root: Path, base: ImageEnvironment, requirements: Path, progress: Progress) -> None:
     """A second environment in front of the image's: what requirements.txt names wins, the rest shows through."""
     _run([sys.executable, "-m", "venv", "--without-pip", str(root)], progress, root.parent)
-    packages = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
-    (root / packages / "image.pth").write_text(f"{base.root / packages}\n", encoding="utf-8")
+    (root / PACKAGES / "image.pth").write_text(f"{base.root / PACKAGES}\n", encoding="utf-8")
     command = ["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--compile"]
     _run([str(root / "bin" / "python"), *command, "-r", str(requirements)], progress, requirements.parent)
 

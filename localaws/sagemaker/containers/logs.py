@@ -98,13 +98,39 @@ class ContainerLog:
 
 
 def failure_message(lines: list[str], limit: int = 700) -> str:
-    """The reason of a failure in a job's last lines: the last traceback's end, or the lines themselves, up to `limit`
-    characters."""
-    start = max((index for index, line in enumerate(lines) if line.startswith("Traceback (")), default=None)
-    told = lines[-8:] if start is None else lines[start:]
+    """The reason of a failure in a job's last lines: the last traceback's end, or the lines themselves.
+
+    Up to `limit` characters. What is raised is told from its start, however long it is or how many lines it has; of the
+    way there, the last steps that fit.
+    """
+    told = [line.rstrip() for line in lines if line.strip()]
+    start = max((index for index, line in enumerate(told) if line.startswith("Traceback (")), default=None)
+    if start is None:
+        *before, last = told[-8:] or [""]
+        return "\n".join(_with_what_fits(before, [last[:limit]], limit))
+    told = told[start:]
+    raised = next((index for index, line in enumerate(told[1:], 1) if not line.startswith(" ")), len(told) - 1)
+    return "\n".join(_with_what_fits(told[:raised], _first_characters(told[raised:], limit), limit))
+
+
+def _first_characters(lines: list[str], limit: int) -> list[str]:
     kept: list[str] = []
-    for line in reversed([line for line in told if line.strip()]):
-        if sum(map(len, kept)) + len(line) > limit:
+    for line in lines:
+        left = limit - _length(kept)
+        if left <= 0:
             break
-        kept.insert(0, line.rstrip())
-    return "\n".join(kept)
+        kept.append(line[:left])
+    return kept
+
+
+def _length(lines: list[str]) -> int:
+    return sum(len(line) + 1 for line in lines)
+
+
+def _with_what_fits(before: list[str], kept: list[str], limit: int) -> list[str]:
+    """`kept`, and as many of the lines before it as fit beside it."""
+    for line in reversed(before):
+        if _length(kept) + len(line) > limit:
+            break
+        kept = [line, *kept]
+    return kept

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from localaws.sagemaker.containers.image_table import Start
 
 # Hyperparameters that are meant for the container, not for the script ...
 _FOR_THE_CONTAINER = "sagemaker_"
@@ -24,11 +28,19 @@ _HANDLED = frozenset({
 _LOG_LEVEL_INFO = 20
 _ENTRY_POINT = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+/-]*")
 
-Resources = dict[str, Any]
+EntryPointType = Literal["package", "program", "command"]
 
 
 class EntryPointError(Exception):
     """`sagemaker_program` is missing or names nothing inside the source directory."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """pip, as the toolkit runs it in the code's directory, and the toolkit's error where it fails."""
+
+    command: Sequence[str]
+    error: str
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,7 @@ class ScriptJob:
     base: SAGEMAKER_BASE_DIR. hyperparameters: as requested, every value a string.
     input_data_config, resource_config: the documents under input/config.
     framework_module: SAGEMAKER_TRAINING_MODULE of the image, None in images without it.
+    start: how the image's toolkit starts a script, see `image_table.Image`.
     """
 
     name: str
@@ -56,6 +69,12 @@ class ScriptJob:
     resource_config: Mapping[str, Any]
     machine: MachineFacts
     framework_module: str | None = None
+    start: Start = "direct"
+
+    @property
+    def starts_by_shell(self) -> bool:
+        """Whether a shell starts the script, unless a hyperparameter says otherwise (PyTorch's training.py)."""
+        return self.start == "shell" and not self.framework_parameters.get("sagemaker_toolkit_native_launcher_enabled")
 
     @property
     def decoded(self) -> dict[str, Any]:
@@ -107,15 +126,52 @@ def check_entry_point(name: object) -> str:
     return name
 
 
+def entry_point_type(program: str, code_dir: Path) -> EntryPointType:
+    """The kind of an entry point that lies in `code_dir` (the toolkit's _entry_point_type.py)."""
+    if program.endswith(".sh"):
+        return "command"
+    if (code_dir / "setup.py").exists():
+        return "package"
+    return "program" if program.endswith(".py") else "command"
+
+
 def command(job: ScriptJob, code_dir: Path) -> list[str]:
-    """How the toolkit starts an entry point that lies in `code_dir`: Python script, Python package or command."""
+    """How the toolkit starts an entry point that lies in `code_dir` (process.py; XGBoost's: _modules.py)."""
     program = job.entry_point
     arguments = user_args(job.for_script)
-    if (code_dir / "setup.py").exists() and program.endswith(".py"):
+    kind = entry_point_type(program, code_dir)
+    if job.start == "module":
         return ["python", "-m", module_name(program), *arguments]
-    if program.endswith(".py"):
-        return ["python", program, *arguments]
-    return ["/bin/sh", "-c", './"$0" "$@"', program, *arguments]
+    if kind == "package":
+        words = ["python", "-m", program.replace(".py", ""), *arguments]
+    elif kind == "program":
+        words = ["python", program, *arguments]
+    else:
+        told = f"./{program} {shlex.join(arguments)}"
+        words = ["/bin/sh", "-c", f'"{told}"' if job.starts_by_shell else told]
+    # Its words joined as they are (process.py, run_async, before 5.1.3).
+    return ["/bin/sh", "-c", " ".join(words)] if job.starts_by_shell else words
+
+
+def installation(job: ScriptJob, code_dir: Path) -> Installation | None:
+    """What the toolkit installs before it starts the entry point (entry_point.py and modules.py, install)."""
+    requirements = (code_dir / "requirements.txt").exists()
+    kind = "program" if job.start == "module" else entry_point_type(job.entry_point, code_dir)
+    if kind == "package" or ((job.start == "module") and (code_dir / "setup.py").exists()):
+        words = ["python", "-m", "pip", "install", ".", *(["-r", "requirements.txt"] if requirements else [])]
+        return Installation(words, "InstallModuleError")
+    if kind == "program" and requirements:
+        return Installation(["python", "-m", "pip", "install", "-r", "requirements.txt"], "InstallRequirementsError")
+    return None
+
+
+def module_path(code_dir: Path, python: Path) -> list[str]:
+    """The toolkit's path, which it hands on with the code's directory before it (environment.py, write_env_vars)."""
+    library = sysconfig.get_path("stdlib")
+    name = Path(library).name
+    zipped, packages = Path(library).parent / f"{name.replace('.', '')}.zip", f"lib/{name}/site-packages"
+    found = [code_dir, python.parent, zipped, library, f"{library}/lib-dynload", python.parent.parent / packages]
+    return [str(path) for path in found]
 
 
 def module_name(program: str) -> str:

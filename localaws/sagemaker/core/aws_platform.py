@@ -58,10 +58,10 @@ class Platform(Protocol):
     def put_metric_data(self, namespace: str, data: list[Document]) -> None:
         """Write CloudWatch metrics; `data` is PutMetricData's MetricData (Timestamp: epoch seconds or datetime)."""
 
-    def assume_role(self, role_arn: str, session_name: str) -> Credentials:
-        """Credentials of an execution role.
+    def assume_role(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
+        """Credentials of an execution role, assumed for one of the account's resources: a job, a model, an endpoint.
 
-        Raises errors.SageMakerError when the role doesn't exist or doesn't trust sagemaker.amazonaws.com.
+        Raises errors.SageMakerError when the role doesn't exist or doesn't trust sagemaker.amazonaws.com for that.
         """
 
     def authorize(self, caller: Caller, action: str, resource: str) -> None:

@@ -158,14 +158,14 @@ class RuleRun:
     def _spec(self) -> ContainerSpec:
         job = self._job
         processing.write_configuration(job)
-        image = job_container.image_environment(job, job.document["AppSpecification"]["ImageUri"])
-        job_container.say_all(job, image, [])
+        installed = job_container.image_environment(job, job.document["AppSpecification"]["ImageUri"])
+        job_container.say_all(job, installed, [])
         program, *folders = self._evaluator
-        command = [str(image.python), str(program)]
-        variables = processing.variables(job, image)
+        command = [str(installed.image.python), str(program)]
+        variables = processing.variables(job, installed.image)
         spec = job_container.spec(job, command, variables, cwd=container.ml_dir(job.ml), isolated=False)
         return dataclasses.replace(
-            spec,
+            installed.given_to(spec),
             needs=[*spec.needs, *folders],
             shows={debugger_request.TENSORS: self._tensors},
         )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from localaws.sagemaker.context import Context
-from localaws.sagemaker.core import errors, tags
+from localaws.sagemaker.core import errors, quotas, tags
 from localaws.sagemaker.core.listing import page, summary
+from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import always, refuse
 from localaws.sagemaker.hosting.deployments import Deployments
@@ -19,6 +20,8 @@ from localaws.sagemaker.hosting.snapshots import reweighted, snapshot, with_reta
 
 _REFUSED = {"DeploymentConfig": always}
 _REFUSED_OF_VARIANT = {"ServerlessUpdateConfig": always}
+# What of an endpoint's document has instances.
+_PARTS = ("Deployed", "Pending")
 _SUMMARY = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
 
 
@@ -53,6 +56,7 @@ class Endpoints:
         refuse(request, _REFUSED, of="an endpoint")
         arn = self._records.arn_of_new(name)
         pending = snapshot(self._context, request["EndpointConfigName"])
+        self._require_instances(pending)
         self._records.create(name, arn, pending, tags.as_map(request.get("Tags")))
         self._deployments.deploy(name)
         return {"EndpointArn": arn}
@@ -68,9 +72,15 @@ class Endpoints:
         if request.get("RetainAllVariantProperties"):
             excluded = {item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])}
             pending = with_retained_properties(pending, before["Deployed"], excluded)
+        self._require_instances(pending)
         arn = self._records.begin_update(name, pending)
         self._deployments.deploy(name)
         return {"EndpointArn": arn}
+
+    def _require_instances(self, pending: Document) -> None:
+        """An update runs beside what it replaces, and needs instances of its own for that time."""
+        deployed = [document[part] for document in self._records.all() for part in _PARTS if document.get(part)]
+        quotas.require(self._context.quotas, _uses(pending), (use for part in deployed for use in _uses(part)))
 
     def update_weights_and_capacities(self, request: Document, _caller: Caller) -> Document:
         """UpdateEndpointWeightsAndCapacities: other shares and instance counts of the variants that are deployed."""
@@ -102,3 +112,10 @@ class Endpoints:
         self._records.begin_deleting(name)
         self._deployments.remove(name)
         return {}
+
+
+def _uses(snapshot_: Document) -> list[Use]:
+    """The instances that a deployment of a snapshot takes."""
+    return [
+        Use(quotas.ENDPOINT, variant["InstanceType"], variant["InstanceCount"]) for variant in snapshot_["Variants"]
+    ]

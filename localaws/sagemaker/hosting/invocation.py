@@ -20,8 +20,10 @@ RESPONSE_SECONDS = 60.0  # "A customer's model containers must respond to reques
 MAX_BODY = 25 * 1024 * 1024  # payload size for endpoint invocation (SageMaker endpoints and quotas)
 _RECOVERY_SECONDS = 30.0  # how long a request waits for an endpoint that comes back after a restart
 
-# Headers of InvokeEndpoint whose members ask for something that isn't here. InferenceId only marks captured data, and
-# no framework container's functions see CustomAttributes, so neither changes anything.
+# What a caller and a model say to each other beside the bodies (InvokeEndpoint, CustomAttributes).
+CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+# Headers of InvokeEndpoint whose members ask for something that isn't here. InferenceId only marks captured data, so it
+# changes nothing.
 _REFUSED_HEADERS = {
     "x-amzn-sagemaker-target-model": "TargetModel",
     "x-amzn-sagemaker-target-container-hostname": "TargetContainerHostname",
@@ -41,6 +43,7 @@ class InvokeRequest:
     content_type: str = "application/octet-stream"
     accept: str = "*/*"
     target_variant: str | None = None
+    custom_attributes: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,9 @@ class Invoker:
         self._metrics.record(request.endpoint, variant, answer.status, answered - sent, sent - started)
         if not 200 <= answer.status < 300:
             raise self._model_error(request.endpoint, instance, answer)
-        return InvokeResult(answer.status, answer.body, answer.headers.get("content-type", ""), variant)
+        told = answer.headers.get(CUSTOM_ATTRIBUTES.lower())
+        more = {} if told is None else {CUSTOM_ATTRIBUTES: told}
+        return InvokeResult(answer.status, answer.body, answer.headers.get("content-type", ""), variant, more)
 
     def _model_error(self, endpoint: str, instance: Instance, answer: Answer) -> ModelError:
         region, account = self._platform.region, self._platform.account
@@ -140,6 +145,8 @@ class Invoker:
 def _answer(worker: Worker, request: InvokeRequest) -> Answer:
     """The container's answer, or what AWS makes of none."""
     headers = {"Content-Type": request.content_type, "Accept": request.accept}
+    if request.custom_attributes is not None:
+        headers[CUSTOM_ATTRIBUTES] = request.custom_attributes
     try:
         return worker.ask("POST", "/invocations", headers, request.body, RESPONSE_SECONDS)
     except WorkerTimeoutError:

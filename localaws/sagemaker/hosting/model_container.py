@@ -5,23 +5,22 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from localaws.sagemaker.containers import environment
-from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack
+from localaws.sagemaker.containers import environment, layers
 from localaws.sagemaker.containers.container import Container, ContainerSpec, describe_isolation, ml_dir, tmp_view
 from localaws.sagemaker.containers.image_table import ImageNotFoundError
 from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment
+from localaws.sagemaker.containers.layers import Writable
 from localaws.sagemaker.containers.logs import ContainerLog
-from localaws.sagemaker.containers.opt_ml import OPT_ML, located
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.aws_platform import Credentials
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.hosting import model_server
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP, follow
 from localaws.sagemaker.hosting.instances import StartError, VariantPlan
+from localaws.sagemaker.hosting.model_archive import unpack_model, unpack_source
 from localaws.sagemaker.hosting.model_data import Fetcher, ModelDataError
 from localaws.sagemaker.hosting.worker import Worker, start_worker
 
@@ -54,20 +53,25 @@ class ContainerStarter:
         log = ContainerLog(context.platform, context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
         place = _Place(directory / instance_id / "ml", directory / instance_id / "tmp", directory)
         try:
-            credentials = self._context.platform.assume_role(plan.source["RoleArn"], "SageMaker")
+            credentials = self._context.platform.assume_role(
+                plan.source["RoleArn"], "SageMaker", context.arn("endpoint", endpoint)
+            )
             submitted = self._unpack(place, plan, credentials)
-            image = self._image(plan.source["Image"], _code_dir(place.ml, submitted), log.say)
+            image = self._context.images.environment(plan.source["Image"], log.say)
         except (ModelDataError, ImageNotFoundError, ImageBuildError) as error:
             log.say(str(error))
             raise StartError(str(error)) from error
         except SageMakerError as error:
             raise StartError(error.message) from error
-        for note in filter(None, [*image.notes, describe_isolation(), _note_on_workers(plan)]):
+        installed = layers.writable(image, directory / instance_id / "layer", place.tmp)
+        for note in filter(
+            None, [*image.notes, describe_isolation(), layers.describe(installed), _note_on_workers(plan)]
+        ):
             log.say(note)
-        variables = self._variables(place, plan, image, credentials)
+        variables = self._variables(place, plan, installed.image, credentials)
         if submitted:
             variables["SAGEMAKER_SUBMIT_DIRECTORY"] = submitted
-        return start_worker(lambda descriptor: self._launch(place, image, variables, descriptor, log))
+        return start_worker(lambda descriptor: self._launch(place, installed, variables, descriptor, log))
 
     def _unpack(self, place: _Place, plan: VariantPlan, credentials: Credentials) -> str | None:
         """Fill /opt/ml/model, and /opt/ml/code when the code is in S3; the new SAGEMAKER_SUBMIT_DIRECTORY."""
@@ -78,12 +82,12 @@ class ContainerStarter:
         fetcher = Fetcher(self._context, source["RoleArn"], credentials, time.monotonic() + source["DownloadSeconds"])
         if source["ModelDataUri"]:
             archive = self._fetched(fetcher, source["ModelDataUri"], place.archives / "model.tar.gz")
-            _unpack_archive(archive, place.ml / "model", source["ModelDataUri"])
+            unpack_model(archive, place.ml / "model", source["ModelDataUri"])
         submitted: str | None = source["Environment"].get("SAGEMAKER_SUBMIT_DIRECTORY")
         if submitted is None or "://" not in submitted:
             return submitted
         archive = self._fetched(fetcher, submitted, place.archives / "sourcedir.tar.gz")
-        _unpack_archive(archive, place.ml / "code", submitted)
+        unpack_source(archive, place.ml / "code", submitted)
         return _OPT_ML_CODE
 
     def _fetched(self, fetcher: Fetcher, uri: str, archive: Path) -> Path:
@@ -91,12 +95,6 @@ class ContainerStarter:
             if not archive.exists():
                 fetcher.fetch(uri, archive)
         return archive
-
-    def _image(self, image: str, code_dir: Path, progress: Callable[[str], None]) -> ImageEnvironment:
-        requirements = code_dir / "requirements.txt"
-        if requirements.is_file():
-            return self._context.images.with_requirements(image, requirements, progress)
-        return self._context.images.environment(image, progress)
 
     def _variables(
         self, place: _Place, plan: VariantPlan, image: ImageEnvironment, credentials: Credentials
@@ -109,10 +107,10 @@ class ContainerStarter:
         }
 
     def _launch(
-        self, place: _Place, image: ImageEnvironment, variables: dict[str, str], descriptor: int, log: ContainerLog
+        self, place: _Place, installed: Writable, variables: dict[str, str], descriptor: int, log: ContainerLog
     ) -> Container:
         # -P keeps the server's own directory off the path, where the user's modules are looked for.
-        command = [str(image.python), "-P", str(_SERVER), "--control-fd", str(descriptor)]
+        command = [str(installed.image.python), "-P", str(_SERVER), "--control-fd", str(descriptor)]
         container = self._context.launch(
             ContainerSpec(
                 command=command,
@@ -123,26 +121,13 @@ class ContainerStarter:
                 hide=self._context.platform.private_dirs,
                 needs=[self._context.platform.image_dir, _SERVER.parent],
                 descriptors=[descriptor],
+                layer=installed.layer,
             )
         )
         threading.Thread(target=follow, args=(container.output, log), daemon=True).start()
         return container
 
 
-def _code_dir(ml: Path, submitted: str | None) -> Path:
-    """The code directory as the server sees it, before there is a container."""
-    path = submitted or f"{OPT_ML}model/code"
-    return located(path, ml) if path.startswith(OPT_ML) else Path(path)
-
-
 def _note_on_workers(plan: VariantPlan) -> str | None:
     workers = plan.source["Environment"].get("SAGEMAKER_MODEL_SERVER_WORKERS", "1")
     return None if workers == "1" else f"SAGEMAKER_MODEL_SERVER_WORKERS={workers}: here one worker serves an instance."
-
-
-def _unpack_archive(archive: Path, directory: Path, uri: str) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    try:
-        unpack(archive, directory)
-    except (UnsafeArchiveError, BrokenArchiveError) as error:
-        raise ModelDataError(f"Failed to extract model data archive from {uri}: {error}") from error

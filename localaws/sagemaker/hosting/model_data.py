@@ -41,10 +41,10 @@ def model_data_uri(container: Document) -> str | None:
     return str(s3["S3Uri"])
 
 
-def check_model_data(context: Context, container: Document, role_arn: str) -> None:
+def check_model_data(context: Context, container: Document, role_arn: str, model_arn: str) -> None:
     """Raise what CreateModel raises when the role can't read the model data, or it isn't there, or the role isn't."""
     uri = model_data_uri(container)
-    credentials = context.platform.assume_role(role_arn, "SageMaker")
+    credentials = context.platform.assume_role(role_arn, "SageMaker", model_arn)
     if uri is None:
         return
     try:

@@ -77,7 +77,7 @@ class _Models:
         container = resolve_package(context, container_of(request))
         if context.store.get(MODEL, name) is not None:
             raise errors.already_exists("model", arn)
-        self._check_world(container, request["ExecutionRoleArn"], caller)
+        self._check_world(container, request["ExecutionRoleArn"], arn, caller)
         document = {key: value for key, value in request.items() if key != "Tags"}
         document |= {"ModelArn": arn, "CreationTime": context.clock.now(), "EnableNetworkIsolation": False}
         with context.store.transaction():
@@ -87,11 +87,11 @@ class _Models:
         self._send_event(document)
         return {"ModelArn": arn}
 
-    def _check_world(self, container: Document, role: str, caller: Caller) -> None:
+    def _check_world(self, container: Document, role: str, arn: str, caller: Caller) -> None:
         """Refuse a role that the caller may not pass, an unknown image, and data that the role can't read."""
         self._context.platform.authorize(caller, "iam:PassRole", role)
         image_table.refuse_unknown(container["Image"])
-        check_model_data(self._context, container, role)
+        check_model_data(self._context, container, role, arn)
 
     def describe(self, request: Document, _caller: Caller) -> Document:
         return find_model(self._context, request["ModelName"])

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from localaws.sagemaker.containers import container, environment
+from localaws.sagemaker.containers import container, environment, layers
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.image_table import ImageNotFoundError
 from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment
+from localaws.sagemaker.containers.layers import Writable
 from localaws.sagemaker.containers.objects import Objects
 from localaws.sagemaker.containers.opt_ml import OPT_ML, make_directories
 from localaws.sagemaker.context import Context
@@ -20,13 +21,13 @@ from localaws.sagemaker.jobs.outcomes import JobFailedError
 
 
 @contextmanager
-def passed_role(context: Context, caller: Caller, role_arn: str) -> Iterator[Role]:
-    """The execution role, if the caller may pass it and it trusts SageMaker.
+def passed_role(context: Context, caller: Caller, role_arn: str, job_arn: str) -> Iterator[Role]:
+    """The execution role, if the caller may pass it and it trusts SageMaker for this job.
 
     Its client is closed when the request is refused meanwhile; otherwise the job closes it.
     """
     context.platform.authorize(caller, "iam:PassRole", role_arn)
-    credentials = context.platform.assume_role(role_arn, "SageMaker")
+    credentials = context.platform.assume_role(role_arn, "SageMaker", job_arn)
     objects = Objects(context.wire.client("s3", credentials), role_arn)
     try:
         yield Role(credentials, objects)
@@ -41,17 +42,15 @@ def prepare_directories(job: Job, names: Sequence[str]) -> None:
     job.tmp.mkdir()
 
 
-def image_environment(job: Job, image_uri: str, requirements: Path | None = None) -> ImageEnvironment:
-    """The environment of the job's image, with a requirements.txt if there is one. Raises JobFailedError."""
+def image_environment(job: Job, image_uri: str) -> Writable:
+    """The environment of the job's image, as its container may change it. Raises JobFailedError."""
     try:
-        if requirements is not None and requirements.is_file():
-            return job.context.images.with_requirements(image_uri, requirements, job.log.say)
-        return job.context.images.environment(image_uri, job.log.say)
+        image = job.context.images.environment(image_uri, job.log.say)
     except ImageNotFoundError as error:
         raise JobFailedError(f"ClientError: Requested image {image_uri} not found.") from error
     except ImageBuildError as error:
-        what = "InstallRequirementsError" if requirements and requirements.is_file() else "CannotPullContainerError"
-        raise JobFailedError(f"ClientError: {what}: {error}") from error
+        raise JobFailedError(f"ClientError: CannotPullContainerError: {error}") from error
+    return layers.writable(image, job.directory / "layer", job.tmp)
 
 
 def variables(job: Job, image: ImageEnvironment) -> dict[str, str]:
@@ -81,9 +80,9 @@ def spec(job: Job, command: Sequence[str], variables: Mapping[str, str], *, cwd:
     )
 
 
-def say_all(job: Job, image: ImageEnvironment, remarks: Sequence[str]) -> None:
+def say_all(job: Job, installed: Writable, remarks: Sequence[str]) -> None:
     """Write everything in which this machine differs from AWS into the job's log."""
-    for line in [*image.notes, *remarks, container.describe_isolation()]:
+    for line in [*installed.image.notes, *remarks, container.describe_isolation(), layers.describe(installed)]:
         if line:
             job.log.say(line)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from localaws.sagemaker.context import Context
+from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.jobs.engine import JobEngine, Work
 from localaws.sagemaker.jobs.job import Role
@@ -23,6 +24,7 @@ class JobKind(JobResource):
     accept: checks a request against the world; the new job's document, but for its status, and its role.
     run: leads a job to its end, in the job's thread.
     name_taken, not_found: AWS's messages; ``{arn}`` and ``{name}`` are filled in.
+    instances: what a job's document takes of the account's quotas.
     managed_rule: the EventBridge rule by which Step Functions' ``.sync`` learns of the job's end (Developer Guide, "IAM
     policies for calling Amazon SageMaker AI with Step Functions"); None where there is no ``.sync``.
     """
@@ -33,6 +35,7 @@ class JobKind(JobResource):
     summary: Sequence[str]
     name_taken: str
     not_found: str
+    instances: Callable[[Document], Use]
     managed_rule: str | None = None
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from localaws.sagemaker.core import errors, listing, tags
+from localaws.sagemaker.core import errors, listing, quotas, tags
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.jobs import job_documents, job_records
 from localaws.sagemaker.jobs.engine import JobEngine
@@ -26,6 +26,11 @@ def create(kind: JobKind, engine: JobEngine, request: Document, caller: Caller) 
         raise _taken(kind, arn)
     labels = tags.as_map(request.get("Tags"))
     accepted, role = kind.accept(context, request, caller)
+    try:
+        _require_instances(kind, engine, accepted)
+    except errors.SageMakerError:
+        role.objects.close()
+        raise
     document = job_documents.created(kind, accepted, *_first_status(kind, engine), context.clock.now())
     with context.store.transaction():
         if not context.store.create(kind.resource_type, name, document):
@@ -73,6 +78,14 @@ def delete(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller)
         context.store.delete_tags(document[kind.arn])
     context.changes.announce(kind.resource_type, name)
     return {}
+
+
+def _require_instances(kind: JobKind, engine: JobEngine, accepted: Document) -> None:
+    """A request beyond a quota is refused, as is one that a job which isn't over leaves no room for."""
+    context = engine.context
+    if context.quotas:
+        running = [each for each in context.store.list(kind.resource_type) if each[kind.status] not in TERMINAL]
+        quotas.require(context.quotas, [kind.instances(accepted)], map(kind.instances, running))
 
 
 def _first_status(kind: JobKind, engine: JobEngine) -> tuple[str, str]:

@@ -13,6 +13,8 @@ from localaws.sagemaker.containers.logs import failure_message
 from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.containers.opt_ml import write_json
 from localaws.sagemaker.context import Context
+from localaws.sagemaker.core import quotas
+from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.jobs import job_container, job_documents, operations
 from localaws.sagemaker.jobs import processing_request as request_of
@@ -32,12 +34,12 @@ def accept(context: Context, request: Document, caller: Caller) -> tuple[Documen
     """Check a request against the world around it; the new job's document, and its role."""
     request_of.check(request)
     image_table.refuse_unknown(request["AppSpecification"]["ImageUri"])
-    with job_container.passed_role(context, caller, request["RoleArn"]) as role:
+    arn = context.arn(PROCESSING.resource_type, request["ProcessingJobName"])
+    with job_container.passed_role(context, caller, request["RoleArn"], arn) as role:
         for source in request_of.sources(request, Path()):
             channels.check_exists(source, role.objects, request["RoleArn"], context.platform.region)
         for output in request_of.outputs(request):
             channels.check_bucket(output["S3Uri"], role.objects)
-    arn = context.arn(PROCESSING.resource_type, request["ProcessingJobName"])
     return request_of.description(request, arn), role
 
 
@@ -86,11 +88,12 @@ def _download(job: Job) -> None:
 def _container_spec(job: Job) -> ContainerSpec:
     application = job.document["AppSpecification"]
     write_configuration(job)
-    image = job_container.image_environment(job, application["ImageUri"])
-    job_container.say_all(job, image, request_of.remarks(job.document))
+    installed = job_container.image_environment(job, application["ImageUri"])
+    job_container.say_all(job, installed, request_of.remarks(job.document))
     command = [*application["ContainerEntrypoint"], *application.get("ContainerArguments", [])]
     isolated = request_of.is_isolated(job.document)
-    return job_container.spec(job, command, variables(job, image), cwd=container.ml_dir(job.ml), isolated=isolated)
+    given, cwd = variables(job, installed.image), container.ml_dir(job.ml)
+    return installed.given_to(job_container.spec(job, command, given, cwd=cwd, isolated=isolated))
 
 
 def _process(job: Job, spec: ContainerSpec) -> Outcome:
@@ -139,12 +142,18 @@ def _upload(job: Job) -> None:
                 raise JobFailedError(f"ClientError: Output upload failed: {error}") from error
 
 
+def _instances(document: Document) -> Use:
+    cluster = document["ProcessingResources"]["ClusterConfig"]
+    return Use(quotas.PROCESSING, cluster["InstanceType"], cluster["InstanceCount"])
+
+
 PROCESSING = JobKind(
     resource_type="processing-job",
     noun="Processing Job",
     stem="ProcessingJob",
     log_group="/aws/sagemaker/ProcessingJobs",
     managed_rule="StepFunctionsGetEventsForSageMakerProcessingJobsRule",
+    instances=_instances,
     operations={
         "CreateProcessingJob": operations.create,
         "DescribeProcessingJob": operations.describe,

@@ -101,10 +101,20 @@ def _check_inputs(request: Document) -> None:
         names.add(name)
         if "S3Input" not in item:
             raise errors.validation(f"Processing input {name} has no S3Input")
+        _check_complete(name, item["S3Input"])
         _check_local_path(item["S3Input"].get("LocalPath"), f"processing input {name}")
     clash = overlapping(sources(request, Path()))
     if clash:
         raise errors.validation(f"Processing input {clash} has the LocalPath of another input; paths must be unique")
+
+
+def _check_complete(name: str, s3_input: Document) -> None:
+    """Members that the shape leaves open, since an app-managed input needs none of them (ProcessingS3Input)."""
+    if "LocalPath" not in s3_input or "S3InputMode" not in s3_input:
+        raise errors.validation(
+            f"Input {name} missing one or more required fields for SageMaker-managed S3Input: "
+            '"LocalPath", "S3DownloadMode", "S3InputMode"'
+        )
 
 
 def _check_outputs(request: Document) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from localaws.sagemaker.containers import artifacts, channels, image_table
+from localaws.sagemaker.containers import artifacts, channels, image_table, kept_layers
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.context import Context
+from localaws.sagemaker.core import quotas
+from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.debugger import hook
 from localaws.sagemaker.debugger.hook import Debugger
@@ -48,12 +50,12 @@ def accept(context: Context, request: Document, caller: Caller) -> tuple[Documen
     training_request.check(request)
     image_table.refuse_unknown(request["AlgorithmSpecification"]["TrainingImage"])
     hook.check_rules(context, request)
-    with job_container.passed_role(context, caller, request["RoleArn"]) as role:
+    arn = context.arn(TRAINING.resource_type, request["TrainingJobName"])
+    with job_container.passed_role(context, caller, request["RoleArn"], arn) as role:
         for source in training_request.sources(request, Path()):
             channels.check_exists(source, role.objects, request["RoleArn"], context.platform.region)
         channels.check_bucket(request["OutputDataConfig"]["S3OutputPath"], role.objects)
         hook.check_output(request, role.objects)
-    arn = context.arn(TRAINING.resource_type, request["TrainingJobName"])
     return training_request.description(request, arn), role
 
 
@@ -106,9 +108,12 @@ class TrainingRun:
                 if checkpoints is not None:
                     uri = job.document["CheckpointConfig"]["S3Uri"]
                     stack.enter_context(artifacts.DirectorySync(checkpoints, uri, job.role.objects))
-                return self._debugger.watch(lambda: job.run(spec, left, *spot_training.ends(job)))
+                outcome = self._debugger.watch(lambda: job.run(spec, left, *spot_training.ends(job)))
         except TransferError as error:
             raise JobFailedError(f"ClientError: Checkpoint upload failed: {error}") from error
+        if spec.layer is not None:
+            kept_layers.keep(spec.layer)
+        return outcome
 
     def _conclude(self, outcome: Outcome) -> Ending:
         job, metrics = self._job, self._metrics.final()
@@ -138,6 +143,13 @@ class TrainingRun:
         job_records.begin_stopping(self._job.context, self._job.kind, self._job.name)
 
 
+def _instances(document: Document) -> Use:
+    """The instances of a training job, on demand or from spot capacity, each with a quota of its own."""
+    resources = document["ResourceConfig"]
+    work = quotas.SPOT_TRAINING if document.get("EnableManagedSpotTraining") else quotas.TRAINING
+    return Use(work, resources["InstanceType"], resources["InstanceCount"])
+
+
 TRAINING = JobKind(
     resource_type="training-job",
     noun="Training Job",
@@ -145,6 +157,7 @@ TRAINING = JobKind(
     log_group="/aws/sagemaker/TrainingJobs",
     managed_rule="StepFunctionsGetEventsForSageMakerTrainingJobsRule",
     has_secondary_status=True,
+    instances=_instances,
     max_wait=training_times.max_wait,
     at_end=training_times.billed,
     operations={

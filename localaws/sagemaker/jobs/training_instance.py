@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from localaws.sagemaker.containers import channels, container
+from localaws.sagemaker.containers import channels, container, train_command
 from localaws.sagemaker.containers.channels import ManifestError, Source
 from localaws.sagemaker.containers.container import ContainerSpec
-from localaws.sagemaker.containers.images import ImageEnvironment
+from localaws.sagemaker.containers.layers import Writable
 from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.containers.opt_ml import located, write_json
-from localaws.sagemaker.jobs import job_container, training_request, training_source
+from localaws.sagemaker.containers.train_command import Plan
+from localaws.sagemaker.core.errors import SageMakerError
+from localaws.sagemaker.jobs import job_container, training_install, training_request, training_source
 from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.outcomes import JobFailedError
 
@@ -47,34 +50,60 @@ def checkpoints(job: Job) -> Path | None:
 def container_spec(job: Job) -> ContainerSpec:
     """The container, once its image and its source are there. Raises JobFailedError."""
     document = job.document
-    image = _prepare_image(job)
+    installed = job_container.image_environment(job, document["AlgorithmSpecification"]["TrainingImage"])
+    job_container.say_all(job, installed, training_request.remarks(document))
+    installed, plan = _with_plan(job, installed)
     environment = {
-        **job_container.variables(job, image),
+        **job_container.variables(job, installed.image),
         "TRAINING_JOB_NAME": job.name,
         "TRAINING_JOB_ARN": document["TrainingJobArn"],
         **document.get("Environment", {}),
     }
-    cwd = container.ml_dir(job.ml)
-    if training_request.has_own_entrypoint(document):
-        algorithm = document["AlgorithmSpecification"]
-        command = [*algorithm["ContainerEntrypoint"], *algorithm.get("ContainerArguments", [])]
-    else:
-        script = training_source.script_job(job, image)
-        command = training_source.command(job, script)
-        environment |= training_source.variables(job, script)
-        cwd /= "code"
+    command, tools = training_request.own_command(document), None
+    if plan is not None:
+        tools = job.directory / "tools"
+        train_command.install(tools, plan)
+        environment["PATH"] = f"{container.tools_view(tools)}:{environment['PATH']}"
+        program = f"{container.tools_view(tools)}/{train_command.NAME}"
+        # Without its environment's packages (-S) Python starts twice as fast.
+        command = command or [str(installed.image.python), "-I", "-S", program]
     isolated = bool(document["EnableNetworkIsolation"])
-    return job_container.spec(job, command, environment, cwd=cwd, isolated=isolated)
+    spec = job_container.spec(job, command, environment, cwd=container.ml_dir(job.ml), isolated=isolated)
+    return replace(installed.given_to(spec), as_process_1=True, tools=tools)
 
 
-def _prepare_image(job: Job) -> ImageEnvironment:
-    requirements = None
-    if not training_request.has_own_entrypoint(job.document):
-        requirements = training_source.unpack_source(job) / "requirements.txt"
-    uri = job.document["AlgorithmSpecification"]["TrainingImage"]
-    image = job_container.image_environment(job, uri, requirements)
-    job_container.say_all(job, image, training_request.remarks(job.document))
-    return image
+def _with_plan(job: Job, installed: Writable) -> tuple[Writable, Plan | None]:
+    """What the image's `train` is to do, where the request names a script, and the environment that it does it in.
+
+    A job with an entry point of its own may never ask for the script: what is wrong with it is `train`'s to say.
+    Raises JobFailedError.
+    """
+    if not training_request.is_script_mode(job.document):
+        return installed, None
+    try:
+        return _with_script(job, installed)
+    except JobFailedError as error:
+        if not training_request.own_command(job.document):
+            raise
+        return installed, Plan(failure=str(error))
+
+
+def _with_script(job: Job, installed: Writable) -> tuple[Writable, Plan]:
+    try:
+        training_request.check_script_mode(job.document["HyperParameters"])
+    except SageMakerError as error:
+        raise JobFailedError(f"ClientError: {error.message}") from error
+    training_source.unpack_source(job)
+    script = training_source.script_job(job, installed.image)
+    command = training_source.command(job, script)
+    installed, install = training_install.plan(job, script, installed)
+    job.log.say(f"Invoking script with the following command: {' '.join(command)}")
+    return installed, Plan(
+        command=command,
+        cwd=str(container.ml_dir(job.ml) / "code"),
+        variables=training_source.variables(job, script, installed.image),
+        install=install,
+    )
 
 
 def _fetch(job: Job, source: Source) -> None:

@@ -11,7 +11,7 @@ from localaws.sagemaker.containers.script_mode import EntryPointError, check_ent
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.core.unsupported import Refusal, above, always, other_than, refuse, truthy
-from localaws.sagemaker.debugger import debugger_request
+from localaws.sagemaker.debugger import debugger_request, profiler_request
 from localaws.sagemaker.jobs.training_metrics import check_definitions
 
 DEFAULT_MAX_RUNTIME = 86_400  # seconds: "The default value is 1 day." (StoppingCondition)
@@ -23,7 +23,6 @@ _REFUSED: dict[str, Refusal] = {
     "AlgorithmSpecification.TrainingImageConfig": always,
     "DebugRuleConfigurations[].LocalPath": always,
     "DebugRuleConfigurations[].S3OutputPath": always,
-    "ProfilerConfig": lambda value: not value.get("DisableProfiler"),
     "ProfilerRuleConfigurations": truthy,
     "TensorBoardOutputConfig": always,
     "ExperimentConfig": truthy,
@@ -73,6 +72,7 @@ def check(request: Document) -> None:
         locate(request["CheckpointConfig"]["S3Uri"], "CheckpointConfig.S3Uri")
         refuse_outside(checkpoints, "CheckpointConfig.LocalPath")
     debugger_request.check(request)
+    profiler_request.check(request)
 
 
 def sources(request: Document, data_dir: Path) -> list[Source]:
@@ -123,7 +123,7 @@ def description(request: Document, arn: str) -> Document:
     }
     for member in ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"):
         described.setdefault(member, False)
-    described["ProfilingStatus"] = "Disabled"
+    described["ProfilingStatus"] = profiler_request.status(request)
     return described
 
 
@@ -133,9 +133,15 @@ def checkpoint_path(request: Document) -> str | None:
     return None if config is None else str(config.get("LocalPath", _CHECKPOINTS)).rstrip("/")
 
 
-def has_own_entrypoint(request: Document) -> bool:
-    """Whether the request says what to run; otherwise it is script mode."""
-    return "ContainerEntrypoint" in request["AlgorithmSpecification"]
+def own_command(request: Document) -> list[str]:
+    """The container's command that the request says; none where it leaves that to the image, which runs `train`."""
+    algorithm = request["AlgorithmSpecification"]
+    return [*algorithm.get("ContainerEntrypoint", []), *algorithm.get("ContainerArguments", [])]
+
+
+def is_script_mode(request: Document) -> bool:
+    """Whether the image's `train` has a script to run."""
+    return "sagemaker_program" in request.get("HyperParameters", {})
 
 
 def remarks(request: Document) -> list[str]:
@@ -150,6 +156,8 @@ def remarks(request: Document) -> list[str]:
     modes = {config["TrainingInputMode"] for config in input_data_config(request).values()}
     if "FastFile" in modes:
         said.append("FastFile channels are complete before the job starts here, not streamed.")
+    if profiler_request.is_on(request):
+        said.append(profiler_request.NOTHING_MEASURED)
     return said
 
 
@@ -195,14 +203,15 @@ def _check_program(request: Document) -> None:
     for name in _REFUSED_HYPERPARAMETERS:
         if decode(hyperparameters.get(name, "false")):
             raise errors.not_supported(f"hyperparameter {name}")
-    if has_own_entrypoint(request):
+    if "ContainerEntrypoint" in request["AlgorithmSpecification"]:
         return
     if "ContainerArguments" in request["AlgorithmSpecification"]:
         raise errors.not_supported("AlgorithmSpecification.ContainerArguments without ContainerEntrypoint")
-    _check_script_mode(hyperparameters)
+    check_script_mode(hyperparameters)
 
 
-def _check_script_mode(hyperparameters: dict[str, str]) -> None:
+def check_script_mode(hyperparameters: dict[str, str]) -> None:
+    """Raise what is wrong with the hyperparameters by which an image's `train` finds the script."""
     program = hyperparameters.get("sagemaker_program")
     if program is None:
         raise errors.not_supported(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import tarfile
 from pathlib import Path
 
 from localaws.sagemaker.containers import container, script_mode
-from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack
+from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack, why_no_gzip
 from localaws.sagemaker.containers.images import ImageEnvironment
 from localaws.sagemaker.containers.objects import Download, S3Object, TransferError
 from localaws.sagemaker.containers.opt_ml import OPT_ML, located
@@ -29,6 +30,7 @@ def script_job(job: Job, image: ImageEnvironment | None = None) -> ScriptJob:
         resource_config=training_request.resource_config(document["ResourceConfig"]["InstanceType"]),
         machine=MachineFacts(cpus=os.cpu_count() or 1),
         framework_module=image.variables.get("SAGEMAKER_TRAINING_MODULE") if image else None,
+        start=image.start if image else "direct",
     )
 
 
@@ -42,26 +44,39 @@ def unpack_source(job: Job) -> Path:
     archive = job.directory / "sourcedir.tar.gz"
     try:
         job.role.objects.download([Download(S3Object(bucket, key), archive)])
-        unpack(archive, code)
     except TransferError as error:
         raise JobFailedError(f"ClientError: Source download failed: {error}") from error
-    except (UnsafeArchiveError, BrokenArchiveError) as error:
-        raise JobFailedError(f"ClientError: Source archive {directory} refused: {error}") from error
-    finally:
-        archive.unlink(missing_ok=True)
+    _unpack(archive, code, directory)
+    archive.unlink()
     return code
 
 
 def _copy_source(job: Job, directory: str, code: Path) -> None:
+    """What lies in a channel: a directory, an archive of one, or a single file (the toolkit's files.py)."""
     source = located(directory, job.ml)
-    if source.is_dir() and source.resolve().is_relative_to(job.ml.resolve()):
+    if not source.resolve().is_relative_to(job.ml.resolve()) or not source.exists():
+        raise JobFailedError(f"ClientError: sagemaker_submit_directory {directory} isn't the job's")
+    if source.is_dir():
         shutil.copytree(source, code, dirs_exist_ok=True)
+    elif tarfile.is_tarfile(source):
+        _unpack(source, code, directory)
     else:
-        raise JobFailedError(f"ClientError: sagemaker_submit_directory {directory} is no directory of the job's")
+        shutil.copy2(source, code)
+
+
+def _unpack(archive: Path, code: Path, place: str) -> None:
+    try:
+        refusal = why_no_gzip(archive)
+        if refusal is None:
+            unpack(archive, code)
+    except (UnsafeArchiveError, BrokenArchiveError) as error:
+        refusal = str(error)
+    if refusal is not None:
+        raise JobFailedError(f"ClientError: Source archive {place} refused: {refusal}")
 
 
 def command(job: Job, script: ScriptJob) -> list[str]:
-    """The command that starts the entry point, said in the job's log. Raises JobFailedError when it isn't there."""
+    """The command that starts the entry point. Raises JobFailedError when it isn't there."""
     program, code = script.entry_point, job.ml / "code"
     if not (code / program).is_file():
         there = ", ".join(sorted(path.name for path in code.iterdir())) or "nothing"
@@ -70,15 +85,15 @@ def command(job: Job, script: ScriptJob) -> list[str]:
         )
     if not program.endswith(".py"):
         (code / program).chmod(0o755)
-    words = script_mode.command(script, code)
-    job.log.say(f"Invoking script with the following command: {' '.join(words)}")
-    return words
+    return script_mode.command(script, code)
 
 
-def variables(job: Job, script: ScriptJob) -> dict[str, str]:
+def variables(job: Job, script: ScriptJob, image: ImageEnvironment) -> dict[str, str]:
     """The variables that the framework container sets for the script."""
+    own = job.document.get("Environment", {}).get("PYTHONPATH", "")
     return {
         **script_mode.variables(script),
+        "PYTHONPATH": ":".join([*script_mode.module_path(script.base / "code", image.python), *filter(None, [own])]),
         "SAGEMAKER_JOB_NAME": str(script.decoded.get("sagemaker_job_name", "")),
         "SAGEMAKER_REGION": str(script.decoded.get("sagemaker_region", job.context.platform.region)),
     }

@@ -22,7 +22,7 @@ def model_fn(model_dir):
 def input_fn(body, content_type):
     """A request -> numbers (n, columns): an example a line (text/csv), or a list of lists (application/json)."""
     if content_type == "text/csv":
-        return np.loadtxt(StringIO(body), delimiter=",", ndmin=2)
+        return np.loadtxt(StringIO(body.lstrip("\ufeff")), delimiter=",", ndmin=2)
     if content_type == "application/json":
         return np.atleast_2d(np.array(json.loads(body), dtype=float))
     raise ValueError(f"content type {content_type}: send text/csv or application/json")
@@ -34,7 +34,7 @@ def predict_fn(numbers, model):
 
 
 def output_fn(labels, accept):
-    """Labels -> one a line (text/csv), or a list (application/json)."""
+    """Labels -> one a line (text/csv), or a list (application/json), with its type, or it goes out as HTML."""
     if accept == "application/json":
-        return json.dumps(labels.tolist())
-    return "\n".join(labels)
+        return json.dumps(labels.tolist()), "application/json"
+    return "\n".join(labels), "text/csv"

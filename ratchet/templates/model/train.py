@@ -64,8 +64,11 @@ def load(folder):
 def read(path):
     """One file's examples as (label, numbers), with the line named if one is wrong."""
     examples = []
-    with path.open(newline="") as lines:
-        for line, fields in enumerate(csv.reader(lines), start=1):
+    # -sig drops the mark that spreadsheets put at the start.
+    with path.open(newline="", encoding="utf-8-sig") as lines:
+        reader = csv.reader(lines)
+        for fields in filter(None, reader):  # a blank line has none
+            line = reader.line_num
             try:
                 label, *numbers = fields
                 examples.append((label, [float(number) for number in numbers]))

@@ -34,4 +34,4 @@ def predict_fn(rows, orders):
 
 
 def output_fn(labels, accept):
-    return "\n".join(labels)
+    return "\n".join(labels), "text/csv"

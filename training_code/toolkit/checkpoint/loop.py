@@ -1,10 +1,11 @@
-"""The loop over the steps that are left, with a checkpoint every so many, and one when the job is told to end."""
+"""The loop over the steps that are left, with checkpoints by steps and by time, and one when the job is told to end."""
 
 from __future__ import annotations
 
 import random
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,34 +19,45 @@ from toolkit.container import base_folder
 TOLD_TO_END = 128 + signal.SIGTERM
 _FILES = ("checkpoint-0.safetensors", "checkpoint-1.safetensors")
 _RANDOM = "random"
+# What may be lost where no SIGTERM comes: the host fails, or the script is killed for its memory.
+FIVE_MINUTES = 300.0
 
 
 class Checkpoints:
-    """Saves the parts every so many steps, and when the job is told to end (SIGTERM).
+    """Saves the parts every so many steps or seconds, and when the job is told to end (SIGTERM).
 
     Two files take turns, so that one is whole whatever happens while the other is written.
 
     Args:
-        every: steps between two checkpoints; at most so many are trained again after an interruption.
+        every: steps between two checkpoints; at most so many are trained again after an interruption. None: by time.
+        seconds: time between two checkpoints at most, looked at after each step. None: by steps alone.
         folder: where; by default the job's checkpoint folder, which SageMaker copies to and from S3.
         finish: whether the loop just ends when the job is told to end, so that the script may save the model that it
             has (it has 120 seconds); otherwise the script ends there.
         parts: what is saved, by name; see the package.
 
     Raises:
-        CheckpointError: a part is of a kind that can't be saved.
+        CheckpointError: a part is of a kind that can't be saved, or nothing says when to save.
     """
 
-    def __init__(self, *, every: int, folder: str | Path | None = None, finish: bool = False, **parts: Any) -> None:
-        if not isinstance(every, int) or every < 1:
-            raise CheckpointError(f"every is {every!r}; it must be a number of steps, at least 1")
+    def __init__(
+        self,
+        *,
+        every: int | None = None,
+        seconds: float | None = FIVE_MINUTES,
+        folder: str | Path | None = None,
+        finish: bool = False,
+        **parts: Any,
+    ) -> None:
+        _check_when(every, seconds)
         if _RANDOM in parts:
             raise CheckpointError(f"{_RANDOM!r} is the name of the random state, which is saved anyway; choose another")
-        self.every, self.finish = every, finish
+        self.every, self.seconds, self.finish = every, seconds, finish
         self.folder = Path(folder) if folder else default_folder()
         self.step = 0
         self._parts: dict[str, Part] = {name: part_of(name, value) for name, value in parts.items()}
         self._saved = 0
+        self._saved_at = time.monotonic()
         self._told = False
 
     def steps(self, total: int) -> Iterator[int]:
@@ -56,11 +68,12 @@ class Checkpoints:
             SystemExit: the job was told to end; the last step is saved.
         """
         self.restore()
+        self._saved_at = time.monotonic()
         with self._listening():
             for step in range(self.step, total):
                 yield step
                 self.step = step + 1
-                if self._told or self.step % self.every == 0 or self.step == total:
+                if self._told or self.step == total or self._is_time():
                     self.save()
                 if self._told:
                     print(f"checkpoint: told to end; step {self.step} of {total} is saved", flush=True)
@@ -77,6 +90,7 @@ class Checkpoints:
         tree = {"step": self.step, "saved": self._saved + 1, "parts": state, _RANDOM: random_state()}
         write(self.folder / _FILES[self._saved % len(_FILES)], tree)
         self._saved += 1
+        self._saved_at = time.monotonic()
 
     def restore(self) -> bool:
         """Puts the parts and the random state back as the newest whole checkpoint has them; False where there is none.
@@ -100,6 +114,10 @@ class Checkpoints:
         self.step, self._saved = tree["step"], tree["saved"]
         print(f"checkpoint: goes on after step {self.step}", flush=True)
         return True
+
+    def _is_time(self) -> bool:
+        by_steps = self.every is not None and self.step % self.every == 0
+        return by_steps or (self.seconds is not None and time.monotonic() - self._saved_at >= self.seconds)
 
     def _newest(self) -> tuple[Path, dict[str, Any]] | None:
         """The checkpoint that was saved last, of those that are whole."""
@@ -125,6 +143,15 @@ class Checkpoints:
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
+
+
+def _check_when(every: object, seconds: object) -> None:
+    if every is None and seconds is None:
+        raise CheckpointError("nothing says when to save; give every=100 (steps) or seconds=300")
+    if every is not None and (not isinstance(every, int) or every < 1):
+        raise CheckpointError(f"every is {every!r}; it must be a number of steps, at least 1")
+    if seconds is not None and (not isinstance(seconds, (int, float)) or not seconds > 0):
+        raise CheckpointError(f"seconds is {seconds!r}; it must be a number above 0")
 
 
 def _load(path: Path, name: str, part: Part, state: Any) -> None:

@@ -22,7 +22,8 @@ class LossNotDecreasing(Rule):
     within that is noise. A loss of NaN or infinity fires at once. A batch's loss is noisy: with `smoothing`, loss_p and
     loss_s are means of so many saved losses, and with `learned_percent` a loss that is so far below its start (the
     first saved loss, or the mean of the first smoothing / 10 if that is less) isn't judged while it stays there: it has
-    converged, or its learning rate was raised again. The mode is TRAIN by default, as in the rule
+    converged, or its learning rate was raised again. Only numbers are losses: whatever else the expressions find is
+    left out. The mode is TRAIN by default, as in the rule
     configuration that Debugger's SDK sends (the page has GLOBAL, by which a single evaluation pass of many batches
     would be judged as if it trained)."""
 
@@ -226,7 +227,8 @@ class _TwoLosses(Rule):
 
 class Overfit(_TwoLosses):
     """The validation loss has parted from the training loss: (v - t) / t > ratio_threshold in `patience` consecutive
-    evaluation passes, with v the mean over a whole pass, t over the training steps since the pass before."""
+    evaluation passes, with v the mean over a whole pass, t over the training steps since the pass before. Only numbers
+    are losses: whatever else the expressions find is left out."""
 
     parameters = (
         TENSOR_REGEX,

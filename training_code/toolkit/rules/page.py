@@ -40,6 +40,7 @@ A rule's status is `InProgress`, `IssuesFound`, `NoIssuesFound`, `Error`, or `St
 it had found anything. It lies in `rules/<name>.json` beside the tensors, in the events (source `ratchet.rules`, in the
 shape of SageMaker's), and in the metrics `IssuesFound` and `Errors` of the namespace `Ratchet/Rules`. A rule that ends
 as `Error` stops nothing; the topic is told, unless the rule's action is `record`: training goes on that nobody guards.
+A stop is SIGTERM to the script, and 120 seconds: [how it reaches train.py](spot.md#how-the-signal-reaches-trainpy).
 
 Accounts that still have SageMaker Debugger may let it judge instead: [debugger.md](debugger.md).
 """

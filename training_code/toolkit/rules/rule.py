@@ -187,7 +187,10 @@ class Rule:
         """A scalar, NaN and infinity as they are; None, noted, for a tensor of more than one number."""
         import numpy as np
 
-        found = np.asarray(self.trial.value(name, step, mode))
+        try:
+            found = np.asarray(self.trial.value(name, step, mode))
+        except NotSavedError as error:  # a tensor of which only reductions were saved
+            return self.skip(name, str(error))
         if found.size != 1:
             advice = 'save one number instead: probe.loss("loss", losses.mean())'
             return self.skip(name, f"it is a tensor of shape {found.shape}, no scalar; {advice}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ModelServerError(Exception):
-    """An answer that isn't 200: the status and the sentence that the caller reads as OriginalMessage."""
+    """A request that isn't one for a model: the status and the sentence that its sender reads."""
 
     def __init__(self, status_code: int, message: str) -> None:
         super().__init__(message)

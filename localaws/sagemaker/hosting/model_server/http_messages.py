@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from .bodies import JSON
@@ -33,6 +33,7 @@ class Response:
     status: int
     body: bytes = b""
     content_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_request(stream: BinaryIO, connection: socket.socket) -> Request | None:
@@ -64,9 +65,8 @@ def read_headers(stream: BinaryIO) -> dict[str, str]:
 
 
 def head(response: Response) -> bytes:
-    """Status line and headers."""
+    """Status line and headers, whose line breaks would start others and are left out."""
     reason = REASONS.get(response.status, "Error")
-    return (
-        f"HTTP/1.1 {response.status} {reason}\r\nContent-Type: {response.content_type}\r\n"
-        f"Content-Length: {len(response.body)}\r\n\r\n"
-    ).encode("latin-1", "replace")
+    headers = {"Content-Type": response.content_type, "Content-Length": len(response.body), **response.headers}
+    lines = [f"HTTP/1.1 {response.status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
+    return ("\r\n".join(" ".join(line.split()) for line in lines) + "\r\n\r\n").encode("latin-1", "replace")

@@ -4,67 +4,76 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from .bodies import JSON, as_received
-from .functions import Functions, functions_of, import_program
+from .bodies import ANY, JSON
+from .functions import Functions
+from .http_messages import Request, Response
 
 
-class Model:
+class Settings(NamedTuple):
+    """What a container's variables say of its model.
+
+    code_dir: SAGEMAKER_SUBMIT_DIRECTORY, a path here: the platform has fetched an `s3://` one before it started us.
+    """
+
+    model_dir: Path
+    code_dir: Path
+    program: str
+    accept: str
+
+
+class Model(ABC):
     """A loaded model behind its functions. One request at a time, as one worker of the framework containers."""
 
-    def __init__(self, functions: Functions, model_dir: Path, default_accept: str = JSON) -> None:
-        self._functions = functions
-        self._default_accept = default_accept
-        self._model = functions.model_fn(str(model_dir))
+    def __init__(self, functions: Functions, settings: Settings) -> None:
+        self.functions = functions
+        self.settings = settings
+        self.model = self.load()
         self._turn = threading.Lock()
 
-    def invoke(self, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
-        """(body, content type) of the answer. An exception of the user's functions passes through."""
-        wanted = accept if accept not in {"", "*/*"} else self._default_accept
+    def load(self) -> object:
+        """The result of `model_fn`."""
+        return self.functions.model_fn(str(self.settings.model_dir))
+
+    def respond(self, request: Request) -> Response:
+        """The answer to a request; nothing that the user's code raises gets past here."""
         with self._turn:
-            return as_response(self._transform(body, content_type, wanted), wanted)
+            try:
+                return self.transform(request)
+            except Exception as error:  # noqa: BLE001 - whatever it raises becomes an answer, its traceback log lines
+                return self.failure(error)
 
-    def _transform(self, body: bytes, content_type: str, accept: str) -> Any:
-        functions = self._functions
-        received = as_received(body, content_type)
-        if functions.transform_fn is not None:
-            return functions.transform_fn(self._model, received, content_type, accept)
-        data = functions.input_fn(received, content_type)
-        return functions.output_fn(functions.predict_fn(data, self._model), accept)
+    @abstractmethod
+    def transform(self, request: Request) -> Response:
+        """The functions' answer."""
 
+    @abstractmethod
+    def failure(self, error: Exception) -> Response:
+        """The answer of a container whose functions raised."""
 
-def as_response(result: Any, accept: str) -> tuple[bytes, str]:
-    """The return value of `output_fn` as bytes and their type: it may return text, bytes, or either with its type."""
-    body, content_type = result if isinstance(result, tuple) and len(result) == 2 else (result, accept)
-    if isinstance(body, str):
-        body = body.encode()
-    if not isinstance(body, (bytes, bytearray, memoryview)):
-        kind = type(body).__name__
-        raise TypeError(f"output_fn must return text or bytes, alone or as (body, content_type); it returned {kind}")
-    return bytes(body), str(content_type)
+    def accept_of(self, request: Request) -> str:
+        """What the request wants to be answered in; the container's own choice when it leaves it open."""
+        asked = request.headers.get("accept", "")
+        return self.settings.accept if asked in ("", ANY) else asked
 
 
-def settings_of(environment: Mapping[str, str]) -> tuple[Path, Path, str, str]:
-    """(model directory, code directory, program, default accept), from the container's variables.
-
-    SAGEMAKER_SUBMIT_DIRECTORY is a path here; the platform has fetched an `s3://` one before it started the container.
-    """
+def settings_of(environment: Mapping[str, str]) -> Settings:
+    """The container's variables, read."""
     base = Path(environment.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
-    model_dir = base / "model"
     submitted = environment.get("SAGEMAKER_SUBMIT_DIRECTORY") or "/opt/ml/model/code"
     inside = submitted.removeprefix("/opt/ml/")
-    code_dir = base / inside if inside != submitted else Path(submitted)
-    program = environment.get("SAGEMAKER_PROGRAM") or "inference.py"  # the framework containers' default
-    return model_dir, code_dir, program, environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or JSON
+    return Settings(
+        model_dir=base / "model",
+        code_dir=base / inside if inside != submitted else Path(submitted),
+        program=environment.get("SAGEMAKER_PROGRAM") or "inference.py",  # the inference toolkit's default
+        accept=environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or JSON,
+    )
 
 
-def load(environment: Mapping[str, str]) -> Model:
-    """Import the program and load the model, as the environment says."""
-    started = time.perf_counter()
-    model_dir, code_dir, program, accept = settings_of(environment)
-    model = Model(functions_of(import_program(code_dir, program)), model_dir, accept)
-    print(f"Loaded {model_dir} with {program} in {time.perf_counter() - started:.2f} s.", flush=True)  # noqa: T201
-    return model
+def timed(name: str, started: float) -> None:
+    """A log line on how long it took to load."""
+    print(f"Loaded the model with {name} in {time.perf_counter() - started:.2f} s.", flush=True)  # noqa: T201

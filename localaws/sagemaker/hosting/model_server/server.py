@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .answers import serve_connection
+from .containers import load
 from .errors import StartError
-from .model import Model, load
+from .model import Model
 
 
 def connections_of_control(control: socket.socket, on_connection: Callable[[socket.socket], None]) -> None:

@@ -1,0 +1,52 @@
+"""The command `train` that a framework image has: what it is to do, and its making on this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from localaws.sagemaker.containers import train_program
+
+NAME = "train"
+
+
+@dataclass(frozen=True)
+class Install:
+    """pip, as `train` runs it.
+
+    error: the toolkit's error when it fails, written to the file `failure`.
+    done: a file that is made as soon as all is installed.
+    """
+
+    command: Sequence[str]
+    error: str
+    failure: str
+    done: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All that `train` does, as its program reads it.
+
+    command: the script's, run in the directory `cwd` with `variables` besides the container's own.
+    install: what it installs before, in the same directory; None for nothing.
+    failure: why there is no script to run, None where there is one.
+    """
+
+    command: Sequence[str] = ()
+    cwd: str = "/"
+    variables: Mapping[str, str] = field(default_factory=dict)
+    install: Install | None = None
+    failure: str | None = None
+
+
+def install(directory: Path, plan: Plan) -> None:
+    """Make `train` in a directory that will be in the container's PATH."""
+    directory.mkdir(parents=True)
+    (directory / f"{NAME}.json").write_text(json.dumps(asdict(plan)), encoding="utf-8")
+    program = directory / NAME
+    source = Path(train_program.__file__).read_text(encoding="utf-8")
+    program.write_text(f"#!/usr/bin/env python3\n{source}", encoding="utf-8")
+    program.chmod(0o755)

@@ -1,0 +1,54 @@
+"""A model's archive, unpacked as hosting does it: a gzip-compressed tar of files and directories, or a failure."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack, why_no_gzip
+from localaws.sagemaker.hosting.model_data import ModelDataError
+
+
+def unpack_model(archive: Path, directory: Path, uri: str) -> None:
+    """Extract a model.tar.gz. ModelDataError, in AWS's words and with the cause, for one that AWS doesn't extract."""
+    refusal = _refusal(archive, directory, why_members)
+    if refusal is not None:
+        raise ModelDataError(
+            f'Failed to extract model data archive for container "container_1" from URL "{uri}". '
+            f"Please ensure that the object located at the URL is a valid tar.gz archive: {refusal}."
+        )
+
+
+def unpack_source(archive: Path, directory: Path, uri: str) -> None:
+    """Extract the code that SAGEMAKER_SUBMIT_DIRECTORY names, links included, as the toolkits do. ModelDataError."""
+    refusal = _refusal(archive, directory, lambda _archive: None)
+    if refusal is not None:
+        raise ModelDataError(f"The container can't extract SAGEMAKER_SUBMIT_DIRECTORY {uri}: {refusal}.")
+
+
+def _refusal(archive: Path, directory: Path, why_content: Callable[[Path], str | None]) -> str | None:
+    """Extract an archive; a sentence on one that is refused."""
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        refusal = why_no_gzip(archive) or why_content(archive)
+        if refusal is None:
+            unpack(archive, directory)
+    except (UnsafeArchiveError, BrokenArchiveError) as error:
+        return str(error)
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, OSError) as error:
+        return f"it ends early or is damaged: {error}"
+    return refusal
+
+
+def why_members(archive: Path) -> str | None:
+    """A sentence on the first member that isn't a file or a directory, or on an archive without any; else None."""
+    with tarfile.open(archive, mode="r:gz") as tar:
+        members = tar.getmembers()
+    links = next((member for member in members if member.issym() or member.islnk()), None)
+    if links is not None:
+        kind = "symbolic" if links.issym() else "hard"
+        return f"{links.name!r} is a {kind} link to {links.linkname!r}; put the file itself into the archive"
+    return None if members else "it holds nothing"

@@ -1,0 +1,92 @@
+"""A training container's first process on the embedded AWS: what SIGTERM does to it, and what runs behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from image_uris import SKLEARN_1_4
+from job_kit import Jobs
+from running_aws import Aws
+
+WAITS = "echo ready; for i in $(seq 15); do sleep 0.1; done; echo went on to its end"
+TRAPS = "trap 'echo trapped; exit 0' TERM; echo ready; while true; do sleep 0.1; done"
+LISTENS = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit("told"))
+print("ready", flush=True)
+time.sleep(1.5)
+print("went on to its end", flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def jobs(aws: Aws) -> Jobs:
+    return Jobs(aws)
+
+
+def start(jobs: Jobs, entrypoint: list[str] | None = None, program: str = "train.py", **files: str) -> str:
+    """A training job's name; with a source archive, where there are files (``_`` for a dot)."""
+    request = jobs.training_request("")
+    request["HyperParameters"] = jobs.script_mode(jobs.source(LISTENS, **files), program) if files else {}
+    algorithm: dict[str, Any] = {"TrainingImage": SKLEARN_1_4, "TrainingInputMode": "File"}
+    request["AlgorithmSpecification"] = {**algorithm, **({"ContainerEntrypoint": entrypoint} if entrypoint else {})}
+    jobs.sagemaker.create_training_job(**request)
+    return str(request["TrainingJobName"])
+
+
+def said_when_stopped(jobs: Jobs, name: str) -> list[str]:
+    jobs.until_logged(name, "ready")
+    jobs.sagemaker.stop_training_job(TrainingJobName=name)
+    job = jobs.ended(name)
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
+    return jobs.log_lines(name)
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
+    "A stopped job in a framework image goes on for its 120 seconds: neither a Python nor a shell entry point is told.",
+    "aws/sagemaker-training-toolkit, issues 125 and 173",
+)
+def test_a_script_behind_aws_s_train_is_not_told(jobs: Jobs) -> None:
+    for program, more in (("go.sh", {"go_sh": f"#!/bin/bash\n{WAITS}\n"}), ("train.py", {"notes_txt": ""})):
+        said = said_when_stopped(jobs, start(jobs, program=program, **more))
+        assert said[-1] == "went on to its end", said
+
+
+@pytest.mark.fidelity(
+    "Containers",
+    "A container's first process gets SIGTERM where it handles it; where it doesn't, it goes on until SIGKILL.",
+    "Linux man-pages, pid_namespaces(7): the namespace's init gets only signals for which it has a handler",
+)
+def test_an_own_first_process_is_told_where_it_listens(jobs: Jobs) -> None:
+    assert said_when_stopped(jobs, start(jobs, ["/bin/bash", "-c", TRAPS]))[-1] == "trapped"
+    assert said_when_stopped(jobs, start(jobs, ["/bin/bash", "-c", WAITS]))[-1] == "went on to its end"
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
+    "ContainerEntrypoint takes the place of the image's entry point; `train` is there for it to call.",
+    "developer guide, How Amazon SageMaker AI Runs Your Training Image; AlgorithmSpecification, API reference",
+)
+def test_an_own_first_process_may_run_the_image_s_train(jobs: Jobs) -> None:
+    runs = ["/bin/sh", "-c", 'cd /; echo before; train; echo "after $? in $(pwd)"']
+    script = "import os, sys; print(os.getcwd(), os.environ['SM_MODEL_DIR'], flush=True); sys.exit(3)\n"
+    name = start(jobs, runs, program="fit.py", fit_py=script)
+    assert jobs.ended(name)["TrainingJobStatus"] == "Completed", "its own exit code counts"
+    said = [line for line in jobs.log_lines(name) if line.startswith(("before", "after", "/opt"))]
+    assert said == ["before", "/opt/ml/code /opt/ml/model", "after 3 in /"]
+
+
+def test_what_is_wrong_with_the_script_is_told_by_train_where_it_is_asked_for(jobs: Jobs) -> None:
+    name = start(jobs, ["train"], program="absent.py", fit_py="")
+    job = jobs.ended(name)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert "sagemaker_program 'absent.py' isn't in the source archive" in job["FailureReason"]
+    request = jobs.training_request("", HyperParameters={"sagemaker_program": "/etc/fit.py"})
+    request["AlgorithmSpecification"]["ContainerEntrypoint"] = ["train"]
+    jobs.sagemaker.create_training_job(**request)
+    reason = jobs.ended(request["TrainingJobName"])["FailureReason"]
+    assert "sagemaker_program '/etc/fit.py' isn't a path inside the source archive" in reason
+    unasked = start(jobs, ["echo", "not asked for"], program="absent.py", fit_py="")
+    assert jobs.ended(unasked)["TrainingJobStatus"] == "Completed"

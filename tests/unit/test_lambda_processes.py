@@ -1,0 +1,129 @@
+"""Processes of functions: forked from one that has boto3 imported, ended with all that they started, and told apart."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from waiting import until
+
+from localaws.ministack_adapter.lambda_processes import Forkserver, FunctionProcess
+from localaws.ministack_adapter.lambdas import link_runtime_packages
+
+CODE = """
+import os, subprocess, sys, time
+start = os.environ["COLOUR"]
+
+def handler(event, context):
+    return globals()[event["do"]](event)
+
+def who(event): return [os.getpid(), os.getppid(), start, "boto3" in sys.modules]
+def leave(event): os._exit(event["code"])
+def crash(event): os.kill(os.getpid(), 9)
+def start_another(event): return subprocess.Popen(["sleep", "600"]).pid
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("functions")
+    link_runtime_packages(folder / "runtime")
+    (folder / "code").mkdir()
+    (folder / "code" / "index.py").write_text(CODE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def forkserver(folder: Path) -> Iterator[Forkserver]:
+    forkserver = Forkserver(folder / "runtime")
+    yield forkserver
+    forkserver.close()
+
+
+class Function:
+    """A function's process, with what the server writes to it and reads."""
+
+    def __init__(self, forkserver: Forkserver, folder: Path, colour: str = "green", **variables: str) -> None:
+        settings = {"function_name": "probe", "version": "1", "handler": "index.handler", "memory_mb": 128}
+        code = str(folder / "code")
+        environment = {"AWS_LAMBDA_LOG_GROUP_NAME": "", "AWS_LAMBDA_LOG_STREAM_NAME": "", "COLOUR": colour, **variables}
+        self.process: FunctionProcess = forkserver.start(environment, code, [])
+        more = {"code_dir": code, "layer_paths": [], "runtime_dir": str(folder / "runtime"), "marker": "#"}
+        self._write({**settings, **more, "timeout_seconds": 60})
+
+    def _write(self, document: dict[str, Any]) -> None:
+        self.process.requests.write(json.dumps(document).encode() + b"\n")
+        self.process.requests.flush()
+
+    def __call__(self, do: str, **event: Any) -> Any:
+        self._write({"event": {"do": do, **event}, "request_id": "r", "invoked_function_arn": "arn"})
+        line = self.process.answers.readline()
+        return json.loads(json.loads(line)["result"]) if line else None
+
+    def end(self) -> int:
+        self.process.kill()
+        return self.process.wait()
+
+
+def test_each_has_its_own_process_and_variables_and_finds_boto3_imported(forkserver: Forkserver, folder: Path) -> None:
+    one, other = Function(forkserver, folder), Function(forkserver, folder, "blue")
+    (pid, parent, colour, boto3), (other_pid, other_parent, *_) = one("who"), other("who")
+    assert (colour, boto3, other("who")[2]) == ("green", True, "blue")
+    assert pid != other_pid and parent == other_parent
+    assert one.process.poll() is None
+    assert [one.end(), other.end()] == [-signal.SIGKILL] * 2
+
+
+def test_one_with_variables_that_are_read_at_the_start_begins_anew(forkserver: Forkserver, folder: Path) -> None:
+    function = Function(forkserver, folder, BOTO_DISABLE_CRT="true")
+    *_, boto3 = function("who")
+    assert not boto3
+    function.end()
+
+
+@pytest.mark.parametrize(("event", "code"), [({"do": "leave", "code": 3}, 3), ({"do": "crash"}, -signal.SIGKILL)])
+def test_how_one_ended_is_known(forkserver: Forkserver, folder: Path, event: dict[str, Any], code: int) -> None:
+    function = Function(forkserver, folder)
+    assert function(**event) is None
+    assert function.process.wait() == code
+    assert function.process.poll() == code
+
+
+def test_one_that_is_asked_nothing_more_ends(forkserver: Forkserver, folder: Path) -> None:
+    function = Function(forkserver, folder)
+    function("who")
+    function.process.requests.close()
+    assert function.process.wait() == 0
+
+
+def test_one_is_killed_with_what_it_started(forkserver: Forkserver, folder: Path) -> None:
+    function = Function(forkserver, folder)
+    started = function("start_another")
+    assert Path(f"/proc/{started}").exists()
+    function.end()
+    until(lambda: not is_running(started), "the end of what a function started")
+
+
+def test_another_begins_where_their_parent_was_killed(folder: Path) -> None:
+    forkserver = Forkserver(folder / "runtime")
+    function = Function(forkserver, folder)
+    _, parent, *_ = function("who")
+    os.kill(parent, signal.SIGKILL)
+    # Nobody can say any more how this one ends; it counts as ended, and what is left of it is killed.
+    assert function.end() == -signal.SIGKILL
+    another = Function(forkserver, folder)
+    assert another("who")[1] != parent
+    another.end()
+    forkserver.close()
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
