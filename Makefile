@@ -62,6 +62,11 @@ CLIENT_TESTS = tests/local/clients
 	@rm -r .venvs/aws2/wheel
 	@touch $@
 
+.venvs/serving/stamp: requirements/serving.txt .venv/main.stamp
+	@echo "install: AWS's serving code for PyTorch, for the tests, in a folder of its own"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .venvs/serving --upgrade -r requirements/serving.txt
+	@touch $@
+
 .venvs/toolkits/stamp: requirements/toolkits.txt
 	@echo "install: the code of AWS's training containers, for the tests, in an environment of its own"
 	@test -x .venvs/toolkits/bin/python || $(PYTHON) -m venv .venvs/toolkits
@@ -73,7 +78,7 @@ install: .venv/main.stamp node_modules/.stamp
 demo: install
 	@$(BIN)/python -m demo
 
-test: .venv/dev.stamp node_modules/.stamp .venvs/toolkits/stamp
+test: .venv/dev.stamp node_modules/.stamp .venvs/toolkits/stamp .venvs/serving/stamp
 	@$(BIN)/python -m pytest tests --ignore $(CLIENT_TESTS) $(SPREAD)
 
 test-clients: .venv/dev.stamp node_modules/.stamp $(CLIENTS)

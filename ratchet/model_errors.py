@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from contract import names
@@ -15,6 +15,7 @@ from ratchet.account import Account
 # Lines of an endpoint reach CloudWatch within seconds.
 PATIENCE_SECONDS = 10.0
 _PAUSE_SECONDS = 0.5
+_CLOCKS_DIFFER = timedelta(seconds=1)
 _TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 
 
@@ -26,7 +27,7 @@ def told(
     pause: Callable[[float], None] = time.sleep,
 ) -> str:
     """The sentence of a ModelError's response, and under it the endpoint's log lines since it was asked."""
-    lines = _lines(account, endpoint, asked, pause)
+    lines = _lines(account, endpoint, asked - _CLOCKS_DIFFER, pause)
     group = names.endpoint_log_group(endpoint)
     log = "\n".join([f"Its log ({group}) says:", *lines]) if lines else f"Its log is {group}."
     return f"{sentence(response)}\n{log}"

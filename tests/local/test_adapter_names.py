@@ -21,6 +21,7 @@ PIN = "1.5.33"
 FUNCTIONS: dict[str, dict[str, list[str]]] = {
     "app": {
         "_get_module": ["name"],
+        "fix_success_content_type": ["service", "status", "headers"],
     },
     "core.iam_actions": {
         "extract_iam_action": ["service", "method", "path", "headers", "body", "query_params"],
@@ -144,6 +145,13 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_delete_objects": ["bucket_name", "body", "headers"],
         "_deliver_event_to_lambda": ["arn", "event_payload", "bucket_region"],
         "_get_object": ["bucket_name", "key", "headers", "query_params"],
+        "_invalid_notification_config": ["message"],
+        "_validate_notification_configs": [
+            "configs",
+            "bucket_region",
+            "bucket_name",
+            "skip_destination_validation",
+        ],
         "_next_event_sequencer": ["event_name"],
         "_put_bucket_notification": ["name", "body", "headers"],
         "_put_object": ["bucket_name", "key", "body", "headers"],
@@ -174,6 +182,9 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_error": ["code", "message", "status"],
         "_normalize_arn": ["arn"],
         "_p": ["params", "key", "default"],
+        "_create_topic": ["params"],
+        "_set_subscription_attributes": ["params"],
+        "_subscribe": ["params"],
         "_publish": ["params"],
         "_publish_batch": ["params"],
         "_set_subscription_attributes": ["params"],

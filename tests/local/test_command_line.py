@@ -51,6 +51,7 @@ def _tell(shell: Shell) -> None:
     shell.keep("first", "run", "pumps", "--wait", "--json")
     shell.keep("again", "run", "pumps", "--wait", "--json")
     shell.keep("poor answer", "invoke", "pumps", "-", given="90,9.0,6.0\n")
+    shell.keep("refused request", "invoke", "pumps", "-", given="90,nine,6.0\n")
 
     script = (model / "train.py").read_text()
     (model / "train.py").write_text(script.replace("def main():", "def main():\n    raise SystemExit('no pump today')"))
@@ -122,6 +123,15 @@ def test_a_new_model_reaches_a_champion_by_new_and_run_alone(story: dict[str, Ra
     assert outcome(first) == outcomes.PROMOTED
     assert first.json["deployed"] == ["ratchet-local-pumps"]
     assert first.json["uploaded"] == ["pumps/train/pumps.csv", "pumps/test/pumps.csv"]
+
+
+def test_a_request_that_the_model_refuses_is_told_with_the_endpoints_log(story: dict[str, Ran]) -> None:
+    refused = story["refused request"]
+    assert refused.code == 1
+    assert "the model of pumps refused the request: 500 Internal Server Error" in refused.errors
+    assert "Its log (/aws/sagemaker/Endpoints/local-pumps) says:" in refused.errors
+    assert "could not convert string 'nine' to float64" in refused.errors
+    assert 'serve.py", line' in refused.errors
 
 
 def test_a_run_that_finds_nothing_new_is_up_to_date(story: dict[str, Ran]) -> None:

@@ -12,7 +12,8 @@ from unittest import mock
 
 import numpy as np
 
-from toolkit import serving
+from toolkit import image_functions, serving
+from toolkit.errors import ServingError
 
 
 class Saving(unittest.TestCase):
@@ -67,49 +68,58 @@ class Saving(unittest.TestCase):
 
     def test_no_serve(self):
         (self.code / "serve.py").unlink()
-        with self.assertRaisesRegex(serving.ServingError, r"has no serve\.py"):
+        with self.assertRaisesRegex(ServingError, r"has no serve\.py"):
             self.saved(self.code.parent / "model")
 
 
-class Defaults(unittest.TestCase):
-    """Source: the SageMaker Inference Toolkit's decoder and encoder."""
+class ImageFunctions(unittest.TestCase):
+    """scikit-learn's, and which images have others: check_serving_xgboost, check_serving_pytorch."""
 
     def test_input(self):
         rows = np.array([[1, 2.5], [3, 4]])
         npy = io.BytesIO()
         np.save(npy, rows)
         for body, content_type in (
-            ("1,2.5\n3,4\n", serving.CSV),
-            (json.dumps(rows.tolist()), serving.JSON),
-            (npy.getvalue(), serving.NPY),
+            ("1,2.5\n3,4\n", image_functions.CSV),
+            (json.dumps(rows.tolist()), image_functions.JSON),
+            (npy.getvalue(), image_functions.NPY),
         ):
-            np.testing.assert_array_equal(serving.default_input(body, content_type), rows)
+            np.testing.assert_array_equal(image_functions.array(body, content_type), rows)
 
     def test_one_csv_line_has_one_dimension(self):
-        self.assertEqual(serving.default_input("1,2,3", serving.CSV).shape, (3,))
+        self.assertEqual(image_functions.array("1,2,3", image_functions.CSV).shape, (3,))
 
     def test_output(self):
-        self.assertEqual(serving.default_output(np.array([1, 2]), serving.CSV), "1\n2\n")
-        self.assertEqual(serving.default_output(np.array(["a", "b"]), serving.CSV), "a\nb\n")
-        self.assertEqual(serving.default_output(np.array([1, 2]), serving.JSON), "[1, 2]")
-        written = serving.default_output(np.array([1, 2]), serving.NPY)
-        np.testing.assert_array_equal(np.load(io.BytesIO(written)), [1, 2])
+        encoded = image_functions.encoded
+        self.assertEqual(encoded(np.array([1, 2]), image_functions.CSV), "1\n2\n")
+        self.assertEqual(encoded(np.array(["a", "b"]), image_functions.CSV), "a\nb\n")
+        self.assertEqual(encoded(np.array([1, 2]), image_functions.JSON), "[1, 2]")
+        np.testing.assert_array_equal(np.load(io.BytesIO(encoded(np.array([1, 2]), image_functions.NPY))), [1, 2])
 
     def test_other_types_need_a_function(self):
-        with self.assertRaisesRegex(serving.ServingError, "image/png.*need an input_fn"):
-            serving.default_input(b"", "image/png")
-        with self.assertRaisesRegex(serving.ServingError, "image/png.*need an output_fn"):
-            serving.default_output([], "image/png")
+        with self.assertRaisesRegex(ServingError, "image/png.*need an input_fn"):
+            image_functions.array(b"", "image/png")
+        with self.assertRaisesRegex(ServingError, "image/png.*need an output_fn"):
+            image_functions.encoded([], "image/png")
 
     def test_a_pickle_is_no_request(self):
         npy = io.BytesIO()
         np.save(npy, np.array([{}], dtype=object), allow_pickle=True)
         with self.assertRaises(ValueError):
-            serving.default_input(npy.getvalue(), serving.NPY)
+            image_functions.array(npy.getvalue(), image_functions.NPY)
 
     def test_a_model_without_predict(self):
-        with self.assertRaisesRegex(serving.ServingError, "dict, which has no method predict"):
-            serving.default_predict([], {})
+        with self.assertRaisesRegex(ServingError, "dict, which has no method predict"):
+            image_functions.predict([], {})
+
+    def test_the_image_says_whose_they_are(self):
+        for variables, expected in (
+            ({}, image_functions.array),
+            ({"SAGEMAKER_TRAINING_MODULE": "sagemaker_sklearn_container.training:main"}, image_functions.array),
+            ({"SAGEMAKER_SERVING_MODULE": "sagemaker_xgboost_container.serving:main"}, image_functions.dmatrix),
+            ({"SAGEMAKER_TRAINING_MODULE": "sagemaker_pytorch_container.training:main"}, image_functions.tensor),
+        ):
+            self.assertEqual(image_functions.of_image(variables).input_fn, expected)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,8 +17,9 @@ from hypothesis import strategies as st
 from localaws.sagemaker.hosting.fleet import Deployment, NoInstanceError, NoVariantError, RetiredError, choose_variant
 from localaws.sagemaker.hosting.instances import FleetError, Start, VariantPlan
 from localaws.sagemaker.hosting.model_server.answers import serve_connection
+from localaws.sagemaker.hosting.model_server.flask_model import FlaskModel
 from localaws.sagemaker.hosting.model_server.functions import Functions
-from localaws.sagemaker.hosting.model_server.model import Model
+from localaws.sagemaker.hosting.model_server.model import settings_of
 from localaws.sagemaker.hosting.model_server.server import connections_of_control
 from localaws.sagemaker.hosting.worker import Worker, WorkerGoneError, start_worker
 
@@ -35,8 +35,9 @@ class ThreadedContainer:
             model_fn=lambda _directory: None,
             input_fn=lambda body, _type: body,
             predict_fn=lambda _data, _model: answer(),
+            output_fn=lambda prediction, accept: (json.dumps(prediction), accept),
         )
-        self._model = Model(functions, Path("/"))
+        self._model = FlaskModel(functions, settings_of({}))
         self._healthy = healthy
         threading.Thread(target=self._take, daemon=True).start()
 

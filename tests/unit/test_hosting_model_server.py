@@ -331,13 +331,40 @@ def test_the_image_says_which_container_serves(tmp_path: Path, serving: str) -> 
     assert (type(loaded), loaded.model) == (SERVERS[serving], "loaded")
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "scikit-learn's and XGBoost's images serve a copy of the code in /opt/ml/code; PyTorch's serves it from "
+    "/opt/ml/model/code, whatever SAGEMAKER_SUBMIT_DIRECTORY says.",
+    "aws/sagemaker-containers, _modules.py (import_module); aws/sagemaker-inference-toolkit, environment.py (code_dir)",
+)
+@pytest.mark.usefixtures("own_modules")
+@pytest.mark.parametrize(
+    ("serving", "submitted", "place"),
+    [
+        ("sagemaker_sklearn_container.serving:main", "/opt/ml/model/code", "code/inference.py"),
+        ("sagemaker_pytorch_container.serving:main", "/opt/ml/model/code", "model/code/inference.py"),
+        ("sagemaker_pytorch_container.serving:main", "/opt/ml/code", "model/code/inference.py"),
+    ],
+)
+def test_where_a_container_serves_the_code_from(tmp_path: Path, serving: str, submitted: str, place: str) -> None:
+    environment = program(tmp_path, "def model_fn(folder):\n    return __file__\n", serving)
+    loaded = containers.load(environment | {"SAGEMAKER_SUBMIT_DIRECTORY": submitted})
+    assert loaded.model == str(tmp_path / place)
+
+
+@pytest.mark.usefixtures("own_modules")
+def test_a_program_may_be_said_as_a_module(tmp_path: Path) -> None:
+    environment = program(tmp_path, "def model_fn(folder):\n    return 7\n", "sagemaker_sklearn_container.serving:main")
+    assert containers.load(environment | {"SAGEMAKER_PROGRAM": "inference"}).model == 7
+
+
 @pytest.mark.usefixtures("own_modules")
 @pytest.mark.parametrize(
     ("text", "more", "refusal"),
     [
         ("", {}, r"defines no model_fn\(model_dir\)"),
-        ("", {"SAGEMAKER_PROGRAM": "serve.py"}, "no such file in"),
-        ("", {"SAGEMAKER_PROGRAM": "src/serve.py"}, "imported by its name"),
+        ("", {"SAGEMAKER_PROGRAM": "serve.py"}, "'serve.py', but there is no such module in .*/code"),
+        ("", {"SAGEMAKER_PROGRAM": "src/serve.py"}, "'src/serve.py', but .* imported by its name"),
     ],
 )
 def test_a_container_that_cant_start_says_why(tmp_path: Path, text: str, more: dict[str, str], refusal: str) -> None:

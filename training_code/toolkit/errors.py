@@ -16,3 +16,7 @@ class NoAnswersError(ToolkitError):
     def __init__(self, model: str, message: str) -> None:
         self.model = model
         super().__init__(message)
+
+
+class ServingError(ToolkitError):
+    """A model's serving code is missing or doesn't keep to the contract of the four functions."""

@@ -12,7 +12,7 @@ from typing import Any
 from contract import files, held_out_tables
 from contract.held_out import READER
 from toolkit import model_process, serving
-from toolkit.errors import NoAnswersError, ToolkitError
+from toolkit.errors import NoAnswersError, ServingError, ToolkitError
 from toolkit.heldout import DataError, Example, joined
 
 # Answered at once; keeps memory in bounds.
@@ -93,7 +93,7 @@ def _read(folder: Path, data: Path, any_label: bool, results: Connection) -> Non
     with model_process.reporting(results, folder, lambda: f"serve.py failed in {READER}: "):
         reader = serving.load_functions(folder / "code").heldout_fn
         if not callable(reader):
-            raise serving.ServingError(f"{READER} of {files.SERVING_SCRIPT} is no function")
+            raise ServingError(f"{READER} of {files.SERVING_SCRIPT} is no function")
         examples = [_own(number, given, any_label) for number, given in enumerate(reader(str(data)), start=1)]
         results.send(("examples", examples))
 

@@ -12,17 +12,14 @@
 Evaluation asks for text/csv: a line an example, which is a label, a number, the probability of each class, or for a
 metric of the user's own whatever that takes, a JSON document for instance.
 
-Only `model_fn` has to be there; for the others the defaults of the framework containers hold (SageMaker Python SDK
-documentation, "Using Scikit-learn with the SageMaker Python SDK", "Serve a Model"): CSV, JSON and NPY become a NumPy
-array, `model.predict` predicts, and the prediction becomes CSV, JSON or NPY.
+Only `model_fn` has to be there (and not even that for TorchScript in PyTorch's image); for the others those of the
+framework's container hold: `image_functions`.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import io
-import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -34,15 +31,12 @@ import contract
 import toolkit
 from contract.files import SERVING_SCRIPT as SCRIPT
 from contract.held_out import READER
-from toolkit.errors import ToolkitError
+from toolkit import image_functions
+from toolkit.errors import ServingError
 
-CSV, JSON, NPY = "text/csv", "application/json", "application/x-npy"
+CSV, JSON = image_functions.CSV, image_functions.JSON
 # What lies beside a model's code, but isn't part of it.
 _LEFT_OUT = ("__pycache__", "*.pyc", ".*", "sample")
-
-
-class ServingError(ToolkitError):
-    """A model's serving code is missing or doesn't keep to the contract of the four functions."""
 
 
 def save_serving_code(model_dir: str | Path, code_dir: str | Path | None = None) -> Path:
@@ -132,16 +126,18 @@ def load_functions(code_dir: Path) -> Functions:
     sys.path.insert(0, str(code_dir))
     importlib.invalidate_caches()
     module = importlib.import_module("serve")
-    if not callable(getattr(module, "model_fn", None)):
+    own = image_functions.of_image()
+    model_fn = getattr(module, "model_fn", own.model_fn)
+    if not callable(model_fn):
         raise ServingError(f"{SCRIPT} has no function model_fn(model_dir), which loads the model")
     replaced = [name for name in ("input_fn", "predict_fn", "output_fn") if hasattr(module, name)]
     if hasattr(module, "transform_fn") and replaced:
         raise ServingError(f"{SCRIPT} has both transform_fn and {', '.join(replaced)}, which it replaces; keep one way")
     return Functions(
-        model_fn=module.model_fn,
-        input_fn=getattr(module, "input_fn", default_input),
-        predict_fn=getattr(module, "predict_fn", default_predict),
-        output_fn=getattr(module, "output_fn", default_output),
+        model_fn=model_fn,
+        input_fn=getattr(module, "input_fn", own.input_fn),
+        predict_fn=getattr(module, "predict_fn", own.predict_fn),
+        output_fn=getattr(module, "output_fn", own.output_fn),
         transform_fn=getattr(module, "transform_fn", None),
         heldout_fn=getattr(module, READER, None),
     )
@@ -162,44 +158,3 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
     if len(inspect.signature(function).parameters) == len(arguments) + 1:
         return function(*arguments, None)
     return function(*arguments)
-
-
-def default_input(body: str | bytes, content_type: str) -> Any:
-    """CSV, JSON or NPY -> a NumPy array (float32 from text). One CSV line gives one dimension, as in the containers."""
-    import numpy as np
-
-    if content_type == CSV:
-        text = body if isinstance(body, str) else body.decode()
-        return np.genfromtxt(io.StringIO(text), delimiter=",", dtype=np.float32)
-    if content_type == JSON:
-        return np.array(json.loads(body), dtype=np.float32)
-    if content_type == NPY:
-        # Unlike the containers, no pickles: a request must not be able to run code.
-        return np.load(io.BytesIO(body if isinstance(body, bytes) else body.encode("latin-1")), allow_pickle=False)
-    raise ServingError(f"requests as {content_type!r} need an input_fn; without one there are {CSV}, {JSON} and {NPY}")
-
-
-def default_predict(data: Any, model: Any) -> Any:
-    """`model.predict(data)`."""
-    if not hasattr(model, "predict"):
-        raise ServingError(
-            f"model_fn returned a {type(model).__name__}, which has no method predict; write a predict_fn"
-        )
-    return model.predict(data)
-
-
-def default_output(prediction: Any, accept: str) -> str | bytes:
-    """A NumPy array -> CSV (one example a line), JSON or NPY."""
-    import numpy as np
-
-    if accept == CSV:
-        text = io.StringIO()
-        np.savetxt(text, prediction, delimiter=",", fmt="%s")
-        return text.getvalue()
-    if accept == JSON:
-        return json.dumps(np.asarray(prediction).tolist())
-    if accept == NPY:
-        binary = io.BytesIO()
-        np.save(binary, prediction, allow_pickle=False)
-        return binary.getvalue()
-    raise ServingError(f"answers as {accept!r} need an output_fn; without one there are {CSV}, {JSON} and {NPY}")

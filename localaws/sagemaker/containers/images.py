@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import os
 import platform
-import re
 import shutil
 import sys
 import tempfile
@@ -18,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -29,8 +28,6 @@ Progress = Callable[[str], None]
 
 PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 _COMPLETE = ".complete"
-# ``-r more.txt``, ``-c limits.txt``, ``./thing.whl``, ``file:...``, ``thing @ file:...``
-_REFERS_TO_FILES = re.compile(r"-r|-c|--requirement|--constraint|\.|/|file:|[^#]*@\s*file:|[^#]*\.(whl|tar\.gz|zip)\b")
 # pip's own settings (mirrors, proxies, certificates) are the user's; what would send packages elsewhere is not wanted.
 _NOT_FOR_PIP = (
     "PYTHONPATH",
@@ -44,7 +41,7 @@ _NOT_FOR_PIP = (
 
 
 class ImageBuildError(Exception):
-    """The environment of an image (or of a requirements.txt on it) couldn't be made; the message says what pip said."""
+    """The environment of an image couldn't be made; the message says what pip said."""
 
 
 @dataclass(frozen=True)
@@ -94,19 +91,6 @@ class Images:
         self._make_once(root, what, progress, lambda: _install_image(root, image, progress))
         return ImageEnvironment(root / "bin" / "python", image.start, image.variables, image.notes)
 
-    def with_requirements(self, image_uri: str, requirements: Path, progress: Progress) -> ImageEnvironment:
-        """The image's environment plus a requirements.txt, cached by the content of both.
-
-        Raises ImageNotFoundError or ImageBuildError (with pip's last lines).
-        """
-        key = _requirements_key(requirements)
-        base = self.environment(image_uri, progress)
-        root = self._root / f"{base.root.name}+{key}"
-        self._make_once(
-            root, "requirements.txt", progress, lambda: _install_requirements(root, base, requirements, progress)
-        )
-        return replace(base, python=root / "bin" / "python")
-
     def _make_once(self, root: Path, what: str, progress: Progress, make: Callable[[], None]) -> None:
         if (root / _COMPLETE).exists():
             return
@@ -141,14 +125,6 @@ def _install_image(root: Path, image: Image, progress: Progress) -> None:
     # Packages' own tests are half of what there is to compile, and nobody runs them.
     compiling = [python, "-m", "compileall", "-q", "-j", "0", "-x", "/tests/", str(site_packages)]
     _run(compiling, progress, root)
-
-
-def _install_requirements(root: Path, base: ImageEnvironment, requirements: Path, progress: Progress) -> None:
-    """A second environment in front of the image's: what requirements.txt names wins, the rest shows through."""
-    _run([sys.executable, "-m", "venv", "--without-pip", str(root)], progress, root.parent)
-    (root / PACKAGES / "image.pth").write_text(f"{base.root / PACKAGES}\n", encoding="utf-8")
-    command = ["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--compile"]
-    _run([str(root / "bin" / "python"), *command, "-r", str(requirements)], progress, requirements.parent)
 
 
 def _run(command: list[str], progress: Progress, cwd: Path) -> None:
@@ -186,19 +162,3 @@ def _key(*content: str) -> str:
     """A hash of an environment's content; the interpreter belongs to it, since the environment points to it."""
     interpreter = (platform.python_version(), platform.machine(), sys.base_prefix)
     return hashlib.sha256("\n".join([*interpreter, *content]).encode()).hexdigest()[:12]
-
-
-def _requirements_key(requirements: Path) -> str:
-    """A hash of a requirements.txt, and of the files beside it when it refers to files.
-
-    Raises ImageBuildError for an editable install, which would point into a folder that is gone after the job.
-    """
-    text = requirements.read_text(encoding="utf-8")
-    lines = [line.strip() for line in text.splitlines()]
-    editable = next((line for line in lines if line.startswith(("-e", "--editable"))), None)
-    if editable is not None:
-        raise ImageBuildError(f"requirements.txt: {editable!r}: editable installs are not supported here")
-    if not any(_REFERS_TO_FILES.match(line) for line in lines):
-        return _key(text)
-    beside = [path for path in sorted(requirements.parent.rglob("*")) if path.is_file()]
-    return _key(text, *(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in beside))

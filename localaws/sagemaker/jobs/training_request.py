@@ -15,6 +15,7 @@ from localaws.sagemaker.debugger import debugger_request, profiler_request
 from localaws.sagemaker.jobs.training_metrics import check_definitions
 
 DEFAULT_MAX_RUNTIME = 86_400  # seconds: "The default value is 1 day." (StoppingCondition)
+_CHANNEL_DEFAULTS = {"CompressionType": "None", "RecordWrapperType": "None"}  # as DescribeTrainingJob answers them
 _CHECKPOINTS = "/opt/ml/checkpoints"  # CheckpointConfig.LocalPath's default
 
 _REFUSED: dict[str, Refusal] = {
@@ -123,6 +124,10 @@ def description(request: Document, arn: str) -> Document:
     }
     for member in ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"):
         described.setdefault(member, False)
+    # SDK 2's Estimator.attach reads the key's id unasked.
+    described["OutputDataConfig"] = {"KmsKeyId": "", **request["OutputDataConfig"]}
+    if "InputDataConfig" in request:
+        described["InputDataConfig"] = [{**_CHANNEL_DEFAULTS, **channel} for channel in request["InputDataConfig"]]
     described["ProfilingStatus"] = profiler_request.status(request)
     return described
 
@@ -205,6 +210,8 @@ def _check_program(request: Document) -> None:
             raise errors.not_supported(f"hyperparameter {name}")
     if "ContainerEntrypoint" in request["AlgorithmSpecification"]:
         return
+    if "CA_REPOSITORY_ARN" in request.get("Environment", {}):
+        raise errors.not_supported("Environment.CA_REPOSITORY_ARN: there is no CodeArtifact here to install from")
     if "ContainerArguments" in request["AlgorithmSpecification"]:
         raise errors.not_supported("AlgorithmSpecification.ContainerArguments without ContainerEntrypoint")
     check_script_mode(hyperparameters)

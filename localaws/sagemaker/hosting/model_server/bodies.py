@@ -22,7 +22,7 @@ class UnsupportedFormatError(Exception):
 
     def __init__(self, content_type: str, known: Mapping[str, Any]) -> None:
         super().__init__(
-            f"Content type {content_type} is not supported by this framework. It has {', '.join(known)}; write an "
+            f"Content type {content_type} is not supported by this framework.\nIt has {', '.join(known)}; write an "
             "input_fn for other requests, an output_fn for other answers."
         )
 

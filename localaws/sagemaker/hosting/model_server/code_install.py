@@ -50,10 +50,16 @@ def install_as_package(settings: Settings, isolation: str | None) -> Settings:
 
 
 def install_requirements(settings: Settings, _isolation: str | None) -> Settings:
-    """The way of the inference toolkit (`model_server.py`): a requirements.txt beside the program is installed."""
-    if (settings.code_dir / _REQUIREMENTS).exists():
-        pip_install(["-r", _REQUIREMENTS], settings.code_dir)
-    return settings
+    """The way of the inference toolkit (`model_server.py`): a requirements.txt beside the program is installed.
+
+    The program is in the model's archive; SAGEMAKER_SUBMIT_DIRECTORY says nothing to this toolkit.
+    """
+    code = settings.model_dir / "code"
+    if settings.code_dir != code:
+        _say(f"PyTorch's image reads its program from {code} alone, not from SAGEMAKER_SUBMIT_DIRECTORY.")
+    if (code / _REQUIREMENTS).exists():
+        pip_install(["-r", _REQUIREMENTS], code)
+    return settings._replace(code_dir=code)
 
 
 def prepare(code: Path, name: str) -> None:

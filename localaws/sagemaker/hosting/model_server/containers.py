@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +22,7 @@ from .toolkit_model import ToolkitModel
 
 # The image's own variable, whose value begins with the name of the framework's container.
 SERVING_MODULE = "SAGEMAKER_SERVING_MODULE"
+_NO_PROGRAM = "AWS's image doesn't serve without SAGEMAKER_PROGRAM; here inference.py is taken."
 
 
 class _Container(NamedTuple):
@@ -27,18 +30,22 @@ class _Container(NamedTuple):
 
     install: what it does with the code before it imports it; the second argument is PIP_NO_BUILD_ISOLATION.
     needs_program: whether it doesn't work without a program of the user's.
+    variables: what it sets in its environment unless the user has.
     """
 
     functions: Functions
     model: type[Model]
     install: Callable[[Settings, str | None], Settings]
     needs_program: bool
+    variables: Mapping[str, str] = {}
 
 
 _SKLEARN = _Container(sklearn_functions.FUNCTIONS, FlaskModel, install_as_package, needs_program=True)
 _CONTAINERS = {
     "sagemaker_sklearn_container": _SKLEARN,
-    "sagemaker_xgboost_container": _SKLEARN._replace(functions=xgboost_functions.FUNCTIONS),
+    "sagemaker_xgboost_container": _SKLEARN._replace(
+        functions=xgboost_functions.FUNCTIONS, variables={"OMP_NUM_THREADS": "1"}
+    ),
     "sagemaker_pytorch_container": _Container(
         pytorch_functions.FUNCTIONS, ToolkitModel, install_requirements, needs_program=False
     ),
@@ -48,6 +55,10 @@ _CONTAINERS = {
 def load(environment: Mapping[str, str]) -> Model:
     """Install the code, import the program and load the model, as the environment says. StartError."""
     container = _CONTAINERS.get(environment.get(SERVING_MODULE, "").partition(".")[0], _SKLEARN)
+    for name, value in container.variables.items():
+        os.environ.setdefault(name, value)
+    if container.needs_program and not environment.get("SAGEMAKER_PROGRAM"):
+        print(_NO_PROGRAM, flush=True)  # noqa: T201 - a container's log
     settings = container.install(settings_of(environment), environment.get("PIP_NO_BUILD_ISOLATION"))
     started = time.perf_counter()
     model = container.model(_functions(container, settings), settings)
@@ -56,17 +67,20 @@ def load(environment: Mapping[str, str]) -> Model:
 
 
 def _functions(container: _Container, settings: Settings) -> Functions:
-    if not container.needs_program and not (settings.code_dir / settings.program).is_file():
-        return container.functions
-    return functions_of(import_program(settings.code_dir, settings.program), container.functions)
+    program = import_program(settings.code_dir, settings.program)
+    if program is not None:
+        return functions_of(program, container.functions)
+    if container.needs_program:
+        raise StartError(
+            f"SAGEMAKER_PROGRAM is {settings.program!r}, but there is no such module in {settings.code_dir}, where it "
+            "is imported by its name"
+        )
+    return container.functions
 
 
-def import_program(directory: Path, program: str) -> ModuleType:
-    """The program of the code directory as a module of its name, which may import what lies beside it."""
-    if "/" in program:
-        raise StartError(f"SAGEMAKER_PROGRAM is {program!r}, but it is imported by its name: move it up to {directory}")
-    if not (directory / program).is_file():
-        raise StartError(f"SAGEMAKER_PROGRAM is {program!r}, but there is no such file in {directory}")
+def import_program(directory: Path, program: str) -> ModuleType | None:
+    """The program, imported by its name from the code directory or from what was installed; None when there is none."""
     sys.path.insert(0, str(directory))
     importlib.invalidate_caches()
-    return importlib.import_module(program.removesuffix(".py"))
+    name = program.removesuffix(".py")
+    return None if importlib.util.find_spec(name) is None else importlib.import_module(name)
