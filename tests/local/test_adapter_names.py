@@ -224,7 +224,6 @@ CONTAINERS: dict[str, dict[str, str]] = {
         "_kinesis_positions": "AccountRegionScopedDict",
         "_layers": "AccountRegionScopedDict",
     },
-    "services.sqs": {"_HANDLERS": "dict"},
     "services.s3": {"_buckets": "AccountScopedDict", "_bucket_notifications": "AccountScopedDict"},
     "services.sts": {"_sessions": "dict"},
 }
