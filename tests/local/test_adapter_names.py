@@ -159,7 +159,6 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
     },
     "services.kms": {"_resolve_key": ["key_id_or_arn"]},
     "services.sns": {
-        "_create_topic": ["params"],
         "_deliver_to_lambda": [
             "endpoint",
             "envelope",
@@ -187,8 +186,6 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_subscribe": ["params"],
         "_publish": ["params"],
         "_publish_batch": ["params"],
-        "_set_subscription_attributes": ["params"],
-        "_subscribe": ["params"],
         "_topic_by_arn_any_scope": ["topic_arn"],
         "topic_policy_allows": ["topic_arn", "service", "source_arn", "source_account"],
     },
@@ -225,6 +222,7 @@ CONTAINERS: dict[str, dict[str, str]] = {
         "_layers": "AccountRegionScopedDict",
     },
     "services.s3": {"_buckets": "AccountScopedDict", "_bucket_notifications": "AccountScopedDict"},
+    "services.sqs": {"_HANDLERS": "dict"},
     "services.sts": {"_sessions": "dict"},
 }
 
