@@ -1,7 +1,7 @@
 """Data arrive -> the new champion answers, on the digits, beside the bare scripts' own time on the same machine.
 
     cycle_seconds     from the last object's arrival until the endpoint answers from the new model, without the
-                      quiet period that pipeline.yaml asks for
+                      quiet period that pipeline.yaml asks for, and the environment allows
     bare_seconds      train.py, evaluate.py and loading the model to a first answer, as three plain processes
     overhead_seconds  what Ratchet and the embedded AWS add
 
@@ -134,11 +134,11 @@ def one_cycle(pipeline: Pipeline, digits: Digits) -> Cycle:
     run = pipeline.judged_after(before, lambda _run_id, _execution: None)
     if run.outcome != "Promoted":
         raise SystemExit(f"run {run.run_id} ended {run.outcome}: {run.reason}")
-    return Cycle(seconds - quiet_seconds(), parts(pipeline.account, run.execution_arn, arrived_at))
+    return Cycle(seconds - quiet_seconds(pipeline.account), parts(pipeline.account, run.execution_arn, arrived_at))
 
 
-def quiet_seconds() -> float:
-    triggers = spec.load(FOLDER / "pipeline.yaml").triggers.data
+def quiet_seconds(at: account.Account) -> float:
+    triggers = spec.load(FOLDER / "pipeline.yaml").triggers.with_quiet_at_most(at.environment.quiet_at_most).data
     return float(triggers.quiet) if triggers else 0.0
 
 

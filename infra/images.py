@@ -51,7 +51,11 @@ def is_of_a_framework(spec: PipelineSpec) -> bool:
     """Whether training runs in one of SageMaker's framework images, or in one that starts like them, with `train`."""
     if spec.framework is not None:
         return True
-    image = spec.image if spec.dockerfile is None else _started_like((spec.folder / spec.dockerfile).read_text())
+    image = (
+        spec.image
+        if spec.dockerfile is None
+        else _started_like((spec.folder / spec.dockerfile).read_text(encoding="utf-8"))
+    )
     repositories = {known.partition(":")[0] for known in _accounts()}
     return image is not None and re.split("[:@]", image.partition("/")[2])[0] in repositories
 

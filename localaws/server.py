@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localaws.sagemaker.containers import sdk_settings
 from localaws.server_file import (
     ACCOUNT,
     DEFAULT_PORT,
@@ -65,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     fork_under_subreaper()
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     images = (options.images or state / "images").resolve()
-    server = _described(listener.getsockname()[1], root_key(state), options.log)
+    server = _described(state, listener.getsockname()[1], root_key(state), options.log)
     _set_environment(state, server)
     code = _serve(state, images, options.rule_evaluator, listener, server)
     # MiniStack's worker threads are not daemons: one that is stuck would keep the process from ending.
@@ -143,7 +144,7 @@ def _last_port(state: Path) -> int:
         return 0
 
 
-def _described(port: int, key: RootKey, log: Path | None) -> Server:
+def _described(state: Path, port: int, key: RootKey, log: Path | None) -> Server:
     """This process as `server.json` describes it."""
     return Server(
         pid=os.getpid(),
@@ -153,6 +154,7 @@ def _described(port: int, key: RootKey, log: Path | None) -> Server:
         account=ACCOUNT,
         access_key_id=key.access_key_id,
         secret_access_key=key.secret_access_key,
+        sagemaker_sdk_settings=str(sdk_settings.write(state, REGION, ACCOUNT)),
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         log=str(log or ""),
     )

@@ -26,7 +26,11 @@ _KEY_ALPHABET = string.ascii_uppercase + "234567"
 
 @dataclass(frozen=True)
 class Server:
-    """One running embedded AWS. `started_at` is ISO 8601 in UTC; `log` is the file that it writes to."""
+    """One running embedded AWS.
+
+    sagemaker_sdk_settings: the file that keeps the SageMaker SDK here. started_at: ISO 8601 in UTC. log: the file that
+    it writes to.
+    """
 
     pid: int
     port: int
@@ -35,6 +39,7 @@ class Server:
     account: str
     access_key_id: str
     secret_access_key: str
+    sagemaker_sdk_settings: str
     started_at: str
     log: str
 

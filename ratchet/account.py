@@ -32,6 +32,7 @@ class Server:
     account: str
     access_key_id: str
     secret_access_key: str
+    sagemaker_sdk_settings: str
     pid: int
 
     @property

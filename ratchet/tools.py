@@ -32,18 +32,6 @@ _MISLEADING = (
     "AWS_USE_DUALSTACK_ENDPOINT",
 )
 _LOOPBACK = ("127.0.0.1", "localhost")
-# The SageMaker SDK builds the URLs of STS and of its telemetry itself, whatever AWS_ENDPOINT_URL says. Told its bucket
-# it asks STS for no account, and telemetry can be declined: by a file of its own (versions 2 and 3 read the same).
-_SDK_SETTINGS = """\
-# Written by `ratchet env`: what keeps the SageMaker SDK on the embedded AWS.
-SchemaVersion: "1.0"
-SageMaker:
-  PythonSDK:
-    Modules:
-      TelemetryOptOut: true
-      Session:
-        DefaultS3Bucket: sagemaker-{region}-{account}
-"""
 
 
 def exports(project: Project, server: Server, around: Mapping[str, str]) -> dict[str, str]:
@@ -58,22 +46,13 @@ def exports(project: Project, server: Server, around: Mapping[str, str]) -> dict
         # Named, so that a [default] profile of the user's with endpoints or roles of its own isn't read.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "SAGEMAKER_USER_CONFIG_OVERRIDE": str(_sdk_settings_file(project)),
+        # The SDK's own settings: its bucket, for which it would ask STS elsewhere, and no telemetry.
+        "SAGEMAKER_USER_CONFIG_OVERRIDE": server.sagemaker_sdk_settings,
         "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": os.devnull,
         "CDK_DISABLE_CLI_TELEMETRY": "true",
         "PATH": _joined(":", (*_program_folders(project), *around.get("PATH", "").split(":"))),
         "NO_PROXY": _joined(",", (*_LOOPBACK, *around.get("NO_PROXY", around.get("no_proxy", "")).split(","))),
     }
-
-
-def write_sdk_settings(project: Project, server: Server) -> None:
-    """Writes the file of the SageMaker SDK's that `exports` names: its default bucket, and no telemetry."""
-    text = _SDK_SETTINGS.format(region=server.region, account=server.account)
-    _sdk_settings_file(project).write_text(text, encoding="utf-8")
-
-
-def _sdk_settings_file(project: Project) -> Path:
-    return project.aws_state / "sagemaker_sdk.yaml"
 
 
 def profile(name: str, server: Server) -> list[str]:

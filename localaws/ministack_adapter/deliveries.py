@@ -32,6 +32,7 @@ _KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
 def install(aws: EmbeddedAws) -> None:
     _ask_for_topics_and_queues()
     _ask_for_functions()
+    _validate_functions_of_buckets()
     _count_what_topics_deliver(aws)
 
 
@@ -119,6 +120,28 @@ def _ask_for_functions() -> None:
 
     sns._deliver_to_lambda = _deliver_to_lambda
     s3._deliver_event_to_lambda = _deliver_event_to_lambda
+
+
+def _validate_functions_of_buckets() -> None:
+    """PutBucketNotificationConfiguration refuses a function that S3 may not invoke, as it does a queue or a topic."""
+    from ministack.services import s3
+
+    validate = s3._validate_notification_configs
+
+    def _validate_notification_configs(
+        configs: list[Document], bucket_region: str, bucket_name: str = "", skip_destination_validation: bool = False
+    ) -> Any:
+        refused = validate(configs, bucket_region, bucket_name, skip_destination_validation)
+        if refused is not None or skip_destination_validation:
+            return refused
+        functions = [config["arn"] for config in configs if config["type"] == "lambda"]
+        closed = [arn for arn in functions if not may(S3, arn, f"arn:aws:s3:::{bucket_name}")]
+        if not closed:
+            return None
+        told = f"Unable to validate the following destination configurations: {', '.join(closed)}"
+        return s3._invalid_notification_config(told)
+
+    s3._validate_notification_configs = _validate_notification_configs
 
 
 def _bucket_arn(event: Document) -> str:

@@ -2,6 +2,7 @@
 
 service.py   SageMaker as one object
 context.py   the things that every room is given
+search.py    Search, over what the rooms have stored
 core/        requests and errors, the store, events, listing, tags: knows no other room
 containers/  images, the /opt/ml contract, archives, S3 as a role sees it, isolation
 jobs/        the engine, and a module for every kind of job

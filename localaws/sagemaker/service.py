@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from localaws.sagemaker import search
 from localaws.sagemaker.containers import container
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors, tags, validation
@@ -49,7 +50,7 @@ class SageMaker:
         found: dict[str, Handler] = {}
         for kind in KINDS:
             found |= operations.handlers(kind, self._jobs)
-        for room in (models, endpoint_configs, groups, packages):
+        for room in (models, endpoint_configs, groups, packages, search):
             found |= room.operations(self.context)
         return found | self._endpoints.operations() | tags.operations(self.context.store)
 

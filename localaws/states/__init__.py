@@ -8,6 +8,7 @@ It knows neither a server nor a transport: what a task does, how JSONata is eval
     tasks.py         one try of a task: arguments, token, history, outcome
     together.py      branches and iterations at once
     dataflow.py      JSONata's Arguments, Output and Assign; variables and their scopes
+    paths.py         JSONPath: its grammar, what a path selects, what a result path writes
     attempts.py      waiting for a task: timeout, heartbeat, task token, abandoning
     cancellation.py  stopping an execution, with every branch and wait in it
     retry.py         which retrier, and how long until the next try

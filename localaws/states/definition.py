@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from localaws.states import definition_expressions, definition_transitions
+from localaws.states import definition_expressions, definition_paths, definition_transitions
 from localaws.states import definition_fields as fields
 from localaws.states.dataflow import is_expression
 from localaws.states.definition_problem import SCHEMA, Document, Problem, objects_in
@@ -101,6 +101,8 @@ class _Checker:
         yield from getattr(self, f"_{str(kind).lower()}", _nothing)(state, language, path)
         if language == "JSONata":
             yield from definition_expressions.problems_of(state, path, self._checks.parse)
+        else:
+            yield from definition_paths.problems_of(state, path)
 
     def _task(self, state: Document, _language: str, path: str) -> Iterator[Problem]:
         resource = state.get("Resource")
@@ -266,6 +268,8 @@ def _jsonpath_rule(rule: Document, path: str, *, nested: bool) -> Iterator[Probl
         yield Problem(SCHEMA, f"The operator '{operator}' is not supported here", f"{path}/{operator}")
     elif not isinstance(rule.get("Variable"), str):
         yield Problem(SCHEMA, "A comparison needs Variable", path)
+    else:
+        yield from definition_paths.problems_of_rule(rule, path)
 
 
 def _integer(document: Document, field: str, least: int, most: int, path: str) -> Iterator[Problem]:

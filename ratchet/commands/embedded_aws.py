@@ -220,7 +220,6 @@ def env(context: Context, profile: str | None) -> Answer:
         if context.for_people:
             click.echo("\n".join(lines))
         return Answer({"profile": lines})
-    tools.write_sdk_settings(context.project, server)
     exports = tools.exports(context.project, server, os.environ)
     unset = tools.unset(os.environ)
     lines = [f"unset {' '.join(unset)}", *(f"export {name}={shlex.quote(value)}" for name, value in exports.items())]

@@ -37,7 +37,7 @@ worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 told = []
 signal.signal(signal.SIGTERM, lambda *_: told.append(1))
 print(f"SCRIPT RUNS {sys.argv[1:]}", flush=True)
-end = time.monotonic() + 4
+end = time.monotonic() + 2.5
 while not told and time.monotonic() < end:
     time.sleep(0.02)
 time.sleep(0.3)

@@ -204,7 +204,7 @@ def test_an_isolated_job_takes_its_source_from_a_channel(jobs: Jobs) -> None:
     place = "/opt/ml/input/data/code/sourcedir.tar.gz"
     jobs_of = []
     index = {
-        "PIP_RETRIES": "0",
+        "PIP_RETRIES": "1",
         "PIP_INDEX_URL": f"{jobs.aws.server.endpoint_url}/simple",
     }  # which answers on this machine
     for requirement in (f"./{ONE}", f"{THING}-of-an-index"):

@@ -252,3 +252,39 @@ def test_a_topic_invokes_only_a_function_that_lets_it(aws: Any) -> None:
     sns.publish(TopicArn=topic_arn, Message="heard")
     assert until(lambda: heard(aws, told_url), "the function")[0]["Body"] == "heard"
     assert heard(aws, told_url) == []
+
+
+@pytest.mark.fidelity(
+    "S3",
+    "PutBucketNotificationConfiguration refuses a queue, topic or function whose policy doesn't let s3.amazonaws.com in"
+    " for the bucket; where the policy closes later, nothing is delivered.",
+    "S3 user guide, 'Granting permissions to publish event notification messages to a destination';"
+    " PutBucketNotificationConfiguration, API reference ('Unable to validate the following destination')",
+)
+def test_a_bucket_tells_only_what_lets_it(aws: Any) -> None:
+    s3, sqs, bucket = aws.client("s3"), aws.client("sqs"), unique("bucket")
+    s3.create_bucket(Bucket=bucket)
+    url, arn = queue(aws, None)
+    function = make_function(aws, unique("f"), "def handler(e, c): pass", make_role(aws, "lambda.amazonaws.com"))
+    created = {"Events": ["s3:ObjectCreated:*"]}
+    to_queue = {"QueueConfigurations": [{"QueueArn": arn, **created}]}
+    closed = (
+        to_queue,
+        {"TopicConfigurations": [{"TopicArn": topic(aws), **created}]},
+        {"LambdaFunctionConfigurations": [{"LambdaFunctionArn": function, **created}]},
+    )
+    for configuration in closed:
+        with pytest.raises(ClientError, match="Unable to validate the following destination configurations: arn:aws:"):
+            s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=configuration)
+    of_the_bucket = {"Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{bucket}"}, **OF_THE_ACCOUNT}}
+    statement = {**allow("sqs:SendMessage"), "Principal": {"Service": "s3.amazonaws.com"}, **of_the_bucket}
+    other_url, other = queue(aws, "s3.amazonaws.com")
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(statement)})
+    both = {"QueueConfigurations": [{"QueueArn": each, **created} for each in (arn, other)]}
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=both)
+    assert first_message(aws, url)["Event"] == first_message(aws, other_url)["Event"] == "s3:TestEvent"
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
+    s3.put_object(Bucket=bucket, Key="k", Body=b"1")
+    told = until(lambda: [m for m in heard(aws, other_url) if "TestEvent" not in m["Body"]], "the bucket's event")
+    assert json.loads(told[0]["Body"])["Records"][0]["eventName"] == "ObjectCreated:Put"
+    assert [m for m in heard(aws, url) if "TestEvent" not in m["Body"]] == []

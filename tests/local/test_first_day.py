@@ -21,9 +21,9 @@ PAGE = (ROOT / "docs" / "account.md").read_text()
 AWS_COMMAND = ROOT / ".venvs" / "sdk" / "bin"
 # Quotas of instances that nothing here uses but the tests of quotas.
 QUOTAS = {
-    "ml.c5.large for training job usage": 0,
-    "ml.c5.xlarge for training job usage": 1,
-    "ml.c5.large for processing job usage": 0,
+    "ml.c5.xlarge for training job usage": 0,
+    "ml.c5.2xlarge for training job usage": 1,
+    "ml.c5.xlarge for processing job usage": 0,
     "ml.c5.large for endpoint usage": 0,
 }
 
@@ -204,18 +204,18 @@ def cluster(instance: str) -> dict[str, Any]:
 )
 def test_a_job_beyond_a_quota_is_refused_in_sagemakers_words(account: Aws) -> None:
     jobs = Jobs(account)
-    none, one = (f"ml.c5.{size} for training job usage" for size in ("large", "xlarge"))
+    none, one = (f"ml.c5.{size} for training job usage" for size in ("xlarge", "2xlarge"))
     with pytest.raises(ClientError) as refused:
-        jobs.sagemaker.create_training_job(**jobs.training_request("", ResourceConfig=cluster("ml.c5.large")))
+        jobs.sagemaker.create_training_job(**jobs.training_request("", ResourceConfig=cluster("ml.c5.xlarge")))
     assert refused.value.response["Error"]["Code"] == "ResourceLimitExceeded"
     assert limited(none, quota=0, used=0) in refused.value.response["Error"]["Message"]
-    request = jobs.processing_request("", ProcessingResources={"ClusterConfig": cluster("ml.c5.large")})
-    with pytest.raises(ClientError, match=limited("ml.c5.large for processing job usage", quota=0, used=0)):
+    request = jobs.processing_request("", ProcessingResources={"ClusterConfig": cluster("ml.c5.xlarge")})
+    with pytest.raises(ClientError, match=limited("ml.c5.xlarge for processing job usage", quota=0, used=0)):
         jobs.sagemaker.create_processing_job(**request)
 
-    running = jobs.training_request(GOES_ON_UNTIL_STOPPED, ResourceConfig=cluster("ml.c5.xlarge"))
+    running = jobs.training_request(GOES_ON_UNTIL_STOPPED, ResourceConfig=cluster("ml.c5.2xlarge"))
     jobs.sagemaker.create_training_job(**running)
-    second = jobs.training_request("", ResourceConfig=cluster("ml.c5.xlarge"))
+    second = jobs.training_request("", ResourceConfig=cluster("ml.c5.2xlarge"))
     with pytest.raises(ClientError, match=limited(one, quota=1, used=1)):
         jobs.sagemaker.create_training_job(**second)
     jobs.until_logged(running["TrainingJobName"], "ready")

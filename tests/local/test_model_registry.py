@@ -202,8 +202,50 @@ def test_what_doesnt_fit_is_refused_in_awss_words(hosting: Hosting) -> None:
     assert refused(sagemaker.create_model_package, **valid)[1] == "Missing ARN."
     both = {"ModelPackageGroupName": name, "ModelPackageName": "too", **valid}
     assert refused(sagemaker.create_model_package, **both)[1].startswith("Both ModelPackageName and")
-    card = {"ModelPackageGroupName": name, "ModelCard": {"ModelCardContent": "{}", "ModelCardStatus": "Draft"}, **valid}
-    assert refused(sagemaker.create_model_package, **card)[1] == "not supported here: ModelCard of a model package"
+    card = {"ModelPackageGroupName": name, "ModelCard": {"ModelCardContent": "a", "ModelCardStatus": "Draft"}, **valid}
+    assert "must be a JSON object" in refused(sagemaker.create_model_package, **card)[1]
+
+
+@pytest.mark.fidelity(
+    "Models",
+    "A model package keeps the model card that it is given, and an update replaces it.",
+    "API reference: CreateModelPackage, UpdateModelPackage, DescribeModelPackage: ModelCard",
+)
+def test_a_model_card_is_kept(hosting: Hosting) -> None:
+    card = {"ModelCardContent": '{"model_overview": {}}', "ModelCardStatus": "Draft"}
+    arn = package(hosting, group(hosting, "carded"), ModelCard=card)
+    assert hosting.sagemaker.describe_model_package(ModelPackageName=arn)["ModelCard"] == card
+    card["ModelCardStatus"] = "Approved"
+    hosting.sagemaker.update_model_package(ModelPackageArn=arn, ModelCard=card)
+    assert hosting.sagemaker.describe_model_package(ModelPackageName=arn)["ModelCard"] == card
+
+
+@pytest.mark.fidelity(
+    "Models",
+    "Search finds model packages and their groups by property and tag, newest first, in pages; each result is under "
+    "its resource's name, with its tags.",
+    "API reference: Search",
+)
+def test_groups_and_packages_are_found_by_search(hosting: Hosting) -> None:
+    name = group(hosting, "sought")
+    arns = [package(hosting, name) for _ in range(3)]
+    hosting.sagemaker.update_model_package(ModelPackageArn=arns[0], ModelApprovalStatus="Approved")
+
+    def sought(resource: str, *filters: tuple[str, str], **more: Any) -> dict[str, Any]:
+        listed = [{"Name": of, "Operator": "Equals", "Value": value} for of, value in filters]
+        return dict(hosting.sagemaker.search(Resource=resource, SearchExpression={"Filters": listed}, **more))
+
+    [found] = sought("ModelPackageGroup", ("ModelPackageGroupName", name))["Results"]
+    assert found["ModelPackageGroup"]["ModelPackageGroupArn"] == f"{ARN}:model-package-group/{name}"
+    ours = ("ModelPackageGroupName", name)
+    first = sought("ModelPackage", ours, MaxResults=2)
+    assert first["TotalHits"] == {"Value": 3, "Relation": "EqualTo"}
+    rest = sought("ModelPackage", ours, MaxResults=2, NextToken=first["NextToken"])
+    ordered = [result["ModelPackage"]["ModelPackageArn"] for result in first["Results"] + rest["Results"]]
+    assert ordered == [arns[0], arns[2], arns[1]], "by LastModifiedTime"
+    [approved] = sought("ModelPackage", ours, ("ModelApprovalStatus", "Approved"))["Results"]
+    assert approved["ModelPackage"]["ModelPackageArn"] == arns[0]
+    assert refused(hosting.sagemaker.search, Resource="Experiment")[1] == "not supported here: Resource = 'Experiment'"
 
 
 @pytest.mark.fidelity(

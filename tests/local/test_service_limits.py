@@ -35,6 +35,16 @@ def test_each_service_refuses(aws: Any) -> None:
     assert (code, "exceeded the 4KB limit" in message) == ("InvalidParameterValueException", True)
     s3, bucket = aws.client("s3"), unique("notified")
     s3.create_bucket(Bucket=bucket)
+    assert refusal(s3.put_object, Bucket=bucket, Key="k" * 1025)[0] == "KeyTooLongError"
+    assert refusal(s3.create_multipart_upload, Bucket=bucket, Key="k", Metadata={"a": "x" * 2048})[0] == (
+        "MetadataTooLarge"
+    )
+    delete = {"Objects": [{"Key": str(number)} for number in range(1001)]}
+    assert refusal(s3.delete_objects, Bucket=bucket, Delete=delete)[0] == "MalformedXML"
+    data = [{"MetricName": "m", "Value": float("nan")}]
+    assert refusal(aws.client("cloudwatch").put_metric_data, Namespace="n", MetricData=data) == (
+        "InvalidParameterValue", "The value NaN for parameter MetricData.member.1.Value is invalid."
+    )  # fmt: skip
     _, arn = open_queue(aws, "s3.amazonaws.com")
     rules = [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}] * 2
     code, message = refusal(
@@ -95,3 +105,24 @@ def test_alarms_are_refused_by_the_api_and_in_stacks(aws: Any) -> None:
     )  # fmt: skip
     made = stack(aws, {"A": resource("AWS::CloudWatch::Alarm", **alarm)})
     assert told in made.reason("A")
+
+
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A state machine's name has 1 to 80 characters without spaces, brackets and the like: InvalidName.",
+    "Step Functions API, CreateStateMachine: name",
+)
+def test_names_of_state_machines(aws: Any) -> None:
+    definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
+    role = make_role(aws, "states.amazonaws.com")
+    machines = aws.client("stepfunctions")
+    for name in ("a b", "a" * 81, "a:b"):
+        call = machines.create_state_machine
+        assert refusal(call, name=name, definition=definition, roleArn=role) == (
+            "InvalidName",
+            f"Invalid Name: '{name}'",
+        )
+    made = stack(aws, {"M": resource(
+        "AWS::StepFunctions::StateMachine", StateMachineName="a b", DefinitionString=definition, RoleArn=role,
+    )})  # fmt: skip
+    assert "Invalid Name: 'a b'" in made.reason("M")

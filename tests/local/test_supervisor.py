@@ -136,7 +136,7 @@ def test_a_file_that_is_replaced_while_the_server_is_asked_tells_of_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A killed server's file is read, and then the one that follows it answers at the same port."""
-    killed = Server(1, 4566, "http://127.0.0.1:4566", "us-east-1", "000000000000", "id", "secret", "", "")
+    killed = Server(1, 4566, "http://127.0.0.1:4566", "us-east-1", "000000000000", "id", "secret", "", "", "")
     write_server(tmp_path, killed)
 
     def answers(_server: Server) -> bool:

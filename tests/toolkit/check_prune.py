@@ -243,6 +243,17 @@ class Pictures(unittest.TestCase):
         np.testing.assert_array_equal(read_labels, labels)
         np.testing.assert_array_equal(read, drawn)
 
+    def test_files_of_a_spreadsheet(self):
+        """A byte order mark, the line ends of Windows, and blank lines at the end."""
+        labels, drawn = signs.draw(3, seed=0)
+        lines = signs.csv_text(labels, drawn).replace("\n", "\r\n") + "\r\n\r\n"
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "saved.csv").write_bytes(("\ufeff" + lines).encode())
+            read_labels, read = pictures.load(folder, signs.SIZE)
+        self.assertEqual((read_labels.tolist(), read.tolist()), (labels.tolist(), drawn.tolist()))
+        unlabelled = "".join(line.partition(",")[2] for line in lines.splitlines(keepends=True))
+        self.assertEqual(pictures.parse("\ufeff" + unlabelled, signs.SIZE).tolist(), drawn.tolist())
+
     def test_wrong_pictures_are_named(self):
         with self.assertRaisesRegex(pictures.PicturesError, "2 columns; 3072"):
             pictures.parse("1,2", 32)

@@ -145,6 +145,6 @@ def world_in(root: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     target = environments.environment("local", {"account": "000000000000", **CAREFUL})
     for way_in in ("connect", "of_server"):
         monkeypatch.setattr(account, way_in, lambda *_: Account(target, Session(found)))  # type: ignore[arg-type]
-    server = Server("http://127.0.0.1:1", 1, "us-east-1", "000000000000", "KEY", "secret", os.getpid())
+    server = Server("http://127.0.0.1:1", 1, "us-east-1", "000000000000", "KEY", "secret", "settings", os.getpid())
     monkeypatch.setattr(account, "read_server", lambda _state: server)
     return found

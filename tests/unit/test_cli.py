@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from click.testing import CliRunner, Result
 
 from contract.files import SPEC_FILE
@@ -47,7 +46,14 @@ def listening(checkout: Path) -> Iterator[Server]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         server = Server(
-            f"http://127.0.0.1:{port}", port, "us-east-1", "000000000000", "KEY", "it's secret", os.getpid()
+            f"http://127.0.0.1:{port}",
+            port,
+            "us-east-1",
+            "000000000000",
+            "KEY",
+            "it's secret",
+            "/sdk.yaml",
+            os.getpid(),
         )
         state = checkout / ".ratchet" / "aws"
         state.mkdir(parents=True)
@@ -220,21 +226,12 @@ def test_env_is_what_a_shell_can_eval(checkout: Path, listening: Server) -> None
     assert "127.0.0.1" in after["NO_PROXY"].split(",")
 
 
-@pytest.mark.fidelity(
-    "Clients",
-    "The SageMaker SDK asks STS at a URL of its own for the account of its default bucket, and sends telemetry to a "
-    "bucket of AWS's, unless its defaults say otherwise.",
-    "aws/sagemaker-python-sdk, sagemaker-core: session_helper.py, telemetry_logging.py, config_schema.py",
-)
-def test_env_keeps_the_sagemaker_sdk_here(checkout: Path, listening: Server) -> None:
+def test_env_names_the_settings_that_keep_the_sagemaker_sdk_here_and_none_of_the_machine_s(
+    checkout: Path, listening: Server
+) -> None:
     exports = json.loads(call("env", "--json").stdout)["export"]
-    settings = yaml.safe_load(Path(exports["SAGEMAKER_USER_CONFIG_OVERRIDE"]).read_text())
-    modules = settings["SageMaker"]["PythonSDK"]["Modules"]
-    assert modules == {
-        "TelemetryOptOut": True,
-        "Session": {"DefaultS3Bucket": f"sagemaker-{listening.region}-{listening.account}"},
-    }
-    assert yaml.safe_load(Path(exports["SAGEMAKER_ADMIN_CONFIG_OVERRIDE"]).read_text()) is None, "no machine's own"
+    assert exports["SAGEMAKER_USER_CONFIG_OVERRIDE"] == listening.sagemaker_sdk_settings
+    assert exports["SAGEMAKER_ADMIN_CONFIG_OVERRIDE"] == os.devnull
 
 
 def test_env_forgets_endpoints_of_single_services() -> None:

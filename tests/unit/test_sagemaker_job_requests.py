@@ -106,6 +106,27 @@ def test_what_makes_no_sense_is_refused(change: dict[str, Any], said: str) -> No
 
 @pytest.mark.fidelity(
     "Training jobs",
+    "DescribeTrainingJob answers OutputDataConfig.KmsKeyId as an empty string where none was given, and each channel's "
+    "CompressionType and RecordWrapperType as None.",
+    "aws/sagemaker-python-sdk, branch master-v2: Estimator.attach reads the key's id; answers shown in published "
+    "notebooks",
+)
+def test_a_description_fills_in_what_the_request_left_out() -> None:
+    described = training_request.description(TRAINING, "arn:job")
+    assert described["OutputDataConfig"] == {"KmsKeyId": "", "S3OutputPath": "s3://b/out"}
+    defaults = {"CompressionType": "None", "RecordWrapperType": "None"}
+    assert described["InputDataConfig"] == [{"ChannelName": "train", "DataSource": S3_SOURCE, **defaults}]
+    keyed = training_request.description(
+        {**TRAINING, "OutputDataConfig": {"S3OutputPath": "s3://b/out", "KmsKeyId": "k"}}, "arn"
+    )
+    assert keyed["OutputDataConfig"]["KmsKeyId"] == "k"
+    assert "InputDataConfig" not in training_request.description(
+        {name: value for name, value in TRAINING.items() if name != "InputDataConfig"}, "arn:job"
+    )
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
     "MaxRuntimeInSeconds is 86,400 unless given.",
     "SageMaker API, StoppingCondition: default of one day",
 )

@@ -14,7 +14,7 @@ from localaws.sagemaker.jobs.kinds import KINDS
 
 PACKAGE = "localaws.sagemaker"
 ROOT = Path(localaws.sagemaker.__file__).parent
-# A room, and the rooms that it may import; `context` and `service` are modules of their own above them.
+# A room, and the rooms that it may import; `context`, `search` and `service` are modules of their own above them.
 MAY_KNOW = {
     "core": set(),
     "containers": {"core"},
@@ -23,7 +23,8 @@ MAY_KNOW = {
     "jobs": {"core", "containers", "debugger", "context"},
     "debugger": {"core", "containers", "jobs", "context"},
     "context": {"core", "containers", "jobs"},
-    "service": {"core", "containers", "registry", "hosting", "jobs", "debugger", "context"},
+    "search": {"core", "registry", "jobs", "context"},
+    "service": {"core", "containers", "registry", "hosting", "jobs", "debugger", "context", "search"},
 }
 
 

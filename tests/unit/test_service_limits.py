@@ -11,7 +11,9 @@ from localaws.ministack_adapter.limits import (
     functions,
     input_paths,
     log_names,
+    metrics,
     notifications,
+    objects,
     queues,
     rules,
     topics,
@@ -225,7 +227,7 @@ def test_rules(request_: Document, expected: str) -> None:
 
 @pytest.mark.fidelity(
     "EventBridge",
-    "A rule has five targets; each has one of Input (JSON), InputPath and InputTransformer.",
+    "A rule has five targets, each with one of Input, InputPath and InputTransformer, and a role where it needs one.",
     "EventBridge User Guide, Quotas; getmoto/moto and localstack/localstack, events",
 )
 @pytest.mark.parametrize(
@@ -236,6 +238,8 @@ def test_rules(request_: Document, expected: str) -> None:
          "Only one of Input, InputPath, or InputTransformer must be provided for target t."),
         ({"InputPath": "detail"}, "Invalid InputPath for target t: 'detail' must be a JSONPath"),
         ({"InputTransformer": {"InputPathsMap": {"a": "$.a[0]", "b": "x"}, "InputTemplate": "<a>"}}, "'x' must be"),
+        ({"Arn": "arn:aws:states:r:1:stateMachine:m"}, "RoleArn is required for target arn:aws:states"),
+        ({"Arn": "arn:aws:states:r:1:stateMachine:m", "RoleArn": "arn:aws:iam::1:role/r"}, ""),
         ({"Input": '"text"'}, ""),
         ({"InputPath": "$"}, ""),
         ({"InputTransformer": {"InputPathsMap": {"a": "$.resources[0]"}, "InputTemplate": "<a>"}}, ""),
@@ -314,3 +318,97 @@ def test_windows_of_alarms(alarm: Document, expected: str) -> None:
 def test_datapoints_of_alarms(alarm: Document, expected: str) -> None:
     told = said(alarms.refusal, **alarm)
     assert (expected in told) if expected else not told
+
+
+@pytest.mark.fidelity(
+    "EventBridge",
+    "An event has Source, DetailType and Detail, a JSON object, or its entry fails: InvalidArgument, MalformedDetail.",
+    "EventBridge API, PutEventsResultEntry; getmoto/moto, events: put_events",
+)
+def test_events() -> None:
+    event = {"Source": "s", "DetailType": "t", "Detail": "{}"}
+    assert rules.failure_of(event) is None
+    for field in event:
+        told = f"Parameter {field} is not valid. Reason: {field} is a required argument."
+        assert rules.failure_of({**event, field: ""}) == {"ErrorCode": "InvalidArgument", "ErrorMessage": told}
+    for detail in ("{", "[1]", "1"):
+        failed = {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
+        assert rules.failure_of({**event, "Detail": detail}) == failed
+
+
+@pytest.mark.fidelity(
+    "EventBridge",
+    "The entries of a PutEvents have less than 1 MB together.",
+    "EventBridge API, PutEvents",
+)
+def test_the_size_of_events() -> None:
+    put, half = rules.CHECKS["_put_events"], {"Source": "s", "DetailType": "t", "Detail": "x" * 524_288}
+    assert said(put, Entries=[half, half]) == (
+        "ValidationException: Total size of the entries in the request is over the limit."
+    )
+    assert said(put, Entries=[half]) == ""
+
+
+@pytest.mark.fidelity(
+    "SNS",
+    "A subscription by email needs an address, and a filter policy is JSON.",
+    "SNS API, Subscribe: InvalidParameter; localstack/localstack, snapshots of SNS",
+)
+def test_subscriptions() -> None:
+    subscribe, change = topics.CHECKS["_subscribe"], topics.CHECKS["_set_subscription_attributes"]
+    email = "InvalidParameter: Invalid parameter: Email address"
+    assert said(subscribe, Protocol="email", Endpoint="nobody") == email
+    assert said(topics.of_subscription_resource, Protocol="email-json", Endpoint="a b@c") == email
+    policy = {"Attributes.entry.2.key": "FilterPolicy", "Attributes.entry.2.value": "{"}
+    told = "InvalidParameter: Invalid parameter: FilterPolicy: failed to parse JSON."
+    assert said(subscribe, Protocol="sqs", Endpoint="arn:aws:sqs:::q", **policy) == told
+    assert said(change, AttributeName="FilterPolicy", AttributeValue="nope") == told
+    assert said(change, AttributeName="FilterPolicy", AttributeValue='{"a": ["b"]}') == ""
+    assert said(subscribe, Protocol="email", Endpoint="a@b.c") == ""
+
+
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "PutMetricData takes finite values up to 2^360, one of Value and Values, 30 dimensions, and 1,000 metrics at once.",
+    "CloudWatch API, PutMetricData, MetricDatum; getmoto/moto, cloudwatch",
+)
+@pytest.mark.parametrize(
+    ("datum", "expected"),
+    [
+        ({"Value": float("nan")}, "Value: The value NaN for parameter MetricData.member.2.Value is invalid."),
+        ({"Value": float("-inf")}, "The value -inf for parameter MetricData.member.2.Value is invalid."),
+        ({"Value": 2.0**361}, "for parameter MetricData.member.2.Value is invalid."),
+        ({"Values": [1.0, float("nan")]}, "MetricData.member.2.Values.member.2 is invalid."),
+        ({"Value": 1.0, "Values": [1.0]}, "InvalidParameterCombination: The parameters MetricData.member.2.Value and"),
+        ({"Value": 1.0, "Dimensions": [{}] * 31}, "member.2.Dimensions must not have a size greater than 30."),
+        ({"Values": [1.0] * 151}, "MetricData.member.2.Values must not have a size greater than 150."),
+        ({"Values": [1.0], "Counts": [1.0, 2.0]}, "must be of the same size."),
+        ({"Value": 0.0, "Dimensions": [{}] * 30}, ""),
+        ({"Value": "NaN"}, "The value NaN for parameter MetricData.member.2.Value is invalid."),
+        ({"Value": 1.0, "StatisticValues": {"Sum": 1.0}}, "MetricData.member.2.StatisticValues are mutually exclusive"),
+        ({"StatisticValues": {"Sum": 1.0}}, ""),
+    ],
+)  # fmt: skip
+def test_data_of_metrics(datum: Document, expected: str) -> None:
+    told = said(metrics.refusal, MetricData=[{"Value": 1.0}, datum])
+    assert (expected in told) if expected else not told
+    assert "must not have a size greater than 1000" in said(metrics.refusal, MetricData=[datum] * 1001)
+
+
+@pytest.mark.fidelity(
+    "S3",
+    "A key has 1,024 bytes, an object's metadata 2 KB, and a DeleteObjects 1,000 keys.",
+    "S3 User Guide, Naming objects, Working with object metadata; S3 API, Error responses, DeleteObjects",
+)
+def test_objects() -> None:
+    def code(key: str, **metadata: str) -> str:
+        found = objects.refusal(key, {f"x-amz-meta-{name}": value for name, value in metadata.items()})
+        return found.code if found else ""
+
+    assert [code("k" * 1024), code("k" * 1025), code("\u00e9" * 513)] == ["", "KeyTooLongError", "KeyTooLongError"]
+    assert [code("k", a="x" * 2047), code("k", a="x" * 1000, b="x" * 1047)] == ["", "MetadataTooLarge"]
+    body = b"<Delete>" + b"<Object><Key>k</Key></Object>" * 1000
+    assert objects.of_deletion(body) is None
+    more = objects.of_deletion(body + b"<Object><Key>k</Key></Object>")
+    assert more is not None
+    assert more.code == "MalformedXML"

@@ -215,8 +215,8 @@ def rule(**fields: Any) -> list[tuple[str, str]]:
 )
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_the_operators_of_a_jsonpath_rule(operator: str) -> None:
-    assert rule(Variable="$.a", **{operator: "b"}) == []
-    comparison = {"Variable": "$.a", operator: "b"}
+    comparison = {"Variable": "$.a", operator: "$.b"}
+    assert rule(**comparison) == []
     assert rule(And=[comparison, {"Not": comparison}]) == rule(Or=[comparison]) == []
 
 

@@ -36,6 +36,8 @@ def _checked(provisioners: ModuleType, props: Document) -> Document:
     """The properties with the API's logging configuration. Raises ValueError for a machine that AWS would refuse."""
     translated = _translated(props)
     try:
+        if "StateMachineName" in props:
+            machines.check_name(props["StateMachineName"])
         machines.installed().check(
             provisioners._sfn_definition(props),
             props.get("RoleArn", ""),

@@ -10,6 +10,10 @@ from localaws.ministack_adapter.limits.refusals import Check, Constraint, Docume
 
 _NAME = Constraint("Name", pattern=r"[\.\-_A-Za-z0-9]+", most=64)
 _TARGETS = 5
+# These are called as a role; the others say themselves whom they trust.
+_ASSUMING = ("batch", "codebuild", "codepipeline", "ecs", "firehose", "kinesis", "ssm", "states")
+_OF_EVENTS = ("Source", "DetailType", "Detail")
+_REQUEST_BYTES = 1_048_576  # EventBridge API, PutEvents: "the total entry size must be less than 1MB"
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)(s?)\)")
 _INPUTS = ("Input", "InputPath", "InputTransformer")
 
@@ -40,6 +44,9 @@ def _of_targets(request: Document) -> Refusal | None:
 
 def _of_target(target: Document) -> Refusal | None:
     name = target.get("Id")
+    service = str(target.get("Arn", "")).split(":")[2:3]
+    if service and service[0] in _ASSUMING and not target.get("RoleArn"):
+        return _invalid(f"RoleArn is required for target {target['Arn']}.")
     if sum(target.get(each) is not None for each in _INPUTS) > 1:
         return _invalid(f"Only one of Input, InputPath, or InputTransformer must be provided for target {name}.")
     if target.get("Input") is not None and not _is_json(target["Input"]):
@@ -53,21 +60,30 @@ def _of_target(target: Document) -> Refusal | None:
     return None
 
 
-def malformed(entry: Document) -> Document | None:
-    """What PutEvents answers for an entry whose detail is no JSON object; the others go through."""
-    try:
-        fits = isinstance(json.loads(entry.get("Detail") or "{}"), dict)
-    except ValueError:
-        fits = False
-    return None if fits else {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
+def failure_of(entry: Document) -> Document | None:
+    """What PutEvents answers for an entry that it doesn't take; the others go through."""
+    missing = next((field for field in _OF_EVENTS if not entry.get(field)), None)
+    if missing:
+        told = f"Parameter {missing} is not valid. Reason: {missing} is a required argument."
+        return {"ErrorCode": "InvalidArgument", "ErrorMessage": told}
+    if not _is_json(entry["Detail"], dict):
+        return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
+    return None
 
 
-def _is_json(text: str) -> bool:
+def _of_events(request: Document) -> Refusal | None:
+    entries = request.get("Entries") or []
+    size = sum(len(str(entry.get(field) or "").encode()) for entry in entries for field in _OF_EVENTS)
+    if size >= _REQUEST_BYTES:
+        return _invalid("Total size of the entries in the request is over the limit.")
+    return None
+
+
+def _is_json(text: str, kind: type = object) -> bool:
     try:
-        json.loads(text)
+        return isinstance(json.loads(text), kind)
     except ValueError:
         return False
-    return True
 
 
-CHECKS: Mapping[str, Check] = {"_put_rule": _of_rule, "_put_targets": _of_targets}
+CHECKS: Mapping[str, Check] = {"_put_rule": _of_rule, "_put_targets": _of_targets, "_put_events": _of_events}

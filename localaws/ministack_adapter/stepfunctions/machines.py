@@ -10,6 +10,7 @@ from localaws.ministack_adapter.stepfunctions import jsonata
 from localaws.ministack_adapter.stepfunctions.integrations import Integrations, parse_resource
 from localaws.ministack_adapter.stepfunctions.roles import SESSION_NAME
 from localaws.ministack_adapter.stepfunctions.sagemaker_tasks import missing_managed_rule_actions, waited_for
+from localaws.ministack_adapter.stepfunctions.start_requests import is_name
 from localaws.states.definition import Checks, problems
 from localaws.states.execution_log import LEVELS
 
@@ -45,6 +46,11 @@ class RefusedMachineError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def check_name(name: Any) -> None:
+    if not is_name(name):
+        raise RefusedMachineError("InvalidName", f"Invalid Name: '{name}'")
 
 
 class Machines:
@@ -135,6 +141,7 @@ def install(integrations: Integrations) -> None:
 def _creating(machines: Machines, create: Callable[[Document], Response]) -> Callable[[Document], Response]:
     def create_state_machine(data: Document) -> Response:
         try:
+            check_name(data.get("name"))
             machines.check(
                 data.get("definition", ""),
                 data.get("roleArn", ""),

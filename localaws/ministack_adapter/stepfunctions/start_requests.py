@@ -23,7 +23,14 @@ class RefusedStartError(Exception):
 def check(data: Mapping[str, Any]) -> None:
     """Raise RefusedStartError for an input or a name that AWS would refuse."""
     _check_input(data.get("input", "{}"))
-    _check_name(data.get("name"))
+    name = data.get("name")
+    if name is not None and not is_name(name):
+        raise RefusedStartError("InvalidName", f"Invalid Name: '{name}'")
+
+
+def is_name(name: Any) -> bool:
+    """Whether a machine or an execution may have this name: 1 to 80 characters, no spaces, brackets and the like."""
+    return isinstance(name, str) and 1 <= len(name) <= _MAX_NAME and not set(name) & _FORBIDDEN_IN_NAMES
 
 
 def execution_arn(data: Mapping[str, Any]) -> str:
@@ -55,11 +62,3 @@ def _check_input(text: Any) -> None:
         json.loads(text)
     except ValueError as exc:
         raise RefusedStartError("InvalidExecutionInput", f"Invalid State Machine Execution Input: '{exc}'") from exc
-
-
-def _check_name(name: Any) -> None:
-    """Names have 1 to 80 characters, without whitespace, brackets and the like (API reference, StartExecution)."""
-    if name is None:
-        return
-    if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME or set(name) & _FORBIDDEN_IN_NAMES:
-        raise RefusedStartError("InvalidName", f"Invalid Name: '{name}'")

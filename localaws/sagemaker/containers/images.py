@@ -28,6 +28,13 @@ Progress = Callable[[str], None]
 
 PACKAGES = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 _COMPLETE = ".complete"
+# On all cores. Packages' own tests are half of what there is to compile, and nobody runs them; files in other languages
+# than this Python's are no error.
+_COMPILE = """\
+import compileall, re, sys
+tests = re.compile(re.escape(sys.argv[1]) + ".*/tests/")
+compileall.compile_dir(sys.argv[1], quiet=2, workers=0, rx=tests)
+"""
 # pip's own settings (mirrors, proxies, certificates) are the user's; what would send packages elsewhere is not wanted.
 _NOT_FOR_PIP = (
     "PYTHONPATH",
@@ -122,9 +129,7 @@ def _install_image(root: Path, image: Image, progress: Progress) -> None:
         for archive in sorted(Path(sources).iterdir()):
             image_toolkits.install_source(archive, site_packages)
     image_toolkits.install_of_ours(image.of_ours, site_packages)
-    # Packages' own tests are half of what there is to compile, and nobody runs them.
-    compiling = [python, "-m", "compileall", "-q", "-j", "0", "-x", "/tests/", str(site_packages)]
-    _run(compiling, progress, root)
+    _run([python, "-c", _COMPILE, str(site_packages)], progress, root)
 
 
 def _run(command: list[str], progress: Progress, cwd: Path) -> None:

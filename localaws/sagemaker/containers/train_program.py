@@ -4,6 +4,9 @@ Like the toolkit (sagemaker-training, process.py) it waits for the script and pa
 front of every job, so it imports little.
 """
 
+# pathlib would take as long to import as the rest:
+# ruff: noqa: PTH118, PTH120, PTH123
+
 import json
 import os
 import subprocess
@@ -12,7 +15,7 @@ import sys
 
 def main() -> int:
     """Run the script; its exit code, as a shell has it."""
-    with open(os.path.join(os.path.dirname(os.path.realpath(__file__)), "train.json"), encoding="utf-8") as file:  # noqa: PTH118, PTH120, PTH123 - pathlib is slow to import
+    with open(os.path.join(os.path.dirname(os.path.realpath(__file__)), "train.json"), encoding="utf-8") as file:
         plan = json.load(file)
     if plan["failure"]:
         print(plan["failure"], file=sys.stderr)  # noqa: T201 - the job's log
@@ -37,7 +40,7 @@ def install(cwd: str, command: list[str], error: str, failure: str, done: str) -
         return 0
     told, ran = "\n".join(said), " ".join(command)
     reason = f'{error}:\nExitCode {status}\nErrorMessage "{told}"\nCommand "{ran}"'
-    with open(failure, "w", encoding="utf-8") as file:  # noqa: PTH123 - as above
+    with open(failure, "w", encoding="utf-8") as file:
         file.write(reason)
     return 1
 

@@ -31,9 +31,14 @@ def page(
     sort_key = {"Name": name, "Status": status or name}.get(request.get("SortBy", "CreationTime"), "CreationTime")
     descending = request.get("SortOrder", default_order) == "Descending"
     kept.sort(key=lambda document: (document[sort_key], document[name]), reverse=descending)
+    return cut(request, kept)
+
+
+def cut(request: Document, kept: Sequence[Document]) -> tuple[list[Document], Document]:
+    """The page of `kept` that MaxResults and NextToken ask for, and ``{"NextToken": ...}`` where there are more."""
     start = _offset(request.get("NextToken"))
     end = start + int(request.get("MaxResults", _DEFAULT_PAGE))
-    return kept[start:end], ({"NextToken": _token(end)} if end < len(kept) else {})
+    return list(kept[start:end]), ({"NextToken": _token(end)} if end < len(kept) else {})
 
 
 def summary(document: Document, members: Sequence[str]) -> Document:

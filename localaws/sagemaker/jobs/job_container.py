@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from localaws.sagemaker.containers import container, environment, layers
+from localaws.sagemaker.containers import container, environment, layers, sdk_settings
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.image_table import ImageNotFoundError
 from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment
@@ -40,6 +40,7 @@ def prepare_directories(job: Job, names: Sequence[str]) -> None:
     """Make the directories of the contract, and the container's /tmp, on an empty disk."""
     make_directories(job.ml, names)
     job.tmp.mkdir()
+    sdk_settings.write(job.tmp, job.context.platform.region, job.context.platform.account)
 
 
 def image_environment(job: Job, image_uri: str) -> Writable:
@@ -59,6 +60,7 @@ def variables(job: Job, image: ImageEnvironment) -> dict[str, str]:
     return {
         "PYTHONIOENCODING": "UTF-8",
         **environment.variables(job.context.platform, job.role.credentials, image, base=base, tmp=tmp),
+        sdk_settings.VARIABLE: str(tmp / sdk_settings.FILE_NAME),
         "CURRENT_HOST": "algo-1",
         "DMLC_INTERFACE": "eth0",
     }

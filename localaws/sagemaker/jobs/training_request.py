@@ -15,6 +15,7 @@ from localaws.sagemaker.debugger import debugger_request, profiler_request
 from localaws.sagemaker.jobs.training_metrics import check_definitions
 
 DEFAULT_MAX_RUNTIME = 86_400  # seconds: "The default value is 1 day." (StoppingCondition)
+_CHANNEL_DEFAULTS = {"CompressionType": "None", "RecordWrapperType": "None"}  # as DescribeTrainingJob answers them
 _CHECKPOINTS = "/opt/ml/checkpoints"  # CheckpointConfig.LocalPath's default
 
 _REFUSED: dict[str, Refusal] = {
@@ -123,6 +124,10 @@ def description(request: Document, arn: str) -> Document:
     }
     for member in ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"):
         described.setdefault(member, False)
+    # SDK 2's Estimator.attach reads the key's id unasked.
+    described["OutputDataConfig"] = {"KmsKeyId": "", **request["OutputDataConfig"]}
+    if "InputDataConfig" in request:
+        described["InputDataConfig"] = [{**_CHANNEL_DEFAULTS, **channel} for channel in request["InputDataConfig"]]
     described["ProfilingStatus"] = profiler_request.status(request)
     return described
 

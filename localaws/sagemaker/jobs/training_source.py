@@ -66,13 +66,11 @@ def _copy_source(job: Job, directory: str, code: Path) -> None:
 
 def _unpack(archive: Path, code: Path, place: str) -> None:
     try:
-        refusal = why_no_gzip(archive)
-        if refusal is None:
-            unpack(archive, code)
+        if (refusal := why_no_gzip(archive)) is not None:
+            raise BrokenArchiveError(f"{archive.name} is not a readable tar.gz: {refusal}")
+        unpack(archive, code)
     except (UnsafeArchiveError, BrokenArchiveError) as error:
-        refusal = str(error)
-    if refusal is not None:
-        raise JobFailedError(f"ClientError: Source archive {place} refused: {refusal}")
+        raise JobFailedError(f"ClientError: Source archive {place} refused: {error}") from error
 
 
 def command(job: Job, script: ScriptJob) -> list[str]:

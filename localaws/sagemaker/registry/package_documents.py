@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.listing import summary
 from localaws.sagemaker.core.request import Document
 
@@ -15,13 +17,24 @@ _SUMMARY = (
 # UpdateModelPackage: what replaces the member of the same name.
 _REPLACED = (
     "ModelApprovalStatus", "ApprovalDescription", "InferenceSpecification", "SourceUri", "ModelLifeCycle",
-    "ModelPackageRegistrationType",
+    "ModelPackageRegistrationType", "ModelCard",
 )  # fmt: skip
 
 
 def plain_name(name_or_arn: str) -> str:
     """`arn:aws:sagemaker:…:model-package/digits/3` or `digits/3` -> `digits/3`."""
     return name_or_arn.partition("/")[2] if name_or_arn.startswith("arn:") else name_or_arn
+
+
+def check_card(request: Document) -> None:
+    """A model card's content is a JSON object. Raises ValidationException."""
+    content = request.get("ModelCard", {}).get("ModelCardContent", "{}")
+    try:
+        is_object = isinstance(json.loads(content), dict)
+    except ValueError:
+        is_object = False
+    if not is_object:
+        raise errors.validation("ModelCard.ModelCardContent must be a JSON object.")
 
 
 def updated_fields(request: Document) -> list[str]:

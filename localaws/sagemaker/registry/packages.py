@@ -12,6 +12,7 @@ from localaws.sagemaker.core.listing import page
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import always, refuse
 from localaws.sagemaker.registry.package_documents import (
+    check_card,
     filter_of,
     iso_times,
     plain_name,
@@ -25,10 +26,9 @@ GROUP, PACKAGE, TOKEN = "model-package-group", "model-package", "model-package-t
 
 _NOT_STORED = {"Tags", "ClientToken", "ModelPackageName", "ModelPackageGroupName", "CertifyForMarketplace"}
 _REFUSED = dict.fromkeys(
-    ("ValidationSpecification", "SourceAlgorithmSpecification", "ModelCard", "SecurityConfig", "ManagedStorageType"),
+    ("ValidationSpecification", "SourceAlgorithmSpecification", "SecurityConfig", "ManagedStorageType"),
     always,
 )
-_REFUSED_IN_UPDATE = {"ModelCard": always}
 
 
 def operations(context: Context) -> dict[str, Handler]:
@@ -58,6 +58,7 @@ class _Packages:
 
     def create(self, request: Document, _caller: Caller) -> Document:
         refuse(request, _REFUSED, of="a model package")
+        check_card(request)
         if request.get("CertifyForMarketplace"):
             raise errors.not_supported("CertifyForMarketplace=true")
         store = self._context.store
@@ -121,7 +122,7 @@ class _Packages:
         return {"ModelPackageSummaryList": [summary_of(document) for document in found], **more}
 
     def update(self, request: Document, _caller: Caller) -> Document:
-        refuse(request, _REFUSED_IN_UPDATE, of="a model package")
+        check_card(request)
         document = find_package(self._context, request["ModelPackageArn"])
         if "ModelApprovalStatus" in request and "ModelPackageVersion" not in document:
             raise errors.validation("ModelApprovalStatus can be updated on versioned model packages only.")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from client_kit import SDK3, Client, Outside, needs
+from client_kit import AWS2, SDK3, Client, Outside, needs
 from deployed import AsShipped, Pipeline
 from running_aws import ROOT
 
@@ -60,6 +60,23 @@ def test_the_notebook_trains_the_model_s_folder_and_reads_its_tensors(shown: lis
     importances = ast.literal_eval(shown_by(shown, "trial = "))
     assert len(importances["importance/features"]) == len(("length", "width")) * len(("sepal", "petal"))
     assert sum(importances["importance/features"]) == pytest.approx(1, abs=0.02)
+
+
+@needs(AWS2)
+def test_version_2_of_the_aws_command_starts_a_run_as_the_page_says(
+    shown: list[str], deployed: Callable[[str], Pipeline], tmp_path: Path
+) -> None:
+    pipeline, answer = deployed("iris-tree"), tmp_path / "answer.json"
+    launcher = ("lambda", "invoke", "--function-name", pipeline.own["LauncherFunctionName"])
+    payload = ("--cli-binary-format", "raw-in-base64-out", "--payload", '{"kind": "manual"}')
+    assert " ".join(payload[:2]) in (ROOT / "docs" / "sdk.md").read_text(encoding="utf-8")
+    with Outside() as outside:
+        told = Client(pipeline.aws, outside).run(AWS2, *launcher, *payload, answer)
+    assert json.loads(told)["StatusCode"] == 200
+    launched = json.loads(answer.read_text())
+    assert pipeline.record(launched["run_id"])["outcome"] == "UpToDate", (
+        "the notebook's run has trained on all there is"
+    )
 
 
 @pytest.mark.parametrize("notebook", sorted((ROOT / "examples").glob("*.ipynb")), ids=lambda path: path.name)

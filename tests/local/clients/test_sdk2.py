@@ -11,12 +11,16 @@ pytestmark = needs(SDK2 / "python")
 
 @pytest.mark.fidelity(
     "Clients",
-    "SKLearn.fit sends ProfilerConfig and DebugHookConfig unasked; DescribeTrainingJob shows both.",
+    "SKLearn.fit sends ProfilerConfig and DebugHookConfig unasked, and DescribeTrainingJob shows both; register "
+    "searches for the training job of the model's archive, and makes a model card of it.",
     "aws/sagemaker-python-sdk, branch master-v2: src/sagemaker/estimator.py; pull request 6188",
 )
 def test_version_2_fits_deploys_and_predicts(client: Client, jobs: Jobs, role: str) -> None:
     outcome = client.script(SDK2, "sdk2_session.py", role, jobs.prefix)
     assert outcome["answer"].split() == ["8", "12"]  # row sums 3 and 7, offset 3, two training files
+
+    assert outcome["registered"] == "Approved"
+    assert outcome["card"]["training_details"]["training_job_details"]["training_arn"].endswith(outcome["job"])
 
     bucket = "sagemaker-us-east-1-000000000000"
     assert outcome["bucket"] == bucket

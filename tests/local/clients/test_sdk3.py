@@ -25,7 +25,7 @@ def test_version_3_trains_processes_serves_and_asks(client: Client, jobs: Jobs, 
     outcome = client.script(SDK3, "sdk3_session.py", role, SKLEARN, jobs.prefix)
     assert outcome["bucket"] == ACCOUNT_S_BUCKET
     assert outcome["status"] == "Completed"
-    assert outcome["counted"] == "2 --of data"
+    assert outcome["counted"] == ["2 --of script", "2 --of folder"]
     assert outcome["answer"].split() == ["8", "12"]  # row sums 3 and 7, offset 3, two training files
     assert outcome["content_type"].startswith("text/csv")
     assert client.outside.hosts == [], "STS at a URL of its own, telemetry"
@@ -65,6 +65,13 @@ def test_what_version_3_asks_sts_itself_leaves_and_no_setting_keeps_it(client: C
     environment = Client(client.aws, client.outside, {"AWS_MAX_ATTEMPTS": "1"})
     assert environment.attempt(SDK3 / "python", "-c", asked).returncode != 0
     assert set(client.outside.hosts) == {"sts.us-east-1.amazonaws.com"}
+
+
+def test_a_job_is_given_the_settings_too(client: Client, jobs: Jobs) -> None:
+    name = jobs.train(
+        "import os, pathlib; print(pathlib.Path(os.environ['SAGEMAKER_USER_CONFIG_OVERRIDE']).read_text())"
+    )["TrainingJobName"]
+    assert f"        DefaultS3Bucket: {ACCOUNT_S_BUCKET}" in jobs.log_lines(name)
 
 
 def test_the_exported_settings_are_the_sdk_s_own(client: Client) -> None:

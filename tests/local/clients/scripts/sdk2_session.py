@@ -42,6 +42,16 @@ predictor = estimator.deploy(
     deserializer=StringDeserializer(),
 )
 answer = predictor.predict([[1, 2], [3, 4]])
+attached = SKLearn.attach(job["TrainingJobName"], sagemaker_session=session)
+package = attached.register(
+    content_types=["text/csv"],
+    response_types=["text/csv"],
+    inference_instances=["ml.m5.large"],
+    transform_instances=["ml.m5.large"],
+    model_package_group_name=name,
+    approval_status="Approved",
+)
+registered = session.sagemaker_client.describe_model_package(ModelPackageName=package.model_package_arn)
 predictor.delete_model()  # first: it asks the endpoint's config for its models
 predictor.delete_endpoint()
 
@@ -55,6 +65,8 @@ print(
             "profiling": job["ProfilingStatus"],
             "hook": job["DebugHookConfig"],
             "answer": answer,
+            "registered": registered["ModelApprovalStatus"],
+            "card": json.loads(registered["ModelCard"]["ModelCardContent"]),
         }
     )
 )
