@@ -17,6 +17,17 @@ from running_aws import Aws
 from waiting import until
 
 ANSWERS_SLOWLY = ECHO.replace('return {"model"', 'import time; print("begun"); time.sleep(2.0); return {"model"')
+# Whatever it is asked for, or a response of Flask's own.
+ANSWERS_AS_ASKED = """
+def model_fn(folder):
+    return 1
+
+def transform_fn(model, body, content_type, accept):
+    if accept != "flask":
+        return body, accept
+    from flask import Response
+    return Response(body, headers={"X-Amzn-SageMaker-Custom-Attributes": "told", "Content-Type": "text/x"})
+"""
 PING_REASON = (
     "The primary container for production variant AllTraffic did not pass the ping health check. "
     "Please check CloudWatch logs for this endpoint."
@@ -93,12 +104,13 @@ def test_code_may_come_from_s3_instead_of_the_model(hosting: Hosting) -> None:
     "InvokeEndpoint, API reference; aws/sagemaker-python-sdk#1136",
 )
 def test_an_answer_has_the_content_type_that_the_model_says(hosting: Hosting) -> None:
-    serve = "def model_fn(folder): return 1\ndef transform_fn(model, body, kind, accept): return body, accept\n"
-    endpoint = hosting.deploy("types", echo_archive("m", serve))
+    endpoint = hosting.deploy("types", echo_archive("m", ANSWERS_AS_ASKED))
     kinds = ("application/json", "application/json; charset=utf-8", "text/csv", "application/xml", "image/png")
     for kind in kinds:
         answer = hosting.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"[1]", Accept=kind)
         assert (answer["ContentType"], answer["Body"].read()) == (kind, b"[1]")
+    whole = hosting.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"2", Accept="flask")
+    assert (whole["ContentType"], whole["CustomAttributes"], whole["Body"].read()) == ("text/x", "told", b"2")
 
 
 # --- errors of models
