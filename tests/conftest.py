@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,14 @@ APART = (
     "tests/local/test_command_line.py::test_the_same_commands",
     "tests/local/test_endpoints.py::test_no_request_fails",
 )
+
+
+# Thousands of tests stay to the end: the garbage collector looks at them seldom, and at those collected never again.
+gc.set_threshold(20_000, 20, 20)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
