@@ -14,6 +14,21 @@ from hypothesis import settings
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
+# Tests write some hundred thousand small files, to be deleted soon: a fifth of what a run costs, but not in memory.
+RAM, RAM_BYTES = Path("/dev/shm"), 3 << 30
+
+
+def has_room_in_memory() -> bool:
+    """Whether there is a file system in memory, with room for all tests, whose files may be run."""
+    if not RAM.is_mount():
+        return False
+    found = os.statvfs(RAM)
+    return found.f_bavail * found.f_frsize >= RAM_BYTES and not found.f_flag & getattr(os, "ST_NOEXEC", 0)
+
+
+if has_room_in_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(RAM))
+
 # Tests run cdk in homes of their own. CDK's library is unpacked once for all of them, where it is for everybody.
 os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path.home() / ".cache" / "aws" / "jsii" / "package-cache"))
 
