@@ -175,13 +175,6 @@ def test_a_worker_that_crashes_comes_back(hosting: Hosting) -> None:
 # --- updates
 
 
-<<<<<<< HEAD
-@pytest.mark.fidelity(
-    "Endpoints",
-    "UpdateEndpoint keeps the old fleet until the new one is healthy: no request fails.",
-    "SageMaker API, UpdateEndpoint; DG, Blue/Green Deployments",
-)
-=======
 def invocations(aws: Aws, endpoint: str) -> Callable[[], bytes]:
     """InvokeEndpoint, signed once and sent as often as it is called, by any thread: a client computes more than it
     sends. Any other answer than 200 raises."""
@@ -199,7 +192,11 @@ def invocations(aws: Aws, endpoint: str) -> Callable[[], bytes]:
     return invoke
 
 
->>>>>>> s4-suite
+@pytest.mark.fidelity(
+    "Endpoints",
+    "UpdateEndpoint keeps the old fleet until the new one is healthy: no request fails.",
+    "SageMaker API, UpdateEndpoint; DG, Blue/Green Deployments",
+)
 def test_no_request_fails_while_an_endpoint_is_updated(hosting: Hosting) -> None:
     """10,000 requests without a pause, from several threads, while the endpoint goes through several versions."""
     endpoint = hosting.deploy("busy", echo_archive("v0"))
