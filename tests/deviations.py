@@ -60,6 +60,12 @@ DEVIATIONS = (
     ),
     Deviation(
         "Step Functions",
+        "Filters, unions and functions in a JSONPath are evaluated, and JSONPath states may assign variables.",
+        "A definition with one of them is refused by name when the machine is made.",
+        "JSONata does all of it, and a path that selects something else than in the account must not run.",
+    ),
+    Deviation(
+        "Step Functions",
         "The documentation doesn't say whether `.sync` of a job that somebody stops fails the task.",
         "It fails with States.TaskFailed; `stopped_job: succeeds` in settings.json makes it succeed.",
         "Both readings can be tried; a machine should stand both.",

@@ -15,6 +15,7 @@ from localaws.sagemaker.registry.packages import GROUP, PACKAGE
 
 # The resource's name, which is its shape's, to the kind that it is stored as.
 _KINDS = {"TrainingJob": TRAINING.resource_type, "ModelPackage": PACKAGE, "ModelPackageGroup": GROUP}
+_LAST_MODIFIED = "LastModifiedTime"  # the default order; what has none, as a group, is ordered by its creation
 _REFUSED: dict[str, Refusal] = {
     "Resource": other_than(*_KINDS),
     "CrossAccountFilterOption": other_than("SameAccount"),
@@ -33,8 +34,8 @@ def _search(context: Context, request: Document, _caller: Caller) -> Document:
     members = frozenset(service_model().shape_for(resource).members)
     if expression is not None:
         search_expression.check(expression, members)
-    by = request.get("SortBy", "LastModifiedTime")
-    if by.partition(".")[0] not in members | {"Metrics"}:
+    by = request.get("SortBy", _LAST_MODIFIED)
+    if by.partition(".")[0] not in members | {"Metrics", _LAST_MODIFIED}:
         raise errors.validation(f"Unknown property name: {by}")
     found = [
         record
@@ -58,8 +59,8 @@ def _record(context: Context, document: Document, arn: str, members: frozenset[s
 
 
 def _rank(record: Document, by: str) -> tuple[int, Any]:
-    """Numbers before text; what lacks the property comes first, or by its creation where time orders."""
-    if by == "LastModifiedTime":
+    """Numbers before text; what lacks the property comes first."""
+    if by == _LAST_MODIFIED:
         return 1, record.get(by, record["CreationTime"])
     found = search_expression.values(record, by)
     if not found:

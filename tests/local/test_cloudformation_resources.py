@@ -70,6 +70,66 @@ def test_a_buckets_properties_take_effect_and_go_with_an_update(aws: Any) -> Non
         s3.get_bucket_lifecycle_configuration(Bucket=name)
 
 
+LOG_SERVICE = {"Service": "logging.s3.amazonaws.com"}
+
+
+def logged(prefix: str = "") -> dict[str, Any]:
+    return bucket(LoggingConfiguration={"DestinationBucketName": ref("Logs"), "LogFilePrefix": prefix})
+
+
+@pytest.mark.fidelity(
+    "S3",
+    "Access logs come only where the destination's policy lets logging.s3.amazonaws.com put; nobody is told else.",
+    "Amazon S3 User Guide: Enabling Amazon S3 server access logging (Permissions for log delivery)",
+)
+def test_a_buckets_access_logs_follow_its_configuration_and_the_destinations_policy(aws: Any) -> None:
+    allowed = {"Effect": "Allow", "Principal": LOG_SERVICE, "Action": "s3:PutObject"}
+    statement = {**allowed, "Resource": {"Fn::Sub": "arn:aws:s3:::${Logs}/kept/*"}}
+    policy = resource("AWS::S3::BucketPolicy", Bucket=ref("Logs"), PolicyDocument={"Statement": [statement]})
+    resources = {"Logs": bucket(), "Policy": policy, "Kept": logged("kept/"), "Lost": logged("lost/")}
+    made, s3 = stack(aws, resources), aws.client("s3")
+    kept, lost, logs = (made.physical_id(name) for name in ("Kept", "Lost", "Logs"))
+    assert s3.get_bucket_logging(Bucket=kept)["LoggingEnabled"] == {"TargetBucket": logs, "TargetPrefix": "kept/"}
+    for name in (lost, kept):
+        s3.put_object(Bucket=name, Key="k v", Body=b"abc")
+        with pytest.raises(ClientError):
+            s3.get_object(Bucket=name, Key="none")
+        s3.list_objects_v2(Bucket=name)
+
+    def lines() -> list[str]:
+        found = [each["Key"] for each in s3.list_objects_v2(Bucket=logs).get("Contents", [])]
+        assert all(key.startswith("kept/") for key in found)
+        bodies = [s3.get_object(Bucket=logs, Key=key)["Body"].read().decode() for key in found]
+        return [line for body in bodies for line in body.splitlines()]
+
+    until(lambda: len(lines()) >= 3, "the access logs")
+    put, missing, listed = (line.partition("] ")[2] for line in lines()[-3:])
+    assert " REST.PUT.OBJECT k%20v " in put
+    assert " REST.GET.OBJECT none " in missing and '" 404 NoSuchKey ' in missing
+    assert " REST.GET.BUCKET - " in listed
+
+    assert made.update({**resources, "Kept": bucket()}) == "UPDATE_COMPLETE"
+    assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=kept)
+
+
+@pytest.mark.fidelity(
+    "S3",
+    "Logging into a bucket that isn't there is refused with InvalidTargetBucketForLogging.",
+    "Amazon S3 API Reference: Error responses (List of error codes)",
+)
+def test_logging_into_no_bucket_is_refused(aws: Any) -> None:
+    made = stack(aws, {"Data": bucket(LoggingConfiguration={"DestinationBucketName": unique("none")})})
+    assert "The target bucket for logging does not exist" in made.reason("Data")
+    aws.client("s3").create_bucket(Bucket=(name := unique("logged")))
+    status = {"LoggingEnabled": {"TargetBucket": unique("none"), "TargetPrefix": ""}}
+    with pytest.raises(ClientError) as refused:
+        aws.client("s3").put_bucket_logging(Bucket=name, BucketLoggingStatus=status)
+    assert refused.value.response["Error"]["Code"] == "InvalidTargetBucketForLogging"
+    other = {"DestinationBucketName": name, "TargetObjectKeyFormat": {"SimplePrefix": {}}}
+    refusing = stack(aws, {"Data": bucket(LoggingConfiguration=other)})
+    assert "not supported here: TargetObjectKeyFormat of a bucket's LoggingConfiguration" in refusing.reason("Data")
+
+
 @pytest.mark.fidelity(
     "CloudFormation",
     "Deletion of a stack whose bucket isn't empty ends as DELETE_FAILED; a second deletion goes on.",

@@ -51,7 +51,7 @@ SHELL = '#!/bin/bash\nset -e\npython3 fit.py "$@"\necho "more commands"\n'
 EXECS = '#!/bin/bash\nexec python3 fit.py "$@"\n'
 TRAPS = "#!/bin/bash\ntrap 'echo trapped; exit 0' TERM\necho SCRIPT RUNS\nwhile true; do sleep 0.1; done\n"
 XGBOOST_MODEL = """
-import os, signal
+import os, signal, time
 import numpy, xgboost
 from xgboost.callback import TrainingCallback
 told = []
@@ -60,6 +60,7 @@ class UntilTold(TrainingCallback):
     def after_iteration(self, model, epoch, evals_log):
         if epoch == 0:
             print("SCRIPT RUNS", flush=True)
+        time.sleep(0.01)
         return bool(told)
 rows = numpy.random.default_rng(0).normal(size=(200, 4))
 matrix = xgboost.DMatrix(rows, label=rows[:, 0] > 0)
@@ -69,13 +70,14 @@ model.save_model(os.environ["SM_MODEL_DIR"] + "/model.json")
 print(f"told {model.num_boosted_rounds() > 0}", flush=True)
 """
 PYTORCH_MODEL = """
-import os, torch
+import os, time, torch
 from toolkit.checkpoint import Checkpoints
 torch.set_num_threads(1)
 model = torch.nn.Linear(4, 1)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 checkpoints = Checkpoints(every=1_000_000, finish=True, model=model, optimizer=optimizer)
 for step in checkpoints.steps(100_000_000):
+    time.sleep(0.01)
     optimizer.zero_grad()
     model(torch.ones(2, 4)).square().sum().backward()
     optimizer.step()

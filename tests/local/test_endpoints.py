@@ -6,17 +6,33 @@ import json
 import re
 import threading
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from hosting_kit import ECHO, Hosting, archive, echo_archive
 from running_aws import Aws
 from waiting import until
 
 ANSWERS_SLOWLY = ECHO.replace('return {"model"', 'import time; print("begun"); time.sleep(2.0); return {"model"')
+# Whatever it is asked for, or a response of Flask's own.
+ANSWERS_AS_ASKED = """
+def model_fn(folder):
+    return 1
+
+def transform_fn(model, body, content_type, accept):
+    if accept != "flask":
+        return body, accept
+    from flask import Response
+    return Response(body, headers={"X-Amzn-SageMaker-Custom-Attributes": "told", "Content-Type": "text/x"})
+"""
 PING_REASON = (
     "The primary container for production variant AllTraffic did not pass the ping health check. "
     "Please check CloudWatch logs for this endpoint."
@@ -93,12 +109,13 @@ def test_code_may_come_from_s3_instead_of_the_model(hosting: Hosting) -> None:
     "InvokeEndpoint, API reference; aws/sagemaker-python-sdk#1136",
 )
 def test_an_answer_has_the_content_type_that_the_model_says(hosting: Hosting) -> None:
-    serve = "def model_fn(folder): return 1\ndef transform_fn(model, body, kind, accept): return body, accept\n"
-    endpoint = hosting.deploy("types", echo_archive("m", serve))
+    endpoint = hosting.deploy("types", echo_archive("m", ANSWERS_AS_ASKED))
     kinds = ("application/json", "application/json; charset=utf-8", "text/csv", "application/xml", "image/png")
     for kind in kinds:
         answer = hosting.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"[1]", Accept=kind)
         assert (answer["ContentType"], answer["Body"].read()) == (kind, b"[1]")
+    whole = hosting.runtime.invoke_endpoint(EndpointName=endpoint, Body=b"2", Accept="flask")
+    assert (whole["ContentType"], whole["CustomAttributes"], whole["Body"].read()) == ("text/x", "told", b"2")
 
 
 # --- errors of models
@@ -158,6 +175,23 @@ def test_a_worker_that_crashes_comes_back(hosting: Hosting) -> None:
 # --- updates
 
 
+def invocations(aws: Aws, endpoint: str) -> Callable[[], bytes]:
+    """InvokeEndpoint, signed once and sent as often as it is called, by any thread: a client computes more than it
+    sends. Any other answer than 200 raises."""
+    server = aws.server
+    url = f"{server.endpoint_url}/endpoints/{endpoint}/invocations"
+    request = AWSRequest("POST", url, {"Content-Type": "text/csv"}, b"1")
+    SigV4Auth(Credentials(server.access_key_id, server.secret_access_key), "sagemaker", server.region).add_auth(request)
+    pool = urllib3.connection_from_url(server.endpoint_url, maxsize=4, block=True)
+
+    def invoke() -> bytes:
+        answer = pool.request("POST", url, body=b"1", headers=dict(request.headers.items()), retries=False)
+        assert answer.status == 200, answer.data
+        return answer.data
+
+    return invoke
+
+
 @pytest.mark.fidelity(
     "Endpoints",
     "UpdateEndpoint keeps the old fleet until the new one is healthy: no request fails.",
@@ -174,12 +208,12 @@ def test_no_request_fails_while_an_endpoint_is_updated(hosting: Hosting) -> None
     updated = threading.Event()
     lock = threading.Lock()
 
+    invoke = invocations(hosting.aws, endpoint)
+
     def send() -> None:
-        runtime = hosting.aws.client("sagemaker-runtime")
         while sum(seen.values()) < 10_000 or not updated.is_set():
             try:
-                answer = runtime.invoke_endpoint(EndpointName=endpoint, Body=b"1", ContentType="text/csv")
-                model = json.loads(answer["Body"].read())["model"]
+                model = json.loads(invoke())["model"]
             except Exception as error:  # noqa: BLE001 - any failure at all is what this test is about
                 failures.append(error)
                 return

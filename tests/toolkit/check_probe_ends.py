@@ -32,7 +32,7 @@ class Scripts(unittest.TestCase):
 
     def script(self, *lines):
         self.folder = self.folder.with_name(f"{self.folder.name}-")
-        head = "import os, signal, sys, threading, time\nfrom toolkit.probe import Probe\n"
+        head = "import os, signal, sys, threading, time\nfrom toolkit.probe import Probe, Trial\n"
         return subprocess.run(
             [sys.executable, "-c", "\n".join((head, "probe = Probe.from_environment()", *map(textwrap.dedent, lines)))],
             env={**os.environ, "RATCHET_TENSORS": str(self.folder)},
@@ -72,10 +72,12 @@ class Scripts(unittest.TestCase):
 
     def test_the_last_moment_at_most_is_lost_by_a_script_that_is_killed_outright(self):
         for ending in ("os._exit(0)", "os.kill(os.getpid(), 15)", "os.kill(os.getpid(), 9)"):
-            self.script(LOOP.format(100), "time.sleep(0.5)", LOOP.format(100), ending)
+            # It is written while the script goes on, with nothing that asks for it.
+            follow = "Trial(probe.directory).wait_for_step(99, 60)"
+            self.script(LOOP.format(100), follow, LOOP.format(100), ending)
             steps = self.written()
             self.assertEqual(steps, list(range(len(steps))), "in order, each once")
-            self.assertGreaterEqual(len(steps), 100, f"{ending}: what ended half a second before is there")
+            self.assertGreaterEqual(len(steps), 100, f"{ending}: what was written before is there")
             self.assertFalse(Trial(self.folder).finished)
 
     def test_the_step_that_is_open_at_the_end_is_saved(self):

@@ -14,6 +14,7 @@ import time
 import types
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from toolkit.probe import Probe, Trial
 from toolkit.probe.settings import Settings
@@ -294,6 +295,7 @@ class Telling(RunnerCase):
             aws.events.put_events = lambda Entries, put=put, marked=marked: (  # noqa: N803 - AWS's name
                 marked.append(mark.exists()) if "IssuesFound" in Entries[0]["Detail"] else None, put(Entries)
             )[1]  # fmt: skip
+            moment = mock.patch.object(runner, "COPY_SECONDS", DEADLINE if copies else 0.1)
 
             def copy(aws=aws):
                 self.poll("the rule's file", lambda: self.status("stuck")["status"] == "IssuesFound")
@@ -304,7 +306,8 @@ class Telling(RunnerCase):
                 copying = threading.Thread(target=copy)
                 copying.start()
                 self.addCleanup(copying.join)
-            self.run_rules(rules, aws, [1.0] * 30, copied=True)
+            with moment:
+                self.run_rules(rules, aws, [1.0] * 30, copied=True)
             self.assertEqual(marked[:1], [copies], "told all the same where nobody copies")
             mark.unlink(missing_ok=True)
             (self.tensors / "rules" / "stuck.json").unlink()

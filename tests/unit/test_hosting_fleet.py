@@ -13,6 +13,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import WAIT_SECONDS as PATIENT_SECONDS
+from waiting import until
 
 from localaws.sagemaker.hosting.fleet import Deployment, NoInstanceError, NoVariantError, RetiredError, choose_variant
 from localaws.sagemaker.hosting.instances import FleetError, Start, VariantPlan
@@ -88,7 +90,7 @@ def plan(name: str = "A", weight: float = 1.0, count: int = 1, **more: object) -
 
 def ask(deployment: Deployment, variant: str | None = None) -> str:
     with deployment.lease(variant) as (_, worker):
-        answer = worker.ask("POST", "/invocations", {"Content-Type": "text/csv"}, b"1", 5)
+        answer = worker.ask("POST", "/invocations", {"Content-Type": "text/csv"}, b"1", PATIENT_SECONDS)
     return str(json.loads(answer.body))
 
 
@@ -115,7 +117,7 @@ def test_an_instance_that_never_answers_ping_ends_the_whole_start() -> None:
     deployment = Deployment(plans, starter({"A": lambda: "yes"}, started))
     with pytest.raises(FleetError, match="production variant B did not pass the ping health check"):
         deployment.start()
-    assert [worker.process.wait(5) for worker in started] == [0, 0], "the healthy one has ended too"
+    assert [worker.process.wait(PATIENT_SECONDS) for worker in started] == [0, 0], "the healthy one has ended too"
 
 
 def test_retiring_waits_for_what_is_in_flight_and_takes_nothing_new() -> None:
@@ -123,7 +125,7 @@ def test_retiring_waits_for_what_is_in_flight_and_takes_nothing_new() -> None:
 
     def slow() -> str:
         working.set()
-        finish.wait(10)
+        finish.wait(PATIENT_SECONDS)
         return "done"
 
     deployment = Deployment([plan()], starter({"A": slow}))
@@ -131,7 +133,7 @@ def test_retiring_waits_for_what_is_in_flight_and_takes_nothing_new() -> None:
     answers: list[str] = []
     request = threading.Thread(target=lambda: answers.append(ask(deployment)))
     request.start()
-    assert working.wait(5)
+    assert working.wait(PATIENT_SECONDS)
     retiring = threading.Thread(target=deployment.retire)
     retiring.start()
     with pytest.raises(RetiredError):
@@ -140,8 +142,8 @@ def test_retiring_waits_for_what_is_in_flight_and_takes_nothing_new() -> None:
                 pass
     assert retiring.is_alive(), "it waits for the request"
     finish.set()
-    request.join(5)
-    retiring.join(5)
+    request.join(PATIENT_SECONDS)
+    retiring.join(PATIENT_SECONDS)
     assert (answers, retiring.is_alive()) == (["done"], False)
 
 
@@ -152,11 +154,8 @@ def test_a_worker_that_ends_by_itself_is_replaced() -> None:
     ended = started[0]
     ended.process.kill()
     with pytest.raises(WorkerGoneError):
-        ended.ask("GET", "/ping", {}, b"", 5)
-    for _ in range(1000):
-        if len(started) == 2 and deployment.instance_counts() == {"A": 1}:
-            break
-        threading.Event().wait(0.01)
+        ended.ask("GET", "/ping", {}, b"", PATIENT_SECONDS)
+    until(lambda: len(started) == 2 and deployment.instance_counts() == {"A": 1}, "another worker")
     assert ask(deployment) == "yes"
     deployment.stop()
     assert len(started) == 2, "an instance that was stopped isn't replaced"

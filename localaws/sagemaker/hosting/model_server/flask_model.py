@@ -16,6 +16,7 @@ from .http_messages import Request, Response
 from .model import Model
 
 HTML = "text/html; charset=utf-8"
+_ITS_OWN = ("content-type", "content-length")  # of a response's headers, what is said beside them
 # Werkzeug's page for InternalServerError.
 _PAGE = """<!doctype html>
 <html lang=en>
@@ -81,7 +82,8 @@ def response_of(result: Any) -> Response:
     if isinstance(result, (dict, list)):
         return Response(200, f"{json.dumps(result, sort_keys=True, separators=(',', ':'))}\n".encode(), JSON)
     if hasattr(result, "get_data") and hasattr(result, "status_code"):
-        return Response(result.status_code, result.get_data(), result.content_type)
+        more = {name: value for name, value in result.headers.items() if name.lower() not in _ITS_OWN}
+        return Response(result.status_code, result.get_data(), result.content_type, more)
     raise TypeError(f"output_fn returned {type(result).__name__}; it must return (body, content type)")
 
 
