@@ -8,14 +8,14 @@ import tarfile
 import time
 from pathlib import Path
 
-import boto3
-
 from toolkit.probe import Probe
 from toolkit.serving import save_serving_code
 
 
 def say_issues(orders):
     """An event of the rules' own, as often as ordered, about the rules that are ordered."""
+    import boto3  # noqa: PLC0415 - that takes longer than the rest, and few orders are of this kind
+
     job = os.environ["TRAINING_JOB_ARN"]
     statuses = [
         {
