@@ -63,12 +63,17 @@ class Scripted:
 
 @dataclass(frozen=True)
 class AsShipped:
-    """A model of this checkout, as it is."""
+    """A model of this checkout, as it is but for these hyperparameters."""
 
     folder: Path
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, models: Path, name: str) -> None:
         shutil.copytree(self.folder, models / name, ignore=shutil.ignore_patterns("__pycache__"))
+        path = models / name / "pipeline.yaml"
+        spec = yaml.safe_load(path.read_text())
+        spec["train"]["hyperparameters"].update(self.hyperparameters)
+        path.write_text(yaml.safe_dump(spec))
 
 
 Model = Scripted | AsShipped
