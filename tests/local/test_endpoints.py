@@ -6,11 +6,16 @@ import json
 import re
 import threading
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from hosting_kit import ECHO, Hosting, archive, echo_archive
 from running_aws import Aws
@@ -131,6 +136,23 @@ def test_a_worker_that_crashes_comes_back(hosting: Hosting) -> None:
 # --- updates
 
 
+def invocations(aws: Aws, endpoint: str) -> Callable[[], bytes]:
+    """InvokeEndpoint, signed once and sent as often as it is called, by any thread: a client computes more than it
+    sends. Any other answer than 200 raises."""
+    server = aws.server
+    path = f"/endpoints/{endpoint}/invocations"
+    request = AWSRequest("POST", f"{server.endpoint_url}{path}", {"Content-Type": "text/csv"}, b"1")
+    SigV4Auth(Credentials(server.access_key_id, server.secret_access_key), "sagemaker", server.region).add_auth(request)
+    pool = urllib3.connection_from_url(server.endpoint_url, maxsize=4, block=True)
+
+    def invoke() -> bytes:
+        answer = pool.request("POST", path, body=b"1", headers=dict(request.headers.items()), retries=False)
+        assert answer.status == 200, answer.data
+        return answer.data
+
+    return invoke
+
+
 def test_no_request_fails_while_an_endpoint_is_updated(hosting: Hosting) -> None:
     """10,000 requests without a pause, from several threads, while the endpoint goes through several versions."""
     endpoint = hosting.deploy("busy", echo_archive("v0"))
@@ -142,12 +164,12 @@ def test_no_request_fails_while_an_endpoint_is_updated(hosting: Hosting) -> None
     updated = threading.Event()
     lock = threading.Lock()
 
+    invoke = invocations(hosting.aws, endpoint)
+
     def send() -> None:
-        runtime = hosting.aws.client("sagemaker-runtime")
         while sum(seen.values()) < 10_000 or not updated.is_set():
             try:
-                answer = runtime.invoke_endpoint(EndpointName=endpoint, Body=b"1", ContentType="text/csv")
-                model = json.loads(answer["Body"].read())["model"]
+                model = json.loads(invoke())["model"]
             except Exception as error:  # noqa: BLE001 - any failure at all is what this test is about
                 failures.append(error)
                 return
