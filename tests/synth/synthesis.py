@@ -10,8 +10,6 @@ from typing import Any
 
 import yaml
 
-from infra.app import new_app
-from infra.stages import add_stacks
 from ratchet.spec import find_pipelines
 from ratchet.spec.environments import Environment, environment
 
@@ -86,6 +84,10 @@ def write_pipeline(models: Path, **changes: Any) -> Path:
 
 def synthesize(target: Environment, models: Path, outdir: Path) -> dict[str, Template]:
     """The stacks of an environment by what follows `ratchet-<environment>-`."""
+    # Every test process collects these tests, and one runs them: to import CDK takes most of a second.
+    from infra.app import new_app  # noqa: PLC0415
+    from infra.stages import add_stacks  # noqa: PLC0415
+
     app = new_app(outdir=outdir, context=CONTEXT)
     add_stacks(app, target, find_pipelines(models), toolkit=TOOLKIT)
     app.synth()

@@ -4,12 +4,15 @@ And they can fail."""
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from synthesis import ROOT, TOOLKIT, settings, write_pipeline
 
-from infra import lint
+from ratchet.spec.environments import Environment
+
+Verdict = Callable[[Environment, Path], bool]
 
 
 @pytest.fixture
@@ -20,26 +23,38 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_part_is_clean(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def is_clean() -> Verdict:
+    """The linters' verdict. To import CDK, as they do, takes most of a second (see `synthesis.synthesize`)."""
+    from infra.lint import lint  # noqa: PLC0415
+
+    return lint
+
+
+def test_every_part_is_clean(root: Path, is_clean: Verdict, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_pipeline(
         root / "training_code", framework=None, dockerfile="Dockerfile", triggers={"schedule": "rate(7 days)"}
     )
     (folder / "Dockerfile").write_text("FROM scratch\n")
     vpc = {"subnets": ["subnet-0a1b"], "security_groups": ["sg-0e3f"]}
-    assert lint.lint(settings("prod", vpc=vpc, permissions_boundary="team-boundary"), root), capsys.readouterr().err
+    assert is_clean(settings("prod", vpc=vpc, permissions_boundary="team-boundary"), root), capsys.readouterr().err
 
 
-def test_what_sagemaker_debugger_needs_is_clean(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_sagemaker_debugger_needs_is_clean(
+    root: Path, is_clean: Verdict, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_pipeline(
         root / "training_code",
         framework={"name": "pytorch", "version": "2.6.0"},
         rules_service="sagemaker",
         rules=[{"rule": "VanishingGradient"}],
     )
-    assert lint.lint(settings("prod"), root), capsys.readouterr().err
+    assert is_clean(settings("prod"), root), capsys.readouterr().err
 
 
-def test_a_wildcard_without_an_argument_is_found(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wildcard_without_an_argument_is_found(
+    root: Path, is_clean: Verdict, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_pipeline(root / "training_code")
     monkeypatch.setattr("infra.workflow.run_grants.RUNS_ARE_NAMED_LATER", "")
-    assert not lint.lint(settings("local"), root)
+    assert not is_clean(settings("local"), root)

@@ -89,6 +89,22 @@ def test_a_member_that_would_land_elsewhere_is_refused_and_nothing_is_written(
     assert not (tmp_path / "evil.txt").exists()
 
 
+def test_a_link_that_leads_out_once_another_has_changed_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        for name in ("a/b/in.txt", "a/safe/in.txt"):
+            tar.addfile(tarfile.TarInfo(name), io.BytesIO(b""))
+        tar.addfile(link("here", "a/b"))
+        tar.addfile(link("there", "here/../safe"))
+        tar.addfile(tarfile.TarInfo("there/one.txt"), io.BytesIO(b""))
+        tar.addfile(link("here", "."))
+        tar.addfile(tarfile.TarInfo("there/two.txt"), io.BytesIO(b""))
+    (tmp_path / "safe").mkdir()
+    with pytest.raises(UnsafeArchiveError, match="through links before it"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "code")
+    assert (tmp_path / "code" / "a" / "safe" / "one.txt").exists()
+    assert list((tmp_path / "safe").iterdir()) == []
+
+
 def test_links_that_only_together_lead_out_are_refused(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
         tar.addfile(link("here", "."))

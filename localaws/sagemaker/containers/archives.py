@@ -9,7 +9,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, BinaryIO
 
 # Fast over small: an archive stays on this machine, and compression stands in every job's way.
 _COMPRESSION = 1
@@ -65,8 +65,9 @@ def unpack(archive: Path, directory: Path) -> None:
             members = tar.getmembers()
             for member in members:
                 _check(member, directory)
+            made: set[Path] = set()
             for member in members:
-                _write(tar, member, directory)
+                _write(tar, member, directory, made)
     except (tarfile.TarError, EOFError, zlib.error, OSError, KeyError) as error:
         raise BrokenArchiveError(f"{archive.name} is not a readable tar.gz: {error}") from error
 
@@ -106,24 +107,39 @@ def _check(member: tarfile.TarInfo, directory: Path) -> None:
             raise UnsafeArchiveError(f"{member.name!r} is a link to {member.linkname!r}, outside {directory.name}/")
 
 
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path) -> None:
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, directory: Path, made: set[Path]) -> None:
+    """Write a member. `made`: folders that are there, and inside the directory."""
     path = directory / member.name
-    _stay_inside(member, path if member.isdir() else path.parent, directory)
-    if member.isdir():
-        path.mkdir(parents=True, exist_ok=True)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
+    folder = path if member.isdir() else path.parent
+    if folder not in made:
+        _stay_inside(member, folder, directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        made.add(folder)
     if member.issym():
         _stay_inside(member, path.parent / member.linkname, directory)
+        path.unlink(missing_ok=True)
         path.symlink_to(member.linkname)
-        return
+        made.clear()  # a folder may lead elsewhere now
+    elif not member.isdir():
+        _write_file(tar, member, path)
+
+
+def _write_file(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
     content = tar.extractfile(member)  # of a hard link, what it is linked to
     if content is None:
         raise UnsafeArchiveError(f"{member.name!r} is a link to {member.linkname!r}, which is no file")
-    with content, path.open("xb") as file:
+    with content, _new(path) as file:
         shutil.copyfileobj(content, file)
-    path.chmod(0o755 if member.mode & 0o100 else 0o644)
+        os.fchmod(file.fileno(), 0o755 if member.mode & 0o100 else 0o644)
+
+
+def _new(path: Path) -> BinaryIO:
+    """A new file, in the place of one that is there."""
+    try:
+        return path.open("xb")
+    except FileExistsError:
+        path.unlink()
+        return path.open("xb")
 
 
 def _stay_inside(member: tarfile.TarInfo, path: Path, directory: Path) -> None:
