@@ -179,36 +179,24 @@ def invocations(aws: Aws, endpoint: str) -> Callable[[], bytes]:
     """InvokeEndpoint, signed once and sent as often as it is called, by any thread: a client computes more than it
     sends. Any other answer than 200 raises."""
     server = aws.server
-<<<<<<< HEAD
-    url = f"{server.endpoint_url}/endpoints/{endpoint}/invocations"
-    request = AWSRequest("POST", url, {"Content-Type": "text/csv"}, b"1")
-=======
     path = f"/endpoints/{endpoint}/invocations"
     request = AWSRequest("POST", f"{server.endpoint_url}{path}", {"Content-Type": "text/csv"}, b"1")
->>>>>>> s4-suite
     SigV4Auth(Credentials(server.access_key_id, server.secret_access_key), "sagemaker", server.region).add_auth(request)
     pool = urllib3.connection_from_url(server.endpoint_url, maxsize=4, block=True)
 
     def invoke() -> bytes:
-<<<<<<< HEAD
-        answer = pool.request("POST", url, body=b"1", headers=dict(request.headers.items()), retries=False)
-=======
         answer = pool.request("POST", path, body=b"1", headers=dict(request.headers.items()), retries=False)
->>>>>>> s4-suite
         assert answer.status == 200, answer.data
         return answer.data
 
     return invoke
 
 
-<<<<<<< HEAD
 @pytest.mark.fidelity(
     "Endpoints",
     "UpdateEndpoint keeps the old fleet until the new one is healthy: no request fails.",
     "SageMaker API, UpdateEndpoint; DG, Blue/Green Deployments",
 )
-=======
->>>>>>> s4-suite
 def test_no_request_fails_while_an_endpoint_is_updated(hosting: Hosting) -> None:
     """10,000 requests without a pause, from several threads, while the endpoint goes through several versions."""
     endpoint = hosting.deploy("busy", echo_archive("v0"))
