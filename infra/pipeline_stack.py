@@ -138,7 +138,10 @@ def _state_machine(stack: Stack, at: Surroundings, functions: Functions) -> Stat
 def _outputs(stack: Stack, at: Surroundings, machine: StateMachine, starts: Function) -> None:
     CfnOutput(stack, "StateMachineArn", value=machine.arn, description="One execution is one run")
     CfnOutput(stack, "LauncherFunctionName", value=starts.name, description="Starts a run by hand")
-    data = ", ".join(f"{name}: s3://{at.shared.data_bucket}/{prefix}" for name, prefix in at.spec.data.items())
-    CfnOutput(stack, "Data", value=data, description="Data goes there; a run waits until each has some")
+    # Without the bucket: it is another stack's output, which mustn't be this one's, too.
+    data = ", ".join(f"{name}: {prefix}" for name, prefix in at.spec.data.items())
+    CfnOutput(
+        stack, "Data", value=data, description="Where in the data bucket data go; a run waits until each has some"
+    )
     CfnOutput(stack, "EndpointName", value=at.endpoint, description="Answers once there is a champion")
     CfnOutput(stack, "ModelPackageGroupName", value=at.model_package_group, description="Every model that was judged")

@@ -20,8 +20,9 @@ from waiting import until
 PAGE = (ROOT / "docs" / "account.md").read_text()
 AWS_COMMAND = ROOT / ".venvs" / "sdk" / "bin"
 # Quotas of instances that nothing here uses but the tests of quotas.
+NO_QUOTA = "ml.c5.xlarge"
 QUOTAS = {
-    "ml.c5.xlarge for training job usage": 0,
+    f"{NO_QUOTA} for training job usage": 0,
     "ml.c5.2xlarge for training job usage": 1,
     "ml.c5.xlarge for processing job usage": 0,
     "ml.c5.large for endpoint usage": 0,
@@ -53,7 +54,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory, account: Aws) -> Shell:
     # Two minutes of quiet are for people; nothing here waits for one.
     settings = json.loads((root / "cdk.json").read_text())
     environments = settings["context"]["environments"]
-    environments["dev"]["quiet_at_most"] = "2s"
+    environments["dev"]["quiet_at_most"] = environments["prod"]["quiet_at_most"] = "2s"
     environments["prod"]["account"] = account.server.account
     (root / "cdk.json").write_text(json.dumps(settings))
     profile = {
@@ -100,7 +101,7 @@ def test_each_line_does_what_the_page_says(day: dict[str, Ran], account: Aws) ->
     told = {title.partition(".")[0]: ran.output + ran.errors for title, ran in day.items()}
     assert f'"Account": "{account.server.account}"' in told["1"]
     assert f"Environment aws://{account.server.account}/{account.server.region} bootstrapped" in told["2"]
-    assert re.search(r"ratchet-dev-churn\.Data = train: s3://\S+/churn/train/, test: s3://\S+/churn/test/", told["3"])
+    assert "ratchet-dev-churn.Data = train: churn/train/, test: churn/test/" in told["3"]
     assert "SubscriptionArn" in told["4"]
     assert "empty" in told["5"] and "a run starts by itself" in told["5"]
     assert "Promoted" in told["6"] or "UpToDate" in told["6"]
@@ -138,7 +139,9 @@ def test_credentials_of_another_account_are_refused(shell: Shell, tmp_path: Path
 
 @pytest.fixture(scope="module")
 def production(shell: Shell, day: dict[str, Ran]) -> Shell:
-    """`prod`, pinned to the account, with the pipeline that the checklist has made."""
+    """`prod`, pinned to the account, with the pipeline that the checklist has made; it trains on what has no quota."""
+    spec = shell.root / "training_code" / "churn" / "pipeline.yaml"
+    spec.write_text(spec.read_text().replace("instance: ml.m5.large", f"instance: {NO_QUOTA}", 1))
     script = "cdk deploy -c environment=prod -c pipelines=churn --all --require-approval never"
     deployed = shell.bash(f"source .venv/bin/activate\n{script}")
     assert deployed.code == 0, deployed.output + deployed.errors
@@ -157,6 +160,16 @@ def test_prod_deploys_and_protects_its_stacks(production: Shell, account: Aws) -
     refused = production("delete", "churn", "-e", "prod", "--yes")
     assert refused.code == 1
     assert "ratchet-prod-churn is protected (removal: retain in cdk.json)" in refused.errors
+
+
+def test_a_run_without_a_quota_ends_at_once_and_says_what_to_do(production: Shell) -> None:
+    for channel in ("train", "test"):
+        put = production("data", "churn", "put", f"training_code/churn/sample/{channel}", channel, "-e", "prod")
+        assert put.code == 0, put.errors
+    ran = production("run", "churn", "-e", "prod", "--wait")
+    assert ran.code == 3, ran.output + ran.errors
+    assert f"this account's quota '{NO_QUOTA} for training job usage' is 0, and waiting doesn't raise it" in ran.output
+    assert "request an increase in Service Quotas" in ran.output
 
 
 @pytest.mark.fidelity(

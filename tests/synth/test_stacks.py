@@ -33,7 +33,8 @@ def test_the_outputs_that_the_command_line_reads(stacks: Stacks, environment: st
         "KeyArn",
     }
     outputs = digits.document["Outputs"]
-    assert set(outputs) == {"StateMachineArn", "LauncherFunctionName", "EndpointName", "ModelPackageGroupName"}
+    assert set(outputs) == {"StateMachineArn", "LauncherFunctionName", "EndpointName", "ModelPackageGroupName", "Data"}
+    assert outputs["Data"]["Value"] == "train: digits/train/, test: digits/test/"
     assert outputs["EndpointName"]["Value"] == f"{environment}-digits-forest"
     assert outputs["ModelPackageGroupName"]["Value"] == f"{environment}-digits-forest"
 
