@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -68,14 +69,15 @@ SAVES_AN_ISSUE = SAVES + "(folder / 'issue').touch()\n"
 
 
 @pytest.fixture(scope="module")
-def evaluator(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The test's own rule evaluator, with the package that it imports."""
-    home = tmp_path_factory.mktemp("evaluator")
-    program = home / "toolkit" / "rule_evaluator.py"
-    program.parent.mkdir()
-    program.write_text(EVALUATOR)
-    (home / "words.py").write_text("MET = 'RuleEvaluationConditionMet'")
-    return program
+def evaluator() -> Iterator[Path]:
+    """The test's own rule evaluator, with the package that it imports; on disk, as a checkout is: a container has a
+    /dev/shm of its own."""
+    with tempfile.TemporaryDirectory(prefix="evaluator-") as home:
+        program = Path(home, "toolkit", "rule_evaluator.py")
+        program.parent.mkdir()
+        program.write_text(EVALUATOR)
+        Path(home, "words.py").write_text("MET = 'RuleEvaluationConditionMet'")
+        yield program
 
 
 @pytest.fixture(scope="module")
