@@ -72,7 +72,7 @@ def source(jobs: Jobs) -> str:
 
 
 def training(jobs: Jobs, code: str, pause: float, **changes: Any) -> dict[str, Any]:
-    request = jobs.training_request("", source=code, **changes)
+    request = jobs.hearing_request("", source=code, **changes)
     request["HyperParameters"]["pause"] = json.dumps(pause)
     jobs.sagemaker.create_training_job(**request)
     return request
