@@ -30,6 +30,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench import harness
+from bench.environments import with_more
 from localaws.sagemaker.containers.images import Images
 
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.8.0-cpu-py312"
@@ -72,9 +73,11 @@ def joined(*documents: harness.Document) -> harness.Document:
 def framework(name: str, small: bool, say: Callable[[str], None]) -> harness.Document:
     """What the probe adds to a training in one of the frameworks beside PyTorch."""
     images, image = Images(harness.IMAGES), OTHER_IMAGES[name]
-    environment = images.with_requirements(image, KERAS, say) if name == "keras" else images.environment(image, say)
+    python = Path(images.environment(image, say).python)
+    if name == "keras":
+        python = with_more(python, KERAS)
     sizes = (SMALL_REPETITIONS, SMALL_EXAMPLES) if small else (REPETITIONS, EXAMPLES)
-    times = measured(Path(environment.python), "probe_frameworks.py", name, *map(str, sizes), OMP_NUM_THREADS="1")
+    times = measured(python, "probe_frameworks.py", name, *map(str, sizes), OMP_NUM_THREADS="1")
     return share(f"{name}_probe_cost", times, say)
 
 

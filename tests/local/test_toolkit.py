@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
-import venv
 from pathlib import Path
 
 import pytest
 from image_uris import PYTORCH, SKLEARN, XGBOOST
 
-from localaws.sagemaker.containers.images import PACKAGES, Images
+from bench.environments import with_more
+from localaws.sagemaker.containers.images import Images
 
 CHECKOUT = Path(__file__).parents[2]
 CHECKS = CHECKOUT / "tests" / "toolkit"
@@ -38,24 +37,11 @@ def of_scikit_learn() -> tuple[str, tuple[str, ...]]:
     return SKLEARN, tuple(sorted({path.stem for path in CHECKS.glob("check_*.py")} - elsewhere))
 
 
-def with_more(python: Path, requirements: Path) -> Path:
-    """The Python of an environment in front of the image's, with more packages; made once."""
-    key = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
-    root = CHECKOUT / ".venvs" / f"{python.parents[1].name}+{key}"
-    if not (root / ".complete").exists():
-        venv.create(root, clear=True)
-        (root / PACKAGES / "image.pth").write_text(f"{python.parents[1] / PACKAGES}\n")
-        install = [root / "bin" / "python", "-m", "pip", "install", "--quiet", "--requirement", requirements]
-        subprocess.run(install, check=True)
-        (root / ".complete").touch()
-    return root / "bin" / "python"
-
-
 @pytest.mark.parametrize("name", ["scikit-learn", *CHECKS_OF])
 def test_in_the_image(name: str) -> None:
     """All checks of an image in one process: to import a framework takes longer than most of them."""
     image, checks = CHECKS_OF.get(name) or of_scikit_learn()
-    python = Images(CHECKOUT / ".ratchet" / "images").environment(image, print).python
+    python = Path(Images(CHECKOUT / ".ratchet" / "images").environment(image, print).python)
     if name in MORE_PACKAGES:
         python = with_more(python, MORE_PACKAGES[name])
     done = subprocess.run(

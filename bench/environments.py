@@ -1,0 +1,35 @@
+"""Environments for what no image holds: more packages in front of an image's, made once, by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import subprocess
+import venv
+from pathlib import Path
+
+from bench import harness
+from localaws.sagemaker.containers.images import PACKAGES
+
+HOME = harness.ROOT / ".venvs"
+
+
+def with_more(python: Path, requirements: Path) -> Path:
+    """The Python of an environment in front of that of `python`, with the packages of a requirements file.
+
+    Raises:
+        subprocess.CalledProcessError: pip couldn't install them.
+    """
+    image = python.parents[1]
+    root = HOME / f"{image.name}+{hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]}"
+    complete = root / ".complete"
+    HOME.mkdir(exist_ok=True)
+    with (HOME / f".{root.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not complete.exists():
+            venv.create(root, clear=True, with_pip=True)
+            (root / PACKAGES / "image.pth").write_text(f"{image / PACKAGES}\n")
+            install = [root / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*install, "--requirement", requirements], check=True)
+            complete.touch()
+    return root / "bin" / "python"
