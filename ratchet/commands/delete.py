@@ -79,7 +79,7 @@ def _stays(context: Context, name: str) -> dict[str, str]:
     stays = {
         "data": f"s3://{shared['DataBucketName']}, under its channels' prefixes",
         "artifacts": f"s3://{shared['ArtifactBucketName']}/{files.runs_folder(name)}",
-        "records": f"of its runs: ratchet runs {name}",
+        "records": f"of its runs: {context.account.command(f'runs {name}')}",
     }
     if context.environment.removal == "retain":
         stays["models"] = "its model package group, with every version that was judged"
