@@ -46,7 +46,8 @@ def runs(context: Context, pipeline: str | None, limit: int) -> Answer:
     document: dict[str, Any] = {"runs": [run.document for run in found], "without_folder": left}
     hints = [_folder_text(context, name) for name in left]
     if pipeline:
-        document["rollback_to"] = earlier = _earlier_champions(found, table.state(names[0]))
+        deployed = context.account.stack_outputs(names[0]) is not None
+        document["rollback_to"] = earlier = _earlier_champions(found, table.state(names[0])) if deployed else []
         hints += [_rollback_text(context, names[0], earlier)] if earlier else []
     start = context.account.command(f"run {names[0]}" if pipeline else "run PIPELINE")
     return Answer(document, lambda: _runs_text(found, hints, start, context.console.width))

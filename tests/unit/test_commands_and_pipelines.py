@@ -195,9 +195,13 @@ def test_a_pipeline_with_its_folder_is_not_reminded_of(world: World) -> None:
     assert "training_code" not in world.call("status").stdout + world.call("runs").stdout
 
 
-def test_the_runs_of_a_deleted_pipeline_can_still_be_listed(world: World) -> None:
-    world.dynamodb.add_run("tickets", "20261120-101112-abcd", outcomes.PROMOTED)
-    assert "20261120-101112-abcd" in world.call("runs", "tickets").stdout
+def test_the_runs_of_a_deleted_pipeline_can_still_be_listed_but_not_brought_back(world: World) -> None:
+    world.dynamodb.add_run("tickets", "20261120-101112-abcd", outcomes.PROMOTED, of="20261120-101112-abcd")
+    told = world.call("runs", "tickets").stdout
+    assert "20261120-101112-abcd" in told
+    assert "rollback" not in told
+    world.deploy("tickets")
+    assert "`ratchet rollback tickets RUN`, RUN being 20261120-101112-abcd" in world.call("runs", "tickets").stdout
 
 
 @pytest.mark.parametrize("command", [["runs"], ["status"], ["run"], ["rollback"]])
