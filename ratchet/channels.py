@@ -1,4 +1,4 @@
-"""What lies in a pipeline's channels, and which of them wait for data."""
+"""The objects in a pipeline's channels, and which channels wait for data."""
 
 from __future__ import annotations
 

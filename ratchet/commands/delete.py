@@ -74,7 +74,7 @@ def _described(account: Account, stack: str) -> dict[str, Any] | None:
 
 
 def _stays(context: Context, name: str) -> dict[str, str]:
-    """What is left, and where."""
+    """The things that are left, and where."""
     shared = context.account.shared()
     stays = {
         "data": f"s3://{shared['DataBucketName']}, under its channels' prefixes",
