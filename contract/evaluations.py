@@ -1,4 +1,4 @@
-"""What spec, evaluation and gate agree on about judging: metrics, floors of parts, champions that can't answer.
+"""Judging, as spec, evaluation and gate agree on it: metrics, floors of parts, champions that can't answer.
 
 Data that gain or lose a column, or labels of another type, are no error of the run that meets them: evaluation.json has
 {"champion": {CANNOT_ANSWER: a sentence with the model's own error}} in the place of the champion's score.

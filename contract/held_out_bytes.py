@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, where its name says otherwise: so that an error can say what would be right.
+"""The kind of a file by its first bytes, where its name says otherwise: so that an error can say what would be right.
 
 Sources of the signatures: the formats' own specifications; for Git LFS docs/spec.md of git-lfs.
 """
@@ -12,7 +12,7 @@ ENOUGH = 512
 
 
 class Seeming(NamedTuple):
-    """What a file seems to be, and what to do about it."""
+    """The kind that a file seems to be of, and what to do about it."""
 
     what: str
     remedy: str
@@ -51,7 +51,7 @@ def is_gzip(content: bytes) -> bool:
 
 
 def seeming(content: bytes) -> Seeming | None:
-    """What a file that begins so is, if it is one of those that are taken for others; None for text, and unknown."""
+    """The kind of a file that begins so, if it is one of those taken for others; None for text, and unknown."""
     told = next((told for beginning, told in _BEGINNINGS.items() if content.startswith(beginning)), None)
     at, mark, tar = _TAR
     if told is None and content[at : at + len(mark)] == mark:

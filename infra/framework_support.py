@@ -41,7 +41,7 @@ def pythons() -> Mapping[str, Mapping[str, str]]:
 
 
 def warnings(spec: PipelineSpec, today: date) -> Iterator[str]:
-    """What is to be said at synth of images that AWS patches no more, or soon no more; each with file and line."""
+    """Warnings at synth, of images that AWS patches no more, or soon no more; each with file and line."""
     framework = spec.framework
     if framework is None:
         return

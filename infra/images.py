@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import framework_support
+from infra.dockerfile import started_like
 from ratchet.spec import PipelineSpec, SpecError
 from ratchet.spec.image import HOSTED_BY_ANOTHER
 
@@ -54,19 +55,10 @@ def is_of_a_framework(spec: PipelineSpec) -> bool:
     image = (
         spec.image
         if spec.dockerfile is None
-        else _started_like((spec.folder / spec.dockerfile).read_text(encoding="utf-8"))
+        else started_like((spec.folder / spec.dockerfile).read_text(encoding="utf-8"))
     )
     repositories = {known.partition(":")[0] for known in _accounts()}
     return image is not None and re.split("[:@]", image.partition("/")[2])[0] in repositories
-
-
-def _started_like(dockerfile: str) -> str | None:
-    """The image that a Dockerfile's last stage builds on; None where it says itself how its containers start."""
-    lines = [words for line in dockerfile.splitlines() if (words := line.split())]
-    bases = [at for at, words in enumerate(lines) if words[0].upper() == "FROM"]
-    if not bases or any(words[0].upper() in ("ENTRYPOINT", "CMD") for words in lines[bases[-1] :]):
-        return None
-    return next((word for word in lines[bases[-1]][1:] if not word.startswith("--")), None)
 
 
 def rules_image(spec: PipelineSpec, region: str) -> str | None:

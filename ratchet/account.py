@@ -64,11 +64,15 @@ class Account:
         """The stack of a pipeline, or the shared one."""
         return names.stack(self.environment.name, name)
 
-    def deploy_command(self, name: str) -> str:
-        """The command that deploys a stack there."""
+    def command(self, words: str) -> str:
+        """A command of Ratchet's as it is typed for this environment: `ratchet runs churn -e dev`."""
+        return f"ratchet {words}" if self.is_local else f"ratchet {words} -e {self.environment.name}"
+
+    def deploy_command(self, name: str | None = None) -> str:
+        """The command that deploys a stack there, or all of them."""
         if self.is_local:
             return "ratchet up"
-        return f"cdk deploy -c environment={self.environment.name} {self.stack(name)}"
+        return f"cdk deploy -c environment={self.environment.name} {self.stack(name) if name else '--all'}"
 
     def client(self, service: str) -> Any:
         """A boto3 client of a service."""

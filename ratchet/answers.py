@@ -55,7 +55,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a report shows of them; `models` are those that answered, the challenger first."""
+    """The part of them that a report shows; `models` are those that answered, the challenger first."""
 
     models: tuple[str, ...]
     classes: tuple[Document, ...]

@@ -1,4 +1,4 @@
-"""What lies in a pipeline's channels, and which of them wait for data."""
+"""The objects in a pipeline's channels, and which channels wait for data."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contract import names
 from ratchet.account import Account
+from ratchet.errors import UserError
 
 
 def objects(account: Account, prefix: str) -> Iterator[dict[str, Any]]:
@@ -33,7 +33,19 @@ def empty(account: Account, prefixes: Mapping[str, str]) -> list[str]:
         raise
 
 
-def how_to_fill(pipeline: str, channels: Iterable[str], environment: str) -> str:
+def check_filled(account: Account, pipeline: str, prefixes: Mapping[str, str]) -> None:
+    """
+    Raises:
+        UserError: a channel has no object, so that a run or a training job would find nothing to work on.
+    """
+    waiting = empty(account, prefixes)
+    if waiting:
+        named = f"{' and '.join(waiting)} {'are' if len(waiting) > 1 else 'is'} empty"
+        how = how_to_fill(account, pipeline, waiting)
+        raise UserError(f"{pipeline} waits for data: {named}; put data there with {how}")
+
+
+def how_to_fill(account: Account, pipeline: str, channels: Iterable[str]) -> str:
     """The commands that bring data into channels."""
-    options = "" if environment == names.LOCAL else f" -e {environment}"
-    return ", ".join(f"`ratchet data {pipeline} put FILE… {channel}{options}`" for channel in channels)
+    commands = (account.command(f"data {pipeline} put FILE… {channel}") for channel in channels)
+    return ", ".join(f"`{command}`" for command in commands)

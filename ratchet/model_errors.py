@@ -34,7 +34,7 @@ def told(
 
 
 def sentence(response: dict[str, Any]) -> str:
-    """What the model's container answered; of a page of HTML its title."""
+    """The answer of the model's container; of a page of HTML its title."""
     message = str(response.get("OriginalMessage") or response["Error"]["Message"]).strip()
     page = _TITLE.search(message)
     return page[1].strip() if page else message

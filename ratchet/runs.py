@@ -168,6 +168,7 @@ class RunTable:
     """The environment's run table, to be read."""
 
     def __init__(self, account: Account) -> None:
+        self._account = account
         self._client = account.client("dynamodb")
         self._table = account.shared()["RunTableName"]
 
@@ -193,12 +194,14 @@ class RunTable:
             newest = self.runs(named, limit=1)
             if newest:
                 return newest[0]
-            raise UserError(f"the pipeline {named} has no run yet; start one with `ratchet run {named}`")
+            start = self._account.command(f"run {named}")
+            raise UserError(f"the pipeline {named} has no run yet; start one with `{start}`")
         for pipeline in pipelines:
             found = self.run(pipeline, named)
             if found:
                 return found
-        raise UserError(f"there is no run {named!r}; see `ratchet runs` (a pipeline's name stands for its newest run)")
+        runs = self._account.command("runs")
+        raise UserError(f"there is no run {named!r}; see `{runs}` (a pipeline's name stands for its newest run)")
 
     def _item(self, pipeline: str, item: str) -> Document | None:
         key = run_table.key(pipeline, item)

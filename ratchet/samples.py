@@ -6,28 +6,28 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from ratchet import channels
 from ratchet.account import Account
 
 
 @contextlib.contextmanager
 def uploaded(
-    account: Account, folder: Path, channels: Mapping[str, str], say: Callable[[str], None]
+    account: Account, folder: Path, prefixes: Mapping[str, str], say: Callable[[str], None]
 ) -> Iterator[list[str]]:
     """Uploads the sample of each channel that has no object; yields the keys. They go again if what they are for fails.
 
-    channels: channel → prefix.
+    prefixes: channel → prefix.
     """
     s3, bucket = account.client("s3"), account.shared()["DataBucketName"]
     versions: dict[str, str] = {}
     try:
-        for channel, prefix in channels.items():
-            files = _files(folder / "sample" / channel)
-            if not files or s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"):
-                continue
+        for channel in channels.empty(account, prefixes):
+            files, prefix = _files(folder / "sample" / channel), prefixes[channel]
             for name, path in files.items():
                 answer = s3.put_object(Bucket=bucket, Key=prefix + name, Body=path.read_bytes())
                 versions[prefix + name] = answer["VersionId"]
-            say(f"data            {prefix} was empty; uploaded {len(files)} files of sample/{channel}/")
+            if files:
+                say(f"data            {prefix} was empty; uploaded {len(files)} files of sample/{channel}/")
         yield list(versions)
     except BaseException:
         for key, version in versions.items():

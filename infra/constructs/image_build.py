@@ -70,7 +70,7 @@ class ImageBuild(Construct):
         repository = _repository(self, environment, key_arn)
         log = logs.CfnLogGroup(self, "Log", retention_in_days=environment.log_retention_days)
         log.apply_removal_policy(RemovalPolicy.DESTROY)
-        bases = base_images((folder / dockerfile).read_text())
+        bases = base_images((folder / dockerfile).read_text(encoding="utf-8"))
         grants = [
             *_read_context(account.bucket_arn(context.s3_bucket_name), context.s3_object_key),
             write_log(log.attr_arn),

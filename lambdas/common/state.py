@@ -66,7 +66,7 @@ class Trigger:
 
 
 def asked(of: Document) -> dict[str, bool]:
-    """What is asked of a run that waits or is on its way; nothing where an older version wrote nothing of it."""
+    """The options of a run that waits or is on its way; nothing where an older version wrote nothing of it."""
     return {name: bool(of.get(name)) for name in ASKED}
 
 

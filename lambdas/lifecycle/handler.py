@@ -61,7 +61,7 @@ def _pipeline(event: Document, deadline: Deadline) -> str:
 
 
 def _source(event: Document, _deadline: Deadline) -> str:
-    """What was copied stays when the pipeline goes: the records of its runs stay, too."""
+    """Copies the code, which stays when the pipeline goes: the records of its runs stay, too."""
     properties = event["ResourceProperties"]
     if event["RequestType"] != "Delete":
         sources.copy(boto3.client("s3"), properties)

@@ -36,7 +36,7 @@ class Clients:
 def announce_new_code(sqs: Any, dynamodb: Any, new: Mapping[str, str], old: Mapping[str, str]) -> bool:
     """Sends a trigger if the code has changed, the spec wants that, and a run was ever asked for.
 
-    Before, the pipeline waits for its first data: a run without any would only fail.
+    Before, the pipeline waits for its first data: a run without any would have nothing to work on.
     """
     if new["StartsRuns"] != "yes" or new["CodeHash"] == old.get("CodeHash") or not _was_triggered(dynamodb, new):
         return False

@@ -102,7 +102,7 @@ def list_channels(s3: Any, bucket: str, prefixes: Mapping[str, str]) -> list[Cha
 
 
 def look(s3: Any, channels: Iterable[Channel], asked: Document) -> Document:
-    """What the held-out data are, as far as Plan looks."""
+    """Describes the held-out data, as far as Plan looks."""
     by_name = {entry.name: entry for entry in channels}
     found = by_name.pop(files.TEST_CHANNEL)
 

@@ -33,7 +33,7 @@ class HeldOutDataError(ValueError):
 
 @dataclass(frozen=True)
 class Found:
-    """What was seen of the files.
+    """The files, as far as they were seen.
 
     columns: a table's names, or how many they are; None for what has none.
     looked: how many files were looked into; whole: whether these are all labels.
@@ -46,7 +46,7 @@ class Found:
 
 
 def look(channel: Channel, asked: Mapping[str, Any], read: Reader, training: Iterable[Channel] = ()) -> dict[str, Any]:
-    """What the held-out data are: {"format", "files", "looked_into", "examples", "whole"}, of what was looked into.
+    """Describes the held-out data: {"format", "files", "looked_into", "examples", "whole"}, of what was looked into.
 
     Args:
         asked: `evaluate` of pipeline.yaml as far as it tells how to read, and {"metric", "needs"} of its gate.

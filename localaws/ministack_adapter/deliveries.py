@@ -1,4 +1,4 @@
-"""What AWS's services deliver to queues, topics and functions: only what the target's own policy, and its key's, allow.
+"""Deliveries of AWS's services to queues, topics and functions: those that the target's policy, and its key's, allow.
 
 CloudWatch publishes an alarm's message, SNS sends to its subscribers, S3 its notifications and EventBridge its rules'
 events each as itself, for a resource of the account ("Overview of managing access in Amazon SNS", "Using identity-based

@@ -78,7 +78,7 @@ def is_supported(path: str) -> bool:
 
 
 def selected(path: str, roots: Mapping[str, Any]) -> Any:
-    """What a path selects of its root (`$`, `$$` or a variable): a list, where it may address several nodes."""
+    """The value that a path selects of its root (`$`, `$$`, a variable): a list, where it may address several nodes."""
     root, _ = _split(path)
     if root not in roots:
         raise NothingSelectedError(path)

@@ -51,9 +51,8 @@ def _spec(context: Context, name: str) -> PipelineSpec:
 
     folder = context.project.pipelines.get(name)
     if folder is None:
-        raise UserError(
-            f"{name} has no folder in this checkout, so nothing says its channels; see `ratchet status {name}`"
-        )
+        see = context.account.command(f"status {name}")
+        raise UserError(f"{name} has no folder in this checkout, so nothing says its channels; see `{see}`")
     return load(folder / files.SPEC_FILE)
 
 
@@ -76,13 +75,13 @@ def _list(context: Context, spec: PipelineSpec) -> Answer:
         for name, prefix in spec.data.items()
     ]
     document = {"pipeline": spec.name, "bucket": _bucket(context), "channels": channels}
-    return Answer(document, lambda: _listed(document))
+    hint = f"put             {_put_command(context, spec)}"
+    return Answer(document, lambda: _listed(document, hint))
 
 
-def _listed(document: Document) -> Group:
+def _listed(document: Document, hint: str) -> Group:
     from rich.console import Group
 
-    hint = f"put             ratchet data {document['pipeline']} put FILE… CHANNEL"
     shown = [line for channel in document["channels"] for line in _channel_lines(channel)]
     return Group(f"s3://{document['bucket']}", *shown, hint)
 
@@ -117,7 +116,7 @@ def _put(context: Context, spec: PipelineSpec, names: tuple[str, ...]) -> Answer
     from ratchet.errors import UserError
 
     if len(names) < 2:
-        raise UserError(f"say what goes where: ratchet data {spec.name} put FILE… CHANNEL")
+        raise UserError(f"say what goes where: {_put_command(context, spec)}")
     channel = _channel(spec, names[-1], set(names[:-1]))
     prefix = spec.data[channel]
     in_s3 = next((name for name in names if name.startswith("s3://")), None)
@@ -191,28 +190,33 @@ def _check_held_out(spec: PipelineSpec, names: list[str]) -> None:
         raise UserError(f"{error}. Nothing was put") from error
 
 
+def _put_command(context: Context, spec: PipelineSpec) -> str:
+    return context.account.command(f"data {spec.name} put FILE… CHANNEL")
+
+
 def _what_follows(context: Context, spec: PipelineSpec) -> str:
     from ratchet import channels
     from ratchet.spec.triggers import at_most
 
-    options = "" if context.is_local else f" -e {context.environment.name}"
-    trigger, waiting = spec.triggers.data, channels.empty(context.account, spec.data)
-    starts = f"ratchet run {spec.name}{options}" if trigger is None else "a run starts by itself"
+    account = context.account
+    trigger, waiting = spec.triggers.data, channels.empty(account, spec.data)
+    starts = account.command(f"run {spec.name}") if trigger is None else "a run starts by itself"
     if waiting:
-        how = channels.how_to_fill(spec.name, waiting, context.environment.name)
+        how = channels.how_to_fill(account, spec.name, waiting)
         return f"{starts}, once there is data in {' and '.join(waiting)}, too: {how}"
     if trigger is None:
         return starts
     quiet = at_most(trigger.quiet, context.environment.quiet_at_most)
-    where = f"where {spec.name} is deployed: ratchet runs {spec.name}{options}"
-    return f"{starts} {quiet} s after the last file, {where}"
+    runs = account.command(f"runs {spec.name}")
+    return f"{starts} {quiet} s after the last file, where {spec.name} is deployed: {runs}"
 
 
 def _remove(context: Context, spec: PipelineSpec, names: tuple[str, ...], *, yes: bool) -> Answer:
     from ratchet.errors import UserError
 
     if not names:
-        raise UserError(f"say what goes: ratchet data {spec.name} rm CHANNEL/NAME…, or a channel's name for all of it")
+        how = context.account.command(f"data {spec.name} rm CHANNEL/NAME…")
+        raise UserError(f"say what goes: {how}, or a channel's name for all of it")
     objects = {name: [each["key"] for each in _objects(context, prefix)] for name, prefix in spec.data.items()}
     # All are looked for before the first is gone.
     keys = list(dict.fromkeys(key for name in names for key in _keys(spec.data, objects, name)))

@@ -74,12 +74,12 @@ def _described(account: Account, stack: str) -> dict[str, Any] | None:
 
 
 def _stays(context: Context, name: str) -> dict[str, str]:
-    """What is left, and where."""
+    """The things that are left, and where."""
     shared = context.account.shared()
     stays = {
         "data": f"s3://{shared['DataBucketName']}, under its channels' prefixes",
         "artifacts": f"s3://{shared['ArtifactBucketName']}/{files.runs_folder(name)}",
-        "records": f"of its runs: ratchet runs {name}",
+        "records": f"of its runs: {context.account.command(f'runs {name}')}",
     }
     if context.environment.removal == "retain":
         stays["models"] = "its model package group, with every version that was judged"

@@ -85,10 +85,8 @@ def _invoke(context: Context, name: str, body: bytes, **types: str) -> dict[str,
     except client.exceptions.ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
-        message = (
-            f"{error.response['Error']['Message']} See `ratchet status {name}`; a first champion makes the endpoint"
-        )
-        raise UserError(message) from error
+        status, said = context.account.command(f"status {name}"), error.response["Error"]["Message"]
+        raise UserError(f"{said} See `{status}`; a first champion makes the endpoint") from error
     return answer
 
 

@@ -44,11 +44,13 @@ def runs(context: Context, pipeline: str | None, limit: int) -> Answer:
         context.pipeline(pipeline)
     left = [name for name in _without_folder(context) if name in names]
     document: dict[str, Any] = {"runs": [run.document for run in found], "without_folder": left}
-    hints = [_folder_text(name) for name in left]
+    hints = [_folder_text(context, name) for name in left]
     if pipeline:
-        document["rollback_to"] = earlier = _earlier_champions(found, table.state(names[0]))
-        hints += [_rollback_text(names[0], earlier)] if earlier else []
-    return Answer(document, lambda: _runs_text(found, hints, context.console.width))
+        deployed = context.account.stack_outputs(names[0]) is not None
+        document["rollback_to"] = earlier = _earlier_champions(found, table.state(names[0])) if deployed else []
+        hints += [_rollback_text(context, names[0], earlier)] if earlier else []
+    start = context.account.command(f"run {names[0]}" if pipeline else "run PIPELINE")
+    return Answer(document, lambda: _runs_text(found, hints, start, context.console.width))
 
 
 def _earlier_champions(found: list[Run], state: Mapping[str, Any]) -> list[str]:
@@ -58,8 +60,9 @@ def _earlier_champions(found: list[Run], state: Mapping[str, Any]) -> list[str]:
     return [run_id for run_id in models if run_id != champion]
 
 
-def _rollback_text(name: str, earlier: list[str]) -> str:
-    return f"to bring back an earlier champion: `ratchet rollback {name} RUN`, RUN being {', '.join(earlier)}"
+def _rollback_text(context: Context, name: str, earlier: list[str]) -> str:
+    how = context.account.command(f"rollback {name} RUN")
+    return f"to bring back an earlier champion: `{how}`, RUN being {', '.join(earlier)}"
 
 
 def _without_folder(context: Context) -> list[str]:
@@ -67,17 +70,17 @@ def _without_folder(context: Context) -> list[str]:
     return [name for name in context.account.deployed_pipelines() if name not in context.project.pipelines]
 
 
-def _folder_text(name: str) -> str:
+def _folder_text(context: Context, name: str) -> str:
     return (
         f"{name} is deployed and goes on, but no folder in training_code/ is its (removed, or another checkout's): "
-        f"bring the folder back, or take the pipeline down with `ratchet delete {name}`"
+        f"bring the folder back, or take the pipeline down with `{context.account.command(f'delete {name}')}`"
     )
 
 
-def _runs_text(found: list[Run], hints: list[str], width: int) -> Group:
+def _runs_text(found: list[Run], hints: list[str], start: str, width: int) -> Group:
     from rich.console import Group
 
-    runs = _runs_table(found, width) if found else "no runs yet; start one with `ratchet run PIPELINE`"
+    runs = _runs_table(found, width) if found else f"no runs yet; start one with `{start}`"
     return Group(runs, *hints)
 
 
@@ -125,10 +128,9 @@ def status(context: Context, pipeline: str | None) -> Answer:
     if pipeline:
         context.account.pipeline(names[0])
     if not names:
-        how = "ratchet up" if context.is_local else f"cdk deploy -c environment={context.environment_name} --all"
-        raise UserError(f"no pipeline is deployed; run `{how}`")
+        raise UserError(f"no pipeline is deployed; run `{context.account.deploy_command()}`")
     found = [_pipeline_status(context, name) for name in names]
-    return Answer({"environment": context.environment_name, "pipelines": found}, lambda: _status_text(found))
+    return Answer({"environment": context.environment_name, "pipelines": found}, lambda: _status_text(context, found))
 
 
 def _pipeline_status(context: Context, name: str) -> dict[str, Any]:
@@ -167,11 +169,13 @@ def _endpoint(context: Context, name: str) -> dict[str, Any]:
     }
 
 
-def _status_text(found: list[dict[str, Any]]) -> str:
-    return "\n\n".join(_pipeline_text(each) for each in found)
+def _status_text(context: Context, found: list[dict[str, Any]]) -> str:
+    return "\n\n".join(
+        _pipeline_text(each, "" if each["folder"] else _folder_text(context, each["pipeline"])) for each in found
+    )
 
 
-def _pipeline_text(each: dict[str, Any]) -> str:
+def _pipeline_text(each: dict[str, Any], without_folder: str) -> str:
     from ratchet.live import first_line, outcome_style
 
     endpoint, champion, last = each["endpoint"], each["champion"], each["last_run"]
@@ -179,7 +183,7 @@ def _pipeline_text(each: dict[str, Any]) -> str:
         f"[bold]{each['pipeline']}[/]",
         f"  endpoint   {endpoint['name']}  {endpoint['status'] or 'not created yet'}",
     ]
-    lines += [] if each["folder"] else [f"  [yellow]folder     {_folder_text(each['pipeline'])}[/]"]
+    lines += [f"  [yellow]folder     {without_folder}[/]"] if without_folder else []
     lines.append(f"  champion   {_champion_text(champion)}")
     if each["running"]:
         lines.append(f"  running    {each['running']['run_id']} since {each['running'].get('started_at', '?')}")

@@ -76,18 +76,11 @@ def rollback(context: Context, pipeline: str, to: str | None, wait: bool) -> Ans
 def _check_channels(context: Context, name: str) -> None:
     """Refuses a run that would only wait for data. What lies in no folder of this checkout Plan alone knows."""
     from ratchet import channels
-    from ratchet.errors import UserError
     from ratchet.spec import load
 
     folder = context.project.pipelines.get(name)
-    empty = channels.empty(context.account, load(folder / files.SPEC_FILE).data) if folder else []
-    if empty:
-        how = channels.how_to_fill(name, empty, context.environment.name)
-        raise UserError(f"{name} waits for data: {' and '.join(empty)} {_are(empty)} empty; put data there with {how}")
-
-
-def _are(names_: list[str]) -> str:
-    return "are" if len(names_) > 1 else "is"
+    if folder:
+        channels.check_filled(context.account, name, load(folder / files.SPEC_FILE).data)
 
 
 def _launch(context: Context, name: str, trigger: Mapping[str, Any]) -> Launched:
@@ -103,8 +96,8 @@ def _answer(
 ) -> Answer:
     known = {**(document or {}), "pipeline": name, "run_id": launched.run_id, "status": launched.status}
     if not wait:
-        return Answer(known, f"follow it       ratchet logs {launched.run_id} --follow")
-    return _ended(known, _follow(context, name, launched))
+        return Answer(known, f"follow it       {context.account.command(f'logs {launched.run_id} --follow')}")
+    return _ended(context, known, _follow(context, name, launched))
 
 
 def _who() -> str:
@@ -132,7 +125,7 @@ def _follow(context: Context, name: str, launched: Launched) -> list[Run]:
         return Follower(context.account, name, live.look).to_the_end(launched)
 
 
-def _ended(document: dict[str, Any], runs: list[Run]) -> Answer:
+def _ended(context: Context, document: dict[str, Any], runs: list[Run]) -> Answer:
     from ratchet.errors import RUN_FAILED
 
     # A run behind another that took its trigger over finds nothing new; what came out is the other's.
@@ -141,12 +134,12 @@ def _ended(document: dict[str, Any], runs: list[Run]) -> Answer:
     records = [each.document for each in runs]
     return Answer(
         {**document, "run_id": last.run_id, "outcome": last.outcome, "runs": records},
-        lambda: "\n".join(_outcome_text(each) for each in runs),
+        lambda: "\n".join(_outcome_text(context, each) for each in runs),
         code,
     )
 
 
-def _outcome_text(run_: Run) -> str:
+def _outcome_text(context: Context, run_: Run) -> str:
     from ratchet.durations import duration
     from ratchet.live import outcome_style
 
@@ -156,7 +149,7 @@ def _outcome_text(run_: Run) -> str:
     reason = f"\n  {run_.reason}" if run_.reason else ""
     return (
         f"[{outcome_style(run_.outcome)}]{run_.outcome}[/]{took}{figures}{against}{_escape(reason)}\n"
-        f"  report          ratchet report {run_.run_id}"
+        f"  report          {context.account.command(f'report {run_.run_id}')}"
     )
 
 
@@ -187,7 +180,7 @@ def prepare(context: Context, name: str) -> dict[str, Any]:
     account = context.account
     if server is None or account.stack_outputs(names.SHARED) is None:
         raise UserError("the stacks aren't deployed; run `ratchet up`")
-    channels = load(folder / files.SPEC_FILE).data
-    with samples.uploaded(account, folder, channels, context.say) as uploaded:
+    prefixes = load(folder / files.SPEC_FILE).data
+    with samples.uploaded(account, folder, prefixes, context.say) as uploaded:
         deployed = deploy_stale(context, account, server, [name])
     return {"deployed": deployed, "uploaded": uploaded}

@@ -66,16 +66,11 @@ def _deployed(context: Context, pipeline: str) -> tuple[str, PipelineSpec]:
 
 def _start(context: Context, spec: PipelineSpec, name: str) -> str:
     """Starts the job; its name."""
-    from ratchet import training_job
-    from ratchet.errors import UserError
+    from ratchet import channels, training_job
 
     account, shared = context.account, context.account.shared()
     bucket, s3 = shared["DataBucketName"], account.client("s3")
-    for channel, prefix in spec.training_channels.items():
-        if not s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"):
-            raise UserError(
-                f"the channel {channel} is empty; `ratchet data {name} put FILE… {channel}` puts data there"
-            )
+    channels.check_filled(account, name, spec.training_channels)
     run_id = names.run_id(datetime.now(UTC), secrets.token_hex(2))
     package = _package(spec.folder, context.project.models / files.TOOLKIT)
     key = files.run_folder(name, run_id) + files.SOURCE_ARCHIVE

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from commands_world import BUCKET, ROOT, SHARED_OUTPUTS, World, world_in
+from commands_world import BUCKET, ROOT, SHARED_OUTPUTS, Session, World, world_in
 
 from contract import outcomes
 from contract.files import SPEC_FILE
-from ratchet import account, channels, deploying, errors
+from ratchet import account, channels, checks, deploying, errors
 from ratchet.commands import embedded_aws
 from ratchet.project import find
 
@@ -195,9 +195,13 @@ def test_a_pipeline_with_its_folder_is_not_reminded_of(world: World) -> None:
     assert "training_code" not in world.call("status").stdout + world.call("runs").stdout
 
 
-def test_the_runs_of_a_deleted_pipeline_can_still_be_listed(world: World) -> None:
-    world.dynamodb.add_run("tickets", "20261120-101112-abcd", outcomes.PROMOTED)
-    assert "20261120-101112-abcd" in world.call("runs", "tickets").stdout
+def test_the_runs_of_a_deleted_pipeline_can_still_be_listed_but_not_brought_back(world: World) -> None:
+    world.dynamodb.add_run("tickets", "20261120-101112-abcd", outcomes.PROMOTED, of="20261120-101112-abcd")
+    told = world.call("runs", "tickets").stdout
+    assert "20261120-101112-abcd" in told
+    assert "rollback" not in told
+    world.deploy("tickets")
+    assert "`ratchet rollback tickets RUN`, RUN being 20261120-101112-abcd" in world.call("runs", "tickets").stdout
 
 
 @pytest.mark.parametrize("command", [["runs"], ["status"], ["run"], ["rollback"]])
@@ -216,7 +220,8 @@ def test_a_pipeline_that_nobody_knows_is_refused_with_those_there_are(
 def test_a_pipeline_without_runs_says_how_to_start_one(world: World) -> None:
     told = world.call("runs", "iris-tree")
     assert told.exit_code == 0
-    assert "no runs yet; start one with `ratchet run PIPELINE`" in told.stdout
+    assert "no runs yet; start one with `ratchet run iris-tree`" in told.stdout
+    assert "no runs yet; start one with `ratchet run PIPELINE`" in world.call("runs").stdout
 
 
 def test_an_installation_of_npm_s_that_fails_says_why(tmp_path: Path) -> None:
@@ -239,3 +244,42 @@ def test_an_installation_of_npm_s_that_fails_says_why(tmp_path: Path) -> None:
     assert made.returncode != 0
     assert "npm error code E403: the registry says no" in made.stdout
     assert "npm ci failed" in made.stdout
+
+
+@pytest.fixture
+def prod(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The same as the environment `prod`, in which nothing but the shared stack is deployed."""
+    there = account.Account(find().environment("prod"), Session(world))  # type: ignore[arg-type]
+    for module in (account, checks):
+        monkeypatch.setattr(module, "connect", lambda *_: there)
+    world.cloudformation.add("ratchet-prod-shared", SHARED_OUTPUTS)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("runs iris-tree", "`ratchet run iris-tree -e prod`"),
+        ("logs iris-tree", "`ratchet run iris-tree -e prod`"),
+        ("logs 20261120-101112-abcd", "`ratchet runs -e prod`"),
+        ("data iris-tree", "ratchet data iris-tree put FILE… CHANNEL -e prod"),
+        ("data iris-tree put", "ratchet data iris-tree put FILE… CHANNEL -e prod"),
+        ("data iris-tree rm", "ratchet data iris-tree rm CHANNEL/NAME… -e prod"),
+        ("run iris-tree", "`ratchet data iris-tree put FILE… train -e prod`"),
+        ("status", "`cdk deploy -c environment=prod --all`"),
+        ("status iris-tree", "`cdk deploy -c environment=prod ratchet-prod-iris-tree`"),
+    ],
+)
+def test_the_commands_that_are_named_are_those_of_the_environment(prod: World, words: str, named: str) -> None:
+    told = prod.call(*words.split(), "-e", "prod")
+    assert named in told.stdout + told.stderr
+
+
+def test_a_doctor_takes_a_pipeline_that_is_left_out_for_no_fault(prod: World) -> None:
+    found = json.loads(prod.call("doctor", "--json", "-e", "prod").stdout)["checks"]
+    stacks = [check for check in found if check["name"] == "stack"]
+    assert [(check["state"], check["found"]) for check in stacks] == [
+        ("ok", "ratchet-prod-shared"),
+        ("warning", "ratchet-prod-iris-tree isn't deployed"),
+    ]
+    assert stacks[1]["todo"] == "`cdk deploy -c environment=prod ratchet-prod-iris-tree`"

@@ -68,3 +68,19 @@ def test_an_image_of_the_user_s_own_starts_as_it_says(tmp_path: Path) -> None:
     assert first_process(built(tmp_path, "FROM python:3.12\n")) == {}
     assert first_process(built(tmp_path, f'FROM {SKLEARN}\nENTRYPOINT ["python", "/fit.py"]\n')) == {}
     assert first_process(built(tmp_path, "ARG BASE\nFROM ${BASE}\n")) == {}
+    assert first_process(built(tmp_path, f"FROM {SKLEARN} AS base\nCMD fit\nFROM base\nRUN make\n")) == {}
+    assert first_process(built(tmp_path, "# nothing yet\n")) == {}
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        f"ARG BASE={SKLEARN}\nFROM ${{BASE}}\n",
+        f'ARG BASE="{SKLEARN}"\nFROM $BASE AS made\n',
+        f"FROM ${{BASE:-{SKLEARN}}}\n",
+        f"FROM {SKLEARN} AS Base\nRUN make\nFROM base\nCOPY --from=base /made /made\n",
+        f"ARG REGISTRY={SKLEARN.partition('/')[0]}\nFROM ${{REGISTRY}}/{SKLEARN.partition('/')[2]}\n",
+    ],
+)
+def test_a_base_is_found_through_stages_and_defaults(tmp_path: Path, base: str) -> None:
+    assert first_process(built(tmp_path, base)) == passing_signals_on()

@@ -317,7 +317,7 @@ def test_the_live_line_of_a_failure_shows_its_cause() -> None:
 def test_runs_name_the_metric_of_each_score() -> None:
     console = Console(width=200, file=io.StringIO())
     up_to_date = runs.of_item({"run_id": "r", "outcome": "UpToDate", "reason": "nothing is new"})
-    console.print(runs_text([rolled_back_sources().run, up_to_date], [], 200))
+    console.print(runs_text([rolled_back_sources().run, up_to_date], [], "", 200))
     told = console.file.getvalue()
     assert "f1_macro 0.9712" in told
     assert "answered '1', not '7'" in told
@@ -451,7 +451,7 @@ def test_a_run_that_a_rule_stopped_says_which_where_and_why() -> None:
 
 def test_status_says_why_the_last_run_ended_and_what_its_rules_found() -> None:
     run = runs.of_item(JUDGED)
-    each = {
+    each: dict[str, Any] = {
         "pipeline": "digits",
         "folder": "training_code/digits",
         "champion": None,
@@ -459,9 +459,8 @@ def test_status_says_why_the_last_run_ended_and_what_its_rules_found() -> None:
         "pending": None,
         "last_run": JUDGED,
     }
-    told = pipeline_text(
-        {**each, "endpoint": {"name": "e", "status": "InService"}, "why": run.reason, "spot": "", "rules": run.rules}
-    )
+    each |= {"endpoint": {"name": "e", "status": "InService"}, "why": run.reason, "spot": "", "rules": run.rules}
+    told = pipeline_text(each, "")
     assert "StoppedByRule" in told
     assert "Overfit at step 40: 0.5 > 0.1" in told
     assert "rule       Overfit  IssuesFound at step 40: 0.5 > 0.1" in told

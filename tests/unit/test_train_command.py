@@ -159,7 +159,10 @@ def test_nothing_is_started_without_data_or_code_or_a_folder(world: World) -> No
     (world.root / "training_code" / "iris_tree" / "serve.py").unlink()
     assert "serve.py: is missing" in world.call("train", "iris-tree").stderr
     world.s3.objects.clear()
-    assert "the channel train is empty; `ratchet data iris-tree put" in world.call("train", "iris-tree").stderr
+    assert (
+        "iris-tree waits for data: train is empty; put data there with `ratchet data iris-tree put"
+        in world.call("train", "iris-tree").stderr
+    )
     world.deploy("tickets")
     assert "tickets has no folder in this checkout" in world.call("train", "tickets").stderr
     assert not world.called("create_training_job")

@@ -39,7 +39,7 @@ def check(template: Document, conditions: Mapping[str, bool]) -> None:
 
 
 def check_form(template: Document) -> None:
-    """What needs no condition's value: sections, members, and the conditions themselves."""
+    """Checks that need no condition's value: sections, members, and the conditions themselves."""
     if not template.get("Transform"):
         _check_structure(template)
         _check_conditions(template)
@@ -141,7 +141,7 @@ def _require_resource(found: Reference, resources: Document) -> None:
 
 
 def _check_active(template: Document, conditions: Mapping[str, bool]) -> None:
-    """What is made refers to nothing that, by its condition, isn't."""
+    """Checks that what is made refers to nothing that, by its condition, isn't."""
     resources = _section(template, "Resources")
     absent = set(resources) - set(_active(resources, conditions))
     for section, nodes in _blocks(template, conditions):

@@ -1,4 +1,4 @@
-"""What a template's intrinsic functions refer to: names of resources, parameters and conditions."""
+"""The names of resources, parameters and conditions that a template's intrinsic functions refer to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What CloudFormation refuses before a stack exists: MiniStack's operations ask our checks first."""
+"""CloudFormation's refusals before a stack exists: MiniStack's operations ask our checks first."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Check = Callable[[Document], Refusal | None]
 
 @dataclass(frozen=True)
 class Constraint:
-    """What a member's value must fit. most: of a text's characters, or of a number. least: of a number."""
+    """Limits that a member's value must fit. most: of a text's characters, or of a number. least: of a number."""
 
     member: str
     pattern: str = ""

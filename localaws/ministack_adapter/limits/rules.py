@@ -61,7 +61,7 @@ def _of_target(target: Document) -> Refusal | None:
 
 
 def failure_of(entry: Document) -> Document | None:
-    """What PutEvents answers for an entry that it doesn't take; the others go through."""
+    """PutEvents' answer for an entry that it doesn't take; the others go through."""
     missing = next((field for field in _OF_EVENTS if not entry.get(field)), None)
     if missing:
         told = f"Parameter {missing} is not valid. Reason: {missing} is a required argument."
