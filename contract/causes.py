@@ -79,12 +79,15 @@ def gist(text: str) -> str:
     if len(lines) < 2:
         return "".join(lines)
     words = [_AROUND.sub("", line) for line in lines]
-    telling = [line for line in words if not _TELLS_NOTHING.match(line)]
+    telling = [line for line in words if line and not _TELLS_NOTHING.match(line)]
     for pattern in (_RAISED, _COMPLAINT):
         if found := [line for line in telling if pattern.match(line)]:
             return found[-1]
     # What a script says before it exits it says last; elsewhere the first line is the sentence.
     is_script = any(line.startswith(_SCRIPTS_WORDS) for line in lines)
+    if is_script and not telling:
+        code = next((line for line in words if line.startswith("ExitCode ")), "")
+        return f"the script ended with {code or 'an exit code'}; what it said is in the job's log"
     return (telling or lines)[-1 if is_script else 0]
 
 

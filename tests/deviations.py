@@ -71,6 +71,25 @@ DEVIATIONS = (
         "Both readings can be tried; a machine should stand both.",
     ),
     Deviation(
+        "Processing jobs",
+        "A container that fails is told as `AlgorithmError: , exit code: N`, whatever it said.",
+        "What it said last stands between; so it does for a training job's own entry point.",
+        "The cause is read where the run is read; whoever needs it in the account writes /opt/ml/output/message.",
+    ),
+    Deviation(
+        "Training jobs",
+        "The scikit-learn and XGBoost images leave ErrorMessage empty (their toolkits don't capture what a script says).",
+        "What the script said last is the message, as PyTorch's image has it.",
+        "The cause is read where the run is read; in the account it is in the log.",
+    ),
+    Deviation(
+        "Training jobs",
+        "A sagemaker_program that isn't in the source, or a source that isn't a tar.gz, fails inside the container: "
+        "Python's or tarfile's error.",
+        "The job fails as a ClientError that names the file and says what the archive holds.",
+        "The same job fails, and its reason is understood.",
+    ),
+    Deviation(
         "Training jobs",
         "A FailureReason longer than 1,024 characters is cut.",
         "It keeps its beginning and its end, with the last traceback in it.",
