@@ -78,7 +78,7 @@ DEVIATIONS = (
     ),
     Deviation(
         "Training jobs",
-        "The scikit-learn and XGBoost images leave ErrorMessage empty (their toolkits don't capture what a script says).",
+        "The scikit-learn and XGBoost images leave ErrorMessage empty: they don't capture what a script says.",
         "What the script said last is the message, as PyTorch's image has it.",
         "The cause is read where the run is read; in the account it is in the log.",
     ),

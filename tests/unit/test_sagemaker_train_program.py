@@ -27,8 +27,8 @@ def failed(tmp_path: Path, script: str, **more: object) -> tuple[int, str]:
 
 @pytest.mark.fidelity(
     "Training jobs",
-    "The exit code of a framework image is 1 for any failure; the script's own is ExitCode in the reason, below 0 where "
-    "a signal ended it, and 137 has the ExtraInfo OutOfMemory.",
+    "The exit code of a framework image is 1 for any failure; the script's own is ExitCode in the reason, below 0 "
+    "where a signal ended it, and 137 has the ExtraInfo OutOfMemory.",
     "aws/sagemaker-training-toolkit, trainer.py (DEFAULT_FAILURE_CODE), process.py (check_error), errors.py (4.8.0)",
 )
 @pytest.mark.parametrize(
