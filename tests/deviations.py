@@ -41,6 +41,12 @@ DEVIATIONS = (
         "`cdk deploy` would wait five seconds for what took half a second.",
     ),
     Deviation(
+        "Containers",
+        "A container is root of a file system of its own, and writes wherever it likes.",
+        "It writes to /opt/ml, /tmp (its HOME) and its Python environment; elsewhere the file system is read-only.",
+        "What lies elsewhere is this machine's own, and SageMaker keeps nothing of it.",
+    ),
+    Deviation(
         "IAM",
         "Some services answer a denial without the action that is missing.",
         "Every refusal names the principal, the action and the resource.",
@@ -84,8 +90,8 @@ DEVIATIONS = (
     ),
     Deviation(
         "Training jobs",
-        "A sagemaker_program that isn't in the source, or a source that isn't a tar.gz, fails inside the container: "
-        "Python's or tarfile's error.",
+        "A sagemaker_program that isn't in the source, or a source that isn't there or no tar.gz, fails inside the "
+        "container with the error of Python, boto3 or tarfile.",
         "The job fails as a ClientError that names the file and says what the archive holds.",
         "The same job fails, and its reason is understood.",
     ),
