@@ -155,7 +155,7 @@ def command(job: ScriptJob, code_dir: Path) -> list[str]:
 
 def told(job: ScriptJob, command: Sequence[str]) -> str:
     """The command in the reason of a failure: without the shell around it, of which the toolkit doesn't speak."""
-    return command[-1] if job.starts_by_shell and job.start != "module" else " ".join(command)
+    return command[-1] if job.starts_by_shell else " ".join(command)
 
 
 def installation(job: ScriptJob, code_dir: Path) -> Installation | None:
