@@ -199,6 +199,10 @@ NOTICE = "[notice] A new release of pip is available: 25.0 -> 26.1\n[notice] To 
             PREFIX + '"\nExtraInfo "OutOfMemory: Process killed by SIGKILL (signal 9)"\nCommand "x", exit code: 1',
             'ExtraInfo "OutOfMemory: Process killed by SIGKILL (signal 9)',
         ),
+        (
+            'training job j failed: AlgorithmError: ExecuteUserScriptError:\nCommand "python3 -m train", exit code: 1',
+            "the script ended; what it said is in the job's log",
+        ),
         ("the endpoint is Failed\nsee its log", "the endpoint is Failed"),
     ],
 )
