@@ -33,6 +33,8 @@ _TELLS_NOTHING = re.compile(
     r"\[notice\]|WARNING|ExitCode |Command |Traceback \(|File \"|\^|.*ExecuteUserScriptError:?$|\S*CalledProcessError"
 )
 _SCRIPTS_WORDS = 'ErrorMessage "'
+# XGBoost's image says only this and the command (sagemaker-containers, _errors.py); scikit-learn's has no message.
+_SCRIPTS_ERROR = "ExecuteUserScriptError"
 _AROUND = re.compile(r"^ErrorMessage \"|\"?, exit code: -?\d+$|\"$")
 
 
@@ -79,12 +81,15 @@ def gist(text: str) -> str:
     if len(lines) < 2:
         return "".join(lines)
     words = [_AROUND.sub("", line) for line in lines]
-    telling = [line for line in words if not _TELLS_NOTHING.match(line)]
+    telling = [line for line in words if line and not _TELLS_NOTHING.match(line)]
     for pattern in (_RAISED, _COMPLAINT):
         if found := [line for line in telling if pattern.match(line)]:
             return found[-1]
     # What a script says before it exits it says last; elsewhere the first line is the sentence.
-    is_script = any(line.startswith(_SCRIPTS_WORDS) for line in lines)
+    is_script = any(line.startswith(_SCRIPTS_WORDS) or _SCRIPTS_ERROR in line for line in lines)
+    if is_script and not telling:
+        code = next((f" with {line}" for line in words if line.startswith("ExitCode ")), "")
+        return f"the script ended{code}; what it said is in the job's log"
     return (telling or lines)[-1 if is_script else 0]
 
 

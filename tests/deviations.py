@@ -41,6 +41,12 @@ DEVIATIONS = (
         "`cdk deploy` would wait five seconds for what took half a second.",
     ),
     Deviation(
+        "Containers",
+        "A container is root of a file system of its own, and writes wherever it likes.",
+        "It writes to /opt/ml, /tmp (its HOME) and its Python environment; elsewhere the file system is read-only.",
+        "What lies elsewhere is this machine's own, and SageMaker keeps nothing of it.",
+    ),
+    Deviation(
         "IAM",
         "Some services answer a denial without the action that is missing.",
         "Every refusal names the principal, the action and the resource.",
@@ -69,6 +75,25 @@ DEVIATIONS = (
         "The documentation doesn't say whether `.sync` of a job that somebody stops fails the task.",
         "It fails with States.TaskFailed; `stopped_job: succeeds` in settings.json makes it succeed.",
         "Both readings can be tried; a machine should stand both.",
+    ),
+    Deviation(
+        "Processing jobs",
+        "A container that fails is told as `AlgorithmError: , exit code: N`, whatever it said.",
+        "What it said last stands between; so it does for a training job's own entry point.",
+        "The cause is read where the run is read; whoever needs it in the account writes /opt/ml/output/message.",
+    ),
+    Deviation(
+        "Training jobs",
+        "The scikit-learn and XGBoost images leave ErrorMessage empty: they don't capture what a script says.",
+        "What the script said last is the message, as PyTorch's image has it.",
+        "The cause is read where the run is read; in the account it is in the log.",
+    ),
+    Deviation(
+        "Training jobs",
+        "A sagemaker_program that isn't in the source, or a source that isn't there or no tar.gz, fails inside the "
+        "container with the error of Python, boto3 or tarfile.",
+        "The job fails as a ClientError that names the file and says what the archive holds.",
+        "The same job fails, and its reason is understood.",
     ),
     Deviation(
         "Training jobs",

@@ -151,7 +151,9 @@ def test_requirements_are_installed_by_the_container_and_kept_for_the_next(jobs:
         lines = "\n".join(jobs.log_lines(job["TrainingJobName"]))
         found.append((said(jobs, job)[0], "Successfully installed" in lines, "kept from an earlier job" in lines))
     assert found[:2] == [(1, True, False), (2, True, False)]
-    assert found[2] == ((1, False, True) if container.isolation() != "none" else (1, True, False))
+    # Kept where layers can be, and on the environments' own file system (kept_layers.keep); tests may write in memory.
+    is_kept = container.isolation() != "none" and jobs.aws.state.stat().st_dev == IMAGES.resolve().stat().st_dev
+    assert found[2] == ((1, False, True) if is_kept else (1, True, False))
 
 
 @pytest.mark.fidelity(

@@ -75,7 +75,7 @@ def test_an_own_first_process_may_run_the_image_s_train(jobs: Jobs) -> None:
     name = start(jobs, runs, program="fit.py", fit_py=script)
     assert jobs.ended(name)["TrainingJobStatus"] == "Completed", "its own exit code counts"
     said = [line for line in jobs.log_lines(name) if line.startswith(("before", "after", "/opt"))]
-    assert said == ["before", "/opt/ml/code /opt/ml/model", "after 3 in /"]
+    assert said == ["before", "/opt/ml/code /opt/ml/model", "after 1 in /"], "the toolkit's exit code for any failure"
 
 
 def test_what_is_wrong_with_the_script_is_told_by_train_where_it_is_asked_for(jobs: Jobs) -> None:
@@ -90,3 +90,20 @@ def test_what_is_wrong_with_the_script_is_told_by_train_where_it_is_asked_for(jo
     assert "sagemaker_program '/etc/fit.py' isn't a path inside the source archive" in reason
     unasked = start(jobs, ["echo", "not asked for"], program="absent.py", fit_py="")
     assert jobs.ended(unasked)["TrainingJobStatus"] == "Completed"
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
+    "An entry point of one's own that fails is told by its exit code, as Docker has it, and by no toolkit's error.",
+    "SDK 3's driver in Docker: `AlgorithmError: , exit code: 2`; Docker's reference, docker run: exit status",
+)
+def test_an_own_first_process_that_fails_is_told_by_its_exit_code(jobs: Jobs) -> None:
+    runs = {
+        "fails": ["/bin/sh", "-c", "echo no pump today; exit 9"],
+        "cannot run": ["/opt/ml/input"],
+        "no": ["nonesuch"],
+    }
+    reasons = {name: jobs.ended(start(jobs, command))["FailureReason"] for name, command in runs.items()}
+    assert reasons["fails"] == "AlgorithmError: no pump today, exit code: 9"
+    assert reasons["cannot run"].endswith(", exit code: 126")
+    assert reasons["no"].endswith(", exit code: 127")

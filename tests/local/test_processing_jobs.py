@@ -86,6 +86,17 @@ def test_a_failing_job_says_why_and_leaves_nothing(jobs: Jobs) -> None:
 
 @pytest.mark.fidelity(
     "Processing jobs",
+    "A /opt/ml/output/message that isn't UTF-8 fails the job as a ClientError.",
+    "SageMaker DG, Save and Access Metadata Information About Your Processing Job",
+)
+def test_a_message_that_is_no_text_fails_the_job(jobs: Jobs) -> None:
+    job = jobs.process("open('/opt/ml/output/message', 'wb').write(bytes([0xff]))")
+    assert job["ProcessingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("ClientError: /opt/ml/output/message isn't UTF-8")
+
+
+@pytest.mark.fidelity(
+    "Processing jobs",
     "S3UploadMode Continuous uploads while the job runs.",
     "SageMaker API, ProcessingS3Output: S3UploadMode",
 )

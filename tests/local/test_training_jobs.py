@@ -246,8 +246,8 @@ def test_metrics_reach_the_description_and_cloudwatch(jobs: Jobs, aws: Aws) -> N
 
 @pytest.mark.fidelity(
     "Training jobs",
-    "A script that fails gives `AlgorithmError: ExecuteUserScriptError:` with its exit code and what it "
-    "said, and no model.",
+    "A script that fails gives `AlgorithmError: ExecuteUserScriptError:` with its exit code, what it said and its "
+    "command, and no model.",
     "aws/sagemaker-training-toolkit, errors.py and entry_point.py; SageMaker DG, exit code and failure file",
 )
 def test_a_failing_script_says_why(jobs: Jobs) -> None:
@@ -255,27 +255,29 @@ def test_a_failing_script_says_why(jobs: Jobs) -> None:
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Failed", "Failed")
     assert job["FailureReason"].startswith("AlgorithmError: ExecuteUserScriptError:\nExitCode 1\n")
     assert "ValueError: no label 7 in the data" in job["FailureReason"]
-    assert job["FailureReason"].endswith(", exit code: 1")
+    assert job["FailureReason"].endswith('\nCommand "python train.py", exit code: 1')
     assert "ModelArtifacts" not in job
     assert jobs.keys(f"out/{job['TrainingJobName']}") == []
 
 
 @pytest.mark.fidelity(
     "Training jobs",
-    "/opt/ml/output/failure becomes the FailureReason.",
-    "SageMaker DG, How Amazon SageMaker AI Signals Algorithm Success and Failure",
+    "/opt/ml/output/failure becomes the FailureReason, beside the exit code of the image's `train`: 1 for any failure.",
+    "SageMaker DG, How Amazon SageMaker AI Signals Algorithm Success and Failure; aws/sagemaker-training-toolkit, "
+    "trainer.py (DEFAULT_FAILURE_CODE) and files.py (write_failure_file)",
 )
 def test_the_failure_file_is_the_reason(jobs: Jobs) -> None:
     job = jobs.train(
         'import sys; open("/opt/ml/output/failure", "w").write("the labels are upside down"); sys.exit(42)'
     )
-    assert job["FailureReason"] == "AlgorithmError: the labels are upside down, exit code: 42"
+    assert job["FailureReason"] == "AlgorithmError: the labels are upside down, exit code: 1"
 
 
 def test_a_script_that_is_killed_is_a_failure(jobs: Jobs) -> None:
     job = jobs.train("import os; os.kill(os.getpid(), 9)")
     assert job["TrainingJobStatus"] == "Failed"
-    assert job["FailureReason"].endswith(", exit code: 137")
+    assert "\nExitCode -9\n" in job["FailureReason"], "as the toolkit sees it"
+    assert job["FailureReason"].endswith(", exit code: 1")
 
 
 @pytest.mark.fidelity(
@@ -400,8 +402,7 @@ with open("/opt/ml/checkpoints/log", "ab", buffering=0) as log:
     "SageMaker DG, Run Training and Inference Containers in Internet-Free Mode",
 )
 def test_an_isolated_job_has_no_network(jobs: Jobs) -> None:
-    job = jobs.train(
-        """
+    script = """
 import os, socket, urllib.parse
 at = urllib.parse.urlsplit(os.environ["AWS_ENDPOINT_URL"])
 try:
@@ -409,11 +410,27 @@ try:
     print("CONNECTED")
 except OSError as error:
     print("ISOLATED", error)
-""",
+"""
+    uri = jobs.put(f"isolated/{jobs.name()}/train.py", script)
+    job = jobs.train(
+        "",
+        HyperParameters=jobs.script_mode("/opt/ml/input/data/code"),
+        InputDataConfig=[jobs.channel("code", uri)],
         EnableNetworkIsolation=True,
     )
     assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]
     assert jobs.log_lines(job["TrainingJobName"])[-2].startswith("ISOLATED")
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
+    "A source in S3 fails under EnableNetworkIsolation: the container itself would download it.",
+    "aws/sagemaker-training-toolkit, files.py (download_and_extract); aws/sagemaker-python-sdk pull request 791",
+)
+def test_an_isolated_job_can_not_download_its_source(jobs: Jobs) -> None:
+    job = jobs.train("print('never')", EnableNetworkIsolation=True)
+    assert job["FailureReason"].startswith("AlgorithmError: Framework Error: ")
+    assert "give the job a channel with it" in job["FailureReason"]
 
 
 @pytest.mark.fidelity(

@@ -191,6 +191,18 @@ NOTICE = "[notice] A new release of pip is available: 25.0 -> 26.1\n[notice] To 
         ),
         (f'{PREFIX}{NOTICE}\nKilled", exit code: 137', "Killed"),
         (f'{PREFIX}epoch 1\nepoch 2\nno pump today\n{NOTICE}", exit code: 1', "no pump today"),
+        (
+            PREFIX.replace("ExitCode 1", "ExitCode -9") + '"\nCommand "python train.py --epochs 3", exit code: 1',
+            "the script ended with ExitCode -9; what it said is in the job's log",
+        ),
+        (
+            PREFIX + '"\nExtraInfo "OutOfMemory: Process killed by SIGKILL (signal 9)"\nCommand "x", exit code: 1',
+            'ExtraInfo "OutOfMemory: Process killed by SIGKILL (signal 9)',
+        ),
+        (
+            'training job j failed: AlgorithmError: ExecuteUserScriptError:\nCommand "python3 -m train", exit code: 1',
+            "the script ended; what it said is in the job's log",
+        ),
         ("the endpoint is Failed\nsee its log", "the endpoint is Failed"),
     ],
 )

@@ -161,6 +161,36 @@ def test_a_worker_that_ends_by_itself_is_replaced() -> None:
     assert len(started) == 2, "an instance that was stopped isn't replaced"
 
 
+class LateNews(ThreadedContainer):
+    """A container whose end is noticed late by whoever waits for it, and at once by whoever looks."""
+
+    def __init__(self, descriptor: int, noticed: threading.Event) -> None:
+        super().__init__(descriptor, lambda: "yes")
+        self._noticed = noticed
+
+    def wait(self, timeout: float | None = None) -> int:
+        if timeout is None:
+            self._noticed.wait(PATIENT_SECONDS)
+        return super().wait(timeout)
+
+
+def test_nothing_more_goes_to_a_worker_that_a_request_found_gone() -> None:
+    noticed = threading.Event()
+    deployment = Deployment([plan()], lambda *_: start_worker(lambda file: LateNews(os.dup(file), noticed)))
+    deployment.start()
+    with deployment.lease(None) as (instance, worker):
+        instance.lost(worker)
+        assert instance.ready, "a worker that has closed a connection and lives is asked again"
+        worker.process.kill()
+        instance.lost(worker)
+    with pytest.raises(NoInstanceError):
+        ask(deployment)
+    noticed.set()
+    until(lambda: deployment.instance_counts() == {"A": 1}, "another worker")
+    assert ask(deployment) == "yes"
+    deployment.stop()
+
+
 def test_capacity_and_weights_change_while_it_serves() -> None:
     deployment = Deployment([plan("A"), plan("B")], starter({"A": lambda: "a", "B": lambda: "b"}))
     deployment.start()

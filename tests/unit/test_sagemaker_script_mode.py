@@ -124,6 +124,19 @@ def test_what_is_installed_is_what_the_toolkit_installs(
     )
 
 
+def test_the_command_in_the_reason_of_a_failure_has_no_shell_around_it(tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    for start, program, told in (
+        ("direct", "train.py", "python train.py --ab 1"),
+        ("direct", "run.sh", "/bin/sh -c ./run.sh --ab 1"),
+        ("module", "train.py", "python -m train --ab 1"),
+        ("shell", "train.py", "python train.py --ab 1"),
+        ("shell", "run.sh", '/bin/sh -c "./run.sh --ab 1"'),
+    ):
+        given = replace(job({"sagemaker_program": program, "ab": "1"}), start=start)
+        assert script_mode.told(given, script_mode.command(given, tmp_path)) == told
+
+
 @pytest.mark.fidelity(
     "Training jobs",
     "PyTorch's images up to 2.9 start the script by a shell, which takes the arguments apart once more.",

@@ -19,8 +19,8 @@ pid_namespaces(7), user_namespaces(7)):
 --process-1        SIGTERM comes to the program as to a process 1: only where it handles or blocks it
 --parent PID       the server: when it is gone, by kill -9 too, the container goes
 
-Exit status: the program's, 128 + the signal that ended it, 127 when it isn't there, 125 when the container couldn't
-be set up.
+Exit status: the program's, 128 + the signal that ended it, 127 when it isn't there, 126 when it can't be run, 125 when
+the container couldn't be set up (Docker's).
 """
 
 # pathlib would take as long to import as everything else here:
@@ -38,6 +38,7 @@ import time
 from collections.abc import Callable
 
 SETUP_FAILED = 125
+CANNOT_RUN = 126
 NOT_FOUND = 127
 
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
@@ -158,7 +159,7 @@ def _exec(options: Options) -> int:
         os.execvp(options.program[0], options.program)  # noqa: S606 - no shell is the point
     except OSError as error:
         print(f"cannot start {options.program[0]!r}: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201
-    return NOT_FOUND
+        return NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_RUN
 
 
 def _enter_namespaces(options: Options) -> None:

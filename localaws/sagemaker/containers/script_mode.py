@@ -153,6 +153,11 @@ def command(job: ScriptJob, code_dir: Path) -> list[str]:
     return ["/bin/sh", "-c", " ".join(words)] if job.starts_by_shell else words
 
 
+def told(job: ScriptJob, command: Sequence[str]) -> str:
+    """The command in the reason of a failure: without the shell around it, of which the toolkit doesn't speak."""
+    return command[-1] if job.starts_by_shell else " ".join(command)
+
+
 def installation(job: ScriptJob, code_dir: Path) -> Installation | None:
     """What the toolkit installs before it starts the entry point (entry_point.py and modules.py, install)."""
     requirements = (code_dir / "requirements.txt").exists()

@@ -16,13 +16,12 @@ NAME = "train"
 class Install:
     """pip, as `train` runs it.
 
-    error: the toolkit's error when it fails, written to the file `failure`.
+    error: the toolkit's error when it fails.
     done: a file that is made as soon as all is installed.
     """
 
     command: Sequence[str]
     error: str
-    failure: str
     done: str
 
 
@@ -31,11 +30,15 @@ class Plan:
     """All that `train` does, as its program reads it.
 
     command: the script's, run in the directory `cwd` with `variables` besides the container's own.
+    told: the command in the reason of a failure.
+    reason_file: where the toolkit leaves that reason.
     install: what it installs before, in the same directory; None for nothing.
     failure: why there is no script to run, None where there is one.
     """
 
     command: Sequence[str] = ()
+    told: str = ""
+    reason_file: str = ""
     cwd: str = "/"
     variables: Mapping[str, str] = field(default_factory=dict)
     install: Install | None = None

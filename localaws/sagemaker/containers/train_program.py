@@ -5,29 +5,34 @@ front of every job, so it imports little.
 """
 
 # pathlib would take as long to import as the rest:
-# ruff: noqa: PTH118, PTH120, PTH123
+# ruff: noqa: PTH110, PTH118, PTH120, PTH123
 
 import json
 import os
 import subprocess
 import sys
 
+KILLED = 137  # the status that a shell gives for what SIGKILL ended
+
 
 def main() -> int:
-    """Run the script; its exit code, as a shell has it."""
+    """Run the script; 0, or the toolkit's exit code for whatever went wrong."""
     with open(os.path.join(os.path.dirname(os.path.realpath(__file__)), "train.json"), encoding="utf-8") as file:
         plan = json.load(file)
     if plan["failure"]:
         print(plan["failure"], file=sys.stderr)  # noqa: T201 - the job's log
         return 1
-    if plan["install"] and (status := install(plan["cwd"], **plan["install"])) != 0:
-        return status
+    if plan["install"] and (reason := install(plan["cwd"], **plan["install"])):
+        return failed(reason, plan["reason_file"])
     status = subprocess.call(plan["command"], cwd=plan["cwd"], env={**os.environ, **plan["variables"]})
-    return status if status >= 0 else 128 - status
+    if status == 0:
+        return 0
+    extra = '\nExtraInfo "OutOfMemory: Process killed by SIGKILL (signal 9)"' if status == KILLED else ""
+    return failed(described("ExecuteUserScriptError", status, "", plan["told"], extra), plan["reason_file"])
 
 
-def install(cwd: str, command: list[str], error: str, failure: str, done: str) -> int:
-    """Run pip; 0, or the toolkit's exit code when it fails, with the reason in the file `failure`."""
+def install(cwd: str, command: list[str], error: str, done: str) -> str:
+    """Run pip; why it failed, nothing where it did not."""
     running = subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE)
     said = []
     for line in running.stderr or ():
@@ -37,11 +42,20 @@ def install(cwd: str, command: list[str], error: str, failure: str, done: str) -
     status = running.wait()
     if status == 0:
         os.close(os.open(done, os.O_CREAT))
-        return 0
-    told, ran = "\n".join(said), " ".join(command)
-    reason = f'{error}:\nExitCode {status}\nErrorMessage "{told}"\nCommand "{ran}"'
-    with open(failure, "w", encoding="utf-8") as file:
-        file.write(reason)
+        return ""
+    return described(error, status, "\n".join(said), " ".join(command))
+
+
+def described(error: str, status: int, message: str, command: str, extra: str = "") -> str:
+    """A failure in the toolkit's words (errors.py); a script that a signal ended has a status below 0."""
+    return f'{error}:\nExitCode {status}\nErrorMessage "{message}"{extra}\nCommand "{command}"'
+
+
+def failed(reason: str, file: str) -> int:
+    """Leave a reason in its file, unless the script has left its own; the toolkit's exit code for every failure."""
+    if not os.path.exists(file):
+        with open(file, "w", encoding="utf-8") as written:
+            written.write(reason)
     return 1
 
 

@@ -5,7 +5,9 @@ Nothing here knows what an instance is made of: `Start` makes a running, not yet
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import subprocess
 import threading
 import time
 import uuid
@@ -19,6 +21,7 @@ from localaws.sagemaker.hosting.worker import UnhealthyError, Worker
 
 RESTART_PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each restart in a row; the last one repeats
 _STEADY_SECONDS = 60.0  # an instance that lived so long starts counting anew
+_ENDING_SECONDS = 0.5  # between a worker's last connection and its end
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +72,14 @@ class Instance:
         except StartError as error:
             raise FleetError(str(error)) from error
         threading.Thread(target=self._watch, args=(worker,), name=self.id, daemon=True).start()
+
+    def lost(self, worker: Worker) -> None:
+        """A request found the worker gone: once it has ended, no further request goes there."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.process.wait(_ENDING_SECONDS)
+            with self._changed:
+                if self.worker is worker:
+                    self.ready = False
 
     def begin_stopping(self) -> Worker | None:
         """Let no other worker come; the one that is to be stopped."""

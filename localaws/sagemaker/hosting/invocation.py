@@ -118,7 +118,7 @@ class Invoker:
     def _ask(self, request: InvokeRequest, instance: Instance, worker: Worker, started: float) -> InvokeResult:
         variant = instance.plan.name
         sent = time.perf_counter()
-        answer = _answer(worker, request)
+        answer = _answer(instance, worker, request)
         answered = time.perf_counter()
         self._metrics.record(request.endpoint, variant, answer.status, answered - sent, sent - started)
         if not 200 <= answer.status < 300:
@@ -142,7 +142,7 @@ class Invoker:
         return ModelError(message, answer.status, text, arn)
 
 
-def _answer(worker: Worker, request: InvokeRequest) -> Answer:
+def _answer(instance: Instance, worker: Worker, request: InvokeRequest) -> Answer:
     """The container's answer, or what AWS makes of none."""
     headers = {"Content-Type": request.content_type, "Accept": request.accept}
     if request.custom_attributes is not None:
@@ -152,6 +152,7 @@ def _answer(worker: Worker, request: InvokeRequest) -> Answer:
     except WorkerTimeoutError:
         text = "Your invocation timed out while waiting for a response from container primary."
     except WorkerGoneError:
+        instance.lost(worker)
         text = "The container closed the connection before it answered."
     return Answer(500, {}, text.encode())
 

@@ -126,10 +126,14 @@ def _conclude(job: Job, outcome: Outcome) -> Ending:
 
 
 def _exit_message(job: Job) -> Document:
+    """The beginning of /opt/ml/output/message. Raises JobFailedError where it isn't UTF-8."""
     message = job.ml / "output" / "message"
     if not message.is_file():
         return {}
-    return {"ExitMessage": message.read_text(encoding="utf-8", errors="replace")[:_MAX_MESSAGE]}
+    try:
+        return {"ExitMessage": message.read_text(encoding="utf-8")[:_MAX_MESSAGE]}
+    except UnicodeDecodeError as error:
+        raise JobFailedError(f"ClientError: /opt/ml/output/message isn't UTF-8: {error}") from error
 
 
 def _upload(job: Job) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from localaws.sagemaker.containers import container, kept_layers, script_mode
+from localaws.sagemaker.containers import kept_layers, script_mode
 from localaws.sagemaker.containers.layers import Writable
 from localaws.sagemaker.containers.script_mode import ScriptJob
 from localaws.sagemaker.containers.train_command import Install
@@ -27,9 +27,8 @@ def plan(job: Job, script: ScriptJob, installed: Writable) -> tuple[Writable, In
         job.log.say(f"{command}: kept from an earlier job with the same files and settings ({kept.name}).")
         return installed.over(kept), None
     job.log.say(f"Installing with the following command: {command}")
-    failure = container.ml_dir(job.ml) / "output" / "failure"
     done = installed.image.root / kept_layers.DONE
-    return installed.kept_at(kept), Install(wanted.command, wanted.error, str(failure), str(done))
+    return installed.kept_at(kept), Install(wanted.command, wanted.error, str(done))
 
 
 def _place(job: Job, command: Sequence[str], environment: Path) -> Path | None:

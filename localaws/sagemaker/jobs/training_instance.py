@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from localaws.sagemaker.containers import channels, container, train_command
+from localaws.sagemaker.containers import channels, container, script_mode, train_command
 from localaws.sagemaker.containers.channels import ManifestError, Source
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.layers import Writable
@@ -100,6 +100,8 @@ def _with_script(job: Job, installed: Writable) -> tuple[Writable, Plan]:
     job.log.say(f"Invoking script with the following command: {' '.join(command)}")
     return installed, Plan(
         command=command,
+        told=script_mode.told(script, command),
+        reason_file=str(container.ml_dir(job.ml) / "output" / "failure"),
         cwd=str(container.ml_dir(job.ml) / "code"),
         variables=training_source.variables(job, script, installed.image),
         install=install,

@@ -10,6 +10,8 @@ from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.outcomes import JobFailedError
 
 _MAX_FAILURE_FILE = 1024  # characters of /opt/ml/output/failure that SageMaker reads
+_ROOM_FOR_EXIT_CODE = len("AlgorithmError: , exit code: 255")
+_NO_MESSAGE = 'ErrorMessage ""'
 
 
 def upload(job: Job) -> Document:
@@ -39,11 +41,21 @@ def _upload(job: Job) -> str | None:
 
 
 def failure_reason(job: Job, exit_code: int) -> str:
-    """As AWS composes it: the failure file, or what the framework container would have written there."""
-    failure = job.ml / "output" / "failure"
-    if failure.is_file():
-        message = failure.read_text(encoding="utf-8", errors="replace")[:_MAX_FAILURE_FILE]
-    else:
-        told = failure_message(job.log.tail)
-        message = f'ExecuteUserScriptError:\nExitCode {exit_code}\nErrorMessage "{told}"'
-    return f"AlgorithmError: {message}, exit code: {exit_code}"
+    """As AWS composes it: the failure file and the exit code, with what the job said last where the file has nothing.
+
+    The toolkits of some images leave the message empty, and an entry point of one's own leaves no file.
+    """
+    failure, told = job.ml / "output" / "failure", failure_message(job.log.tail)
+    if not failure.is_file():
+        return f"AlgorithmError: {told}, exit code: {exit_code}"
+    message = failure.read_text(encoding="utf-8", errors="replace")[:_MAX_FAILURE_FILE]
+    return f"AlgorithmError: {with_message(message, told)}, exit code: {exit_code}"
+
+
+def with_message(reason: str, told: str) -> str:
+    """A toolkit's reason with `told` for the message that it lacks; the command is cut to leave room for it."""
+    head, empty, command = reason.partition(_NO_MESSAGE)
+    if not empty:
+        return reason
+    said = f'{head}{_NO_MESSAGE[:-1]}{told}"'
+    return said + command[: max(_MAX_FAILURE_FILE - len(said) - _ROOM_FOR_EXIT_CODE, 0)]

@@ -18,6 +18,13 @@ from localaws.sagemaker.jobs import training_request
 from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.outcomes import JobFailedError
 
+# The toolkit downloads the source inside the container (files.py, download_and_extract).
+_UNREACHABLE = (
+    "AlgorithmError: Framework Error: \nthe source {directory} can't be downloaded in a container without a network "
+    "(EnableNetworkIsolation): give the job a channel with it, and name its place in sagemaker_submit_directory, for "
+    "example /opt/ml/input/data/code/sourcedir.tar.gz, exit code: 1"
+)
+
 
 def script_job(job: Job, image: ImageEnvironment | None = None) -> ScriptJob:
     """The job as the framework container in its image sees it."""
@@ -40,6 +47,8 @@ def unpack_source(job: Job) -> Path:
     if directory.startswith(OPT_ML):
         _copy_source(job, directory, code)
         return code
+    if job.document["EnableNetworkIsolation"]:
+        raise JobFailedError(_UNREACHABLE.format(directory=directory))
     bucket, key = split_s3_uri(directory)
     archive = job.directory / "sourcedir.tar.gz"
     try:
