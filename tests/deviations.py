@@ -101,4 +101,61 @@ DEVIATIONS = (
         "It keeps its beginning and its end, with the last traceback in it.",
         "The cause stands at one end or the other.",
     ),
+    Deviation(
+        "Endpoints",
+        "The Flask servers of the scikit-learn and XGBoost images add `; charset=utf-8` to output_fn's text/csv.",
+        "The content type is the one that output_fn named, to the letter; the endpoint's log says once what AWS adds.",
+        "The same serve.py answers the same in PyTorch's image; clients should compare the media type alone.",
+    ),
+    Deviation(
+        "Endpoints",
+        "The scikit-learn and XGBoost images don't serve a model whose Environment lacks SAGEMAKER_PROGRAM.",
+        "code/inference.py is taken, as PyTorch's image does; the endpoint's log says that AWS's image doesn't.",
+        "A model that was packed for one image can be looked at in another.",
+    ),
+    Deviation(
+        "Endpoints",
+        "The scikit-learn and XGBoost images run `pip install .` on any code directory.",
+        "Only one with a setup.py, pyproject.toml, setup.cfg or requirements.txt is installed; the log says what AWS's "
+        "install needs where the Environment doesn't keep it from an index.",
+        "Of a bare directory only a copy would come, at half a second a start.",
+    ),
+    Deviation(
+        "Training jobs",
+        "A SIGTERM before the first process has set its handler is lost.",
+        "In a container's first two seconds the signal waits for a handler.",
+        "On a loaded laptop a Python starts later than in an instance; whether a test passes mustn't hang on that.",
+    ),
+    Deviation(
+        "Training jobs",
+        "Requirements are downloaded and installed anew in every job.",
+        "What a job has installed is kept for the next with the same requirements, variables and image, which its log "
+        "says; removing the image folder's `*+installed-*` forgets it.",
+        "The edit-run loop: an install takes longer than most trainings on a laptop.",
+    ),
+    Deviation(
+        "Training jobs",
+        "A profiler measures the instance, and its rules judge that.",
+        "ProfilerConfig is taken and described, and the job's log says that nothing is measured; profiler rules are "
+        "refused by name.",
+        "Version 2 of the SageMaker SDK sends it with every job; figures of a laptop would say nothing of an instance.",
+    ),
+    Deviation(
+        "Processing jobs",
+        "A first process without a handler for SIGTERM goes on until it is killed.",
+        "It ends at once.",
+        "Who stops an evaluation on a laptop shouldn't wait two minutes for a process that can't know of it.",
+    ),
+    Deviation(
+        "SageMaker quotas",
+        "Every instance type has a quota; a new account's are often 0.",
+        "There are those that settings.json names, and no others.",
+        "A laptop has no limit of its own, and which an account has only the account knows.",
+    ),
+    Deviation(
+        "S3",
+        "Access logs arrive within hours, some never.",
+        "They arrive after two seconds.",
+        "A test can wait for them.",
+    ),
 )
