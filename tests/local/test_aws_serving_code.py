@@ -1,4 +1,4 @@
-"""AWS's own serving code and the embedded AWS's model server answer the same, in the images' environments.
+"""AWS's own serving code, the embedded AWS's model server and an evaluation answer the same, in images' environments.
 
 `sagemaker_containers`, Flask and the inference toolkit are the real packages; what of AWS's containers PyPI hasn't got
 is named in the scripts of `aws_serving`.
@@ -62,6 +62,18 @@ def both(image: str, script: str, *arguments: str, cases: dict[str, Case], path:
         name: [(status, kind, base64.b64decode(answer)) for status, kind, answer in pair]
         for name, pair in zip(cases, told, strict=True)
     }
+
+
+def evaluated(image: str, module: str, base: str, cases: dict[str, Case]) -> dict[str, bytes]:
+    """Each case's answer in an evaluation."""
+    path = f"{CHECKOUT / 'training_code'}:{CHECKOUT}"
+    told = run(image, "evaluation_side.py", base, module, cases=cases, path=path)
+    return {name: answer.encode() for name, answer in zip(cases, told, strict=True)}
+
+
+def answers(told: dict[str, list[Answer]], names: set[str]) -> dict[str, bytes]:
+    """The answers of AWS's code to some cases."""
+    return {name: told[name][0][2] for name in names}
 
 
 def served(folder: Path, program: str) -> str:
@@ -219,6 +231,8 @@ def test_the_digits_model_answers_the_same_behind_awss_code(tmp_path: Path) -> N
     assert told["csv"][0] == (200, CSV, label.encode())
     assert told["json"][0] == (200, JSON, f"[{label}]".encode())
     assert [told[name][0][0] for name in ("too few", "another type")] == [500, 500]
+    good = {name: cases[name] for name in ("csv", "json")}
+    assert evaluated(SKLEARN, "sagemaker_sklearn_container.serving", base, good) == answers(told, set(good))
 
 
 def test_an_xgboost_model_answers_the_same_behind_awss_code(tmp_path: Path) -> None:
@@ -228,6 +242,8 @@ def test_an_xgboost_model_answers_the_same_behind_awss_code(tmp_path: Path) -> N
     told = both(XGBOOST, "flask_side.py", "sagemaker_xgboost_container", base, cases=cases)
     assert [theirs == ours for theirs, ours in told.values()] == [True, True]
     assert (told["rows"][0][0], len(json.loads(told["rows"][0][2]))) == (200, 2)
+    good = {"rows": cases["rows"]}
+    assert evaluated(XGBOOST, "sagemaker_xgboost_container.serving", base, good) == answers(told, set(good))
 
 
 @pytest.mark.fidelity(
@@ -244,6 +260,10 @@ def test_pytorchs_defaults_answer_as_awss_code(tmp_path: Path) -> None:
     good = {name for name, (theirs, _) in told.items() if theirs[0] == 200}
     assert good == {"whole csv to csv", "json to json", "json to npy", "one row", "several accepts"}
     assert b"numpy.void" in told["csv to csv"][0][2], "columns of different types make a structured array"
+    served(tmp_path, "")
+    asked = {name: cases[name] for name in ("whole csv to csv", "json to json")}  # a type, which evaluations ask for
+    module = "sagemaker_pytorch_serving_container.serving:main"
+    assert evaluated(PYTORCH, module, base, asked) == answers(told, set(asked))
 
 
 def test_a_pytorch_model_that_asks_for_the_context_answers_the_same_behind_awss_code(tmp_path: Path) -> None:

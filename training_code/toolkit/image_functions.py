@@ -169,9 +169,8 @@ def predict_module(data: Any, model: Any) -> Any:
 
 
 def encoded_tensor(prediction: Any, accept: str) -> str | bytes:
-    """A tensor -> CSV, JSON or NPY."""
-    plain = prediction.detach().cpu().numpy() if hasattr(prediction, "detach") else prediction
-    return encoded(plain, accept)
+    """A tensor -> CSV, JSON or NPY, of Python's own numbers, as the container writes them."""
+    return encoded(prediction.detach().cpu().tolist() if hasattr(prediction, "detach") else prediction, accept)
 
 
 def _text(body: str | bytes) -> str:
