@@ -226,7 +226,7 @@ def test_a_job_beyond_a_quota_is_refused_in_sagemakers_words(account: Aws) -> No
     with pytest.raises(ClientError, match=limited("ml.c5.xlarge for processing job usage", quota=0, used=0)):
         jobs.sagemaker.create_processing_job(**request)
 
-    running = jobs.training_request(GOES_ON_UNTIL_STOPPED, ResourceConfig=cluster("ml.c5.2xlarge"))
+    running = jobs.hearing_request(GOES_ON_UNTIL_STOPPED, ResourceConfig=cluster("ml.c5.2xlarge"))
     jobs.sagemaker.create_training_job(**running)
     second = jobs.training_request("", ResourceConfig=cluster("ml.c5.2xlarge"))
     with pytest.raises(ClientError, match=limited(one, quota=1, used=1)):
