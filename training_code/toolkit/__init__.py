@@ -11,9 +11,3 @@ from pathlib import Path
 # In a job the contract lies beside the toolkit. In a checkout, where models are also trained by hand, a folder up.
 if importlib.util.find_spec("contract") is None:
     sys.path.append(str(Path(__file__).resolve().parents[2]))
-    if importlib.util.find_spec("contract") is None:
-        raise ModuleNotFoundError(
-            "toolkit needs the package contract beside it: copy both of a checkout's folders, contract/ and "
-            "training_code/toolkit/",
-            name="contract",
-        )
