@@ -141,6 +141,12 @@ DEVIATIONS = (
         "Version 2 of the SageMaker SDK sends it with every job; figures of a laptop would say nothing of an instance.",
     ),
     Deviation(
+        "Debugger",
+        "The hook, smdebug, is one package, and in the image.",
+        "The probe is in two folders that a job brings along, `toolkit` and `contract`: one alone can't be imported.",
+        "What all rooms agree on is said once, in the contract; Ratchet packs both, and so must who packs by hand.",
+    ),
+    Deviation(
         "Processing jobs",
         "A first process without a handler for SIGTERM goes on until it is killed.",
         "It ends at once.",

@@ -48,7 +48,7 @@ class PyTorch(unittest.TestCase):
         with mock.patch.dict(os.environ, image):
             functions = serving.load_functions(self.folder / "code")
         answers = functions.answer(functions.load(str(self.folder)), "1,2\n3,4").split()
-        expected = module(torch.tensor([[1.0, 2.0], [3.0, 4.0]])).detach().numpy().ravel()
+        expected = module(torch.tensor([[1.0, 2.0], [3.0, 4.0]])).detach().ravel().tolist()
         self.assertEqual(answers, [str(value) for value in expected])
 
     def test_one_file_is_the_model(self):

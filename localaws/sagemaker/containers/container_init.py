@@ -45,7 +45,9 @@ _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = 0x00020000, 0x10000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 2, 4, 0x1000, 0x4000, 0x40000
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 # A program that has only just started has no handler yet: a signal waits so long for one (in AWS it would be lost).
-_HANDLER_SECONDS = 2.0
+_HANDLER_SECONDS, _LOOK_SECONDS = 2.0, 0.01
+# So many looks in a row find a signal blocked that is meant to be: a shell blocks some whenever it starts a program.
+_BLOCKED_LOOKS = 5
 _SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, -100, 0x8000, 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -306,20 +308,24 @@ def _end_descendants() -> None:
 
 
 def _takes_soon(pid: int, number: int) -> bool:
-    deadline = time.monotonic() + _HANDLER_SECONDS
-    while not (taken := _takes(pid, number)) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return taken
-
-
-def _takes(pid: int, number: int) -> bool:
     """Whether a process handles or blocks a signal: all that the kernel lets a process 1 get (pid_namespaces(7))."""
+    deadline, blocked = time.monotonic() + _HANDLER_SECONDS, 0
+    while time.monotonic() < deadline:
+        handles, blocks = _has_in(pid, "SigCgt:", number), _has_in(pid, "SigBlk:", number)
+        blocked = blocked + 1 if blocks else 0
+        if handles or blocked == _BLOCKED_LOOKS:
+            return True
+        time.sleep(_LOOK_SECONDS)
+    return False
+
+
+def _has_in(pid: int, mask: str, number: int) -> bool:
+    """Whether a signal is in one of a process's masks (proc_pid_status(5)); in none of one that has ended."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
-            masks = [int(line.split()[1], 16) for line in file if line.startswith(("SigCgt:", "SigBlk:"))]
+            return any(int(line.split()[1], 16) >> (number - 1) & 1 for line in file if line.startswith(mask))
     except OSError:
         return False
-    return any(mask >> (number - 1) & 1 for mask in masks)
 
 
 def _descendants(ancestor: int) -> list[int]:
