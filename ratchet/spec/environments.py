@@ -1,9 +1,9 @@
 """cdk.json's environments as typed, frozen models: where the stacks go and how careful they are with what they hold.
 
-An environment says everything that differs between two deployments. Nothing else is read (no variables, no account, no
-clock), so the templates of an environment are the same wherever they are made. `account: null` is the account of
-whoever deploys, as pseudo parameters in the template; a number pins the environment to that account, and the cdk
-command then refuses every other one. What retains its data must be pinned.
+An environment says everything that differs between two deployments. No variable, account or clock goes into a template
+(they can only refuse a synth, or warn in it), so those of an environment are the same wherever they are made.
+`account: null` is the account of whoever deploys, as pseudo parameters in the template; a number pins the environment
+to that account, and the cdk command then refuses every other one. What retains its data must be pinned.
 """
 
 from __future__ import annotations

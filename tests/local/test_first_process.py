@@ -11,6 +11,12 @@ from running_aws import Aws
 
 WAITS = "echo ready; for i in $(seq 15); do sleep 0.1; done; echo went on to its end"
 TRAPS = "trap 'echo trapped; exit 0' TERM; echo ready; while true; do sleep 0.1; done"
+# Blocks the signal and looks for it now and then. Of ContainerEntrypoint's words each is one line of 256 characters.
+LOOKS = (
+    "import signal as s, time; s.pthread_sigmask(s.SIG_BLOCK, [15]); print('ready', flush=True); "
+    "looks = (s.sigtimedwait([15], 0) or time.sleep(0.2) for _ in range(500)); "
+    "print('took', next(filter(None, looks)).si_signo)"
+)
 LISTENS = """
 import signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("told"))
@@ -56,11 +62,12 @@ def test_a_script_behind_aws_s_train_is_not_told(jobs: Jobs) -> None:
 
 @pytest.mark.fidelity(
     "Containers",
-    "A container's first process gets SIGTERM where it handles it; where it doesn't, it goes on until SIGKILL.",
+    "A container's first process gets SIGTERM where it handles or blocks it; else it goes on until SIGKILL.",
     "Linux man-pages, pid_namespaces(7): the namespace's init gets only signals for which it has a handler",
 )
 def test_an_own_first_process_is_told_where_it_listens(jobs: Jobs) -> None:
     assert "trapped" in said_when_stopped(jobs, start(jobs, ["/bin/bash", "-c", TRAPS]))
+    assert "took 15" in said_when_stopped(jobs, start(jobs, ["python3", "-c", LOOKS]))
     assert "went on to its end" in said_when_stopped(jobs, start(jobs, ["/bin/bash", "-c", WAITS]))
 
 
