@@ -35,6 +35,8 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
             "region",
             "account_id",
         ],
+        "_load_botocore_model": ["botocore_service"],
+        "_tag_operations": ["service"],
         "identity_denial_message": ["action", "principal_arn", "resource", "explicit_deny"],
     },
     "core.iam_evaluator": {
@@ -212,7 +214,7 @@ CONTAINERS: dict[str, dict[str, str]] = {
         "SERVICE_REGISTRY": "dict",
         "_state_map": "dict",
     },
-    "core.iam_actions": {"SERVICE_TO_IAM_NAMESPACE": "dict"},
+    "core.iam_actions": {"SERVICE_TO_IAM_NAMESPACE": "dict", "_BOTOCORE_SERVICE_MAP": "dict"},
     "core.iam_evaluator": {"_POLICY_REQUIRED": "frozenset"},
     "core.responses": {"_BOTOCORE_NAME": "dict"},
     "core.router": {"SERVICE_PATTERNS": "dict"},
