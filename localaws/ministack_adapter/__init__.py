@@ -24,6 +24,7 @@ PARTS = (
     "authorization",
     "passed_roles",
     "condition_keys",
+    "dynamodb_keys",
     "concurrency",
     "lambdas",
     "async_invocations",

@@ -2,6 +2,7 @@
 
 events:source               Amazon EventBridge, PutEvents: the source of every entry
 cloudwatch:namespace        Amazon CloudWatch, PutMetricData
+sagemaker:*                 Amazon SageMaker, see sagemaker_keys
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from urllib.parse import parse_qs
 
 from localaws.ministack_adapter import request_values
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.sagemaker_requests import checks, document_of
 
 Document = dict[str, Any]
 Keys = dict[str, Any]
@@ -25,6 +27,9 @@ def install(aws: EmbeddedAws) -> None:
 
     def request_tag_context(service: str, action: str, body: bytes, query_params: Document) -> Keys:
         keys: Keys = inner(service, action, body, query_params)
+        namespace, _, operation = action.partition(":")
+        if namespace == "sagemaker" and operation != "InvokeEndpoint":
+            return {**keys, **checks(aws.region, aws.account, operation, document_of(body) or {})[0][2]}
         found = _KEYS.get(action)
         return {**keys, **found(body)} if found else keys
 

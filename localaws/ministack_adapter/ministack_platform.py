@@ -114,7 +114,7 @@ def assume_role(role_arn: str, session_name: str, seconds: int) -> Credentials:
         access_key_id,
         {
             "Arn": authorization.session_arn(role_arn, session_name[:64]),
-            "UserId": f"{role_arn.rpartition('/')[2]}:{session_name[:64]}",
+            "UserId": f"{sts._role_id(role_arn)}:{session_name[:64]}",
             "SecretAccessKey": credentials.secret_access_key,
             "SessionToken": credentials.session_token,
             "Expiration": expiration,

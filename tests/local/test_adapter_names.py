@@ -37,6 +37,9 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         ],
         "_load_botocore_model": ["botocore_service"],
         "_tag_operations": ["service"],
+        "dynamodb_resource_arns": ["body", "region", "account_id"],
+        "dynamodb_service_context": ["body"],
+        "dynamodb_transaction_checks": ["iam_action", "body", "region", "account_id"],
         "identity_denial_message": ["action", "principal_arn", "resource", "explicit_deny"],
     },
     "core.iam_evaluator": {
@@ -49,6 +52,8 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_permissions_boundary": ["store", "name", "account_id"],
         "_resource_policy": ["service", "resource_arn"],
         "caller_arn": [],
+        "pin_request_caller": ["headers", "query_params"],
+        "resolve_principal": ["access_key_id", "account_id", "credential"],
         "combine_resource_policy": ["identity", "ctx", "policy", "owner_account", "required", "limits"],
         "evaluate": ["ctx", "policies", "limits"],
         "evaluate_resource_policy": ["doc", "ctx", "service", "named_only", "direct_only"],
@@ -95,6 +100,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_resolve_log_group_name": ["data"],
     },
     "services.dynamodb": {
+        "_parse_partiql": ["statement", "parameters"],
         "_items_replaced": ["table"],
         "_remove_item": ["table", "pk_val", "sk_val"],
         "_set_item": ["table", "pk_val", "sk_val", "item"],
@@ -149,6 +155,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
             "record_extra",
         ],
         "_create_multipart_upload": ["bucket_name", "key", "headers"],
+        "_dispatch": ["method", "bucket", "key", "headers", "body", "query_params"],
         "_delete_objects": ["bucket_name", "body", "headers"],
         "_deliver_event_to_lambda": ["arn", "event_payload", "bucket_region"],
         "_get_object": ["bucket_name", "key", "headers", "query_params"],
@@ -203,7 +210,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "queue_policy_allows": ["queue_arn", "service", "source_arn", "source_account"],
     },
     "services.tagging": {"resource_tags": ["arn"]},
-    "services.sts": {"register_session": ["access_key", "session"]},
+    "services.sts": {"_role_id": ["role_arn"], "register_session": ["access_key", "session"]},
 }
 
 # module -> module-level containers that the adapter reads or fills.
@@ -219,6 +226,7 @@ CONTAINERS: dict[str, dict[str, str]] = {
     "core.responses": {"_BOTOCORE_NAME": "dict"},
     "core.router": {"SERVICE_PATTERNS": "dict"},
     "services.cloudformation": {"_stacks": "AccountRegionScopedDict"},
+    "services.dynamodb": {"_tables": "AccountRegionScopedDict"},
     "services.cloudwatch_logs": {"_log_groups": "AccountRegionScopedDict"},
     "services.iam": {"_roles": "AccountScopedDict", "_users": "AccountScopedDict"},
     "services.lambda_svc": {
