@@ -21,6 +21,7 @@ PARTS = (
     "service_models",
     "one_operation",
     "policy_evaluation",
+    "authorization_log",
     "authorization",
     "passed_roles",
     "condition_keys",
