@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.role_telemetry import RoleTelemetry
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.aws_platform import Credentials
 from localaws.sagemaker.core.request import Caller, Document
@@ -65,6 +66,9 @@ class MiniStackPlatform:
                 request = {"Namespace": namespace, "MetricData": data[start : start + _METRICS_PER_REQUEST]}
                 cloudwatch._put_metric_data({}, request, False, True)
         self._aws.changed("cloudwatch")
+
+    def telemetry_of(self, role_arn: str) -> RoleTelemetry:
+        return RoleTelemetry(self, role_arn)
 
     def assume_role(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
         if not authorization.role_trusts(role_arn, SAGEMAKER, source_arn):

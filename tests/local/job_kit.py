@@ -17,7 +17,15 @@ from waiting import until
 from infra.workflow.first_process import passing_signals_on
 
 Document = dict[str, Any]
-ALL_THAT_JOBS_NEED = ["s3:ListBucket", "s3:GetObject", "s3:PutObject"]
+ALL_THAT_JOBS_NEED = [
+    "s3:ListBucket",
+    "s3:GetObject",
+    "s3:PutObject",
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "cloudwatch:PutMetricData",
+]
 GOES_ON_UNTIL_STOPPED = """
 import os, signal, sys, time
 def stop(*_):

@@ -117,6 +117,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
     },
     "services.lambda_svc": {
         "_create_function": ["data"],
+        "_emit_lambda_logs": ["func", "request_id", "log_text", "error", "duration_ms", "log_source"],
         "_ensure_reaper_thread": [],
         "_execute_function": ["func", "event"],
         "_execute_function_with_config_scope": ["func", "event"],
@@ -154,7 +155,9 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
             "object_extra",
             "record_extra",
         ],
+        "_copy_object": ["bucket_name", "dest_key", "headers"],
         "_create_multipart_upload": ["bucket_name", "key", "headers"],
+        "_upload_part_copy": ["bucket_name", "dest_key", "query_params", "headers"],
         "_dispatch": ["method", "bucket", "key", "headers", "body", "query_params"],
         "_delete_objects": ["bucket_name", "body", "headers"],
         "_deliver_event_to_lambda": ["arn", "event_payload", "bucket_region"],

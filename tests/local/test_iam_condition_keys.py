@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from resources import allow, assumed, make_role, unique
+from resources import allow, assumed, invoke, make_function, make_role, unique
 
 ACCOUNT = "000000000000"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
@@ -195,3 +195,73 @@ def test_who_may_not_list_learns_no_keys(aws: Any) -> None:
 
     assert asked("closed/k") == ["denied", "denied", "denied"]
     assert asked("open/k") == ["NoSuchKey", "404", "NoSuchKey"]
+
+
+# --- keys, logs and metrics ---
+
+
+@pytest.mark.fidelity(
+    "IAM",
+    "A table under a customer's key serves only who has kms:Decrypt on it through DynamoDB; its description is open.",
+    "DynamoDB DG, DynamoDB encryption at rest: How it works (Decrypt is called as each principal)",
+)
+def test_a_table_under_a_key_needs_the_key(aws: Any) -> None:
+    key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    name = unique("sealed")
+    aws.client("dynamodb").create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key},
+    )
+    through = {
+        "kms:ViaService": "dynamodb.us-east-1.amazonaws.com",
+        "kms:EncryptionContext:aws:dynamodb:tableName": name,
+    }
+    decrypt = when(allow("kms:Decrypt", resource=key), StringEquals=through)
+    for statements, expected in (((), "denied"), ((decrypt,), "allowed")):
+        client = aws.client("dynamodb", session(aws, allow("dynamodb:*"), *statements))
+        item = {"TableName": name, "Key": {"p": {"S": "x"}}}
+        assert outcome(lambda c=client, i=item: c.get_item(**i)) == expected
+        insert = f"INSERT INTO \"{name}\" VALUE {{'p': '{expected}'}}"
+        assert outcome(lambda c=client, s=insert: c.execute_statement(Statement=s)) == expected
+        assert outcome(lambda c=client: c.describe_table(TableName=name)) == "allowed"
+
+
+@pytest.mark.fidelity(
+    "S3",
+    "A copy of an encrypted object needs kms:Decrypt on its key, an upload in parts kms:GenerateDataKey.",
+    "S3 User Guide, Using server-side encryption with AWS KMS keys: permissions",
+)
+def test_copies_and_parts_need_the_key(aws: Any) -> None:
+    key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    bucket, owner = unique("sealed"), aws.client("s3")
+    owner.create_bucket(Bucket=bucket)
+    sealed = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
+    owner.put_object(Bucket=bucket, Key="secret", Body=b"1", **sealed)
+    s3 = aws.client("s3", session(aws, allow("s3:*")))
+    source = {"Bucket": bucket, "Key": "open", "CopySource": f"{bucket}/secret"}
+    assert outcome(lambda: s3.copy_object(**source)) == "denied"
+    upload = owner.create_multipart_upload(Bucket=bucket, Key="open")["UploadId"]
+    assert outcome(lambda: s3.upload_part_copy(**source, UploadId=upload, PartNumber=1)) == "denied"
+    assert outcome(lambda: s3.create_multipart_upload(Bucket=bucket, Key="k", **sealed)) == "denied"
+
+
+@pytest.mark.fidelity(
+    "Lambda",
+    "A function whose role mayn't write logs runs and has none; it needs logs:CreateLogStream and logs:PutLogEvents,"
+    " and logs:CreateLogGroup where there is no group yet.",
+    "Lambda DG, Sending Lambda function logs to CloudWatch Logs: required IAM permissions",
+)
+def test_a_function_logs_as_its_role(aws: Any) -> None:
+    logs, code = aws.client("logs"), "def handler(event, context): print('told')"
+    writes = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
+    for missing in (*writes, ""):
+        name = unique("logging")
+        granted = [action for action in writes if action != missing]
+        own = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/aws/lambda/{name}:*"
+        make_function(aws, name, code, make_role(aws, "lambda.amazonaws.com", allow(*granted, resource=own)))
+        assert invoke(aws, name) == (None, None)
+        groups = logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}")["logGroups"]
+        assert len(groups) == (not missing), missing

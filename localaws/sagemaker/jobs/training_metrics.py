@@ -64,7 +64,8 @@ class TrainingMetrics:
     def _measure(self, line: str, now: float) -> None:
         measured = self._parser.parse(line, now)
         if measured:
-            self._job.context.platform.put_metric_data(NAMESPACE, metric_data(measured, self._job.name))
+            telemetry = self._job.context.platform.telemetry_of(self._job.document["RoleArn"])
+            telemetry.put_metric_data(NAMESPACE, metric_data(measured, self._job.name))
 
 
 def check_definitions(definitions: Sequence[Document]) -> None:
