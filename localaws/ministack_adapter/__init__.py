@@ -20,6 +20,8 @@ __all__ = ["EmbeddedAws", "install"]
 PARTS = (
     "service_models",
     "one_operation",
+    "resource_arns",
+    "managed_policies",
     "policy_evaluation",
     "authorization_log",
     "authorization",

@@ -24,6 +24,18 @@ from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 
 Document = Mapping[str, Any]
 
+SUPPLIED = frozenset(
+    f"dynamodb:{name}"
+    for name in (
+        "attributes",
+        "enclosingoperation",
+        "fulltablescan",
+        "leadingkeys",
+        "returnconsumedcapacity",
+        "returnvalues",
+        "select",
+    )
+)
 _STATEMENT_OPERATIONS = ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
 _SELECT = "PartiQLSelect"
 _ITEM_ACTIONS = {

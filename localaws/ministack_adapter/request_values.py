@@ -129,3 +129,25 @@ _OF_REQUEST: Mapping[str, Callable[[Any], Any]] = {
 }
 # What is said of a call that a service makes, and of every other one.
 _UNLESS_SAID = {"aws:principalisawsservice": "false", "aws:viaawsservice": "false"}
+
+# Every key that a request has here, in lower case, and with a slash at its end what begins so. Besides the tables above
+# there is what MiniStack says of the caller, what the headers say, and what a service says of itself.
+SUPPLIED = frozenset(
+    {
+        *_OF_REQUEST,
+        *_UNLESS_SAID,
+        *_RESOURCE_TAGS,
+        _PRINCIPAL_TAG,
+        _REQUEST_TAG,
+        "aws:multifactorauthpresent",
+        "aws:principalservicename",
+        "aws:referer",
+        "aws:sourceaccount",
+        "aws:sourcearn",
+        "aws:sourceowner",
+        "aws:tokenissuetime",
+        "aws:useragent",
+        "aws:userid",
+        "aws:username",
+    }
+)

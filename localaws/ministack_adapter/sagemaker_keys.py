@@ -12,6 +12,30 @@ from typing import Any
 
 Document = Mapping[str, Any]
 
+SUPPLIED = frozenset(
+    f"sagemaker:{name}"
+    for name in (
+        "acceleratortypes",
+        "customermetadataproperties/",
+        "filesystemaccessmode",
+        "filesystemdirectorypath",
+        "filesystemid",
+        "filesystemtype",
+        "instancetypes",
+        "intercontainertrafficencryption",
+        "maxruntimeinseconds",
+        "modelapprovalstatus",
+        "modelarn",
+        "networkisolation",
+        "outputkmskey",
+        "serverlessmaxconcurrency",
+        "serverlessmemorysize",
+        "taggingaction",
+        "volumekmskey",
+        "vpcsecuritygroupids",
+        "vpcsubnets",
+    )
+)
 _FILE_SYSTEM = {
     "FileSystemId": "FileSystemId",
     "FileSystemType": "FileSystemType",
