@@ -19,6 +19,8 @@ RUN_ITEMS = "run#"
 RUNNING, PENDING, CHAMPION, PREVIOUS_CHAMPION = "running", "pending", "champion", "previous_champion"
 # When the last of the pending triggers came.
 LAST_AT = "last_at"
+# Of a run's item, only while its end is being written down: the outcome that it is to have.
+ENDS = "ends"
 # Fields of a run's item: why a rule stopped it, and every verdict that the stopper was told.
 STOPPED_BY, RULE_VERDICTS = "stopped_by", "rule_verdicts"
 

@@ -40,6 +40,7 @@ def _declared(at: Surroundings, queue_arn: str, machine: StateMachine) -> Declar
             variables.PIPELINE: at.pipeline,
             variables.RUN_TABLE: at.shared.run_table,
             variables.STATE_MACHINE_ARN: machine.arn,
+            variables.ENDPOINT_NAME: at.endpoint,
             variables.CHANNEL_PREFIXES: json.dumps(list(at.spec.data.values())),
         },
         grants=_grants(at, queue_arn, machine),
@@ -51,6 +52,7 @@ def _grants(at: Surroundings, queue_arn: str, machine: StateMachine) -> list[Gra
         change_run_table(at),
         find_models(at),
         use_key(at.account, at.shared.key_arn, "dynamodb"),
+        Grant(actions=["sagemaker:DescribeEndpoint"], resources=[at.endpoint_arn]),
         Grant(actions=["states:StartExecution"], resources=[machine.arn]),
         Grant(
             actions=["states:DescribeExecution"],

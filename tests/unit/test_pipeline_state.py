@@ -119,7 +119,9 @@ def test_what_an_older_version_wrote_is_understood() -> None:
 
 
 def test_a_kind_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="no trigger is of kind 'drift'; the kinds are rollback, manual, code, sch"):
+    with pytest.raises(
+        ValueError, match="no trigger is of kind 'drift'; the kinds are repair, rollback, manual, code, sch"
+    ):
         trigger("drift")
 
 

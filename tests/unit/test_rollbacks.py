@@ -28,18 +28,32 @@ def model(run_id: str) -> dict[str, Any]:
         "run_id": run_id,
         "fingerprint": f"f-{run_id}",
         "model_data": f"s3://artifacts/runs/digits/{run_id}/model.tar.gz",
+        "endpoint_config_name": f"local-digits-{run_id}",
     }
 
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     """Two champions after each other, and a model that never was one."""
-    aws = installed(monkeypatch, PIPELINE="digits", RUN_TABLE="runs", STATE_MACHINE_ARN=MACHINE, CHANNEL_PREFIXES="[]")
+    aws = installed(
+        monkeypatch,
+        PIPELINE="digits",
+        RUN_TABLE="runs",
+        STATE_MACHINE_ARN=MACHINE,
+        CHANNEL_PREFIXES="[]",
+        ENDPOINT_NAME="local-digits",
+    )
     for run_id, outcome in ((FIRST, "Promoted"), (SECOND, "Promoted"), (WORSE, "NotBetter")):
         table(aws).write_run(run_id, {"outcome": outcome, "candidate": model(run_id)})
         aws.s3.objects["artifacts", f"runs/digits/{run_id}/model.tar.gz"] = b"a model"
     table(aws).update(lambda _: State(champion=model(SECOND), previous_champion=model(FIRST)))
+    serves(aws, SECOND)
     return aws
+
+
+def serves(aws: Aws, run_id: str) -> None:
+    on = {"EndpointStatus": "InService", "EndpointConfigName": f"local-digits-{run_id}"}
+    aws.sagemaker.endpoints["local-digits"] = [on]
 
 
 def table(aws: Aws) -> RunTable:
