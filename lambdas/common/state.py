@@ -179,16 +179,23 @@ def has_promoted(state: State, run_id: str) -> bool:
     return state.champion is not None and state.champion.get("promoted_by") == run_id
 
 
-def ended(state: State, run_id: str, *, again: bool, doubt: bool = False) -> State:
+def ended(state: State, run_id: str, *, again: bool, doubt: bool = False, repair_at: str | None = None) -> State:
     """The lock is free; `again` puts the run's trigger back, up to ATTEMPTS times. Unchanged if another run has it.
 
-    doubt: the run may have left the endpoint otherwise than the run table says.
+    A run that hasn't got it any more, as one that was redriven, may have left the endpoint in disorder all the same.
+
+    doubt: the run may have left the endpoint otherwise than the run table says; `repair_at` (now) it has.
     """
-    if not state.running or state.running["run_id"] != run_id:
+    running = state.running
+    if running and running["run_id"] != run_id:
         return state
-    running, state = state.running, replace(state, running=None)
-    if doubt:
+    state = replace(state, running=None)
+    if repair_at or (doubt and running):
         state = replace(state, doubt={"run_id": run_id, "repairs": (state.doubt or {}).get("repairs", 0)})
+    if repair_at:
+        state = repairing(state, repair_at)
+    if not running:
+        return state
     attempt = running.get("attempt", 1)
     if not again or attempt >= ATTEMPTS:
         return state

@@ -222,7 +222,7 @@ class Ends:
         execution = self.aws.stepfunctions.executions[arn]
         given = json.loads(execution["input"])
         started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        context = {"Execution": {"Id": arn, "Input": given, "Name": run_id, "StartTime": started}}
+        context = {"Execution": {"Id": arn, "Input": given, "Name": run_id, "StartTime": started, "RedriveCount": 0}}
         languages = {"JSONata": Jsonata(jsonata.evaluate)}
         runtime = Runtime(self._task, TaskTokens(), languages, "us-east-1", wait_scale=0.0)
         trace = Trace(History([], lambda: started))

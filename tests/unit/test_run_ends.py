@@ -68,15 +68,24 @@ def test_a_run_that_is_ended_from_outside(ends: Ends, task: str, after: bool, ho
 @pytest.mark.parametrize("calls", range(1, 28, 2))
 @pytest.mark.parametrize("kind", ["manual", "rollback"])
 def test_a_recorder_that_is_cut_off(ends: Ends, kind: str, calls: int) -> None:
-    """After any of its calls, with its run: the record says who is champion, and no model comes back by itself."""
+    """After any of its calls, with its run: the record says who is champion, and no model comes back by itself.
+
+    What follows a promotion is done all the same: the topic, the registry and the file in S3 say it, too.
+    """
     ends.run()
     before, left = champion(ends), str((ends.state.previous_champion or {})["run_id"])
     run_id = ends.run(Trouble("recorder", "stopped", calls=calls), kind=kind, forced=False)
     ends.assert_agreed()
     promoted = ends.record(run_id)["outcome"] == "Promoted"
     assert promoted or ends.record(run_id)["outcome"] in ("Stopped", "UpToDate")
+    if promoted:
+        told = [json.loads(request["Message"]) for request in ends.aws.called("publish")]
+        assert [message["outcome"] for message in told if message["run_id"] == run_id][-1:] == ["Promoted"]
+        assert ("artifacts", f"runs/digits-forest/{run_id}/record.json") in ends.aws.s3.objects
     if kind == "rollback":
         assert champion(ends) == (left if promoted else before)
+        approved = {arn.rpartition("/")[2]: status for arn, (status, _) in ends.aws.sagemaker.approvals.items()}
+        assert approved == ({left: "Approved", before: "Rejected"} if promoted else {})
 
 
 @pytest.mark.parametrize("calls", range(1, 28, 4))
@@ -98,7 +107,9 @@ def test_a_run_that_has_promoted_and_whose_execution_is_gone_is_not_started_agai
     ends.table.update(lambda state: type(state)(**{**vars(state), "running": running}))
     launcher.handler.handle({"kind": "reconcile"}, None)
     assert ends.record(run_id)["outcome"] == "Promoted"
-    assert (ends.state.running, len(ends.runs)) == (None, 1)
+    ends.to_rest()
+    ends.assert_agreed()
+    assert [ends.record(each)["trigger"]["kind"] for each in ends.runs] == ["manual", "repair"]
 
 
 # ------------------------------------------------------------------------------------------------------ what is refused
