@@ -12,8 +12,8 @@ writes the result on condition that nobody wrote in between (`common.run_table`)
     last_judged_fingerprint   what the gate judged last, whatever it said
     withdrawn           {run_id, fingerprint} of champions that a person went back from, newest first: the same work
                         again would bring them up again
-    doubt               {run_id, repairs}: a run has ended and may have left the endpoint otherwise than `champion`
-                        says; so many repairs have been asked for since
+    doubt               {run_id, repairs, last_at}: a run has ended and may have left the endpoint otherwise than
+                        `champion` says; so many repairs have been asked for since
     retained            (model, endpoint config) names of the last promoted champions, newest first
 """
 
@@ -29,6 +29,8 @@ from contract.triggers import AFTER, ASKED, KINDS, REPAIR, WITHOUT_DATA
 WITHDRAWN = 20
 # A run that its machine could not finish recording (a cut-off execution) is tried again, but not for ever.
 ATTEMPTS = 3
+# As much of a time as names its hour: 2026-11-20T10.
+HOUR = 13
 
 Document = dict[str, Any]
 
@@ -191,7 +193,7 @@ def ended(state: State, run_id: str, *, again: bool, doubt: bool = False, repair
         return state
     state = replace(state, running=None)
     if repair_at or (doubt and running):
-        state = replace(state, doubt={"run_id": run_id, "repairs": (state.doubt or {}).get("repairs", 0)})
+        state = replace(state, doubt={"repairs": 0, **(state.doubt or {}), "run_id": run_id})
     if repair_at:
         state = repairing(state, repair_at)
     if not running:
@@ -205,10 +207,12 @@ def ended(state: State, run_id: str, *, again: bool, doubt: bool = False, repair
 
 
 def repairing(state: State, at: str) -> State:
-    """A repair waits to be started, up to ATTEMPTS of them after one doubt: every later run repairs, too."""
-    if state.running or not state.doubt or state.doubt["repairs"] >= ATTEMPTS:
+    """A repair waits to be started: up to ATTEMPTS of them after one doubt, and then one in each hour."""
+    if state.running or not state.doubt:
         return state
-    doubt = {**state.doubt, "repairs": state.doubt["repairs"] + 1}
+    doubt = {**state.doubt, "repairs": state.doubt["repairs"] + 1, "last_at": at}
+    if doubt["repairs"] > ATTEMPTS and at[:HOUR] == state.doubt["last_at"][:HOUR]:
+        return state
     return triggered(replace(state, doubt=doubt), [Trigger(REPAIR, at, {AFTER: doubt["run_id"]})])
 
 

@@ -7,6 +7,7 @@ import json
 import launcher.handler
 import pytest
 from aws_events import MACHINE
+from common import clock
 from common.state import ATTEMPTS
 from ends_world import ENDPOINT, Ends, Trouble, ends
 
@@ -152,15 +153,23 @@ def test_what_is_refused_after_the_endpoint_has_changed(ends: Ends, since: str, 
         assert_as_before(ends, before)
 
 
-def test_repairs_that_fail_are_not_asked_for_for_ever(ends: Ends) -> None:
+def test_repairs_that_fail_are_tried_three_times_and_then_once_an_hour(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = champion(ends)
     gone = refused(("machine", "updateEndpoint"), ("machine", "describeEndpoint"))
-    ends.run(Trouble("updateEndpoint", after=True, refused=gone))
-    first = len(ends.runs)
-    assert champion(ends) == before
-    ends.run(Trouble("updateEndpoint", "stopped", after=True))
-    ends.assert_agreed()
-    assert first <= 1 + ATTEMPTS
+    ends.run(Trouble("updateEndpoint", after=True, refused=gone, stays=True))
+    assert (champion(ends), len(ends.runs)) == (before, 1 + ATTEMPTS)
+    assert {ends.record(run_id)["outcome"] for run_id in ends.runs} == {"Failed"}
+    launcher.handler.handle({"kind": "reconcile"}, None)
+    assert not ends.state.running
+
+    monkeypatch.setattr(clock, "stamp", lambda: "2026-11-20T11:00:00.000Z")
+    launcher.handler.handle({"kind": "reconcile"}, None)
+    assert (ends.state.running or {})["trigger"]["kind"] == "repair"
+    ends.to_rest()
+    assert_as_before(ends, before)
+    assert ends.state.doubt is None
 
 
 # ------------------------------------------------------------------------------------------------ a deployment's end
