@@ -188,8 +188,7 @@ def _pipeline_text(each: dict[str, Any], without_folder: str) -> str:
     if each["running"]:
         lines.append(f"  running    {each['running']['run_id']} since {each['running'].get('started_at', '?')}")
     if each["pending"]:
-        pending = each["pending"]
-        lines.append(f"  pending    {pending.get('count', 1)} triggers ({', '.join(pending.get('kinds', []))})")
+        lines.append(f"  pending    {_pending_text(each['pending'])}")
     if last:
         outcome = last.get("outcome", outcomes.RUNNING)
         lines.append(f"  last run   {last['run_id']}  [{outcome_style(outcome)}]{outcome}[/]")
@@ -197,6 +196,12 @@ def _pipeline_text(each: dict[str, Any], without_folder: str) -> str:
         lines += [f"  spot       {_plain(each['spot'])}"] if each["spot"] else []
         lines += [f"  rule       {_rule_text(rule)}" for rule in each["rules"]]
     return "\n".join(lines)
+
+
+def _pending_text(pending: dict[str, Any]) -> str:
+    text = f"{pending.get('count', 1)} triggers ({', '.join(pending.get('kinds', []))})"
+    held = ", held: their run was cut off too often; the next trigger takes them up (`ratchet run` is one)"
+    return f"{text}{held if pending.get(run_table.HELD) else ''}"
 
 
 def _rule_text(rule: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from commands_world import BUCKET, ROOT, SHARED_OUTPUTS, Session, World, world_in
 
-from contract import outcomes
+from contract import outcomes, run_table
 from contract.files import SPEC_FILE
 from ratchet import account, channels, checks, deploying, errors
 from ratchet.commands import embedded_aws
@@ -188,6 +188,16 @@ def test_a_pipeline_without_a_folder_is_told_by_status_and_runs(world: World) ->
         assert "take the pipeline down with `ratchet delete tickets`" in told.stdout
     assert json.loads(world.call("runs", "--json").stdout)["without_folder"] == ["tickets"]
     assert json.loads(world.call("status", "--json").stdout)["pipelines"][0]["folder"] is None
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_status_says_that_triggers_are_held(world: World, held: bool) -> None:
+    world.deploy("tickets")
+    pending = {"count": {"N": "2"}, "kinds": {"L": [{"S": "data"}]}, **({"held": {"BOOL": True}} if held else {})}
+    world.dynamodb.put_item(Item={**run_table.key("tickets", "state"), "pending": {"M": pending}})
+    told = world.call("status", "tickets").stdout
+    assert "2 triggers (data)" in told
+    assert ("held: their run was cut off too often; the next trigger takes them up" in told) == held
 
 
 def test_a_pipeline_with_its_folder_is_not_reminded_of(world: World) -> None:
