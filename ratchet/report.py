@@ -18,6 +18,7 @@ from ratchet import answers, curves, diagram, figures, history, round_figures, r
 from ratchet.account import Account
 from ratchet.durations import duration
 from ratchet.runs import Run
+from ratchet.terminal import shown
 
 TEMPLATES = Path(__file__).parent / "templates"
 # A run on ten thousand objects is told by the first ones and their number.
@@ -158,11 +159,17 @@ def _templates() -> jinja2.Environment:
         autoescape=True,
         undefined=jinja2.ChainableUndefined,
         trim_blocks=True,
+        finalize=_printable,
     )
     environment.filters.update(
         duration=duration, reason=causes.reason, clock=_clock, figure=_figure, size=_size, short=_short, plain=_plain
     )
     return environment
+
+
+def _printable(value: object) -> object:
+    """Any text with its control characters told: a bidirectional one would make a page read otherwise."""
+    return shown(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _clock(value: datetime | None) -> str:

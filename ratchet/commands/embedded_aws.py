@@ -12,6 +12,7 @@ import click
 
 from contract import names
 from ratchet.command import Answer, Context, command
+from ratchet.terminal import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -37,7 +38,7 @@ def up(context: Context, no_deploy: bool, port: int | None) -> Answer:
     unusable = {} if no_deploy else context.project.unusable()
     deployed = [] if no_deploy else _deploy_all(context, server, without=unusable)
     for name, problems in unusable.items():
-        click.echo(f"ratchet: {name} is left out:\n{problems}", err=True)
+        click.echo(f"ratchet: {name} is left out:\n{shown(problems)}", err=True)
     waiting = {} if no_deploy else _waiting(context, server, without=unusable)
     seconds = round(time.monotonic() - started, 1)
     document = {
@@ -135,13 +136,15 @@ class _Progress:
         self._update = update
 
     def __call__(self, line: str) -> None:
+        from rich.markup import escape
+
         from ratchet import deploying
 
         step = deploying.step(line)
         if step is None:
             return
         of = f"/{step.of}" if step.of else ""
-        self._update(f"{step.stack}  {step.done}{of}  {step.status.lower()}  {step.resource}")
+        self._update(escape(f"{step.stack}  {step.done}{of}  {step.status.lower()}  {step.resource}"))
         if step.status.endswith("FAILED"):
             self._context.say(line)
 

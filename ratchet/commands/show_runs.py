@@ -96,10 +96,10 @@ def _runs_table(found: list[Run], width: int) -> Table:
     metrics = max(len(run.metric) for run in found)
     for run in found:
         table.add_row(
-            run.run_id,
-            run.pipeline,
-            f"[{outcome_style(run.outcome)}]{run.outcome}[/]",
-            run.trigger,
+            _plain(run.run_id),
+            _plain(run.pipeline),
+            f"[{outcome_style(run.outcome)}]{_plain(run.outcome)}[/]",
+            _plain(run.trigger),
             duration(run.seconds) if run.seconds is not None else "",
             _figure(run),
             _plain(first_line(run.reason, max(SHORTEST_REASON, width - OTHER_COLUMNS - metrics))),
@@ -109,7 +109,7 @@ def _runs_table(found: list[Run], width: int) -> Table:
 
 def _figure(run: Run) -> str:
     """`f1_macro 0.9712`: scores of different metrics stand below each other."""
-    return "" if run.challenger_score is None else f"{run.metric} {run.challenger_score:.4f}".strip()
+    return "" if run.challenger_score is None else _plain(f"{run.metric} {run.challenger_score:.4f}".strip())
 
 
 def _plain(text: str) -> str:
@@ -181,17 +181,18 @@ def _pipeline_text(each: dict[str, Any], without_folder: str) -> str:
     endpoint, champion, last = each["endpoint"], each["champion"], each["last_run"]
     lines = [
         f"[bold]{each['pipeline']}[/]",
-        f"  endpoint   {endpoint['name']}  {endpoint['status'] or 'not created yet'}",
+        f"  endpoint   {_plain(endpoint['name'])}  {_plain(endpoint['status'] or 'not created yet')}",
     ]
     lines += [f"  [yellow]folder     {without_folder}[/]"] if without_folder else []
-    lines.append(f"  champion   {_champion_text(champion)}")
+    lines.append(f"  champion   {_plain(_champion_text(champion))}")
     if each["running"]:
-        lines.append(f"  running    {each['running']['run_id']} since {each['running'].get('started_at', '?')}")
+        since = f"{each['running']['run_id']} since {each['running'].get('started_at', '?')}"
+        lines.append(f"  running    {_plain(since)}")
     if each["pending"]:
-        lines.append(f"  pending    {_pending_text(each['pending'])}")
+        lines.append(f"  pending    {_plain(_pending_text(each['pending']))}")
     if last:
-        outcome = last.get("outcome", outcomes.RUNNING)
-        lines.append(f"  last run   {last['run_id']}  [{outcome_style(outcome)}]{outcome}[/]")
+        outcome = str(last.get("outcome", outcomes.RUNNING))
+        lines.append(f"  last run   {_plain(last['run_id'])}  [{outcome_style(outcome)}]{_plain(outcome)}[/]")
         lines += [f"             {_plain(first_line(each['why']))}"] if each["why"] else []
         lines += [f"  spot       {_plain(each['spot'])}"] if each["spot"] else []
         lines += [f"  rule       {_rule_text(rule)}" for rule in each["rules"]]
