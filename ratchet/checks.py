@@ -113,7 +113,10 @@ def _mount_namespaces() -> Check:
 
 
 def _port(project: Project) -> Check:
-    server = read_server(project.aws_state)
+    try:
+        server = read_server(project.aws_state)
+    except UserError as error:
+        return Check("port", "warning", "unknown", str(error))
     if server and server.answers:
         return Check("port", "ok", f"{server.port}, the embedded AWS's")
     try:

@@ -67,6 +67,9 @@ def _start(context: Context, port: int | None) -> tuple[Server, bool]:
     from ratchet.errors import UserError
 
     project = context.project
+    known = read_server(project.aws_state)
+    if known is not None and known.answers:
+        known.check_awake()
     was_running = supervisor.status(project.aws_state) is not None
     try:
         supervisor.start(project.aws_state, port=port, images=project.images, rule_evaluator=project.rule_evaluator)
