@@ -39,6 +39,7 @@ def up(context: Context, no_deploy: bool, port: int | None) -> Answer:
     deployed = [] if no_deploy else _deploy_all(context, server, without=unusable)
     for name, problems in unusable.items():
         click.echo(f"ratchet: {name} is left out:\n{shown(problems)}", err=True)
+    left = [] if no_deploy else _left_behind(context, server)
     waiting = {} if no_deploy else _waiting(context, server, without=unusable)
     seconds = round(time.monotonic() - started, 1)
     document = {
@@ -47,6 +48,7 @@ def up(context: Context, no_deploy: bool, port: int | None) -> Answer:
         "deployed": deployed,
         "pipelines": sorted(context.project.pipelines),
         "left_out": unusable,
+        "without_folder": left,
         "waiting_for_data": waiting,
         "seconds": seconds,
     }
@@ -150,6 +152,18 @@ class _Progress:
         self._update(escape(f"{step.stack}  {step.done}{of}  {step.status.lower()}  {step.resource}"))
         if step.status.endswith("FAILED"):
             self._context.say(line)
+
+
+def _left_behind(context: Context, server: Server) -> list[str]:
+    """The deployed pipelines without a folder, each told on standard error."""
+    from ratchet import account as accounts
+    from ratchet import left_behind
+
+    account = accounts.of_server(context.environment, server)
+    found = left_behind.without_folder(context.project, account)
+    for name in found:
+        click.echo(f"ratchet: {shown(left_behind.told(account, name))}", err=True)
+    return found
 
 
 def _waiting(context: Context, server: Server, without: Collection[str]) -> dict[str, list[str]]:

@@ -33,6 +33,7 @@ _STATE = (run_table.CHAMPION, run_table.PREVIOUS_CHAMPION, run_table.RUNNING, ru
 )
 def runs(context: Context, pipeline: str | None, limit: int) -> Answer:
     """List the last runs, newest first; of PIPELINE, with those that `ratchet rollback` can go back to, or of all."""
+    from ratchet import left_behind
     from ratchet.runs import RunTable
 
     names = [context.project.pipeline(pipeline)] if pipeline else context.pipelines()
@@ -42,9 +43,9 @@ def runs(context: Context, pipeline: str | None, limit: int) -> Answer:
     if pipeline and not found:
         # A deleted pipeline's runs stay, so only a name without any is asked for.
         context.pipeline(pipeline)
-    left = [name for name in _without_folder(context) if name in names]
+    left = [name for name in left_behind.without_folder(context.project, context.account) if name in names]
     document: dict[str, Any] = {"runs": [run.document for run in found], "without_folder": left}
-    hints = [_folder_text(context, name) for name in left]
+    hints = [left_behind.told(context.account, name) for name in left]
     if pipeline:
         deployed = context.account.stack_outputs(names[0]) is not None
         document["rollback_to"] = earlier = _earlier_champions(found, table.state(names[0])) if deployed else []
@@ -63,18 +64,6 @@ def _earlier_champions(found: list[Run], state: Mapping[str, Any]) -> list[str]:
 def _rollback_text(context: Context, name: str, earlier: list[str]) -> str:
     how = context.account.command(f"rollback {name} RUN")
     return f"to bring back an earlier champion: `{how}`, RUN being {', '.join(earlier)}"
-
-
-def _without_folder(context: Context) -> list[str]:
-    """The deployed pipelines that no folder of the checkout has any more."""
-    return [name for name in context.account.deployed_pipelines() if name not in context.project.pipelines]
-
-
-def _folder_text(context: Context, name: str) -> str:
-    return (
-        f"{name} is deployed and goes on, but no folder in training_code/ is its (removed, or another checkout's): "
-        f"bring the folder back, or take the pipeline down with `{context.account.command(f'delete {name}')}`"
-    )
 
 
 def _runs_text(found: list[Run], hints: list[str], start: str, width: int) -> Group:
@@ -170,8 +159,11 @@ def _endpoint(context: Context, name: str) -> dict[str, Any]:
 
 
 def _status_text(context: Context, found: list[dict[str, Any]]) -> str:
+    from ratchet import left_behind
+
     return "\n\n".join(
-        _pipeline_text(each, "" if each["folder"] else _folder_text(context, each["pipeline"])) for each in found
+        _pipeline_text(each, "" if each["folder"] else left_behind.told(context.account, each["pipeline"]))
+        for each in found
     )
 
 
