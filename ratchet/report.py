@@ -104,14 +104,17 @@ def _listed(account: Account, bucket: str, key: str) -> list[Document]:
 
 
 def _json(account: Account, bucket: str, key: str) -> Any:
-    """A JSON document of the run's; None where there is none."""
+    """A JSON document of the run's; None where there is none that can be read."""
     try:
         body = account.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "404", "AccessDenied"):
             return None
         raise
-    return json.loads(body)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def write(sources: Sources, path: Path) -> None:

@@ -32,7 +32,7 @@ def parsed(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise NotJsonError("it nests too deeply") from None
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise NotJsonError(str(error)) from error
 
 
@@ -49,6 +49,19 @@ def unstorable(value: Any, depth: int = DEPTH) -> str | None:
     if isinstance(value, dict) and not all(name and _is_text(name) for name in value):
         return "a name without letters, or with half of a character"
     return next((wrong for entry in _entries(value) if (wrong := unstorable(entry, depth - 1))), None)
+
+
+def storable(value: Any, depth: int = DEPTH) -> Any:
+    """A JSON value with what can't be stored told instead."""
+    if not isinstance(value, dict | list):
+        return told(value) if unstorable(value) else value
+    if depth == 0:
+        return told(value)
+    if isinstance(value, list):
+        return [storable(entry, depth - 1) for entry in value]
+    return {
+        name if name and _is_text(name) else told(name): storable(entry, depth - 1) for name, entry in value.items()
+    }
 
 
 def told(value: Any) -> str:
