@@ -19,6 +19,8 @@ RUN_ITEMS = "run#"
 RUNNING, PENDING, CHAMPION, PREVIOUS_CHAMPION = "running", "pending", "champion", "previous_champion"
 # When the last of the pending triggers came.
 LAST_AT = "last_at"
+# Whether they wait for another trigger: the run that took them was cut off too often.
+HELD = "held"
 # Fields of a run's item: why a rule stopped it, and every verdict that the stopper was told.
 STOPPED_BY, RULE_VERDICTS = "stopped_by", "rule_verdicts"
 

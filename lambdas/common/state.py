@@ -7,7 +7,7 @@ writes the result on condition that nobody wrote in between (`common.run_table`)
                         attempt}; it holds all that StartExecution needs, so that a crash before that call can be
                         repaired
     pending             triggers that no run has taken yet: {count, first_at, last_at, kinds, forced, supersede,
-                        details, attempt}
+                        details, attempt}; `held` where they wait for another trigger to start a run
     champion            the model that serves, previous_champion the one before it, where a rollback goes by itself
     last_judged_fingerprint   what the gate judged last, whatever it said
     withdrawn           {run_id, fingerprint} of champions that a person went back from, newest first: the same work
@@ -20,12 +20,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contract.run_table import LAST_AT
+from contract.run_table import HELD, LAST_AT
 from contract.triggers import ASKED, KINDS, ROLLBACK
 
 # How many champions that a person went back from are remembered.
 WITHDRAWN = 20
-# A run that its machine could not finish recording (a cut-off execution) is tried again, but not for ever.
+# A run that its machine could not finish recording (a cut-off execution) is tried again, but not for ever: each try may
+# train for hours. Then what asked for it is held until the next trigger.
 ATTEMPTS = 3
 
 Document = dict[str, Any]
@@ -87,7 +88,8 @@ def _added(pending: Document | None, trigger: Trigger) -> Document:
         "forced": asked(before)["forced"] or trigger.forced,
         "supersede": asked(before)["supersede"] or trigger.supersede,
         "details": {**before["details"], trigger.kind: trigger.detail},
-        "attempt": max(before.get("attempt", 1), trigger.attempt),
+        # What was held starts anew, with the trigger that lets it go.
+        "attempt": trigger.attempt if before.get(HELD) else max(before.get("attempt", 1), trigger.attempt),
     }
 
 
@@ -98,9 +100,9 @@ def _in_order(kinds: set[str]) -> list[str]:
 def started(state: State, run_id: str, execution_arn: str, at: str) -> State:
     """Pending triggers become the running run, in one write; unchanged when a run is on its way or nothing waits.
 
-    A rollback doesn't train, so the other kinds go on waiting for a run that does.
+    A rollback doesn't train, so the other kinds go on waiting for a run that does. What is held goes on waiting.
     """
-    if state.running or not state.pending:
+    if state.running or not state.pending or state.pending.get(HELD):
         return state
     pending = state.pending
     kind = pending["kinds"][0]
@@ -161,16 +163,28 @@ def require_lock(state: State, run_id: str) -> Document:
 
 
 def ended(state: State, run_id: str, *, again: bool) -> State:
-    """The lock is free; `again` puts the run's trigger back, up to ATTEMPTS times. Unchanged if another run has it."""
+    """The lock is free; `again` puts the run's trigger back, after ATTEMPTS times held. Unchanged if another has it."""
     if not state.running or state.running["run_id"] != run_id:
         return state
     running, state = state.running, replace(state, running=None)
-    attempt = running.get("attempt", 1)
-    if not again or attempt >= ATTEMPTS:
+    if not again:
         return state
-    trigger = running["trigger"]
+    attempt, trigger = running.get("attempt", 1), running["trigger"]
     retry = Trigger(trigger["kind"], trigger["at"], trigger["detail"], **asked(running), attempt=attempt + 1)
-    return triggered(state, [retry])
+    return triggered(state, [retry]) if attempt < ATTEMPTS else _held(state, retry)
+
+
+def _held(state: State, trigger: Trigger) -> State:
+    """The trigger joins those that came meanwhile, or waits for the next: nothing is lost, and nothing goes round.
+
+    Not a rollback: who asked for it has seen it fail, and mustn't see it done a week later.
+    """
+    if trigger.kind == ROLLBACK:
+        return state
+    if state.pending:
+        return triggered(state, [replace(trigger, attempt=state.pending.get("attempt", 1))])
+    held = triggered(state, [replace(trigger, attempt=1)])
+    return replace(held, pending={**(held.pending or {}), HELD: True})
 
 
 def judged(state: State, run_id: str, fingerprint: str) -> State:

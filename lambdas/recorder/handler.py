@@ -130,12 +130,12 @@ def _trouble(step: Callable[[], object], log: Log) -> str | None:
 
 
 def read_evaluation(artifacts: Artifacts) -> Document | None:
-    """The run's evaluation; None if it wrote none."""
+    """The run's evaluation; None if it wrote none, or something else: Gate has failed by it, which must be recorded."""
     try:
-        evaluation: Document = artifacts.read(files.EVALUATION)
-    except ArtifactMissingError:
+        evaluation = artifacts.read(files.EVALUATION)
+    except (ArtifactMissingError, ValueError):
         return None
-    return evaluation
+    return evaluation if isinstance(evaluation, dict) else None
 
 
 def verdicts(artifacts: Artifacts, event: Document) -> list[Document]:
