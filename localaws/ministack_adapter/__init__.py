@@ -22,6 +22,7 @@ PARTS = (
     "authorization",
     "passed_roles",
     "condition_keys",
+    "user_patterns",
     "concurrency",
     "lambdas",
     "async_invocations",
