@@ -42,6 +42,7 @@ PARTS = (
     "limits",
     "alarm_evaluation",
     "alarm_actions",
+    "malformed_requests",
     "administration",
     "durability",
 )

@@ -3,6 +3,7 @@ test_hosting_fleet.py."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -104,9 +105,14 @@ def test_a_worker_that_answers_no_ping_is_replaced(monkeypatch: pytest.MonkeyPat
     deployment.stop()
 
 
-def speaking(
-    said: bytes, then: Callable[[socket.socket], None] = lambda end: end.shutdown(socket.SHUT_WR)
-) -> Connection:
+def finish(end: socket.socket) -> None:
+    """Say no more, and listen until the other side has gone."""
+    with contextlib.suppress(OSError):
+        end.shutdown(socket.SHUT_WR)
+        end.recv(1)
+
+
+def speaking(said: bytes, then: Callable[[socket.socket], None] = finish) -> Connection:
     ours, theirs = socket.socketpair()
 
     def speak() -> None:
