@@ -24,6 +24,7 @@ PARTS = (
     "authorization",
     "passed_roles",
     "condition_keys",
+    "user_patterns",
     "concurrency",
     "lambdas",
     "async_invocations",
@@ -43,6 +44,7 @@ PARTS = (
     "limits",
     "alarm_evaluation",
     "alarm_actions",
+    "malformed_requests",
     "administration",
     "durability",
 )
