@@ -19,6 +19,7 @@ __all__ = ["EmbeddedAws", "install"]
 # In the order in which they are installed: what guards and authorizes first, what restores state last.
 PARTS = (
     "service_models",
+    "policy_evaluation",
     "authorization",
     "passed_roles",
     "condition_keys",

@@ -38,16 +38,21 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "identity_denial_message": ["action", "principal_arn", "resource", "explicit_deny"],
     },
     "core.iam_evaluator": {
+        "_account_from_arn": ["arn"],
+        "_first_match": ["ctx", "stmts", "effect"],
         "_gather_role_policies": ["role_name", "account_id"],
         "_gather_user_policies": ["user_name", "account_id"],
         "_is_root_key": ["access_key_id"],
+        "_names_condition_key": ["policies", "prefix"],
         "_permissions_boundary": ["store", "name", "account_id"],
         "_resource_policy": ["service", "resource_arn"],
         "caller_arn": [],
         "combine_resource_policy": ["identity", "ctx", "policy", "owner_account", "required", "limits"],
         "evaluate": ["ctx", "policies", "limits"],
         "evaluate_resource_policy": ["doc", "ctx", "service", "named_only", "direct_only"],
+        "evaluate_trust_policy": ["trust_doc", "caller_arn", "ctx"],
         "is_root_access_key": ["access_key_id"],
+        "parse_policy_document": ["doc"],
     },
     "core.lambda_runtime": {
         "_worker_class_for": ["config"],
@@ -195,6 +200,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_queue_url_for_account": ["account_id", "name"],
         "queue_policy_allows": ["queue_arn", "service", "source_arn", "source_account"],
     },
+    "services.tagging": {"resource_tags": ["arn"]},
     "services.sts": {"register_session": ["access_key", "session"]},
 }
 
