@@ -23,6 +23,7 @@ from common.run_table import RunTable
 from common.state import State, judged, promoted, require_lock, went_back
 
 from contract import environment, files, functions, histories, outcomes, states, triggers
+from contract.verdicts import FILE_BYTES
 from recorder import approvals, documents
 from recorder.housekeeping import Housekeeper
 from recorder.rule_verdicts import of_debugger
@@ -32,6 +33,8 @@ Document = dict[str, Any]
 LOG = Log({"function": "recorder"})
 
 VERDICT_SECONDS, VERDICT_PAUSE_SECONDS = 30.0, 2.0
+# Of what a training script may have written beside the tensors, so much is read: five times the rules that a job has.
+MOST_VERDICTS = 100
 
 
 def handle(event: Document, _context: object) -> Document:
@@ -161,11 +164,10 @@ def read_rules(artifacts: Artifacts, last_round: int | None) -> Iterator[Documen
 
     One that isn't readable is left out, as one that was cut off.
     """
-    for name in artifacts.names(files.rules_folder(last_round)):
-        if not name.endswith(".json"):
-            continue
+    names = [name for name in artifacts.names(files.rules_folder(last_round)) if name.endswith(".json")]
+    for name in names[:MOST_VERDICTS]:
         try:
-            verdict = artifacts.read(name)
+            verdict = artifacts.read(name, most=FILE_BYTES)
         except (ArtifactMissingError, ValueError):
             continue
         if isinstance(verdict, dict):
