@@ -19,6 +19,8 @@ RUN_ITEMS = "run#"
 RUNNING, PENDING, CHAMPION, PREVIOUS_CHAMPION = "running", "pending", "champion", "previous_champion"
 # When the last of the pending triggers came.
 LAST_AT = "last_at"
+# Whether they wait for another trigger: the run that took them was cut off too often.
+HELD = "held"
 # Of a run's item, only while its end is being written down: the outcome that it is to have.
 ENDS = "ends"
 # Of a run that the launcher had to record: {"error"?}, its own; what follows a run's end is left to a repair.

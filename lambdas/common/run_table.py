@@ -11,9 +11,11 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from common import item_size
 from common.state import State
 from contract import outcomes
 from contract.run_table import ENDS, PARTITION_KEY, SORT_KEY, STATE_ITEM, key, plain, run_item
+from contract.verdicts import is_number
 
 # A thousand events in a burst reach a few launchers at once; each lost race costs one read and one write.
 WRITES = 40
@@ -65,8 +67,8 @@ class RunTable:
         return self._get(run_item(run_id))
 
     def write_run(self, run_id: str, document: dict[str, Any]) -> None:
-        """Writes the run's item, replacing the one that is there."""
-        self._put({SORT_KEY: run_item(run_id), **document}, None, {})
+        """Writes the run's item, replacing the one that is there; of what it can't hold, record.json has the whole."""
+        self._put({SORT_KEY: run_item(run_id), **item_size.fitted(document)}, None, {})
 
     def write_new_run(self, run_id: str, document: dict[str, Any]) -> bool:
         """Writes the run's item unless there is one already."""
@@ -148,9 +150,14 @@ def _attribute(value: Any) -> Any:
 
 
 def _storable(value: Any) -> Any:
-    """DynamoDB's numbers are decimals; boto3 refuses floats."""
-    if isinstance(value, float):
+    """DynamoDB's numbers are decimals, which boto3 doesn't make of floats; one that it doesn't have becomes a text, as
+    does what UTF-8 has no bytes for."""
+    if isinstance(value, float) and is_number(value):
         return Decimal(repr(value))
+    if isinstance(value, int | float) and not isinstance(value, bool) and not is_number(value):
+        return repr(value) if isinstance(value, float) else f"an integer of {value.bit_length()} bits"
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
         return {key: _storable(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

@@ -7,7 +7,7 @@ writes the result on condition that nobody wrote in between (`common.run_table`)
                         attempt, closed}; it holds all that StartExecution needs, so that a crash before that call can
                         be repaired; closed: its execution has ended
     pending             triggers that no run has taken yet: {count, first_at, last_at, kinds, forced, supersede,
-                        details, attempt}
+                        details, attempt}; `held` where they wait for another trigger to start a run
     champion            the model that serves, previous_champion the one before it, where a rollback goes by itself
     last_judged_fingerprint   what the gate judged last, whatever it said
     withdrawn           {run_id, fingerprint} of champions that a person went back from, newest first: the same work
@@ -22,12 +22,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contract.run_table import LAST_AT
+from contract.run_table import HELD, LAST_AT
 from contract.triggers import AFTER, ASKED, KINDS, REPAIR, WITHOUT_DATA
 
 # How many champions that a person went back from are remembered.
 WITHDRAWN = 20
-# A run that its machine could not finish recording (a cut-off execution) is tried again, but not for ever.
+# A run that its machine could not finish recording (a cut-off execution) is tried again, but not for ever: each try may
+# train for hours. Then what asked for it is held until the next trigger.
 ATTEMPTS = 3
 # As much of a time as names its hour: 2026-11-20T10.
 HOUR = 13
@@ -84,6 +85,9 @@ def triggered(state: State, triggers: list[Trigger]) -> State:
 
 def _added(pending: Document | None, trigger: Trigger) -> Document:
     before = pending or {"count": 0, "first_at": trigger.at, LAST_AT: trigger.at, "kinds": [], "details": {}}
+    was_held = before.get(HELD, False)
+    # A repair is nobody's wish for a run that trains.
+    held = {HELD: True} if was_held and trigger.kind == REPAIR else {}
     return {
         "count": before["count"] + 1,
         "first_at": min(before["first_at"], trigger.at),
@@ -92,7 +96,9 @@ def _added(pending: Document | None, trigger: Trigger) -> Document:
         "forced": asked(before)["forced"] or trigger.forced,
         "supersede": asked(before)["supersede"] or trigger.supersede,
         "details": {**before["details"], trigger.kind: trigger.detail},
-        "attempt": max(before.get("attempt", 1), trigger.attempt),
+        # What was held starts anew, with the trigger that lets it go.
+        "attempt": trigger.attempt if was_held else max(before.get("attempt", 1), trigger.attempt),
+        **held,
     }
 
 
@@ -103,12 +109,15 @@ def _in_order(kinds: set[str]) -> list[str]:
 def started(state: State, run_id: str, execution_arn: str, at: str) -> State:
     """Pending triggers become the running run, in one write; unchanged when a run is on its way or nothing waits.
 
-    A rollback and a repair don't train, so the other kinds go on waiting for a run that does.
+    A rollback and a repair don't train, so the other kinds go on waiting for a run that does. What is held goes on
+    waiting, too, but for a repair.
     """
     if state.running or not state.pending:
         return state
     pending = state.pending
     kind = pending["kinds"][0]
+    if pending.get(HELD) and kind != REPAIR:
+        return state
     running = {
         "run_id": run_id,
         "execution_arn": execution_arn,
@@ -182,7 +191,7 @@ def has_promoted(state: State, run_id: str) -> bool:
 
 
 def ended(state: State, run_id: str, *, again: bool, doubt: bool = False, repair_at: str | None = None) -> State:
-    """The lock is free; `again` puts the run's trigger back, up to ATTEMPTS times. Unchanged if another run has it.
+    """The lock is free; `again` puts the run's trigger back, after ATTEMPTS times held. Unchanged if another has it.
 
     A run that hasn't got it any more, as one that was redriven, may have left the endpoint in disorder all the same.
 
@@ -196,22 +205,33 @@ def ended(state: State, run_id: str, *, again: bool, doubt: bool = False, repair
         state = replace(state, doubt={"repairs": 0, **(state.doubt or {}), "run_id": run_id})
     if repair_at:
         state = repairing(state, repair_at)
-    if not running:
+    if not running or not again:
         return state
-    attempt = running.get("attempt", 1)
-    if not again or attempt >= ATTEMPTS:
-        return state
-    trigger = running["trigger"]
+    attempt, trigger = running.get("attempt", 1), running["trigger"]
     retry = Trigger(trigger["kind"], trigger["at"], trigger["detail"], **asked(running), attempt=attempt + 1)
-    return triggered(state, [retry])
+    return triggered(state, [retry]) if attempt < ATTEMPTS else _held(state, retry)
+
+
+def _held(state: State, trigger: Trigger) -> State:
+    """The trigger joins those that came meanwhile, or waits for the next: nothing is lost, and nothing goes round.
+
+    Not a rollback: who asked for it has seen it fail, and mustn't see it done a week later. A repair is counted
+    by itself.
+    """
+    if trigger.kind in WITHOUT_DATA:
+        return state
+    if state.pending:
+        return triggered(state, [replace(trigger, attempt=state.pending.get("attempt", 1))])
+    held = triggered(state, [replace(trigger, attempt=1)])
+    return replace(held, pending={**(held.pending or {}), HELD: True})
 
 
 def repairing(state: State, at: str) -> State:
     """A repair waits to be started: up to ATTEMPTS of them after one doubt, and then one in each hour."""
     if state.running or not state.doubt:
         return state
-    doubt = {**state.doubt, "repairs": state.doubt["repairs"] + 1, "last_at": at}
-    if doubt["repairs"] > ATTEMPTS and at[:HOUR] == state.doubt["last_at"][:HOUR]:
+    doubt = {**state.doubt, "repairs": state.doubt["repairs"] + 1, LAST_AT: at}
+    if doubt["repairs"] > ATTEMPTS and at[:HOUR] == state.doubt[LAST_AT][:HOUR]:
         return state
     return triggered(replace(state, doubt=doubt), [Trigger(REPAIR, at, {AFTER: doubt["run_id"]})])
 

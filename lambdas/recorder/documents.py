@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common import notification as topic
+from common.json_values import storable
 from common.state import State
 
 from contract import environment, evaluations, files, outcomes, states
@@ -134,7 +135,7 @@ def _without_samples(evaluation: Mapping[str, Any] | None) -> Document | None:
     if evaluation is None:
         return None
     left_out = ("samples", files.ANSWERS, evaluations.SEGMENTS, evaluations.CLASSES)
-    return {name: value for name, value in evaluation.items() if name not in left_out}
+    return {name: storable(value) for name, value in evaluation.items() if name and name not in left_out}
 
 
 def notification(record: Mapping[str, Any], record_uri: str) -> Document:

@@ -24,6 +24,7 @@ from common.state import State, judged, promoted, require_lock, settled, went_ba
 
 from contract import environment, files, functions, histories, outcomes, triggers
 from contract.run_table import UNFINISHED
+from contract.verdicts import FILE_BYTES
 from recorder import approvals, documents
 from recorder.housekeeping import Housekeeper
 from recorder.rule_verdicts import of_debugger
@@ -33,6 +34,8 @@ Document = dict[str, Any]
 LOG = Log({"function": "recorder"})
 
 VERDICT_SECONDS, VERDICT_PAUSE_SECONDS = 30.0, 2.0
+# Of what a training script may have written beside the tensors, so much is read: five times the rules that a job has.
+MOST_VERDICTS = 100
 
 
 def handle(event: Document, _context: object) -> Document:
@@ -174,12 +177,12 @@ def _trouble(step: Callable[[], object], log: Log) -> str | None:
 
 
 def read_evaluation(artifacts: Artifacts) -> Document | None:
-    """The run's evaluation; None if it wrote none."""
+    """The run's evaluation; None if it wrote none, or something else: Gate has failed by it, which must be recorded."""
     try:
-        evaluation: Document = artifacts.read(files.EVALUATION)
-    except ArtifactMissingError:
+        evaluation = artifacts.read(files.EVALUATION)
+    except (ArtifactMissingError, ValueError):
         return None
-    return evaluation
+    return evaluation if isinstance(evaluation, dict) else None
 
 
 def verdicts(artifacts: Artifacts, event: Document) -> list[Document]:
@@ -205,11 +208,10 @@ def read_rules(artifacts: Artifacts, last_round: int | None) -> Iterator[Documen
 
     One that isn't readable is left out, as one that was cut off.
     """
-    for name in artifacts.names(files.rules_folder(last_round)):
-        if not name.endswith(".json"):
-            continue
+    names = [name for name in artifacts.names(files.rules_folder(last_round)) if name.endswith(".json")]
+    for name in names[:MOST_VERDICTS]:
         try:
-            verdict = artifacts.read(name)
+            verdict = artifacts.read(name, most=FILE_BYTES)
         except (ArtifactMissingError, ValueError):
             continue
         if isinstance(verdict, dict):

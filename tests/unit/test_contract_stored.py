@@ -68,7 +68,7 @@ STORED: dict[ModuleType, dict[str, Any]] = {
         name: name
         for name in (
             *("RUN_TABLE", "DATA_BUCKET", "ARTIFACT_BUCKET", "TOPIC_ARN", "RETAINED_CHAMPIONS", "PIPELINE"),
-            *("STATE_MACHINE_ARN", "CHANNEL_PREFIXES", "ENVIRONMENT"),
+            *("STATE_MACHINE_ARN", "CHANNEL_PREFIXES", "DEAD_LETTERS_URL", "ENVIRONMENT"),
         )
     },
     names: {
@@ -120,6 +120,7 @@ STORED: dict[ModuleType, dict[str, Any]] = {
         "CHAMPION": "champion",
         "PREVIOUS_CHAMPION": "previous_champion",
         "LAST_AT": "last_at",
+        "HELD": "held",
         "STOPPED_BY": "stopped_by",
         "RULE_VERDICTS": "rule_verdicts",
         "ENDS": "ends",

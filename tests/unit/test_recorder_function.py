@@ -284,6 +284,37 @@ def test_verdicts_that_cannot_be_read_are_left_out(aws: Aws) -> None:
     assert not [request for request in aws.called("get_object") if request["Key"].endswith(".txt")]
 
 
+def test_however_much_training_has_written_of_its_rules_the_run_is_recorded(aws: Aws) -> None:
+    """It is a user's script that writes there."""
+    loud = {
+        "name": "n" * 9_000,
+        "rule": {"r": "r" * 9_000},
+        "status": "IssuesFound",
+        "value": 1e300,
+        "at": ["a" * 9_000],
+    }
+    for number in range(300):
+        put(
+            aws,
+            f"train/tensors/rules/{number:03}.json",
+            {**loud, "name": f"{number}{'n' * 9_000}", "reason": "r" * 9_000},
+        )
+    put(aws, "train/tensors/rules/deep.json", b"[" * 200_000)
+    put(aws, "train/tensors/rules/000.json", b'"' + b"x" * 2_000_000 + b'"')
+    record(event())
+    assert 90 <= len(written(aws)["rules"]) <= 101
+    assert len(json.dumps(aws.dynamodb.items["digits", f"run#{RUN_ID}"])) < 350_000
+
+
+def test_a_record_that_no_item_holds_is_cut_and_stays_whole_in_s3(aws: Aws) -> None:
+    metrics = {f"metric-{number}": "m" * 5_000 for number in range(200)}
+    record(event(training={**training(), "metrics": metrics}))
+    assert len(json.dumps(aws.dynamodb.items["digits", f"run#{RUN_ID}"])) < 400_000
+    assert (table_of(aws).read_run(RUN_ID) or {})["outcome"] == "Promoted"
+    whole = json.loads(aws.s3.objects["artifacts", f"{FOLDER}record.json"])
+    assert whole["metrics"] == metrics
+
+
 def test_a_verdict_that_goes_between_the_look_and_the_read_is_left_out(aws: Aws) -> None:
     put(aws, "train/tensors/rules/a.json", {"name": "Overfit", "status": "IssuesFound"})
 
