@@ -240,6 +240,13 @@ def test_a_rollback_is_told_by_what_serves_and_why_not_by_the_gate_s_praise() ->
     assert "better than the champion" not in header
 
 
+def test_what_a_run_had_to_put_in_order_first_is_told_beside_its_outcome() -> None:
+    told = {"reason": "nothing is new", "repaired": "there was no endpoint"}
+    run = runs.of_item({"item": "run#r", "run_id": "r", "pipeline": "p", "outcome": "UpToDate", **told})
+    assert run.headline == "nothing is new. Before that, there was no endpoint: it was put back."
+    assert run.reason == "nothing is new"
+
+
 def test_the_state_that_a_run_blames_is_no_success_whatever_its_task_came_to() -> None:
     execution = histories.of_events(events(ROLLED_BACK))
     run = rolled_back_sources().run
