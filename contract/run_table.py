@@ -23,6 +23,8 @@ LAST_AT = "last_at"
 HELD = "held"
 # Of a run's item, only while its end is being written down: the outcome that it is to have.
 ENDS = "ends"
+# Of a run that the launcher had to record: {"error"?}, its own; what follows a run's end is left to a repair.
+UNFINISHED = "unfinished"
 # Fields of a run's item: why a rule stopped it, and every verdict that the stopper was told.
 STOPPED_BY, RULE_VERDICTS = "stopped_by", "rule_verdicts"
 

@@ -3,8 +3,8 @@
 `forced` trains even if nothing is new. `supersede` does, too, and lets the challenger take the place of a champion that
 can't answer the held-out data, if it reaches the floor.
 
-A repair only compares the endpoint with the run table, as every run does first; the launcher asks for it after a run
-that ended without having done so. Its detail has AFTER, that run.
+A repair only compares the endpoint with the run table, as every run does first, and does what follows a run's end; the
+launcher asks for it after a run that ended without having done so. Its detail has AFTER, that run.
 A rollback's detail has TO, the run whose model comes back; the launcher fills in the champion before where it hasn't.
 """
 

@@ -81,6 +81,11 @@ def ran_into_its_limit() -> str:
     return one_of("$training.description.SecondaryStatus", causes.TIME_LIMITS)
 
 
+def is_redriven() -> str:
+    """Somebody goes on with an execution that had ended (RedriveExecution): the run is over, and has no lock."""
+    return "$states.context.Execution.RedriveCount > 0"
+
+
 # ------------------------------------------------------------------------------------------------ the endpoint's state
 
 

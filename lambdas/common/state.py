@@ -12,8 +12,8 @@ writes the result on condition that nobody wrote in between (`common.run_table`)
     last_judged_fingerprint   what the gate judged last, whatever it said
     withdrawn           {run_id, fingerprint} of champions that a person went back from, newest first: the same work
                         again would bring them up again
-    doubt               {run_id, repairs}: a run has ended and may have left the endpoint otherwise than `champion`
-                        says; so many repairs have been asked for since
+    doubt               {run_id, repairs, last_at}: a run has ended and may have left the endpoint otherwise than
+                        `champion` says; so many repairs have been asked for since
     retained            (model, endpoint config) names of the last promoted champions, newest first
 """
 
@@ -30,6 +30,8 @@ WITHDRAWN = 20
 # A run that its machine could not finish recording (a cut-off execution) is tried again, but not for ever: each try may
 # train for hours. Then what asked for it is held until the next trigger.
 ATTEMPTS = 3
+# As much of a time as names its hour: 2026-11-20T10.
+HOUR = 13
 
 Document = dict[str, Any]
 
@@ -188,17 +190,22 @@ def has_promoted(state: State, run_id: str) -> bool:
     return state.champion is not None and state.champion.get("promoted_by") == run_id
 
 
-def ended(state: State, run_id: str, *, again: bool, doubt: bool = False) -> State:
+def ended(state: State, run_id: str, *, again: bool, doubt: bool = False, repair_at: str | None = None) -> State:
     """The lock is free; `again` puts the run's trigger back, after ATTEMPTS times held. Unchanged if another has it.
 
-    doubt: the run may have left the endpoint otherwise than the run table says.
+    A run that hasn't got it any more, as one that was redriven, may have left the endpoint in disorder all the same.
+
+    doubt: the run may have left the endpoint otherwise than the run table says; `repair_at` (now) it has.
     """
-    if not state.running or state.running["run_id"] != run_id:
+    running = state.running
+    if running and running["run_id"] != run_id:
         return state
-    running, state = state.running, replace(state, running=None)
-    if doubt:
-        state = replace(state, doubt={"run_id": run_id, "repairs": (state.doubt or {}).get("repairs", 0)})
-    if not again:
+    state = replace(state, running=None)
+    if repair_at or (doubt and running):
+        state = replace(state, doubt={"repairs": 0, **(state.doubt or {}), "run_id": run_id})
+    if repair_at:
+        state = repairing(state, repair_at)
+    if not running or not again:
         return state
     attempt, trigger = running.get("attempt", 1), running["trigger"]
     retry = Trigger(trigger["kind"], trigger["at"], trigger["detail"], **asked(running), attempt=attempt + 1)
@@ -213,17 +220,19 @@ def _held(state: State, trigger: Trigger) -> State:
     """
     if trigger.kind in WITHOUT_DATA:
         return state
-    if state.pending:
+    if state.pending and state.pending["kinds"] != [REPAIR]:
         return triggered(state, [replace(trigger, attempt=state.pending.get("attempt", 1))])
     held = triggered(state, [replace(trigger, attempt=1)])
     return replace(held, pending={**(held.pending or {}), HELD: True})
 
 
 def repairing(state: State, at: str) -> State:
-    """A repair waits to be started, up to ATTEMPTS of them after one doubt: every later run repairs, too."""
-    if state.running or not state.doubt or state.doubt["repairs"] >= ATTEMPTS:
+    """A repair waits to be started: up to ATTEMPTS of them after one doubt, and then one in each hour."""
+    if state.running or not state.doubt:
         return state
-    doubt = {**state.doubt, "repairs": state.doubt["repairs"] + 1}
+    doubt = {**state.doubt, "repairs": state.doubt["repairs"] + 1, LAST_AT: at}
+    if doubt["repairs"] > ATTEMPTS and at[:HOUR] == state.doubt[LAST_AT][:HOUR]:
+        return state
     return triggered(replace(state, doubt=doubt), [Trigger(REPAIR, at, {AFTER: doubt["run_id"]})])
 
 

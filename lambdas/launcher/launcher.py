@@ -4,9 +4,8 @@ trigger    1. write it to `pending`     (only then is it acknowledged)
            2. move `pending` to `running`, if nobody runs
            3. write the run's item, 4. StartExecution, named by the run id: saying it twice starts one execution
 end        1. write down how the run ended, if its machine couldn't
-           2. clear `running`
-           3. look at the endpoint, if the run ended otherwise than it should: if it isn't the champion's, a repair goes
-              before all else that waits
+           2. look at the endpoint, if the run ended otherwise than it should
+           3. clear `running`; if the endpoint isn't the champion's, a repair goes before all else that waits
            4. back to 2. of a trigger
 reconcile  asks Step Functions about `running`, and does what is left of 3., 4. or of an end; if nobody runs, looks
            again at an endpoint that was left in doubt: an update that had just been accepted may not have shown
@@ -35,7 +34,7 @@ from common.state import (
 )
 
 from contract import outcomes
-from contract.run_table import ENDS
+from contract.run_table import ENDS, UNFINISHED
 from contract.states import NOT_RECORDED, RECORD
 from contract.triggers import IDLE, STARTED, WAITING
 from launcher.triggers import Ended
@@ -115,35 +114,36 @@ class Launcher:
     def end(self, execution: Ended) -> None:
         """The execution has ended: frees the lock if it was that run's, and starts what waited. Safe to repeat."""
         run_id = execution.execution_arn.rsplit(":", 1)[-1]
-        again = self._record_if_cut_off(run_id, execution)
-        doubt = execution.status != "SUCCEEDED"
-        self.table.update(lambda state: ended(state, run_id, again=again, doubt=doubt))
-        self.log.info("ended", run_id=run_id, status=execution.status, again=again)
-        if doubt:
-            self._look(last=False)
+        record = self._recorded(run_id, execution)
+        again, doubt = bool(record.get("cut_off")), execution.status != "SUCCEEDED"
+        broken = doubt and self._is_in_disorder(self.table.read_state(), run_id)
+        at = self.now() if broken or UNFINISHED in record else None
+        self.table.update(lambda state: ended(state, run_id, again=again, doubt=doubt, repair_at=at))
+        self.log.info("ended", run_id=run_id, status=execution.status, again=again, repair=at is not None)
         self.start_next()
 
-    def _look(self, *, last: bool) -> None:
-        """Asks for a repair, if the endpoint isn't what the run table says.
-
-        last: an endpoint in order is believed now, and not looked at again.
-        """
-        state = self.table.read_state()
-        if state.running or not state.doubt:
-            return
+    def _is_in_disorder(self, state: State, run_id: str) -> bool | None:
+        """Whether the endpoint isn't what the run table says, perhaps by `run_id`; None if it can't be looked at."""
         try:
             drift = self.drift(state)
         except EndpointUnknownError as error:
-            self.log.error("endpoint unknown", run_id=state.doubt["run_id"], error=str(error))
-            return
+            self.log.error("endpoint unknown", run_id=run_id, error=str(error))
+            return None
         if drift:
-            self.log.warning("endpoint in disorder", run_id=state.doubt["run_id"], drift=drift)
-            self.table.update(lambda state: repairing(state, self.now()))
-        elif last:
-            self.table.update(settled)
+            self.log.warning("endpoint in disorder", run_id=run_id, drift=drift)
+        return drift is not None
 
-    def _record_if_cut_off(self, run_id: str, execution: Ended) -> bool:
-        """Writes the end of a run that its own machine couldn't record; says whether it is to be tried again.
+    def _look_again(self, state: State) -> None:
+        """At an endpoint in doubt: what shows now is believed."""
+        if state.doubt:
+            disorder = self._is_in_disorder(state, state.doubt["run_id"])
+            if disorder:
+                self.table.update(lambda state: repairing(state, self.now()))
+            elif disorder is False:
+                self.table.update(lambda state: state if state.running else settled(state))
+
+    def _recorded(self, run_id: str, execution: Ended) -> Document:
+        """The run's record, written here if its machine couldn't; its `cut_off` says whether it is to be tried again.
 
         A recorded run is done, whatever its outcome, and so is one that has promoted. An execution that a person
         aborted stays aborted. One whose recorder failed would fail again. What was cut off (the platform lost it) gets
@@ -155,14 +155,14 @@ class Launcher:
             _, state = self.table.update(partial(closed, run_id=run_id))
             record = last_record(self.table.read_run(run_id) or record, execution, state, self.now())
             self.table.write_run(run_id, record)
-        return bool(record and record.get("cut_off"))
+        return record or {}
 
     def reconcile(self) -> None:
         """Finishes whatever a crash between two steps left."""
         state = self.table.read_state()
         running = state.running
         if running is None:
-            self._look(last=True)
+            self._look_again(state)
             self.start_next()
             return
         try:
@@ -235,4 +235,5 @@ def _finished(begun: Document, outcome: str, execution: Ended, at: str) -> Docum
     before = [begun["error"]["cause"]] if begun.get("error") else []
     late = f"the execution ended ({execution.status}) while the run was being recorded: it may have told nobody"
     error = {"state": RECORD, "error": execution.error or execution.status, "cause": "; and ".join([*before, late])}
-    return {"ended_at": at, **begun, "outcome": outcome, "error": error, "cut_off": False}
+    own = {"error": begun["error"]} if begun.get("error") else {}
+    return {"ended_at": at, **begun, "outcome": outcome, "error": error, "cut_off": False, UNFINISHED: own}

@@ -11,7 +11,7 @@ from common.state import State
 
 from contract import environment, evaluations, files, outcomes, states
 from contract.causes import outcome_of, readable
-from contract.run_table import ENDS, RULE_VERDICTS, STOPPED_BY
+from contract.run_table import ENDS, RULE_VERDICTS, STOPPED_BY, UNFINISHED
 from recorder import spot_figures, training_figures
 from recorder.rule_verdicts import rule_verdicts
 
@@ -81,6 +81,25 @@ def with_trouble(record: Mapping[str, Any], trouble: Sequence[str]) -> Document:
     before = [record["error"]["cause"]] if record.get("error") else []
     cause = "; and ".join([*before, *trouble])
     return {**record, "error": {"state": states.RECORD, "error": "AfterwardsFailed", "cause": cause}}
+
+
+def finished(record: Mapping[str, Any]) -> Document:
+    """The record of a run that the launcher has recorded, with nothing but its own error."""
+    left_out = (UNFINISHED, "error", "item")
+    return {**{name: value for name, value in record.items() if name not in left_out}, **record[UNFINISHED]}
+
+
+def told(record: Mapping[str, Any]) -> Document:
+    """What the machine told of a recorded run, as far as the registry and the housekeeping ask."""
+    return {
+        "run": {"run_id": record["run_id"], "pipeline": record["pipeline"], "trigger": record["trigger"]},
+        "plan": {"champion": record.get("champion_before")},
+        "decision": record.get("decision"),
+        "candidate": record.get("candidate"),
+        "package": record.get("model_package_arn"),
+        "deployment": record.get("deployment"),
+        "failure": record.get("error"),
+    }
 
 
 def _trained(

@@ -23,6 +23,7 @@ from common.run_table import RunTable
 from common.state import State, judged, promoted, require_lock, settled, went_back
 
 from contract import environment, files, functions, histories, outcomes, triggers
+from contract.run_table import UNFINISHED
 from contract.verdicts import FILE_BYTES
 from recorder import approvals, documents
 from recorder.housekeeping import Housekeeper
@@ -54,22 +55,13 @@ def handle(event: Document, _context: object) -> Document:
     Raises:
         LockLostError: the run isn't the pipeline's running one.
     """
-    run, at = event["run"], clock.stamp()
+    run = event["run"]
     log = LOG.bind(pipeline=run["pipeline"], run_id=run["run_id"])
     table = RunTable(client("dynamodb"), os.environ[functions.RUN_TABLE], run["pipeline"])
     artifacts = Artifacts(client("s3"), os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
-    retain = int(os.environ[functions.RETAINED_CHAMPIONS])
-    move = partial(concluded, event=event, at=at, retain=retain)
-    trouble: list[str] = []
-    record = documents.run_record(
-        event,
-        begun=table.read_run(run["run_id"]) or {},
-        state=move(table.read_state()),
-        **found(event, artifacts, trouble),
-        at=at,
-    )
-    table.write_ending_run(run["run_id"], record)
-    _, state = table.update(move)
+    record, state, trouble = conclude(event, table, artifacts)
+    if run["trigger"]["kind"] == triggers.REPAIR:
+        trouble += finish(run["trigger"]["detail"].get(triggers.AFTER), event, state, table, log)
     trouble += afterwards(event, state, documents.with_trouble(record, trouble), artifacts.uri(files.RECORD), log)
     told = documents.with_trouble(record, trouble)
     trouble += troubles([lambda: artifacts.write(files.RECORD, told)], log)
@@ -78,6 +70,22 @@ def handle(event: Document, _context: object) -> Document:
     answer = {"run_id": run["run_id"], "outcome": record["outcome"], "error": record.get("error")}
     log.info("recorded", **answer)
     return {**answer, "record": artifacts.uri(files.RECORD), "complete": not trouble}
+
+
+def conclude(event: Document, table: RunTable, artifacts: Artifacts) -> tuple[Document, State, list[str]]:
+    """Writes down what the run is to end as, then moves the champion; returns both, and what couldn't be read."""
+    run_id, at, trouble = event["run"]["run_id"], clock.stamp(), list[str]()
+    move = partial(concluded, event=event, at=at, retain=int(os.environ[functions.RETAINED_CHAMPIONS]))
+    record = documents.run_record(
+        event,
+        begun=table.read_run(run_id) or {},
+        state=move(table.read_state()),
+        **found(event, artifacts, trouble),
+        at=at,
+    )
+    table.write_ending_run(run_id, record)
+    _, state = table.update(move)
+    return record, state, trouble
 
 
 def found(event: Document, artifacts: Artifacts, trouble: list[str]) -> Document:
@@ -113,6 +121,19 @@ def concluded(state: State, *, event: Document, at: str, retain: int) -> State:
         state = judged(state, run_id, event["plan"]["fingerprint"])
     # Of a failed run it isn't known whether its Plan has compared the endpoint with the champion, and put it in order.
     return state if outcome == outcomes.FAILED else settled(state)
+
+
+def finish(run_id: str | None, event: Document, state: State, table: RunTable, log: Log) -> list[str]:
+    """Does what follows the end of an earlier run, which was cut off before that; returns what AWS refused."""
+    record = table.read_run(run_id) if run_id else None
+    if record is None or UNFINISHED not in record:
+        return []
+    artifacts = Artifacts(client("s3"), os.environ[functions.ARTIFACT_BUCKET], record["pipeline"], record["run_id"])
+    record = documents.finished(record)
+    trouble = afterwards({**event, **documents.told(record)}, state, record, artifacts.uri(files.RECORD), log)
+    trouble += troubles([lambda: artifacts.write(files.RECORD, record)], log)
+    table.write_run(record["run_id"], documents.with_trouble(record, trouble))
+    return trouble
 
 
 def afterwards(event: Document, state: State, record: Document, uri: str, log: Log) -> list[str]:

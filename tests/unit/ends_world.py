@@ -117,7 +117,7 @@ class Trouble:
         how: "stopped" by a person, "timed out", or "lost" with the server.
         calls: so many calls to AWS the task's function still gets to make.
         refused: (who, what): calls that are refused from then on, in a function or of the machine itself.
-        stays: the runs that follow are refused, too.
+        stays: the runs that follow are refused, too, from their beginning.
     """
 
     task: str = ""
@@ -178,12 +178,12 @@ class Ends:
 
     def to_rest(self, trouble: Trouble | None = None) -> None:
         """Until nothing runs: what is refused stays refused for the first run alone."""
-        for _ in range(10):
+        for number in range(10):
             running = self.state.running
             if not running:
                 return
             self.trouble = trouble
-            self.begun = trouble is not None and not trouble.task
+            self.begun = trouble is not None and (not trouble.task or number > 0)
             self.execute(running["run_id"])
             self.trouble, self.begun = None, False
             trouble = trouble if trouble and trouble.stays else None
@@ -222,7 +222,7 @@ class Ends:
         execution = self.aws.stepfunctions.executions[arn]
         given = json.loads(execution["input"])
         started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        context = {"Execution": {"Id": arn, "Input": given, "Name": run_id, "StartTime": started}}
+        context = {"Execution": {"Id": arn, "Input": given, "Name": run_id, "StartTime": started, "RedriveCount": 0}}
         languages = {"JSONata": Jsonata(jsonata.evaluate)}
         runtime = Runtime(self._task, TaskTokens(), languages, "us-east-1", wait_scale=0.0)
         trace = Trace(History([], lambda: started))

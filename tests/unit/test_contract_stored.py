@@ -124,6 +124,7 @@ STORED: dict[ModuleType, dict[str, Any]] = {
         "STOPPED_BY": "stopped_by",
         "RULE_VERDICTS": "rule_verdicts",
         "ENDS": "ends",
+        "UNFINISHED": "unfinished",
     },
     states: {
         "MILESTONES": ("Settle", "Plan", "Train", "Evaluate", "Gate", "Register", "Deploy", "Verify", "Record"),

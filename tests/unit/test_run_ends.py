@@ -7,6 +7,7 @@ import json
 import launcher.handler
 import pytest
 from aws_events import MACHINE
+from common import clock
 from common.state import ATTEMPTS
 from ends_world import ENDPOINT, Ends, Trouble, ends
 
@@ -68,15 +69,24 @@ def test_a_run_that_is_ended_from_outside(ends: Ends, task: str, after: bool, ho
 @pytest.mark.parametrize("calls", range(1, 28, 2))
 @pytest.mark.parametrize("kind", ["manual", "rollback"])
 def test_a_recorder_that_is_cut_off(ends: Ends, kind: str, calls: int) -> None:
-    """After any of its calls, with its run: the record says who is champion, and no model comes back by itself."""
+    """After any of its calls, with its run: the record says who is champion, and no model comes back by itself.
+
+    What follows a promotion is done all the same: the topic, the registry and the file in S3 say it, too.
+    """
     ends.run()
     before, left = champion(ends), str((ends.state.previous_champion or {})["run_id"])
     run_id = ends.run(Trouble("recorder", "stopped", calls=calls), kind=kind, forced=False)
     ends.assert_agreed()
     promoted = ends.record(run_id)["outcome"] == "Promoted"
     assert promoted or ends.record(run_id)["outcome"] in ("Stopped", "UpToDate")
+    if promoted:
+        told = [json.loads(request["Message"]) for request in ends.aws.called("publish")]
+        assert [message["outcome"] for message in told if message["run_id"] == run_id][-1:] == ["Promoted"]
+        assert ("artifacts", f"runs/digits-forest/{run_id}/record.json") in ends.aws.s3.objects
     if kind == "rollback":
         assert champion(ends) == (left if promoted else before)
+        approved = {arn.rpartition("/")[2]: status for arn, (status, _) in ends.aws.sagemaker.approvals.items()}
+        assert approved == ({left: "Approved", before: "Rejected"} if promoted else {})
 
 
 @pytest.mark.parametrize("calls", range(1, 28, 4))
@@ -98,7 +108,9 @@ def test_a_run_that_has_promoted_and_whose_execution_is_gone_is_not_started_agai
     ends.table.update(lambda state: type(state)(**{**vars(state), "running": running}))
     launcher.handler.handle({"kind": "reconcile"}, None)
     assert ends.record(run_id)["outcome"] == "Promoted"
-    assert (ends.state.running, len(ends.runs)) == (None, 1)
+    ends.to_rest()
+    ends.assert_agreed()
+    assert [ends.record(each)["trigger"]["kind"] for each in ends.runs] == ["manual", "repair"]
 
 
 # ------------------------------------------------------------------------------------------------------ what is refused
@@ -141,15 +153,23 @@ def test_what_is_refused_after_the_endpoint_has_changed(ends: Ends, since: str, 
         assert_as_before(ends, before)
 
 
-def test_repairs_that_fail_are_not_asked_for_for_ever(ends: Ends) -> None:
+def test_repairs_that_fail_are_tried_three_times_and_then_once_an_hour(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = champion(ends)
     gone = refused(("machine", "updateEndpoint"), ("machine", "describeEndpoint"))
-    ends.run(Trouble("updateEndpoint", after=True, refused=gone))
-    first = len(ends.runs)
-    assert champion(ends) == before
-    ends.run(Trouble("updateEndpoint", "stopped", after=True))
-    ends.assert_agreed()
-    assert first <= 1 + ATTEMPTS
+    ends.run(Trouble("updateEndpoint", after=True, refused=gone, stays=True))
+    assert (champion(ends), len(ends.runs)) == (before, 1 + ATTEMPTS)
+    assert {ends.record(run_id)["outcome"] for run_id in ends.runs} == {"Failed"}
+    launcher.handler.handle({"kind": "reconcile"}, None)
+    assert not ends.state.running
+
+    monkeypatch.setattr(clock, "stamp", lambda: "2026-11-20T11:00:00.000Z")
+    launcher.handler.handle({"kind": "reconcile"}, None)
+    assert (ends.state.running or {})["trigger"]["kind"] == "repair"
+    ends.to_rest()
+    assert_as_before(ends, before)
+    assert ends.state.doubt is None
 
 
 # ------------------------------------------------------------------------------------------------ a deployment's end

@@ -16,6 +16,7 @@ from infra.workflow.conditions import (
     in_service,
     in_time,
     is_changing,
+    is_redriven,
     may_still_change,
     on_config,
     says_existing,
@@ -155,11 +156,15 @@ def _once(kind: str, key: str, name: str, request: Document, *, then: str) -> St
 
 def _find_endpoint(at: Surroundings, *, then: str) -> States:
     """Made where there is none, updated where there is one; one that never came up is replaced."""
+    ended = "the run had ended before its execution was redriven; start another, with `ratchet run`"
+    redriven = when(is_redriven(), RECORD, {"failure": failure("FindEndpoint", "RunHasEnded", ended)})
     missing = [
+        redriven,
         when(says_missing(), "CreateEndpoint", {"failure": None}),
         when(all_of(says_throttled(), in_time()), "WaitToFindEndpoint", {"failure": None}),
     ]
     found = [
+        redriven,
         when(on_config(_CONFIG_NAME), then),
         when(in_service(), "UpdateEndpoint"),
         when(equals("$endpoint.status", "Failed"), "DeleteEndpoint"),
