@@ -164,10 +164,9 @@ class RuleRun:
         command = [str(installed.image.python), str(program)]
         variables = processing.variables(job, installed.image)
         spec = job_container.spec(job, command, variables, cwd=container.ml_dir(job.ml), isolated=False)
+        given = installed.given_to(spec)
         return dataclasses.replace(
-            installed.given_to(spec),
-            needs=[*spec.needs, *folders],
-            shows={debugger_request.TENSORS: self._tensors},
+            given, needs=[*given.needs, *folders], shows={debugger_request.TENSORS: self._tensors}
         )
 
     def _conclude(self, outcome: Outcome) -> Ending:
