@@ -73,16 +73,17 @@ class Debugger:
             return run()
         uri = debugger_request.tensors_uri(self._job.document)
         try:
-            with artifacts.DirectorySync(self._tensors, uri, self._job.role.objects):
+            folder = self._job.folder(str(self._tensors.relative_to(self._job.ml)))
+            with artifacts.DirectorySync(folder, uri, self._job.role.objects, self._job.log.say):
                 return self._judge(run, self._tensors)
         except TransferError as error:
             raise JobFailedError(f"ClientError: Debug output upload failed: {error}") from error
 
     def _judge(self, run: Callable[[], Outcome], tensors: Path) -> Outcome:
-        rules = RuleJobs(self._job, self._engine, tensors)
         cause = SCRIPT
-        # Held open: the end is marked in the folder that the rules see, whatever the script makes of its path.
-        folder = os.open(tensors, os.O_RDONLY | os.O_DIRECTORY)
+        # Held open: the rules see this folder, and the end is marked in it, whatever the script makes of its path.
+        folder = os.open(tensors, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        rules = RuleJobs(self._job, self._engine, tensors, folder)
         try:
             rules.start()
             outcome = run()

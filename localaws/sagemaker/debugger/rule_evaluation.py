@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import secrets
 import time
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.debugger import debugger_request
 from localaws.sagemaker.jobs import job_container, job_documents, job_records, processing
-from localaws.sagemaker.jobs.engine import JobEngine
+from localaws.sagemaker.jobs.engine import JobEngine, Work
 from localaws.sagemaker.jobs.job import Job, Role
 from localaws.sagemaker.jobs.job_documents import TERMINAL, Ending
 from localaws.sagemaker.jobs.job_resource import JobResource
@@ -72,13 +73,17 @@ def _write_evaluation(context: Context, training: JobResource, rule_job: str) ->
 
 
 class RuleJobs:
-    """The rules of one training job, in its thread. `tensors` is what the training container's hook writes into."""
+    """The rules of one training job, in its thread.
 
-    def __init__(self, training: Job, engine: JobEngine, tensors: Path) -> None:
+    tensors: what the training container's hook writes into; folder: its descriptor, opened before that container began.
+    """
+
+    def __init__(self, training: Job, engine: JobEngine, tensors: Path, folder: int) -> None:
         self._training = training
         self._engine = engine
         self._rules = debugger_request.rules(training.document)
         self._tensors = tensors
+        self._folder = folder
         self._jobs: list[Job] = []
         self._deadline = 0.0
 
@@ -95,7 +100,11 @@ class RuleJobs:
             job_records.announce(context, self._training.kind, training)
         for job in self._jobs:
             job_records.announce(context, PROCESSING, job.document)
-            self._engine.start_now(job, lambda job, _engine: RuleRun(job, evaluator, self._tensors).to_its_verdict())
+            self._engine.start_now(job, self._work(job, evaluator))
+
+    def _work(self, job: Job, evaluator: Sequence[Path]) -> Work:
+        run = RuleRun(job, evaluator, self._tensors, os.dup(self._folder))
+        return lambda _job, _engine: run.to_its_verdict()
 
     def training_ended(self, cause: str) -> None:
         """The training container has ended, by itself (SCRIPT) or because it was stopped."""
@@ -139,15 +148,25 @@ class RuleJobs:
 
 
 class RuleRun:
-    """One rule's processing job in its thread. Steps raise what a processing job's do."""
+    """One rule's processing job in its thread. Steps raise what a processing job's do.
 
-    def __init__(self, job: Job, evaluator: Sequence[Path], tensors: Path) -> None:
+    folder: a descriptor of the folder `tensors`, closed at the end.
+    """
+
+    def __init__(self, job: Job, evaluator: Sequence[Path], tensors: Path, folder: int) -> None:
         self._job = job
         self._evaluator = evaluator
         self._tensors = tensors
+        self._folder = folder
 
     def to_its_verdict(self) -> Ending:
         """From InProgress to the verdict."""
+        try:
+            return self._evaluate()
+        finally:
+            os.close(self._folder)
+
+    def _evaluate(self) -> Ending:
         job = self._job
         processing.prepare_directories(job)
         job.move("Training", "Evaluating the rule", ProcessingStartTime=job.context.clock.now())
@@ -167,8 +186,14 @@ class RuleRun:
         return dataclasses.replace(
             installed.given_to(spec),
             needs=[*spec.needs, *folders],
-            shows={debugger_request.TENSORS: self._tensors},
+            shows={debugger_request.TENSORS: self._shown()},
         )
+
+    def _shown(self) -> Path:
+        """The tensors' folder, by its descriptor: what has its path by now may be a link that the script has made."""
+        # Another user namespace's root may not look there (ptrace(2), access mode checking).
+        may_look = container.isolation() != "none" and os.geteuid() == 0
+        return Path(f"/proc/{os.getpid()}/fd/{self._folder}") if may_look else self._tensors
 
     def _conclude(self, outcome: Outcome) -> Ending:
         message = self._message()
@@ -187,11 +212,7 @@ class RuleRun:
         return job_documents.failed(f"AlgorithmError: {told}, exit code: {outcome.exit_code}", **said)
 
     def _message(self) -> str:
-        path = self._job.ml / "output" / "message"
-        if not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            said = file.read(_MAX_READ)
+        said = self._job.read("output/message", _MAX_READ) or b""
         return said.decode("utf-8", "replace").strip()[: debugger_request.MAX_DETAILS]
 
 

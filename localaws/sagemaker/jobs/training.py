@@ -107,7 +107,8 @@ class TrainingRun:
             with ExitStack() as stack:
                 if checkpoints is not None:
                     uri = job.document["CheckpointConfig"]["S3Uri"]
-                    stack.enter_context(artifacts.DirectorySync(checkpoints, uri, job.role.objects))
+                    folder = job.folder(str(checkpoints.relative_to(job.ml)))
+                    stack.enter_context(artifacts.DirectorySync(folder, uri, job.role.objects, job.log.say))
                 outcome = self._debugger.watch(lambda: job.run(spec, left, *spot_training.ends(job)))
         except TransferError as error:
             raise JobFailedError(f"ClientError: Checkpoint upload failed: {error}") from error
