@@ -42,13 +42,11 @@ class Layer:
     under: the directory, which the container sees as its own to write to.
     directory: keeps what the container writes to it, in `upper`.
     below: what earlier containers wrote (their `upper`), the topmost first.
-    kept_at: where others find what it has installed (kept_layers.py); None for what is its own affair.
     """
 
     under: Path
     directory: Path
     below: tuple[Path, ...] = ()
-    kept_at: Path | None = None
 
 
 @dataclass(frozen=True)
