@@ -16,11 +16,12 @@ import dataclasses
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from localaws.sagemaker.containers import container
-from localaws.sagemaker.containers.container import ContainerSpec
+from localaws.sagemaker.containers.beneath import Folder
+from localaws.sagemaker.containers.container import ContainerSpec, Shown
 from localaws.sagemaker.containers.logs import failure_message
 from localaws.sagemaker.containers.objects import Objects
 from localaws.sagemaker.context import Context
@@ -75,15 +76,14 @@ def _write_evaluation(context: Context, training: JobResource, rule_job: str) ->
 class RuleJobs:
     """The rules of one training job, in its thread.
 
-    tensors: what the training container's hook writes into; folder: its descriptor, opened before that container began.
+    tensors: what the training container's hook writes into.
     """
 
-    def __init__(self, training: Job, engine: JobEngine, tensors: Path, folder: int) -> None:
+    def __init__(self, training: Job, engine: JobEngine, tensors: Folder) -> None:
         self._training = training
         self._engine = engine
         self._rules = debugger_request.rules(training.document)
         self._tensors = tensors
-        self._folder = folder
         self._jobs: list[Job] = []
         self._deadline = 0.0
 
@@ -103,7 +103,7 @@ class RuleJobs:
             self._engine.start_now(job, self._work(job, evaluator))
 
     def _work(self, job: Job, evaluator: Sequence[Path]) -> Work:
-        run = RuleRun(job, evaluator, self._tensors, os.dup(self._folder))
+        run = RuleRun(job, evaluator, self._tensors)
         return lambda _job, _engine: run.to_its_verdict()
 
     def training_ended(self, cause: str) -> None:
@@ -148,25 +148,15 @@ class RuleJobs:
 
 
 class RuleRun:
-    """One rule's processing job in its thread. Steps raise what a processing job's do.
+    """One rule's processing job in its thread. Steps raise what a processing job's do."""
 
-    folder: a descriptor of the folder `tensors`, closed at the end.
-    """
-
-    def __init__(self, job: Job, evaluator: Sequence[Path], tensors: Path, folder: int) -> None:
+    def __init__(self, job: Job, evaluator: Sequence[Path], tensors: Folder) -> None:
         self._job = job
         self._evaluator = evaluator
         self._tensors = tensors
-        self._folder = folder
 
     def to_its_verdict(self) -> Ending:
         """From InProgress to the verdict."""
-        try:
-            return self._evaluate()
-        finally:
-            os.close(self._folder)
-
-    def _evaluate(self) -> Ending:
         job = self._job
         processing.prepare_directories(job)
         job.move("Training", "Evaluating the rule", ProcessingStartTime=job.context.clock.now())
@@ -183,17 +173,19 @@ class RuleRun:
         command = [str(installed.image.python), str(program)]
         variables = processing.variables(job, installed.image)
         spec = job_container.spec(job, command, variables, cwd=container.ml_dir(job.ml), isolated=False)
-        return dataclasses.replace(
-            installed.given_to(spec),
-            needs=[*spec.needs, *folders],
-            shows={debugger_request.TENSORS: self._shown()},
-        )
+        given = installed.given_to(spec)
+        return dataclasses.replace(given, needs=[*given.needs, *folders], shows=self._shown())
 
-    def _shown(self) -> Path:
-        """The tensors' folder, by its descriptor: what has its path by now may be a link that the script has made."""
-        # Another user namespace's root may not look there (ptrace(2), access mode checking).
-        may_look = container.isolation() != "none" and os.geteuid() == 0
-        return Path(f"/proc/{os.getpid()}/fd/{self._folder}") if may_look else self._tensors
+    def _shown(self) -> Mapping[str, Shown]:
+        """The tensors; an empty folder where the script has made something else of theirs."""
+        tensors = self._tensors
+        with tensors.open(self._job.log.say) as found:
+            if found is None:
+                (self._job.ml / debugger_request.TENSORS).mkdir(parents=True)
+                return {}
+            status = os.fstat(found.descriptor)
+            shown = Shown(tensors.root / tensors.name, f"{status.st_dev}:{status.st_ino}")
+            return {debugger_request.TENSORS: shown}
 
     def _conclude(self, outcome: Outcome) -> Ending:
         message = self._message()
