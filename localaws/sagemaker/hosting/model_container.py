@@ -76,7 +76,8 @@ class ContainerStarter:
     def _unpack(self, place: _Place, plan: VariantPlan, credentials: Credentials) -> str | None:
         """Fill /opt/ml/model, and /opt/ml/code when the code is in S3; the new SAGEMAKER_SUBMIT_DIRECTORY."""
         source = plan.source
-        shutil.rmtree(place.ml, ignore_errors=True)
+        for directory in (place.ml, place.tmp):  # an earlier container may have left links in them
+            shutil.rmtree(directory, ignore_errors=True)
         for directory in (place.ml / "model", place.tmp):
             directory.mkdir(parents=True, exist_ok=True)
         fetcher = Fetcher(self._context, source["RoleArn"], credentials, time.monotonic() + source["DownloadSeconds"])
