@@ -220,7 +220,7 @@ def _held(state: State, trigger: Trigger) -> State:
     """
     if trigger.kind in WITHOUT_DATA:
         return state
-    if state.pending:
+    if state.pending and state.pending["kinds"] != [REPAIR]:
         return triggered(state, [replace(trigger, attempt=state.pending.get("attempt", 1))])
     held = triggered(state, [replace(trigger, attempt=1)])
     return replace(held, pending={**(held.pending or {}), HELD: True})

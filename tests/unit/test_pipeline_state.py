@@ -16,7 +16,6 @@ from common.state import (
     judged,
     planning,
     promoted,
-    repairing,
     require_lock,
     started,
     triggered,
@@ -235,8 +234,8 @@ def test_after_its_last_attempt_a_trigger_waits_for_the_next() -> None:
 
 
 def test_a_repair_runs_beside_what_is_held_and_lets_nothing_go() -> None:
-    state = ended(begun(trigger("manual", attempt=3)), "r1", again=True, doubt=True)
-    state = started(repairing(state, AT), "r2", "arn", AT)
+    state = ended(begun(trigger("manual", attempt=3)), "r1", again=True, repair_at=AT)
+    state = started(state, "r2", "arn", AT)
     assert running(state)["trigger"]["kind"] == "repair"
     assert (pending(state)["held"], pending(state)["kinds"]) == (True, ["manual"])
     state = ended(state, "r2", again=False)
