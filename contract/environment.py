@@ -19,6 +19,9 @@ PROBE, TENSORS = "RATCHET_PROBE", "RATCHET_TENSORS"
 # {"rule", "name", "parameters", "action"} each.
 RULES, MANAGED_RULES = "RATCHET_RULES", "RATCHET_MANAGED_RULES"
 
+# Where the rules beside the script write what they have found (S3 URI); without it they tell nobody who would act.
+VERDICTS = "RATCHET_VERDICTS"
+
 STOP, NOTIFY, KEEP = "stop", "notify", "record"
 ACTIONS = (STOP, NOTIFY, KEEP)
 

@@ -42,6 +42,7 @@ def _declared(at: Surroundings, queue: sqs.Queue, dead_letters: sqs.Queue, machi
             variables.RUN_TABLE: at.shared.run_table,
             variables.STATE_MACHINE_ARN: machine.arn,
             variables.DATA_BUCKET: at.shared.data_bucket,
+            variables.ENDPOINT_NAME: at.endpoint,
             variables.CHANNEL_PREFIXES: json.dumps(list(at.spec.data.values())),
             variables.DEAD_LETTERS_URL: dead_letters.queue_url,
         },
@@ -54,6 +55,7 @@ def _grants(at: Surroundings, queue_arn: str, dead_letters_arn: str, machine: St
         change_run_table(at),
         find_models(at),
         use_key(at.account, at.shared.key_arn, "dynamodb"),
+        Grant(actions=["sagemaker:DescribeEndpoint"], resources=[at.endpoint_arn]),
         Grant(actions=["states:StartExecution"], resources=[machine.arn]),
         Grant(
             actions=["states:DescribeExecution"],

@@ -61,6 +61,11 @@ def says_throttled() -> str:
     return _says(refusals.THROTTLED)
 
 
+def says_in_progress() -> str:
+    """The endpoint changes, and takes no other change until it has."""
+    return _says([refusals.IN_PROGRESS])
+
+
 def says_quota_too_small() -> str:
     """The account's quota has no room for the request, whoever else waits."""
     return _says(refusals.QUOTA_TOO_SMALL)

@@ -93,8 +93,8 @@ def _text(value: Any) -> str:
 def _figure(entry: Mapping[str, Any], name: str, whose: str) -> float:
     value = entry.get(name)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # One of more digits is no score, and no float.
-    if not is_number or (isinstance(value, int) and unstorable(value)):
+    # A score may be no number at all (0/0), which the gate judges; one that no record holds it doesn't.
+    if not is_number or (not (isinstance(value, float) and not math.isfinite(value)) and unstorable(value)):
         raise BadEvaluationError(f"the {whose}'s {name} in the evaluation is {told(value)}; it must be a number")
     return float(value)  # type: ignore[arg-type]
 

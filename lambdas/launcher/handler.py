@@ -20,18 +20,20 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from common import artifacts, clock
+from botocore.exceptions import ClientError
+from common import artifacts, clock, endpoints
 from common.clients import client
 from common.json_values import parsed
 from common.log import Log
 from common.run_table import RunTable
-from common.state import Trigger
+from common.state import State, Trigger
 
 from contract import functions, names
 from launcher.dead_letters import DeadLetters
-from launcher.launcher import Document, ExecutionMissingError, Launcher
+from launcher.launcher import Document, EndpointUnknownError, ExecutionMissingError, Launcher
 from launcher.rollbacks import resolved
 from launcher.triggers import BadEventError, Ended, Ignored, Meaning, Ours, Reconcile, read
 
@@ -70,12 +72,25 @@ def new_run_id() -> str:
     return names.run_id(clock.now(), secrets.token_hex(2))
 
 
+def endpoint_drift(name: str, state: State) -> str | None:
+    """What is wrong with the endpoint of that name.
+
+    Raises:
+        EndpointUnknownError: AWS doesn't say.
+    """
+    try:
+        return endpoints.drift(state, endpoints.described(client("sagemaker"), name))
+    except ClientError as error:
+        raise EndpointUnknownError(str(error)) from error
+
+
 def launcher_from(environment: Mapping[str, str]) -> Launcher:
     pipeline = environment[functions.PIPELINE]
     return Launcher(
         pipeline=pipeline,
         table=RunTable(client("dynamodb"), environment[functions.RUN_TABLE], pipeline),
         executions=StateMachine(client("stepfunctions"), environment[functions.STATE_MACHINE_ARN]),
+        drift=partial(endpoint_drift, environment[functions.ENDPOINT_NAME]),
         new_run_id=new_run_id,
         now=clock.stamp,
         log=LOG.bind(pipeline=pipeline),
@@ -184,5 +199,5 @@ def _read(launcher: Launcher, event: Any, environment: Mapping[str, str]) -> Mea
     )
     meaning = read(event, clock.stamp(), ours)
     if isinstance(meaning, Trigger):
-        return resolved(meaning, launcher.table, lambda uri: artifacts.is_there(client("s3"), uri))
+        return resolved(meaning, launcher.table, lambda uri: artifacts.is_there(client("s3"), uri), launcher.drift)
     return meaning

@@ -10,6 +10,7 @@ import pytest
 from aws_events import MACHINE, object_created, sqs_record, status_change
 from common import clock
 from common.run_table import RunTable
+from common.state import State
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from launcher import handler
@@ -22,6 +23,7 @@ ENVIRONMENT = {
     "PIPELINE": "digits",
     "RUN_TABLE": "runs",
     "STATE_MACHINE_ARN": MACHINE,
+    "ENDPOINT_NAME": "local-digits",
     "DATA_BUCKET": "amzn-s3-demo-bucket1",
     "DEAD_LETTERS_URL": "https://sqs/dead-letters",
     "CHANNEL_PREFIXES": '["digits/train/", "digits/test/"]',
@@ -304,7 +306,7 @@ def test_an_execution_is_described(aws: Aws, machine: handler.StateMachine) -> N
     ],
 )
 def test_the_end_of_a_run_that_could_not_be_recorded(status: str, error: str, cause: str, record: Any) -> None:
-    written = last_record({"run_id": "r"}, Ended("arn", status, error, cause), NOW)
+    written = last_record({"run_id": "r"}, Ended("arn", status, error, cause), State(), NOW)
     outcome, name, why, cut_off = record
     assert written == {
         "run_id": "r",

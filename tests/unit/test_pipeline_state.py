@@ -16,6 +16,7 @@ from common.state import (
     judged,
     planning,
     promoted,
+    repairing,
     require_lock,
     started,
     triggered,
@@ -119,7 +120,9 @@ def test_what_an_older_version_wrote_is_understood() -> None:
 
 
 def test_a_kind_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="no trigger is of kind 'drift'; the kinds are rollback, manual, code, sch"):
+    with pytest.raises(
+        ValueError, match="no trigger is of kind 'drift'; the kinds are repair, rollback, manual, code, sch"
+    ):
         trigger("drift")
 
 
@@ -229,6 +232,15 @@ def test_after_its_last_attempt_a_trigger_waits_for_the_next() -> None:
     assert "held" not in pending(state)
     assert (pending(state)["kinds"], pending(state)["count"], pending(state)["attempt"]) == (["manual", "data"], 2, 1)
     assert running(started(state, "r2", "arn", LATE))["forced"]
+
+
+def test_a_repair_runs_beside_what_is_held_and_lets_nothing_go() -> None:
+    state = ended(begun(trigger("manual", attempt=3)), "r1", again=True, doubt=True)
+    state = started(repairing(state, AT), "r2", "arn", AT)
+    assert running(state)["trigger"]["kind"] == "repair"
+    assert (pending(state)["held"], pending(state)["kinds"]) == (True, ["manual"])
+    state = ended(state, "r2", again=False)
+    assert started(state, "r3", "arn", AT) == state
 
 
 def test_after_its_last_attempt_a_trigger_joins_those_that_came_meanwhile() -> None:

@@ -28,6 +28,7 @@ def model(run_id: str) -> dict[str, Any]:
         "run_id": run_id,
         "fingerprint": f"f-{run_id}",
         "model_data": f"s3://artifacts/runs/digits/{run_id}/model.tar.gz",
+        "endpoint_config_name": f"local-digits-{run_id}",
     }
 
 
@@ -37,6 +38,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     ours = {
         "STATE_MACHINE_ARN": MACHINE,
         "DATA_BUCKET": "data",
+        "ENDPOINT_NAME": "local-digits",
         "CHANNEL_PREFIXES": "[]",
         "DEAD_LETTERS_URL": "https://q",
     }
@@ -45,7 +47,13 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
         table(aws).write_run(run_id, {"outcome": outcome, "candidate": model(run_id)})
         aws.s3.objects["artifacts", f"runs/digits/{run_id}/model.tar.gz"] = b"a model"
     table(aws).update(lambda _: State(champion=model(SECOND), previous_champion=model(FIRST)))
+    serves(aws, SECOND)
     return aws
+
+
+def serves(aws: Aws, run_id: str) -> None:
+    on = {"EndpointStatus": "InService", "EndpointConfigName": f"local-digits-{run_id}"}
+    aws.sagemaker.endpoints["local-digits"] = [on]
 
 
 def table(aws: Aws) -> RunTable:

@@ -477,10 +477,10 @@ def test_jobs_are_waited_for_and_what_the_optimized_integrations_lack_is_the_sdk
         "FindModel": "aws-sdk:sagemaker:describeModel",
         "CreateEndpointConfig": "sagemaker:createEndpointConfig",
         "FindEndpointConfig": "aws-sdk:sagemaker:describeEndpointConfig",
-        "CreateEndpoint": "aws-sdk:sagemaker:createEndpoint",
         **dict.fromkeys(("UpdateEndpoint", "RestoreChampion"), "aws-sdk:sagemaker:updateEndpoint"),
-        "DeleteEndpoint": "aws-sdk:sagemaker:deleteEndpoint",
-        **dict.fromkeys(("FindEndpoint", "AwaitEndpoint", "AwaitChampion"), "aws-sdk:sagemaker:describeEndpoint"),
+        **dict.fromkeys(("CreateEndpoint", "BringBackChampion"), "aws-sdk:sagemaker:createEndpoint"),
+        **dict.fromkeys(("DeleteEndpoint", "TakeAway"), "aws-sdk:sagemaker:deleteEndpoint"),
+        **dict.fromkeys(("FindEndpoint", "AwaitEndpoint", "LookAtEndpoint"), "aws-sdk:sagemaker:describeEndpoint"),
     }
 
 
