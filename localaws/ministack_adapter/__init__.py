@@ -24,6 +24,7 @@ PARTS = (
     "condition_keys",
     "user_patterns",
     "concurrency",
+    "reentrant_calls",
     "lambdas",
     "async_invocations",
     "events",

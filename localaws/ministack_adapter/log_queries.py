@@ -6,10 +6,9 @@ import heapq
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from localaws.ministack_adapter.log_streams import Found, LogStreams
+from localaws.ministack_adapter.log_events import Found, Place
 
 Document = dict[str, Any]
 Predicate = Callable[[Document], bool]
@@ -17,7 +16,17 @@ Predicate = Callable[[Document], bool]
 _FIELDS_FROM = 10_000  # events whose fields GetLogGroupFields counts
 
 
-def install(streams: LogStreams) -> None:
+class Streams(Protocol):
+    """Where a query finds events; `log_streams.LogStreams`."""
+
+    def in_order(self, group: str, names: list[str], place: Place, end: int) -> Iterator[Found]:
+        """The events of several streams of a group behind a place, by time."""
+
+    def find(self, identifier: str) -> tuple[str, Found] | None:
+        """The event of an id, with its group."""
+
+
+def install(streams: Streams) -> None:
     """Put our queries in the place of MiniStack's."""
     from ministack.services import cloudwatch_logs
 
@@ -30,7 +39,7 @@ def install(streams: LogStreams) -> None:
 class LogQueries:
     """StartQuery, GetLogRecord and what GetLogGroupFields looks at."""
 
-    def __init__(self, streams: LogStreams) -> None:
+    def __init__(self, streams: Streams) -> None:
         from ministack.core import responses
         from ministack.services import cloudwatch_logs
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from localaws.priority import yield_to_us
 from localaws.sagemaker.containers import container_init
 
 OPT_ML = Path("/opt/ml")
@@ -286,7 +287,7 @@ class _Spawner:
 
 
 def _popen(argv: list[str], environment: dict[str, str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    started = subprocess.Popen(
         argv,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -296,6 +297,8 @@ def _popen(argv: list[str], environment: dict[str, str], descriptors: Sequence[i
         cwd="/",
         pass_fds=descriptors,
     )
+    yield_to_us(started.pid)
+    return started
 
 
 @functools.cache
