@@ -26,6 +26,7 @@ PARTS = (
     "condition_keys",
     "user_patterns",
     "concurrency",
+    "reentrant_calls",
     "lambdas",
     "async_invocations",
     "events",

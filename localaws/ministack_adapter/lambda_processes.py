@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from localaws.priority import yield_to_us
+
 _FORKSERVER = Path(__file__).with_name("lambda_forkserver.py")
 # What decides, when an interpreter begins, how it reads and writes text.
 _ENVIRONMENT = {"LANG": "en_US.UTF-8", "TZ": ":UTC", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent"}
@@ -130,7 +132,7 @@ class Forkserver:
 
 
 def _begin(control: int, runtime: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    begun = subprocess.Popen(
         [sys.executable, "-I", "-S", str(_FORKSERVER), str(control), str(runtime)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -139,6 +141,8 @@ def _begin(control: int, runtime: Path) -> subprocess.Popen[bytes]:
         pass_fds=(control,),
         start_new_session=True,
     )
+    yield_to_us(begun.pid)
+    return begun
 
 
 def _send(control: socket.socket, message: bytes, descriptors: tuple[int, ...]) -> None:

@@ -22,6 +22,7 @@ from typing import Literal, NamedTuple
 
 import localaws
 from localaws.confinement import landlock
+from localaws.priority import yield_to_us
 
 OPT_ML = Path("/opt/ml")
 TMP = Path("/tmp")  # noqa: S108 - the container's own
@@ -306,7 +307,7 @@ class _Spawner:
 
 
 def _popen(argv: list[str], environment: dict[str, str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    started = subprocess.Popen(
         argv,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -316,6 +317,8 @@ def _popen(argv: list[str], environment: dict[str, str], descriptors: Sequence[i
         cwd="/",
         pass_fds=descriptors,
     )
+    yield_to_us(started.pid)
+    return started
 
 
 @functools.cache
