@@ -50,7 +50,8 @@ class ContainerStarter:
         object has gone.
         """
         context = self._context
-        log = ContainerLog(context.platform, context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
+        telemetry = context.platform.telemetry_of(plan.source["RoleArn"])
+        log = ContainerLog(telemetry, context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
         place = _Place(directory / instance_id / "ml", directory / instance_id / "tmp", directory)
         try:
             credentials = self._context.platform.assume_role(
