@@ -46,7 +46,7 @@ class View:
     hidden: paths that don't appear, though a directory above them does. places: directories that are there, empty.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a view has so many parts
         self,
         binds: Sequence[tuple[str, str]],
         shows: Sequence[tuple[str, str]],
@@ -263,7 +263,7 @@ def _lay_out_devices(devices: Sequence[tuple[Source, str]], *, shared_memory: bo
     linux.mount("devpts", f"{_NEW}/dev/pts", "devpts", MS_NOSUID, "newinstance,ptmxmode=0666,mode=620")
     if shared_memory:
         _make_directory("/dev/shm")  # noqa: S108
-        linux.mount("tmpfs", f"{_NEW}/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+        linux.mount("tmpfs", f"{_NEW}/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")  # noqa: S108
 
 
 def _open_layers(overlay: Overlay | None) -> dict[str, list[Source]]:
