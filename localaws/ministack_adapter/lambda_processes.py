@@ -15,11 +15,10 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from localaws.sagemaker.containers import container
 
-CONFINED, OPEN = "confined", "open"  # as `lambda_forkserver` has them
 _WORD_BYTES = 64
 _FORKSERVER = Path(__file__).with_name("lambda_forkserver.py")
 # What decides, when an interpreter begins, how it reads and writes text.
@@ -166,14 +165,20 @@ class Forkserver:
                 self._process.wait()
             self._control, its = socket.socketpair()
             with its:
-                self._process = _begin(its.fileno(), self._runtime)
+                self._process = _begin(its.fileno())
+            self._control.sendall(json.dumps(_told(self._runtime)).encode() + b"\n")
         return self._control
 
 
-def _begin(control: int, runtime: Path) -> subprocess.Popen[bytes]:
-    kind = CONFINED if container.isolation() == "processes and files" else OPEN
+def _told(runtime: Path) -> dict[str, Any]:
+    """What the forkserver is told before it is asked for processes."""
+    is_confined = container.isolation() == "processes and files"
+    return {"confined": is_confined, "runtime": str(runtime), "home": str(Path.home())}
+
+
+def _begin(control: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(_FORKSERVER), str(control), kind, str(runtime), str(Path.home())],
+        [sys.executable, "-I", "-S", str(_FORKSERVER), str(control)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         env=_ENVIRONMENT,
