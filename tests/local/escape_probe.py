@@ -104,7 +104,10 @@ def sees_the_server(t):
 
 def reads_the_servers_memory(t):
     places = ("environ", "maps", "mem", "root/", "cwd/", "fd/")
-    look = lambda path: os.listdir(path) if path.endswith("/") else os.close(os.open(path, os.O_RDONLY)) or "opened"  # noqa: E731
+
+    def look(path):
+        return os.listdir(path) if path.endswith("/") else os.close(os.open(path, os.O_RDONLY)) or "opened"
+
     return first([f"/proc/{pid}/{place}" for pid in t["servers"] for place in places], look)
 
 
@@ -216,10 +219,10 @@ def becomes_another_user(t):
 
 
 def changes_the_machine(t):
-    return first(["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/sysrq-trigger", "/proc/sys/vm/swappiness",
-                  "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/kernel/uevent_helper", "/sys/fs/cgroup/release_agent",
-                  "/sys/fs/cgroup/memory/release_agent", "/sys/fs/cgroup/cgroup.procs", "/proc/sys/user/max_user_namespaces"],
-                 write)  # fmt: skip
+    return first(["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/sysrq-trigger",
+                  "/proc/sys/vm/swappiness", "/proc/sys/user/max_user_namespaces", "/sys/kernel/uevent_helper",
+                  "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/fs/cgroup/release_agent",
+                  "/sys/fs/cgroup/memory/release_agent", "/sys/fs/cgroup/cgroup.procs"], write)  # fmt: skip
 
 
 def reads_the_kernels_memory(t):
@@ -279,7 +282,7 @@ def tried(attempt, targets):
             got = attempt(targets)
         except OSError:
             got = None
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is told
             got = f"could not be tried: {error!r}"
         os.write(writes, json.dumps(got).encode())
         os._exit(0)
