@@ -184,7 +184,7 @@ def _wait_and_become(machine: Machine, asked: socket.socket, told: socket.socket
     if not descriptors:
         return
     *streams, status = descriptors
-    os.write(status, b"began")
+    os.write(status, f"began {os.getpid()}\n".encode())
     socket.send_fds(told, [b"s"], [status])
     told.detach()
     request = json.loads(message)

@@ -171,7 +171,7 @@ def layer(aws: Any, name: str, files: dict[str, str]) -> str:
 )
 @pytest.mark.fidelity(
     "Lambda",
-    "There is no /dev/shm, so that multiprocessing's locks, queues and pools fail with errno 38.",
+    "There is no /dev/shm, so that multiprocessing's locks, queues and pools fail.",
     "Stack Overflow 34005930; pypi.org/project/lambda-multiprocessing",
 )
 def test_a_function_finds_things_where_aws_puts_them(aws: Any) -> None:
@@ -183,6 +183,7 @@ def test_a_function_finds_things_where_aws_puts_them(aws: Any) -> None:
     make_function(aws, "places", PLACES, role, **options)
     found, error = invoke(aws, "places")
     assert error is None, found
+    assert found.pop("lock") in (errno.ENOSYS, errno.ENOENT), "by the version of this machine's C library"
     assert found == {
         "code": ["/var/task/index.py", "/var/task", "/var/task"],
         "layers": ["second", f"/opt/{python}/of_both.py", ["bin", "data", "python"], "second"],
@@ -194,7 +195,6 @@ def test_a_function_finds_things_where_aws_puts_them(aws: Any) -> None:
             "/tmp/file": "written",
         },
         "tmp": [600, ["/tmp/file"]],
-        "lock": errno.ENOSYS,
         "runtime": "/var/runtime/boto3/__init__.py",
     }
 
