@@ -9,9 +9,11 @@ GIB = 1024**3
 
 _TYPE = re.compile(r"ml\.([a-z0-9]+)(?:-flex)?\.(?:(\d*)xlarge|(medium|large))")
 # GiB for each vCPU, by the family's letters and generation, or by its letter alone; a large has two vCPUs.
-_BY_FAMILY = {"c4": 1.875, "c5n": 2.625, "g6e": 8.0, "inf1": 2.0, "inf2": 4.0, "trn1": 4.0, "trn1n": 4.0}
+_BY_FAMILY = {
+    "c4": 1.875, "c5n": 2.625, "g4dn": 4.0, "g5": 4.0, "g6": 4.0, "g6e": 8.0,
+    "inf1": 2.0, "inf2": 4.0, "trn1": 4.0, "trn1n": 4.0,
+}  # fmt: skip
 _BY_LETTER = {"c": 2.0, "m": 4.0, "r": 8.0}
-_LIKE_M = ("g4dn", "g5", "g6")
 _OTHERS = {
     "t2.medium": 4, "t2.large": 8, "t2.xlarge": 16, "t2.2xlarge": 32,
     "t3.medium": 4, "t3.large": 8, "t3.xlarge": 16, "t3.2xlarge": 32,
@@ -34,12 +36,13 @@ def memory(instance_type: str) -> int | None:
         return None
     family, times, small = parts.groups()
     cpus = {"medium": 1, "large": 2}[small] if small else 4 * int(times or 1)
-    each = 4.0 if family in _LIKE_M else _BY_FAMILY.get(family, _BY_LETTER.get(family[0]))
-    return (
-        None
-        if each is None or not re.fullmatch(r"[cmr]\d.*|g4dn|g5|g6|g6e|inf\d|trn1n?", family)
-        else int(each * cpus * GIB)
-    )
+    each = _BY_FAMILY.get(family) or _BY_LETTER.get(family[0] if family[1].isdecimal() else "")
+    return None if each is None else int(each * cpus * GIB)
+
+
+def usable(instance_type: str) -> int:
+    """Bytes of memory that a container of such an instance gets on this machine."""
+    return min(memory(instance_type) or available(), available())
 
 
 def available() -> int:

@@ -31,7 +31,7 @@ _LOOK_SECONDS = 0.5
 # Looking at what a volume holds may take this share of the time.
 _WALK_SHARE = 0.02
 # Of the file system on which the state lies too; a container that has as much of it gives way.
-_KEPT_FREE = 512 * 1024 * 1024
+KEPT_FREE = 512 * 1024 * 1024
 _GIVES_WAY = 500  # to the kernel's choice of whom to end when the whole machine has no memory left (proc(5))
 
 
@@ -111,11 +111,11 @@ class _Volume:
         began, free = time.monotonic(), _free(self._folders)
         if self._free is None or free is None or began < self._next:
             return None
-        if self._held is not None and self._free - free + self._held <= self._limit and free > _KEPT_FREE:
+        if self._held is not None and self._free - free + self._held <= self._limit and free > KEPT_FREE:
             return None
         self._held, self._free = held(self._folders), free
         self._next = time.monotonic() + (time.monotonic() - began) / _WALK_SHARE
-        return DISK if self._held > self._limit or free < _KEPT_FREE < self._held else None
+        return DISK if self._held > self._limit or free < KEPT_FREE < self._held else None
 
 
 class _Watcher:

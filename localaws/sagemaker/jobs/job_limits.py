@@ -22,9 +22,7 @@ _OUT_OF_MEMORY = (
 def limits(document: Document) -> Limits:
     """What a training or processing job may use of this machine."""
     config = _resources(document)
-    memory = instance_sizes.memory(config["InstanceType"])
-    available = instance_sizes.available()
-    return Limits(memory=min(memory or available, available), disk=config["VolumeSizeInGB"] * GIB)
+    return Limits(memory=instance_sizes.usable(config["InstanceType"]), disk=config["VolumeSizeInGB"] * GIB)
 
 
 def why_ended(job: Job, outcome: Outcome) -> str | None:
