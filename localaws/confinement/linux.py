@@ -19,6 +19,7 @@ _SYS_MOUNT_SETATTR = 442
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 
 libc = ctypes.CDLL(None, use_errno=True)
+libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
 
 
 def check(result: int, what: str) -> int:
@@ -68,8 +69,7 @@ def become_root(path: str) -> None:
 
 def prctl(option: int, value: int, third: int = 0) -> int:
     """prctl(2); -1 where the kernel hasn't got the option."""
-    words = [ctypes.c_ulong(word) for word in (value, third, 0, 0)]
-    return int(libc.prctl(option, *words))
+    return int(libc.prctl(option, value, third, 0, 0))
 
 
 def write(path: str, text: str, directory: int | None = None) -> None:
