@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from localaws.sagemaker.containers.beneath import Folder
 from localaws.sagemaker.containers.instance_sizes import GIB
 from localaws.sagemaker.containers.limits import DISK, MEMORY, PROCESSES, Exceeded
 from localaws.sagemaker.containers.objects import Download, S3Object
-from localaws.sagemaker.jobs import job_limits
+from localaws.sagemaker.jobs import job_limits, training_output
 from localaws.sagemaker.jobs.outcomes import MAX_RUNTIME, SCRIPT, JobFailedError, Outcome
 
 CONFIG = {"InstanceType": "ml.c8g.medium", "InstanceCount": 1, "VolumeSizeInGB": 3}
@@ -36,7 +37,7 @@ def test_an_instance_s_memory_and_volume_are_the_job_s_limits(document: dict[str
 )
 @pytest.mark.fidelity(
     "Processing jobs",
-    "A processing job whose instance hasn't memory enough is a ClientError that asks for an instance type with more memory.",
+    "A processing job whose instance hasn't memory enough is a ClientError that asks for a type with more.",
     "comic/grand-challenge.org, components/backends/amazon_sagemaker_base.py, compares the whole FailureReason",
 )
 @pytest.mark.parametrize("document", [TRAINING, PROCESSING])
@@ -80,3 +81,20 @@ def test_data_that_is_larger_than_the_volume_is_not_fetched(tmp_path: Path) -> N
     fetch(GIB - (1 << 20))
     with pytest.raises(JobFailedError, match=r"^ClientError: Data download failed:Insufficient disk space$"):
         fetch(GIB)
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
+    "A model that the volume has no room for: ClientError: Artifact upload failed:Insufficient disk space.",
+    "huggingface/blog issue 114",
+)
+def test_a_model_with_holes_is_not_uploaded(tmp_path: Path) -> None:
+    (tmp_path / "ml" / "model").mkdir(parents=True)
+    with (tmp_path / "ml" / "model" / "holes").open("wb") as file:
+        file.truncate(4 * GIB)
+    document = {**TRAINING, "OutputDataConfig": {"S3OutputPath": "s3://bucket/out"}}
+    fake = job(document, [], tmp_path / "ml")
+    fake.name, fake.role = "job", SimpleNamespace(objects=None)
+    fake.folder = lambda name: Folder(tmp_path / "ml", name, f"/opt/ml/{name}", 3 * GIB)
+    with pytest.raises(JobFailedError, match=r"^ClientError: Artifact upload failed:Insufficient disk space$"):
+        training_output.upload(fake)

@@ -18,7 +18,7 @@ ROOM = 1 << 30
 
 def packed(directory: Path, refused: Callable[[str], None] = pytest.fail) -> bytes:
     buffer = io.BytesIO()
-    with Folder(directory.parent, directory.name, f"/opt/ml/{directory.name}").open(refused) as folder:
+    with Folder(directory.parent, directory.name, f"/opt/ml/{directory.name}", ROOM).open(refused) as folder:
         assert folder is not None
         pack(folder, buffer)
     return buffer.getvalue()
