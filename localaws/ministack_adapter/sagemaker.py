@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from localaws.ministack_adapter import full_disk
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.sagemaker_requests import document_of, operation_of, resource_arns
 
 if TYPE_CHECKING:
     from localaws.sagemaker.core.errors import SageMakerError
     from localaws.sagemaker.core.request import Caller
+
+logger = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 Response = tuple[int, dict[str, str], bytes]
@@ -132,6 +137,9 @@ def _control(aws: EmbeddedAws, operation: str, request: Document, caller: Caller
         answer = aws.sagemaker.handle(operation, request, caller)
     except SageMakerError as error:
         return _refusal(error)
+    except (OSError, sqlite3.Error) as error:
+        logger.exception("%s failed", operation)
+        return _error("InternalFailure", full_disk.told(error), 500)
     return 200, {"Content-Type": "application/x-amz-json-1.1"}, _encoded(answer)
 
 
