@@ -40,8 +40,8 @@ def _left(state: Path) -> dict[int, str]:
     running = {pid: found for pid in _pids() if (found := _parent_and_start(pid)) is not None}
     parents = {pid: parent for pid, (parent, _) in running.items()}
     own = {pid for pid in running if _is_of(pid, state)}
-    found = {pid for pid in running if own.intersection(_line(pid, parents))}
-    return {pid: running[pid][1] for pid in found - set(_line(os.getpid(), parents))}
+    left = {pid for pid in running if own.intersection(_line(pid, parents))}
+    return {pid: running[pid][1] for pid in left - set(_line(os.getpid(), parents))}
 
 
 def _pids() -> list[int]:

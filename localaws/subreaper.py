@@ -51,12 +51,11 @@ def _wait_for(child: int) -> int:
 
 
 def _kill_descendants() -> None:
-    while descendants := _descendants(os.getpid()):
-        for pid in descendants:
+    """Kill all that is below this process, until nothing is: of one that is ending the children aren't ours yet."""
+    while not _all_reaped():
+        for pid in _descendants(os.getpid()):
             _kill(pid)
-        _reap()
-        time.sleep(0.005)
-    _reap()
+        time.sleep(0.002)
 
 
 def _descendants(pid: int) -> list[int]:
@@ -96,12 +95,14 @@ def _kill(pid: int) -> None:
         return
 
 
-def _reap() -> None:
+def _all_reaped() -> bool:
+    """Reap what has ended; whether there is no child left."""
     try:
         while os.waitpid(-1, os.WNOHANG) != (0, 0):
             continue
     except ChildProcessError:
-        return
+        return True
+    return False
 
 
 def _prctl(option: int, value: int) -> None:

@@ -153,7 +153,7 @@ def test_nothing_is_left_of_a_server_that_is_killed_with_what_is_above_it(fresh_
     for pid in (above(aws.server.pid), aws.server.pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    until(lambda: not is_running(started) and not processes_of(aws.state))
+    until(lambda: not is_running(started) and not processes_of(aws.state), seconds=20)
 
 
 @pytest.mark.parametrize("next_one", ["start", "stop"])
