@@ -41,7 +41,8 @@ def sentence(record: Mapping[str, Any]) -> str:
     error = record.get("error")
     if error:
         text += f" ({error['state']}: {error['cause']})"
-    return f"{text}. Run {record['run_id']}."
+    repaired = f" Before that, {record['repaired']}: it was put back." if record.get("repaired") else ""
+    return f"{text}. Run {record['run_id']}.{repaired}"
 
 
 def stopped_by(record: Mapping[str, Any], did: str = "") -> str:

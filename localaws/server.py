@@ -234,7 +234,7 @@ def _configured(config: Any, listener: socket.socket) -> Any:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 0.5
     config.shutdown_timeout = 0.5
-    config.h11_max_incomplete_size = 1 << 20
+    config.h11_max_incomplete_size = 64 * 1024  # of the request line and the headers together; AWS takes less
     config.loglevel = "WARNING"
     return config
 

@@ -19,9 +19,12 @@ __all__ = ["EmbeddedAws", "install"]
 # In the order in which they are installed: what guards and authorizes first, what restores state last.
 PARTS = (
     "service_models",
+    "one_operation",
+    "policy_evaluation",
     "authorization",
     "passed_roles",
     "condition_keys",
+    "user_patterns",
     "concurrency",
     "lambdas",
     "async_invocations",
@@ -41,6 +44,7 @@ PARTS = (
     "limits",
     "alarm_evaluation",
     "alarm_actions",
+    "malformed_requests",
     "administration",
     "durability",
 )

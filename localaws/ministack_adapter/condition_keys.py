@@ -2,17 +2,16 @@
 
 events:source               Amazon EventBridge, PutEvents: the source of every entry
 cloudwatch:namespace        Amazon CloudWatch, PutMetricData
-aws:ResourceTag/<key>       Amazon SageMaker, of the resource that a request is about
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
+from localaws.ministack_adapter import request_values
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 
 Document = dict[str, Any]
@@ -26,10 +25,16 @@ def install(aws: EmbeddedAws) -> None:
 
     def request_tag_context(service: str, action: str, body: bytes, query_params: Document) -> Keys:
         keys: Keys = inner(service, action, body, query_params)
-        found = _KEYS.get(action) or (partial(resource_tags, aws) if action.startswith("sagemaker:") else None)
+        found = _KEYS.get(action)
         return {**keys, **found(body)} if found else keys
 
     iam_actions.request_tag_context = request_tag_context
+
+    def sagemaker_tags(arn: str) -> dict[str, str]:
+        """Asks the service when a policy does: it is made when it is first needed."""
+        return dict(aws.sagemaker.context.store.tags(arn))
+
+    request_values.tag_sources["sagemaker"] = sagemaker_tags
 
 
 def event_sources(body: bytes) -> Keys:
@@ -46,14 +51,6 @@ def metric_namespace(body: bytes) -> Keys:
     else:
         namespace = next(iter(parse_qs(body.decode("utf-8", "replace")).get("Namespace", [])), None)
     return {"cloudwatch:namespace": namespace} if namespace else {}
-
-
-def resource_tags(aws: EmbeddedAws, body: bytes) -> Keys:
-    """The tags of the resource that a SageMaker request names."""
-    from localaws.ministack_adapter.sagemaker_requests import document_of, resource_arns
-
-    arn = resource_arns(aws.region, aws.account, "", document_of(body) or {})[0]
-    return {f"aws:ResourceTag/{key}": value for key, value in aws.sagemaker.context.store.tags(arn).items()}
 
 
 def _json(body: bytes) -> Document:

@@ -35,19 +35,27 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
             "region",
             "account_id",
         ],
+        "_load_botocore_model": ["botocore_service"],
+        "_tag_operations": ["service"],
         "identity_denial_message": ["action", "principal_arn", "resource", "explicit_deny"],
     },
     "core.iam_evaluator": {
+        "_account_from_arn": ["arn"],
+        "_first_match": ["ctx", "stmts", "effect"],
+        "_fnmatch_compile": ["pattern", "ignore_case"],
         "_gather_role_policies": ["role_name", "account_id"],
         "_gather_user_policies": ["user_name", "account_id"],
         "_is_root_key": ["access_key_id"],
+        "_names_condition_key": ["policies", "prefix"],
         "_permissions_boundary": ["store", "name", "account_id"],
         "_resource_policy": ["service", "resource_arn"],
         "caller_arn": [],
         "combine_resource_policy": ["identity", "ctx", "policy", "owner_account", "required", "limits"],
         "evaluate": ["ctx", "policies", "limits"],
         "evaluate_resource_policy": ["doc", "ctx", "service", "named_only", "direct_only"],
+        "evaluate_trust_policy": ["trust_doc", "caller_arn", "ctx"],
         "is_root_access_key": ["access_key_id"],
+        "parse_policy_document": ["doc"],
     },
     "core.lambda_runtime": {
         "_worker_class_for": ["config"],
@@ -86,6 +94,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_filter_log_events": ["data"],
         "_put_log_events": ["data"],
         "_resolve_log_group_name": ["data"],
+        "_start_query": ["data"],
     },
     "services.dynamodb": {
         "_items_replaced": ["table"],
@@ -159,6 +168,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
     },
     "services.kms": {"_resolve_key": ["key_id_or_arn"]},
     "services.sns": {
+        "_wildcard_matches": ["value", "pattern"],
         "_deliver_to_lambda": [
             "endpoint",
             "envelope",
@@ -195,6 +205,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_queue_url_for_account": ["account_id", "name"],
         "queue_policy_allows": ["queue_arn", "service", "source_arn", "source_account"],
     },
+    "services.tagging": {"resource_tags": ["arn"]},
     "services.sts": {"register_session": ["access_key", "session"]},
 }
 
@@ -206,7 +217,7 @@ CONTAINERS: dict[str, dict[str, str]] = {
         "SERVICE_REGISTRY": "dict",
         "_state_map": "dict",
     },
-    "core.iam_actions": {"SERVICE_TO_IAM_NAMESPACE": "dict"},
+    "core.iam_actions": {"SERVICE_TO_IAM_NAMESPACE": "dict", "_BOTOCORE_SERVICE_MAP": "dict"},
     "core.iam_evaluator": {"_POLICY_REQUIRED": "frozenset"},
     "core.responses": {"_BOTOCORE_NAME": "dict"},
     "core.router": {"SERVICE_PATTERNS": "dict"},

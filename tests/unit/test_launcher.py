@@ -14,11 +14,16 @@ from launched_runs import LaunchedRuns
 from launcher.handler import take_batch
 from launcher.launcher import execution_input
 from launcher.triggers import Ended
-from memory_aws import Crash
+from memory_aws import Crash, installed
 
 from contract.states import NOT_RECORDED
 
-ENVIRONMENT = {"CHANNEL_PREFIXES": '["digits/train/", "digits/test/"]', "STATE_MACHINE_ARN": MACHINE}
+ENVIRONMENT = {
+    "DATA_BUCKET": "amzn-s3-demo-bucket1",
+    "CHANNEL_PREFIXES": '["digits/train/", "digits/test/"]',
+    "STATE_MACHINE_ARN": MACHINE,
+    "DEAD_LETTERS_URL": "https://sqs/dead-letters",
+}
 
 
 def trigger(kind: str = "data", at: str = "2026-11-20T10:00:00.000Z", **more: Any) -> Trigger:
@@ -207,6 +212,13 @@ def test_a_run_that_was_cut_off_is_tried_again_but_not_for_ever() -> None:
     assert len(world.executions.inputs) == ATTEMPTS
     records = [world.table.read_run(run_id) for run_id in world.executions.inputs]
     assert all(record and record["outcome"] == "Failed" and record["error"]["cause"] == "cause" for record in records)
+    assert (world.state.pending or {})["held"], "what asked for it isn't lost"
+    world.launcher.reconcile()
+    assert len(world.executions.inputs) == ATTEMPTS
+    after = world.launcher.trigger([trigger("schedule")])
+    assert after.status == "started"
+    assert world.executions.inputs[after.run_id]["trigger"]["kind"] == "schedule"
+    assert world.state.pending is None, "the run takes both over"
 
 
 def test_a_run_whose_recorder_failed_is_not_tried_again() -> None:
@@ -262,8 +274,8 @@ def test_a_stranger_cannot_end_the_running_run() -> None:
 # ------------------------------------------------------------------------------------------------------------ batches
 
 
-def test_a_batch_reports_only_what_it_could_not_take() -> None:
-    world = LaunchedRuns()
+def test_a_batch_sets_aside_only_what_it_could_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, aws = LaunchedRuns(), installed(monkeypatch)
     records = [
         sqs_record(object_created(), 1),
         sqs_record("not json", 2),
@@ -271,8 +283,8 @@ def test_a_batch_reports_only_what_it_could_not_take() -> None:
         sqs_record(object_created("elsewhere/a.csv"), 4),
         sqs_record(status_change("SUCCEEDED"), 5),
     ]
-    failed = take_batch(world.launcher, records, ENVIRONMENT)["batchItemFailures"]
-    assert [entry["itemIdentifier"][-1] for entry in failed] == ["2", "3"]
+    assert take_batch(world.launcher, records, ENVIRONMENT) == {"batchItemFailures": []}
+    assert [sent["MessageBody"] for sent in aws.called("send_message")] == [records[place]["body"] for place in (1, 2)]
     assert world.state.running is not None
 
 

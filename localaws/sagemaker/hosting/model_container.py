@@ -76,7 +76,8 @@ class ContainerStarter:
     def _unpack(self, place: _Place, plan: VariantPlan, credentials: Credentials) -> str | None:
         """Fill /opt/ml/model, and /opt/ml/code when the code is in S3; the new SAGEMAKER_SUBMIT_DIRECTORY."""
         source = plan.source
-        shutil.rmtree(place.ml, ignore_errors=True)
+        for directory in (place.ml, place.tmp):  # an earlier container may have left links in them
+            shutil.rmtree(directory, ignore_errors=True)
         for directory in (place.ml / "model", place.tmp):
             directory.mkdir(parents=True, exist_ok=True)
         fetcher = Fetcher(self._context, source["RoleArn"], credentials, time.monotonic() + source["DownloadSeconds"])
@@ -111,19 +112,17 @@ class ContainerStarter:
     ) -> Container:
         # -P keeps the server's own directory off the path, where the user's modules are looked for.
         command = [str(installed.image.python), "-P", str(_SERVER), "--control-fd", str(descriptor)]
-        container = self._context.launch(
-            ContainerSpec(
-                command=command,
-                environment=variables,
-                base_dir=place.ml,
-                tmp_dir=place.tmp,
-                cwd=ml_dir(place.ml) / "model",
-                hide=self._context.platform.private_dirs,
-                needs=[self._context.platform.image_dir, _SERVER.parent],
-                descriptors=[descriptor],
-                layer=installed.layer,
-            )
+        spec = ContainerSpec(
+            command=command,
+            environment=variables,
+            base_dir=place.ml,
+            tmp_dir=place.tmp,
+            cwd=ml_dir(place.ml) / "model",
+            hide=self._context.platform.private_dirs,
+            needs=[_SERVER.parent],
+            descriptors=[descriptor],
         )
+        container = self._context.launch(installed.given_to(spec))
         threading.Thread(target=follow, args=(container.output, log), daemon=True).start()
         return container
 

@@ -77,7 +77,6 @@ def spec(job: Job, command: Sequence[str], variables: Mapping[str, str], *, cwd:
         tmp_dir=job.tmp,
         cwd=cwd,
         hide=job.context.platform.private_dirs,
-        needs=[job.context.platform.image_dir],
         network="none" if isolated else "host",
     )
 
