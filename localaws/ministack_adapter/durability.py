@@ -254,14 +254,13 @@ def _durable(durability: Durability, state_dir: Path, inner: Application) -> App
             await send(message)
 
         try:
-            full_disk.refuse(state_dir, scope, body_start)
+            full_disk.require_room(state_dir, scope, body_start)
             await inner(scope, receiving, sending)
         except (OSError, sqlite3.Error) as error:
             if started:
                 raise
             logger.error("%s of %s: %s", scope["method"], scope["path"], error)
-            for message in full_disk.messages(full_disk.answer(scope, error)):
-                await send(message)
+            await full_disk.answer(scope, send, error)
 
     return application
 

@@ -7,16 +7,13 @@ acknowledged to nobody. Whoever frees room may: deletions are taken until the la
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sqlite3
 from pathlib import Path
-from xml.sax.saxutils import escape
 
-from localaws.ministack_adapter.asgi import Message, Scope
+from localaws.ministack_adapter.asgi import Scope, Send
 from localaws.ministack_adapter.request_effects import service_of, writes
-
-Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+from localaws.ministack_adapter.wire_errors import refuse
 
 # Left to what changes without a request: jobs that end, logs, deliveries.
 RESERVE = 4 << 20
@@ -24,7 +21,6 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # The code of each service's own for a fault of its own; the others' is what all services have ("Common Errors").
 _CODES = {"s3": "InternalError", "dynamodb": "InternalServerError", "lambda": "ServiceException"}
 _COMMON_CODE = "InternalFailure"
-_REST_JSON = {"lambda", "scheduler", "xray", "apigateway"}
 
 
 class FullDiskError(OSError):
@@ -38,7 +34,7 @@ class FullDiskError(OSError):
         )
 
 
-def refuse(folder: Path, scope: Scope, body_start: bytes) -> None:
+def require_room(folder: Path, scope: Scope, body_start: bytes) -> None:
     """Raises FullDiskError for a request that needs more room than there is."""
     found = os.statvfs(folder)
     free = found.f_bavail * found.f_frsize
@@ -62,28 +58,6 @@ def told(error: BaseException) -> str:
     return f"We encountered an internal error: {reason}. What was asked for is not acknowledged; try again."
 
 
-def answer(scope: Scope, error: BaseException) -> Answer:
-    """A service's answer to a request that couldn't be written, by the protocol that the request speaks. Pure."""
-    headers = dict(scope.get("headers", []))
-    service = service_of(scope)
-    code, message = _CODES.get(service, _COMMON_CODE), told(error)
-    if service == "s3":
-        return _xml(f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>")
-    if b"x-amz-target" in headers or service in _REST_JSON:
-        body = json.dumps({"__type": code, "message": message, "Message": message}).encode()
-        told_type = [(b"content-type", b"application/x-amz-json-1.0"), (b"x-amzn-errortype", code.encode())]
-        return 500, told_type, body
-    inner = f"<Error><Type>Receiver</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
-    return _xml(f"<ErrorResponse>{inner}<RequestId>-</RequestId></ErrorResponse>")
-
-
-def messages(found: Answer) -> tuple[Message, Message]:
-    """An answer as ASGI's two messages."""
-    status, headers, body = found
-    length = (b"content-length", str(len(body)).encode())
-    start = {"type": "http.response.start", "status": status, "headers": [*headers, length]}
-    return start, {"type": "http.response.body", "body": body}
-
-
-def _xml(document: str) -> Answer:
-    return 500, [(b"content-type", b"application/xml")], f'<?xml version="1.0" encoding="UTF-8"?>{document}'.encode()
+async def answer(scope: Scope, send: Send, error: BaseException) -> None:
+    """Answer a request that couldn't be written, by the protocol that it speaks and in its service's words."""
+    await refuse(scope, send, 500, _CODES.get(service_of(scope), _COMMON_CODE), told(error))
