@@ -28,8 +28,10 @@ PARTS = (
     "tagged_creates",
     "passed_roles",
     "condition_keys",
+    "user_patterns",
     "dynamodb_keys",
     "concurrency",
+    "reentrant_calls",
     "lambdas",
     "role_telemetry",
     "async_invocations",
@@ -50,6 +52,7 @@ PARTS = (
     "limits",
     "alarm_evaluation",
     "alarm_actions",
+    "malformed_requests",
     "administration",
     "durability",
 )

@@ -36,7 +36,7 @@ class MiniStackPlatform:
         self.state_dir: Path = aws.state_dir / "sagemaker"
         self.image_dir: Path = aws.image_dir
         # The server's file holds the root user's key.
-        self.private_dirs = (aws.state_dir, Path.home() / ".aws")
+        self.private_dirs = (aws.state_dir, Path.home())
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self._aws = aws
 

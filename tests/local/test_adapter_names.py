@@ -48,6 +48,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
     "core.iam_evaluator": {
         "_account_from_arn": ["arn"],
         "_first_match": ["ctx", "stmts", "effect"],
+        "_fnmatch_compile": ["pattern", "ignore_case"],
         "_gather_role_policies": ["role_name", "account_id"],
         "_gather_user_policies": ["user_name", "account_id"],
         "_is_root_key": ["access_key_id"],
@@ -102,6 +103,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_filter_log_events": ["data"],
         "_put_log_events": ["data"],
         "_resolve_log_group_name": ["data"],
+        "_start_query": ["data"],
     },
     "services.dynamodb": {
         "_parse_partiql": ["statement", "parameters"],
@@ -180,6 +182,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
     },
     "services.kms": {"_resolve_key": ["key_id_or_arn"]},
     "services.sns": {
+        "_wildcard_matches": ["value", "pattern"],
         "_deliver_to_lambda": [
             "endpoint",
             "envelope",
