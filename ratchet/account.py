@@ -22,8 +22,8 @@ from ratchet.spec import ConfigurationError
 from ratchet.spec.environments import Environment
 from ratchet.spec.whereabouts import check_whereabouts
 
-# Far longer than anything takes to be answered, and short enough for a person to wait.
-AWAKE_SECONDS = 5.0
+# Far longer than it takes to answer, also on a laptop that trains; one that is stopped is told at once.
+AWAKE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
