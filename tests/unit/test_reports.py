@@ -189,6 +189,14 @@ def test_what_a_job_has_said_is_text_never_markup() -> None:
     assert "&lt;script&gt;alert(" in page
 
 
+def test_text_that_would_make_a_page_read_otherwise_is_told() -> None:
+    """A bidirectional control shows what follows it in reverse; escape sequences are for who prints the page."""
+    hostile = "a gate that \u202edesufer\u2066 \x1b[2J"
+    page = report.render(replace(promoted_sources(), run=runs.of_item(record(decision={"reason": hostile}))))
+    assert not re.search("[\u202e\u2066\x1b]", page)
+    assert "a gate that \\u202edesufer\\u2066 \\x1b[2J" in page
+
+
 def test_a_run_of_which_little_is_known_has_a_page_too() -> None:
     bare = runs.of_item({"pipeline": "p", "item": "run#r1"})
     page = report.render(report.Sources(bare, "prod", "111122223333", "eu-west-1"))
