@@ -36,6 +36,10 @@ class Evaluation(unittest.TestCase):
         self.ml = Path(folder.name)
         self.addCleanup(setattr, evaluate, "ML", evaluate.ML)
         evaluate.ML = self.ml
+        # The code as it was deployed: what training copies into its model.
+        self.addCleanup(setattr, evaluate, "SOURCE", evaluate.SOURCE)
+        evaluate.SOURCE = self.ml / "source"
+        evaluate.SOURCE.mkdir()
         self.input, self.output = self.ml / "processing" / "input", self.ml / "processing" / "output"
         # The label, then the label again, then something that is right four times of six.
         self.data("0,0,0\n1,1,1\n2,2,2\n0,0,0\n1,1,2\n2,2,1\n" * 30)
@@ -51,6 +55,12 @@ class Evaluation(unittest.TestCase):
 
     def model(self, name="challenger", serve=REPEATS, column="0", **more):
         files = {"model.txt": column, "code/serve.py": textwrap.dedent(serve), **more}
+        if name == "challenger":
+            for path, text in files.items():
+                if path.startswith("code/") and text is not None:
+                    place = evaluate.SOURCE / path[len("code/") :]
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    place.write_text(text)
         self.archive(name, [(tarfile.TarInfo(path), text.encode()) for path, text in files.items() if text is not None])
 
     def archive(self, name, members):
@@ -411,7 +421,7 @@ class Evaluation(unittest.TestCase):
 
     def test_own_metric_that_fails(self):
         self.model()
-        self.refused("the metric can't judge: model.tar.gz has no code/mine.py", metric="mine.share")
+        self.refused("the metric can't judge: the model's folder had no mine.py", metric="mine.share")
         self.model(**{"code/mine.py": self.OWN.replace("==", "/")})
         self.refused("metric mine.share can't judge the challenger's answers: mine.py:2: Zero", metric="mine.share")
 

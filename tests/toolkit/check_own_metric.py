@@ -50,8 +50,7 @@ class Kit(unittest.TestCase):
         self.folder = Path(folder.name)
 
     def judge(self, source, labels=LABELS, segments=None, seconds=60.0, resamples=200, **answers):
-        path = self.folder / "code" / "mine.py"
-        path.parent.mkdir(exist_ok=True)
+        path = self.folder / "mine.py"
         path.write_text(textwrap.dedent(source))
         own = own_metric.OwnMetric("mine.score", self.folder, seconds)
         how = bootstrap.Resampling(resamples=resamples)
@@ -104,7 +103,7 @@ class Judged(Kit):
 
     def test_it_may_sort_what_it_gets_and_import_what_lies_beside_it(self):
         (self.folder / "code").mkdir()
-        (self.folder / "code" / "beside.py").write_text("LIMIT = 1")
+        (self.folder / "beside.py").write_text("LIMIT = 1")
         source = """
             from beside import LIMIT
             def score(truths, answers):
@@ -165,9 +164,9 @@ class Wrong(Kit):
         self.refused("def other(truths, answers): ...", "mine.py has no function score")
         self.refused("score = 3", "mine.py has no function score")
         self.refused("import no_such_library", "mine.py:1: ModuleNotFoundError: No module named 'no_such_library'")
-        (self.folder / "code" / "mine.py").unlink()
+        (self.folder / "mine.py").unlink()
         own = own_metric.OwnMetric("mine.score", self.folder, 9)
-        with self.assertRaisesRegex(ToolkitError, "model.tar.gz has no code/mine.py; end train.py with"):
+        with self.assertRaisesRegex(ToolkitError, "the model's folder had no mine.py when the pipeline was deployed"):
             own_metric.judge(own, [1], {"challenger": [1]}, [], bootstrap.Resampling())
 
     def test_it_ends_the_process_or_the_memory(self):

@@ -97,23 +97,25 @@ def output_fn(labels, accept):
 """
 
 
-def predicted(monkeypatch: pytest.MonkeyPatch, folder: Path, **serves: str) -> Any:
+def predicted(folder: Path, **serves: str) -> Any:
     """Each model's answers, each in a process of its own, to two examples of three columns."""
-    from toolkit import heldout, predictions  # noqa: PLC0415 - on the path in tests only
+    from toolkit import confinement, heldout, predictions  # noqa: PLC0415 - on the path in tests only
 
-    monkeypatch.setattr(predictions, "_import_what_all_share", lambda: None)
     for name, serve in serves.items():
         (folder / name / "code").mkdir(parents=True)
         (folder / name / "code" / "serve.py").write_text(serve)
     examples = [heldout.Example(f"rows.csv:{row}", f"{row},0,0", "text/csv", "1") for row in (1, 2)]
-    return predictions.predict({name: folder / name for name in serves}, examples)
+    confined = confinement.confinement(folder / "test", [])
+    models = predictions.Models({name: folder / name for name in serves}, confined)
+    try:
+        return models.answer(examples)
+    finally:
+        models.close()
 
 
-def test_a_column_more_is_the_champions_error_alone(
-    evaluate: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_column_more_is_the_champions_error_alone(evaluate: ModuleType, tmp_path: Path) -> None:
     serves = {"challenger": SERVE.replace("WIDTH", "3"), "champion": SERVE.replace("WIDTH", "2")}
-    found = predicted(monkeypatch, tmp_path, **serves)
+    found = predicted(tmp_path, **serves)
     assert found["challenger"].texts == ["1", "2"]
     assert str(found["champion"]) == (
         "the champion can't answer: serve.py failed while answering the held-out examples: serve.py:7: ValueError: "
@@ -136,15 +138,13 @@ def test_a_column_more_is_the_champions_error_alone(
     ],
 )
 def test_whatever_keeps_a_model_from_answering_is_its_own_error(
-    evaluate: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, serve: str, said: str
+    evaluate: ModuleType, tmp_path: Path, serve: str, said: str
 ) -> None:
-    assert said in str(predicted(monkeypatch, tmp_path, champion=serve)["champion"])
+    assert said in str(predicted(tmp_path, champion=serve)["champion"])
 
 
 @pytest.mark.parametrize("serve", ["import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "raise MemoryError"])
-def test_a_lack_of_memory_says_nothing_of_a_model(
-    evaluate: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, serve: str
-) -> None:
+def test_a_lack_of_memory_says_nothing_of_a_model(evaluate: ModuleType, tmp_path: Path, serve: str) -> None:
     """It would let a worse challenger take the place of a champion that only needs a larger instance."""
     with pytest.raises(Exception, match=r"memory didn't suffice for the champion.*evaluate\.instance"):
-        predicted(monkeypatch, tmp_path, champion=serve)
+        predicted(tmp_path, champion=serve)

@@ -100,6 +100,9 @@ def test_without_metrics_there_is_no_list_of_them(tmp_path: Path) -> None:
 def test_the_evaluation_job(ran: Any) -> None:
     request = only(ran, "createProcessingJob")
     entrypoint = request["AppSpecification"].pop("ContainerEntrypoint")
+    kept, entrypoint = entrypoint[: entrypoint.index("/bin/sh")], entrypoint[entrypoint.index("/bin/sh") :]
+    assert kept[0] == "/usr/bin/env" and set(kept[1::2]) == {"-u"}
+    assert {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_SECRET_ACCESS_KEY"} <= set(kept[2::2]), "it calls no AWS"
     assert entrypoint[:2] == ["/bin/sh", "-ec"]
     assert 'tar -xzf "$b"/processing/input/code/*;' in entrypoint[2]
     assert entrypoint[2].endswith('exec python3 toolkit/evaluate.py "$@"')

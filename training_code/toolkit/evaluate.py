@@ -1,10 +1,11 @@
 """The evaluation job: challenger and champion answer the same held-out examples, and are compared.
 
 It runs as a SageMaker processing job in the model's own image. Each model predicts through the serve.py inside its own
-model.tar.gz, so that what is judged is what serves. Everything lies under /opt/ml/processing:
+model.tar.gz, so that what is judged is what serves, and in a process that doesn't see what is right
+(toolkit.confinement). Everything lies under /opt/ml/processing:
 
     input/test/                         held-out examples: CSV, JSON lines, Parquet, npz, images … (toolkit.heldout),
-                                        or whatever heldout_fn of the challenger's serve.py reads
+                                        or whatever heldout_fn of the pipeline's serve.py reads
     input/challenger/model.tar.gz
     input/champion/model.tar.gz         not there for the first model
     output/evaluation.json              the result:
@@ -45,7 +46,8 @@ if __name__ == "__main__":
     # Run as a script: the folder above the toolkit takes the place of the toolkit's own on the import path.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from toolkit import archives, heldout, predictions, requirements
+from toolkit import archives, confinement, heldout, predictions, requirements
+from toolkit.confinement import Confinement
 from toolkit.container import base_folder
 from toolkit.errors import NoAnswersError, ToolkitError
 
@@ -96,28 +98,35 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     if not challenger.is_file():
         raise ToolkitError(f"no model to judge: {challenger} is missing")
     with tempfile.TemporaryDirectory() as folder:
-        models = {CHALLENGER: archives.extract(challenger, Path(folder, CHALLENGER))}
-        examples = _held_out(arguments, models[CHALLENGER])
+        folders = {CHALLENGER: archives.extract(challenger, Path(folder, CHALLENGER))}
         rival, unreadable = _champion(champion, Path(folder, CHAMPION))
-        models.update(rival)
+        folders.update(rival)
         own = evaluations.is_own(arguments.metric)
-        # Labels that are lists ask for answers of several numbers.
-        several = own or arguments.metric in evaluations.OF_PROBABILITIES or examples[0].label.startswith("[")
-        answers = predictions.predict(models, examples, several=several, scikit_learn=not own)
+        if not own:
+            predictions.import_what_all_share()
+        models = predictions.Models(folders, _confinement(arguments, Path(folder)))
+        try:
+            examples = _held_out(arguments)
+            # Labels that are lists ask for answers of several numbers.
+            several = own or arguments.metric in evaluations.OF_PROBABILITIES or examples[0].label.startswith("[")
+            answers = models.answer(examples, several=several)
+        finally:
+            models.close()
         known = {name: each.classes for name, each in answers.items() if isinstance(each, predictions.Answers)}
-        return compared({**answers, **unreadable}, _judge(arguments, examples, models[CHALLENGER], known))
+        return compared({**answers, **unreadable}, _judge(arguments, examples, known))
+
+
+def _confinement(arguments: argparse.Namespace, above: Path) -> Confinement:
+    """How the models, whose folders lie in `above`, are kept from the held-out data; the log says so."""
+    found = confinement.confinement(arguments.input / files.TEST_INPUT, [above, SOURCE])
+    print(found.sentence, flush=True)
+    return found
 
 
 def _judge(
-    arguments: argparse.Namespace,
-    examples: Sequence[heldout.Example],
-    challenger: Path,
-    known: Mapping[str, list[str] | None],
+    arguments: argparse.Namespace, examples: Sequence[heldout.Example], known: Mapping[str, list[str] | None]
 ) -> Judge:
-    """Judges the models' answers as the arguments say; `challenger` is the folder that holds the user's own metric.
-
-    known: the classes that a model itself says it knows.
-    """
+    """Judges the models' answers as the arguments say. known: the classes that a model itself says it knows."""
     # They import NumPy, which wrong input shouldn't have to wait for.
     from toolkit import answers as details
     from toolkit import bootstrap, judgement, own_metric
@@ -129,7 +138,7 @@ def _judge(
         how=bootstrap.Resampling(arguments.confidence, arguments.resamples, arguments.seed),
         segments=_segments(examples),
         classes=arguments.classes,
-        own=own_metric.OwnMetric(metric, challenger, arguments.metric_seconds) if evaluations.is_own(metric) else None,
+        own=own_metric.OwnMetric(metric, SOURCE, arguments.metric_seconds) if evaluations.is_own(metric) else None,
         known={name: classes for name, classes in known.items() if classes},
     )
     asked = [(example.place, _text(example)) for example in examples]
@@ -200,13 +209,16 @@ def _short(message: str) -> str:
     return text if len(text) <= CANNOT_ANSWER_LENGTH else text[: CANNOT_ANSWER_LENGTH - 1] + "…"
 
 
-def _held_out(arguments: argparse.Namespace, challenger: Path) -> list[heldout.Example]:
-    """The examples; the log says what was found and how it was read."""
+def _held_out(arguments: argparse.Namespace) -> list[heldout.Example]:
+    """The examples; the log says what was found and how it was read.
+
+    It is the deployed serve.py that may read them by itself, not one that training has put into a model.
+    """
     folder = arguments.input / files.TEST_INPUT
-    script = challenger / "code" / files.SERVING_SCRIPT
+    script = SOURCE / files.SERVING_SCRIPT
     if script.is_file() and held_out.defines_reader(script.read_text(errors="replace")):
         examples, found = (
-            predictions.own_examples(challenger, folder, any_label=arguments.any_label),
+            predictions.own_examples(SOURCE, folder, any_label=arguments.any_label),
             f"as {held_out.READER} of serve.py reads it",
         )
     else:

@@ -1,8 +1,9 @@
-"""The gate's metric as a function of the user's own, `<module>.<function>` of the challenger's code; greater is better.
+"""The gate's metric as a function of the user's own, `<module>.<function>` of the pipeline's code; greater is better.
 
-It is called with two lists of one entry an example, the truths and the answers (toolkit.own_values), in a
-process of its own: once a model, a segment and a resample of the bootstrap. Both models are judged by the challenger's
-function. It may be slow, so there are as many resamples as the time allows, of LADDER.
+It is called with two lists of one entry an example, the truths and the answers (toolkit.own_values), in a process of
+its own: once a model, a segment and a resample of the bootstrap. It is the function that was deployed with the
+pipeline, not one that a model brings along: it sees what is right. It may be slow, so there are as many resamples as
+the time allows, of LADDER.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class MetricError(ToolkitError):
 
 @dataclass(frozen=True)
 class OwnMetric:
-    """A function, the folder of the extracted model.tar.gz that holds it, and how many seconds its calls may take."""
+    """A function, the folder of the pipeline's code that holds it, and how many seconds its calls may take."""
 
     name: str
     folder: Path
@@ -92,7 +93,7 @@ class _Asked:
 def _judge(asked: _Asked, parts: Sequence[Sequence[int]], how: Resampling, results: Connection) -> None:
     """Judges, in a process of its own."""
     model_process.forget_this_toolkit()
-    with model_process.reporting(results, asked.own.folder):
+    with model_process.reporting(lambda *message: results.send(message), asked.own.folder):
         try:
             results.send(("judged", "figures", *_figures(_Call(asked, _load(asked.own)), parts, how)))
         except NoAnswersError as error:
@@ -109,15 +110,11 @@ def _figures(
 
 
 def _load(own: OwnMetric) -> Metric:
-    code = own.folder / "code"
     module, _, name = own.name.rpartition(".")
     path = Path(*module.split(".")).with_suffix(".py")
-    if not (code / path).is_file():
-        raise MetricError(
-            f"model.tar.gz has no code/{path}; end train.py with toolkit.serving.save_serving_code(model_dir), which "
-            "brings what lies beside it"
-        )
-    sys.path.insert(0, str(code))
+    if not (own.folder / path).is_file():
+        raise MetricError(f"the model's folder had no {path} when the pipeline was deployed; write it there")
+    sys.path.insert(0, str(own.folder))
     importlib.invalidate_caches()
     found = getattr(importlib.import_module(module), name, None)
     if not callable(found):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,14 @@ from typing import Any
 from contract import files, held_out_tables
 from contract.held_out import READER
 from toolkit import model_process, serving
+from toolkit.confinement import Confinement
 from toolkit.errors import NoAnswersError, ServingError, ToolkitError
 from toolkit.heldout import DataError, Example, joined
 
+# What a model is doing when something goes wrong with a request.
+TOGETHER = "answering the held-out examples"
+ALONE = "answering one example alone, as a caller of the endpoint asks"
+KNOWN = "saying which classes it knows"
 # Answered at once; keeps memory in bounds.
 BATCH = 5000
 SAMPLES = 5
@@ -38,39 +45,82 @@ class Answers:
     classes: list[str] | None = None
 
 
-def predict(
-    models: dict[str, Path], examples: list[Example], *, several: bool = False, scikit_learn: bool = True
-) -> dict[str, Answers | NoAnswersError]:
-    """Each model's answers to the examples, all models at once; the error for which one has none.
+@dataclass(frozen=True)
+class _Asked:
+    """A model's process, and the connection to it."""
 
-    Args:
-        models: a model's name in messages -> the folder of its extracted model.tar.gz, with `code/serve.py`.
-        several: an answer may be several fields, such as a probability for each class, or a document.
-        scikit_learn: whether it computes the metric.
+    name: str
+    process: Any
+    connection: Connection
+
+
+class Models:
+    """Models that wait in processes of their own, kept from the held-out data, for what they are asked.
+
+    They are there before the judge has read any of it, so that not even their memory holds what is right.
+    """
+
+    def __init__(self, folders: dict[str, Path], confined: Confinement) -> None:
+        self._asked = []
+        for number, (name, folder) in enumerate(folders.items()):
+            scratch = folder.with_name(f"{folder.name}-scratch")
+            confined.give(number, folder, scratch)
+            process, connection = model_process.start_confined(name, _answer, confined, number, folder, scratch)
+            self._asked.append(_Asked(name, process, connection))
+
+    def answer(self, examples: list[Example], *, several: bool = False) -> dict[str, Answers | NoAnswersError]:
+        """Each model's answers to the examples, all models at once; the error for which one has none.
+
+        Args:
+            several: an answer may be several fields, such as a probability for each class, or a document.
+
+        Raises:
+            ToolkitError: something from outside killed a model's process.
+        """
+        batches, samples = _batches(examples), _spread(examples)
+        told: dict[str, list[str] | NoAnswersError] = {asked.name: [] for asked in self._asked}
+        for number in range(len(batches) + len(samples)):
+            alone = number >= len(batches)
+            batch = [examples[samples[number - len(batches)]]] if alone else batches[number]
+            self._ask(told, (ALONE if alone else TOGETHER, joined(batch), batch[0].content_type))
+        self._ask(told, (KNOWN, "", ""))
+        return {name: _checked(name, texts, samples, examples, several) for name, texts in told.items()}
+
+    def _ask(self, told: dict[str, list[str] | NoAnswersError], request: tuple[str, str | bytes, str]) -> None:
+        """Asks all models that have answered until now, at once."""
+        asked = [(one, told[one.name]) for one in self._asked]
+        going = [(one, answers) for one, answers in asked if isinstance(answers, list)]
+        for one, _ in going:
+            with suppress(ConnectionError):  # it has ended: how, is found when it is heard
+                one.connection.send(request)
+        for one, answers in going:
+            try:
+                answers.append(model_process.heard(one.name, one.process, one.connection))
+            except NoAnswersError as error:
+                told[one.name] = error
+
+    def close(self) -> None:
+        """Ends their processes."""
+        for asked in self._asked:
+            asked.process.kill()
+            asked.process.join()
+            asked.connection.close()
+
+
+def import_what_all_share() -> None:
+    """Imports scikit-learn's metrics, before there are other processes.
 
     Raises:
-        ToolkitError: the image can't compute metrics, or something from outside killed a model's process.
+        ToolkitError: the image can't compute metrics.
     """
-    if scikit_learn:
-        _import_what_all_share()
-    running = [(name, *model_process.start(name, _answer, folder, examples)) for name, folder in models.items()]
-    try:
-        return {name: _told(name, process, results, examples, several) for name, process, results in running}
-    finally:
-        for _, process, _ in running:
-            process.kill()
-            process.join()
-
-
-def _import_what_all_share() -> None:
     try:
         import sklearn.metrics  # noqa: F401
     except ImportError as error:
         raise ToolkitError(f"the image has no scikit-learn, which computes the gate's metric: {error}") from error
 
 
-def own_examples(model: Path, data: Path, *, any_label: bool = False) -> list[Example]:
-    """The examples that `heldout_fn` of a model's serve.py yields, run in a process of its own.
+def own_examples(code: Path, data: Path, *, any_label: bool = False) -> list[Example]:
+    """The examples that `heldout_fn` of the pipeline's serve.py yields, run in a process of its own.
 
     Args:
         any_label: whether a truth may be a list or a dict, for a metric of the user's own.
@@ -78,7 +128,7 @@ def own_examples(model: Path, data: Path, *, any_label: bool = False) -> list[Ex
     Raises:
         ToolkitError: it raises, yields something else, or nothing.
     """
-    process, results = model_process.start("challenger", _read, model, data, any_label)
+    process, results = model_process.start("challenger", _read, code, data, any_label)
     try:
         (yielded,) = model_process.receive("challenger", process, results, "read the held-out data")
     finally:
@@ -89,16 +139,17 @@ def own_examples(model: Path, data: Path, *, any_label: bool = False) -> list[Ex
     return [Example(*own, alone=True) for own in yielded]
 
 
-def _read(folder: Path, data: Path, any_label: bool, results: Connection) -> None:
-    """Reads the held-out data, in the model's process: sends ("examples", them), ("error", a sentence) or
+def _read(code: Path, data: Path, any_label: bool, results: Connection) -> None:
+    """Reads the held-out data, in a process of its own: sends ("examples", them), ("error", a sentence) or
     ("memory",)."""
     model_process.forget_this_toolkit()
-    with model_process.reporting(results, folder, lambda: f"serve.py failed in {READER}: "):
-        reader = serving.load_functions(folder / "code").heldout_fn
+    send = lambda *message: results.send(message)  # noqa: E731
+    with model_process.reporting(send, code, lambda: f"serve.py failed in {READER}: "):
+        reader = serving.load_functions(code).heldout_fn
         if not callable(reader):
             raise ServingError(f"{READER} of {files.SERVING_SCRIPT} is no function")
         examples = [_own(number, given, any_label) for number, given in enumerate(reader(str(data)), start=1)]
-        results.send(("examples", examples))
+        send("examples", examples)
 
 
 def _own(number: int, given: Any, any_label: bool) -> tuple[str, str | bytes, str, str]:
@@ -130,31 +181,42 @@ def _truth(place: str, truth: Any, any_label: bool) -> str:
     return label
 
 
-def _answer(folder: Path, examples: list[Example], results: Connection) -> None:
-    """Answers, in the model's process: sends ("answers", batches, samples, classes), ("error", a sentence) or
-    ("memory",)."""
-    model_process.forget_this_toolkit()
-    doing = "loading the model"
-    with model_process.reporting(results, folder, lambda: f"serve.py failed while {doing}: "):
-        functions = serving.load_functions(folder / "code")
+def _answer(confined: Confinement, number: int, folder: Path, scratch: Path, judge: Connection) -> None:
+    """Answers, in the model's process: says ("answer", a text) to a request, ("error", a sentence) or ("memory",)."""
+    doing, code = "being confined", folder / "code"
+    with model_process.reporting(partial(model_process.say, judge), code, lambda: f"serve.py failed while {doing}: "):
+        model_process.keep_only(judge)
+        confined.enter(number, folder, scratch)
+        model_process.forget_this_toolkit()
+        doing = "loading the model"
+        functions = serving.load_functions(code)
         model = functions.load(str(folder))
-        doing = "answering the held-out examples"
-        batches = [functions.answer(model, joined(batch), batch[0].content_type) for batch in _batches(examples)]
-        doing = "answering one example alone, as a caller of the endpoint asks"
-        samples = [
-            (index, functions.answer(model, examples[index].body, examples[index].content_type))
-            for index in _spread(examples)
-        ]
-        results.send(("answers", batches, samples, _classes(model)))
+        while True:
+            try:
+                doing, body, content_type = judge.recv()
+            except EOFError:
+                return
+            answer = _classes(model) if doing == KNOWN else functions.answer(model, body, content_type)
+            model_process.say(judge, "answer", answer)
 
 
-def _classes(model: Any) -> list[str] | None:
-    """The classes of a model that says them, as scikit-learn's estimators do; whatever else it has by that name."""
+def _classes(model: Any) -> str:
+    """The classes of a model that says them, as scikit-learn's estimators do, in JSON; whatever else it has by that
+    name, null."""
     try:
         found = [str(value) for value, _ in zip(model.classes_, range(MOST_CLASSES + 1))]
     except Exception:  # noqa: BLE001 - the user's own class may do anything there
-        return None
-    return found if 0 < len(found) <= MOST_CLASSES else None
+        found = []
+    return json.dumps(found if 0 < len(found) <= MOST_CLASSES else None)
+
+
+def _known(said: str) -> list[str] | None:
+    """What `_classes` says, as the judge takes it: a model's process may say anything."""
+    with suppress(ValueError, RecursionError):
+        found = json.loads(said)
+        if isinstance(found, list) and 0 < len(found) <= MOST_CLASSES and all(isinstance(one, str) for one in found):
+            return found
+    return None
 
 
 def _batches(examples: list[Example]) -> list[list[Example]]:
@@ -170,22 +232,22 @@ def _spread(examples: list[Example]) -> list[int]:
     return small[:: max(1, len(small) // SAMPLES)][:SAMPLES]
 
 
-def _told(
-    name: str, process: Any, results: Connection, examples: list[Example], several: bool
+def _checked(
+    name: str, told: list[str] | NoAnswersError, samples: list[int], examples: list[Example], several: bool
 ) -> Answers | NoAnswersError:
+    """What a model has told, if there is an answer to each example and each sample."""
+    if isinstance(told, NoAnswersError):
+        return told
     try:
-        return _answers(name, model_process.receive(name, process, results), examples, several)
+        *answers, classes = told
+        batches, alone = answers[: -len(samples)], answers[-len(samples) :]
+        answered = _answers(name, batches, dict(zip(samples, alone)), examples, several)
+        return replace(answered, classes=_known(classes))
     except NoAnswersError as error:
         return error
 
 
-def _answers(
-    name: str,
-    received: tuple[list[str], list[tuple[int, str]], list[str] | None],
-    examples: list[Example],
-    several: bool,
-) -> Answers:
-    batches, samples, classes = received
+def _answers(name: str, batches: list[str], samples: dict[int, str], examples: list[Example], several: bool) -> Answers:
     labels = frozenset(example.label for example in examples)
     texts: list[str] = []
     for number, batch in enumerate(_batches(examples)):
@@ -196,11 +258,8 @@ def _answers(
             raise NoAnswersError(
                 name, f"the {name}'s answer to {examples[index].place} {what}; a label or a number is needed"
             )
-    return Answers(
-        texts=texts,
-        samples=[_sample(examples[index], _lines(name, answer, 1, labels, several)[0]) for index, answer in samples],
-        classes=classes,
-    )
+    single = {index: _lines(name, answer, 1, labels, several)[0] for index, answer in samples.items()}
+    return Answers(texts=texts, samples=[_sample(examples[index], answer) for index, answer in single.items()])
 
 
 def _sample(example: Example, answer: str) -> dict[str, str]:

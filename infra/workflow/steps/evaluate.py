@@ -30,6 +30,17 @@ SCRIPT = (
     f'exec python3 {files.TOOLKIT}/evaluate.py "$@"'
 )
 
+# Neither judge nor models call AWS: whoever had the job's credentials could read the held-out data (AWS SDKs and Tools
+# Reference Guide, "Container credential provider"; "AWS access keys").
+CREDENTIALS = (
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+)
+_WITHOUT_CREDENTIALS = [word for name in CREDENTIALS for word in ("-u", name)]
+
 _DESCRIPTION = results("ProcessingJobName", "ProcessingJobStatus", "ExitMessage", "FailureReason")
 
 
@@ -60,7 +71,7 @@ def processing_job(at: Surroundings, role: JobRole) -> Document:
         "ProcessingJobName": composed(at.job(RUN_ID, names.EVALUATE_STEP)),
         "AppSpecification": {
             "ImageUri": str(IMAGE_URI),
-            "ContainerEntrypoint": ["/bin/sh", "-ec", SCRIPT, "evaluate"],
+            "ContainerEntrypoint": ["/usr/bin/env", *_WITHOUT_CREDENTIALS, "/bin/sh", "-ec", SCRIPT, "evaluate"],
             "ContainerArguments": _arguments(at),
         },
         "ProcessingInputs": _inputs(at),

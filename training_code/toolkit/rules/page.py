@@ -37,8 +37,10 @@ A rule whose tensors were never saved, or couldn't be judged, ends as `Error`, w
 So does one whose expression matches nothing.
 
 A rule's status is `InProgress`, `IssuesFound`, `NoIssuesFound`, `Error`, or `Stopped` when the job was stopped before
-it had found anything. It lies in `rules/<name>.json` beside the tensors, in the events (source `ratchet.rules`, in the
-shape of SageMaker's), and in the metrics `IssuesFound` and `Errors` of the namespace `Ratchet/Rules`. A rule that ends
+it had found anything. It lies in `rules/<name>.json` beside the tensors, in the job's own `train/verdicts/<job>.json`,
+by which it is stopped ([why there](account.md#what-rules-say-and-who-believes-it)), in the events (source
+`ratchet.rules`, in the shape of SageMaker's), and in the metrics `IssuesFound` and `Errors` of the namespace
+`Ratchet/Rules`. A rule that ends
 as `Error` stops nothing; the topic is told, unless the rule's action is `record`: training goes on that nobody guards.
 A stop is SIGTERM to the script, and 120 seconds: [how it reaches train.py](spot.md#how-the-signal-reaches-trainpy).
 
