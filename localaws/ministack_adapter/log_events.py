@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,12 +64,19 @@ class LogEvents:
     """The events of all streams. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._lock = threading.Lock()
-        self._writing = _connected(path)
-        self._reading = _connected(path)
         self._reading_lock = threading.Lock()
-        last = self._writing.execute("SELECT MAX(number) FROM event").fetchone()[0]
-        self._next = (last or 0) + 1
+        # Above every number of before, without a look at them.
+        self._next = time.time_ns() // 1000
+
+    @cached_property
+    def _writing(self) -> sqlite3.Connection:
+        return _connected(self._path)
+
+    @cached_property
+    def _reading(self) -> sqlite3.Connection:
+        return _connected(self._path)
 
     def append(self, stream: int, events: Iterable[tuple[int, int, str]]) -> None:
         """Keep events: (timestamp, ingestion time, message)."""
@@ -145,8 +154,9 @@ class LogEvents:
     def close(self) -> None:
         """Let go of the file."""
         with self._lock, self._reading_lock:
-            self._writing.close()
-            self._reading.close()
+            for name in ("_writing", "_reading"):
+                if name in self.__dict__:
+                    self.__dict__[name].close()
 
 
 def _connected(path: Path) -> sqlite3.Connection:
