@@ -2,7 +2,8 @@
 
     plan.json                                       Plan: what the run works on
     manifests/<channel>.manifest, .versions.json    Plan: a channel's objects, for SageMaker and for people
-    train/                                          the training job's output, checkpoints and tensors
+    train/                                          the training job's output, checkpoints and tensors, and what its
+                                                    rules have found; nobody but this run's training writes there
     evaluation/evaluation.json                      the evaluation job's figures
     gate.json                                       the gate's decision
     record.json                                     the run's record
@@ -29,6 +30,7 @@ CHECKPOINTS = f"{TRAIN}/checkpoints"
 # The copy of what SageMaker Debugger's hook saves, below a folder of the job's name.
 DEBUGGER = f"{TRAIN}/debugger"
 TENSORS = f"{TRAIN}/tensors"
+VERDICTS = f"{TRAIN}/verdicts"
 # Below the tensors: one JSON document a rule; and a file a worker, in which a line tells of a saved number or tensor.
 RULES = "rules"
 TENSOR_INDEX = "index"
@@ -79,6 +81,11 @@ def versions(channel: str) -> str:
 def of_round(folder: str, round_: int | str | None) -> str:
     """A folder of the training job's, of a round's own where training goes on in rounds."""
     return folder if round_ is None else f"{folder}/round-{round_}"
+
+
+def verdicts(training_job: str) -> str:
+    """What the rules beside a training job have found, as the job itself says it."""
+    return f"{VERDICTS}/{training_job}.json"
 
 
 def rules_folder(round_: int | str | None) -> str:

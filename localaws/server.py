@@ -195,9 +195,10 @@ def _serve(state: Path, images: Path, rule_evaluator: Sequence[Path], listener: 
     from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set
     from hypercorn.config import Config  # noqa: PLC0415
 
-    from localaws import connections, ministack_adapter  # noqa: PLC0415
+    from localaws import connections, ministack_adapter, priority  # noqa: PLC0415
 
     connections.close_with_clients()
+    priority.come_first()
     # At its import it says that it can't sign; a request that wants that is told.
     logging.getLogger("kms").setLevel(logging.ERROR)
     aws = ministack_adapter.install(state_dir=state, image_dir=images, port=server.port, rule_evaluator=rule_evaluator)
@@ -224,7 +225,7 @@ def _configured(config: Any, listener: socket.socket) -> Any:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 0.5
     config.shutdown_timeout = 0.5
-    config.h11_max_incomplete_size = 1 << 20
+    config.h11_max_incomplete_size = 64 * 1024  # of the request line and the headers together; AWS takes less
     config.loglevel = "WARNING"
     return config
 

@@ -65,6 +65,7 @@ def stop(state: Path) -> bool:
         return False
     for number in (signal.SIGTERM, signal.SIGKILL):
         _signal(_holder(state), number)
+        _signal(_holder(state), signal.SIGCONT)  # one that is stopped hears nothing else
         # The server's subreaper ends what is left of it and only then gives up the lock.
         if _wait_until_unlocked(state, STOP_SECONDS):
             server_file(state).unlink(missing_ok=True)

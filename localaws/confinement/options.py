@@ -5,6 +5,7 @@
 --isolate-network  own network namespace with nothing but loopback
 --bind SRC DST     the directory SRC appears, writable, as DST
 --show SRC DST     the directory or file SRC appears, read-only, as DST
+--same PATH ID     a --show of PATH is refused unless its device and inode are ID, "DEV:INO"
 --hide PATH        PATH doesn't appear, though a directory above it does
 --overlay DIR TOP  DIR appears writable: what is written goes to TOP/upper (overlayfs; TOP/work is its own)
 --under DIR        a layer between the overlay's TOP and DIR; the first is the topmost
@@ -31,6 +32,7 @@ class Options:
         self.hidden: list[str] = []
         self.under: list[str] = []
         self.pairs: dict[str, list[tuple[str, str]]] = {"--bind": [], "--show": [], "--overlay": []}
+        self.identities: dict[str, str] = {}
         self.cwd = "/"
         self.parent = os.getppid()
         rest = list(arguments)
@@ -41,6 +43,9 @@ class Options:
     def _take(self, option: str, rest: list[str]) -> None:
         if option in self.pairs:
             self.pairs[option].append((rest.pop(0), rest.pop(0)))
+        elif option == "--same":
+            path = rest.pop(0)
+            self.identities[path] = rest.pop(0)
         elif option == "--hide":
             self.hidden.append(rest.pop(0))
         elif option == "--under":
@@ -64,4 +69,6 @@ class Options:
     def view(self) -> View:
         """What the container sees."""
         overlay = next((Overlay(directory, top, self.under) for directory, top in self.pairs["--overlay"]), None)
-        return View(self.pairs["--bind"], self.pairs["--show"], self.hidden, overlay=overlay)
+        return View(
+            self.pairs["--bind"], self.pairs["--show"], self.hidden, overlay=overlay, identities=self.identities
+        )

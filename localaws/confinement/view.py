@@ -15,7 +15,7 @@ from localaws.confinement.linux import ATTR_NODEV, ATTR_NOSUID, ATTR_RDONLY, MS_
 
 TYPE_CHECKING = False  # `typing` would take as long to import
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 # Where the new root stands until it is the root; every machine has it, and it is the first thing to be laid out anew.
 _NEW = "/dev"
@@ -42,6 +42,7 @@ class View:
     """What a container sees.
 
     binds: (directory, place) that are writable there. shows: (directory or file, place) that are read-only there.
+    identities: of those of them that must be the same still, see Source.
     hidden: paths that don't appear, though a directory above them does. places: directories that are there, empty.
     """
 
@@ -54,9 +55,11 @@ class View:
         overlay: Overlay | None = None,
         places: Sequence[str] = (),
         shared_memory: bool = True,
+        identities: Mapping[str, str] | None = None,
     ) -> None:
         self.binds, self.shows, self.overlay = binds, shows, overlay
         self.places, self.shared_memory = places, shared_memory
+        self.identities = identities or {}
         self.hidden = [os.path.realpath(path) for path in hidden]
 
     @property
@@ -74,10 +77,16 @@ class View:
 
 
 class Source:
-    """A file or directory of this machine, held open while something is mounted over its path."""
+    """A file or directory of this machine, held open while something is mounted over its path.
 
-    def __init__(self, path: str) -> None:
+    identity: its device and inode, "DEV:INO", where its path may have become a link that another container made.
+    """
+
+    def __init__(self, path: str, identity: str | None = None) -> None:
         self._descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        found = os.fstat(self._descriptor)
+        if identity is not None and f"{found.st_dev}:{found.st_ino}" != identity:
+            raise OSError(errno.ESTALE, "it isn't the directory that was to be shown", path)
         self.path = f"/proc/self/fd/{self._descriptor}"
         self.is_directory = stat.S_ISDIR(os.fstat(self._descriptor).st_mode)
 
@@ -100,7 +109,7 @@ def lay_out(view: View) -> None:
     laid_over = _follow(view.overlay.directory, links) if view.overlay else None
     tops = _followed([*system.places(), *(source for source, place in view.shows if source == place)], links)
     shown = _open((path, path) for top in tops for path in without(top, view.hidden, links))
-    elsewhere = _open((source, place) for source, place in view.shows if source != place)
+    elsewhere = [(Source(path, view.identities.get(path)), place) for path, place in view.shows if path != place]
     binds, devices = _open(view.binds), _open((path, path) for path in system.devices())
     layers = _open_layers(view.overlay)
     linux.mount("tmpfs", _NEW, "tmpfs", MS_NOSUID | MS_NODEV, _ROOT_SIZE)

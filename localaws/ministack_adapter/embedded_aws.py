@@ -98,11 +98,13 @@ class EmbeddedAws:
         from ministack.app import app
 
         from localaws.ministack_adapter.guard import guarded
+        from localaws.ministack_adapter.request_bodies import bounded, install_unpacking
 
+        install_unpacking()
         inner: Application = app
         for wrapper in self._wrappers:
             inner = wrapper(inner)
-        return _telling_when_ready(guarded(inner), [ready, *self._ready])
+        return _telling_when_ready(guarded(bounded(inner)), [ready, *self._ready])
 
     def close(self) -> None:
         for action in [*reversed(self._closing), *self._closed]:

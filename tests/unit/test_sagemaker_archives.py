@@ -3,16 +3,20 @@
 import io
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, pack, unpack
+from localaws.sagemaker.containers.beneath import Folder
 
 
-def packed(directory: Path) -> bytes:
+def packed(directory: Path, refused: Callable[[str], None] = pytest.fail) -> bytes:
     buffer = io.BytesIO()
-    pack(directory, buffer)
+    with Folder(directory.parent, directory.name, f"/opt/ml/{directory.name}").open(refused) as folder:
+        assert folder is not None
+        pack(folder, buffer)
     return buffer.getvalue()
 
 
@@ -50,7 +54,12 @@ def test_a_link_that_leads_out_is_not_packed(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "link").symlink_to(tmp_path / "secret")
-    assert pack(tmp_path / "model", io.BytesIO()) == 0
+    said: list[str] = []
+    (tmp_path / "a.tar.gz").write_bytes(packed(tmp_path / "model", said.append))
+    with tarfile.open(tmp_path / "a.tar.gz") as tar:
+        assert tar.getnames() == []
+    outside = f"it is a link to {tmp_path}/secret, outside /opt/ml/model."
+    assert said == [f"/opt/ml/model/link is left out: {outside}"]
 
 
 def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
+
+from localaws.sagemaker.containers.beneath import OpenFolder
 
 # Fast over small: an archive stays on this machine, and compression stands in every job's way.
 _COMPRESSION = 1
@@ -28,25 +30,25 @@ class BrokenArchiveError(Exception):
     """The file isn't a readable tar archive."""
 
 
-def pack(directory: Path, archive: IO[bytes]) -> int:
-    """Write the content of `directory` as tar.gz into `archive`; the number of files.
+def pack(folder: OpenFolder, archive: IO[bytes]) -> int:
+    """Write the files of a container's folder as a tar.gz; their number.
 
-    Deterministic: sorted names, no times, no owners; symbolic links are followed, as SageMaker uploads content.
+    Deterministic: sorted names, no times, no owners; symbolic links are followed, as SageMaker uploads content, and a
+    second name of the same file (hard link) carries the content again.
     """
     count = 0
     with (
         gzip.GzipFile(filename="", mode="wb", fileobj=archive, compresslevel=_COMPRESSION, mtime=0) as compressed,
-        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT, dereference=True) as tar,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for path in files_below(directory):
-            info = tar.gettarinfo(path, arcname=path.relative_to(directory).as_posix())
-            info.mtime, info.uid, info.gid, info.uname, info.gname = 0, 0, 0, "", ""
-            info.mode = 0o755 if info.mode & 0o100 else 0o644
-            info.type = tarfile.REGTYPE  # a second name of the same file (hard link) carries the content again
-            info.size = path.stat().st_size
-            with path.open("rb") as content:
+        for file in folder.files():
+            with contextlib.suppress(FileNotFoundError), file.open() as content:
+                status = os.fstat(content.fileno())
+                info = tarfile.TarInfo(file.name)
+                info.mode = 0o755 if status.st_mode & 0o100 else 0o644
+                info.size = status.st_size
                 tar.addfile(info, content)
-            count += 1
+                count += 1
     return count
 
 
@@ -84,14 +86,6 @@ def why_no_gzip(archive: Path) -> str | None:
         return "it is a tar that isn't compressed with gzip"
     kind = next((name for magic, name in _OTHERS.items() if head.startswith(magic)), None)
     return f"it is {kind}, not gzip" if kind else "it isn't compressed with gzip"
-
-
-def files_below(directory: Path) -> Iterator[Path]:
-    """Regular files below `directory` in a fixed order; links that lead out of it or nowhere are left out."""
-    root = directory.resolve()
-    for path in sorted(directory.rglob("*")):
-        if path.is_file() and path.resolve().is_relative_to(root):
-            yield path
 
 
 def _check(member: tarfile.TarInfo, directory: Path) -> None:

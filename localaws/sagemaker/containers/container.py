@@ -18,10 +18,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import localaws
 from localaws.confinement import landlock
+from localaws.priority import yield_to_us
 
 OPT_ML = Path("/opt/ml")
 TMP = Path("/tmp")  # noqa: S108 - the container's own
@@ -50,13 +51,21 @@ class Layer:
     under: the directory, which the container sees as its own to write to.
     directory: keeps what the container writes to it, in `upper`.
     below: what earlier containers wrote (their `upper`), the topmost first.
-    kept_at: where others find what it has installed (kept_layers.py); None for what is its own affair.
     """
 
     under: Path
     directory: Path
     below: tuple[Path, ...] = ()
-    kept_at: Path | None = None
+
+
+class Shown(NamedTuple):
+    """A directory that another container writes to, and its device and inode, "DEV:INO".
+
+    What has its path when this container starts may be a link that was made there, and isn't shown then.
+    """
+
+    directory: Path
+    identity: str
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,7 @@ class ContainerSpec:
     cwd: Path
     hide: Sequence[Path] = ()
     needs: Sequence[Path] = ()
-    shows: Mapping[str, Path] = field(default_factory=dict)
+    shows: Mapping[str, Shown] = field(default_factory=dict)
     as_process_1: bool = False
     tools: Path | None = None
     network: Literal["host", "none"] = "host"
@@ -231,11 +240,11 @@ def describe(kind: Isolation, *, has_landlock: bool) -> str | None:
 
 def _make_places(spec: ContainerSpec) -> None:
     """Make the places of `shows`: empty directories to mount on, or links where the kernel can't mount."""
-    for place, directory in spec.shows.items():
+    for place, shown in spec.shows.items():
         at = spec.base_dir / place
         if isolation() == "none":
             at.parent.mkdir(parents=True, exist_ok=True)
-            at.symlink_to(directory)
+            at.symlink_to(shown.directory)
         else:
             at.mkdir(parents=True, exist_ok=True)
 
@@ -247,8 +256,9 @@ def _view_options(spec: ContainerSpec) -> list[str]:
     options += _OWN_PYTHON
     for path in spec.needs:
         options += ["--show", str(path), str(path)]
-    for place, directory in spec.shows.items():
-        options += ["--show", str(directory), str(OPT_ML / place)]
+    for place, shown in spec.shows.items():
+        source = str(shown.directory)
+        options += ["--show", source, str(OPT_ML / place), "--same", source, shown.identity]
     if spec.tools is not None:
         options += ["--show", str(spec.tools), str(TOOLS)]
     for hidden in spec.hide:
@@ -297,7 +307,7 @@ class _Spawner:
 
 
 def _popen(argv: list[str], environment: dict[str, str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    started = subprocess.Popen(
         argv,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -307,6 +317,8 @@ def _popen(argv: list[str], environment: dict[str, str], descriptors: Sequence[i
         cwd="/",
         pass_fds=descriptors,
     )
+    yield_to_us(started.pid)
+    return started
 
 
 @functools.cache

@@ -44,10 +44,6 @@ class Writable:
         """The same, on a layer that was made before."""
         return self if self.layer is None else replace(self, layer=replace(self.layer, below=(kept,)))
 
-    def kept_at(self, place: Path | None) -> Writable:
-        """The same, to be kept for others."""
-        return self if self.layer is None else replace(self, layer=replace(self.layer, kept_at=place))
-
 
 def writable(image: ImageEnvironment, directory: Path, tmp: Path) -> Writable:
     """The image's environment for a new container, which keeps its changes in `directory` and has `tmp` as its /tmp."""

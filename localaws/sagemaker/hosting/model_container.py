@@ -50,7 +50,8 @@ class ContainerStarter:
         object has gone.
         """
         context = self._context
-        log = ContainerLog(context.platform, context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
+        telemetry = context.platform.telemetry_of(plan.source["RoleArn"])
+        log = ContainerLog(telemetry, context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
         place = _Place(directory / instance_id / "ml", directory / instance_id / "tmp", directory)
         try:
             credentials = self._context.platform.assume_role(
@@ -76,7 +77,8 @@ class ContainerStarter:
     def _unpack(self, place: _Place, plan: VariantPlan, credentials: Credentials) -> str | None:
         """Fill /opt/ml/model, and /opt/ml/code when the code is in S3; the new SAGEMAKER_SUBMIT_DIRECTORY."""
         source = plan.source
-        shutil.rmtree(place.ml, ignore_errors=True)
+        for directory in (place.ml, place.tmp):  # an earlier container may have left links in them
+            shutil.rmtree(directory, ignore_errors=True)
         for directory in (place.ml / "model", place.tmp):
             directory.mkdir(parents=True, exist_ok=True)
         fetcher = Fetcher(self._context, source["RoleArn"], credentials, time.monotonic() + source["DownloadSeconds"])

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from localaws.sagemaker.containers import container
+from localaws.sagemaker.containers.beneath import Folder, read_file
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.logs import ContainerLog
 from localaws.sagemaker.containers.objects import Objects
@@ -62,6 +64,18 @@ class Job:
         """The directory that the job's container sees as /tmp."""
         return self.directory / "tmp"
 
+    def folder(self, name: str) -> Folder:
+        """A folder of /opt/ml, as it may be read while the job's container does with it what it likes."""
+        return Folder(self.ml, name, str(container.ml_dir(self.ml) / name))
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        """The beginning of a file of /opt/ml; None, and a line in the log, for what is a link or no file."""
+        try:
+            return read_file(self.ml, name, limit)
+        except OSError as error:
+            self.log.say(f"{container.ml_dir(self.ml) / name} isn't read: {error.strerror}.")
+            return None
+
     def move(self, secondary: str, message: str, **members: object) -> None:
         """Enter a secondary status. Raises StopRequestedError when someone has asked the job to stop."""
         self.signals.keep_going()
@@ -112,4 +126,5 @@ class Job:
     def _new_log(self) -> ContainerLog:
         clock = self.context.clock
         stream = f"{self.name}/algo-1-{int(clock.now())}"
-        return ContainerLog(self.context.platform, clock, self.kind.log_group, stream)
+        telemetry = self.context.platform.telemetry_of(self.document["RoleArn"])
+        return ContainerLog(telemetry, clock, self.kind.log_group, stream)

@@ -39,3 +39,11 @@ class Outcome:
 
     exit_code: int
     cause: str
+
+
+class EndedEarlyError(Exception):
+    """What comes before the job's own container was ended from outside; `outcome` says how."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.cause)
+        self.outcome = outcome

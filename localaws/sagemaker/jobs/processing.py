@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 from contextlib import ExitStack
 from pathlib import Path
 
 from localaws.sagemaker.containers import artifacts, channels, container, image_table
+from localaws.sagemaker.containers.beneath import Folder
 from localaws.sagemaker.containers.channels import ManifestError
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.images import ImageEnvironment
@@ -26,6 +28,7 @@ from localaws.sagemaker.jobs.outcomes import MAX_RUNTIME, SCRIPT, STOP, JobFaile
 
 _DIRECTORIES = ("config", "processing/input", "processing/output", "output")
 _MAX_MESSAGE = 1024  # characters of ExitMessage
+_MAX_READ = 4 * _MAX_MESSAGE  # bytes of /opt/ml/output/message
 _SUMMARY = ("ProcessingJobName", "ProcessingJobArn", "CreationTime", "ProcessingEndTime", "LastModifiedTime",
             "ProcessingJobStatus", "FailureReason", "ExitMessage")  # fmt: skip
 
@@ -103,8 +106,8 @@ def _process(job: Job, spec: ContainerSpec) -> Outcome:
         with ExitStack() as stack:
             for output in request_of.outputs(job.document):
                 if output["S3UploadMode"] == "Continuous":
-                    directory = request_of.output_directory(output, job.ml)
-                    sync = artifacts.DirectorySync(directory, output["S3Uri"], job.role.objects, kms_key)
+                    folder, say = _output_folder(job, output), job.log.say
+                    sync = artifacts.DirectorySync(folder, output["S3Uri"], job.role.objects, say, kms_key)
                     stack.enter_context(sync)
             return job.run(spec, max_runtime)
     except TransferError as error:
@@ -127,11 +130,14 @@ def _conclude(job: Job, outcome: Outcome) -> Ending:
 
 def _exit_message(job: Job) -> Document:
     """The beginning of /opt/ml/output/message. Raises JobFailedError where it isn't UTF-8."""
-    message = job.ml / "output" / "message"
-    if not message.is_file():
+    message = job.read("output/message", _MAX_READ)
+    if message is None:
         return {}
+    # Of a longer one, the last character read may be half a character.
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        return {"ExitMessage": message.read_text(encoding="utf-8")[:_MAX_MESSAGE]}
+        said = decoder.decode(message, final=len(message) < _MAX_READ)
+        return {"ExitMessage": said[:_MAX_MESSAGE]}
     except UnicodeDecodeError as error:
         raise JobFailedError(f"ClientError: /opt/ml/output/message isn't UTF-8: {error}") from error
 
@@ -139,11 +145,15 @@ def _exit_message(job: Job) -> Document:
 def _upload(job: Job) -> None:
     for output in request_of.outputs(job.document):
         if output["S3UploadMode"] == "EndOfJob":
-            directory = request_of.output_directory(output, job.ml)
+            folder, kms_key = _output_folder(job, output), request_of.kms_key(job.document)
             try:
-                artifacts.upload_files(directory, output["S3Uri"], job.role.objects, request_of.kms_key(job.document))
+                artifacts.upload_files(folder, output["S3Uri"], job.role.objects, kms_key, job.log.say)
             except TransferError as error:
                 raise JobFailedError(f"ClientError: Output upload failed: {error}") from error
+
+
+def _output_folder(job: Job, output: Document) -> Folder:
+    return job.folder(str(request_of.output_directory(output, Path())))
 
 
 def _instances(document: Document) -> Use:
