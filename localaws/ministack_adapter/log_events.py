@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from localaws.database import Database
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
     stream INTEGER NOT NULL, timestamp INTEGER NOT NULL, number INTEGER NOT NULL,
@@ -63,15 +65,16 @@ class LogEvents:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
-        self._writing = _connected(path)
-        self._reading = _connected(path)
+        self._database = Database(path, _SCHEMA)
+        self._writing = self._database.connection
+        self._reading = sqlite3.connect(path, check_same_thread=False)
         self._reading_lock = threading.Lock()
         last = self._writing.execute("SELECT MAX(number) FROM event").fetchone()[0]
         self._next = (last or 0) + 1
 
     def append(self, stream: int, events: Iterable[tuple[int, int, str]]) -> None:
         """Keep events: (timestamp, ingestion time, message)."""
-        with self._lock, self._writing:
+        with self._lock, self._database.transaction():
             rows = [
                 (stream, timestamp, number, ingestion, message)
                 for number, (timestamp, ingestion, message) in enumerate(events, self._next)
@@ -118,7 +121,7 @@ class LogEvents:
         """Delete a stream's events up to a time; others may write meanwhile."""
         deleted = _DELETED_AT_ONCE
         while deleted == _DELETED_AT_ONCE:
-            with self._lock, self._writing:
+            with self._lock, self._database.transaction():
                 deleted = self._writing.execute(
                     "DELETE FROM event WHERE stream = ?1 AND (timestamp, number) IN (SELECT timestamp, number "
                     "FROM event WHERE stream = ?1 AND timestamp < ?2 ORDER BY timestamp, number LIMIT ?3)",
@@ -145,15 +148,5 @@ class LogEvents:
     def close(self) -> None:
         """Let go of the file."""
         with self._lock, self._reading_lock:
-            self._writing.close()
+            self._database.close()
             self._reading.close()
-
-
-def _connected(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, check_same_thread=False)
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    with connection:
-        connection.execute(_SCHEMA)
-    return connection

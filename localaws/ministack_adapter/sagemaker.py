@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import datetime
@@ -16,7 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from localaws.ministack_adapter import authorization
+from localaws.ministack_adapter import authorization, full_disk
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.sagemaker_requests import checks, document_of, operation_of, resource_arns
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from localaws.sagemaker.core.errors import SageMakerError
     from localaws.sagemaker.core.request import Caller
     from localaws.sagemaker.hosting.invocation import InvokeRequest
+
+logger = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 Response = tuple[int, dict[str, str], bytes]
@@ -138,6 +142,9 @@ def _control(aws: EmbeddedAws, operation: str, request: Document, caller: Caller
         return _error(denied.code, denied.message, 400)
     except SageMakerError as error:
         return _refusal(error)
+    except (OSError, sqlite3.Error) as error:
+        logger.exception("%s failed", operation)
+        return _error("InternalFailure", full_disk.told(error), 500)
     return 200, {"Content-Type": "application/x-amz-json-1.1"}, _encoded(answer)
 
 
