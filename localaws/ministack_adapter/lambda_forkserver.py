@@ -1,10 +1,10 @@
 """A process that has boto3 imported, from which the processes of functions are forked: each begins in milliseconds.
 
-Run by this server's interpreter as `lambda_forkserver.py CONTROL KIND RUNTIME HOME`: the number of the socket on which
-it is asked for processes (see `lambda_processes`), whether functions get namespaces of their own, the folder of the
-packages that every function finds, and the home of the server's user, which none finds. It has one thread, reads no
-variable that a function could set, and touches nothing that it was not asked to. Standard library only, as
-`lambda_worker`, and what confines.
+Run by this server's interpreter as `lambda_forkserver.py CONTROL`, the number of the socket on which it is asked for
+processes (see `lambda_processes`). There it is first told whether functions get namespaces of their own, the folder of
+the packages that every function finds, and the home of the server's user, which none finds: on its command line a
+function would see that. It has one thread, reads no variable that a function could set, and touches nothing that it was
+not asked to. Standard library only, as `lambda_worker`, and what confines.
 
 A function has two processes: one that watches, the first of its namespaces, and one that runs it. Both are forked
 before they are asked for, so that a function needn't wait for that.
@@ -35,7 +35,6 @@ sys.path.remove(str(ROOT))
 
 Document = dict[str, Any]
 
-CONFINED, OPEN = "confined", "open"
 # The descriptors that come with a request: the function reads the first and writes the next two.
 STREAMS = ("requests", "log", "answers", "status")
 _PART_BYTES = 1 << 16
@@ -49,11 +48,12 @@ _READ_AT_THE_START = ("LD_", "LC_", "GLIBC_", "MALLOC_", "OPENSSL_", "SSL_", "BO
 
 def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
-    machine = Machine(Path(sys.argv[3]), HERE / "lambda_worker.py", Path(sys.argv[4]))
+    told = json.loads(_line(control))
+    machine = Machine(Path(told["runtime"]), HERE / "lambda_worker.py", Path(told["home"]))
     sys.path.insert(0, str(HERE))
     importlib.import_module("lambda_worker")
     sys.path.pop(0)
-    is_confined = sys.argv[2] == CONFINED
+    is_confined = told["confined"]
     if is_confined:
         _begin_namespaces(control)
         functions.enter_template(machine)
@@ -61,6 +61,14 @@ def main() -> None:
     asked = _serve(control, is_confined=is_confined)
     if asked is not None:
         _wait_and_become(machine, *asked, is_confined=is_confined)
+
+
+def _line(control: socket.socket) -> bytes:
+    """The first line, and nothing of what comes after it: that has descriptors."""
+    line = b""
+    while not line.endswith(b"\n"):
+        line += control.recv(1) or b"null\n"
+    return line
 
 
 def _begin_namespaces(control: socket.socket) -> None:
@@ -176,7 +184,7 @@ def _wait_and_become(machine: Machine, asked: socket.socket, told: socket.socket
     if not descriptors:
         return
     *streams, status = descriptors
-    os.write(status, b"began")
+    os.write(status, f"began {os.getpid()}\n".encode())
     socket.send_fds(told, [b"s"], [status])
     told.detach()
     request = json.loads(message)

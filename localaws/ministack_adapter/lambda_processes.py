@@ -15,11 +15,10 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from localaws.sagemaker.containers import container
 
-CONFINED, OPEN = "confined", "open"  # as `lambda_forkserver` has them
 _WORD_BYTES = 64
 _FORKSERVER = Path(__file__).with_name("lambda_forkserver.py")
 # What decides, when an interpreter begins, how it reads and writes text.
@@ -52,8 +51,9 @@ class Pipes:
     def new(cls) -> Pipes:
         (its_requests, requests), *reading = (os.pipe() for _ in range(3))
         log, answers = (os.fdopen(ours, "rb") for ours, _ in reading)
-        status, its_status = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        status.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        status, its_status = socket.socketpair()
+        if sys.platform == "linux":
+            status.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         of_process = (its_requests, *(its for _, its in reading), its_status.detach())
         return cls(os.fdopen(requests, "wb"), log, answers, status, of_process)
 
@@ -72,7 +72,7 @@ class FunctionProcess:
         self.requests, self.log, self.answers = pipes.requests, pipes.log, pipes.answers
         self._status = pipes.status
         self._code: int | None = None
-        self.pid = _sender(pipes.status)
+        self.pid, self._said = _beginning(pipes.status)
 
     def poll(self) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -81,9 +81,9 @@ class FunctionProcess:
 
     def wait(self, timeout: float | None = None) -> int:
         if self._code is None:
-            if not _is_readable(self._status, timeout):
+            if not self._said and not _is_readable(self._status, timeout):
                 raise subprocess.TimeoutExpired("a function's process", timeout or 0)
-            _, _, status = self._status.recv(_WORD_BYTES).decode().partition(" ")
+            _, _, status = (self._said or self._status.recv(_WORD_BYTES)).decode().partition(" ")
             # Without a word the process was killed with the one that watches it.
             self._code = os.waitstatus_to_exitcode(int(status or signal.SIGKILL))
             self._status.close()
@@ -102,14 +102,17 @@ class FunctionProcess:
                 os.kill(self.pid, number)
 
 
-def _sender(status: socket.socket) -> int | None:
-    """The process that says that it began, by its id here: in its own namespace it has another. None where none did."""
-    word, ancillary, _, _ = status.recvmsg(_WORD_BYTES, socket.CMSG_SPACE(_CREDENTIALS.size))
-    if word != b"began":
-        return None
-    sent = next(data for level, kind, data in ancillary if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS))
-    pid: int = _CREDENTIALS.unpack(sent)[0]
-    return pid
+def _beginning(status: socket.socket) -> tuple[int | None, bytes]:
+    """The process that says that it began, None where none did; and what has been said besides.
+
+    By its id as the kernel tells it here, since in its own namespace it has another.
+    """
+    said, ancillary, _, _ = status.recvmsg(_WORD_BYTES, socket.CMSG_SPACE(_CREDENTIALS.size))
+    word, _, more = said.partition(b"\n")
+    if not word.startswith(b"began "):
+        return None, b""
+    told = [_CREDENTIALS.unpack(data)[0] for level, _, data in ancillary if level == socket.SOL_SOCKET]
+    return (told[0] if told else int(word.split()[1])), more
 
 
 class Forkserver:
@@ -166,14 +169,20 @@ class Forkserver:
                 self._process.wait()
             self._control, its = socket.socketpair()
             with its:
-                self._process = _begin(its.fileno(), self._runtime)
+                self._process = _begin(its.fileno())
+            self._control.sendall(json.dumps(_told(self._runtime)).encode() + b"\n")
         return self._control
 
 
-def _begin(control: int, runtime: Path) -> subprocess.Popen[bytes]:
-    kind = CONFINED if container.isolation() == "processes and files" else OPEN
+def _told(runtime: Path) -> dict[str, Any]:
+    """What the forkserver is told before it is asked for processes."""
+    is_confined = container.isolation() == "processes and files"
+    return {"confined": is_confined, "runtime": str(runtime), "home": str(Path.home())}
+
+
+def _begin(control: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(_FORKSERVER), str(control), kind, str(runtime), str(Path.home())],
+        [sys.executable, "-I", "-S", str(_FORKSERVER), str(control)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         env=_ENVIRONMENT,
