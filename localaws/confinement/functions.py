@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from localaws.confinement import landlock, linux, privileges, system, view
+from localaws.confinement import landlock, linux, privileges, seccomp, system, view
 from localaws.confinement.linux import MS_BIND, MS_NODEV, MS_NOSUID, MS_RDONLY
 
 _TASK, _RUNTIME, _TMP = "/var/task", "/var/runtime", "/tmp"  # noqa: S108 - the function's own
@@ -121,8 +121,10 @@ def fence(machine: Machine, places: Places) -> None:
     """Keep this process to what a function may open."""
     if places.code == _TASK:
         landlock.restrict(["/"], [_TMP, "/dev", "/proc"])
+        seccomp.restrict()
         return
     privileges.drop()
+    seccomp.restrict()
     seen = [*system.python(), places.code, *places.layers, places.worker, *(path for path, _ in machine.packages)]
     shows = [(path, path) for path in [*seen, str(machine.runtime)]]
     readable, writable = view.View([], shows, machine.hidden).as_it_lies()

@@ -250,6 +250,19 @@ def finds_the_servers_keyring(t):
     return f"{size // 4} keys" if size > 0 else None
 
 
+def makes_calls_that_docker_refuses(t):
+    """Wide ways into the kernel: a ring of io_uring's, a key, a counter of perf's."""
+    x86 = os.uname().machine == "x86_64"
+    room = ctypes.create_string_buffer(256)
+    counter = ctypes.create_string_buffer(b"\0\0\0\0\x70\0\0\0", 128)
+    calls = {
+        "io_uring_setup": (425, 1, room),
+        "add_key": (248 if x86 else 217, b"user", b"escape", b"x", 1, -4),
+        "perf_event_open": (298 if x86 else 241, counter, 0, -1, -1, 0),
+    }
+    return next((name for name, call in calls.items() if libc.syscall(*call) >= 0), None)
+
+
 ATTEMPTS = (
     lists_the_state, reads_the_root_key, finds_secrets_anywhere, reads_the_home, reads_another_jobs_folder,
     reads_the_hosts_tmp, reads_keys_and_passwords, writes_the_state, writes_anothers_code, sees_the_server,
@@ -257,6 +270,7 @@ ATTEMPTS = (
     makes_devices, unshares_then_mounts, joins_namespaces, changes_the_root, opens_by_handle, has_descriptors_of_others,
     has_capabilities, may_gain_privileges, becomes_another_user, changes_the_machine, reads_the_kernels_memory,
     knows_the_servers_key, reaches_abstract_sockets, finds_the_servers_keyring,
+    makes_calls_that_docker_refuses,
 )  # fmt: skip
 
 
