@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import stat
+import sys
 
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, CLONE_NEWUSER, MS_REMOUNT, MS_BIND, MNT_DETACH = 0x20000, 0x10000000, 32, 4096, 2
@@ -57,9 +58,9 @@ def reads_the_root_key(t):
 
 def finds_secrets_anywhere(t):
     """By their names and content, wherever they may appear."""
-    own = ("/proc", "/sys", "/usr")
+    own = ("/proc", "/sys", "/usr", os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix))
     for folder, folders, files in os.walk("/"):
-        folders[:] = [name for name in folders if os.path.join(folder, name) not in own]
+        folders[:] = [name for name in folders if os.path.join(folder, name) not in own and name != "site-packages"]
         for name in files:
             path = os.path.join(folder, name)
             if name in ("root_key.json", "server.json") or (name == t["canary"] and read(path) == t["secret"]):
