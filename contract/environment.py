@@ -19,6 +19,9 @@ PROBE, TENSORS = "RATCHET_PROBE", "RATCHET_TENSORS"
 # {"rule", "name", "parameters", "action"} each.
 RULES, MANAGED_RULES = "RATCHET_RULES", "RATCHET_MANAGED_RULES"
 
+# Where the rules beside the script write what they have found (S3 URI); without it they tell nobody who would act.
+VERDICTS = "RATCHET_VERDICTS"
+
 STOP, NOTIFY, KEEP = "stop", "notify", "record"
 ACTIONS = (STOP, NOTIFY, KEEP)
 
@@ -67,7 +70,7 @@ def judged_by_debugger(environment: Mapping[str, str]) -> bool:
 def _rules(name: str, text: str) -> list[dict[str, Any]]:
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{name} is not JSON: {error}") from error
     if not isinstance(document, list) or not all(isinstance(rule, dict) for rule in document):
         raise ValueError(f"{name} is no list of rules")

@@ -2,11 +2,13 @@
 
     plan.json                                       Plan: what the run works on
     manifests/<channel>.manifest, .versions.json    Plan: a channel's objects, for SageMaker and for people
-    train/                                          the training job's output, checkpoints and tensors
+    train/                                          the training job's output, checkpoints and tensors, and what its
+                                                    rules have found; nobody but this run's training writes there
     evaluation/evaluation.json                      the evaluation job's figures
     gate.json                                       the gate's decision
     record.json                                     the run's record
 
+Training jobs outside of a run have folders of the same kind below `tries/`: nothing that was tried is ever deployed.
 Beside the runs lies the code of all deployments, `code/<pipeline>/<hash of its content>/sourcedir.tar.gz`: what a run
 was trained from stays as long as what it has left.
 
@@ -15,7 +17,7 @@ Keys have no leading slash; folders end in one where the name says folder.
 
 from __future__ import annotations
 
-RUNS, CODE = "runs/", "code/"
+RUNS, TRIES, CODE = "runs/", "tries/", "code/"
 PLAN, GATE, RECORD = "plan.json", "gate.json", "record.json"
 
 MODEL_ARCHIVE = "model.tar.gz"
@@ -29,6 +31,7 @@ CHECKPOINTS = f"{TRAIN}/checkpoints"
 # The copy of what SageMaker Debugger's hook saves, below a folder of the job's name.
 DEBUGGER = f"{TRAIN}/debugger"
 TENSORS = f"{TRAIN}/tensors"
+VERDICTS = f"{TRAIN}/verdicts"
 # Below the tensors: one JSON document a rule; and a file a worker, in which a line tells of a saved number or tensor.
 RULES = "rules"
 TENSOR_INDEX = "index"
@@ -66,6 +69,11 @@ def run_folder(pipeline: str, run_id: str) -> str:
     return f"{runs_folder(pipeline)}{run_id}/"
 
 
+def tries_folder(pipeline: str) -> str:
+    """`tries/<pipeline>/`: all training jobs of a pipeline outside of its runs."""
+    return f"{TRIES}{pipeline}/"
+
+
 def manifest(channel: str) -> str:
     """SageMaker's manifest of a channel's objects."""
     return f"manifests/{channel}.manifest"
@@ -79,6 +87,11 @@ def versions(channel: str) -> str:
 def of_round(folder: str, round_: int | str | None) -> str:
     """A folder of the training job's, of a round's own where training goes on in rounds."""
     return folder if round_ is None else f"{folder}/round-{round_}"
+
+
+def verdicts(training_job: str) -> str:
+    """What the rules beside a training job have found, as the job itself says it."""
+    return f"{VERDICTS}/{training_job}.json"
 
 
 def rules_folder(round_: int | str | None) -> str:

@@ -1,11 +1,15 @@
 """Rules' verdicts on a training job, as they travel: events in the shape of SageMaker Debugger's, and metrics.
 
+Anybody who may put events can put one of the open rules'. So theirs only says "look": what they have found is what the
+job itself has written below its run's folder, where no other may (contract.files.verdicts).
+
 Sources: DebugRuleEvaluationStatus (API reference); "Events that Amazon SageMaker AI sends to Amazon EventBridge".
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -19,6 +23,13 @@ IN_PROGRESS, NO_ISSUES, ISSUES_FOUND, ERROR, STOPPED = "InProgress", "NoIssuesFo
 # SageMaker Debugger may evaluate on when training has ended.
 EVALUATING = (IN_PROGRESS, "Stopping")
 
+# What of a verdict is stored and told of, however long a rule speaks; the whole of it stays beside the tensors.
+REASON_LENGTH, WORD_LENGTH = 1000, 200
+# The job's own file of all its rules' verdicts: what is longer isn't one.
+FILE_BYTES = 1 << 20
+# DynamoDB's numbers ("Supported data types and naming rules"): 38 digits, from 1E-130 to 9.9999999999999999999E+125.
+_INTEGERS, _LEAST, _MOST = 10**38, 1e-130, 1e125
+
 _STEP = re.compile(r"\bat step (\d+) resulted in the condition being met")
 
 
@@ -30,9 +41,41 @@ def details(text: str | None) -> dict[str, Any]:
     """
     try:
         found = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if isinstance(found, dict):
         return found
     step = _STEP.search(str(text))
     return {"reason": str(text).strip(), **({"step": int(step[1])} if step else {})}
+
+
+def short(text: Any, length: int = REASON_LENGTH) -> str:
+    """A text as it is stored and told of: at most `length` characters, and nothing that UTF-8 can't hold."""
+    told = str(text).encode("utf-8", "replace").decode()
+    if len(told) <= length:
+        return told
+    end = f"… ({len(told)} characters in all)"
+    return told[: length - len(end)] + end
+
+
+def storable(value: Any) -> int | float | str | bool | None:
+    """A rule's figure as JSON and DynamoDB can hold it: as text where it is no number of theirs, or no figure."""
+    if value is None or isinstance(value, bool) or is_number(value):
+        return value  # type: ignore[no-any-return]
+    return short(value if isinstance(value, str) else _text(value), WORD_LENGTH)
+
+
+def is_number(value: Any) -> bool:
+    """Whether DynamoDB has this number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    if isinstance(value, int):
+        return abs(value) < _INTEGERS
+    return bool(value == 0 or (math.isfinite(value) and _LEAST <= abs(value) <= _MOST))
+
+
+def _text(value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return f"{type(value).__name__} that can't be written"

@@ -23,6 +23,7 @@ from infra.constructs.triggers import TriggerQueue, Triggers
 from infra.grants import SAGEMAKER, call_functions, pass_roles
 from infra.images import images, repository_arn, rules_image
 from infra.shared_stack import imported
+from infra.workflow.folder import write_tags
 from infra.workflow.machine import run_machine
 from infra.workflow.surroundings import Image, Surroundings, values
 from ratchet.spec import PipelineSpec
@@ -53,7 +54,7 @@ class PipelineStack(Stack):
         machine = _state_machine(self, at, functions)
         machine.resource.node.add_dependency(source.copied)
         queue = TriggerQueue(self, "Waiting")
-        starts = launcher(self, "Launcher", at=at, functions=functions, queue=queue.queue, machine=machine)
+        starts = _launcher(self, at, functions, queue, machine)
         lifecycle = Lifecycle(
             self,
             "Lifecycle",
@@ -122,17 +123,32 @@ def _state_machine(stack: Stack, at: Surroundings, functions: Functions) -> Stat
         stack,
         "Workflow",
         definition=run.definition,
-        values={**values(at), **called.arns, **roles.arns},
+        values={**values(at), **called.arns, **roles.arns, **roles.names},
         grants=[
             call_functions(list(called.arns.values())),
             *run.grants,
             pass_roles(list(roles.arns.values()), SAGEMAKER),
+            write_tags(roles.of_a_run),
         ],
         purpose=f"Runs of {at.pipeline}",
         log_retention_days=functions.log_retention_days,
     )
     called.grant_executions(at.executions(machine.name))
     return machine
+
+
+def _launcher(
+    stack: Stack, at: Surroundings, functions: Functions, queue: TriggerQueue, machine: StateMachine
+) -> Function:
+    return launcher(
+        stack,
+        "Launcher",
+        at=at,
+        functions=functions,
+        queue=queue.queue,
+        dead_letters=queue.dead_letters,
+        machine=machine,
+    )
 
 
 def _outputs(stack: Stack, at: Surroundings, machine: StateMachine, starts: Function) -> None:

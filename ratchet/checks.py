@@ -16,7 +16,7 @@ from typing import Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contract import names
-from ratchet import deploying, errors, tools
+from ratchet import deploying, errors, left_behind, tools
 from ratchet.account import Account, connect, read_server
 from ratchet.errors import UserError
 from ratchet.project import Project
@@ -143,7 +143,10 @@ def _landlock() -> int:
 
 
 def _port(project: Project) -> Check:
-    server = read_server(project.aws_state)
+    try:
+        server = read_server(project.aws_state)
+    except UserError as error:
+        return Check("port", "warning", "unknown", str(error))
     if server and server.answers:
         return Check("port", "ok", f"{server.port}, the embedded AWS's")
     try:
@@ -181,6 +184,8 @@ def _deployed(project: Project, account: Account) -> Iterator[Check]:
             # A pipeline may be left out on purpose (`-c pipelines=`); the others do without it.
             state: State = "missing" if name == names.SHARED else "warning"
             yield Check("stack", state, f"{stack} isn't deployed", f"`{account.deploy_command(name)}`")
+    for name in left_behind.without_folder(project, account):
+        yield Check("stack", "warning", f"{account.stack(name)} has no folder", left_behind.told(account, name))
 
 
 def _version(command: list[str], folder: Path) -> str:

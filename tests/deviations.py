@@ -172,6 +172,12 @@ DEVIATIONS = (
         "Who stops an evaluation on a laptop shouldn't wait two minutes for a process that can't know of it.",
     ),
     Deviation(
+        "Regular expressions",
+        "Metric definitions, AllowedPattern, Insights queries and JSONata take a syntax that is told nowhere.",
+        "They take RE2's: lookaround, back-references, atomic groups and possessive quantifiers are refused by name.",
+        "With those one expression and forty characters would keep a laptop's whole AWS busy for years.",
+    ),
+    Deviation(
         "SageMaker quotas",
         "Every instance type has a quota; a new account's are often 0.",
         "There are those that settings.json names, and no others.",

@@ -7,13 +7,13 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from contract import files, names
 from contract import functions as variables
-from contract import names
 from infra.constructs.function import Function, Functions
 from infra.constructs.queue import allow_event_rules, private_queue
 from infra.constructs.topic_alarms import alarm, alarm_of_messages
 from infra.declared_function import DeclaredFunction
-from infra.grants import Account, Grant, use_key
+from infra.grants import Account, Grant, list_prefixes, use_key
 from infra.shared import Shared
 from infra.workflow.judging import rules_spoke
 
@@ -41,6 +41,7 @@ class Stopper(Construct):
             seconds=SECONDS,
             variables={
                 variables.RUN_TABLE: shared.run_table,
+                variables.ARTIFACT_BUCKET: shared.artifact_bucket,
                 variables.TOPIC_ARN: shared.topic_arn,
                 variables.ENVIRONMENT: environment,
             },
@@ -96,7 +97,7 @@ def _alarms(scope: Construct, function: Function, dead_letters: sqs.Queue, topic
 
 
 def _grants(account: Account, environment: str, shared: Shared) -> list[Grant]:
-    """Stopping this environment's training jobs, by the tag that the state machine gives them."""
+    """Stopping this environment's training jobs, by the tag that the state machine gives them, for what they say."""
     jobs = account.arn("sagemaker", f"training-job/{names.any_job(environment)}")
     because = "A job is named after its environment, its pipeline and its run; the last two are known later."
     return [
@@ -107,7 +108,14 @@ def _grants(account: Account, environment: str, shared: Shared) -> list[Grant]:
             conditions={"StringEquals": {f"aws:ResourceTag/{names.ENVIRONMENT_TAG}": environment}},
             because=because,
         ),
+        Grant(
+            actions=["s3:GetObject"],
+            resources=[f"{shared.artifact_bucket_arn}/{files.run_folder('*', names.ANY_RUN_ID)}{files.verdicts('*')}"],
+            because="A run's folder is named after its pipeline and its run, and what its job says after the job.",
+        ),
+        # So that a word that isn't there is missing, not denied.
+        list_prefixes(shared.artifact_bucket_arn, [files.RUNS]),
         Grant(actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[shared.run_table_arn]),
         Grant(actions=["sns:Publish"], resources=[shared.topic_arn]),
-        use_key(account, shared.key_arn, "dynamodb", "sns"),
+        use_key(account, shared.key_arn, "dynamodb", "s3", "sns"),
     ]

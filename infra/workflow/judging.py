@@ -11,7 +11,7 @@ from contract import files, verdicts
 from infra.grants import NO_RESOURCE, Grant
 from infra.workflow.expressions import composed, expression, quoted, sentence
 from infra.workflow.job_role import PROCESSING_LOGS, pull, write_log
-from infra.workflow.requests import Document
+from infra.workflow.requests import Document, run_uri
 from infra.workflow.surroundings import Image, Surroundings
 from infra.workflow.way import Way
 from ratchet.spec import PipelineSpec, managed_rules
@@ -45,8 +45,11 @@ def judging(at: Surroundings, way: Way) -> Judging:
     probe = _probe(at.spec, way.folder(at, files.TENSORS))
     if not at.spec.rules:
         return Judging(environment=probe)
+    own_word = composed(run_uri(at, files.verdicts(way.job_name(at))))
     return Judging(
-        environment={**probe, **_rules(at.spec, variables.RULES)}, may_stop=True, job_grants=_say_verdicts(at)
+        environment={**probe, **_rules(at.spec, variables.RULES), variables.VERDICTS: own_word},
+        may_stop=True,
+        job_grants=_say_verdicts(at),
     )
 
 
@@ -88,7 +91,8 @@ def _debugger(spec: PipelineSpec, image: str, folder: str) -> Document:
 
 
 def _say_verdicts(at: Surroundings) -> list[Grant]:
-    """The rules beside the training say what they find: events of their own source, metrics in their own namespace."""
+    """The rules beside the training say that they have found something: events of their own source, metrics in their
+    own namespace. What it is they write below the run's folder, as the training job that they are part of."""
     return [
         Grant(
             actions=["events:PutEvents"],

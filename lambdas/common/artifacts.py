@@ -46,18 +46,20 @@ class Artifacts:
         found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=self.key(folder))
         return [entry["Key"].removeprefix(self.key("")) for entry in found.get("Contents", [])]
 
-    def read(self, name: str) -> Any:
-        """A JSON document.
+    def read(self, name: str, *, most: int | None = None) -> Any:
+        """A JSON document; of at most `most` bytes, where a job's own script has written it.
 
         Raises:
             ArtifactMissingError: it isn't there.
-            ValueError: it isn't JSON.
+            ValueError: it isn't JSON, or is longer.
         """
         try:
-            body = self.client.get_object(Bucket=self.bucket, Key=self.key(name))["Body"].read()
+            body = self.client.get_object(Bucket=self.bucket, Key=self.key(name))["Body"].read(most and most + 1)
         except self.client.exceptions.NoSuchKey as error:
             raise ArtifactMissingError(f"{self.uri(name)} doesn't exist") from error
+        if most is not None and len(body) > most:
+            raise ValueError(f"{self.uri(name)} has more than {most} bytes")
         try:
             return json.loads(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{self.uri(name)} is no JSON: {error}") from error

@@ -11,8 +11,11 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from common import item_size
 from common.state import State
-from contract.run_table import PARTITION_KEY, SORT_KEY, STATE_ITEM, key, plain, run_item
+from contract import outcomes
+from contract.run_table import ENDS, PARTITION_KEY, SORT_KEY, STATE_ITEM, key, plain, run_item
+from contract.verdicts import is_number
 
 # A thousand events in a burst reach a few launchers at once; each lost race costs one read and one write.
 WRITES = 40
@@ -64,12 +67,22 @@ class RunTable:
         return self._get(run_item(run_id))
 
     def write_run(self, run_id: str, document: dict[str, Any]) -> None:
-        """Writes the run's item, replacing the one that is there."""
-        self._put({SORT_KEY: run_item(run_id), **document}, None, {})
+        """Writes the run's item, replacing the one that is there; of what it can't hold, record.json has the whole."""
+        self._put({SORT_KEY: run_item(run_id), **item_size.fitted(document)}, None, {})
 
     def write_new_run(self, run_id: str, document: dict[str, Any]) -> bool:
         """Writes the run's item unless there is one already."""
         return self._put({SORT_KEY: run_item(run_id), **document}, _NEW, {})
+
+    def write_ending_run(self, run_id: str, record: dict[str, Any]) -> None:
+        """Writes how a run is about to end into its item, which goes on saying that it runs.
+
+        One that has ended already is left alone: somebody else has written its end down.
+        """
+        ending = {**item_size.fitted(record), "outcome": outcomes.RUNNING, ENDS: record["outcome"]}
+        item = {SORT_KEY: run_item(run_id), **ending}
+        if not self._put(item, "outcome = :running", {":running": outcomes.RUNNING}):
+            self.write_new_run(run_id, ending)
 
     def set_in_run_once(self, run_id: str, field: str, value: Any) -> bool:
         """Sets a field of a run's item that isn't there yet; False if it is, or if there is no such run."""
@@ -137,9 +150,14 @@ def _attribute(value: Any) -> Any:
 
 
 def _storable(value: Any) -> Any:
-    """DynamoDB's numbers are decimals; boto3 refuses floats."""
-    if isinstance(value, float):
+    """DynamoDB's numbers are decimals, which boto3 doesn't make of floats; one that it doesn't have becomes a text, as
+    does what UTF-8 has no bytes for."""
+    if isinstance(value, float) and is_number(value):
         return Decimal(repr(value))
+    if isinstance(value, int | float) and not isinstance(value, bool) and not is_number(value):
+        return repr(value) if isinstance(value, float) else f"an integer of {value.bit_length()} bits"
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
         return {key: _storable(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from contract.verdicts import ERROR, EVALUATING, IN_PROGRESS, STOPPED, details
+from contract.verdicts import ERROR, EVALUATING, IN_PROGRESS, STOPPED, details, short, storable
 
 Document = dict[str, Any]
 
@@ -25,7 +25,8 @@ def rule_verdicts(
 ) -> list[Document]:
     """Every rule's verdict: what the stopper was told, else what the rule said at last; never silence.
 
-    Numbers that JSON and DynamoDB don't have (NaN, infinities) are text.
+    They are of a length that the run's item bears, and numbers that JSON and DynamoDB don't have (NaN, infinities) are
+    text.
     """
     said = {str(verdict.get("name")): verdict for verdict in last}
     told = {str(issue["name"]): issue for issue in issues}
@@ -35,7 +36,7 @@ def rule_verdicts(
         _verdict({**configured.get(name, {}), "name": name}, told.get(name) or said.get(name), stopped)
         for name in names
     ]
-    return [{key: _finite(verdict[key]) for key in _FIELDS if verdict.get(key) is not None} for verdict in verdicts]
+    return [{key: _kept(key, verdict[key]) for key in _FIELDS if verdict.get(key) is not None} for verdict in verdicts]
 
 
 def of_debugger(job: Mapping[str, Any]) -> list[Document]:
@@ -66,5 +67,7 @@ def _of_debugger(status: Mapping[str, Any]) -> Document:
     return verdict
 
 
-def _finite(value: Any) -> Any:
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+def _kept(field: str, value: Any) -> Any:
+    if field == "reason":
+        return short(value)
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else storable(value)

@@ -7,9 +7,14 @@
 A rule that couldn't judge (`Error`) never stops anything: it is recorded, and told to the topic unless its action is
 record, since training goes on that nobody guards (of one whose action is stop, only if it does go on).
 
+Whoever may put events can name any job in one. Of the open rules' events only the job's name counts: what has been
+found is read where that job itself has written it, below its run's folder, which no other role may write. SageMaker's
+own events are believed; their source begins with aws, which EventBridge takes from nobody else.
+
 EventBridge delivers at least once, and late. So SageMaker is asked what the job is now, and the run's item what has
 been done already: a job that isn't in progress, isn't this environment's, or was dealt with is left alone. What fails
-is raised: Lambda tries twice more, then the event waits in the dead-letter queue.
+is raised: Lambda tries twice more, then the event waits in the dead-letter queue. Only why a job is stopped must be
+written before it is; a list that can't be written, a topic that can't be told hold up no stop.
 """
 
 from __future__ import annotations
@@ -20,17 +25,18 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 from common import clock
+from common.artifacts import ArtifactMissingError, Artifacts
 from common.clients import client
 from common.log import Log
 from common.notification import notification
 from common.refusals import is_missing
 from common.run_table import BusyError, RunTable
 
-from contract import environment, functions, outcomes
+from contract import environment, files, functions, outcomes
 from contract.names import is_job_of_a_run
 from contract.run_table import RULE_VERDICTS, STOPPED_BY
-from contract.verdicts import ERROR, ISSUES_FOUND
-from stopper.verdicts import Run, Verdict, run_of, verdicts
+from contract.verdicts import ERROR, FILE_BYTES, ISSUES_FOUND, SAGEMAKER_SOURCE, short
+from stopper.verdicts import Run, Verdict, made_by, run_of, verdicts
 
 Document = dict[str, Any]
 
@@ -38,6 +44,8 @@ LOG = Log({"function": "stopper"})
 
 IN_PROGRESS = "InProgress"
 WRITES = 10
+# Of all rounds together, so that the run's item stays far below the 400 KB that DynamoDB takes.
+MOST_VERDICTS = 100
 
 
 def handle(event: Document, _context: object) -> Document:
@@ -59,19 +67,46 @@ def handle(event: Document, _context: object) -> Document:
     if job is None:
         return answer(log, name, "Nothing", f"no run of the environment {ours} has such a training job")
     run = run_of(job)
-    if run is None or run.environment != ours:
+    if run is None or run.environment != ours or not made_by(run, name):
         return answer(log, name, "Nothing", f"no run of the environment {ours} has made it")
-    found = [with_time(verdict) for verdict in verdicts(event, job)]
+    said = event["detail"] if event.get("source") == SAGEMAKER_SOURCE else own_word(run, name)
+    if said is None:
+        return answer(log, name, "Nothing", "the job itself has said nothing of the kind")
+    found = [with_time(verdict) for verdict in verdicts(said, name, job)]
     if not found:
         return answer(log, name, "Nothing", "none of its rules has found issues or failed to judge")
     return act(run, job, found, log)
 
 
+def own_word(run: Run, training_job: str) -> Any:
+    """What the rules beside a job have found, as the job has written it; None where it has written nothing readable."""
+    artifacts = Artifacts(client("s3"), os.environ[functions.ARTIFACT_BUCKET], run.pipeline, run.run_id)
+    try:
+        return artifacts.read(files.verdicts(training_job), most=FILE_BYTES)
+    except (ArtifactMissingError, ValueError):
+        return None
+
+
 def act(run: Run, job: Document, found: list[Verdict], log: Log) -> Document:
-    """Records what is new, tells whom it concerns, stops the job if a rule says so and it still runs."""
+    """Records what is new, tells whom it concerns, stops the job if a rule says so and it still runs.
+
+    Whatever keeps it from recording and telling is raised after the stop, so that Lambda tries again.
+    """
+    trouble: Exception | None = None
+    try:
+        if not note(table(run), run, found, goes_on=job["TrainingJobStatus"] == IN_PROGRESS):
+            return answer(log, job["TrainingJobName"], "Nothing", f"the run table knows no run {run.run_id}")
+    except (ClientError, BusyError) as error:
+        trouble = error
+    done = carry_out(run, job, found, log)
+    if trouble:
+        raise trouble
+    return done
+
+
+def carry_out(run: Run, job: Document, found: list[Verdict], log: Log) -> Document:
+    """Stops the job if a rule says so and it still runs."""
     name, runs = job["TrainingJobName"], table(run)
-    if not note(runs, run, found, goes_on=job["TrainingJobStatus"] == IN_PROGRESS):
-        return answer(log, name, "Nothing", f"the run table knows no run {run.run_id}")
     stopping = next((v for v in found if v.action == environment.STOP and v.status == ISSUES_FOUND), None)
     if stopping is None:
         return answer(log, name, "Recorded", ", ".join(verdict.name for verdict in found))
@@ -103,8 +138,8 @@ def note(runs: RunTable, run: Run, found: list[Verdict], *, goes_on: bool) -> bo
             if wants_telling(verdict, goes_on) and verdict.name not in told:
                 client("sns").publish(TopicArn=os.environ[functions.TOPIC_ARN], **told_of(run, verdict))
                 told.add(verdict.name)
-        documents = [verdict.document() for verdict in new]
-        if not new or runs.append_to_run(run.run_id, RULE_VERDICTS, documents, after=len(before)):
+        documents = [verdict.document() for verdict in new[: max(0, MOST_VERDICTS - len(before))]]
+        if not documents or runs.append_to_run(run.run_id, RULE_VERDICTS, documents, after=len(before)):
             return True
     raise BusyError(f"the verdicts of run {run.run_id} were written by others {WRITES} times in a row")
 
@@ -129,7 +164,7 @@ def stop(runs: RunTable, run: Run, verdict: Verdict, log: Log) -> Document:
         if error.response["Error"]["Code"] != "ValidationException":
             raise
         return too_late(runs, run, verdict, log)
-    return answer(log, name, "Stopped", f"{verdict.name}: {verdict.reason}")
+    return answer(log, name, "Stopped", short(f"{verdict.name}: {verdict.reason}"))
 
 
 def too_late(runs: RunTable, run: Run, verdict: Verdict, log: Log) -> Document:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from contract import names
 from contract.environment import ENVIRONMENT, PIPELINE, RUN_ID, rules
-from contract.verdicts import ERROR, ISSUES_FOUND, details
+from contract.verdicts import ERROR, ISSUES_FOUND, WORD_LENGTH, details, short, storable
 
 Document = dict[str, Any]
 
@@ -55,38 +54,46 @@ def environment_of(job: Mapping[str, Any]) -> Mapping[str, str]:
     return job.get("Environment") or {}
 
 
-def verdicts(event: Mapping[str, Any], job: Mapping[str, Any]) -> Iterator[Verdict]:
-    """The verdicts in an event that are of the job's own rules; whatever else it tells is left alone.
+def made_by(run: Run, training_job: str) -> bool:
+    """Whether a job is called as this run calls its training, in whichever round."""
+    if not names.is_run_id(run.run_id):
+        return False
+    name = names.job(run.environment, run.pipeline, run.run_id, names.TRAIN_STEP)
+    return training_job == name or training_job.startswith(f"{name}-")
+
+
+def verdicts(detail: Any, training_job: str, job: Mapping[str, Any]) -> Iterator[Verdict]:
+    """The verdicts of the job's own rules in an event's detail or in the job's own word, of the same shape; whatever
+    else it tells is left alone.
 
     Raises:
         ValueError: the job's environment isn't what the state machine writes.
     """
     known = {rule["name"]: rule for rule in rules(environment_of(job))}
-    for status in event["detail"].get("DebugRuleEvaluationStatuses") or ():
-        configured = known.get(status.get("RuleConfigurationName", ""))
+    statuses = detail.get("DebugRuleEvaluationStatuses") if isinstance(detail, Mapping) else None
+    for status in statuses if isinstance(statuses, list) else ():
+        if not isinstance(status, Mapping):
+            continue
+        configured = known.get(str(status.get("RuleConfigurationName")))
         if configured and status.get("RuleEvaluationStatus") in (ISSUES_FOUND, ERROR):
-            yield _verdict(configured, status, event["detail"]["TrainingJobName"])
+            yield _verdict(configured, status, training_job)
 
 
 def _verdict(configured: Mapping[str, Any], status: Mapping[str, Any], training_job: str) -> Verdict:
-    told = details(status.get("StatusDetails"))
+    told = details(_string(status.get("StatusDetails")))
+    step, at = storable(told.get("step")), told.get("at")
     return Verdict(
         name=configured["name"],
         rule=configured["rule"],
         action=configured["action"],
         status=status["RuleEvaluationStatus"],
-        step=told.get("step"),
-        value=_value(told.get("value")),
-        reason=str(told.get("reason") or "it gives no reason"),
-        at=told.get("at"),
+        step=step if isinstance(step, int) else None,
+        value=storable(told.get("value")),
+        reason=short(told.get("reason") or "it gives no reason"),
+        at=short(at, WORD_LENGTH) if at else None,
         training_job=training_job,
     )
 
 
-def _value(value: Any) -> float | str | None:
-    """DynamoDB has no number for NaN and infinity, which a rule may well have seen."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, int | float) and math.isfinite(value):
-        return value
-    return json.dumps(value)
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

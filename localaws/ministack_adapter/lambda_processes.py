@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from localaws.priority import yield_to_us
 from localaws.sagemaker.containers import container
 
 _WORD_BYTES = 64
@@ -181,7 +182,7 @@ def _told(runtime: Path) -> dict[str, Any]:
 
 
 def _begin(control: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    begun = subprocess.Popen(
         [sys.executable, "-I", "-S", str(_FORKSERVER), str(control)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -190,6 +191,8 @@ def _begin(control: int) -> subprocess.Popen[bytes]:
         pass_fds=(control,),
         start_new_session=True,
     )
+    yield_to_us(begun.pid)
+    return begun
 
 
 def _send(control: socket.socket, message: bytes, descriptors: tuple[int, ...]) -> None:

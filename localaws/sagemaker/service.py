@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
@@ -86,6 +87,10 @@ class SageMaker:
         """
         self._recovered.wait()
         return self._endpoints.invoker.invoke(request)
+
+    def submit_invocation(self, request: InvokeRequest) -> Future[InvokeResult] | None:
+        """As `invoke_endpoint`, in a thread of the endpoint's own; returns at once. None before `recover`."""
+        return self._endpoints.invoker.submit(request) if self._recovered.is_set() else None
 
     def wait_for_change(self, kind: JobKind, name: str, known_status: str, timeout: float) -> str | None:
         """Block until the status of a job isn't `known_status` any more, `timeout` seconds at most; the status then.

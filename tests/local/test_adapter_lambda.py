@@ -62,7 +62,7 @@ def say(event, context):
 
 @pytest.fixture(scope="module")
 def probe(aws: Any) -> str:
-    role = make_role(aws, "lambda.amazonaws.com", allow("dynamodb:*"), name="probe-role")
+    role = make_role(aws, "lambda.amazonaws.com", allow("dynamodb:*", "logs:*"), name="probe-role")
     variables = {"COLOUR": "green", "AUTH": "x"}
     make_function(aws, "probe", PROBE, role, MemorySize=128, Environment={"Variables": variables})
     return "probe"

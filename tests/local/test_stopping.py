@@ -228,6 +228,16 @@ def invoke(pipeline: Pipeline, event: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
+def says(pipeline: Pipeline, event: dict[str, Any]) -> dict[str, Any]:
+    """The event, of which the job itself has said the same."""
+    detail, bucket = event["detail"], pipeline.shared["ArtifactBucketName"]
+    job = detail["TrainingJobName"]
+    run_id = job.removeprefix(f"local-{pipeline.name}-").removesuffix("-train")
+    key = f"runs/{pipeline.name}/{run_id}/train/verdicts/{job}.json"
+    pipeline.aws.client("s3").put_object(Bucket=bucket, Key=key, Body=json.dumps(detail))
+    return event
+
+
 def issues(pipeline: Pipeline, run_id: str) -> dict[str, Any]:
     """The event of a rule that stops, about a run's training job."""
     status = {
@@ -248,12 +258,28 @@ def issues(pipeline: Pipeline, run_id: str) -> dict[str, Any]:
 
 def test_an_event_that_comes_late_changes_nothing(judged: Pipeline) -> None:
     run_id = judged.state["champion"]["run_id"]
-    answer = invoke(judged, issues(judged, run_id))
+    answer = invoke(judged, says(judged, issues(judged, run_id)))
     assert answer["did"] == "Recorded" and "came late: the job is Completed" in answer["because"]
     assert "stopped_by" not in judged.item(f"run#{run_id}")
 
 
-WITHHELD = ["sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob", "dynamodb:UpdateItem"]
+def test_a_verdict_that_others_tell_stops_nothing(judged: Pipeline) -> None:
+    """The stopper looks what the job itself has said, which others may not write."""
+    judged.order(accuracy=0.9, train="linger", seconds=600)
+    run_id = judged.trigger()["run_id"]
+    sagemaker, job = judged.aws.client("sagemaker"), f"local-judged-{run_id}-train"
+    until(lambda: sagemaker.list_training_jobs(NameContains=job)["TrainingJobSummaries"], "the training job")
+    answer = invoke(judged, issues(judged, run_id))
+    assert answer == {"training_job": job, "did": "Nothing", "because": "the job itself has said nothing of the kind"}
+    loud = issues(judged, run_id)
+    loud["detail"]["DebugRuleEvaluationStatuses"][0]["StatusDetails"] = json.dumps({"reason": "x" * 230_000})
+    assert invoke(judged, says(judged, loud))["did"] == "Stopped", "however long its reason is"
+    record = judged.record(run_id)
+    assert record["outcome"] == "StoppedByRule"
+    assert record["stopped_by"]["reason"].endswith("… (230000 characters in all)")
+
+
+WITHHELD = ["sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob", "dynamodb:UpdateItem", "s3:GetObject"]
 
 
 @pytest.mark.parametrize("action", WITHHELD)
@@ -263,10 +289,11 @@ def test_a_stopper_that_lacks_an_action_names_it(judged: Pipeline, action: str) 
     sagemaker, job = judged.aws.client("sagemaker"), f"local-judged-{run_id}-train"
     until(lambda: sagemaker.list_training_jobs(NameContains=job)["TrainingJobSummaries"], "the training job")
     role = judged.role("StopperHandler", "shared")
+    event = says(judged, issues(judged, run_id))
     with judged.without(action, role):
-        answer = invoke(judged, issues(judged, run_id))
+        answer = invoke(judged, event)
     assert action in answer["errorMessage"] and role in answer["errorMessage"]
-    assert invoke(judged, issues(judged, run_id))["did"] == "Stopped", "tried again, with the action"
+    assert invoke(judged, event)["did"] == "Stopped", "tried again, with the action"
     assert judged.record(run_id)["outcome"] == "StoppedByRule"
 
 
@@ -298,6 +325,30 @@ def test_a_training_role_without_put_events_is_told_so_in_the_jobs_log(judged: P
         record = judged.run()
     assert record["outcome"] == "Failed"
     assert "events:PutEvents" in record["error"]["cause"] and role in record["error"]["cause"]
+
+
+@pytest.mark.fidelity(
+    "IAM",
+    "A role's own tags are the tags of whoever has assumed it, so a policy's variable may open one folder to one run.",
+    "IAM User Guide, AWS global condition context keys (aws:PrincipalTag) and IAM policy elements: Variables and tags",
+)
+def test_training_writes_the_folder_of_its_own_run_only(judged: Pipeline) -> None:
+    champion, bucket = judged.state["champion"], judged.shared["ArtifactBucketName"]
+    model = champion["model_data"].removeprefix(f"s3://{bucket}/")
+    before = f"runs/judged/{champion['run_id']}"
+    others = ["runs/watched/20261120-101112-abcd/train/x", "runs/judged/none/train/x", "code/judged/x", "x"]
+    keys = [model, f"{before}/train/verdicts/x.json", f"{before}/evaluation/evaluation.json", f"{before}/record.json"]
+    judged.order(accuracy=0.9, train="trespass", keys=[*keys, *others, "tries/judged/x"])
+    record = judged.run(forced=True)
+    assert record["outcome"] == "Failed"
+    could = json.loads(re.findall(r"could (\[[^]]*\])", json.dumps(record["error"]["cause"]).replace("\\", ""))[0])
+    own = f"runs/judged/{record['run_id']}/train/tensors/mine"
+    reads = [f"read {model}", f"read {before}/train/verdicts/x.json", "read code/judged/x"]
+    writes = ["write tries/judged/x", "read tries/judged/x", f"write {own}", f"read {own}"]
+    assert sorted(could) == sorted([*reads, *writes])
+    tags = judged.aws.client("iam").list_role_tags(RoleName=judged.role("JobsTraining"))["Tags"]
+    assert {"Key": "ratchet-run", "Value": record["run_id"]} in tags
+    assert judged.ask(1) == "1"
 
 
 def test_training_may_speak_for_the_rules_only(judged: Pipeline) -> None:

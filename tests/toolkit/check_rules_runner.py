@@ -1,6 +1,7 @@
 """Rules beside a training process: what they see of it, what they tell, and what can go wrong. Runs in an image."""
 
 import contextlib
+import dataclasses
 import json
 import logging
 import os
@@ -312,6 +313,42 @@ class Telling(RunnerCase):
             mark.unlink(missing_ok=True)
             (self.tensors / "rules" / "stuck.json").unlink()
 
+    def test_the_jobs_own_word_is_written_before_the_event(self):
+        said, aws = [], AwsDouble()
+        put = aws.events.put_events
+
+        def put_object(Bucket, Key, Body, **_):  # noqa: N803 - AWS's names
+            said.append(("word", Bucket, Key, json.loads(Body)))
+
+        def put_events(Entries):  # noqa: N803 - AWS's name
+            said.append(("event", json.loads(Entries[0]["Detail"])))
+            return put(Entries)
+
+        aws.s3, aws.events.put_events = types.SimpleNamespace(put_object=put_object), put_events
+        job = dataclasses.replace(JOB, verdicts="s3://artifacts/runs/p/r/train/verdicts/job.json")
+        teller = Messenger(job, lambda _: None, connect=lambda: aws)
+        status = Status("stuck", "LossNotDecreasing", "stop", "IssuesFound", 10, 1.0, "r" * 230_000, 1.5)
+        teller.send([status])
+        self.assertTrue(teller.close(DEADLINE))
+        (word, bucket, key, document), (event, detail) = said
+        self.assertEqual((word, event), ("word", "event"))
+        self.assertEqual((bucket, key), ("artifacts", "runs/p/r/train/verdicts/job.json"))
+        self.assertEqual(document, detail)
+        self.assertLess(len(json.dumps(document)), 2000)
+
+    def test_an_event_without_the_jobs_word_is_not_sent(self):
+        def refuse(**_):
+            raise OSError("no such bucket")
+
+        aws = AwsDouble()
+        aws.s3 = types.SimpleNamespace(put_object=refuse)
+        job = dataclasses.replace(JOB, verdicts="s3://artifacts/word.json")
+        teller = Messenger(job, lambda _: None, connect=lambda: aws)
+        teller.send([Status("stuck", "LossNotDecreasing", "stop", "IssuesFound", 10, 1.0, "r", 1.5)])
+        self.assertFalse(teller.close(0.5))
+        self.assertEqual(aws.sent, [])
+        self.assertIn("no such bucket", teller.last_failure)
+
     def test_the_event(self):
         aws = AwsDouble()
         rules = [{"rule": "LossNotDecreasing", "name": "stuck"}, {"rule": "ExplodingTensor"}]
@@ -425,7 +462,7 @@ class Telling(RunnerCase):
 
     def test_long_reasons_fit_an_event(self):
         status = Status("n", "r", "stop", "Error", 1, 0.5, 'a "long" \\ réason ' * 200, 0.0)
-        text = json.loads(statuses.event(JOB, [status])["Detail"])["DebugRuleEvaluationStatuses"][0]["StatusDetails"]
+        text = json.loads(statuses.said(JOB, [status]))["DebugRuleEvaluationStatuses"][0]["StatusDetails"]
         self.assertLessEqual(len(text), 1024)
         self.assertIn("long", json.loads(text)["reason"])
 

@@ -85,7 +85,7 @@ DECISION: dict[str, Any] = {"promote": True, "reason": "first model: fine", "met
 MODEL_DATA = f"s3://artifacts/runs/digits-forest/{RUN_ID}/train/local-digits-forest-{RUN_ID}-train/output/model.tar.gz"
 
 # The integration's service in a task's resource, as botocore calls it.
-_SERVICES = {"sagemaker": "sagemaker", "dynamodb": "dynamodb", "lambda": "lambda"}
+_SERVICES = {"sagemaker": "sagemaker", "dynamodb": "dynamodb", "lambda": "lambda", "iam": "iam"}
 
 
 def make_spec(folder: Path, **changes: Any) -> specs.PipelineSpec:
@@ -127,7 +127,8 @@ def arns(machine: RunMachine) -> dict[str, str]:
         function.arn_name: f"arn:aws:lambda:us-east-1:000000000000:function:{function.folder}"
         for function in machine.functions
     }
-    return functions | {role.arn_name: f"arn:aws:iam::000000000000:role/{role.name}" for role in machine.roles}
+    roles = {role.arn_name: f"arn:aws:iam::000000000000:role/{role.name}" for role in machine.roles}
+    return functions | roles | {role.own_name: role.name for role in machine.roles if role.of_a_run}
 
 
 @cache
@@ -227,6 +228,9 @@ class World:
     def _planner(self, _arguments: Any) -> Any:
         return {"Payload": self.plan}
 
+    def _tagRole(self, _arguments: Any) -> Any:  # noqa: N802
+        return {}
+
     def _createTrainingJob(self, arguments: Any) -> Any:  # noqa: N802
         return {
             "TrainingJobName": arguments["TrainingJobName"],
@@ -307,10 +311,12 @@ class Ran:
         return payload
 
 
-def run(spec: specs.PipelineSpec, world: World, *, kind: str = "data", given: Any = None, **changes: Any) -> Ran:
+def run(
+    spec: specs.PipelineSpec, world: World, *, kind: str = "data", given: Any = None, redriven: int = 0, **changes: Any
+) -> Ran:
     """Runs the machine from a trigger of `kind`, in changed surroundings; retries and Seconds waits take no time.
 
-    given: an input instead of the launcher's.
+    given: an input instead of the launcher's. redriven: how often somebody has redriven the execution.
     """
     now: Callable[[], datetime] = lambda: datetime.now(UTC)  # noqa: E731
     started = now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -323,7 +329,15 @@ def run(spec: specs.PipelineSpec, world: World, *, kind: str = "data", given: An
     }
     run_input = launched if given is None else given
     execution = f"arn:aws:states:us-east-1:000000000000:execution:machine:{RUN_ID}"
-    context = {"Execution": {"Id": execution, "Input": run_input, "Name": RUN_ID, "StartTime": started}}
+    context = {
+        "Execution": {
+            "Id": execution,
+            "Input": run_input,
+            "Name": RUN_ID,
+            "StartTime": started,
+            "RedriveCount": redriven,
+        }
+    }
     events: list[dict[str, Any]] = []
     interpreter = Interpreter(
         Runtime(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from common import clients, clock
+from common import clients, clock, item_size
 from common.artifacts import ArtifactMissingError, Artifacts
 from common.content_names import Needed, sweep
 from common.log import Log
@@ -260,3 +260,39 @@ def test_a_log_line_is_json_with_what_was_bound(
 def test_a_client_is_made_once(aws: Aws) -> None:
     assert clients.client("s3") is clients.client("s3") is aws.client("s3")
     assert clock.now().tzinfo is UTC
+
+
+# ---------------------------------------------------------------------------------------------- what an item holds
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (1e300, "1e+300"),
+        (float("nan"), "nan"),
+        (1e-200, "1e-200"),
+        (10**50, "an integer of 167 bits"),
+        ("\ud800", "?"),
+        (7.25, 7.25),
+        (0.0, 0),
+        (True, True),
+    ],
+)
+def test_what_the_table_has_no_number_or_no_bytes_for_is_a_text(aws: Aws, value: Any, kept: Any) -> None:
+    table = RunTable(aws.client("dynamodb"), "runs", "digits")
+    table.write_run("r", {"figures": [value]})
+    found = table.read_run("r")
+    assert found is not None and found["figures"] == [kept]
+
+
+def test_a_document_that_an_item_holds_is_left_as_it_is() -> None:
+    document = {"a": "x" * 100_000, "b": [1] * 10_000}
+    assert item_size.fitted(document) is document
+
+
+def test_of_a_document_that_is_too_large_the_longest_texts_are_cut_first() -> None:
+    document = {"short": "x" * 900, "long": "x" * 600_000}
+    found = item_size.fitted(document)
+    assert found["short"] == document["short"]
+    assert len(found["long"]) == 20_000 and found["long"].endswith("… (600000 characters in all)")
+    assert len(item_size.fitted({"all": ["x" * 3_000] * 5_000})["all"]) == 100

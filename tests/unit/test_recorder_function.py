@@ -284,6 +284,37 @@ def test_verdicts_that_cannot_be_read_are_left_out(aws: Aws) -> None:
     assert not [request for request in aws.called("get_object") if request["Key"].endswith(".txt")]
 
 
+def test_however_much_training_has_written_of_its_rules_the_run_is_recorded(aws: Aws) -> None:
+    """It is a user's script that writes there."""
+    loud = {
+        "name": "n" * 9_000,
+        "rule": {"r": "r" * 9_000},
+        "status": "IssuesFound",
+        "value": 1e300,
+        "at": ["a" * 9_000],
+    }
+    for number in range(300):
+        put(
+            aws,
+            f"train/tensors/rules/{number:03}.json",
+            {**loud, "name": f"{number}{'n' * 9_000}", "reason": "r" * 9_000},
+        )
+    put(aws, "train/tensors/rules/deep.json", b"[" * 200_000)
+    put(aws, "train/tensors/rules/000.json", b'"' + b"x" * 2_000_000 + b'"')
+    record(event())
+    assert 90 <= len(written(aws)["rules"]) <= 101
+    assert len(json.dumps(aws.dynamodb.items["digits", f"run#{RUN_ID}"])) < 350_000
+
+
+def test_a_record_that_no_item_holds_is_cut_and_stays_whole_in_s3(aws: Aws) -> None:
+    metrics = {f"metric-{number}": "m" * 5_000 for number in range(200)}
+    record(event(training={**training(), "metrics": metrics}))
+    assert len(json.dumps(aws.dynamodb.items["digits", f"run#{RUN_ID}"])) < 400_000
+    assert (table_of(aws).read_run(RUN_ID) or {})["outcome"] == "Promoted"
+    whole = json.loads(aws.s3.objects["artifacts", f"{FOLDER}record.json"])
+    assert whole["metrics"] == metrics
+
+
 def test_a_verdict_that_goes_between_the_look_and_the_read_is_left_out(aws: Aws) -> None:
     put(aws, "train/tensors/rules/a.json", {"name": "Overfit", "status": "IssuesFound"})
 
@@ -503,7 +534,20 @@ def test_all_that_went_wrong_is_told_together(aws: Aws, capsys: pytest.CaptureFi
     assert [line["level"] for line in told if line["event"] == "afterwards"] == ["ERROR", "ERROR"]
 
 
-@pytest.mark.parametrize("operation", ["get_item", "put_item", "put_object", "get_execution_history"])
+@pytest.mark.parametrize("operation", ["put_object", "get_execution_history", "get_object", "list_objects_v2"])
+def test_a_model_that_serves_is_champion_whatever_is_missing_of_its_story(aws: Aws, operation: str) -> None:
+    """Its record is in the table; else the endpoint would serve what the table doesn't name."""
+    put(aws, "evaluation/evaluation.json", {"metric": "f1_macro"})
+    aws.refuse(operation, "AccessDeniedException", f"may not {operation}")
+    answer = record(event())
+    assert (answer["outcome"], answer["complete"]) == ("Promoted", False)
+    item = table_of(aws).read_run(RUN_ID) or {}
+    assert (item["outcome"], item["candidate"], item["champion_after"]["run_id"]) == ("Promoted", CANDIDATE, RUN_ID)
+    assert f"may not {operation}" in item["error"]["cause"]
+    assert (table_of(aws).read_state().champion or {})["run_id"] == RUN_ID
+
+
+@pytest.mark.parametrize("operation", ["get_item", "put_item"])
 def test_what_cannot_be_recorded_is_raised(aws: Aws, operation: str) -> None:
     aws.refuse(operation, "AccessDeniedException", f"may not {operation}")
     with pytest.raises(Exception, match=f"may not {operation}"):

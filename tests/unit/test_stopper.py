@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import boto3
 import pytest
 from aws_events import training_job_change
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -28,7 +29,9 @@ QUIET = {"rule": "Overtraining", "name": "quiet", "parameters": {}, "action": "r
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     """An environment with a run whose training job goes on, judged by rules of every action."""
-    aws = installed(monkeypatch, RUN_TABLE="runs", TOPIC_ARN="arn:topic", ENVIRONMENT="local")
+    aws = installed(
+        monkeypatch, RUN_TABLE="runs", TOPIC_ARN="arn:topic", ENVIRONMENT="local", ARTIFACT_BUCKET="artifacts"
+    )
     monkeypatch.setattr(clock, "stamp", lambda: NOW)
     aws.dynamodb.items[ITEM] = {"pipeline": {"S": "digits"}, "item": {"S": ITEM[1]}, "outcome": {"S": "Running"}}
     aws.sagemaker.jobs[JOB] = a_job()
@@ -51,7 +54,16 @@ def found(*names: str, status: str = "IssuesFound", job: str = JOB, **details: A
 
 
 def deliver(event: dict[str, Any]) -> dict[str, Any]:
+    """An event of the job's own rules, which have written the same below the run's folder before."""
+    name = event["detail"]["TrainingJobName"]
+    says(name, json.dumps(event["detail"]).encode())
     return handler.handle(event, None)
+
+
+def says(job: str, word: bytes, run: str = f"digits/{RUN_ID}") -> None:
+    """What lies where a job writes what its rules have found."""
+    objects: dict[tuple[str, str], bytes] = boto3.client("s3")._memory.objects
+    objects["artifacts", f"runs/{run}/train/verdicts/{job}.json"] = word
 
 
 def run_of(aws: Aws) -> dict[str, Any]:
@@ -104,6 +116,17 @@ def test_a_rule_that_records_is_silent(aws: Aws) -> None:
     assert deliver(found("quiet"))["did"] == "Recorded"
     assert [verdict["name"] for verdict in run_of(aws)["rule_verdicts"]] == ["quiet"]
     assert not messages(aws) and not aws.called("stop_training_job")
+
+
+def test_a_run_of_many_rounds_keeps_no_more_verdicts_than_its_item_bears(aws: Aws) -> None:
+    for number in range(1, 41):
+        job = f"local-digits-{RUN_ID}-train-{number}"
+        aws.sagemaker.jobs[job] = a_job()
+        said = found("quiet", "told", "LossNotDecreasing", job=job, reason="it rises " * 1_000)
+        assert deliver(said)["did"] in ("Stopped", "Recorded")
+        assert aws.sagemaker.jobs[job]["TrainingJobStatus"] == "Stopping"
+    assert len(run_of(aws)["rule_verdicts"]) == 100
+    assert len(json.dumps(aws.dynamodb.items[ITEM])) < 200_000
 
 
 def test_of_several_the_one_that_stops_stops(aws: Aws) -> None:
@@ -202,6 +225,94 @@ def test_a_run_that_the_table_does_not_know_is_nothing(aws: Aws) -> None:
     assert not aws.dynamodb.items, "a run is not made up"
 
 
+# ------------------------------------------------------------------------------------------- who says so, and how much
+
+
+def test_an_event_that_anybody_puts_is_no_verdict(aws: Aws) -> None:
+    """What the job itself has written counts, whatever the event tells."""
+    says(JOB, json.dumps(found("LossNotDecreasing", status="InProgress")["detail"]).encode())
+    answer = handler.handle(found("LossNotDecreasing", reason="forged"), None)
+    assert answer["because"] == "none of its rules has found issues or failed to judge"
+    assert not aws.called("stop_training_job") and not aws.called("update_item")
+
+
+def test_a_job_that_has_said_nothing_is_left_alone_whatever_others_say(aws: Aws) -> None:
+    others = f"local-digits-{RUN_ID}-train-2"
+    says(others, json.dumps(found("LossNotDecreasing")["detail"]).encode())
+    says(JOB, json.dumps(found("LossNotDecreasing")["detail"]).encode(), run=f"another/{RUN_ID}")
+    answer = handler.handle(found("LossNotDecreasing", reason="forged"), None)
+    assert (answer["did"], answer["because"]) == ("Nothing", "the job itself has said nothing of the kind")
+    assert not aws.called("stop_training_job") and not aws.called("update_item")
+
+
+def test_sagemakers_own_event_is_believed(aws: Aws) -> None:
+    event = {**found("LossNotDecreasing"), "source": "aws.sagemaker"}
+    assert handler.handle(event, None)["did"] == "Stopped"
+
+
+def test_an_event_that_only_names_the_job_is_enough(aws: Aws) -> None:
+    says(JOB, json.dumps(found("LossNotDecreasing")["detail"]).encode())
+    event = found()
+    assert handler.handle(event, None)["did"] == "Stopped"
+    assert run_of(aws)["stopped_by"] == VERDICT
+
+
+@pytest.mark.parametrize(
+    "word",
+    [b"", b"{", b"[" * 100_000, b"[]", b"7", b"null", b'{"DebugRuleEvaluationStatuses": 7}', b" " * 2_000_000,
+     b'{"DebugRuleEvaluationStatuses": [7, {}, {"RuleConfigurationName": ["LossNotDecreasing"]}]}', b"\xff\xfe"],
+    ids=["nothing", "half", "deep", "list", "number", "null", "no list", "long", "strange", "no text"],
+)  # fmt: skip
+def test_a_word_that_is_none_stops_nothing_and_breaks_nothing(aws: Aws, word: bytes) -> None:
+    says(JOB, word)
+    assert handler.handle(found("LossNotDecreasing"), None)["did"] == "Nothing"
+    assert not aws.called("stop_training_job")
+
+
+@pytest.mark.parametrize("told", [{"RATCHET_PIPELINE": "other"}, {"RATCHET_RUN_ID": "20261120-101112-ffff"}])
+def test_a_job_that_says_it_is_another_runs_is_nobodys(aws: Aws, told: dict[str, str]) -> None:
+    aws.sagemaker.jobs[JOB] = a_job(**told)
+    assert refused(aws, found("LossNotDecreasing")) == "no run of the environment local has made it"
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"reason": "x" * 230_000},
+        {"reason": {"x": ["y" * 300_000]}},
+        {"value": "x" * 300_000},
+        {"value": {"x": "y" * 300_000}},
+        {"value": 1e300},
+        {"value": 10**200},
+        {"value": 1e-200},
+        {"step": "x" * 300_000},
+        {"step": {"x": "y" * 300_000}},
+        {"at": "x" * 300_000},
+        {"reason": "\ud800 it rises"},
+    ],
+    ids=lambda details: ascii(details)[:20],
+)  # fmt: skip
+def test_however_much_a_rule_says_the_job_is_stopped_and_it_is_short(aws: Aws, details: dict[str, Any]) -> None:
+    assert deliver(found("LossNotDecreasing", "told", **details))["did"] == "Stopped"
+    assert len(json.dumps(aws.dynamodb.items[ITEM])) < 5_000
+    assert len(json.dumps(aws.called("publish"))) < 5_000
+    stopped_by = run_of(aws)["stopped_by"]
+    stopped_by["reason"].encode()
+    if details == {"reason": "x" * 230_000}:
+        assert stopped_by["reason"].startswith("xxx") and stopped_by["reason"].endswith("… (230000 characters in all)")
+
+
+@pytest.mark.parametrize(("operation", "refused"), [("publish", "told"), ("get_item", "quiet")])
+def test_what_cannot_be_recorded_or_told_holds_up_no_stop_and_is_raised_after_it(
+    aws: Aws, operation: str, refused: str
+) -> None:
+    aws.refuse(operation, "AccessDeniedException", "no one may")
+    with pytest.raises(ClientError, match="no one may"):
+        deliver(found(refused, "LossNotDecreasing"))
+    assert aws.sagemaker.jobs[JOB]["TrainingJobStatus"] == "Stopping"
+    assert run_of(aws)["stopped_by"] == VERDICT
+
+
 # ------------------------------------------------------------------------------------------ late, twice, at once
 
 
@@ -238,9 +349,9 @@ def test_the_rules_of_every_round_are_told_apart(aws: Aws) -> None:
     assert len(messages(aws)) == 2
 
 
-@pytest.mark.parametrize("crash", range(1, 13))
+@pytest.mark.parametrize("crash", range(1, 15))
 def test_cut_off_anywhere_the_next_delivery_finishes_it(aws: Aws, crash: int) -> None:
-    """A delivery makes seven calls: describe, read, write, write, stop; and tells of what is to be told."""
+    """A delivery makes seven calls: describe, read, read, write, write, stop; and tells of what is to be told."""
     event = found("told", "LossNotDecreasing")
     aws.crash_at(crash)
     with pytest.raises(Crash):
@@ -267,7 +378,7 @@ def interrupt(aws: Aws, operation: str, number: int, other: Any) -> None:
     aws.step = step
 
 
-@pytest.mark.parametrize("operation", ["describe_training_job", "get_item", "publish", "update_item"])
+@pytest.mark.parametrize("operation", ["describe_training_job", "get_object", "get_item", "publish", "update_item"])
 @pytest.mark.parametrize("number", [1, 2], ids=["before", "after"])
 def test_two_deliveries_at_once_stop_once_and_record_once(aws: Aws, operation: str, number: int) -> None:
     event = found("told", "LossNotDecreasing")
@@ -340,7 +451,7 @@ def test_a_table_that_others_write_without_end_is_busy(aws: Aws) -> None:
     assert len(messages(aws)) == 1, "it is told once, however often the write is lost"
 
 
-@pytest.mark.parametrize("operation", ["describe_training_job", "get_item", "publish", "update_item"])
+@pytest.mark.parametrize("operation", ["describe_training_job", "get_object", "get_item", "publish", "update_item"])
 def test_what_aws_refuses_is_raised_so_that_lambda_tries_again(aws: Aws, operation: str) -> None:
     aws.refuse(operation, "AccessDeniedException", "no one may")
     with pytest.raises(ClientError, match="no one may"):

@@ -99,13 +99,14 @@ def _statuses(name: str) -> list[dict[str, Any]]:
 
 def test_what_the_rules_beside_the_training_send_is_heard() -> None:
     from toolkit.rules.judging import Status  # noqa: PLC0415 - on the path in tests only
-    from toolkit.rules.statuses import Job, event  # noqa: PLC0415 - on the path in tests only
+    from toolkit.rules.statuses import Job, event, said  # noqa: PLC0415 - on the path in tests only
 
     status = Status("LossNotDecreasing", "LossNotDecreasing", "stop", "IssuesFound", 40, 7.5, "the loss is 7.5", 1.5)
-    sent = event(Job("digits-20261120-101112-abcd-train", "arn"), [status])
+    judged = Job("digits-20261120-101112-abcd-train", "arn")
+    sent = event(judged, said(judged, [status]))
     heard = {"source": sent["Source"], "detail-type": sent["DetailType"], "detail": json.loads(sent["Detail"])}
     assert matches(heard)
-    (found,) = verdicts.verdicts(heard, job(RULES))
+    (found,) = verdicts.verdicts(heard["detail"], JOB_NAME, job(RULES))
     assert (found.name, found.action, found.step, found.value, found.reason) == (
         "LossNotDecreasing",
         "stop",
@@ -127,7 +128,7 @@ def job(rules: list[dict[str, Any]], **environment: str) -> dict[str, Any]:
 
 def found(status: dict[str, Any], rules: list[dict[str, Any]]) -> list[verdicts.Verdict]:
     event = training_job_change("InProgress", DebugRuleEvaluationStatuses=[status])
-    return list(verdicts.verdicts(event, job(rules)))
+    return list(verdicts.verdicts(event["detail"], JOB_NAME, job(rules)))
 
 
 def test_the_managed_rules_sentence_is_the_reason() -> None:
@@ -153,7 +154,7 @@ def test_a_managed_rules_action_is_known_as_well() -> None:
         .replace("[]", json.dumps([{"rule": "Overfit", "name": "told", "parameters": {}, "action": "notify"}]))
     )
     event = training_job_change("InProgress", DebugRuleEvaluationStatuses=_statuses("told"))
-    assert [verdict.action for verdict in verdicts.verdicts(event, managed)] == ["notify"]
+    assert [verdict.action for verdict in verdicts.verdicts(event["detail"], JOB_NAME, managed)] == ["notify"]
 
 
 def test_rules_that_the_job_does_not_name_are_nobodys_business() -> None:

@@ -21,6 +21,7 @@ model.tar.gz, so that what is judged is what serves. Everything lies under /opt/
                    "unjudged": null}, ...],                     why there is no score
      "classes": [{"class": "7", "examples": 51, "precision",    where gate.classes asks
                   "recall", "f1", "champion": {...}}, ...],
+     "not_held_out": ["8"],                                     classes that a model knows, and no example is of
      "samples": [{"body": "0,1,…", "answer": "7"}, ...]}        asked alone; the endpoint is asked them again. Other
                                                                 kinds than text/csv say "content_type", and what is no
                                                                 text stands as "body_base64"
@@ -103,11 +104,20 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         # Labels that are lists ask for answers of several numbers.
         several = own or arguments.metric in evaluations.OF_PROBABILITIES or examples[0].label.startswith("[")
         answers = predictions.predict(models, examples, several=several, scikit_learn=not own)
-        return compared({**answers, **unreadable}, _judge(arguments, examples, models[CHALLENGER]))
+        known = {name: each.classes for name, each in answers.items() if isinstance(each, predictions.Answers)}
+        return compared({**answers, **unreadable}, _judge(arguments, examples, models[CHALLENGER], known))
 
 
-def _judge(arguments: argparse.Namespace, examples: Sequence[heldout.Example], challenger: Path) -> Judge:
-    """Judges the models' answers as the arguments say; `challenger` is the folder that holds the user's own metric."""
+def _judge(
+    arguments: argparse.Namespace,
+    examples: Sequence[heldout.Example],
+    challenger: Path,
+    known: Mapping[str, list[str] | None],
+) -> Judge:
+    """Judges the models' answers as the arguments say; `challenger` is the folder that holds the user's own metric.
+
+    known: the classes that a model itself says it knows.
+    """
     # They import NumPy, which wrong input shouldn't have to wait for.
     from toolkit import answers as details
     from toolkit import bootstrap, judgement, own_metric
@@ -120,6 +130,7 @@ def _judge(arguments: argparse.Namespace, examples: Sequence[heldout.Example], c
         segments=_segments(examples),
         classes=arguments.classes,
         own=own_metric.OwnMetric(metric, challenger, arguments.metric_seconds) if evaluations.is_own(metric) else None,
+        known={name: classes for name, classes in known.items() if classes},
     )
     asked = [(example.place, _text(example)) for example in examples]
 

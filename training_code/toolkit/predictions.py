@@ -18,6 +18,7 @@ from toolkit.heldout import DataError, Example, joined
 # Answered at once; keeps memory in bounds.
 BATCH = 5000
 SAMPLES = 5
+MOST_CLASSES = 10_000
 # A sample's body, so that evaluation.json stays small; of larger ones the smallest alone is kept.
 SAMPLE_BYTES = 1 << 20
 
@@ -29,10 +30,12 @@ class Answers:
     texts: `texts[i]` is the answer to example i.
     samples: a few examples asked alone, as a caller of the endpoint would ask: {"body" or "body_base64", "answer"}, and
         "content_type" where the request isn't text/csv; the answer always is.
+    classes: those that the model itself says it knows, in the order of its probabilities; None where it says none.
     """
 
     texts: list[str]
     samples: list[dict[str, str]]
+    classes: list[str] | None = None
 
 
 def predict(
@@ -128,7 +131,8 @@ def _truth(place: str, truth: Any, any_label: bool) -> str:
 
 
 def _answer(folder: Path, examples: list[Example], results: Connection) -> None:
-    """Answers, in the model's process: sends ("answers", batches, samples), ("error", a sentence) or ("memory",)."""
+    """Answers, in the model's process: sends ("answers", batches, samples, classes), ("error", a sentence) or
+    ("memory",)."""
     model_process.forget_this_toolkit()
     doing = "loading the model"
     with model_process.reporting(results, folder, lambda: f"serve.py failed while {doing}: "):
@@ -141,7 +145,16 @@ def _answer(folder: Path, examples: list[Example], results: Connection) -> None:
             (index, functions.answer(model, examples[index].body, examples[index].content_type))
             for index in _spread(examples)
         ]
-        results.send(("answers", batches, samples))
+        results.send(("answers", batches, samples, _classes(model)))
+
+
+def _classes(model: Any) -> list[str] | None:
+    """The classes of a model that says them, as scikit-learn's estimators do; whatever else it has by that name."""
+    try:
+        found = [str(value) for value, _ in zip(model.classes_, range(MOST_CLASSES + 1))]
+    except Exception:  # noqa: BLE001 - the user's own class may do anything there
+        return None
+    return found if 0 < len(found) <= MOST_CLASSES else None
 
 
 def _batches(examples: list[Example]) -> list[list[Example]]:
@@ -167,9 +180,12 @@ def _told(
 
 
 def _answers(
-    name: str, received: tuple[list[str], list[tuple[int, str]]], examples: list[Example], several: bool
+    name: str,
+    received: tuple[list[str], list[tuple[int, str]], list[str] | None],
+    examples: list[Example],
+    several: bool,
 ) -> Answers:
-    batches, samples = received
+    batches, samples, classes = received
     labels = frozenset(example.label for example in examples)
     texts: list[str] = []
     for number, batch in enumerate(_batches(examples)):
@@ -183,6 +199,7 @@ def _answers(
     return Answers(
         texts=texts,
         samples=[_sample(examples[index], _lines(name, answer, 1, labels, several)[0]) for index, answer in samples],
+        classes=classes,
     )
 
 

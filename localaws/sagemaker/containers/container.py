@@ -22,6 +22,7 @@ from typing import Literal, NamedTuple
 
 import localaws
 from localaws.confinement import landlock
+from localaws.priority import yield_to_us
 from localaws.sagemaker.containers.limits import Exceeded, Limits, Watch
 
 OPT_ML = Path("/opt/ml")
@@ -325,7 +326,7 @@ class _Spawner:
 
 
 def _popen(argv: list[str], environment: dict[str, str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    started = subprocess.Popen(
         argv,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -335,6 +336,8 @@ def _popen(argv: list[str], environment: dict[str, str], descriptors: Sequence[i
         cwd="/",
         pass_fds=descriptors,
     )
+    yield_to_us(started.pid)
+    return started
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from localaws.sagemaker.core.aws_platform import Platform
+from localaws.sagemaker.core.aws_platform import Telemetry
 from localaws.sagemaker.core.clock import Clock
 
 _log = logging.getLogger(__name__)
@@ -25,8 +25,8 @@ LineListener = Callable[[str, float], None]
 class ContainerLog:
     """Cuts output into lines and sends them in batches. One thread at a time."""
 
-    def __init__(self, platform: Platform, clock: Clock, group: str, stream: str) -> None:
-        self._platform = platform
+    def __init__(self, telemetry: Telemetry, clock: Clock, group: str, stream: str) -> None:
+        self._telemetry = telemetry
         self._clock = clock
         self._group = group
         self._stream = stream
@@ -76,7 +76,7 @@ class ContainerLog:
         if not batch:
             return
         try:
-            self._platform.put_log_events(self._group, self._stream, batch)
+            self._telemetry.put_log_events(self._group, self._stream, batch)
         except Exception:  # noqa: BLE001 - a log that can't be written doesn't end a job
             _log.exception("lost %d lines of %s", len(batch), self._stream)
 

@@ -53,7 +53,8 @@ class ContainerStarter:
         object has gone.
         """
         context = self._context
-        log = ContainerLog(context.platform, context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
+        telemetry = context.platform.telemetry_of(plan.source["RoleArn"])
+        log = ContainerLog(telemetry, context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
         own = directory / instance_id
         memory = instance_sizes.usable(plan.source["InstanceType"])
         place = _Place(own / "ml", own / "tmp", directory, Limits(memory=memory, disk=ROOM))

@@ -134,4 +134,5 @@ class Job:
     def _new_log(self) -> ContainerLog:
         clock = self.context.clock
         stream = f"{self.name}/algo-1-{int(clock.now())}"
-        return ContainerLog(self.context.platform, clock, self.kind.log_group, stream)
+        telemetry = self.context.platform.telemetry_of(self.document["RoleArn"])
+        return ContainerLog(telemetry, clock, self.kind.log_group, stream)

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from contract import verdicts
 from toolkit.rules import statuses
@@ -22,6 +23,7 @@ class Clients(Protocol):
 
     events: Any
     cloudwatch: Any
+    s3: Any
 
 
 class Aws:
@@ -35,10 +37,12 @@ class Aws:
         session = boto3.session.Session()
         self.events = session.client("events", config=config)
         self.cloudwatch = session.client("cloudwatch", config=config)
+        self.s3 = session.client("s3", config=config)
 
 
 class Messenger:
-    """Sends the newest statuses, which hold all earlier ones, until EventBridge has taken them.
+    """Sends the newest statuses, which hold all earlier ones, until S3 and EventBridge have taken them: first the job's
+    own word, which the stopper believes, then the event that makes it look there.
 
     It connects at once, by an event that says that the rules are in progress: boto3 takes half a second to import, and
     a verdict shall not wait for it. delivered is called with the statuses that were taken.
@@ -76,7 +80,7 @@ class Messenger:
         while (current := self._next()) is not None:
             try:
                 clients = clients or self._connect()
-                self._put_event(clients, current)
+                self._say(clients, statuses.said(self._job, current))
                 wait = FIRST_WAIT
             except Exception as error:  # noqa: BLE001 - no network, no credentials, no permission: tried again
                 self._failed(error)
@@ -98,8 +102,13 @@ class Messenger:
             self._change.wait_for(lambda: self._newest is not None, wait)
             self._newest = self._newest or current
 
-    def _put_event(self, clients: Clients, current: Sequence[Status]) -> None:
-        answer = clients.events.put_events(Entries=[statuses.event(self._job, current)])
+    def _say(self, clients: Clients, detail: str) -> None:
+        if self._job.verdicts:
+            place = urlsplit(self._job.verdicts)
+            clients.s3.put_object(
+                Bucket=place.netloc, Key=place.path.lstrip("/"), Body=detail.encode(), ContentType="application/json"
+            )
+        answer = clients.events.put_events(Entries=[statuses.event(self._job, detail)])
         if answer.get("FailedEntryCount"):
             entry = answer["Entries"][0]
             raise RuntimeError(f"EventBridge refused the event: {entry.get('ErrorCode')}: {entry.get('ErrorMessage')}")

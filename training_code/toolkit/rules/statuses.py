@@ -21,17 +21,21 @@ _REASON_LENGTH = 600
 
 @dataclass(frozen=True)
 class Job:
-    """The training job that is judged. name is empty outside of one; then nothing but files is written."""
+    """The training job that is judged. name is empty outside of one; then nothing but files is written.
+
+    verdicts: the S3 URI of the job's own word, which is believed; empty where nobody acts on it.
+    """
 
     name: str = ""
     arn: str = ""
     pipeline: str = ""
+    verdicts: str = ""
 
     @staticmethod
     def of(variables: Mapping[str, str]) -> Job:
         """The job that the variables of SageMaker and of the state machine describe."""
         name, arn = variables.get("TRAINING_JOB_NAME", ""), variables.get("TRAINING_JOB_ARN", "")
-        return Job(name, arn, variables.get(environment.PIPELINE, ""))
+        return Job(name, arn, variables.get(environment.PIPELINE, ""), variables.get(environment.VERDICTS, ""))
 
 
 def write(directory: Path, status: Status, delivered: bool) -> None:
@@ -57,16 +61,22 @@ def details(status: Status) -> dict[str, Any]:
     }
 
 
-def event(job: Job, statuses: Iterable[Status]) -> dict[str, Any]:
-    """PutEvents' entry: one with all the job's rules, as DescribeTrainingJob lists them."""
-    detail = {
-        "TrainingJobName": job.name,
-        "TrainingJobArn": job.arn,
-        "TrainingJobStatus": "InProgress",
-        "DebugRuleEvaluationStatuses": [_evaluation(job, status) for status in statuses],
-    }
+def said(job: Job, statuses: Iterable[Status]) -> str:
+    """All the job's rules, as DescribeTrainingJob lists them: an event's detail, and the job's own word."""
+    return json.dumps(
+        {
+            "TrainingJobName": job.name,
+            "TrainingJobArn": job.arn,
+            "TrainingJobStatus": "InProgress",
+            "DebugRuleEvaluationStatuses": [_evaluation(job, status) for status in statuses],
+        }
+    )
+
+
+def event(job: Job, detail: str) -> dict[str, Any]:
+    """PutEvents' entry."""
     resources = {"Resources": [job.arn]} if job.arn else {}
-    return {"Source": verdicts.SOURCE, "DetailType": verdicts.DETAIL_TYPE, "Detail": json.dumps(detail), **resources}
+    return {"Source": verdicts.SOURCE, "DetailType": verdicts.DETAIL_TYPE, "Detail": detail, **resources}
 
 
 def metrics(job: Job, statuses: Iterable[Status]) -> list[dict[str, Any]]:
