@@ -104,6 +104,7 @@ bench: install
 	@$(BIN)/python bench/probe.py
 	@$(BIN)/python bench/rules.py
 	@$(BIN)/python bench/kills.py
+	@$(BIN)/python bench/scale.py
 	@$(BIN)/python -m bench.results
 
 # Compiled with uv (pip install uv): pins in requirements form hold no registry's address.

@@ -8,6 +8,7 @@
     gate.json                                       the gate's decision
     record.json                                     the run's record
 
+Training jobs outside of a run have folders of the same kind below `tries/`: nothing that was tried is ever deployed.
 Beside the runs lies the code of all deployments, `code/<pipeline>/<hash of its content>/sourcedir.tar.gz`: what a run
 was trained from stays as long as what it has left.
 
@@ -16,7 +17,7 @@ Keys have no leading slash; folders end in one where the name says folder.
 
 from __future__ import annotations
 
-RUNS, CODE = "runs/", "code/"
+RUNS, TRIES, CODE = "runs/", "tries/", "code/"
 PLAN, GATE, RECORD = "plan.json", "gate.json", "record.json"
 
 MODEL_ARCHIVE = "model.tar.gz"
@@ -66,6 +67,11 @@ def code_key(pipeline: str, code_hash: str) -> str:
 def run_folder(pipeline: str, run_id: str) -> str:
     """`runs/<pipeline>/<run id>/`."""
     return f"{runs_folder(pipeline)}{run_id}/"
+
+
+def tries_folder(pipeline: str) -> str:
+    """`tries/<pipeline>/`: all training jobs of a pipeline outside of its runs."""
+    return f"{TRIES}{pipeline}/"
 
 
 def manifest(channel: str) -> str:

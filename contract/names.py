@@ -35,6 +35,9 @@ SHARED = "shared"
 LOCAL = "local"
 # Tags of everything that a run makes: whose it is.
 ENVIRONMENT_TAG, PIPELINE_TAG, RUN_TAG = "ratchet:environment", "ratchet:pipeline", "ratchet:run"
+# A role's own tag: the run whose folder its jobs may write, `NO_RUN` between two. It stands in a policy's variable, so
+# without a colon.
+FOLDER_TAG, NO_RUN = "ratchet-run", "none"
 
 
 def run_id(at: datetime, token: str) -> str:

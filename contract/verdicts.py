@@ -28,7 +28,7 @@ REASON_LENGTH, WORD_LENGTH = 1000, 200
 # The job's own file of all its rules' verdicts: what is longer isn't one.
 FILE_BYTES = 1 << 20
 # DynamoDB's numbers ("Supported data types and naming rules"): 38 digits, from 1E-130 to 9.9999999999999999999E+125.
-_DIGITS, _LEAST, _MOST = 38, 1e-130, 1e125
+_INTEGERS, _LEAST, _MOST = 10**38, 1e-130, 1e125
 
 _STEP = re.compile(r"\bat step (\d+) resulted in the condition being met")
 
@@ -70,8 +70,8 @@ def is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     if isinstance(value, int):
-        return abs(value) < 10**_DIGITS
-    return value == 0.0 or bool(math.isfinite(value) and _LEAST <= abs(value) <= _MOST)
+        return abs(value) < _INTEGERS
+    return bool(value == 0 or (math.isfinite(value) and _LEAST <= abs(value) <= _MOST))
 
 
 def _text(value: Any) -> str:

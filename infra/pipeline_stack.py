@@ -23,6 +23,7 @@ from infra.constructs.triggers import TriggerQueue, Triggers
 from infra.grants import SAGEMAKER, call_functions, pass_roles
 from infra.images import images, repository_arn, rules_image
 from infra.shared_stack import imported
+from infra.workflow.folder import write_tags
 from infra.workflow.machine import run_machine
 from infra.workflow.surroundings import Image, Surroundings, values
 from ratchet.spec import PipelineSpec
@@ -122,11 +123,12 @@ def _state_machine(stack: Stack, at: Surroundings, functions: Functions) -> Stat
         stack,
         "Workflow",
         definition=run.definition,
-        values={**values(at), **called.arns, **roles.arns},
+        values={**values(at), **called.arns, **roles.arns, **roles.names},
         grants=[
             call_functions(list(called.arns.values())),
             *run.grants,
             pass_roles(list(roles.arns.values()), SAGEMAKER),
+            write_tags(roles.of_a_run),
         ],
         purpose=f"Runs of {at.pipeline}",
         log_retention_days=functions.log_retention_days,

@@ -205,9 +205,10 @@ def _serve(state: Path, images: Path, rule_evaluator: Sequence[Path], listener: 
     from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set
     from hypercorn.config import Config  # noqa: PLC0415
 
-    from localaws import connections, ministack_adapter  # noqa: PLC0415
+    from localaws import connections, ministack_adapter, priority  # noqa: PLC0415
 
     connections.close_with_clients()
+    priority.come_first()
     # At its import it says that it can't sign; a request that wants that is told.
     logging.getLogger("kms").setLevel(logging.ERROR)
     aws = ministack_adapter.install(state_dir=state, image_dir=images, port=server.port, rule_evaluator=rule_evaluator)

@@ -1,7 +1,8 @@
 """A pipeline's training job by itself: the request of its state machine's Train, with the folder's code as it is now.
 
 Image, instance, role, rules and output are those that are deployed; code, hyperparameters and metrics the folder's.
-The channels are read by their prefixes, since no run has made manifests.
+The channels are read by their prefixes, since no run has made manifests, and what it writes lies outside of the runs'
+folders, which are open to runs only.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from contract import states
+from contract import files, states
 from ratchet.errors import UserError
 from ratchet.spec import PipelineSpec
 
@@ -39,7 +40,8 @@ def request(definition: str, spec: PipelineSpec, *, run_id: str, bucket: str, co
     """
     asked: Document = json.loads(definition)["States"][states.TRAIN]["Arguments"]
     channels = {"InputDataConfig": _channels(asked, spec, bucket)}
-    found: Document = _filled({**asked, **channels}, run_id)
+    filled: Document = _filled({**asked, **channels}, run_id)
+    found: Document = _moved(filled, files.runs_folder(spec.name), files.tries_folder(spec.name))
     own = {name: value for name, value in found["HyperParameters"].items() if name.startswith("sagemaker_")}
     found["HyperParameters"] = {**spec.train.hyperparameters, **own, "sagemaker_submit_directory": code}
     metrics = [{"Name": name, "Regex": regex} for name, regex in spec.train.metrics.items()]
@@ -69,6 +71,15 @@ def _filled(value: Any, run_id: str) -> Any:
         return [_filled(entry, run_id) for entry in value]
     expression = _EXPRESSION.fullmatch(value) if isinstance(value, str) else None
     return _evaluated(expression[1].strip(), run_id) if expression else value
+
+
+def _moved(value: Any, folder: str, to: str) -> Any:
+    """A document with another folder of the artifact bucket in its S3 URIs."""
+    if isinstance(value, Mapping):
+        return {name: _moved(entry, folder, to) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_moved(entry, folder, to) for entry in value]
+    return re.sub(rf"(s3://[^/]+/){re.escape(folder)}", rf"\g<1>{to}", value) if isinstance(value, str) else value
 
 
 def _evaluated(text: str, run_id: str) -> str:

@@ -17,6 +17,25 @@ class Deviation:
 
 DEVIATIONS = (
     Deviation(
+        "Containers",
+        "pip installs a job's requirements with all of the job's variables, its data and its role.",
+        "What later jobs may use too, it installs with the requirements and pip's own variables alone, in a container "
+        "of its own; what can't be installed that way, the job's container installs as in AWS.",
+        "Nobody can put anything into packages that another job gets, and a job's second run installs nothing.",
+    ),
+    Deviation(
+        "Training jobs",
+        'A script that fills its volume gets "No space left on device" and goes on as it likes.',
+        "The job is ended, as AlgorithmError: Insufficient disk space, within a second or so.",
+        "A volume of its own would need root and seconds of every job; a full disk would harm everything else here.",
+    ),
+    Deviation(
+        "Training jobs",
+        "A container has all of its instance type's memory.",
+        "It has no more than this machine, less a tenth.",
+        "The job gives way before the machine and the server do.",
+    ),
+    Deviation(
         "Cloud Control",
         "UpdateResource answers IN_PROGRESS, and what goes wrong is the status of the request later.",
         "The update is done when it answers; what goes wrong is the error of the call.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,4 +37,4 @@ def flat(value: Any) -> str:
         case {"Fn::ImportValue": name}:
             return flat(name)
         case _:
-            return str(value)
+            return re.sub(r"\$\{([^}]*)\}", r"<\1>", str(value))

@@ -12,11 +12,15 @@ from infra.workflow.job_role import JobRole
 
 
 class JobRoles(Construct):
-    """`arns` has each role's, by the name that the definition says for it."""
+    """`arns` has each role's, `names` those of the roles that a run tags, by the names that the definition says for
+    them; `of_a_run` the ARNs of the tagged ones."""
 
     def __init__(self, scope: Construct, id_: str, roles: Sequence[JobRole]) -> None:
         super().__init__(scope, id_)
-        self.arns = {
-            role.arn_name: ServiceRole(self, role.name, service=SAGEMAKER, purpose=role.purpose, grants=role.grants).arn
+        made = [
+            (role, ServiceRole(self, role.name, service=SAGEMAKER, purpose=role.purpose, grants=role.grants).role)
             for role in roles
-        }
+        ]
+        self.arns = {role.arn_name: found.role_arn for role, found in made}
+        self.names = {role.own_name: found.role_name for role, found in made if role.of_a_run}
+        self.of_a_run = [found.role_arn for role, found in made if role.of_a_run]

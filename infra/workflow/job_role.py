@@ -19,11 +19,15 @@ _STREAMS_ARE_NAMED_LATER = (
 
 @dataclass(frozen=True, kw_only=True)
 class JobRole:
-    """A role by what it is for: Training, Processing or Hosting."""
+    """A role by what it is for: Training, Processing or Hosting.
+
+    of_a_run: its grants are about the run that its tag names, which the machine writes (see `workflow.folder`).
+    """
 
     name: str
     purpose: str
     grants: Sequence[Grant]
+    of_a_run: bool = False
 
     @property
     def arn_name(self) -> str:
@@ -33,6 +37,11 @@ class JobRole:
     @property
     def arn(self) -> str:
         return placeholder(self.arn_name)
+
+    @property
+    def own_name(self) -> str:
+        """The name of the role's own name in the definition."""
+        return f"{self.name.lower()}_role_name"
 
 
 def read_channels(at: Surroundings, prefixes: Sequence[str]) -> list[Grant]:

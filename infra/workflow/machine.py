@@ -6,20 +6,19 @@ The launcher starts it, named by its run id. Its input is
 
 from __future__ import annotations
 
-from contract.states import DEPLOY, EVALUATE, GATE, PLAN, REGISTER, REPAIR, SETTLE, TRAIN, UNDO, VARIABLES, VERIFY
+from contract.states import DEPLOY, GATE, PLAN, REGISTER, REPAIR, SETTLE, TRAIN, UNDO, VARIABLES, VERIFY
 from infra.workflow.endpoint import UNTOUCHED as ENDPOINT_UNTOUCHED
 from infra.workflow.expressions import expression
 from infra.workflow.instances import REFUSALS
 from infra.workflow.step import Machine, story
+from infra.workflow.steps import evaluate, train
 from infra.workflow.steps.deploy import deploy
-from infra.workflow.steps.evaluate import evaluate
 from infra.workflow.steps.gate import gate
 from infra.workflow.steps.launched import launched
 from infra.workflow.steps.plan import PLANNED, plan
 from infra.workflow.steps.record import record
 from infra.workflow.steps.register import register
 from infra.workflow.steps.settle import settle
-from infra.workflow.steps.train import train
 from infra.workflow.steps.undo import undo
 from infra.workflow.steps.verify import verify
 from infra.workflow.surroundings import Surroundings
@@ -28,14 +27,14 @@ from infra.workflow.training import how_it_trains
 
 def run_machine(at: Surroundings) -> Machine:
     """Each step ends by naming the next; whatever fails goes to Record."""
-    training = how_it_trains(at, again=TRAIN, then=EVALUATE)
+    training = how_it_trains(at, again=TRAIN, then=train.CLOSE)
     settling = settle(at, then=PLAN)
     return story(
         launched(at, then=SETTLE if settling.states else PLAN),
         settling,
-        plan(at, anew=TRAIN, again=DEPLOY, drifted=REPAIR),
-        *train(at, training),
-        evaluate(at, then=GATE),
+        plan(at, anew=train.OPEN, again=DEPLOY, drifted=REPAIR),
+        *train.train(at, training, then=evaluate.OPEN),
+        evaluate.evaluate(at, then=GATE),
         gate(at, then=REGISTER),
         register(at, better=DEPLOY),
         deploy(at, then=VERIFY),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contract import files, names
 from infra.grants import NO_RESOURCE, Grant, list_prefixes, read_objects, use_items, use_key, write_objects
 from infra.workflow.surroundings import Surroundings
 
@@ -13,9 +14,20 @@ def read_runs(at: Surroundings) -> list[Grant]:
     return read_objects(at.shared.artifact_bucket_arn, [at.runs], RUNS_ARE_NAMED_LATER)
 
 
-def write_runs(at: Surroundings, below: str = "") -> Grant:
-    """Writing into the runs' folders, there `below` a folder or a file's name."""
-    return write_objects(at.shared.artifact_bucket_arn, [f"{at.runs}*{below}"], RUNS_ARE_NAMED_LATER)
+def read_from_runs(at: Surroundings, *below: str) -> list[Grant]:
+    """Reading these folders (`train/*`) and files of the pipeline's runs, and nothing beside them."""
+    bucket, folder = at.shared.artifact_bucket_arn, files.run_folder(at.pipeline, names.ANY_RUN_ID)
+    resources = [f"{bucket}/{folder}{name}" for name in below]
+    return [
+        Grant(actions=["s3:GetObject"], resources=resources, because=RUNS_ARE_NAMED_LATER),
+        list_prefixes(bucket, [at.runs]),
+    ]
+
+
+def write_runs(at: Surroundings, *below: str) -> Grant:
+    """A function's own files and folders (`manifests/*`) of the runs; no training job's."""
+    folder = files.run_folder(at.pipeline, names.ANY_RUN_ID)
+    return write_objects(at.shared.artifact_bucket_arn, [f"{folder}{name}" for name in below], RUNS_ARE_NAMED_LATER)
 
 
 def find_models(at: Surroundings) -> Grant:

@@ -79,10 +79,10 @@ class RunTable:
 
         One that has ended already is left alone: somebody else has written its end down.
         """
-        ending = {**record, "outcome": outcomes.RUNNING, ENDS: record["outcome"]}
-        if not self.write_new_run(run_id, ending):
-            item, running = {SORT_KEY: run_item(run_id), **ending}, {":running": outcomes.RUNNING}
-            self._put(item, "outcome = :running", running)
+        ending = {**item_size.fitted(record), "outcome": outcomes.RUNNING, ENDS: record["outcome"]}
+        item = {SORT_KEY: run_item(run_id), **ending}
+        if not self._put(item, "outcome = :running", {":running": outcomes.RUNNING}):
+            self.write_new_run(run_id, ending)
 
     def set_in_run_once(self, run_id: str, field: str, value: Any) -> bool:
         """Sets a field of a run's item that isn't there yet; False if it is, or if there is no such run."""

@@ -7,6 +7,7 @@ privileges.py     the end of every privilege: mounts that can't be undone, no ca
 landlock.py       the second fence, which needs no privilege
 options.py        a container's command line
 processes.py      what a first process does for the others: signals passed on, orphans ended
+functions.py      what the process of a Lambda function sees
 linux.py          the kernel's calls that Python has no name for
 
 Standard library only, and little of it: this stands in front of every job and every function.

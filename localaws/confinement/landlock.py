@@ -24,7 +24,7 @@ _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 # No abstract Unix socket, and no signal, outside (version 6).
 _SCOPES = 1 | 2
-_HAS_SCOPES = 6
+HAS_SCOPES = 6
 
 
 class _Rule(ctypes.Structure):
@@ -53,7 +53,7 @@ def restrict(readable: Sequence[str], writable: Sequence[str]) -> None:
 
 def _ruleset(rights: int, found: int) -> int:
     attributes = (ctypes.c_uint64 * 3)(rights, 0, _SCOPES)
-    size = 24 if found >= _HAS_SCOPES else 8
+    size = 24 if found >= HAS_SCOPES else 8
     made = linux.syscall(_CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), 0)
     return linux.check(made, "landlock_create_ruleset")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import sys
 
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x00020000, 0x08000000, 0x10000000
 CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
@@ -18,7 +20,10 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 _SYS_MOUNT_SETATTR = 442
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 
+IS_HERE = sys.platform == "linux"
 libc = ctypes.CDLL(None, use_errno=True)
+if IS_HERE:
+    libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
 
 
 def check(result: int, what: str) -> int:
@@ -30,12 +35,14 @@ def check(result: int, what: str) -> int:
 
 
 def syscall(number: int, *arguments: object) -> int:
-    """A call by its number; -1 where it failed."""
-    return int(libc.syscall(number, *arguments))
+    """A call by its number; -1 where it failed, and on another kernel."""
+    return int(libc.syscall(number, *arguments)) if IS_HERE else -1
 
 
 def unshare(kinds: int) -> None:
-    """unshare(2)."""
+    """unshare(2); refused on another kernel."""
+    if not IS_HERE:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), "unshare")
     check(libc.unshare(kinds), "unshare")
 
 
@@ -67,9 +74,8 @@ def become_root(path: str) -> None:
 
 
 def prctl(option: int, value: int, third: int = 0) -> int:
-    """prctl(2); -1 where the kernel hasn't got the option."""
-    words = [ctypes.c_ulong(word) for word in (value, third, 0, 0)]
-    return int(libc.prctl(option, *words))
+    """prctl(2); -1 where the kernel hasn't got the option, or is another."""
+    return int(libc.prctl(option, value, third, 0, 0)) if IS_HERE else -1
 
 
 def write(path: str, text: str, directory: int | None = None) -> None:

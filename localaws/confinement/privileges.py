@@ -54,7 +54,9 @@ def _map_root_to(user: int, group: int) -> None:
 
 
 def drop() -> None:
-    """Take every capability, and every way to one; forget the server's keyring."""
+    """Take every capability, and every way to one; forget the server's keyring. Nothing on another kernel."""
+    if not linux.IS_HERE:
+        return
     _leave_keyring()
     for capability in range(_MOST_CAPABILITIES):
         if linux.prctl(_PR_CAPBSET_DROP, capability) < 0:

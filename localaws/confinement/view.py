@@ -46,7 +46,7 @@ class View:
     hidden: paths that don't appear, though a directory above them does. places: directories that are there, empty.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - by keyword
         self,
         binds: Sequence[tuple[str, str]],
         shows: Sequence[tuple[str, str]],
@@ -125,10 +125,12 @@ def lay_out(view: View) -> None:
         _mount_overlay(laid_over, layers)
 
 
-def become(view: View) -> None:
-    """Make the view that is laid out the root, and unchangeable but for what is writable in it."""
+def become(view: View, *, with_proc: bool = False) -> None:
+    """Make the view that is laid out the root, unchangeable but for its binds; with all of /proc if asked."""
     for place in ("/proc", "/root", *view.places):
         _make_directory(place)
+    if with_proc:
+        linux.mount("proc", f"{_NEW}/proc", "proc", MS_NOSUID | MS_NODEV)
     linux.set_attributes(_NEW, ATTR_RDONLY | _FIXED, and_below=False)
     linux.become_root(_NEW)
 
@@ -262,8 +264,9 @@ def _lay_out_devices(devices: Sequence[tuple[Source, str]], *, shared_memory: bo
     _make_directory("/dev/pts")
     linux.mount("devpts", f"{_NEW}/dev/pts", "devpts", MS_NOSUID, "newinstance,ptmxmode=0666,mode=620")
     if shared_memory:
-        _make_directory("/dev/shm")  # noqa: S108
-        linux.mount("tmpfs", f"{_NEW}/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+        place = _SHARED[0]
+        _make_directory(place)
+        linux.mount("tmpfs", _NEW + place, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
 
 
 def _open_layers(overlay: Overlay | None) -> dict[str, list[Source]]:

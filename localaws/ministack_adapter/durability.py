@@ -14,6 +14,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ from typing import Any
 from localaws import database
 from localaws.ministack_adapter import full_disk, s3_storage
 from localaws.ministack_adapter.asgi import Application, Message, Receive, Scope, Send
+from localaws.ministack_adapter.credential_scope import service_of
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.growing_state import DynamoDbState
 from localaws.ministack_adapter.journal import Journal, Record
 from localaws.ministack_adapter.known_services import load, state_of
-from localaws.ministack_adapter.request_effects import changed_services, modules, service_of
+from localaws.ministack_adapter.request_effects import changed_services, modules
 from localaws.ministack_adapter.service_state import ServiceState, join_whole, whole
 
 logger = logging.getLogger(__name__)
@@ -36,12 +38,18 @@ IDLE_FLUSH_SECONDS = 2.0
 # What a machine that loses its power may lose, at most; a process that is killed loses nothing.
 FOLD_SECONDS = 10.0
 _ACTIVE_SECONDS = 5.0
+# Between two flushes, and as many times as long as the last one took: requests come first.
+_FLUSH_PAUSE_SECONDS = 0.02
+_FLUSH_SHARE = 4
 
 # Services that change without a request to them.
 _BACKGROUND = ("stepfunctions", "lambda", "sqs", "cloudwatch_logs", "cloudwatch", "eventbridge")
 # Makes other services' resources without requests to them. Its records are large, and who reads them waits for a
 # commit: between requests a look now and then is enough.
 _PROVISIONING = "cloudformation"
+
+# What a request's own handling has told of: its answer waits for that, and not for what others told of.
+_told_here: ContextVar[set[str] | None] = ContextVar("told_here", default=None)
 
 
 class Durability:
@@ -55,6 +63,7 @@ class Durability:
         self._lock = threading.Lock()
         self._told: set[str] = set()
         self._told_lock = threading.Lock()
+        self._wake = threading.Event()
         self._last_activity = time.monotonic()
         self._waiting: set[str] = set()
         self._commit: asyncio.Future[None] | None = None
@@ -81,7 +90,10 @@ class Durability:
         """Say that a service's state changed outside of a request to it. Callable from any thread."""
         with self._told_lock:
             self._told.add(service)
+        if (here := _told_here.get()) is not None:
+            here.add(service)
         self._last_activity = time.monotonic()
+        self._wake.set()
 
     def commit(self, services: Iterable[str]) -> None:
         """Commit what changed in these services, in one transaction."""
@@ -108,7 +120,9 @@ class Durability:
     async def committed(self, services: set[str]) -> None:
         """Return when what changed in these services is on disk; everybody who waits at once shares one commit."""
         self._last_activity = time.monotonic()
-        self._waiting |= services | self._take_told()
+        with self._told_lock:
+            self._told -= services
+        self._waiting |= services
         if self._commit is None:
             loop = asyncio.get_running_loop()
             self._commit = loop.create_future()
@@ -123,18 +137,24 @@ class Durability:
         return waiting.intersection(modules(name)) if waiting else set()
 
     def flush_forever(self, stopping: threading.Event) -> None:
-        """Commit background changes until told to stop."""
-        provisioning_at = 0.0
+        """Commit what is told at once, and background changes a few times a second, until told to stop."""
+        background_at, provisioning_at = 0.0, 0.0
         fold_at = time.monotonic() + FOLD_SECONDS
-        while not stopping.wait(self._pause()):
-            looked_at = {service for service in _BACKGROUND if service in self._loaded()}
-            if time.monotonic() >= provisioning_at:
-                looked_at |= {_PROVISIONING}.intersection(self._loaded())
-                provisioning_at = time.monotonic() + IDLE_FLUSH_SECONDS
-            self.flush(self._take_told() | looked_at | self._failed)
-            if time.monotonic() >= fold_at:
+        while not stopping.is_set():
+            self._wake.wait(self._pause())
+            self._wake.clear()
+            began, services = time.monotonic(), self._take_told() | self._failed
+            if began >= background_at:
+                services |= {service for service in _BACKGROUND if service in self._loaded()}
+                background_at = began + self._pause()
+            if began >= provisioning_at:
+                services |= {_PROVISIONING}.intersection(self._loaded())
+                provisioning_at = began + IDLE_FLUSH_SECONDS
+            self.flush(services)
+            if began >= fold_at:
                 self.fold(stopping)
                 fold_at = time.monotonic() + FOLD_SECONDS
+            stopping.wait(max(_FLUSH_PAUSE_SECONDS, _FLUSH_SHARE * (time.monotonic() - began)))
 
     def fold(self, stopping: threading.Event) -> None:
         """Bring what was committed onto the disk itself, and give back what was freed."""
@@ -237,7 +257,8 @@ def _durable(durability: Durability, state_dir: Path, inner: Application) -> App
             await inner(scope, receive, send)
             return
         first = await receive()
-        body_start, started = first.get("body", b"")[:4096], False
+        body_start, started, told_here = first.get("body", b"")[:4096], False, set[str]()
+        _told_here.set(told_here)
 
         async def receiving() -> Message:
             nonlocal first
@@ -247,7 +268,8 @@ def _durable(durability: Durability, state_dir: Path, inner: Application) -> App
         async def sending(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start" and message["status"] < 400:
-                services = changed_services(scope, body_start) or durability.uncommitted(service_of(scope))
+                services = changed_services(scope, body_start) | told_here
+                services = services or durability.uncommitted(service_of(scope))
                 if services:
                     await durability.committed(services)
             started = True

@@ -12,7 +12,8 @@ import sqlite3
 from pathlib import Path
 
 from localaws.ministack_adapter.asgi import Scope, Send
-from localaws.ministack_adapter.request_effects import service_of, writes
+from localaws.ministack_adapter.credential_scope import service_of
+from localaws.ministack_adapter.request_effects import writes
 from localaws.ministack_adapter.wire_errors import refuse
 
 # Left to what changes without a request: jobs that end, logs, deliveries.

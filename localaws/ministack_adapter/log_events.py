@@ -49,6 +49,13 @@ class LogEvent(NamedTuple):
         return f"{self.timestamp:014d}{self.stream:020d}{self.number:022d}"
 
 
+class Found(NamedTuple):
+    """An event and the name of its stream."""
+
+    name: str
+    event: LogEvent
+
+
 BEFORE_ALL: Place = (-1, -1)
 END: Place = (_AFTER_ALL, _AFTER_ALL)
 

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import heapq
+import re
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from localaws.ministack_adapter.log_streams import Found, LogStreams
+from localaws.ministack_adapter.log_events import Found, Place
+from localaws.patterns import PatternError, regex
 
 Document = dict[str, Any]
 Predicate = Callable[[Document], bool]
 
+_LIKE = re.compile(r"like\s+/((?:\\.|[^/\\])*+)/")
 _FIELDS_FROM = 10_000  # events whose fields GetLogGroupFields counts
 
 
-def install(streams: LogStreams) -> None:
+class Streams(Protocol):
+    """Where a query finds events; `log_streams.LogStreams`."""
+
+    def in_order(self, group: str, names: list[str], place: Place, end: int) -> Iterator[Found]:
+        """The events of several streams of a group behind a place, by time."""
+
+    def find(self, identifier: str) -> tuple[str, Found] | None:
+        """The event of an id, with its group."""
+
+
+def install(streams: Streams) -> None:
     """Put our queries in the place of MiniStack's."""
     from ministack.services import cloudwatch_logs
 
@@ -30,7 +42,7 @@ def install(streams: LogStreams) -> None:
 class LogQueries:
     """StartQuery, GetLogRecord and what GetLogGroupFields looks at."""
 
-    def __init__(self, streams: LogStreams) -> None:
+    def __init__(self, streams: Streams) -> None:
         from ministack.core import responses
         from ministack.services import cloudwatch_logs
 
@@ -62,6 +74,8 @@ class LogQueries:
             return self._error("InvalidParameterException", told, 400)
         if missing := next((name for name in groups if name not in logs._log_groups), None):
             return self._error("ResourceNotFoundException", f"The specified log group does not exist: {missing}", 400)
+        if refusal := self._wrong_pattern(str(data.get("queryString", ""))):
+            return refusal
         text, times = data.get("queryString", ""), (data.get("startTime", 0), data.get("endTime", int(time.time())))
         counts = _Counts()
         matched = counts.matched(self._records(groups, *map(int, times)), logs._insights_filter_predicates(text))
@@ -80,6 +94,15 @@ class LogQueries:
             "statistics": counts.statistics(),
         }
         return self._json({"queryId": identifier})
+
+    def _wrong_pattern(self, query: str) -> Any:
+        """A query whose expression can't be taken is refused; MiniStack lets it find nothing."""
+        for pattern in _LIKE.findall(query):
+            try:
+                regex(pattern)
+            except PatternError as error:
+                return self._error("MalformedQueryException", f"{pattern!r}: {error}", 400)
+        return None
 
     def _sorted(self, records: Iterator[Document], query: str, limit: int) -> list[Document]:
         """The first records by the query's order; no more than these are kept meanwhile."""

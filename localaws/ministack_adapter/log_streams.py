@@ -16,11 +16,11 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 from localaws.ministack_adapter import log_queries
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
-from localaws.ministack_adapter.log_events import BEFORE_ALL, END, LogEvent, LogEvents, Place
+from localaws.ministack_adapter.log_events import BEFORE_ALL, END, Found, LogEvent, LogEvents, Place
 
 Document = dict[str, Any]
 
@@ -40,13 +40,6 @@ class _Nowhere(dict[str, Any]):
 
     def __setitem__(self, _key: str, _value: Any) -> None:
         return
-
-
-class Found(NamedTuple):
-    """An event and the name of its stream."""
-
-    name: str
-    event: LogEvent
 
 
 def install(aws: EmbeddedAws) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.role_telemetry import RoleTelemetry
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.aws_platform import Credentials
 from localaws.sagemaker.core.request import Caller, Document
@@ -66,6 +67,9 @@ class MiniStackPlatform:
                 cloudwatch._put_metric_data({}, request, False, True)
         self._aws.changed("cloudwatch")
 
+    def telemetry_of(self, role_arn: str) -> RoleTelemetry:
+        return RoleTelemetry(self, role_arn)
+
     def assume_role(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
         if not authorization.role_trusts(role_arn, SAGEMAKER, source_arn):
             raise errors.could_not_assume(role_arn)
@@ -114,7 +118,7 @@ def assume_role(role_arn: str, session_name: str, seconds: int) -> Credentials:
         access_key_id,
         {
             "Arn": authorization.session_arn(role_arn, session_name[:64]),
-            "UserId": f"{role_arn.rpartition('/')[2]}:{session_name[:64]}",
+            "UserId": f"{sts._role_id(role_arn)}:{session_name[:64]}",
             "SecretAccessKey": credentials.secret_access_key,
             "SessionToken": credentials.session_token,
             "Expiration": expiration,

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote
 
 from localaws.ministack_adapter.asgi import Application, Message, Receive, Scope, Send
-from localaws.ministack_adapter.request_effects import service_of
+from localaws.ministack_adapter.credential_scope import service_of
 from localaws.ministack_adapter.wire_errors import headers_of, refuse
 
 MIB = 1 << 20

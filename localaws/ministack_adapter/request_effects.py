@@ -6,6 +6,7 @@ import re
 
 from localaws.ministack_adapter import async_invocations
 from localaws.ministack_adapter.asgi import Scope
+from localaws.ministack_adapter.credential_scope import service_of
 
 # What a request changes besides its own service's state, before it is answered.
 _ALSO_CHANGES = {"sns": ("sqs",), "events": ("sqs",), "s3": ("sqs",), "logs": ("cloudwatch",)}
@@ -20,7 +21,6 @@ _FREEING = re.compile(
     r"^(Batch)?(Delete|Remove|Purge|Stop|Abort|Terminate|Cancel|Untag|Detach|Disassociate|Deregister)"
 )
 _INVOCATION = re.compile(r"/(endpoints|functions)/[^/]+/invocations$")
-_CREDENTIAL_SCOPE = re.compile(r"(?:Credential=|X-Amz-Credential=)[^/%]+(?:/|%2F)\d{8}(?:/|%2F)[^/%]+(?:/|%2F)([^/%]+)")
 _QUERY_ACTION = re.compile(rb"(?:^|&)Action=([A-Za-z]+)")
 
 
@@ -34,13 +34,6 @@ def changed_services(scope: Scope, body_start: bytes) -> set[str]:
         accepted = headers.get(b"x-amz-invocation-type") == b"Event"
         return {async_invocations.SERVICE} if accepted else set()
     return set(modules(name)) | set(_ALSO_CHANGES.get(name, ()))
-
-
-def service_of(scope: Scope) -> str:
-    """The signing name of the service that a request goes to; S3 takes what isn't signed."""
-    signed = dict(scope.get("headers", [])).get(b"authorization", b"") or scope.get("query_string", b"")
-    match = _CREDENTIAL_SCOPE.search(signed.decode("latin-1"))
-    return match[1] if match else "s3"
 
 
 def writes(scope: Scope, body_start: bytes) -> bool:

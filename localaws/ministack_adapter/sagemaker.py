@@ -12,14 +12,15 @@ import logging
 import re
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from localaws.ministack_adapter import full_disk
+from localaws.ministack_adapter import authorization, full_disk
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
-from localaws.ministack_adapter.sagemaker_requests import document_of, operation_of, resource_arns
+from localaws.ministack_adapter.sagemaker_requests import checks, document_of, operation_of, resource_arns
 
 if TYPE_CHECKING:
     from localaws.sagemaker.core.errors import SageMakerError
@@ -114,7 +115,9 @@ def _handler(aws: EmbeddedAws) -> Any:
         request = document_of(body)
         if request is None:
             return _error("SerializationException", "The request body is not a JSON object.", 400)
-        return await loop.run_in_executor(threads, _control, aws, operation_of(headers), request, _caller(aws))
+        control = partial(_control, aws, operation_of(headers), request, _caller(aws))
+        # In the request's context, which knows the caller's session.
+        return await loop.run_in_executor(threads, copy_context().run, control)
 
     return handle
 
@@ -131,10 +134,12 @@ def _control(aws: EmbeddedAws, operation: str, request: Document, caller: Caller
     from localaws.sagemaker.core.errors import SageMakerError
 
     try:
-        for resource in resource_arns(aws.region, aws.account, operation, request)[1:]:
+        for action, resource, keys in checks(aws.region, aws.account, operation, request)[1:]:
             # The first was checked when the request came in.
-            aws.sagemaker.context.platform.authorize(caller, f"sagemaker:{operation}", resource)
+            authorization.authorize(caller.arn, action, resource, keys)
         answer = aws.sagemaker.handle(operation, request, caller)
+    except authorization.AccessDeniedError as denied:
+        return _error(denied.code, denied.message, 400)
     except SageMakerError as error:
         return _refusal(error)
     except (OSError, sqlite3.Error) as error:

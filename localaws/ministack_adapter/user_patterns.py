@@ -14,8 +14,6 @@ from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.imports import when_imported
 from localaws.patterns import PatternError, regex, wildcard, wildcard_regex
 
-Document = dict[str, Any]
-
 # What else compiles users' expressions, and is too heavy to import at start.
 _COMPILING = ("ministack.services.cloudformation.engine", "ministack.services.glue")
 
@@ -46,7 +44,6 @@ def install(aws: EmbeddedAws) -> None:  # noqa: ARG001 - every part is installed
     cloudwatch_logs.re = LinearRe()
     for name in _COMPILING:
         when_imported(name, _compile_in_linear_time)
-    _refuse_wrong_queries()
 
 
 def _compile_in_linear_time(module: ModuleType) -> None:
@@ -56,21 +53,3 @@ def _compile_in_linear_time(module: ModuleType) -> None:
 def _topic_wildcard(value: str, pattern: str) -> bool:
     """A subscription's filter knows `*` only ("String value matching", Amazon SNS Developer Guide)."""
     return wildcard(pattern, value, one=False)
-
-
-def _refuse_wrong_queries() -> None:
-    """An Insights query whose expression can't be taken is refused; MiniStack lets it find nothing."""
-    from ministack.core.responses import error_response_json
-    from ministack.services import cloudwatch_logs
-
-    start = cloudwatch_logs._start_query
-
-    def _start_query(data: Document) -> Any:
-        for pattern in re.findall(r"like\s+/((?:\\.|[^/])*)/", str(data.get("queryString", ""))):
-            try:
-                regex(pattern)
-            except PatternError as error:
-                return error_response_json("MalformedQueryException", f"{pattern!r}: {error}", 400)
-        return start(data)
-
-    cloudwatch_logs._start_query = _start_query

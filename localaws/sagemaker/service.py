@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -25,6 +26,8 @@ from localaws.sagemaker.jobs.kinds import KINDS
 from localaws.sagemaker.jobs.spot_market import QUIET_MARKET, Interruption, SpotMarket
 from localaws.sagemaker.jobs.training import TRAINING
 from localaws.sagemaker.registry import groups, packages
+
+_log = logging.getLogger(__name__)
 
 
 class SageMaker:
@@ -116,7 +119,9 @@ class SageMaker:
         """Prepare what the first job would wait for otherwise: service models read, the kernel's isolation tried."""
         validation.service_model()
         self.context.wire.warm_up()
-        container.isolation()
+        lacking = container.describe_isolation()
+        if lacking is not None:
+            _log.warning(lacking)
 
     def close(self) -> None:
         """End every child process and let go of the store, within seconds."""

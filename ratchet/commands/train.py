@@ -73,7 +73,7 @@ def _start(context: Context, spec: PipelineSpec, name: str) -> str:
     channels.check_filled(account, name, spec.training_channels)
     run_id = names.run_id(datetime.now(UTC), secrets.token_hex(2))
     package = _package(spec.folder, context.project.models / files.TOOLKIT)
-    key = files.run_folder(name, run_id) + files.SOURCE_ARCHIVE
+    key = f"{files.tries_folder(name)}{run_id}/{files.SOURCE_ARCHIVE}"
     machine = account.pipeline(name)["StateMachineArn"]
     definition = account.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["definition"]
     code = f"s3://{shared['ArtifactBucketName']}/{key}"

@@ -22,8 +22,13 @@ def _prefix(value: str) -> str:
         raise ValueError(f"is {value!r}; write a prefix without a leading /, // or .., as digits/train/")
     if not value.endswith("/"):
         raise ValueError(f"is {value!r}; end it with /, as {value}/, so that it is a folder and not {value}-old too")
-    if not re.fullmatch(r"[A-Za-z0-9!_.*'()/=-]+", value) or len(value) > 512:
-        raise ValueError(f"is {value!r}; use at most 512 letters, digits and !_.*'()/=- (S3's safe characters)")
+    if found := sorted({"*", "?", "${"} & {*value, *re.findall(r"\$\{", value)}):
+        raise ValueError(
+            f"is {value!r}, with {' and '.join(found)}: IAM reads that as a pattern, which would open other folders to "
+            "the pipeline; write the one folder, as digits/train/"
+        )
+    if not re.fullmatch(r"[A-Za-z0-9!_.'()/=-]+", value) or len(value) > 512:
+        raise ValueError(f"is {value!r}; use at most 512 letters, digits and !_.'()/=- (S3's safe characters but *)")
     return value
 
 

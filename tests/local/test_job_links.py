@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 import pytest
 from job_kit import Jobs
 from running_aws import Aws
+
+from localaws.sagemaker.containers import container
+from localaws.sagemaker.containers.container import ContainerSpec, Shown
 
 SECRET = "a secret of the server's"
 OUTSIDE = "\nOUTSIDE = {outside!r}\n"
@@ -136,3 +140,33 @@ while time.monotonic() < until:
     assert {(key.split("/", 2)[2], content) for key, content in found.items()} == {
         ("live/own.txt", b"own"), ("output/own.txt", b"own"),
     }  # fmt: skip
+
+
+def test_a_folder_of_another_container_is_shown_only_while_it_is_one(tmp_path: Path, outside: Path) -> None:
+    if container.isolation() == "none":
+        pytest.skip("this kernel mounts nothing; Landlock keeps the container from what the link leads to")
+    for name in ("ml", "tmp", "tensors"):
+        (tmp_path / name).mkdir()
+    status = (tmp_path / "tensors").stat()
+    shown = Shown(tmp_path / "tensors", f"{status.st_dev}:{status.st_ino}")
+    spec = ContainerSpec(
+        command=["ls", "/opt/ml/seen"],
+        environment={"PATH": os.defpath},
+        base_dir=tmp_path / "ml",
+        tmp_dir=tmp_path / "tmp",
+        cwd=Path("/"),
+        shows={"seen": shown},
+    )
+    (tmp_path / "tensors" / "own").touch()
+    assert ended(spec) == (0, "own\n")
+    (tmp_path / "tensors").rename(tmp_path / "before")
+    (tmp_path / "tensors").symlink_to(outside)
+    exit_code, output = ended(spec)
+    assert exit_code == 125 and "it isn't the directory that was to be shown" in output
+
+
+def ended(spec: ContainerSpec) -> tuple[int, str]:
+    running = container.launch(spec)
+    with running.output:
+        output = running.output.read().decode()
+    return running.wait(10), output

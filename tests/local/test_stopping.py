@@ -327,6 +327,30 @@ def test_a_training_role_without_put_events_is_told_so_in_the_jobs_log(judged: P
     assert "events:PutEvents" in record["error"]["cause"] and role in record["error"]["cause"]
 
 
+@pytest.mark.fidelity(
+    "IAM",
+    "A role's own tags are the tags of whoever has assumed it, so a policy's variable may open one folder to one run.",
+    "IAM User Guide, AWS global condition context keys (aws:PrincipalTag) and IAM policy elements: Variables and tags",
+)
+def test_training_writes_the_folder_of_its_own_run_only(judged: Pipeline) -> None:
+    champion, bucket = judged.state["champion"], judged.shared["ArtifactBucketName"]
+    model = champion["model_data"].removeprefix(f"s3://{bucket}/")
+    before = f"runs/judged/{champion['run_id']}"
+    others = ["runs/watched/20261120-101112-abcd/train/x", "runs/judged/none/train/x", "code/judged/x", "x"]
+    keys = [model, f"{before}/train/verdicts/x.json", f"{before}/evaluation/evaluation.json", f"{before}/record.json"]
+    judged.order(accuracy=0.9, train="trespass", keys=[*keys, *others, "tries/judged/x"])
+    record = judged.run(forced=True)
+    assert record["outcome"] == "Failed"
+    could = json.loads(re.findall(r"could (\[[^]]*\])", json.dumps(record["error"]["cause"]).replace("\\", ""))[0])
+    own = f"runs/judged/{record['run_id']}/train/tensors/mine"
+    reads = [f"read {model}", f"read {before}/train/verdicts/x.json", "read code/judged/x"]
+    writes = ["write tries/judged/x", "read tries/judged/x", f"write {own}", f"read {own}"]
+    assert sorted(could) == sorted([*reads, *writes])
+    tags = judged.aws.client("iam").list_role_tags(RoleName=judged.role("JobsTraining"))["Tags"]
+    assert {"Key": "ratchet-run", "Value": record["run_id"]} in tags
+    assert judged.ask(1) == "1"
+
+
 def test_training_may_speak_for_the_rules_only(judged: Pipeline) -> None:
     judged.order(accuracy=0.9, train="issues", rules=["LossNotDecreasing"], source="somebody.else")
     record = judged.run()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from synthesis import ENVIRONMENTS, Template, listed, settings, text
 
+from localaws.ministack_adapter.condition_keys import is_supplied
+
+# A policy variable; CloudFormation's own in Fn::Sub have one colon less, or two.
+VARIABLE = re.compile(r"\$\{((?:aws|s3|sagemaker|dynamodb):[A-Za-z][^},:]*)[^}]*\}")
 # Actions without resource-level permissions, by the Service Authorization Reference.
 WITHOUT_RESOURCE = {
     "cloudwatch:PutMetricData",
@@ -79,6 +84,28 @@ def test_only_actions_that_know_no_resource_have_all(
     assert {(role, action) for role, action in everywhere if action not in WITHOUT_RESOURCE} == set()
 
 
+def condition_keys(document: Any) -> set[str]:
+    """The condition keys, and the variables, of every policy in a template, wherever it stands."""
+    if isinstance(document, list):
+        return set().union(*map(condition_keys, document))
+    if not isinstance(document, dict):
+        return set()
+    own: set[str] = set()
+    if "Effect" in document:
+        blocks = document.get("Condition", {}).values()
+        own = {key for block in blocks for key in block} | set(VARIABLE.findall(text(document)))
+    return own.union(*map(condition_keys, document.values()))
+
+
+def test_the_embedded_aws_knows_every_condition_key(
+    stacks: Callable[[str], dict[str, Template]], environment: str
+) -> None:
+    """A key without a value denies, or under ForAllValues allows, whatever the request."""
+    used = set().union(*(condition_keys(found.document) for found in stacks(environment).values()))
+    assert {"dynamodb:LeadingKeys", "kms:ViaService", "s3:prefix"} <= used
+    assert {key for key in used if not is_supplied(key)} == set()
+
+
 def test_no_managed_policy(stacks: Callable[[str], dict[str, Template]], environment: str) -> None:
     roles = [role for found in stacks(environment).values() for role in found.of_type("AWS::IAM::Role").values()]
     assert roles
@@ -109,9 +136,38 @@ def test_training_and_evaluation_write_into_their_own_folders(digits: Template) 
         found = [one for one in digits.statements_of(role) if "s3:PutObject" in listed(one["Action"])]
         return [text(resource) for one in found for resource in listed(one["Resource"])]
 
-    assert [path.endswith('/runs/digits-forest/*/train/*"]]}') for path in written("JobsTraining")] == [True]
-    assert [path.endswith('/runs/digits-forest/*/evaluation/*"]]}') for path in written("JobsProcessing")] == [True]
+    def ends(path: str) -> str:
+        return path.partition("/")[2].rstrip('"]}')
+
+    own = "runs/digits-forest/${aws:PrincipalTag/ratchet-run}"
+    assert [ends(path) for path in written("JobsTraining")] == [f"{own}/train/*", "tries/digits-forest/*"]
+    assert [ends(path) for path in written("JobsProcessing")] == [f"{own}/evaluation/*"]
     assert written("JobsHosting") == []
+
+
+def test_no_job_may_read_what_an_evaluation_has_written(digits: Template) -> None:
+    """Examples and labels of the held-out data stand there."""
+    for role in ("JobsTraining", "JobsProcessing", "JobsHosting"):
+        reading = [one for one in digits.statements_of(role) if "s3:GetObject" in listed(one["Action"])]
+        paths = [text(resource) for one in reading for resource in listed(one["Resource"])]
+        assert [
+            path for path in paths if "/runs/" in path and "/train/" not in path and "/manifests/" not in path
+        ] == []
+
+
+def test_only_the_workflow_writes_roles_tags_and_only_the_one(digits: Template) -> None:
+    tagging = [(name, one) for name, one in digits.statements() if "iam:" in text(one["Action"]) and "Tag" in text(one)]
+    ((role, statement),) = tagging
+    assert role.startswith("WorkflowExecution")
+    assert statement["Condition"] == {"ForAllValues:StringEquals": {"aws:TagKeys": ["ratchet-run"]}}
+    roles = [resource["Fn::GetAtt"][0] for resource in listed(statement["Resource"])]
+    assert sorted(name[: name.index("Role")] for name in roles) == ["JobsProcessing", "JobsTraining"]
+
+
+def test_the_stopper_reads_what_jobs_say_and_nothing_else(stacks: Callable[[str], dict[str, Template]]) -> None:
+    shared = stacks("local")["shared"]
+    (reads,) = [one for one in shared.statements_of("StopperHandler") if "s3:GetObject" in listed(one["Action"])]
+    assert text(reads["Resource"]).endswith('/runs/*/????????-??????-????/train/verdicts/*.json"]]}')
 
 
 def test_a_rollback_is_refused_without_a_right_to_read_models(digits: Template) -> None:

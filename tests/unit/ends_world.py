@@ -318,6 +318,9 @@ class Ends:
     def _getItem(self, arguments: Document) -> Any:  # noqa: N802 - named like the action
         return self.aws.dynamodb.get_item(Key=arguments["Key"])
 
+    def _tagRole(self, _arguments: Document) -> Any:  # noqa: N802
+        return {}
+
     def _createTrainingJob(self, arguments: Document) -> Any:  # noqa: N802
         name = arguments["TrainingJobName"]
         uri = f"{arguments['OutputDataConfig']['S3OutputPath']}/{name}/output/model.tar.gz"

@@ -85,7 +85,7 @@ DECISION: dict[str, Any] = {"promote": True, "reason": "first model: fine", "met
 MODEL_DATA = f"s3://artifacts/runs/digits-forest/{RUN_ID}/train/local-digits-forest-{RUN_ID}-train/output/model.tar.gz"
 
 # The integration's service in a task's resource, as botocore calls it.
-_SERVICES = {"sagemaker": "sagemaker", "dynamodb": "dynamodb", "lambda": "lambda"}
+_SERVICES = {"sagemaker": "sagemaker", "dynamodb": "dynamodb", "lambda": "lambda", "iam": "iam"}
 
 
 def make_spec(folder: Path, **changes: Any) -> specs.PipelineSpec:
@@ -127,7 +127,8 @@ def arns(machine: RunMachine) -> dict[str, str]:
         function.arn_name: f"arn:aws:lambda:us-east-1:000000000000:function:{function.folder}"
         for function in machine.functions
     }
-    return functions | {role.arn_name: f"arn:aws:iam::000000000000:role/{role.name}" for role in machine.roles}
+    roles = {role.arn_name: f"arn:aws:iam::000000000000:role/{role.name}" for role in machine.roles}
+    return functions | roles | {role.own_name: role.name for role in machine.roles if role.of_a_run}
 
 
 @cache
@@ -226,6 +227,9 @@ class World:
 
     def _planner(self, _arguments: Any) -> Any:
         return {"Payload": self.plan}
+
+    def _tagRole(self, _arguments: Any) -> Any:  # noqa: N802
+        return {}
 
     def _createTrainingJob(self, arguments: Any) -> Any:  # noqa: N802
         return {

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from localaws.sagemaker.containers import beneath
-from localaws.sagemaker.containers.beneath import Folder, LeadsOutError, read_file
+from localaws.sagemaker.containers.beneath import Folder, LeadsOutError, TooLargeError, read_file
 from localaws.sagemaker.containers.opt_ml import located
 
 SECRET = b"the root key"
+ROOM = 1 << 30
 
 
 @pytest.fixture(autouse=True, params=["openat2", "by parts"])
@@ -37,7 +38,7 @@ def ml(tmp_path: Path) -> Path:
 
 
 def contents(ml: Path, said: list[str], name: str = "model") -> dict[str, bytes]:
-    with Folder(ml, name, f"/opt/ml/{name}").open(said.append) as folder:
+    with Folder(ml, name, f"/opt/ml/{name}", ROOM).open(said.append) as folder:
         return {file.name: file.open().read() for file in folder.files()} if folder else {}
 
 
@@ -120,7 +121,7 @@ def test_the_beginning_of_a_file(ml: Path) -> None:
 
 
 def test_a_file_that_becomes_a_link_after_it_was_found_is_not_read(ml: Path) -> None:
-    with Folder(ml, "model", "/opt/ml/model").open(pytest.fail) as folder:
+    with Folder(ml, "model", "/opt/ml/model", ROOM).open(pytest.fail) as folder:
         assert folder is not None
         found = {file.name: file for file in folder.files()}
         (ml / "model" / "weights").unlink()
@@ -130,6 +131,13 @@ def test_a_file_that_becomes_a_link_after_it_was_found_is_not_read(ml: Path) -> 
         for file in found.values():
             with pytest.raises(OSError):
                 file.open()
+
+
+def test_files_that_are_larger_than_what_they_lie_on_are_not_read(ml: Path) -> None:
+    with (ml / "model" / "holes").open("wb") as file:
+        file.truncate(ROOM)
+    with pytest.raises(TooLargeError):
+        contents(ml, [])
 
 
 def test_an_odd_name_or_a_folder_too_deep_is_left_out(ml: Path) -> None:
@@ -170,7 +178,7 @@ def swapping(ml: Path) -> Iterator[None]:
 @pytest.mark.usefixtures("swapping")
 def test_nothing_outside_is_read_while_a_folder_becomes_a_link_and_a_folder_again(ml: Path) -> None:
     read = set()
-    with Folder(ml, "model", "/opt/ml/model").open(lambda _line: None) as folder:
+    with Folder(ml, "model", "/opt/ml/model", ROOM).open(lambda _line: None) as folder:
         assert folder is not None
         for _ in range(300):
             for file in folder.files():

@@ -37,7 +37,8 @@ class AnyOrder(RuleBasedStateMachine):
     """Triggers, ends and looks, delivered twice, cut off anywhere, and into each other.
 
     A trigger is `owed` from when the launcher has acknowledged it until a run that started or planned later has taken
-    the data as it was then. A run that was cut off owes what it took, again.
+    the data as it was then. A run that was cut off owes what it took, again; one that a person stops owes nothing, but
+    leaves the endpoint in disorder, until a run has planned.
     """
 
     messages = Bundle("messages")
@@ -47,6 +48,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.world = LaunchedRuns()
         self.owed = 0
         self.covered_by: dict[str, int] = {}
+        self.planned: set[str] = set()
 
     @rule(target=messages, kind=st.sampled_from(["data", "data", "code", "manual"]))
     def someone_triggers(self, kind: str) -> Any:
@@ -66,15 +68,32 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def a_run_plans(self) -> None:
         for run_id in self.world.executions.running:
-            self.world.plan(run_id)
+            self._plan(run_id)
+
+    def _plan(self, run_id: str) -> None:
+        self.world.plan(run_id)
+        self.world.disorder = None
+        self.planned.add(run_id)
+        if self.world.executions.inputs[run_id]["trigger"]["kind"] != "repair":
             self.covered_by[run_id] = self.owed
+
+    @rule(target=messages)
+    def a_person_stops_a_run(self) -> Any:
+        ends = []
+        for run_id in self.world.executions.running:
+            self.world.disorder = "the endpoint was Updating"
+            if not self.world.state.pending:
+                self.covered_by[run_id] = self.owed
+            self.world.finish(run_id, "ABORTED", None)
+            ends.append(self.world.ended(run_id))
+        return multiple(*ends)
 
     @rule(target=messages, how=st.sampled_from(["Promoted", "Failed", "Stopped"]))
     def a_run_ends(self, how: str) -> Any:
         """Its end is told by a message, which may never be delivered."""
         ends = []
         for run_id in self.world.executions.running:
-            if run_id in self.covered_by:
+            if run_id in self.planned:
                 self.world.finish(run_id, "SUCCEEDED", how)
                 ends.append(self.world.ended(run_id))
         return multiple(*ends)
@@ -123,11 +142,11 @@ class AnyOrder(RuleBasedStateMachine):
         for _ in range(12):
             self.world.launcher.reconcile()
             for run_id in self.world.executions.running:
-                self.world.plan(run_id)
-                self.covered_by[run_id] = self.owed
+                self._plan(run_id)
                 self.world.finish(run_id, "SUCCEEDED", "Promoted")
         assert self.world.state.running is None
         assert self.world.state.pending is None
+        assert self.world.disorder is None
         assert max(self.covered_by.values(), default=0) == self.owed
 
 

@@ -231,6 +231,8 @@ def test_queries(streams: LogStreams, query: str, expected: list[str]) -> None:
     found = answer(cloudwatch_logs._get_query_results, queryId=started["queryId"])
     assert [row[0]["value"] for row in found["results"]] == expected
     assert found["statistics"]["recordsScanned"] == 4
+    wrong = answer(queries.start_query, logGroupName="g", queryString="filter @message like /(?=a)/")
+    assert wrong["__type"] == "MalformedQueryException"
     assert answer(queries.start_query, logGroupName="none", queryString=query)["__type"] == "ResourceNotFoundException"
 
 

@@ -95,6 +95,16 @@ def test_rounds_go_on_to_the_last_and_the_smallest_good_one_is_judged(tmp_path: 
     }
 
 
+def test_the_folder_stays_open_from_round_to_round_and_is_closed_behind_the_last(tmp_path: Path) -> None:
+    jobs = Rounds([(0.9, 100), (0.9, 80), (0.9, 60)])
+    ran = run(spec_with(tmp_path, rounds={"max": 3}), World(answers={"createTrainingJob": jobs}))
+    calls = [name for name, _ in ran.calls]
+    of_training = [name for name in calls if name in ("tagRole", "createTrainingJob", "createProcessingJob")]
+    rounds = ["createTrainingJob"] * calls.count("createTrainingJob")
+    assert len(rounds) > 1
+    assert of_training == ["tagRole", *rounds, "tagRole", "tagRole", "createProcessingJob"]
+
+
 def test_each_round_finds_the_last_ones_model_and_the_first_none(tmp_path: Path) -> None:
     jobs = Rounds([(0.9, 3), (0.9, 2), (0.9, 1)])
     run(spec_with(tmp_path, rounds={"max": 3}), World(answers={"createTrainingJob": jobs}))

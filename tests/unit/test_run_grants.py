@@ -73,6 +73,8 @@ def key(*services: str) -> str:
 
 
 RUNS = "artifacts/runs/digits-forest/*"
+RUN = "artifacts/runs/digits-forest/????????-??????-????"
+OWN_RUN = "artifacts/runs/digits-forest/${aws:PrincipalTag/ratchet-run}"
 OF_RUNS = "artifacts | StringLike s3:prefix runs/digits-forest/*"
 ITEMS = "table/runs | StringEquals dynamodb:LeadingKeys digits-forest"
 JOB = "local-digits-forest-????????-??????-????"
@@ -101,14 +103,16 @@ FUNCTIONS = {
         s3:GetObject data/digits/train/*
         s3:GetObject data/digits/extra/*
         s3:ListBucket {OF_RUNS}
-        s3:AbortMultipartUpload+PutObject {RUNS}
+        s3:AbortMultipartUpload+PutObject {RUN}/plan.json
+        s3:AbortMultipartUpload+PutObject {RUN}/manifests/*.manifest
+        s3:AbortMultipartUpload+PutObject {RUN}/manifests/*.versions.json
         sagemaker:DescribeEndpoint {ENDPOINT}
         {key("dynamodb", "s3")}
     """,
     "gate": f"""
         s3:GetObject {RUNS}/evaluation/evaluation.json
         s3:ListBucket {OF_RUNS}
-        s3:AbortMultipartUpload+PutObject {RUNS}/gate.json
+        s3:AbortMultipartUpload+PutObject {RUN}/gate.json
         {key("s3")}
     """,
     "verifier": f"""
@@ -121,7 +125,7 @@ FUNCTIONS = {
         dynamodb:GetItem+PutItem {ITEMS}
         s3:GetObject {RUNS}
         s3:ListBucket {OF_RUNS}
-        s3:AbortMultipartUpload+PutObject {RUNS}
+        s3:AbortMultipartUpload+PutObject {RUN}/record.json
         sns:Publish topic
         sagemaker:ListModels+ListEndpointConfigs *
         sagemaker:DescribeEndpointConfig+DeleteEndpointConfig endpoint-config/{CONTENT}
@@ -144,7 +148,7 @@ CODE = """
     s3:ListBucket artifacts | StringLike s3:prefix code/digits-forest/*
 """
 OWN_RUNS = f"""
-    s3:GetObject {RUNS}
+    s3:GetObject {RUN}/train/*
     s3:ListBucket {OF_RUNS}
     {key("s3")}
     {METRICS}
@@ -154,14 +158,19 @@ ROLES = {
         s3:GetObject data/digits/train/*
         s3:GetObject data/digits/extra/*
         s3:ListBucket data | StringLike s3:prefix digits/extra/*,digits/train/*
-        s3:AbortMultipartUpload+PutObject {RUNS}/train/*
+        s3:GetObject {RUN}/manifests/train.manifest
+        s3:GetObject {RUN}/manifests/extra-1.manifest
+        s3:AbortMultipartUpload+PutObject {OWN_RUN}/train/*
+        s3:GetObject+AbortMultipartUpload+PutObject artifacts/tries/digits-forest/*
+        s3:ListBucket artifacts | StringLike s3:prefix tries/digits-forest/*
         {LOG}/TrainingJobs:*
         {CODE}{OWN_RUNS}{PULL}
     """,
     "Processing": f"""
         s3:GetObject data/digits/test/*
         s3:ListBucket data | StringLike s3:prefix digits/test/*
-        s3:AbortMultipartUpload+PutObject {RUNS}/evaluation/*
+        s3:GetObject {RUN}/manifests/test.manifest
+        s3:AbortMultipartUpload+PutObject {OWN_RUN}/evaluation/*
         {LOG}/ProcessingJobs:*
         {CODE}{OWN_RUNS}{PULL}
     """,

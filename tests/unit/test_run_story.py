@@ -76,6 +76,36 @@ def test_a_first_model_goes_live(tmp_path: Path) -> None:
     assert ran.recorded["deployment"]["endpoint_config_name"].startswith("local-digits-forest-")
 
 
+def tagged(run: str, role: str) -> tuple[str, dict[str, Any]]:
+    return "tagRole", {"RoleName": role, "Tags": [{"Key": "ratchet-run", "Value": run}]}
+
+
+def test_the_runs_folder_is_open_to_training_while_it_trains_and_closed_before_its_model_is_judged(
+    tmp_path: Path,
+) -> None:
+    """What is registered and deployed is what was judged: nobody's role may write it any more."""
+    calls = run(make_spec(tmp_path), World()).calls
+    kinds = ("tagRole", "createTrainingJob", "createProcessingJob", "gate")
+    assert [(name, asked if name == "tagRole" else None) for name, asked in calls if name in kinds] == [
+        tagged(RUN_ID, "Training"),
+        ("createTrainingJob", None),
+        tagged("none", "Training"),
+        tagged(RUN_ID, "Processing"),
+        ("createProcessingJob", None),
+        ("gate", None),
+    ]
+
+
+@pytest.mark.parametrize("call", [0, 1, 2])
+def test_a_run_that_may_not_open_or_close_its_folder_fails_and_deploys_nothing(tmp_path: Path, call: int) -> None:
+    denied = StatesError("Iam.IamException", "User is not authorized to perform: iam:TagRole")
+    answers: list[Any] = [{}] * call + [denied] * 4
+    ran = run(make_spec(tmp_path), World(answers={"tagRole": answers}))
+    assert ran.recorded["failure"]["state"] == ("OpenTraining", "CloseTraining", "OpenEvaluation")[call]
+    assert len(ran.called("createTrainingJob")) == min(call, 1)
+    assert not ran.called("createProcessingJob") and not ran.called("createModel")
+
+
 def test_a_better_challenger_replaces_the_champion(tmp_path: Path) -> None:
     ran = run(make_spec(tmp_path), with_champion())
     (update,) = ran.called("updateEndpoint")
@@ -131,6 +161,7 @@ def test_a_rollback_deploys_the_champion_before_without_training(tmp_path: Path)
     plan["decision"] = {"promote": True, "reason": "chosen by ann: back to the model of run 20261118-101112-cafe"}
     world = World(plan=plan, on=CHAMPION["endpoint_config_name"])
     ran = run(make_spec(tmp_path), world, kind="rollback")
+    assert not ran.called("tagRole"), "it opens no folder"
     assert visible(ran.states) == ["Plan", "Deploy", "Verify", "Record", "Done"]
     assert ran.called("createModel")[0]["PrimaryContainer"]["ModelDataUrl"] == before["model_data"]
     assert ran.called("verifier")[0]["Payload"]["evaluated_by"]["run_id"] == before["run_id"]
@@ -471,6 +502,7 @@ def test_jobs_are_waited_for_and_what_the_optimized_integrations_lack_is_the_sdk
         **dict.fromkeys(("Settle", "WhyStopped"), "dynamodb:getItem"),
         "Train": "sagemaker:createTrainingJob.sync",
         "Evaluate": "sagemaker:createProcessingJob.sync",
+        **dict.fromkeys(("OpenTraining", "CloseTraining", "OpenEvaluation"), "aws-sdk:iam:tagRole"),
         "DescribeStopped": "aws-sdk:sagemaker:describeTrainingJob",
         "Register": "aws-sdk:sagemaker:createModelPackage",
         "CreateModel": "sagemaker:createModel",
@@ -493,6 +525,7 @@ def test_the_definition_has_no_other_placeholders_than_names(tmp_path: Path) -> 
     assert set(arns(machine)) == {
         *("planner_arn", "gate_arn", "verifier_arn", "recorder_arn"),
         *("training_role_arn", "processing_role_arn", "hosting_role_arn"),
+        *("training_role_name", "processing_role_name"),
     }
 
 

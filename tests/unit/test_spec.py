@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -586,6 +587,42 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "not yet: alarms": ({"deploy": {**DEPLOY, "rollback_on": {}}}, "deploy.rollback_on: rolling back on alarms is not"),
     "not yet: drift": ({"triggers": {"drift": True}}, "triggers.drift: the drift trigger is not supported yet"),
 }
+
+
+# What of a spec stands in policies' resources, in conditions and in events' patterns.
+IN_POLICIES: dict[str, Any] = {
+    "data.train": lambda text: {"data": {"train": f"{text}/", "test": "t/"}},
+    "data.test": lambda text: {"data": {"train": "a/", "test": f"t/{text}/"}},
+    "data.extra": lambda text: {"data": {"train": "a/", "test": "t/", "extra": f"{text}t/u/"}},
+    "name": lambda text: {"name": f"iris{text}"},
+    "data": lambda text: {"data": {"train": "a/", "test": "t/", f"x{text}": "x/"}},
+    "image": lambda text: {"framework": None, "image": f"123456789012.dkr.ecr.us-east-1.amazonaws.com/a{text}/b:1"},
+}
+
+
+@pytest.mark.fidelity(
+    "IAM",
+    "* and ? in a policy's resource stand for any characters, ${ begins a variable; a spec brings none of them there.",
+    "IAM User Guide, IAM JSON policy elements: Resource; IAM policy elements: Variables and tags",
+)
+@pytest.mark.parametrize("text", ["*", "?", "${aws:username}", "${*}", "$"])
+@pytest.mark.parametrize("field", IN_POLICIES)
+def test_nothing_that_iam_reads_as_a_pattern_gets_from_a_spec_into_a_policy(
+    tmp_path: Path, field: str, text: str
+) -> None:
+    with pytest.raises(spec.SpecError) as refused:
+        spec.load(written(tmp_path, changed(**IN_POLICIES[field](text))))
+    assert re.match(rf"\S*pipeline.yaml:\d+: {field}", str(refused.value))
+
+
+def test_a_prefix_with_a_wildcard_is_refused_at_its_line(tmp_path: Path) -> None:
+    text = SHORT.replace("data: {train: iris/train/, test: iris/test/}", "data:\n  train: iris/train/\n  test: '*/'")
+    with pytest.raises(spec.SpecError) as refused:
+        spec.load(written(tmp_path, text))
+    assert str(refused.value) == (
+        f"{tmp_path}/pipeline.yaml:5: data.test: is '*/', with *: IAM reads that as a pattern, which would open other "
+        "folders to the pipeline; write the one folder, as digits/train/"
+    )
 
 
 @pytest.mark.parametrize(("sections", "message"), BAD.values(), ids=BAD)

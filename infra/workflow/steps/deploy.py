@@ -6,8 +6,7 @@ back leaves the endpoint on its old config: the run ends RolledBack.
 
 from __future__ import annotations
 
-from contract import names, outcomes
-from contract.files import SERVING_SCRIPT
+from contract import files, names, outcomes
 from contract.states import DEPLOY, RECORD, UNDO
 from infra.grants import Grant
 from infra.workflow.conditions import (
@@ -29,14 +28,14 @@ from infra.workflow.expressions import expression, jsonata, quoted
 from infra.workflow.job_role import JobRole, run_container
 from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, task, waiting_for, when
 from infra.workflow.requests import Document, in_vpc, tags, vpc
-from infra.workflow.run_grants import read_runs
+from infra.workflow.run_grants import read_from_runs
 from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
 
 VARIANT = "AllTraffic"
 # Where the framework's inference toolkit finds the model's own code: model.tar.gz brings it along.
 ENVIRONMENT = {
-    "SAGEMAKER_PROGRAM": SERVING_SCRIPT,
+    "SAGEMAKER_PROGRAM": files.SERVING_SCRIPT,
     "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
     # scikit-learn's and XGBoost's containers run `pip install .` on that code before they serve. 0 is how this variable
     # says --no-build-isolation (pip's option is stored inverted), so that pip builds with the image's setuptools, where
@@ -254,7 +253,7 @@ def _role(at: Surroundings) -> JobRole:
         name="Hosting",
         purpose=f"The endpoint of {at.pipeline}",
         grants=[
-            *read_runs(at),
+            *read_from_runs(at, f"{files.TRAIN}/*"),
             *run_container(at, at.hosting_image, names.endpoint_log_group(at.endpoint)),
         ],
     )

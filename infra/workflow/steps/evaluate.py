@@ -6,12 +6,16 @@ from contract import evaluations, files, held_out, names
 from contract.states import EVALUATE
 from infra.workflow.conditions import exists
 from infra.workflow.expressions import RUN_ID, composed, expression, lengthened, members, results
+from infra.workflow.folder import opened, write_own_run
 from infra.workflow.job_role import PROCESSING_LOGS, JobRole, read_channels, read_code, run_container
 from infra.workflow.jobs import completed, job, run_jobs
 from infra.workflow.requests import Document, code_uri, manifest, run_uri, tags, vpc
-from infra.workflow.run_grants import read_runs, write_runs
+from infra.workflow.run_grants import read_from_runs
 from infra.workflow.step import Step
 from infra.workflow.surroundings import IMAGE_URI, KEY_ARN, Surroundings
+
+# The state by which evaluation begins.
+OPEN = "OpenEvaluation"
 
 VOLUME_GIB = 30
 INPUTS = "/opt/ml/processing/input"
@@ -33,7 +37,7 @@ def evaluate(at: Surroundings, *, then: str) -> Step:
     """`$evaluation` is what became of the job; its figures lie in the run's folder."""
     role = _role(at)
     described = members({"status": "$states.result.ProcessingJobStatus", "description": members(_DESCRIPTION)})
-    states = job(
+    states = opened(OPEN, role, then=EVALUATE) | job(
         EVALUATE,
         "createProcessingJob",
         processing_job(at, role),
@@ -115,9 +119,10 @@ def _role(at: Surroundings) -> JobRole:
         purpose=f"Evaluation jobs of {at.pipeline}",
         grants=[
             *read_channels(at, [at.spec.data[files.TEST_CHANNEL]]),
-            *read_runs(at),
+            *read_from_runs(at, f"{files.TRAIN}/*", files.manifest(files.TEST_CHANNEL)),
             *read_code(at),
-            write_runs(at, f"/{files.EVALUATION_FOLDER}/*"),
+            write_own_run(at, files.EVALUATION_FOLDER),
             *run_container(at, at.image, PROCESSING_LOGS),
         ],
+        of_a_run=True,
     )

@@ -34,7 +34,7 @@ def _function(at: Surroundings) -> RunFunction:
         grants=[
             Grant(actions=["s3:GetObject"], resources=[evaluation], because=RUNS_ARE_NAMED_LATER),
             list_prefixes(at.shared.artifact_bucket_arn, [at.runs]),
-            write_runs(at, f"/{files.GATE}"),
+            write_runs(at, files.GATE),
             use_key(at.account, at.shared.key_arn, "s3"),
         ],
     )

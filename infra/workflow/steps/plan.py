@@ -80,7 +80,7 @@ def _planner(at: Surroundings) -> RunFunction:
             list_prefixes(at.shared.data_bucket_arn, list(at.spec.data.values()), "s3:ListBucketVersions"),
             _look_into_held_out_data(at),
             find_models(at),
-            write_runs(at),
+            write_runs(at, files.PLAN, files.manifest("*"), files.versions("*")),
             Grant(actions=["sagemaker:DescribeEndpoint"], resources=[at.endpoint_arn]),
             use_key(at.account, at.shared.key_arn, "dynamodb", "s3"),
         ],

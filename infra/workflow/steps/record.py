@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contract import functions, names, outcomes
+from contract import files, functions, names, outcomes
 from contract.states import EVALUATE, NOT_RECORDED, RECORD, TRAIN, VARIABLES
 from infra.grants import Grant, use_key
 from infra.workflow.conditions import any_of, equals, is_not
@@ -81,7 +81,7 @@ def _function(at: Surroundings, training: Training) -> RunFunction:
         grants=[
             change_run_table(at),
             *read_runs(at),
-            write_runs(at),
+            write_runs(at, files.RECORD),
             Grant(actions=["sns:Publish"], resources=[at.shared.topic_arn]),
             *training.judging.recorder_grants,
             *clear_away(at),

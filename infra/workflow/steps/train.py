@@ -1,25 +1,33 @@
 """Train: the training job, in script mode: the framework image unpacks sourcedir.tar.gz and runs train.py.
 
-The held-out channel isn't among its inputs. `$training` is what became of the job.
+The held-out channel isn't among its inputs. `$training` is what became of the job. Before it, the run's folder is
+opened to the training role; when all is trained, it is closed, so that what is judged stays as it is.
 """
 
 from __future__ import annotations
 
 from contract import environment, files
 from contract.states import RECORD, TRAIN
+from infra.grants import Grant, read_objects, write_objects
 from infra.workflow.expressions import composed, expression, members, results
 from infra.workflow.first_process import first_process
+from infra.workflow.folder import closed, opened, write_own_run
 from infra.workflow.job_role import TRAINING_LOGS, JobRole, read_channels, read_code, run_container
 from infra.workflow.jobs import completed, job, run_jobs
 from infra.workflow.requests import Document, code_uri, in_vpc, manifest, run_uri, s3_channel, tags
-from infra.workflow.run_grants import read_runs, write_runs
+from infra.workflow.run_grants import read_from_runs
 from infra.workflow.step import Step
 from infra.workflow.steps.stopped import stopped_as_an_error, why_stopped
 from infra.workflow.surroundings import IMAGE_URI, KEY_ARN, Surroundings
 from infra.workflow.training import Training
 
+_TRIES_ARE_NAMED_LATER = "A job's folder is named when it is tried out; the prefix is this pipeline's own."
 
-def train(at: Surroundings, training: Training) -> list[Step]:
+# The states by which training begins and ends.
+OPEN, CLOSE = "OpenTraining", "CloseTraining"
+
+
+def train(at: Surroundings, training: Training, *, then: str) -> list[Step]:
     """The job, how a run goes on after it was stopped, and what its way of training brings behind it."""
     way, may_stop = training.way, training.judging.may_stop
     role = _role(at, training)
@@ -37,7 +45,8 @@ def train(at: Surroundings, training: Training) -> list[Step]:
         "Trained", TRAIN, "$training", then=way.completed, otherwise="WhyStopped" if may_stop else RECORD
     )
     grants = run_jobs(at, "TrainingJob", way.job_arns(at))
-    step = Step(states={**states, **trained}, grants=grants, role=role)
+    folder = opened(OPEN, role, then=TRAIN) | closed(CLOSE, role, then=then)
+    step = Step(states={**folder, **states, **trained}, grants=grants, role=role)
     if not may_stop:
         return [step, way.step]
     asked = stopped_as_an_error("TrainFailed", composed(way.job_name(at)), described, then="Trained")
@@ -122,10 +131,21 @@ def _role(at: Surroundings, training: Training) -> JobRole:
         purpose=f"Training jobs of {at.pipeline}",
         grants=[
             *read_channels(at, list(at.spec.training_channels.values())),
-            *read_runs(at),
+            *read_from_runs(at, f"{files.TRAIN}/*", *map(files.manifest, at.spec.training_channels)),
             *read_code(at),
-            write_runs(at, f"/{files.TRAIN}/*"),
+            write_own_run(at, files.TRAIN),
+            *_try_out(at),
             *training.judging.job_grants,
             *run_container(at, at.image, TRAINING_LOGS),
         ],
+        of_a_run=True,
     )
+
+
+def _try_out(at: Surroundings) -> list[Grant]:
+    """A job outside of a run (`ratchet train`), whose folder nothing is deployed from."""
+    bucket, folder = at.shared.artifact_bucket_arn, files.tries_folder(at.pipeline)
+    return [
+        *read_objects(bucket, [folder], _TRIES_ARE_NAMED_LATER),
+        write_objects(bucket, [f"{folder}*"], _TRIES_ARE_NAMED_LATER),
+    ]

@@ -8,10 +8,12 @@ import os
 import shutil
 import tarfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, NoReturn
 
 from localaws.sagemaker.containers.beneath import OpenFolder
+from localaws.sagemaker.containers.limits import KEPT_FREE
 
 # Fast over small: an archive stays on this machine, and compression stands in every job's way.
 _COMPRESSION = 1
@@ -20,6 +22,11 @@ _GZIP = b"\x1f\x8b"
 _OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "a zip file", b"(\xb5/\xfd": "zstd"}
 _TAR_MAGIC = slice(257, 262)
 _HEAD_BYTES = 512
+# Headers that tarfile reads into memory whole.
+_EXTENSIONS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME,
+               tarfile.GNUTYPE_LONGLINK)  # fmt: skip
+_MAX_EXTENSION = 1024 * 1024
+_MAX_MEMBERS, _MAX_NAMES = 200_000, 64 * 1024 * 1024
 
 
 class UnsafeArchiveError(Exception):
@@ -52,26 +59,71 @@ def pack(folder: OpenFolder, archive: IO[bytes]) -> int:
     return count
 
 
-def unpack(archive: Path, directory: Path) -> None:
-    """Extract a tar (compressed or not) into `directory`.
+class _Header(tarfile.TarInfo):
+    """A header that is read without more memory than names need; sparse files, whose maps have any size, are none."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _EXTENSIONS and header.size > _MAX_EXTENSION:
+            raise UnsafeArchiveError(f"a header of {header.size} bytes is larger than any name needs")
+        return header
+
+    def _proc_sparse(self, *_: object) -> NoReturn:
+        raise UnsafeArchiveError(f"{self.name!r} is a sparse file; put it into the archive as it is read")
+
+    _proc_gnusparse_10 = _proc_sparse
+
+
+@contextlib.contextmanager
+def opened(archive: Path) -> Iterator[tarfile.TarFile]:
+    """A tar, compressed or not, whose headers cost no more memory than they need."""
+    with tarfile.open(archive, tarinfo=_Header) as tar:
+        yield tar
+
+
+def members(tar: tarfile.TarFile, room: int) -> Iterator[tarfile.TarInfo]:
+    """The members of a tar, one after another. UnsafeArchiveError for too many, or for more than `room` bytes."""
+    size = names = 0
+    for count, member in enumerate(tar, start=1):
+        size += max(member.size, 0)
+        if size > room:
+            raise UnsafeArchiveError(f"it unpacks to more than the {room} bytes that there is room for")
+        names += len(member.name) + len(member.linkname) + sum(map(len, member.pax_headers.values()))
+        if count > _MAX_MEMBERS or names > _MAX_NAMES:
+            raise UnsafeArchiveError(
+                f"it has more than {_MAX_MEMBERS} members, or names of more than {_MAX_NAMES} bytes"
+            )
+        yield member
+
+
+def unpack(archive: Path, directory: Path, room: int) -> None:
+    """Extract a tar (compressed or not) into `directory`, at most `room` bytes and what the disk has.
 
     The rules are those of `tarfile`'s "data" filter (Python documentation, tarfile, "Extraction filters"), which the
     first releases of Python 3.11 don't have. Owners and special modes are dropped.
 
-    Raises UnsafeArchiveError for absolute paths, ``..``, links that leave the directory, and devices;
-    BrokenArchiveError when it can't be read. All members are checked before the first is written, so that a refused
-    archive leaves nothing; what only its links together would do is found when it is written.
+    Raises UnsafeArchiveError for absolute paths, ``..``, links that leave the directory, devices, and more than there
+    is room for; BrokenArchiveError when it can't be read. All members are checked before the first is written, so that
+    a refused archive leaves nothing; what only its links together would do is found when it is written.
     """
     try:
-        with tarfile.open(archive) as tar:
-            members = tar.getmembers()
-            for member in members:
+        with opened(archive) as tar:
+            found = []
+            for member in members(tar, min(room, _free(directory))):
                 _check(member, directory)
+                found.append(member)
             made: set[Path] = set()
-            for member in members:
+            for member in found:
                 _write(tar, member, directory, made)
-    except (tarfile.TarError, EOFError, zlib.error, OSError, KeyError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, OSError, KeyError, ValueError) as error:
         raise BrokenArchiveError(f"{archive.name} is not a readable tar.gz: {error}") from error
+
+
+def _free(directory: Path) -> int:
+    there = next(folder for folder in (directory, *directory.parents) if folder.exists())
+    found = os.statvfs(there)
+    return found.f_bavail * found.f_frsize - KEPT_FREE
 
 
 def why_no_gzip(archive: Path) -> str | None:

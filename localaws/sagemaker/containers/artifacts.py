@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import tempfile
 import threading
+from collections.abc import Iterator
 
 from localaws.sagemaker.containers.archives import pack
-from localaws.sagemaker.containers.beneath import File, Folder, Refused
-from localaws.sagemaker.containers.objects import Objects, TransferError
+from localaws.sagemaker.containers.beneath import File, Folder, Refused, TooLargeError
+from localaws.sagemaker.containers.objects import InsufficientSpaceError, Objects, TransferError
 from localaws.sagemaker.core.wire import split_s3_uri
 
 _log = logging.getLogger(__name__)
@@ -20,7 +22,7 @@ _SYNC_INTERVAL = 1.0  # seconds
 def upload_archive(folder: Folder, uri: str, objects: Objects, kms_key: str | None, refused: Refused) -> bool:
     """A container's folder as a tar.gz at `uri`; False, and nothing uploaded, when it holds no file."""
     # Beside what the container sees: a name in there may be a link by now.
-    with folder.open(refused) as found, tempfile.TemporaryFile(dir=folder.root.parent) as archive:
+    with _in_room(), folder.open(refused) as found, tempfile.TemporaryFile(dir=folder.root.parent) as archive:
         if found is None or pack(found, archive) == 0:
             return False
         size = archive.tell()
@@ -33,7 +35,7 @@ def upload_files(folder: Folder, uri: str, objects: Objects, kms_key: str | None
     """Every file of a container's folder below `uri`, under its relative name; their number."""
     bucket, prefix = split_s3_uri(uri)
     count = 0
-    with folder.open(refused) as found:
+    with _in_room(), folder.open(refused) as found:
         for file in found.files() if found else ():
             with file.open() as content:
                 size = os.fstat(content.fileno()).st_size
@@ -62,7 +64,7 @@ class DirectorySync:
 
     def __enter__(self) -> DirectorySync:
         # What was downloaded to begin with is in S3 already.
-        with self._folder.open(_in_silence) as found:
+        with _in_room(), self._folder.open(_in_silence) as found:
             self._uploaded = {file.name: _version(file) for file in found.files()} if found else {}
         self._thread.start()
         return self
@@ -83,7 +85,7 @@ class DirectorySync:
                 pass  # a file went while it was read; the next pass sees what is there
 
     def _upload_changed(self, refused: Refused) -> None:
-        with self._folder.open(refused) as found:
+        with _in_room(), self._folder.open(refused) as found:
             for file in found.files() if found else ():
                 version = _version(file)
                 if self._uploaded.get(file.name) != version:
@@ -91,6 +93,15 @@ class DirectorySync:
                         size, key = os.fstat(content.fileno()).st_size, _key(self._prefix, file.name)
                         self._objects.upload(content, size, self._bucket, key, self._kms_key)
                     self._uploaded[file.name] = version
+
+
+@contextlib.contextmanager
+def _in_room() -> Iterator[None]:
+    """What is larger than its volume is an upload that fails."""
+    try:
+        yield
+    except TooLargeError as error:
+        raise InsufficientSpaceError from error
 
 
 def _in_silence(_line: str) -> None:

@@ -37,13 +37,21 @@ class LeadsOutError(OSError):
     """A path leads out of its folder, or isn't a regular file; the message says which."""
 
 
+class TooLargeError(Exception):
+    """A folder's files are larger together than what they lie on: they have holes, or one has several names."""
+
+
 @dataclass(frozen=True)
 class Folder:
-    """The folder `name` below `root`, which only the server can replace; `seen_at` is its path in the container."""
+    """The folder `name` below `root`, which only the server can replace.
+
+    seen_at: its path in the container. room: bytes that its files may have together.
+    """
 
     root: Path
     name: str
     seen_at: str
+    room: int
 
     @contextlib.contextmanager
     def open(self, refused: Refused) -> Iterator[OpenFolder | None]:
@@ -61,7 +69,7 @@ class Folder:
                 yield None
                 return
             with _descriptor(opened) as folder:
-                yield OpenFolder(folder, self.seen_at, refused)
+                yield OpenFolder(folder, self.seen_at, self.room, refused)
 
 
 @dataclass(frozen=True)
@@ -84,10 +92,19 @@ class OpenFolder:
 
     descriptor: int
     seen_at: str
+    room: int
     refused: Refused
 
     def files(self) -> Iterator[File]:
-        """Its regular files, by name; links to files inside it are followed, those to folders are not."""
+        """Its regular files, by name, links to files inside it followed, those to folders not. TooLargeError."""
+        left = self.room
+        for file in self._walk():
+            left -= file.status.st_size
+            if left < 0:
+                raise TooLargeError(self.seen_at)
+            yield file
+
+    def _walk(self) -> Iterator[File]:
         pending = list(reversed(self._names("")))
         while pending:
             name = pending.pop()

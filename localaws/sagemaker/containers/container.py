@@ -22,6 +22,8 @@ from typing import Literal, NamedTuple
 
 import localaws
 from localaws.confinement import landlock
+from localaws.priority import yield_to_us
+from localaws.sagemaker.containers.limits import Exceeded, Limits, Watch
 
 OPT_ML = Path("/opt/ml")
 TMP = Path("/tmp")  # noqa: S108 - the container's own
@@ -84,6 +86,7 @@ class ContainerSpec:
     network: "host" or "none".
     descriptors: open files and sockets that the program inherits under their numbers.
     layer: its own layer over the image's environment, see `can_lay_over`.
+    limits: what it may use of this machine; None: all of it.
     """
 
     command: Sequence[str]
@@ -99,6 +102,7 @@ class ContainerSpec:
     network: Literal["host", "none"] = "host"
     descriptors: Sequence[int] = ()
     layer: Layer | None = None
+    limits: Limits | None = None
 
 
 class Container:
@@ -110,12 +114,22 @@ class Container:
         if process.stdout is None:
             raise ValueError("a container's output must be a pipe")
         self.output = process.stdout
+        self._watch: Watch | None = None
         _running.add(self)
 
     @property
     def pid(self) -> int:
         """The process id of the container's first process, which leads a process group of its own."""
         return self._process.pid
+
+    def limit(self, limits: Limits, folders: Sequence[Path]) -> None:
+        """Keep it to its limits from now on; `folders` is what it writes to."""
+        self._watch = Watch(self, limits, folders)
+
+    @property
+    def exceeded(self) -> Exceeded | None:
+        """Which limit has ended it, or some of its processes; asked once it has ended."""
+        return self._watch.exceeded() if self._watch else None
 
     def stop(self) -> None:
         """SIGTERM to the program, as Docker and SageMaker do."""
@@ -140,6 +154,8 @@ class Container:
         if returncode is None:
             return None
         _running.discard(self)
+        if self._watch is not None:
+            self._watch.over()
         return returncode if returncode >= 0 else 128 - returncode
 
     def _signal(self, number: signal.Signals) -> None:
@@ -155,7 +171,11 @@ def launch(spec: ContainerSpec) -> Container:
     """Start a container. Raises OSError when the machine can't start processes."""
     _make_places(spec)
     options = [*_ISOLATION_OPTIONS[isolation()], *_view_options(spec), "--cwd", str(spec.cwd)]
-    return _start(options, list(spec.command), dict(spec.environment), spec.descriptors)
+    started = _start(options, list(spec.command), dict(spec.environment), spec.descriptors)
+    if spec.limits is not None:
+        written = [spec.base_dir, spec.tmp_dir, *([spec.layer.directory] if spec.layer else [])]
+        started.limit(spec.limits, written)
+    return started
 
 
 def run_tool(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> Container:
@@ -306,7 +326,7 @@ class _Spawner:
 
 
 def _popen(argv: list[str], environment: dict[str, str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    started = subprocess.Popen(
         argv,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -316,6 +336,8 @@ def _popen(argv: list[str], environment: dict[str, str], descriptors: Sequence[i
         cwd="/",
         pass_fds=descriptors,
     )
+    yield_to_us(started.pid)
+    return started
 
 
 @functools.cache

@@ -14,6 +14,8 @@ from localaws.sagemaker.core.wire import error_code
 
 _PARALLEL = 8  # requests at once; more don't help on loopback
 _SINGLE_PUT = 64 * 1024 * 1024  # bytes; larger files go up in parts
+_MAX_READ = 64 * 1024 * 1024  # bytes of an object that is read into memory: a manifest
+INSUFFICIENT_SPACE = "Insufficient disk space"
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
 
 
@@ -23,6 +25,13 @@ class TransferError(Exception):
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class InsufficientSpaceError(TransferError):
+    """A job's files are larger than its volume."""
+
+    def __init__(self) -> None:
+        super().__init__(INSUFFICIENT_SPACE, "InsufficientSpace")
 
 
 @dataclass(frozen=True)
@@ -84,9 +93,12 @@ class Objects:
             arguments["ContinuationToken"] = page["NextContinuationToken"]
 
     def read(self, source: S3Object) -> bytes:
-        """An object's content."""
+        """An object's content, 64 MiB at most."""
         response = self._call("s3:GetObject", source.arn, self._client.get_object, Bucket=source.bucket, Key=source.key)
-        content: bytes = response["Body"].read()
+        content: bytes = response["Body"].read(_MAX_READ + 1)
+        if len(content) > _MAX_READ:
+            response["Body"].close()
+            raise TransferError(f"s3://{source.bucket}/{source.key} has more than {_MAX_READ} bytes", "EntityTooLarge")
         return content
 
     def download(self, downloads: Sequence[Download], keep_going: Callable[[], None] = lambda: None) -> None:

@@ -18,7 +18,7 @@ from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import quotas
 from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document
-from localaws.sagemaker.jobs import job_container, job_documents, operations
+from localaws.sagemaker.jobs import job_container, job_documents, job_limits, operations
 from localaws.sagemaker.jobs import processing_request as request_of
 from localaws.sagemaker.jobs.engine import JobEngine
 from localaws.sagemaker.jobs.job import Job, Role
@@ -81,7 +81,9 @@ def _download(job: Job) -> None:
     for source in request_of.sources(job.document, job.ml):
         source.directory.mkdir(parents=True, exist_ok=True)
         try:
-            job.role.objects.download(channels.plan(source, job.role.objects), job.signals.keep_going)
+            downloads = channels.plan(source, job.role.objects)
+            job_limits.check_room(job, downloads)
+            job.role.objects.download(downloads, job.signals.keep_going)
         except (TransferError, ManifestError, ValueError) as error:
             raise JobFailedError(f"ClientError: Data download failed for input {source.name}: {error}") from error
     for output in request_of.outputs(job.document):
@@ -117,8 +119,8 @@ def _process(job: Job, spec: ContainerSpec) -> Outcome:
 def _conclude(job: Job, outcome: Outcome) -> Ending:
     said = _exit_message(job)
     if outcome.cause == SCRIPT and outcome.exit_code != 0:
-        told = failure_message(job.log.tail)
-        return job_documents.failed(f"AlgorithmError: {told}, exit code: {outcome.exit_code}", **said)
+        told = f"AlgorithmError: {failure_message(job.log.tail)}, exit code: {outcome.exit_code}"
+        return job_documents.failed(job_limits.why_ended(job, outcome) or told, **said)
     _upload(job)
     if outcome.cause == STOP:
         return job_documents.stopped(**said)

@@ -17,6 +17,7 @@ from localaws.sagemaker.debugger.hook import Debugger
 from localaws.sagemaker.jobs import (
     job_container,
     job_documents,
+    job_limits,
     job_records,
     operations,
     spot_training,
@@ -133,7 +134,8 @@ class TrainingRun:
     def _conclude(self, outcome: Outcome) -> Ending:
         job, metrics = self._job, self._metrics.final()
         if outcome.cause == SCRIPT and outcome.exit_code != 0:
-            return job_documents.failed(training_output.failure_reason(job, outcome.exit_code), **metrics)
+            reason = job_limits.why_ended(job, outcome) or training_output.failure_reason(job, outcome.exit_code)
+            return job_documents.failed(reason, **metrics)
         if outcome.cause == MAX_WAIT:
             self._begin_stopping()
             return job_documents.max_wait_exceeded(**metrics, **training_output.upload(job))

@@ -13,7 +13,7 @@ from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.containers.opt_ml import located, write_json
 from localaws.sagemaker.containers.train_command import Plan
 from localaws.sagemaker.core.errors import SageMakerError
-from localaws.sagemaker.jobs import job_container, training_install, training_request, training_source
+from localaws.sagemaker.jobs import job_container, job_limits, training_install, training_request, training_source
 from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.outcomes import JobFailedError
 from localaws.sagemaker.jobs.training_install import RunContainer
@@ -115,6 +115,7 @@ def _with_script(job: Job, installed: Writable, run: RunContainer) -> tuple[Writ
 def _fetch(job: Job, source: Source) -> None:
     try:
         downloads = channels.plan(source, job.role.objects, may_be_empty=source.name == "checkpoints")
+        job_limits.check_room(job, downloads)
         job.role.objects.download(downloads, job.signals.keep_going)
     except (TransferError, ManifestError, ValueError) as error:
         raise JobFailedError(f"ClientError: Data download failed for channel {source.name}: {error}") from error

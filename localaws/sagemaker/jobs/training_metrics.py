@@ -89,7 +89,8 @@ class TrainingMetrics:
             self._job.log.say(str(error))
             return
         if measured:
-            self._job.context.platform.put_metric_data(NAMESPACE, metric_data(measured, self._job.name))
+            telemetry = self._job.context.platform.telemetry_of(self._job.document["RoleArn"])
+            telemetry.put_metric_data(NAMESPACE, metric_data(measured, self._job.name))
 
 
 def check_definitions(definitions: Sequence[Document]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from localaws.sagemaker.containers import artifacts
 from localaws.sagemaker.containers.logs import failure_message
-from localaws.sagemaker.containers.objects import TransferError
+from localaws.sagemaker.containers.objects import InsufficientSpaceError, TransferError
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.outcomes import JobFailedError
@@ -19,6 +19,8 @@ def upload(job: Job) -> Document:
     """Upload model and output; the members that say where the model is. Raises JobFailedError."""
     try:
         uri = _upload(job)
+    except InsufficientSpaceError as error:
+        raise JobFailedError(f"ClientError: Artifact upload failed:{error}") from error
     except TransferError as error:
         raise JobFailedError(f"ClientError: Artifact upload failed: {error}") from error
     if uri is None:

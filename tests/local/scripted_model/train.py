@@ -47,6 +47,28 @@ def say_issues(orders):
         boto3.client("events", region_name=os.environ["AWS_REGION"]).put_events(Entries=[entry])
 
 
+def trespass(orders):
+    """Tries to write and to read all keys of the artifact bucket that are ordered; fails by telling what it could."""
+    import boto3  # noqa: PLC0415 - see above
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    own = urlsplit(json.loads(os.environ["RATCHET_PROBE"])["output"])
+    client, bucket, could = boto3.client("s3"), own.netloc, []
+    for key in [*orders["keys"], own.path[1:] + "mine"]:
+        for verb, ask in (
+            ("write", lambda key=key: client.put_object(Bucket=bucket, Key=key, Body=b"replaced")),
+            ("read", lambda key=key: client.get_object(Bucket=bucket, Key=key)),
+        ):
+            try:
+                ask()
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "NoSuchKey":
+                    could.append(f"{verb} {key}")
+            else:
+                could.append(f"{verb} {key}")
+    raise PermissionError(f"could {json.dumps(could)}")
+
+
 def in_this_round(orders):
     """Orders may differ from round to round; a round learns from the last one's model which it is."""
     number = 1
@@ -105,5 +127,7 @@ if orders.get("train") == "watched":
 if orders.get("train") == "issues":
     say_issues(orders)
     time.sleep(orders.get("seconds", 600))
+if orders.get("train") == "trespass":
+    trespass(orders)
 save_model(orders)
 sys.exit(0)
