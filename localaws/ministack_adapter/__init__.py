@@ -20,6 +20,7 @@ __all__ = ["EmbeddedAws", "install"]
 PARTS = (
     "service_models",
     "one_operation",
+    "rest_actions",
     "resource_arns",
     "managed_policies",
     "policy_evaluation",

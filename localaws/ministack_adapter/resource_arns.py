@@ -1,6 +1,7 @@
 """The ARNs by which services ask IAM, where MiniStack's are others (Service Authorization Reference, resource types).
 
-A rule of the default event bus has no bus in its ARN. CloudWatch Logs asks of a log group as of a stream of it, with
+A rule of the default event bus has no bus in its ARN, and is what its targets' operations are about. A key is asked
+about by its own ARN, not by its alias's. CloudWatch Logs asks of a log group as of a stream of it, with
 an empty name where no stream is meant: a policy's `log-group:<name>` without `:*` grants nothing but tagging ("Log
 group ARNs and log stream ARNs", CloudWatch Logs API reference, LogGroup). Roles and users have their paths.
 """
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.server_file import ACCOUNT, REGION
 
 Document = dict[str, Any]
 
@@ -42,19 +44,28 @@ def install(_aws: EmbeddedAws) -> None:
     iam_actions.logs_service_context = logs_service_context
 
 
-def of_rule(arn: str, *_request: Any) -> str:
+def of_rule(arn: str, _headers: Mapping[str, str], body: bytes, _params: Document) -> str:
+    """A rule by its own name, or by the member of those operations that are about its targets."""
+    rule = _member(body, "Rule")
+    if rule and ":rule/" not in arn:
+        bus = (_member(body, "EventBusName") or "default").rpartition("/")[2]
+        arn = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{bus}/{rule}"
     return arn.replace(":rule/default/", ":rule/")
+
+
+def of_key(arn: str, *_request: Any) -> str:
+    """A key by its own ARN, however it is named ("Using aliases to control access to KMS keys")."""
+    from ministack.services import kms
+
+    key = kms._resolve_key(arn) if ":alias/" in arn else None
+    return str(key["Arn"]) if key else arn
 
 
 def of_logs(arn: str, headers: Mapping[str, str], body: bytes, _params: Document) -> str:
     operation = headers.get("x-amz-target", "").rpartition(".")[2]
     if ":log-group:" not in arn or operation in _OF_LOG_GROUPS_THEMSELVES:
         return arn
-    try:
-        stream = json.loads(body or b"{}").get("logStreamName") or ""
-    except ValueError:
-        stream = ""
-    return f"{arn.removesuffix(':*')}:log-stream:{stream}"
+    return f"{arn.removesuffix(':*')}:log-stream:{_member(body, 'logStreamName')}"
 
 
 def of_identity(arn: str, _headers: Mapping[str, str], _body: bytes, params: Document) -> str:
@@ -70,8 +81,19 @@ def of_identity(arn: str, _headers: Mapping[str, str], _body: bytes, params: Doc
     return str(stored["Arn"]) if stored else f"{start}:{kind}{path}{rest}"
 
 
+def _member(body: bytes, name: str) -> str:
+    """A text of a JSON request, nothing where it isn't there."""
+    try:
+        document = json.loads(body or b"{}")
+    except ValueError:
+        return ""
+    found = document.get(name) if isinstance(document, dict) else None
+    return found if isinstance(found, str) else ""
+
+
 _ASKED: Mapping[str, Callable[[str, Mapping[str, str], bytes, Document], str]] = {
     "events": of_rule,
+    "kms": of_key,
     "logs": of_logs,
     "iam": of_identity,
 }

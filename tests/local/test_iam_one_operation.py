@@ -82,6 +82,7 @@ def test_objects_and_tables_are_authorized_by_what_is_done(aws: Any, reader: Ses
         reader.status("s3", "PUT", f"/{bucket}/k?Action=GetObject", b"changed"),
         reader.status("s3", "PUT", f"/{bucket}/k", b"changed", X_Amz_Target="x.GetObject"),
         reader.status("s3", "POST", f"/{bucket}/k", b"Action=GetObject", Content_Type=FORM),
+        reader.status("s3", "GET", f"/{bucket}/k?torrent&tagging"),
         reader.status("dynamodb", "POST", "/?Action=GetItem", drop, **target),
         reader.status("dynamodb", "POST", "/", drop, **{**target, "X_Amz_Target": "DynamoDB_20120810.No"}),
     ]

@@ -164,8 +164,8 @@ def test_managed_policies_are_known_or_refused(aws: Any) -> None:
 
 @pytest.mark.fidelity(
     "IAM",
-    "A role is asked about by its ARN with its path, a rule of the default bus without its bus, and a log group as a"
-    " stream of it, so that a grant on the group needs :*.",
+    "A role is asked about by its ARN with its path, a rule of the default bus without its bus, also for its targets,"
+    " a key by its own ARN, and a log group as a stream of it, so that a grant on the group needs :*.",
     "Service Authorization Reference, resource types of IAM and EventBridge; CloudWatch Logs API reference, LogGroup",
 )
 def test_resources_are_named_as_services_name_them(aws: Any) -> None:
@@ -175,15 +175,26 @@ def test_resources_are_named_as_services_name_them(aws: Any) -> None:
     aws.client("logs").create_log_group(logGroupName=name)
     aws.client("events").put_rule(Name=name, ScheduleExpression="rate(1 day)")
     logs = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{name}"
-    rule = allow("events:DescribeRule", resource=f"arn:aws:events:us-east-1:{ACCOUNT}:rule/{name}")
+    kms = aws.client("kms")
+    key_arn = kms.create_key()["KeyMetadata"]["Arn"]
+    kms.create_alias(AliasName=f"alias/{name}", TargetKeyId=key_arn)
+    described = allow("kms:DescribeKey", resource=key_arn)
+    rule = allow(
+        "events:DescribeRule", "events:ListTargetsByRule", resource=f"arn:aws:events:us-east-1:{ACCOUNT}:rule/{name}"
+    )
     outcomes = []
     for group in (logs, f"{logs}:*"):
         key = assumed(
-            aws, make_role(aws, ACCOUNT, allow("iam:GetRole", resource=arn), rule, allow("logs:*", resource=group))
+            aws,
+            make_role(
+                aws, ACCOUNT, allow("iam:GetRole", resource=arn), rule, described, allow("logs:*", resource=group)
+            ),
         )
         outcomes += [
             refused(lambda k=key: aws.client("iam", k).get_role(RoleName=name)),
             refused(lambda k=key: aws.client("events", k).describe_rule(Name=name)),
+            refused(lambda k=key: aws.client("events", k).list_targets_by_rule(Rule=name)),
+            refused(lambda k=key: aws.client("kms", k).describe_key(KeyId=f"alias/{name}")),
             refused(lambda k=key: aws.client("logs", k).describe_log_streams(logGroupName=name)),
         ]
-    assert outcomes == ["", "", "AccessDeniedException", "", "", ""]
+    assert outcomes == [*[""] * 4, "AccessDeniedException", *[""] * 5]

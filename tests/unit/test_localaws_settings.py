@@ -45,6 +45,7 @@ def test_spot_is_billed_by_its_discount_and_never_for_nothing() -> None:
             "endpoint usage: -1; it must be a whole number from 0 on",
         ),
         ('{"spot": {"discount": 1}}', "spot: discount: 1; it must be below 1"),
+        ('{"authorization_log": "yes"}', "authorization_log: 'yes'; it must be true or false"),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path: Path, text: str, says: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from localaws.ministack_adapter.one_operation import known_members, object_arn, said_twice
+from localaws.ministack_adapter.rest_actions import lambda_action
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 TARGET = {"x-amz-target": "DynamoDB_20120810.PutItem"}
@@ -56,3 +57,29 @@ def test_members_of_another_operation_say_nothing_of_the_resource() -> None:
 )
 def test_an_objects_arn_has_every_slash_of_its_key(path: str, arn: str) -> None:
     assert object_arn(path) == arn
+
+
+@pytest.mark.fidelity(
+    "Lambda",
+    "A function's aliases, concurrency, URL and invocation settings, and an event source mapping, have actions of their"
+    " own for reading, changing and deleting.",
+    "Service Authorization Reference, Actions defined by AWS Lambda",
+)
+@pytest.mark.parametrize(
+    ("method", "path", "action"),
+    [
+        ("DELETE", "/2015-03-31/functions/f/aliases/a", "DeleteAlias"),
+        ("GET", "/2015-03-31/functions/f/aliases", "ListAliases"),
+        ("GET", "/2019-09-30/functions/f/concurrency", "GetFunctionConcurrency"),
+        ("DELETE", "/2017-10-31/functions/f/concurrency", "DeleteFunctionConcurrency"),
+        ("PUT", "/2019-09-25/functions/f/event-invoke-config", "PutFunctionEventInvokeConfig"),
+        ("DELETE", "/2021-10-31/functions/f/url", "DeleteFunctionUrlConfig"),
+        ("POST", "/2014-11-13/functions/f/invoke-async/", "InvokeFunction"),
+        ("DELETE", "/2015-03-31/event-source-mappings/u/", "DeleteEventSourceMapping"),
+        ("DELETE", "/2018-10-31/layers/l/versions/1", "DeleteLayerVersion"),
+        ("POST", "/2015-03-31/functions/f/invocations", None),
+        ("PUT", "/2015-03-31/functions/f/aliases", None),
+    ],
+)
+def test_the_actions_of_lambdas_requests(method: str, path: str, action: str | None) -> None:
+    assert lambda_action(method, path) == action
