@@ -103,6 +103,7 @@ bench: install
 	@$(BIN)/python bench/stop.py
 	@$(BIN)/python bench/probe.py
 	@$(BIN)/python bench/rules.py
+	@$(BIN)/python bench/scale.py
 	@$(BIN)/python -m bench.results
 
 # Compiled with uv (pip install uv): pins in requirements form hold no registry's address.

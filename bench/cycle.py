@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from bench import harness
 from contract.histories import Execution
@@ -174,30 +175,42 @@ def inside_training(found: account.Account, execution: Execution) -> dict[str, f
 # ------------------------------------------------------------------------------------------------------------- bare
 
 
-class Bare:
-    """The model's own scripts as plain processes, in the same image environment that the jobs have."""
+class Batch(Protocol):
+    """Data of a model: object key -> text, under `<prefix>/train/` and `<prefix>/test/`; a row to ask about."""
 
-    def __init__(self, image: str) -> None:
+    @property
+    def files(self) -> dict[str, str]: ...
+
+    @property
+    def question(self) -> str: ...
+
+
+class Bare:
+    """A model's own scripts as plain processes, in the same image environment that the jobs have."""
+
+    def __init__(self, image: str, folder: Path = FOLDER, prefix: str = "digits", metric: str = "f1_macro") -> None:
+        self._code, self._prefix, self._metric = folder, prefix, metric
         self._python = Images(harness.IMAGES).environment(image, print).python
         self._champion: Path | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="ratchet-bare-")
 
-    def run(self, digits: Digits) -> dict[str, float]:
+    def run(self, batch: Batch) -> dict[str, float]:
         """Seconds of train, evaluate, load."""
         folder = Path(tempfile.mkdtemp(dir=self._folder.name))
-        for key, text in digits.files.items():
+        for key, text in batch.files.items():
             path = folder / key
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         model = folder / "model"
-        train = self._timed(folder, FOLDER / "train.py", "--train", folder / "digits/train", "--model-dir", model)
+        data = folder / self._prefix / "train"
+        train = self._timed(folder, self._code / "train.py", "--train", data, "--model-dir", model)
         self._give(folder, model)
         evaluate = self._timed(
             folder,
             harness.ROOT / "training_code" / "toolkit" / "evaluate.py",
-            *("--metric", "f1_macro", "--input", folder / "input", "--output", folder / "output"),
+            *("--metric", self._metric, "--input", folder / "input", "--output", folder / "output"),
         )
-        load = self._timed(folder, "-c", LOAD, model, digits.question)
+        load = self._timed(folder, "-c", LOAD, model, batch.question)
         self._champion = folder / "input" / "challenger" / "model.tar.gz"
         return {"train": train, "evaluate": evaluate, "load": load}
 
@@ -207,7 +220,7 @@ class Bare:
         challenger.parent.mkdir(parents=True)
         with tarfile.open(challenger, "w:gz") as archive:
             archive.add(model, arcname=".")
-        (folder / "digits" / "test").rename(folder / "input" / "test")
+        (folder / self._prefix / "test").rename(folder / "input" / "test")
         if self._champion:
             (folder / "input" / "champion").mkdir()
             (folder / "input" / "champion" / "model.tar.gz").write_bytes(self._champion.read_bytes())

@@ -100,7 +100,7 @@ def document_in(cause: str) -> dict[str, Any]:
         return {}
     try:
         document, _ = json.JSONDecoder().raw_decode(cause[start:])
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 

@@ -70,7 +70,7 @@ def judged_by_debugger(environment: Mapping[str, str]) -> bool:
 def _rules(name: str, text: str) -> list[dict[str, Any]]:
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{name} is not JSON: {error}") from error
     if not isinstance(document, list) or not all(isinstance(rule, dict) for rule in document):
         raise ValueError(f"{name} is no list of rules")

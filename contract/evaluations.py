@@ -20,6 +20,8 @@ OF_PROBABILITIES = (*OF_TWO_CLASSES, ROC_AUC_OVR, LOG_LOSS, BRIER_SCORE, CALIBRA
 
 # Parts of evaluation.json, and of the gate: a floor for each value of a column, and for each class.
 SEGMENTS, CLASSES = "segments", "classes"
+# Of evaluation.json: classes that a model answers a probability for, though no held-out example is of them.
+NOT_HELD_OUT = "not_held_out"
 
 
 def is_own(metric: str) -> bool:

@@ -72,7 +72,7 @@ def outputs(text: str) -> list[float] | None:
     """The numbers of a label that is a JSON list; None where it is none of numbers."""
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     are_numbers = isinstance(values, list) and all(type(value) in (int, float) for value in values)
     return [float(value) for value in values] if are_numbers else None

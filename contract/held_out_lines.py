@@ -68,8 +68,11 @@ def _documents(lines: Iterable[str], name: str, whole: bool) -> Iterator[tuple[s
             continue
         try:
             yield place, json.loads(text)
-        except json.JSONDecodeError as error:
-            why = f"{error.msg} at column {error.pos + 1}"
+        except (ValueError, RecursionError) as error:
+            # What nests too deeply, or has a number of thousands of digits, is JSON that nobody reads.
+            why = f"it can't be read ({error})"
+            if isinstance(error, json.JSONDecodeError):
+                why = f"{error.msg} at column {error.pos + 1}"
             raise HeldOutError(f"{place} is no JSON: {why}; JSON lines have one whole document a line") from error
 
 

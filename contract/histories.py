@@ -188,7 +188,7 @@ def _blame(visits: list[Visit], before: int, failure: Mapping[str, Any]) -> None
 def _json(text: object) -> Mapping[str, Any]:
     try:
         value = json.loads(text) if isinstance(text, str) else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -41,7 +41,12 @@ def sentence(record: Mapping[str, Any]) -> str:
     error = record.get("error")
     if error:
         text += f" ({error['state']}: {error['cause']})"
-    return f"{text}. Run {record['run_id']}."
+    return f"{text}. Run {record['run_id']}. {put_back(record)}".rstrip()
+
+
+def put_back(record: Mapping[str, Any]) -> str:
+    """What was wrong with the endpoint when the run began, as a sentence; empty if nothing was."""
+    return f"Before that, {record['repaired']}: it was put back." if record.get("repaired") else ""
 
 
 def stopped_by(record: Mapping[str, Any], did: str = "") -> str:

@@ -19,6 +19,12 @@ RUN_ITEMS = "run#"
 RUNNING, PENDING, CHAMPION, PREVIOUS_CHAMPION = "running", "pending", "champion", "previous_champion"
 # When the last of the pending triggers came.
 LAST_AT = "last_at"
+# Whether they wait for another trigger: the run that took them was cut off too often.
+HELD = "held"
+# Of a run's item, only while its end is being written down: the outcome that it is to have.
+ENDS = "ends"
+# Of a run that the launcher had to record: {"error"?}, its own; what follows a run's end is left to a repair.
+UNFINISHED = "unfinished"
 # Fields of a run's item: why a rule stopped it, and every verdict that the stopper was told.
 STOPPED_BY, RULE_VERDICTS = "stopped_by", "rule_verdicts"
 

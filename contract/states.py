@@ -18,7 +18,7 @@ SETTLE, PLAN, TRAIN, EVALUATE, GATE, REGISTER, DEPLOY, VERIFY, RECORD = (
 )
 MILESTONES = (SETTLE, PLAN, TRAIN, EVALUATE, GATE, REGISTER, DEPLOY, VERIFY, RECORD)
 
-UNDO = "Undo"
+UNDO, REPAIR = "Undo", "Repair"
 NOT_RECORDED = "NotRecorded"
 # A run goes there when something went wrong. From anywhere else it goes on: the error was an answer, such as
 # "there is no such endpoint yet".
@@ -35,6 +35,7 @@ VARIABLES = (
     "candidate",
     "deployment",
     "verification",
+    "repaired",
     "failure",
     "outcome",
 )

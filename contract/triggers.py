@@ -3,6 +3,8 @@
 `forced` trains even if nothing is new. `supersede` does, too, and lets the challenger take the place of a champion that
 can't answer the held-out data, if it reaches the floor.
 
+A repair only compares the endpoint with the run table, as every run does first, and does what follows a run's end; the
+launcher asks for it after a run that ended without having done so. Its detail has AFTER, that run.
 A rollback's detail has TO, the run whose model comes back; the launcher fills in the champion before where it hasn't.
 """
 
@@ -11,13 +13,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-ROLLBACK, MANUAL, CODE, SCHEDULE, DATA = "rollback", "manual", "code", "schedule", "data"
+REPAIR, ROLLBACK, MANUAL, CODE, SCHEDULE, DATA = "repair", "rollback", "manual", "code", "schedule", "data"
 # When several kinds are waiting, the run that they become is called after the first of these.
-KINDS = (ROLLBACK, MANUAL, CODE, SCHEDULE, DATA)
+KINDS = (REPAIR, ROLLBACK, MANUAL, CODE, SCHEDULE, DATA)
+# These train nothing and list no data, so they leave the triggers that do to a run of their own.
+WITHOUT_DATA = (REPAIR, ROLLBACK)
 # What a trigger may ask of its run, besides: each true or false.
 ASKED = ("forced", "supersede")
 # Of a trigger's detail: who asked, and the run whose model a rollback brings back.
 BY, TO = "by", "to"
+# Of a repair's detail: the run after which it is needed.
+AFTER = "after"
 # The launcher's, and Plan's, refusal of a rollback; the message says why, for the person who asked.
 ROLLBACK_REFUSED_ERROR = "RollbackRefusedError"
 # Not a trigger: the regular look for what a crash left behind.

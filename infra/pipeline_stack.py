@@ -54,7 +54,7 @@ class PipelineStack(Stack):
         machine = _state_machine(self, at, functions)
         machine.resource.node.add_dependency(source.copied)
         queue = TriggerQueue(self, "Waiting")
-        starts = launcher(self, "Launcher", at=at, functions=functions, queue=queue.queue, machine=machine)
+        starts = _launcher(self, at, functions, queue, machine)
         lifecycle = Lifecycle(
             self,
             "Lifecycle",
@@ -135,6 +135,20 @@ def _state_machine(stack: Stack, at: Surroundings, functions: Functions) -> Stat
     )
     called.grant_executions(at.executions(machine.name))
     return machine
+
+
+def _launcher(
+    stack: Stack, at: Surroundings, functions: Functions, queue: TriggerQueue, machine: StateMachine
+) -> Function:
+    return launcher(
+        stack,
+        "Launcher",
+        at=at,
+        functions=functions,
+        queue=queue.queue,
+        dead_letters=queue.dead_letters,
+        machine=machine,
+    )
 
 
 def _outputs(stack: Stack, at: Surroundings, machine: StateMachine, starts: Function) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from botocore.loaders import Loader
 
-from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.aws_platform import Credentials, Telemetry
 from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.service import SageMaker
 
@@ -69,6 +69,9 @@ class _NoPlatform:
         self.private_dirs = (directory,)
 
     def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
+        raise NotImplementedError
+
+    def telemetry_of(self, role_arn: str) -> Telemetry:
         raise NotImplementedError
 
     def put_log_events(self, group: str, stream: str, events: list[tuple[int, str]]) -> None:

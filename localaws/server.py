@@ -16,6 +16,7 @@ import os
 import resource
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 import time
@@ -24,20 +25,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localaws import leftovers
+from localaws.database import DamagedStateError
 from localaws.sagemaker.containers import sdk_settings
 from localaws.server_file import (
     ACCOUNT,
     DEFAULT_PORT,
+    EXIT_NO_ROOM,
     EXIT_PORT_TAKEN,
+    EXIT_STATE_DAMAGED,
     EXIT_STATE_IN_USE,
     REGION,
     RootKey,
     Server,
+    last_port,
     root_key,
     server_file,
+    write_port,
     write_server,
 )
-from localaws.subreaper import fork_under_subreaper
+from localaws.subreaper import fork_under_subreapers
 
 if TYPE_CHECKING:
     from localaws.ministack_adapter import EmbeddedAws
@@ -50,20 +57,31 @@ STOP_SECONDS = 4.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parse(arguments)
+    try:
+        return _run(_parse(arguments))
+    except DamagedStateError as error:
+        return _refused(f"the state is damaged, and nothing was changed: {error}.", EXIT_STATE_DAMAGED)
+    except (OSError, sqlite3.OperationalError) as error:
+        return _refused(f"the state can't be written: {error}. Free some room there, or give it back.", EXIT_NO_ROOM)
+
+
+def _refused(why: str, code: int) -> int:
+    print(why, file=sys.stderr, flush=True)  # noqa: T201 - the console is its user
+    return code
+
+
+def _run(options: argparse.Namespace) -> int:
     state = options.state.resolve()
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = _lock(state)
     if lock is None:
-        print(f"another embedded AWS is running on {state}", file=sys.stderr)  # noqa: T201 - the console is its user
-        return EXIT_STATE_IN_USE
-    server_file(state).unlink(missing_ok=True)  # of one that was killed
+        return _refused(f"another embedded AWS is running on {state}", EXIT_STATE_IN_USE)
+    leftovers.end(state)
     listener = _listen(options.port, state)
     if listener is None:
-        print(f"port {options.port} is taken", file=sys.stderr)  # noqa: T201
-        return EXIT_PORT_TAKEN
+        return _refused(f"port {options.port} is taken", EXIT_PORT_TAKEN)
     allow_all_descriptors()
-    fork_under_subreaper()
+    fork_under_subreapers()
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     images = (options.images or state / "images").resolve()
     server = _described(state, listener.getsockname()[1], root_key(state), options.log)
@@ -121,7 +139,7 @@ def _lock(state: Path) -> int | None:
 
 def _listen(port: int | None, state: Path) -> socket.socket | None:
     """A listening socket on loopback: on `port`, or where none is asked for on the last, the usual or a free one."""
-    last = _last_port(state)
+    last = last_port(state) if not port else 0
     for candidate in (last or DEFAULT_PORT, DEFAULT_PORT, 0) if port is None else (port or last, port):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -131,17 +149,9 @@ def _listen(port: int | None, state: Path) -> socket.socket | None:
         except OSError:
             listener.close()
             continue
-        (state / "port").write_text(str(listener.getsockname()[1]))
+        write_port(state, listener.getsockname()[1])
         return listener
     return None
-
-
-def _last_port(state: Path) -> int:
-    """The port of the last time, which deployed functions may have in their variables; 0 where there was none."""
-    try:
-        return int((state / "port").read_text())
-    except (OSError, ValueError):
-        return 0
 
 
 def _described(state: Path, port: int, key: RootKey, log: Path | None) -> Server:
@@ -177,8 +187,8 @@ def _set_environment(state: Path, server: Server) -> None:
         # The adapter's journal keeps the state; MiniStack's own way saves only on a graceful stop.
         PERSIST_STATE="0",
         STATE_DIR=str(state / "ministack"),
-        S3_PERSIST="1",
-        S3_DATA_DIR=str(state / "s3"),
+        # The adapter keeps objects too, see `s3_state`.
+        S3_PERSIST="0",
         IOT_MTLS_ENABLED="0",
         SFTP_ENABLED="0",
         DOCKER_HOST="unix:///nonexistent/docker.sock",
@@ -195,9 +205,10 @@ def _serve(state: Path, images: Path, rule_evaluator: Sequence[Path], listener: 
     from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set
     from hypercorn.config import Config  # noqa: PLC0415
 
-    from localaws import connections, ministack_adapter  # noqa: PLC0415
+    from localaws import connections, ministack_adapter, priority  # noqa: PLC0415
 
     connections.close_with_clients()
+    priority.come_first()
     # At its import it says that it can't sign; a request that wants that is told.
     logging.getLogger("kms").setLevel(logging.ERROR)
     aws = ministack_adapter.install(state_dir=state, image_dir=images, port=server.port, rule_evaluator=rule_evaluator)
@@ -224,7 +235,7 @@ def _configured(config: Any, listener: socket.socket) -> Any:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 0.5
     config.shutdown_timeout = 0.5
-    config.h11_max_incomplete_size = 1 << 20
+    config.h11_max_incomplete_size = 64 * 1024  # of the request line and the headers together; AWS takes less
     config.loglevel = "WARNING"
     return config
 

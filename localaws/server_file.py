@@ -13,6 +13,8 @@ import string
 from dataclasses import dataclass
 from pathlib import Path
 
+from localaws.database import DamagedStateError
+
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 DEFAULT_PORT = 4566
@@ -20,8 +22,12 @@ DEFAULT_PORT = 4566
 # Exit codes of the server.
 EXIT_STATE_IN_USE = 3
 EXIT_PORT_TAKEN = 4
+EXIT_STATE_DAMAGED = 5
+EXIT_NO_ROOM = 6
 
 _KEY_ALPHABET = string.ascii_uppercase + "234567"
+_KEY_PREFIX = "LOCALAWS"
+_KEY_ADVICE = "Put it back from a copy; or delete it to get a new key, which signs everybody out"
 
 
 @dataclass(frozen=True)
@@ -76,18 +82,57 @@ def root_key(state: Path) -> RootKey:
     """
     path = state / "root_key.json"
     if path.exists():
-        return RootKey(**json.loads(path.read_text()))
-    key = RootKey("LOCALAWS" + _random(12, _KEY_ALPHABET), secrets.token_urlsafe(30))
-    write_private(path, json.dumps(dataclasses.asdict(key)))
+        return _read_key(path)
+    key = RootKey(_KEY_PREFIX + _random(12, _KEY_ALPHABET), secrets.token_urlsafe(30))
+    write_private(path, json.dumps(dataclasses.asdict(key)), synced=True)
     return key
 
 
-def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step; only its owner may read it."""
+def _read_key(path: Path) -> RootKey:
+    try:
+        key = RootKey(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise DamagedStateError(f"{path}: it can't be read ({error}). {_KEY_ADVICE}") from error
+    if not (isinstance(key.access_key_id, str) and key.access_key_id.startswith(_KEY_PREFIX) and key.secret_access_key):
+        raise DamagedStateError(f"{path}: it holds no access key. {_KEY_ADVICE}")
+    return key
+
+
+def last_port(state: Path) -> int:
+    """The port of the last time, which deployed functions may have in their variables; 0 where there was none.
+
+    Raises DamagedStateError where it can't be told.
+    """
+    path = state / "port"
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError) as error:
+        text = str(error)
+    if not (text.isascii() and text.strip().isdigit() and 0 < int(text) < 1 << 16):
+        raise DamagedStateError(
+            f"{path}: no port ({text[:40]!r}). Functions that are deployed may know the port of the last time: "
+            "write it there; or delete the file to start on another"
+        )
+    return int(text)
+
+
+def write_port(state: Path, port: int) -> None:
+    path = state / "port"
+    if not path.exists() or path.read_text() != str(port):
+        write_private(path, str(port), synced=True)
+
+
+def write_private(path: Path, text: str, *, synced: bool = False) -> None:
+    """Replace a file in one step; only its owner may read it. `synced`: it is there after a loss of power, too."""
     new = path.with_name(path.name + ".new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
+        file.flush()
+        if synced:
+            os.fsync(descriptor)
     new.replace(path)
 
 

@@ -1,7 +1,7 @@
 """`settings.json` in the state folder: how this AWS behaves where documentation or a market leaves it open.
 
 {"stopped_job": "succeeds", "spot": {"interrupt_every": 30, "interruptions": 3},
- "quotas": {"ml.m5.large for training job usage": 0}}
+ "quotas": {"ml.m5.large for training job usage": 0}, "authorization_log": true}
 """
 
 from __future__ import annotations
@@ -32,11 +32,15 @@ class Settings:
 
     `quotas`: SageMaker's quotas of instances, by the names that Service Quotas gives them; see `core.quotas`. What
     isn't named has none.
+
+    `authorization_log`: whether `authorization.jsonl` tells which permissions were asked for; see
+    `ministack_adapter.authorization_log`.
     """
 
     stopped_job: StoppedJob = "fails"
     spot: SpotMarket = QUIET_MARKET
     quotas: Mapping[str, int] = field(default_factory=dict)
+    authorization_log: bool = False
 
     @classmethod
     def read(cls, path: Path) -> Settings:
@@ -63,10 +67,13 @@ def _settings(document: Any) -> Settings:
         raise ValueError(f"stopped_job: {stopped_job!r}; it must be {' or '.join(get_args(StoppedJob))}")
     quotas = document.get("quotas", {})
     check_quotas(quotas)
+    log = document.get("authorization_log", False)
+    if not isinstance(log, bool):
+        raise ValueError(f"authorization_log: {log!r}; it must be true or false")
     market = document.get("spot", {})
     try:
         _only_known(market, SpotMarket)
-        return Settings(stopped_job, SpotMarket(**market), quotas)
+        return Settings(stopped_job, SpotMarket(**market), quotas, log)
     except ValueError as exc:
         raise ValueError(f"spot: {exc}") from exc
 

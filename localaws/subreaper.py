@@ -1,9 +1,10 @@
-"""The server's subreaper: a small process above it that leaves nothing behind when it ends, however it ends.
+"""The server's subreapers: small processes above it that leave nothing behind when it ends, however it ends.
 
 The server's children (jobs, model servers, Lambda workers) come and go in sessions and threads of their own, so
 neither a process group nor a parent-death signal finds them all. Linux can name an ancestor that inherits orphans
 (`PR_SET_CHILD_SUBREAPER`, prctl(2)): when the server dies, even by SIGKILL, all that it started becomes the subreaper's
-and is killed. The subreaper keeps the state's lock until the last of them is gone.
+and is killed. There are two, one above the other: who kills one and the server leaves the other. The state's lock is
+theirs until the last process is gone. Of who kills all three at once, the next start ends what is left (`leftovers`).
 """
 
 from __future__ import annotations
@@ -19,38 +20,42 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def fork_under_subreaper() -> None:
-    """Return in a new child, which becomes the server; the parent stays as its subreaper and never returns."""
+def fork_under_subreapers() -> None:
+    """Return in a new process, which becomes the server; those above it stay as its subreapers and never return."""
     if sys.platform != "linux":
         return  # no such ancestor on other systems: a graceful stop still ends every child
+    _fork_under_one()
+    _fork_under_one()
+    # Whoever kills the subreaper means the server too.
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _fork_under_one() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    server = os.fork()
-    if server == 0:
-        # Whoever kills the subreaper means the server too.
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    child = os.fork()
+    if child == 0:
         return
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda received, _: os.kill(server, received))
-    status = _wait_for(server)
+        signal.signal(number, lambda received, _: os.kill(child, received))
+    status = _wait_for(child)
     _kill_descendants()
     os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
-def _wait_for(server: int) -> int:
-    """Reap orphans until the server itself has ended; its wait status."""
+def _wait_for(child: int) -> int:
+    """Reap orphans until the child itself has ended; its wait status."""
     while True:
         pid, status = os.wait()
-        if pid == server:
+        if pid == child:
             return status
 
 
 def _kill_descendants() -> None:
-    while descendants := _descendants(os.getpid()):
-        for pid in descendants:
+    """Kill all that is below this process, until nothing is: of one that is ending the children aren't ours yet."""
+    while not _all_reaped():
+        for pid in _descendants(os.getpid()):
             _kill(pid)
-        _reap()
-        time.sleep(0.005)
-    _reap()
+        time.sleep(0.002)
 
 
 def _descendants(pid: int) -> list[int]:
@@ -90,12 +95,14 @@ def _kill(pid: int) -> None:
         return
 
 
-def _reap() -> None:
+def _all_reaped() -> bool:
+    """Reap what has ended; whether there is no child left."""
     try:
         while os.waitpid(-1, os.WNOHANG) != (0, 0):
             continue
     except ChildProcessError:
-        return
+        return True
+    return False
 
 
 def _prctl(option: int, value: int) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from localaws import leftovers
 from localaws.server_file import EXIT_STATE_IN_USE, Server, read_server, server_file
 
 __all__ = ["Server", "StartError", "StopError", "start", "status", "stop"]
@@ -61,10 +62,11 @@ def stop(state: Path) -> bool:
     """
     state = state.resolve()
     if not is_locked(state):
-        server_file(state).unlink(missing_ok=True)
+        leftovers.end(state)
         return False
     for number in (signal.SIGTERM, signal.SIGKILL):
         _signal(_holder(state), number)
+        _signal(_holder(state), signal.SIGCONT)  # one that is stopped hears nothing else
         # The server's subreaper ends what is left of it and only then gives up the lock.
         if _wait_until_unlocked(state, STOP_SECONDS):
             server_file(state).unlink(missing_ok=True)

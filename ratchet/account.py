@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
@@ -20,6 +21,9 @@ from ratchet.project import Project
 from ratchet.spec import ConfigurationError
 from ratchet.spec.environments import Environment
 from ratchet.spec.whereabouts import check_whereabouts
+
+# Far longer than anything takes to be answered, and short enough for a person to wait.
+AWAKE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,39 @@ class Server:
         except OSError:
             return False
         return True
+
+    def check_awake(self) -> None:
+        """Asks it something, since the system takes connections also for a process that is stopped.
+
+        Raises:
+            UserError: it is stopped, or says nothing.
+        """
+        if _is_stopped(self.pid):
+            raise UserError(
+                f"the embedded AWS is stopped (process {self.pid}, by SIGSTOP or Ctrl-Z): `kill -CONT {self.pid}` lets "
+                "it go on, `ratchet down` ends it"
+            )
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=AWAKE_SECONDS)
+        try:
+            connection.request("GET", "/")
+            connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise UserError(
+                f"the embedded AWS (process {self.pid}, port {self.port}) has said nothing for {AWAKE_SECONDS:g} s: "
+                "it hangs, or the machine is very busy; `ratchet down` ends it, `ratchet up` starts it again"
+            ) from error
+        finally:
+            connection.close()
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal; unknown, and so False, where there is no /proc."""
+    try:
+        # The program's name, in parentheses, may hold anything.
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state in "Tt"
 
 
 @dataclass(frozen=True)
@@ -140,12 +177,26 @@ def _is_deployed(stack: Mapping[str, Any]) -> bool:
 
 
 def read_server(state: Path) -> Server | None:
-    """The embedded AWS that a state folder's server.json tells of; None when there is none."""
+    """The embedded AWS that a state folder's server.json tells of; None when there is none.
+
+    Raises:
+        UserError: the file isn't what an embedded AWS writes, which it does in one step.
+    """
+    path = state / "server.json"
     try:
-        document = json.loads((state / "server.json").read_text(encoding="utf-8"))
-        return Server(**{name: document[name] for name in Server.__dataclass_fields__})
-    except (OSError, ValueError, KeyError, TypeError):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        found = Server(**{name: document[name] for name in Server.__dataclass_fields__})
+        whole = all(type(value).__name__ == found.__annotations__[name] for name, value in vars(found).items())
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        whole = False
+    if not whole or not 0 < found.port < 65536:
+        raise UserError(
+            f"{path} is damaged: it isn't what the embedded AWS has written; `ratchet down` and `ratchet up` write it "
+            "anew (what was acknowledged is in other files)"
+        )
+    return found
 
 
 def connect(project: Project, name: str) -> Account:
@@ -164,6 +215,7 @@ def _connect_locally(project: Project, environment: Environment) -> Account:
     server = read_server(project.aws_state)
     if server is None or not server.answers:
         raise UserError("the embedded AWS isn't running; start it with `ratchet up`")
+    server.check_awake()
     return of_server(environment, server)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import shutil
 import socket
@@ -15,7 +16,7 @@ from typing import Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contract import names
-from ratchet import deploying, errors, tools
+from ratchet import deploying, errors, left_behind, tools
 from ratchet.account import Account, connect, read_server
 from ratchet.errors import UserError
 from ratchet.project import Project
@@ -24,6 +25,7 @@ OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 20  # the oldest that jsii supports (aws-cdk-lib's runtime)
 USUAL_PORT = 4566
 FREE_GIB = 3  # of image environments, packages and data
+LANDLOCK_OF_SOCKETS = 6  # Linux 6.12
 _GIB = 1024**3
 _SECONDS = 15
 
@@ -52,7 +54,7 @@ def run(project: Project, environment: str) -> Iterator[Check]:
         lambda: _node(project),
         lambda: _cdk(project),
     ]
-    machine: list[Callable[[], Check]] = [lambda: _disk(project), _mount_namespaces, lambda: _port(project)]
+    machine: list[Callable[[], Check]] = [lambda: _disk(project), _containers, lambda: _port(project)]
     for check in [*around, *(machine if local else [])]:
         yield check()
     yield from _aws(project, environment)
@@ -103,17 +105,48 @@ def _disk(project: Project) -> Check:
     return Check("disk", "warning", f"{free:.1f} GiB free", f"free some: image environments need about {FREE_GIB} GiB")
 
 
-def _mount_namespaces() -> Check:
-    """Whether jobs can have a literal /opt/ml of their own."""
-    for flags in (["-m"], ["-U", "-r", "-m"]):
-        if _succeeds(["unshare", *flags, "true"]):
-            return Check("mount namespaces", "ok", "jobs see their own /opt/ml")
-    todo = "scripts that name /opt/ml find nothing there; SM_* variables work (Linux with `unshare` does better)"
-    return Check("mount namespaces", "warning", "not for this user", todo)
+def _containers() -> Check:
+    """How far the kernel keeps apart what jobs, models and functions run; by the same steps as the embedded AWS."""
+    ways: list[list[str]] = [[], ["--user", "--map-root-user"]]
+    own_files = any(_succeeds(["unshare", *way, "--mount", "true"]) for way in ways)
+    processes = ["--mount", "--pid", "--fork", "--mount-proc", "true"]
+    own_processes = own_files and any(_succeeds(["unshare", *way, *processes]) for way in ways)
+    return containers(own_files=own_files, own_processes=own_processes, landlock=_landlock())
+
+
+def containers(*, own_files: bool, own_processes: bool, landlock: int) -> Check:
+    """What isn't confined, plainly; `landlock` is the kernel's version of it, 0 without. Pure."""
+    name, todo = "containers", "run only code that you trust here; Linux with namespaces and Landlock keeps it apart"
+    if own_files and own_processes and landlock >= LANDLOCK_OF_SOCKETS:
+        return Check(name, "ok", "jobs, models and functions see their own files and processes alone")
+    if own_files and own_processes:
+        found = (
+            "own files and processes, but abstract Unix sockets of this machine can be reached (Landlock 6 closes them)"
+        )
+        return Check(name, "ok", found)
+    if own_files:
+        found = "jobs and models see their own files, but this machine's processes; functions "
+        return Check(name, "warning", found + ("only open their own files" if landlock else "aren't confined"), todo)
+    if landlock:
+        found = "no namespaces: Landlock keeps all to their own files, but /opt/ml isn't literal and processes are seen"
+        return Check(name, "warning", found, todo)
+    found = "not confined: what jobs, models and functions run may read and write whatever you may"
+    return Check(name, "warning", found, todo)
+
+
+def _landlock() -> int:
+    """The version of Landlock that the kernel has (landlock_create_ruleset(2)); 0 without it."""
+    if sys.platform != "linux":
+        return 0
+    create_ruleset, asks_version = 444, 1
+    return max(0, int(ctypes.CDLL(None).syscall(create_ruleset, None, ctypes.c_size_t(0), asks_version)))
 
 
 def _port(project: Project) -> Check:
-    server = read_server(project.aws_state)
+    try:
+        server = read_server(project.aws_state)
+    except UserError as error:
+        return Check("port", "warning", "unknown", str(error))
     if server and server.answers:
         return Check("port", "ok", f"{server.port}, the embedded AWS's")
     try:
@@ -151,6 +184,8 @@ def _deployed(project: Project, account: Account) -> Iterator[Check]:
             # A pipeline may be left out on purpose (`-c pipelines=`); the others do without it.
             state: State = "missing" if name == names.SHARED else "warning"
             yield Check("stack", state, f"{stack} isn't deployed", f"`{account.deploy_command(name)}`")
+    for name in left_behind.without_folder(project, account):
+        yield Check("stack", "warning", f"{account.stack(name)} has no folder", left_behind.told(account, name))
 
 
 def _version(command: list[str], folder: Path) -> str:

@@ -15,6 +15,7 @@ import click
 from contract import environment as variables
 from contract import names
 from ratchet import errors
+from ratchet.terminal import shown, shown_json
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -72,14 +73,18 @@ class Context:
     @cached_property
     def console(self) -> Console:
         """Standard output for people; under --json what goes there is nobody's, so it is silent."""
-        from rich.console import Console
+        from ratchet.console import SafeConsole
 
         width = None if sys.stdout.isatty() else WIDTH_OF_FILES
-        return Console(quiet=not self.for_people, highlight=False, soft_wrap=True, width=width)
+        return SafeConsole(quiet=not self.for_people, highlight=False, soft_wrap=True, width=width)
 
     def say(self, text: str) -> None:
-        """One line of progress."""
-        self.console.print(text)
+        """One line of progress, as it is."""
+        self.console.print(shown(text), markup=False)
+
+    def say_styled(self, markup: str) -> None:
+        """One line of progress in Rich's markup; text from elsewhere in it is escaped."""
+        self.console.print(shown(markup))
 
     def pipelines(self) -> list[str]:
         """The pipelines that the environment may have: those of the checkout and those deployed."""
@@ -157,7 +162,7 @@ def _run(context: Context, work: Callable[[], Answer]) -> int:
 
 def _show(context: Context, answer: Answer) -> None:
     if not context.for_people:
-        click.echo(json.dumps(answer.document, indent=2, default=str, ensure_ascii=False))
+        click.echo(shown_json(json.dumps(answer.document, indent=2, default=str, ensure_ascii=False)))
         return
     text = answer.text if isinstance(answer.text, str) else answer.text()
     if text:
@@ -171,6 +176,6 @@ def _refuse(context: Context, error: Exception) -> int:
     if not known:
         message = f"{type(error).__name__}: {message} (--debug shows where)"
     if not context.for_people:
-        click.echo(json.dumps({"error": message}, ensure_ascii=False))
-    click.echo(f"ratchet: {message}", err=True)
+        click.echo(shown_json(json.dumps({"error": message}, ensure_ascii=False)))
+    click.echo(f"ratchet: {shown(message)}", err=True)
     return error.exit_code if isinstance(error, errors.UserError) else errors.FAILURE

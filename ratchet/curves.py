@@ -91,7 +91,7 @@ def points(lines: Iterable[bytes]) -> Iterator[Point]:
             continue
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         value = record.get("value")
         if record.get("kind") in _KINDS and not record.get("reduction") and isinstance(value, (int, float)):

@@ -121,14 +121,15 @@ class Follower:
         )
 
     def _run_after(self, run_id: str) -> Run | None:
-        """The run that took what was pending; None when the one before had taken it over itself."""
+        """The run that took what was pending; None when the one before had taken it over itself, or it is held."""
         table = RunTable(self.account)
         while True:
             state = table.state(self.pipeline)
             running = state.get(run_table.RUNNING) or {}
             if running and running["run_id"] != run_id:
                 return self._run(str(running["run_id"]), str(running["execution_arn"]))
-            if not running and not state.get(run_table.PENDING):
+            pending = state.get(run_table.PENDING) or {}
+            if not running and (not pending or pending.get(run_table.HELD)):
                 newest = table.runs(self.pipeline, limit=1)
                 return newest[0] if newest and newest[0].run_id > run_id else None
             self.pause(self.poll_seconds)

@@ -96,7 +96,7 @@ def _line(step: Step) -> str:
     attempts = max(visit.attempts for visit in step.visits)
     again = f"  {attempts} attempts" if attempts > 1 else ""
     error = f"  {step.last.error}: {first_line(gist(reason(step.last.cause)))}" if step.last.failed else ""
-    return f"{mark} {step.name:<24} {seconds:>12}{again}{escape(error)}"
+    return f"{mark} {escape(step.name):<24} {seconds:>12}{again}{escape(error)}"
 
 
 def first_line(text: str | None, length: int = 200) -> str:
@@ -106,4 +106,4 @@ def first_line(text: str | None, length: int = 200) -> str:
 
 
 def _present(step: Step) -> str:
-    return f"{step.name}  {duration((datetime.now(UTC) - step.visits[0].entered).total_seconds())}"
+    return f"{escape(step.name)}  {duration((datetime.now(UTC) - step.visits[0].entered).total_seconds())}"

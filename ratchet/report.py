@@ -18,6 +18,7 @@ from ratchet import answers, curves, diagram, figures, history, round_figures, r
 from ratchet.account import Account
 from ratchet.durations import duration
 from ratchet.runs import Run
+from ratchet.terminal import shown
 
 TEMPLATES = Path(__file__).parent / "templates"
 # A run on ten thousand objects is told by the first ones and their number.
@@ -103,14 +104,17 @@ def _listed(account: Account, bucket: str, key: str) -> list[Document]:
 
 
 def _json(account: Account, bucket: str, key: str) -> Any:
-    """A JSON document of the run's; None where there is none."""
+    """A JSON document of the run's; None where there is none that can be read."""
     try:
         body = account.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "404", "AccessDenied"):
             return None
         raise
-    return json.loads(body)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def write(sources: Sources, path: Path) -> None:
@@ -158,11 +162,17 @@ def _templates() -> jinja2.Environment:
         autoescape=True,
         undefined=jinja2.ChainableUndefined,
         trim_blocks=True,
+        finalize=_printable,
     )
     environment.filters.update(
         duration=duration, reason=causes.reason, clock=_clock, figure=_figure, size=_size, short=_short, plain=_plain
     )
     return environment
+
+
+def _printable(value: object) -> object:
+    """Any text with its control characters told: a bidirectional one would make a page read otherwise."""
+    return shown(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _clock(value: datetime | None) -> str:

@@ -54,7 +54,7 @@ def for_people(message: str) -> str | None:
         return None
     try:
         fields = json.loads(message) if message.startswith("{") else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return message
     if not isinstance(fields, dict) or "event" not in fields:
         return message

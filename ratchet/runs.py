@@ -81,7 +81,12 @@ class Run:
 
     @property
     def headline(self) -> str:
-        """The reason beside its outcome; of a deployment that was rolled back, with whom it leaves serving."""
+        """The reason beside its outcome; of a deployment that was rolled back, with whom it leaves serving; of an
+        endpoint that the run had to put in order first, with what was wrong."""
+        return ". ".join(filter(None, (self._beside_its_outcome, outcomes.put_back(self.document))))
+
+    @property
+    def _beside_its_outcome(self) -> str:
         if self.outcome != outcomes.ROLLED_BACK:
             return self.reason
         serving = _mapping(self.document, "champion_before").get("run_id")

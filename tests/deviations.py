@@ -17,6 +17,25 @@ class Deviation:
 
 DEVIATIONS = (
     Deviation(
+        "Containers",
+        "pip installs a job's requirements with all of the job's variables, its data and its role.",
+        "What later jobs may use too, it installs with the requirements and pip's own variables alone, in a container "
+        "of its own; what can't be installed that way, the job's container installs as in AWS.",
+        "Nobody can put anything into packages that another job gets, and a job's second run installs nothing.",
+    ),
+    Deviation(
+        "Training jobs",
+        'A script that fills its volume gets "No space left on device" and goes on as it likes.',
+        "The job is ended, as AlgorithmError: Insufficient disk space, within a second or so.",
+        "A volume of its own would need root and seconds of every job; a full disk would harm everything else here.",
+    ),
+    Deviation(
+        "Training jobs",
+        "A container has all of its instance type's memory.",
+        "It has no more than this machine, less a tenth.",
+        "The job gives way before the machine and the server do.",
+    ),
+    Deviation(
         "Cloud Control",
         "UpdateResource answers IN_PROGRESS, and what goes wrong is the status of the request later.",
         "The update is done when it answers; what goes wrong is the error of the call.",
@@ -151,6 +170,12 @@ DEVIATIONS = (
         "A first process without a handler for SIGTERM goes on until it is killed.",
         "It ends at once.",
         "Who stops an evaluation on a laptop shouldn't wait two minutes for a process that can't know of it.",
+    ),
+    Deviation(
+        "Regular expressions",
+        "Metric definitions, AllowedPattern, Insights queries and JSONata take a syntax that is told nowhere.",
+        "They take RE2's: lookaround, back-references, atomic groups and possessive quantifiers are refused by name.",
+        "With those one expression and forty characters would keep a laptop's whole AWS busy for years.",
     ),
     Deviation(
         "SageMaker quotas",

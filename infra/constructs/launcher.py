@@ -25,13 +25,14 @@ def launcher(
     at: Surroundings,
     functions: Functions,
     queue: sqs.Queue,
+    dead_letters: sqs.Queue,
     machine: StateMachine,
 ) -> Function:
     """The function that takes triggers from the queue and starts the machine."""
-    return Function(scope, id_, _declared(at, queue.queue_arn, machine), functions)
+    return Function(scope, id_, _declared(at, queue, dead_letters, machine), functions)
 
 
-def _declared(at: Surroundings, queue_arn: str, machine: StateMachine) -> DeclaredFunction:
+def _declared(at: Surroundings, queue: sqs.Queue, dead_letters: sqs.Queue, machine: StateMachine) -> DeclaredFunction:
     return DeclaredFunction(
         folder="launcher",
         purpose="Turns triggers into runs: one at a time, none lost",
@@ -40,17 +41,21 @@ def _declared(at: Surroundings, queue_arn: str, machine: StateMachine) -> Declar
             variables.PIPELINE: at.pipeline,
             variables.RUN_TABLE: at.shared.run_table,
             variables.STATE_MACHINE_ARN: machine.arn,
+            variables.DATA_BUCKET: at.shared.data_bucket,
+            variables.ENDPOINT_NAME: at.endpoint,
             variables.CHANNEL_PREFIXES: json.dumps(list(at.spec.data.values())),
+            variables.DEAD_LETTERS_URL: dead_letters.queue_url,
         },
-        grants=_grants(at, queue_arn, machine),
+        grants=_grants(at, queue.queue_arn, dead_letters.queue_arn, machine),
     )
 
 
-def _grants(at: Surroundings, queue_arn: str, machine: StateMachine) -> list[Grant]:
+def _grants(at: Surroundings, queue_arn: str, dead_letters_arn: str, machine: StateMachine) -> list[Grant]:
     return [
         change_run_table(at),
         find_models(at),
         use_key(at.account, at.shared.key_arn, "dynamodb"),
+        Grant(actions=["sagemaker:DescribeEndpoint"], resources=[at.endpoint_arn]),
         Grant(actions=["states:StartExecution"], resources=[machine.arn]),
         Grant(
             actions=["states:DescribeExecution"],
@@ -61,4 +66,5 @@ def _grants(at: Surroundings, queue_arn: str, machine: StateMachine) -> list[Gra
             actions=["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
             resources=[queue_arn],
         ),
+        Grant(actions=["sqs:SendMessage"], resources=[dead_letters_arn]),
     ]

@@ -30,7 +30,7 @@ ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
 
 class TriggerQueue(Construct):
-    """The queue of triggers; those not taken in five attempts wait in `dead_letters` for a person."""
+    """The queue of triggers; those that can't be read, or taken in five attempts, wait in `dead_letters`."""
 
     def __init__(self, scope: Construct, id_: str) -> None:
         super().__init__(scope, id_)

@@ -61,6 +61,11 @@ def says_throttled() -> str:
     return _says(refusals.THROTTLED)
 
 
+def says_in_progress() -> str:
+    """The endpoint changes, and takes no other change until it has."""
+    return _says([refusals.IN_PROGRESS])
+
+
 def says_quota_too_small() -> str:
     """The account's quota has no room for the request, whoever else waits."""
     return _says(refusals.QUOTA_TOO_SMALL)
@@ -74,6 +79,11 @@ def says_stopped_job() -> str:
 def ran_into_its_limit() -> str:
     """The training job's time limit, not somebody, has stopped it."""
     return one_of("$training.description.SecondaryStatus", causes.TIME_LIMITS)
+
+
+def is_redriven() -> str:
+    """Somebody goes on with an execution that had ended (RedriveExecution): the run is over, and has no lock."""
+    return "$states.context.Execution.RedriveCount > 0"
 
 
 # ------------------------------------------------------------------------------------------------ the endpoint's state

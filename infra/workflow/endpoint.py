@@ -6,7 +6,7 @@ config: only the config's name tells (SageMaker Developer Guide, "Deployment gua
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infra.workflow.expressions import expression, members
@@ -16,6 +16,9 @@ from infra.workflow.requests import Document
 from infra.workflow.surroundings import Surroundings
 
 SHORTEST_PAUSE_MILLISECONDS, LONGEST_PAUSE_MILLISECONDS = 250, 30_000
+
+# A run's variables before it has looked at the endpoint, and had an update of it accepted.
+UNTOUCHED = {"endpoint": None, "deployed": False}
 
 _REASON = "$states.result.FailureReason"
 _DESCRIPTION = members(
@@ -27,11 +30,11 @@ _DESCRIPTION = members(
 )
 
 
-def timer(at: Surroundings) -> dict[str, Any]:
-    """The variables of a wait for the endpoint, which ends after the time that the spec gives a deployment."""
+def timer(seconds: int) -> dict[str, Any]:
+    """The variables of a wait for the endpoint, which ends after so many seconds."""
     return {
         "deploying_since": expression("$millis()"),
-        "deploy_deadline": expression(f"$millis() + {at.spec.deploy.timeout * 1000}"),
+        "deploy_deadline": expression(f"$millis() + {seconds * 1000}"),
         "endpoint_changed": False,
     }
 
@@ -51,12 +54,16 @@ def describe_endpoint(
     )
 
 
-def change_endpoint(name: str, action: str, request: Document, *, then: str) -> States:
+def change_endpoint(
+    name: str, action: str, request: Document, *, then: str, assign: Mapping[str, Any], on_failure: str
+) -> States:
     """createEndpoint or updateEndpoint.
 
     It takes the SDK integration: the optimized one knows no DeploymentConfig.
     """
-    return taking_instances(name, f"aws-sdk:sagemaker:{action}", request, then=then)
+    return taking_instances(
+        name, f"aws-sdk:sagemaker:{action}", request, then=then, assign=assign, on_failure=on_failure
+    )
 
 
 def update(at: Surroundings, config: str) -> Document:

@@ -55,7 +55,7 @@ def taking_instances(
             catches=[caught(name, refused, SAGEMAKER_LIMIT, once_more)],
             on_failure=on_failure,
         ),
-        **choice(refused, [when(busy, wait, {"failure": None})], default=RECORD),
+        **choice(refused, [when(busy, wait, {"failure": None})], default=on_failure),
         **waiting_until(wait, f"$floor($millis() + {_pause()})", then=name),
     }
 

@@ -6,7 +6,8 @@ The launcher starts it, named by its run id. Its input is
 
 from __future__ import annotations
 
-from contract.states import DEPLOY, GATE, PLAN, REGISTER, SETTLE, TRAIN, UNDO, VARIABLES, VERIFY
+from contract.states import DEPLOY, GATE, PLAN, REGISTER, REPAIR, SETTLE, TRAIN, UNDO, VARIABLES, VERIFY
+from infra.workflow.endpoint import UNTOUCHED as ENDPOINT_UNTOUCHED
 from infra.workflow.expressions import expression
 from infra.workflow.instances import REFUSALS
 from infra.workflow.step import Machine, story
@@ -14,7 +15,7 @@ from infra.workflow.steps import evaluate, train
 from infra.workflow.steps.deploy import deploy
 from infra.workflow.steps.gate import gate
 from infra.workflow.steps.launched import launched
-from infra.workflow.steps.plan import plan
+from infra.workflow.steps.plan import PLANNED, plan
 from infra.workflow.steps.record import record
 from infra.workflow.steps.register import register
 from infra.workflow.steps.settle import settle
@@ -31,19 +32,20 @@ def run_machine(at: Surroundings) -> Machine:
     return story(
         launched(at, then=SETTLE if settling.states else PLAN),
         settling,
-        plan(at, anew=train.OPEN, again=DEPLOY),
+        plan(at, anew=train.OPEN, again=DEPLOY, drifted=REPAIR),
         *train.train(at, training, then=evaluate.OPEN),
         evaluate.evaluate(at, then=GATE),
         gate(at, then=REGISTER),
         register(at, better=DEPLOY),
         deploy(at, then=VERIFY),
         verify(at, wrong=UNDO),
-        undo(at),
+        undo(at, repaired=PLANNED),
         record(at, training),
         variables={
             **dict.fromkeys(VARIABLES),
             **training.way.variables,
             REFUSALS: 0,
+            **ENDPOINT_UNTOUCHED,
             "run": expression("$states.input"),
         },
         comment=f"A run of {at.pipeline} in {at.environment}: from a trigger to a champion that answers",

@@ -13,7 +13,8 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from common import item_size
 from common.state import State
-from contract.run_table import PARTITION_KEY, SORT_KEY, STATE_ITEM, key, plain, run_item
+from contract import outcomes
+from contract.run_table import ENDS, PARTITION_KEY, SORT_KEY, STATE_ITEM, key, plain, run_item
 from contract.verdicts import is_number
 
 # A thousand events in a burst reach a few launchers at once; each lost race costs one read and one write.
@@ -72,6 +73,16 @@ class RunTable:
     def write_new_run(self, run_id: str, document: dict[str, Any]) -> bool:
         """Writes the run's item unless there is one already."""
         return self._put({SORT_KEY: run_item(run_id), **document}, _NEW, {})
+
+    def write_ending_run(self, run_id: str, record: dict[str, Any]) -> None:
+        """Writes how a run is about to end into its item, which goes on saying that it runs.
+
+        One that has ended already is left alone: somebody else has written its end down.
+        """
+        ending = {**item_size.fitted(record), "outcome": outcomes.RUNNING, ENDS: record["outcome"]}
+        item = {SORT_KEY: run_item(run_id), **ending}
+        if not self._put(item, "outcome = :running", {":running": outcomes.RUNNING}):
+            self.write_new_run(run_id, ending)
 
     def set_in_run_once(self, run_id: str, field: str, value: Any) -> bool:
         """Sets a field of a run's item that isn't there yet; False if it is, or if there is no such run."""

@@ -4,14 +4,16 @@ The run table keeps it under (pipeline, `state`). Whoever changes it reads it, a
 writes the result on condition that nobody wrote in between (`common.run_table`).
 
     running             the one run that has the lock: {run_id, execution_arn, started_at, trigger, forced, supersede,
-                        attempt}; it holds all that StartExecution needs, so that a crash before that call can be
-                        repaired
+                        attempt, closed}; it holds all that StartExecution needs, so that a crash before that call can
+                        be repaired; closed: its execution has ended
     pending             triggers that no run has taken yet: {count, first_at, last_at, kinds, forced, supersede,
-                        details, attempt}
+                        details, attempt}; `held` where they wait for another trigger to start a run
     champion            the model that serves, previous_champion the one before it, where a rollback goes by itself
     last_judged_fingerprint   what the gate judged last, whatever it said
     withdrawn           {run_id, fingerprint} of champions that a person went back from, newest first: the same work
                         again would bring them up again
+    doubt               {run_id, repairs, last_at}: a run has ended and may have left the endpoint otherwise than
+                        `champion` says; so many repairs have been asked for since
     retained            (model, endpoint config) names of the last promoted champions, newest first
 """
 
@@ -20,13 +22,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from contract.run_table import LAST_AT
-from contract.triggers import ASKED, KINDS, ROLLBACK
+from contract.run_table import HELD, LAST_AT
+from contract.triggers import AFTER, ASKED, KINDS, REPAIR, WITHOUT_DATA
 
 # How many champions that a person went back from are remembered.
 WITHDRAWN = 20
-# A run that its machine could not finish recording (a cut-off execution) is tried again, but not for ever.
+# A run that its machine could not finish recording (a cut-off execution) is tried again, but not for ever: each try may
+# train for hours. Then what asked for it is held until the next trigger.
 ATTEMPTS = 3
+# As much of a time as names its hour: 2026-11-20T10.
+HOUR = 13
 
 Document = dict[str, Any]
 
@@ -47,6 +52,7 @@ class State:
     last_judged_fingerprint: str | None = None
     retained: tuple[Document, ...] = ()
     withdrawn: tuple[Document, ...] = ()
+    doubt: Document | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,9 @@ def triggered(state: State, triggers: list[Trigger]) -> State:
 
 def _added(pending: Document | None, trigger: Trigger) -> Document:
     before = pending or {"count": 0, "first_at": trigger.at, LAST_AT: trigger.at, "kinds": [], "details": {}}
+    was_held = before.get(HELD, False)
+    # A repair is nobody's wish for a run that trains.
+    held = {HELD: True} if was_held and trigger.kind == REPAIR else {}
     return {
         "count": before["count"] + 1,
         "first_at": min(before["first_at"], trigger.at),
@@ -87,7 +96,9 @@ def _added(pending: Document | None, trigger: Trigger) -> Document:
         "forced": asked(before)["forced"] or trigger.forced,
         "supersede": asked(before)["supersede"] or trigger.supersede,
         "details": {**before["details"], trigger.kind: trigger.detail},
-        "attempt": max(before.get("attempt", 1), trigger.attempt),
+        # What was held starts anew, with the trigger that lets it go.
+        "attempt": trigger.attempt if was_held else max(before.get("attempt", 1), trigger.attempt),
+        **held,
     }
 
 
@@ -98,25 +109,28 @@ def _in_order(kinds: set[str]) -> list[str]:
 def started(state: State, run_id: str, execution_arn: str, at: str) -> State:
     """Pending triggers become the running run, in one write; unchanged when a run is on its way or nothing waits.
 
-    A rollback doesn't train, so the other kinds go on waiting for a run that does.
+    A rollback and a repair don't train, so the other kinds go on waiting for a run that does. What is held goes on
+    waiting, too, but for a repair.
     """
     if state.running or not state.pending:
         return state
     pending = state.pending
     kind = pending["kinds"][0]
+    if pending.get(HELD) and kind != REPAIR:
+        return state
     running = {
         "run_id": run_id,
         "execution_arn": execution_arn,
         "started_at": at,
         "trigger": {"kind": kind, "at": pending[LAST_AT], "detail": pending["details"].get(kind, {})},
-        **(asked(pending) if kind != ROLLBACK else dict.fromkeys(ASKED, False)),
+        **(asked(pending) if kind not in WITHOUT_DATA else dict.fromkeys(ASKED, False)),
         "attempt": pending.get("attempt", 1),
     }
-    return replace(state, running=running, pending=_without_rollback(pending) if kind == ROLLBACK else None)
+    return replace(state, running=running, pending=_without(kind, pending) if kind in WITHOUT_DATA else None)
 
 
-def _without_rollback(pending: Document) -> Document | None:
-    kinds = [kind for kind in pending["kinds"] if kind != ROLLBACK]
+def _without(taken: str, pending: Document) -> Document | None:
+    kinds = [kind for kind in pending["kinds"] if kind != taken]
     if not kinds:
         return None
     details = {kind: detail for kind, detail in pending["details"].items() if kind in kinds}
@@ -126,30 +140,32 @@ def _without_rollback(pending: Document) -> Document | None:
 def planning(state: State, run_id: str) -> State:
     """The run takes over what arrived since it started, and is about to list the data: `pending` is cleared.
 
-    A rollback lists no data and takes over nothing; a rollback that waits goes on waiting.
+    A rollback and a repair list no data and take over nothing; those that wait go on waiting.
 
     Raises:
         LockLostError: another run, or none, has the lock.
     """
     running = require_lock(state, run_id)
-    if running["trigger"]["kind"] == ROLLBACK or not state.pending:
+    if running["trigger"]["kind"] in WITHOUT_DATA or not state.pending:
         return state
     pending = state.pending
-    rollback = _only_rollback(pending) if ROLLBACK in pending["kinds"] else None
     both = {name: asked(running)[name] or asked(pending)[name] for name in ASKED}
-    return replace(state, running={**running, **both}, pending=rollback)
+    return replace(state, running={**running, **both}, pending=_without_data(pending))
 
 
-def _only_rollback(pending: Document) -> Document:
-    details = {kind: detail for kind, detail in pending["details"].items() if kind == ROLLBACK}
-    return {**pending, "kinds": [ROLLBACK], "details": details, "count": 1, **dict.fromkeys(ASKED, False)}
+def _without_data(pending: Document) -> Document | None:
+    kinds = [kind for kind in pending["kinds"] if kind in WITHOUT_DATA]
+    if not kinds:
+        return None
+    details = {kind: detail for kind, detail in pending["details"].items() if kind in kinds}
+    return {**pending, "kinds": kinds, "details": details, "count": len(kinds), **dict.fromkeys(ASKED, False)}
 
 
 def require_lock(state: State, run_id: str) -> Document:
     """The running run's document.
 
     Raises:
-        LockLostError: it isn't `run_id`'s.
+        LockLostError: it isn't `run_id`'s, or that run has ended.
     """
     if not state.running or state.running["run_id"] != run_id:
         holder = f"run {state.running['run_id']} does" if state.running else "no run does"
@@ -157,20 +173,72 @@ def require_lock(state: State, run_id: str) -> Document:
             f"run {run_id} doesn't hold the pipeline's lock ({holder}); "
             "runs are started by the launcher function (ratchet run), not by StartExecution"
         )
+    if state.running.get("closed"):
+        raise LockLostError(f"run {run_id} has ended: its execution was stopped, or lost")
     return state.running
 
 
-def ended(state: State, run_id: str, *, again: bool) -> State:
-    """The lock is free; `again` puts the run's trigger back, up to ATTEMPTS times. Unchanged if another run has it."""
+def closed(state: State, run_id: str) -> State:
+    """The run's execution has ended: none of its functions that is still at work changes anything from now on."""
     if not state.running or state.running["run_id"] != run_id:
         return state
-    running, state = state.running, replace(state, running=None)
-    attempt = running.get("attempt", 1)
-    if not again or attempt >= ATTEMPTS:
+    return replace(state, running={**state.running, "closed": True})
+
+
+def has_promoted(state: State, run_id: str) -> bool:
+    """Whether the champion is this run's doing: then the run is finished, however its execution ended."""
+    return state.champion is not None and state.champion.get("promoted_by") == run_id
+
+
+def ended(state: State, run_id: str, *, again: bool, doubt: bool = False, repair_at: str | None = None) -> State:
+    """The lock is free; `again` puts the run's trigger back, after ATTEMPTS times held. Unchanged if another has it.
+
+    A run that hasn't got it any more, as one that was redriven, may have left the endpoint in disorder all the same.
+
+    doubt: the run may have left the endpoint otherwise than the run table says; `repair_at` (now) it has.
+    """
+    running = state.running
+    if running and running["run_id"] != run_id:
         return state
-    trigger = running["trigger"]
+    state = replace(state, running=None)
+    if repair_at or (doubt and running):
+        state = replace(state, doubt={"repairs": 0, **(state.doubt or {}), "run_id": run_id})
+    if repair_at:
+        state = repairing(state, repair_at)
+    if not running or not again:
+        return state
+    attempt, trigger = running.get("attempt", 1), running["trigger"]
     retry = Trigger(trigger["kind"], trigger["at"], trigger["detail"], **asked(running), attempt=attempt + 1)
-    return triggered(state, [retry])
+    return triggered(state, [retry]) if attempt < ATTEMPTS else _held(state, retry)
+
+
+def _held(state: State, trigger: Trigger) -> State:
+    """The trigger joins those that came meanwhile, or waits for the next: nothing is lost, and nothing goes round.
+
+    Not a rollback: who asked for it has seen it fail, and mustn't see it done a week later. A repair is counted
+    by itself.
+    """
+    if trigger.kind in WITHOUT_DATA:
+        return state
+    if state.pending and state.pending["kinds"] != [REPAIR]:
+        return triggered(state, [replace(trigger, attempt=state.pending.get("attempt", 1))])
+    held = triggered(state, [replace(trigger, attempt=1)])
+    return replace(held, pending={**(held.pending or {}), HELD: True})
+
+
+def repairing(state: State, at: str) -> State:
+    """A repair waits to be started: up to ATTEMPTS of them after one doubt, and then one in each hour."""
+    if state.running or not state.doubt:
+        return state
+    doubt = {**state.doubt, "repairs": state.doubt["repairs"] + 1, LAST_AT: at}
+    if doubt["repairs"] > ATTEMPTS and at[:HOUR] == state.doubt[LAST_AT][:HOUR]:
+        return state
+    return triggered(replace(state, doubt=doubt), [Trigger(REPAIR, at, {AFTER: doubt["run_id"]})])
+
+
+def settled(state: State) -> State:
+    """The endpoint is what the run table says."""
+    return replace(state, doubt=None)
 
 
 def judged(state: State, run_id: str, fingerprint: str) -> State:
@@ -182,16 +250,19 @@ def judged(state: State, run_id: str, fingerprint: str) -> State:
 def promoted(state: State, run_id: str, champion: Document, retain: int) -> State:
     """`champion` serves from now on, and the one before it can be brought back. Twice is as once."""
     require_lock(state, run_id)
-    if state.champion and state.champion.get("promoted_by") == run_id:
+    if has_promoted(state, run_id):
         return state
+    before = state.champion
+    # The champion itself, deployed anew, leaves the one before it where it was.
+    is_same = before is not None and before["run_id"] == champion.get("run_id")
     names = {"model_name": champion["model_name"], "endpoint_config_name": champion["endpoint_config_name"]}
     others = tuple(entry for entry in state.retained if entry != names)
     return replace(
         state,
         champion={**champion, "promoted_by": run_id},
-        previous_champion=state.champion,
+        previous_champion=state.previous_champion if is_same else before,
         retained=(names, *others)[:retain],
-        withdrawn=_without(state.withdrawn, champion),
+        withdrawn=_except(state.withdrawn, champion),
     )
 
 
@@ -199,11 +270,11 @@ def went_back(state: State, run_id: str, champion: Document, retain: int) -> Sta
     """`champion`, of an earlier run, serves again, and the one before it isn't brought up by the same work again."""
     after = promoted(state, run_id, champion, retain)
     left = state.champion
-    if after == state or not left:
+    if after == state or not left or left["run_id"] == champion.get("run_id"):
         return after
     withdrawn = {name: left[name] for name in ("run_id", "fingerprint")}
-    return replace(after, withdrawn=_without((withdrawn, *_without(state.withdrawn, left)), champion)[:WITHDRAWN])
+    return replace(after, withdrawn=_except((withdrawn, *_except(state.withdrawn, left)), champion)[:WITHDRAWN])
 
 
-def _without(withdrawn: tuple[Document, ...], champion: Document) -> tuple[Document, ...]:
+def _except(withdrawn: tuple[Document, ...], champion: Document) -> tuple[Document, ...]:
     return tuple(entry for entry in withdrawn if entry["fingerprint"] != champion.get("fingerprint"))

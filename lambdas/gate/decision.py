@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from contract.evaluations import FLOOR
+from contract.evaluations import FLOOR, NOT_HELD_OUT
 from gate import floors
 from gate.evaluation import Figures
 from gate.evaluation import figures as read
@@ -14,6 +14,8 @@ from gate.evaluation import figures as read
 Document = dict[str, Any]
 
 _WHEN = "when_champion_cannot_answer"
+# Of classes that aren't held out, as many as a sentence bears, and as much of each.
+_TOLD, _NAME = 3, 80
 
 
 def decide(
@@ -46,7 +48,8 @@ def decide(
     figures = read(evaluation, gate, champion)
     parts = floors.parts(evaluation, gate)
     promote, reason = _below(figures.score, gate) or _refused(parts) or _verdict(figures, gate, pipeline, supersede)
-    return {"promote": promote, "reason": reason + floors.left_out(parts), **_told(evaluation, figures, gate, parts)}
+    reason += floors.left_out(parts) + _not_held_out(evaluation)
+    return {"promote": promote, "reason": reason, **_told(evaluation, figures, gate, parts)}
 
 
 def _told(evaluation: Mapping[str, Any], figures: Figures, gate: Mapping[str, Any], parts: list[Document]) -> Document:
@@ -54,15 +57,32 @@ def _told(evaluation: Mapping[str, Any], figures: Figures, gate: Mapping[str, An
     compared = figures.interval is not None
     return {
         "metric": gate["metric"],
-        "score": figures.score if math.isfinite(figures.score) else None,
+        "score": _finite(figures.score),
         "champion_score": figures.rival,
-        "difference": evaluation.get("difference") if compared else None,
-        "interval": None if figures.interval is None else list(figures.interval),
+        "difference": _finite(evaluation.get("difference")) if compared else None,
+        "interval": None if figures.interval is None else [_finite(bound) for bound in figures.interval],
         **{name: gate[name] for name in ("minimum", "beat_champion_by", "confidence")},
-        "examples": evaluation.get("examples"),
+        "examples": _finite(evaluation.get("examples")),
         "champion_cannot_answer": figures.silent,
         **({"parts": floors.kept(parts)} if parts else {}),
     }
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON and DynamoDB have no others."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _not_held_out(evaluation: Mapping[str, Any]) -> str:
+    """The end of a sentence that names the classes of which there was nothing to judge by; empty where there are none.
+
+    No figure says anything of them, nor does a floor: whoever wonders why must find it here.
+    """
+    found = evaluation.get(NOT_HELD_OUT)
+    all_names = [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+    names = [name[:_NAME] for name in all_names[:_TOLD]]
+    more = f" and {len(all_names) - _TOLD} more" if len(all_names) > _TOLD else ""
+    return f"; not judged, since no held-out example is of it: {', '.join(names)}{more}" if names else ""
 
 
 def _refused(parts: Sequence[Document]) -> tuple[bool, str] | None:

@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from common.json_values import told, unstorable
+
 from contract.evaluations import CLASSES, SEGMENTS
-from gate.evaluation import BadEvaluationError
+from gate.evaluation import BadEvaluationError, optional_number
 
 Document = dict[str, Any]
 
 _SCORES = ("recall", "precision", "f1")
+_UNJUDGED = "unjudged"
+# Of an entry of evaluation.json: texts, figures; the champion's are one figure, or of a class the same as the entry's.
+_PARTS = {SEGMENTS: (("segment", _UNJUDGED), ("examples", "score")), CLASSES: (("class",), ("examples", *_SCORES))}
 # Of more, the reason tells the first, and how many more there are.
 _TOLD = 3
 # Of an evaluation with a thousand classes; evaluation.json has them all.
@@ -69,7 +74,28 @@ def _told(evaluation: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
     entries = evaluation.get(kind)
     if not isinstance(entries, list) or not entries:
         raise BadEvaluationError(f"the gate has floors for {kind}, of which the evaluation says nothing")
+    for number, entry in enumerate(entries):
+        _check(entry, f"entry {number} of {kind}", kind)
     return entries
+
+
+def _check(entry: Any, where: str, kind: str) -> None:
+    """Raises BadEvaluationError unless it has what evaluation writes: names and sentences as texts, finite figures."""
+    if not isinstance(entry, Mapping):
+        raise BadEvaluationError(f"{where} in the evaluation is {told(entry)}; it must be an object")
+    texts, figures = _PARTS[kind]
+    lacking = [name for name in (*texts, *figures, "champion") if name not in entry]
+    if lacking or entry["examples"] is None:
+        raise BadEvaluationError(f"{where} in the evaluation has no {lacking[0] if lacking else 'examples'}")
+    for name in texts:
+        value = entry[name]
+        if not (isinstance(value, str) and not unstorable(value)) and (value is not None or name != _UNJUDGED):
+            raise BadEvaluationError(f"{where} in the evaluation has {told(value)} as {name}; it must be a text")
+    champion = entry["champion"]
+    scores = champion if kind == CLASSES and isinstance(champion, Mapping) else {"champion": champion}
+    for told_by, names in ((entry, figures), (scores, (*figures, "champion"))):
+        for name in names:
+            optional_number(told_by, name, where)
 
 
 def _segment(entry: Mapping[str, Any], gate: Mapping[str, Any]) -> Document:

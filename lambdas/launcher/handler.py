@@ -8,6 +8,9 @@ Invoked with
         with {"status": "started" | "pending", "run_id": ..., "execution_arn": ...}
         ("pending": a run is on its way, whose run_id it is; one further run follows when it ends);
     {"kind": "reconcile"}: repairs what a crash between two steps left; a schedule of 5 minutes sends it.
+
+A message that can't be read is no other's fault: it goes to the dead-letter queue at once, with the reason as its
+attribute; the alarm on that queue tells the topic.
 """
 
 from __future__ import annotations
@@ -17,18 +20,22 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from common import artifacts, clock
+from botocore.exceptions import ClientError
+from common import artifacts, clock, endpoints
 from common.clients import client
+from common.json_values import parsed
 from common.log import Log
 from common.run_table import RunTable
-from common.state import Trigger
+from common.state import State, Trigger
 
 from contract import functions, names
-from launcher.launcher import Document, ExecutionMissingError, Launcher
+from launcher.dead_letters import DeadLetters
+from launcher.launcher import Document, EndpointUnknownError, ExecutionMissingError, Launcher
 from launcher.rollbacks import resolved
-from launcher.triggers import Ended, Meaning, Reconcile, read
+from launcher.triggers import BadEventError, Ended, Ignored, Meaning, Ours, Reconcile, read
 
 LOG = Log({"function": "launcher"})
 
@@ -65,12 +72,25 @@ def new_run_id() -> str:
     return names.run_id(clock.now(), secrets.token_hex(2))
 
 
+def endpoint_drift(name: str, state: State) -> str | None:
+    """What is wrong with the endpoint of that name.
+
+    Raises:
+        EndpointUnknownError: AWS doesn't say.
+    """
+    try:
+        return endpoints.drift(state, endpoints.described(client("sagemaker"), name))
+    except ClientError as error:
+        raise EndpointUnknownError(str(error)) from error
+
+
 def launcher_from(environment: Mapping[str, str]) -> Launcher:
     pipeline = environment[functions.PIPELINE]
     return Launcher(
         pipeline=pipeline,
         table=RunTable(client("dynamodb"), environment[functions.RUN_TABLE], pipeline),
         executions=StateMachine(client("stepfunctions"), environment[functions.STATE_MACHINE_ARN]),
+        drift=partial(endpoint_drift, environment[functions.ENDPOINT_NAME]),
         new_run_id=new_run_id,
         now=clock.stamp,
         log=LOG.bind(pipeline=pipeline),
@@ -107,29 +127,59 @@ def take_batch(launcher: Launcher, records: list[Document], environment: Mapping
     """All triggers of the batch are taken in with one write, and count as done or failed together.
 
     A message that comes again says that an earlier attempt broke off somewhere: what that one left is finished first.
+
+    Raises:
+        BadEventError: these are no records of SQS's.
     """
+    _check(records)
     failed: list[str] = []
     triggers: dict[str, Trigger] = {}
-    if any(int(record.get("attributes", {}).get("ApproximateReceiveCount", 1)) > 1 for record in records):
-        _attempt(launcher, Reconcile(), [], failed)
+    if any(_came_before(record) for record in records):
+        _attempt(launcher, Reconcile(), [])
     for record in records:
         message = record["messageId"]
-        try:
-            meaning = _read(launcher, json.loads(record["body"]), environment)
-        except ValueError as error:
-            LOG.error("unreadable", message_id=message, reason=str(error))
-            failed.append(message)
-            continue
+        meaning = _meaning(launcher, record, environment)
         if isinstance(meaning, Trigger):
             triggers[message] = meaning
-        else:
-            _attempt(launcher, meaning, [message], failed)
-    if triggers:
-        _attempt(launcher, list(triggers.values()), list(triggers), failed)
+        elif meaning is None or not _attempt(launcher, meaning, [message]):
+            failed.append(message)
+    if triggers and not _attempt(launcher, list(triggers.values()), list(triggers)):
+        failed.extend(triggers)
     return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
 
-def _attempt(launcher: Launcher, work: Meaning | list[Trigger], messages: list[str], failed: list[str]) -> None:
+def _check(records: Any) -> None:
+    """Lambda's own documents are whole; who invokes by hand is told."""
+    if not isinstance(records, list) or not all(_is_message(record) for record in records):
+        raise BadEventError("Records is a list of SQS's messages, each with the texts messageId and body")
+
+
+def _is_message(record: Any) -> bool:
+    return isinstance(record, dict) and all(isinstance(record.get(name), str) for name in ("messageId", "body"))
+
+
+def _came_before(record: Document) -> bool:
+    attributes = record.get("attributes")
+    count = attributes.get("ApproximateReceiveCount") if isinstance(attributes, dict) else None
+    return count not in (None, "1", 1)
+
+
+def _meaning(launcher: Launcher, record: Document, environment: Mapping[str, str]) -> Meaning | None:
+    """The message's meaning; one that has none is set aside. None where neither can be done now."""
+    message = record["messageId"]
+    try:
+        return _read(launcher, parsed(record["body"]), environment)
+    except ValueError as error:
+        LOG.error("unreadable", message_id=message, reason=str(error))
+        dead_letters = DeadLetters(client("sqs"), environment[functions.DEAD_LETTERS_URL], LOG)
+        return Ignored("set aside") if dead_letters.put(record["body"], str(error)) else None
+    except Exception as error:  # noqa: BLE001 - the queue brings this message again, the others are none the worse
+        LOG.error("failed", messages=[message], error=f"{type(error).__name__}: {error}")
+        return None
+
+
+def _attempt(launcher: Launcher, work: Meaning | list[Trigger], messages: list[str]) -> bool:
+    """Whether it was done."""
     try:
         if isinstance(work, list):
             launcher.trigger(work)
@@ -137,16 +187,17 @@ def _attempt(launcher: Launcher, work: Meaning | list[Trigger], messages: list[s
             take_one(launcher, work)
     except Exception as error:  # noqa: BLE001 - the queue brings these messages again, the others are done
         LOG.error("failed", messages=messages, error=f"{type(error).__name__}: {error}")
-        failed.extend(messages)
+        return False
+    return True
 
 
 def _read(launcher: Launcher, event: Any, environment: Mapping[str, str]) -> Meaning:
-    meaning = read(
-        event,
-        clock.stamp(),
-        prefixes=json.loads(environment[functions.CHANNEL_PREFIXES]),
+    ours = Ours(
+        bucket=environment[functions.DATA_BUCKET],
+        prefixes=tuple(json.loads(environment[functions.CHANNEL_PREFIXES])),
         state_machine_arn=environment[functions.STATE_MACHINE_ARN],
     )
+    meaning = read(event, clock.stamp(), ours)
     if isinstance(meaning, Trigger):
-        return resolved(meaning, launcher.table, lambda uri: artifacts.is_there(client("s3"), uri))
+        return resolved(meaning, launcher.table, lambda uri: artifacts.is_there(client("s3"), uri), launcher.drift)
     return meaning

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from common.json_values import told, unstorable
 from common.state import Trigger
 
 from contract.triggers import ASKED, DATA, KINDS, MANUAL, RECONCILE
 
 # StartExecution's input and an item of the run table both hold a trigger's detail; S3 keys have at most 1,024 bytes.
-DETAIL_LENGTH = 4096
+DETAIL_LENGTH, KEY_BYTES = 4096, 1024
+# Step Functions API reference, SendTaskFailure: the longest error and cause.
+ERROR_LENGTH, CAUSE_LENGTH = 256, 32_768
 ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
 
 class BadEventError(ValueError):
     """An event that the launcher can't read; it ends in the dead-letter queue, where a person can."""
+
+
+@dataclass(frozen=True)
+class Ours:
+    """Where this pipeline's data lies, the bucket and prefixes in it, and the machine whose executions are its runs."""
+
+    bucket: str
+    prefixes: tuple[str, ...]
+    state_machine_arn: str
 
 
 @dataclass(frozen=True)
@@ -45,14 +57,12 @@ class Ignored:
 Meaning = Trigger | Ended | Reconcile | Ignored
 
 
-def read(event: Any, at: str, *, prefixes: Sequence[str], state_machine_arn: str) -> Meaning:
+def read(event: Any, at: str, ours: Ours) -> Meaning:
     """The meaning of one event.
 
     Args:
-        event: an EventBridge event, or a trigger document {"kind": …}.
+        event: an EventBridge event, or a trigger document {"kind": …}; any JSON value.
         at: now, the time that a trigger gets.
-        prefixes: where in the data bucket this pipeline's data lies.
-        state_machine_arn: whose executions are ours.
 
     Raises:
         BadEventError: it is neither.
@@ -61,44 +71,72 @@ def read(event: Any, at: str, *, prefixes: Sequence[str], state_machine_arn: str
         raise BadEventError(f"an event is a JSON object, not {type(event).__name__}")
     source, kind = event.get("source"), event.get("detail-type")
     if source == "aws.s3" and kind == "Object Created":
-        return _object_created(_detail(event), at, prefixes)
+        return _object_created(_detail(event), at, ours)
     if source == "aws.states" and kind == "Step Functions Execution Status Change":
-        return _status_change(_detail(event), state_machine_arn)
+        return _status_change(_detail(event), ours.state_machine_arn)
     if "kind" in event:
         return _document(event, at)
     raise BadEventError(
-        f"an event of source {source!r} and detail-type {kind!r} starts nothing; expected are S3's Object Created, "
-        f'Step Functions Execution Status Change, or a trigger, as {{"kind": "{MANUAL}"}}'
+        f"an event of source {told(source)} and detail-type {told(kind)} starts nothing; expected are S3's Object "
+        f'Created, Step Functions Execution Status Change, or a trigger, as {{"kind": "{MANUAL}"}}'
     )
 
 
 def _detail(event: Mapping[str, Any]) -> Mapping[str, Any]:
     detail = event.get("detail")
     if not isinstance(detail, Mapping):
-        raise BadEventError(f"the event {event.get('id')} has no detail")
+        raise BadEventError(f"the event {told(event.get('id'))} has no detail")
     return detail
 
 
-def _object_created(detail: Mapping[str, Any], at: str, prefixes: Sequence[str]) -> Meaning:
+def _object_created(detail: Mapping[str, Any], at: str, ours: Ours) -> Meaning:
     """Amazon S3 User Guide, "EventBridge event message structure"; keys are not URL-encoded there."""
     try:
         bucket, key, size = detail["bucket"]["name"], detail["object"]["key"], detail["object"].get("size", 0)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise BadEventError("an Object Created event without bucket.name or object.key in its detail") from error
-    if not key.startswith(tuple(prefixes)):
-        return Ignored(f"{key} lies under none of {', '.join(prefixes)}")
+    if not isinstance(bucket, str):
+        raise BadEventError(f"an Object Created event whose bucket.name is no text, but {told(bucket)}")
+    wrong = "no text" if not isinstance(key, str) else unstorable(key) or _too_long(key)
+    if wrong:
+        raise BadEventError(f"an Object Created event whose object.key is {wrong}: {told(key)}")
+    # The rule's pattern says so, too; a message may come from elsewhere.
+    if bucket != ours.bucket:
+        return Ignored(f"{told(key)} lies in another bucket, {told(bucket)}, not in {ours.bucket}")
+    if not key.startswith(ours.prefixes):
+        return Ignored(f"{key} lies under none of {', '.join(ours.prefixes)}")
     if key.endswith("/") and size == 0:
         return Ignored(f"{key} only marks a folder")
     return Trigger(DATA, at, {"bucket": bucket, "key": key})
 
 
+def _too_long(key: str) -> str | None:
+    size = len(key.encode())
+    return f"longer than the {KEY_BYTES} bytes of S3's keys" if size > KEY_BYTES else None
+
+
 def _status_change(detail: Mapping[str, Any], state_machine_arn: str) -> Meaning:
     """Step Functions Developer Guide, "Automating Step Functions event delivery with EventBridge"."""
-    if detail.get("stateMachineArn") != state_machine_arn:
-        return Ignored(f"an execution of {detail.get('stateMachineArn')}")
-    if detail.get("status") not in ENDED:
-        return Ignored(f"the execution is {detail.get('status')}")
-    return Ended(detail["executionArn"], detail["status"], detail.get("error") or "", detail.get("cause") or "")
+    machine, status, arn = (detail.get(name) for name in ("stateMachineArn", "status", "executionArn"))
+    if machine != state_machine_arn:
+        return Ignored(f"an execution of {machine if isinstance(machine, str) else told(machine)}")
+    if status not in ENDED:
+        return Ignored(f"the execution is {status if isinstance(status, str) else told(status)}")
+    executions = state_machine_arn.replace(":stateMachine:", ":execution:") + ":"
+    name = arn.removeprefix(executions) if isinstance(arn, str) and arn.startswith(executions) else ""
+    if not name or ":" in name or unstorable(name):
+        raise BadEventError(f"an execution's status change whose executionArn is none of {machine}'s: {told(arn)}")
+    return Ended(executions + name, str(status), *_failure(detail))
+
+
+def _failure(detail: Mapping[str, Any]) -> tuple[str, str]:
+    """Error and cause, where they are texts that can be written down."""
+    lengths = {"error": ERROR_LENGTH, "cause": CAUSE_LENGTH}
+    error, cause = (
+        value[:length] if isinstance(value := detail.get(name), str) and not unstorable(value) else ""
+        for name, length in lengths.items()
+    )
+    return error, cause
 
 
 def _document(event: Mapping[str, Any], at: str) -> Meaning:
@@ -107,14 +145,22 @@ def _document(event: Mapping[str, Any], at: str) -> Meaning:
     if kind == RECONCILE:
         return Reconcile()
     if kind not in KINDS:
-        raise BadEventError(f"no trigger is of kind {kind!r}; the kinds are {', '.join(KINDS)} and {RECONCILE}")
+        raise BadEventError(f"no trigger is of kind {told(kind)}; the kinds are {', '.join(KINDS)} and {RECONCILE}")
     unknown = sorted(set(event) - {"kind", "detail", *asked})
     if unknown:
-        raise BadEventError(f"a trigger has kind, detail, {' and '.join(ASKED)}, not {', '.join(unknown)}")
-    if not isinstance(detail, dict) or len(json.dumps(detail)) > DETAIL_LENGTH:
-        raise BadEventError(f"a trigger's detail is a JSON object of at most {DETAIL_LENGTH} characters")
+        raise BadEventError(f"a trigger has kind, detail, {' and '.join(ASKED)}, not {', '.join(unknown)[:200]}")
+    _check_detail(detail)
     for name, value in asked.items():
         if not isinstance(value, bool):
-            raise BadEventError(f"a trigger's {name} is true or false, not {value!r}")
+            raise BadEventError(f"a trigger's {name} is true or false, not {told(value)}")
     # Whoever supersedes the champion wants a run, also where the gate has just refused the same data.
     return Trigger(kind, at, detail, asked["forced"] or asked["supersede"], asked["supersede"])
+
+
+def _check_detail(detail: Any) -> None:
+    """Refused here, alone: in the run table it would be refused together with the triggers beside it."""
+    wrong = unstorable(detail)
+    if wrong:
+        raise BadEventError(f"a trigger's detail has {wrong}")
+    if not isinstance(detail, dict) or len(json.dumps(detail)) > DETAIL_LENGTH:
+        raise BadEventError(f"a trigger's detail is a JSON object of at most {DETAIL_LENGTH} characters")

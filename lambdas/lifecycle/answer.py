@@ -9,8 +9,23 @@ from typing import Any
 # Its receiver is another: the image build answers when it has ended.
 ANSWERED_ELSEWHERE = None
 # A response document has at most 4,096 bytes ("Custom resource response objects").
-REASON_LENGTH = 1024
+REASON_BYTES = 1024
 SECONDS = 10
+
+
+class BadRequestError(ValueError):
+    """A document that is no custom resource's request: it doesn't say where its answer goes."""
+
+
+_ANSWERED_BY = ("ResponseURL", "StackId", "RequestId", "LogicalResourceId")
+
+
+def check(request: Any) -> None:
+    """Raises BadRequestError for one that can't be answered ("Custom resource request objects")."""
+    there = request if isinstance(request, dict) else {}
+    lacking = [name for name in _ANSWERED_BY if not isinstance(there.get(name), str)]
+    if lacking:
+        raise BadRequestError(f"a custom resource's request has the texts {', '.join(_ANSWERED_BY)}; not {lacking[0]}")
 
 
 def answer(request: dict[str, Any], status: str, *, physical_id: str | None = None, reason: str = "") -> None:
@@ -20,7 +35,7 @@ def answer(request: dict[str, Any], status: str, *, physical_id: str | None = No
     """
     document = {
         "Status": status,
-        "Reason": reason[:REASON_LENGTH],
+        "Reason": _cut(reason),
         "PhysicalResourceId": physical_id or request.get("PhysicalResourceId") or request["LogicalResourceId"],
         "StackId": request["StackId"],
         "RequestId": request["RequestId"],
@@ -31,3 +46,11 @@ def answer(request: dict[str, Any], status: str, *, physical_id: str | None = No
     put = urllib.request.Request(url, json.dumps(document).encode(), {"Content-Type": ""}, method="PUT")  # noqa: S310
     with urllib.request.urlopen(put, timeout=SECONDS):  # noqa: S310 - CloudFormation's own address
         pass
+
+
+def _cut(reason: str) -> str:
+    """The reason's beginning, in as many bytes as JSON takes for it: a letter beyond ASCII takes six, or twelve."""
+    reason = reason[:REASON_BYTES]
+    while (size := len(json.dumps(reason)) - len('""')) > REASON_BYTES:
+        reason = reason[: min(len(reason) - 1, len(reason) * REASON_BYTES // size)]
+    return reason

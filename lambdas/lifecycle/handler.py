@@ -19,7 +19,7 @@ import boto3
 from common.log import Log
 
 from lifecycle import buckets, groups, images, pipelines, sources
-from lifecycle.answer import ANSWERED_ELSEWHERE, answer
+from lifecycle.answer import ANSWERED_ELSEWHERE, answer, check
 from lifecycle.deadline import Deadline
 
 Document = dict[str, Any]
@@ -35,8 +35,15 @@ class Context(Protocol):
 
 
 def handle(event: Document, context: Context) -> None:
-    """Does what the request asks for, and says how it went."""
-    LOG.info("request", type=event["RequestType"], resource=event["ResourceType"], id=event["LogicalResourceId"])
+    """Does what the request asks for, and says how it went.
+
+    Raises:
+        BadRequestError: there is nobody to say it to.
+    """
+    check(event)
+    LOG.info(
+        "request", type=event.get("RequestType"), resource=event.get("ResourceType"), id=event["LogicalResourceId"]
+    )
     deadline = Deadline(context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS)
     try:
         physical_id = _HANDLERS[event["ResourceType"]](event, deadline)

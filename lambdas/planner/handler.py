@@ -3,7 +3,7 @@
 It checks that the run holds the pipeline's lock, clears the pending triggers *before* it lists the data (an event that
 came before is covered by the listing, one that comes after starts the next run), writes one SageMaker manifest a
 channel and `plan.json`, and says whether there is anything to do: `Run`, `UpToDate`, `WaitsForData`, or
-`Rollback`.
+`Rollback`. The endpoint is compared with the run table: every run begins by putting it in order.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from common import clock, rollbacks
+from common import clock, endpoints, rollbacks
 from common.artifacts import Artifacts, is_there
 from common.clients import client
 from common.log import Log
@@ -43,7 +43,8 @@ def handle(event: Document, _context: object) -> Document:
     Returns:
         {"outcome": "Run" | "UpToDate" | "WaitsForData" | "Rollback", "fingerprint", "forced", "supersede", "data":
         {objects, bytes, manifests} or null, "code_hash", "spec_hash", "image_uri", "champion" or null, "reason" if
-        there is nothing to do, for a rollback "candidate" and "decision"}; plan.json holds the same.
+        there is nothing to do, "drift" if the endpoint isn't what the run table says, for a rollback "candidate" and
+        "decision"}; plan.json holds the same.
 
     Raises:
         LockLostError: the run wasn't started by the launcher.
@@ -56,19 +57,33 @@ def handle(event: Document, _context: object) -> Document:
     s3 = client("s3")
     artifacts = Artifacts(s3, os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
     _, state = table.update(partial(planning, run_id=run["run_id"]))
+    drift = endpoints.drift(state, endpoints.described(client("sagemaker"), os.environ[functions.ENDPOINT_NAME]))
     if run["trigger"]["kind"] == triggers.ROLLBACK:
-        document = rollback(table, s3, state, run["trigger"]["detail"])
+        document = rollback(table, s3, state, run["trigger"]["detail"], drift)
+    elif run["trigger"]["kind"] == triggers.REPAIR:
+        document = plan.repair(state)
     else:
-        # The state is the one that `planning` wrote: whatever arrives from here on waits for the next run.
-        channels = list_channels(s3, os.environ[functions.DATA_BUCKET], event["channels"])
-        document = plan.waiting(state, channels, starts_itself=event["data_starts_runs"]) or work(
-            event, state, channels, artifacts, log
-        )
-        if state.champion and not is_there(s3, state.champion["model_data"]):
-            document = plan.without_the_champion(document)
-    document = {**{name: event[name] for name in MADE_FROM}, **document}
+        document = on_data(event, state, artifacts, log)
+    # A rollback puts the endpoint in order itself.
+    repairs = {"drift": drift} if drift and document["outcome"] != outcomes.ROLLBACK else {}
+    document = {**{name: event[name] for name in MADE_FROM}, **document, **repairs}
     artifacts.write(files.PLAN, {"run": run, "planned_at": clock.stamp(), **document})
     log.info("planned", outcome=document["outcome"], fingerprint=document["fingerprint"], data=document["data"])
+    return document
+
+
+def on_data(event: Document, state: State, artifacts: Artifacts, log: Log) -> Document:
+    """The plan of a run that trains, if all channels have data and anything is new.
+
+    The state is the one that `planning` wrote: whatever arrives from here on waits for the next run.
+    """
+    s3 = client("s3")
+    channels = list_channels(s3, os.environ[functions.DATA_BUCKET], event["channels"])
+    document = plan.waiting(state, channels, starts_itself=event["data_starts_runs"]) or work(
+        event, state, channels, artifacts, log
+    )
+    if state.champion and not is_there(s3, state.champion["model_data"]):
+        return plan.without_the_champion(document)
     return document
 
 
@@ -81,7 +96,7 @@ def work(event: Document, state: State, channels: list[Channel], artifacts: Arti
     return document
 
 
-def rollback(table: RunTable, s3: Any, state: State, detail: Document) -> Document:
+def rollback(table: RunTable, s3: Any, state: State, detail: Document, drift: str | None) -> Document:
     """The plan of going back to the run that the trigger's detail names."""
     run_id = rollbacks.target(state, detail)
     record = table.read_run(run_id) or {}
@@ -89,7 +104,7 @@ def rollback(table: RunTable, s3: Any, state: State, detail: Document) -> Docume
     if not is_there(s3, candidate["model_data"]):
         raise rollbacks.RollbackRefusedError(rollbacks.is_gone(candidate))
     made_from = {name: record[name] for name in MADE_FROM if name in record}
-    return {**plan.rollback(state, candidate, detail.get(triggers.BY)), **made_from}
+    return {**plan.rollback(state, candidate, detail.get(triggers.BY), drift), **made_from}
 
 
 def list_channels(s3: Any, bucket: str, prefixes: Mapping[str, str]) -> list[Channel]:

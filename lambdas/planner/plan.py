@@ -91,11 +91,26 @@ def _nothing_new(state: State, fingerprint: str) -> str | None:
     )
 
 
-def rollback(state: State, candidate: Mapping[str, Any], by: str | None) -> Document:
+def repair(state: State) -> Document:
+    """`UpToDate`: all that such a run may do is to put the endpoint in order."""
+    serves = f"the endpoint serves the model of run {state.champion['run_id']}" if state.champion else "none serves"
+    return {
+        "outcome": outcomes.UP_TO_DATE,
+        "reason": f"{serves}, as the run table says",
+        "fingerprint": None,
+        "forced": False,
+        "supersede": False,
+        "data": None,
+        "champion": state.champion,
+    }
+
+
+def rollback(state: State, candidate: Mapping[str, Any], by: str | None, drift: str | None = None) -> Document:
     """`Rollback` to an earlier champion, the run's candidate; `UpToDate` where it is the champion again already.
 
     Args:
         by: who asked for it, where that is known.
+        drift: what is wrong with the endpoint; then the champion itself is deployed again.
     """
     document: Document = {
         "outcome": outcomes.ROLLBACK,
@@ -105,7 +120,7 @@ def rollback(state: State, candidate: Mapping[str, Any], by: str | None) -> Docu
         "data": None,
         "champion": state.champion,
     }
-    if serves(state, candidate):
+    if serves(state, candidate) and not drift:
         return {**document, "outcome": outcomes.UP_TO_DATE, "reason": is_champion(candidate)}
     away = f", away from run {state.champion['run_id']}'s" if state.champion else ""
     reason = f"chosen by {by or 'a person'}: back to the model of run {candidate['run_id']}{away}"

@@ -24,9 +24,10 @@ def updates(event: Mapping[str, Any], outcome: str) -> Iterator[Document]:
     run, decision = event["run"], event["decision"] or {}
     if run["trigger"]["kind"] == triggers.ROLLBACK:
         if outcome == outcomes.PROMOTED:
-            left = (event["plan"] or {}).get("champion")
+            left = (event["plan"] or {}).get("champion") or {}
             yield _update(event["candidate"], APPROVED, decision["reason"], run)
-            yield from [_update(left, REJECTED, decision["reason"], run)] if left else ()
+            if left and left["model_package_arn"] != event["candidate"]["model_package_arn"]:
+                yield _update(left, REJECTED, decision["reason"], run)
     elif event["package"] and decision.get("promote") and outcome != outcomes.PROMOTED:
         failure = readable(event["failure"])["cause"] if event["failure"] else ""
         yield _update({"model_package_arn": event["package"]}, REJECTED, f"{outcome}: {failure}", run)

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common import notification as topic
+from common.json_values import storable
 from common.state import State
 
-from contract import environment, evaluations, files, outcomes
+from contract import environment, evaluations, files, outcomes, states
 from contract.causes import outcome_of, readable
-from contract.run_table import RULE_VERDICTS, STOPPED_BY
+from contract.run_table import ENDS, RULE_VERDICTS, STOPPED_BY, UNFINISHED
 from recorder import spot_figures, training_figures
 from recorder.rule_verdicts import rule_verdicts
 
@@ -46,7 +47,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
     """The run's item in the run table, and record.json. Fields that a run didn't come to are absent."""
     run, plan = event["run"], event["plan"] or {}
     record = {
-        **begun,
+        **{name: value for name, value in begun.items() if name != ENDS},
         "run_id": run["run_id"],
         "pipeline": run["pipeline"],
         "outcome": outcome(event),
@@ -54,6 +55,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         "forced": plan.get("forced", run["forced"]),
         "supersede": plan.get("supersede", run.get("supersede")) or None,
         "reason": plan.get("reason"),
+        "repaired": event.get("repaired"),
         "ended_at": at,
         "execution_arn": event["execution_arn"],
         **{name: plan.get(name) for name in _WORK},
@@ -70,6 +72,34 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         "timings": dict(timings),
     }
     return {name: value for name, value in record.items() if value is not None}
+
+
+def with_trouble(record: Mapping[str, Any], trouble: Sequence[str]) -> Document:
+    """The record, with what couldn't be done after the run as its error, behind one that is there already."""
+    if not trouble:
+        return dict(record)
+    before = [record["error"]["cause"]] if record.get("error") else []
+    cause = "; and ".join([*before, *trouble])
+    return {**record, "error": {"state": states.RECORD, "error": "AfterwardsFailed", "cause": cause}}
+
+
+def finished(record: Mapping[str, Any]) -> Document:
+    """The record of a run that the launcher has recorded, with nothing but its own error."""
+    left_out = (UNFINISHED, "error", "item")
+    return {**{name: value for name, value in record.items() if name not in left_out}, **record[UNFINISHED]}
+
+
+def told(record: Mapping[str, Any]) -> Document:
+    """What the machine told of a recorded run, as far as the registry and the housekeeping ask."""
+    return {
+        "run": {"run_id": record["run_id"], "pipeline": record["pipeline"], "trigger": record["trigger"]},
+        "plan": {"champion": record.get("champion_before")},
+        "decision": record.get("decision"),
+        "candidate": record.get("candidate"),
+        "package": record.get("model_package_arn"),
+        "deployment": record.get("deployment"),
+        "failure": record.get("error"),
+    }
 
 
 def _trained(
@@ -105,7 +135,7 @@ def _without_samples(evaluation: Mapping[str, Any] | None) -> Document | None:
     if evaluation is None:
         return None
     left_out = ("samples", files.ANSWERS, evaluations.SEGMENTS, evaluations.CLASSES)
-    return {name: value for name, value in evaluation.items() if name not in left_out}
+    return {name: storable(value) for name, value in evaluation.items() if name and name not in left_out}
 
 
 def notification(record: Mapping[str, Any], record_uri: str) -> Document:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,10 @@ from common.clients import client
 from common.log import Log
 from common.refusals import is_missing
 from common.run_table import RunTable
-from common.state import State, judged, promoted, require_lock, went_back
+from common.state import State, judged, promoted, require_lock, settled, went_back
 
-from contract import environment, files, functions, histories, outcomes, states, triggers
+from contract import environment, files, functions, histories, outcomes, triggers
+from contract.run_table import UNFINISHED
 from contract.verdicts import FILE_BYTES
 from recorder import approvals, documents
 from recorder.housekeeping import Housekeeper
@@ -40,7 +41,8 @@ MOST_VERDICTS = 100
 def handle(event: Document, _context: object) -> Document:
     """Writes the run down; doing it again writes the same.
 
-    The champion is moved first: whatever fails after that, the run table says who serves.
+    What the run is to end as is written down first, then the champion is moved, and then the end is told: cut off
+    anywhere, the launcher knows what the run came to. Whatever else fails is part of the record.
 
     Args:
         event: the machine's variables (`contract.states.VARIABLES`), those that a run didn't come to null; besides,
@@ -53,29 +55,56 @@ def handle(event: Document, _context: object) -> Document:
     Raises:
         LockLostError: the run isn't the pipeline's running one.
     """
-    run, at = event["run"], clock.stamp()
+    run = event["run"]
     log = LOG.bind(pipeline=run["pipeline"], run_id=run["run_id"])
     table = RunTable(client("dynamodb"), os.environ[functions.RUN_TABLE], run["pipeline"])
     artifacts = Artifacts(client("s3"), os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
-    retain = int(os.environ[functions.RETAINED_CHAMPIONS])
-    _, state = table.update(partial(concluded, event=event, at=at, retain=retain))
-    record = documents.run_record(
-        event,
-        begun=table.read_run(run["run_id"]) or {},
-        state=state,
-        evaluation=read_evaluation(artifacts) if event["evaluation"] else None,
-        rules=verdicts(artifacts, event) if event["training"] else [],
-        timings=read_timings(event["execution_arn"]),
-        at=at,
-    )
-    trouble = afterwards(event, state, record, artifacts.uri(files.RECORD), log)
-    if trouble:
-        record = {**record, "error": trouble}
-    uri = artifacts.write(files.RECORD, record)
+    record, state, trouble = conclude(event, table, artifacts)
+    if run["trigger"]["kind"] == triggers.REPAIR:
+        trouble += finish(run["trigger"]["detail"].get(triggers.AFTER), event, state, table, log)
+    trouble += afterwards(event, state, documents.with_trouble(record, trouble), artifacts.uri(files.RECORD), log)
+    told = documents.with_trouble(record, trouble)
+    trouble += troubles([lambda: artifacts.write(files.RECORD, told)], log)
+    record = documents.with_trouble(record, trouble)
     table.write_run(run["run_id"], record)
     answer = {"run_id": run["run_id"], "outcome": record["outcome"], "error": record.get("error")}
     log.info("recorded", **answer)
-    return {**answer, "record": uri, "complete": trouble is None}
+    return {**answer, "record": artifacts.uri(files.RECORD), "complete": not trouble}
+
+
+def conclude(event: Document, table: RunTable, artifacts: Artifacts) -> tuple[Document, State, list[str]]:
+    """Writes down what the run is to end as, then moves the champion; returns both, and what couldn't be read."""
+    run_id, at, trouble = event["run"]["run_id"], clock.stamp(), list[str]()
+    move = partial(concluded, event=event, at=at, retain=int(os.environ[functions.RETAINED_CHAMPIONS]))
+    record = documents.run_record(
+        event,
+        begun=table.read_run(run_id) or {},
+        state=move(table.read_state()),
+        **found(event, artifacts, trouble),
+        at=at,
+    )
+    table.write_ending_run(run_id, record)
+    _, state = table.update(move)
+    return record, state, trouble
+
+
+def found(event: Document, artifacts: Artifacts, trouble: list[str]) -> Document:
+    """What the run has left: its evaluation, its rules' verdicts, its times. What can't be read is `trouble`, no more:
+    a model that serves is champion, whatever of its story is missing.
+    """
+
+    def read(look: Callable[[], Any], otherwise: Any) -> Any:
+        try:
+            return look()
+        except (ClientError, ValueError) as error:
+            trouble.append(str(error))
+            return otherwise
+
+    return {
+        "evaluation": read(lambda: read_evaluation(artifacts), None) if event["evaluation"] else None,
+        "rules": read(lambda: verdicts(artifacts, event), []) if event["training"] else [],
+        "timings": read(lambda: read_timings(event["execution_arn"]), {}),
+    }
 
 
 def concluded(state: State, *, event: Document, at: str, retain: int) -> State:
@@ -90,13 +119,27 @@ def concluded(state: State, *, event: Document, at: str, retain: int) -> State:
     # nothing.
     if outcome in (outcomes.PROMOTED, outcomes.NOT_BETTER) and not goes_back:
         state = judged(state, run_id, event["plan"]["fingerprint"])
-    return state
+    # Of a failed run it isn't known whether its Plan has compared the endpoint with the champion, and put it in order.
+    return state if outcome == outcomes.FAILED else settled(state)
 
 
-def afterwards(event: Document, state: State, record: Document, uri: str, log: Log) -> Document | None:
-    """Notifies and clears away; returns the failure of these, None if all went well.
+def finish(run_id: str | None, event: Document, state: State, table: RunTable, log: Log) -> list[str]:
+    """Does what follows the end of an earlier run, which was cut off before that; returns what AWS refused."""
+    record = table.read_run(run_id) if run_id else None
+    if record is None or UNFINISHED not in record:
+        return []
+    artifacts = Artifacts(client("s3"), os.environ[functions.ARTIFACT_BUCKET], record["pipeline"], record["run_id"])
+    record = documents.finished(record)
+    trouble = afterwards({**event, **documents.told(record)}, state, record, artifacts.uri(files.RECORD), log)
+    trouble += troubles([lambda: artifacts.write(files.RECORD, record)], log)
+    table.write_run(record["run_id"], documents.with_trouble(record, trouble))
+    return trouble
 
-    It doesn't change what the run came to, but it must be seen: it becomes the record's error (after one that is there
+
+def afterwards(event: Document, state: State, record: Document, uri: str, log: Log) -> list[str]:
+    """Notifies and clears away; returns the failures of these.
+
+    They don't change what the run came to, but must be seen: they become the record's error (after one that is there
     already), and the execution fails with it.
     """
     steps: list[Callable[[], object]] = [
@@ -106,11 +149,12 @@ def afterwards(event: Document, state: State, record: Document, uri: str, log: L
     if event["deployment"]:
         housekeeper = Housekeeper(client("sagemaker"), event["content_prefix"], log)
         steps.append(lambda: housekeeper.tidy(event["endpoint_name"], state))
-    trouble = [cause for cause in (_trouble(step, log) for step in steps) if cause]
-    if not trouble:
-        return None
-    before = [record["error"]["cause"]] if record.get("error") else []
-    return {"state": states.RECORD, "error": "AfterwardsFailed", "cause": "; and ".join([*before, *trouble])}
+    return troubles(steps, log)
+
+
+def troubles(steps: Iterable[Callable[[], object]], log: Log) -> list[str]:
+    """Does each of the steps; returns what AWS refused."""
+    return [cause for cause in (_trouble(step, log) for step in steps) if cause]
 
 
 def approve(request: Document) -> None:
@@ -133,12 +177,12 @@ def _trouble(step: Callable[[], object], log: Log) -> str | None:
 
 
 def read_evaluation(artifacts: Artifacts) -> Document | None:
-    """The run's evaluation; None if it wrote none."""
+    """The run's evaluation; None if it wrote none, or something else: Gate has failed by it, which must be recorded."""
     try:
-        evaluation: Document = artifacts.read(files.EVALUATION)
-    except ArtifactMissingError:
+        evaluation = artifacts.read(files.EVALUATION)
+    except (ArtifactMissingError, ValueError):
         return None
-    return evaluation
+    return evaluation if isinstance(evaluation, dict) else None
 
 
 def verdicts(artifacts: Artifacts, event: Document) -> list[Document]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from botocore.exceptions import ClientError
 from common.content_names import Needed, sweep
+from common.endpoints import configs_of, described
 from common.log import Log
-from common.refusals import is_missing
 from common.state import State
 
 Document = dict[str, Any]
@@ -20,12 +19,6 @@ def needed_by(state: State) -> Needed:
         frozenset(entry["model_name"] for entry in kept),
         frozenset(entry["endpoint_config_name"] for entry in kept),
     )
-
-
-def configs_of(endpoint: Document) -> set[str]:
-    """The configs that an endpoint is on, or on its way to (DescribeEndpoint)."""
-    pending = endpoint.get("PendingDeploymentSummary") or {}
-    return {name for name in (endpoint.get("EndpointConfigName"), pending.get("EndpointConfigName")) if name}
 
 
 def should_not_be(endpoint: Document, state: State) -> bool:
@@ -46,7 +39,7 @@ class Housekeeper:
     def tidy(self, endpoint_name: str, state: State) -> list[str]:
         """Deletes what isn't needed; returns its names. Safe to repeat."""
         deleted: list[str] = []
-        endpoint = self._endpoint(endpoint_name)
+        endpoint = described(self._client, endpoint_name)
         if endpoint and should_not_be(endpoint, state):
             self._client.delete_endpoint(EndpointName=endpoint_name)
             deleted.append(endpoint_name)
@@ -54,15 +47,6 @@ class Housekeeper:
         deleted += sweep(self._client, self._prefix, self._with_endpoint(needed_by(state), endpoint))
         self._log.info("tidied", deleted=deleted)
         return deleted
-
-    def _endpoint(self, name: str) -> Document | None:
-        try:
-            endpoint: Document = self._client.describe_endpoint(EndpointName=name)
-        except ClientError as error:
-            if is_missing(error):
-                return None
-            raise
-        return endpoint
 
     def _with_endpoint(self, needed: Needed, endpoint: Document | None) -> Needed:
         if endpoint is None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from common.artifacts import Artifacts
 from common.clients import client
+from common.json_values import unstorable
 from common.log import Log
 
 from contract import files, functions
@@ -77,15 +78,32 @@ def read_samples(evaluated_by: Document) -> list[Document]:
 
     Raises:
         ArtifactMissingError: the run has no evaluation.
-        NoSamplesError: its evaluation kept none.
+        NoSamplesError: its evaluation kept none, or something else.
     """
     run = Artifacts(
         client("s3"), os.environ[functions.ARTIFACT_BUCKET], evaluated_by["pipeline"], evaluated_by["run_id"]
     )
-    samples: list[Document] = run.read(files.EVALUATION).get("samples", [])
+    evaluation = run.read(files.EVALUATION)
+    samples = evaluation.get("samples") if isinstance(evaluation, dict) else None
     if not samples:
         raise NoSamplesError(f"{run.uri(files.EVALUATION)} has no samples, so there is nothing to ask the endpoint")
+    if not isinstance(samples, list) or not all(map(_is_sample, samples)):
+        wanted = 'a list of objects with the texts "answer" and "body" or "body_base64"'
+        raise NoSamplesError(f"the samples in {run.uri(files.EVALUATION)} aren't what evaluation writes: {wanted}")
     return samples
+
+
+def _is_sample(sample: Any) -> bool:
+    if not isinstance(sample, dict) or not {"answer"} <= sample.keys() or not {"body", "body_base64"} & sample.keys():
+        return False
+    told = [sample[name] for name in ("answer", "body", "body_base64", "content_type") if name in sample]
+    if not all(isinstance(text, str) and not unstorable(text) for text in told):
+        return False
+    try:
+        base64.b64decode(sample.get("body_base64", ""), validate=True)
+    except ValueError:
+        return False
+    return True
 
 
 def ask(runtime: Any, endpoint: str, sample: Document, pause: Callable[[float], None] = time.sleep) -> str | None:

@@ -7,8 +7,10 @@ resource policies, as in "Policy evaluation logic" of the IAM User Guide.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
+from localaws.ministack_adapter import request_values
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.server_file import ACCOUNT, REGION
 
@@ -16,6 +18,9 @@ Document = dict[str, Any]
 
 # Services that go by a regional name, too ("Creating an IAM role for your state machine", and its error message).
 _REGIONAL = {"states.amazonaws.com": (f"states.{REGION}.amazonaws.com",)}
+
+# The access key of the request that is being answered.
+_access_key: ContextVar[str] = ContextVar("access_key", default="")
 
 
 class AccessDeniedError(Exception):
@@ -129,6 +134,22 @@ def _service_keys(service: str, source_arn: str) -> dict[str, Any]:
 def install(aws: EmbeddedAws) -> None:  # noqa: ARG001 - every part is installed alike
     _trust_only_our_root_key()
     _name_the_resource_in_denials()
+    _remember_who_asks()
+
+
+def _remember_who_asks() -> None:
+    """Keep the session of a request, and its headers that are condition keys, for what is asked of IAM later on."""
+    from ministack.core import iam_evaluator, router
+
+    pin = iam_evaluator.pin_request_caller
+
+    def pin_request_caller(headers: dict[str, str], query_params: dict[str, Any] | None = None) -> None:
+        pin(headers, query_params)
+        _access_key.set(router.extract_access_key_id(headers or {}, query_params or {}) or "")
+        named = {"aws:useragent": headers.get("user-agent"), "aws:referer": headers.get("referer")}
+        request_values.request_headers.set({key: value for key, value in named.items() if value})
+
+    iam_evaluator.pin_request_caller = pin_request_caller
 
 
 def _evaluate(principal_arn: str, action: str, resource: str, context: Mapping[str, Any]) -> Any:
@@ -138,8 +159,9 @@ def _evaluate(principal_arn: str, action: str, resource: str, context: Mapping[s
     account = principal_arn.split(":")[4]
     if principal_arn.endswith(":root"):
         return None
-    policies, limits = _identity_policies(principal_arn, account)
-    evaluated = _context(principal_arn, action, resource, context)
+    asking = _asking(principal_arn, account)
+    policies, limits = (asking.policies, asking.limits) if asking else _identity_policies(principal_arn, account)
+    evaluated = _context(principal_arn, action, resource, context, asking.keys if asking else {})
     result = iam_evaluator.evaluate(evaluated, policies, *limits)
     service = action.partition(":")[0]
     found = iam_evaluator._resource_policy(service, resource)
@@ -161,7 +183,18 @@ def _identity_policies(principal_arn: str, account: str) -> tuple[Any, Any]:
     return iam_evaluator._gather_user_policies(name, account), boundary
 
 
-def _context(principal_arn: str, action: str, resource: str, keys: Mapping[str, Any]) -> Any:
+def _asking(principal_arn: str, account: str) -> Any:
+    """The principal of the request that is being answered, if it is this one: with its session's tags and policies."""
+    from ministack.core.iam_evaluator import AuthError, resolve_principal
+
+    key = _access_key.get()
+    found = resolve_principal(key, account) if key else None
+    return found if found is not None and not isinstance(found, AuthError) and found.arn == principal_arn else None
+
+
+def _context(
+    principal_arn: str, action: str, resource: str, keys: Mapping[str, Any], principal_keys: dict[str, Any]
+) -> Any:
     from ministack.core.iam_evaluator import EvalContext
 
     return EvalContext(
@@ -175,6 +208,7 @@ def _context(principal_arn: str, action: str, resource: str, keys: Mapping[str, 
         source_ip="127.0.0.1",
         secure_transport=True,
         service_context={"aws:tagkeys": None, **{key.lower(): value for key, value in keys.items()}},
+        principal_keys=principal_keys,
     )
 
 

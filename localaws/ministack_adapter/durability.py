@@ -3,25 +3,31 @@
 MiniStack keeps its state in memory and saves it on a graceful stop. Here every answer to a request that may have
 changed something waits for one commit of what changed, together with all others that wait at that moment. What changes
 without a request (executions that move on, events delivered) is committed a few times a second, or at once where a
-part tells that it changed. Objects in S3 are files from the start.
+part tells that it changed. A change that can't be committed is answered with an error, and so is who would read it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from localaws import database
+from localaws.ministack_adapter import full_disk, s3_storage
 from localaws.ministack_adapter.asgi import Application, Message, Receive, Scope, Send
+from localaws.ministack_adapter.credential_scope import service_of
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.growing_state import DynamoDbState
 from localaws.ministack_adapter.journal import Journal, Record
 from localaws.ministack_adapter.known_services import load, state_of
-from localaws.ministack_adapter.request_effects import changed_services, modules, service_of
+from localaws.ministack_adapter.request_effects import changed_services, modules
 from localaws.ministack_adapter.service_state import ServiceState, join_whole, whole
 
 logger = logging.getLogger(__name__)
@@ -29,7 +35,12 @@ logger = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.25
 # Without requests and without anything telling of changes, a look now and then is enough.
 IDLE_FLUSH_SECONDS = 2.0
+# What a machine that loses its power may lose, at most; a process that is killed loses nothing.
+FOLD_SECONDS = 10.0
 _ACTIVE_SECONDS = 5.0
+# Between two flushes, and as many times as long as the last one took: requests come first.
+_FLUSH_PAUSE_SECONDS = 0.02
+_FLUSH_SHARE = 4
 
 # Services that change without a request to them.
 _BACKGROUND = ("stepfunctions", "lambda", "sqs", "cloudwatch_logs", "cloudwatch", "eventbridge")
@@ -37,16 +48,22 @@ _BACKGROUND = ("stepfunctions", "lambda", "sqs", "cloudwatch_logs", "cloudwatch"
 # commit: between requests a look now and then is enough.
 _PROVISIONING = "cloudformation"
 
+# What a request's own handling has told of: its answer waits for that, and not for what others told of.
+_told_here: ContextVar[set[str] | None] = ContextVar("told_here", default=None)
+
 
 class Durability:
-    """Knows every loaded service's state and commits what changed."""
+    """Knows every loaded service's state and commits what changed. `folding` runs before the journal is folded."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, folding: Callable[[], None] = lambda: None) -> None:
         self._journal = journal
+        self._folding = folding
         self._states: dict[str, ServiceState] = {}
+        self._failed: set[str] = set()
         self._lock = threading.Lock()
         self._told: set[str] = set()
         self._told_lock = threading.Lock()
+        self._wake = threading.Event()
         self._last_activity = time.monotonic()
         self._waiting: set[str] = set()
         self._commit: asyncio.Future[None] | None = None
@@ -57,18 +74,26 @@ class Durability:
         self._states[service] = state
         store.update(state.restored(self._journal.records(service)).get("store", {}))
 
+    def know(self, state: ServiceState) -> None:
+        """Use this state of a service instead of the one that `state_of` would make."""
+        self._states[state.service] = state
+
     def restore(self) -> None:
         """Give every service that has records its state back."""
         for service in self._journal.services():
             state = self._state(service)
             if state is not None:
                 load(service, state.restored(self._journal.records(service)))
+                state.loaded()
 
     def tell(self, service: str) -> None:
         """Say that a service's state changed outside of a request to it. Callable from any thread."""
         with self._told_lock:
             self._told.add(service)
+        if (here := _told_here.get()) is not None:
+            here.add(service)
         self._last_activity = time.monotonic()
+        self._wake.set()
 
     def commit(self, services: Iterable[str]) -> None:
         """Commit what changed in these services, in one transaction."""
@@ -86,12 +111,18 @@ class Durability:
             except BaseException:
                 for state in states:
                     state.forget()
+                self._failed |= {state.service for state in states}
                 raise
+            for state in states:
+                state.committed()
+            self._failed -= {state.service for state in states}
 
     async def committed(self, services: set[str]) -> None:
         """Return when what changed in these services is on disk; everybody who waits at once shares one commit."""
         self._last_activity = time.monotonic()
-        self._waiting |= services | self._take_told()
+        with self._told_lock:
+            self._told -= services
+        self._waiting |= services
         if self._commit is None:
             loop = asyncio.get_running_loop()
             self._commit = loop.create_future()
@@ -102,25 +133,58 @@ class Durability:
         """The states that a request that reads a service (by its signing name) may show, and are not on disk yet."""
         if name == _PROVISIONING:
             return {_PROVISIONING}
-        return self._told.intersection(modules(name)) if self._told else set()
+        waiting = self._told | self._failed
+        return waiting.intersection(modules(name)) if waiting else set()
 
     def flush_forever(self, stopping: threading.Event) -> None:
-        """Commit background changes until told to stop."""
-        provisioning_at = 0.0
-        while not stopping.wait(self._pause()):
-            looked_at = {service for service in _BACKGROUND if service in self._loaded()}
-            if time.monotonic() >= provisioning_at:
-                looked_at |= {_PROVISIONING}.intersection(self._loaded())
-                provisioning_at = time.monotonic() + IDLE_FLUSH_SECONDS
-            self.flush(self._take_told() | looked_at)
+        """Commit what is told at once, and background changes a few times a second, until told to stop."""
+        background_at, provisioning_at = 0.0, 0.0
+        fold_at = time.monotonic() + FOLD_SECONDS
+        while not stopping.is_set():
+            self._wake.wait(self._pause())
+            self._wake.clear()
+            began, services = time.monotonic(), self._take_told() | self._failed
+            if began >= background_at:
+                services |= {service for service in _BACKGROUND if service in self._loaded()}
+                background_at = began + self._pause()
+            if began >= provisioning_at:
+                services |= {_PROVISIONING}.intersection(self._loaded())
+                provisioning_at = began + IDLE_FLUSH_SECONDS
+            self.flush(services)
+            if began >= fold_at:
+                self.fold(stopping)
+                fold_at = time.monotonic() + FOLD_SECONDS
+            stopping.wait(max(_FLUSH_PAUSE_SECONDS, _FLUSH_SHARE * (time.monotonic() - began)))
+
+    def fold(self, stopping: threading.Event) -> None:
+        """Bring what was committed onto the disk itself, and give back what was freed."""
+        try:
+            self._folding()
+            self._journal.fold()
+            while self._shrunk() and not stopping.wait(FLUSH_SECONDS):
+                self._journal.fold()
+        except Exception:
+            logger.exception("the journal could not be folded")
+
+    def _shrunk(self) -> bool:
+        with self._lock:
+            return self._journal.shrink()
 
     def flush(self, services: Iterable[str] | None = None) -> None:
         """Commit these services (all, where none are named) one by one, so that no request waits for all of them."""
         for service in list(self._loaded() if services is None else services):
+            known = service in self._failed
             try:
                 self.commit([service])
-            except Exception:
-                logger.exception("the state of %s could not be committed", service)
+            except Exception as error:
+                if not known:  # not again with every look while the disk is full
+                    logger.exception("the state of %s could not be committed: %s", service, full_disk.told(error))
+
+    def close(self) -> None:
+        """Commit what there is, and let go of the journal, whose log is folded by that."""
+        self.flush()
+        with self._lock:
+            self._journal.close()
 
     def dynamodb(self) -> DynamoDbState:
         state = self._state("dynamodb")
@@ -167,44 +231,58 @@ class Durability:
 
 
 def install(aws: EmbeddedAws) -> None:
-    durability = Durability(Journal(aws.state_dir / "journal.sqlite"))
+    for mark in (*aws.state_dir.glob("*.mark"), *aws.state_dir.glob("sagemaker/*.mark")):
+        database.check(mark.with_suffix(".sqlite"))
+    durability = Durability(Journal(aws.state_dir / "journal.sqlite"), aws.folding)
+    durability.know(s3_storage.make_state(aws))
     _follow_dynamodb(durability)
     durability.restore()
     for name, store in aws.kept_stores.items():
         durability.add(name, store)
     aws.on_change(durability.tell)
     aws.restored()
-    aws.wrap(partial(_durable, durability))
+    aws.wrap(partial(_durable, durability, aws.state_dir))
     stopping = threading.Event()
     flusher = threading.Thread(target=durability.flush_forever, args=(stopping,), name="localaws-journal", daemon=True)
     aws.when_ready(flusher.start)
     aws.when_closing(stopping.set)
-    aws.when_closed(durability.flush)
+    aws.when_closed(durability.close)
 
 
-def _durable(durability: Durability, inner: Application) -> Application:
-    """Hold back the start of an answer until what the request changed is on disk."""
+def _durable(durability: Durability, state_dir: Path, inner: Application) -> Application:
+    """Hold back the start of an answer until what the request changed is on disk; answer an error where it can't be."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await inner(scope, receive, send)
             return
-        body_start = b""
+        first = await receive()
+        body_start, started, told_here = first.get("body", b"")[:4096], False, set[str]()
+        _told_here.set(told_here)
 
         async def receiving() -> Message:
-            nonlocal body_start
-            message = await receive()
-            body_start = body_start or message.get("body", b"")[:4096]
-            return message
+            nonlocal first
+            message, first = first, {}
+            return message or await receive()
 
         async def sending(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start" and message["status"] < 400:
-                services = changed_services(scope, body_start) or durability.uncommitted(service_of(scope))
+                services = changed_services(scope, body_start) | told_here
+                services = services or durability.uncommitted(service_of(scope))
                 if services:
                     await durability.committed(services)
+            started = True
             await send(message)
 
-        await inner(scope, receiving, sending)
+        try:
+            full_disk.require_room(state_dir, scope, body_start)
+            await inner(scope, receiving, sending)
+        except (OSError, sqlite3.Error) as error:
+            if started:
+                raise
+            logger.error("%s of %s: %s", scope["method"], scope["path"], error)
+            await full_disk.answer(scope, send, error)
 
     return application
 

@@ -51,6 +51,7 @@ class EmbeddedAws:
         self._closing: list[Callable[[], None]] = []
         self._closed: list[Callable[[], None]] = []
         self._on_change: list[Callable[[str], None]] = []
+        self._before_fold: list[Callable[[], None]] = []
 
     @cached_property
     def sagemaker(self) -> SageMaker:
@@ -89,6 +90,14 @@ class EmbeddedAws:
     def on_change(self, listener: Callable[[str], None]) -> None:
         self._on_change.append(listener)
 
+    def before_fold(self, action: Callable[[], None]) -> None:
+        """Run `action` before the journal's log is folded: what its records name is on the disk itself first."""
+        self._before_fold.append(action)
+
+    def folding(self) -> None:
+        for action in self._before_fold:
+            action()
+
     def when_closed(self, action: Callable[[], None]) -> None:
         """Run `action` after everything else has been closed."""
         self._closed.append(action)
@@ -98,11 +107,13 @@ class EmbeddedAws:
         from ministack.app import app
 
         from localaws.ministack_adapter.guard import guarded
+        from localaws.ministack_adapter.request_bodies import bounded, install_unpacking
 
+        install_unpacking()
         inner: Application = app
         for wrapper in self._wrappers:
             inner = wrapper(inner)
-        return _telling_when_ready(guarded(inner), [ready, *self._ready])
+        return _telling_when_ready(guarded(bounded(inner)), [ready, *self._ready])
 
     def close(self) -> None:
         for action in [*reversed(self._closing), *self._closed]:

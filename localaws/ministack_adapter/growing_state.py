@@ -87,21 +87,28 @@ def _join_queue(parts: dict[Key, Any]) -> Any:
 
 
 def split_logs(store: str, value: Any) -> Iterator[Part]:
-    """A log group, its streams, and their events in chunks."""
+    """A log group and its streams, whose events are elsewhere (`log_events`)."""
     if store != "log_groups":
         yield from whole(store, value)
         return
     yield Part((), None, {name: member for name, member in value.items() if name != "streams"})
     for name, stream in list(value["streams"].items()):
-        yield Part((name,), None, {key: member for key, member in stream.items() if key != "events"})
-        yield from chunks((name,), stream["events"], _event_print)
+        token = tuple(stream.get(member) for member in _STREAM_CHANGES)
+        yield Part((name,), token, {key: member for key, member in stream.items() if key != "events"})
 
 
-def _event_print(event: Document) -> Any:
-    return event.get("eventId") or (event["timestamp"], event["message"])
+# What tells whether a stream's record is another one than before.
+_STREAM_CHANGES = (
+    "uploadSequenceToken",
+    "firstEventTimestamp",
+    "lastEventTimestamp",
+    "lastIngestionTime",
+    "storedBytes",
+)
 
 
 def join_logs(parts: dict[Key, Any]) -> Any:
+    """A log group; with the events of its streams, where a journal of before holds them."""
     group = parts.pop((), None)
     if not isinstance(group, dict) or "arn" not in group:
         return group
@@ -263,5 +270,5 @@ def stores_of_sts(module: Any) -> Stores:
 
 
 def stores_of_logs(module: Any) -> Stores:
-    """CloudWatch Logs' stores, except `log_records`: a second copy of every event, made anew at a start."""
+    """CloudWatch Logs' stores, except `log_records`, a second copy of every event, which isn't kept."""
     return {name: store for name, store in live_stores(module).items() if name != "log_records"}

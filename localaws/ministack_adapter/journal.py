@@ -1,7 +1,6 @@
-"""Records on disk that survive `kill -9`: one SQLite file, one transaction a commit.
+"""Records on disk that survive `kill -9`: one SQLite file, one transaction a commit; see `localaws.database`.
 
-SQLite's write-ahead log with `synchronous=NORMAL` keeps every committed transaction when the process is killed; only a
-crash of the whole machine may lose the last ones, never the file ("Write-Ahead Logging" in SQLite's documentation).
+Each record has a checksum, so that one that was changed on disk is never taken for what was written.
 """
 
 from __future__ import annotations
@@ -9,14 +8,17 @@ from __future__ import annotations
 import io
 import pickle
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from localaws.database import DamagedStateError, Database
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (
-    service TEXT NOT NULL, store TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL,
+    service TEXT NOT NULL, store TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, sum INTEGER,
     PRIMARY KEY (service, store, key)
 ) WITHOUT ROWID
 """
@@ -72,10 +74,13 @@ class Journal:
     """The records of one state folder. Not thread-safe: its user commits under a lock."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.execute(_SCHEMA)
+        self._database = Database(path, _SCHEMA)
+        self._connection = self._database.connection
+        if "sum" not in [row[1] for row in self._connection.execute("PRAGMA table_info(record)")]:
+            raise DamagedStateError(
+                f"{path} was written by an earlier version, which kept less of what it should. Take down what is "
+                "there with that version, or delete the whole folder to begin anew"
+            )
 
     def commit(self, records: Iterable[Record]) -> None:
         """Write and delete these records, all or none."""
@@ -84,24 +89,53 @@ class Journal:
             if record.value is None:
                 deleted.append((record.service, record.store, record.key))
             else:
-                written.append((record.service, record.store, record.key, record.value))
+                written.append((record.service, record.store, record.key, record.value, _sum(record)))
         if not written and not deleted:
             return
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            self._connection.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)", written)
+        with self._database.transaction():
+            self._connection.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)", written)
             self._connection.executemany("DELETE FROM record WHERE service = ? AND store = ? AND key = ?", deleted)
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
     def services(self) -> list[str]:
-        return [name for (name,) in self._connection.execute("SELECT DISTINCT service FROM record ORDER BY service")]
+        return [name for (name,) in self._rows("SELECT DISTINCT service FROM record ORDER BY service")]
 
     def records(self, service: str) -> Iterator[Record]:
-        rows = self._connection.execute("SELECT store, key, value FROM record WHERE service = ?", (service,))
-        return (Record(service, store, key, value) for store, key, value in rows)
+        """A service's records. Raises DamagedStateError where one isn't what was written."""
+        for store, key, value, checksum in self._rows(
+            "SELECT store, key, value, sum FROM record WHERE service = ?", service
+        ):
+            record = Record(service, store, key, value)
+            if _sum(record) != checksum:
+                raise DamagedStateError(
+                    f"{self._database.path}: a record of {service} ({store}) isn't what was written. Put the file back "
+                    "from a copy, or delete the whole folder to begin anew"
+                )
+            yield record
+
+    def fold(self) -> None:
+        """Bring what was committed onto the disk itself, and shorten the log; from any thread."""
+        self._database.fold()
+
+    def shrink(self) -> bool:
+        """Give some of what was freed back to the disk; whether there is more."""
+        return self._database.shrink()
 
     def close(self) -> None:
-        self._connection.close()
+        self._database.close()
+
+    def _rows(self, query: str, *values: str) -> Iterator[Any]:
+        try:
+            yield from self._connection.execute(query, values)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise DamagedStateError(
+                f"{self._database.path}: it can't be read ({error}). Put it and its log back from a copy, or delete "
+                "the whole folder to begin anew"
+            ) from error
+
+
+def _sum(record: Record) -> int:
+    """A record's checksum, over all that it says."""
+    place = zlib.crc32(record.key, zlib.crc32(f"{record.service}\0{record.store}\0".encode()))
+    return zlib.crc32(record.value or b"", place)

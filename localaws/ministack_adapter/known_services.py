@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import logging
 from functools import partial
 from typing import Any
 
+from localaws.database import DamagedStateError
 from localaws.ministack_adapter import growing_state
 from localaws.ministack_adapter.growing_state import DynamoDbState, SqsState
 from localaws.ministack_adapter.service_state import ServiceState, join_whole, live_stores, whole
-
-logger = logging.getLogger(__name__)
 
 # Their `get_state` copies in ways that `live_stores` doesn't follow.
 _OWN_STORES = {
@@ -28,7 +26,6 @@ _LIVE_STORES = {
     "eventbridge",
     "iam",
     "kms",
-    "s3",
     "scheduler",
     "sns",
     "sqs",
@@ -58,7 +55,7 @@ def state_of(service: str) -> ServiceState | None:
 
 
 def load(service: str, stores: dict[str, Any]) -> None:
-    """Give a service the stores back that it had."""
+    """Give a service the stores back that it had. Raises DamagedStateError where it doesn't take them."""
     from ministack import app
 
     module = app._get_module(app._state_map[service])
@@ -69,8 +66,11 @@ def load(service: str, stores: dict[str, Any]) -> None:
         stores["queues"]._data = _at_this_port(module, stores["queues"]._data)
     try:
         module.load_persisted_state(stores)
-    except Exception:
-        logger.exception("the state of %s could not be restored", service)
+    except Exception as error:
+        raise DamagedStateError(
+            f"the state of {service} could not be restored: {error!r}. Put the journal back from a copy, or delete the "
+            "whole folder to begin anew"
+        ) from error
 
 
 def _at_this_port(sqs: Any, queues: dict[Any, Any]) -> dict[Any, Any]:

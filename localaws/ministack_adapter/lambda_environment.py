@@ -20,7 +20,7 @@ from typing import Any
 
 from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
-from localaws.ministack_adapter.lambda_processes import Forkserver, FunctionProcess
+from localaws.ministack_adapter.lambda_processes import Files, Forkserver, FunctionProcess
 from localaws.ministack_adapter.ministack_platform import assume_role
 
 Document = dict[str, Any]
@@ -30,6 +30,7 @@ SESSION_SECONDS = 12 * 3600
 # Renewed well before its credentials end.
 _ENVIRONMENT_SECONDS = 6 * 3600
 _LOG_SECONDS = 1.0
+_TMP_MEGABYTES = 512
 
 
 class RuntimeEndedError(Exception):
@@ -87,17 +88,16 @@ class ExecutionEnvironment:
     def _spawn(self) -> None:
         log_stream = f"{time.strftime('%Y/%m/%d')}/[{self.config.get('Version', '$LATEST')}]{uuid.uuid4().hex}"
         settings = self._settings()
-        environment = runtime_environment(self.config, self._aws.endpoint_url, log_stream, settings["code_dir"])
+        environment = runtime_environment(self.config, self._aws.endpoint_url, log_stream)
         environment.update(execution_credentials(self.config))
         self._lines, self._answers = queue.SimpleQueue(), queue.SimpleQueue()
-        self._proc = self._forkserver.start(environment, settings["code_dir"], settings["layer_paths"])
+        self._proc = self._forkserver.start(environment, self._made_of())
         _read_into(self._proc.log, self._lines, f"lambda-log-{self.func_name}")
         _read_into(self._proc.answers, self._answers, f"lambda-answers-{self.func_name}")
         self._started_at = time.monotonic()
         self._write(settings)
 
     def _settings(self) -> Document:
-        root = self._aws.state_dir / "lambda"
         config = self.config
         return {
             "function_name": self.func_name,
@@ -105,11 +105,16 @@ class ExecutionEnvironment:
             "handler": config.get("Handler", "index.handler"),
             "memory_mb": int(config.get("MemorySize") or 128),
             "timeout_seconds": _timeout(config),
-            "code_dir": str(extracted(root / "code", self.code_zip)),
-            "layer_paths": [str(extracted(root / "layers", layer) / "python") for layer in _layers(config)],
-            "runtime_dir": str(runtime_dir(self._aws.state_dir)),
             "marker": self._marker,
         }
+
+    def _made_of(self) -> Files:
+        root = self._aws.state_dir / "lambda"
+        return Files(
+            code=extracted(root / "code", self.code_zip),
+            layers=[extracted(root / "layers", layer) for layer in _layers(self.config)],
+            tmp_megabytes=int((self.config.get("EphemeralStorage") or {}).get("Size") or _TMP_MEGABYTES),
+        )
 
     def _exchange(self, invocation: Document, request_id: str) -> Document:
         seconds = _timeout(self.config)
@@ -165,8 +170,8 @@ def runtime_dir(state_dir: Path) -> Path:
     return state_dir / "lambda" / "runtime"
 
 
-def runtime_environment(config: Document, endpoint_url: str, log_stream: str, code_dir: str) -> dict[str, str]:
-    """The environment variables of a function, without its credentials. Pure."""
+def runtime_environment(config: Document, endpoint_url: str, log_stream: str) -> dict[str, str]:
+    """The environment variables of a function, without its credentials and where its code is. Pure."""
     name = config.get("FunctionName", "")
     version = config.get("Version", "$LATEST")
     own = {key: str(value) for key, value in (config.get("Environment") or {}).get("Variables", {}).items()}
@@ -185,12 +190,9 @@ def runtime_environment(config: Document, endpoint_url: str, log_stream: str, co
         "AWS_LAMBDA_LOG_GROUP_NAME": (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         "_HANDLER": config.get("Handler", ""),
-        "LAMBDA_TASK_ROOT": code_dir,
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
         "PATH": "/usr/local/bin:/usr/bin:/bin",
-        # Nobody's home: the user's own ~/.aws must not reach into a function.
-        "HOME": code_dir,
     }
 
 

@@ -8,17 +8,34 @@ import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from localaws.priority import yield_to_us
+from localaws.sagemaker.containers import container
+
+_WORD_BYTES = 64
 _FORKSERVER = Path(__file__).with_name("lambda_forkserver.py")
 # What decides, when an interpreter begins, how it reads and writes text.
 _ENVIRONMENT = {"LANG": "en_US.UTF-8", "TZ": ":UTC", "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent"}
+
+
+_CREDENTIALS = struct.Struct("iII")  # of the process that sent a message: its id, user and group (unix(7))
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a function is made of: folders with its code and its layers, and the size of its /tmp."""
+
+    code: Path
+    layers: Sequence[Path] = ()
+    tmp_megabytes: int = 512
 
 
 @dataclass(frozen=True)
@@ -28,14 +45,17 @@ class Pipes:
     requests: BinaryIO
     log: BinaryIO
     answers: BinaryIO
-    status: BinaryIO
+    status: socket.socket
     of_process: tuple[int, ...]
 
     @classmethod
     def new(cls) -> Pipes:
-        (its_requests, requests), *reading = (os.pipe() for _ in range(4))
-        log, answers, status = (os.fdopen(ours, "rb") for ours, _ in reading)
-        of_process = (its_requests, *(its for _, its in reading))
+        (its_requests, requests), *reading = (os.pipe() for _ in range(3))
+        log, answers = (os.fdopen(ours, "rb") for ours, _ in reading)
+        status, its_status = socket.socketpair()
+        if sys.platform == "linux":
+            status.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        of_process = (its_requests, *(its for _, its in reading), its_status.detach())
         return cls(os.fdopen(requests, "wb"), log, answers, status, of_process)
 
     def close_those_of_the_process(self) -> None:
@@ -53,8 +73,7 @@ class FunctionProcess:
         self.requests, self.log, self.answers = pipes.requests, pipes.log, pipes.answers
         self._status = pipes.status
         self._code: int | None = None
-        word, _, number = self._status.readline().decode().partition(" ")
-        self._pid = int(number) if word == "began" else None
+        self.pid, self._said = _beginning(pipes.status)
 
     def poll(self) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -63,24 +82,38 @@ class FunctionProcess:
 
     def wait(self, timeout: float | None = None) -> int:
         if self._code is None:
-            if not _is_readable(self._status, timeout):
+            if not self._said and not _is_readable(self._status, timeout):
                 raise subprocess.TimeoutExpired("a function's process", timeout or 0)
-            _, _, status = self._status.readline().decode().partition(" ")
-            # Without a word the forkserver has been killed, and nobody knows.
+            _, _, status = (self._said or self._status.recv(_WORD_BYTES)).decode().partition(" ")
+            # Without a word the process was killed with the one that watches it.
             self._code = os.waitstatus_to_exitcode(int(status or signal.SIGKILL))
+            self._status.close()
         return self._code
 
     def terminate(self) -> None:
-        self._send(os.kill, signal.SIGTERM)
+        self._send(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill it and all that it has started."""
-        self._send(os.killpg, signal.SIGKILL)
+        """Kill it; whoever watches it ends all that it has started."""
+        self._send(signal.SIGKILL)
 
-    def _send(self, send: Callable[[int, int], None], number: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if self._pid is not None:
-                send(self._pid, number)
+    def _send(self, number: int) -> None:
+        if self.pid is not None and self._code is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self.pid, number)
+
+
+def _beginning(status: socket.socket) -> tuple[int | None, bytes]:
+    """The process that says that it began, None where none did; and what has been said besides.
+
+    By its id as the kernel tells it here, since in its own namespace it has another.
+    """
+    said, ancillary, _, _ = status.recvmsg(_WORD_BYTES, socket.CMSG_SPACE(_CREDENTIALS.size))
+    word, _, more = said.partition(b"\n")
+    if not word.startswith(b"began "):
+        return None, b""
+    told = [_CREDENTIALS.unpack(data)[0] for level, _, data in ancillary if level == socket.SOL_SOCKET]
+    return (told[0] if told else int(word.split()[1])), more
 
 
 class Forkserver:
@@ -92,32 +125,44 @@ class Forkserver:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
-    def start(self, environment: dict[str, str], code_dir: str, layer_paths: Sequence[str]) -> FunctionProcess:
+    @property
+    def pid(self) -> int | None:
+        """Its process, once it has begun."""
+        return self._process.pid if self._process else None
+
+    def start(self, environment: dict[str, str], files: Files) -> FunctionProcess:
         """A process with these variables, in its code's folder, that reads settings and then invocations."""
-        asked = {"environment": environment, "code_dir": code_dir, "layer_paths": layer_paths}
-        pipes = Pipes.new()
+        asked = {
+            "environment": environment,
+            "code_dir": str(files.code),
+            "layers": [str(layer) for layer in files.layers],
+            "tmp_megabytes": files.tmp_megabytes,
+        }
+        message = json.dumps(asked).encode() + b"\n"
         # The next one is asked for when this one has begun: a stream doesn't tell two requests apart.
         with self._lock:
-            try:
-                self._ask(json.dumps(asked).encode() + b"\n", pipes.of_process)
-            finally:
-                pipes.close_those_of_the_process()
-            return FunctionProcess(pipes)
+            process = self._fork(message)
+            if process.pid is None:  # the forkserver has been killed
+                self._control = None
+                process = self._fork(message)
+            return process
+
+    def _fork(self, message: bytes) -> FunctionProcess:
+        pipes = Pipes.new()
+        try:
+            with contextlib.suppress(ConnectionError):
+                _send(self._running(), message, pipes.of_process)
+        finally:
+            pipes.close_those_of_the_process()
+        return FunctionProcess(pipes)
 
     def close(self) -> None:
-        """End it; functions' processes end by themselves when they are asked nothing more."""
+        """End it, and functions' processes with it; without namespaces they end when they are asked nothing more."""
         with self._lock:
             if self._control is not None and self._process is not None:
                 self._control.close()
                 self._process.wait()
             self._control = self._process = None
-
-    def _ask(self, message: bytes, descriptors: tuple[int, ...]) -> None:
-        try:
-            _send(self._running(), message, descriptors)
-        except ConnectionError:  # it has been killed
-            self._control = None
-            _send(self._running(), message, descriptors)
 
     def _running(self) -> socket.socket:
         if self._control is None:
@@ -125,13 +170,20 @@ class Forkserver:
                 self._process.wait()
             self._control, its = socket.socketpair()
             with its:
-                self._process = _begin(its.fileno(), self._runtime)
+                self._process = _begin(its.fileno())
+            self._control.sendall(json.dumps(_told(self._runtime)).encode() + b"\n")
         return self._control
 
 
-def _begin(control: int, runtime: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(_FORKSERVER), str(control), str(runtime)],
+def _told(runtime: Path) -> dict[str, Any]:
+    """What the forkserver is told before it is asked for processes."""
+    is_confined = container.isolation() == "processes and files"
+    return {"confined": is_confined, "runtime": str(runtime), "home": str(Path.home())}
+
+
+def _begin(control: int) -> subprocess.Popen[bytes]:
+    begun = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(_FORKSERVER), str(control)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         env=_ENVIRONMENT,
@@ -139,6 +191,8 @@ def _begin(control: int, runtime: Path) -> subprocess.Popen[bytes]:
         pass_fds=(control,),
         start_new_session=True,
     )
+    yield_to_us(begun.pid)
+    return begun
 
 
 def _send(control: socket.socket, message: bytes, descriptors: tuple[int, ...]) -> None:
@@ -146,7 +200,7 @@ def _send(control: socket.socket, message: bytes, descriptors: tuple[int, ...]) 
     control.sendall(message[sent:])
 
 
-def _is_readable(stream: BinaryIO, seconds: float | None) -> bool:
+def _is_readable(stream: socket.socket, seconds: float | None) -> bool:
     looking = select.poll()
     looking.register(stream, select.POLLIN)
     return bool(looking.poll(None if seconds is None else 1000 * seconds))

@@ -1,9 +1,9 @@
 """The Python runtime of a Lambda function: runs one function in a process of its own, for one invocation at a time.
 
-Started as `python -I -S lambda_worker.py`, or in a fork of one that was (see `lambda_forkserver`), so that it sees
-the standard library and what it is given, and nothing of the server's environment. It reads JSON lines from stdin
-(first its settings, then invocations) and answers on the file descriptor that it is told; what the function prints goes
-to stderr, closed by a marker line for each invocation.
+Started as `python -I -S lambda_worker.py ANSWERS FOLDER...`, or in a fork of one that was (see `lambda_forkserver`),
+so that it sees the standard library and what it is given, and nothing of the server's environment. It reads JSON lines
+from stdin (first its settings, then invocations) and answers on the file descriptor ANSWERS; what the function prints
+goes to stderr, closed by a marker line for each invocation. Its modules are looked for in the folders.
 Uses the standard library only: it is no part of the package once it runs.
 """
 
@@ -18,7 +18,7 @@ import resource
 import sys
 import time
 import traceback
-from typing import Any, Callable  # noqa: UP035 - any Python 3
+from typing import Any, Callable, Sequence  # noqa: UP035 - any Python 3
 
 Document = dict[str, Any]
 Handler = Callable[[Any, Any], Any]
@@ -59,6 +59,12 @@ class LambdaFormatter(logging.Formatter):
         return text + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
 
 
+def search_path(code: str, layers: Sequence[str], runtime: str) -> list[str]:
+    """Where a function's modules are looked for, the standard library aside: its own, its layers', the runtime's."""
+    packages = f"python/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+    return [code, *(f"{layer}/{place}" for layer in reversed(layers) for place in (packages, "python")), runtime]
+
+
 def main() -> None:
     answers = os.fdopen(int(sys.argv[1]), "w", encoding="utf-8")
     requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
@@ -95,8 +101,9 @@ def _install_logger() -> LambdaFormatter:
 
 def _load(settings: Document) -> tuple[Handler | None, Document | None]:
     """The handler, or the error that every invocation answers."""
-    sys.path[:0] = [settings["code_dir"], *settings["layer_paths"]]
-    sys.path.append(settings["runtime_dir"])
+    *own, runtime = sys.argv[2:]
+    sys.path[:0] = own
+    sys.path.append(runtime)
     module_name, _, name = settings["handler"].rpartition(".")
     try:
         module = importlib.import_module(module_name.replace("/", "."))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.role_telemetry import RoleTelemetry
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.aws_platform import Credentials
 from localaws.sagemaker.core.request import Caller, Document
@@ -35,7 +36,7 @@ class MiniStackPlatform:
         self.state_dir: Path = aws.state_dir / "sagemaker"
         self.image_dir: Path = aws.image_dir
         # The server's file holds the root user's key.
-        self.private_dirs = (aws.state_dir, Path.home() / ".aws")
+        self.private_dirs = (aws.state_dir, Path.home())
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self._aws = aws
 
@@ -65,6 +66,9 @@ class MiniStackPlatform:
                 request = {"Namespace": namespace, "MetricData": data[start : start + _METRICS_PER_REQUEST]}
                 cloudwatch._put_metric_data({}, request, False, True)
         self._aws.changed("cloudwatch")
+
+    def telemetry_of(self, role_arn: str) -> RoleTelemetry:
+        return RoleTelemetry(self, role_arn)
 
     def assume_role(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
         if not authorization.role_trusts(role_arn, SAGEMAKER, source_arn):
@@ -114,7 +118,7 @@ def assume_role(role_arn: str, session_name: str, seconds: int) -> Credentials:
         access_key_id,
         {
             "Arn": authorization.session_arn(role_arn, session_name[:64]),
-            "UserId": f"{role_arn.rpartition('/')[2]}:{session_name[:64]}",
+            "UserId": f"{sts._role_id(role_arn)}:{session_name[:64]}",
             "SecretAccessKey": credentials.secret_access_key,
             "SessionToken": credentials.session_token,
             "Expiration": expiration,

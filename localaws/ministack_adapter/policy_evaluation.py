@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from localaws.iam.policies import ALLOW, Statement, first_about, statements_of
+from localaws.iam.policies import ALLOW, DENY, Statement, first_about, statements_of
 from localaws.iam.principals import Caller
 from localaws.iam.requests import Request
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
@@ -67,9 +67,13 @@ def _applies(found: Statement, caller: Caller, named_only: bool, direct_only: bo
 
 
 def _decision(ctx: Any, statements: list[Statement]) -> Any:
-    from ministack.core.iam_evaluator import evaluate
+    from ministack.core.iam_evaluator import EvalResult
 
-    return evaluate(ctx, [statements])
+    for effect in (DENY, ALLOW):
+        found = _first_match(ctx, statements, effect)
+        if found is not None:
+            return EvalResult(effect, ctx.principal_arn, found.sid)
+    return EvalResult("ImplicitDeny", ctx.principal_arn)
 
 
 def _request(ctx: Any) -> Request:

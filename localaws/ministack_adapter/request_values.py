@@ -1,7 +1,7 @@
 """The values of condition keys: what a request says of its caller, its time, its way and its resource.
 
 "AWS global condition context keys" (IAM User Guide) and the services' own keys (Service Authorization Reference). A
-service's part fills `service_context`; a value there may be a function, which is called when a policy asks for it.
+service's part fills `service_context`; a value there may be a function of the context, for when a policy asks.
 `condition_keys` has the keys that a request's own text gives.
 """
 
@@ -48,7 +48,7 @@ def _value(ctx: Any, key: str) -> Any:
     for given in (ctx.principal_keys, ctx.service_context, request_headers.get()):
         value = given.get(key)
         if value is not None:
-            return value() if callable(value) else value
+            return value(ctx) if callable(value) else value
     if key in _UNLESS_SAID:
         return _UNLESS_SAID[key]
     if key.startswith(_RESOURCE_TAGS):
@@ -129,3 +129,25 @@ _OF_REQUEST: Mapping[str, Callable[[Any], Any]] = {
 }
 # What is said of a call that a service makes, and of every other one.
 _UNLESS_SAID = {"aws:principalisawsservice": "false", "aws:viaawsservice": "false"}
+
+# Every key that a request has here, in lower case, and with a slash at its end what begins so. Besides the tables above
+# there is what MiniStack says of the caller, what the headers say, and what a service says of itself.
+SUPPLIED = frozenset(
+    {
+        *_OF_REQUEST,
+        *_UNLESS_SAID,
+        *_RESOURCE_TAGS,
+        _PRINCIPAL_TAG,
+        _REQUEST_TAG,
+        "aws:multifactorauthpresent",
+        "aws:principalservicename",
+        "aws:referer",
+        "aws:sourceaccount",
+        "aws:sourcearn",
+        "aws:sourceowner",
+        "aws:tokenissuetime",
+        "aws:useragent",
+        "aws:userid",
+        "aws:username",
+    }
+)

@@ -1,4 +1,4 @@
-"""S3's events are delivered before the request that causes them is answered.
+"""S3's events are delivered before the request that causes them is answered, and who mayn't list learns no keys.
 
 MiniStack delivers them in a thread each, after the answer: a kill in between would lose the event of an acknowledged
 object, and a thousand objects at once are a thousand threads.
@@ -6,8 +6,11 @@ object, and a thousand objects at once are a thousand threads.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
+from localaws.ministack_adapter.authorization import AccessDeniedError, authorize
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 
 
@@ -23,6 +26,41 @@ def install(aws: EmbeddedAws) -> None:
 
     s3._fire_s3_event_async = _fire_s3_event_async
     _know_the_managed_key(aws)
+    _hide_missing_objects()
+
+
+def _hide_missing_objects() -> None:
+    """Say that there is no such key only to who may list it; others are denied, as they are of a key that is there.
+
+    "Permissions" of GetObject and HeadObject (Amazon S3 API Reference). `s3:prefix` is the key itself then.
+    """
+    from ministack.services import s3
+
+    dispatch = s3._dispatch
+
+    def _dispatch(
+        method: str, bucket: str, key: str, headers: dict[str, str], body: bytes, query_params: dict[str, Any]
+    ) -> Any:
+        answer = dispatch(method, bucket, key, headers, body, query_params)
+        if answer[0] != HTTPStatus.NOT_FOUND or not key or bucket not in s3._buckets:
+            return answer
+        source = headers.get("x-amz-copy-source") if method == "PUT" else f"{bucket}/{key}"
+        return (_unlisted(unquote(source)) or answer) if source else answer
+
+    s3._dispatch = _dispatch
+
+
+def _unlisted(name: str) -> Any:
+    """The denial of somebody who mayn't list an object's key (`bucket/key`), None where they may."""
+    from ministack.core.iam_evaluator import caller_arn
+    from ministack.services import s3
+
+    bucket, _, key = name.lstrip("/").partition("/")
+    try:
+        authorize(caller_arn(), "s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": key.partition("?")[0]})
+    except AccessDeniedError as denied:
+        return s3._error("AccessDenied", denied.message, 403, f"/{bucket}/{key}")
+    return None
 
 
 def _know_the_managed_key(aws: EmbeddedAws) -> None:

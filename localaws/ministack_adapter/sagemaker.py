@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from localaws.ministack_adapter import authorization, full_disk
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
-from localaws.ministack_adapter.sagemaker_requests import document_of, operation_of, resource_arns
+from localaws.ministack_adapter.sagemaker_requests import checks, document_of, operation_of, resource_arns
 
 if TYPE_CHECKING:
     from localaws.sagemaker.core.errors import SageMakerError
     from localaws.sagemaker.core.request import Caller
+    from localaws.sagemaker.hosting.invocation import InvokeRequest
+
+logger = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 Response = tuple[int, dict[str, str], bytes]
@@ -33,6 +40,7 @@ _OTHER_RUNTIME_OPERATIONS = {
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
 }
 _THREADS = 32
+_PAUSE_SECONDS = 0.01  # between two looks whether endpoints are back after a start
 
 
 def install(aws: EmbeddedAws) -> None:
@@ -96,20 +104,20 @@ def _keep_content_types() -> None:
 def _handler(aws: EmbeddedAws) -> Any:
     # Handlers block (a Stop waits for its job's state); they must not take the threads that Lambda runs on.
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="sagemaker")
-    # A model may take a minute to answer; Describe must not wait behind it.
-    invocations = ThreadPoolExecutor(_THREADS, thread_name_prefix="invocation")
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, _query_params: Document) -> Response:
         invoked = _INVOCATIONS.match(path)
         loop = asyncio.get_running_loop()
         if invoked and method == "POST":
-            return await loop.run_in_executor(invocations, _invoke, aws, unquote(invoked[1]), headers, body)
+            return await _invoke(aws, _invocation(unquote(invoked[1]), headers, body), headers)
         if path.startswith("/endpoints/") and (other := _OTHER_RUNTIME_OPERATIONS.get(path.rpartition("/")[2])):
             return _error("UnknownOperationException", f"not implemented here: {other}", 400)
         request = document_of(body)
         if request is None:
             return _error("SerializationException", "The request body is not a JSON object.", 400)
-        return await loop.run_in_executor(threads, _control, aws, operation_of(headers), request, _caller(aws))
+        control = partial(_control, aws, operation_of(headers), request, _caller(aws))
+        # In the request's context, which knows the caller's session.
+        return await loop.run_in_executor(threads, copy_context().run, control)
 
     return handle
 
@@ -126,20 +134,24 @@ def _control(aws: EmbeddedAws, operation: str, request: Document, caller: Caller
     from localaws.sagemaker.core.errors import SageMakerError
 
     try:
-        for resource in resource_arns(aws.region, aws.account, operation, request)[1:]:
+        for action, resource, keys in checks(aws.region, aws.account, operation, request)[1:]:
             # The first was checked when the request came in.
-            aws.sagemaker.context.platform.authorize(caller, f"sagemaker:{operation}", resource)
+            authorization.authorize(caller.arn, action, resource, keys)
         answer = aws.sagemaker.handle(operation, request, caller)
+    except authorization.AccessDeniedError as denied:
+        return _error(denied.code, denied.message, 400)
     except SageMakerError as error:
         return _refusal(error)
+    except (OSError, sqlite3.Error) as error:
+        logger.exception("%s failed", operation)
+        return _error("InternalFailure", full_disk.told(error), 500)
     return 200, {"Content-Type": "application/x-amz-json-1.1"}, _encoded(answer)
 
 
-def _invoke(aws: EmbeddedAws, name: str, headers: dict[str, str], body: bytes) -> Response:
-    from localaws.sagemaker.core.errors import SageMakerError
-    from localaws.sagemaker.hosting.invocation import CUSTOM_ATTRIBUTES, InvokeRequest, refuse_headers
+def _invocation(name: str, headers: dict[str, str], body: bytes) -> InvokeRequest:
+    from localaws.sagemaker.hosting.invocation import CUSTOM_ATTRIBUTES, InvokeRequest
 
-    request = InvokeRequest(
+    return InvokeRequest(
         endpoint=name,
         body=body,
         content_type=headers.get("content-type", "application/octet-stream"),
@@ -147,9 +159,18 @@ def _invoke(aws: EmbeddedAws, name: str, headers: dict[str, str], body: bytes) -
         target_variant=headers.get("x-amzn-sagemaker-target-variant"),
         custom_attributes=headers.get(CUSTOM_ATTRIBUTES.lower()),
     )
+
+
+async def _invoke(aws: EmbeddedAws, request: InvokeRequest, headers: dict[str, str]) -> Response:
+    """Ask a model. It may take a minute to answer, in a thread of its endpoint's: nobody else waits behind it."""
+    from localaws.sagemaker.core.errors import SageMakerError
+    from localaws.sagemaker.hosting.invocation import refuse_headers
+
     try:
         refuse_headers(headers)
-        result = aws.sagemaker.invoke_endpoint(request)
+        while (submitted := aws.sagemaker.submit_invocation(request)) is None:
+            await asyncio.sleep(_PAUSE_SECONDS)
+        result = await asyncio.wrap_future(submitted)
     except SageMakerError as error:
         return _refusal(error)
     variant = {"x-Amzn-Invoked-Production-Variant": result.variant}

@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
+from localaws.ministack_adapter.sagemaker_keys import request_keys, tag_keys
+
 Document = dict[str, Any]
 
 # The body that this task looked at last, and what was in it. Authorization, condition keys and the handler look at the
@@ -54,6 +56,19 @@ def resource_arns(region: str, account: str, operation: str, request: Document) 
         return [f"{prefix}model-package/{_last(named[-1][1])}/*"]
     arns = [name if name.startswith("arn:") else f"{prefix}{kind}/{name}" for kind, name in named]
     return arns or ["*"]
+
+
+def checks(region: str, account: str, operation: str, request: Document) -> list[tuple[str, str, Document]]:
+    """The actions, resources and condition keys for which a request's caller is asked, the operation's own first.
+
+    To create with tags takes sagemaker:AddTags, too ("Provide permissions for tagging SageMaker AI resources").
+    """
+    keys = request_keys(operation, request, lambda service, rest: f"arn:aws:{service}:{region}:{account}:{rest}")
+    arns = resource_arns(region, account, operation, request)
+    asked = [(f"sagemaker:{operation}", arn, keys) for arn in arns]
+    if request.get("Tags") and operation.startswith("Create"):
+        asked.append(("sagemaker:AddTags", arns[0], {**tag_keys(request), "sagemaker:TaggingAction": operation}))
+    return asked
 
 
 @cache

@@ -7,16 +7,14 @@ costs what changed and not what is there.
 
 from __future__ import annotations
 
-import logging
 import pickle
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from localaws.database import DamagedStateError
 from localaws.ministack_adapter.journal import Record, pack, unpack
-
-logger = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 # Containers of the service by name: MiniStack's scoped dictionaries, or plain values.
@@ -66,16 +64,24 @@ class ServiceState:
         """Take everything as changed the next time, because what was found could not be committed."""
         self._tokens = dict.fromkeys(self._tokens)
 
+    def committed(self) -> None:
+        """Take note that what `changes` found is on disk."""
+
+    def loaded(self) -> None:
+        """Take note that the service has the stores back that `restored` made."""
+
     def restored(self, records: Iterator[Record]) -> Stores:
-        """The stores as they were, of the kinds that the service has now."""
+        """The stores as they were, of the kinds that the service has now. Raises DamagedStateError."""
         parts: dict[str, dict[Any, dict[Key, Any]]] = {}
         for record in records:
             key, sub = unpack(record.key)
             try:
                 parts.setdefault(record.store, {}).setdefault(key, {})[sub] = unpack(record.value or b"")
-            except pickle.UnpicklingError:
-                logger.exception("%s: a record of %s is left out", self.service, record.store)
-                continue
+            except pickle.UnpicklingError as error:
+                raise DamagedStateError(
+                    f"the journal's records of {self.service} ({record.store}) can't be read: {error}. Put the journal "
+                    "back from a copy, or delete the whole folder to begin anew"
+                ) from error
             self._seed(record, key, sub)
         stores = {name: _empty(container) for name, container in self._stores().items()}
         for name, entries in parts.items():

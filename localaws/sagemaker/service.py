@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +26,8 @@ from localaws.sagemaker.jobs.kinds import KINDS
 from localaws.sagemaker.jobs.spot_market import QUIET_MARKET, Interruption, SpotMarket
 from localaws.sagemaker.jobs.training import TRAINING
 from localaws.sagemaker.registry import groups, packages
+
+_log = logging.getLogger(__name__)
 
 
 class SageMaker:
@@ -84,6 +88,10 @@ class SageMaker:
         self._recovered.wait()
         return self._endpoints.invoker.invoke(request)
 
+    def submit_invocation(self, request: InvokeRequest) -> Future[InvokeResult] | None:
+        """As `invoke_endpoint`, in a thread of the endpoint's own; returns at once. None before `recover`."""
+        return self._endpoints.invoker.submit(request) if self._recovered.is_set() else None
+
     def wait_for_change(self, kind: JobKind, name: str, known_status: str, timeout: float) -> str | None:
         """Block until the status of a job isn't `known_status` any more, `timeout` seconds at most; the status then.
 
@@ -111,7 +119,9 @@ class SageMaker:
         """Prepare what the first job would wait for otherwise: service models read, the kernel's isolation tried."""
         validation.service_model()
         self.context.wire.warm_up()
-        container.isolation()
+        lacking = container.describe_isolation()
+        if lacking is not None:
+            _log.warning(lacking)
 
     def close(self) -> None:
         """End every child process and let go of the store, within seconds."""

@@ -81,9 +81,10 @@ def _list(context: Context, spec: PipelineSpec) -> Answer:
 
 def _listed(document: Document, hint: str) -> Group:
     from rich.console import Group
+    from rich.markup import escape
 
     shown = [line for channel in document["channels"] for line in _channel_lines(channel)]
-    return Group(f"s3://{document['bucket']}", *shown, hint)
+    return Group(*map(escape, (f"s3://{document['bucket']}", *shown, hint)))
 
 
 def _channel_lines(channel: Document) -> Iterator[str]:

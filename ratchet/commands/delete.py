@@ -9,6 +9,7 @@ import click
 
 from contract import files, names, refusals
 from ratchet.command import Answer, Context, command
+from ratchet.terminal import shown
 
 if TYPE_CHECKING:
     from ratchet.account import Account
@@ -25,18 +26,20 @@ def delete(context: Context, pipeline: str, yes: bool) -> Answer:
 
     Its data, its runs' records and artifacts, and its folder stay: `ratchet run`, or cdk deploy, brings it back.
     """
+    from rich.markup import escape
+
     name = context.project.pipeline(pipeline)
     stack = _stack(context, name)
     stays = _stays(context, name)
     told = [f"{stack['StackName']} goes, with the endpoint and the models of {name}", *_stays_text(stays)]
     if not yes:
-        click.echo("\n".join(told), err=True)
+        click.echo(shown("\n".join(told)), err=True)
         click.confirm(f"Take {name} down?", abort=True, err=True)
     context.account.client("cloudformation").delete_stack(StackName=stack["StackName"])
     with context.console.status(f"deleting {stack['StackName']}"):
         _wait(context.account, stack)
     document = {"pipeline": name, "deleted": stack["StackName"], "stays": stays}
-    return Answer(document, "\n".join([f"deleted         {stack['StackName']}", *_stays_text(stays)]))
+    return Answer(document, escape("\n".join([f"deleted         {stack['StackName']}", *_stays_text(stays)])))
 
 
 def _stack(context: Context, name: str) -> dict[str, Any]:

@@ -17,9 +17,9 @@ def doctor(context: Context) -> Answer:
     found = []
     for check in checks.run(context.project, context.environment_name):
         found.append(check)
-        context.say(f"{_MARKS[check.state]} {check.name:<20} {escape(check.found)}")
+        context.say_styled(f"{_MARKS[check.state]} {check.name:<20} {escape(check.found)}")
         if check.todo:
-            context.say(f"  {'':<20} {escape(check.todo)}")
+            context.say(f"  {'':<20} {check.todo}")
     missing = sum(check.state == "missing" for check in found)
     document = {"ok": missing == 0, "checks": [check.document() for check in found]}
     return Answer(document, "" if missing else "everything is there", 1 if missing else 0)

@@ -12,6 +12,7 @@ import click
 
 from contract import names
 from ratchet.command import Answer, Context, command
+from ratchet.terminal import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -37,7 +38,8 @@ def up(context: Context, no_deploy: bool, port: int | None) -> Answer:
     unusable = {} if no_deploy else context.project.unusable()
     deployed = [] if no_deploy else _deploy_all(context, server, without=unusable)
     for name, problems in unusable.items():
-        click.echo(f"ratchet: {name} is left out:\n{problems}", err=True)
+        click.echo(f"ratchet: {name} is left out:\n{shown(problems)}", err=True)
+    left = [] if no_deploy else _left_behind(context, server)
     waiting = {} if no_deploy else _waiting(context, server, without=unusable)
     seconds = round(time.monotonic() - started, 1)
     document = {
@@ -46,6 +48,7 @@ def up(context: Context, no_deploy: bool, port: int | None) -> Answer:
         "deployed": deployed,
         "pipelines": sorted(context.project.pipelines),
         "left_out": unusable,
+        "without_folder": left,
         "waiting_for_data": waiting,
         "seconds": seconds,
     }
@@ -66,6 +69,9 @@ def _start(context: Context, port: int | None) -> tuple[Server, bool]:
     from ratchet.errors import UserError
 
     project = context.project
+    known = read_server(project.aws_state)
+    if known is not None and known.answers:
+        known.check_awake()
     was_running = supervisor.status(project.aws_state) is not None
     try:
         supervisor.start(project.aws_state, port=port, images=project.images, rule_evaluator=project.rule_evaluator)
@@ -135,15 +141,29 @@ class _Progress:
         self._update = update
 
     def __call__(self, line: str) -> None:
+        from rich.markup import escape
+
         from ratchet import deploying
 
         step = deploying.step(line)
         if step is None:
             return
         of = f"/{step.of}" if step.of else ""
-        self._update(f"{step.stack}  {step.done}{of}  {step.status.lower()}  {step.resource}")
+        self._update(escape(f"{step.stack}  {step.done}{of}  {step.status.lower()}  {step.resource}"))
         if step.status.endswith("FAILED"):
             self._context.say(line)
+
+
+def _left_behind(context: Context, server: Server) -> list[str]:
+    """The deployed pipelines without a folder, each told on standard error."""
+    from ratchet import account as accounts
+    from ratchet import left_behind
+
+    account = accounts.of_server(context.environment, server)
+    found = left_behind.without_folder(context.project, account)
+    for name in found:
+        click.echo(f"ratchet: {shown(left_behind.told(account, name))}", err=True)
+    return found
 
 
 def _waiting(context: Context, server: Server, without: Collection[str]) -> dict[str, list[str]]:

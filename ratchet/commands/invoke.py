@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ratchet.command import Answer, Context, command
+from ratchet.terminal import shown
 
 # The content types that the framework containers and the template's serve.py take.
 CONTENT_TYPES = {".csv": "text/csv", ".json": "application/json", ".npy": "application/x-npy"}
@@ -33,7 +34,8 @@ def invoke(context: Context, pipeline: str, file: str, content_type: str | None,
     milliseconds = round((time.perf_counter() - started) * 1000, 1)
     raw: bytes = answer["Body"].read()
     if context.for_people:
-        sys.stdout.buffer.write(raw)
+        # To a file or another program goes what was answered, byte for byte.
+        sys.stdout.buffer.write(shown(raw.decode(errors="replace")).encode() if sys.stdout.isatty() else raw)
         if raw[-1:] != b"\n" and answer.get("ContentType") != CONTENT_TYPES[".npy"]:
             sys.stdout.buffer.write(b"\n")
         sys.stdout.flush()

@@ -24,7 +24,7 @@ def logs(context: Context, run: str, follow: bool) -> Answer:
         lines.append(line)
         told = run_logs.for_people(line.message)
         if told is not None:
-            context.say(f"[dim]{line.at:%H:%M:%S}[/] [cyan]{escape(line.source):<10}[/] {escape(told)}")
+            context.say_styled(f"[dim]{line.at:%H:%M:%S}[/] [cyan]{escape(line.source):<10}[/] {escape(told)}")
     if not lines:
         context.say(f"run {found.run_id} has written no logs")
     return Answer({"run_id": found.run_id, "events": [line.document() for line in lines]})

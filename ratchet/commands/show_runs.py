@@ -33,6 +33,7 @@ _STATE = (run_table.CHAMPION, run_table.PREVIOUS_CHAMPION, run_table.RUNNING, ru
 )
 def runs(context: Context, pipeline: str | None, limit: int) -> Answer:
     """List the last runs, newest first; of PIPELINE, with those that `ratchet rollback` can go back to, or of all."""
+    from ratchet import left_behind
     from ratchet.runs import RunTable
 
     names = [context.project.pipeline(pipeline)] if pipeline else context.pipelines()
@@ -42,9 +43,9 @@ def runs(context: Context, pipeline: str | None, limit: int) -> Answer:
     if pipeline and not found:
         # A deleted pipeline's runs stay, so only a name without any is asked for.
         context.pipeline(pipeline)
-    left = [name for name in _without_folder(context) if name in names]
+    left = [name for name in left_behind.without_folder(context.project, context.account) if name in names]
     document: dict[str, Any] = {"runs": [run.document for run in found], "without_folder": left}
-    hints = [_folder_text(context, name) for name in left]
+    hints = [left_behind.told(context.account, name) for name in left]
     if pipeline:
         deployed = context.account.stack_outputs(names[0]) is not None
         document["rollback_to"] = earlier = _earlier_champions(found, table.state(names[0])) if deployed else []
@@ -63,18 +64,6 @@ def _earlier_champions(found: list[Run], state: Mapping[str, Any]) -> list[str]:
 def _rollback_text(context: Context, name: str, earlier: list[str]) -> str:
     how = context.account.command(f"rollback {name} RUN")
     return f"to bring back an earlier champion: `{how}`, RUN being {', '.join(earlier)}"
-
-
-def _without_folder(context: Context) -> list[str]:
-    """The deployed pipelines that no folder of the checkout has any more."""
-    return [name for name in context.account.deployed_pipelines() if name not in context.project.pipelines]
-
-
-def _folder_text(context: Context, name: str) -> str:
-    return (
-        f"{name} is deployed and goes on, but no folder in training_code/ is its (removed, or another checkout's): "
-        f"bring the folder back, or take the pipeline down with `{context.account.command(f'delete {name}')}`"
-    )
 
 
 def _runs_text(found: list[Run], hints: list[str], start: str, width: int) -> Group:
@@ -96,10 +85,10 @@ def _runs_table(found: list[Run], width: int) -> Table:
     metrics = max(len(run.metric) for run in found)
     for run in found:
         table.add_row(
-            run.run_id,
-            run.pipeline,
-            f"[{outcome_style(run.outcome)}]{run.outcome}[/]",
-            run.trigger,
+            _plain(run.run_id),
+            _plain(run.pipeline),
+            f"[{outcome_style(run.outcome)}]{_plain(run.outcome)}[/]",
+            _plain(run.trigger),
             duration(run.seconds) if run.seconds is not None else "",
             _figure(run),
             _plain(first_line(run.reason, max(SHORTEST_REASON, width - OTHER_COLUMNS - metrics))),
@@ -109,7 +98,7 @@ def _runs_table(found: list[Run], width: int) -> Table:
 
 def _figure(run: Run) -> str:
     """`f1_macro 0.9712`: scores of different metrics stand below each other."""
-    return "" if run.challenger_score is None else f"{run.metric} {run.challenger_score:.4f}".strip()
+    return "" if run.challenger_score is None else _plain(f"{run.metric} {run.challenger_score:.4f}".strip())
 
 
 def _plain(text: str) -> str:
@@ -170,8 +159,11 @@ def _endpoint(context: Context, name: str) -> dict[str, Any]:
 
 
 def _status_text(context: Context, found: list[dict[str, Any]]) -> str:
+    from ratchet import left_behind
+
     return "\n\n".join(
-        _pipeline_text(each, "" if each["folder"] else _folder_text(context, each["pipeline"])) for each in found
+        _pipeline_text(each, "" if each["folder"] else left_behind.told(context.account, each["pipeline"]))
+        for each in found
     )
 
 
@@ -181,22 +173,28 @@ def _pipeline_text(each: dict[str, Any], without_folder: str) -> str:
     endpoint, champion, last = each["endpoint"], each["champion"], each["last_run"]
     lines = [
         f"[bold]{each['pipeline']}[/]",
-        f"  endpoint   {endpoint['name']}  {endpoint['status'] or 'not created yet'}",
+        f"  endpoint   {_plain(endpoint['name'])}  {_plain(endpoint['status'] or 'not created yet')}",
     ]
     lines += [f"  [yellow]folder     {without_folder}[/]"] if without_folder else []
-    lines.append(f"  champion   {_champion_text(champion)}")
+    lines.append(f"  champion   {_plain(_champion_text(champion))}")
     if each["running"]:
-        lines.append(f"  running    {each['running']['run_id']} since {each['running'].get('started_at', '?')}")
+        since = f"{each['running']['run_id']} since {each['running'].get('started_at', '?')}"
+        lines.append(f"  running    {_plain(since)}")
     if each["pending"]:
-        pending = each["pending"]
-        lines.append(f"  pending    {pending.get('count', 1)} triggers ({', '.join(pending.get('kinds', []))})")
+        lines.append(f"  pending    {_plain(_pending_text(each['pending']))}")
     if last:
-        outcome = last.get("outcome", outcomes.RUNNING)
-        lines.append(f"  last run   {last['run_id']}  [{outcome_style(outcome)}]{outcome}[/]")
+        outcome = str(last.get("outcome", outcomes.RUNNING))
+        lines.append(f"  last run   {_plain(last['run_id'])}  [{outcome_style(outcome)}]{_plain(outcome)}[/]")
         lines += [f"             {_plain(first_line(each['why']))}"] if each["why"] else []
         lines += [f"  spot       {_plain(each['spot'])}"] if each["spot"] else []
         lines += [f"  rule       {_rule_text(rule)}" for rule in each["rules"]]
     return "\n".join(lines)
+
+
+def _pending_text(pending: dict[str, Any]) -> str:
+    text = f"{pending.get('count', 1)} triggers ({', '.join(pending.get('kinds', []))})"
+    held = ", held: their run was cut off too often; the next trigger takes them up (`ratchet run` is one)"
+    return f"{text}{held if pending.get(run_table.HELD) else ''}"
 
 
 def _rule_text(rule: dict[str, Any]) -> str:

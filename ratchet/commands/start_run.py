@@ -148,7 +148,7 @@ def _outcome_text(context: Context, run_: Run) -> str:
     against = "" if run_.champion_score is None else f" (champion {run_.champion_score:.4f})"
     reason = f"\n  {run_.reason}" if run_.reason else ""
     return (
-        f"[{outcome_style(run_.outcome)}]{run_.outcome}[/]{took}{figures}{against}{_escape(reason)}\n"
+        f"[{outcome_style(run_.outcome)}]{_escape(run_.outcome)}[/]{took}{_escape(figures + against + reason)}\n"
         f"  report          {context.account.command(f'report {run_.run_id}')}"
     )
 

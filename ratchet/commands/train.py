@@ -102,7 +102,7 @@ def _followed(context: Context, job: str) -> Document:
         for line in run_logs.of_job(context.account, names.TRAIN_STEP, job):
             if line.event_id not in seen:
                 seen.add(line.event_id)
-                context.say(f"[dim]{line.at:%H:%M:%S}[/] {escape(line.message)}")
+                context.say_styled(f"[dim]{line.at:%H:%M:%S}[/] {escape(line.message)}")
         if described["TrainingJobStatus"] in ENDED:
             return described
         time.sleep(POLL_SECONDS)
@@ -126,7 +126,7 @@ def _text(document: Document) -> str:
 
     seconds = document["seconds"]
     took = "" if seconds is None else f" after {duration(seconds)}"
-    metrics = [f"  {name:<15} {value:g}" for name, value in document["metrics"].items()]
-    model = [f"  model           {document['model']}"] if document["model"] else []
+    metrics = [f"  {escape(name):<15} {value:g}" for name, value in document["metrics"].items()]
+    model = [f"  model           {escape(document['model'])}"] if document["model"] else []
     why = [f"  {escape(document['failure'])}"] if document["failure"] else []
     return "\n".join([f"{document['status']}{took}", *why, *metrics, *model])

@@ -17,6 +17,8 @@ def report(context: Context, run: str, show: bool, output: Path | None) -> Answe
     """Write the report of RUN (a run's id, or a pipeline's name for its newest): one self-contained HTML page."""
     import webbrowser
 
+    from rich.markup import escape
+
     from ratchet import report as reports
     from ratchet.runs import RunTable
 
@@ -25,4 +27,4 @@ def report(context: Context, run: str, show: bool, output: Path | None) -> Answe
     reports.write(reports.gather(context.account, found), path)
     if show:
         webbrowser.open(path.resolve().as_uri())
-    return Answer({"run_id": found.run_id, "outcome": found.outcome, "report": str(path)}, str(path))
+    return Answer({"run_id": found.run_id, "outcome": found.outcome, "report": str(path)}, escape(str(path)))

@@ -22,12 +22,19 @@ class SpecError(ValueError):
     def __init__(self, path: Path, problems: Sequence[Problem]) -> None:
         self.path = path
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
-        super().__init__("\n".join(_sentence(path, problem) for problem in self.problems))
+        told = [_sentence(path, problem) for problem in self.problems[:_MOST_PROBLEMS]]
+        more = len(self.problems) - len(told)
+        super().__init__("\n".join([*told, *([f"and {more} more"] if more else [])]))
+
+
+# Of a file that is wrong throughout a person reads the beginning.
+_MOST_PROBLEMS, _LONGEST_SENTENCE = 50, 2000
 
 
 def _sentence(path: Path, problem: Problem) -> str:
-    where = f"{path}:{problem.line}: "
-    return f"{where}{problem.field}: {problem.message}" if problem.field else f"{where}{problem.message}"
+    field = f"{problem.field}: " if problem.field else ""
+    sentence = f"{path}:{problem.line}: {field}{problem.message}"
+    return sentence if len(sentence) <= _LONGEST_SENTENCE else f"{sentence[:_LONGEST_SENTENCE]}…"
 
 
 def refusal(message: str, *at: str | int) -> PydanticCustomError:

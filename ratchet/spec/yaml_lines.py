@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,11 @@ from typing import Any
 import yaml
 
 Location = tuple[str | int, ...]
+
+# What no pipeline.yaml comes near, and what a few lines can grow to otherwise: an alias stands for all that its anchor
+# holds, a number of a million digits takes minutes to read.
+LARGEST_BYTES, MOST_VALUES, DEEPEST, LONGEST_TEXT, LONGEST_NUMBER = 256 << 10, 10_000, 50, 32 << 10, 100
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,13 @@ def read(path: Path) -> Document:
 
     Raises:
         OSError: it can't be opened.
-        YamlError: it isn't UTF-8, isn't YAML, or has a key twice (YAML forbids it; PyYAML alone takes the last).
+        YamlError: it isn't UTF-8, isn't YAML, has a key twice (YAML forbids it; PyYAML alone takes the last), or is
+            larger than any pipeline, written down or with its aliases followed.
     """
-    raw = path.read_bytes()
+    with path.open("rb") as file:
+        raw = file.read(LARGEST_BYTES + 1)
+    if len(raw) > LARGEST_BYTES:
+        raise YamlError(Problem(1, "", f"is larger than {LARGEST_BYTES >> 10} KiB; a pipeline is described in a few"))
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -80,11 +90,15 @@ def parse(text: str) -> Document:
         if node is None:
             return Document(None)
         lines: dict[Location, int] = {}
-        _walk(node, (), lines)
+        for number, (where, found) in enumerate(_walk(node, ())):
+            _check_size(found, where, number)
+            lines.setdefault(where, found.start_mark.line + 1)
         return Document(loader.construct_document(node), lines)
     except yaml.MarkedYAMLError as error:
         raise YamlError(_syntax_problem(error)) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise YamlError(Problem(loader.line + 1, "", _TOO_DEEP)) from None
+    except (yaml.YAMLError, ValueError) as error:
         if isinstance(error, YamlError):
             raise
         raise YamlError(Problem(1, "", f"isn't YAML: {error}")) from error
@@ -98,23 +112,49 @@ def _syntax_problem(error: yaml.MarkedYAMLError) -> Problem:
     return Problem(mark.line + 1 if mark else 1, "", f"isn't YAML: {what}")
 
 
-def _walk(node: yaml.Node, location: Location, lines: dict[Location, int]) -> None:
-    lines.setdefault(location, node.start_mark.line + 1)
+_TOO_DEEP = f"nests more than {DEEPEST} levels deep"
+
+
+def _check_size(node: yaml.Node, location: Location, before: int) -> None:
+    """Raises YamlError for a value that no pipeline has; `before`: how many there are already, aliases followed."""
+    line, where = node.start_mark.line + 1, dotted(location)
+    if len(location) > DEEPEST:
+        raise YamlError(Problem(line, "", f"{_TOO_DEEP}; an alias in what it stands for would never end"))
+    if before >= MOST_VALUES:
+        told = f"holds more than {MOST_VALUES:,} values, aliases (*name) followed; write down what is meant"
+        raise YamlError(Problem(line, "", told))
+    if not isinstance(node, yaml.ScalarNode):
+        return
+    number = node.tag in _NUMBERS and len(node.value) > LONGEST_NUMBER
+    if number or len(node.value) > LONGEST_TEXT:
+        kind, most = ("number", LONGEST_NUMBER) if number else ("text", LONGEST_TEXT)
+        raise YamlError(Problem(line, where, f"is a {kind} of {len(node.value):,} characters; at most {most:,}"))
+
+
+def _walk(node: yaml.Node, location: Location) -> Iterator[tuple[Location, yaml.Node]]:
+    """Every value with its place, one after another, so that whoever walks may stop; keys of mappings before theirs."""
+    yield location, node
     if isinstance(node, yaml.MappingNode):
-        _walk_mapping(node, location, lines)
+        yield from _walk_mapping(node, location)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            _walk(item, (*location, index), lines)
+            yield from _walk(item, (*location, index))
 
 
-def _walk_mapping(node: yaml.MappingNode, location: Location, lines: dict[Location, int]) -> None:
+def _walk_mapping(node: yaml.MappingNode, location: Location) -> Iterator[tuple[Location, yaml.Node]]:
     seen: dict[str, int] = {}
     for key, value in node.value:
-        name = str(key.value)
+        name = str(key.value) if isinstance(key, yaml.ScalarNode) else _no_name(key, location)
         line = key.start_mark.line + 1
         if name in seen and name != "<<":
             where = dotted((*location, name))
             raise YamlError(Problem(line, where, f"is given twice (first on line {seen[name]}); keep one"))
         seen[name] = line
-        lines[(*location, name)] = line
-        _walk(value, (*location, name), lines)
+        yield (*location, name), key
+        yield from _walk(value, (*location, name))
+
+
+def _no_name(key: yaml.Node, location: Location) -> str:
+    """Raises YamlError for a key that is a list or a mapping; what is in it could be anything."""
+    message = "has a key that is no name, but a list or mapping"
+    raise YamlError(Problem(key.start_mark.line + 1, dotted(location), message))

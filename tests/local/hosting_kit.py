@@ -65,7 +65,7 @@ class Hosting:
         self.runtime = self.aws.client("sagemaker-runtime")
         self.bucket = f"hosting-{self.suffix}"
         self.s3.create_bucket(Bucket=self.bucket)
-        self.role = self.make_role("host", ["s3:GetObject"])
+        self.role = self.make_role("host", ["s3:GetObject", "logs:CreateLog*", "logs:PutLogEvents"])
 
     def make_role(self, name: str, actions: list[str], trust: dict[str, Any] | None = None) -> str:
         iam = self.aws.client("iam")

@@ -18,6 +18,8 @@ from infra.workflow.first_process import passing_signals_on
 
 Document = dict[str, Any]
 ALL_THAT_JOBS_NEED = ["s3:ListBucket", "s3:GetObject", "s3:PutObject"]
+# Without these a job does its work, and nothing is seen of it.
+TELEMETRY = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", "cloudwatch:PutMetricData"]
 GOES_ON_UNTIL_STOPPED = """
 import os, signal, sys, time
 def stop(*_):
@@ -50,7 +52,7 @@ class Jobs:
         self.s3.create_bucket(Bucket=self.bucket)
         for number in range(3):
             self.put(f"train/part-{number}.csv", f"{number},1\n")
-        self.role = self.make_role(ALL_THAT_JOBS_NEED)
+        self.role = self.make_role([*ALL_THAT_JOBS_NEED, *TELEMETRY])
 
     def put(self, key: str, content: str | bytes) -> str:
         """Write an object; its URI."""

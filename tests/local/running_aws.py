@@ -30,16 +30,17 @@ SESSION, SESSION_LOCK = boto3.session.Session(), threading.Lock()
 
 
 class Clients:
-    """Clients by what they are of; they may be shared between threads."""
+    """Clients by what they are of; they may be shared between threads. `retries`: how often they ask again."""
 
-    def __init__(self) -> None:
+    def __init__(self, retries: int = 1) -> None:
+        self._retries = retries
         self._made: dict[Any, Any] = {}
 
     def client(self, service: str, options: dict[str, Any], **of: Any) -> Any:
         key = (service, tuple(sorted(options.items())), tuple(sorted(of.items())))
         with SESSION_LOCK:
             if key not in self._made:
-                settings = Config(retries={"max_attempts": 1}, max_pool_connections=64, **options)
+                settings = Config(retries={"max_attempts": self._retries}, max_pool_connections=64, **options)
                 self._made[key] = SESSION.client(service, config=settings, **of)
             return self._made[key]
 

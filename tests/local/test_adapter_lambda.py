@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
+import sys
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +15,8 @@ import pytest
 from botocore.exceptions import ClientError
 from resources import allow, invoke, make_function, make_role
 from stacks import resource, stack
+
+from localaws.sagemaker.containers import container
 
 PROBE = """
 import json, os, sys, time, logging
@@ -56,7 +62,7 @@ def say(event, context):
 
 @pytest.fixture(scope="module")
 def probe(aws: Any) -> str:
-    role = make_role(aws, "lambda.amazonaws.com", allow("dynamodb:*"), name="probe-role")
+    role = make_role(aws, "lambda.amazonaws.com", allow("dynamodb:*", "logs:*"), name="probe-role")
     variables = {"COLOUR": "green", "AUTH": "x"}
     make_function(aws, "probe", PROBE, role, MemorySize=128, Environment={"Variables": variables})
     return "probe"
@@ -116,6 +122,81 @@ def test_its_process_holds_nothing_of_another(aws: Any) -> None:
     of_the_runtime = [0, 1, 2, 3, 4, 5]
     assert answer.pop("files") == of_the_runtime
     assert answer == {"leads": True, "folder": True, "threads": 1, "child": True, "blocked": 0}
+
+
+CONFINED = pytest.mark.skipif(
+    container.isolation() != "processes and files", reason="this kernel allows no namespaces, as `ratchet doctor` says"
+)
+PLACES = """
+import glob, os, shutil
+def tried(path):
+    try:
+        with open(path, "a"):
+            return "written"
+    except OSError as error:
+        return error.strerror
+def handler(event, context):
+    import multiprocessing, of_both
+    try:
+        multiprocessing.Lock()
+        lock = "made"
+    except OSError as error:
+        lock = error.errno
+    places = ("/var/task/index.py", "/opt/file", "/var/runtime/boto3/__init__.py", "/etc/passwd", "/tmp/file")
+    return {
+        "code": [__file__, os.environ["LAMBDA_TASK_ROOT"], os.getcwd()],
+        "layers": [of_both.whose, of_both.__file__, sorted(os.listdir("/opt")), open("/opt/data").read()],
+        "written": {path: tried(path) for path in places},
+        "tmp": [shutil.disk_usage("/tmp").total >> 20, glob.glob("/tmp/*")],
+        "lock": lock,
+        "runtime": __import__("boto3").__file__,
+    }
+"""
+
+
+def layer(aws: Any, name: str, files: dict[str, str]) -> str:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    made = aws.client("lambda").publish_layer_version(LayerName=name, Content={"ZipFile": content.getvalue()})
+    return str(made["LayerVersionArn"])
+
+
+@CONFINED
+@pytest.mark.fidelity(
+    "Lambda",
+    "Code is at /var/task, layers at /opt, later ones over earlier; only /tmp is writable, with EphemeralStorage MB.",
+    "Lambda DG, Lambda execution environment, and Working with layers for Python Lambda functions",
+)
+@pytest.mark.fidelity(
+    "Lambda",
+    "There is no /dev/shm, so that multiprocessing's locks, queues and pools fail.",
+    "Stack Overflow 34005930; pypi.org/project/lambda-multiprocessing",
+)
+def test_a_function_finds_things_where_aws_puts_them(aws: Any) -> None:
+    role = make_role(aws, "lambda.amazonaws.com", name="places-role")
+    python = f"python/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    first = layer(aws, "first", {"python/of_both.py": "whose = 'first'", "data": "first", "bin/tool": ""})
+    second = layer(aws, "second", {f"{python}/of_both.py": "whose = 'second'", "data": "second"})
+    options = {"Layers": [first, second], "EphemeralStorage": {"Size": 600}}
+    make_function(aws, "places", PLACES, role, **options)
+    found, error = invoke(aws, "places")
+    assert error is None, found
+    assert found.pop("lock") in (errno.ENOSYS, errno.ENOENT), "by the version of this machine's C library"
+    assert found == {
+        "code": ["/var/task/index.py", "/var/task", "/var/task"],
+        "layers": ["second", f"/opt/{python}/of_both.py", ["bin", "data", "python"], "second"],
+        "written": {
+            "/var/task/index.py": "Read-only file system",
+            "/opt/file": "Read-only file system",
+            "/var/runtime/boto3/__init__.py": "Read-only file system",
+            "/etc/passwd": "Read-only file system",
+            "/tmp/file": "written",
+        },
+        "tmp": [600, ["/tmp/file"]],
+        "runtime": "/var/runtime/boto3/__init__.py",
+    }
 
 
 @pytest.mark.fidelity(

@@ -35,11 +35,17 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
             "region",
             "account_id",
         ],
+        "_load_botocore_model": ["botocore_service"],
+        "_tag_operations": ["service"],
+        "dynamodb_resource_arns": ["body", "region", "account_id"],
+        "dynamodb_service_context": ["body"],
+        "dynamodb_transaction_checks": ["iam_action", "body", "region", "account_id"],
         "identity_denial_message": ["action", "principal_arn", "resource", "explicit_deny"],
     },
     "core.iam_evaluator": {
         "_account_from_arn": ["arn"],
         "_first_match": ["ctx", "stmts", "effect"],
+        "_fnmatch_compile": ["pattern", "ignore_case"],
         "_gather_role_policies": ["role_name", "account_id"],
         "_gather_user_policies": ["user_name", "account_id"],
         "_is_root_key": ["access_key_id"],
@@ -47,6 +53,8 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_permissions_boundary": ["store", "name", "account_id"],
         "_resource_policy": ["service", "resource_arn"],
         "caller_arn": [],
+        "pin_request_caller": ["headers", "query_params"],
+        "resolve_principal": ["access_key_id", "account_id", "credential"],
         "combine_resource_policy": ["identity", "ctx", "policy", "owner_account", "required", "limits"],
         "evaluate": ["ctx", "policies", "limits"],
         "evaluate_resource_policy": ["doc", "ctx", "service", "named_only", "direct_only"],
@@ -91,8 +99,10 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_filter_log_events": ["data"],
         "_put_log_events": ["data"],
         "_resolve_log_group_name": ["data"],
+        "_start_query": ["data"],
     },
     "services.dynamodb": {
+        "_parse_partiql": ["statement", "parameters"],
         "_items_replaced": ["table"],
         "_remove_item": ["table", "pk_val", "sk_val"],
         "_set_item": ["table", "pk_val", "sk_val", "item"],
@@ -109,6 +119,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
     },
     "services.lambda_svc": {
         "_create_function": ["data"],
+        "_emit_lambda_logs": ["func", "request_id", "log_text", "error", "duration_ms", "log_source"],
         "_ensure_reaper_thread": [],
         "_execute_function": ["func", "event"],
         "_execute_function_with_config_scope": ["func", "event"],
@@ -146,7 +157,10 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
             "object_extra",
             "record_extra",
         ],
+        "_copy_object": ["bucket_name", "dest_key", "headers"],
         "_create_multipart_upload": ["bucket_name", "key", "headers"],
+        "_upload_part_copy": ["bucket_name", "dest_key", "query_params", "headers"],
+        "_dispatch": ["method", "bucket", "key", "headers", "body", "query_params"],
         "_delete_objects": ["bucket_name", "body", "headers"],
         "_deliver_event_to_lambda": ["arn", "event_payload", "bucket_region"],
         "_get_object": ["bucket_name", "key", "headers", "query_params"],
@@ -164,6 +178,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
     },
     "services.kms": {"_resolve_key": ["key_id_or_arn"]},
     "services.sns": {
+        "_wildcard_matches": ["value", "pattern"],
         "_deliver_to_lambda": [
             "endpoint",
             "envelope",
@@ -201,7 +216,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "queue_policy_allows": ["queue_arn", "service", "source_arn", "source_account"],
     },
     "services.tagging": {"resource_tags": ["arn"]},
-    "services.sts": {"register_session": ["access_key", "session"]},
+    "services.sts": {"_role_id": ["role_arn"], "register_session": ["access_key", "session"]},
 }
 
 # module -> module-level containers that the adapter reads or fills.
@@ -212,11 +227,12 @@ CONTAINERS: dict[str, dict[str, str]] = {
         "SERVICE_REGISTRY": "dict",
         "_state_map": "dict",
     },
-    "core.iam_actions": {"SERVICE_TO_IAM_NAMESPACE": "dict"},
+    "core.iam_actions": {"SERVICE_TO_IAM_NAMESPACE": "dict", "_BOTOCORE_SERVICE_MAP": "dict"},
     "core.iam_evaluator": {"_POLICY_REQUIRED": "frozenset"},
     "core.responses": {"_BOTOCORE_NAME": "dict"},
     "core.router": {"SERVICE_PATTERNS": "dict"},
     "services.cloudformation": {"_stacks": "AccountRegionScopedDict"},
+    "services.dynamodb": {"_tables": "AccountRegionScopedDict"},
     "services.cloudwatch_logs": {"_log_groups": "AccountRegionScopedDict"},
     "services.iam": {"_roles": "AccountScopedDict", "_users": "AccountScopedDict"},
     "services.lambda_svc": {

@@ -141,3 +141,49 @@ def denial_of_tag(started: Any, given: dict[str, str]) -> str:
     events = started.history(started.ended(started.start(given))["executionArn"])
     failed = [event["taskFailedEventDetails"] for event in events if "taskFailedEventDetails" in event]
     return str(failed[0]["cause"])
+
+
+@pytest.mark.fidelity(
+    "IAM",
+    "AWS's managed policies grant what their documents say; one that isn't known is NoSuchEntity where it is attached.",
+    "AWS Managed Policy Reference; IAM API reference, AttachRolePolicy: NoSuchEntity",
+)
+def test_managed_policies_are_known_or_refused(aws: Any) -> None:
+    iam, role = aws.client("iam"), make_role(aws, ACCOUNT)
+    attached = {"RoleName": role.rpartition("/")[2]}
+    iam.attach_role_policy(**attached, PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerReadOnly")
+    sagemaker = aws.client("sagemaker", assumed(aws, role))
+    assert not refused(sagemaker.list_training_jobs)
+    denied = {"ModelPackageGroupName": unique("g")}
+    assert refused(lambda: sagemaker.create_model_package_group(**denied)) == "AccessDeniedException"
+    for name in ("AmazonSagemakerReadOnly", "service-role/Nothing"):
+        with pytest.raises(ClientError, match=f"policy/{name} does not exist or is not attachable") as caught:
+            iam.attach_role_policy(**attached, PolicyArn=f"arn:aws:iam::aws:policy/{name}")
+        assert caught.value.response["Error"]["Code"] == "NoSuchEntity"
+
+
+@pytest.mark.fidelity(
+    "IAM",
+    "A role is asked about by its ARN with its path, a rule of the default bus without its bus, and a log group as a"
+    " stream of it, so that a grant on the group needs :*.",
+    "Service Authorization Reference, resource types of IAM and EventBridge; CloudWatch Logs API reference, LogGroup",
+)
+def test_resources_are_named_as_services_name_them(aws: Any) -> None:
+    iam, name = aws.client("iam"), unique("nested")
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    arn = iam.create_role(RoleName=name, Path="/team/", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    aws.client("logs").create_log_group(logGroupName=name)
+    aws.client("events").put_rule(Name=name, ScheduleExpression="rate(1 day)")
+    logs = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{name}"
+    rule = allow("events:DescribeRule", resource=f"arn:aws:events:us-east-1:{ACCOUNT}:rule/{name}")
+    outcomes = []
+    for group in (logs, f"{logs}:*"):
+        key = assumed(
+            aws, make_role(aws, ACCOUNT, allow("iam:GetRole", resource=arn), rule, allow("logs:*", resource=group))
+        )
+        outcomes += [
+            refused(lambda k=key: aws.client("iam", k).get_role(RoleName=name)),
+            refused(lambda k=key: aws.client("events", k).describe_rule(Name=name)),
+            refused(lambda k=key: aws.client("logs", k).describe_log_streams(logGroupName=name)),
+        ]
+    assert outcomes == ["", "", "AccessDeniedException", "", "", ""]

@@ -10,6 +10,8 @@ import pytest
 from deployed import HELD_OUT, Pipeline, Scripted
 from waiting import until
 
+from contract import functions
+
 WORDS = "".join(f"{('no', 'yes')[row % 2]},{row}\n" for row in range(200))
 PIPELINES = {
     "alarmed": Scripted(),
@@ -381,6 +383,25 @@ def test_a_launcher_that_may_not_start_runs_says_so_and_starts_them_later(script
 
 
 # ---------------------------------------------------------------------------------------------------------- triggers
+
+
+def test_a_message_that_cannot_be_read_waits_in_the_dead_letter_queue_at_once(scripted: Pipeline) -> None:
+    """By the deployed function, with its role: the messages beside it are taken."""
+    name = scripted.own["LauncherFunctionName"]
+    client, sqs = scripted.aws.client("lambda"), scripted.aws.client("sqs")
+    settings = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    poison = {"source": "aws.s3", "detail-type": "Object Created", "detail": {"bucket": {}, "object": {"key": 5}}}
+    bodies = [json.dumps(poison), "[" * 100_000, '{"kind": "reconcile"}']
+    records = [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]
+    answer = client.invoke(FunctionName=name, Payload=json.dumps({"Records": records}).encode())
+    assert json.loads(answer["Payload"].read()) == {"batchItemFailures": []}
+    waiting = sqs.receive_message(
+        QueueUrl=settings[functions.DEAD_LETTERS_URL], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+    )["Messages"]
+    assert {message["Body"]: message["MessageAttributes"]["Reason"]["StringValue"] for message in waiting} == {
+        bodies[0]: "an Object Created event without bucket.name or object.key in its detail",
+        bodies[1]: "it nests too deeply",
+    }
 
 
 def test_a_thousand_objects_are_at_most_two_runs(streamed: Pipeline) -> None:

@@ -113,6 +113,68 @@ def test_kill_9_leaves_no_orphan(fresh_aws: Any) -> None:
     assert supervisor.status(aws.state) is None
 
 
+def above(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def with_a_process_of_its_own(factory: Any) -> tuple[Any, int]:
+    """A running AWS whose busy function has started a process in a session of its own; its pid."""
+    aws = factory.start()
+    code = (
+        "import subprocess, time\n"
+        "def handler(event, context):\n"
+        "    subprocess.Popen(['sleep', event], start_new_session=True)\n"
+        "    time.sleep(40)\n"
+    )
+    make_function(aws, "starts", code, make_role(aws, "lambda.amazonaws.com"), Timeout=50)
+    seconds = f"{5_000 + os.getpid()}.{os.urandom(2).hex().translate(str.maketrans('abcdef', '012345'))}"
+    aws.client("lambda").invoke(FunctionName="starts", InvocationType="Event", Payload=f'"{seconds}"')
+    command = b"sleep\0" + seconds.encode() + b"\0"
+    return aws, until(lambda: with_command(command), "the function's process")
+
+
+def with_command(command: bytes) -> int | None:
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit() and (folder / "cmdline").read_bytes() == command:
+                return int(folder.name)
+    return None
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_nothing_is_left_of_a_server_that_is_killed_with_what_is_above_it(fresh_aws: Any) -> None:
+    aws, started = with_a_process_of_its_own(fresh_aws)
+    for pid in (above(aws.server.pid), aws.server.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    until(lambda: not is_running(started) and not processes_of(aws.state), seconds=20)
+
+
+@pytest.mark.parametrize("next_one", ["start", "stop"])
+def test_whoever_comes_next_ends_what_is_left_when_all_were_killed(fresh_aws: Any, next_one: str) -> None:
+    aws, started = with_a_process_of_its_own(fresh_aws)
+    innocent = subprocess.Popen(["sleep", "60"], cwd=aws.state, env={"LAMBDA_TASK_ROOT": f"{aws.state}-other/x"})
+    below = above(aws.server.pid)
+    for pid in (above(below), below, aws.server.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    try:
+        until(lambda: not supervisor.is_locked(aws.state))
+        getattr(fresh_aws, next_one)()
+        assert not is_running(started)
+        fresh_aws.stop()
+        assert processes_of(aws.state) == [innocent.pid]
+    finally:
+        innocent.kill()
+        innocent.wait()
+
+
 def test_a_server_that_hangs_is_stopped(fresh_aws: Any) -> None:
     aws = fresh_aws.start()
     os.kill(aws.server.pid, signal.SIGSTOP)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from synthesis import ENVIRONMENTS, Template, listed, settings, text
 
+from localaws.ministack_adapter.condition_keys import is_supplied
+
+# A policy variable; CloudFormation's own in Fn::Sub have one colon less, or two.
+VARIABLE = re.compile(r"\$\{((?:aws|s3|sagemaker|dynamodb):[A-Za-z][^},:]*)[^}]*\}")
 # Actions without resource-level permissions, by the Service Authorization Reference.
 WITHOUT_RESOURCE = {
     "cloudwatch:PutMetricData",
@@ -77,6 +82,28 @@ def test_only_actions_that_know_no_resource_have_all(
         for action in listed(found["Action"])
     }
     assert {(role, action) for role, action in everywhere if action not in WITHOUT_RESOURCE} == set()
+
+
+def condition_keys(document: Any) -> set[str]:
+    """The condition keys, and the variables, of every policy in a template, wherever it stands."""
+    if isinstance(document, list):
+        return set().union(*map(condition_keys, document))
+    if not isinstance(document, dict):
+        return set()
+    own: set[str] = set()
+    if "Effect" in document:
+        blocks = document.get("Condition", {}).values()
+        own = {key for block in blocks for key in block} | set(VARIABLE.findall(text(document)))
+    return own.union(*map(condition_keys, document.values()))
+
+
+def test_the_embedded_aws_knows_every_condition_key(
+    stacks: Callable[[str], dict[str, Template]], environment: str
+) -> None:
+    """A key without a value denies, or under ForAllValues allows, whatever the request."""
+    used = set().union(*(condition_keys(found.document) for found in stacks(environment).values()))
+    assert {"dynamodb:LeadingKeys", "kms:ViaService", "s3:prefix"} <= used
+    assert {key for key in used if not is_supplied(key)} == set()
 
 
 def test_no_managed_policy(stacks: Callable[[str], dict[str, Template]], environment: str) -> None:

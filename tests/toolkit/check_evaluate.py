@@ -794,6 +794,35 @@ class Evaluation(unittest.TestCase):
         self.assertEqual(found["metrics"]["accuracy"], 0.75)
         self.assertIn("neg_log_loss", found["metrics"])
 
+    def test_a_class_that_is_not_held_out(self):
+        """Both models know three classes, in their own order; no example of one was held out today."""
+        self.data("a,0.8,0.1,0.1\nc,0.1,0.1,0.8\n" * 30)
+        serve = """
+            class Model:
+                classes_ = ["a", "b", "c"]
+            def model_fn(model_dir):
+                return Model()
+            def input_fn(body, content_type):
+                return body.splitlines()
+            def predict_fn(rows, model):
+                return rows
+            def output_fn(rows, accept):
+                return "\\n".join(rows), accept
+        """
+        self.model("challenger", serve)
+        other = serve.replace('"a", "b", "c"', '"c", "b", "a"')
+        self.model("champion", other.replace("return rows", "return [','.join(row.split(',')[::-1]) for row in rows]"))
+        found = self.judged("--classes", metric="roc_auc_ovr")
+        self.assertEqual((found["challenger"]["score"], found["champion"]["score"]), (1.0, 1.0))
+        self.assertEqual(found["not_held_out"], ["b"])
+        self.assertEqual([entry["class"] for entry in found["classes"]], ["a", "c"])
+        self.assertIn("note: no held-out example is of b, which a model knows", self.printed)
+        (self.output / "evaluation.json").unlink()
+        # Which probability is whose nobody can tell; what to do is said.
+        self.model("challenger", serve.replace("classes_", "kinds"))
+        self.refused("answers 3 probabilities; the held-out labels have 2 classes", metric="neg_log_loss")
+        self.refused("lack a class (they have a, c), hold out examples of it, too", metric="neg_log_loss")
+
     def test_a_class_more_than_the_champion_knows(self):
         self.data("a,1,0,0\nb,0,1,0\nc,0,0,1\n" * 30)
         self.model("challenger", REPEATS.replace("row[column] for", "','.join(row) for"))

@@ -5,7 +5,7 @@ import unittest
 import numpy as np
 from sklearn import metrics as scikit_learn
 
-from toolkit import probabilities
+from toolkit import class_columns, probabilities
 from toolkit.bootstrap import Resampling
 from toolkit.errors import NoAnswersError, ToolkitError
 
@@ -85,9 +85,50 @@ class Values(unittest.TestCase):
 
 class Answers(unittest.TestCase):
     def test_read(self):
-        np.testing.assert_allclose(probabilities.read("m", ["0.25", "1"], 2), [[0.75, 0.25], [0, 1]])
-        np.testing.assert_allclose(probabilities.read("m", ["0.75,0.25", "[0, 1]"], 2), [[0.75, 0.25], [0, 1]])
-        np.testing.assert_allclose(probabilities.read("m", ["0.333,0.333,0.333"], 3), [[0.333] * 3])
+        two, three = np.array(["a", "b"]), np.array(["a", "b", "c"])
+        for texts, classes, values in (
+            (["0.25", "1"], two, [[0.75, 0.25], [0, 1]]),
+            (["0.75,0.25", "[0, 1]"], two, [[0.75, 0.25], [0, 1]]),
+            (["0.333,0.333,0.333"], three, [[0.333] * 3]),
+        ):
+            columns, read = probabilities.read("m", texts, classes)
+            np.testing.assert_allclose(read, values)
+            np.testing.assert_array_equal(columns, classes)
+
+    def test_a_class_that_is_not_held_out(self):
+        """The model says which of its probabilities is whose, or the labels are counted from 0."""
+        for held_out, own, width, columns in (
+            (["a", "c"], ["c", "b", "a"], 3, ["c", "b", "a"]),
+            ([1, 3], ["3.0", "1.0", "2.0"], 3, [3, 1, 2]),
+            ([0, 2], None, 4, [0, 1, 2, 3]),
+            ([0, 2], ["0", "2", "5", "7"], 4, [0, 2, 5, 7]),
+            # Of another model, or not the answers' own: the labels decide.
+            ([0, 2], ["0", "1"], 4, [0, 1, 2, 3]),
+            ([0, 2], ["1", "3", "5", "7"], 4, [0, 1, 2, 3]),
+        ):
+            text = ",".join(["0.25" if width == 4 else "0.333"] * width)
+            found, _ = probabilities.read("m", [text], np.array(held_out), own)
+            self.assertEqual(found.tolist(), columns)
+        for held_out, own in ((["a", "c"], None), ([1, 2], None), ([0, 7], None), (["a", "c"], ["a", "b", "d"])):
+            with self.assertRaisesRegex(NoAnswersError, "if the held-out data lack a class .*hold out examples of it"):
+                probabilities.read("m", ["0.2,0.3,0.5"], np.array(held_out), own)
+
+    def test_models_of_different_classes_side_by_side(self):
+        classes, placed = class_columns.together(
+            {"one": np.array([[0.2, 0.8]]), "other": np.array([[0.5, 0.3, 0.2]])},
+            {"one": np.array(["a", "c"]), "other": np.array(["c", "b", "a"])},
+        )
+        self.assertEqual(classes.tolist(), ["a", "b", "c"])
+        np.testing.assert_allclose(placed["one"], [[0.2, 0, 0.8]])
+        np.testing.assert_allclose(placed["other"], [[0.2, 0.3, 0.5]])
+
+    def test_ranking_is_of_the_classes_that_have_examples(self):
+        truth, answers = made(3)
+        there = truth < 2
+        two = scikit_learn.roc_auc_score(truth[there] == 0, answers[there][:, 0])
+        other = scikit_learn.roc_auc_score(truth[there] == 1, answers[there][:, 1])
+        ours = probabilities.score("roc_auc_ovr", truth[there], answers[there])
+        self.assertAlmostEqual(ours, (two + other) / 2, 9)
 
     def test_refused(self):
         for texts, classes, said in (
@@ -101,7 +142,7 @@ class Answers(unittest.TestCase):
             (["0.5", "0.5,0.5"], 2, "now one probability, now two"),
         ):
             with self.assertRaises(NoAnswersError) as raised:
-                probabilities.read("m", texts, classes)
+                probabilities.read("m", texts, np.array(["a", "b", "c"][:classes]))
             self.assertIn(said, str(raised.exception))
             self.assertEqual(raised.exception.model, "m")
 

@@ -54,6 +54,8 @@ class LaunchedRuns:
 
     def __init__(self) -> None:
         self.before_step: Callable[[], None] = lambda: None
+        # What is wrong with the endpoint.
+        self.disorder: str | None = None
         aws = Aws()
         aws.step = lambda _operation: self._step()
         self.executions = StepFunctions(self._step)
@@ -64,10 +66,15 @@ class LaunchedRuns:
             pipeline=PIPELINE,
             table=self.table,
             executions=self.executions,
+            drift=self.drift,
             new_run_id=lambda: f"run-{next(self._ids):04d}",
             now=self.now,
             log=_Silent(),
         )
+
+    def drift(self, _state: State) -> str | None:
+        self._step()
+        return self.disorder
 
     def _step(self) -> None:
         self.before_step()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 import re
 from typing import Any
 
 Document = dict[str, Any]
+
+# Amazon DynamoDB, "Service, account, and table quotas"; a little more, for the names of the types that count here.
+ITEM_BYTES = 400 * 1024 + 50_000
 
 
 class Service:
@@ -28,6 +32,9 @@ class Dynamo(Service):
 
     def put_item(self, *, Item: Document, **request: Any) -> None:  # noqa: N803 - boto3's
         self._check("put_item", self.items.get(_key(Item)), request)
+        if len(json.dumps(Item)) > ITEM_BYTES:
+            message = "Item size has exceeded the maximum allowed size"
+            raise self.error("put_item", "ValidationException", message)
         self.items[_key(Item)] = copy.deepcopy(Item)
 
     def delete_item(self, *, Key: Document, **_: Any) -> None:  # noqa: N803 - boto3's

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.aws_platform import Credentials, Telemetry
 from localaws.sagemaker.core.request import Caller, Document
 
 
@@ -24,6 +24,9 @@ class QuietPlatform:
 
     def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
         self.events.append((detail_type, detail))
+
+    def telemetry_of(self, role_arn: str) -> Telemetry:
+        return self
 
     def put_log_events(self, group: str, stream: str, events: list[tuple[int, str]]) -> None:
         """Nobody reads."""

@@ -311,10 +311,12 @@ class Ran:
         return payload
 
 
-def run(spec: specs.PipelineSpec, world: World, *, kind: str = "data", given: Any = None, **changes: Any) -> Ran:
+def run(
+    spec: specs.PipelineSpec, world: World, *, kind: str = "data", given: Any = None, redriven: int = 0, **changes: Any
+) -> Ran:
     """Runs the machine from a trigger of `kind`, in changed surroundings; retries and Seconds waits take no time.
 
-    given: an input instead of the launcher's.
+    given: an input instead of the launcher's. redriven: how often somebody has redriven the execution.
     """
     now: Callable[[], datetime] = lambda: datetime.now(UTC)  # noqa: E731
     started = now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -327,7 +329,15 @@ def run(spec: specs.PipelineSpec, world: World, *, kind: str = "data", given: An
     }
     run_input = launched if given is None else given
     execution = f"arn:aws:states:us-east-1:000000000000:execution:machine:{RUN_ID}"
-    context = {"Execution": {"Id": execution, "Input": run_input, "Name": RUN_ID, "StartTime": started}}
+    context = {
+        "Execution": {
+            "Id": execution,
+            "Input": run_input,
+            "Name": RUN_ID,
+            "StartTime": started,
+            "RedriveCount": redriven,
+        }
+    }
     events: list[dict[str, Any]] = []
     interpreter = Interpreter(
         Runtime(

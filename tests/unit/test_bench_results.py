@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
-from bench import cycle, harness, prune, results, rules
+from bench import cycle, harness, prune, results, rules, scale
+from bench.scale_checkout import SOAK, Flowers, checkout
+from contract import run_table
+from ratchet import project, spec
 
 
 def never(_small: bool, _say: object) -> harness.Document:
@@ -144,3 +147,37 @@ def test_a_benchmark_needs_nothing_of_the_tests(name: str) -> None:
         json.loads(done.stdout.splitlines()[-1])
         == json.loads((harness.RESULTS / f"{name}.json").read_text())["figures"]
     )
+
+
+def test_a_checkout_of_many_models_is_one_to_the_app_and_to_the_commands() -> None:
+    before = Path.cwd()
+    with checkout() as made:
+        assert made.add_copies(2) == ["copy-000", "copy-001"] == made.add_copies(2)
+        made.add_soak()
+        found = project.find()
+        assert found.root == made.root.resolve() != harness.ROOT
+        assert set(found.pipelines) == {"copy-000", "copy-001", SOAK} and not found.unusable()
+        data = spec.load(found.pipelines["copy-001"] / "pipeline.yaml").data
+        assert all(any(key.startswith(prefix) for prefix in data.values()) for key in Flowers("copy-001").files)
+        assert spec.load(found.pipelines[SOAK] / "pipeline.yaml").gate.is_own
+        assert (made.root / "node_modules" / ".bin" / "cdk").exists()
+    assert Path.cwd() == before and not made.root.exists()
+
+
+def test_a_copied_record_is_another_run_s_and_an_earlier_one_s() -> None:
+    item = {"pipeline": {"S": "soak"}, "item": {"S": "run#20261120-101112-abcd"}, "outcome": {"S": "Promoted"}}
+    copies = [scale._copied(item, number) for number in range(5000)]
+    keys = [copy[run_table.SORT_KEY]["S"] for copy in copies]
+    assert keys == sorted(set(keys)) and keys[-1] < "run#20261120-101112-abcd"
+    assert run_table.run_id_of(keys[7]) == copies[7]["run_id"]["S"]
+    assert copies[7]["outcome"] == {"S": "Promoted"}
+
+
+def test_parts_of_a_measurement_are_one() -> None:
+    one, other = {"figures": {"a": 1}, "samples": {"a": [1, 2]}}, {"figures": {"b": 2}}
+    assert scale.merged([one, other]) == {"figures": {"a": 1, "b": 2}, "samples": {"a": [1, 2]}}
+
+
+def test_every_figure_of_scale_says_what_it_means() -> None:
+    told = {name for name in results.PROMISES if f"{name} " in str(scale.__doc__) or f"{name}:" in str(scale.__doc__)}
+    assert {"synth_ratio", "put_ms", "champions_over_bare", "rss_growth_mb", "seconds_drift", "runs_seconds"} <= told

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from contract.files import SPEC_FILE
-from ratchet import cli, deploying, errors, project, spec, tools
+from ratchet import account, cli, deploying, errors, project, spec, tools
 from ratchet.account import Server
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +125,65 @@ def test_a_stale_server_file_is_no_running_server(checkout: Path, listening: Ser
         document["port"] = unused.getsockname()[1]
     path.write_text(json.dumps(document))
     assert "isn't running" in call("runs").stderr
+
+
+@pytest.fixture
+def asleep(checkout: Path, listening: Server) -> Iterator[int]:
+    """A process that is stopped, which server.json names; the system still takes connections to its port."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    os.kill(process.pid, signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)
+    path = checkout / ".ratchet" / "aws" / "server.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "pid": process.pid}))
+    yield process.pid
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the state of a process is read from /proc")
+@pytest.mark.parametrize("arguments", [["status"], ["runs"], ["logs", "x"], ["up"], ["run", "iris-tree"], ["doctor"]])
+def test_a_stopped_server_is_told_at_once(asleep: int, arguments: list[str]) -> None:
+    started = time.monotonic()
+    result = call(*arguments)
+    assert time.monotonic() - started < 4
+    assert result.exit_code == errors.FAILURE
+    told = f"the embedded AWS is stopped (process {asleep}, by SIGSTOP or Ctrl-Z): `kill -CONT {asleep}` lets it go on"
+    assert told in " ".join(result.output.split())
+
+
+def test_a_server_that_says_nothing_is_told(listening: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account, "AWAKE_SECONDS", 0.1)
+    told = call("status").stderr
+    assert f"(process {os.getpid()}, port {listening.port}) has said nothing for 0.1 s" in told
+    assert "`ratchet down` ends it" in told
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: "",
+        lambda _: "{",
+        lambda _: "[" * 100_000,
+        lambda _: "[]",
+        lambda _: "null",
+        lambda whole: json.dumps({**whole, "port": "4566"}),
+        lambda whole: json.dumps({**whole, "port": 0}),
+        lambda whole: json.dumps({**whole, "port": 10**9}),
+        lambda whole: json.dumps({**whole, "pid": None}),
+        lambda whole: json.dumps({**whole, "pid": True}),
+        lambda whole: json.dumps({**whole, "access_key_id": ["KEY"]}),
+        lambda whole: json.dumps({name: value for name, value in whole.items() if name != "secret_access_key"}),
+    ],
+)
+@pytest.mark.parametrize("command", ["status", "env", "up", "doctor"])
+def test_a_damaged_server_file_is_told(
+    checkout: Path, listening: Server, command: str, change: Callable[[dict[str, Any]], str]
+) -> None:
+    path = checkout / ".ratchet" / "aws" / "server.json"
+    path.write_text(change(json.loads(path.read_text())))
+    result = call(command)
+    assert result.exit_code == errors.FAILURE
+    assert "server.json is damaged: it isn't what the embedded AWS has written; `ratchet down`" in result.output
 
 
 def test_json_is_one_document_on_standard_output_also_for_errors(checkout: Path) -> None:

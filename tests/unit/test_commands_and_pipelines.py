@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from commands_world import BUCKET, ROOT, SHARED_OUTPUTS, Session, World, world_in
 
-from contract import outcomes
+from contract import outcomes, run_table
 from contract.files import SPEC_FILE
 from ratchet import account, channels, checks, deploying, errors
 from ratchet.commands import embedded_aws
@@ -88,6 +88,18 @@ def test_up_deploys_all_but_the_broken_and_says_what_is_wrong(
     assert f"{broken}:3: train.instance: " in told.stderr
     assert deployments[0][:3] == ["deploy", "ratchet-local-shared", "ratchet-local-iris-tree"]
     assert list(json.loads(told.stdout)["left_out"]) == ["broken"]
+
+
+def test_up_tells_of_a_pipeline_whose_folder_was_removed(up: World, deployments: list[list[str]]) -> None:
+    """Its stack isn't the app's any more, so `cdk destroy --all` would leave it, and fail at what it imports."""
+    up.deploy("tickets")
+    told = up.call("up", "--json")
+    assert json.loads(told.stdout)["without_folder"] == ["tickets"]
+    assert "ratchet: tickets is deployed and goes on, but no folder in training_code/ is its" in told.stderr
+    assert (
+        "`ratchet delete tickets`; its stack, ratchet-local-tickets, also holds up `cdk destroy --all`" in told.stderr
+    )
+    assert len(deployments) == 1
 
 
 def test_up_of_a_folder_that_only_the_app_refuses_leaves_the_shared_stack_for_the_others(
@@ -185,9 +197,19 @@ def test_a_pipeline_without_a_folder_is_told_by_status_and_runs(world: World) ->
         told = world.call(*command)
         assert told.exit_code == 0, told.output
         assert "tickets is deployed and goes on, but no folder in training_code/ is its" in told.stdout
-        assert "take the pipeline down with `ratchet delete tickets`" in told.stdout
+        assert "take the pipeline down with `ratchet delete tickets`; its stack, ratchet-local-tickets" in told.stdout
     assert json.loads(world.call("runs", "--json").stdout)["without_folder"] == ["tickets"]
     assert json.loads(world.call("status", "--json").stdout)["pipelines"][0]["folder"] is None
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_status_says_that_triggers_are_held(world: World, held: bool) -> None:
+    world.deploy("tickets")
+    pending = {"count": {"N": "2"}, "kinds": {"L": [{"S": "data"}]}, **({"held": {"BOOL": True}} if held else {})}
+    world.dynamodb.put_item(Item={**run_table.key("tickets", "state"), "pending": {"M": pending}})
+    told = world.call("status", "tickets").stdout
+    assert "2 triggers (data)" in told
+    assert ("held: their run was cut off too often; the next trigger takes them up" in told) == held
 
 
 def test_a_pipeline_with_its_folder_is_not_reminded_of(world: World) -> None:
@@ -283,3 +305,11 @@ def test_a_doctor_takes_a_pipeline_that_is_left_out_for_no_fault(prod: World) ->
         ("warning", "ratchet-prod-iris-tree isn't deployed"),
     ]
     assert stacks[1]["todo"] == "`cdk deploy -c environment=prod ratchet-prod-iris-tree`"
+
+
+def test_a_doctor_tells_of_a_stack_without_a_folder(prod: World) -> None:
+    prod.cloudformation.add("ratchet-prod-tickets", {})
+    found = json.loads(prod.call("doctor", "--json", "-e", "prod").stdout)["checks"]
+    (check,) = [check for check in found if check["found"] == "ratchet-prod-tickets has no folder"]
+    assert (check["name"], check["state"]) == ("stack", "warning")
+    assert "take the pipeline down with `ratchet delete tickets -e prod`" in check["todo"]

@@ -16,12 +16,12 @@ from localaws.ministack_adapter.condition_keys import event_sources, metric_name
 )
 def test_put_events_has_every_entrys_source() -> None:
     body = json.dumps({"Entries": [{"Source": "a"}, {"Source": "b"}, {}]}).encode()
-    assert event_sources(body) == {"events:source": ["a", "b", ""]}
+    assert event_sources(body, {}) == {"events:source": ["a", "b", ""]}
 
 
 @pytest.mark.parametrize("body", [b"", b"no json", b"[]", b"{}"])
 def test_without_entries_there_is_no_source(body: bytes) -> None:
-    assert event_sources(body) == {}
+    assert event_sources(body, {}) == {}
 
 
 @pytest.mark.fidelity(
@@ -39,4 +39,4 @@ def test_without_entries_there_is_no_source(body: bytes) -> None:
     ],
 )
 def test_metric_data_have_their_namespace(body: bytes, namespace: str | None) -> None:
-    assert metric_namespace(body).get("cloudwatch:namespace") == namespace
+    assert metric_namespace(body, {}).get("cloudwatch:namespace") == namespace

@@ -68,7 +68,7 @@ STORED: dict[ModuleType, dict[str, Any]] = {
         name: name
         for name in (
             *("RUN_TABLE", "DATA_BUCKET", "ARTIFACT_BUCKET", "TOPIC_ARN", "RETAINED_CHAMPIONS", "PIPELINE"),
-            *("STATE_MACHINE_ARN", "CHANNEL_PREFIXES", "ENVIRONMENT"),
+            *("STATE_MACHINE_ARN", "CHANNEL_PREFIXES", "DEAD_LETTERS_URL", "ENVIRONMENT"),
         )
     },
     names: {
@@ -120,22 +120,26 @@ STORED: dict[ModuleType, dict[str, Any]] = {
         "CHAMPION": "champion",
         "PREVIOUS_CHAMPION": "previous_champion",
         "LAST_AT": "last_at",
+        "HELD": "held",
         "STOPPED_BY": "stopped_by",
         "RULE_VERDICTS": "rule_verdicts",
+        "ENDS": "ends",
+        "UNFINISHED": "unfinished",
     },
     states: {
         "MILESTONES": ("Settle", "Plan", "Train", "Evaluate", "Gate", "Register", "Deploy", "Verify", "Record"),
         "REPAIRS": ("Record", "Undo", "NotRecorded"),
         "VARIABLES": (
             *("run", "plan", "training", "evaluation", "decision", "package", "candidate", "deployment"),
-            *("verification", "failure", "outcome"),
+            *("verification", "repaired", "failure", "outcome"),
         ),
         "BUSY_ERROR": "BusyError",
     },
     triggers: {
-        "KINDS": ("rollback", "manual", "code", "schedule", "data"),
+        "KINDS": ("repair", "rollback", "manual", "code", "schedule", "data"),
         "BY": "by",
         "TO": "to",
+        "AFTER": "after",
         "ROLLBACK_REFUSED_ERROR": "RollbackRefusedError",
         "RECONCILE": "reconcile",
         "STARTED": "started",

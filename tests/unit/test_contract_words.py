@@ -114,8 +114,9 @@ def test_a_triggers_message_says_only_what_there_is_to_say() -> None:
     assert triggers.message("manual", supersede=True) == {"kind": "manual", "supersede": True}
 
 
-def test_a_rollback_goes_before_all_others_and_data_last() -> None:
-    assert (triggers.KINDS[0], triggers.KINDS[-1]) == (triggers.ROLLBACK, triggers.DATA)
+def test_a_repair_goes_before_all_others_and_data_last() -> None:
+    assert (*triggers.KINDS[:2], triggers.KINDS[-1]) == (triggers.REPAIR, triggers.ROLLBACK, triggers.DATA)
+    assert triggers.KINDS[:2] == triggers.WITHOUT_DATA
     assert triggers.RECONCILE not in triggers.KINDS
 
 

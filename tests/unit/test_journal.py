@@ -147,19 +147,27 @@ def test_only_items_that_were_touched_are_written(journal: Journal) -> None:
     assert restored["tables"]._data == {TABLE: {**table, "items": {"a": {"1": {"n": 2}}}}}
 
 
-def test_a_log_stream_writes_its_last_chunk_only(journal: Journal) -> None:
-    events = [{"eventId": str(number), "timestamp": number, "message": "m"} for number in range(CHUNK + 10)]
-    group = {"arn": "arn", "streams": {"s": {"created": 1, "events": events}}}
+def test_a_log_streams_record_is_written_when_it_changes_without_its_events(journal: Journal) -> None:
+    stream = {"lastIngestionTime": 1, "storedBytes": 5, "events": []}
+    group = {"arn": "arn", "streams": {"s": stream, "t": {"lastIngestionTime": 2, "events": []}}}
     groups = Scoped()
     groups._data["g"] = group
     state = ServiceState("cloudwatch_logs", lambda: {"log_groups": groups}, split_logs, join_logs)
     journal.commit(state.changes())
-    events.append({"eventId": "last", "timestamp": 999, "message": "m"})
+    assert state.changes() == []
+    stream.update(lastIngestionTime=3, storedBytes=9)
     records = state.changes()
     assert len(records) == 1
     journal.commit(records)
     empty = ServiceState("cloudwatch_logs", lambda: {"log_groups": Scoped()}, split_logs, join_logs)
     assert empty.restored(journal.records("cloudwatch_logs"))["log_groups"]._data == {"g": group}
+
+
+def test_a_journal_that_held_a_logs_events_gives_them_back() -> None:
+    events = [{"timestamp": number, "message": "m"} for number in range(CHUNK + 1)]
+    parts: dict[Any, Any] = {(): {"arn": "arn"}, ("s",): {"created": 1}}
+    parts |= {("s", 0): events[:CHUNK], ("s", CHUNK): events[CHUNK:]}
+    assert join_logs(parts)["streams"]["s"]["events"] == events
 
 
 def test_a_functions_code_is_written_when_it_is_other_code(journal: Journal) -> None:

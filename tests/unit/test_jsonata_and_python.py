@@ -14,6 +14,7 @@ from run_world import CHAMPION, PLAN, RUN_ID, World, definition, make_spec, run
 
 from contract import causes, environment, files, names, refusals, run_table, states
 from infra.workflow import conditions, expressions
+from infra.workflow.endpoint import UNTOUCHED
 from infra.workflow.instances import REFUSALS
 from infra.workflow.steps.deploy import ENVIRONMENT
 from localaws.ministack_adapter.stepfunctions import jsonata
@@ -153,8 +154,8 @@ def test_a_time_limit_is_known_by_the_same_statuses(status: str) -> None:
 
 def test_the_machine_has_the_states_and_variables_that_everybody_names(tmp_path: Path) -> None:
     found = states_of(tmp_path, "digits-forest")
-    assert {*states.MILESTONES, states.UNDO, states.NOT_RECORDED} <= found.keys()
-    assert found["Begin"]["Assign"].keys() == {*states.VARIABLES, REFUSALS}
+    assert {*states.MILESTONES, states.UNDO, states.REPAIR, states.NOT_RECORDED} <= found.keys()
+    assert found["Begin"]["Assign"].keys() == {*states.VARIABLES, REFUSALS, *UNTOUCHED}
     assert found["Record"]["Arguments"]["Payload"].keys() >= set(states.VARIABLES)
 
 

@@ -14,11 +14,16 @@ from launched_runs import LaunchedRuns
 from launcher.handler import take_batch
 from launcher.launcher import execution_input
 from launcher.triggers import Ended
-from memory_aws import Crash
+from memory_aws import Crash, installed
 
 from contract.states import NOT_RECORDED
 
-ENVIRONMENT = {"CHANNEL_PREFIXES": '["digits/train/", "digits/test/"]', "STATE_MACHINE_ARN": MACHINE}
+ENVIRONMENT = {
+    "DATA_BUCKET": "amzn-s3-demo-bucket1",
+    "CHANNEL_PREFIXES": '["digits/train/", "digits/test/"]',
+    "STATE_MACHINE_ARN": MACHINE,
+    "DEAD_LETTERS_URL": "https://sqs/dead-letters",
+}
 
 
 def trigger(kind: str = "data", at: str = "2026-11-20T10:00:00.000Z", **more: Any) -> Trigger:
@@ -32,7 +37,8 @@ class AnyOrder(RuleBasedStateMachine):
     """Triggers, ends and looks, delivered twice, cut off anywhere, and into each other.
 
     A trigger is `owed` from when the launcher has acknowledged it until a run that started or planned later has taken
-    the data as it was then. A run that was cut off owes what it took, again.
+    the data as it was then. A run that was cut off owes what it took, again; one that a person stops owes nothing, but
+    leaves the endpoint in disorder, until a run has planned.
     """
 
     messages = Bundle("messages")
@@ -42,6 +48,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.world = LaunchedRuns()
         self.owed = 0
         self.covered_by: dict[str, int] = {}
+        self.planned: set[str] = set()
 
     @rule(target=messages, kind=st.sampled_from(["data", "data", "code", "manual"]))
     def someone_triggers(self, kind: str) -> Any:
@@ -61,15 +68,32 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def a_run_plans(self) -> None:
         for run_id in self.world.executions.running:
-            self.world.plan(run_id)
+            self._plan(run_id)
+
+    def _plan(self, run_id: str) -> None:
+        self.world.plan(run_id)
+        self.world.disorder = None
+        self.planned.add(run_id)
+        if self.world.executions.inputs[run_id]["trigger"]["kind"] != "repair":
             self.covered_by[run_id] = self.owed
+
+    @rule(target=messages)
+    def a_person_stops_a_run(self) -> Any:
+        ends = []
+        for run_id in self.world.executions.running:
+            self.world.disorder = "the endpoint was Updating"
+            if not self.world.state.pending:
+                self.covered_by[run_id] = self.owed
+            self.world.finish(run_id, "ABORTED", None)
+            ends.append(self.world.ended(run_id))
+        return multiple(*ends)
 
     @rule(target=messages, how=st.sampled_from(["Promoted", "Failed", "Stopped"]))
     def a_run_ends(self, how: str) -> Any:
         """Its end is told by a message, which may never be delivered."""
         ends = []
         for run_id in self.world.executions.running:
-            if run_id in self.covered_by:
+            if run_id in self.planned:
                 self.world.finish(run_id, "SUCCEEDED", how)
                 ends.append(self.world.ended(run_id))
         return multiple(*ends)
@@ -118,11 +142,11 @@ class AnyOrder(RuleBasedStateMachine):
         for _ in range(12):
             self.world.launcher.reconcile()
             for run_id in self.world.executions.running:
-                self.world.plan(run_id)
-                self.covered_by[run_id] = self.owed
+                self._plan(run_id)
                 self.world.finish(run_id, "SUCCEEDED", "Promoted")
         assert self.world.state.running is None
         assert self.world.state.pending is None
+        assert self.world.disorder is None
         assert max(self.covered_by.values(), default=0) == self.owed
 
 
@@ -207,6 +231,13 @@ def test_a_run_that_was_cut_off_is_tried_again_but_not_for_ever() -> None:
     assert len(world.executions.inputs) == ATTEMPTS
     records = [world.table.read_run(run_id) for run_id in world.executions.inputs]
     assert all(record and record["outcome"] == "Failed" and record["error"]["cause"] == "cause" for record in records)
+    assert (world.state.pending or {})["held"], "what asked for it isn't lost"
+    world.launcher.reconcile()
+    assert len(world.executions.inputs) == ATTEMPTS
+    after = world.launcher.trigger([trigger("schedule")])
+    assert after.status == "started"
+    assert world.executions.inputs[after.run_id]["trigger"]["kind"] == "schedule"
+    assert world.state.pending is None, "the run takes both over"
 
 
 def test_a_run_whose_recorder_failed_is_not_tried_again() -> None:
@@ -262,8 +293,8 @@ def test_a_stranger_cannot_end_the_running_run() -> None:
 # ------------------------------------------------------------------------------------------------------------ batches
 
 
-def test_a_batch_reports_only_what_it_could_not_take() -> None:
-    world = LaunchedRuns()
+def test_a_batch_sets_aside_only_what_it_could_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, aws = LaunchedRuns(), installed(monkeypatch)
     records = [
         sqs_record(object_created(), 1),
         sqs_record("not json", 2),
@@ -271,8 +302,8 @@ def test_a_batch_reports_only_what_it_could_not_take() -> None:
         sqs_record(object_created("elsewhere/a.csv"), 4),
         sqs_record(status_change("SUCCEEDED"), 5),
     ]
-    failed = take_batch(world.launcher, records, ENVIRONMENT)["batchItemFailures"]
-    assert [entry["itemIdentifier"][-1] for entry in failed] == ["2", "3"]
+    assert take_batch(world.launcher, records, ENVIRONMENT) == {"batchItemFailures": []}
+    assert [sent["MessageBody"] for sent in aws.called("send_message")] == [records[place]["body"] for place in (1, 2)]
     assert world.state.running is not None
 
 

@@ -10,12 +10,24 @@ import pytest
 from aws_events import MACHINE, object_created, sqs_record, status_change
 from common import clock
 from common.run_table import RunTable
+from common.state import State
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from launcher import handler
 from launcher.launcher import ExecutionMissingError, last_record
 from launcher.triggers import BadEventError, Ended
 from memory_aws import Aws, Crash, installed
 
 NOW = "2026-11-20T10:11:12.000Z"
+ENVIRONMENT = {
+    "PIPELINE": "digits",
+    "RUN_TABLE": "runs",
+    "STATE_MACHINE_ARN": MACHINE,
+    "ENDPOINT_NAME": "local-digits",
+    "DATA_BUCKET": "amzn-s3-demo-bucket1",
+    "DEAD_LETTERS_URL": "https://sqs/dead-letters",
+    "CHANNEL_PREFIXES": '["digits/train/", "digits/test/"]',
+}
 EXECUTION = MACHINE.replace(":stateMachine:", ":execution:")
 
 
@@ -24,10 +36,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     monkeypatch.setattr(clock, "stamp", lambda: NOW)
     return installed(
         monkeypatch,
-        PIPELINE="digits",
-        RUN_TABLE="runs",
-        STATE_MACHINE_ARN=MACHINE,
-        CHANNEL_PREFIXES='["digits/train/", "digits/test/"]',
+        **ENVIRONMENT,
     )
 
 
@@ -99,9 +108,103 @@ def test_an_event_that_cannot_be_read_is_raised(aws: Aws) -> None:
 
 
 def test_a_batch_is_answered_with_what_failed(aws: Aws) -> None:
-    records = [sqs_record(object_created(), 1), sqs_record("not json", 2)]
+    records = [sqs_record(object_created(), 1), sqs_record(status_change("SUCCEEDED"), 2)]
+    aws.refuse("get_item", "ProvisionedThroughputExceededException")
     answer = call({"Records": records})
-    assert answer == {"batchItemFailures": [{"itemIdentifier": records[1]["messageId"]}]}
+    assert answer == {"batchItemFailures": [{"itemIdentifier": records[place]["messageId"]} for place in (1, 0)]}
+
+
+@pytest.mark.fidelity(
+    "SQS",
+    "SendMessage takes a body as it was received, with an attribute of text.",
+    "SQS API reference, SendMessage",
+)
+@pytest.mark.parametrize(
+    ("poison", "said"),
+    [
+        ("not json", "Expecting value"),
+        ("[" * 100_000, "nests too deeply"),
+        ('{"kind": ' + "[" * 900 + "]" * 900 + "}", "no trigger is of kind a JSON array"),
+        (object_created(key=5), "object.key is no text: 5"),  # type: ignore[arg-type]
+        (object_created(key="digits/train/\ud800"), "lone surrogate"),
+        (object_created(key="digits/train/" + "x" * 1012), "longer than the 1024 bytes"),
+        (object_created(bucket={"name": None}), "bucket.name is no text, but None"),
+        (status_change(executionArn=None), "executionArn is none of"),
+        (status_change(executionArn="arn:aws:states:us-east-1:1:execution:another:r"), "executionArn is none of"),
+        ({"kind": "manual", "detail": {"a": 10**40}}, "a number of more than 38 digits"),
+        ({"kind": "manual", "detail": {"a": float("inf")}}, "a number that can't be stored (inf)"),
+        ({"kind": "manual", "detail": {"a": float("nan")}}, "a number that can't be stored (nan)"),
+        ({"kind": "manual", "detail": {"": 1}}, "a name without letters"),
+        ({"kind": "manual", "detail": {"\udfff": 1}}, "half of a character"),
+        ({"kind": "rollback", "detail": {"to": 7}}, "a run's id, not 7"),
+        ({"kind": "rollback", "detail": {"to": "nowhere"}}, "there is no run 'nowhere'"),
+    ],
+)
+def test_a_message_that_cannot_be_read_is_set_aside_at_once(aws: Aws, poison: Any, said: str) -> None:
+    """The good one beside it starts its run, and nothing is tried five times, six minutes each."""
+    records = [sqs_record(poison, 1), sqs_record(object_created(), 2)]
+    assert call({"Records": records}) == {"batchItemFailures": []}
+    assert len(executions(aws)) == 1
+    (sent,) = aws.called("send_message")
+    assert (sent["QueueUrl"], sent["MessageBody"]) == ("https://sqs/dead-letters", records[0]["body"])
+    assert said in sent["MessageAttributes"]["Reason"]["StringValue"]
+
+
+def test_a_message_that_cannot_be_set_aside_comes_again(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    aws.refuse("send_message", "AWS.SimpleQueueService.NonExistentQueue")
+    records = [sqs_record("not json", 1), sqs_record(object_created(), 2)]
+    assert call({"Records": records}) == {"batchItemFailures": [{"itemIdentifier": records[0]["messageId"]}]}
+    assert len(executions(aws)) == 1
+    assert '"event": "not set aside"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("records", ["x", None, [5], [{"body": "{}"}], [{"messageId": "m"}], {"a": 1}])
+def test_records_that_are_none_of_sqs_are_refused(aws: Aws, records: Any) -> None:
+    with pytest.raises(BadEventError, match="Records is a list of SQS's messages"):
+        call({"Records": records})
+    assert not aws.calls
+
+
+def test_an_object_of_another_bucket_starts_nothing(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its rule asks for our bucket, but whoever may send to the queue may say what they like."""
+    forged = object_created(bucket={"name": "somebody-elses"})
+    assert call({"Records": [sqs_record(forged)]}) == {"batchItemFailures": []}
+    assert not executions(aws) and not aws.called("send_message")
+    told = "'digits/train/a.csv' lies in another bucket, 'somebody-elses', not in amzn-s3-demo-bucket1"
+    assert json.loads(capsys.readouterr().out)["reason"] == told
+
+
+# Anything that a message may say, in the places that are read.
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> Any:
+    """One of the launcher's documents, a part of which says something else."""
+    some = [object_created(), status_change(), {"kind": "manual", "detail": {"a": {}}}, {"kind": "rollback"}]
+    document = draw(st.sampled_from(some))
+    for _ in range(draw(st.integers(0, 3))):
+        place: Any = document
+        while isinstance(place, dict) and place:
+            name = draw(st.sampled_from(sorted(place)))
+            if not isinstance(place[name], dict) or draw(st.booleans()):
+                place[name] = draw(anything)
+                break
+            place = place[name]
+    return draw(st.sampled_from([document, draw(anything)]))
+
+
+@given(body=documents())
+@settings(max_examples=400, deadline=None)
+def test_whatever_a_message_says_the_good_one_beside_it_starts_a_run(body: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        aws = installed(patch, **ENVIRONMENT)
+        answer = call({"Records": [sqs_record(body, 1), sqs_record({"kind": "schedule"}, 2)]})
+    assert answer == {"batchItemFailures": []}
     assert len(executions(aws)) == 1
 
 
@@ -203,7 +306,7 @@ def test_an_execution_is_described(aws: Aws, machine: handler.StateMachine) -> N
     ],
 )
 def test_the_end_of_a_run_that_could_not_be_recorded(status: str, error: str, cause: str, record: Any) -> None:
-    written = last_record({"run_id": "r"}, Ended("arn", status, error, cause), NOW)
+    written = last_record({"run_id": "r"}, Ended("arn", status, error, cause), State(), NOW)
     outcome, name, why, cut_off = record
     assert written == {
         "run_id": "r",

@@ -119,7 +119,9 @@ def test_what_an_older_version_wrote_is_understood() -> None:
 
 
 def test_a_kind_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="no trigger is of kind 'drift'; the kinds are rollback, manual, code, sch"):
+    with pytest.raises(
+        ValueError, match="no trigger is of kind 'drift'; the kinds are repair, rollback, manual, code, sch"
+    ):
         trigger("drift")
 
 
@@ -219,14 +221,43 @@ def test_an_end_frees_the_lock() -> None:
     assert ended(State(), "r1", again=True) == State()
 
 
-@pytest.mark.parametrize(("attempt", "again"), [(1, True), (2, True), (3, False), (4, False)])
-def test_a_run_that_was_cut_off_goes_again_until_its_last_attempt(attempt: int, again: bool) -> None:
+def test_after_its_last_attempt_a_trigger_waits_for_the_next() -> None:
     assert ATTEMPTS == 3
+    state = ended(begun(trigger("manual", forced=True, attempt=3)), "r1", again=True)
+    assert state.running is None
+    assert (pending(state)["held"], pending(state)["kinds"], pending(state)["forced"]) == (True, ["manual"], True)
+    assert started(state, "r2", "arn", AT) == state, "by itself it starts nothing"
+    state = triggered(state, [trigger("data", LATE)])
+    assert "held" not in pending(state)
+    assert (pending(state)["kinds"], pending(state)["count"], pending(state)["attempt"]) == (["manual", "data"], 2, 1)
+    assert running(started(state, "r2", "arn", LATE))["forced"]
+
+
+def test_a_repair_runs_beside_what_is_held_and_lets_nothing_go() -> None:
+    state = ended(begun(trigger("manual", attempt=3)), "r1", again=True, repair_at=AT)
+    state = started(state, "r2", "arn", AT)
+    assert running(state)["trigger"]["kind"] == "repair"
+    assert (pending(state)["held"], pending(state)["kinds"]) == (True, ["manual"])
+    state = ended(state, "r2", again=False)
+    assert started(state, "r3", "arn", AT) == state
+
+
+def test_after_its_last_attempt_a_trigger_joins_those_that_came_meanwhile() -> None:
+    state = triggered(begun(trigger("data", attempt=3)), [trigger("code")])
+    state = ended(state, "r1", again=True)
+    assert (pending(state)["kinds"], pending(state)["attempt"]) == (["code", "data"], 1)
+    assert running(started(state, "r2", "arn", AT))["trigger"]["kind"] == "code"
+
+
+def test_a_rollback_that_was_cut_off_too_often_is_asked_for_again() -> None:
+    state = ended(begun(trigger("rollback", attempt=3)), "r1", again=True)
+    assert (state.running, state.pending) == (None, None)
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_a_run_that_was_cut_off_goes_again_until_its_last_attempt(attempt: int) -> None:
     state = ended(begun(trigger("manual", forced=True, attempt=attempt)), "r1", again=True)
     assert state.running is None
-    if not again:
-        assert state.pending is None
-        return
     assert pending(state) == {
         "count": 1,
         "first_at": AT,

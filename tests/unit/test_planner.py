@@ -139,14 +139,23 @@ def test_a_promotion_told_twice_keeps_the_champion_before() -> None:
 RUN_ID = "20261120-101112-abcd"
 FOLDER = f"runs/digits/{RUN_ID}/"
 NOW = "2026-11-20T10:11:12.000Z"
-EARLIER = {"run_id": "r0", "fingerprint": "f0", "model_data": "s3://artifacts/runs/digits/r0/model.tar.gz"}
-CHAMPION = {"run_id": "r1", "fingerprint": "f1", "model_data": "s3://artifacts/runs/digits/r1/model.tar.gz"}
+ENDPOINT = "local-digits"
+EARLIER, CHAMPION = (
+    {
+        "run_id": f"r{number}",
+        "fingerprint": f"f{number}",
+        "model_data": f"s3://artifacts/runs/digits/r{number}/model.tar.gz",
+        "endpoint_config_name": f"{ENDPOINT}-{number}",
+    }
+    for number in range(2)
+)
 
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     """Two channels, and a run that holds the lock."""
-    aws = installed(monkeypatch, RUN_TABLE="runs", DATA_BUCKET="data", ARTIFACT_BUCKET="artifacts")
+    names = {"RUN_TABLE": "runs", "DATA_BUCKET": "data", "ARTIFACT_BUCKET": "artifacts", "ENDPOINT_NAME": ENDPOINT}
+    aws = installed(monkeypatch, **names)
     monkeypatch.setattr(clock, "stamp", lambda: NOW)
     keys = ["digits/train/a.csv", "digits/train/b.csv", "digits/train/c.csv", "digits/test/d.csv"]
     aws.s3.versions["data"] = [version(key) for key in keys]
@@ -162,6 +171,10 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
 
 
 def begin(aws: Aws, kind: str, **state: Any) -> None:
+    """A run has the lock, and the champion serves."""
+    if champion := state.get("champion"):
+        config = champion["endpoint_config_name"]
+        aws.sagemaker.endpoints[ENDPOINT] = [{"EndpointStatus": "InService", "EndpointConfigName": config}]
     trigger = Trigger(kind, "2026-11-20T10:00:00.000Z", {})
     table_of(aws).update(
         lambda before: started(triggered(State(version=before.version, **state), [trigger]), RUN_ID, "arn", "now")
@@ -246,7 +259,8 @@ def test_a_champion_whose_archive_is_gone_keeps_no_run_from_its_work(aws: Aws) -
     champion = call()["champion"]
     said = "the champion can't be asked: the model of run r1 is gone: there is nothing at s3://artifacts/runs/digits/r1"
     assert champion.pop("cannot_answer").startswith(said)
-    assert champion == {"run_id": "r1", "fingerprint": "f1"}, "without what the evaluation job would fetch"
+    kept = {"run_id": "r1", "fingerprint": "f1", "endpoint_config_name": f"{ENDPOINT}-1"}
+    assert champion == kept, "without what the evaluation job would fetch"
     assert read(aws, "plan.json")["champion"]["cannot_answer"].startswith(said)
 
 
@@ -284,7 +298,7 @@ def test_a_rollback_lists_no_data(aws: Aws) -> None:
 
 
 def test_a_rollback_goes_to_the_run_that_was_chosen_and_says_by_whom(aws: Aws) -> None:
-    begin(aws, "rollback", champion={"run_id": "r2", "fingerprint": "f2"}, previous_champion=CHAMPION)
+    begin(aws, "rollback", champion={**CHAMPION, "run_id": "r2", "fingerprint": "f2"}, previous_champion=CHAMPION)
     answer = call("rollback", to="r0", by="ann")
     assert (answer["candidate"], answer["fingerprint"]) == (EARLIER, "f0")
     assert answer["decision"]["reason"] == "chosen by ann: back to the model of run r0, away from run r2's"

@@ -534,7 +534,20 @@ def test_all_that_went_wrong_is_told_together(aws: Aws, capsys: pytest.CaptureFi
     assert [line["level"] for line in told if line["event"] == "afterwards"] == ["ERROR", "ERROR"]
 
 
-@pytest.mark.parametrize("operation", ["get_item", "put_item", "put_object", "get_execution_history"])
+@pytest.mark.parametrize("operation", ["put_object", "get_execution_history", "get_object", "list_objects_v2"])
+def test_a_model_that_serves_is_champion_whatever_is_missing_of_its_story(aws: Aws, operation: str) -> None:
+    """Its record is in the table; else the endpoint would serve what the table doesn't name."""
+    put(aws, "evaluation/evaluation.json", {"metric": "f1_macro"})
+    aws.refuse(operation, "AccessDeniedException", f"may not {operation}")
+    answer = record(event())
+    assert (answer["outcome"], answer["complete"]) == ("Promoted", False)
+    item = table_of(aws).read_run(RUN_ID) or {}
+    assert (item["outcome"], item["candidate"], item["champion_after"]["run_id"]) == ("Promoted", CANDIDATE, RUN_ID)
+    assert f"may not {operation}" in item["error"]["cause"]
+    assert (table_of(aws).read_state().champion or {})["run_id"] == RUN_ID
+
+
+@pytest.mark.parametrize("operation", ["get_item", "put_item"])
 def test_what_cannot_be_recorded_is_raised(aws: Aws, operation: str) -> None:
     aws.refuse(operation, "AccessDeniedException", f"may not {operation}")
     with pytest.raises(Exception, match=f"may not {operation}"):

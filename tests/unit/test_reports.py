@@ -189,6 +189,14 @@ def test_what_a_job_has_said_is_text_never_markup() -> None:
     assert "&lt;script&gt;alert(" in page
 
 
+def test_text_that_would_make_a_page_read_otherwise_is_told() -> None:
+    """A bidirectional control shows what follows it in reverse; escape sequences are for who prints the page."""
+    hostile = "a gate that \u202edesufer\u2066 \x1b[2J"
+    page = report.render(replace(promoted_sources(), run=runs.of_item(record(decision={"reason": hostile}))))
+    assert not re.search("[\u202e\u2066\x1b]", page)
+    assert "a gate that \\u202edesufer\\u2066 \\x1b[2J" in page
+
+
 def test_a_run_of_which_little_is_known_has_a_page_too() -> None:
     bare = runs.of_item({"pipeline": "p", "item": "run#r1"})
     page = report.render(report.Sources(bare, "prod", "111122223333", "eu-west-1"))
@@ -238,6 +246,13 @@ def test_a_rollback_is_told_by_what_serves_and_why_not_by_the_gate_s_praise() ->
     header = report.render(rolled_back_sources()).partition("</header>")[0]
     assert "still serves" in header
     assert "better than the champion" not in header
+
+
+def test_what_a_run_had_to_put_in_order_first_is_told_beside_its_outcome() -> None:
+    told = {"reason": "nothing is new", "repaired": "there was no endpoint"}
+    run = runs.of_item({"item": "run#r", "run_id": "r", "pipeline": "p", "outcome": "UpToDate", **told})
+    assert run.headline == "nothing is new. Before that, there was no endpoint: it was put back."
+    assert run.reason == "nothing is new"
 
 
 def test_the_state_that_a_run_blames_is_no_success_whatever_its_task_came_to() -> None:

@@ -28,18 +28,32 @@ def model(run_id: str) -> dict[str, Any]:
         "run_id": run_id,
         "fingerprint": f"f-{run_id}",
         "model_data": f"s3://artifacts/runs/digits/{run_id}/model.tar.gz",
+        "endpoint_config_name": f"local-digits-{run_id}",
     }
 
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     """Two champions after each other, and a model that never was one."""
-    aws = installed(monkeypatch, PIPELINE="digits", RUN_TABLE="runs", STATE_MACHINE_ARN=MACHINE, CHANNEL_PREFIXES="[]")
+    ours = {
+        "STATE_MACHINE_ARN": MACHINE,
+        "DATA_BUCKET": "data",
+        "ENDPOINT_NAME": "local-digits",
+        "CHANNEL_PREFIXES": "[]",
+        "DEAD_LETTERS_URL": "https://q",
+    }
+    aws = installed(monkeypatch, PIPELINE="digits", RUN_TABLE="runs", **ours)
     for run_id, outcome in ((FIRST, "Promoted"), (SECOND, "Promoted"), (WORSE, "NotBetter")):
         table(aws).write_run(run_id, {"outcome": outcome, "candidate": model(run_id)})
         aws.s3.objects["artifacts", f"runs/digits/{run_id}/model.tar.gz"] = b"a model"
     table(aws).update(lambda _: State(champion=model(SECOND), previous_champion=model(FIRST)))
+    serves(aws, SECOND)
     return aws
+
+
+def serves(aws: Aws, run_id: str) -> None:
+    on = {"EndpointStatus": "InService", "EndpointConfigName": f"local-digits-{run_id}"}
+    aws.sagemaker.endpoints["local-digits"] = [on]
 
 
 def table(aws: Aws) -> RunTable:
@@ -118,13 +132,14 @@ def test_going_back_to_a_rollback_is_going_back_to_the_model_that_it_brought() -
     assert rollbacks.candidate("20261121-101112-dddd", back) == model(FIRST)
 
 
-def test_a_message_that_asks_for_the_impossible_fails_alone(aws: Aws) -> None:
+def test_a_message_that_asks_for_the_impossible_is_set_aside_alone(aws: Aws) -> None:
     records = [
         sqs_record({"kind": "rollback", "detail": {"to": "nope"}}, 1),
         sqs_record({"kind": "rollback", "detail": {"to": FIRST}}, 2),
     ]
-    failed = handler.handle({"Records": records}, None)["batchItemFailures"]
-    assert [entry["itemIdentifier"] for entry in failed] == [records[0]["messageId"]]
+    assert handler.handle({"Records": records}, None) == {"batchItemFailures": []}
+    (sent,) = aws.called("send_message")
+    assert sent["MessageBody"] == records[0]["body"]
     assert [trigger["detail"] for trigger in started(aws)] == [{"to": FIRST}]
 
 

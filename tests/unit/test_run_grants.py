@@ -106,6 +106,7 @@ FUNCTIONS = {
         s3:AbortMultipartUpload+PutObject {RUN}/plan.json
         s3:AbortMultipartUpload+PutObject {RUN}/manifests/*.manifest
         s3:AbortMultipartUpload+PutObject {RUN}/manifests/*.versions.json
+        sagemaker:DescribeEndpoint {ENDPOINT}
         {key("dynamodb", "s3")}
     """,
     "gate": f"""
@@ -301,7 +302,12 @@ def test_functions_have_their_time_limits_and_variables(tmp_path: Path) -> None:
     seconds = {"planner": 900, "rounds": 30, "gate": 60, "verifier": 120, "recorder": 300}
     assert {name: function.seconds for name, function in found.items()} == seconds
     variables = {
-        "planner": {"RUN_TABLE": "runs", "DATA_BUCKET": "data", "ARTIFACT_BUCKET": "artifacts"},
+        "planner": {
+            "RUN_TABLE": "runs",
+            "DATA_BUCKET": "data",
+            "ARTIFACT_BUCKET": "artifacts",
+            "ENDPOINT_NAME": "local-digits-forest",
+        },
         "rounds": {},
         "gate": {"ARTIFACT_BUCKET": "artifacts"},
         "verifier": {"ARTIFACT_BUCKET": "artifacts"},

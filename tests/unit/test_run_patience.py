@@ -122,7 +122,7 @@ def test_the_same_pauses_for_everything_that_waits_for_the_endpoint(tmp_path: Pa
     found = definition(make_spec(tmp_path))["States"]
     waits = [found[name] for name in ("WaitForEndpoint", "WaitToFindEndpoint", "WaitForChampion")]
     assert len({wait["Timestamp"] for wait in waits}) == 1
-    assert [wait["Next"] for wait in waits] == ["AwaitEndpoint", "FindEndpoint", "AwaitChampion"]
+    assert [wait["Next"] for wait in waits] == ["AwaitEndpoint", "FindEndpoint", "LookAtEndpoint"]
     assert found["WaitToCreateModel"] == {"Type": "Wait", "Seconds": 2, "Next": "CreateModel"}
 
 
@@ -130,12 +130,18 @@ def evaluated(expression: str, **variables: Any) -> Any:
     return jsonata.evaluate(expression[2:-2], variables)
 
 
-@pytest.mark.parametrize("state", ["Deploy", "Undo"])
-def test_a_deployment_has_the_time_that_the_spec_gives_it(tmp_path: Path, state: str) -> None:
-    found = definition(make_spec(tmp_path, deploy={"instance": "ml.t2.medium", "timeout": "20m"}))["States"][state]
-    assign = found["Assign"] if state == "Deploy" else found["Choices"][0]["Assign"]
+@pytest.mark.parametrize(
+    ("state", "timeout", "minutes"),
+    [("Deploy", "20m", 20), ("Undo", "20m", 60), ("Repair", "20m", 60), ("Undo", "50m", 100)],
+)
+def test_a_deployment_has_the_time_that_the_spec_gives_it(
+    tmp_path: Path, state: str, timeout: str, minutes: int
+) -> None:
+    """What is undone has longer: an update that was given up is waited out, and the champion comes back after it."""
+    found = definition(make_spec(tmp_path, deploy={"instance": "ml.t2.medium", "timeout": timeout}))["States"]
+    assign = found[state]["Assign"]
     text = f"({assign['deploy_deadline'][2:-2]}) - ({assign['deploying_since'][2:-2]})"
-    assert round(jsonata.evaluate(text, {})) == 20 * 60 * 1000
+    assert round(jsonata.evaluate(text, {})) == minutes * 60 * 1000
     assert assign["endpoint_changed"] is False
 
 

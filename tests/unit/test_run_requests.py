@@ -357,6 +357,7 @@ def test_the_recorder_is_told_everything(ran: Any) -> None:
             "fingerprint": "f1",
         },
         "verification": {"verified": True, "reason": "5 examples", "asked": 5},
+        "repaired": None,
         "failure": None,
         "outcome": "Promoted",
         "execution_arn": f"arn:aws:states:us-east-1:000000000000:execution:machine:{RUN_ID}",

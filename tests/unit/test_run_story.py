@@ -509,10 +509,10 @@ def test_jobs_are_waited_for_and_what_the_optimized_integrations_lack_is_the_sdk
         "FindModel": "aws-sdk:sagemaker:describeModel",
         "CreateEndpointConfig": "sagemaker:createEndpointConfig",
         "FindEndpointConfig": "aws-sdk:sagemaker:describeEndpointConfig",
-        "CreateEndpoint": "aws-sdk:sagemaker:createEndpoint",
         **dict.fromkeys(("UpdateEndpoint", "RestoreChampion"), "aws-sdk:sagemaker:updateEndpoint"),
-        "DeleteEndpoint": "aws-sdk:sagemaker:deleteEndpoint",
-        **dict.fromkeys(("FindEndpoint", "AwaitEndpoint", "AwaitChampion"), "aws-sdk:sagemaker:describeEndpoint"),
+        **dict.fromkeys(("CreateEndpoint", "BringBackChampion"), "aws-sdk:sagemaker:createEndpoint"),
+        **dict.fromkeys(("DeleteEndpoint", "TakeAway"), "aws-sdk:sagemaker:deleteEndpoint"),
+        **dict.fromkeys(("FindEndpoint", "AwaitEndpoint", "LookAtEndpoint"), "aws-sdk:sagemaker:describeEndpoint"),
     }
 
 
@@ -536,3 +536,15 @@ def test_a_vpc_reaches_jobs_and_model(tmp_path: Path) -> None:
     assert ran.called("createTrainingJob")[0]["VpcConfig"] == vpc
     assert ran.called("createProcessingJob")[0]["NetworkConfig"]["VpcConfig"] == vpc
     assert ran.called("createModel")[0]["VpcConfig"] == vpc
+
+
+@pytest.mark.fidelity(
+    "Step Functions",
+    "A redriven execution goes on from the state that failed, under its own name; its context counts the redrives.",
+    "Step Functions API reference, RedriveExecution; Developer Guide, Accessing execution data from the Context object",
+)
+@pytest.mark.parametrize("world", [World(), with_champion()], ids=["first", "with a champion"])
+def test_a_run_that_has_ended_and_is_redriven_changes_no_endpoint(tmp_path: Path, world: World) -> None:
+    ran = run(make_spec(tmp_path), world, redriven=1)
+    assert ran.recorded["failure"]["error"] == "RunHasEnded"
+    assert not ran.called("createEndpoint") and not ran.called("updateEndpoint")

@@ -1,18 +1,26 @@
 """Archives: the same content makes the same bytes, and nothing is written outside."""
 
+import gzip
 import io
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from localaws.sagemaker.containers import archives
 from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, pack, unpack
+from localaws.sagemaker.containers.beneath import Folder
+
+ROOM = 1 << 30
 
 
-def packed(directory: Path) -> bytes:
+def packed(directory: Path, refused: Callable[[str], None] = pytest.fail) -> bytes:
     buffer = io.BytesIO()
-    pack(directory, buffer)
+    with Folder(directory.parent, directory.name, f"/opt/ml/{directory.name}", ROOM).open(refused) as folder:
+        assert folder is not None
+        pack(folder, buffer)
     return buffer.getvalue()
 
 
@@ -31,7 +39,7 @@ def test_what_is_packed_comes_out_again(tmp_path: Path) -> None:
     (source / "model.joblib").write_bytes(b"\0" * 1000)
     (source / "code" / "serve.py").write_text("x = 1")
     (tmp_path / "a.tar.gz").write_bytes(packed(source))
-    unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+    unpack(tmp_path / "a.tar.gz", tmp_path / "out", ROOM)
     assert (tmp_path / "out" / "model.joblib").read_bytes() == b"\0" * 1000
     assert (tmp_path / "out" / "code" / "serve.py").read_text() == "x = 1"
 
@@ -50,7 +58,12 @@ def test_a_link_that_leads_out_is_not_packed(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "link").symlink_to(tmp_path / "secret")
-    assert pack(tmp_path / "model", io.BytesIO()) == 0
+    said: list[str] = []
+    (tmp_path / "a.tar.gz").write_bytes(packed(tmp_path / "model", said.append))
+    with tarfile.open(tmp_path / "a.tar.gz") as tar:
+        assert tar.getnames() == []
+    outside = f"it is a link to {tmp_path}/secret, outside /opt/ml/model."
+    assert said == [f"/opt/ml/model/link is left out: {outside}"]
 
 
 def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
@@ -84,7 +97,7 @@ def test_a_member_that_would_land_elsewhere_is_refused_and_nothing_is_written(
     archive = archive_with(tmp_path / "a.tar.gz", member, b"" if member.issym() or member.islnk() else b"evil")
     (tmp_path / "code").mkdir()
     with pytest.raises(UnsafeArchiveError, match=member.name.strip("/").split("/")[-1]):
-        unpack(archive, tmp_path / "code")
+        unpack(archive, tmp_path / "code", ROOM)
     assert list((tmp_path / "code").iterdir()) == []
     assert not (tmp_path / "evil.txt").exists()
 
@@ -100,7 +113,7 @@ def test_a_link_that_leads_out_once_another_has_changed_is_refused(tmp_path: Pat
         tar.addfile(tarfile.TarInfo("there/two.txt"), io.BytesIO(b""))
     (tmp_path / "safe").mkdir()
     with pytest.raises(UnsafeArchiveError, match="through links before it"):
-        unpack(tmp_path / "a.tar.gz", tmp_path / "code")
+        unpack(tmp_path / "a.tar.gz", tmp_path / "code", ROOM)
     assert (tmp_path / "code" / "a" / "safe" / "one.txt").exists()
     assert list((tmp_path / "safe").iterdir()) == []
 
@@ -112,7 +125,7 @@ def test_links_that_only_together_lead_out_are_refused(tmp_path: Path) -> None:
         member = tarfile.TarInfo("out/file.txt")
         tar.addfile(member, io.BytesIO(b""))
     with pytest.raises(UnsafeArchiveError, match="through links before it"):
-        unpack(tmp_path / "a.tar.gz", tmp_path / "code")
+        unpack(tmp_path / "a.tar.gz", tmp_path / "code", ROOM)
     assert not (tmp_path / "evil").exists()
 
 
@@ -124,7 +137,7 @@ def test_links_inside_and_modes_come_out(tmp_path: Path) -> None:
         tar.addfile(link("run", "bin/run.sh"))
         tar.addfile(link("same", "bin/run.sh", tarfile.LNKTYPE))
         tar.addfile(link("bin/up", "../run"))
-    unpack(tmp_path / "a.tar.gz", tmp_path / "code")
+    unpack(tmp_path / "a.tar.gz", tmp_path / "code", ROOM)
     paths = [tmp_path / "code" / name for name in ("bin/run.sh", "run", "same", "bin/up")]
     assert [path.read_bytes() for path in paths] == [b"hi"] * 4
     assert (paths[0].stat().st_mode & 0o7777, paths[0].stat().st_uid) == (0o755, os.getuid())
@@ -135,4 +148,39 @@ def test_links_inside_and_modes_come_out(tmp_path: Path) -> None:
 def test_what_is_no_archive_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.tar.gz").write_bytes(content)
     with pytest.raises(BrokenArchiveError, match=r"a\.tar\.gz"):
-        unpack(tmp_path / "a.tar.gz", tmp_path / "code")
+        unpack(tmp_path / "a.tar.gz", tmp_path / "code", ROOM)
+
+
+def test_what_unpacks_to_more_than_there_is_room_for_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        for name in ("one", "two", "three"):
+            member = tarfile.TarInfo(name)
+            member.size = 10_000_000
+            tar.addfile(member, io.BytesIO(bytes(member.size)))
+    assert (tmp_path / "a.tar.gz").stat().st_size < 100_000
+    with pytest.raises(UnsafeArchiveError, match="more than the 25000000 bytes"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "code", 25_000_000)
+    assert not (tmp_path / "code").exists()
+
+
+def test_a_disk_that_is_nearly_full_is_not_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = archive_with(tmp_path / "a.tar.gz", tarfile.TarInfo("big"), bytes(1000))
+    monkeypatch.setattr(archives, "_free", lambda _directory: 999)
+    with pytest.raises(UnsafeArchiveError, match="more than the 999 bytes"):
+        unpack(archive, tmp_path / "code", ROOM)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_SPARSE])
+def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path, kind: bytes) -> None:
+    header = tarfile.TarInfo("odd")
+    header.type, header.size = kind, 1 << 32
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(header.tobuf() + bytes(1 << 16)))
+    with pytest.raises(UnsafeArchiveError, match=r"a header of \d+ bytes|a sparse file"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "code", ROOM)
+
+
+def test_too_many_members_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "_MAX_MEMBERS", 1)
+    archive = archive_with(tmp_path / "a.tar.gz", tarfile.TarInfo("second"))
+    with pytest.raises(UnsafeArchiveError, match="more than 1 members"):
+        unpack(archive, tmp_path / "code", ROOM)

@@ -60,6 +60,8 @@ class JumpingClock:
 class PlayedContainer:
     """A container whose script runs for a while, and takes a while to end after SIGTERM (None: it ignores it)."""
 
+    exceeded = None
+
     def __init__(self, clock: JumpingClock, runs: float, obeys_after: float | None = 0.0) -> None:
         reader, self._writer = os.pipe()
         self.output = os.fdopen(reader, "rb", buffering=0)

@@ -12,13 +12,19 @@ import pytest
 from localaws.sagemaker.containers import container, image_toolkits, kept_layers, layers, pip_settings
 from localaws.sagemaker.containers.container import Layer
 from localaws.sagemaker.containers.images import PACKAGES, ImageEnvironment
+from localaws.sagemaker.containers.kept_layers import Shared
 
 REQUIREMENTS = ["python", "-m", "pip", "install", "-r", "requirements.txt"]
 PACKAGE = ["python", "-m", "pip", "install", "."]
 
 
 def place(code: Path, command: list[str] = REQUIREMENTS, network: str = "host", **variables: str) -> Path | None:
-    return kept_layers.place(Path("/images/sklearn"), command, code, variables, network)
+    found = shared(code, command, network, **variables)
+    return found and found.place
+
+
+def shared(code: Path, command: list[str] = REQUIREMENTS, network: str = "host", **variables: str) -> Shared | None:
+    return kept_layers.shared(Path("/images/sklearn"), command, code, variables, network)
 
 
 def test_a_layer_s_name_tells_everything_that_it_was_made_from(tmp_path: Path) -> None:
@@ -53,41 +59,83 @@ def test_a_variable_in_requirements_counts_and_an_editable_install_is_nobody_els
     assert place(tmp_path) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        ("/opt/ml/input/data/wheels/thing.whl", {}),
+        ("--find-links /opt/ml/input/data/wheels\nthing", {}),
+        ("-r ../input/more.txt", {}),
+        ("thing", {"PIP_FIND_LINKS": "/opt/ml/input/data/wheels"}),
+        ("thing", {"PIP_CONSTRAINT": "/opt/ml/code/../input/limits.txt"}),
+        ("thing", {"PIP_TARGET": "/opt/ml/code/packages"}),
+    ],
+)
+def test_what_comes_from_a_job_s_own_data_is_for_nobody_else(
+    tmp_path: Path, text: str, variables: dict[str, str]
+) -> None:
+    (tmp_path / "requirements.txt").write_text(text)
+    assert shared(tmp_path, **variables) is None
+
+
+def test_an_installation_for_others_sees_what_its_name_tells_and_no_more(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    (code / "wheels").mkdir(parents=True)
+    (code / "requirements.txt").write_text("nltk\n")
+    (code / "json.py").write_text("a module of the script's, where pip looks for its own")
+    (code / "wheels" / "nltk.whl").write_text("1")
+    (code / "link").symlink_to("/opt/ml/input")
+    plain = shared(code, PIP_NO_INDEX="1", PYTHONPATH="/opt/ml/code/odd", LD_PRELOAD="/opt/ml/code/odd.so")
+    assert plain is not None
+    assert (plain.files, plain.variables) == (["requirements.txt"], {"PIP_NO_INDEX": "1"})
+    found = shared(code, PIP_FIND_LINKS="/opt/ml/code/wheels")
+    assert found is not None and found.files == ["json.py", "link", "requirements.txt", "wheels/nltk.whl"]
+    kept_layers.copy(code, found.files, tmp_path / "seen")
+    assert (tmp_path / "seen" / "link").readlink() == Path("/opt/ml/input")
+    places = {found.place}
+    for change in ("content", "mode", "link"):
+        if change == "content":
+            (code / "wheels" / "nltk.whl").write_text("2")
+        elif change == "mode":
+            (code / "json.py").chmod(0o755)
+        else:
+            (code / "link").unlink()
+            (code / "link").symlink_to("wheels")
+        changed = shared(code, PIP_FIND_LINKS="/opt/ml/code/wheels")
+        assert changed is not None
+        places.add(changed.place)
+    assert len(places) == 4
+
+
+def test_no_name_of_a_file_can_stand_for_others(tmp_path: Path) -> None:
+    for folder, names in (("one", ["a", "b"]), ("two", ["a\nb", "c"])):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / name).touch()
+    assert place(tmp_path / "one", PACKAGE) != place(tmp_path / "two", PACKAGE)
+
+
 def written(tmp_path: Path) -> Layer:
-    """A layer in which something was installed a moment ago."""
-    layer = Layer(tmp_path / "image", tmp_path / "layer", kept_at=tmp_path / "kept")
+    """A layer in which something was installed."""
+    layer = Layer(tmp_path / "image", tmp_path / "layer")
     (tmp_path / "layer" / "upper" / "lib").mkdir(parents=True)
-    for name in ("lib/nltk.py", "pip.conf", kept_layers.DONE):
+    for name in ("lib/nltk.py", "pip.conf"):
         (tmp_path / "layer" / "upper" / name).touch()
     return layer
 
 
 def test_what_was_installed_is_kept(tmp_path: Path) -> None:
-    kept_layers.keep(written(tmp_path))
+    assert kept_layers.keep(written(tmp_path), tmp_path / "kept") == tmp_path / "kept"
     assert sorted(path.name for path in (tmp_path / "kept").rglob("*")) == ["lib", "nltk.py"]
 
 
-@pytest.mark.parametrize("change", ["write", "remove", "unfinished"])
-def test_what_changed_after_that_is_not(tmp_path: Path, change: str) -> None:
+def test_on_another_file_system_it_is_the_job_s_own(tmp_path: Path) -> None:
     layer = written(tmp_path)
-    upper = layer.directory / "upper"
-    done = (upper / kept_layers.DONE).stat().st_ctime_ns
-    while change != "unfinished" and (upper / "lib").stat().st_ctime_ns <= done:  # a file system's clock has ticks
-        if change == "write":
-            (upper / "lib" / "nltk.py").write_text("changed")
-            (upper / "lib").touch()
-        else:
-            (upper / "lib" / "nltk.py").unlink(missing_ok=True)
-            (upper / "lib").touch()
-    if change == "unfinished":
-        (upper / kept_layers.DONE).unlink()
-    kept_layers.keep(layer)
-    assert not (tmp_path / "kept").exists()
+    assert kept_layers.keep(layer, tmp_path / "nowhere" / "kept") == layer.directory / "upper"
 
 
 def test_the_second_of_two_loses_nothing(tmp_path: Path) -> None:
     (tmp_path / "kept" / "lib").mkdir(parents=True)
-    kept_layers.keep(written(tmp_path))
+    assert kept_layers.keep(written(tmp_path), tmp_path / "kept") == tmp_path / "kept"
     assert list((tmp_path / "kept").rglob("*.py")) == []
 
 

@@ -46,6 +46,25 @@ def test_output_is_cut_into_lines_wherever_it_was_cut_before() -> None:
     assert recorder.lines == ["first", "second", " ", "läst"]
 
 
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "A line of more than 256 KB is several events, and a batch of events has at most 1 MB.",
+    "CloudWatch Logs API reference, PutLogEvents: constraints of a batch",
+)
+def test_a_flood_without_line_breaks_is_events_and_batches_of_cloudwatch_s_size() -> None:
+    job_log, recorder = log(StandingClock())
+    for _ in range(64):
+        job_log.feed(b"x" * 65536)
+    job_log.feed(b"\xff" * 300_000 + b"\n" + b"short\n" * 5000)
+    job_log.close()
+    sizes = [[len(line.encode()) + 26 for line in batch] for batch in recorder.batches]
+    assert max(map(max, sizes)) <= 256 * 1024
+    assert max(map(sum, sizes)) <= 1024 * 1024
+    assert max(map(len, sizes)) <= 1000
+    assert sum(line.count("x") for line in recorder.lines) == 64 * 65536
+    assert sum(map(len, job_log.tail)) < 60 * 4097
+
+
 def test_lines_wait_for_company_but_not_long() -> None:
     clock = StandingClock()
     job_log, recorder = log(clock)

@@ -31,7 +31,7 @@ def test_every_request_is_a_trigger_that_the_launcher_takes() -> None:
     ]
     assert len(requests) == len(("a script", "airflow"))
     for request in requests:
-        meaning = triggers.read(request, "2026-11-26T00:00:00Z", prefixes=[], state_machine_arn="arn")
+        meaning = triggers.read(request, "2026-11-26T00:00:00Z", triggers.Ours("data", (), "arn"))
         assert isinstance(meaning, Trigger) and meaning.kind == "manual"
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from aws_events import MACHINE, object_created, status_change
 from common.state import Trigger
-from launcher.triggers import BadEventError, Ended, Ignored, Reconcile, read
+from launcher.triggers import BadEventError, Ended, Ignored, Ours, Reconcile, read
 
 NOW = "2026-11-20T10:00:00.000Z"
 
 
 def meaning(event: Any) -> Any:
-    return read(event, NOW, prefixes=["digits/train/", "digits/test/"], state_machine_arn=MACHINE)
+    return read(event, NOW, Ours("amzn-s3-demo-bucket1", ("digits/train/", "digits/test/"), MACHINE))
 
 
 @pytest.mark.fidelity(

@@ -22,6 +22,7 @@ model.tar.gz, so that what is judged is what serves, and in a process that doesn
                    "unjudged": null}, ...],                     why there is no score
      "classes": [{"class": "7", "examples": 51, "precision",    where gate.classes asks
                   "recall", "f1", "champion": {...}}, ...],
+     "not_held_out": ["8"],                                     classes that a model knows, and no example is of
      "samples": [{"body": "0,1,…", "answer": "7"}, ...]}        asked alone; the endpoint is asked them again. Other
                                                                 kinds than text/csv say "content_type", and what is no
                                                                 text stands as "body_base64"
@@ -111,7 +112,8 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
             answers = models.answer(examples, several=several)
         finally:
             models.close()
-        return compared({**answers, **unreadable}, _judge(arguments, examples))
+        known = {name: each.classes for name, each in answers.items() if isinstance(each, predictions.Answers)}
+        return compared({**answers, **unreadable}, _judge(arguments, examples, known))
 
 
 def _confinement(arguments: argparse.Namespace, above: Path) -> Confinement:
@@ -121,8 +123,10 @@ def _confinement(arguments: argparse.Namespace, above: Path) -> Confinement:
     return found
 
 
-def _judge(arguments: argparse.Namespace, examples: Sequence[heldout.Example]) -> Judge:
-    """Judges the models' answers as the arguments say."""
+def _judge(
+    arguments: argparse.Namespace, examples: Sequence[heldout.Example], known: Mapping[str, list[str] | None]
+) -> Judge:
+    """Judges the models' answers as the arguments say; `known` are the classes that a model itself says it knows."""
     # They import NumPy, which wrong input shouldn't have to wait for.
     from toolkit import answers as details
     from toolkit import bootstrap, judgement, own_metric
@@ -135,6 +139,7 @@ def _judge(arguments: argparse.Namespace, examples: Sequence[heldout.Example]) -
         segments=_segments(examples),
         classes=arguments.classes,
         own=own_metric.OwnMetric(metric, SOURCE, arguments.metric_seconds) if evaluations.is_own(metric) else None,
+        known={name: classes for name, classes in known.items() if classes},
     )
     asked = [(example.place, _text(example)) for example in examples]
 

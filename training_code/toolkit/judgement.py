@@ -12,7 +12,7 @@ import numpy as np
 
 from contract import evaluations, files
 from toolkit import answers as details
-from toolkit import bootstrap, metrics, own_metric, own_values, probabilities
+from toolkit import bootstrap, class_columns, metrics, own_metric, own_values, probabilities
 from toolkit.errors import NoAnswersError, ToolkitError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Question:
     labels: the right answer to each example.
     segments: the examples' indices by the value of gate.segments' column; None where there is none.
     classes: whether each class is judged by itself.
+    known: the classes that a model itself says it knows, by the model's name.
     """
 
     metric: str
@@ -37,6 +38,7 @@ class Question:
     segments: Mapping[str, Sequence[int]] | None = None
     classes: bool = False
     own: own_metric.OwnMetric | None = None
+    known: Mapping[str, Sequence[str]] | None = None
 
     @property
     def parts(self) -> list[Sequence[int]]:
@@ -46,7 +48,8 @@ class Question:
 @dataclass(frozen=True)
 class Judged:
     """Each model's score; its scores on the resamples, of shape (models, resamples), and how many there were; its score
-    on each segment; more metrics of the challenger; truth and answers as classes, where they are."""
+    on each segment; more metrics of the challenger; truth and answers as classes, where they are; the classes that a
+    model knows and no held-out example is of."""
 
     scores: dict[str, float]
     resampled: np.ndarray
@@ -54,6 +57,7 @@ class Judged:
     parts: dict[str, list[Part]]
     overview: dict[str, float]
     classes: tuple[np.ndarray, dict[str, np.ndarray]] | None = None
+    absent: Sequence[str] = ()
 
 
 def judge(question: Question, answers: dict[str, list[str]]) -> dict[str, Any]:
@@ -84,6 +88,7 @@ def judge(question: Question, answers: dict[str, list[str]]) -> dict[str, Any]:
         "resamples": judged.resamples,
         "metrics": judged.overview,
         **({} if question.segments is None else {evaluations.SEGMENTS: _segments(question.segments, judged.parts)}),
+        **({evaluations.NOT_HELD_OUT: _told(judged.absent)} if judged.absent else {}),
         **({evaluations.CLASSES: _classes(*judged.classes)} if question.classes and judged.classes else {}),
     }
 
@@ -107,6 +112,10 @@ def _segments(segments: Mapping[str, Sequence[int]], parts: Mapping[str, Sequenc
         }
         for index, (name, places) in enumerate(segments.items())
     ]
+
+
+def _told(absent: Sequence[str]) -> list[str]:
+    return [details.cut(name) for name in absent[: details.CLASSES]]
 
 
 def _or_none(part: Part) -> float | None:
@@ -165,9 +174,14 @@ def _labels_or_numbers(question: Question, answers: dict[str, list[str]]) -> Jud
 
 def _probabilities(question: Question, answers: dict[str, list[str]]) -> Judged:
     metric, known = question.metric, metrics.numbers(question.labels)
-    classes, truth = np.unique(np.array(question.labels) if known is None else known, return_inverse=True)
-    probabilities.check_classes(metric, classes.tolist())
-    predicted = {name: probabilities.read(name, texts, len(classes)) for name, texts in answers.items()}
+    labels = np.array(question.labels) if known is None else known
+    held_out = np.unique(labels)
+    probabilities.check_classes(metric, held_out.tolist())
+    classes, predicted = _columns(question, held_out, answers)
+    truth = np.searchsorted(classes, labels)
+    absent = [str(name) for name in classes if name not in held_out]
+    if absent:
+        print(f"note: no held-out example is of {_some(set(absent))}, which a model knows", flush=True)
     scores = {name: probabilities.score(metric, truth, values) for name, values in predicted.items()}
     resampled = probabilities.resampled(metric, truth, list(predicted.values()), question.how)
     parts = _parts(partial(probabilities.score, metric), truth, predicted, question.parts)
@@ -175,7 +189,26 @@ def _probabilities(question: Question, answers: dict[str, list[str]]) -> Judged:
     overview = metrics.overview(metric, classes[truth], guessed[CHALLENGER])
     more = probabilities.overview(truth, predicted[CHALLENGER])
     told = (classes[truth], guessed)
-    return Judged(scores, resampled, question.how.resamples, parts, {**overview, **more}, told)
+    return Judged(scores, resampled, question.how.resamples, parts, {**overview, **more}, told, absent)
+
+
+def _columns(
+    question: Question, held_out: np.ndarray, answers: Mapping[str, Sequence[str]]
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The classes that are held out or known to a model, and every model's probabilities of them.
+
+    Raises:
+        NoAnswersError: a model's can't be told apart, or the metric is of two classes, and there are more.
+    """
+    # Of two classes alone a third can't be left out.
+    of_two = question.metric in evaluations.OF_TWO_CLASSES
+    known = question.known or {}
+    read = {name: probabilities.read(name, texts, held_out, known.get(name)) for name, texts in answers.items()}
+    odd = next((name for name, (columns, _) in read.items() if of_two and len(columns) > 2), None)
+    if odd is not None:
+        raise NoAnswersError(odd, probabilities.unknown(odd, len(read[odd][0]), held_out))
+    classes, values = zip(*read.values())
+    return class_columns.together(dict(zip(read, values)), dict(zip(read, classes)))
 
 
 def _by_own_metric(question: Question, own: own_metric.OwnMetric, answers: dict[str, list[str]]) -> Judged:

@@ -33,7 +33,7 @@ def _document(text: str) -> list[Any] | dict[str, Any] | None:
         return None
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, (list, dict)) else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,9 +21,11 @@ from toolkit.heldout import DataError, Example, joined
 # What a model is doing when something goes wrong with a request.
 TOGETHER = "answering the held-out examples"
 ALONE = "answering one example alone, as a caller of the endpoint asks"
+CLASSES = "saying which classes it knows"
 # Answered at once; keeps memory in bounds.
 BATCH = 5000
 SAMPLES = 5
+MOST_CLASSES = 10_000
 # A sample's body, so that evaluation.json stays small; of larger ones the smallest alone is kept.
 SAMPLE_BYTES = 1 << 20
 
@@ -35,10 +37,12 @@ class Answers:
     texts: `texts[i]` is the answer to example i.
     samples: a few examples asked alone, as a caller of the endpoint would ask: {"body" or "body_base64", "answer"}, and
         "content_type" where the request isn't text/csv; the answer always is.
+    classes: those that the model itself says it knows, in the order of its probabilities; None where it says none.
     """
 
     texts: list[str]
     samples: list[dict[str, str]]
+    classes: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Models:
             alone = number >= len(batches)
             batch = [examples[samples[number - len(batches)]]] if alone else batches[number]
             self._ask(told, (ALONE if alone else TOGETHER, joined(batch), batch[0].content_type))
+        self._ask(told, (CLASSES, "", ""))
         return {name: _checked(name, texts, samples, examples, several) for name, texts in told.items()}
 
     def _ask(self, told: dict[str, list[str] | NoAnswersError], request: tuple[str, str | bytes, str]) -> None:
@@ -191,7 +196,28 @@ def _answer(confined: Confinement, number: int, folder: Path, scratch: Path, jud
                 doing, body, content_type = judge.recv()
             except EOFError:
                 return
-            model_process.say(judge, "answer", functions.answer(model, body, content_type))
+            known = doing == CLASSES
+            answer = json.dumps(_classes(model)) if known else functions.answer(model, body, content_type)
+            model_process.say(judge, "answer", answer)
+
+
+def _classes(model: Any) -> list[str] | None:
+    """The classes of a model that says them, as scikit-learn's estimators do; whatever else it has by that name."""
+    try:
+        found = [str(value) for value, _ in zip(model.classes_, range(MOST_CLASSES + 1))]
+    except Exception:  # noqa: BLE001 - the user's own class may do anything there
+        return None
+    return found if 0 < len(found) <= MOST_CLASSES else None
+
+
+def _known(text: str) -> list[str] | None:
+    """What a model's process has told of its classes, if that is what it should be."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    texts = isinstance(found, list) and all(isinstance(name, str) for name in found)
+    return found if texts and 0 < len(found) <= MOST_CLASSES else None
 
 
 def _batches(examples: list[Example]) -> list[list[Example]]:
@@ -214,8 +240,10 @@ def _checked(
     if isinstance(told, NoAnswersError):
         return told
     try:
-        batches, alone = told[: -len(samples)], told[-len(samples) :]
-        return _answers(name, batches, dict(zip(samples, alone)), examples, several)
+        *answers, classes = told
+        batches, alone = answers[: -len(samples)], answers[-len(samples) :]
+        found = _answers(name, batches, dict(zip(samples, alone)), examples, several)
+        return replace(found, classes=_known(classes))
     except NoAnswersError as error:
         return error
 

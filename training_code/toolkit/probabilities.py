@@ -17,6 +17,7 @@ import numpy as np
 
 from contract import evaluations
 from toolkit.bootstrap import Resampling
+from toolkit.class_columns import classes_of
 from toolkit.errors import NoAnswersError, ToolkitError
 
 BINS = 10
@@ -26,6 +27,8 @@ SUM_TOLERANCE = 1e-2
 _CELLS = 4_000_000
 
 if TYPE_CHECKING:
+    from toolkit.class_columns import Own
+
     # (weights of shape (resamples, examples)) -> one value a resample; not a number where a class wasn't drawn.
     Weighted = Callable[[np.ndarray], np.ndarray]
 
@@ -46,23 +49,38 @@ def check_classes(metric: str, classes: Sequence[object]) -> None:
         )
 
 
-def read(name: str, texts: Sequence[str], classes: int) -> np.ndarray:
-    """A model's answers as an array of shape (examples, classes).
+def read(name: str, texts: Sequence[str], held_out: np.ndarray, own: Own = None) -> tuple[np.ndarray, np.ndarray]:
+    """A model's answers as an array of shape (examples, classes), and the class of each column.
+
+    Args:
+        held_out: the classes of the held-out labels, sorted.
+        own: the classes that the model itself says it knows, in the order of its answers.
 
     Raises:
-        NoAnswersError: an answer is something else, or not of so many classes.
+        NoAnswersError: an answer is something else, or it can't be told which class is which.
     """
     rows = [_row(name, text) for text in texts]
-    odd = next((row for row in rows if len(row) not in ((1, 2) if classes == 2 else (classes,))), None)
-    if odd is not None:
-        wanted = "the second class's probability, or both" if classes == 2 else f"{classes}, one a class"
-        raise NoAnswersError(
-            name, f"the {name} answers {_count(len(odd))}; the held-out labels have {classes} classes: answer {wanted}"
-        )
-    if len({len(row) for row in rows}) > 1:
+    widths = sorted({len(row) for row in rows})
+    if widths == [1, 2]:
         raise NoAnswersError(name, f"the {name} answers now one probability, now two")
+    # All are of one width, or the odd one is told.
+    width = next((width for width in widths if width != len(held_out)), widths[0])
+    columns = held_out if len(held_out) == 2 and width == 1 else classes_of(width, held_out, own)
+    if len(widths) > 1 or columns is None:
+        raise NoAnswersError(name, unknown(name, width, held_out))
     values = np.array(rows, dtype=float)
-    return np.hstack([1 - values, values]) if values.shape[1] == 1 else values
+    return columns, np.hstack([1 - values, values]) if width == 1 else values
+
+
+def unknown(name: str, width: int, held_out: np.ndarray) -> str:
+    """The sentence about answers whose classes can't be told."""
+    count = len(held_out)
+    wanted = "the second class's probability, or both" if count == 2 else f"{count}, one a class"
+    said = f"the {name} answers {_count(width)}; the held-out labels have {count} classes: answer {wanted}"
+    if width <= count:
+        return said
+    there = ", ".join(map(str, held_out[:10].tolist())) + (", …" if count > 10 else "")
+    return f"{said}; or, if the held-out data lack a class (they have {there}), hold out examples of it, too"
 
 
 def _count(number: int) -> str:
@@ -180,7 +198,8 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def _one_versus_rest(truth: np.ndarray, answers: np.ndarray) -> Weighted:
-    each = [_auc(truth == index, answers[:, index]) for index in range(answers.shape[1])]
+    # Of a class without an example nothing can be ranked: the average is over the others.
+    each = [_auc(truth == index, answers[:, index]) for index in np.unique(truth)]
     return lambda weights: np.mean([area(weights) for area in each], axis=0)
 
 

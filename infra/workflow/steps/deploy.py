@@ -7,7 +7,7 @@ back leaves the endpoint on its old config: the run ends RolledBack.
 from __future__ import annotations
 
 from contract import files, names, outcomes
-from contract.states import DEPLOY, RECORD
+from contract.states import DEPLOY, RECORD, UNDO
 from infra.grants import Grant
 from infra.workflow.conditions import (
     all_of,
@@ -15,6 +15,7 @@ from infra.workflow.conditions import (
     in_service,
     in_time,
     is_changing,
+    is_redriven,
     may_still_change,
     on_config,
     says_existing,
@@ -50,7 +51,7 @@ _AGAIN_SECONDS = 2
 def deploy(at: Surroundings, *, then: str) -> Step:
     """Goes on to `then` when the endpoint is in service on the candidate's config."""
     role = _role(at)
-    start = {"deployment": content_names(at, role), **timer(at)}
+    start = {"deployment": content_names(at, role), **timer(at.spec.deploy.timeout)}
     return Step(
         states={
             **assigning(DEPLOY, start, then="CreateModel"),
@@ -58,8 +59,8 @@ def deploy(at: Surroundings, *, then: str) -> Step:
             **_once("EndpointConfig", "EndpointConfigName", _CONFIG_NAME, endpoint_config(at), then="FindEndpoint"),
             **_find_endpoint(at, then=then),
             **task("DeleteEndpoint", "aws-sdk:sagemaker:deleteEndpoint", _named(at), then="FindEndpoint"),
-            **change_endpoint("CreateEndpoint", "createEndpoint", new_endpoint(at), then="AwaitEndpoint"),
-            **change_endpoint("UpdateEndpoint", "updateEndpoint", update(at, _CONFIG_NAME), then="AwaitEndpoint"),
+            **_deploying("CreateEndpoint", "createEndpoint", new_endpoint(at)),
+            **_deploying("UpdateEndpoint", "updateEndpoint", update(at, _CONFIG_NAME)),
             **_await_endpoint(at, then=then),
         },
         grants=_grants(at),
@@ -154,11 +155,15 @@ def _once(kind: str, key: str, name: str, request: Document, *, then: str) -> St
 
 def _find_endpoint(at: Surroundings, *, then: str) -> States:
     """Made where there is none, updated where there is one; one that never came up is replaced."""
+    ended = "the run had ended before its execution was redriven; start another, with `ratchet run`"
+    redriven = when(is_redriven(), RECORD, {"failure": failure("FindEndpoint", "RunHasEnded", ended)})
     missing = [
+        redriven,
         when(says_missing(), "CreateEndpoint", {"failure": None}),
         when(all_of(says_throttled(), in_time()), "WaitToFindEndpoint", {"failure": None}),
     ]
     found = [
+        redriven,
         when(on_config(_CONFIG_NAME), then),
         when(in_service(), "UpdateEndpoint"),
         when(equals("$endpoint.status", "Failed"), "DeleteEndpoint"),
@@ -176,8 +181,17 @@ def _find_endpoint(at: Surroundings, *, then: str) -> States:
     }
 
 
+def _deploying(name: str, action: str, request: Document) -> States:
+    """From here on the endpoint may change, even if the answer is an error: the first of two tries may be accepted."""
+    return change_endpoint(name, action, request, then="AwaitEndpoint", assign={"deployed": True}, on_failure=UNDO)
+
+
 def _await_endpoint(at: Surroundings, *, then: str) -> States:
-    """Looks until the endpoint is in service on the new config; on the old one, the deployment was rolled back."""
+    """Looks until the endpoint is in service on the new config; on the champion's, SageMaker has rolled it back.
+
+    Whatever else it comes to, or doesn't come to in time, is undone.
+    """
+    was_champion = "$endpoint.config = $plan.champion.endpoint_config_name"
     rolled_back = {
         "outcome": outcomes.ROLLED_BACK,
         "failure": failure(
@@ -188,7 +202,7 @@ def _await_endpoint(at: Surroundings, *, then: str) -> States:
     }
     ways = [
         when(on_config(_CONFIG_NAME), then),
-        when(all_of(in_service(), update_has_shown()), RECORD, rolled_back),
+        when(all_of(in_service(), update_has_shown(), was_champion), RECORD, rolled_back),
         when(
             all_of(may_still_change(), in_time()),
             "WaitForEndpoint",
@@ -204,8 +218,8 @@ def _await_endpoint(at: Surroundings, *, then: str) -> States:
         }
     }
     return {
-        **describe_endpoint("AwaitEndpoint", at, then="EndpointReady", on_failure=RECORD),
-        **choice("EndpointReady", ways, default=RECORD, assign=failed),
+        **describe_endpoint("AwaitEndpoint", at, then="EndpointReady", on_failure=UNDO),
+        **choice("EndpointReady", ways, default=UNDO, assign=failed),
         **wait_for_endpoint("WaitForEndpoint", then="AwaitEndpoint"),
     }
 

@@ -10,7 +10,7 @@ from typing import Any
 from contract import files, functions, held_out, held_out_labels, outcomes
 from contract.states import PLAN, RECORD
 from infra.grants import Grant, list_prefixes, use_key
-from infra.workflow.conditions import equals
+from infra.workflow.conditions import all_of, equals, exists
 from infra.workflow.expressions import expression
 from infra.workflow.language import choice, when
 from infra.workflow.run_function import RunFunction, invoke
@@ -20,9 +20,14 @@ from infra.workflow.surroundings import IMAGE_URI, Surroundings
 from ratchet.spec import PipelineSpec
 from ratchet.spec.metric_names import labels_needed
 
+# Where a run goes on once the endpoint is what the run table says.
+PLANNED = "Planned"
 
-def plan(at: Surroundings, *, anew: str, again: str) -> Step:
-    """A run with work goes on to `anew`, a rollback to `again`."""
+
+def plan(at: Surroundings, *, anew: str, again: str, drifted: str) -> Step:
+    """A run with work goes on to `anew`, a rollback to `again`; before that, if the endpoint isn't what the run table
+    says, to `drifted`, which comes back to PLANNED.
+    """
     planner = _planner(at)
     payload = {
         "run": expression("$run"),
@@ -34,12 +39,14 @@ def plan(at: Surroundings, *, anew: str, again: str) -> Step:
         "image_uri": str(IMAGE_URI),
     }
     chosen = {name: expression(f"$plan.{name}") for name in ("candidate", "decision")}
+    drift = all_of(exists("$plan.drift"), "$repaired = null")
     ways = [
+        when(drift, drifted),
         *(when(equals("$plan.outcome", idle), RECORD, {"outcome": idle}) for idle in outcomes.IDLE),
         when(equals("$plan.outcome", outcomes.ROLLBACK), again, chosen),
     ]
-    look = invoke(PLAN, planner, payload, then="Planned", result="plan")
-    return Step(states={**look, **choice("Planned", ways, default=anew)}, function=planner)
+    look = invoke(PLAN, planner, payload, then=PLANNED, result="plan")
+    return Step(states={**look, **choice(PLANNED, ways, default=anew)}, function=planner)
 
 
 def spec_hash(spec: PipelineSpec) -> str:
@@ -66,6 +73,7 @@ def _planner(at: Surroundings) -> RunFunction:
             functions.RUN_TABLE: at.shared.run_table,
             functions.DATA_BUCKET: at.shared.data_bucket,
             functions.ARTIFACT_BUCKET: at.shared.artifact_bucket,
+            functions.ENDPOINT_NAME: at.endpoint,
         },
         grants=[
             change_run_table(at),
@@ -73,6 +81,7 @@ def _planner(at: Surroundings) -> RunFunction:
             _look_into_held_out_data(at),
             find_models(at),
             write_runs(at, files.PLAN, files.manifest("*"), files.versions("*")),
+            Grant(actions=["sagemaker:DescribeEndpoint"], resources=[at.endpoint_arn]),
             use_key(at.account, at.shared.key_arn, "dynamodb", "s3"),
         ],
     )

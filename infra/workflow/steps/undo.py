@@ -1,44 +1,176 @@
-"""Undo: the champion serves again. Without one the recorder deletes the endpoint: nothing wrong may answer."""
+"""Undo and Repair: the endpoint is put back to what the run table says, whatever it is on or on its way to.
+
+Undo follows a deployment that went wrong; Repair comes first in a run whose Plan found that the endpoint isn't what the
+run table says. An update can't be cancelled, and refuses another one: it is waited out. Where there was no champion,
+Undo leaves the endpoint to the recorder, which deletes it, and Repair deletes it: nothing wrong may answer.
+"""
 
 from __future__ import annotations
 
 from contract import outcomes
-from contract.states import RECORD, UNDO
+from contract.states import RECORD, REPAIR, UNDO
 from infra.grants import Grant
-from infra.workflow.conditions import all_of, exists, in_time, may_still_change, on_config
+from infra.workflow.conditions import (
+    all_of,
+    any_of,
+    exists,
+    in_time,
+    is_changing,
+    is_not,
+    on_config,
+    one_of,
+    says_in_progress,
+    says_missing,
+    says_throttled,
+    update_has_shown,
+)
 from infra.workflow.endpoint import change_endpoint, describe_endpoint, timer, update, wait_for_endpoint
-from infra.workflow.language import choice, failure, when
+from infra.workflow.expressions import expression
+from infra.workflow.language import RETRY_EXPECTED, State, States, assigning, choice, failure, task, when
+from infra.workflow.requests import Document, tags
 from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
 
+# An update that the run gave up is still waited for, at least so long: nothing else can be done meanwhile.
+LONGEST_SECONDS = 3600
+
 _CHAMPION = "$plan.champion.endpoint_config_name"
+_HAS_CHAMPION, _HAS_NONE = exists(_CHAMPION), is_not(exists(_CHAMPION))
+_IS_REPAIR, _IS_UNDO = "$undone = null", "$undone != null"
+_SETTLED = one_of("$endpoint.status", ("InService", "OutOfService", "Failed"))
+_UPDATABLE = one_of("$endpoint.status", ("InService", "OutOfService"))
+_NOT_TRIED = "$restored = 0"
+_TRIED = {"restored": expression("$restored + 1")}
 
 
-def undo(at: Surroundings) -> Step:
-    """The outcome is RolledBack, if the champion comes back; else `$failure` says both reasons."""
-    cause = (
-        "<$failure.cause>; and the champion could not be restored: the endpoint is <$endpoint.status>,"
-        " <$endpoint.reason>"
-    )
-    not_restored = {"failure": failure("RestoreChampion", "ChampionNotRestored", cause)}
-    ways = [
-        when(on_config(_CHAMPION), RECORD, {"outcome": outcomes.ROLLED_BACK}),
-        when(all_of(may_still_change(), in_time()), "WaitForChampion"),
-    ]
+def undo(at: Surroundings, *, repaired: str) -> Step:
+    """After Undo the run is recorded: RolledBack, if the champion is back. After Repair it goes on to `repaired`."""
+    left_to_recorder = [when(all_of(_HAS_NONE, _SETTLED), RECORD)]
     return Step(
         states={
-            **choice(UNDO, [when(exists(_CHAMPION), "RestoreChampion", timer(at))], default=RECORD),
-            **change_endpoint("RestoreChampion", "updateEndpoint", update(at, _CHAMPION), then="AwaitChampion"),
-            **describe_endpoint("AwaitChampion", at, then="ChampionServes", on_failure=RECORD),
-            **choice("ChampionServes", ways, default=RECORD, assign=not_restored),
-            **wait_for_endpoint("WaitForChampion", then="AwaitChampion"),
+            **choice(
+                UNDO, left_to_recorder, default="LookAtEndpoint", assign=_begin(at, undone=expression("$failure"))
+            ),
+            **assigning(REPAIR, _begin(at, undone=None), then="LookAtEndpoint"),
+            **_look(at),
+            **_change(at),
+            **_end(at, repaired),
         },
         grants=_grants(at),
     )
 
 
+def _begin(at: Surroundings, *, undone: str | None) -> dict[str, object]:
+    """`$undone` is the failure that is undone; `$restored` counts the changes that SageMaker has accepted."""
+    seconds = max(LONGEST_SECONDS, 2 * at.spec.deploy.timeout)
+    return {"undone": undone, "failure": None, "restored": 0, **timer(seconds)}
+
+
+# -------------------------------------------------------------------------------------------------------------- states
+
+
+def _look(at: Surroundings) -> States:
+    """The endpoint as it is, and what is to be done about it."""
+    waits: dict[str, object] = {"endpoint_changed": expression("$endpoint_changed or $endpoint.status != 'InService'")}
+    shown_later = all_of(_UPDATABLE, is_not(_NOT_TRIED), is_not(update_has_shown()))
+    ways = [
+        when(all_of(_HAS_CHAMPION, on_config(_CHAMPION)), "Restored"),
+        when(all_of(any_of(is_changing(), shown_later), in_time()), "WaitForChampion", waits),
+        when(all_of(_HAS_NONE, _IS_UNDO, _SETTLED), "Restored"),
+        when(all_of(any_of(_HAS_NONE, "$endpoint.status = 'Failed'"), _SETTLED, _NOT_TRIED), "TakeAway"),
+        when(all_of(_UPDATABLE, _NOT_TRIED), "RestoreChampion"),
+    ]
+    gone = [
+        when(all_of(says_missing(), _HAS_NONE), "Restored", {"failure": None}),
+        when(all_of(says_missing(), _NOT_TRIED), "BringBackChampion", {"failure": None}),
+        *_busy(says_throttled()),
+    ]
+    odd = {
+        "failure": failure(
+            "LookAtEndpoint", "EndpointNotUsable", "the endpoint is <$endpoint.status>, <$endpoint.reason>"
+        )
+    }
+    return {
+        **describe_endpoint(
+            "LookAtEndpoint", at, then="EndpointNow", on_failure="EndpointGone", retries=RETRY_EXPECTED
+        ),
+        **choice("EndpointGone", gone, default="NotRestored"),
+        **choice("EndpointNow", ways, default="NotRestored", assign=odd),
+        **wait_for_endpoint("WaitForChampion", then="LookAtEndpoint"),
+    }
+
+
+def _change(at: Surroundings) -> States:
+    """The champion's config on the endpoint, or no endpoint; what SageMaker refuses while it is busy waits."""
+    create = {**update(at, _CHAMPION), "Tags": tags(at)}
+    return {
+        **change_endpoint(
+            "RestoreChampion",
+            "updateEndpoint",
+            update(at, _CHAMPION),
+            then="LookAtEndpoint",
+            assign=_TRIED,
+            on_failure="NotAccepted",
+        ),
+        **change_endpoint(
+            "BringBackChampion",
+            "createEndpoint",
+            create,
+            then="LookAtEndpoint",
+            assign=_TRIED,
+            on_failure="NotAccepted",
+        ),
+        **task(
+            "TakeAway",
+            "aws-sdk:sagemaker:deleteEndpoint",
+            _named(at),
+            then="LookAtEndpoint",
+            retries=RETRY_EXPECTED,
+            on_failure="NotAccepted",
+        ),
+        **choice("NotAccepted", _busy(any_of(says_in_progress(), says_throttled())), default="NotRestored"),
+    }
+
+
+def _busy(condition: str) -> list[State]:
+    return [when(all_of(condition, in_time()), "WaitForChampion", {"failure": None})]
+
+
+def _end(at: Surroundings, repaired: str) -> States:
+    """The run goes on, or is recorded with what was undone and, where the champion isn't back, with why it isn't."""
+    undone = {"failure": expression("$undone")}
+    changed = any_of("$deployed", "$restored > 0", "$endpoint_changed")
+    ways = [
+        when(_IS_REPAIR, repaired, {"repaired": expression("$plan.drift")}),
+        when(all_of(_HAS_CHAMPION, changed), RECORD, {"outcome": outcomes.ROLLED_BACK, **undone}),
+    ]
+    why = (
+        "($undone = null ? $plan.drift : $undone.cause) & '; and the champion could not be restored: ' & $failure.cause"
+    )
+    champion = "$plan.champion.run_id"
+    anew = f"({exists(champion)} ? '; `ratchet rollback {at.pipeline} ' & {champion} & '` deploys it anew' : '')"
+    reason = {
+        "state": "RestoreChampion",
+        "error": "ChampionNotRestored",
+        "cause": expression(f"{why} & {anew}"),
+    }
+    return {
+        **choice("Restored", ways, default=RECORD, assign=undone),
+        **assigning("NotRestored", {"failure": reason}, then=RECORD),
+    }
+
+
+# -------------------------------------------------------------------------------------------------------------- grants
+
+
+def _named(at: Surroundings) -> Document:
+    return {"EndpointName": at.endpoint}
+
+
 def _grants(at: Surroundings) -> list[Grant]:
+    changes = ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"]
+    looks = ["sagemaker:DescribeEndpoint", "sagemaker:DeleteEndpoint", "sagemaker:AddTags"]
     return [
-        Grant(actions=["sagemaker:UpdateEndpoint"], resources=[at.endpoint_arn, at.endpoint_config_arns]),
-        Grant(actions=["sagemaker:DescribeEndpoint"], resources=[at.endpoint_arn]),
+        Grant(actions=changes, resources=[at.endpoint_arn, at.endpoint_config_arns]),
+        Grant(actions=looks, resources=[at.endpoint_arn]),
     ]

@@ -38,6 +38,7 @@ _PROVISIONERS = "ministack.services.cloudformation.provisioners"
 _SERVICE = "ministack.services.cloudformation"
 _RUNS_ON_THREAD = "_runs_on_worker_thread"
 _STACKS = "ministack.services.cloudformation.stacks"
+_ENGINE = "ministack.services.cloudformation.engine"
 _HANDLERS = "ministack.services.cloudformation.handlers"
 _CLOUD_CONTROL = "ministack.services.cloudcontrol"
 _CHANGE_SETS = "ministack.services.cloudformation.changesets"
@@ -47,6 +48,7 @@ __all__ = ["install"]
 
 def install(aws: EmbeddedAws) -> None:
     when_imported(_PROVISIONERS, lambda module: _extend(module, aws))
+    when_imported(_ENGINE, validation.refuse_aliases)
     when_imported(_STACKS, _run_on_threads)
     when_imported(_STACKS, imported_buckets.register)
     when_imported(_STACKS, exports.register_stacks)

@@ -13,6 +13,21 @@ RESOLVE = "_resolve_parameters"
 SUPPORT = "validate_template_support"
 
 
+def refuse_aliases(engine: ModuleType) -> None:
+    """CloudFormation's YAML has no aliases (User Guide, "CloudFormation template formats"): nine lines of them are a
+    billion values."""
+    from yaml.events import AliasEvent
+
+    compose = engine.CfnLoader.compose_node
+
+    def compose_node(self: Any, parent: Any, index: Any) -> Any:
+        if self.check_event(AliasEvent):
+            raise ValueError("Template error: YAML aliases are not allowed in CloudFormation templates")
+        return compose(self, parent, index)
+
+    engine.CfnLoader.compose_node = compose_node
+
+
 def register(operations: ModuleType) -> None:
     """For a module with operations: each calls RESOLVE, then SUPPORT, and answers ValueErrors as ValidationError."""
     resolve, support = operations.__dict__[RESOLVE], operations.__dict__[SUPPORT]

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from localaws.patterns import regex
 from localaws.states.dataflow import UndefinedError
 
 # Developer Guide, "JSONata functions provided by Step Functions": "supports all JSONata functions except $eval".
 _UNSUPPORTED_FUNCTION = "$eval("
 TIMEOUT_MS = 1000
+
+
+_GROUP = re.compile(r"\\g<(\d+)>")
+
+
+class Regex:
+    """An expression between slashes, as the engine uses it, matched in linear time."""
+
+    def __init__(self, compiled: Any) -> None:
+        self.search, self.finditer, self.split = compiled.search, compiled.finditer, compiled.split
+        self._compiled = compiled
+
+    @classmethod
+    def of(cls, pattern: str, flags: Any) -> Regex:
+        """The expression with its flags. Raises PatternError."""
+        return cls(regex(pattern, ignore_case=flags.case_insensitive, multiline=flags.multiline))
+
+    def sub(self, repl: str | Callable[[Any], str], string: str, count: int = 0) -> str:
+        """As of `re.Pattern`, with the words of its complaint, by which the engine finds what to put right."""
+        for group in _GROUP.finditer(repl) if isinstance(repl, str) else ():
+            if int(group[1]) > self._compiled.groups:
+                raise ValueError(f"invalid group reference {group[1]} at position {group.start(1)}")
+        return str(self._compiled.sub(repl, string, count))
 
 
 def parse(text: str) -> Any:
@@ -19,7 +44,7 @@ def parse(text: str) -> Any:
     if _UNSUPPORTED_FUNCTION in text.replace(" ", ""):
         raise ValueError("the function $eval is not supported; use $parse")
     try:
-        expression = stepfunctions.jsonata.Jsonata.jsonata(text, timeout=TIMEOUT_MS)
+        expression = stepfunctions.jsonata.Jsonata.jsonata(text, Regex.of, timeout=TIMEOUT_MS)
     except Exception as exc:
         raise ValueError(_message(exc)) from exc
     stepfunctions._register_sfn_jsonata_functions(expression)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
-from localaws.ministack_adapter.sagemaker_requests import resource_arns
+from localaws.ministack_adapter.sagemaker_requests import checks, resource_arns
 from localaws.ministack_adapter.stepfunctions.roles import SESSION_NAME
 from localaws.sagemaker.core.events import in_milliseconds
 from localaws.sagemaker.jobs.job_documents import TERMINAL
@@ -132,11 +132,8 @@ class SageMakerTasks:
         return answer
 
     def _authorize(self, role_arn: str, operation: str, request: dict[str, Any]) -> None:
-        resources = resource_arns(self._aws.region, self._aws.account, operation, request)
-        for resource in resources:
-            authorization.authorize_role_call(role_arn, f"sagemaker:{operation}", resource, session_name=SESSION_NAME)
-        if request.get("Tags") and operation.startswith("Create"):
-            authorization.authorize_role_call(role_arn, "sagemaker:AddTags", resources[0], session_name=SESSION_NAME)
+        for action, resource, keys in checks(self._aws.region, self._aws.account, operation, request):
+            authorization.authorize_role_call(role_arn, action, resource, keys, SESSION_NAME)
 
     def _caller(self, role_arn: str) -> Caller:
         from localaws.sagemaker.core.request import Caller

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import shutil
@@ -9,7 +10,10 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, NoReturn
+
+from localaws.sagemaker.containers.beneath import OpenFolder
+from localaws.sagemaker.containers.limits import KEPT_FREE
 
 # Fast over small: an archive stays on this machine, and compression stands in every job's way.
 _COMPRESSION = 1
@@ -18,6 +22,11 @@ _GZIP = b"\x1f\x8b"
 _OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "a zip file", b"(\xb5/\xfd": "zstd"}
 _TAR_MAGIC = slice(257, 262)
 _HEAD_BYTES = 512
+# Headers that tarfile reads into memory whole.
+_EXTENSIONS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME,
+               tarfile.GNUTYPE_LONGLINK)  # fmt: skip
+_MAX_EXTENSION = 1024 * 1024
+_MAX_MEMBERS, _MAX_NAMES = 200_000, 64 * 1024 * 1024
 
 
 class UnsafeArchiveError(Exception):
@@ -28,48 +37,93 @@ class BrokenArchiveError(Exception):
     """The file isn't a readable tar archive."""
 
 
-def pack(directory: Path, archive: IO[bytes]) -> int:
-    """Write the content of `directory` as tar.gz into `archive`; the number of files.
+def pack(folder: OpenFolder, archive: IO[bytes]) -> int:
+    """Write the files of a container's folder as a tar.gz; their number.
 
-    Deterministic: sorted names, no times, no owners; symbolic links are followed, as SageMaker uploads content.
+    Deterministic: sorted names, no times, no owners; symbolic links are followed, as SageMaker uploads content, and a
+    second name of the same file (hard link) carries the content again.
     """
     count = 0
     with (
         gzip.GzipFile(filename="", mode="wb", fileobj=archive, compresslevel=_COMPRESSION, mtime=0) as compressed,
-        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT, dereference=True) as tar,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for path in files_below(directory):
-            info = tar.gettarinfo(path, arcname=path.relative_to(directory).as_posix())
-            info.mtime, info.uid, info.gid, info.uname, info.gname = 0, 0, 0, "", ""
-            info.mode = 0o755 if info.mode & 0o100 else 0o644
-            info.type = tarfile.REGTYPE  # a second name of the same file (hard link) carries the content again
-            info.size = path.stat().st_size
-            with path.open("rb") as content:
+        for file in folder.files():
+            with contextlib.suppress(FileNotFoundError), file.open() as content:
+                status = os.fstat(content.fileno())
+                info = tarfile.TarInfo(file.name)
+                info.mode = 0o755 if status.st_mode & 0o100 else 0o644
+                info.size = status.st_size
                 tar.addfile(info, content)
-            count += 1
+                count += 1
     return count
 
 
-def unpack(archive: Path, directory: Path) -> None:
-    """Extract a tar (compressed or not) into `directory`.
+class _Header(tarfile.TarInfo):
+    """A header that is read without more memory than names need; sparse files, whose maps have any size, are none."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Header:
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _EXTENSIONS and header.size > _MAX_EXTENSION:
+            raise UnsafeArchiveError(f"a header of {header.size} bytes is larger than any name needs")
+        return header
+
+    def _proc_sparse(self, *_: object) -> NoReturn:
+        raise UnsafeArchiveError(f"{self.name!r} is a sparse file; put it into the archive as it is read")
+
+    _proc_gnusparse_10 = _proc_sparse
+
+
+@contextlib.contextmanager
+def opened(archive: Path) -> Iterator[tarfile.TarFile]:
+    """A tar, compressed or not, whose headers cost no more memory than they need."""
+    with tarfile.open(archive, tarinfo=_Header) as tar:
+        yield tar
+
+
+def members(tar: tarfile.TarFile, room: int) -> Iterator[tarfile.TarInfo]:
+    """The members of a tar, one after another. UnsafeArchiveError for too many, or for more than `room` bytes."""
+    size = names = 0
+    for count, member in enumerate(tar, start=1):
+        size += max(member.size, 0)
+        if size > room:
+            raise UnsafeArchiveError(f"it unpacks to more than the {room} bytes that there is room for")
+        names += len(member.name) + len(member.linkname) + sum(map(len, member.pax_headers.values()))
+        if count > _MAX_MEMBERS or names > _MAX_NAMES:
+            raise UnsafeArchiveError(
+                f"it has more than {_MAX_MEMBERS} members, or names of more than {_MAX_NAMES} bytes"
+            )
+        yield member
+
+
+def unpack(archive: Path, directory: Path, room: int) -> None:
+    """Extract a tar (compressed or not) into `directory`, at most `room` bytes and what the disk has.
 
     The rules are those of `tarfile`'s "data" filter (Python documentation, tarfile, "Extraction filters"), which the
     first releases of Python 3.11 don't have. Owners and special modes are dropped.
 
-    Raises UnsafeArchiveError for absolute paths, ``..``, links that leave the directory, and devices;
-    BrokenArchiveError when it can't be read. All members are checked before the first is written, so that a refused
-    archive leaves nothing; what only its links together would do is found when it is written.
+    Raises UnsafeArchiveError for absolute paths, ``..``, links that leave the directory, devices, and more than there
+    is room for; BrokenArchiveError when it can't be read. All members are checked before the first is written, so that
+    a refused archive leaves nothing; what only its links together would do is found when it is written.
     """
     try:
-        with tarfile.open(archive) as tar:
-            members = tar.getmembers()
-            for member in members:
+        with opened(archive) as tar:
+            found = []
+            for member in members(tar, min(room, _free(directory))):
                 _check(member, directory)
+                found.append(member)
             made: set[Path] = set()
-            for member in members:
+            for member in found:
                 _write(tar, member, directory, made)
-    except (tarfile.TarError, EOFError, zlib.error, OSError, KeyError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, OSError, KeyError, ValueError) as error:
         raise BrokenArchiveError(f"{archive.name} is not a readable tar.gz: {error}") from error
+
+
+def _free(directory: Path) -> int:
+    there = next(folder for folder in (directory, *directory.parents) if folder.exists())
+    found = os.statvfs(there)
+    return found.f_bavail * found.f_frsize - KEPT_FREE
 
 
 def why_no_gzip(archive: Path) -> str | None:
@@ -84,14 +138,6 @@ def why_no_gzip(archive: Path) -> str | None:
         return "it is a tar that isn't compressed with gzip"
     kind = next((name for magic, name in _OTHERS.items() if head.startswith(magic)), None)
     return f"it is {kind}, not gzip" if kind else "it isn't compressed with gzip"
-
-
-def files_below(directory: Path) -> Iterator[Path]:
-    """Regular files below `directory` in a fixed order; links that lead out of it or nowhere are left out."""
-    root = directory.resolve()
-    for path in sorted(directory.rglob("*")):
-        if path.is_file() and path.resolve().is_relative_to(root):
-            yield path
 
 
 def _check(member: tarfile.TarInfo, directory: Path) -> None:

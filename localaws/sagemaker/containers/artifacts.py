@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import tempfile
 import threading
-from pathlib import Path
+from collections.abc import Iterator
 
-from localaws.sagemaker.containers.archives import files_below, pack
-from localaws.sagemaker.containers.objects import Objects, TransferError
+from localaws.sagemaker.containers.archives import pack
+from localaws.sagemaker.containers.beneath import File, Folder, Refused, TooLargeError
+from localaws.sagemaker.containers.objects import InsufficientSpaceError, Objects, TransferError
 from localaws.sagemaker.core.wire import split_s3_uri
 
 _log = logging.getLogger(__name__)
@@ -15,47 +19,53 @@ _log = logging.getLogger(__name__)
 _SYNC_INTERVAL = 1.0  # seconds
 
 
-def upload_archive(directory: Path, uri: str, objects: Objects, kms_key: str | None) -> bool:
-    """`directory` as a tar.gz at `uri`; False, and nothing uploaded, when it holds no file."""
-    if next(files_below(directory), None) is None:
-        return False
-    archive = directory.with_name(f"{directory.name}.tar.gz")
-    with archive.open("wb") as file:
-        pack(directory, file)
-    bucket, key = split_s3_uri(uri)
-    objects.upload(archive, bucket, key, kms_key)
-    archive.unlink()
+def upload_archive(folder: Folder, uri: str, objects: Objects, kms_key: str | None, refused: Refused) -> bool:
+    """A container's folder as a tar.gz at `uri`; False, and nothing uploaded, when it holds no file."""
+    # Beside what the container sees: a name in there may be a link by now.
+    with _in_room(), folder.open(refused) as found, tempfile.TemporaryFile(dir=folder.root.parent) as archive:
+        if found is None or pack(found, archive) == 0:
+            return False
+        size = archive.tell()
+        archive.seek(0)
+        objects.upload(archive, size, *split_s3_uri(uri), kms_key)
     return True
 
 
-def upload_files(directory: Path, uri: str, objects: Objects, kms_key: str | None) -> int:
-    """Every file of `directory` below `uri`, under its relative name; their number."""
+def upload_files(folder: Folder, uri: str, objects: Objects, kms_key: str | None, refused: Refused) -> int:
+    """Every file of a container's folder below `uri`, under its relative name; their number."""
     bucket, prefix = split_s3_uri(uri)
     count = 0
-    for path in files_below(directory):
-        objects.upload(path, bucket, _key(prefix, path, directory), kms_key)
-        count += 1
+    with _in_room(), folder.open(refused) as found:
+        for file in found.files() if found else ():
+            with file.open() as content:
+                size = os.fstat(content.fileno()).st_size
+                objects.upload(content, size, bucket, _key(prefix, file.name), kms_key)
+            count += 1
     return count
 
 
 class DirectorySync:
-    """Uploads what is new or changed in a directory while a job runs, as SageMaker does with checkpoints.
+    """Uploads what is new or changed in a folder while a job runs, as SageMaker does with checkpoints.
 
-    Use as a context manager; the last pass is at the end, and raises TransferError.
+    Use as a context manager; the last pass is at the end, raises TransferError, and tells `refused` what is left out.
     """
 
-    def __init__(self, directory: Path, uri: str, objects: Objects, kms_key: str | None = None) -> None:
-        self._directory = directory
+    def __init__(
+        self, folder: Folder, uri: str, objects: Objects, refused: Refused, kms_key: str | None = None
+    ) -> None:
+        self._folder = folder
         self._bucket, self._prefix = split_s3_uri(uri)
         self._objects = objects
+        self._refused = refused
         self._kms_key = kms_key
-        self._uploaded: dict[Path, tuple[int, int]] = {}
+        self._uploaded: dict[str, tuple[int, int]] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name="directory-sync", daemon=True)
 
     def __enter__(self) -> DirectorySync:
         # What was downloaded to begin with is in S3 already.
-        self._uploaded = {path: _version(path) for path in files_below(self._directory)}
+        with _in_room(), self._folder.open(_in_silence) as found:
+            self._uploaded = {file.name: _version(file) for file in found.files()} if found else {}
         self._thread.start()
         return self
 
@@ -63,30 +73,44 @@ class DirectorySync:
         self._over.set()
         self._thread.join()
         if kind is None:
-            self._upload_changed()
+            self._upload_changed(self._refused)
 
     def _work(self) -> None:
         while not self._over.wait(_SYNC_INTERVAL):
             try:
-                self._upload_changed()
+                self._upload_changed(_in_silence)
             except TransferError as error:
-                _log.warning("sync of %s: %s; the last pass will try again", self._directory, error)
+                _log.warning("sync of %s: %s; the last pass will try again", self._folder.name, error)
             except OSError:
                 pass  # a file went while it was read; the next pass sees what is there
 
-    def _upload_changed(self) -> None:
-        for path in files_below(self._directory):
-            version = _version(path)
-            if self._uploaded.get(path) != version:
-                self._objects.upload(path, self._bucket, _key(self._prefix, path, self._directory), self._kms_key)
-                self._uploaded[path] = version
+    def _upload_changed(self, refused: Refused) -> None:
+        with _in_room(), self._folder.open(refused) as found:
+            for file in found.files() if found else ():
+                version = _version(file)
+                if self._uploaded.get(file.name) != version:
+                    with file.open() as content:
+                        size, key = os.fstat(content.fileno()).st_size, _key(self._prefix, file.name)
+                        self._objects.upload(content, size, self._bucket, key, self._kms_key)
+                    self._uploaded[file.name] = version
 
 
-def _version(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size
+@contextlib.contextmanager
+def _in_room() -> Iterator[None]:
+    """What is larger than its volume is an upload that fails."""
+    try:
+        yield
+    except TooLargeError as error:
+        raise InsufficientSpaceError from error
 
 
-def _key(prefix: str, path: Path, directory: Path) -> str:
-    name = path.relative_to(directory).as_posix()
+def _in_silence(_line: str) -> None:
+    """The last pass says it, once, in the job's own thread."""
+
+
+def _version(file: File) -> tuple[int, int]:
+    return file.status.st_mtime_ns, file.status.st_size
+
+
+def _key(prefix: str, name: str) -> str:
     return f"{prefix.rstrip('/')}/{name}" if prefix else name

@@ -18,9 +18,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from localaws.sagemaker.containers import container_init
+import localaws
+from localaws.confinement import landlock
+from localaws.priority import yield_to_us
+from localaws.sagemaker.containers.limits import Exceeded, Limits, Watch
 
 OPT_ML = Path("/opt/ml")
 TMP = Path("/tmp")  # noqa: S108 - the container's own
@@ -28,9 +31,16 @@ TOOLS = Path("/opt/image-tools")
 
 Isolation = Literal["processes and files", "files", "none"]
 
+# By its own import path alone, so that it is compiled once.
+_FIRST_PROCESS = (
+    f"import sys; sys.path.append({str(Path(localaws.__file__).parents[1])!r}); "
+    "from localaws.confinement.first_process import main; sys.exit(main(sys.argv[1:]))"
+)
+# The first process itself, and every image's environment, runs on it.
+_OWN_PYTHON = ["--show", sys.base_prefix, sys.base_prefix]
 _ISOLATION_OPTIONS: dict[Isolation, list[str]] = {
-    "processes and files": ["--mount", "--pid", "--read-only"],
-    "files": ["--mount", "--read-only"],
+    "processes and files": ["--mount", "--pid"],
+    "files": ["--mount"],
     "none": [],
 }
 
@@ -42,13 +52,21 @@ class Layer:
     under: the directory, which the container sees as its own to write to.
     directory: keeps what the container writes to it, in `upper`.
     below: what earlier containers wrote (their `upper`), the topmost first.
-    kept_at: where others find what it has installed (kept_layers.py); None for what is its own affair.
     """
 
     under: Path
     directory: Path
     below: tuple[Path, ...] = ()
-    kept_at: Path | None = None
+
+
+class Shown(NamedTuple):
+    """A directory that another container writes to, and its device and inode, "DEV:INO".
+
+    What has its path when this container starts may be a link that was made there, and isn't shown then.
+    """
+
+    directory: Path
+    identity: str
 
 
 @dataclass(frozen=True)
@@ -60,14 +78,15 @@ class ContainerSpec:
     base_dir: the directory that appears as /opt/ml, where that is possible; see `ml_dir`.
     tmp_dir: appears as /tmp.
     cwd: where the program starts, as the container sees it.
-    hide: directories of the server's that it must not see.
-    needs: directories outside `base_dir` that it must see: the image's environment.
-    shows: directories outside `base_dir` that appear in it, by their place below it; read-only where that is possible.
+    hide: directories of the server's that it must not see, also where a directory above them is shown.
+    needs: files and directories that it sees, read-only, besides the machine's programs: the image's environment.
+    shows: directories outside `base_dir` that appear in it, by their place below it; read-only.
     as_process_1: SIGTERM comes to the program as to a container's process 1: only where it handles or blocks it.
     tools: a directory of programs that the image has and this machine lacks; appears as TOOLS, read-only.
     network: "host" or "none".
     descriptors: open files and sockets that the program inherits under their numbers.
     layer: its own layer over the image's environment, see `can_lay_over`.
+    limits: what it may use of this machine; None: all of it.
     """
 
     command: Sequence[str]
@@ -77,12 +96,13 @@ class ContainerSpec:
     cwd: Path
     hide: Sequence[Path] = ()
     needs: Sequence[Path] = ()
-    shows: Mapping[str, Path] = field(default_factory=dict)
+    shows: Mapping[str, Shown] = field(default_factory=dict)
     as_process_1: bool = False
     tools: Path | None = None
     network: Literal["host", "none"] = "host"
     descriptors: Sequence[int] = ()
     layer: Layer | None = None
+    limits: Limits | None = None
 
 
 class Container:
@@ -94,12 +114,22 @@ class Container:
         if process.stdout is None:
             raise ValueError("a container's output must be a pipe")
         self.output = process.stdout
+        self._watch: Watch | None = None
         _running.add(self)
 
     @property
     def pid(self) -> int:
         """The process id of the container's first process, which leads a process group of its own."""
         return self._process.pid
+
+    def limit(self, limits: Limits, folders: Sequence[Path]) -> None:
+        """Keep it to its limits from now on; `folders` is what it writes to."""
+        self._watch = Watch(self, limits, folders)
+
+    @property
+    def exceeded(self) -> Exceeded | None:
+        """Which limit has ended it, or some of its processes; asked once it has ended."""
+        return self._watch.exceeded() if self._watch else None
 
     def stop(self) -> None:
         """SIGTERM to the program, as Docker and SageMaker do."""
@@ -124,6 +154,8 @@ class Container:
         if returncode is None:
             return None
         _running.discard(self)
+        if self._watch is not None:
+            self._watch.over()
         return returncode if returncode >= 0 else 128 - returncode
 
     def _signal(self, number: signal.Signals) -> None:
@@ -139,12 +171,16 @@ def launch(spec: ContainerSpec) -> Container:
     """Start a container. Raises OSError when the machine can't start processes."""
     _make_places(spec)
     options = [*_ISOLATION_OPTIONS[isolation()], *_view_options(spec), "--cwd", str(spec.cwd)]
-    return _start(options, list(spec.command), dict(spec.environment), spec.descriptors)
+    started = _start(options, list(spec.command), dict(spec.environment), spec.descriptors)
+    if spec.limits is not None:
+        written = [spec.base_dir, spec.tmp_dir, *([spec.layer.directory] if spec.layer else [])]
+        started.limit(spec.limits, written)
+    return started
 
 
 def run_tool(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> Container:
     """Start a tool of the server's own (pip) that must not outlive it: no isolation, the given environment."""
-    return _start(["--cwd", str(cwd)], list(command), dict(environment))
+    return _start(["--trusted", "--cwd", str(cwd)], list(command), dict(environment))
 
 
 def kill_all() -> None:
@@ -158,7 +194,7 @@ def kill_all() -> None:
 def isolation() -> Isolation:
     """How much the kernel lets this process isolate; tried once, takes some 50 ms."""
     for kind, options in _ISOLATION_OPTIONS.items():
-        probe = _start(options, ["true"], {"PATH": os.defpath})
+        probe = _start([*options, *_OWN_PYTHON], ["true"], {"PATH": os.defpath})
         probe.output.read()
         if probe.wait(10) == 0:
             return kind
@@ -183,7 +219,8 @@ def _try_overlay(directory: Path) -> bool:
         for part in ("image", "upper", "work"):
             (Path(name) / part).mkdir()
         layer = Layer(Path(name) / "image", Path(name))
-        probe = _start([*_ISOLATION_OPTIONS[isolation()], *_layer_options(layer)], ["true"], {"PATH": os.defpath})
+        options = [*_ISOLATION_OPTIONS[isolation()], *_OWN_PYTHON, *_layer_options(layer)]
+        probe = _start(options, ["true"], {"PATH": os.defpath})
         probe.output.read()
         return probe.wait(10) == 0
 
@@ -204,22 +241,29 @@ def tools_view(tools: Path) -> Path:
 
 
 def describe_isolation() -> str | None:
-    """One line for the job's log when the contract can't be met to the letter, else None."""
-    if isolation() == "none":
-        return (
-            "This machine's kernel allows no mount namespaces: /opt/ml is the directory in SAGEMAKER_BASE_DIR, "
-            "and the job isn't kept from writing elsewhere."
-        )
-    return None
+    """One line for the job's log on what isn't as in AWS or isn't kept apart on this machine, else None."""
+    return describe(isolation(), has_landlock=landlock.version() > 0)
+
+
+def describe(kind: Isolation, *, has_landlock: bool) -> str | None:
+    """What a container isn't kept from, where the kernel lacks something. Pure."""
+    if kind == "processes and files":
+        return None
+    if kind == "files":
+        return "This machine's kernel allows no process namespaces: the container sees this machine's processes."
+    place = "This machine's kernel allows no mount namespaces: /opt/ml is the directory in SAGEMAKER_BASE_DIR"
+    if has_landlock:
+        return f"{place}, and the container sees this machine's processes; Landlock keeps it to its own files."
+    return f"{place}, and the container isn't kept from anything that the user of this AWS may read or write."
 
 
 def _make_places(spec: ContainerSpec) -> None:
     """Make the places of `shows`: empty directories to mount on, or links where the kernel can't mount."""
-    for place, directory in spec.shows.items():
+    for place, shown in spec.shows.items():
         at = spec.base_dir / place
         if isolation() == "none":
             at.parent.mkdir(parents=True, exist_ok=True)
-            at.symlink_to(directory)
+            at.symlink_to(shown.directory)
         else:
             at.mkdir(parents=True, exist_ok=True)
 
@@ -227,21 +271,17 @@ def _make_places(spec: ContainerSpec) -> None:
 def _view_options(spec: ContainerSpec) -> list[str]:
     options = ["--isolate-network"] if spec.network == "none" else []
     options += ["--process-1"] if spec.as_process_1 else []
-    if isolation() == "none":
-        return options
-    needed = [*spec.needs, Path(sys.base_prefix)]
     options += ["--bind", str(spec.base_dir), str(OPT_ML), "--bind", str(spec.tmp_dir), str(TMP)]
-    for path in needed:
-        if path.is_relative_to(TMP):  # the container's own /tmp would cover it
-            (spec.tmp_dir / path.relative_to(TMP)).mkdir(parents=True, exist_ok=True)
-            options += ["--show", str(path), str(path)]
-    for place, directory in spec.shows.items():
-        options += ["--show", str(directory), str(OPT_ML / place)]
+    options += _OWN_PYTHON
+    for path in spec.needs:
+        options += ["--show", str(path), str(path)]
+    for place, shown in spec.shows.items():
+        source = str(shown.directory)
+        options += ["--show", source, str(OPT_ML / place), "--same", source, shown.identity]
     if spec.tools is not None:
         options += ["--show", str(spec.tools), str(TOOLS)]
     for hidden in spec.hide:
-        if not any(path.is_relative_to(hidden) for path in needed):
-            options += ["--hide", str(hidden)]
+        options += ["--hide", str(hidden)]
     return options + (_layer_options(spec.layer) if spec.layer else [])
 
 
@@ -253,7 +293,7 @@ def _layer_options(layer: Layer) -> list[str]:
 def _start(
     options: list[str], command: list[str], environment: dict[str, str], descriptors: Sequence[int] = ()
 ) -> Container:
-    argv = [sys.executable, "-I", "-S", container_init.__file__, *options, "--parent", str(os.getpid()), "--", *command]
+    argv = [sys.executable, "-I", "-S", "-c", _FIRST_PROCESS, *options, "--parent", str(os.getpid()), "--", *command]
     return _spawner().start(argv, environment, descriptors)
 
 
@@ -286,7 +326,7 @@ class _Spawner:
 
 
 def _popen(argv: list[str], environment: dict[str, str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    started = subprocess.Popen(
         argv,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -296,6 +336,8 @@ def _popen(argv: list[str], environment: dict[str, str], descriptors: Sequence[i
         cwd="/",
         pass_fds=descriptors,
     )
+    yield_to_us(started.pid)
+    return started
 
 
 @functools.cache

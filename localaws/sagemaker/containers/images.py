@@ -133,7 +133,7 @@ def _install_image(root: Path, image: Image, progress: Progress) -> None:
 
 
 def _run(command: list[str], progress: Progress, cwd: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_PIP}
+    environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_PIP and _is_known(name)}
     tool = container.run_tool(command, environment, cwd)
     last: list[str] = []
     for raw in tool.output:
@@ -144,6 +144,11 @@ def _run(command: list[str], progress: Progress, cwd: Path) -> None:
     if (status := tool.wait()) != 0:
         said = [line for line in last if line.startswith("ERROR")] or last[-5:]
         raise ImageBuildError(f"{' '.join(command[1:5])} ended with exit code {status}: {' '.join(said)}")
+
+
+def _is_known(variable: str) -> bool:
+    """Whether pip may see it: none of the root user's keys, which are in the server's environment."""
+    return not variable.startswith("AWS_")
 
 
 @contextmanager

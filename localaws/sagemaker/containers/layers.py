@@ -27,33 +27,34 @@ sys.exit(main())
 
 @dataclass(frozen=True)
 class Writable:
-    """An image's environment as one container may change it, and the layer that its ContainerSpec needs for that."""
+    """An image's environment as one container may change it, and what its ContainerSpec needs for that.
+
+    layer: what it changes. needs: what it is made of on this machine.
+    """
 
     image: ImageEnvironment
     layer: Layer | None
+    needs: tuple[Path, ...] = ()
 
     def given_to(self, spec: ContainerSpec) -> ContainerSpec:
         """The container with this environment."""
-        return replace(spec, layer=self.layer)
+        return replace(spec, layer=self.layer, needs=[*spec.needs, *self.needs])
 
     def over(self, kept: Path) -> Writable:
         """The same, on a layer that was made before."""
         return self if self.layer is None else replace(self, layer=replace(self.layer, below=(kept,)))
 
-    def kept_at(self, place: Path | None) -> Writable:
-        """The same, to be kept for others."""
-        return self if self.layer is None else replace(self, layer=replace(self.layer, kept_at=place))
-
 
 def writable(image: ImageEnvironment, directory: Path, tmp: Path) -> Writable:
     """The image's environment for a new container, which keeps its changes in `directory` and has `tmp` as its /tmp."""
     shutil.rmtree(directory, ignore_errors=True)
+    needs = (image.root, *pip_settings.places())
     if not container.can_lay_over(directory.parent):
-        return Writable(_in_front_of(image, tmp / "environment", container.tmp_view(tmp) / "environment"), None)
+        return Writable(_in_front_of(image, tmp / "environment", container.tmp_view(tmp) / "environment"), None, needs)
     for name in ("upper", "work"):
         (directory / name).mkdir(parents=True)
     pip_settings.write(directory / "upper" / "pip.conf")
-    return Writable(image, Layer(image.root, directory))
+    return Writable(image, Layer(image.root, directory), needs)
 
 
 def describe(environment: Writable) -> str | None:

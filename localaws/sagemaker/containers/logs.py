@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from localaws.sagemaker.core.aws_platform import Platform
+from localaws.sagemaker.core.aws_platform import Telemetry
 from localaws.sagemaker.core.clock import Clock
 
 _log = logging.getLogger(__name__)
 
-_MAX_LINE = 256 * 1024 - 26  # bytes of a log event (PutLogEvents, API reference)
 _MAX_WAIT = 0.2  # seconds that a line waits for company
 _MAX_BATCH = 1000  # lines
+_MAX_BATCH_BYTES = 1024 * 1024  # of a batch (PutLogEvents, API reference)
+_EVENT_BYTES = 26  # that an event counts besides its message
+_MAX_LINE = 256 * 1024 - _EVENT_BYTES  # bytes of a log event (PutLogEvents, API reference)
 _TAIL = 60  # lines kept for the reason of a failure
+_MAX_TOLD = 4096  # characters of each of them
 
 LineListener = Callable[[str, float], None]
 
@@ -22,14 +25,15 @@ LineListener = Callable[[str, float], None]
 class ContainerLog:
     """Cuts output into lines and sends them in batches. One thread at a time."""
 
-    def __init__(self, platform: Platform, clock: Clock, group: str, stream: str) -> None:
-        self._platform = platform
+    def __init__(self, telemetry: Telemetry, clock: Clock, group: str, stream: str) -> None:
+        self._telemetry = telemetry
         self._clock = clock
         self._group = group
         self._stream = stream
         self._listener: LineListener = lambda _line, _time: None
         self._partial = b""
         self._batch: list[tuple[int, str]] = []
+        self._batch_bytes = 0
         self._oldest = 0.0
         self._tail: deque[str] = deque(maxlen=_TAIL)
 
@@ -68,11 +72,11 @@ class ContainerLog:
 
     def flush(self) -> None:
         """Send everything that makes whole lines."""
-        batch, self._batch = self._batch, []
+        batch, self._batch, self._batch_bytes = self._batch, [], 0
         if not batch:
             return
         try:
-            self._platform.put_log_events(self._group, self._stream, batch)
+            self._telemetry.put_log_events(self._group, self._stream, batch)
         except Exception:  # noqa: BLE001 - a log that can't be written doesn't end a job
             _log.exception("lost %d lines of %s", len(batch), self._stream)
 
@@ -85,16 +89,28 @@ class ContainerLog:
 
     def _add(self, raw: bytes) -> None:
         now = self._clock.now()
-        for start in range(0, max(len(raw), 1), _MAX_LINE):
-            line = raw[start : start + _MAX_LINE].decode("utf-8", "replace")
-            self._tail.append(line)
+        for line in _events(raw):
+            self._tail.append(line[:_MAX_TOLD])
             self._append(line, now)
             self._listener(line, now)
 
     def _append(self, line: str, now: float) -> None:
+        size = len(line.encode()) + _EVENT_BYTES
+        if self._batch_bytes + size > _MAX_BATCH_BYTES or len(self._batch) >= _MAX_BATCH:
+            self.flush()
         if not self._batch:
             self._oldest = self._clock.monotonic()
         self._batch.append((int(now * 1000), line or " "))  # an event's message can't be empty
+        self._batch_bytes += size
+
+
+def _events(raw: bytes) -> Iterator[str]:
+    """A line in pieces of an event's size; what isn't UTF-8 is longer than its bytes."""
+    for start in range(0, max(len(raw), 1), _MAX_LINE):
+        text = raw[start : start + _MAX_LINE].decode("utf-8", "replace")
+        step = len(text) if len(text.encode()) <= _MAX_LINE else _MAX_LINE // 4
+        for begin in range(0, max(len(text), 1), max(step, 1)):
+            yield text[begin : begin + step]
 
 
 def failure_message(lines: list[str], limit: int = 700) -> str:

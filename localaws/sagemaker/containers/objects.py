@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,6 +14,8 @@ from localaws.sagemaker.core.wire import error_code
 
 _PARALLEL = 8  # requests at once; more don't help on loopback
 _SINGLE_PUT = 64 * 1024 * 1024  # bytes; larger files go up in parts
+_MAX_READ = 64 * 1024 * 1024  # bytes of an object that is read into memory: a manifest
+INSUFFICIENT_SPACE = "Insufficient disk space"
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
 
 
@@ -23,6 +25,13 @@ class TransferError(Exception):
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class InsufficientSpaceError(TransferError):
+    """A job's files are larger than its volume."""
+
+    def __init__(self) -> None:
+        super().__init__(INSUFFICIENT_SPACE, "InsufficientSpace")
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,19 @@ class Download:
 
     source: S3Object
     target: Path
+
+
+class _Bounded:
+    """The next `size` bytes of a file, for a reader that goes on to the end."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file, self._left = file, size
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, none at the end."""
+        data = self._file.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(data)
+        return data
 
 
 class Objects:
@@ -71,9 +93,12 @@ class Objects:
             arguments["ContinuationToken"] = page["NextContinuationToken"]
 
     def read(self, source: S3Object) -> bytes:
-        """An object's content."""
+        """An object's content, 64 MiB at most."""
         response = self._call("s3:GetObject", source.arn, self._client.get_object, Bucket=source.bucket, Key=source.key)
-        content: bytes = response["Body"].read()
+        content: bytes = response["Body"].read(_MAX_READ + 1)
+        if len(content) > _MAX_READ:
+            response["Body"].close()
+            raise TransferError(f"s3://{source.bucket}/{source.key} has more than {_MAX_READ} bytes", "EntityTooLarge")
         return content
 
     def download(self, downloads: Sequence[Download], keep_going: Callable[[], None] = lambda: None) -> None:
@@ -91,18 +116,18 @@ class Objects:
             for future in [pool.submit(fetch, download) for download in downloads]:
                 future.result()
 
-    def upload(self, path: Path, bucket: str, key: str, kms_key: str | None = None) -> None:
-        """Write a file as an object, encrypted with `kms_key` if there is one."""
+    def upload(self, file: BinaryIO, size: int, bucket: str, key: str, kms_key: str | None = None) -> None:
+        """Write the next `size` bytes of a file as an object, encrypted with `kms_key` if there is one.
+
+        Not the file itself: of one that grows, more than the announced length would be sent, and be taken for the
+        connection's next request.
+        """
         extra = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
         arn = f"arn:aws:s3:::{bucket}/{key}"
-        size = path.stat().st_size
         if size > _SINGLE_PUT:
-            self._upload_parts(path, bucket, key, extra)
+            self._upload_parts(_Bounded(file, size), bucket, key, extra)
             return
-        with path.open("rb") as file:
-            # Not the file itself: of one that grows, more than the announced length would be sent, and be taken for the
-            # connection's next request.
-            content = file.read(size)
+        content = file.read(size)
         self._call("s3:PutObject", arn, self._client.put_object, Bucket=bucket, Key=key, Body=content, **extra)
 
     def bucket_exists(self, bucket: str) -> bool:
@@ -131,12 +156,12 @@ class Objects:
                 "KeyConflict",
             ) from error
 
-    def _upload_parts(self, path: Path, bucket: str, key: str, extra: dict[str, str]) -> None:
+    def _upload_parts(self, file: _Bounded, bucket: str, key: str, extra: dict[str, str]) -> None:
         from s3transfer.manager import TransferManager  # type: ignore[import-untyped]  # noqa: PLC0415 - rarely needed
 
         def upload() -> None:
             with TransferManager(self._client) as transfers:
-                transfers.upload(str(path), bucket, key, extra_args=extra).result()
+                transfers.upload(file, bucket, key, extra_args=extra).result()
 
         self._call("s3:PutObject", f"arn:aws:s3:::{bucket}/{key}", upload)
 

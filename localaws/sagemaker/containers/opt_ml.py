@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from localaws.sagemaker.core import errors
@@ -14,7 +14,7 @@ OPT_ML = "/opt/ml/"
 
 def located(path: str, ml: Path) -> Path:
     """Where a path below /opt/ml lies on this machine; `ml` is the directory that the container sees as /opt/ml."""
-    return ml / path.removeprefix(OPT_ML)
+    return ml / PurePosixPath(path).relative_to(OPT_ML)  # a second slash doesn't make it a path of this machine
 
 
 def refuse_outside(path: str, member: str) -> None:

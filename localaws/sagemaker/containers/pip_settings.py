@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import configparser
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 # Where packages go is the container's affair, and what pip asks a person has nobody to answer it.
 _NOT_FOR_CONTAINERS = frozenset({"target", "prefix", "root", "user", "src", "log", "cache-dir", "config-file", "python",
                                  "require-virtualenv", "no-input"})  # fmt: skip
+# Options that name files and folders of this machine, which a container then has to see.
+_NAMES_PLACES = ("cert", "client-cert", "constraint", "find-links", "index-url", "extra-index-url")
 _PREFIX = "PIP_"
 
 
@@ -21,6 +24,21 @@ def write(path: Path) -> None:
     """Write the pip.conf of a container's environment."""
     with path.open("w", encoding="utf-8") as file:
         settings(os.environ, Path.home()).write(file)
+
+
+def places() -> list[Path]:
+    """The files and folders of this machine that the settings name: certificates, folders of packages."""
+    return list(named_places(settings(os.environ, Path.home())))
+
+
+def named_places(found: configparser.RawConfigParser) -> Iterator[Path]:
+    """The files and folders that settings name, if they are there."""
+    for section in found.sections():
+        for option in set(found.options(section)) & set(_NAMES_PLACES):
+            for word in found.get(section, option).split():
+                path = Path(unquote(urlsplit(word).path) if word.startswith("file:") else word)
+                if path.is_absolute() and path.exists():
+                    yield path
 
 
 def settings(variables: Mapping[str, str], home: Path) -> configparser.RawConfigParser:

@@ -17,12 +17,10 @@ class Install:
     """pip, as `train` runs it.
 
     error: the toolkit's error when it fails.
-    done: a file that is made as soon as all is installed.
     """
 
     command: Sequence[str]
     error: str
-    done: str
 
 
 @dataclass(frozen=True, kw_only=True)

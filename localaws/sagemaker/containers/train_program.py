@@ -31,7 +31,7 @@ def main() -> int:
     return failed(described("ExecuteUserScriptError", status, "", plan["told"], extra), plan["reason_file"])
 
 
-def install(cwd: str, command: list[str], error: str, done: str) -> str:
+def install(cwd: str, command: list[str], error: str) -> str:
     """Run pip; why it failed, nothing where it did not."""
     running = subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE)
     said = []
@@ -41,7 +41,6 @@ def install(cwd: str, command: list[str], error: str, done: str) -> str:
             said.append(line.decode("utf-8", "replace").strip())
     status = running.wait()
     if status == 0:
-        os.close(os.open(done, os.O_CREAT))
         return ""
     return described(error, status, "\n".join(said), " ".join(command))
 

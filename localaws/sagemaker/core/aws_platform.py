@@ -21,7 +21,17 @@ class Credentials:
     expiration: datetime
 
 
-class Platform(Protocol):
+class Telemetry(Protocol):
+    """CloudWatch, as a job or the service itself writes to it."""
+
+    def put_log_events(self, group: str, stream: str, events: list[tuple[int, str]]) -> None:
+        """Append (milliseconds since the epoch, line) pairs to a CloudWatch log stream; makes group and stream."""
+
+    def put_metric_data(self, namespace: str, data: list[Document]) -> None:
+        """Write CloudWatch metrics; `data` is PutMetricData's MetricData (Timestamp: epoch seconds or datetime)."""
+
+
+class Platform(Telemetry, Protocol):
     """The AWS around SageMaker. Every method may be called from any thread.
 
     account, region: of every resource that SageMaker makes.
@@ -52,11 +62,8 @@ class Platform(Protocol):
     def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
         """Put an event of source ``aws.sagemaker`` on the default event bus."""
 
-    def put_log_events(self, group: str, stream: str, events: list[tuple[int, str]]) -> None:
-        """Append (milliseconds since the epoch, line) pairs to a CloudWatch log stream; makes group and stream."""
-
-    def put_metric_data(self, namespace: str, data: list[Document]) -> None:
-        """Write CloudWatch metrics; `data` is PutMetricData's MetricData (Timestamp: epoch seconds or datetime)."""
+    def telemetry_of(self, role_arn: str) -> Telemetry:
+        """Logs and metrics as a role may write them; what it may not write is lost, as in AWS."""
 
     def assume_role(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
         """Credentials of an execution role, assumed for one of the account's resources: a job, a model, an endpoint.

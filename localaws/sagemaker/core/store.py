@@ -1,19 +1,17 @@
 """Where SageMaker's resources live: one SQLite file of JSON documents by (kind, name), and tags by ARN.
 
-Every method that returns has committed. Write-ahead logging with synchronous=NORMAL loses nothing when the process is
-killed, `kill -9` included (https://www.sqlite.org/pragma.html#pragma_synchronous: only a power cut can take the last
-transactions), and costs no fsync per write.
+Every method that returns has committed: nothing is lost when the process is killed, see `localaws.database`.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from localaws.database import Database
 from localaws.sagemaker.core.request import Document
 
 _SCHEMA = """
@@ -32,27 +30,15 @@ class Store:
     """Thread-safe; documents that go in and come out are copies."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
-        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=NORMAL")
-        self._database.executescript(_SCHEMA)
+        self._file = Database(path, _SCHEMA)
+        self._database = self._file.connection
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Several reads and writes as one; nests (the outermost commits)."""
-        with self._lock:
-            if self._database.in_transaction:
-                yield
-                return
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
+        with self._lock, self._file.transaction():
+            yield
 
     def create(self, kind: str, name: str, document: Document) -> bool:
         """Add a resource; False, and nothing written, when the name is taken."""
@@ -122,7 +108,7 @@ class Store:
     def close(self) -> None:
         """Fold the log into the file and let go of it."""
         with self._lock:
-            self._database.close()
+            self._file.close()
 
 
 def _document(text: str) -> Document:

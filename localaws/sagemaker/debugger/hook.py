@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from localaws.sagemaker.containers import artifacts, channels, container, image_table
+from localaws.sagemaker.containers.beneath import Folder
 from localaws.sagemaker.containers.objects import Objects, TransferError
 from localaws.sagemaker.containers.opt_ml import located, write_json
 from localaws.sagemaker.context import Context
@@ -73,13 +74,14 @@ class Debugger:
             return run()
         uri = debugger_request.tensors_uri(self._job.document)
         try:
-            with artifacts.DirectorySync(self._tensors, uri, self._job.role.objects):
-                return self._judge(run, self._tensors)
+            folder = self._job.folder(str(self._tensors.relative_to(self._job.ml)))
+            with artifacts.DirectorySync(folder, uri, self._job.role.objects, self._job.log.say):
+                return self._judge(run, self._tensors, folder)
         except TransferError as error:
             raise JobFailedError(f"ClientError: Debug output upload failed: {error}") from error
 
-    def _judge(self, run: Callable[[], Outcome], tensors: Path) -> Outcome:
-        rules = RuleJobs(self._job, self._engine, tensors)
+    def _judge(self, run: Callable[[], Outcome], tensors: Path, shown: Folder) -> Outcome:
+        rules = RuleJobs(self._job, self._engine, shown)
         cause = SCRIPT
         # Held open: the end is marked in the folder that the rules see, whatever the script makes of its path.
         folder = os.open(tensors, os.O_RDONLY | os.O_DIRECTORY)

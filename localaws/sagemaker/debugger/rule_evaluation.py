@@ -13,20 +13,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from localaws.sagemaker.containers import container
-from localaws.sagemaker.containers.container import ContainerSpec
+from localaws.sagemaker.containers.beneath import Folder
+from localaws.sagemaker.containers.container import ContainerSpec, Shown
 from localaws.sagemaker.containers.logs import failure_message
 from localaws.sagemaker.containers.objects import Objects
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.debugger import debugger_request
 from localaws.sagemaker.jobs import job_container, job_documents, job_records, processing
-from localaws.sagemaker.jobs.engine import JobEngine
+from localaws.sagemaker.jobs.engine import JobEngine, Work
 from localaws.sagemaker.jobs.job import Job, Role
 from localaws.sagemaker.jobs.job_documents import TERMINAL, Ending
 from localaws.sagemaker.jobs.job_resource import JobResource
@@ -72,9 +74,12 @@ def _write_evaluation(context: Context, training: JobResource, rule_job: str) ->
 
 
 class RuleJobs:
-    """The rules of one training job, in its thread. `tensors` is what the training container's hook writes into."""
+    """The rules of one training job, in its thread.
 
-    def __init__(self, training: Job, engine: JobEngine, tensors: Path) -> None:
+    tensors: what the training container's hook writes into.
+    """
+
+    def __init__(self, training: Job, engine: JobEngine, tensors: Folder) -> None:
         self._training = training
         self._engine = engine
         self._rules = debugger_request.rules(training.document)
@@ -95,7 +100,11 @@ class RuleJobs:
             job_records.announce(context, self._training.kind, training)
         for job in self._jobs:
             job_records.announce(context, PROCESSING, job.document)
-            self._engine.start_now(job, lambda job, _engine: RuleRun(job, evaluator, self._tensors).to_its_verdict())
+            self._engine.start_now(job, self._work(job, evaluator))
+
+    def _work(self, job: Job, evaluator: Sequence[Path]) -> Work:
+        run = RuleRun(job, evaluator, self._tensors)
+        return lambda _job, _engine: run.to_its_verdict()
 
     def training_ended(self, cause: str) -> None:
         """The training container has ended, by itself (SCRIPT) or because it was stopped."""
@@ -141,7 +150,7 @@ class RuleJobs:
 class RuleRun:
     """One rule's processing job in its thread. Steps raise what a processing job's do."""
 
-    def __init__(self, job: Job, evaluator: Sequence[Path], tensors: Path) -> None:
+    def __init__(self, job: Job, evaluator: Sequence[Path], tensors: Folder) -> None:
         self._job = job
         self._evaluator = evaluator
         self._tensors = tensors
@@ -164,11 +173,19 @@ class RuleRun:
         command = [str(installed.image.python), str(program)]
         variables = processing.variables(job, installed.image)
         spec = job_container.spec(job, command, variables, cwd=container.ml_dir(job.ml), isolated=False)
-        return dataclasses.replace(
-            installed.given_to(spec),
-            needs=[*spec.needs, *folders],
-            shows={debugger_request.TENSORS: self._tensors},
-        )
+        given = installed.given_to(spec)
+        return dataclasses.replace(given, needs=[*given.needs, *folders], shows=self._shown())
+
+    def _shown(self) -> Mapping[str, Shown]:
+        """The tensors; an empty folder where the script has made something else of theirs."""
+        tensors = self._tensors
+        with tensors.open(self._job.log.say) as found:
+            if found is None:
+                (self._job.ml / debugger_request.TENSORS).mkdir(parents=True)
+                return {}
+            status = os.fstat(found.descriptor)
+            shown = Shown(tensors.root / tensors.name, f"{status.st_dev}:{status.st_ino}")
+            return {debugger_request.TENSORS: shown}
 
     def _conclude(self, outcome: Outcome) -> Ending:
         message = self._message()
@@ -187,11 +204,7 @@ class RuleRun:
         return job_documents.failed(f"AlgorithmError: {told}, exit code: {outcome.exit_code}", **said)
 
     def _message(self) -> str:
-        path = self._job.ml / "output" / "message"
-        if not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            said = file.read(_MAX_READ)
+        said = self._job.read("output/message", _MAX_READ) or b""
         return said.decode("utf-8", "replace").strip()[: debugger_request.MAX_DETAILS]
 
 

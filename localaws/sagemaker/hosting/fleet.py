@@ -9,7 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from localaws.sagemaker.hosting.instances import Instance, Start, VariantPlan, start_all, stop_all
+from localaws.sagemaker.hosting.instances import (
+    PING_EVERY_SECONDS,
+    Instance,
+    Start,
+    VariantPlan,
+    start_all,
+    stop_all,
+)
 from localaws.sagemaker.hosting.worker import STOP_SECONDS, Worker
 
 DRAIN_SECONDS = 70.0  # an invocation may take 60 s (InvokeEndpoint, API reference); nothing is in flight after that
@@ -46,6 +53,7 @@ class Deployment:
         self._changed = threading.Condition()
         self._instances = {plan.name: self._new(plan, plan.instance_count) for plan in plans}
         self._retired = False
+        self._over = threading.Event()
 
     def _new(self, plan: VariantPlan, number: int) -> list[Instance]:
         return [Instance(plan, self._start, self._changed) for _ in range(number)]
@@ -55,6 +63,12 @@ class Deployment:
     def start(self) -> None:
         """Start every instance; return when all answer /ping. FleetError, with all of them ended, when one doesn't."""
         start_all(self._all())
+        threading.Thread(target=self._keep_healthy, name="pings", daemon=True).start()
+
+    def _keep_healthy(self) -> None:
+        while not self._over.wait(PING_EVERY_SECONDS):
+            for instance in self._all():
+                instance.check()
 
     def retire(self) -> None:
         """Take no more requests, wait until those in flight are answered, then end every instance."""
@@ -67,6 +81,7 @@ class Deployment:
         """End every instance now."""
         with self._changed:
             self._retired = True
+        self._over.set()
         stop_all(self._all(), grace)
 
     def _all(self) -> list[Instance]:
@@ -105,6 +120,14 @@ class Deployment:
             return {name: sum(instance.ready for instance in instances) for name, instances in self._instances.items()}
 
     # --- requests
+
+    def wait_until_up(self, variant: str, seconds: float) -> bool:
+        """Wait for an instance that is being started again; whether a request may be tried anew."""
+        with self._changed:
+            up = self._changed.wait_for(
+                lambda: self._retired or any(each.ready for each in self._instances.get(variant, ())), seconds
+            )
+        return bool(up)
 
     @contextmanager
     def lease(self, variant: str | None) -> Iterator[tuple[Instance, Worker]]:

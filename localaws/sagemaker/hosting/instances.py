@@ -21,6 +21,11 @@ from localaws.sagemaker.hosting.worker import UnhealthyError, Worker
 
 RESTART_PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each restart in a row; the last one repeats
 _STEADY_SECONDS = 60.0  # an instance that lived so long starts counting anew
+# "The request timeout on /ping attempts is 2 seconds" (developer guide, "Custom Inference Code with Hosting Services");
+# how often SageMaker asks, and when it gives up, isn't told.
+PING_SECONDS = 2.0
+PING_EVERY_SECONDS = 5.0
+_PINGS_MISSED = 4  # in a row, until a worker is taken for hung
 _ENDING_SECONDS = 0.5  # between a worker's last connection and its end
 
 _log = logging.getLogger(__name__)
@@ -59,6 +64,7 @@ class Instance:
         self.ready = False
         self.in_flight = 0
         self._stopping = False
+        self._missed = 0
         self._start = start
         self._changed = changed
 
@@ -80,6 +86,25 @@ class Instance:
             with self._changed:
                 if self.worker is worker:
                     self.ready = False
+
+    def check(self) -> None:
+        """Ask a serving worker whether it is healthy; one that has failed to say so for a while is replaced."""
+        worker = self.worker
+        if not self.ready or worker is None:
+            return
+        self._missed = 0 if worker.pings(PING_SECONDS) else self._missed + 1
+        if self._missed >= _PINGS_MISSED:
+            self.replace(worker, f"/ping was not answered {self._missed} times in a row")
+
+    def replace(self, worker: Worker, why: str) -> None:
+        """End a worker that hangs; the watch starts another."""
+        with self._changed:
+            if self.worker is not worker or not self.ready or self._stopping:
+                return
+            self.ready = False
+            self._missed = 0
+        _log.warning("instance %s of variant %s is started again: %s", self.id, self.plan.name, why)
+        worker.process.kill()
 
     def begin_stopping(self) -> Worker | None:
         """Let no other worker come; the one that is to be stopped."""
@@ -103,6 +128,7 @@ class Instance:
             raise
         with self._changed:
             self.ready = True
+            self._changed.notify_all()
         return worker
 
     def _watch(self, worker: Worker) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from localaws.sagemaker.core.aws_platform import Platform
@@ -13,12 +14,28 @@ from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
 from localaws.sagemaker.hosting.fleet import Deployment, NoInstanceError, NoVariantError, RetiredError
 from localaws.sagemaker.hosting.instances import Instance
 from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
+from localaws.sagemaker.hosting.lanes import LaneFullError, Lanes
 from localaws.sagemaker.hosting.serving import Serving
-from localaws.sagemaker.hosting.worker import Answer, Worker, WorkerGoneError, WorkerTimeoutError
+from localaws.sagemaker.hosting.worker import (
+    Answer,
+    AnswerTooLargeError,
+    Worker,
+    WorkerGoneError,
+    WorkerTimeoutError,
+)
 
 RESPONSE_SECONDS = 60.0  # "A customer's model containers must respond to requests within 60 seconds" (InvokeEndpoint)
 MAX_BODY = 25 * 1024 * 1024  # payload size for endpoint invocation (SageMaker endpoints and quotas)
 _RECOVERY_SECONDS = 30.0  # how long a request waits for an endpoint that comes back after a restart
+_RESTART_SECONDS = 5.0  # how long a request waits for an instance that is started again
+_MAX_TEXT = 64 * 1024  # characters of a model's error that its caller is told
+
+# AWS's answer where the container gave none (aws-samples/host-yolov8-on-sagemaker-endpoint#21).
+_NO_STATUS = 0
+_TIMED_OUT = (
+    b"Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+    b"each container in Amazon CloudWatch, resolve the issue, and try again."
+)
 
 # What a caller and a model say to each other beside the bodies (InvokeEndpoint, CustomAttributes).
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -86,6 +103,14 @@ class Invoker:
         self._serving = serving
         self._metrics = metrics
         self._platform = platform
+        self._lanes = Lanes(lambda endpoint: serving.get(endpoint) is not None or records.is_coming_back(endpoint))
+
+    def submit(self, request: InvokeRequest) -> Future[InvokeResult]:
+        """Have a model asked in a thread of its endpoint. ServiceUnavailable as a SageMakerError when too many wait."""
+        try:
+            return self._lanes.submit(request.endpoint, len(request.body), lambda: self.invoke(request))
+        except LaneFullError as error:
+            raise _unavailable(str(error)) from error
 
     def invoke(self, request: InvokeRequest) -> InvokeResult:
         """Ask a model. Raises ModelError, or a ValidationError or ServiceUnavailable as a SageMakerError."""
@@ -105,6 +130,9 @@ class Invoker:
                     "ValidationError", f"Endpoint {request.endpoint} has no variant {error}."
                 ) from error
             except NoInstanceError as error:
+                left = _RESTART_SECONDS - (time.perf_counter() - started)
+                if left > 0 and deployment.wait_until_up(str(error), left):
+                    continue
                 raise _unavailable(f"no instance of variant {error} is up; it is being started again") from error
 
     def _deployment(self, endpoint: str) -> Deployment:
@@ -129,9 +157,9 @@ class Invoker:
 
     def _model_error(self, endpoint: str, instance: Instance, answer: Answer) -> ModelError:
         region, account = self._platform.region, self._platform.account
-        side = "client" if answer.status < 500 else "server"
+        side = "client" if 400 <= answer.status < 500 else "server"
         group = LOG_GROUP + endpoint
-        text = answer.body.decode("utf-8", "replace")
+        text = answer.body[:_MAX_TEXT].decode("utf-8", "replace")
         console = f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
         message = (
             f'Received {side} error ({answer.status}) from primary with message "{text}". See {console}'
@@ -147,14 +175,26 @@ def _answer(instance: Instance, worker: Worker, request: InvokeRequest) -> Answe
     headers = {"Content-Type": request.content_type, "Accept": request.accept}
     if request.custom_attributes is not None:
         headers[CUSTOM_ATTRIBUTES] = request.custom_attributes
+    sent = time.monotonic()
     try:
-        return worker.ask("POST", "/invocations", headers, request.body, RESPONSE_SECONDS)
+        answer = worker.ask("POST", "/invocations", headers, request.body, RESPONSE_SECONDS)
     except WorkerTimeoutError:
-        text = "Your invocation timed out while waiting for a response from container primary."
+        _replace_if_hung(instance, worker, sent)
+        return Answer(_NO_STATUS, {}, _TIMED_OUT)
+    except AnswerTooLargeError as error:
+        return Answer(_NO_STATUS, {}, str(error).encode())
     except WorkerGoneError:
         instance.lost(worker)
-        text = "The container closed the connection before it answered."
-    return Answer(500, {}, text.encode())
+        return Answer(500, {}, b"The container closed the connection before it answered.")
+    worker.answered_at = time.monotonic()
+    return answer
+
+
+def _replace_if_hung(instance: Instance, worker: Worker, sent: float) -> None:
+    """A worker that answered others meanwhile is only slow. AWS's containers end one that took as long as this, too:
+    SAGEMAKER_MODEL_SERVER_TIMEOUT is 60 s in their images."""
+    if worker.answered_at < sent:
+        instance.replace(worker, f"it answered no request for {RESPONSE_SECONDS:g} s")
 
 
 def _unavailable(why: str) -> SageMakerError:

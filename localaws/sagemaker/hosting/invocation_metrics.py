@@ -54,7 +54,7 @@ class InvocationMetrics:
                 self._changed.notify()
             interval.invocations += 1
             interval.errors_4xx += 400 <= status < 500
-            interval.errors_5xx += status >= 500
+            interval.errors_5xx += not 200 <= status < 500
             interval.model_latency[microseconds(model_seconds)] += 1
             interval.overhead_latency[microseconds(overhead_seconds)] += 1
 

@@ -8,8 +8,19 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack, why_no_gzip
+from localaws.sagemaker.containers.archives import (
+    BrokenArchiveError,
+    UnsafeArchiveError,
+    members,
+    opened,
+    unpack,
+    why_no_gzip,
+)
+from localaws.sagemaker.containers.instance_sizes import GIB
 from localaws.sagemaker.hosting.model_data import ModelDataError
+
+# An instance's volume, where the endpoint's configuration names none.
+ROOM = 30 * GIB
 
 
 def unpack_model(archive: Path, directory: Path, uri: str) -> None:
@@ -35,7 +46,7 @@ def _refusal(archive: Path, directory: Path, why_content: Callable[[Path], str |
     try:
         refusal = why_no_gzip(archive) or why_content(archive)
         if refusal is None:
-            unpack(archive, directory)
+            unpack(archive, directory, ROOM)
     except (UnsafeArchiveError, BrokenArchiveError) as error:
         return str(error)
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, OSError) as error:
@@ -45,10 +56,11 @@ def _refusal(archive: Path, directory: Path, why_content: Callable[[Path], str |
 
 def why_members(archive: Path) -> str | None:
     """A sentence on the first member that isn't a file or a directory, or on an archive without any; else None."""
-    with tarfile.open(archive, mode="r:gz") as tar:
-        members = tar.getmembers()
-    links = next((member for member in members if member.issym() or member.islnk()), None)
-    if links is not None:
-        kind = "symbolic" if links.issym() else "hard"
-        return f"{links.name!r} is a {kind} link to {links.linkname!r}; put the file itself into the archive"
-    return None if members else "it holds nothing"
+    count = 0
+    with opened(archive) as tar:
+        for count, member in enumerate(members(tar, ROOM), start=1):  # noqa: B007 - how many there are
+            if member.issym() or member.islnk():
+                kind = "symbolic" if member.issym() else "hard"
+                link = f"{member.name!r} is a {kind} link to {member.linkname!r}"
+                return f"{link}; put the file itself into the archive"
+    return None if count else "it holds nothing"

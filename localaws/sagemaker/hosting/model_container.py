@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from localaws.sagemaker.containers import environment, layers
+from localaws.sagemaker.containers import environment, instance_sizes, layers
 from localaws.sagemaker.containers.container import Container, ContainerSpec, describe_isolation, ml_dir, tmp_view
 from localaws.sagemaker.containers.image_table import ImageNotFoundError
 from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment
 from localaws.sagemaker.containers.layers import Writable
+from localaws.sagemaker.containers.limits import Limits
 from localaws.sagemaker.containers.logs import ContainerLog
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.aws_platform import Credentials
@@ -20,7 +21,7 @@ from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.hosting import model_server
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP, follow
 from localaws.sagemaker.hosting.instances import StartError, VariantPlan
-from localaws.sagemaker.hosting.model_archive import unpack_model, unpack_source
+from localaws.sagemaker.hosting.model_archive import ROOM, unpack_model, unpack_source
 from localaws.sagemaker.hosting.model_data import Fetcher, ModelDataError
 from localaws.sagemaker.hosting.worker import Worker, start_worker
 
@@ -29,11 +30,13 @@ _OPT_ML_CODE = "/opt/ml/code"
 
 
 class _Place(NamedTuple):
-    """Where an instance's files are: its /opt/ml, its /tmp, and its variant's archives, shared by all instances."""
+    """Where an instance's files are: its /opt/ml, its /tmp, and its variant's archives, shared by all instances; and
+    what of this machine it may use."""
 
     ml: Path
     tmp: Path
     archives: Path
+    limits: Limits
 
 
 class ContainerStarter:
@@ -50,8 +53,11 @@ class ContainerStarter:
         object has gone.
         """
         context = self._context
-        log = ContainerLog(context.platform, context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
-        place = _Place(directory / instance_id / "ml", directory / instance_id / "tmp", directory)
+        telemetry = context.platform.telemetry_of(plan.source["RoleArn"])
+        log = ContainerLog(telemetry, context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
+        own = directory / instance_id
+        memory = instance_sizes.usable(plan.source["InstanceType"])
+        place = _Place(own / "ml", own / "tmp", directory, Limits(memory=memory, disk=ROOM))
         try:
             credentials = self._context.platform.assume_role(
                 plan.source["RoleArn"], "SageMaker", context.arn("endpoint", endpoint)
@@ -63,7 +69,7 @@ class ContainerStarter:
             raise StartError(str(error)) from error
         except SageMakerError as error:
             raise StartError(error.message) from error
-        installed = layers.writable(image, directory / instance_id / "layer", place.tmp)
+        installed = layers.writable(image, own / "layer", place.tmp)
         for note in filter(
             None, [*image.notes, describe_isolation(), layers.describe(installed), _note_on_workers(plan)]
         ):
@@ -76,7 +82,8 @@ class ContainerStarter:
     def _unpack(self, place: _Place, plan: VariantPlan, credentials: Credentials) -> str | None:
         """Fill /opt/ml/model, and /opt/ml/code when the code is in S3; the new SAGEMAKER_SUBMIT_DIRECTORY."""
         source = plan.source
-        shutil.rmtree(place.ml, ignore_errors=True)
+        for directory in (place.ml, place.tmp):  # an earlier container may have left links in them
+            shutil.rmtree(directory, ignore_errors=True)
         for directory in (place.ml / "model", place.tmp):
             directory.mkdir(parents=True, exist_ok=True)
         fetcher = Fetcher(self._context, source["RoleArn"], credentials, time.monotonic() + source["DownloadSeconds"])
@@ -111,19 +118,18 @@ class ContainerStarter:
     ) -> Container:
         # -P keeps the server's own directory off the path, where the user's modules are looked for.
         command = [str(installed.image.python), "-P", str(_SERVER), "--control-fd", str(descriptor)]
-        container = self._context.launch(
-            ContainerSpec(
-                command=command,
-                environment=variables,
-                base_dir=place.ml,
-                tmp_dir=place.tmp,
-                cwd=ml_dir(place.ml) / "model",
-                hide=self._context.platform.private_dirs,
-                needs=[self._context.platform.image_dir, _SERVER.parent],
-                descriptors=[descriptor],
-                layer=installed.layer,
-            )
+        spec = ContainerSpec(
+            command=command,
+            environment=variables,
+            base_dir=place.ml,
+            tmp_dir=place.tmp,
+            cwd=ml_dir(place.ml) / "model",
+            hide=self._context.platform.private_dirs,
+            needs=[_SERVER.parent],
+            descriptors=[descriptor],
+            limits=place.limits,
         )
+        container = self._context.launch(installed.given_to(spec))
         threading.Thread(target=follow, args=(container.output, log), daemon=True).start()
         return container
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 MAX_LINE = 64 * 1024
+MAX_HEADERS = 100
+MAX_ANSWER = 25 * 1024 * 1024  # bytes of a response body, as of a request's (SageMaker endpoints and quotas)
 PING_PAUSE_SECONDS = 0.02  # between two pings that were answered with something else than 200
 STOP_SECONDS = 30.0  # SIGTERM to SIGKILL (developer guide, "Use Your Own Inference Code with Hosting Services")
 
@@ -28,6 +30,10 @@ class WorkerGoneError(Exception):
 
 class WorkerTimeoutError(Exception):
     """No whole answer came in time."""
+
+
+class AnswerTooLargeError(Exception):
+    """The answer is larger than an endpoint may give; the text says so."""
 
 
 class UnhealthyError(Exception):
@@ -48,21 +54,37 @@ class Connection:
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
-        self._stream: BinaryIO = end.makefile("rb")
+        self._stream = end.makefile("rb")
 
     def ask(self, head: bytes, body: bytes, timeout: float) -> Answer:
-        """Send a request and read its answer. TimeoutError, or OSError when the other side is gone."""
+        """Send a request and read its answer. TimeoutError, AnswerTooLargeError, OSError when the other side is gone.
+
+        `timeout` is for all of it, however slowly the other side trickles.
+        """
+        deadline = time.monotonic() + timeout
         self._socket.settimeout(timeout)
         self._socket.sendall(head + body)
         status_line = self._stream.readline(MAX_LINE).split(None, 2)
         if len(status_line) < 2:
             raise ConnectionResetError("closed before an answer")
-        headers = _read_headers(self._stream)
+        headers = _read_headers(self._stream, deadline)
         length = int(headers.get("content-length", "0"))
-        content = self._stream.read(length)
-        if len(content) < length:
-            raise ConnectionResetError("closed in the middle of an answer")
-        return Answer(int(status_line[1]), headers, content)
+        if not 0 <= length <= MAX_ANSWER:
+            raise AnswerTooLargeError(f"The container's answer has {length} bytes; the limit is {MAX_ANSWER} bytes.")
+        return Answer(int(status_line[1]), headers, self._read(length, deadline))
+
+    def _read(self, length: int, deadline: float) -> bytes:
+        parts, left = [], length
+        while left:
+            self._socket.settimeout(max(deadline - time.monotonic(), 1e-3))
+            part = self._stream.read1(left)
+            if not part:
+                raise ConnectionResetError("closed in the middle of an answer")
+            parts.append(part)
+            left -= len(part)
+            if time.monotonic() > deadline:
+                raise TimeoutError
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:
         """Close both the stream and its socket."""
@@ -71,14 +93,17 @@ class Connection:
         self._socket.close()
 
 
-def _read_headers(stream: BinaryIO) -> dict[str, str]:
+def _read_headers(stream: BinaryIO, deadline: float) -> dict[str, str]:
     headers: dict[str, str] = {}
-    while True:
+    for _ in range(MAX_HEADERS):
         line = stream.readline(MAX_LINE)
         if not line.strip():
             return headers
+        if time.monotonic() > deadline:
+            raise TimeoutError
         name, _, value = line.decode("latin-1").partition(":")
         headers[name.lower()] = value.strip()
+    raise AnswerTooLargeError(f"The container's answer has more than {MAX_HEADERS} headers.")
 
 
 def request_head(method: str, path: str, headers: Mapping[str, str], length: int) -> bytes:
@@ -110,9 +135,10 @@ class Worker:
         self._control = control
         self._idle: deque[Connection] = deque()
         self._passing = threading.Lock()
+        self.answered_at = 0.0  # when it last answered an invocation, on the monotonic clock
 
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
-        """One request over a pooled connection. WorkerGoneError, WorkerTimeoutError."""
+        """One request over a pooled connection. WorkerGoneError, WorkerTimeoutError, AnswerTooLargeError."""
         head = request_head(method, path, headers, len(body))
         connection = self._take()
         try:
@@ -123,6 +149,9 @@ class Worker:
         except (OSError, ValueError) as error:
             connection.close()
             raise WorkerGoneError(str(error)) from error
+        except AnswerTooLargeError:
+            connection.close()
+            raise
         self._idle.append(connection)
         return answer
 
@@ -142,6 +171,13 @@ class Worker:
             raise WorkerGoneError(str(error)) from error
         return Connection(ours)
 
+    def pings(self, seconds: float) -> bool:
+        """Whether /ping is answered with 200 within `seconds`."""
+        try:
+            return self.ask("GET", "/ping", {}, b"", seconds).status == 200
+        except (WorkerGoneError, WorkerTimeoutError, AnswerTooLargeError):
+            return False
+
     def wait_until_healthy(self, seconds: float) -> None:
         """Return when /ping answers 200; UnhealthyError when the process ends first, or the time does.
 
@@ -154,7 +190,7 @@ class Worker:
                     return
             except WorkerGoneError as error:
                 raise UnhealthyError(f"the container ended with exit code {self._exit_code()}") from error
-            except WorkerTimeoutError:
+            except (WorkerTimeoutError, AnswerTooLargeError):
                 break
             time.sleep(PING_PAUSE_SECONDS)
         raise UnhealthyError(f"/ping was not answered with 200 within {seconds:g} s")

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from localaws.sagemaker.containers import container
+from localaws.sagemaker.containers.beneath import Folder, read_file
 from localaws.sagemaker.containers.container import ContainerSpec
+from localaws.sagemaker.containers.instance_sizes import GIB
 from localaws.sagemaker.containers.logs import ContainerLog
 from localaws.sagemaker.containers.objects import Objects
 from localaws.sagemaker.context import Context
@@ -21,6 +24,12 @@ from localaws.sagemaker.jobs.outcomes import MAX_RUNTIME, End, Outcome, StopRequ
 from localaws.sagemaker.jobs.signals import Signals
 from localaws.sagemaker.jobs.spot_market import Interruption
 from localaws.sagemaker.jobs.supervision import Supervision
+
+
+def resources(document: Document) -> Document:
+    """What a training or processing job asks for: instance type, count and volume."""
+    config: Document = document.get("ResourceConfig") or document["ProcessingResources"]["ClusterConfig"]
+    return config
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,19 @@ class Job:
     def tmp(self) -> Path:
         """The directory that the job's container sees as /tmp."""
         return self.directory / "tmp"
+
+    def folder(self, name: str) -> Folder:
+        """A folder of /opt/ml, as it may be read while the job's container does with it what it likes."""
+        room = resources(self.document)["VolumeSizeInGB"] * GIB
+        return Folder(self.ml, name, str(container.ml_dir(self.ml) / name), room)
+
+    def read(self, name: str, limit: int) -> bytes | None:
+        """The beginning of a file of /opt/ml; None, and a line in the log, for what is a link or no file."""
+        try:
+            return read_file(self.ml, name, limit)
+        except OSError as error:
+            self.log.say(f"{container.ml_dir(self.ml) / name} isn't read: {error.strerror}.")
+            return None
 
     def move(self, secondary: str, message: str, **members: object) -> None:
         """Enter a secondary status. Raises StopRequestedError when someone has asked the job to stop."""
@@ -112,4 +134,5 @@ class Job:
     def _new_log(self) -> ContainerLog:
         clock = self.context.clock
         stream = f"{self.name}/algo-1-{int(clock.now())}"
-        return ContainerLog(self.context.platform, clock, self.kind.log_group, stream)
+        telemetry = self.context.platform.telemetry_of(self.document["RoleArn"])
+        return ContainerLog(telemetry, clock, self.kind.log_group, stream)

@@ -16,6 +16,7 @@ from localaws.sagemaker.containers.opt_ml import OPT_ML, make_directories
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.core.request import Caller
+from localaws.sagemaker.jobs import job_limits
 from localaws.sagemaker.jobs.job import Job, Role
 from localaws.sagemaker.jobs.outcomes import JobFailedError
 
@@ -77,8 +78,8 @@ def spec(job: Job, command: Sequence[str], variables: Mapping[str, str], *, cwd:
         tmp_dir=job.tmp,
         cwd=cwd,
         hide=job.context.platform.private_dirs,
-        needs=[job.context.platform.image_dir],
         network="none" if isolated else "host",
+        limits=job_limits.limits(job.document),
     )
 
 

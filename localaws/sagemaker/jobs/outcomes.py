@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from localaws.sagemaker.containers.limits import Exceeded
+
 # The causes of an end: the script's own, and from outside.
 SCRIPT, STOP, MAX_RUNTIME, MAX_WAIT, INTERRUPTION = "script", "stop", "max runtime", "max wait", "interruption"
 
@@ -35,7 +37,16 @@ class End:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a container ended: exit code, and the cause, SCRIPT if the script ended by itself."""
+    """How a container ended: exit code, the cause, SCRIPT if the script ended by itself, and a limit that it met."""
 
     exit_code: int
     cause: str
+    exceeded: Exceeded | None = None
+
+
+class EndedEarlyError(Exception):
+    """What comes before the job's own container was ended from outside; `outcome` says how."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.cause)
+        self.outcome = outcome

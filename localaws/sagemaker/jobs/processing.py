@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 from contextlib import ExitStack
 from pathlib import Path
 
 from localaws.sagemaker.containers import artifacts, channels, container, image_table
+from localaws.sagemaker.containers.beneath import Folder
 from localaws.sagemaker.containers.channels import ManifestError
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.images import ImageEnvironment
@@ -16,7 +18,7 @@ from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import quotas
 from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document
-from localaws.sagemaker.jobs import job_container, job_documents, operations
+from localaws.sagemaker.jobs import job_container, job_documents, job_limits, operations
 from localaws.sagemaker.jobs import processing_request as request_of
 from localaws.sagemaker.jobs.engine import JobEngine
 from localaws.sagemaker.jobs.job import Job, Role
@@ -26,6 +28,7 @@ from localaws.sagemaker.jobs.outcomes import MAX_RUNTIME, SCRIPT, STOP, JobFaile
 
 _DIRECTORIES = ("config", "processing/input", "processing/output", "output")
 _MAX_MESSAGE = 1024  # characters of ExitMessage
+_MAX_READ = 4 * _MAX_MESSAGE  # bytes of /opt/ml/output/message
 _SUMMARY = ("ProcessingJobName", "ProcessingJobArn", "CreationTime", "ProcessingEndTime", "LastModifiedTime",
             "ProcessingJobStatus", "FailureReason", "ExitMessage")  # fmt: skip
 
@@ -78,7 +81,9 @@ def _download(job: Job) -> None:
     for source in request_of.sources(job.document, job.ml):
         source.directory.mkdir(parents=True, exist_ok=True)
         try:
-            job.role.objects.download(channels.plan(source, job.role.objects), job.signals.keep_going)
+            downloads = channels.plan(source, job.role.objects)
+            job_limits.check_room(job, downloads)
+            job.role.objects.download(downloads, job.signals.keep_going)
         except (TransferError, ManifestError, ValueError) as error:
             raise JobFailedError(f"ClientError: Data download failed for input {source.name}: {error}") from error
     for output in request_of.outputs(job.document):
@@ -103,8 +108,8 @@ def _process(job: Job, spec: ContainerSpec) -> Outcome:
         with ExitStack() as stack:
             for output in request_of.outputs(job.document):
                 if output["S3UploadMode"] == "Continuous":
-                    directory = request_of.output_directory(output, job.ml)
-                    sync = artifacts.DirectorySync(directory, output["S3Uri"], job.role.objects, kms_key)
+                    folder, say = _output_folder(job, output), job.log.say
+                    sync = artifacts.DirectorySync(folder, output["S3Uri"], job.role.objects, say, kms_key)
                     stack.enter_context(sync)
             return job.run(spec, max_runtime)
     except TransferError as error:
@@ -114,8 +119,8 @@ def _process(job: Job, spec: ContainerSpec) -> Outcome:
 def _conclude(job: Job, outcome: Outcome) -> Ending:
     said = _exit_message(job)
     if outcome.cause == SCRIPT and outcome.exit_code != 0:
-        told = failure_message(job.log.tail)
-        return job_documents.failed(f"AlgorithmError: {told}, exit code: {outcome.exit_code}", **said)
+        told = f"AlgorithmError: {failure_message(job.log.tail)}, exit code: {outcome.exit_code}"
+        return job_documents.failed(job_limits.why_ended(job, outcome) or told, **said)
     _upload(job)
     if outcome.cause == STOP:
         return job_documents.stopped(**said)
@@ -127,11 +132,14 @@ def _conclude(job: Job, outcome: Outcome) -> Ending:
 
 def _exit_message(job: Job) -> Document:
     """The beginning of /opt/ml/output/message. Raises JobFailedError where it isn't UTF-8."""
-    message = job.ml / "output" / "message"
-    if not message.is_file():
+    message = job.read("output/message", _MAX_READ)
+    if message is None:
         return {}
+    # Of a longer one, the last character read may be half a character.
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        return {"ExitMessage": message.read_text(encoding="utf-8")[:_MAX_MESSAGE]}
+        said = decoder.decode(message, final=len(message) < _MAX_READ)
+        return {"ExitMessage": said[:_MAX_MESSAGE]}
     except UnicodeDecodeError as error:
         raise JobFailedError(f"ClientError: /opt/ml/output/message isn't UTF-8: {error}") from error
 
@@ -139,11 +147,15 @@ def _exit_message(job: Job) -> Document:
 def _upload(job: Job) -> None:
     for output in request_of.outputs(job.document):
         if output["S3UploadMode"] == "EndOfJob":
-            directory = request_of.output_directory(output, job.ml)
+            folder, kms_key = _output_folder(job, output), request_of.kms_key(job.document)
             try:
-                artifacts.upload_files(directory, output["S3Uri"], job.role.objects, request_of.kms_key(job.document))
+                artifacts.upload_files(folder, output["S3Uri"], job.role.objects, kms_key, job.log.say)
             except TransferError as error:
                 raise JobFailedError(f"ClientError: Output upload failed: {error}") from error
+
+
+def _output_folder(job: Job, output: Document) -> Folder:
+    return job.folder(str(request_of.output_directory(output, Path())))
 
 
 def _instances(document: Document) -> Use:

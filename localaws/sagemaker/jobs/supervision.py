@@ -30,7 +30,8 @@ class Supervision:
         """
         try:
             cause = self._follow(first)
-            return Outcome(self._running.wait(), cause)
+            exit_code = self._running.wait()
+            return Outcome(exit_code, cause, self._running.exceeded)
         finally:
             self._running.kill()
             self._running.output.close()

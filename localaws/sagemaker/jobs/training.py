@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from localaws.sagemaker.containers import artifacts, channels, image_table, kept_layers
+from localaws.sagemaker.containers import artifacts, channels, image_table
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.context import Context
@@ -17,6 +17,7 @@ from localaws.sagemaker.debugger.hook import Debugger
 from localaws.sagemaker.jobs import (
     job_container,
     job_documents,
+    job_limits,
     job_records,
     operations,
     spot_training,
@@ -35,6 +36,7 @@ from localaws.sagemaker.jobs.outcomes import (
     MAX_WAIT,
     SCRIPT,
     STOP,
+    EndedEarlyError,
     JobFailedError,
     Outcome,
     StopRequestedError,
@@ -79,7 +81,7 @@ class TrainingRun:
             job.move("Starting", "Starting the training job")
         while True:
             self._metrics.listen()
-            outcome = self._train(self._on_an_instance())
+            outcome = self._on_an_instance()
             if outcome.cause != INTERRUPTION:
                 return self._conclude(outcome)
             job.move("Interrupted", "The instance was taken; waiting for spot capacity")
@@ -88,7 +90,7 @@ class TrainingRun:
                 return job_documents.max_wait_exceeded(**self._metrics.final())
             job.move("Starting", "Launching requested ML instances")
 
-    def _on_an_instance(self) -> ContainerSpec:
+    def _on_an_instance(self) -> Outcome:
         job = self._job
         job_container.prepare_directories(job, training_instance.DIRECTORIES)
         began = job.document.get("TrainingStartTime", job.context.clock.now())
@@ -96,29 +98,44 @@ class TrainingRun:
         training_instance.write_configuration(job)
         self._debugger.prepare()
         training_instance.download(job)
-        spec = training_instance.container_spec(job)
-        job.move("Training", "Training image download completed. Training in progress.")
-        return spec
+        try:
+            spec = training_instance.container_spec(job, self._install)
+        except EndedEarlyError as ended:
+            return ended.outcome
+        self._begin_training()
+        return self._train(spec)
+
+    def _begin_training(self) -> None:
+        if self._job.document["SecondaryStatus"] != "Training":
+            self._job.move("Training", "Training image download completed. Training in progress.")
+
+    def _install(self, spec: ContainerSpec) -> Outcome:
+        self._begin_training()
+        return self._run(spec)
+
+    def _run(self, spec: ContainerSpec) -> Outcome:
+        """Run a container in what is left of the job's time."""
+        job = self._job
+        left = training_times.left_to_train(job.document, job.context.clock.now())
+        return job.run(spec, left, *spot_training.ends(job))
 
     def _train(self, spec: ContainerSpec) -> Outcome:
         job, checkpoints = self._job, training_instance.checkpoints(self._job)
-        left = training_times.left_to_train(job.document)
         try:
             with ExitStack() as stack:
                 if checkpoints is not None:
                     uri = job.document["CheckpointConfig"]["S3Uri"]
-                    stack.enter_context(artifacts.DirectorySync(checkpoints, uri, job.role.objects))
-                outcome = self._debugger.watch(lambda: job.run(spec, left, *spot_training.ends(job)))
+                    folder = job.folder(str(checkpoints.relative_to(job.ml)))
+                    stack.enter_context(artifacts.DirectorySync(folder, uri, job.role.objects, job.log.say))
+                return self._debugger.watch(lambda: self._run(spec))
         except TransferError as error:
             raise JobFailedError(f"ClientError: Checkpoint upload failed: {error}") from error
-        if spec.layer is not None:
-            kept_layers.keep(spec.layer)
-        return outcome
 
     def _conclude(self, outcome: Outcome) -> Ending:
         job, metrics = self._job, self._metrics.final()
         if outcome.cause == SCRIPT and outcome.exit_code != 0:
-            return job_documents.failed(training_output.failure_reason(job, outcome.exit_code), **metrics)
+            reason = job_limits.why_ended(job, outcome) or training_output.failure_reason(job, outcome.exit_code)
+            return job_documents.failed(reason, **metrics)
         if outcome.cause == MAX_WAIT:
             self._begin_stopping()
             return job_documents.max_wait_exceeded(**metrics, **training_output.upload(job))

@@ -1,36 +1,70 @@
 """What the framework container installs before the script starts, and what of it later jobs needn't install again.
 
-The container runs pip itself, in its own layer over the image's environment. When the job is over and nothing in the
-layer has changed since pip was done, the layer is kept under a name that tells everything it was made from.
+What others may use is installed by pip in a container of its own, before the job's, into a layer over the image's
+environment that no script can write to. What only this job can use, its own container installs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from localaws.sagemaker.containers import kept_layers, script_mode
+from localaws.sagemaker.containers import container, kept_layers, layers, script_mode
+from localaws.sagemaker.containers.images import ImageEnvironment
+from localaws.sagemaker.containers.kept_layers import Shared
 from localaws.sagemaker.containers.layers import Writable
-from localaws.sagemaker.containers.script_mode import ScriptJob
+from localaws.sagemaker.containers.script_mode import Installation, ScriptJob
 from localaws.sagemaker.containers.train_command import Install
+from localaws.sagemaker.jobs import job_container
 from localaws.sagemaker.jobs.job import Job
+from localaws.sagemaker.jobs.outcomes import SCRIPT, EndedEarlyError, Outcome
+
+RunContainer = Callable[[container.ContainerSpec], Outcome]
+_KEYS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
 
 
-def plan(job: Job, script: ScriptJob, installed: Writable) -> tuple[Writable, Install | None]:
-    """The environment, with what an earlier job has installed, and what is to be installed all the same."""
+def plan(job: Job, script: ScriptJob, installed: Writable, run: RunContainer) -> tuple[Writable, Install | None]:
+    """The environment, with what is installed for others too, and what the job's own container has to install.
+
+    run: runs a container in the job's time. Raises EndedEarlyError where something else ends it.
+    """
     wanted = script_mode.installation(script, job.ml / "code")
     if wanted is None:
         return installed, None
     command = " ".join(wanted.command)
-    kept = None if installed.layer is None else _place(job, wanted.command, installed.image.root)
-    if kept is not None and kept.is_dir():
-        job.log.say(f"{command}: kept from an earlier job with the same files and settings ({kept.name}).")
-        return installed.over(kept), None
+    shared = None if installed.layer is None else _shared(job, wanted, installed.image)
+    if shared is not None and shared.place.is_dir():
+        job.log.say(f"{command}: kept from an earlier job with the same files and settings ({shared.place.name}).")
+        return installed.over(shared.place), None
     job.log.say(f"Installing with the following command: {command}")
-    done = installed.image.root / kept_layers.DONE
-    return installed.kept_at(kept), Install(wanted.command, wanted.error, str(done))
+    made = None if shared is None else _install(job, wanted, shared, installed.image, run)
+    if made is not None:
+        return installed.over(made), None
+    return installed, Install(wanted.command, wanted.error)
 
 
-def _place(job: Job, command: Sequence[str], environment: Path) -> Path | None:
+def _shared(job: Job, wanted: Installation, image: ImageEnvironment) -> Shared | None:
     network = "none" if job.document["EnableNetworkIsolation"] else "host"
-    return kept_layers.place(environment, command, job.ml / "code", job.document.get("Environment", {}), network)
+    variables = job.document.get("Environment", {})
+    return kept_layers.shared(image.root, wanted.command, job.ml / "code", variables, network)
+
+
+def _install(job: Job, wanted: Installation, shared: Shared, image: ImageEnvironment, run: RunContainer) -> Path | None:
+    """Install in a container of its own; where the layer is, None where pip fails, which the job's own then tells."""
+    folder = job.directory / "install"
+    ml, tmp = folder / "ml", folder / "tmp"
+    kept_layers.copy(job.ml / "code", shared.files, ml / "code")
+    tmp.mkdir()
+    made = layers.writable(image, folder / "layer", tmp)
+    given = {name: value for name, value in job_container.variables(job, image).items() if name not in _KEYS}
+    isolated = bool(job.document["EnableNetworkIsolation"])
+    cwd = container.ml_dir(ml) / "code"
+    spec = job_container.spec(job, wanted.command, {**given, **shared.variables}, cwd=cwd, isolated=isolated)
+    outcome = run(made.given_to(replace(spec, base_dir=ml, tmp_dir=tmp)))
+    if outcome.cause != SCRIPT:
+        raise EndedEarlyError(outcome)
+    if outcome.exit_code != 0 or made.layer is None:
+        job.log.say("It is tried again in the job's own container.")
+        return None
+    return kept_layers.keep(made.layer, shared.place)

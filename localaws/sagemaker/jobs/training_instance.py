@@ -13,9 +13,10 @@ from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.containers.opt_ml import located, write_json
 from localaws.sagemaker.containers.train_command import Plan
 from localaws.sagemaker.core.errors import SageMakerError
-from localaws.sagemaker.jobs import job_container, training_install, training_request, training_source
+from localaws.sagemaker.jobs import job_container, job_limits, training_install, training_request, training_source
 from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.outcomes import JobFailedError
+from localaws.sagemaker.jobs.training_install import RunContainer
 
 DIRECTORIES = ("input/config", "input/data", "model", "code", "output/data", "output/intermediate", "checkpoints")
 
@@ -47,12 +48,15 @@ def checkpoints(job: Job) -> Path | None:
     return None if path is None else located(path, job.ml)
 
 
-def container_spec(job: Job) -> ContainerSpec:
-    """The container, once its image and its source are there. Raises JobFailedError."""
+def container_spec(job: Job, run: RunContainer) -> ContainerSpec:
+    """The container, once its image, its source and what it needs are there; `run` runs another one before it.
+
+    Raises JobFailedError, and EndedEarlyError where that other one is ended from outside.
+    """
     document = job.document
     installed = job_container.image_environment(job, document["AlgorithmSpecification"]["TrainingImage"])
     job_container.say_all(job, installed, training_request.remarks(document))
-    installed, plan = _with_plan(job, installed)
+    installed, plan = _with_plan(job, installed, run)
     environment = {
         **job_container.variables(job, installed.image),
         "TRAINING_JOB_NAME": job.name,
@@ -72,7 +76,7 @@ def container_spec(job: Job) -> ContainerSpec:
     return replace(installed.given_to(spec), as_process_1=True, tools=tools)
 
 
-def _with_plan(job: Job, installed: Writable) -> tuple[Writable, Plan | None]:
+def _with_plan(job: Job, installed: Writable, run: RunContainer) -> tuple[Writable, Plan | None]:
     """What the image's `train` is to do, where the request names a script, and the environment that it does it in.
 
     A job with an entry point of its own may never ask for the script: what is wrong with it is `train`'s to say.
@@ -81,14 +85,14 @@ def _with_plan(job: Job, installed: Writable) -> tuple[Writable, Plan | None]:
     if not training_request.is_script_mode(job.document):
         return installed, None
     try:
-        return _with_script(job, installed)
+        return _with_script(job, installed, run)
     except JobFailedError as error:
         if not training_request.own_command(job.document):
             raise
         return installed, Plan(failure=str(error))
 
 
-def _with_script(job: Job, installed: Writable) -> tuple[Writable, Plan]:
+def _with_script(job: Job, installed: Writable, run: RunContainer) -> tuple[Writable, Plan]:
     try:
         training_request.check_script_mode(job.document["HyperParameters"])
     except SageMakerError as error:
@@ -96,7 +100,7 @@ def _with_script(job: Job, installed: Writable) -> tuple[Writable, Plan]:
     training_source.unpack_source(job)
     script = training_source.script_job(job, installed.image)
     command = training_source.command(job, script)
-    installed, install = training_install.plan(job, script, installed)
+    installed, install = training_install.plan(job, script, installed, run)
     job.log.say(f"Invoking script with the following command: {' '.join(command)}")
     return installed, Plan(
         command=command,
@@ -111,6 +115,7 @@ def _with_script(job: Job, installed: Writable) -> tuple[Writable, Plan]:
 def _fetch(job: Job, source: Source) -> None:
     try:
         downloads = channels.plan(source, job.role.objects, may_be_empty=source.name == "checkpoints")
+        job_limits.check_room(job, downloads)
         job.role.objects.download(downloads, job.signals.keep_going)
     except (TransferError, ManifestError, ValueError) as error:
         raise JobFailedError(f"ClientError: Data download failed for channel {source.name}: {error}") from error

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from time import monotonic
+from typing import Any
 
+from localaws.patterns import PatternError, regex
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.jobs.job import Job
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
+LINE_SECONDS = 1.0  # for all of a job's expressions on one line of its log; a usual one takes microseconds
+
+
+class SlowMetricsError(Exception):
+    """A job's expressions took too long on a line of its log; the text says so, for that log."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +33,33 @@ class Measurement:
 class MetricParser:
     """Finds values and remembers each metric's last. Not thread-safe."""
 
-    def __init__(self, definitions: Sequence[Document]) -> None:
-        self._patterns = [(item["Name"], re.compile(item["Regex"])) for item in definitions]
+    def __init__(self, definitions: Sequence[Document], clock: Callable[[], float] = monotonic) -> None:
+        self._patterns = [(item["Name"], regex(item["Regex"], of_bytes=True)) for item in definitions]
+        self._clock = clock
         self._last: dict[str, Measurement] = {}
 
     def parse(self, line: str, time: float) -> list[Measurement]:
-        """The measurements in a line: group 1 of every match that is a finite number."""
+        """The measurements in a line: group 1 of every match that is a finite number. SlowMetricsError."""
+        if not self._patterns:
+            return []
         found = [
             Measurement(name, value, time)
-            for name, pattern in self._patterns
-            for match in pattern.finditer(line)
+            for name, match in self._matches(line.encode())
             if (value := _number(match)) is not None
         ]
         self._last.update({measurement.name: measurement for measurement in found})
         return found
+
+    def _matches(self, line: bytes) -> Iterator[tuple[str, Any]]:
+        deadline = self._clock() + LINE_SECONDS
+        for name, pattern in self._patterns:
+            for match in pattern.finditer(line):
+                if self._clock() > deadline:
+                    raise SlowMetricsError(
+                        f"The expression of metric {name} took more than {LINE_SECONDS:g} s on a line of {len(line)} "
+                        "bytes. No metric is read from this log any more."
+                    )
+                yield name, match
 
     def final(self) -> list[Document]:
         """FinalMetricDataList: every metric's last value."""
@@ -62,22 +82,28 @@ class TrainingMetrics:
         return {"FinalMetricDataList": final} if (final := self._parser.final()) else {}
 
     def _measure(self, line: str, now: float) -> None:
-        measured = self._parser.parse(line, now)
+        try:
+            measured = self._parser.parse(line, now)
+        except SlowMetricsError as error:
+            self._job.log.listen(lambda _line, _time: None)
+            self._job.log.say(str(error))
+            return
         if measured:
-            self._job.context.platform.put_metric_data(NAMESPACE, metric_data(measured, self._job.name))
+            telemetry = self._job.context.platform.telemetry_of(self._job.document["RoleArn"])
+            telemetry.put_metric_data(NAMESPACE, metric_data(measured, self._job.name))
 
 
 def check_definitions(definitions: Sequence[Document]) -> None:
-    """Refuse a regular expression that doesn't compile, has no group, or a name given twice."""
+    """Refuse a regular expression that isn't one or isn't taken here, has no group, or a name given twice."""
     names = [item["Name"] for item in definitions]
     for item in definitions:
-        name, regex = item["Name"], item["Regex"]
+        name, pattern = item["Name"], item["Regex"]
         try:
-            groups = re.compile(regex).groups
-        except re.error as error:
-            raise errors.validation(f"Invalid metric definition regex for {name}: {regex!r}: {error}") from error
+            groups = regex(pattern, of_bytes=True).groups
+        except PatternError as error:
+            raise errors.validation(f"Invalid metric definition regex for {name}: {pattern!r}: {error}") from error
         if groups < 1:
-            raise errors.validation(f"Metric definition regex for {name} has no capture group: {regex!r}")
+            raise errors.validation(f"Metric definition regex for {name} has no capture group: {pattern!r}")
         if names.count(name) > 1:
             raise errors.validation(f"Metric definition names must be unique: {name}")
 
@@ -91,7 +117,7 @@ def metric_data(measurements: Sequence[Measurement], job_name: str) -> list[Docu
     ]
 
 
-def _number(match: re.Match[str]) -> float | None:
+def _number(match: Any) -> float | None:
     try:
         value = float(match.group(1))
     except (TypeError, ValueError):

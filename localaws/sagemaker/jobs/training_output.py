@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from localaws.sagemaker.containers import artifacts
 from localaws.sagemaker.containers.logs import failure_message
-from localaws.sagemaker.containers.objects import TransferError
+from localaws.sagemaker.containers.objects import InsufficientSpaceError, TransferError
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.outcomes import JobFailedError
 
 _MAX_FAILURE_FILE = 1024  # characters of /opt/ml/output/failure that SageMaker reads
+_MAX_UTF8 = 4  # bytes of a character
 _ROOM_FOR_EXIT_CODE = len("AlgorithmError: , exit code: 255")
 _NO_MESSAGE = 'ErrorMessage ""'
 
@@ -18,6 +19,8 @@ def upload(job: Job) -> Document:
     """Upload model and output; the members that say where the model is. Raises JobFailedError."""
     try:
         uri = _upload(job)
+    except InsufficientSpaceError as error:
+        raise JobFailedError(f"ClientError: Artifact upload failed:{error}") from error
     except TransferError as error:
         raise JobFailedError(f"ClientError: Artifact upload failed: {error}") from error
     if uri is None:
@@ -29,14 +32,15 @@ def upload(job: Job) -> Document:
 def _upload(job: Job) -> str | None:
     """Where the model is, None when there is none."""
     wanted, objects = job.document["OutputDataConfig"], job.role.objects
+    model = job.folder("model")
     place, kms_key = f"{wanted['S3OutputPath'].rstrip('/')}/{job.name}/output", wanted.get("KmsKeyId")
-    artifacts.upload_archive(job.ml / "output" / "data", f"{place}/output.tar.gz", objects, kms_key)
+    artifacts.upload_archive(job.folder("output/data"), f"{place}/output.tar.gz", objects, kms_key, job.log.say)
     if wanted.get("CompressionType") == "NONE":
         uri = f"{place}/model/"
-        found = artifacts.upload_files(job.ml / "model", uri, objects, kms_key) > 0
+        found = artifacts.upload_files(model, uri, objects, kms_key, job.log.say) > 0
     else:
         uri = f"{place}/model.tar.gz"
-        found = artifacts.upload_archive(job.ml / "model", uri, objects, kms_key)
+        found = artifacts.upload_archive(model, uri, objects, kms_key, job.log.say)
     return uri if found else None
 
 
@@ -45,10 +49,10 @@ def failure_reason(job: Job, exit_code: int) -> str:
 
     The toolkits of some images leave the message empty, and an entry point of one's own leaves no file.
     """
-    failure, told = job.ml / "output" / "failure", failure_message(job.log.tail)
-    if not failure.is_file():
+    failure, told = job.read("output/failure", _MAX_UTF8 * _MAX_FAILURE_FILE), failure_message(job.log.tail)
+    if failure is None:
         return f"AlgorithmError: {told}, exit code: {exit_code}"
-    message = failure.read_text(encoding="utf-8", errors="replace")[:_MAX_FAILURE_FILE]
+    message = failure.decode("utf-8", "replace")[:_MAX_FAILURE_FILE]
     return f"AlgorithmError: {with_message(message, told)}, exit code: {exit_code}"
 
 

@@ -14,7 +14,7 @@ from localaws.sagemaker.containers.objects import Download, S3Object, TransferEr
 from localaws.sagemaker.containers.opt_ml import OPT_ML, located
 from localaws.sagemaker.containers.script_mode import MachineFacts, ScriptJob
 from localaws.sagemaker.core.wire import split_s3_uri
-from localaws.sagemaker.jobs import training_request
+from localaws.sagemaker.jobs import job_limits, training_request
 from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.outcomes import JobFailedError
 
@@ -55,7 +55,7 @@ def unpack_source(job: Job) -> Path:
         job.role.objects.download([Download(S3Object(bucket, key), archive)])
     except TransferError as error:
         raise JobFailedError(f"ClientError: Source download failed: {error}") from error
-    _unpack(archive, code, directory)
+    _unpack(job, archive, directory)
     archive.unlink()
     return code
 
@@ -68,16 +68,16 @@ def _copy_source(job: Job, directory: str, code: Path) -> None:
     if source.is_dir():
         shutil.copytree(source, code, dirs_exist_ok=True)
     elif tarfile.is_tarfile(source):
-        _unpack(source, code, directory)
+        _unpack(job, source, directory)
     else:
         shutil.copy2(source, code)
 
 
-def _unpack(archive: Path, code: Path, place: str) -> None:
+def _unpack(job: Job, archive: Path, place: str) -> None:
     try:
         if (refusal := why_no_gzip(archive)) is not None:
             raise BrokenArchiveError(f"{archive.name} is not a readable tar.gz: {refusal}")
-        unpack(archive, code)
+        unpack(archive, job.ml / "code", job_limits.limits(job.document).disk)
     except (UnsafeArchiveError, BrokenArchiveError) as error:
         raise JobFailedError(f"ClientError: Source archive {place} refused: {error}") from error
 

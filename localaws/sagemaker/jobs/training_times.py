@@ -24,10 +24,12 @@ def left_to_wait(document: Document, now: float) -> float:
     return math.inf if seconds is None else float(document["CreationTime"]) + seconds - now
 
 
-def left_to_train(document: Document) -> float:
-    """Seconds of MaxRuntimeInSeconds that earlier containers of the job left over."""
+def left_to_train(document: Document, now: float) -> float:
+    """Seconds of MaxRuntimeInSeconds that are left over, while the job trains or before."""
     max_runtime = float(document["StoppingCondition"]["MaxRuntimeInSeconds"])
-    return max(0.0, max_runtime - seconds_trained_before(document))
+    begun = (step for step in _transitions(document) if step["Status"] == "Training" and "EndTime" not in step)
+    trained = seconds_trained_before(document) + _seconds({**step, "EndTime": now} for step in begun)
+    return max(0.0, max_runtime - trained)
 
 
 def seconds_on_instances(document: Document) -> float:

@@ -5,6 +5,7 @@ The orders may have it expect more `columns`, of which the first is `n`, and giv
 
 import json
 import os
+import time
 from pathlib import Path
 
 # Only an endpoint's container has it: the model's environment sets it, a processing job's doesn't.
@@ -15,6 +16,8 @@ def model_fn(model_dir):
     orders = json.loads((Path(model_dir) / "model.json").read_text())
     if ON_ENDPOINT and orders.get("endpoint") == "crash":
         raise RuntimeError("no model can be loaded here")
+    if ON_ENDPOINT and orders.get("endpoint") == "slow":
+        time.sleep(2)
     return orders
 
 

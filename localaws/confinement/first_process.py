@@ -1,0 +1,147 @@
+"""The first process of a container: gives it its own view of the machine, starts its program, leaves nothing behind.
+
+Run by the server with the container's environment and the arguments of options.py. It imports little, since it stands
+in front of every job.
+
+What the kernel lets root, or an ordinary user through a user namespace, do without Docker (mount_namespaces(7),
+pid_namespaces(7), user_namespaces(7)). Once the view is made, every privilege goes (privileges.py, landlock.py).
+
+Exit status: the program's, 128 + the signal that ended it, 127 when it isn't there, 126 when it can't be run, 125 when
+the container couldn't be set up (Docker's).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from localaws.confinement import landlock, linux, privileges, view
+from localaws.confinement.linux import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
+from localaws.confinement.options import Options
+from localaws.confinement.processes import end_descendants, is_closed, supervise
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # see processes.py
+
+SETUP_FAILED = 125
+CANNOT_RUN = 126
+NOT_FOUND = 127
+
+
+def main(arguments: list[str]) -> int:
+    """Run the container; its exit status."""
+    options = Options(arguments)
+    os.setsid()
+    linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL if options.has_own_processes else signal.SIGUSR1)
+    if os.getppid() != options.parent:
+        return SETUP_FAILED  # the server went before the line above
+    try:
+        _enter_namespaces(options)
+        if options.has_own_processes:
+            return _run_as_first_process(options)
+        settings = view.enter(options.view, own_processes=False) if options.has_own_files else None
+    except OSError as error:
+        return _setup_failed(error)
+    linux.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    signal.signal(signal.SIGUSR1, _server_is_gone)
+    as_process_1 = "--process-1" in options.flags
+    status = supervise(lambda: _confined(options, settings), as_process_1=as_process_1)
+    end_descendants()
+    return status
+
+
+def _run_as_first_process(options: Options) -> int:
+    """Fork into the new process namespace; the child is its process 1, with which all others end."""
+    alive_end, held_end = os.pipe()
+
+    def first_process() -> int:
+        os.close(held_end)
+        try:
+            settings = view.enter(options.view, own_processes=True) if options.has_own_files else None
+            _confine(options, settings)
+        except OSError as error:
+            return _setup_failed(error)
+        linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.set_blocking(alive_end, False)
+        if is_closed(alive_end):
+            return SETUP_FAILED
+        os.close(alive_end)
+        return supervise(lambda: _exec(options), as_process_1="--process-1" in options.flags)
+
+    return supervise(first_process)
+
+
+def _confined(options: Options, settings: int | None) -> int:
+    """Take this process's privileges, and become the program."""
+    try:
+        _confine(options, settings)
+    except OSError as error:
+        return _setup_failed(error)
+    return _exec(options)
+
+
+def _confine(options: Options, settings: int | None) -> None:
+    """Nothing of the container can be undone after this, by any program in it."""
+    if "--trusted" in options.flags:
+        return
+    if settings is not None:
+        privileges.lock_mounts(settings)
+        os.close(settings)
+    privileges.drop()
+    if options.has_own_files:
+        landlock.restrict(["/"], options.view.writable)
+    else:
+        landlock.restrict(*options.view.as_it_lies())
+
+
+def _exec(options: Options) -> int:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    try:
+        os.chdir(options.cwd)
+        os.execvp(options.program[0], options.program)  # noqa: S606 - no shell is the point
+    except OSError as error:
+        print(f"cannot start {options.program[0]!r}: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201
+        return NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_RUN
+
+
+def _enter_namespaces(options: Options) -> None:
+    kinds = {
+        "--mount": linux.CLONE_NEWNS,
+        "--pid": linux.CLONE_NEWPID | linux.CLONE_NEWIPC,
+        "--isolate-network": linux.CLONE_NEWNET,
+    }
+    wanted = sum(bits for flag, bits in kinds.items() if flag in options.flags)
+    if not wanted:
+        return
+    if os.geteuid() == 0:
+        linux.unshare(wanted)
+    else:
+        privileges.enter_user_namespace(wanted)
+    if "--isolate-network" in options.flags:
+        _raise_loopback()
+
+
+def _raise_loopback() -> None:
+    import fcntl  # noqa: PLC0415 - only isolated containers pay for these
+    import socket  # noqa: PLC0415
+    import struct  # noqa: PLC0415
+
+    set_flags, up_and_running = 0x8914, 0x1 | 0x40
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, set_flags, struct.pack("16sh14x", b"lo", up_and_running))
+
+
+def _server_is_gone(_number: int, _frame: object) -> None:
+    end_descendants()
+    os._exit(128 + signal.SIGKILL)
+
+
+def _setup_failed(error: OSError) -> int:
+    print(f"container: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    return SETUP_FAILED

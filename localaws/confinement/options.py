@@ -1,0 +1,74 @@
+"""A container's command line: what `container.launch` tells its first process.
+
+--mount            a file system of its own: the image and what --bind, --show and --overlay say (view.py)
+--pid              own process namespace: when the program ends, the kernel ends whatever it started
+--isolate-network  own network namespace with nothing but loopback
+--bind SRC DST     the directory SRC appears, writable, as DST
+--show SRC DST     the directory or file SRC appears, read-only, as DST
+--same PATH ID     a --show of PATH is refused unless its device and inode are ID, "DEV:INO"
+--hide PATH        PATH doesn't appear, though a directory above it does
+--overlay DIR TOP  DIR appears writable: what is written goes to TOP/upper (overlayfs; TOP/work is its own)
+--under DIR        a layer between the overlay's TOP and DIR; the first is the topmost
+--cwd PATH         where the program starts
+--process-1        SIGTERM comes to the program as to a process 1: only where it handles or blocks it
+--parent PID       the server: when it is gone, by kill -9 too, the container goes
+--trusted          the program is the server's own tool: it is not confined
+
+Without --mount nothing can be mounted: --bind and --show are then what Landlock lets the program open, where it is.
+"""
+
+from __future__ import annotations
+
+import os
+
+from localaws.confinement.view import Overlay, View
+
+
+class Options:
+    """The command line, see above."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.flags: set[str] = set()
+        self.hidden: list[str] = []
+        self.under: list[str] = []
+        self.pairs: dict[str, list[tuple[str, str]]] = {"--bind": [], "--show": [], "--overlay": []}
+        self.identities: dict[str, str] = {}
+        self.cwd = "/"
+        self.parent = os.getppid()
+        rest = list(arguments)
+        while (option := rest.pop(0)) != "--":
+            self._take(option, rest)
+        self.program = rest
+
+    def _take(self, option: str, rest: list[str]) -> None:
+        if option in self.pairs:
+            self.pairs[option].append((rest.pop(0), rest.pop(0)))
+        elif option == "--same":
+            path = rest.pop(0)
+            self.identities[path] = rest.pop(0)
+        elif option == "--hide":
+            self.hidden.append(rest.pop(0))
+        elif option == "--under":
+            self.under.append(rest.pop(0))
+        elif option == "--cwd":
+            self.cwd = rest.pop(0)
+        elif option == "--parent":
+            self.parent = int(rest.pop(0))
+        else:
+            self.flags.add(option)
+
+    @property
+    def has_own_files(self) -> bool:
+        return "--mount" in self.flags
+
+    @property
+    def has_own_processes(self) -> bool:
+        return "--pid" in self.flags
+
+    @property
+    def view(self) -> View:
+        """What the container sees."""
+        overlay = next((Overlay(directory, top, self.under) for directory, top in self.pairs["--overlay"]), None)
+        return View(
+            self.pairs["--bind"], self.pairs["--show"], self.hidden, overlay=overlay, identities=self.identities
+        )

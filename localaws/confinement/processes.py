@@ -1,0 +1,110 @@
+"""What a container's first process does for the others: passes SIGTERM on, reaps what ends, ends what is left."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+else:
+    import _signal as signal  # `signal` makes enums of these numbers, which takes as long as everything else here
+
+# A program that has only just started has no handler yet: a signal waits so long for one (in AWS it would be lost).
+_HANDLER_SECONDS, _LOOK_SECONDS = 2.0, 0.01
+# So many looks in a row find a signal blocked that is meant to be: a shell blocks some whenever it starts a program.
+_BLOCKED_LOOKS = 5
+
+
+def supervise(child_main: Callable[[], int], *, as_process_1: bool = False) -> int:
+    """Fork `child_main`, pass SIGTERM on to it, reap whatever ends; the child's exit status as a shell has it."""
+    child = 0
+
+    def forward(number: int, _frame: object) -> None:
+        if not as_process_1 or _takes_soon(child, number):
+            _kill(child, number)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What comes before somebody can take it waits: a process 1 that doesn't handle a signal never gets it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    child = os.fork()
+    if child == 0:
+        os._exit(child_main())
+    signal.signal(signal.SIGTERM, forward)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+
+
+def end_descendants() -> None:
+    """Kill whatever the program started and left; orphans come to this process, a child subreaper (prctl(2))."""
+    while descendants := _descendants(os.getpid()):
+        for pid in descendants:
+            _kill(pid, signal.SIGKILL)
+        try:
+            while os.waitpid(-1, 0)[0]:
+                pass
+        except ChildProcessError:
+            pass
+
+
+def _takes_soon(pid: int, number: int) -> bool:
+    """Whether a process handles or blocks a signal: all that the kernel lets a process 1 get (pid_namespaces(7))."""
+    deadline, blocked = time.monotonic() + _HANDLER_SECONDS, 0
+    while time.monotonic() < deadline:
+        handles, blocks = _has_in(pid, "SigCgt:", number), _has_in(pid, "SigBlk:", number)
+        blocked = blocked + 1 if blocks else 0
+        if handles or blocked == _BLOCKED_LOOKS:
+            return True
+        time.sleep(_LOOK_SECONDS)
+    return False
+
+
+def _has_in(pid: int, mask: str, number: int) -> bool:
+    """Whether a signal is in one of a process's masks (proc_pid_status(5)); in none of one that has ended."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            return any(int(line.split()[1], 16) >> (number - 1) & 1 for line in file if line.startswith(mask))
+    except OSError:
+        return False
+
+
+def _descendants(ancestor: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (parent := _parent_of(name)) is not None:
+            children.setdefault(parent, []).append(int(name))
+    found, queue = [], [ancestor]
+    while queue:
+        below = children.get(queue.pop(), [])
+        found.extend(below)
+        queue.extend(below)
+    return found
+
+
+def _parent_of(pid: str) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None  # it ended meanwhile
+
+
+def _kill(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass  # it has ended
+
+
+def is_closed(descriptor: int) -> bool:
+    try:
+        return os.read(descriptor, 1) == b""
+    except OSError as error:
+        return error.errno not in (errno.EAGAIN, errno.EINTR)
