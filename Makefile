@@ -103,6 +103,7 @@ bench: install
 	@$(BIN)/python bench/stop.py
 	@$(BIN)/python bench/probe.py
 	@$(BIN)/python bench/rules.py
+	@$(BIN)/python bench/kills.py
 	@$(BIN)/python bench/scale.py
 	@$(BIN)/python -m bench.results
 

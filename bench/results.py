@@ -55,6 +55,10 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "unseen_missed_stops": (None, "the same of such; a kind is three seeds"),
     "unseen_healthy": (None, "of so many"),
     "unseen_sick": (None, "of so many"),
+    "kills": (None, "`kill -9` at random moments of runs, rollbacks, deployments, destructions, updates and uploads"),
+    "lost": (0.0, "acknowledged writes that weren't there afterwards, or not whole"),
+    "orphans": (0.0, "processes of killed servers, and resources of deleted stacks, that were left"),
+    "wrong_champions": (0.0, "times at which endpoint, run table and answers didn't agree afterwards"),
 }
 
 

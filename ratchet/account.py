@@ -22,8 +22,8 @@ from ratchet.spec import ConfigurationError
 from ratchet.spec.environments import Environment
 from ratchet.spec.whereabouts import check_whereabouts
 
-# Far longer than anything takes to be answered, and short enough for a person to wait.
-AWAKE_SECONDS = 5.0
+# Far longer than it takes to answer, also on a laptop that trains; one that is stopped is told at once.
+AWAKE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Account:
         """The names of the environment's deployed pipelines."""
         prefix = self.stack("")
         stacks = self.client("cloudformation").get_paginator("describe_stacks").paginate()
-        found = [stack["StackName"] for page in stacks for stack in page["Stacks"] if _is_deployed(stack)]
+        found = [stack["StackName"] for page in stacks for stack in page["Stacks"] if is_deployed(stack)]
         pipelines = {name.removeprefix(prefix) for name in found if name.startswith(prefix)}
         return sorted(pipelines - {names.SHARED})
 
@@ -166,12 +166,12 @@ class Account:
             if refusals.says_missing(error.response["Error"].get("Message")):
                 return None
             raise
-        if not _is_deployed(described):
+        if not is_deployed(described):
             return None
         return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
-def _is_deployed(stack: Mapping[str, Any]) -> bool:
+def is_deployed(stack: Mapping[str, Any]) -> bool:
     """Whether a stack has ever been created whole: a failed first creation has no working resources."""
     return stack["StackStatus"] not in ("CREATE_FAILED", "ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS", "DELETE_COMPLETE")
 

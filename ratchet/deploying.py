@@ -16,7 +16,7 @@ from pathlib import Path
 
 from contract import files, names
 from ratchet import tools
-from ratchet.account import Account, Server
+from ratchet.account import Account, Server, is_deployed
 from ratchet.project import TRAINING_CODE, Project
 
 BOOTSTRAP_STACK = "CDKToolkit"
@@ -74,9 +74,10 @@ def is_worth_telling(line: str) -> bool:
 
 
 def is_bootstrapped(account: Account) -> bool:
-    """Whether `cdk bootstrap` has been done there."""
+    """Whether `cdk bootstrap` has been done there; one that failed is done anew."""
     paginator = account.client("cloudformation").get_paginator("describe_stacks")
-    return any(stack["StackName"] == BOOTSTRAP_STACK for page in paginator.paginate() for stack in page["Stacks"])
+    stacks = [stack for page in paginator.paginate() for stack in page["Stacks"]]
+    return any(stack["StackName"] == BOOTSTRAP_STACK and is_deployed(stack) for stack in stacks)
 
 
 def stale(project: Project, account: Account, server: Server, pipelines: Iterable[str]) -> list[str]:

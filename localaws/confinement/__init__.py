@@ -5,6 +5,7 @@ view.py           the container's own file system: what it shows is there, every
 system.py         which of this machine's files every container sees
 privileges.py     the end of every privilege: mounts that can't be undone, no capability, no new one
 landlock.py       the second fence, which needs no privilege
+seccomp.py        calls that no container may make, as in Docker
 options.py        a container's command line
 processes.py      what a first process does for the others: signals passed on, orphans ended
 functions.py      what the process of a Lambda function sees

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 
-from localaws.confinement import landlock, linux, privileges, view
+from localaws.confinement import landlock, linux, privileges, seccomp, view
 from localaws.confinement.linux import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
 from localaws.confinement.options import Options
 from localaws.confinement.processes import end_descendants, is_closed, supervise
@@ -91,6 +91,7 @@ def _confine(options: Options, settings: int | None) -> None:
         privileges.lock_mounts(settings)
         os.close(settings)
     privileges.drop()
+    seccomp.restrict()
     if options.has_own_files:
         landlock.restrict(["/"], options.view.writable)
     else:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from localaws.confinement import landlock, linux, privileges, view
+from localaws.confinement import landlock, linux, privileges, seccomp, system, view
 from localaws.confinement.linux import MS_BIND, MS_NODEV, MS_NOSUID, MS_RDONLY
 
 _TASK, _RUNTIME, _TMP = "/var/task", "/var/runtime", "/tmp"  # noqa: S108 - the function's own
@@ -80,7 +80,7 @@ def runtime_of(machine: Machine, *, is_confined: bool) -> str:
 def enter_template(machine: Machine) -> None:
     """Give this process what every function sees, in namespaces whose first process `enter_namespaces` has made."""
     shows = [
-        (sys.base_prefix, sys.base_prefix),
+        *((path, path) for path in system.python()),
         *((path, f"{_RUNTIME}/{name}") for path, name in machine.packages),
         (str(machine.worker), _WORKER),
         (str(machine.functions), _FUNCTIONS),
@@ -121,9 +121,11 @@ def fence(machine: Machine, places: Places) -> None:
     """Keep this process to what a function may open."""
     if places.code == _TASK:
         landlock.restrict(["/"], [_TMP, "/dev", "/proc"])
+        seccomp.restrict()
         return
     privileges.drop()
-    seen = [sys.base_prefix, places.code, *places.layers, places.worker, *(path for path, _ in machine.packages)]
+    seccomp.restrict()
+    seen = [*system.python(), places.code, *places.layers, places.worker, *(path for path, _ in machine.packages)]
     shows = [(path, path) for path in [*seen, str(machine.runtime)]]
     readable, writable = view.View([], shows, machine.hidden).as_it_lies()
     writable += view.without(_TMP, machine.hidden, {})

@@ -7,6 +7,7 @@ libraries look up, without keys and passwords; of /sys what tells of the hardwar
 from __future__ import annotations
 
 import os
+import sys
 
 _PROGRAMS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store", "/opt/nvidia")
 _SETTINGS = (
@@ -17,7 +18,7 @@ _SETTINGS = (
 )  # fmt: skip
 _HARDWARE = ("block", "bus", "class", "dev", "devices", "fs/cgroup", "kernel/mm", "module")
 _DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
-_ACCELERATORS = ("dri", "infiniband", "kfd", "neuron", "nvidia")
+_ACCELERATORS = ("dri", "dxg", "infiniband", "kfd", "neuron", "nvidia")
 
 
 def places() -> list[str]:
@@ -29,3 +30,9 @@ def places() -> list[str]:
 def devices() -> list[str]:
     """Devices: those of every Docker container, and accelerators."""
     return [f"/dev/{name}" for name in os.listdir("/dev") if name in _DEVICES or name.startswith(_ACCELERATORS)]
+
+
+def python() -> list[str]:
+    """Where the Python is on which containers and functions run; Homebrew's has its libraries beside it."""
+    prefix, is_homebrew, _ = sys.base_prefix.partition("/Cellar/")
+    return [f"{prefix}/{name}" for name in ("Cellar", "lib", "opt")] if is_homebrew else [sys.base_prefix]

@@ -25,6 +25,7 @@ PARTS = (
     "policy_evaluation",
     "authorization_log",
     "authorization",
+    "tagged_creates",
     "passed_roles",
     "condition_keys",
     "user_patterns",

@@ -19,6 +19,8 @@ Document = dict[str, Any]
 # Services that go by a regional name, too ("Creating an IAM role for your state machine", and its error message).
 _REGIONAL = {"states.amazonaws.com": (f"states.{REGION}.amazonaws.com",)}
 
+# The action that was refused, where it isn't the request's own.
+denied_action: ContextVar[str] = ContextVar("denied_action", default="")
 # The access key of the request that is being answered.
 _access_key: ContextVar[str] = ContextVar("access_key", default="")
 
@@ -135,6 +137,20 @@ def install(aws: EmbeddedAws) -> None:  # noqa: ARG001 - every part is installed
     _trust_only_our_root_key()
     _name_the_resource_in_denials()
     _remember_who_asks()
+    _ask_callers_once()
+
+
+def _ask_callers_once() -> None:
+    """Leave out MiniStack's second look at a queue's and a topic's policy, which knows nothing more of the request than
+    its action: a Deny under a condition holds there of whom it isn't about. `enforce` has asked with everything."""
+    from ministack.services import sns, sqs
+
+    def _enforce_topic_policy(topic: Document, iam_action: str) -> None: ...
+
+    def _enforce_queue_policy(q: Document, iam_action: str) -> None: ...
+
+    sns._enforce_topic_policy = _enforce_topic_policy
+    sqs._enforce_queue_policy = _enforce_queue_policy
 
 
 def _remember_who_asks() -> None:
@@ -145,6 +161,7 @@ def _remember_who_asks() -> None:
 
     def pin_request_caller(headers: dict[str, str], query_params: dict[str, Any] | None = None) -> None:
         pin(headers, query_params)
+        denied_action.set("")
         _access_key.set(router.extract_access_key_id(headers or {}, query_params or {}) or "")
         named = {"aws:useragent": headers.get("user-agent"), "aws:referer": headers.get("referer")}
         request_values.request_headers.set({key: value for key, value in named.items() if value})
@@ -241,6 +258,7 @@ def _name_the_resource_in_denials() -> None:
     original = iam_actions.access_denied_response
 
     def access_denied_response(service: str, action: str, principal_arn: str, request_id: str, **options: Any) -> Any:
+        action = denied_action.get() or action
         explicit = options.get("explicit_deny", False)
         by_resource_policy = explicit and options.get("resource_policy_arn")
         if not options.get("message") and not options.get("error_code") and not by_resource_policy:

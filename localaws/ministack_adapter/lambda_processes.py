@@ -165,6 +165,8 @@ class Forkserver:
             self._control = self._process = None
 
     def _running(self) -> socket.socket:
+        if self._process is not None and self._process.poll() is not None:
+            self._control = None  # it has been killed; what is left of it may answer yet, and ends with it
         if self._control is None:
             if self._process is not None:
                 self._process.wait()

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,13 +66,27 @@ class LogEvents:
     """The events of all streams. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._lock = threading.Lock()
-        self._database = Database(path, _SCHEMA)
-        self._writing = self._database.connection
-        self._reading = sqlite3.connect(path, check_same_thread=False)
         self._reading_lock = threading.Lock()
-        last = self._writing.execute("SELECT MAX(number) FROM event").fetchone()[0]
-        self._next = (last or 0) + 1
+        # Above every number of before, without a look at them.
+        self._next = time.time_ns() // 1000
+        if path.exists():
+            self._database  # noqa: B018 - it is whole, or the server doesn't begin
+
+    @cached_property
+    def _database(self) -> Database:
+        """The file; made for the first event, since most servers end without one."""
+        return Database(self._path, _SCHEMA)
+
+    @property
+    def _writing(self) -> sqlite3.Connection:
+        return self._database.connection
+
+    @cached_property
+    def _reading(self) -> sqlite3.Connection:
+        self._database  # noqa: B018 - the table is there
+        return sqlite3.connect(self._path, check_same_thread=False)
 
     def append(self, stream: int, events: Iterable[tuple[int, int, str]]) -> None:
         """Keep events: (timestamp, ingestion time, message)."""
@@ -148,5 +164,7 @@ class LogEvents:
     def close(self) -> None:
         """Let go of the file."""
         with self._lock, self._reading_lock:
-            self._database.close()
-            self._reading.close()
+            if "_reading" in self.__dict__:
+                self._reading.close()
+            if "_database" in self.__dict__:
+                self._database.close()

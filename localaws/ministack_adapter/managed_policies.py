@@ -33,7 +33,9 @@ def _register(iam: ModuleType) -> None:
     attach = iam.attach_managed_policy
 
     def attach_managed_policy(entity: dict[str, Any], policy_arn: str) -> None:
-        """For CloudFormation, whose stack fails with the message."""
+        """For CloudFormation, whose stack fails with the message; an empty list of ARNs arrives as one empty text."""
+        if not policy_arn:
+            return
         if not iam.policy_known(policy_arn):
             raise ValueError(unknown(policy_arn))
         attach(entity, policy_arn)

@@ -3,6 +3,8 @@ workflow states")."""
 
 from __future__ import annotations
 
+from localaws.states.choices import OPERATORS
+
 COMMON = frozenset({"Type", "Comment", "QueryLanguage"})
 _TRANSITION = frozenset({"Next", "End"})
 _RESULT = frozenset({"Retry", "Catch"})
@@ -67,38 +69,7 @@ RETRIER = frozenset(
 CATCHER = frozenset({"ErrorEquals", "Next", "Comment", "Assign"})
 CHOICE_RULE = frozenset({"Next", "Comment", "Assign"})
 
-# JSONPath's comparison operators, those of the specification that are evaluated here.
+# JSONPath's comparison operators: those with a value, and those that compare with what a path selects.
 COMPARISONS = frozenset(
-    {
-        "BooleanEquals",
-        "BooleanEqualsPath",
-        "IsBoolean",
-        "IsNull",
-        "IsNumeric",
-        "IsPresent",
-        "IsString",
-        "IsTimestamp",
-        "NumericEquals",
-        "NumericEqualsPath",
-        "NumericGreaterThan",
-        "NumericGreaterThanEquals",
-        "NumericGreaterThanEqualsPath",
-        "NumericGreaterThanPath",
-        "NumericLessThan",
-        "NumericLessThanEquals",
-        "NumericLessThanEqualsPath",
-        "NumericLessThanPath",
-        "StringEquals",
-        "StringEqualsPath",
-        "StringGreaterThan",
-        "StringGreaterThanEquals",
-        "StringLessThan",
-        "StringLessThanEquals",
-        "StringMatches",
-        "TimestampEquals",
-        "TimestampGreaterThan",
-        "TimestampGreaterThanEquals",
-        "TimestampLessThan",
-        "TimestampLessThanEquals",
-    }
-)
+    {*OPERATORS, *(f"{name}Path" for name in OPERATORS if not name.startswith("Is") and name != "StringMatches")}
+) | {"IsPresent"}

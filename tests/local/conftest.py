@@ -67,6 +67,9 @@ def deployed_state(
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
             factory = AwsFactory(folder / "aws")
+            # For the test that compares what roles may with what they are asked for.
+            factory.state.mkdir(parents=True)
+            (factory.state / "settings.json").write_text('{"authorization_log": true}')
             try:
                 deploy(factory.start(), folder / "app", models)
             finally:

@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import stat
+import sys
 
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, CLONE_NEWUSER, MS_REMOUNT, MS_BIND, MNT_DETACH = 0x20000, 0x10000000, 32, 4096, 2
@@ -57,9 +58,9 @@ def reads_the_root_key(t):
 
 def finds_secrets_anywhere(t):
     """By their names and content, wherever they may appear."""
-    own = ("/proc", "/sys", "/usr")
+    own = ("/proc", "/sys", "/usr", os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix))
     for folder, folders, files in os.walk("/"):
-        folders[:] = [name for name in folders if os.path.join(folder, name) not in own]
+        folders[:] = [name for name in folders if os.path.join(folder, name) not in own and name != "site-packages"]
         for name in files:
             path = os.path.join(folder, name)
             if name in ("root_key.json", "server.json") or (name == t["canary"] and read(path) == t["secret"]):
@@ -250,6 +251,19 @@ def finds_the_servers_keyring(t):
     return f"{size // 4} keys" if size > 0 else None
 
 
+def makes_calls_that_docker_refuses(t):
+    """Wide ways into the kernel: a ring of io_uring's, a key, a counter of perf's."""
+    x86 = os.uname().machine == "x86_64"
+    room = ctypes.create_string_buffer(256)
+    counter = ctypes.create_string_buffer(b"\0\0\0\0\x70\0\0\0", 128)
+    calls = {
+        "io_uring_setup": (425, 1, room),
+        "add_key": (248 if x86 else 217, b"user", b"escape", b"x", 1, -4),
+        "perf_event_open": (298 if x86 else 241, counter, 0, -1, -1, 0),
+    }
+    return next((name for name, call in calls.items() if libc.syscall(*call) >= 0), None)
+
+
 ATTEMPTS = (
     lists_the_state, reads_the_root_key, finds_secrets_anywhere, reads_the_home, reads_another_jobs_folder,
     reads_the_hosts_tmp, reads_keys_and_passwords, writes_the_state, writes_anothers_code, sees_the_server,
@@ -257,6 +271,7 @@ ATTEMPTS = (
     makes_devices, unshares_then_mounts, joins_namespaces, changes_the_root, opens_by_handle, has_descriptors_of_others,
     has_capabilities, may_gain_privileges, becomes_another_user, changes_the_machine, reads_the_kernels_memory,
     knows_the_servers_key, reaches_abstract_sockets, finds_the_servers_keyring,
+    makes_calls_that_docker_refuses,
 )  # fmt: skip
 
 

@@ -40,6 +40,9 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "dynamodb_resource_arns": ["body", "region", "account_id"],
         "dynamodb_service_context": ["body"],
         "dynamodb_transaction_checks": ["iam_action", "body", "region", "account_id"],
+        "logs_service_context": ["action", "body", "resource_arn", "region", "account_id"],
+        "request_tag_context": ["service", "iam_action", "body", "params"],
+        "s3_additional_checks": ["method", "path", "headers", "body", "query_params"],
         "identity_denial_message": ["action", "principal_arn", "resource", "explicit_deny"],
     },
     "core.iam_evaluator": {
@@ -53,6 +56,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_permissions_boundary": ["store", "name", "account_id"],
         "_resource_policy": ["service", "resource_arn"],
         "caller_arn": [],
+        "enforce": ["access_key_id", "iam_action", "service", "region", "resource_arn", "service_context"],
         "pin_request_caller": ["headers", "query_params"],
         "resolve_principal": ["access_key_id", "account_id", "credential"],
         "combine_resource_policy": ["identity", "ctx", "policy", "owner_account", "required", "limits"],
@@ -198,6 +202,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
             "message_attributes",
             "topic_arn",
         ],
+        "_enforce_topic_policy": ["topic", "iam_action"],
         "_error": ["code", "message", "status"],
         "_normalize_arn": ["arn"],
         "_p": ["params", "key", "default"],
@@ -210,6 +215,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "topic_policy_allows": ["topic_arn", "service", "source_arn", "source_account"],
     },
     "services.sqs": {
+        "_enforce_queue_policy": ["q", "iam_action"],
         "_get_q": ["url", "action"],
         "_queue_by_arn": ["arn"],
         "_queue_url_for_account": ["account_id", "name"],

@@ -36,8 +36,6 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_sdk_json_param_value": ["value", "shape"],
         "_sdk_json_value": ["value", "shape"],
         "_parse_intrinsic_call": ["s", "pos"],
-        "_exec_intrinsic": ["node", "data", "ctx"],
-        "_evaluate_rule": ["rule", "data", "ctx"],
         "json_response": ["data", "status", "content_type"],
         "error_response_json": ["code", "message", "status", "extra", "message_key", "content_type"],
         "now_iso": [],

@@ -380,3 +380,20 @@ print("SAID", json.dumps(seen))
         "run": [{"a": 1, "is_master": True}],
         "rounds": [3, 8, [f"xgboost-checkpoint.{number}" for number in range(3, 8)]],
     }
+
+
+def test_a_job_is_stopped_while_pip_installs(jobs: Jobs) -> None:
+    files: dict[str, str | bytes] = {
+        "train.py": "print('TRAINS')",
+        "requirements.txt": "./slow\n",
+        "slow/setup.py": "import time; time.sleep(600)",
+    }
+    source = jobs.put(f"code/{uuid.uuid4().hex}/sourcedir.tar.gz", archive(files))
+    request = jobs.training_request("", source=source, Environment={"PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1"})
+    name = request["TrainingJobName"]
+    jobs.sagemaker.create_training_job(**request)
+    jobs.until_logged(name, "Installing with the following command: python -m pip install -r requirements.txt")
+    jobs.until_secondary(name, "Training")
+    jobs.sagemaker.stop_training_job(TrainingJobName=name)
+    assert jobs.ended(name)["TrainingJobStatus"] == "Stopped"
+    assert "TRAINS" not in jobs.log_lines(name)

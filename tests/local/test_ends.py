@@ -108,7 +108,7 @@ def test_what_a_person_does_to_the_endpoint_is_put_back_by_the_next_run(ending: 
     ending.order(accuracy=0.7)
     assert ending.run(forced=True)["outcome"] in ("Promoted", "NotBetter")
     sagemaker.delete_endpoint(EndpointName=name)
-    until(lambda: ending.deployed()["endpoint"] == (None, None), "the endpoint to go")
+    until(lambda: not sagemaker.list_endpoints(NameContains=name)["Endpoints"], "the endpoint to go")
     record = ending.run()
     assert record["outcome"] == "UpToDate"
     assert record["repaired"].startswith("there was no endpoint, though there is the champion")

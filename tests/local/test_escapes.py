@@ -31,7 +31,8 @@ from localaws.sagemaker.containers import container
 
 Document = dict[str, Any]
 USERS = ("root", "an ordinary user")
-PLACES = ("training job", "processing job", "debugger rule", "model", "requirements of a model", "function")
+PLACES = ("training job", "processing job", "debugger rule", "model", "requirements of a model", "function",
+          "requirements of a training job")  # fmt: skip
 ATTEMPTS = [attempt.__name__ for attempt in escape_probe.ATTEMPTS]
 ORDINARY = 65534
 PROBE = Path(escape_probe.__file__).read_text()
@@ -74,6 +75,10 @@ class Try:
     folder: Path
     evaluator: Path
     abstract: str
+
+    @property
+    def is_root(self) -> bool:
+        return self.folder.stat().st_uid == 0
 
     @property
     def targets(self) -> Document:
@@ -175,7 +180,7 @@ def of_all_places(one: Try) -> dict[str, Document]:
     jobs, hosting = Jobs(one.aws), Hosting(one.aws)
     in_function = of_function(one)
     endpoint = hosting.name("probe")
-    hosting.config("probe", {"ModelName": hosting.model("probe", model_archive(one), NO_INDEX)})
+    hosting.config("probe", {"ModelName": hosting.model("probe", model_archive(one), ELSEWHERE)})
     hosting.sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=endpoint)
     training, processing = watched(one, jobs), jobs.processing_request(one.script)
     jobs.sagemaker.create_processing_job(**processing)
@@ -185,6 +190,7 @@ def of_all_places(one: Try) -> dict[str, Document]:
     rule = jobs.ended(training)["DebugRuleEvaluationStatuses"][0]["RuleEvaluationJobArn"].rpartition("/")[2]
     return {
         "training job": said(jobs, training),
+        "requirements of a training job": said(jobs, training, marker="REQUIREMENTS "),
         "processing job": said(jobs, processing["ProcessingJobName"], RULES_GROUP),
         "debugger rule": said(jobs, rule, RULES_GROUP),
         "model": in_model["model"],
@@ -193,8 +199,10 @@ def of_all_places(one: Try) -> dict[str, Document]:
     }
 
 
+NO_INDEX = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}
 # Installed elsewhere than in the image's environment, which isn't the ordinary user's here.
-NO_INDEX = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_TARGET": "/tmp/packages"}
+ELSEWHERE = {**NO_INDEX, "PIP_TARGET": "/tmp/packages"}
+OF_REQUIREMENTS = "import sys\nsys.path.append('/tmp/packages')\nfrom probe_facts import FACTS\n"
 
 
 def of_function(one: Try) -> Document:
@@ -209,25 +217,34 @@ def of_function(one: Try) -> Document:
 
 def model_archive(one: Try) -> bytes:
     """A model whose code and whose requirements try to get out."""
-    setup = (
-        f"{PROBE}\nwith open('/opt/ml/model/facts.json', 'w') as file: json.dump(facts({one.targets!r}), file)\n"
-        "from setuptools import setup\nsetup(name='probe', version='1', py_modules=[])\n"
-    )
     serve = (
-        f"{PROBE}\ndef model_fn(folder): return {{'requirements': json.load(open(folder + '/facts.json')), "
-        f"'model': facts({one.targets!r})}}\n"
+        f"{PROBE}\n{OF_REQUIREMENTS}"
+        f"def model_fn(folder): return {{'requirements': FACTS, 'model': facts({one.targets!r})}}\n"
         "def input_fn(body, kind): return body\ndef predict_fn(data, model): return model\n"
         "def output_fn(found, accept): return json.dumps(found), 'application/json'\n"
     )
+    setup = setup_of_requirements(one)
     return archive({"code/serve.py": serve, "code/requirements.txt": "./probe\n", "code/probe/setup.py": setup})
+
+
+def setup_of_requirements(one: Try) -> str:
+    """A setup.py that installs what it has found as the module `probe_facts`."""
+    return (
+        f"{PROBE}\nwith open('probe_facts.py', 'w') as file: file.write('FACTS = ' + repr(facts({one.targets!r})))\n"
+        "from setuptools import setup\nsetup(name='probe', version='1', py_modules=['probe_facts'])\n"
+    )
 
 
 def watched(one: Try, jobs: Jobs) -> str:
     """A training job that tries to get out, and a rule beside it that does."""
     one.evaluator.write_text(one.script)
     rule = {"RuleConfigurationName": "probe", "RuleEvaluatorImage": RULES_IMAGE, "RuleParameters": {}}
+    script = f"{one.script}\n{OF_REQUIREMENTS}print('REQUIREMENTS', json.dumps(FACTS), flush=True)\n"
+    more = {"requirements_txt": "./probe\n", "probe/setup_py": setup_of_requirements(one)}
     request = jobs.training_request(
-        one.script,
+        "",
+        source=jobs.source(script, **more),
+        Environment=NO_INDEX if one.is_root else ELSEWHERE,
         DebugHookConfig={"S3OutputPath": f"s3://{jobs.bucket}/debug"},
         DebugRuleConfigurations=[rule],
     )
@@ -235,11 +252,11 @@ def watched(one: Try, jobs: Jobs) -> str:
     return str(request["TrainingJobName"])
 
 
-def said(jobs: Jobs, name: str, group: str = "/aws/sagemaker/TrainingJobs") -> Document:
+def said(jobs: Jobs, name: str, group: str = "/aws/sagemaker/TrainingJobs", marker: str = "FACTS ") -> Document:
     def told() -> list[str]:
-        return [line for line in jobs.log_lines(name, group) if line.startswith("FACTS ")]
+        return [line for line in jobs.log_lines(name, group) if line.startswith(marker)]
 
-    return dict(json.loads(until(told, f"facts of {name}")[0].removeprefix("FACTS ")))
+    return dict(json.loads(until(told, f"facts of {name}")[0].removeprefix(marker)))
 
 
 @pytest.mark.fidelity(

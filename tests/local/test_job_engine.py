@@ -23,7 +23,7 @@ from waiting import PATIENCE, WAIT_SECONDS, until
 
 from localaws.confinement import landlock
 from localaws.sagemaker.containers import container
-from localaws.sagemaker.containers.container import ContainerSpec
+from localaws.sagemaker.containers.container import ContainerSpec, Shown
 from localaws.sagemaker.containers.objects import Objects
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.aws_platform import Credentials, Telemetry
@@ -333,7 +333,9 @@ def test_a_directory_that_is_shown_is_seen_live_below_opt_ml(tmp_path: Path, iso
     )
     (tmp_path / "server" / "shown" / "before").touch()
     given = spec(tmp_path, script, hide=[tmp_path / "server"])
-    shows = {"processing/input/tensors": tmp_path / "server" / "shown"}
+    status = (tmp_path / "server" / "shown").stat()
+    shown = Shown(tmp_path / "server" / "shown", f"{status.st_dev}:{status.st_ino}")
+    shows = {"processing/input/tensors": shown}
     running = container.launch(dataclasses.replace(given, shows=shows))
     assert running.output.readline() == b"ready ['before']\n"
     (tmp_path / "server" / "shown" / "later").touch()

@@ -137,6 +137,26 @@ def test_a_task_that_the_role_may_not_do_fails_naming_action_and_role(
 
 @pytest.mark.fidelity(
     "Step Functions",
+    "aws-sdk:s3:putObject writes an object or an array in Body as JSON; Parameters {} are no input's.",
+    "Step Functions DG, Learning to use AWS service SDK integrations: JSON in the place of bytes",
+)
+def test_an_object_in_the_place_of_bytes_is_json(aws: Any) -> None:
+    s3, bucket = aws.client("s3"), unique("bodies")
+    s3.create_bucket(Bucket=bucket)
+    put = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:putObject", "ResultPath": "$.put"}
+    to = {"Bucket": bucket, "Key": "k"}
+    states = {
+        "Put": {**put, "Parameters": {**to, "Body.$": "$.body"}, "Next": "None"},
+        "None": {"Type": "Pass", "Parameters": {}, "End": True},
+    }
+    m = machine(aws, states, allow("s3:PutObject"), QueryLanguage="JSONPath")
+    for body in ({"id": "a", "foo": [1, None]}, [1, 2]):
+        assert m.run({"body": body})["output"] == {}
+        assert json.loads(s3.get_object(Bucket=bucket, Key="k")["Body"].read()) == body
+
+
+@pytest.mark.fidelity(
+    "Step Functions",
     "dynamodb:putItem fails with DynamoDB.ConditionalCheckFailedException, aws-sdk with DynamoDb.….",
     "Step Functions DG, Perform DynamoDB CRUD operations; Learning to use AWS service SDK integrations",
 )

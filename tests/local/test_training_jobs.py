@@ -458,8 +458,8 @@ def test_a_large_model_goes_up_in_parts(jobs: Jobs) -> None:
 
 @pytest.mark.fidelity(
     "Training jobs",
-    "A job does its own calls as its role: without s3:GetObject, s3:PutObject or the logs' actions it "
-    "fails, without s3:ListBucket it isn't created.",
+    "A job does its own calls as its role: without s3:GetObject or s3:PutObject it fails, without s3:ListBucket it"
+    " isn't created, and without the logs' actions it has no log.",
     "SageMaker DG, How to use SageMaker AI execution roles: CreateTrainingJob API",
 )
 @pytest.mark.parametrize("lacking", ALL_THAT_JOBS_NEED)
@@ -473,6 +473,7 @@ def test_a_role_that_lacks_an_action_is_told_by_action_and_role(jobs: Jobs, lack
         job = jobs.ended(request["TrainingJobName"])
         assert job["TrainingJobStatus"] == "Failed"
         reason = job["FailureReason"]
+        assert jobs.log_lines(request["TrainingJobName"]) == [], "the role may not write logs"
     assert lacking in reason
     assert role in reason
 

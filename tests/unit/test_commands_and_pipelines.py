@@ -90,6 +90,13 @@ def test_up_deploys_all_but_the_broken_and_says_what_is_wrong(
     assert list(json.loads(told.stdout)["left_out"]) == ["broken"]
 
 
+@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "CREATE_FAILED", "REVIEW_IN_PROGRESS"])
+def test_a_bootstrap_that_failed_is_done_anew(up: World, deployments: list[list[str]], status: str) -> None:
+    up.cloudformation.add(deploying.BOOTSTRAP_STACK, {}, StackStatus=status)
+    assert up.call("up").exit_code == 0
+    assert [called[0] for called in deployments] == ["bootstrap", "deploy"]
+
+
 def test_up_tells_of_a_pipeline_whose_folder_was_removed(up: World, deployments: list[list[str]]) -> None:
     """Its stack isn't the app's any more, so `cdk destroy --all` would leave it, and fail at what it imports."""
     up.deploy("tickets")

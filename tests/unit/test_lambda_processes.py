@@ -114,6 +114,7 @@ def test_another_begins_where_their_parent_was_killed(folder: Path) -> None:
     parent = forkserver.pid
     assert parent is not None
     os.kill(parent, signal.SIGKILL)
+    until(lambda: has_ended(parent), "the end of the parent")
     # Nobody can say any more how this one ends; it counts as ended, and what is left of it is killed.
     assert function.end() == -signal.SIGKILL
     another = Function(forkserver, folder)
@@ -121,6 +122,10 @@ def test_another_begins_where_their_parent_was_killed(folder: Path) -> None:
     assert forkserver.pid != parent
     another.end()
     forkserver.close()
+
+
+def has_ended(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def running(word: str) -> list[str]:

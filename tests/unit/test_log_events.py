@@ -37,10 +37,11 @@ def test_events_are_in_the_order_of_their_times_and_then_of_their_arrival(events
     events.append(2, [(5, 0, "other")])
     events.append(1, [(5, 0, "d"), (1, 0, "a"), (2, 0, "b")])
     assert numbers(events.every(1, BEFORE_ALL, END[0])) == ["a", "b", "c", "d", "e"]
-    assert numbers(events.after(1, (5, 1), 2)) == ["d", "e"]
+    third = events.after(1, BEFORE_ALL, 9)[2]
+    assert numbers(events.after(1, third.place, 2)) == ["d", "e"]
     assert numbers(events.after(1, BEFORE_ALL, 9, end=5)) == ["a", "b"]
     assert numbers(events.before(1, END, 2)) == ["d", "e"]
-    assert numbers(events.before(1, (5, 4), 9, start=2)) == ["b", "c"]
+    assert numbers(events.before(1, events.after(1, third.place, 1)[0].place, 9, start=2)) == ["b", "c"]
     other = LogEvents(tmp_path / "events.sqlite")
     other.append(1, [(9, 0, "after a restart")])
     assert numbers(other.before(1, END, 2)) == ["e", "after a restart"], "numbers go on"

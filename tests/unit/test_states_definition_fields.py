@@ -225,8 +225,9 @@ def test_a_jsonpath_rule_is_refused_where_it_is_wrong() -> None:
     one = ("A choice rule needs exactly one operator", where)
     assert rule(Variable="$.a") == [one]
     assert rule(Variable="$.a", IsNull=True, IsString=True) == [one]
-    assert rule(Variable="$.a", TimestampEqualsPath="$.b") == [
-        ("The operator 'TimestampEqualsPath' is not supported here", f"{where}/TimestampEqualsPath")
+    assert rule(Variable="$.a", TimestampEqualsPath="$.b") == []
+    assert rule(Variable="$.a", StringMatchesPath="$.b") == [
+        ("The operator 'StringMatchesPath' is not supported here", f"{where}/StringMatchesPath")
     ]
     assert rule(IsNull=True) == [("A comparison needs Variable", where)]
     nested = {"Variable": "$.a", "IsNull": True, "Next": "End"}

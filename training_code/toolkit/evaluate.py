@@ -126,7 +126,7 @@ def _confinement(arguments: argparse.Namespace, above: Path) -> Confinement:
 def _judge(
     arguments: argparse.Namespace, examples: Sequence[heldout.Example], known: Mapping[str, list[str] | None]
 ) -> Judge:
-    """Judges the models' answers as the arguments say; `known` are the classes that a model itself says it knows."""
+    """Judges the models' answers as the arguments say. known: the classes that a model itself says it knows."""
     # They import NumPy, which wrong input shouldn't have to wait for.
     from toolkit import answers as details
     from toolkit import bootstrap, judgement, own_metric

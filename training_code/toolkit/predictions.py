@@ -21,7 +21,7 @@ from toolkit.heldout import DataError, Example, joined
 # What a model is doing when something goes wrong with a request.
 TOGETHER = "answering the held-out examples"
 ALONE = "answering one example alone, as a caller of the endpoint asks"
-CLASSES = "saying which classes it knows"
+KNOWN = "saying which classes it knows"
 # Answered at once; keeps memory in bounds.
 BATCH = 5000
 SAMPLES = 5
@@ -83,7 +83,7 @@ class Models:
             alone = number >= len(batches)
             batch = [examples[samples[number - len(batches)]]] if alone else batches[number]
             self._ask(told, (ALONE if alone else TOGETHER, joined(batch), batch[0].content_type))
-        self._ask(told, (CLASSES, "", ""))
+        self._ask(told, (KNOWN, "", ""))
         return {name: _checked(name, texts, samples, examples, several) for name, texts in told.items()}
 
     def _ask(self, told: dict[str, list[str] | NoAnswersError], request: tuple[str, str | bytes, str]) -> None:
@@ -196,28 +196,27 @@ def _answer(confined: Confinement, number: int, folder: Path, scratch: Path, jud
                 doing, body, content_type = judge.recv()
             except EOFError:
                 return
-            known = doing == CLASSES
-            answer = json.dumps(_classes(model)) if known else functions.answer(model, body, content_type)
+            answer = _classes(model) if doing == KNOWN else functions.answer(model, body, content_type)
             model_process.say(judge, "answer", answer)
 
 
-def _classes(model: Any) -> list[str] | None:
-    """The classes of a model that says them, as scikit-learn's estimators do; whatever else it has by that name."""
+def _classes(model: Any) -> str:
+    """The classes of a model that says them, as scikit-learn's estimators do, in JSON; whatever else it has by that
+    name, null."""
     try:
         found = [str(value) for value, _ in zip(model.classes_, range(MOST_CLASSES + 1))]
     except Exception:  # noqa: BLE001 - the user's own class may do anything there
-        return None
-    return found if 0 < len(found) <= MOST_CLASSES else None
+        found = []
+    return json.dumps(found if 0 < len(found) <= MOST_CLASSES else None)
 
 
-def _known(text: str) -> list[str] | None:
-    """What a model's process has told of its classes, if that is what it should be."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    texts = isinstance(found, list) and all(isinstance(name, str) for name in found)
-    return found if texts and 0 < len(found) <= MOST_CLASSES else None
+def _known(said: str) -> list[str] | None:
+    """What `_classes` says, as the judge takes it: a model's process may say anything."""
+    with suppress(ValueError, RecursionError):
+        found = json.loads(said)
+        if isinstance(found, list) and 0 < len(found) <= MOST_CLASSES and all(isinstance(one, str) for one in found):
+            return found
+    return None
 
 
 def _batches(examples: list[Example]) -> list[list[Example]]:
@@ -242,8 +241,8 @@ def _checked(
     try:
         *answers, classes = told
         batches, alone = answers[: -len(samples)], answers[-len(samples) :]
-        found = _answers(name, batches, dict(zip(samples, alone)), examples, several)
-        return replace(found, classes=_known(classes))
+        answered = _answers(name, batches, dict(zip(samples, alone)), examples, several)
+        return replace(answered, classes=_known(classes))
     except NoAnswersError as error:
         return error
 

@@ -1,4 +1,4 @@
-"""States whose query language is JSONPath. Comparisons and intrinsic functions are MiniStack's, on selected values."""
+"""States whose query language is JSONPath. MiniStack parses calls of intrinsic functions, nothing else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from localaws.states import paths
+from localaws.states import choices, intrinsics, paths
 from localaws.states.dataflow import Frame, State, seconds_until
 from localaws.states.errors import RUNTIME, StatesError
 from localaws.states.history import json_text
@@ -14,6 +14,7 @@ from localaws.states.history import json_text
 RESULT_PATH_MATCH_FAILURE = "States.ResultPathMatchFailure"
 _FAILURE = ("Error", "Cause")
 _COMBINED = {"And": all, "Or": any}
+_NO_OPERATORS = ("Variable", "Next", "Comment", "Assign")
 
 
 class JsonPath:
@@ -117,7 +118,7 @@ def _selected(path: str, roots: Mapping[str, Any], told: str = "No results for p
 
 
 def _template_of(state: State, field: str, roots: Mapping[str, Any]) -> Any:
-    return _template(state[field], roots) if state.get(field) else roots["$"]
+    return roots["$"] if state.get(field) is None else _template(state[field], roots)
 
 
 def _template(template: Any, roots: Mapping[str, Any]) -> Any:
@@ -154,21 +155,32 @@ def _text_of(state: State, name: str, roots: Mapping[str, Any]) -> str:
 
 
 def _intrinsic(text: str, roots: Mapping[str, Any]) -> Any:
-    call, _ = _call("_parse_intrinsic_call", text, 0)
     try:
-        return _call("_exec_intrinsic", _with_values(call, roots), None, None)
+        return _evaluated(_parsed(text), roots)
     except paths.NothingSelectedError as exc:
         told = f"The JsonPath argument for the field '{exc}' could not be found in the input '{json_text(roots['$'])}'"
         raise StatesError(RUNTIME, f"The function '{text}' had the following error: {told}") from None
+    except intrinsics.IntrinsicError as exc:
+        raise StatesError("States.IntrinsicFailure", f"The function '{text}' had the following error: {exc}") from exc
 
 
-def _with_values(node: tuple[Any, ...], roots: Mapping[str, Any]) -> tuple[Any, ...]:
-    """A parsed call whose paths are the values that they select; MiniStack takes a `str` node's value as it is."""
+def _parsed(text: str) -> tuple[Any, ...]:
+    from ministack.services import stepfunctions
+
+    try:
+        call: tuple[Any, ...] = stepfunctions._parse_intrinsic_call(text, 0)[0]
+    except (ValueError, IndexError) as exc:
+        raise StatesError("States.IntrinsicFailure", f"'{text}' is no call of an intrinsic function: {exc}") from exc
+    return call
+
+
+def _evaluated(node: tuple[Any, ...], roots: Mapping[str, Any]) -> Any:
+    """The value of a parsed call or of one of its arguments."""
     if node[0] == "path":
-        return ("str", paths.selected(node[1], roots))
+        return paths.selected(node[1], roots)
     if node[0] == "call":
-        return ("call", node[1], [_with_values(argument, roots) for argument in node[2]])
-    return node
+        return intrinsics.call(node[1], [_evaluated(argument, roots) for argument in node[2]])
+    return node[1]
 
 
 def _holds(rule: State, roots: Mapping[str, Any]) -> bool:
@@ -181,12 +193,10 @@ def _holds(rule: State, roots: Mapping[str, Any]) -> bool:
         return _is_present(rule["Variable"], roots) is rule["IsPresent"]
     told = "The choice state's condition path references an invalid value."
     value = _selected(rule["Variable"], roots, told)
-    comparison = {
-        name.removesuffix("Path"): _selected(operand, roots, told) if name.endswith("Path") else operand
-        for name, operand in rule.items()
-        if name != "Variable"
-    }
-    return bool(_call("_evaluate_rule", {**comparison, "Variable": "$"}, value))
+    operator, operand = next((name, operand) for name, operand in rule.items() if name not in _NO_OPERATORS)
+    if operator.endswith("Path"):
+        operator, operand = operator.removesuffix("Path"), _selected(operand, roots, told)
+    return choices.holds(operator, value, operand)
 
 
 def _is_present(path: str, roots: Mapping[str, Any]) -> bool:
@@ -195,14 +205,3 @@ def _is_present(path: str, roots: Mapping[str, Any]) -> bool:
     except paths.NothingSelectedError:
         return False
     return True
-
-
-def _call(function: str, *arguments: Any) -> Any:
-    from ministack.services import stepfunctions
-
-    try:
-        return getattr(stepfunctions, function)(*arguments)
-    except stepfunctions._ExecutionError as exc:
-        raise StatesError(exc.error, exc.cause) from exc
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as exc:
-        raise StatesError("States.IntrinsicFailure", str(exc)) from exc

@@ -100,7 +100,8 @@ class WireTasks:
         client = self._client(role_arn, name)
         model = client.meta.service_model.operation_model(operation)
         if model.input_shape is not None:
-            arguments = stepfunctions._sdk_json_param_value(arguments or {}, model.input_shape)
+            arguments = _with_json_bodies(arguments or {}, model.input_shape)
+            arguments = stepfunctions._sdk_json_param_value(arguments, model.input_shape)
         result = _plain(self._call(role_arn, name, operation, arguments, names))
         return stepfunctions._sdk_json_value(result, model.output_shape) if model.output_shape else {}
 
@@ -200,6 +201,17 @@ def _as_text(service: str, action: str, arguments: Any) -> Any:
 def _with_text(document: dict[str, Any], member: str) -> dict[str, Any]:
     value = document.get(member)
     return document if value is None or isinstance(value, str) else {**document, member: json.dumps(value)}
+
+
+def _with_json_bodies(arguments: dict[str, Any], shape: Any) -> dict[str, Any]:
+    """Objects and arrays in the place of bytes (S3's Body, Lambda's Payload), as the JSON text that is sent."""
+    blobs = {name for name, member in shape.members.items() if member.type_name == "blob"}
+    return {
+        name: json.dumps(value, separators=(",", ":")).encode()
+        if name in blobs and isinstance(value, dict | list)
+        else value
+        for name, value in arguments.items()
+    }
 
 
 def _plain(value: Any) -> Any:

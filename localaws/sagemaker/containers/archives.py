@@ -121,9 +121,11 @@ def unpack(archive: Path, directory: Path, room: int) -> None:
 
 
 def _free(directory: Path) -> int:
+    """Bytes that may be written there, with room left for the server itself."""
     there = next(folder for folder in (directory, *directory.parents) if folder.exists())
     found = os.statvfs(there)
-    return found.f_bavail * found.f_frsize - KEPT_FREE
+    free = found.f_bavail * found.f_frsize
+    return max(free - KEPT_FREE, free // 2)
 
 
 def why_no_gzip(archive: Path) -> str | None:

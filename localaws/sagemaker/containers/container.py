@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import localaws
-from localaws.confinement import landlock
+from localaws.confinement import landlock, system
 from localaws.priority import yield_to_us
 from localaws.sagemaker.containers.limits import Exceeded, Limits, Watch
 
@@ -37,7 +37,7 @@ _FIRST_PROCESS = (
     "from localaws.confinement.first_process import main; sys.exit(main(sys.argv[1:]))"
 )
 # The first process itself, and every image's environment, runs on it.
-_OWN_PYTHON = ["--show", sys.base_prefix, sys.base_prefix]
+_OWN_PYTHON = [word for path in system.python() for word in ("--show", path, path)]
 _ISOLATION_OPTIONS: dict[Isolation, list[str]] = {
     "processes and files": ["--mount", "--pid"],
     "files": ["--mount"],
@@ -274,7 +274,9 @@ def _view_options(spec: ContainerSpec) -> list[str]:
     options += ["--bind", str(spec.base_dir), str(OPT_ML), "--bind", str(spec.tmp_dir), str(TMP)]
     options += _OWN_PYTHON
     for path in spec.needs:
-        options += ["--show", str(path), str(path)]
+        # pip's settings of this machine may name a folder that has more in it than packages.
+        if not any(hidden.is_relative_to(path) for hidden in spec.hide):
+            options += ["--show", str(path), str(path)]
     for place, shown in spec.shows.items():
         source = str(shown.directory)
         options += ["--show", source, str(OPT_ML / place), "--same", source, shown.identity]
