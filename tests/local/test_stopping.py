@@ -351,6 +351,18 @@ def test_training_writes_the_folder_of_its_own_run_only(judged: Pipeline) -> Non
     assert judged.ask(1) == "1"
 
 
+@pytest.mark.fidelity(
+    "Processing jobs",
+    "A model is evaluated in a process that can't read the held-out files, with no credentials in its job.",
+    "setuid(2), landlock(7); SageMaker DG, Build Your Own Processing Container (jobs run as root)",
+)
+def test_a_model_is_judged_without_seeing_what_is_right(judged: Pipeline) -> None:
+    job, logs = f"local-judged-{judged.state['champion']['run_id']}-evaluate", judged.aws.client("logs")
+    events = logs.filter_log_events(logGroupName="/aws/sagemaker/ProcessingJobs", logStreamNamePrefix=job)["events"]
+    said = [event["message"] for event in events if event["message"].startswith("held-out data: the models")]
+    assert said and re.search(r"answer without seeing it \((another user|Landlock)\)", said[0])
+
+
 def test_training_may_speak_for_the_rules_only(judged: Pipeline) -> None:
     judged.order(accuracy=0.9, train="issues", rules=["LossNotDecreasing"], source="somebody.else")
     record = judged.run()

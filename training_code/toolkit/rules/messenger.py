@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from toolkit.rules.statuses import Job
 
 log = logging.getLogger("ratchet.judging")
 
+_ACTED_ON = (verdicts.ISSUES_FOUND, verdicts.ERROR)
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
 
 
@@ -27,7 +29,8 @@ class Clients(Protocol):
 
 
 class Aws:
-    """Clients that give up soon: what fails is tried again here, and counted."""
+    """Clients that give up soon: what fails is tried again here, and counted. Metrics follow a verdict, and so does the
+    client for them."""
 
     def __init__(self) -> None:
         import boto3
@@ -36,8 +39,13 @@ class Aws:
         config = Config(connect_timeout=3, read_timeout=5, retries={"max_attempts": 1})
         session = boto3.session.Session()
         self.events = session.client("events", config=config)
-        self.cloudwatch = session.client("cloudwatch", config=config)
         self.s3 = session.client("s3", config=config)
+        self._cloudwatch = partial(session.client, "cloudwatch", config=config)
+
+    @cached_property
+    def cloudwatch(self) -> Any:
+        """Made when it is first asked for."""
+        return self._cloudwatch()
 
 
 class Messenger:
@@ -80,7 +88,7 @@ class Messenger:
         while (current := self._next()) is not None:
             try:
                 clients = clients or self._connect()
-                self._say(clients, statuses.said(self._job, current))
+                self._say(clients, current)
                 wait = FIRST_WAIT
             except Exception as error:  # noqa: BLE001 - no network, no credentials, no permission: tried again
                 self._failed(error)
@@ -102,8 +110,9 @@ class Messenger:
             self._change.wait_for(lambda: self._newest is not None, wait)
             self._newest = self._newest or current
 
-    def _say(self, clients: Clients, detail: str) -> None:
-        if self._job.verdicts:
+    def _say(self, clients: Clients, current: Sequence[Status]) -> None:
+        detail = statuses.said(self._job, current)
+        if self._job.verdicts and any(status.status in _ACTED_ON for status in current):
             place = urlsplit(self._job.verdicts)
             clients.s3.put_object(
                 Bucket=place.netloc, Key=place.path.lstrip("/"), Body=detail.encode(), ContentType="application/json"
