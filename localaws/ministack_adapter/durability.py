@@ -12,7 +12,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -56,6 +56,8 @@ class Durability:
         self._told: set[str] = set()
         self._told_lock = threading.Lock()
         self._wake = threading.Event()
+        # Each is called before a flush, and what it answers when that is on disk.
+        self.when_flushed: list[Callable[[], Callable[[], None]]] = []
         self._last_activity = time.monotonic()
         self._waiting: set[str] = set()
         self._commit: asyncio.Future[None] | None = None
@@ -103,8 +105,6 @@ class Durability:
     async def committed(self, services: set[str]) -> None:
         """Return when what changed in these services is on disk; everybody who waits at once shares one commit."""
         self._last_activity = time.monotonic()
-        with self._told_lock:
-            self._told -= services
         self._waiting |= services
         if self._commit is None:
             loop = asyncio.get_running_loop()
@@ -124,23 +124,33 @@ class Durability:
         while not stopping.is_set():
             self._wake.wait(self._pause())
             self._wake.clear()
-            began, services = time.monotonic(), self._take_told()
+            began, looked_at = time.monotonic(), set[str]()
             if began >= background_at:
-                services |= {service for service in _BACKGROUND if service in self._loaded()}
+                looked_at |= {service for service in _BACKGROUND if service in self._loaded()}
                 background_at = began + self._pause()
             if began >= provisioning_at:
-                services |= {_PROVISIONING}.intersection(self._loaded())
+                looked_at |= {_PROVISIONING}.intersection(self._loaded())
                 provisioning_at = began + IDLE_FLUSH_SECONDS
-            self.flush(services)
+            written = [prepare() for prepare in self.when_flushed] if looked_at else []
+            if self.flush(self._take_told() | looked_at):
+                for act in written:
+                    act()
             stopping.wait(max(_FLUSH_PAUSE_SECONDS, _FLUSH_SHARE * (time.monotonic() - began)))
 
-    def flush(self, services: Iterable[str] | None = None) -> None:
+    def flush(self, services: Iterable[str] | None = None) -> bool:
         """Commit these services (all, where none are named) one by one, so that no request waits for all of them."""
+        all_written = True
         for service in list(self._loaded() if services is None else services):
             try:
                 self.commit([service])
             except Exception:
+                all_written = False
                 logger.exception("the state of %s could not be committed", service)
+        return all_written
+
+    def flush_all(self) -> None:
+        """Commit every service, at the end."""
+        self.flush()
 
     def dynamodb(self) -> DynamoDbState:
         state = self._state("dynamodb")
@@ -193,13 +203,14 @@ def install(aws: EmbeddedAws) -> None:
     for name, store in aws.kept_stores.items():
         durability.add(name, store)
     aws.on_change(durability.tell)
+    durability.when_flushed = aws.when_flushed
     aws.restored()
     aws.wrap(partial(_durable, durability))
     stopping = threading.Event()
     flusher = threading.Thread(target=durability.flush_forever, args=(stopping,), name="localaws-journal", daemon=True)
     aws.when_ready(flusher.start)
     aws.when_closing(stopping.set)
-    aws.when_closed(durability.flush)
+    aws.when_closed(durability.flush_all)
 
 
 def _durable(durability: Durability, inner: Application) -> Application:

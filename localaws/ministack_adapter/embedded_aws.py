@@ -51,6 +51,7 @@ class EmbeddedAws:
         self._closing: list[Callable[[], None]] = []
         self._closed: list[Callable[[], None]] = []
         self._on_change: list[Callable[[str], None]] = []
+        self.when_flushed: list[Callable[[], Callable[[], None]]] = []
 
     @cached_property
     def sagemaker(self) -> SageMaker:
