@@ -40,6 +40,7 @@ PARTS = (
     "schedules",
     "log_streams",
     "s3",
+    "s3_events",
     "access_logs",
     "encryption",
     "encrypted_tables",

@@ -64,6 +64,8 @@ class Durability:
         self._told: set[str] = set()
         self._told_lock = threading.Lock()
         self._wake = threading.Event()
+        # Each is called before a flush, and what it answers when that is on disk.
+        self.when_flushed: list[Callable[[], Callable[[], None]]] = []
         self._last_activity = time.monotonic()
         self._waiting: set[str] = set()
         self._commit: asyncio.Future[None] | None = None
@@ -120,8 +122,6 @@ class Durability:
     async def committed(self, services: set[str]) -> None:
         """Return when what changed in these services is on disk; everybody who waits at once shares one commit."""
         self._last_activity = time.monotonic()
-        with self._told_lock:
-            self._told -= services
         self._waiting |= services
         if self._commit is None:
             loop = asyncio.get_running_loop()
@@ -143,14 +143,18 @@ class Durability:
         while not stopping.is_set():
             self._wake.wait(self._pause())
             self._wake.clear()
-            began, services = time.monotonic(), self._take_told() | self._failed
+            began, looked_at, written = time.monotonic(), set(self._failed), list[Callable[[], None]]()
             if began >= background_at:
-                services |= {service for service in _BACKGROUND if service in self._loaded()}
+                # What it brought about is in these services.
+                written = [prepare() for prepare in self.when_flushed]
+                looked_at |= {service for service in _BACKGROUND if service in self._loaded()}
                 background_at = began + self._pause()
             if began >= provisioning_at:
-                services |= {_PROVISIONING}.intersection(self._loaded())
+                looked_at |= {_PROVISIONING}.intersection(self._loaded())
                 provisioning_at = began + IDLE_FLUSH_SECONDS
-            self.flush(services)
+            if self.flush(self._take_told() | looked_at):
+                for act in written:
+                    act()
             if began >= fold_at:
                 self.fold(stopping)
                 fold_at = time.monotonic() + FOLD_SECONDS
@@ -170,15 +174,18 @@ class Durability:
         with self._lock:
             return self._journal.shrink()
 
-    def flush(self, services: Iterable[str] | None = None) -> None:
+    def flush(self, services: Iterable[str] | None = None) -> bool:
         """Commit these services (all, where none are named) one by one, so that no request waits for all of them."""
+        all_written = True
         for service in list(self._loaded() if services is None else services):
             known = service in self._failed
             try:
                 self.commit([service])
             except Exception as error:
+                all_written = False
                 if not known:  # not again with every look while the disk is full
                     logger.exception("the state of %s could not be committed: %s", service, full_disk.told(error))
+        return all_written
 
     def close(self) -> None:
         """Commit what there is, and let go of the journal, whose log is folded by that."""
@@ -240,6 +247,7 @@ def install(aws: EmbeddedAws) -> None:
     for name, store in aws.kept_stores.items():
         durability.add(name, store)
     aws.on_change(durability.tell)
+    durability.when_flushed = aws.when_flushed
     aws.restored()
     aws.wrap(partial(_durable, durability, aws.state_dir))
     stopping = threading.Event()

@@ -52,6 +52,7 @@ class EmbeddedAws:
         self._closed: list[Callable[[], None]] = []
         self._on_change: list[Callable[[str], None]] = []
         self._before_fold: list[Callable[[], None]] = []
+        self.when_flushed: list[Callable[[], Callable[[], None]]] = []
 
     @cached_property
     def sagemaker(self) -> SageMaker:
