@@ -24,6 +24,19 @@ DEVIATIONS = (
         "Nobody can put anything into packages that another job gets, and a job's second run installs nothing.",
     ),
     Deviation(
+        "Containers",
+        "A script is root with Docker's capabilities and all of a container's file system to write to.",
+        "It is root without any capability: chown, su and mknod fail; it writes to /opt/ml, /tmp, the environment of "
+        "its image and /dev/shm.",
+        "What has no privilege can't undo what keeps it from its user's files, and needs none of the user's.",
+    ),
+    Deviation(
+        "Lambda",
+        "A function runs as an ordinary user, and what it writes to /tmp is on a disk.",
+        "It is root without any capability; its /tmp is memory, of the size that EphemeralStorage says.",
+        "One user is all that an ordinary user may map, and a /tmp in memory is gone with its function.",
+    ),
+    Deviation(
         "Training jobs",
         'A script that fills its volume gets "No space left on device" and goes on as it likes.',
         "The job is ended, as AlgorithmError: Insufficient disk space, within a second or so.",

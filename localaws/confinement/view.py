@@ -70,8 +70,7 @@ class View:
 
     def as_it_lies(self) -> tuple[list[str], list[str]]:
         """What can be read and what can be written where nothing is mounted: the same, by this machine's paths."""
-        tops = _followed([*system.places(), *(source for source, _ in self.shows)], {})
-        readable = [path for top in tops for path in without(top, self.hidden, {})]
+        readable = _found([*system.places(), *(source for source, _ in self.shows)], self.hidden, {})
         shared = [path for top in _SHARED for path in without(top, self.hidden, {})]
         return [*readable, "/proc"], [*(source for source, _ in self.binds), *system.devices(), *shared]
 
@@ -107,8 +106,8 @@ def lay_out(view: View) -> None:
     linux.mount("none", "/", None, MS_REC | linux.MS_PRIVATE)
     links: dict[str, str] = {}
     laid_over = _follow(view.overlay.directory, links) if view.overlay else None
-    tops = _followed([*system.places(), *(source for source, place in view.shows if source == place)], links)
-    shown = _open((path, path) for top in tops for path in without(top, view.hidden, links))
+    as_themselves = [source for source, place in view.shows if source == place]
+    shown = _open((path, path) for path in _found([*system.places(), *as_themselves], view.hidden, links))
     elsewhere = [(Source(path, view.identities.get(path)), place) for path, place in view.shows if path != place]
     binds, devices = _open(view.binds), _open((path, path) for path in system.devices())
     layers = _open_layers(view.overlay)
@@ -169,14 +168,25 @@ def without(path: str, hidden: Sequence[str], links: dict[str, str]) -> Iterator
             yield from without(inside, hidden, links)
 
 
-def _followed(paths: Iterable[str], links: dict[str, str]) -> list[str]:
-    """Where paths lead, none below another; the links on their ways, which must be there as well, go into `links`."""
-    tops: list[str] = []
+def _found(paths: Iterable[str], hidden: Sequence[str], links: dict[str, str]) -> list[str]:
+    """Where paths lead, without what is hidden in them, none below another.
+
+    A path that is asked for is there, also below a hidden one. The links on the ways go into `links`, since they must
+    be there as well.
+    """
+    found: list[str] = []
+    top, of_top = "", [""]
     for parts in sorted({tuple(_follow(path, links).split("/")) for path in paths}):
         path = "/".join(parts)
-        if not (tops and _is_below(path, tops[-1])) and os.path.lexists(path):
-            tops.append(path)
-    return tops
+        if not os.path.lexists(path):
+            continue
+        if not top or not _is_below(path, top):
+            top, of_top = path, []
+        if not any(_is_below(path, piece) for piece in of_top):
+            pieces = list(without(path, hidden, links))
+            of_top += pieces
+            found += pieces
+    return found
 
 
 def _follow(path: str, links: dict[str, str]) -> str:

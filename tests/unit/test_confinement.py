@@ -69,6 +69,15 @@ def test_what_is_hidden_is_left_out_of_what_is_above_it(tmp_path: Path) -> None:
     assert list(view.without(whole, [whole], {})) == [whole], "what is asked for by its own name is shown"
 
 
+def test_an_image_below_a_home_that_is_hidden_is_seen_all_the_same(tmp_path: Path) -> None:
+    home, image = tmp_path / "usr/app", tmp_path / "usr/app/images/sklearn"
+    for path in (tmp_path / "usr/lib", image / "bin", home / ".ssh"):
+        path.mkdir(parents=True)
+    shown = [(str(path), str(path)) for path in (tmp_path / "usr", image, image / "bin")]
+    readable, _ = View([], shown, [str(home)]).as_it_lies()
+    assert [path for path in readable if path.startswith(str(tmp_path))] == [str(tmp_path / "usr/lib"), str(image)]
+
+
 def test_links_lead_where_they_do_outside(tmp_path: Path) -> None:
     (tmp_path / "images" / "sklearn").mkdir(parents=True)
     (tmp_path / "checkout").mkdir()

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from waiting import until
 
+from localaws.confinement import landlock
 from localaws.ministack_adapter.lambda_processes import Files, Forkserver, FunctionProcess
 from localaws.ministack_adapter.lambdas import link_runtime_packages
+from localaws.sagemaker.containers import container
 
 CODE = """
 import os, subprocess, sys, time
@@ -25,6 +27,12 @@ def handler(event, context):
 
 def who(event): return [start, "boto3" in sys.modules]
 def leave(event): os._exit(event["code"])
+def read(event):
+    try:
+        with open(event["path"]) as file:
+            return file.read()
+    except OSError as error:
+        return type(error).__name__
 def crash(event): os.kill(os.getpid(), 9)
 def start_another(event): return subprocess.Popen(["sleep", event["seconds"]]).args[1]
 """
@@ -121,6 +129,22 @@ def test_another_begins_where_their_parent_was_killed(folder: Path) -> None:
     assert another("who")
     assert forkserver.pid != parent
     another.end()
+    forkserver.close()
+
+
+@pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
+def test_without_namespaces_a_function_is_kept_to_its_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container, "isolation", lambda: "none")
+    (folder.parent / "root_key.json").write_text("of this AWS")
+    forkserver = Forkserver(folder / "runtime")
+    function, sleeps = Function(forkserver, folder), f"601.{os.getpid()}"
+    assert function("who") == ["green", True]
+    assert function("read", path=str(folder.parent / "root_key.json")) == "PermissionError"
+    assert "def handler" in function("read", path=str(folder / "code" / "index.py"))
+    function("start_another", seconds=sleeps)
+    until(lambda: running(sleeps), "the beginning of what a function started")
+    assert function.end() == -signal.SIGKILL
+    until(lambda: not running(sleeps), "the end of what a function started")
     forkserver.close()
 
 
