@@ -22,6 +22,8 @@ PLAN, GATE, RECORD = "plan.json", "gate.json", "record.json"
 
 MODEL_ARCHIVE = "model.tar.gz"
 SOURCE_ARCHIVE = "sourcedir.tar.gz"
+# How every archive's name ends: a model is served from one, and evaluations leave none.
+ARCHIVE_ENDING = ".tar.gz"
 # In a model's folder, and in the source archive made from it.
 SPEC_FILE, TRAINING_SCRIPT, SERVING_SCRIPT, REQUIREMENTS = "pipeline.yaml", "train.py", "serve.py", "requirements.txt"
 TOOLKIT, CONTRACT = "toolkit", "contract"

@@ -176,7 +176,7 @@ ROLES = {
     """,
     "Hosting": f"""
         {LOG}/Endpoints/local-digits-forest:*
-        {OWN_RUNS}{PULL}
+        {OWN_RUNS.replace("/train/*", "/*.tar.gz")}{PULL}
     """,
 }
 

@@ -253,7 +253,7 @@ def _role(at: Surroundings) -> JobRole:
         name="Hosting",
         purpose=f"The endpoint of {at.pipeline}",
         grants=[
-            *read_from_runs(at, f"{files.TRAIN}/*"),
+            *read_from_runs(at, f"*{files.ARCHIVE_ENDING}"),
             *run_container(at, at.hosting_image, names.endpoint_log_group(at.endpoint)),
         ],
     )
