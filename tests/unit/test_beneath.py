@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from localaws.sagemaker.containers import beneath
-from localaws.sagemaker.containers.beneath import Folder, LeadsOutError, TooLargeError, read_file
+from localaws.sagemaker.containers.beneath import Folder, LeadsOutError, TooLargeError, read_file, remove
 from localaws.sagemaker.containers.opt_ml import located
 
 SECRET = b"the root key"
@@ -196,3 +199,35 @@ def test_what_the_server_was_told_is_below_the_folder() -> None:
 def test_what_is_no_regular_file_has_its_own_error() -> None:
     with pytest.raises(LeadsOutError):
         read_file(Path("/"), "dev/null", 1)
+
+
+REMOVES = """
+import os, sys
+from pathlib import Path
+from localaws.sagemaker.containers.beneath import remove
+if os.getuid() == 0:
+    os.setuid(65534)
+top = Path(sys.argv[1], "job")
+for name in ("closed/deep", "kept/here", "open"):
+    (top / name).mkdir(parents=True)
+    (top / name / "file").touch()
+(top / "open" / "link").symlink_to(Path(sys.argv[1], "outside"))
+(top / "closed").chmod(0)
+(top / "kept" / "here").chmod(0o500)
+remove(top)
+print(top.exists(), Path(sys.argv[1], "outside", "file").exists())
+"""
+
+
+def test_what_a_container_has_closed_to_its_owner_is_removed_and_nothing_that_a_link_leads_to() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        (Path(name) / "outside").mkdir()
+        (Path(name) / "outside" / "file").touch()
+        command = [sys.executable, "-c", REMOVES, name]
+        said = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert (said.stdout, said.stderr) == ("False True\n", "")
+
+
+def test_what_is_not_there_is_removed_already(tmp_path: Path) -> None:
+    remove(tmp_path / "nothing")

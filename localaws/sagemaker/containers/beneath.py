@@ -12,6 +12,7 @@ import ctypes
 import errno
 import functools
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -170,6 +171,26 @@ def read_file(root: Path, name: str, limit: int) -> bytes | None:
             return None
         with os.fdopen(descriptor, "rb") as file:
             return file.read(limit)
+
+
+def remove(directory: Path) -> None:
+    """Remove a folder of a container that has ended, and all in it, also what was closed to its owner; best effort.
+
+    No link is followed (`shutil.rmtree.avoids_symlink_attacks`), and what is opened again is a folder, not a link.
+    """
+
+    def open_again(function: Callable[..., object], path: str, _error: object) -> None:
+        closed = Path(path) if function in (os.open, os.scandir) else Path(path).parent
+        if closed.is_symlink() or closed == directory.parent:
+            return
+        with contextlib.suppress(OSError):
+            closed.chmod(stat.S_IRWXU)
+            if closed == Path(path):
+                remove(closed)
+            elif function is os.unlink:
+                os.unlink(path)  # noqa: PTH108 - of the name, as rmtree does it
+
+    shutil.rmtree(directory, onerror=open_again)
 
 
 def open_beneath(folder: int, name: str, flags: int) -> int:

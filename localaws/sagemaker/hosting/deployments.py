@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 from collections.abc import Callable
 
+from localaws.sagemaker.containers.beneath import remove
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.hosting.endpoint_files import EndpointFiles
 from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
@@ -146,7 +146,7 @@ class Deployments:
         used = {document[member]["Id"] for member in ("Deployed", "Pending") if member in document}
         for directory in directories:
             if directory.name not in used:
-                shutil.rmtree(directory, ignore_errors=True)
+                remove(directory)
 
 
 def _set_instance_counts(deployment: Deployment, plans: list[VariantPlan]) -> None:

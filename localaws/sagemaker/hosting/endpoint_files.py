@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection
 from pathlib import Path
+
+from localaws.sagemaker.containers.beneath import remove
 
 
 class EndpointFiles:
@@ -23,13 +24,13 @@ class EndpointFiles:
 
     def remove(self, endpoint: str) -> None:
         """Remove everything of an endpoint."""
-        shutil.rmtree(self._root / endpoint, ignore_errors=True)
+        remove(self._root / endpoint)
 
     def remove_all_but(self, endpoints: Collection[str]) -> None:
         """Remove what endpoints left that aren't there any more."""
         for directory in _directories(self._root):
             if directory.name not in endpoints:
-                shutil.rmtree(directory, ignore_errors=True)
+                remove(directory)
 
 
 def _directories(parent: Path) -> list[Path]:

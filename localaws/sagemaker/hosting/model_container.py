@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 from localaws.sagemaker.containers import environment, instance_sizes, layers
+from localaws.sagemaker.containers.beneath import remove
 from localaws.sagemaker.containers.container import Container, ContainerSpec, describe_isolation, ml_dir, tmp_view
 from localaws.sagemaker.containers.image_table import ImageNotFoundError
 from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment
@@ -83,7 +83,7 @@ class ContainerStarter:
         """Fill /opt/ml/model, and /opt/ml/code when the code is in S3; the new SAGEMAKER_SUBMIT_DIRECTORY."""
         source = plan.source
         for directory in (place.ml, place.tmp):  # an earlier container may have left links in them
-            shutil.rmtree(directory, ignore_errors=True)
+            remove(directory)
         for directory in (place.ml / "model", place.tmp):
             directory.mkdir(parents=True, exist_ok=True)
         fetcher = Fetcher(self._context, source["RoleArn"], credentials, time.monotonic() + source["DownloadSeconds"])

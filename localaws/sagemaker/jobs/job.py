@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from localaws.sagemaker.containers import container
-from localaws.sagemaker.containers.beneath import Folder, read_file
+from localaws.sagemaker.containers.beneath import Folder, read_file, remove
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.instance_sizes import GIB
 from localaws.sagemaker.containers.logs import ContainerLog
@@ -121,7 +120,7 @@ class Job:
     def lose_instance(self) -> Interruption:
         """The instance is gone, with its files; the next one writes a log stream of its own. What took it."""
         taken = self.signals.take_interruption() or self.context.spot_market.interruption()
-        shutil.rmtree(self.directory)
+        remove(self.directory)
         self.log = self._new_log()
         return taken
 
@@ -129,7 +128,7 @@ class Job:
         """Give back what the job held on this machine."""
         self.signals.release()
         self.role.objects.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        remove(self.directory)
 
     def _new_log(self) -> ContainerLog:
         clock = self.context.clock

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 
+from localaws.sagemaker.containers.beneath import remove
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.jobs import job_documents
@@ -49,7 +49,7 @@ def recover(context: Context, kind: JobResource) -> None:
     for document in context.store.list(kind.resource_type):
         if document[kind.status] not in TERMINAL:
             end(context, kind, document[kind.name], job_documents.failed(_cut_off(document, kind)))
-    shutil.rmtree(context.jobs_dir(kind.resource_type), ignore_errors=True)
+    remove(context.jobs_dir(kind.resource_type))
 
 
 def _cut_off(document: Document, kind: JobResource) -> str:
