@@ -100,6 +100,7 @@ def killed_again_and_again(
 def cut_off(factory: AwsFactory, world: World, name: str, victim: str) -> None:
     """Begin an episode, kill, start again, and let the episode look at what became of it."""
     episode, stopping = EPISODES[name], threading.Event()
+    world.ledger.ready(world.aws)
     writer = threading.Thread(target=world.ledger.write_until, args=(world.aws, stopping))
     writer.start()
     doing = threading.Thread(target=partial(_unless_killed, episode.begin, world))
