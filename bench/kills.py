@@ -141,7 +141,7 @@ def orphans(state: Path, server: int) -> list[str]:
     needle, top = os.fsencode(state.parent.name), _above(_above(server))
     found = []
     for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and int(folder.name) != os.getpid():
+        if folder.name.isdigit() and not _is_below(os.getpid(), int(folder.name)):
             with contextlib.suppress(OSError):
                 words = [(folder / name).read_bytes() for name in ("cmdline", "environ", "mountinfo")]
                 if any(needle in word for word in words) and not _is_below(int(folder.name), top):
