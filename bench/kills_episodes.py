@@ -123,6 +123,8 @@ def _settle_run(world: World) -> None:
     wrong = world.findings.wrong_champions
     try:
         until(lambda: not {"running", "pending"} & world.pipeline.state.keys(), "rest", PATIENCE_SECONDS)
+        # A new server loads the models again before the endpoint is what it was.
+        until(lambda: not _is_updating(world), "the endpoint", PATIENCE_SECONDS)
     except AssertionError:
         wrong.append(f"kill {world.number + 1}: the pipeline doesn't come to rest: {world.pipeline.state}")
         return
@@ -132,6 +134,10 @@ def _settle_run(world: World) -> None:
     why = _disagreement(world)
     if why:
         wrong.append(f"kill {world.number + 1}: {why}")
+
+
+def _is_updating(world: World) -> bool:
+    return str(world.pipeline.deployed()["endpoint"][0]).endswith(("Updating", "Creating", "RollingBack"))
 
 
 def _disagreement(world: World) -> str:
