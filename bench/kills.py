@@ -100,6 +100,7 @@ def killed_again_and_again(
 def cut_off(factory: AwsFactory, world: World, name: str, victim: str) -> None:
     """Begin an episode, kill, start again, and let the episode look at what became of it."""
     episode, stopping = EPISODES[name], threading.Event()
+    world.ledger.ready(world.aws)
     writer = threading.Thread(target=world.ledger.write_until, args=(world.aws, stopping))
     writer.start()
     doing = threading.Thread(target=partial(_unless_killed, episode.begin, world))
@@ -140,7 +141,7 @@ def orphans(state: Path, server: int) -> list[str]:
     needle, top = os.fsencode(state.parent.name), _above(_above(server))
     found = []
     for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and int(folder.name) != os.getpid():
+        if folder.name.isdigit() and not _is_below(os.getpid(), int(folder.name)):
             with contextlib.suppress(OSError):
                 words = [(folder / name).read_bytes() for name in ("cmdline", "environ", "mountinfo")]
                 if any(needle in word for word in words) and not _is_below(int(folder.name), top):

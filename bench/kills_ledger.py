@@ -33,6 +33,8 @@ class Ledger:
         self._chance = random.Random(seed)  # noqa: S311 - nothing secret
         self._numbers = itertools.count()
         self._lock = threading.Lock()
+        self._of: Aws | None = None
+        self._made: dict[str, Callable[[str, bytes], Any]] = {}
 
     def prepare(self, aws: Aws) -> None:
         s3, dynamodb, logs = aws.client("s3"), aws.client("dynamodb"), aws.client("logs")
@@ -63,7 +65,7 @@ class Ledger:
 
     def write_until(self, aws: Aws, stopping: threading.Event) -> None:
         """Write, one after the other, until told to stop."""
-        requests = _requests(aws)
+        requests = self._ready_requests(aws)
         for number in self._numbers:
             if stopping.is_set():
                 return
@@ -71,6 +73,16 @@ class Ledger:
             name, value = f"{kind}-{number}", digest(body)
             if self.note(kind, name, value, lambda: requests[kind](name, body)) is None:  # noqa: B023 - called at once
                 time.sleep(_PAUSE_SECONDS)
+
+    def _ready_requests(self, aws: Aws) -> dict[str, Callable[[str, bytes], Any]]:
+        """How each kind is written; made once for each server, which takes a while."""
+        if self._of is not aws:
+            self._of, self._made = aws, _requests(aws)
+        return self._made
+
+    def ready(self, aws: Aws) -> None:
+        """Be ready to write to this server at once."""
+        self._ready_requests(aws)
 
     def lost(self, aws: Aws) -> list[str]:
         """What was acknowledged and isn't there as it was, and what is there and nobody asked for."""

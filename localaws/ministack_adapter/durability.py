@@ -24,7 +24,7 @@ from localaws.ministack_adapter import full_disk, s3_storage
 from localaws.ministack_adapter.asgi import Application, Message, Receive, Scope, Send
 from localaws.ministack_adapter.credential_scope import service_of
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
-from localaws.ministack_adapter.growing_state import DynamoDbState
+from localaws.ministack_adapter.growing_state import DynamoDbState, StackState
 from localaws.ministack_adapter.journal import Journal, Record
 from localaws.ministack_adapter.known_services import load, state_of
 from localaws.ministack_adapter.request_effects import changed_services, modules
@@ -102,7 +102,10 @@ class Durability:
         with self._lock:
             states = [state for service in services if (state := self._state(service)) is not None]
             records: list[Record] = []
+            stacks = self._states.get(_PROVISIONING)
             try:
+                if isinstance(stacks, StackState) and stacks not in states:
+                    records += stacks.changes_in_progress()
                 for state in states:
                     found = _changes(state)
                     records += found
@@ -111,7 +114,7 @@ class Durability:
                         states += [other for other in self._loaded_states() if other not in states]
                 self._journal.commit(records)
             except BaseException:
-                for state in states:
+                for state in {*states, *([stacks] if stacks else [])}:
                     state.forget()
                 self._failed |= {state.service for state in states}
                 raise

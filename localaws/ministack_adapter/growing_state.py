@@ -244,6 +244,42 @@ def _join_table(parts: dict[Key, Any]) -> Any:
     return {**table, "items": items}
 
 
+class StackState(ServiceState):
+    """CloudFormation's records: stacks without their resources, and each stack's resources.
+
+    What a stack has made is noted with the commit that has it, whoever commits: a stack that is cut off knows what to
+    delete.
+    """
+
+    def __init__(self, stores: Callable[[], Stores]) -> None:
+        super().__init__("cloudformation", stores, _split_stack, _join_stack)
+
+    def changes_in_progress(self) -> list[Record]:
+        """The changes of the resources of stacks that are being changed; small, and looked at with every commit."""
+        changed: list[Record] = []
+        for key, stack in list(self._stores()["stacks"]._data.items()):
+            if str(stack.get("StackStatus", "")).endswith("_IN_PROGRESS"):
+                self._look("stacks", key, _resources_of(stack), self._tokens, changed)
+        return changed
+
+
+def _split_stack(store: str, value: Any) -> Iterator[Part]:
+    if store != "stacks":
+        yield from whole(store, value)
+        return
+    yield Part((), None, {name: member for name, member in value.items() if name != "_resources"})
+    yield _resources_of(value)
+
+
+def _resources_of(stack: Document) -> Part:
+    return Part(("resources",), None, stack.get("_resources", {}))
+
+
+def _join_stack(parts: dict[Key, Any]) -> Any:
+    stack = parts.get(())
+    return {**stack, "_resources": parts[("resources",)]} if stack and ("resources",) in parts else stack
+
+
 SPLIT: dict[str, tuple[Splitter, Joiner]] = {
     "cloudwatch_logs": (split_logs, join_logs),
     "cloudwatch": (split_metrics, join_metrics),

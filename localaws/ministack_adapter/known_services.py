@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from localaws.database import DamagedStateError
 from localaws.ministack_adapter import growing_state
-from localaws.ministack_adapter.growing_state import DynamoDbState, SqsState
-from localaws.ministack_adapter.service_state import ServiceState, join_whole, live_stores, whole
+from localaws.ministack_adapter.growing_state import DynamoDbState, SqsState, StackState
+from localaws.ministack_adapter.service_state import ServiceState, Stores, join_whole, live_stores, whole
 
 # Their `get_state` copies in ways that `live_stores` doesn't follow.
 _OWN_STORES = {
@@ -17,9 +18,13 @@ _OWN_STORES = {
     "sts": growing_state.stores_of_sts,
     "cloudwatch_logs": growing_state.stores_of_logs,
 }
+_OWN_STATES: dict[str, Callable[[Callable[[], Stores]], ServiceState]] = {
+    "cloudformation": StackState,
+    "dynamodb": DynamoDbState,
+    "sqs": SqsState,
+}
 # Read from their code: `get_state` is a dictionary of `copy.deepcopy(store)`, nothing else.
 _LIVE_STORES = {
-    "cloudformation",
     "cloudwatch",
     "dynamodb",
     "ecr",
@@ -42,10 +47,8 @@ def state_of(service: str) -> ServiceState | None:
     if module_name is None:
         return None
     module = importlib.import_module(f"ministack.services.{module_name}")
-    if service == "dynamodb":
-        return DynamoDbState(partial(live_stores, module))
-    if service == "sqs":
-        return SqsState(partial(live_stores, module))
+    if service in _OWN_STATES:
+        return _OWN_STATES[service](partial(live_stores, module))
     split, join = growing_state.SPLIT.get(service, (whole, join_whole))
     if service in _OWN_STORES:
         return ServiceState(service, partial(_OWN_STORES[service], module), split, join)

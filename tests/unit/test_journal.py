@@ -12,11 +12,13 @@ import pytest
 from localaws.ministack_adapter.growing_state import (
     DynamoDbState,
     SqsState,
+    StackState,
     join_functions,
     join_logs,
     split_functions,
     split_logs,
 )
+from localaws.ministack_adapter.interrupted_stacks import _Stacks
 from localaws.ministack_adapter.journal import Journal, Record, pack, unpack
 from localaws.ministack_adapter.service_state import CHUNK, ServiceState, join_whole, whole
 
@@ -195,3 +197,35 @@ def test_a_function_without_code_of_its_own_is_one_record(journal: Journal) -> N
     state = ServiceState("lambda", lambda: {"functions": functions}, split_functions, join_functions)
     journal.commit(state.changes())
     assert state.restored(journal.records("lambda"))["functions"]._data == functions._data
+
+
+def test_what_a_stack_has_made_is_known_while_it_is_made(journal: Journal) -> None:
+    """A stack that is cut off must know what to delete, though nobody has looked at the whole of it meanwhile."""
+    stacks = Scoped()
+    state = StackState(lambda: {"stacks": stacks})
+    key = ("000000000000", "us-east-1", "stack")
+    stacks._data[key] = {"StackName": "stack", "StackStatus": "CREATE_IN_PROGRESS", "_resources": {}}
+    journal.commit(state.changes())
+    stacks._data[key]["_resources"]["Queue"] = {"PhysicalResourceId": "q"}
+    changed = state.changes_in_progress()
+    assert len(changed) == 1
+    journal.commit(changed)
+    assert state.changes_in_progress() == []
+    kept = back(journal, "cloudformation", lambda: StackState(lambda: {"stacks": Scoped()}))["stacks"]._data
+    assert kept == stacks._data
+    stacks._data[key].update(StackStatus="CREATE_COMPLETE")
+    journal.commit(state.changes())
+    stacks._data[key]["_resources"]["Topic"] = {"PhysicalResourceId": "t"}
+    assert state.changes_in_progress() == [], "only of those that are being changed"
+    del stacks._data[key]
+    journal.commit(state.changes())
+    assert list(journal.records("cloudformation")) == []
+
+
+def test_a_stack_has_its_resources_from_the_first() -> None:
+    resources: dict[str, Any] = {}
+    stacks = _Stacks()
+    stacks["new"] = {"StackStatus": "CREATE_IN_PROGRESS"}
+    stacks["old"] = {"_resources": resources}
+    assert stacks["new"]["_resources"] == {}
+    assert stacks["old"]["_resources"] is resources
