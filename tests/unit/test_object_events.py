@@ -11,7 +11,7 @@ from waiting import until
 
 from localaws.ministack_adapter.durability import Durability
 from localaws.ministack_adapter.journal import Journal
-from localaws.ministack_adapter.s3 import SERVICE, ObjectEvents
+from localaws.ministack_adapter.s3_events import SERVICE, ObjectEvents
 
 
 class Recorder:
