@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 # PutEvents refuses customers' events whose source begins with aws: the open rules' come under a name of their own.
@@ -51,7 +52,7 @@ def details(text: str | None) -> dict[str, Any]:
 
 def short(text: Any, length: int = REASON_LENGTH) -> str:
     """A text as it is stored and told of: at most `length` characters, and nothing that UTF-8 can't hold."""
-    told = str(text).encode("utf-8", "replace").decode()
+    told = _written(str, text).encode("utf-8", "replace").decode()
     if len(told) <= length:
         return told
     end = f"… ({len(told)} characters in all)"
@@ -75,7 +76,12 @@ def is_number(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
+    return _written(json.dumps, value)
+
+
+def _written(write: Callable[[Any], str], value: Any) -> str:
+    """A value as `write` writes it, or what it is where that can't be written."""
     try:
-        return json.dumps(value)
-    except ValueError:  # an integer of more digits than Python writes
+        return write(value)
+    except (ValueError, RecursionError):  # an integer of more digits than Python writes; lists in lists in lists
         return f"{type(value).__name__} that can't be written"

@@ -27,7 +27,7 @@ from contract.run_table import UNFINISHED
 from contract.verdicts import FILE_BYTES
 from recorder import approvals, documents
 from recorder.housekeeping import Housekeeper
-from recorder.rule_verdicts import of_debugger
+from recorder.rule_verdicts import of_debugger, said
 
 Document = dict[str, Any]
 
@@ -206,7 +206,8 @@ def managed_verdicts(training_job: str) -> list[Document]:
 def read_rules(artifacts: Artifacts, last_round: int | None) -> Iterator[Document]:
     """The last verdicts of the rules beside the training, or its last round.
 
-    One that isn't readable is left out, as one that was cut off.
+    One that isn't readable is left out, as one that was cut off. Of each no more is kept than a verdict may say: a
+    user's script writes them, and a hundred as long as they may be are more than a function's memory.
     """
     names = [name for name in artifacts.names(files.rules_folder(last_round)) if name.endswith(".json")]
     for name in names[:MOST_VERDICTS]:
@@ -215,7 +216,7 @@ def read_rules(artifacts: Artifacts, last_round: int | None) -> Iterator[Documen
         except (ArtifactMissingError, ValueError):
             continue
         if isinstance(verdict, dict):
-            yield verdict
+            yield said(verdict)
 
 
 def read_timings(execution_arn: str) -> dict[str, float]:

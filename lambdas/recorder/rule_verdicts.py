@@ -47,6 +47,11 @@ def of_debugger(job: Mapping[str, Any]) -> list[Document]:
     return [_of_debugger(status) for status in job.get("DebugRuleEvaluationStatuses") or ()]
 
 
+def said(document: Mapping[str, Any]) -> Document:
+    """As much of what lies beside the tensors as a verdict may say."""
+    return {field: _kept(field, document[field]) for field in _FIELDS if document.get(field) is not None}
+
+
 def _verdict(configured: Mapping[str, Any], found: Mapping[str, Any] | None, stopped: bool) -> Document:
     if found is None:
         return {**configured, **(_CUT_OFF if stopped else _SILENT)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -304,6 +305,22 @@ def test_however_much_training_has_written_of_its_rules_the_run_is_recorded(aws:
     record(event())
     assert 90 <= len(written(aws)["rules"]) <= 101
     assert len(json.dumps(aws.dynamodb.items["digits", f"run#{RUN_ID}"])) < 350_000
+
+
+def test_what_training_has_written_of_its_rules_takes_little_memory(aws: Aws) -> None:
+    """A function out of memory would leave a model that serves, and a table that names the one before it."""
+    full = b'{"name": "Overfit", "status": "IssuesFound", "reason": "' + b"r" * 9_000 + b'", "x": ['
+    full += b"{}," * 345_000 + b"{}]}"
+    for number in range(5):
+        put(aws, f"train/tensors/rules/{number}.json", full)
+    tracemalloc.start()
+    try:
+        record(event())
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 60_000_000, "one of them is read at a time"
+    assert [verdict["status"] for verdict in written(aws)["rules"]] == ["IssuesFound"]
 
 
 def test_a_record_that_no_item_holds_is_cut_and_stays_whole_in_s3(aws: Aws) -> None:
