@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 # CreateTrainingJob, CreateProcessingJob, CreateModel, CreateEndpointConfig, CreateEndpoint, CreateModelPackageGroup,
 # API reference: names are [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}.
 SAGEMAKER_NAME = 63
+_SAGEMAKER_NAME = re.compile(rf"[a-zA-Z0-9](-*[a-zA-Z0-9]){{0,{SAGEMAKER_NAME - 1}}}", re.ASCII)
 
 # The steps of a run that are SageMaker jobs, as their names end.
 TRAIN_STEP, EVALUATE_STEP = "train", "evaluate"
@@ -54,8 +55,9 @@ def is_run_id(text: str) -> bool:
 
 
 def is_job_of_a_run(environment: str, name: str) -> bool:
-    """Whether a job is called as the runs of an environment call theirs."""
-    return re.fullmatch(rf"{re.escape(environment)}-.+-{_RUN_ID.pattern}-.+", name) is not None
+    """Whether a job is called as the runs of an environment call theirs; a text that no job has for a name isn't."""
+    is_ones = re.fullmatch(rf"{re.escape(environment)}-.+-{_RUN_ID.pattern}-.+", name) is not None
+    return is_ones and _SAGEMAKER_NAME.fullmatch(name) is not None
 
 
 def endpoint_log_group(endpoint: str) -> str:

@@ -35,7 +35,7 @@ from common.run_table import BusyError, RunTable
 from contract import environment, files, functions, outcomes
 from contract.names import is_job_of_a_run
 from contract.run_table import RULE_VERDICTS, STOPPED_BY
-from contract.verdicts import ERROR, FILE_BYTES, ISSUES_FOUND, SAGEMAKER_SOURCE, short
+from contract.verdicts import ERROR, FILE_BYTES, ISSUES_FOUND, SAGEMAKER_SOURCE, WORD_LENGTH, short
 from stopper.verdicts import Run, Verdict, made_by, run_of, verdicts
 
 Document = dict[str, Any]
@@ -57,10 +57,11 @@ def handle(event: Document, _context: object) -> Document:
     Returns:
         {"training_job", "did": "Stopped" | "Recorded" | "Nothing", "because": a sentence}.
     """
-    name = event["detail"]["TrainingJobName"]
+    detail = detail_of(event)
+    name = short(detail.get("TrainingJobName"), WORD_LENGTH)
     log = LOG.bind(training_job=name, event_id=event.get("id"))
-    if event["detail"].get("TrainingJobStatus") != IN_PROGRESS:
-        return answer(log, name, "Nothing", f"the event says {event['detail'].get('TrainingJobStatus')}")
+    if (unasked := nothing_to_do(detail)) is not None:
+        return answer(log, name, "Nothing", unasked)
     ours = os.environ[functions.ENVIRONMENT]
     # By its name, since the role may describe no other environment's.
     job = describe(name) if is_job_of_a_run(ours, name) else None
@@ -69,13 +70,29 @@ def handle(event: Document, _context: object) -> Document:
     run = run_of(job)
     if run is None or run.environment != ours or not made_by(run, name):
         return answer(log, name, "Nothing", f"no run of the environment {ours} has made it")
-    said = event["detail"] if event.get("source") == SAGEMAKER_SOURCE else own_word(run, name)
+    said = detail if event.get("source") == SAGEMAKER_SOURCE else own_word(run, name)
     if said is None:
         return answer(log, name, "Nothing", "the job itself has said nothing of the kind")
     found = [with_time(verdict) for verdict in verdicts(said, name, job)]
     if not found:
         return answer(log, name, "Nothing", "none of its rules has found issues or failed to judge")
     return act(run, job, found, log)
+
+
+def detail_of(event: Any) -> Document:
+    """An event's detail; empty where it has none. Anybody may put one of the open rules', of whatever shape: it must
+    neither fail, nor be tried again, nor wait for a person.
+    """
+    detail = event.get("detail") if isinstance(event, dict) else None
+    return detail if isinstance(detail, dict) else {}
+
+
+def nothing_to_do(detail: Document) -> str | None:
+    """Why an event's detail asks for nothing; None if it does."""
+    if not isinstance(detail.get("TrainingJobName"), str):
+        return "the event names no training job"
+    status = detail.get("TrainingJobStatus")
+    return None if status == IN_PROGRESS else f"the event says {short(status, WORD_LENGTH)}"
 
 
 def own_word(run: Run, training_job: str) -> Any:

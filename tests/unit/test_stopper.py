@@ -236,6 +236,21 @@ def test_an_event_that_anybody_puts_is_no_verdict(aws: Aws) -> None:
     assert not aws.called("stop_training_job") and not aws.called("update_item")
 
 
+@pytest.mark.parametrize(
+    "detail",
+    [None, [], "x", {}, {"TrainingJobName": None}, {"TrainingJobName": 5}, {"TrainingJobName": [JOB]},
+     {"TrainingJobName": f"local-../{JOB}"}, {"TrainingJobName": f"local-{'x' * 300}-{RUN_ID}-train"},
+     {"TrainingJobName": f"{JOB}\n"}, {"TrainingJobName": JOB, "TrainingJobStatus": {"InProgress": 1}},
+     {"TrainingJobName": f"local-\ud800-{RUN_ID}-train"}, {"TrainingJobName": f"{JOB}-"}],
+)  # fmt: skip
+def test_an_event_of_any_shape_is_nothing_and_neither_fails_nor_comes_again(aws: Aws, detail: Any) -> None:
+    """Anybody who may put events may put these; a failure would be tried again, and an alarm would tell of it."""
+    said = {"TrainingJobStatus": "InProgress", **detail} if isinstance(detail, dict) else detail
+    answer = handler.handle({"source": "ratchet.rules", "detail": said}, None)
+    assert answer["did"] == "Nothing"
+    assert not aws.calls
+
+
 def test_a_job_that_has_said_nothing_is_left_alone_whatever_others_say(aws: Aws) -> None:
     others = f"local-digits-{RUN_ID}-train-2"
     says(others, json.dumps(found("LossNotDecreasing")["detail"]).encode())
