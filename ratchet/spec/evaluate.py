@@ -28,8 +28,6 @@ def _label(value: object) -> int | str:
         raise ValueError(f"is {value}; it must be at least 0")
     if isinstance(value, str) and not (0 < len(value) <= LABEL_LENGTH and value.isprintable() and value.strip()):
         raise ValueError(f"is {value[:40]!r}; a column's name has 1 to {LABEL_LENGTH} printable characters")
-    if isinstance(value, str) and ("${" in value or value.startswith("{%")):
-        raise ValueError(f"is {value[:40]!r}; neither CloudFormation nor Step Functions would leave it as it is")
     return value
 
 

@@ -44,14 +44,36 @@ def _validated(path: Path, document: Document) -> PipelineSpec:
         place: Problem(document.line(place), dotted(place), f"{what} is not supported yet; leave it out")
         for place, what in _not_yet(PipelineSpec, document.data)
     }
+    replaced = {
+        place: Problem(document.line(place), dotted(place), f"is {text[:40]!r}; {_REPLACED}")
+        for place, text in _replaced(document.data)
+    }
     try:
         spec = PipelineSpec.model_validate(document.data)
     except ValidationError as error:
         details = [detail for detail in error.errors() if sentences.location(detail) not in refused]
-        others = [sentences.problem(detail, document, PipelineSpec) for detail in details]
-        raise SpecError(path, [*refused.values(), *others]) from error
+        others = {sentences.location(detail): sentences.problem(detail, document, PipelineSpec) for detail in details}
+        raise SpecError(path, [*refused.values(), *{**replaced, **others}.values()]) from error
+    if replaced:
+        raise SpecError(path, list(replaced.values()))
     spec._path, spec._document = path, document
     return spec
+
+
+# A prefix says by itself what is wrong with such a text.
+_SAYS_BY_ITSELF = ("data",)
+_REPLACED = "neither CloudFormation nor Step Functions would leave it as it is: write it without ${, and not behind {%"
+
+
+def _replaced(data: object, where: Location = ()) -> Iterator[tuple[Location, str]]:
+    """The texts, names among them, in which CloudFormation or Step Functions would put something else."""
+    entries = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list) else ()
+    for name, value in entries:
+        place = (*where, name)
+        for text in (name, value):
+            if isinstance(text, str) and ("${" in text or text.startswith("{%")) and where[:1] != _SAYS_BY_ITSELF:
+                yield place, text
+        yield from _replaced(value, place)
 
 
 def _not_yet(model: type[Model], data: object, where: Location = ()) -> Iterator[tuple[Location, str]]:

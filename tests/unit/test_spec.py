@@ -336,6 +336,22 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"evaluate": {"label": "${x}"}},
         "evaluate.label: is '${x}'; neither CloudFormation nor",
     ),
+    "a hyperparameter in the language of the state machine": (
+        {"train": {**TRAIN, "hyperparameters": {"depth": "{% $run.run_id %}"}}},
+        "train.hyperparameters.depth: is '{% $run.run_id %}'; neither CloudFormation nor Step Functions would leave it",
+    ),
+    "a hyperparameter in the language of the template": (
+        {"train": {**TRAIN, "hyperparameters": {"role": "a ${training_role_arn}"}}},
+        "train.hyperparameters.role: is 'a ${training_role_arn}'; neither CloudFormation nor Step Functions would",
+    ),
+    "a hyperparameter's name in the language of the template": (
+        {"train": {**TRAIN, "hyperparameters": {"${run_table}": 1}}},
+        "train.hyperparameters.${run_table}: is '${run_table}'; neither CloudFormation nor",
+    ),
+    "a metric in the language of the template": (
+        {"train": {**TRAIN, "metrics": {"loss": "${key_arn}(.*)"}}},
+        "train.metrics.loss: is '${key_arn}(.*)'; neither CloudFormation nor",
+    ),
     "label by a name without a header": (
         {"evaluate": {"label": "price", "header": False}},
         "evaluate.label: is 'price', a name, but header is false; write the column's position",
