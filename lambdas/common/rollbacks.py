@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from common.json_values import told
 from common.state import State
 from contract import outcomes, triggers
 
 Document = dict[str, Any]
 
+# The run table can't be asked for much longer ones.
+LONGEST_ID = 200
 _HOW = "`ratchet runs` lists those that were promoted"
 
 
@@ -33,8 +36,8 @@ def target(state: State, detail: Mapping[str, Any]) -> str:
     if named is None:
         serving = f"run {state.champion['run_id']} made the only one" if state.champion else "there is no champion"
         raise RollbackRefusedError(f"no earlier champion to roll back to: {serving}")
-    if not isinstance(named, str) or not named:
-        raise RollbackRefusedError(f"a rollback's {triggers.TO!r} is a run's id, not {named!r}")
+    if not isinstance(named, str) or not 0 < len(named) <= LONGEST_ID:
+        raise RollbackRefusedError(f"a rollback's {triggers.TO!r} is a run's id, not {told(named)}")
     return named
 
 

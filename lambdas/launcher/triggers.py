@@ -10,7 +10,8 @@ from typing import Any
 from common.json_values import told, unstorable
 from common.state import Trigger
 
-from contract.triggers import ASKED, DATA, KINDS, MANUAL, RECONCILE
+from contract.names import is_run_id
+from contract.triggers import AFTER, ASKED, DATA, KINDS, MANUAL, RECONCILE, REPAIR
 
 # StartExecution's input and an item of the run table both hold a trigger's detail; S3 keys have at most 1,024 bytes.
 DETAIL_LENGTH, KEY_BYTES = 4096, 1024
@@ -150,11 +151,19 @@ def _document(event: Mapping[str, Any], at: str) -> Meaning:
     if unknown:
         raise BadEventError(f"a trigger has kind, detail, {' and '.join(ASKED)}, not {', '.join(unknown)[:200]}")
     _check_detail(detail)
+    _check_repair(kind, detail)
     for name, value in asked.items():
         if not isinstance(value, bool):
             raise BadEventError(f"a trigger's {name} is true or false, not {told(value)}")
     # Whoever supersedes the champion wants a run, also where the gate has just refused the same data.
     return Trigger(kind, at, detail, asked["forced"] or asked["supersede"], asked["supersede"])
+
+
+def _check_repair(kind: str, detail: Mapping[str, Any]) -> None:
+    """What no run is called after can't be looked up: the run would end unrecorded."""
+    after = detail.get(AFTER)
+    if kind == REPAIR and after is not None and not (isinstance(after, str) and is_run_id(after)):
+        raise BadEventError(f"a repair's {AFTER} is the id of the run before it, not {told(after)}")
 
 
 def _check_detail(detail: Any) -> None:

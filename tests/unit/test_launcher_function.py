@@ -138,6 +138,9 @@ def test_a_batch_is_answered_with_what_failed(aws: Aws) -> None:
         ({"kind": "manual", "detail": {"\udfff": 1}}, "half of a character"),
         ({"kind": "rollback", "detail": {"to": 7}}, "a run's id, not 7"),
         ({"kind": "rollback", "detail": {"to": "nowhere"}}, "there is no run 'nowhere'"),
+        ({"kind": "rollback", "detail": {"to": "x" * 2_000}}, "a run's id, not 'xxx"),
+        ({"kind": "repair", "detail": {"after": "x" * 2_000}}, "a repair's after is the id of the run before it"),
+        ({"kind": "repair", "detail": {"after": {"to": 1}}}, "the run before it, not a JSON object"),
     ],
 )
 def test_a_message_that_cannot_be_read_is_set_aside_at_once(aws: Aws, poison: Any, said: str) -> None:
