@@ -41,6 +41,8 @@ TENSOR_INDEX = "index"
 EVALUATION_FOLDER = "evaluation"
 EVALUATION_FILE = "evaluation.json"
 EVALUATION = f"{EVALUATION_FOLDER}/{EVALUATION_FILE}"
+# Five examples of the largest kind fit in; what is longer would take a function's memory.
+EVALUATION_BYTES = 48 << 20
 # Its part about single classes and examples, which stays in S3.
 ANSWERS = "answers"
 # The evaluation job's inputs, each a folder of this name below /opt/ml/processing/input.

@@ -30,7 +30,7 @@ def handle(event: Document, _context: object) -> Document:
     """
     run = event["run"]
     artifacts = Artifacts(client("s3"), os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
-    evaluation = artifacts.read(files.EVALUATION)
+    evaluation = artifacts.read(files.EVALUATION, most=files.EVALUATION_BYTES)
     decision = decide(
         evaluation, event["gate"], event["champion"], pipeline=run["pipeline"], supersede=event["supersede"]
     )

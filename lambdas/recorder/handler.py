@@ -179,7 +179,7 @@ def _trouble(step: Callable[[], object], log: Log) -> str | None:
 def read_evaluation(artifacts: Artifacts) -> Document | None:
     """The run's evaluation; None if it wrote none, or something else: Gate has failed by it, which must be recorded."""
     try:
-        evaluation = artifacts.read(files.EVALUATION)
+        evaluation = artifacts.read(files.EVALUATION, most=files.EVALUATION_BYTES)
     except (ArtifactMissingError, ValueError):
         return None
     return evaluation if isinstance(evaluation, dict) else None

@@ -83,7 +83,7 @@ def read_samples(evaluated_by: Document) -> list[Document]:
     run = Artifacts(
         client("s3"), os.environ[functions.ARTIFACT_BUCKET], evaluated_by["pipeline"], evaluated_by["run_id"]
     )
-    evaluation = run.read(files.EVALUATION)
+    evaluation = run.read(files.EVALUATION, most=files.EVALUATION_BYTES)
     samples = evaluation.get("samples") if isinstance(evaluation, dict) else None
     if not samples:
         raise NoSamplesError(f"{run.uri(files.EVALUATION)} has no samples, so there is nothing to ask the endpoint")

@@ -600,6 +600,11 @@ class Evaluation(unittest.TestCase):
         self.model(serve=REPEATS.replace("return [row[column]", "assert len(rows) > 1\n    return [row[column]"))
         self.refused("asks", "one example alone")
 
+    def test_model_that_answers_one_example_without_end(self):
+        endless = "return [row[column] if len(rows) > 1 else '9' * 300_000"
+        self.model(serve=REPEATS.replace("return [row[column]", endless))
+        self.refused("alone has 300,000 characters, of at most 262,144")
+
     def test_too_few_answers(self):
         self.model(serve=REPEATS.replace("for row in rows]", "for row in rows][1:]"))
         self.refused("the challenger gave 179 answers to 180 examples")

@@ -15,6 +15,8 @@ from memory_aws import Aws, Crash, installed
 from recorder import handler
 from recorder.housekeeping import needed_by
 
+from contract import files
+
 RUN_ID = "20261120-101112-abcd"
 NOW = "2026-11-20T10:20:00.000Z"
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -305,6 +307,16 @@ def test_however_much_training_has_written_of_its_rules_the_run_is_recorded(aws:
     record(event())
     assert 90 <= len(written(aws)["rules"]) <= 101
     assert len(json.dumps(aws.dynamodb.items["digits", f"run#{RUN_ID}"])) < 350_000
+
+
+def test_an_evaluation_that_no_function_has_memory_for_is_not_read(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run whose gate has failed by it must be recorded."""
+    monkeypatch.setattr(files, "EVALUATION_BYTES", 1_000)
+    put(aws, "evaluation/evaluation.json", {"metric": "m" * 1_000})
+    record(event())
+    assert "evaluation" not in written(aws)
+    put(aws, "evaluation/evaluation.json", {"metric": "m" * 900})
+    assert handler.read_evaluation(handler.Artifacts(aws.client("s3"), "artifacts", "digits", RUN_ID))
 
 
 def test_what_training_has_written_of_its_rules_takes_little_memory(aws: Aws) -> None:

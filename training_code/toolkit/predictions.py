@@ -28,6 +28,8 @@ SAMPLES = 5
 MOST_CLASSES = 10_000
 # A sample's body, so that evaluation.json stays small; of larger ones the smallest alone is kept.
 SAMPLE_BYTES = 1 << 20
+# A sample's answer, which is kept as well: of 10,000 classes the probabilities.
+ANSWER_LENGTH = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -259,6 +261,12 @@ def _answers(name: str, batches: list[str], samples: dict[int, str], examples: l
                 name, f"the {name}'s answer to {examples[index].place} {what}; a label or a number is needed"
             )
     single = {index: _lines(name, answer, 1, labels, several)[0] for index, answer in samples.items()}
+    for index, text in single.items():
+        if len(text) > ANSWER_LENGTH:
+            place = examples[index].place
+            raise NoAnswersError(
+                name, f"the {name}'s answer to {place} alone has {len(text):,} characters, of at most {ANSWER_LENGTH:,}"
+            )
     return Answers(texts=texts, samples=[_sample(examples[index], answer) for index, answer in single.items()])
 
 
