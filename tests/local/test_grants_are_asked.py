@@ -70,6 +70,9 @@ ASKED_ELSEWHERE = {
         ("Launcher", "sqs:SendMessage"),
         ("Launcher", "states:DescribeExecution"),
     ],
+    "A script that prints figures which train.metrics asks for (test_training_jobs).": [
+        ("JobsTraining", "cloudwatch:PutMetricData"),
+    ],
     "Nobody stops training here.": [("StopperHandler", "*")],
     "Stacks are deleted elsewhere.": [
         ("LifecycleHandler", "dynamodb:*"),
