@@ -32,9 +32,10 @@ from functools import partial
 
 from deployed import Scripted, deploy, opened
 from running_aws import Aws, AwsFactory, Clients
+from waiting import until
 
 from bench import harness, kills_episodes
-from bench.kills_episodes import EPISODES, Findings, World
+from bench.kills_episodes import EPISODES, PATIENCE_SECONDS, Findings, World
 from bench.kills_ledger import Ledger
 
 PIPELINES = {"killed": Scripted()}
@@ -134,6 +135,8 @@ def kill(server: int, victim: str) -> None:
     for pid in chosen[victim]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    # The server goes with what is above it, a moment later: until then it answers whoever would start one.
+    until(lambda: not Path(f"/proc/{server}").exists(), "the server's end", PATIENCE_SECONDS)
 
 
 def orphans(state: Path, server: int) -> list[str]:

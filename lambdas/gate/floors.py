@@ -92,7 +92,9 @@ def _check(entry: Any, where: str, kind: str) -> None:
         if not (isinstance(value, str) and not unstorable(value)) and (value is not None or name != _UNJUDGED):
             raise BadEvaluationError(f"{where} in the evaluation has {told(value)} as {name}; it must be a text")
     champion = entry["champion"]
-    scores = champion if kind == CLASSES and isinstance(champion, Mapping) else {"champion": champion}
+    if kind == CLASSES and champion is not None and not isinstance(champion, Mapping):
+        raise BadEvaluationError(f"{where} in the evaluation has {told(champion)} as champion; it must be an object")
+    scores = champion if kind == CLASSES and champion else {"champion": champion}
     for told_by, names in ((entry, figures), (scores, (*figures, "champion"))):
         for name in names:
             optional_number(told_by, name, where)

@@ -105,9 +105,9 @@ class Durability:
             stacks = self._states.get(_PROVISIONING)
             try:
                 if isinstance(stacks, StackState) and stacks not in states:
-                    records += stacks.changes_in_progress()
+                    records += _found(stacks.changes_in_progress)
                 for state in states:
-                    found = _changes(state)
+                    found = _found(state.changes)
                     records += found
                     if found and state.service == _PROVISIONING:
                         # What a stack says that it has must be there: resources are looked at after their stack.
@@ -298,14 +298,14 @@ def _durable(durability: Durability, state_dir: Path, inner: Application) -> App
     return application
 
 
-def _changes(state: ServiceState) -> list[Record]:
+def _found(look: Callable[[], list[Record]]) -> list[Record]:
     """A service's changes; looked for again where another thread changed a container meanwhile."""
     for _ in range(20):
         try:
-            return state.changes()
+            return look()
         except RuntimeError:  # "dictionary changed size during iteration"
             continue
-    return state.changes()
+    return look()
 
 
 def _follow_dynamodb(durability: Durability) -> None:

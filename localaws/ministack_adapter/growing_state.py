@@ -255,11 +255,16 @@ class StackState(ServiceState):
         super().__init__("cloudformation", stores, _split_stack, _join_stack)
 
     def changes_in_progress(self) -> list[Record]:
-        """The changes of the resources of stacks that are being changed; small, and looked at with every commit."""
+        """The changes of the resources of stacks that are being changed; small, and looked at with every commit.
+
+        With the first of them the stack itself, which its creator may not have been told of yet.
+        """
         changed: list[Record] = []
         for key, stack in list(self._stores()["stacks"]._data.items()):
             if str(stack.get("StackStatus", "")).endswith("_IN_PROGRESS"):
-                self._look("stacks", key, _resources_of(stack), self._tokens, changed)
+                for part in _split_stack("stacks", stack):
+                    if part.sub or ("stacks", key, part.sub) not in self._tokens:
+                        self._look("stacks", key, part, self._tokens, changed)
         return changed
 
 

@@ -69,6 +69,10 @@ ASKED_ELSEWHERE = {
         ("Launcher", "sagemaker:DescribeEndpoint"),
         ("Launcher", "sqs:SendMessage"),
         ("Launcher", "states:DescribeExecution"),
+        ("RunPlanner", "dynamodb:PutItem"),
+    ],
+    "A script that prints figures which train.metrics asks for (test_training_jobs).": [
+        ("JobsTraining", "cloudwatch:PutMetricData"),
     ],
     "Nobody stops training here.": [("StopperHandler", "*")],
     "Stacks are deleted elsewhere.": [

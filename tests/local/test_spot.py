@@ -145,7 +145,7 @@ def test_a_script_is_told_before_its_instance_goes(jobs: Jobs) -> None:
     name = request["TrainingJobName"]
     jobs.sagemaker.create_training_job(**request)
     jobs.until_logged(name, "count=5")
-    spot_command.interrupt(jobs.aws.server, name, Interruption(notice=1, absence=0))
+    spot_command.interrupt(jobs.aws.server, name, Interruption(notice=3, absence=0))
     assert jobs.ended(name)["TrainingJobStatus"] == "Completed"
     assert lines(jobs, name, "told") == ["told to end"]
     assert len(lines(jobs, name, "begins at")) == 2

@@ -222,6 +222,15 @@ def test_what_a_stack_has_made_is_known_while_it_is_made(journal: Journal) -> No
     assert list(journal.records("cloudformation")) == []
 
 
+def test_a_stack_whose_creator_was_told_nothing_is_noted_with_what_it_has_made(journal: Journal) -> None:
+    stacks = Scoped()
+    state = StackState(lambda: {"stacks": stacks})
+    stacks._data["stack"] = {"StackStatus": "CREATE_IN_PROGRESS", "_resources": {"Queue": {"PhysicalResourceId": "q"}}}
+    journal.commit(state.changes_in_progress())
+    kept = back(journal, "cloudformation", lambda: StackState(lambda: {"stacks": Scoped()}))["stacks"]._data
+    assert kept == stacks._data
+
+
 def test_a_stack_has_its_resources_from_the_first() -> None:
     resources: dict[str, Any] = {}
     stacks = _Stacks()
