@@ -12,6 +12,7 @@ from typing import Any
 from common.json_values import told, unstorable
 
 from contract.evaluations import CLASSES, SEGMENTS
+from contract.verdicts import short
 from gate.evaluation import BadEvaluationError, optional_number
 
 Document = dict[str, Any]
@@ -24,6 +25,8 @@ _PARTS = {SEGMENTS: (("segment", _UNJUDGED), ("examples", "score")), CLASSES: ((
 _TOLD = 3
 # Of an evaluation with a thousand classes; evaluation.json has them all.
 MOST = 200
+# Of a part's name, which is the data's own text: 200 of them fit into a state machine's 256 KiB.
+VALUE_LENGTH = 200
 
 
 def parts(evaluation: Mapping[str, Any], gate: Mapping[str, Any]) -> list[Document]:
@@ -106,13 +109,18 @@ def _segment(entry: Mapping[str, Any], gate: Mapping[str, Any]) -> Document:
     part = column if isinstance(column, str) else f"column {column}"
     score, champion = entry["score"], entry["champion"]
     figures = {"metric": gate["metric"], "examples": entry["examples"], "score": score, "champion_score": champion}
-    return _judged({"part": part, "value": entry["segment"], **figures}, asked, asked["minimum"], entry["unjudged"])
+    return _judged(
+        {"part": part, "value": short(entry["segment"], VALUE_LENGTH), **figures},
+        asked,
+        asked["minimum"],
+        entry["unjudged"],
+    )
 
 
 def _class(entry: Mapping[str, Any], asked: Mapping[str, Any], name: str) -> Document:
     champion = (entry["champion"] or {}).get(name)
     figures = {"metric": name, "examples": entry["examples"], "score": entry[name], "champion_score": champion}
-    return _judged({"part": "class", "value": entry["class"], **figures}, asked, asked[name], None)
+    return _judged({"part": "class", "value": short(entry["class"], VALUE_LENGTH), **figures}, asked, asked[name], None)
 
 
 def _judged(part: Document, asked: Mapping[str, Any], minimum: float, unjudged: str | None) -> Document:

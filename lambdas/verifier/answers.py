@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from typing import Any
@@ -56,13 +57,19 @@ def _alike(given: Any, wanted: Any) -> bool:
 
 def _close(given: str, wanted: str) -> bool:
     try:
-        return math.isclose(float(given), float(wanted), rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+        numbers = float(given), float(wanted)
     except ValueError:
         return given.strip() == wanted.strip()
+    # Numbers beyond all bounds are infinite to Python, and all infinities alike.
+    return math.isclose(*numbers, rel_tol=RELATIVE, abs_tol=ABSOLUTE) and all(map(math.isfinite, numbers))
 
 
 def _one_field(answer: str) -> str | None:
     """A label that CSV has quoted, because of a comma, a quotation mark or a line break in it."""
-    lines = csv_lines(answer.strip())
-    fields = csv_fields(lines[0]) if len(lines) == 1 else []
+    try:
+        lines = csv_lines(answer.strip())
+        fields = csv_fields(lines[0]) if len(lines) == 1 else []
+    except csv.Error:
+        # Longer than a field of CSV.
+        return None
     return fields[0].strip() if len(fields) == 1 else None

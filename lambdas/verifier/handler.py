@@ -27,6 +27,9 @@ CONTENT_TYPE = "text/csv"
 # InService is said of an endpoint whose container has just passed its first ping; its first answers may fail.
 TRIES = 3
 PAUSE_SECONDS = 1.0
+# Of an answer, and of a model's error, in a sentence: what a state machine holds is bounded (Step Functions, "Service
+# quotas": 256 KiB).
+TOLD, PROBLEM = 80, 1000
 
 
 class NoSamplesError(ValueError):
@@ -120,8 +123,12 @@ def ask(runtime: Any, endpoint: str, sample: Document, pause: Callable[[float], 
                 Body=base64.b64decode(sample["body_base64"]) if "body_base64" in sample else sample["body"],
             )
         except (runtime.exceptions.ModelError, runtime.exceptions.ServiceUnavailable) as error:
-            problem = str(error)
+            problem = str(error)[:PROBLEM]
             continue
         answer = response["Body"].read().decode(errors="replace")
-        return None if same(answer, sample["answer"]) else f"answered {answer.strip()[:80]!r}, not {sample['answer']!r}"
+        return (
+            None
+            if same(answer, sample["answer"])
+            else f"answered {answer.strip()[:TOLD]!r}, not {sample['answer'][:TOLD]!r}"
+        )
     return problem

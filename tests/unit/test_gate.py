@@ -249,6 +249,12 @@ def test_of_many_segments_the_reason_tells_the_worst() -> None:
     assert reason.endswith("is below the minimum of 0.8; and 4 more")
 
 
+def test_the_decision_fits_into_a_state_machine_whatever_the_data_call_their_segments() -> None:
+    """A state's output has at most 256 KiB, and nothing catches an execution that goes beyond."""
+    named = [segment(f"{number}{'n' * 5_000}", 0.5) for number in range(300)]
+    assert len(json.dumps(decide(evaluation(0.95, segments=named), SEGMENTS, None))) < 200_000
+
+
 def test_the_floor_of_the_whole_comes_first() -> None:
     found = evaluation(0.8, segments=[segment("north", 0.1)])
     assert decide(found, SEGMENTS, None)["reason"] == "f1_macro 0.8000 is below the minimum of 0.9"

@@ -65,6 +65,8 @@ def test_an_endpoint_must_be_in_service_on_the_new_config() -> None:
         ("1.00011", "1", False),
         ("0.0000009", "0", True),
         ("0.0000011", "0", False),
+        ("9e400", "8e400", False),
+        ("inf", "9e400", False),
     ],
 )
 def test_numbers_may_differ_by_a_float32s_rounding(answer: str, expected: str, equal: bool) -> None:
@@ -132,6 +134,13 @@ def test_the_first_wrong_answer_ends_it(aws: Aws, capsys: pytest.CaptureFixture[
     assert json.loads(capsys.readouterr().out)["event"] == "not verified"
     assert verify(aws, "8")["asked"] == 0
     assert len(aws.called("invoke_endpoint")) == 3
+
+
+def test_the_reason_is_short_however_long_the_answers_are(aws: Aws) -> None:
+    """A state's output has at most 256 KiB, and nothing catches what goes beyond: nothing would be undone."""
+    samples = [{"body": "1,2", "answer": "8" * 262_000}]
+    aws.s3.objects["artifacts", EVALUATION] = json.dumps({"samples": samples}).encode()
+    assert verify(aws, "9" * 262_000)["reason"] == f"example 1 of 1: answered '{'9' * 80}', not '{'8' * 80}'"
 
 
 def test_an_endpoint_on_another_config_is_not_even_asked(aws: Aws) -> None:
