@@ -51,7 +51,7 @@ def _alike(given: Any, wanted: Any) -> bool:
     if isinstance(given, list) and isinstance(wanted, list):
         return len(given) == len(wanted) and all(map(_alike, given, wanted))
     if isinstance(given, float | int) and isinstance(wanted, float | int):
-        return math.isclose(given, wanted, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+        return _near(given, wanted)
     return bool(given == wanted)
 
 
@@ -60,8 +60,12 @@ def _close(given: str, wanted: str) -> bool:
         numbers = float(given), float(wanted)
     except ValueError:
         return given.strip() == wanted.strip()
-    # Numbers beyond all bounds are infinite to Python, and all infinities alike.
-    return math.isclose(*numbers, rel_tol=RELATIVE, abs_tol=ABSOLUTE) and all(map(math.isfinite, numbers))
+    return _near(*numbers)
+
+
+def _near(given: float, wanted: float) -> bool:
+    """Numbers beyond all bounds are infinite to Python, and all infinities alike: those are near nothing."""
+    return math.isclose(given, wanted, rel_tol=RELATIVE, abs_tol=ABSOLUTE) and math.isfinite(given)
 
 
 def _one_field(answer: str) -> str | None:

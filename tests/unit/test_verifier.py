@@ -67,6 +67,7 @@ def test_an_endpoint_must_be_in_service_on_the_new_config() -> None:
         ("0.0000011", "0", False),
         ("9e400", "8e400", False),
         ("inf", "9e400", False),
+        ("[9e400]", "[8e400]", False),
     ],
 )
 def test_numbers_may_differ_by_a_float32s_rounding(answer: str, expected: str, equal: bool) -> None:
