@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import queue
 import shutil
+import subprocess
 import threading
 import time
 import uuid
 import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from typing import Any
 from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.lambda_processes import Files, Forkserver, FunctionProcess
+from localaws.ministack_adapter.lambda_streams import AnswerError, Answers, Printed, send
 from localaws.ministack_adapter.ministack_platform import assume_role
+from localaws.sagemaker.containers import limits
 
 Document = dict[str, Any]
 
@@ -31,6 +34,9 @@ SESSION_SECONDS = 12 * 3600
 _ENVIRONMENT_SECONDS = 6 * 3600
 _LOG_SECONDS = 1.0
 _TMP_MEGABYTES = 512
+_PROCESSES = 1024  # and threads ("Lambda quotas", Execution processes/threads)
+# The runtime's own memory, which AWS counts in, while here much of it is shared by all functions.
+_RUNTIME_MEGABYTES = 96
 
 
 class RuntimeEndedError(Exception):
@@ -39,6 +45,14 @@ class RuntimeEndedError(Exception):
     def __init__(self, document: Document) -> None:
         super().__init__(document["errorMessage"])
         self.document = document
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A process that has begun, as its watch sees it."""
+
+    pid: int
+    kill: Callable[[], None]
 
 
 class ExecutionEnvironment:
@@ -58,22 +72,24 @@ class ExecutionEnvironment:
         self._lock = threading.Lock()
         self._started_at = 0.0
         self._marker = f"\x1e{uuid.uuid4().hex} "
-        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._printed: Printed | None = None
+        self._answers: Answers | None = None
+        self._watch: limits.Watch | None = None
 
     def run(self, event: Any, request_id: str, invoked_function_arn: str) -> tuple[Document, str]:
-        """The worker's answer (`result` or `error`) and what the function printed."""
+        """The function's answer (`result`, as it is, or `error`) and what it printed."""
         with self._lock:
             if not self._is_fresh():
                 self._end()
                 self._spawn()
             invocation = {"event": event, "request_id": request_id, "invoked_function_arn": invoked_function_arn}
+            printed = self._printed
             try:
                 answer = self._exchange(invocation, request_id)
             except RuntimeEndedError as ended:
                 self._end()
                 answer = {"error": ended.document}
-            return answer, self._printed(request_id)
+            return answer, printed.up_to(self._marker + request_id, _LOG_SECONDS) if printed else ""
 
     def kill(self) -> None:
         self._end()
@@ -90,12 +106,13 @@ class ExecutionEnvironment:
         settings = self._settings()
         environment = runtime_environment(self.config, self._aws.endpoint_url, log_stream)
         environment.update(execution_credentials(self.config))
-        self._lines, self._answers = queue.SimpleQueue(), queue.SimpleQueue()
-        self._proc = self._forkserver.start(environment, self._made_of())
-        _read_into(self._proc.log, self._lines, f"lambda-log-{self.func_name}")
-        _read_into(self._proc.answers, self._answers, f"lambda-answers-{self.func_name}")
+        files = self._made_of()
+        self._proc = self._forkserver.start(environment, files)
+        self._watch = _watched(self._proc, settings["memory_mb"], files)
+        self._printed = Printed(self._proc.log, self._marker, f"lambda-log-{self.func_name}")
+        self._answers = Answers(self._proc.answers, f"lambda-answers-{self.func_name}")
         self._started_at = time.monotonic()
-        self._write(settings)
+        send(self._proc.requests, settings, self._started_at + settings["timeout_seconds"])
 
     def _settings(self) -> Document:
         config = self.config
@@ -117,43 +134,35 @@ class ExecutionEnvironment:
         )
 
     def _exchange(self, invocation: Document, request_id: str) -> Document:
-        seconds = _timeout(self.config)
+        seconds, told = _timeout(self.config), f"RequestId: {request_id} Error:"
+        deadline, answer = time.monotonic() + seconds, None
         try:
-            self._write(invocation)
-            line = self._answers.get(timeout=seconds)
-        except queue.Empty:
-            message = f"RequestId: {request_id} Error: Task timed out after {seconds:.2f} seconds"
+            if self._proc is not None and self._answers is not None:
+                send(self._proc.requests, invocation, deadline)
+                answer = self._answers.next(deadline - time.monotonic())
+        except TimeoutError:
+            message = f"{told} Task timed out after {seconds:.2f} seconds"
             raise RuntimeEndedError({"errorType": "Sandbox.Timedout", "errorMessage": message}) from None
+        except AnswerError as error:
+            raise RuntimeEndedError(error.document or self._how_it_ended(told)) from None
         except OSError:
-            line = None
-        if line is None:
-            raise RuntimeEndedError(self._how_it_ended(request_id))
-        document: Document = json.loads(line)
-        return document
-
-    def _how_it_ended(self, request_id: str) -> Document:
-        code = self._proc.wait(timeout=1) if self._proc is not None else 0
-        how = f"signal: {-code}" if code < 0 else f"exit status {code}"
-        message = f"RequestId: {request_id} Error: Runtime exited with error: {how}"
-        return {"errorType": "Runtime.ExitError", "errorMessage": message}
-
-    def _write(self, document: Document) -> None:
-        if self._proc is None:
-            raise BrokenPipeError
-        self._proc.requests.write(json.dumps(document).encode() + b"\n")
-        self._proc.requests.flush()
-
-    def _printed(self, request_id: str) -> str:
-        """Everything up to the invocation's marker, or to the end of a process that ended."""
-        lines = []
-        try:
-            while (line := self._lines.get(timeout=_LOG_SECONDS)) is not None:
-                if line.startswith(self._marker) and line.endswith(request_id):
-                    break
-                lines.append(line)
-        except queue.Empty:
             pass
-        return "\n".join(lines)
+        if answer is None:
+            raise RuntimeEndedError(self._how_it_ended(told))
+        return answer
+
+    def _how_it_ended(self, told: str) -> Document:
+        code = None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self._proc.wait(timeout=1) if self._proc is not None else 0
+        if self._watch is not None and self._watch.exceeded() == limits.MEMORY:
+            message = f"{told} Runtime exited with error: signal: killed"
+            return {"errorType": "Runtime.OutOfMemory", "errorMessage": message}
+        if code is None:  # it runs still, and will answer no more
+            message = f"{told} Runtime exited without providing a reason"
+        else:
+            message = f"{told} Runtime exited with error: {f'signal: {-code}' if code < 0 else f'exit status {code}'}"
+        return {"errorType": "Runtime.ExitError", "errorMessage": message}
 
     def _end(self) -> None:
         process, self._proc = self._proc, None
@@ -161,6 +170,8 @@ class ExecutionEnvironment:
             return
         process.kill()
         process.wait()
+        if self._watch is not None:
+            self._watch.over()
         with contextlib.suppress(OSError):  # something unsent is nobody's any more
             process.requests.close()
 
@@ -235,13 +246,10 @@ def _layers(config: Document) -> list[bytes]:
     return [archive for layer in config.get("Layers", []) if (archive := _resolve_layer_zip(layer))]
 
 
-def _read_into(stream: Any, lines: queue.SimpleQueue[str | None], name: str) -> None:
-    """Put a stream's lines into a queue, and None at its end."""
-
-    def read() -> None:
-        with stream:
-            for line in stream:
-                lines.put(line.decode(errors="replace").rstrip("\n"))
-        lines.put(None)
-
-    threading.Thread(target=read, name=name, daemon=True).start()
+def _watched(process: FunctionProcess, megabytes: int, files: Files) -> limits.Watch | None:
+    """Keep it, and all that it starts, to its memory (in which its /tmp lies here) and a number of processes."""
+    if process.pid is None:
+        return None
+    memory = (megabytes + _RUNTIME_MEGABYTES + files.tmp_megabytes) << 20
+    running = _Running(process.pid, process.kill)
+    return limits.Watch(running, limits.Limits(memory, disk=0, processes=_PROCESSES), [])

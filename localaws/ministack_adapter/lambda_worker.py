@@ -3,7 +3,7 @@
 Started as `python -I -S lambda_worker.py ANSWERS FOLDER...`, or in a fork of one that was (see `lambda_forkserver`),
 so that it sees the standard library and what it is given, and nothing of the server's environment. It reads JSON lines
 from stdin (first its settings, then invocations) and answers on the file descriptor ANSWERS; what the function prints
-goes to stderr, closed by a marker line for each invocation. Its modules are looked for in the folders.
+goes to stderr, closed by a new line and a marker for each invocation. Its modules are looked for in the folders.
 Uses the standard library only: it is no part of the package once it runs.
 """
 
@@ -25,6 +25,8 @@ Handler = Callable[[Any, Any], Any]
 
 # The runtime's own memory, which AWS counts in and an address-space limit would count too high.
 _RUNTIME_BYTES = 96 << 20
+# Bytes of an answer ("Lambda quotas", Invocation payload).
+_MOST_ANSWERED = 6_291_556
 
 
 class Context:
@@ -78,7 +80,7 @@ def main() -> None:
         formatter.request_id = invocation["request_id"]
         answer = failure if handler is None else _run(handler, settings, invocation)
         sys.stdout.flush()
-        os.write(2, f"{settings['marker']}{invocation['request_id']}\n".encode())
+        os.write(2, f"\n{settings['marker']}{invocation['request_id']}\n".encode())
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
@@ -134,9 +136,17 @@ def _run(handler: Handler, settings: Document, invocation: Document) -> Document
     except BaseException as error:  # noqa: BLE001 - whatever the function raises is its answer
         return _error(type(error).__name__, str(error), error)
     try:
-        return {"result": json.dumps(result)}
-    except (TypeError, ValueError) as error:
+        return _bounded(json.dumps(result))
+    except (TypeError, ValueError, RecursionError) as error:
         return _error("Runtime.MarshalError", f"Unable to marshal response: {error}", error)
+
+
+def _bounded(result: str) -> Document:
+    """A result, or the error of one that is too large."""
+    if len(result) <= _MOST_ANSWERED:
+        return {"result": result}
+    message = f"Response payload size exceeded maximum allowed payload size ({_MOST_ANSWERED} bytes)."
+    return {"error": {"errorMessage": message, "errorType": "Function.ResponseSizeTooLarge"}}
 
 
 def _error(kind: str, message: str, error: BaseException | None) -> Document:

@@ -9,7 +9,6 @@ as `Runtime.HandlerError`.
 from __future__ import annotations
 
 import importlib.util
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -103,7 +102,7 @@ def _execute(func: Document, event: Any, request_id: str) -> Document:
         lambda_runtime.release_worker(environment)
     if "error" in answer:
         return {"body": {**answer["error"], "requestId": request_id}, "error": True, "log": printed}
-    return {"body": json.loads(answer["result"]), "log": printed}
+    return {"body": answer["result"], "log": printed}
 
 
 def _is_python(config: Document) -> bool:

@@ -2,10 +2,15 @@
 
 A laptop is off at night: an occurrence that was missed while the server was down happens once, when it is up again.
 MiniStack starts to count anew at each start, so that `rate(7 days)` would never come.
+
+A field of cron() holds numbers of its range only: with others MiniStack makes a set of as many as there are between
+them, at every look, or fails on a date that there isn't, and no rule's time comes any more.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
@@ -27,6 +32,19 @@ def install(aws: EmbeddedAws) -> None:
             aws.changed("eventbridge")
 
     eventbridge._tick_scheduled_rules = _tick_scheduled_rules
+    eventbridge._cron_field = within_range(eventbridge._cron_field)
+
+
+def within_range(expand: Callable[..., frozenset[int]]) -> Callable[..., frozenset[int]]:
+    """`expand`, which makes a field of cron() a set of numbers; ValueError for one with others than it may have."""
+
+    def _cron_field(field: str, lo: int, hi: int, names: Mapping[str, int] | None = None) -> frozenset[int]:
+        values = (part.partition("/")[0] for part in field.split(","))
+        if any(not lo <= int(number) <= hi for value in values for number in re.findall(r"\d+", value)):
+            raise ValueError(f"{field}: the numbers here are {lo} to {hi}")
+        return expand(field, lo, hi, names)
+
+    return _cron_field
 
 
 def recall(rules: dict[Any, dict[str, Any]], last_fired: dict[Any, float], now: float) -> None:

@@ -13,9 +13,22 @@ from localaws.states.errors import RUNTIME, StatesError
 
 logger = logging.getLogger(__name__)
 
+# Of one execution: three Maps in each other would have 64,000. Beyond them a state runs its branches one by one.
+MOST_THREADS = 512
+_free: contextvars.ContextVar[threading.Semaphore] = contextvars.ContextVar("states-threads")
+
 
 def run_together(runs: Sequence[Callable[[Cancellation], Any]], limit: int, shared: Cancellation) -> list[Any]:
     """The results in the order of `runs`. Raises the first failure, after every started run has ended."""
+    outermost = None if _free.get(None) else _free.set(threading.Semaphore(MOST_THREADS))
+    try:
+        return _run_together(runs, limit, shared)
+    finally:
+        if outermost is not None:
+            _free.reset(outermost)
+
+
+def _run_together(runs: Sequence[Callable[[Cancellation], Any]], limit: int, shared: Cancellation) -> list[Any]:
     results: list[Any] = [None] * len(runs)
     failures: list[BaseException] = []
     pending = iter(enumerate(runs))
@@ -35,12 +48,32 @@ def run_together(runs: Sequence[Callable[[Cancellation], Any]], limit: int, shar
                 failures.append(exc if isinstance(exc, StatesError) else _unexpected(exc))
                 shared.cancel()
 
-    threads = [spawn(work, "states-branch") for _ in range(min(limit, len(runs)))]
-    for thread in threads:
-        thread.join()
+    _share(work, min(limit, len(runs)))
     if failures:
         raise failures[0]
     return results
+
+
+def _share(work: Callable[[], None], wanted: int) -> None:
+    """Do work in as many threads as are wanted and free, in this one where none is; wait for it."""
+    free, threads = _free.get(), list[threading.Thread]()
+
+    def work_once() -> None:
+        try:
+            work()
+        finally:
+            free.release()
+
+    while len(threads) < wanted and free.acquire(blocking=False):
+        try:
+            threads.append(spawn(work_once, "states-branch"))
+        except RuntimeError:  # the machine has no more of them
+            free.release()
+            break
+    if not threads:
+        work()
+    for thread in threads:
+        thread.join()
 
 
 def _unexpected(exc: Exception) -> StatesError:

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from resources import allow, invoke, make_function, make_role
 from stacks import resource, stack
 
-from localaws.sagemaker.containers import container
+from localaws.sagemaker.containers import cgroups, container
 
 PROBE = """
 import json, os, sys, time, logging
@@ -43,6 +43,27 @@ def sleep(event, context): time.sleep(60)
 def eat(event, context): return len(bytearray(event["megabytes"] << 20))
 def leave(event, context): os._exit(3)
 def odd(event, context): return {1, 2}
+def boast(event, context): return "x" * event["characters"]
+def nest(event, context):
+    nested = []
+    for _ in range(100_000): nested = [nested]
+    return nested
+def answer_by_itself(event, context): os.write(3, event["answer"].encode() + b"\\n")
+def fall_silent(event, context):
+    os.close(3)
+    time.sleep(60)
+def multiply(event, context):
+    started = []
+    try:
+        while len(started) < 5000: started.append(os.fork() or time.sleep(60))
+    except OSError as error:
+        return [len(started), error.errno]
+    finally:
+        for pid in started: os.kill(pid, 9)
+def share(event, context):
+    import mmap
+    shared = mmap.mmap(-1, 1 << 30)
+    for place in range(0, 1 << 30, 1 << 20): shared[place : place + (1 << 20)] = b"x" * (1 << 20)
 def process(event, context):
     import signal, threading
     return {
@@ -256,6 +277,10 @@ def test_an_error_keeps_its_own_type(aws: Any, probe: str) -> None:
         ({}, {"do": "eat", "megabytes": 400}, "Runtime.OutOfMemory", "128 MB"),
         ({}, {"do": "leave"}, "Runtime.ExitError", "exit status 3"),
         ({}, {"do": "odd"}, "Runtime.MarshalError", "set is not JSON serializable"),
+        ({}, {"do": "nest"}, "Runtime.MarshalError", "maximum recursion depth"),
+        ({}, {"do": "fall_silent"}, "Runtime.ExitError", "without providing a reason"),
+        ({}, {"do": "answer_by_itself", "answer": "["}, "Runtime.ExitError", "without providing a reason"),
+        ({}, {"do": "answer_by_itself", "answer": '{"error": 5}'}, "Runtime.ExitError", "without providing a reason"),
     ],
     indirect=["limits"],
 )
@@ -265,6 +290,36 @@ def test_limits_and_ends(aws: Any, probe: str, event: dict[str, Any], kind: str,
     assert (answer["errorType"], error) == (kind, "Unhandled")
     assert message in answer["errorMessage"]
     assert invoke(aws, probe, {"do": "load", "name": "json"}) == ("loaded", None)  # the next one is not hurt
+
+
+@pytest.mark.fidelity(
+    "Lambda",
+    "An answer of more than 6,291,556 bytes is Function.ResponseSizeTooLarge.",
+    "cube-js/cube #3175",
+)
+def test_an_answer_that_is_too_large(aws: Any, probe: str) -> None:
+    answer, error = invoke(aws, probe, {"do": "boast", "characters": 6_291_555})
+    assert (answer["errorType"], error) == ("Function.ResponseSizeTooLarge", "Unhandled")
+    assert answer["errorMessage"].endswith("exceeded maximum allowed payload size (6291556 bytes).")
+
+
+@pytest.mark.skipif(cgroups.make(1 << 30, 100) is None, reason="this machine has no control groups to make")
+def test_what_it_starts_and_shares_is_within_its_limits_too(aws: Any, probe: str) -> None:
+    answer, error = invoke(aws, probe, {"do": "multiply"})  # each takes some memory too
+    assert (
+        answer["errorType"] == "Runtime.OutOfMemory"
+        if error
+        else (answer[0] <= 1024, answer[1]) == (True, errno.EAGAIN)
+    )
+    assert invoke(aws, probe, {"do": "share"})[0]["errorType"] == "Runtime.OutOfMemory"
+    assert invoke(aws, probe, {"do": "load", "name": "json"}) == ("loaded", None)
+
+
+def test_a_function_that_reads_nothing_is_out_of_time(aws: Any, probe: str) -> None:
+    role = "arn:aws:iam::000000000000:role/probe-role"
+    make_function(aws, "deaf", "import time\ntime.sleep(60)\ndef handler(event, context): pass", role, Timeout=1)
+    answer, _ = invoke(aws, "deaf", "x" * 200_000)  # more than a pipe holds
+    assert "Task timed out after 1.00 seconds" in answer["errorMessage"]
 
 
 @pytest.mark.fidelity(

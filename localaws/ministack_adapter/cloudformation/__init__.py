@@ -48,7 +48,7 @@ __all__ = ["install"]
 
 def install(aws: EmbeddedAws) -> None:
     when_imported(_PROVISIONERS, lambda module: _extend(module, aws))
-    when_imported(_ENGINE, validation.refuse_aliases)
+    when_imported(_ENGINE, validation.bound_templates)
     when_imported(_STACKS, _run_on_threads)
     when_imported(_STACKS, imported_buckets.register)
     when_imported(_STACKS, exports.register_stacks)

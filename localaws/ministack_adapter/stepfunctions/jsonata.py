@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from localaws.ministack_adapter.stepfunctions import jsonata_sizes
 from localaws.patterns import regex
 from localaws.states.dataflow import UndefinedError
 
@@ -41,6 +42,7 @@ def parse(text: str) -> Any:
     """The parsed expression. Raises ValueError with the engine's code and message."""
     from ministack.services import stepfunctions
 
+    jsonata_sizes.install()
     if _UNSUPPORTED_FUNCTION in text.replace(" ", ""):
         raise ValueError("the function $eval is not supported; use $parse")
     try:

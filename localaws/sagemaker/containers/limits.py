@@ -173,6 +173,8 @@ def held(folders: Sequence[Path]) -> int:
 
 
 def _free(folders: Sequence[Path]) -> int | None:
+    if not folders:
+        return None  # it writes to no disk
     try:
         found = os.statvfs(folders[0])
     except OSError:
