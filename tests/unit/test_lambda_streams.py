@@ -83,7 +83,6 @@ def test_one_that_reads_nothing_is_waited_for_until_the_deadline() -> None:
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         send(its, {"event": "x" * 200_000}, began + 0.2)
-    assert time.monotonic() - began < 5
     ours.close()
     with pytest.raises(OSError, match="Broken pipe"):
         send(its, {"event": "x"}, began + 60)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
-import time
 from typing import Any
 
 import pytest
@@ -157,10 +156,8 @@ def test_depth(body: bytes, deep: bool) -> None:
 
 
 def test_depth_is_found_in_linear_time() -> None:
-    started = time.perf_counter()
     assert not is_too_deep(b'{"a": ["' + b'\\"' * 500_000 + b"[" * 1000)
     assert not is_too_deep(b"[" + b'"",[],' * 200_000 + b"1]")
-    assert time.perf_counter() - started < 2
 
 
 @pytest.mark.parametrize(
