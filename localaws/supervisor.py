@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from localaws import leftovers
+from localaws.sagemaker.containers import cgroups
 from localaws.server_file import EXIT_STATE_IN_USE, Server, read_server, server_file
 
 __all__ = ["Server", "StartError", "StopError", "start", "status", "stop"]
@@ -60,7 +61,12 @@ def stop(state: Path) -> bool:
 
     Raises StopError when something still holds the state after all of that.
     """
-    state = state.resolve()
+    stopped = _stopped(state.resolve())
+    cgroups.sweep()
+    return stopped
+
+
+def _stopped(state: Path) -> bool:
     if not is_locked(state):
         leftovers.end(state)
         return False

@@ -74,6 +74,7 @@ ASKED_ELSEWHERE = {
     "A script that prints figures which train.metrics asks for (test_training_jobs).": [
         ("JobsTraining", "cloudwatch:PutMetricData"),
     ],
+    "The first job of an account makes its log group.": [("Jobs*", "logs:CreateLogGroup")],
     "Nobody stops training here.": [("StopperHandler", "*")],
     "Stacks are deleted elsewhere.": [
         ("LifecycleHandler", "dynamodb:*"),

@@ -97,11 +97,7 @@ def _make(parents: Parents, memory: int, processes: int) -> Cgroup:
 @functools.cache
 def _parents() -> Parents | None:
     """Where this process may make groups that limit; tried once."""
-    try:
-        own = _own(Path("/proc/self/cgroup").read_text(encoding="utf-8"))
-    except OSError:
-        return None
-    for parents in _candidates(own):
+    for parents in _candidates():
         _sweep(parents)
         with contextlib.suppress(OSError):
             _make(parents, 1 << 40, 1 << 15).remove()
@@ -115,7 +111,17 @@ def _own(text: str) -> Mapping[str, str]:
     return {name: path for _, names, path in lines for name in names.split(",")}
 
 
-def _candidates(own: Mapping[str, str]) -> list[Parents]:
+def sweep() -> None:
+    """Remove what servers left that are gone."""
+    for parents in _candidates():
+        _sweep(parents)
+
+
+def _candidates() -> list[Parents]:
+    try:
+        own = _own(Path("/proc/self/cgroup").read_text(encoding="utf-8"))
+    except OSError:
+        return []
     if all(name in own for name in _CONTROLLERS):
         # In a container of Docker's the path is the machine's, and the tree begins further down.
         memory, pids = (_existing(_ROOT / name, own[name]) for name in _CONTROLLERS)
@@ -137,7 +143,6 @@ def _limits(folder: Path) -> bool:
 
 
 def _sweep(parents: Parents) -> None:
-    """Remove what servers left that are gone."""
     for parent in {parents.memory, parents.pids}:
         for folder in parent.glob(f"{_PREFIX}*-*"):
             pid = folder.name.removeprefix(_PREFIX).partition("-")[0]

@@ -141,13 +141,16 @@ class _Watcher:
     def _work(self) -> None:
         while True:
             self._some.wait()
-            if not self._watches and not self._left:
-                self._some.clear()
-            time.sleep(_LOOK_SECONDS)
-            for watch in self._watches.copy():
-                with contextlib.suppress(OSError):  # what it looked at went
-                    watch.look()
-            self._left -= {group for group in self._left.copy() if group.remove()}
+            self._some.clear()  # before the look at what there is: what comes meanwhile wakes it again
+            while self._watches or self._left:
+                time.sleep(_LOOK_SECONDS)
+                self._look()
+
+    def _look(self) -> None:
+        for watch in self._watches.copy():
+            with contextlib.suppress(OSError):  # what it looked at went
+                watch.look()
+        self._left -= {group for group in self._left.copy() if group.remove()}
 
 
 @functools.cache
