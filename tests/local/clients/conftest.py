@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from client_kit import Client, Outside
 from hosting_kit import TRUST
-from job_kit import Jobs
+from job_kit import TELEMETRY, Jobs
 from running_aws import Aws, AwsFactory
 
 
@@ -44,5 +44,5 @@ def role(jobs: Jobs) -> str:
     network = ["CreateNetworkInterface", "CreateNetworkInterfacePermission", "DeleteNetworkInterface"]
     network += ["DeleteNetworkInterfacePermission", "DescribeNetworkInterfaces", "DescribeVpcs", "DescribeDhcpOptions"]
     network += ["DescribeSubnets", "DescribeSecurityGroups"]
-    work = ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "ecr:GetAuthorizationToken", "cloudwatch:PutMetricData"]
-    return jobs.make_role([*work, *(f"ec2:{action}" for action in network)], TRUST)
+    work = ["s3:ListBucket", "s3:GetObject", "s3:PutObject", "ecr:GetAuthorizationToken"]
+    return jobs.make_role([*work, *TELEMETRY, *(f"ec2:{action}" for action in network)], TRUST)
