@@ -16,6 +16,7 @@ from running_aws import Aws
 from waiting import until
 
 from bench.kills_ledger import BUCKET, Ledger, digest
+from contract.triggers import RECONCILE
 
 # What a request to a killed server ends with; a response that was cut off has no document, or half of one.
 CUT_OFF = (BotoCoreError, ClientError, ValueError, KeyError, OSError)
@@ -121,6 +122,8 @@ def _begin_rollback(world: World) -> None:
 
 def _settle_run(world: World) -> None:
     wrong = world.findings.wrong_champions
+    # What its schedule asks of the launcher every five minutes: to finish what was cut off.
+    world.pipeline.trigger(RECONCILE)
     try:
         until(lambda: not {"running", "pending"} & world.pipeline.state.keys(), "rest", PATIENCE_SECONDS)
         # A new server loads the models again before the endpoint is what it was.

@@ -255,13 +255,14 @@ class StackState(ServiceState):
         super().__init__("cloudformation", stores, _split_stack, _join_stack)
 
     def changes_in_progress(self) -> list[Record]:
-        """The changes of the resources of stacks that are being changed; small, and looked at with every commit.
+        """The changes of the resources of stacks being made or updated; small, and looked at with every commit.
 
         With the first of them the stack itself, which its creator may not have been told of yet.
         """
         changed: list[Record] = []
         for key, stack in list(self._stores()["stacks"]._data.items()):
-            if str(stack.get("StackStatus", "")).endswith("_IN_PROGRESS"):
+            # What a stack gives up is noted with all that it deletes: else nobody would know of what is left.
+            if stack.get("StackStatus") in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
                 for part in _split_stack("stacks", stack):
                     if part.sub or ("stacks", key, part.sub) not in self._tokens:
                         self._look("stacks", key, part, self._tokens, changed)

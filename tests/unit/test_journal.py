@@ -231,6 +231,15 @@ def test_a_stack_whose_creator_was_told_nothing_is_noted_with_what_it_has_made(j
     assert kept == stacks._data
 
 
+def test_what_a_stack_gives_up_is_noted_with_what_it_deletes(journal: Journal) -> None:
+    stacks = Scoped()
+    state = StackState(lambda: {"stacks": stacks})
+    stacks._data["stack"] = {"StackStatus": "DELETE_IN_PROGRESS", "_resources": {"Queue": {"PhysicalResourceId": "q"}}}
+    journal.commit(state.changes())
+    stacks._data["stack"]["_resources"].clear()
+    assert state.changes_in_progress() == [], "the queue may be there still, on disk"
+
+
 def test_a_stack_has_its_resources_from_the_first() -> None:
     resources: dict[str, Any] = {}
     stacks = _Stacks()
