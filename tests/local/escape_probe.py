@@ -69,7 +69,7 @@ def finds_secrets_anywhere(t):
 
 
 def reads_the_home(t):
-    return first([t["home"], t["home"] + "/.aws/credentials", "/home", "/root/.ssh"], lambda path: os.stat(path) and (
+    return first([t["home"], t["home"] + "/.aws/credentials", t["home"] + "/.ssh", "/home"], lambda path: os.stat(path) and (
         read(path) if os.path.isfile(path) else os.listdir(path)))  # fmt: skip
 
 
