@@ -69,8 +69,8 @@ def finds_secrets_anywhere(t):
 
 
 def reads_the_home(t):
-    return first([t["home"], t["home"] + "/.aws/credentials", t["home"] + "/.ssh", "/home"], lambda path: os.stat(path) and (
-        read(path) if os.path.isfile(path) else os.listdir(path)))  # fmt: skip
+    places = [t["home"], t["home"] + "/.aws/credentials", t["home"] + "/.ssh", "/home"]
+    return first(places, lambda path: read(path) if os.path.isfile(path) else os.listdir(path))
 
 
 def reads_another_jobs_folder(t):
