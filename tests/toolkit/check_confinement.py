@@ -255,42 +255,35 @@ class Judge(unittest.TestCase):
         found = self.evaluated(self.ANSWERS + own, "--metric", "mine.score")
         self.assertEqual(found["challenger"]["score"], 0.25)
 
+    def evaluated_as_it_writes(self, message):
+        """A model whose process writes a message, an expression of Python's, to every descriptor, and ends."""
+        return self.evaluated(
+            textwrap.dedent(f"""
+                import os, pickle
+                class Runs:
+                    def __reduce__(self):
+                        return os.mkdir, ({str(self.folder / "unpickled")!r},)
+                def model_fn(model_dir):
+                    text = {message}
+                    for number in range(3, 64):
+                        try:
+                            os.write(number, len(text).to_bytes(4, "big") + text)
+                        except OSError:
+                            pass
+                    os._exit(0)
+            """)
+        )
+
     def test_what_a_models_process_says_is_no_pickle(self):
         """Unpickled, it would run in the judge."""
-        mark = self.folder / "unpickled"
-        says = textwrap.dedent(f"""
-            import os, pickle, socket
-            class Runs:
-                def __reduce__(self):
-                    return os.mkdir, ({str(mark)!r},)
-            def model_fn(model_dir):
-                text = pickle.dumps(Runs())
-                for number in range(3, 64):
-                    try:
-                        os.write(number, len(text).to_bytes(4, "big") + text)
-                    except OSError:
-                        pass
-                os._exit(0)
-        """)
-        self.assertIsNone(self.evaluated(says))
+        self.assertIsNone(self.evaluated_as_it_writes("pickle.dumps(Runs())"))
         self.assertIn("answer can't be read", self.said)
-        self.assertFalse(mark.exists())
+        self.assertFalse((self.folder / "unpickled").exists())
 
     def test_answers_of_another_kind_or_number_are_told(self):
         for message in ('["answer", 7]', '["answer", ["0"]]', '["answer"]', '{"a": 1}', "[]", '["a", "b", "c"]', "7"):
             with self.subTest(message):
-                says = textwrap.dedent(f"""
-                    import os
-                    def model_fn(model_dir):
-                        text = {message.encode()!r}
-                        for number in range(3, 64):
-                            try:
-                                os.write(number, len(text).to_bytes(4, "big") + text)
-                            except OSError:
-                                pass
-                        os._exit(0)
-                """)
-                self.assertIsNone(self.evaluated(says))
+                self.assertIsNone(self.evaluated_as_it_writes(repr(message.encode())))
                 self.assertIn("error: the challenger's", self.said)
 
 
