@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -27,6 +28,9 @@ ENDS = "ends"
 UNFINISHED = "unfinished"
 # Fields of a run's item: why a rule stopped it, and every verdict that the stopper was told.
 STOPPED_BY, RULE_VERDICTS = "stopped_by", "rule_verdicts"
+
+# DynamoDB's numbers ("Supported data types and naming rules"): 38 digits, from 1E-130 to 9.9999999999999999999E+125.
+_INTEGERS, _LEAST, _MOST = 10**38, 1e-130, 1e125
 
 
 def run_item(run_id: str) -> str:
@@ -53,3 +57,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(entry) for entry in value]
     return value
+
+
+def is_number(value: Any) -> bool:
+    """Whether DynamoDB has this number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    if isinstance(value, int):
+        return abs(value) < _INTEGERS
+    return bool(value == 0 or (math.isfinite(value) and _LEAST <= abs(value) <= _MOST))

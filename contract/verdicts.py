@@ -9,10 +9,11 @@ Sources: DebugRuleEvaluationStatus (API reference); "Events that Amazon SageMake
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable
 from typing import Any
+
+from contract.run_table import is_number
 
 # PutEvents refuses customers' events whose source begins with aws: the open rules' come under a name of their own.
 SOURCE = "ratchet.rules"
@@ -28,8 +29,6 @@ EVALUATING = (IN_PROGRESS, "Stopping")
 REASON_LENGTH, WORD_LENGTH = 1000, 200
 # The job's own file of all its rules' verdicts: what is longer isn't one.
 FILE_BYTES = 1 << 20
-# DynamoDB's numbers ("Supported data types and naming rules"): 38 digits, from 1E-130 to 9.9999999999999999999E+125.
-_INTEGERS, _LEAST, _MOST = 10**38, 1e-130, 1e125
 
 _STEP = re.compile(r"\bat step (\d+) resulted in the condition being met")
 
@@ -64,15 +63,6 @@ def storable(value: Any) -> int | float | str | bool | None:
     if value is None or isinstance(value, bool) or is_number(value):
         return value  # type: ignore[no-any-return]
     return short(value if isinstance(value, str) else _text(value), WORD_LENGTH)
-
-
-def is_number(value: Any) -> bool:
-    """Whether DynamoDB has this number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    if isinstance(value, int):
-        return abs(value) < _INTEGERS
-    return bool(value == 0 or (math.isfinite(value) and _LEAST <= abs(value) <= _MOST))
 
 
 def _text(value: Any) -> str:

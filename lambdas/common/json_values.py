@@ -8,13 +8,12 @@ rules and data types", "Quotas": 32 levels of nesting; what is stored lies insid
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from typing import Any
 
+from contract.run_table import is_number
+
 DEPTH = 16
-# DynamoDB's numbers have 38 digits, and magnitudes from 1E-130 to 9.99…E+125.
-DIGITS, SMALLEST, LARGEST = 38, 1e-130, 1e125
 _TOLD = 80
 
 
@@ -41,7 +40,7 @@ def unstorable(value: Any, depth: int = DEPTH) -> str | None:
     if isinstance(value, str):
         return None if _is_text(value) else "a text with half of a character (a lone surrogate)"
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return None if _is_number(value) else f"a number that can't be stored ({told(value)})"
+        return None if is_number(value) else f"a number that can't be stored ({told(value)})"
     if not isinstance(value, dict | list):
         return None
     if depth == 0:
@@ -68,8 +67,8 @@ def told(value: Any) -> str:
     """A value in a sentence: short, on one line, in ASCII, whatever it is."""
     if isinstance(value, dict | list):
         return f"a JSON {'object' if isinstance(value, dict) else 'array'}"
-    if isinstance(value, int) and abs(value) >= 10**DIGITS:
-        return f"a number of more than {DIGITS} digits"
+    if isinstance(value, int) and not isinstance(value, bool) and not is_number(value):
+        return "a number of more than 38 digits"
     text = ascii(value[: _TOLD + 1] if isinstance(value, str) else value)
     return text if len(text) <= _TOLD else f"{text[:_TOLD]}…"
 
@@ -84,9 +83,3 @@ def _is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _is_number(value: float) -> bool:
-    if isinstance(value, int):
-        return bool(abs(value) < 10**DIGITS)
-    return value == 0 or (math.isfinite(value) and SMALLEST <= abs(value) <= LARGEST)

@@ -14,8 +14,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from common import item_size
 from common.state import State
 from contract import outcomes
-from contract.run_table import ENDS, PARTITION_KEY, SORT_KEY, STATE_ITEM, key, plain, run_item
-from contract.verdicts import is_number
+from contract.run_table import ENDS, PARTITION_KEY, SORT_KEY, STATE_ITEM, is_number, key, plain, run_item
 
 # A thousand events in a burst reach a few launchers at once; each lost race costs one read and one write.
 WRITES = 40

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 from localaws.iam.requests import Values, one_value
+from localaws.patterns import with_anything_between
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _KEY_AND_DEFAULT = re.compile(r"\s*([^,\s]+)\s*(?:,\s*'([^']*)'\s*)?$")
@@ -98,11 +99,7 @@ def _variable(found: re.Match[str]) -> Part:
 
 
 def expression(parts: Iterable[Part]) -> str:
-    """A regular expression of a text with wildcards, in time linear in what it is compared with.
-
-    What stands between two asterisks has a fixed length, so that its first place is the right one: the atomic groups
-    take it and never look again, where `.*x.*y` would try every place of each.
-    """
+    """A regular expression of a text with wildcards, in time linear in what it is compared with."""
     pieces: list[list[str]] = [[]]
     for part in parts:
         if isinstance(part, Literal):
@@ -111,7 +108,4 @@ def expression(parts: Iterable[Part]) -> str:
         first, *more = re.escape(str(part)).replace(r"\?", ".").split(r"\*")
         pieces[-1].append(first)
         pieces += [[piece] for piece in more]
-    start, *between = ["".join(piece) for piece in pieces]
-    if not between:
-        return start
-    return start + "".join(f"(?>.*?{piece})" for piece in between[:-1] if piece) + ".*" + between[-1]
+    return with_anything_between(["".join(piece) for piece in pieces])

@@ -12,6 +12,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from localaws.patterns import with_anything_between
+
 Compare = Callable[[Any, Any], bool]
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
@@ -68,12 +70,13 @@ def _matches(value: Any, pattern: Any) -> bool:
     r"""`*` stands for any characters, `\*` for an asterisk and `\\` for a backslash."""
     if not isinstance(value, str) or not isinstance(pattern, str):
         return False
-    pieces = re.findall(r"\\.|[^\\]|\\$", pattern, re.DOTALL)
-    wild = "".join(".*" if piece == "*" else re.escape(piece[-1]) for piece in pieces)
-    # Any two places of an asterisk are as good as one: no pattern takes more than linear time for its first.
-    first, *more = wild.split(".*")
-    expression = first + "".join(f"(?>.*?{piece})" for piece in more[:-1] if piece) + (".*" + more[-1] if more else "")
-    return re.fullmatch(expression, value, re.DOTALL) is not None
+    pieces = [""]
+    for character in re.findall(r"\\.|[^\\]|\\$", pattern, re.DOTALL):
+        if character == "*":
+            pieces.append("")
+        else:
+            pieces[-1] += re.escape(character[-1])
+    return re.fullmatch(with_anything_between(pieces), value, re.DOTALL) is not None
 
 
 def _is(kind: Callable[[Any], bool], value: Any, wanted: Any) -> bool:
