@@ -17,6 +17,7 @@ else:
 _HANDLER_SECONDS, _LOOK_SECONDS = 2.0, 0.01
 # So many looks in a row find a signal blocked that is meant to be: a shell blocks some whenever it starts a program.
 _BLOCKED_LOOKS = 5
+_REAP_SECONDS = 0.002
 
 
 def supervise(child_main: Callable[[], int], *, as_process_1: bool = False) -> int:
@@ -43,15 +44,24 @@ def supervise(child_main: Callable[[], int], *, as_process_1: bool = False) -> i
 
 
 def end_descendants() -> None:
-    """Kill whatever the program started and left; orphans come to this process, a child subreaper (prctl(2))."""
-    while descendants := _descendants(os.getpid()):
-        for pid in descendants:
+    """Kill all that is below this process, a child subreaper (prctl(2)), until nothing is.
+
+    Of one that is ending the children aren't this process's yet: only when no child is left, nothing is.
+    """
+    while not _all_reaped():
+        for pid in _descendants(os.getpid()):
             _kill(pid, signal.SIGKILL)
-        try:
-            while os.waitpid(-1, 0)[0]:
-                pass
-        except ChildProcessError:
+        time.sleep(_REAP_SECONDS)
+
+
+def _all_reaped() -> bool:
+    """Reap what has ended; whether there is no child left."""
+    try:
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
             pass
+    except ChildProcessError:
+        return True
+    return False
 
 
 def _takes_soon(pid: int, number: int) -> bool:

@@ -160,10 +160,11 @@ def _watch(child: int, told: socket.socket, *, is_confined: bool) -> NoReturn:
     """Wait for the function's process, say how it ended, and end everything that it has started."""
     os.setsid()
     _close_others([told.fileno()])
+    # Before the function runs, which waits for nobody here.
+    linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
     _, descriptors, _, _ = socket.recv_fds(told, 1, 1)
     if not descriptors:
         os._exit(0)  # it was never asked for
-    linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
     ended = None
     while ended is None:
         pid, how = os.wait()
