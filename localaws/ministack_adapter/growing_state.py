@@ -108,14 +108,11 @@ _STREAM_CHANGES = (
 
 
 def join_logs(parts: dict[Key, Any]) -> Any:
-    """A log group; with the events of its streams, where a journal of before holds them."""
+    """A log group with its streams."""
     group = parts.pop((), None)
     if not isinstance(group, dict) or "arn" not in group:
         return group
-    streams = {key[0]: {**stream, "events": []} for key, stream in parts.items() if len(key) == 1}
-    for name, stream in streams.items():
-        stream["events"] = join_chunks({key: part for key, part in parts.items() if len(key) == 2 and key[0] == name})
-    return {**group, "streams": streams}
+    return {**group, "streams": {name: {**stream, "events": []} for (name,), stream in parts.items()}}
 
 
 def split_metrics(store: str, value: Any) -> Iterator[Part]:

@@ -56,7 +56,6 @@ def install(aws: EmbeddedAws) -> None:
         setattr(cloudwatch_logs, name, streams.deleting(getattr(cloudwatch_logs, name)))
     cloudwatch_logs._describe_log_groups = streams.sized(cloudwatch_logs._describe_log_groups)
     cloudwatch_logs.handle_request = _off_the_loop(cloudwatch_logs.handle_request)
-    aws.when_restored(streams.take_over)
     stopping = threading.Event()
     aws.when_ready(functools.partial(streams.expire_forever, stopping))
     aws.when_closing(stopping.set)
@@ -91,12 +90,6 @@ class LogStreams:
         stream["lastEventTimestamp"] = max(times) if last is None else max(last, *times)
         stream["lastIngestionTime"] = events[-1]["ingestionTime"]
         stream[BYTES] = stream.get(BYTES, 0) + sum(len(event["message"]) for event in events)
-
-    def take_over(self) -> None:
-        """After a start: events of a journal that still held them move here."""
-        for stream in self._all_streams():
-            held, stream["events"] = stream["events"], []
-            self.append(stream, held)
 
     def deleting(self, delete: Callable[[Document], Any]) -> Callable[[Document], Any]:
         """DeleteLogGroup and DeleteLogStream, which take the events along, in the background."""

@@ -20,7 +20,7 @@ from localaws.ministack_adapter.growing_state import (
 )
 from localaws.ministack_adapter.interrupted_stacks import _Stacks
 from localaws.ministack_adapter.journal import Journal, Record, pack, unpack
-from localaws.ministack_adapter.service_state import CHUNK, ServiceState, join_whole, whole
+from localaws.ministack_adapter.service_state import ServiceState, join_whole, whole
 
 QUEUE = ("000000000000", "us-east-1", "http://q")
 TABLE = ("000000000000", "us-east-1", "runs")
@@ -163,13 +163,6 @@ def test_a_log_streams_record_is_written_when_it_changes_without_its_events(jour
     journal.commit(records)
     empty = ServiceState("cloudwatch_logs", lambda: {"log_groups": Scoped()}, split_logs, join_logs)
     assert empty.restored(journal.records("cloudwatch_logs"))["log_groups"]._data == {"g": group}
-
-
-def test_a_journal_that_held_a_logs_events_gives_them_back() -> None:
-    events = [{"timestamp": number, "message": "m"} for number in range(CHUNK + 1)]
-    parts: dict[Any, Any] = {(): {"arn": "arn"}, ("s",): {"created": 1}}
-    parts |= {("s", 0): events[:CHUNK], ("s", CHUNK): events[CHUNK:]}
-    assert join_logs(parts)["streams"]["s"]["events"] == events
 
 
 def test_a_functions_code_is_written_when_it_is_other_code(journal: Journal) -> None:

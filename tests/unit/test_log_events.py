@@ -200,15 +200,11 @@ def test_deleted_streams_take_their_events_along(streams: LogStreams, events: Lo
     until(lambda: not list(events.streams()), "the group's events go")
 
 
-def test_sizes_and_a_journal_that_held_events(streams: LogStreams) -> None:
+def test_a_groups_size_is_that_of_its_messages(streams: LogStreams) -> None:
     put("a", "12345", "678")
-    stream = cloudwatch_logs._log_groups["g"]["streams"]["b"]
-    stream["events"] = [{"timestamp": NOW, "ingestionTime": NOW, "message": "of before"}]
-    streams.take_over()
-    assert said(answer(streams.get_log_events, logGroupName="g", logStreamName="b")) == ["of before"]
-    assert stream["events"] == []
+    assert cloudwatch_logs._log_groups["g"]["streams"]["a"]["events"] == [], "they are on disk"
     described = answer(streams.sized(cloudwatch_logs._describe_log_groups))
-    assert described["logGroups"][0]["storedBytes"] == 8 + len("of before")
+    assert described["logGroups"][0]["storedBytes"] == 8
     assert not cloudwatch_logs._log_records
 
 
