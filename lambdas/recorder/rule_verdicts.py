@@ -36,7 +36,7 @@ def rule_verdicts(
         _verdict({**configured.get(name, {}), "name": name}, told.get(name) or said.get(name), stopped)
         for name in names
     ]
-    return [{key: _kept(key, verdict[key]) for key in _FIELDS if verdict.get(key) is not None} for verdict in verdicts]
+    return [said(verdict) for verdict in verdicts]
 
 
 def of_debugger(job: Mapping[str, Any]) -> list[Document]:
