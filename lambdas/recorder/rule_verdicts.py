@@ -28,12 +28,12 @@ def rule_verdicts(
     They are of a length that the run's item bears, and numbers that JSON and DynamoDB don't have (NaN, infinities) are
     text.
     """
-    said = {str(verdict.get("name")): verdict for verdict in last}
+    lasts = {str(verdict.get("name")): verdict for verdict in last}
     told = {str(issue["name"]): issue for issue in issues}
     configured = {str(rule["name"]): rule for rule in rules}
-    names = list(dict.fromkeys([*configured, *said, *told]))
+    names = list(dict.fromkeys([*configured, *lasts, *told]))
     verdicts = [
-        _verdict({**configured.get(name, {}), "name": name}, told.get(name) or said.get(name), stopped)
+        _verdict({**configured.get(name, {}), "name": name}, told.get(name) or lasts.get(name), stopped)
         for name in names
     ]
     return [said(verdict) for verdict in verdicts]
