@@ -303,7 +303,7 @@ def test_an_answer_that_is_too_large(aws: Any, probe: str) -> None:
     assert answer["errorMessage"].endswith("exceeded maximum allowed payload size (6291556 bytes).")
 
 
-@pytest.mark.skipif(cgroups.make(1 << 30, 100) is None, reason="this machine has no control groups to make")
+@pytest.mark.skipif(cgroups.usable_parents() is None, reason="this machine has no control groups to make")
 def test_what_it_starts_and_shares_is_within_its_limits_too(aws: Any, probe: str) -> None:
     answer, error = invoke(aws, probe, {"do": "multiply"})  # each takes some memory too
     assert (

@@ -54,7 +54,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each test with control groups, where this process may make one, and without."""
     if request.param == "looks":
         monkeypatch.setattr(cgroups, "make", lambda *_: None)
-    elif cgroups._parents() is None:
+    elif cgroups.usable_parents() is None:
         pytest.skip("this process may make no control groups")
     return str(request.param)
 
@@ -114,7 +114,7 @@ def test_what_stays_within_its_limits_ends_by_itself(run: Callable[[str, Limits]
 
 
 def test_a_container_s_groups_go_with_it(run: Callable[[str, Limits], tuple[int, str, Container]]) -> None:
-    parents = cgroups._parents()
+    parents = cgroups.usable_parents()
     if parents is None:
         pytest.skip("this process may make no control groups")
     run(FORKS.replace("5", "0"), ENOUGH)
@@ -123,15 +123,15 @@ def test_a_container_s_groups_go_with_it(run: Callable[[str, Limits], tuple[int,
 
 
 def test_what_a_server_left_that_is_gone_is_removed() -> None:
-    parents = cgroups._parents()
+    parents = cgroups.usable_parents()
     if parents is None:
         pytest.skip("this process may make no control groups")
     with subprocess.Popen(["true"]) as gone:
         pass
     left = parents.memory / f"localaws-{gone.pid}-7"
     left.mkdir()
-    cgroups._parents.cache_clear()
-    assert cgroups._parents() == parents
+    cgroups.usable_parents.cache_clear()
+    assert cgroups.usable_parents() == parents
     assert not left.exists()
 
 

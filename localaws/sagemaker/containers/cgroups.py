@@ -66,9 +66,20 @@ class Cgroup:
         return removed
 
 
+@functools.cache
+def usable_parents() -> Parents | None:
+    """Where this process may make groups that limit; tried once."""
+    for parents in _candidates():
+        _sweep(parents)
+        with contextlib.suppress(OSError):
+            _make(parents, 1 << 40, 1 << 15).remove()
+            return parents
+    return None
+
+
 def make(memory: int, processes: int) -> Cgroup | None:
     """A group with these limits; None where none can be made."""
-    parents = _parents()
+    parents = usable_parents()
     if parents is None:
         return None
     try:
@@ -92,17 +103,6 @@ def _make(parents: Parents, memory: int, processes: int) -> Cgroup:
         group.remove()
         raise
     return group
-
-
-@functools.cache
-def _parents() -> Parents | None:
-    """Where this process may make groups that limit; tried once."""
-    for parents in _candidates():
-        _sweep(parents)
-        with contextlib.suppress(OSError):
-            _make(parents, 1 << 40, 1 << 15).remove()
-            return parents
-    return None
 
 
 def _own(text: str) -> Mapping[str, str]:
