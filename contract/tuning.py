@@ -4,7 +4,9 @@ plan["tuning"], where the run tunes:
 
     {"job": the tuning job, "because": why the run tunes, "ranges": ParameterRanges,
      "warm_start"?: WarmStartConfig, "parents"?: the parents' names, "left_out"?: {tuning job: why it is no parent},
-     "refined"?: the hyperparameters whose ranges are narrower than the spec's}
+     "refined"?: the hyperparameters whose ranges are narrower than the spec's, "folder": the run in whose folder its
+     trials write, "made_from", "manifests": what makes it identical to another, ADOPTED?: true, where it is there
+     already, of a run that was cut off}
 
 plan["tuned"], where it doesn't: the values of the tuned hyperparameters that it trains with, and plan["untuned"]: why.
 
@@ -26,6 +28,7 @@ GREATER, LESS = "greater", "less"
 
 # Parts of a plan, and of the machine's variables.
 TUNING, TUNED, UNTUNED = "tuning", "tuned", "untuned"
+ADOPTED = "adopted"
 
 # The failures of tuning jobs that have left no model to judge.
 NO_TRIAL_ERROR = "NoTrialSucceeded"

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 from botocore.exceptions import ClientError
 
-from contract import causes, files, verdicts
+from contract import causes, files, names, verdicts
 from contract.histories import Execution
 from contract.tuning import TUNING
 from ratchet import answers, curves, diagram, figures, history, round_figures, run_logs, tuned
@@ -60,7 +60,7 @@ def gather(account: Account, run: Run) -> Sources:
         objects=tuple(_objects(account, bucket, folder, run)),
         log=tuple(run_logs.tail(account, run, run.wrong[0])) if run.wrong else (),
         answers=_answers(account, bucket, folder, run),
-        curve_points=curves.read(account, bucket, folder + _shown_tensors(run)),
+        curve_points=curves.read(account, bucket, _shown_tensors(run)),
     )
 
 
@@ -94,7 +94,11 @@ def _answers(account: Account, bucket: str, folder: str, run: Run) -> Document:
 def _shown_tensors(run: Run) -> str:
     """The folder of the tensors whose losses are shown: the best trial's, or the shown round's."""
     best = (run.document.get(TUNING) or {}).get("best")
-    return files.of_trial(files.TENSORS, best["job"]) if best else files.of_round(files.TENSORS, _shown_round(run))
+    if not best:
+        return files.run_folder(run.pipeline, run.run_id) + files.of_round(files.TENSORS, _shown_round(run))
+    # A trial may be of an earlier run, whose place this one has taken.
+    of_run = names.run_of_trial(best["job"]) or run.run_id
+    return files.run_folder(run.pipeline, of_run) + files.of_trial(files.TENSORS, best["job"])
 
 
 def _shown_round(run: Run) -> int | None:

@@ -22,7 +22,7 @@ class Way:
     """Training once, or again and again.
 
     Attributes:
-        begins: the state by which training begins.
+        begins: the state by which training begins; writes: the run in whose folder its jobs write, as JSONata.
         completed: the state after a job that has done its work.
         goes_on: the ways in which a run goes on though a rule has stopped its job.
         round_: what ends a job's name and its folders'; any_round: the same as IAM's patterns.
@@ -37,6 +37,7 @@ class Way:
 
     completed: str
     begins: str = TRAIN
+    writes: str = "$run.run_id"
     goes_on: Sequence[State] = ()
     round_: str | None = None
     any_round: Sequence[str | None] = (None,)

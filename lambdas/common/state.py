@@ -4,10 +4,11 @@ The run table keeps it under (pipeline, `state`). Whoever changes it reads it, a
 writes the result on condition that nobody wrote in between (`common.run_table`).
 
     running             the one run that has the lock: {run_id, execution_arn, started_at, trigger, what was asked
-                        (contract.triggers.ASKED), attempt, closed}; it holds all that StartExecution needs, so that a
-                        crash before that call can be repaired; closed: its execution has ended
+                        (contract.triggers.ASKED), attempt, closed, tunes}; it holds all that StartExecution needs, so
+                        that a crash before that call can be repaired; closed: its execution has ended; tunes: the
+                        tuning job that it has planned, which a run that takes its place goes on with
     pending             triggers that no run has taken yet: {count, first_at, last_at, kinds, what was asked, details,
-                        attempt}; `held` where they wait for another trigger to start a run
+                        attempt, tunes}; `held` where they wait for another trigger to start a run
     champion            the model that serves, previous_champion the one before it, where a rollback goes by itself
     last_judged_fingerprint   what the gate judged last, whatever it said
     withdrawn           {run_id, fingerprint} of champions that a person went back from, newest first: the same work
@@ -32,6 +33,8 @@ WITHDRAWN = 20
 # A run that its machine could not finish recording (a cut-off execution) is tried again, but not for ever: each try may
 # train for hours. Then what asked for it is held until the next trigger.
 ATTEMPTS = 3
+# One whose tuning job goes on meanwhile trains nothing twice.
+ATTEMPTS_TUNING = 10
 # How many tuning jobs are remembered: as many as one may learn from, and those that may not fit any more.
 TUNING_JOBS = 10
 # As much of a time as names its hour: 2026-11-20T10.
@@ -72,6 +75,7 @@ class Trigger:
     tune: bool = False
     drift: bool = False
     attempt: int = 1
+    tunes: Document | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -95,6 +99,7 @@ def _added(pending: Document | None, trigger: Trigger) -> Document:
     was_held = before.get(HELD, False)
     # A repair is nobody's wish for a run that trains.
     held = {HELD: True} if was_held and trigger.kind == REPAIR else {}
+    tunes = trigger.tunes or before.get("tunes")
     return {
         "count": before["count"] + 1,
         "first_at": min(before["first_at"], trigger.at),
@@ -105,6 +110,7 @@ def _added(pending: Document | None, trigger: Trigger) -> Document:
         # What was held starts anew, with the trigger that lets it go.
         "attempt": trigger.attempt if was_held else max(before.get("attempt", 1), trigger.attempt),
         **held,
+        **({"tunes": tunes} if tunes else {}),
     }
 
 
@@ -131,6 +137,7 @@ def started(state: State, run_id: str, execution_arn: str, at: str) -> State:
         "trigger": {"kind": kind, "at": pending[LAST_AT], "detail": pending["details"].get(kind, {})},
         **(asked(pending) if kind not in WITHOUT_DATA else dict.fromkeys(ASKED, False)),
         "attempt": pending.get("attempt", 1),
+        **({"tunes": pending["tunes"]} if pending.get("tunes") and kind not in WITHOUT_DATA else {}),
     }
     return replace(state, running=running, pending=_without(kind, pending) if kind in WITHOUT_DATA else None)
 
@@ -165,6 +172,15 @@ def _without_data(pending: Document) -> Document | None:
         return None
     details = {kind: detail for kind, detail in pending["details"].items() if kind in kinds}
     return {**pending, "kinds": kinds, "details": details, "count": len(kinds), **dict.fromkeys(ASKED, False)}
+
+
+def tunes(state: State, run_id: str, tuning: Document) -> State:
+    """The run is about to make this tuning job, or to go on with it: a run that takes its place finds it here.
+
+    Raises:
+        LockLostError: another run, or none, has the lock.
+    """
+    return replace(state, running={**require_lock(state, run_id), "tunes": tuning})
 
 
 def require_lock(state: State, run_id: str) -> Document:
@@ -214,8 +230,12 @@ def ended(state: State, run_id: str, *, again: bool, doubt: bool = False, repair
     if not running or not again:
         return state
     attempt, trigger = running.get("attempt", 1), running["trigger"]
-    retry = Trigger(trigger["kind"], trigger["at"], trigger["detail"], **asked(running), attempt=attempt + 1)
-    return triggered(state, [retry]) if attempt < ATTEMPTS else _held(state, retry)
+    tunes = running.get("tunes")
+    retry = Trigger(
+        trigger["kind"], trigger["at"], trigger["detail"], **asked(running), attempt=attempt + 1, tunes=tunes
+    )
+    most = ATTEMPTS_TUNING if tunes else ATTEMPTS
+    return triggered(state, [retry]) if attempt < most else _held(state, retry)
 
 
 def _held(state: State, trigger: Trigger) -> State:

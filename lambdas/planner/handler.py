@@ -18,9 +18,10 @@ from common.artifacts import Artifacts, is_there
 from common.clients import client
 from common.log import Log
 from common.run_table import RunTable
-from common.state import State, asked, planning
+from common.state import State, asked, planning, tunes
 
 from contract import files, functions, outcomes, triggers
+from contract.tuning import TUNING
 from planner import held_out_look, plan, tuning_plan
 from planner.data import Channel, channel, manifest, versions
 from planner.tuning import decide
@@ -67,6 +68,8 @@ def handle(event: Document, _context: object) -> Document:
         document = plan.repair(state)
     else:
         document = on_data(event, state, artifacts, log)
+    if TUNING in document:
+        table.update(partial(tunes, run_id=run["run_id"], tuning=tuning_plan.kept(document)))
     # A rollback puts the endpoint in order itself.
     repairs = {"drift": drift} if drift and document["outcome"] != outcomes.ROLLBACK else {}
     document = {**{name: event[name] for name in MADE_FROM}, **document, **repairs}

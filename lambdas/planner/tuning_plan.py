@@ -12,7 +12,7 @@ from common.clients import client
 from common.state import State
 
 from contract import files, names
-from contract.tuning import TUNED, TUNING, UNTUNED
+from contract.tuning import ADOPTED, TUNED, TUNING, UNTUNED
 from planner import parents
 from planner.data import Channel, content_hash
 from planner.refined import refined
@@ -34,6 +34,9 @@ def with_tuning(  # noqa: PLR0913 - all that a tuning job depends on
     if not decision.tunes:
         return {**document, TUNED: dict(decision.values), UNTUNED: decision.because}
     settings, run = event["tune"], event["run"]
+    before = begun(document, state)
+    if before:
+        return {**document, TUNING: {**before, "ranges": settings["ranges"], ADOPTED: True}}
     origin = made_from(event, channels)
     known = (state.tuning or {}).get("jobs", ())
     warm = settings["warm_start"]
@@ -42,12 +45,30 @@ def with_tuning(  # noqa: PLR0913 - all that a tuning job depends on
         "job": names.tuning_job(settings["environment"], run["pipeline"], run["run_id"]),
         "because": decision.because,
         "made_from": origin,
+        "folder": run["run_id"],
         "manifests": found.manifests or run["run_id"],
         **_ranges(settings, found),
         **_learning(settings, found),
     }
     data = {**document["data"], "manifests": _manifests(document["data"]["manifests"], found, artifacts)}
     return {**document, "data": data, TUNING: tuning}
+
+
+def kept(document: Mapping[str, Any]) -> Document:
+    """A plan's tuning job, as the pipeline's state keeps it for a run that may take this one's place."""
+    left_out = ("ranges", "warm_start", ADOPTED)
+    told = {name: value for name, value in document[TUNING].items() if name not in left_out}
+    return {**told, "fingerprint": document["fingerprint"]}
+
+
+def begun(document: Mapping[str, Any], state: State) -> Document | None:
+    """The tuning job of a run that was cut off, if it was about the same work and SageMaker has it: it goes on."""
+    before = (state.running or {}).get("tunes") or {}
+    if before.get("fingerprint") != document["fingerprint"] or not parents.described_job(
+        client("sagemaker"), before["job"]
+    ):
+        return None
+    return {name: value for name, value in before.items() if name != "fingerprint"}
 
 
 def made_from(event: Mapping[str, Any], channels: Sequence[Channel]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,7 @@ from common.refusals import is_missing
 from common.run_table import RunTable
 from common.state import State, judged, promoted, require_lock, settled, trained, tuned, went_back
 
-from contract import environment, files, functions, histories, outcomes, triggers
+from contract import environment, files, functions, histories, names, outcomes, triggers
 from contract.run_table import UNFINISHED
 from contract.tuning import TUNING
 from contract.verdicts import FILE_BYTES
@@ -211,7 +212,10 @@ def verdicts(artifacts: Artifacts, event: Document) -> list[Document]:
     training = event["training"]
     if environment.judged_by_debugger(training["environment"]):
         return managed_verdicts(training["description"]["TrainingJobName"])
-    return list(read_rules(artifacts, tensors_of(event)))
+    best = (event.get(TUNING) or {}).get("best") or {}
+    # A trial may be of an earlier run, whose place this one has taken.
+    of_run = names.run_of_trial(best.get("job", "")) or artifacts.run_id
+    return list(read_rules(replace(artifacts, run_id=of_run), tensors_of(event)))
 
 
 def managed_verdicts(training_job: str) -> list[Document]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -39,7 +40,8 @@ def handle(event: Document, _context: object) -> Document:
         return judgement.not_begun(planned, settings, event["failure"])
     artifacts = Artifacts(client("s3"), os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
     listed = list(summaries(planned["job"]))
-    found = judgement.trials(listed, stopped_by_rules(described, listed, artifacts))
+    said = replace(artifacts, run_id=planned["folder"])
+    found = judgement.trials(listed, stopped_by_rules(described, listed, said))
     tuning = judgement.told(planned, settings, described, found)
     artifacts.write(files.TRIALS, {**tuning, "trials": [trial.document() for trial in found]})
     best = first_with_model(judgement.in_order(settings, found))

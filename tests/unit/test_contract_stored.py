@@ -164,6 +164,7 @@ STORED: dict[ModuleType, dict[str, Any]] = {
         "TUNING": "tuning",
         "TUNED": "tuned",
         "UNTUNED": "untuned",
+        "ADOPTED": "adopted",
         "NO_TRIAL_ERROR": "NoTrialSucceeded",
     },
     verdicts: {

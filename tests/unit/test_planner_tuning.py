@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from common import clock
 from common.run_table import RunTable
-from common.state import State, Trigger, started, triggered
+from common.state import State, Trigger, ended, started, triggered
 from hypothesis import given
 from hypothesis import strategies as st
 from memory_aws import Aws, installed
@@ -306,6 +306,39 @@ def test_nothing_new_is_tuned_when_somebody_asks_for_it_and_only_then(aws: Aws) 
     assert due["outcome"] == "UpToDate", "what is due waits for work"
     asked = planned(aws, state(champion=champion, tune=True), {})
     assert (asked["outcome"], asked["tuning"]["because"]) == ("Run", "somebody asked for it")
+
+
+def cut_off(aws: Aws, before: State) -> State:
+    """The state of the run that takes the place of one whose execution was lost while it tuned."""
+    planned(aws, before, {})
+    table = RunTable(aws.client("dynamodb"), "runs", "digits")
+    state = ended(table.read_state(), RUN_ID, again=True)
+    return started(state, RUN_ID, "arn", "t")
+
+
+def test_a_run_that_takes_the_place_of_one_that_was_cut_off_goes_on_with_its_tuning_job(aws: Aws) -> None:
+    before = wants()
+    again = cut_off(aws, before)
+    job = names.tuning_job("local", "digits", RUN_ID)
+    assert again.running and (again.running["attempt"], again.running["tunes"]["job"]) == (2, job)
+    anew = planned(aws, again, {})
+    assert "adopted" not in anew["tuning"], "SageMaker has no such job: it was cut off before"
+
+    aws.sagemaker.tuning_jobs[job] = described(HyperParameterTuningJobStatus="InProgress")
+    plan = planned(aws, again, {})
+    assert (plan["tuning"]["job"], plan["tuning"]["folder"], plan["tuning"]["adopted"]) == (job, RUN_ID, True)
+    aws.s3.versions["data"][0]["ETag"] = '"other"'
+    assert "adopted" not in planned(aws, again, {})["tuning"], "other data are other work"
+
+
+def test_a_run_that_tunes_may_be_cut_off_more_often(aws: Aws) -> None:
+    aws.sagemaker.tuning_jobs[names.tuning_job("local", "digits", RUN_ID)] = described()
+    again = wants()
+    for attempt in range(2, 11):
+        again = cut_off(aws, again)
+        assert again.running and again.running["attempt"] == attempt
+    last = ended(again, RUN_ID, again=True)
+    assert last.pending and last.pending["held"], "but not for ever"
 
 
 def warm(**changes: Any) -> dict[str, Any]:

@@ -17,7 +17,14 @@ JOB = names.tuning_job("local", "digits", RUN_ID)
 RUN = {"pipeline": "digits", "run_id": RUN_ID, "trigger": {"kind": "data", "at": "t", "detail": {}}}
 FOLDER = f"runs/digits/{RUN_ID}/"
 START = datetime(2026, 11, 20, 10, 11, 12, tzinfo=UTC)
-PLANNED = {"job": JOB, "because": "somebody asked for it", "ranges": {}, "made_from": "x", "manifests": RUN_ID}
+PLANNED = {
+    "job": JOB,
+    "because": "somebody asked for it",
+    "ranges": {},
+    "made_from": "x",
+    "manifests": RUN_ID,
+    "folder": RUN_ID,
+}
 EVENT: dict[str, Any] = {
     "run": RUN,
     "tuning": PLANNED,

@@ -35,7 +35,10 @@ PARAMETER_RANGES = {
     "CategoricalParameterRanges": [{"Name": "it's", "Values": ["sqrt", "log2"]}],
 }
 VALUES = {"max-depth": "12", "rate": "0.01", "it's": "log2"}
-TUNES = {**PLAN, "tuning": {"job": JOB, "because": "somebody asked for it", "ranges": PARAMETER_RANGES}}
+TUNES = {
+    **PLAN,
+    "tuning": {"job": JOB, "because": "somebody asked for it", "ranges": PARAMETER_RANGES, "folder": RUN_ID},
+}
 TRAINS = {**PLAN, "tuned": VALUES, "untuned": "it trains with the champion's hyperparameters"}
 MODEL = f"{RUN}/train/{TRIAL}/output/model.tar.gz"
 BEST = {"number": 2, "job": TRIAL, "status": "Completed", "objective": 0.97, "values": VALUES}
@@ -145,6 +148,22 @@ def test_a_judge_that_fails_fails_the_run_by_its_own_state(tmp_path: Path) -> No
     broken = StatesError("ClientError", '{"errorMessage": "AccessDenied"}')
     ran = run(spec_with(tmp_path), world(trials=broken))
     assert ran.recorded["failure"] == {"state": "JudgeTrials", "error": "ClientError", "cause": broken.cause}
+
+
+def test_a_tuning_job_that_goes_on_already_is_followed_and_not_made_again(tmp_path: Path) -> None:
+    """The run that made it was cut off; its trials write its folder still."""
+    first = "20261119-101112-abcd"
+    plan = {**TUNES, "tuning": {**TUNES["tuning"], "folder": first, "adopted": True}}
+    looks = [{**DESCRIBED, "HyperParameterTuningJobStatus": "InProgress"}, DESCRIBED]
+    ran = run(spec_with(tmp_path), world(plan, describeHyperParameterTuningJob=looks))
+    assert not ran.called("createHyperParameterTuningJob")
+    assert ran.called("describeHyperParameterTuningJob") == [{"HyperParameterTuningJobName": JOB}] * 2
+    assert ran.states.count("WaitForTuning") == 1 and ran.recorded["outcome"] == "Promoted"
+    tags = [tag["Value"] for request in ran.called("tagRole") for tag in request["Tags"]]
+    assert tags == [first, "none", RUN_ID]
+    gone = StatesError("SageMaker.SageMakerException", "no")
+    lost = run(spec_with(tmp_path), world(plan, describeHyperParameterTuningJob=gone))
+    assert lost.called("trials")[0]["Payload"]["failure"]["state"] == "FollowTuning"
 
 
 def test_a_tuning_job_waits_while_others_have_the_instances(tmp_path: Path) -> None:

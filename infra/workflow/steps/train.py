@@ -44,7 +44,7 @@ def train(at: Surroundings, training: Training, *, then: str) -> list[Step]:
         "Trained", TRAIN, "$training", then=way.completed, otherwise="WhyStopped" if may_stop else RECORD
     )
     grants = run_jobs(at, "TrainingJob", way.job_arns(at))
-    folder = opened(OPEN, role, then=way.begins) | closed(CLOSE, role, then=then)
+    folder = opened(OPEN, role, then=way.begins, of=way.writes) | closed(CLOSE, role, then=then)
     step = Step(states={**folder, **states, **trained}, grants=grants, role=role)
     if not may_stop:
         return [step, way.step]

@@ -11,14 +11,14 @@ from dataclasses import replace
 
 from contract import files, functions, names
 from contract.states import RECORD, TRAIN, TUNE
-from contract.tuning import EVALUATE, TUNED, TUNING
+from contract.tuning import ADOPTED, EVALUATE, TUNED, TUNING
 from infra.grants import Grant, use_key
-from infra.workflow.conditions import equals, exists
+from infra.workflow.conditions import equals, exists, one_of
 from infra.workflow.expressions import expression, jsonata
 from infra.workflow.instances import taking_instances
 from infra.workflow.job_role import TRAINING, arn_name
 from infra.workflow.jobs import OVERHEAD_SECONDS, run_jobs
-from infra.workflow.language import choice, when
+from infra.workflow.language import State, States, choice, task, waiting_for, when
 from infra.workflow.requests import Document
 from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.run_grants import find_models, read_from_runs, write_runs
@@ -29,7 +29,8 @@ from infra.workflow.way import Way
 from ratchet.spec.tune import MAX_JOBS, Tune
 from ratchet.spec.tune_ranges import parameter_ranges
 
-_HOW, _JUDGE = "HowToTrain", "JudgeTrials"
+_HOW, _FOLLOW, _JUDGE = "HowToTrain", "FollowTuning", "JudgeTrials"
+_LOOK_SECONDS = 5
 # A trial waits for an instance, downloads its data and uploads its model, as any other job.
 _TRIAL_SECONDS = 900
 # TimeoutSeconds ("Task workflow state", Step Functions Developer Guide).
@@ -44,6 +45,7 @@ def by_tuning(at: Surroundings, once: Way, tune: Tune, *, then: str) -> Way:
     return replace(
         once,
         begins=_HOW,
+        writes=f"{exists('$plan.tuning.folder')} ? $plan.tuning.folder : $run.run_id",
         hyperparameters=_with_tuned,
         variables={TUNING: None, TUNED: None},
         candidate={TUNED: expression(f"${TUNED}")},
@@ -71,7 +73,7 @@ def _tune(at: Surroundings, tune: Tune, *, then: str) -> Step:
     answer = ("next", "training", "failure", TUNING, TUNED)
     learnt = {name: expression(f"$states.result.Payload.{name}") for name in answer}
     states = {
-        **choice(_HOW, [when(exists("$plan.tuning"), TUNE)], default=TRAIN, assign={TUNED: expression("$plan.tuned")}),
+        **choice(_HOW, _ways(), default=TRAIN, assign={TUNED: expression("$plan.tuned")}),
         **taking_instances(
             TUNE,
             "sagemaker:createHyperParameterTuningJob.sync",
@@ -81,10 +83,34 @@ def _tune(at: Surroundings, tune: Tune, *, then: str) -> Step:
             # All trials are written down, whatever became of the tuning job.
             on_failure=_JUDGE,
         ),
+        **_follow(),
         **invoke(_JUDGE, judge, told, then="NextTrials", assign=learnt),
         **choice("NextTrials", [when(equals("$next", EVALUATE), then)], default=RECORD),
     }
     return Step(states=states, grants=run_jobs(at, "HyperParameterTuningJob", _own_jobs(at)), function=judge)
+
+
+def _ways() -> list[State]:
+    """The ways to train where the run tunes: with a tuning job of its own, or one that goes on already."""
+    return [when(exists(f"$plan.tuning.{ADOPTED}"), _FOLLOW), when(exists("$plan.tuning"), TUNE)]
+
+
+def _follow() -> States:
+    """Waits for the end of a tuning job that another run has made, which was cut off."""
+    status = {"tuning_status": expression("$states.result.HyperParameterTuningJobStatus")}
+    goes_on = one_of("$tuning_status", ("InProgress", "Stopping"))
+    return {
+        **task(
+            _FOLLOW,
+            "aws-sdk:sagemaker:describeHyperParameterTuningJob",
+            {"HyperParameterTuningJobName": expression("$plan.tuning.job")},
+            then="TuningNow",
+            assign=status,
+            on_failure=_JUDGE,
+        ),
+        **choice("TuningNow", [when(goes_on, "WaitForTuning")], default=_JUDGE),
+        **waiting_for("WaitForTuning", _LOOK_SECONDS, then=_FOLLOW),
+    }
 
 
 def _longest(at: Surroundings, tune: Tune) -> int:
@@ -127,12 +153,15 @@ def _arn(at: Surroundings, tuning_job: str) -> str:
 
 
 def _look_at_parents(at: Surroundings, tune: Tune) -> list[Grant]:
-    """Plan's look at the tuning jobs that may be parents, and at their trials where it narrows the ranges."""
+    """Plan's look at a tuning job that goes on already, at those that may be parents, and at the parents' trials where
+    it narrows the ranges."""
+    own = Grant(actions=[_DESCRIBE], resources=_own_jobs(at))
     if tune.warm_start is None:
-        return []
-    jobs = [_arn(at, job) for job in tune.warm_start.jobs] or _own_jobs(at)
-    actions = [_DESCRIBE, *([_LIST] if tune.refine else [])]
-    return [Grant(actions=actions, resources=jobs)]
+        return [own]
+    jobs = [_arn(at, job) for job in tune.warm_start.jobs]
+    named = [Grant(actions=[_DESCRIBE], resources=jobs)] if jobs else []
+    lists = [Grant(actions=[_LIST], resources=jobs or _own_jobs(at))] if tune.refine else []
+    return [own, *named, *lists]
 
 
 def _judge(at: Surroundings) -> RunFunction:
