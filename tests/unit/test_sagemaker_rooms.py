@@ -20,11 +20,12 @@ MAY_KNOW = {
     "containers": {"core"},
     "registry": {"core", "context"},
     "hosting": {"core", "containers", "registry", "context"},
-    "jobs": {"core", "containers", "debugger", "context"},
+    "tuning": {"core", "containers"},
+    "jobs": {"core", "containers", "debugger", "tuning", "context"},
     "debugger": {"core", "containers", "jobs", "context"},
-    "context": {"core", "containers", "jobs"},
+    "context": {"core", "containers", "jobs", "tuning"},
     "search": {"core", "registry", "jobs", "context"},
-    "service": {"core", "containers", "registry", "hosting", "jobs", "debugger", "context", "search"},
+    "service": {"core", "containers", "registry", "hosting", "tuning", "jobs", "debugger", "context", "search"},
 }
 
 
