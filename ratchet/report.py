@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from contract import causes, files, names, verdicts
 from contract.histories import Execution
 from contract.tuning import TUNING
-from ratchet import answers, curves, diagram, figures, history, round_figures, run_logs, tuned
+from ratchet import answers, curves, diagram, figures, history, round_figures, run_logs, tuned, tuning_figures
 from ratchet.account import Account
 from ratchet.durations import duration
 from ratchet.runs import Run
@@ -149,6 +149,8 @@ def render(sources: Sources) -> str:
         curves=curves.charts(sources.curve_points, _found_issues(run)),
         other_metrics=_other_metrics(run),
         trials=tuned.trials(run.document),
+        tuning=tuning_figures.figure(run.document),
+        where="" if sources.environment == names.LOCAL else f" -e {sources.environment}",
         rounds=round_figures.rounds(run.document.get("rounds") or {}),
         interval=figures.interval(run.evaluation, run.decision.get("beat_champion_by")),
         record=json.dumps(run.document, indent=2, ensure_ascii=False, default=str),

@@ -1,4 +1,4 @@
-"""The tuning of a run in its report: its trials over their numbers with the best so far, and the best of them."""
+"""The tuning of a run as a picture in its report: its trials in their order, and the best objective so far."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contract import tuning as words
+from contract.tuning import GREATER, TUNING
 from ratchet.axes import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, Tick, number
-from ratchet.terminal import shown
 
-BEST_TRIALS = 5
 # Positive objectives that differ by more than this are drawn on a logarithmic axis.
 LOGARITHMIC = 1e4
+STOPPED = "Stopped"
 
 Document = Mapping[str, Any]
 
@@ -28,84 +27,64 @@ class Dot:
 
 
 @dataclass(frozen=True)
-class Row:
-    number: int
-    objective: str
-    chosen: bool
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Figure:
-    """`best` is the line of the best objective so far; `told` is how many trials came to what, in words."""
+    """`best` is the line of the best objective so far; `job` is the tuning job."""
 
-    told: str
+    job: str
+    metric: str
     dots: tuple[Dot, ...]
     best: str
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     logarithmic: bool
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A trial with an objective."""
+class _Judged:
+    """A trial that has an objective."""
 
     number: int
     objective: float
     stopped: bool
-    values: Mapping[str, str]
 
 
-def figure(tuning: Document, trials: Sequence[Document]) -> Figure | None:
-    """The figure of a run's tuning, as contract.tuning describes it; None where no trial has an objective."""
-    judged = sorted((each for trial in trials for each in _judged(trial)), key=lambda each: each.number)
-    if not judged:
+def figure(record: Document) -> Figure | None:
+    """The picture of a run that tuned (contract.tuning); None where fewer than two trials have an objective."""
+    tuning = record.get(TUNING)
+    rows = (tuning.get("trials") or ()) if isinstance(tuning, Mapping) else ()
+    judged = sorted((each for row in rows if row for each in _judged(row)), key=lambda each: each.number)
+    if not isinstance(tuning, Mapping) or len(judged) < 2:
         return None
-    greater = tuning.get("better") == words.GREATER
-    in_order = sorted(judged, key=lambda each: each.objective, reverse=greater)
+    greater = tuning.get("better") == GREATER
     values = [each.objective for each in judged]
+    best = max(values) if greater else min(values)
     across = Axis([float(each.number) for each in judged], LEFT, WIDTH - RIGHT)
     wide = min(values) > 0 and max(values) > LOGARITHMIC * min(values)
     up = Axis(values, HEIGHT - BOTTOM, TOP, logarithmic=wide)
-    names = tuple(dict.fromkeys(name for each in judged for name in each.values))
     return Figure(
-        told=_told(trials),
-        dots=tuple(_dot(each, across.at(each.number), up.at(each.objective), in_order[0]) for each in judged),
-        best="M" + " L".join(f"{x} {y}" for x, y in _best(judged, across, up, greater=greater)),
+        job=str(tuning.get("job", "")),
+        metric=str(tuning.get("metric", "")),
+        dots=tuple(_dot(each, across, up, best) for each in judged),
+        best="M" + " L".join(f"{x} {y}" for x, y in _course(judged, across, up, greater=greater)),
         x_ticks=across.ticks(),
         y_ticks=up.ticks(),
         logarithmic=wide,
-        columns=tuple(map(shown, names)),
-        rows=tuple(_row(each, in_order[0], names) for each in in_order[:BEST_TRIALS]),
     )
 
 
-def _judged(trial: Document) -> Iterator[Judged]:
-    value, of = trial.get("objective"), trial.get("number")
-    if isinstance(value, (int, float)) and isinstance(of, (int, float, str)):
-        values = trial.get("values")
-        tried = {str(key): str(each) for key, each in values.items()} if isinstance(values, Mapping) else {}
-        yield Judged(int(of), float(value), trial.get("status") == words.STOPPED, tried)
+def _judged(row: Document) -> Iterator[_Judged]:
+    value = row.get("objective")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield _Judged(int(row.get("number", 0)), float(value), row.get("status") == STOPPED)
 
 
-def _told(trials: Sequence[Document]) -> str:
-    """`50 trials: 46 Completed, 3 Stopped, 1 Failed`."""
-    found: dict[str, int] = {}
-    for trial in trials:
-        found[str(trial.get("status"))] = found.get(str(trial.get("status")), 0) + 1
-    return f"{len(trials)} trials: {', '.join(f'{many} {status}' for status, many in found.items())}"
+def _dot(each: _Judged, across: Axis, up: Axis, best: float) -> Dot:
+    kind = "chosen" if each.objective == best else "stopped" if each.stopped else "kept"
+    return Dot(across.at(each.number), up.at(each.objective), kind, f"trial {each.number}: {number(each.objective)}")
 
 
-def _dot(each: Judged, x: float, y: float, best: Judged) -> Dot:
-    kind = "chosen" if each is best else "stopped" if each.stopped else "kept"
-    return Dot(x, y, kind, f"trial {each.number}: {number(each.objective)}")
-
-
-def _best(judged: Sequence[Judged], across: Axis, up: Axis, *, greater: bool) -> Iterator[tuple[float, float]]:
-    """The corners of the line, in the order of the trials."""
+def _course(judged: Sequence[_Judged], across: Axis, up: Axis, *, greater: bool) -> Iterator[tuple[float, float]]:
+    """The corners of the line of the best so far."""
     best = judged[0].objective
     yield across.at(judged[0].number), up.at(best)
     for each in judged:
@@ -114,16 +93,3 @@ def _best(judged: Sequence[Judged], across: Axis, up: Axis, *, greater: bool) ->
             best = each.objective
             yield across.at(each.number), up.at(best)
     yield across.at(judged[-1].number), up.at(best)
-
-
-def _row(each: Judged, best: Judged, names: Sequence[str]) -> Row:
-    values = tuple(_value(each.values.get(name, "–")) for name in names)
-    return Row(each.number, number(each.objective), each is best, values)
-
-
-def _value(value: str) -> str:
-    """A value as it was tried, a long fraction cut."""
-    try:
-        return f"{float(value):.5g}" if len(value) > 8 else shown(value)
-    except ValueError:
-        return shown(value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -52,7 +51,7 @@ def tuning_job(
     **config: Any,
 ) -> Made:
     """A job that searched; one of strategy Bayesian comes closer to the best as it goes on."""
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311 - made up
     made = Made({}, [])
     slots = [start + timedelta(seconds=4)] * 4
     best: Document | None = None
@@ -129,7 +128,9 @@ def _curve(
     found = []
     for second in range(2, int(seconds), 2):
         reached = quality * (1 - math.exp(-second / 5)) + draw.gauss(0, 0.004)
-        found.append((begun + timedelta(seconds=second), reached if maximize else -math.log(min(max(reached, 0.01), 0.999))))
+        found.append(
+            (begun + timedelta(seconds=second), reached if maximize else -math.log(min(max(reached, 0.01), 0.999)))
+        )
     return found
 
 
@@ -147,10 +148,10 @@ def _summary(name: str, number: int, values: Document, begun: datetime, ended: d
     }
 
 
-def _description(
-    name: str, strategy: str, made: Made, *, maximize: bool, metric: str, status: str
-) -> Document:
-    counted: Callable[[str], int] = lambda of: sum(each["TrainingJobStatus"] == of for each in made.summaries)
+def _description(name: str, strategy: str, made: Made, *, maximize: bool, metric: str, status: str) -> Document:
+    def counted(of: str) -> int:
+        return sum(each["TrainingJobStatus"] == of for each in made.summaries)
+
     objective = {"Type": "Maximize" if maximize else "Minimize", "MetricName": metric}
     failed = counted("Failed")
     return {

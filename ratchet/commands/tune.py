@@ -75,10 +75,8 @@ def _drawing(context: Context) -> Any:
     except ModuleNotFoundError as error:
         if error.name not in ("altair", "vl_convert"):
             raise
-        pins = context.project.root / PICTURES
-        raise UserError(
-            f"the pictures need Altair and vl-convert, which aren't installed: `{sys.executable} -m pip install -r {pins}`"
-        ) from error
+        how = f"{sys.executable} -m pip install -r {context.project.root / PICTURES}"
+        raise UserError(f"the pictures need Altair and vl-convert, which aren't installed: `{how}`") from error
 
 
 def _study(context: Context, names: tuple[str, ...]) -> Study:

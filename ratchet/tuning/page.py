@@ -85,17 +85,21 @@ def render(study: Study, where: Where) -> str:
     """The page, as HTML."""
     rows = Rows(study, where.at)
     drawn = panels.panels(rows)
-    return _templates().get_template("tuning.html.j2").render(
-        study=study,
-        where=where,
-        told=_told(study, where.at),
-        panels=drawn,
-        columns=_columns(study),
-        table=list(_table(study)),
-        parallel_width=AXIS_WIDTH * (len(study.hyperparameters) + 1),
-        document=_script_json(_document(rows, drawn)),
-        script=_script_text((TEMPLATES / "tuning.js").read_text(encoding="utf-8")),
-        vega=_script_text(vl_convert.javascript_bundle(vl_version=VEGA_LITE)),
+    return (
+        _templates()
+        .get_template("tuning.html.j2")
+        .render(
+            study=study,
+            where=where,
+            told=_told(study, where.at),
+            panels=drawn,
+            columns=_columns(study),
+            table=list(_table(study)),
+            parallel_width=AXIS_WIDTH * (len(study.hyperparameters) + 1),
+            document=_script_json(_document(rows, drawn)),
+            script=_script_text((TEMPLATES / "tuning.js").read_text(encoding="utf-8")),
+            vega=_script_text(vl_convert.javascript_bundle(vl_version=VEGA_LITE)),
+        )
     )
 
 
@@ -119,7 +123,9 @@ def picture(study: Study, at: datetime) -> bytes:
 
 def _lines(drawn: Sequence[Panel]) -> Iterator[list[Document]]:
     """The panels in lines of the PNG."""
-    of_place = {place: [panel for panel in drawn if panel.place == place] for place in dict.fromkeys(p.place for p in drawn)}
+    of_place = {
+        place: [panel for panel in drawn if panel.place == place] for place in dict.fromkeys(p.place for p in drawn)
+    }
     for place, found in of_place.items():
         at_once = COLUMNS if place == "hyperparameters" else len(found)
         for start in range(0, len(found), at_once):

@@ -54,7 +54,7 @@ def panels(rows: Rows) -> list[Panel]:
     return [*found, *_importance(rows), *_curves(rows)]
 
 
-# ------------------------------------------------------------------------------------------------------------ parameters
+# ----------------------------------------------------------------------------------------------------------- parameters
 
 
 def _linked(chart: Any) -> Any:
@@ -123,7 +123,11 @@ def _points(rows: Rows, x: Any) -> Any:
 
 
 def _course(rows: Rows) -> Panel:
-    x = alt.X("elapsed:Q", axis=alt.Axis(title=f"{rows.unit.name} since the tuning job began", tickCount=8), scale=_from_zero(rows))
+    x = alt.X(
+        "elapsed:Q",
+        axis=alt.Axis(title=f"{rows.unit.name} since the tuning job began", tickCount=8),
+        scale=_from_zero(rows),
+    )
     best = _objective(rows.extent, "best")
     lines = _named("best").mark_line(interpolate="step-after", strokeWidth=2).encode(x, best, _colour(rows))
     ends = [
@@ -151,7 +155,8 @@ def _distribution(rows: Rows) -> Panel:
     scale = _along(rows.extent)
     x = alt.X("low:Q", scale=scale, axis=alt.Axis(title=None, tickCount=5))
     counted = {"count": "count()", "groupby": ["low", "high"]}
-    count = alt.Y("count:Q", axis=alt.Axis(title=None, tickMinStep=1, format="d"))
+    upright = alt.Scale(domain=[0, rows.most_in_a_bar], nice=False)
+    count = alt.Y("count:Q", scale=upright, axis=alt.Axis(title=None, tickMinStep=1, format="d"))
     base = _named("trials")
     bars = [
         chart.transform_aggregate(**counted)
@@ -198,7 +203,8 @@ def _values(at: int, each: Hyperparameter) -> Any:
         axis = _category_axis([text(category) for category in each.categories])
         return alt.X(f"h{at}:Q", scale=alt.Scale(domain=domain, nice=False), axis=axis)
     if each.scaling == ranges.REVERSE_LOGARITHMIC:
-        return alt.X(f"h{at}:Q", scale=_stretch(*map(ranges.reversed_logarithm, (each.low, each.high))), axis=_nines(each))
+        low, high = (ranges.reversed_logarithm(end) for end in (each.low, each.high))
+        return alt.X(f"h{at}:Q", scale=_stretch(low, high), axis=_nines(low, high))
     kind = "log" if each.scaling == ranges.LOGARITHMIC else "linear"
     axis = alt.Axis(title=None, tickCount=5, **({"format": "d", "tickMinStep": 1} if each.whole else {"format": "~g"}))
     return alt.X(f"h{at}:Q", scale=_stretch(each.low, each.high, kind), axis=axis)
@@ -208,9 +214,8 @@ def _stretch(low: float, high: float, kind: str = "linear") -> Any:
     return alt.Scale(type=kind, domain=[low, high if high > low else low + 1], nice=False, padding=6)
 
 
-def _nines(each: Hyperparameter) -> Any:
+def _nines(low: float, high: float) -> Any:
     """0, 0.9, 0.99, …: the labels of a reverse logarithmic axis."""
-    low, high = (ranges.reversed_logarithm(end) for end in (each.low, each.high))
     whole = [place for place in range(int(high) + 1) if place >= low]
     ends = [end for end in (low, high) if all(abs(end - place) > 0.2 for place in whole)]
     values = sorted([*whole, *ends])
@@ -238,7 +243,7 @@ def _medians(rows: Rows, at: int) -> Any:
     )
 
 
-# --------------------------------------------------------------------------------------------------- parallel coordinates
+# ------------------------------------------------------------------------------------------------ parallel coordinates
 
 
 def _parallel(rows: Rows) -> Iterator[Panel]:
@@ -252,7 +257,13 @@ def _parallel(rows: Rows) -> Iterator[Panel]:
     lines = (
         _named("lines")
         .mark_line(strokeWidth=1.2, strokeJoin="round", opacity=1)
-        .encode(x, y, detail="i:N", color=_colour(rows) if several else quality, strokeOpacity=_opacity(_strength(rows, 0.6)))
+        .encode(
+            x,
+            y,
+            detail="i:N",
+            color=_colour(rows) if several else quality,
+            strokeOpacity=_opacity(_strength(rows, 0.6)),
+        )
     )
     pointed = _named("lines").transform_filter(POINTED).mark_line(style="median").encode(x, y, detail="i:N")
     chart = alt.layer(_rules(x), lines.add_params(_brush("x", "y")), pointed, *_axis_texts(x, y))
@@ -294,7 +305,9 @@ def _importance(rows: Rows) -> Iterator[Panel]:
         return
     y = alt.Y("name:N", sort=None, axis=alt.Axis(title=None, labelLimit=150, grid=False))
     longest = max(*(each.high for _, each in found), 0.1)
-    x = alt.X("share:Q", scale=alt.Scale(domain=[0, longest], nice=False), axis=alt.Axis(title=None, format="%", tickCount=4))
+    x = alt.X(
+        "share:Q", scale=alt.Scale(domain=[0, longest], nice=False), axis=alt.Axis(title=None, format="%", tickCount=4)
+    )
     base = _named("importance")
     sure = alt.condition("datum.told", alt.value(1), alt.value(0.4))
     intervals = base.mark_rule(style="interval").encode(x=alt.X("low:Q"), x2="high:Q", y=y)
@@ -312,12 +325,13 @@ def _curves(rows: Rows) -> Iterator[Panel]:
     title = alt.Axis(title=f"{rows.curve_unit.name} since the trial began", tickCount=8)
     x = alt.X("t:Q", axis=title, scale=alt.Scale(domain=[0, longest or 1], nice=False))
     y = _objective(rows.curve_extent, "value")
-    lines = _named("curves").mark_line(strokeWidth=1.1, opacity=1).encode(
-        x, y, detail="i:N", color=_colour(rows), strokeOpacity=_opacity(_strength(rows, 0.5))
+    lines = (
+        _named("curves")
+        .mark_line(strokeWidth=1.1, opacity=1)
+        .encode(x, y, detail="i:N", color=_colour(rows), strokeOpacity=_opacity(_strength(rows, 0.5)))
     )
     pointed = _named("curves").transform_filter(POINTED).mark_line(style="median").encode(x, y, detail="i:N")
     cut = _crosses("cuts", 30).encode(x, y, strokeOpacity=_opacity(0.8), tooltip=["trial:N", "status:N"])
     chart = alt.layer(lines.add_params(_brush("x", "y")), cut, pointed)
     note = "× stopped early" if rows.curves["cuts"] else ""
     yield Panel("curves", "below", "Learning curves", note, _linked(chart), "curves", 260)
-

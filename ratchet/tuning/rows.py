@@ -137,9 +137,7 @@ class Rows:
 
     def _told(self, entry: Entry) -> Row:
         """What a tip says of a trial, and whose it is."""
-        values = [
-            (f"v{at}", self.study.value(entry, each.name)) for at, each in enumerate(self.study.hyperparameters)
-        ]
+        values = [(f"v{at}", self.study.value(entry, each.name)) for at, each in enumerate(self.study.hyperparameters)]
         return {
             "i": entry.index,
             "job": self.study.labels[entry.job],
@@ -158,6 +156,14 @@ class Rows:
         """When the trial's result was known, since its job began."""
         at = entry.trial.ended or self.now
         return self.unit.of((at - self.study.jobs[entry.job].created).total_seconds())
+
+    @property
+    def most_in_a_bar(self) -> int:
+        """How many trials the longest bar of the distribution counts."""
+        counts: dict[float, int] = {}
+        for row in self.trials:
+            counts[row["low"]] = counts.get(row["low"], 0) + 1
+        return max(counts.values(), default=1)
 
     def _bin(self, objective: float) -> tuple[float, float]:
         """The ends of the bar that counts an objective."""
@@ -180,7 +186,9 @@ class Rows:
         judged = [entry for entry in self.study.judged if entry.job == job]
         row: Row = {}
         for entry in sorted(judged, key=self._elapsed):
-            improved = self.study.objective.best([value for value in (best, entry.trial.objective) if value is not None])
+            improved = self.study.objective.best(
+                [value for value in (best, entry.trial.objective) if value is not None]
+            )
             if improved != best:
                 best = improved
                 row = {"job": self.study.labels[job], "elapsed": self._elapsed(entry), "best": best}
@@ -189,22 +197,26 @@ class Rows:
             yield {**row, "elapsed": self.unit.of(self.study.jobs[job].elapsed(self.now))}
 
     def ends(self) -> list[Row]:
-        """What each job's line is called at its end: the best one's beyond it, the others' inside, none over another."""
-        found = [(job, job.best) for job in self.study.jobs]
-        known = [(job, best, best.objective) for job, best in found if best and best.objective is not None]
-        known.sort(key=lambda each: each[2], reverse=self.study.objective.maximize)
-        step = (self._scaled(self.extent.high) - self._scaled(self.extent.low)) * (-LABEL if self.study.objective.maximize else LABEL)
-        rows, before = list[Row](), None
-        for job, best, value in known:
-            at = self._scaled(value)
-            place = at - step * 0.8 if before is None else max((at + step * 0.8, before + step), key=lambda each: each / step)
-            rows.append({"elapsed": self.unit.of(job.elapsed(self.now)), "at": self._plain(place), "label": self._label(job, best)})
-            before = place
-        return rows
+        """What each job's line is called at its end: the best beyond it, the others within, none over another."""
+        maximize = self.study.objective.maximize
+        found = [(job, job.best, job.best.objective) for job in self.study.jobs if job.best]
+        known = [(job, best, value) for job, best, value in found if value is not None]
+        known.sort(key=lambda each: each[2], reverse=maximize)
+        step = LABEL * (self._scaled(self.extent.high) - self._scaled(self.extent.low))
+        places = apart([self._scaled(value) * (-1 if maximize else 1) for _, _, value in known], step)
+        return [
+            {
+                "elapsed": self.unit.of(job.elapsed(self.now)),
+                "at": self._plain(place * (-1 if maximize else 1)),
+                "label": self._label(job, best),
+            }
+            for place, (job, best, _) in zip(places, known, strict=True)
+        ]
 
     def _label(self, job: TuningJob, best: Trial) -> str:
-        several = len(self.study.jobs) > 1
-        return text(f"{job.strategy} {number(best.objective)}" if several else f"best {number(best.objective)}, trial {best.number}")
+        if len(self.study.jobs) > 1:
+            return text(f"{job.strategy} {number(best.objective)}")
+        return f"best {number(best.objective)}, trial {best.number}"
 
     # --------------------------------------------------------------------------------------------- hyperparameters
 
@@ -222,7 +234,7 @@ class Rows:
         return found
 
     def lines(self) -> list[Row]:
-        """A trial's places on all parallel axes, the objective's last; drawn like the trials, the best over the rest."""
+        """A trial's places on all parallel axes, the objective's last; the best are drawn over the rest."""
         return [row for trial in self.trials for row in self._line(trial)]
 
     def _line(self, trial: Row) -> Iterator[Row]:
@@ -304,6 +316,14 @@ class Rows:
 
     def _point(self, point: tuple[float, float]) -> Row:
         return {"t": self.curve_unit.of(point[0]), "value": point[1]}
+
+
+def apart(values: Sequence[float], step: float) -> list[float]:
+    """Places for labels of ascending values: the first before its value, each other behind its own, a step apart."""
+    found: list[float] = []
+    for value in values:
+        found.append(max(value + 0.8 * step, found[-1] + step) if found else value - 0.8 * step)
+    return found
 
 
 def _median(at: int, category: float, values: list[float]) -> Row:

@@ -155,7 +155,9 @@ def _objective(config: Document, definitions: Sequence[Document]) -> Objective:
     """The objective; where several definitions have their own, the first's."""
     own = [definition["TuningObjective"] for definition in definitions if definition.get("TuningObjective")]
     found = [config["HyperParameterTuningJobObjective"]] if config.get("HyperParameterTuningJobObjective") else own
-    return Objective(str(found[0]["MetricName"]), found[0]["Type"] == MAXIMIZE) if found else Objective("objective", True)
+    return (
+        Objective(str(found[0]["MetricName"]), found[0]["Type"] == MAXIMIZE) if found else Objective("objective", True)
+    )
 
 
 def _limits(config: Document) -> Limits:

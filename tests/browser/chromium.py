@@ -166,7 +166,9 @@ class Page:
     @property
     def asked_for(self) -> list[str]:
         """The addresses that it asked for, after its own."""
-        sent = [each["params"]["request"]["url"] for each in self.events if each["method"] == "Network.requestWillBeSent"]
+        sent = [
+            each["params"]["request"]["url"] for each in self.events if each["method"] == "Network.requestWillBeSent"
+        ]
         return [url for url in sent[1:] if not url.startswith("data:")]
 
     def close(self) -> None:
