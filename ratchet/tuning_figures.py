@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from contract.run_table import STOPPED_BY
 from contract.tuning import GREATER, TUNING
 from ratchet.axes import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, Tick, number
 
@@ -41,11 +42,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class _Judged:
-    """A trial that has an objective."""
+    """A trial that has an objective; of one that a rule stopped the model can't be chosen, so it isn't the best."""
 
     number: int
+    job: str
     objective: float
     stopped: bool
+    by_rule: bool
 
 
 def figure(record: Document) -> Figure | None:
@@ -57,15 +60,15 @@ def figure(record: Document) -> Figure | None:
         return None
     greater = tuning.get("better") == GREATER
     values = [each.objective for each in judged]
-    best = max(values) if greater else min(values)
+    chosen = (tuning.get("best") or {}).get("job")
     across = Axis([float(each.number) for each in judged], LEFT, WIDTH - RIGHT)
     wide = min(values) > 0 and max(values) > LOGARITHMIC * min(values)
     up = Axis(values, HEIGHT - BOTTOM, TOP, logarithmic=wide)
     return Figure(
         job=str(tuning.get("job", "")),
         metric=str(tuning.get("metric", "")),
-        dots=tuple(_dot(each, across, up, best) for each in judged),
-        best="M" + " L".join(f"{x} {y}" for x, y in _course(judged, across, up, greater=greater)),
+        dots=tuple(_dot(each, across, up, chosen) for each in judged),
+        best=" L".join(f"{x} {y}" for x, y in _course(judged, across, up, greater=greater)),
         x_ticks=across.ticks(),
         y_ticks=up.ticks(),
         logarithmic=wide,
@@ -75,21 +78,24 @@ def figure(record: Document) -> Figure | None:
 def _judged(row: Document) -> Iterator[_Judged]:
     value = row.get("objective")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield _Judged(int(row.get("number", 0)), float(value), row.get("status") == STOPPED)
+        stopped, by_rule = row.get("status") == STOPPED, bool(row.get(STOPPED_BY))
+        yield _Judged(int(row.get("number", 0)), str(row.get("job", "")), float(value), stopped, by_rule)
 
 
-def _dot(each: _Judged, across: Axis, up: Axis, best: float) -> Dot:
-    kind = "chosen" if each.objective == best else "stopped" if each.stopped else "kept"
+def _dot(each: _Judged, across: Axis, up: Axis, chosen: object) -> Dot:
+    kind = "chosen" if each.job == chosen else "stopped" if each.stopped else "kept"
     return Dot(across.at(each.number), up.at(each.objective), kind, f"trial {each.number}: {number(each.objective)}")
 
 
 def _course(judged: Sequence[_Judged], across: Axis, up: Axis, *, greater: bool) -> Iterator[tuple[float, float]]:
     """The corners of the line of the best so far."""
-    best = judged[0].objective
-    yield across.at(judged[0].number), up.at(best)
+    best: float | None = None
     for each in judged:
-        if each.objective > best if greater else each.objective < best:
+        if each.by_rule or not (best is None or (each.objective > best if greater else each.objective < best)):
+            continue
+        if best is not None:
             yield across.at(each.number), up.at(best)
-            best = each.objective
-            yield across.at(each.number), up.at(best)
-    yield across.at(judged[-1].number), up.at(best)
+        best = each.objective
+        yield across.at(each.number), up.at(best)
+    if best is not None:
+        yield across.at(judged[-1].number), up.at(best)

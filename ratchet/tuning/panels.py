@@ -136,7 +136,8 @@ def _course(rows: Rows) -> Panel:
     ]
     failed = _crosses("failed").encode(x, y=alt.value("height"), tooltip=["trial:N", "status:N"])
     chart = alt.layer(lines, *_points(rows, x), failed, *ends)
-    return Panel("course", "course", "Over time", "the line: best so far", _linked(chart), "trials", 300)
+    note = "the line: best so far" + (", × without objective" if rows.all["failed"] else "")
+    return Panel("course", "course", "Over time", note, _linked(chart), "trials", 300)
 
 
 def _from_zero(rows: Rows) -> Any:

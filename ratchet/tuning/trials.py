@@ -214,10 +214,10 @@ def _trial(summary: Document, place: int, *, stops_early: bool) -> Trial:
 
 
 def _status(summary: Document, *, stops_early: bool) -> str:
-    """SageMaker tells a trial that it stopped early as `Stopped`, like any other."""
+    """SageMaker tells a trial that it stopped early as `Stopped`, like any other; without a value none was judged."""
     status = summary["TrainingJobStatus"]
     if status == "Stopped":
-        return STOPPED_EARLY if stops_early else STOPPED
+        return STOPPED_EARLY if stops_early and _final(summary) is not None else STOPPED
     if status == "Completed":
         return COMPLETED if _final(summary) is not None else NO_OBJECTIVE
     return FAILED if status == "Failed" else RUNNING

@@ -7,7 +7,7 @@ from typing import Any
 from run_documents import RUN_ID, record
 
 from contract import names
-from ratchet import report, runs, tuned
+from ratchet import report, runs, tuned, tuning_figures
 from ratchet.commands import show_runs
 
 JOB = "local-digits-forest-3myh4gabcd"
@@ -96,3 +96,37 @@ def test_the_list_of_runs_says_which_tuned() -> None:
     table = show_runs._runs_table([runs.of_item(TUNED), runs.of_item(UNTUNED)], 120)
     triggers = list(table.columns[3].cells)
     assert triggers == ["data, tuned", "data"]
+
+
+def test_the_report_draws_the_trials_and_the_best_so_far() -> None:
+    found = tuning_figures.figure(TUNED)
+    assert found is not None
+    assert [dot.kind for dot in found.dots] == ["kept", "chosen", "stopped"]
+    heights = {dot.title.partition(":")[0]: dot.y for dot in found.dots}
+    # The best that a rule stopped isn't on the line, since it can't be chosen.
+    assert [float(corner.split()[1]) for corner in found.best.split(" L")] == [
+        heights["trial 1"],
+        heights["trial 1"],
+        heights["trial 2"],
+        heights["trial 2"],
+    ]
+    page = report.render(report.Sources(runs.of_item(TUNED), "dev", "000000000000", "us-east-1"))
+    assert 'aria-label="validation:f1 of each trial"' in page
+    assert f"ratchet tune report {JOB} -e dev" in page
+    assert f"ratchet tune report {JOB}<" in report.render(
+        report.Sources(runs.of_item(TUNED), "local", "0", "us-east-1")
+    )
+
+
+def test_a_loss_gets_better_downwards_and_one_that_explodes_has_a_logarithmic_axis() -> None:
+    tuning = {**TUNING, "better": "less", "trials": [trial(1, 5.0), trial(2, 80000.0), trial(3, 0.5)]}
+    found = tuning_figures.figure({"tuning": tuning})
+    assert found is not None
+    assert found.logarithmic
+    heights = [float(corner.split()[1]) for corner in found.best.split(" L")]
+    assert heights == sorted(heights)
+
+
+def test_one_trial_is_no_picture() -> None:
+    assert tuning_figures.figure({"tuning": {**TUNING, "trials": TRIALS[:1]}}) is None
+    assert tuning_figures.figure(UNTUNED) is None

@@ -64,6 +64,7 @@ def test_the_best_of_a_loss_is_its_smallest() -> None:
         ("Completed", None, False, trials.NO_OBJECTIVE),
         ("Stopped", 0.5, True, trials.STOPPED_EARLY),
         ("Stopped", 0.5, False, trials.STOPPED),
+        ("Stopped", None, True, trials.STOPPED),
         ("Failed", None, False, trials.FAILED),
         ("InProgress", None, True, trials.RUNNING),
         ("Stopping", None, True, trials.RUNNING),
