@@ -111,7 +111,8 @@ bench: install
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make pins"
 pins:
 	$(COMPILE) pyproject.toml --output-file requirements/main.txt
-	$(COMPILE) pyproject.toml --extra dev --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra pictures --output-file requirements/pictures.txt
+	$(COMPILE) pyproject.toml --extra dev --extra pictures --output-file requirements/dev.txt
 	$(COMPILE) requirements/sdk.in --override requirements/sdk.overrides.txt --output-file requirements/sdk.txt
 	$(COMPILE) requirements/sdk2.in --output-file requirements/sdk2.txt
 	$(COMPILE) requirements/toolkits.in --override requirements/toolkits-overrides.in --output-file requirements/toolkits.txt

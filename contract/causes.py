@@ -18,6 +18,11 @@ CAUSE_LENGTH = 4000
 _JOBS = {
     "TrainingJobStatus": ("training job", "TrainingJobName", "StopTrainingJob"),
     "ProcessingJobStatus": ("processing job", "ProcessingJobName", "StopProcessingJob"),
+    "HyperParameterTuningJobStatus": (
+        "tuning job",
+        "HyperParameterTuningJobName",
+        "StopHyperParameterTuningJob",
+    ),
 }
 _STOPPED = ("Stopped", "Stopping")
 # A training job that ran into StoppingCondition says so here (API reference, DescribeTrainingJob, SecondaryStatus).

@@ -1,5 +1,8 @@
 """The environment variables by which the state machine tells a training job whose it is, and what watches it.
 
+The jobs of a tuning job have one environment, which is the same in every run, since SageMaker lets it not change where
+a tuning job has parents (aws/sagemaker-python-sdk #3693). What is a trial's own stands there as OWN_RUN and OWN_JOB.
+
 A value has at most 512 characters (CreateTrainingJob, API reference, TrainingEnvironmentValue). A longer document goes
 on in `<NAME>_1`, `<NAME>_2`, …
 """
@@ -9,6 +12,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+
+from contract import names
 
 VALUE_LENGTH = 512
 
@@ -21,6 +26,11 @@ RULES, MANAGED_RULES = "RATCHET_RULES", "RATCHET_MANAGED_RULES"
 
 # Where the rules beside the script write what they have found (S3 URI); without it they tell nobody who would act.
 VERDICTS = "RATCHET_VERDICTS"
+
+# SageMaker's own: the training job's name ("Environment variables", SageMaker Training Toolkit).
+TRAINING_JOB = "TRAINING_JOB_NAME"
+# In a trial's variables: its run's id, and its job's name.
+OWN_RUN, OWN_JOB = "<run>", "<job>"
 
 STOP, NOTIFY, KEEP = "stop", "notify", "record"
 ACTIONS = (STOP, NOTIFY, KEEP)
@@ -43,6 +53,13 @@ def whole(name: str, environment: Mapping[str, str]) -> str | None:
         parts.append(environment[f"{name}_{number}"])
         number += 1
     return "".join(parts)
+
+
+def of_this_job(name: str, environment: Mapping[str, str]) -> str | None:
+    """A variable's whole text as the job that has it reads it: a trial with its own names."""
+    text, job = whole(name, environment), environment.get(TRAINING_JOB, "")
+    run_id = names.run_of_trial(job)
+    return text if text is None or run_id is None else text.replace(OWN_RUN, run_id).replace(OWN_JOB, job)
 
 
 def compact(document: Any) -> str:

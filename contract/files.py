@@ -5,6 +5,7 @@
     train/                                          the training job's output, checkpoints and tensors, and what its
                                                     rules have found; nobody but this run's training writes there
     evaluation/evaluation.json                      the evaluation job's figures
+    trials.json                                     every trial of a run that tuned
     gate.json                                       the gate's decision
     record.json                                     the run's record
 
@@ -18,7 +19,7 @@ Keys have no leading slash; folders end in one where the name says folder.
 from __future__ import annotations
 
 RUNS, TRIES, CODE = "runs/", "tries/", "code/"
-PLAN, GATE, RECORD = "plan.json", "gate.json", "record.json"
+PLAN, TRIALS, GATE, RECORD = "plan.json", "trials.json", "gate.json", "record.json"
 
 MODEL_ARCHIVE = "model.tar.gz"
 SOURCE_ARCHIVE = "sourcedir.tar.gz"
@@ -98,6 +99,11 @@ def verdicts(training_job: str) -> str:
     return f"{VERDICTS}/{training_job}.json"
 
 
-def rules_folder(round_: int | str | None) -> str:
+def of_trial(folder: str, job: str) -> str:
+    """A folder of one of a tuning job's training jobs."""
+    return f"{folder}/{job}"
+
+
+def rules_folder(tensors: str) -> str:
     """The folder of the rules' verdicts, beside the tensors that they judge."""
-    return f"{of_round(TENSORS, round_)}/{RULES}/"
+    return f"{tensors}/{RULES}/"

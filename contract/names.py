@@ -5,6 +5,8 @@
 <environment>-<pipeline>-<run id>-<step>            a run's jobs: by their names, what an environment may do to its own
                                                     it can't do to another's in the same account
 <environment>-<pipeline>-<run id>-train-<round>     its training jobs, where it trains in rounds
+<environment>-<pipeline>-<run token>                its tuning job, whose name is short: the token stands for the run id
+<environment>-<pipeline>-<run token>-NNN-<8 hex>    the tuning job's training jobs, its trials, as SageMaker names them
 ratchet-<environment>-<pipeline>    the pipeline's stack, and `-shared` the one that all pipelines share
 """
 
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 # CreateTrainingJob, CreateProcessingJob, CreateModel, CreateEndpointConfig, CreateEndpoint, CreateModelPackageGroup,
 # API reference: names are [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}.
@@ -22,11 +24,26 @@ _SAGEMAKER_NAME = re.compile(rf"[a-zA-Z0-9](-*[a-zA-Z0-9]){{0,{SAGEMAKER_NAME - 
 # The steps of a run that are SageMaker jobs, as their names end.
 TRAIN_STEP, EVALUATE_STEP = "train", "evaluate"
 STEPS = (TRAIN_STEP, EVALUATE_STEP)
+# The step whose job is a tuning job, with a name of another kind.
+TUNE_STEP = "tune"
+
+# CreateHyperParameterTuningJob, API reference.
+TUNING_NAME = 32
 
 RUN_ID_LENGTH = 20
 # For IAM's resource patterns: `?` is one character, so that `iris-????????-…` never matches a job of `iris-tree`.
 ANY_RUN_ID = "????????-??????-????"
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+
+# A run id's time in base 36, in seconds since RUN_TOKENS_BEGIN, and its token.
+_SECONDS_LENGTH, _TOKEN_LENGTH = 6, 4
+RUN_TOKEN_LENGTH = _SECONDS_LENGTH + _TOKEN_LENGTH
+RUN_TOKENS_BEGIN = datetime(2020, 1, 1, tzinfo=timezone.utc)
+ANY_RUN_TOKEN = "?" * RUN_TOKEN_LENGTH
+# The end of a trial's name (developer guide, "Monitor the progress of a hyperparameter tuning job").
+ANY_TRIAL = "???-????????"
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_TRIAL = re.compile(r"(?P<job>.+-(?P<token>[0-9a-z]{6}[0-9a-f]{4}))-(?P<number>\d{3})-[0-9a-zA-Z]{8}", re.ASCII)
 
 CONTENT_HASH_LENGTH = 12
 ANY_CONTENT_HASH = "?" * CONTENT_HASH_LENGTH
@@ -56,8 +73,9 @@ def is_run_id(text: str) -> bool:
 
 def is_job_of_a_run(environment: str, name: str) -> bool:
     """Whether a job is called as the runs of an environment call theirs; a text that no job has for a name isn't."""
-    is_ones = re.fullmatch(rf"{re.escape(environment)}-.+-{_RUN_ID.pattern}-.+", name) is not None
-    return is_ones and _SAGEMAKER_NAME.fullmatch(name) is not None
+    by_id = re.fullmatch(rf"{re.escape(environment)}-.+-{_RUN_ID.pattern}-.+", name) is not None
+    is_trial = name.startswith(f"{environment}-") and run_of_trial(name) is not None
+    return (by_id or is_trial) and _SAGEMAKER_NAME.fullmatch(name) is not None
 
 
 def endpoint_log_group(endpoint: str) -> str:
@@ -104,6 +122,68 @@ def job(environment: str, pipeline: str, run_id: str, step: str, round_: int | s
         raise ValueError(f"no step of a run is called {step!r}; the steps are {', '.join(STEPS)}")
     name = f"{job_prefix(environment, pipeline)}{run_id}-{step}"
     return name if round_ is None else f"{name}-{round_}"
+
+
+def tuning_prefix(environment: str, pipeline: str) -> str:
+    """`<environment>-<pipeline>-`, cut so that the run's token fits behind it."""
+    return cut(f"{environment}-{pipeline}", TUNING_NAME - RUN_TOKEN_LENGTH - 1) + "-"
+
+
+def tuning_job(environment: str, pipeline: str, run_id: str) -> str:
+    """A run's tuning job."""
+    return tuning_prefix(environment, pipeline) + run_token(run_id)
+
+
+def is_tuning_job(name: str) -> bool:
+    """Whether a tuning job may have this name."""
+    return len(name) <= TUNING_NAME and _SAGEMAKER_NAME.fullmatch(name) is not None
+
+
+def any_trial(environment: str, pipeline: str) -> str:
+    """The trials of all of a pipeline's runs, as an IAM pattern."""
+    return f"{tuning_prefix(environment, pipeline)}{ANY_RUN_TOKEN}-{ANY_TRIAL}"
+
+
+def any_trial_of(environment: str) -> str:
+    """The trials of all runs of an environment, as an IAM pattern: an environment's name is never cut."""
+    return f"{environment}-*-{ANY_RUN_TOKEN}-{ANY_TRIAL}"
+
+
+def run_token(run_id: str) -> str:
+    """A run id in ten characters; `run_of_trial` makes it the run id again.
+
+    Raises:
+        ValueError: it is no run's id.
+    """
+    if not is_run_id(run_id):
+        raise ValueError(f"no run is called {run_id!r}")
+    at = datetime.strptime(run_id[: -_TOKEN_LENGTH - 1], "%Y%m%d-%H%M%S").replace(tzinfo=timezone.utc)
+    left, digits = int((at - RUN_TOKENS_BEGIN).total_seconds()), ""
+    for _ in range(_SECONDS_LENGTH):
+        left, digit = divmod(left, len(_DIGITS))
+        digits = _DIGITS[digit] + digits
+    return digits + run_id[-_TOKEN_LENGTH:]
+
+
+def run_of_trial(name: str) -> str | None:
+    """The id of the run whose tuning job has made a training job of this name; None for a name of another kind."""
+    found = _TRIAL.fullmatch(name)
+    if found is None:
+        return None
+    seconds, token = int(found["token"][:_SECONDS_LENGTH], len(_DIGITS)), found["token"][_SECONDS_LENGTH:]
+    return run_id(RUN_TOKENS_BEGIN + timedelta(seconds=seconds), token)
+
+
+def tuning_job_of(name: str) -> str | None:
+    """The tuning job that has made a training job of this name; None for a name of another kind."""
+    found = _TRIAL.fullmatch(name)
+    return found["job"] if found else None
+
+
+def number_of_trial(name: str) -> str:
+    """`003` for a tuning job's third training job; empty for a name of another kind."""
+    found = _TRIAL.fullmatch(name)
+    return found["number"] if found else ""
 
 
 def content_prefix(environment: str, pipeline: str) -> str:

@@ -5,9 +5,10 @@ A run's record, its live view and its diagram name them. The machine's other sta
 
 from __future__ import annotations
 
-SETTLE, PLAN, TRAIN, EVALUATE, GATE, REGISTER, DEPLOY, VERIFY, RECORD = (
+SETTLE, PLAN, TUNE, TRAIN, EVALUATE, GATE, REGISTER, DEPLOY, VERIFY, RECORD = (
     "Settle",
     "Plan",
+    "Tune",
     "Train",
     "Evaluate",
     "Gate",
@@ -16,7 +17,7 @@ SETTLE, PLAN, TRAIN, EVALUATE, GATE, REGISTER, DEPLOY, VERIFY, RECORD = (
     "Verify",
     "Record",
 )
-MILESTONES = (SETTLE, PLAN, TRAIN, EVALUATE, GATE, REGISTER, DEPLOY, VERIFY, RECORD)
+MILESTONES = (SETTLE, PLAN, TUNE, TRAIN, EVALUATE, GATE, REGISTER, DEPLOY, VERIFY, RECORD)
 
 UNDO, REPAIR = "Undo", "Repair"
 NOT_RECORDED = "NotRecorded"

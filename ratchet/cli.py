@@ -27,6 +27,7 @@ _COMMANDS = {
     "data": ("data", "List, put and remove a pipeline's data."),
     "delete": ("delete", "Take a pipeline down: its stack, its endpoint, its models."),
     "logs": ("logs", "Print the logs of a run's jobs and functions."),
+    "tune": ("tune", "Show tuning jobs: report (pages, pictures), status, list."),
     "report": ("write_report", "Write a run's report, one HTML page."),
     "invoke": ("invoke", "Send a file to a pipeline's endpoint."),
 }

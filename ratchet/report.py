@@ -12,9 +12,10 @@ from typing import Any
 import jinja2
 from botocore.exceptions import ClientError
 
-from contract import causes, files, verdicts
+from contract import causes, files, names, verdicts
 from contract.histories import Execution
-from ratchet import answers, curves, diagram, figures, history, round_figures, run_logs
+from contract.tuning import TUNING
+from ratchet import answers, curves, diagram, figures, history, round_figures, run_logs, tuned, tuning_figures
 from ratchet.account import Account
 from ratchet.durations import duration
 from ratchet.runs import Run
@@ -59,7 +60,7 @@ def gather(account: Account, run: Run) -> Sources:
         objects=tuple(_objects(account, bucket, folder, run)),
         log=tuple(run_logs.tail(account, run, run.wrong[0])) if run.wrong else (),
         answers=_answers(account, bucket, folder, run),
-        curve_points=curves.read(account, bucket, folder + files.of_round(files.TENSORS, _shown_round(run))),
+        curve_points=curves.read(account, bucket, _shown_tensors(run)),
     )
 
 
@@ -88,6 +89,16 @@ def _answers(account: Account, bucket: str, folder: str, run: Run) -> Document:
     evaluation = _json(account, bucket, folder + files.EVALUATION) if run.evaluation else None
     found = evaluation.get(files.ANSWERS) if isinstance(evaluation, dict) else None
     return found if isinstance(found, dict) else {}
+
+
+def _shown_tensors(run: Run) -> str:
+    """The folder of the tensors whose losses are shown: the best trial's, or the shown round's."""
+    best = (run.document.get(TUNING) or {}).get("best")
+    if not best:
+        return files.run_folder(run.pipeline, run.run_id) + files.of_round(files.TENSORS, _shown_round(run))
+    # A trial may be of an earlier run, whose place this one has taken.
+    of_run = names.run_of_trial(best["job"]) or run.run_id
+    return files.run_folder(run.pipeline, of_run) + files.of_trial(files.TENSORS, best["job"])
 
 
 def _shown_round(run: Run) -> int | None:
@@ -137,6 +148,9 @@ def render(sources: Sources) -> str:
         answers=answers.figures(sources.answers),
         curves=curves.charts(sources.curve_points, _found_issues(run)),
         other_metrics=_other_metrics(run),
+        trials=tuned.trials(run.document),
+        tuning=tuning_figures.figure(run.document),
+        where="" if sources.environment == names.LOCAL else f" -e {sources.environment}",
         rounds=round_figures.rounds(run.document.get("rounds") or {}),
         interval=figures.interval(run.evaluation, run.decision.get("beat_champion_by")),
         record=json.dumps(run.document, indent=2, ensure_ascii=False, default=str),

@@ -20,6 +20,7 @@ from ratchet.runs import Run
 
 # CloudWatch log groups that SageMaker writes to (SageMaker developer guide, "CloudWatch Logs for Amazon SageMaker AI").
 JOB_GROUPS = {
+    names.TUNE_STEP: "/aws/sagemaker/TrainingJobs",
     names.TRAIN_STEP: "/aws/sagemaker/TrainingJobs",
     names.EVALUATE_STEP: "/aws/sagemaker/ProcessingJobs",
 }
@@ -99,9 +100,11 @@ def tail(account: Account, run: Run, state: str) -> list[Line]:
         return []
     client = account.client("logs")
     try:
-        streams = client.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")["logStreams"]
-        # One instance a job; SageMaker Debugger's rules have jobs, and streams, of their own.
-        lines = [line for stream in streams[:1] for line in _last_lines(client, group, stream["logStreamName"])]
+        prefix = _streams_of(state.lower(), job)
+        streams = client.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)["logStreams"]
+        # One instance a job; SageMaker Debugger's rules have jobs, and streams, of their own. Of trials, the last.
+        shown = streams[-1:] if state.lower() == names.TUNE_STEP else streams[:1]
+        lines = [line for stream in shown for line in _last_lines(client, group, stream["logStreamName"])]
     except ClientError as error:
         if error.response["Error"]["Code"] in ("ResourceNotFoundException", "AccessDeniedException"):
             return []
@@ -113,6 +116,11 @@ def _last_lines(client: Any, group: str, stream: str) -> list[Line]:
     source = _Source(stream, group)
     answer = client.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=False, limit=TAIL_LINES)
     return [_line(source, event) for event in answer["events"]]
+
+
+def _streams_of(step: str, job: str) -> str:
+    """What the names of a step's log streams begin with: its job's, or those of a tuning job's trials."""
+    return f"{job}-" if step == names.TUNE_STEP else f"{job}/"
 
 
 def of_endpoint(account: Account, endpoint: str, since: datetime) -> list[Line]:
@@ -147,7 +155,7 @@ def _sources(run: Run, execution: Execution, groups: Callable[[str], str]) -> It
     named = {**_jobs_of(execution), **{step: name for step, name in jobs.items() if isinstance(name, str)}}
     for step, group in JOB_GROUPS.items():
         if step in named:
-            yield _Source(step, group, stream_prefix=f"{named[step]}/")
+            yield _Source(step, group, stream_prefix=_streams_of(step, named[step]))
     for visit in execution.visits:
         function = _function(visit)
         if function:
@@ -157,7 +165,11 @@ def _sources(run: Run, execution: Execution, groups: Callable[[str], str]) -> It
 
 def _jobs_of(execution: Execution) -> dict[str, str]:
     """The jobs that the execution has started, before its record names them."""
-    keys = {"TrainingJobName": names.TRAIN_STEP, "ProcessingJobName": names.EVALUATE_STEP}
+    keys = {
+        "HyperParameterTuningJobName": names.TUNE_STEP,
+        "TrainingJobName": names.TRAIN_STEP,
+        "ProcessingJobName": names.EVALUATE_STEP,
+    }
     return {
         step: str(visit.parameters[key])
         for visit in execution.visits
@@ -208,4 +220,10 @@ def _is_of(source: _Source, event: dict[str, Any]) -> bool:
 def _line(source: _Source, event: dict[str, Any]) -> Line:
     at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
     identity = str(event.get("eventId") or f"{event['timestamp']}{event['message']}")
-    return Line(at, source.name, event["message"].rstrip("\n"), identity)
+    return Line(at, _name(source, event), event["message"].rstrip("\n"), identity)
+
+
+def _name(source: _Source, event: dict[str, Any]) -> str:
+    """Where a line comes from: `tune-003` for the third trial, whose lines stand between those of others."""
+    job = str(event.get("logStreamName", "")).partition("/")[0]
+    return f"{source.name}-{names.number_of_trial(job)}" if names.run_of_trial(job) else source.name

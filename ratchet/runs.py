@@ -12,6 +12,8 @@ from boto3.dynamodb.types import TypeDeserializer
 from contract import outcomes, run_table, states
 from contract.causes import gist, reason
 from contract.times import moment
+from contract.tuning import TUNING
+from ratchet import tuned
 from ratchet.account import Account
 from ratchet.durations import duration
 from ratchet.errors import UserError
@@ -130,6 +132,16 @@ class Run:
         return (
             f"{times}; {duration(trained)} of training, billed as {duration(billable)} ({figures['saved']:.0%} saved)"
         )
+
+    @property
+    def tuned(self) -> bool:
+        """Whether it ran a tuning job."""
+        return bool(_mapping(self.document, TUNING))
+
+    @property
+    def tuning(self) -> str:
+        """What its tuning job came to, or with what it trained without one; empty where its pipeline never tunes."""
+        return tuned.sentence(self.document)
 
     @property
     def rules(self) -> list[Document]:

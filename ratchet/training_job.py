@@ -26,7 +26,15 @@ _TERM = re.compile(
 _FIRST_ROUND = "1"
 
 
-def request(definition: str, spec: PipelineSpec, *, run_id: str, bucket: str, code: str) -> Document:
+def request(  # noqa: PLR0913 - all that a job outside of a run depends on
+    definition: str,
+    spec: PipelineSpec,
+    *,
+    run_id: str,
+    bucket: str,
+    code: str,
+    tuned: Mapping[str, str] | None = None,
+) -> Document:
     """CreateTrainingJob.
 
     Args:
@@ -34,16 +42,20 @@ def request(definition: str, spec: PipelineSpec, *, run_id: str, bucket: str, co
         run_id: stands for the run that there isn't.
         bucket: the data bucket.
         code: the S3 URI of sourcedir.tar.gz.
+        tuned: the champion's hyperparameters, as far as pipeline.yaml has them tuned; else the script's own hold.
 
     Raises:
         UserError: the machine's request holds something that can't be known without a run.
     """
     asked: Document = json.loads(definition)["States"][states.TRAIN]["Arguments"]
-    channels = {"InputDataConfig": _channels(asked, spec, bucket)}
-    filled: Document = _filled({**asked, **channels}, run_id)
+    # Of a pipeline that tunes the deployed ones are an expression over what its runs know.
+    own = {"sagemaker_program": files.TRAINING_SCRIPT, "sagemaker_job_name": asked["TrainingJobName"]}
+    ours = {"InputDataConfig": _channels(asked, spec, bucket), "HyperParameters": own}
+    filled: Document = _filled({**asked, **ours}, run_id)
     found: Document = _moved(filled, files.runs_folder(spec.name), files.tries_folder(spec.name))
-    own = {name: value for name, value in found["HyperParameters"].items() if name.startswith("sagemaker_")}
-    found["HyperParameters"] = {**spec.train.hyperparameters, **own, "sagemaker_submit_directory": code}
+    known = {name: value for name, value in (tuned or {}).items() if spec.tune and name in spec.tune.ranges}
+    own = {**found["HyperParameters"], "sagemaker_submit_directory": code}
+    found["HyperParameters"] = {**spec.train.hyperparameters, **known, **own}
     metrics = [{"Name": name, "Regex": regex} for name, regex in spec.train.metrics.items()]
     found["AlgorithmSpecification"].pop("MetricDefinitions", None)
     found["AlgorithmSpecification"] |= {"MetricDefinitions": metrics} if metrics else {}

@@ -98,13 +98,14 @@ def _alarms(scope: Construct, function: Function, dead_letters: sqs.Queue, topic
 
 def _grants(account: Account, environment: str, shared: Shared) -> list[Grant]:
     """Stopping this environment's training jobs, by the tag that the state machine gives them, for what they say."""
-    jobs = account.arn("sagemaker", f"training-job/{names.any_job(environment)}")
+    kinds = (names.any_job(environment), names.any_trial_of(environment))
+    jobs = [account.arn("sagemaker", f"training-job/{kind}") for kind in kinds]
     because = "A job is named after its environment, its pipeline and its run; the last two are known later."
     return [
-        Grant(actions=["sagemaker:DescribeTrainingJob"], resources=[jobs], because=because),
+        Grant(actions=["sagemaker:DescribeTrainingJob"], resources=jobs, because=because),
         Grant(
             actions=["sagemaker:StopTrainingJob"],
-            resources=[jobs],
+            resources=jobs,
             conditions={"StringEquals": {f"aws:ResourceTag/{names.ENVIRONMENT_TAG}": environment}},
             because=because,
         ),

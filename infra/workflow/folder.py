@@ -30,9 +30,9 @@ _RETRIES = (
 )
 
 
-def opened(name: str, role: JobRole, *, then: str) -> States:
-    """A state that opens the run's folder to the role."""
-    return _tagged(name, role, expression("$run.run_id"), then)
+def opened(name: str, role: JobRole, *, then: str, of: str = "$run.run_id") -> States:
+    """A state that opens to the role the folder of the run that the JSONata text names: this one, unless told."""
+    return _tagged(name, role, expression(of), then)
 
 
 def closed(name: str, role: JobRole, *, then: str) -> States:

@@ -32,7 +32,7 @@ SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30, 240
 def taking_instances(
     name: str,
     resource: str,
-    arguments: Mapping[str, Any],
+    arguments: Mapping[str, Any] | str,
     *,
     then: str,
     timeout: int = API_CALL_SECONDS,

@@ -9,6 +9,7 @@ from infra.grants import NO_RESOURCE, Grant, read_objects, use_key
 from infra.workflow.surroundings import Image, Surroundings, placeholder
 from ratchet.spec.environments import Vpc
 
+TRAINING, PROCESSING, HOSTING = "Training", "Processing", "Hosting"
 TRAINING_LOGS, PROCESSING_LOGS = "/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs"
 
 _OBJECTS_ARE_NAMED_LATER = "What lies under a channel's prefix is the data's own names."
@@ -32,7 +33,7 @@ class JobRole:
     @property
     def arn_name(self) -> str:
         """The name of its ARN in the definition."""
-        return f"{self.name.lower()}_role_arn"
+        return arn_name(self.name)
 
     @property
     def arn(self) -> str:
@@ -42,6 +43,11 @@ class JobRole:
     def own_name(self) -> str:
         """The name of the role's own name in the definition."""
         return f"{self.name.lower()}_role_name"
+
+
+def arn_name(role: str) -> str:
+    """The name of a role's ARN in the definition."""
+    return f"{role.lower()}_role_arn"
 
 
 def read_channels(at: Surroundings, prefixes: Sequence[str]) -> list[Grant]:

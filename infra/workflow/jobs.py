@@ -46,13 +46,14 @@ def completed(name: str, job: str, variable: str, *, then: str, otherwise: str =
 
 
 def run_jobs(at: Surroundings, operation: str, arns: Sequence[str]) -> list[Grant]:
-    """Making jobs (`operation` is TrainingJob or ProcessingJob), stopping them, and learning that they have ended.
+    """Making jobs (`operation` is TrainingJob, ProcessingJob, …), stopping them, and learning that they have ended.
 
     Source: "IAM policies for calling SageMaker AI" (Step Functions): a managed rule of EventBridge for each kind. Step
     Functions tags what it waits for (MANAGED_BY_AWS).
     """
     verbs = [f"sagemaker:{verb}{operation}" for verb in ("Create", "Describe", "Stop")]
-    rule_arn = at.account.arn("events", f"rule/StepFunctionsGetEventsForSageMaker{operation}sRule")
+    kind = operation.removeprefix("HyperParameter")
+    rule_arn = at.account.arn("events", f"rule/StepFunctionsGetEventsForSageMaker{kind}sRule")
     return [
         Grant(actions=[*verbs, "sagemaker:AddTags", "sagemaker:ListTags"], resources=arns),
         Grant(actions=["events:DescribeRule", "events:PutRule", "events:PutTargets"], resources=[rule_arn]),

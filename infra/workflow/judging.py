@@ -11,7 +11,7 @@ from contract import files, verdicts
 from infra.grants import NO_RESOURCE, Grant
 from infra.workflow.expressions import composed, expression, quoted, sentence
 from infra.workflow.job_role import PROCESSING_LOGS, pull, write_log
-from infra.workflow.requests import Document, run_uri
+from infra.workflow.requests import Document
 from infra.workflow.surroundings import Image, Surroundings
 from infra.workflow.way import Way
 from ratchet.spec import PipelineSpec, managed_rules
@@ -45,7 +45,7 @@ def judging(at: Surroundings, way: Way) -> Judging:
     probe = _probe(at.spec, way.folder(at, files.TENSORS))
     if not at.spec.rules:
         return Judging(environment=probe)
-    own_word = composed(run_uri(at, files.verdicts(way.job_name(at))))
+    own_word = composed(way.uri(at, files.verdicts(way.job_name(at))))
     return Judging(
         environment={**probe, **_rules(at.spec, variables.RULES), variables.VERDICTS: own_word},
         may_stop=True,

@@ -66,7 +66,7 @@ RETRY_ANYTHING = retry(["States.ALL"], interval=1, attempts=2)
 def task(
     name: str,
     resource: str,
-    arguments: Mapping[str, Any],
+    arguments: Mapping[str, Any] | str,
     *,
     then: str,
     timeout: int = API_CALL_SECONDS,
@@ -77,12 +77,13 @@ def task(
 ) -> States:
     """A task that gives up after `timeout` seconds an attempt, and whose failure is kept in `$failure`.
 
-    resource: what follows `arn:aws:states:::`. catches: where single errors lead, before all others.
+    resource: what follows `arn:aws:states:::`. arguments: a document, or its expression. catches: where single
+    errors lead, before all others.
     """
     state: State = {
         "Type": "Task",
         "Resource": f"arn:aws:states:::{resource}",
-        "Arguments": dict(arguments),
+        "Arguments": arguments if isinstance(arguments, str) else dict(arguments),
         "TimeoutSeconds": timeout,
         "Retry": list(retries),
         "Catch": [*catches, caught(name, on_failure)],

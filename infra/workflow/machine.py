@@ -1,7 +1,7 @@
 """A run, from a trigger to a champion that answers, as one state machine (Amazon States Language, JSONata).
 
 The launcher starts it, named by its run id. Its input is
-`{"pipeline", "run_id", "trigger": {"kind", "at", "detail"}, "forced", "supersede"}`.
+`{"pipeline", "run_id", "trigger": {"kind", "at", "detail"}, and what was asked (contract.triggers.ASKED)}`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def run_machine(at: Surroundings) -> Machine:
     return story(
         launched(at, then=SETTLE if settling.states else PLAN),
         settling,
-        plan(at, anew=train.OPEN, again=DEPLOY, drifted=REPAIR),
+        plan(at, training, anew=train.OPEN, again=DEPLOY, drifted=REPAIR),
         *train.train(at, training, then=evaluate.OPEN),
         evaluate.evaluate(at, then=GATE),
         gate(at, then=REGISTER),
-        register(at, better=DEPLOY),
+        register(at, training, better=DEPLOY),
         deploy(at, then=VERIFY),
         verify(at, wrong=UNDO),
         undo(at, repaired=PLANNED),

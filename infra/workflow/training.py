@@ -11,6 +11,7 @@ from infra.workflow.judging import Judging, judging
 from infra.workflow.language import when
 from infra.workflow.steps.rounds import in_rounds
 from infra.workflow.steps.stopped import BY_RULE
+from infra.workflow.steps.tune import by_tuning
 from infra.workflow.surroundings import Surroundings
 from infra.workflow.way import Way
 from ratchet.spec import PipelineSpec
@@ -18,7 +19,7 @@ from ratchet.spec import PipelineSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Once or in rounds, on what capacity, and who judges it meanwhile."""
+    """Once, in rounds or by tuning, on what capacity, and who judges it meanwhile."""
 
     way: Way
     capacity: Capacity
@@ -27,13 +28,19 @@ class Training:
 
 def how_it_trains(at: Surroundings, *, again: str, then: str) -> Training:
     """Training that goes on to `then` with a model; the next round, if there are rounds, begins at `again`."""
-    rounds = at.spec.rounds
-    way = in_rounds(rounds, again=again, then=then) if rounds else _once(at.spec, then=then)
+    way = _way(at, again=again, then=then)
     return Training(
         way=way,
         capacity=capacity(at.spec, way.folder(at, files.CHECKPOINTS)),
         judging=judging(at, way),
     )
+
+
+def _way(at: Surroundings, *, again: str, then: str) -> Way:
+    if at.spec.rounds:
+        return in_rounds(at.spec.rounds, again=again, then=then)
+    once = _once(at.spec, then=then)
+    return by_tuning(at, once, at.spec.tune, then=then) if at.spec.tune else once
 
 
 def _once(spec: PipelineSpec, *, then: str) -> Way:

@@ -3,17 +3,20 @@
 The run table keeps it under (pipeline, `state`). Whoever changes it reads it, applies one of these functions, and
 writes the result on condition that nobody wrote in between (`common.run_table`).
 
-    running             the one run that has the lock: {run_id, execution_arn, started_at, trigger, forced, supersede,
-                        attempt, closed}; it holds all that StartExecution needs, so that a crash before that call can
-                        be repaired; closed: its execution has ended
-    pending             triggers that no run has taken yet: {count, first_at, last_at, kinds, forced, supersede,
-                        details, attempt}; `held` where they wait for another trigger to start a run
+    running             the one run that has the lock: {run_id, execution_arn, started_at, trigger, what was asked
+                        (contract.triggers.ASKED), attempt, closed, tunes}; it holds all that StartExecution needs, so
+                        that a crash before that call can be repaired; closed: its execution has ended; tunes: the
+                        tuning job that it has planned, which a run that takes its place goes on with
+    pending             triggers that no run has taken yet: {count, first_at, last_at, kinds, what was asked, details,
+                        attempt, tunes}; `held` where they wait for another trigger to start a run
     champion            the model that serves, previous_champion the one before it, where a rollback goes by itself
     last_judged_fingerprint   what the gate judged last, whatever it said
     withdrawn           {run_id, fingerprint} of champions that a person went back from, newest first: the same work
                         again would bring them up again
     doubt               {run_id, repairs, last_at}: a run has ended and may have left the endpoint otherwise than
                         `champion` says; so many repairs have been asked for since
+    tuning              {run_id, at, best: the tuned hyperparameters' values, runs: how many trained since, last_run:
+                        the last that was counted, jobs: [{job, run_id, made_from, manifests}], newest first}
     retained            (model, endpoint config) names of the last promoted champions, newest first
 """
 
@@ -30,6 +33,10 @@ WITHDRAWN = 20
 # A run that its machine could not finish recording (a cut-off execution) is tried again, but not for ever: each try may
 # train for hours. Then what asked for it is held until the next trigger.
 ATTEMPTS = 3
+# One whose tuning job goes on meanwhile trains nothing twice.
+ATTEMPTS_TUNING = 10
+# How many tuning jobs are remembered: as many as one may learn from, and those that may not fit any more.
+TUNING_JOBS = 10
 # As much of a time as names its hour: 2026-11-20T10.
 HOUR = 13
 
@@ -53,6 +60,7 @@ class State:
     retained: tuple[Document, ...] = ()
     withdrawn: tuple[Document, ...] = ()
     doubt: Document | None = None
+    tuning: Document | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,10 @@ class Trigger:
     detail: Document
     forced: bool = False
     supersede: bool = False
+    tune: bool = False
+    drift: bool = False
     attempt: int = 1
+    tunes: Document | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -88,17 +99,18 @@ def _added(pending: Document | None, trigger: Trigger) -> Document:
     was_held = before.get(HELD, False)
     # A repair is nobody's wish for a run that trains.
     held = {HELD: True} if was_held and trigger.kind == REPAIR else {}
+    tunes = trigger.tunes or before.get("tunes")
     return {
         "count": before["count"] + 1,
         "first_at": min(before["first_at"], trigger.at),
         LAST_AT: max(before[LAST_AT], trigger.at),
         "kinds": _in_order({*before["kinds"], trigger.kind}),
-        "forced": asked(before)["forced"] or trigger.forced,
-        "supersede": asked(before)["supersede"] or trigger.supersede,
+        **{name: asked(before)[name] or getattr(trigger, name) for name in ASKED},
         "details": {**before["details"], trigger.kind: trigger.detail},
         # What was held starts anew, with the trigger that lets it go.
         "attempt": trigger.attempt if was_held else max(before.get("attempt", 1), trigger.attempt),
         **held,
+        **({"tunes": tunes} if tunes else {}),
     }
 
 
@@ -125,6 +137,7 @@ def started(state: State, run_id: str, execution_arn: str, at: str) -> State:
         "trigger": {"kind": kind, "at": pending[LAST_AT], "detail": pending["details"].get(kind, {})},
         **(asked(pending) if kind not in WITHOUT_DATA else dict.fromkeys(ASKED, False)),
         "attempt": pending.get("attempt", 1),
+        **({"tunes": pending["tunes"]} if pending.get("tunes") and kind not in WITHOUT_DATA else {}),
     }
     return replace(state, running=running, pending=_without(kind, pending) if kind in WITHOUT_DATA else None)
 
@@ -159,6 +172,15 @@ def _without_data(pending: Document) -> Document | None:
         return None
     details = {kind: detail for kind, detail in pending["details"].items() if kind in kinds}
     return {**pending, "kinds": kinds, "details": details, "count": len(kinds), **dict.fromkeys(ASKED, False)}
+
+
+def tunes(state: State, run_id: str, tuning: Document) -> State:
+    """The run is about to make this tuning job, or to go on with it: a run that takes its place finds it here.
+
+    Raises:
+        LockLostError: another run, or none, has the lock.
+    """
+    return replace(state, running={**require_lock(state, run_id), "tunes": tuning})
 
 
 def require_lock(state: State, run_id: str) -> Document:
@@ -208,8 +230,12 @@ def ended(state: State, run_id: str, *, again: bool, doubt: bool = False, repair
     if not running or not again:
         return state
     attempt, trigger = running.get("attempt", 1), running["trigger"]
-    retry = Trigger(trigger["kind"], trigger["at"], trigger["detail"], **asked(running), attempt=attempt + 1)
-    return triggered(state, [retry]) if attempt < ATTEMPTS else _held(state, retry)
+    tunes = running.get("tunes")
+    retry = Trigger(
+        trigger["kind"], trigger["at"], trigger["detail"], **asked(running), attempt=attempt + 1, tunes=tunes
+    )
+    most = ATTEMPTS_TUNING if tunes else ATTEMPTS
+    return triggered(state, [retry]) if attempt < most else _held(state, retry)
 
 
 def _held(state: State, trigger: Trigger) -> State:
@@ -274,6 +300,22 @@ def went_back(state: State, run_id: str, champion: Document, retain: int) -> Sta
         return after
     withdrawn = {name: left[name] for name in ("run_id", "fingerprint")}
     return replace(after, withdrawn=_except((withdrawn, *_except(state.withdrawn, left)), champion)[:WITHDRAWN])
+
+
+def tuned(state: State, run_id: str, tuning: Document) -> State:
+    """A tuning job has found the best values: {at, best, jobs: [its own entry]}. Twice is as once."""
+    before = state.tuning or {}
+    if before.get("last_run") == run_id:
+        return state
+    jobs = [*tuning["jobs"], *before.get("jobs", ())][:TUNING_JOBS]
+    return replace(state, tuning={**tuning, "run_id": run_id, "runs": 0, "last_run": run_id, "jobs": jobs})
+
+
+def trained(state: State, run_id: str) -> State:
+    """A run has trained with what was tuned before it. Twice is as once."""
+    if not state.tuning or state.tuning["last_run"] == run_id:
+        return state
+    return replace(state, tuning={**state.tuning, "runs": state.tuning["runs"] + 1, "last_run": run_id})
 
 
 def _except(withdrawn: tuple[Document, ...], champion: Document) -> tuple[Document, ...]:

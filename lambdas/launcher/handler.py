@@ -3,9 +3,9 @@
 Invoked with
     an SQS batch (event source mapping with ReportBatchItemFailures), each body one of the documents below;
     an EventBridge event: S3 "Object Created", "Step Functions Execution Status Change";
-    a trigger: {"kind": "manual" | "code" | "schedule" | "rollback", "detail": {...}?, "forced": bool?,
-        "supersede": bool?}; a rollback's detail names the run whose model comes back, {"to": run id}; it is answered
-        with {"status": "started" | "pending", "run_id": ..., "execution_arn": ...}
+    a trigger: {"kind": "manual" | "drift" | "code" | "schedule" | "rollback", "detail": {...}?, "forced": bool?,
+        "supersede": bool?, "tune": bool?}; a rollback's detail names the run whose model comes back, {"to": run id}; it
+        is answered with {"status": "started" | "pending", "run_id": ..., "execution_arn": ...}
         ("pending": a run is on its way, whose run_id it is; one further run follows when it ends);
     {"kind": "reconcile"}: repairs what a crash between two steps left; a schedule of 5 minutes sends it.
 

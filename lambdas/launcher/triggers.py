@@ -11,7 +11,7 @@ from common.json_values import told, unstorable
 from common.state import Trigger
 
 from contract.names import is_run_id
-from contract.triggers import AFTER, ASKED, DATA, KINDS, MANUAL, RECONCILE, REPAIR
+from contract.triggers import AFTER, ASKED, DATA, DRIFT, KINDS, MANUAL, RECONCILE, REPAIR
 
 # StartExecution's input and an item of the run table both hold a trigger's detail; S3 keys have at most 1,024 bytes.
 DETAIL_LENGTH, KEY_BYTES = 4096, 1024
@@ -149,14 +149,16 @@ def _document(event: Mapping[str, Any], at: str) -> Meaning:
         raise BadEventError(f"no trigger is of kind {told(kind)}; the kinds are {', '.join(KINDS)} and {RECONCILE}")
     unknown = sorted(set(event) - {"kind", "detail", *asked})
     if unknown:
-        raise BadEventError(f"a trigger has kind, detail, {' and '.join(ASKED)}, not {', '.join(unknown)[:200]}")
+        known = f"{', '.join(ASKED[:-1])} and {ASKED[-1]}"
+        raise BadEventError(f"a trigger has kind, detail, {known}, not {', '.join(unknown)[:200]}")
     _check_detail(detail)
     _check_repair(kind, detail)
     for name, value in asked.items():
         if not isinstance(value, bool):
             raise BadEventError(f"a trigger's {name} is true or false, not {told(value)}")
     # Whoever supersedes the champion wants a run, also where the gate has just refused the same data.
-    return Trigger(kind, at, detail, asked["forced"] or asked["supersede"], asked["supersede"])
+    asked["forced"] = asked["forced"] or asked["supersede"]
+    return Trigger(kind, at, detail, **{**asked, "drift": asked["drift"] or kind == DRIFT})
 
 
 def _check_repair(kind: str, detail: Mapping[str, Any]) -> None:

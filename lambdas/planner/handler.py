@@ -18,11 +18,13 @@ from common.artifacts import Artifacts, is_there
 from common.clients import client
 from common.log import Log
 from common.run_table import RunTable
-from common.state import State, asked, planning
+from common.state import State, asked, planning, tunes
 
 from contract import files, functions, outcomes, triggers
-from planner import held_out_look, plan
+from contract.tuning import TUNING
+from planner import held_out_look, plan, tuning_plan
 from planner.data import Channel, channel, manifest, versions
+from planner.tuning import decide
 
 Document = dict[str, Any]
 
@@ -38,17 +40,19 @@ def handle(event: Document, _context: object) -> Document:
     Args:
         event: {"run": the execution's input, "channels": {name: prefix}, "code_hash", "spec_hash", "image_uri",
             "held_out": how to read the held-out channel and what its labels must be, null if serve.py reads it,
-            "data_starts_runs": whether data that arrive do}.
+            "data_starts_runs": whether data that arrive do, "tune" where pipeline.yaml has it (infra, steps/tune.py)}.
 
     Returns:
         {"outcome": "Run" | "UpToDate" | "WaitsForData" | "Rollback", "fingerprint", "forced", "supersede", "data":
         {objects, bytes, manifests} or null, "code_hash", "spec_hash", "image_uri", "champion" or null, "reason" if
         there is nothing to do, "drift" if the endpoint isn't what the run table says, for a rollback "candidate" and
-        "decision"}; plan.json holds the same.
+        "decision", where pipeline.yaml has `tune:` what contract.tuning says}; plan.json holds the same.
 
     Raises:
         LockLostError: the run wasn't started by the launcher.
         HeldOutDataError: the gate can't judge by the held-out data.
+        NotTunableError: the run is to tune, and pipeline.yaml says nothing of it.
+        ParentRefusedError: a tuning job that pipeline.yaml names for a parent can't be one.
         RollbackRefusedError: there is no going back to the run that a rollback names.
     """
     run = event["run"]
@@ -64,6 +68,8 @@ def handle(event: Document, _context: object) -> Document:
         document = plan.repair(state)
     else:
         document = on_data(event, state, artifacts, log)
+    if TUNING in document:
+        table.update(partial(tunes, run_id=run["run_id"], tuning=tuning_plan.kept(document)))
     # A rollback puts the endpoint in order itself.
     repairs = {"drift": drift} if drift and document["outcome"] != outcomes.ROLLBACK else {}
     document = {**{name: event[name] for name in MADE_FROM}, **document, **repairs}
@@ -90,10 +96,23 @@ def on_data(event: Document, state: State, artifacts: Artifacts, log: Log) -> Do
 def work(event: Document, state: State, channels: list[Channel], artifacts: Artifacts, log: Log) -> Document:
     """The plan of a run that has data, and their manifests."""
     data = write_manifests(artifacts, channels)
-    document = plan.work(state, fingerprint(event, channels), data, **asked(state.running or {}))
-    if document["outcome"] == outcomes.WORK and event["held_out"]:
+    decision = decide(event.get("tune"), state, clock.now())
+    wishes, wished = asked(state.running or {}), decision is not None and decision.wished
+    document = plan.work(
+        state,
+        fingerprint(event, channels),
+        data,
+        forced=wishes["forced"],
+        supersede=wishes["supersede"],
+        tunes=wished,
+    )
+    if document["outcome"] != outcomes.WORK:
+        return document
+    if event["held_out"]:
         log.info("looked into the held-out data", **look(client("s3"), channels, event["held_out"]))
-    return document
+    if decision is None:
+        return document
+    return tuning_plan.with_tuning(document, event, decision, state=state, channels=channels, artifacts=artifacts)
 
 
 def rollback(table: RunTable, s3: Any, state: State, detail: Document, drift: str | None) -> Document:

@@ -28,9 +28,21 @@ def fingerprint(channels: Sequence[Channel], *, code_hash: str, spec_hash: str, 
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def work(state: State, fingerprint: str, data: Mapping[str, Any], *, forced: bool, supersede: bool = False) -> Document:
-    """`Run`, or `UpToDate` with its reason where the same work would bring nothing new."""
-    reason = None if forced else _nothing_new(state, fingerprint)
+def work(  # noqa: PLR0913 - all that a person may ask for
+    state: State,
+    fingerprint: str,
+    data: Mapping[str, Any],
+    *,
+    forced: bool,
+    supersede: bool = False,
+    tunes: bool = False,
+) -> Document:
+    """`Run`, or `UpToDate` with its reason where the same work would bring nothing new.
+
+    Args:
+        tunes: somebody wants the same work with other hyperparameters, which is new.
+    """
+    reason = None if forced or tunes else _nothing_new(state, fingerprint)
     return {
         "outcome": outcomes.UP_TO_DATE if reason else outcomes.WORK,
         **({"reason": reason} if reason else {}),

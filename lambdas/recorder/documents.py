@@ -12,6 +12,7 @@ from common.state import State
 from contract import environment, evaluations, files, outcomes, states
 from contract.causes import outcome_of, readable
 from contract.run_table import ENDS, RULE_VERDICTS, STOPPED_BY, UNFINISHED
+from contract.tuning import TUNED, TUNING, UNTUNED
 from recorder import spot_figures, training_figures
 from recorder.rule_verdicts import rule_verdicts
 
@@ -30,8 +31,10 @@ def outcome(event: Mapping[str, Any]) -> str:
 
 def champion(event: Mapping[str, Any], at: str) -> Document:
     """The candidate as the champion that it became."""
-    kept = {key: event["candidate"][key] for key in _CHAMPION}
-    return {**kept, **event["deployment"], "promoted_at": at}
+    candidate = event["candidate"]
+    kept = {key: candidate[key] for key in _CHAMPION}
+    by_tuning = {TUNED: candidate[TUNED]} if candidate.get(TUNED) else {}
+    return {**kept, **by_tuning, **event["deployment"], "promoted_at": at}
 
 
 def run_record(  # noqa: PLR0913 - everything that a record is made of
@@ -42,6 +45,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
     evaluation: Mapping[str, Any] | None,
     rules: Sequence[Mapping[str, Any]] = (),
     timings: Mapping[str, float],
+    trials: Sequence[Mapping[str, Any]] = (),
     at: str,
 ) -> Document:
     """The run's item in the run table, and record.json. Fields that a run didn't come to are absent."""
@@ -60,6 +64,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         "execution_arn": event["execution_arn"],
         **{name: plan.get(name) for name in _WORK},
         **_trained(event, rules, begun, timings),
+        **_tuned(event, plan, trials),
         "evaluation": _without_samples(evaluation),
         "decision": event["decision"],
         "model_package_arn": event["package"],
@@ -116,6 +121,12 @@ def _trained(
         "spot": spot_figures.figures(event["training"], event["failure"], event.get("rounds")),
         "rules": _judged(event, rules, begun) or None,
     }
+
+
+def _tuned(event: Mapping[str, Any], plan: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> Document:
+    """What the run's tuning job came to, or why the run trained without one."""
+    tuning = event.get(TUNING)
+    return {TUNING: {**tuning, "trials": list(trials)} if tuning else None, UNTUNED: plan.get(UNTUNED)}
 
 
 def _judged(event: Mapping[str, Any], last: Sequence[Mapping[str, Any]], begun: Mapping[str, Any]) -> list[Document]:

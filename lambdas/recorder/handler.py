@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,10 +21,11 @@ from common.clients import client
 from common.log import Log
 from common.refusals import is_missing
 from common.run_table import RunTable
-from common.state import State, judged, promoted, require_lock, settled, went_back
+from common.state import State, judged, promoted, require_lock, settled, trained, tuned, went_back
 
-from contract import environment, files, functions, histories, outcomes, triggers
+from contract import environment, files, functions, histories, names, outcomes, triggers
 from contract.run_table import UNFINISHED
+from contract.tuning import TUNING
 from contract.verdicts import FILE_BYTES
 from recorder import approvals, documents
 from recorder.housekeeping import Housekeeper
@@ -104,6 +106,7 @@ def found(event: Document, artifacts: Artifacts, trouble: list[str]) -> Document
         "evaluation": read(lambda: read_evaluation(artifacts), None) if event["evaluation"] else None,
         "rules": read(lambda: verdicts(artifacts, event), []) if event["training"] else [],
         "timings": read(lambda: read_timings(event["execution_arn"]), {}),
+        "trials": read(lambda: read_trials(artifacts), []) if event.get(TUNING) else [],
     }
 
 
@@ -115,12 +118,22 @@ def concluded(state: State, *, event: Document, at: str, retain: int) -> State:
     if outcome == outcomes.PROMOTED:
         move = went_back if goes_back else promoted
         state = move(state, run_id, documents.champion(event, at), retain)
+    state = with_tuning(state, event, at)
     # What was rolled back or failed is worth another try; what the gate said it would say again. A rollback judges
     # nothing.
     if outcome in (outcomes.PROMOTED, outcomes.NOT_BETTER) and not goes_back:
         state = judged(state, run_id, event["plan"]["fingerprint"])
     # Of a failed run it isn't known whether its Plan has compared the endpoint with the champion, and put it in order.
     return state if outcome == outcomes.FAILED else settled(state)
+
+
+def with_tuning(state: State, event: Document, at: str) -> State:
+    """The state with what the run's tuning job has found, or with one run more that trained by what is known."""
+    run_id, tuning = event["run"]["run_id"], event.get(TUNING) or {}
+    if tuning.get("best"):
+        job = {name: tuning.get(name) for name in ("job", "made_from", "manifests")}
+        return tuned(state, run_id, {"at": at, "best": tuning["best"]["values"], "jobs": [{**job, "run_id": run_id}]})
+    return trained(state, run_id) if event["training"] else state
 
 
 def finish(run_id: str | None, event: Document, state: State, table: RunTable, log: Log) -> list[str]:
@@ -185,12 +198,24 @@ def read_evaluation(artifacts: Artifacts) -> Document | None:
     return evaluation if isinstance(evaluation, dict) else None
 
 
+def read_trials(artifacts: Artifacts) -> list[Document]:
+    """All trials of the run's tuning job; none where it has left no list of them."""
+    try:
+        document = artifacts.read(files.TRIALS)
+    except ArtifactMissingError:
+        return []
+    return list(document["trials"])
+
+
 def verdicts(artifacts: Artifacts, event: Document) -> list[Document]:
     """The rules' last verdicts: SageMaker Debugger's are told by SageMaker, the open ones' lie beside the tensors."""
     training = event["training"]
     if environment.judged_by_debugger(training["environment"]):
         return managed_verdicts(training["description"]["TrainingJobName"])
-    return list(read_rules(artifacts, event.get("round")))
+    best = (event.get(TUNING) or {}).get("best") or {}
+    # A trial may be of an earlier run, whose place this one has taken.
+    of_run = names.run_of_trial(best.get("job", "")) or artifacts.run_id
+    return list(read_rules(replace(artifacts, run_id=of_run), tensors_of(event)))
 
 
 def managed_verdicts(training_job: str) -> list[Document]:
@@ -203,13 +228,19 @@ def managed_verdicts(training_job: str) -> list[Document]:
         time.sleep(VERDICT_PAUSE_SECONDS)
 
 
-def read_rules(artifacts: Artifacts, last_round: int | None) -> Iterator[Document]:
-    """The last verdicts of the rules beside the training, or its last round.
+def tensors_of(event: Document) -> str:
+    """The folder of the tensors that the rules have judged: of the last round, or of the best trial."""
+    best = (event.get(TUNING) or {}).get("best")
+    return files.of_trial(files.TENSORS, best["job"]) if best else files.of_round(files.TENSORS, event.get("round"))
+
+
+def read_rules(artifacts: Artifacts, tensors: str) -> Iterator[Document]:
+    """The last verdicts of the rules beside the training, its last round or its best trial.
 
     One that isn't readable is left out, as one that was cut off. Of each no more is kept than a verdict may say: a
     user's script writes them, and a hundred as long as they may be are more than a function's memory.
     """
-    names = [name for name in artifacts.names(files.rules_folder(last_round)) if name.endswith(".json")]
+    names = [name for name in artifacts.names(files.rules_folder(tensors)) if name.endswith(".json")]
     for name in names[:MOST_VERDICTS]:
         try:
             verdict = artifacts.read(name, most=FILE_BYTES)

@@ -36,7 +36,7 @@ from contract import environment, files, functions, outcomes
 from contract.names import is_job_of_a_run
 from contract.run_table import RULE_VERDICTS, STOPPED_BY
 from contract.verdicts import ERROR, FILE_BYTES, ISSUES_FOUND, SAGEMAKER_SOURCE, WORD_LENGTH, short
-from stopper.verdicts import Run, Verdict, made_by, run_of, verdicts
+from stopper.verdicts import Run, Verdict, is_trial, made_by, run_of, verdicts
 
 Document = dict[str, Any]
 
@@ -169,9 +169,12 @@ def wants_telling(verdict: Verdict, goes_on: bool) -> bool:
 
 
 def stop(runs: RunTable, run: Run, verdict: Verdict, log: Log) -> Document:
-    """Writes why, then stops the job. Again after a crash between the two; never for another rule's stop."""
+    """Writes why, then stops the job. Again after a crash between the two; never for another rule's stop.
+
+    Of a trial only its verdict is kept: the run goes on with the others.
+    """
     name = verdict.training_job
-    if not runs.set_in_run_once(run.run_id, STOPPED_BY, verdict.document()):
+    if not is_trial(name) and not runs.set_in_run_once(run.run_id, STOPPED_BY, verdict.document()):
         before = (runs.read_run(run.run_id) or {}).get(STOPPED_BY, {})
         if before.get("training_job") == name and before.get("name") != verdict.name:
             return answer(log, name, "Recorded", f"{before.get('name')} has stopped it already")
@@ -188,7 +191,7 @@ def too_late(runs: RunTable, run: Run, verdict: Verdict, log: Log) -> Document:
     """The job has ended between the look and the stop. If it ended by itself, the rule hasn't stopped it."""
     job = describe(verdict.training_job) or {}
     status = job.get("TrainingJobStatus", "gone")
-    if status in ("Completed", "Failed"):
+    if status in ("Completed", "Failed") and not is_trial(verdict.training_job):
         runs.remove_from_run(run.run_id, STOPPED_BY, verdict.document())
     return answer(log, verdict.training_job, "Recorded", f"{verdict.name} came too late: the job is {status}")
 

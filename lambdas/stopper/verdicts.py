@@ -46,8 +46,10 @@ class Run:
 
 def run_of(job: Mapping[str, Any]) -> Run | None:
     """The run that made a training job (DescribeTrainingJob); None for a job that no run made."""
-    told = [environment_of(job).get(name, "") for name in (ENVIRONMENT, PIPELINE, RUN_ID)]
-    return Run(*told) if all(told) else None
+    environment, pipeline = (environment_of(job).get(name, "") for name in (ENVIRONMENT, PIPELINE))
+    # What a tuning job's training jobs are told is the same for all runs; their names say of which they are.
+    run_id = environment_of(job).get(RUN_ID) or names.run_of_trial(str(job.get("TrainingJobName")))
+    return Run(environment, pipeline, run_id) if environment and pipeline and run_id else None
 
 
 def environment_of(job: Mapping[str, Any]) -> Mapping[str, str]:
@@ -55,11 +57,18 @@ def environment_of(job: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def made_by(run: Run, training_job: str) -> bool:
-    """Whether a job is called as this run calls its training, in whichever round."""
+    """Whether a job is called as this run calls its training, in whichever round, or as its trials are called."""
     if not names.is_run_id(run.run_id):
         return False
+    if is_trial(training_job):
+        return names.tuning_job_of(training_job) == names.tuning_job(run.environment, run.pipeline, run.run_id)
     name = names.job(run.environment, run.pipeline, run.run_id, names.TRAIN_STEP)
     return training_job == name or training_job.startswith(f"{name}-")
+
+
+def is_trial(training_job: str) -> bool:
+    """Whether a tuning job has made it."""
+    return names.run_of_trial(training_job) is not None
 
 
 def verdicts(detail: Any, training_job: str, job: Mapping[str, Any]) -> Iterator[Verdict]:

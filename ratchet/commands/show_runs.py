@@ -89,7 +89,7 @@ def _runs_table(found: list[Run], width: int) -> Table:
             _plain(run.run_id),
             _plain(run.pipeline),
             f"[{outcome_style(run.outcome)}]{_plain(run.outcome)}[/]",
-            _plain(run.trigger),
+            _plain(f"{run.trigger}, tuned" if run.tuned else run.trigger),
             duration(run.seconds) if run.seconds is not None else "",
             _figure(run),
             _plain(first_line(run.reason, max(SHORTEST_REASON, width - OTHER_COLUMNS - metrics))),
@@ -148,6 +148,7 @@ def _pipeline_status(context: Context, table: RunTable, name: str) -> dict[str, 
         "why": newest[0].reason if newest else "",
         "rules": newest[0].rules if newest else [],
         "spot": newest[0].spot if newest else "",
+        "tuning": newest[0].tuning if newest else "",
     }
 
 
@@ -196,6 +197,7 @@ def _pipeline_text(each: dict[str, Any], without_folder: str) -> str:
         outcome = str(last.get("outcome", outcomes.RUNNING))
         lines.append(f"  last run   {_plain(last['run_id'])}  [{outcome_style(outcome)}]{_plain(outcome)}[/]")
         lines += [f"             {_plain(first_line(each['why']))}"] if each["why"] else []
+        lines += [f"  tuning     {_plain(each['tuning'])}"] if each["tuning"] else []
         lines += [f"  spot       {_plain(each['spot'])}"] if each["spot"] else []
         lines += [f"  rule       {_rule_text(rule)}" for rule in each["rules"]]
     return "\n".join(lines)

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     is_flag=True,
     help="If the champion can't answer the held-out data, let a challenger that reaches the floor take its place.",
 )
-def run(context: Context, pipeline: str, wait: bool, force: bool, supersede: bool) -> Answer:
+@click.option("--tune", is_flag=True, help="Tune the hyperparameters first, as tune: of pipeline.yaml says.")
+def run(  # noqa: PLR0913 - each option is one
+    context: Context, pipeline: str, *, wait: bool, force: bool, supersede: bool, tune: bool
+) -> Answer:
     """Start a run of PIPELINE (its name, or its folder).
 
     On the embedded AWS its stack is deployed first where that is needed, and a channel without data gets the model
@@ -37,9 +40,11 @@ def run(context: Context, pipeline: str, wait: bool, force: bool, supersede: boo
     from ratchet import following
 
     name = context.pipeline(pipeline)
+    if tune:
+        _check_tune(context, name)
     prepared = prepare(context, name) if context.is_local else {}
     _check_channels(context, name)
-    asked = {"forced": force, "supersede": supersede}
+    asked = {"forced": force, "supersede": supersede, "tune": tune}
     usual = prepared.get("deployed") and not any(asked.values())
     by_code = following.started_by_code(context.account, name) if usual else None
     launched = by_code or _launch(context, name, triggers.message(triggers.MANUAL, {triggers.BY: _who()}, **asked))
@@ -81,6 +86,17 @@ def _check_channels(context: Context, name: str) -> None:
     folder = context.project.pipelines.get(name)
     if folder:
         channels.check_filled(context.account, name, load(folder / files.SPEC_FILE).data)
+
+
+def _check_tune(context: Context, name: str) -> None:
+    """Refuses to tune what has nothing to tune. Of a pipeline without a folder in this checkout Plan knows it."""
+    from ratchet.errors import UserError
+    from ratchet.spec import load
+
+    folder = context.project.pipelines.get(name)
+    if folder and load(folder / files.SPEC_FILE).tune is None:
+        path = folder / files.SPEC_FILE
+        raise UserError(f"{path} has no tune:, so there is nothing to tune; docs/pipeline.md says how to write it")
 
 
 def _launch(context: Context, name: str, trigger: Mapping[str, Any]) -> Launched:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contract import files, names
+from contract import files, names, run_table
+from contract.tuning import TUNED
 from ratchet.command import Answer, Context, command
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def _deployed(context: Context, pipeline: str) -> tuple[str, PipelineSpec]:
 def _start(context: Context, spec: PipelineSpec, name: str) -> str:
     """Starts the job; its name."""
     from ratchet import channels, training_job
+    from ratchet.runs import RunTable
 
     account, shared = context.account, context.account.shared()
     bucket, s3 = shared["DataBucketName"], account.client("s3")
@@ -77,7 +79,9 @@ def _start(context: Context, spec: PipelineSpec, name: str) -> str:
     machine = account.pipeline(name)["StateMachineArn"]
     definition = account.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["definition"]
     code = f"s3://{shared['ArtifactBucketName']}/{key}"
-    request = training_job.request(definition, spec, run_id=run_id, bucket=bucket, code=code)
+    champion = RunTable(account).state(name).get(run_table.CHAMPION) or {}
+    tuned = champion.get(TUNED)
+    request = training_job.request(definition, spec, run_id=run_id, bucket=bucket, code=code, tuned=tuned)
     s3.put_object(Bucket=shared["ArtifactBucketName"], Key=key, Body=package)
     account.client("sagemaker").create_training_job(**request)
     context.say(f"{name}  training job {request['TrainingJobName']} started")

@@ -26,6 +26,7 @@ from ratchet.spec.rounds import Rounds, check_rounds
 from ratchet.spec.rules import Rule, check_rules
 from ratchet.spec.train import Train
 from ratchet.spec.triggers import Triggers
+from ratchet.spec.tune import Tune, check_tune
 from ratchet.spec.yaml_lines import Document, Location, Problem, dotted
 
 
@@ -33,7 +34,6 @@ class PipelineSpec(Model):
     """One model's pipeline, as its pipeline.yaml says it."""
 
     not_yet: ClassVar[Mapping[str, str]] = {
-        "tune": "hyperparameter tuning",
         "approval: manual": "approval by a person",
     }
 
@@ -60,6 +60,7 @@ class PipelineSpec(Model):
         Field(description="Who judges: Ratchet's own rules, or the managed SageMaker Debugger"),
     ] = "open"
     rounds: Annotated[Rounds | None, Field(description="Training again and again, from the last model")] = None
+    tune: Annotated[Tune | None, Field(description="Tuning of hyperparameters, and when a run does it")] = None
     evaluate: Evaluate = Evaluate()
     gate: Annotated[Gate, Example("gate: {metric: f1_macro, minimum: 0.9}")]
     approval: Literal["automatic"] = "automatic"
@@ -78,6 +79,8 @@ class PipelineSpec(Model):
             name, version = (framework.name, framework.version) if framework else (None, None)
             check_managed(name, version, self.rules, self.probe)
         check_rounds(self.rounds, self.train.metrics, self.data)
+        managed = self.rules_service == "sagemaker"
+        check_tune(self.tune, self.train, rounds=self.rounds is not None, managed_rules=managed)
         check_outputs(self.gate.metric, self.evaluate)
         check_parts(self.gate.metric, self.gate.segments, self.gate.classes, self.evaluate)
         return self

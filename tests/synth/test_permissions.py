@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from synthesis import ENVIRONMENTS, Template, listed, settings, text
 
+from contract import names
 from localaws.ministack_adapter.condition_keys import is_supplied
 
 # A policy variable; CloudFormation's own in Fn::Sub have one colon less, or two.
@@ -40,6 +41,7 @@ TRUSTED = {
     "JobsHosting": "sagemaker.amazonaws.com",
     "WorkflowExecution": "states.amazonaws.com",
     "RunPlanner": "lambda.amazonaws.com",
+    "RunTrials": "lambda.amazonaws.com",
     "RunGate": "lambda.amazonaws.com",
     "RunVerifier": "lambda.amazonaws.com",
     "RunRecorder": "lambda.amazonaws.com",
@@ -281,11 +283,16 @@ def test_the_stopper_stops_only_what_its_environment_has_made(
         one for one in shared.statements_of("StopperHandler") if "sagemaker:StopTrainingJob" in listed(one["Action"])
     ]
     assert stop["Condition"] == {"StringEquals": {"aws:ResourceTag/ratchet:environment": environment}}
-    (pattern,) = {text(resource).partition(":training-job/")[2].split('"')[0] for resource in listed(stop["Resource"])}
-    assert fnmatch.fnmatchcase(f"{environment}-digits-forest-20261120-120000-ab12-train", pattern)
-    assert fnmatch.fnmatchcase(f"{environment}-digits-forest-20261120-120000-ab12-train-3", pattern)
-    assert not fnmatch.fnmatchcase("other-digits-forest-20261120-120000-ab12-train", pattern)
-    assert not fnmatch.fnmatchcase("kmeans-1", pattern)
+    patterns = {text(resource).partition(":training-job/")[2].split('"')[0] for resource in listed(stop["Resource"])}
+
+    def may_be_stopped(job: str) -> bool:
+        return any(fnmatch.fnmatchcase(job, pattern) for pattern in patterns)
+
+    trial = names.tuning_job(environment, "digits-forest", "20261120-120000-ab12") + "-003-0a1b2c3d"
+    job = f"{environment}-digits-forest-20261120-120000-ab12-train"
+    assert len(patterns) == 2 and all(map(may_be_stopped, (job, f"{job}-3", trial)))
+    others = (f"other{job}", "other-digits-forest-20261120-120000-ab12-train", f"other{trial}", "kmeans-1")
+    assert not any(map(may_be_stopped, (*others, f"{environment}-kmeans-1", trial.rpartition("-")[0])))
 
 
 def test_what_the_stopper_cannot_do_waits_and_is_told(stacks: Callable[[str], dict[str, Template]]) -> None:

@@ -152,8 +152,11 @@ def test_jobs_read_their_code_from_our_own_bucket(stacks: Stacks, environment: s
     properties = template.one("Custom::CopiedSource")["Properties"]
     machine = template.one("AWS::StepFunctions::StateMachine")
     assert copied in machine["DependsOn"]
-    uri = template.machine["States"]["Train"]["Arguments"]["HyperParameters"]["sagemaker_submit_directory"]
-    assert uri == f"s3://${{artifact_bucket}}/{properties['ToKey']}"
+    uri = f"s3://${{artifact_bucket}}/{properties['ToKey']}"
+    states = template.machine["States"]
+    trial = states["Tune"]["Arguments"]["TrainingJobDefinition"]
+    assert trial["StaticHyperParameters"]["sagemaker_submit_directory"] == uri
+    assert f"'sagemaker_submit_directory': '{uri}'" in states["Train"]["Arguments"]["HyperParameters"]
     assert properties["ToBucket"] == machine["Properties"]["DefinitionSubstitutions"]["artifact_bucket"]
     assert "cdk-hnb659fds-assets" not in text(machine) + text(list(template.statements_of("Jobs")))
     assert properties["ToKey"] in text(template.statements_of("SourceCopier"))

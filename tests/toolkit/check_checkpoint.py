@@ -17,6 +17,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import SGDClassifier
 from sklearn.neural_network import MLPClassifier
 
+from contract import names
 from toolkit.checkpoint import Batches, CheckpointError, Checkpoints
 from toolkit.checkpoint.files import read, write
 
@@ -252,6 +253,17 @@ class Loop(Folder):
         environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(self.folder / "none")}
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
         self.assertEqual(done.stdout, "[0, 1, 2]\n")
+
+    def test_the_jobs_of_a_tuning_job_share_a_folder_and_take_up_their_own(self):
+        code = "from toolkit.checkpoint import Checkpoints\nprint(Checkpoints(every=1, history=[]).folder)"
+        trial = names.tuning_job("local", "digits", "20261120-101112-abcd") + "-003-0a1b2c3d"
+        own = {"local-digits-20261120-101112-abcd-train": "checkpoints", trial: "checkpoints/" + trial}
+        for job, folder in own.items():
+            environment = {**os.environ, "SAGEMAKER_BASE_DIR": str(self.folder), "TRAINING_JOB_NAME": job}
+            done = subprocess.run(
+                [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+            )
+            self.assertEqual(done.stdout.strip(), str(self.folder / folder))
 
     def test_a_script_without_numpy_needs_none(self):
         code = (

@@ -17,6 +17,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+from contract import names
 from toolkit.probe import Probe, Trial
 from toolkit.probe.settings import Settings
 from toolkit.rules import __main__ as command
@@ -459,6 +460,12 @@ class Telling(RunnerCase):
         aws = AwsDouble()
         self.run_rules([{"rule": "LossNotDecreasing"}], aws, [1 - i / 100 for i in range(30)])
         self.assertEqual(self.status("LossNotDecreasing")["status"], "NoIssuesFound")
+
+    def test_a_trial_of_a_tuning_job_speaks_in_its_own_run_and_name(self):
+        run_id = "20261120-101112-abcd"
+        trial = names.tuning_job("local", "digits", run_id) + "-003-0a1b2c3d"
+        told = {"RATCHET_VERDICTS": "s3://b/runs/digits/<run>/train/verdicts/<job>.json", "TRAINING_JOB_NAME": trial}
+        self.assertEqual(Job.of(told).verdicts, f"s3://b/runs/digits/{run_id}/train/verdicts/{trial}.json")
 
     def test_long_reasons_fit_an_event(self):
         status = Status("n", "r", "stop", "Error", 1, 0.5, 'a "long" \\ réason ' * 200, 0.0)

@@ -128,6 +128,9 @@ class SageMaker(Service):
 
     def __init__(self) -> None:
         self.jobs: dict[str, Document] = {}
+        # Tuning jobs, and their training jobs' summaries.
+        self.tuning_jobs: dict[str, Document] = {}
+        self.trials: dict[str, list[Document]] = {}
         self.endpoints: dict[str, list[Document]] = {}
         self.configs: dict[str, list[str]] = {}
         self.models: list[str] = []
@@ -148,6 +151,29 @@ class SageMaker(Service):
             message = f"The request was rejected because the training job is in status {job['TrainingJobStatus']}."
             raise self.error("stop_training_job", "ValidationException", message)
         job["TrainingJobStatus"] = "Stopping"
+
+    def describe_hyper_parameter_tuning_job(self, *, HyperParameterTuningJobName: str) -> Document:  # noqa: N803
+        if HyperParameterTuningJobName not in self.tuning_jobs:
+            message = f"Amazon SageMaker can't find a tuning job with the name: {HyperParameterTuningJobName}"
+            raise self.error("describe_hyper_parameter_tuning_job", "ResourceNotFound", message)
+        known = self.tuning_jobs[HyperParameterTuningJobName]
+        return copy.deepcopy({"HyperParameterTuningJobName": HyperParameterTuningJobName, **known})
+
+    def list_training_jobs_for_hyper_parameter_tuning_job(
+        self,
+        *,
+        HyperParameterTuningJobName: str,  # noqa: N803 - boto3's
+        SortBy: str,  # noqa: N803
+        SortOrder: str,  # noqa: N803
+    ) -> Document:
+        trials = copy.deepcopy(self.trials[HyperParameterTuningJobName])
+        if SortBy == "FinalObjectiveMetricValue":
+            # Those without a value come last, whatever the order.
+            sign = -1 if SortOrder == "Descending" else 1
+            metrics = [trial.get("FinalHyperParameterTuningJobObjectiveMetric") for trial in trials]
+            keys = [sign * metric["Value"] if metric else 9e9 for metric in metrics]
+            trials = [trials[index] for index in sorted(range(len(trials)), key=keys.__getitem__)]
+        return {"TrainingJobSummaries": trials}
 
     def describe_endpoint(self, *, EndpointName: str) -> Document:  # noqa: N803 - boto3's
         looks = self.endpoints.get(EndpointName, [])

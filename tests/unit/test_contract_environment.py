@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract import environment
-from contract.environment import MANAGED_RULES, RULES, pieces, whole
+from contract import names as job_names
+from contract.environment import MANAGED_RULES, RULES, of_this_job, pieces, whole
 
 LOUD = {"rule": "Overfit", "name": "loud", "parameters": {"patience": 3}, "action": "stop"}
 TOLD = {"rule": "Overfit", "name": "told", "parameters": {}, "action": "notify"}
@@ -43,6 +44,15 @@ def test_what_is_not_set_is_nothing() -> None:
     assert whole("X", {"X_1": "a piece without a beginning"}) is None
     assert whole("X", {"X": ""}) == ""
     assert whole("X", {"X": "a", "X_2": "a gap ends it"}) == "a"
+
+
+def test_a_trial_reads_its_own_names_and_any_other_job_what_it_is_told() -> None:
+    told = {"X": "s3://a/<run>/", "X_1": "<job>.json"}
+    job = job_names.tuning_job("local", "digits", "20261120-101112-abcd") + "-003-0a1b2c3d"
+    assert of_this_job("X", {**told, "TRAINING_JOB_NAME": job}) == f"s3://a/20261120-101112-abcd/{job}.json"
+    for other in ({}, {"TRAINING_JOB_NAME": "local-digits-20261120-101112-abcd-train"}):
+        assert of_this_job("X", {**told, **other}) == "s3://a/<run>/<job>.json"
+    assert of_this_job("Y", {"TRAINING_JOB_NAME": job}) is None
 
 
 def test_compact_is_json_without_a_space() -> None:

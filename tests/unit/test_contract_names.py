@@ -92,8 +92,61 @@ def test_the_longest_jobs_just_fit() -> None:
 
 
 def test_an_unknown_step_is_refused() -> None:
-    with pytest.raises(ValueError, match="no step of a run is called 'tune'; the steps are train, evaluate"):
-        names.job("dev", "digits", RUN_ID, "tune")
+    with pytest.raises(ValueError, match="no step of a run is called 'prune'; the steps are train, evaluate"):
+        names.job("dev", "digits", RUN_ID, "prune")
+
+
+# ---------------------------------------------------------------------------------------------------- tuning jobs
+
+SHA_CUT = "p" * 12
+
+
+@pytest.mark.fidelity(
+    "Tuning",
+    "A tuning job's name has 32 characters at most; its training jobs are called after it, with a number behind.",
+    "API reference, CreateHyperParameterTuningJob; aws/sagemaker-python-sdk, examples of trials' names",
+)
+@pytest.mark.parametrize("pipeline", ["digits", "digits-forest", "d" * NAME_LENGTH, "a-b-c-d-e-f-g-h-i-j"])
+@pytest.mark.parametrize("environment", ["local", "p", "p" * 12])
+def test_a_tuning_jobs_name_is_short_and_says_its_environment(environment: str, pipeline: str) -> None:
+    job = names.tuning_job(environment, pipeline, RUN_ID)
+    assert len(job) <= names.TUNING_NAME == 32 and names.is_tuning_job(job)
+    assert job.startswith(f"{environment}-")
+    trial = f"{job}-007-95b83cb6"
+    assert fnmatch.fnmatchcase(trial, names.any_trial(environment, pipeline))
+    assert fnmatch.fnmatchcase(trial, names.any_trial_of(environment))
+    assert names.run_of_trial(trial) == RUN_ID
+    assert (names.tuning_job_of(trial), names.number_of_trial(trial)) == (job, "007")
+    assert names.is_job_of_a_run(environment, trial)
+    for other in ("dev", "pro", environment + "x", "prod-" + environment):
+        assert not names.is_job_of_a_run(other, trial)
+        assert not fnmatch.fnmatchcase(trial, names.any_trial_of(other))
+
+
+def test_a_short_name_is_whole_and_a_long_one_a_hash() -> None:
+    assert names.tuning_prefix("local", "digits-forest") == "local-digits-forest-"
+    assert names.tuning_prefix("p" * 12, "digits-forest").startswith(f"{SHA_CUT}-")
+    long = [names.tuning_prefix("local", "digits-forest-" + end) for end in ("one", "two")]
+    assert len(set(long)) == 2 and all(len(prefix) == 22 for prefix in long)
+
+
+@given(st.integers(1_577_836_800, 3_500_000_000), st.integers(0, 0xFFFF))
+def test_a_token_stands_for_a_run_id(at: int, token: int) -> None:
+    run_id = names.run_id(datetime.fromtimestamp(at, UTC), f"{token:04x}")
+    short = names.run_token(run_id)
+    assert len(short) == names.RUN_TOKEN_LENGTH == 10 and fnmatch.fnmatchcase(short, names.ANY_RUN_TOKEN)
+    assert names.run_of_trial(f"local-x-{short}-001-0a1b2c3d") == run_id
+
+
+def test_what_is_no_trial_is_of_no_run() -> None:
+    job = names.tuning_job("local", "digits", RUN_ID)
+    others = (job, f"{job}-1-0a1b2c3d", f"{job}-0001-0a1b2c3d", f"{job}-001-0a1b2c3", f"{job}-001-0a1b2c3d-x", "")
+    runs = (names.job("local", "digits", RUN_ID, step) for step in names.STEPS)
+    for name in (*others, *runs, names.job("local", "digits", RUN_ID, names.TRAIN_STEP, 12)):
+        assert names.run_of_trial(name) is None and names.tuning_job_of(name) is None
+        assert names.number_of_trial(name) == ""
+    with pytest.raises(ValueError, match="no run is called 'x'"):
+        names.run_token("x")
 
 
 # ------------------------------------------------------------------------------------------------------- run ids

@@ -21,6 +21,7 @@ from contract import (
     run_table,
     states,
     triggers,
+    tuning,
     verdicts,
 )
 
@@ -37,10 +38,14 @@ STORED: dict[ModuleType, dict[str, Any]] = {
         "STOP": "stop",
         "NOTIFY": "notify",
         "KEEP": "record",
+        "TRAINING_JOB": "TRAINING_JOB_NAME",
+        "OWN_RUN": "<run>",
+        "OWN_JOB": "<job>",
     },
     files: {
         "RUNS": "runs/",
         "PLAN": "plan.json",
+        "TRIALS": "trials.json",
         "GATE": "gate.json",
         "RECORD": "record.json",
         "MODEL_ARCHIVE": "model.tar.gz",
@@ -74,6 +79,9 @@ STORED: dict[ModuleType, dict[str, Any]] = {
     names: {
         "TRAIN_STEP": "train",
         "EVALUATE_STEP": "evaluate",
+        "TUNE_STEP": "tune",
+        "ANY_RUN_TOKEN": "??????????",
+        "ANY_TRIAL": "???-????????",
         "ANY_RUN_ID": "????????-??????-????",
         "ANY_CONTENT_HASH": "????????????",
         "SHARED": "shared",
@@ -127,7 +135,9 @@ STORED: dict[ModuleType, dict[str, Any]] = {
         "UNFINISHED": "unfinished",
     },
     states: {
-        "MILESTONES": ("Settle", "Plan", "Train", "Evaluate", "Gate", "Register", "Deploy", "Verify", "Record"),
+        "MILESTONES": (
+            *("Settle", "Plan", "Tune", "Train", "Evaluate", "Gate", "Register", "Deploy", "Verify", "Record"),
+        ),
         "REPAIRS": ("Record", "Undo", "NotRecorded"),
         "VARIABLES": (
             *("run", "plan", "training", "evaluation", "decision", "package", "candidate", "deployment"),
@@ -136,7 +146,7 @@ STORED: dict[ModuleType, dict[str, Any]] = {
         "BUSY_ERROR": "BusyError",
     },
     triggers: {
-        "KINDS": ("repair", "rollback", "manual", "code", "schedule", "data"),
+        "KINDS": ("repair", "rollback", "manual", "drift", "code", "schedule", "data"),
         "BY": "by",
         "TO": "to",
         "AFTER": "after",
@@ -145,6 +155,17 @@ STORED: dict[ModuleType, dict[str, Any]] = {
         "STARTED": "started",
         "WAITING": "pending",
         "IDLE": "idle",
+    },
+    tuning: {
+        "EVALUATE": "evaluate",
+        "FAILED": "failed",
+        "GREATER": "greater",
+        "LESS": "less",
+        "TUNING": "tuning",
+        "TUNED": "tuned",
+        "UNTUNED": "untuned",
+        "ADOPTED": "adopted",
+        "NO_TRIAL_ERROR": "NoTrialSucceeded",
     },
     verdicts: {
         "SOURCE": "ratchet.rules",

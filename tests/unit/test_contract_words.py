@@ -173,8 +173,9 @@ def test_files_have_the_names_that_the_page_says() -> None:
 def test_a_rounds_folders_are_its_own() -> None:
     assert files.of_round(files.CHECKPOINTS, None) == "train/checkpoints"
     assert files.of_round(files.CHECKPOINTS, 2) == "train/checkpoints/round-2"
-    assert files.rules_folder(None) == "train/tensors/rules/"
-    assert files.rules_folder(3) == "train/tensors/round-3/rules/"
+    assert files.rules_folder(files.TENSORS) == "train/tensors/rules/"
+    assert files.rules_folder(files.of_trial(files.TENSORS, "j-001")) == "train/tensors/j-001/rules/"
+    assert files.rules_folder(files.of_round(files.TENSORS, 3)) == "train/tensors/round-3/rules/"
 
 
 # ------------------------------------------------------------------------------------------------------ the run table

@@ -179,7 +179,13 @@ def test_a_thousand_events_and_their_duplicates_are_two_runs() -> None:
 
 def test_a_run_that_an_older_version_began_supersedes_nothing() -> None:
     running = {"run_id": "r", "trigger": {"kind": "data"}, "forced": True}
-    assert execution_input("digits", running) == {"pipeline": "digits", **running, "supersede": False}
+    assert execution_input("digits", running) == {
+        "pipeline": "digits",
+        **running,
+        "supersede": False,
+        "tune": False,
+        "drift": False,
+    }
 
 
 def test_a_trigger_starts_a_run_whose_input_says_everything() -> None:
@@ -192,6 +198,8 @@ def test_a_trigger_starts_a_run_whose_input_says_everything() -> None:
         "trigger": {"kind": "manual", "at": "2026-11-20T10:00:00.000Z", "detail": {"who": "me"}},
         "forced": True,
         "supersede": False,
+        "tune": False,
+        "drift": False,
     }
     record = world.table.read_run(answer.run_id)
     assert record is not None and record["outcome"] == "Running"

@@ -66,6 +66,8 @@ def test_a_trigger_is_answered_with_the_run_that_it_started(aws: Aws) -> None:
         "trigger": {"kind": "manual", "at": NOW, "detail": {"who": "me"}},
         "forced": True,
         "supersede": False,
+        "tune": False,
+        "drift": False,
     }
     item = table(aws).read_run(answer["run_id"])
     assert item == {

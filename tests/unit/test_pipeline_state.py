@@ -55,6 +55,8 @@ def test_a_trigger_waits_with_all_that_it_said() -> None:
         "kinds": ["manual"],
         "forced": True,
         "supersede": False,
+        "tune": False,
+        "drift": False,
         "details": {"manual": {"of": "manual"}},
         "attempt": 2,
     }
@@ -70,6 +72,8 @@ def test_triggers_come_together() -> None:
         "kinds": ["code", "data"],
         "forced": False,
         "supersede": False,
+        "tune": False,
+        "drift": False,
         "details": {"data": {"key": "last"}, "code": {"of": "code"}},
         "attempt": 3,
     }
@@ -120,9 +124,9 @@ def test_what_an_older_version_wrote_is_understood() -> None:
 
 def test_a_kind_that_is_none_is_refused() -> None:
     with pytest.raises(
-        ValueError, match="no trigger is of kind 'drift'; the kinds are repair, rollback, manual, code, sch"
+        ValueError, match="no trigger is of kind 'whim'; the kinds are repair, rollback, manual, drift, code"
     ):
-        trigger("drift")
+        trigger("whim")
 
 
 # -------------------------------------------------------------------------------------------------------- running
@@ -138,6 +142,8 @@ def test_a_run_takes_all_that_is_pending() -> None:
         "trigger": {"kind": "manual", "at": LATE, "detail": {"of": "manual"}},
         "forced": True,
         "supersede": False,
+        "tune": False,
+        "drift": False,
         "attempt": 2,
     }
 
@@ -159,6 +165,8 @@ def test_a_rollback_goes_first_and_leaves_the_rest_waiting() -> None:
         "kinds": ["code", "data"],
         "forced": True,
         "supersede": False,
+        "tune": False,
+        "drift": False,
         "details": {"data": {"of": "data"}, "code": {"of": "code"}},
         "attempt": 1,
     }
@@ -205,6 +213,8 @@ def test_a_rollback_that_waits_goes_on_waiting() -> None:
         "kinds": ["rollback"],
         "forced": False,
         "supersede": False,
+        "tune": False,
+        "drift": False,
         "details": {"rollback": {"of": "rollback"}},
         "attempt": 1,
     }
@@ -265,6 +275,8 @@ def test_a_run_that_was_cut_off_goes_again_until_its_last_attempt(attempt: int) 
         "kinds": ["manual"],
         "forced": True,
         "supersede": False,
+        "tune": False,
+        "drift": False,
         "details": {"manual": {"of": "manual"}},
         "attempt": attempt + 1,
     }

@@ -374,3 +374,79 @@ def test_a_rules_stop_is_told_with_step_and_reason() -> None:
     assert [verdict["status"] for verdict in record["rules"]] == ["IssuesFound", "Stopped", "Stopped"]
     assert "keeps its champion: the rule A stopped training at step 10: too much. Run r2." in outcomes.sentence(record)
     assert json.loads(documents.notification(record, "s3://r")["Message"])["stopped_by"]["name"] == "A"
+
+
+# -------------------------------------------------------------------------------------------------------------- tuning
+
+BEST = {"number": 2, "job": "j-002-0a1b2c3d", "status": "Completed", "objective": 0.97, "values": {"depth": "7"}}
+TUNED = {"job": "j", "because": "somebody asked for it", "made_from": "x", "manifests": "r0", "jobs": 20, "best": BEST}
+TRAINED = {"environment": {}, "description": {"TrainingJobName": "t"}, "status": "Completed"}
+
+
+def concluded_by(told: dict[str, Any], **state: Any) -> State:
+    return concluded(running(**state), event=told, at="now", retain=3)
+
+
+def test_what_a_tuning_job_found_is_kept_for_the_runs_after_it() -> None:
+    told = {**PROMOTED, "training": TRAINED, "tuning": TUNED, "candidate": {**CANDIDATE, "tuned": {"depth": "7"}}}
+    state = concluded_by(told, champion=OLD)
+    assert state.tuning == {
+        "at": "now",
+        "best": {"depth": "7"},
+        "run_id": "r2",
+        "runs": 0,
+        "last_run": "r2",
+        "jobs": [{"job": "j", "made_from": "x", "manifests": "r0", "run_id": "r2"}],
+    }
+    assert state.champion and state.champion["tuned"] == {"depth": "7"}
+    assert concluded(state, event=told, at="later", retain=3).tuning == state.tuning, "told twice it is the same"
+
+
+def test_a_tuning_job_whose_model_lost_is_known_as_well() -> None:
+    lost = event(outcome="NotBetter", plan={"fingerprint": "f2"}, training=TRAINED, tuning=TUNED)
+    state = concluded_by(lost, champion={**OLD, "tuned": {"depth": "3"}})
+    assert state.tuning and state.tuning["best"] == {"depth": "7"}
+    assert state.champion and state.champion["tuned"] == {"depth": "3"}
+
+
+def test_a_run_that_trained_is_counted_once() -> None:
+    before = {"run_id": "r0", "at": "t", "best": {}, "runs": 4, "last_run": "r1", "jobs": []}
+    told = event(outcome="NotBetter", plan={"fingerprint": "f2"}, training=TRAINED, tuning=None)
+    state = concluded_by(told, tuning=before)
+    assert state.tuning == {**before, "runs": 5, "last_run": "r2"}
+    assert concluded(state, event=told, at="later", retain=3) == state
+    idle = event(outcome="UpToDate", plan={"fingerprint": "f2"})
+    assert concluded_by(idle, tuning=before).tuning == before, "it trained nothing"
+    assert concluded_by(told).tuning is None, "a pipeline that never tunes counts nothing"
+
+
+def test_no_more_tuning_jobs_are_remembered_than_may_be_parents() -> None:
+    before = {"run_id": "r0", "last_run": "r1", "jobs": [{"job": str(number)} for number in range(10)]}
+    told = event(outcome="NotBetter", plan={"fingerprint": "f2"}, training=TRAINED, tuning=TUNED)
+    state = concluded_by(told, tuning=before)
+    assert state.tuning and [entry["job"] for entry in state.tuning["jobs"]] == ["j", *map(str, range(9))]
+
+
+def test_a_tuning_job_without_a_best_trial_leaves_all_as_it_was() -> None:
+    without = {name: value for name, value in TUNED.items() if name != "best"}
+    failed = event(failure=failure("no"), plan={"fingerprint": "f2"}, tuning=without)
+    assert concluded_by(failed).tuning is None
+
+
+def test_the_record_has_all_trials_or_why_there_are_none() -> None:
+    told = {**PROMOTED, "training": TRAINED, "tuning": TUNED}
+    state = running(champion=OLD)
+    trials = [{"number": 1}, {"number": 2}]
+    record = documents.run_record(
+        told, begun={}, state=state, evaluation=None, timings={"Tune": 3.0}, trials=trials, at="now"
+    )
+    assert record["tuning"] == {**TUNED, "trials": trials}
+    untuned = {**PROMOTED, "plan": {"fingerprint": "f2", "untuned": "it trains with the champion's hyperparameters"}}
+    record = documents.run_record(untuned, begun={}, state=state, evaluation=None, timings={}, at="now")
+    assert "tuning" not in record and record["untuned"] == "it trains with the champion's hyperparameters"
+
+
+def test_the_verdicts_are_those_of_the_best_trials_rules() -> None:
+    assert handler.tensors_of(event(tuning=TUNED)) == "train/tensors/j-002-0a1b2c3d"
+    assert handler.tensors_of(event(round=2)) == "train/tensors/round-2"
+    assert handler.tensors_of(event()) == "train/tensors"

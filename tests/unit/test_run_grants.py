@@ -276,6 +276,60 @@ def test_rounds_have_jobs_of_one_or_two_digits_and_a_function(tmp_path: Path) ->
     assert of_functions(found)["rounds"] == set(), "it computes"
 
 
+TUNE_JOBS = "hyper-parameter-tuning-job/local-digits-forest-??????????"
+TRIALS = "training-job/local-digits-forest-??????????-???-????????"
+
+
+def tuning(folder: Path, **tune: Any) -> Machine:
+    said = {"objective": {"maximize": "f1"}, "ranges": {"x": {"integer": [1, 9]}}, "max_jobs": 5}
+    rules = {"rules": tune.pop("rules")} if "rules" in tune else {}
+    return machine(folder, tune={**said, **tune}, **rules)
+
+
+def test_tuning_makes_tuning_jobs_whose_trials_a_function_reads(tmp_path: Path) -> None:
+    plain, found = machine(tmp_path), tuning(tmp_path)
+    verbs = "CreateHyperParameterTuningJob+DescribeHyperParameterTuningJob+StopHyperParameterTuningJob"
+    rule = "rule/StepFunctionsGetEventsForSageMakerTuningJobsRule"
+    assert lines(found.grants) - lines(plain.grants) == table(
+        f"""
+        sagemaker:{verbs}+AddTags+ListTags {TUNE_JOBS}
+        events:DescribeRule+PutRule+PutTargets {rule}
+        """
+    )
+    assert lines(plain.grants) <= lines(found.grants), "a run that doesn't tune trains as ever"
+    looks = "sagemaker:DescribeHyperParameterTuningJob+ListTrainingJobsForHyperParameterTuningJob"
+    assert of_functions(found)["trials"] == table(
+        f"""
+        {looks} {TUNE_JOBS}
+        sagemaker:DescribeTrainingJob {TRIALS}
+        s3:ListBucket {OF_RUNS}
+        s3:AbortMultipartUpload+PutObject {RUN}/trials.json
+        {key("s3")}
+        """
+    )
+    for name, grants in of_functions(plain).items():
+        looks_at_own = table(f"sagemaker:DescribeHyperParameterTuningJob {TUNE_JOBS}") if name == "planner" else set()
+        assert of_functions(found)[name] - grants == looks_at_own
+    assert of_roles(found) == of_roles(plain), "a trial may do what a training job may"
+
+
+def test_the_judge_of_trials_reads_what_their_rules_have_said(tmp_path: Path) -> None:
+    plain, judged = tuning(tmp_path), tuning(tmp_path, **JUDGED)
+    more = of_functions(judged)["trials"] - of_functions(plain)["trials"]
+    assert more == table(f"s3:GetObject {RUN}/train/verdicts/*")
+
+
+def test_plan_looks_at_parents_where_there_may_be_some(tmp_path: Path) -> None:
+    plain = of_functions(tuning(tmp_path))["planner"]
+    assert of_functions(tuning(tmp_path, warm_start={"last": 2}))["planner"] == plain
+    refining = of_functions(tuning(tmp_path, warm_start={"last": 2}, refine=True))["planner"]
+    assert refining - plain == table(f"sagemaker:ListTrainingJobsForHyperParameterTuningJob {TUNE_JOBS}")
+    named = of_functions(tuning(tmp_path, warm_start={"jobs": ["a", "b"]}, refine=True))["planner"]
+    looks = "sagemaker:DescribeHyperParameterTuningJob+ListTrainingJobsForHyperParameterTuningJob"
+    job = "hyper-parameter-tuning-job"
+    assert named - plain == table(f"{looks} {job}/a\n{looks} {job}/b")
+
+
 def test_an_image_of_another_registry_is_not_pulled_from_ecr(tmp_path: Path) -> None:
     elsewhere = run_machine(surroundings(make_spec(tmp_path), image=Image("docker.io/x"), hosting_image=Image("y")))
     assert "ecr:" not in json.dumps([sorted(found) for found in of_roles(elsewhere).values()])

@@ -20,11 +20,12 @@ MAY_KNOW = {
     "containers": {"core"},
     "registry": {"core", "context"},
     "hosting": {"core", "containers", "registry", "context"},
-    "jobs": {"core", "containers", "debugger", "context"},
+    "tuning": {"core", "containers"},
+    "jobs": {"core", "containers", "debugger", "tuning", "context"},
     "debugger": {"core", "containers", "jobs", "context"},
-    "context": {"core", "containers", "jobs"},
+    "context": {"core", "containers", "jobs", "tuning"},
     "search": {"core", "registry", "jobs", "context"},
-    "service": {"core", "containers", "registry", "hosting", "jobs", "debugger", "context", "search"},
+    "service": {"core", "containers", "registry", "hosting", "tuning", "jobs", "debugger", "context", "search"},
 }
 
 
@@ -73,7 +74,7 @@ def test_a_kind_of_job_has_the_names_that_aws_gives_it(kind: JobKind) -> None:
     assert {kind.create, kind.describe, kind.stop} <= set(operations)
     assert kind.name in operations[kind.create].input_shape.members
     described = operations[kind.describe].output_shape.members
-    assert {kind.name, kind.arn, kind.status, kind.start_time, kind.end_time, "FailureReason"} <= set(described)
+    assert {kind.name, kind.arn, kind.status, kind.end_time, "FailureReason"} <= set(described)
     assert kind.has_secondary_status == ("SecondaryStatus" in described)
     listed = operations[f"List{kind.stem}s"].output_shape.members[f"{kind.stem}Summaries"].member.members
     assert set(kind.summary) <= set(listed)

@@ -582,7 +582,6 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {**MANAGED, "probe": {"collections": {f"c{number}": {"include": ["x"]} for number in range(20)}}},
         "probe.collections: come to 21 with those of the rules; it takes 20",
     ),
-    "not yet: tune": ({"tune": {"max_jobs": 3}}, "tune: hyperparameter tuning is not supported yet"),
     "spot without a script": (
         {"train": {**TRAIN, "spot": {"max_wait": "2h"}}},
         "train.spot: needs a script that checkpoints, but there is no train.py in",
@@ -719,7 +718,8 @@ def test_all_problems_come_at_once_each_on_its_line(tmp_path: Path) -> None:
         [f"{path}:2", "framework.name"],
         [f"{path}:8", "train.instance"],
         [f"{path}:14", "gate.confidence"],
-        [f"{path}:16", "tune"],
+        [f"{path}:16", "tune.objective"],
+        [f"{path}:16", "tune.ranges"],
     ]
 
 

@@ -18,6 +18,7 @@ from ratchet.commands import start_run
         ({"forced": False, "supersede": False}, {}),
         ({"forced": False, "supersede": True}, {"supersede": True}),
         ({"forced": True, "supersede": False}, {"forced": True}),
+        ({"forced": False, "tune": True}, {"tune": True}),
     ],
 )
 def test_the_launcher_is_told_what_is_asked(

@@ -15,6 +15,7 @@ from common.run_table import BusyError
 from memory_aws import Aws, Crash, installed
 from stopper import handler
 
+from contract import names
 from contract.run_table import plain
 
 RUN_ID = "20261120-101112-abcd"
@@ -492,3 +493,43 @@ def test_the_log_says_which_job_and_event(aws: Aws, capsys: pytest.CaptureFixtur
         "time": NOW, "level": "INFO", "event": "handled", "function": "stopper", "training_job": JOB,
         "event_id": "844e2571-85d4-695f-b930-0153b71dcb42", "did": "Recorded", "because": "told",
     }  # fmt: skip
+
+
+# -------------------------------------------------------------------------------------------------------------- trials
+
+TRIAL = names.tuning_job("local", "digits", RUN_ID) + "-002-0a1b2c3d"
+
+
+@pytest.fixture
+def tuning(aws: Aws) -> Aws:
+    """A trial of the run's tuning job, which is told of no run: its name says of which it is."""
+    job = a_job()
+    del job["Environment"]["RATCHET_RUN_ID"]
+    aws.sagemaker.jobs[TRIAL] = job
+    return aws
+
+
+def test_a_trial_is_stopped_alone_and_the_run_goes_on(tuning: Aws) -> None:
+    answer = deliver(found("LossNotDecreasing", job=TRIAL))
+    assert answer == {"training_job": TRIAL, "did": "Stopped", "because": "LossNotDecreasing: it rises"}
+    assert tuning.sagemaker.jobs[TRIAL]["TrainingJobStatus"] == "Stopping"
+    assert tuning.sagemaker.jobs[JOB]["TrainingJobStatus"] == "InProgress"
+    assert "stopped_by" not in run_of(tuning), "the run isn't"
+    assert [verdict["training_job"] for verdict in run_of(tuning)["rule_verdicts"]] == [TRIAL]
+
+
+def test_a_trial_that_has_ended_was_not_stopped(tuning: Aws) -> None:
+    interrupt(
+        tuning, "stop_training_job", 1, lambda: tuning.sagemaker.jobs[TRIAL].update(TrainingJobStatus="Completed")
+    )
+    assert "came too late" in deliver(found("LossNotDecreasing", job=TRIAL))["because"]
+
+
+@pytest.mark.parametrize(
+    "whose",
+    [{"RATCHET_PIPELINE": "iris"}, {"RATCHET_ENVIRONMENT": "prod"}, {"RATCHET_RUN_ID": "20261120-101112-ffff"}],
+)
+def test_a_trial_that_says_it_is_anothers_is_nobodys(tuning: Aws, whose: dict[str, str]) -> None:
+    tuning.sagemaker.jobs[TRIAL]["Environment"] |= whose
+    assert deliver(found("LossNotDecreasing", job=TRIAL))["did"] == "Nothing"
+    assert not tuning.called("stop_training_job")

@@ -59,6 +59,12 @@ def test_a_beginning_or_another_machine_is_ignored() -> None:
     assert meaning(another) == Ignored(f"an execution of {MACHINE}-of-another")
 
 
+def test_who_tunes_or_tells_of_a_drift_says_so_to_the_run() -> None:
+    assert meaning({"kind": "manual", "tune": True}) == Trigger("manual", NOW, {}, tune=True)
+    told = {"feature": "income"}
+    assert meaning({"kind": "drift", "detail": told}) == Trigger("drift", NOW, told, drift=True)
+
+
 @pytest.mark.parametrize("kind", ["manual", "code", "schedule", "rollback"])
 def test_a_trigger_document_is_a_trigger(kind: str) -> None:
     event = {"kind": kind, "detail": {"who": "me"}, "forced": True}
@@ -87,11 +93,11 @@ def test_the_regular_look_is_understood() -> None:
     [
         (["a list"], "JSON object"),
         ({}, "starts nothing"),
-        ({"kind": "drift"}, "no trigger is of kind 'drift'"),
+        ({"kind": "whim"}, "no trigger is of kind 'whim'"),
         ({"kind": "manual", "force": True}, "not force"),
         ({"kind": "manual", "forced": "yes"}, "forced is true or false"),
         ({"kind": "manual", "supersede": "yes"}, "supersede is true or false, not 'yes'"),
-        ({"kind": "manual", "superseded": True}, "has kind, detail, forced and supersede, not superseded"),
+        ({"kind": "manual", "superseded": True}, "has kind, detail, forced, supersede, tune and drift, not superseded"),
         ({"kind": "manual", "detail": "me"}, "JSON object"),
         ({"kind": "manual", "detail": {"a": "x" * 5000}}, "4096 characters"),
         (object_created(bucket=None), "bucket.name"),

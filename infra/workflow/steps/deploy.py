@@ -25,7 +25,7 @@ from infra.workflow.conditions import (
 )
 from infra.workflow.endpoint import change_endpoint, describe_endpoint, timer, update, wait_for_endpoint
 from infra.workflow.expressions import expression, jsonata, quoted
-from infra.workflow.job_role import JobRole, run_container
+from infra.workflow.job_role import HOSTING, JobRole, run_container
 from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, task, waiting_for, when
 from infra.workflow.requests import Document, in_vpc, tags, vpc
 from infra.workflow.run_grants import read_from_runs
@@ -250,7 +250,7 @@ def _grants(at: Surroundings) -> list[Grant]:
 
 def _role(at: Surroundings) -> JobRole:
     return JobRole(
-        name="Hosting",
+        name=HOSTING,
         purpose=f"The endpoint of {at.pipeline}",
         grants=[
             *read_from_runs(at, f"*{files.ARCHIVE_ENDING}"),

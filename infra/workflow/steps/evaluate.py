@@ -7,7 +7,7 @@ from contract.states import EVALUATE
 from infra.workflow.conditions import exists
 from infra.workflow.expressions import RUN_ID, composed, expression, lengthened, members, results
 from infra.workflow.folder import opened, write_own_run
-from infra.workflow.job_role import PROCESSING_LOGS, JobRole, read_channels, read_code, run_container
+from infra.workflow.job_role import PROCESSING, PROCESSING_LOGS, JobRole, read_channels, read_code, run_container
 from infra.workflow.jobs import completed, job, run_jobs
 from infra.workflow.requests import Document, code_uri, manifest, run_uri, tags, vpc
 from infra.workflow.run_grants import read_from_runs
@@ -126,7 +126,7 @@ def _output(at: Surroundings) -> Document:
 
 def _role(at: Surroundings) -> JobRole:
     return JobRole(
-        name="Processing",
+        name=PROCESSING,
         purpose=f"Evaluation jobs of {at.pipeline}",
         grants=[
             *read_channels(at, [at.spec.data[files.TEST_CHANNEL]]),

@@ -17,6 +17,7 @@ from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.run_grants import change_run_table, find_models, write_runs
 from infra.workflow.step import Step
 from infra.workflow.surroundings import IMAGE_URI, Surroundings
+from infra.workflow.training import Training
 from ratchet.spec import PipelineSpec
 from ratchet.spec.metric_names import labels_needed
 
@@ -24,11 +25,11 @@ from ratchet.spec.metric_names import labels_needed
 PLANNED = "Planned"
 
 
-def plan(at: Surroundings, *, anew: str, again: str, drifted: str) -> Step:
+def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted: str) -> Step:
     """A run with work goes on to `anew`, a rollback to `again`; before that, if the endpoint isn't what the run table
     says, to `drifted`, which comes back to PLANNED.
     """
-    planner = _planner(at)
+    planner = _planner(at, training)
     payload = {
         "run": expression("$run"),
         "channels": dict(at.spec.data),
@@ -37,6 +38,7 @@ def plan(at: Surroundings, *, anew: str, again: str, drifted: str) -> Step:
         "code_hash": at.code_hash,
         "spec_hash": spec_hash(at.spec),
         "image_uri": str(IMAGE_URI),
+        **training.way.plan,
     }
     chosen = {name: expression(f"$plan.{name}") for name in ("candidate", "decision")}
     drift = all_of(exists("$plan.drift"), "$repaired = null")
@@ -50,8 +52,10 @@ def plan(at: Surroundings, *, anew: str, again: str, drifted: str) -> Step:
 
 
 def spec_hash(spec: PipelineSpec) -> str:
-    """A spec's hash, without its triggers: they make no other model."""
-    document = spec.model_dump(mode="json", exclude={"triggers"})
+    """A spec's hash, without its triggers, and without when it tunes: they make no other model."""
+    document = spec.model_dump(mode="json", exclude={"triggers": True, "tune": {"every", "on"}})
+    if spec.tune is None:
+        del document["tune"]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
@@ -64,7 +68,7 @@ def _held_out(spec: PipelineSpec) -> dict[str, Any] | None:
     return {**asdict(spec.reading), "metric": metric, "needs": labels_needed(metric)}
 
 
-def _planner(at: Surroundings) -> RunFunction:
+def _planner(at: Surroundings, training: Training) -> RunFunction:
     return RunFunction(
         folder="planner",
         purpose="Fixes what a run works on",
@@ -82,6 +86,7 @@ def _planner(at: Surroundings) -> RunFunction:
             find_models(at),
             write_runs(at, files.PLAN, files.manifest("*"), files.versions("*")),
             Grant(actions=["sagemaker:DescribeEndpoint"], resources=[at.endpoint_arn]),
+            *training.way.plan_grants,
             use_key(at.account, at.shared.key_arn, "dynamodb", "s3"),
         ],
     )

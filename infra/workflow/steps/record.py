@@ -59,6 +59,7 @@ def _payload(at: Surroundings, training: Training) -> dict[str, Any]:
         "jobs": {
             TRAIN: composed(training.way.job_name(at)),
             EVALUATE: composed(at.job(RUN_ID, names.EVALUATE_STEP)),
+            **training.way.jobs,
         },
     }
 

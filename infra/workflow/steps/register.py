@@ -10,11 +10,12 @@ from infra.workflow.language import choice, task, when
 from infra.workflow.requests import Document, run_uri
 from infra.workflow.step import Step
 from infra.workflow.surroundings import HOSTING_IMAGE_URI, Surroundings
+from infra.workflow.training import Training
 
 _CONTENT_TYPES = ("text/csv", "application/json", "application/x-npy")
 
 
-def register(at: Surroundings, *, better: str) -> Step:
+def register(at: Surroundings, training: Training, *, better: str) -> Step:
     """A better challenger goes on to `better` as `$candidate`; with any other the run ends."""
     package = expression("$states.result.ModelPackageArn")
     registered = task(
@@ -22,7 +23,7 @@ def register(at: Surroundings, *, better: str) -> Step:
         "aws-sdk:sagemaker:createModelPackage",
         model_package(at),
         then="Better",
-        assign={"package": package, "candidate": {**_candidate(), "model_package_arn": package}},
+        assign={"package": package, "candidate": {**_candidate(training), "model_package_arn": package}},
     )
     not_better = {"outcome": outcomes.NOT_BETTER}
     verdict = choice("Better", [when("$decision.promote", better)], default=RECORD, assign=not_better)
@@ -35,7 +36,7 @@ def register(at: Surroundings, *, better: str) -> Step:
     return Step(states={**registered, **verdict}, grants=[grant])
 
 
-def _candidate() -> Document:
+def _candidate(training: Training) -> Document:
     return {
         "run_id": expression("$run.run_id"),
         "image_uri": str(HOSTING_IMAGE_URI),
@@ -43,6 +44,7 @@ def _candidate() -> Document:
         "score": expression("$decision.score"),
         "metric": expression("$decision.metric"),
         "fingerprint": expression("$plan.fingerprint"),
+        **training.way.candidate,
     }
 
 

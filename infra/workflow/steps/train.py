@@ -6,20 +6,19 @@ opened to the training role; when all is trained, it is closed, so that what is 
 
 from __future__ import annotations
 
-from contract import environment, files
+from contract import files
 from contract.states import RECORD, TRAIN
 from infra.grants import Grant, read_objects, write_objects
 from infra.workflow.expressions import composed, expression, members, results
-from infra.workflow.first_process import first_process
 from infra.workflow.folder import closed, opened, write_own_run
-from infra.workflow.job_role import TRAINING_LOGS, JobRole, read_channels, read_code, run_container
+from infra.workflow.job_role import TRAINING, TRAINING_LOGS, JobRole, read_channels, read_code, run_container
 from infra.workflow.jobs import completed, job, run_jobs
-from infra.workflow.requests import Document, code_uri, in_vpc, manifest, run_uri, s3_channel, tags
 from infra.workflow.run_grants import read_from_runs
 from infra.workflow.step import Step
 from infra.workflow.steps.stopped import stopped_as_an_error, why_stopped
-from infra.workflow.surroundings import IMAGE_URI, KEY_ARN, Surroundings
+from infra.workflow.surroundings import Surroundings
 from infra.workflow.training import Training
+from infra.workflow.training_request import training_job
 
 _TRIES_ARE_NAMED_LATER = "A job's folder is named when it is tried out; the prefix is this pipeline's own."
 
@@ -35,7 +34,7 @@ def train(at: Surroundings, training: Training, *, then: str) -> list[Step]:
     states = job(
         TRAIN,
         "createTrainingJob",
-        training_job(at, training, role),
+        training_job(at, way, training.capacity, training.judging, role.arn),
         longest=training.capacity.longest,
         then="Trained",
         assign=described,
@@ -45,7 +44,7 @@ def train(at: Surroundings, training: Training, *, then: str) -> list[Step]:
         "Trained", TRAIN, "$training", then=way.completed, otherwise="WhyStopped" if may_stop else RECORD
     )
     grants = run_jobs(at, "TrainingJob", way.job_arns(at))
-    folder = opened(OPEN, role, then=TRAIN) | closed(CLOSE, role, then=then)
+    folder = opened(OPEN, role, then=way.begins, of=way.writes) | closed(CLOSE, role, then=then)
     step = Step(states={**folder, **states, **trained}, grants=grants, role=role)
     if not may_stop:
         return [step, way.step]
@@ -70,64 +69,9 @@ def _description(training: Training) -> str:
     )
 
 
-def training_job(at: Surroundings, training: Training, role: JobRole) -> Document:
-    """CreateTrainingJob."""
-    spec, way = at.spec, training.way
-    job_name = composed(way.job_name(at))
-    return {
-        "TrainingJobName": job_name,
-        "AlgorithmSpecification": {
-            "TrainingImage": str(IMAGE_URI),
-            "TrainingInputMode": spec.input_mode,
-            **first_process(spec),
-            **_metric_definitions(at),
-        },
-        "HyperParameters": {
-            **spec.train.hyperparameters,
-            # By these the framework container finds the script (SageMaker Training Toolkit, params).
-            "sagemaker_program": files.TRAINING_SCRIPT,
-            "sagemaker_submit_directory": code_uri(at),
-            "sagemaker_job_name": job_name,
-        },
-        "InputDataConfig": way.channels(_channels(at)),
-        "OutputDataConfig": {"S3OutputPath": composed(run_uri(at, files.TRAIN)), "KmsKeyId": str(KEY_ARN)},
-        "ResourceConfig": {
-            "InstanceType": spec.train.instance,
-            "InstanceCount": spec.train.instance_count,
-            "VolumeSizeInGB": spec.train.volume,
-        },
-        **training.capacity.request,
-        "RoleArn": role.arn,
-        "Environment": {**_whose(at), **training.judging.environment},
-        **training.judging.request,
-        "Tags": tags(at),
-        **in_vpc(at),
-    }
-
-
-def _whose(at: Surroundings) -> Document:
-    return {
-        environment.ENVIRONMENT: at.environment,
-        environment.PIPELINE: at.pipeline,
-        environment.RUN_ID: expression("$run.run_id"),
-    }
-
-
-def _metric_definitions(at: Surroundings) -> Document:
-    metrics = [{"Name": name, "Regex": regex} for name, regex in at.spec.train.metrics.items()]
-    return {"MetricDefinitions": metrics} if metrics else {}
-
-
-def _channels(at: Surroundings) -> list[Document]:
-    return [
-        s3_channel(name, manifest(name), input_mode=at.spec.input_mode, data_type="ManifestFile")
-        for name in at.spec.training_channels
-    ]
-
-
 def _role(at: Surroundings, training: Training) -> JobRole:
     return JobRole(
-        name="Training",
+        name=TRAINING,
         purpose=f"Training jobs of {at.pipeline}",
         grants=[
             *read_channels(at, list(at.spec.training_channels.values())),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from contract import environment, names
 from toolkit.checkpoint.files import CheckpointError, read, write
 from toolkit.checkpoint.parts import Part, part_of
 from toolkit.container import base_folder
@@ -167,9 +169,14 @@ def _load(path: Path, name: str, part: Part, state: Any) -> None:
 
 
 def default_folder() -> Path | None:
-    """The job's checkpoint folder; None outside of a job, where training goes on without checkpoints."""
-    base = base_folder()
-    return base / "checkpoints" if base.is_dir() else None
+    """The job's checkpoint folder; None outside of a job, where training goes on without checkpoints.
+
+    The jobs of a tuning job are given one and the same: each takes up its own.
+    """
+    base, job = base_folder(), os.environ.get(environment.TRAINING_JOB, "")
+    if not base.is_dir():
+        return None
+    return base / "checkpoints" / job if names.run_of_trial(job) else base / "checkpoints"
 
 
 def random_state() -> dict[str, Any]:

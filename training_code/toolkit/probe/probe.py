@@ -55,7 +55,7 @@ class Probe:
             ProbeError: RATCHET_PROBE or the hook's configuration can't be used; the message says what is wrong.
         """
         rank = companion.rank(os.environ)
-        told = environment.whole(environment.PROBE, os.environ)
+        told = environment.of_this_job(environment.PROBE, os.environ)
         hook = debugger_hook.configuration() if told is None else None
         if hook is None:
             return cls(Settings.parse(told), rank=rank)

@@ -65,7 +65,7 @@ def read(text: str) -> list[Configuration]:
 
 def _is_copied() -> bool:
     """Whether the probe copies the tensors to S3; it has read its settings already."""
-    return Settings.parse(environment.whole(environment.PROBE, os.environ)).output is not None
+    return Settings.parse(environment.of_this_job(environment.PROBE, os.environ)).output is not None
 
 
 def _teller(delivered: Callable[[Sequence[Status]], None]) -> runner.Teller:

@@ -34,8 +34,9 @@ class Job:
     @staticmethod
     def of(variables: Mapping[str, str]) -> Job:
         """The job that the variables of SageMaker and of the state machine describe."""
-        name, arn = variables.get("TRAINING_JOB_NAME", ""), variables.get("TRAINING_JOB_ARN", "")
-        return Job(name, arn, variables.get(environment.PIPELINE, ""), variables.get(environment.VERDICTS, ""))
+        name, arn = variables.get(environment.TRAINING_JOB, ""), variables.get("TRAINING_JOB_ARN", "")
+        own_word = environment.of_this_job(environment.VERDICTS, variables) or ""
+        return Job(name, arn, variables.get(environment.PIPELINE, ""), own_word)
 
 
 def write(directory: Path, status: Status, delivered: bool) -> None:

@@ -1,0 +1,76 @@
+"""The request for a training job: in script mode, over the manifests of the run's plan."""
+
+from __future__ import annotations
+
+from contract import environment, files
+from infra.workflow.capacity import Capacity
+from infra.workflow.expressions import composed, expression
+from infra.workflow.first_process import first_process
+from infra.workflow.judging import Judging
+from infra.workflow.requests import Document, code_uri, in_vpc, manifest, run_uri, s3_channel, tags
+from infra.workflow.surroundings import IMAGE_URI, KEY_ARN, Surroundings
+from infra.workflow.way import Way
+
+
+def training_job(at: Surroundings, way: Way, capacity: Capacity, judging: Judging, role: str) -> Document:
+    """CreateTrainingJob.
+
+    Args:
+        role: the ARN of the job's role.
+    """
+    spec = at.spec
+    job_name = composed(way.job_name(at))
+    return {
+        "TrainingJobName": job_name,
+        "AlgorithmSpecification": {
+            "TrainingImage": str(IMAGE_URI),
+            "TrainingInputMode": spec.input_mode,
+            **first_process(spec),
+            **_metric_definitions(at),
+        },
+        "HyperParameters": way.hyperparameters({**spec.train.hyperparameters, **found_by(at, job_name)}),
+        "InputDataConfig": way.channels(_channels(at)),
+        "OutputDataConfig": {"S3OutputPath": composed(run_uri(at, files.TRAIN)), "KmsKeyId": str(KEY_ARN)},
+        "ResourceConfig": {
+            "InstanceType": spec.train.instance,
+            "InstanceCount": spec.train.instance_count,
+            "VolumeSizeInGB": spec.train.volume,
+        },
+        **capacity.request,
+        "RoleArn": role,
+        "Environment": {**whose(at), **judging.environment},
+        **judging.request,
+        "Tags": tags(at),
+        **in_vpc(at),
+    }
+
+
+def found_by(at: Surroundings, job_name: str) -> Document:
+    """The hyperparameters by which the framework container finds the script (SageMaker Training Toolkit, params)."""
+    return {
+        "sagemaker_program": files.TRAINING_SCRIPT,
+        "sagemaker_submit_directory": code_uri(at),
+        "sagemaker_job_name": job_name,
+    }
+
+
+def whose(at: Surroundings) -> Document:
+    """The variables by which a job knows whose it is."""
+    return {**whose_always(at), environment.RUN_ID: expression("$run.run_id")}
+
+
+def whose_always(at: Surroundings) -> Document:
+    """Those of them that are the same in every run."""
+    return {environment.ENVIRONMENT: at.environment, environment.PIPELINE: at.pipeline}
+
+
+def _metric_definitions(at: Surroundings) -> Document:
+    metrics = [{"Name": name, "Regex": regex} for name, regex in at.spec.train.metrics.items()]
+    return {"MetricDefinitions": metrics} if metrics else {}
+
+
+def _channels(at: Surroundings) -> list[Document]:
+    return [
+        s3_channel(name, manifest(name), input_mode=at.spec.input_mode, data_type="ManifestFile")
+        for name in at.spec.training_channels
+    ]

@@ -1,0 +1,1 @@
+"""How a tuning job searches: spaces, strategies, early stopping, completion; functions of what is known so far."""

@@ -1,0 +1,267 @@
+"""The page of tuning jobs in a real browser, without a network: its pictures are linked, in light and dark, wide and
+narrow, and stay fluid with 750 trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chromium import PROGRAM, Chromium, Page
+from tuning_documents import START, Made, tuning_job
+
+from ratchet.tuning import page as pages
+from ratchet.tuning import study, trials
+from ratchet.tuning.reading import Curve
+from ratchet.tuning.study import Study
+
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium here: apt-get install chromium")
+
+WHERE = pages.Where("local", "000000000000", "us-east-1", START + timedelta(hours=3))
+DRAWN = "document.documentElement.dataset.drawn >= 1"
+STATE = "tuning.state()"
+# A frame with every picture of 750 trials drawn anew, on a machine that does other things too.
+FRAME_MS = 150
+
+Place = tuple[float, float]
+
+
+def study_of(*made: Made) -> Study:
+    jobs = [trials.of_documents(each.description, each.summaries) for each in made]
+    since = {trial.name: trial.started for job in jobs for trial in job.trials}
+    curves = [
+        Curve(trial, tuple(((at - (since[trial] or at)).total_seconds(), value) for at, value in points))
+        for each in made
+        for trial, points in each.curves.items()
+    ]
+    return study.of_jobs(jobs, asked=[job.name for job in jobs], curves=curves)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three pages: one job, two strategies, and a large job."""
+    found = tmp_path_factory.mktemp("pages")
+    one = study_of(tuning_job(trials=60, early_stopping=True))
+    two = study_of(tuning_job("bayes", trials=50), tuning_job("random", strategy="Random", trials=50, seed=4))
+    large = study_of(tuning_job(trials=750, early_stopping=True, strategy="Random"))
+    for name, each in {"one": one, "two": two, "large": large}.items():
+        (found / f"{name}.html").write_text(pages.render(each, WHERE), encoding="utf-8")
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(folder: Path) -> Iterator[Chromium]:
+    found = Chromium(folder)
+    yield found
+    found.close()
+
+
+def opened(browser: Chromium, folder: Path, name: str, **looks: Any) -> Page:
+    page = browser.open((folder / f"{name}.html").as_uri(), **looks)
+    page.wait(DRAWN)
+    return page
+
+
+def corners(page: Page, key: str) -> tuple[Place, Place]:
+    """The upper left and the lower right of a panel's plot, in the window; scrolled to where it can be seen."""
+    page.ask(f"document.getElementById('panel-{key}').scrollIntoView({{block: 'center', behavior: 'instant'}})")
+    left, top, width, height = page.ask(
+        f"""(() => {{ const view = tuning.views.get('{key}');
+            const place = view.container().querySelector('canvas').getBoundingClientRect(), pad = view.padding();
+            const [x, y] = view.origin();
+            return [place.left + x + pad.left, place.top + y + pad.top, view.width(), view.height()]; }})()"""
+    )
+    return (left, top), (left + width, top + height)
+
+
+def within(page: Page, key: str, x: float, y: float) -> Place:
+    """A place in a panel's plot, in shares of it."""
+    (left, top), (right, bottom) = corners(page, key)
+    return left + x * (right - left), top + y * (bottom - top)
+
+
+def brush(page: Page, key: str, start: Place, end: Place) -> list[int]:
+    """What is picked once a rectangle (in shares of the plot) has been drawn with the mouse."""
+    before = page.ask(f"{STATE}.redrawn")
+    page.drag(within(page, key, *start), within(page, key, *end))
+    page.wait(f"{STATE}.redrawn > {before} && {STATE}.brushes.includes('{key}')")
+    return picked(page)
+
+
+def picked(page: Page) -> list[int]:
+    return sorted(int(key) for key in page.ask(f"{STATE}.picked") or {})
+
+
+def shown(page: Page, key: str) -> list[int]:
+    """The trials that a panel draws in full, as its own marks say."""
+    found: list[int] = page.ask(
+        f"""(() => {{ const found = new Set(); const look = item => {{
+              if (item.items) item.items.forEach(look);
+              if (item.datum && 'i' in item.datum && item.fillOpacity > 0.5) found.add(item.datum.i);
+            }}; look(tuning.views.get('{key}').scenegraph().root); return [...found].sort((a, b) => a - b); }})()"""
+    )
+    return found
+
+
+def test_it_opens_without_a_network_and_without_a_word(browser: Chromium, folder: Path) -> None:
+    for name in ("one", "two"):
+        page = opened(browser, folder, name)
+        assert page.complaints == []
+        assert page.asked_for == []
+        assert page.ask("document.querySelectorAll('.panel canvas').length") >= 9
+        page.close()
+
+
+def test_a_brush_picks_the_same_trials_everywhere(browser: Chromium, folder: Path) -> None:
+    page = opened(browser, folder, "one")
+    everything = shown(page, "h0")
+    found = brush(page, "h0", (0.4, 0.02), (0.8, 0.5))
+    sides = page.ask("tuning.views.get('h0').signal('brush')")
+    (left, right), (low, high) = sorted(sides["h0"]), sorted(sides["objective"])
+    data = page.ask("JSON.parse(document.getElementById('page').textContent).data.trials")
+    inside = [row["i"] for row in data if left <= row["h0"] <= right and low <= row["objective"] <= high]
+    assert found == sorted(inside)
+    assert 3 < len(found) < len(everything)
+    for other in ("course", "h1", "h3", "h4"):
+        assert shown(page, other) == found, other
+    page.wait(f"[...document.querySelectorAll('#trials tbody tr')].filter(row => !row.hidden).length === {len(found)}")
+    assert page.ask("document.getElementById('picked').textContent").startswith(f"{len(found)} of 60 trials")
+
+    fewer = brush(page, "course", (0.5, 0.0), (1.0, 1.0))
+    assert set(fewer) < set(found)
+    assert shown(page, "h2") == fewer
+
+    page.call("Input.dispatchKeyEvent", type="keyDown", key="Escape", code="Escape")
+    page.wait(f"{STATE}.picked === null && {STATE}.brushes.length === 0")
+    page.wait("document.getElementById('picked').hidden")
+    assert shown(page, "h1") == everything
+    assert page.complaints == []
+    page.close()
+
+
+def test_parallel_axes_distributions_and_curves_have_brushes_too(browser: Chromium, folder: Path) -> None:
+    page = opened(browser, folder, "one")
+    many = len(shown(page, "h0"))
+    data = page.ask("JSON.parse(document.getElementById('page').textContent).data")
+    best = max(data["trials"], key=lambda row: row["objective"])["i"]
+    # The last axis is the objective, the best on top.
+    on_top = brush(page, "parallel", (0.93, 0.05), (1.0, 0.35))
+    assert best in on_top
+    assert len(on_top) < many
+    objective = {row["i"]: row["objective"] for row in data["trials"]}
+    assert min(objective[i] for i in on_top) > max(objective[i] for i in objective if i not in on_top)
+    page.ask("document.getElementById('all').click()")
+    page.wait(f"{STATE}.picked === null")
+
+    right = brush(page, "distribution", (0.7, 0.1), (1.0, 0.9))
+    assert best in right
+    assert shown(page, "course") == right
+    page.ask("document.getElementById('all').click()")
+    page.wait(f"{STATE}.picked === null")
+
+    late = brush(page, "curves", (0.6, 0.0), (1.0, 1.0))
+    stopped = {row["i"] for row in data["cuts"]}
+    assert late
+    assert not stopped & set(late), "what was stopped early was over by then"
+    page.close()
+
+
+def test_the_trial_pointed_at_is_marked_everywhere(browser: Chromium, folder: Path) -> None:
+    page = opened(browser, folder, "one")
+    corners(page, "h0")
+    at = page.ask(
+        """(() => { const view = tuning.views.get('h0'); let found; const look = item => {
+             if (item.items) item.items.forEach(look);
+             if (item.datum?.best && item.shape) found = item; };
+           look(view.scenegraph().root);
+           const place = view.container().querySelector('canvas').getBoundingClientRect(), pad = view.padding();
+           const [x, y] = view.origin();
+           return [place.left + x + pad.left + found.x, place.top + y + pad.top + found.y, found.datum.i]; })()"""
+    )
+    page.mouse("mouseMoved", at[0] - 30, at[1] - 3)
+    page.mouse("mouseMoved", at[0], at[1])
+    page.wait(f"{STATE}.pointed === {at[2]}")
+    page.wait(f"tuning.views.get('h3').signal('pointed') === {at[2]}")
+    page.wait(f"document.querySelector('#trials tr[data-i=\"{at[2]}\"]').classList.contains('pointed')")
+    page.wait("document.getElementById('vg-tooltip-element')?.textContent.includes('learning-rate')")
+    page.close()
+
+
+def test_a_job_s_trials_can_be_picked_by_its_name(browser: Chromium, folder: Path) -> None:
+    page = opened(browser, folder, "two")
+    page.ask("document.querySelectorAll('button.job')[1].click()")
+    page.wait(f"{STATE}.picked !== null")
+    assert picked(page) == list(range(50, 100))
+    page.wait("[...document.querySelectorAll('#trials tbody tr')].filter(row => !row.hidden).length === 50")
+    page.close()
+
+
+def test_the_table_sorts_by_any_column(browser: Chromium, folder: Path) -> None:
+    page = opened(browser, folder, "one")
+    values = "[...document.querySelectorAll('#trials tbody tr')].map(row => row.cells[0].textContent)"
+    page.ask("document.querySelector('#trials thead th').click()")
+    assert page.ask(values) == [str(number) for number in range(1, 61)]
+    page.ask("document.querySelector('#trials thead th').click()")
+    assert page.ask(values) == [str(number) for number in range(60, 0, -1)]
+    page.close()
+
+
+@pytest.mark.parametrize("name", ["one", "two"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_cut_or_too_faint(browser: Chromium, folder: Path, name: str, dark: bool, width: int) -> None:
+    page = opened(browser, folder, name, width=width, dark=dark)
+    assert page.ask("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    assert page.ask(TOO_WIDE) == []
+    assert page.ask(FAINT) == []
+    back = page.ask("getComputedStyle(document.body).backgroundColor")
+    assert back == ("rgb(20, 22, 26)" if dark else "rgb(246, 245, 242)")
+    assert page.complaints == []
+    page.close()
+
+
+TOO_WIDE = """[...document.querySelectorAll('.panel')].filter(panel =>
+    panel.querySelector('canvas').getBoundingClientRect().width > panel.getBoundingClientRect().width + 1)
+    .map(panel => panel.id)"""
+FAINT = """(() => {
+  const luminance = colour => {
+      const [r, g, b] = colour.match(/[0-9.]+/g).map(v => v / 255)
+          .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const contrast = element => { let back = element;
+      while (getComputedStyle(back).backgroundColor === 'rgba(0, 0, 0, 0)') back = back.parentElement;
+      const [a, b] = [getComputedStyle(element).color, getComputedStyle(back).backgroundColor].map(luminance);
+      return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); };
+  return [...document.querySelectorAll('h1, h2, p, td, th, small, b, figcaption, figcaption span, footer')]
+      .filter(element => element.textContent.trim() && element.checkVisibility() && contrast(element) < 4.5)
+      .map(element => element.textContent.trim().slice(0, 40)).slice(0, 5); })()"""
+
+
+def test_colours_follow_the_reader_without_a_reload(browser: Chromium, folder: Path) -> None:
+    page = opened(browser, folder, "one")
+    colour = "tuning.views.get('course').scale('color').range()[0]"
+    assert page.ask(colour).upper() == "#0072B2"
+    page.look(dark=True)
+    page.wait("document.documentElement.dataset.drawn >= 2")
+    assert page.ask(colour).upper() == "#4BA3DC"
+    page.close()
+
+
+def test_750_trials_stay_fluid(browser: Chromium, folder: Path) -> None:
+    page = opened(browser, folder, "large")
+    assert len(shown(page, "h0")) > 690
+    times = page.ask(
+        """(async () => { const found = []; const view = tuning.views.get('h0');
+             for (let step = 1; step <= 24; step++) {
+               const before = tuning.state().redrawn, start = performance.now();
+               view.signal('brush_x', [10, 20 + 8 * step]).signal('brush_y', [5, 150]); await view.runAsync();
+               while (tuning.state().redrawn === before) await new Promise(requestAnimationFrame);
+               found.push(performance.now() - start); }
+             return found.sort((a, b) => a - b); })()"""
+    )
+    print("frames in ms:", [round(each) for each in times])
+    assert 0 < len(picked(page)) < 700
+    assert times[len(times) // 2] < FRAME_MS
+    page.close()
