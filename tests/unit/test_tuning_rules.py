@@ -167,6 +167,16 @@ def test_only_trials_that_ended_and_got_as_far_are_compared_with() -> None:
     assert not should_stop(stopped, 5)
 
 
+def test_a_value_that_is_no_number_is_worse_than_any() -> None:
+    nan = float("nan")
+    earlier = (trial(1, 0.3, 0.4), trial(2, nan, nan), trial(3, 0.7, 0.8))
+    assert should_stop(study("Random", *earlier, running(4, nan), early_stopping=True), 4)
+    assert not should_stop(study("Random", *earlier, running(4, 0.5), early_stopping=True), 4)
+    assert [each.score for each in earlier] == [0.4, None, 0.8]
+    band = study("Hyperband", *earlier, running(4, nan), resources=(1, 9), maximize=False)
+    assert should_stop(band, 4)
+
+
 def scores(*values: float, **settings: object) -> Study:
     return study("Random", *(trial(number, value) for number, value in enumerate(values, start=1)), **settings)
 

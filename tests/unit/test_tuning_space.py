@@ -44,7 +44,7 @@ def test_every_position_is_a_value_in_the_range_and_back(position: float, scalin
 def test_every_whole_number_has_the_same_share_of_a_linear_range() -> None:
     drawn = Counter(Integer("n", 1, 4, "Linear").at(step / 1000) for step in range(1000))
     assert set(drawn) == {"1", "2", "3", "4"}
-    assert max(drawn.values()) - min(drawn.values()) <= 1
+    assert max(drawn.values()) - min(drawn.values()) <= 2
 
 
 @pytest.mark.fidelity(
@@ -88,16 +88,18 @@ def test_a_range_of_one_value_has_that_value() -> None:
     assert Continuous("x", 0.5, 0.5, "Linear").position("0.5") == 0.5
 
 
-def test_a_parents_value_outside_of_the_range_lies_at_its_end() -> None:
-    assert Integer("n", 10, 20, "Linear").at(Integer("n", 10, 20, "Linear").position("500")) == "20"
-    assert Continuous("x", 0.1, 0.2, "Linear").position("0.05") == 0.0
+def test_a_parents_value_outside_of_the_range_lies_outside() -> None:
+    assert Integer("n", 10, 19, "Linear").position("29.0") == pytest.approx(1.95)
+    assert Continuous("x", 0.1, 0.2, "Linear").position("0.05") == pytest.approx(-0.5)
 
 
-def test_a_parents_category_that_has_gone_is_not_of_this_space() -> None:
-    space = SearchSpace((Categorical("kind", ("a", "b")),))
-    assert space.holds({"kind": "a", "else": "1"})
-    assert not space.holds({"kind": "z"})
-    assert not space.holds({"other": "a"})
+def test_a_parents_value_that_is_nowhere_on_the_scale_is_not_of_this_space() -> None:
+    space = SearchSpace((Categorical("kind", ("a", "b")), Continuous("x", 0.1, 1.0, "Logarithmic")))
+    assert space.holds({"kind": "a", "x": "7", "else": "1"})
+    assert not space.holds({"kind": "z", "x": "7"})
+    assert not space.holds({"kind": "a", "x": "0"})
+    assert not space.holds({"kind": "a", "x": "many"})
+    assert not space.holds({"kind": "a"})
 
 
 def test_the_size_of_a_space_is_the_number_of_its_combinations() -> None:

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,6 +98,16 @@ class Images:
         self._make_once(root, what, progress, lambda: _install_image(root, image, progress))
         return ImageEnvironment(root / "bin" / "python", image.start, image.variables, image.notes)
 
+    def tool(self, name: str, packages: Sequence[str], progress: Progress) -> Path:
+        """The interpreter of an environment for a tool of the server's own, kept like an image's: a name and pins.
+
+        Raises ImageBuildError.
+        """
+        root = self._root / f"{name}-{_key(*packages)}"
+        what = f"the environment of the {name}"
+        self._make_once(root, what, progress, lambda: _install_tool(root, packages, progress))
+        return root / "bin" / "python"
+
     def _make_once(self, root: Path, what: str, progress: Progress, make: Callable[[], None]) -> None:
         if (root / _COMPLETE).exists():
             return
@@ -118,10 +128,8 @@ class Images:
 
 
 def _install_image(root: Path, image: Image, progress: Progress) -> None:
-    _run([sys.executable, "-m", "venv", str(root)], progress, root.parent)
-    python, site_packages = str(root / "bin" / "python"), root / PACKAGES
-    pip = [python, "-m", "pip", "--no-input", "--disable-pip-version-check"]
-    _run([*pip, "install", "--only-binary", ":all:", "--no-compile", *image.packages], progress, root)
+    site_packages = root / PACKAGES
+    pip = _install_wheels(root, image.packages, progress)
     with tempfile.TemporaryDirectory(dir=root) as sources:
         # By the setuptools of the environment: nothing is fetched to look at them.
         options = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--dest", sources]
@@ -129,7 +137,24 @@ def _install_image(root: Path, image: Image, progress: Progress) -> None:
         for archive in sorted(Path(sources).iterdir()):
             image_toolkits.install_source(archive, site_packages)
     image_toolkits.install_of_ours(image.of_ours, site_packages)
-    _run([python, "-c", _COMPILE, str(site_packages)], progress, root)
+    _compile(root, progress)
+
+
+def _install_tool(root: Path, packages: Sequence[str], progress: Progress) -> None:
+    _install_wheels(root, packages, progress)
+    _compile(root, progress)
+
+
+def _install_wheels(root: Path, packages: Sequence[str], progress: Progress) -> list[str]:
+    """Make an environment of wheels; how its pip is called."""
+    _run([sys.executable, "-m", "venv", str(root)], progress, root.parent)
+    pip = [str(root / "bin" / "python"), "-m", "pip", "--no-input", "--disable-pip-version-check"]
+    _run([*pip, "install", "--only-binary", ":all:", "--no-compile", *packages], progress, root)
+    return pip
+
+
+def _compile(root: Path, progress: Progress) -> None:
+    _run([str(root / "bin" / "python"), "-c", _COMPILE, str(root / PACKAGES)], progress, root)
 
 
 def _run(command: list[str], progress: Progress, cwd: Path) -> None:

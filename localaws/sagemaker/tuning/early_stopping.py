@@ -13,6 +13,7 @@ they ran through or were stopped; failed ones and parents' don't count.
 
 from __future__ import annotations
 
+import math
 import statistics
 
 from localaws.sagemaker.tuning import hyperband
@@ -34,7 +35,8 @@ def should_stop(study: Study, number: int) -> bool:
 def _is_worse_than_the_median(study: Study, trial: Trial) -> bool:
     epoch = len(trial.curve)
     averages = [statistics.fmean(each.curve[:epoch]) for each in study.own if _counts(each, trial, epoch)]
-    return bool(epoch and averages) and study.is_better(statistics.median(averages), trial.curve[-1])
+    known = [average for average in averages if not math.isnan(average)]
+    return bool(epoch and known) and study.is_better(statistics.median(known), trial.curve[-1])
 
 
 def _counts(other: Trial, trial: Trial, epoch: int) -> bool:

@@ -9,6 +9,7 @@ what DescribeTrainingJob's FinalMetricDataList holds. It is said here once; ever
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -24,6 +25,7 @@ class Trial:
     """One training job of a tuning job, or of a parent that it starts warm from.
 
     number: from 1 in the order of starting; a parent's trials have numbers of their own, with `parent` set.
+    values: of the hyperparameters that are tuned; a parent's with its static ones, since those may be tuned by now.
     status: "stopped" for whatever was ended before its script was through: by early stopping, by Hyperband, by a user.
     objective: its final value, which it may have even though it was stopped; None while it runs or if it reported none.
     curve: every value of the objective that it reported so far, one an epoch.
@@ -50,12 +52,12 @@ class Trial:
 
     @property
     def score(self) -> float | None:
-        """The value that it counts with once it has ended, however it ended; None without one."""
+        """The value that it counts with once it has ended, however it did; None without one, or if it is no number."""
         if self.is_running or self.status == "failed":
             return None
-        if self.objective is not None:
-            return self.objective
-        return self.curve[-1] if self.curve else None
+        last = self.curve[-1] if self.curve else None
+        value = last if self.objective is None else self.objective
+        return None if value is None or math.isnan(value) else value
 
 
 @dataclass(frozen=True)
@@ -105,5 +107,7 @@ class Study:
         raise KeyError(number)
 
     def is_better(self, value: float, other: float) -> bool:
-        """Whether a value of the objective is better than another, equal ones are not."""
+        """Whether a value of the objective is better than another; equal ones are not, and NaN is worse than any."""
+        if math.isnan(other):
+            return not math.isnan(value)
         return value > other if self.maximize else value < other

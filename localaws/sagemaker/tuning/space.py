@@ -34,9 +34,11 @@ class Continuous:
         return repr(min(max(value, self.low), self.high))
 
     def position(self, value: str) -> float:
-        """Where a value lies in [0, 1]; a parent's value outside of this range lies at the nearer end."""
-        inside = min(max(float(value), self.low), self.high)
-        return _share(_to_scale(inside, self._scale), self._scaled_low, self._scaled_high)
+        """Where a value lies in [0, 1]; a parent's value outside of this range lies outside.
+
+        Raises ValueError where it isn't on this scale at all.
+        """
+        return _share(_to_scale(float(value), self._scale), self._scaled_low, self._scaled_high)
 
     @property
     def _scale(self) -> Scaling:
@@ -69,9 +71,11 @@ class Integer:
         return str(min(max(value, self.low), self.high))
 
     def position(self, value: str) -> float:
-        """Where a value lies in [0, 1]; a parent's value outside of this range lies at the nearer end."""
-        inside = min(max(int(float(value)), self.low), self.high)
-        return _share(_to_scale(inside, self._scale), *self._ends)
+        """Where a value lies in [0, 1]; a parent's value outside of this range lies outside.
+
+        Raises ValueError where it isn't on this scale at all.
+        """
+        return _share(_to_scale(float(value), self._scale), *self._ends)
 
     @property
     def _scale(self) -> Scaling:
@@ -117,7 +121,7 @@ class SearchSpace:
         return tuple(parameter.position(values[parameter.name]) for parameter in self.parameters)
 
     def holds(self, values: Mapping[str, str]) -> bool:
-        """Whether values name a point of this space; a parent's categories may have gone since."""
+        """Whether values name a point of this space; a parent's may be on no place of it."""
         try:
             self.positions(values)
         except (KeyError, ValueError):

@@ -1,0 +1,173 @@
+"""A tabulated benchmark: random forests on the digits in the original's ranges, trained once (tune_table_make.py).
+
+Strategies are replayed on it in milliseconds a trial, as if each had trained: with its F1 after each part of its trees,
+and the seconds that it takes. A trial gets the values of the nearest forest of the grid; after its number of trees,
+which the table holds for every forest, exactly.
+"""
+
+from __future__ import annotations
+
+import array
+import bisect
+import heapq
+import json
+import lzma
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from localaws.sagemaker.tuning.completion import Criteria, is_complete
+from localaws.sagemaker.tuning.early_stopping import should_stop
+from localaws.sagemaker.tuning.history import Study, Trial
+from localaws.sagemaker.tuning.space import SearchSpace, from_ranges
+from localaws.sagemaker.tuning.suggestion import Suggestion
+
+LEAVES = "min-samples-leaf"
+PATH = Path(__file__).with_suffix(".bin")
+# The original's, in the form of a request. For a classifier, max-features' `auto` was another name of sqrt.
+RANGES: Mapping[str, Any] = {
+    "IntegerParameterRanges": [
+        {"Name": "n-estimators", "MinValue": "1", "MaxValue": "200"},
+        {"Name": "max-depth", "MinValue": "1", "MaxValue": "20"},
+        {"Name": LEAVES, "MinValue": "1", "MaxValue": "10"},
+    ],
+    "ContinuousParameterRanges": [{"Name": "min-weight-fraction-leaf", "MinValue": "0.01", "MaxValue": "0.5"}],
+    "CategoricalParameterRanges": [{"Name": "max-features", "Values": ["auto", "sqrt", "log2"]}],
+}
+
+Suggest = Callable[[Study], Suggestion | None]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The forests: their axes, and a column a forest of F1 on the fixed split, F1 over five folds, and seconds.
+
+    Over five folds the smallest number of samples of a leaf is always 1.
+    """
+
+    axes: Mapping[str, list[Any]]
+    trees: list[int]
+    f1: list[array.array[int]]
+    folds: list[array.array[int]]
+    seconds: array.array[int]
+
+    def value(self, values: Mapping[str, str], share: float = 1.0, *, folds: bool = False) -> float:
+        """A trial's F1 after a share of its trees; folds: the mean over five folds, not that of the fixed split."""
+        column = self.folds[self._column(values, LEAVES)] if folds else self.f1[self._column(values)]
+        return column[_nearest(self.trees, _trees(values, share))] / 10_000
+
+    def fit_seconds(self, values: Mapping[str, str], share: float = 1.0) -> float:
+        """The seconds that fitting a share of a trial's trees takes."""
+        return self.seconds[self._column(values)] / 10_000 * _trees(values, share) / self.trees[-1]
+
+    def _column(self, values: Mapping[str, str], without: str | None = None) -> int:
+        index = 0
+        for name, places in self.axes.items():
+            if name != without:
+                index = index * len(places) + _place(places, values[name])
+        return index
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A tuning job that was replayed: its trials, the seconds that they fitted, and how long all would have taken."""
+
+    study: Study
+    seconds: float
+    duration: float
+
+    @property
+    def best(self) -> float:
+        """The best final value of its own trials; a trial that was stopped counts with its last one."""
+        scores = [trial.score for trial in self.study.own if trial.score is not None]
+        return max(scores) if self.study.maximize else min(scores)
+
+
+@cache
+def table() -> Table:
+    """The table of the checkout."""
+    head, _, body = lzma.decompress(PATH.read_bytes()).partition(b"\n")
+    told = json.loads(head)
+    numbers = array.array("H", body)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    width, forests = len(told["trees"]), told["f1"]
+    columns = [numbers[start * width : (start + 1) * width] for start in range(forests + told["folds"])]
+    seconds = numbers[len(columns) * width :]
+    return Table(told["axes"], told["trees"], columns[:forests], columns[forests:], seconds)
+
+
+def space() -> SearchSpace:
+    """The original's ranges."""
+    return from_ranges(RANGES)
+
+
+def replay(
+    study: Study, suggest: Suggest, epochs: int = 1, criteria: Criteria | None = None, *, folds: bool = False
+) -> Replayed:
+    """Replay a tuning job to its end, with `max_parallel` trials at once, each as fast as it was.
+
+    epochs: the equal parts in which a trial grows its forest, with a value after each; early stopping needs them.
+    """
+    known = table()
+    queue: list[tuple[float, int, float]] = []  # when a trial's next value comes, its number, seconds an epoch
+    now = 0.0
+    while True:
+        while not _is_complete(study, criteria) and (suggestion := suggest(study)) is not None:
+            trial = Trial(study.next_number, suggestion.values)
+            study = replace(study, trials=(*study.trials, trial))
+            step = known.fit_seconds(trial.values) / epochs
+            heapq.heappush(queue, (now + step, trial.number, step))
+        if not queue:
+            return Replayed(study, _fitted(study, epochs), now)
+        now, number, step = heapq.heappop(queue)
+        study = _grown(study, number, epochs, folds)
+        if study.trial(number).is_running:
+            heapq.heappush(queue, (now + step, number, step))
+
+
+def _is_complete(study: Study, criteria: Criteria | None) -> bool:
+    return criteria is not None and is_complete(study, criteria) is not None
+
+
+def _grown(study: Study, number: int, epochs: int, folds: bool) -> Study:
+    """A study one epoch of a trial later: it goes on, has been stopped, or is through."""
+    trial = study.trial(number)
+    share = (len(trial.curve) + 1) / epochs
+    value = table().value(trial.values, share, folds=folds)
+    trial = replace(trial, curve=(*trial.curve, value))
+    study = _with(study, trial)
+    if len(trial.curve) == epochs:
+        return _with(study, replace(trial, status="completed", objective=value))
+    if should_stop(study, number):
+        return _with(study, replace(trial, status="stopped", objective=value))
+    return study
+
+
+def _with(study: Study, trial: Trial) -> Study:
+    kept = (trial if not each.parent and each.number == trial.number else each for each in study.trials)
+    return replace(study, trials=tuple(kept))
+
+
+def _fitted(study: Study, epochs: int) -> float:
+    return sum(table().fit_seconds(trial.values, len(trial.curve) / epochs) for trial in study.own)
+
+
+def _trees(values: Mapping[str, str], share: float) -> int:
+    return max(1, round(int(values["n-estimators"]) * share))
+
+
+def _place(places: list[Any], text: str) -> int:
+    if isinstance(places[0], str):
+        return places.index("sqrt" if text == "auto" else text)
+    return _nearest(places, float(text))
+
+
+def _nearest(places: list[Any], value: float) -> int:
+    after = bisect.bisect_left(places, value)
+    if after in (0, len(places)):
+        return min(after, len(places) - 1)
+    return after if places[after] - value <= value - places[after - 1] else after - 1
