@@ -135,7 +135,9 @@ def value(played: Played) -> float:
 
 def document(pairs: Mapping[str, Sequence[Pair]]) -> harness.Document:
     """The figures, and a row a reading."""
-    samples = {f"{prefix}{name}": values for prefix, of in PREFIXES.items() for name, values in columns(pairs[of]).items()}
+    samples = {
+        f"{prefix}{name}": values for prefix, of in PREFIXES.items() for name, values in columns(pairs[of]).items()
+    }
     return {
         "figures": {name: round(middle(name, values), 4) for name, values in samples.items()},
         "samples": samples,

@@ -168,8 +168,8 @@ def _strategies(rows: list[dict[str, Any]]) -> list[str]:
     if not rows:
         return []
     return [
-        "Median (least – largest) of the seeds; five folds: the best trial, cross-validated; the original: AWS's example,",
-        "which splits its digits anew for every trial:",
+        "Median (least – largest) of the seeds; five folds: the best trial, cross-validated; the original: AWS's",
+        "example, which splits its digits anew for every trial:",
         "",
         "| strategy | F1 | five folds | fit seconds | by random's | the original |",
         "|---|---|---|---|---|---|",

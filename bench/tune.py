@@ -38,9 +38,10 @@ from typing import Any
 
 from bench import harness, tune_overhead
 from bench.environments import with_more
-from bench.tune_forests import EPOCHS, GRID, RANGES, REFINED, Forests, forests
+from bench.tune_forests import EPOCHS, GRID, REFINED, Forests, forests
 from bench.tune_play import Played, Rules, play
 from bench.tune_searchers import Suggest, embedded, syne_tune
+from bench.tune_table import RANGES
 from localaws.sagemaker.tuning.early_stopping import should_stop
 from localaws.sagemaker.tuning.history import Study
 from localaws.sagemaker.tuning.space import from_ranges
@@ -108,9 +109,7 @@ def syne_tune_python() -> tuple[Path | None, str]:
 # --------------------------------------------------------------------------------------------------------- strategies
 
 
-def strategies(
-    seeds: int, trials: int, rival: Path | None, say: Callable[[str], None]
-) -> dict[str, list[Result]]:
+def strategies(seeds: int, trials: int, rival: Path | None, say: Callable[[str], None]) -> dict[str, list[Result]]:
     """What each strategy came to with each seed; Grid has none."""
     with forests(tune_overhead.python(), PROCESSES) as fits, ThreadPoolExecutor(PROCESSES) as threads:
         by_seed = list(threads.map(partial(one_seed, fits, trials, rival, say), range(seeds)))
@@ -134,9 +133,7 @@ def one_seed(
         ended = {
             "random": played(study, suggest, fits),
             "bayesian": played(replace(study, strategy="Bayesian"), suggest, fits),
-            "bayesian, early stopping": played(
-                replace(study, strategy="Bayesian", early_stopping=True), suggest, fits
-            ),
+            "bayesian, early stopping": played(replace(study, strategy="Bayesian", early_stopping=True), suggest, fits),
             "hyperband": played(replace(study, strategy="Hyperband", resources=(1, EPOCHS)), suggest, fits),
         }
         parents = (*ended["random"].parents, *ended["bayesian"].parents)
@@ -171,7 +168,10 @@ def strategy_figures(found: Mapping[str, Sequence[Result]]) -> harness.Document:
         "multifidelity_cost": costs[better],
         "warm_start_gain": [warm - parent for warm, parent in zip(samples["warm_start_f1"], parents, strict=True)],
     }
-    return {"figures": {name: round(statistics.median(values), 4) for name, values in samples.items()}, "samples": samples}
+    return {
+        "figures": {name: round(statistics.median(values), 4) for name, values in samples.items()},
+        "samples": samples,
+    }
 
 
 def cost(results: Sequence[Result], random: Sequence[Result]) -> list[float]:

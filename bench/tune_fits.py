@@ -35,12 +35,13 @@ def main() -> None:
         if "folds" in asked:
             answer = {"f1": cross_validated(asked["values"], asked["folds"], pixels, labels)}
         else:
-            answer = grown(asked["values"], asked["epochs"], *split)
+            answer = grown(asked["values"], asked["epochs"], split)
         print(json.dumps(answer), flush=True)
 
 
-def grown(values, epochs, train, test, train_labels, test_labels):
+def grown(values, epochs, split):
     """A forest part by part: F1 and seconds after each."""
+    train, test, train_labels, test_labels = split
     forest = RandomForestClassifier(**settings(values), warm_start=True)
     votes = np.zeros((len(test), len(np.unique(train_labels))))
     trees, f1, seconds, spent = forest.n_estimators, [], [], 0.0

@@ -1,41 +1,30 @@
-"""Random forests on digits, as a tuning job sees them: the ranges, and fits by configuration, each made once.
+"""Random forests on digits, as a tuning job sees them: fits by configuration, each made once, and more ranges.
 
-The ranges are those of AWS's example of tuning a random forest on digits, with its warm start's finer ones. Grid takes
-categories only; its are as evenly spread as 48 combinations let them be.
+AWS's example of tuning a random forest on digits has finer ranges for its warm start. Grid takes categories only; these
+are as evenly spread over the first ranges as 48 combinations let them be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bench.answering import Remembered, remembered
 from bench.tune_play import Curve, Values
+from bench.tune_table import RANGES
 
 EPOCHS, FOLDS = 9, 5
-FEATURES = {"Name": "max-features", "Values": ["auto", "sqrt", "log2"]}
-
-
-def _range(name: str, low: float, high: float) -> dict[str, str]:
-    return {"Name": name, "MinValue": str(low), "MaxValue": str(high), "ScalingType": "Linear"}
-
-
-def _ranges(trees: tuple[int, int], depth: tuple[int, int], leaf: tuple[int, int], weight: tuple[float, float]) -> Any:
-    return {
-        "IntegerParameterRanges": [
-            _range("n-estimators", *trees),
-            _range("max-depth", *depth),
-            _range("min-samples-leaf", *leaf),
-        ],
-        "ContinuousParameterRanges": [_range("min-weight-fraction-leaf", *weight)],
-        "CategoricalParameterRanges": [FEATURES],
-    }
-
-
-RANGES = _ranges((1, 200), (1, 20), (1, 10), (0.01, 0.5))
-REFINED = _ranges((100, 300), (6, 24), (1, 6), (0.001, 0.15))
+REFINED: Mapping[str, Any] = {
+    "IntegerParameterRanges": [
+        {"Name": "n-estimators", "MinValue": "100", "MaxValue": "300"},
+        {"Name": "max-depth", "MinValue": "6", "MaxValue": "24"},
+        {"Name": "min-samples-leaf", "MinValue": "1", "MaxValue": "6"},
+    ],
+    "ContinuousParameterRanges": [{"Name": "min-weight-fraction-leaf", "MinValue": "0.001", "MaxValue": "0.15"}],
+    "CategoricalParameterRanges": RANGES["CategoricalParameterRanges"],
+}
 GRID = {
     "CategoricalParameterRanges": [
         {"Name": "n-estimators", "Values": ["1", "200"]},

@@ -106,7 +106,9 @@ def _through(jobs: Jobs, source: str, trials: int, name: str = "first") -> None:
         time.sleep(POLL_SECONDS)
     counted = job["TrainingJobStatusCounters"]["Completed"]
     if counted != trials:
-        raise SystemExit(f"{name}: {counted} of {trials} trials completed; {job.get('FailureReason', 'no reason said')}")
+        raise SystemExit(
+            f"{name}: {counted} of {trials} trials completed; {job.get('FailureReason', 'no reason said')}"
+        )
 
 
 def _trials(jobs: Jobs, name: str) -> list[Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""Who suggests trials: the embedded AWS's strategies, in the tuner's own process, and Syne Tune's searchers in theirs."""
+"""Who suggests trials: the embedded AWS's strategies, in the tuner's process, and Syne Tune's searchers in theirs."""
 
 from __future__ import annotations
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from bench import early_stopping, tune, tune_overhead
-from bench.tune_forests import RANGES, forests
-from bench.tune_play import play
-from localaws.sagemaker.tuning.space import from_ranges
+from bench import early_stopping, tune
 
 
 def said(_text: str) -> None:

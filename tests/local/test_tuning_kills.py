@@ -1,4 +1,4 @@
-"""The embedded AWS is killed again and again in the middle of tuning: what was finished stays, and the job completes."""
+"""The embedded AWS is killed again and again in the middle of tuning: what was finished stays, the job completes."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ def test_tuning_goes_on_where_it_was_killed(fresh_aws: AwsFactory) -> None:
     request = tuning_request(Jobs(aws))
     aws.client("sagemaker").create_hyper_parameter_tuning_job(**request)
     for kill in range(1, KILLS + 1):
-        until(lambda kill=kill: len(completed(aws)) >= kill, f"{kill} completed trials")
-        before = completed(aws)
+        before = at_least_completed(aws, kill)
         os.kill(aws.server.pid, signal.SIGKILL)
         aws = fresh_aws.start()
         after = completed(aws)
@@ -46,6 +45,12 @@ def test_tuning_goes_on_where_it_was_killed(fresh_aws: AwsFactory) -> None:
     assert len({name.split("-")[-2] for name in trials}) == len(trials), "a number each"
     logged = {name: Jobs(aws).log_lines(name).count("begun") for name in before}
     assert set(logged.values()) == {1}, f"these ran again: {logged}"
+
+
+def at_least_completed(aws: Aws, count: int) -> dict[str, Any]:
+    """The completed trials, once there are so many."""
+    until(lambda: len(completed(aws)) >= count, f"{count} completed trials")
+    return completed(aws)
 
 
 def ended(aws: Aws) -> dict[str, Any] | None:
