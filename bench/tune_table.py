@@ -1,8 +1,8 @@
 """A tabulated benchmark: random forests on the digits in the original's ranges, trained once (tune_table_make.py).
 
-Strategies are replayed on it in milliseconds a trial, as if each had trained: with its F1 after each part of its trees,
-and the seconds that it takes. A trial gets the values of the nearest forest of the grid; after its number of trees,
-which the table holds for every forest, exactly.
+Strategies are replayed on it in milliseconds a trial, as if each had trained: with its F1 after each part of its
+trees, and the seconds that it takes. A trial gets the values of the nearest forest of the grid, after the nearest
+number of its trees.
 """
 
 from __future__ import annotations

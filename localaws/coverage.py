@@ -17,6 +17,25 @@ from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.service import SageMaker
 
 RUNTIME_OPERATIONS = frozenset({"InvokeEndpoint"})
+# Each is made in one place: `tuning.history`, `tuning.early_stopping`, `tuning.hyperband`, `tuning.completion`,
+# `tuning.space` and `jobs.tuning_documents`, `jobs.tuning_run`.
+_TUNING_CHOICES = (
+    "A trial's value of the objective is the last that it reported, as in FinalMetricDataList.",
+    "A trial that early stopping, Hyperband, a criterion or a user ends counts as Stopped; with a value it counts as "
+    "Succeeded, and it can be the best.",
+    "Early stopping compares with trials that have ended and got as far, whether they ran through or were stopped; "
+    "parents' don't count.",
+    "Hyperband is asynchronous successive halving by three, from MinResource on; the values that a trial reports are "
+    "its epochs.",
+    "A tuning job has converged when ten trials, or three a hyperparameter if that is more, brought no improvement of "
+    "1 %.",
+    "At MaxRuntimeInSeconds, as at any criterion, running trials are stopped and the tuning job is Completed.",
+    "Scaling Auto is logarithmic for positive ranges over three orders of magnitude or more, else linear.",
+    "Fewer than five trials without any success, or five that end without a value, fail the tuning job as well.",
+    "A trial's checkpoints are below CheckpointConfig.S3Uri in a folder of its own, named as its training job.",
+    "A trial that the end of the server cuts off is a RetryableError: with a RetryStrategy it begins again, without "
+    "one the tuning job goes on with its next trial.",
+)
 
 
 def page() -> str:
@@ -34,6 +53,10 @@ def page() -> str:
             "",
             *_section("sagemaker", control, has_control),
             *_section("sagemaker-runtime", runtime, has_runtime),
+            "## Tuning jobs: what AWS's text leaves open",
+            "",
+            *(f"- {choice}" for choice in _TUNING_CHOICES),
+            "",
         ]
     )
 

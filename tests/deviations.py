@@ -49,6 +49,18 @@ DEVIATIONS = (
         "The job gives way before the machine and the server do.",
     ),
     Deviation(
+        "Tuning",
+        "A trial that early stopping or the end of its tuning job stops has two minutes from SIGTERM to SIGKILL.",
+        "It is killed at once, unless it has reached Hyperband's MaxResource; what lies in /opt/ml/model is kept.",
+        "A framework image's `train` passes no SIGTERM on: nobody hears it, and the trial would only train on.",
+    ),
+    Deviation(
+        "Tuning",
+        "Each trial has instances of its own, with all of their cores.",
+        "Trials that run at once share this machine's: OMP_NUM_THREADS and its kin are set, and their logs say so.",
+        "Two trials with a thread a core each would take longer together than one after the other.",
+    ),
+    Deviation(
         "Cloud Control",
         "UpdateResource answers IN_PROGRESS, and what goes wrong is the status of the request later.",
         "The update is done when it answers; what goes wrong is the error of the call.",

@@ -94,6 +94,17 @@ def _of_training(request: Document) -> Iterator[tuple[str, Any]]:
         yield from ((key, system.get(member)) for member, key in _FILE_SYSTEM.items())
 
 
+def _of_tuning(request: Document) -> Iterator[tuple[str, Any]]:
+    """What a tuning job's training jobs ask for, by their definition or several."""
+    found = [_part(request, "TrainingJobDefinition"), *_parts(request, "TrainingJobDefinitions")]
+    for definition in filter(None, found):
+        yield from _of_training(definition)
+        resources = _part(definition, "HyperParameterTuningResourceConfig")
+        yield "InstanceTypes", resources.get("InstanceType")
+        yield "InstanceTypes", [each.get("InstanceType") for each in _parts(resources, "InstanceConfigs")]
+        yield "VolumeKmsKey", resources.get("VolumeKmsKeyId")
+
+
 def _of_processing(request: Document) -> Iterator[tuple[str, Any]]:
     cluster, network = _part(request, "ProcessingResources", "ClusterConfig"), _part(request, "NetworkConfig")
     yield "InstanceTypes", cluster.get("InstanceType")
@@ -148,6 +159,7 @@ def _parts(document: Document, name: str) -> list[Document]:
 
 _OF_OPERATION: Mapping[str, Callable[[Document], Iterable[tuple[str, Any]]]] = {
     "CreateTrainingJob": _of_training,
+    "CreateHyperParameterTuningJob": _of_tuning,
     "CreateProcessingJob": _of_processing,
     "CreateModel": _of_networks,
     "CreateEndpointConfig": _of_endpoint_config,

@@ -19,7 +19,6 @@ _parsed: ContextVar[tuple[bytes, Document | None] | None] = ContextVar("parsed",
 # keys for Amazon SageMaker" in the Service Authorization Reference), beside those of the kinds of jobs that are here.
 _RESOURCE_MEMBERS = {
     "TransformJobName": "transform-job",
-    "HyperParameterTuningJobName": "hyper-parameter-tuning-job",
     "EndpointName": "endpoint",
     "EndpointConfigName": "endpoint-config",
     "ModelName": "model",
@@ -27,6 +26,8 @@ _RESOURCE_MEMBERS = {
     "ModelPackageArn": "model-package",
     "ModelPackageGroupName": "model-package-group",
 }
+# The operation of its kind that is about one resource; all other lists are about none.
+_LIST_OF_ONE = "ListTrainingJobsForHyperParameterTuningJob"
 
 
 def operation_of(headers: dict[str, str]) -> str:
@@ -47,7 +48,7 @@ def resource_arns(region: str, account: str, operation: str, request: Document) 
     """The ARNs of the resources that a request is about; `*` where it is about none. Pure."""
     if request.get("ResourceArn"):
         return [str(request["ResourceArn"])]
-    if operation.startswith("List"):
+    if operation.startswith("List") and operation != _LIST_OF_ONE:
         return ["*"]
     prefix = f"arn:aws:sagemaker:{region}:{account}:"
     named = [(kind, str(request[member])) for member, kind in _resource_members().items() if request.get(member)]

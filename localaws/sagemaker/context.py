@@ -17,6 +17,7 @@ from localaws.sagemaker.core.events import Events
 from localaws.sagemaker.core.store import Store
 from localaws.sagemaker.core.wire import Wire
 from localaws.sagemaker.jobs.spot_market import QUIET_MARKET, SpotMarket
+from localaws.sagemaker.tuning.process import Tuner
 
 Hook = Callable[[], None]
 
@@ -60,6 +61,7 @@ class Context:
     platform: Platform
     store: Store
     images: Images
+    tuner: Tuner
     events: Events
     changes: Changes
     wire: Wire
@@ -79,15 +81,17 @@ class Context:
         quotas: Mapping[str, int] | None = None,
     ) -> Context:
         """The context of a server, with its store under ``state_dir/sagemaker.sqlite``."""
-        store = Store(platform.state_dir / "sagemaker.sqlite")
+        store, images = Store(platform.state_dir / "sagemaker.sqlite"), Images(platform.image_dir)
+        tuner = Tuner(images)
         return cls(
             platform=platform,
             store=store,
-            images=Images(platform.image_dir),
+            images=images,
+            tuner=tuner,
             events=Events(platform),
             changes=Changes(),
             wire=Wire(platform.endpoint_url, platform.region),
-            lifecycle=Lifecycle(on_close=[store.close]),
+            lifecycle=Lifecycle(on_close=[store.close, tuner.close]),
             spot_market=spot_market,
             quotas=quotas or {},
             rule_evaluator=rule_evaluator,

@@ -1,4 +1,4 @@
-"""Search: the training jobs, model packages and model package groups that satisfy an expression."""
+"""Search: the training jobs, tuning jobs, model packages and model package groups that satisfy an expression."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import Refusal, other_than, refuse, truthy
 from localaws.sagemaker.core.validation import service_model
 from localaws.sagemaker.jobs.training import TRAINING
+from localaws.sagemaker.jobs.tuning import TUNING
 from localaws.sagemaker.registry.packages import GROUP, PACKAGE
 
-# The resource's name, which is its shape's, to the kind that it is stored as.
-_KINDS = {"TrainingJob": TRAINING.resource_type, "ModelPackage": PACKAGE, "ModelPackageGroup": GROUP}
+# The resource's name, which is its member's of a SearchRecord, to the kind that it is stored as.
+_KINDS = {
+    "TrainingJob": TRAINING.resource_type,
+    "HyperParameterTuningJob": TUNING.resource_type,
+    "ModelPackage": PACKAGE,
+    "ModelPackageGroup": GROUP,
+}
 _LAST_MODIFIED = "LastModifiedTime"  # the default order; what has none, as a group, is ordered by its creation
 _REFUSED: dict[str, Refusal] = {
     "Resource": other_than(*_KINDS),
@@ -31,7 +37,7 @@ def operations(context: Context) -> dict[str, Handler]:
 def _search(context: Context, request: Document, _caller: Caller) -> Document:
     refuse(request, _REFUSED)
     resource, expression = request["Resource"], request.get("SearchExpression")
-    members = frozenset(service_model().shape_for(resource).members)
+    members = frozenset(service_model().shape_for("SearchRecord").members[resource].members)
     if expression is not None:
         search_expression.check(expression, members)
     by = request.get("SortBy", _LAST_MODIFIED)

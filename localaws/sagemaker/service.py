@@ -19,7 +19,7 @@ from localaws.sagemaker.debugger import rule_evaluation
 from localaws.sagemaker.hosting import endpoint_configs, models
 from localaws.sagemaker.hosting.endpoints import Endpoints
 from localaws.sagemaker.hosting.invocation import InvokeRequest, InvokeResult
-from localaws.sagemaker.jobs import job_records, operations, spot_training
+from localaws.sagemaker.jobs import operations, spot_training
 from localaws.sagemaker.jobs.engine import JobEngine
 from localaws.sagemaker.jobs.kind import JobKind
 from localaws.sagemaker.jobs.kinds import KINDS
@@ -132,5 +132,5 @@ def _open_engine(context: Context) -> JobEngine:
     engine = JobEngine(context)
     context.lifecycle.on_close.append(engine.close)
     for kind in KINDS:
-        context.lifecycle.on_recover.append(partial(job_records.recover, context, kind))
+        context.lifecycle.on_recover.append(partial(kind.recover, kind, engine))
     return engine

@@ -74,7 +74,7 @@ def test_a_kind_of_job_has_the_names_that_aws_gives_it(kind: JobKind) -> None:
     assert {kind.create, kind.describe, kind.stop} <= set(operations)
     assert kind.name in operations[kind.create].input_shape.members
     described = operations[kind.describe].output_shape.members
-    assert {kind.name, kind.arn, kind.status, kind.start_time, kind.end_time, "FailureReason"} <= set(described)
+    assert {kind.name, kind.arn, kind.status, kind.end_time, "FailureReason"} <= set(described)
     assert kind.has_secondary_status == ("SecondaryStatus" in described)
     listed = operations[f"List{kind.stem}s"].output_shape.members[f"{kind.stem}Summaries"].member.members
     assert set(kind.summary) <= set(listed)

@@ -20,6 +20,10 @@ class Changes:
         """Call `listener(kind, name)` after every change, in the thread that made it; it must not block."""
         self._listeners.append(listener)
 
+    def forget(self, listener: Listener) -> None:
+        """Call `listener` no more."""
+        self._listeners = [each for each in self._listeners if each != listener]
+
     def announce(self, kind: str, name: str) -> None:
         """To be called after the change is in the store."""
         with self._changed:

@@ -6,6 +6,7 @@ Every method that returns has committed: nothing is lost when the process is kil
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -77,11 +78,13 @@ class Store:
             cursor = self._database.execute("DELETE FROM resource WHERE kind = ? AND name = ?", (kind, name))
             return cursor.rowcount == 1
 
-    def list(self, kind: str) -> list[Document]:
-        """All documents of a kind, by name."""
+    def list(self, kind: str, prefix: str = "") -> list[Document]:
+        """All documents of a kind whose names begin so, by name."""
+        last = prefix + chr(sys.maxunicode)
         with self._lock:
             rows = self._database.execute(
-                "SELECT document FROM resource WHERE kind = ? ORDER BY name", (kind,)
+                "SELECT document FROM resource WHERE kind = ? AND name >= ? AND name < ? ORDER BY name",
+                (kind, prefix, last),
             ).fetchall()
         return [_document(row[0]) for row in rows]
 

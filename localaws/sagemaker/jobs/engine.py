@@ -8,13 +8,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from localaws.sagemaker.containers import container
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.jobs import job_documents, job_records
-from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.job_documents import Ending
 from localaws.sagemaker.jobs.job_resource import JobResource
+from localaws.sagemaker.jobs.led_job import LedJob
 from localaws.sagemaker.jobs.outcomes import JobFailedError, ServerClosingError, StopRequestedError
 from localaws.sagemaker.jobs.spot_market import Interruption
 
@@ -22,15 +23,15 @@ _log = logging.getLogger(__name__)
 
 _CLOSE_TIMEOUT = 5.0  # seconds that close() waits for a job's thread
 
-# Runs in the job's thread and says how the job ended; the engine starts further jobs for it.
-Work = Callable[[Job, "JobEngine"], Ending]
+# Runs in the thread of a job, of its kind's own sort, and says how it ended; the engine starts further jobs for it.
+Work = Callable[[Any, "JobEngine"], Ending]
 
 
 @dataclass(frozen=True, eq=False)
 class _Waiting:
     """A job that waits for a slot, at most until its `expiry` goes off."""
 
-    job: Job
+    job: LedJob
     work: Work
     expiry: threading.Timer | None
 
@@ -42,9 +43,9 @@ class JobEngine:
         self.context = context
         self._slots = slots or os.cpu_count() or 1
         self._lock = threading.Lock()
-        self._running: set[Job] = set()  # in a slot each
-        self._beside: set[Job] = set()  # without a slot
-        self._over: set[Job] = set()  # whose files are still of use
+        self._running: set[LedJob] = set()  # in a slot each
+        self._beside: set[LedJob] = set()  # without a slot
+        self._over: set[LedJob] = set()  # whose files are still of use
         self._waiting: deque[_Waiting] = deque()
         self._closed = False
 
@@ -54,8 +55,16 @@ class JobEngine:
         with self._lock:
             return len(self._running) < self._slots
 
-    def submit(self, job: Job, work: Work) -> None:
+    @property
+    def slots(self) -> int:
+        """How many jobs run at once."""
+        return self._slots
+
+    def submit(self, job: LedJob, work: Work) -> None:
         """Start a job, now or when its turn comes."""
+        if not job.takes_slot:
+            self.start_now(job, work)
+            return
         max_wait = job.kind.max_wait(job.document)
         expiry = None if max_wait is None else threading.Timer(max_wait, self._expire, (job,))
         with self._lock:
@@ -65,7 +74,7 @@ class JobEngine:
             expiry.start()
         self._start_next()
 
-    def start_now(self, job: Job, work: Work) -> None:
+    def start_now(self, job: LedJob, work: Work) -> None:
         """Start a job that takes no slot: one that the service itself makes, on an instance of its own."""
         with self._lock:
             if self._closed:
@@ -74,13 +83,13 @@ class JobEngine:
             self._beside.add(job)
         self._start(job, work)
 
-    def stop(self, kind: JobResource, name: str) -> None:
-        """Make a job stop that is in status Stopping already, whether it runs or waits."""
+    def stop(self, kind: JobResource, name: str, notice: float | None = None) -> None:
+        """Make a job stop that is in status Stopping already, whether it runs or waits; `notice` as of an `End`."""
         with self._lock:
             running = next((job for job in self._running | self._beside if _is(job, kind, name)), None)
             waiting = self._take_from_queue(lambda job: _is(job, kind, name))
         if running is not None:
-            running.signals.stop()
+            running.signals.stop(notice)
         if waiting is not None:
             self._end_unstarted(waiting, job_documents.stopped())
 
@@ -104,7 +113,7 @@ class JobEngine:
         for job in running:
             job.done.wait(_CLOSE_TIMEOUT)
 
-    def _expire(self, job: Job) -> None:
+    def _expire(self, job: LedJob) -> None:
         """End a job for which no instance was found in time (MaxWaitTimeInSeconds); nothing if it runs already."""
         with self._lock:
             waiting = self._take_from_queue(lambda waiting: waiting is job)
@@ -112,14 +121,14 @@ class JobEngine:
             job_records.begin_stopping(self.context, job.kind, job.name)
             self._end_unstarted(waiting, job_documents.max_wait_exceeded())
 
-    def _take_from_queue(self, is_wanted: Callable[[Job], bool]) -> Job | None:
+    def _take_from_queue(self, is_wanted: Callable[[LedJob], bool]) -> LedJob | None:
         entry = next((entry for entry in self._waiting if is_wanted(entry.job)), None)
         if entry is None:
             return None
         self._waiting.remove(entry)
         return entry.job
 
-    def _end_unstarted(self, job: Job, ending: Ending) -> None:
+    def _end_unstarted(self, job: LedJob, ending: Ending) -> None:
         job_records.end(self.context, job.kind, job.name, ending)
         job.release()
 
@@ -133,10 +142,10 @@ class JobEngine:
             entry.expiry.cancel()  # from here on the job looks at the time itself
         self._start(entry.job, entry.work)
 
-    def _start(self, job: Job, work: Work) -> None:
+    def _start(self, job: LedJob, work: Work) -> None:
         threading.Thread(target=self._run, args=(job, work), name=f"job-{job.name}", daemon=True).start()
 
-    def _run(self, job: Job, work: Work) -> None:
+    def _run(self, job: LedJob, work: Work) -> None:
         try:
             ending = _ending(job, lambda: work(job, self))
             job_records.end(self.context, job.kind, job.name, ending)
@@ -153,7 +162,7 @@ class JobEngine:
                 self._over.discard(job)
             job.done.set()
 
-    def _vacate(self, job: Job) -> None:
+    def _vacate(self, job: LedJob) -> None:
         """The job is over: its slot is the next one's, though its files may be of use for a while."""
         with self._lock:
             self._running.discard(job)
@@ -162,7 +171,7 @@ class JobEngine:
         self._start_next()
 
 
-def _ending(job: Job, work: Callable[[], Ending]) -> Ending:
+def _ending(job: LedJob, work: Callable[[], Ending]) -> Ending:
     try:
         return work()
     except ServerClosingError:
@@ -173,11 +182,11 @@ def _ending(job: Job, work: Callable[[], Ending]) -> Ending:
         if job.signals.is_closing:  # what it used was taken from it
             raise ServerClosingError from error
         if isinstance(error, JobFailedError):
-            job.log.say(str(error))
+            job.say(str(error))
             return job_documents.failed(str(error))
         _log.exception("%s failed", job.name)
         return job_documents.failed(f"InternalServerError: {type(error).__name__}: {error}")
 
 
-def _is(job: Job, kind: JobResource, name: str) -> bool:
+def _is(job: LedJob, kind: JobResource, name: str) -> bool:
     return job.kind is kind and job.name == name

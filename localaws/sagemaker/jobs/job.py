@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from localaws.sagemaker.core.aws_platform import Credentials
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.jobs import job_documents, job_records
 from localaws.sagemaker.jobs.job_resource import JobResource
+from localaws.sagemaker.jobs.led_job import LedJob
 from localaws.sagemaker.jobs.outcomes import MAX_RUNTIME, End, Outcome, StopRequestedError
-from localaws.sagemaker.jobs.signals import Signals
 from localaws.sagemaker.jobs.spot_market import Interruption
 from localaws.sagemaker.jobs.supervision import Supervision
 
@@ -39,26 +38,34 @@ class Role:
     objects: Objects
 
 
-class Job:
-    """A job and what it holds on this machine. Other threads speak to it through `signals` alone.
+@dataclass(frozen=True)
+class Measurement:
+    """A metric's value at a time in epoch seconds."""
 
-    The time is the context's clock.
-    afterwards: the last thing that the job's thread does, once the job is over and before its files go.
-    done: set when the thread has nothing more to do.
+    name: str
+    value: float
+    time: float
+
+
+class Job(LedJob):
+    """A job with containers, and what it holds on this machine. The time is the context's clock.
+
+    variables: of its containers, which the service sets beside those of the request. remarks: of the service on it,
+    for its log.
+    on_metrics: called in the job's thread with what was measured in a line of its log.
     """
 
+    takes_slot = True
+
     def __init__(self, kind: JobResource, document: Document, role: Role, context: Context) -> None:
-        self.kind = kind
-        self.name: str = document[kind.name]
-        self.document = document
+        super().__init__(kind, document, context)
         self.role = role
-        self.context = context
         # A name can be used again once its job has been deleted, which may be before its files are gone.
         self.directory = context.jobs_dir(kind.resource_type) / f"{self.name}-{secrets.token_hex(8)}"
         self.log = self._new_log()
-        self.signals = Signals()
-        self.afterwards: Callable[[], None] = lambda: None
-        self.done = threading.Event()
+        self.variables: Mapping[str, str] = {}
+        self.remarks: Sequence[str] = ()
+        self.on_metrics: Callable[[Sequence[Measurement]], None] = lambda _measured: None
 
     @property
     def ml(self) -> Path:
@@ -124,9 +131,13 @@ class Job:
         self.log = self._new_log()
         return taken
 
+    def say(self, text: str) -> None:
+        """A line of the platform's own in the job's log."""
+        self.log.say(text)
+
     def release(self) -> None:
         """Give back what the job held on this machine."""
-        self.signals.release()
+        super().release()
         self.role.objects.close()
         remove(self.directory)
 

@@ -28,13 +28,18 @@ def passed_role(context: Context, caller: Caller, role_arn: str, job_arn: str) -
     Its client is closed when the request is refused meanwhile; otherwise the job closes it.
     """
     context.platform.authorize(caller, "iam:PassRole", role_arn)
-    credentials = context.platform.assume_role(role_arn, "SageMaker", job_arn)
-    objects = Objects(context.wire.client("s3", credentials), role_arn)
+    role = assumed_role(context, role_arn, job_arn)
     try:
-        yield Role(credentials, objects)
+        yield role
     except SageMakerError:
-        objects.close()
+        role.objects.close()
         raise
+
+
+def assumed_role(context: Context, role_arn: str, job_arn: str) -> Role:
+    """The execution role. Raises SageMakerError where it doesn't trust SageMaker for this job."""
+    credentials = context.platform.assume_role(role_arn, "SageMaker", job_arn)
+    return Role(credentials, Objects(context.wire.client("s3", credentials), role_arn))
 
 
 def prepare_directories(job: Job, names: Sequence[str]) -> None:

@@ -24,13 +24,17 @@ def announce(context: Context, kind: JobResource, document: Document) -> None:
     """Tell waiters and the event bus about a job's document."""
     context.changes.announce(kind.resource_type, document[kind.name])
     arn = document[kind.arn]
-    context.events.state_change(kind.noun, document, arn, context.store.tags(arn))
+    context.events.state_change(kind.noun, kind.detail(document), arn, context.store.tags(arn))
 
 
 def begin_stopping(context: Context, kind: JobResource, name: str) -> None:
-    """Write down that the job stops for a reason of the platform's own."""
+    """Write down that the job stops for a reason of the platform's own; nothing for one that is over."""
     now = context.clock.now()
-    update(context, kind, name, lambda before: job_documents.stopping(kind, before, now))
+
+    def stopping(before: Document) -> Document:
+        return before if before[kind.status] in TERMINAL else job_documents.stopping(kind, before, now)
+
+    update(context, kind, name, stopping)
 
 
 def end(context: Context, kind: JobResource, name: str, ending: Ending) -> None:

@@ -13,6 +13,10 @@ def _no_limit(_document: Document) -> float | None:
     return None
 
 
+def _all(document: Document) -> Document:
+    return document
+
+
 def _no_members(_document: Document, _market: SpotMarket) -> Document:
     return {}
 
@@ -24,15 +28,17 @@ class JobResource:
     resource_type: as in ARNs, in IAM and in the store. noun: as in event names. stem: of the members' names.
     max_wait: seconds from a document's creation within which the job must be done, waiting included; None: any time.
     at_end: members that a document gets when its job is over.
+    detail: a document as its events tell it.
     """
 
     resource_type: str
     noun: str
     stem: str
-    log_group: str
+    log_group: str = ""
     has_secondary_status: bool = False
     max_wait: Callable[[Document], float | None] = _no_limit
     at_end: Callable[[Document, SpotMarket], Document] = _no_members
+    detail: Callable[[Document], Document] = _all
 
     @property
     def name(self) -> str:
@@ -48,11 +54,6 @@ class JobResource:
     def status(self) -> str:
         """Member that holds the job's status."""
         return f"{self.stem}Status"
-
-    @property
-    def start_time(self) -> str:
-        """Member that holds when the job began on its instance."""
-        return f"{self.stem.removesuffix('Job')}StartTime"
 
     @property
     def end_time(self) -> str:

@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from localaws.sagemaker.jobs.processing import PROCESSING
 from localaws.sagemaker.jobs.training import TRAINING
+from localaws.sagemaker.jobs.tuning import TUNING
 
-KINDS = (TRAINING, PROCESSING)
+# In the order in which they come back after a restart: a tuning job's trials are training jobs.
+KINDS = (TRAINING, PROCESSING, TUNING)

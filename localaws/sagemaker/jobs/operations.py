@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from localaws.sagemaker.core import errors, listing, quotas, tags
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.jobs import job_documents, job_records
 from localaws.sagemaker.jobs.engine import JobEngine
-from localaws.sagemaker.jobs.job import Job
+from localaws.sagemaker.jobs.job import Role
 from localaws.sagemaker.jobs.job_documents import TERMINAL
 from localaws.sagemaker.jobs.kind import JobKind
+from localaws.sagemaker.jobs.led_job import LedJob
+
+# What is done to a job before the engine has it.
+Preparation = Callable[[LedJob], None]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A job that may begin: its document but for its status, its containers' role if it has any, its tags by key."""
+
+    document: Document
+    role: Role | None
+    labels: dict[str, str]
 
 
 def handlers(kind: JobKind, engine: JobEngine) -> dict[str, Handler]:
@@ -28,23 +43,35 @@ def create(kind: JobKind, engine: JobEngine, request: Document, caller: Caller) 
     accepted, role = kind.accept(context, request, caller)
     try:
         _require_instances(kind, engine, accepted)
+        begin(kind, engine, Accepted(accepted, role, labels))
     except errors.SageMakerError:
-        role.objects.close()
+        if role is not None:
+            role.objects.close()
         raise
-    document = job_documents.created(kind, accepted, *_first_status(kind, engine), context.clock.now())
+    return {kind.arn: arn}
+
+
+def begin(kind: JobKind, engine: JobEngine, accepted: Accepted, prepare: Preparation = lambda _job: None) -> Document:
+    """Write a job down, `prepare` it and hand it to the engine; its document.
+
+    Raises SageMakerError for a taken name.
+    """
+    context, name, arn = engine.context, accepted.document[kind.name], accepted.document[kind.arn]
+    document = job_documents.created(kind, accepted.document, *first_status(kind, engine), context.clock.now())
     with context.store.transaction():
         if not context.store.create(kind.resource_type, name, document):
-            role.objects.close()
             raise _taken(kind, arn)
-        context.store.add_tags(arn, labels)
+        context.store.add_tags(arn, accepted.labels)
     job_records.announce(context, kind, document)
-    engine.submit(Job(kind, document, role, context), kind.run)
-    return {kind.arn: arn}
+    job = kind.job(document, accepted.role, context)
+    prepare(job)
+    engine.submit(job, kind.run)
+    return document
 
 
 def describe(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller) -> Document:
     """The job's document."""
-    return _find(kind, engine, request[kind.name])
+    return find(kind, engine, request[kind.name])
 
 
 def list_(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller) -> Document:
@@ -57,7 +84,7 @@ def list_(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller) 
 def stop(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller) -> Document:
     """Write down that the job is Stopping, and stop it."""
     name = request[kind.name]
-    if _find(kind, engine, name)[kind.status] != "Stopping":
+    if find(kind, engine, name)[kind.status] != "Stopping":
         job_records.update(engine.context, kind, name, lambda before: _stopping(kind, engine, before))
         engine.stop(kind, name)
     return {}
@@ -84,11 +111,13 @@ def _require_instances(kind: JobKind, engine: JobEngine, accepted: Document) -> 
     """A request beyond a quota is refused, as is one that a job which isn't over leaves no room for."""
     context = engine.context
     if context.quotas:
-        running = [each for each in context.store.list(kind.resource_type) if each[kind.status] not in TERMINAL]
-        quotas.require(context.quotas, [kind.instances(accepted)], map(kind.instances, running))
+        having = kind.instances_of or kind
+        running = [each for each in context.store.list(having.resource_type) if each[having.status] not in TERMINAL]
+        quotas.require(context.quotas, [kind.instances(accepted)], map(having.instances, running))
 
 
-def _first_status(kind: JobKind, engine: JobEngine) -> tuple[str, str]:
+def first_status(kind: JobKind, engine: JobEngine) -> tuple[str, str]:
+    """Secondary status and message of a job that is handed to the engine now."""
     return ("Starting", f"Starting the {kind.words}") if engine.has_free_slot else ("Pending", "Waiting for a slot")
 
 
@@ -99,12 +128,13 @@ def _stopping(kind: JobKind, engine: JobEngine, before: Document) -> Document:
     return job_documents.stopping(kind, before, engine.context.clock.now())
 
 
-def _find(kind: JobKind, engine: JobEngine, name: str) -> Document:
+def find(kind: JobKind, engine: JobEngine, name: str) -> Document:
+    """The job's document. Raises SageMakerError where there is none."""
     document = engine.context.store.get(kind.resource_type, name)
     if document is None:
-        raise errors.validation(kind.not_found.format(name=name))
+        raise kind.not_found_error(kind.not_found.format(name=name))
     return document
 
 
 def _taken(kind: JobKind, arn: str) -> errors.SageMakerError:
-    return errors.resource_in_use(kind.name_taken.format(arn=arn))
+    return errors.resource_in_use(kind.name_taken.format(arn=arn, name=arn.rpartition("/")[2]))

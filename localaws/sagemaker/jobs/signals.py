@@ -13,7 +13,7 @@ _CHUNK = 1 << 16
 
 
 class Signals:
-    """Any thread sends with `stop`, `interrupt` and `close`; everything else belongs to the job's own thread.
+    """Any thread sends with `stop`, `wake`, `interrupt` and `close`; everything else belongs to the job's own thread.
 
     descriptor: can be read once something was sent; `heard` makes it silent again.
     """
@@ -24,12 +24,18 @@ class Signals:
         self._lock = threading.Lock()
         self._released = False
         self._stop_requested = threading.Event()
+        self._stop_notice: float | None = None
         self._closing = threading.Event()
         self._interruption: Interruption | None = None
 
-    def stop(self) -> None:
-        """Make the job stop."""
+    def stop(self, notice: float | None = None) -> None:
+        """Make the job stop; its container is killed `notice` seconds after SIGTERM, see `End`."""
+        self._stop_notice = notice
         self._stop_requested.set()
+        self._poke()
+
+    def wake(self) -> None:
+        """Something has changed that the job's thread should look at."""
         self._poke()
 
     def interrupt(self, interruption: Interruption) -> None:
@@ -57,7 +63,7 @@ class Signals:
     def end(self) -> End | None:
         """The end that somebody has asked for."""
         if self._stop_requested.is_set():
-            return End(0.0, STOP)
+            return End(0.0, STOP, self._stop_notice)
         if self._interruption is not None:
             return End(0.0, INTERRUPTION, self._interruption.notice)
         return None

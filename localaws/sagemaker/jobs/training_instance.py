@@ -55,12 +55,13 @@ def container_spec(job: Job, run: RunContainer) -> ContainerSpec:
     """
     document = job.document
     installed = job_container.image_environment(job, document["AlgorithmSpecification"]["TrainingImage"])
-    job_container.say_all(job, installed, training_request.remarks(document))
+    job_container.say_all(job, installed, [*training_request.remarks(document), *job.remarks])
     installed, plan = _with_plan(job, installed, run)
     environment = {
         **job_container.variables(job, installed.image),
         "TRAINING_JOB_NAME": job.name,
         "TRAINING_JOB_ARN": document["TrainingJobArn"],
+        **job.variables,
         **document.get("Environment", {}),
     }
     command, tools = training_request.own_command(document), None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 from localaws.patterns import PatternError, regex
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
-from localaws.sagemaker.jobs.job import Job
+from localaws.sagemaker.jobs.job import Job, Measurement
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
 LINE_SECONDS = 1.0  # for all of a job's expressions on one line of its log; a usual one takes microseconds
@@ -19,15 +18,6 @@ LINE_SECONDS = 1.0  # for all of a job's expressions on one line of its log; a u
 
 class SlowMetricsError(Exception):
     """A job's expressions took too long on a line of its log; the text says so, for that log."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A metric's value at a time in epoch seconds."""
-
-    name: str
-    value: float
-    time: float
 
 
 class MetricParser:
@@ -91,6 +81,7 @@ class TrainingMetrics:
         if measured:
             telemetry = self._job.context.platform.telemetry_of(self._job.document["RoleArn"])
             telemetry.put_metric_data(NAMESPACE, metric_data(measured, self._job.name))
+            self._job.on_metrics(measured)
 
 
 def check_definitions(definitions: Sequence[Document]) -> None:

@@ -6,6 +6,7 @@ The process begins with the first Bayesian job, and ends with the server, howeve
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import select
@@ -26,6 +27,7 @@ from localaws.sagemaker.tuning.suggestion import Suggestion, suggest_grid, sugge
 ENVIRONMENT = "tuner"
 # scikit-learn's Gaussian processes and what they need: a fifth of what Optuna's would install, which need torch.
 PACKAGES = (
+    "cloudpickle==3.1.2",
     "joblib==1.6.0",
     "narwhals==2.28.0",
     "numpy==2.4.6; python_version < '3.12'",
@@ -92,8 +94,7 @@ class Tuner:
         self._closed = True
         process = self._process
         if process is not None:
-            process.kill()
-            process.wait()
+            _end(process)
 
     def _begin_early(self) -> None:
         try:
@@ -118,15 +119,17 @@ class Tuner:
         """The process's answer to one line; nothing if it has ended."""
         process = self._running()
         assert process.stdin is not None and process.stdout is not None  # noqa: S101 - they are pipes
-        try:
+        said = b""
+        with contextlib.suppress(BrokenPipeError):
             process.stdin.write(line)
             process.stdin.flush()
-        except BrokenPipeError:
-            return b""
-        if not _is_readable(process.stdout.fileno(), _PATIENCE_SECONDS):
-            process.kill()
-            raise TunerError(f"The tuner's process didn't answer for {_PATIENCE_SECONDS:.0f} s.")
-        return process.stdout.readline()
+            if not _is_readable(process.stdout.fileno(), _PATIENCE_SECONDS):
+                _end(process)
+                raise TunerError(f"The tuner's process didn't answer for {_PATIENCE_SECONDS:.0f} s.")
+            said = process.stdout.readline()
+        if not said:
+            _end(process)
+        return said
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._closed:
@@ -155,6 +158,11 @@ def _begin(python: Path) -> subprocess.Popen[bytes]:
     )
     yield_to_us(begun.pid)
     return begun
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
 
 
 def _is_readable(descriptor: int, seconds: float) -> bool:

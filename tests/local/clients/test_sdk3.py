@@ -1,5 +1,5 @@
-"""Version 3 of the SageMaker SDK, unmodified: its Session, ModelTrainer, ScriptProcessor and ModelBuilder, and the
-resource classes beneath them."""
+"""Version 3 of the SageMaker SDK, unmodified: its Session, ModelTrainer, HyperparameterTuner, ScriptProcessor and
+ModelBuilder, and the resource classes beneath them."""
 
 from __future__ import annotations
 
@@ -38,6 +38,23 @@ def test_version_3_waits_for_jobs_and_endpoints_by_its_resource_classes(client: 
     assert outcome["status"] == "Completed"
     assert outcome["model"].startswith(f"s3://{jobs.bucket}/output/")
     assert outcome["answer"].split() == ["9", "13"]  # row sums 3 and 7, offset 3, three training files
+
+
+@pytest.mark.fidelity(
+    "Clients",
+    "HyperparameterTuner's request: script mode beside driver channels, ranges as text; its wait, its best training "
+    "job and its analytics read what a tuning job says.",
+    "aws/sagemaker-python-sdk: sagemaker-train tuner.py, sagemaker-core analytics.py",
+)
+def test_version_3_tunes(client: Client, jobs: Jobs, role: str) -> None:
+    outcome = client.script(SDK3, "sdk3_tuner.py", role, SKLEARN, jobs.prefix)
+    assert (outcome["status"], outcome["completed"]) == ("Completed", 3)
+    assert outcome["best"] == outcome["best_in_table"]
+    assert outcome["ranges"] == ["depth", "kernel", "lr"]
+    assert {"depth", "kernel", "lr", "FinalObjectiveValue", "TrainingElapsedTimeSeconds"} <= set(outcome["columns"])
+    told = next(line for line in jobs.log_lines(outcome["best"]) if line.startswith("told"))
+    assert told.split()[1:5] == ["--depth", "--kernel", "--lr", "--offset"]
+    assert told.split()[6:] == ["3", "1"]
 
 
 @pytest.mark.fidelity(

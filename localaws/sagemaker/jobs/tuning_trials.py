@@ -1,0 +1,200 @@
+"""A tuning job's trials: training jobs that the service makes, follows and stops, through training jobs' own path."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from localaws.sagemaker.core.errors import SageMakerError
+from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.jobs import (
+    job_container,
+    job_documents,
+    job_records,
+    operations,
+    training_request,
+    trial_threads,
+    tuning_documents,
+)
+from localaws.sagemaker.jobs.engine import JobEngine
+from localaws.sagemaker.jobs.job import Job, Measurement
+from localaws.sagemaker.jobs.job_documents import TERMINAL
+from localaws.sagemaker.jobs.led_job import LedJob
+from localaws.sagemaker.jobs.outcomes import JobFailedError
+from localaws.sagemaker.jobs.training import TRAINING
+
+CURVES = "tuning-curve"  # in the store: what an ended trial reported, by the training job's name
+# AWS's own (hashicorp/terraform-provider-aws pull request 47138).
+VALIDATION_FAILED = (
+    "One or more training jobs failed with ValidationError. For additional details, please take a look at the training "
+    "job failures by listing training jobs for the hyperparameter tuning job."
+)
+_RESULTS = ("TrainingEndTime", "FailureReason", "TrainingTimeInSeconds", "BillableTimeInSeconds",
+            "FinalMetricDataList", "ModelArtifacts")  # fmt: skip
+
+
+class Trials:
+    """The trials of one tuning job, in its thread. `curves` follows what they report, and wakes that thread."""
+
+    def __init__(self, tuning: LedJob, engine: JobEngine, *, curves: bool) -> None:
+        self._tuning = tuning
+        self._engine = engine
+        self._context = engine.context
+        self._labels = self._context.store.tags(tuning.document["HyperParameterTuningJobArn"])
+        self._with_curves = curves
+        found = of_tuning_job(engine, tuning.document)
+        self._found = {tuning_documents.trial_number(job["TrainingJobName"]): job for job in found}
+        self._curves = {number: self._kept_curve(job) for number, job in self._found.items()}
+        self._stopping: set[int] = set()
+
+    @property
+    def documents(self) -> list[Document]:
+        """All trials' training jobs, in the order of starting."""
+        return [self._found[number] for number in sorted(self._found)]
+
+    @property
+    def running(self) -> list[int]:
+        """The numbers of the trials that aren't over."""
+        return [number for number, job in self._found.items() if job["TrainingJobStatus"] not in TERMINAL]
+
+    def curve(self, job: Document) -> list[float]:
+        """What a trial has reported of the objective so far."""
+        return list(self._curves[tuning_documents.trial_number(job["TrainingJobName"])])
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Wake the tuning job's thread whenever the status of one of its trials changes."""
+        prefix = f"{self._tuning.name}-"
+
+        def changed(resource_type: str, name: str) -> None:
+            if resource_type == TRAINING.resource_type and name.startswith(prefix):
+                self._tuning.signals.wake()
+
+        self._context.changes.listen(changed)
+        try:
+            yield
+        finally:
+            self._context.changes.forget(changed)
+
+    def start(self, number: int, values: Mapping[str, str]) -> None:
+        """Start a trial. Raises JobFailedError where its training job can't be made."""
+        document = self._tuning.document
+        name = tuning_documents.trial_name(self._tuning.name, number, secrets.token_hex(4))
+        arn = self._context.arn(TRAINING.resource_type, name)
+        request = tuning_documents.trial_request(document, name, values)
+        accepted = training_request.description(request, arn)
+        accepted["TuningJobArn"] = document["HyperParameterTuningJobArn"]
+        self._curves[number] = []
+        try:
+            role = job_container.assumed_role(self._context, request["RoleArn"], arn)
+        except SageMakerError as error:
+            self._found[number] = self._refused(accepted, error)
+            raise JobFailedError(VALIDATION_FAILED) from error
+        prepare = self._preparation(number)
+        new = operations.Accepted(accepted, role, self._labels)
+        self._found[number] = operations.begin(TRAINING, self._engine, new, prepare)
+
+    def stop(self, number: int, notice: float | None = 0.0) -> None:
+        """Stop a trial that may run still, killing its container `notice` seconds after SIGTERM.
+
+        By default at once: AWS gives two minutes, but nobody in the container of a framework image hears SIGTERM.
+        """
+        if number in self._stopping:
+            return
+        self._stopping.add(number)
+        name = self._found[number]["TrainingJobName"]
+        job_records.begin_stopping(self._context, TRAINING, name)
+        self._engine.stop(TRAINING, name, notice)
+
+    def look(self) -> bool:
+        """Read what has become of the running trials; whether the status of any has changed."""
+        changed = [self._look_at(number) for number in self.running]
+        return any(changed)
+
+    def _look_at(self, number: int) -> bool:
+        before = self._found[number]
+        name = before["TrainingJobName"]
+        after = self._context.store.get(TRAINING.resource_type, name) or {**before, "TrainingJobStatus": "Failed"}
+        self._found[number] = after
+        if after["TrainingJobStatus"] not in TERMINAL:
+            return bool(after["TrainingJobStatus"] != before["TrainingJobStatus"])
+        if self._may_be_retried(after):
+            self._retry(number, name)
+        elif self._with_curves:
+            kept = {"TrainingJobName": name, "Curve": self._curves[number]}
+            self._context.store.create(CURVES, name, kept)
+        return True
+
+    def retry_what_failed(self) -> None:
+        """After a restart: go on with trials that the server's end cut off, where RetryStrategy says so."""
+        for number, job in list(self._found.items()):
+            if self._may_be_retried(job):
+                self._retry(number, job["TrainingJobName"])
+
+    def _may_be_retried(self, job: Document) -> bool:
+        attempts = job.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0)
+        failures = sum(step["Status"] == "Failed" for step in job["SecondaryStatusTransitions"])
+        return tuning_documents.is_service_fault(job) and failures <= attempts
+
+    def _retry(self, number: int, name: str) -> None:
+        """Run a training job again that failed by the service's own fault; its status is Starting again."""
+        secondary, now = operations.first_status(TRAINING, self._engine), self._context.clock.now()
+
+        def begun_again(before: Document) -> Document:
+            kept = {member: value for member, value in before.items() if member not in _RESULTS}
+            return job_documents.moved(TRAINING, {**kept, TRAINING.status: "InProgress"}, *secondary, now)
+
+        after = job_records.update(self._context, TRAINING, name, begun_again)
+        if after is None:
+            return
+        role = job_container.assumed_role(self._context, after["RoleArn"], after["TrainingJobArn"])
+        self._found[number], self._curves[number] = after, []
+        self._stopping.discard(number)
+        job = TRAINING.job(after, role, self._context)
+        self._preparation(number)(job)
+        self._engine.submit(job, TRAINING.run)
+
+    def _preparation(self, number: int) -> operations.Preparation:
+        """What a trial's job has beyond a training job's."""
+        document, curve = self._tuning.document, self._curves[number]
+        parallel = document["HyperParameterTuningJobConfig"]["ResourceLimits"]["MaxParallelTrainingJobs"]
+        at_once, cores = min(parallel, self._engine.slots), os.cpu_count() or 1
+        own = document["TrainingJobDefinition"].get("Environment", {})
+        objective, wake = tuning_documents.objective(document), self._tuning.signals.wake
+
+        def heard(measured: Sequence[Measurement]) -> None:
+            values = [each.value for each in measured if each.name == objective]
+            curve.extend(values)
+            if values:
+                wake()
+
+        def prepare(job: LedJob) -> None:
+            if isinstance(job, Job):
+                job.variables = trial_threads.variables(at_once, cores)
+                job.remarks = trial_threads.remarks(at_once, cores, own)
+                if self._with_curves:
+                    job.on_metrics = heard
+
+        return prepare
+
+    def _refused(self, accepted: Document, error: SageMakerError) -> Document:
+        """The document of a training job that couldn't be made: it has failed, and says why."""
+        now = self._context.clock.now()
+        document = job_documents.created(TRAINING, accepted, "Starting", "Starting the training job", now)
+        ending = job_documents.failed(f"ValidationError: {error.message}")
+        document = job_documents.ended(TRAINING, document, ending, now)
+        self._context.store.create(TRAINING.resource_type, document["TrainingJobName"], document)
+        return document
+
+    def _kept_curve(self, job: Document) -> list[float]:
+        kept = self._context.store.get(CURVES, job["TrainingJobName"])
+        return [] if kept is None else list(kept["Curve"])
+
+
+def of_tuning_job(engine: JobEngine, document: Document) -> list[Document]:
+    """The training jobs that a tuning job has started, by name; not those of a deleted one whose name it has."""
+    arn, since = document["HyperParameterTuningJobArn"], document["CreationTime"]
+    found = engine.context.store.list(TRAINING.resource_type, f"{document['HyperParameterTuningJobName']}-")
+    return [job for job in found if job.get("TuningJobArn") == arn and job["CreationTime"] >= since]
