@@ -91,13 +91,13 @@ def tuned_by_embedded_aws(trials: int, **settings: Any) -> Tuned:
 def tuned(jobs: Jobs, trials: int) -> Tuned:
     """The tuning job, after one of two trials that isn't counted."""
     source = jobs.source(NOTHING)
-    _through(jobs, source, SLOTS)
+    _through(jobs, source, SLOTS, f"{jobs.prefix}-first")
     name, started = f"{jobs.prefix}-{trials}", time.perf_counter()
     _through(jobs, source, trials, name)
     return Tuned(time.perf_counter() - started, trials, busy(_trials(jobs, name)))
 
 
-def _through(jobs: Jobs, source: str, trials: int, name: str = "first") -> None:
+def _through(jobs: Jobs, source: str, trials: int, name: str) -> None:
     jobs.sagemaker.create_hyper_parameter_tuning_job(**request(jobs, source, name, trials))
     while True:
         job = jobs.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
