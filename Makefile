@@ -104,6 +104,8 @@ bench: install
 	@$(BIN)/python bench/probe.py
 	@$(BIN)/python bench/rules.py
 	@$(BIN)/python bench/kills.py
+	@$(BIN)/python bench/tune.py
+	@$(BIN)/python bench/early_stopping.py
 	@$(BIN)/python bench/scale.py
 	@$(BIN)/python -m bench.results
 

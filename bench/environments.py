@@ -14,8 +14,11 @@ from localaws.sagemaker.containers.images import PACKAGES
 HOME = harness.ROOT / ".venvs"
 
 
-def with_more(python: Path, requirements: Path) -> Path:
+def with_more(python: Path, requirements: Path, *options: str) -> Path:
     """The Python of an environment in front of that of `python`, with the packages of a requirements file.
+
+    Args:
+        options: of `pip install`.
 
     Raises:
         subprocess.CalledProcessError: pip couldn't install them.
@@ -30,6 +33,6 @@ def with_more(python: Path, requirements: Path) -> Path:
             venv.create(root, clear=True, with_pip=True)
             (root / PACKAGES / "image.pth").write_text(f"{image / PACKAGES}\n")
             install = [root / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*install, "--requirement", requirements], check=True)
+            subprocess.run([*install, *options, "--requirement", requirements], check=True)
             complete.touch()
     return root / "bin" / "python"
