@@ -50,8 +50,7 @@ class TuningRun:
     def _search(self) -> Ending:
         while True:
             self._job.signals.keep_going()
-            if self._trials.look() or not self._told:
-                self._tell()
+            self._trials.look()
             ending = self._ending()
             if ending is not None:
                 return ending
@@ -59,6 +58,8 @@ class TuningRun:
             self._stop_early()
             if not self._trials.running:
                 return tuning_endings.of_all(self._trials.documents)
+            self._tell()
+            self._get_ready()
             self._wait(self._deadline - self._context.clock.now())
 
     def _ending(self) -> Ending | None:
@@ -76,7 +77,12 @@ class TuningRun:
                 return
             self._job.signals.keep_going()
             self._trials.start(study.next_number, suggestion.values)
-            self._tell()
+
+    def _get_ready(self) -> None:
+        """While trials run, do what can be done of the next one."""
+        study = self._study()
+        if study.max_jobs is None or study.next_number <= study.max_jobs:
+            self._trials.get_ready(study.next_number)
 
     def _stop_early(self) -> None:
         if not tuning_study.follows_curves(self._settings):

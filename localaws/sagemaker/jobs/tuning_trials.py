@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.core.request import Document
@@ -19,7 +20,7 @@ from localaws.sagemaker.jobs import (
     tuning_documents,
 )
 from localaws.sagemaker.jobs.engine import JobEngine
-from localaws.sagemaker.jobs.job import Job, Measurement
+from localaws.sagemaker.jobs.job import Job, Measurement, Role
 from localaws.sagemaker.jobs.job_documents import TERMINAL
 from localaws.sagemaker.jobs.led_job import LedJob
 from localaws.sagemaker.jobs.outcomes import JobFailedError
@@ -35,6 +36,16 @@ _RESULTS = ("TrainingEndTime", "FailureReason", "TrainingTimeInSeconds", "Billab
             "FinalMetricDataList", "ModelArtifacts")  # fmt: skip
 
 
+@dataclass(frozen=True)
+class _Ready:
+    """A trial that may start at once: its number, its training job's name and ARN, its role or why there is none."""
+
+    number: int
+    name: str
+    arn: str
+    role: Role | SageMakerError
+
+
 class Trials:
     """The trials of one tuning job, in its thread. `curves` follows what they report, and wakes that thread."""
 
@@ -48,6 +59,7 @@ class Trials:
         self._found = {tuning_documents.trial_number(job["TrainingJobName"]): job for job in found}
         self._curves = {number: self._kept_curve(job) for number, job in self._found.items()}
         self._stopping: set[int] = set()
+        self._ready: _Ready | None = None
 
     @property
     def documents(self) -> list[Document]:
@@ -77,24 +89,41 @@ class Trials:
             yield
         finally:
             self._context.changes.forget(changed)
+            self.close()
+
+    def get_ready(self, number: int) -> None:
+        """Do what can be done of a trial before its values are known, while others run."""
+        if self._ready is None or self._ready.number != number:
+            self.close()
+            name = tuning_documents.trial_name(self._tuning.name, number, secrets.token_hex(4))
+            arn = self._context.arn(TRAINING.resource_type, name)
+            role_arn = self._tuning.document["TrainingJobDefinition"]["RoleArn"]
+            try:
+                role: Role | SageMakerError = job_container.assumed_role(self._context, role_arn, arn)
+            except SageMakerError as error:
+                role = error
+            self._ready = _Ready(number, name, arn, role)
 
     def start(self, number: int, values: Mapping[str, str]) -> None:
         """Start a trial. Raises JobFailedError where its training job can't be made."""
-        document = self._tuning.document
-        name = tuning_documents.trial_name(self._tuning.name, number, secrets.token_hex(4))
-        arn = self._context.arn(TRAINING.resource_type, name)
-        request = tuning_documents.trial_request(document, name, values)
-        accepted = training_request.description(request, arn)
-        accepted["TuningJobArn"] = document["HyperParameterTuningJobArn"]
+        self.get_ready(number)
+        ready, self._ready = self._ready, None
+        assert ready is not None  # noqa: S101 - it has just been made
+        request = tuning_documents.trial_request(self._tuning.document, ready.name, values)
+        accepted = training_request.description(request, ready.arn)
+        accepted["TuningJobArn"] = self._tuning.document["HyperParameterTuningJobArn"]
         self._curves[number] = []
-        try:
-            role = job_container.assumed_role(self._context, request["RoleArn"], arn)
-        except SageMakerError as error:
-            self._found[number] = self._refused(accepted, error)
-            raise JobFailedError(VALIDATION_FAILED) from error
-        prepare = self._preparation(number)
-        new = operations.Accepted(accepted, role, self._labels)
-        self._found[number] = operations.begin(TRAINING, self._engine, new, prepare)
+        if isinstance(ready.role, SageMakerError):
+            self._found[number] = self._refused(accepted, ready.role)
+            raise JobFailedError(VALIDATION_FAILED)
+        new = operations.Accepted(accepted, ready.role, self._labels)
+        self._found[number] = operations.begin(TRAINING, self._engine, new, self._preparation(number))
+
+    def close(self) -> None:
+        """Give back what was made ready and isn't needed."""
+        if self._ready is not None and not isinstance(self._ready.role, SageMakerError):
+            self._ready.role.objects.close()
+        self._ready = None
 
     def stop(self, number: int, notice: float | None = 0.0) -> None:
         """Stop a trial that may run still, killing its container `notice` seconds after SIGTERM.
