@@ -47,14 +47,17 @@ class _Ready:
 
 
 class Trials:
-    """The trials of one tuning job, in its thread. `curves` follows what they report, and wakes that thread."""
+    """The trials of one tuning job, in its thread, which wakes when they report something or their status changes.
 
-    def __init__(self, tuning: LedJob, engine: JobEngine, *, curves: bool) -> None:
+    keeps_curves: whether what they have reported is of use after a restart.
+    """
+
+    def __init__(self, tuning: LedJob, engine: JobEngine, *, keeps_curves: bool) -> None:
         self._tuning = tuning
         self._engine = engine
         self._context = engine.context
         self._labels = self._context.store.tags(tuning.document["HyperParameterTuningJobArn"])
-        self._with_curves = curves
+        self._keeps_curves = keeps_curves
         found = of_tuning_job(engine, tuning.document)
         self._found = {tuning_documents.trial_number(job["TrainingJobName"]): job for job in found}
         self._curves = {number: self._kept_curve(job) for number, job in self._found.items()}
@@ -70,6 +73,11 @@ class Trials:
     def running(self) -> list[int]:
         """The numbers of the trials that aren't over."""
         return [number for number, job in self._found.items() if job["TrainingJobStatus"] not in TERMINAL]
+
+    @property
+    def uploading(self) -> frozenset[int]:
+        """The numbers of those whose script has ended and whose model is on its way."""
+        return frozenset(n for n in self.running if self._found[n]["SecondaryStatus"] == "Uploading")
 
     def curve(self, job: Document) -> list[float]:
         """What a trial has reported of the objective so far."""
@@ -151,7 +159,7 @@ class Trials:
             return bool(after["TrainingJobStatus"] != before["TrainingJobStatus"])
         if self._may_be_retried(after):
             self._retry(number, name)
-        elif self._with_curves:
+        elif self._keeps_curves:
             kept = {"TrainingJobName": name, "Curve": self._curves[number]}
             self._context.store.create(CURVES, name, kept)
         return True
@@ -203,8 +211,7 @@ class Trials:
             if isinstance(job, Job):
                 job.variables = trial_threads.variables(at_once, cores)
                 job.remarks = trial_threads.remarks(at_once, cores, own)
-                if self._with_curves:
-                    job.on_metrics = heard
+                job.on_metrics = heard
 
         return prepare
 
