@@ -110,9 +110,9 @@ def deploy(
 
 
 def bootstrap(project: Project, account: Account, server: Server, heard: Callable[[str], None]) -> None:
-    """`cdk bootstrap` of the embedded AWS. Raises UserError."""
+    """`cdk bootstrap` of the embedded AWS, for which no stack is synthesized. Raises UserError."""
     target = f"aws://{server.account}/{server.region}"
-    arguments = ["bootstrap", target, *_options(project, account)]
+    arguments = ["bootstrap", target, "--app", "", *_options(project, account)]
     tools.run_cdk(project, arguments, tools.environment(project, server), heard, is_worth_telling)
 
 

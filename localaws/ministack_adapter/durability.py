@@ -40,7 +40,9 @@ FOLD_SECONDS = 10.0
 _ACTIVE_SECONDS = 5.0
 # Between two flushes, and as many times as long as the last one took: requests come first.
 _FLUSH_PAUSE_SECONDS = 0.02
-_FLUSH_SHARE = 4
+_FLUSH_SHARE = 16
+# The same between two looks at what changes without being told: the more there is, the rarer.
+_BACKGROUND_SHARE = 100
 
 # Services that change without a request to them.
 _BACKGROUND = ("stepfunctions", "lambda", "sqs", "cloudwatch_logs", "cloudwatch", "eventbridge")
@@ -67,6 +69,8 @@ class Durability:
         # Each is called before a flush, and what it answers when that is on disk.
         self.when_flushed: list[Callable[[], Callable[[], None]]] = []
         self._last_activity = time.monotonic()
+        # Whether stacks are other than at the last look, or may become so without a request to them.
+        self._stacks_move = True
         self._waiting: set[str] = set()
         self._commit: asyncio.Future[None] | None = None
 
@@ -125,6 +129,7 @@ class Durability:
     async def committed(self, services: set[str]) -> None:
         """Return when what changed in these services is on disk; everybody who waits at once shares one commit."""
         self._last_activity = time.monotonic()
+        self._stacks_move |= _PROVISIONING in services
         self._waiting |= services
         if self._commit is None:
             loop = asyncio.get_running_loop()
@@ -153,17 +158,21 @@ class Durability:
                 # What it brought about is in these services.
                 written = [prepare() for prepare in self.when_flushed]
                 looked_at |= {service for service in _BACKGROUND if service in self._loaded()}
-                background_at = began + self._pause()
-            if began >= provisioning_at:
+            if began >= provisioning_at and self._stacks_move:
+                self._stacks_move = False  # first: a request may say otherwise meanwhile
+                self._stacks_move |= self._stacks_in_progress()
                 looked_at |= {_PROVISIONING}.intersection(self._loaded())
                 provisioning_at = began + IDLE_FLUSH_SECONDS
             if self.flush(self._take_told() | looked_at):
                 for act in written:
                     act()
+            took = time.monotonic() - began
+            if began >= background_at:
+                background_at = began + max(self._pause(), min(_BACKGROUND_SHARE * took, IDLE_FLUSH_SECONDS))
             if began >= fold_at:
                 self.fold(stopping)
                 fold_at = time.monotonic() + FOLD_SECONDS
-            stopping.wait(max(_FLUSH_PAUSE_SECONDS, _FLUSH_SHARE * (time.monotonic() - began)))
+            stopping.wait(max(_FLUSH_PAUSE_SECONDS, _FLUSH_SHARE * took))
 
     def fold(self, stopping: threading.Event) -> None:
         """Bring what was committed onto the disk itself, and give back what was freed."""
@@ -174,6 +183,10 @@ class Durability:
                 self._journal.fold()
         except Exception:
             logger.exception("the journal could not be folded")
+
+    def _stacks_in_progress(self) -> bool:
+        stacks = self._state(_PROVISIONING) if _PROVISIONING in self._loaded() else None
+        return isinstance(stacks, StackState) and stacks.in_progress
 
     def _shrunk(self) -> bool:
         with self._lock:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -23,8 +24,8 @@ logger = logging.getLogger(__name__)
 Document = dict[str, Any]
 
 EVENTS = "events.amazonaws.com"
-# How long the answer to "may this mapping read its queue?" is taken as still right.
-_MAPPING_CHECK_SECONDS = 1.0
+# How long the answer to "may this mapping read its queue?" is taken as still right, and while the queue is empty.
+_MAPPING_CHECK_SECONDS, _EMPTY_CHECK_SECONDS = 1.0, 20.0
 
 
 def install(aws: EmbeddedAws) -> None:
@@ -93,7 +94,10 @@ def _keep_no_log() -> None:
 
 
 def _authorize_mappings() -> None:
-    """An event source mapping reads its queue as the function's role ("Using Lambda with Amazon SQS")."""
+    """An event source mapping reads its queue as the function's role ("Using Lambda with Amazon SQS").
+
+    All mappings are looked at with every message that comes to any queue: those of empty queues are left out.
+    """
     from ministack.services import lambda_svc
 
     iter_all = lambda_svc._iter_all_esms
@@ -101,14 +105,21 @@ def _authorize_mappings() -> None:
 
     def _iter_all_esms() -> Iterator[Any]:
         for account, region, mapping in iter_all():
-            at, allowed = checked.get(mapping["UUID"], (0.0, False))
-            if time.monotonic() - at > _MAPPING_CHECK_SECONDS:
+            (at, allowed), empty = checked.get(mapping["UUID"], (-math.inf, False)), _has_empty_queue(mapping)
+            if time.monotonic() - at > (_EMPTY_CHECK_SECONDS if empty and allowed else _MAPPING_CHECK_SECONDS):
                 allowed = _may_read(mapping)
                 checked[mapping["UUID"]] = (time.monotonic(), allowed)
-            if allowed:
+            if allowed and not empty:
                 yield account, region, mapping
 
     lambda_svc._iter_all_esms = _iter_all_esms
+
+
+def _has_empty_queue(mapping: Document) -> bool:
+    from ministack.services import sqs
+
+    queue = sqs._queue_by_arn(mapping.get("EventSourceArn", ""))
+    return queue is not None and not queue["messages"]
 
 
 def _may_read(mapping: Document) -> bool:

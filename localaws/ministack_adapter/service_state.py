@@ -10,8 +10,7 @@ from __future__ import annotations
 import pickle
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from localaws.database import DamagedStateError
 from localaws.ministack_adapter.journal import Record, pack, unpack
@@ -24,8 +23,7 @@ Key = tuple[Any, ...]
 CHUNK = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A piece of an entry. Pieces with the same `token` as last time are taken as unchanged and not packed again."""
 
     sub: Key

@@ -227,7 +227,8 @@ class Pipeline:
 def deploy(aws: Aws, folder: Path, models: Mapping[str, Model]) -> None:
     """The shared stack, and a pipeline a model."""
     write_app(folder, models)
-    cdk(folder, aws, "bootstrap", f"aws://{aws.server.account}/{aws.server.region}")
+    # Without an app, which it would synthesize to no end.
+    cdk(folder, aws, "bootstrap", f"aws://{aws.server.account}/{aws.server.region}", "--app", "")
     cdk(folder, aws, "deploy", "--all", "--concurrency", "4")
 
 
