@@ -98,7 +98,8 @@ def render(study: Study, where: Where) -> str:
             parallel_width=AXIS_WIDTH * (len(study.hyperparameters) + 1),
             document=_script_json(_document(rows, drawn)),
             script=_script_text((TEMPLATES / "tuning.js").read_text(encoding="utf-8")),
-            vega=_script_text(vl_convert.javascript_bundle(None, vl_version=VEGA_LITE)),
+            # Its stub forgets that there may be no snippet.
+            vega=_script_text(vl_convert.javascript_bundle(None, vl_version=VEGA_LITE)),  # type: ignore[arg-type]
         )
     )
 

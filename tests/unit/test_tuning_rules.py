@@ -16,8 +16,6 @@ from localaws.sagemaker.tuning.suggestion import suggest_grid, suggest_random
 
 SPACE = SearchSpace((Continuous("rate", 0.0, 1.0), Categorical("kind", ("a", "b"))))
 GRID = SearchSpace((Categorical("a", ("1", "2")), Categorical("b", ("x", "y"))))
-EARLY = "Stop Training Jobs Early (developer guide, automatic-model-tuning-early-stopping)"
-BOTOCORE = "botocore, sagemaker 2017-07-24, "
 
 
 def study(strategy: str = "Random", *trials: Trial, **settings: object) -> Study:
@@ -88,7 +86,7 @@ def test_a_grid_tries_every_combination_once() -> None:
 @pytest.mark.fidelity(
     "Tuning",
     "MaxResource is inferred from static epochs, numepochs, n-epochs, n_epochs or num_epochs.",
-    f"{BOTOCORE}HyperbandStrategyConfig.MaxResource",
+    "botocore, sagemaker 2017-07-24, HyperbandStrategyConfig.MaxResource",
 )
 @pytest.mark.parametrize("name", ["epochs", "numepochs", "n-epochs", "n_epochs", "num_epochs"])
 def test_hyperbands_most_resource_is_inferred(name: str) -> None:
@@ -106,7 +104,8 @@ def test_rungs_are_the_least_resource_times_powers_of_three() -> None:
 @pytest.mark.fidelity(
     "Tuning",
     "Hyperband stops a training job that has reached MaxResource, and none before MinResource.",
-    f"{BOTOCORE}HyperbandStrategyConfig: if the value for MinResource has not been reached, the training job is not "
+    "botocore, sagemaker 2017-07-24, HyperbandStrategyConfig: if the value for MinResource has not been "
+    "reached, the training job is not "
     "stopped by Hyperband; once a job reaches the MaxResource value, it is stopped",
 )
 def test_hyperband_stops_between_its_resources_only() -> None:
@@ -135,7 +134,7 @@ def test_hyperband_compares_no_one_before_three_have_reached_a_rung() -> None:
     "Tuning",
     "Early stopping Auto stops a training job whose value is worse than the median of the running averages of the "
     "objective metric of previous training jobs up to the same epoch.",
-    EARLY,
+    "Stop Training Jobs Early (developer guide, automatic-model-tuning-early-stopping)",
 )
 def test_a_trial_worse_than_the_median_of_running_averages_is_stopped() -> None:
     # At the second epoch their running averages are 0.35, 0.5 and 0.75.
@@ -184,7 +183,7 @@ def scores(*values: float, **settings: object) -> Study:
 @pytest.mark.fidelity(
     "Tuning",
     "Only a training job that improves the objective by 1 % or more over the best before it counts as improving.",
-    f"{BOTOCORE}BestObjectiveNotImproving.MaxNumberOfTrainingJobsNotImproving",
+    "botocore, sagemaker 2017-07-24, BestObjectiveNotImproving.MaxNumberOfTrainingJobsNotImproving",
 )
 @pytest.mark.parametrize(
     ("values", "since"),
@@ -216,7 +215,7 @@ def test_trials_without_a_value_and_parents_count_neither_way() -> None:
     "Tuning",
     "The first completion criterion that is met ends the tuning job: a target, no improvement for a number of jobs, "
     "or convergence.",
-    f"{BOTOCORE}TuningJobCompletionCriteria; developer guide, automatic-model-tuning-progress",
+    "botocore, sagemaker 2017-07-24, TuningJobCompletionCriteria; developer guide, automatic-model-tuning-progress",
 )
 def test_the_first_criterion_that_is_met_completes_the_job() -> None:
     flat = scores(*[0.5] * 11)

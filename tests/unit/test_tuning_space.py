@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from localaws.sagemaker.tuning.space import Categorical, Continuous, Integer, SearchSpace, from_ranges
 
-RANGES = "Define Hyperparameter Ranges (developer guide, automatic-model-tuning-define-ranges)"
 POSITIONS = st.floats(0, 1)
 
 
@@ -50,7 +49,8 @@ def test_every_whole_number_has_the_same_share_of_a_linear_range() -> None:
 @pytest.mark.fidelity(
     "Tuning",
     "Logarithmic scaling searches each order of magnitude alike.",
-    f"{RANGES}: use it for a range that spans several orders of magnitude",
+    "Define Hyperparameter Ranges (developer guide, automatic-model-tuning-define-ranges): use it for a "
+    "range that spans several orders of magnitude",
 )
 def test_a_logarithmic_range_searches_each_order_of_magnitude_alike() -> None:
     values = [float(Continuous("x", 1e-4, 1.0, "Logarithmic").at(step / 1000)) for step in range(1000)]
@@ -61,7 +61,8 @@ def test_a_logarithmic_range_searches_each_order_of_magnitude_alike() -> None:
 @pytest.mark.fidelity(
     "Tuning",
     "Reverse logarithmic scaling is most sensitive to small changes close to 1.",
-    f"{RANGES}: for a range that is highly sensitive to small changes that are very close to 1, within 0 <= x < 1",
+    "Define Hyperparameter Ranges (developer guide, automatic-model-tuning-define-ranges): for a range "
+    "that is highly sensitive to small changes that are very close to 1, within 0 <= x < 1",
 )
 def test_a_reverse_logarithmic_range_is_searched_most_closely_near_one() -> None:
     values = [float(Continuous("x", 0.0, 0.999, "ReverseLogarithmic").at(step / 999)) for step in range(1000)]
