@@ -22,8 +22,8 @@ pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium here: apt-g
 WHERE = pages.Where("local", "000000000000", "us-east-1", START + timedelta(hours=3))
 DRAWN = "document.documentElement.dataset.drawn >= 1"
 STATE = "tuning.state()"
-# A frame with every picture of 750 trials drawn anew, on a machine that does other things too.
-FRAME_MS = 150
+# Frames of a brush that moves, and what one may take in which every picture of 750 trials is drawn anew.
+FRAMES, FRAME_SECONDS = 24, 0.06
 
 Place = tuple[float, float]
 
@@ -250,18 +250,26 @@ def test_colours_follow_the_reader_without_a_reload(browser: Chromium, folder: P
 
 
 def test_750_trials_stay_fluid(browser: Chromium, folder: Path) -> None:
+    """Measured in the page's own processor time, since the machine may be busy."""
     page = opened(browser, folder, "large")
     assert len(shown(page, "h0")) > 690
-    times = page.ask(
-        """(async () => { const found = []; const view = tuning.views.get('h0');
-             for (let step = 1; step <= 24; step++) {
-               const before = tuning.state().redrawn, start = performance.now();
+    page.call("Performance.enable", timeDomain="threadTicks")
+    before = worked(page)
+    page.ask(
+        f"""(async () => {{ const view = tuning.views.get('h0');
+             for (let step = 1; step <= {FRAMES}; step++) {{
+               const before = {STATE}.redrawn;
                view.signal('brush_x', [10, 20 + 8 * step]).signal('brush_y', [5, 150]); await view.runAsync();
-               while (tuning.state().redrawn === before) await new Promise(requestAnimationFrame);
-               found.push(performance.now() - start); }
-             return found.sort((a, b) => a - b); })()"""
+               while ({STATE}.redrawn === before) await new Promise(requestAnimationFrame); }} }})()"""
     )
-    print("frames in ms:", [round(each) for each in times])
+    each = (worked(page) - before) / FRAMES
+    print(f"a frame of 750 trials takes {1000 * each:.0f} ms of processor time")
     assert 0 < len(picked(page)) < 700
-    assert times[len(times) // 2] < FRAME_MS
+    assert each < FRAME_SECONDS
     page.close()
+
+
+def worked(page: Page) -> float:
+    """Seconds of processor time of the page's thread."""
+    metrics = {each["name"]: each["value"] for each in page.call("Performance.getMetrics")["metrics"]}
+    return float(metrics["TaskDuration"])
