@@ -152,6 +152,10 @@ def _document(rows: Rows, drawn: Sequence[Panel]) -> Document:
     return {
         "data": rows.all,
         "trials": len(rows.study.entries),
+        "names": {
+            "metric": text(rows.study.objective.metric),
+            "hyperparameters": [text(each.name) for each in rows.study.hyperparameters],
+        },
         "panels": [
             {"key": panel.key, "spec": spec_of(panel), "brushed": panel.brushed, "height": panel.height}
             for panel in drawn
