@@ -92,9 +92,11 @@ def _crosses(name: str, size: int = 40) -> Any:
     )
 
 
-def _strength(rows: Rows, most: float) -> float:
-    """The opacity of a line among this many."""
-    return max(min(most, 45 / max(len(rows.study.judged), 1)), 0.1)
+def _of_lines(rows: Rows, most: float) -> Any:
+    """The opacity of lines: the more there are, the thinner, but for those that are picked."""
+    of_each = max(min(most, 45 / max(len(rows.study.judged), 1)), 0.1)
+    conditions = [{"test": "!isValid(picked)", "value": of_each}, {"test": "picked[datum.i]", "value": most}]
+    return {"condition": conditions, "value": FADED / 2}
 
 
 # --------------------------------------------------------------------------------------------------------------- points
@@ -126,7 +128,13 @@ def _course(rows: Rows) -> Panel:
     ]
     failed = _crosses("failed").encode(x, y=alt.value("height"))
     chart = alt.layer(lines, *_points(rows, x), failed, *ends)
-    note = "the line: best so far" + (", × without objective" if rows.all["failed"] else "")
+    stopped = any(row["status"] == STOPPED_EARLY for row in rows.trials)
+    told = [
+        "the line: best so far",
+        "▼ stopped early" if stopped else "",
+        "× no objective" if rows.all["failed"] else "",
+    ]
+    note = ", ".join(filter(None, told))
     return Panel("course", "course", "Over time", note, _linked(chart), "trials", 300)
 
 
@@ -253,7 +261,7 @@ def _parallel(rows: Rows) -> Iterator[Panel]:
             y,
             detail="i:N",
             color=_colour(rows) if several else quality,
-            strokeOpacity=_opacity(_strength(rows, 0.6)),
+            strokeOpacity=_of_lines(rows, 0.6),
         )
     )
     pointed = _named("lines").transform_filter(POINTED).mark_line(style="median").encode(x, y, detail="i:N")
@@ -319,7 +327,7 @@ def _curves(rows: Rows) -> Iterator[Panel]:
     lines = (
         _named("curves")
         .mark_line(strokeWidth=1.1, opacity=1)
-        .encode(x, y, detail="i:N", color=_colour(rows), strokeOpacity=_opacity(_strength(rows, 0.5)))
+        .encode(x, y, detail="i:N", color=_colour(rows), strokeOpacity=_of_lines(rows, 0.5))
     )
     pointed = _named("curves").transform_filter(POINTED).mark_line(style="median").encode(x, y, detail="i:N")
     cut = _crosses("cuts", 30).encode(x, y, strokeOpacity=_opacity(0.8))

@@ -3,13 +3,12 @@ narrow, and stay fluid with 750 trials."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import PROGRAM, Chromium, Page
+from chromium import NO_BROWSER, Chromium, Page
 from tuning_documents import START, Made, tuning_job
 
 from ratchet.tuning import page as pages
@@ -17,7 +16,7 @@ from ratchet.tuning import study, trials
 from ratchet.tuning.reading import Curve
 from ratchet.tuning.study import Study
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium here: apt-get install chromium")
+pytestmark = NO_BROWSER
 
 WHERE = pages.Where("local", "000000000000", "us-east-1", START + timedelta(hours=3))
 DRAWN = "document.documentElement.dataset.drawn >= 1"
@@ -54,13 +53,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, each in {"one": one, "two": two, "large": large}.items():
         (found / f"{name}.html").write_text(pages.render(each, WHERE), encoding="utf-8")
     return found
-
-
-@pytest.fixture(scope="module")
-def browser(folder: Path) -> Iterator[Chromium]:
-    found = Chromium(folder)
-    yield found
-    found.close()
 
 
 def opened(browser: Chromium, folder: Path, name: str, **looks: Any) -> Page:
