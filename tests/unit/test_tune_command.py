@@ -116,8 +116,12 @@ def curves(world: World, made: Made, kept: int = 1) -> list[reading.Curve]:
     return reading.curves(found, reading.job(found, made.name))
 
 
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "A metric is kept in seconds for three hours, then in minutes: asked for more finely, GetMetricData has no points.",
+    "CloudWatch API reference, MetricStat, Period",
+)
 def test_curves_are_as_fine_as_they_are_kept(world: World) -> None:
-    """After three hours CloudWatch has minutes, then fewer: asked for seconds, it answers with nothing."""
     made = tuning_job(trials=4)
     fine, coarse = curves(world, made), curves(world, made, kept=60)
     assert all(len(curve.points) > 10 for curve in fine)
@@ -132,6 +136,11 @@ def test_a_curve_begins_with_its_trial(world: World) -> None:
         assert [round(at) for at, _ in curve.points[:3]] == [2, 4, 6]
 
 
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "GetMetricData takes at most 500 metrics in a request.",
+    "CloudWatch API reference, GetMetricData, MetricDataQueries",
+)
 def test_more_trials_than_one_request_takes_have_their_curves(world: World) -> None:
     assert len(curves(world, tuning_job(trials=520))) == 490
     assert [len(request["MetricDataQueries"]) for request in world.called("get_metric_data")] == [500, 20]
