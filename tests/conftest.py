@@ -50,7 +50,7 @@ LONG = (
     "tests/local/",
 )
 # The tests of a file share what is dear to make, and so do these.
-TOGETHER = ("tests/synth/", "tests/local/test_run.py::test_a_role_that_lacks_an_action")
+TOGETHER = ("tests/synth/", "tests/local/test_run.py::test_a_role_that_lacks_an_action", "tests/browser/")
 # These don't share with others of their file: different processes may run them.
 APART = (
     "tests/local/test_toolkit.py",

@@ -4,7 +4,8 @@ const page = JSON.parse(document.getElementById("page").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const views = new Map();
 const brushes = new Map();
-let picked = null, pointed = null, waiting = false, redrawn = 0;
+const visible = new Set();
+let picked = null, pointed = null, waiting = false, settled = false, redrawn = 0, late = 0;
 
 // ---------------------------------------------------------------------------------------------------------- brushing
 
@@ -37,17 +38,34 @@ function pick() {
   redraw();
 }
 
-/** Draws what has changed since, once a frame. */
+/** Draws what has changed since, once a frame: what can be seen now, all else when the pointer rests. */
 function redraw() {
+  settled = false;
   if (waiting) return;
   waiting = true;
   requestAnimationFrame(async () => {
     waiting = false;
-    const linked = page.panels.filter(panel => panel.brushed && views.has(panel.key)).map(panel => views.get(panel.key));
-    await Promise.all(linked.map(view => view.signal("picked", picked).signal("pointed", pointed).runAsync()));
+    await follow(key => visible.has(key));
     redrawn += 1;
     tell();
+    clearTimeout(late);
+    late = setTimeout(rest, 80);
   });
+}
+
+/** Tells the pictures of these panels what is picked and pointed at. */
+function follow(whose) {
+  const keys = page.panels.filter(panel => panel.brushed && views.has(panel.key) && whose(panel.key)).map(panel => panel.key);
+  return Promise.all(keys.map(key => views.get(key).signal("picked", picked).signal("pointed", pointed).runAsync()));
+}
+
+async function rest() {
+  await follow(() => true);
+  for (const [i, row] of lines) {
+    row.hidden = picked !== null && !picked[i];
+    row.classList.toggle("pointed", i === pointed);
+  }
+  settled = true;
 }
 
 /** Forgets all brushes. */
@@ -66,21 +84,12 @@ function clear() {
 
 const table = document.querySelector("#trials tbody");
 const lines = new Map([...table.rows].map(row => [Number(row.dataset.i), row]));
-let late = 0;
 
-/** Says how many are picked; the table, which is slower, follows when the brush rests. */
+/** Says how many are picked. */
 function tell() {
   const bar = document.getElementById("picked");
-  const many = picked ? Object.keys(picked).length : page.trials;
   bar.hidden = !picked;
-  bar.querySelector("b").textContent = `${many} of ${page.trials} trials`;
-  clearTimeout(late);
-  late = setTimeout(() => {
-    for (const [i, row] of lines) {
-      row.hidden = picked !== null && !picked[i];
-      row.classList.toggle("pointed", i === pointed);
-    }
-  }, 60);
+  bar.querySelector("b").textContent = `${picked ? Object.keys(picked).length : page.trials} of ${page.trials} trials`;
 }
 
 /** Sorts by a column; by the same one again the other way round. */
@@ -109,7 +118,7 @@ async function draw(panel) {
   const config = page.themes[dark.matches ? "dark" : "light"];
   const place = document.getElementById(`panel-${panel.key}`);
   views.get(panel.key)?.finalize();
-  const tooltip = { theme: dark.matches ? "dark" : "light" };
+  const tooltip = { theme: dark.matches ? "dark" : "light", formatTooltip: tip };
   const { view } = await window.vegaEmbed(place, spec, { actions: false, renderer: "canvas", config, tooltip });
   views.set(panel.key, view);
   if (!panel.brushed) return;
@@ -122,11 +131,27 @@ async function draw(panel) {
   view.addEventListener("mouseout", () => point());
 }
 
+/** What a tip says: of a trial all that is known, of a bar how many it counts. */
+function tip(value, html) {
+  if (!("trial" in value)) return html(value);
+  const told = [["status", value.status], [page.names.metric, value.objective ?? value.value], ["trained", value.took]];
+  page.names.hyperparameters.forEach((name, at) => told.push([name, value[`v${at}`]]));
+  const lines = told.filter(([, each]) => each !== undefined).map(([name, each]) => `<tr><td class="key">${html(name)}</td><td class="value">${html(each)}</td></tr>`);
+  return `<h2>${html(value.trial)}</h2><table>${lines.join("")}</table>`;
+}
+
 function point(i = null) {
   if (i === pointed) return;
   pointed = i;
   redraw();
 }
+
+const watch = new IntersectionObserver(entries => {
+  for (const entry of entries) {
+    const key = entry.target.id.replace("panel-", "");
+    if (entry.isIntersecting) visible.add(key); else visible.delete(key);
+  }
+});
 
 async function drawAll() {
   brushes.clear();
@@ -135,6 +160,7 @@ async function drawAll() {
   document.documentElement.dataset.drawn = String(Number(document.documentElement.dataset.drawn || 0) + 1);
 }
 
+for (const panel of document.querySelectorAll(".panel")) watch.observe(panel);
 dark.addEventListener("change", drawAll);
 document.addEventListener("keydown", event => { if (event.key === "Escape") clear(); });
 document.getElementById("all").addEventListener("click", clear);
@@ -148,5 +174,5 @@ for (const job of document.querySelectorAll("button.job")) job.addEventListener(
   if (on) brushes.set("job", new Set([...lines.keys()].filter(i => i >= first && i < last))); else brushes.delete("job");
   pick();
 });
-window.tuning = { views, state: () => ({ picked, pointed, redrawn, brushes: [...brushes.keys()] }) };
+window.tuning = { views, state: () => ({ picked, pointed, redrawn, settled, brushes: [...brushes.keys()] }) };
 drawAll();

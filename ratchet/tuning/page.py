@@ -31,6 +31,8 @@ AXIS_WIDTH = 118
 # The PNG's pictures: the page at a desk, twice as fine.
 WIDTH, SCALE, COLUMNS, GAP = 1120, 2, 3, 44
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+# Its declared type asks for a script of one's own, which may be left out.
+_BUNDLE: Any = vl_convert.javascript_bundle
 
 Document = dict[str, Any]
 
@@ -98,8 +100,7 @@ def render(study: Study, where: Where) -> str:
             parallel_width=AXIS_WIDTH * (len(study.hyperparameters) + 1),
             document=_script_json(_document(rows, drawn)),
             script=_script_text((TEMPLATES / "tuning.js").read_text(encoding="utf-8")),
-            # Its stub forgets that there may be no snippet.
-            vega=_script_text(vl_convert.javascript_bundle(None, vl_version=VEGA_LITE)),  # type: ignore[arg-type]
+            vega=_script_text(_BUNDLE(vl_version=VEGA_LITE)),
         )
     )
 
@@ -153,6 +154,10 @@ def _document(rows: Rows, drawn: Sequence[Panel]) -> Document:
     return {
         "data": rows.all,
         "trials": len(rows.study.entries),
+        "names": {
+            "metric": text(rows.study.objective.metric),
+            "hyperparameters": [text(each.name) for each in rows.study.hyperparameters],
+        },
         "panels": [
             {"key": panel.key, "spec": spec_of(panel), "brushed": panel.brushed, "height": panel.height}
             for panel in drawn

@@ -24,8 +24,8 @@ POINTED = "datum.i === pointed"
 FADED = 0.07
 STATUSES, SHAPES = (COMPLETED, STOPPED_EARLY, STOPPED), ("circle", "triangle-down", "square")
 CROSS = "M-0.7,-0.7L0.7,0.7M-0.7,0.7L0.7,-0.7"
-# A tip isn't longer than this.
-TOLD_HYPERPARAMETERS = 12
+# The page's script says what of a row stands in a tip.
+TIP = alt.TooltipContent(content="data")
 CATEGORIES_UPRIGHT = 5
 
 
@@ -78,18 +78,6 @@ def _shape() -> Any:
     return alt.Shape("status:N", scale=alt.Scale(domain=list(STATUSES), range=list(SHAPES)), legend=None)
 
 
-def _tips(rows: Rows) -> list[Any]:
-    told = [alt.Tooltip("trial:N", title="trial"), alt.Tooltip("status:N", title="status")]
-    if len(rows.study.jobs) > 1:
-        told.append(alt.Tooltip("job:N", title="job"))
-    metric = alt.Tooltip("objective:Q", title=text(rows.study.objective.metric), format=".6~g")
-    values = [
-        alt.Tooltip(f"v{at}:N", title=text(each.name))
-        for at, each in enumerate(rows.study.hyperparameters[:TOLD_HYPERPARAMETERS])
-    ]
-    return [*told, metric, alt.Tooltip("took:N", title="trained"), *values]
-
-
 def _objective(extent: Extent, field: str = "objective") -> Any:
     return alt.Y(f"{field}:Q", scale=_along(extent), axis=alt.Axis(title=None))
 
@@ -99,12 +87,16 @@ def _along(extent: Extent) -> Any:
 
 
 def _crosses(name: str, size: int = 40) -> Any:
-    return alt.Chart(alt.NamedData(name)).mark_point(style="failed", shape=CROSS, size=size, strokeWidth=1.6)
+    return alt.Chart(alt.NamedData(name)).mark_point(
+        style="failed", shape=CROSS, size=size, strokeWidth=1.6, tooltip=TIP
+    )
 
 
-def _strength(rows: Rows, most: float) -> float:
-    """The opacity of a line among this many."""
-    return max(min(most, 45 / max(len(rows.study.judged), 1)), 0.1)
+def _of_lines(rows: Rows, most: float) -> Any:
+    """The opacity of lines: the more there are, the thinner, but for those that are picked."""
+    of_each = max(min(most, 45 / max(len(rows.study.judged), 1)), 0.1)
+    conditions = [{"test": "!isValid(picked)", "value": of_each}, {"test": "picked[datum.i]", "value": most}]
+    return {"condition": conditions, "value": FADED / 2}
 
 
 # --------------------------------------------------------------------------------------------------------------- points
@@ -114,8 +106,8 @@ def _points(rows: Rows, x: Any) -> Any:
     """The trials' objectives over something, with a brush, the best one ringed, and the one pointed at."""
     base = alt.Chart(alt.NamedData("trials")).encode(x=x, y=_objective(rows.extent))
     size = 46 if len(rows.study.judged) < 200 else 26
-    points = base.mark_point(filled=True, size=size, opacity=1).encode(
-        color=_colour(rows), fillOpacity=_opacity(0.75), shape=_shape(), tooltip=_tips(rows)
+    points = base.mark_point(filled=True, size=size, opacity=1, tooltip=TIP).encode(
+        color=_colour(rows), fillOpacity=_opacity(0.75), shape=_shape()
     )
     best = base.transform_filter("datum.best").mark_point(style="best")
     pointed = base.transform_filter(POINTED).mark_point(style="pointed")
@@ -134,9 +126,15 @@ def _course(rows: Rows) -> Panel:
         _named("ends").mark_text(style=style, align="right").encode(x, _objective(rows.extent, "at"), text="label:N")
         for style in ("halo", "said")
     ]
-    failed = _crosses("failed").encode(x, y=alt.value("height"), tooltip=["trial:N", "status:N"])
+    failed = _crosses("failed").encode(x, y=alt.value("height"))
     chart = alt.layer(lines, *_points(rows, x), failed, *ends)
-    note = "the line: best so far" + (", × without objective" if rows.all["failed"] else "")
+    stopped = any(row["status"] == STOPPED_EARLY for row in rows.trials)
+    told = [
+        "the line: best so far",
+        "▼ stopped early" if stopped else "",
+        "× no objective" if rows.all["failed"] else "",
+    ]
+    note = ", ".join(filter(None, told))
     return Panel("course", "course", "Over time", note, _linked(chart), "trials", 300)
 
 
@@ -263,7 +261,7 @@ def _parallel(rows: Rows) -> Iterator[Panel]:
             y,
             detail="i:N",
             color=_colour(rows) if several else quality,
-            strokeOpacity=_opacity(_strength(rows, 0.6)),
+            strokeOpacity=_of_lines(rows, 0.6),
         )
     )
     pointed = _named("lines").transform_filter(POINTED).mark_line(style="median").encode(x, y, detail="i:N")
@@ -329,10 +327,10 @@ def _curves(rows: Rows) -> Iterator[Panel]:
     lines = (
         _named("curves")
         .mark_line(strokeWidth=1.1, opacity=1)
-        .encode(x, y, detail="i:N", color=_colour(rows), strokeOpacity=_opacity(_strength(rows, 0.5)))
+        .encode(x, y, detail="i:N", color=_colour(rows), strokeOpacity=_of_lines(rows, 0.5))
     )
     pointed = _named("curves").transform_filter(POINTED).mark_line(style="median").encode(x, y, detail="i:N")
-    cut = _crosses("cuts", 30).encode(x, y, strokeOpacity=_opacity(0.8), tooltip=["trial:N", "status:N"])
+    cut = _crosses("cuts", 30).encode(x, y, strokeOpacity=_opacity(0.8))
     chart = alt.layer(lines.add_params(_brush("x", "y")), cut, pointed)
     note = "× stopped early" if rows.curves["cuts"] else ""
     yield Panel("curves", "below", "Learning curves", note, _linked(chart), "curves", 260)

@@ -16,9 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 PROGRAM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )
+NO_BROWSER = pytest.mark.skipif(PROGRAM is None, reason="no chromium here: apt-get install chromium")
 FLAGS = (
     "--headless",
     "--no-sandbox",

@@ -6,49 +6,28 @@ The page has no script; the browser measures a copy with one that writes its fin
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import subprocess
 from dataclasses import replace
-from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import NO_BROWSER, Chromium
 from run_documents import HOSTILE, RESIDUALS, failed_sources, promoted_sources, record, rolled_back_sources
 
 from ratchet import report, runs
 
-BROWSER = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium here: apt-get install chromium")
+pytestmark = NO_BROWSER
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-)
 MEASURE = f"<script>\n{(Path(__file__).parent / 'measure.js').read_text(encoding='utf-8')}</script>"
 
 
-def browse(folder: Path, page: str, *flags: str, width: int = 1280) -> dict[str, Any]:
+def browse(browser: Chromium, folder: Path, page: str, *, dark: bool = False, width: int = 1280) -> dict[str, Any]:
     """What the browser finds in the page, at a width."""
     path = folder / "page.html"
     path.write_text(page.replace("</body>", MEASURE + "</body>"), encoding="utf-8")
-    command = [str(BROWSER), *FLAGS, f"--user-data-dir={folder / 'profile'}", f"--window-size={width},2000", *flags]
-    done = subprocess.run(
-        [*command, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stdout[-2000:] + done.stderr[-2000:]
-    measured: dict[str, Any] = json.loads(unescape(found[1]))
+    opened = browser.open(path.as_uri(), width=width, height=2000, dark=dark)
+    measured: dict[str, Any] = json.loads(opened.ask("document.getElementById('found').textContent"))
+    opened.close()
     return measured
 
 
@@ -73,8 +52,8 @@ def with_parts() -> runs.Run:
     ],
     ids=["promoted", "failed", "rolled back", "numbers, with floors of parts"],
 )
-def test_everything_is_where_it_belongs(tmp_path: Path, sources: report.Sources, width: int) -> None:
-    found = browse(tmp_path, report.render(sources), width=width)
+def test_everything_is_where_it_belongs(browser: Chromium, tmp_path: Path, sources: report.Sources, width: int) -> None:
+    found = browse(browser, tmp_path, report.render(sources), width=width)
     assert found["wide"] <= 0
     assert found["states"]
     assert found["textsInTheirBoxes"]
@@ -85,38 +64,40 @@ def test_everything_is_where_it_belongs(tmp_path: Path, sources: report.Sources,
     assert found["requests"] == []
 
 
-def test_figures_that_lie_close_together_can_still_be_read(tmp_path: Path) -> None:
+def test_figures_that_lie_close_together_can_still_be_read(browser: Chromium, tmp_path: Path) -> None:
     evaluation = {**record()["evaluation"], "challenger": {"score": 0.91}, "champion": {"score": 0.9101}}
     close = {"difference": -0.0001, "interval": [-0.0002, 0.0001]}
     decision = {**record()["decision"], "minimum": 0.91, "beat_champion_by": 0.00005}
     run = runs.of_item(record(evaluation={**evaluation, **close}, decision=decision))
-    found = browse(tmp_path, report.render(replace(promoted_sources(), run=run)), width=760)
+    found = browse(browser, tmp_path, report.render(replace(promoted_sources(), run=run)), width=760)
     assert found["labelsOverlapping"] == 0
     assert found["labelsInside"]
 
 
-def test_light_and_dark_can_both_be_read(tmp_path: Path) -> None:
+def test_light_and_dark_can_both_be_read(browser: Chromium, tmp_path: Path) -> None:
     page = report.render(promoted_sources())
-    light = browse(tmp_path, page)
-    dark = browse(tmp_path, page, "--blink-settings=preferredColorScheme=0")
+    light = browse(browser, tmp_path, page)
+    dark = browse(browser, tmp_path, page, dark=True)
     assert light["background"] != dark["background"]
     assert light["faint"] == []
     assert dark["faint"] == []
 
 
-def test_a_job_s_words_are_not_run(tmp_path: Path) -> None:
+def test_a_job_s_words_are_not_run(browser: Chromium, tmp_path: Path) -> None:
     page = report.render(failed_sources())
     assert HOSTILE not in page
     # The one script is the measuring one.
-    assert browse(tmp_path, page)["alerts"] <= 1
+    assert browse(browser, tmp_path, page)["alerts"] <= 1
 
 
-def test_the_measure_sees_what_is_wrong(tmp_path: Path) -> None:
+def test_the_measure_sees_what_is_wrong(browser: Chromium, tmp_path: Path) -> None:
     page = report.render(promoted_sources())
     spoilt = page.replace(
         "</style>", "td { color: #bbb; } .box text { transform: translateX(90px); } h1 { width: 3000px; }</style>"
     )
-    found = browse(tmp_path, spoilt.replace('style="left:', 'style="left: 50px; left: calc(100% + 40px); margin-left:'))
+    found = browse(
+        browser, tmp_path, spoilt.replace('style="left:', 'style="left: 50px; left: calc(100% + 40px); margin-left:')
+    )
     assert found["wide"] > 0
     assert not found["textsInTheirBoxes"]
     assert not found["markersInside"]

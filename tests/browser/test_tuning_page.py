@@ -3,13 +3,12 @@ narrow, and stay fluid with 750 trials."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import PROGRAM, Chromium, Page
+from chromium import NO_BROWSER, Chromium, Page
 from tuning_documents import START, Made, tuning_job
 
 from ratchet.tuning import page as pages
@@ -17,13 +16,15 @@ from ratchet.tuning import study, trials
 from ratchet.tuning.reading import Curve
 from ratchet.tuning.study import Study
 
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium here: apt-get install chromium")
+pytestmark = NO_BROWSER
 
 WHERE = pages.Where("local", "000000000000", "us-east-1", START + timedelta(hours=3))
 DRAWN = "document.documentElement.dataset.drawn >= 1"
 STATE = "tuning.state()"
-# A frame with every picture of 750 trials drawn anew, on a machine that does other things too.
-FRAME_MS = 150
+# Frames of a brush that moves, and what one may take in which every picture of 750 trials is drawn anew.
+FRAMES, FRAME_SECONDS = 24, 0.06
+
+FINAL, HOSTILE = "FinalHyperParameterTuningJobObjectiveMetric", "<b id=evil>adam</b>"
 
 Place = tuple[float, float]
 
@@ -41,21 +42,17 @@ def study_of(*made: Made) -> Study:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three pages: one job, two strategies, and a large job."""
+    """Three pages: one job, whose best trial has a hostile value, two strategies, and a large job."""
     found = tmp_path_factory.mktemp("pages")
-    one = study_of(tuning_job(trials=60, early_stopping=True))
+    small = tuning_job(trials=60, early_stopping=True)
+    of_best = max((each for each in small.summaries if FINAL in each), key=lambda each: float(each[FINAL]["Value"]))
+    of_best["TunedHyperParameters"]["optimizer"] = HOSTILE
+    one = study_of(small)
     two = study_of(tuning_job("bayes", trials=50), tuning_job("random", strategy="Random", trials=50, seed=4))
     large = study_of(tuning_job(trials=750, early_stopping=True, strategy="Random"))
     for name, each in {"one": one, "two": two, "large": large}.items():
         (found / f"{name}.html").write_text(pages.render(each, WHERE), encoding="utf-8")
     return found
-
-
-@pytest.fixture(scope="module")
-def browser(folder: Path) -> Iterator[Chromium]:
-    found = Chromium(folder)
-    yield found
-    found.close()
 
 
 def opened(browser: Chromium, folder: Path, name: str, **looks: Any) -> Page:
@@ -86,7 +83,7 @@ def brush(page: Page, key: str, start: Place, end: Place) -> list[int]:
     """What is picked once a rectangle (in shares of the plot) has been drawn with the mouse."""
     before = page.ask(f"{STATE}.redrawn")
     page.drag(within(page, key, *start), within(page, key, *end))
-    page.wait(f"{STATE}.redrawn > {before} && {STATE}.brushes.includes('{key}')")
+    page.wait(f"{STATE}.redrawn > {before} && {STATE}.brushes.includes('{key}') && {STATE}.settled")
     return picked(page)
 
 
@@ -134,7 +131,7 @@ def test_a_brush_picks_the_same_trials_everywhere(browser: Chromium, folder: Pat
     assert shown(page, "h2") == fewer
 
     page.call("Input.dispatchKeyEvent", type="keyDown", key="Escape", code="Escape")
-    page.wait(f"{STATE}.picked === null && {STATE}.brushes.length === 0")
+    page.wait(f"{STATE}.picked === null && {STATE}.brushes.length === 0 && {STATE}.settled")
     page.wait("document.getElementById('picked').hidden")
     assert shown(page, "h1") == everything
     assert page.complaints == []
@@ -153,13 +150,13 @@ def test_parallel_axes_distributions_and_curves_have_brushes_too(browser: Chromi
     objective = {row["i"]: row["objective"] for row in data["trials"]}
     assert min(objective[i] for i in on_top) > max(objective[i] for i in objective if i not in on_top)
     page.ask("document.getElementById('all').click()")
-    page.wait(f"{STATE}.picked === null")
+    page.wait(f"{STATE}.picked === null && {STATE}.settled")
 
     right = brush(page, "distribution", (0.7, 0.1), (1.0, 0.9))
     assert best in right
     assert shown(page, "course") == right
     page.ask("document.getElementById('all').click()")
-    page.wait(f"{STATE}.picked === null")
+    page.wait(f"{STATE}.picked === null && {STATE}.settled")
 
     late = brush(page, "curves", (0.6, 0.0), (1.0, 1.0))
     stopped = {row["i"] for row in data["cuts"]}
@@ -185,7 +182,11 @@ def test_the_trial_pointed_at_is_marked_everywhere(browser: Chromium, folder: Pa
     page.wait(f"{STATE}.pointed === {at[2]}")
     page.wait(f"tuning.views.get('h3').signal('pointed') === {at[2]}")
     page.wait(f"document.querySelector('#trials tr[data-i=\"{at[2]}\"]').classList.contains('pointed')")
-    page.wait("document.getElementById('vg-tooltip-element')?.textContent.includes('learning-rate')")
+    told = page.ask("document.getElementById('vg-tooltip-element').textContent")
+    assert "digits-tune-1 #" in told
+    assert "learning-rate" in told
+    assert HOSTILE in told
+    assert page.ask("document.getElementById('evil')") is None
     page.close()
 
 
@@ -250,18 +251,30 @@ def test_colours_follow_the_reader_without_a_reload(browser: Chromium, folder: P
 
 
 def test_750_trials_stay_fluid(browser: Chromium, folder: Path) -> None:
+    """Measured in the page's own processor time, since the machine may be busy."""
     page = opened(browser, folder, "large")
+    page.wait(f"{STATE}.settled")
     assert len(shown(page, "h0")) > 690
-    times = page.ask(
-        """(async () => { const found = []; const view = tuning.views.get('h0');
-             for (let step = 1; step <= 24; step++) {
-               const before = tuning.state().redrawn, start = performance.now();
+    corners(page, "h0")
+    page.call("Performance.enable", timeDomain="threadTicks")
+    before = worked(page)
+    page.ask(
+        f"""(async () => {{ const view = tuning.views.get('h0');
+             for (let step = 1; step <= {FRAMES}; step++) {{
+               const before = {STATE}.redrawn;
                view.signal('brush_x', [10, 20 + 8 * step]).signal('brush_y', [5, 150]); await view.runAsync();
-               while (tuning.state().redrawn === before) await new Promise(requestAnimationFrame);
-               found.push(performance.now() - start); }
-             return found.sort((a, b) => a - b); })()"""
+               while ({STATE}.redrawn === before) await new Promise(requestAnimationFrame); }} }})()"""
     )
-    print("frames in ms:", [round(each) for each in times])
+    each = (worked(page) - before) / FRAMES
+    print(f"a frame of 750 trials takes {1000 * each:.0f} ms of processor time")
+    page.wait(f"{STATE}.settled")
     assert 0 < len(picked(page)) < 700
-    assert times[len(times) // 2] < FRAME_MS
+    assert shown(page, "h4") == picked(page)
+    assert each < FRAME_SECONDS
     page.close()
+
+
+def worked(page: Page) -> float:
+    """Seconds of processor time of the page's thread."""
+    metrics = {each["name"]: each["value"] for each in page.call("Performance.getMetrics")["metrics"]}
+    return float(metrics["TaskDuration"])

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands_world import World, world_in
+from commands_world import CAREFUL, Session, World, world_in
 from tuning_documents import Made, tuning_job
 from tuning_world import CloudWatch, SageMaker, Sts
 
 from ratchet import cli
+from ratchet.account import Account
+from ratchet.spec import environments
+from ratchet.tuning import reading
 
 HOSTILE = '</script><script>alert("x")</script>\u202e'
 
@@ -63,9 +66,14 @@ def written(world: World, *arguments: str) -> Reader:
     return Reader(Path(json.loads(result.stdout)["report"]).read_text(encoding="utf-8"))
 
 
-def test_a_report_is_one_file_with_everything_in_it(world: World) -> None:
+def test_a_report_is_one_file_with_everything_in_it_and_a_png(world: World, tmp_path: Path) -> None:
     serve(world, tuning_job(trials=30, early_stopping=True))
-    found = written(world, "digits-tune-1")
+    found = written(world, "digits-tune-1", "--png", "--output", str(tmp_path / "deep" / "page.html"))
+    png = (tmp_path / "deep" / "page.png").read_bytes()
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
+    assert 2000 < width < 2800
+    assert height > 2000
     assert found.addresses == []
     assert found.rows == 30
     keys = [panel["key"] for panel in found.found["panels"]]
@@ -73,17 +81,14 @@ def test_a_report_is_one_file_with_everything_in_it(world: World) -> None:
     assert len(found.found["data"]["trials"]) == 28
     assert len(found.found["data"]["failed"]) == 2
     assert found.found["data"]["cuts"]
-
-
-def test_each_axis_has_the_scale_that_was_searched_on(world: World) -> None:
-    serve(world, tuning_job(trials=12))
-    panels = {panel["key"]: panel["spec"] for panel in written(world, "digits-tune-1").found["panels"]}
-    axes = {key: panels[key]["layer"][0]["encoding"]["x"] for key in ("h0", "h1", "h2", "h3", "h4")}
-    assert axes["h0"]["scale"]["type"] == "log"
-    assert axes["h1"]["axis"]["labelExpr"].startswith("format(1 - pow(10")
-    assert axes["h2"]["scale"]["type"] == "linear"
-    assert axes["h3"]["axis"]["format"] == "d"
-    assert axes["h4"]["axis"]["labelExpr"] == '["sgd", "adam", "rmsprop"][datum.value]'
+    # Each axis has the scale that was searched on.
+    panels = {panel["key"]: panel["spec"] for panel in found.found["panels"]}
+    rate, momentum, dropout, depth, optimizer = (panels[f"h{at}"]["layer"][0]["encoding"]["x"] for at in range(5))
+    assert rate["scale"]["type"] == "log"
+    assert momentum["axis"]["labelExpr"].startswith("format(1 - pow(10")
+    assert dropout["scale"]["type"] == "linear"
+    assert depth["axis"]["format"] == "d"
+    assert optimizer["axis"]["labelExpr"] == '["sgd", "adam", "rmsprop"][datum.value]'
 
 
 def test_parents_are_shown_and_one_that_is_gone_is_said(world: World) -> None:
@@ -105,21 +110,40 @@ def test_comparing_strategies_is_one_command(world: World) -> None:
     assert [row["label"].split()[0] for row in found["data"]["ends"]] == ["Bayesian", "Random"]
 
 
+def curves(world: World, made: Made, kept: int = 1) -> list[reading.Curve]:
+    serve(world, made, kept=kept)
+    found = Account(environments.environment("local", {"account": "000000000000", **CAREFUL}), Session(world))
+    return reading.curves(found, reading.job(found, made.name))
+
+
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "A metric is kept in seconds for three hours, then in minutes: asked for more finely, GetMetricData has no points.",
+    "CloudWatch API reference, MetricStat, Period",
+)
 def test_curves_are_as_fine_as_they_are_kept(world: World) -> None:
-    """After three hours CloudWatch has minutes, then fewer: asked for seconds, it answers with nothing."""
     made = tuning_job(trials=4)
-    serve(world, made, kept=1)
-    assert len(written(world, "digits-tune-1").found["data"]["curves"]) > 40
-    serve(world, made, kept=60)
-    assert written(world, "digits-tune-1").found["data"]["curves"] == []
+    fine, coarse = curves(world, made), curves(world, made, kept=60)
+    assert all(len(curve.points) > 10 for curve in fine)
+    assert all(len(curve.points) <= 2 for curve in coarse)
+    assert len(fine) == len(coarse) == 4
     queries = [request["MetricDataQueries"][0]["MetricStat"] for request in world.called("get_metric_data")]
     assert [query["Period"] for query in queries] == [1, 1, 60]
 
 
+def test_a_curve_begins_with_its_trial(world: World) -> None:
+    for curve in curves(world, tuning_job(trials=4)):
+        assert [round(at) for at, _ in curve.points[:3]] == [2, 4, 6]
+
+
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "GetMetricData takes at most 500 metrics in a request.",
+    "CloudWatch API reference, GetMetricData, MetricDataQueries",
+)
 def test_more_trials_than_one_request_takes_have_their_curves(world: World) -> None:
-    serve(world, tuning_job(trials=520))
-    assert len({row["i"] for row in written(world, "digits-tune-1").found["data"]["curves"]}) == 490
-    assert [len(query["MetricDataQueries"]) for query in world.called("get_metric_data")] == [500, 20]
+    assert len(curves(world, tuning_job(trials=520))) == 490
+    assert [len(request["MetricDataQueries"]) for request in world.called("get_metric_data")] == [500, 20]
 
 
 def test_a_job_s_words_are_shown_and_not_run(world: World) -> None:
@@ -134,17 +158,6 @@ def test_a_job_s_words_are_shown_and_not_run(world: World) -> None:
     assert "\u202e" not in text
     assert Reader(text).scripts == 3
     assert r"alert(\"x\")" in text
-
-
-def test_a_picture_is_a_png_of_all_panels(world: World, tmp_path: Path) -> None:
-    serve(world, tuning_job(trials=20, early_stopping=True))
-    result = world.call("tune", "report", "digits-tune-1", "--png", "--output", str(tmp_path / "deep" / "page.html"))
-    assert result.exit_code == 0, result.output
-    png = (tmp_path / "deep" / "page.png").read_bytes()
-    assert png.startswith(b"\x89PNG\r\n\x1a\n")
-    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
-    assert 2000 < width < 2800
-    assert height > 2000
 
 
 def test_without_its_libraries_the_report_says_how_to_have_them(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
