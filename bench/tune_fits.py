@@ -2,7 +2,7 @@
 
 It runs in the environment of the scikit-learn image. A line is a JSON object: the hyperparameters under `values`, as
 SageMaker's strings, and under `epochs` in how many parts the forest grows, or under `folds` how many folds it is
-cross-validated on. The answer is a line too: the macro F1 after each part, on a fifth of the digits that is always the
+cross-validated on. The answer is a line too: the macro F1 after each part, on a quarter of the digits that is always the
 same, with the seconds of fitting until then; or the F1 of each fold.
 
 The forest's seed is always the same, so that a configuration has one F1. `auto`, which scikit-learn had for a
@@ -22,14 +22,14 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
-SEED = 0
+SEED, SPLIT = 0, 42
 
 
 def main() -> None:
     # A part of a small forest may be without a new tree, of which scikit-learn warns.
     warnings.filterwarnings("ignore", message="Warm-start fitting without increasing")
     pixels, labels = load_digits(return_X_y=True)
-    split = train_test_split(pixels, labels, test_size=0.2, random_state=SEED)
+    split = train_test_split(pixels, labels, test_size=0.25, random_state=SPLIT)
     for line in sys.stdin:
         asked = json.loads(line)
         if "folds" in asked:
