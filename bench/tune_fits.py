@@ -2,8 +2,8 @@
 
 It runs in the environment of the scikit-learn image. A line is a JSON object: the hyperparameters under `values`, as
 SageMaker's strings, and under `epochs` in how many parts the forest grows, or under `folds` how many folds it is
-cross-validated on. The answer is a line too: the macro F1 after each part, on a quarter of the digits that is always the
-same, with the seconds of fitting until then; or the F1 of each fold.
+cross-validated on. The answer is a line too: the macro F1 after each part, on a quarter of the digits that is always
+the same (that of the tabulated benchmark), with the processor's seconds of fitting until then; or the F1 of each fold.
 
 The forest's seed is always the same, so that a configuration has one F1. `auto`, which scikit-learn had for a
 classifier's max_features until 1.3, was another name of sqrt.

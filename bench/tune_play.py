@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from localaws.sagemaker.tuning.completion import Criteria, is_complete
 from localaws.sagemaker.tuning.history import Status, Study, Trial
 
+NONE = Criteria()
 Values = Mapping[str, str]
 Stops = Callable[[Study, int], bool]
 
@@ -26,14 +27,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Rules:
-    """What decides: the next trial's values (None: wait, or nothing is left), whether a running trial ends now, and the
-    curve of each; with `criteria` whether no further trial starts.
+    """What decides: the next trial's values (None: wait, or nothing is left), its curve, whether a running trial ends
+    now, and by which criteria no further one starts.
     """
 
     suggest: Callable[[Study], Values | None]
     should_stop: Stops
     curve: Callable[[Values], Curve]
-    criteria: Criteria = Criteria()
+    criteria: Criteria = NONE
 
 
 @dataclass(frozen=True)
