@@ -40,7 +40,7 @@ from localaws.sagemaker.tuning.space import from_ranges
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 SEEDS, TRIALS, EPOCHS, SLOTS = 12, 20, 10, 2
-SMALL_SEEDS, SMALL_TRIALS = 1, 5
+SMALL_SEEDS, SMALL_TRIALS = 1, 4
 PROCESSES = 2
 RANGES = {
     "ContinuousParameterRanges": [

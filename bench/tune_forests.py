@@ -15,7 +15,7 @@ from bench.answering import Remembered, remembered
 from bench.tune_play import Curve, Values
 from bench.tune_table import RANGES
 
-EPOCHS, FOLDS = 9, 5
+EPOCHS, FOLDS = 27, 5
 REFINED: Mapping[str, Any] = {
     "IntegerParameterRanges": [
         {"Name": "n-estimators", "MinValue": "100", "MaxValue": "300"},

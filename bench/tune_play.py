@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from localaws.sagemaker.tuning.completion import Criteria, is_complete
 from localaws.sagemaker.tuning.history import Status, Study, Trial
 
+NONE = Criteria()
 Values = Mapping[str, str]
 Stops = Callable[[Study, int], bool]
 
@@ -25,11 +27,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Rules:
-    """What decides: the next trial's values (None: wait, or nothing is left), and whether a running trial ends now."""
+    """What decides: the next trial's values (None: wait, or nothing is left), its curve, whether a running trial ends
+    now, and by which criteria no further one starts.
+    """
 
     suggest: Callable[[Study], Values | None]
     should_stop: Stops
     curve: Callable[[Values], Curve]
+    criteria: Criteria = NONE
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def play(study: Study, rules: Rules) -> Played:
 
 def _filled(study: Study, rules: Rules, curves: dict[int, Curve]) -> Study:
     """A trial on every free slot."""
-    while study.has_room:
+    while study.has_room and is_complete(study, rules.criteria) is None:
         values = rules.suggest(study)
         if values is None:
             break

@@ -17,12 +17,12 @@ def said(_text: str) -> None:
 def test_strategies_on_forests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tune_forests, "FOLDS", 2)
     with forests(tune_overhead.python(), 1) as fits:
-        found = tune.one_seed(fits, 4, None, said, 0)
+        found = tune.one_seed(fits, 3, None, said, 0)
     assert set(found) == set(tune.FIGURES) - {"grid", "Syne Tune's BORE"}
     assert all(0.1 < each.f1 <= 1 and 0.1 < each.folds <= 1 and each.seconds > 0 for each in found.values())
     assert found["hyperband"].seconds < found["random"].seconds, "the same trials, not all of them to their end"
     figures = tune.strategy_figures({name: [result] for name, result in found.items()})["figures"]
-    assert figures["multifidelity_f1"] == max(figures["early_stopping_f1"], figures["hyperband_f1"])
+    assert figures["multifidelity_f1"] in {figures[tune.FIGURES[name]] for name in tune.MULTIFIDELITY}
 
 
 def test_early_stopping_of_networks() -> None:

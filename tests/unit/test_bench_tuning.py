@@ -92,12 +92,13 @@ def test_the_reading_that_is_built_is_among_those_compared() -> None:
     assert with_rule == with_reading
 
 
-def test_multifidelity_is_the_better_of_early_stopping_and_hyperband() -> None:
+def test_multifidelity_is_the_best_of_those_that_cost_at_most_half() -> None:
     same = [tune.Result(0.94, 10.0, 0.93), tune.Result(0.95, 20.0, 0.94)]
     found = {
         **dict.fromkeys(tune.FIGURES, same),
         "bayesian": [tune.Result(0.96, 12.0, 0.95), tune.Result(0.97, 24.0, 0.95)],
-        "bayesian, early stopping": [tune.Result(0.96, 5.0, 0.95), tune.Result(0.966, 8.0, 0.95)],
+        "bayesian, early stopping": [tune.Result(0.97, 8.0, 0.95), tune.Result(0.97, 16.0, 0.95)],
+        tune.COMPLETED_EARLY: [tune.Result(0.96, 5.0, 0.95), tune.Result(0.966, 8.0, 0.95)],
         "hyperband": [tune.Result(0.95, 2.0, 0.95), tune.Result(0.95, 4.0, 0.95)],
         "warm start": [tune.Result(0.98, 6.0, 0.97), tune.Result(0.97, 6.0, 0.97)],
     }
