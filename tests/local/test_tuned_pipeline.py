@@ -161,7 +161,6 @@ def test_a_tuning_job_that_fails_names_what_a_trial_raised(pipeline: Pipeline) -
 
 ROLES = [
     ("Workflow", "sagemaker:CreateHyperParameterTuningJob", "Tune"),
-    ("Workflow", "sagemaker:DescribeHyperParameterTuningJob", "Tune"),
     ("JobsTraining", "s3:GetObject", "Tune"),
     ("RunTrials", "sagemaker:DescribeHyperParameterTuningJob", "JudgeTrials"),
     ("RunTrials", "sagemaker:ListTrainingJobsForHyperParameterTuningJob", "JudgeTrials"),
