@@ -35,6 +35,8 @@ _SHARED = (
     "VpcConfig",
 )
 _ALGORITHM = ("TrainingImage", "TrainingInputMode", "MetricDefinitions")
+# How often a trial is tried again that SageMaker itself has failed (InternalServerError); a script's failure is no such.
+SERVICE_FAULTS = 2
 _RESOURCES = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
 
 
@@ -99,6 +101,7 @@ def definition(at: Surroundings, trials: Trials, role: str) -> Document:
         "AlgorithmSpecification": _only(request["AlgorithmSpecification"], _ALGORITHM),
         "ResourceConfig": _only(request["ResourceConfig"], _RESOURCES),
         **_only(request, _SHARED),
+        "RetryStrategy": {"MaximumRetryAttempts": SERVICE_FAULTS},
         "Environment": {**whose_always(at), **judged.environment},
     }
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from deployed import Pipeline, Scripted
+from deployed import Pipeline, Scripted, opened
+from running_aws import AwsFactory
+from waiting import until
 
 from contract import names
 from contract.run_table import plain
@@ -25,6 +29,7 @@ told = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 orders = json.loads((Path(os.environ["SM_CHANNEL_TRAIN"]) / "orders.json").read_text())
 depth = int(told["--depth"])
 accuracy = round(orders["best"] - abs(depth - 7) / 100, 4)
+time.sleep(orders.get("seconds", 0))
 if orders.get("raises"):
     raise ValueError("the training data are upside down")
 if not orders.get("silent"):
@@ -65,6 +70,7 @@ RULES = [{"rule": "LossNotDecreasing"}]
 PIPELINES = {
     "tuned": Scripted({**SPEC, "tune": TUNE, "rules": RULES}, {"train.py": TRAIN}),
     "learning": Scripted({**SPEC, "tune": LEARNING}, {"train.py": TRAIN}),
+    "resumed": Scripted({**SPEC, "tune": {**LEARNING, "max_jobs": 4}}, {"train.py": TRAIN}),
 }
 
 
@@ -161,7 +167,6 @@ def test_a_tuning_job_that_fails_names_what_a_trial_raised(pipeline: Pipeline) -
 
 ROLES = [
     ("Workflow", "sagemaker:CreateHyperParameterTuningJob", "Tune"),
-    ("Workflow", "sagemaker:DescribeHyperParameterTuningJob", "Tune"),
     ("JobsTraining", "s3:GetObject", "Tune"),
     ("RunTrials", "sagemaker:DescribeHyperParameterTuningJob", "JudgeTrials"),
     ("RunTrials", "sagemaker:ListTrainingJobsForHyperParameterTuningJob", "JudgeTrials"),
@@ -211,3 +216,37 @@ def test_a_planner_that_may_not_look_at_parents_is_named(learning: Pipeline) -> 
         record = learning.run(tune=True)
     assert record["error"]["state"] == "Plan"
     assert "sagemaker:DescribeHyperParameterTuningJob" in record["error"]["cause"] and name in record["error"]["cause"]
+
+
+def completed(pipeline: Pipeline, job: str) -> dict[str, Any]:
+    """The trials that have completed, each with the time of its end."""
+    found = trial_jobs(pipeline, job)
+    return {one["TrainingJobName"]: one["TrainingEndTime"] for one in found if one["TrainingJobStatus"] == "Completed"}
+
+
+def test_a_run_that_is_cut_off_while_it_tunes_repeats_no_trial(fresh_deployed_aws: AwsFactory) -> None:
+    """The run that takes its place goes on with its tuning job."""
+    aws = fresh_deployed_aws.start()
+    pipeline = opened(aws, "resumed", PIPELINES["resumed"])
+    pipeline.order(best=0.9, seconds=1)
+    run_id = pipeline.trigger()["run_id"]
+    job = names.tuning_job("local", "resumed", run_id)
+    until(lambda: "Tune" in pipeline.states(run_id), "tuning")
+    until(lambda: len(completed(pipeline, job)) >= 2, "two trials")
+    before = completed(pipeline, job)
+    os.kill(aws.server.pid, signal.SIGKILL)
+
+    restarted = Pipeline(fresh_deployed_aws.start(), pipeline.name, pipeline.shared, pipeline.own)
+    until(lambda: "champion" in restarted.state, "a champion")
+    assert restarted.item(f"run#{run_id}")["outcome"] == "Failed"
+    champion = restarted.idle()["champion"]
+    record = restarted.record(champion["run_id"])
+    assert champion["run_id"] != run_id
+    tuning = tuning_of(record)
+    assert tuning["job"] == job, "the first run's"
+    assert before.items() <= completed(restarted, job).items(), "what had completed is as it was"
+    assert [row["status"] for row in tuning["trials"]].count("Completed") == 4
+    assert f"/{run_id}/train/{tuning['best']['job']}/" in champion["model_data"]
+    visited = restarted.states(champion["run_id"])
+    assert "FollowTuning" in visited and "Tune" not in visited
+    assert restarted.ask(1) == "1"

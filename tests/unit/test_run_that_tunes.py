@@ -209,6 +209,7 @@ def test_the_tuning_job(tmp_path: Path) -> None:
             "OutputDataConfig": {"S3OutputPath": f"{RUN}/train", "KmsKeyId": SHARED.key_arn},
             "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30},
             "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+            "RetryStrategy": {"MaximumRetryAttempts": 2},
             "RoleArn": "arn:aws:iam::000000000000:role/Training",
             "Environment": {
                 "RATCHET_ENVIRONMENT": "local",
