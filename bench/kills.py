@@ -38,7 +38,7 @@ from bench import harness, kills_episodes
 from bench.kills_episodes import EPISODES, PATIENCE_SECONDS, Findings, World
 from bench.kills_ledger import Ledger
 
-PIPELINES = {"killed": Scripted()}
+PIPELINES = {"scripted": Scripted()}
 KILLS, SMALL, SEED = 100, 8, 10
 VICTIMS = ("server", "server", "server", "above", "both", "all")
 
@@ -82,7 +82,7 @@ def killed_again_and_again(
     chance, ledger, findings = random.Random(seed), Ledger(seed), Findings()  # noqa: S311 - nothing secret
     aws = unrepeated(aws)
     ledger.prepare(aws)
-    pipeline = opened(aws, "killed", PIPELINES["killed"])
+    pipeline = opened(aws, "scripted", PIPELINES["scripted"])
     world = World(aws, pipeline, ledger, findings, chance)
     kills_episodes.prepare(world)
     names = list(EPISODES)

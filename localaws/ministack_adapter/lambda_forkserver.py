@@ -47,6 +47,7 @@ _READ_AT_THE_START = ("LD_", "LC_", "GLIBC_", "MALLOC_", "OPENSSL_", "SSL_", "BO
 
 
 def main() -> None:
+    gc.disable()  # nothing of what is imported is garbage
     control = socket.socket(fileno=int(sys.argv[1]))
     told = json.loads(_line(control))
     machine = Machine(Path(told["runtime"]), HERE / "lambda_worker.py", Path(told["home"]))
@@ -88,8 +89,8 @@ def _import_packages(runtime: str) -> None:
     sys.path[:] = [*before, runtime]
     _warm(importlib.import_module("boto3"))
     sys.path[:] = before
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _warm(boto3: Any) -> None:

@@ -28,6 +28,8 @@ from localaws.sagemaker.jobs.training import TRAINING
 from localaws.sagemaker.registry import groups, packages
 
 _log = logging.getLogger(__name__)
+# What the first job needs is prepared a little after the start, whose first requests come first.
+_WARM_UP_AFTER_SECONDS = 1.0
 
 
 class SageMaker:
@@ -49,6 +51,8 @@ class SageMaker:
         self._endpoints = Endpoints(self.context)
         self._handlers = self._all_handlers()
         self._recovered = threading.Event()
+        self._warming_up = threading.Timer(_WARM_UP_AFTER_SECONDS, self._warm_up)
+        self._warming_up.daemon = True
 
     def _all_handlers(self) -> dict[str, Handler]:
         found: dict[str, Handler] = {}
@@ -111,7 +115,7 @@ class SageMaker:
         The server answers already while this goes on. A request that came between would see a job of the last life
         as InProgress and an endpoint as InService that nothing serves, or have its new job taken for one of those.
         """
-        threading.Thread(target=self._warm_up, name="sagemaker-warm-up", daemon=True).start()
+        self._warming_up.start()
         self.context.lifecycle.recover()
         self._recovered.set()
 
@@ -125,6 +129,7 @@ class SageMaker:
 
     def close(self) -> None:
         """End every child process and let go of the store, within seconds."""
+        self._warming_up.cancel()
         self.context.lifecycle.close()
 
 

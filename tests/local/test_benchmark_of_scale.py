@@ -21,6 +21,7 @@ def test_triggers_runs_and_records_are_measured(
 ) -> None:
     deployed(SOAK)
     monkeypatch.setenv("RATCHET_HOME", str(deployed_aws.state.parent))
+    monkeypatch.setattr(scale, "COMMANDS", 1)
     found = account.connect(project.find(ROOT), names.LOCAL)
     said: list[str] = []
     parts = [

@@ -111,7 +111,6 @@ PIPELINES = {
     ),
     "kinds": Scripted(files={"serve.py": SERVE}),
     "kinds-named": Scripted({"evaluate": {"label": "label"}}, files={"serve.py": SERVE}),
-    "kinds-parquet": Scripted({"evaluate": {"label": "label"}}, files={"serve.py": SERVE}),
     "kinds-own": Scripted(files={"serve.py": SERVE + READS}),
     "kinds-f1": Scripted({"gate": {"metric": "f1", "minimum": 0.6}}, files={"serve.py": SERVE}),
 }
@@ -173,7 +172,7 @@ KINDS: dict[str, tuple[str, Files]] = {
     ),
     "npz": ("kinds", {"a.npz": npz()}),
     "images": ("kinds", {f"{number % 2}/{number}.png": image(number) for number in NUMBERS}),
-    "Parquet": ("kinds-parquet", {"part-0.snappy.parquet": PARQUET, "_SUCCESS": ""}),
+    "Parquet": ("kinds-named", {"part-0.snappy.parquet": PARQUET, "_SUCCESS": ""}),
     "a manifest": (
         "kinds",
         {
@@ -206,7 +205,7 @@ WRONG: dict[str, tuple[str, Files, str]] = {
         "a.parquet is no Parquet but, by its",
     ),
     "Parquet of other columns": (
-        "kinds-parquet",
+        "kinds-named",
         {"a.parquet": PARQUET.replace(b"label", b"lable")},
         "the label 'label' is",
     ),

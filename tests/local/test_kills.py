@@ -6,14 +6,13 @@ import os
 import subprocess
 from pathlib import Path
 
-from deployed import Scripted
 from running_aws import AwsFactory
 
 from bench import kills
 from bench.kills_episodes import EPISODES, Findings
 from bench.kills_ledger import BUCKET, Ledger
 
-PIPELINES = {"killed": Scripted()}
+PIPELINES = kills.PIPELINES
 
 
 def test_nothing_is_lost_left_or_wrong(fresh_deployed_aws: AwsFactory) -> None:

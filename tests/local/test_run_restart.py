@@ -9,12 +9,12 @@ from deployed import Pipeline, Scripted, opened
 from running_aws import AwsFactory
 from waiting import until
 
-PIPELINES = {"interrupted": Scripted()}
+PIPELINES = {"scripted": Scripted()}
 
 
 def test_a_run_that_was_cut_off_is_made_again(fresh_deployed_aws: AwsFactory) -> None:
     aws = fresh_deployed_aws.start()
-    pipeline = opened(aws, "interrupted", PIPELINES["interrupted"])
+    pipeline = opened(aws, "scripted", PIPELINES["scripted"])
     pipeline.order(accuracy=0.9, train="linger", seconds=3)
     run_id = pipeline.trigger()["run_id"]
     until(lambda: "Train" in pipeline.states(run_id), "training")

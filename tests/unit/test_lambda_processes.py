@@ -19,13 +19,14 @@ from localaws.ministack_adapter.lambdas import link_runtime_packages
 from localaws.sagemaker.containers import container
 
 CODE = """
-import os, subprocess, sys, time
+import gc, os, subprocess, sys, time
 start = os.environ["COLOUR"]
 
 def handler(event, context):
     return globals()[event["do"]](event)
 
 def who(event): return [start, "boto3" in sys.modules]
+def collects(event): return gc.isenabled()
 def leave(event): os._exit(event["code"])
 def read(event):
     try:
@@ -81,6 +82,7 @@ def test_each_has_its_own_process_and_variables_and_finds_boto3_imported(forkser
     one, other = Function(forkserver, folder), Function(forkserver, folder, "blue")
     assert (one("who"), other("who")) == (["green", True], ["blue", True])
     assert one.process.pid != other.process.pid
+    assert one("collects"), "garbage is looked for, though not while the packages were imported"
     assert one.process.poll() is None
     assert [one.end(), other.end()] == [-signal.SIGKILL] * 2
 
