@@ -1,7 +1,7 @@
 """`settings.json` in the state folder: how this AWS behaves where documentation or a market leaves it open.
 
 {"stopped_job": "succeeds", "spot": {"interrupt_every": 30, "interruptions": 3},
- "quotas": {"ml.m5.large for training job usage": 0}, "authorization_log": true}
+ "quotas": {"ml.m5.large for training job usage": 0}, "authorization_log": true, "warm": false}
 """
 
 from __future__ import annotations
@@ -35,12 +35,16 @@ class Settings:
 
     `authorization_log`: whether `authorization.jsonl` tells which permissions were asked for; see
     `ministack_adapter.authorization_log`.
+
+    `warm`: whether containers may begin in interpreters that have imported their framework; see
+    `sagemaker.containers.warm`.
     """
 
     stopped_job: StoppedJob = "fails"
     spot: SpotMarket = QUIET_MARKET
     quotas: Mapping[str, int] = field(default_factory=dict)
     authorization_log: bool = False
+    warm: bool = True
 
     @classmethod
     def read(cls, path: Path) -> Settings:
@@ -67,15 +71,20 @@ def _settings(document: Any) -> Settings:
         raise ValueError(f"stopped_job: {stopped_job!r}; it must be {' or '.join(get_args(StoppedJob))}")
     quotas = document.get("quotas", {})
     check_quotas(quotas)
-    log = document.get("authorization_log", False)
-    if not isinstance(log, bool):
-        raise ValueError(f"authorization_log: {log!r}; it must be true or false")
+    log, warm = (_truth(document, name) for name in ("authorization_log", "warm"))
     market = document.get("spot", {})
     try:
         _only_known(market, SpotMarket)
-        return Settings(stopped_job, SpotMarket(**market), quotas, log)
+        return Settings(stopped_job, SpotMarket(**market), quotas, log, warm)
     except ValueError as exc:
         raise ValueError(f"spot: {exc}") from exc
+
+
+def _truth(document: Any, name: str) -> bool:
+    value = document.get(name, getattr(Settings, name))
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}: {value!r}; it must be true or false")
+    return value
 
 
 def _only_known(document: Any, kind: type) -> None:

@@ -23,6 +23,9 @@ from localaws.confinement.processes import end_descendants, is_closed, supervise
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Callable, Mapping
+
+    Become = Callable[[Options], int]
 else:
     import _signal as signal  # see processes.py
 
@@ -31,9 +34,25 @@ CANNOT_RUN = 126
 NOT_FOUND = 127
 
 
+class _Starts:
+    """How a container's processes begin: its program, and what is beside it."""
+
+    def __init__(self, become: Become, beside: Callable[[], None]) -> None:
+        self.become, self.beside = become, beside
+
+
 def main(arguments: list[str]) -> int:
     """Run the container; its exit status."""
-    options = Options(arguments)
+    return run(Options(arguments))
+
+
+def run(options: Options, become: Become | None = None, beside: Callable[[], None] | None = None) -> int:
+    """Run the container; its exit status.
+
+    become: makes a process its program, otherwise than by starting that. beside: starts another process of it, before
+    its program; only where it has processes of its own.
+    """
+    starts = _Starts(become or execute, beside or (lambda: None))
     os.setsid()
     linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL if options.has_own_processes else signal.SIGUSR1)
     if os.getppid() != options.parent:
@@ -41,19 +60,19 @@ def main(arguments: list[str]) -> int:
     try:
         _enter_namespaces(options)
         if options.has_own_processes:
-            return _run_as_first_process(options)
+            return _run_as_first_process(options, starts)
         settings = view.enter(options.view, own_processes=False) if options.has_own_files else None
     except OSError as error:
         return _setup_failed(error)
     linux.prctl(PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGUSR1, _server_is_gone)
     as_process_1 = "--process-1" in options.flags
-    status = supervise(lambda: _confined(options, settings), as_process_1=as_process_1)
+    status = supervise(lambda: _confined(options, settings, starts), as_process_1=as_process_1)
     end_descendants()
     return status
 
 
-def _run_as_first_process(options: Options) -> int:
+def _run_as_first_process(options: Options, starts: _Starts) -> int:
     """Fork into the new process namespace; the child is its process 1, with which all others end."""
     alive_end, held_end = os.pipe()
 
@@ -69,18 +88,19 @@ def _run_as_first_process(options: Options) -> int:
         if is_closed(alive_end):
             return SETUP_FAILED
         os.close(alive_end)
-        return supervise(lambda: _exec(options), as_process_1="--process-1" in options.flags)
+        starts.beside()
+        return supervise(lambda: starts.become(options), as_process_1="--process-1" in options.flags)
 
     return supervise(first_process)
 
 
-def _confined(options: Options, settings: int | None) -> int:
+def _confined(options: Options, settings: int | None, starts: _Starts) -> int:
     """Take this process's privileges, and become the program."""
     try:
         _confine(options, settings)
     except OSError as error:
         return _setup_failed(error)
-    return _exec(options)
+    return starts.become(options)
 
 
 def _confine(options: Options, settings: int | None) -> None:
@@ -98,14 +118,20 @@ def _confine(options: Options, settings: int | None) -> None:
         landlock.restrict(*options.view.as_it_lies())
 
 
-def _exec(options: Options) -> int:
+def begin(options: Options) -> None:
+    """Be in this process as its program finds it when it starts. Raises OSError."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGUSR1, signal.SIG_DFL)
     linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    os.chdir(options.cwd)
+
+
+def execute(options: Options, environment: Mapping[str, str] | None = None) -> int:
+    """Start the program in this process, with these variables if any are given; the exit status where it can't be."""
     try:
-        os.chdir(options.cwd)
-        os.execvp(options.program[0], options.program)  # noqa: S606 - no shell is the point
+        begin(options)
+        os.execvpe(options.program[0], options.program, os.environ if environment is None else environment)  # noqa: S606 - no shell is the point
     except OSError as error:
         print(f"cannot start {options.program[0]!r}: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201
         return NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_RUN

@@ -88,7 +88,7 @@ def make_sagemaker(aws: EmbeddedAws) -> SageMaker:
     from localaws.sagemaker.service import SageMaker
 
     settings = Settings.read(aws.state_dir / FILE_NAME)
-    return SageMaker(MiniStackPlatform(aws), settings.spot, aws.rule_evaluator, settings.quotas)
+    return SageMaker(MiniStackPlatform(aws), settings.spot, aws.rule_evaluator, settings.quotas, is_warm=settings.warm)
 
 
 def put_event(aws: EmbeddedAws, source: str, detail_type: str, detail: Document, resources: list[str]) -> None:

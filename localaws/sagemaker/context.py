@@ -10,6 +10,7 @@ from pathlib import Path
 from localaws.sagemaker.containers import container
 from localaws.sagemaker.containers.container import Container, ContainerSpec
 from localaws.sagemaker.containers.images import Images
+from localaws.sagemaker.containers.warm import WarmInterpreters
 from localaws.sagemaker.core.aws_platform import Platform
 from localaws.sagemaker.core.changes import Changes
 from localaws.sagemaker.core.clock import Clock, SystemClock
@@ -79,10 +80,15 @@ class Context:
         spot_market: SpotMarket = QUIET_MARKET,
         rule_evaluator: Sequence[Path] = (),
         quotas: Mapping[str, int] | None = None,
+        *,
+        is_warm: bool = True,
     ) -> Context:
-        """The context of a server, with its store under ``state_dir/sagemaker.sqlite``."""
+        """The context of a server, with its store under ``state_dir/sagemaker.sqlite``.
+
+        is_warm: whether containers may begin in warm interpreters, see `containers.warm`.
+        """
         store, images = Store(platform.state_dir / "sagemaker.sqlite"), Images(platform.image_dir)
-        tuner = Tuner(images)
+        tuner, warm = Tuner(images), WarmInterpreters()
         return cls(
             platform=platform,
             store=store,
@@ -91,10 +97,11 @@ class Context:
             events=Events(platform),
             changes=Changes(),
             wire=Wire(platform.endpoint_url, platform.region),
-            lifecycle=Lifecycle(on_close=[store.close, tuner.close]),
+            lifecycle=Lifecycle(on_close=[store.close, tuner.close, warm.close]),
             spot_market=spot_market,
             quotas=quotas or {},
             rule_evaluator=rule_evaluator,
+            launch=warm.launch if is_warm else container.launch,
         )
 
     def arn(self, resource_type: str, name: str) -> str:

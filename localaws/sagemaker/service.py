@@ -44,8 +44,10 @@ class SageMaker:
         spot_market: SpotMarket = QUIET_MARKET,
         rule_evaluator: Sequence[Path] = (),
         quotas: Mapping[str, int] | None = None,
+        *,
+        is_warm: bool = True,
     ) -> None:
-        self.context = Context.open(platform, spot_market, rule_evaluator, quotas)
+        self.context = Context.open(platform, spot_market, rule_evaluator, quotas, is_warm=is_warm)
         self._jobs = _open_engine(self.context)
         rule_evaluation.follow(self.context, TRAINING)
         self._endpoints = Endpoints(self.context)

@@ -22,6 +22,13 @@ def test_the_file_says_otherwise(tmp_path: Path) -> None:
     assert Settings.read(path).spot == SpotMarket(interrupt_every=30, interruptions=3)
 
 
+def test_interpreters_are_kept_warm_unless_it_says_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    assert Settings.read(path).warm
+    path.write_text('{"warm": false}')
+    assert not Settings.read(path).warm
+
+
 def test_spot_is_billed_by_its_discount_and_never_for_nothing() -> None:
     assert [SpotMarket(discount=0.7).billable(seconds) for seconds in (1, 10, 100)] == [1, 4, 31]
 
@@ -46,6 +53,7 @@ def test_spot_is_billed_by_its_discount_and_never_for_nothing() -> None:
         ),
         ('{"spot": {"discount": 1}}', "spot: discount: 1; it must be below 1"),
         ('{"authorization_log": "yes"}', "authorization_log: 'yes'; it must be true or false"),
+        ('{"warm": 1}', "warm: 1; it must be true or false"),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path: Path, text: str, says: str) -> None:

@@ -100,13 +100,13 @@ def test_without_metrics_there_is_no_list_of_them(tmp_path: Path) -> None:
 def test_the_evaluation_job(ran: Any) -> None:
     request = only(ran, "createProcessingJob")
     entrypoint = request["AppSpecification"].pop("ContainerEntrypoint")
-    kept, entrypoint = entrypoint[: entrypoint.index("/bin/sh")], entrypoint[entrypoint.index("/bin/sh") :]
+    kept, entrypoint = entrypoint[: entrypoint.index("python3")], entrypoint[entrypoint.index("python3") :]
     assert kept[0] == "/usr/bin/env" and set(kept[1::2]) == {"-u"}
     assert {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_SECRET_ACCESS_KEY"} <= set(kept[2::2]), "it calls no AWS"
-    assert entrypoint[:2] == ["/bin/sh", "-ec"]
-    assert 'tar -xzf "$b"/processing/input/code/*;' in entrypoint[2]
-    assert entrypoint[2].endswith('exec python3 toolkit/evaluate.py "$@"')
-    assert entrypoint[3:] == ["evaluate"]
+    assert entrypoint[1] == "-c" and len(entrypoint) == 3
+    assert '+"/processing/input/code/";shutil.unpack_archive(' in entrypoint[2]
+    assert entrypoint[2].endswith('"toolkit/evaluate.py";runpy.run_path(p,None,"__main__")')
+    assert all(len(word) <= 256 and "${" not in word for word in [*kept, *entrypoint])
     assert request == {
         "ProcessingJobName": f"local-digits-forest-{RUN_ID}-evaluate",
         "AppSpecification": {

@@ -1,6 +1,7 @@
 """The program `train` of a framework image: what it leaves when the script fails. It runs as it does in a container."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def failed(tmp_path: Path, script: str, **more: object) -> tuple[int, str]:
         cwd=str(tmp_path),
         **more,  # type: ignore[arg-type]
     )
-    train_command.install(tmp_path / "tools", plan)
+    train_command.install(tmp_path / "tools", plan, Path(sys.executable))
     ended = subprocess.run([str(tmp_path / "tools" / train_command.NAME)], check=False)
     return ended.returncode, reason_file.read_text() if reason_file.exists() else ""
 

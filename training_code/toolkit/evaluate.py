@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import traceback
@@ -60,6 +61,8 @@ if TYPE_CHECKING:
 ML = base_folder()
 # The source archive, as it is unpacked: the model's code, the toolkit, the contract.
 SOURCE = Path(__file__).resolve().parents[1]
+# Where its requirements are installed.
+PACKAGES = SOURCE / ".packages"
 CHALLENGER, CHAMPION = files.CHALLENGER_INPUT, files.CHAMPION_INPUT
 # API reference, DescribeProcessingJob, ExitMessage.
 EXIT_MESSAGE_LENGTH = 1024
@@ -71,8 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Evaluates, writes evaluation.json, and says in a sentence what went wrong if something did."""
     arguments = _parser().parse_args(argv)
     try:
-        if (wanted := SOURCE / files.REQUIREMENTS).is_file():
-            requirements.install(wanted, SOURCE / ".packages")
+        if (wanted := SOURCE / files.REQUIREMENTS).is_file() and not PACKAGES.is_dir():
+            requirements.install(wanted, PACKAGES)
+            _begin_anew(argv)
         evaluation = evaluate(arguments)
     except ToolkitError as error:
         _tell(str(error))
@@ -85,6 +89,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     (arguments.output / files.EVALUATION_FILE).write_text(json.dumps(evaluation, indent=2, allow_nan=False) + "\n")
     print(_summary(evaluation), flush=True)
     return 0
+
+
+def _begin_anew(argv: Sequence[str] | None) -> None:
+    """Starts this program again, with what has been installed: a Python that runs may have imported other versions."""
+    PACKAGES.mkdir(exist_ok=True)
+    sys.stdout.flush()
+    given = sys.argv[1:] if argv is None else argv
+    os.execv(sys.executable, [sys.executable, str(Path(__file__).resolve()), *given])  # noqa: S606 - itself
 
 
 def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:

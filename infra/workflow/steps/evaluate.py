@@ -23,11 +23,12 @@ OUTPUT = "/opt/ml/processing/output"
 
 # As SageMaker's own framework processors do: the code arrives as an archive. An entry point's element has at most 256
 # characters (API reference, AppSpecification), and no braces after a dollar: CloudFormation would read those as a
-# substitution.
+# substitution. Python itself unpacks it: an AWS that keeps an interpreter warm needn't start one.
 SCRIPT = (
-    'b=$SAGEMAKER_BASE_DIR; [ "$b" ] || b=/opt/ml; cd "$(mktemp -d)"; '
-    f'tar -xzf "$b"/processing/input/{files.CODE_INPUT}/*; '
-    f'exec python3 {files.TOOLKIT}/evaluate.py "$@"'
+    "import os,runpy,shutil,sys,tempfile as t;os.chdir(t.mkdtemp());"
+    f'd=os.getenv("SAGEMAKER_BASE_DIR","/opt/ml")+"/processing/input/{files.CODE_INPUT}/";'
+    'shutil.unpack_archive(d+os.listdir(d)[0],".","gztar");'
+    f'p=sys.argv[0]="{files.TOOLKIT}/evaluate.py";runpy.run_path(p,None,"__main__")'
 )
 
 # Neither judge nor models call AWS: whoever had the job's credentials could read the held-out data (AWS SDKs and Tools
@@ -71,7 +72,7 @@ def processing_job(at: Surroundings, role: JobRole) -> Document:
         "ProcessingJobName": composed(at.job(RUN_ID, names.EVALUATE_STEP)),
         "AppSpecification": {
             "ImageUri": str(IMAGE_URI),
-            "ContainerEntrypoint": ["/usr/bin/env", *_WITHOUT_CREDENTIALS, "/bin/sh", "-ec", SCRIPT, "evaluate"],
+            "ContainerEntrypoint": ["/usr/bin/env", *_WITHOUT_CREDENTIALS, "python3", "-c", SCRIPT],
             "ContainerArguments": _arguments(at),
         },
         "ProcessingInputs": _inputs(at),

@@ -18,12 +18,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import IO, Literal, NamedTuple, Protocol
 
 import localaws
 from localaws.confinement import landlock, system
 from localaws.priority import yield_to_us
 from localaws.sagemaker.containers.limits import Exceeded, Limits, Watch
+from localaws.sagemaker.containers.warm_start import Warm
 
 OPT_ML = Path("/opt/ml")
 TMP = Path("/tmp")  # noqa: S108 - the container's own
@@ -87,6 +88,7 @@ class ContainerSpec:
     descriptors: open files and sockets that the program inherits under their numbers.
     layer: its own layer over the image's environment, see `can_lay_over`.
     limits: what it may use of this machine; None: all of it.
+    warm: how it may begin in a warm interpreter, see `warm.py`; None where it may not.
     """
 
     command: Sequence[str]
@@ -103,12 +105,27 @@ class ContainerSpec:
     descriptors: Sequence[int] = ()
     layer: Layer | None = None
     limits: Limits | None = None
+    warm: Warm | None = None
+
+
+class Process(Protocol):
+    """A child of this process's, as far as its container needs it: subprocess.Popen's members."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
 
 
 class Container:
     """A running container. `output` is its standard output and error, one pipe, open until all of it has ended."""
 
-    def __init__(self, process: subprocess.Popen[bytes], *, owns_processes: bool) -> None:
+    def __init__(self, process: Process, *, owns_processes: bool) -> None:
         self._process = process
         self._owns_processes = owns_processes
         if process.stdout is None:
@@ -169,13 +186,35 @@ _running: set[Container] = set()
 
 def launch(spec: ContainerSpec) -> Container:
     """Start a container. Raises OSError when the machine can't start processes."""
+    started = _start(options_of(spec), list(spec.command), dict(spec.environment), spec.descriptors)
+    keep_to_limits(started, spec)
+    return started
+
+
+def options_of(spec: ContainerSpec) -> list[str]:
+    """What its first process is told, see confinement/options.py, of a container that is to be started now."""
     _make_places(spec)
-    options = [*_ISOLATION_OPTIONS[isolation()], *_view_options(spec), "--cwd", str(spec.cwd)]
-    started = _start(options, list(spec.command), dict(spec.environment), spec.descriptors)
+    return [*_ISOLATION_OPTIONS[isolation()], *_view_options(spec), "--cwd", str(spec.cwd)]
+
+
+def keep_to_limits(started: Container, spec: ContainerSpec) -> None:
+    """Keep a container that has only just been started to its limits."""
     if spec.limits is not None:
         written = [spec.base_dir, spec.tmp_dir, *([spec.layer.directory] if spec.layer else [])]
         started.limit(spec.limits, written)
-    return started
+
+
+def interpreter_options(root: Path, hidden: Sequence[Path]) -> list[str]:
+    """What a warm interpreter sees while it imports: what every container of the image sees."""
+    options = [*_OWN_PYTHON, "--show", str(root), str(root)]
+    for path in hidden:
+        options += ["--hide", str(path)]
+    return [*options, "--parent", str(os.getpid()), "--"]
+
+
+def start(argv: list[str], environment: Mapping[str, str], descriptors: Sequence[int] = ()) -> Container:
+    """Start a process of the server's own that must not outlive it. Raises OSError."""
+    return _spawner().start(argv, dict(environment), descriptors)
 
 
 def run_tool(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> Container:

@@ -33,6 +33,7 @@ class Image:
     ("shell": sagemaker-training before 5.1.3 where it reads the script's errors, as PyTorch's images have it), or as a
     module ("module": sagemaker-containers).
     from_source: pins of the toolkits that are taken from their sources; of_ours: packages that are ours.
+    imports: modules of its framework that a warm interpreter imports.
     """
 
     uri: str
@@ -43,6 +44,7 @@ class Image:
     of_ours: tuple[str, ...]
     holds: Mapping[str, str]
     variables: Mapping[str, str]
+    imports: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -77,6 +79,7 @@ def find(image_uri: str) -> Image:
                     of_ours=tuple(toolkits["of_ours"]),
                     holds={**line["holds"], **_held_by_tag(tag.groupdict())},
                     variables=line["variables"],
+                    imports=tuple(table["warm"][line["environment"].rpartition("-")[0]]),
                 )
     raise ImageNotFoundError(image_uri)
 

@@ -60,6 +60,7 @@ class ImageEnvironment:
     variables: the environment variables that the image itself sets.
     notes: where the versions here differ from the image's, one sentence each.
     more_programs: where there are more of its programs than beside the interpreter.
+    imports: modules of its framework that a warm interpreter imports.
     """
 
     python: Path
@@ -67,6 +68,7 @@ class ImageEnvironment:
     variables: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     more_programs: tuple[Path, ...] = ()
+    imports: tuple[str, ...] = ()
 
     @property
     def program_dirs(self) -> tuple[Path, ...]:
@@ -96,7 +98,8 @@ class Images:
         root = self._root / f"{image.environment}-{_key(*content)}"
         what = f"the environment of image {image.environment}"
         self._make_once(root, what, progress, lambda: _install_image(root, image, progress))
-        return ImageEnvironment(root / "bin" / "python", image.start, image.variables, image.notes)
+        python = root / "bin" / "python"
+        return ImageEnvironment(python, image.start, image.variables, image.notes, imports=image.imports)
 
     def tool(self, name: str, packages: Sequence[str], progress: Progress) -> Path:
         """The interpreter of an environment for a tool of the server's own, kept like an image's: a name and pins.

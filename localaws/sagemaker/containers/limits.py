@@ -93,7 +93,9 @@ class Watch:
         pids = list(_tree(self._container.pid))
         if len(pids) > self._limits.processes:
             return PROCESSES
-        return MEMORY if sum(map(_own_memory, pids)) > self._limits.memory else None
+        # Forked processes share what none has written to since; to know how much takes longer.
+        limit = self._limits.memory
+        return MEMORY if sum(map(_own_memory, pids)) > limit and sum(map(_share, pids)) > limit else None
 
 
 class _Volume:
@@ -212,6 +214,15 @@ def _own_memory(pid: int) -> int:
         _, resident, shared, *_ = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
         return (int(resident) - int(shared)) * resource.getpagesize()
     return 0
+
+
+def _share(pid: int) -> int:
+    """Bytes of memory of a process, what it shares with others divided among all (proc_pid_smaps(5))."""
+    with contextlib.suppress(OSError, ValueError):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        found = {line.split()[0]: int(line.split()[1]) for line in lines[1:]}
+        return found.get("Pss_Anon:", found["Pss:"]) * 1024
+    return _own_memory(pid)
 
 
 def _limit_processes(pid: int, processes: int) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from localaws.sagemaker.containers import train_program
 
 NAME = "train"
+_ANY, _LONGEST = "#!/usr/bin/env python3", 127
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,13 @@ class Plan:
     failure: str | None = None
 
 
-def install(directory: Path, plan: Plan) -> None:
-    """Make `train` in a directory that will be in the container's PATH."""
+def install(directory: Path, plan: Plan, python: Path) -> None:
+    """Make `train` in a directory that will be in the container's PATH, run by `python`, the image's."""
     directory.mkdir(parents=True)
     (directory / f"{NAME}.json").write_text(json.dumps(asdict(plan)), encoding="utf-8")
     program = directory / NAME
     source = Path(train_program.__file__).read_text(encoding="utf-8")
-    program.write_text(f"#!/usr/bin/env python3\n{source}", encoding="utf-8")
+    # Without its environment's packages Python starts twice as fast. A longer first line isn't read (execve(2)).
+    line = f"#!{python} -IS"
+    program.write_text(f"{line if len(line) < _LONGEST else _ANY}\n{source}", encoding="utf-8")
     program.chmod(0o755)

@@ -2,33 +2,140 @@
 
 Like the toolkit (sagemaker-training, process.py) it waits for the script and passes no signal on to it. It stands in
 front of every job, so it imports little.
+
+Where there is a socket `scripts` beside it, the script is forked from a warm interpreter (confinement/warm_scripts.py).
+That is no child of this program's, so one stands for it: hands signals on to it, and ends as it does.
 """
 
-# pathlib would take as long to import as the rest:
-# ruff: noqa: PTH110, PTH118, PTH120, PTH123
+# pathlib would take as long to import as the rest, and so would what few jobs need:
+# ruff: noqa: PLC0415, PTH109, PTH110, PTH118, PTH120, PTH123
+
+from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 KILLED = 137  # the status that a shell gives for what SIGKILL ended
+HERE = os.path.dirname(os.path.realpath(__file__))
+ANSWER_SECONDS = 10.0
+SAME = ("Uid:", "Gid:", "Groups:", "NoNewPrivs:", "Seccomp:", "Seccomp_filters:", "CapEff:")
+HANDED_ON = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGWINCH", "SIGCONT")
 
 
-def main() -> int:
-    """Run the script; 0, or the toolkit's exit code for whatever went wrong."""
-    with open(os.path.join(os.path.dirname(os.path.realpath(__file__)), "train.json"), encoding="utf-8") as file:
+def main(runs: Callable[[list[str], str, dict[str, str]], int] | None = None) -> int:
+    """Run the script, by `runs` where it is given; 0, or the toolkit's exit code for whatever went wrong."""
+    with open(os.path.join(HERE, "train.json"), encoding="utf-8") as file:
         plan = json.load(file)
     if plan["failure"]:
         print(plan["failure"], file=sys.stderr)  # noqa: T201 - the job's log
         return 1
     if plan["install"] and (reason := install(plan["cwd"], **plan["install"])):
         return failed(reason, plan["reason_file"])
-    status = subprocess.call(plan["command"], cwd=plan["cwd"], env={**os.environ, **plan["variables"]})
+    status = (runs or run)(plan["command"], plan["cwd"], {**os.environ, **plan["variables"]})
     if status == 0:
         return 0
     extra = '\nExtraInfo "OutOfMemory: Process killed by SIGKILL (signal 9)"' if status == KILLED else ""
     return failed(described("ExecuteUserScriptError", status, "", plan["told"], extra), plan["reason_file"])
+
+
+def run(command: list[str], cwd: str, variables: dict[str, str]) -> int:
+    """Run the script to its end; its exit code, below 0 where a signal ended it."""
+    place = os.path.join(HERE, "scripts")
+    if not os.path.exists(place):
+        return subprocess.call(command, cwd=cwd, env=variables)
+    child = os.fork()
+    if child == 0:
+        os.chdir(cwd)
+        stand_for_script(place, command, variables)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        os.execvpe(command[0], command, variables)  # noqa: S606 - no shell is the point
+    status = os.waitpid(child, 0)[1]
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def stand_for_script(place: str, command: list[str], variables: dict[str, str]) -> None:
+    """Have the script forked, and end as it does; returns where it must be started instead."""
+    import _socket  # `socket` would take longer
+
+    came: list[int] = []
+    runs: list[int] = []
+
+    def hand_on(number: int, _frame: object) -> None:
+        if runs:
+            os.kill(runs[0], number)
+        else:
+            came.append(number)
+
+    ignored = [number for number in range(1, 32) if signal.getsignal(number) == signal.SIG_IGN]
+    handed = [number for name in HANDED_ON if (number := getattr(signal, name)) not in ignored]
+    before = [signal.signal(number, hand_on) for number in handed]
+    asked = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        asked.settimeout(ANSWER_SECONDS)
+        asked.connect(place)
+        message = json.dumps(handed_on(command, variables, ignored)).encode() + b"\n"
+        streams = b"".join(number.to_bytes(4, sys.byteorder) for number in range(3))
+        sent = asked.sendmsg([message], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
+        asked.sendall(message[sent:])
+        answer = asked.recv(16)
+    except OSError:
+        answer = b""
+    if answer[:-1].isdigit():
+        runs.append(int(answer))
+    for number in came:
+        hand_on(number, None)
+    if runs:
+        asked.settimeout(None)
+        end_as(asked.recv(16))
+    asked.close()
+    for number, handler in zip(handed, before, strict=True):
+        signal.signal(number, handler)
+    for number in came:
+        os.kill(os.getpid(), number)
+
+
+def end_as(status: bytes) -> None:
+    """End as a script did, of which this is the wait status."""
+    import resource
+
+    ended = int(status or signal.SIGKILL)
+    if os.WIFSIGNALED(ended):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if os.WTERMSIG(ended) != signal.SIGKILL:
+            signal.signal(os.WTERMSIG(ended), signal.SIG_DFL)
+        os.kill(os.getpid(), os.WTERMSIG(ended))
+    os._exit(os.WEXITSTATUS(ended))
+
+
+def handed_on(command: list[str], variables: dict[str, str], ignored: list[int]) -> dict[str, object]:
+    """The script, and what a process hands on to one that it starts."""
+    import resource
+
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        status = [line for line in file if line.startswith(SAME)]
+    limits = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+    umask = os.umask(0o77)
+    os.umask(umask)
+    return {
+        "words": command,
+        "environment": variables,
+        "cwd": os.getcwd(),
+        "umask": umask,
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "processors": sorted(os.sched_getaffinity(0)),
+        "limits": [(limit, resource.getrlimit(limit)) for limit in sorted(set(limits))],
+        "ignored": ignored,
+        "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        "status": status,
+    }
 
 
 def install(cwd: str, command: list[str], error: str) -> str:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from localaws.sagemaker.containers import environment, instance_sizes, layers
+from localaws.sagemaker.containers import environment, instance_sizes, layers, script_reading, warm_start
 from localaws.sagemaker.containers.beneath import remove
 from localaws.sagemaker.containers.container import Container, ContainerSpec, describe_isolation, ml_dir, tmp_view
 from localaws.sagemaker.containers.image_table import ImageNotFoundError
@@ -15,6 +15,8 @@ from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironme
 from localaws.sagemaker.containers.layers import Writable
 from localaws.sagemaker.containers.limits import Limits
 from localaws.sagemaker.containers.logs import ContainerLog
+from localaws.sagemaker.containers.script_reading import NOTHING_KNOWN
+from localaws.sagemaker.containers.warm_start import Warm
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.aws_platform import Credentials
 from localaws.sagemaker.core.errors import SageMakerError
@@ -23,6 +25,8 @@ from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP, follow
 from localaws.sagemaker.hosting.instances import StartError, VariantPlan
 from localaws.sagemaker.hosting.model_archive import ROOM, unpack_model, unpack_source
 from localaws.sagemaker.hosting.model_data import Fetcher, ModelDataError
+from localaws.sagemaker.hosting.model_server.code_install import BUILT_BY
+from localaws.sagemaker.hosting.model_server.model import settings_of
 from localaws.sagemaker.hosting.worker import Worker, start_worker
 
 _SERVER = Path(model_server.__file__).parent / "__main__.py"  # run by the image's own Python
@@ -116,8 +120,7 @@ class ContainerStarter:
     def _launch(
         self, place: _Place, installed: Writable, variables: dict[str, str], descriptor: int, log: ContainerLog
     ) -> Container:
-        # -P keeps the server's own directory off the path, where the user's modules are looked for.
-        command = [str(installed.image.python), "-P", str(_SERVER), "--control-fd", str(descriptor)]
+        command = [str(installed.image.python), str(_SERVER), "--control-fd", str(descriptor)]
         spec = ContainerSpec(
             command=command,
             environment=variables,
@@ -128,10 +131,22 @@ class ContainerStarter:
             needs=[_SERVER.parent],
             descriptors=[descriptor],
             limits=place.limits,
+            warm=_warm(place, installed, variables),
         )
         container = self._context.launch(installed.given_to(spec))
         threading.Thread(target=follow, args=(container.output, log), daemon=True).start()
         return container
+
+
+def _warm(place: _Place, installed: Writable, variables: dict[str, str]) -> Warm | None:
+    """How the model server may begin warm; None where it installs something first."""
+    settings = settings_of({**variables, "SAGEMAKER_BASE_DIR": str(place.ml)})
+    if not settings.code_dir.is_relative_to(place.ml) or any((settings.code_dir / name).exists() for name in BUILT_BY):
+        return None
+    program, image = settings.code_dir / settings.program, installed.image
+    imports = warm_start.framework(image.imports)
+    reading = script_reading.of_file(program, [program.parent], imports) if program.is_file() else NOTHING_KNOWN
+    return Warm(image.python, image.imports, variables, reading)
 
 
 def _note_on_workers(plan: VariantPlan) -> str | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
-from localaws.sagemaker.containers import artifacts, channels, container, image_table
+from localaws.confinement import startup
+from localaws.sagemaker.containers import artifacts, channels, container, image_table, warm_start
 from localaws.sagemaker.containers.beneath import Folder
 from localaws.sagemaker.containers.channels import ManifestError
 from localaws.sagemaker.containers.container import ContainerSpec
@@ -14,6 +17,7 @@ from localaws.sagemaker.containers.images import ImageEnvironment
 from localaws.sagemaker.containers.logs import failure_message
 from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.containers.opt_ml import write_json
+from localaws.sagemaker.containers.warm_start import Warm
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import quotas
 from localaws.sagemaker.core.quotas import Use
@@ -97,8 +101,17 @@ def _container_spec(job: Job) -> ContainerSpec:
     job_container.say_all(job, installed, request_of.remarks(job.document))
     command = [*application["ContainerEntrypoint"], *application.get("ContainerArguments", [])]
     isolated = request_of.is_isolated(job.document)
-    given, cwd = variables(job, installed.image), container.ml_dir(job.ml)
-    return installed.given_to(job_container.spec(job, command, given, cwd=cwd, isolated=isolated))
+    image, cwd = installed.image, container.ml_dir(job.ml)
+    given = variables(job, image)
+    spec = job_container.spec(job, command, given, cwd=cwd, isolated=isolated)
+    reading = warm_start.reading_of_command(command, job.ml, image.imports)
+    warm = None if reading is None else Warm(image.python, image.imports, _of_program(command, given), reading)
+    return replace(installed.given_to(spec), warm=warm)
+
+
+def _of_program(command: Sequence[str], given: dict[str, str]) -> Mapping[str, str]:
+    """The variables of what a command starts, behind env(1)."""
+    return startup.without_env(list(command), given)[1]
 
 
 def _process(job: Job, spec: ContainerSpec) -> Outcome:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
-from localaws.sagemaker.containers import channels, container, script_mode, train_command
+from localaws.sagemaker.containers import channels, container, script_mode, script_reading, train_command, warm_start
 from localaws.sagemaker.containers.channels import ManifestError, Source
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.layers import Writable
 from localaws.sagemaker.containers.objects import TransferError
 from localaws.sagemaker.containers.opt_ml import located, write_json
 from localaws.sagemaker.containers.train_command import Plan
+from localaws.sagemaker.containers.warm_start import Warm
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.jobs import job_container, job_limits, training_install, training_request, training_source
 from localaws.sagemaker.jobs.job import Job
@@ -67,14 +70,25 @@ def container_spec(job: Job, run: RunContainer) -> ContainerSpec:
     command, tools = training_request.own_command(document), None
     if plan is not None:
         tools = job.directory / "tools"
-        train_command.install(tools, plan)
+        train_command.install(tools, plan, installed.image.python)
         environment["PATH"] = f"{container.tools_view(tools)}:{environment['PATH']}"
         program = f"{container.tools_view(tools)}/{train_command.NAME}"
         # Without its environment's packages (-S) Python starts twice as fast.
         command = command or [str(installed.image.python), "-I", "-S", program]
     isolated = bool(document["EnableNetworkIsolation"])
     spec = job_container.spec(job, command, environment, cwd=container.ml_dir(job.ml), isolated=isolated)
-    return replace(installed.given_to(spec), as_process_1=True, tools=tools)
+    warm = None if plan is None else _warm(job, installed, plan, environment)
+    return replace(installed.given_to(spec), as_process_1=True, tools=tools, warm=warm)
+
+
+def _warm(job: Job, installed: Writable, plan: Plan, environment: Mapping[str, str]) -> Warm | None:
+    """How the script may begin warm; None where it isn't a script that Python runs, with nothing to install."""
+    if plan.install or plan.failure or plan.command[0] != "python" or plan.command[1].startswith("-"):
+        return None
+    code, image = job.ml / "code", installed.image
+    forks: Literal["train", "scripts"] = "scripts" if training_request.own_command(job.document) else "train"
+    reading = script_reading.of_file(code / plan.command[1], [code], warm_start.framework(image.imports))
+    return Warm(image.python, image.imports, {**environment, **plan.variables}, reading, forks)
 
 
 def _with_plan(job: Job, installed: Writable, run: RunContainer) -> tuple[Writable, Plan | None]:

@@ -1,10 +1,15 @@
-"""The model server's start inside an image: `python -P __main__.py --control-fd DESCRIPTOR` or `--port PORT`."""
+"""The model server's start inside an image: `python __main__.py --control-fd DESCRIPTOR` or `--port PORT`."""
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__":
+    # The user's modules are looked for on the path, among which this server's own aren't.
+    del sys.path[0]
+
 import importlib
 import importlib.util
-import sys
 from pathlib import Path
 
 # A name that no user's module has; the directory itself stays off sys.path, where those are looked for.

@@ -12,7 +12,7 @@ from .model import Settings
 
 _REQUIREMENTS = "requirements.txt"
 # What makes more of a folder than a copy of its modules, where there is no setup.py and the container writes one.
-_BUILT_BY = ("setup.py", "pyproject.toml", "setup.cfg", _REQUIREMENTS)
+BUILT_BY = ("setup.py", "pyproject.toml", "setup.cfg", _REQUIREMENTS)
 # As sagemaker_containers writes it for a folder that has none: all its modules and files are installed.
 _SETUP = """\
 from setuptools import setup
@@ -37,7 +37,7 @@ def install_as_package(settings: Settings, isolation: str | None) -> Settings:
     code = settings.model_dir.parent / "code"
     if settings.code_dir.is_dir() and settings.code_dir != code:
         shutil.copytree(settings.code_dir, code, dirs_exist_ok=True)
-    if any((code / name).exists() for name in _BUILT_BY):
+    if any((code / name).exists() for name in BUILT_BY):
         prepare(code, settings.program.removesuffix(".py"))
         requirements = ["-r", _REQUIREMENTS] if (code / _REQUIREMENTS).exists() else []
         pip_install([".", *requirements], code)

@@ -1,0 +1,88 @@
+"""A container whose processes are forked from a warm interpreter: what it is to be comes by a socket of its own.
+
+The first line that comes is a document, with it the descriptors of its output and of what its program inherits:
+`options` (options.py), `environment`, `descriptors` (the numbers that the program inherits them under), and what
+`forks`: the "program" itself, the script of a program that is "train", or "scripts" that a `train` asks for, for which
+the last descriptor is a socket that listens (warm_scripts.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+
+from localaws.confinement import first_process, warm_program, warm_scripts, warm_train
+from localaws.confinement.options import Options
+from localaws.confinement.warm_program import BecomesError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from localaws.confinement.kept_modules import Kept
+    from localaws.confinement.warm_program import Program
+
+_PART_BYTES, _MOST_DESCRIPTORS = 1 << 16, 16
+
+
+def container(asked: socket.socket, kept: Kept) -> Program:
+    """Make this process a container; returns in each process of it that is to become a program."""
+    try:
+        os._exit(_run(asked, kept))
+    except BecomesError as becomes:
+        return becomes.program
+
+
+def _run(asked: socket.socket, kept: Kept) -> int:
+    document, descriptors = receive(asked)
+    asked.close()
+    if document is None:
+        return first_process.SETUP_FAILED  # the server has gone
+    listener = _take(document, descriptors)
+    environment: dict[str, str] = document["environment"]
+
+    def become(options: Options) -> int:
+        is_there = os.path.isdir(options.cwd)
+        if document["forks"] == "train" and is_there:
+            first_process.begin(options)
+            return warm_train.main(options.program[-1], environment, kept)
+        may_be = document["forks"] == "program" and is_there
+        program = warm_program.found(options.program, environment, options.cwd, kept) if may_be else None
+        if program is None:
+            return first_process.execute(options, environment)
+        first_process.begin(options)  # its folder is there: the program has been found from it
+        raise BecomesError(program)
+
+    def beside() -> None:
+        if listener is None:
+            return
+        if os.fork() == 0:
+            raise BecomesError(warm_scripts.serve(socket.socket(fileno=listener), kept))
+        os.close(listener)
+
+    return first_process.run(Options(document["options"]), become, beside)
+
+
+def receive(asked: socket.socket) -> tuple[Any, list[int]]:
+    """A document and the descriptors that came with it; None where nobody asks any more."""
+    message, descriptors, _, _ = socket.recv_fds(asked, _PART_BYTES, _MOST_DESCRIPTORS)
+    while message and not message.endswith(b"\n"):
+        part = asked.recv(_PART_BYTES)
+        message = message + part if part else b""
+    return (json.loads(message) if message else None), descriptors
+
+
+def _take(document: Any, descriptors: list[int]) -> int | None:
+    """Put the descriptors where they belong, and close all others; the socket that listens for scripts."""
+    listener = descriptors.pop() if document["forks"] == "scripts" else None
+    places = [1, *document["descriptors"]]
+    high = max([*places, *descriptors]) + _MOST_DESCRIPTORS
+    moved = [os.dup2(descriptor, high + at, inheritable=False) for at, descriptor in enumerate(descriptors)]
+    kept = None if listener is None else os.dup2(listener, high + len(moved), inheritable=False)
+    os.closerange(3, high)
+    for descriptor, place in zip(moved, places, strict=True):
+        os.dup2(descriptor, place)
+        os.close(descriptor)
+    os.dup2(1, 2)
+    return kept
