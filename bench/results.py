@@ -8,13 +8,13 @@ from typing import Any
 
 from bench.harness import RESULTS, ROOT
 
-# What the project promises, by figure: (at most, what it means).
+# What the project promises, by figure: (at most, what it means); where two benchmarks have one, by `benchmark/figure`.
 PROMISES: dict[str, tuple[float | None, str]] = {
     "cycle_seconds": (None, "data arrive → the new champion answers, without the quiet period"),
     "bare_seconds": (None, "the bare scripts: train, evaluate, load"),
     "overhead_seconds": (3.0, "what Ratchet and the embedded AWS add"),
     "cycle_over_bare": (0.4, "the same with warm containers, over the bare scripts"),
-    "trial_overhead_seconds": (0.15, "a training job's time beyond its fit's own"),
+    "warm/trial_overhead_seconds": (0.15, "a training job's time beyond its fit's own"),
     "cold_cycle_over_bare": (None, 'the one with `{"warm": false}`'),
     "cold_trial_overhead_seconds": (None, "the other with it"),
     "cold_cycle_seconds": (None, "a cycle with it, in seconds"),
@@ -79,7 +79,7 @@ PROMISES: dict[str, tuple[float | None, str]] = {
         "the best of these three within half of random's fit seconds; at least Bayesian's less 0.003",
     ),
     "multifidelity_cost": (0.5, "its fit seconds by random's"),
-    "trial_overhead_seconds": (0.25, "what the embedded AWS adds to a cold trial, beyond starting its process"),
+    "tune/trial_overhead_seconds": (0.25, "what the embedded AWS adds to a cold trial, beyond starting its process"),
     "warm_trial_seconds": (0.15, "a trial that does nothing, in a warm container, in all"),
     "slots_idle": (0.1, "the share of two slots' time in which no trial had them, of such trials"),
     "syne_tune_overhead_seconds": (None, "what Syne Tune's local backend adds, looking ten times a second"),
@@ -119,7 +119,7 @@ def _section(name: str, document: dict[str, Any]) -> str:
     states, pruned = document.get("states"), document.get("rows")
     # Figures of a network and rank have a table of their own.
     shown = {key: value for key, value in document["figures"].items() if key in PROMISES or not pruned}
-    rows = [_row(key, value, document["spread"].get(key)) for key, value in shown.items()]
+    rows = [_row(name, key, value, document["spread"].get(key)) for key, value in shown.items()]
     table = ["| figure | | value | spread | at most |", "|---|---|---|---|---|", *rows]
     more = [
         *(_states(states) if states else []),
@@ -131,8 +131,8 @@ def _section(name: str, document: dict[str, Any]) -> str:
     return "\n".join([f"## {name}\n", where, "", *table, "", *more])
 
 
-def _row(key: str, value: float, spread: dict[str, Any] | None) -> str:
-    limit, meaning = PROMISES.get(key, (None, ""))
+def _row(benchmark: str, key: str, value: float, spread: dict[str, Any] | None) -> str:
+    limit, meaning = PROMISES.get(f"{benchmark}/{key}") or PROMISES.get(key, (None, ""))
     promise = "" if limit is None else f"{limit:g} {'✓' if value <= limit else '✗'}"
     told = f"{spread['min']:g} – {spread['max']:g}, n = {spread['n']}" if spread else ""
     return f"| `{key}` | {meaning} | {value:g} | {told} | {promise} |"
