@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuning_kit import METRIC, Play, Script, Tuning, request, tuning_job
+from tuning_kit import METRIC, Play, PlayedEngine, Script, Tuning, request, tuning_job
 
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.core.request import Caller, Document
@@ -266,12 +266,14 @@ def test_early_stopping_stops_a_trial_that_is_worse_than_the_median(tuning: Open
     world = tuning(play)
     limits = {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 1}
     done = world.tune(request(limits=limits, TrainingJobEarlyStoppingType="Auto"))
+    assert done["HyperParameterTuningJobStatus"] == "Completed", done.get("FailureReason")
     assert done["TrainingJobStatusCounters"]["Stopped"] == 1
     assert [job["TrainingJobStatus"] for job in world.trials()] == ["Completed", "Completed", "Stopped"]
 
 
 def until_stopped(job: Job, value: float) -> Script:
-    """Report one value, and go on until somebody stops the trial."""
+    """Report one value after a while, and go on until somebody stops the trial."""
+    threading.Event().wait(0.05)
     job.on_metrics([Measurement("other", 1.0, 1.0), Measurement(METRIC, value, 1.0)])
     for _ in range(2000):
         job.signals.keep_going()
@@ -513,6 +515,25 @@ def test_trials_that_run_at_once_are_told_to_share_the_cores(tuning: Open) -> No
     assert int(shared["OMP_NUM_THREADS"]) >= 1
     assert said[0].startswith("2 trials run at once on ")
     assert (alone, nothing) == ({}, [])
+
+
+@pytest.mark.fidelity(
+    "Tuning",
+    "A quota of instances is for as many training jobs as may run at once: … a request delta of 2 Instances.",
+    "ResourceLimitExceeded of CreateHyperParameterTuningJob, as users of AWS quote it",
+)
+def test_a_quota_is_asked_for_all_trials_that_run_at_once(tuning: Open) -> None:
+    world = tuning(scores)
+    asked = TUNING.instances(request())
+    assert (asked.quota, asked.count) == ("ml.m5.large for training job usage", 2)
+    spot = {"EnableManagedSpotTraining": True}
+    assert TUNING.instances(request(definition=spot)).quota == "ml.m5.large for spot training job usage"
+    short = replace(world.context, quotas={"ml.m5.large for training job usage": 1})
+    engine, kind = PlayedEngine(short, scores), replace(TUNING, accept=lambda *_: (tuning_job(), None))
+    with pytest.raises(SageMakerError, match="a request delta of 2 Instances") as caught:
+        operations.create(kind, engine, request(), CALLER)
+    assert caught.value.code == "ResourceLimitExceeded"
+    assert short.store.list(TUNING.resource_type) == []
 
 
 def test_a_led_job_without_containers_takes_no_slot(tuning: Open) -> None:

@@ -34,6 +34,7 @@ class TuningRun:
         self._trials = Trials(job, engine, keeps_curves=tuning_study.follows_curves(self._settings))
         self._told: Document = {}
         self._over: dict[str, Trial] = {}
+        self._judged: dict[int, int] = {}  # how many of a trial's values were looked at
 
     def to_its_end(self) -> Ending:
         """From the first trial to the ending; none of its trials runs on after it."""
@@ -86,11 +87,14 @@ class TuningRun:
             self._ahead.think(study, through)
 
     def _stop_early(self) -> None:
+        """Judge the trials that have reported something new."""
         if not tuning_study.follows_curves(self._settings):
             return
         study = self._study()
         for number in self._trials.running:
-            if early_stopping.should_stop(study, number):
+            length = len(study.trial(number).curve)
+            grown, self._judged[number] = length > self._judged.get(number, 0), length
+            if grown and early_stopping.should_stop(study, number):
                 self._trials.stop(number, self._notice(study, number))
 
     def _notice(self, study: Study, number: int) -> float | None:
