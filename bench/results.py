@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.harness import RESULTS, ROOT
 
-# What the project promises, by figure: (at most, what it means).
+# What the project promises, by figure, or by benchmark and figure: (at most, what it means).
 PROMISES: dict[str, tuple[float | None, str]] = {
     "cycle_seconds": (None, "data arrive → the new champion answers, without the quiet period"),
     "bare_seconds": (None, "the bare scripts: train, evaluate, load"),
@@ -73,7 +73,7 @@ PROMISES: dict[str, tuple[float | None, str]] = {
         "the best of these three within half of random's fit seconds; at least Bayesian's less 0.003",
     ),
     "multifidelity_cost": (0.5, "its fit seconds by random's"),
-    "trial_overhead_seconds": (0.25, "what the embedded AWS adds to a cold trial, beyond starting its process"),
+    "tune.trial_overhead_seconds": (0.25, "what the embedded AWS adds to a cold trial, beyond starting its process"),
     "warm_trial_seconds": (0.15, "a trial that does nothing, in a warm container, in all"),
     "slots_idle": (0.1, "the share of two slots' time in which no trial had them, of such trials"),
     "syne_tune_overhead_seconds": (None, "what Syne Tune's local backend adds, looking ten times a second"),
@@ -113,7 +113,7 @@ def _section(name: str, document: dict[str, Any]) -> str:
     states, pruned = document.get("states"), document.get("rows")
     # Figures of a network and rank have a table of their own.
     shown = {key: value for key, value in document["figures"].items() if key in PROMISES or not pruned}
-    rows = [_row(key, value, document["spread"].get(key)) for key, value in shown.items()]
+    rows = [_row(name, key, value, document["spread"].get(key)) for key, value in shown.items()]
     table = ["| figure | | value | spread | at most |", "|---|---|---|---|---|", *rows]
     more = [
         *(_states(states) if states else []),
@@ -125,8 +125,8 @@ def _section(name: str, document: dict[str, Any]) -> str:
     return "\n".join([f"## {name}\n", where, "", *table, "", *more])
 
 
-def _row(key: str, value: float, spread: dict[str, Any] | None) -> str:
-    limit, meaning = PROMISES.get(key, (None, ""))
+def _row(benchmark: str, key: str, value: float, spread: dict[str, Any] | None) -> str:
+    limit, meaning = PROMISES.get(f"{benchmark}.{key}") or PROMISES.get(key, (None, ""))
     promise = "" if limit is None else f"{limit:g} {'✓' if value <= limit else '✗'}"
     told = f"{spread['min']:g} – {spread['max']:g}, n = {spread['n']}" if spread else ""
     return f"| `{key}` | {meaning} | {value:g} | {told} | {promise} |"
