@@ -25,14 +25,13 @@ from localaws.sagemaker.tuning.history import Study, Trial
 from localaws.sagemaker.tuning.space import SearchSpace, from_ranges
 from localaws.sagemaker.tuning.suggestion import Suggestion
 
-LEAVES = "min-samples-leaf"
 PATH = Path(__file__).with_suffix(".bin")
 # The original's, in the form of a request. For a classifier, max-features' `auto` was another name of sqrt.
 RANGES: Mapping[str, Any] = {
     "IntegerParameterRanges": [
         {"Name": "n-estimators", "MinValue": "1", "MaxValue": "200"},
         {"Name": "max-depth", "MinValue": "1", "MaxValue": "20"},
-        {"Name": LEAVES, "MinValue": "1", "MaxValue": "10"},
+        {"Name": "min-samples-leaf", "MinValue": "1", "MaxValue": "10"},
     ],
     "ContinuousParameterRanges": [{"Name": "min-weight-fraction-leaf", "MinValue": "0.01", "MaxValue": "0.5"}],
     "CategoricalParameterRanges": [{"Name": "max-features", "Values": ["auto", "sqrt", "log2"]}],
@@ -42,33 +41,40 @@ Suggest = Callable[[Study], Suggestion | None]
 
 
 @dataclass(frozen=True)
-class Table:
-    """The forests: their axes, and a column a forest of F1 on the fixed split, F1 over five folds, and seconds.
-
-    Over five folds the smallest number of samples of a leaf is always 1.
-    """
+class Forests:
+    """A grid of forests: its axes, and a column a forest of F1 after each number of trees."""
 
     axes: Mapping[str, list[Any]]
-    trees: list[int]
     f1: list[array.array[int]]
-    folds: list[array.array[int]]
+
+    def column(self, values: Mapping[str, str]) -> int:
+        """The forest that is nearest to a trial's values."""
+        index = 0
+        for name, places in self.axes.items():
+            index = index * len(places) + _place(places, values[name])
+        return index
+
+
+@dataclass(frozen=True)
+class Table:
+    """The forests on the fixed split with the seconds that each takes, and their means over five folds.
+
+    trees: the numbers of trees of all columns.
+    """
+
+    trees: list[int]
+    split: Forests
+    folds: Forests
     seconds: array.array[int]
 
     def value(self, values: Mapping[str, str], share: float = 1.0, *, folds: bool = False) -> float:
         """A trial's F1 after a share of its trees; folds: the mean over five folds, not that of the fixed split."""
-        column = self.folds[self._column(values, LEAVES)] if folds else self.f1[self._column(values)]
-        return column[_nearest(self.trees, _trees(values, share))] / 10_000
+        forests = self.folds if folds else self.split
+        return forests.f1[forests.column(values)][_nearest(self.trees, _trees(values, share))] / 10_000
 
     def fit_seconds(self, values: Mapping[str, str], share: float = 1.0) -> float:
         """The seconds that fitting a share of a trial's trees takes."""
-        return self.seconds[self._column(values)] / 10_000 * _trees(values, share) / self.trees[-1]
-
-    def _column(self, values: Mapping[str, str], without: str | None = None) -> int:
-        index = 0
-        for name, places in self.axes.items():
-            if name != without:
-                index = index * len(places) + _place(places, values[name])
-        return index
+        return self.seconds[self.split.column(values)] / 10_000 * _trees(values, share) / self.trees[-1]
 
 
 @dataclass(frozen=True)
@@ -94,10 +100,14 @@ def table() -> Table:
     numbers = array.array("H", body)
     if sys.byteorder == "big":
         numbers.byteswap()
-    width, forests = len(told["trees"]), told["f1"]
-    columns = [numbers[start * width : (start + 1) * width] for start in range(forests + told["folds"])]
-    seconds = numbers[len(columns) * width :]
-    return Table(told["axes"], told["trees"], columns[:forests], columns[forests:], seconds)
+    width, forests = len(told["trees"]), told["forests"]
+    columns = [numbers[start * width : (start + 1) * width] for start in range(forests + told["fold_forests"])]
+    return Table(
+        told["trees"],
+        Forests(told["axes"], columns[:forests]),
+        Forests(told["fold_axes"], columns[forests:]),
+        numbers[len(columns) * width :],
+    )
 
 
 def space() -> SearchSpace:

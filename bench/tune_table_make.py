@@ -6,7 +6,7 @@
 A forest of 100 trees holds all smaller ones, since trees are drawn one after the other: its values after each number
 of trees are a column of the table; beyond 100 they hardly change any more. Seconds are those of fitting, without
 judging. The fixed split is a quarter of the digits, scikit-learn's default size. Five folds cost five times as much,
-so there leaves may always have one sample: here the least number hardly matters.
+so their grid is coarser where forests are bad, and leaves may always have one sample: the least number hardly matters.
 """
 
 from __future__ import annotations
@@ -33,14 +33,12 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 # max-features. Where the best ones are the grid is fine. Trees of such leaves are never deeper than some 13.
 WEIGHTS = [0.01, 0.0105, 0.011, 0.0115, 0.012, 0.013, 0.014, 0.016, 0.018, 0.02, 0.023, 0.027, 0.033, 0.04, 0.05]
 WEIGHTS += [0.065, 0.085, 0.11, 0.15, 0.2, 0.3, 0.5]
+FOLD_WEIGHTS = [*WEIGHTS[:10], 0.023, 0.033, 0.05, 0.085, 0.2, 0.5]
 DEPTHS = [1, 2, 3, 4, 5, 6, 7, 8, 10, 20]
 LEAVES, FEATURES = [1, 10], ["sqrt", "log2"]
-AXES = {
-    "min-weight-fraction-leaf": WEIGHTS,
-    "max-features": FEATURES,
-    "min-samples-leaf": LEAVES,
-    "max-depth": DEPTHS,
-}
+NAMES = ("min-weight-fraction-leaf", "max-features", "min-samples-leaf", "max-depth")
+AXES = dict(zip(NAMES, (WEIGHTS, FEATURES, LEAVES, DEPTHS), strict=True))
+FOLD_AXES = dict(zip(NAMES, (FOLD_WEIGHTS, FEATURES, [1], DEPTHS), strict=True))
 TREES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23, 26, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90]
 TREES += [95, 100]
 SEED = 42
@@ -113,29 +111,38 @@ def on_folds(splits: Sequence[Split], weight: float) -> list[Column]:
 
 def store(folder: Path, table: Path) -> None:
     """The pieces as one file: a line of JSON, then two bytes a number; compressed."""
-    split = [each for weight in WEIGHTS for each in json.loads((folder / f"split-{weight}.json").read_text())]
-    folds = [each for weight in WEIGHTS for each in json.loads((folder / f"folds-{weight}.json").read_text())]
-    head = {"axes": AXES, "trees": TREES, "f1": len(split), "folds": len(folds)}
+    split = [each for weight in WEIGHTS for each in made(folder, "split", weight)]
+    folds = [each for weight in FOLD_WEIGHTS for each in made(folder, "folds", weight)]
+    head = {"trees": TREES, "axes": AXES, "fold_axes": FOLD_AXES, "forests": len(split), "fold_forests": len(folds)}
     lines = [[round(10_000 * value) for value in each["f1"]] for each in [*split, *folds]]
     lines.append([round(10_000 * each["seconds"]) for each in split])
     body = b"".join(np.array(line, dtype="<u2").tobytes() for line in lines)
     table.write_bytes(lzma.compress(json.dumps(head).encode() + b"\n" + body, preset=9))
 
 
-def main() -> None:
-    """Makes the pieces that are missing; stores them when a file is named."""
-    folder = Path(sys.argv[1])
-    if len(sys.argv) > 2:
-        store(folder, Path(sys.argv[2]))
-        return
+def made(folder: Path, name: str, weight: float) -> list[Column]:
+    """The columns of a piece."""
+    columns: list[Column] = json.loads((folder / f"{name}-{weight}.json").read_text())
+    return columns
+
+
+def make(folder: Path) -> None:
+    """The pieces that are missing."""
     fixed, folds = splits()
-    for name, make, data in (("split", on_the_split, fixed), ("folds", on_folds, folds)):
-        for weight in WEIGHTS:
-            path = folder / f"{name}-{weight}.json"
-            if not path.exists():
-                text = json.dumps(make(data, weight))
-                path.write_text(text)
-                print(path.name, flush=True)
+    for weight in WEIGHTS:
+        if not (path := folder / f"split-{weight}.json").exists():
+            path.write_text(json.dumps(on_the_split(fixed, weight)))
+    for weight in FOLD_WEIGHTS:
+        if not (path := folder / f"folds-{weight}.json").exists():
+            path.write_text(json.dumps(on_folds(folds, weight)))
+
+
+def main() -> None:
+    """Makes the pieces that are missing, or stores all of them in the file that is named."""
+    if len(sys.argv) > 2:
+        store(Path(sys.argv[1]), Path(sys.argv[2]))
+    else:
+        make(Path(sys.argv[1]))
 
 
 if __name__ == "__main__":

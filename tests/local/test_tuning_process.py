@@ -84,6 +84,12 @@ def test_a_minimum_is_looked_for_at_the_other_end(tuner: Tuner) -> None:
     assert float(highest["x"]) > 0.9
 
 
+def processor_seconds(pid: int | None) -> float:
+    """What a process has computed; a busy machine doesn't make it more."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_a_suggestion_after_fifty_trials_takes_less_than_a_tenth_of_a_second(tuner: Tuner) -> None:
     asked = Study(tune_table.space(), "Bayesian", maximize=True, seed=1, max_jobs=60)
     for number in range(1, 51):
@@ -91,19 +97,18 @@ def test_a_suggestion_after_fifty_trials_takes_less_than_a_tenth_of_a_second(tun
         assert suggestion is not None
         score = tune_table.table().value(suggestion.values)
         asked = replace(asked, trials=(*asked.trials, Trial(number, suggestion.values, "completed", score)))
-    taken = []
-    for seed in range(7):
-        started = time.monotonic()
+    values(tuner, asked)
+    before = processor_seconds(tuner.pid)
+    for seed in range(8):
         values(tuner, replace(asked, seed=seed))
-        taken.append(time.monotonic() - started)
-    assert min(taken) < 0.1
+    assert (processor_seconds(tuner.pid) - before) / 8 < 0.1
 
 
 def test_bayesian_finds_better_forests_than_random(tuner: Tuner) -> None:
     best: dict[str, list[float]] = {"Bayesian": [], "Random": []}
     for strategy, found in best.items():
         for seed in range(3):
-            job = Study(tune_table.space(), strategy, maximize=True, seed=seed, max_jobs=30, max_parallel=2)
+            job = Study(tune_table.space(), strategy, maximize=True, seed=seed, max_jobs=25, max_parallel=2)
             found.append(tune_table.replay(job, tuner.suggest).best)
     assert statistics.median(best["Bayesian"]) > statistics.median(best["Random"])
 

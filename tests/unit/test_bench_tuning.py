@@ -111,6 +111,11 @@ def test_multifidelity_is_the_best_of_those_that_cost_at_most_half() -> None:
     assert "| bayesian | 0.965 (0.96 – 0.97) | 0.95 | 18 (12 – 24) | 1.2 | 0.967 (0.967 – 0.981) |" in page
 
 
+def test_a_promise_may_be_one_benchmarks_own() -> None:
+    document = harness._described({"figures": {"trial_overhead_seconds": 0.2}}, harness.machine())
+    assert "| 0.2 |  | 0.25 ✓ |" in results.rendered({"tune": document})
+
+
 def test_losses_are_means_and_savings_medians() -> None:
     pairs = [early_stopping.Pair(saved, loss, 0.0) for saved, loss in ((0.2, 0.0), (0.4, 0.0), (0.9, 0.6))]
     found = early_stopping.document(dict.fromkeys(("random", "bayesian", *READINGS), pairs))

@@ -90,8 +90,9 @@ def test_the_model_is_told_where_trials_were_and_how_good() -> None:
 
 
 def test_more_is_always_better_for_the_model() -> None:
-    study = with_trials(Trial(1, VALUES, "completed", 0.5), Trial(2, VALUES, "failed"), maximize=False)
-    assert question(study)["scores"] == [-0.5, -0.5]
+    infinite = Trial(3, VALUES, "completed", float("inf"))
+    study = with_trials(Trial(1, VALUES, "completed", 0.5), Trial(2, VALUES, "failed"), infinite, maximize=False)
+    assert question(study)["scores"] == [-0.5, -0.5, -0.5]
 
 
 def test_the_question_is_the_same_whatever_the_order_of_the_trials() -> None:

@@ -9,6 +9,7 @@ so a seed repeats its trials exactly where they end in the same order; with one 
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
@@ -34,12 +35,12 @@ def question(study: Study) -> dict[str, Any]:
     """What the model needs to know, as JSON: places in the unit cube, and scores of which more is better."""
     scored = _scored(study)
     scores = [_signed(study, trial.score) for trial in scored if trial.score is not None]
-    failed = [trial for trial in study.own if not trial.is_running and trial.score is None]
+    failed = [trial for trial in study.own if not trial.is_running and not _has_score(trial)]
     tried, pending = [*scored, *failed], [trial for trial in study.own if trial.is_running]
     return {
         "axes": [_axis(parameter) for parameter in study.space.parameters],
         "points": [study.space.positions(trial.values) for trial in tried],
-        # What failed without a value is as bad as anything that was seen: the model keeps away from there.
+        # What has none is as bad as anything that was seen: the model keeps away from there.
         "scores": scores + [min(scores)] * len(failed),
         "pending": [study.space.positions(trial.values) for trial in pending],
         "seed": [study.seed, study.next_number],
@@ -47,8 +48,13 @@ def question(study: Study) -> dict[str, Any]:
 
 
 def _scored(study: Study) -> list[Trial]:
-    known = [trial for trial in study.trials if trial.score is not None and study.space.holds(trial.values)]
+    known = [trial for trial in study.trials if _has_score(trial) and study.space.holds(trial.values)]
     return sorted(known, key=lambda trial: (not trial.parent, trial.number))
+
+
+def _has_score(trial: Trial) -> bool:
+    """Whether there is a value to learn from: a loss that has become infinite is as good as none."""
+    return trial.score is not None and math.isfinite(trial.score)
 
 
 def _signed(study: Study, score: float) -> float:

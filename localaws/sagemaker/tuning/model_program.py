@@ -5,7 +5,7 @@ or {"error": what went wrong}; until its input ends. It keeps nothing between qu
 answer.
 
 A Gaussian process with a Matérn 5/2 kernel and a length a coordinate (automatic relevance determination) is fitted to
-the scores, which are made normal by their ranks, so that a few very bad ones don't hide differences among good ones.
+the scores, which are brought nearer to a normal distribution first.
 Trials that are still running count with what the model expects of them (the "kriging believer" of Ginsbourger et al.,
 2010), so that parallel trials keep apart. The next trial is where the expected improvement is largest.
 """
@@ -32,6 +32,8 @@ _FIT_STEPS = 25
 _SPREAD, _AROUND, _NEIGHBOURS = 1000, 6, 60
 # How far neighbours lie, in shares of a coordinate's range.
 _FAR, _NEAR = 0.1, 0.02
+# In standard deviations: a score as bad as these is bad enough.
+_FARTHEST = 3
 
 Array = Any
 
@@ -41,7 +43,7 @@ def answer(question: dict[str, Any]) -> list[float]:
     axes = question["axes"]
     draw = np.random.default_rng(question["seed"])
     points, scores = _kept(np.array(question["points"], float), np.array(question["scores"], float))
-    values = normal_scores(scores)
+    values = learnable(scores)
     pending = np.array(question["pending"], float).reshape(-1, len(axes))
     model = _fitted(_encoded(points, axes), values)
     if len(pending):
@@ -56,11 +58,16 @@ def answer(question: dict[str, Any]) -> list[float]:
     return [float(each) for each in _best_of(_new(nearer, points), improvement, axes)[0]]
 
 
-def normal_scores(scores: Array) -> Array:
-    """Scores by their ranks as quantiles of the normal distribution; equal ones get equal values."""
+def learnable(scores: Array) -> Array:
+    """Scores as the model learns them: half by their ranks as quantiles of the normal distribution, half as they are.
+
+    Ranks alone make much of tiny differences, and scores alone are ruled by the few that are very bad.
+    """
     order = np.sort(scores)
     ranks = (np.searchsorted(order, scores, "left") + np.searchsorted(order, scores, "right")) / 2
-    return ndtri(np.clip(ranks / len(scores), 0.5 / len(scores), 1 - 0.5 / len(scores)))
+    quantiles = ndtri(np.clip(ranks / len(scores), 0.5 / len(scores), 1 - 0.5 / len(scores)))
+    standard = (scores - scores.mean()) / (scores.std() or 1)
+    return (quantiles + np.clip(standard, -_FARTHEST, _FARTHEST)) / 2
 
 
 def snapped(places: Array, axes: list[dict[str, Any]]) -> Array:
@@ -97,7 +104,7 @@ def _encoded(places: Array, axes: list[dict[str, Any]]) -> Array:
 
 def _fitted(points: Array, values: Array) -> GaussianProcessRegressor:
     kernel: Kernel = ConstantKernel(1.0, (0.1, 20.0)) * Matern([0.5] * points.shape[1], (0.05, 20.0), nu=2.5)
-    kernel += WhiteKernel(0.05, (1e-4, 1.0))
+    kernel += WhiteKernel(1e-3, (1e-5, 1e-2))  # a trial's value is what counts, its luck included
     return GaussianProcessRegressor(kernel, optimizer=_minimum).fit(points, values)
 
 

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from localaws.priority import yield_to_us
 from localaws.sagemaker.containers.image_table import pins
 from localaws.sagemaker.containers.images import ImageBuildError, Images
 from localaws.sagemaker.tuning import bayesian
@@ -148,7 +147,8 @@ class Tuner:
 
 
 def _begin(python: Path) -> subprocess.Popen[bytes]:
-    begun = subprocess.Popen(
+    # As important as the server itself: a slot is idle until it has answered.
+    return subprocess.Popen(
         [python, "-I", _PROGRAM],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -156,8 +156,6 @@ def _begin(python: Path) -> subprocess.Popen[bytes]:
         cwd="/",
         start_new_session=True,
     )
-    yield_to_us(begun.pid)
-    return begun
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
