@@ -50,6 +50,8 @@ class Panel:
 
 def panels(rows: Rows) -> list[Panel]:
     """Every picture that the study has rows for."""
+    if not rows.study.judged:
+        return [_course(rows)]
     found = [_course(rows), _distribution(rows), *_hyperparameters(rows), *_parallel(rows)]
     return [*found, *_importance(rows), *_curves(rows)]
 
@@ -228,6 +230,7 @@ def _category_axis(names: list[str]) -> Any:
         values=list(range(len(names))),
         labelExpr=f"{json.dumps(names)}[datum.value]",
         labelLimit=110,
+        labelOverlap=False,
         **slanted,
     )
 
@@ -247,7 +250,7 @@ def _medians(rows: Rows, at: int) -> Any:
 
 def _parallel(rows: Rows) -> Iterator[Panel]:
     many = len(rows.study.hyperparameters)
-    if not many or not rows.study.judged:
+    if not many:
         return
     x = alt.X("axis:Q", scale=alt.Scale(domain=[-0.25, many + 0.25], nice=False), axis=None)
     y = _height("at")

@@ -28,6 +28,8 @@ CURVE_POINTS, POINTS_OF_A_CURVE = 20_000, 12
 JITTER = 0.3
 # How far from each other labels of lines stand, as a share of the axis.
 LABEL = 0.062
+# More labels than these would hide what they name: the best of the jobs have one.
+LABELS = 4
 # The number of the medians of the jobs, where hyperparameters have theirs.
 OF_JOBS = -1
 GOLDEN = 0.618033988749895
@@ -211,7 +213,7 @@ class Rows:
                 "label": self._label(job, best),
             }
             for place, (job, best, _) in zip(places, known, strict=True)
-        ]
+        ][:LABELS]
 
     def _label(self, job: TuningJob, best: Trial) -> str:
         if len(self.study.jobs) > 1:
@@ -259,7 +261,7 @@ class Rows:
             for at, each in enumerate(self.study.hyperparameters)
         ]
         if not self.study.judged:
-            return []
+            return rows
         best, worst = self.study.judged[0].trial.objective, self.study.judged[-1].trial.objective
         name = text(self.study.objective.metric)
         ends = {"bottom": number(worst), "top": number(best), "scale": ""}

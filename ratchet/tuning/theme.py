@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica Neue, sans-serif"
-# M. Okabe, K. Ito, "Color Universal Design": eight colours that colour-blind people tell apart; black and the yellow,
-# which white paper swallows, are left out. Lightened a little on the dark page, where blue and green would sink.
-ON_LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-ON_DARK = ("#4BA3DC", "#F0803C", "#2FC79B", "#DE9CC0", "#F2B84B", "#8FD0F5")
+# M. Okabe, K. Ito, "Color Universal Design": eight colours that colour-blind people tell apart. White paper would
+# swallow its yellow, so that is darker there; on the dark page, where blue and green would sink, all are lighter, and
+# black is white. The page's style has the same, as --job0 to --job7.
+ON_LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1D2127", "#9A8F00")
+ON_DARK = ("#4BA3DC", "#F0803C", "#2FC79B", "#DE9CC0", "#F2B84B", "#8FD0F5", "#E8E6E1", "#F0E442")
 
 
 @dataclass(frozen=True)

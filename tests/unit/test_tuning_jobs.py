@@ -13,9 +13,10 @@ from tuning_documents import FAILURE, METRIC, START, tuning_job
 from tuning_world import check_answer, summary_of
 
 from ratchet.errors import UserError
-from ratchet.tuning import importance, ranges, study, trials
+from ratchet.report import TEMPLATES
+from ratchet.tuning import importance, panels, ranges, study, theme, trials
 from ratchet.tuning.ranges import Hyperparameter
-from ratchet.tuning.rows import Rows, extent_of, unit_of
+from ratchet.tuning.rows import LABEL, LABELS, Rows, extent_of, unit_of
 from ratchet.tuning.trials import Objective, TuningJob
 
 LATER = START + timedelta(hours=2)
@@ -204,6 +205,31 @@ def test_the_best_is_on_top_of_its_parallel_axis() -> None:
         places = {row["i"]: row["at"] for row in found.lines() if row["axis"] == last}
         assert places[best] == 1
         assert min(places.values()) == 0
+
+
+def test_jobs_without_an_objective_have_no_pictures_but_their_course() -> None:
+    made = tuning_job(trials=4)
+    for summary in made.summaries:
+        summary["TrainingJobStatus"] = "Failed"
+        summary.pop("FinalHyperParameterTuningJobObjectiveMetric", None)
+    found = rows(trials.of_documents(made.description, made.summaries))
+    assert [panel.key for panel in panels.panels(found)] == ["course"]
+    assert len(found.all["failed"]) == 4
+    assert found.study.jobs[0].best is None
+
+
+def test_labels_of_lines_stand_apart() -> None:
+    found = rows(*(job(name=f"job-{seed}", trials=12, seed=seed) for seed in range(6)))
+    places = [row["at"] for row in found.ends()]
+    assert len(places) == LABELS
+    step = LABEL * (found.extent.high - found.extent.low)
+    assert all(above - below >= step * 0.999 for above, below in pairwise(places))
+
+
+def test_the_page_and_its_pictures_have_the_same_colours() -> None:
+    page = (TEMPLATES / "tuning.html.j2").read_text(encoding="utf-8").lower()
+    for palette in (theme.ON_LIGHT, theme.ON_DARK):
+        assert "; ".join(f"--job{at}: {colour.lower()}" for at, colour in enumerate(palette)) in page.replace("\n", "")
 
 
 @pytest.mark.parametrize(("seconds", "name"), [(50, "s"), (600, "min"), (20_000, "h"), (1_000_000, "days")])
