@@ -27,8 +27,9 @@ def job(seed: int, strategy: Strategy = "Random", **settings: object) -> Study:
 
 def test_the_table_is_small_and_knows_good_forests_from_bad_ones() -> None:
     assert PATH.stat().st_size <= 200_000
-    assert table().value(GOOD) > 0.95
-    assert table().value(STUMPS) < 0.5
+    for folds in (False, True):
+        assert table().value(GOOD, folds=folds) > 0.94
+        assert table().value(STUMPS, folds=folds) < 0.5
 
 
 def test_fewer_trees_take_as_much_less_time() -> None:
@@ -51,6 +52,13 @@ def test_random_over_a_hundred_seeds_is_where_it_was_measured() -> None:
     """With fits of its own, on one split, random's best of 50 had a median of 0.945 over 3–5 seeds."""
     best = [replay(job(seed), suggest_random).best for seed in range(100)]
     assert abs(statistics.median(best) - 0.945) < 0.012
+
+
+def test_over_five_folds_luck_of_one_split_is_gone() -> None:
+    done = replay(job(1), suggest_random, folds=True)
+    assert done.seconds == replay(job(1), suggest_random).seconds
+    assert all(trial.objective == table().value(trial.values, folds=True) for trial in done.study.own)
+    assert max(max(column) for column in table().folds.f1) < max(max(column) for column in table().split.f1)
 
 
 def test_early_stopping_and_hyperband_save_most_of_the_seconds() -> None:

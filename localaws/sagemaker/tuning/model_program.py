@@ -5,9 +5,9 @@ or {"error": what went wrong}; until its input ends. It keeps nothing between qu
 answer.
 
 A Gaussian process with a Matérn 5/2 kernel and a length a coordinate (automatic relevance determination) is fitted to
-the scores, which are brought nearer to a normal distribution first.
-Trials that are still running count with what the model expects of them (the "kriging believer" of Ginsbourger et al.,
-2010), so that parallel trials keep apart. The next trial is where the expected improvement is largest.
+the scores, which are brought nearer to a normal distribution first. Trials that are still running count with what the
+model expects of them (the "kriging believer" of Ginsbourger et al., 2010), so that parallel trials keep apart. The next
+trial is where the expected improvement is largest.
 """
 
 from __future__ import annotations
