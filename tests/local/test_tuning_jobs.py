@@ -32,6 +32,14 @@ open(os.environ["SM_MODEL_DIR"] + "/partial.txt", "w").write("so far")
 print("f1=0.5;", flush=True)
 time.sleep(600)
 """
+LEARNS = """
+import sys, time
+told = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+for epoch in range(6):
+    print("f1=" + told["--lr"] + ";", flush=True)
+    time.sleep(0.1)
+time.sleep(600 if told["--lr"] == "0.1" else 0)
+"""
 RULE = "arn:aws:events:us-east-1:000000000000:rule/StepFunctionsGetEventsForSageMakerTuningJobsRule"
 MANAGED_RULE = allow("events:PutTargets", "events:PutRule", "events:DescribeRule", resource=RULE)
 OPERATIONS = ("Create", "Describe", "Stop")
@@ -47,7 +55,8 @@ def jobs(aws: Aws) -> Jobs:
 @pytest.fixture(scope="module")
 def scripts(jobs: Jobs) -> dict[str, str]:
     """The source archives of the scripts."""
-    return {name: jobs.source(text) for name, text in (("scores", SCORES), ("fails", FAILS), ("goes on", GOES_ON))}
+    texts = {"scores": SCORES, "fails": FAILS, "goes on": GOES_ON, "learns": LEARNS}
+    return {name: jobs.source(text) for name, text in texts.items()}
 
 
 def tuning_request(jobs: Jobs, source: str, *, definition: Document | None = None, **config: Any) -> Document:
@@ -195,6 +204,26 @@ def test_a_stop_stops_the_trials_at_once_and_keeps_their_models(jobs: Jobs, scri
     jobs.sagemaker.delete_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     with pytest.raises(ClientError, match="ResourceNotFound"):
         trials_of(jobs, name)
+
+
+def test_a_trial_that_learns_worse_than_others_ends_early(jobs: Jobs, scripts: dict[str, str]) -> None:
+    request = tuning_request(
+        jobs,
+        scripts["learns"],
+        Strategy="Grid",
+        TrainingJobEarlyStoppingType="Auto",
+        ResourceLimits={"MaxParallelTrainingJobs": 1},
+        ParameterRanges={"CategoricalParameterRanges": [{"Name": "lr", "Values": ["0.8", "0.9", "0.1"]}]},
+    )
+    jobs.sagemaker.create_hyper_parameter_tuning_job(**request)
+    done = ended(jobs, request["HyperParameterTuningJobName"])
+    assert done["HyperParameterTuningJobStatus"] == "Completed", done.get("FailureReason")
+    told = [
+        (trial["TunedHyperParameters"]["lr"], trial["TrainingJobStatus"])
+        for trial in trials_of(jobs, request["HyperParameterTuningJobName"])
+    ]
+    assert told == [("0.8", "Completed"), ("0.9", "Completed"), ("0.1", "Stopped")]
+    assert done["BestTrainingJob"]["TunedHyperParameters"] == {"lr": "0.9"}
 
 
 # ----------------------------------------------------------------------------------------------- through Step Functions

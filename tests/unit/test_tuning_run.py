@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tuning_kit import METRIC, Play, Script, Tuning, request
+from tuning_kit import METRIC, Play, PlayedEngine, Script, Tuning, request, tuning_job
 
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.core.request import Caller, Document
-from localaws.sagemaker.jobs import job_records, operations, tuning_operations
+from localaws.sagemaker.jobs import job_records, operations, tuning_operations, tuning_study
 from localaws.sagemaker.jobs.job import Job, Measurement
 from localaws.sagemaker.jobs.led_job import LedJob
 from localaws.sagemaker.jobs.training import TRAINING
 from localaws.sagemaker.jobs.tuning import TUNING
-from localaws.sagemaker.tuning.history import Study
+from localaws.sagemaker.jobs.tuning_ahead import Ahead, seems_through
+from localaws.sagemaker.tuning.history import Study, Trial
 from localaws.sagemaker.tuning.suggestion import Suggestion
 
 CALLER = Caller(arn="arn:aws:iam::000000000000:root", account="000000000000", region="us-east-1", source="client")
@@ -264,12 +266,14 @@ def test_early_stopping_stops_a_trial_that_is_worse_than_the_median(tuning: Open
     world = tuning(play)
     limits = {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 1}
     done = world.tune(request(limits=limits, TrainingJobEarlyStoppingType="Auto"))
+    assert done["HyperParameterTuningJobStatus"] == "Completed", done.get("FailureReason")
     assert done["TrainingJobStatusCounters"]["Stopped"] == 1
     assert [job["TrainingJobStatus"] for job in world.trials()] == ["Completed", "Completed", "Stopped"]
 
 
 def until_stopped(job: Job, value: float) -> Script:
-    """Report one value, and go on until somebody stops the trial."""
+    """Report one value after a while, and go on until somebody stops the trial."""
+    threading.Event().wait(0.05)
     job.on_metrics([Measurement("other", 1.0, 1.0), Measurement(METRIC, value, 1.0)])
     for _ in range(2000):
         job.signals.keep_going()
@@ -395,6 +399,55 @@ def test_parents_trials_reach_the_strategy(tuning: Open) -> None:
     assert done["OverallBestTrainingJob"]["TuningJobName"] == "parent"
 
 
+def test_a_model_is_asked_while_a_trial_ends_and_learns_from_it_all_the_same(tuning: Open) -> None:
+    asked: list[list[float | None]] = []
+    beside, came = [threading.Event() for _ in range(6)], list[bool]()
+
+    def suggest(study: Study) -> Suggestion | None:
+        asked.append([trial.score for trial in study.own])
+        beside[study.next_number].set()
+        return Suggestion({"lr": f"0.0{study.next_number}", "depth": "5", "kernel": "rbf"})
+
+    def play(values: Mapping[str, str], job: Job) -> Script:
+        number = int(job.name.split("-")[-2])
+        if number in (2, 3):  # how much a first trial has to tell nobody knows, and after the last one nothing comes
+            return Script((float(values["lr"]),), then=lambda: came.append(beside[number + 1].wait(10)))
+        return Script((float(values["lr"]),))
+
+    limits = {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 1}
+    done = tuning(play, suggest=suggest).tune(request(Strategy="Bayesian", limits=limits))
+    assert done["TrainingJobStatusCounters"]["Completed"] == 4
+    assert asked == [[], [0.01], [0.01, 0.02], [0.01, 0.02, 0.03]]
+    assert came == [True, True]
+
+
+def test_a_trial_seems_through_when_it_has_told_as_much_as_others_or_uploads() -> None:
+    kind = tuning_study.settings(tuning_job(Strategy="Bayesian"))
+    ended = Trial(1, {}, "completed", 0.5, (0.4, 0.5))
+    first, second = Trial(2, {}, curve=(0.6,)), Trial(3, {}, curve=(0.7, 0.8))
+    assert seems_through(replace(kind, trials=(first, second)), frozenset()) is None
+    assert seems_through(replace(kind, trials=(ended, first, second)), frozenset()) == 3
+    assert seems_through(replace(kind, trials=(ended, first, second)), frozenset({2})) == 2
+    assert seems_through(replace(kind, trials=(Trial(2, {}),)), frozenset({2})) is None
+
+
+def test_what_was_asked_ahead_is_used_only_if_it_has_come_so() -> None:
+    asked: list[Study] = []
+
+    def suggest(study: Study) -> Suggestion | None:
+        asked.append(study)
+        return Suggestion({"x": str(len(asked))})
+
+    kind = tuning_study.settings(tuning_job(limits={"MaxParallelTrainingJobs": 1}))
+    running, ended = Trial(1, {}, curve=(0.5,)), Trial(1, {}, "completed", 0.5, (0.5,))
+    ahead = Ahead(suggest)
+    ahead.think(replace(kind, trials=(running,)), 1)
+    ahead.think(replace(kind, trials=(running,)), 1)
+    assert ahead.suggest(replace(kind, trials=(ended,))) == Suggestion({"x": "1"})
+    assert ahead.suggest(replace(kind, trials=(Trial(1, {}, "failed"),))) == Suggestion({"x": "2"})
+    assert len(asked) == 2
+
+
 def test_a_strategy_that_fails_fails_the_job_and_leaves_nothing_running(tuning: Open) -> None:
     held = Held()
 
@@ -462,6 +515,25 @@ def test_trials_that_run_at_once_are_told_to_share_the_cores(tuning: Open) -> No
     assert int(shared["OMP_NUM_THREADS"]) >= 1
     assert said[0].startswith("2 trials run at once on ")
     assert (alone, nothing) == ({}, [])
+
+
+@pytest.mark.fidelity(
+    "Tuning",
+    "A quota of instances is for as many training jobs as may run at once: … a request delta of 2 Instances.",
+    "ResourceLimitExceeded of CreateHyperParameterTuningJob, as users of AWS quote it",
+)
+def test_a_quota_is_asked_for_all_trials_that_run_at_once(tuning: Open) -> None:
+    world = tuning(scores)
+    asked = TUNING.instances(request())
+    assert (asked.quota, asked.count) == ("ml.m5.large for training job usage", 2)
+    spot = {"EnableManagedSpotTraining": True}
+    assert TUNING.instances(request(definition=spot)).quota == "ml.m5.large for spot training job usage"
+    short = replace(world.context, quotas={"ml.m5.large for training job usage": 1})
+    engine, kind = PlayedEngine(short, scores), replace(TUNING, accept=lambda *_: (tuning_job(), None))
+    with pytest.raises(SageMakerError, match="a request delta of 2 Instances") as caught:
+        operations.create(kind, engine, request(), CALLER)
+    assert caught.value.code == "ResourceLimitExceeded"
+    assert short.store.list(TUNING.resource_type) == []
 
 
 def test_a_led_job_without_containers_takes_no_slot(tuning: Open) -> None:

@@ -18,7 +18,7 @@ from localaws.sagemaker.jobs.job_documents import Ending
 from localaws.sagemaker.jobs.led_job import LedJob
 from localaws.sagemaker.jobs.training import TRAINING
 from localaws.sagemaker.jobs.tuning import TUNING
-from localaws.sagemaker.jobs.tuning_run import Suggest
+from localaws.sagemaker.jobs.tuning_ahead import Suggest
 
 METRIC = "validation:f1"
 RANGES: Document = {
@@ -95,10 +95,11 @@ def trial(number: int, status: str, value: float | None = None, reason: str = ""
 
 @dataclass(frozen=True)
 class Script:
-    """What a trial's script does: the values that it reports, an epoch each, and how it ends."""
+    """What a trial's script does: the values that it reports, an epoch each, what it does then, and how it ends."""
 
     reports: tuple[float, ...] = ()
     fails: str = ""
+    then: Callable[[], object] = lambda: None
 
 
 Play = Callable[[Mapping[str, str], Job], Script]
@@ -123,6 +124,7 @@ class PlayedEngine(JobEngine):
             job.signals.keep_going()
             reported.append(value)
             job.on_metrics([Measurement(METRIC, value, 1.0)])
+        script.then()
         final = [{"MetricName": METRIC, "Value": reported[-1], "Timestamp": 1.0}] if reported else []
         members: Document = {"FinalMetricDataList": final} if final else {}
         return job_documents.failed(script.fails, **members) if script.fails else job_documents.completed(**members)

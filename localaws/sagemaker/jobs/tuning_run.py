@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.jobs import job_documents, tuning_documents, tuning_endings, tuning_study, tuning_warm_start
@@ -12,13 +11,11 @@ from localaws.sagemaker.jobs.engine import JobEngine
 from localaws.sagemaker.jobs.job_documents import Ending
 from localaws.sagemaker.jobs.led_job import LedJob
 from localaws.sagemaker.jobs.outcomes import ServerClosingError
+from localaws.sagemaker.jobs.tuning_ahead import Ahead, Suggest, seems_through
 from localaws.sagemaker.jobs.tuning_resource import TUNING_JOB
 from localaws.sagemaker.jobs.tuning_trials import Trials, of_tuning_job
 from localaws.sagemaker.tuning import completion, early_stopping
 from localaws.sagemaker.tuning.history import Study, Trial
-from localaws.sagemaker.tuning.suggestion import Suggestion
-
-Suggest = Callable[[Study], Suggestion | None]
 
 
 class TuningRun:
@@ -27,16 +24,17 @@ class TuningRun:
     def __init__(self, job: LedJob, engine: JobEngine, suggest: Suggest) -> None:
         self._job = job
         self._context = engine.context
-        self._suggest = suggest
+        self._ahead = Ahead(suggest)
         self._parents = _parents(engine, job.document)
         inherited = tuning_study.inherited(job.document, [of_tuning_job(engine, parent) for parent in self._parents])
         self._settings = tuning_study.settings(job.document, inherited)
         config = job.document["HyperParameterTuningJobConfig"]
         self._criteria = completion.from_document(config.get("TuningJobCompletionCriteria", {}))
         self._deadline = job.document["CreationTime"] + config["ResourceLimits"].get("MaxRuntimeInSeconds", math.inf)
-        self._trials = Trials(job, engine, curves=tuning_study.follows_curves(self._settings))
+        self._trials = Trials(job, engine, keeps_curves=tuning_study.follows_curves(self._settings))
         self._told: Document = {}
         self._over: dict[str, Trial] = {}
+        self._judged: dict[int, int] = {}  # how many of a trial's values were looked at
 
     def to_its_end(self) -> Ending:
         """From the first trial to the ending; none of its trials runs on after it."""
@@ -50,8 +48,7 @@ class TuningRun:
     def _search(self) -> Ending:
         while True:
             self._job.signals.keep_going()
-            if self._trials.look() or not self._told:
-                self._tell()
+            self._trials.look()
             ending = self._ending()
             if ending is not None:
                 return ending
@@ -59,6 +56,8 @@ class TuningRun:
             self._stop_early()
             if not self._trials.running:
                 return tuning_endings.of_all(self._trials.documents)
+            self._tell()
+            self._get_ready()
             self._wait(self._deadline - self._context.clock.now())
 
     def _ending(self) -> Ending | None:
@@ -71,19 +70,31 @@ class TuningRun:
 
     def _start_trials(self) -> None:
         while (study := self._study()).has_room:
-            suggestion = self._suggest(study)
+            suggestion = self._ahead.suggest(study)
             if suggestion is None:
                 return
             self._job.signals.keep_going()
             self._trials.start(study.next_number, suggestion.values)
-            self._tell()
+
+    def _get_ready(self) -> None:
+        """While trials run, do what can be done of the next one."""
+        study = self._study()
+        if study.max_jobs is not None and study.next_number > study.max_jobs:
+            return
+        self._trials.get_ready(study.next_number)
+        through = seems_through(study, self._trials.uploading) if study.strategy == "Bayesian" else None
+        if through is not None:
+            self._ahead.think(study, through)
 
     def _stop_early(self) -> None:
+        """Judge the trials that have reported something new."""
         if not tuning_study.follows_curves(self._settings):
             return
         study = self._study()
         for number in self._trials.running:
-            if early_stopping.should_stop(study, number):
+            length = len(study.trial(number).curve)
+            grown, self._judged[number] = length > self._judged.get(number, 0), length
+            if grown and early_stopping.should_stop(study, number):
                 self._trials.stop(number, self._notice(study, number))
 
     def _notice(self, study: Study, number: int) -> float | None:

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.core.request import Document
@@ -19,7 +20,7 @@ from localaws.sagemaker.jobs import (
     tuning_documents,
 )
 from localaws.sagemaker.jobs.engine import JobEngine
-from localaws.sagemaker.jobs.job import Job, Measurement
+from localaws.sagemaker.jobs.job import Job, Measurement, Role
 from localaws.sagemaker.jobs.job_documents import TERMINAL
 from localaws.sagemaker.jobs.led_job import LedJob
 from localaws.sagemaker.jobs.outcomes import JobFailedError
@@ -35,19 +36,33 @@ _RESULTS = ("TrainingEndTime", "FailureReason", "TrainingTimeInSeconds", "Billab
             "FinalMetricDataList", "ModelArtifacts")  # fmt: skip
 
 
-class Trials:
-    """The trials of one tuning job, in its thread. `curves` follows what they report, and wakes that thread."""
+@dataclass(frozen=True)
+class _Ready:
+    """A trial that may start at once: its number, its training job's name and ARN, its role or why there is none."""
 
-    def __init__(self, tuning: LedJob, engine: JobEngine, *, curves: bool) -> None:
+    number: int
+    name: str
+    arn: str
+    role: Role | SageMakerError
+
+
+class Trials:
+    """The trials of one tuning job, in its thread, which wakes when they report something or their status changes.
+
+    keeps_curves: whether what they have reported is of use after a restart.
+    """
+
+    def __init__(self, tuning: LedJob, engine: JobEngine, *, keeps_curves: bool) -> None:
         self._tuning = tuning
         self._engine = engine
         self._context = engine.context
         self._labels = self._context.store.tags(tuning.document["HyperParameterTuningJobArn"])
-        self._with_curves = curves
+        self._keeps_curves = keeps_curves
         found = of_tuning_job(engine, tuning.document)
         self._found = {tuning_documents.trial_number(job["TrainingJobName"]): job for job in found}
         self._curves = {number: self._kept_curve(job) for number, job in self._found.items()}
         self._stopping: set[int] = set()
+        self._ready: _Ready | None = None
 
     @property
     def documents(self) -> list[Document]:
@@ -58,6 +73,11 @@ class Trials:
     def running(self) -> list[int]:
         """The numbers of the trials that aren't over."""
         return [number for number, job in self._found.items() if job["TrainingJobStatus"] not in TERMINAL]
+
+    @property
+    def uploading(self) -> frozenset[int]:
+        """The numbers of those whose script has ended and whose model is on its way."""
+        return frozenset(n for n in self.running if self._found[n]["SecondaryStatus"] == "Uploading")
 
     def curve(self, job: Document) -> list[float]:
         """What a trial has reported of the objective so far."""
@@ -77,24 +97,41 @@ class Trials:
             yield
         finally:
             self._context.changes.forget(changed)
+            self.close()
+
+    def get_ready(self, number: int) -> None:
+        """Do what can be done of a trial before its values are known, while others run."""
+        if self._ready is None or self._ready.number != number:
+            self.close()
+            name = tuning_documents.trial_name(self._tuning.name, number, secrets.token_hex(4))
+            arn = self._context.arn(TRAINING.resource_type, name)
+            role_arn = self._tuning.document["TrainingJobDefinition"]["RoleArn"]
+            try:
+                role: Role | SageMakerError = job_container.assumed_role(self._context, role_arn, arn)
+            except SageMakerError as error:
+                role = error
+            self._ready = _Ready(number, name, arn, role)
 
     def start(self, number: int, values: Mapping[str, str]) -> None:
         """Start a trial. Raises JobFailedError where its training job can't be made."""
-        document = self._tuning.document
-        name = tuning_documents.trial_name(self._tuning.name, number, secrets.token_hex(4))
-        arn = self._context.arn(TRAINING.resource_type, name)
-        request = tuning_documents.trial_request(document, name, values)
-        accepted = training_request.description(request, arn)
-        accepted["TuningJobArn"] = document["HyperParameterTuningJobArn"]
+        self.get_ready(number)
+        ready, self._ready = self._ready, None
+        assert ready is not None  # noqa: S101 - it has just been made
+        request = tuning_documents.trial_request(self._tuning.document, ready.name, values)
+        accepted = training_request.description(request, ready.arn)
+        accepted["TuningJobArn"] = self._tuning.document["HyperParameterTuningJobArn"]
         self._curves[number] = []
-        try:
-            role = job_container.assumed_role(self._context, request["RoleArn"], arn)
-        except SageMakerError as error:
-            self._found[number] = self._refused(accepted, error)
-            raise JobFailedError(VALIDATION_FAILED) from error
-        prepare = self._preparation(number)
-        new = operations.Accepted(accepted, role, self._labels)
-        self._found[number] = operations.begin(TRAINING, self._engine, new, prepare)
+        if isinstance(ready.role, SageMakerError):
+            self._found[number] = self._refused(accepted, ready.role)
+            raise JobFailedError(VALIDATION_FAILED)
+        new = operations.Accepted(accepted, ready.role, self._labels)
+        self._found[number] = operations.begin(TRAINING, self._engine, new, self._preparation(number))
+
+    def close(self) -> None:
+        """Give back what was made ready and isn't needed."""
+        if self._ready is not None and not isinstance(self._ready.role, SageMakerError):
+            self._ready.role.objects.close()
+        self._ready = None
 
     def stop(self, number: int, notice: float | None = 0.0) -> None:
         """Stop a trial that may run still, killing its container `notice` seconds after SIGTERM.
@@ -122,7 +159,7 @@ class Trials:
             return bool(after["TrainingJobStatus"] != before["TrainingJobStatus"])
         if self._may_be_retried(after):
             self._retry(number, name)
-        elif self._with_curves:
+        elif self._keeps_curves:
             kept = {"TrainingJobName": name, "Curve": self._curves[number]}
             self._context.store.create(CURVES, name, kept)
         return True
@@ -174,8 +211,7 @@ class Trials:
             if isinstance(job, Job):
                 job.variables = trial_threads.variables(at_once, cores)
                 job.remarks = trial_threads.remarks(at_once, cores, own)
-                if self._with_curves:
-                    job.on_metrics = heard
+                job.on_metrics = heard
 
         return prepare
 
