@@ -35,7 +35,7 @@ _SHARED = (
     "VpcConfig",
 )
 _ALGORITHM = ("TrainingImage", "TrainingInputMode", "MetricDefinitions")
-# How often a trial is tried again that SageMaker itself failed (InternalServerError); a script's failure is no such.
+# How often a trial is tried again that SageMaker itself has failed (InternalServerError), as no script's failure is.
 SERVICE_FAULTS = 2
 _RESOURCES = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
 

@@ -67,14 +67,19 @@ def handle(event: Document, _context: object) -> Document:
     elif run["trigger"]["kind"] == triggers.REPAIR:
         document = plan.repair(state)
     else:
-        document = on_data(event, state, artifacts, log)
-    if TUNING in document:
-        table.update(partial(tunes, run_id=run["run_id"], tuning=tuning_plan.kept(document)))
+        document = keeping_its_tuning(table, run["run_id"], on_data(event, state, artifacts, log))
     # A rollback puts the endpoint in order itself.
     repairs = {"drift": drift} if drift and document["outcome"] != outcomes.ROLLBACK else {}
     document = {**{name: event[name] for name in MADE_FROM}, **document, **repairs}
     artifacts.write(files.PLAN, {"run": run, "planned_at": clock.stamp(), **document})
     log.info("planned", outcome=document["outcome"], fingerprint=document["fingerprint"], data=document["data"])
+    return document
+
+
+def keeping_its_tuning(table: RunTable, run_id: str, document: Document) -> Document:
+    """The plan, whose tuning job is written down for a run that may have to take this one's place."""
+    if TUNING in document:
+        table.update(partial(tunes, run_id=run_id, tuning=tuning_plan.kept(document)))
     return document
 
 

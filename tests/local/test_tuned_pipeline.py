@@ -231,7 +231,8 @@ def test_a_run_that_is_cut_off_while_it_tunes_repeats_no_trial(fresh_deployed_aw
     pipeline.order(best=0.9, seconds=1)
     run_id = pipeline.trigger()["run_id"]
     job = names.tuning_job("local", "resumed", run_id)
-    until(lambda: "Tune" in pipeline.states(run_id), "tuning")
+    listed = pipeline.aws.client("sagemaker").list_hyper_parameter_tuning_jobs
+    until(lambda: listed(NameContains=job)["HyperParameterTuningJobSummaries"], "the tuning job")
     until(lambda: len(completed(pipeline, job)) >= 2, "two trials")
     before = completed(pipeline, job)
     os.kill(aws.server.pid, signal.SIGKILL)
