@@ -71,8 +71,8 @@ def measured(sizes: Sizes, say: Say) -> harness.Document:
         found = account.connect(project.find(), names.LOCAL)
         parts = [
             started_together(found, sizes.together, say),
-            triggered(found, sizes.objects, say),
             in_a_row(found, home / "aws", sizes.runs, say),
+            triggered(found, sizes.objects, say),
             recorded(found, sizes.recorded, say),
         ]
         return merged([document, *parts])
@@ -186,26 +186,6 @@ def _until(true: Callable[[], bool], seconds: float = 600.0) -> None:
         time.sleep(POLL_SECONDS)
 
 
-# ------------------------------------------------------------------------------------------------------------ triggers
-
-
-def triggered(found: account.Account, objects: int, say: Say) -> harness.Document:
-    """Puts as many objects under the prefixes of one pipeline as fast as it goes."""
-    pipeline = Pipeline(found, SOAK)
-    put_ms(found, pipeline.bucket, f"{SOAK}/test/numbers.csv", "".join(f"{n % 2},{n}\n" for n in range(200)))
-    started = time.monotonic()
-    with ThreadPoolExecutor(8) as pool:
-        keys = [f"{SOAK}/train/{number}.csv" for number in range(objects)]
-        puts = list(pool.map(lambda key: put_ms(found, pipeline.bucket, key, "1,1\n"), keys))
-    _until(lambda: bool(pipeline.champion()))
-    pipeline.wait_until_idle(2.0)
-    seconds = time.monotonic() - started - 2.0
-    runs = len(following.RunTable(found).runs(SOAK, limit=1000))
-    say(f"{objects} objects taken in {seconds:.1f} s, in {runs} runs")
-    figures = {"triggers_seconds": round(seconds, 3), "trigger_runs": runs}
-    return {"figures": figures, "samples": {"trigger_put_ms": puts}}
-
-
 # --------------------------------------------------------------------------------------------------------- run by run
 
 
@@ -213,7 +193,7 @@ def in_a_row(found: account.Account, state: Path, count: int, say: Say) -> harne
     """Forced runs, one after another."""
     server = account.read_server(state)
     assert server is not None
-    one_run(found)
+    first_champion(found)
     memory, size = platform.resident_mb(server.pid), folder_kb(state)
     seconds = [_timed(lambda: one_run(found)) for _ in range(count)]
     grown, added = platform.resident_mb(server.pid) - memory, (folder_kb(state) - size) / count
@@ -226,6 +206,20 @@ def in_a_row(found: account.Account, state: Path, count: int, say: Say) -> harne
         "state_growth_kb": round(added, 1),
     }
     return {"figures": figures, "samples": {"run_seconds": seconds}}
+
+
+def first_champion(found: account.Account) -> None:
+    """Gives the model that trains nothing its data."""
+    pipeline = Pipeline(found, SOAK)
+    put_ms(found, pipeline.bucket, f"{SOAK}/test/numbers.csv", "".join(f"{n % 2},{n}\n" for n in range(200)))
+    put_ms(found, pipeline.bucket, f"{SOAK}/train/first.csv", "1,1\n")
+    _until(lambda: bool(pipeline.champion()))
+    pipeline.wait_until_idle(2.0)
+
+
+def runs_of_soak(found: account.Account) -> int:
+    """How many it has had."""
+    return len(following.RunTable(found).runs(SOAK, limit=1000))
 
 
 def one_run(found: account.Account) -> None:
@@ -246,6 +240,25 @@ def one_run(found: account.Account) -> None:
 def folder_kb(folder: Path) -> float:
     """The size of a folder's files in kB."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) / 1000
+
+
+# ------------------------------------------------------------------------------------------------------------ triggers
+
+
+def triggered(found: account.Account, objects: int, say: Say) -> harness.Document:
+    """Puts as many objects under the prefixes of one pipeline as fast as it goes."""
+    pipeline, before = Pipeline(found, SOAK), runs_of_soak(found)
+    started = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        keys = [f"{SOAK}/train/{number}.csv" for number in range(objects)]
+        puts = list(pool.map(lambda key: put_ms(found, pipeline.bucket, key, "1,1\n"), keys))
+    _until(lambda: runs_of_soak(found) > before)
+    pipeline.wait_until_idle(2.0)
+    seconds = time.monotonic() - started - 2.0
+    runs = runs_of_soak(found) - before
+    say(f"{objects} objects taken in {seconds:.1f} s, in {runs} runs")
+    figures = {"triggers_seconds": round(seconds, 3), "trigger_runs": runs}
+    return {"figures": figures, "samples": {"trigger_put_ms": puts}}
 
 
 # ------------------------------------------------------------------------------------------------------- many records

@@ -146,12 +146,15 @@ class Account:
         return self._required(name)
 
     def deployed_pipelines(self) -> list[str]:
-        """The names of the environment's deployed pipelines."""
+        """The names of the environment's deployed pipelines, whose outputs are known then."""
         prefix = self.stack("")
         stacks = self.client("cloudformation").get_paginator("describe_stacks").paginate()
-        found = [stack["StackName"] for page in stacks for stack in page["Stacks"] if is_deployed(stack)]
-        pipelines = {name.removeprefix(prefix) for name in found if name.startswith(prefix)}
-        return sorted(pipelines - {names.SHARED})
+        found = [stack for page in stacks for stack in page["Stacks"] if is_deployed(stack)]
+        ours = {
+            stack["StackName"].removeprefix(prefix): stack for stack in found if stack["StackName"].startswith(prefix)
+        }
+        self._outputs.update({name: _outputs(stack) for name, stack in ours.items()})
+        return sorted(ours.keys() - {names.SHARED})
 
     def _required(self, name: str) -> Mapping[str, str]:
         outputs = self.stack_outputs(name)
@@ -166,9 +169,11 @@ class Account:
             if refusals.says_missing(error.response["Error"].get("Message")):
                 return None
             raise
-        if not is_deployed(described):
-            return None
-        return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+        return _outputs(described) if is_deployed(described) else None
+
+
+def _outputs(stack: Mapping[str, Any]) -> Mapping[str, str]:
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
 def is_deployed(stack: Mapping[str, Any]) -> bool:

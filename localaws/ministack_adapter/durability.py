@@ -140,7 +140,9 @@ class Durability:
     def uncommitted(self, name: str) -> set[str]:
         """The states that a request that reads a service (by its signing name) may show, and are not on disk yet."""
         if name == _PROVISIONING:
-            return {_PROVISIONING}
+            # What its requests change they commit; what its threads do shows in a stack's status.
+            stacks = self._states.get(_PROVISIONING)
+            return {_PROVISIONING} if not isinstance(stacks, StackState) or stacks.has_moved else set()
         waiting = self._told | self._failed
         return waiting.intersection(modules(name)) if waiting else set()
 

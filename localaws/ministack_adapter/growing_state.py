@@ -14,6 +14,7 @@ from localaws.ministack_adapter.service_state import (
     Splitter,
     Stores,
     chunks,
+    entries,
     join_chunks,
     join_whole,
     live_stores,
@@ -241,6 +242,9 @@ def _join_table(parts: dict[Key, Any]) -> Any:
     return {**table, "items": items}
 
 
+_STATUSES = ("StackStatus", "Status", "ExecutionStatus")
+
+
 class StackState(ServiceState):
     """CloudFormation's records: stacks without their resources, and each stack's resources.
 
@@ -250,6 +254,29 @@ class StackState(ServiceState):
 
     def __init__(self, stores: Callable[[], Stores]) -> None:
         super().__init__("cloudformation", stores, _split_stack, _join_stack)
+        self._statuses: dict[Any, tuple[str, ...]] | None = None  # at the last look; None: it couldn't be committed
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether a stack's thread may have changed something since the last look: one works, or has ended."""
+        now = self._statuses_now()
+        return now != self._statuses or any(name.endswith("_IN_PROGRESS") for names in now.values() for name in names)
+
+    def changes(self) -> list[Record]:
+        statuses = self._statuses_now()  # before what they come with
+        found = super().changes()
+        self._statuses = statuses
+        return found
+
+    def forget(self) -> None:
+        super().forget()
+        self._statuses = None
+
+    def _statuses_now(self) -> dict[Any, tuple[str, ...]]:
+        """By the keys of stacks and change sets, of which one is never the other's."""
+        stores = self._stores()
+        found = [each for name in ("stacks", "change_sets") if name in stores for each in entries(stores[name])]
+        return {key: tuple(str(document.get(name)) for name in _STATUSES) for key, document in found}
 
     @property
     def in_progress(self) -> bool:

@@ -50,7 +50,7 @@ class ServiceState:
         changed: list[Record] = []
         seen: dict[tuple[str, Any, Key], Any] = {}
         for store, container in self._stores().items():
-            for key, value in _entries(container):
+            for key, value in entries(container):
                 for part in self._split(store, value):
                     self._look(store, key, part, seen, changed)
         for gone in self._tokens.keys() - seen.keys():
@@ -82,8 +82,8 @@ class ServiceState:
                 ) from error
             self._seed(record, key, sub)
         stores = {name: _empty(container) for name, container in self._stores().items()}
-        for name, entries in parts.items():
-            joined = {key: value for key, entry in entries.items() if (value := self._join(entry)) is not None}
+        for name, found in parts.items():
+            joined = {key: value for key, entry in found.items() if (value := self._join(entry)) is not None}
             stores[name] = _filled(stores.get(name), joined)
         return stores
 
@@ -150,7 +150,7 @@ class _NoCopy:
     copy = deepcopy
 
 
-def _entries(container: Any) -> list[tuple[Any, Any]]:
+def entries(container: Any) -> list[tuple[Any, Any]]:
     """(key, value) of a container; a plain value is one entry under an empty key."""
     if isinstance(container, dict):
         return list(container.items())
@@ -165,11 +165,11 @@ def _empty(container: Any) -> Any:
     return type(container)() if hasattr(container, "_data") else None
 
 
-def _filled(container: Any, entries: dict[Any, Any]) -> Any:
+def _filled(container: Any, found: dict[Any, Any]) -> Any:
     if container is None:
-        return entries.get((), entries)
+        return found.get((), found)
     if isinstance(container, dict):
-        container.update(entries)
+        container.update(found)
     else:
-        container._data.update(entries)
+        container._data.update(found)
     return container

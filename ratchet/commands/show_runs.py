@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-    from ratchet.runs import Run
+    from ratchet.runs import Run, RunTable
 
 
 # What a line of `ratchet runs` takes besides reason and metric, with a pipeline's name of fifteen letters.
 OTHER_COLUMNS = 87
 SHORTEST_REASON = 30
+AT_ONCE = 8  # pipelines that are asked about: no more connections than a client keeps (botocore, max_pool_connections)
 
 # The pipeline's state, as `status` tells it.
 _STATE = (run_table.CHAMPION, run_table.PREVIOUS_CHAMPION, run_table.RUNNING, run_table.PENDING)
@@ -118,14 +119,23 @@ def status(context: Context, pipeline: str | None) -> Answer:
         context.account.pipeline(names[0])
     if not names:
         raise UserError(f"no pipeline is deployed; run `{context.account.deploy_command()}`")
-    found = [_pipeline_status(context, name) for name in names]
+    found = _statuses(context, names)
     return Answer({"environment": context.environment_name, "pipelines": found}, lambda: _status_text(context, found))
 
 
-def _pipeline_status(context: Context, name: str) -> dict[str, Any]:
+def _statuses(context: Context, names: list[str]) -> list[dict[str, Any]]:
+    """Each pipeline's, in their order; several are asked for at once."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from ratchet.runs import RunTable
 
     table = RunTable(context.account)
+    context.account.client("sagemaker")  # a session's clients are made in one thread (boto3's guide)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda name: _pipeline_status(context, table, name), names))
+
+
+def _pipeline_status(context: Context, table: RunTable, name: str) -> dict[str, Any]:
     state = table.state(name)
     newest = table.runs(name, limit=1)
     folder = context.project.pipelines.get(name)

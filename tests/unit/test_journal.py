@@ -224,6 +224,25 @@ def test_a_stack_whose_creator_was_told_nothing_is_noted_with_what_it_has_made(j
     assert kept == stacks._data
 
 
+def test_stacks_at_rest_are_not_looked_at_for_those_who_read(journal: Journal) -> None:
+    stacks, change_sets = Scoped(), Scoped()
+    state = StackState(lambda: {"stacks": stacks, "change_sets": change_sets})
+    stacks._data["stack"] = stack = {"StackStatus": "CREATE_COMPLETE", "_resources": {}}
+    assert state.has_moved, "never looked at"
+    journal.commit(state.changes())
+    assert not state.has_moved
+    for status in ("UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"):
+        stack["StackStatus"] = status
+        assert state.has_moved
+        journal.commit(state.changes())
+        assert state.has_moved == (status == "UPDATE_IN_PROGRESS")
+    change_sets._data["set"] = {"Status": "CREATE_COMPLETE", "ExecutionStatus": "AVAILABLE"}
+    assert state.has_moved
+    state.changes()
+    state.forget()
+    assert state.has_moved, "what was found isn't on disk"
+
+
 def test_what_a_stack_gives_up_is_noted_with_what_it_deletes(journal: Journal) -> None:
     stacks = Scoped()
     state = StackState(lambda: {"stacks": stacks})
