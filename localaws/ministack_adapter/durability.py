@@ -38,8 +38,8 @@ IDLE_FLUSH_SECONDS = 2.0
 # What a machine that loses its power may lose, at most; a process that is killed loses nothing.
 FOLD_SECONDS = 10.0
 _ACTIVE_SECONDS = 5.0
-# Between two flushes, and as many times as long as the last one took: requests come first.
-_FLUSH_PAUSE_SECONDS = 0.02
+# Between two flushes, and as many times as long as the last one took, up to a second: requests come first.
+_FLUSH_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 1.0
 _FLUSH_SHARE = 16
 # The same between two looks at what changes without being told: the more there is, the rarer.
 _BACKGROUND_SHARE = 100
@@ -69,8 +69,6 @@ class Durability:
         # Each is called before a flush, and what it answers when that is on disk.
         self.when_flushed: list[Callable[[], Callable[[], None]]] = []
         self._last_activity = time.monotonic()
-        # Whether stacks are other than at the last look, or may become so without a request to them.
-        self._stacks_move = True
         self._waiting: set[str] = set()
         self._commit: asyncio.Future[None] | None = None
 
@@ -129,7 +127,6 @@ class Durability:
     async def committed(self, services: set[str]) -> None:
         """Return when what changed in these services is on disk; everybody who waits at once shares one commit."""
         self._last_activity = time.monotonic()
-        self._stacks_move |= _PROVISIONING in services
         self._waiting |= services
         if self._commit is None:
             loop = asyncio.get_running_loop()
@@ -141,8 +138,7 @@ class Durability:
         """The states that a request that reads a service (by its signing name) may show, and are not on disk yet."""
         if name == _PROVISIONING:
             # What its requests change they commit; what its threads do shows in a stack's status.
-            stacks = self._states.get(_PROVISIONING)
-            return {_PROVISIONING} if not isinstance(stacks, StackState) or stacks.has_moved else set()
+            return {_PROVISIONING} if self._stacks_have_moved() else set()
         waiting = self._told | self._failed
         return waiting.intersection(modules(name)) if waiting else set()
 
@@ -158,10 +154,8 @@ class Durability:
                 # What it brought about is in these services.
                 written = [prepare() for prepare in self.when_flushed]
                 looked_at |= {service for service in _BACKGROUND if service in self._loaded()}
-            if began >= provisioning_at and self._stacks_move:
-                self._stacks_move = False  # first: a request may say otherwise meanwhile
-                self._stacks_move |= self._stacks_in_progress()
-                looked_at |= {_PROVISIONING}.intersection(self._loaded())
+            if began >= provisioning_at:
+                looked_at |= {_PROVISIONING}.intersection(self._loaded()) if self._stacks_have_moved() else set()
                 provisioning_at = began + IDLE_FLUSH_SECONDS
             if self.flush(self._take_told() | looked_at):
                 for act in written:
@@ -172,7 +166,7 @@ class Durability:
             if began >= fold_at:
                 self.fold(stopping)
                 fold_at = time.monotonic() + FOLD_SECONDS
-            stopping.wait(max(_FLUSH_PAUSE_SECONDS, _FLUSH_SHARE * took))
+            stopping.wait(max(_FLUSH_PAUSE_SECONDS, min(_FLUSH_SHARE * took, _LONGEST_PAUSE_SECONDS)))
 
     def fold(self, stopping: threading.Event) -> None:
         """Bring what was committed onto the disk itself, and give back what was freed."""
@@ -184,9 +178,9 @@ class Durability:
         except Exception:
             logger.exception("the journal could not be folded")
 
-    def _stacks_in_progress(self) -> bool:
-        stacks = self._state(_PROVISIONING) if _PROVISIONING in self._loaded() else None
-        return isinstance(stacks, StackState) and stacks.in_progress
+    def _stacks_have_moved(self) -> bool:
+        stacks = self._states.get(_PROVISIONING)
+        return not isinstance(stacks, StackState) or stacks.has_moved
 
     def _shrunk(self) -> bool:
         with self._lock:

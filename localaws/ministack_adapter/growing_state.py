@@ -278,13 +278,6 @@ class StackState(ServiceState):
         found = [each for name in ("stacks", "change_sets") if name in stores for each in entries(stores[name])]
         return {key: tuple(str(document.get(name)) for name in _STATUSES) for key, document in found}
 
-    @property
-    def in_progress(self) -> bool:
-        """Whether a stack or a change set goes on without a request to it."""
-        stores = self._stores()
-        entries = [*list(stores["stacks"]._data.values()), *list(stores["change_sets"]._data.values())]
-        return any(_goes_on(entry) for entry in entries)
-
     def changes_in_progress(self) -> list[Record]:
         """The changes of the resources of stacks being made or updated; small, and looked at with every commit.
 
@@ -298,11 +291,6 @@ class StackState(ServiceState):
                     if part.sub or ("stacks", key, part.sub) not in self._tokens:
                         self._look("stacks", key, part, self._tokens, changed)
         return changed
-
-
-def _goes_on(entry: Document) -> bool:
-    statuses = (str(entry.get(name, "")) for name in ("StackStatus", "Status", "ExecutionStatus"))
-    return any(status.endswith(("_IN_PROGRESS", "_PENDING")) for status in statuses)
 
 
 def _split_stack(store: str, value: Any) -> Iterator[Part]:

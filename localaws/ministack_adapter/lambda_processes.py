@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -43,7 +44,7 @@ class Pipes:
     """The server's ends of a function's pipes, and the process's ends in the order of `lambda_forkserver.STREAMS`."""
 
     requests: BinaryIO
-    log: BinaryIO
+    log: BufferedReader
     answers: BinaryIO
     status: socket.socket
     of_process: tuple[int, ...]

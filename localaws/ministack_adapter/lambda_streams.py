@@ -11,6 +11,7 @@ import queue
 import select
 import threading
 import time
+from io import BufferedReader
 from typing import Any, BinaryIO
 
 Document = dict[str, Any]
@@ -42,7 +43,7 @@ class Printed:
     before it, since a function may end without one.
     """
 
-    def __init__(self, stream: BinaryIO, marker: str, name: str) -> None:
+    def __init__(self, stream: BufferedReader, marker: str, name: str) -> None:
         self._stream = stream
         self._marker = marker.encode()
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -70,7 +71,19 @@ class Printed:
             while line := self._stream.readline(_LONGEST_LINE):
                 with self._lock:
                     self._keep(line)
+                    is_full = self._left <= 0
+                if is_full and line.endswith(b"\n"):
+                    self._pass_over()
         self._lines.put(None)
+
+    def _pass_over(self) -> None:
+        """At a line's start: leave out whole lines that are dropped anyway, up to a marker, not taking each apart."""
+        seen = self._stream.peek()
+        with self._lock:
+            if self._left > 0 or seen.startswith(self._marker):
+                return
+        marked = seen.find(b"\n" + self._marker)
+        self._stream.read((seen.rfind(b"\n") if marked < 0 else marked) + 1)
 
     def _keep(self, line: bytes) -> None:
         is_marker = line.startswith(self._marker) and self._markers < _UNREAD

@@ -95,6 +95,7 @@ def test_a_bootstrap_that_failed_is_done_anew(up: World, deployments: list[list[
     up.cloudformation.add(deploying.BOOTSTRAP_STACK, {}, StackStatus=status)
     assert up.call("up").exit_code == 0
     assert [called[0] for called in deployments] == ["bootstrap", "deploy"]
+    assert deployments[0][2:4] == ["--app", ""], "no app is synthesized for it"
 
 
 def test_up_tells_of_a_pipeline_whose_folder_was_removed(up: World, deployments: list[list[str]]) -> None:

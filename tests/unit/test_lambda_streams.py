@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from io import BufferedReader
 from typing import BinaryIO
 
 import pytest
@@ -14,7 +15,7 @@ from localaws.ministack_adapter.lambda_streams import DROPPED, MOST_PRINTED, Ans
 END = "#1"
 
 
-def _pipe() -> tuple[BinaryIO, BinaryIO]:
+def _pipe() -> tuple[BufferedReader, BinaryIO]:
     reading, writing = os.pipe()
     return os.fdopen(reading, "rb"), os.fdopen(writing, "wb", buffering=0)
 
@@ -41,6 +42,21 @@ def test_a_flood_is_cut_off_and_its_end_still_found(piece: bytes) -> None:
     assert len(kept) <= MOST_PRINTED + 300_000
     its.write(b"next\n\n#2\n")
     assert log.up_to("#2", 10) == "next"
+    its.close()
+
+
+def test_twenty_million_empty_lines_are_not_taken_apart() -> None:
+    ours, its = _pipe()
+    started = time.process_time()
+    log = Printed(ours, "#", "log")
+    for _ in range(20):
+        its.write(b"\n" * 1_000_000)
+    its.write(b"\n#1\n")
+    assert log.up_to(END, 60).endswith(DROPPED)
+    assert time.process_time() - started < 5, "seconds of the processor"
+    for number in range(2, 5):
+        its.write(b"of the next\n\n#%d\n" % number)
+        assert log.up_to(f"#{number}", 10) == "of the next"
     its.close()
 
 

@@ -204,7 +204,7 @@ def documents(draw: st.DrawFn) -> Any:
 
 
 @given(body=documents())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_whatever_a_message_says_the_good_one_beside_it_starts_a_run(body: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         aws = installed(patch, **ENVIRONMENT)
