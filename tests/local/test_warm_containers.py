@@ -301,7 +301,7 @@ def test_a_container_that_is_killed_leaves_nothing(bench: Bench, way: str) -> No
 
 # --------------------------------------------------------------------------------------------------- what begins cold
 
-FRAMEWORK = "import numpy, sklearn.ensemble"
+FRAMEWORK = "import joblib"
 
 
 def test_what_can_t_be_right_begins_cold(bench: Bench) -> None:
