@@ -32,7 +32,7 @@ from localaws.sagemaker.containers import container
 Document = dict[str, Any]
 USERS = ("root", "an ordinary user")
 PLACES = ("training job", "processing job", "debugger rule", "model", "requirements of a model", "function",
-          "requirements of a training job")  # fmt: skip
+          "requirements of a training job", "warm training job")  # fmt: skip
 ATTEMPTS = [attempt.__name__ for attempt in escape_probe.ATTEMPTS]
 ORDINARY = 65534
 PROBE = Path(escape_probe.__file__).read_text()
@@ -187,6 +187,9 @@ def of_all_places(one: Try) -> dict[str, Document]:
     jobs.processed(processing["ProcessingJobName"])
     assert hosting.settled(endpoint)["EndpointStatus"] == "InService", hosting.log_lines(endpoint)
     in_model = hosting.ask(endpoint)["body"]
+    # Forked from an interpreter that runs outside of all containers.
+    warm = jobs.train(f"import joblib\n{one.script}\nprint('WARM', {FORKED})")["TrainingJobName"]
+    assert "WARM True" in jobs.log_lines(warm)
     rule = jobs.ended(training)["DebugRuleEvaluationStatuses"][0]["RuleEvaluationJobArn"].rpartition("/")[2]
     return {
         "training job": said(jobs, training),
@@ -196,9 +199,11 @@ def of_all_places(one: Try) -> dict[str, Document]:
         "model": in_model["model"],
         "requirements of a model": in_model["requirements"],
         "function": in_function,
+        "warm training job": said(jobs, warm),
     }
 
 
+FORKED = "b'warm_interpreter' in open('/proc/self/cmdline', 'rb').read()"
 NO_INDEX = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}
 # Installed elsewhere than in the image's environment, which isn't the ordinary user's here.
 ELSEWHERE = {**NO_INDEX, "PIP_TARGET": "/tmp/packages"}

@@ -79,7 +79,7 @@ def find(image_uri: str) -> Image:
                     of_ours=tuple(toolkits["of_ours"]),
                     holds={**line["holds"], **_held_by_tag(tag.groupdict())},
                     variables=line["variables"],
-                    imports=tuple(table["warm"][line["environment"].rpartition("-")[0]]),
+                    imports=tuple(table["warm"].get(line["environment"].rpartition("-")[0], ())),
                 )
     raise ImageNotFoundError(image_uri)
 

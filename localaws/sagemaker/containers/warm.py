@@ -278,7 +278,8 @@ def _launch(spec: ContainerSpec, interpreter: Interpreter) -> Container:
         others = [listener.fileno()] if listener else []
         with asked:
             sent = socket.send_fds(asked, [message], [written, *spec.descriptors, *others])
-            asked.sendall(message[sent:])
+            if sent < len(message):  # else it may be read, and the socket closed, already
+                asked.sendall(message[sent:])
     except BaseException:
         started.kill()
         started.wait()
