@@ -62,7 +62,7 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "random_f1": (None, "the best of 50 trials, macro F1 on one fixed split: Random"),
     "bayesian_f1": (None, "Bayesian; at least 0.964"),
     "early_stopping_f1": (None, "Bayesian with early stopping"),
-    "completed_early_f1": (None, "Bayesian with early stopping, done when seven trials in a row were no improvement"),
+    "completed_early_f1": (None, "Bayesian with early stopping, done when six trials in a row were no improvement"),
     "hyperband_f1": (None, "Hyperband"),
     "grid_f1": (None, "Grid, of 48 combinations"),
     "warm_start_f1": (None, "25 more trials in finer ranges, warm from the random and the Bayesian job"),
