@@ -2,7 +2,7 @@
 
     random_f1, bayesian_f1, hyperband_f1, grid_f1   the best trial's macro F1 on one fixed split; median of 10 seeds
     early_stopping_f1     the same by Bayesian with early stopping of type Auto
-    completed_early_f1    the same, done when seven trials in a row were no improvement (BestObjectiveNotImproving)
+    completed_early_f1    the same, done when six trials in a row were no improvement (BestObjectiveNotImproving)
     multifidelity_f1, multifidelity_cost   the best of these two and Hyperband that took at most half of random's fit
                           seconds, and what share of them it took
     warm_start_f1         Bayesian, 25 trials in finer ranges, warm from the random and the Bayesian job
@@ -55,7 +55,7 @@ SMALL_SEEDS, SMALL_TRIALS, SMALL_NOTHINGS = 1, 6, 4
 PROCESSES = SLOTS = 2
 SYNE_TUNE = harness.ROOT / "requirements" / "syne_tune.txt"
 SYNE_TUNE_SLEEP, SYNE_TUNE_DEFAULT_SLEEP = 0.1, 5.0
-NOT_IMPROVING, MOST_COST = 7, 0.5
+NOT_IMPROVING, MOST_COST = 6, 0.5
 COMPLETED_EARLY = f"bayesian, early stopping, until {NOT_IMPROVING} don't improve"
 # The figure of each strategy.
 FIGURES = {
