@@ -16,7 +16,9 @@ from hosting_kit import archive
 from job_kit import Jobs
 from running_aws import AwsFactory
 
-TOOLKIT = Path(__file__).parents[2] / "training_code" / "toolkit"
+ROOT = Path(__file__).parents[2]
+# The packages that a pipeline's code is packed with.
+SHIPPED = (ROOT / "training_code" / "toolkit", ROOT / "contract")
 INTERRUPTIONS, STEPS, EVERY = 20, 1600, 10
 
 # Logistic regression by stochastic gradients with momentum and dropout: order and randomness are part of the result.
@@ -66,8 +68,8 @@ def market(fresh_aws: AwsFactory) -> Iterator[Any]:
 
 
 def source(jobs: Jobs) -> str:
-    """The script with the toolkit beside it, as a pipeline's code is packed."""
-    files = {f"toolkit/{path.relative_to(TOOLKIT)}": path.read_bytes() for path in TOOLKIT.rglob("*.py")}
+    """The script with the toolkit and the contract beside it, as a pipeline's code is packed."""
+    files = {str(path.relative_to(each.parent)): path.read_bytes() for each in SHIPPED for path in each.rglob("*.py")}
     return jobs.put("code/sourcedir.tar.gz", archive({"train.py": SCRIPT, **files}))
 
 

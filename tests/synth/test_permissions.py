@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from synthesis import ENVIRONMENTS, Template, listed, settings, text
+from synthesis import ENVIRONMENTS, SPEC, Template, listed, settings, text
 
 from contract import names
 from localaws.ministack_adapter.condition_keys import is_supplied
@@ -308,7 +308,10 @@ def test_what_the_stopper_cannot_do_waits_and_is_told(stacks: Callable[[str], di
 
 
 def test_a_boundary_is_on_every_role(pipeline: Callable[..., Template]) -> None:
-    roles = pipeline("dev", {"permissions_boundary": "team-boundary"}).of_type("AWS::IAM::Role")
+    train = {**SPEC["train"], "metrics": {"f1": "f1=([0-9.]+)"}}
+    tune = {"objective": {"maximize": "f1"}, "ranges": {"depth": {"integer": [1, 9]}}, "max_jobs": 4}
+    template = pipeline("dev", {"permissions_boundary": "team-boundary"}, train=train, tune=tune)
+    roles = template.of_type("AWS::IAM::Role")
     assert len(roles) == len(TRUSTED)
     assert all(":policy/team-boundary" in text(role["Properties"]["PermissionsBoundary"]) for role in roles.values())
 
