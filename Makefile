@@ -100,6 +100,7 @@ format: .venv/dev.stamp
 bench: install
 	@$(BIN)/python bench/platform.py
 	@$(BIN)/python bench/cycle.py
+	@$(BIN)/python bench/warm.py
 	@$(BIN)/python bench/stop.py
 	@$(BIN)/python bench/probe.py
 	@$(BIN)/python bench/rules.py

@@ -106,14 +106,15 @@ class Durability:
             records: list[Record] = []
             stacks = self._states.get(_PROVISIONING)
             try:
-                if isinstance(stacks, StackState) and stacks not in states:
-                    records += _found(stacks.changes_in_progress)
                 for state in states:
                     found = _found(state.changes)
                     records += found
                     if found and state.service == _PROVISIONING:
                         # What a stack says that it has must be there: resources are looked at after their stack.
                         states += [other for other in self._loaded_states() if other not in states]
+                if isinstance(stacks, StackState):
+                    # Last: what a stack's thread makes while others are looked at must be known to its stack.
+                    records += _found(stacks.changes_in_progress)
                 self._journal.commit(records)
             except BaseException:
                 for state in {*states, *([stacks] if stacks else [])}:

@@ -242,6 +242,7 @@ def _join_table(parts: dict[Key, Any]) -> Any:
     return {**table, "items": items}
 
 
+_MAKING = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
 _STATUSES = ("StackStatus", "Status", "ExecutionStatus")
 
 
@@ -285,12 +286,19 @@ class StackState(ServiceState):
         """
         changed: list[Record] = []
         for key, stack in list(self._stores()["stacks"]._data.items()):
-            # What a stack gives up is noted with all that it deletes: else nobody would know of what is left.
-            if stack.get("StackStatus") in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
+            if self._is_made(key, str(stack.get("StackStatus"))):
                 for part in _split_stack("stacks", stack):
                     if part.sub or ("stacks", key, part.sub) not in self._tokens:
                         self._look("stacks", key, part, self._tokens, changed)
         return changed
+
+    def _is_made(self, key: Any, status: str) -> bool:
+        """Whether a stack only gains resources, or did until a moment ago.
+
+        What a stack gives up is noted with all that it deletes: else nobody would know of what is left.
+        """
+        before = (self._statuses or {}).get(key, ("CREATE_IN_PROGRESS",))[0]
+        return status in _MAKING or (status == "CREATE_COMPLETE" and before in _MAKING)
 
 
 def _split_stack(store: str, value: Any) -> Iterator[Part]:

@@ -93,8 +93,8 @@ class Journal:
         if not written and not deleted:
             return
         with self._database.transaction():
-            self._connection.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)", written)
             self._connection.executemany("DELETE FROM record WHERE service = ? AND store = ? AND key = ?", deleted)
+            self._connection.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)", written)
 
     def services(self) -> list[str]:
         return [name for (name,) in self._rows("SELECT DISTINCT service FROM record ORDER BY service")]

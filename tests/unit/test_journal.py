@@ -224,6 +224,22 @@ def test_a_stack_whose_creator_was_told_nothing_is_noted_with_what_it_has_made(j
     assert kept == stacks._data
 
 
+def test_what_a_stack_made_at_the_last_is_known_though_it_is_done(journal: Journal) -> None:
+    """Its thread goes on while others are looked at: what of it they find on disk must be the stack's."""
+    stacks = Scoped()
+    state = StackState(lambda: {"stacks": stacks})
+    stacks._data["stack"] = stack = {"StackStatus": "CREATE_IN_PROGRESS", "_resources": {}}
+    journal.commit(state.changes())
+    stack["_resources"] = {"Queue": {"PhysicalResourceId": "q"}}
+    stack["StackStatus"] = "CREATE_COMPLETE"
+    journal.commit(state.changes_in_progress())
+    kept = back(journal, "cloudformation", lambda: StackState(lambda: {"stacks": Scoped()}))["stacks"]._data
+    assert kept["stack"]["_resources"] == stack["_resources"]
+    journal.commit(state.changes())
+    stack["_resources"] = {}
+    assert state.changes_in_progress() == [], "at rest since"
+
+
 def test_stacks_at_rest_are_not_looked_at_for_those_who_read(journal: Journal) -> None:
     stacks, change_sets = Scoped(), Scoped()
     state = StackState(lambda: {"stacks": stacks, "change_sets": change_sets})
