@@ -138,7 +138,10 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("name", ["cycle", "early_stopping", "platform", "probe", "prune", "rules", "stop", "tune", "warm"])
+RECORDED = ["cycle", "early_stopping", "platform", "probe", "prune", "rules", "stop", "tune", "warm"]
+
+
+@pytest.mark.parametrize("name", RECORDED)
 def test_a_benchmark_needs_nothing_of_the_tests(name: str) -> None:
     command = [sys.executable, "-c", WITHOUT_TEST_PACKAGES, f"bench/{name}.py", "--recorded", "--json"]
     done = subprocess.run(command, cwd=harness.ROOT, capture_output=True, text=True, check=False)
