@@ -126,29 +126,11 @@ def busy(trials: list[Mapping[str, Any]]) -> float:
 
 
 def request(jobs: Jobs, source: str, name: str, trials: int) -> dict[str, Any]:
-    """A random tuning job of the script."""
-    training = jobs.training_request("", source=source)
-    return {
-        "HyperParameterTuningJobName": name,
-        "HyperParameterTuningJobConfig": {
-            "Strategy": "Random",
-            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "f1"},
-            "ResourceLimits": {"MaxNumberOfTrainingJobs": trials, "MaxParallelTrainingJobs": SLOTS},
-            "ParameterRanges": {"ContinuousParameterRanges": [{"Name": "x", "MinValue": "0", "MaxValue": "1"}]},
-            "RandomSeed": 0,
-        },
-        "TrainingJobDefinition": {
-            "StaticHyperParameters": training["HyperParameters"],
-            "AlgorithmSpecification": {
-                **training["AlgorithmSpecification"],
-                "MetricDefinitions": [{"Name": "f1", "Regex": "f1=([0-9.]+);"}],
-            },
-            **{
-                each: training[each]
-                for each in ("RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig", "StoppingCondition")
-            },
-        },
-    }
+    """A random tuning job of the script, with its data."""
+    limits = {"MaxNumberOfTrainingJobs": trials, "MaxParallelTrainingJobs": SLOTS}
+    data = {"InputDataConfig": [jobs.channel("train", f"s3://{jobs.bucket}/train")]}
+    asked = jobs.tuning_request(source, definition=data, RandomSeed=0, ResourceLimits=limits)
+    return {**asked, "HyperParameterTuningJobName": name}
 
 
 # ---------------------------------------------------------------------------------------------------------- Syne Tune

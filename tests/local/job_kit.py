@@ -38,6 +38,14 @@ def hearing(request: Document) -> Document:
     return {**request, "AlgorithmSpecification": algorithm}
 
 
+OBJECTIVE = "validation:f1"
+
+
+def one_range(name: str, low: str, high: str, **more: str) -> Document:
+    """ParameterRanges of one continuous hyperparameter."""
+    return {"ContinuousParameterRanges": [{"Name": name, "MinValue": low, "MaxValue": high, **more}]}
+
+
 @dataclass
 class Jobs:
     """Jobs on an embedded AWS, in a bucket and under names of this object's own."""
@@ -102,6 +110,32 @@ class Jobs:
     def hearing_request(self, script: str | bytes, **changes: Any) -> Document:
         """A training job whose script hears SIGTERM, which a framework image's own `train` keeps from it."""
         return hearing(self.training_request(script, **changes))
+
+    def tuning_request(self, source: str, *, definition: Document | None = None, **config: Any) -> Document:
+        """A tuning job of three random trials of a source's script, two at once, by the `f1=0.5;` that it prints."""
+        return {
+            "HyperParameterTuningJobName": self.name("hpo"),
+            "HyperParameterTuningJobConfig": {
+                "Strategy": "Random",
+                "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": OBJECTIVE},
+                "ResourceLimits": {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 2},
+                "ParameterRanges": one_range("lr", "0.1", "0.9"),
+                **config,
+            },
+            "TrainingJobDefinition": {
+                "StaticHyperParameters": self.script_mode(source),
+                "AlgorithmSpecification": {
+                    "TrainingImage": SKLEARN,
+                    "TrainingInputMode": "File",
+                    "MetricDefinitions": [{"Name": OBJECTIVE, "Regex": "f1=([0-9.]+);"}],
+                },
+                "RoleArn": self.role,
+                "OutputDataConfig": {"S3OutputPath": f"s3://{self.bucket}/out"},
+                "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
+                "StoppingCondition": {"MaxRuntimeInSeconds": 300},
+                **(definition or {}),
+            },
+        }
 
     def script_mode(self, source: str, program: str = "train.py") -> dict[str, str]:
         """Hyperparameters of script mode, JSON-encoded as the SDK does."""

@@ -7,15 +7,13 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from image_uris import SKLEARN
-from job_kit import Jobs
+from job_kit import OBJECTIVE, Jobs
 from resources import allow
 from running_aws import Aws
 from state_machines import machine
 from waiting import until
 
 Document = dict[str, Any]
-METRIC = "validation:f1"
 # No import but what the interpreter has: a trial takes a fraction of a second.
 SCORES = """
 import os, sys
@@ -60,30 +58,9 @@ def scripts(jobs: Jobs) -> dict[str, str]:
 
 
 def tuning_request(jobs: Jobs, source: str, *, definition: Document | None = None, **config: Any) -> Document:
-    """A tuning job of three random trials, two at once."""
-    return {
-        "HyperParameterTuningJobName": jobs.name("hpo"),
-        "HyperParameterTuningJobConfig": {
-            "Strategy": "Random",
-            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": METRIC},
-            "ResourceLimits": {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 2},
-            "ParameterRanges": {"ContinuousParameterRanges": [{"Name": "lr", "MinValue": "0.1", "MaxValue": "0.9"}]},
-            **config,
-        },
-        "TrainingJobDefinition": {
-            "StaticHyperParameters": {**jobs.script_mode(source), "classes": "10"},
-            "AlgorithmSpecification": {
-                "TrainingImage": SKLEARN,
-                "TrainingInputMode": "File",
-                "MetricDefinitions": [{"Name": METRIC, "Regex": "f1=([0-9.]+);"}],
-            },
-            "RoleArn": jobs.role,
-            "OutputDataConfig": {"S3OutputPath": f"s3://{jobs.bucket}/out"},
-            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
-            "StoppingCondition": {"MaxRuntimeInSeconds": 300},
-            **(definition or {}),
-        },
-    }
+    """A tuning job of three random trials, two at once, with a static hyperparameter."""
+    static = {**jobs.script_mode(source), "classes": "10"}
+    return jobs.tuning_request(source, definition={"StaticHyperParameters": static, **(definition or {})}, **config)
 
 
 def ended(jobs: Jobs, name: str) -> Document:
@@ -133,7 +110,7 @@ def test_trials_are_training_jobs(jobs: Jobs, tuned: Document) -> None:
         assert summary["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] == pytest.approx(value)
     job = jobs.sagemaker.describe_training_job(TrainingJobName=best["TrainingJobName"])
     assert job["TuningJobArn"] == tuned["HyperParameterTuningJobArn"]
-    assert job["HyperParameters"]["_tuning_objective_metric"] == METRIC
+    assert job["HyperParameters"]["_tuning_objective_metric"] == OBJECTIVE
     assert job["ModelArtifacts"]["S3ModelArtifacts"].endswith(f"{best['TrainingJobName']}/output/model.tar.gz")
     tags = jobs.sagemaker.list_tags(ResourceArn=job["TrainingJobArn"])["Tags"]
     assert tags == [{"Key": "team", "Value": "vision"}]

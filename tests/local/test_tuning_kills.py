@@ -80,24 +80,7 @@ def times_begun(aws: Aws, trials: list[str]) -> dict[str, int]:
 
 def tuning_request(jobs: Jobs) -> dict[str, Any]:
     """A tuning job of the script."""
-    training = jobs.training_request(SCRIPT)
-    members = ("RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig", "StoppingCondition")
-    return {
-        "HyperParameterTuningJobName": NAME,
-        "HyperParameterTuningJobConfig": {
-            "Strategy": "Random",
-            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "f1"},
-            "ResourceLimits": {"MaxNumberOfTrainingJobs": TRIALS, "MaxParallelTrainingJobs": SLOTS},
-            "ParameterRanges": {"ContinuousParameterRanges": [{"Name": "x", "MinValue": "0", "MaxValue": "1"}]},
-            "RandomSeed": 0,
-        },
-        "TrainingJobDefinition": {
-            "StaticHyperParameters": training["HyperParameters"],
-            "AlgorithmSpecification": {
-                **training["AlgorithmSpecification"],
-                "MetricDefinitions": [{"Name": "f1", "Regex": "f1=([0-9.]+);"}],
-            },
-            **{member: training[member] for member in members},
-            "RetryStrategy": {"MaximumRetryAttempts": 2 * KILLS},
-        },
-    }
+    limits = {"MaxNumberOfTrainingJobs": TRIALS, "MaxParallelTrainingJobs": SLOTS}
+    retried = {"RetryStrategy": {"MaximumRetryAttempts": 2 * KILLS}}
+    asked = jobs.tuning_request(jobs.source(SCRIPT), definition=retried, RandomSeed=0, ResourceLimits=limits)
+    return {**asked, "HyperParameterTuningJobName": NAME}

@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from image_uris import SKLEARN
-from job_kit import Jobs
+from job_kit import Jobs, one_range
 from running_aws import Aws
 from waiting import until
 
 from ratchet import cli
 
-METRIC = "validation:f1"
 # Two values, a second apart, so that CloudWatch keeps two.
 LEARNS = """
 import sys, time
@@ -28,30 +26,10 @@ print(f"f1={rate};", flush=True)
 
 
 def request(jobs: Jobs, name: str) -> dict[str, Any]:
-    objective = {"Type": "Maximize", "MetricName": METRIC}
-    rate = {"Name": "rate", "MinValue": "0.001", "MaxValue": "0.9", "ScalingType": "Logarithmic"}
-    return {
-        "HyperParameterTuningJobName": name,
-        "HyperParameterTuningJobConfig": {
-            "Strategy": "Random",
-            "RandomSeed": 1,
-            "HyperParameterTuningJobObjective": objective,
-            "ResourceLimits": {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 4},
-            "ParameterRanges": {"ContinuousParameterRanges": [rate]},
-        },
-        "TrainingJobDefinition": {
-            "StaticHyperParameters": jobs.script_mode(jobs.source(LEARNS)),
-            "AlgorithmSpecification": {
-                "TrainingImage": SKLEARN,
-                "TrainingInputMode": "File",
-                "MetricDefinitions": [{"Name": METRIC, "Regex": "f1=([0-9.]+);"}],
-            },
-            "RoleArn": jobs.role,
-            "OutputDataConfig": {"S3OutputPath": f"s3://{jobs.bucket}/out"},
-            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
-            "StoppingCondition": {"MaxRuntimeInSeconds": 300},
-        },
-    }
+    limits = {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 4}
+    rate = one_range("rate", "0.001", "0.9", ScalingType="Logarithmic")
+    asked = jobs.tuning_request(jobs.source(LEARNS), RandomSeed=1, ResourceLimits=limits, ParameterRanges=rate)
+    return {**asked, "HyperParameterTuningJobName": name}
 
 
 def test_what_a_tuning_job_found_is_shown(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
