@@ -145,24 +145,23 @@ class Trials:
         job_records.begin_stopping(self._context, TRAINING, name)
         self._engine.stop(TRAINING, name, notice)
 
-    def look(self) -> bool:
-        """Read what has become of the running trials; whether the status of any has changed."""
-        changed = [self._look_at(number) for number in self.running]
-        return any(changed)
+    def look(self) -> None:
+        """Read what has become of the running trials."""
+        for number in self.running:
+            self._look_at(number)
 
-    def _look_at(self, number: int) -> bool:
+    def _look_at(self, number: int) -> None:
         before = self._found[number]
         name = before["TrainingJobName"]
         after = self._context.store.get(TRAINING.resource_type, name) or {**before, "TrainingJobStatus": "Failed"}
         self._found[number] = after
         if after["TrainingJobStatus"] not in TERMINAL:
-            return bool(after["TrainingJobStatus"] != before["TrainingJobStatus"])
+            return
         if self._may_be_retried(after):
             self._retry(number, name)
         elif self._keeps_curves:
             kept = {"TrainingJobName": name, "Curve": self._curves[number]}
             self._context.store.create(CURVES, name, kept)
-        return True
 
     def retry_what_failed(self) -> None:
         """After a restart: go on with trials that the server's end cut off, where RetryStrategy says so."""
