@@ -142,7 +142,15 @@ class Bench:
         reading = script_reading.of_file(ml / "code/train.py", [ml / "code"], warm_start.framework(self.image.imports))
         warm = Warm(self.image.python, self.image.imports, {**variables, "SM_HPS": "{}"}, reading, way)
         spec = ContainerSpec(
-            command, variables, ml, tmp, Path("/opt/ml/code"), tools=tools, as_process_1=True, warm=warm
+            command,
+            variables,
+            ml,
+            tmp,
+            Path("/opt/ml/code"),
+            tools=tools,
+            as_process_1=True,
+            is_train=way == "train",
+            warm=warm,
         )
         return (self.warm.launch if is_warm else container.launch)(installed.given_to(spec)), ml
 

@@ -47,9 +47,10 @@ _WITHOUT_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 class ForkedProcess:
     """A child of this process that another has forked; as subprocess.Popen, as far as a container needs it."""
 
-    def __init__(self, pid: int, output: int) -> None:
+    def __init__(self, pid: int, output: int, asked: socket.socket) -> None:
         self.pid = pid
         self.stdout = open(output, "rb", 0)  # noqa: SIM115 - a pipe, its container's
+        self._asked = asked  # by which it knows that the server is there
         self._returncode: int | None = None
         self._ends = os.pidfd_open(pid)
         self._waiting = threading.Lock()
@@ -62,6 +63,7 @@ class ForkedProcess:
                 if pid == self.pid:
                     self._returncode = os.waitstatus_to_exitcode(status)
                     os.close(self._ends)
+                    self._asked.close()
             return self._returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -142,6 +144,8 @@ class Interpreter:
             with theirs, self._asking:
                 socket.send_fds(self._ours, [b"f"], [theirs.fileno()])
                 pid = int(self._line())
+                if pid < 0:
+                    raise OSError("it can't be forked")
                 self._forked.add(pid)
         except BaseException:
             ours.close()
@@ -264,7 +268,7 @@ def _launch(spec: ContainerSpec, interpreter: Interpreter) -> Container:
     listener = _listening(spec.tools) if forks == "scripts" and spec.tools else None
     pid, asked = interpreter.fork()
     output, written = os.pipe()
-    started = Container(ForkedProcess(pid, output), owns_processes=True)
+    started = Container(ForkedProcess(pid, output, asked), owns_processes=True)
     try:
         yield_to_us(pid)
         container.keep_to_limits(started, spec)
@@ -276,10 +280,9 @@ def _launch(spec: ContainerSpec, interpreter: Interpreter) -> Container:
         }
         message = json.dumps(document).encode() + b"\n"
         others = [listener.fileno()] if listener else []
-        with asked:
-            sent = socket.send_fds(asked, [message], [written, *spec.descriptors, *others])
-            if sent < len(message):  # else it may be read, and the socket closed, already
-                asked.sendall(message[sent:])
+        sent = socket.send_fds(asked, [message], [written, *spec.descriptors, *others])
+        if sent < len(message):  # else it may have ended already
+            asked.sendall(message[sent:])
     except BaseException:
         started.kill()
         started.wait()
