@@ -6,6 +6,8 @@ in front of every job.
 What the kernel lets root, or an ordinary user through a user namespace, do without Docker (mount_namespaces(7),
 pid_namespaces(7), user_namespaces(7)). Once the view is made, every privilege goes (privileges.py, landlock.py).
 
+With processes of its own, it is process 1 of the container, and what a framework's image has as that: its `train`.
+
 Exit status: the program's, 128 + the signal that ended it, 127 when it isn't there, 126 when it can't be run, 125 when
 the container couldn't be set up (Docker's).
 """
@@ -15,10 +17,10 @@ from __future__ import annotations
 import os
 import sys
 
-from localaws.confinement import landlock, linux, privileges, seccomp, view
+from localaws.confinement import landlock, linux, privileges, seccomp, train_program, view
 from localaws.confinement.linux import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
 from localaws.confinement.options import Options
-from localaws.confinement.processes import end_descendants, is_closed, supervise
+from localaws.confinement.processes import end_descendants, is_closed, reaped, supervise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Become = Callable[[Options], int]
+    Start = Callable[[list[str], str, dict[str, str]], object]
 else:
     import _signal as signal  # see processes.py
 
@@ -34,25 +37,23 @@ CANNOT_RUN = 126
 NOT_FOUND = 127
 
 
-class _Starts:
-    """How a container's processes begin: its program, and what is beside it."""
+class Starts:
+    """How a container's processes begin.
 
-    def __init__(self, become: Become, beside: Callable[[], None]) -> None:
-        self.become, self.beside = become, beside
+    become: makes a process its program. script: makes one the script that `train` runs. beside: starts another process
+    of it before its program; only where it has processes of its own.
+    """
+
+    def __init__(
+        self, become: Become | None = None, script: Start | None = None, beside: Callable[[], None] | None = None
+    ) -> None:
+        self.become, self.script = become or execute, script or train_program.start
+        self.beside = beside or (lambda: None)
 
 
 def main(arguments: list[str]) -> int:
     """Run the container; its exit status."""
-    return run(Options(arguments))
-
-
-def run(options: Options, become: Become | None = None, beside: Callable[[], None] | None = None) -> int:
-    """Run the container; its exit status.
-
-    become: makes a process its program, otherwise than by starting that. beside: starts another process of it, before
-    its program; only where it has processes of its own.
-    """
-    starts = _Starts(become or execute, beside or (lambda: None))
+    options, starts = Options(arguments), Starts()
     os.setsid()
     linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL if options.has_own_processes else signal.SIGUSR1)
     if os.getppid() != options.parent:
@@ -72,29 +73,66 @@ def run(options: Options, become: Become | None = None, beside: Callable[[], Non
     return status
 
 
-def _run_as_first_process(options: Options, starts: _Starts) -> int:
+def lead(options: Options, alive: int, starts: Starts) -> int:
+    """Run the container in a child of the server's that is the first of its processes already; its exit status.
+
+    alive: says nothing, and is closed once the server has gone.
+    """
+    os.setsid()
+    try:
+        _enter_namespaces(options, with_processes=False)
+    except OSError as error:
+        return _setup_failed(error)
+    return _as_first_process(options, alive, starts)
+
+
+def _run_as_first_process(options: Options, starts: Starts) -> int:
     """Fork into the new process namespace; the child is its process 1, with which all others end."""
     alive_end, held_end = os.pipe()
 
     def first_process() -> int:
         os.close(held_end)
-        try:
-            settings = view.enter(options.view, own_processes=True) if options.has_own_files else None
-            _confine(options, settings)
-        except OSError as error:
-            return _setup_failed(error)
-        linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        os.set_blocking(alive_end, False)
-        if is_closed(alive_end):
-            return SETUP_FAILED
-        os.close(alive_end)
-        starts.beside()
-        return supervise(lambda: starts.become(options), as_process_1="--process-1" in options.flags)
+        return _as_first_process(options, alive_end, starts)
 
     return supervise(first_process)
 
 
-def _confined(options: Options, settings: int | None, starts: _Starts) -> int:
+def _as_first_process(options: Options, alive: int, starts: Starts) -> int:
+    try:
+        settings = view.enter(options.view, own_processes=True) if options.has_own_files else None
+        _confine(options, settings)
+    except OSError as error:
+        return _setup_failed(error)
+    linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.set_blocking(alive, False)
+    if is_closed(alive):
+        return SETUP_FAILED
+    os.close(alive)
+    if "--train" in options.flags:
+        return _train(options, starts)
+    starts.beside()
+    return supervise(lambda: starts.become(options), as_process_1="--process-1" in options.flags)
+
+
+def _train(options: Options, starts: Starts) -> int:
+    """Be the image's `train` (train_program.py), which no signal ends: it handles none, and is process 1."""
+
+    def run(command: list[str], cwd: str, variables: dict[str, str]) -> int:
+        child = os.fork()
+        if child == 0:
+            starts.script(command, cwd, variables)
+        return reaped(child)
+
+    try:
+        begin(options)
+    except OSError as error:
+        return _cannot_start(options, error)
+    status = train_program.main(os.path.dirname(options.program[-1]), run)
+    sys.stdout.flush()
+    return status
+
+
+def _confined(options: Options, settings: int | None, starts: Starts) -> int:
     """Take this process's privileges, and become the program."""
     try:
         _confine(options, settings)
@@ -133,14 +171,18 @@ def execute(options: Options, environment: Mapping[str, str] | None = None) -> i
         begin(options)
         os.execvpe(options.program[0], options.program, os.environ if environment is None else environment)  # noqa: S606 - no shell is the point
     except OSError as error:
-        print(f"cannot start {options.program[0]!r}: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201
-        return NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_RUN
+        return _cannot_start(options, error)
 
 
-def _enter_namespaces(options: Options) -> None:
+def _cannot_start(options: Options, error: OSError) -> int:
+    print(f"cannot start {options.program[0]!r}: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201
+    return NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_RUN
+
+
+def _enter_namespaces(options: Options, *, with_processes: bool = True) -> None:
     kinds = {
         "--mount": linux.CLONE_NEWNS,
-        "--pid": linux.CLONE_NEWPID | linux.CLONE_NEWIPC,
+        "--pid": linux.CLONE_NEWIPC | (linux.CLONE_NEWPID if with_processes else 0),
         "--isolate-network": linux.CLONE_NEWNET,
     }
     wanted = sum(bits for flag, bits in kinds.items() if flag in options.flags)

@@ -106,7 +106,8 @@ class Kept:
         """Take the framework's modules out of sight; whoever imports one gets all."""
         for name in self._modules:
             del sys.modules[name]
-        sys.meta_path.insert(0, self)
+        if self._modules:
+            sys.meta_path.insert(0, self)
 
     def forget_ours(self) -> None:
         """Leave no module of this server for a program to import."""

@@ -10,6 +10,7 @@
 --overlay DIR TOP  DIR appears writable: what is written goes to TOP/upper (overlayfs; TOP/work is its own)
 --under DIR        a layer between the overlay's TOP and DIR; the first is the topmost
 --cwd PATH         where the program starts
+--train            the program is the image's `train`: the first process runs it itself, if the others end with it
 --process-1        SIGTERM comes to the program as to a process 1: only where it handles or blocks it
 --parent PID       the server: when it is gone, by kill -9 too, the container goes
 --trusted          the program is the server's own tool: it is not confined

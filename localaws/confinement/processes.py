@@ -36,11 +36,16 @@ def supervise(child_main: Callable[[], int], *, as_process_1: bool = False) -> i
         os._exit(child_main())
     signal.signal(signal.SIGTERM, forward)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    code = reaped(child)
+    return code if code >= 0 else 128 - code
+
+
+def reaped(child: int) -> int:
+    """Reap whatever ends until `child` has ended; its exit code, below 0 where a signal ended it."""
     while True:
         pid, status = os.wait()
         if pid == child:
-            code = os.waitstatus_to_exitcode(status)
-            return code if code >= 0 else 128 - code
+            return os.waitstatus_to_exitcode(status)
 
 
 def end_descendants() -> None:

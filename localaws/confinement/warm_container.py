@@ -3,7 +3,7 @@
 The first line that comes is a document, with it the descriptors of its output and of what its program inherits:
 `options` (options.py), `environment`, `descriptors` (the numbers that the program inherits them under), and what
 `forks`: the "program" itself, the script of a program that is "train", or "scripts" that a `train` asks for, for which
-the last descriptor is a socket that listens (warm_scripts.py).
+the last descriptor is a socket that listens (warm_scripts.py). The server holds its end as long as the container lives.
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ import json
 import os
 import socket
 
-from localaws.confinement import first_process, warm_program, warm_scripts, warm_train
+from localaws.confinement import first_process, linux, train_program, warm_program, warm_scripts
+from localaws.confinement.first_process import Starts
 from localaws.confinement.options import Options
 from localaws.confinement.warm_program import BecomesError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from typing import Any
 
     from localaws.confinement.kept_modules import Kept
     from localaws.confinement.warm_program import Program
+else:
+    import _signal as signal
 
 _PART_BYTES, _MOST_DESCRIPTORS = 1 << 16, 16
 
@@ -35,23 +39,28 @@ def container(asked: socket.socket, kept: Kept) -> Program:
 
 
 def _run(asked: socket.socket, kept: Kept) -> int:
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     document, descriptors = receive(asked)
-    asked.close()
     if document is None:
         return first_process.SETUP_FAILED  # the server has gone
-    listener = _take(document, descriptors)
+    alive, listener = _take(asked, document, descriptors)
     environment: dict[str, str] = document["environment"]
+    os.environ.clear()
+    os.environ.update(environment)
 
     def become(options: Options) -> int:
-        is_there = os.path.isdir(options.cwd)
-        if document["forks"] == "train" and is_there:
-            first_process.begin(options)
-            return warm_train.main(options.program[-1], environment, kept)
-        may_be = document["forks"] == "program" and is_there
+        may_be = document["forks"] == "program" and os.path.isdir(options.cwd)
         program = warm_program.found(options.program, environment, options.cwd, kept) if may_be else None
         if program is None:
             return first_process.execute(options, environment)
         first_process.begin(options)  # its folder is there: the program has been found from it
+        raise BecomesError(program)
+
+    def script(command: list[str], cwd: str, variables: dict[str, str]) -> None:
+        program = warm_program.found(command, variables, cwd, kept)
+        if program is None:
+            train_program.start(command, cwd, variables)
+        os.chdir(cwd)
         raise BecomesError(program)
 
     def beside() -> None:
@@ -61,7 +70,7 @@ def _run(asked: socket.socket, kept: Kept) -> int:
             raise BecomesError(warm_scripts.serve(socket.socket(fileno=listener), kept))
         os.close(listener)
 
-    return first_process.run(Options(document["options"]), become, beside)
+    return first_process.lead(Options(document["options"]), alive, Starts(become, script, beside))
 
 
 def receive(asked: socket.socket) -> tuple[Any, list[int]]:
@@ -73,16 +82,17 @@ def receive(asked: socket.socket) -> tuple[Any, list[int]]:
     return (json.loads(message) if message else None), descriptors
 
 
-def _take(document: Any, descriptors: list[int]) -> int | None:
-    """Put the descriptors where they belong, and close all others; the socket that listens for scripts."""
+def _take(asked: socket.socket, document: Any, descriptors: list[int]) -> tuple[int, int | None]:
+    """Put the descriptors where they belong, and close all others; that of who asks, and of the socket for scripts."""
     listener = descriptors.pop() if document["forks"] == "scripts" else None
     places = [1, *document["descriptors"]]
-    high = max([*places, *descriptors]) + _MOST_DESCRIPTORS
+    high = max([*places, *descriptors, asked.fileno()]) + _MOST_DESCRIPTORS
     moved = [os.dup2(descriptor, high + at, inheritable=False) for at, descriptor in enumerate(descriptors)]
-    kept = None if listener is None else os.dup2(listener, high + len(moved), inheritable=False)
+    alive = os.dup2(asked.detach(), high + len(moved), inheritable=False)
+    kept = None if listener is None else os.dup2(listener, high + len(moved) + 1, inheritable=False)
     os.closerange(3, high)
     for descriptor, place in zip(moved, places, strict=True):
         os.dup2(descriptor, place)
         os.close(descriptor)
     os.dup2(1, 2)
-    return kept
+    return alive, kept

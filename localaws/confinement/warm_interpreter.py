@@ -4,7 +4,8 @@ Run by the server with `BOOTSTRAP`, as `python -c BOOTSTRAP ROOT CONTROL IMPORTS
 socket on which it is asked, IMPORTS the modules with commas between, the options those of options.py for what it sees
 while it imports. It runs no byte of a user's: whom it forks reads on a socket of its own what it is to be, which this
 process never sees. Such a process is the server's child, not this one's (clone(2), CLONE_PARENT), so containers are as
-the server would have started them itself, and go on when this process has gone.
+the server would have started them itself, and go on when this process has gone. It is the first of a process namespace
+of its own, and waits with SIGTERM blocked: a container's first process.
 
 Answers on CONTROL, a line each: first a document, of what its imports have read and made, or `{"failed": why}`; then a
 process id for each byte that comes with a socket.
@@ -57,7 +58,7 @@ _PLACES = ("/tmp", "/opt/ml")  # noqa: S108 - a container's own
 def main(known: frozenset[str], arguments: list[str]) -> Program:
     """Serve until nobody can ask; returns in a process that is to become a program."""
     control = socket.socket(fileno=int(arguments[0]))
-    imports, options = arguments[1].split(","), Options(arguments[2:])
+    imports, options = arguments[1].split(",") if arguments[1] else [], Options(arguments[2:])
     linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != options.parent:
         os._exit(1)
@@ -67,6 +68,7 @@ def main(known: frozenset[str], arguments: list[str]) -> Program:
     except Exception as error:  # noqa: BLE001 - whatever a framework raises: containers start without it
         control.sendall(json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode() + b"\n")
         os._exit(1)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     control.sendall(json.dumps(kept.document).encode() + b"\n")
     return container(_serve(control), kept)
 
@@ -142,9 +144,12 @@ def _serve(control: socket.socket) -> socket.socket:
 
 
 def _fork_sibling() -> int:
-    """Fork a child of this process's parent; 0 in it. There are no threads, so that nothing else need be told."""
+    """Fork a child of this process's parent; 0 in it, below 0 where there can't be one.
+
+    There are no threads, so that nothing else need be told.
+    """
     ctypes.pythonapi.PyOS_BeforeFork()
-    call = [_CLONE[os.uname().machine], _CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0]
+    call = [_CLONE[os.uname().machine], _CLONE_PARENT | linux.CLONE_NEWPID | signal.SIGCHLD, 0, 0, 0, 0]
     child: int = ctypes.PyDLL(None).syscall(*map(ctypes.c_long, call))
     if child == 0:
         ctypes.pythonapi.PyOS_AfterFork_Child()

@@ -142,7 +142,15 @@ class Bench:
         reading = script_reading.of_file(ml / "code/train.py", [ml / "code"], warm_start.framework(self.image.imports))
         warm = Warm(self.image.python, self.image.imports, {**variables, "SM_HPS": "{}"}, reading, way)
         spec = ContainerSpec(
-            command, variables, ml, tmp, Path("/opt/ml/code"), tools=tools, as_process_1=True, warm=warm
+            command,
+            variables,
+            ml,
+            tmp,
+            Path("/opt/ml/code"),
+            tools=tools,
+            as_process_1=True,
+            is_train=way == "train",
+            warm=warm,
         )
         return (self.warm.launch if is_warm else container.launch)(installed.given_to(spec)), ml
 
@@ -198,6 +206,25 @@ def test_a_program_finds_itself_as_in_a_container_that_began_cold(bench: Bench, 
     differing = {fact: (warm[fact], cold[fact]) for fact in cold if warm[fact] != cold[fact]}
     assert not differing
     assert began_warm(bench, FACTS + AFTER, way=way, **more)
+
+
+def test_scripts_without_a_framework_are_forked_from_the_second_one_on(images: Path, tmp_path: Path) -> None:
+    """From an interpreter that has imported nothing; they find themselves as in a container that began cold."""
+    one = Bench(tmp_path, Images(images).environment(SKLEARN, print))
+    text = (
+        FACTS
+        + "print('FACTS', json.dumps({**facts, 'meta path': [str(getattr(each, '__name__', type(each))) for each in sys.meta_path]}, default=str))\n"
+    )
+    for way in WAYS:
+        cold = one.facts(text, way, is_warm=False)
+        began = [began_warm(one, "x = 1", way=way), began_warm(one, "x = 1", way=way)]
+        assert began == [way != WAYS[0], True], "nothing is started for a script that may be the only one"
+        assert one.facts(text, way, is_warm=True) == cold
+    (interpreter,) = one.warm.running
+    assert interpreter.imports == ()
+    assert began_warm(one, FRAMEWORK), "what needs a framework gets an interpreter that has it"
+    assert len(one.warm.running) == 2
+    one.warm.close()
 
 
 def test_two_of_one_interpreter_share_no_randomness(bench: Bench) -> None:

@@ -8,21 +8,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import queue
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal, NamedTuple, Protocol
 
 import localaws
 from localaws.confinement import landlock, system
-from localaws.priority import yield_to_us
+from localaws.sagemaker.containers import spawner
 from localaws.sagemaker.containers.limits import Exceeded, Limits, Watch
 from localaws.sagemaker.containers.warm_start import Warm
 
@@ -83,6 +79,7 @@ class ContainerSpec:
     needs: files and directories that it sees, read-only, besides the machine's programs: the image's environment.
     shows: directories outside `base_dir` that appear in it, by their place below it; read-only.
     as_process_1: SIGTERM comes to the program as to a container's process 1: only where it handles or blocks it.
+    is_train: the program is the image's `train`, and process 1 itself, where the container has processes of its own.
     tools: a directory of programs that the image has and this machine lacks; appears as TOOLS, read-only.
     network: "host" or "none".
     descriptors: open files and sockets that the program inherits under their numbers.
@@ -100,6 +97,7 @@ class ContainerSpec:
     needs: Sequence[Path] = ()
     shows: Mapping[str, Shown] = field(default_factory=dict)
     as_process_1: bool = False
+    is_train: bool = False
     tools: Path | None = None
     network: Literal["host", "none"] = "host"
     descriptors: Sequence[int] = ()
@@ -214,7 +212,7 @@ def interpreter_options(root: Path, hidden: Sequence[Path]) -> list[str]:
 
 def start(argv: list[str], environment: Mapping[str, str], descriptors: Sequence[int] = ()) -> Container:
     """Start a process of the server's own that must not outlive it. Raises OSError."""
-    return _spawner().start(argv, dict(environment), descriptors)
+    return Container(spawner.start(argv, environment, descriptors), owns_processes=False)
 
 
 def run_tool(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> Container:
@@ -310,6 +308,7 @@ def _make_places(spec: ContainerSpec) -> None:
 def _view_options(spec: ContainerSpec) -> list[str]:
     options = ["--isolate-network"] if spec.network == "none" else []
     options += ["--process-1"] if spec.as_process_1 else []
+    options += ["--train"] if spec.is_train else []
     options += ["--bind", str(spec.base_dir), str(OPT_ML), "--bind", str(spec.tmp_dir), str(TMP)]
     options += _OWN_PYTHON
     for path in spec.needs:
@@ -335,52 +334,4 @@ def _start(
     options: list[str], command: list[str], environment: dict[str, str], descriptors: Sequence[int] = ()
 ) -> Container:
     argv = [sys.executable, "-I", "-S", "-c", _FIRST_PROCESS, *options, "--parent", str(os.getpid()), "--", *command]
-    return _spawner().start(argv, environment, descriptors)
-
-
-_Order = tuple[list[str], dict[str, str], Sequence[int], "Future[Container]"]
-
-
-class _Spawner:
-    """Starts all processes from one thread that lives as long as the server.
-
-    The signal for a parent's death (prctl(2), PR_SET_PDEATHSIG) comes when the *thread* that forked ends, so a
-    request's own thread mustn't fork.
-    """
-
-    def __init__(self) -> None:
-        self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="container-spawner", daemon=True).start()
-
-    def start(self, argv: list[str], environment: dict[str, str], descriptors: Sequence[int]) -> Container:
-        future: Future[Container] = Future()
-        self._orders.put((argv, environment, descriptors, future))
-        return future.result()
-
-    def _work(self) -> None:
-        while True:
-            argv, environment, descriptors, future = self._orders.get()
-            try:
-                future.set_result(Container(_popen(argv, environment, descriptors), owns_processes="--pid" in argv))
-            except BaseException as error:  # noqa: BLE001 - it belongs to the thread that asked
-                future.set_exception(error)
-
-
-def _popen(argv: list[str], environment: dict[str, str], descriptors: Sequence[int]) -> subprocess.Popen[bytes]:
-    started = subprocess.Popen(
-        argv,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        bufsize=0,
-        cwd="/",
-        pass_fds=descriptors,
-    )
-    yield_to_us(started.pid)
-    return started
-
-
-@functools.cache
-def _spawner() -> _Spawner:
-    return _Spawner()
+    return Container(spawner.start(argv, environment, descriptors), owns_processes="--pid" in options)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from localaws.sagemaker.containers import train_program
+from localaws.confinement import train_program
 
 NAME = "train"
 _ANY, _LONGEST = "#!/usr/bin/env python3", 127

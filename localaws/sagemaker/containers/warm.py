@@ -2,7 +2,9 @@
 
 Most seconds of a small job go to starting Python and importing the framework. A warm interpreter, one for each image
 environment and set of variables that are read while importing, is started when the first script needs its framework;
-it ends after ten minutes without a container, and with the server. What can't be forked rightly is started as ever.
+it ends after ten minutes without a container, and with the server. A script that imports none is forked from it where
+it is there, else, from the second one on, from an interpreter that has imported nothing. What can't be forked rightly
+is started as ever.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import localaws
 from localaws.confinement import startup
@@ -33,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 SCRIPTS = "scripts"
 IDLE_SECONDS = 600.0
-_MOST = 3  # interpreters at once: each holds some 100 MB
+_MOST = 3  # interpreters at once: each holds some 100 MB; and as many without a framework, of 10 MB
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 15.0
 _PART_BYTES = 1 << 16
@@ -47,9 +49,10 @@ _WITHOUT_THREADS = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 class ForkedProcess:
     """A child of this process that another has forked; as subprocess.Popen, as far as a container needs it."""
 
-    def __init__(self, pid: int, output: int) -> None:
+    def __init__(self, pid: int, output: int, asked: socket.socket) -> None:
         self.pid = pid
         self.stdout = open(output, "rb", 0)  # noqa: SIM115 - a pipe, its container's
+        self._asked = asked  # by which it knows that the server is there
         self._returncode: int | None = None
         self._ends = os.pidfd_open(pid)
         self._waiting = threading.Lock()
@@ -62,6 +65,7 @@ class ForkedProcess:
                 if pid == self.pid:
                     self._returncode = os.waitstatus_to_exitcode(status)
                     os.close(self._ends)
+                    self._asked.close()
             return self._returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -88,13 +92,16 @@ class ForkedProcess:
 class Interpreter:
     """A warm interpreter that runs."""
 
-    def __init__(self, warm: Warm, variables: Mapping[str, str], hidden: Sequence[Path]) -> None:
+    def __init__(
+        self, warm: Warm, imports: Sequence[str], variables: Mapping[str, str], hidden: Sequence[Path]
+    ) -> None:
+        self.imports = imports
         self._ours, theirs = socket.socketpair()
         self._asking = threading.Lock()
         self._forked: set[int] = set()
         self.used_at = time.monotonic()
         with theirs:
-            argv = [str(warm.python), "-c", BOOTSTRAP, _ROOT, str(theirs.fileno()), ",".join(warm.imports)]
+            argv = [str(warm.python), "-c", BOOTSTRAP, _ROOT, str(theirs.fileno()), ",".join(imports)]
             options = container.interpreter_options(warm.root, hidden)
             self._process = container.start([*argv, *options], variables, [theirs.fileno()])
         self._ours.settimeout(_START_SECONDS)
@@ -142,6 +149,8 @@ class Interpreter:
             with theirs, self._asking:
                 socket.send_fds(self._ours, [b"f"], [theirs.fileno()])
                 pid = int(self._line())
+                if pid < 0:
+                    raise OSError("it can't be forked")
                 self._forked.add(pid)
         except BaseException:
             ours.close()
@@ -155,12 +164,21 @@ class Interpreter:
         self._process.output.close()
 
 
+class _Key(NamedTuple):
+    """What tells interpreters apart: an image's environment, the variables of the start, what has been imported."""
+
+    root: Path
+    variables: frozenset[tuple[str, str]]
+    imports: tuple[str, ...]
+
+
 class WarmInterpreters:
     """The warm interpreters of a server. Thread-safe."""
 
     def __init__(self) -> None:
         self._changing = threading.Lock()
-        self._known: dict[tuple[Path, frozenset[tuple[str, str]]], Future[Interpreter]] = {}
+        self._known: dict[_Key, Future[Interpreter]] = {}
+        self._seen: set[_Key] = set()  # what was wanted once
         self._closed = threading.Event()
 
     def launch(self, spec: ContainerSpec) -> Container:
@@ -197,38 +215,52 @@ class WarmInterpreters:
         return interpreter
 
     def _of(self, spec: ContainerSpec, warm: Warm) -> Interpreter | None:
-        key = (warm.root, frozenset(startup.of_start(warm.variables).items()))
+        variables = startup.of_start(warm.variables)
+        with_framework = _Key(warm.root, frozenset(variables.items()), warm.imports)
         with self._changing:
+            key = self._chosen(with_framework, needs_it=warm.reading.imports)
             future = self._known.get(key)
-            is_new = future is None and warm.reading.imports and not self._closed.is_set()
+            is_new = future is None and self._may_start(key)
             if is_new:
                 future = self._known[key] = Future()
         if future is None:
             return None
         if is_new:
-            self._start(future, spec, warm)
-        if not future.done() and not warm.reading.imports:
-            return None  # sooner started than waited for
+            self._start(future, spec, warm, key.imports)
         try:
             return future.result()
         except OSError:
             return None
 
-    def _start(self, future: Future[Interpreter], spec: ContainerSpec, warm: Warm) -> None:
-        self._make_room()
+    def _chosen(self, with_framework: _Key, *, needs_it: bool) -> _Key:
+        """Where a script is forked from: one that needs no framework waits for none."""
+        there = self._known.get(with_framework)
+        if needs_it or (there is not None and there.done() and not there.exception()):
+            return with_framework
+        return with_framework._replace(imports=())
+
+    def _may_start(self, key: _Key) -> bool:
+        """Whether one may be started now: an interpreter that saves little only when a second script wants it."""
+        was_wanted = bool(key.imports) or key in self._seen
+        self._seen.add(key)
+        return was_wanted and not self._closed.is_set()
+
+    def _start(self, future: Future[Interpreter], spec: ContainerSpec, warm: Warm, imports: Sequence[str]) -> None:
+        self._make_room(has_framework=bool(imports))
         common = {name: warm.variables[name] for name in _COMMON if name in warm.variables}
         variables = {**common, **_WITHOUT_THREADS, "PYTHONUNBUFFERED": "1", **startup.of_start(warm.variables)}
         try:
-            future.set_result(Interpreter(warm, variables, spec.hide))
+            future.set_result(Interpreter(warm, imports, variables, spec.hide))
         except Exception as error:  # noqa: BLE001 - it belongs to all who wait for it
             _log.warning("no warm interpreter of %s: %s", warm.root.name, error)
             future.set_exception(error if isinstance(error, OSError) else OSError(str(error)))
             return
         threading.Thread(target=self._end_when_idle, args=(future.result(),), daemon=True).start()
 
-    def _make_room(self) -> None:
-        running = sorted(self.running, key=lambda interpreter: interpreter.used_at)
-        for interpreter in running[: max(0, len(running) - _MOST + 1)]:
+    def _make_room(self, *, has_framework: bool) -> None:
+        alike = [interpreter for interpreter in self.running if bool(interpreter.imports) == has_framework]
+        alike.sort(key=lambda interpreter: interpreter.used_at)
+        for interpreter in alike[: max(0, len(alike) - _MOST + 1)]:
             self._drop(interpreter)
 
     def _end_when_idle(self, interpreter: Interpreter) -> None:
@@ -250,7 +282,6 @@ def _can_be_warm(spec: ContainerSpec, warm: Warm) -> bool:
     has_image_as_it_is = spec.layer is not None and not spec.layer.below and spec.layer.under == warm.root
     return (
         has_image_as_it_is
-        and bool(warm.imports)
         and warm.reading.bears
         and not startup.only_cold(warm.variables)
         and container.isolation() == "processes and files"
@@ -264,7 +295,7 @@ def _launch(spec: ContainerSpec, interpreter: Interpreter) -> Container:
     listener = _listening(spec.tools) if forks == "scripts" and spec.tools else None
     pid, asked = interpreter.fork()
     output, written = os.pipe()
-    started = Container(ForkedProcess(pid, output), owns_processes=True)
+    started = Container(ForkedProcess(pid, output, asked), owns_processes=True)
     try:
         yield_to_us(pid)
         container.keep_to_limits(started, spec)
@@ -276,10 +307,9 @@ def _launch(spec: ContainerSpec, interpreter: Interpreter) -> Container:
         }
         message = json.dumps(document).encode() + b"\n"
         others = [listener.fileno()] if listener else []
-        with asked:
-            sent = socket.send_fds(asked, [message], [written, *spec.descriptors, *others])
-            if sent < len(message):  # else it may be read, and the socket closed, already
-                asked.sendall(message[sent:])
+        sent = socket.send_fds(asked, [message], [written, *spec.descriptors, *others])
+        if sent < len(message):  # else it may have ended already
+            asked.sendall(message[sent:])
     except BaseException:
         started.kill()
         started.wait()

@@ -15,6 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.s3_wire import S3Wire
 
 
 class Wire:
@@ -49,6 +50,10 @@ class Wire:
                     response_checksum_validation="when_required",
                 ),
             )
+
+    def s3(self, credentials: Credentials) -> S3Wire:
+        """S3 as the role that `credentials` belong to, for what jobs do with it."""
+        return S3Wire(self._endpoint_url, self._region, credentials)
 
     def warm_up(self) -> None:
         """Read what the first S3 client needs; 100 ms that later ones are spared."""

@@ -68,6 +68,7 @@ def container_spec(job: Job, run: RunContainer) -> ContainerSpec:
         **document.get("Environment", {}),
     }
     command, tools = training_request.own_command(document), None
+    is_train = plan is not None and not command
     if plan is not None:
         tools = job.directory / "tools"
         train_command.install(tools, plan, installed.image.python)
@@ -78,7 +79,7 @@ def container_spec(job: Job, run: RunContainer) -> ContainerSpec:
     isolated = bool(document["EnableNetworkIsolation"])
     spec = job_container.spec(job, command, environment, cwd=container.ml_dir(job.ml), isolated=isolated)
     warm = None if plan is None else _warm(job, installed, plan, environment)
-    return replace(installed.given_to(spec), as_process_1=True, tools=tools, warm=warm)
+    return replace(installed.given_to(spec), as_process_1=True, is_train=is_train, tools=tools, warm=warm)
 
 
 def _warm(job: Job, installed: Writable, plan: Plan, environment: Mapping[str, str]) -> Warm | None:

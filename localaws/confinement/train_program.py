@@ -1,26 +1,29 @@
 """The program `train` in a framework image's container: runs the script as AWS's toolkit does (train_command.py).
 
 Like the toolkit (sagemaker-training, process.py) it waits for the script and passes no signal on to it. It stands in
-front of every job, so it imports little.
+front of every job, so it imports little; where it is a container's own program, the container's first process runs it
+(first_process.py), as it is process 1 in AWS.
 
 Where there is a socket `scripts` beside it, the script is forked from a warm interpreter (confinement/warm_scripts.py).
 That is no child of this program's, so one stands for it: hands signals on to it, and ends as it does.
 """
 
 # pathlib would take as long to import as the rest, and so would what few jobs need:
-# ruff: noqa: PLC0415, PTH109, PTH110, PTH118, PTH120, PTH123
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
+    from typing import NoReturn
+else:
+    import _signal as signal  # `signal` makes enums of these numbers, which takes as long as everything else here
 
 KILLED = 137  # the status that a shell gives for what SIGKILL ended
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -29,9 +32,9 @@ SAME = ("Uid:", "Gid:", "Groups:", "NoNewPrivs:", "Seccomp:", "Seccomp_filters:"
 HANDED_ON = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGWINCH", "SIGCONT")
 
 
-def main(runs: Callable[[list[str], str, dict[str, str]], int] | None = None) -> int:
+def main(here: str = HERE, runs: Callable[[list[str], str, dict[str, str]], int] | None = None) -> int:
     """Run the script, by `runs` where it is given; 0, or the toolkit's exit code for whatever went wrong."""
-    with open(os.path.join(HERE, "train.json"), encoding="utf-8") as file:
+    with open(os.path.join(here, "train.json"), encoding="utf-8") as file:
         plan = json.load(file)
     if plan["failure"]:
         print(plan["failure"], file=sys.stderr)  # noqa: T201 - the job's log
@@ -47,18 +50,25 @@ def main(runs: Callable[[list[str], str, dict[str, str]], int] | None = None) ->
 
 def run(command: list[str], cwd: str, variables: dict[str, str]) -> int:
     """Run the script to its end; its exit code, below 0 where a signal ended it."""
-    place = os.path.join(HERE, "scripts")
-    if not os.path.exists(place):
-        return subprocess.call(command, cwd=cwd, env=variables)
     child = os.fork()
     if child == 0:
-        os.chdir(cwd)
-        stand_for_script(place, command, variables)
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-        os.execvpe(command[0], command, variables)  # noqa: S606 - no shell is the point
+        start(command, cwd, variables, os.path.join(HERE, "scripts"))
     status = os.waitpid(child, 0)[1]
     return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def start(command: list[str], cwd: str, variables: dict[str, str], place: str = "") -> NoReturn:
+    """Become the script, or what stands for it where there is a socket at `place`."""
+    try:
+        os.chdir(cwd)
+        if place and os.path.exists(place):
+            stand_for_script(place, command, variables)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # which Python ignores, and a new program would
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        os.execvpe(command[0], command, variables)  # noqa: S606 - no shell is the point
+    except OSError as error:
+        print(f"cannot start {command[0]!r}: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201
+    os._exit(127)
 
 
 def stand_for_script(place: str, command: list[str], variables: dict[str, str]) -> None:
@@ -140,6 +150,8 @@ def handed_on(command: list[str], variables: dict[str, str], ignored: list[int])
 
 def install(cwd: str, command: list[str], error: str) -> str:
     """Run pip; why it failed, nothing where it did not."""
+    import subprocess
+
     running = subprocess.Popen(command, cwd=cwd, stderr=subprocess.PIPE)
     said = []
     for line in running.stderr or ():
