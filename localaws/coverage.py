@@ -37,6 +37,22 @@ _TUNING_CHOICES = (
     "one the tuning job goes on with its next trial.",
 )
 
+# Each is made in `jobs.warm_pools`.
+_WARM_POOL_CHOICES = (
+    "A training job that began cold has no WarmPoolStatus before it ends; one that took a warm pool is InUse from its "
+    "creation.",
+    "Of several warm pools that match, the job takes the one that has waited longest. Subnets and security groups "
+    "match in any order.",
+    "KeepAlivePeriodInSeconds counts from the end of the job, a new one of UpdateTrainingJob too. Above 3,600, the "
+    "Developer Guide's limit, it is refused, though the API's shape takes 21,600.",
+    "A pool that is Available has no ResourceRetainedBillableTimeInSeconds yet; Reused and Terminated ones have.",
+    "There is a quota for warm pools where settings.json names one (`ml.m5.large for training warm pool usage`); an "
+    "account's is 0 until AWS has raised it.",
+    "The trials of a tuning job neither leave nor take warm pools; SageMaker keeps their instances by itself.",
+    "What is kept is the pool's name and time: on a laptop no instance waits, and the persistent cache in "
+    "/opt/ml/sagemaker/warmpoolcache isn't here.",
+)
+
 
 def page() -> str:
     """The text of docs/coverage.md."""
@@ -56,6 +72,10 @@ def page() -> str:
             "## Tuning jobs: what AWS's text leaves open",
             "",
             *(f"- {choice}" for choice in _TUNING_CHOICES),
+            "",
+            "## Warm pools: what AWS's text leaves open",
+            "",
+            *(f"- {choice}" for choice in _WARM_POOL_CHOICES),
             "",
         ]
     )

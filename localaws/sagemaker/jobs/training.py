@@ -25,6 +25,7 @@ from localaws.sagemaker.jobs import (
     training_output,
     training_request,
     training_times,
+    warm_pool_operations,
 )
 from localaws.sagemaker.jobs.engine import JobEngine
 from localaws.sagemaker.jobs.job import Job, Role
@@ -44,7 +45,7 @@ from localaws.sagemaker.jobs.outcomes import (
 from localaws.sagemaker.jobs.training_metrics import TrainingMetrics
 
 _SUMMARY = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
-            "TrainingJobStatus", "SecondaryStatus")  # fmt: skip
+            "TrainingJobStatus", "SecondaryStatus", "WarmPoolStatus")  # fmt: skip
 
 
 def accept(context: Context, request: Document, caller: Caller) -> tuple[Document, Role]:
@@ -177,10 +178,12 @@ TRAINING = JobKind(
     instances=_instances,
     max_wait=training_times.max_wait,
     at_end=training_times.billed,
+    retention=warm_pool_operations.WARM_POOLS,
     operations={
         "CreateTrainingJob": operations.create,
         "DescribeTrainingJob": operations.describe,
         "ListTrainingJobs": operations.list_,
+        "UpdateTrainingJob": warm_pool_operations.update,
         "StopTrainingJob": operations.stop,
         "DeleteTrainingJob": operations.delete,
     },
