@@ -31,7 +31,8 @@ _TUNING_CHOICES = (
     "1 %.",
     "At MaxRuntimeInSeconds, as at any criterion, running trials are stopped and the tuning job is Completed.",
     "Scaling Auto is logarithmic for positive ranges over three orders of magnitude or more, else linear.",
-    "Fewer than five trials without any success, or five that end without a value, fail the tuning job as well.",
+    "Fewer than five trials without any success, or five that end without a value, fail the tuning job as well; AWS's "
+    "sentence for the latter is told nowhere.",
     "A trial's checkpoints are below CheckpointConfig.S3Uri in a folder of its own, named as its training job.",
     "A trial that the end of the server cuts off is a RetryableError: with a RetryStrategy it begins again, without "
     "one the tuning job goes on with its next trial.",
