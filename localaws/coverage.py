@@ -50,8 +50,8 @@ _WARM_POOL_CHOICES = (
     "There is a quota for warm pools where settings.json names one (`ml.m5.large for training warm pool usage`); an "
     "account's is 0 until AWS has raised it.",
     "The trials of a tuning job neither leave nor take warm pools; SageMaker keeps their instances by itself.",
-    "What is kept is the pool's name and time: on a laptop no instance waits, and the persistent cache in "
-    "/opt/ml/sagemaker/warmpoolcache isn't here.",
+    "On a laptop no instance waits: what is kept is the time, the status and the persistent cache, "
+    "/opt/ml/sagemaker/warmpoolcache, which a job has that is to leave a warm pool or has taken one.",
 )
 
 

@@ -161,8 +161,8 @@ def test_an_objective_that_is_never_printed_ends_it_too() -> None:
     ending = tuning_endings.of_failures(silent)
     assert ending is not None
     assert ending.reason == (
-        "None of 5 training jobs has reported the objective metric validation:f1: nothing that they printed matches its "
-        "regular expression, f1=([0-9.]+). Print it, or correct AlgorithmSpecification.MetricDefinitions."
+        "None of 5 training jobs has reported the objective metric validation:f1: nothing that they printed matches "
+        "its regular expression, f1=([0-9.]+). Print it, or correct AlgorithmSpecification.MetricDefinitions."
     )
     assert tuning_endings.of_all([*silent[:2], trial(3, "Completed", 0.5)]).status == "Completed"
     assert tuning_endings.of_all([]).status == "Completed"

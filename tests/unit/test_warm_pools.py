@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,15 @@ from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.clock import SystemClock
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.core.request import Caller, Document
-from localaws.sagemaker.jobs import job_container, job_documents, job_records, operations, training_request, warm_pools
+from localaws.sagemaker.jobs import (
+    job_container,
+    job_documents,
+    job_records,
+    operations,
+    training_request,
+    warm_pool_cache,
+    warm_pools,
+)
 from localaws.sagemaker.jobs.engine import JobEngine, Work
 from localaws.sagemaker.jobs.job import Job, Role
 from localaws.sagemaker.jobs.job_documents import TERMINAL, Ending
@@ -458,7 +467,7 @@ def test_what_a_pool_cannot_be_is_refused(world: World) -> None:
         world.create("job", keep=60, **spot)
 
 
-# --------------------------------------------------------------------------------------------------- restarts, policies
+# ------------------------------------------------------------------------------------------------------------- restarts
 
 
 def test_a_restart_neither_ends_nor_lengthens_a_pool(tmp_path: Path) -> None:
@@ -484,6 +493,76 @@ def test_instances_whose_job_the_servers_end_cut_off_are_gone(world: World) -> N
     job_records.recover(world.context, TRAINING)
     assert (world.pool("cut") or {})["Status"] == "Terminated"
     assert world.pool("first") == {"Status": "Available"}
+
+
+# --------------------------------------------------------------------------------------------------- persistent cache
+
+
+def notes(found: dict[str, list[str]], spoil: Callable[[Path], None] = lambda _cache: None) -> Script:
+    """A job that looks what is in its cache, and leaves its name in it."""
+
+    def script(job: Job) -> Ending:
+        launched(job)
+        job.ml.mkdir(parents=True)
+        warm_pool_cache.prepare(job)
+        cache = job.ml / "sagemaker" / "warmpoolcache"
+        found[job.name] = sorted(path.name for path in cache.iterdir()) if cache.exists() else ["no cache"]
+        if cache.exists():
+            (cache / job.name).mkdir()
+            spoil(cache)
+        warm_pool_cache.leave(job)
+        return job_documents.completed()
+
+    return script
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
+    "A warm pool has a persistent cache, /opt/ml/sagemaker/warmpoolcache, that each of its jobs finds as the last has "
+    "left it, and that goes with the pool.",
+    "SageMaker DG, SageMaker AI Managed Warm Pools: Using persistent cache",
+)
+def test_a_cache_goes_from_job_to_job_and_with_its_pool(world: World) -> None:
+    found: dict[str, list[str]] = {}
+    for name in ("a", "b", "other", "last", "c", "plain"):
+        world.scripts[name] = notes(found)
+    world.run("a")
+    world.run("b")
+    world.run("other", resources={"VolumeSizeInGB": 6})
+    world.run("last", keep=None)
+    world.run("c", keep=60)
+    world.run("plain", keep=None, resources={"VolumeSizeInGB": 7})
+    assert found == {"a": [], "b": ["a"], "other": [], "last": ["a", "b"], "c": [], "plain": ["no cache"]}
+    folder = world.root / "state" / "warm-pools"
+    assert sorted(path.name for path in folder.iterdir()) == ["c", "other"]
+    world.clock.time += 61
+    warm_pool_cache.recover(world.kind, world.engine)
+    assert [path.name for path in folder.iterdir()] == ["other"]
+
+
+def test_a_cache_that_is_a_link_isn_t_kept(world: World, tmp_path: Path) -> None:
+    found: dict[str, list[str]] = {}
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").touch()
+
+    def becomes_a_link(cache: Path) -> None:
+        shutil.rmtree(cache)
+        cache.symlink_to(outside)
+
+    def is_reached_through_one(cache: Path) -> None:
+        shutil.rmtree(cache.parent)
+        (outside / "warmpoolcache").mkdir()
+        cache.parent.symlink_to(outside)
+
+    for name, spoil in (("a", becomes_a_link), ("b", is_reached_through_one), ("c", lambda _cache: None)):
+        world.scripts[name] = notes(found, spoil)
+        world.run(name)
+    assert found == {"a": [], "b": [], "c": []}
+    assert sorted(path.name for path in outside.iterdir()) == ["secret", "warmpoolcache"]
+
+
+# ------------------------------------------------------------------------------------------------------------- policies
 
 
 @pytest.mark.fidelity(

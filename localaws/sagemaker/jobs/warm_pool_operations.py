@@ -14,7 +14,8 @@ from localaws.sagemaker.jobs.retention import Retention
 from localaws.sagemaker.jobs.warm_pools import Pool
 
 _TRAINING = "training-job"
-_POOL = "warm-pool"  # in the store: since when instances run that a job has left or taken over, by the job's name
+# In the store, by a job's name: since when the instances run that it has left or taken, and from which job.
+_POOL = "warm-pool"
 _REFUSED: dict[str, Refusal] = {
     "ProfilerConfig": always,
     "ProfilerRuleConfigurations": always,
@@ -36,6 +37,17 @@ def update(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller)
     return {kind.arn: after[kind.arn]}
 
 
+def taken_from(store: Store, name: str) -> str | None:
+    """The job whose instances a job has taken."""
+    pool = store.get(_POOL, name)
+    return None if pool is None else pool["From"]
+
+
+def all_taken_from(store: Store) -> set[str]:
+    """The jobs whose instances others have taken that may still run."""
+    return {pool["From"] for pool in store.list(_POOL) if pool["From"]}
+
+
 def _claim(store: Store, document: Document, now: float) -> Document:
     pool = warm_pools.fitting(_pools(store), document, now) if warm_pools.takes_pools(document) else None
     if pool is None:
@@ -43,7 +55,7 @@ def _claim(store: Store, document: Document, now: float) -> Document:
     before, by = pool.document["TrainingJobName"], document["TrainingJobName"]
     store.update(_TRAINING, before, lambda found: warm_pools.reused(found, by, now))
     store.delete(_POOL, before)
-    _keep(store, by, pool.since)
+    _keep(store, by, pool.since, before)
     return warm_pools.in_use(document)
 
 
@@ -69,9 +81,9 @@ def _pools(store: Store) -> list[Pool]:
     return [Pool(document, since) for document, since in found if document is not None]
 
 
-def _keep(store: Store, name: str, since: float) -> None:
+def _keep(store: Store, name: str, since: float, before: str | None = None) -> None:
     store.delete(_POOL, name)
-    store.create(_POOL, name, {"TrainingJobName": name, "Since": since})
+    store.create(_POOL, name, {"TrainingJobName": name, "Since": since, "From": before})
 
 
 WARM_POOLS = Retention(claim=_claim, settle=_settle, seen=warm_pools.seen, kept=_kept)
