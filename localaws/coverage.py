@@ -31,10 +31,27 @@ _TUNING_CHOICES = (
     "1 %.",
     "At MaxRuntimeInSeconds, as at any criterion, running trials are stopped and the tuning job is Completed.",
     "Scaling Auto is logarithmic for positive ranges over three orders of magnitude or more, else linear.",
-    "Fewer than five trials without any success, or five that end without a value, fail the tuning job as well.",
+    "Fewer than five trials without any success, or five that end without a value, fail the tuning job as well; AWS's "
+    "sentence for the latter is told nowhere.",
     "A trial's checkpoints are below CheckpointConfig.S3Uri in a folder of its own, named as its training job.",
     "A trial that the end of the server cuts off is a RetryableError: with a RetryStrategy it begins again, without "
     "one the tuning job goes on with its next trial.",
+)
+
+# Each is made in `jobs.warm_pools`.
+_WARM_POOL_CHOICES = (
+    "A training job that began cold has no WarmPoolStatus before it ends; one that took a warm pool is InUse from its "
+    "creation.",
+    "Of several warm pools that match, the job takes the one that has waited longest. Subnets and security groups "
+    "match in any order.",
+    "KeepAlivePeriodInSeconds counts from the end of the job, a new one of UpdateTrainingJob too. Above 3,600, the "
+    "Developer Guide's limit, it is refused, though the API's shape takes 21,600.",
+    "A pool that is Available has no ResourceRetainedBillableTimeInSeconds yet; Reused and Terminated ones have.",
+    "There is a quota for warm pools where settings.json names one (`ml.m5.large for training warm pool usage`); an "
+    "account's is 0 until AWS has raised it.",
+    "The trials of a tuning job neither leave nor take warm pools; SageMaker keeps their instances by itself.",
+    "On a laptop no instance waits: what is kept is the time, the status and the persistent cache, "
+    "/opt/ml/sagemaker/warmpoolcache, which a job has that is to leave a warm pool or has taken one.",
 )
 
 
@@ -56,6 +73,10 @@ def page() -> str:
             "## Tuning jobs: what AWS's text leaves open",
             "",
             *(f"- {choice}" for choice in _TUNING_CHOICES),
+            "",
+            "## Warm pools: what AWS's text leaves open",
+            "",
+            *(f"- {choice}" for choice in _WARM_POOL_CHOICES),
             "",
         ]
     )

@@ -20,6 +20,7 @@ from ratchet import deploying, errors, left_behind, tools
 from ratchet.account import Account, connect, read_server
 from ratchet.errors import UserError
 from ratchet.project import Project
+from ratchet.warm_images import warm_images
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 20  # the oldest that jsii supports (aws-cdk-lib's runtime)
@@ -57,6 +58,8 @@ def run(project: Project, environment: str) -> Iterator[Check]:
     machine: list[Callable[[], Check]] = [lambda: _disk(project), _containers, lambda: _port(project)]
     for check in [*around, *(machine if local else [])]:
         yield check()
+    if local:
+        yield from _warm(project)
     yield from _aws(project, environment)
 
 
@@ -157,6 +160,16 @@ def _port(project: Project) -> Check:
     return Check(
         "port", "warning", f"{USUAL_PORT} is taken by another program", "nothing: `ratchet up` takes a free one"
     )
+
+
+def _warm(project: Project) -> Iterator[Check]:
+    """Which images the embedded AWS keeps warm, and what that takes of this machine's memory."""
+    try:
+        server = read_server(project.aws_state)
+    except UserError:
+        return  # the port's check has told
+    for image in warm_images(server.pid) if server and server.answers else ():
+        yield Check("warm image", "ok", f"{image.name} holds {image.mebibytes} MiB")
 
 
 def _aws(project: Project, environment: str) -> Iterator[Check]:

@@ -10,6 +10,7 @@ from infra.workflow.judging import Judging
 from infra.workflow.requests import Document, code_uri, in_vpc, manifest, run_uri, s3_channel, tags
 from infra.workflow.surroundings import IMAGE_URI, KEY_ARN, Surroundings
 from infra.workflow.way import Way
+from ratchet.spec.train import Train
 
 
 def training_job(at: Surroundings, way: Way, capacity: Capacity, judging: Judging, role: str) -> Document:
@@ -31,11 +32,7 @@ def training_job(at: Surroundings, way: Way, capacity: Capacity, judging: Judgin
         "HyperParameters": way.hyperparameters({**spec.train.hyperparameters, **found_by(at, job_name)}),
         "InputDataConfig": way.channels(_channels(at)),
         "OutputDataConfig": {"S3OutputPath": composed(run_uri(at, files.TRAIN)), "KmsKeyId": str(KEY_ARN)},
-        "ResourceConfig": {
-            "InstanceType": spec.train.instance,
-            "InstanceCount": spec.train.instance_count,
-            "VolumeSizeInGB": spec.train.volume,
-        },
+        "ResourceConfig": _resources(spec.train),
         **capacity.request,
         "RoleArn": role,
         "Environment": {**whose(at), **judging.environment},
@@ -62,6 +59,13 @@ def whose(at: Surroundings) -> Document:
 def whose_always(at: Surroundings) -> Document:
     """Those of them that are the same in every run."""
     return {environment.ENVIRONMENT: at.environment, environment.PIPELINE: at.pipeline}
+
+
+def _resources(train: Train) -> Document:
+    """The instance, and for how long it stays when the job is over (SageMaker's warm pools)."""
+    kept = {} if train.keep_warm is None else {"KeepAlivePeriodInSeconds": train.keep_warm}
+    instances = {"InstanceType": train.instance, "InstanceCount": train.instance_count}
+    return {**instances, "VolumeSizeInGB": train.volume, **kept}
 
 
 def _metric_definitions(at: Surroundings) -> Document:

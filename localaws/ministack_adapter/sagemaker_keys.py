@@ -23,6 +23,7 @@ SUPPLIED = frozenset(
         "filesystemtype",
         "instancetypes",
         "intercontainertrafficencryption",
+        "keepaliveperiod",
         "maxruntimeinseconds",
         "modelapprovalstatus",
         "modelarn",
@@ -94,6 +95,15 @@ def _of_training(request: Document) -> Iterator[tuple[str, Any]]:
         yield from ((key, system.get(member)) for member, key in _FILE_SYSTEM.items())
 
 
+def _of_warm_pool(request: Document) -> Iterator[tuple[str, Any]]:
+    yield "KeepAlivePeriod", _part(request, "ResourceConfig").get("KeepAlivePeriodInSeconds")
+
+
+def _of_one_training(request: Document) -> Iterator[tuple[str, Any]]:
+    yield from _of_training(request)
+    yield from _of_warm_pool(request)
+
+
 def _of_tuning(request: Document) -> Iterator[tuple[str, Any]]:
     """What a tuning job's training jobs ask for, by their definition or several."""
     found = [_part(request, "TrainingJobDefinition"), *_parts(request, "TrainingJobDefinitions")]
@@ -158,7 +168,8 @@ def _parts(document: Document, name: str) -> list[Document]:
 
 
 _OF_OPERATION: Mapping[str, Callable[[Document], Iterable[tuple[str, Any]]]] = {
-    "CreateTrainingJob": _of_training,
+    "CreateTrainingJob": _of_one_training,
+    "UpdateTrainingJob": _of_warm_pool,
     "CreateHyperParameterTuningJob": _of_tuning,
     "CreateProcessingJob": _of_processing,
     "CreateModel": _of_networks,

@@ -56,6 +56,9 @@ def _search(context: Context, request: Document, _caller: Caller) -> Document:
 
 def _records(context: Context, resource: str, members: frozenset[str]) -> list[Document]:
     documents = context.store.list(_KINDS[resource])
+    if resource == "TrainingJob":
+        now = context.clock.now()
+        documents = [TRAINING.retention.seen(document, now) for document in documents]
     return [_record(context, document, document[f"{resource}Arn"], members) for document in documents]
 
 

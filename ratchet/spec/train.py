@@ -11,9 +11,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from ratchet.spec.errors import checked, refusal
-from ratchet.spec.fields import Instance, TrainingSeconds, size
+from ratchet.spec.fields import Instance, TrainingSeconds, duration, size
 from ratchet.spec.model import Example, Model
-from ratchet.spec.train_spot import Spot, check_spot
+from ratchet.spec.train_spot import Spot, check_keep_warm, check_spot
 
 # ResourceConfig, HyperParameters, AlgorithmSpecification.MetricDefinitions.
 VOLUME = 16384
@@ -23,6 +23,8 @@ HYPERPARAMETER_VALUE = 2500
 METRIC_DEFINITIONS = 40
 METRIC_NAME = 255
 METRIC_REGEX = 500
+# "limited to a KeepAlivePeriodInSeconds value of 3600 seconds" (developer guide, SageMaker AI Managed Warm Pools).
+KEEP_WARM = 3600
 
 
 def _scalar_text(value: object) -> str:
@@ -49,6 +51,7 @@ def _regex(value: str) -> str:
     return value
 
 
+KeepWarmSeconds = Annotated[int, *duration(1, KEEP_WARM, what="a warm pool")]
 VolumeGiB = Annotated[int, *size(1, VOLUME, what="a training volume")]
 Regex = Annotated[str, AfterValidator(checked(_regex))]
 Hyperparameter = Annotated[
@@ -66,6 +69,9 @@ class Train(Model):
     volume: VolumeGiB = 30
     max_runtime: TrainingSeconds = 3600
     spot: Annotated[Spot | None, Field(description="On spot capacity; refused unless train.py checkpoints")] = None
+    keep_warm: Annotated[
+        KeepWarmSeconds | None, Field(description="How long the instance stays for the next job like it, and is billed")
+    ] = None
     hyperparameters: Annotated[
         Mapping[str, Hyperparameter], Field(description="Given to train.py as --<name> <value>")
     ] = {}
@@ -79,6 +85,7 @@ class Train(Model):
             message = f"is {self.instance_count}; training on several instances is not supported yet: write 1"
             raise refusal(message, "instance_count")
         check_spot(self.spot, self.max_runtime)
+        check_keep_warm(self.keep_warm, self.spot)
         _limit_hyperparameters(self.hyperparameters)
         _limit_metrics(self.metrics)
         return self

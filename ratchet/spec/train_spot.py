@@ -32,6 +32,13 @@ def check_spot(spot: Spot | None, max_runtime: int) -> None:
         raise refusal(message, "spot", "max_wait")
 
 
+def check_keep_warm(keep_warm: int | None, spot: Spot | None) -> None:
+    """Raises a refusal where SageMaker would ("Considerations" of warm pools, developer guide)."""
+    if keep_warm is not None and spot is not None:
+        message = f"is {duration_text(keep_warm)}, but SageMaker keeps no spot instances warm: leave this or spot out"
+        raise refusal(message, "keep_warm")
+
+
 def check_checkpoints(folder: Path) -> str | None:
     """The end of a sentence about a train.py that doesn't checkpoint, and so can't be interrupted; None where it does.
 

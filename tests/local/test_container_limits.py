@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from image_uris import SKLEARN
+from test_warm_containers import Bench, began_warm
 from waiting import until
 
 from localaws.sagemaker.containers import cgroups, container, limits
 from localaws.sagemaker.containers.container import Container, ContainerSpec
+from localaws.sagemaker.containers.images import Images
 from localaws.sagemaker.containers.limits import DISK, MEMORY, PROCESSES, Limits
 
 MIB = 1024 * 1024
@@ -111,6 +114,34 @@ def test_a_script_that_fills_its_volume_is_killed(run: Callable[[str, Limits], t
 def test_what_stays_within_its_limits_ends_by_itself(run: Callable[[str, Limits], tuple[int, str, Container]]) -> None:
     exit_code, _, ended = run("import time; time.sleep(0.8)", ENOUGH)
     assert (exit_code, ended.exceeded) == (0, None)
+
+
+@pytest.fixture(scope="module")
+def bench(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    if container.isolation() != "processes and files":
+        pytest.skip("this kernel allows no namespaces: all containers begin cold")
+    made = Bench(tmp_path_factory.mktemp("warm"), Images(images).environment(SKLEARN, print))
+    assert began_warm(made, "import joblib")
+    yield made
+    made.warm.close()
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize(
+    ("script", "wanted", "exceeded"),
+    [
+        (TAKES_MEMORY, Limits(memory=300 * MIB, disk=ENOUGH.disk), MEMORY),
+        (FILLS, Limits(memory=ENOUGH.memory, disk=20 * MIB), DISK),
+        ("import time; time.sleep(0.3)", ENOUGH, None),
+    ],
+    ids=["memory", "disk", "within"],
+)
+def test_a_container_that_began_warm_is_kept_to_them_too(
+    bench: Bench, script: str, wanted: Limits, exceeded: str | None
+) -> None:
+    started, _ = bench.start(script, "program", is_warm=True, limits=wanted)
+    said = started.output.read().decode()
+    assert (started.wait(20), started.exceeded) == (137 if exceeded else 0, exceeded), said
 
 
 def test_a_container_s_groups_go_with_it(run: Callable[[str, Limits], tuple[int, str, Container]]) -> None:

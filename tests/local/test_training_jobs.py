@@ -331,6 +331,38 @@ def test_a_stopped_job_gets_sigterm_and_keeps_its_model(jobs: Jobs) -> None:
 
 @pytest.mark.fidelity(
     "Training jobs",
+    "A matching job runs on the instances that another one has left in a warm pool, and finds its persistent cache; "
+    "UpdateTrainingJob ends a pool.",
+    "SageMaker DG, SageMaker AI Managed Warm Pools: Warm pool lifecycle, Using persistent cache",
+)
+def test_a_job_runs_on_what_another_has_kept_warm(jobs: Jobs) -> None:
+    kept = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 7, "KeepAlivePeriodInSeconds": 3600}
+    script = """
+import os
+cache = os.environ["SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY"]
+print("CACHE", cache, os.listdir(cache), flush=True)
+os.mkdir(cache + "/" + os.environ["TRAINING_JOB_NAME"])
+"""
+    source = jobs.source(script)
+    first, second = (jobs.train("", source=source, ResourceConfig=kept)["TrainingJobName"] for _ in range(2))
+    where = "CACHE /opt/ml/sagemaker/warmpoolcache"
+    assert f"{where} []" in jobs.log_lines(first)
+    assert f"{where} ['{first}']" in jobs.log_lines(second)
+    pools = {
+        each["TrainingJobName"]: each["WarmPoolStatus"]
+        for status in ("Reused", "Available")
+        for each in jobs.sagemaker.list_training_jobs(NameContains=jobs.prefix, WarmPoolStatusEquals=status)[
+            "TrainingJobSummaries"
+        ]
+    }
+    assert (pools[first]["ReusedByJob"], pools[second]) == (second, {"Status": "Available"})
+    jobs.sagemaker.update_training_job(TrainingJobName=second, ResourceConfig={"KeepAlivePeriodInSeconds": 0})
+    described = jobs.sagemaker.describe_training_job(TrainingJobName=second)
+    assert described["WarmPoolStatus"]["Status"] == "Terminated"
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
     "MaxRuntimeInSeconds ends a job as Stopped, MaxRuntimeExceeded, with its model.",
     "SageMaker API, StoppingCondition",
 )

@@ -65,12 +65,13 @@ LEARNING = {
     "seed": 7,
     "warm_start": {"last": 2},
 }
+KILLS = 5
 SPEC = {"train": {"instance": "ml.m5.large", "metrics": {"accuracy": "accuracy=([0-9.]+)"}}}
 RULES = [{"rule": "LossNotDecreasing"}]
 PIPELINES = {
     "tuned": Scripted({**SPEC, "tune": TUNE, "rules": RULES}, {"train.py": TRAIN}),
     "learning": Scripted({**SPEC, "tune": LEARNING}, {"train.py": TRAIN}),
-    "resumed": Scripted({**SPEC, "tune": {**LEARNING, "max_jobs": 4}}, {"train.py": TRAIN}),
+    "resumed": Scripted({**SPEC, "tune": {**LEARNING, "max_jobs": KILLS + 2, "parallel": 1}}, {"train.py": TRAIN}),
 }
 
 
@@ -225,7 +226,7 @@ def completed(pipeline: Pipeline, job: str) -> dict[str, Any]:
 
 
 def test_a_run_that_is_cut_off_while_it_tunes_repeats_no_trial(fresh_deployed_aws: AwsFactory) -> None:
-    """The run that takes its place goes on with its tuning job."""
+    """The runs that take its place, each cut off in its turn, go on with its tuning job; the last has the champion."""
     aws = fresh_deployed_aws.start()
     pipeline = opened(aws, "resumed", PIPELINES["resumed"])
     pipeline.order(best=0.9, seconds=1)
@@ -233,21 +234,25 @@ def test_a_run_that_is_cut_off_while_it_tunes_repeats_no_trial(fresh_deployed_aw
     job = names.tuning_job("local", "resumed", run_id)
     listed = pipeline.aws.client("sagemaker").list_hyper_parameter_tuning_jobs
     until(lambda: listed(NameContains=job)["HyperParameterTuningJobSummaries"], "the tuning job")
-    until(lambda: len(completed(pipeline, job)) >= 2, "two trials")
-    before = completed(pipeline, job)
-    os.kill(aws.server.pid, signal.SIGKILL)
+    before: dict[str, Any] = {}
+    for _ in range(KILLS):
+        until(lambda: len(completed(pipeline, job)) > len(before), "another trial")  # noqa: B023 - it is waited for here
+        before = completed(pipeline, job)
+        assert "champion" not in pipeline.state
+        os.kill(pipeline.aws.server.pid, signal.SIGKILL)
+        pipeline = Pipeline(fresh_deployed_aws.start(), pipeline.name, pipeline.shared, pipeline.own)
+        assert before.items() <= completed(pipeline, job).items(), "what had completed is as it was"
 
-    restarted = Pipeline(fresh_deployed_aws.start(), pipeline.name, pipeline.shared, pipeline.own)
-    until(lambda: "champion" in restarted.state, "a champion")
-    assert restarted.item(f"run#{run_id}")["outcome"] == "Failed"
-    champion = restarted.idle()["champion"]
-    record = restarted.record(champion["run_id"])
+    until(lambda: "champion" in pipeline.state, "a champion")
+    assert pipeline.item(f"run#{run_id}")["outcome"] == "Failed"
+    champion = pipeline.idle()["champion"]
+    record = pipeline.record(champion["run_id"])
     assert champion["run_id"] != run_id
     tuning = tuning_of(record)
     assert tuning["job"] == job, "the first run's"
-    assert before.items() <= completed(restarted, job).items(), "what had completed is as it was"
-    assert [row["status"] for row in tuning["trials"]].count("Completed") == 4
+    assert before.items() <= completed(pipeline, job).items()
+    assert [row["status"] for row in tuning["trials"]].count("Completed") == len(tuning["trials"]) == KILLS + 2
     assert f"/{run_id}/train/{tuning['best']['job']}/" in champion["model_data"]
-    visited = restarted.states(champion["run_id"])
+    visited = pipeline.states(champion["run_id"])
     assert "FollowTuning" in visited and "Tune" not in visited
-    assert restarted.ask(1) == "1"
+    assert pipeline.ask(1) == "1"

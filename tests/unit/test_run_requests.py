@@ -97,6 +97,13 @@ def test_without_metrics_there_is_no_list_of_them(tmp_path: Path) -> None:
     assert {entry["InputMode"] for entry in request["InputDataConfig"]} == {"FastFile"}
 
 
+def test_an_instance_that_stays_for_the_next_job(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, train={"instance": "ml.m5.large", "volume": "5GiB", "keep_warm": "1h"})
+    assert only(run(spec, World()), "createTrainingJob")["ResourceConfig"] == {
+        "InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5, "KeepAlivePeriodInSeconds": 3600,
+    }  # fmt: skip
+
+
 def test_the_evaluation_job(ran: Any) -> None:
     request = only(ran, "createProcessingJob")
     entrypoint = request["AppSpecification"].pop("ContainerEntrypoint")
@@ -304,6 +311,9 @@ def test_what_serve_py_reads_itself_plan_does_not_look_into(tmp_path: Path) -> N
 def test_other_triggers_make_no_other_model_but_other_settings_do(tmp_path: Path) -> None:
     plain = spec_hash(make_spec(tmp_path))
     assert spec_hash(make_spec(tmp_path, triggers={"data": False, "schedule": "rate(1 day)"})) == plain
+    assert spec_hash(make_spec(tmp_path, train={"instance": "ml.m5.large", "keep_warm": "10m"})) == spec_hash(
+        make_spec(tmp_path, train={"instance": "ml.m5.large"})
+    )
     assert spec_hash(make_spec(tmp_path, gate={"metric": "f1_macro", "minimum": 0.8})) != plain
     assert len(plain) == 64
 

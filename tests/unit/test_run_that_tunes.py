@@ -225,6 +225,12 @@ def test_the_tuning_job(tmp_path: Path) -> None:
     }
 
 
+def test_trials_hand_their_instances_on_without_being_told(tmp_path: Path) -> None:
+    train = {"instance": "ml.m5.large", "keep_warm": "10m", "metrics": {"f1": "f1: ([0-9.]+)"}}
+    definition = tuning_request(run(spec_with(tmp_path, train=train), world()))["TrainingJobDefinition"]
+    assert definition["ResourceConfig"] == {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30}
+
+
 def test_all_that_the_spec_may_say_of_it(tmp_path: Path) -> None:
     said = {
         "strategy": "Random",

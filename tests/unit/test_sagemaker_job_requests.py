@@ -39,7 +39,7 @@ def test_a_plain_script_mode_job_passes() -> None:
     ("change", "named"),
     [
         (resources(InstanceCount=2), "ResourceConfig.InstanceCount = 2"),
-        (resources(KeepAlivePeriodInSeconds=60), "ResourceConfig.KeepAlivePeriodInSeconds = 60"),
+        (resources(KeepAlivePeriodInSeconds=7200), "ResourceConfig.KeepAlivePeriodInSeconds = 7200: the Dev"),
         (algorithm(TrainingInputMode="Pipe"), "AlgorithmSpecification.TrainingInputMode = 'Pipe'"),
         (algorithm(AlgorithmName="x"), "AlgorithmSpecification.AlgorithmName"),
         ({"Environment": {"CA_REPOSITORY_ARN": "arn:x"}}, "Environment.CA_REPOSITORY_ARN: there is no CodeArtifact"),

@@ -591,6 +591,13 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "train.spot.max_wait: is 2h, less than max_runtime (3h)",
     ),
     "spot without max_wait": ({"train": {**TRAIN, "spot": {}}}, "train.spot.max_wait: is required"),
+    "kept warm on spot": (
+        {"train": {**TRAIN, "keep_warm": "10m", "spot": {"max_wait": "2h"}}},
+        "train.keep_warm: is 10m, but SageMaker keeps no spot instances warm: leave this or spot out",
+    ),
+    "kept warm for too long": ({"train": {**TRAIN, "keep_warm": "2h"}}, "train.keep_warm: is 2h; a warm pool takes 1s"),
+    "kept warm for no time": ({"train": {**TRAIN, "keep_warm": "0s"}}, "train.keep_warm: is 0s; a warm pool takes 1s"),
+    "kept warm without a unit": ({"train": {**TRAIN, "keep_warm": 600}}, "train.keep_warm: "),
     "spot as a word": ({"train": {**TRAIN, "spot": True}}, "train.spot: is True; it must be a mapping"),
     "spot's unit": ({"train": {**TRAIN, "spot": {"max_wait": 7200}}}, "train.spot.max_wait: "),
     "spot's misspelt key": (

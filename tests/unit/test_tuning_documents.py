@@ -116,6 +116,18 @@ def test_its_description_fits_its_shape_and_tells_the_objective_among_the_static
     assert document["HyperParameterTuningJobConfig"]["TrainingJobEarlyStoppingType"] == "Off"
 
 
+@pytest.mark.fidelity(
+    "Tuning",
+    "KeepAlivePeriodInSeconds isn't kept: a tuning job, which reuses instances by itself, is described without it.",
+    "aws-controllers-k8s/sagemaker-controller pull request 176",
+)
+def test_it_keeps_no_instances_warm_by_request() -> None:
+    resources = {**tuning_job()["TrainingJobDefinition"]["ResourceConfig"], "KeepAlivePeriodInSeconds": 600}
+    document = tuning_job(definition={"ResourceConfig": resources})
+    assert document == tuning_job()
+    assert "KeepAlivePeriodInSeconds" not in trial(1, "InProgress")["ResourceConfig"]
+
+
 def test_a_job_without_a_seed_has_one_of_its_own() -> None:
     document, other = tuning_job(), tuning_job(name="other")
     for each in (document, other):
@@ -148,7 +160,10 @@ def test_an_objective_that_is_never_printed_ends_it_too() -> None:
     silent = [trial(number, "Completed") for number in range(1, 6)]
     ending = tuning_endings.of_failures(silent)
     assert ending is not None
-    assert ending.reason.startswith("No objective metrics found after running 5 training jobs. Please ensure that the")
+    assert ending.reason == (
+        "None of 5 training jobs has reported the objective metric validation:f1: nothing that they printed matches "
+        "its regular expression, f1=([0-9.]+). Print it, or correct AlgorithmSpecification.MetricDefinitions."
+    )
     assert tuning_endings.of_all([*silent[:2], trial(3, "Completed", 0.5)]).status == "Completed"
     assert tuning_endings.of_all([]).status == "Completed"
 

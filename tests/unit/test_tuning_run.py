@@ -154,7 +154,7 @@ def test_failures_among_successes_do_not(tuning: Open) -> None:
 def test_an_objective_that_is_never_printed_is_known_at_the_end(tuning: Open) -> None:
     done = tuning(in_order(Script())).tune(request())
     assert done["HyperParameterTuningJobStatus"] == "Failed"
-    assert done["FailureReason"].startswith("No objective metrics found after running 4 training jobs.")
+    assert done["FailureReason"].startswith("None of 4 training jobs has reported the objective metric validation:f1:")
     assert done["ObjectiveStatusCounters"]["Failed"] == 4
 
 

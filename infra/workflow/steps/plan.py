@@ -52,8 +52,8 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
 
 
 def spec_hash(spec: PipelineSpec) -> str:
-    """A spec's hash, without its triggers, and without when it tunes: they make no other model."""
-    document = spec.model_dump(mode="json", exclude={"triggers": True, "tune": {"every", "on"}})
+    """A spec's hash, without what makes no other model: its triggers, when it tunes, and how long instances stay."""
+    document = spec.model_dump(mode="json", exclude={"triggers": True, "tune": {"every", "on"}, "train": {"keep_warm"}})
     if spec.tune is None:
         del document["tune"]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -24,8 +24,8 @@ def page(
     """The documents of one page, and ``{"NextToken": ...}`` when there are more, or ``{}``.
 
     `name` and `status` are the document members that NameContains, StatusEquals and SortBy look at. Honours
-    NameContains, StatusEquals, CreationTimeAfter/Before, LastModifiedTimeAfter/Before, SortBy, SortOrder, MaxResults
-    and NextToken; raises a ValidationException for a token that isn't ours.
+    NameContains, StatusEquals, WarmPoolStatusEquals, CreationTimeAfter/Before, LastModifiedTimeAfter/Before, SortBy,
+    SortOrder, MaxResults and NextToken; raises a ValidationException for a token that isn't ours.
     """
     kept = [document for document in documents if _matches(request, document, name, status)]
     sort_key = {"Name": name, "Status": status or name}.get(request.get("SortBy", "CreationTime"), "CreationTime")
@@ -60,6 +60,9 @@ def _matches(request: Document, document: Document, name: str, status: str | Non
     if request.get("NameContains", "").lower() not in document[name].lower():
         return False
     if status and request.get("StatusEquals", document.get(status)) != document.get(status):
+        return False
+    pool = document.get("WarmPoolStatus", {}).get("Status")
+    if request.get("WarmPoolStatusEquals", pool) != pool:
         return False
     return all(_within(request, document, member) for member in ("CreationTime", "LastModifiedTime"))
 

@@ -12,13 +12,17 @@ from dataclasses import dataclass
 
 from localaws.sagemaker.core import errors
 
-TRAINING, SPOT_TRAINING, PROCESSING, ENDPOINT = (
+TRAINING, SPOT_TRAINING, WARM_POOL, PROCESSING, ENDPOINT = (
     "training job",
     "spot training job",
+    "training warm pool",
     "processing job",
     "endpoint",
 )
-_NAME = re.compile(rf"ml\.[a-z0-9-]+\.[a-z0-9-]+ for (?:{TRAINING}|{SPOT_TRAINING}|{PROCESSING}|{ENDPOINT}) usage")
+_WORK = "|".join((TRAINING, SPOT_TRAINING, WARM_POOL, PROCESSING, ENDPOINT))
+_NAME = re.compile(rf"ml\.[a-z0-9-]+\.[a-z0-9-]+ for (?:{_WORK}) usage")
+
+Quotas = Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,13 @@ def check_quotas(quotas: object) -> None:
             raise ValueError(f"quotas: {name}: {value!r}; it must be a whole number from 0 on")
 
 
-def require(quotas: Mapping[str, int], wanted: Iterable[Use], in_use: Iterable[Use]) -> None:
+def leave_room(quotas: Quotas, wanted: Use, in_use: Iterable[Use]) -> bool:
+    """Whether a quota, if there is one, has room for further instances."""
+    limit = quotas.get(wanted.quota)
+    return limit is None or sum(use.count for use in in_use if use.quota == wanted.quota) + wanted.count <= limit
+
+
+def require(quotas: Quotas, wanted: Iterable[Use], in_use: Iterable[Use]) -> None:
     """Refuses a request for more instances than a quota leaves. ResourceLimitExceeded."""
     used: dict[str, int] = {}
     for use in in_use:

@@ -43,7 +43,8 @@ def end(context: Context, kind: JobResource, name: str, ending: Ending) -> None:
 
     def ended(before: Document) -> Document:
         told = job_documents.unless_stopping(kind, before, ending)
-        return job_documents.ended(kind, before, told, now, context.spot_market)
+        after = job_documents.ended(kind, before, told, now, context.spot_market)
+        return kind.retention.settle(context.store, context.quotas, after)
 
     update(context, kind, name, ended)
 

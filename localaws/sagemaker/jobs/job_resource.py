@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.jobs.retention import NOTHING_KEPT, Retention
 from localaws.sagemaker.jobs.spot_market import SpotMarket
 
 
@@ -29,6 +30,7 @@ class JobResource:
     max_wait: seconds from a document's creation within which the job must be done, waiting included; None: any time.
     at_end: members that a document gets when its job is over.
     detail: a document as its events tell it.
+    retention: what becomes of its instances afterwards.
     """
 
     resource_type: str
@@ -39,6 +41,7 @@ class JobResource:
     max_wait: Callable[[Document], float | None] = _no_limit
     at_end: Callable[[Document, SpotMarket], Document] = _no_members
     detail: Callable[[Document], Document] = _all
+    retention: Retention = NOTHING_KEPT
 
     @property
     def name(self) -> str:

@@ -57,8 +57,10 @@ def begin(kind: JobKind, engine: JobEngine, accepted: Accepted, prepare: Prepara
     Raises SageMakerError for a taken name.
     """
     context, name, arn = engine.context, accepted.document[kind.name], accepted.document[kind.arn]
-    document = job_documents.created(kind, accepted.document, *first_status(kind, engine), context.clock.now())
+    now = context.clock.now()
+    document = job_documents.created(kind, accepted.document, *first_status(kind, engine), now)
     with context.store.transaction():
+        document = kind.retention.claim(context.store, document, now)
         if not context.store.create(kind.resource_type, name, document):
             raise _taken(kind, arn)
         context.store.add_tags(arn, accepted.labels)
@@ -71,12 +73,13 @@ def begin(kind: JobKind, engine: JobEngine, accepted: Accepted, prepare: Prepara
 
 def describe(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller) -> Document:
     """The job's document."""
-    return find(kind, engine, request[kind.name])
+    return kind.retention.seen(find(kind, engine, request[kind.name]), engine.context.clock.now())
 
 
 def list_(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller) -> Document:
     """A page of summaries."""
-    documents = engine.context.store.list(kind.resource_type)
+    now = engine.context.clock.now()
+    documents = [kind.retention.seen(each, now) for each in engine.context.store.list(kind.resource_type)]
     found, more = listing.page(request, documents, name=kind.name, status=kind.status)
     return {f"{kind.stem}Summaries": [listing.summary(document, kind.summary) for document in found], **more}
 
@@ -101,6 +104,9 @@ def delete(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller)
             raise errors.resource_in_use(
                 f"The {kind.words} {name} is in status {document[kind.status]}; stop it first."
             )
+        kept = kind.retention.kept(context.store, {}, context.clock.now())
+        if any(each[kind.name] == name for each in kept):
+            raise errors.resource_in_use(f"The {kind.words} {name} retains an Available warm pool; end it first.")
         context.store.delete(kind.resource_type, name)
         context.store.delete_tags(document[kind.arn])
     context.changes.announce(kind.resource_type, name)
@@ -108,12 +114,13 @@ def delete(kind: JobKind, engine: JobEngine, request: Document, _caller: Caller)
 
 
 def _require_instances(kind: JobKind, engine: JobEngine, accepted: Document) -> None:
-    """A request beyond a quota is refused, as is one that a job which isn't over leaves no room for."""
+    """A request beyond a quota is refused, as is one that jobs which aren't over, or kept instances, leave no room."""
     context = engine.context
     if context.quotas:
         having = kind.instances_of or kind
-        running = [each for each in context.store.list(having.resource_type) if each[having.status] not in TERMINAL]
-        quotas.require(context.quotas, [kind.instances(accepted)], map(having.instances, running))
+        held = [each for each in context.store.list(having.resource_type) if each[having.status] not in TERMINAL]
+        held += having.retention.kept(context.store, accepted, context.clock.now())
+        quotas.require(context.quotas, [kind.instances(accepted)], map(having.instances, held))
 
 
 def first_status(kind: JobKind, engine: JobEngine) -> tuple[str, str]:

@@ -25,6 +25,8 @@ from localaws.sagemaker.jobs import (
     training_output,
     training_request,
     training_times,
+    warm_pool_cache,
+    warm_pool_operations,
 )
 from localaws.sagemaker.jobs.engine import JobEngine
 from localaws.sagemaker.jobs.job import Job, Role
@@ -44,7 +46,7 @@ from localaws.sagemaker.jobs.outcomes import (
 from localaws.sagemaker.jobs.training_metrics import TrainingMetrics
 
 _SUMMARY = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime",
-            "TrainingJobStatus", "SecondaryStatus")  # fmt: skip
+            "TrainingJobStatus", "SecondaryStatus", "WarmPoolStatus")  # fmt: skip
 
 
 def accept(context: Context, request: Document, caller: Caller) -> tuple[Document, Role]:
@@ -63,7 +65,10 @@ def accept(context: Context, request: Document, caller: Caller) -> tuple[Documen
 
 def run(job: Job, engine: JobEngine) -> Ending:
     """Lead a training job to its end. Raises JobFailedError, StopRequestedError or ServerClosingError."""
-    return TrainingRun(job, Debugger(job, engine)).to_its_end()
+    try:
+        return TrainingRun(job, Debugger(job, engine)).to_its_end()
+    finally:
+        warm_pool_cache.leave(job)
 
 
 class TrainingRun:
@@ -93,6 +98,7 @@ class TrainingRun:
     def _on_an_instance(self) -> Outcome:
         job = self._job
         job_container.prepare_directories(job, training_instance.DIRECTORIES)
+        warm_pool_cache.prepare(job)
         began = job.document.get("TrainingStartTime", job.context.clock.now())
         job.move("Downloading", "Downloading input data", TrainingStartTime=began)
         training_instance.write_configuration(job)
@@ -177,15 +183,18 @@ TRAINING = JobKind(
     instances=_instances,
     max_wait=training_times.max_wait,
     at_end=training_times.billed,
+    retention=warm_pool_operations.WARM_POOLS,
     operations={
         "CreateTrainingJob": operations.create,
         "DescribeTrainingJob": operations.describe,
         "ListTrainingJobs": operations.list_,
+        "UpdateTrainingJob": warm_pool_operations.update,
         "StopTrainingJob": operations.stop,
         "DeleteTrainingJob": operations.delete,
     },
     accept=accept,
     run=run,
+    recover=warm_pool_cache.recover,
     summary=_SUMMARY,
     name_taken="Training job names must be unique within an AWS account and region, and a training job with this name "
     "already exists ({arn})",

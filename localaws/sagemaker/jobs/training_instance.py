@@ -16,7 +16,14 @@ from localaws.sagemaker.containers.opt_ml import located, write_json
 from localaws.sagemaker.containers.train_command import Plan
 from localaws.sagemaker.containers.warm_start import Warm
 from localaws.sagemaker.core.errors import SageMakerError
-from localaws.sagemaker.jobs import job_container, job_limits, training_install, training_request, training_source
+from localaws.sagemaker.jobs import (
+    job_container,
+    job_limits,
+    training_install,
+    training_request,
+    training_source,
+    warm_pool_cache,
+)
 from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.outcomes import JobFailedError
 from localaws.sagemaker.jobs.training_install import RunContainer
@@ -64,6 +71,7 @@ def container_spec(job: Job, run: RunContainer) -> ContainerSpec:
         **job_container.variables(job, installed.image),
         "TRAINING_JOB_NAME": job.name,
         "TRAINING_JOB_ARN": document["TrainingJobArn"],
+        **warm_pool_cache.variables(job),
         **job.variables,
         **document.get("Environment", {}),
     }

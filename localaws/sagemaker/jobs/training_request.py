@@ -12,6 +12,7 @@ from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.core.unsupported import Refusal, above, always, other_than, refuse, truthy
 from localaws.sagemaker.debugger import debugger_request, profiler_request
+from localaws.sagemaker.jobs import warm_pools
 from localaws.sagemaker.jobs.training_metrics import check_definitions
 
 DEFAULT_MAX_RUNTIME = 86_400  # seconds: "The default value is 1 day." (StoppingCondition)
@@ -38,7 +39,6 @@ _REFUSED: dict[str, Refusal] = {
     "ResourceConfig.InstancePreferences": truthy,
     "ResourceConfig.InstancePlacementConfig": always,
     "ResourceConfig.TrainingPlanArn": always,
-    "ResourceConfig.KeepAlivePeriodInSeconds": above(0),
     "StoppingCondition.MaxPendingTimeInSeconds": always,
     "InputDataConfig[].InputMode": other_than("File", "FastFile"),
     "InputDataConfig[].CompressionType": other_than("None"),
@@ -64,6 +64,7 @@ def check(request: Document) -> None:
     """Raise what AWS raises, or "not supported here", for a request that fits its shape."""
     refuse(request, _REFUSED)
     _check_resources(request)
+    warm_pools.check(request)
     _check_stopping_condition(request)
     _check_channels(request)
     _check_program(request)

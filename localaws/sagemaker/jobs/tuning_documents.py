@@ -42,9 +42,20 @@ def description(request: Document, arn: str) -> Document:
         "EnableInterContainerTrafficEncryption": False,
         "EnableManagedSpotTraining": False,
         **definition,
+        **_resources(definition),
         "StaticHyperParameters": static,
     }
     return {**described, **counters([])}
+
+
+def _resources(definition: Document) -> Document:
+    """ResourceConfig without KeepAlivePeriodInSeconds, which the service drops: it keeps trials' instances by itself
+    (aws-controllers-k8s/sagemaker-controller pull request 176).
+    """
+    if "ResourceConfig" not in definition:
+        return {}
+    found = definition["ResourceConfig"]
+    return {"ResourceConfig": {name: found[name] for name in found if name != "KeepAlivePeriodInSeconds"}}
 
 
 def objective(document: Document) -> str:

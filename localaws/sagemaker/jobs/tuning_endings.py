@@ -1,7 +1,7 @@
-"""How a tuning job ends by what its trials came to, in AWS's own sentences. Pure.
+"""How a tuning job ends by what its trials came to. Pure.
 
-NO_SUCCESS is told in aws/amazon-sagemaker-examples issues 2436 and 2437, here as newer jobs say it. NO_OBJECTIVE is as
-users of AWS have quoted it; no page of AWS's has it.
+NO_SUCCESS is AWS's own sentence, told in aws/amazon-sagemaker-examples issues 2436 and 2437, here as newer jobs say it.
+No source tells AWS's for trials of which none printed the objective; NO_OBJECTIVE says what is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.jobs import job_documents, tuning_documents
 from localaws.sagemaker.jobs.job_documents import TERMINAL, Ending
+from localaws.sagemaker.jobs.tuning_request import OBJECTIVE_PARAMETER
 
 MOST_FAILURES = 5  # without any success
 NO_SUCCESS = (
@@ -18,8 +19,8 @@ NO_SUCCESS = (
     "failures by listing training jobs for the hyperparameter tuning job."
 )
 NO_OBJECTIVE = (
-    "No objective metrics found after running {count} training jobs. Please ensure that the custom algorithm is "
-    "emitting the objective metric as defined by the regular expression provided."
+    "None of {count} training jobs has reported the objective metric {metric}: nothing that they printed matches its "
+    "regular expression, {regex}. Print it, or correct AlgorithmSpecification.MetricDefinitions."
 )
 
 
@@ -37,6 +38,10 @@ def of_all(jobs: Sequence[Document]) -> Ending:
 def _failed(ended: Sequence[Document]) -> Ending | None:
     if not ended or any(tuning_documents.objective_status(job) == "Succeeded" for job in ended):
         return None
-    all_failed = all(job["TrainingJobStatus"] == "Failed" for job in ended)
-    sentence = NO_SUCCESS if all_failed else NO_OBJECTIVE
-    return job_documents.failed(sentence.format(count=min(len(ended), MOST_FAILURES)))
+    count = min(len(ended), MOST_FAILURES)
+    if all(job["TrainingJobStatus"] == "Failed" for job in ended):
+        return job_documents.failed(NO_SUCCESS.format(count=count))
+    metric = ended[0]["HyperParameters"][OBJECTIVE_PARAMETER]
+    definitions = ended[0]["AlgorithmSpecification"]["MetricDefinitions"]
+    regex = next(each["Regex"] for each in definitions if each["Name"] == metric)
+    return job_documents.failed(NO_OBJECTIVE.format(count=count, metric=metric, regex=regex))

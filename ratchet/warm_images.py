@@ -1,0 +1,72 @@
+"""The images that the embedded AWS keeps warm, and what memory each holds, read from this machine's processes.
+
+An interpreter that has imported an image's framework is a process of the server's (docs/containers.md, Warm); those
+that it is forked into are in containers, with process ids of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+_ITS_PROGRAM = b"localaws.confinement.warm_interpreter"
+_HASH = 12  # letters behind an environment's name
+_PSS = "Pss:"  # memory of its own, and its part of what it shares with its containers
+
+
+@dataclass(frozen=True)
+class WarmImage:
+    """An image whose framework is imported, and the memory of the interpreter that has done it."""
+
+    name: str
+    mebibytes: int
+
+
+def warm_images(server: int, proc: Path = _PROC) -> list[WarmImage]:
+    """The warm images of the server with this process id, by name; none where there is no /proc."""
+    found = [image for process in _children(proc, server) if (image := _warm_image(proc / process)) is not None]
+    return sorted(found, key=lambda image: image.name)
+
+
+def _children(proc: Path, process: int) -> Iterator[str]:
+    for children in sorted((proc / str(process) / "task").glob("*/children")):
+        try:
+            yield from children.read_text(encoding="ascii").split()
+        except OSError:  # the thread has ended meanwhile
+            continue
+
+
+def _warm_image(process: Path) -> WarmImage | None:
+    """None for any other process, and for one that has ended meanwhile."""
+    try:
+        arguments = (process / "cmdline").read_bytes().split(b"\0")
+        if len(arguments) < 3 or _ITS_PROGRAM not in arguments[2] or _is_in_container(process):
+            return None
+        interpreter = Path(arguments[0].decode("utf-8", "replace"))
+        return WarmImage(_image_name(interpreter.parents[1].name), _kibibytes(process) // 1024)
+    except (OSError, IndexError):
+        return None
+
+
+def _is_in_container(process: Path) -> bool:
+    """Whether it has another process id in a namespace of its own."""
+    return len(_value((process / "status").read_text(encoding="utf-8", errors="replace"), "NSpid:").split()) > 1
+
+
+def _kibibytes(process: Path) -> int:
+    found = _value((process / "smaps_rollup").read_text(encoding="ascii"), _PSS).split()
+    return int(found[0])
+
+
+def _value(text: str, name: str) -> str:
+    """What a line of /proc says behind a name; empty where there is none."""
+    line = next((line for line in text.splitlines() if line.startswith(name)), name)
+    return line.removeprefix(name).strip()
+
+
+def _image_name(folder: str) -> str:
+    """An environment's folder is named after the image, with a hash of what is in it behind."""
+    name, _, content = folder.rpartition("-")
+    return name if name and len(content.partition("+")[0]) == _HASH else folder
