@@ -79,7 +79,7 @@ def read(path: Path) -> Document:
 def parse(text: str) -> Document:
     """The document in a text; errors as `read`'s."""
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
         raise YamlError(
@@ -113,6 +113,15 @@ def _syntax_problem(error: yaml.MarkedYAMLError) -> Problem:
 
 
 _TOO_DEEP = f"nests more than {DEEPEST} levels deep"
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's, which looks at all open brackets with each that opens: it stops at those that nothing may stand in."""
+
+    def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
+        if self.flow_level > DEEPEST:
+            raise YamlError(Problem(self.line + 1, "", _TOO_DEEP))
+        super().fetch_flow_collection_start(token)
 
 
 def _check_size(node: yaml.Node, location: Location, before: int) -> None:

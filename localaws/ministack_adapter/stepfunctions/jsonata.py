@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from localaws.ministack_adapter.stepfunctions import jsonata_sizes
+from localaws.ministack_adapter.stepfunctions import jsonata_sizes, jsonata_trees
 from localaws.patterns import regex
 from localaws.states.dataflow import UndefinedError
 
@@ -43,6 +43,7 @@ def parse(text: str) -> Any:
     from ministack.services import stepfunctions
 
     jsonata_sizes.install()
+    jsonata_trees.install()
     if _UNSUPPORTED_FUNCTION in text.replace(" ", ""):
         raise ValueError("the function $eval is not supported; use $parse")
     try:
