@@ -16,9 +16,12 @@ from hypothesis import strategies as st
 from waiting import WAIT_SECONDS as PATIENT_SECONDS
 from waiting import until
 
+from localaws.sagemaker.containers.limits import DISK, MEMORY, Exceeded, Limits
+from localaws.sagemaker.hosting import instances
+from localaws.sagemaker.hosting.endpoint_logs import last_words
 from localaws.sagemaker.hosting.fleet import Deployment, NoInstanceError, NoVariantError, RetiredError, choose_variant
 from localaws.sagemaker.hosting.instances import FleetError, Start, VariantPlan
-from localaws.sagemaker.hosting.model_server.answers import serve_connection
+from localaws.sagemaker.hosting.model_server.desk import Desk
 from localaws.sagemaker.hosting.model_server.flask_model import FlaskModel
 from localaws.sagemaker.hosting.model_server.functions import Functions
 from localaws.sagemaker.hosting.model_server.model import settings_of
@@ -28,6 +31,8 @@ from localaws.sagemaker.hosting.worker import Worker, WorkerGoneError, start_wor
 
 class ThreadedContainer:
     """A model server in a thread; ends when it is told to, as a process does."""
+
+    exceeded: Exceeded | None = None
 
     def __init__(self, descriptor: int, answer: Callable[[], str], *, healthy: bool = True) -> None:
         self._ended = threading.Event()
@@ -41,6 +46,8 @@ class ThreadedContainer:
         )
         self._model = FlaskModel(functions, settings_of({}))
         self._healthy = healthy
+        self._desk = Desk()
+        threading.Thread(target=self._desk.run, args=(lambda: self._model,), daemon=True).start()
         threading.Thread(target=self._take, daemon=True).start()
 
     def _take(self) -> None:
@@ -49,7 +56,7 @@ class ThreadedContainer:
     def _serve(self, connection: socket.socket) -> None:
         self._connections.append(connection)
         if self._healthy:
-            threading.Thread(target=serve_connection, args=(self._model, connection), daemon=True).start()
+            self._desk.add(connection)
 
     def wait(self, timeout: float | None = None) -> int:
         if not self._ended.wait(timeout):
@@ -118,6 +125,41 @@ def test_an_instance_that_never_answers_ping_ends_the_whole_start() -> None:
     with pytest.raises(FleetError, match="production variant B did not pass the ping health check"):
         deployment.start()
     assert [worker.process.wait(PATIENT_SECONDS) for worker in started] == [0, 0], "the healthy one has ended too"
+
+
+@pytest.mark.parametrize(
+    ("exceeded", "told"),
+    [(MEMORY, "The container ran out of memory."), (DISK, "The container filled its disk.")],
+)
+def test_a_container_that_a_limit_ends_while_it_loads_says_so(exceeded: Exceeded, told: str) -> None:
+    def spawn(descriptor: int) -> ThreadedContainer:
+        container = ThreadedContainer(os.dup(descriptor), str, healthy=False)
+        container.exceeded = exceeded
+        threading.Timer(0.05, container.stop).start()
+        return container
+
+    deployment = Deployment([plan("B")], lambda _plan, _instance: start_worker(spawn))
+    with pytest.raises(FleetError) as caught:
+        deployment.start()
+    assert str(caught.value) == f"{instances.unhealthy_reason('B')} {told}"
+    assert last_words(exceeded, Limits(memory=4 << 30, disk=1)).startswith(told)
+
+
+def test_a_log_says_how_much_memory_a_container_may_have() -> None:
+    assert "It may use 4.0 GiB" in last_words(MEMORY, Limits(memory=4 << 30, disk=1))
+
+
+def test_a_container_that_ends_again_and_again_is_started_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instances, "RESTART_PAUSES", (0.0, 0.1, 60.0))
+    started: list[Worker] = []
+    deployment = Deployment([plan()], starter({"A": lambda: "yes"}, started))
+    deployment.start()
+    for number in (1, 2, 3):
+        until(lambda number=number: len(started) == number and deployment.instance_counts() == {"A": 1}, "it is up")
+        started[-1].process.kill()
+    assert not threading.Event().wait(0.5)
+    assert (len(started), deployment.instance_counts()) == (3, {"A": 0}), "the fourth start is a minute away"
+    deployment.stop()
 
 
 def test_retiring_waits_for_what_is_in_flight_and_takes_nothing_new() -> None:

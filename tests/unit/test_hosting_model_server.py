@@ -7,6 +7,7 @@ import json
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,11 +15,12 @@ from typing import Any
 
 import pytest
 
-from localaws.sagemaker.hosting.model_server import answers, containers, flask_model, functions, model, server
+from localaws.sagemaker.hosting.model_server import containers, desk, flask_model, functions, model, server
+from localaws.sagemaker.hosting.model_server.desk import Desk
 from localaws.sagemaker.hosting.model_server.errors import StartError
 from localaws.sagemaker.hosting.model_server.flask_model import FlaskModel
 from localaws.sagemaker.hosting.model_server.functions import Functions
-from localaws.sagemaker.hosting.model_server.http_messages import Request, Response, head
+from localaws.sagemaker.hosting.model_server.http_messages import Request, Response, message
 from localaws.sagemaker.hosting.model_server.model import Model
 from localaws.sagemaker.hosting.model_server.toolkit_model import ToolkitModel
 from localaws.sagemaker.hosting.worker import Connection, request_head
@@ -41,17 +43,29 @@ def asked(of: Model, body: bytes = b"1", **headers: str) -> Response:
     return of.respond(Request("POST", "/invocations", given, body))
 
 
+def running(load: Callable[[], Model]) -> Desk:
+    """A desk in a thread that ends with the tests."""
+    made = Desk()
+    threading.Thread(target=made.run, args=(load,), daemon=True).start()
+    return made
+
+
+def connected(to: Desk) -> socket.socket:
+    """Our end of a connection."""
+    ours, theirs = socket.socketpair()
+    to.add(theirs)
+    ours.settimeout(5)
+    return ours
+
+
 @pytest.fixture
 def serve() -> Iterator[Callable[[Model], socket.socket]]:
     """Serves a model on a connection, whose other end it gives."""
     ends: list[socket.socket] = []
 
     def start(model: Model) -> socket.socket:
-        ours, theirs = socket.socketpair()
-        threading.Thread(target=answers.serve_connection, args=(model, theirs), daemon=True).start()
-        ours.settimeout(5)
-        ends.append(ours)
-        return ours
+        ends.append(connected(running(lambda: model)))
+        return ends[-1]
 
     yield start
     for end in ends:
@@ -111,6 +125,60 @@ def test_the_connections_of_a_closed_platform_end(serve: Callable[[Model], socke
         seen[0].close()
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "A container answers /ping with 200 only once model_fn has returned; until then with 503, within 2 seconds.",
+    "SageMaker DG, Custom Inference Code with Hosting Services",
+)
+def test_nothing_is_answered_before_the_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(desk, "_HELD_SECONDS", 0.1)
+    loaded = threading.Event()
+
+    def load() -> Model:
+        assert loaded.wait(5)
+        return text_model()
+
+    end = connected(running(load))
+    assert ask(end, "GET", "/ping") == (503, b'{"error": "The model is still being loaded."}')
+    assert ask(end, "POST", "/invocations", b"1")[0] == 503
+    end.sendall(request_head("GET", "/ping", {}, 0))
+    loaded.set()
+    assert end.recv(1000).startswith(b"HTTP/1.1 200 "), "who waits learns of it at once"
+    assert ask(end, "POST", "/invocations", b"1")[0] == 200
+
+
+def test_a_ping_is_answered_while_the_model_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "_LOOK_SECONDS", 0.02)
+    begun, released = threading.Event(), threading.Event()
+
+    def predict(data: Any, _model: Any) -> Any:
+        begun.set()
+        return released.wait(5) and data
+
+    serving = running(lambda: text_model(predict))
+    busy = connected(serving)
+    busy.sendall(request_head("POST", "/invocations", {"Content-Type": "text/csv"}, 1) + b"7")
+    assert begun.wait(5)
+    other = connected(serving)
+    assert ask(other, "GET", "/ping")[0] == 200
+    assert ask(other, "GET", "/elsewhere")[0] == 404
+    released.set()
+    assert busy.recv(1000).endswith(b'"7"')
+
+
+def test_answers_come_in_the_order_of_their_requests_whoever_gives_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "_LOOK_SECONDS", 0.02)
+    end = connected(running(lambda: text_model(lambda data, _model: time.sleep(0.2) or data)))
+    asked = request_head("POST", "/invocations", {"Content-Type": "text/csv"}, 1) + b"7"
+    end.sendall(asked + request_head("GET", "/ping", {}, 0) + asked)
+    end.shutdown(socket.SHUT_WR)
+    with end.makefile("rb") as stream:
+        said = stream.read()
+    bodies = [part.rpartition(b"\r\n\r\n")[2] for part in said.split(b"HTTP/1.1 200 OK")[1:]]
+    assert bodies == [b'"7"', b"", b'"7"'], "all are answered although the client sends no more"
+
+
 def module(**functions: Any) -> ModuleType:
     made = ModuleType("serve")
     made.__dict__.update(functions, __file__="serve.py")
@@ -144,7 +212,7 @@ def test_a_header_cant_smuggle_another() -> None:
 
 
 def test_an_answer_s_headers_stay_one_line_each() -> None:
-    written = head(Response(200, b"", "text/csv\r\nX-Evil: 1", {"X-Note": "a\nb"}))
+    written = message(Response(200, b"", "text/csv\r\nX-Evil: 1", {"X-Note": "a\nb"}))
     assert written == b"HTTP/1.1 200 OK\r\nContent-Type: text/csv X-Evil: 1\r\nContent-Length: 0\r\nX-Note: a b\r\n\r\n"
 
 

@@ -1,21 +1,35 @@
-"""A model container's output as a CloudWatch log stream, while it runs."""
+"""A model container's output as a CloudWatch log stream, while it runs, and what has ended it."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import select
-from typing import BinaryIO
+import subprocess
+from collections.abc import Mapping
 
+from localaws.sagemaker.containers.container import Container
+from localaws.sagemaker.containers.instance_sizes import GIB
+from localaws.sagemaker.containers.limits import DISK, MAX_PROCESSES, MEMORY, PROCESSES, Exceeded, Limits
 from localaws.sagemaker.containers.logs import ContainerLog
 
 LOG_GROUP = "/aws/sagemaker/Endpoints/"
 _READ_SIZE = 64 * 1024
 
 
-def follow(output: BinaryIO, log: ContainerLog) -> None:
-    """Copy a pipe into the log until its last writer has closed it; then close both."""
-    readable = select.poll()
+# What is told of a container that a limit has ended.
+ENDS: Mapping[Exceeded, str] = {
+    MEMORY: "The container ran out of memory.",
+    DISK: "The container filled its disk.",
+    PROCESSES: f"The container started more than {MAX_PROCESSES} processes.",
+}
+_ENDING_SECONDS = 5.0  # between the end of a container's output and its own
+
+
+def follow(container: Container, limits: Limits, log: ContainerLog) -> None:
+    """Copy a container's output into the log until its last writer closes it; say what ended it; then close both."""
+    output, readable = container.output, select.poll()
     readable.register(output, select.POLLIN)
     with output:
         while True:
@@ -26,4 +40,18 @@ def follow(output: BinaryIO, log: ContainerLog) -> None:
             if not chunk:
                 break
             log.feed(chunk)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        container.wait(_ENDING_SECONDS)
+        if container.exceeded:
+            log.say(last_words(container.exceeded, limits))
     log.close()
+
+
+def last_words(exceeded: Exceeded, limits: Limits) -> str:
+    """What the log says of a container that a limit has ended."""
+    if exceeded != MEMORY:
+        return ENDS[exceeded]
+    return (
+        f"{ENDS[exceeded]} It may use {limits.memory / GIB:.1f} GiB, which its instance type has, or this machine for "
+        "a container: take an instance type with more, or a smaller model."
+    )

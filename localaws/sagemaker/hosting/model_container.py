@@ -134,7 +134,7 @@ class ContainerStarter:
             warm=_warm(place, installed, variables),
         )
         container = self._context.launch(installed.given_to(spec))
-        threading.Thread(target=follow, args=(container.output, log), daemon=True).start()
+        threading.Thread(target=follow, args=(container, place.limits, log), daemon=True).start()
         return container
 
 

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from localaws.sagemaker.containers.limits import Exceeded
+
 MAX_LINE = 64 * 1024
 MAX_HEADERS = 100
 MAX_ANSWER = 25 * 1024 * 1024  # bytes of a response body, as of a request's (SageMaker endpoints and quotas)
@@ -37,7 +39,11 @@ class AnswerTooLargeError(Exception):
 
 
 class UnhealthyError(Exception):
-    """The process ended, or didn't answer /ping with 200 in time; the text says which."""
+    """The process ended, or didn't answer /ping with 200 in time; the text says which. `exceeded`: see `Process`."""
+
+    def __init__(self, message: str, exceeded: Exceeded | None = None) -> None:
+        super().__init__(message)
+        self.exceeded = exceeded
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,10 @@ def request_head(method: str, path: str, headers: Mapping[str, str], length: int
 class Process(Protocol):
     """A started container, as far as its worker is concerned; all of it may be called from any thread."""
 
+    @property
+    def exceeded(self) -> Exceeded | None:
+        """Which of its limits has ended it; asked once it has ended."""
+
     def wait(self, timeout: float | None = None) -> int:
         """Its exit status. Raises subprocess.TimeoutExpired."""
 
@@ -189,7 +199,8 @@ class Worker:
                 if self.ask("GET", "/ping", {}, b"", left).status == 200:
                     return
             except WorkerGoneError as error:
-                raise UnhealthyError(f"the container ended with exit code {self._exit_code()}") from error
+                code = self._exit_code()
+                raise UnhealthyError(f"the container ended with exit code {code}", self.process.exceeded) from error
             except (WorkerTimeoutError, AnswerTooLargeError):
                 break
             time.sleep(PING_PAUSE_SECONDS)

@@ -16,5 +16,6 @@ and a server of its own (`flask_model`, `toolkit_model`), chosen in `containers`
 
 Connections come one by one through a socket that the platform holds the other end of (`--control-fd`), so that a model
 has no address that anybody else could reach; `--port` serves on loopback instead, to try a model by hand.
-The process ends with the platform: the control socket's end of file kills its process group.
+Whoever asks before `model_fn` has returned is told 503. The process ends with the platform: the control socket's end of
+file kills its process group.
 """

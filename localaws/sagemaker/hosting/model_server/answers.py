@@ -1,25 +1,21 @@
-"""Answers to the requests of one connection: the model's, or why there is none."""
+"""Answers to requests: the model's, or why there is none."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import socket
 
-from .errors import ModelServerError
-from .http_messages import Request, Response, head, read_request
-from .model import Model
+from .http_messages import Request, Response
+
+PING, INVOCATIONS = "/ping", "/invocations"
 
 
-def answer(model: Model, request: Request) -> Response:
-    """The response to one request."""
-    if request.path == "/ping":
+def without_the_model(request: Request) -> Response | None:
+    """The response to what isn't for the model; None for what only the model can answer."""
+    if request.path == PING:
         return Response(200)
-    if request.path != "/invocations":
-        return failure(404, f"There is no {request.path} here, only /ping and /invocations.")
-    if request.method != "POST":
-        return failure(405, "/invocations takes POST.")
-    return model.respond(request)
+    if request.path != INVOCATIONS:
+        return failure(404, f"There is no {request.path} here, only {PING} and {INVOCATIONS}.")
+    return None if request.method == "POST" else failure(405, f"{INVOCATIONS} takes POST.")
 
 
 def failure(status: int, message: str) -> Response:
@@ -27,17 +23,4 @@ def failure(status: int, message: str) -> Response:
     return Response(status, json.dumps({"error": message}).encode())
 
 
-def serve_connection(model: Model, connection: socket.socket) -> None:
-    """Answer requests on one connection until the other side closes it."""
-    with contextlib.suppress(OSError), connection, connection.makefile("rb") as stream:
-        while True:
-            try:
-                request = read_request(stream, connection)
-            except (ModelServerError, ValueError) as error:  # what follows on this connection can't be trusted
-                response = failure(getattr(error, "status_code", 400), str(error))
-                connection.sendall(head(response) + response.body)
-                return
-            if request is None:
-                return
-            response = answer(model, request)
-            connection.sendall(head(response) + response.body)
+LOADING = failure(503, "The model is still being loaded.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -27,13 +26,12 @@ class Settings(NamedTuple):
 
 
 class Model(ABC):
-    """A loaded model behind its functions. One request at a time, as one worker of the framework containers."""
+    """A loaded model behind its functions; asked one request at a time, as one worker of the framework containers."""
 
     def __init__(self, functions: Functions, settings: Settings) -> None:
         self.functions = functions
         self.settings = settings
         self.model = self.load()
-        self._turn = threading.Lock()
 
     def load(self) -> object:
         """The result of `model_fn`."""
@@ -41,11 +39,10 @@ class Model(ABC):
 
     def respond(self, request: Request) -> Response:
         """The answer to a request; nothing that the user's code raises gets past here."""
-        with self._turn:
-            try:
-                return self.transform(request)
-            except Exception as error:  # noqa: BLE001 - whatever it raises becomes an answer, its traceback log lines
-                return self.failure(error)
+        try:
+            return self.transform(request)
+        except Exception as error:  # noqa: BLE001 - whatever it raises becomes an answer, its traceback log lines
+            return self.failure(error)
 
     @abstractmethod
     def transform(self, request: Request) -> Response:

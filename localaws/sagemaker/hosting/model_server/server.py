@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import queue
 import signal
 import socket
 import sys
@@ -14,8 +13,8 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .answers import serve_connection
 from .containers import load
+from .desk import Desk
 from .errors import StartError
 from .model import Model
 
@@ -30,14 +29,13 @@ def connections_of_control(control: socket.socket, on_connection: Callable[[sock
             return
 
 
-def connections_of_port(port: int, on_connection: Callable[[socket.socket], None]) -> None:
-    """Accept connections on loopback until a signal ends the process."""
-    with socket.create_server(("127.0.0.1", port)) as server:
-        print(f"Serving on http://127.0.0.1:{server.getsockname()[1]}", flush=True)  # noqa: T201 - a container's log
-        while True:
-            connection, _ = server.accept()
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            on_connection(connection)
+def connections_of_port(listener: socket.socket, on_connection: Callable[[socket.socket], None]) -> None:
+    """Accept connections for ever."""
+    print(f"Serving on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)  # noqa: T201 - a container's log
+    while True:
+        connection, _ = listener.accept()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        on_connection(connection)
 
 
 def load_or_exit(environment: Mapping[str, str]) -> Model:
@@ -52,22 +50,13 @@ def load_or_exit(environment: Mapping[str, str]) -> Model:
     os._exit(1)
 
 
-def end_with_platform(control: socket.socket, incoming: queue.SimpleQueue[socket.socket]) -> None:
+def end_with_platform(control: socket.socket, on_connection: Callable[[socket.socket], None]) -> None:
     """Take connections; when the platform is gone, so is this whole process group, the user's children included."""
     with contextlib.suppress(OSError):
-        connections_of_control(control, incoming.put)
+        connections_of_control(control, on_connection)
     with contextlib.suppress(OSError):
         os.killpg(0, signal.SIGKILL)
     os._exit(0)
-
-
-def serve_platform(control: socket.socket) -> None:
-    """Load first, then answer: a connection's first /ping is answered as soon as the model can be asked."""
-    incoming: queue.SimpleQueue[socket.socket] = queue.SimpleQueue()
-    in_thread(end_with_platform, control, incoming)
-    model = load_or_exit(os.environ)
-    while True:
-        in_thread(serve_connection, model, incoming.get())
 
 
 def in_thread(target: Callable[..., None], *arguments: Any) -> None:
@@ -82,8 +71,9 @@ def main() -> None:
     where.add_argument("--control-fd", type=int, help="socket on which the platform passes connections")
     where.add_argument("--port", type=int, help="loopback port to serve on (0: a free one)")
     options = parser.parse_args()
+    desk = Desk()
     if options.port is None:
-        serve_platform(socket.socket(fileno=options.control_fd))
-        return
-    model = load_or_exit(os.environ)
-    connections_of_port(options.port, lambda connection: in_thread(serve_connection, model, connection))
+        in_thread(end_with_platform, socket.socket(fileno=options.control_fd), desk.add)
+    else:
+        in_thread(connections_of_port, socket.create_server(("127.0.0.1", options.port)), desk.add)
+    desk.run(lambda: load_or_exit(os.environ))
