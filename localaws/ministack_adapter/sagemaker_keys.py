@@ -115,6 +115,14 @@ def _of_processing(request: Document) -> Iterator[tuple[str, Any]]:
     yield from _of_time(request)
 
 
+def _of_transform(request: Document) -> Iterator[tuple[str, Any]]:
+    resources = _part(request, "TransformResources")
+    yield "InstanceTypes", resources.get("InstanceType")
+    yield "VolumeKmsKey", resources.get("VolumeKmsKeyId")
+    yield "OutputKmsKey", _part(request, "TransformOutput").get("KmsKeyId")
+    yield "ModelArn", request.get("ModelName")
+
+
 def _of_endpoint_config(request: Document) -> Iterator[tuple[str, Any]]:
     variants = [*_parts(request, "ProductionVariants"), *_parts(request, "ShadowProductionVariants")]
     for variant in variants:
@@ -161,6 +169,7 @@ _OF_OPERATION: Mapping[str, Callable[[Document], Iterable[tuple[str, Any]]]] = {
     "CreateTrainingJob": _of_training,
     "CreateHyperParameterTuningJob": _of_tuning,
     "CreateProcessingJob": _of_processing,
+    "CreateTransformJob": _of_transform,
     "CreateModel": _of_networks,
     "CreateEndpointConfig": _of_endpoint_config,
     "CreateModelPackage": _of_model_package,

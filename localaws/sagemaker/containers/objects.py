@@ -74,7 +74,7 @@ class Objects:
 
     def __init__(self, client: Any, role_arn: str) -> None:
         self._client = client
-        self._role_arn = role_arn
+        self.role_arn = role_arn
 
     def list(self, bucket: str, prefix: str, limit: int | None = None) -> Iterator[S3Object]:
         """Objects whose key starts with `prefix`, at most `limit`; folder markers (keys that end in /) left out."""
@@ -179,7 +179,7 @@ class Objects:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
         if code in _DENIED:
             text = (
-                f"AccessDenied (403): role {self._role_arn} is not authorized to perform: {action} "
+                f"AccessDenied (403): role {self.role_arn} is not authorized to perform: {action} "
                 f'on resource: "{resource}"'
             )
             if said and action not in said:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from localaws.sagemaker.core import errors
 
-TRAINING, SPOT_TRAINING, PROCESSING, ENDPOINT = (
+TRAINING, SPOT_TRAINING, PROCESSING, TRANSFORM, ENDPOINT = _WORK = (
     "training job",
     "spot training job",
     "processing job",
+    "transform job",
     "endpoint",
 )
-_NAME = re.compile(rf"ml\.[a-z0-9-]+\.[a-z0-9-]+ for (?:{TRAINING}|{SPOT_TRAINING}|{PROCESSING}|{ENDPOINT}) usage")
+_NAME = re.compile(rf"ml\.[a-z0-9-]+\.[a-z0-9-]+ for (?:{'|'.join(_WORK)}) usage")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ def answer(model: Model, request: Request) -> Response:
     """The response to one request."""
     if request.path == "/ping":
         return Response(200)
+    if request.path == "/execution-parameters" and (told := model.execution_parameters()) is not None:
+        return told
     if request.path != "/invocations":
         return failure(404, f"There is no {request.path} here, only /ping and /invocations.")
     if request.method != "POST":
