@@ -234,14 +234,14 @@ DEVIATIONS = (
     ),
     Deviation(
         "Transform jobs",
-        "A filter with several ranges, as `$[0,5:]`, is accepted, and the job fails; the API reference has it as an example.",
+        "A filter with several ranges, as `$[0,5:]`, is accepted, and the job fails; the API reference shows it.",
         "CreateTransformJob refuses it, in the words that the job's data log has in AWS.",
         "What can't work should be told before anything starts.",
     ),
     Deviation(
         "Transform jobs",
         "Whether CreateTransformJob looks at the input isn't told anywhere.",
-        "A prefix without objects, and one that the model's role may not list, are refused at once, as of a training job.",
+        "A prefix without objects, and one that the model's role can't list, are refused as of a training job.",
         "What can't work should be told before anything starts.",
     ),
 )
