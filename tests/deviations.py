@@ -226,4 +226,22 @@ DEVIATIONS = (
         "They arrive after two seconds.",
         "A test can wait for them.",
     ),
+    Deviation(
+        "Transform jobs",
+        "The guide's text calls the end of a filter's slice inclusive, its table points to JsonPath, where it isn't.",
+        "`$[1:4]` is the second to the fourth column, as in JsonPath; `$[:-1]` leaves the last one out.",
+        "AWS's own examples leave the label out so, and a model that gets a column too many fails at once.",
+    ),
+    Deviation(
+        "Transform jobs",
+        "A filter with several ranges, as `$[0,5:]`, is accepted, and the job fails; the API reference shows it.",
+        "CreateTransformJob refuses it, in the words that the job's data log has in AWS.",
+        "What can't work should be told before anything starts.",
+    ),
+    Deviation(
+        "Transform jobs",
+        "Whether CreateTransformJob looks at the input isn't told anywhere.",
+        "A prefix without objects, and one that the model's role can't list, are refused as of a training job.",
+        "What can't work should be told before anything starts.",
+    ),
 )

@@ -125,6 +125,14 @@ def _of_processing(request: Document) -> Iterator[tuple[str, Any]]:
     yield from _of_time(request)
 
 
+def _of_transform(request: Document) -> Iterator[tuple[str, Any]]:
+    resources = _part(request, "TransformResources")
+    yield "InstanceTypes", resources.get("InstanceType")
+    yield "VolumeKmsKey", resources.get("VolumeKmsKeyId")
+    yield "OutputKmsKey", _part(request, "TransformOutput").get("KmsKeyId")
+    yield "ModelArn", request.get("ModelName")
+
+
 def _of_endpoint_config(request: Document) -> Iterator[tuple[str, Any]]:
     variants = [*_parts(request, "ProductionVariants"), *_parts(request, "ShadowProductionVariants")]
     for variant in variants:
@@ -172,6 +180,7 @@ _OF_OPERATION: Mapping[str, Callable[[Document], Iterable[tuple[str, Any]]]] = {
     "UpdateTrainingJob": _of_warm_pool,
     "CreateHyperParameterTuningJob": _of_tuning,
     "CreateProcessingJob": _of_processing,
+    "CreateTransformJob": _of_transform,
     "CreateModel": _of_networks,
     "CreateEndpointConfig": _of_endpoint_config,
     "CreateModelPackage": _of_model_package,

@@ -18,7 +18,6 @@ _parsed: ContextVar[tuple[bytes, Document | None] | None] = ContextVar("parsed",
 # The member that names an operation's resource, and the resource's type in its ARN ("Actions, resources, and condition
 # keys for Amazon SageMaker" in the Service Authorization Reference), beside those of the kinds of jobs that are here.
 _RESOURCE_MEMBERS = {
-    "TransformJobName": "transform-job",
     "EndpointName": "endpoint",
     "EndpointConfigName": "endpoint-config",
     "ModelName": "model",
@@ -52,6 +51,8 @@ def resource_arns(region: str, account: str, operation: str, request: Document) 
         return ["*"]
     prefix = f"arn:aws:sagemaker:{region}:{account}:"
     named = [(kind, str(request[member])) for member, kind in _resource_members().items() if request.get(member)]
+    if operation == "CreateTransformJob":
+        named = named[:1]  # the job alone; the model is a condition key (Service Authorization Reference)
     if operation == "CreateModelPackage" and named:
         # Its members name the group; the package itself has no name yet.
         return [f"{prefix}model-package/{_last(named[-1][1])}/*"]

@@ -220,7 +220,7 @@ def test_a_machine_whose_role_lacks_the_managed_rule_is_not_created(aws: Any) ->
 @pytest.mark.parametrize(
     ("resource", "says"),
     [
-        ("arn:aws:states:::sagemaker:createTransformJob.sync", "'sagemaker:createTransformJob.sync' is not supported"),
+        ("arn:aws:states:::sagemaker:createLabelingJob.sync", "'sagemaker:createLabelingJob.sync' is not supported"),
         ("arn:aws:states:::sagemaker:createLabelingJob", "'sagemaker:createLabelingJob' is not supported"),
         ("arn:aws:states:::aws-sdk:sagemaker:createPipeline", "'sagemaker:createPipeline' is not supported"),
         ("arn:aws:states:::aws-sdk:bedrock:invokeModel", "'bedrock' is not supported"),

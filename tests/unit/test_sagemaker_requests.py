@@ -22,7 +22,7 @@ def arns(operation: str, **request: Any) -> list[str]:
     [
         ("CreateTrainingJob", {"TrainingJobName": "t", "RoleArn": "arn:aws:iam::0:role/r"}, ["training-job/t"]),
         ("StopProcessingJob", {"ProcessingJobName": "p"}, ["processing-job/p"]),
-        ("CreateTransformJob", {"TransformJobName": "t", "ModelName": "m"}, ["transform-job/t", "model/m"]),
+        ("CreateTransformJob", {"TransformJobName": "t", "ModelName": "m"}, ["transform-job/t"]),
         ("CreateEndpoint", {"EndpointName": "e", "EndpointConfigName": "c"}, ["endpoint/e", "endpoint-config/c"]),
         ("DescribeModelPackage", {"ModelPackageName": f"{PREFIX}:model-package/m/1"}, ["model-package/m/1"]),
         ("UpdateModelPackage", {"ModelPackageArn": f"{PREFIX}:model-package/m/1"}, ["model-package/m/1"]),

@@ -21,7 +21,7 @@ MAY_KNOW = {
     "registry": {"core", "context"},
     "hosting": {"core", "containers", "registry", "context"},
     "tuning": {"core", "containers"},
-    "jobs": {"core", "containers", "debugger", "tuning", "context"},
+    "jobs": {"core", "containers", "hosting", "debugger", "tuning", "context"},
     "debugger": {"core", "containers", "jobs", "context"},
     "context": {"core", "containers", "jobs", "tuning"},
     "search": {"core", "registry", "jobs", "context"},

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from localaws.sagemaker.core import errors
 
-TRAINING, SPOT_TRAINING, WARM_POOL, PROCESSING, ENDPOINT = (
+TRAINING, SPOT_TRAINING, WARM_POOL, PROCESSING, TRANSFORM, ENDPOINT = _WORK = (
     "training job",
     "spot training job",
     "training warm pool",
     "processing job",
+    "transform job",
     "endpoint",
 )
-_WORK = "|".join((TRAINING, SPOT_TRAINING, WARM_POOL, PROCESSING, ENDPOINT))
-_NAME = re.compile(rf"ml\.[a-z0-9-]+\.[a-z0-9-]+ for (?:{_WORK}) usage")
+_NAME = re.compile(rf"ml\.[a-z0-9-]+\.[a-z0-9-]+ for (?:{'|'.join(_WORK)}) usage")
 
 Quotas = Mapping[str, int]
 

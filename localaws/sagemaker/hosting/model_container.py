@@ -51,21 +51,24 @@ class ContainerStarter:
         self._fetching = threading.Lock()
 
     def start(self, endpoint: str, directory: Path, plan: VariantPlan, instance_id: str) -> Worker:
-        """A container that loads the plan's model, its files below `directory`. StartError.
+        """A container of an endpoint, see `start_for`. StartError."""
+        telemetry = self._context.platform.telemetry_of(plan.source["RoleArn"])
+        log = ContainerLog(telemetry, self._context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
+        return self.start_for(self._context.arn("endpoint", endpoint), log, directory, plan, instance_id)
+
+    def start_for(
+        self, resource_arn: str, log: ContainerLog, directory: Path, plan: VariantPlan, instance_id: str
+    ) -> Worker:
+        """A container that loads the plan's model for an endpoint or a job, its files below `directory`. StartError.
 
         An artifact that is there from an earlier start is used again, so that an instance comes back even when its
-        object has gone.
+        object has gone. `log` is closed once the container has ended.
         """
-        context = self._context
-        telemetry = context.platform.telemetry_of(plan.source["RoleArn"])
-        log = ContainerLog(telemetry, context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
         own = directory / instance_id
         memory = instance_sizes.usable(plan.source["InstanceType"])
         place = _Place(own / "ml", own / "tmp", directory, Limits(memory=memory, disk=ROOM))
         try:
-            credentials = self._context.platform.assume_role(
-                plan.source["RoleArn"], "SageMaker", context.arn("endpoint", endpoint)
-            )
+            credentials = self._context.platform.assume_role(plan.source["RoleArn"], "SageMaker", resource_arn)
             submitted = self._unpack(place, plan, credentials)
             image = self._context.images.environment(plan.source["Image"], log.say)
         except (ModelDataError, ImageNotFoundError, ImageBuildError) as error:

@@ -62,10 +62,10 @@ class Connection:
         self._socket = end
         self._stream = end.makefile("rb")
 
-    def ask(self, head: bytes, body: bytes, timeout: float) -> Answer:
+    def ask(self, head: bytes, body: bytes, timeout: float, limit: int = MAX_ANSWER) -> Answer:
         """Send a request and read its answer. TimeoutError, AnswerTooLargeError, OSError when the other side is gone.
 
-        `timeout` is for all of it, however slowly the other side trickles.
+        `timeout` is for all of it, however slowly the other side trickles; `limit` is of the answer's body, in bytes.
         """
         deadline = time.monotonic() + timeout
         self._socket.settimeout(timeout)
@@ -75,8 +75,8 @@ class Connection:
             raise ConnectionResetError("closed before an answer")
         headers = _read_headers(self._stream, deadline)
         length = int(headers.get("content-length", "0"))
-        if not 0 <= length <= MAX_ANSWER:
-            raise AnswerTooLargeError(f"The container's answer has {length} bytes; the limit is {MAX_ANSWER} bytes.")
+        if not 0 <= length <= limit:
+            raise AnswerTooLargeError(f"The container's answer has {length} bytes; the limit is {limit} bytes.")
         return Answer(int(status_line[1]), headers, self._read(length, deadline))
 
     def _read(self, length: int, deadline: float) -> bytes:
@@ -138,13 +138,17 @@ class Process(Protocol):
 
 
 class Worker:
-    """A running model server and a pool of connections to it. All methods may be called from any thread."""
+    """A running model server and a pool of connections to it. All methods may be called from any thread.
+
+    max_answer: bytes of the body of an answer, at most.
+    """
 
     def __init__(self, process: Process, control: socket.socket) -> None:
         self.process = process
         self._control = control
         self._idle: deque[Connection] = deque()
         self._passing = threading.Lock()
+        self.max_answer = MAX_ANSWER
         self.answered_at = 0.0  # when it last answered an invocation, on the monotonic clock
 
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
@@ -152,7 +156,7 @@ class Worker:
         head = request_head(method, path, headers, len(body))
         connection = self._take()
         try:
-            answer = connection.ask(head, body, timeout)
+            answer = connection.ask(head, body, timeout, self.max_answer)
         except TimeoutError as error:
             connection.close()
             raise WorkerTimeoutError(f"no answer within {timeout:g} s") from error

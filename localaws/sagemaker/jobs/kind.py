@@ -31,6 +31,7 @@ class JobKind(JobResource):
     operations: by their literal names. summary: members of the List operation's summaries.
     accept: checks a request against the world; the new job's document, but for its status, and the role that its
     containers have; none where it has no containers.
+    with_containers: a job as the engine leads it, where it has containers.
     run: leads a job to its end, in the job's thread.
     name_taken, not_found: AWS's messages; ``{arn}`` and ``{name}`` are filled in. not_found_error: what tells the last.
     instances: what a job's document takes of the account's quotas. instances_of: the kind whose jobs have them, where
@@ -48,13 +49,14 @@ class JobKind(JobResource):
     not_found: str
     instances: Callable[[Document], Use]
     instances_of: JobKind | None = None
+    with_containers: Callable[[JobResource, Document, Role, Context], Job] = Job
     managed_rule: str | None = None
     not_found_error: Callable[[str], SageMakerError] = errors.validation
     recover: Callable[[JobKind, JobEngine], None] = _end_what_was_under_way
 
     def job(self, document: Document, role: Role | None, context: Context) -> LedJob:
         """A job of the kind, as the engine leads it."""
-        return LedJob(self, document, context) if role is None else Job(self, document, role, context)
+        return LedJob(self, document, context) if role is None else self.with_containers(self, document, role, context)
 
     @property
     def create(self) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from localaws.sagemaker.jobs.processing import PROCESSING
 from localaws.sagemaker.jobs.training import TRAINING
+from localaws.sagemaker.jobs.transform import TRANSFORM
 from localaws.sagemaker.jobs.tuning import TUNING
 
 # In the order in which they come back after a restart: a tuning job's trials are training jobs.
-KINDS = (TRAINING, PROCESSING, TUNING)
+KINDS = (TRAINING, PROCESSING, TRANSFORM, TUNING)

@@ -53,6 +53,11 @@ class Signals:
         """Whether the server stops."""
         return self._closing.is_set()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the job mustn't go on."""
+        return self._closing.is_set() or self._stop_requested.is_set()
+
     def keep_going(self) -> None:
         """Raise ServerClosingError or StopRequestedError when the job mustn't go on."""
         if self._closing.is_set():

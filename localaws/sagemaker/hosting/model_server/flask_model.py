@@ -45,6 +45,16 @@ class FlaskModel(Model):
         self._tell_of(result)
         return response_of(result)
 
+    def execution_parameters(self) -> Response | None:
+        """What the program's `execution_parameters_fn` returns (sagemaker-scikit-learn-container, `serving.py`)."""
+        function = self.functions.execution_parameters_fn
+        if function is None:
+            return None
+        try:
+            return response_of(function())
+        except Exception as error:  # noqa: BLE001 - whatever it raises becomes an answer, its traceback log lines
+            return self.failure(error)
+
     def failure(self, error: Exception) -> Response:
         """Flask's page; the traceback is logged."""
         print("Exception on /invocations [POST]", file=sys.stderr)  # noqa: T201 - a container's log

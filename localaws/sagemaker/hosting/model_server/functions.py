@@ -10,7 +10,10 @@ from typing import Any
 
 from .errors import StartError
 
-_NAMES = ("model_fn", "input_fn", "predict_fn", "output_fn", "transform_fn", "pre_model_fn", "model_warmup_fn")
+_NAMES = (
+    "model_fn", "input_fn", "predict_fn", "output_fn", "transform_fn", "pre_model_fn", "model_warmup_fn",
+    "execution_parameters_fn",
+)  # fmt: skip
 _REPLACED = ("input_fn", "predict_fn", "output_fn")
 
 
@@ -26,7 +29,7 @@ def no_predict_fn(_data: Any, _model: Any) -> Any:
 
 @dataclass(frozen=True)
 class Functions:
-    """All that a model is loaded and asked with."""
+    """All that a model is loaded and asked with, and what a transform job is told of how to ask it."""
 
     model_fn: Callable[..., Any]
     input_fn: Callable[..., Any]
@@ -35,6 +38,7 @@ class Functions:
     transform_fn: Callable[..., Any] | None = None
     pre_model_fn: Callable[..., Any] | None = None
     model_warmup_fn: Callable[..., Any] | None = None
+    execution_parameters_fn: Callable[..., Any] | None = None
 
 
 def functions_of(module: ModuleType, defaults: Functions) -> Functions:

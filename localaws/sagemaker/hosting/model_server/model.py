@@ -44,6 +44,10 @@ class Model(ABC):
         except Exception as error:  # noqa: BLE001 - whatever it raises becomes an answer, its traceback log lines
             return self.failure(error)
 
+    def execution_parameters(self) -> Response | None:
+        """How a transform job had best ask; None where the container has no word on it."""
+        return None
+
     @abstractmethod
     def transform(self, request: Request) -> Response:
         """The functions' answer."""
