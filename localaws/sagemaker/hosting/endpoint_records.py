@@ -52,8 +52,10 @@ class EndpointRecords:
             raise errors.already_exists("endpoint", arn)
         return arn
 
-    def create(self, name: str, arn: str, pending: Document, labels: dict[str, str]) -> None:
-        """Write down a new endpoint, Creating."""
+    def create(
+        self, name: str, arn: str, pending: Document, labels: dict[str, str], config: Document | None = None
+    ) -> None:
+        """Write down a new endpoint, Creating; `config` is the DeploymentConfig that later updates may keep."""
         now = self._context.clock.now()
         document = {
             "EndpointName": name,
@@ -63,6 +65,7 @@ class EndpointRecords:
             "CreationTime": now,
             "LastModifiedTime": now,
             "Pending": pending,
+            **({"LastDeploymentConfig": config} if config else {}),
         }
         with self._context.store.transaction():
             if not self._context.store.create(ENDPOINT, name, document):
@@ -76,7 +79,9 @@ class EndpointRecords:
         def updating(document: Document) -> Document:
             _refuse_in_progress(document)
             begun = {key: value for key, value in document.items() if key != "FailureReason"}
-            return begun | {"EndpointStatus": "Updating", "Pending": pending | {"StartTime": self._context.clock.now()}}
+            config = {"LastDeploymentConfig": pending["DeploymentConfig"]} if "DeploymentConfig" in pending else {}
+            started = pending | {"StartTime": self._context.clock.now()}
+            return begun | config | {"EndpointStatus": "Updating", "Pending": started}
 
         return str(self._update(name, updating)["EndpointArn"])
 
