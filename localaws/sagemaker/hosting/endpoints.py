@@ -11,11 +11,9 @@ from localaws.sagemaker.core.unsupported import always, refuse
 from localaws.sagemaker.hosting import deployment_configs
 from localaws.sagemaker.hosting.deployments import Deployments
 from localaws.sagemaker.hosting.endpoint_documents import describe
-from localaws.sagemaker.hosting.endpoint_files import EndpointFiles
-from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
+from localaws.sagemaker.hosting.endpoint_records import ROLLBACK_FAILED, EndpointRecords
 from localaws.sagemaker.hosting.invocation import Invoker
-from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
-from localaws.sagemaker.hosting.model_container import ContainerStarter
+from localaws.sagemaker.hosting.invocation_metrics import FLUSH_SECONDS, SHORTEST_FLUSH_SECONDS, InvocationMetrics
 from localaws.sagemaker.hosting.serving import Serving
 from localaws.sagemaker.hosting.snapshots import reweighted, snapshot, with_retained_properties
 
@@ -32,9 +30,9 @@ class Endpoints:
         self._context = context
         self._records = EndpointRecords(context)
         self._serving = Serving()
-        files = EndpointFiles(context.platform.state_dir / "endpoints")
-        self._deployments = Deployments(self._records, self._serving, ContainerStarter(context), files)
-        metrics = InvocationMetrics(context.platform, context.clock.now)
+        self._deployments = Deployments(context, self._records, self._serving)
+        flush = max(FLUSH_SECONDS / context.platform.clock_scale, SHORTEST_FLUSH_SECONDS)
+        metrics = InvocationMetrics(context.platform, context.clock.now, flush)
         self.invoker = Invoker(self._records, self._serving, metrics, context.platform)
         context.lifecycle.on_recover.append(self._deployments.recover)
         context.lifecycle.on_close += [metrics.close, self._serving.close]  # called from the last to the first
@@ -98,6 +96,11 @@ class Endpoints:
             if wanted.get("DesiredInstanceCount") == 0:
                 raise errors.not_supported("DesiredInstanceCount=0; managed instance scaling isn't here")
         before = self._records.find_ready(name)
+        if before["EndpointStatus"] == ROLLBACK_FAILED:
+            raise errors.validation(
+                f'Cannot update the weights and capacities of endpoint "{before["EndpointArn"]}": its status is '
+                f"{ROLLBACK_FAILED}. UpdateEndpoint returns it to a healthy state."
+            )
         pending = reweighted(before["Deployed"], request["DesiredWeightsAndCapacities"])
         arn = self._records.begin_update(name, pending)
         self._deployments.rescale(name)
