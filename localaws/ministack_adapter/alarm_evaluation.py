@@ -12,17 +12,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from localaws.metric_alarms import Series, Threshold, UnsupportedAlarmError, check_expression, evaluate, state
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.limits import alarms
 from localaws.ministack_adapter.ministack_platform import put_event
+from localaws.settings import FILE_NAME, Settings
 
 logger = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 EVALUATE_EVERY_SECONDS = 10.0
+# However much `clock_scale` shortens them: metrics of endpoints are written up to ten times a second.
+SHORTEST_PERIOD_SECONDS, SHORTEST_PAUSE_SECONDS = 0.5, 0.25
 _QUEUE_METRICS = ("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage")
 # What a metric-math alarm hasn't: its metrics each have their own.
 _OF_ONE_METRIC = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Unit", "Dimensions")
@@ -62,6 +66,7 @@ def with_metric_math(alarm: Document, metrics: list[Document]) -> Document:
 class Alarms:
     def __init__(self, aws: EmbeddedAws) -> None:
         self._aws = aws
+        self._scale = Settings.read(aws.state_dir / FILE_NAME).clock_scale
         self._closing = threading.Event()
         # A topic that an alarm tells has metrics too, and may have alarms on them.
         self._lock = threading.RLock()
@@ -80,7 +85,7 @@ class Alarms:
             previous = alarm["StateValue"]
             try:
                 threshold = Threshold.of(alarm)
-                series = _series(alarm, threshold.evaluation_periods, time.time())
+                series = _series(alarm, Look(threshold.evaluation_range, time.time(), self._scale))
             except UnsupportedAlarmError as exc:
                 logger.warning("alarm %s: %s", alarm["AlarmName"], exc)
                 return
@@ -109,7 +114,8 @@ class Alarms:
         from ministack.core.responses import request_scope
         from ministack.services import cloudwatch
 
-        while not self._closing.wait(EVALUATE_EVERY_SECONDS):
+        pause = max(EVALUATE_EVERY_SECONDS / self._scale, SHORTEST_PAUSE_SECONDS)
+        while not self._closing.wait(pause):
             with request_scope(self._aws.account, self._aws.region):
                 try:
                     self._write_queue_metrics(list(cloudwatch._alarms.values()))
@@ -160,17 +166,31 @@ def _keeping_metric_math(put: Callable[..., Any]) -> Callable[..., Any]:
     return put_metric_alarm
 
 
-def _series(alarm: Document, periods: int, now: float) -> Series:
+@dataclass(frozen=True)
+class Look:
+    """What an alarm looks at: so many periods up to now, which pass `scale` times as fast as they say."""
+
+    periods: int
+    now: float
+    scale: float = 1.0
+
+    def windows(self, period: int) -> list[tuple[float, float]]:
+        """Begin and end of each period, the oldest first."""
+        seconds = max(period / self.scale, min(period, SHORTEST_PERIOD_SECONDS))
+        return [(self.now - seconds * (back + 1), self.now - seconds * back) for back in reversed(range(self.periods))]
+
+
+def _series(alarm: Document, look: Look) -> Series:
     """The alarm's own series; of metric math, that of the query that returns data."""
     if not alarm.get("Metrics"):
         statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average"
-        return _statistics(alarm, int(alarm.get("Period") or 60), str(statistic), periods, now)
+        return _statistics(alarm, int(alarm.get("Period") or 60), str(statistic), look)
     known: dict[str, Series] = {}
     queries = alarm["Metrics"]
     for query in queries:
         if "MetricStat" in query:
             stat = query["MetricStat"]
-            known[query["Id"]] = _statistics(stat["Metric"], int(stat["Period"]), stat["Stat"], periods, now)
+            known[query["Id"]] = _statistics(stat["Metric"], int(stat["Period"]), stat["Stat"], look)
     returned = next(query for query in queries if query.get("ReturnData", True))
     return _evaluated(returned["Id"], {query["Id"]: query for query in queries}, known)
 
@@ -183,10 +203,10 @@ def _evaluated(name: str, queries: dict[str, Document], known: dict[str, Series]
     return known[name] if name in known else evaluate(queries[name]["Expression"], known)
 
 
-def _statistics(metric: Document, period: int, statistic: str, periods: int, now: float) -> Series:
-    """One metric's statistic for each of the last periods, the oldest first."""
-    points = list(_points(metric, now - period * periods))
-    windows = [(now - period * (back + 1), now - period * back) for back in reversed(range(periods))]
+def _statistics(metric: Document, period: int, statistic: str, look: Look) -> Series:
+    """One metric's statistic for each of the periods, the oldest first."""
+    windows = look.windows(period)
+    points = list(_points(metric, windows[0][0]))
     return [_statistic([p for p in points if start < p["Timestamp"] <= end], statistic) for start, end in windows]
 
 
