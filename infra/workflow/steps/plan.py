@@ -23,6 +23,12 @@ from ratchet.spec.metric_names import labels_needed
 
 # Where a run goes on once the endpoint is what the run table says.
 PLANNED = "Planned"
+_MAKES_NO_MODEL: Any = {
+    "triggers": True,
+    "tune": {"every", "on"},
+    "train": {"keep_warm"},
+    "deploy": {"shift", "rollback_on", "keep_old", "max_time", "keep_champions"},
+}
 
 
 def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted: str) -> Step:
@@ -52,8 +58,8 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
 
 
 def spec_hash(spec: PipelineSpec) -> str:
-    """A spec's hash, without what makes no other model: its triggers, when it tunes, and how long instances stay."""
-    document = spec.model_dump(mode="json", exclude={"triggers": True, "tune": {"every", "on"}, "train": {"keep_warm"}})
+    """A spec's hash, without what makes no other model: triggers, when it tunes, warm instances, how it is deployed."""
+    document = spec.model_dump(mode="json", exclude=_MAKES_NO_MODEL)
     if spec.tune is None:
         del document["tune"]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
