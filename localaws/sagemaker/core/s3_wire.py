@@ -1,4 +1,4 @@
-"""S3 over the wire with a role's credentials, in the few requests that jobs make.
+"""S3 over the wire with a role's credentials, in the few requests that jobs and models make.
 
 A client of botocore's costs 5 ms of the processor, and 2 ms a request: much of what a small job costs here. This one
 signs as "Signature Calculations for the Authorization Header" (S3 API reference) says, and nothing more.
