@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from image_uris import SKLEARN
+from image_uris import PYTORCH, SKLEARN, XGBOOST
 from waiting import until
 
 from infra.workflow.first_process import passing_signals_on
@@ -368,6 +368,50 @@ def test_a_change_that_nobody_foresaw_is_no_silent_mistake(bench: Bench) -> None
     assert '{"warm": false}' in said
     unrelated = hidden.replace("joblib/__init__.py", "new/__init__.py").replace("import sklearn", "import sklearn, new")
     assert bench.ran(unrelated) == (0, "")
+
+
+# --------------------------------------------------------------------------------------------------- other frameworks
+
+TRAINS_XGBOOST = """
+import numpy, xgboost
+rows = numpy.random.default_rng(0).normal(size=(300, 4))
+model = xgboost.train({"nthread": 2, "max_depth": 2}, xgboost.DMatrix(rows, label=rows[:, 0] > 0), 5)
+print("RIGHT", float(numpy.mean((model.predict(xgboost.DMatrix(rows)) > 0.5) == (rows[:, 0] > 0))) > 0.9)
+"""
+TRAINS_TORCH = """
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+torch.manual_seed(0)
+model, rows = torch.nn.Linear(4, 1), torch.randn(300, 4)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for _ in range(3):
+    for (batch,) in DataLoader(TensorDataset(rows), batch_size=100, num_workers=1):
+        optimizer.zero_grad()
+        (model(batch) - batch[:, :1]).square().mean().backward()
+        optimizer.step()
+large = torch.ones(500, 500)
+print("RIGHT", float((large @ large).sum()) == 500.0**3 and torch.get_num_threads() > 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("image", "script"), [(XGBOOST, TRAINS_XGBOOST), (PYTORCH, TRAINS_TORCH)], ids=["xgboost", "torch"]
+)
+def test_other_frameworks_begin_warm_and_train(images: Path, tmp_path: Path, image: str, script: str) -> None:
+    """Importing them starts no thread, which a fork would lose."""
+    one = Bench(tmp_path, Images(images).environment(image, print))
+    try:
+        status, said = one.ran(
+            f"{script}\nprint('FORKED' if b'warm_interpreter' in open('/proc/self/cmdline', 'rb').read() else '')"
+        )
+        assert (status, "RIGHT True" in said, "FORKED" in said) == (0, True, True), said
+        (interpreter,) = one.warm.running
+        assert "Threads:\t1\n" in Path(f"/proc/{interpreter.pid}/status").read_text()
+        assert [
+            0 < found.mebibytes < 600 for found in warm_images(os.getpid()) if found.name in one.image.root.name
+        ] == [True]
+    finally:
+        one.warm.close()
 
 
 # -------------------------------------------------------------------------------------------------- what is kept apart
