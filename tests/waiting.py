@@ -14,7 +14,7 @@ PATIENCE = float(os.environ.get("RATCHET_TEST_PATIENCE", "1"))
 # Far more than anything takes where nothing else runs: a deadline only says when to give up.
 WAIT_SECONDS = 180.0
 # Looks take time of the machine that what is waited for needs: the longer it takes, the rarer they are.
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, SLOWER = 0.01, 0.25, 1.2
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, SLOWER = 0.02, 0.5, 1.3
 
 
 def until(condition: Callable[[], T], what: str = "it", seconds: float = WAIT_SECONDS) -> T:

@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from resources import allow, assumed, invoke, make_function, make_role
+from resources import allow, assumed, invoke, make_function, make_role, unique
+from running_aws import AwsFactory
 from waiting import until
 
 from localaws.ministack_adapter.request_effects import changed_services
@@ -42,8 +44,10 @@ def items(aws: Any, table: str) -> dict[str, Any]:
     return {item["p"]["S"]: {k: v for k, v in item.items() if k not in ("p", "s")} for item in found}
 
 
-def test_items_of_a_table(fresh_aws: Any) -> None:
-    aws = fresh_aws.start()
+# Each writes, and returns what its test must know. What has a moment to hit comes last: then the AWS is killed.
+
+
+def writes_items(aws: Any) -> None:
     dynamodb = make_table(aws, "runs")
     for name in "abc":
         dynamodb.put_item(TableName="runs", Item={**key(name), "n": {"N": "1"}, "raw": {"B": b"\x00\xff"}})
@@ -52,37 +56,21 @@ def test_items_of_a_table(fresh_aws: Any) -> None:
     )
     dynamodb.delete_item(TableName="runs", Key=key("b"))
     dynamodb.transact_write_items(TransactItems=[{"Put": {"TableName": "runs", "Item": key("d")}}])
-    aws = killed_and_back(fresh_aws, aws)
-    raw = {"raw": {"B": b"\x00\xff"}}
-    assert items(aws, "runs") == {"a": {"n": {"N": "2"}, **raw}, "c": {"n": {"N": "1"}, **raw}, "d": {}}
-    aws.client("dynamodb").delete_table(TableName="runs")
-    aws = killed_and_back(fresh_aws, aws)
-    make_table(aws, "runs")
-    assert items(aws, "runs") == {}
+    make_table(aws, "given-up").put_item(TableName="given-up", Item=key("a"))
+    dynamodb.delete_table(TableName="given-up")
 
 
-@pytest.mark.fidelity(
-    "SQS",
-    "A message that isn't deleted is delivered again after its visibility timeout.",
-    "SQS DG, Amazon SQS visibility timeout",
-)
-def test_messages_that_were_not_deleted_are_delivered_again(fresh_aws: Any) -> None:
-    aws = fresh_aws.start()
+def sends_messages(aws: Any) -> str:
     sqs = aws.client("sqs")
     url = sqs.create_queue(QueueName="q", Attributes={"VisibilityTimeout": "600"})["QueueUrl"]
     for number in range(3):
         sqs.send_message(QueueUrl=url, MessageBody=str(number))
     first, second = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=2)["Messages"]
     sqs.delete_message(QueueUrl=url, ReceiptHandle=first["ReceiptHandle"])
-    aws = killed_and_back(fresh_aws, aws)
-    sqs = aws.client("sqs")
-    url = sqs.get_queue_url(QueueName="q")["QueueUrl"]
-    bodies = [m["Body"] for m in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
-    assert bodies == [second["Body"], "2"]
+    return str(second["Body"])
 
 
-def test_objects_versions_and_what_a_bucket_is(fresh_aws: Any) -> None:
-    aws = fresh_aws.start()
+def puts_objects(aws: Any) -> str:
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="data")
     s3.put_bucket_versioning(Bucket="data", VersioningConfiguration={"Status": "Enabled"})
@@ -90,17 +78,10 @@ def test_objects_versions_and_what_a_bucket_is(fresh_aws: Any) -> None:
     s3.put_object(Bucket="data", Key="a/b", Body=b"two")
     s3.put_object(Bucket="data", Key="gone", Body=b"x")
     s3.delete_object(Bucket="data", Key="gone")
-    aws = killed_and_back(fresh_aws, aws)
-    s3 = aws.client("s3")
-    assert s3.get_object(Bucket="data", Key="a/b")["Body"].read() == b"two"
-    old = s3.get_object(Bucket="data", Key="a/b", VersionId=first)
-    assert (old["Body"].read(), old["Metadata"]) == (b"one", {"colour": "green"})
-    assert [o["Key"] for o in s3.list_objects_v2(Bucket="data")["Contents"]] == ["a/b"]
-    assert s3.get_bucket_versioning(Bucket="data")["Status"] == "Enabled"
+    return str(first)
 
 
-def test_roles_functions_sessions_and_logs(fresh_aws: Any) -> None:
-    aws = fresh_aws.start()
+def makes_roles_functions_and_logs(aws: Any) -> tuple[dict[str, Any], bytes]:
     role = make_role(aws, "lambda.amazonaws.com", name="r")
     make_function(aws, "f", "def handler(event, context): print('said'); return event", role)
     session = assumed(aws, make_role(aws, aws.server.account, allow("s3:ListAllMyBuckets"), name="user"))
@@ -113,36 +94,33 @@ def test_roles_functions_sessions_and_logs(fresh_aws: Any) -> None:
         logs.put_log_events(logGroupName="g", logStreamName="s", logEvents=lines)
     aws.client("cloudwatch").put_metric_data(Namespace="N", MetricData=[{"MetricName": "m", "Value": 4.0}])
     secret = aws.client("kms").create_key()["KeyMetadata"]["KeyId"]
-    sealed = aws.client("kms").encrypt(KeyId=secret, Plaintext=b"plain")["CiphertextBlob"]
-    aws = killed_and_back(fresh_aws, aws)
-    assert invoke(aws, "f", [1]) == ([1], None)
-    assert aws.client("s3", session).list_buckets()["Buckets"] == []
-    with pytest.raises(ClientError, match="not authorized"):
-        aws.client("iam", session).list_roles()
-    pages = aws.client("logs").get_paginator("filter_log_events").paginate(logGroupName="g")
-    assert [event["message"] for page in pages for event in page["events"]] == [str(n) for n in range(900)]
-    assert aws.client("kms").decrypt(CiphertextBlob=sealed)["Plaintext"] == b"plain"
-    assert [m["MetricName"] for m in aws.client("cloudwatch").list_metrics(Namespace="N")["Metrics"]] == ["m"]
+    return session, aws.client("kms").encrypt(KeyId=secret, Plaintext=b"plain")["CiphertextBlob"]
 
 
-def test_events_that_were_accepted_are_handled_after_a_kill(fresh_aws: Any) -> None:
-    """S3 -> EventBridge -> SQS -> Lambda -> DynamoDB, killed right after the last object was acknowledged."""
-    aws = fresh_aws.start()
+ARRIVED = {f"k{number}" for number in range(200)}
+
+
+def lets_events_happen(aws: Any) -> None:
+    """S3 -> EventBridge -> SQS -> Lambda -> DynamoDB, and an invocation that takes a second."""
     make_table(aws, "seen")
-    statements = [allow("dynamodb:PutItem"), allow("sqs:*")]
-    role = make_role(aws, "lambda.amazonaws.com", *statements, name="r")
+    role = make_role(aws, "lambda.amazonaws.com", allow("dynamodb:PutItem"), allow("sqs:*"), name="seeing")
     code = (
-        "import boto3, json\n"
+        "import boto3, json, time\n"
+        "def seen(name):\n"
+        "    boto3.client('dynamodb').put_item(TableName='seen', Item={'p': {'S': name}, 's': {'S': '-'}})\n"
         "def handler(event, context):\n"
         "    for record in event['Records']:\n"
-        "        name = json.loads(record['body'])['detail']['object']['key']\n"
-        "        boto3.client('dynamodb').put_item(TableName='seen', Item={'p': {'S': name}, 's': {'S': '-'}})\n"
+        "        seen(json.loads(record['body'])['detail']['object']['key'])\n"
+        "def slow(event, context):\n"
+        "    time.sleep(1)\n"
+        "    seen(event)\n"
     )
     make_function(aws, "see", code, role, Timeout=30, MemorySize=256)
-    arn = f"arn:aws:sqs:us-east-1:{aws.server.account}:q"
+    make_function(aws, "slow", code, role, Timeout=30, Handler="index.slow")
+    arn = f"arn:aws:sqs:us-east-1:{aws.server.account}:arrivals"
     statement = {**allow("sqs:SendMessage"), "Principal": {"Service": "events.amazonaws.com"}}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    aws.client("sqs").create_queue(QueueName="q", Attributes={"VisibilityTimeout": "30", "Policy": policy})
+    aws.client("sqs").create_queue(QueueName="arrivals", Attributes={"VisibilityTimeout": "30", "Policy": policy})
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="arrivals")
     s3.put_bucket_notification_configuration(
@@ -152,27 +130,78 @@ def test_events_that_were_accepted_are_handled_after_a_kill(fresh_aws: Any) -> N
     events.put_rule(Name="arrived", EventPattern=json.dumps({"source": ["aws.s3"], "detail-type": ["Object Created"]}))
     events.put_targets(Rule="arrived", Targets=[{"Id": "1", "Arn": arn}])
     aws.client("lambda").create_event_source_mapping(EventSourceArn=arn, FunctionName="see", BatchSize=10)
-    names = {f"k{number}" for number in range(200)}
-    with ThreadPoolExecutor(16) as threads:
-        list(threads.map(lambda name: s3.put_object(Bucket="arrivals", Key=name, Body=b"x"), names))
-    aws = killed_and_back(fresh_aws, aws)
-    until(lambda: set(items(aws, "seen")) == names)
-
-
-def test_an_asynchronous_invocation_outlives_a_kill(fresh_aws: Any) -> None:
-    aws = fresh_aws.start()
-    make_table(aws, "done")
-    role = make_role(aws, "lambda.amazonaws.com", allow("dynamodb:PutItem"), name="r")
-    code = (
-        "import boto3, time\n"
-        "def handler(event, context):\n"
-        "    time.sleep(1)\n"
-        "    boto3.client('dynamodb').put_item(TableName='done', Item={'p': {'S': event}, 's': {'S': '-'}})\n"
-    )
-    make_function(aws, "slow", code, role, Timeout=30)
     aws.client("lambda").invoke(FunctionName="slow", InvocationType="Event", Payload='"later"')
-    aws = killed_and_back(fresh_aws, aws)
-    until(lambda: "later" in items(aws, "done"))
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda name: s3.put_object(Bucket="arrivals", Key=name, Body=b"x"), ARRIVED))
+
+
+Wrote = tuple[Any, dict[Any, Any]]
+WRITTEN = (writes_items, sends_messages, puts_objects, makes_roles_functions_and_logs, lets_events_happen)
+
+
+@pytest.fixture(scope="module")
+def wrote(tmp_path_factory: pytest.TempPathFactory, images: Any) -> Iterator[Wrote]:
+    """An AWS that was killed when all had been acknowledged and came back, and what was told when it was written."""
+    factory = AwsFactory(tmp_path_factory.mktemp("durable"))
+    aws = factory.start()
+    known = {writes: writes(aws) for writes in WRITTEN}
+    yield killed_and_back(factory, aws), known
+    factory.stop()
+
+
+def test_items_of_a_table(wrote: Wrote) -> None:
+    aws, _ = wrote
+    raw = {"raw": {"B": b"\x00\xff"}}
+    assert items(aws, "runs") == {"a": {"n": {"N": "2"}, **raw}, "c": {"n": {"N": "1"}, **raw}, "d": {}}
+    make_table(aws, "given-up")
+    assert items(aws, "given-up") == {}
+
+
+@pytest.mark.fidelity(
+    "SQS",
+    "A message that isn't deleted is delivered again after its visibility timeout.",
+    "SQS DG, Amazon SQS visibility timeout",
+)
+def test_messages_that_were_not_deleted_are_delivered_again(wrote: Wrote) -> None:
+    aws, known = wrote
+    sqs = aws.client("sqs")
+    url = sqs.get_queue_url(QueueName="q")["QueueUrl"]
+    bodies = [m["Body"] for m in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
+    assert bodies == [known[sends_messages], "2"]
+
+
+def test_objects_versions_and_what_a_bucket_is(wrote: Wrote) -> None:
+    aws, known = wrote
+    s3 = aws.client("s3")
+    assert s3.get_object(Bucket="data", Key="a/b")["Body"].read() == b"two"
+    old = s3.get_object(Bucket="data", Key="a/b", VersionId=known[puts_objects])
+    assert (old["Body"].read(), old["Metadata"]) == (b"one", {"colour": "green"})
+    assert [o["Key"] for o in s3.list_objects_v2(Bucket="data")["Contents"]] == ["a/b"]
+    assert s3.get_bucket_versioning(Bucket="data")["Status"] == "Enabled"
+
+
+def test_roles_functions_sessions_and_logs(wrote: Wrote) -> None:
+    aws, known = wrote
+    session, sealed = known[makes_roles_functions_and_logs]
+    assert invoke(aws, "f", [1]) == ([1], None)
+    assert {"data", "arrivals"} == {bucket["Name"] for bucket in aws.client("s3", session).list_buckets()["Buckets"]}
+    with pytest.raises(ClientError, match="not authorized"):
+        aws.client("iam", session).list_roles()
+    pages = aws.client("logs").get_paginator("filter_log_events").paginate(logGroupName="g")
+    assert [event["message"] for page in pages for event in page["events"]] == [str(n) for n in range(900)]
+    assert aws.client("kms").decrypt(CiphertextBlob=sealed)["Plaintext"] == b"plain"
+    assert [m["MetricName"] for m in aws.client("cloudwatch").list_metrics(Namespace="N")["Metrics"]] == ["m"]
+
+
+def test_events_that_were_accepted_are_handled_after_a_kill(wrote: Wrote) -> None:
+    """It was killed right after the last object was acknowledged."""
+    aws, _ = wrote
+    until(lambda: set(items(aws, "seen")) >= ARRIVED)
+
+
+def test_an_asynchronous_invocation_outlives_a_kill(wrote: Wrote) -> None:
+    aws, _ = wrote
+    until(lambda: "later" in items(aws, "seen"))
 
 
 @pytest.mark.fidelity(
@@ -180,13 +209,13 @@ def test_an_asynchronous_invocation_outlives_a_kill(fresh_aws: Any) -> None:
     "Conditional writes are atomic: of many, one succeeds.",
     "DynamoDB DG, Condition expressions",
 )
-def test_conditional_writes_are_atomic(fresh_aws: Any) -> None:
-    aws = fresh_aws.start()
-    dynamodb = make_table(aws, "lock")
+def test_conditional_writes_are_atomic(aws: Any) -> None:
+    table = unique("lock")
+    dynamodb = make_table(aws, table)
 
     def take(who: int) -> bool:
         try:
-            dynamodb.put_item(TableName="lock", Item=key("lock"), ConditionExpression="attribute_not_exists(p)")
+            dynamodb.put_item(TableName=table, Item=key("lock"), ConditionExpression="attribute_not_exists(p)")
         except dynamodb.exceptions.ConditionalCheckFailedException:
             return False
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -126,7 +127,7 @@ def test_a_rollback_that_the_server_does_not_survive_stays_a_rollback(fresh_depl
     run_id = pipeline.trigger("rollback")["run_id"]
     with suppress(ClientError):
         while champion(pipeline) == left:
-            pass
+            time.sleep(0.01)
     os.kill(aws.server.pid, signal.SIGKILL)
 
     restarted = Pipeline(fresh_deployed_aws.start(), pipeline.name, pipeline.shared, pipeline.own)

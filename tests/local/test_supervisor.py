@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from resources import invoke, make_function, make_role
+from running_aws import Aws, AwsFactory
 from waiting import PATIENCE, WAIT_SECONDS, until
 
 from localaws import supervisor
@@ -56,12 +57,11 @@ def with_busy_function(factory: Any) -> Any:
     return aws
 
 
-def test_starting_twice_gives_the_same_server(fresh_aws: Any) -> None:
-    assert fresh_aws.start().server == fresh_aws.start().server
+def test_starting_twice_gives_the_same_server(aws: Aws) -> None:
+    assert AwsFactory(aws.state).start().server == aws.server
 
 
-def test_a_second_server_on_the_same_state_is_refused(fresh_aws: Any) -> None:
-    aws = fresh_aws.start()
+def test_a_second_server_on_the_same_state_is_refused(aws: Aws) -> None:
     command = [sys.executable, "-m", "localaws.server", "--state", str(aws.state), "--port", "0"]
     second = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_SECONDS * PATIENCE, check=False)
     assert second.returncode == EXIT_STATE_IN_USE
@@ -69,17 +69,16 @@ def test_a_second_server_on_the_same_state_is_refused(fresh_aws: Any) -> None:
     assert aws.client("sts").get_caller_identity()["Account"] == "000000000000"
 
 
-def test_a_taken_port_is_told_or_gone_round(fresh_aws: Any, tmp_path: Path) -> None:
+def test_a_taken_port_is_told_or_gone_round(aws: Aws, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(supervisor.StartError, match=f"ended with code {EXIT_PORT_TAKEN}"):
             supervisor.start(tmp_path / "aws", port=port)
-    first = fresh_aws.start()
     again = supervisor.start(tmp_path / "other", port=0)
     try:
-        assert again.port != first.server.port
+        assert again.port != aws.server.port
     finally:
         supervisor.stop(tmp_path / "other")
 
@@ -89,8 +88,7 @@ def test_a_rule_evaluator_that_is_not_there_is_told(tmp_path: Path) -> None:
         supervisor.start(tmp_path / "aws", port=0, rule_evaluator=[tmp_path / "rules.py"])
 
 
-def test_it_listens_on_loopback_only(fresh_aws: Any) -> None:
-    aws = fresh_aws.start()
+def test_it_listens_on_loopback_only(aws: Aws) -> None:
     listening = Path("/proc/net/tcp").read_text().splitlines()[1:]
     addresses = {line.split()[1] for line in listening if line.split()[3] == "0A"}
     assert {a for a in addresses if int(a.split(":")[1], 16) == aws.server.port} == {
@@ -212,8 +210,7 @@ def test_a_file_that_is_replaced_while_the_server_is_asked_tells_of_none(
         assert supervisor.status(tmp_path) is None
 
 
-def test_secrets_are_for_the_owner_only(fresh_aws: Any) -> None:
-    aws = fresh_aws.start()
+def test_secrets_are_for_the_owner_only(aws: Aws) -> None:
     for name in ("server.json", "root_key.json"):
         assert (aws.state / name).stat().st_mode & 0o077 == 0
 

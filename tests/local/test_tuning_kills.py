@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -11,14 +14,33 @@ from job_kit import Jobs
 from running_aws import Aws, AwsFactory
 from waiting import until
 
-KILLS, TRIALS, SLOTS = 5, 10, 2
+KILLS, SLOTS = 5, 2
+# Two for each kill, which they wait for, and two that are left for when there are no more.
+TRIALS = SLOTS * (KILLS + 1)
 NAME, GROUP = "killed", "/aws/sagemaker/TrainingJobs"
+# Ends when somebody listens at its port.
 SCRIPT = """
-import time
+import os, socket, time
 print("begun", flush=True)
-time.sleep(0.3)
+number = int(os.environ["TRAINING_JOB_NAME"].split("-")[-2])
+while True:
+    try:
+        socket.create_connection(("127.0.0.1", {ports}[(number - 1) // {slots}])).close()
+        break
+    except ConnectionRefusedError:
+        time.sleep(0.05)
 print("f1=0.5;", flush=True)
 """
+
+
+@pytest.fixture
+def gates() -> Iterator[list[socket.socket]]:
+    """Ports that nobody listens at yet, and nobody else can."""
+    with ExitStack() as open_ones:
+        found = [open_ones.enter_context(socket.socket()) for _ in range(KILLS + 1)]
+        for gate in found:
+            gate.bind(("127.0.0.1", 0))
+        yield found
 
 
 @pytest.mark.fidelity(
@@ -26,12 +48,17 @@ print("f1=0.5;", flush=True)
     "A trial that the service's fault cut off begins again where RetryStrategy says so, one that has ended doesn't.",
     "botocore: RetryStrategy of HyperParameterTrainingJobDefinition",
 )
-def test_tuning_goes_on_where_it_was_killed(fresh_aws: AwsFactory) -> None:
+def test_tuning_goes_on_where_it_was_killed(fresh_aws: AwsFactory, gates: list[socket.socket]) -> None:
+    fresh_aws.state.mkdir()
+    # An interpreter would be made warm after each kill, for two or three scripts that need none.
+    (fresh_aws.state / "settings.json").write_text('{"warm": false}')
     aws = fresh_aws.start()
-    aws.client("sagemaker").create_hyper_parameter_tuning_job(**tuning_request(Jobs(aws)))
+    ports = [gate.getsockname()[1] for gate in gates]
+    aws.client("sagemaker").create_hyper_parameter_tuning_job(**tuning_request(Jobs(aws), ports))
     before: dict[str, Any] = {}
     begun: dict[str, int] = {}
-    for _ in range(KILLS):
+    for gate in gates[:KILLS]:
+        gate.listen()
         before = at_least_completed(aws, len(before) + 1)
         assert described(aws)["HyperParameterTuningJobStatus"] == "InProgress"
         os.kill(aws.server.pid, signal.SIGKILL)
@@ -39,6 +66,7 @@ def test_tuning_goes_on_where_it_was_killed(fresh_aws: AwsFactory) -> None:
         after = completed(aws)
         assert {name: after.get(name) for name in before} == before, "as they were"
         begun = {**times_begun(aws, list(before)), **begun}
+    gates[KILLS].listen()
     until(lambda: described(aws)["HyperParameterTuningJobStatus"] != "InProgress", "the tuning job's end")
     job, trials = described(aws), completed(aws)
     assert job["HyperParameterTuningJobStatus"] == "Completed", job.get("FailureReason")
@@ -78,9 +106,10 @@ def times_begun(aws: Aws, trials: list[str]) -> dict[str, int]:
     return found
 
 
-def tuning_request(jobs: Jobs) -> dict[str, Any]:
+def tuning_request(jobs: Jobs, ports: list[int]) -> dict[str, Any]:
     """A tuning job of the script."""
+    script = SCRIPT.format(ports=ports, slots=SLOTS)
     limits = {"MaxNumberOfTrainingJobs": TRIALS, "MaxParallelTrainingJobs": SLOTS}
     retried = {"RetryStrategy": {"MaximumRetryAttempts": 2 * KILLS}}
-    asked = jobs.tuning_request(jobs.source(SCRIPT), definition=retried, RandomSeed=0, ResourceLimits=limits)
+    asked = jobs.tuning_request(jobs.source(script), definition=retried, RandomSeed=0, ResourceLimits=limits)
     return {**asked, "HyperParameterTuningJobName": NAME}
