@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hosting_kit import ECHO, Hosting, Load, echo_archive
+from hosting_kit import ECHO, Hosting, echo_archive
 from running_aws import Aws, AwsFactory
 from waiting import until
+
+from bench.load import Load
 
 SCALE = 60
 CANARY = {"Type": "CAPACITY_PERCENT", "Value": 20}
@@ -123,7 +125,7 @@ def test_a_bad_challenger_is_rolled_back_by_its_alarm(
     endpoint = hosting.deploy(part, echo_archive("champion"))
     config = challenger(hosting, f"{part}2", serve)
     name = alarm(hosting, endpoint, config, metric, **more)
-    with Load(hosting.aws, endpoint) as load:
+    with Load(hosting.aws.server, endpoint, pause=0.005) as load:
         hosting.sagemaker.update_endpoint(
             EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=canary(3600, 0, name)
         )
@@ -136,10 +138,11 @@ def test_a_bad_challenger_is_rolled_back_by_its_alarm(
     late = Counter(who for at, who in load.answers if at > settled)
     assert set(late) == {"champion"}
     assert Counter(who for _, who in load.answers)["challenger"] > 0
-    assert {status for _, status, body in load.failures if b"Received server error (500)" not in body} == set()
+    assert [failure for failure in load.failures if not failure.is_models_own] == []
     assert bool(load.failures) == (metric != "ModelLatency")
     first = min(at for at, who in load.answers if who == "challenger")
-    last = max(at for at, *_ in [*load.failures, *(one for one in load.answers if one[1] == "challenger")])
+    bad = [*(failure.at for failure in load.failures), *(at for at, who in load.answers if who == "challenger")]
+    last = max(bad)
     assert last - first < 60 / SCALE + 2, "beyond the alarm's own period"
 
 
@@ -163,7 +166,7 @@ def test_a_canary_is_shown_shares_the_traffic_and_takes_over(hosting: Hosting) -
     events.put_targets(Rule=hosting.name("stages"), Targets=[{"Id": "queue", "Arn": queue}])
     endpoint = hosting.deploy("shown", echo_archive("champion"))
     config = challenger(hosting, "shown2", count=2)
-    with Load(hosting.aws, endpoint) as load:
+    with Load(hosting.aws.server, endpoint, pause=0.005) as load:
         hosting.sagemaker.update_endpoint(
             EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=canary(240, 60)
         )
