@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 OK, ALARM, INSUFFICIENT_DATA = "OK", "ALARM", "INSUFFICIENT_DATA"
 Datapoint = float | None
+_SIGNIFICANT = 10 - 1e-9  # samples beyond a percentile
 # How far behind the evaluation periods CloudWatch looks for datapoints in place of missing ones: with three periods it
 # retrieves five, in the guide's examples; it tells no other numbers.
 SPARE_PERIODS = 2
@@ -27,6 +29,10 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "LessThanOrEqualToThreshold": operator.le,
 }
 TREATMENTS = ("missing", "ignore", "breaching", "notBreaching")
+
+
+_STATISTICS = frozenset({"SampleCount", "Average", "Sum", "Minimum", "Maximum"})
+_PERCENTILE = re.compile(r"p(100|\d{1,2}(\.\d{1,10})?)")
 
 
 class UnsupportedAlarmError(ValueError):
@@ -62,6 +68,21 @@ class Threshold:
             datapoints_to_alarm=int(alarm.get("DatapointsToAlarm") or periods),
             treat_missing_data=str(alarm.get("TreatMissingData") or "missing"),
         )
+
+
+def check_statistic(statistic: str) -> None:
+    """Raise UnsupportedAlarmError for a statistic that isn't computed here: the trimmed ones, say."""
+    if statistic not in _STATISTICS and not _PERCENTILE.fullmatch(statistic):
+        raise UnsupportedAlarmError(f"not supported here: the statistic {statistic}")
+
+
+def is_too_small(statistic: str, samples: float) -> bool:
+    """Whether a percentile of so few samples isn't significant ("Percentile-based alarms and low data samples")."""
+    if statistic in _STATISTICS:
+        return False
+    percentile = float(statistic[1:]) / 100
+    rarer = min(percentile, 1 - percentile)
+    return samples * rarer < _SIGNIFICANT if rarer > 0 else False
 
 
 def state(threshold: Threshold, series: Series, current: str) -> str:

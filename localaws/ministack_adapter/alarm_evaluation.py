@@ -12,10 +12,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from localaws.metric_alarms import Series, Threshold, UnsupportedAlarmError, check_expression, evaluate, state
+from localaws.metric_alarms import (
+    Series,
+    Threshold,
+    UnsupportedAlarmError,
+    check_expression,
+    check_statistic,
+    evaluate,
+    is_too_small,
+    state,
+)
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.limits import alarms
 from localaws.ministack_adapter.ministack_platform import put_event
@@ -28,6 +37,7 @@ EVALUATE_EVERY_SECONDS = 10.0
 # However much `clock_scale` shortens them: metrics of endpoints are written up to ten times a second.
 SHORTEST_PERIOD_SECONDS, SHORTEST_PAUSE_SECONDS = 0.5, 0.25
 _QUEUE_METRICS = ("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage")
+_LOW_SAMPLES = "EvaluateLowSampleCountPercentile"
 # What a metric-math alarm hasn't: its metrics each have their own.
 _OF_ONE_METRIC = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Unit", "Dimensions")
 
@@ -51,11 +61,15 @@ def check(alarm: Document) -> None:
     if refusal := alarms.refusal(alarm):
         raise RefusedAlarmError(refusal.message)
     Threshold.of(alarm)
+    if alarm.get("ExtendedStatistic"):
+        check_statistic(str(alarm["ExtendedStatistic"]))
     queries = alarm.get("Metrics") or []
     ids = {query["Id"] for query in queries}
     for query in queries:
         if "Expression" in query:
             check_expression(query["Expression"], ids)
+        if "MetricStat" in query:
+            check_statistic(str(query["MetricStat"]["Stat"]))
 
 
 def with_metric_math(alarm: Document, metrics: list[Document]) -> Document:
@@ -82,10 +96,13 @@ class Alarms:
         if not alarm.get("MetricName") and not alarm.get("Metrics"):
             return
         with self._lock:
-            previous = alarm["StateValue"]
+            previous, look = alarm["StateValue"], Look(0, time.time(), self._scale)
             try:
                 threshold = Threshold.of(alarm)
-                series = _series(alarm, Look(threshold.evaluation_range, time.time(), self._scale))
+                look = replace(look, periods=threshold.evaluation_range)
+                if _waits_for_samples(alarm, replace(look, periods=threshold.evaluation_periods)):
+                    return
+                series = _series(alarm, look)
             except UnsupportedAlarmError as exc:
                 logger.warning("alarm %s: %s", alarm["AlarmName"], exc)
                 return
@@ -144,22 +161,23 @@ def _queue_name(alarm: Document) -> str | None:
 
 
 def _keeping_metric_math(put: Callable[..., Any]) -> Callable[..., Any]:
-    """PutMetricAlarm that keeps `Metrics`, which MiniStack drops."""
+    """PutMetricAlarm that keeps `Metrics` and EvaluateLowSampleCountPercentile, which MiniStack drops."""
 
     def put_metric_alarm(params: Document, data: Document | None, is_cbor: bool, is_json: bool = False) -> Any:
         from ministack.services import cloudwatch
 
         document = data or {}
-        metrics = document.get("Metrics")
+        metrics, low_samples = document.get("Metrics"), document.get(_LOW_SAMPLES)
         try:
             if document.get("ComparisonOperator"):
                 check(document)
         except (RefusedAlarmError, UnsupportedAlarmError) as exc:
             return cloudwatch._error("ValidationError", str(exc), 400, use_json=is_json, use_cbor=is_cbor)
         answer = put(params, data, is_cbor, is_json)
-        if metrics and answer[0] < 400:
+        if answer[0] < 400 and (metrics or low_samples):
             name = document["AlarmName"]
-            cloudwatch._alarms[name] = with_metric_math(cloudwatch._alarms[name], metrics)
+            kept = cloudwatch._alarms[name] | ({_LOW_SAMPLES: low_samples} if low_samples else {})
+            cloudwatch._alarms[name] = with_metric_math(kept, metrics) if metrics else kept
             cloudwatch._evaluate_alarm(cloudwatch._alarms[name])
         return answer
 
@@ -201,6 +219,14 @@ def _evaluated(name: str, queries: dict[str, Document], known: dict[str, Series]
         if "Expression" in query and query["Id"] != name:
             known = {**known, query["Id"]: evaluate(query["Expression"], known)}
     return known[name] if name in known else evaluate(queries[name]["Expression"], known)
+
+
+def _waits_for_samples(alarm: Document, look: Look) -> bool:
+    """Whether an alarm of a percentile keeps its state, since there are too few samples to tell."""
+    if alarm.get(_LOW_SAMPLES) != "ignore" or not alarm.get("ExtendedStatistic"):
+        return False
+    counts = _statistics(alarm, int(alarm.get("Period") or 60), "SampleCount", look)
+    return is_too_small(str(alarm["ExtendedStatistic"]), sum(count or 0.0 for count in counts))
 
 
 def _statistics(metric: Document, period: int, statistic: str, look: Look) -> Series:

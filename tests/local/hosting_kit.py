@@ -5,20 +5,16 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-import threading
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from image_uris import SKLEARN
 from running_aws import Aws
 from waiting import until
+
+from bench.load import requests_of
 
 TRUST = {
     "Version": "2012-10-17",
@@ -160,7 +156,7 @@ class Hosting:
 
 def invocations(aws: Aws, endpoint: str) -> Callable[[], bytes]:
     """InvokeEndpoint, sent as often as it is called, by any thread. Any other answer than 200 raises."""
-    send = requests_of(aws, endpoint)
+    send = requests_of(aws.server, endpoint)
 
     def invoke() -> bytes:
         status, body = send()
@@ -168,50 +164,3 @@ def invocations(aws: Aws, endpoint: str) -> Callable[[], bytes]:
         return body
 
     return invoke
-
-
-def requests_of(aws: Aws, endpoint: str) -> Callable[[], tuple[int, bytes]]:
-    """InvokeEndpoint, signed once: a client computes more than it sends. Its status and body."""
-    server = aws.server
-    path = f"/endpoints/{endpoint}/invocations"
-    request = AWSRequest("POST", f"{server.endpoint_url}{path}", {"Content-Type": "text/csv"}, b"1")
-    SigV4Auth(Credentials(server.access_key_id, server.secret_access_key), "sagemaker", server.region).add_auth(request)
-    pool = urllib3.connection_from_url(server.endpoint_url, maxsize=4, block=True)
-
-    def send() -> tuple[int, bytes]:
-        answer = pool.request("POST", path, body=b"1", headers=dict(request.headers.items()), retries=False)
-        return answer.status, answer.data
-
-    return send
-
-
-class Load:
-    """Requests without pause from some threads while it is entered: who answered, when, and what failed."""
-
-    def __init__(self, aws: Aws, endpoint: str, threads: int = 2) -> None:
-        self._send = requests_of(aws, endpoint)
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
-        self.answers: list[tuple[float, str]] = []
-        self.failures: list[tuple[float, int, bytes]] = []
-
-    def _run(self) -> None:
-        while not self._over.is_set():
-            try:
-                status, body = self._send()
-            except Exception as error:  # noqa: BLE001 - any failure at all is what this is about
-                status, body = 0, repr(error).encode()
-            if status == 200:
-                self.answers.append((time.time(), json.loads(body)["model"]))
-            else:
-                self.failures.append((time.time(), status, body))
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()

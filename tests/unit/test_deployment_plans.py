@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.hosting.deployment_configs import check, check_variants, in_force
-from localaws.sagemaker.hosting.deployment_plans import Step, of_config, rollback_of
+from localaws.sagemaker.hosting.deployment_plans import Step, extra_instances, of_config, rollback_of
 
 Config = dict[str, Any]
 
@@ -201,3 +201,10 @@ def test_variants_that_exclude_a_deployment_are_refused() -> None:
     with pytest.raises(SageMakerError, match="can't be used with multi-variant endpoints; this one has A, B"):
         check(rolling(percent(50)), snapshot(A=4, B=4))
     check(canary(percent(50)), snapshot(A=4, B=1))
+
+
+def test_a_rolling_deployment_needs_a_batch_more_and_any_other_a_second_fleet() -> None:
+    sizes = {"A": 4}
+    for config, extra in ((None, 4), (canary(percent(25)), 4), (rolling(percent(25)), 1), (rolling(percent(50)), 2)):
+        assert extra_instances(of_config(config, sizes, sizes), sizes, sizes) == {"A": extra}
+    assert extra_instances(of_config(rolling(percent(25)), {"A": 1}, sizes), {"A": 1}, sizes) == {"A": 4}

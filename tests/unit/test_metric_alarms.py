@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from localaws.metric_alarms import ALARM, INSUFFICIENT_DATA, OK, Threshold, UnsupportedAlarmError, evaluate, state
+from localaws.metric_alarms import (
+    ALARM,
+    INSUFFICIENT_DATA,
+    OK,
+    Threshold,
+    UnsupportedAlarmError,
+    check_statistic,
+    evaluate,
+    is_too_small,
+    state,
+)
 
 
 def threshold(treat: str = "missing", periods: int = 3, datapoints: int = 2) -> Threshold:
@@ -106,3 +116,22 @@ def test_metric_math(expression: str, expected: list[float | None]) -> None:
 def test_metric_math_that_is_not_here_is_refused(expression: str) -> None:
     with pytest.raises(UnsupportedAlarmError, match="not supported here"):
         evaluate(expression, {"a": [1.0], "b": [1.0]})
+
+
+def test_statistics_that_are_not_computed_are_refused_by_name() -> None:
+    for known in ("Average", "Sum", "p50", "p99.9", "p100"):
+        check_statistic(known)
+    for unknown in ("tm90", "IQM", "p101", "average", "PR(:300)"):
+        with pytest.raises(UnsupportedAlarmError, match="not supported here: the statistic "):
+            check_statistic(unknown)
+
+
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "A percentile is significant with 10/(1-percentile) samples, below the median with 10/percentile.",
+    "CloudWatch User Guide, Percentile-based alarms and low data samples",
+)
+def test_percentiles_of_few_samples() -> None:
+    limits = {"p99": 1000, "p90": 100, "p50": 20, "p10": 100}
+    assert all(is_too_small(name, limit - 1) and not is_too_small(name, limit) for name, limit in limits.items())
+    assert not is_too_small("Average", 1)

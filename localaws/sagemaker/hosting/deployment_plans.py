@@ -67,6 +67,17 @@ def of_config(config: Document | None, old: Counts, new: Counts) -> Plan:
     return Plan(steps, alarms, policy.get("MaximumExecutionTimeoutInSeconds"))
 
 
+def extra_instances(plan: Plan, old: Counts, new: Counts) -> dict[str, int]:
+    """How many instances by variant there are at most beside those that the old fleet has: all of a new fleet, or as
+    many as a batch of a rolling deployment."""
+    most, kept = dict.fromkeys(new, 0), old
+    for step in plan.steps:
+        for name, count in step.launched.items():
+            most[name] = max(most[name], count + kept.get(name, 0) - old.get(name, 0))
+        kept = step.kept
+    return most
+
+
 def without_guardrails(old: Counts, new: Counts) -> Plan:
     """What becomes of any config where deployment guardrails can't be used: all at once, without a bake."""
     return of_config(None, old, new)

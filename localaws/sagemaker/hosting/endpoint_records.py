@@ -18,6 +18,7 @@ from localaws.sagemaker.hosting.endpoint_documents import deployment_detail, sta
 ENDPOINT = "endpoint"
 ROLLBACK_FAILED = "UpdateRollbackFailed"
 _SETTLED = frozenset({"InService", "Failed", "OutOfService", ROLLBACK_FAILED})
+_NO_STAGE: Document = {"Statuses": {}, "OldStatuses": {}, "Active": {}}
 # What a snapshot has while it is being deployed.
 _OF_A_DEPLOYMENT = frozenset({"DeploymentConfig", "Progress", "StartTime"})
 
@@ -149,11 +150,10 @@ class EndpointRecords:
         """Write down that what served is to serve again; the stage that a deployment was in isn't its stage now."""
 
         def recovering(document: Document) -> Document:
-            if "Progress" in document.get("Pending", {}):
-                stage = {"Statuses": {}, "OldStatuses": {}, "Active": {}}
-                document = document | {
-                    "Pending": document["Pending"] | {"Progress": document["Pending"]["Progress"] | stage}
-                }
+            pending = document.get("Pending", {})
+            if "Progress" in pending:
+                told_anew = {"Progress": pending["Progress"] | _NO_STAGE}
+                document = document | {"Pending": pending | told_anew}
             return document | {"EndpointStatus": "SystemUpdating"}
 
         self._update(name, recovering)

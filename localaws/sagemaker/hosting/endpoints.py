@@ -9,13 +9,15 @@ from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import always, refuse
 from localaws.sagemaker.hosting import deployment_configs
+from localaws.sagemaker.hosting.deployment_plans import extra_instances
 from localaws.sagemaker.hosting.deployments import Deployments
 from localaws.sagemaker.hosting.endpoint_documents import describe
 from localaws.sagemaker.hosting.endpoint_records import ROLLBACK_FAILED, EndpointRecords
 from localaws.sagemaker.hosting.invocation import Invoker
 from localaws.sagemaker.hosting.invocation_metrics import FLUSH_SECONDS, SHORTEST_FLUSH_SECONDS, InvocationMetrics
 from localaws.sagemaker.hosting.serving import Serving
-from localaws.sagemaker.hosting.snapshots import reweighted, snapshot, with_retained_properties
+from localaws.sagemaker.hosting.shifts import plan_of
+from localaws.sagemaker.hosting.snapshots import counts_of, of_size, reweighted, snapshot, with_retained_properties
 
 _REFUSED_OF_VARIANT = {"ServerlessUpdateConfig": always}
 # What of an endpoint's document has instances.
@@ -65,7 +67,8 @@ class Endpoints:
         name = request["EndpointName"]
         before = self._records.find_ready(name)
         pending = self._next(request, before)
-        self._require_instances(pending)
+        old, new = counts_of(before["Deployed"]), counts_of(pending)
+        self._require_instances(of_size(pending, extra_instances(plan_of(before["Deployed"], pending), old, new)))
         arn = self._records.begin_update(name, pending)
         self._deployments.deploy(name)
         return {"EndpointArn": arn}
