@@ -255,12 +255,15 @@ class Runtime(Service):
 
     def __init__(self) -> None:
         self.answers: list[str | Exception] = []
+        # What each answer says in CustomAttributes.
+        self.attributes: list[str] = []
 
     def invoke_endpoint(self, *, Body: Any, **_: Any) -> Document:  # noqa: N803 - boto3's
         answer = self.answers.pop(0)
         if answer in ("ModelError", "ServiceUnavailable", "ThrottlingException"):
             raise self.error("invoke_endpoint", answer, f"no answer to {Body}")
-        return {"Body": io.BytesIO(str(answer).encode())}
+        told = {"CustomAttributes": self.attributes.pop(0)} if self.attributes else {}
+        return {"Body": io.BytesIO(str(answer).encode()), **told}
 
 
 class StepFunctions(Service):

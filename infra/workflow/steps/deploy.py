@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contract import files, names, outcomes
+from contract.signatures import MODEL_PACKAGE
 from contract.states import DEPLOY, RECORD, UNDO
 from infra.grants import Grant
 from infra.workflow.conditions import (
@@ -82,7 +83,7 @@ def deploy(at: Surroundings, *, then: str) -> Step:
 
 def content_names(at: Surroundings, role: JobRole) -> str:
     """The model's and the endpoint config's name, by what each will hold."""
-    held_by_model = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, ENVIRONMENT, vpc(at))]
+    held_by_model = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(), vpc(at))]
     held_by_config = ["$model_name", *_texts(at.spec.deploy.instance, at.spec.deploy.instance_count)]
     model_name = _content_name(at.content_prefix, held_by_model)
     config_name = _content_name(at.content_prefix, held_by_config)
@@ -100,6 +101,11 @@ def _content_name(prefix: str, contents: list[str]) -> str:
     return f"{quoted(prefix)} & $substring({digest}, 0, {names.CONTENT_HASH_LENGTH})"
 
 
+def _environment() -> Document:
+    """The container's, which is told the model package that it serves: its answers may name it."""
+    return {**ENVIRONMENT, MODEL_PACKAGE: expression("$candidate.model_package_arn")}
+
+
 def model(at: Surroundings, role: JobRole) -> Document:
     """CreateModel."""
     return {
@@ -107,7 +113,7 @@ def model(at: Surroundings, role: JobRole) -> Document:
         "PrimaryContainer": {
             "Image": expression("$candidate.image_uri"),
             "ModelDataUrl": expression("$candidate.model_data"),
-            "Environment": ENVIRONMENT,
+            "Environment": _environment(),
         },
         "ExecutionRoleArn": role.arn,
         "Tags": tags(at),
