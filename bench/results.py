@@ -38,8 +38,10 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "invoke_ms": (5.0, "InvokeEndpoint, a decision tree"),
     "serving/invoke_ms": (2.0, "InvokeEndpoint, a decision tree, one light client"),
     "serving/bare_ms": (None, "a call of the forest's predict function, nothing around it"),
+    "serving/net_bare_ms": (None, "the same of the network's"),
     **{
-        f"serving/{prefix}{name}": (None, f"{server}: {meaning}{limit}")
+        f"serving/{model}{prefix}{name}": (None, f"{server}: {meaning}{also}{'' if model else limit}")
+        for model, also in (("", ""), ("net_", ", the network"))
         for prefix, server, limits in _SERVERS
         for (name, meaning), limit in zip(_OF_A_SERVER.items(), limits, strict=True)
     },
@@ -244,10 +246,10 @@ def _servers(rows: list[dict[str, Any]]) -> list[str]:
     return [
         f"With {clients} clients; in brackets over the bare function; throughput over its calls, one after the other:",
         "",
-        "| server | median, ms | 99 %, ms | throughput |",
-        "|---|---|---|---|",
+        "| model | server | median, ms | 99 %, ms | throughput |",
+        "|---|---|---|---|---|",
         *(
-            f"| {row['server']} | {_over(row, 'p50')} | {_over(row, 'p99')} | "
+            f"| {row['model']} | {row['server']} | {_over(row, 'p50')} | {_over(row, 'p99')} | "
             f"{', '.join(f'{each:g}' for each in row['ratio'])} |"
             for row in rows
         ),

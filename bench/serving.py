@@ -1,11 +1,12 @@
-"""Serving the demo's forest: our model server, the whole InvokeEndpoint, and what users would pick instead.
+"""Serving a forest and a network: our model server, the whole InvokeEndpoint, and what users would pick instead.
 
     invoke_ms           the signed and authorized InvokeEndpoint of a decision tree, one client; median
-    bare_ms             a call of the forest's predict function, and nothing around it
+    bare_ms             a call of the predict function of the demo's forest, and nothing around it
     overhead_ms         what a request to our model server, on a port of its own, takes beyond that
     throughput_ratio    its requests a second with 8 clients, over calls a second of the bare function
     invoke_overhead_ms, invoke_throughput_ratio     the same of the whole InvokeEndpoint
     <peer>_overhead_ms, <peer>_throughput_ratio     of bentoml, litserve, mlflow and mms (multi-model-server)
+    net_…               all but the first with the PyTorch network of training_code/prune_cnn instead of the forest
 
 Each has one process of the model and answers with the model's own four functions (MLflow: with its predict function, of
 numbers that it has read), on the same two cores as the client, which is a light one (serving_load.py): boto3 would cost
@@ -37,7 +38,7 @@ from bench import harness
 from bench.answering import Answering, answering
 from bench.serving_endpoint import deployed, hosting
 from bench.serving_load import Measured, load
-from bench.serving_models import forest, tree
+from bench.serving_models import forest, net, tree
 from bench.serving_servers import OURS, PEERS, Kind, NotHereError, Served, Target, running
 
 CLIENTS = (1, 8, 32)
@@ -56,7 +57,7 @@ class Size:
     peers: tuple[Kind, ...]
 
 
-WHOLE, SMALL = Size(7, 320, PEERS), Size(1, 64, ())
+WHOLE, SMALL = Size(5, 240, PEERS), Size(1, 64, ())
 
 
 @dataclass(frozen=True)
@@ -68,17 +69,29 @@ class Round:
 
 
 def measure(small: bool, say: Callable[[str], None]) -> harness.Document:
-    """The iris tree through InvokeEndpoint, then the demo's forest behind every server."""
+    """The iris tree through InvokeEndpoint, then the demo's forest and the network behind every server."""
+    size = SMALL if small else WHOLE
     with _on_two_cores(), tempfile.TemporaryDirectory(prefix="ratchet-bench-") as name, hosting() as aws:
         folder = Path(name)
-        return measured(SMALL if small else WHOLE, aws, tree(folder), forest(folder), say)
+        found = [alone(size, aws, tree(folder)), measured(size, aws, forest(folder), say)]
+        if not small:
+            found.append(measured(size, aws, net(folder), say, "net_"))
+    return joined(found)
 
 
-def measured(size: Size, at: Hosting, leaf: Served, served: Served, say: Callable[[str], None]) -> harness.Document:
-    """One model through InvokeEndpoint, then another behind every server, all at once."""
+def alone(size: Size, at: Hosting, served: Served) -> harness.Document:
+    """A model that takes no time, through InvokeEndpoint."""
+    target = deployed(at, "quick", served)
+    load(target.port, target.requests(), ALONE, size.requests)
+    found = [load(target.port, target.requests(), ALONE, size.requests).latencies for _ in range(size.rounds)]
+    samples = [latency for latencies in found for latency in latencies]
+    return {"figures": {"invoke_ms": round(statistics.median(samples), 3)}, "samples": {"invoke_ms": samples}}
+
+
+def measured(size: Size, at: Hosting, served: Served, say: Callable[[str], None], prefix: str = "") -> harness.Document:
+    """A model behind every server, all at once; the figures' names begin with `prefix`."""
     with tempfile.TemporaryDirectory(prefix="ratchet-bench-") as name, ExitStack() as stack:
-        quick = deployed(at, "quick", leaf)
-        servers, skipped = [deployed(at, "served", served)], dict[str, str]()
+        servers, skipped = [deployed(at, served.folder.name.replace("_", "-"), served)], dict[str, str]()
         for kind in (OURS, *size.peers):
             folder = Path(name) / kind.name
             folder.mkdir()
@@ -88,9 +101,17 @@ def measured(size: Size, at: Hosting, leaf: Served, served: Served, say: Callabl
                 skipped[kind.name] = str(error)
                 say(f"{kind.name} is not measured: {error}")
         bare = stack.enter_context(answering(served.python, "serving_bare.py", str(served.folder)))
-        alone = [load(quick.port, quick.requests(), ALONE, size.requests).latencies for _ in range(size.rounds)]
         rounds = [one_round(servers, bare, served, size.requests, turn) for turn in range(size.rounds)]
-    return {**document(alone, rounds, say), **({"skipped": skipped} if skipped else {})}
+    return {**document(served.folder.name, rounds, say, prefix), **({"skipped": skipped} if skipped else {})}
+
+
+def joined(found: Sequence[harness.Document]) -> harness.Document:
+    """The figures, samples, rows and what was skipped of all."""
+    parts = {
+        name: {key: value for each in found for key, value in each.get(name, {}).items()}
+        for name in ("figures", "samples", "skipped")
+    }
+    return {**parts, "servers": [row for each in found for row in each.get("servers", ())]}
 
 
 def one_round(servers: Sequence[Target], bare: Answering, served: Served, requests: int, turn: int) -> Round:
@@ -106,16 +127,13 @@ def one_round(servers: Sequence[Target], bare: Answering, served: Served, reques
 # ------------------------------------------------------------------------------------------------------------ figures
 
 
-def document(quick: Sequence[Sequence[float]], rounds: Sequence[Round], say: Callable[[str], None]) -> harness.Document:
+def document(model: str, rounds: Sequence[Round], say: Callable[[str], None], prefix: str = "") -> harness.Document:
     """The figures, and a row a server."""
-    samples = {
-        "invoke_ms": [latency for latencies in quick for latency in latencies],
-        "bare_ms": [statistics.median(each.bare) for each in rounds],
-    }
+    samples = {f"{prefix}bare_ms": [statistics.median(each.bare) for each in rounds]}
     for name in rounds[0].servers:
-        samples[f"{PREFIXES[name]}overhead_ms"] = [overhead(each, name) for each in rounds]
-        samples[f"{PREFIXES[name]}throughput_ratio"] = [ratio(each, name, SEVERAL) for each in rounds]
-    rows = [row(name, rounds) for name in PREFIXES if name in rounds[0].servers]
+        samples[f"{prefix}{PREFIXES[name]}overhead_ms"] = [overhead(each, name) for each in rounds]
+        samples[f"{prefix}{PREFIXES[name]}throughput_ratio"] = [ratio(each, name, SEVERAL) for each in rounds]
+    rows = [{"model": model, **row(name, rounds)} for name in PREFIXES if name in rounds[0].servers]
     for each in rows:
         say(f"{each['server']}: {each['p50']} ms, p99 {each['p99']} ms, {each['ratio']} of the bare function's calls")
     figures = {name: round(statistics.median(values), 3) for name, values in samples.items()}

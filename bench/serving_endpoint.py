@@ -32,7 +32,7 @@ def hosting() -> Iterator[Hosting]:
 def deployed(at: Hosting, name: str, served: Served) -> Target:
     """The model, once it is in service."""
     files = {str(path.relative_to(served.folder)): path.read_bytes() for path in _files(served.folder)}
-    endpoint = at.deploy(name, archive(files))
+    endpoint = at.deploy(name, archive(files), image=served.image)
     server, path = at.aws.server, f"/endpoints/{endpoint}/invocations"
     signer, host = _user(at, endpoint), f"127.0.0.1:{server.port}"
     bodies = {body.encode(): told.encode() for body, told in served.answers.items()}

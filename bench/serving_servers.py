@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import harness
@@ -32,12 +32,14 @@ class NotHereError(Exception):
 
 @dataclass(frozen=True)
 class Served:
-    """A model that is to be served: its folder as SageMaker unpacks it, its environment's Python, and the answers to
-    some bodies of text/csv."""
+    """A model that is to be served: its folder as SageMaker unpacks it, its environment's Python, the answers to some
+    bodies of text/csv; its image, and the variables that this sets."""
 
     folder: Path
     python: Path
     answers: Mapping[str, str]
+    image: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Kind:
 
 def _ours(served: Served, python: Path, port: int, folder: Path) -> Start:
     (folder / "model").symlink_to(served.folder)
-    variables = {"SAGEMAKER_BASE_DIR": str(folder), "SAGEMAKER_PROGRAM": "serve.py"}
+    variables = {**served.variables, "SAGEMAKER_BASE_DIR": str(folder), "SAGEMAKER_PROGRAM": "serve.py"}
     server = Path(model_server.__file__).parent / "__main__.py"
     return Start([str(python), str(server), "--port", str(port)], variables, folder)
 

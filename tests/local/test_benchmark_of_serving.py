@@ -14,14 +14,15 @@ from bench.serving_servers import PEERS, NotHereError, running
 
 
 def test_a_model_behind_our_servers(aws: Aws, tmp_path: Path) -> None:
-    served = tree(tmp_path)
-    found = serving.measured(serving.SMALL, Hosting(aws), served, served, lambda _text: None)
+    served, hosting = tree(tmp_path), Hosting(aws)
+    quick = serving.alone(serving.SMALL, hosting, served)
+    assert quick["figures"]["invoke_ms"] > 0 and len(quick["samples"]["invoke_ms"]) == serving.SMALL.requests
+    found = serving.measured(serving.SMALL, hosting, served, lambda _text: None)
     assert set(found["figures"]) == {
-        "invoke_ms",
         "bare_ms",
         *(f"{prefix}{name}" for prefix in ("", "invoke_") for name in ("overhead_ms", "throughput_ratio")),
     }
-    assert all(value > 0 for value in found["figures"].values())
+    assert min(found["figures"]["bare_ms"], found["figures"]["throughput_ratio"]) > 0
     assert [row["server"] for row in found["servers"]] == ["server", "endpoint"]
 
 

@@ -99,17 +99,20 @@ def test_figures_are_those_of_the_rounds() -> None:
         return Round([bare] * 10, {"server": servers, "endpoint": servers, "mms": servers})
 
     rounds = [one(2.0, 2.5, 400.0), one(4.0, 4.25, 200.0), one(2.0, 3.0, 300.0)]
-    found = serving.document([[1.5, 1.0], [2.0]], rounds, lambda _text: None)
+    found = serving.document("forest", rounds, lambda _text: None)
     assert found["figures"] == {
-        "invoke_ms": 1.5,
         "bare_ms": 2.0,
         **{f"{prefix}overhead_ms": 0.5 for prefix in ("", "invoke_", "mms_")},
         **{f"{prefix}throughput_ratio": 0.8 for prefix in ("", "invoke_", "mms_")},
     }
     assert [row["server"] for row in found["servers"]] == ["server", "endpoint", "mms"]
+    assert found["servers"][0]["model"] == "forest"
     assert found["servers"][0]["p50"] == [3.0, 8.0, 30.0]
     assert found["servers"][0]["p50_over_bare"] == [1.5, 4.0, 15.0]
+    quick = {"figures": {"invoke_ms": 1.5}, "samples": {"invoke_ms": [1.0, 1.5, 2.0]}}
+    found = serving.joined([quick, found, serving.document("net", rounds, lambda _text: None, "net_")])
+    assert found["figures"]["net_mms_overhead_ms"] == 0.5
     page = results.rendered({"serving": harness._described(found, harness.machine())})
     assert "| `invoke_ms` | InvokeEndpoint, a decision tree, one light client | 1.5 | 1 – 2, n = 3 | 2 ✓ |" in page
     assert "| `mms_overhead_ms` | multi-model-server: a request beyond the bare function | 0.5 |" in page
-    assert "| endpoint | 3 (1.5), 8 (4), 30 (15) | 4.25 (2.12), 8 (4), 30 (15) | 0.02, 0.8, 0.02 |" in page
+    assert "| net | endpoint | 3 (1.5), 8 (4), 30 (15) | 4.25 (2.12), 8 (4), 30 (15) | 0.02, 0.8, 0.02 |" in page
