@@ -8,6 +8,20 @@ from typing import Any
 
 from bench.harness import RESULTS, ROOT
 
+# Servers of bench/serving.py: how their figures' names begin, what they are, and what is asked of each figure.
+_NOTHING = ("", "")
+_SERVERS = (
+    ("", "our model server alone", ("", "; at least 0.7")),
+    ("invoke_", "the whole InvokeEndpoint", ("", "; at least 0.5")),
+    ("bentoml_", "BentoML", _NOTHING),
+    ("litserve_", "LitServe", _NOTHING),
+    ("mlflow_", "MLflow's server", _NOTHING),
+    ("mms_", "multi-model-server", _NOTHING),
+)
+_OF_A_SERVER = {
+    "overhead_ms": "a request beyond the bare function",
+    "throughput_ratio": "requests of 8 clients over the bare function's calls",
+}
 # What the project promises, by figure: (at most, what it means); where two benchmarks have one, by `benchmark/figure`.
 PROMISES: dict[str, tuple[float | None, str]] = {
     "cycle_seconds": (None, "data arrive → the new champion answers, without the quiet period"),
@@ -22,6 +36,15 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "ready_seconds": (1.0, "the embedded AWS starts, until it answers"),
     "loaded_mb": (200.0, "the server's memory with two models serving"),
     "invoke_ms": (5.0, "InvokeEndpoint, a decision tree"),
+    "serving/invoke_ms": (2.0, "InvokeEndpoint, a decision tree, one light client"),
+    "serving/bare_ms": (None, "a call of the forest's predict function, nothing around it"),
+    "serving/net_bare_ms": (None, "the same of the network's"),
+    **{
+        f"serving/{model}{prefix}{name}": (None, f"{server}: {meaning}{also}{'' if model else limit}")
+        for model, also in (("", ""), ("net_", ", the network"))
+        for prefix, server, limits in _SERVERS
+        for (name, meaning), limit in zip(_OF_A_SERVER.items(), limits, strict=True)
+    },
     "invoke_forest_ms": (None, "InvokeEndpoint, a forest of 50 trees, which alone takes about 2 ms"),
     "processes_mb": (None, "memory of all processes that the server has started, shared pages counted in each"),
     "stop_seconds": (2.0, "a rule becomes true → the training process has ended"),
@@ -133,6 +156,7 @@ def _section(name: str, document: dict[str, Any]) -> str:
         *_judged_wrong(document.get("wrong", [])),
         *_strategies(document.get("strategies", [])),
         *_readings(document.get("readings", [])),
+        *_servers(document.get("servers", [])),
     ]
     return "\n".join([f"## {name}\n", where, "", *table, "", *more])
 
@@ -218,6 +242,30 @@ def _readings(rows: list[dict[str, Any]]) -> list[str]:
         ),
         "",
     ]
+
+
+def _servers(rows: list[dict[str, Any]]) -> list[str]:
+    """A row a server: with 1, 8 and 32 clients each."""
+    if not rows:
+        return []
+    clients = ", ".join(map(str, rows[0]["clients"]))
+    return [
+        f"With {clients} clients; in brackets over the bare function; throughput over its calls, one after the other:",
+        "",
+        "| model | server | median, ms | 99 %, ms | throughput |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {row['model']} | {row['server']} | {_over(row, 'p50')} | {_over(row, 'p99')} | "
+            f"{', '.join(f'{each:g}' for each in row['ratio'])} |"
+            for row in rows
+        ),
+        "",
+    ]
+
+
+def _over(row: dict[str, Any], percentile: str) -> str:
+    pairs = zip(row[percentile], row[f"{percentile}_over_bare"], strict=True)
+    return ", ".join(f"{milliseconds:g} ({over:g})" for milliseconds, over in pairs)
 
 
 def _seed(seed: dict[str, Any]) -> str:

@@ -31,6 +31,12 @@ DEVIATIONS = (
         "What has no privilege can't undo what keeps it from its user's files, and needs none of the user's.",
     ),
     Deviation(
+        "Endpoints",
+        "A container that doesn't become healthy has one FailureReason, whatever ended it.",
+        "The same sentence, and a second one where its memory, its disk or the number of its processes has ended it.",
+        "Out of memory is the most frequent reason, and the last that a log without a traceback makes one think of.",
+    ),
+    Deviation(
         "Lambda",
         "A function runs as an ordinary user, and what it writes to /tmp is on a disk.",
         "It is root without any capability; its /tmp is memory, of the size that EphemeralStorage says.",

@@ -81,11 +81,13 @@ class Hosting:
     def name(self, part: str) -> str:
         return f"{part}-{self.suffix}"
 
-    def model(self, part: str, data: bytes, environment: dict[str, str] | None = None, **more: Any) -> str:
+    def model(
+        self, part: str, data: bytes, environment: dict[str, str] | None = None, image: str = SKLEARN, **more: Any
+    ) -> str:
         key = f"{part}/model.tar.gz"
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=data)
         container = {
-            "Image": SKLEARN,
+            "Image": image,
             "ModelDataUrl": f"s3://{self.bucket}/{key}",
             "Environment": {"SAGEMAKER_PROGRAM": "serve.py", **(environment or {})},
         }
@@ -119,9 +121,9 @@ class Hosting:
         )
         return self.name(part)
 
-    def deploy(self, part: str, data: bytes, environment: dict[str, str] | None = None) -> str:
+    def deploy(self, part: str, data: bytes, environment: dict[str, str] | None = None, image: str = SKLEARN) -> str:
         """An endpoint in service with one model; its name."""
-        config = self.config(part, {"ModelName": self.model(part, data, environment)})
+        config = self.config(part, {"ModelName": self.model(part, data, environment, image)})
         self.sagemaker.create_endpoint(EndpointName=self.name(part), EndpointConfigName=config)
         assert self.settled(self.name(part))["EndpointStatus"] == "InService"
         return self.name(part)

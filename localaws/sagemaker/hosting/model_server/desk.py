@@ -87,9 +87,8 @@ class Desk:
             while self._asked:
                 connection, request = self._asked.popleft()
                 self._begin()
-                response = answers.without_the_model(request) or answers.of_the_model(model, request)
+                self._answer(connection, answers.without_the_model(request) or answers.of_the_model(model, request))
                 self._busy_since = 0.0
-                self._answer(connection, response)
 
     def _begin(self) -> None:
         self._busy_since = time.monotonic()
