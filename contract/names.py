@@ -2,6 +2,7 @@
 
 <environment>-<pipeline>            the endpoint and the model package group: stable, callers know them
 <environment>-<pipeline>-<hash>     models and endpoint configs, named by their content: the same one twice is one
+<environment>-<pipeline>-<hash>-<what>              the alarms on an endpoint config's fleet while it is deployed
 <environment>-<pipeline>-<run id>-<step>            a run's jobs: by their names, what an environment may do to its own
                                                     it can't do to another's in the same account
 <environment>-<pipeline>-<run id>-train-<round>     its training jobs, where it trains in rounds
@@ -47,6 +48,10 @@ _TRIAL = re.compile(r"(?P<job>.+-(?P<token>[0-9a-z]{6}[0-9a-f]{4}))-(?P<number>\
 
 CONTENT_HASH_LENGTH = 12
 ANY_CONTENT_HASH = "?" * CONTENT_HASH_LENGTH
+
+# What a deployment's own alarms watch, as their names end.
+ERRORS_ALARM = "errors"
+PERCENTILES = ("p50", "p90", "p99")
 
 SHARED = "shared"
 # The environment of cdk.json that is the embedded AWS, and that is meant where none is named.
@@ -199,6 +204,21 @@ def content_name(prefix: str, *contents: str) -> str:
 def is_content_name(name: str, prefix: str) -> bool:
     """Whether a model or an endpoint config is this pipeline's: another's prefix may begin with the same words."""
     return re.fullmatch(f"{re.escape(prefix)}[0-9a-f]{{{CONTENT_HASH_LENGTH}}}", name) is not None
+
+
+def latency_alarm(percentile: str) -> str:
+    """What an alarm on a latency watches."""
+    return f"{percentile}-latency"
+
+
+def alarm(config: str, what: str) -> str:
+    """An alarm on the fleet of an endpoint config."""
+    return f"{config}-{what}"
+
+
+def alarms(config: str) -> list[str]:
+    """All alarms that a deployment of an endpoint config may make."""
+    return [alarm(config, what) for what in (ERRORS_ALARM, *map(latency_alarm, PERCENTILES))]
 
 
 def stack(environment: str, what: str) -> str:

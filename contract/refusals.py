@@ -14,6 +14,8 @@ MISSING = ("could not find", "does not exist", "not found")
 EXISTING = "already exist"
 # An endpoint that is being created, updated or deleted takes no other change.
 IN_PROGRESS = "in-progress endpoint"
+# One whose status allows no update at all.
+NOT_UPDATABLE = "cannot update"
 THROTTLED = ("Throttling", "Rate exceeded")
 # Nobody uses the quota, and the request doesn't fit: no wait makes it fit.
 QUOTA_TOO_SMALL = ("is 0 Instances", "with current utilization of 0 Instances")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from botocore.loaders import Loader
@@ -85,6 +85,7 @@ def _section(service: str, operations: Iterable[str], implemented: frozenset[str
 class _NoPlatform:
     """A `Platform` that does nothing, for a SageMaker that is only asked for its operations."""
 
+    clock_scale = 1.0
     account, region, endpoint_url = "000000000000", "us-east-1", "http://127.0.0.1:1"
 
     def __init__(self, directory: Path) -> None:
@@ -104,6 +105,9 @@ class _NoPlatform:
         raise NotImplementedError
 
     def assume_role(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:
+        raise NotImplementedError
+
+    def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
         raise NotImplementedError
 
     def authorize(self, caller: Caller, action: str, resource: str) -> None:

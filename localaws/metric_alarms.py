@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 OK, ALARM, INSUFFICIENT_DATA = "OK", "ALARM", "INSUFFICIENT_DATA"
 Datapoint = float | None
+_SIGNIFICANT = 10 - 1e-9  # samples beyond a percentile
+# How far behind the evaluation periods CloudWatch looks for datapoints in place of missing ones: with three periods it
+# retrieves five, in the guide's examples; it tells no other numbers.
+SPARE_PERIODS = 2
 Series = Sequence[Datapoint]
 """Values by period, the oldest first; None where there is no data."""
 
@@ -24,6 +29,10 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "LessThanOrEqualToThreshold": operator.le,
 }
 TREATMENTS = ("missing", "ignore", "breaching", "notBreaching")
+
+
+_STATISTICS = frozenset({"SampleCount", "Average", "Sum", "Minimum", "Maximum"})
+_PERCENTILE = re.compile(r"p(100|\d{1,2}(\.\d{1,10})?)")
 
 
 class UnsupportedAlarmError(ValueError):
@@ -39,6 +48,11 @@ class Threshold:
     evaluation_periods: int
     datapoints_to_alarm: int
     treat_missing_data: str
+
+    @property
+    def evaluation_range(self) -> int:
+        """The number of datapoints that are looked at."""
+        return self.evaluation_periods + SPARE_PERIODS
 
     @classmethod
     def of(cls, alarm: Mapping[str, Any]) -> Threshold:
@@ -56,24 +70,46 @@ class Threshold:
         )
 
 
+def check_statistic(statistic: str) -> None:
+    """Raise UnsupportedAlarmError for a statistic that isn't computed here: the trimmed ones, say."""
+    if statistic not in _STATISTICS and not _PERCENTILE.fullmatch(statistic):
+        raise UnsupportedAlarmError(f"not supported here: the statistic {statistic}")
+
+
+def is_too_small(statistic: str, samples: float) -> bool:
+    """Whether a percentile of so few samples isn't significant ("Percentile-based alarms and low data samples")."""
+    if statistic in _STATISTICS:
+        return False
+    percentile = float(statistic[1:]) / 100
+    rarer = min(percentile, 1 - percentile)
+    return samples * rarer < _SIGNIFICANT if rarer > 0 else False
+
+
 def state(threshold: Threshold, series: Series, current: str) -> str:
-    """The alarm's state after looking at the last `evaluation_periods` datapoints of `series`."""
-    window = list(series)[-threshold.evaluation_periods :]
-    breaches = COMPARISONS[threshold.comparison]
-    known = [breaches(value, threshold.value) for value in window if value is not None]
+    """The alarm's state after looking at the `evaluation_range` last datapoints of `series`.
+
+    Datapoints that are missing are replaced by older ones of that range, as far as there are any; how missing data are
+    treated decides for the rest of them alone.
+    """
+    breaches, treatment = COMPARISONS[threshold.comparison], threshold.treat_missing_data
+    recent = list(series)[-threshold.evaluation_range :]
+    known = [(age, breaches(value, threshold.value)) for age, value in enumerate(reversed(recent)) if value is not None]
+    known = known[: threshold.evaluation_periods]
     missing = threshold.evaluation_periods - len(known)
-    if not known and threshold.treat_missing_data == "ignore":
-        return current
-    if not known and threshold.treat_missing_data == "missing":
-        return INSUFFICIENT_DATA
-    filled = known + [True] * missing if threshold.treat_missing_data == "breaching" else known
-    if sum(filled) >= threshold.datapoints_to_alarm:
+    if not known and treatment in ("missing", "ignore"):
+        return current if treatment == "ignore" else INSUFFICIENT_DATA
+    breaching = sum(is_breach for _, is_breach in known) + (missing if treatment == "breaching" else 0)
+    if breaching >= threshold.datapoints_to_alarm:
         return ALARM
-    # With part of the data, ALARM is kept while the missing datapoints could still make it.
-    undecided = threshold.treat_missing_data in ("missing", "ignore") and sum(known) + missing
-    if current == ALARM and undecided and undecided >= threshold.datapoints_to_alarm and sum(known):
-        return ALARM
+    if missing and treatment in ("missing", "ignore") and _is_premature(threshold, known):
+        return current if treatment == "ignore" else ALARM
     return OK
+
+
+def _is_premature(threshold: Threshold, known: Sequence[tuple[int, bool]]) -> bool:
+    """ "Avoiding premature transitions to alarm state": all that is known breaches, and the oldest of it is as old as
+    DatapointsToAlarm."""
+    return all(is_breach for _, is_breach in known) and known[-1][0] + 1 >= threshold.datapoints_to_alarm
 
 
 # --- metric math ---

@@ -1,7 +1,7 @@
 """`settings.json` in the state folder: how this AWS behaves where documentation or a market leaves it open.
 
 {"stopped_job": "succeeds", "spot": {"interrupt_every": 30, "interruptions": 3},
- "quotas": {"ml.m5.large for training job usage": 0}, "authorization_log": true, "warm": false}
+ "quotas": {"ml.m5.large for training job usage": 0}, "authorization_log": true, "warm": false, "clock_scale": 60}
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from localaws.sagemaker.core.quotas import check_quotas
 from localaws.sagemaker.jobs.spot_market import QUIET_MARKET, SpotMarket
 
 FILE_NAME = "settings.json"
+MAX_CLOCK_SCALE = 3600
 StoppedJob = Literal["fails", "succeeds"]
 
 
@@ -38,6 +39,10 @@ class Settings:
 
     `warm`: whether containers may begin in interpreters that have imported their framework; see
     `sagemaker.containers.warm`.
+
+    `clock_scale`: how many seconds of what is only waited for pass in one second: the bakes of an endpoint's deployment
+    (WaitIntervalInSeconds, TerminationWaitInSeconds) and the periods of CloudWatch alarms. With 60, a bake of five
+    minutes takes five seconds. Work isn't hastened: a model that takes ten seconds to load takes ten.
     """
 
     stopped_job: StoppedJob = "fails"
@@ -45,6 +50,7 @@ class Settings:
     quotas: Mapping[str, int] = field(default_factory=dict)
     authorization_log: bool = False
     warm: bool = True
+    clock_scale: float = 1.0
 
     @classmethod
     def read(cls, path: Path) -> Settings:
@@ -72,10 +78,11 @@ def _settings(document: Any) -> Settings:
     quotas = document.get("quotas", {})
     check_quotas(quotas)
     log, warm = (_truth(document, name) for name in ("authorization_log", "warm"))
+    scale = _clock_scale(document.get("clock_scale", Settings.clock_scale))
     market = document.get("spot", {})
     try:
         _only_known(market, SpotMarket)
-        return Settings(stopped_job, SpotMarket(**market), quotas, log, warm)
+        return Settings(stopped_job, SpotMarket(**market), quotas, log, warm, scale)
     except ValueError as exc:
         raise ValueError(f"spot: {exc}") from exc
 
@@ -85,6 +92,12 @@ def _truth(document: Any, name: str) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"{name}: {value!r}; it must be true or false")
     return value
+
+
+def _clock_scale(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= MAX_CLOCK_SCALE:
+        raise ValueError(f"clock_scale: {value!r}; it must be a number from 1 to {MAX_CLOCK_SCALE}")
+    return float(value)
 
 
 def _only_known(document: Any, kind: type) -> None:

@@ -22,6 +22,7 @@ _COMMANDS = {
     "run": ("start_run", "Start a run of a pipeline; --wait follows it state by state."),
     "train": ("train", "Run just a pipeline's training job, and follow its log."),
     "rollback": ("start_run", "Bring back an earlier champion's model."),
+    "repair": ("start_run", "Put a pipeline's endpoint back to its champion."),
     "runs": ("show_runs", "List the last runs."),
     "status": ("show_runs", "Say what serves, what runs and what waits."),
     "data": ("data", "List, put and remove a pipeline's data."),

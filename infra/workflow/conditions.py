@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from contract import causes, refusals
+from contract import causes, refusals, triggers
 from infra.workflow.expressions import quoted
 
 # An update that SageMaker has just accepted may not show yet.
@@ -66,6 +66,11 @@ def says_in_progress() -> str:
     return _says([refusals.IN_PROGRESS])
 
 
+def says_not_updatable() -> str:
+    """The endpoint's status allows no update, now or later."""
+    return _says([refusals.NOT_UPDATABLE])
+
+
 def says_quota_too_small() -> str:
     """The account's quota has no room for the request, whoever else waits."""
     return _says(refusals.QUOTA_TOO_SMALL)
@@ -79,6 +84,11 @@ def says_stopped_job() -> str:
 def ran_into_its_limit() -> str:
     """The training job's time limit, not somebody, has stopped it."""
     return one_of("$training.description.SecondaryStatus", causes.TIME_LIMITS)
+
+
+def goes_back() -> str:
+    """A person has started the run to bring an earlier model back."""
+    return equals("$run.trigger.kind", triggers.ROLLBACK)
 
 
 def is_redriven() -> str:
@@ -96,6 +106,11 @@ def in_service() -> str:
 def on_config(config: str) -> str:
     """The endpoint serves with the config that the JSONata text `config` names; if not, an update was rolled back."""
     return all_of(in_service(), f"$endpoint.config = {config}")
+
+
+def takes_updates() -> str:
+    """It serves: as it should, or with a mix of two configs after an update and its rollback have both failed."""
+    return one_of("$endpoint.status", ("InService", "UpdateRollbackFailed"))
 
 
 def is_changing() -> str:

@@ -25,7 +25,8 @@ _DESCRIPTION = members(
     {
         "status": "$states.result.EndpointStatus",
         "config": "$states.result.EndpointConfigName",
-        "reason": f"$exists({_REASON}) ? {_REASON} : 'SageMaker gives no reason'",
+        # After a rollback it may be there and empty.
+        "reason": f"$exists({_REASON}) and {_REASON} != '' ? {_REASON} : 'SageMaker gives no reason'",
     }
 )
 
@@ -67,7 +68,7 @@ def change_endpoint(
 
 
 def update(at: Surroundings, config: str) -> Document:
-    """UpdateEndpoint to the config that the JSONata text names; SageMaker does it blue/green, all at once."""
+    """UpdateEndpoint to the config that the JSONata text names; by itself SageMaker does it blue/green, all at once."""
     return {"EndpointName": at.endpoint, "EndpointConfigName": expression(config)}
 
 

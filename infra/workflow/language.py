@@ -22,6 +22,8 @@ API_CALL_SECONDS = 60
 _SAGEMAKER_TROUBLE = ("SageMaker.AmazonSageMakerException", "SageMaker.SageMakerException")
 # Other jobs have the instances for now, or the account has no quota for them (`instances` tells which).
 SAGEMAKER_LIMIT = ("SageMaker.ResourceLimitExceededException", "SageMaker.ResourceLimitExceeded")
+# Throttling; and errors that stay.
+_CLOUDWATCH_TROUBLE = ("CloudWatch.CloudWatchException", "CloudWatch.InternalServiceException")
 # Step Functions Developer Guide, "Handle transient Lambda service exceptions"; the last is our functions' own.
 _LAMBDA_TROUBLE = (
     "Lambda.ClientExecutionTimeoutException",
@@ -57,6 +59,7 @@ RETRY_SAGEMAKER = (*RETRY_SAGEMAKER_TROUBLE, retry(SAGEMAKER_LIMIT, interval=30,
 # For a call whose refusal is an answer ("already exists", "could not find"), which mustn't wait for useless tries; the
 # choice that reads the answer knows throttling by its cause.
 RETRY_EXPECTED = (retry(SAGEMAKER_LIMIT, interval=30, attempts=4, longest=240),)
+RETRY_CLOUDWATCH = (retry(_CLOUDWATCH_TROUBLE, interval=1, attempts=3),)
 RETRY_LAMBDA = (retry(_LAMBDA_TROUBLE, interval=1, attempts=6),)
 RETRY_DYNAMODB = (retry(_DYNAMODB_TROUBLE, interval=1, attempts=6),)
 # For the one call whose failure nobody would learn of.

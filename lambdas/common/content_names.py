@@ -28,13 +28,18 @@ def sweep(sagemaker: Any, prefix: str, needed: Needed = Needed()) -> list[str]:
         sagemaker: a boto3 SageMaker client.
         prefix: the beginning of the pipeline's content names.
     """
-    configs = _listed(sagemaker, "list_endpoint_configs", "EndpointConfig", prefix, needed.endpoint_configs)
+    configs = configs_with(sagemaker, prefix, needed.endpoint_configs)
     for config in configs:
         sagemaker.delete_endpoint_config(EndpointConfigName=config)
     models = _listed(sagemaker, "list_models", "Model", prefix, needed.models)
     for model in models:
         sagemaker.delete_model(ModelName=model)
     return [*configs, *models]
+
+
+def configs_with(sagemaker: Any, prefix: str, but: frozenset[str] = frozenset()) -> list[str]:
+    """The names of the pipeline's endpoint configs, without those in `but`."""
+    return _listed(sagemaker, "list_endpoint_configs", "EndpointConfig", prefix, but)
 
 
 def _listed(sagemaker: Any, operation: str, kind: str, prefix: str, needed: frozenset[str]) -> list[str]:

@@ -12,8 +12,10 @@ from common.state import State
 
 Document = dict[str, Any]
 
-# In these it serves, or will, with the configs that its description names; OutOfService is a person's doing.
-_SERVES = ("InService", "Creating", "Updating", "SystemUpdating", "RollingBack", "OutOfService")
+# In these it serves, or will, with the configs that its description names.
+_SERVES = ("InService", "Creating", "Updating", "SystemUpdating", "RollingBack")
+# It serves with a mix of two configs, after an update and its rollback have both failed.
+_MIXED = "UpdateRollbackFailed"
 
 
 def described(client: Any, name: str) -> Document | None:
@@ -44,6 +46,7 @@ def drift(state: State, endpoint: Mapping[str, Any] | None) -> str | None:
         return f"there was no endpoint, though there is {champion}"
     if status not in _SERVES:
         why = f" ({endpoint['FailureReason']})" if endpoint.get("FailureReason") else ""
-        return f"the endpoint was {status}{why}, and didn't serve {champion}"
+        served = "served more than" if status == _MIXED else "didn't serve"
+        return f"the endpoint was {status}{why}, and {served} {champion}"
     strange = sorted(configs_of(endpoint) - {state.champion["endpoint_config_name"]})
     return f"the endpoint was {status} with {' and '.join(strange)}, which isn't {champion}" if strange else None

@@ -48,8 +48,8 @@ def handle(event: Document, _context: object) -> Document:
 
     Args:
         event: the machine's variables (`contract.states.VARIABLES`), those that a run didn't come to null; besides,
-            "execution_arn", "endpoint_name", "content_prefix", "jobs": {state: the job's name} and, where training
-            goes on in rounds, "round" and "rounds".
+            "execution_arn", "endpoint_name", "content_prefix", "jobs": {state: the job's name}, where training goes on
+            in rounds, "round" and "rounds", and where deployments have alarms of their own, "alarms": true.
 
     Returns:
         {"run_id", "outcome", "error" or null, "record": s3:// URI, "complete": whether all of it was done}.
@@ -159,8 +159,9 @@ def afterwards(event: Document, state: State, record: Document, uri: str, log: L
         lambda: client("sns").publish(TopicArn=os.environ[functions.TOPIC_ARN], **documents.notification(record, uri)),
         *(partial(approve, request) for request in approvals.updates(event, record["outcome"])),
     ]
-    if event["deployment"]:
-        housekeeper = Housekeeper(client("sagemaker"), event["content_prefix"], log)
+    if event["deployment"] or event.get("repaired") or event["run"]["trigger"]["kind"] == triggers.REPAIR:
+        cloudwatch = client("cloudwatch") if event.get("alarms") else None
+        housekeeper = Housekeeper(client("sagemaker"), event["content_prefix"], log, cloudwatch)
         steps.append(lambda: housekeeper.tidy(event["endpoint_name"], state))
     return troubles(steps, log)
 

@@ -1,15 +1,22 @@
-"""Models, endpoint configs and an endpoint that a pipeline no longer needs: found, and deleted."""
+"""Models, endpoint configs, alarms and an endpoint that a pipeline no longer needs: found, and deleted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from common.content_names import Needed, sweep
+from common.content_names import Needed, configs_with, sweep
 from common.endpoints import configs_of, described
 from common.log import Log
 from common.state import State
 
+from contract import names
+
 Document = dict[str, Any]
+
+# DescribeAlarms and DeleteAlarms, CloudWatch API reference.
+_ALARMS_AT_A_TIME = 100
+_AT_REST = ("InService", "OutOfService", "UpdateRollbackFailed")
 
 
 def needed_by(state: State) -> Needed:
@@ -22,19 +29,22 @@ def needed_by(state: State) -> Needed:
 
 
 def should_not_be(endpoint: Document, state: State) -> bool:
-    """Whether an endpoint is to be deleted: it never came up, or it serves though nothing was ever promoted."""
-    return endpoint["EndpointStatus"] == "Failed" or (
-        endpoint["EndpointStatus"] == "InService" and state.champion is None
-    )
+    """Whether an endpoint is to be deleted: it never came up, or it is there though nothing was ever promoted."""
+    status = endpoint["EndpointStatus"]
+    return status == "Failed" or (status in _AT_REST and state.champion is None)
 
 
 class Housekeeper:
-    """One pipeline's. `client` is a boto3 SageMaker client; `prefix` begins the names of its models and configs."""
+    """One pipeline's. `client` is a boto3 SageMaker client; `prefix` begins the names of its models and configs.
 
-    def __init__(self, client: Any, prefix: str, log: Log) -> None:
+    cloudwatch: a boto3 CloudWatch client, where its deployments make alarms.
+    """
+
+    def __init__(self, client: Any, prefix: str, log: Log, cloudwatch: Any = None) -> None:
         self._client = client
         self._prefix = prefix
         self._log = log
+        self._cloudwatch = cloudwatch
 
     def tidy(self, endpoint_name: str, state: State) -> list[str]:
         """Deletes what isn't needed; returns its names. Safe to repeat."""
@@ -44,8 +54,23 @@ class Housekeeper:
             self._client.delete_endpoint(EndpointName=endpoint_name)
             deleted.append(endpoint_name)
             endpoint = None
+        if self._cloudwatch:
+            deleted += self._sweep_alarms(endpoint)
         deleted += sweep(self._client, self._prefix, self._with_endpoint(needed_by(state), endpoint))
         self._log.info("tidied", deleted=deleted)
+        return deleted
+
+    def _sweep_alarms(self, endpoint: Document | None) -> list[str]:
+        """Deletes the alarms on all configs but one that is being deployed. Before the configs: they tell the names."""
+        pending = ((endpoint or {}).get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
+        configs = [config for config in configs_with(self._client, self._prefix) if config != pending]
+        deleted: list[str] = []
+        for some in batched([alarm for config in configs for alarm in names.alarms(config)], _ALARMS_AT_A_TIME):
+            found = self._cloudwatch.describe_alarms(AlarmNames=some)["MetricAlarms"]
+            alarms = [alarm["AlarmName"] for alarm in found]
+            if alarms:
+                self._cloudwatch.delete_alarms(AlarmNames=alarms)
+            deleted += alarms
         return deleted
 
     def _with_endpoint(self, needed: Needed, endpoint: Document | None) -> Needed:
@@ -57,3 +82,9 @@ class Housekeeper:
             described = self._client.describe_endpoint_config(EndpointConfigName=config)
             models |= {variant["ModelName"] for variant in described["ProductionVariants"]}
         return Needed(needed.models | models, needed.endpoint_configs | configs)
+
+
+def batched(texts: Sequence[str], size: int) -> Iterator[list[str]]:
+    """The texts, so many at a time."""
+    for start in range(0, len(texts), size):
+        yield list(texts[start : start + size])

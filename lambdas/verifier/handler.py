@@ -1,6 +1,7 @@
 """Verifier: asks the endpoint real questions, and compares its answers with what the evaluation predicted.
 
 An endpoint that is InService may still be on the old config (that is how a failed update ends), or answer nonsense.
+Where an answer names the model package that gave it (`toolkit.signature`), it must be the new one.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from common.artifacts import Artifacts
@@ -16,7 +17,7 @@ from common.clients import client
 from common.json_values import unstorable
 from common.log import Log
 
-from contract import files, functions
+from contract import files, functions, signatures
 from verifier.answers import same
 
 Document = dict[str, Any]
@@ -40,30 +41,52 @@ def handle(event: Document, _context: object) -> Document:
     """Whether the endpoint serves what was evaluated.
 
     Args:
-        event: {"endpoint_name", "endpoint_config_name", "evaluated_by": {"pipeline", "run_id"}}.
+        event: {"endpoint_name", "endpoint_config_name", "model_package_arn", "evaluated_by": {"pipeline", "run_id"}}.
 
     Returns:
-        {"verified", "reason", "asked"}: how many held-out examples it answered.
+        {"verified", "reason", "asked": how many held-out examples it answered, "named": whether its answers said that
+        they were the model package's}.
 
     Raises:
         ArtifactMissingError, NoSamplesError: there is nothing to ask.
     """
-    name = event["endpoint_name"]
-    wrong = wrong_endpoint(client("sagemaker").describe_endpoint(EndpointName=name), event["endpoint_config_name"])
+    name, package = event["endpoint_name"], event["model_package_arn"]
+    wrong = _look(event)
     if wrong:
-        return _answer(event, False, wrong, 0)
+        return _answer(event, wrong, [])
     samples = read_samples(event["evaluated_by"])
-    runtime = client("sagemaker-runtime")
-    for asked, sample in enumerate(samples):
-        wrong = ask(runtime, name, sample)
+    wrong, signers = ask_all(client("sagemaker-runtime"), name, samples, package)
+    # An update that somebody has begun meanwhile would have been asked in part.
+    return _answer(event, wrong or _look(event), signers)
+
+
+def _look(event: Document) -> str | None:
+    endpoint = client("sagemaker").describe_endpoint(EndpointName=event["endpoint_name"])
+    return wrong_endpoint(endpoint, event["endpoint_config_name"])
+
+
+def ask_all(
+    runtime: Any, endpoint: str, samples: Sequence[Document], package: str
+) -> tuple[str | None, list[str | None]]:
+    """The first fault of the endpoint's answers, and of those that are right the model packages that they name."""
+    signers: list[str | None] = []
+    for sample in samples:
+        wrong, signer = ask(runtime, endpoint, sample)
+        wrong = wrong or wrong_signer(signer, package)
         if wrong:
-            return _answer(event, False, f"example {asked + 1} of {len(samples)}: {wrong}", asked)
-    return _answer(event, True, f"{len(samples)} held-out examples answered as they were evaluated", len(samples))
+            return f"example {len(signers) + 1} of {len(samples)}: {wrong}", signers
+        signers.append(signer)
+    return None, signers
 
 
-def _answer(event: Document, verified: bool, reason: str, asked: int) -> Document:
-    answer = {"verified": verified, "reason": reason, "asked": asked}
-    LOG.info("verified" if verified else "not verified", **event["evaluated_by"], **answer)
+def _answer(event: Document, wrong: str | None, signers: Sequence[str | None]) -> Document:
+    answer = {
+        "verified": wrong is None,
+        "reason": wrong or f"{len(signers)} held-out examples answered as they were evaluated",
+        "asked": len(signers),
+        "named": wrong is None and set(signers) == {event["model_package_arn"]},
+    }
+    LOG.info("verified" if answer["verified"] else "not verified", **event["evaluated_by"], **answer)
     return answer
 
 
@@ -74,6 +97,11 @@ def wrong_endpoint(endpoint: Document, config: str) -> str | None:
     if endpoint["EndpointConfigName"] != config:
         return f"the endpoint is on {endpoint['EndpointConfigName']}, not on {config}"
     return None
+
+
+def wrong_signer(signer: str | None, package: str) -> str | None:
+    """The fault of an answer that another model gave; an answer that doesn't name its model has none."""
+    return f"answered by {signer}, not by {package}" if signer not in (None, package) else None
 
 
 def read_samples(evaluated_by: Document) -> list[Document]:
@@ -109,8 +137,13 @@ def _is_sample(sample: Any) -> bool:
     return True
 
 
-def ask(runtime: Any, endpoint: str, sample: Document, pause: Callable[[float], None] = time.sleep) -> str | None:
-    """The fault of the endpoint's answer; None if it is right. A model error is given a few tries to pass."""
+def ask(
+    runtime: Any, endpoint: str, sample: Document, pause: Callable[[float], None] = time.sleep
+) -> tuple[str | None, str | None]:
+    """The fault of the endpoint's answer, None if it is right, and the model package that it names, if it names one.
+
+    A model error is given a few tries to pass.
+    """
     problem = None
     for attempt in range(TRIES):
         if attempt:
@@ -126,9 +159,10 @@ def ask(runtime: Any, endpoint: str, sample: Document, pause: Callable[[float], 
             problem = str(error)[:PROBLEM]
             continue
         answer = response["Body"].read().decode(errors="replace")
-        return (
+        wrong = (
             None
             if same(answer, sample["answer"])
             else f"answered {answer.strip()[:TOLD]!r}, not {sample['answer'][:TOLD]!r}"
         )
-    return problem
+        return wrong, signatures.signer(response.get("CustomAttributes"))
+    return problem, None

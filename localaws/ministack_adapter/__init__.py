@@ -52,6 +52,7 @@ PARTS = (
     "stepfunctions",
     "cloudformation",
     "limits",
+    "alarm_times",
     "alarm_evaluation",
     "alarm_actions",
     "malformed_requests",

@@ -12,18 +12,32 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
-from localaws.metric_alarms import Series, Threshold, UnsupportedAlarmError, check_expression, evaluate, state
+from localaws.metric_alarms import (
+    Series,
+    Threshold,
+    UnsupportedAlarmError,
+    check_expression,
+    check_statistic,
+    evaluate,
+    is_too_small,
+    state,
+)
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.limits import alarms
 from localaws.ministack_adapter.ministack_platform import put_event
+from localaws.settings import FILE_NAME, Settings
 
 logger = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 EVALUATE_EVERY_SECONDS = 10.0
+# However much `clock_scale` shortens them: metrics of endpoints are written up to ten times a second.
+SHORTEST_PERIOD_SECONDS, SHORTEST_PAUSE_SECONDS = 0.5, 0.25
 _QUEUE_METRICS = ("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage")
+_LOW_SAMPLES = "EvaluateLowSampleCountPercentile"
 # What a metric-math alarm hasn't: its metrics each have their own.
 _OF_ONE_METRIC = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Unit", "Dimensions")
 
@@ -47,11 +61,15 @@ def check(alarm: Document) -> None:
     if refusal := alarms.refusal(alarm):
         raise RefusedAlarmError(refusal.message)
     Threshold.of(alarm)
+    if alarm.get("ExtendedStatistic"):
+        check_statistic(str(alarm["ExtendedStatistic"]))
     queries = alarm.get("Metrics") or []
     ids = {query["Id"] for query in queries}
     for query in queries:
         if "Expression" in query:
             check_expression(query["Expression"], ids)
+        if "MetricStat" in query:
+            check_statistic(str(query["MetricStat"]["Stat"]))
 
 
 def with_metric_math(alarm: Document, metrics: list[Document]) -> Document:
@@ -62,6 +80,7 @@ def with_metric_math(alarm: Document, metrics: list[Document]) -> Document:
 class Alarms:
     def __init__(self, aws: EmbeddedAws) -> None:
         self._aws = aws
+        self._scale = Settings.read(aws.state_dir / FILE_NAME).clock_scale
         self._closing = threading.Event()
         # A topic that an alarm tells has metrics too, and may have alarms on them.
         self._lock = threading.RLock()
@@ -77,10 +96,13 @@ class Alarms:
         if not alarm.get("MetricName") and not alarm.get("Metrics"):
             return
         with self._lock:
-            previous = alarm["StateValue"]
+            previous, look = alarm["StateValue"], Look(0, time.time(), self._scale)
             try:
                 threshold = Threshold.of(alarm)
-                series = _series(alarm, threshold.evaluation_periods, time.time())
+                look = replace(look, periods=threshold.evaluation_range)
+                if _waits_for_samples(alarm, replace(look, periods=threshold.evaluation_periods)):
+                    return
+                series = _series(alarm, look)
             except UnsupportedAlarmError as exc:
                 logger.warning("alarm %s: %s", alarm["AlarmName"], exc)
                 return
@@ -109,7 +131,8 @@ class Alarms:
         from ministack.core.responses import request_scope
         from ministack.services import cloudwatch
 
-        while not self._closing.wait(EVALUATE_EVERY_SECONDS):
+        pause = max(EVALUATE_EVERY_SECONDS / self._scale, SHORTEST_PAUSE_SECONDS)
+        while not self._closing.wait(pause):
             with request_scope(self._aws.account, self._aws.region):
                 try:
                     self._write_queue_metrics(list(cloudwatch._alarms.values()))
@@ -138,39 +161,54 @@ def _queue_name(alarm: Document) -> str | None:
 
 
 def _keeping_metric_math(put: Callable[..., Any]) -> Callable[..., Any]:
-    """PutMetricAlarm that keeps `Metrics`, which MiniStack drops."""
+    """PutMetricAlarm that keeps `Metrics` and EvaluateLowSampleCountPercentile, which MiniStack drops."""
 
     def put_metric_alarm(params: Document, data: Document | None, is_cbor: bool, is_json: bool = False) -> Any:
         from ministack.services import cloudwatch
 
         document = data or {}
-        metrics = document.get("Metrics")
+        metrics, low_samples = document.get("Metrics"), document.get(_LOW_SAMPLES)
         try:
             if document.get("ComparisonOperator"):
                 check(document)
         except (RefusedAlarmError, UnsupportedAlarmError) as exc:
             return cloudwatch._error("ValidationError", str(exc), 400, use_json=is_json, use_cbor=is_cbor)
         answer = put(params, data, is_cbor, is_json)
-        if metrics and answer[0] < 400:
+        if answer[0] < 400 and (metrics or low_samples):
             name = document["AlarmName"]
-            cloudwatch._alarms[name] = with_metric_math(cloudwatch._alarms[name], metrics)
+            kept = cloudwatch._alarms[name] | ({_LOW_SAMPLES: low_samples} if low_samples else {})
+            cloudwatch._alarms[name] = with_metric_math(kept, metrics) if metrics else kept
             cloudwatch._evaluate_alarm(cloudwatch._alarms[name])
         return answer
 
     return put_metric_alarm
 
 
-def _series(alarm: Document, periods: int, now: float) -> Series:
+@dataclass(frozen=True)
+class Look:
+    """What an alarm looks at: so many periods up to now, which pass `scale` times as fast as they say."""
+
+    periods: int
+    now: float
+    scale: float = 1.0
+
+    def windows(self, period: int) -> list[tuple[float, float]]:
+        """Begin and end of each period, the oldest first."""
+        seconds = max(period / self.scale, min(period, SHORTEST_PERIOD_SECONDS))
+        return [(self.now - seconds * (back + 1), self.now - seconds * back) for back in reversed(range(self.periods))]
+
+
+def _series(alarm: Document, look: Look) -> Series:
     """The alarm's own series; of metric math, that of the query that returns data."""
     if not alarm.get("Metrics"):
         statistic = alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average"
-        return _statistics(alarm, int(alarm.get("Period") or 60), str(statistic), periods, now)
+        return _statistics(alarm, int(alarm.get("Period") or 60), str(statistic), look)
     known: dict[str, Series] = {}
     queries = alarm["Metrics"]
     for query in queries:
         if "MetricStat" in query:
             stat = query["MetricStat"]
-            known[query["Id"]] = _statistics(stat["Metric"], int(stat["Period"]), stat["Stat"], periods, now)
+            known[query["Id"]] = _statistics(stat["Metric"], int(stat["Period"]), stat["Stat"], look)
     returned = next(query for query in queries if query.get("ReturnData", True))
     return _evaluated(returned["Id"], {query["Id"]: query for query in queries}, known)
 
@@ -183,10 +221,18 @@ def _evaluated(name: str, queries: dict[str, Document], known: dict[str, Series]
     return known[name] if name in known else evaluate(queries[name]["Expression"], known)
 
 
-def _statistics(metric: Document, period: int, statistic: str, periods: int, now: float) -> Series:
-    """One metric's statistic for each of the last periods, the oldest first."""
-    points = list(_points(metric, now - period * periods))
-    windows = [(now - period * (back + 1), now - period * back) for back in reversed(range(periods))]
+def _waits_for_samples(alarm: Document, look: Look) -> bool:
+    """Whether an alarm of a percentile keeps its state, since there are too few samples to tell."""
+    if alarm.get(_LOW_SAMPLES) != "ignore" or not alarm.get("ExtendedStatistic"):
+        return False
+    counts = _statistics(alarm, int(alarm.get("Period") or 60), "SampleCount", look)
+    return is_too_small(str(alarm["ExtendedStatistic"]), sum(count or 0.0 for count in counts))
+
+
+def _statistics(metric: Document, period: int, statistic: str, look: Look) -> Series:
+    """One metric's statistic for each of the periods, the oldest first."""
+    windows = look.windows(period)
+    points = list(_points(metric, windows[0][0]))
     return [_statistic([p for p in points if start < p["Timestamp"] <= end], statistic) for start, end in windows]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localaws.ministack_adapter import authorization
+from localaws.ministack_adapter.alarm_times import has_entered
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.role_telemetry import RoleTelemetry
 from localaws.sagemaker.core import errors
@@ -29,7 +31,8 @@ _METRICS_PER_REQUEST = 1000
 class MiniStackPlatform:
     """The `Platform` of MiniStack. Every method may be called from any thread."""
 
-    def __init__(self, aws: EmbeddedAws) -> None:
+    def __init__(self, aws: EmbeddedAws, clock_scale: float = 1.0) -> None:
+        self.clock_scale = clock_scale
         self.account = aws.account
         self.region = aws.region
         self.endpoint_url = aws.endpoint_url
@@ -75,6 +78,20 @@ class MiniStackPlatform:
             raise errors.could_not_assume(role_arn)
         return assume_role(role_arn, session_name, SESSION_SECONDS)
 
+    def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
+        from ministack.core.responses import request_scope
+        from ministack.services import cloudwatch
+
+        arns = {name: f"arn:aws:cloudwatch:{self.region}:{self.account}:alarm:{name}" for name in names}
+        found = {}
+        with request_scope(self.account, self.region):
+            for name, arn in arns.items():
+                _authorize_role(role_arn, "cloudwatch:DescribeAlarms", arn)
+                alarm = cloudwatch._alarms.get(name) or cloudwatch._composite_alarms.get(name)
+                if alarm is not None:
+                    found[name] = "ALARM" if has_entered(name, since) else str(alarm["StateValue"])
+        return found
+
     def authorize(self, caller: Caller, action: str, resource: str) -> None:
         context = {"iam:PassedToService": SAGEMAKER} if action == "iam:PassRole" else None
         try:
@@ -83,12 +100,25 @@ class MiniStackPlatform:
             raise errors.access_denied(denied.message) from denied
 
 
+def _authorize_role(role_arn: str, action: str, resource: str) -> None:
+    try:
+        authorization.authorize_role_call(role_arn, action, resource, session_name="SageMaker")
+    except authorization.AccessDeniedError as denied:
+        raise errors.access_denied(denied.message) from denied
+
+
 def make_sagemaker(aws: EmbeddedAws) -> SageMaker:
     """The SageMaker service of this AWS, as `settings.json` in the state folder says."""
     from localaws.sagemaker.service import SageMaker
 
     settings = Settings.read(aws.state_dir / FILE_NAME)
-    return SageMaker(MiniStackPlatform(aws), settings.spot, aws.rule_evaluator, settings.quotas, is_warm=settings.warm)
+    return SageMaker(
+        MiniStackPlatform(aws, settings.clock_scale),
+        settings.spot,
+        aws.rule_evaluator,
+        settings.quotas,
+        is_warm=settings.warm,
+    )
 
 
 def put_event(aws: EmbeddedAws, source: str, detail_type: str, detail: Document, resources: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""`run` and `rollback`: triggers of a person's, and following what they start."""
+"""`run`, `rollback` and `repair`: triggers of a person's, and following what they start."""
 
 from __future__ import annotations
 
@@ -78,6 +78,21 @@ def rollback(context: Context, pipeline: str, to: str | None, wait: bool) -> Ans
     return _answer(context, name, launched, wait=wait)
 
 
+@command("repair")
+@click.argument("pipeline")
+@click.option("--wait", is_flag=True, help="Follow it state by state; exit with 3 if it ends Failed or Stopped.")
+def repair(context: Context, pipeline: str, wait: bool) -> Answer:
+    """Put PIPELINE's endpoint back to its champion, whatever it is on: Failed, OutOfService, UpdateRollbackFailed, gone.
+
+    Every run does so first; this one does nothing else. It also deletes models, configurations and alarms that a
+    run which was cut off has left.
+    """
+    name = context.pipeline(pipeline)
+    context.account.pipeline(name)
+    launched = _launch(context, name, triggers.message(triggers.REPAIR, {triggers.BY: _who()}))
+    return _answer(context, name, launched, wait=wait)
+
+
 def _check_channels(context: Context, name: str) -> None:
     """Refuses a run that would only wait for data. What lies in no folder of this checkout Plan alone knows."""
     from ratchet import channels
@@ -128,6 +143,8 @@ def _who() -> str:
 def _launched_text(name: str, launched: Launched, kind: str) -> str:
     if launched.status == triggers.WAITING and kind == triggers.ROLLBACK:
         return f"{name}  run {launched.run_id} is on its way; the rollback follows it"
+    if launched.status == triggers.WAITING and kind == triggers.REPAIR:
+        return f"{name}  run {launched.run_id} is on its way; the repair follows it"
     if launched.status == triggers.WAITING:
         return f"{name}  run {launched.run_id} is on its way; it takes this trigger over, or one further run follows"
     return f"{name}  run {launched.run_id} started"

@@ -6,13 +6,15 @@ import io
 import json
 import tarfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from image_uris import SKLEARN
 from running_aws import Aws
 from waiting import until
+
+from bench.load import requests_of
 
 TRUST = {
     "Version": "2012-10-17",
@@ -150,3 +152,15 @@ class Hosting:
             EndpointName=endpoint, Body=body, **{"ContentType": "text/csv", "Accept": "application/json", **more}
         )
         return {"variant": answer["InvokedProductionVariant"], "body": json.loads(answer["Body"].read())}
+
+
+def invocations(aws: Aws, endpoint: str) -> Callable[[], bytes]:
+    """InvokeEndpoint, sent as often as it is called, by any thread. Any other answer than 200 raises."""
+    send = requests_of(aws.server, endpoint)
+
+    def invoke() -> bytes:
+        status, body = send()
+        assert status == 200, body
+        return body
+
+    return invoke

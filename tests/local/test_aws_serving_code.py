@@ -17,6 +17,7 @@ import pytest
 from image_uris import PYTORCH, SKLEARN, XGBOOST
 from running_aws import IMAGES
 
+from contract import signatures
 from infra.workflow.steps.deploy import ENVIRONMENT
 from localaws.sagemaker.containers.images import Images
 
@@ -59,7 +60,7 @@ def both(image: str, script: str, *arguments: str, cases: dict[str, Case], path:
     """Each case's answers: AWS's code's, ours."""
     told = run(image, script, *arguments, cases=cases, path=path)
     return {
-        name: [(status, kind, base64.b64decode(answer)) for status, kind, answer in pair]
+        name: [(status, kind, base64.b64decode(answer)) for status, kind, answer, _ in pair]
         for name, pair in zip(cases, told, strict=True)
     }
 
@@ -290,6 +291,56 @@ def output_fn(prediction, accept, context):
     assert told["none"][0][0] == 500
 
 
+SIGNED = """
+from toolkit.signature import signed
+
+def model_fn(model_dir):
+    return 1
+
+def input_fn(body, content_type):
+    return body
+
+def predict_fn(data, model):
+    return data
+
+@signed
+def output_fn(prediction, accept):
+    return (prediction if isinstance(prediction, str) else prediction.decode()), accept
+"""
+
+
+@pytest.mark.fidelity(
+    "Endpoints",
+    "A function may return a response with X-Amzn-SageMaker-Custom-Attributes in scikit-learn's and XGBoost's images, "
+    "and set it on the context in PyTorch's: so answers name their model package in each of them.",
+    "aws/sagemaker-containers, _transformer.py, with Flask; aws/sagemaker-inference-toolkit, transformer.py: run",
+)
+@pytest.mark.parametrize(
+    ("image", "script", "container", "path"),
+    [
+        (SKLEARN, "flask_side.py", "sagemaker_sklearn_container", ""),
+        (PYTORCH, "torch_side.py", "sagemaker_pytorch_container", f":{PYTORCH_TOOLKIT}"),
+    ],
+    ids=["scikit-learn", "pytorch"],
+)
+def test_answers_name_their_model_package_behind_awss_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image: str, script: str, container: str, path: str
+) -> None:
+    package = "arn:aws:sagemaker:us-east-1:000000000000:model-package/local-pets/7"
+    monkeypatch.setenv(signatures.MODEL_PACKAGE, package)
+    monkeypatch.setenv("SAGEMAKER_SERVING_MODULE", f"{container}.serving:main")
+    arguments = [container, served(tmp_path, SIGNED)] if script.startswith("flask") else [served(tmp_path, SIGNED)]
+    path = f"{CHECKOUT / 'training_code'}:{CHECKOUT}{path}"
+    cases: dict[str, Case] = {"seven": (b"7", headers(CSV, CSV)), "json": (b"[8]", headers(JSON, JSON))}
+    told = run(image, script, *arguments, cases=cases, path=path)
+    assert [theirs == ours for theirs, ours in told] == [True, True]
+    assert [signatures.signer(said) for pair in told for *_, said in pair] == [package] * 4
+    assert [answer for (answer, _) in told] == [
+        [200, CSV, base64.b64encode(b"7").decode(), signatures.signed(package)],
+        [200, JSON, base64.b64encode(b"[8]").decode(), signatures.signed(package)],
+    ]
+
+
 INSTALL = """
 import sys
 from sagemaker_containers import _modules
@@ -322,4 +373,4 @@ def test_awss_code_installs_a_model_without_pypi(tmp_path: Path, settings: dict[
         check=False,
     )
     installed = {path.name for path in target.glob("*")} if target.is_dir() else set()
-    assert (done.returncode == 0) == ({"serve.py", "beside.py"} <= installed) == bool(settings), done.stderr
+    assert (done.returncode == 0) == ({"serve.py", "beside.py", "toolkit"} <= installed) == bool(settings), done.stderr

@@ -6,18 +6,13 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from hosting_kit import ECHO, Hosting, archive, echo_archive
+from hosting_kit import ECHO, Hosting, archive, echo_archive, invocations
 from running_aws import Aws
 from waiting import until
 
@@ -173,23 +168,6 @@ def test_a_worker_that_crashes_comes_back(hosting: Hosting) -> None:
 
 
 # --- updates
-
-
-def invocations(aws: Aws, endpoint: str) -> Callable[[], bytes]:
-    """InvokeEndpoint, signed once and sent as often as it is called, by any thread: a client computes more than it
-    sends. Any other answer than 200 raises."""
-    server = aws.server
-    path = f"/endpoints/{endpoint}/invocations"
-    request = AWSRequest("POST", f"{server.endpoint_url}{path}", {"Content-Type": "text/csv"}, b"1")
-    SigV4Auth(Credentials(server.access_key_id, server.secret_access_key), "sagemaker", server.region).add_auth(request)
-    pool = urllib3.connection_from_url(server.endpoint_url, maxsize=4, block=True)
-
-    def invoke() -> bytes:
-        answer = pool.request("POST", path, body=b"1", headers=dict(request.headers.items()), retries=False)
-        assert answer.status == 200, answer.data
-        return answer.data
-
-    return invoke
 
 
 @pytest.mark.fidelity(

@@ -225,13 +225,14 @@ def test_names_that_are_taken_or_unknown_are_refused_in_awss_words(hosting: Host
     ]  # fmt: skip
     for call, request, what in unknown:
         assert refused(call, request) == ("ValidationException", f"Could not find {what}.")
-    deployment = {
-        "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}}
-    }
+    routing = {"Type": "CANARY", "WaitIntervalInSeconds": 0, "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 60}}
+    deployment = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}}
     request = {"EndpointName": endpoint, "EndpointConfigName": endpoint, "DeploymentConfig": deployment}
     assert refused(sagemaker.update_endpoint, request) == (
-        "ValidationException", "not supported here: DeploymentConfig of an endpoint",
-    )  # fmt: skip
+        "ValidationException",
+        "CanarySize must be less than or equal to 50% of the variant's total instance count; for variant AllTraffic "
+        "it is 60%.",
+    )
 
 
 def test_what_was_made_is_described_listed_tagged_and_deleted(hosting: Hosting) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,10 @@ class SageMaker(memory_services.SageMaker):
     def __init__(self) -> None:
         super().__init__()
         self.looks = 2
+        # The alarms of the update that is under way, whether one of them will sound, and which are there.
+        self.asked: Sequence[str] = ()
+        self.sounds = False
+        self.alarms: Callable[[], set[str]] = set
         self.endpoint: Document | None = None
         self.left = 0
 
@@ -79,6 +83,10 @@ class SageMaker(memory_services.SageMaker):
             self.endpoint = None
             return
         pending = self.endpoint.pop("PendingDeploymentSummary", None)
+        asked, self.asked = self.asked, ()
+        if pending and (self.sounds or not set(asked) <= self.alarms()):
+            # An alarm sounds, or is gone.
+            pending, self.sounds = None, False
         config = pending["EndpointConfigName"] if pending else self.endpoint["EndpointConfigName"]
         self.endpoint = {"EndpointStatus": "InService", "EndpointConfigName": config}
 
@@ -86,12 +94,13 @@ class SageMaker(memory_services.SageMaker):
         assert self.endpoint is None and config in self.configs
         self.endpoint, self.left = {"EndpointStatus": "Creating", "EndpointConfigName": config}, self.looks
 
-    def update_endpoint(self, config: str) -> None:
-        assert self.endpoint is not None
+    def update_endpoint(self, config: str, alarms: Sequence[str] = ()) -> None:
+        assert self.endpoint is not None and set(alarms) <= self.alarms()
         self._refuse_in_progress("update_endpoint")
         if config not in self.configs:
             raise self.error("update_endpoint", "ValidationException", "Could not find endpoint configuration")
         pending = {"PendingDeploymentSummary": {"EndpointConfigName": config}}
+        self.asked = alarms
         self.endpoint, self.left = {**self.endpoint, "EndpointStatus": "Updating", **pending}, self.looks
 
     def delete_endpoint(self, *, EndpointName: str) -> None:  # noqa: N803 - boto3's
@@ -131,13 +140,13 @@ class Trouble:
 class Ends:
     """The pipeline, and its runs from a trigger until nothing runs and nothing waits."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, **spec: Any) -> None:
         monkeypatch.setitem(memory_services.SERVICES, "sagemaker", SageMaker)
         names = {"PIPELINE": PIPELINE, "STATE_MACHINE_ARN": MACHINE, "CHANNEL_PREFIXES": "[]"}
         buckets = {"DATA_BUCKET": "data", "ARTIFACT_BUCKET": "artifacts"}
         told = {"RUN_TABLE": "runs", "TOPIC_ARN": "arn:topic", "RETAINED_CHAMPIONS": "2", "ENDPOINT_NAME": ENDPOINT}
         self.aws: Aws = installed(monkeypatch, **names, **buckets, **told)
-        self.definition = definition(make_spec(folder))
+        self.definition = definition(make_spec(folder, **spec))
         self.sagemaker: SageMaker = self.aws.sagemaker
         self.table = RunTable(self.aws.client("dynamodb"), "runs", PIPELINE)
         self.trouble: Trouble | None = None
@@ -357,8 +366,18 @@ class Ends:
         return {"EndpointArn": "arn"}
 
     def _updateEndpoint(self, arguments: Document) -> Any:  # noqa: N802
-        self.sagemaker.update_endpoint(arguments["EndpointConfigName"])
+        config = arguments.get("DeploymentConfig", {}).get("AutoRollbackConfiguration", {})
+        alarms = [alarm["AlarmName"] for alarm in config.get("Alarms", [])]
+        self.sagemaker.update_endpoint(arguments["EndpointConfigName"], alarms)
         return {"EndpointArn": "arn"}
+
+    def _putMetricAlarm(self, arguments: Document) -> Any:  # noqa: N802
+        self.aws.cloudwatch.put_metric_alarm(**arguments)
+        return {}
+
+    def _describeAlarms(self, arguments: Document) -> Any:  # noqa: N802
+        found = self.aws.cloudwatch.describe_alarms(**arguments)["MetricAlarms"]
+        return {"MetricAlarms": [{**alarm, "StateValue": "INSUFFICIENT_DATA"} for alarm in found]}
 
     def _deleteEndpoint(self, _arguments: Document) -> Any:  # noqa: N802
         self.sagemaker.delete_endpoint(EndpointName=ENDPOINT)
@@ -384,4 +403,17 @@ def ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ends:
         _after_a_first_run.update(copy.deepcopy(kept))
     for name, memory in memories.items():
         vars(memory).update({**copy.deepcopy(_after_a_first_run[name]), "error": memory.error})
+    return world
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ends:
+    """A pipeline with a champion, whose deployments go by a canary that alarms watch."""
+    ticks = iter(range(1000))
+    monkeypatch.setattr(clock, "stamp", lambda: f"2026-11-20T10:00:00.{next(ticks):03d}Z")
+    told = {"shift": {"canary": "10%"}, "rollback_on": {"errors": "1%", "p99_latency": "1s"}}
+    world = Ends(monkeypatch, tmp_path, deploy={"instance": "ml.t2.medium", **told})
+    world.sagemaker.alarms = lambda: set(world.aws.cloudwatch.alarms)
+    world.run()
+    world.assert_agreed()
     return world

@@ -255,12 +255,15 @@ class Runtime(Service):
 
     def __init__(self) -> None:
         self.answers: list[str | Exception] = []
+        # What each answer says in CustomAttributes.
+        self.attributes: list[str] = []
 
     def invoke_endpoint(self, *, Body: Any, **_: Any) -> Document:  # noqa: N803 - boto3's
         answer = self.answers.pop(0)
         if answer in ("ModelError", "ServiceUnavailable", "ThrottlingException"):
             raise self.error("invoke_endpoint", answer, f"no answer to {Body}")
-        return {"Body": io.BytesIO(str(answer).encode())}
+        told = {"CustomAttributes": self.attributes.pop(0)} if self.attributes else {}
+        return {"Body": io.BytesIO(str(answer).encode()), **told}
 
 
 class StepFunctions(Service):
@@ -295,6 +298,27 @@ class StepFunctions(Service):
         return {"events": self.histories.get(executionArn, [])}
 
 
+class CloudWatch(Service):
+    """Alarms by name, as they were put."""
+
+    def __init__(self) -> None:
+        self.alarms: dict[str, Document] = {}
+
+    def put_metric_alarm(self, *, AlarmName: str, **said: Any) -> None:  # noqa: N803 - boto3's
+        self.alarms[AlarmName] = said
+
+    def describe_alarms(self, *, AlarmNames: list[str]) -> Document:  # noqa: N803 - boto3's
+        assert len(AlarmNames) <= 100, "CloudWatch takes no more"
+        return {"MetricAlarms": [{"AlarmName": name} for name in AlarmNames if name in self.alarms]}
+
+    def delete_alarms(self, *, AlarmNames: list[str]) -> None:  # noqa: N803 - boto3's
+        missing = [name for name in AlarmNames if name not in self.alarms]
+        if missing:
+            raise self.error("delete_alarms", "ResourceNotFound", f"Unknown alarm(s) {missing}")
+        for name in AlarmNames:
+            del self.alarms[name]
+
+
 class Kept(Service):
     """A service that only takes things in: its requests are in `Aws.called`."""
 
@@ -317,4 +341,5 @@ SERVICES: dict[str, type[Service]] = {
     "sns": Kept,
     "sqs": Kept,
     "codebuild": Kept,
+    "cloudwatch": CloudWatch,
 }

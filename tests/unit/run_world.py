@@ -85,7 +85,13 @@ DECISION: dict[str, Any] = {"promote": True, "reason": "first model: fine", "met
 MODEL_DATA = f"s3://artifacts/runs/digits-forest/{RUN_ID}/train/local-digits-forest-{RUN_ID}-train/output/model.tar.gz"
 
 # The integration's service in a task's resource, as botocore calls it.
-_SERVICES = {"sagemaker": "sagemaker", "dynamodb": "dynamodb", "lambda": "lambda", "iam": "iam"}
+_SERVICES = {
+    "sagemaker": "sagemaker",
+    "dynamodb": "dynamodb",
+    "lambda": "lambda",
+    "iam": "iam",
+    "cloudwatch": "cloudwatch",
+}
 
 
 def make_spec(folder: Path, **changes: Any) -> specs.PipelineSpec:
@@ -274,6 +280,12 @@ class World:
     def _deleteEndpoint(self, _arguments: Any) -> Any:  # noqa: N802
         self.on = None
         return {}
+
+    def _putMetricAlarm(self, _arguments: Any) -> Any:  # noqa: N802
+        return {}
+
+    def _describeAlarms(self, arguments: Any) -> Any:  # noqa: N802
+        return {"MetricAlarms": [{"AlarmName": name, "StateValue": "OK"} for name in arguments["AlarmNames"]]}
 
     def _verifier(self, _arguments: Any) -> Any:
         return {"Payload": {"verified": True, "reason": "5 examples", "asked": 5}}

@@ -19,7 +19,7 @@ def snapshot(identity: str = "one", config: str = "config", **variants: tuple[fl
         "EndpointConfigName": config,
         "Variants": [
             {"VariantName": name, "Weight": weight, "InstanceCount": count, "Image": "image", "ResolvedAt": 1.0,
-             "StartupSeconds": 600.0}
+             "StartupSeconds": 600.0, "InstanceType": "ml.m5.large"}
             for name, (weight, count) in variants.items()
         ],
     }  # fmt: skip
@@ -105,13 +105,18 @@ class Recorder:
         self.written.set()
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "The metrics of invocations are there by EndpointConfigName, too, from its first traffic on.",
+    "SageMaker DG, Auto-Rollback Configuration and Monitoring",
+)
 def test_invocations_are_written_together_under_awss_names() -> None:
     recorder = Recorder()
     metrics = InvocationMetrics(recorder, lambda: 7.0)  # type: ignore[arg-type]
     for status, seconds in ((200, 0.001), (200, 0.001), (400, 0.002), (500, 0.003)):
-        metrics.record("e", "A", status, seconds, 0.0001)
+        metrics.record(("e", "A", "c"), status, seconds, 0.0001)
     metrics.close()
-    by_name = {datum["MetricName"]: datum for datum in recorder.data}
+    by_name = {datum["MetricName"]: datum for datum in recorder.data if len(datum["Dimensions"]) == 2}
     assert (by_name["Invocations"]["Values"], by_name["Invocations"]["Counts"]) == ([1.0], [4.0])
     assert (by_name["Invocation4XXErrors"]["Values"], by_name["Invocation4XXErrors"]["Counts"]) == ([0, 1], [3, 1])
     assert (by_name["Invocation5XXErrors"]["Values"], by_name["Invocation5XXErrors"]["Counts"]) == ([0, 1], [3, 1])
@@ -120,6 +125,12 @@ def test_invocations_are_written_together_under_awss_names() -> None:
     assert (latency["Unit"], latency["Timestamp"]) == ("Microseconds", 7.0)
     assert by_name["OverheadLatency"]["Values"] == [100.0]
     assert latency["Dimensions"] == [{"Name": "EndpointName", "Value": "e"}, {"Name": "VariantName", "Value": "A"}]
+    of_config = [{**datum, "Dimensions": datum["Dimensions"][:2]} for datum in recorder.data if _is_of(datum, "c")]
+    assert of_config == list(by_name.values()), "the same once more, by the configuration that answered"
+
+
+def _is_of(datum: dict[str, Any], config: str) -> bool:
+    return {"Name": "EndpointConfigName", "Value": config} in datum["Dimensions"]
 
 
 @pytest.mark.fidelity(
@@ -131,9 +142,10 @@ def test_many_different_latencies_are_split_as_cloudwatch_wants_them() -> None:
     recorder = Recorder()
     metrics = InvocationMetrics(recorder, lambda: 7.0)  # type: ignore[arg-type]
     for number in range(100, 500):
-        metrics.record("e", "A", 200, number / 1e6, 0.0)
+        metrics.record(("e", "A", "c"), 200, number / 1e6, 0.0)
     metrics.close()
-    latencies = [datum for datum in recorder.data if datum["MetricName"] == "ModelLatency"]
+    of_variant = [datum for datum in recorder.data if not _is_of(datum, "c")]
+    latencies = [datum for datum in of_variant if datum["MetricName"] == "ModelLatency"]
     assert max(len(datum["Values"]) for datum in latencies) <= 150
     assert sum(sum(datum["Counts"]) for datum in latencies) == 400
 

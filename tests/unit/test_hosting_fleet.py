@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from waiting import WAIT_SECONDS as PATIENT_SECONDS
 from waiting import until
 
-from localaws.sagemaker.hosting.fleet import Deployment, NoInstanceError, NoVariantError, RetiredError, choose_variant
+from localaws.sagemaker.hosting.fleet import Deployment, NoInstanceError, NoVariantError, RetiredError
 from localaws.sagemaker.hosting.instances import FleetError, Start, VariantPlan
 from localaws.sagemaker.hosting.model_server.answers import serve_connection
 from localaws.sagemaker.hosting.model_server.flask_model import FlaskModel
 from localaws.sagemaker.hosting.model_server.functions import Functions
 from localaws.sagemaker.hosting.model_server.model import settings_of
 from localaws.sagemaker.hosting.model_server.server import connections_of_control
+from localaws.sagemaker.hosting.turns import Turns
 from localaws.sagemaker.hosting.worker import Worker, WorkerGoneError, start_worker
 
 
@@ -216,20 +217,29 @@ def test_least_outstanding_goes_where_the_fewest_requests_are() -> None:
     deployment.stop()
 
 
+WEIGHTS = st.dictionaries(st.sampled_from("ABCDE"), st.floats(0, 1000), min_size=1)
+
+
 @pytest.mark.fidelity(
     "Endpoints",
     "A variant of weight 0 gets no traffic.",
     "SageMaker API, ProductionVariant: InitialVariantWeight",
 )
-@given(
-    st.dictionaries(st.sampled_from("ABCDE"), st.floats(0, 1000), min_size=1).filter(lambda w: sum(w.values()) > 0),
-    st.floats(0, 1, exclude_max=True),
-)
-def test_a_variant_without_weight_gets_no_traffic(weights: dict[str, float], point: float) -> None:
-    assert weights[choose_variant(weights, point)] > 0
+@given(WEIGHTS.filter(lambda weights: sum(weights.values()) > 0))
+def test_a_variant_without_weight_gets_no_traffic(weights: dict[str, float]) -> None:
+    turns = Turns(weights)
+    assert all(weights[turns.next()] > 0 for _ in range(50))
 
 
-def test_shares_are_the_weights() -> None:
-    weights = {"A": 1.0, "B": 3.0}
-    chosen = Counter(choose_variant(weights, step / 1000) for step in range(1000))
-    assert chosen == {"A": 250, "B": 750}
+@given(WEIGHTS.filter(lambda weights: sum(weights.values()) > 1), st.integers(1, 300))
+def test_shares_are_the_weights_after_any_number_of_requests(weights: dict[str, float], number: int) -> None:
+    turns, total = Turns(weights), sum(weights.values())
+    chosen = Counter(turns.next() for _ in range(number))
+    assert all(abs(chosen[name] - number * weight / total) < len(weights) for name, weight in weights.items())
+
+
+def test_turns_are_spread_evenly() -> None:
+    turns = Turns({"old": 0.9, "new": 0.1})
+    chosen = [turns.next() for _ in range(5000)]
+    assert chosen.count("new") == 500
+    assert all(chosen[start : start + 10].count("new") == 1 for start in range(0, 5000, 10))

@@ -29,6 +29,13 @@ def test_interpreters_are_kept_warm_unless_it_says_otherwise(tmp_path: Path) -> 
     assert not Settings.read(path).warm
 
 
+def test_waits_take_as_long_as_they_say_unless_it_says_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    assert Settings.read(path).clock_scale == 1.0
+    path.write_text('{"clock_scale": 60}')
+    assert Settings.read(path).clock_scale == 60.0
+
+
 def test_spot_is_billed_by_its_discount_and_never_for_nothing() -> None:
     assert [SpotMarket(discount=0.7).billable(seconds) for seconds in (1, 10, 100)] == [1, 4, 31]
 
@@ -54,6 +61,8 @@ def test_spot_is_billed_by_its_discount_and_never_for_nothing() -> None:
         ('{"spot": {"discount": 1}}', "spot: discount: 1; it must be below 1"),
         ('{"authorization_log": "yes"}', "authorization_log: 'yes'; it must be true or false"),
         ('{"warm": 1}', "warm: 1; it must be true or false"),
+        ('{"clock_scale": 0.5}', "clock_scale: 0.5; it must be a number from 1 to 3600"),
+        ('{"clock_scale": "60"}', "clock_scale: '60'; it must be a number from 1 to 3600"),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path: Path, text: str, says: str) -> None:

@@ -4,32 +4,76 @@ from __future__ import annotations
 
 import pytest
 
-from localaws.metric_alarms import ALARM, INSUFFICIENT_DATA, OK, Threshold, UnsupportedAlarmError, evaluate, state
+from localaws.metric_alarms import (
+    ALARM,
+    INSUFFICIENT_DATA,
+    OK,
+    Threshold,
+    UnsupportedAlarmError,
+    check_statistic,
+    evaluate,
+    is_too_small,
+    state,
+)
 
 
 def threshold(treat: str = "missing", periods: int = 3, datapoints: int = 2) -> Threshold:
     return Threshold("GreaterThanThreshold", 10.0, periods, datapoints, treat)
 
 
+POINTS: dict[str, float | None] = {"X": 11.0, "0": 1.0, "-": None}
+"""As the guide's tables have them: breaching, not breaching, missing."""
+
+
 @pytest.mark.fidelity(
     "CloudWatch",
-    "M of N datapoints, and missing data as missing, breaching, notBreaching or ignore say.",
-    "CloudWatch User Guide, Configuring how CloudWatch alarms treat missing data",
+    "M of N datapoints of an evaluation range, and missing data as missing, breaching, notBreaching or ignore say.",
+    "CloudWatch User Guide, Configuring how CloudWatch alarms treat missing data: both tables",
 )
+@pytest.mark.parametrize(
+    ("datapoints", "series", "missing", "ignore", "breaching", "not_breaching"),
+    [
+        (3, "0 - X - X", OK, OK, OK, OK),
+        (3, "- - - - 0", OK, OK, OK, OK),
+        (3, "- - - - -", INSUFFICIENT_DATA, None, ALARM, OK),
+        (3, "0 X X - X", ALARM, ALARM, ALARM, ALARM),
+        (3, "- - X - -", ALARM, None, ALARM, OK),
+        (2, "0 - X - X", ALARM, ALARM, ALARM, ALARM),
+        (2, "0 0 X 0 X", ALARM, ALARM, ALARM, ALARM),
+        (2, "0 - X - -", OK, OK, ALARM, OK),
+        (2, "- - - - 0", OK, OK, ALARM, OK),
+        (2, "- - - X -", ALARM, None, ALARM, OK),
+    ],
+)
+def test_awss_tables_of_missing_data(
+    datapoints: int,
+    series: str,
+    missing: str,
+    ignore: str | None,
+    breaching: str,
+    not_breaching: str,
+) -> None:
+    for current in (OK, ALARM, INSUFFICIENT_DATA):
+        expected = {
+            "missing": missing, "ignore": ignore or current, "breaching": breaching, "notBreaching": not_breaching,
+        }  # fmt: skip
+        points = [POINTS[point] for point in series.split()]
+        found = {treat: state(threshold(treat, 3, datapoints), points, current) for treat in expected}
+        assert found == expected
+
+
 @pytest.mark.parametrize(
     ("series", "treat", "current", "expected"),
     [
         ([11, 12, 1], "missing", OK, ALARM),
         ([11, 1, 1], "missing", OK, OK),
-        ([99, 11, 1, 1], "missing", OK, OK),
-        ([None, None, None], "missing", OK, INSUFFICIENT_DATA),
+        ([99, 99, 99, 11, 1, 1], "missing", OK, OK),
         ([None, None, None], "notBreaching", ALARM, OK),
-        ([None, None, None], "breaching", OK, ALARM),
         ([None, None, None], "ignore", ALARM, ALARM),
         ([None, 11, 12], "notBreaching", OK, ALARM),
         ([None, None, 11], "notBreaching", OK, OK),
         ([None, None, 11], "breaching", OK, ALARM),
-        ([None, 11, 1], "missing", ALARM, ALARM),
+        ([None, 11, 1], "missing", ALARM, OK),
         ([None, 1, 1], "missing", ALARM, OK),
     ],
 )
@@ -72,3 +116,22 @@ def test_metric_math(expression: str, expected: list[float | None]) -> None:
 def test_metric_math_that_is_not_here_is_refused(expression: str) -> None:
     with pytest.raises(UnsupportedAlarmError, match="not supported here"):
         evaluate(expression, {"a": [1.0], "b": [1.0]})
+
+
+def test_statistics_that_are_not_computed_are_refused_by_name() -> None:
+    for known in ("Average", "Sum", "p50", "p99.9", "p100"):
+        check_statistic(known)
+    for unknown in ("tm90", "IQM", "p101", "average", "PR(:300)"):
+        with pytest.raises(UnsupportedAlarmError, match="not supported here: the statistic "):
+            check_statistic(unknown)
+
+
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "A percentile is significant with 10/(1-percentile) samples, below the median with 10/percentile.",
+    "CloudWatch User Guide, Percentile-based alarms and low data samples",
+)
+def test_percentiles_of_few_samples() -> None:
+    limits = {"p99": 1000, "p90": 100, "p50": 20, "p10": 100}
+    assert all(is_too_small(name, limit - 1) and not is_too_small(name, limit) for name, limit in limits.items())
+    assert not is_too_small("Average", 1)

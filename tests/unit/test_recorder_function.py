@@ -463,6 +463,65 @@ def test_as_many_champions_are_retained_as_the_stack_says(aws: Aws) -> None:
     assert [entry["model_name"] for entry in retained] == [content(2), content(1)]
 
 
+# ------------------------------------------------------------------------------------------------ alarms of deployments
+
+ALARMS = [f"{content(number)}-{what}" for number in range(3) for what in ("errors", "p90-latency")]
+REPAIR = {**RUN, "trigger": {"kind": "repair", "at": "t", "detail": {}}}
+
+
+def with_alarms(aws: Aws) -> None:
+    aws.cloudwatch.alarms = {name: {} for name in [*ALARMS, "revenue", "local-digits-other-errors"]}
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        event(alarms=True),
+        event(alarms=True, outcome="RolledBack", failure={"state": "AwaitEndpoint", "error": "E", "cause": "c"}),
+        event(alarms=True, outcome=None, failure={"state": "FindAlarms", "error": "E", "cause": "c"}),
+        event(alarms=True, run=REPAIR, outcome="UpToDate", deployment=None),
+        event(alarms=True, repaired="the endpoint was odd", outcome="UpToDate", deployment=None),
+    ],
+)
+def test_after_any_end_no_alarm_of_a_deployment_is_left(aws: Aws, ends: dict[str, Any]) -> None:
+    """Whichever run made it; those of others stay."""
+    with_alarms(aws)
+    assert record(ends)["complete"]
+    assert sorted(aws.cloudwatch.alarms) == ["local-digits-other-errors", "revenue"]
+
+
+def test_the_alarms_of_a_deployment_that_goes_on_stay(aws: Aws) -> None:
+    """SageMaker asks them until it has come to its end, and would end it with one that is gone."""
+    with_alarms(aws)
+    updating = {"EndpointStatus": "Updating", "EndpointConfigName": content(1)}
+    pending = {"PendingDeploymentSummary": {"EndpointConfigName": content(2)}}
+    aws.sagemaker.endpoints["local-digits"] = [{**updating, **pending}]
+    failure = {"state": "RestoreChampion", "error": "ChampionNotRestored", "cause": "c"}
+    assert record(event(alarms=True, outcome=None, failure=failure))["complete"]
+    assert [name for name in aws.cloudwatch.alarms if name in ALARMS] == ALARMS[4:]
+
+
+def test_without_alarms_of_its_own_a_pipeline_asks_for_none(aws: Aws) -> None:
+    with_alarms(aws)
+    record(event())
+    assert not aws.called("describe_alarms") and len(aws.cloudwatch.alarms) == 8
+
+
+def test_many_alarms_are_asked_for_a_hundred_at_a_time(aws: Aws) -> None:
+    aws.sagemaker.configs = {content(number): [content(number)] for number in range(60)}
+    aws.sagemaker.models = [content(number) for number in range(60)]
+    record(event(alarms=True))
+    assert [len(request["AlarmNames"]) for request in aws.called("describe_alarms")] == [100, 100, 40]
+
+
+def test_alarms_that_may_not_be_deleted_are_seen(aws: Aws) -> None:
+    with_alarms(aws)
+    aws.refuse("delete_alarms", "AccessDenied", "not you")
+    answer = record(event(alarms=True))
+    assert (answer["outcome"], answer["complete"]) == ("Promoted", False)
+    assert "not you" in answer["error"]["cause"]
+
+
 def test_recorded_twice_is_recorded_once(aws: Aws) -> None:
     first = record(event())
     before = table_of(aws).read_state()

@@ -238,6 +238,37 @@ def test_without_data_and_rules_the_machine_reads_no_table(tmp_path: Path) -> No
     assert judged == table(MACHINE), "a run asks its own item why training was stopped"
 
 
+WATCHED = {
+    "instance": "ml.t2.medium",
+    "shift": {"canary": "10%"},
+    "rollback_on": {"errors": "1%", "p90_latency": "1s", "alarms": ["revenue drops"]},
+}
+
+
+def test_a_deployment_that_is_watched_makes_and_asks_its_own_alarms_and_those_that_the_spec_names(
+    tmp_path: Path,
+) -> None:
+    plain, found = machine(tmp_path), machine(tmp_path, deploy=WATCHED)
+    own = [f"alarm:{CONTENT}-errors", f"alarm:{CONTENT}-p90-latency"]
+    asked = table("\n".join(f"cloudwatch:DescribeAlarms {alarm}" for alarm in [*own, "alarm:revenue drops"]))
+    made = table("\n".join(f"cloudwatch:PutMetricAlarm {alarm}" for alarm in own))
+    assert lines(found.grants) - lines(plain.grants) == made | asked
+    assert of_roles(found)["Hosting"] - of_roles(plain)["Hosting"] == asked, "SageMaker looks with the model's role"
+    ever = [*own, f"alarm:{CONTENT}-p50-latency", f"alarm:{CONTENT}-p99-latency"]
+    gone = table("\n".join(f"cloudwatch:DescribeAlarms+DeleteAlarms {alarm}" for alarm in ever))
+    assert of_functions(found)["recorder"] - of_functions(plain)["recorder"] == gone
+    others = {name: grants for name, grants in of_functions(found).items() if name != "recorder"}
+    assert others == {name: grants for name, grants in of_functions(plain).items() if name != "recorder"}
+
+
+def test_alarms_of_the_users_alone_are_asked_and_never_made_or_deleted(tmp_path: Path) -> None:
+    rollback_on = {"alarms": ["revenue drops"]}
+    found = machine(tmp_path, deploy={"instance": "ml.t2.medium", "keep_old": "5m", "rollback_on": rollback_on})
+    plain = machine(tmp_path)
+    assert lines(found.grants) - lines(plain.grants) == table("cloudwatch:DescribeAlarms alarm:revenue drops")
+    assert of_functions(found) == of_functions(plain)
+
+
 def test_open_rules_may_say_what_they_find(tmp_path: Path) -> None:
     plain, judged = machine(tmp_path), machine(tmp_path, **JUDGED)
     assert of_roles(judged)["Training"] - of_roles(plain)["Training"] == table(

@@ -193,6 +193,7 @@ def test_model_config_and_endpoint(ran: Any) -> None:
                 "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
                 "PIP_NO_BUILD_ISOLATION": "0",
                 "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+                "RATCHET_MODEL_PACKAGE": ran.recorded["package"],
             },
         },
         "ExecutionRoleArn": "arn:aws:iam::000000000000:role/Hosting",
@@ -324,6 +325,7 @@ def test_gate_and_verifier_are_told_whom_to_judge(ran: Any) -> None:
     assert only(ran, "verifier")["Payload"] == {
         "endpoint_name": ENDPOINT,
         "endpoint_config_name": ran.recorded["deployment"]["endpoint_config_name"],
+        "model_package_arn": ran.recorded["package"],
         "evaluated_by": {"pipeline": "digits-forest", "run_id": RUN_ID},
     }
 

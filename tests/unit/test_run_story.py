@@ -350,10 +350,10 @@ def test_a_failed_endpoint_that_lies_around_is_replaced(tmp_path: Path) -> None:
     assert ran.recorded["outcome"] == "Promoted"
 
 
-def test_an_endpoint_that_a_person_must_repair_is_named(tmp_path: Path) -> None:
-    answers = {"describeEndpoint": in_service("x", EndpointStatus="UpdateRollbackFailed")}
+def test_an_endpoint_in_a_status_that_nobody_knows_is_named(tmp_path: Path) -> None:
+    answers = {"describeEndpoint": in_service("x", EndpointStatus="Hibernating")}
     ran = run(make_spec(tmp_path), with_champion(answers=answers))
-    cause = f"endpoint {ENDPOINT} is UpdateRollbackFailed, which cannot be updated"
+    cause = f"endpoint {ENDPOINT} is Hibernating, which cannot be updated"
     assert ran.recorded["failure"] == {"state": "FindEndpoint", "error": "EndpointNotUsable", "cause": cause}
 
 
@@ -380,7 +380,7 @@ def test_wrong_answers_of_a_first_model_leave_it_to_the_recorder(tmp_path: Path)
 
 def test_a_champion_that_cannot_be_restored_is_said_with_both_reasons(tmp_path: Path) -> None:
     world = with_champion(answers={"verifier": {"Payload": {"verified": False, "reason": "answered 3", "asked": 0}}})
-    states = iter([None, None, in_service("x", EndpointStatus="UpdateRollbackFailed", FailureReason="both broke")])
+    states = iter([None, None, in_service("x", EndpointStatus="Hibernating", FailureReason="both broke")])
     world.answers["describeEndpoint"] = lambda _arguments: next(states, None) or in_service(world.on)
     ran = run(make_spec(tmp_path), world)
     assert ran.recorded["failure"]["error"] == "ChampionNotRestored"

@@ -598,8 +598,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "train.spot.max_wiat",
     ),
     "not yet: approval": ({"approval": "manual"}, "approval: approval by a person is not supported yet"),
-    "not yet: canary": ({"deploy": {**DEPLOY, "shift": {"canary": "10%"}}}, "deploy.shift: shifting traffic in steps"),
-    "not yet: alarms": ({"deploy": {**DEPLOY, "rollback_on": {}}}, "deploy.rollback_on: rolling back on alarms is not"),
+    "not yet: shadow": (
+        {"deploy": {**DEPLOY, "shift": {"shadow": "1h"}}},
+        "deploy.shift.shadow: a shadow, which sees a copy of the traffic, is not supported yet",
+    ),
     "not yet: drift": ({"triggers": {"drift": True}}, "triggers.drift: the drift trigger is not supported yet"),
 }
 

@@ -13,6 +13,8 @@ from verifier import handler
 from verifier.answers import same
 from verifier.handler import wrong_endpoint
 
+from contract import signatures
+
 
 @pytest.mark.parametrize(
     ("answer", "expected", "equal"),
@@ -78,7 +80,13 @@ def test_numbers_may_differ_by_a_float32s_rounding(answer: str, expected: str, e
 
 EVALUATED_BY = {"pipeline": "digits", "run_id": "20261120-101112-abcd"}
 EVALUATION = "runs/digits/20261120-101112-abcd/evaluation/evaluation.json"
-EVENT = {"endpoint_name": "local-digits", "endpoint_config_name": "new", "evaluated_by": EVALUATED_BY}
+PACKAGE = "arn:aws:sagemaker:us-east-1:000000000000:model-package/local-digits"
+EVENT = {
+    "endpoint_name": "local-digits",
+    "endpoint_config_name": "new",
+    "model_package_arn": f"{PACKAGE}/3",
+    "evaluated_by": EVALUATED_BY,
+}
 SAMPLES = [{"body": "1,2", "answer": "7"}, {"body": "3,4", "answer": "8"}]
 
 
@@ -105,7 +113,8 @@ def verify(aws: Aws, *answers: str) -> dict[str, Any]:
 
 def test_an_endpoint_that_answers_as_it_was_evaluated_is_verified(aws: Aws, capsys: pytest.CaptureFixture[str]) -> None:
     answer = verify(aws, "7\n", "8\n")
-    assert answer == {"verified": True, "reason": "2 held-out examples answered as they were evaluated", "asked": 2}
+    reason = "2 held-out examples answered as they were evaluated"
+    assert answer == {"verified": True, "reason": reason, "asked": 2, "named": False}
     assert aws.called("invoke_endpoint") == [
         {"EndpointName": "local-digits", "ContentType": "text/csv", "Accept": "text/csv", "Body": sample["body"]}
         for sample in SAMPLES
@@ -131,6 +140,7 @@ def test_the_first_wrong_answer_ends_it(aws: Aws, capsys: pytest.CaptureFixture[
         "verified": False,
         "reason": f"example 2 of 2: answered '{'9' * 80}', not '8'",
         "asked": 1,
+        "named": False,
     }
     assert json.loads(capsys.readouterr().out)["event"] == "not verified"
     assert verify(aws, "8")["asked"] == 0
@@ -146,7 +156,8 @@ def test_the_reason_is_short_however_long_the_answers_are(aws: Aws) -> None:
 
 def test_an_endpoint_on_another_config_is_not_even_asked(aws: Aws) -> None:
     aws.sagemaker.endpoints["local-digits"][0]["EndpointConfigName"] = "old"
-    assert verify(aws) == {"verified": False, "reason": "the endpoint is on old, not on new", "asked": 0}
+    reason = "the endpoint is on old, not on new"
+    assert verify(aws) == {"verified": False, "reason": reason, "asked": 0, "named": False}
     assert not aws.called("invoke_endpoint") and not aws.called("get_object")
 
 
@@ -177,3 +188,51 @@ def test_without_samples_there_is_nothing_to_ask(aws: Aws) -> None:
     aws.s3.objects.clear()
     with pytest.raises(ArtifactMissingError):
         verify(aws)
+
+
+# ------------------------------------------------------------------------------------------------- who gave the answer
+
+
+def signed_by(version: int, own: str = "") -> str:
+    return signatures.signed(f"{PACKAGE}/{version}", own)
+
+
+@pytest.mark.fidelity(
+    "Endpoints",
+    "What a container sets as X-Amzn-SageMaker-Custom-Attributes the caller gets as CustomAttributes.",
+    "SageMaker Runtime API reference, InvokeEndpoint",
+)
+@pytest.mark.parametrize(
+    ("attributes", "named"),
+    [
+        ([signed_by(3), signed_by(3)], True),
+        ([signed_by(3, "trace=1"), signed_by(3, "a; b")], True),
+        (["trace=1", signed_by(3)], False),
+        (["trace=1", "x-ratchet-model-package=elsewhere"], False),
+    ],
+)
+def test_answers_that_name_the_new_model_or_none_are_verified(aws: Aws, attributes: list[str], named: bool) -> None:
+    """A model whose serve.py isn't signed, an older one for instance, is known by its answers and the config."""
+    aws.sagemaker_runtime.attributes = list(attributes)
+    answer = verify(aws, "7", "8")
+    assert (answer["verified"], answer["named"]) == (True, named)
+
+
+@pytest.mark.parametrize("attributes", [[signed_by(2), signed_by(3)], [signed_by(3), signed_by(2, "trace=1")]])
+def test_an_answer_of_another_model_is_refused_however_right_it_is(aws: Aws, attributes: list[str]) -> None:
+    """The old champion answers most examples alike: the config's name and right answers don't tell it apart."""
+    number = [signed_by(3) in told for told in attributes].index(False) + 1
+    aws.sagemaker_runtime.attributes = list(attributes)
+    assert verify(aws, "7", "8") == {
+        "verified": False,
+        "reason": f"example {number} of 2: answered by {PACKAGE}/2, not by {PACKAGE}/3",
+        "asked": number - 1,
+        "named": False,
+    }
+
+
+def test_an_endpoint_that_changes_while_it_is_asked_is_not_verified(aws: Aws) -> None:
+    looks = aws.sagemaker.endpoints["local-digits"]
+    looks.append({"EndpointStatus": "Updating", "EndpointConfigName": "new"})
+    answer = verify(aws, "7", "8")
+    assert (answer["verified"], answer["reason"], answer["asked"]) == (False, "the endpoint is Updating", 2)

@@ -7,6 +7,8 @@ from pathlib import Path
 import joblib
 import numpy as np
 
+from toolkit.signature import signed
+
 PIXELS = 64
 
 
@@ -38,6 +40,7 @@ def predict_fn(pixels, forest):
     return forest.predict(pixels)
 
 
+@signed
 def output_fn(digits, accept):
     """Digits -> one a line (text/csv), or a list (application/json), with its type, or it goes out as HTML."""
     if accept == "application/json":

@@ -7,6 +7,8 @@ from pathlib import Path
 import joblib
 import numpy as np
 
+from toolkit.signature import signed
+
 LENGTHS = 4
 
 
@@ -33,6 +35,7 @@ def predict_fn(lengths, tree):
     return tree.predict(lengths)
 
 
+@signed
 def output_fn(species, accept):
     """Species -> one a line (text/csv), or a list (application/json), with its type, or it goes out as HTML."""
     if accept == "application/json":

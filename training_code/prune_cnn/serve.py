@@ -8,6 +8,8 @@ import torch
 import weights
 from learning import predict
 
+from toolkit.signature import signed
+
 torch.set_num_threads(1)  # one request is one picture: handing it to threads would cost more than it saves
 
 
@@ -33,6 +35,7 @@ def predict_fn(data, model):
     return predict(net, images)
 
 
+@signed
 def output_fn(classes, accept):
     """Classes -> one a line (text/csv), or a list (application/json), with its type."""
     if accept == "application/json":

@@ -6,25 +6,34 @@ back leaves the endpoint on its old config: the run ends RolledBack.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from contract import files, names, outcomes
+from contract.signatures import MODEL_PACKAGE
 from contract.states import DEPLOY, RECORD, UNDO
 from infra.grants import Grant
 from infra.workflow.conditions import (
     all_of,
-    equals,
+    any_of,
+    goes_back,
     in_service,
     in_time,
     is_changing,
+    is_not,
     is_redriven,
     may_still_change,
     on_config,
+    one_of,
     says_existing,
     says_missing,
     says_throttled,
+    takes_updates,
     update_has_shown,
 )
 from infra.workflow.endpoint import change_endpoint, describe_endpoint, timer, update, wait_for_endpoint
 from infra.workflow.expressions import expression, jsonata, quoted
+from infra.workflow.guardrails import deployment_config, longest_update, look_at_alarms, watch, watch_grants, watchers
 from infra.workflow.job_role import HOSTING, JobRole, run_container
 from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, task, waiting_for, when
 from infra.workflow.requests import Document, in_vpc, tags, vpc
@@ -46,6 +55,7 @@ ENVIRONMENT = {
 
 _MODEL_NAME, _CONFIG_NAME = "$deployment.model_name", "$deployment.endpoint_config_name"
 _AGAIN_SECONDS = 2
+_UPDATE, _AT_ONCE = "UpdateEndpoint", "UpdateAtOnce"
 
 
 def deploy(at: Surroundings, *, then: str) -> Step:
@@ -60,10 +70,10 @@ def deploy(at: Surroundings, *, then: str) -> Step:
             **_find_endpoint(at, then=then),
             **task("DeleteEndpoint", "aws-sdk:sagemaker:deleteEndpoint", _named(at), then="FindEndpoint"),
             **_deploying("CreateEndpoint", "createEndpoint", new_endpoint(at)),
-            **_deploying("UpdateEndpoint", "updateEndpoint", update(at, _CONFIG_NAME)),
+            **_update(at),
             **_await_endpoint(at, then=then),
         },
-        grants=_grants(at),
+        grants=[*_grants(at), *watch_grants(at)],
         role=role,
     )
 
@@ -73,7 +83,7 @@ def deploy(at: Surroundings, *, then: str) -> Step:
 
 def content_names(at: Surroundings, role: JobRole) -> str:
     """The model's and the endpoint config's name, by what each will hold."""
-    held_by_model = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, ENVIRONMENT, vpc(at))]
+    held_by_model = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(), vpc(at))]
     held_by_config = ["$model_name", *_texts(at.spec.deploy.instance, at.spec.deploy.instance_count)]
     model_name = _content_name(at.content_prefix, held_by_model)
     config_name = _content_name(at.content_prefix, held_by_config)
@@ -91,6 +101,11 @@ def _content_name(prefix: str, contents: list[str]) -> str:
     return f"{quoted(prefix)} & $substring({digest}, 0, {names.CONTENT_HASH_LENGTH})"
 
 
+def _environment() -> Document:
+    """The container's, which is told the model package that it serves: its answers may name it."""
+    return {**ENVIRONMENT, MODEL_PACKAGE: expression("$candidate.model_package_arn")}
+
+
 def model(at: Surroundings, role: JobRole) -> Document:
     """CreateModel."""
     return {
@@ -98,7 +113,7 @@ def model(at: Surroundings, role: JobRole) -> Document:
         "PrimaryContainer": {
             "Image": expression("$candidate.image_uri"),
             "ModelDataUrl": expression("$candidate.model_data"),
-            "Environment": ENVIRONMENT,
+            "Environment": _environment(),
         },
         "ExecutionRoleArn": role.arn,
         "Tags": tags(at),
@@ -154,7 +169,7 @@ def _once(kind: str, key: str, name: str, request: Document, *, then: str) -> St
 
 
 def _find_endpoint(at: Surroundings, *, then: str) -> States:
-    """Made where there is none, updated where there is one; one that never came up is replaced."""
+    """Made where there is none, updated where there is one; one that doesn't serve is replaced."""
     ended = "the run had ended before its execution was redriven; start another, with `ratchet run`"
     redriven = when(is_redriven(), RECORD, {"failure": failure("FindEndpoint", "RunHasEnded", ended)})
     missing = [
@@ -165,8 +180,9 @@ def _find_endpoint(at: Surroundings, *, then: str) -> States:
     found = [
         redriven,
         when(on_config(_CONFIG_NAME), then),
-        when(in_service(), "UpdateEndpoint"),
-        when(equals("$endpoint.status", "Failed"), "DeleteEndpoint"),
+        *([when(all_of(takes_updates(), goes_back()), _AT_ONCE)] if at.spec.deploy.is_guarded else []),
+        when(takes_updates(), _watch(at)[0]),
+        when(one_of("$endpoint.status", ("Failed", "OutOfService")), "DeleteEndpoint"),
         when(all_of(is_changing(), in_time()), "WaitToFindEndpoint"),
     ]
     cause = f"endpoint {at.endpoint} is <$endpoint.status>, which cannot be updated"
@@ -181,9 +197,27 @@ def _find_endpoint(at: Surroundings, *, then: str) -> States:
     }
 
 
-def _deploying(name: str, action: str, request: Document) -> States:
+def _watch(at: Surroundings) -> tuple[str, States]:
+    return watch(at, _CONFIG_NAME, VARIANT, then=_UPDATE)
+
+
+def _update(at: Surroundings) -> States:
+    """A challenger takes over as the spec says; a model that a person goes back to, at once."""
+    request = update(at, _CONFIG_NAME)
+    if not at.spec.deploy.is_guarded:
+        return _deploying(_UPDATE, "updateEndpoint", request)
+    guarded = {**request, **deployment_config(at, _CONFIG_NAME)}
+    return {
+        **_watch(at)[1],
+        **_deploying(_UPDATE, "updateEndpoint", guarded, timer(longest_update(at))),
+        **_deploying(_AT_ONCE, "updateEndpoint", request),
+    }
+
+
+def _deploying(name: str, action: str, request: Document, more: Mapping[str, Any] | None = None) -> States:
     """From here on the endpoint may change, even if the answer is an error: the first of two tries may be accepted."""
-    return change_endpoint(name, action, request, then="AwaitEndpoint", assign={"deployed": True}, on_failure=UNDO)
+    assign = {"deployed": True, **(more or {})}
+    return change_endpoint(name, action, request, then="AwaitEndpoint", assign=assign, on_failure=UNDO)
 
 
 def _await_endpoint(at: Surroundings, *, then: str) -> States:
@@ -197,14 +231,14 @@ def _await_endpoint(at: Surroundings, *, then: str) -> States:
         "failure": failure(
             "AwaitEndpoint",
             "DeploymentRolledBack",
-            "the endpoint stays on <$endpoint.config>: <$endpoint.reason>",
+            f"the endpoint stays on <$endpoint.config>: <$endpoint.reason>{watchers(at, _CONFIG_NAME)}",
         ),
     }
     ways = [
         when(on_config(_CONFIG_NAME), then),
         when(all_of(in_service(), update_has_shown(), was_champion), RECORD, rolled_back),
         when(
-            all_of(may_still_change(), in_time()),
+            all_of(any_of(may_still_change(), all_of(takes_updates(), is_not(update_has_shown()))), in_time()),
             "WaitForEndpoint",
             {"endpoint_changed": expression("$endpoint_changed or $endpoint.status != 'InService'")},
         ),
@@ -255,5 +289,6 @@ def _role(at: Surroundings) -> JobRole:
         grants=[
             *read_from_runs(at, f"*{files.ARCHIVE_ENDING}"),
             *run_container(at, at.hosting_image, names.endpoint_log_group(at.endpoint)),
+            *look_at_alarms(at),
         ],
     )

@@ -52,8 +52,9 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
 
 
 def spec_hash(spec: PipelineSpec) -> str:
-    """A spec's hash, without its triggers, and without when it tunes: they make no other model."""
-    document = spec.model_dump(mode="json", exclude={"triggers": True, "tune": {"every", "on"}})
+    """A spec's hash, without its triggers, when it tunes, and how its models are deployed: they make no other model."""
+    deploys = {"shift", "rollback_on", "keep_old", "max_time", "keep_champions"}
+    document = spec.model_dump(mode="json", exclude={"triggers": True, "tune": {"every", "on"}, "deploy": deploys})
     if spec.tune is None:
         del document["tune"]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

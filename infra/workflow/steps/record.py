@@ -9,6 +9,7 @@ from contract.states import EVALUATE, NOT_RECORDED, RECORD, TRAIN, VARIABLES
 from infra.grants import Grant, use_key
 from infra.workflow.conditions import any_of, equals, is_not
 from infra.workflow.expressions import RUN_ID, composed, expression
+from infra.workflow.guardrails import clear_alarms_away, own_alarms
 from infra.workflow.language import RETRY_ANYTHING, RETRY_LAMBDA, State, States, choice, when
 from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.run_grants import change_run_table, clear_away, read_runs, write_runs
@@ -16,7 +17,6 @@ from infra.workflow.step import Step, variables
 from infra.workflow.surroundings import Surroundings
 from infra.workflow.training import Training
 
-RETAINED_CHAMPIONS = 3
 _VERSIONS = "A model package's version is the registry's to give."
 
 
@@ -56,6 +56,7 @@ def _payload(at: Surroundings, training: Training) -> dict[str, Any]:
         "execution_arn": expression("$states.context.Execution.Id"),
         "endpoint_name": at.endpoint,
         "content_prefix": at.content_prefix,
+        **({"alarms": True} if own_alarms(at) else {}),
         "jobs": {
             TRAIN: composed(training.way.job_name(at)),
             EVALUATE: composed(at.job(RUN_ID, names.EVALUATE_STEP)),
@@ -77,7 +78,7 @@ def _function(at: Surroundings, training: Training) -> RunFunction:
             functions.RUN_TABLE: at.shared.run_table,
             functions.ARTIFACT_BUCKET: at.shared.artifact_bucket,
             functions.TOPIC_ARN: at.shared.topic_arn,
-            functions.RETAINED_CHAMPIONS: str(RETAINED_CHAMPIONS),
+            functions.RETAINED_CHAMPIONS: str(at.spec.deploy.keep_champions),
         },
         grants=[
             change_run_table(at),
@@ -86,6 +87,7 @@ def _function(at: Surroundings, training: Training) -> RunFunction:
             Grant(actions=["sns:Publish"], resources=[at.shared.topic_arn]),
             *training.judging.recorder_grants,
             *clear_away(at),
+            *clear_alarms_away(at),
             Grant(actions=["sagemaker:UpdateModelPackage"], resources=[at.model_package_arns], because=_VERSIONS),
             use_key(at.account, at.shared.key_arn, "dynamodb", "s3", "sns"),
         ],

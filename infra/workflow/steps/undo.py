@@ -13,6 +13,7 @@ from infra.grants import Grant
 from infra.workflow.conditions import (
     all_of,
     any_of,
+    equals,
     exists,
     in_time,
     is_changing,
@@ -21,11 +22,13 @@ from infra.workflow.conditions import (
     one_of,
     says_in_progress,
     says_missing,
+    says_not_updatable,
     says_throttled,
     update_has_shown,
 )
 from infra.workflow.endpoint import change_endpoint, describe_endpoint, timer, update, wait_for_endpoint
 from infra.workflow.expressions import expression
+from infra.workflow.guardrails import longest_update
 from infra.workflow.language import RETRY_EXPECTED, State, States, assigning, choice, failure, task, when
 from infra.workflow.requests import Document, tags
 from infra.workflow.step import Step
@@ -37,8 +40,10 @@ LONGEST_SECONDS = 3600
 _CHAMPION = "$plan.champion.endpoint_config_name"
 _HAS_CHAMPION, _HAS_NONE = exists(_CHAMPION), is_not(exists(_CHAMPION))
 _IS_REPAIR, _IS_UNDO = "$undone = null", "$undone != null"
-_SETTLED = one_of("$endpoint.status", ("InService", "OutOfService", "Failed"))
-_UPDATABLE = one_of("$endpoint.status", ("InService", "OutOfService"))
+_SETTLED = one_of("$endpoint.status", ("InService", "OutOfService", "UpdateRollbackFailed", "Failed"))
+_UPDATABLE = one_of("$endpoint.status", ("InService", "OutOfService", "UpdateRollbackFailed"))
+_OUT_OF_SERVICE = equals("$endpoint.status", "OutOfService")
+_SAYS_BUSY = any_of(says_in_progress(), says_throttled())
 _NOT_TRIED = "$restored = 0"
 _TRIED = {"restored": expression("$restored + 1")}
 
@@ -62,7 +67,7 @@ def undo(at: Surroundings, *, repaired: str) -> Step:
 
 def _begin(at: Surroundings, *, undone: str | None) -> dict[str, object]:
     """`$undone` is the failure that is undone; `$restored` counts the changes that SageMaker has accepted."""
-    seconds = max(LONGEST_SECONDS, 2 * at.spec.deploy.timeout)
+    seconds = max(LONGEST_SECONDS, 2 * at.spec.deploy.timeout, longest_update(at) + at.spec.deploy.timeout)
     return {"undone": undone, "failure": None, "restored": 0, **timer(seconds)}
 
 
@@ -110,8 +115,9 @@ def _change(at: Surroundings) -> States:
             update(at, _CHAMPION),
             then="LookAtEndpoint",
             assign=_TRIED,
-            on_failure="NotAccepted",
+            on_failure="NotUpdated",
         ),
+        **choice("NotUpdated", _instead_of_updating(), default="NotRestored"),
         **change_endpoint(
             "BringBackChampion",
             "createEndpoint",
@@ -128,8 +134,16 @@ def _change(at: Surroundings) -> States:
             retries=RETRY_EXPECTED,
             on_failure="NotAccepted",
         ),
-        **choice("NotAccepted", _busy(any_of(says_in_progress(), says_throttled())), default="NotRestored"),
+        **choice("NotAccepted", _busy(_SAYS_BUSY), default="NotRestored"),
     }
+
+
+def _instead_of_updating() -> list[State]:
+    """An endpoint that takes no update is made anew: one that doesn't serve, or whose status forbids updates for good.
+
+    Whatever else refuses an update (a permission, a quota) leaves an endpoint that serves alone.
+    """
+    return [*_busy(_SAYS_BUSY), when(any_of(_OUT_OF_SERVICE, says_not_updatable()), "TakeAway", {"failure": None})]
 
 
 def _busy(condition: str) -> list[State]:

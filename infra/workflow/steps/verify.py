@@ -1,4 +1,4 @@
-"""Verify: the endpoint answers held-out examples as the evaluation did."""
+"""Verify: the endpoint is on the new config, its answers name no other model, and are those that evaluation saw."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def verify(at: Surroundings, *, wrong: str) -> Step:
     payload = {
         "endpoint_name": at.endpoint,
         "endpoint_config_name": expression("$deployment.endpoint_config_name"),
+        "model_package_arn": expression("$candidate.model_package_arn"),
         "evaluated_by": {"pipeline": at.pipeline, "run_id": expression("$candidate.run_id")},
     }
     ask = invoke(VERIFY, verifier, payload, then="Verified", result="verification", on_failure=wrong)

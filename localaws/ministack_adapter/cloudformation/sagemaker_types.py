@@ -54,6 +54,7 @@ TYPES = (
         updates_in_place=(
             "EndpointConfigName",
             "DeploymentConfig",
+            "RetainDeploymentConfig",
             "RetainAllVariantProperties",
             "ExcludeRetainedVariantProperties",
         ),
@@ -114,7 +115,7 @@ class Resource:
             stack_name, logical_id, max_len=_MAX_NAME
         )
         request = {**props, self._type.member: name}
-        for unsent in ("RetainAllVariantProperties", "ExcludeRetainedVariantProperties"):
+        for unsent in ("RetainDeploymentConfig", "RetainAllVariantProperties", "ExcludeRetainedVariantProperties"):
             request.pop(unsent, None)
         operation = f"Create{self._type.name}"
         self._call(operation, coerced(_without_reserved_tags(request), _input_shape(operation)))

@@ -38,6 +38,7 @@ class Platform(Telemetry, Protocol):
     endpoint_url: where jobs and model servers reach this AWS, for example ``http://127.0.0.1:4566``.
     state_dir: where SageMaker keeps its store and its jobs' files; survives restarts.
     image_dir: where image environments are cached; may be shared by several servers at once.
+    clock_scale: how many seconds of a deployment's waits and of an alarm's period pass in one second.
     private_dirs: directories that jobs and models mustn't see: state and credentials of this AWS and of its user.
     """
 
@@ -57,6 +58,9 @@ class Platform(Telemetry, Protocol):
     def image_dir(self) -> Path: ...
 
     @property
+    def clock_scale(self) -> float: ...
+
+    @property
     def private_dirs(self) -> Sequence[Path]: ...
 
     def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
@@ -69,6 +73,13 @@ class Platform(Telemetry, Protocol):
         """Credentials of an execution role, assumed for one of the account's resources: a job, a model, an endpoint.
 
         Raises errors.SageMakerError when the role doesn't exist or doesn't trust sagemaker.amazonaws.com for that.
+        """
+
+    def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
+        """The states of CloudWatch alarms as a role may see them, by name; of those that there are.
+
+        One that has been in ALARM at any time since `since` (epoch seconds) is told as ALARM. Raises
+        errors.SageMakerError (AccessDeniedException) where the role may not describe them.
         """
 
     def authorize(self, caller: Caller, action: str, resource: str) -> None:

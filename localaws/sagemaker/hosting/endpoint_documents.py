@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from localaws.sagemaker.core.request import Document
 
-_PRIVATE = ("Deployed", "Pending")
+_PRIVATE = ("Deployed", "Pending", "Mixed")
 
 
 def describe(document: Document, instance_counts: Mapping[str, int]) -> Document:
@@ -15,11 +15,13 @@ def describe(document: Document, instance_counts: Mapping[str, int]) -> Document
     shown = {key: value for key, value in document.items() if key not in _PRIVATE}
     if "Deployed" in document:
         desired = document["Deployed"] | {"Variants": (_rescaling(document) or document["Deployed"])["Variants"]}
+        statuses = _progress(document).get("OldStatuses", {})
         shown["ProductionVariants"] = [
             _variant_summary(now, wanted, instance_counts.get(now["VariantName"], 0))
+            | _status(statuses, now["VariantName"])
             for now, wanted in zip(document["Deployed"]["Variants"], desired["Variants"], strict=True)
         ]
-    if "Pending" in document and "Deployed" in document and not _rescaling(document):
+    if "Pending" in document and not _rescaling(document):
         shown["PendingDeploymentSummary"] = _pending(document["Pending"])
     return shown
 
@@ -28,6 +30,15 @@ def _rescaling(document: Document) -> Document | None:
     """The pending snapshot, when it is the deployed one with other weights and counts."""
     pending: Document | None = document.get("Pending")
     return pending if pending and pending["Id"] == document.get("Deployed", {}).get("Id") else None
+
+
+def _progress(document: Document) -> Document:
+    found: Document = document.get("Pending", {}).get("Progress", {})
+    return found
+
+
+def _status(statuses: Document, variant: str) -> Document:
+    return {"VariantStatus": [statuses[variant]]} if variant in statuses else {}
 
 
 def _variant_summary(now: Document, wanted: Document, up: int) -> Document:
@@ -51,20 +62,37 @@ def _deployed_image(variant: Document) -> Document:
 
 
 def _pending(snapshot: Document) -> Document:
+    """PendingDeploymentSummary; the instances that count are those with traffic, as in the guide's event."""
+    progress = snapshot.get("Progress", {})
     variants = [
         {
             "VariantName": variant["VariantName"],
             "DeployedImages": [_deployed_image(variant)],
+            "CurrentWeight": variant["Weight"],
             "DesiredWeight": variant["Weight"],
+            "CurrentInstanceCount": progress.get("Active", {}).get(variant["VariantName"], 0),
             "DesiredInstanceCount": variant["InstanceCount"],
+            "InstanceType": variant["InstanceType"],
         }
+        | _status(progress.get("Statuses", {}), variant["VariantName"])
         for variant in snapshot["Variants"]
     ]
     return {
         "EndpointConfigName": snapshot["EndpointConfigName"],
         "ProductionVariants": variants,
-        "StartTime": snapshot["StartTime"],
+        **({"StartTime": snapshot["StartTime"]} if "StartTime" in snapshot else {}),
     }
+
+
+def deployment_detail(document: Document, instance_counts: Mapping[str, int]) -> Document:
+    """The detail of `SageMaker Endpoint Deployment State Change`: as Describe, its status in capitals."""
+    shown = describe(document, instance_counts)
+    return shown | {"EndpointStatus": in_capitals(document["EndpointStatus"])}
+
+
+def in_capitals(status: str) -> str:
+    """`IN_SERVICE` for `InService`, as events say it."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", status).upper()
 
 
 def state_change_detail(document: Document) -> Document:
@@ -72,7 +100,7 @@ def state_change_detail(document: Document) -> Document:
     (developer guide, "Events that Amazon SageMaker AI sends to Amazon EventBridge")."""
     shown = {key: value for key, value in document.items() if key not in _PRIVATE}
     source = document.get("Pending") or document.get("Deployed") or {"Variants": []}
-    status = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", document["EndpointStatus"]).upper()
+    status = in_capitals(document["EndpointStatus"])
     variants = [
         {
             "VariantName": variant["VariantName"],

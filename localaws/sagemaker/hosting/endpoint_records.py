@@ -1,20 +1,26 @@
 """Endpoints' documents in the store: every change of their state is told to waiters and to the event bus.
 
 A document holds, beside what Describe shows, a snapshot of what is `Deployed` and of what is `Pending`, so that an
-endpoint comes back after a restart even when its configuration and its models were deleted meanwhile. States and what
-they allow: DescribeEndpoint, EndpointStatus (API reference).
+endpoint comes back after a restart even when its configuration and its models were deleted meanwhile. What is pending
+says how it is deployed (`DeploymentConfig`) and how far that has come (`Progress`). States and what they allow:
+DescribeEndpoint, EndpointStatus (API reference).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
-from localaws.sagemaker.hosting.endpoint_documents import state_change_detail
+from localaws.sagemaker.hosting.endpoint_documents import deployment_detail, state_change_detail
 
 ENDPOINT = "endpoint"
+ROLLBACK_FAILED = "UpdateRollbackFailed"
+_SETTLED = frozenset({"InService", "Failed", "OutOfService", ROLLBACK_FAILED})
+_NO_STAGE: Document = {"Statuses": {}, "OldStatuses": {}, "Active": {}}
+# What a snapshot has while it is being deployed.
+_OF_A_DEPLOYMENT = frozenset({"DeploymentConfig", "Progress", "StartTime"})
 
 
 class EndpointRecords:
@@ -52,8 +58,10 @@ class EndpointRecords:
             raise errors.already_exists("endpoint", arn)
         return arn
 
-    def create(self, name: str, arn: str, pending: Document, labels: dict[str, str]) -> None:
-        """Write down a new endpoint, Creating."""
+    def create(
+        self, name: str, arn: str, pending: Document, labels: dict[str, str], config: Document | None = None
+    ) -> None:
+        """Write down a new endpoint, Creating; `config` is the DeploymentConfig that later updates may keep."""
         now = self._context.clock.now()
         document = {
             "EndpointName": name,
@@ -63,6 +71,7 @@ class EndpointRecords:
             "CreationTime": now,
             "LastModifiedTime": now,
             "Pending": pending,
+            **({"LastDeploymentConfig": config} if config else {}),
         }
         with self._context.store.transaction():
             if not self._context.store.create(ENDPOINT, name, document):
@@ -76,7 +85,9 @@ class EndpointRecords:
         def updating(document: Document) -> Document:
             _refuse_in_progress(document)
             begun = {key: value for key, value in document.items() if key != "FailureReason"}
-            return begun | {"EndpointStatus": "Updating", "Pending": pending | {"StartTime": self._context.clock.now()}}
+            config = {"LastDeploymentConfig": pending["DeploymentConfig"]} if "DeploymentConfig" in pending else {}
+            started = pending | {"StartTime": self._context.clock.now()}
+            return begun | config | {"EndpointStatus": "Updating", "Pending": started}
 
         return str(self._update(name, updating)["EndpointArn"])
 
@@ -89,6 +100,33 @@ class EndpointRecords:
 
         self._update(name, deleting)
 
+    def note(self, name: str, up: Mapping[str, int], **progress: object) -> None:
+        """Write down how far the pending deployment has come, and tell of it; `up` counts the old fleet's instances."""
+
+        def noted(document: Document) -> Document:
+            pending = document["Pending"]
+            return document | {"Pending": pending | {"Progress": {**pending.get("Progress", {}), **progress}}}
+
+        document = self._context.store.update(ENDPOINT, name, noted) or {}
+        arn = document["EndpointArn"]
+        self._context.changes.announce(ENDPOINT, name)
+        detail = deployment_detail(document, up)
+        self._context.events.state_change("Endpoint Deployment", detail, arn, self._context.store.tags(arn))
+
+    def settle_back(self, name: str, reason: str | None) -> None:
+        """Write down that what was deployed before serves, as it did, and why nothing else does."""
+        is_mixed = "Mixed" in self.find(name)
+        self.settle(name, ROLLBACK_FAILED if is_mixed else "InService", None, reason)
+
+    def settle_mixed(self, name: str, mixed: Document, reason: str) -> None:
+        """Write down that a rollback failed, too: old instances and new ones (`mixed`) serve together."""
+
+        def settled(document: Document) -> Document:
+            kept = {key: value for key, value in document.items() if key != "Pending"}
+            return kept | {"EndpointStatus": ROLLBACK_FAILED, "FailureReason": reason, "Mixed": mixed}
+
+        self._update(name, settled)
+
     def settle(self, name: str, status: str, deployed: Document | None, reason: str | None) -> None:
         """Write down the end of a deployment: what is deployed now, and why that isn't what was wanted."""
 
@@ -97,7 +135,9 @@ class EndpointRecords:
             kept |= {"EndpointStatus": status}
             kept |= {"FailureReason": reason} if reason else {}
             if deployed is not None:
-                kept |= {"Deployed": deployed, "EndpointConfigName": deployed["EndpointConfigName"]}
+                deployed_ = {key: value for key, value in deployed.items() if key not in _OF_A_DEPLOYMENT}
+                kept.pop("Mixed", None)
+                kept |= {"Deployed": deployed_, "EndpointConfigName": deployed["EndpointConfigName"]}
             return kept
 
         self._update(name, settled)
@@ -105,6 +145,18 @@ class EndpointRecords:
     def set_status(self, name: str, status: str) -> None:
         """Enter another status."""
         self._update(name, lambda old: old | {"EndpointStatus": status})
+
+    def begin_recovery(self, name: str) -> None:
+        """Write down that what served is to serve again; the stage that a deployment was in isn't its stage now."""
+
+        def recovering(document: Document) -> Document:
+            pending = document.get("Pending", {})
+            if "Progress" in pending:
+                told_anew = {"Progress": pending["Progress"] | _NO_STAGE}
+                document = document | {"Pending": pending | told_anew}
+            return document | {"EndpointStatus": "SystemUpdating"}
+
+        self._update(name, recovering)
 
     def is_coming_back(self, name: str) -> bool:
         """Whether the endpoint is to serve again after a restart and doesn't yet."""
@@ -136,5 +188,5 @@ class EndpointRecords:
 
 
 def _refuse_in_progress(document: Document) -> None:
-    if document["EndpointStatus"] not in {"InService", "Failed", "OutOfService"}:
+    if document["EndpointStatus"] not in _SETTLED:
         raise errors.validation(f'Cannot update in-progress endpoint "{document["EndpointArn"]}".')

@@ -8,17 +8,17 @@ from localaws.sagemaker.core.listing import page, summary
 from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import always, refuse
+from localaws.sagemaker.hosting import deployment_configs
+from localaws.sagemaker.hosting.deployment_plans import extra_instances
 from localaws.sagemaker.hosting.deployments import Deployments
 from localaws.sagemaker.hosting.endpoint_documents import describe
-from localaws.sagemaker.hosting.endpoint_files import EndpointFiles
-from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
+from localaws.sagemaker.hosting.endpoint_records import ROLLBACK_FAILED, EndpointRecords
 from localaws.sagemaker.hosting.invocation import Invoker
-from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
-from localaws.sagemaker.hosting.model_container import ContainerStarter
+from localaws.sagemaker.hosting.invocation_metrics import FLUSH_SECONDS, SHORTEST_FLUSH_SECONDS, InvocationMetrics
 from localaws.sagemaker.hosting.serving import Serving
-from localaws.sagemaker.hosting.snapshots import reweighted, snapshot, with_retained_properties
+from localaws.sagemaker.hosting.shifts import plan_of
+from localaws.sagemaker.hosting.snapshots import counts_of, of_size, reweighted, snapshot, with_retained_properties
 
-_REFUSED = {"DeploymentConfig": always}
 _REFUSED_OF_VARIANT = {"ServerlessUpdateConfig": always}
 # What of an endpoint's document has instances.
 _PARTS = ("Deployed", "Pending")
@@ -32,9 +32,9 @@ class Endpoints:
         self._context = context
         self._records = EndpointRecords(context)
         self._serving = Serving()
-        files = EndpointFiles(context.platform.state_dir / "endpoints")
-        self._deployments = Deployments(self._records, self._serving, ContainerStarter(context), files)
-        metrics = InvocationMetrics(context.platform, context.clock.now)
+        self._deployments = Deployments(context, self._records, self._serving)
+        flush = max(FLUSH_SECONDS / context.platform.clock_scale, SHORTEST_FLUSH_SECONDS)
+        metrics = InvocationMetrics(context.platform, context.clock.now, flush)
         self.invoker = Invoker(self._records, self._serving, metrics, context.platform)
         context.lifecycle.on_recover.append(self._deployments.recover)
         context.lifecycle.on_close += [metrics.close, self._serving.close]  # called from the last to the first
@@ -52,30 +52,39 @@ class Endpoints:
 
     def create(self, request: Document, _caller: Caller) -> Document:
         """CreateEndpoint: checked, recorded as Creating, deployed in the background."""
-        name = request["EndpointName"]
-        refuse(request, _REFUSED, of="an endpoint")
+        name, config = request["EndpointName"], request.get("DeploymentConfig")
         arn = self._records.arn_of_new(name)
         pending = snapshot(self._context, request["EndpointConfigName"])
+        if config:
+            deployment_configs.check(config, pending)
         self._require_instances(pending)
-        self._records.create(name, arn, pending, tags.as_map(request.get("Tags")))
+        self._records.create(name, arn, pending, tags.as_map(request.get("Tags")), config)
         self._deployments.deploy(name)
         return {"EndpointArn": arn}
 
     def update(self, request: Document, _caller: Caller) -> Document:
         """UpdateEndpoint: the new configuration is deployed beside the old one, which serves until it can take over."""
-        refuse(request, _REFUSED, of="an endpoint")
-        if request.get("RetainDeploymentConfig"):
-            raise errors.not_supported("RetainDeploymentConfig=true of an endpoint")
         name = request["EndpointName"]
         before = self._records.find_ready(name)
+        pending = self._next(request, before)
+        old, new = counts_of(before["Deployed"]), counts_of(pending)
+        self._require_instances(of_size(pending, extra_instances(plan_of(before["Deployed"], pending), old, new)))
+        arn = self._records.begin_update(name, pending)
+        self._deployments.deploy(name)
+        return {"EndpointArn": arn}
+
+    def _next(self, request: Document, before: Document) -> Document:
+        """The snapshot of what an update asks for, with how it is to be deployed. ValidationException."""
         pending = snapshot(self._context, request["EndpointConfigName"])
         if request.get("RetainAllVariantProperties"):
             excluded = {item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])}
             pending = with_retained_properties(pending, before["Deployed"], excluded)
-        self._require_instances(pending)
-        arn = self._records.begin_update(name, pending)
-        self._deployments.deploy(name)
-        return {"EndpointArn": arn}
+        config = deployment_configs.in_force(request, before.get("LastDeploymentConfig"))
+        if not config:
+            return pending
+        deployment_configs.check_variants(before["Deployed"], pending)
+        deployment_configs.check(config, pending)
+        return pending | {"DeploymentConfig": config}
 
     def _require_instances(self, pending: Document) -> None:
         """An update runs beside what it replaces, and needs instances of its own for that time."""
@@ -90,6 +99,11 @@ class Endpoints:
             if wanted.get("DesiredInstanceCount") == 0:
                 raise errors.not_supported("DesiredInstanceCount=0; managed instance scaling isn't here")
         before = self._records.find_ready(name)
+        if before["EndpointStatus"] == ROLLBACK_FAILED:
+            raise errors.validation(
+                f'Cannot update the weights and capacities of endpoint "{before["EndpointArn"]}": its status is '
+                f"{ROLLBACK_FAILED}. UpdateEndpoint returns it to a healthy state."
+            )
         pending = reweighted(before["Deployed"], request["DesiredWeightsAndCapacities"])
         arn = self._records.begin_update(name, pending)
         self._deployments.rescale(name)

@@ -11,12 +11,14 @@ from dataclasses import replace
 
 from localaws.sagemaker.hosting.instances import (
     PING_EVERY_SECONDS,
+    FleetError,
     Instance,
     Start,
     VariantPlan,
     start_all,
     stop_all,
 )
+from localaws.sagemaker.hosting.turns import Turns
 from localaws.sagemaker.hosting.worker import STOP_SECONDS, Worker
 
 DRAIN_SECONDS = 70.0  # an invocation may take 60 s (InvokeEndpoint, API reference); nothing is in flight after that
@@ -34,16 +36,6 @@ class RetiredError(Exception):
     """This deployment takes no more requests: another one does."""
 
 
-def choose_variant(weights: Mapping[str, float], point: float) -> str:
-    """The variant at `point` (0 ≤ point < 1) of the line on which each variant has a piece as long as its weight."""
-    left = point * sum(weights.values())
-    for name, weight in weights.items():
-        left -= weight
-        if left < 0:
-            return name
-    return max(weights, key=lambda name: weights[name])
-
-
 class Deployment:
     """One generation of an endpoint's instances. Thread-safe."""
 
@@ -52,11 +44,16 @@ class Deployment:
         self._start = start
         self._changed = threading.Condition()
         self._instances = {plan.name: self._new(plan, plan.instance_count) for plan in plans}
+        self._turns = self._new_turns()
+        self._coming: list[Instance] = []
         self._retired = False
         self._over = threading.Event()
 
     def _new(self, plan: VariantPlan, number: int) -> list[Instance]:
         return [Instance(plan, self._start, self._changed) for _ in range(number)]
+
+    def _new_turns(self) -> Turns[str]:
+        return Turns(self.weights())
 
     # --- life
 
@@ -86,7 +83,7 @@ class Deployment:
 
     def _all(self) -> list[Instance]:
         with self._changed:
-            return [instance for group in self._instances.values() for instance in group]
+            return [instance for group in [*self._instances.values(), self._coming] for instance in group]
 
     def _drain(self, instances: Sequence[Instance]) -> None:
         with self._changed:
@@ -99,6 +96,11 @@ class Deployment:
         with self._changed:
             for name, weight in weights.items():
                 self._plans[name] = replace(self._plans[name], weight=weight)
+            self._turns = self._new_turns()
+
+    def weights(self) -> dict[str, float]:
+        """The variants and their weights."""
+        return {name: plan.weight for name, plan in self._plans.items()}
 
     def set_instance_count(self, variant: str, wanted: int) -> None:
         """Start instances and let them serve when healthy, or let surplus ones finish and end them. FleetError."""
@@ -107,12 +109,35 @@ class Deployment:
             before = self._instances[variant]
             surplus = before[wanted:]
         added = self._new(plan, wanted - len(before))
-        start_all(added)
+        self._start_coming(added)
         with self._changed:
             self._instances[variant] = [*before[:wanted], *added]
             self._plans[variant] = replace(self._plans[variant], instance_count=wanted)
+        self._end(surplus)
+
+    def let_go(self, variant: str, wanted: int) -> None:
+        """Take no more requests on all but `wanted` instances, at once; they end when theirs are answered."""
+        with self._changed:
+            before = self._instances[variant]
+            self._instances[variant], surplus = before[:wanted], before[wanted:]
+            self._plans[variant] = replace(self._plans[variant], instance_count=wanted)
+        threading.Thread(target=self._end, args=(surplus,), name="surplus", daemon=True).start()
+
+    def _end(self, surplus: Sequence[Instance]) -> None:
         self._drain(surplus)
         stop_all(surplus, STOP_SECONDS)
+
+    def _start_coming(self, added: list[Instance]) -> None:
+        """Start instances, which a stop ends meanwhile. FleetError."""
+        with self._changed:
+            if self._retired:
+                raise FleetError("the fleet has been stopped")
+            self._coming = added
+        try:
+            start_all(added)
+        finally:
+            with self._changed:
+                self._coming = []
 
     def instance_counts(self) -> dict[str, int]:
         """How many instances of each variant are up."""
@@ -148,7 +173,7 @@ class Deployment:
         with self._changed:
             if self._retired:
                 raise RetiredError
-            name = variant or self._by_weight()
+            name = variant or self._turns.next()
             if name not in self._instances:
                 raise NoVariantError(name)
             up = [
@@ -159,11 +184,6 @@ class Deployment:
             chosen, worker = _by_strategy(self._plans[name].routing, up)
             chosen.in_flight += 1
             return chosen, worker
-
-    def _by_weight(self) -> str:
-        if len(self._plans) == 1:
-            return next(iter(self._plans))
-        return choose_variant({name: plan.weight for name, plan in self._plans.items()}, random.random())  # noqa: S311
 
 
 def _by_strategy(routing: str, up: list[tuple[Instance, Worker]]) -> tuple[Instance, Worker]:

@@ -41,7 +41,8 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class VariantPlan:
-    """A production variant as it is to be deployed. `source` is what its instances are started from."""
+    """A production variant as it is to be deployed. `source` is what its instances are started from, `config` the
+    endpoint configuration that it is of."""
 
     name: str
     weight: float
@@ -49,6 +50,7 @@ class VariantPlan:
     source: Mapping[str, Any]
     routing: str = "RANDOM"
     startup_seconds: float = 600.0
+    config: str = ""
 
 
 Start = Callable[[VariantPlan, str], Worker]

@@ -11,11 +11,12 @@ from localaws.sagemaker.core.aws_platform import Platform
 from localaws.sagemaker.core.errors import SageMakerError, not_supported
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP
 from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
-from localaws.sagemaker.hosting.fleet import Deployment, NoInstanceError, NoVariantError, RetiredError
+from localaws.sagemaker.hosting.fleet import NoInstanceError, NoVariantError, RetiredError
 from localaws.sagemaker.hosting.instances import Instance
 from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
 from localaws.sagemaker.hosting.lanes import LaneFullError, Lanes
 from localaws.sagemaker.hosting.serving import Serving
+from localaws.sagemaker.hosting.split_traffic import Fleet
 from localaws.sagemaker.hosting.worker import (
     Answer,
     AnswerTooLargeError,
@@ -135,7 +136,7 @@ class Invoker:
                     continue
                 raise _unavailable(f"no instance of variant {error} is up; it is being started again") from error
 
-    def _deployment(self, endpoint: str) -> Deployment:
+    def _deployment(self, endpoint: str) -> Fleet:
         deployment = self._serving.wait_for(endpoint, _RECOVERY_SECONDS, self._records.is_coming_back)
         if deployment is None:
             raise SageMakerError(
@@ -148,7 +149,8 @@ class Invoker:
         sent = time.perf_counter()
         answer = _answer(instance, worker, request)
         answered = time.perf_counter()
-        self._metrics.record(request.endpoint, variant, answer.status, answered - sent, sent - started)
+        source = (request.endpoint, variant, instance.plan.config)
+        self._metrics.record(source, answer.status, answered - sent, sent - started)
         if not 200 <= answer.status < 300:
             raise self._model_error(request.endpoint, instance, answer)
         told = answer.headers.get(CUSTOM_ATTRIBUTES.lower())

@@ -2,7 +2,8 @@
 
 Names, units and dimensions are those of the developer guide, "Amazon SageMaker AI metrics in Amazon CloudWatch",
 endpoint invocation metrics: latencies are in microseconds; the error metrics hold a 0 or a 1 for every invocation, so
-that their average is the error rate.
+that their average is the error rate. Each metric is there twice: by variant, for both fleets of a deployment together,
+and by the configuration of the fleet that answered, too ("Auto-Rollback Configuration and Monitoring").
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from localaws.sagemaker.core.aws_platform import Platform
 from localaws.sagemaker.core.request import Document
 
 FLUSH_SECONDS = 1.0
+SHORTEST_FLUSH_SECONDS = 0.1  # however short the periods of alarms have been made
+Source = tuple[str, str, str]
+"""The endpoint, the variant and the endpoint configuration of what answered."""
 _MAX_VALUES = 150  # different values in one datum (PutMetricData, API reference)
 
 _log = logging.getLogger(__name__)
@@ -36,21 +40,22 @@ class _Interval:
 class InvocationMetrics:
     """Counts invocations, and writes them in a thread that sleeps while there are none."""
 
-    def __init__(self, platform: Platform, clock: Callable[[], float]) -> None:
+    def __init__(self, platform: Platform, clock: Callable[[], float], flush_seconds: float = FLUSH_SECONDS) -> None:
+        self._flush_seconds = flush_seconds
         self._platform = platform
         self._clock = clock
         self._changed = threading.Condition()
-        self._intervals: dict[tuple[str, str], _Interval] = {}
+        self._intervals: dict[Source, _Interval] = {}
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="invocation-metrics", daemon=True)
         self._thread.start()
 
-    def record(self, endpoint: str, variant: str, status: int, model_seconds: float, overhead_seconds: float) -> None:
+    def record(self, source: Source, status: int, model_seconds: float, overhead_seconds: float) -> None:
         """Count one invocation that the model answered with an HTTP status, in seconds."""
         with self._changed:
-            interval = self._intervals.get((endpoint, variant))
+            interval = self._intervals.get(source)
             if interval is None:
-                interval = self._intervals[endpoint, variant] = _Interval()
+                interval = self._intervals[source] = _Interval()
                 self._changed.notify()
             interval.invocations += 1
             interval.errors_4xx += 400 <= status < 500
@@ -62,7 +67,7 @@ class InvocationMetrics:
         """Write what was counted so far; a CloudWatch that fails never fails an invocation."""
         with self._changed:
             intervals, self._intervals = self._intervals, {}
-        data = [datum for key, interval in intervals.items() for datum in data_of(*key, interval, self._clock())]
+        data = [datum for key, interval in intervals.items() for datum in data_of(key, interval, self._clock())]
         if not data:
             return
         try:
@@ -82,7 +87,7 @@ class InvocationMetrics:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or bool(self._intervals))
-                if self._changed.wait_for(lambda: self._closed, FLUSH_SECONDS):
+                if self._changed.wait_for(lambda: self._closed, self._flush_seconds):
                     return
             self.flush()
 
@@ -92,12 +97,15 @@ def microseconds(seconds: float) -> float:
     return float(f"{max(seconds, 0.0) * 1e6:.3g}")
 
 
-def data_of(endpoint: str, variant: str, interval: _Interval, at: float) -> Iterator[Document]:
-    """PutMetricData's MetricData for one variant and interval; `at` in epoch seconds."""
-    common = {
-        "Dimensions": [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": variant}],
-        "Timestamp": at,
-    }
+def data_of(source: Source, interval: _Interval, at: float) -> Iterator[Document]:
+    """PutMetricData's MetricData for what came of one source in an interval; `at` in epoch seconds."""
+    names = ("EndpointName", "VariantName", "EndpointConfigName")
+    dimensions = [{"Name": name, "Value": value} for name, value in zip(names, source, strict=True)]
+    for named in (dimensions[:2], dimensions):
+        yield from _data({"Dimensions": named, "Timestamp": at}, interval)
+
+
+def _data(common: Document, interval: _Interval) -> Iterator[Document]:
     total = interval.invocations
     counts = {
         "Invocations": Counter({1.0: total}),

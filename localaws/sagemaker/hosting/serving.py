@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from localaws.sagemaker.hosting.fleet import Deployment
 from localaws.sagemaker.hosting.instances import FleetError
+from localaws.sagemaker.hosting.split_traffic import Fleet
 
 _CLOSE_GRACE_SECONDS = 1.0
 
@@ -18,12 +19,21 @@ class Serving:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._serving: dict[str, Deployment] = {}
+        self._serving: dict[str, Fleet] = {}
         self._starting: dict[str, Deployment] = {}
-        self.is_closed = False
+        self._closing = threading.Event()
 
-    def get(self, endpoint: str) -> Deployment | None:
-        """The deployment that serves an endpoint now."""
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server is stopping."""
+        return self._closing.is_set()
+
+    def wait_closed(self, seconds: float) -> bool:
+        """Wait, `seconds` at most, until the server stops; whether it does."""
+        return self._closing.wait(seconds)
+
+    def get(self, endpoint: str) -> Fleet | None:
+        """What serves an endpoint now."""
         return self._serving.get(endpoint)
 
     def start(self, endpoint: str, deployment: Deployment) -> None:
@@ -38,7 +48,7 @@ class Serving:
             with self._changed:
                 self._starting.pop(endpoint, None)
 
-    def swap(self, endpoint: str, deployment: Deployment) -> Deployment | None:
+    def swap(self, endpoint: str, deployment: Fleet) -> Fleet | None:
         """Let a deployment serve from now on; the one that did before."""
         with self._changed:
             old = self._serving.get(endpoint)
@@ -46,12 +56,12 @@ class Serving:
             self._changed.notify_all()
         return old
 
-    def remove(self, endpoint: str) -> Deployment | None:
+    def remove(self, endpoint: str) -> Fleet | None:
         """Let nothing serve an endpoint any more; what did."""
         with self._changed:
             return self._serving.pop(endpoint, None)
 
-    def wait_for(self, endpoint: str, seconds: float, is_coming: Callable[[str], bool]) -> Deployment | None:
+    def wait_for(self, endpoint: str, seconds: float, is_coming: Callable[[str], bool]) -> Fleet | None:
         """The deployment that serves; waits `seconds` at most while `is_coming` says that one will."""
         deployment = self._serving.get(endpoint)
         if deployment is not None:
@@ -65,8 +75,8 @@ class Serving:
     def close(self) -> None:
         """End every instance."""
         with self._changed:
-            self.is_closed = True
-            deployments = [*self._serving.values(), *self._starting.values()]
+            self._closing.set()
+            deployments: list[Fleet] = [*self._serving.values(), *self._starting.values()]
             self._serving.clear()
         with ThreadPoolExecutor(max(len(deployments), 1)) as pool:
             list(pool.map(lambda deployment: deployment.stop(_CLOSE_GRACE_SECONDS), deployments))

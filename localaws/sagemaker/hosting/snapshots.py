@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors
@@ -63,9 +63,21 @@ def plans_of(snapshot: Document) -> list[VariantPlan]:
             source=variant,
             routing=variant.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM"),
             startup_seconds=variant["StartupSeconds"],
+            config=snapshot["EndpointConfigName"],
         )
         for variant in snapshot["Variants"]
     ]
+
+
+def counts_of(snapshot: Document) -> dict[str, int]:
+    """The instance counts of a snapshot's variants."""
+    return {variant["VariantName"]: variant["InstanceCount"] for variant in snapshot["Variants"]}
+
+
+def of_size(snapshot: Document, counts: Mapping[str, int]) -> Document:
+    """The snapshot with other instance counts."""
+    variants = [variant | {"InstanceCount": counts.get(variant["VariantName"], 0)} for variant in snapshot["Variants"]]
+    return snapshot | {"Variants": variants}
 
 
 def with_retained_properties(pending: Document, deployed: Document, excluded: set[str]) -> Document:

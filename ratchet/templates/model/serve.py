@@ -13,6 +13,8 @@ from pathlib import Path
 import joblib
 import numpy as np
 
+from toolkit.signature import signed
+
 
 def model_fn(model_dir):
     """The model, loaded once."""
@@ -33,6 +35,7 @@ def predict_fn(numbers, model):
     return model.predict(numbers)
 
 
+@signed
 def output_fn(labels, accept):
     """Labels -> one a line (text/csv), or a list (application/json), with its type, or it goes out as HTML."""
     if accept == "application/json":

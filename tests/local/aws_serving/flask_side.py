@@ -52,8 +52,9 @@ def main() -> None:
     for body, headers in json.load(sys.stdin):
         content = base64.b64decode(body)
         theirs = client.post("/invocations", data=content, headers=headers)
-        pair = (theirs.status_code, theirs.mimetype, theirs.data), ours.ask(model, content, headers)
-        told.append([[status, kind, base64.b64encode(answer).decode()] for status, kind, answer in pair])
+        attributes = theirs.headers.get(ours.ATTRIBUTES)
+        pair = (theirs.status_code, theirs.mimetype, theirs.data, attributes), ours.ask(model, content, headers)
+        told.append([[status, kind, base64.b64encode(answer).decode(), said] for status, kind, answer, said in pair])
     print(json.dumps(told))
 
 

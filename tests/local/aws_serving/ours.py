@@ -11,6 +11,9 @@ from typing import Any
 
 FOLDER = Path(__file__).parents[3] / "localaws" / "sagemaker" / "hosting" / "model_server"
 
+# What a model may say to its caller beside its answer.
+ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+
 
 def part(name: str) -> Any:
     """A module of the model server's."""
@@ -36,8 +39,9 @@ def load(base: Path, serving: str) -> Any:
     )
 
 
-def ask(model: Any, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
-    """Status, content type without parameters, and body."""
+def ask(model: Any, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes, str | None]:
+    """Status, content type without parameters, body, and custom attributes."""
     lower = {name.lower(): value for name, value in headers.items()}
     answered = model.respond(part("http_messages").Request("POST", "/invocations", lower, body))
-    return answered.status, answered.content_type.partition(";")[0], answered.body
+    said = {name.lower(): value for name, value in answered.headers.items()}.get(ATTRIBUTES.lower())
+    return answered.status, answered.content_type.partition(";")[0], answered.body, said

@@ -28,17 +28,18 @@ class TheirModel:
         self.service = handler_service.HandlerService()
         self.service.initialize(self.context)
 
-    def ask(self, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
+    def ask(self, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes, str | None]:
         self.context.begin({name.lower(): value for name, value in headers.items()})
         (answer,) = self.service.handle([{"body": body}], self.context)
         kind = self.context.get_response_content_type(0) or "text/plain"
-        return self.context.get_response_status(0)[0], kind, ours.part("toolkit_model").octets(answer)
+        said = self.context.get_response_headers(0).get(ours.ATTRIBUTES.lower())
+        return self.context.get_response_status(0)[0], kind, ours.part("toolkit_model").octets(answer), said
 
 
-def first_line_of_an_error(status: int, kind: str, answer: bytes) -> list[Any]:
+def first_line_of_an_error(status: int, kind: str, answer: bytes, said: str | None) -> list[Any]:
     """Behind the first line of an error is its traceback, which differs."""
     shown = answer if status == 200 else answer.partition(b"\n")[0]
-    return [status, kind, base64.b64encode(shown).decode()]
+    return [status, kind, base64.b64encode(shown).decode(), said]
 
 
 def main() -> None:

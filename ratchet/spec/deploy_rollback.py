@@ -1,0 +1,120 @@
+"""`deploy.rollback_on` of pipeline.yaml: what of the new fleet, while traffic goes over to it, brings the old one back.
+
+Sources: developer guide, "Auto-Rollback Configuration and Monitoring", "Amazon SageMaker AI endpoint invocation
+metrics"; API reference, AutoRollbackConfig; CloudWatch API reference, PutMetricAlarm.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from contract import names
+from ratchet.spec.errors import checked, refusal
+from ratchet.spec.model import Model
+
+ALARMS = 10
+ALARM_NAME = 255
+# A model must have answered by then (InvokeEndpoint, API reference); a latency above it is none.
+LONGEST_LATENCY = 60_000
+
+_PERCENT_PATTERN = r"^\d+(\.\d+)? ?%$"
+_LATENCY_PATTERN = r"^\d+(ms|s)$"
+_LATENCY_UNITS = {"ms": 1, "s": 1000}
+# In a policy's resource a name with one of these is a pattern (IAM User Guide, "Resource").
+_PATTERNS = ("*", "?", "$")
+
+
+def _share(value: object) -> float:
+    """`1%` as 0.01."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"is {value!r}; write how many percent of the requests may end in an error, as 1%")
+    if float(found[1]) >= 100:
+        raise ValueError(f"is {value}; no more than all requests end in an error: write less than 100%, as 1%")
+    return float(found[1]) / 100
+
+
+def _milliseconds(value: object) -> int:
+    found = re.fullmatch(r"(\d+)(ms|s)", value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"is {value!r}; write a whole number and ms or s, as 500ms")
+    number = int(found[1]) * _LATENCY_UNITS[found[2]]
+    if not 0 < number <= LONGEST_LATENCY:
+        raise ValueError(f"is {value}; SageMaker waits 60s for an answer: write 1ms to 60s")
+    return number
+
+
+def _alarm(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"is {value!r}; it must be the name of a CloudWatch alarm, a text")
+    if not 0 < len(value) <= ALARM_NAME or not value.strip() or not value.isprintable():
+        raise ValueError(f"is {value!r}; an alarm's name has 1 to {ALARM_NAME} printable characters")
+    if value.startswith("arn:"):
+        raise ValueError(f"is {value!r}; SageMaker takes an alarm's name: write what is behind `:alarm:`")
+    if any(character in value for character in _PATTERNS):
+        raise ValueError(
+            f"is {value!r}, with one of {' '.join(_PATTERNS)}: IAM reads that as a pattern, which would open other "
+            "alarms to the pipeline; name the alarm otherwise"
+        )
+    return value
+
+
+Share = Annotated[
+    float,
+    BeforeValidator(checked(_share)),
+    WithJsonSchema({"type": "string", "pattern": _PERCENT_PATTERN, "examples": ["1%"]}),
+]
+Latency = Annotated[
+    int,
+    BeforeValidator(checked(_milliseconds)),
+    WithJsonSchema({"type": "string", "pattern": _LATENCY_PATTERN, "examples": ["500ms", "2s"]}),
+]
+AlarmName = Annotated[
+    str,
+    BeforeValidator(checked(_alarm)),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": ALARM_NAME}),
+]
+
+
+class RollbackOn(Model):
+    """What ends a deployment: each in any minute of it. Latencies are in milliseconds, `errors` is a share."""
+
+    errors: Annotated[
+        Share | None, Field(description="More than this of the new fleet's answers are server errors (5xx)")
+    ] = None
+    p50_latency: Annotated[Latency | None, Field(description="The new fleet's median latency is above this")] = None
+    p90_latency: Annotated[Latency | None, Field(description="Of ten answers one takes longer than this")] = None
+    p99_latency: Annotated[Latency | None, Field(description="Of a hundred answers one takes longer than this")] = None
+    alarms: Annotated[
+        Sequence[AlarmName], Field(description="CloudWatch alarms of your own, by name, of whatever they watch")
+    ] = ()
+
+    @property
+    def latencies(self) -> dict[str, int]:
+        """Percentile → milliseconds."""
+        said = {percentile: getattr(self, f"{percentile}_latency") for percentile in names.PERCENTILES}
+        return {percentile: limit for percentile, limit in said.items() if limit is not None}
+
+    @property
+    def own(self) -> int:
+        """How many alarms a run makes itself."""
+        return len(self.latencies) + (self.errors is not None)
+
+    @model_validator(mode="after")
+    def _some(self) -> RollbackOn:
+        for index, name in enumerate(self.alarms):
+            if name in self.alarms[:index]:
+                raise refusal(f"is {name!r} again; name each alarm once", "alarms", index)
+        if not self.own and not self.alarms:
+            raise refusal("names nothing; write errors: 1%, p99_latency: 500ms or alarms: [an-alarm], or leave it out")
+        if self.own + len(self.alarms) > ALARMS:
+            message = (
+                f"has {len(self.alarms)} names, and a run makes {self.own} more alarms; SageMaker takes at most "
+                f"{ALARMS} in all"
+            )
+            raise refusal(message, "alarms")
+        return self
