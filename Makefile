@@ -105,6 +105,7 @@ bench: install
 	@$(BIN)/python bench/probe.py
 	@$(BIN)/python bench/rules.py
 	@$(BIN)/python bench/kills.py
+	@$(BIN)/python bench/batch.py
 	@$(BIN)/python bench/tune.py
 	@$(BIN)/python bench/early_stopping.py
 	@$(BIN)/python bench/scale.py

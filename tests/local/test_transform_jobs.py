@@ -17,6 +17,8 @@ from state_machines import machine
 from transform_kit import Transforms
 from waiting import until
 
+from bench import batch
+
 ROWS = 20_000  # of 62 characters, more than the container takes at once
 
 
@@ -243,3 +245,12 @@ def test_a_state_machine_waits_for_the_job(transforms: Transforms) -> None:
     assert ended["status"] == "SUCCEEDED", ended.get("cause")
     assert ended["output"]["TransformJobStatus"] == "Completed"
     assert ended["output"]["TransformEndTime"] > ended["output"]["TransformStartTime"] > 1e12, "milliseconds"
+
+
+def test_the_benchmark_on_a_small_size(aws: Aws) -> None:
+    """Every row as the bare predict loop answers it."""
+    found = batch.compared(aws.client, True, lambda _text: None)
+    assert found["figures"]["wrong_rows"] == 0
+    assert found["figures"]["rows"] == batch.SMALL_ROWS
+    assert found["figures"]["throughput_ratio"] > 0
+    assert len(found["samples"]["throughput_ratio"]) == batch.SMALL

@@ -203,6 +203,27 @@ def test_quoted_cells_are_one_column() -> None:
     assert asked.written(b'"Doe, J",1,2\n', b"x\n") == b'"Doe, J",x'
 
 
+@pytest.mark.parametrize(
+    "expression",
+    ["$", "$[*]", "$[0]", "$[-1]", "$[0,-1]", "$[2,0]", "$[-2,1,-1]",
+     "$[1:]", "$[4:]", "$[:-1]", "$[:-4]", "$[1:3]", "$[:2]", "$[-2:]", "$[0:]", "$[:0]"],
+)  # fmt: skip
+def test_columns_are_the_same_however_they_are_found(expression: str) -> None:
+    """A row with quotes is taken apart, one without isn't."""
+    plain, quoted = b"a,b,c,d\ne,,,h\n", b'"a",b,c,d\ne,,,"h"\n'
+    asked = processing(CSV, InputFilter=expression)
+    assert asked.seen(plain).strip() == asked.seen(quoted).strip().replace(b'"', b"")
+    joined = processing(CSV, JoinSource="Input", OutputFilter=expression)
+    assert joined.written(plain, b"x\ny") == joined.written(quoted, b"x\ny").replace(b'"', b"")
+
+
+@pytest.mark.parametrize("row", [b"a,b", b'"a",b'])
+def test_a_column_that_is_not_there_is_said_so(row: bytes) -> None:
+    for expression in ("$[2]", "$[0,2]", "$[-3]", "$[-1,-3]"):
+        with pytest.raises(RecordsError, match=r"Invalid JsonPath: \$\[.*isn't within the 2"):
+            processing(CSV, InputFilter=expression).seen(row)
+
+
 @pytest.mark.fidelity(
     "Transform jobs",
     "Of JSON, the answer becomes the object's SageMakerOutput; what is no object becomes SageMakerInput beside it.",

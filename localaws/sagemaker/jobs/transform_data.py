@@ -13,11 +13,12 @@ from typing import Any
 
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
-from localaws.sagemaker.jobs import transform_paths
+from localaws.sagemaker.jobs import transform_columns, transform_paths
 from localaws.sagemaker.jobs.transform_paths import ALL, Path, PathError
 from localaws.sagemaker.jobs.transform_records import RecordsError
 
 CSV, JSON, JSON_LINES = "text/csv", "application/json", "application/jsonlines"
+_QUOTE, _ROW = b'"', b"%b,%b".__mod__
 _INPUT, _OUTPUT = "SageMakerInput", "SageMakerOutput"
 
 
@@ -40,14 +41,17 @@ class Processing:
         """What the model is sent of a body. RecordsError."""
         if self.input_filter.is_all:
             return body
+        if self.input_type == CSV and _QUOTE not in body:
+            return _cut(self.input_filter, _lines(body))
         return self._written([self._kept(self.input_filter, record) for record in self._records(body)], self.input_type)
 
     def written(self, body: bytes, answer: bytes) -> bytes:
         """What is written for a body and the model's answer to what it saw of it. RecordsError."""
         if not self.joins and self.output_filter.is_all:
             return answer
-        if self.output_type == CSV and self.output_filter.is_all:
-            return b"\n".join(b"%b,%b" % pair for pair in _pairs(_lines(body), _lines(answer)))
+        if self.output_type == CSV and (self.output_filter.is_all or (_QUOTE not in body and _QUOTE not in answer)):
+            rows = _lines(answer)
+            return _cut(self.output_filter, list(map(_ROW, _pairs(_lines(body), rows))) if self.joins else rows)
         records = self._records(answer, self.output_type)
         if self.joins:
             join = list.__add__ if self.output_type == CSV else _joined
@@ -114,6 +118,13 @@ def _check_types(request: Document, content_type: str | None, accept: str | None
         raise errors.validation(f"DataProcessing needs TransformInput.SplitType to be None or Line, not {split}.")
 
 
+def _cut(path: Path, rows: list[bytes]) -> bytes:
+    try:
+        return b"\n".join(map(transform_columns.cut(path), rows))
+    except PathError as error:
+        raise RecordsError(f"Invalid JsonPath: {path.expression}: {error}") from error
+
+
 def _joined(record: Any, answer: Any) -> Any:
     if isinstance(record, dict):
         return {**record, _OUTPUT: answer}
@@ -136,7 +147,7 @@ def _lines(body: bytes) -> list[bytes]:
 
 def _rows(body: bytes) -> list[list[str]]:
     lines = [line.decode() for line in _lines(body)]
-    return list(csv.reader(lines, strict=True)) if b'"' in body else [line.split(",") for line in lines]
+    return list(csv.reader(lines, strict=True)) if _QUOTE in body else [line.split(",") for line in lines]
 
 
 def _text_of(rows: list[list[str]]) -> str:

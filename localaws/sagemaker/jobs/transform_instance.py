@@ -173,12 +173,14 @@ class Instance:
         document = self._job.document
         split, by_line = document["TransformInput"]["SplitType"], document["TransformOutput"]["AssembleWith"] == "Line"
 
-        def answered(body: bytes) -> tuple[bytes, bytes]:
-            return body, self._ask(worker, self._processing.seen(body))
+        def answered(pair: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+            return pair[0], self._ask(worker, pair[1])
 
         bodies = transform_records.bodies(stream, split, pace.strategy, pace.limit)
+        # Seen here and not where it is asked: one is made ready while the model answers another.
+        pairs = ((body, self._processing.seen(body)) for body in bodies)
         with result.open("wb") as output:
-            for body, answer in in_order(answered, bodies, pace.concurrent):
+            for body, answer in in_order(answered, pairs, pace.concurrent):
                 written = self._processing.written(body, answer)
                 output.write(written)
                 if by_line and not written.endswith(b"\n"):
