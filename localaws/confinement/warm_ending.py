@@ -16,12 +16,13 @@ import sys
 import threading
 import traceback
 import weakref
+from types import ModuleType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
     from collections.abc import Collection
-    from types import ModuleType, TracebackType
+    from types import TracebackType
     from typing import Any, NoReturn
 else:
     import _signal as signal
@@ -119,7 +120,9 @@ def _give_up(known: Collection[str]) -> None:
         if hasattr(sys, name):
             setattr(sys, name, None)
     names = [name for name in sys.modules if name not in known or name == "__main__"]
-    given_up = [weakref.ref(sys.modules.pop(name)) for name in names]
+    taken = [sys.modules.pop(name) for name in names]
+    given_up = [weakref.ref(module) for module in taken if isinstance(module, ModuleType)]  # there may be others
+    del taken
     gc.collect()
     for reference in reversed(given_up):
         module = reference()

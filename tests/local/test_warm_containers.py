@@ -259,6 +259,7 @@ ENDINGS = {
     "c.__cxa_atexit(c.puts, ctypes.c_void_p(c.strdup(b'at the end of C')), None)\nprint('before')",
     "text of C": "import ctypes; ctypes.CDLL(None).printf(b'from C')",
     "a module of its own": "import sys, types\nclass A:\n    def __del__(self): print('gone')\nm = types.ModuleType('m'); m.a = A(); sys.modules['m'] = m",
+    "what is no module": "import sys, typing\nclass A: x = 1\nsys.modules['a'] = A\nsys.modules['b'] = 5",
     "recursion": "def f(): f()\nf()",
 }  # fmt: skip
 
