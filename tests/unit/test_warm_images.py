@@ -10,12 +10,16 @@ SERVER = 100
 BOOTSTRAP = "import sys\nfrom localaws.confinement.warm_interpreter import main\nmain()"
 
 
-def process(proc: Path, number: int, program: str, *words: str, ids: str = "", pss: int | None = 204_800) -> None:
+def process(
+    proc: Path, number: int, program: str, *words: str, starts_in: str = "pid:[1]", pss: int | None = 204_800
+) -> None:
     """A process as /proc shows it; `pss` in kB, None where it may not be looked at."""
     folder = proc / str(number)
     folder.mkdir()
     (folder / "cmdline").write_bytes("\0".join([program, *words, ""]).encode())
-    (folder / "status").write_text(f"Name:\tpython\nNSpid:\t{ids or number}\nThreads:\t1\n")
+    (folder / "ns").mkdir()
+    (folder / "ns" / "pid").symlink_to("pid:[1]")
+    (folder / "ns" / "pid_for_children").symlink_to(starts_in)
     if pss is not None:
         (folder / "smaps_rollup").write_text(f"55d0-7ffe ---p 00000000 [rollup]\nRss: 9 kB\nPss:     {pss} kB\n")
 
@@ -31,7 +35,7 @@ def test_the_interpreters_are_told_by_their_images_and_what_they_hold(tmp_path: 
     children(tmp_path, _100="1 2 3 4 ", _101="5 6 7 ", _102="")
     process(tmp_path, 1, "/images/xgboost-3.2.0-df847414f7ab/bin/python", "-c", BOOTSTRAP, "/app", "7", pss=1024)
     process(tmp_path, 2, "/usr/bin/python3", "-m", "localaws.functions")
-    process(tmp_path, 3, "/images/scikit-learn-1.9.0-7dcb262efc64/bin/python", "-c", BOOTSTRAP, ids="3\t1")
+    process(tmp_path, 3, "/images/scikit-learn-1.9.0-7dcb262efc64/bin/python", "-c", BOOTSTRAP, starts_in="pid:[2]")
     process(tmp_path, 4, "/images/tuner-445b0929f469/bin/python", "-c", "import tuner")
     process(tmp_path, 5, "/images/scikit-learn-1.9.0-7dcb262efc64+8291e92262b9/bin/python", "-c", BOOTSTRAP)
     process(tmp_path, 6, "/images/my-own/bin/python", "-c", BOOTSTRAP, pss=None)
