@@ -12,13 +12,14 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _ITS_PROGRAM = b"localaws.confinement.warm_interpreter"
+_IMPORTS = 5  # of its arguments
 _HASH = 12  # letters behind an environment's name
 _PSS = "Pss:"  # memory of its own, and its part of what it shares with its containers
 
 
 @dataclass(frozen=True)
 class WarmImage:
-    """An image whose framework is imported, and the memory of the interpreter that has done it."""
+    """An image with an interpreter that has imported its framework, or nothing yet, and that interpreter's memory."""
 
     name: str
     mebibytes: int
@@ -42,10 +43,11 @@ def _warm_image(process: Path) -> WarmImage | None:
     """None for any other process, and for one that has ended meanwhile."""
     try:
         arguments = (process / "cmdline").read_bytes().split(b"\0")
-        if len(arguments) < 3 or _ITS_PROGRAM not in arguments[2] or _is_in_container(process):
+        if len(arguments) <= _IMPORTS or _ITS_PROGRAM not in arguments[2] or _is_in_container(process):
             return None
         interpreter = Path(arguments[0].decode("utf-8", "replace"))
-        return WarmImage(_image_name(interpreter.parents[1].name), _kibibytes(process) // 1024)
+        alone = "" if arguments[_IMPORTS] else ", Python alone"
+        return WarmImage(_image_name(interpreter.parents[1].name) + alone, _kibibytes(process) // 1024)
     except (OSError, IndexError):
         return None
 
