@@ -1,7 +1,7 @@
 """The images that the embedded AWS keeps warm, and what memory each holds, read from this machine's processes.
 
-An interpreter that has imported an image's framework is a process of the server's (docs/containers.md, Warm); those
-that it is forked into are in containers, with process ids of their own.
+An interpreter that has imported an image's framework is a process of the server's (docs/containers.md, Warm), as are
+those that it was forked into, each at the head of a container.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _ITS_PROGRAM = b"localaws.confinement.warm_interpreter"
+_IMPORTS = 5  # of its arguments
 _HASH = 12  # letters behind an environment's name
 _PSS = "Pss:"  # memory of its own, and its part of what it shares with its containers
 
 
 @dataclass(frozen=True)
 class WarmImage:
-    """An image whose framework is imported, and the memory of the interpreter that has done it."""
+    """An image with an interpreter that has imported its framework, or nothing yet, and that interpreter's memory."""
 
     name: str
     mebibytes: int
@@ -42,28 +43,24 @@ def _warm_image(process: Path) -> WarmImage | None:
     """None for any other process, and for one that has ended meanwhile."""
     try:
         arguments = (process / "cmdline").read_bytes().split(b"\0")
-        if len(arguments) < 3 or _ITS_PROGRAM not in arguments[2] or _is_in_container(process):
+        if len(arguments) <= _IMPORTS or _ITS_PROGRAM not in arguments[2] or _is_in_container(process):
             return None
         interpreter = Path(arguments[0].decode("utf-8", "replace"))
-        return WarmImage(_image_name(interpreter.parents[1].name), _kibibytes(process) // 1024)
+        alone = "" if arguments[_IMPORTS] else ", Python alone"
+        return WarmImage(_image_name(interpreter.parents[1].name) + alone, _kibibytes(process) // 1024)
     except (OSError, IndexError):
         return None
 
 
 def _is_in_container(process: Path) -> bool:
-    """Whether it has another process id in a namespace of its own."""
-    return len(_value((process / "status").read_text(encoding="utf-8", errors="replace"), "NSpid:").split()) > 1
+    """Whether the processes that it starts have a namespace of their own."""
+    own, childrens = ((process / "ns" / name).readlink() for name in ("pid", "pid_for_children"))
+    return own != childrens
 
 
 def _kibibytes(process: Path) -> int:
-    found = _value((process / "smaps_rollup").read_text(encoding="ascii"), _PSS).split()
-    return int(found[0])
-
-
-def _value(text: str, name: str) -> str:
-    """What a line of /proc says behind a name; empty where there is none."""
-    line = next((line for line in text.splitlines() if line.startswith(name)), name)
-    return line.removeprefix(name).strip()
+    lines = (process / "smaps_rollup").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(_PSS))
 
 
 def _image_name(folder: str) -> str:

@@ -15,7 +15,7 @@ METRICS = {"accuracy": r"accuracy=([0-9.]+)", "parameters": r"parameters=([0-9]+
 ROUNDS = {"max": 4, "metric": "accuracy", "tolerance": 0.05, "size": "parameters"}
 
 
-TRAIN = {"instance": "ml.m5.large", "metrics": METRICS}
+TRAIN = {"instance": "ml.m5.large", "keep_warm": "10m", "metrics": METRICS}
 PIPELINES = {"stepped": Scripted({"train": TRAIN, "rounds": ROUNDS, "rules": [{"rule": "AccuracyDrop"}]})}
 
 
@@ -48,6 +48,12 @@ def test_rounds_end_at_the_tolerance_and_the_smallest_good_model_serves(stepped:
     assert (stepped.ask(81), stepped.ask(89)) == ("1", "0"), "it is right about 86 rows of a hundred"
     assert stepped.states(record["run_id"]).count("Train") == 4
     assert round_figures.rounds(rounds) is not None
+    jobs = stepped.aws.client("sagemaker").list_training_jobs(
+        NameContains=record["run_id"], SortBy="CreationTime", SortOrder="Ascending"
+    )["TrainingJobSummaries"]
+    pools = [job["WarmPoolStatus"] for job in jobs]
+    assert [pool["Status"] for pool in pools] == ["Reused", "Reused", "Reused", "Available"], "by the next round"
+    assert [pool["ReusedByJob"] for pool in pools[:3]] == [job["TrainingJobName"] for job in jobs[1:]]
 
 
 def test_a_round_that_a_rule_stops_ends_them_and_the_round_before_goes_on(stepped: Pipeline) -> None:

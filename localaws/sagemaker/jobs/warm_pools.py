@@ -59,13 +59,11 @@ def period(document: Document) -> int:
 
 
 def ended(document: Document, others: Iterable[Pool], quotas: Quotas) -> Document:
-    """The document of a job that has just ended, with what becomes of its instances.
+    """The document of a job that has just ended, and has a pool or wants to leave one, with what becomes of it.
 
     Without room in the quota for warm pools they aren't kept, and nobody is refused anything ("Request a warm pool
     quota increase").
     """
-    if not period(document) and _STATUS not in document:
-        return document
     now = document["TrainingEndTime"]
     pools = [_use(each.document) for each in others if is_available(each.document, now)]
     if _can_be_kept(document) and leave_room(quotas, _use(document), pools):
