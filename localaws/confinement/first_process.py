@@ -73,17 +73,17 @@ def main(arguments: list[str]) -> int:
     return status
 
 
-def lead(options: Options, alive: int, starts: Starts) -> int:
+def lead(options: Options, may_begin: Callable[[], bool], starts: Starts) -> int:
     """Run the container in a child of the server's that is the first of its processes already; its exit status.
 
-    alive: says nothing, and is closed once the server has gone.
+    may_begin: waits until the program may begin; False where the server has gone.
     """
     os.setsid()
     try:
         _enter_namespaces(options, with_processes=False)
     except OSError as error:
         return _setup_failed(error)
-    return _as_first_process(options, alive, starts)
+    return _as_first_process(options, may_begin, starts)
 
 
 def _run_as_first_process(options: Options, starts: Starts) -> int:
@@ -92,22 +92,21 @@ def _run_as_first_process(options: Options, starts: Starts) -> int:
 
     def first_process() -> int:
         os.close(held_end)
-        return _as_first_process(options, alive_end, starts)
+        os.set_blocking(alive_end, False)
+        return _as_first_process(options, lambda: not is_closed(alive_end), starts)
 
     return supervise(first_process)
 
 
-def _as_first_process(options: Options, alive: int, starts: Starts) -> int:
+def _as_first_process(options: Options, may_begin: Callable[[], bool], starts: Starts) -> int:
     try:
         settings = view.enter(options.view, own_processes=True) if options.has_own_files else None
         _confine(options, settings)
     except OSError as error:
         return _setup_failed(error)
     linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.set_blocking(alive, False)
-    if is_closed(alive):
+    if not may_begin():
         return SETUP_FAILED
-    os.close(alive)
     if "--train" in options.flags:
         return _train(options, starts)
     starts.beside()

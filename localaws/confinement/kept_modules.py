@@ -135,7 +135,7 @@ class Kept:
         other = [variable for variable, value in self.read.items() if os.environ.get(variable) != value]
         if other:
             raise ImportError(f"{name} was imported before {', '.join(other)} had the value that it has now. {_HOW}")
-        for top in self.tops:
+        for top in self.tops if self._may_be_hidden() else ():
             spec = importlib.machinery.PathFinder.find_spec(top, sys.path)
             kept, found = _file(self._modules.get(top)), spec and spec.origin
             # Some modules of libraries in C call themselves otherwise than they are found.
@@ -145,6 +145,21 @@ class Kept:
             changed = next((path for path in self._files if _stat(path) != self._stats[path]), None)
             if changed:
                 raise ImportError(f"{changed} has changed since it was imported. {_HOW}")
+
+    def _may_be_hidden(self) -> bool:
+        """Whether a folder of the import path before the packages' may have a module of one of their names."""
+        if self._folder not in sys.path:
+            return True
+        before = sys.path[: sys.path.index(self._folder)]
+        return any(self._may_hide(folder) for folder in before if not folder or folder not in self.path)
+
+    def _may_hide(self, folder: str) -> bool:
+        try:
+            return any(entry.name.partition(".")[0] in self.tops for entry in os.scandir(folder or "."))
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True  # an archive
 
 
 class _Loader:

@@ -53,13 +53,13 @@ def end_descendants() -> None:
 
     Of one that is ending the children aren't this process's yet: only when no child is left, nothing is.
     """
-    while not _all_reaped():
+    while not all_reaped():
         for pid in _descendants(os.getpid()):
             _kill(pid, signal.SIGKILL)
         time.sleep(_REAP_SECONDS)
 
 
-def _all_reaped() -> bool:
+def all_reaped() -> bool:
     """Reap what has ended; whether there is no child left."""
     try:
         while os.waitpid(-1, os.WNOHANG) != (0, 0):

@@ -3,7 +3,9 @@
 The first line that comes is a document, with it the descriptors of its output and of what its program inherits:
 `options` (options.py), `environment`, `descriptors` (the numbers that the program inherits them under), and what
 `forks`: the "program" itself, the script of a program that is "train", or "scripts" that a `train` asks for, for which
-the last descriptor is a socket that listens (warm_scripts.py). The server holds its end as long as the container lives.
+the last descriptor is a socket that listens (warm_scripts.py). A byte that comes afterwards says that the container is
+kept to its limits now: its program may begin. What goes back is the exit status, once nothing of the container is left
+but its first process, whose own end takes as long as its interpreter is large.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import socket
 from localaws.confinement import first_process, linux, train_program, warm_program, warm_scripts
 from localaws.confinement.first_process import Starts
 from localaws.confinement.options import Options
+from localaws.confinement.processes import all_reaped
 from localaws.confinement.warm_program import BecomesError
 
 TYPE_CHECKING = False
@@ -40,15 +43,17 @@ def container(asked: socket.socket, kept: Kept) -> Program:
 
 def _run(asked: socket.socket, kept: Kept) -> int:
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-    document, descriptors = receive(asked)
-    if document is None:
+    message, more, descriptors = receive(asked)
+    if not message:
         return first_process.SETUP_FAILED  # the server has gone
-    alive, listener = _take(asked, document, descriptors)
+    document = json.loads(message)
+    asked_on, listener = _take(asked, document, descriptors)
     environment: dict[str, str] = document["environment"]
     os.environ.clear()
     os.environ.update(environment)
 
     def become(options: Options) -> int:
+        os.close(asked_on)
         may_be = document["forks"] == "program" and os.path.isdir(options.cwd)
         program = warm_program.found(options.program, environment, options.cwd, kept) if may_be else None
         if program is None:
@@ -57,6 +62,7 @@ def _run(asked: socket.socket, kept: Kept) -> int:
         raise BecomesError(program)
 
     def script(command: list[str], cwd: str, variables: dict[str, str]) -> None:
+        os.close(asked_on)
         program = warm_program.found(command, variables, cwd, kept)
         if program is None:
             train_program.start(command, cwd, variables)
@@ -67,19 +73,35 @@ def _run(asked: socket.socket, kept: Kept) -> int:
         if listener is None:
             return
         if os.fork() == 0:
+            os.close(asked_on)
             raise BecomesError(warm_scripts.serve(socket.socket(fileno=listener), kept))
         os.close(listener)
 
-    return first_process.lead(Options(document["options"]), alive, Starts(become, script, beside))
+    def may_begin() -> bool:
+        return bool(more or os.read(asked_on, 1))
+
+    status = first_process.lead(Options(document["options"]), may_begin, Starts(become, script, beside))
+    if all_reaped():
+        _tell(asked_on, status)
+    return status
 
 
-def receive(asked: socket.socket) -> tuple[Any, list[int]]:
-    """A document and the descriptors that came with it; None where nobody asks any more."""
+def _tell(asked_on: int, status: int) -> None:
+    os.closerange(1, 3)
+    try:
+        os.write(asked_on, b"%d" % status)
+    except OSError:
+        pass  # the server has gone
+
+
+def receive(asked: socket.socket) -> tuple[bytes, bytes, list[int]]:
+    """A document, what came after it, and the descriptors that came with it; nothing where nobody asks any more."""
     message, descriptors, _, _ = socket.recv_fds(asked, _PART_BYTES, _MOST_DESCRIPTORS)
-    while message and not message.endswith(b"\n"):
+    while message and b"\n" not in message:
         part = asked.recv(_PART_BYTES)
         message = message + part if part else b""
-    return (json.loads(message) if message else None), descriptors
+    document, _, more = message.partition(b"\n")
+    return document, more, descriptors
 
 
 def _take(asked: socket.socket, document: Any, descriptors: list[int]) -> tuple[int, int | None]:
@@ -88,11 +110,11 @@ def _take(asked: socket.socket, document: Any, descriptors: list[int]) -> tuple[
     places = [1, *document["descriptors"]]
     high = max([*places, *descriptors, asked.fileno()]) + _MOST_DESCRIPTORS
     moved = [os.dup2(descriptor, high + at, inheritable=False) for at, descriptor in enumerate(descriptors)]
-    alive = os.dup2(asked.detach(), high + len(moved), inheritable=False)
+    asked_on = os.dup2(asked.detach(), high + len(moved), inheritable=False)
     kept = None if listener is None else os.dup2(listener, high + len(moved) + 1, inheritable=False)
     os.closerange(3, high)
     for descriptor, place in zip(moved, places, strict=True):
         os.dup2(descriptor, place)
         os.close(descriptor)
     os.dup2(1, 2)
-    return alive, kept
+    return asked_on, kept

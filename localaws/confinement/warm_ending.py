@@ -2,7 +2,8 @@
 
 Python takes everything apart at its end, the framework's hundred thousand objects among it, for whose pages a forked
 process would have to be given copies first. What a program can notice of it is done: threads are waited for, what is
-registered with atexit is called, its own modules' objects are given up, streams are flushed, in C as well.
+registered with atexit is called, its own modules' objects are given up, streams are flushed, in C as well. Libraries in
+C take themselves apart, too (exit(3)): those that the program has loaded do, the framework's don't.
 """
 
 from __future__ import annotations
@@ -26,7 +27,15 @@ else:
     import _signal as signal
 
 _OF_PYTHON = 120  # the status where streams can't be flushed
-_EXIT = ctypes.PyDLL(None).exit
+_C = ctypes.PyDLL(None)
+
+
+def begin() -> None:
+    """Have this process end before what was registered with the C library up to now is called, after what will be."""
+    on_exit, at_exit = getattr(_C, "on_exit", None), getattr(_C, "__cxa_atexit", None)
+    if on_exit is not None and at_exit is not None:
+        on_exit(_C._exit, None)
+        at_exit(_C.fflush, None, None)
 
 
 def end(raised: BaseException | None, known: Collection[str]) -> NoReturn:
@@ -44,7 +53,7 @@ def end(raised: BaseException | None, known: Collection[str]) -> NoReturn:
     if is_interrupted:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
-    _EXIT(status)
+    _C.exit(status)
     raise AssertionError
 
 

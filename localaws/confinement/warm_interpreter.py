@@ -87,6 +87,7 @@ def _imported(known: frozenset[str], imports: Sequence[str], seen: view.View) ->
     os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     linux.setns(here, linux.CLONE_NEWNS)
     os.close(here)
+    sys.path_importer_cache.clear()  # which a program would begin with; a forked process would copy what it frees
     gc.collect()
     gc.freeze()
     return kept

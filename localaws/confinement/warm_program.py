@@ -57,6 +57,7 @@ class Program:
 
     def begin(self) -> types.CodeType:
         """Make this process the program's; what is to be run in `space`."""
+        warm_ending.begin()
         _take_on_variables(self.environment)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.executable = self.python

@@ -124,7 +124,6 @@ class SageMaker:
     def _warm_up(self) -> None:
         """Prepare what the first job would wait for otherwise: service models read, the kernel's isolation tried."""
         validation.service_model()
-        self.context.wire.warm_up()
         lacking = container.describe_isolation()
         if lacking is not None:
             _log.warning(lacking)

@@ -114,7 +114,7 @@ def submit(engine: JobEngine, name: str, script: str, max_runtime: float = 60) -
 
 def role(context: Context) -> Role:
     credentials = context.platform.assume_role("arn:role", "x", "arn:job")
-    return Role(credentials, Objects(context.wire.client("s3", credentials), "arn:role"))
+    return Role(credentials, Objects(context.wire.s3(credentials), "arn:role"))
 
 
 def spec(directory: Path, script: str, **more: Any) -> ContainerSpec:

@@ -251,6 +251,8 @@ ENDINGS = {
     "what has a finalizer": "class A:\n    def __del__(self): print('gone')\na = A()",
     "a warning": "import warnings\nwarnings.warn('careful')\nwarnings.warn('old', DeprecationWarning)",
     "a group": "raise ExceptionGroup('several', [ValueError(1), TypeError(2)])",
+    "an end in C": "import ctypes\nc = ctypes.CDLL(None)\nc.strdup.restype = ctypes.c_void_p\n"
+    "c.__cxa_atexit(c.puts, ctypes.c_void_p(c.strdup(b'at the end of C')), None)\nprint('before')",
     "text of C": "import ctypes; ctypes.CDLL(None).printf(b'from C')",
     "a module of its own": "import sys, types\nclass A:\n    def __del__(self): print('gone')\nm = types.ModuleType('m'); m.a = A(); sys.modules['m'] = m",
     "recursion": "def f(): f()\nf()",

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
+from urllib.parse import unquote_plus
+from xml.sax.saxutils import escape
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from localaws.sagemaker.core.wire import error_code
+from localaws.sagemaker.core.s3_wire import Answer, NoAnswerError, Request, S3Error, S3Wire, elements, members
 
 _PARALLEL = 8  # requests at once; more don't help on loopback
 _SINGLE_PUT = 64 * 1024 * 1024  # bytes; larger files go up in parts
+_PART, _MOST_PARTS = 32 * 1024 * 1024, 10_000
+_ENCRYPTED = "x-amz-server-side-encryption"
 _MAX_READ = 64 * 1024 * 1024  # bytes of an object that is read into memory: a manifest
 INSUFFICIENT_SPACE = "Insufficient disk space"
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
@@ -56,48 +62,39 @@ class Download:
     target: Path
 
 
-class _Bounded:
-    """The next `size` bytes of a file, for a reader that goes on to the end."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file, self._left = file, size
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes, none at the end."""
-        data = self._file.read(self._left if size < 0 else min(size, self._left))
-        self._left -= len(data)
-        return data
-
-
 class Objects:
-    """S3 through one role's client. Thread-safe."""
+    """S3 through one role. Thread-safe."""
 
-    def __init__(self, client: Any, role_arn: str) -> None:
-        self._client = client
+    def __init__(self, s3: S3Wire, role_arn: str) -> None:
+        self._s3 = s3
         self._role_arn = role_arn
 
     def list(self, bucket: str, prefix: str, limit: int | None = None) -> Iterator[S3Object]:
         """Objects whose key starts with `prefix`, at most `limit`; folder markers (keys that end in /) left out."""
+        query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
+        if limit is not None:
+            query["max-keys"] = str(limit + 1)  # the first may be a marker
         found = 0
-        arguments: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
         while True:
-            page = self._call("s3:ListBucket", f"arn:aws:s3:::{bucket}", self._client.list_objects_v2, **arguments)
-            for item in page.get("Contents", []):
-                if not item["Key"].endswith("/"):
-                    yield S3Object(bucket, item["Key"], item["Size"])
+            with self._ask("s3:ListBucket", Request("GET", bucket, query=query)) as answer:
+                page = answer.read()
+            for item in elements(page, "Contents"):
+                key = unquote_plus(item["Key"])
+                if not key.endswith("/"):
+                    yield S3Object(bucket, key, int(item["Size"]))
                     found += 1
                     if found == limit:
                         return
-            if not page.get("IsTruncated"):
+            told = members(page)
+            if told.get("IsTruncated") != "true":
                 return
-            arguments["ContinuationToken"] = page["NextContinuationToken"]
+            query = {**query, "continuation-token": told["NextContinuationToken"]}
 
     def read(self, source: S3Object) -> bytes:
         """An object's content, 64 MiB at most."""
-        response = self._call("s3:GetObject", source.arn, self._client.get_object, Bucket=source.bucket, Key=source.key)
-        content: bytes = response["Body"].read(_MAX_READ + 1)
+        with self._ask("s3:GetObject", Request("GET", source.bucket, source.key)) as answer:
+            content = answer.read(_MAX_READ + 1)
         if len(content) > _MAX_READ:
-            response["Body"].close()
             raise TransferError(f"s3://{source.bucket}/{source.key} has more than {_MAX_READ} bytes", "EntityTooLarge")
         return content
 
@@ -122,33 +119,34 @@ class Objects:
         Not the file itself: of one that grows, more than the announced length would be sent, and be taken for the
         connection's next request.
         """
-        extra = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
-        arn = f"arn:aws:s3:::{bucket}/{key}"
+        headers = {_ENCRYPTED: "aws:kms", f"{_ENCRYPTED}-aws-kms-key-id": kms_key} if kms_key else {}
         if size > _SINGLE_PUT:
-            self._upload_parts(_Bounded(file, size), bucket, key, extra)
+            self._upload_parts(file, size, bucket, key, headers)
             return
-        content = file.read(size)
-        self._call("s3:PutObject", arn, self._client.put_object, Bucket=bucket, Key=key, Body=content, **extra)
+        self._written(Request("PUT", bucket, key, headers=headers, body=file.read(size)))
 
     def bucket_exists(self, bucket: str) -> bool:
         """False when it doesn't; True also when the role may not look."""
         try:
-            self._client.head_bucket(Bucket=bucket)
-        except ClientError as error:
-            return error_code(error) not in ("404", "NoSuchBucket")
+            with self._s3.ask(Request("HEAD", bucket)) as answer:
+                answer.read()
+        except S3Error as error:
+            return error.status != http.client.NOT_FOUND
         return True
 
     def close(self) -> None:
-        """Close the client's connections."""
-        self._client.close()
+        """Close the connections."""
+        self._s3.close()
 
     def _fetch(self, download: Download) -> None:
         source, target = download.source, download.target
-        response = self._call("s3:GetObject", source.arn, self._client.get_object, Bucket=source.bucket, Key=source.key)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as file:
-                for chunk in response["Body"].iter_chunks(1024 * 1024):
+            with (
+                self._ask("s3:GetObject", Request("GET", source.bucket, source.key)) as answer,
+                target.open("wb") as file,
+            ):
+                for chunk in answer.chunks():
                     file.write(chunk)
         except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
             raise TransferError(
@@ -156,33 +154,56 @@ class Objects:
                 "KeyConflict",
             ) from error
 
-    def _upload_parts(self, file: _Bounded, bucket: str, key: str, extra: dict[str, str]) -> None:
-        from s3transfer.manager import TransferManager  # type: ignore[import-untyped]  # noqa: PLC0415 - rarely needed
-
-        def upload() -> None:
-            with TransferManager(self._client) as transfers:
-                transfers.upload(file, bucket, key, extra_args=extra).result()
-
-        self._call("s3:PutObject", f"arn:aws:s3:::{bucket}/{key}", upload)
-
-    def _call(self, action: str, resource: str, request: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def _upload_parts(self, file: BinaryIO, size: int, bucket: str, key: str, headers: dict[str, str]) -> None:
+        """A larger object, part by part; nothing is left of one that can't be written whole."""
+        with self._ask("s3:PutObject", Request("POST", bucket, key, {"uploads": ""}, headers)) as answer:
+            upload = {"uploadId": members(answer.read())["UploadId"]}
         try:
-            return request(*args, **kwargs)
-        except ClientError as error:
+            tags = list(self._parts(file, size, Request("PUT", bucket, key, upload)))
+            parts = [f"<Part><PartNumber>{n}</PartNumber><ETag>{escape(tag)}</ETag></Part>" for n, tag in tags]
+            whole = f"<CompleteMultipartUpload>{''.join(parts)}</CompleteMultipartUpload>"
+            self._written(Request("POST", bucket, key, upload, body=whole.encode()))
+        except BaseException:
+            with contextlib.suppress(TransferError):
+                self._written(Request("DELETE", bucket, key, upload))
+            raise
+
+    def _parts(self, file: BinaryIO, size: int, request: Request) -> Iterator[tuple[int, str]]:
+        """Write the next `size` bytes of a file in parts: their numbers and tags."""
+        left, step = size, max(_PART, -(-size // _MOST_PARTS))
+        for number in itertools.count(1):
+            content = file.read(min(step, left))
+            if not content:
+                return
+            left -= len(content)
+            query = {**request.query, "partNumber": str(number)}
+            yield number, self._written(replace(request, query=query, body=content)).etag
+
+    def _written(self, request: Request) -> Answer:
+        """The answer to a request that writes, once that is done."""
+        with self._ask("s3:PutObject", request) as answer:
+            answer.read()
+            return answer
+
+    @contextmanager
+    def _ask(self, action: str, request: Request) -> Iterator[Answer]:
+        arn = f"arn:aws:s3:::{request.bucket}"
+        resource = f"{arn}/{request.key}" if request.key else arn
+        try:
+            with self._s3.ask(request) as answer:
+                yield answer
+        except S3Error as error:
             raise self._explained(error, action, resource) from error
-        except BotoCoreError as error:
+        except NoAnswerError as error:
             raise TransferError(f"{action} on {resource} failed: {error}", type(error).__name__) from error
 
-    def _explained(self, error: ClientError, action: str, resource: str) -> TransferError:
-        code = error_code(error)
-        said = error.response.get("Error", {}).get("Message", "")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
-        if code in _DENIED:
+    def _explained(self, error: S3Error, action: str, resource: str) -> TransferError:
+        if error.code in _DENIED:
             text = (
                 f"AccessDenied (403): role {self._role_arn} is not authorized to perform: {action} "
                 f'on resource: "{resource}"'
             )
-            if said and action not in said:
-                text += f" ({said})"
+            if error.message and action not in error.message:
+                text += f" ({error.message})"
             return TransferError(text, "AccessDenied")
-        return TransferError(f"{code} ({status}): {said} ({action} on {resource})", code)
+        return TransferError(f"{error} ({action} on {resource})", error.code)

@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import select
+import signal
 import socket
 import subprocess
 import threading
@@ -34,6 +35,7 @@ from localaws.sagemaker.containers.warm_start import Warm
 _log = logging.getLogger(__name__)
 
 SCRIPTS = "scripts"
+_MAY_BEGIN = b"1"
 IDLE_SECONDS = 600.0
 _MOST = 3  # interpreters at once: each holds some 100 MB; and as many without a framework, of 10 MB
 _START_SECONDS = 120.0
@@ -52,7 +54,8 @@ class ForkedProcess:
     def __init__(self, pid: int, output: int, asked: socket.socket) -> None:
         self.pid = pid
         self.stdout = open(output, "rb", 0)  # noqa: SIM115 - a pipe, its container's
-        self._asked = asked  # by which it knows that the server is there
+        self._asked = asked  # by which it knows that the server is there, and says how it ends
+        self._may_tell = True
         self._returncode: int | None = None
         self._ends = os.pidfd_open(pid)
         self._waiting = threading.Lock()
@@ -61,12 +64,36 @@ class ForkedProcess:
         """Its exit status once it has ended; of one that a signal ended, the signal's number below 0."""
         with self._waiting:
             if self._returncode is None:
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-                if pid == self.pid:
-                    self._returncode = os.waitstatus_to_exitcode(status)
-                    os.close(self._ends)
-                    self._asked.close()
+                told = self._told()
+                self._returncode = self._ended() if told is None else told
             return self._returncode
+
+    def _told(self) -> int | None:
+        """What it has said: it has nothing left to do, and is ended, whatever it is at."""
+        try:
+            said = self._asked.recv(_PART_BYTES, socket.MSG_DONTWAIT) if self._may_tell else b""
+        except BlockingIOError:
+            return None
+        except OSError:
+            said = b""
+        self._may_tell = False
+        if not said.isdigit():
+            return None
+        os.kill(self.pid, signal.SIGKILL)
+        threading.Thread(target=os.waitpid, args=(self.pid, 0), name=f"ends-{self.pid}", daemon=True).start()
+        self._close()
+        return int(said)
+
+    def _ended(self) -> int | None:
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if pid != self.pid:
+            return None
+        self._close()
+        return os.waitstatus_to_exitcode(status)
+
+    def _close(self) -> None:
+        os.close(self._ends)
+        self._asked.close()
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end; its exit status. Raises subprocess.TimeoutExpired."""
@@ -83,10 +110,12 @@ class ForkedProcess:
         with self._waiting:
             if self._returncode is not None:
                 return
-            ends = os.dup(self._ends)
-        looks.register(ends, select.POLLIN)
+            ends = [os.dup(each) for each in (self._ends, self._asked.fileno())[: 1 + self._may_tell]]
+        for each in ends:
+            looks.register(each, select.POLLIN)
         looks.poll(None if seconds is None else seconds * 1000)
-        os.close(ends)
+        for each in ends:
+            os.close(each)
 
 
 class Interpreter:
@@ -289,7 +318,7 @@ def _can_be_warm(spec: ContainerSpec, warm: Warm) -> bool:
 
 
 def _launch(spec: ContainerSpec, interpreter: Interpreter) -> Container:
-    """Fork a container, and keep it to its limits before it knows what it is to be."""
+    """Fork a container, and keep it to its limits while it gets ready, before its program begins."""
     options = container.options_of(spec)
     forks = spec.warm.forks if spec.warm else "program"
     listener = _listening(spec.tools) if forks == "scripts" and spec.tools else None
@@ -298,7 +327,6 @@ def _launch(spec: ContainerSpec, interpreter: Interpreter) -> Container:
     started = Container(ForkedProcess(pid, output, asked), owns_processes=True)
     try:
         yield_to_us(pid)
-        container.keep_to_limits(started, spec)
         document = {
             "options": [*options, "--parent", str(os.getpid()), "--", *spec.command],
             "environment": dict(spec.environment),
@@ -310,6 +338,9 @@ def _launch(spec: ContainerSpec, interpreter: Interpreter) -> Container:
         sent = socket.send_fds(asked, [message], [written, *spec.descriptors, *others])
         if sent < len(message):  # else it may have ended already
             asked.sendall(message[sent:])
+        container.keep_to_limits(started, spec)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has said why it can't begin
+            asked.sendall(_MAY_BEGIN)
     except BaseException:
         started.kill()
         started.wait()

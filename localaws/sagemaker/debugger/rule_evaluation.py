@@ -118,7 +118,7 @@ class RuleJobs:
         document = debugger_request.rule_job(training.document, rule, name, arn)
         document = job_documents.created(PROCESSING, document, "Starting", "Starting the job", context.clock.now())
         credentials = training.role.credentials
-        objects = Objects(context.wire.client("s3", credentials), document["RoleArn"])
+        objects = Objects(context.wire.s3(credentials), document["RoleArn"])
         return Job(PROCESSING, document, Role(credentials, objects), context)
 
     def _store(self) -> Document | None:

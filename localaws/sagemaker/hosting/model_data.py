@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.aws_platform import Credentials
 from localaws.sagemaker.core.request import Document
-from localaws.sagemaker.core.wire import error_code, split_s3_uri
-
-_CHUNK = 1024 * 1024
+from localaws.sagemaker.core.s3_wire import NoAnswerError, Request, S3Error
+from localaws.sagemaker.core.wire import split_s3_uri
 
 
 class ModelDataError(Exception):
@@ -52,10 +50,10 @@ def check_model_data(context: Context, container: Document, role_arn: str, model
     except ValueError as error:
         raise errors.validation(str(error)) from error
     try:
-        with closing(context.wire.client("s3", credentials)) as s3:
-            s3.head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if error_code(error) in {"404", "NoSuchKey", "NoSuchBucket"}:
+        with closing(context.wire.s3(credentials)) as s3, s3.ask(Request("HEAD", bucket, key)) as answer:
+            answer.read()
+    except S3Error as error:
+        if error.status == http.client.NOT_FOUND:
             raise errors.validation(f"Could not find model data at {uri}.") from error
         raise errors.validation(_no_access(uri, role_arn, context.platform.region)) from error
 
@@ -83,18 +81,19 @@ class Fetcher:
         try:
             bucket, key = split_s3_uri(uri)
             target.parent.mkdir(parents=True, exist_ok=True)
-            with closing(self.context.wire.client("s3", self.credentials)) as s3, partial.open("wb") as file:
-                for chunk in s3.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_CHUNK):
+            s3, wanted = self.context.wire.s3(self.credentials), Request("GET", bucket, key)
+            with closing(s3), s3.ask(wanted) as answer, partial.open("wb") as file:
+                for chunk in answer.chunks():
                     file.write(chunk)
                     if time.monotonic() > self.deadline:
                         raise ModelDataError(f"Downloading model data from {uri} took longer than it may take.")
-        except ClientError as error:
+        except S3Error as error:
             raise ModelDataError(self._reason(uri, error)) from error
-        except (BotoCoreError, ValueError) as error:
+        except (NoAnswerError, ValueError) as error:
             raise ModelDataError(f"Failed to download model data from {uri}: {error}") from error
         partial.replace(target)
 
-    def _reason(self, uri: str, error: ClientError) -> str:
-        denied = error_code(error) in {"AccessDenied", "AccessDeniedException", "403"}
+    def _reason(self, uri: str, error: S3Error) -> str:
+        denied = error.status == http.client.FORBIDDEN
         told = _no_access(uri, self.role_arn, self.context.platform.region) if denied else f"No model data from {uri}."
         return f"{told} ({error})"

@@ -39,7 +39,7 @@ def passed_role(context: Context, caller: Caller, role_arn: str, job_arn: str) -
 def assumed_role(context: Context, role_arn: str, job_arn: str) -> Role:
     """The execution role. Raises SageMakerError where it doesn't trust SageMaker for this job."""
     credentials = context.platform.assume_role(role_arn, "SageMaker", job_arn)
-    return Role(credentials, Objects(context.wire.client("s3", credentials), role_arn))
+    return Role(credentials, Objects(context.wire.s3(credentials), role_arn))
 
 
 def prepare_directories(job: Job, names: Sequence[str]) -> None:
