@@ -81,6 +81,16 @@ def read_context(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: describes no environments (context.environments): {error}") from error
 
 
+def context_of_command(variables: Mapping[str, str]) -> dict[str, Any]:
+    """The context that the cdk command calls an app with: cdk.json's, and what `-c` says.
+
+    It is one of the app's variables; what is too large for that lies in a file, which another names.
+    """
+    context = json.loads(variables.get("CDK_CONTEXT_JSON") or "{}")
+    overflow = variables.get("CONTEXT_OVERFLOW_LOCATION_ENV")
+    return {**context, **(json.loads(Path(overflow).read_text(encoding="utf-8")) if overflow else {})}
+
+
 def chosen_environment(context: Mapping[str, Any]) -> Environment:
     """The environment that `-c environment=NAME` names (`local` unless told), from the CDK app's context.
 

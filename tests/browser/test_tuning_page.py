@@ -210,15 +210,18 @@ def test_the_table_sorts_by_any_column(browser: Chromium, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["one", "two"])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_nothing_is_cut_or_too_faint(browser: Chromium, folder: Path, name: str, dark: bool, width: int) -> None:
-    page = opened(browser, folder, name, width=width, dark=dark)
-    assert page.ask("document.documentElement.scrollWidth - window.innerWidth") <= 0
-    assert page.ask(TOO_WIDE) == []
-    assert page.ask(FAINT) == []
-    back = page.ask("getComputedStyle(document.body).backgroundColor")
-    assert back == ("rgb(20, 22, 26)" if dark else "rgb(246, 245, 242)")
+@pytest.mark.parametrize(("width", "opens_dark"), [(1280, False), (390, True)])
+def test_nothing_is_cut_or_too_faint(browser: Chromium, folder: Path, name: str, width: int, opens_dark: bool) -> None:
+    """In light and in dark, as it opens and as it becomes."""
+    page = opened(browser, folder, name, width=width, dark=opens_dark)
+    for drawn, dark in ((1, opens_dark), (2, not opens_dark)):
+        page.look(width=width, dark=dark)
+        page.wait(f"document.documentElement.dataset.drawn >= {drawn}")
+        assert page.ask("document.documentElement.scrollWidth - window.innerWidth") <= 0
+        assert page.ask(TOO_WIDE) == []
+        assert page.ask(FAINT) == []
+        back = page.ask("getComputedStyle(document.body).backgroundColor")
+        assert back == ("rgb(20, 22, 26)" if dark else "rgb(246, 245, 242)")
     assert page.complaints == []
     page.close()
 

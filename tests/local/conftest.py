@@ -1,4 +1,17 @@
-"""A running embedded AWS for tests: own state and port, shared image cache, nothing left at the end."""
+"""A running embedded AWS for tests: own state and port, shared image cache, nothing left at the end.
+
+How a module gets its server, from cheap to dear:
+
+aws                 one for a whole test process, which costs a module nothing. Its tests use names of their own
+                    (`resources.unique`, `job_kit.Jobs`, `hosting_kit.Hosting`) and look at no list as a whole.
+deployed            a pipeline of the module's PIPELINES, on another one for a whole test process: a second to deploy,
+                    two for each run that trains. Pipelines of one name are the same one, whichever module asks.
+fresh_aws           for who kills, fills or configures it: a second to start, and again after each kill; the first job
+fresh_deployed_aws  and the first function cost another. What shall outlive a kill is written for all tests of a module,
+                    and then it is killed once (test_adapter_durability).
+
+A job costs a tenth of a second, or as much as its script imports; a module's tests share those that they only read.
+"""
 
 from __future__ import annotations
 

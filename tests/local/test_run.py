@@ -32,10 +32,10 @@ def streamed(deployed: Callable[[str], Pipeline]) -> Pipeline:
 
 @pytest.fixture
 def scripted(deployed: Callable[[str], Pipeline]) -> Pipeline:
-    """A pipeline with a champion that is right in 80 of 100 cases, and that nothing runs in."""
+    """A pipeline with a champion that is right in 90 of 100 cases at most, and that nothing runs in."""
     pipeline = deployed("scripted")
     pipeline.idle()
-    if float(pipeline.state.get("champion", {}).get("score", 0)) != 0.8:
+    if not 0 < float(pipeline.state.get("champion", {}).get("score", 0)) <= 0.9:
         pipeline.order(accuracy=0.8)
         replace_champion(pipeline)
     return pipeline

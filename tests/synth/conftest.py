@@ -5,22 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import pytest
-from synthesis import ROOT, Template, settings, synthesize, write_pipeline
+from synthesis import ROOT, Template, settings, synthesize, templates, write_pipeline
 
 Stacks = dict[str, Template]
 
 
 @pytest.fixture(scope="session")
-def stacks(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Stacks]:
-    """The stacks of an environment with this checkout's own pipelines."""
+def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder into which an environment with this checkout's own pipelines was synthesized."""
 
     @cache
-    def synthesized(environment: str) -> Stacks:
-        return synthesize(settings(environment), ROOT / "training_code", tmp_path_factory.mktemp(environment))
+    def synthesized(environment: str) -> Path:
+        folder = tmp_path_factory.mktemp(environment)
+        synthesize(settings(environment), ROOT / "training_code", folder)
+        return folder
 
     return synthesized
+
+
+@pytest.fixture(scope="session")
+def stacks(assemblies: Callable[[str], Path]) -> Callable[[str], Stacks]:
+    """The stacks of an environment with this checkout's own pipelines."""
+    return cache(lambda environment: templates(assemblies(environment), environment))
 
 
 @pytest.fixture(scope="session")

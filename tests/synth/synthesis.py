@@ -91,10 +91,15 @@ def synthesize(target: Environment, models: Path, outdir: Path) -> dict[str, Tem
     app = new_app(outdir=outdir, context=CONTEXT)
     add_stacks(app, target, find_pipelines(models), toolkit=TOOLKIT)
     app.synth()
-    prefix = f"ratchet-{target.name}-"
+    return templates(outdir, target.name)
+
+
+def templates(assembly: Path, environment: str) -> dict[str, Template]:
+    """The stacks in an assembly's folder, by what follows `ratchet-<environment>-`."""
+    prefix = f"ratchet-{environment}-"
     return {
         path.name.removesuffix(".template.json").removeprefix(prefix): Template(json.loads(path.read_text()))
-        for path in outdir.glob("*.template.json")
+        for path in assembly.glob("*.template.json")
     }
 
 

@@ -36,20 +36,15 @@ def test_every_part_is_clean(root: Path, is_clean: Verdict, capsys: pytest.Captu
         root / "training_code", framework=None, dockerfile="Dockerfile", triggers={"schedule": "rate(7 days)"}
     )
     (folder / "Dockerfile").write_text("FROM scratch\n")
-    vpc = {"subnets": ["subnet-0a1b"], "security_groups": ["sg-0e3f"]}
-    assert is_clean(settings("prod", vpc=vpc, permissions_boundary="team-boundary"), root), capsys.readouterr().err
-
-
-def test_what_sagemaker_debugger_needs_is_clean(
-    root: Path, is_clean: Verdict, capsys: pytest.CaptureFixture[str]
-) -> None:
     write_pipeline(
         root / "training_code",
+        name="judged",
         framework={"name": "pytorch", "version": "2.6.0"},
         rules_service="sagemaker",
         rules=[{"rule": "VanishingGradient"}],
     )
-    assert is_clean(settings("prod"), root), capsys.readouterr().err
+    vpc = {"subnets": ["subnet-0a1b"], "security_groups": ["sg-0e3f"]}
+    assert is_clean(settings("prod", vpc=vpc, permissions_boundary="team-boundary"), root), capsys.readouterr().err
 
 
 def test_a_wildcard_without_an_argument_is_found(

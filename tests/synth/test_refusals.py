@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +72,20 @@ def test_a_folder_without_its_code(tmp_path: Path, missing: str) -> None:
         synthesize(settings("local"), tmp_path / "models", tmp_path / "out")
 
 
-def run_app(folder: Path, environment: str = "local", **more: str) -> subprocess.CompletedProcess[str]:
+# CDK's library can't start with it: what is refused all the same was refused before.
+WITHOUT_CDK = {"JSII_RUNTIME": "/nonexistent"}
+
+
+def run_app(
+    folder: Path, variables: Mapping[str, str] | None = None, environment: str = "local", **more: str
+) -> subprocess.CompletedProcess[str]:
     """app.py of a copy of the checkout, as the cdk command runs it."""
     context = json.dumps({**CONTEXT, "environment": environment, **more})
+    called_with = {"CDK_CONTEXT_JSON": context, "CDK_OUTDIR": str(folder / "out")}
     return subprocess.run(
         [sys.executable, "app.py"],
         cwd=folder,
-        env={**os.environ, "CDK_CONTEXT_JSON": context, "CDK_OUTDIR": str(folder / "out")},
+        env={**os.environ, **called_with, **(variables or {})},
         capture_output=True,
         text=True,
         check=False,
@@ -96,7 +104,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_a_wrong_spec_ends_the_app_with_its_sentence_alone(checkout: Path) -> None:
     folder = write_pipeline(checkout / "training_code", train={"instance": "m5.large"})
-    done = run_app(checkout)
+    done = run_app(checkout, WITHOUT_CDK)
     assert done.returncode == 1
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -105,7 +113,7 @@ def test_a_wrong_spec_ends_the_app_with_its_sentence_alone(checkout: Path) -> No
 
 
 def test_an_unknown_environment_ends_the_app_with_those_there_are(checkout: Path) -> None:
-    done = run_app(checkout, environment="production")
+    done = run_app(checkout, WITHOUT_CDK, environment="production")
     assert done.returncode == 1
     assert done.stderr == "cdk.json: there is no environment 'production'; there are local, dev, prod\n"
 
@@ -119,7 +127,7 @@ def test_the_app_of_a_checkout_without_pipelines_is_the_shared_stack(checkout: P
 def test_the_chosen_pipelines_are_made_whatever_is_wrong_with_another(checkout: Path) -> None:
     write_pipeline(checkout / "training_code")
     broken = write_pipeline(checkout / "training_code", name="broken", train={"instance": "m5.large"})
-    everything = run_app(checkout)
+    everything = run_app(checkout, WITHOUT_CDK)
     assert everything.returncode == 1
     assert f"{broken / 'pipeline.yaml'}:" in everything.stderr
     assert "(without it: -c pipelines=tickets)" in everything.stderr

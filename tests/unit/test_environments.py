@@ -13,6 +13,7 @@ from ratchet.spec.environments import (
     Environment,
     chosen_environment,
     chosen_pipelines,
+    context_of_command,
     environment,
     read_environment,
 )
@@ -26,6 +27,15 @@ def test_local_is_chosen_unless_told() -> None:
     assert chosen_environment(context).name == "local"
     assert chosen_environment({**context, "environment": None}).name == "local"
     assert chosen_environment({**context, "environment": "prod"}).name == "prod"
+
+
+def test_the_cdk_command_tells_what_is_too_large_for_a_variable_in_a_file(tmp_path: Path) -> None:
+    assert context_of_command({}) == {}
+    told = {"CDK_CONTEXT_JSON": '{"environment": "prod", "pipelines": "a"}'}
+    assert context_of_command(told) == {"environment": "prod", "pipelines": "a"}
+    (tmp_path / "more.json").write_text('{"environments": {"prod": {}}}')
+    overflowing = {**told, "CONTEXT_OVERFLOW_LOCATION_ENV": str(tmp_path / "more.json")}
+    assert context_of_command(overflowing) == {"environment": "prod", "pipelines": "a", "environments": {"prod": {}}}
 
 
 def test_what_is_not_said_is_the_careful_choice() -> None:

@@ -6,8 +6,10 @@ read when they are imported. What it is made of is found by its `import` lines, 
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,16 @@ class Reading:
     bears: bool
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Of one module: whether it may change what it imports, and each import's first part with all that it names."""
+
+    changes: bool
+    imported: tuple[tuple[str, list[str]], ...]
+
+
+_SOURCES: dict[bytes, _Source] = {}
+_MOST_KNOWN = 2_000
 NOTHING_KNOWN = Reading(imports=False, bears=True)
 
 
@@ -47,19 +59,32 @@ def of_text(text: str, framework: Collection[str]) -> Reading:
 def of_file(script: Path, folders: Sequence[Path], framework: Collection[str]) -> Reading:
     """Of a script and all of its own modules, which lie in folders of the import path. Raises OSError."""
     found, pending, imports = {script}, [script], False
+    # Modules name the same ones again and again, most of them elsewhere: a folder is listed once, not asked for each.
+    tops = functools.cache(_tops)
+    files = functools.cache(lambda name, beside: tuple(_files(name, beside, folders, tops)))
     while pending:
         path = pending.pop()
         if path.stat().st_size > _MOST_BYTES or len(found) > _MOST_FILES:
             return Reading(imports, bears=False)
-        source = path.read_bytes()
-        if _CHANGES.search(source):
+        source = _read(path.read_bytes())
+        if source.changes:
             return Reading(imports, bears=False)
-        for top, names in _imported(source):
+        for top, names in source.imported:
             imports = imports or top in framework
-            new = {file for name in names for file in _files(name, path.parent, folders)} - found
+            new = {file for name in names for file in files(name, path.parent)} - found
             found |= new
             pending += new
     return Reading(imports, bears=True)
+
+
+def _read(source: bytes) -> _Source:
+    """What a module says, read once however many jobs bring it: most bring what the last one brought."""
+    key = hashlib.blake2b(source, digest_size=16).digest()
+    if (known := _SOURCES.get(key)) is None:
+        if len(_SOURCES) >= _MOST_KNOWN:
+            _SOURCES.clear()
+        known = _SOURCES[key] = _Source(bool(_CHANGES.search(source)), tuple(_imported(source)))
+    return known
 
 
 def _imported(source: bytes) -> Iterator[tuple[str, list[str]]]:
@@ -79,7 +104,15 @@ def _names(words: bytes) -> list[str]:
     return [found[1].decode() for part in words.split(b",") if (found := _WORD.match(part.strip()))]
 
 
-def _files(name: str, beside: Path, folders: Sequence[Path]) -> Iterator[Path]:
+def _tops(place: Path) -> frozenset[str]:
+    """The names that modules and packages in a folder may have."""
+    try:
+        return frozenset(path.name.partition(".")[0] for path in place.iterdir())
+    except OSError:
+        return frozenset()
+
+
+def _files(name: str, beside: Path, folders: Sequence[Path], tops: Callable[[Path], Collection[str]]) -> Iterator[Path]:
     """The files of a dotted name, packages above it included; one that begins with dots is found from `beside`."""
     dots = len(name) - len(name.lstrip("."))
     places = [beside, *folders]
@@ -87,7 +120,7 @@ def _files(name: str, beside: Path, folders: Sequence[Path]) -> Iterator[Path]:
         places = [beside if dots == 1 else beside.parents[min(dots - 2, len(beside.parents) - 1)]]
     parts = [part for part in name.split(".") if part]
     for place in places:
-        for count in range(1, len(parts) + 1):
+        for count in range(1, len(parts) + 1) if parts and parts[0] in tops(place) else ():
             at = place.joinpath(*parts[:count])
             for path in (at.with_name(f"{at.name}.py"), at / "__init__.py"):
                 if path.is_file():
