@@ -15,7 +15,6 @@ from botocore.credentials import Credentials
 
 from localaws.server_file import Server
 
-
 SIGN_EVERY_SECONDS = 60.0
 
 
