@@ -160,6 +160,7 @@ def test_an_alarm_of_the_users_that_is_gone_keeps_the_endpoint_from_being_touche
     record, failures = bad_run(watched)
     assert (record["outcome"], record["error"]["error"], failures) == ("Failed", "AlarmsNotUsable", [])
     assert record["error"]["cause"] == "there is no metric alarm revenue-drops in this account and region"
+    assert "Train" not in watched.states(record["run_id"])
     assert_in_order(watched, champion)
     revenue(watched)
 
