@@ -12,7 +12,9 @@ from common.state import State
 
 Document = dict[str, Any]
 
-_AT_REST = ("InService", "OutOfService", "UpdateRollbackFailed")
+# It serves with a mix of two configs, after an update and its rollback have both failed.
+_MIXED = "UpdateRollbackFailed"
+_AT_REST = ("InService", "OutOfService", _MIXED)
 
 
 def needed_by(state: State) -> Needed:
@@ -50,6 +52,10 @@ class Housekeeper:
             self._client.delete_endpoint(EndpointName=endpoint_name)
             deleted.append(endpoint_name)
             endpoint = None
+        if endpoint and endpoint["EndpointStatus"] == _MIXED:
+            # Which configs it serves with isn't told: the run that repairs it clears away.
+            self._log.warning("nothing tidied", endpoint=_MIXED)
+            return deleted
         if self._cloudwatch:
             pending = ((endpoint or {}).get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
             deleted += sweep_alarms(self._client, self._cloudwatch, self._prefix, pending)
