@@ -13,6 +13,7 @@ from infra.workflow.instances import REFUSALS
 from infra.workflow.step import Machine, story
 from infra.workflow.steps import evaluate, train
 from infra.workflow.steps.deploy import deploy
+from infra.workflow.steps.expect_alarms import expect_alarms
 from infra.workflow.steps.gate import gate
 from infra.workflow.steps.launched import launched
 from infra.workflow.steps.plan import PLANNED, plan
@@ -29,10 +30,12 @@ def run_machine(at: Surroundings) -> Machine:
     """Each step ends by naming the next; whatever fails goes to Record."""
     training = how_it_trains(at, again=TRAIN, then=train.CLOSE)
     settling = settle(at, then=PLAN)
+    expecting = expect_alarms(at, then=train.OPEN)
     return story(
         launched(at, then=SETTLE if settling.states else PLAN),
         settling,
-        plan(at, training, anew=train.OPEN, again=DEPLOY, drifted=REPAIR),
+        plan(at, training, anew=next(iter(expecting.states), train.OPEN), again=DEPLOY, drifted=REPAIR),
+        expecting,
         *train.train(at, training, then=evaluate.OPEN),
         evaluate.evaluate(at, then=GATE),
         gate(at, then=REGISTER),

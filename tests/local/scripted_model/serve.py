@@ -37,7 +37,7 @@ def predict_fn(rows, orders):
     if ON_ENDPOINT and orders.get("endpoint") == "fails" and next(REQUESTS) % 20 == 0:
         raise RuntimeError("out of luck")
     if ON_ENDPOINT and orders.get("endpoint") == "dawdles":
-        time.sleep(0.15)
+        time.sleep(0.6)
     numbers = [int(float(row[0])) for row in rows]
     right = [number % 2 if number % 100 < orders["accuracy"] * 100 else 1 - number % 2 for number in numbers]
     labels = [1 - label for label in right] if ON_ENDPOINT and orders.get("endpoint") == "lie" else right
