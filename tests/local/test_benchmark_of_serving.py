@@ -15,11 +15,13 @@ from bench.serving_servers import PEERS, NotHereError, Served, running
 from localaws.sagemaker.containers.images import Images
 
 ADDS = """
+import json
+
 def model_fn(folder):
     return 1
 
 def input_fn(body, content_type):
-    return [int(number) for number in body.split(",")]
+    return json.loads(body)[0]
 
 def predict_fn(numbers, model):
     return model * sum(numbers)
@@ -33,7 +35,7 @@ def test_a_model_behind_our_servers(aws: Aws, tmp_path: Path) -> None:
     (tmp_path / "adds" / "code").mkdir(parents=True)
     (tmp_path / "adds" / "code" / "serve.py").write_text(ADDS)
     image = Images(IMAGES).environment(SKLEARN, lambda _line: None)
-    served = Served(tmp_path / "adds", image.python, {"1,2": "3", "4,5": "9"}, SKLEARN, image.variables)
+    served = Served(tmp_path / "adds", image.python, {"[[1, 2]]": "3", "[[4, 5]]": "9"}, SKLEARN, image.variables)
     hosting = Hosting(aws)
     quick = serving.alone(serving.SMALL, hosting, served)
     assert quick["figures"]["invoke_ms"] > 0 and len(quick["samples"]["invoke_ms"]) == serving.SMALL.requests
@@ -49,7 +51,7 @@ def test_a_model_behind_our_servers(aws: Aws, tmp_path: Path) -> None:
 def test_a_model_that_is_served_has_been_trained(tmp_path: Path) -> None:
     answers = tree(tmp_path).answers
     assert len(answers) > 10
-    assert set(answers.values()) == {"setosa", "versicolor", "virginica"}
+    assert set(answers.values()) == {'"setosa"', '"versicolor"', '"virginica"'}
 
 
 def test_a_server_that_cant_be_here_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
