@@ -8,8 +8,9 @@
     <peer>_overhead_ms, <peer>_throughput_ratio     of bentoml, litserve, mlflow and mms (multi-model-server)
     net_…               all but the first with the PyTorch network of training_code/prune_cnn instead of the forest
 
-Each has one process of the model and answers with the model's own four functions (MLflow: with its predict function, of
-numbers that it has read), on the same two cores as the client, which is a light one (serving_load.py): boto3 would cost
+All are asked with the same numbers in JSON. Each has one process of the model, and answers by the model's own predict
+function: ours and multi-model-server through the model's input and output functions, the others as they read and write
+JSON themselves. They run on the same two cores as the client, which is a light one (serving_load.py): boto3 would cost
 more than some of the servers. All run at once, and are asked in turn, round by round, the bare function among them; a
 figure is the median of the rounds'.
 """

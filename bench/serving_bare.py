@@ -19,7 +19,7 @@ def main() -> None:
     model = serve.model_fn(folder)
     for line in sys.stdin:
         asked = json.loads(line)
-        given = [serve.input_fn(body, "text/csv") for body in asked["bodies"]]
+        given = [serve.input_fn(body, "application/json") for body in asked["bodies"]]
         print(
             json.dumps([milliseconds(serve, model, given[n % len(given)]) for n in range(asked["count"])]), flush=True
         )

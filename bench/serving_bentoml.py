@@ -1,4 +1,5 @@
-"""A model's four functions behind BentoML: MODEL=FOLDER bentoml serve serving_bentoml:Served --port PORT."""
+"""A model behind BentoML, by its predict function, of numbers that BentoML reads from {"inputs": [[numbers]]}:
+MODEL=FOLDER bentoml serve serving_bentoml:Served --port PORT."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import os
 import sys
 
 import bentoml
+import numpy as np
 
 FOLDER = os.environ["MODEL"]
 sys.path.insert(0, f"{FOLDER}/code")
@@ -19,6 +21,5 @@ class Served:
         self.code, self.model = serve, serve.model_fn(FOLDER)
 
     @bentoml.api
-    def invocations(self, text: str) -> str:
-        data = self.code.input_fn(text, "text/csv")
-        return self.code.output_fn(self.code.predict_fn(data, self.model), "text/csv")[0]
+    def invocations(self, inputs: np.ndarray) -> np.ndarray:
+        return self.code.predict_fn(inputs, self.model)

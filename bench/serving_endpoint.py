@@ -12,7 +12,7 @@ from hosting_kit import Hosting, archive
 from running_aws import AwsFactory
 
 from bench.serving_load import Signer, signed
-from bench.serving_servers import CSV, Served, Target
+from bench.serving_servers import JSON, Served, Target
 
 NAME = "endpoint"
 
@@ -36,7 +36,7 @@ def deployed(at: Hosting, name: str, served: Served) -> Target:
     server, path = at.aws.server, f"/endpoints/{endpoint}/invocations"
     signer, host = _user(at, endpoint), f"127.0.0.1:{server.port}"
     bodies = {body.encode(): told.encode() for body, told in served.answers.items()}
-    return Target(NAME, server.port, lambda: signed(signer, host, path, CSV, bodies))
+    return Target(NAME, server.port, lambda: signed(signer, host, path, JSON, bodies))
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -1,10 +1,11 @@
-"""A model's four functions behind LitServe: python -P serving_litserve.py FOLDER PORT."""
+"""A model behind LitServe, by its predict function: python -P serving_litserve.py FOLDER PORT."""
 
 from __future__ import annotations
 
 import sys
 
 import litserve
+import numpy as np
 
 FOLDER = sys.argv[1]
 
@@ -17,13 +18,13 @@ class Served(litserve.LitAPI):
         self.code, self.model = serve, serve.model_fn(FOLDER)
 
     def decode_request(self, request):
-        return self.code.input_fn(request["text"], "text/csv")
+        return np.array(request["inputs"], dtype=float)
 
     def predict(self, x):
         return self.code.predict_fn(x, self.model)
 
     def encode_response(self, output):
-        return {"text": self.code.output_fn(output, "text/csv")[0]}
+        return {"output": output.tolist()}
 
 
 if __name__ == "__main__":

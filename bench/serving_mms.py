@@ -21,4 +21,4 @@ def handle(data, context):
 
 def answer(text):
     serve, model = _LOADED
-    return serve.output_fn(serve.predict_fn(serve.input_fn(text, "text/csv"), model), "text/csv")[0]
+    return serve.output_fn(serve.predict_fn(serve.input_fn(text, "application/json"), model), "application/json")[0]

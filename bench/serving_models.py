@@ -34,8 +34,9 @@ folder, bodies = sys.argv[1], json.load(sys.stdin)
 sys.path.insert(0, folder + "/code")
 import serve
 model = serve.model_fn(folder)
-answer = lambda body: serve.output_fn(serve.predict_fn(serve.input_fn(body, "text/csv"), model), "text/csv")[0]
-print(json.dumps({body: answer(body) for body in bodies}))
+KIND = "application/json"
+answer = lambda body: serve.output_fn(serve.predict_fn(serve.input_fn(body, KIND), model), KIND)[0]
+print(json.dumps({body: json.dumps(json.loads(answer(body))[0]) for body in bodies}))
 """
 
 
@@ -58,7 +59,7 @@ def net(folder: Path) -> Served:
     model.mkdir()
     variables = {"PYTHONPATH": f"{code / NET}:{code}", **ONE_THREAD}
     subprocess.run([str(image.python), "-c", _NET, str(model), str(code / NET)], check=True, env=variables)
-    pictures = [",".join(str(hash((picture, pixel)) % 256) for pixel in range(PIXELS)) for picture in range(QUESTIONS)]
+    pictures = [[str(hash((picture, pixel)) % 256) for pixel in range(PIXELS)] for picture in range(QUESTIONS)]
     return _asked(Served(model, image.python, {}, INFERENCE, image.variables), pictures)
 
 
@@ -71,15 +72,16 @@ def _trained(folder: Path, name: str, files: Mapping[str, Sequence[data.Row]], q
     command = [str(image.python), str(code / name / "train.py"), "--train", str(train), "--model-dir", str(model)]
     variables = {"PYTHONPATH": str(code), **ONE_THREAD}
     subprocess.run(command, check=True, capture_output=True, env=variables)
-    return _asked(Served(model, image.python, {}, SKLEARN, image.variables), [",".join(row[1:]) for row in questions])
+    return _asked(Served(model, image.python, {}, SKLEARN, image.variables), [row[1:] for row in questions])
 
 
-def _asked(served: Served, bodies: Sequence[str]) -> Served:
-    """The model with its answers to some bodies, asked in a process of its own."""
+def _asked(served: Served, rows: Sequence[Sequence[str]]) -> Served:
+    """The model with its answers to some rows of numbers, asked in a process of its own."""
+    bodies = [f"[[{', '.join(row)}]]" for row in rows[:QUESTIONS]]
     told = subprocess.run(
         [str(served.python), "-c", _ANSWERS, str(served.folder)],
         check=True,
-        input=json.dumps(bodies[:QUESTIONS]),
+        input=json.dumps(bodies),
         stdout=subprocess.PIPE,
         text=True,
         env=ONE_THREAD,

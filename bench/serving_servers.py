@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -22,7 +21,7 @@ from bench.serving_load import Requests, load, plain
 from localaws.sagemaker.hosting import model_server
 
 HERE = Path(__file__).resolve().parent
-CSV, JSON = "text/csv", "application/json"
+JSON = "application/json"
 _START_SECONDS, _STOP_SECONDS = 90.0, 10.0
 
 
@@ -33,7 +32,7 @@ class NotHereError(Exception):
 @dataclass(frozen=True)
 class Served:
     """A model that is to be served: its folder as SageMaker unpacks it, its environment's Python, the answers to some
-    bodies of text/csv; its image, and the variables that this sets."""
+    bodies, which are lists of lists in JSON; its image, and the variables that this sets."""
 
     folder: Path
     python: Path
@@ -63,14 +62,13 @@ class Start:
 @dataclass(frozen=True)
 class Kind:
     """A server. start: of a served model with its own Python, on a port, with a folder for its files.
-    body: how it wants a body of text/csv."""
+    body: how it wants a list of lists."""
 
     name: str
     requirements: str
     start: Callable[[Served, Path, int, Path], Start]
     body: Callable[[str], str] = str
     path: str = "/invocations"
-    content_type: str = JSON
     tool: str = ""
 
 
@@ -124,20 +122,16 @@ def _mms(served: Served, python: Path, port: int, folder: Path) -> Start:
     return Start(command, variables, folder)
 
 
-def _numbers(body: str) -> str:
-    return json.dumps({"inputs": [[float(number) for number in line.split(",")] for line in body.splitlines()]})
+def _inputs(body: str) -> str:
+    return f'{{"inputs": {body}}}'
 
 
-def _text(body: str) -> str:
-    return json.dumps({"text": body})
-
-
-OURS = Kind("server", "", _ours, content_type=CSV)
+OURS = Kind("server", "", _ours)
 PEERS = (
-    Kind("bentoml", "bentoml.txt", _bentoml, _text),
-    Kind("litserve", "litserve.txt", _litserve, _text),
-    Kind("mlflow", "mlflow.txt", _mlflow, _numbers),
-    Kind("mms", "multi_model_server.txt", _mms, path="/predictions/served", content_type=CSV, tool="java"),
+    Kind("bentoml", "bentoml.txt", _bentoml, _inputs),
+    Kind("litserve", "litserve.txt", _litserve, _inputs),
+    Kind("mlflow", "mlflow.txt", _mlflow, _inputs),
+    Kind("mms", "multi_model_server.txt", _mms, path="/predictions/served", tool="java"),
 )
 
 
@@ -146,7 +140,7 @@ def running(kind: Kind, served: Served, folder: Path) -> Iterator[Target]:
     """The server, once it has given a right answer. NotHereError."""
     python, port = _python(kind, served), free_port()
     bodies = {kind.body(body).encode(): told.encode() for body, told in served.answers.items()}
-    target = Target(kind.name, port, lambda: plain(kind.path, kind.content_type, bodies))
+    target = Target(kind.name, port, lambda: plain(kind.path, JSON, bodies))
     start = kind.start(served, python, port, folder)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

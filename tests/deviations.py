@@ -32,6 +32,12 @@ DEVIATIONS = (
     ),
     Deviation(
         "Endpoints",
+        "A container has a worker for each vCPU of its instance, unless SAGEMAKER_MODEL_SERVER_WORKERS says otherwise.",
+        "It has one; so many as the variable says, where a model's Environment has it.",
+        "A laptop has other work to do, and each worker loads the model for itself.",
+    ),
+    Deviation(
+        "Endpoints",
         "A container that doesn't become healthy has one FailureReason, whatever ended it.",
         "The same sentence, and a second one where its memory, its disk or the number of its processes has ended it.",
         "Out of memory is the most frequent reason, and the last that a log without a traceback makes one think of.",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -23,7 +25,7 @@ from localaws.sagemaker.hosting.model_server.functions import Functions
 from localaws.sagemaker.hosting.model_server.http_messages import Request, Response, message
 from localaws.sagemaker.hosting.model_server.model import Model
 from localaws.sagemaker.hosting.model_server.toolkit_model import ToolkitModel
-from localaws.sagemaker.hosting.worker import Connection, request_head
+from localaws.sagemaker.hosting.worker import Connection, Worker, request_head
 
 THERE = model.settings_of({"SAGEMAKER_BASE_DIR": "/there"})
 PASS_ON = Functions(
@@ -438,3 +440,87 @@ def test_a_program_may_be_said_as_a_module(tmp_path: Path) -> None:
 def test_a_container_that_cant_start_says_why(tmp_path: Path, text: str, more: dict[str, str], refusal: str) -> None:
     with pytest.raises(StartError, match=refusal):
         containers.load(program(tmp_path, text, "sagemaker_sklearn_container.serving:main") | more)
+
+
+# --- several workers
+
+
+COUNTS = """
+import json, os, sys, threading, time
+
+def model_fn(folder):
+    return os.getpid()
+
+def predict_fn(data, model):
+    if data == 0:
+        threading.Thread(target=time.sleep, args=(60,)).start()
+        sys.exit(7)
+    return [model, os.getpid()]
+
+def output_fn(prediction, accept):
+    return json.dumps(prediction), "application/json"
+"""
+
+
+def started(folder: Path, workers: str) -> tuple[subprocess.Popen[str], Worker]:
+    """The model server as a process, and the platform's side of it."""
+    (folder / "model" / "code").mkdir(parents=True)
+    (folder / "model" / "code" / "serve.py").write_text(COUNTS + "\ndef input_fn(body, kind):\n    return int(body)\n")
+    variables = {"SAGEMAKER_BASE_DIR": str(folder), "SAGEMAKER_PROGRAM": "serve.py"}
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, Path(server.__file__).with_name("__main__.py"), "--control-fd", str(theirs.fileno())],
+            env={**variables, "SAGEMAKER_MODEL_SERVER_WORKERS": workers},
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    seen: Any = process
+    return process, Worker(seen, ours)
+
+
+@pytest.mark.fidelity(
+    "Containers",
+    "SAGEMAKER_MODEL_SERVER_WORKERS processes load the model, each for itself.",
+    "aws/sagemaker-containers, _server.py and _env.py; aws/sagemaker-inference-toolkit, environment.py",
+)
+def test_as_many_workers_answer_as_are_asked_for(tmp_path: Path) -> None:
+    process, worker = started(tmp_path, "2")
+    worker.wait_until_healthy(10)
+    connections = [worker._connect() for _ in range(4)]
+    asks = request_head("POST", "/invocations", {"Content-Type": "text/csv"}, 1)
+    answers = [json.loads(connection.ask(asks, b"1", 10).body) for connection in connections]
+    assert all(loaded == asked for loaded, asked in answers)
+    pids = [asked for _, asked in answers]
+    assert (len(set(pids)), pids[:2]) == (2, pids[2:]), "in turn"
+    assert process.pid not in pids
+    with pytest.raises(OSError):
+        connections[0].ask(asks, b"0", 10)
+    assert process.wait(10) == 7, "the container ends with a worker of it, and is the platform's to start again"
+    assert process.stderr is not None
+    said = process.stderr.read()
+    assert "The model's code has ended the process: sys.exit(7)." in said
+    assert "A worker ended with exit code 7" in said
+    worker._control.close()
+
+
+@pytest.mark.parametrize("workers", ["0", "two", "-1"])
+def test_a_wrong_number_of_workers_is_told(tmp_path: Path, workers: str) -> None:
+    process, worker = started(tmp_path, workers)
+    assert process.stderr is not None
+    assert (
+        f"SAGEMAKER_MODEL_SERVER_WORKERS is '{workers}'; it must be a whole number from 1 on" in process.stderr.read()
+    )
+    assert process.wait(10) == 1
+    worker._control.close()
+
+
+def test_workers_end_with_the_platform(tmp_path: Path) -> None:
+    process, worker = started(tmp_path, "3")
+    worker.wait_until_healthy(10)
+    worker._control.close()
+    assert process.wait(10) == -signal.SIGKILL
+    assert process.stderr is not None
+    assert process.stderr.read() == "", "and the last that wrote there, too"

@@ -77,9 +77,7 @@ class ContainerStarter:
         except SageMakerError as error:
             raise StartError(error.message) from error
         installed = layers.writable(image, own / "layer", place.tmp)
-        for note in filter(
-            None, [*image.notes, describe_isolation(), layers.describe(installed), _note_on_workers(plan)]
-        ):
+        for note in filter(None, [*image.notes, describe_isolation(), layers.describe(installed)]):
             log.say(note)
         variables = self._variables(place, plan, installed.image, credentials)
         if submitted:
@@ -150,8 +148,3 @@ def _warm(place: _Place, installed: Writable, variables: dict[str, str]) -> Warm
     imports = warm_start.framework(image.imports)
     reading = script_reading.of_file(program, [program.parent], imports) if program.is_file() else NOTHING_KNOWN
     return Warm(image.python, image.imports, variables, reading)
-
-
-def _note_on_workers(plan: VariantPlan) -> str | None:
-    workers = plan.source["Environment"].get("SAGEMAKER_MODEL_SERVER_WORKERS", "1")
-    return None if workers == "1" else f"SAGEMAKER_MODEL_SERVER_WORKERS={workers}: here one worker serves an instance."

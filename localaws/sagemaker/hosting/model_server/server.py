@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import signal
 import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NoReturn
 
 from .containers import load
 from .desk import Desk
 from .errors import StartError
 from .model import Model
+from .workers import Workers, wanted
 
 
 def connections_of_control(control: socket.socket, on_connection: Callable[[socket.socket], None]) -> None:
@@ -39,15 +41,23 @@ def connections_of_port(listener: socket.socket, on_connection: Callable[[socket
 
 
 def load_or_exit(environment: Mapping[str, str]) -> Model:
-    """The model; or exit status 1 with the reason in the log, which the platform takes for an unhealthy container."""
-    try:
+    """The model; or the process's end."""
+    with telling_why_not():
         return load(environment)
+
+
+@contextlib.contextmanager
+def telling_why_not() -> Iterator[None]:
+    """Exit status 1, with the reason in the log, for what can't start: the container is unhealthy to the platform."""
+    try:
+        yield
     except StartError as error:
         print(f"The container can't start: {error}.", file=sys.stderr, flush=True)  # noqa: T201
+        os._exit(1)
     except Exception:  # noqa: BLE001 - whatever the user's code raises while it is imported or loads
         traceback.print_exc()
         sys.stderr.flush()
-    os._exit(1)
+        os._exit(1)
 
 
 def end_with_platform(control: socket.socket, on_connection: Callable[[socket.socket], None]) -> None:
@@ -71,9 +81,43 @@ def main() -> None:
     where.add_argument("--control-fd", type=int, help="socket on which the platform passes connections")
     where.add_argument("--port", type=int, help="loopback port to serve on (0: a free one)")
     options = parser.parse_args()
-    desk = Desk()
+    with telling_why_not():
+        number = wanted(os.environ)
+    if number == 1:
+        desk = Desk()
+        take_connections(options, desk.add)
+        answer(desk)
+    workers = Workers(number, functools.partial(work, options.control_fd))
+    take_connections(options, workers.add)
+    workers.end_with_the_first()
+
+
+def take_connections(options: argparse.Namespace, on_connection: Callable[[socket.socket], None]) -> None:
+    """Take them in a thread, from where the command line says."""
     if options.port is None:
-        in_thread(end_with_platform, socket.socket(fileno=options.control_fd), desk.add)
+        in_thread(end_with_platform, socket.socket(fileno=options.control_fd), on_connection)
     else:
-        in_thread(connections_of_port, socket.create_server(("127.0.0.1", options.port)), desk.add)
-    desk.run(lambda: load_or_exit(os.environ))
+        in_thread(connections_of_port, socket.create_server(("127.0.0.1", options.port)), on_connection)
+
+
+def work(inherited: int | None, control: socket.socket) -> None:
+    """One worker of several: its connections come from the first process, and it ends with that."""
+    if inherited is not None:
+        os.close(inherited)
+    desk = Desk()
+    in_thread(end_with_platform, control, desk.add)
+    answer(desk)
+
+
+def answer(desk: Desk) -> NoReturn:
+    """Load the model and answer until the model's code ends the process, as `sys.exit` does: threads don't keep it."""
+    try:
+        desk.run(lambda: load_or_exit(os.environ))
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+        print(f"The model's code has ended the process: sys.exit({ended.code!r}).", file=sys.stderr, flush=True)  # noqa: T201
+        os._exit(code)
+    except BaseException:  # noqa: BLE001 - whatever it is, nobody answers any more
+        traceback.print_exc()
+        sys.stderr.flush()
+    os._exit(1)
