@@ -1,0 +1,22 @@
+"""A row of a batch that the model couldn't answer: what stands in its answer's place, and how it is found again.
+
+AWS's batch transform takes a file as a whole or not at all; its guide advises a placeholder for a bad record ("Batch
+Transform Errors"). With one the answers' order is the rows', so that a placeholder's line is the bad row's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+# SageMaker's variable, "true" in the container of a transform job.
+IN_BATCH = "SAGEMAKER_BATCH"
+# Instead of an answer, alone on its line or joined behind the row.
+BAD_ROW = "#BAD_ROW"
+
+
+def bad_rows(lines: Iterable[str]) -> Iterator[int]:
+    """The numbers of the rows without an answer, from 1 on, by the lines of a result."""
+    ends = (BAD_ROW, f'"{BAD_ROW}"', f'"{BAD_ROW}"}}')
+    for number, line in enumerate(lines, start=1):
+        if line.rstrip("\r\n").endswith(ends):
+            yield number
