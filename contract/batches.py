@@ -1,4 +1,4 @@
-"""A row of a batch that the model couldn't answer: what stands in its answer's place, and how it is found again.
+"""Batches: what a run of a pipeline for batches keeps of its own, and rows that the model couldn't answer.
 
 AWS's batch transform takes a file as a whole or not at all; its guide advises a placeholder for a bad record ("Batch
 Transform Errors"). With one the answers' order is the rows', so that a placeholder's line is the bad row's number.
@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+# deploy.kind of pipeline.yaml.
+ENDPOINT, BATCH_KIND = "endpoint", "batch"
+# The variable of the run's machine, and the record's field, of what became of the batch.
+BATCH = "batch"
 # SageMaker's variable, "true" in the container of a transform job.
 IN_BATCH = "SAGEMAKER_BATCH"
 # Instead of an answer, alone on its line or joined behind the row.
