@@ -16,6 +16,7 @@ from infra.constructs.function import Function, Functions
 from infra.constructs.state_machine import StateMachine
 from infra.declared_function import DeclaredFunction
 from infra.grants import NO_RESOURCE, Grant, use_items, use_key
+from infra.workflow.guardrails import clear_alarms_away, own_alarms
 from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER, clear_away
 from infra.workflow.surroundings import Surroundings
 from ratchet.spec.environments import Environment
@@ -72,6 +73,7 @@ def _properties(at: Surroundings, environment: Environment, queue_url: str, mach
         "ContentPrefix": at.content_prefix,
         "ModelPackageGroup": at.model_package_group,
         "ModelPackages": environment.removal,
+        **({"Alarms": "yes"} if own_alarms(at) else {}),
     }
 
 
@@ -81,6 +83,7 @@ def _grants(at: Surroundings, queue_arn: str, machine: StateMachine) -> list[Gra
         Grant(actions=["states:ListExecutions"], resources=[machine.arn]),
         Grant(actions=["states:StopExecution"], resources=[at.executions(machine.name)], because=RUNS_ARE_NAMED_LATER),
         *clear_away(at),
+        *clear_alarms_away(at),
         Grant(
             actions=[
                 "sagemaker:DescribeModelPackageGroup",

@@ -164,9 +164,15 @@ def watchers(at: Surroundings, config: str) -> str:
 
 def _find(at: Surroundings, config: str, *, then: str) -> States:
     """An alarm that isn't there, or sounds already, would end the deployment as soon as it begins."""
-    alarm_names = _alarm_names(at, config)
+    missing, sounding = equals("$alarms.missing", ""), equals("$alarms.sounding", "")
+    return look_for_alarms(_FIND, _alarm_names(at, config), quiet=all_of(missing, sounding), then=then)
+
+
+def look_for_alarms(name: str, alarms: list[str], *, quiet: str, then: str) -> States:
+    """Puts into `$alarms` which of the alarms are missing and which sound; goes on where `quiet` holds, else the run
+    ends."""
     found = "$states.result.MetricAlarms"
-    missing = f"$filter({jsonata(alarm_names)}, function($name) {{ $not($name in {found}.AlarmName) }})"
+    missing = f"$filter({jsonata(alarms)}, function($name) {{ $not($name in {found}.AlarmName) }})"
     look = {
         "alarms": {
             "missing": expression(f"$join($append([], {missing}), ', ')"),
@@ -177,22 +183,21 @@ def _find(at: Surroundings, config: str, *, then: str) -> States:
     sounds = "$alarms.sounding & ' sounds already (it is in ALARM), so that SageMaker would go back at once'"
     refused = {
         "failure": {
-            "state": _FIND,
+            "state": name,
             "error": "AlarmsNotUsable",
             "cause": expression(f"$alarms.missing != '' ? {no_such} : {sounds}"),
         }
     }
-    quiet = all_of(equals("$alarms.missing", ""), equals("$alarms.sounding", ""))
     return {
         **task(
-            _FIND,
+            name,
             "aws-sdk:cloudwatch:describeAlarms",
-            {"AlarmNames": alarm_names},
-            then="AlarmsFound",
+            {"AlarmNames": alarms},
+            then=f"{name}Found",
             retries=RETRY_CLOUDWATCH,
             assign=look,
         ),
-        **choice("AlarmsFound", [when(quiet, then)], default=RECORD, assign=refused),
+        **choice(f"{name}Found", [when(quiet, then)], default=RECORD, assign=refused),
     }
 
 

@@ -14,6 +14,7 @@ from infra.workflow.instances import REFUSALS
 from infra.workflow.step import Machine, Step, story
 from infra.workflow.steps import batch, evaluate, train
 from infra.workflow.steps.deploy import deploy
+from infra.workflow.steps.expect_alarms import expect_alarms
 from infra.workflow.steps.gate import gate
 from infra.workflow.steps.launched import launched
 from infra.workflow.steps.plan import PLANNED, plan
@@ -30,11 +31,14 @@ def run_machine(at: Surroundings) -> Machine:
     """Each step ends by naming the next; whatever fails goes to Record."""
     training = how_it_trains(at, again=TRAIN, then=train.CLOSE)
     settling = settle(at, then=PLAN)
+    expecting = expect_alarms(at, then=train.OPEN)
+    trains = next(iter(expecting.states), train.OPEN)
     otherwise = RECORD if at.has_endpoint else batch.READY
     return story(
         launched(at, then=SETTLE if settling.states else PLAN),
         settling,
-        plan(at, training, anew=train.OPEN, again=DEPLOY, drifted=REPAIR, idle=otherwise),
+        plan(at, training, anew=trains, again=DEPLOY, drifted=REPAIR, idle=otherwise),
+        expecting,
         *train.train(at, training, then=evaluate.OPEN),
         evaluate.evaluate(at, then=GATE),
         gate(at, then=REGISTER),

@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 from common.content_names import sweep
+from common.deployment_alarms import sweep_alarms
 from common.refusals import is_missing
 
 from contract import run_table, triggers
@@ -27,10 +28,11 @@ class Clients:
     states: Any
     sagemaker: Any
     dynamodb: Any
+    cloudwatch: Any
 
     @staticmethod
     def of(client: Callable[[str], Any]) -> Clients:
-        return Clients(client("stepfunctions"), client("sagemaker"), client("dynamodb"))
+        return Clients(*(client(service) for service in ("stepfunctions", "sagemaker", "dynamodb", "cloudwatch")))
 
 
 def announce_new_code(sqs: Any, dynamodb: Any, new: Mapping[str, str], old: Mapping[str, str]) -> bool:
@@ -56,13 +58,15 @@ def _state_key(pipeline: Mapping[str, str]) -> dict[str, Any]:
 
 
 def take_down(clients: Clients, pipeline: Mapping[str, str], deadline: Deadline) -> None:
-    """Stops runs, deletes endpoint, endpoint configs and models, and forgets who is champion; each if it is there.
+    """Stops runs, deletes endpoint, alarms, configs and models, and forgets who is champion; each if it is there.
 
     The model package group goes where `ModelPackages` is `destroy`; run records and artifacts, which are the shared
     stack's, stay.
     """
     _stop_runs(clients.states, pipeline["StateMachineArn"])
     _delete_endpoint(clients.sagemaker, pipeline["Endpoint"], deadline)
+    if pipeline.get("Alarms") == "yes":
+        sweep_alarms(clients.sagemaker, clients.cloudwatch, pipeline["ContentPrefix"])
     sweep(clients.sagemaker, pipeline["ContentPrefix"])
     if pipeline["ModelPackages"] == "destroy":
         groups.delete(clients.sagemaker, pipeline["ModelPackageGroup"], deadline)

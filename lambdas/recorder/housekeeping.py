@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
-from common.content_names import Needed, configs_with, sweep
+from common.content_names import Needed, sweep
+from common.deployment_alarms import sweep_alarms
 from common.endpoints import configs_of, described
 from common.log import Log
 from common.state import State
 
-from contract import names
-
 Document = dict[str, Any]
 
-# DescribeAlarms and DeleteAlarms, CloudWatch API reference.
-_ALARMS_AT_A_TIME = 100
-_AT_REST = ("InService", "OutOfService", "UpdateRollbackFailed")
+# It serves with a mix of two configs, after an update and its rollback have both failed.
+_MIXED = "UpdateRollbackFailed"
+_AT_REST = ("InService", "OutOfService", _MIXED)
 
 
 def needed_by(state: State) -> Needed:
@@ -55,23 +53,15 @@ class Housekeeper:
             self._client.delete_endpoint(EndpointName=endpoint_name)
             deleted.append(endpoint_name)
             endpoint = None
+        if endpoint and endpoint["EndpointStatus"] == _MIXED:
+            # Which configs it serves with isn't told: the run that repairs it clears away.
+            self._log.warning("nothing tidied", endpoint=_MIXED)
+            return deleted
         if self._cloudwatch:
-            deleted += self._sweep_alarms(endpoint)
+            pending = ((endpoint or {}).get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
+            deleted += sweep_alarms(self._client, self._cloudwatch, self._prefix, pending)
         deleted += sweep(self._client, self._prefix, self._with_endpoint(needed_by(state), endpoint))
         self._log.info("tidied", deleted=deleted)
-        return deleted
-
-    def _sweep_alarms(self, endpoint: Document | None) -> list[str]:
-        """Deletes the alarms on all configs but one that is being deployed. Before the configs: they tell the names."""
-        pending = ((endpoint or {}).get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
-        configs = [config for config in configs_with(self._client, self._prefix) if config != pending]
-        deleted: list[str] = []
-        for some in batched([alarm for config in configs for alarm in names.alarms(config)], _ALARMS_AT_A_TIME):
-            found = self._cloudwatch.describe_alarms(AlarmNames=some)["MetricAlarms"]
-            alarms = [alarm["AlarmName"] for alarm in found]
-            if alarms:
-                self._cloudwatch.delete_alarms(AlarmNames=alarms)
-            deleted += alarms
         return deleted
 
     def _with_endpoint(self, needed: Needed, endpoint: Document | None) -> Needed:
@@ -83,9 +73,3 @@ class Housekeeper:
             described = self._client.describe_endpoint_config(EndpointConfigName=config)
             models |= {variant["ModelName"] for variant in described["ProductionVariants"]}
         return Needed(needed.models | models, needed.endpoint_configs | configs)
-
-
-def batched(texts: Sequence[str], size: int) -> Iterator[list[str]]:
-    """The texts, so many at a time."""
-    for start in range(0, len(texts), size):
-        yield list(texts[start : start + size])

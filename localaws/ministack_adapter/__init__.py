@@ -22,6 +22,7 @@ PARTS = (
     "one_operation",
     "rest_actions",
     "resource_arns",
+    "named_alarms",
     "managed_policies",
     "policy_evaluation",
     "authorization_log",

@@ -82,7 +82,7 @@ def rollback(context: Context, pipeline: str, to: str | None, wait: bool) -> Ans
 @click.argument("pipeline")
 @click.option("--wait", is_flag=True, help="Follow it state by state; exit with 3 if it ends Failed or Stopped.")
 def repair(context: Context, pipeline: str, wait: bool) -> Answer:
-    """Put PIPELINE's endpoint back to its champion, whatever it is on: Failed, OutOfService, UpdateRollbackFailed, gone.
+    """Put PIPELINE's endpoint back to its champion, be it Failed, OutOfService, UpdateRollbackFailed or gone.
 
     Every run does so first; this one does nothing else. It also deletes models, configurations and alarms that a
     run which was cut off has left.

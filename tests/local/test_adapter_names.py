@@ -94,6 +94,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
     },
     "services.cloudwatch": {
         "_dispatch_alarm_actions": ["alarm", "old_state", "new_state", "reason"],
+        "_error": ["code", "message", "status", "use_json", "use_cbor"],
         "_history_entries": [],
         "_is_sns_action_arn": ["action"],
         "_put_metric_data": ["params", "cbor_data", "is_cbor", "is_json"],

@@ -119,3 +119,33 @@ def test_boundaries(aws: Any) -> None:
     create = aws.client("iam", key).create_role
     assert "iam:CreateRole" in refusal(lambda: create(**new, RoleName=unique("free")))
     assert refusal(lambda: create(**new, RoleName=unique("bound"), PermissionsBoundary=boundary)) == ""
+
+
+@pytest.mark.fidelity(
+    "IAM",
+    "DescribeAlarms, DeleteAlarms and PutMetricAlarm are about the alarms that they name, each of which a policy must "
+    "allow; without names DescribeAlarms is about all.",
+    "Service Authorization Reference, Actions, resources, and condition keys for Amazon CloudWatch; API reference",
+)
+def test_alarms_are_asked_about_by_their_names(aws: Any) -> None:
+    ours = unique("ours")
+    arn = f"arn:aws:cloudwatch:us-east-1:{ACCOUNT}:alarm:{ours}-?"
+    alarms = ("cloudwatch:PutMetricAlarm", "cloudwatch:DescribeAlarms", "cloudwatch:DeleteAlarms")
+    client = aws.client("cloudwatch", assumed(aws, make_role(aws, ACCOUNT, allow(*alarms, resource=arn))))
+
+    def put(name: str) -> None:
+        metric = {"Namespace": "N", "MetricName": "M", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1}
+        client.put_metric_alarm(AlarmName=name, Threshold=1, ComparisonOperator="GreaterThanThreshold", **metric)
+
+    one, two, other = f"{ours}-1", f"{ours}-2", unique("theirs")
+    for name in (one, two):
+        put(name)
+    assert f"alarm:{other} " in refusal(lambda: put(other))
+    found = client.describe_alarms(AlarmNames=[one, two])["MetricAlarms"]
+    assert [alarm["AlarmName"] for alarm in found] == [one, two]
+    for names in ([one, other], [other, one]):
+        assert f"alarm:{other} " in refusal(lambda names=names: client.describe_alarms(AlarmNames=names))  # type: ignore[misc]
+        assert f"alarm:{other} " in refusal(lambda names=names: client.delete_alarms(AlarmNames=names))  # type: ignore[misc]
+    assert "on resource: * " in refusal(client.describe_alarms)
+    client.delete_alarms(AlarmNames=[one, two])
+    assert client.describe_alarms(AlarmNames=[one, two])["MetricAlarms"] == []

@@ -109,7 +109,8 @@ class SageMaker(memory_services.SageMaker):
         self.endpoint, self.left = {**self.endpoint, "EndpointStatus": "Deleting"}, self.looks
 
     def _refuse_in_progress(self, operation: str) -> None:
-        if self.endpoint and self.endpoint["EndpointStatus"] not in ("InService", "Failed"):
+        settled = ("InService", "Failed", "OutOfService", "UpdateRollbackFailed")
+        if self.endpoint and self.endpoint["EndpointStatus"] not in settled:
             raise self.error(operation, "ValidationException", f'Cannot update in-progress endpoint "{ENDPOINT}".')
 
     def delete_endpoint_config(self, *, EndpointConfigName: str) -> None:  # noqa: N803 - boto3's

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -12,8 +13,8 @@ from commands_world import BUCKET, ROOT, SHARED_OUTPUTS, Session, World, world_i
 
 from contract import outcomes, run_table
 from contract.files import SPEC_FILE
-from ratchet import account, channels, checks, deploying, errors
-from ratchet.commands import embedded_aws
+from ratchet import account, channels, checks, deploying, errors, following
+from ratchet.commands import embedded_aws, start_run
 from ratchet.project import find
 
 BROKEN = "name: broken\nframework: {name: sklearn, version: 1.9-0}\ntrain: {instance: m5.large}\n"
@@ -234,7 +235,7 @@ def test_the_runs_of_a_deleted_pipeline_can_still_be_listed_but_not_brought_back
     assert "`ratchet rollback tickets RUN`, RUN being 20261120-101112-abcd" in world.call("runs", "tickets").stdout
 
 
-@pytest.mark.parametrize("command", [["runs"], ["status"], ["run"], ["rollback"]])
+@pytest.mark.parametrize("command", [["runs"], ["status"], ["run"], ["rollback"], ["repair"]])
 def test_a_pipeline_that_nobody_knows_is_refused_with_those_there_are(
     world: World,
     command: list[str],
@@ -245,6 +246,27 @@ def test_a_pipeline_that_nobody_knows_is_refused_with_those_there_are(
     assert "there is no pipeline 'nope', neither here nor deployed; known: iris-tree, tickets" in unknown.stderr
     assert "did you mean tickets?" in world.call(*command, "ticket").stderr
     assert "did you mean iris-tree?" in world.call(*command, "iris-tre").stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [("started", "run r1 started"), ("pending", "run r1 is on its way; the repair follows it")],
+)
+def test_a_repair_is_asked_for_and_followed(
+    world: World, monkeypatch: pytest.MonkeyPatch, status: str, said: str
+) -> None:
+    asked: list[Any] = []
+
+    def launch(_account: object, pipeline: str, trigger: dict[str, Any]) -> following.Launched:
+        asked.append((pipeline, trigger))
+        return following.Launched(status, "r1", "arn")
+
+    monkeypatch.setattr(following, "launch", launch)
+    monkeypatch.setattr(start_run, "_who", lambda: "ann")
+    world.deploy("tickets")
+    told = world.call("repair", "tickets")
+    assert told.exit_code == 0 and said in told.stdout
+    assert asked == [("tickets", {"kind": "repair", "detail": {"by": "ann"}})]
 
 
 def test_a_pipeline_without_runs_says_how_to_start_one(world: World) -> None:

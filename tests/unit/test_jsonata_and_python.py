@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from run_world import CHAMPION, PLAN, RUN_ID, World, definition, make_spec, run
 
 from contract import causes, environment, files, names, refusals, run_table, states
+from contract.signatures import MODEL_PACKAGE
 from infra.workflow import conditions, expressions
 from infra.workflow.endpoint import UNTOUCHED
 from infra.workflow.instances import REFUSALS
@@ -101,7 +102,7 @@ def test_models_and_configs_are_called_by_the_hash_of_what_they_hold(tmp_path: P
         recorded["candidate"]["image_uri"],
         recorded["candidate"]["model_data"],
         "arn:aws:iam::000000000000:role/Hosting",
-        environment.compact(ENVIRONMENT),
+        environment.compact({**ENVIRONMENT, MODEL_PACKAGE: recorded["package"]}),
         environment.compact(in_vpc),
     ]
     prefix = names.content_prefix("local", "digits-forest")

@@ -238,6 +238,16 @@ def test_a_pipeline_that_goes_takes_all_of_its_own_and_nothing_else(aws: Aws, an
     assert list(aws.dynamodb.items) == [("digits", "run#1")], "what runs were stays known"
 
 
+@pytest.mark.parametrize("alarms", [{"Alarms": "yes"}, {}])
+def test_alarms_that_a_cut_off_deployment_has_left_go_before_the_configs_that_name_them(
+    aws: Aws, alarms: dict[str, str]
+) -> None:
+    aws.cloudwatch.alarms = {f"{name}-errors": {} for name in [*OURS, *OTHERS]}
+    call(request("Delete", ResourceProperties={**PIPELINE, **alarms}))
+    left = OTHERS if alarms else [*OURS, *OTHERS]
+    assert list(aws.cloudwatch.alarms) == [f"{name}-errors" for name in left]
+
+
 def test_taken_down_twice_is_as_once(aws: Aws, answers: Answers) -> None:
     call(request("Delete"))
     call(request("Delete"))

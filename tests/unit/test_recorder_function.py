@@ -501,6 +501,18 @@ def test_the_alarms_of_a_deployment_that_goes_on_stay(aws: Aws) -> None:
     assert [name for name in aws.cloudwatch.alarms if name in ALARMS] == ALARMS[4:]
 
 
+def test_nothing_is_deleted_of_an_endpoint_that_serves_a_mix(aws: Aws) -> None:
+    """Only one of its two configs is told."""
+    mixed = {"EndpointStatus": "UpdateRollbackFailed", "EndpointConfigName": content(1)}
+    aws.sagemaker.endpoints["local-digits"] = [mixed]
+    failure = {"state": "RestoreChampion", "error": "ChampionNotRestored", "cause": "c"}
+    assert record(event(alarms=True, outcome=None, failure=failure))["complete"]
+    assert len(aws.sagemaker.configs) == len(aws.sagemaker.models) == 3
+    aws.sagemaker.endpoints["local-digits"] = [{**mixed, "EndpointStatus": "InService"}]
+    record(event(alarms=True, outcome=None, failure=failure))
+    assert list(aws.sagemaker.configs) == [content(1)], "the run after it clears away"
+
+
 def test_without_alarms_of_its_own_a_pipeline_asks_for_none(aws: Aws) -> None:
     with_alarms(aws)
     record(event())

@@ -238,12 +238,20 @@ def by_hand(ends: Ends, what: str) -> str:
         assert sagemaker.endpoint is not None
         sagemaker.endpoint = {**sagemaker.endpoint, "EndpointStatus": "Failed", "FailureReason": "no ping"}
         return f"the endpoint was Failed (no ping), and didn't serve {theirs}"
+    if what == "out of service":
+        assert sagemaker.endpoint is not None
+        sagemaker.endpoint = {**sagemaker.endpoint, "EndpointStatus": "OutOfService"}
+        return f"the endpoint was OutOfService, and didn't serve {theirs}"
+    if what == "mixed":
+        assert sagemaker.endpoint is not None
+        sagemaker.endpoint = {**sagemaker.endpoint, "EndpointStatus": "UpdateRollbackFailed", "FailureReason": "both"}
+        return f"the endpoint was UpdateRollbackFailed (both), and served more than {theirs}"
     sagemaker.endpoint = None
     return f"there was no endpoint, though there is {theirs}"
 
 
 @pytest.mark.parametrize("forced", [False, True], ids=["nothing new", "new work"])
-@pytest.mark.parametrize("what", ["updated", "being updated", "failed", "deleted"])
+@pytest.mark.parametrize("what", ["updated", "being updated", "failed", "out of service", "mixed", "deleted"])
 def test_a_run_begins_by_putting_the_endpoint_in_order(ends: Ends, what: str, forced: bool) -> None:
     said = by_hand(ends, what)
     record = ends.record(ends.run(forced=forced))

@@ -119,7 +119,7 @@ def test_how_models_are_deployed_makes_no_other_model_and_leaves_the_rest_of_the
     plain, watched = spec_of(tmp_path), make_spec(tmp_path, deploy={**WATCHED, "keep_champions": 5})
     assert spec_hash(spec_of(tmp_path)) == spec_hash(watched)
     before, after = (definition(spec)["States"] for spec in (plain, watched))
-    added = {"WatchErrors", "WatchP99Latency", "FindAlarms", "AlarmsFound", "UpdateAtOnce", "UpdateAtOnceRefused"}
+    added = {"WatchErrors", "WatchP99Latency", "FindAlarms", "FindAlarmsFound", "UpdateAtOnce", "UpdateAtOnceRefused"}
     assert after.keys() - before.keys() == {*added, "UpdateAtOnceWaits"}
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"EndpointFound", "UpdateEndpoint", "EndpointReady", "Undo", "Repair", "Record"}
@@ -171,7 +171,6 @@ def test_alarms_watch_the_new_fleet_alone(tmp_path: Path) -> None:
 
 FOUND: dict[str, tuple[dict[str, str], str | None]] = {
     "all quiet": ({"revenue": "OK", "load": "INSUFFICIENT_DATA"}, None),
-    "none there": ({}, "there is no metric alarm revenue, load in this account and region"),
     "one missing": ({"revenue": "OK"}, "there is no metric alarm load in this account and region"),
     "one sounds": (
         {"revenue": "ALARM", "load": "OK"},
@@ -182,20 +181,38 @@ FOUND: dict[str, tuple[dict[str, str], str | None]] = {
         "revenue, load sounds already (it is in ALARM), so that SageMaker would go back at once",
     ),
 }
+NAMED = {"keep_old": "5m", "rollback_on": {"alarms": ["revenue", "load"]}}
+
+
+def described(states: dict[str, str]) -> dict[str, Any]:
+    return {"MetricAlarms": [{"AlarmName": name, "StateValue": state} for name, state in states.items()]}
 
 
 @pytest.mark.parametrize("case", FOUND)
 def test_an_alarm_that_is_missing_or_sounds_keeps_the_endpoint_from_being_touched(tmp_path: Path, case: str) -> None:
     states, cause = FOUND[case]
-    found = [{"AlarmName": name, "StateValue": state} for name, state in states.items()]
-    world = with_champion(answers={"describeAlarms": {"MetricAlarms": found}})
-    ran = run(spec_of(tmp_path, keep_old="5m", rollback_on={"alarms": ["revenue", "load"]}), world)
+    before = described({"revenue": "OK", "load": "ALARM"})
+    world = with_champion(answers={"describeAlarms": [before, described(states)]})
+    ran = run(spec_of(tmp_path, **NAMED), world)
+    assert ran.called("createTrainingJob"), "one that sounds may be quiet by then"
     if cause is None:
         assert ran.recorded["outcome"] == "Promoted"
         return
     assert ran.recorded["failure"] == {"state": "FindAlarms", "error": "AlarmsNotUsable", "cause": cause}
     assert (ran.recorded["outcome"], world.on) == (None, OLD)
     assert "alarms" not in ran.recorded, "it makes none of its own"
+
+
+@pytest.mark.parametrize(
+    ("states", "missing"), [({}, "revenue, load"), ({"load": "OK"}, "revenue"), ({"revenue": "ALARM"}, "load")]
+)
+def test_an_alarm_that_nobody_has_made_ends_the_run_before_it_trains(
+    tmp_path: Path, states: dict[str, str], missing: str
+) -> None:
+    ran = run(spec_of(tmp_path, **NAMED), with_champion(answers={"describeAlarms": described(states)}))
+    cause = f"there is no metric alarm {missing} in this account and region"
+    assert ran.recorded["failure"] == {"state": "ExpectAlarms", "error": "AlarmsNotUsable", "cause": cause}
+    assert not ran.called("createTrainingJob")
 
 
 @pytest.mark.parametrize("task", ["putMetricAlarm", "describeAlarms"])

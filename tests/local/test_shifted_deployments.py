@@ -1,0 +1,216 @@
+"""Whole runs whose challengers take over by a canary, under load: good ones, and each kind of bad one.
+
+The embedded AWS's clock runs sixty times as fast for what is only waited for; the pipelines say what they would say in
+an account.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployed import Model, Pipeline, Scripted, opened
+from running_aws import AwsFactory, copy_state
+from waiting import until
+
+from bench.load import Failure, requests_of
+
+WATCHED: dict[str, Any] = {
+    "instance": "ml.t2.medium",
+    "shift": {"canary": "20%", "bake": "3m"},
+    "rollback_on": {"errors": "1%", "p90_latency": "400ms", "alarms": ["revenue-drops"]},
+    "keep_champions": 2,
+}
+PIPELINES = {"watched": Scripted({"deploy": WATCHED})}
+
+
+@pytest.fixture(scope="module")
+def watched(
+    tmp_path_factory: pytest.TempPathFactory, deployed_state: Path, models: dict[str, Model]
+) -> Iterator[Pipeline]:
+    """A pipeline with a champion that is right in 70 of 100 cases."""
+    factory = AwsFactory(tmp_path_factory.mktemp("shifted") / "aws")
+    copy_state(deployed_state, factory.state)
+    (factory.state / "settings.json").write_text(json.dumps({"clock_scale": 60, "authorization_log": True}))
+    pipeline = opened(factory.start(), "watched", models["watched"])
+    revenue(pipeline)
+    pipeline.order(accuracy=0.7)
+    assert pipeline.run()["outcome"] == "Promoted"
+    yield pipeline
+    factory.stop()
+
+
+def revenue(pipeline: Pipeline) -> None:
+    """An alarm of the user's own."""
+    pipeline.aws.client("cloudwatch").put_metric_alarm(
+        AlarmName="revenue-drops",
+        Namespace="Shop",
+        MetricName="Revenue",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="LessThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+
+
+@contextmanager
+def asked_without_pause(pipeline: Pipeline) -> Iterator[list[Failure]]:
+    """Two threads that ask the endpoint; what isn't answered with 200."""
+    send, over, failures = requests_of(pipeline.aws.server, pipeline.own["EndpointName"]), threading.Event(), []
+
+    def ask() -> None:
+        while not over.wait(0.005):
+            try:
+                status, body = send()
+            except Exception as error:  # noqa: BLE001 - any failure at all is what this is about
+                status, body = 0, repr(error).encode()
+            if status != 200:
+                failures.append(Failure(time.time(), status, body))
+
+    threads = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield failures
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def own_alarms(pipeline: Pipeline) -> set[str]:
+    found = pipeline.aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{pipeline.own['EndpointName']}-")
+    return {alarm["AlarmName"] for alarm in found["MetricAlarms"]}
+
+
+def assert_in_order(pipeline: Pipeline, champion: str) -> None:
+    """That run's model serves, and there is nothing that neither serves nor may come back, and no alarm."""
+    state, there = pipeline.state, pipeline.deployed()
+    assert state["champion"]["run_id"] == champion
+    assert there["endpoint"] == ("InService", state["champion"]["endpoint_config_name"])
+    kept = [entry for entry in (state["champion"], state.get("previous_champion"), *state["retained"]) if entry]
+    assert there["models"] <= {entry["model_name"] for entry in kept}
+    assert there["configs"] <= {entry["endpoint_config_name"] for entry in kept}
+    assert own_alarms(pipeline) == set()
+    assert pipeline.ask(1) == "1"
+
+
+def bad_run(pipeline: Pipeline, **orders: Any) -> tuple[dict[str, Any], list[Failure]]:
+    """A challenger that is better where it is judged, and its end; what wasn't answered well meanwhile."""
+    pipeline.order(accuracy=0.9, at=time.time(), **orders)
+    with asked_without_pause(pipeline) as failures:
+        record = pipeline.run()
+    return record, failures
+
+
+BAD = {
+    "errors on one request in twenty": ("fails", "DeploymentRolledBack", "errors"),
+    "is slow": ("dawdles", "DeploymentRolledBack", "p90-latency"),
+    "never gets healthy": ("crash", "DeploymentRolledBack", ""),
+    "answers wrongly": ("lie", "VerificationFailed", "answered '"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_challenger_is_rolled_back_and_the_champion_answers_throughout(watched: Pipeline, case: str) -> None:
+    how, error, told = BAD[case]
+    champion = watched.state["champion"]["run_id"]
+    record, failures = bad_run(watched, endpoint=how)
+    assert (record["outcome"], record["error"]["error"]) == ("RolledBack", error), record["error"]
+    assert told in record["error"]["cause"]
+    assert record["champion_after"]["run_id"] == champion
+    assert [failure for failure in failures if not failure.is_models_own] == []
+    assert not failures or how == "fails", failures
+    assert_in_order(watched, champion)
+
+
+def test_a_challenger_that_takes_long_to_load_is_waited_for_and_takes_over_without_a_failed_request(
+    watched: Pipeline,
+) -> None:
+    record, failures = bad_run(watched, endpoint="slow")
+    assert (record["outcome"], failures) == ("Promoted", [])
+    assert record["verification"]["named"] is True, "its answers say whose they are"
+    assert_in_order(watched, record["run_id"])
+    states = watched.states(record["run_id"])
+    assert [state for state in states if state.startswith(("ExpectAlarms", "Watch", "FindAlarms"))] == [
+        "ExpectAlarms",
+        "ExpectAlarmsFound",
+        "WatchErrors",
+        "WatchP90Latency",
+        "FindAlarms",
+        "FindAlarmsFound",
+    ]
+
+    with asked_without_pause(watched) as failures:
+        back = watched.run("rollback")
+    assert (back["outcome"], failures) == ("Promoted", [])
+    assert "UpdateAtOnce" in watched.states(back["run_id"])
+    assert_in_order(watched, back["run_id"])
+
+
+def test_an_alarm_of_the_users_that_is_gone_keeps_the_endpoint_from_being_touched(watched: Pipeline) -> None:
+    champion = watched.state["champion"]["run_id"]
+    watched.aws.client("cloudwatch").delete_alarms(AlarmNames=["revenue-drops"])
+    record, failures = bad_run(watched)
+    assert (record["outcome"], record["error"]["error"], failures) == ("Failed", "AlarmsNotUsable", [])
+    assert record["error"]["cause"] == "there is no metric alarm revenue-drops in this account and region"
+    assert "Train" not in watched.states(record["run_id"])
+    assert_in_order(watched, champion)
+    revenue(watched)
+
+
+def test_an_alarm_that_somebody_deletes_meanwhile_ends_the_deployment(watched: Pipeline) -> None:
+    champion = watched.state["champion"]["run_id"]
+    watched.order(accuracy=0.9, at=time.time())
+    run_id = watched.trigger()["run_id"]
+    until(lambda: watched.deployed()["endpoint"][0] == "Updating", "the canary")
+    watched.aws.client("cloudwatch").delete_alarms(AlarmNames=sorted(own_alarms(watched)))
+    record = watched.record(run_id)
+    assert (record["outcome"], record["error"]["error"]) == ("RolledBack", "DeploymentRolledBack"), record
+    assert_in_order(watched, champion)
+
+
+@pytest.mark.parametrize(
+    ("role", "action", "accuracy", "outcome"),
+    [
+        ("JobsHosting", "cloudwatch:DescribeAlarms", 0.9, "RolledBack"),
+        ("WorkflowExecution", "cloudwatch:DescribeAlarms", 0.9, "Failed"),
+        ("WorkflowExecution", "cloudwatch:PutMetricAlarm", 0.9, "Failed"),
+        ("RunRecorder", "cloudwatch:DescribeAlarms", 0.9, "Promoted"),
+        ("RunRecorder", "cloudwatch:DeleteAlarms", 0.95, "Promoted"),
+    ],
+)
+def test_each_right_to_alarms_is_needed_and_named_where_it_is_missing(
+    watched: Pipeline, role: str, action: str, accuracy: float, outcome: str
+) -> None:
+    """Where the recorder lacks it, a repair deletes what it has left."""
+    before = watched.state["champion"]["run_id"]
+    watched.order(accuracy=accuracy, at=time.time())
+    with watched.without(action, watched.role(role)):
+        record = watched.run()
+    assert (record["outcome"], action in record["error"]["cause"]) == (outcome, True), record["error"]
+    if outcome == "Promoted":
+        assert len(own_alarms(watched)) == 2
+        watched.run("repair")
+    assert_in_order(watched, record["run_id"] if outcome == "Promoted" else before)
+
+
+def test_a_run_that_is_stopped_during_the_canary_is_waited_out_and_repaired(watched: Pipeline) -> None:
+    before = watched.state["champion"]["run_id"]
+    watched.order(accuracy=1.0, at=time.time())
+    run_id = watched.trigger()["run_id"]
+    until(lambda: watched.deployed()["endpoint"][0] == "Updating", "the canary")
+    watched.aws.client("stepfunctions").stop_execution(executionArn=watched.item(f"run#{run_id}")["execution_arn"])
+    assert watched.record(run_id)["outcome"] == "Stopped"
+    watched.idle()
+    until(lambda: not own_alarms(watched), "the repair to be recorded")
+    watched.idle()
+    assert_in_order(watched, before)
