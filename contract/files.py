@@ -6,6 +6,7 @@
                                                     rules have found; nobody but this run's training writes there
     evaluation/evaluation.json                      the evaluation job's figures
     trials.json                                     every trial of a run that tuned
+    answers/                                        of a pipeline for batches: each file of rows with its answers
     gate.json                                       the gate's decision
     record.json                                     the run's record
 
@@ -46,6 +47,8 @@ EVALUATION = f"{EVALUATION_FOLDER}/{EVALUATION_FILE}"
 EVALUATION_BYTES = 48 << 20
 # Its part about single classes and examples, which stays in S3.
 ANSWERS = "answers"
+# The folder of a batch's answers, and how the manifest of its rows is called: as no channel may be.
+BATCH_ANSWERS, BATCH_INPUT = "answers", "answers/input"
 # The evaluation job's inputs, each a folder of this name below /opt/ml/processing/input.
 CODE_INPUT, TEST_INPUT, CHALLENGER_INPUT, CHAMPION_INPUT = "code", "test", "challenger", "champion"
 

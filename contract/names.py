@@ -23,8 +23,8 @@ SAGEMAKER_NAME = 63
 _SAGEMAKER_NAME = re.compile(rf"[a-zA-Z0-9](-*[a-zA-Z0-9]){{0,{SAGEMAKER_NAME - 1}}}", re.ASCII)
 
 # The steps of a run that are SageMaker jobs, as their names end.
-TRAIN_STEP, EVALUATE_STEP = "train", "evaluate"
-STEPS = (TRAIN_STEP, EVALUATE_STEP)
+TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP = "train", "evaluate", "answer"
+STEPS = (TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP)
 # The step whose job is a tuning job, with a name of another kind.
 TUNE_STEP = "tune"
 

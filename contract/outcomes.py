@@ -41,12 +41,21 @@ def sentence(record: Mapping[str, Any]) -> str:
     error = record.get("error")
     if error:
         text += f" ({error['state']}: {error['cause']})"
-    return f"{text}. Run {record['run_id']}. {put_back(record)}".rstrip()
+    return " ".join(filter(None, [f"{text}. Run {record['run_id']}.", put_back(record), answered(record)]))
 
 
 def put_back(record: Mapping[str, Any]) -> str:
     """What was wrong with the endpoint when the run began, as a sentence; empty if nothing was."""
     return f"Before that, {record['repaired']}: it was put back." if record.get("repaired") else ""
+
+
+def answered(record: Mapping[str, Any]) -> str:
+    """What the run's batch came to, as a sentence; empty where it answered none."""
+    batch = record.get("batch") or {}
+    if "rows" not in batch:
+        return ""
+    bad = f"; {batch['bad']} of them have no answer" if batch["bad"] else ""
+    return f"It answered {batch['rows']} rows of {batch['files']} file{'s' if batch['files'] != 1 else ''}{bad}."
 
 
 def stopped_by(record: Mapping[str, Any], did: str = "") -> str:

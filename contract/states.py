@@ -5,7 +5,7 @@ A run's record, its live view and its diagram name them. The machine's other sta
 
 from __future__ import annotations
 
-SETTLE, PLAN, TUNE, TRAIN, EVALUATE, GATE, REGISTER, DEPLOY, VERIFY, RECORD = (
+SETTLE, PLAN, TUNE, TRAIN, EVALUATE, GATE, REGISTER, DEPLOY, VERIFY, ANSWER, RECORD = (
     "Settle",
     "Plan",
     "Tune",
@@ -15,9 +15,10 @@ SETTLE, PLAN, TUNE, TRAIN, EVALUATE, GATE, REGISTER, DEPLOY, VERIFY, RECORD = (
     "Register",
     "Deploy",
     "Verify",
+    "Answer",
     "Record",
 )
-MILESTONES = (SETTLE, PLAN, TUNE, TRAIN, EVALUATE, GATE, REGISTER, DEPLOY, VERIFY, RECORD)
+MILESTONES = (SETTLE, PLAN, TUNE, TRAIN, EVALUATE, GATE, REGISTER, DEPLOY, VERIFY, ANSWER, RECORD)
 
 UNDO, REPAIR = "Undo", "Repair"
 NOT_RECORDED = "NotRecorded"

@@ -12,7 +12,7 @@ from infra.constructs.function import Function, Functions
 from infra.constructs.state_machine import StateMachine
 from infra.declared_function import DeclaredFunction
 from infra.grants import Grant, use_key
-from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER, change_run_table, find_models
+from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER, change_run_table, find_models, look_at_endpoint
 from infra.workflow.surroundings import Surroundings
 
 SECONDS = 60
@@ -42,8 +42,8 @@ def _declared(at: Surroundings, queue: sqs.Queue, dead_letters: sqs.Queue, machi
             variables.RUN_TABLE: at.shared.run_table,
             variables.STATE_MACHINE_ARN: machine.arn,
             variables.DATA_BUCKET: at.shared.data_bucket,
-            variables.ENDPOINT_NAME: at.endpoint,
-            variables.CHANNEL_PREFIXES: json.dumps(list(at.spec.data.values())),
+            **({variables.ENDPOINT_NAME: at.endpoint} if at.has_endpoint else {}),
+            variables.CHANNEL_PREFIXES: json.dumps(at.prefixes),
             variables.DEAD_LETTERS_URL: dead_letters.queue_url,
         },
         grants=_grants(at, queue.queue_arn, dead_letters.queue_arn, machine),
@@ -55,7 +55,7 @@ def _grants(at: Surroundings, queue_arn: str, dead_letters_arn: str, machine: St
         change_run_table(at),
         find_models(at),
         use_key(at.account, at.shared.key_arn, "dynamodb"),
-        Grant(actions=["sagemaker:DescribeEndpoint"], resources=[at.endpoint_arn]),
+        *look_at_endpoint(at),
         Grant(actions=["states:StartExecution"], resources=[machine.arn]),
         Grant(
             actions=["states:DescribeExecution"],

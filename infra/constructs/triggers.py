@@ -88,7 +88,7 @@ class Triggers(Construct):
     def _as_the_spec_says(self, at: Surroundings) -> list[events.CfnRule]:
         asked, senders = at.spec.triggers, []
         if asked.data:
-            pattern = objects_created(at.shared.data_bucket, list(at.spec.data.values()))
+            pattern = objects_created(at.shared.data_bucket, at.prefixes)
             senders.append(self._on_event("DataArrived", "New objects under the pipeline's prefixes", pattern))
         if asked.schedule:
             senders.append(self._at_times("Scheduled", "The pipeline's schedule", asked.schedule, triggers.SCHEDULE))

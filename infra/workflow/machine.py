@@ -6,12 +6,13 @@ The launcher starts it, named by its run id. Its input is
 
 from __future__ import annotations
 
-from contract.states import DEPLOY, GATE, PLAN, REGISTER, REPAIR, SETTLE, TRAIN, UNDO, VARIABLES, VERIFY
+from contract.batches import BATCH
+from contract.states import DEPLOY, GATE, PLAN, RECORD, REGISTER, REPAIR, SETTLE, TRAIN, UNDO, VARIABLES, VERIFY
 from infra.workflow.endpoint import UNTOUCHED as ENDPOINT_UNTOUCHED
 from infra.workflow.expressions import expression
 from infra.workflow.instances import REFUSALS
-from infra.workflow.step import Machine, story
-from infra.workflow.steps import evaluate, train
+from infra.workflow.step import Machine, Step, story
+from infra.workflow.steps import batch, evaluate, train
 from infra.workflow.steps.deploy import deploy
 from infra.workflow.steps.expect_alarms import expect_alarms
 from infra.workflow.steps.gate import gate
@@ -31,25 +32,33 @@ def run_machine(at: Surroundings) -> Machine:
     training = how_it_trains(at, again=TRAIN, then=train.CLOSE)
     settling = settle(at, then=PLAN)
     expecting = expect_alarms(at, then=train.OPEN)
+    trains = next(iter(expecting.states), train.OPEN)
+    otherwise = RECORD if at.has_endpoint else batch.READY
     return story(
         launched(at, then=SETTLE if settling.states else PLAN),
         settling,
-        plan(at, training, anew=next(iter(expecting.states), train.OPEN), again=DEPLOY, drifted=REPAIR),
+        plan(at, training, anew=trains, again=DEPLOY, drifted=REPAIR, idle=otherwise),
         expecting,
         *train.train(at, training, then=evaluate.OPEN),
         evaluate.evaluate(at, then=GATE),
         gate(at, then=REGISTER),
-        register(at, training, better=DEPLOY),
-        deploy(at, then=VERIFY),
-        verify(at, wrong=UNDO),
-        undo(at, repaired=PLANNED),
+        register(at, training, better=DEPLOY, worse=otherwise),
+        *_champion(at),
         record(at, training),
         variables={
             **dict.fromkeys(VARIABLES),
             **training.way.variables,
             REFUSALS: 0,
+            **({} if at.has_endpoint else {BATCH: None}),
             **ENDPOINT_UNTOUCHED,
             "run": expression("$states.input"),
         },
         comment=f"A run of {at.pipeline} in {at.environment}: from a trigger to a champion that answers",
     )
+
+
+def _champion(at: Surroundings) -> list[Step]:
+    """What a champion does: it answers behind the endpoint, or it answers a batch."""
+    if not at.has_endpoint:
+        return [batch.batch(at)]
+    return [deploy(at, then=VERIFY), verify(at, wrong=UNDO), undo(at, repaired=PLANNED)]

@@ -47,6 +47,12 @@ def change_run_table(at: Surroundings) -> Grant:
     return use_items(at.shared.run_table_arn, at.pipeline, "GetItem", "PutItem")
 
 
+def look_at_endpoint(at: Surroundings) -> list[Grant]:
+    """Finding out what the endpoint serves, where the pipeline has one."""
+    look = Grant(actions=["sagemaker:DescribeEndpoint"], resources=[at.endpoint_arn])
+    return [look] if at.has_endpoint else []
+
+
 def clear_away(at: Surroundings) -> list[Grant]:
     """Finding and deleting models and endpoint configs that nobody needs."""
     return [

@@ -62,6 +62,16 @@ class Surroundings:
         return files.code_key(self.pipeline, self.code_hash)
 
     @property
+    def has_endpoint(self) -> bool:
+        return not self.spec.deploy.is_batch
+
+    @property
+    def prefixes(self) -> list[str]:
+        """Where in the data bucket the pipeline's data lie: its channels', and its batch's."""
+        rows = self.spec.deploy.input
+        return [*self.spec.data.values(), *([rows] if rows else [])]
+
+    @property
     def endpoint(self) -> str:
         return names.endpoint(self.environment, self.pipeline)
 

@@ -48,5 +48,5 @@ def drift(state: State, endpoint: Mapping[str, Any] | None) -> str | None:
         why = f" ({endpoint['FailureReason']})" if endpoint.get("FailureReason") else ""
         served = "served more than" if status == _MIXED else "didn't serve"
         return f"the endpoint was {status}{why}, and {served} {champion}"
-    strange = sorted(configs_of(endpoint) - {state.champion["endpoint_config_name"]})
+    strange = sorted(configs_of(endpoint) - {state.champion.get("endpoint_config_name")})
     return f"the endpoint was {status} with {' and '.join(strange)}, which isn't {champion}" if strange else None

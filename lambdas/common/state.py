@@ -17,7 +17,8 @@ writes the result on condition that nobody wrote in between (`common.run_table`)
                         `champion` says; so many repairs have been asked for since
     tuning              {run_id, at, best: the tuned hyperparameters' values, runs: how many trained since, last_run:
                         the last that was counted, jobs: [{job, run_id, made_from, manifests}], newest first}
-    retained            (model, endpoint config) names of the last promoted champions, newest first
+    retained            (model, endpoint config) names of the last promoted champions, newest first; of a pipeline for
+                        batches the model's alone
 """
 
 from __future__ import annotations
@@ -281,7 +282,7 @@ def promoted(state: State, run_id: str, champion: Document, retain: int) -> Stat
     before = state.champion
     # The champion itself, deployed anew, leaves the one before it where it was.
     is_same = before is not None and before["run_id"] == champion.get("run_id")
-    names = {"model_name": champion["model_name"], "endpoint_config_name": champion["endpoint_config_name"]}
+    names: Document = {name: champion[name] for name in ("model_name", "endpoint_config_name") if name in champion}
     others = tuple(entry for entry in state.retained if entry != names)
     return replace(
         state,

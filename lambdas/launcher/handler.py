@@ -72,12 +72,14 @@ def new_run_id() -> str:
     return names.run_id(clock.now(), secrets.token_hex(2))
 
 
-def endpoint_drift(name: str, state: State) -> str | None:
-    """What is wrong with the endpoint of that name.
+def endpoint_drift(name: str | None, state: State) -> str | None:
+    """What is wrong with the endpoint of that name; nothing where the pipeline has none.
 
     Raises:
         EndpointUnknownError: AWS doesn't say.
     """
+    if name is None:
+        return None
     try:
         return endpoints.drift(state, endpoints.described(client("sagemaker"), name))
     except ClientError as error:
@@ -90,7 +92,7 @@ def launcher_from(environment: Mapping[str, str]) -> Launcher:
         pipeline=pipeline,
         table=RunTable(client("dynamodb"), environment[functions.RUN_TABLE], pipeline),
         executions=StateMachine(client("stepfunctions"), environment[functions.STATE_MACHINE_ARN]),
-        drift=partial(endpoint_drift, environment[functions.ENDPOINT_NAME]),
+        drift=partial(endpoint_drift, environment.get(functions.ENDPOINT_NAME)),
         new_run_id=new_run_id,
         now=clock.stamp,
         log=LOG.bind(pipeline=pipeline),

@@ -21,6 +21,7 @@ from common.run_table import RunTable
 from common.state import State, asked, planning, tunes
 
 from contract import files, functions, outcomes, triggers
+from contract.batches import BATCH
 from contract.tuning import TUNING
 from planner import held_out_look, plan, tuning_plan
 from planner.data import Channel, channel, manifest, versions
@@ -40,13 +41,15 @@ def handle(event: Document, _context: object) -> Document:
     Args:
         event: {"run": the execution's input, "channels": {name: prefix}, "code_hash", "spec_hash", "image_uri",
             "held_out": how to read the held-out channel and what its labels must be, null if serve.py reads it,
-            "data_starts_runs": whether data that arrive do, "tune" where pipeline.yaml has it (infra, steps/tune.py)}.
+            "data_starts_runs": whether data that arrive do, "tune" where pipeline.yaml has it (infra, steps/tune.py),
+            "batch": the prefix of the rows of a pipeline for batches}.
 
     Returns:
         {"outcome": "Run" | "UpToDate" | "WaitsForData" | "Rollback", "fingerprint", "forced", "supersede", "data":
         {objects, bytes, manifests} or null, "code_hash", "spec_hash", "image_uri", "champion" or null, "reason" if
         there is nothing to do, "drift" if the endpoint isn't what the run table says, for a rollback "candidate" and
-        "decision", where pipeline.yaml has `tune:` what contract.tuning says}; plan.json holds the same.
+        "decision", where pipeline.yaml has `tune:` what contract.tuning says, for a batch "batch": {manifest, objects,
+        bytes}, null where there are no rows}; plan.json holds the same.
 
     Raises:
         LockLostError: the run wasn't started by the launcher.
@@ -61,7 +64,7 @@ def handle(event: Document, _context: object) -> Document:
     s3 = client("s3")
     artifacts = Artifacts(s3, os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
     _, state = table.update(partial(planning, run_id=run["run_id"]))
-    drift = endpoints.drift(state, endpoints.described(client("sagemaker"), os.environ[functions.ENDPOINT_NAME]))
+    drift = drift_of_endpoint(state, os.environ.get(functions.ENDPOINT_NAME))
     if run["trigger"]["kind"] == triggers.ROLLBACK:
         document = rollback(table, s3, state, run["trigger"]["detail"], drift)
     elif run["trigger"]["kind"] == triggers.REPAIR:
@@ -70,10 +73,30 @@ def handle(event: Document, _context: object) -> Document:
         document = keeping_its_tuning(table, run["run_id"], on_data(event, state, artifacts, log))
     # A rollback puts the endpoint in order itself.
     repairs = {"drift": drift} if drift and document["outcome"] != outcomes.ROLLBACK else {}
-    document = {**{name: event[name] for name in MADE_FROM}, **document, **repairs}
+    rows = rows_to_answer(s3, event.get(BATCH), artifacts)
+    document = {**{name: event[name] for name in MADE_FROM}, **document, **repairs, **rows}
     artifacts.write(files.PLAN, {"run": run, "planned_at": clock.stamp(), **document})
     log.info("planned", outcome=document["outcome"], fingerprint=document["fingerprint"], data=document["data"])
     return document
+
+
+def drift_of_endpoint(state: State, name: str | None) -> str | None:
+    """What is wrong with the endpoint; nothing where the pipeline has none."""
+    return endpoints.drift(state, endpoints.described(client("sagemaker"), name)) if name else None
+
+
+def rows_to_answer(s3: Any, prefix: str | None, artifacts: Artifacts) -> Document:
+    """What a batch is to answer, as a manifest of the objects that lie there now; nothing where none do."""
+    if not prefix:
+        return {}
+    (rows,) = list_channels(s3, os.environ[functions.DATA_BUCKET], {files.BATCH_INPUT: prefix})
+    return {BATCH: write_rows(artifacts, rows) if rows.objects else None}
+
+
+def write_rows(artifacts: Artifacts, rows: Channel) -> Document:
+    artifacts.write(files.versions(rows.name), versions(rows))
+    told = artifacts.write(files.manifest(rows.name), manifest(rows))
+    return {"manifest": told, "objects": len(rows.objects), "bytes": rows.size}
 
 
 def keeping_its_tuning(table: RunTable, run_id: str, document: Document) -> Document:

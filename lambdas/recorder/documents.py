@@ -10,6 +10,7 @@ from common.json_values import storable
 from common.state import State
 
 from contract import environment, evaluations, files, outcomes, states
+from contract.batches import BATCH
 from contract.causes import outcome_of, readable
 from contract.run_table import ENDS, RULE_VERDICTS, STOPPED_BY, UNFINISHED
 from contract.tuning import TUNED, TUNING, UNTUNED
@@ -46,6 +47,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
     rules: Sequence[Mapping[str, Any]] = (),
     timings: Mapping[str, float],
     trials: Sequence[Mapping[str, Any]] = (),
+    batch: Mapping[str, Any] | None = None,
     at: str,
 ) -> Document:
     """The run's item in the run table, and record.json. Fields that a run didn't come to are absent."""
@@ -71,6 +73,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         "candidate": event["candidate"],
         "deployment": event["deployment"],
         "verification": event["verification"],
+        BATCH: dict(batch) if batch else None,
         "champion_before": plan.get("champion"),
         "champion_after": state.champion,
         "error": readable(event["failure"]) if event["failure"] else None,

@@ -24,10 +24,11 @@ from common.run_table import RunTable
 from common.state import State, judged, promoted, require_lock, settled, trained, tuned, went_back
 
 from contract import environment, files, functions, histories, names, outcomes, triggers
+from contract.batches import BATCH
 from contract.run_table import UNFINISHED
 from contract.tuning import TUNING
 from contract.verdicts import FILE_BYTES
-from recorder import approvals, documents
+from recorder import approvals, batch_figures, documents
 from recorder.housekeeping import Housekeeper
 from recorder.rule_verdicts import of_debugger, said
 
@@ -107,6 +108,7 @@ def found(event: Document, artifacts: Artifacts, trouble: list[str]) -> Document
         "rules": read(lambda: verdicts(artifacts, event), []) if event["training"] else [],
         "timings": read(lambda: read_timings(event["execution_arn"]), {}),
         "trials": read(lambda: read_trials(artifacts), []) if event.get(TUNING) else [],
+        "batch": read(lambda: batch_figures.answered(event, artifacts), event.get(BATCH)),
     }
 
 
@@ -162,7 +164,9 @@ def afterwards(event: Document, state: State, record: Document, uri: str, log: L
     if event["deployment"] or event.get("repaired") or event["run"]["trigger"]["kind"] == triggers.REPAIR:
         cloudwatch = client("cloudwatch") if event.get("alarms") else None
         housekeeper = Housekeeper(client("sagemaker"), event["content_prefix"], log, cloudwatch)
-        steps.append(lambda: housekeeper.tidy(event["endpoint_name"], state))
+        # A machine for batches says so, also of a run that has answered none.
+        has_endpoint = BATCH not in event
+        steps.append(lambda: housekeeper.tidy(event["endpoint_name"], state, has_endpoint=has_endpoint))
     return troubles(steps, log)
 
 

@@ -22,14 +22,15 @@ def needed_by(state: State) -> Needed:
     kept = [entry for entry in (state.champion, state.previous_champion, *state.retained) if entry]
     return Needed(
         frozenset(entry["model_name"] for entry in kept),
-        frozenset(entry["endpoint_config_name"] for entry in kept),
+        frozenset(entry["endpoint_config_name"] for entry in kept if "endpoint_config_name" in entry),
     )
 
 
-def should_not_be(endpoint: Document, state: State) -> bool:
-    """Whether an endpoint is to be deleted: it never came up, or it is there though nothing was ever promoted."""
+def should_not_be(endpoint: Document, state: State, *, is_wanted: bool = True) -> bool:
+    """Whether an endpoint is to be deleted: it never came up, or it is there though nothing was ever promoted, or
+    though the pipeline is for batches now."""
     status = endpoint["EndpointStatus"]
-    return status == "Failed" or (status in _AT_REST and state.champion is None)
+    return status == "Failed" or (status in _AT_REST and (state.champion is None or not is_wanted))
 
 
 class Housekeeper:
@@ -44,11 +45,11 @@ class Housekeeper:
         self._log = log
         self._cloudwatch = cloudwatch
 
-    def tidy(self, endpoint_name: str, state: State) -> list[str]:
+    def tidy(self, endpoint_name: str, state: State, *, has_endpoint: bool = True) -> list[str]:
         """Deletes what isn't needed; returns its names. Safe to repeat."""
         deleted: list[str] = []
         endpoint = described(self._client, endpoint_name)
-        if endpoint and should_not_be(endpoint, state):
+        if endpoint and should_not_be(endpoint, state, is_wanted=has_endpoint):
             self._client.delete_endpoint(EndpointName=endpoint_name)
             deleted.append(endpoint_name)
             endpoint = None

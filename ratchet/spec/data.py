@@ -49,6 +49,14 @@ def check_channels(data: Mapping[str, str]) -> None:
     _no_overlap(data)
 
 
+def check_apart(data: Mapping[str, str], rows: str | None) -> None:
+    """Raises a refusal where a batch's rows lie in a channel or a channel in them: they would be trained on."""
+    for channel, prefix in data.items() if rows else ():
+        if rows and (rows.startswith(prefix) or prefix.startswith(rows)):
+            message = f"is {rows!r}, which overlaps data.{channel} ({prefix!r}); give the batch a prefix of its own"
+            raise refusal(message, "deploy", "input")
+
+
 def _no_overlap(data: Mapping[str, str]) -> None:
     """Held-out examples inside a training channel would be trained on, and the gate would judge memory."""
     for one, other in ((one, other) for one in data for other in data if one != other):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from contract.batches import BATCH_KIND
 from ratchet.spec import units
+from ratchet.spec.data import Prefix
+from ratchet.spec.deploy_batch import check_batch
 from ratchet.spec.deploy_rollback import RollbackOn
 from ratchet.spec.deploy_shift import SHORTEST_BAKING, WAYS, Shift, check_shift
 from ratchet.spec.errors import checked, refusal
@@ -38,8 +41,15 @@ def _with_all(schema: dict[str, Any]) -> None:
 
 
 class Deploy(Model):
-    """The endpoint. Times are in seconds."""
+    """The endpoint, or the batch's instances. Times are in seconds."""
 
+    kind: Annotated[
+        Literal["endpoint", "batch"],
+        Field(description="What the champion does: it answers requests, or each run ends with a batch of its own"),
+    ] = "endpoint"
+    input: Annotated[
+        Prefix | None, Field(description="Of kind batch: where in the data bucket the rows lie that are to be answered")
+    ] = None
     instance: Annotated[Instance, Example("instance: ml.t2.medium")]
     instance_count: Annotated[int, Field(ge=1, le=100)] = 1
     timeout: DeploymentSeconds = 1800
@@ -67,6 +77,11 @@ class Deploy(Model):
     ] = KEPT_CHAMPIONS
 
     @property
+    def is_batch(self) -> bool:
+        """Whether there is no endpoint: a run ends with its champion's answers to a batch."""
+        return self.kind == BATCH_KIND
+
+    @property
     def is_guarded(self) -> bool:
         """Whether SageMaker is told how to deploy."""
         return bool(self.shift or self.rollback_on or self.keep_old or self.max_time)
@@ -83,6 +98,7 @@ class Deploy(Model):
 
     @model_validator(mode="after")
     def _possible(self) -> Deploy:
+        check_batch(self.kind, self.input, self.instance, said=self.model_fields_set)
         if self.shift:
             check_shift(self.shift, instance=self.instance, instances=self.instance_count)
         _check_watched(self)

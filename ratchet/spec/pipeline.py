@@ -10,7 +10,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from contract import files
 from contract.held_out import Reading
-from ratchet.spec.data import Prefix, check_channels
+from ratchet.spec.data import Prefix, check_apart, check_channels
 from ratchet.spec.deploy import Deploy
 from ratchet.spec.errors import SpecError
 from ratchet.spec.evaluate import Evaluate
@@ -73,6 +73,7 @@ class PipelineSpec(Model):
     def _possible(self) -> PipelineSpec:
         check_one_image(self.framework, self.image, self.dockerfile)
         check_channels(self.data)
+        check_apart(self.data, self.deploy.input)
         check_rules(self.rules)
         if self.rules_service == "sagemaker":
             framework = self.framework

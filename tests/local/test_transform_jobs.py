@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from transform_kit import Transforms
 from waiting import until
 
 from bench import batch
+from contract.batches import bad_rows
 
 ROWS = 20_000  # of 62 characters, more than the container takes at once
 
@@ -138,6 +140,34 @@ def test_a_file_with_a_bad_record_has_no_result(transforms: Transforms) -> None:
     )
     # What fails is asked again, what is refused isn't.
     assert (lines.count("ASKED 3 text/csv text/csv"), lines.count("ASKED 1 text/csv text/csv")) == (2, 2)
+
+
+def test_bad_rows_do_not_lose_the_batch_where_the_model_is_asked_row_by_row(transforms: Transforms) -> None:
+    """serve.py with the toolkit beside it, as a run packs it: each bad row is told by number."""
+    names = ["toolkit/__init__.py", "toolkit/rows.py", "contract/__init__.py", "contract/batches.py"]
+    root = Path(__file__).parents[2]
+    folders = {"toolkit": root / "training_code", "contract": root}
+    packed = {f"code/{name}": (folders[name.partition("/")[0]] / name).read_bytes() for name in names}
+    serve = """
+from toolkit.rows import row_by_row
+def model_fn(directory): return 60
+def input_fn(body, kind): return [int(row) for row in body.splitlines()]
+def predict_fn(numbers, model): return [model // number for number in numbers]
+def output_fn(answers, accept): return "\\n".join(map(str, answers)), accept
+input_fn, predict_fn, output_fn = row_by_row(input_fn, predict_fn, output_fn)
+"""
+    rows = [*["1", "2", "x", "3"] * 500, "0", "5"]
+    request = transforms.request(transforms.put(a_csv="\n".join(rows)), ModelName=transforms.new_model(serve, **packed))
+    job = transforms.run({**request, "DataProcessing": {"JoinSource": "Input"}})
+    assert job["TransformJobStatus"] == "Completed", job.get("FailureReason")
+    lines = transforms.results(job)["a.csv.out"].splitlines()
+    bad = list(bad_rows(lines))
+    assert bad == [number for number, row in enumerate(rows, start=1) if row in "x0"]
+    good = [(row, line) for row, line in zip(rows, lines, strict=True) if row not in "x0"]
+    assert all(line == f"{row},{60 // int(row)}" for row, line in good)
+    assert any(
+        line.startswith("501 of 2002 rows have no answer; the first: ValueError(") for line in transforms.log(job)
+    )
 
 
 def test_single_records_compressed_files_and_manifests(transforms: Transforms) -> None:

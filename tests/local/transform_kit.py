@@ -54,9 +54,9 @@ class Transforms:
         self.role = self.jobs.make_role([*ALL_THAT_JOBS_NEED, *TELEMETRY])
         self.model = self.new_model(SUMS)
 
-    def new_model(self, serve: str) -> str:
-        """A model that answers with a serve.py; its name."""
-        uri = self.jobs.put(f"models/{uuid.uuid4().hex}/model.tar.gz", archive({"code/serve.py": serve}))
+    def new_model(self, serve: str, **more: str | bytes) -> str:
+        """A model that answers with a serve.py, with other files by path; its name."""
+        uri = self.jobs.put(f"models/{uuid.uuid4().hex}/model.tar.gz", archive({"code/serve.py": serve, **more}))
         container = {"Image": SKLEARN, "ModelDataUrl": uri, "Environment": {"SAGEMAKER_PROGRAM": "serve.py"}}
         name = self.jobs.name("model")
         self.jobs.sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=self.role)

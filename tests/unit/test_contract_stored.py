@@ -136,7 +136,19 @@ STORED: dict[ModuleType, dict[str, Any]] = {
     },
     states: {
         "MILESTONES": (
-            *("Settle", "Plan", "Tune", "Train", "Evaluate", "Gate", "Register", "Deploy", "Verify", "Record"),
+            *(
+                "Settle",
+                "Plan",
+                "Tune",
+                "Train",
+                "Evaluate",
+                "Gate",
+                "Register",
+                "Deploy",
+                "Verify",
+                "Answer",
+                "Record",
+            ),
         ),
         "REPAIRS": ("Record", "Undo", "NotRecorded"),
         "VARIABLES": (

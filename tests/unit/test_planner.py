@@ -185,12 +185,14 @@ def table_of(aws: Aws) -> RunTable:
     return RunTable(aws.client("dynamodb"), "runs", "digits")
 
 
-def call(kind: str = "data", run_id: str = RUN_ID, data_starts_runs: bool = True, **detail: Any) -> dict[str, Any]:
+def call(
+    kind: str = "data", run_id: str = RUN_ID, data_starts_runs: bool = True, batch: str | None = None, **detail: Any
+) -> dict[str, Any]:
     trigger = {"kind": kind, "at": "2026-11-20T10:00:00.000Z", "detail": detail}
     run = {"pipeline": "digits", "run_id": run_id, "trigger": trigger, "forced": False}
     channels = {"train": "digits/train/", "test": "digits/test/"}
     asked = {"run": run, "channels": channels, "held_out": HELD_OUT, "data_starts_runs": data_starts_runs}
-    return handler.handle({**asked, **HASHES}, None)
+    return handler.handle({**asked, **HASHES, **({"batch": batch} if batch else {})}, None)
 
 
 def written(aws: Aws) -> list[str]:
@@ -232,6 +234,26 @@ def test_a_plan_says_what_the_run_works_on(aws: Aws, capsys: pytest.CaptureFixtu
     assert (looked["event"], {name: looked[name] for name in found}) == ("looked into the held-out data", found)
     assert (line["function"], line["event"], line["outcome"]) == ("planner", "planned", "Run")
     assert (line["pipeline"], line["run_id"], line["data"]["objects"]) == ("digits", RUN_ID, 4)
+
+
+def test_a_batchs_rows_are_listed_and_no_endpoint_is_looked_at(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ENDPOINT_NAME")
+    aws.s3.versions["data"] += [version("digits/batch/monday.csv"), version("digits/batch/deep/tuesday.csv")]
+    answer = call(batch="digits/batch/")
+    assert answer["batch"] == {
+        "manifest": f"s3://artifacts/{FOLDER}manifests/answers/input.manifest", "objects": 2, "bytes": 20,
+    }  # fmt: skip
+    assert read(aws, "manifests/answers/input.manifest") == [
+        {"prefix": "s3://data/digits/batch/"},
+        "deep/tuesday.csv",
+        "monday.csv",
+    ]
+    assert "drift" not in answer
+    assert not aws.called("describe_endpoint")
+
+
+def test_a_batch_without_rows_says_so(aws: Aws) -> None:
+    assert call(batch="digits/none/")["batch"] is None
 
 
 def test_the_same_again_is_up_to_date(aws: Aws) -> None:

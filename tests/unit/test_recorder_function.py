@@ -652,3 +652,18 @@ def test_what_cannot_be_recorded_is_raised(aws: Aws, operation: str) -> None:
     aws.refuse(operation, "AccessDeniedException", f"may not {operation}")
     with pytest.raises(Exception, match=f"may not {operation}"):
         record(event())
+
+
+def test_a_batch_is_recorded_with_the_numbers_of_its_bad_rows(aws: Aws) -> None:
+    job = {"TransformJobName": "answer", "TransformJobStatus": "Completed"}
+    put(aws, "answers/deep/a.csv.out", b"1,x\n2,#BAD_ROW\n3,y\n")
+    put(aws, "answers/b.csv.out", b"1,x")
+    record(event(batch=job, deployment={"model_name": content(2)}))
+    assert written(aws)["batch"] == {
+        "job": "answer", "answers": f"s3://artifacts/{FOLDER}answers/", "files": 2, "rows": 4, "bad": 1,
+        "bad_rows": {"deep/a.csv": [2]},
+    }  # fmt: skip
+    assert written(aws)["champion_after"]["model_name"] == content(2)
+    assert "It answered 4 rows of 2 files; 1 of them have no answer." in aws.called("publish")[0]["Message"]
+    assert aws.called("delete_endpoint"), "what an endpoint's kind has left goes"
+    assert content(2) in aws.sagemaker.models

@@ -65,7 +65,7 @@ def deploy(at: Surroundings, *, then: str) -> Step:
     return Step(
         states={
             **assigning(DEPLOY, start, then="CreateModel"),
-            **_once("Model", "ModelName", _MODEL_NAME, model(at, role), then="CreateEndpointConfig"),
+            **make_model(at, role, then="CreateEndpointConfig"),
             **_once("EndpointConfig", "EndpointConfigName", _CONFIG_NAME, endpoint_config(at), then="FindEndpoint"),
             **_find_endpoint(at, then=then),
             **task("DeleteEndpoint", "aws-sdk:sagemaker:deleteEndpoint", _named(at), then="FindEndpoint"),
@@ -83,12 +83,22 @@ def deploy(at: Surroundings, *, then: str) -> Step:
 
 def content_names(at: Surroundings, role: JobRole) -> str:
     """The model's and the endpoint config's name, by what each will hold."""
-    held_by_model = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(), vpc(at))]
     held_by_config = ["$model_name", *_texts(at.spec.deploy.instance, at.spec.deploy.instance_count)]
-    model_name = _content_name(at.content_prefix, held_by_model)
+    model_name = content_name_of_model(at, role)
     config_name = _content_name(at.content_prefix, held_by_config)
     document = f"{{'model_name': $model_name, 'endpoint_config_name': {config_name}}}"
     return expression(f"($model_name := {model_name}; {document})")
+
+
+def content_name_of_model(at: Surroundings, role: JobRole) -> str:
+    """The model's name by what it will hold, as JSONata text."""
+    held = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(), vpc(at))]
+    return _content_name(at.content_prefix, held)
+
+
+def make_model(at: Surroundings, role: JobRole, *, then: str) -> States:
+    """The model of `$deployment`, made unless it is there; `timer` has been set."""
+    return _once("Model", "ModelName", _MODEL_NAME, model(at, role), then=then)
 
 
 def _texts(*values: object) -> list[str]:
@@ -261,12 +271,16 @@ def _await_endpoint(at: Surroundings, *, then: str) -> States:
 # -------------------------------------------------------------------------------------------------------------- grants
 
 
+def make_models(at: Surroundings) -> Grant:
+    return Grant(
+        actions=["sagemaker:CreateModel", "sagemaker:DescribeModel", "sagemaker:AddTags"],
+        resources=[at.model_arns],
+    )
+
+
 def _grants(at: Surroundings) -> list[Grant]:
     return [
-        Grant(
-            actions=["sagemaker:CreateModel", "sagemaker:DescribeModel", "sagemaker:AddTags"],
-            resources=[at.model_arns],
-        ),
+        make_models(at),
         Grant(
             actions=["sagemaker:CreateEndpointConfig", "sagemaker:DescribeEndpointConfig", "sagemaker:AddTags"],
             resources=[at.endpoint_config_arns],

@@ -8,13 +8,14 @@ from dataclasses import asdict
 from typing import Any
 
 from contract import files, functions, held_out, held_out_labels, outcomes
+from contract.batches import BATCH
 from contract.states import PLAN, RECORD
 from infra.grants import Grant, list_prefixes, use_key
 from infra.workflow.conditions import all_of, equals, exists
 from infra.workflow.expressions import expression
 from infra.workflow.language import choice, when
 from infra.workflow.run_function import RunFunction, invoke
-from infra.workflow.run_grants import change_run_table, find_models, write_runs
+from infra.workflow.run_grants import change_run_table, find_models, look_at_endpoint, write_runs
 from infra.workflow.step import Step
 from infra.workflow.surroundings import IMAGE_URI, Surroundings
 from infra.workflow.training import Training
@@ -31,9 +32,9 @@ _MAKES_NO_MODEL: Any = {
 }
 
 
-def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted: str) -> Step:
-    """A run with work goes on to `anew`, a rollback to `again`; before that, if the endpoint isn't what the run table
-    says, to `drifted`, which comes back to PLANNED.
+def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted: str, idle: str = RECORD) -> Step:
+    """A run with work goes on to `anew`, a rollback to `again`, one without work to `idle`; before that, if the
+    endpoint isn't what the run table says, to `drifted`, which comes back to PLANNED.
     """
     planner = _planner(at, training)
     payload = {
@@ -44,13 +45,14 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
         "code_hash": at.code_hash,
         "spec_hash": spec_hash(at.spec),
         "image_uri": str(IMAGE_URI),
+        **({BATCH: at.spec.deploy.input} if at.spec.deploy.input else {}),
         **training.way.plan,
     }
     chosen = {name: expression(f"$plan.{name}") for name in ("candidate", "decision")}
     drift = all_of(exists("$plan.drift"), "$repaired = null")
     ways = [
-        when(drift, drifted),
-        *(when(equals("$plan.outcome", idle), RECORD, {"outcome": idle}) for idle in outcomes.IDLE),
+        *([when(drift, drifted)] if at.has_endpoint else []),
+        *(when(equals("$plan.outcome", nothing), idle, {"outcome": nothing}) for nothing in outcomes.IDLE),
         when(equals("$plan.outcome", outcomes.ROLLBACK), again, chosen),
     ]
     look = invoke(PLAN, planner, payload, then=PLANNED, result="plan")
@@ -83,15 +85,15 @@ def _planner(at: Surroundings, training: Training) -> RunFunction:
             functions.RUN_TABLE: at.shared.run_table,
             functions.DATA_BUCKET: at.shared.data_bucket,
             functions.ARTIFACT_BUCKET: at.shared.artifact_bucket,
-            functions.ENDPOINT_NAME: at.endpoint,
+            **({functions.ENDPOINT_NAME: at.endpoint} if at.has_endpoint else {}),
         },
         grants=[
             change_run_table(at),
-            list_prefixes(at.shared.data_bucket_arn, list(at.spec.data.values()), "s3:ListBucketVersions"),
+            list_prefixes(at.shared.data_bucket_arn, at.prefixes, "s3:ListBucketVersions"),
             _look_into_held_out_data(at),
             find_models(at),
             write_runs(at, files.PLAN, files.manifest("*"), files.versions("*")),
-            Grant(actions=["sagemaker:DescribeEndpoint"], resources=[at.endpoint_arn]),
+            *look_at_endpoint(at),
             *training.way.plan_grants,
             use_key(at.account, at.shared.key_arn, "dynamodb", "s3"),
         ],

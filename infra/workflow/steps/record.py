@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from contract import files, functions, names, outcomes
-from contract.states import EVALUATE, NOT_RECORDED, RECORD, TRAIN, VARIABLES
+from contract.batches import BATCH
+from contract.states import ANSWER, EVALUATE, NOT_RECORDED, RECORD, TRAIN, VARIABLES
 from infra.grants import Grant, use_key
 from infra.workflow.conditions import any_of, equals, is_not
 from infra.workflow.expressions import RUN_ID, composed, expression
@@ -55,11 +56,13 @@ def _payload(at: Surroundings, training: Training) -> dict[str, Any]:
         **variables(*VARIABLES, *training.way.variables),
         "execution_arn": expression("$states.context.Execution.Id"),
         "endpoint_name": at.endpoint,
+        **(variables(BATCH) if at.spec.deploy.is_batch else {}),
         "content_prefix": at.content_prefix,
         **({"alarms": True} if own_alarms(at) else {}),
         "jobs": {
             TRAIN: composed(training.way.job_name(at)),
             EVALUATE: composed(at.job(RUN_ID, names.EVALUATE_STEP)),
+            **({ANSWER: composed(at.job(RUN_ID, names.ANSWER_STEP))} if at.spec.deploy.is_batch else {}),
             **training.way.jobs,
         },
     }

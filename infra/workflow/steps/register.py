@@ -15,8 +15,8 @@ from infra.workflow.training import Training
 _CONTENT_TYPES = ("text/csv", "application/json", "application/x-npy")
 
 
-def register(at: Surroundings, training: Training, *, better: str) -> Step:
-    """A better challenger goes on to `better` as `$candidate`; with any other the run ends."""
+def register(at: Surroundings, training: Training, *, better: str, worse: str = RECORD) -> Step:
+    """A better challenger goes on to `better` as `$candidate`, any other to `worse`."""
     package = expression("$states.result.ModelPackageArn")
     registered = task(
         REGISTER,
@@ -26,7 +26,7 @@ def register(at: Surroundings, training: Training, *, better: str) -> Step:
         assign={"package": package, "candidate": {**_candidate(training), "model_package_arn": package}},
     )
     not_better = {"outcome": outcomes.NOT_BETTER}
-    verdict = choice("Better", [when("$decision.promote", better)], default=RECORD, assign=not_better)
+    verdict = choice("Better", [when("$decision.promote", better)], default=worse, assign=not_better)
     packages = [at.sagemaker("model-package-group", at.model_package_group), at.model_package_arns]
     grant = Grant(
         actions=["sagemaker:CreateModelPackage", "sagemaker:AddTags"],

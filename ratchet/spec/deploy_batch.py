@@ -1,0 +1,32 @@
+"""`deploy` of kind batch: what it needs, and what of an endpoint's it can't have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from contract.batches import BATCH_KIND
+from ratchet.spec.errors import refusal
+
+# Of an endpoint alone: traffic goes over, a fleet stays.
+_OF_ENDPOINTS = ("shift", "rollback_on", "keep_old", "max_time")
+# TransformInstanceType, API reference, by its families.
+_FAMILIES = frozenset(
+    "m4 c4 p2 p3 c5 m5 m6i c6i r6i m7i c7i r7i g4dn g5 trn1 inf2 g6 g6e".split()  # noqa: SIM905 - a line is enough
+)
+
+
+def check_batch(kind: str, prefix: str | None, instance: str, *, said: Collection[str]) -> None:
+    """Raises a refusal for what one kind needs and hasn't, or has and can't."""
+    if kind != BATCH_KIND:
+        if prefix is not None:
+            raise refusal("is the rows of a batch, but kind is endpoint: write kind: batch, or leave it out", "input")
+        return
+    if prefix is None:
+        raise refusal("is required where kind is batch: the prefix in the data bucket of the rows to answer", "input")
+    for name in _OF_ENDPOINTS:
+        if name in said:
+            raise refusal("is an endpoint's, and kind is batch, which has none: leave it out", name)
+    found = re.fullmatch(r"ml\.([a-z0-9]+)\..+", instance)
+    if found is None or found[1] not in _FAMILIES:
+        raise refusal(f"is {instance!r}, which SageMaker has for no transform job; write ml.m5.large", "instance")
