@@ -31,8 +31,8 @@ from typing import Any
 from bench import harness
 from bench.answering import Remembered, remembered
 from bench.early_stopping_readings import READINGS
-from bench.tune_play import Curve, Played, Rules, Stops, Values, play
-from bench.tune_searchers import Suggest, embedded
+from bench.tune_play import Curve, Played, Rules, Stops, Suggest, Values, play
+from bench.tune_searchers import embedded
 from localaws.sagemaker.containers.images import Images
 from localaws.sagemaker.tuning.early_stopping import should_stop
 from localaws.sagemaker.tuning.history import Study, Trial

@@ -42,8 +42,8 @@ from typing import Any
 from bench import harness, tune_overhead
 from bench.environments import with_more
 from bench.tune_forests import EPOCHS, GRID, REFINED, Forests, forests
-from bench.tune_play import NONE, Played, Rules, play
-from bench.tune_searchers import Suggest, embedded, syne_tune
+from bench.tune_play import NONE, Played, Rules, Suggest, play
+from bench.tune_searchers import embedded, syne_tune
 from bench.tune_table import RANGES
 from localaws.sagemaker.tuning.completion import Criteria
 from localaws.sagemaker.tuning.early_stopping import should_stop

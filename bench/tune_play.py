@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 
 from localaws.sagemaker.tuning.completion import Criteria, is_complete
 from localaws.sagemaker.tuning.history import Status, Study, Trial
+from localaws.sagemaker.tuning.suggestion import Suggestion
 
 NONE = Criteria()
 Values = Mapping[str, str]
+Suggest = Callable[[Study], Suggestion | None]
 Stops = Callable[[Study, int], bool]
 
 
@@ -27,11 +29,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Rules:
-    """What decides: the next trial's values (None: wait, or nothing is left), its curve, whether a running trial ends
-    now, and by which criteria no further one starts.
+    """What decides: the next trial (None: wait, or nothing is left), its curve, whether a running trial ends now, and
+    by which criteria no further one starts.
     """
 
-    suggest: Callable[[Study], Values | None]
+    suggest: Suggest
     should_stop: Stops
     curve: Callable[[Values], Curve]
     criteria: Criteria = NONE
@@ -75,11 +77,11 @@ def play(study: Study, rules: Rules) -> Played:
 def _filled(study: Study, rules: Rules, curves: dict[int, Curve]) -> Study:
     """A trial on every free slot."""
     while study.has_room and is_complete(study, rules.criteria) is None:
-        values = rules.suggest(study)
-        if values is None:
+        suggestion = rules.suggest(study)
+        if suggestion is None:
             break
-        trial = Trial(study.next_number, values)
-        curves[trial.number] = rules.curve(values)
+        trial = Trial(study.next_number, suggestion.values)
+        curves[trial.number] = rules.curve(trial.values)
         study = replace(study, trials=(*study.trials, trial))
     return study
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -10,12 +10,11 @@ from typing import Any
 
 from bench import harness
 from bench.answering import Answering, answering
-from bench.tune_play import Values
+from bench.tune_play import Suggest
 from localaws.sagemaker.containers.images import Images
 from localaws.sagemaker.tuning.history import Study
 from localaws.sagemaker.tuning.process import Tuner
-
-Suggest = Callable[[Study], Values | None]
+from localaws.sagemaker.tuning.suggestion import Suggestion
 
 
 @contextmanager
@@ -23,14 +22,9 @@ def embedded() -> Iterator[Suggest]:
     """The strategies of the embedded AWS, with a process of their own for the model."""
     tuner = Tuner(Images(harness.IMAGES))
     try:
-        yield partial(_values, tuner)
+        yield tuner.suggest
     finally:
         tuner.close()
-
-
-def _values(tuner: Tuner, study: Study) -> Values | None:
-    suggestion = tuner.suggest(study)
-    return None if suggestion is None else suggestion.values
 
 
 @contextmanager
@@ -41,11 +35,10 @@ def syne_tune(python: Path, searcher: str, seed: int, ranges: Mapping[str, Any])
         yield partial(_asked, process, set())
 
 
-def _asked(process: Answering, told: set[int], study: Study) -> Values:
-    """Values of the next trial. Its numbers are from 0, the study's from 1."""
+def _asked(process: Answering, told: set[int], study: Study) -> Suggestion:
+    """The next trial. Its numbers are from 0, the study's from 1."""
     for trial in study.own:
         if trial.score is not None and trial.number not in told:
             told.add(trial.number)
             process.tell({"tell": trial.number - 1, "f1": trial.score})
-    values: Values = process.ask({"ask": True})["values"]
-    return values
+    return Suggestion(process.ask({"ask": True})["values"])

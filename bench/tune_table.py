@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import array
 import bisect
-import heapq
 import json
 import lzma
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from localaws.sagemaker.tuning.completion import Criteria, is_complete
+from bench.tune_play import NONE, Curve, Played, Rules, Suggest, play
+from localaws.sagemaker.tuning.completion import Criteria
 from localaws.sagemaker.tuning.early_stopping import should_stop
-from localaws.sagemaker.tuning.history import Study, Trial
+from localaws.sagemaker.tuning.history import Study
 from localaws.sagemaker.tuning.space import SearchSpace, from_ranges
-from localaws.sagemaker.tuning.suggestion import Suggestion
 
 PATH = Path(__file__).with_suffix(".bin")
 # The original's, in the form of a request. For a classifier, max-features' `auto` was another name of sqrt.
@@ -36,8 +35,6 @@ RANGES: Mapping[str, Any] = {
     "ContinuousParameterRanges": [{"Name": "min-weight-fraction-leaf", "MinValue": "0.01", "MaxValue": "0.5"}],
     "CategoricalParameterRanges": [{"Name": "max-features", "Values": ["auto", "sqrt", "log2"]}],
 }
-
-Suggest = Callable[[Study], Suggestion | None]
 
 
 @dataclass(frozen=True)
@@ -76,20 +73,13 @@ class Table:
         """The seconds that fitting a share of a trial's trees takes."""
         return self.seconds[self.split.column(values)] / 10_000 * _trees(values, share) / self.trees[-1]
 
-
-@dataclass(frozen=True)
-class Replayed:
-    """A tuning job that was replayed: its trials, the seconds that they fitted, and how long all would have taken."""
-
-    study: Study
-    seconds: float
-    duration: float
-
-    @property
-    def best(self) -> float:
-        """The best final value of its own trials; a trial that was stopped counts with its last one."""
-        scores = [trial.score for trial in self.study.own if trial.score is not None]
-        return max(scores) if self.study.maximize else min(scores)
+    def curve(self, values: Mapping[str, str], epochs: int = 1, *, folds: bool = False) -> Curve:
+        """A trial's F1 and seconds after each of so many parts of its trees."""
+        shares = [epoch / epochs for epoch in range(1, epochs + 1)]
+        return Curve(
+            tuple(self.value(values, share, folds=folds) for share in shares),
+            tuple(self.fit_seconds(values, share) for share in shares),
+        )
 
 
 @cache
@@ -116,54 +106,13 @@ def space() -> SearchSpace:
 
 
 def replay(
-    study: Study, suggest: Suggest, epochs: int = 1, criteria: Criteria | None = None, *, folds: bool = False
-) -> Replayed:
-    """Replay a tuning job to its end, with `max_parallel` trials at once, each as fast as it was.
+    study: Study, suggest: Suggest, epochs: int = 1, criteria: Criteria = NONE, *, folds: bool = False
+) -> Played:
+    """A tuning job played out on the table.
 
     epochs: the equal parts in which a trial grows its forest, with a value after each; early stopping needs them.
     """
-    known = table()
-    queue: list[tuple[float, int, float]] = []  # when a trial's next value comes, its number, seconds an epoch
-    now = 0.0
-    while True:
-        while not _is_complete(study, criteria) and (suggestion := suggest(study)) is not None:
-            trial = Trial(study.next_number, suggestion.values)
-            study = replace(study, trials=(*study.trials, trial))
-            step = known.fit_seconds(trial.values) / epochs
-            heapq.heappush(queue, (now + step, trial.number, step))
-        if not queue:
-            return Replayed(study, _fitted(study, epochs), now)
-        now, number, step = heapq.heappop(queue)
-        study = _grown(study, number, epochs, folds)
-        if study.trial(number).is_running:
-            heapq.heappush(queue, (now + step, number, step))
-
-
-def _is_complete(study: Study, criteria: Criteria | None) -> bool:
-    return criteria is not None and is_complete(study, criteria) is not None
-
-
-def _grown(study: Study, number: int, epochs: int, folds: bool) -> Study:
-    """A study one epoch of a trial later: it goes on, has been stopped, or is through."""
-    trial = study.trial(number)
-    share = (len(trial.curve) + 1) / epochs
-    value = table().value(trial.values, share, folds=folds)
-    trial = replace(trial, curve=(*trial.curve, value))
-    study = _with(study, trial)
-    if len(trial.curve) == epochs:
-        return _with(study, replace(trial, status="completed", objective=value))
-    if should_stop(study, number):
-        return _with(study, replace(trial, status="stopped", objective=value))
-    return study
-
-
-def _with(study: Study, trial: Trial) -> Study:
-    kept = (trial if not each.parent and each.number == trial.number else each for each in study.trials)
-    return replace(study, trials=tuple(kept))
-
-
-def _fitted(study: Study, epochs: int) -> float:
-    return sum(table().fit_seconds(trial.values, len(trial.curve) / epochs) for trial in study.own)
+    return play(study, Rules(suggest, should_stop, partial(table().curve, epochs=epochs, folds=folds), criteria))
 
 
 def _trees(values: Mapping[str, str], share: float) -> int:

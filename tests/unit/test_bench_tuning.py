@@ -14,15 +14,10 @@ from bench.tune_play import Curve, Played, Rules, Values, play
 from localaws.sagemaker.tuning.early_stopping import should_stop
 from localaws.sagemaker.tuning.history import Study, Trial
 from localaws.sagemaker.tuning.space import from_ranges
-from localaws.sagemaker.tuning.suggestion import suggest_grid
+from localaws.sagemaker.tuning.suggestion import Suggestion, suggest_grid
 
 NUMBERS = from_ranges({"CategoricalParameterRanges": [{"Name": "x", "Values": [str(number) for number in range(6)]}]})
 STUDY = Study(NUMBERS, "Grid", True, max_parallel=2)
-
-
-def in_order(study: Study) -> Values | None:
-    suggestion = suggest_grid(study)
-    return None if suggestion is None else suggestion.values
 
 
 def rising(values: Values) -> Curve:
@@ -34,9 +29,9 @@ def rising(values: Values) -> Curve:
 def test_a_job_that_is_played_out_goes_through_all_its_trials() -> None:
     seen: list[int] = []
 
-    def counted(study: Study) -> Values | None:
+    def counted(study: Study) -> Suggestion | None:
         seen.append(sum(trial.is_running for trial in study.own))
-        return in_order(study)
+        return suggest_grid(study)
 
     ended = play(STUDY, Rules(counted, early_stopping.never, rising))
     assert [(trial.number, trial.values["x"], trial.status) for trial in ended.study.own] == [
@@ -49,7 +44,7 @@ def test_a_job_that_is_played_out_goes_through_all_its_trials() -> None:
 
 def test_what_is_stopped_costs_what_it_trained() -> None:
     falling = replace(STUDY, maximize=False, early_stopping=True)
-    ended = play(falling, Rules(in_order, should_stop, rising))
+    ended = play(falling, Rules(suggest_grid, should_stop, rising))
     stopped = [trial for trial in ended.study.own if trial.status == "stopped"]
     assert len(stopped) == 4, "all but the first two are worse than the median before them"
     assert ended.cost == 3.0 + 3.0 + 4 * 1.0
@@ -88,7 +83,9 @@ def test_a_reading_needs_its_least_number_of_others() -> None:
 def test_the_reading_that_is_built_is_among_those_compared() -> None:
     built = READINGS["newest value, over those that ended"]
     study = replace(STUDY, early_stopping=True)
-    with_rule, with_reading = (play(study, Rules(in_order, rule, rising)).study.own for rule in (should_stop, built))
+    with_rule, with_reading = (
+        play(study, Rules(suggest_grid, rule, rising)).study.own for rule in (should_stop, built)
+    )
     assert with_rule == with_reading
 
 
