@@ -67,7 +67,7 @@ class Objects:
 
     def __init__(self, s3: S3Wire, role_arn: str) -> None:
         self._s3 = s3
-        self._role_arn = role_arn
+        self.role_arn = role_arn
 
     def list(self, bucket: str, prefix: str, limit: int | None = None) -> Iterator[S3Object]:
         """Objects whose key starts with `prefix`, at most `limit`; folder markers (keys that end in /) left out."""
@@ -200,7 +200,7 @@ class Objects:
     def _explained(self, error: S3Error, action: str, resource: str) -> TransferError:
         if error.code in _DENIED:
             text = (
-                f"AccessDenied (403): role {self._role_arn} is not authorized to perform: {action} "
+                f"AccessDenied (403): role {self.role_arn} is not authorized to perform: {action} "
                 f'on resource: "{resource}"'
             )
             if error.message and action not in error.message:
