@@ -48,42 +48,49 @@ def _run(asked: socket.socket, kept: Kept) -> int:
         return first_process.SETUP_FAILED  # the server has gone
     document = json.loads(message)
     asked_on, listener = _take(asked, document, descriptors)
-    environment: dict[str, str] = document["environment"]
     os.environ.clear()
-    os.environ.update(environment)
+    os.environ.update(document["environment"])
+    processes = _Processes(document, kept, asked_on, listener)
+    starts = Starts(processes.become, processes.script, processes.beside)
+    status = first_process.lead(Options(document["options"]), lambda: bool(more or os.read(asked_on, 1)), starts)
+    if all_reaped():
+        _tell(asked_on, status)
+    return status
 
-    def become(options: Options) -> int:
-        os.close(asked_on)
-        may_be = document["forks"] == "program" and os.path.isdir(options.cwd)
-        program = warm_program.found(options.program, environment, options.cwd, kept) if may_be else None
+
+class _Processes:
+    """How the container's processes begin, but for its first; none of them can say anything to who asks."""
+
+    def __init__(self, document: Any, kept: Kept, asked_on: int, listener: int | None) -> None:
+        self._forks: str = document["forks"]
+        self._environment: dict[str, str] = document["environment"]
+        self._kept, self._asked_on, self._listener = kept, asked_on, listener
+
+    def become(self, options: Options) -> int:
+        os.close(self._asked_on)
+        program = None
+        if self._forks == "program" and os.path.isdir(options.cwd):
+            program = warm_program.found(options.program, self._environment, options.cwd, self._kept)
         if program is None:
-            return first_process.execute(options, environment)
+            return first_process.execute(options, self._environment)
         first_process.begin(options)  # its folder is there: the program has been found from it
         raise BecomesError(program)
 
-    def script(command: list[str], cwd: str, variables: dict[str, str]) -> None:
-        os.close(asked_on)
-        program = warm_program.found(command, variables, cwd, kept)
+    def script(self, command: list[str], cwd: str, variables: dict[str, str]) -> None:
+        os.close(self._asked_on)
+        program = warm_program.found(command, variables, cwd, self._kept)
         if program is None:
             train_program.start(command, cwd, variables)
         os.chdir(cwd)
         raise BecomesError(program)
 
-    def beside() -> None:
-        if listener is None:
+    def beside(self) -> None:
+        if self._listener is None:
             return
         if os.fork() == 0:
-            os.close(asked_on)
-            raise BecomesError(warm_scripts.serve(socket.socket(fileno=listener), kept))
-        os.close(listener)
-
-    def may_begin() -> bool:
-        return bool(more or os.read(asked_on, 1))
-
-    status = first_process.lead(Options(document["options"]), may_begin, Starts(become, script, beside))
-    if all_reaped():
-        _tell(asked_on, status)
-    return status
+            os.close(self._asked_on)
+            raise BecomesError(warm_scripts.serve(socket.socket(fileno=self._listener), self._kept))
+        os.close(self._listener)
 
 
 def _tell(asked_on: int, status: int) -> None:

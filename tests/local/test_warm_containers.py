@@ -9,6 +9,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -328,6 +330,41 @@ def test_a_container_that_is_killed_leaves_nothing(bench: Bench, way: str) -> No
     started.kill()
     assert started.wait(10) == 137
     assert started.output.read() == b"", "its last process has closed it"
+
+
+IS_KILLED = """
+import sys, time
+sys.path[:0] = {paths!r}
+import test_warm_containers as tests
+from pathlib import Path
+one = tests.Bench(Path(sys.argv[1]), tests.Images(Path(sys.argv[2])).environment(tests.SKLEARN, print))
+started, _ = one.start("import numpy, subprocess, time; subprocess.Popen(['sleep', '98']); print('ready'); time.sleep(99)",
+                       "train", is_warm=True)
+started.output.readline()
+(interpreter,) = one.warm.running
+print("PIDS", started.pid, interpreter.pid, interpreter.fork()[0], flush=True)
+time.sleep(99)
+"""
+
+
+def test_who_kills_the_server_ends_its_containers(images: Path, tmp_path: Path) -> None:
+    """By kill -9, also one that has just been forked and knows nothing yet."""
+    here = Path(__file__).parent
+    text = IS_KILLED.replace("{paths!r}", repr([str(here), str(here.parent)]))
+    server = subprocess.Popen([sys.executable, "-c", text, str(tmp_path), str(images)], stdout=subprocess.PIPE)
+    assert server.stdout is not None
+    told = next(line for line in server.stdout if line.startswith(b"PIDS")).split()[1:]
+    below = [pid for pid in map(int, told) for pid in (pid, *_children(pid))]
+    assert len(below) >= 5, "the container's first process, its script, what that has started, and the two others"
+    server.kill()
+    server.wait()
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), "the end of all")
+    server.stdout.close()
+
+
+def _children(pid: int) -> list[int]:
+    found = [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+    return [*found, *(below for child in found for below in _children(child))]
 
 
 # --------------------------------------------------------------------------------------------------- what begins cold

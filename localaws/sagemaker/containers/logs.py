@@ -55,9 +55,10 @@ class ContainerLog:
             self._add(self._partial)
             self._partial = b""
 
-    def say(self, text: str) -> None:
-        """A line of the platform's own, sent at once."""
-        self._append(text, self._clock.now())
+    def say(self, *texts: str) -> None:
+        """Lines of the platform's own, sent at once."""
+        for text in texts:
+            self._append(text, self._clock.now())
         self.flush()
 
     def flush_if_due(self) -> float | None:

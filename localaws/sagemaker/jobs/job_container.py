@@ -90,9 +90,8 @@ def spec(job: Job, command: Sequence[str], variables: Mapping[str, str], *, cwd:
 
 def say_all(job: Job, installed: Writable, remarks: Sequence[str]) -> None:
     """Write everything in which this machine differs from AWS into the job's log."""
-    for line in [*installed.image.notes, *remarks, container.describe_isolation(), layers.describe(installed)]:
-        if line:
-            job.log.say(line)
+    lines = [*installed.image.notes, *remarks, container.describe_isolation(), layers.describe(installed)]
+    job.log.say(*filter(None, lines))
 
 
 def _where_it_is(word: str, ml: Path) -> str:
