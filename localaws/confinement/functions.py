@@ -16,10 +16,11 @@ from pathlib import Path
 from localaws.confinement import landlock, linux, privileges, seccomp, system, view
 from localaws.confinement.linux import MS_BIND, MS_NODEV, MS_NOSUID, MS_RDONLY
 
-_TASK, _RUNTIME, _TMP = "/var/task", "/var/runtime", "/tmp"  # noqa: S108 - the function's own
+TASK, _RUNTIME, _TMP = "/var/task", "/var/runtime", "/tmp"  # noqa: S108 - the function's own
 # Layers would cover a Python that lies there.
 _LAYERS = "/opt" if not sys.base_prefix.startswith("/opt/") else "/var/layers"
 _WORKER = "/var/rapid/lambda_worker.py"
+_BYTECODE = "/var/bytecode"
 # Where the forkserver alone sees the code and the layers of all functions.
 _FUNCTIONS = "/var/functions"
 _NAMESPACES = linux.CLONE_NEWNS | linux.CLONE_NEWPID
@@ -27,12 +28,16 @@ _NAMESPACES = linux.CLONE_NEWNS | linux.CLONE_NEWPID
 
 @dataclass(frozen=True)
 class Places:
-    """Where a function finds its code, its layers, the runtime's packages and the program that runs it."""
+    """Where a function finds its code, its layers, the runtime's packages and the program that runs it.
+
+    bytecode: of its modules, where there is any (sys.pycache_prefix).
+    """
 
     code: str
     layers: Sequence[str]
     runtime: str
     worker: str
+    bytecode: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class Function:
     code: str
     layers: Sequence[str]
     tmp_megabytes: int
+    bytecode: str | None = None
 
 
 def runtime_of(machine: Machine, *, is_confined: bool) -> str:
@@ -85,7 +91,7 @@ def enter_template(machine: Machine) -> None:
         (str(machine.worker), _WORKER),
         (str(machine.functions), _FUNCTIONS),
     ]
-    seen = view.View([], shows, machine.hidden, places=(_TASK, _LAYERS, _TMP), shared_memory=False)
+    seen = view.View([], shows, machine.hidden, places=(TASK, _LAYERS, _TMP, _BYTECODE), shared_memory=False)
     view.lay_out(seen)
     view.become(seen, with_proc=True)
 
@@ -101,15 +107,18 @@ def enter_namespaces() -> None:
 def enter(machine: Machine, function: Function) -> Places:
     """Give this process, the first of its namespaces, what is the function's, and take every privilege."""
     linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWIPC)
-    _bind(machine, function.code, _TASK)
+    _bind(machine, function.code, TASK)
     _lay_layers(machine, function.layers)
+    if function.bytecode:
+        _bind(machine, function.bytecode, _BYTECODE)
     linux.mount("tmpfs", _TMP, "tmpfs", MS_NOSUID | MS_NODEV, f"size={function.tmp_megabytes}m,mode=1777")
     settings = view.mount_proc("/")
     linux.mount("tmpfs", _FUNCTIONS, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV)  # to unmount it would take longer
     privileges.lock_mounts(settings)
     os.close(settings)
     privileges.drop()
-    return Places(_TASK, [_LAYERS] if function.layers else [], _RUNTIME, _WORKER)
+    layers = [_LAYERS] if function.layers else []
+    return Places(TASK, layers, _RUNTIME, _WORKER, _BYTECODE if function.bytecode else None)
 
 
 def stay(machine: Machine, function: Function) -> Places:
@@ -119,7 +128,7 @@ def stay(machine: Machine, function: Function) -> Places:
 
 def fence(machine: Machine, places: Places) -> None:
     """Keep this process to what a function may open."""
-    if places.code == _TASK:
+    if places.code == TASK:
         landlock.restrict(["/"], [_TMP, "/dev", "/proc"])
         seccomp.restrict()
         return

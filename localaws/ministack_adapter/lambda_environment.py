@@ -19,7 +19,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from localaws.ministack_adapter import authorization
+from localaws.confinement.functions import TASK
+from localaws.ministack_adapter import authorization, lambda_bytecode
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.lambda_processes import Files, Forkserver, FunctionProcess
 from localaws.ministack_adapter.lambda_streams import AnswerError, Answers, Printed, send
@@ -127,8 +128,10 @@ class ExecutionEnvironment:
 
     def _made_of(self) -> Files:
         root = self._aws.state_dir / "lambda"
+        code = extracted(root / "code", self.code_zip)
         return Files(
-            code=extracted(root / "code", self.code_zip),
+            code=code,
+            bytecode=lambda_bytecode.of(code, TASK),
             layers=[extracted(root / "layers", layer) for layer in _layers(self.config)],
             tmp_megabytes=int((self.config.get("EphemeralStorage") or {}).get("Size") or _TMP_MEGABYTES),
         )

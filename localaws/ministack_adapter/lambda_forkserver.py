@@ -190,7 +190,7 @@ def _wait_and_become(machine: Machine, asked: socket.socket, told: socket.socket
     socket.send_fds(told, [b"s"], [status])
     told.detach()
     request = json.loads(message)
-    function = Function(request["code_dir"], request["layers"], request["tmp_megabytes"])
+    function = Function(request["code_dir"], request["layers"], request["tmp_megabytes"], request["bytecode"])
     os.setsid()
     _take(streams)
     places = functions.enter(machine, function) if is_confined else functions.stay(machine, function)
@@ -229,6 +229,7 @@ def _become(places: Places, environment: dict[str, str]) -> None:
     if _must_begin_anew(path[:-1], environment):
         os.execve(command[0], command, environment)  # noqa: S606 - itself, with these arguments
     _forget_confinement()
+    sys.pycache_prefix = places.bytecode
     sys.argv[:] = command[3:]
     worker.main()
 

@@ -32,11 +32,12 @@ _CREDENTIALS = struct.Struct("iII")  # of the process that sent a message: its i
 
 @dataclass(frozen=True)
 class Files:
-    """What a function is made of: folders with its code and its layers, and the size of its /tmp."""
+    """What a function is made of: folders with its code and its layers, the size of its /tmp, and its bytecode."""
 
     code: Path
     layers: Sequence[Path] = ()
     tmp_megabytes: int = 512
+    bytecode: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ class Forkserver:
             "code_dir": str(files.code),
             "layers": [str(layer) for layer in files.layers],
             "tmp_megabytes": files.tmp_megabytes,
+            "bytecode": files.bytecode and str(files.bytecode),
         }
         message = json.dumps(asked).encode() + b"\n"
         # The next one is asked for when this one has begun: a stream doesn't tell two requests apart.

@@ -11,14 +11,12 @@ import pytest
 from chromium import NO_BROWSER, Chromium, Page
 from tuning_documents import START, Made, tuning_job
 
-from ratchet.tuning import page as pages
 from ratchet.tuning import study, trials
 from ratchet.tuning.reading import Curve
 from ratchet.tuning.study import Study
 
 pytestmark = NO_BROWSER
 
-WHERE = pages.Where("local", "000000000000", "us-east-1", START + timedelta(hours=3))
 DRAWN = "document.documentElement.dataset.drawn >= 1"
 STATE = "tuning.state()"
 # Frames of a brush that moves, and what one may take in which every picture of 750 trials is drawn anew.
@@ -43,7 +41,13 @@ def study_of(*made: Made) -> Study:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three pages: one job, whose best trial has a hostile value, two strategies, and a large job."""
-    found = tmp_path_factory.mktemp("pages")
+    # Altair takes a while to import, and every test process collects this file.
+    from ratchet.tuning import page as pages  # noqa: PLC0415
+
+    found, where = (
+        tmp_path_factory.mktemp("pages"),
+        pages.Where("local", "0" * 12, "us-east-1", START + timedelta(hours=3)),
+    )
     small = tuning_job(trials=60, early_stopping=True)
     of_best = max((each for each in small.summaries if FINAL in each), key=lambda each: float(each[FINAL]["Value"]))
     of_best["TunedHyperParameters"]["optimizer"] = HOSTILE
@@ -51,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     two = study_of(tuning_job("bayes", trials=50), tuning_job("random", strategy="Random", trials=50, seed=4))
     large = study_of(tuning_job(trials=750, early_stopping=True, strategy="Random"))
     for name, each in {"one": one, "two": two, "large": large}.items():
-        (found / f"{name}.html").write_text(pages.render(each, WHERE), encoding="utf-8")
+        (found / f"{name}.html").write_text(pages.render(each, where), encoding="utf-8")
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from resources import allow, first_message, unique
-from state_machines import machine, status_queue
+from state_machines import StateMachine, machine, status_queue
 from waiting import until
 
 GET_ITEM = "arn:aws:states:::dynamodb:getItem"
@@ -358,20 +358,6 @@ def test_deleting_the_machine_ends_what_it_runs(aws: Any) -> None:
     assert first_message(aws, url)["detail"]["executionArn"] == arn
 
 
-def test_a_machine_made_again_under_its_name_has_no_executions(fresh_aws: Any) -> None:
-    aws = fresh_aws.start()
-    m = machine(aws, {"W": {"Type": "Wait", "Seconds": 3600, "End": True}})
-    known = m.sfn.describe_state_machine(stateMachineArn=m.arn)
-    again = {key: known[key] for key in ("name", "definition", "roleArn")}
-    m.start()
-    m.sfn.delete_state_machine(stateMachineArn=m.arn)
-    assert m.sfn.create_state_machine(**again)["stateMachineArn"] == m.arn
-    assert m.sfn.list_executions(stateMachineArn=m.arn)["executions"] == []
-    fresh_aws.stop()
-    sfn = fresh_aws.start().client("stepfunctions")
-    assert sfn.list_executions(stateMachineArn=m.arn)["executions"] == []
-
-
 def test_operations_that_are_not_here_are_refused_by_name(aws: Any) -> None:
     sfn = aws.client("stepfunctions")
     with pytest.raises(sfn.exceptions.ClientError, match="not implemented here: CreateActivity"):
@@ -393,8 +379,21 @@ def test_validation_lists_what_is_wrong(aws: Any) -> None:
     )
 
 
-def test_an_execution_that_a_crash_cut_off_ends_as_failed_and_says_so(fresh_aws: Any) -> None:
+def made_again(aws: Any) -> StateMachine:
+    """A machine under the name of a deleted one, which had an execution."""
+    m = machine(aws, {"W": {"Type": "Wait", "Seconds": 3600, "End": True}})
+    known = m.sfn.describe_state_machine(stateMachineArn=m.arn)
+    m.start()
+    m.sfn.delete_state_machine(stateMachineArn=m.arn)
+    again = {key: known[key] for key in ("name", "definition", "roleArn")}
+    assert m.sfn.create_state_machine(**again)["stateMachineArn"] == m.arn
+    return m
+
+
+def test_an_execution_that_a_crash_cut_off_ends_as_failed_and_a_deleted_one_is_gone(fresh_aws: Any) -> None:
     aws = fresh_aws.start()
+    new = made_again(aws)
+    assert new.sfn.list_executions(stateMachineArn=new.arn)["executions"] == []
     m = machine(aws, {"W": {"Type": "Wait", "Seconds": 3600, "End": True}})
     url = status_queue(aws, m.arn, "FAILED")
     arn = m.start()
@@ -408,6 +407,7 @@ def test_an_execution_that_a_crash_cut_off_ends_as_failed_and_says_so(fresh_aws:
     assert ended["status"] == "FAILED"
     assert "stopped while this execution was running" in ended["cause"]
     assert sfn.get_execution_history(executionArn=arn, reverseOrder=True)["events"][0]["type"] == "ExecutionFailed"
+    assert sfn.list_executions(stateMachineArn=new.arn)["executions"] == []
 
 
 def test_a_wait_takes_whole_seconds_or_a_moment(aws: Any) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import marshal
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ import pytest
 from waiting import until
 
 from localaws.confinement import landlock
+from localaws.confinement.functions import TASK
+from localaws.ministack_adapter import lambda_bytecode
 from localaws.ministack_adapter.lambda_processes import Files, Forkserver, FunctionProcess
 from localaws.ministack_adapter.lambdas import link_runtime_packages
 from localaws.sagemaker.containers import container
@@ -34,6 +38,7 @@ def read(event):
             return file.read()
     except OSError as error:
         return type(error).__name__
+def value(event): return __import__(event["of"]).VALUE
 def crash(event): os.kill(os.getpid(), 9)
 def start_another(event): return subprocess.Popen(["sleep", event["seconds"]]).args[1]
 """
@@ -58,10 +63,12 @@ def forkserver(folder: Path) -> Iterator[Forkserver]:
 class Function:
     """A function's process, with what the server writes to it and reads."""
 
-    def __init__(self, forkserver: Forkserver, folder: Path, colour: str = "green", **variables: str) -> None:
+    def __init__(
+        self, forkserver: Forkserver, folder: Path, colour: str = "green", files: Files | None = None, **variables: str
+    ) -> None:
         settings = {"function_name": "probe", "version": "1", "handler": "index.handler", "memory_mb": 128}
         environment = {"AWS_LAMBDA_LOG_GROUP_NAME": "", "AWS_LAMBDA_LOG_STREAM_NAME": "", "COLOUR": colour, **variables}
-        self.process: FunctionProcess = forkserver.start(environment, Files(folder / "code"))
+        self.process: FunctionProcess = forkserver.start(environment, files or Files(folder / "code"))
         self._write({**settings, "marker": "#", "timeout_seconds": 60})
 
     def _write(self, document: dict[str, Any]) -> None:
@@ -85,6 +92,36 @@ def test_each_has_its_own_process_and_variables_and_finds_boto3_imported(forkser
     assert one("collects"), "garbage is looked for, though not while the packages were imported"
     assert one.process.poll() is None
     assert [one.end(), other.end()] == [-signal.SIGKILL] * 2
+
+
+@pytest.mark.skipif(container.isolation() != "processes and files", reason="only there functions see /var/task")
+def test_modules_are_compiled_once_for_all_processes(forkserver: Forkserver, folder: Path) -> None:
+    code = folder / "packages" / "many"
+    code.mkdir(parents=True)
+    (code / "index.py").write_text(CODE)
+    for number in range(lambda_bytecode.FEWEST):
+        (code / f"part{number}.py").write_text("VALUE = 1\n")
+    (code / "broken.py").write_text("VALUE = = 1\n")
+    compiled = until(lambda: lambda_bytecode.of(code, TASK), "the bytecode")
+    # Of another text, so that it shows where it is used.
+    found = compiled / "var/task" / f"part3.{sys.implementation.cache_tag}.pyc"
+    other = marshal.dumps(compile("VALUE = 'compiled'", "/var/task/part3.py", "exec"))
+    found.write_bytes(found.read_bytes()[:16] + other)
+    function = Function(forkserver, folder, files=Files(code, bytecode=compiled))
+    assert [function("value", of="part3"), function("value", of="part4")] == ["compiled", 1]
+    assert function("read", path=str(found)) == "FileNotFoundError"
+    function.end()
+    os.utime(code / "part3.py", (1, 1))
+    function = Function(forkserver, folder, files=Files(code, bytecode=compiled))
+    assert function("value", of="part3") == 1, "it isn't the text that was compiled"
+    function.end()
+
+
+def test_a_few_modules_are_compiled_by_who_needs_them(tmp_path: Path) -> None:
+    (tmp_path / "code" / "one").mkdir(parents=True)
+    (tmp_path / "code" / "one" / "index.py").write_text("VALUE = 1\n")
+    assert lambda_bytecode.of(tmp_path / "code" / "one", TASK) is None
+    assert not (tmp_path / "bytecode").exists()
 
 
 def test_one_with_variables_that_are_read_at_the_start_begins_anew(forkserver: Forkserver, folder: Path) -> None:
