@@ -174,7 +174,7 @@ def test_a_canary_is_shown_shares_the_traffic_and_takes_over(hosting: Hosting) -
     config = challenger(hosting, "shown2", hosting.loads_when_told("shown"), count=2)
     with Load(hosting.aws.server, endpoint, pause=0.005) as load:
         hosting.sagemaker.update_endpoint(
-            EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=canary(240, 60)
+            EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=canary(240, 150)
         )
         until(lambda: len(load.answers) > 50, "answers while the new model loads")
         loading = stage(hosting, endpoint)
@@ -244,7 +244,7 @@ def test_a_deployment_goes_on_after_a_kill(fresh_aws: AwsFactory) -> None:
     endpoint = hosting.deploy("killed", echo_archive("champion"))
     config = challenger(hosting, "killed2")
     hosting.sagemaker.update_endpoint(
-        EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=canary(180, 60)
+        EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=canary(300, 60)
     )
     until(lambda: baking(hosting, endpoint), "the bake")
     os.kill(hosting.aws.server.pid, signal.SIGKILL)
