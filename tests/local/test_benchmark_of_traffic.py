@@ -7,7 +7,7 @@ from bench import traffic
 
 def test_shares_and_rollbacks_are_measured() -> None:
     with traffic.world(pause=0.01) as at:
-        (share,) = traffic.shifted(at, at.config("canary"), traffic.canary(10, 300), {1: 0.1})
+        (share,) = traffic.shifted(at, at.config("canary"), traffic.canary(10, 600), {1: 0.1})
         assert share.requests > 20
         assert share.error < 100 * 3 / share.requests, "as exact as four requests at once allow"
         assert traffic.rolled_back(at, at.config("bad", fails_every=5), 3600) < 2
