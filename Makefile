@@ -108,6 +108,7 @@ bench: install
 	@$(BIN)/python bench/tune.py
 	@$(BIN)/python bench/early_stopping.py
 	@$(BIN)/python bench/scale.py
+	@$(BIN)/python bench/traffic.py
 	@$(BIN)/python -m bench.results
 
 # Compiled with uv (pip install uv): pins in requirements form hold no registry's address.

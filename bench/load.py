@@ -15,6 +15,8 @@ from botocore.credentials import Credentials
 
 from localaws.server_file import Server
 
+SIGN_EVERY_SECONDS = 60.0
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -30,16 +32,35 @@ class Failure:
         return b"from primary with message" in self.body
 
 
+class Signed:
+    """InvokeEndpoint's headers, signed anew once a minute: AWS takes a signature for five."""
+
+    def __init__(self, server: Server, path: str, body: bytes) -> None:
+        self._server, self._path, self._body = server, path, body
+        self._headers, self._signed_at = self._sign(), time.monotonic()
+
+    def _sign(self) -> dict[str, str]:
+        server = self._server
+        request = AWSRequest("POST", f"{server.endpoint_url}{self._path}", {"Content-Type": "text/csv"}, self._body)
+        key = Credentials(server.access_key_id, server.secret_access_key)
+        SigV4Auth(key, "sagemaker", server.region).add_auth(request)
+        return dict(request.headers.items())
+
+    def headers(self) -> dict[str, str]:
+        """The headers of a request that is sent now."""
+        if time.monotonic() - self._signed_at > SIGN_EVERY_SECONDS:
+            self._headers, self._signed_at = self._sign(), time.monotonic()
+        return self._headers
+
+
 def requests_of(server: Server, endpoint: str, body: bytes = b"1") -> Callable[[], tuple[int, bytes]]:
-    """InvokeEndpoint, signed once and sent as often as it is called, by any thread: its status and body."""
+    """InvokeEndpoint, sent as often as it is called, by any thread: its status and body."""
     path = f"/endpoints/{endpoint}/invocations"
-    request = AWSRequest("POST", f"{server.endpoint_url}{path}", {"Content-Type": "text/csv"}, body)
-    SigV4Auth(Credentials(server.access_key_id, server.secret_access_key), "sagemaker", server.region).add_auth(request)
-    headers = dict(request.headers.items())
+    signed = Signed(server, path, body)
     pool = urllib3.connection_from_url(server.endpoint_url, maxsize=8, block=True)
 
     def send() -> tuple[int, bytes]:
-        answer = pool.request("POST", path, body=body, headers=headers, retries=False)
+        answer = pool.request("POST", path, body=body, headers=signed.headers(), retries=False)
         return answer.status, answer.data
 
     return send

@@ -44,7 +44,7 @@ Say = Callable[[str], None]
 
 SCALE, PERIOD = 60, 60
 ENDPOINT, VARIANT, INSTANCES, THREADS = "traffic", "AllTraffic", 4, 4
-BAKE, SMALL_BAKE = 1200, 480
+BAKE, SMALL_BAKE = 2400, 480
 LOOKS = 3  # at a bake, of which the first may have begun before it
 POLL_SECONDS, REST_SECONDS = 0.1, 0.5
 SETTLE_SECONDS = 900.0

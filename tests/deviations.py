@@ -159,6 +159,24 @@ DEVIATIONS = (
     ),
     Deviation(
         "Endpoints",
+        "CAPACITY_PERCENT turns on whole instances of the new fleet; which share of requests they get isn't told.",
+        "The new fleet gets exactly that share, in turn, even with one instance; VariantStatus counts whole ones.",
+        "A canary of 10 % can be tried on a laptop with an endpoint of one instance.",
+    ),
+    Deviation(
+        "Endpoints",
+        "FailureReason of an update that was rolled back may be empty.",
+        "It says which alarm, limit or container ended the deployment.",
+        "EndpointConfigName tells that it was rolled back there and here; here nobody needs to guess why.",
+    ),
+    Deviation(
+        "CloudWatch",
+        "An alarm's state is judged once a minute, from 60 seconds of period on.",
+        "It is judged whenever metrics come in, up to now: a period needn't be over to breach.",
+        "What is bad is rolled back as soon as it shows.",
+    ),
+    Deviation(
+        "Endpoints",
         "The Flask servers of the scikit-learn and XGBoost images add `; charset=utf-8` to output_fn's text/csv.",
         "The content type is the one that output_fn named, to the letter; the endpoint's log says once what AWS adds.",
         "The same serve.py answers the same in PyTorch's image; clients should compare the media type alone.",

@@ -37,7 +37,7 @@ EVALUATE_EVERY_SECONDS = 10.0
 # However much `clock_scale` shortens them: metrics of endpoints are written up to ten times a second.
 SHORTEST_PERIOD_SECONDS, SHORTEST_PAUSE_SECONDS = 0.5, 0.25
 _QUEUE_METRICS = ("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage")
-_LOW_SAMPLES = "EvaluateLowSampleCountPercentile"
+LOW_SAMPLES = "EvaluateLowSampleCountPercentile"
 # What a metric-math alarm hasn't: its metrics each have their own.
 _OF_ONE_METRIC = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Unit", "Dimensions")
 
@@ -167,7 +167,7 @@ def _keeping_metric_math(put: Callable[..., Any]) -> Callable[..., Any]:
         from ministack.services import cloudwatch
 
         document = data or {}
-        metrics, low_samples = document.get("Metrics"), document.get(_LOW_SAMPLES)
+        metrics, low_samples = document.get("Metrics"), document.get(LOW_SAMPLES)
         try:
             if document.get("ComparisonOperator"):
                 check(document)
@@ -176,7 +176,7 @@ def _keeping_metric_math(put: Callable[..., Any]) -> Callable[..., Any]:
         answer = put(params, data, is_cbor, is_json)
         if answer[0] < 400 and (metrics or low_samples):
             name = document["AlarmName"]
-            kept = cloudwatch._alarms[name] | ({_LOW_SAMPLES: low_samples} if low_samples else {})
+            kept = cloudwatch._alarms[name] | ({LOW_SAMPLES: low_samples} if low_samples else {})
             cloudwatch._alarms[name] = with_metric_math(kept, metrics) if metrics else kept
             cloudwatch._evaluate_alarm(cloudwatch._alarms[name])
         return answer
@@ -223,7 +223,7 @@ def _evaluated(name: str, queries: dict[str, Document], known: dict[str, Series]
 
 def _waits_for_samples(alarm: Document, look: Look) -> bool:
     """Whether an alarm of a percentile keeps its state, since there are too few samples to tell."""
-    if alarm.get(_LOW_SAMPLES) != "ignore" or not alarm.get("ExtendedStatistic"):
+    if alarm.get(LOW_SAMPLES) != "ignore" or not alarm.get("ExtendedStatistic"):
         return False
     counts = _statistics(alarm, int(alarm.get("Period") or 60), "SampleCount", look)
     return is_too_small(str(alarm["ExtendedStatistic"]), sum(count or 0.0 for count in counts))

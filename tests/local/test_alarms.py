@@ -114,3 +114,23 @@ def test_a_queue_that_an_alarm_watches_writes_its_metrics(aws: Any) -> None:
     aws.client("cloudwatch").put_metric_alarm(**request)
     aws.client("sqs").send_message(QueueUrl=url, MessageBody="lost")
     assert becomes(aws, request["AlarmName"], "ALARM")
+
+
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "EvaluateLowSampleCountPercentile ignore: an alarm of a percentile keeps its state until there are samples enough.",
+    "CloudWatch API, PutMetricAlarm: EvaluateLowSampleCountPercentile",
+)
+def test_a_percentile_of_few_samples_leaves_the_alarm_as_it_is(aws: Any) -> None:
+    cloudwatch, metric = aws.client("cloudwatch"), unique("Latency")
+    more = {"Namespace": "Test", "MetricName": metric, "ExtendedStatistic": "p90", "Period": 60}
+    request = errors_alarm(metric, EvaluateLowSampleCountPercentile="ignore", TreatMissingData="missing", **more)
+    cloudwatch.put_metric_alarm(**request)
+    for samples, expected in ((99.0, "INSUFFICIENT_DATA"), (1.0, "ALARM")):
+        data = [{"MetricName": metric, "Values": [9.0], "Counts": [samples]}]
+        cloudwatch.put_metric_data(Namespace="Test", MetricData=data)
+        (alarm,) = cloudwatch.describe_alarms(AlarmNames=[request["AlarmName"]])["MetricAlarms"]
+        assert alarm["StateValue"] == expected
+    unknown = errors_alarm(metric, **{**more, "ExtendedStatistic": "tm90"})
+    with pytest.raises(cloudwatch.exceptions.ClientError, match="not supported here: the statistic tm90"):
+        cloudwatch.put_metric_alarm(**unknown)

@@ -26,7 +26,20 @@ def uploaded(hosting: Hosting, name: str, serve: str = ECHO) -> str:
     return f"s3://{hosting.bucket}/{key}"
 
 
-def resources(hosting: Hosting, data: str, endpoint: str) -> dict[str, Any]:
+# As parameters of a template have it: every number is a string.
+CANARY = {
+    "BlueGreenUpdatePolicy": {
+        "TrafficRoutingConfiguration": {
+            "Type": "CANARY",
+            "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": "50"},
+            "WaitIntervalInSeconds": "0",
+        },
+        "TerminationWaitInSeconds": "0",
+    }
+}
+
+
+def resources(hosting: Hosting, data: str, endpoint: str, **more: Any) -> dict[str, Any]:
     container = {"Image": SKLEARN, "ModelDataUrl": data, "Environment": {"SAGEMAKER_PROGRAM": "serve.py"}}
     variant = {
         "VariantName": "AllTraffic",
@@ -42,13 +55,14 @@ def resources(hosting: Hosting, data: str, endpoint: str) -> dict[str, Any]:
             "AWS::SageMaker::Endpoint",
             EndpointName=endpoint,
             EndpointConfigName=attribute("Config", "EndpointConfigName"),
+            **more,
         ),
     }
 
 
 @pytest.mark.fidelity(
     "CloudFormation",
-    "Models and configurations are replaced, an endpoint is updated in place.",
+    "Models and configurations are replaced, an endpoint is updated in place, by its DeploymentConfig.",
     "CloudFormation template reference, AWS::SageMaker::Endpoint: update requires",
 )
 def test_an_endpoint_is_made_moved_to_a_new_model_and_deleted(aws: Any, hosting: Hosting) -> None:
@@ -58,15 +72,18 @@ def test_an_endpoint_is_made_moved_to_a_new_model_and_deleted(aws: Any, hosting:
         "Endpoint": ref("Endpoint"),
         "Name": attribute("Endpoint", "EndpointName"),
     }
-    made = stack(aws, resources(hosting, uploaded(hosting, "first"), endpoint), outputs)
+    made = stack(aws, resources(hosting, uploaded(hosting, "first"), endpoint, DeploymentConfig=CANARY), outputs)
     assert made.settled() == "CREATE_COMPLETE", made.reason("Endpoint")
     assert re.match(r"arn:aws:sagemaker:us-east-1:000000000000:model/stack-.*-Model-", made.outputs()["Model"])
     assert made.outputs()["Endpoint"] == f"arn:aws:sagemaker:us-east-1:000000000000:endpoint/{endpoint}"
     assert made.outputs()["Name"] == endpoint
     assert hosting.ask(endpoint)["body"]["model"] == "first"
+    kept = hosting.describe(endpoint)["LastDeploymentConfig"]["BlueGreenUpdatePolicy"]
+    assert kept["TrafficRoutingConfiguration"]["CanarySize"]["Value"] == 50
 
     old_model = made.physical_id("Model").rpartition("/")[2]
-    assert made.update(resources(hosting, uploaded(hosting, "second"), endpoint), outputs) == "UPDATE_COMPLETE"
+    second = resources(hosting, uploaded(hosting, "second"), endpoint, RetainDeploymentConfig="true")
+    assert made.update(second, outputs) == "UPDATE_COMPLETE"
     assert hosting.ask(endpoint)["body"]["model"] == "second"
     assert made.physical_id("Model").rpartition("/")[2] != old_model
     with pytest.raises(ClientError, match="Could not find model"):

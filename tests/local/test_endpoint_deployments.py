@@ -87,11 +87,17 @@ def challenger(hosting: Hosting, part: str, serve: str = ECHO, count: int = 1) -
     return hosting.config(part, {"ModelName": model, "InitialInstanceCount": count})
 
 
-def baking(hosting: Hosting, endpoint: str) -> str:
-    """The message of the new fleet's bake; empty while there is none."""
+def stage(hosting: Hosting, endpoint: str) -> tuple[str, str]:
+    """The new fleet's status and its message."""
     summary = hosting.describe(endpoint).get("PendingDeploymentSummary", {"ProductionVariants": [{}]})
     status = summary["ProductionVariants"][0].get("VariantStatus", [{}])[0]
-    return str(status["StatusMessage"]) if status.get("Status") == "Baking" else ""
+    return status.get("Status", ""), status.get("StatusMessage", "")
+
+
+def baking(hosting: Hosting, endpoint: str) -> str:
+    """The message of the new fleet's bake; empty while there is none."""
+    status, message = stage(hosting, endpoint)
+    return message if status == "Baking" else ""
 
 
 def last_moment_of(hosting: Hosting, endpoint: str, bake: str, seen: float) -> float:
@@ -165,16 +171,20 @@ def test_a_canary_is_shown_shares_the_traffic_and_takes_over(hosting: Hosting) -
     events.put_rule(Name=hosting.name("stages"), EventPattern=json.dumps(pattern))
     events.put_targets(Rule=hosting.name("stages"), Targets=[{"Id": "queue", "Arn": queue}])
     endpoint = hosting.deploy("shown", echo_archive("champion"))
-    config = challenger(hosting, "shown2", count=2)
+    config = challenger(hosting, "shown2", hosting.loads_when_told("shown"), count=2)
     with Load(hosting.aws.server, endpoint, pause=0.005) as load:
         hosting.sagemaker.update_endpoint(
-            EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=canary(240, 60)
+            EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=canary(240, 150)
         )
+        until(lambda: len(load.answers) > 50, "answers while the new model loads")
+        loading = stage(hosting, endpoint)
+        hosting.tell_to_load("shown")
         until(lambda: baking(hosting, endpoint), "the bake")
         began, shown = time.time(), hosting.describe(endpoint)
         ended = last_moment_of(hosting, endpoint, "WaitIntervalInSeconds", began)
         until(lambda: "TerminationWait" in baking(hosting, endpoint), "the last bake")
         after = hosting.settled(endpoint)
+    assert loading == ("Creating", "Launching 2 instance(s).")
     pending = shown["PendingDeploymentSummary"]["ProductionVariants"][0]
     assert (pending["CurrentInstanceCount"], pending["DesiredInstanceCount"]) == (1, 2)
     assert pending["VariantStatus"][0]["StatusMessage"] == (
@@ -234,7 +244,7 @@ def test_a_deployment_goes_on_after_a_kill(fresh_aws: AwsFactory) -> None:
     endpoint = hosting.deploy("killed", echo_archive("champion"))
     config = challenger(hosting, "killed2")
     hosting.sagemaker.update_endpoint(
-        EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=canary(180, 60)
+        EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=canary(300, 60)
     )
     until(lambda: baking(hosting, endpoint), "the bake")
     os.kill(hosting.aws.server.pid, signal.SIGKILL)

@@ -41,6 +41,20 @@ def test_describe_shows_what_serves_and_what_is_coming() -> None:
 
 @pytest.mark.fidelity(
     "Endpoints",
+    "PendingDeploymentSummary is there while an endpoint is Creating, too.",
+    "SageMaker API, DescribeEndpoint: PendingDeploymentSummary",
+)
+def test_describe_shows_what_is_being_created() -> None:
+    status = {"Status": "Creating", "StatusMessage": "Launching 2 instance(s).", "StartTime": 6.0}
+    pending = {**snapshot(A=(1.0, 2)), "StartTime": 5.0, "Progress": {"Statuses": {"A": status}}}
+    shown = describe(endpoint("Creating", Pending=pending), {})["PendingDeploymentSummary"]
+    assert (shown["EndpointConfigName"], shown["StartTime"]) == ("config", 5.0)
+    assert shown["ProductionVariants"][0]["VariantStatus"] == [status]
+    assert shown["ProductionVariants"][0]["CurrentInstanceCount"] == 0
+
+
+@pytest.mark.fidelity(
+    "Endpoints",
     "CurrentWeight and DesiredWeight, CurrentInstanceCount and DesiredInstanceCount differ while a change goes on.",
     "SageMaker API, ProductionVariantSummary",
 )

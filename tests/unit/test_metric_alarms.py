@@ -15,6 +15,7 @@ from localaws.metric_alarms import (
     is_too_small,
     state,
 )
+from localaws.ministack_adapter.alarm_evaluation import Look
 
 
 def threshold(treat: str = "missing", periods: int = 3, datapoints: int = 2) -> Threshold:
@@ -116,6 +117,12 @@ def test_metric_math(expression: str, expected: list[float | None]) -> None:
 def test_metric_math_that_is_not_here_is_refused(expression: str) -> None:
     with pytest.raises(UnsupportedAlarmError, match="not supported here"):
         evaluate(expression, {"a": [1.0], "b": [1.0]})
+
+
+def test_periods_end_now_and_pass_as_fast_as_the_clock_says() -> None:
+    assert Look(2, 1000.0).windows(60) == [(880.0, 940.0), (940.0, 1000.0)]
+    assert Look(2, 1000.0, 60.0).windows(300) == [(990.0, 995.0), (995.0, 1000.0)]
+    assert Look(1, 1000.0, 3600.0).windows(60) == [(999.5, 1000.0)], "no shorter than metrics come"
 
 
 def test_statistics_that_are_not_computed_are_refused_by_name() -> None:

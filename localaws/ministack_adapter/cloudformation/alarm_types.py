@@ -23,6 +23,8 @@ def register(provisioners: ModuleType) -> None:
             rest = {key: value for key, value in props.items() if key != "Metrics"}
             alarm = record(name, {**rest, "MetricName": "of Metrics", "Namespace": "of Metrics"})
             alarm = alarm_evaluation.with_metric_math(alarm, metrics)
+        if low_samples := props.get(alarm_evaluation.LOW_SAMPLES):
+            alarm = {**alarm, alarm_evaluation.LOW_SAMPLES: low_samples}
         alarm_evaluation.check(alarm)
         return alarm
 

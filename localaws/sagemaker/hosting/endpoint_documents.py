@@ -80,7 +80,7 @@ def _pending(snapshot: Document) -> Document:
     return {
         "EndpointConfigName": snapshot["EndpointConfigName"],
         "ProductionVariants": variants,
-        **({"StartTime": snapshot["StartTime"]} if "StartTime" in snapshot else {}),
+        "StartTime": snapshot["StartTime"],
     }
 
 

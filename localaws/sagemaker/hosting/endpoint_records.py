@@ -70,7 +70,7 @@ class EndpointRecords:
             "EndpointStatus": "Creating",
             "CreationTime": now,
             "LastModifiedTime": now,
-            "Pending": pending,
+            "Pending": pending | {"StartTime": now},
             **({"LastDeploymentConfig": config} if config else {}),
         }
         with self._context.store.transaction():

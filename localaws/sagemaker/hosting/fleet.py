@@ -81,6 +81,10 @@ class Deployment:
         self._over.set()
         stop_all(self._all(), grace)
 
+    def give_up_starting(self) -> None:
+        """End the instances that aren't up, now; those that are go on."""
+        stop_all([instance for instance in self._all() if not instance.ready], 0.0)
+
     def _all(self) -> list[Instance]:
         with self._changed:
             return [instance for group in [*self._instances.values(), self._coming] for instance in group]

@@ -8,13 +8,13 @@ that Amazon SageMaker AI sends to Amazon EventBridge".
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 
 from localaws.sagemaker.core.request import Document
-from localaws.sagemaker.hosting.deployment_guard import Guard, RollbackError, ServerClosedError
+from localaws.sagemaker.hosting.deployment_guard import LOOK_EVERY_SECONDS, Guard, RollbackError, ServerClosedError
 from localaws.sagemaker.hosting.deployment_plans import Plan, Step, of_config, rollback_of, without_guardrails
 from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
 from localaws.sagemaker.hosting.fleet import Deployment
@@ -72,8 +72,11 @@ class Shift:
         except ServerClosedError:
             return
         except (RollbackError, FleetError) as error:
-            if not self._ground.serving.is_closed:
-                self._roll_back(str(error))
+            self._roll_back(str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - traffic mustn't stay where a mistake of ours has left it
+            _log.exception("endpoint %s", self._name)
+            self._roll_back(f"Internal failure: {error}")
             return
         self._finish()
 
@@ -96,35 +99,27 @@ class Shift:
         if self._new is None:
             self._begin(step)
         else:
-            with self._in_time(self._new):
-                _grow(self._new, self._up, step.launched)
+            self._watched(self._new, partial(_grow, self._new, self._up, step.launched))
         self._up = step.launched
         self._guard.check()
 
     def _begin(self, step: Step) -> None:
         new = self._ground.fleet(self._name, of_size(self._pending, step.launched))
-        with self._in_time(new):
-            self._ground.serving.start(self._name, new)
+        self._watched(new, partial(self._ground.serving.start, self._name, new))
         self._new, self._split = new, SplitTraffic(self._old, new, self._shares)
         self._ground.serving.swap(self._name, self._split)
 
-    @contextmanager
-    def _in_time(self, fleet: Deployment) -> Iterator[None]:
-        """Let a start take no longer than the deployment may: it is cut off then. RollbackError."""
-        left = self._guard.left
-        if left is None:
-            yield
-            return
-        timer = threading.Timer(max(left, 0.0), fleet.stop, args=(0.0,))
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        except FleetError:
-            self._guard.check()
-            raise
-        finally:
-            timer.cancel()
+    def _watched(self, fleet: Deployment, start: Callable[[], None]) -> None:
+        """Start instances of a fleet, and watch meanwhile; RollbackError ends those that aren't up."""
+        with ThreadPoolExecutor(1, thread_name_prefix="launch") as pool:
+            starting = pool.submit(start)
+            while not wait([starting], LOOK_EVERY_SECONDS).done:
+                try:
+                    self._guard.check()
+                except RollbackError:
+                    fleet.give_up_starting()
+                    raise
+        starting.result()
 
     def _activate(self, step: Step) -> None:
         self._tell(lambda name: activating(step, name))
@@ -158,6 +153,8 @@ class Shift:
     # --- the way back
 
     def _roll_back(self, reason: str) -> None:
+        if self._ground.serving.is_closed:
+            return
         _log.info("endpoint %s: %s", self._name, reason)
         self._note({}, {}, RollingBack=reason)
         config, up = self._pending.get("DeploymentConfig"), self._up or dict.fromkeys(self._shares, 0)
