@@ -38,7 +38,7 @@ from hosting_kit import Hosting
 from bench import harness
 from bench.answering import Answering, answering
 from bench.serving_endpoint import deployed, hosting
-from bench.serving_load import Measured, load
+from bench.serving_load import Measured, WrongAnswerError, load
 from bench.serving_models import forest, net, tree
 from bench.serving_servers import OURS, PEERS, Kind, NotHereError, Served, Target, running
 
@@ -99,6 +99,8 @@ def measured(size: Size, at: Hosting, served: Served, say: Callable[[str], None]
             try:
                 servers.append(stack.enter_context(running(kind, served, folder)))
             except NotHereError as error:
+                if kind is OURS:
+                    raise
                 skipped[kind.name] = str(error)
                 say(f"{kind.name} is not measured: {error}")
         bare = stack.enter_context(answering(served.python, "serving_bare.py", str(served.folder)))
@@ -117,12 +119,16 @@ def joined(found: Sequence[harness.Document]) -> harness.Document:
 
 def one_round(servers: Sequence[Target], bare: Answering, served: Served, requests: int, turn: int) -> Round:
     """Each server with so many clients, in an order that is another each time."""
-    alone = bare.ask({"bodies": list(served.answers), "count": requests})
+    calls = bare.ask({"bodies": list(served.answers), "count": requests})
     found = {}
     for target in (*servers[turn % len(servers) :], *servers[: turn % len(servers)]):
-        load(target.port, target.requests(), max(CLIENTS), 2 * max(CLIENTS))
-        found[target.name] = {clients: load(target.port, target.requests(), clients, requests) for clients in CLIENTS}
-    return Round(alone, found)
+        try:
+            load(target.port, target.requests(), max(CLIENTS), 2 * max(CLIENTS))
+            answered = {clients: load(target.port, target.requests(), clients, requests) for clients in CLIENTS}
+        except WrongAnswerError as error:
+            raise SystemExit(f"{target.name}: {error}") from error
+        found[target.name] = answered
+    return Round(calls, found)
 
 
 # ------------------------------------------------------------------------------------------------------------ figures

@@ -36,6 +36,10 @@ class Measured:
         return len(self.latencies) / self.seconds
 
 
+class WrongAnswerError(Exception):
+    """A server gave another answer than the right one; the text has what it gave."""
+
+
 class _Client:
     """A connection; another one where the server has said that it closes it, which some do after so many requests."""
 
@@ -69,11 +73,11 @@ class _Client:
         self._came += data
         head, separator, body = self._came.partition(b"\r\n\r\n")
         if not data or (separator and not head.startswith(b"HTTP/1.1 200 ")):
-            raise SystemExit(f"a server answered {self._came[:2000]!r}")
+            raise WrongAnswerError(f"it answered {self._came[:2000]!r}")
         if not separator or len(body) < _length(head):
             return None
         if self._wanted not in body:
-            raise SystemExit(f"a server answered {body!r}, where {self._wanted!r} belongs")
+            raise WrongAnswerError(f"it answered {body!r}, where {self._wanted!r} belongs")
         return 1000 * (time.perf_counter() - self._sent)
 
 
@@ -82,15 +86,11 @@ def _length(head: bytes) -> int:
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
             return int(value)
-    raise SystemExit(f"an answer without Content-Length: {head!r}")
+    raise WrongAnswerError(f"an answer without Content-Length: {head!r}")
 
 
 def load(port: int, requests: Requests, clients: int, count: int) -> Measured:
-    """`count` requests of so many clients.
-
-    Raises:
-        SystemExit: an answer was wrong.
-    """
+    """`count` requests of so many clients. WrongAnswerError."""
     selector, latencies = selectors.DefaultSelector(), list[float]()
     asking = [_Client(port, selector) for _ in range(clients)]
     started, left = time.perf_counter(), count - clients

@@ -17,7 +17,7 @@ from pathlib import Path
 from bench import harness
 from bench.answering import ONE_THREAD
 from bench.environments import with_more
-from bench.serving_load import Requests, load, plain
+from bench.serving_load import Requests, WrongAnswerError, load, plain
 from localaws.sagemaker.hosting import model_server
 
 HERE = Path(__file__).resolve().parent
@@ -141,7 +141,10 @@ def running(kind: Kind, served: Served, folder: Path) -> Iterator[Target]:
     python, port = _python(kind, served), free_port()
     bodies = {kind.body(body).encode(): told.encode() for body, told in served.answers.items()}
     target = Target(kind.name, port, lambda: plain(kind.path, JSON, bodies))
-    start = kind.start(served, python, port, folder)
+    try:
+        start = kind.start(served, python, port, folder)
+    except subprocess.CalledProcessError as error:
+        raise NotHereError(f"{error}: {(error.stderr or b'').decode()[-2000:]}") from error
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             start.command,
@@ -174,13 +177,13 @@ def _wait(target: Target, process: subprocess.Popen[bytes], log: Path) -> None:
     while time.monotonic() < deadline and process.poll() is None:
         try:
             load(target.port, target.requests(), 1, 1)
-        except (OSError, SystemExit) as error:
+        except (OSError, WrongAnswerError) as error:
             why = str(error)
             time.sleep(0.1)
         else:
             return
     told = log.read_text(errors="replace")[-2000:]
-    raise SystemExit(f"{target.name} doesn't answer: {why}; it said\n{told}")
+    raise NotHereError(f"it doesn't answer as it should: {why}; it said\n{told}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

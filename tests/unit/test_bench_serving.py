@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 
 from bench import harness, results, serving
 from bench.serving import Round
-from bench.serving_load import Measured, Signer, load, plain
+from bench.serving_load import Measured, Signer, WrongAnswerError, load, plain
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n%b\r\n7"
 
@@ -66,13 +66,13 @@ def test_a_connection_that_the_server_closes_is_made_anew() -> None:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (OK.replace(b"200 OK", b"503 No") % b"", "a server answered b'HTTP/1.1 503"),
-        (OK[:-1] % b"" + b"8", "a server answered b'8', where b'7' belongs"),
+        (OK.replace(b"200 OK", b"503 No") % b"", "it answered b'HTTP/1.1 503"),
+        (OK[:-1] % b"" + b"8", "it answered b'8', where b'7' belongs"),
         (OK.replace(b"Content-Length: 1", b"Transfer-Encoding: chunked") % b"", "without Content-Length"),
     ],
 )
 def test_an_answer_that_is_none_ends_the_benchmark(answer: bytes, told: str) -> None:
-    with answering(answer) as (port, _), pytest.raises(SystemExit, match=told):
+    with answering(answer) as (port, _), pytest.raises(WrongAnswerError, match=told):
         load(port, plain("/x", "text/csv", {b"1,2": b"7"}), 1, 1)
 
 

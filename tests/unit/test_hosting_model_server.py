@@ -169,6 +169,35 @@ def test_a_ping_is_answered_while_the_model_takes_its_time(monkeypatch: pytest.M
     assert busy.recv(1000).endswith(b'"7"')
 
 
+LARGE = b"30000000"  # more than a socket keeps
+
+
+def repeats() -> Model:
+    return text_model(lambda data, _model: "x" * int(data))
+
+
+def test_a_client_that_doesnt_read_its_answer_keeps_no_ping_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "_LOOK_SECONDS", 0.02)
+    serving = running(repeats)
+    silent, other = connected(serving), connected(serving)
+    silent.sendall(request_head("POST", "/invocations", {"Content-Type": "text/csv"}, len(LARGE)) + LARGE)
+    silent.recv(1)
+    assert ask(other, "GET", "/ping")[0] == 200
+    silent.close()
+    assert ask(other, "POST", "/invocations", b"3", **{"Content-Type": "text/csv"}) == (200, b'"xxx"')
+
+
+def test_a_client_that_doesnt_read_its_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "_SEND_SECONDS", 0.1)
+    serving = running(repeats)
+    silent, other = connected(serving), connected(serving)
+    silent.sendall(request_head("POST", "/invocations", {"Content-Type": "text/csv"}, len(LARGE)) + LARGE)
+    silent.recv(1)
+    assert ask(other, "POST", "/invocations", b"3", **{"Content-Type": "text/csv"}) == (200, b'"xxx"')
+    with silent.makefile("rb") as stream:
+        assert len(stream.read()) < int(LARGE), "there is an end, and not that of the answer"
+
+
 def test_answers_come_in_the_order_of_their_requests_whoever_gives_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk, "_LOOK_SECONDS", 0.02)
     end = connected(running(lambda: text_model(lambda data, _model: time.sleep(0.2) or data)))

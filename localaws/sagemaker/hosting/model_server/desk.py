@@ -50,8 +50,12 @@ class _Connection:
         self.gone = not data
 
     def send(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):  # it doesn't wait for the answer any more
+        """Send an answer; a client that doesn't take it gets no other."""
+        try:
             self.socket.sendall(data)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
 
 
 class Desk:
