@@ -37,10 +37,11 @@ from demo import data
 from infra.images import images
 from localaws.sagemaker.containers.images import Images
 from ratchet import account, project, spec
+from ratchet.spec.source_package import source_package
 
 ROWS, SMALL_ROWS, REPETITIONS, SMALL = 100_000, 3_000, 5, 1
 REGION = "us-east-1"
-MODEL = harness.ROOT / "training_code" / "digits_forest"
+MODEL, TOOLKIT = (harness.ROOT / "training_code" / name for name in ("digits_forest", "toolkit"))
 POLL_SECONDS = 0.05  # a look costs both sides some milliseconds of a core
 TRUST = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
 MAY = {"Effect": "Allow", "Action": ["s3:*", "logs:*"], "Resource": "*"}
@@ -115,13 +116,17 @@ class Batch:
         return Turn(seconds, bare, wrong)
 
     def _make_model(self) -> None:
-        shutil.copy(MODEL / "serve.py", self._folder)
+        code = source_package(MODEL, TOOLKIT).files
+        for name, path in code:
+            (self._folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, self._folder / name)
         (self._folder / "digits.csv").write_text(data.csv_text(data.digits()))
         self._bare("fit")
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
             tar.add(self._folder / "model.joblib", "model.joblib")
-            tar.add(MODEL / "serve.py", "code/serve.py")
+            for name, path in code:
+                tar.add(path, f"code/{name}")
         self._s3.put_object(Bucket=self._bucket, Key="model.tar.gz", Body=buffer.getvalue())
         iam, version = self._client("iam"), {"Version": "2012-10-17"}
         trust = json.dumps({**version, "Statement": [TRUST]})

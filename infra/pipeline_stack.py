@@ -160,4 +160,7 @@ def _outputs(stack: Stack, at: Surroundings, machine: StateMachine, starts: Func
         stack, "Data", value=data, description="Where in the data bucket data go; a run waits until each has some"
     )
     CfnOutput(stack, "EndpointName", value=at.endpoint, description="Answers once there is a champion")
+    if not at.has_endpoint:
+        rows = "Where in the data bucket the rows lie that each run's champion answers; there is no endpoint"
+        CfnOutput(stack, "BatchInput", value=at.spec.deploy.input or "", description=rows)
     CfnOutput(stack, "ModelPackageGroupName", value=at.model_package_group, description="Every model that was judged")

@@ -138,7 +138,8 @@ class Account:
         return self._required(names.SHARED)
 
     def pipeline(self, name: str) -> Mapping[str, str]:
-        """A pipeline's outputs: `StateMachineArn`, `LauncherFunctionName`, `EndpointName`, `ModelPackageGroupName`.
+        """A pipeline's outputs: `StateMachineArn`, `LauncherFunctionName`, `EndpointName`, `ModelPackageGroupName`;
+        of one for batches `BatchInput`, too.
 
         Raises:
             UserError: it isn't deployed.

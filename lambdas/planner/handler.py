@@ -42,14 +42,14 @@ def handle(event: Document, _context: object) -> Document:
         event: {"run": the execution's input, "channels": {name: prefix}, "code_hash", "spec_hash", "image_uri",
             "held_out": how to read the held-out channel and what its labels must be, null if serve.py reads it,
             "data_starts_runs": whether data that arrive do, "tune" where pipeline.yaml has it (infra, steps/tune.py),
-            "batch": the prefix of the rows of a pipeline for batches}.
+            "batch": where a batch's rows lie}.
 
     Returns:
         {"outcome": "Run" | "UpToDate" | "WaitsForData" | "Rollback", "fingerprint", "forced", "supersede", "data":
         {objects, bytes, manifests} or null, "code_hash", "spec_hash", "image_uri", "champion" or null, "reason" if
         there is nothing to do, "drift" if the endpoint isn't what the run table says, for a rollback "candidate" and
-        "decision", where pipeline.yaml has `tune:` what contract.tuning says, for a batch "batch": {manifest, objects,
-        bytes}, null where there are no rows}; plan.json holds the same.
+        "decision", where pipeline.yaml has `tune:` what contract.tuning says, "batch" what `rows_to_answer` does};
+        plan.json holds the same.
 
     Raises:
         LockLostError: the run wasn't started by the launcher.
@@ -61,23 +61,28 @@ def handle(event: Document, _context: object) -> Document:
     run = event["run"]
     log = LOG.bind(pipeline=run["pipeline"], run_id=run["run_id"])
     table = RunTable(client("dynamodb"), os.environ[functions.RUN_TABLE], run["pipeline"])
-    s3 = client("s3")
-    artifacts = Artifacts(s3, os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
+    artifacts = Artifacts(client("s3"), os.environ[functions.ARTIFACT_BUCKET], run["pipeline"], run["run_id"])
+    document = {**{name: event[name] for name in MADE_FROM}, **decided(event, table, artifacts, log)}
+    document |= rows_to_answer(client("s3"), event, artifacts)
+    artifacts.write(files.PLAN, {"run": run, "planned_at": clock.stamp(), **document})
+    log.info("planned", outcome=document["outcome"], fingerprint=document["fingerprint"], data=document["data"])
+    return document
+
+
+def decided(event: Document, table: RunTable, artifacts: Artifacts, log: Log) -> Document:
+    """What the run is to do, by what asked for it, and what is wrong with the endpoint."""
+    run = event["run"]
     _, state = table.update(partial(planning, run_id=run["run_id"]))
     drift = drift_of_endpoint(state, os.environ.get(functions.ENDPOINT_NAME))
     if run["trigger"]["kind"] == triggers.ROLLBACK:
-        document = rollback(table, s3, state, run["trigger"]["detail"], drift)
+        document = rollback(table, client("s3"), state, run["trigger"]["detail"], drift)
     elif run["trigger"]["kind"] == triggers.REPAIR:
         document = plan.repair(state)
     else:
         document = keeping_its_tuning(table, run["run_id"], on_data(event, state, artifacts, log))
     # A rollback puts the endpoint in order itself.
     repairs = {"drift": drift} if drift and document["outcome"] != outcomes.ROLLBACK else {}
-    rows = rows_to_answer(s3, event.get(BATCH), artifacts)
-    document = {**{name: event[name] for name in MADE_FROM}, **document, **repairs, **rows}
-    artifacts.write(files.PLAN, {"run": run, "planned_at": clock.stamp(), **document})
-    log.info("planned", outcome=document["outcome"], fingerprint=document["fingerprint"], data=document["data"])
-    return document
+    return {**document, **repairs}
 
 
 def drift_of_endpoint(state: State, name: str | None) -> str | None:
@@ -85,10 +90,16 @@ def drift_of_endpoint(state: State, name: str | None) -> str | None:
     return endpoints.drift(state, endpoints.described(client("sagemaker"), name)) if name else None
 
 
-def rows_to_answer(s3: Any, prefix: str | None, artifacts: Artifacts) -> Document:
-    """What a batch is to answer, as a manifest of the objects that lie there now; nothing where none do."""
+def rows_to_answer(s3: Any, event: Document, artifacts: Artifacts) -> Document:
+    """What a batch is to answer, {manifest, objects, bytes} of the objects that lie there now; null where none do.
+
+    A repair does what it is for, and no more.
+    """
+    prefix = event.get(BATCH)
     if not prefix:
         return {}
+    if event["run"]["trigger"]["kind"] == triggers.REPAIR:
+        return {BATCH: None}
     (rows,) = list_channels(s3, os.environ[functions.DATA_BUCKET], {files.BATCH_INPUT: prefix})
     return {BATCH: write_rows(artifacts, rows) if rows.objects else None}
 

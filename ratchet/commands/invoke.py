@@ -29,6 +29,7 @@ def invoke(context: Context, pipeline: str, file: str, content_type: str | None,
     name = context.pipeline(pipeline)
     kind = content_type or _content_type(file)
     body = _body(file)
+    _refuse_batches(context, name)
     started = time.perf_counter()
     answer = _invoke(context, name, body, ContentType=kind, Accept=accept or kind)
     milliseconds = round((time.perf_counter() - started) * 1000, 1)
@@ -47,6 +48,18 @@ def invoke(context: Context, pipeline: str, file: str, content_type: str | None,
         **_shown(raw),
     }
     return Answer(document)
+
+
+def _refuse_batches(context: Context, name: str) -> None:
+    from ratchet.errors import UserError
+
+    rows = context.account.pipeline(name).get("BatchInput")
+    if rows:
+        bucket, run = context.account.shared()["DataBucketName"], context.account.command(f"run {name}")
+        raise UserError(
+            f"{name} answers batches and has no endpoint: put rows under s3://{bucket}/{rows}, then `{run}`; the run's "
+            "record says where the answers lie"
+        )
 
 
 def _content_type(file: str) -> str:

@@ -7,6 +7,7 @@ import math
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hosting_kit import TRUST, archive
@@ -252,3 +253,15 @@ def is_alive(pid: int) -> bool:
 
 def until_dead(pids: list[int]) -> None:
     until(lambda: not any(map(is_alive, pids)), f"the end of {pids}")
+
+
+def children_of(pid: int) -> list[int]:
+    """All processes below one."""
+    found, queue = [], [pid]
+    while queue:
+        parent = queue.pop()
+        for path in Path(f"/proc/{parent}/task").glob("*/children"):
+            below = [int(child) for child in path.read_text().split()]
+            found += below
+            queue += below
+    return found

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from image_uris import SKLEARN
-from job_kit import ALL_THAT_JOBS_NEED, GOES_ON_UNTIL_STOPPED, Jobs, until_dead
+from job_kit import ALL_THAT_JOBS_NEED, GOES_ON_UNTIL_STOPPED, Jobs, children_of, until_dead
 from running_aws import Aws, AwsFactory
 from waiting import until
 
@@ -781,15 +781,3 @@ def test_a_server_that_stops_takes_its_jobs_with_it(fresh_aws: AwsFactory) -> No
     again = fresh_aws.start().client("sagemaker")
     job = again.describe_training_job(TrainingJobName=request["TrainingJobName"])
     assert job["TrainingJobStatus"] == "Failed"
-
-
-def children_of(pid: int) -> list[int]:
-    """All processes below one."""
-    found, queue = [], [pid]
-    while queue:
-        parent = queue.pop()
-        for path in Path(f"/proc/{parent}/task").glob("*/children"):
-            below = [int(child) for child in path.read_text().split()]
-            found += below
-            queue += below
-    return found

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
+import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from job_kit import Jobs
+from job_kit import Jobs, children_of, until_dead
 from resources import allow
-from running_aws import Aws
+from running_aws import Aws, AwsFactory
 from state_machines import machine
 from transform_kit import Transforms
 from waiting import until
@@ -220,6 +222,24 @@ def test_a_stopped_job_stores_nothing(transforms: Transforms) -> None:
     assert transforms.results(job) == {}
     with pytest.raises(ClientError, match="the transform job is in status Stopped"):
         transforms.jobs.sagemaker.stop_transform_job(TransformJobName=name)
+
+
+def test_kill_9_ends_the_job_which_has_written_nothing(fresh_aws: AwsFactory) -> None:
+    """As of a training job: it is Failed, and is started again as another."""
+    aws = fresh_aws.start()
+    before = Transforms(Jobs(aws))
+    name = before.begin(before.request(before.put(a_csv="1", b_csv="wait")))
+    until(lambda: before.log({"TransformJobName": name}).count("ASKED 1 text/csv text/csv") == 2, "the second file")
+    pids = children_of(aws.server.pid)
+    os.kill(aws.server.pid, signal.SIGKILL)
+    until_dead([aws.server.pid, *pids])
+
+    again = fresh_aws.start()
+    job = again.client("sagemaker").describe_transform_job(TransformJobName=name)
+    assert job["TransformJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("InternalServerError: the job was cut off in status InProgress")
+    assert job["TransformEndTime"] >= job["TransformStartTime"]
+    assert not again.client("s3").list_objects_v2(Bucket=before.jobs.bucket, Prefix="out/").get("Contents")
 
 
 def test_an_answer_that_never_comes_is_given_up(transforms: Transforms) -> None:

@@ -343,3 +343,13 @@ def test_a_doctor_tells_of_a_stack_without_a_folder(prod: World) -> None:
     (check,) = [check for check in found if check["found"] == "ratchet-prod-tickets has no folder"]
     assert (check["name"], check["state"]) == ("stack", "warning")
     assert "take the pipeline down with `ratchet delete tickets -e prod`" in check["todo"]
+
+
+def test_a_pipeline_for_batches_says_where_rows_go_instead_of_asking_an_endpoint(world: World) -> None:
+    world.deploy("iris-tree")
+    world.cloudformation.stacks["ratchet-local-iris-tree"]["Outputs"].append(
+        {"OutputKey": "BatchInput", "OutputValue": "iris/batch/"}
+    )
+    refused = world.call("invoke", "iris-tree", "-", given="1,2,3,4\n")
+    assert refused.exit_code == errors.FAILURE
+    assert f"iris-tree answers batches and has no endpoint: put rows under s3://{BUCKET}/iris/batch/" in refused.stderr

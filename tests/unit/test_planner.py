@@ -256,6 +256,12 @@ def test_a_batch_without_rows_says_so(aws: Aws) -> None:
     assert call(batch="digits/none/")["batch"] is None
 
 
+def test_a_repair_answers_no_batch(aws: Aws) -> None:
+    aws.s3.versions["data"].append(version("digits/batch/monday.csv"))
+    begin(aws, "repair", champion=CHAMPION)
+    assert call("repair", batch="digits/batch/")["batch"] is None
+
+
 def test_the_same_again_is_up_to_date(aws: Aws) -> None:
     first = call()
     begin(aws, "data", last_judged_fingerprint=first["fingerprint"])

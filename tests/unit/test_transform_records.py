@@ -6,6 +6,7 @@ import io
 import struct
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -307,3 +308,36 @@ def test_results_come_in_order_and_no_more_are_under_way_than_asked() -> None:
         assert len(taken) - len(found) <= 4, "no more than one beyond those under way is held"
     assert found == list(range(20))
     assert most == 3
+
+
+class Rows(io.RawIOBase):
+    """A file of many rows that nobody holds."""
+
+    def __init__(self, row: bytes, count: int) -> None:
+        self._row, self._left = row, len(row) * count
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        size = min(len(into), self._left)
+        at = -self._left % len(self._row)
+        pattern = self._row[at:] + self._row * (size // len(self._row) + 1)
+        into[:size] = pattern[:size]
+        self._left -= size
+        return size
+
+
+def test_however_long_a_file_is_a_few_requests_are_held() -> None:
+    row, count, limit = b"row," + b"1234567890," * 19 + b"0\n", 20_000, 1 << 16
+    asked = processing(CSV, InputFilter="$[1:]", JoinSource="Input", OutputFilter="$[0,-1]")
+    pairs = ((body, asked.seen(body)) for body in bodies(io.BufferedReader(Rows(row, count)), "Line", MULTI, limit))
+    answers = in_order(lambda pair: (pair[0], b"9\n" * pair[0].count(b"\n")), pairs, 2)
+    tracemalloc.start()
+    try:
+        lines = sum(asked.written(body, answer).count(b"row,9") for body, answer in answers)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert lines == count
+    assert peak < 24 * limit, f"{peak >> 10} KiB of a file of {len(row) * count >> 10} KiB"
