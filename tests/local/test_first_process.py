@@ -66,9 +66,7 @@ def test_a_script_behind_aws_s_train_is_not_told(jobs: Jobs) -> None:
     "developer guide, How Amazon SageMaker AI Runs Your Training Image: `docker run image train`",
 )
 def test_the_image_s_train_is_process_1(jobs: Jobs) -> None:
-    script = (
-        "import os; print('below', os.getppid(), 'of', len([n for n in os.listdir('/proc') if n.isdigit()]))"
-    )
+    script = "import os; print('below', os.getppid(), 'of', len([n for n in os.listdir('/proc') if n.isdigit()]))"
     for text in (script, f"import subprocess\npip = 'which no script that begins warm speaks of'\n{script}"):
         name = start(jobs, fit_py=text, program="fit.py")
         assert jobs.ended(name)["TrainingJobStatus"] == "Completed"
