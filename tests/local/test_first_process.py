@@ -62,6 +62,19 @@ def test_a_script_behind_aws_s_train_is_not_told(jobs: Jobs) -> None:
 
 @pytest.mark.fidelity(
     "Containers",
+    "A framework image's `train` is process 1 of its container, and the script is its child.",
+    "developer guide, How Amazon SageMaker AI Runs Your Training Image: `docker run image train`",
+)
+def test_the_image_s_train_is_process_1(jobs: Jobs) -> None:
+    script = "import os; print('below', os.getppid(), 'of', len([n for n in os.listdir('/proc') if n.isdigit()]))"
+    for text in (script, f"import subprocess\npip = 'which no script that begins warm speaks of'\n{script}"):
+        name = start(jobs, fit_py=text, program="fit.py")
+        assert jobs.ended(name)["TrainingJobStatus"] == "Completed"
+        assert "below 1 of 2" in jobs.log_lines(name)
+
+
+@pytest.mark.fidelity(
+    "Containers",
     "A container's first process gets SIGTERM where it handles or blocks it; else it goes on until SIGKILL.",
     "Linux man-pages, pid_namespaces(7): the namespace's init gets only signals for which it has a handler",
 )
