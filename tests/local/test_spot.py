@@ -118,7 +118,7 @@ def test_an_interrupted_job_goes_on_from_its_checkpoint_on_a_new_instance(jobs: 
     "SageMaker DG, Managed Spot Training: savings",
 )
 def test_time_without_an_instance_is_not_training_time_and_spot_is_cheaper(jobs: Jobs) -> None:
-    request = counting(jobs, goal=100)
+    request = counting(jobs, goal=150)
     name = request["TrainingJobName"]
     jobs.sagemaker.create_training_job(**request)
     jobs.until_logged(name, "count=5")
@@ -152,7 +152,7 @@ def test_a_script_is_told_before_its_instance_goes(jobs: Jobs) -> None:
 
 
 def test_without_checkpoints_a_job_begins_again(jobs: Jobs) -> None:
-    request = counting(jobs, goal=60, saves="no")
+    request = counting(jobs, goal=150, saves="no")
     name = request["TrainingJobName"]
     jobs.sagemaker.create_training_job(**request)
     jobs.until_logged(name, "count=10")

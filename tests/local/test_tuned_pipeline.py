@@ -229,7 +229,7 @@ def test_a_run_that_is_cut_off_while_it_tunes_repeats_no_trial(fresh_deployed_aw
     """The runs that take its place, each cut off in its turn, go on with its tuning job; the last has the champion."""
     aws = fresh_deployed_aws.start()
     pipeline = opened(aws, "resumed", PIPELINES["resumed"])
-    pipeline.order(best=0.9, seconds=1)
+    pipeline.order(best=0.9, seconds=2)
     run_id = pipeline.trigger()["run_id"]
     job = names.tuning_job("local", "resumed", run_id)
     listed = pipeline.aws.client("sagemaker").list_hyper_parameter_tuning_jobs
