@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from localaws.sagemaker.tuning.bayesian import START, question, starting_point
+from localaws.sagemaker.tuning.bayesian import START, chosen, question, starting_point
 from localaws.sagemaker.tuning.history import Study, Trial
 from localaws.sagemaker.tuning.space import Categorical, Continuous, Integer, SearchSpace
 
@@ -106,3 +106,14 @@ def test_a_wide_integer_is_searched_as_a_range() -> None:
     space = SearchSpace((Integer("n", 1, 10**6, "Logarithmic"),))
     study = replace(STUDY, space=space, trials=(Trial(1, {"n": "7"}, "completed", 1.0),))
     assert question(study)["axes"] == [{"kind": "range"}]
+
+
+def test_of_the_places_that_are_suggested_the_first_without_a_trial_is_chosen() -> None:
+    """Places of a wide integer differ, and are rounded to the same value."""
+    space = SearchSpace((Integer("n", 1, 10**6, "Logarithmic"),))
+    at = [space.positions({"n": str(number)})[0] for number in (1, 2, 3)]
+    places = [[0.0], [at[0]], [at[1] + 1e-6], [at[2]]]
+    parent = Trial(1, {"n": "1", "static": "x"}, "completed", 1.0, parent=True)
+    study = replace(STUDY, space=space, trials=(parent, Trial(1, {"n": "2"})))
+    assert chosen(study, places).values == {"n": "3"}
+    assert chosen(study, places[:3]).values == {"n": "1"}, "there is none: the best one again"

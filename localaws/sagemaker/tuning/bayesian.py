@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from localaws.sagemaker.tuning.history import Study, Trial
@@ -45,6 +46,17 @@ def question(study: Study) -> dict[str, Any]:
         "pending": [study.space.positions(trial.values) for trial in pending],
         "seed": [study.seed, study.next_number],
     }
+
+
+def chosen(study: Study, places: Sequence[Sequence[float]]) -> Suggestion:
+    """The first of places, the best ones first, whose values no trial has had; the very first where there is none.
+
+    Places that differ may have the same values: those of an integer that is searched as a range are rounded.
+    """
+    names = {parameter.name for parameter in study.space.parameters}
+    had = [{name: value for name, value in trial.values.items() if name in names} for trial in study.trials]
+    suggested = map(study.space.at, places)
+    return Suggestion(next((values for values in suggested if values not in had), study.space.at(places[0])))
 
 
 def _scored(study: Study) -> list[Trial]:

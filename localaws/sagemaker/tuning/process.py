@@ -24,17 +24,12 @@ from localaws.sagemaker.tuning.history import Study
 from localaws.sagemaker.tuning.suggestion import Suggestion, suggest_grid, suggest_random
 
 ENVIRONMENT = "tuner"
-# scikit-learn's Gaussian processes and what they need: a fifth of what Optuna's would install, which need torch.
+# What a Gaussian process needs: a sixth of what Optuna's would install, which need torch.
 PACKAGES = (
-    "cloudpickle==3.1.2",
-    "joblib==1.6.0",
-    "narwhals==2.28.0",
     "numpy==2.4.6; python_version < '3.12'",
     "numpy==2.5.1; python_version >= '3.12'",
-    "scikit-learn==1.9.0",
     "scipy==1.17.1; python_version < '3.12'",
     "scipy==1.18.0; python_version >= '3.12'",
-    "threadpoolctl==3.8.0",
 )
 _PROGRAM = Path(__file__).with_name("model_program.py")
 # One thread: matrices are small, trials want the cores, and sums in another order would be other suggestions.
@@ -80,7 +75,7 @@ class Tuner:
     def _bayesian(self, study: Study) -> Suggestion:
         start = bayesian.starting_point(study)
         if start is None:
-            return Suggestion(study.space.at(self._ask(bayesian.question(study))))
+            return bayesian.chosen(study, self._ask(bayesian.question(study)))
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
@@ -102,7 +97,7 @@ class Tuner:
         except TunerError as error:  # the next who asks is told
             self._failure = error
 
-    def _ask(self, question: dict[str, Any]) -> list[float]:
+    def _ask(self, question: dict[str, Any]) -> list[list[float]]:
         line = json.dumps(question).encode() + b"\n"
         with self._lock:
             said = self._exchange(line) or self._exchange(line)  # once more if it was killed
@@ -111,8 +106,8 @@ class Tuner:
         found = json.loads(said)
         if "error" in found:
             raise TunerError(f"The tuner's model failed: {found['error']}")
-        place: list[float] = found["place"]
-        return place
+        places: list[list[float]] = found["places"]
+        return places
 
     def _exchange(self, line: bytes) -> bytes:
         """The process's answer to one line; nothing if it has ended."""
