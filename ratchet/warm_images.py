@@ -14,6 +14,7 @@ _PROC = Path("/proc")
 _ITS_PROGRAM = b"localaws.confinement.warm_interpreter"
 _IMPORTS = 5  # of its arguments
 _HASH = 12  # letters behind an environment's name
+_NAMESPACES = ("pid", "pid_for_children")
 _PSS = "Pss:"  # memory of its own, and its part of what it shares with its containers
 
 
@@ -27,7 +28,8 @@ class WarmImage:
 
 def warm_images(server: int, proc: Path = _PROC) -> list[WarmImage]:
     """The warm images of the server with this process id, by name; none where there is no /proc."""
-    found = [image for process in _children(proc, server) if (image := _warm_image(proc / process)) is not None]
+    images = (_warm_image(proc / process, proc / str(server)) for process in _children(proc, server))
+    found = [image for image in images if image is not None]
     return sorted(found, key=lambda image: image.name)
 
 
@@ -39,11 +41,11 @@ def _children(proc: Path, process: int) -> Iterator[str]:
             continue
 
 
-def _warm_image(process: Path) -> WarmImage | None:
+def _warm_image(process: Path, server: Path) -> WarmImage | None:
     """None for any other process, and for one that has ended meanwhile."""
     try:
         arguments = (process / "cmdline").read_bytes().split(b"\0")
-        if len(arguments) <= _IMPORTS or _ITS_PROGRAM not in arguments[2] or _is_in_container(process):
+        if len(arguments) <= _IMPORTS or _ITS_PROGRAM not in arguments[2] or _is_in_container(process, server):
             return None
         interpreter = Path(arguments[0].decode("utf-8", "replace"))
         alone = "" if arguments[_IMPORTS] else ", Python alone"
@@ -52,10 +54,9 @@ def _warm_image(process: Path) -> WarmImage | None:
         return None
 
 
-def _is_in_container(process: Path) -> bool:
-    """Whether the processes that it starts have a namespace of their own."""
-    own, childrens = ((process / "ns" / name).readlink() for name in ("pid", "pid_for_children"))
-    return own != childrens
+def _is_in_container(process: Path, server: Path) -> bool:
+    """Whether it has a namespace of processes that isn't the server's, or will have one."""
+    return any((process / "ns" / name).readlink() != (server / "ns/pid").readlink() for name in _NAMESPACES)
 
 
 def _kibibytes(process: Path) -> int:

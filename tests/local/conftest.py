@@ -58,11 +58,14 @@ def fresh_aws(tmp_path: Path, images: Path) -> Iterator[AwsFactory]:
 
 @pytest.fixture(scope="session")
 def models(request: pytest.FixtureRequest) -> dict[str, Model]:
-    """What this session's test modules have deployed: the PIPELINES of each."""
+    """What this session's test modules have deployed: the PIPELINES of each. A name that two have is of one model."""
     here = [item for item in request.session.items if item.path.is_relative_to(Path(__file__).parent)]
     modules = {item.module for item in here if isinstance(item, pytest.Function)}
     named = [pipeline for module in modules for pipeline in getattr(module, "PIPELINES", {}).items()]
-    return dict(sorted(named, key=lambda pipeline: pipeline[0]))
+    found = dict(sorted(named, key=lambda pipeline: pipeline[0]))
+    others = [name for name, model in named if model != found[name]]
+    assert not others, f"two modules have pipelines of the same name: {others}"
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -27,18 +27,18 @@ WATCHED: dict[str, Any] = {
     "rollback_on": {"errors": "1%", "p90_latency": "400ms", "alarms": ["revenue-drops"]},
     "keep_champions": 2,
 }
-PIPELINES = {"watched": Scripted({"deploy": WATCHED})}
+PIPELINES = {"shifted": Scripted({"deploy": WATCHED})}
 
 
 @pytest.fixture(scope="module")
-def watched(
+def shifted(
     tmp_path_factory: pytest.TempPathFactory, deployed_state: Path, models: dict[str, Model]
 ) -> Iterator[Pipeline]:
     """A pipeline with a champion that is right in 70 of 100 cases."""
     factory = AwsFactory(tmp_path_factory.mktemp("shifted") / "aws")
     copy_state(deployed_state, factory.state)
     (factory.state / "settings.json").write_text(json.dumps({"clock_scale": 60, "authorization_log": True}))
-    pipeline = opened(factory.start(), "watched", models["watched"])
+    pipeline = opened(factory.start(), "shifted", models["shifted"])
     revenue(pipeline)
     pipeline.order(accuracy=0.7)
     assert pipeline.run()["outcome"] == "Promoted"
@@ -120,26 +120,26 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_challenger_is_rolled_back_and_the_champion_answers_throughout(watched: Pipeline, case: str) -> None:
+def test_a_bad_challenger_is_rolled_back_and_the_champion_answers_throughout(shifted: Pipeline, case: str) -> None:
     how, error, told = BAD[case]
-    champion = watched.state["champion"]["run_id"]
-    record, failures = bad_run(watched, endpoint=how)
+    champion = shifted.state["champion"]["run_id"]
+    record, failures = bad_run(shifted, endpoint=how)
     assert (record["outcome"], record["error"]["error"]) == ("RolledBack", error), record["error"]
     assert told in record["error"]["cause"]
     assert record["champion_after"]["run_id"] == champion
     assert [failure for failure in failures if not failure.is_models_own] == []
     assert not failures or how == "fails", failures
-    assert_in_order(watched, champion)
+    assert_in_order(shifted, champion)
 
 
 def test_a_challenger_that_takes_long_to_load_is_waited_for_and_takes_over_without_a_failed_request(
-    watched: Pipeline,
+    shifted: Pipeline,
 ) -> None:
-    record, failures = bad_run(watched, endpoint="slow")
+    record, failures = bad_run(shifted, endpoint="slow")
     assert (record["outcome"], failures) == ("Promoted", [])
     assert record["verification"]["named"] is True, "its answers say whose they are"
-    assert_in_order(watched, record["run_id"])
-    states = watched.states(record["run_id"])
+    assert_in_order(shifted, record["run_id"])
+    states = shifted.states(record["run_id"])
     assert [state for state in states if state.startswith(("ExpectAlarms", "Watch", "FindAlarms"))] == [
         "ExpectAlarms",
         "ExpectAlarmsFound",
@@ -149,33 +149,33 @@ def test_a_challenger_that_takes_long_to_load_is_waited_for_and_takes_over_witho
         "FindAlarmsFound",
     ]
 
-    with asked_without_pause(watched) as failures:
-        back = watched.run("rollback")
+    with asked_without_pause(shifted) as failures:
+        back = shifted.run("rollback")
     assert (back["outcome"], failures) == ("Promoted", [])
-    assert "UpdateAtOnce" in watched.states(back["run_id"])
-    assert_in_order(watched, record["champion_before"]["run_id"])
+    assert "UpdateAtOnce" in shifted.states(back["run_id"])
+    assert_in_order(shifted, record["champion_before"]["run_id"])
 
 
-def test_an_alarm_of_the_users_that_is_gone_keeps_the_endpoint_from_being_touched(watched: Pipeline) -> None:
-    champion = watched.state["champion"]["run_id"]
-    watched.aws.client("cloudwatch").delete_alarms(AlarmNames=["revenue-drops"])
-    record, failures = bad_run(watched)
+def test_an_alarm_of_the_users_that_is_gone_keeps_the_endpoint_from_being_touched(shifted: Pipeline) -> None:
+    champion = shifted.state["champion"]["run_id"]
+    shifted.aws.client("cloudwatch").delete_alarms(AlarmNames=["revenue-drops"])
+    record, failures = bad_run(shifted)
     assert (record["outcome"], record["error"]["error"], failures) == ("Failed", "AlarmsNotUsable", [])
     assert record["error"]["cause"] == "there is no metric alarm revenue-drops in this account and region"
-    assert "Train" not in watched.states(record["run_id"])
-    assert_in_order(watched, champion)
-    revenue(watched)
+    assert "Train" not in shifted.states(record["run_id"])
+    assert_in_order(shifted, champion)
+    revenue(shifted)
 
 
-def test_an_alarm_that_somebody_deletes_meanwhile_ends_the_deployment(watched: Pipeline) -> None:
-    champion = watched.state["champion"]["run_id"]
-    watched.order(accuracy=0.9, at=time.time())
-    run_id = watched.trigger()["run_id"]
-    until(lambda: watched.deployed()["endpoint"][0] == "Updating", "the canary")
-    watched.aws.client("cloudwatch").delete_alarms(AlarmNames=sorted(own_alarms(watched)))
-    record = watched.record(run_id)
+def test_an_alarm_that_somebody_deletes_meanwhile_ends_the_deployment(shifted: Pipeline) -> None:
+    champion = shifted.state["champion"]["run_id"]
+    shifted.order(accuracy=0.9, at=time.time())
+    run_id = shifted.trigger()["run_id"]
+    until(lambda: shifted.deployed()["endpoint"][0] == "Updating", "the canary")
+    shifted.aws.client("cloudwatch").delete_alarms(AlarmNames=sorted(own_alarms(shifted)))
+    record = shifted.record(run_id)
     assert (record["outcome"], record["error"]["error"]) == ("RolledBack", "DeploymentRolledBack"), record
-    assert_in_order(watched, champion)
+    assert_in_order(shifted, champion)
 
 
 @pytest.mark.parametrize(
@@ -188,28 +188,28 @@ def test_an_alarm_that_somebody_deletes_meanwhile_ends_the_deployment(watched: P
     ],
 )
 def test_each_right_to_alarms_is_needed_and_named_where_it_is_missing(
-    watched: Pipeline, role: str, action: str, accuracy: float, outcome: str
+    shifted: Pipeline, role: str, action: str, accuracy: float, outcome: str
 ) -> None:
     """Where the recorder lacks it, a repair deletes what it has left."""
-    before = watched.state["champion"]["run_id"]
-    watched.order(accuracy=accuracy, at=time.time())
-    with watched.without(action, watched.role(role)):
-        record = watched.run()
+    before = shifted.state["champion"]["run_id"]
+    shifted.order(accuracy=accuracy, at=time.time())
+    with shifted.without(action, shifted.role(role)):
+        record = shifted.run()
     assert (record["outcome"], action in record["error"]["cause"]) == (outcome, True), record["error"]
     if outcome == "Promoted":
-        assert len(own_alarms(watched)) == 2
-        watched.run("repair")
-    assert_in_order(watched, record["run_id"] if outcome == "Promoted" else before)
+        assert len(own_alarms(shifted)) == 2
+        shifted.run("repair")
+    assert_in_order(shifted, record["run_id"] if outcome == "Promoted" else before)
 
 
-def test_a_run_that_is_stopped_during_the_canary_is_waited_out_and_repaired(watched: Pipeline) -> None:
-    before = watched.state["champion"]["run_id"]
-    watched.order(accuracy=1.0, at=time.time())
-    run_id = watched.trigger()["run_id"]
-    until(lambda: watched.deployed()["endpoint"][0] == "Updating", "the canary")
-    watched.aws.client("stepfunctions").stop_execution(executionArn=watched.item(f"run#{run_id}")["execution_arn"])
-    assert watched.record(run_id)["outcome"] == "Stopped"
-    watched.idle()
-    until(lambda: not own_alarms(watched), "the repair to be recorded")
-    watched.idle()
-    assert_in_order(watched, before)
+def test_a_run_that_is_stopped_during_the_canary_is_waited_out_and_repaired(shifted: Pipeline) -> None:
+    before = shifted.state["champion"]["run_id"]
+    shifted.order(accuracy=1.0, at=time.time())
+    run_id = shifted.trigger()["run_id"]
+    until(lambda: shifted.deployed()["endpoint"][0] == "Updating", "the canary")
+    shifted.aws.client("stepfunctions").stop_execution(executionArn=shifted.item(f"run#{run_id}")["execution_arn"])
+    assert shifted.record(run_id)["outcome"] == "Stopped"
+    shifted.idle()
+    until(lambda: not own_alarms(shifted), "the repair to be recorded")
+    shifted.idle()
+    assert_in_order(shifted, before)
