@@ -110,7 +110,7 @@ def launcher_from(environment: Mapping[str, str]) -> Launcher:
         new_run_id=new_run_id,
         now=clock.stamp,
         log=LOG.bind(pipeline=pipeline),
-        approvals=approvals_from(environment, table, machine) if functions.TOPIC_ARN in environment else None,
+        approvals=approvals_from(environment, table, machine) if functions.ENVIRONMENT in environment else None,
     )
 
 
