@@ -11,5 +11,6 @@ PIPELINE, STATE_MACHINE_ARN, CHANNEL_PREFIXES = "PIPELINE", "STATE_MACHINE_ARN",
 DEAD_LETTERS_URL = "DEAD_LETTERS_URL"
 # The planner's and the launcher's: the endpoint that they compare with the run table.
 ENDPOINT_NAME = "ENDPOINT_NAME"
-# The stopper's: whose training jobs it may stop.
+# The stopper's: whose training jobs it may stop. The launcher's, where a person approves models and nowhere else: for
+# the commands that it tells.
 ENVIRONMENT = "ENVIRONMENT"

@@ -11,10 +11,26 @@ NOT_BETTER = "NotBetter"
 UP_TO_DATE = "UpToDate"
 WAITS_FOR_DATA = "WaitsForData"
 ROLLED_BACK = "RolledBack"
+# Of pipelines whose models a person approves: the person said no, nobody said anything, or newer triggers came.
+REJECTED = "Rejected"
+EXPIRED = "Expired"
+SUPERSEDED = "Superseded"
 STOPPED = "Stopped"
 STOPPED_BY_RULE = "StoppedByRule"
 FAILED = "Failed"
-OUTCOMES = (PROMOTED, NOT_BETTER, UP_TO_DATE, WAITS_FOR_DATA, ROLLED_BACK, STOPPED, STOPPED_BY_RULE, FAILED)
+# Such a run has done its work; its model may not serve.
+NOT_APPROVED = (REJECTED, EXPIRED, SUPERSEDED)
+OUTCOMES = (
+    PROMOTED,
+    NOT_BETTER,
+    UP_TO_DATE,
+    WAITS_FOR_DATA,
+    *NOT_APPROVED,
+    ROLLED_BACK,
+    STOPPED,
+    STOPPED_BY_RULE,
+    FAILED,
+)
 # A run that ended so didn't do what it was started for.
 UNSUCCESSFUL = frozenset({FAILED, ROLLED_BACK, STOPPED, STOPPED_BY_RULE})
 # Plan found that there was nothing to do: nothing is new, or a channel has no data yet.
@@ -27,11 +43,15 @@ WORK, ROLLBACK = "Run", "Rollback"
 def sentence(record: Mapping[str, Any]) -> str:
     """The run's end, as one would tell a colleague."""
     decision = record.get("decision") or {}
+    why = (record.get("approval") or {}).get("reason") or "no reason is given"
     sentences = {
         PROMOTED: f"has a new champion ({decision.get('reason')})",
         NOT_BETTER: f"keeps its champion: {decision.get('reason')}",
         UP_TO_DATE: f"is up to date: {record.get('reason', 'nothing is new')}",
         WAITS_FOR_DATA: f"waits for data: {record.get('reason', 'a channel is empty')}",
+        REJECTED: f"keeps its champion: its new model was rejected ({why})",
+        EXPIRED: f"keeps its champion: its new model was not approved in time ({why})",
+        SUPERSEDED: f"keeps its champion: its new model is superseded ({why})",
         ROLLED_BACK: "keeps its champion: the deployment was rolled back",
         STOPPED: "keeps its champion: the run was stopped",
         STOPPED_BY_RULE: f"keeps its champion: the rule {stopped_by(record, ' stopped training')}",

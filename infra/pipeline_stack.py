@@ -8,6 +8,7 @@ from typing import Any
 from aws_cdk import Annotations, CfnOutput, Stack
 from constructs import Construct
 
+from contract.approvals import MANUAL, OUTPUT
 from infra import framework_support
 from infra.constructs.account import account_of
 from infra.constructs.function import Function, Functions, functions_of
@@ -49,11 +50,13 @@ class PipelineStack(Stack):
             Annotations.of(self).add_warning_v2(f"ratchet:end-of-patch-{number}", warning)
         functions = functions_of(self, log_retention_days=environment.log_retention_days)
         build = _image_build(self, environment, spec, functions)
-        at = _surroundings(self, environment, spec, package.code_hash, build)
+        # The machine asks a person through the queue, which then comes before it.
+        asked = TriggerQueue(self, "Waiting") if spec.approval.manual else None
+        at = _surroundings(self, environment, spec, package.code_hash, build, asked=asked)
         source = Source(self, "Source", at=at, package=package, functions=functions)
         machine = _state_machine(self, at, functions)
         machine.resource.node.add_dependency(source.copied)
-        queue = TriggerQueue(self, "Waiting")
+        queue = asked or TriggerQueue(self, "Waiting")
         starts = _launcher(self, at, functions, queue, machine)
         lifecycle = Lifecycle(
             self,
@@ -87,7 +90,13 @@ def _image_build(stack: Stack, environment: Environment, spec: PipelineSpec, fun
 
 
 def _surroundings(
-    stack: Stack, environment: Environment, spec: PipelineSpec, code_hash: str, build: ImageBuild | None
+    stack: Stack,
+    environment: Environment,
+    spec: PipelineSpec,
+    code_hash: str,
+    build: ImageBuild | None,
+    *,
+    asked: TriggerQueue | None,
 ) -> Surroundings:
     """The values that the machine, its functions and its roles are made from."""
     account = account_of(stack)
@@ -111,6 +120,8 @@ def _surroundings(
         hosting_image=hosting,
         rules_image=image(rules) if rules else None,
         vpc=environment.vpc,
+        queue_url=asked.queue.queue_url if asked else "",
+        queue_arn=asked.queue.queue_arn if asked else "",
     )
 
 
@@ -159,6 +170,8 @@ def _outputs(stack: Stack, at: Surroundings, machine: StateMachine, starts: Func
     CfnOutput(
         stack, "Data", value=data, description="Where in the data bucket data go; a run waits until each has some"
     )
+    if at.spec.approval.manual:
+        CfnOutput(stack, OUTPUT, value=MANUAL, description="A person approves each model: ratchet approve, or reject")
     CfnOutput(stack, "EndpointName", value=at.endpoint, description="Answers once there is a champion")
     if not at.has_endpoint:
         rows = "Where in the data bucket the rows lie that each run's champion answers; there is no endpoint"

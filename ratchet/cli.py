@@ -23,6 +23,8 @@ _COMMANDS = {
     "train": ("train", "Run just a pipeline's training job, and follow its log."),
     "rollback": ("start_run", "Bring back an earlier champion's model."),
     "repair": ("start_run", "Put a pipeline's endpoint back to its champion."),
+    "approve": ("approve", "Let the model of a run that waits for approval serve."),
+    "reject": ("approve", "Keep a run's model from serving, or take the champion's approval back."),
     "runs": ("show_runs", "List the last runs."),
     "status": ("show_runs", "Say what serves, what runs and what waits."),
     "data": ("data", "List, put and remove a pipeline's data."),

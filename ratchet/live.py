@@ -18,6 +18,7 @@ from ratchet.durations import duration
 _STYLES = {
     outcomes.PROMOTED: "bold green",
     outcomes.NOT_BETTER: "yellow",
+    **dict.fromkeys(outcomes.NOT_APPROVED, "yellow"),
     **dict.fromkeys(outcomes.IDLE, "cyan"),
     outcomes.RUNNING: "blue",
     **dict.fromkeys(outcomes.UNSUCCESSFUL, "bold red"),

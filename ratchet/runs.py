@@ -9,7 +9,8 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from contract import outcomes, run_table, states
+from contract import approvals, names, outcomes, run_table, states
+from contract.approvals import APPROVAL, SAID_LATER, waits
 from contract.causes import gist, reason
 from contract.times import moment
 from contract.tuning import TUNING
@@ -29,6 +30,8 @@ class Run:
     run_id: str
     outcome: str
     document: Document
+    # Where its commands are typed for.
+    environment: str = names.LOCAL
 
     @property
     def trigger(self) -> str:
@@ -78,7 +81,7 @@ class Run:
     def reason(self) -> str:
         """Why it came to its outcome, in a sentence: the error, the gate's reason or the person's, what there was
         nothing new since, or the rule that stopped it."""
-        told = self.decision.get("reason") or self.document.get("reason")
+        told = self.by_a_person or self.decision.get("reason") or self.document.get("reason")
         return self._error_text or str(told or "") or self.stopped_because
 
     @property
@@ -94,6 +97,23 @@ class Run:
         serving = _mapping(self.document, "champion_before").get("run_id")
         champion = f"the champion, of run {serving}, still serves" if serving else "nothing new serves"
         return f"{champion}. {self._error_text}".rstrip(". ")
+
+    @property
+    def approval(self) -> Document:
+        """What a person is asked, or has said, of its model; empty where the gate alone decides."""
+        return _mapping(self.document, APPROVAL)
+
+    @property
+    def by_a_person(self) -> str:
+        """What it waits for and which commands answer it, or what a person has said of its model, then or later."""
+        waiting = waits(self.document) if self.outcome == outcomes.RUNNING else None
+        if waiting:
+            return approvals.sentence(self.run_id, waiting, self.environment)
+        later = _mapping(self.document, SAID_LATER)
+        why = later.get("reason") or "no reason is given"
+        said = f"later {later['status']} ({why}): {later['came_to']}" if later else ""
+        decided = self.approval.get("reason", "") if self.outcome in outcomes.NOT_APPROVED else ""
+        return ". ".join(filter(None, [str(decided), said]))
 
     @property
     def wrong(self) -> tuple[str, str, str] | None:
@@ -175,10 +195,16 @@ def _score(evaluation: Document, who: str) -> float | None:
     return float(score) if isinstance(score, (int, float)) else None
 
 
-def of_item(item: Document) -> Run:
+def of_item(item: Document, environment: str = names.LOCAL) -> Run:
     """A run from its item (already plain)."""
     run_id = str(item.get("run_id") or run_table.run_id_of(str(item.get(run_table.SORT_KEY, ""))))
-    return Run(str(item.get(run_table.PARTITION_KEY, "")), run_id, str(item.get("outcome", outcomes.RUNNING)), item)
+    return Run(
+        str(item.get(run_table.PARTITION_KEY, "")),
+        run_id,
+        str(item.get("outcome", outcomes.RUNNING)),
+        item,
+        environment,
+    )
 
 
 class RunTable:
@@ -195,11 +221,12 @@ class RunTable:
 
     def run(self, pipeline: str, run_id: str) -> Run | None:
         item = self._item(pipeline, run_table.run_item(run_id))
-        return of_item(item) if item else None
+        return of_item(item, self._account.environment.name) if item else None
 
     def runs(self, pipeline: str, limit: int) -> list[Run]:
         """The pipeline's last runs, newest first."""
-        return [of_item(item) for item in self._newest_first(pipeline, limit)]
+        environment = self._account.environment.name
+        return [of_item(item, environment) for item in self._newest_first(pipeline, limit)]
 
     def find(self, pipelines: list[str], named: str) -> Run:
         """A run by its id, or the newest of the pipeline of that name.

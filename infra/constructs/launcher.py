@@ -11,8 +11,14 @@ from contract import functions as variables
 from infra.constructs.function import Function, Functions
 from infra.constructs.state_machine import StateMachine
 from infra.declared_function import DeclaredFunction
-from infra.grants import Grant, use_key
-from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER, change_run_table, find_models, look_at_endpoint
+from infra.grants import NO_RESOURCE, Grant, use_items, use_key
+from infra.workflow.run_grants import (
+    RUNS_ARE_NAMED_LATER,
+    change_run_table,
+    find_models,
+    look_at_endpoint,
+    look_at_packages,
+)
 from infra.workflow.surroundings import Surroundings
 
 SECONDS = 60
@@ -45,9 +51,28 @@ def _declared(at: Surroundings, queue: sqs.Queue, dead_letters: sqs.Queue, machi
             **({variables.ENDPOINT_NAME: at.endpoint} if at.has_endpoint else {}),
             variables.CHANNEL_PREFIXES: json.dumps(at.prefixes),
             variables.DEAD_LETTERS_URL: dead_letters.queue_url,
+            **(_told_by_people(at) if at.spec.approval.manual else {}),
         },
-        grants=_grants(at, queue.queue_arn, dead_letters.queue_arn, machine),
+        grants=[
+            *_grants(at, queue.queue_arn, dead_letters.queue_arn, machine),
+            *(_asks_people(at) if at.spec.approval.manual else []),
+        ],
     )
+
+
+def _told_by_people(at: Surroundings) -> dict[str, str]:
+    return {variables.TOPIC_ARN: at.shared.topic_arn, variables.ENVIRONMENT: at.environment}
+
+
+def _asks_people(at: Surroundings) -> list[Grant]:
+    """Keeping a run's task token, asking a person, looking what the registry says, and letting the run go on."""
+    return [
+        use_items(at.shared.run_table_arn, at.pipeline, "UpdateItem"),
+        look_at_packages(at, "sagemaker:UpdateModelPackage"),
+        Grant(actions=["sns:Publish"], resources=[at.shared.topic_arn]),
+        use_key(at.account, at.shared.key_arn, "sns"),
+        Grant(actions=["states:SendTaskSuccess"], resources=["*"], because=f"{NO_RESOURCE} It takes the task's token."),
+    ]
 
 
 def _grants(at: Surroundings, queue_arn: str, dead_letters_arn: str, machine: StateMachine) -> list[Grant]:

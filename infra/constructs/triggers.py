@@ -13,6 +13,8 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IDependable
 
 from contract import triggers
+from contract.approvals import APPROVED, EVENT, NOT_APPROVED
+from contract.verdicts import SAGEMAKER_SOURCE
 from infra.constructs import launcher
 from infra.constructs.function import Function
 from infra.constructs.queue import allow_event_rules, private_queue
@@ -92,6 +94,9 @@ class Triggers(Construct):
             senders.append(self._on_event("DataArrived", "New objects under the pipeline's prefixes", pattern))
         if asked.schedule:
             senders.append(self._at_times("Scheduled", "The pipeline's schedule", asked.schedule, triggers.SCHEDULE))
+        if at.spec.approval.manual:
+            pattern = package_decided(at.model_package_group)
+            senders.append(self._on_event("PackageDecided", "A person has approved or rejected a model", pattern))
         return senders
 
     def _on_event(self, id_: str, description: str, pattern: Mapping[str, Any]) -> events.CfnRule:
@@ -111,6 +116,12 @@ def objects_created(bucket: str, prefixes: Sequence[str]) -> dict[str, Any]:
         "detail-type": ["Object Created"],
         "detail": {"bucket": {"name": [bucket]}, "object": {"key": [{"prefix": prefix} for prefix in prefixes]}},
     }
+
+
+def package_decided(group: str) -> dict[str, Any]:
+    """A model package's approval ("Events that Amazon SageMaker AI sends to Amazon EventBridge")."""
+    detail = {"ModelPackageGroupName": [group], "ModelApprovalStatus": [APPROVED, NOT_APPROVED]}
+    return {"source": [SAGEMAKER_SOURCE], "detail-type": [EVENT], "detail": detail}
 
 
 def run_ended(state_machine_arn: str) -> dict[str, Any]:

@@ -33,6 +33,8 @@ _LAMBDA_TROUBLE = (
     "Lambda.TooManyRequestsException",
     BUSY_ERROR,
 )
+# The optimized integration's names for what SQS answers, and for what keeps it from answering.
+_SQS_TROUBLE = ("SQS.AmazonSQSException", "SQS.SdkClientException")
 _DYNAMODB_TROUBLE = (
     "DynamoDB.ProvisionedThroughputExceededException",
     "DynamoDB.RequestLimitExceeded",
@@ -61,6 +63,7 @@ RETRY_SAGEMAKER = (*RETRY_SAGEMAKER_TROUBLE, retry(SAGEMAKER_LIMIT, interval=30,
 RETRY_EXPECTED = (retry(SAGEMAKER_LIMIT, interval=30, attempts=4, longest=240),)
 RETRY_CLOUDWATCH = (retry(_CLOUDWATCH_TROUBLE, interval=1, attempts=3),)
 RETRY_LAMBDA = (retry(_LAMBDA_TROUBLE, interval=1, attempts=6),)
+RETRY_SQS = (retry(_SQS_TROUBLE, interval=1, attempts=6),)
 RETRY_DYNAMODB = (retry(_DYNAMODB_TROUBLE, interval=1, attempts=6),)
 # For the one call whose failure nobody would learn of.
 RETRY_ANYTHING = retry(["States.ALL"], interval=1, attempts=2)

@@ -6,13 +6,28 @@ The launcher starts it, named by its run id. Its input is
 
 from __future__ import annotations
 
+from contract.approvals import APPROVAL
 from contract.batches import BATCH
-from contract.states import DEPLOY, GATE, PLAN, RECORD, REGISTER, REPAIR, SETTLE, TRAIN, UNDO, VARIABLES, VERIFY
+from contract.states import (
+    APPROVE,
+    DEPLOY,
+    GATE,
+    PLAN,
+    RECORD,
+    REGISTER,
+    REPAIR,
+    SETTLE,
+    TRAIN,
+    UNDO,
+    VARIABLES,
+    VERIFY,
+)
 from infra.workflow.endpoint import UNTOUCHED as ENDPOINT_UNTOUCHED
 from infra.workflow.expressions import expression
 from infra.workflow.instances import REFUSALS
 from infra.workflow.step import Machine, Step, story
 from infra.workflow.steps import batch, evaluate, train
+from infra.workflow.steps.approve import LOOK, approve
 from infra.workflow.steps.deploy import deploy
 from infra.workflow.steps.expect_alarms import expect_alarms
 from infra.workflow.steps.gate import gate
@@ -34,15 +49,17 @@ def run_machine(at: Surroundings) -> Machine:
     expecting = expect_alarms(at, then=train.OPEN)
     trains = next(iter(expecting.states), train.OPEN)
     otherwise = RECORD if at.has_endpoint else batch.READY
+    by_a_person = at.spec.approval.manual
     return story(
         launched(at, then=SETTLE if settling.states else PLAN),
         settling,
-        plan(at, training, anew=trains, again=DEPLOY, drifted=REPAIR, idle=otherwise),
+        plan(at, training, anew=trains, again=LOOK if by_a_person else DEPLOY, drifted=REPAIR, idle=otherwise),
         expecting,
         *train.train(at, training, then=evaluate.OPEN),
         evaluate.evaluate(at, then=GATE),
         gate(at, then=REGISTER),
-        register(at, training, better=DEPLOY, worse=otherwise),
+        register(at, training, better=APPROVE if by_a_person else DEPLOY, worse=otherwise),
+        approve(at, then=DEPLOY, otherwise=otherwise),
         *_champion(at),
         record(at, training),
         variables={
@@ -50,6 +67,7 @@ def run_machine(at: Surroundings) -> Machine:
             **training.way.variables,
             REFUSALS: 0,
             **({} if at.has_endpoint else {BATCH: None}),
+            **({APPROVAL: None} if by_a_person else {}),
             **ENDPOINT_UNTOUCHED,
             "run": expression("$states.input"),
         },

@@ -53,6 +53,15 @@ def look_at_endpoint(at: Surroundings) -> list[Grant]:
     return [look] if at.has_endpoint else []
 
 
+def look_at_packages(at: Surroundings, *more_actions: str) -> Grant:
+    """Asking the model registry what is approved."""
+    return Grant(
+        actions=["sagemaker:DescribeModelPackage", *more_actions],
+        resources=[at.model_package_arns],
+        because="A model package's version is the registry's to give.",
+    )
+
+
 def clear_away(at: Surroundings) -> list[Grant]:
     """Finding and deleting models and endpoint configs that nobody needs."""
     return [

@@ -41,6 +41,9 @@ class Surroundings:
     rules_image: Image | None = None
     # None: jobs and endpoint outside of a VPC.
     vpc: Vpc | None = None
+    # The pipeline's queue of triggers, where its machine asks a person through it.
+    queue_url: str = ""
+    queue_arn: str = ""
 
     @property
     def pipeline(self) -> str:
@@ -133,9 +136,11 @@ RUN_TABLE = Later("run_table", lambda at: at.shared.run_table)
 KEY_ARN = Later("key_arn", lambda at: at.shared.key_arn)
 IMAGE_URI = Later("image_uri", lambda at: at.image.uri)
 HOSTING_IMAGE_URI = Later("hosting_image_uri", lambda at: at.hosting_image.uri)
+QUEUE_URL = Later("queue_url", lambda at: at.queue_url)
 LATER = (ARTIFACT_BUCKET, RUN_TABLE, KEY_ARN, IMAGE_URI, HOSTING_IMAGE_URI)
 
 
 def values(at: Surroundings) -> dict[str, str]:
     """The value of each placeholder of the surroundings."""
-    return {later.name: later.of(at) for later in LATER}
+    asks = (QUEUE_URL,) if at.spec.approval.manual else ()
+    return {later.name: later.of(at) for later in (*LATER, *asks)}

@@ -87,6 +87,11 @@ class RunTable:
         """Sets a field of a run's item that isn't there yet; False if it is, or if there is no such run."""
         return self._update_run(run_id, "SET #field = :value", _UNSET, field, {":value": value})
 
+    def set_while_running(self, run_id: str, field: str, value: Any) -> bool:
+        """Sets a field of the item of a run that is on its way; False if it has ended, or if there is no such run."""
+        values = {":value": value, ":running": outcomes.RUNNING}
+        return self._update_run(run_id, "SET #field = :value", "outcome = :running", field, values)
+
     def remove_from_run(self, run_id: str, field: str, value: Any) -> bool:
         """Removes a field of a run's item if it still holds `value`."""
         return self._update_run(run_id, "REMOVE #field", "#field = :value", field, {":value": value})

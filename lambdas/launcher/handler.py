@@ -7,6 +7,8 @@ Invoked with
         "supersede": bool?, "tune": bool?}; a rollback's detail names the run whose model comes back, {"to": run id}; it
         is answered with {"status": "started" | "pending", "run_id": ..., "execution_arn": ...}
         ("pending": a run is on its way, whose run_id it is; one further run follows when it ends);
+    where a person approves models: {"kind": "ask", …}, by which the machine of a run asks; EventBridge's "SageMaker
+        Model Package State Change";
     {"kind": "reconcile"}: repairs what a crash between two steps left; a schedule of 5 minutes sends it.
 
 A message that can't be read is no other's fault: it goes to the dead-letter queue at once, with the reason as its
@@ -32,10 +34,11 @@ from common.run_table import RunTable
 from common.state import State, Trigger
 
 from contract import functions, names
+from launcher.approvals import Approvals
 from launcher.dead_letters import DeadLetters
 from launcher.launcher import Document, EndpointUnknownError, ExecutionMissingError, Launcher
 from launcher.rollbacks import resolved
-from launcher.triggers import BadEventError, Ended, Ignored, Meaning, Ours, Reconcile, read
+from launcher.triggers import Asked, BadEventError, Ended, Ignored, Meaning, Ours, PackageChanged, Reconcile, read
 
 LOG = Log({"function": "launcher"})
 
@@ -66,6 +69,15 @@ class StateMachine:
             return None
         return Ended(execution_arn, execution["status"], execution.get("error", ""), execution.get("cause", ""))
 
+    def answer(self, token: str, output: Document) -> bool:
+        """Lets the task of that token succeed; False if it waits no more."""
+        gone = [getattr(self._client.exceptions, name) for name in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")]
+        try:
+            self._client.send_task_success(taskToken=token, output=json.dumps(output))
+        except tuple(gone):
+            return False
+        return True
+
 
 def new_run_id() -> str:
     """An id of its own: two runs in the same second differ."""
@@ -88,12 +100,30 @@ def endpoint_drift(name: str | None, state: State) -> str | None:
 
 def launcher_from(environment: Mapping[str, str]) -> Launcher:
     pipeline = environment[functions.PIPELINE]
+    table = RunTable(client("dynamodb"), environment[functions.RUN_TABLE], pipeline)
+    machine = StateMachine(client("stepfunctions"), environment[functions.STATE_MACHINE_ARN])
     return Launcher(
         pipeline=pipeline,
-        table=RunTable(client("dynamodb"), environment[functions.RUN_TABLE], pipeline),
-        executions=StateMachine(client("stepfunctions"), environment[functions.STATE_MACHINE_ARN]),
+        table=table,
+        executions=machine,
         drift=partial(endpoint_drift, environment.get(functions.ENDPOINT_NAME)),
         new_run_id=new_run_id,
+        now=clock.stamp,
+        log=LOG.bind(pipeline=pipeline),
+        approvals=approvals_from(environment, table, machine) if functions.ENVIRONMENT in environment else None,
+    )
+
+
+def approvals_from(environment: Mapping[str, str], table: RunTable, machine: StateMachine) -> Approvals:
+    """What a launcher has besides where a person approves models."""
+    topic, pipeline = environment[functions.TOPIC_ARN], environment[functions.PIPELINE]
+    return Approvals(
+        pipeline=pipeline,
+        environment=environment[functions.ENVIRONMENT],
+        table=table,
+        sagemaker=client("sagemaker"),
+        answer=machine.answer,
+        publish=lambda message: client("sns").publish(TopicArn=topic, **message),
         now=clock.stamp,
         log=LOG.bind(pipeline=pipeline),
     )
@@ -120,6 +150,10 @@ def take_one(launcher: Launcher, meaning: Meaning) -> Document:
         launcher.end(meaning)
     elif isinstance(meaning, Reconcile):
         launcher.reconcile()
+    elif isinstance(meaning, Asked):
+        launcher.asked(meaning)
+    elif isinstance(meaning, PackageChanged):
+        launcher.heard(meaning.arn)
     else:
         LOG.info("ignored", reason=meaning.reason)
     return {"status": "done"}
@@ -201,5 +235,7 @@ def _read(launcher: Launcher, event: Any, environment: Mapping[str, str]) -> Mea
     )
     meaning = read(event, clock.stamp(), ours)
     if isinstance(meaning, Trigger):
-        return resolved(meaning, launcher.table, lambda uri: artifacts.is_there(client("s3"), uri), launcher.drift)
+        may_not = launcher.approvals.refusal if launcher.approvals else None
+        there = lambda uri: artifacts.is_there(client("s3"), uri)  # noqa: E731
+        return resolved(meaning, launcher.table, there, launcher.drift, may_not)
     return meaning

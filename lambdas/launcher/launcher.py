@@ -7,6 +7,8 @@ end        1. write down how the run ended, if its machine couldn't
            2. look at the endpoint, if the run ended otherwise than it should
            3. clear `running`; if the endpoint isn't the champion's, a repair goes before all else that waits
            4. back to 2. of a trigger
+asked      a run waits for a person: keeps its task token, tells the topic
+heard      a model package has changed: the run that waits for it goes on, or the champion before comes back
 reconcile  asks Step Functions about `running`, and does what is left of 3., 4. or of an end; if nobody runs, looks
            again at an endpoint that was left in doubt: an update that had just been accepted may not have shown
 """
@@ -37,7 +39,8 @@ from contract import outcomes
 from contract.run_table import ENDS, UNFINISHED
 from contract.states import NOT_RECORDED, RECORD
 from contract.triggers import IDLE, STARTED, WAITING
-from launcher.triggers import Ended
+from launcher.approvals import Approvals
+from launcher.triggers import Asked, Ended
 
 Document = dict[str, Any]
 
@@ -86,12 +89,28 @@ class Launcher:
     new_run_id: Callable[[], str]
     now: Callable[[], str]
     log: Log
+    # None where models are approved by the gate alone.
+    approvals: Approvals | None = None
 
     def trigger(self, triggers: Sequence[Trigger]) -> Answer:
         """Takes the triggers in, together, and starts a run if none is on its way."""
         self.table.update(lambda state: triggered(state, list(triggers)))
         self.log.info("pending", kinds=sorted({trigger.kind for trigger in triggers}), count=len(triggers))
-        return self.start_next()
+        answer = self.start_next()
+        if self.approvals and answer.status == WAITING:
+            self.approvals.supersede(self.table.read_state())
+        return answer
+
+    def asked(self, question: Asked) -> None:
+        """A run waits for a person."""
+        if self.approvals:
+            self.approvals.ask(question)
+
+    def heard(self, package: str) -> None:
+        """A model package has changed: a run that waits goes on, or the champion before comes back."""
+        trigger = self.approvals.heard(package) if self.approvals else None
+        if trigger:
+            self.trigger([trigger])
 
     def start_next(self) -> Answer:
         """Starts what is pending, if no run is on its way."""
@@ -154,6 +173,7 @@ class Launcher:
             # What the recorder does from here on is refused, so that what is read now is how the run ends.
             _, state = self.table.update(partial(closed, run_id=run_id))
             record = last_record(self.table.read_run(run_id) or record, execution, state, self.now())
+            record = self.approvals.ended(record) if self.approvals else record
             self.table.write_run(run_id, record)
         return record or {}
 
@@ -176,6 +196,8 @@ class Launcher:
         if execution is not None:
             self.log.warning("end unnoticed", run_id=running["run_id"], status=execution.status)
             self.end(execution)
+        elif self.approvals and not self.approvals.look(running["run_id"]):
+            self.approvals.supersede(state)
 
     def _has_ended(self, state: State, run_id: str) -> bool:
         """Whether a run without an execution had one: it has promoted, or is recorded, or was about to be."""

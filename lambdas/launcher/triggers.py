@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from common.json_values import told, unstorable
 from common.state import Trigger
 
+from contract.approvals import ASK, EVENT
 from contract.names import is_run_id
+from contract.times import moment, text
 from contract.triggers import AFTER, ASKED, DATA, DRIFT, KINDS, MANUAL, RECONCILE, REPAIR
+from contract.verdicts import SAGEMAKER_SOURCE
 
 # StartExecution's input and an item of the run table both hold a trigger's detail; S3 keys have at most 1,024 bytes.
 DETAIL_LENGTH, KEY_BYTES = 4096, 1024
 # Step Functions API reference, SendTaskFailure: the longest error and cause.
 ERROR_LENGTH, CAUSE_LENGTH = 256, 32_768
+# A machine's execution lasts a year at most ("Step Functions service quotas").
+LONGEST_WAIT = 366 * 24 * 3600
+# DescribeModelPackage, API reference, ModelPackageName.
+_PACKAGE = re.compile(r"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:model-package/[a-zA-Z0-9-]{1,63}(?:/\d{1,9})?")
 ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
 
 
@@ -55,7 +64,31 @@ class Ignored:
     reason: str
 
 
-Meaning = Trigger | Ended | Reconcile | Ignored
+@dataclass(frozen=True)
+class Asked:
+    """The machine of a run asks a person to approve its model, by a task token that is good `until` then."""
+
+    run_id: str
+    package: str
+    token: str
+    since: str
+    until: str
+    decision: Mapping[str, Any]
+    cost: Mapping[str, Any]
+
+    def kept(self) -> dict[str, Any]:
+        """What the run's item has of it."""
+        return {"since": self.since, "until": self.until, "package": self.package, "token": self.token}
+
+
+@dataclass(frozen=True)
+class PackageChanged:
+    """A model package's approval has changed, or may have."""
+
+    arn: str
+
+
+Meaning = Trigger | Ended | Reconcile | Ignored | Asked | PackageChanged
 
 
 def read(event: Any, at: str, ours: Ours) -> Meaning:
@@ -75,6 +108,10 @@ def read(event: Any, at: str, ours: Ours) -> Meaning:
         return _object_created(_detail(event), at, ours)
     if source == "aws.states" and kind == "Step Functions Execution Status Change":
         return _status_change(_detail(event), ours.state_machine_arn)
+    if source == SAGEMAKER_SOURCE and kind == EVENT:
+        return _package_changed(_detail(event))
+    if event.get("kind") == ASK:
+        return _asked(event)
     if "kind" in event:
         return _document(event, at)
     raise BadEventError(
@@ -128,6 +165,35 @@ def _status_change(detail: Mapping[str, Any], state_machine_arn: str) -> Meaning
     if not name or ":" in name or unstorable(name):
         raise BadEventError(f"an execution's status change whose executionArn is none of {machine}'s: {told(arn)}")
     return Ended(executions + name, str(status), *_failure(detail))
+
+
+def _package_changed(detail: Mapping[str, Any]) -> Meaning:
+    """SageMaker Developer Guide, "Events that Amazon SageMaker AI sends to Amazon EventBridge", Model package state
+    change."""
+    arn = detail.get("ModelPackageArn")
+    if not isinstance(arn, str) or not _PACKAGE.fullmatch(arn):
+        raise BadEventError(f"a model package's state change whose ModelPackageArn is {told(arn)}")
+    return PackageChanged(arn)
+
+
+def _asked(event: Mapping[str, Any]) -> Meaning:
+    """The machine's own message; anybody else's is no question."""
+    kinds: dict[str, type] = {
+        **dict.fromkeys(("run_id", "package", "token", "since"), str),
+        "seconds": int,
+        **dict.fromkeys(("decision", "cost"), dict),
+    }
+    values = {name: event.get(name) for name in kinds}
+    for name, kind in kinds.items():
+        value = values[name]
+        if not isinstance(value, kind) or isinstance(value, bool) or unstorable(value):
+            raise BadEventError(f"a question for approval whose {name} is {told(value)}")
+    if not is_run_id(str(values["run_id"])) or not _PACKAGE.fullmatch(str(values["package"])):
+        raise BadEventError(f"a question for approval of run {told(values['run_id'])}, {told(values['package'])}")
+    since, seconds = moment(values["since"]), int(str(values.pop("seconds")))
+    if since is None or not 0 < seconds <= LONGEST_WAIT:
+        raise BadEventError(f"a question for approval since {told(values['since'])}, for {seconds} seconds")
+    return Asked(**values, until=text(since + timedelta(seconds=seconds)))  # type: ignore[arg-type]
 
 
 def _failure(detail: Mapping[str, Any]) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from common.run_table import RunTable
 from common.state import State, asked, planning, tunes
 
 from contract import files, functions, outcomes, triggers
+from contract.approvals import WITHDRAWN
 from contract.batches import BATCH
 from contract.tuning import TUNING
 from planner import held_out_look, plan, tuning_plan
@@ -156,6 +157,9 @@ def work(event: Document, state: State, channels: list[Channel], artifacts: Arti
 
 def rollback(table: RunTable, s3: Any, state: State, detail: Document, drift: str | None) -> Document:
     """The plan of going back to the run that the trigger's detail names."""
+    withdrawn = detail.get(WITHDRAWN)
+    if withdrawn and (state.champion or {}).get("model_package_arn") != withdrawn:
+        return plan.overtaken(state)
     run_id = rollbacks.target(state, detail)
     record = table.read_run(run_id) or {}
     candidate = rollbacks.candidate(run_id, record or None)

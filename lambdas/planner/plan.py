@@ -117,6 +117,11 @@ def repair(state: State) -> Document:
     }
 
 
+def overtaken(state: State) -> Document:
+    """`UpToDate`: a rollback away from a champion that was rejected, which another has replaced meanwhile."""
+    return {**repair(state), "reason": "the champion that was rejected in the model registry serves no more"}
+
+
 def rollback(state: State, candidate: Mapping[str, Any], by: str | None, drift: str | None = None) -> Document:
     """`Rollback` to an earlier champion, the run's candidate; `UpToDate` where it is the champion again already.
 

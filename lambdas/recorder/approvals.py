@@ -10,13 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from contract import outcomes, triggers
+from contract.approvals import APPROVAL, APPROVED, DESCRIPTION_LENGTH, NOT_APPROVED
 from contract.causes import readable
 
 Document = dict[str, Any]
-
-APPROVED, REJECTED = "Approved", "Rejected"
-# UpdateModelPackage, API reference, ApprovalDescription.
-DESCRIPTION_LENGTH = 1024
 
 
 def updates(event: Mapping[str, Any], outcome: str) -> Iterator[Document]:
@@ -27,10 +24,15 @@ def updates(event: Mapping[str, Any], outcome: str) -> Iterator[Document]:
             left = (event["plan"] or {}).get("champion") or {}
             yield _update(event["candidate"], APPROVED, decision["reason"], run)
             if left and left["model_package_arn"] != event["candidate"]["model_package_arn"]:
-                yield _update(left, REJECTED, decision["reason"], run)
+                yield _update(left, NOT_APPROVED, decision["reason"], run)
     elif event["package"] and decision.get("promote") and outcome != outcomes.PROMOTED:
+        approval = event.get(APPROVAL) or {}
+        if outcome in outcomes.NOT_APPROVED and approval.get("status") == NOT_APPROVED:
+            # A person's own word, with its reason, stands.
+            return
         failure = readable(event["failure"])["cause"] if event["failure"] else ""
-        yield _update({"model_package_arn": event["package"]}, REJECTED, f"{outcome}: {failure}", run)
+        why = approval.get("reason") if outcome in outcomes.NOT_APPROVED else failure
+        yield _update({"model_package_arn": event["package"]}, NOT_APPROVED, f"{outcome}: {why}", run)
 
 
 def _update(model: Mapping[str, Any], status: str, why: str, run: Mapping[str, Any]) -> Document:

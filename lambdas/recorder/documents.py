@@ -10,6 +10,7 @@ from common.json_values import storable
 from common.state import State
 
 from contract import environment, evaluations, files, outcomes, states
+from contract.approvals import APPROVAL
 from contract.batches import BATCH
 from contract.causes import outcome_of, readable
 from contract.run_table import ENDS, RULE_VERDICTS, STOPPED_BY, UNFINISHED
@@ -68,6 +69,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         **_trained(event, rules, begun, timings),
         **_tuned(event, plan, trials),
         "evaluation": _without_samples(evaluation),
+        APPROVAL: _approval(event, begun),
         "model_package_arn": event["package"],
         **{name: event[name] for name in ("decision", "candidate", "deployment", "verification")},
         BATCH: dict(batch) if batch else None,
@@ -127,6 +129,13 @@ def _tuned(event: Mapping[str, Any], plan: Mapping[str, Any], trials: Sequence[M
     """What the run's tuning job came to, or why the run trained without one."""
     tuning = event.get(TUNING)
     return {TUNING: {**tuning, "trials": list(trials)} if tuning else None, UNTUNED: plan.get(UNTUNED)}
+
+
+def _approval(event: Mapping[str, Any], begun: Mapping[str, Any]) -> Document | None:
+    """What a person said of its model, and in which time; without the token, which is good for nothing any more."""
+    known = {**(begun.get(APPROVAL) or {}), **(event.get(APPROVAL) or {})}
+    kept = ("status", "reason", "since", "until")
+    return {name: known[name] for name in kept if name in known} or None
 
 
 def _judged(event: Mapping[str, Any], last: Sequence[Mapping[str, Any]], begun: Mapping[str, Any]) -> list[Document]:

@@ -121,9 +121,9 @@ def concluded(state: State, *, event: Document, at: str, retain: int) -> State:
         move = went_back if goes_back else promoted
         state = move(state, run_id, documents.champion(event, at), retain)
     state = with_tuning(state, event, at)
-    # What was rolled back or failed is worth another try; what the gate said it would say again. A rollback judges
-    # nothing.
-    if outcome in (outcomes.PROMOTED, outcomes.NOT_BETTER) and not goes_back:
+    # What was rolled back or failed is worth another try; what the gate said it would say again, and so
+    # would a person. A rollback judges nothing.
+    if outcome in (outcomes.PROMOTED, outcomes.NOT_BETTER, outcomes.REJECTED) and not goes_back:
         state = judged(state, run_id, event["plan"]["fingerprint"])
     # Of a failed run it isn't known whether its Plan has compared the endpoint with the champion, and put it in order.
     return state if outcome == outcomes.FAILED else settled(state)

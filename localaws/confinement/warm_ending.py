@@ -121,7 +121,8 @@ def _give_up(known: Collection[str]) -> None:
             setattr(sys, name, None)
     names = [name for name in sys.modules if name not in known or name == "__main__"]
     taken = [sys.modules.pop(name) for name in names]
-    given_up = [weakref.ref(module) for module in taken if isinstance(module, ModuleType)]  # there may be others
+    # There may be others, and such as only say that they are one (cffi's libraries: their `__class__`).
+    given_up = [weakref.ref(module) for module in taken if issubclass(type(module), ModuleType)]
     del taken
     gc.collect()
     for reference in reversed(given_up):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from contract import files
 from contract.held_out import Reading
+from ratchet.spec.approval import Approval, Approved
 from ratchet.spec.data import Prefix, check_apart, check_channels
 from ratchet.spec.deploy import Deploy
 from ratchet.spec.errors import SpecError
@@ -32,10 +33,6 @@ from ratchet.spec.yaml_lines import Document, Location, Problem, dotted
 
 class PipelineSpec(Model):
     """One model's pipeline, as its pipeline.yaml says it."""
-
-    not_yet: ClassVar[Mapping[str, str]] = {
-        "approval: manual": "approval by a person",
-    }
 
     name: Annotated[Name, Example("name: digits-forest")]
     framework: Annotated[Framework | None, Field(description="Exactly one of framework, image and dockerfile")] = None
@@ -63,7 +60,9 @@ class PipelineSpec(Model):
     tune: Annotated[Tune | None, Field(description="Tuning of hyperparameters, and when a run does it")] = None
     evaluate: Evaluate = Evaluate()
     gate: Annotated[Gate, Example("gate: {metric: f1_macro, minimum: 0.9}")]
-    approval: Literal["automatic"] = "automatic"
+    approval: Annotated[
+        Approved, Field(description="Who lets a model serve that has passed the gate: automatic, or a person (manual)")
+    ] = Approval()
     deploy: Annotated[Deploy, Example("deploy: {instance: ml.t2.medium}")]
 
     _path: Path = PrivateAttr(default=Path(files.SPEC_FILE))

@@ -259,6 +259,7 @@ ENDINGS = {
     "text of C": "import ctypes; ctypes.CDLL(None).printf(b'from C')",
     "a module of its own": "import sys, types\nclass A:\n    def __del__(self): print('gone')\nm = types.ModuleType('m'); m.a = A(); sys.modules['m'] = m",
     "what is no module": "import sys, typing\nclass A: x = 1\nsys.modules['a'] = A\nsys.modules['b'] = 5",
+    "what says that it is a module": "import sys, types\nclass A:\n    __slots__ = ()\n    __class__ = types.ModuleType\nsys.modules['a'] = A()",
     "recursion": "def f(): f()\nf()",
 }  # fmt: skip
 

@@ -42,6 +42,7 @@ def test_every_part_is_clean(root: Path, is_clean: Verdict, capsys: pytest.Captu
         framework={"name": "pytorch", "version": "2.6.0"},
         rules_service="sagemaker",
         rules=[{"rule": "VanishingGradient"}],
+        approval="manual",
     )
     vpc = {"subnets": ["subnet-0a1b"], "security_groups": ["sg-0e3f"]}
     assert is_clean(settings("prod", vpc=vpc, permissions_boundary="team-boundary"), root), capsys.readouterr().err

@@ -130,6 +130,33 @@ def training_job_change(status: str = "Completed", source: str = "aws.sagemaker"
     }
 
 
+def package_change(arn: str, status: str = "Approved", **changes: Any) -> dict[str, Any]:
+    """SageMaker Developer Guide, "Events that Amazon SageMaker AI sends to Amazon EventBridge", Model package state
+    change: the members that are asked for here, and those beside them that tell it apart."""
+    group, version = arn.rpartition("/")[0].rpartition("/")[2], int(arn.rpartition("/")[2])
+    detail = {
+        "ModelPackageGroupName": group,
+        "ModelPackageVersion": version,
+        "ModelPackageArn": arn,
+        "CreationTime": "2021-02-24T17:00:14Z",
+        "ModelPackageStatus": "Completed",
+        "ModelApprovalStatus": status,
+        "ApprovalDescription": "Testing",
+        "UpdatedModelPackageFields": ["ModelApprovalStatus", "ApprovalDescription"],
+    }
+    return {
+        "version": "0",
+        "id": "844e2571-85d4-695f-b930-0153b71dcb42",
+        "detail-type": "SageMaker Model Package State Change",
+        "source": "aws.sagemaker",
+        "account": "123456789012",
+        "time": "2021-02-24T17:00:14Z",
+        "region": "us-east-2",
+        "resources": [arn],
+        "detail": {**detail, **changes},
+    }
+
+
 def sqs_record(body: Any, number: int = 0, receive_count: int = 1) -> dict[str, Any]:
     """Lambda Developer Guide, "Using Lambda with Amazon SQS", one record."""
     return {

@@ -138,6 +138,8 @@ class SageMaker(Service):
         # What the groups that were made here were made with.
         self.groups: dict[str, Document] = {}
         self.approvals: dict[str, tuple[str, str]] = {}
+        # The runs that have registered packages.
+        self.made_by: dict[str, str] = {}
         self.deleted_packages: set[str] = set()
 
     def describe_training_job(self, *, TrainingJobName: str) -> Document:  # noqa: N803 - boto3's
@@ -244,6 +246,14 @@ class SageMaker(Service):
             raise self.error("update_model_package", "ValidationException", message)
         self.approvals[ModelPackageArn] = ModelApprovalStatus, ApprovalDescription
 
+    def describe_model_package(self, *, ModelPackageName: str) -> Document:  # noqa: N803 - boto3's
+        if ModelPackageName not in self.approvals or ModelPackageName in self.deleted_packages:
+            message = f"ModelPackage {ModelPackageName} does not exist."
+            raise self.error("describe_model_package", "ValidationException", message)
+        status, description = self.approvals[ModelPackageName]
+        made_by = {"CustomerMetadataProperties": {"run_id": self.made_by.get(ModelPackageName, "")}}
+        return {"ModelApprovalStatus": status, "ApprovalDescription": description, **made_by}
+
     def delete_model_package(self, *, ModelPackageName: str) -> None:  # noqa: N803 - boto3's
         for packages in self.packages.values():
             if ModelPackageName in packages:
@@ -272,6 +282,9 @@ class StepFunctions(Service):
     def __init__(self) -> None:
         self.executions: dict[str, Document] = {}
         self.histories: dict[str, list[Document]] = {}
+        # Tokens of tasks that wait, and what those were given that wait no more.
+        self.tokens: set[str] = set()
+        self.answered: list[Document] = []
 
     def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> None:  # noqa: A002,N803 - boto3's
         arn = f"{stateMachineArn.replace(':stateMachine:', ':execution:')}:{name}"
@@ -279,6 +292,12 @@ class StepFunctions(Service):
         if there and (there["status"] != "RUNNING" or there["input"] != input):
             raise self.error("start_execution", "ExecutionAlreadyExists", f"Execution Already Exists: '{arn}'")
         self.executions[arn] = {"status": "RUNNING", "input": input}
+
+    def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803 - boto3's
+        if taskToken not in self.tokens:
+            raise self.error("send_task_success", "TaskTimedOut", "Provided task does not exist anymore")
+        self.tokens.remove(taskToken)
+        self.answered.append(json.loads(output))
 
     def describe_execution(self, *, executionArn: str) -> Document:  # noqa: N803 - boto3's
         if executionArn not in self.executions:

@@ -32,12 +32,14 @@ from localaws.states.errors import StatesError
 from localaws.states.history import History, Trace
 from localaws.states.interpreter import Interpreter, Machine
 from localaws.states.runtime import Runtime, TaskCall
+from localaws.states.tasks import CALLBACK
 from ratchet import spec as specs
 
 RUN_ID = "20261120-101112-abcd"
 IMAGE = Image(SKLEARN)
 RULES_IMAGE = Image("503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest")
 ENDPOINT = "local-digits-forest"
+QUEUE_URL = "https://sqs.us-east-1.amazonaws.com/000000000000/waiting"
 SHARED = Shared(
     data_bucket="data",
     data_bucket_arn="arn:aws:s3:::data",
@@ -91,6 +93,7 @@ _SERVICES = {
     "lambda": "lambda",
     "iam": "iam",
     "cloudwatch": "cloudwatch",
+    "sqs": "sqs",
 }
 
 
@@ -111,6 +114,8 @@ def surroundings(spec: specs.PipelineSpec, **changes: Any) -> Surroundings:
         "code_hash": "c0de",
         "image": IMAGE,
         "hosting_image": IMAGE,
+        "queue_url": QUEUE_URL if spec.approval.manual else "",
+        "queue_arn": "arn:aws:sqs:us-east-1:000000000000:waiting" if spec.approval.manual else "",
         "rules_image": RULES_IMAGE if spec.rules_service == "sagemaker" else None,
     }
     return Surroundings(**{**known, **changes})
@@ -147,7 +152,7 @@ def check_request(resource: str, arguments: dict[str, Any]) -> None:
 
     The model's minimum and maximum lengths and patterns are checked too, which botocore itself leaves to the service.
     """
-    *_, service, action = resource.removesuffix(".sync").split(":")
+    *_, service, action = resource.removesuffix(".sync").removesuffix(".waitForTaskToken").split(":")
     operation = action[0].upper() + action[1:]
     if service == "lambda":
         arguments = {**arguments, "Payload": json.dumps(arguments["Payload"]).encode()}
@@ -226,7 +231,7 @@ class World:
     def _name(self, call: TaskCall) -> str:
         if call.resource.endswith("lambda:invoke"):
             return str(call.arguments["FunctionName"]).rpartition(":")[2]
-        return call.resource.removesuffix(".sync").rpartition(":")[2]
+        return call.resource.removesuffix(".sync").removesuffix(".waitForTaskToken").rpartition(":")[2]
 
     def _getItem(self, _arguments: Any) -> Any:  # noqa: N802 - named like the action
         return {"Item": {"pipeline": {"S": "digits-forest"}, "item": {"S": "state"}}}
@@ -351,10 +356,19 @@ def run(
         }
     }
     events: list[dict[str, Any]] = []
+    tokens = TaskTokens()
+
+    def answer(call: TaskCall) -> Any:
+        """A task that waits for its token ends with the world's answer at once."""
+        said = world.answer(call)
+        if call.resource.endswith(CALLBACK):
+            tokens.succeed(str(json.loads(call.arguments["MessageBody"])["token"]), json.dumps(said))
+        return said
+
     interpreter = Interpreter(
         Runtime(
-            run_task=world.answer,
-            tokens=TaskTokens(),
+            run_task=answer,
+            tokens=tokens,
             languages={"JSONata": Jsonata(jsonata.evaluate)},
             region="us-east-1",
             wait_scale=0.0,

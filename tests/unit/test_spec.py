@@ -604,7 +604,17 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"train": {**TRAIN, "spot": {"max_wiat": "2h"}}},
         "train.spot.max_wiat",
     ),
-    "not yet: approval": ({"approval": "manual"}, "approval: approval by a person is not supported yet"),
+    "approval by nobody": (
+        {"approval": "maybe"},
+        "approval: is 'maybe'; there are automatic, manual and {manual",
+    ),
+    "approval as yes": ({"approval": True}, "approval: is True; there are automatic, manual and {manual"),
+    "approval that only expires": ({"approval": {"expires": "7d"}}, "approval: has no manual: true"),
+    "approval not manual": ({"approval": {"manual": False, "expires": "7d"}}, "approval: has no manual: true"),
+    "approval without a unit": ({"approval": {"manual": True, "expires": 7}}, "approval.expires: has no unit"),
+    "approval for no time": ({"approval": {"manual": True, "expires": "0s"}}, "approval.expires: is 0s"),
+    "approval for too long": ({"approval": {"manual": True, "expires": "91d"}}, "approval.expires: is 91d"),
+    "approval misspelt": ({"approval": {"manual": True, "expire": "7d"}}, "approval.expire"),
     "not yet: shadow": (
         {"deploy": {**DEPLOY, "shift": {"shadow": "1h"}}},
         "deploy.shift.shadow: a shadow, which sees a copy of the traffic, is not supported yet",

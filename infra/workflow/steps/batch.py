@@ -39,7 +39,8 @@ def batch(at: Surroundings) -> Step:
     name = f"{{'model_name': {content_name_of_model(at, role)}}}"
     rows = all_of(exists(_MANIFEST), f"({exists(_NEW)} or {exists(_OLD)})")
     # A run that has done nothing else has failed with its batch.
-    has_done_more = one_of("$outcome", (outcomes.PROMOTED, outcomes.NOT_BETTER))
+    by_a_person = (outcomes.REJECTED, outcomes.EXPIRED) if at.spec.approval.manual else ()
+    has_done_more = one_of("$outcome", (outcomes.PROMOTED, outcomes.NOT_BETTER, *by_a_person))
     return Step(
         states={
             **assigning(DEPLOY, {"deployment": expression(name), **timer(at.spec.deploy.timeout)}, then="CreateModel"),

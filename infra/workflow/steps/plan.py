@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from contract import files, functions, held_out, held_out_labels, outcomes
+from contract.approvals import AUTOMATIC
 from contract.batches import BATCH
 from contract.states import PLAN, RECORD
 from infra.grants import Grant, list_prefixes, use_key
@@ -62,6 +63,8 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
 def spec_hash(spec: PipelineSpec) -> str:
     """A spec's hash, without what makes no other model: triggers, when it tunes, warm instances, how it is deployed."""
     document = spec.model_dump(mode="json", exclude=_MAKES_NO_MODEL)
+    # It makes no other model, who approves it: what is hashed is what was hashed before there was a choice.
+    document["approval"] = AUTOMATIC
     if spec.tune is None:
         del document["tune"]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

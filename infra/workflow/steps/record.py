@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from contract import files, functions, names, outcomes
+from contract.approvals import APPROVAL
 from contract.batches import BATCH
 from contract.states import ANSWER, EVALUATE, NOT_RECORDED, RECORD, TRAIN, VARIABLES
 from infra.grants import Grant, use_key
@@ -57,6 +58,7 @@ def _payload(at: Surroundings, training: Training) -> dict[str, Any]:
         "execution_arn": expression("$states.context.Execution.Id"),
         "endpoint_name": at.endpoint,
         **(variables(BATCH) if at.spec.deploy.is_batch else {}),
+        **(variables(APPROVAL) if at.spec.approval.manual else {}),
         "content_prefix": at.content_prefix,
         **({"alarms": True} if own_alarms(at) else {}),
         "jobs": {

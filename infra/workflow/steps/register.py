@@ -1,11 +1,12 @@
-"""Register: the challenger becomes a version in the model registry, approved or rejected."""
+"""Register: the challenger becomes a version in the model registry: approved, rejected, or waiting for a person."""
 
 from __future__ import annotations
 
 from contract import files, outcomes
+from contract.approvals import APPROVED, NOT_APPROVED, PENDING
 from contract.states import RECORD, REGISTER
 from infra.grants import Grant
-from infra.workflow.expressions import composed, expression
+from infra.workflow.expressions import composed, expression, quoted
 from infra.workflow.language import choice, task, when
 from infra.workflow.requests import Document, run_uri
 from infra.workflow.step import Step
@@ -54,6 +55,7 @@ def model_package(at: Surroundings) -> Document:
     The run id as ClientToken makes a retry register the same version.
     """
     evaluation = {"ContentType": "application/json", "S3Uri": composed(run_uri(at, files.EVALUATION))}
+    passed = PENDING if at.spec.approval.manual else APPROVED
     model = {"Image": str(HOSTING_IMAGE_URI), "ModelDataUrl": expression("$training.model_data")}
     return {
         "ModelPackageGroupName": at.model_package_group,
@@ -63,7 +65,7 @@ def model_package(at: Surroundings) -> Document:
             "SupportedContentTypes": list(_CONTENT_TYPES),
             "SupportedResponseMIMETypes": list(_CONTENT_TYPES),
         },
-        "ModelApprovalStatus": expression("$decision.promote ? 'Approved' : 'Rejected'"),
+        "ModelApprovalStatus": expression(f"$decision.promote ? {quoted(passed)} : {quoted(NOT_APPROVED)}"),
         "ModelMetrics": {"ModelQuality": {"Statistics": evaluation}},
         "CustomerMetadataProperties": {
             "run_id": expression("$run.run_id"),
