@@ -1,4 +1,4 @@
-"""Requests to an endpoint without pause, by a light client: who answered when, and what failed."""
+"""Requests to an endpoint without pause, by a light client: who answered what was asked when, and what failed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ SIGN_EVERY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Failure:
-    """A request that was answered with something else than 200; status 0 where it wasn't answered at all."""
+    """A request that was answered with something else than 200; status 0 where it wasn't answered at all.
+
+    at: when it was asked.
+    """
 
     at: float
     status: int
@@ -68,7 +71,8 @@ def requests_of(server: Server, endpoint: str, body: bytes = b"1") -> Callable[[
 
 class Load:
     """Some threads that ask a model which answers with its name, `{"model": ...}`, until it is left; `pause`: seconds
-    that each waits between two requests."""
+    that each waits between two requests. Times are those at which a request was asked: one that is on its way when
+    traffic moves is answered by the fleet that has it."""
 
     def __init__(self, server: Server, endpoint: str, threads: int = 2, pause: float = 0.0) -> None:
         self._pause = pause
@@ -80,14 +84,15 @@ class Load:
 
     def _run(self) -> None:
         while not self._over.wait(self._pause):
+            at = time.time()
             try:
                 status, body = self._send()
             except Exception as error:  # noqa: BLE001 - any failure at all is what this is about
                 status, body = 0, repr(error).encode()
             if status == 200:
-                self.answers.append((time.time(), json.loads(body)["model"]))
+                self.answers.append((at, json.loads(body)["model"]))
             else:
-                self.failures.append(Failure(time.time(), status, body))
+                self.failures.append(Failure(at, status, body))
 
     @property
     def sent(self) -> int:

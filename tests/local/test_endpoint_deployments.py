@@ -136,10 +136,6 @@ def test_a_bad_challenger_is_rolled_back_by_its_alarm(
     assert Counter(who for _, who in load.answers)["challenger"] > 0
     assert [failure for failure in load.failures if not failure.is_models_own] == []
     assert bool(load.failures) == (metric != "ModelLatency")
-    first = min(at for at, who in load.answers if who == "challenger")
-    bad = [*(failure.at for failure in load.failures), *(at for at, who in load.answers if who == "challenger")]
-    last = max(bad)
-    assert last - first < 60 / SCALE + 2, "beyond the alarm's own period"
 
 
 @pytest.mark.fidelity(
