@@ -58,6 +58,19 @@ def test_good_rows_are_answered_at_once(in_batch: Functions) -> None:
     assert answered(in_batch, b"1\n2\n5\n")[0] == "10\n5\n2"
 
 
+@pytest.mark.parametrize("inside", ["\u2028", "\x0b", "\x85", "\r"])
+def test_a_row_ends_at_a_line_feed_alone(monkeypatch: pytest.MonkeyPatch, inside: str) -> None:
+    """A transform job joins answers with rows line by line, and these are within a line."""
+    monkeypatch.setenv(batches.IN_BATCH, "true")
+    rows = row_by_row(
+        lambda body, _kind: body.split("\n"),
+        lambda texts, _calls: [len(text) for text in texts if text != "bad" or 1 / 0],
+        lambda lengths, accept: ("\n".join(map(str, lengths)), accept),
+    )
+    assert answered(rows, f"a{inside}b\nbad\nc\n")[0] == "3\n#BAD_ROW\n1"
+    assert answered(rows, f"a{inside}b\nc\n")[0] == "3\n1"
+
+
 def test_a_bad_row_has_a_placeholder_in_its_place(in_batch: Functions, capsys: pytest.CaptureFixture[str]) -> None:
     """Wrong to read (x) or to predict (0)."""
     text, _ = answered(in_batch, "1\n2\nx\n5\n0\n10")

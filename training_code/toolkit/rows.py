@@ -59,8 +59,7 @@ def row_by_row(
     def reading(body: Any, kind: str, *more: Any) -> Any:
         if str(kind).partition(";")[0] not in _LINES:
             return input_fn(body, kind, *more)
-        rows = (body if isinstance(body, str) else bytes(body).decode()).splitlines()
-        return _read(input_fn, _Asked(rows, kind, more))
+        return _read(input_fn, _Asked(_rows(body if isinstance(body, str) else bytes(body).decode()), kind, more))
 
     @functools.wraps(predict_fn)
     def predicting(asked: Any, model: Any, *more: Any) -> Any:
@@ -75,6 +74,12 @@ def row_by_row(
         return _written(parts, lambda answer: output_fn(answer, accept, *more), accept)
 
     return reading, predicting, writing
+
+
+def _rows(text: str) -> list[str]:
+    """The rows as a transform job counts them: at line feeds alone, whatever else str.splitlines would split at."""
+    rows = text.split("\n")
+    return rows if rows[-1] else rows[:-1]
 
 
 def _read(input_fn: Callable[..., Any], asked: _Asked) -> _Asked:
