@@ -16,6 +16,7 @@ from run_world import CHAMPION, DECISION, PLAN, RUN_ID, World, make_spec, run, s
 from contract import outcomes
 from infra.constructs.triggers import objects_created
 from infra.workflow.machine import run_machine
+from infra.workflow.steps.plan import spec_hash
 from localaws.states.errors import StatesError
 from ratchet.spec import SpecError
 
@@ -29,6 +30,15 @@ def world(*, rows: Any = ROWS, champion: Any = CHAMPION, outcome: str = "Run", *
     """A world in which a transform job succeeds."""
     plan = {**PLAN, "outcome": outcome, "champion": champion, "batch": rows}
     return World(plan=plan, answers={"createTransformJob": JOB, **answers})
+
+
+def test_who_has_deployed_before_there_were_batches_retrains_nothing(tmp_path: Path) -> None:
+    """A spec's hash is what a run compares with its champion's: this one is of a release without `deploy.kind`."""
+    before = "b8004acd02354bcd12b0929a31ae99be20f611596cc86e514ad751e9b9b65f3a"
+    assert spec_hash(make_spec(tmp_path)) == before
+    batch = spec_hash(make_spec(tmp_path, **BATCH))
+    elsewhere = {"deploy": {**BATCH["deploy"], "input": "digits/other/"}}
+    assert batch == spec_hash(make_spec(tmp_path, **elsewhere)) != before
 
 
 def story(states: list[str]) -> list[str]:

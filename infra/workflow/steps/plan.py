@@ -29,7 +29,7 @@ _MAKES_NO_MODEL: Any = {
     "triggers": True,
     "tune": {"every", "on"},
     "train": {"keep_warm"},
-    "deploy": {"shift", "rollback_on", "keep_old", "max_time", "keep_champions"},
+    "deploy": {"shift", "rollback_on", "keep_old", "max_time", "keep_champions", "input"},
 }
 
 
@@ -63,8 +63,10 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
 def spec_hash(spec: PipelineSpec) -> str:
     """A spec's hash, without what makes no other model: triggers, when it tunes, warm instances, how it is deployed."""
     document = spec.model_dump(mode="json", exclude=_MAKES_NO_MODEL)
-    # It makes no other model, who approves it: what is hashed is what was hashed before there was a choice.
+    # Who approves it makes no other model: what is hashed is what was hashed before there was a choice. So with kinds.
     document["approval"] = AUTOMATIC
+    if not spec.deploy.is_batch:
+        del document["deploy"]["kind"]
     if spec.tune is None:
         del document["tune"]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
