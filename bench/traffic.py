@@ -20,9 +20,7 @@ if __name__ == "__main__":
     # This folder has a platform.py, which must not stand for Python's own.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import io
 import json
-import tarfile
 import tempfile
 import time
 from collections import Counter
@@ -117,7 +115,7 @@ class World:
     def config(self, name: str, fails_every: int = 0) -> str:
         """An endpoint configuration of a model that answers with its name."""
         orders = json.dumps({"name": name, "fails_every": fails_every})
-        archive = _archive({"orders.json": orders, "code/serve.py": SERVE})
+        archive = harness.archive({"orders.json": orders, "code/serve.py": SERVE})
         self._s3.put_object(Bucket=ENDPOINT, Key=f"{name}.tar.gz", Body=archive)
         container = {
             "Image": self.image,
@@ -275,16 +273,6 @@ def measure(small: bool, say: Say) -> harness.Document:
         },
         "samples": {"weight_error": [share.error for share in shares]},
     }
-
-
-def _archive(files: Mapping[str, str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text.encode())
-            tar.addfile(member, io.BytesIO(text.encode()))
-    return buffer.getvalue()
 
 
 def main() -> int:

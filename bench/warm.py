@@ -19,11 +19,9 @@ if __name__ == "__main__":
     # This folder has a platform.py, which must not stand for Python's own.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import io
 import json
 import re
 import statistics
-import tarfile
 import time
 import uuid
 from collections.abc import Callable
@@ -124,7 +122,7 @@ class Trials:
         self._bucket = f"trials-{uuid.uuid4().hex[:8]}"
         s3, iam = at.client("s3"), at.client("iam")
         s3.create_bucket(Bucket=self._bucket)
-        s3.put_object(Bucket=self._bucket, Key="source.tar.gz", Body=_archive({"train.py": TRIAL}))
+        s3.put_object(Bucket=self._bucket, Key="source.tar.gz", Body=harness.archive({"train.py": TRIAL}))
         digits = data.csv_text(data.digit_batches(0)["few"]).encode()
         s3.put_object(Bucket=self._bucket, Key="train/digits.csv", Body=digits)
         version = {"Version": "2012-10-17"}
@@ -185,16 +183,6 @@ def interpreters(state: Path) -> list[int]:
         if server and int(parent) == server.pid and is_interpreter:
             found += [int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Rss:")]
     return found or [0]
-
-
-def _archive(files: dict[str, str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text.encode())
-            tar.addfile(member, io.BytesIO(text.encode()))
-    return buffer.getvalue()
 
 
 def main() -> int:
