@@ -45,8 +45,7 @@ def waits(item: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def commands(run_id: str, environment: str = names.LOCAL) -> tuple[str, str]:
     """The two commands that answer a run that waits."""
-    where = "" if environment == names.LOCAL else f" -e {environment}"
-    approve, reject = (f"ratchet {verb} {run_id} --reason '…'{where}" for verb in ("approve", "reject"))
+    approve, reject = (names.command(f"{verb} {run_id} --reason '…'", environment) for verb in ("approve", "reject"))
     return approve, reject
 
 

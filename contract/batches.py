@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-# deploy.kind of pipeline.yaml.
-ENDPOINT, BATCH_KIND = "endpoint", "batch"
+# deploy.kind of pipeline.yaml, where there is no endpoint.
+BATCH_KIND = "batch"
 # The variable of the run's machine, and the record's field, of what became of the batch.
 BATCH = "batch"
 # SageMaker's variable, "true" in the container of a transform job.

@@ -221,6 +221,11 @@ def alarms(config: str) -> list[str]:
     return [alarm(config, what) for what in (ERRORS_ALARM, *map(latency_alarm, PERCENTILES))]
 
 
+def command(words: str, environment: str) -> str:
+    """A command of Ratchet's as it is typed for an environment: `ratchet runs churn -e dev`."""
+    return f"ratchet {words}" if environment == LOCAL else f"ratchet {words} -e {environment}"
+
+
 def stack(environment: str, what: str) -> str:
     """The stack of a pipeline, or the shared one (`SHARED`)."""
     return f"ratchet-{environment}-{what}"

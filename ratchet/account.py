@@ -103,7 +103,7 @@ class Account:
 
     def command(self, words: str) -> str:
         """A command of Ratchet's as it is typed for this environment: `ratchet runs churn -e dev`."""
-        return f"ratchet {words}" if self.is_local else f"ratchet {words} -e {self.environment.name}"
+        return names.command(words, self.environment.name)
 
     def deploy_command(self, name: str | None = None) -> str:
         """The command that deploys a stack there, or all of them."""

@@ -15,7 +15,7 @@ Document = dict[str, Any]
 # In these it serves, or will, with the configs that its description names.
 _SERVES = ("InService", "Creating", "Updating", "SystemUpdating", "RollingBack")
 # It serves with a mix of two configs, after an update and its rollback have both failed.
-_MIXED = "UpdateRollbackFailed"
+MIXED = "UpdateRollbackFailed"
 
 
 def described(client: Any, name: str) -> Document | None:
@@ -46,7 +46,7 @@ def drift(state: State, endpoint: Mapping[str, Any] | None) -> str | None:
         return f"there was no endpoint, though there is {champion}"
     if status not in _SERVES:
         why = f" ({endpoint['FailureReason']})" if endpoint.get("FailureReason") else ""
-        served = "served more than" if status == _MIXED else "didn't serve"
+        served = "served more than" if status == MIXED else "didn't serve"
         return f"the endpoint was {status}{why}, and {served} {champion}"
     strange = sorted(configs_of(endpoint) - {state.champion.get("endpoint_config_name")})
     return f"the endpoint was {status} with {' and '.join(strange)}, which isn't {champion}" if strange else None

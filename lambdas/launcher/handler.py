@@ -236,6 +236,5 @@ def _read(launcher: Launcher, event: Any, environment: Mapping[str, str]) -> Mea
     meaning = read(event, clock.stamp(), ours)
     if isinstance(meaning, Trigger):
         may_not = launcher.approvals.refusal if launcher.approvals else None
-        there = lambda uri: artifacts.is_there(client("s3"), uri)  # noqa: E731
-        return resolved(meaning, launcher.table, there, launcher.drift, may_not)
+        return resolved(meaning, launcher.table, partial(artifacts.is_there, client("s3")), launcher.drift, may_not)
     return meaning

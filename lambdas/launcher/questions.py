@@ -9,7 +9,7 @@ from common import notification as topic
 
 from contract import files
 from contract.approvals import PENDING, SAID_LATER, commands
-from contract.names import LOCAL
+from contract.names import command
 from launcher.triggers import Asked
 
 Document = dict[str, Any]
@@ -32,7 +32,7 @@ def question(pipeline: str, asked: Asked, kept: Mapping[str, Any], environment: 
         "model_package_arn": asked.package,
         "decision": {name: decision.get(name) for name in ("reason", *figures)},
         "cost": asked.cost,
-        "report": f"ratchet report {run_id}" + ("" if environment == LOCAL else f" -e {environment}"),
+        "report": command(f"report {run_id}", environment),
         "figures": f"{files.run_folder(pipeline, run_id)}{files.EVALUATION} in the artifact bucket",
     }
     return _sent(pipeline, run_id, message, PENDING)

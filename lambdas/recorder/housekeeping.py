@@ -6,15 +6,13 @@ from typing import Any
 
 from common.content_names import Needed, sweep
 from common.deployment_alarms import sweep_alarms
-from common.endpoints import configs_of, described
+from common.endpoints import MIXED, configs_of, described
 from common.log import Log
 from common.state import State
 
 Document = dict[str, Any]
 
-# It serves with a mix of two configs, after an update and its rollback have both failed.
-_MIXED = "UpdateRollbackFailed"
-_AT_REST = ("InService", "OutOfService", _MIXED)
+_AT_REST = ("InService", "OutOfService", MIXED)
 
 
 def needed_by(state: State) -> Needed:
@@ -53,9 +51,9 @@ class Housekeeper:
             self._client.delete_endpoint(EndpointName=endpoint_name)
             deleted.append(endpoint_name)
             endpoint = None
-        if endpoint and endpoint["EndpointStatus"] == _MIXED:
+        if endpoint and endpoint["EndpointStatus"] == MIXED:
             # Which configs it serves with isn't told: the run that repairs it clears away.
-            self._log.warning("nothing tidied", endpoint=_MIXED)
+            self._log.warning("nothing tidied", endpoint=MIXED)
             return deleted
         if self._cloudwatch:
             pending = ((endpoint or {}).get("PendingDeploymentSummary") or {}).get("EndpointConfigName")
