@@ -33,11 +33,7 @@ def longest_update(at: Surroundings) -> int:
 
 
 def deployment_config(at: Surroundings, config: str) -> Document:
-    """UpdateEndpoint's DeploymentConfig for a way to the config that the JSONata text names; none where the file says
-    nothing of it."""
-    deploy = at.spec.deploy
-    if not deploy.is_guarded:
-        return {}
+    """UpdateEndpoint's DeploymentConfig, where the file says how; `config` is the new one's name as JSONata text."""
     alarms = [{"AlarmName": name} for name in _alarm_names(at, config)]
     rollback = {"AutoRollbackConfiguration": {"Alarms": alarms}} if alarms else {}
     return {"DeploymentConfig": {**_policy(at), **rollback}}

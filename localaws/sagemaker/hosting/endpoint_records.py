@@ -135,9 +135,9 @@ class EndpointRecords:
             kept |= {"EndpointStatus": status}
             kept |= {"FailureReason": reason} if reason else {}
             if deployed is not None:
-                deployed_ = {key: value for key, value in deployed.items() if key not in _OF_A_DEPLOYMENT}
+                serving = {key: value for key, value in deployed.items() if key not in _OF_A_DEPLOYMENT}
                 kept.pop("Mixed", None)
-                kept |= {"Deployed": deployed_, "EndpointConfigName": deployed["EndpointConfigName"]}
+                kept |= {"Deployed": serving, "EndpointConfigName": deployed["EndpointConfigName"]}
             return kept
 
         self._update(name, settled)

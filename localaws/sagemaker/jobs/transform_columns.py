@@ -46,7 +46,7 @@ def _before(count: int) -> Cut:
 
 
 def _at(indices: tuple[int, ...], path: Path) -> Cut:
-    left, right = max(*indices, -1, -1) + 1, max(*(-index for index in indices), 0, 0)
+    left, right = max(-1, *indices) + 1, max(0, *(-index for index in indices))
 
     def at(row: bytes) -> bytes:
         from_left, from_right = row.split(_COMMA, left) if left else [], row.rsplit(_COMMA, right) if right else []

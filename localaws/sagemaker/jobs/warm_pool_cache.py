@@ -21,7 +21,6 @@ from localaws.sagemaker.jobs.job_documents import TERMINAL
 from localaws.sagemaker.jobs.kind import JobKind
 
 _ABOVE, _NAME = "sagemaker", "warmpoolcache"
-_TRAINING = "training-job"
 
 
 def variables(job: Job) -> dict[str, str]:
@@ -64,7 +63,7 @@ def sweep(context: Context) -> None:
     """Remove the caches of pools that are no more."""
     wanted, now = warm_pool_operations.all_taken_from(context.store), context.clock.now()
     for left in _folder(context).glob("*"):
-        document = context.store.get(_TRAINING, left.name)
+        document = context.store.get(warm_pools.TRAINING, left.name)
         runs = document is not None and document["TrainingJobStatus"] not in TERMINAL
         waits = document is not None and warm_pools.is_available(document, now)
         if not (runs or waits or left.name in wanted):

@@ -13,7 +13,6 @@ from localaws.sagemaker.jobs.kind import JobKind
 from localaws.sagemaker.jobs.retention import Retention
 from localaws.sagemaker.jobs.warm_pools import Pool
 
-_TRAINING = "training-job"
 # In the store, by a job's name: since when the instances run that it has left or taken, and from which job.
 _POOL = "warm-pool"
 _REFUSED: dict[str, Refusal] = {
@@ -49,11 +48,11 @@ def all_taken_from(store: Store) -> set[str]:
 
 
 def _claim(store: Store, document: Document, now: float) -> Document:
-    pool = warm_pools.fitting(_pools(store), document, now) if warm_pools.takes_pools(document) else None
+    pool = warm_pools.fitting(_pools(store), document, now)
     if pool is None:
         return document
     before, by = pool.document["TrainingJobName"], document["TrainingJobName"]
-    store.update(_TRAINING, before, lambda found: warm_pools.reused(found, by, now))
+    store.update(warm_pools.TRAINING, before, lambda found: warm_pools.reused(found, by, now))
     store.delete(_POOL, before)
     _keep(store, by, pool.since, before)
     return warm_pools.in_use(document)
@@ -77,7 +76,7 @@ def _kept(store: Store, asking: Document, now: float) -> list[Document]:
 
 
 def _pools(store: Store) -> list[Pool]:
-    found = [(store.get(_TRAINING, each["TrainingJobName"]), each["Since"]) for each in store.list(_POOL)]
+    found = [(store.get(warm_pools.TRAINING, each["TrainingJobName"]), each["Since"]) for each in store.list(_POOL)]
     return [Pool(document, since) for document, since in found if document is not None]
 
 

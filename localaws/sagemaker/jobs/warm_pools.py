@@ -18,6 +18,7 @@ from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.quotas import WARM_POOL, Quotas, Use, leave_room
 from localaws.sagemaker.core.request import Document
 
+TRAINING = "training-job"  # whose instances they are
 # "limited to a KeepAlivePeriodInSeconds value of 3600 seconds (60 minutes)" (Considerations); the API's shape takes
 # 21,600, of which the guide doesn't know.
 LONGEST = 3600
