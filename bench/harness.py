@@ -126,14 +126,15 @@ def _commit() -> str:
     return found.stdout.strip() or "unknown"
 
 
-def archive(files: Mapping[str, str]) -> bytes:
-    """A tar.gz of texts by their paths."""
+def archive(files: Mapping[str, str | bytes]) -> bytes:
+    """A tar.gz of texts or bytes by their paths."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for path, text in files.items():
+        for path, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
             member = tarfile.TarInfo(path)
-            member.size = len(text.encode())
-            tar.addfile(member, io.BytesIO(text.encode()))
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +12,7 @@ from image_uris import SKLEARN
 from running_aws import Aws
 from waiting import until
 
+from bench.harness import archive
 from bench.load import requests_of
 
 TRUST = {
@@ -36,18 +35,6 @@ def predict_fn(data, model):
 def output_fn(prediction, accept):
     return json.dumps(prediction), "application/json"
 """
-
-
-def archive(files: Mapping[str, str | bytes]) -> bytes:
-    """A tar.gz of text or bytes by path."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for path, content in files.items():
-            data = content.encode() if isinstance(content, str) else content
-            member = tarfile.TarInfo(path)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
 
 
 def echo_archive(name: str, serve: str = ECHO, **more: str) -> bytes:
