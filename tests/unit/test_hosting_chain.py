@@ -101,7 +101,12 @@ class Chained:
 @pytest.mark.fidelity(
     "Models",
     "An inference pipeline: each container's answer and its Content-Type are the next one's request.",
-    "amazon-sagemaker-examples#729, #3235: the second container refuses what the first one answered with",
+    "amazon-sagemaker-examples#729: XGBoost's container refuses what scikit-learn's answered with",
+)
+@pytest.mark.fidelity(
+    "Models",
+    "What output_fn calls text/csv in scikit-learn's image is text/csv; charset=utf-8 to the next container.",
+    "amazon-sagemaker-examples#3235",
 )
 @pytest.mark.fidelity(
     "Models",
@@ -115,7 +120,7 @@ def test_a_request_goes_through_all_containers_and_the_last_one_answers() -> Non
         [stages] = chained.stages
         default = "application/json"  # of SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT
         assert [stages[name].asked for name in "abc"] == [
-            [("text/csv", default)], [("text/a", default)], [("text/b", "text/last")]
+            [("text/csv", default)], [("text/a; charset=utf-8", default)], [("text/b; charset=utf-8", "text/last")]
         ]  # fmt: skip
         assert [list(seconds) for seconds in chained.recorded] == [["a", "b", "c"]]
 

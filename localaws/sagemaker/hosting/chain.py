@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 from localaws.sagemaker.containers.limits import Exceeded
+from localaws.sagemaker.hosting.model_server.flask_model import PASSED_ON
 from localaws.sagemaker.hosting.worker import (
     MAX_ANSWER,
     STOP_SECONDS,
@@ -108,7 +109,7 @@ class Chain(Worker):
         accept = headers.get(_ACCEPT, _ANY)
         passed = {**headers, _ACCEPT: _ANY}
         for link, following in zip(self.links, self.links[1:], strict=False):
-            answer = link.invoke(passed, body, deadline - time.monotonic(), seconds)
+            answer = link.invoke({**passed, PASSED_ON: "1"}, body, deadline - time.monotonic(), seconds)
             if not 200 <= answer.status < 300:
                 return answer
             self._check_size(link, following, answer)
