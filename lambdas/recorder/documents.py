@@ -9,7 +9,7 @@ from common import notification as topic
 from common.json_values import storable
 from common.state import State
 
-from contract import environment, evaluations, files, outcomes, states
+from contract import environment, evaluations, files, outcomes, states, thresholds
 from contract.approvals import APPROVAL
 from contract.batches import BATCH
 from contract.causes import outcome_of, readable
@@ -35,8 +35,8 @@ def champion(event: Mapping[str, Any], at: str) -> Document:
     """The candidate as the champion that it became."""
     candidate = event["candidate"]
     kept = {key: candidate[key] for key in _CHAMPION}
-    by_tuning = {TUNED: candidate[TUNED]} if candidate.get(TUNED) else {}
-    return {**kept, **by_tuning, **event["deployment"], "promoted_at": at}
+    some = {key: candidate[key] for key in (TUNED, thresholds.KEPT) if candidate.get(key)}
+    return {**kept, **some, **event["deployment"], "promoted_at": at}
 
 
 def run_record(  # noqa: PLR0913 - everything that a record is made of

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from contract import files, names, outcomes
+from contract import files, names, outcomes, thresholds
 from contract.signatures import MODEL_PACKAGE
 from contract.states import DEPLOY, RECORD, UNDO
 from infra.grants import Grant
@@ -112,8 +112,11 @@ def _content_name(prefix: str, contents: list[str]) -> str:
 
 
 def _environment() -> Document:
-    """The container's, which is told the model package that it serves: its answers may name it."""
-    return {**ENVIRONMENT, MODEL_PACKAGE: expression("$candidate.model_package_arn")}
+    """The container's, which is told the model package that it serves, since its answers may name it, and below which
+    confidence it isn't sure, where the candidate is served so.
+    """
+    told = {"model_package_arn": MODEL_PACKAGE, thresholds.KEPT: thresholds.THRESHOLD}
+    return {**ENVIRONMENT, **{variable: expression(f"$candidate.{name}") for name, variable in told.items()}}
 
 
 def model(at: Surroundings, role: JobRole) -> Document:
@@ -123,7 +126,8 @@ def model(at: Surroundings, role: JobRole) -> Document:
         "PrimaryContainer": {
             "Image": expression("$candidate.image_uri"),
             "ModelDataUrl": expression("$candidate.model_data"),
-            "Environment": _environment(),
+            # One expression: what the candidate hasn't is then no variable.
+            "Environment": expression(jsonata(_environment())),
         },
         "ExecutionRoleArn": role.arn,
         "Tags": tags(at),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract import files, outcomes
+from contract import files, outcomes, thresholds
 from contract.approvals import APPROVED, NOT_APPROVED, PENDING
 from contract.states import RECORD, REGISTER
 from infra.grants import Grant
@@ -24,7 +24,7 @@ def register(at: Surroundings, training: Training, *, better: str, worse: str = 
         "aws-sdk:sagemaker:createModelPackage",
         model_package(at),
         then="Better",
-        assign={"package": package, "candidate": {**_candidate(training), "model_package_arn": package}},
+        assign={"package": package, "candidate": {**_candidate(at, training), "model_package_arn": package}},
     )
     not_better = {"outcome": outcomes.NOT_BETTER}
     verdict = choice("Better", [when("$decision.promote", better)], default=worse, assign=not_better)
@@ -37,7 +37,8 @@ def register(at: Surroundings, training: Training, *, better: str, worse: str = 
     return Step(states={**registered, **verdict}, grants=[grant])
 
 
-def _candidate(training: Training) -> Document:
+def _candidate(at: Surroundings, training: Training) -> Document:
+    threshold = at.spec.serving.told
     return {
         "run_id": expression("$run.run_id"),
         "image_uri": str(HOSTING_IMAGE_URI),
@@ -45,6 +46,7 @@ def _candidate(training: Training) -> Document:
         "score": expression("$decision.score"),
         "metric": expression("$decision.metric"),
         "fingerprint": expression("$plan.fingerprint"),
+        **({thresholds.KEPT: threshold} if threshold else {}),
         **training.way.candidate,
     }
 
