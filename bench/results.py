@@ -106,10 +106,12 @@ PROMISES: dict[str, tuple[float | None, str]] = {
     "grid_f1": (None, "Grid, of 48 combinations"),
     "warm_start_f1": (None, "25 more trials in finer ranges, warm from the random and the Bayesian job"),
     "warm_start_gain": (None, "by how much these are above the best of both parents"),
+    "optuna_gp_f1": (None, "Optuna's Gaussian process, which needs torch"),
+    "optuna_tpe_f1": (None, "Optuna's tree-structured Parzen estimator"),
     "syne_tune_bore_f1": (None, "Syne Tune's density-ratio Bayesian searcher"),
     "multifidelity_f1": (
         None,
-        "the best of these three within half of random's fit seconds; at least Bayesian's less 0.003",
+        "the best of these that stop early within half of random's fit seconds; at least Bayesian's less 0.003",
     ),
     "multifidelity_cost": (0.5, "its fit seconds by random's"),
     "tune/trial_overhead_seconds": (0.25, "what the embedded AWS adds to a cold trial, beyond starting its process"),
