@@ -17,10 +17,11 @@ from urllib.parse import parse_qs, quote
 
 from localaws.ministack_adapter.asgi import Application, Message, Receive, Scope, Send
 from localaws.ministack_adapter.credential_scope import service_of
+from localaws.ministack_adapter.s3_large_bodies import CHUNK, is_spooled
 from localaws.ministack_adapter.wire_errors import headers_of, refuse
 
 MIB = 1 << 20
-# PutObject's, UploadPart's ("Amazon S3 multipart upload limits"), which is in memory here while it arrives.
+# PutObject's, UploadPart's ("Amazon S3 multipart upload limits").
 _LARGEST_OBJECT = 5 << 30
 # By signing name. InvokeEndpoint: "Amazon SageMaker AI endpoints and quotas"; Lambda: its error message for
 # CreateFunction, a 50 MB archive in base 64; DynamoDB: BatchWriteItem; the others take less, in JSON's writing.
@@ -107,6 +108,7 @@ class _Body:
         self._memory = memory
         self._headers = headers_of(scope)
         self._limit = limit_of(scope, self._headers)
+        self._is_spooled = is_spooled(scope, self._headers)
         self._checked = False
         self._received = 0
         self._began = 0.0
@@ -158,9 +160,10 @@ class _Body:
         if size > UNCHECKED and not self._checked:
             self._checked = True
             _authenticate(self._scope, self._headers)
-        if size > self.taken:
-            self._memory.take(size - self.taken)
-            self.taken = size
+        in_memory = min(size, CHUNK) if self._is_spooled else size
+        if in_memory > self.taken:
+            self._memory.take(in_memory - self.taken)
+            self.taken = in_memory
 
     @staticmethod
     def _too_slow() -> _RefusedError:

@@ -17,8 +17,8 @@ from xml.sax.saxutils import escape
 from localaws.sagemaker.core.s3_wire import Answer, NoAnswerError, Request, S3Error, S3Wire, elements, members
 
 _PARALLEL = 8  # requests at once; more don't help on loopback
-_SINGLE_PUT = 64 * 1024 * 1024  # bytes; larger files go up in parts
-_PART, _MOST_PARTS = 32 * 1024 * 1024, 10_000
+_SINGLE_PUT = 8 * 1024 * 1024  # bytes, which are in memory meanwhile; larger files go up in parts
+_PART, _MOST_PARTS = 8 * 1024 * 1024, 10_000
 _ENCRYPTED = "x-amz-server-side-encryption"
 _MAX_READ = 64 * 1024 * 1024  # bytes of an object that is read into memory: a manifest
 INSUFFICIENT_SPACE = "Insufficient disk space"
