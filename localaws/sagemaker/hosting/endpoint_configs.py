@@ -7,6 +7,7 @@ from localaws.sagemaker.core import errors, tags
 from localaws.sagemaker.core.listing import page, summary
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import always, refuse
+from localaws.sagemaker.hosting.async_configs import check_async
 from localaws.sagemaker.hosting.models import find_model
 
 CONFIG = "endpoint-config"
@@ -14,7 +15,7 @@ CONFIG = "endpoint-config"
 # KmsKeyId and VolumeSizeInGB say how an instance's volume is kept; there is none here, so they change nothing.
 _REFUSED = dict.fromkeys(
     (
-        "DataCaptureConfig", "AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "ExecutionRoleArn",
+        "DataCaptureConfig", "ExplainerConfig", "ShadowProductionVariants", "ExecutionRoleArn",
         "VpcConfig", "MetricsConfig",
     ),
     always,
@@ -94,6 +95,7 @@ def _check(request: Document) -> None:
         raise errors.validation(f"Production variant names must be unique: {', '.join(names)}")
     for variant in request["ProductionVariants"]:
         _check_variant(variant)
+    check_async(request)
     if sum(variant.get("InitialVariantWeight", 1.0) for variant in request["ProductionVariants"]) <= 0:
         raise errors.validation("At least one production variant must have an InitialVariantWeight above 0.")
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.hosting.async_configs import ASYNC, of_snapshot
 
 _PRIVATE = ("Deployed", "Pending", "Mixed")
 
@@ -21,6 +22,8 @@ def describe(document: Document, instance_counts: Mapping[str, int]) -> Document
             | _status(statuses, now["VariantName"])
             for now, wanted in zip(document["Deployed"]["Variants"], desired["Variants"], strict=True)
         ]
+        kind = of_snapshot(document["Deployed"])
+        shown |= {ASYNC: kind} if kind is not None else {}
     if "Pending" in document and not _rescaling(document):
         shown["PendingDeploymentSummary"] = _pending(document["Pending"])
     return shown

@@ -9,6 +9,8 @@ from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import always, refuse
 from localaws.sagemaker.hosting import deployment_configs
+from localaws.sagemaker.hosting.async_configs import of_snapshot
+from localaws.sagemaker.hosting.async_invocations import AsyncInvocations
 from localaws.sagemaker.hosting.deployment_plans import extra_instances
 from localaws.sagemaker.hosting.deployments import Deployments
 from localaws.sagemaker.hosting.endpoint_documents import describe
@@ -36,8 +38,13 @@ class Endpoints:
         flush = max(FLUSH_SECONDS / context.platform.clock_scale, SHORTEST_FLUSH_SECONDS)
         metrics = InvocationMetrics(context.platform, context.clock.now, flush)
         self.invoker = Invoker(self._records, self._serving, metrics, context.platform)
-        context.lifecycle.on_recover.append(self._deployments.recover)
-        context.lifecycle.on_close += [metrics.close, self._serving.close]  # called from the last to the first
+        self.async_invocations = AsyncInvocations(context, self._records, self._serving)
+        context.lifecycle.on_recover += [self._deployments.recover, self.async_invocations.recover]
+        context.lifecycle.on_close += [
+            metrics.close,
+            self._serving.close,
+            self.async_invocations.close,
+        ]  # called from the last to the first
 
     def operations(self) -> dict[str, Handler]:
         """Operation name to handler."""
@@ -94,11 +101,11 @@ class Endpoints:
     def update_weights_and_capacities(self, request: Document, _caller: Caller) -> Document:
         """UpdateEndpointWeightsAndCapacities: other shares and instance counts of the variants that are deployed."""
         name = request["EndpointName"]
+        before = self._records.find_ready(name)
         for wanted in request["DesiredWeightsAndCapacities"]:
             refuse(wanted, _REFUSED_OF_VARIANT, of=f"production variant {wanted['VariantName']}")
-            if wanted.get("DesiredInstanceCount") == 0:
+            if wanted.get("DesiredInstanceCount") == 0 and of_snapshot(before["Deployed"]) is None:
                 raise errors.not_supported("DesiredInstanceCount=0; managed instance scaling isn't here")
-        before = self._records.find_ready(name)
         if before["EndpointStatus"] == ROLLBACK_FAILED:
             raise errors.validation(
                 f'Cannot update the weights and capacities of endpoint "{before["EndpointArn"]}": its status is '

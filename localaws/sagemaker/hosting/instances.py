@@ -44,7 +44,7 @@ class StartError(Exception):
 @dataclass(frozen=True)
 class VariantPlan:
     """A production variant as it is to be deployed. `source` is what its instances are started from, `config` the
-    endpoint configuration that it is of."""
+    endpoint configuration that it is of, which makes it `is_async` or not."""
 
     name: str
     weight: float
@@ -53,6 +53,7 @@ class VariantPlan:
     routing: str = "RANDOM"
     startup_seconds: float = 600.0
     config: str = ""
+    is_async: bool = False
 
 
 Start = Callable[[VariantPlan, str], Worker]

@@ -6,12 +6,14 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from mmap import mmap
 
 from localaws.sagemaker.core.aws_platform import Platform
 from localaws.sagemaker.core.errors import SageMakerError, not_supported
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP
 from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
 from localaws.sagemaker.hosting.fleet import NoInstanceError, NoVariantError, RetiredError
+from localaws.sagemaker.hosting.inference_types import not_found, wrong_type
 from localaws.sagemaker.hosting.instances import Instance
 from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
 from localaws.sagemaker.hosting.lanes import LaneFullError, Lanes
@@ -33,6 +35,7 @@ _MAX_TEXT = 64 * 1024  # characters of a model's error that its caller is told
 
 # AWS's answer where the container gave none (aws-samples/host-yolov8-on-sagemaker-endpoint#21).
 _NO_STATUS = 0
+GONE = Answer(500, {}, b"The container closed the connection before it answered.")
 _TIMED_OUT = (
     b"Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
     b"each container in Amazon CloudWatch, resolve the issue, and try again."
@@ -57,7 +60,7 @@ class InvokeRequest:
     """The members of InvokeEndpoint that are honoured here."""
 
     endpoint: str
-    body: bytes
+    body: bytes | mmap
     content_type: str = "application/octet-stream"
     accept: str = "*/*"
     target_variant: str | None = None
@@ -139,15 +142,15 @@ class Invoker:
     def _deployment(self, endpoint: str) -> Fleet:
         deployment = self._serving.wait_for(endpoint, _RECOVERY_SECONDS, self._records.is_coming_back)
         if deployment is None:
-            raise SageMakerError(
-                "ValidationError", f"Endpoint {endpoint} of account {self._platform.account} not found."
-            )
+            raise not_found(endpoint, self._platform)
         return deployment
 
     def _ask(self, request: InvokeRequest, instance: Instance, worker: Worker, started: float) -> InvokeResult:
         variant = instance.plan.name
+        if instance.plan.is_async:
+            raise wrong_type(request.endpoint, self._platform)
         sent = time.perf_counter()
-        answer = _answer(instance, worker, request)
+        answer = answer_of(instance, worker, request, RESPONSE_SECONDS)
         answered = time.perf_counter()
         source = (request.endpoint, variant, instance.plan.config)
         self._metrics.record(source, answer.status, answered - sent, sent - started)
@@ -172,31 +175,31 @@ class Invoker:
         return ModelError(message, answer.status, text, arn)
 
 
-def _answer(instance: Instance, worker: Worker, request: InvokeRequest) -> Answer:
-    """The container's answer, or what AWS makes of none."""
+def answer_of(instance: Instance, worker: Worker, request: InvokeRequest, seconds: float) -> Answer:
+    """The container's answer within `seconds`, or what AWS makes of none; GONE where the container has ended."""
     headers = {"Content-Type": request.content_type, "Accept": request.accept}
     if request.custom_attributes is not None:
         headers[CUSTOM_ATTRIBUTES] = request.custom_attributes
     sent = time.monotonic()
     try:
-        answer = worker.ask("POST", "/invocations", headers, request.body, RESPONSE_SECONDS)
+        answer = worker.ask("POST", "/invocations", headers, request.body, seconds)
     except WorkerTimeoutError:
-        _replace_if_hung(instance, worker, sent)
+        _replace_if_hung(instance, worker, sent, seconds)
         return Answer(_NO_STATUS, {}, _TIMED_OUT)
     except AnswerTooLargeError as error:
         return Answer(_NO_STATUS, {}, str(error).encode())
     except WorkerGoneError:
         instance.lost(worker)
-        return Answer(500, {}, b"The container closed the connection before it answered.")
+        return GONE
     worker.answered_at = time.monotonic()
     return answer
 
 
-def _replace_if_hung(instance: Instance, worker: Worker, sent: float) -> None:
+def _replace_if_hung(instance: Instance, worker: Worker, sent: float, seconds: float) -> None:
     """A worker that answered others meanwhile is only slow. AWS's containers end one that took as long as this, too:
     SAGEMAKER_MODEL_SERVER_TIMEOUT is 60 s in their images."""
     if worker.answered_at < sent:
-        instance.replace(worker, f"it answered no request for {RESPONSE_SECONDS:g} s")
+        instance.replace(worker, f"it answered no request for {seconds:g} s")
 
 
 def _unavailable(why: str) -> SageMakerError:

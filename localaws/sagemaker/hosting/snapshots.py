@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.hosting.async_configs import ASYNC
 from localaws.sagemaker.hosting.endpoint_configs import find_config
+from localaws.sagemaker.hosting.fleet import LEAST_OUTSTANDING
 from localaws.sagemaker.hosting.instances import VariantPlan
 from localaws.sagemaker.hosting.model_data import model_data_uri
 from localaws.sagemaker.hosting.models import container_of, find_model, resolve_package
@@ -23,7 +25,8 @@ def snapshot(context: Context, config_name: str) -> Document:
     ValidationException when the configuration or one of its models doesn't exist.
     """
     config = find_config(context, config_name)
-    return {
+    kind = {ASYNC: config[ASYNC]} if ASYNC in config else {}
+    return kind | {
         "Id": uuid.uuid4().hex[:12],
         "EndpointConfigName": config["EndpointConfigName"],
         "Variants": [
@@ -61,12 +64,20 @@ def plans_of(snapshot: Document) -> list[VariantPlan]:
             weight=variant["Weight"],
             instance_count=variant["InstanceCount"],
             source=variant,
-            routing=variant.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM"),
+            routing=_routing(snapshot, variant),
             startup_seconds=variant["StartupSeconds"],
             config=snapshot["EndpointConfigName"],
+            is_async=ASYNC in snapshot,
         )
         for variant in snapshot["Variants"]
     ]
+
+
+def _routing(snapshot: Document, variant: Document) -> str:
+    """Of an asynchronous endpoint each instance gets as many requests at once as any other."""
+    if ASYNC in snapshot:
+        return LEAST_OUTSTANDING
+    return str(variant.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM"))
 
 
 def counts_of(snapshot: Document) -> dict[str, int]:
