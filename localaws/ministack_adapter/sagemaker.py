@@ -157,6 +157,7 @@ def _invocation(name: str, headers: dict[str, str], body: bytes) -> InvokeReques
         accept=headers.get("accept", "*/*"),
         target_variant=headers.get("x-amzn-sagemaker-target-variant"),
         custom_attributes=headers.get(CUSTOM_ATTRIBUTES.lower()),
+        target_container=headers.get("x-amzn-sagemaker-target-container-hostname"),
     )
 
 

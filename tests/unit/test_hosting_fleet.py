@@ -27,7 +27,7 @@ from localaws.sagemaker.hosting.model_server.functions import Functions
 from localaws.sagemaker.hosting.model_server.model import settings_of
 from localaws.sagemaker.hosting.model_server.server import connections_of_control
 from localaws.sagemaker.hosting.turns import Turns
-from localaws.sagemaker.hosting.worker import Worker, WorkerGoneError, start_worker
+from localaws.sagemaker.hosting.worker import UnhealthyError, Worker, WorkerGoneError, start_worker
 
 
 class ThreadedContainer:
@@ -142,7 +142,7 @@ def test_a_container_that_a_limit_ends_while_it_loads_says_so(exceeded: Exceeded
     deployment = Deployment([plan("B")], lambda _plan, _instance: start_worker(spawn))
     with pytest.raises(FleetError) as caught:
         deployment.start()
-    assert str(caught.value) == f"{instances.unhealthy_reason('B')} {told}"
+    assert str(caught.value) == f"{instances.unhealthy_reason('B', UnhealthyError(''))} {told}"
     assert last_words(exceeded, Limits(memory=4 << 30, disk=1)).startswith(told)
 
 

@@ -27,7 +27,7 @@ from localaws.sagemaker.hosting.async_metrics import Times, notification_failed,
 from localaws.sagemaker.hosting.async_requests import inline_body, timeout
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP
 from localaws.sagemaker.hosting.fleet import NoInstanceError, RetiredError
-from localaws.sagemaker.hosting.invocation import GONE, InvokeRequest, answer_of
+from localaws.sagemaker.hosting.invocation import Gone, InvokeRequest, answer_of
 from localaws.sagemaker.hosting.split_traffic import Fleet
 
 MAX_PAYLOAD = 1024**3  # bytes, "up to 1 GB" (Asynchronous inference)
@@ -117,7 +117,7 @@ class AsyncWork:
                 times = replace(times, model=time.monotonic() - sent)
         except (RetiredError, NoInstanceError) as error:
             raise NotAnsweredError(counts=False) from error
-        if answer is GONE and document["Attempts"] + 1 < _MAX_ATTEMPTS:
+        if isinstance(answer, Gone) and document["Attempts"] + 1 < _MAX_ATTEMPTS:
             raise NotAnsweredError(counts=True)
         reason = None if 200 <= answer.status < 300 else model_failed(answer.status)
         outcome = Outcome(reason, answer.body, answer.headers.get("content-type", ""), answer.status)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from localaws.sagemaker.core.aws_platform import Platform
@@ -21,6 +21,8 @@ FLUSH_SECONDS = 1.0
 SHORTEST_FLUSH_SECONDS = 0.1  # however short the periods of alarms have been made
 Source = tuple[str, str, str]
 """The endpoint, the variant and the endpoint configuration of what answered."""
+Container = tuple[str, str, str]
+"""The endpoint, the variant and the hostname of one of a chain's containers."""
 _MAX_VALUES = 150  # different values in one datum (PutMetricData, API reference)
 
 _log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class InvocationMetrics:
         self._clock = clock
         self._changed = threading.Condition()
         self._intervals: dict[Source, _Interval] = {}
+        self._containers: dict[Container, Counter[float]] = {}
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="invocation-metrics", daemon=True)
         self._thread.start()
@@ -63,11 +66,22 @@ class InvocationMetrics:
             interval.model_latency[microseconds(model_seconds)] += 1
             interval.overhead_latency[microseconds(overhead_seconds)] += 1
 
+    def record_containers(self, source: Source, seconds: Mapping[str, float]) -> None:
+        """How long each container of a chain took for an invocation that has been counted, by its hostname."""
+        endpoint, variant, _ = source
+        with self._changed:
+            for hostname, taken in seconds.items():
+                latencies = self._containers.setdefault((endpoint, variant, hostname), Counter())
+                latencies[microseconds(taken)] += 1
+
     def flush(self) -> None:
         """Write what was counted so far; a CloudWatch that fails never fails an invocation."""
         with self._changed:
             intervals, self._intervals = self._intervals, {}
-        data = [datum for key, interval in intervals.items() for datum in data_of(key, interval, self._clock())]
+            containers, self._containers = self._containers, {}
+        now = self._clock()
+        data = [datum for key, interval in intervals.items() for datum in data_of(key, interval, now)]
+        data += [datum for key, latencies in containers.items() for datum in container_data_of(key, latencies, now)]
         if not data:
             return
         try:
@@ -103,6 +117,14 @@ def data_of(source: Source, interval: _Interval, at: float) -> Iterator[Document
     dimensions = [{"Name": name, "Value": value} for name, value in zip(names, source, strict=True)]
     for named in (dimensions[:2], dimensions):
         yield from _data({"Dimensions": named, "Timestamp": at}, interval)
+
+
+def container_data_of(container: Container, latencies: Counter[float], at: float) -> Iterator[Document]:
+    """PutMetricData's MetricData for what a container of a chain took ("Inference Pipeline Logs and Metrics")."""
+    names = ("EndpointName", "VariantName", "ContainerName")
+    dimensions = [{"Name": name, "Value": value} for name, value in zip(names, container, strict=True)]
+    common = {"Dimensions": dimensions, "Timestamp": at, "MetricName": "ContainerLatency", "Unit": "Microseconds"}
+    yield from _datum(common, latencies)
 
 
 def _data(common: Document, interval: _Interval) -> Iterator[Document]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +23,7 @@ from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.aws_platform import Credentials
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.hosting import model_server
+from localaws.sagemaker.hosting.chain import Chain, Link
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP, follow
 from localaws.sagemaker.hosting.instances import StartError, VariantPlan
 from localaws.sagemaker.hosting.model_archive import ROOM, unpack_model, unpack_source
@@ -31,6 +34,7 @@ from localaws.sagemaker.hosting.worker import Worker, start_worker
 
 _SERVER = Path(model_server.__file__).parent / "__main__.py"  # run by the image's own Python
 _OPT_ML_CODE = "/opt/ml/code"
+_CONTAINERS = "containers"  # below an instance's directory: one for each of several containers
 
 
 class _Place(NamedTuple):
@@ -51,12 +55,45 @@ class ContainerStarter:
         self._fetching = threading.Lock()
 
     def start(self, endpoint: str, directory: Path, plan: VariantPlan, instance_id: str) -> Worker:
-        """A container of an endpoint, see `start_for`. StartError."""
+        """The container of an endpoint's instance, or all of them as one. StartError."""
         telemetry = self._context.platform.telemetry_of(plan.source["RoleArn"])
-        log = ContainerLog(telemetry, self._context.clock, LOG_GROUP + endpoint, f"{plan.name}/{instance_id}")
+
+        def log(suffix: str) -> ContainerLog:
+            stream = f"{plan.name}/{instance_id}{suffix}"
+            return ContainerLog(telemetry, self._context.clock, LOG_GROUP + endpoint, stream)
+
         return self.start_for(self._context.arn("endpoint", endpoint), log, directory, plan, instance_id)
 
     def start_for(
+        self,
+        resource_arn: str,
+        log: Callable[[str], ContainerLog],
+        directory: Path,
+        plan: VariantPlan,
+        instance_id: str,
+    ) -> Worker:
+        """What an instance of an endpoint or a job runs, its files below `directory`. StartError.
+
+        log: makes a container's log; it is given what comes after the instance's in the name of the stream.
+        """
+        links = plan.source.get("Links")
+        if links is None:
+            return self._start_one(resource_arn, log(""), directory, plan, instance_id)
+        started: list[Link] = []
+        try:
+            for link in links:
+                own, host = replace(plan, source={**plan.source, **link}), link["Hostname"]
+                worker = self._start_one(
+                    resource_arn, log(f"/{host}"), directory / _CONTAINERS / host, own, instance_id
+                )
+                started.append(Link(host, worker))
+        except BaseException:
+            for each in started:
+                each.worker.stop(grace=0.0)
+            raise
+        return Chain(started, is_direct=plan.source["IsDirect"])
+
+    def _start_one(
         self, resource_arn: str, log: ContainerLog, directory: Path, plan: VariantPlan, instance_id: str
     ) -> Worker:
         """A container that loads the plan's model for an endpoint or a job, its files below `directory`. StartError.
