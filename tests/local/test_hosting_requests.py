@@ -159,7 +159,6 @@ VARIANT = {"VariantName": "A", "InitialInstanceCount": 1, "InstanceType": "ml.m5
 @pytest.mark.parametrize(
     ("variant", "more", "message"),
     [
-        ({"ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 1}}, {}, "ServerlessConfig of production"),
         ({"AcceleratorType": "ml.eia1.medium"}, {}, "AcceleratorType of production variant A"),
         ({"EnableSSMAccess": True}, {}, "EnableSSMAccess=true of production variant A"),
         ({"RoutingConfig": {"RoutingStrategy": "PREFIX_AWARE"}}, {}, "RoutingStrategy=PREFIX_AWARE of production"),

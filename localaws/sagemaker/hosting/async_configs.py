@@ -13,6 +13,7 @@ from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.core.wire import split_s3_uri
 
 ASYNC = "AsyncInferenceConfig"
+_UNSUPPORTED = "One or more endpoint features are not supported using this configuration"  # boto/boto3#4275
 # "If no value is provided, SageMaker chooses an optimal value" (AsyncInferenceClientConfig); which one isn't told.
 _CONCURRENT = 4
 
@@ -29,9 +30,15 @@ def check_async(request: Document) -> None:
         _check_path(member, output.get(member))
     variants = request["ProductionVariants"]
     if any("ServerlessConfig" in variant for variant in variants):
-        raise errors.validation("One or more endpoint features are not supported using this configuration.")
+        raise errors.validation(_UNSUPPORTED)
     if len(variants) > 1:
         raise errors.not_supported("AsyncInferenceConfig of several production variants")
+
+
+def check_async_model(request: Document, model: Document) -> None:
+    """Refuse a model each of whose requests must name a container: InvokeEndpointAsync can't. ValidationException."""
+    if ASYNC in request and model.get("InferenceExecutionConfig", {}).get("Mode") == "Direct":
+        raise errors.validation(_UNSUPPORTED)
 
 
 def _check_path(member: str, uri: str | None) -> None:

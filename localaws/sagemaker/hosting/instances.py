@@ -67,6 +67,7 @@ class Instance:
         self.worker: Worker | None = None
         self.ready = False
         self.in_flight = 0
+        self.setup_seconds: float | None = None  # that the request which it answers has waited for its start
         self._stopping = False
         self._missed = 0
         self._start = start

@@ -14,10 +14,13 @@ from localaws.sagemaker.hosting.chain import Chain, Link, PassedTooMuchError
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP
 from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
 from localaws.sagemaker.hosting.fleet import NoInstanceError, NoVariantError, RetiredError
-from localaws.sagemaker.hosting.inference_types import not_found, wrong_type
-from localaws.sagemaker.hosting.instances import Instance
+from localaws.sagemaker.hosting.inference_types import not_found, not_ready, oversize, throttled, wrong_type
+from localaws.sagemaker.hosting.instances import FleetError, Instance
 from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
 from localaws.sagemaker.hosting.lanes import LaneFullError, Lanes
+from localaws.sagemaker.hosting.serverless_configs import MAX_BODY as SERVERLESS_BODY
+from localaws.sagemaker.hosting.serverless_configs import is_serverless
+from localaws.sagemaker.hosting.serverless_fleet import ThrottledError
 from localaws.sagemaker.hosting.serving import Serving
 from localaws.sagemaker.hosting.split_traffic import Fleet
 from localaws.sagemaker.hosting.worker import (
@@ -150,6 +153,10 @@ class Invoker:
                 raise SageMakerError(
                     "ValidationError", f"Endpoint {request.endpoint} has no variant {error}."
                 ) from error
+            except ThrottledError as error:
+                raise throttled() from error
+            except FleetError as error:
+                raise not_ready(str(error)) from error
             except NoInstanceError as error:
                 left = _RESTART_SECONDS - (time.perf_counter() - started)
                 if left > 0 and deployment.wait_until_up(str(error), left):
@@ -165,6 +172,8 @@ class Invoker:
     def _ask(self, request: InvokeRequest, instance: Instance, worker: Worker, started: float) -> InvokeResult:
         if instance.plan.is_async:
             raise wrong_type(request.endpoint, self._platform)
+        if len(request.body) > SERVERLESS_BODY and is_serverless(instance.plan.source):
+            raise oversize()
         variant, target = instance.plan.name, _target(request, worker)
         seconds: dict[str, float] = {}
         sent = time.perf_counter()
@@ -172,6 +181,8 @@ class Invoker:
         answered = time.perf_counter()
         source = (request.endpoint, variant, instance.plan.config)
         self._metrics.record(source, answer.status, answered - sent, sent - started)
+        if instance.setup_seconds is not None:
+            self._metrics.record_setup(source, instance.setup_seconds)
         if seconds:
             self._metrics.record_containers(source, seconds)
         if not 200 <= answer.status < 300:

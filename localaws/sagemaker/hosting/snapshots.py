@@ -16,6 +16,12 @@ from localaws.sagemaker.hosting.instances import VariantPlan
 from localaws.sagemaker.hosting.model_data import model_data_uri
 from localaws.sagemaker.hosting.model_request import is_direct
 from localaws.sagemaker.hosting.models import find_model, resolved
+from localaws.sagemaker.hosting.serverless_configs import (
+    SERVERLESS,
+    STARTUP_SECONDS,
+    has_serverless,
+    is_serverless,
+)
 
 _DEFAULT_STARTUP_SECONDS = 600.0  # the health check's own limit where none is given
 _DEFAULT_DOWNLOAD_SECONDS = 3600.0
@@ -39,12 +45,12 @@ def snapshot(context: Context, config_name: str) -> Document:
 
 
 def _variant(context: Context, variant: Document, model: Document) -> Document:
-    startup = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", _DEFAULT_STARTUP_SECONDS)
+    default = STARTUP_SECONDS if is_serverless(variant) else _DEFAULT_STARTUP_SECONDS
+    startup = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", default)
     made = {
         "VariantName": variant["VariantName"],
         "Weight": float(variant["InitialVariantWeight"]),
-        "InstanceCount": int(variant["InitialInstanceCount"]),
-        "InstanceType": variant["InstanceType"],
+        **_capacity(variant),
         "StartupSeconds": float(startup),
         "DownloadSeconds": float(variant.get("ModelDataDownloadTimeoutInSeconds", _DEFAULT_DOWNLOAD_SECONDS)),
         "ModelName": model["ModelName"],
@@ -52,6 +58,13 @@ def _variant(context: Context, variant: Document, model: Document) -> Document:
         "ResolvedAt": context.clock.now(),
     } | served(context, model)
     return made | ({"RoutingConfig": variant["RoutingConfig"]} if "RoutingConfig" in variant else {})
+
+
+def _capacity(variant: Document) -> Document:
+    """A serverless variant counts as one instance, whose size its ServerlessConfig says."""
+    if is_serverless(variant):
+        return {"InstanceCount": 1, SERVERLESS: variant[SERVERLESS]}
+    return {"InstanceCount": int(variant["InitialInstanceCount"]), "InstanceType": variant["InstanceType"]}
 
 
 def served(context: Context, model: Document, environment: Mapping[str, str] = MappingProxyType({})) -> Document:
@@ -114,6 +127,8 @@ def with_retained_properties(pending: Document, deployed: Document, excluded: se
     members = {"DesiredWeight": "Weight", "DesiredInstanceCount": "InstanceCount"}
     kept = [member for kind, member in members.items() if kind not in excluded]
     before = {variant["VariantName"]: variant for variant in deployed["Variants"]}
+    if has_serverless(pending) or has_serverless(deployed):
+        kept = [member for member in kept if member != "InstanceCount"]
     variants = [
         variant | {member: before[variant["VariantName"]][member] for member in kept}
         if variant["VariantName"] in before
