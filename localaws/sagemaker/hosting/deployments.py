@@ -16,6 +16,8 @@ from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
 from localaws.sagemaker.hosting.fleet import Deployment
 from localaws.sagemaker.hosting.instances import FleetError, VariantPlan
 from localaws.sagemaker.hosting.model_container import ContainerStarter
+from localaws.sagemaker.hosting.serverless_configs import has_serverless
+from localaws.sagemaker.hosting.serverless_fleet import IDLE_SECONDS, ServerlessFleet
 from localaws.sagemaker.hosting.serving import Serving
 from localaws.sagemaker.hosting.shift_messages import launching, scaling
 from localaws.sagemaker.hosting.shifts import Ground, Shift, kept_of
@@ -128,7 +130,10 @@ class Deployments:
         def start(plan: VariantPlan, instance_id: str) -> Worker:
             return self._starter.start(name, directory / plan.name, plan, instance_id)
 
-        return Deployment(plans_of(snapshot), start)
+        plans = plans_of(snapshot)
+        if has_serverless(snapshot):
+            return ServerlessFleet(plans[0], start, IDLE_SECONDS / self._context.platform.clock_scale)
+        return Deployment(plans, start)
 
     def _guard(self, pending: Document, plan: Plan) -> Guard:
         roles = [variant["RoleArn"] for variant in pending["Variants"]]

@@ -7,21 +7,23 @@ from localaws.sagemaker.core import errors, tags
 from localaws.sagemaker.core.listing import page, summary
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import always, refuse
-from localaws.sagemaker.hosting.models import find_model
+from localaws.sagemaker.hosting.async_configs import check_async, check_async_model
+from localaws.sagemaker.hosting.models import find_model, resolved
+from localaws.sagemaker.hosting.serverless_configs import check_serverless, check_serverless_model, is_serverless
 
 CONFIG = "endpoint-config"
 
 # KmsKeyId and VolumeSizeInGB say how an instance's volume is kept; there is none here, so they change nothing.
 _REFUSED = dict.fromkeys(
     (
-        "DataCaptureConfig", "AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "ExecutionRoleArn",
+        "DataCaptureConfig", "ExplainerConfig", "ShadowProductionVariants", "ExecutionRoleArn",
         "VpcConfig", "MetricsConfig",
     ),
     always,
 )  # fmt: skip
 _REFUSED_OF_VARIANT = dict.fromkeys(
     (
-        "ServerlessConfig", "InstancePools", "VariantInstanceProvisionTimeoutInSeconds", "AcceleratorType",
+        "InstancePools", "VariantInstanceProvisionTimeoutInSeconds", "AcceleratorType",
         "CoreDumpConfig", "ManagedInstanceScaling", "InferenceAmiVersion", "CapacityReservationConfig",
     ),
     always,
@@ -58,7 +60,7 @@ class _Configs:
         if context.store.get(CONFIG, name) is not None:
             raise errors.already_exists("endpoint configuration", arn)
         for variant in request["ProductionVariants"]:
-            find_model(context, variant["ModelName"])
+            self._check_model(request, variant)
         document = {key: value for key, value in request.items() if key != "Tags"} | {
             "EndpointConfigArn": arn,
             "CreationTime": context.clock.now(),
@@ -69,6 +71,13 @@ class _Configs:
                 raise errors.already_exists("endpoint configuration", arn)
             context.store.add_tags(arn, tags.as_map(request.get("Tags")))
         return {"EndpointConfigArn": arn}
+
+    def _check_model(self, request: Document, variant: Document) -> None:
+        model = find_model(self._context, variant["ModelName"])
+        check_async_model(request, model)
+        if is_serverless(variant):
+            images = [container["Image"] for container in resolved(self._context, model)]
+            check_serverless_model(variant, model, images)
 
     def describe(self, request: Document, _caller: Caller) -> Document:
         return find_config(self._context, request["EndpointConfigName"])
@@ -94,6 +103,8 @@ def _check(request: Document) -> None:
         raise errors.validation(f"Production variant names must be unique: {', '.join(names)}")
     for variant in request["ProductionVariants"]:
         _check_variant(variant)
+    check_async(request)
+    check_serverless(request)
     if sum(variant.get("InitialVariantWeight", 1.0) for variant in request["ProductionVariants"]) <= 0:
         raise errors.validation("At least one production variant must have an InitialVariantWeight above 0.")
 
@@ -101,7 +112,7 @@ def _check(request: Document) -> None:
 def _check_variant(variant: Document) -> None:
     what = f"production variant {variant['VariantName']}"
     refuse(variant, _REFUSED_OF_VARIANT, of=what)
-    for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
+    for member in ("ModelName",) if is_serverless(variant) else ("ModelName", "InstanceType", "InitialInstanceCount"):
         if member not in variant:
             raise errors.validation(f"{member} is missing in {what}.")
     if variant.get("EnableSSMAccess"):

@@ -43,7 +43,7 @@ class StartError(Exception):
 @dataclass(frozen=True)
 class VariantPlan:
     """A production variant as it is to be deployed. `source` is what its instances are started from, `config` the
-    endpoint configuration that it is of."""
+    endpoint configuration that it is of, which makes it `is_async` or not."""
 
     name: str
     weight: float
@@ -52,6 +52,7 @@ class VariantPlan:
     routing: str = "RANDOM"
     startup_seconds: float = 600.0
     config: str = ""
+    is_async: bool = False
 
 
 Start = Callable[[VariantPlan, str], Worker]
@@ -66,6 +67,7 @@ class Instance:
         self.worker: Worker | None = None
         self.ready = False
         self.in_flight = 0
+        self.setup_seconds: float | None = None  # that the request which it answers has waited for its start
         self._stopping = False
         self._missed = 0
         self._start = start
