@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -12,11 +13,12 @@ from localaws.sagemaker.core.errors import SageMakerError, not_supported
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP
 from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
 from localaws.sagemaker.hosting.fleet import NoInstanceError, NoVariantError, RetiredError
-from localaws.sagemaker.hosting.instances import Instance
+from localaws.sagemaker.hosting.instances import Instance, VariantPlan
 from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
 from localaws.sagemaker.hosting.lanes import LaneFullError, Lanes
 from localaws.sagemaker.hosting.serving import Serving
 from localaws.sagemaker.hosting.split_traffic import Fleet
+from localaws.sagemaker.hosting.witnesses import Exchange
 from localaws.sagemaker.hosting.worker import (
     Answer,
     AnswerTooLargeError,
@@ -40,8 +42,9 @@ _TIMED_OUT = (
 
 # What a caller and a model say to each other beside the bodies (InvokeEndpoint, CustomAttributes).
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-# Headers of InvokeEndpoint whose members ask for something that isn't here. InferenceId only marks captured data, so it
-# changes nothing.
+# How a caller names its request; captured data has the name.
+INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
+# Headers of InvokeEndpoint whose members ask for something that isn't here.
 _REFUSED_HEADERS = {
     "x-amzn-sagemaker-target-model": "TargetModel",
     "x-amzn-sagemaker-target-container-hostname": "TargetContainerHostname",
@@ -62,6 +65,7 @@ class InvokeRequest:
     accept: str = "*/*"
     target_variant: str | None = None
     custom_attributes: str | None = None
+    inference_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -147,10 +151,12 @@ class Invoker:
     def _ask(self, request: InvokeRequest, instance: Instance, worker: Worker, started: float) -> InvokeResult:
         variant = instance.plan.name
         sent = time.perf_counter()
-        answer = _answer(instance, worker, request)
+        answer = answer_of(instance, worker, request)
         answered = time.perf_counter()
         source = (request.endpoint, variant, instance.plan.config)
         self._metrics.record(source, answer.status, answered - sent, sent - started)
+        if instance.plan.witnesses:
+            _show(instance.plan, request, answer)
         if not 200 <= answer.status < 300:
             raise self._model_error(request.endpoint, instance, answer)
         told = answer.headers.get(CUSTOM_ATTRIBUTES.lower())
@@ -172,7 +178,25 @@ class Invoker:
         return ModelError(message, answer.status, text, arn)
 
 
-def _answer(instance: Instance, worker: Worker, request: InvokeRequest) -> Answer:
+def _show(plan: VariantPlan, request: InvokeRequest, answer: Answer) -> None:
+    """Let a variant's witnesses see an exchange."""
+    exchange = Exchange(
+        event_id=str(uuid.uuid4()),
+        at=time.time(),
+        endpoint=request.endpoint,
+        variant=plan.name,
+        body=request.body,
+        content_type=request.content_type,
+        accept=request.accept,
+        answer=answer,
+        custom_attributes=request.custom_attributes,
+        inference_id=request.inference_id,
+    )
+    for witness in plan.witnesses:
+        witness.saw(exchange)
+
+
+def answer_of(instance: Instance, worker: Worker, request: InvokeRequest) -> Answer:
     """The container's answer, or what AWS makes of none."""
     headers = {"Content-Type": request.content_type, "Accept": request.accept}
     if request.custom_attributes is not None:
