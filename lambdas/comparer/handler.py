@@ -62,17 +62,19 @@ def figures(cloudwatch: Any, event: Mapping[str, Any]) -> Figures:
 
 
 def _of_shadow(event: Mapping[str, Any]) -> Document:
-    """GetMetricStatistics of the shadow's time, in as few periods as there can be: percentiles can't be added up."""
+    """GetMetricStatistics of the shadow's time, in as few periods as there can be: percentiles can't be added up.
+
+    CloudWatch takes the whole minute in which it begins.
+    """
     since, until = (datetime.fromtimestamp(event[name] / 1000, UTC) for name in ("since", "until"))
     step = _MINUTE if until - since < _FINE else _FIVE_MINUTES
-    first = math.floor(since.timestamp() / step) * step
-    seconds = math.ceil((until.timestamp() - first) / step) * step + step
+    seconds = math.ceil((until - since).total_seconds() / step) * step + step
     dimensions = {"EndpointName": event["endpoint_name"], "VariantName": event["shadow"]}
     return {
         "Namespace": "AWS/SageMaker",
         "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
-        "StartTime": datetime.fromtimestamp(first, UTC),
-        "EndTime": datetime.fromtimestamp(first + seconds, UTC),
+        "StartTime": since,
+        "EndTime": until + timedelta(seconds=step),
         "Period": seconds,
     }
 
