@@ -159,6 +159,7 @@ def _invocation(name: str, headers: dict[str, str], body: bytes) -> InvokeReques
         target_variant=headers.get("x-amzn-sagemaker-target-variant"),
         custom_attributes=headers.get(CUSTOM_ATTRIBUTES.lower()),
         inference_id=headers.get(INFERENCE_ID.lower()),
+        target_container=headers.get("x-amzn-sagemaker-target-container-hostname"),
     )
 
 

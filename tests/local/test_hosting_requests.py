@@ -53,7 +53,11 @@ def model_request(hosting: Hosting, container: dict[str, Any] | None = None, **m
             {"VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}},
             "not supported here: VpcConfig of a model",
         ),
-        (None, {"InferenceExecutionConfig": {"Mode": "Serial"}}, "not supported here: InferenceExecutionConfig of"),
+        (
+            None,
+            {"InferenceExecutionConfig": {"Mode": "Direct"}},
+            "InferenceExecutionConfig with Mode=Direct needs Cont",
+        ),
         ({"Image": "012345678901.dkr.ecr.us-east-1.amazonaws.com/my-own:1"}, {}, "Requested image 0123"),
         ({"ModelDataUrl": "s3://no-such-bucket-at-all/model.tar.gz"}, {}, "Could not find model data at s3://no-such"),
         (None, {"PrimaryContainer": None, "Containers": []}, "Give either PrimaryContainer or Containers"),
@@ -78,12 +82,28 @@ def test_a_model_that_cant_work_is_refused_when_it_is_made(
     assert refused(hosting.sagemaker.describe_model, {"ModelName": request["ModelName"]})[0] == "ValidationException"
 
 
-def test_several_containers_are_refused_by_name(hosting: Hosting, model: str) -> None:
+@pytest.mark.fidelity(
+    "Models",
+    "A model has 15 containers at most, each with an image that there is and model data that its role can read.",
+    "SageMaker API, CreateModel: Containers",
+)
+def test_each_of_several_containers_is_checked(hosting: Hosting, model: str) -> None:
     container = model_request(hosting)["PrimaryContainer"]
-    request = {"ModelName": "pipeline", "Containers": [container, container], "ExecutionRoleArn": hosting.role}
-    assert refused(hosting.sagemaker.create_model, request) == (
-        "ValidationException", "not supported here: more than one of Containers (an inference pipeline)",
-    )  # fmt: skip
+    request = {"ModelName": hosting.name("refused"), "ExecutionRoleArn": hosting.role}
+    code, text = refused(hosting.sagemaker.create_model, request | {"Containers": 16 * [container]})
+    assert code == "ValidationException"
+    assert text.endswith(
+        "at 'containers' failed to satisfy constraint: Member must have length less than or equal to 15"
+    )
+    for wrong, told in (
+        ({"Image": "012345678901.dkr.ecr.us-east-1.amazonaws.com/my-own:1"}, "Requested image 0123"),
+        (
+            {"ModelDataUrl": f"s3://{hosting.bucket}/none.tar.gz"},
+            f"Could not access model data at s3://{hosting.bucket}",
+        ),
+    ):
+        code, text = refused(hosting.sagemaker.create_model, request | {"Containers": [container, container | wrong]})
+        assert (code, text[: len(told)]) == ("ValidationException", told)
 
 
 @pytest.mark.fidelity(
@@ -245,7 +265,7 @@ def test_what_was_made_is_described_listed_tagged_and_deleted(hosting: Hosting) 
 
 
 REFUSED_MEMBERS = [
-    "TargetModel", "TargetContainerHostname", "EnableExplanations", "InferenceComponentName", "SessionId",
+    "TargetModel", "EnableExplanations", "InferenceComponentName", "SessionId",
     "PrefixAwareId",
 ]  # fmt: skip
 

@@ -40,6 +40,9 @@ def hosting(factory: AwsFactory) -> Hosting:
     found.role = found.make_role("capturing", ["s3:GetObject", "s3:PutObject", "logs:CreateLog*", "logs:PutLogEvents"])
     found.model("champion", echo_archive("champion"))
     found.model("challenger", echo_archive("challenger", FAILS_HALF))
+    made = found.sagemaker.describe_model(ModelName=found.name("champion"))["PrimaryContainer"]
+    links = [{name: made[name] for name in ("Image", "ModelDataUrl", "Environment")}] * 2
+    found.sagemaker.create_model(ModelName=found.name("chain"), Containers=links, ExecutionRoleArn=found.role)
     return found
 
 
@@ -200,6 +203,7 @@ def test_a_shadow_comes_and_goes_under_load_and_after_a_kill(hosting: Hosting, f
             "can't be used with AsyncInferenceConfig",
         ),
         ([{}], [{"ModelName": "no-such-model"}], {}, "Could not find model"),
+        ([{}], [{"ModelName": "CHAIN"}], {}, "can't be used with multi-container endpoints: model chain-"),
         ([{}], [{"InstanceType": None}], {}, "InstanceType is missing in shadow variant S."),
     ],
 )
@@ -211,6 +215,8 @@ def test_what_aws_excludes_with_a_shadow_is_refused(
         [{"VariantName": name, **model, **each} for each in part] for name, part in (("A", production), ("S", shadows))
     ]
     given = [[{key: value for key, value in each.items() if value is not None} for each in part] for part in whole]
+    for each in given[1]:
+        each["ModelName"] = each["ModelName"].replace("CHAIN", hosting.name("chain"))
     with pytest.raises(ClientError) as refused:
         hosting.sagemaker.create_endpoint_config(
             EndpointConfigName="refused", ProductionVariants=given[0], ShadowProductionVariants=given[1], **more

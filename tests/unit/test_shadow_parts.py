@@ -16,7 +16,7 @@ from localaws.sagemaker.hosting import mirror as mirrors
 from localaws.sagemaker.hosting.data_capture import Capture, captured, check_capture, is_on
 from localaws.sagemaker.hosting.fleet import Deployment, NoVariantError
 from localaws.sagemaker.hosting.mirror import Mirror
-from localaws.sagemaker.hosting.shadow_variants import check_model, share_of
+from localaws.sagemaker.hosting.shadow_variants import check_containers, share_of
 from localaws.sagemaker.hosting.witnesses import Exchange
 from localaws.sagemaker.hosting.worker import Answer
 
@@ -165,10 +165,9 @@ def test_configs_that_cannot_be_captured_or_shadowed_are_refused() -> None:
         check_capture(CONFIG | {"DestinationS3Uri": "https://x/y"})
     assert [is_on(each) for each in (None, CONFIG, CONFIG | {"EnableCapture": False})] == [False, True, False]
     assert not is_on(CONFIG | {"InitialSamplingPercentage": 0})
-    chain = {"ModelName": "chain", "Containers": [{}, {}]}
     with pytest.raises(
         SageMakerError, match="can't be used with multi-container endpoints: model chain has 2 containers"
     ):
-        check_model({"ShadowProductionVariants": [{}]}, chain)
-    check_model({}, chain)
+        check_containers({"ShadowProductionVariants": [{}]}, "chain", 2)
+    check_containers({}, "chain", 2)
     assert [share_of(*weights) for weights in ((1, 0.5), (2, 1), (1, 3), (0, 1))] == [0.5, 0.5, 1, 0]

@@ -8,8 +8,8 @@ from localaws.sagemaker.core.listing import page, summary
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import always, refuse
 from localaws.sagemaker.hosting.data_capture import check_capture
-from localaws.sagemaker.hosting.models import find_model
-from localaws.sagemaker.hosting.shadow_variants import SHADOW, check_model, check_shadows
+from localaws.sagemaker.hosting.models import find_model, resolved
+from localaws.sagemaker.hosting.shadow_variants import SHADOW, check_containers, check_shadows
 
 CONFIG = "endpoint-config"
 
@@ -59,7 +59,8 @@ class _Configs:
         if context.store.get(CONFIG, name) is not None:
             raise errors.already_exists("endpoint configuration", arn)
         for variant in [*request["ProductionVariants"], *request.get(SHADOW, [])]:
-            check_model(request, find_model(context, variant["ModelName"]))
+            model = find_model(context, variant["ModelName"])
+            check_containers(request, model["ModelName"], len(resolved(context, model)) if request.get(SHADOW) else 1)
         document = {key: value for key, value in request.items() if key != "Tags"} | {
             "EndpointConfigArn": arn,
             "CreationTime": context.clock.now(),

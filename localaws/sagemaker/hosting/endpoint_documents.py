@@ -69,7 +69,7 @@ def _status(statuses: Document, variant: str) -> Document:
 def _variant_summary(now: Document, wanted: Document, up: int) -> Document:
     summary = {
         "VariantName": now["VariantName"],
-        "DeployedImages": [_deployed_image(now)],
+        "DeployedImages": _deployed_images(now),
         "CurrentWeight": now["Weight"],
         "DesiredWeight": wanted["Weight"],
         "CurrentInstanceCount": up,
@@ -78,12 +78,10 @@ def _variant_summary(now: Document, wanted: Document, up: int) -> Document:
     return summary | ({"RoutingConfig": now["RoutingConfig"]} if "RoutingConfig" in now else {})
 
 
-def _deployed_image(variant: Document) -> Document:
-    return {
-        "SpecifiedImage": variant["Image"],
-        "ResolvedImage": variant["Image"],
-        "ResolutionTime": variant["ResolvedAt"],
-    }
+def _deployed_images(variant: Document) -> list[Document]:
+    images = [link["Image"] for link in variant.get("Links", [variant])]
+    at = variant["ResolvedAt"]
+    return [{"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": at} for image in images]
 
 
 def _pending(snapshot: Document) -> Document:
@@ -102,7 +100,7 @@ def _coming(variant: Document, progress: Document) -> Document:
     name = variant["VariantName"]
     return {
         "VariantName": name,
-        "DeployedImages": [_deployed_image(variant)],
+        "DeployedImages": _deployed_images(variant),
         "CurrentWeight": variant["Weight"],
         "DesiredWeight": variant["Weight"],
         "CurrentInstanceCount": progress.get("Active", {}).get(name, 0),

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from localaws.sagemaker.containers.limits import Exceeded
 from localaws.sagemaker.hosting.endpoint_logs import ENDS
 from localaws.sagemaker.hosting.witnesses import Witness
 from localaws.sagemaker.hosting.worker import UnhealthyError, Worker
@@ -81,7 +80,7 @@ class Instance:
             worker = self._bring_up()
         except UnhealthyError as error:
             _log.warning("variant %s: %s", self.plan.name, error)
-            raise FleetError(unhealthy_reason(self.plan.name, error.exceeded)) from error
+            raise FleetError(unhealthy_reason(self.plan.name, error)) from error
         except StartError as error:
             raise FleetError(str(error)) from error
         threading.Thread(target=self._watch, args=(worker,), name=self.id, daemon=True).start()
@@ -192,10 +191,10 @@ def stop_all(instances: Sequence[Instance], grace: float) -> None:
         thread.join()
 
 
-def unhealthy_reason(variant: str, exceeded: Exceeded | None = None) -> str:
+def unhealthy_reason(variant: str, error: UnhealthyError) -> str:
     """AWS's FailureReason for a container that doesn't become healthy; and which limit has ended it, if one has."""
     reason = (
-        f"The primary container for production variant {variant} did not pass the ping health check. "
+        f"The {error.container} for production variant {variant} did not pass the ping health check. "
         "Please check CloudWatch logs for this endpoint."
     )
-    return f"{reason} {ENDS[exceeded]}" if exceeded else reason
+    return f"{reason} {ENDS[error.exceeded]}" if error.exceeded else reason

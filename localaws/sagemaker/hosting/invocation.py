@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from localaws.sagemaker.core.aws_platform import Platform
 from localaws.sagemaker.core.errors import SageMakerError, not_supported
+from localaws.sagemaker.hosting.chain import Chain, Link, PassedTooMuchError
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP
 from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
 from localaws.sagemaker.hosting.fleet import NoInstanceError, NoVariantError, RetiredError
@@ -21,7 +22,7 @@ from localaws.sagemaker.hosting.split_traffic import Fleet
 from localaws.sagemaker.hosting.witnesses import Exchange
 from localaws.sagemaker.hosting.worker import (
     Answer,
-    AnswerTooLargeError,
+    NoAnswerError,
     Worker,
     WorkerGoneError,
     WorkerTimeoutError,
@@ -36,8 +37,8 @@ _MAX_TEXT = 64 * 1024  # characters of a model's error that its caller is told
 # AWS's answer where the container gave none (aws-samples/host-yolov8-on-sagemaker-endpoint#21).
 _NO_STATUS = 0
 _TIMED_OUT = (
-    b"Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
-    b"each container in Amazon CloudWatch, resolve the issue, and try again."
+    "Your invocation timed out while waiting for a response from container {}. Review the latency metrics for "
+    "each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 
 # What a caller and a model say to each other beside the bodies (InvokeEndpoint, CustomAttributes).
@@ -47,7 +48,6 @@ INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 # Headers of InvokeEndpoint whose members ask for something that isn't here.
 _REFUSED_HEADERS = {
     "x-amzn-sagemaker-target-model": "TargetModel",
-    "x-amzn-sagemaker-target-container-hostname": "TargetContainerHostname",
     "x-amzn-sagemaker-enable-explanations": "EnableExplanations",
     "x-amzn-sagemaker-inference-component": "InferenceComponentName",
     "x-amzn-sagemaker-session-id": "SessionId",
@@ -66,6 +66,7 @@ class InvokeRequest:
     target_variant: str | None = None
     custom_attributes: str | None = None
     inference_id: str | None = None
+    target_container: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,10 @@ class InvokeResult:
     content_type: str
     variant: str
     headers: dict[str, str] = field(default_factory=dict)
+
+
+class _Refusal(Answer):
+    """In place of an answer, what the platform itself says of one."""
 
 
 class ModelError(SageMakerError):
@@ -149,31 +154,35 @@ class Invoker:
         return deployment
 
     def _ask(self, request: InvokeRequest, instance: Instance, worker: Worker, started: float) -> InvokeResult:
-        variant = instance.plan.name
+        variant, target = instance.plan.name, _target(request, worker)
+        seconds: dict[str, float] = {}
         sent = time.perf_counter()
-        answer = answer_of(instance, worker, request)
+        answer = answer_of(instance, worker, request, target, seconds)
         answered = time.perf_counter()
         source = (request.endpoint, variant, instance.plan.config)
         self._metrics.record(source, answer.status, answered - sent, sent - started)
+        if seconds:
+            self._metrics.record_containers(source, seconds, (answer.status, sent - started) if target else None)
         if instance.plan.witnesses:
             _show(instance.plan, request, answer)
         if not 200 <= answer.status < 300:
-            raise self._model_error(request.endpoint, instance, answer)
+            raise self._model_error(request.endpoint, instance, worker, answer)
         told = answer.headers.get(CUSTOM_ATTRIBUTES.lower())
         more = {} if told is None else {CUSTOM_ATTRIBUTES: told}
         return InvokeResult(answer.status, answer.body, answer.headers.get("content-type", ""), variant, more)
 
-    def _model_error(self, endpoint: str, instance: Instance, answer: Answer) -> ModelError:
+    def _model_error(self, endpoint: str, instance: Instance, worker: Worker, answer: Answer) -> ModelError:
         region, account = self._platform.region, self._platform.account
         side = "client" if 400 <= answer.status < 500 else "server"
         group = LOG_GROUP + endpoint
         text = answer.body[:_MAX_TEXT].decode("utf-8", "replace")
         console = f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
+        what = f'Received {side} error ({answer.status}) from {answer.container} with message "{text}".'
         message = (
-            f'Received {side} error ({answer.status}) from primary with message "{text}". See {console}'
+            f"{text if isinstance(answer, _Refusal) else what} See {console}"
             f"#logEventViewer:group={group} in account {account} for more information."
         )
-        stream = f"{instance.plan.name}/{instance.id}"
+        stream = f"{instance.plan.name}/{instance.id}" + (f"/{answer.container}" if isinstance(worker, Chain) else "")
         arn = f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{stream}"
         return ModelError(message, answer.status, text, arn)
 
@@ -196,22 +205,60 @@ def _show(plan: VariantPlan, request: InvokeRequest, answer: Answer) -> None:
         witness.saw(exchange)
 
 
-def answer_of(instance: Instance, worker: Worker, request: InvokeRequest) -> Answer:
-    """The container's answer, or what AWS makes of none."""
+def _target(request: InvokeRequest, worker: Worker) -> Link | None:
+    """The container that a request names. A ValidationError where it must name one and doesn't, or the other way
+    round ("Invoke a multi-container endpoint with direct invocation")."""
+    name = request.target_container
+    if not (isinstance(worker, Chain) and worker.is_direct):
+        if name is None:
+            return None
+        raise SageMakerError(
+            "ValidationError",
+            f"Endpoint {request.endpoint} is not configured for direct invocation of a container, so "
+            f"TargetContainerHostname can't be given: {name}.",
+        )
+    if name is None:
+        raise SageMakerError(
+            "ValidationError",
+            f"Endpoint {request.endpoint} is configured for direct invocation: give TargetContainerHostname.",
+        )
+    link = worker.link(name)
+    if link is None:
+        raise SageMakerError(
+            "ValidationError", f"Endpoint {request.endpoint} has no container with TargetContainerHostname {name}."
+        )
+    return link
+
+
+def answer_of(
+    instance: Instance,
+    worker: Worker,
+    request: InvokeRequest,
+    target: Link | None = None,
+    seconds: dict[str, float] | None = None,
+) -> Answer:
+    """The answer of the container, of the last of several or of the named one, or what AWS makes of none."""
     headers = {"Content-Type": request.content_type, "Accept": request.accept}
     if request.custom_attributes is not None:
         headers[CUSTOM_ATTRIBUTES] = request.custom_attributes
     sent = time.monotonic()
     try:
-        answer = worker.ask("POST", "/invocations", headers, request.body, RESPONSE_SECONDS)
-    except WorkerTimeoutError:
+        if target is not None:
+            answer = target.invoke(headers, request.body, RESPONSE_SECONDS, seconds)
+        elif isinstance(worker, Chain):
+            answer = worker.through(headers, request.body, RESPONSE_SECONDS, seconds)
+        else:
+            answer = worker.ask("POST", "/invocations", headers, request.body, RESPONSE_SECONDS)
+    except WorkerTimeoutError as error:
         _replace_if_hung(instance, worker, sent)
-        return Answer(_NO_STATUS, {}, _TIMED_OUT)
-    except AnswerTooLargeError as error:
-        return Answer(_NO_STATUS, {}, str(error).encode())
-    except WorkerGoneError:
+        return Answer(_NO_STATUS, {}, _TIMED_OUT.format(error.container).encode(), error.container)
+    except WorkerGoneError as error:
         instance.lost(worker)
-        return Answer(500, {}, b"The container closed the connection before it answered.")
+        return Answer(500, {}, b"The container closed the connection before it answered.", error.container)
+    except PassedTooMuchError as error:
+        return _Refusal(_NO_STATUS, {}, str(error).encode(), error.container)
+    except NoAnswerError as error:
+        return Answer(_NO_STATUS, {}, str(error).encode(), error.container)
     worker.answered_at = time.monotonic()
     return answer
 

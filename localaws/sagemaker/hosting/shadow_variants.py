@@ -36,13 +36,12 @@ def check_shadows(request: Document) -> None:
             raise errors.validation(f"{SHADOW} can't be used with Inf1 instances, as {variant['VariantName']} has.")
 
 
-def check_model(request: Document, model: Document) -> None:
-    """Refuse a model that no variant beside a shadow, nor the shadow itself, may have. ValidationException."""
-    containers = model.get("Containers", [])
-    if request.get(SHADOW) and len(containers) > 1:
+def check_containers(request: Document, model_name: str, containers: int) -> None:
+    """Refuse a model of several containers, which neither a shadow nor a variant beside one may have.
+    ValidationException."""
+    if request.get(SHADOW) and containers > 1:
         raise errors.validation(
-            f"{SHADOW} can't be used with multi-container endpoints: model {model['ModelName']} has "
-            f"{len(containers)} containers."
+            f"{SHADOW} can't be used with multi-container endpoints: model {model_name} has {containers} containers."
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors
@@ -11,7 +12,8 @@ from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.hosting.endpoint_configs import find_config
 from localaws.sagemaker.hosting.instances import VariantPlan
 from localaws.sagemaker.hosting.model_data import model_data_uri
-from localaws.sagemaker.hosting.models import container_of, find_model, resolve_package
+from localaws.sagemaker.hosting.model_request import is_direct
+from localaws.sagemaker.hosting.models import find_model, resolved
 from localaws.sagemaker.hosting.shadow_variants import SHADOW, share_of
 
 CAPTURE = "DataCaptureConfig"
@@ -40,7 +42,6 @@ def snapshot(context: Context, config_name: str) -> Document:
 
 
 def _variant(context: Context, variant: Document, model: Document) -> Document:
-    container = resolve_package(context, container_of(model))
     startup = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", _DEFAULT_STARTUP_SECONDS)
     made = {
         "VariantName": variant["VariantName"],
@@ -51,12 +52,29 @@ def _variant(context: Context, variant: Document, model: Document) -> Document:
         "DownloadSeconds": float(variant.get("ModelDataDownloadTimeoutInSeconds", _DEFAULT_DOWNLOAD_SECONDS)),
         "ModelName": model["ModelName"],
         "RoleArn": model["ExecutionRoleArn"],
-        "Image": container["Image"],
-        "Environment": container.get("Environment", {}),
-        "ModelDataUri": model_data_uri(container),
         "ResolvedAt": context.clock.now(),
-    }
+    } | served(context, model)
     return made | ({"RoutingConfig": variant["RoutingConfig"]} if "RoutingConfig" in variant else {})
+
+
+def served(context: Context, model: Document, environment: Mapping[str, str] = MappingProxyType({})) -> Document:
+    """What an instance of a model runs: one container's members, or `Links` with those of each.
+
+    environment: further variables of every container. ValidationException, see `models.resolved`.
+    """
+    links = [_link(container, environment) for container in resolved(context, model)]
+    if len(links) == 1 and not is_direct(model):
+        return {member: value for member, value in links[0].items() if member != "Hostname"}
+    return {"Links": links, "IsDirect": is_direct(model)}
+
+
+def _link(container: Document, environment: Mapping[str, str]) -> Document:
+    return {
+        "Hostname": container["ContainerHostname"],
+        "Image": container["Image"],
+        "Environment": {**container.get("Environment", {}), **environment},
+        "ModelDataUri": model_data_uri(container),
+    }
 
 
 def plans_of(snapshot: Document) -> list[VariantPlan]:

@@ -26,33 +26,45 @@ PING_PAUSE_SECONDS = 0.02  # between two pings that were answered with something
 STOP_SECONDS = 30.0  # SIGTERM to SIGKILL (developer guide, "Use Your Own Inference Code with Hosting Services")
 
 
-class WorkerGoneError(Exception):
+PRIMARY = "primary"  # what AWS calls the container of an instance that has one
+
+
+class NoAnswerError(Exception):
+    """A container gave no answer; `container` says which."""
+
+    container = PRIMARY
+
+
+class WorkerGoneError(NoAnswerError):
     """The process ended, or closed the connection in the middle of an answer."""
 
 
-class WorkerTimeoutError(Exception):
+class WorkerTimeoutError(NoAnswerError):
     """No whole answer came in time."""
 
 
-class AnswerTooLargeError(Exception):
+class AnswerTooLargeError(NoAnswerError):
     """The answer is larger than an endpoint may give; the text says so."""
 
 
 class UnhealthyError(Exception):
-    """The process ended, or didn't answer /ping with 200 in time; the text says which. `exceeded`: see `Process`."""
+    """The process ended, or didn't answer /ping with 200 in time; the text says which. `exceeded`: see `Process`;
+    `container`: which of an instance's containers it was, as AWS says it."""
 
-    def __init__(self, message: str, exceeded: Exceeded | None = None) -> None:
+    def __init__(self, message: str, exceeded: Exceeded | None = None, container: str = "primary container") -> None:
         super().__init__(message)
         self.exceeded = exceeded
+        self.container = container
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP response; header names are lower case."""
+    """An HTTP response; header names are lower case. `container` is the one that gave it."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    container: str = PRIMARY
 
 
 class Connection:
