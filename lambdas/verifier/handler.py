@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from common import answers
 from common.artifacts import Artifacts
 from common.clients import client
 from common.json_values import unstorable
 from common.log import Log
 
 from contract import files, functions, signatures, threshold_answers, thresholds
-from verifier import answers
 
 Document = dict[str, Any]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from common.answers import wrong
 from common.state import State
 from gate import decision as gate_decision
 from gate.evaluation import BadEvaluationError
@@ -15,7 +16,6 @@ from planner import plan
 from recorder import documents
 from run_world import CHAMPION, PLAN, World, make_spec, run
 from verifier import handler as verifier
-from verifier.answers import wrong
 
 from contract import thresholds
 from infra.workflow.steps.plan import spec_hash

@@ -33,6 +33,8 @@ def check_async(request: Document) -> None:
         raise errors.validation(_UNSUPPORTED)
     if len(variants) > 1:
         raise errors.not_supported("AsyncInferenceConfig of several production variants")
+    if "DataCaptureConfig" in request:
+        raise errors.not_supported("DataCaptureConfig beside AsyncInferenceConfig")
 
 
 def check_async_model(request: Document, model: Document) -> None:

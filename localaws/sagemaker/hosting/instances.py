@@ -18,6 +18,7 @@ from itertools import count
 from typing import Any
 
 from localaws.sagemaker.hosting.endpoint_logs import ENDS
+from localaws.sagemaker.hosting.witnesses import Witness
 from localaws.sagemaker.hosting.worker import UnhealthyError, Worker
 
 RESTART_PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each restart in a row; the last one repeats
@@ -42,8 +43,9 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class VariantPlan:
-    """A production variant as it is to be deployed. `source` is what its instances are started from, `config` the
-    endpoint configuration that it is of, which makes it `is_async` or not."""
+    """A variant as it is to be deployed. `source` is what its instances are started from, `config` the endpoint
+    configuration that it is of, which makes it `is_async` or not; `witnesses` see what it is asked and answers. A
+    shadow answers no caller."""
 
     name: str
     weight: float
@@ -53,6 +55,8 @@ class VariantPlan:
     startup_seconds: float = 600.0
     config: str = ""
     is_async: bool = False
+    is_shadow: bool = False
+    witnesses: Sequence[Witness] = ()
 
 
 Start = Callable[[VariantPlan, str], Worker]
