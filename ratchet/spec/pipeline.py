@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from contract import files
-from contract.held_out import Reading
+from contract.held_out import Reading, defines_reader
 from ratchet.spec.approval import Approval, Approved
 from ratchet.spec.data import Prefix, check_apart, check_channels
 from ratchet.spec.deploy import Deploy
@@ -89,6 +89,17 @@ class PipelineSpec(Model):
     def training_channels(self) -> dict[str, str]:
         """The channels that training sees, with their prefixes: all but the held-out one."""
         return {channel: prefix for channel, prefix in self.data.items() if channel != files.TEST_CHANNEL}
+
+    @property
+    def serving_scripts(self) -> list[str]:
+        """The files whose functions serve: of a chain one a container, in order."""
+        return [container.entry for container in self.deploy.chain] or [files.SERVING_SCRIPT]
+
+    @property
+    def reads_held_out_data(self) -> bool:
+        """Whether the first of them reads the held-out data by a function of its own."""
+        first = self.folder / self.serving_scripts[0]
+        return first.is_file() and defines_reader(first.read_text(encoding="utf-8"))
 
     @property
     def reading(self) -> Reading:
