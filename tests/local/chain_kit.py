@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hosting_kit import Hosting
@@ -75,6 +76,23 @@ class Chains(Hosting):
         asked = {"ContentType": "text/plain", "Accept": "text/mine", "CustomAttributes": "asked by me", **more}
         answer = self.runtime.invoke_endpoint(EndpointName=endpoint, Body=body, **asked)
         return answer["Body"].read().decode(), answer["CustomAttributes"]
+
+    def latency(self, endpoint: str, container: str = "") -> float:
+        """The sum of what a container took, or the whole model, in microseconds."""
+        named = {"EndpointName": endpoint, "VariantName": "AllTraffic"} | (
+            {"ContainerName": container} if container else {}
+        )
+        now = datetime.now(UTC)
+        points = self.aws.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName="ContainerLatency" if container else "ModelLatency",
+            Dimensions=[{"Name": name, "Value": value} for name, value in named.items()],
+            StartTime=now - timedelta(minutes=10),
+            EndTime=now + timedelta(minutes=1),
+            Period=60,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return float(sum(point["Sum"] for point in points))
 
     def streams(self, endpoint: str) -> set[str]:
         """The names of the endpoint's log streams, without the instance's."""

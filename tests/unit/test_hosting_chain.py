@@ -64,7 +64,7 @@ class Chained:
         self.deployment = Deployment([plan(startup_seconds=0.3)], self._start(names, is_direct=is_direct, sick=sick))
         serving: Any = SimpleNamespace(get=lambda _name: self.deployment, wait_for=lambda *_: self.deployment)
         metrics: Any = SimpleNamespace(
-            record=lambda *_: None, record_containers=lambda _source, seconds: self.recorded.append(seconds)
+            record=lambda *_: None, record_containers=lambda _source, seconds, _direct: self.recorded.append(seconds)
         )
         platform: Any = SimpleNamespace(region="us-east-1", account="000000000000")
         self.invoker = Invoker(SimpleNamespace(is_coming_back=lambda _: False), serving, metrics, platform)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from waiting import WAIT_SECONDS as PATIENT_SECONDS
 from waiting import until
 
-from localaws.sagemaker.containers.limits import DISK, MEMORY, Exceeded, Limits
+from localaws.sagemaker.containers.limits import DISK, MEMORY, Exceeded, Limits, SharedMemory
 from localaws.sagemaker.hosting import instances
 from localaws.sagemaker.hosting.endpoint_logs import last_words
 from localaws.sagemaker.hosting.fleet import Deployment, NoInstanceError, NoVariantError, RetiredError
@@ -147,7 +147,9 @@ def test_a_container_that_a_limit_ends_while_it_loads_says_so(exceeded: Exceeded
 
 
 def test_a_log_says_how_much_memory_a_container_may_have() -> None:
-    assert "It may use 4.0 GiB" in last_words(MEMORY, Limits(memory=4 << 30, disk=1))
+    assert "It may use 4.0 GiB, which" in last_words(MEMORY, Limits(memory=4 << 30, disk=1))
+    shared = Limits(memory=4 << 30, disk=1, shared=SharedMemory())
+    assert "It may use 4.0 GiB together with the instance's other containers, which" in last_words(MEMORY, shared)
 
 
 def test_a_container_that_ends_again_and_again_is_started_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,25 +158,26 @@ class _Processes:
 
     def __init__(self, processes: Sequence[Process]) -> None:
         self._processes = tuple(processes)
+        self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._code = 0
+        self._first: Process | None = None
         for process in processes:
             threading.Thread(target=self._follow, args=(process,), name="container-of-several", daemon=True).start()
 
     def _follow(self, process: Process) -> None:
-        code = process.wait()
-        if not self._ended.is_set():
-            self._code = code
+        process.wait()
+        with self._lock:
+            self._first = self._first or process
         self._ended.set()
 
     @property
     def exceeded(self) -> Exceeded | None:
-        return next((process.exceeded for process in self._processes if process.exceeded), None)
+        return self._first.exceeded if self._first else None
 
     def wait(self, timeout: float | None = None) -> int:
-        if not self._ended.wait(timeout):
+        if not self._ended.wait(timeout) or self._first is None:
             raise subprocess.TimeoutExpired("containers", timeout or 0.0)
-        return self._code
+        return self._first.wait()
 
     def stop(self) -> None:
         for process in self._processes:

@@ -158,7 +158,7 @@ class Invoker:
         source = (request.endpoint, variant, instance.plan.config)
         self._metrics.record(source, answer.status, answered - sent, sent - started)
         if seconds:
-            self._metrics.record_containers(source, seconds)
+            self._metrics.record_containers(source, seconds, (answer.status, sent - started) if target else None)
         if not 200 <= answer.status < 300:
             raise self._model_error(request.endpoint, instance, worker, answer)
         told = answer.headers.get(CUSTOM_ATTRIBUTES.lower())

@@ -30,13 +30,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Interval:
-    """One variant's invocations since the last write. Keys of the latencies are microseconds, values how often."""
+    """Invocations of a variant, or of one of its containers, since the last write. Keys of the latencies are
+    microseconds, values how often."""
 
     invocations: int = 0
     errors_4xx: int = 0
     errors_5xx: int = 0
     model_latency: Counter[float] = field(default_factory=Counter)
     overhead_latency: Counter[float] = field(default_factory=Counter)
+
+    def count(self, status: int, overhead_seconds: float) -> None:
+        self.invocations += 1
+        self.errors_4xx += 400 <= status < 500
+        self.errors_5xx += not 200 <= status < 500
+        self.overhead_latency[microseconds(overhead_seconds)] += 1
 
 
 class InvocationMetrics:
@@ -48,7 +55,7 @@ class InvocationMetrics:
         self._clock = clock
         self._changed = threading.Condition()
         self._intervals: dict[Source, _Interval] = {}
-        self._containers: dict[Container, Counter[float]] = {}
+        self._containers: dict[Container, _Interval] = {}
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="invocation-metrics", daemon=True)
         self._thread.start()
@@ -60,19 +67,23 @@ class InvocationMetrics:
             if interval is None:
                 interval = self._intervals[source] = _Interval()
                 self._changed.notify()
-            interval.invocations += 1
-            interval.errors_4xx += 400 <= status < 500
-            interval.errors_5xx += not 200 <= status < 500
+            interval.count(status, overhead_seconds)
             interval.model_latency[microseconds(model_seconds)] += 1
-            interval.overhead_latency[microseconds(overhead_seconds)] += 1
 
-    def record_containers(self, source: Source, seconds: Mapping[str, float]) -> None:
-        """How long each container of a chain took for an invocation that has been counted, by its hostname."""
+    def record_containers(
+        self, source: Source, seconds: Mapping[str, float], direct: tuple[int, float] | None = None
+    ) -> None:
+        """How long containers took for an invocation that has been counted, by hostname.
+
+        direct: the status and the overhead of one that named its container, which is counted for that, too.
+        """
         endpoint, variant, _ = source
         with self._changed:
             for hostname, taken in seconds.items():
-                latencies = self._containers.setdefault((endpoint, variant, hostname), Counter())
-                latencies[microseconds(taken)] += 1
+                interval = self._containers.setdefault((endpoint, variant, hostname), _Interval())
+                interval.model_latency[microseconds(taken)] += 1
+                if direct is not None:
+                    interval.count(*direct)
 
     def flush(self) -> None:
         """Write what was counted so far; a CloudWatch that fails never fails an invocation."""
@@ -81,7 +92,7 @@ class InvocationMetrics:
             containers, self._containers = self._containers, {}
         now = self._clock()
         data = [datum for key, interval in intervals.items() for datum in data_of(key, interval, now)]
-        data += [datum for key, latencies in containers.items() for datum in container_data_of(key, latencies, now)]
+        data += [datum for key, interval in containers.items() for datum in container_data_of(key, interval, now)]
         if not data:
             return
         try:
@@ -119,24 +130,24 @@ def data_of(source: Source, interval: _Interval, at: float) -> Iterator[Document
         yield from _data({"Dimensions": named, "Timestamp": at}, interval)
 
 
-def container_data_of(container: Container, latencies: Counter[float], at: float) -> Iterator[Document]:
-    """PutMetricData's MetricData for what a container of a chain took ("Inference Pipeline Logs and Metrics")."""
+def container_data_of(container: Container, interval: _Interval, at: float) -> Iterator[Document]:
+    """PutMetricData's MetricData for what came of a container ("Inference Pipeline Logs and Metrics"; "Metrics for
+    multi-container endpoints with direct invocation")."""
     names = ("EndpointName", "VariantName", "ContainerName")
     dimensions = [{"Name": name, "Value": value} for name, value in zip(names, container, strict=True)]
-    common = {"Dimensions": dimensions, "Timestamp": at, "MetricName": "ContainerLatency", "Unit": "Microseconds"}
-    yield from _datum(common, latencies)
+    yield from _data({"Dimensions": dimensions, "Timestamp": at}, interval, latency="ContainerLatency")
 
 
-def _data(common: Document, interval: _Interval) -> Iterator[Document]:
+def _data(common: Document, interval: _Interval, latency: str = "ModelLatency") -> Iterator[Document]:
     total = interval.invocations
     counts = {
-        "Invocations": Counter({1.0: total}),
+        "Invocations": +Counter({1.0: total}),
         "Invocation4XXErrors": _zeros_and_ones(total, interval.errors_4xx),
         "Invocation5XXErrors": _zeros_and_ones(total, interval.errors_5xx),
     }
     for name, values in counts.items():
         yield from _datum(common | {"MetricName": name, "Unit": "None"}, values)
-    for name, values in (("ModelLatency", interval.model_latency), ("OverheadLatency", interval.overhead_latency)):
+    for name, values in ((latency, interval.model_latency), ("OverheadLatency", interval.overhead_latency)):
         yield from _datum(common | {"MetricName": name, "Unit": "Microseconds"}, values)
 
 

@@ -15,7 +15,7 @@ from localaws.sagemaker.containers.container import Container, ContainerSpec, de
 from localaws.sagemaker.containers.image_table import ImageNotFoundError
 from localaws.sagemaker.containers.images import ImageBuildError, ImageEnvironment
 from localaws.sagemaker.containers.layers import Writable
-from localaws.sagemaker.containers.limits import Limits
+from localaws.sagemaker.containers.limits import Limits, SharedMemory
 from localaws.sagemaker.containers.logs import ContainerLog
 from localaws.sagemaker.containers.script_reading import NOTHING_KNOWN
 from localaws.sagemaker.containers.warm_start import Warm
@@ -38,13 +38,20 @@ _CONTAINERS = "containers"  # below an instance's directory: one for each of sev
 
 
 class _Place(NamedTuple):
-    """Where an instance's files are: its /opt/ml, its /tmp, and its variant's archives, shared by all instances; and
-    what of this machine it may use."""
+    """Where a container's files are: its /opt/ml, its /tmp, what it installs, and its model's archives, shared by all
+    instances; and what of this machine it may use."""
 
     ml: Path
     tmp: Path
+    layer: Path
     archives: Path
     limits: Limits
+
+
+def _place(directory: Path, plan: VariantPlan, instance_id: str, shared: SharedMemory | None = None) -> _Place:
+    own, memory = directory / instance_id, instance_sizes.usable(plan.source["InstanceType"])
+    limits = Limits(memory=memory, disk=ROOM, shared=shared)
+    return _Place(own / "ml", own / "tmp", own / "layer", directory, limits)
 
 
 class ContainerStarter:
@@ -78,32 +85,26 @@ class ContainerStarter:
         """
         links = plan.source.get("Links")
         if links is None:
-            return self._start_one(resource_arn, log(""), directory, plan, instance_id)
+            return self._start_one(resource_arn, log(""), _place(directory, plan, instance_id), plan)
         started: list[Link] = []
+        shared = SharedMemory()
         try:
             for link in links:
-                own, host = replace(plan, source={**plan.source, **link}), link["Hostname"]
-                worker = self._start_one(
-                    resource_arn, log(f"/{host}"), directory / _CONTAINERS / host, own, instance_id
-                )
-                started.append(Link(host, worker))
+                own, name = replace(plan, source={**plan.source, **link}), link["Hostname"]
+                place = _place(directory / _CONTAINERS / name, plan, instance_id, shared)
+                started.append(Link(name, self._start_one(resource_arn, log(f"/{name}"), place, own)))
         except BaseException:
             for each in started:
                 each.worker.stop(grace=0.0)
             raise
         return Chain(started, is_direct=plan.source["IsDirect"])
 
-    def _start_one(
-        self, resource_arn: str, log: ContainerLog, directory: Path, plan: VariantPlan, instance_id: str
-    ) -> Worker:
+    def _start_one(self, resource_arn: str, log: ContainerLog, place: _Place, plan: VariantPlan) -> Worker:
         """A container that loads the plan's model for an endpoint or a job, its files below `directory`. StartError.
 
         An artifact that is there from an earlier start is used again, so that an instance comes back even when its
         object has gone. `log` is closed once the container has ended.
         """
-        own = directory / instance_id
-        memory = instance_sizes.usable(plan.source["InstanceType"])
-        place = _Place(own / "ml", own / "tmp", directory, Limits(memory=memory, disk=ROOM))
         try:
             credentials = self._context.platform.assume_role(plan.source["RoleArn"], "SageMaker", resource_arn)
             submitted = self._unpack(place, plan, credentials)
@@ -113,7 +114,7 @@ class ContainerStarter:
             raise StartError(str(error)) from error
         except SageMakerError as error:
             raise StartError(error.message) from error
-        installed = layers.writable(image, own / "layer", place.tmp)
+        installed = layers.writable(image, place.layer, place.tmp)
         for note in filter(None, [*image.notes, describe_isolation(), layers.describe(installed)]):
             log.say(note)
         variables = self._variables(place, plan, installed.image, credentials)
