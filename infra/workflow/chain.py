@@ -53,14 +53,14 @@ def containers_of(alone: Document, told: Document) -> str:
     return f"({_IS_CHAIN} ? {several} : {jsonata({'PrimaryContainer': alone})})"
 
 
-def held(contents: list[str]) -> str:
-    """A list of what a model's name is made of, as JSONata text, with the candidate's chain behind where it has one.
+def held() -> str:
+    """What a model's name is made of besides, as JSONata text of a list: the candidate's chain, where it has one.
 
     Variables in their names' order: what comes back from a run's record has them in any.
     """
     variables = "$map($sort($keys($c.Environment)), function($k) { $k & '=' & $lookup($c.Environment, $k) })"
     each = f"$join([$c.ContainerHostname, $c.Image, {variables}], ' ')"
-    return f"$append([{', '.join(contents)}], {_IS_CHAIN} ? $map({_CHAIN}, function($c) {{ {each} }}) : [])"
+    return f"({_IS_CHAIN} ? $map({_CHAIN}, function($c) {{ {each} }}) : [])"
 
 
 def candidates(containers: list[Document]) -> Document:

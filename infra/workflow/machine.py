@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contract.approvals import APPROVAL
 from contract.batches import BATCH
+from contract.shadows import SHADOW as SHADOWED
 from contract.states import (
     APPROVE,
     DEPLOY,
@@ -28,7 +29,7 @@ from infra.workflow.instances import REFUSALS
 from infra.workflow.step import Machine, Step, story
 from infra.workflow.steps import batch, evaluate, train
 from infra.workflow.steps.approve import LOOK, approve
-from infra.workflow.steps.deploy import deploy
+from infra.workflow.steps.deploy import deploy, first_of_update
 from infra.workflow.steps.expect_alarms import expect_alarms
 from infra.workflow.steps.gate import gate
 from infra.workflow.steps.launched import launched
@@ -36,6 +37,7 @@ from infra.workflow.steps.plan import PLANNED, plan
 from infra.workflow.steps.record import record
 from infra.workflow.steps.register import register
 from infra.workflow.steps.settle import settle
+from infra.workflow.steps.shadow import shadow
 from infra.workflow.steps.undo import undo
 from infra.workflow.steps.verify import verify
 from infra.workflow.surroundings import Surroundings
@@ -68,6 +70,7 @@ def run_machine(at: Surroundings) -> Machine:
             REFUSALS: 0,
             **({} if at.has_endpoint else {BATCH: None}),
             **({APPROVAL: None} if by_a_person else {}),
+            **({SHADOWED: None} if at.spec.deploy.has_shadow else {}),
             **ENDPOINT_UNTOUCHED,
             "run": expression("$states.input"),
         },
@@ -79,4 +82,5 @@ def _champion(at: Surroundings) -> list[Step]:
     """What a champion does: it answers behind the endpoint, or it answers a batch."""
     if not at.has_endpoint:
         return [batch.batch(at)]
-    return [deploy(at, then=VERIFY), verify(at, wrong=UNDO), undo(at, repaired=PLANNED)]
+    shadowed = shadow(at, then=first_of_update(at))
+    return [deploy(at, then=VERIFY), shadowed, verify(at, wrong=UNDO), undo(at, repaired=PLANNED)]

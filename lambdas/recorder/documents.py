@@ -9,17 +9,20 @@ from common import notification as topic
 from common.json_values import storable
 from common.state import State
 
-from contract import environment, evaluations, files, outcomes, states
+from contract import environment, evaluations, files, outcomes, states, triggers
 from contract.approvals import APPROVAL
 from contract.batches import BATCH
 from contract.causes import outcome_of, readable
 from contract.run_table import ENDS, RULE_VERDICTS, STOPPED_BY, UNFINISHED
+from contract.shadows import SHADOW, SKIPPED
 from contract.tuning import TUNED, TUNING, UNTUNED
 from recorder import spot_figures, training_figures
 from recorder.rule_verdicts import rule_verdicts
 
 Document = dict[str, Any]
 
+_NO_CHAMPION = "no champion served whose answers there were to compare with"
+_WENT_BACK = "a person went back to a model that has served before"
 _WORK = ("fingerprint", "code_hash", "spec_hash", "image_uri", "data")
 _CHAMPION = ("run_id", "model_package_arn", "model_data", "image_uri", "score", "metric", "fingerprint")
 
@@ -73,6 +76,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         "model_package_arn": event["package"],
         **{name: event[name] for name in ("decision", "candidate", "deployment", "verification")},
         BATCH: dict(batch) if batch else None,
+        SHADOW: _shadow(event),
         "champion_before": plan.get("champion"),
         "champion_after": state.champion,
         "error": readable(event["failure"]) if event["failure"] else None,
@@ -136,6 +140,14 @@ def _approval(event: Mapping[str, Any], begun: Mapping[str, Any]) -> Document | 
     known = {**(begun.get(APPROVAL) or {}), **(event.get(APPROVAL) or {})}
     kept = ("status", "reason", "since", "until")
     return {name: known[name] for name in kept if name in known} or None
+
+
+def _shadow(event: Mapping[str, Any]) -> Document | None:
+    """What a challenger's answers as a shadow came to, or why it was none; None where the spec wants no shadow."""
+    if event.get(SHADOW) or SHADOW not in event or not event["deployment"]:
+        return event.get(SHADOW)
+    goes_back = event["run"]["trigger"]["kind"] == triggers.ROLLBACK
+    return {SKIPPED: _WENT_BACK if goes_back else _NO_CHAMPION} if outcome(event) == outcomes.PROMOTED else None
 
 
 def _judged(event: Mapping[str, Any], last: Sequence[Mapping[str, Any]], begun: Mapping[str, Any]) -> list[Document]:

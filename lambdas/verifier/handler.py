@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from common.answers import same
 from common.artifacts import Artifacts
 from common.clients import client
 from common.json_values import unstorable
 from common.log import Log
 
 from contract import files, functions, signatures
-from verifier.answers import same
 
 Document = dict[str, Any]
 

@@ -149,7 +149,7 @@ def _control(aws: EmbeddedAws, operation: str, request: Document, caller: Caller
 
 
 def _invocation(name: str, headers: dict[str, str], body: bytes) -> InvokeRequest:
-    from localaws.sagemaker.hosting.invocation import CUSTOM_ATTRIBUTES, InvokeRequest
+    from localaws.sagemaker.hosting.invocation import CUSTOM_ATTRIBUTES, INFERENCE_ID, InvokeRequest
 
     return InvokeRequest(
         endpoint=name,
@@ -158,6 +158,7 @@ def _invocation(name: str, headers: dict[str, str], body: bytes) -> InvokeReques
         accept=headers.get("accept", "*/*"),
         target_variant=headers.get("x-amzn-sagemaker-target-variant"),
         custom_attributes=headers.get(CUSTOM_ATTRIBUTES.lower()),
+        inference_id=headers.get(INFERENCE_ID.lower()),
         target_container=headers.get("x-amzn-sagemaker-target-container-hostname"),
     )
 

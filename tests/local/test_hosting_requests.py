@@ -152,7 +152,6 @@ def test_the_runtime_is_authorized_too(hosting: Hosting) -> None:
     assert "sagemaker:InvokeEndpoint" in message
 
 
-CAPTURE = {"CaptureMode": "Input"}
 VARIANT = {"VariantName": "A", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
 
 
@@ -165,14 +164,6 @@ VARIANT = {"VariantName": "A", "InitialInstanceCount": 1, "InstanceType": "ml.m5
         ({"RoutingConfig": {"RoutingStrategy": "PREFIX_AWARE"}}, {}, "RoutingStrategy=PREFIX_AWARE of production"),
         ({"CoreDumpConfig": {"DestinationS3Uri": "s3://b/k"}}, {}, "CoreDumpConfig of production variant A"),
         ({}, {"AsyncInferenceConfig": {"OutputConfig": {}}}, "AsyncInferenceConfig of an endpoint configuration"),
-        (
-            {},
-            {"DataCaptureConfig": {
-                "InitialSamplingPercentage": 1, "DestinationS3Uri": "s3://b", "CaptureOptions": [CAPTURE],
-            }},
-            "DataCaptureConfig of an endpoint configuration",
-        ),
-        ({}, {"ShadowProductionVariants": [{**VARIANT, "ModelName": "m"}]}, "ShadowProductionVariants of an endpoint"),
         ({}, {"EnableNetworkIsolation": True}, "EnableNetworkIsolation=true of an endpoint configuration"),
     ],
 )  # fmt: skip

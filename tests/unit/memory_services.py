@@ -104,7 +104,8 @@ class S3(Service):
 
     def list_objects_v2(self, *, Bucket: str, Prefix: str, **_: Any) -> Document:  # noqa: N803 - boto3's
         found = [key for bucket, key in sorted(self.objects) if bucket == Bucket and key.startswith(Prefix)]
-        return {"Contents": [{"Key": key} for key in found]} if found else {}
+        listed = [{"Key": key, "Size": len(self.objects[Bucket, key])} for key in found]
+        return {"Contents": listed} if found else {}
 
     def list_object_versions(self, *, Bucket: str, Prefix: str = "") -> Document:  # noqa: N803 - boto3's
         if Bucket not in self.versions:
@@ -318,10 +319,14 @@ class StepFunctions(Service):
 
 
 class CloudWatch(Service):
-    """Alarms by name, as they were put."""
+    """Alarms by name, as they were put; datapoints by metric, whatever is asked of it."""
 
     def __init__(self) -> None:
         self.alarms: dict[str, Document] = {}
+        self.datapoints: dict[str, list[Document]] = {}
+
+    def get_metric_statistics(self, *, MetricName: str, **_: Any) -> Document:  # noqa: N803 - boto3's
+        return {"Datapoints": self.datapoints.get(MetricName, [])}
 
     def put_metric_alarm(self, *, AlarmName: str, **said: Any) -> None:  # noqa: N803 - boto3's
         self.alarms[AlarmName] = said

@@ -64,7 +64,7 @@ def test_a_worker_that_answers_others_meanwhile_is_slow_and_stays(monkeypatch: p
     with deployment.lease(None) as (instance, serving):
         serving.answered_at = float("inf")  # another request was answered while this one waited
         monkeypatch.setattr(serving, "ask", lambda *_: (_ for _ in ()).throw(WorkerTimeoutError))
-        assert invocation._answer(instance, serving, InvokeRequest("e", b"1")).status == 0
+        assert invocation.answer_of(instance, serving, InvokeRequest("e", b"1")).status == 0
         assert instance.ready
     assert len(started) == 1
     deployment.stop()

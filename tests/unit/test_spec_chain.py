@@ -174,3 +174,9 @@ def test_an_instance_that_cant_run_a_containers_image_is_refused(tmp_path: Path)
         chain_images(arm, "us-east-1")
     with pytest.raises(spec.SpecError, match=r"sklearn 1\.9-0 has no image in mars-1; only in"):
         chain_images(found, "mars-1")
+
+
+def test_what_sagemaker_has_for_one_container_alone_is_refused(tmp_path: Path) -> None:
+    shadow = "  shift: {shadow: 1h, then: {canary: 50%}}\n  rollback_on: {errors: 1%}\n  instance_count: 2\n"
+    with pytest.raises(spec.SpecError, match=r"deploy\.shift\.shadow: is said beside deploy\.chain: SageMaker has no"):
+        loaded(tmp_path, TWO, shadow)

@@ -11,7 +11,7 @@ from typing import Any
 
 from contract import files, names, outcomes
 from contract.signatures import MODEL_PACKAGE
-from contract.states import DEPLOY, RECORD, UNDO
+from contract.states import DEPLOY, RECORD, SHADOW, UNDO
 from infra.grants import Grant
 from infra.workflow import chain
 from infra.workflow.conditions import (
@@ -39,6 +39,7 @@ from infra.workflow.job_role import HOSTING, JobRole, serve_containers
 from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, task, waiting_for, when
 from infra.workflow.requests import Document, in_vpc, tags, vpc
 from infra.workflow.run_grants import read_from_runs
+from infra.workflow.shadowing import write_captures
 from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
 
@@ -87,7 +88,7 @@ def content_names(at: Surroundings, role: JobRole) -> str:
     """The model's and the endpoint config's name, by what each will hold."""
     held_by_config = ["$model_name", *_texts(at.spec.deploy.instance, at.spec.deploy.instance_count)]
     model_name = content_name_of_model(at, role)
-    config_name = _content_name(at.content_prefix, f"[{', '.join(held_by_config)}]")
+    config_name = content_name(at.content_prefix, held_by_config)
     document = f"{{'model_name': $model_name, 'endpoint_config_name': {config_name}}}"
     return expression(f"($model_name := {model_name}; {document})")
 
@@ -95,7 +96,7 @@ def content_names(at: Surroundings, role: JobRole) -> str:
 def content_name_of_model(at: Surroundings, role: JobRole) -> str:
     """The model's name by what it will hold, as JSONata text."""
     contents = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(), vpc(at))]
-    return _content_name(at.content_prefix, chain.held(contents))
+    return content_name(at.content_prefix, contents, chain.held())
 
 
 def make_model(at: Surroundings, role: JobRole, *, then: str) -> States:
@@ -107,9 +108,10 @@ def _texts(*values: object) -> list[str]:
     return [f"$string({jsonata(value)})" for value in values]
 
 
-def _content_name(prefix: str, contents: str) -> str:
-    """contract.names.content_name of a list, as JSONata text."""
-    digest = f"$hash($join({contents}, ' '), 'SHA-256')"
+def content_name(prefix: str, contents: list[str], more: str = "") -> str:
+    """contract.names.content_name, as JSONata text; `more` is the text of a list of further contents."""
+    listed = f"[{', '.join(contents)}]"
+    digest = f"$hash($join({f'$append({listed}, {more})' if more else listed}, ' '), 'SHA-256')"
     return f"{quoted(prefix)} & $substring({digest}, 0, {names.CONTENT_HASH_LENGTH})"
 
 
@@ -136,14 +138,19 @@ def model(at: Surroundings, role: JobRole) -> str:
 
 def endpoint_config(at: Surroundings) -> Document:
     """CreateEndpointConfig: one variant that takes all traffic."""
-    variant = {
+    variants = [variant(at, _MODEL_NAME)]
+    return {"EndpointConfigName": expression(_CONFIG_NAME), "ProductionVariants": variants, "Tags": tags(at)}
+
+
+def variant(at: Surroundings, model_name: str) -> Document:
+    """A variant with the model that the JSONata text names."""
+    return {
         "VariantName": VARIANT,
-        "ModelName": expression(_MODEL_NAME),
+        "ModelName": expression(model_name),
         "InstanceType": at.spec.deploy.instance,
         "InitialInstanceCount": at.spec.deploy.instance_count,
         "InitialVariantWeight": 1,
     }
-    return {"EndpointConfigName": expression(_CONFIG_NAME), "ProductionVariants": [variant], "Tags": tags(at)}
 
 
 def _named(at: Surroundings) -> Document:
@@ -194,7 +201,8 @@ def _find_endpoint(at: Surroundings, *, then: str) -> States:
         redriven,
         when(on_config(_CONFIG_NAME), then),
         *([when(all_of(takes_updates(), goes_back()), _AT_ONCE)] if at.spec.deploy.is_guarded else []),
-        when(takes_updates(), _watch(at)[0]),
+        *([when(_may_shadow(), SHADOW)] if at.spec.deploy.has_shadow else []),
+        when(takes_updates(), first_of_update(at)),
         when(one_of("$endpoint.status", ("Failed", "OutOfService")), "DeleteEndpoint"),
         when(all_of(is_changing(), in_time()), "WaitToFindEndpoint"),
     ]
@@ -208,6 +216,16 @@ def _find_endpoint(at: Surroundings, *, then: str) -> States:
         **choice("EndpointFound", found, default=RECORD, assign=unusable),
         **wait_for_endpoint("WaitToFindEndpoint", then="FindEndpoint"),
     }
+
+
+def _may_shadow() -> str:
+    """There is traffic to copy: the champion serves. A model that a person goes back to has had its own."""
+    return all_of(on_config("$plan.champion.endpoint_config_name"), is_not(goes_back()))
+
+
+def first_of_update(at: Surroundings) -> str:
+    """The state in which the update to the candidate's config begins."""
+    return _watch(at)[0]
 
 
 def _watch(at: Surroundings) -> tuple[str, States]:
@@ -307,5 +325,6 @@ def _role(at: Surroundings) -> JobRole:
             *read_from_runs(at, f"*{files.ARCHIVE_ENDING}"),
             *serve_containers(at, names.endpoint_log_group(at.endpoint)),
             *look_at_alarms(at),
+            *write_captures(at),
         ],
     )

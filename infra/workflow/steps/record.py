@@ -7,6 +7,7 @@ from typing import Any
 from contract import files, functions, names, outcomes
 from contract.approvals import APPROVAL
 from contract.batches import BATCH
+from contract.shadows import SHADOW
 from contract.states import ANSWER, EVALUATE, NOT_RECORDED, RECORD, TRAIN, VARIABLES
 from infra.grants import Grant, use_key
 from infra.workflow.conditions import any_of, equals, is_not
@@ -59,6 +60,7 @@ def _payload(at: Surroundings, training: Training) -> dict[str, Any]:
         "endpoint_name": at.endpoint,
         **(variables(BATCH) if at.spec.deploy.is_batch else {}),
         **(variables(APPROVAL) if at.spec.approval.manual else {}),
+        **(variables(SHADOW) if at.spec.deploy.has_shadow else {}),
         "content_prefix": at.content_prefix,
         **({"alarms": True} if own_alarms(at) else {}),
         "jobs": {

@@ -38,7 +38,8 @@ class Platform(Telemetry, Protocol):
     endpoint_url: where jobs and model servers reach this AWS, for example ``http://127.0.0.1:4566``.
     state_dir: where SageMaker keeps its store and its jobs' files; survives restarts.
     image_dir: where image environments are cached; may be shared by several servers at once.
-    clock_scale: how many seconds of a deployment's waits and of an alarm's period pass in one second.
+    clock_scale: how many seconds of a deployment's waits and of an alarm's period pass in one second; see
+    `localaws.settings`.
     private_dirs: directories that jobs and models mustn't see: state and credentials of this AWS and of its user.
     """
 

@@ -7,15 +7,16 @@ from localaws.sagemaker.core import errors, tags
 from localaws.sagemaker.core.listing import page, summary
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import always, refuse
-from localaws.sagemaker.hosting.models import find_model
+from localaws.sagemaker.hosting.data_capture import check_capture
+from localaws.sagemaker.hosting.models import find_model, resolved
+from localaws.sagemaker.hosting.shadow_variants import SHADOW, check_containers, check_shadows
 
 CONFIG = "endpoint-config"
 
 # KmsKeyId and VolumeSizeInGB say how an instance's volume is kept; there is none here, so they change nothing.
 _REFUSED = dict.fromkeys(
     (
-        "DataCaptureConfig", "AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "ExecutionRoleArn",
-        "VpcConfig", "MetricsConfig",
+        "AsyncInferenceConfig", "ExplainerConfig", "ExecutionRoleArn", "VpcConfig", "MetricsConfig",
     ),
     always,
 )  # fmt: skip
@@ -57,12 +58,17 @@ class _Configs:
         _check(request)
         if context.store.get(CONFIG, name) is not None:
             raise errors.already_exists("endpoint configuration", arn)
-        for variant in request["ProductionVariants"]:
-            find_model(context, variant["ModelName"])
+        for variant in [*request["ProductionVariants"], *request.get(SHADOW, [])]:
+            model = find_model(context, variant["ModelName"])
+            check_containers(request, model["ModelName"], len(resolved(context, model)) if request.get(SHADOW) else 1)
         document = {key: value for key, value in request.items() if key != "Tags"} | {
             "EndpointConfigArn": arn,
             "CreationTime": context.clock.now(),
-            "ProductionVariants": [{"InitialVariantWeight": 1.0, **item} for item in request["ProductionVariants"]],
+            **{
+                member: [{"InitialVariantWeight": 1.0, **item} for item in request[member]]
+                for member in ("ProductionVariants", SHADOW)
+                if request.get(member)
+            },
         }
         with context.store.transaction():
             if not context.store.create(CONFIG, name, document):
@@ -86,20 +92,24 @@ class _Configs:
 
 
 def _check(request: Document) -> None:
+    check_shadows(request)
     refuse(request, _REFUSED, of="an endpoint configuration")
+    check_capture(request.get("DataCaptureConfig"))
     if request.get("EnableNetworkIsolation"):
         raise errors.not_supported("EnableNetworkIsolation=true of an endpoint configuration")
     names = [variant["VariantName"] for variant in request["ProductionVariants"]]
     if len(set(names)) < len(names):
         raise errors.validation(f"Production variant names must be unique: {', '.join(names)}")
     for variant in request["ProductionVariants"]:
-        _check_variant(variant)
+        _check_variant(variant, "production")
+    for variant in request.get(SHADOW, []):
+        _check_variant(variant, "shadow")
     if sum(variant.get("InitialVariantWeight", 1.0) for variant in request["ProductionVariants"]) <= 0:
         raise errors.validation("At least one production variant must have an InitialVariantWeight above 0.")
 
 
-def _check_variant(variant: Document) -> None:
-    what = f"production variant {variant['VariantName']}"
+def _check_variant(variant: Document, kind: str) -> None:
+    what = f"{kind} variant {variant['VariantName']}"
     refuse(variant, _REFUSED_OF_VARIANT, of=what)
     for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
         if member not in variant:

@@ -21,9 +21,34 @@ def describe(document: Document, instance_counts: Mapping[str, int]) -> Document
             | _status(statuses, now["VariantName"])
             for now, wanted in zip(document["Deployed"]["Variants"], desired["Variants"], strict=True)
         ]
+        shown |= _shadows_and_capture(document, instance_counts)
     if "Pending" in document and not _rescaling(document):
         shown["PendingDeploymentSummary"] = _pending(document["Pending"])
     return shown
+
+
+def _shadows_and_capture(document: Document, instance_counts: Mapping[str, int]) -> Document:
+    deployed = document["Deployed"]
+    desired = (_rescaling(document) or deployed).get("Shadows", [])
+    shadows = [
+        _variant_summary(now, wanted, instance_counts.get(now["VariantName"], 0))
+        for now, wanted in zip(deployed.get("Shadows", []), desired, strict=True)
+    ]
+    capture = deployed.get("DataCaptureConfig")
+    return ({"ShadowProductionVariants": shadows} if shadows else {}) | (
+        {"DataCaptureConfig": _capture_summary(capture)} if capture else {}
+    )
+
+
+def _capture_summary(config: Document) -> Document:
+    is_on = config.get("EnableCapture", True)
+    return {
+        "EnableCapture": is_on,
+        "CaptureStatus": "Started" if is_on else "Stopped",
+        "CurrentSamplingPercentage": config["InitialSamplingPercentage"],
+        "DestinationS3Uri": config["DestinationS3Uri"],
+        "KmsKeyId": config.get("KmsKeyId", ""),
+    }
 
 
 def _rescaling(document: Document) -> Document | None:
@@ -62,24 +87,26 @@ def _deployed_images(variant: Document) -> list[Document]:
 def _pending(snapshot: Document) -> Document:
     """PendingDeploymentSummary; the instances that count are those with traffic, as in the guide's event."""
     progress = snapshot.get("Progress", {})
-    variants = [
-        {
-            "VariantName": variant["VariantName"],
-            "DeployedImages": _deployed_images(variant),
-            "CurrentWeight": variant["Weight"],
-            "DesiredWeight": variant["Weight"],
-            "CurrentInstanceCount": progress.get("Active", {}).get(variant["VariantName"], 0),
-            "DesiredInstanceCount": variant["InstanceCount"],
-            "InstanceType": variant["InstanceType"],
-        }
-        | _status(progress.get("Statuses", {}), variant["VariantName"])
-        for variant in snapshot["Variants"]
-    ]
+    shadows = [_coming(variant, progress) for variant in snapshot.get("Shadows", [])]
     return {
         "EndpointConfigName": snapshot["EndpointConfigName"],
-        "ProductionVariants": variants,
+        "ProductionVariants": [_coming(variant, progress) for variant in snapshot["Variants"]],
+        **({"ShadowProductionVariants": shadows} if shadows else {}),
         "StartTime": snapshot["StartTime"],
     }
+
+
+def _coming(variant: Document, progress: Document) -> Document:
+    name = variant["VariantName"]
+    return {
+        "VariantName": name,
+        "DeployedImages": _deployed_images(variant),
+        "CurrentWeight": variant["Weight"],
+        "DesiredWeight": variant["Weight"],
+        "CurrentInstanceCount": progress.get("Active", {}).get(name, 0),
+        "DesiredInstanceCount": variant["InstanceCount"],
+        "InstanceType": variant["InstanceType"],
+    } | _status(progress.get("Statuses", {}), name)
 
 
 def deployment_detail(document: Document, instance_counts: Mapping[str, int]) -> Document:

@@ -17,7 +17,14 @@ from localaws.sagemaker.hosting.invocation import Invoker
 from localaws.sagemaker.hosting.invocation_metrics import FLUSH_SECONDS, SHORTEST_FLUSH_SECONDS, InvocationMetrics
 from localaws.sagemaker.hosting.serving import Serving
 from localaws.sagemaker.hosting.shifts import plan_of
-from localaws.sagemaker.hosting.snapshots import counts_of, of_size, reweighted, snapshot, with_retained_properties
+from localaws.sagemaker.hosting.snapshots import (
+    all_variants,
+    counts_of,
+    of_size,
+    reweighted,
+    snapshot,
+    with_retained_properties,
+)
 
 _REFUSED_OF_VARIANT = {"ServerlessUpdateConfig": always}
 # What of an endpoint's document has instances.
@@ -32,9 +39,9 @@ class Endpoints:
         self._context = context
         self._records = EndpointRecords(context)
         self._serving = Serving()
-        self._deployments = Deployments(context, self._records, self._serving)
         flush = max(FLUSH_SECONDS / context.platform.clock_scale, SHORTEST_FLUSH_SECONDS)
         metrics = InvocationMetrics(context.platform, context.clock.now, flush)
+        self._deployments = Deployments(context, self._records, self._serving, metrics)
         self.invoker = Invoker(self._records, self._serving, metrics, context.platform)
         context.lifecycle.on_recover.append(self._deployments.recover)
         context.lifecycle.on_close += [metrics.close, self._serving.close]  # called from the last to the first
@@ -131,5 +138,5 @@ class Endpoints:
 def _uses(snapshot_: Document) -> list[Use]:
     """The instances that a deployment of a snapshot takes."""
     return [
-        Use(quotas.ENDPOINT, variant["InstanceType"], variant["InstanceCount"]) for variant in snapshot_["Variants"]
+        Use(quotas.ENDPOINT, variant["InstanceType"], variant["InstanceCount"]) for variant in all_variants(snapshot_)
     ]

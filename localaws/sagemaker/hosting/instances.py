@@ -18,6 +18,7 @@ from itertools import count
 from typing import Any
 
 from localaws.sagemaker.hosting.endpoint_logs import ENDS
+from localaws.sagemaker.hosting.witnesses import Witness
 from localaws.sagemaker.hosting.worker import UnhealthyError, Worker
 
 RESTART_PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each restart in a row; the last one repeats
@@ -42,8 +43,8 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class VariantPlan:
-    """A production variant as it is to be deployed. `source` is what its instances are started from, `config` the
-    endpoint configuration that it is of."""
+    """A variant as it is to be deployed. `source` is what its instances are started from, `config` the endpoint
+    configuration that it is of, `witnesses` see what it is asked and answers. A shadow answers no caller."""
 
     name: str
     weight: float
@@ -52,6 +53,8 @@ class VariantPlan:
     routing: str = "RANDOM"
     startup_seconds: float = 600.0
     config: str = ""
+    is_shadow: bool = False
+    witnesses: Sequence[Witness] = ()
 
 
 Start = Callable[[VariantPlan, str], Worker]

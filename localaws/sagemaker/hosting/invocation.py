@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -13,11 +14,12 @@ from localaws.sagemaker.hosting.chain import Chain, Link, PassedTooMuchError
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP
 from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
 from localaws.sagemaker.hosting.fleet import NoInstanceError, NoVariantError, RetiredError
-from localaws.sagemaker.hosting.instances import Instance
+from localaws.sagemaker.hosting.instances import Instance, VariantPlan
 from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
 from localaws.sagemaker.hosting.lanes import LaneFullError, Lanes
 from localaws.sagemaker.hosting.serving import Serving
 from localaws.sagemaker.hosting.split_traffic import Fleet
+from localaws.sagemaker.hosting.witnesses import Exchange
 from localaws.sagemaker.hosting.worker import (
     Answer,
     NoAnswerError,
@@ -41,8 +43,9 @@ _TIMED_OUT = (
 
 # What a caller and a model say to each other beside the bodies (InvokeEndpoint, CustomAttributes).
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-# Headers of InvokeEndpoint whose members ask for something that isn't here. InferenceId only marks captured data, so it
-# changes nothing.
+# How a caller names its request; captured data has the name.
+INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
+# Headers of InvokeEndpoint whose members ask for something that isn't here.
 _REFUSED_HEADERS = {
     "x-amzn-sagemaker-target-model": "TargetModel",
     "x-amzn-sagemaker-enable-explanations": "EnableExplanations",
@@ -62,6 +65,7 @@ class InvokeRequest:
     accept: str = "*/*"
     target_variant: str | None = None
     custom_attributes: str | None = None
+    inference_id: str | None = None
     target_container: str | None = None
 
 
@@ -153,12 +157,14 @@ class Invoker:
         variant, target = instance.plan.name, _target(request, worker)
         seconds: dict[str, float] = {}
         sent = time.perf_counter()
-        answer = _answer(instance, worker, request, target, seconds)
+        answer = answer_of(instance, worker, request, target, seconds)
         answered = time.perf_counter()
         source = (request.endpoint, variant, instance.plan.config)
         self._metrics.record(source, answer.status, answered - sent, sent - started)
         if seconds:
             self._metrics.record_containers(source, seconds, (answer.status, sent - started) if target else None)
+        if instance.plan.witnesses:
+            _show(instance.plan, request, answer)
         if not 200 <= answer.status < 300:
             raise self._model_error(request.endpoint, instance, worker, answer)
         told = answer.headers.get(CUSTOM_ATTRIBUTES.lower())
@@ -179,6 +185,24 @@ class Invoker:
         stream = f"{instance.plan.name}/{instance.id}" + (f"/{answer.container}" if isinstance(worker, Chain) else "")
         arn = f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{stream}"
         return ModelError(message, answer.status, text, arn)
+
+
+def _show(plan: VariantPlan, request: InvokeRequest, answer: Answer) -> None:
+    """Let a variant's witnesses see an exchange."""
+    exchange = Exchange(
+        event_id=str(uuid.uuid4()),
+        at=time.time(),
+        endpoint=request.endpoint,
+        variant=plan.name,
+        body=request.body,
+        content_type=request.content_type,
+        accept=request.accept,
+        answer=answer,
+        custom_attributes=request.custom_attributes,
+        inference_id=request.inference_id,
+    )
+    for witness in plan.witnesses:
+        witness.saw(exchange)
 
 
 def _target(request: InvokeRequest, worker: Worker) -> Link | None:
@@ -206,7 +230,7 @@ def _target(request: InvokeRequest, worker: Worker) -> Link | None:
     return link
 
 
-def _answer(
+def answer_of(
     instance: Instance,
     worker: Worker,
     request: InvokeRequest,

@@ -14,7 +14,9 @@ from localaws.sagemaker.hosting.instances import VariantPlan
 from localaws.sagemaker.hosting.model_data import model_data_uri
 from localaws.sagemaker.hosting.model_request import is_direct
 from localaws.sagemaker.hosting.models import find_model, resolved
+from localaws.sagemaker.hosting.shadow_variants import SHADOW, share_of
 
+CAPTURE = "DataCaptureConfig"
 _DEFAULT_STARTUP_SECONDS = 600.0  # the health check's own limit where none is given
 _DEFAULT_DOWNLOAD_SECONDS = 3600.0
 
@@ -32,6 +34,10 @@ def snapshot(context: Context, config_name: str) -> Document:
             _variant(context, variant, find_model(context, variant["ModelName"]))
             for variant in config["ProductionVariants"]
         ],
+        "Shadows": [
+            _variant(context, variant, find_model(context, variant["ModelName"])) for variant in config.get(SHADOW, [])
+        ],
+        **({CAPTURE: config[CAPTURE]} if CAPTURE in config else {}),
     }
 
 
@@ -82,18 +88,36 @@ def plans_of(snapshot: Document) -> list[VariantPlan]:
             routing=variant.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM"),
             startup_seconds=variant["StartupSeconds"],
             config=snapshot["EndpointConfigName"],
+            is_shadow=variant in shadows_of(snapshot),
         )
-        for variant in snapshot["Variants"]
+        for variant in all_variants(snapshot)
     ]
 
 
+def shadows_of(snapshot: Document) -> list[Document]:
+    """The shadow variants of a snapshot: none, or one."""
+    found: list[Document] = snapshot.get("Shadows", [])
+    return found
+
+
+def all_variants(snapshot: Document) -> list[Document]:
+    """All variants that have instances."""
+    return [*snapshot["Variants"], *shadows_of(snapshot)]
+
+
+def copied_share(snapshot: Document) -> float:
+    """The share of the production variant's requests that the shadow variant sees."""
+    (production,), (shadow,) = snapshot["Variants"], shadows_of(snapshot)
+    return share_of(production["Weight"], shadow["Weight"])
+
+
 def counts_of(snapshot: Document) -> dict[str, int]:
-    """The instance counts of a snapshot's variants."""
+    """The instance counts of a snapshot's production variants."""
     return {variant["VariantName"]: variant["InstanceCount"] for variant in snapshot["Variants"]}
 
 
 def of_size(snapshot: Document, counts: Mapping[str, int]) -> Document:
-    """The snapshot with other instance counts."""
+    """The snapshot with other instance counts; a shadow variant's is as it was."""
     variants = [variant | {"InstanceCount": counts.get(variant["VariantName"], 0)} for variant in snapshot["Variants"]]
     return snapshot | {"Variants": variants}
 
@@ -118,13 +142,16 @@ def reweighted(deployed: Document, wanted: Sequence[Document]) -> Document:
     ValidationException for a variant that isn't there, and when no weight is left.
     """
     changes = {item["VariantName"]: item for item in wanted}
-    unknown = sorted(set(changes) - {variant["VariantName"] for variant in deployed["Variants"]})
+    unknown = sorted(set(changes) - {variant["VariantName"] for variant in all_variants(deployed)})
     if unknown:
         raise errors.validation(f"The endpoint has no production variant {unknown[0]}.")
-    variants = [_reweighted(variant, changes.get(variant["VariantName"], {})) for variant in deployed["Variants"]]
+    variants, shadows = (
+        [_reweighted(variant, changes.get(variant["VariantName"], {})) for variant in part]
+        for part in (deployed["Variants"], shadows_of(deployed))
+    )
     if sum(variant["Weight"] for variant in variants) <= 0:
         raise errors.validation("At least one production variant must have a weight above 0.")
-    return deployed | {"Variants": variants}
+    return deployed | {"Variants": variants, "Shadows": shadows}
 
 
 def _reweighted(variant: Document, wanted: Document) -> Document:
