@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -10,6 +11,7 @@ from contract.batches import BATCH_KIND
 from ratchet.spec import units
 from ratchet.spec.data import Prefix
 from ratchet.spec.deploy_batch import check_batch
+from ratchet.spec.deploy_chain import Container, check_chain
 from ratchet.spec.deploy_rollback import RollbackOn
 from ratchet.spec.deploy_shadow import check_shadow
 from ratchet.spec.deploy_shift import SHORTEST_BAKING, Shift, all_or, check_shift, with_all
@@ -41,6 +43,10 @@ class Deploy(Model):
     ] = None
     instance: Annotated[Instance, Example("instance: ml.t2.medium")]
     instance_count: Annotated[int, Field(ge=1, le=100)] = 1
+    chain: Annotated[
+        Sequence[Container],
+        Field(description="Containers that answer one after the other, 2 to 15, instead of serve.py's one"),
+    ] = ()
     timeout: DeploymentSeconds = 1800
     shift: Annotated[
         Shift | None,
@@ -98,6 +104,8 @@ class Deploy(Model):
     @model_validator(mode="after")
     def _possible(self) -> Deploy:
         check_batch(self.kind, self.input, self.instance, said=self.model_fields_set)
+        if "chain" in self.model_fields_set:
+            check_chain(self.chain, self.kind)
         if self.has_shadow:
             check_shadow(self)
         if self.steps:

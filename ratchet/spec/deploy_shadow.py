@@ -56,7 +56,7 @@ def check_shadow(deploy: Any) -> None:
             f"is said, but kind is {deploy.kind}: SageMaker has shadows of real-time endpoints alone; leave it out"
         )
         raise refusal(message, "shift", "shadow")
-    if getattr(deploy, "chain", None):
+    if deploy.chain:
         message = (
             "is said beside deploy.chain: SageMaker has no shadows of models with several containers; leave it out"
         )

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from contract import files
-from contract.held_out import Reading
+from contract.held_out import Reading, defines_reader
 from ratchet.spec.approval import Approval, Approved
 from ratchet.spec.data import Prefix, check_apart, check_channels
 from ratchet.spec.deploy import Deploy
@@ -85,13 +85,25 @@ class PipelineSpec(Model):
         check_tune(self.tune, self.train, rounds=self.rounds is not None, managed_rules=managed)
         check_outputs(self.gate.metric, self.evaluate)
         check_parts(self.gate.metric, self.gate.segments, self.gate.classes, self.evaluate)
-        check_threshold(self.serving.threshold, self.gate.metric, floors=self.gate.at_threshold is not None)
+        floors, chain = self.gate.at_threshold is not None, bool(self.deploy.chain)
+        check_threshold(self.serving.threshold, self.gate.metric, floors=floors, chain=chain)
         return self
 
     @property
     def training_channels(self) -> dict[str, str]:
         """The channels that training sees, with their prefixes: all but the held-out one."""
         return {channel: prefix for channel, prefix in self.data.items() if channel != files.TEST_CHANNEL}
+
+    @property
+    def serving_scripts(self) -> list[str]:
+        """The files whose functions serve: of a chain one a container, in order."""
+        return [container.entry for container in self.deploy.chain] or [files.SERVING_SCRIPT]
+
+    @property
+    def reads_held_out_data(self) -> bool:
+        """Whether the first of them reads the held-out data by a function of its own."""
+        first = self.folder / self.serving_scripts[0]
+        return first.is_file() and defines_reader(first.read_text(encoding="utf-8"))
 
     @property
     def reading(self) -> Reading:

@@ -31,6 +31,14 @@ REPEATS = textwrap.dedent("""
         return "\\n".join(answers)
 """)
 
+# A container that passes on what it is asked.
+ECHO = textwrap.dedent("""
+    def model_fn(model_dir):
+        return 0
+    def transform_fn(model, body, content_type, accept):
+        return body, content_type
+""")
+
 
 class Evaluation(unittest.TestCase):
     def setUp(self):
@@ -120,6 +128,53 @@ class Evaluation(unittest.TestCase):
         self.assertEqual(found["answers"]["confusion"]["champion"], [[60, 0, 0], [0, 30, 30], [0, 30, 30]])
         self.assertEqual(found["answers"]["differing"]["better"], 60)
         self.assertEqual(found["answers"]["differing"]["examples"][0]["example"], "rows.csv:5")
+
+    def test_a_chain_is_judged_as_a_whole_beside_a_champion_that_serves_alone(self):
+        says = [
+            {"name": name, "entry": f"{name}.py", "framework": None, "environment": {}} for name in ("first", "last")
+        ]
+        parses = """
+            import json
+            def model_fn(model_dir):
+                return 0
+            def input_fn(body, content_type):
+                return [line.split(",") for line in body.splitlines()]
+            def predict_fn(rows, model):
+                return rows
+            def output_fn(rows, accept):
+                return json.dumps(rows), accept
+        """
+        # The answers of the first are the questions of the last, in the form that nobody has asked for.
+        answers = REPEATS.replace('"text/csv"', '"application/json"').replace(
+            '[line.split(",") for line in body.splitlines()]', "__import__('json').loads(body)"
+        )
+        chain = {"code/first.py": textwrap.dedent(parses), "code/last.py": answers, "code/chain.json": json.dumps(says)}
+        self.model("challenger", **{"code/serve.py": None, **chain})
+        self.model("champion", column="1")
+        found = self.judged()
+        self.assertEqual(found["challenger"]["score"], 1.0)
+        self.assertAlmostEqual(found["champion"]["score"], 2 / 3)
+        self.assertEqual(found["samples"][0], {"body": "0,0", "answer": "0"})
+        self.model("challenger", **{"code/serve.py": None, **chain, "code/last.py": answers.replace("rows]", "1/0]")})
+        (self.output / "evaluation.json").unlink()
+        self.refused("the challenger", "last.py failed while answering the held-out examples: last.py:8: ZeroDivisio")
+        self.model("challenger", **{"code/serve.py": None, **chain, "code/last.py": "import os\nos._exit(7)"})
+        self.refused("the challenger's chain ended its process with exit code 7")
+        self.model("challenger", **{"code/serve.py": None, **chain, "code/chain.json": "[{}]"})
+        (evaluate.SOURCE / "chain.json").unlink()
+        self.refused("the challenger", "code/chain.json says no chain: KeyError: 'entry'")
+
+    def test_the_first_container_of_a_chain_reads_the_held_out_data(self):
+        says = [{"name": name, "entry": f"{name}.py", "framework": None, "environment": {}} for name in ("one", "two")]
+        reads = "def heldout_fn(folder):\n    yield from (('0,1', 'text/csv', 1), ('1,0', 'text/csv', 0))\n"
+        (evaluate.SOURCE / "chain.json").write_text(json.dumps(says))
+        asked = REPEATS.replace('== "text/csv"', '== "text/csv; charset=utf-8"').replace(
+            "body.split", "body.decode().split"
+        )
+        chain = {"code/one.py": reads + ECHO, "code/two.py": asked, "code/chain.json": json.dumps(says)}
+        self.model(column="1", **{"code/serve.py": None, **chain})
+        self.assertEqual(self.judged()["challenger"]["score"], 1.0)
+        self.assertIn("as heldout_fn of one.py reads it", self.printed)
 
     def test_its_own_toolkit_travels_with_a_model(self):
         own = {"code/toolkit/__init__.py": "", "code/toolkit/old.py": "X = 1"}

@@ -51,7 +51,7 @@ if __name__ == "__main__":
     # Run as a script: the folder above the toolkit takes the place of the toolkit's own on the import path.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from toolkit import archives, confinement, heldout, predictions, requirements
+from toolkit import archives, confinement, heldout, predictions, requirements, served
 from toolkit.confinement import Confinement
 from toolkit.container import base_folder
 from toolkit.errors import NoAnswersError, ToolkitError
@@ -238,11 +238,12 @@ def _held_out(arguments: argparse.Namespace) -> list[heldout.Example]:
     It is the deployed serve.py that may read them by itself, not one that training has put into a model.
     """
     folder = arguments.input / files.TEST_INPUT
-    script = SOURCE / files.SERVING_SCRIPT
+    first = served.containers(SOURCE)[0].entry
+    script = SOURCE / first
     if script.is_file() and held_out.defines_reader(script.read_text(errors="replace")):
         examples, found = (
-            predictions.own_examples(SOURCE, folder, any_label=arguments.any_label),
-            f"as {held_out.READER} of serve.py reads it",
+            predictions.own_examples(SOURCE, folder, first, any_label=arguments.any_label),
+            f"as {held_out.READER} of {first} reads it",
         )
     else:
         read = heldout.read(folder, held_out.from_arguments(arguments))

@@ -13,6 +13,7 @@ from contract import files, names, outcomes, thresholds
 from contract.signatures import MODEL_PACKAGE
 from contract.states import DEPLOY, RECORD, SHADOW, UNDO
 from infra.grants import Grant
+from infra.workflow import chain
 from infra.workflow.conditions import (
     all_of,
     any_of,
@@ -34,7 +35,7 @@ from infra.workflow.conditions import (
 from infra.workflow.endpoint import change_endpoint, describe_endpoint, timer, update, wait_for_endpoint
 from infra.workflow.expressions import expression, jsonata, quoted
 from infra.workflow.guardrails import deployment_config, longest_update, look_at_alarms, watch, watch_grants, watchers
-from infra.workflow.job_role import HOSTING, JobRole, run_container
+from infra.workflow.job_role import HOSTING, JobRole, serve_containers
 from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, task, waiting_for, when
 from infra.workflow.requests import Document, in_vpc, tags, vpc
 from infra.workflow.run_grants import read_from_runs
@@ -45,7 +46,7 @@ from infra.workflow.surroundings import Surroundings
 VARIANT = "AllTraffic"
 # Where the framework's inference toolkit finds the model's own code: model.tar.gz brings it along.
 ENVIRONMENT = {
-    "SAGEMAKER_PROGRAM": files.SERVING_SCRIPT,
+    chain.PROGRAM: files.SERVING_SCRIPT,
     "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
     # scikit-learn's and XGBoost's containers run `pip install .` on that code before they serve. 0 is how this variable
     # says --no-build-isolation (pip's option is stored inverted), so that pip builds with the image's setuptools, where
@@ -54,6 +55,7 @@ ENVIRONMENT = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
 
+_SIGNATURE = {MODEL_PACKAGE: expression("$candidate.model_package_arn")}
 _MODEL_NAME, _CONFIG_NAME = "$deployment.model_name", "$deployment.endpoint_config_name"
 _AGAIN_SECONDS = 2
 _UPDATE, _AT_ONCE = "UpdateEndpoint", "UpdateAtOnce"
@@ -93,8 +95,8 @@ def content_names(at: Surroundings, role: JobRole) -> str:
 
 def content_name_of_model(at: Surroundings, role: JobRole) -> str:
     """The model's name by what it will hold, as JSONata text."""
-    held = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(), vpc(at))]
-    return content_name(at.content_prefix, held)
+    contents = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(), vpc(at))]
+    return content_name(at.content_prefix, contents, chain.held())
 
 
 def make_model(at: Surroundings, role: JobRole, *, then: str) -> States:
@@ -106,9 +108,10 @@ def _texts(*values: object) -> list[str]:
     return [f"$string({jsonata(value)})" for value in values]
 
 
-def content_name(prefix: str, contents: list[str]) -> str:
-    """contract.names.content_name, as JSONata text."""
-    digest = f"$hash($join([{', '.join(contents)}], ' '), 'SHA-256')"
+def content_name(prefix: str, contents: list[str], more: str = "") -> str:
+    """contract.names.content_name, as JSONata text; `more` is the text of a list of further contents."""
+    listed = f"[{', '.join(contents)}]"
+    digest = f"$hash($join({f'$append({listed}, {more})' if more else listed}, ' '), 'SHA-256')"
     return f"{quoted(prefix)} & $substring({digest}, 0, {names.CONTENT_HASH_LENGTH})"
 
 
@@ -120,20 +123,21 @@ def _environment() -> Document:
     return {**ENVIRONMENT, **{variable: expression(f"$candidate.{name}") for name, variable in told.items()}}
 
 
-def model(at: Surroundings, role: JobRole) -> Document:
+def model(at: Surroundings, role: JobRole) -> str:
     """CreateModel."""
-    return {
+    alone = {
+        "Image": expression("$candidate.image_uri"),
+        "ModelDataUrl": expression("$candidate.model_data"),
+        # One expression: what the candidate hasn't is then no variable.
+        "Environment": expression(jsonata(_environment())),
+    }
+    request = {
         "ModelName": expression(_MODEL_NAME),
-        "PrimaryContainer": {
-            "Image": expression("$candidate.image_uri"),
-            "ModelDataUrl": expression("$candidate.model_data"),
-            # One expression: what the candidate hasn't is then no variable.
-            "Environment": expression(jsonata(_environment())),
-        },
         "ExecutionRoleArn": role.arn,
         "Tags": tags(at),
         **in_vpc(at),
     }
+    return chain.merged(request, chain.containers_of(alone, _SIGNATURE))
 
 
 def endpoint_config(at: Surroundings) -> Document:
@@ -165,7 +169,7 @@ def new_endpoint(at: Surroundings) -> Document:
 # -------------------------------------------------------------------------------------------------------------- states
 
 
-def _once(kind: str, key: str, name: str, request: Document, *, then: str) -> States:
+def _once(kind: str, key: str, name: str, request: Document | str, *, then: str) -> States:
     """Creates what is named by its content; that it exists already is as good."""
     create, find, again = f"Create{kind}", f"Find{kind}", f"WaitToCreate{kind}"
     refused = [
@@ -323,7 +327,7 @@ def _role(at: Surroundings) -> JobRole:
         purpose=f"The endpoint of {at.pipeline}",
         grants=[
             *read_from_runs(at, f"*{files.ARCHIVE_ENDING}"),
-            *run_container(at, at.hosting_image, names.endpoint_log_group(at.endpoint)),
+            *serve_containers(at, names.endpoint_log_group(at.endpoint)),
             *look_at_alarms(at),
             *write_captures(at),
         ],

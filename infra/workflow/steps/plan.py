@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from contract import files, functions, held_out, held_out_labels, outcomes, thresholds
+from contract import files, functions, held_out_labels, outcomes, thresholds
 from contract.approvals import AUTOMATIC
 from contract.batches import BATCH
 from contract.states import PLAN, RECORD
@@ -71,6 +71,8 @@ def spec_hash(spec: PipelineSpec) -> str:
         del document["deploy"]["kind"]
     if spec.gate.at_threshold is None:
         del document["gate"][thresholds.FLOORS]
+    if not spec.deploy.chain:
+        del document["deploy"]["chain"]
     if spec.tune is None:
         del document["tune"]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
@@ -78,8 +80,7 @@ def spec_hash(spec: PipelineSpec) -> str:
 
 def _held_out(spec: PipelineSpec) -> dict[str, Any] | None:
     """How the held-out files are to be read, and what of their labels the gate needs; None: serve.py reads them."""
-    serving = spec.folder / files.SERVING_SCRIPT
-    if serving.is_file() and held_out.defines_reader(serving.read_text()):
+    if spec.reads_held_out_data:
         return None
     metric = spec.gate.metric
     return {**asdict(spec.reading), "metric": metric, "needs": labels_needed(metric)}

@@ -6,10 +6,12 @@ from contract import files, outcomes, thresholds
 from contract.approvals import APPROVED, NOT_APPROVED, PENDING
 from contract.states import RECORD, REGISTER
 from infra.grants import Grant
+from infra.workflow.chain import candidates, chain, with_archive
 from infra.workflow.expressions import composed, expression, quoted
 from infra.workflow.language import choice, task, when
 from infra.workflow.requests import Document, run_uri
 from infra.workflow.step import Step
+from infra.workflow.steps.deploy import ENVIRONMENT
 from infra.workflow.surroundings import HOSTING_IMAGE_URI, Surroundings
 from infra.workflow.training import Training
 
@@ -48,6 +50,7 @@ def _candidate(at: Surroundings, training: Training) -> Document:
         "fingerprint": expression("$plan.fingerprint"),
         **({thresholds.KEPT: threshold} if threshold else {}),
         **training.way.candidate,
+        **candidates(chain(at, ENVIRONMENT)),
     }
 
 
@@ -58,12 +61,12 @@ def model_package(at: Surroundings) -> Document:
     """
     evaluation = {"ContentType": "application/json", "S3Uri": composed(run_uri(at, files.EVALUATION))}
     passed = PENDING if at.spec.approval.manual else APPROVED
-    model = {"Image": str(HOSTING_IMAGE_URI), "ModelDataUrl": expression("$training.model_data")}
+    containers = chain(at, ENVIRONMENT) or [{"Image": str(HOSTING_IMAGE_URI)}]
     return {
         "ModelPackageGroupName": at.model_package_group,
         "ModelPackageDescription": expression("$substring($decision.reason, 0, 1024)"),
         "InferenceSpecification": {
-            "Containers": [model],
+            "Containers": with_archive(containers, expression("$training.model_data")),
             "SupportedContentTypes": list(_CONTENT_TYPES),
             "SupportedResponseMIMETypes": list(_CONTENT_TYPES),
         },
