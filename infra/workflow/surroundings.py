@@ -41,9 +41,9 @@ class Surroundings:
     rules_image: Image | None = None
     # None: jobs and endpoint outside of a VPC.
     vpc: Vpc | None = None
-    # The pipeline's queue of triggers, where its machine asks a person through it.
-    queue_url: str = ""
-    queue_arn: str = ""
+    # The pipeline's queue of triggers, through which its machine leaves its task tokens.
+    queue_url: str
+    queue_arn: str
 
     @property
     def pipeline(self) -> str:
@@ -142,5 +142,5 @@ LATER = (ARTIFACT_BUCKET, RUN_TABLE, KEY_ARN, IMAGE_URI, HOSTING_IMAGE_URI)
 
 def values(at: Surroundings) -> dict[str, str]:
     """The value of each placeholder of the surroundings."""
-    asks = (QUEUE_URL,) if at.spec.approval.manual else ()
-    return {later.name: later.of(at) for later in (*LATER, *asks)}
+    waits = (QUEUE_URL,) if at.has_endpoint or at.spec.approval.manual else ()
+    return {later.name: later.of(at) for later in (*LATER, *waits)}
