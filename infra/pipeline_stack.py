@@ -50,13 +50,12 @@ class PipelineStack(Stack):
             Annotations.of(self).add_warning_v2(f"ratchet:end-of-patch-{number}", warning)
         functions = functions_of(self, log_retention_days=environment.log_retention_days)
         build = _image_build(self, environment, spec, functions)
-        # The machine asks a person through the queue, which then comes before it.
-        asked = TriggerQueue(self, "Waiting") if spec.approval.manual else None
-        at = _surroundings(self, environment, spec, package.code_hash, build, asked=asked)
+        # The machine's runs wait by messages through the queue, which comes before it.
+        queue = TriggerQueue(self, "Waiting")
+        at = _surroundings(self, environment, spec, package.code_hash, build, queue=queue)
         source = Source(self, "Source", at=at, package=package, functions=functions)
         machine = _state_machine(self, at, functions)
         machine.resource.node.add_dependency(source.copied)
-        queue = asked or TriggerQueue(self, "Waiting")
         starts = _launcher(self, at, functions, queue, machine)
         lifecycle = Lifecycle(
             self,
@@ -96,7 +95,7 @@ def _surroundings(
     code_hash: str,
     build: ImageBuild | None,
     *,
-    asked: TriggerQueue | None,
+    queue: TriggerQueue,
 ) -> Surroundings:
     """The values that the machine, its functions and its roles are made from."""
     account = account_of(stack)
@@ -121,8 +120,8 @@ def _surroundings(
         rules_image=image(rules) if rules else None,
         chain_images=tuple(image(own) if own else None for own in chain_images(spec, environment.region)),
         vpc=environment.vpc,
-        queue_url=asked.queue.queue_url if asked else "",
-        queue_arn=asked.queue.queue_arn if asked else "",
+        queue_url=queue.queue.queue_url,
+        queue_arn=queue.queue.queue_arn,
     )
 
 

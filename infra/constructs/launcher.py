@@ -55,6 +55,7 @@ def _declared(at: Surroundings, queue: sqs.Queue, dead_letters: sqs.Queue, machi
         },
         grants=[
             *_grants(at, queue.queue_arn, dead_letters.queue_arn, machine),
+            *(_lets_runs_go_on(at) if at.has_endpoint or at.spec.approval.manual else []),
             *(_asks_people(at) if at.spec.approval.manual else []),
         ],
     )
@@ -65,12 +66,18 @@ def _told_by_people(at: Surroundings) -> dict[str, str]:
 
 
 def _asks_people(at: Surroundings) -> list[Grant]:
-    """Keeping a run's task token, asking a person, looking what the registry says, and letting the run go on."""
+    """Asking a person, and looking what the registry says."""
     return [
-        use_items(at.shared.run_table_arn, at.pipeline, "UpdateItem"),
         look_at_packages(at, "sagemaker:UpdateModelPackage"),
         Grant(actions=["sns:Publish"], resources=[at.shared.topic_arn]),
         use_key(at.account, at.shared.key_arn, "sns"),
+    ]
+
+
+def _lets_runs_go_on(at: Surroundings) -> list[Grant]:
+    """Keeping a run's task token, and answering it."""
+    return [
+        use_items(at.shared.run_table_arn, at.pipeline, "UpdateItem"),
         Grant(actions=["states:SendTaskSuccess"], resources=["*"], because=f"{NO_RESOURCE} It takes the task's token."),
     ]
 

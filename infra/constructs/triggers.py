@@ -14,6 +14,7 @@ from constructs import Construct, IDependable
 
 from contract import triggers
 from contract.approvals import APPROVED, EVENT, NOT_APPROVED
+from contract.awaiting import AT_REST, EVENTS
 from contract.verdicts import SAGEMAKER_SOURCE
 from infra.constructs import launcher
 from infra.constructs.function import Function
@@ -94,6 +95,8 @@ class Triggers(Construct):
             senders.append(self._on_event("DataArrived", "New objects under the pipeline's prefixes", pattern))
         if asked.schedule:
             senders.append(self._at_times("Scheduled", "The pipeline's schedule", asked.schedule, triggers.SCHEDULE))
+        if at.has_endpoint:
+            senders.append(self._on_event("EndpointAtRest", "What a run waits for", endpoint_at_rest(at.endpoint)))
         if at.spec.approval.manual:
             pattern = package_decided(at.model_package_group)
             senders.append(self._on_event("PackageDecided", "A person has approved or rejected a model", pattern))
@@ -122,6 +125,12 @@ def package_decided(group: str) -> dict[str, Any]:
     """A model package's approval ("Events that Amazon SageMaker AI sends to Amazon EventBridge")."""
     detail = {"ModelPackageGroupName": [group], "ModelApprovalStatus": [APPROVED, NOT_APPROVED]}
     return {"source": [SAGEMAKER_SOURCE], "detail-type": [EVENT], "detail": detail}
+
+
+def endpoint_at_rest(endpoint: str) -> dict[str, Any]:
+    """The end of an endpoint's change ("Events that Amazon SageMaker AI sends to Amazon EventBridge")."""
+    detail = {"EndpointName": [endpoint], "EndpointStatus": list(AT_REST)}
+    return {"source": [SAGEMAKER_SOURCE], "detail-type": list(EVENTS), "detail": detail}
 
 
 def run_ended(state_machine_arn: str) -> dict[str, Any]:

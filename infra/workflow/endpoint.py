@@ -1,5 +1,8 @@
 """The endpoint as steps see it: described, changed, and waited for until the time of a deployment is over.
 
+It is waited for by its event: the machine leaves a task token with the launcher, which hears when the endpoint changes
+no more. An event may be lost, and none tells of some changes, so no wait is longer than all the time waited before it.
+
 Its name stays; the config that it is on says which model answers. A failed update ends `InService` too, on the old
 config: only the config's name tells (SageMaker Developer Guide, "Deployment guardrails").
 """
@@ -9,17 +12,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.workflow.expressions import expression, members
+from contract.awaiting import AWAIT
+from infra.grants import Grant
+from infra.workflow.expressions import expression, jsonata, members
 from infra.workflow.instances import taking_instances
-from infra.workflow.language import RETRY_SAGEMAKER, State, States, task, waiting_until
+from infra.workflow.language import RETRY_SAGEMAKER, RETRY_SQS, State, States, task, waiting_for
 from infra.workflow.requests import Document
-from infra.workflow.surroundings import Surroundings
+from infra.workflow.surroundings import QUEUE_URL, Surroundings
 
-SHORTEST_PAUSE_MILLISECONDS, LONGEST_PAUSE_MILLISECONDS = 250, 30_000
+# Without an event the endpoint is looked at when as long again has been waited, within these bounds.
+SHORTEST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 2, 120
+# Where no token can be left.
+PAUSE_SECONDS = 30
 
 # A run's variables before it has looked at the endpoint, and had an update of it accepted.
 UNTOUCHED = {"endpoint": None, "deployed": False}
 
+_INPUT = expression("$states.input")
 _REASON = "$states.result.FailureReason"
 _DESCRIPTION = members(
     {
@@ -73,6 +82,45 @@ def update(at: Surroundings, config: str) -> Document:
 
 
 def wait_for_endpoint(name: str, *, then: str) -> States:
-    """Waits a quarter of the time waited so far: quick for what is quick, and few calls for what takes minutes."""
-    longer = f"$max([{SHORTEST_PAUSE_MILLISECONDS}, ($millis() - $deploying_since) / 4])"
-    return waiting_until(name, f"$floor($millis() + $min([{LONGEST_PAUSE_MILLISECONDS}, {longer}]))", then=then)
+    """Waits until the endpoint has changed, or for a while, and goes on to `then`, which looks."""
+    unheard = f"{name}Unheard"
+    wait: State = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+        "Arguments": {"QueueUrl": str(QUEUE_URL), "MessageBody": _message()},
+        "TimeoutSeconds": expression(_longest_wait()),
+        "Retry": list(RETRY_SQS),
+        "Catch": [_caught("States.Timeout", then), _caught("States.ALL", unheard)],
+        "Output": _INPUT,
+        "Next": then,
+    }
+    return {name: wait, **waiting_for(unheard, PAUSE_SECONDS, then=then)}
+
+
+def _caught(error: str, then: str) -> State:
+    """A wait that wasn't answered is no failure of the run's."""
+    return {"ErrorEquals": [error], "Output": _INPUT, "Next": then}
+
+
+def wait_grants(at: Surroundings) -> Grant:
+    """Leaving a task token with the launcher."""
+    return Grant(actions=["sqs:SendMessage"], resources=[at.queue_arn])
+
+
+def _message() -> str:
+    """What the launcher keeps: the token, and the endpoint as it was seen last."""
+    wait: Document = {
+        "kind": AWAIT,
+        "run_id": expression("$run.run_id"),
+        "token": expression("$states.context.Task.Token"),
+        "since": expression("$now()"),
+        "status": expression("$endpoint.status"),
+        "config": expression("$endpoint.config"),
+    }
+    return expression(f"$string({jsonata(wait)})")
+
+
+def _longest_wait() -> str:
+    """Whole seconds, as JSONata text; not beyond the time that there is."""
+    waited, left = (f"({text}) / 1000" for text in ("$millis() - $deploying_since", "$deploy_deadline - $millis()"))
+    return f"$ceil($max([{SHORTEST_WAIT_SECONDS}, $min([{LONGEST_WAIT_SECONDS}, {waited}, {left}])]))"

@@ -43,9 +43,9 @@ class Surroundings:
     chain_images: tuple[Image | None, ...] = ()
     # None: jobs and endpoint outside of a VPC.
     vpc: Vpc | None = None
-    # The pipeline's queue of triggers, where its machine asks a person through it.
-    queue_url: str = ""
-    queue_arn: str = ""
+    # The pipeline's queue of triggers, through which its machine leaves its task tokens.
+    queue_url: str
+    queue_arn: str
 
     @property
     def pipeline(self) -> str:
@@ -156,6 +156,6 @@ LATER = (ARTIFACT_BUCKET, RUN_TABLE, KEY_ARN, IMAGE_URI, HOSTING_IMAGE_URI)
 
 def values(at: Surroundings) -> dict[str, str]:
     """The value of each placeholder of the surroundings."""
-    asks = (QUEUE_URL,) if at.spec.approval.manual else ()
+    waits = (QUEUE_URL,) if at.has_endpoint or at.spec.approval.manual else ()
     chained = (chain_image(number) for number, own in enumerate(at.chain_images) if own)
-    return {later.name: later.of(at) for later in (*LATER, *asks, *chained)}
+    return {later.name: later.of(at) for later in (*LATER, *waits, *chained)}

@@ -9,6 +9,8 @@ Invoked with
         ("pending": a run is on its way, whose run_id it is; one further run follows when it ends);
     where a person approves models: {"kind": "ask", …}, by which the machine of a run asks; EventBridge's "SageMaker
         Model Package State Change";
+    where there is an endpoint: {"kind": "await", …}, by which the machine of a run waits for it; EventBridge's
+        "SageMaker Endpoint State Change" and "SageMaker Endpoint Deployment State Change";
     {"kind": "reconcile"}: repairs what a crash between two steps left; a schedule of 5 minutes sends it.
 
 A message that can't be read is no other's fault: it goes to the dead-letter queue at once, with the reason as its
@@ -35,10 +37,23 @@ from common.state import State, Trigger
 
 from contract import functions, names
 from launcher.approvals import Approvals
+from launcher.awaiting import Awaiting, EndpointUnknownError
 from launcher.dead_letters import DeadLetters
-from launcher.launcher import Document, EndpointUnknownError, ExecutionMissingError, Launcher
+from launcher.launcher import Document, ExecutionMissingError, Launcher
 from launcher.rollbacks import resolved
-from launcher.triggers import Asked, BadEventError, Ended, Ignored, Meaning, Ours, PackageChanged, Reconcile, read
+from launcher.triggers import (
+    Asked,
+    Awaits,
+    BadEventError,
+    Ended,
+    EndpointAtRest,
+    Ignored,
+    Meaning,
+    Ours,
+    PackageChanged,
+    Reconcile,
+    read,
+)
 
 LOG = Log({"function": "launcher"})
 
@@ -90,10 +105,17 @@ def endpoint_drift(name: str | None, state: State) -> str | None:
     Raises:
         EndpointUnknownError: AWS doesn't say.
     """
-    if name is None:
-        return None
+    return None if name is None else endpoints.drift(state, described(name))
+
+
+def described(name: str) -> Document | None:
+    """DescribeEndpoint's answer; None where there is no such endpoint.
+
+    Raises:
+        EndpointUnknownError: AWS doesn't say.
+    """
     try:
-        return endpoints.drift(state, endpoints.described(client("sagemaker"), name))
+        return endpoints.described(client("sagemaker"), name)
     except ClientError as error:
         raise EndpointUnknownError(str(error)) from error
 
@@ -111,7 +133,14 @@ def launcher_from(environment: Mapping[str, str]) -> Launcher:
         now=clock.stamp,
         log=LOG.bind(pipeline=pipeline),
         approvals=approvals_from(environment, table, machine) if functions.ENVIRONMENT in environment else None,
+        awaiting=awaiting_from(environment, table, machine) if functions.ENDPOINT_NAME in environment else None,
     )
+
+
+def awaiting_from(environment: Mapping[str, str], table: RunTable, machine: StateMachine) -> Awaiting:
+    """What a launcher has besides where there is an endpoint."""
+    log = LOG.bind(pipeline=environment[functions.PIPELINE])
+    return Awaiting(table, partial(described, environment[functions.ENDPOINT_NAME]), machine.answer, log)
 
 
 def approvals_from(environment: Mapping[str, str], table: RunTable, machine: StateMachine) -> Approvals:
@@ -154,6 +183,10 @@ def take_one(launcher: Launcher, meaning: Meaning) -> Document:
         launcher.asked(meaning)
     elif isinstance(meaning, PackageChanged):
         launcher.heard(meaning.arn)
+    elif isinstance(meaning, Awaits):
+        launcher.awaits(meaning)
+    elif isinstance(meaning, EndpointAtRest):
+        launcher.endpoint_at_rest()
     else:
         LOG.info("ignored", reason=meaning.reason)
     return {"status": "done"}
@@ -232,6 +265,7 @@ def _read(launcher: Launcher, event: Any, environment: Mapping[str, str]) -> Mea
         bucket=environment[functions.DATA_BUCKET],
         prefixes=tuple(json.loads(environment[functions.CHANNEL_PREFIXES])),
         state_machine_arn=environment[functions.STATE_MACHINE_ARN],
+        endpoint=environment.get(functions.ENDPOINT_NAME, ""),
     )
     meaning = read(event, clock.stamp(), ours)
     if isinstance(meaning, Trigger):

@@ -9,6 +9,7 @@ end        1. write down how the run ended, if its machine couldn't
            4. back to 2. of a trigger
 asked      a run waits for a person: keeps its task token, tells the topic
 heard      a model package has changed: the run that waits for it goes on, or the champion before comes back
+awaits     a run waits for its endpoint: keeps its task token; the run goes on when the endpoint has changed
 reconcile  asks Step Functions about `running`, and does what is left of 3., 4. or of an end; if nobody runs, looks
            again at an endpoint that was left in doubt: an update that had just been accepted may not have shown
 """
@@ -36,11 +37,13 @@ from common.state import (
 )
 
 from contract import outcomes
+from contract.awaiting import ON_ITS_WAY
 from contract.run_table import ENDS, UNFINISHED
 from contract.states import NOT_RECORDED, RECORD
 from contract.triggers import IDLE, STARTED, WAITING
 from launcher.approvals import Approvals
-from launcher.triggers import Asked, Ended
+from launcher.awaiting import Awaiting, EndpointUnknownError
+from launcher.triggers import Asked, Awaits, Ended
 
 Document = dict[str, Any]
 
@@ -66,10 +69,6 @@ class ExecutionMissingError(Exception):
     """No execution of that name was ever started."""
 
 
-class EndpointUnknownError(Exception):
-    """The endpoint can't be looked at; the message says why."""
-
-
 @dataclass(frozen=True)
 class Answer:
     """The answer to a trigger: the run that it `started`, or the one on its way while it is `pending`."""
@@ -91,6 +90,8 @@ class Launcher:
     log: Log
     # None where models are approved by the gate alone.
     approvals: Approvals | None = None
+    # None where there is no endpoint.
+    awaiting: Awaiting | None = None
 
     def trigger(self, triggers: Sequence[Trigger]) -> Answer:
         """Takes the triggers in, together, and starts a run if none is on its way."""
@@ -105,6 +106,16 @@ class Launcher:
         """A run waits for a person."""
         if self.approvals:
             self.approvals.ask(question)
+
+    def awaits(self, wait: Awaits) -> None:
+        """A run waits for its endpoint."""
+        if self.awaiting:
+            self.awaiting.begin(wait)
+
+    def endpoint_at_rest(self) -> None:
+        """The endpoint changes no more: the run that waits for it goes on."""
+        if self.awaiting:
+            self.awaiting.heard()
 
     def heard(self, package: str) -> None:
         """A model package has changed: a run that waits goes on, or the champion before comes back."""
@@ -196,7 +207,14 @@ class Launcher:
         if execution is not None:
             self.log.warning("end unnoticed", run_id=running["run_id"], status=execution.status)
             self.end(execution)
-        elif self.approvals and not self.approvals.look(running["run_id"]):
+        else:
+            self._wake(state, running["run_id"])
+
+    def _wake(self, state: State, run_id: str) -> None:
+        """The run that waits, for a person or its endpoint, if what it waits for has come to be."""
+        if self.awaiting:
+            self.awaiting.look(run_id)
+        if self.approvals and not self.approvals.look(run_id):
             self.approvals.supersede(state)
 
     def _has_ended(self, state: State, run_id: str) -> bool:
@@ -232,7 +250,7 @@ def last_record(record: Document, execution: Ended, state: State, at: str) -> Do
 
     What its recorder had written down as its end stands, unless that is a promotion that the state doesn't know.
     """
-    begun = {name: value for name, value in record.items() if name != ENDS}
+    begun = {name: value for name, value in record.items() if name not in ON_ITS_WAY}
     ends = record.get(ENDS)
     if has_promoted(state, record["run_id"]):
         return _finished(begun, outcomes.PROMOTED, execution, at)

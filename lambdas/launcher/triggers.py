@@ -13,6 +13,7 @@ from common.json_values import told, unstorable
 from common.state import Trigger
 
 from contract.approvals import ASK, EVENT
+from contract.awaiting import AT_REST, AWAIT, EVENTS
 from contract.names import is_run_id
 from contract.times import moment, text
 from contract.triggers import AFTER, ASKED, DATA, DRIFT, KINDS, MANUAL, RECONCILE, REPAIR
@@ -35,11 +36,13 @@ class BadEventError(ValueError):
 
 @dataclass(frozen=True)
 class Ours:
-    """Where this pipeline's data lies, the bucket and prefixes in it, and the machine whose executions are its runs."""
+    """Where this pipeline's data lies, the bucket and prefixes in it, the machine whose executions are its runs, and
+    its endpoint ("": it has none)."""
 
     bucket: str
     prefixes: tuple[str, ...]
     state_machine_arn: str
+    endpoint: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,28 @@ class PackageChanged:
     arn: str
 
 
-Meaning = Trigger | Ended | Reconcile | Ignored | Asked | PackageChanged
+@dataclass(frozen=True)
+class Awaits:
+    """The machine of a run waits for the endpoint, by a task token; as what it has seen it last, if at all."""
+
+    run_id: str
+    token: str
+    since: str
+    status: str | None
+    config: str | None
+
+    def kept(self) -> dict[str, Any]:
+        """What the run's item has of it."""
+        seen = {"status": self.status, "config": self.config}
+        return {"token": self.token, "since": self.since, **{name: value for name, value in seen.items() if value}}
+
+
+@dataclass(frozen=True)
+class EndpointAtRest:
+    """The endpoint changes no more, for now."""
+
+
+Meaning = Trigger | Ended | Reconcile | Ignored | Asked | PackageChanged | Awaits | EndpointAtRest
 
 
 def read(event: Any, at: str, ours: Ours) -> Meaning:
@@ -110,14 +134,21 @@ def read(event: Any, at: str, ours: Ours) -> Meaning:
         return _status_change(_detail(event), ours.state_machine_arn)
     if source == SAGEMAKER_SOURCE and kind == EVENT:
         return _package_changed(_detail(event))
-    if event.get("kind") == ASK:
-        return _asked(event)
+    if source == SAGEMAKER_SOURCE and kind in EVENTS:
+        return _endpoint_changed(_detail(event), ours.endpoint)
     if "kind" in event:
-        return _document(event, at)
+        return _message(event, at)
     raise BadEventError(
         f"an event of source {told(source)} and detail-type {told(kind)} starts nothing; expected are S3's Object "
         f'Created, Step Functions Execution Status Change, or a trigger, as {{"kind": "{MANUAL}"}}'
     )
+
+
+def _message(event: Mapping[str, Any], at: str) -> Meaning:
+    """A message of a run's machine, or a trigger."""
+    if event["kind"] == ASK:
+        return _asked(event)
+    return _awaits(event) if event["kind"] == AWAIT else _document(event, at)
 
 
 def _detail(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -174,6 +205,27 @@ def _package_changed(detail: Mapping[str, Any]) -> Meaning:
     if not isinstance(arn, str) or not _PACKAGE.fullmatch(arn):
         raise BadEventError(f"a model package's state change whose ModelPackageArn is {told(arn)}")
     return PackageChanged(arn)
+
+
+def _endpoint_changed(detail: Mapping[str, Any], endpoint: str) -> Meaning:
+    """The same page, Endpoint state change, and Endpoint deployment state change."""
+    name, status = detail.get("EndpointName"), detail.get("EndpointStatus")
+    if not endpoint or name != endpoint:
+        return Ignored(f"another endpoint, {told(name)}")
+    return EndpointAtRest() if status in AT_REST else Ignored(f"the endpoint is {told(status)}")
+
+
+def _awaits(event: Mapping[str, Any]) -> Meaning:
+    """The machine's own message; what it hasn't seen isn't there."""
+    texts = {name: event.get(name) for name in ("run_id", "token", "since")}
+    seen = {name: event.get(name) for name in ("status", "config")}
+    known = {**texts, **{name: value for name, value in seen.items() if value is not None}}
+    for name, value in known.items():
+        if not isinstance(value, str) or unstorable(value):
+            raise BadEventError(f"a wait for the endpoint whose {name} is {told(value)}")
+    if not is_run_id(str(texts["run_id"])) or moment(texts["since"]) is None:
+        raise BadEventError(f"a wait for the endpoint of run {told(texts['run_id'])}, since {told(texts['since'])}")
+    return Awaits(**texts, **seen)  # type: ignore[arg-type]
 
 
 def _asked(event: Mapping[str, Any]) -> Meaning:

@@ -11,9 +11,10 @@ from common.state import State
 
 from contract import environment, evaluations, files, outcomes, states, thresholds, triggers
 from contract.approvals import APPROVAL
+from contract.awaiting import ON_ITS_WAY
 from contract.batches import BATCH
 from contract.causes import outcome_of, readable
-from contract.run_table import ENDS, RULE_VERDICTS, STOPPED_BY, UNFINISHED
+from contract.run_table import RULE_VERDICTS, STOPPED_BY, UNFINISHED
 from contract.shadows import SHADOW, SKIPPED
 from contract.tuning import TUNED, TUNING, UNTUNED
 from recorder import spot_figures, training_figures
@@ -57,7 +58,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
     """The run's item in the run table, and record.json. Fields that a run didn't come to are absent."""
     run, plan = event["run"], event["plan"] or {}
     record = {
-        **{name: value for name, value in begun.items() if name != ENDS},
+        **{name: value for name, value in begun.items() if name not in ON_ITS_WAY},
         "run_id": run["run_id"],
         "pipeline": run["pipeline"],
         "outcome": outcome(event),

@@ -175,3 +175,21 @@ def sqs_record(body: Any, number: int = 0, receive_count: int = 1) -> dict[str, 
         "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:my-queue",
         "awsRegion": "us-east-1",
     }
+
+
+def endpoint_change(status: str = "IN_SERVICE", name: str = "local-digits-forest", **changes: Any) -> dict[str, Any]:
+    """SageMaker Developer Guide, "Events that Amazon SageMaker AI sends to Amazon EventBridge", Endpoint state change;
+    detail_type says which of the two kinds."""
+    arn = f"arn:aws:sagemaker:us-east-1:123456789012:endpoint/{name}"
+    detail = {"EndpointName": name, "EndpointArn": arn, "EndpointConfigName": "MyEndpointConfig"}
+    return {
+        "version": "0",
+        "id": "d2921b5a-b0ea-cace-a8e3-0f159d018e06",
+        "detail-type": changes.pop("detail_type", "SageMaker Endpoint State Change"),
+        "source": "aws.sagemaker",
+        "account": "123456789012",
+        "time": "2021-10-25T02:31:22Z",
+        "region": "us-east-1",
+        "resources": [arn],
+        "detail": {**detail, "EndpointStatus": status, **changes},
+    }

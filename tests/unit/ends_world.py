@@ -17,7 +17,7 @@ import memory_services
 import planner.handler
 import pytest
 import recorder.handler
-from aws_events import MACHINE
+from aws_events import MACHINE, endpoint_change, sqs_record
 from botocore.exceptions import ClientError
 from common import clock
 from common.run_table import RunTable
@@ -159,6 +159,9 @@ class Ends:
         self.calls_left: int | None = None
         self.runs: list[str] = []
         self.cancellation = Cancellation()
+        self.tokens = TaskTokens()
+        # Whether the endpoint's events arrive; a wait without one is over at once.
+        self.hears = True
         self.aws.step = self._step
         self._arrive()
 
@@ -234,7 +237,7 @@ class Ends:
         started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         context = {"Execution": {"Id": arn, "Input": given, "Name": run_id, "StartTime": started, "RedriveCount": 0}}
         languages = {"JSONata": Jsonata(jsonata.evaluate)}
-        runtime = Runtime(self._task, TaskTokens(), languages, "us-east-1", wait_scale=0.0)
+        runtime = Runtime(self._task, self.tokens, languages, "us-east-1", wait_scale=0.0)
         trace = Trace(History([], lambda: started))
         self.cancellation = Cancellation()
         try:
@@ -274,7 +277,7 @@ class Ends:
     def _name(self, call: TaskCall) -> str:
         if call.resource.endswith("lambda:invoke"):
             return str(call.arguments["FunctionName"]).rpartition(":")[2]
-        return call.resource.removesuffix(".sync").rpartition(":")[2]
+        return call.resource.removesuffix(".sync").removesuffix(".waitForTaskToken").rpartition(":")[2]
 
     def _refuse(self, who: str, what: str) -> None:
         if self.begun and self.trouble and (who, what) in self.trouble.refused:
@@ -379,6 +382,21 @@ class Ends:
     def _describeAlarms(self, arguments: Document) -> Any:  # noqa: N802
         found = self.aws.cloudwatch.describe_alarms(**arguments)["MetricAlarms"]
         return {"MetricAlarms": [{**alarm, "StateValue": "INSUFFICIENT_DATA"} for alarm in found]}
+
+    def _sendMessage(self, arguments: Document) -> Any:  # noqa: N802
+        """The launcher gets the token, then hears of the endpoint, which has settled meanwhile."""
+        message = json.loads(arguments["MessageBody"])
+        waiting = self.aws.stepfunctions.tokens
+        waiting.add(message["token"])
+        launcher.handler.handle({"Records": [sqs_record(message)]}, None)
+        if message["token"] in waiting and self.sagemaker.left:
+            self.sagemaker.settle()
+        if self.hears and self.sagemaker.endpoint:
+            launcher.handler.handle(endpoint_change(), None)
+        if message["token"] in waiting:
+            raise StatesError("States.Timeout", "")
+        self.tokens.succeed(message["token"], "{}")
+        return {}
 
     def _deleteEndpoint(self, _arguments: Document) -> Any:  # noqa: N802
         self.sagemaker.delete_endpoint(EndpointName=ENDPOINT)

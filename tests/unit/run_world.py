@@ -114,8 +114,8 @@ def surroundings(spec: specs.PipelineSpec, **changes: Any) -> Surroundings:
         "code_hash": "c0de",
         "image": IMAGE,
         "hosting_image": IMAGE,
-        "queue_url": QUEUE_URL if spec.approval.manual else "",
-        "queue_arn": "arn:aws:sqs:us-east-1:000000000000:waiting" if spec.approval.manual else "",
+        "queue_url": QUEUE_URL,
+        "queue_arn": "arn:aws:sqs:us-east-1:000000000000:waiting",
         "rules_image": RULES_IMAGE if spec.rules_service == "sagemaker" else None,
     }
     return Surroundings(**{**known, **changes})
@@ -284,6 +284,9 @@ class World:
 
     def _deleteEndpoint(self, _arguments: Any) -> Any:  # noqa: N802
         self.on = None
+        return {}
+
+    def _sendMessage(self, _arguments: Any) -> Any:  # noqa: N802 - the launcher lets the run go on
         return {}
 
     def _putMetricAlarm(self, _arguments: Any) -> Any:  # noqa: N802

@@ -94,6 +94,7 @@ MACHINE = f"""
     sagemaker:CreateEndpointConfig+DescribeEndpointConfig+AddTags endpoint-config/{CONTENT}
     sagemaker:CreateEndpoint+UpdateEndpoint endpoint-config/{CONTENT}
     sagemaker:CreateEndpoint+UpdateEndpoint+DescribeEndpoint+DeleteEndpoint+AddTags {ENDPOINT}
+    sqs:SendMessage waiting
 """
 FUNCTIONS = {
     "planner": f"""

@@ -13,6 +13,8 @@ from infra.workflow import conditions
 from infra.workflow.language import retry
 from localaws.ministack_adapter.stepfunctions import jsonata
 
+WAITS = ("WaitForEndpoint", "WaitToFindEndpoint", "WaitForChampion")
+
 
 def test_every_task_gives_up_when_its_work_must_be_done(tmp_path: Path) -> None:
     found = definition(make_spec(tmp_path))["States"]
@@ -25,7 +27,7 @@ def test_every_task_gives_up_when_its_work_must_be_done(tmp_path: Path) -> None:
         "Record": 310,
     }
     for name, state in found.items():
-        if state["Type"] == "Task":
+        if state["Type"] == "Task" and name not in WAITS:
             assert state["TimeoutSeconds"] == longer.get(name, 60), name
 
 
@@ -110,19 +112,41 @@ def test_pauses_for_instances_double_up_to_four_minutes(tmp_path: Path, refusals
     assert seconds * 500 <= pause <= seconds * 1000
 
 
-@pytest.mark.parametrize(("waited", "pause"), [(0, 250), (4_000, 1_000), (40_000, 10_000), (10**7, 30_000)])
-def test_pauses_grow_with_the_time_waited(tmp_path: Path, waited: int, pause: int) -> None:
-    """A quarter of it, within bounds. An expression's clock stands still while it is evaluated."""
-    timestamp = definition(make_spec(tmp_path))["States"]["WaitForEndpoint"]["Timestamp"]
-    times = f"$now := $millis(); $deploying_since := $now - {waited}"
-    assert jsonata.evaluate(f"({times}; $toMillis({timestamp[2:-2]}) - $now)", {}) == pause
+@pytest.mark.parametrize(
+    ("waited", "left", "seconds"),
+    [(0, 10**6, 2), (3_100, 10**6, 4), (40_000, 10**6, 40), (10**7, 10**7, 120), (40_000, 9_500, 10), (40_000, 0, 2)],
+)
+def test_without_an_event_as_long_again_is_waited(tmp_path: Path, waited: int, left: int, seconds: int) -> None:
+    """Within bounds, and not beyond the deployment's time. An expression's clock stands still while it is evaluated."""
+    timeout = definition(make_spec(tmp_path))["States"]["WaitForEndpoint"]["TimeoutSeconds"]
+    times = f"$deploying_since := $millis() - {waited}; $deploy_deadline := $millis() + {left}"
+    found = jsonata.evaluate(f"({times}; {timeout[2:-2]})", {})
+    assert found == seconds and isinstance(found, int)
 
 
-def test_the_same_pauses_for_everything_that_waits_for_the_endpoint(tmp_path: Path) -> None:
+def test_a_canary_of_ten_minutes_takes_few_transitions(tmp_path: Path) -> None:
+    """15 minutes with the instances' start: three states a look, of which the last two are the end's."""
+    timeout = definition(make_spec(tmp_path))["States"]["WaitForEndpoint"]["TimeoutSeconds"]
+    waited, looks = 0, 1
+    while waited < 900:
+        times = f"$deploying_since := $millis() - {1000 * waited}; $deploy_deadline := $millis() + 1800000"
+        waited += jsonata.evaluate(f"({times}; {timeout[2:-2]})", {})
+        looks += 1
+    assert 3 * looks - 1 <= 45
+
+
+def test_everything_that_waits_for_the_endpoint_waits_alike(tmp_path: Path) -> None:
     found = definition(make_spec(tmp_path))["States"]
-    waits = [found[name] for name in ("WaitForEndpoint", "WaitToFindEndpoint", "WaitForChampion")]
-    assert len({wait["Timestamp"] for wait in waits}) == 1
+    waits = [found[name] for name in WAITS]
     assert [wait["Next"] for wait in waits] == ["AwaitEndpoint", "FindEndpoint", "LookAtEndpoint"]
+    for name, wait in zip(WAITS, waits, strict=True):
+        timed_out, else_ = wait["Catch"]
+        assert (timed_out["ErrorEquals"], timed_out["Next"]) == (["States.Timeout"], wait["Next"]), "it looks then"
+        assert (else_["ErrorEquals"], else_["Next"]) == (["States.ALL"], f"{name}Unheard")
+        assert found[f"{name}Unheard"] == {"Type": "Wait", "Seconds": 30, "Next": wait["Next"]}
+        assert "Assign" not in timed_out and "Assign" not in else_, "no event is no failure"
+        own = {"Next": "", "Catch": []}
+        assert {**wait, **own} == {**waits[0], **own}
     assert found["WaitToCreateModel"] == {"Type": "Wait", "Seconds": 2, "Next": "CreateModel"}
 
 

@@ -28,7 +28,7 @@ CONSTRUCTS = (ROOT / "infra" / "constructs", ROOT / "infra" / "pipeline_stack.py
 
 # SageMaker's own words for statuses, by which its documents are read everywhere.
 AWS_WORDS = {"InProgress", "Stopping", "IssuesFound", "NoIssuesFound", "Error", "Stopped", "Failed", "Running"}
-AWS_WORDS |= {"TrainingJobStatus", "ProcessingJobStatus", "MaxRuntimeExceeded", "MaxWaitTimeExceeded"}
+AWS_WORDS |= {"FAILED", "TrainingJobStatus", "ProcessingJobStatus", "MaxRuntimeExceeded", "MaxWaitTimeExceeded"}
 
 
 def words() -> set[str]:

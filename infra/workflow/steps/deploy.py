@@ -32,7 +32,7 @@ from infra.workflow.conditions import (
     takes_updates,
     update_has_shown,
 )
-from infra.workflow.endpoint import change_endpoint, describe_endpoint, timer, update, wait_for_endpoint
+from infra.workflow.endpoint import change_endpoint, describe_endpoint, timer, update, wait_for_endpoint, wait_grants
 from infra.workflow.expressions import expression, jsonata, quoted
 from infra.workflow.guardrails import deployment_config, longest_update, look_at_alarms, watch, watch_grants, watchers
 from infra.workflow.job_role import HOSTING, JobRole, serve_containers
@@ -76,7 +76,7 @@ def deploy(at: Surroundings, *, then: str) -> Step:
             **_update(at),
             **_await_endpoint(at, then=then),
         },
-        grants=[*_grants(at), *watch_grants(at)],
+        grants=[*_grants(at), wait_grants(at), *watch_grants(at)],
         role=role,
     )
 

@@ -26,7 +26,7 @@ from infra.workflow.conditions import (
     says_throttled,
     update_has_shown,
 )
-from infra.workflow.endpoint import change_endpoint, describe_endpoint, timer, update, wait_for_endpoint
+from infra.workflow.endpoint import change_endpoint, describe_endpoint, timer, update, wait_for_endpoint, wait_grants
 from infra.workflow.expressions import expression
 from infra.workflow.guardrails import longest_update
 from infra.workflow.language import RETRY_EXPECTED, State, States, assigning, choice, failure, task, when
@@ -61,7 +61,7 @@ def undo(at: Surroundings, *, repaired: str) -> Step:
             **_change(at),
             **_end(at, repaired),
         },
-        grants=_grants(at),
+        grants=[*_grants(at), wait_grants(at)],
     )
 
 
