@@ -131,6 +131,12 @@ class _NoPlatform:
     def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
         raise NotImplementedError
 
+    def scalable_variants(self, endpoint: str) -> Sequence[str]:
+        raise NotImplementedError
+
+    def deregister_variants(self, caller: Caller, endpoint: str) -> None:
+        raise NotImplementedError
+
     def authorize(self, caller: Caller, action: str, resource: str) -> None:
         raise NotImplementedError
 

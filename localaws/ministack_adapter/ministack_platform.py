@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localaws.ministack_adapter import authorization
+from localaws.ministack_adapter import authorization, scaled_variants
 from localaws.ministack_adapter.alarm_times import has_entered
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.role_telemetry import RoleTelemetry
@@ -91,6 +91,12 @@ class MiniStackPlatform:
                 if alarm is not None:
                     found[name] = "ALARM" if has_entered(name, since) else str(alarm["StateValue"])
         return found
+
+    def scalable_variants(self, endpoint: str) -> Sequence[str]:
+        return scaled_variants.scalable_variants(self._aws, endpoint)
+
+    def deregister_variants(self, caller: Caller, endpoint: str) -> None:
+        scaled_variants.deregister_variants(self._aws, caller, endpoint)
 
     def authorize(self, caller: Caller, action: str, resource: str) -> None:
         context = {"iam:PassedToService": SAGEMAKER} if action == "iam:PassRole" else None

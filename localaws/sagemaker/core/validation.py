@@ -25,6 +25,7 @@ Check = Callable[[Any, Any, str], Iterator[str]]
 _JAVA_CLASSES = {
     r"\p{Alnum}": "a-zA-Z0-9",
     r"\p{L}": r"\w",
+    r"\p{Print}": " -~",
     r"\p{M}": r"\u0300-\u036f",
     r"\p{N}": r"\d",
     r"\p{Z}": r"\s",
@@ -52,7 +53,11 @@ def check_request(operation: str, request: Document) -> None:
     enums; SerializationException for a wrong JSON type; ValidationException for unknown members, which AWS drops
     silently and which here are always a mistake.
     """
-    shape = service_model().operation_model(operation).input_shape
+    check_shape(service_model().operation_model(operation).input_shape, request)
+
+
+def check_shape(shape: Shape | None, request: Document) -> None:
+    """The same for the input shape of any service's operation."""
     if shape is None:
         return
     found = list(_check(shape, request, ""))
