@@ -22,6 +22,8 @@ SETTLE, PLAN, TUNE, TRAIN, EVALUATE, GATE, REGISTER, APPROVE, DEPLOY, VERIFY, AN
 MILESTONES = (SETTLE, PLAN, TUNE, TRAIN, EVALUATE, GATE, REGISTER, APPROVE, DEPLOY, VERIFY, ANSWER, RECORD)
 
 UNDO, REPAIR = "Undo", "Repair"
+# Where a run ends that leaves a champion serving, and an endpoint that is scaled.
+AUTOSCALE = "Autoscale"
 NOT_RECORDED = "NotRecorded"
 # A run goes there when something went wrong. From anywhere else it goes on: the error was an answer, such as
 # "there is no such endpoint yet".

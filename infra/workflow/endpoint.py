@@ -15,6 +15,8 @@ from infra.workflow.language import RETRY_SAGEMAKER, State, States, task, waitin
 from infra.workflow.requests import Document
 from infra.workflow.surroundings import Surroundings
 
+# The one variant of an endpoint, which takes all traffic.
+VARIANT = "AllTraffic"
 SHORTEST_PAUSE_MILLISECONDS, LONGEST_PAUSE_MILLISECONDS = 250, 30_000
 
 # A run's variables before it has looked at the endpoint, and had an update of it accepted.

@@ -14,6 +14,7 @@ from contract.approvals import APPROVAL
 from contract.batches import BATCH
 from contract.causes import outcome_of, readable
 from contract.run_table import ENDS, RULE_VERDICTS, STOPPED_BY, UNFINISHED
+from contract.scaling import SCALING
 from contract.tuning import TUNED, TUNING, UNTUNED
 from recorder import spot_figures, training_figures
 from recorder.rule_verdicts import rule_verdicts
@@ -73,6 +74,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         "model_package_arn": event["package"],
         **{name: event[name] for name in ("decision", "candidate", "deployment", "verification")},
         BATCH: dict(batch) if batch else None,
+        SCALING: _scaling(event),
         "champion_before": plan.get("champion"),
         "champion_after": state.champion,
         "error": readable(event["failure"]) if event["failure"] else None,
@@ -136,6 +138,18 @@ def _approval(event: Mapping[str, Any], begun: Mapping[str, Any]) -> Document | 
     known = {**(begun.get(APPROVAL) or {}), **(event.get(APPROVAL) or {})}
     kept = ("status", "reason", "since", "until")
     return {name: known[name] for name in kept if name in known} or None
+
+
+def _scaling(event: Mapping[str, Any]) -> Document | None:
+    """How the endpoint is scaled, of a run that has looked."""
+    found = event.get(SCALING) or {}
+    return dict(found) if "in_force" in found else None
+
+
+def unscaled(event: Mapping[str, Any]) -> list[str]:
+    """The trouble of a run that couldn't scale the endpoint as its spec says."""
+    found = _scaling(event)
+    return [] if found is None or found["in_force"] else [f"the endpoint isn't scaled: {found['reason']}"]
 
 
 def _judged(event: Mapping[str, Any], last: Sequence[Mapping[str, Any]], begun: Mapping[str, Any]) -> list[Document]:

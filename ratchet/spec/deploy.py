@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from contract.batches import BATCH_KIND
 from ratchet.spec import units
 from ratchet.spec.data import Prefix
+from ratchet.spec.deploy_autoscale import Autoscale, check_autoscale
 from ratchet.spec.deploy_batch import check_batch
 from ratchet.spec.deploy_rollback import RollbackOn
 from ratchet.spec.deploy_shift import SHORTEST_BAKING, WAYS, Shift, check_shift
@@ -52,6 +53,9 @@ class Deploy(Model):
     ] = None
     instance: Annotated[Instance, Example("instance: ml.t2.medium")]
     instance_count: Annotated[int, Field(ge=1, le=100)] = 1
+    autoscale: Annotated[
+        Autoscale | None, Field(description="Instances come and go with the requests, and by the clock")
+    ] = None
     timeout: DeploymentSeconds = 1800
     shift: Annotated[
         Shift | None,
@@ -82,6 +86,12 @@ class Deploy(Model):
         return self.kind == BATCH_KIND
 
     @property
+    def first_count(self) -> int:
+        """How many instances an endpoint config says: a first endpoint begins with so many, scaled or not."""
+        is_said = "instance_count" in self.model_fields_set
+        return self.autoscale.min if self.autoscale and not is_said else self.instance_count
+
+    @property
     def is_guarded(self) -> bool:
         """Whether SageMaker is told how to deploy."""
         return bool(self.shift or self.rollback_on or self.keep_old or self.max_time)
@@ -89,7 +99,7 @@ class Deploy(Model):
     @property
     def waits(self) -> int:
         """Seconds that a deployment spends on watching."""
-        return self.keep_old + (self.shift.steps(self.instance_count) * self.shift.wait if self.shift else 0)
+        return self.keep_old + (self.shift.steps(self.first_count) * self.shift.wait if self.shift else 0)
 
     @property
     def longest(self) -> int:
@@ -99,8 +109,11 @@ class Deploy(Model):
     @model_validator(mode="after")
     def _possible(self) -> Deploy:
         check_batch(self.kind, self.input, self.instance, said=self.model_fields_set)
+        if self.autoscale:
+            count = self.instance_count if "instance_count" in self.model_fields_set else None
+            check_autoscale(self.autoscale, kind=self.kind, instance=self.instance, count=count, shift=self.shift)
         if self.shift:
-            check_shift(self.shift, instance=self.instance, instances=self.instance_count)
+            check_shift(self.shift, instance=self.instance, instances=self.first_count)
         _check_watched(self)
         _check_times(self)
         return self
