@@ -39,6 +39,8 @@ MILESTONES = (
 )
 
 UNDO, REPAIR = "Undo", "Repair"
+# Where a run ends that leaves a champion serving, and an endpoint that is scaled.
+AUTOSCALE = "Autoscale"
 NOT_RECORDED = "NotRecorded"
 # A run goes there when something went wrong. From anywhere else it goes on: the error was an answer, such as
 # "there is no such endpoint yet".

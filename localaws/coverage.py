@@ -134,6 +134,12 @@ class _NoPlatform:
     def publish(self, role_arn: str, topic_arn: str, message: str) -> None:
         raise NotImplementedError
 
+    def scalable_variants(self, endpoint: str) -> Sequence[str]:
+        raise NotImplementedError
+
+    def deregister_variants(self, caller: Caller, endpoint: str) -> None:
+        raise NotImplementedError
+
     def authorize(self, caller: Caller, action: str, resource: str) -> None:
         raise NotImplementedError
 

@@ -20,6 +20,8 @@ from infra.workflow.language import RETRY_SAGEMAKER, RETRY_SQS, State, States, t
 from infra.workflow.requests import Document
 from infra.workflow.surroundings import QUEUE_URL, Surroundings
 
+# The one variant of an endpoint, which takes all traffic.
+VARIANT = "AllTraffic"
 # Without an event the endpoint is looked at when as long again has been waited, within these bounds.
 SHORTEST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 2, 120
 # Where no token can be left.

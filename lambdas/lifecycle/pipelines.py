@@ -14,6 +14,7 @@ from common.deployment_alarms import sweep_alarms
 from common.refusals import is_missing
 
 from contract import run_table, triggers
+from contract.scaling import DIMENSION, NAMESPACE
 from lifecycle import groups
 from lifecycle.deadline import Deadline
 
@@ -45,6 +46,17 @@ def announce_new_code(sqs: Any, dynamodb: Any, new: Mapping[str, str], old: Mapp
     detail = {"code_hash": new["CodeHash"], "previous": old.get("CodeHash", "")}
     body = json.dumps(triggers.message(triggers.CODE, detail))
     sqs.send_message(QueueUrl=new["QueueUrl"], MessageBody=body)
+    return True
+
+
+def stop_scaling(autoscaling: Any, resource: str) -> bool:
+    """Ends the scaling of an endpoint's variant, whose policies and alarms go with it; whether it was scaled."""
+    try:
+        autoscaling.deregister_scalable_target(
+            ServiceNamespace=NAMESPACE, ResourceId=resource, ScalableDimension=DIMENSION
+        )
+    except autoscaling.exceptions.ObjectNotFoundException:
+        return False
     return True
 
 

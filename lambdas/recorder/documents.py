@@ -15,6 +15,7 @@ from contract.awaiting import ON_ITS_WAY
 from contract.batches import BATCH
 from contract.causes import outcome_of, readable
 from contract.run_table import RULE_VERDICTS, STOPPED_BY, UNFINISHED
+from contract.scaling import SCALING
 from contract.shadows import SHADOW, SKIPPED
 from contract.tuning import TUNED, TUNING, UNTUNED
 from recorder import spot_figures, training_figures
@@ -78,6 +79,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         **{name: event[name] for name in ("decision", "candidate", "deployment", "verification")},
         BATCH: dict(batch) if batch else None,
         SHADOW: _shadow(event),
+        SCALING: _scaling(event),
         "champion_before": plan.get("champion"),
         "champion_after": state.champion,
         "error": readable(event["failure"]) if event["failure"] else None,
@@ -149,6 +151,18 @@ def _shadow(event: Mapping[str, Any]) -> Document | None:
         return event.get(SHADOW)
     goes_back = event["run"]["trigger"]["kind"] == triggers.ROLLBACK
     return {SKIPPED: _WENT_BACK if goes_back else _NO_CHAMPION} if outcome(event) == outcomes.PROMOTED else None
+
+
+def _scaling(event: Mapping[str, Any]) -> Document | None:
+    """How the endpoint is scaled, of a run that has looked."""
+    found = event.get(SCALING) or {}
+    return dict(found) if "in_force" in found else None
+
+
+def unscaled(event: Mapping[str, Any]) -> list[str]:
+    """The trouble of a run that couldn't scale the endpoint as its spec says."""
+    found = _scaling(event)
+    return [] if found is None or found["in_force"] else [f"the endpoint isn't scaled: {found['reason']}"]
 
 
 def _judged(event: Mapping[str, Any], last: Sequence[Mapping[str, Any]], begun: Mapping[str, Any]) -> list[Document]:

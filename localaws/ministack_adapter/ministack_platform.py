@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localaws.ministack_adapter import authorization, deliveries
+from localaws.ministack_adapter import authorization, deliveries, scaled_variants
 from localaws.ministack_adapter.alarm_times import has_entered
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.role_telemetry import RoleTelemetry
@@ -107,6 +107,12 @@ class MiniStackPlatform:
         if published is None:
             raise errors.SageMakerError("NotFound", f"Topic does not exist: {topic_arn}", 404)
         self._aws.changed("sqs")
+
+    def scalable_variants(self, endpoint: str) -> Sequence[str]:
+        return scaled_variants.scalable_variants(self._aws, endpoint)
+
+    def deregister_variants(self, caller: Caller, endpoint: str) -> None:
+        scaled_variants.deregister_variants(self._aws, caller, endpoint)
 
     def authorize(self, caller: Caller, action: str, resource: str) -> None:
         context = {"iam:PassedToService": SAGEMAKER} if action == "iam:PassRole" else None

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from contract.batches import BATCH_KIND
 from ratchet.spec import units
 from ratchet.spec.data import Prefix
+from ratchet.spec.deploy_autoscale import Autoscale, check_autoscale
 from ratchet.spec.deploy_batch import check_batch
 from ratchet.spec.deploy_chain import Container, check_chain
 from ratchet.spec.deploy_rollback import RollbackOn
@@ -47,6 +48,9 @@ class Deploy(Model):
         Sequence[Container],
         Field(description="Containers that answer one after the other, 2 to 15, instead of serve.py's one"),
     ] = ()
+    autoscale: Annotated[
+        Autoscale | None, Field(description="Instances come and go with the requests, and by the clock")
+    ] = None
     timeout: DeploymentSeconds = 1800
     shift: Annotated[
         Shift | None,
@@ -77,6 +81,12 @@ class Deploy(Model):
         return self.kind == BATCH_KIND
 
     @property
+    def first_count(self) -> int:
+        """How many instances an endpoint config says: a first endpoint begins with so many, scaled or not."""
+        is_said = "instance_count" in self.model_fields_set
+        return self.autoscale.min if self.autoscale and not is_said else self.instance_count
+
+    @property
     def is_guarded(self) -> bool:
         """Whether SageMaker is told how to deploy."""
         return bool(self.steps or self.rollback_on or self.keep_old or self.max_time)
@@ -94,7 +104,7 @@ class Deploy(Model):
     @property
     def waits(self) -> int:
         """Seconds that a deployment spends on watching."""
-        return self.keep_old + (self.steps.steps(self.instance_count) * self.steps.wait if self.steps else 0)
+        return self.keep_old + (self.steps.steps(self.first_count) * self.steps.wait if self.steps else 0)
 
     @property
     def longest(self) -> int:
@@ -106,10 +116,13 @@ class Deploy(Model):
         check_batch(self.kind, self.input, self.instance, said=self.model_fields_set)
         if "chain" in self.model_fields_set:
             check_chain(self.chain, self.kind)
+        if self.autoscale:
+            count = self.instance_count if "instance_count" in self.model_fields_set else None
+            check_autoscale(self.autoscale, kind=self.kind, instance=self.instance, count=count, shift=self.steps)
         if self.has_shadow:
             check_shadow(self)
         if self.steps:
-            check_shift(self.steps, instance=self.instance, instances=self.instance_count, at=_at_steps(self))
+            check_shift(self.steps, instance=self.instance, instances=self.first_count, at=_at_steps(self))
         _check_watched(self)
         _check_times(self)
         return self

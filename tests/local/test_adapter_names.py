@@ -95,6 +95,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         ],
     },
     "services.cloudwatch": {
+        "_delete_alarms": ["params", "cbor_data", "is_cbor", "is_json"],
         "_dispatch_alarm_actions": ["alarm", "old_state", "new_state", "reason"],
         "_error": ["code", "message", "status", "use_json", "use_cbor"],
         "_history_entries": [],

@@ -78,6 +78,12 @@ class Platform:
     def publish(self, role_arn: str, topic_arn: str, message: str) -> None:
         raise NotImplementedError
 
+    def scalable_variants(self, endpoint: str) -> Sequence[str]:
+        return ()
+
+    def deregister_variants(self, caller: Caller, endpoint: str) -> None:
+        """Nothing is scaled."""
+
     def authorize(self, caller: Caller, action: str, resource: str) -> None:
         """Everybody may do everything."""
 

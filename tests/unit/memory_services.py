@@ -343,6 +343,18 @@ class CloudWatch(Service):
             del self.alarms[name]
 
 
+class AutoScaling(Service):
+    """Scalable targets by their resources."""
+
+    def __init__(self) -> None:
+        self.targets: set[str] = set()
+
+    def deregister_scalable_target(self, *, ResourceId: str, **_named: Any) -> None:  # noqa: N803 - boto3's
+        if ResourceId not in self.targets:
+            raise self.error("deregister_scalable_target", "ObjectNotFoundException", "No scalable target registered")
+        self.targets.remove(ResourceId)
+
+
 class Kept(Service):
     """A service that only takes things in: its requests are in `Aws.called`."""
 
@@ -366,4 +378,5 @@ SERVICES: dict[str, type[Service]] = {
     "sqs": Kept,
     "codebuild": Kept,
     "cloudwatch": CloudWatch,
+    "application-autoscaling": AutoScaling,
 }

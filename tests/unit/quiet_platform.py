@@ -45,5 +45,11 @@ class QuietPlatform:
     def publish(self, role_arn: str, topic_arn: str, message: str) -> None:
         """Nobody subscribes."""
 
+    def scalable_variants(self, endpoint: str) -> Sequence[str]:
+        return ()
+
+    def deregister_variants(self, caller: Caller, endpoint: str) -> None:
+        """Nothing is scaled."""
+
     def authorize(self, caller: Caller, action: str, resource: str) -> None:
         """Everybody may do everything."""

@@ -170,6 +170,22 @@ def test_containers_have_metrics_of_their_own() -> None:
     }
 
 
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "InvocationsPerInstance holds 1 / the variant's instances for every invocation.",
+    "SageMaker DG, Amazon SageMaker AI metrics in Amazon CloudWatch; ScalingPolicyMetric, API reference",
+)
+def test_invocations_are_counted_per_instance() -> None:
+    recorder, counts = Recorder(), {("e", "A"): 4, ("e", "B"): 0}
+    metrics = InvocationMetrics(recorder, lambda: 7.0, instances=lambda *of: counts[of])  # type: ignore[arg-type]
+    for variant in "AAB":
+        metrics.record(("e", variant, "c"), 200, 0.001, 0.0001)
+    metrics.close()
+    of_variant = [datum for datum in recorder.data if not _is_of(datum, "c")]
+    told = [datum for datum in of_variant if datum["MetricName"] == "InvocationsPerInstance"]
+    assert [(datum["Values"], datum["Counts"]) for datum in told] == [([0.25], [2.0]), ([1.0], [1.0])]
+
+
 def _is_of(datum: dict[str, Any], config: str) -> bool:
     return {"Name": "EndpointConfigName", "Value": config} in datum["Dimensions"]
 

@@ -32,18 +32,26 @@ from infra.workflow.conditions import (
     takes_updates,
     update_has_shown,
 )
-from infra.workflow.endpoint import change_endpoint, describe_endpoint, timer, update, wait_for_endpoint, wait_grants
+from infra.workflow.endpoint import (
+    VARIANT,
+    change_endpoint,
+    describe_endpoint,
+    timer,
+    update,
+    wait_for_endpoint,
+    wait_grants,
+)
 from infra.workflow.expressions import expression, jsonata, quoted
 from infra.workflow.guardrails import deployment_config, longest_update, look_at_alarms, watch, watch_grants, watchers
 from infra.workflow.job_role import HOSTING, JobRole, serve_containers
 from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, task, waiting_for, when
 from infra.workflow.requests import Document, in_vpc, tags, vpc
 from infra.workflow.run_grants import read_from_runs
+from infra.workflow.scaling import not_stopped_yet, retained, stop_scaling
 from infra.workflow.shadowing import write_captures
 from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
 
-VARIANT = "AllTraffic"
 # Where the framework's inference toolkit finds the model's own code: model.tar.gz brings it along.
 ENVIRONMENT = {
     chain.PROGRAM: files.SERVING_SCRIPT,
@@ -58,11 +66,12 @@ ENVIRONMENT = {
 _SIGNATURE = {MODEL_PACKAGE: expression("$candidate.model_package_arn")}
 _MODEL_NAME, _CONFIG_NAME = "$deployment.model_name", "$deployment.endpoint_config_name"
 _AGAIN_SECONDS = 2
-_UPDATE, _AT_ONCE = "UpdateEndpoint", "UpdateAtOnce"
+_UPDATE, _AT_ONCE, _STOP = "UpdateEndpoint", "UpdateAtOnce", "StopScaling"
 
 
-def deploy(at: Surroundings, *, then: str) -> Step:
-    """Goes on to `then` when the endpoint is in service on the candidate's config."""
+def deploy(at: Surroundings, *, then: str, back: str = RECORD) -> Step:
+    """Goes on to `then` when the endpoint is in service on the candidate's config, to `back` when SageMaker has gone
+    back to the champion's."""
     role = _role(at)
     start = {"deployment": content_names(at, role), **timer(at.spec.deploy.timeout)}
     return Step(
@@ -74,7 +83,7 @@ def deploy(at: Surroundings, *, then: str) -> Step:
             **task("DeleteEndpoint", "aws-sdk:sagemaker:deleteEndpoint", _named(at), then="FindEndpoint"),
             **_deploying("CreateEndpoint", "createEndpoint", new_endpoint(at)),
             **_update(at),
-            **_await_endpoint(at, then=then),
+            **_await_endpoint(at, then=then, back=back),
         },
         grants=[*_grants(at), wait_grants(at), *watch_grants(at)],
         role=role,
@@ -86,7 +95,7 @@ def deploy(at: Surroundings, *, then: str) -> Step:
 
 def content_names(at: Surroundings, role: JobRole) -> str:
     """The model's and the endpoint config's name, by what each will hold."""
-    held_by_config = ["$model_name", *_texts(at.spec.deploy.instance, at.spec.deploy.instance_count)]
+    held_by_config = ["$model_name", *_texts(at.spec.deploy.instance, at.spec.deploy.first_count)]
     model_name = content_name_of_model(at, role)
     config_name = content_name(at.content_prefix, held_by_config)
     document = f"{{'model_name': $model_name, 'endpoint_config_name': {config_name}}}"
@@ -152,7 +161,7 @@ def variant(at: Surroundings, model_name: str) -> Document:
         "VariantName": VARIANT,
         "ModelName": expression(model_name),
         "InstanceType": at.spec.deploy.instance,
-        "InitialInstanceCount": at.spec.deploy.instance_count,
+        "InitialInstanceCount": at.spec.deploy.first_count,
         "InitialVariantWeight": 1,
     }
 
@@ -204,6 +213,7 @@ def _find_endpoint(at: Surroundings, *, then: str) -> States:
     found = [
         redriven,
         when(on_config(_CONFIG_NAME), then),
+        *([when(all_of(takes_updates(), not_stopped_yet()), _STOP)] if at.spec.deploy.autoscale else []),
         *([when(all_of(takes_updates(), goes_back()), _AT_ONCE)] if at.spec.deploy.is_guarded else []),
         *([when(_may_shadow(), SHADOW)] if at.spec.deploy.has_shadow else []),
         when(takes_updates(), first_of_update(at)),
@@ -219,6 +229,7 @@ def _find_endpoint(at: Surroundings, *, then: str) -> States:
         **choice("EndpointMissing", missing, default=RECORD),
         **choice("EndpointFound", found, default=RECORD, assign=unusable),
         **wait_for_endpoint("WaitToFindEndpoint", then="FindEndpoint"),
+        **(stop_scaling(_STOP, at, then="FindEndpoint", on_failure=RECORD) if at.spec.deploy.autoscale else {}),
     }
 
 
@@ -238,7 +249,7 @@ def _watch(at: Surroundings) -> tuple[str, States]:
 
 def _update(at: Surroundings) -> States:
     """A challenger takes over as the spec says; a model that a person goes back to, at once."""
-    request = update(at, _CONFIG_NAME)
+    request = {**update(at, _CONFIG_NAME), **retained(at)}
     if not at.spec.deploy.is_guarded:
         return _deploying(_UPDATE, "updateEndpoint", request)
     guarded = {**request, **deployment_config(at, _CONFIG_NAME)}
@@ -255,7 +266,7 @@ def _deploying(name: str, action: str, request: Document, more: Mapping[str, Any
     return change_endpoint(name, action, request, then="AwaitEndpoint", assign=assign, on_failure=UNDO)
 
 
-def _await_endpoint(at: Surroundings, *, then: str) -> States:
+def _await_endpoint(at: Surroundings, *, then: str, back: str) -> States:
     """Looks until the endpoint is in service on the new config; on the champion's, SageMaker has rolled it back.
 
     Whatever else it comes to, or doesn't come to in time, is undone.
@@ -271,7 +282,7 @@ def _await_endpoint(at: Surroundings, *, then: str) -> States:
     }
     ways = [
         when(on_config(_CONFIG_NAME), then),
-        when(all_of(in_service(), update_has_shown(), was_champion), RECORD, rolled_back),
+        when(all_of(in_service(), update_has_shown(), was_champion), back, rolled_back),
         when(
             all_of(any_of(may_still_change(), all_of(takes_updates(), is_not(update_has_shown()))), in_time()),
             "WaitForEndpoint",

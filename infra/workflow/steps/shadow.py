@@ -28,14 +28,14 @@ from infra.workflow.conditions import (
     says_throttled,
     update_has_shown,
 )
-from infra.workflow.endpoint import change_endpoint, describe_endpoint, timer, update, wait_for_endpoint
+from infra.workflow.endpoint import VARIANT, change_endpoint, describe_endpoint, timer, update, wait_for_endpoint
 from infra.workflow.expressions import composed, expression
 from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, task, waiting_for, when
 from infra.workflow.requests import Document, tags
 from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.shadowing import captures, read_captures
 from infra.workflow.step import NOTHING, Step
-from infra.workflow.steps.deploy import VARIANT, content_name, variant
+from infra.workflow.steps.deploy import content_name, variant
 from infra.workflow.surroundings import ARTIFACT_BUCKET, KEY_ARN, Surroundings
 from ratchet.spec.deploy_shift import Shift
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contract import functions, outcomes, thresholds
-from contract.states import RECORD, VERIFY
+from contract.states import VERIFY
 from infra.grants import Grant, use_key
 from infra.workflow.conditions import exists
 from infra.workflow.expressions import expression
@@ -14,8 +14,8 @@ from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
 
 
-def verify(at: Surroundings, *, wrong: str) -> Step:
-    """Goes on to `wrong` if the endpoint answers otherwise, or if that can't be found out."""
+def verify(at: Surroundings, *, right: str, wrong: str) -> Step:
+    """Goes on to `right`, and to `wrong` if the endpoint answers otherwise, or if that can't be found out."""
     verifier, threshold = _function(at), f"$candidate.{thresholds.KEPT}"
     payload = {
         "endpoint_name": at.endpoint,
@@ -27,7 +27,7 @@ def verify(at: Surroundings, *, wrong: str) -> Step:
     ask = invoke(VERIFY, verifier, payload, then="Verified", result="verification", on_failure=wrong)
     verdict = choice(
         "Verified",
-        [when("$verification.verified", RECORD, {"outcome": outcomes.PROMOTED})],
+        [when("$verification.verified", right, {"outcome": outcomes.PROMOTED})],
         default=wrong,
         assign={"failure": failure(VERIFY, "VerificationFailed", "<$verification.reason>")},
     )

@@ -89,6 +89,15 @@ class Platform(Telemetry, Protocol):
         Raises errors.SageMakerError where the role may not, or there is no such topic.
         """
 
+    def scalable_variants(self, endpoint: str) -> Sequence[str]:
+        """The names of an endpoint's variants that Application Auto Scaling scales."""
+
+    def deregister_variants(self, caller: Caller, endpoint: str) -> None:
+        """Let none of an endpoint's variants be scaled any more.
+
+        Raises errors.SageMakerError (AccessDeniedException) where the caller may not deregister one.
+        """
+
     def authorize(self, caller: Caller, action: str, resource: str) -> None:
         """Check an action of the caller's that a request implies, such as iam:PassRole on an execution role.
 

@@ -25,13 +25,13 @@ Check = Callable[[Any, Any, str], Iterator[str]]
 _JAVA_CLASSES = {
     r"\p{Alnum}": "a-zA-Z0-9",
     r"\p{L}": r"\w",
+    r"\p{Print}": " -~",
     r"\p{M}": r"\u0300-\u036f",
     r"\p{N}": r"\d",
     r"\p{Z}": r"\s",
     r"\p{S}": r"$+<=>^`|~",
     r"\p{P}": r"!\"#%&'()*,\-./:;?@\[\\\]_{}",
     r"\p{ASCII}": r"\x00-\x7f",
-    r"\p{Print}": r"\x20-\x7e",
 }
 
 
@@ -59,16 +59,16 @@ def check_request(operation: str, request: Document) -> None:
     enums; SerializationException for a wrong JSON type; ValidationException for unknown members, which AWS drops
     silently and which here are always a mistake.
     """
-    _refuse_misfit(service_model(), operation, request)
+    check_shape(service_model().operation_model(operation).input_shape, request)
 
 
 def check_runtime_request(operation: str, request: Document) -> None:
     """The same for an operation of SageMaker Runtime and its members, but for a body."""
-    _refuse_misfit(_runtime_model(), operation, request)
+    check_shape(_runtime_model().operation_model(operation).input_shape, request)
 
 
-def _refuse_misfit(model: ServiceModel, operation: str, request: Document) -> None:
-    shape = model.operation_model(operation).input_shape
+def check_shape(shape: Shape | None, request: Document) -> None:
+    """The same for the input shape of any service's operation."""
     if shape is None:
         return
     found = list(_check(shape, request, ""))

@@ -8,7 +8,7 @@ from localaws.sagemaker.core.listing import page, summary
 from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import always, refuse
-from localaws.sagemaker.hosting import deployment_configs, serverless_configs
+from localaws.sagemaker.hosting import deployed_scaling, deployment_configs, serverless_configs
 from localaws.sagemaker.hosting.async_configs import of_snapshot
 from localaws.sagemaker.hosting.async_invocations import AsyncInvocations
 from localaws.sagemaker.hosting.deployment_plans import extra_instances
@@ -43,7 +43,7 @@ class Endpoints:
         self._records = EndpointRecords(context)
         self._serving = Serving()
         flush = max(FLUSH_SECONDS / context.platform.clock_scale, SHORTEST_FLUSH_SECONDS)
-        metrics = InvocationMetrics(context.platform, context.clock.now, flush)
+        metrics = InvocationMetrics(context.platform, context.clock.now, flush, self._serving.instances)
         self._deployments = Deployments(context, self._records, self._serving, metrics)
         self.invoker = Invoker(self._records, self._serving, metrics, context.platform)
         self.async_invocations = AsyncInvocations(context, self._records, self._serving)
@@ -81,7 +81,9 @@ class Endpoints:
         """UpdateEndpoint: the new configuration is deployed beside the old one, which serves until it can take over."""
         name = request["EndpointName"]
         before = self._records.find_ready(name)
+        _check_other_config(request["EndpointConfigName"], before)
         pending = self._next(request, before)
+        deployed_scaling.check_update(self._context.platform, before, pending)
         old, new = counts_of(before["Deployed"]), counts_of(pending)
         self._require_instances(of_size(pending, extra_instances(plan_of(before["Deployed"], pending), old, new)))
         arn = self._records.begin_update(name, pending)
@@ -139,12 +141,23 @@ class Endpoints:
         found, more = page(request, self._records.all(), name="EndpointName", status="EndpointStatus")
         return {"Endpoints": [summary(document, _SUMMARY) for document in found], **more}
 
-    def delete(self, request: Document, _caller: Caller) -> Document:
+    def delete(self, request: Document, caller: Caller) -> Document:
         """DeleteEndpoint: answers at once; the endpoint is gone when its requests are answered."""
         name = request["EndpointName"]
+        self._records.find_settled(name)
+        deployed_scaling.stop(self._context.platform, caller, name)
         self._records.begin_deleting(name)
         self._deployments.remove(name)
         return {}
+
+
+def _check_other_config(config: str, before: Document) -> None:
+    """Refuses an update to the config that is in use: its name tells, whatever is behind it meanwhile.
+
+    An endpoint that serves with a mix of two configs is on neither alone: back to the old one is its way out.
+    """
+    if config == before["EndpointConfigName"] and before["EndpointStatus"] != ROLLBACK_FAILED:
+        raise errors.validation(f'Cannot update endpoint with the currently in use endpoint configuration "{config}"')
 
 
 def _uses(snapshot_: Document) -> list[Use]:

@@ -4,6 +4,7 @@ Names, units and dimensions are those of the developer guide, "Amazon SageMaker 
 endpoint invocation metrics: latencies are in microseconds; the error metrics hold a 0 or a 1 for every invocation, so
 that their average is the error rate. Each metric is there twice: by variant, for both fleets of a deployment together,
 and by the configuration of the fleet that answered, too ("Auto-Rollback Configuration and Monitoring").
+InvocationsPerInstance holds 1 / instances for every invocation.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from localaws.sagemaker.core.request import Document
 
 FLUSH_SECONDS = 1.0
 SHORTEST_FLUSH_SECONDS = 0.1  # however short the periods of alarms have been made
+Instances = Callable[[str, str], int]
+"""How many instances an endpoint's variant has now."""
 Source = tuple[str, str, str]
 """The endpoint, the variant and the endpoint configuration of what answered."""
 Container = tuple[str, str, str]
@@ -50,8 +53,15 @@ class _Interval:
 class InvocationMetrics:
     """Counts invocations, and writes them in a thread that sleeps while there are none."""
 
-    def __init__(self, platform: Platform, clock: Callable[[], float], flush_seconds: float = FLUSH_SECONDS) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        clock: Callable[[], float],
+        flush_seconds: float = FLUSH_SECONDS,
+        instances: Instances = lambda _endpoint, _variant: 1,
+    ) -> None:
         self._flush_seconds = flush_seconds
+        self._instances = instances
         self._platform = platform
         self._clock = clock
         self._changed = threading.Condition()
@@ -99,7 +109,7 @@ class InvocationMetrics:
             containers, self._containers = self._containers, {}
             setups, self._setups = self._setups, {}
         now = self._clock()
-        data = [datum for key, interval in intervals.items() for datum in data_of(key, interval, now)]
+        data = [datum for source, interval in intervals.items() for datum in self._data_of(source, interval, now)]
         data += [datum for key, interval in containers.items() for datum in container_data_of(key, interval, now)]
         data += [datum for key, setup in setups.items() for datum in setup_data_of(key, setup, now)]
         if not data:
@@ -108,6 +118,9 @@ class InvocationMetrics:
             self._platform.put_metric_data("AWS/SageMaker", data)
         except Exception:  # noqa: BLE001 - CloudWatch may be closing; the next interval tries again
             _log.exception("the invocation metrics of %d variants are lost", len(intervals))
+
+    def _data_of(self, source: Source, interval: _Interval, now: float) -> Iterator[Document]:
+        yield from data_of(source, interval, now, max(1, self._instances(*source[:2])))
 
     def close(self) -> None:
         """Write what is left and end the thread."""
@@ -131,12 +144,12 @@ def microseconds(seconds: float) -> float:
     return float(f"{max(seconds, 0.0) * 1e6:.3g}")
 
 
-def data_of(source: Source, interval: _Interval, at: float) -> Iterator[Document]:
+def data_of(source: Source, interval: _Interval, at: float, instances: int = 1) -> Iterator[Document]:
     """PutMetricData's MetricData for what came of one source in an interval; `at` in epoch seconds."""
     names = _DIMENSIONS
     dimensions = [{"Name": name, "Value": value} for name, value in zip(names, source, strict=True)]
     for named in (dimensions[:2], dimensions):
-        yield from _data({"Dimensions": named, "Timestamp": at}, interval)
+        yield from _data({"Dimensions": named, "Timestamp": at}, interval, instances)
 
 
 def container_data_of(container: Container, interval: _Interval, at: float) -> Iterator[Document]:
@@ -154,10 +167,13 @@ def setup_data_of(variant: tuple[str, str], seconds: Counter[float], at: float) 
     yield from _datum(common, seconds)
 
 
-def _data(common: Document, interval: _Interval, latency: str = "ModelLatency") -> Iterator[Document]:
+def _data(
+    common: Document, interval: _Interval, instances: int | None = None, latency: str = "ModelLatency"
+) -> Iterator[Document]:
     total = interval.invocations
     counts = {
         "Invocations": +Counter({1.0: total}),
+        **({"InvocationsPerInstance": Counter({1.0 / instances: total})} if instances else {}),
         "Invocation4XXErrors": _zeros_and_ones(total, interval.errors_4xx),
         "Invocation5XXErrors": _zeros_and_ones(total, interval.errors_5xx),
     }
