@@ -16,6 +16,7 @@ from typing import Any
 from localaws.ministack_adapter.asgi import Application, Receive, Scope, Send
 from localaws.ministack_adapter.aws_chunks import Chunks, ChunksError, is_chunked, signatures_match
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.request_bodies import drained
 from localaws.ministack_adapter.s3_bodies import Bodies, Sink
 from localaws.ministack_adapter.s3_contents import Content
 from localaws.ministack_adapter.s3_digests import MD5, is_known
@@ -48,6 +49,9 @@ def spool_requests(aws: EmbeddedAws, bodies: Bodies) -> None:
             return await spool.read(receive, headers)
         except ChunksError as error:
             raise app._IncompleteRequestBody(str(error)) from error
+        except OSError:
+            await drained(receive)  # who sends all before it reads sees that the disk is full
+            raise
 
     app._read_request_body, sigv4._chunk_signatures_match = _read_request_body, _chunk_signatures_match
 
