@@ -145,13 +145,8 @@ class _Body:
 
         One that waits to be told to go on sends nothing.
         """
-        left = 0 if b"expect" in self._headers else _DRAINED
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                while not self._whole and left > 0:
-                    message = await self._receive()
-                    self._whole = not message.get("more_body", False)
-                    left -= len(message.get("body", b""))
+        if b"expect" not in self._headers and not self._whole:
+            self._whole = await drained(self._receive)
 
     def _allow(self, size: int) -> None:
         if size > self._limit:
@@ -169,6 +164,19 @@ class _Body:
     def _too_slow() -> _RefusedError:
         told = "Your socket connection to the server was not read from or written to within the timeout period."
         return _RefusedError(400, "RequestTimeout", told)
+
+
+async def drained(receive: Receive) -> bool:
+    """Let go by what a client still sends, so that it sees the answer; whether that was all, and not too much."""
+    left = _DRAINED
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while left > 0:
+                message = await receive()
+                if not message.get("more_body", False):
+                    return True
+                left -= len(message.get("body", b""))
+    return False
 
 
 def too_large(service: str, size: int, limit: int) -> Exception:

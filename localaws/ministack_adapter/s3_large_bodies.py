@@ -1,4 +1,4 @@
-"""Which requests bring an object's bytes, too many for memory. Pure."""
+"""Which requests bring an object's bytes, too many for memory, and how they are written."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ _QUERY = frozenset({"partNumber", "uploadId", "x-id", "AWSAccessKeyId", "Signatu
 _FORM = b"application/x-www-form-urlencoded"  # which MiniStack reads from memory, whatever it is sent to
 
 
+class BodyNotWholeError(Exception):
+    """A body isn't what its headers announce."""
+
+
 def is_spooled(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
     """Whether a request's body goes to the disk as it comes. Pure."""
     if scope["method"] != "PUT" or not headers.get(b"content-length", b"").isdigit():
@@ -30,3 +34,12 @@ def is_spooled(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
     about_bytes = all(name in _QUERY or name.lower().startswith("x-amz-") for name in query)
     plain = not headers.get(b"content-type", b"").startswith(_FORM) and b"x-amz-copy-source" not in headers
     return signed and about_bytes and plain
+
+
+def is_chunked(headers: Mapping[str, str]) -> bool:
+    """Whether a body is `aws-chunked`, by what MiniStack takes for it. Pure."""
+    return (
+        headers.get("x-amz-content-sha256", "").startswith("STREAMING-")
+        or "aws-chunked" in headers.get("content-encoding", "")
+        or bool(headers.get("x-amz-decoded-content-length"))
+    )

@@ -11,16 +11,19 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from localaws.ministack_adapter.asgi import Application, Receive, Scope, Send
-from localaws.ministack_adapter.aws_chunks import Chunks, ChunksError, is_chunked, signatures_match
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.request_bodies import drained
 from localaws.ministack_adapter.s3_bodies import Bodies, Sink
 from localaws.ministack_adapter.s3_contents import Content
 from localaws.ministack_adapter.s3_digests import MD5, is_known
-from localaws.ministack_adapter.s3_large_bodies import CHUNK, is_spooled
+from localaws.ministack_adapter.s3_large_bodies import CHUNK, BodyNotWholeError, is_chunked, is_spooled
 from localaws.ministack_adapter.wire_errors import headers_of
+
+if TYPE_CHECKING:
+    from localaws.ministack_adapter.aws_chunks import Chunks
 
 _CHECKSUM = re.compile(r"x-amz-checksum-(\w+)")
 
@@ -36,9 +39,9 @@ def spool_requests(aws: EmbeddedAws, bodies: Bodies) -> None:
     read, match = app._read_request_body, sigv4._chunk_signatures_match
 
     def _chunk_signatures_match(body: bytes | Chunks, seed: str, signature: Any, key: bytes) -> bool:
-        if isinstance(body, Chunks):
-            return signatures_match(body, seed, signature, key)
-        return bool(match(body, seed, signature, key))
+        if isinstance(body, bytes):
+            return bool(match(body, seed, signature, key))
+        return body.are_signed(seed, signature, key)
 
     async def _read_request_body(receive: Receive, method: str, headers: dict[str, str]) -> Any:
         spool = _spool.get()
@@ -46,8 +49,11 @@ def spool_requests(aws: EmbeddedAws, bodies: Bodies) -> None:
             return await read(receive, method, headers)
         try:
             return await spool.read(receive, headers)
-        except ChunksError as error:
+        except BodyNotWholeError as error:
             raise app._IncompleteRequestBody(str(error)) from error
+        except OSError:
+            await drained(receive)  # who sends all before it reads sees that the disk is full
+            raise
 
     app._read_request_body, sigv4._chunk_signatures_match = _read_request_body, _chunk_signatures_match
 
@@ -76,10 +82,10 @@ class _Spool:
         self._content: Content | None = None
 
     async def read(self, receive: Receive, headers: dict[str, str]) -> Content:
-        """The whole body. Raises OSError, ChunksError or MiniStack's own error of a client that is gone."""
+        """The whole body. Raises OSError, BodyNotWholeError or MiniStack's own error of a client that is gone."""
         from ministack.core.iam_evaluator import pin_signed_body
 
-        chunks = Chunks(headers) if is_chunked(headers) else None
+        chunks = _chunks(headers)
         with Sink(self._bodies, [MD5, *asked_digests(headers)]) as sink:
             received = 0
             async for pieces in _pieces(receive):
@@ -87,7 +93,7 @@ class _Spool:
                 decoded = [each for piece in pieces for each in chunks.decoded(piece)] if chunks else pieces
                 await asyncio.to_thread(sink.write, decoded)
             if received != int(headers["content-length"]):
-                raise ChunksError("Content-Length does not match request body")
+                raise BodyNotWholeError("Content-Length does not match request body")
             if chunks is not None:
                 chunks.finish(headers)
             self._content = sink.finish()
@@ -98,6 +104,15 @@ class _Spool:
         if self._content is not None:
             self._bodies.drop(self._content)
             self._content = None
+
+
+def _chunks(headers: Mapping[str, str]) -> Chunks | None:
+    """What decodes a body, where it is encoded in chunks."""
+    if not is_chunked(headers):
+        return None
+    from localaws.ministack_adapter.aws_chunks import Chunks
+
+    return Chunks(headers)
 
 
 def asked_digests(headers: Mapping[str, str]) -> set[str]:

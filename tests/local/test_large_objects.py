@@ -254,3 +254,32 @@ class Chunked(S3SigV4Auth):
             seed = hmac.new(key, "\n".join(lines).encode(), "sha256").hexdigest()
             sent = part[:-1] + b"?" if changed and part else part
             yield b"%x;chunk-signature=%s\r\n%s\r\n" % (len(part), seed.encode(), sent)
+
+
+@pytest.mark.fidelity(
+    "S3",
+    "Parts that an upload's completion doesn't name, that were written again or whose upload was aborted take no room.",
+    "S3 API, CompleteMultipartUpload, UploadPart and AbortMultipartUpload",
+)
+def test_parts_that_are_not_used_take_no_room(own: Aws, content: bytes) -> None:
+    s3, part = client(own), content[: 5 * MIB]
+
+    def begun_with(*numbers: int) -> dict[str, Any]:
+        upload = {**BUCKET, "Key": "k"}
+        upload["UploadId"] = s3.create_multipart_upload(**upload)["UploadId"]
+        for number in numbers:
+            s3.upload_part(**upload, PartNumber=number, Body=part)
+        return upload
+
+    s3.abort_multipart_upload(**begun_with(1, 2))
+    until(lambda: not bodies(own))
+    upload = begun_with(1, 2, 3, 1)
+    listed = [{"PartNumber": number, "ETag": hashlib.md5(part).hexdigest()} for number in (1, 3)]  # noqa: S324
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": listed})
+    until(lambda: len(bodies(own)) == 2)
+    s3.copy_object(**BUCKET, Key="copy", CopySource=upload["Bucket"] + "/k")
+    s3.put_object(**BUCKET, Key="k", Body=b"small")
+    assert s3.get_object(**BUCKET, Key="copy")["Body"].read() == part * 2
+    until(lambda: len(bodies(own)) == 3)
+    s3.delete_object(**BUCKET, Key="copy")
+    until(lambda: len(bodies(own)) == 1)

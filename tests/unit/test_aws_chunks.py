@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from botocore.auth import SigV4Auth
 
-from localaws.ministack_adapter.aws_chunks import Chunks, ChunksError, is_chunked, signatures_match
+from localaws.ministack_adapter.aws_chunks import Chunks
+from localaws.ministack_adapter.s3_large_bodies import BodyNotWholeError, is_chunked
 
 # The example of the Amazon S3 API Reference.
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -51,12 +52,12 @@ def test_the_example_of_the_api_reference(step: int) -> None:
     assert decoded(chunks, example(), step) == b"a" * 66560
     chunks.finish(headers)
     assert headers["content-encoding"] == "gzip"
-    assert signatures_match(chunks, SEED, *signing())
-    assert not signatures_match(chunks, SEED[::-1], *signing())
+    assert chunks.are_signed(SEED, *signing())
+    assert not chunks.are_signed(SEED[::-1], *signing())
     for changed in (example().replace(b"a\r\n0;", b"b\r\n0;"), example().replace(b"b6c6", b"c6c6")):
         other = Chunks(SIGNED)
         decoded(other, changed, step)
-        assert not signatures_match(other, SEED, *signing())
+        assert not other.are_signed(SEED, *signing())
 
 
 @pytest.mark.parametrize("step", [1, 5, 100])
@@ -84,7 +85,7 @@ def test_a_checksum_behind_the_chunks_becomes_a_header(step: int) -> None:
 )
 def test_a_body_that_is_no_chunks_is_refused(body: bytes, told: str) -> None:
     chunks = Chunks(UNSIGNED)
-    with pytest.raises(ChunksError, match=told):
+    with pytest.raises(BodyNotWholeError, match=told):
         decoded(chunks, body, 7)
         chunks.finish(dict(UNSIGNED))
 
@@ -92,7 +93,7 @@ def test_a_body_that_is_no_chunks_is_refused(body: bytes, told: str) -> None:
 def test_the_announced_length_is_that_of_what_was_decoded() -> None:
     chunks = Chunks(SIGNED)
     decoded(chunks, example(), 999)
-    with pytest.raises(ChunksError, match="length mismatch"):
+    with pytest.raises(BodyNotWholeError, match="length mismatch"):
         chunks.finish({**SIGNED, "x-amz-decoded-content-length": "66561"})
 
 

@@ -474,7 +474,13 @@ def test_status_says_why_the_last_run_ended_and_what_its_rules_found() -> None:
         "pending": None,
         "last_run": JUDGED,
     }
-    each |= {"endpoint": {"name": "e", "status": "InService"}, "why": run.reason, "spot": "", "rules": run.rules}
+    each |= {
+        "endpoint": {"name": "e", "status": "InService"},
+        "batch": None,
+        "why": run.reason,
+        "spot": "",
+        "rules": run.rules,
+    }
     each["tuning"] = "3 trials, the best f1 0.9 (depth 7)"
     told = pipeline_text(each, "")
     assert "StoppedByRule" in told
