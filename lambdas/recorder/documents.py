@@ -9,10 +9,11 @@ from common import notification as topic
 from common.json_values import storable
 from common.state import State
 
-from contract import environment, evaluations, files, outcomes, states, triggers
+from contract import environment, evaluations, files, outcomes, states, thresholds, triggers
 from contract.approvals import APPROVAL
 from contract.batches import BATCH
 from contract.causes import outcome_of, readable
+from contract.chains import CHAIN
 from contract.run_table import ENDS, RULE_VERDICTS, STOPPED_BY, UNFINISHED
 from contract.shadows import SHADOW, SKIPPED
 from contract.tuning import TUNED, TUNING, UNTUNED
@@ -38,8 +39,8 @@ def champion(event: Mapping[str, Any], at: str) -> Document:
     """The candidate as the champion that it became."""
     candidate = event["candidate"]
     kept = {key: candidate[key] for key in _CHAMPION}
-    by_tuning = {TUNED: candidate[TUNED]} if candidate.get(TUNED) else {}
-    return {**kept, **by_tuning, **event["deployment"], "promoted_at": at}
+    some = {key: candidate[key] for key in (TUNED, thresholds.KEPT, CHAIN) if candidate.get(key)}
+    return {**kept, **some, **event["deployment"], "promoted_at": at}
 
 
 def run_record(  # noqa: PLR0913 - everything that a record is made of

@@ -25,6 +25,7 @@ from ratchet.spec.name import Name
 from ratchet.spec.probe import Probe
 from ratchet.spec.rounds import Rounds, check_rounds
 from ratchet.spec.rules import Rule, check_rules
+from ratchet.spec.serving import Serving, check_threshold
 from ratchet.spec.train import Train
 from ratchet.spec.triggers import Triggers
 from ratchet.spec.tune import Tune, check_tune
@@ -63,6 +64,7 @@ class PipelineSpec(Model):
     approval: Annotated[
         Approved, Field(description="Who lets a model serve that has passed the gate: automatic, or a person (manual)")
     ] = Approval()
+    serving: Annotated[Serving, Field(description="How the model answers")] = Serving()
     deploy: Annotated[Deploy, Example("deploy: {instance: ml.t2.medium}")]
 
     _path: Path = PrivateAttr(default=Path(files.SPEC_FILE))
@@ -83,6 +85,7 @@ class PipelineSpec(Model):
         check_tune(self.tune, self.train, rounds=self.rounds is not None, managed_rules=managed)
         check_outputs(self.gate.metric, self.evaluate)
         check_parts(self.gate.metric, self.gate.segments, self.gate.classes, self.evaluate)
+        check_threshold(self.serving.threshold, self.gate.metric, floors=self.gate.at_threshold is not None)
         return self
 
     @property

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import io
 import json
+import os
 import tarfile
 import tempfile
 import textwrap
@@ -13,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import r2_score
 
+import contract
+from contract.thresholds import THRESHOLD
 from toolkit import evaluate
 
 # A model that answers with a text of its own model.txt: the column to repeat.
@@ -177,6 +180,52 @@ class Evaluation(unittest.TestCase):
         own = {"code/toolkit/__init__.py": "", "code/toolkit/old.py": "X = 1"}
         self.model(serve="from toolkit.old import X" + REPEATS, **own)
         self.judged()
+
+    def sure_of(self, threshold):
+        """A model that is sure of what it says by the last column: 0.6, 0.8 or 1."""
+        os.environ[THRESHOLD] = threshold
+        self.addCleanup(os.environ.pop, THRESHOLD, None)
+        toolkit = Path(evaluate.__file__).parent
+        beside = {
+            f"code/{folder.name}/{path.relative_to(folder)}": path.read_text()
+            for folder in (toolkit, Path(contract.__file__).parent)
+            for path in folder.glob("*.py")
+        }
+        sure = """
+            from toolkit.threshold import with_threshold
+            def sure_fn(rows, column):
+                return [row[column] for row in rows], [0.6 + 0.2 * int(row[1]) for row in rows]
+            predict_fn, output_fn = with_threshold(predict_fn, output_fn, sure_fn)
+        """
+        return {"serve": REPEATS + textwrap.dedent(sure), **beside}
+
+    def test_with_a_threshold_what_is_predicted_is_judged_and_what_is_answered_is_told(self):
+        serving = self.sure_of("0.8")
+        self.model(column="1", **serving)
+        self.model("champion", column="1")
+        found = self.judged("--classes")
+        self.assertAlmostEqual(found["challenger"]["score"], 2 / 3)
+        self.assertEqual((found["difference"], found["interval"]), (0, [0, 0]))
+        at = found["threshold"]
+        self.assertEqual((at["threshold"], at["champion"]), ("0.8", None))
+        self.assertEqual((at["challenger"]["coverage"], at["challenger"]["precision"]), (2 / 3, 0.5))
+        self.assertEqual(set(found["answers"]["curve"]), {"challenger"})
+        # As the endpoint answers.
+        self.assertEqual({sample["answer"] for sample in found["samples"]} - {"1,0.8,1", "2,1.0,2"}, {"0,0.6,unsure"})
+
+    def test_a_threshold_asks_for_models_that_say_how_sure_they_are(self):
+        self.sure_of("0.8")
+        self.model()
+        self.refused(
+            "the challenger answers '0' without a confidence, which serving.threshold needs; write into serve.py",
+            "predict_fn, output_fn = with_threshold(predict_fn, output_fn)",
+        )
+
+    def test_a_threshold_without_probabilities_says_which_function_is_missing(self):
+        serving = self.sure_of("0.8")
+        serving["serve"] = serving["serve"].replace(", sure_fn)", ")")
+        self.model(**serving)
+        self.refused("int has no predict_proba and classes_; give with_threshold a third function, sure_fn(data, ")
 
     def test_samples_are_answers_to_single_examples(self):
         self.model()

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from contract import chains, held_out_tables
+from contract import chains, held_out_tables, threshold_answers
 from contract.held_out import READER
 from toolkit import model_process, served, serving
 from toolkit.confinement import Confinement
@@ -39,12 +39,14 @@ class Answers:
     texts: `texts[i]` is the answer to example i.
     samples: a few examples asked alone, as a caller of the endpoint would ask: {"body" or "body_base64", "answer"}, and
         "content_type" where the request isn't text/csv; the answer always is.
+    confidences: how sure each is; None where the model doesn't say.
     classes: those that the model itself says it knows, in the order of its probabilities; None where it says none.
     """
 
     texts: list[str]
     samples: list[dict[str, str]]
     classes: list[str] | None = None
+    confidences: list[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,14 @@ class Models:
             several = (folder / "code" / chains.CHAIN_FILE).is_file()
             self._asked.append(_Asked(name, process, connection, chains.CHAIN if several else serving.SCRIPT))
 
-    def answer(self, examples: list[Example], *, several: bool = False) -> dict[str, Answers | NoAnswersError]:
+    def answer(
+        self, examples: list[Example], *, several: bool = False, with_confidence: bool = False
+    ) -> dict[str, Answers | NoAnswersError]:
         """Each model's answers to the examples, all models at once; the error for which one has none.
 
         Args:
             several: an answer may be several fields, such as a probability for each class, or a document.
+            with_confidence: the models have been told a threshold; those that know of it say how sure they are.
 
         Raises:
             ToolkitError: something from outside killed a model's process.
@@ -88,7 +93,8 @@ class Models:
             batch = [examples[samples[number - len(batches)]]] if alone else batches[number]
             self._ask(told, (ALONE if alone else TOGETHER, joined(batch), batch[0].content_type))
         self._ask(told, (KNOWN, "", ""))
-        return {name: _checked(name, texts, samples, examples, several) for name, texts in told.items()}
+        checked = _with_confidences if with_confidence else _checked
+        return {name: checked(name, texts, samples, examples, several) for name, texts in told.items()}
 
     def _ask(self, told: dict[str, list[str] | NoAnswersError], request: tuple[str, str | bytes, str]) -> None:
         """Asks all models that have answered until now, at once."""
@@ -249,6 +255,18 @@ def _checked(
         return replace(answered, classes=_known(classes))
     except NoAnswersError as error:
         return error
+
+
+def _with_confidences(
+    name: str, told: list[str] | NoAnswersError, samples: list[int], examples: list[Example], several: bool
+) -> Answers | NoAnswersError:
+    """What a model predicts, and how sure it is; of one that says nothing of that, what it answers."""
+    found = _checked(name, told, samples, examples, True)
+    lines = [threshold_answers.parsed(text) for text in found.texts] if isinstance(found, Answers) else []
+    said = [line for line in lines if line]
+    if not said or len(said) < len(lines) or isinstance(found, NoAnswersError):
+        return _checked(name, told, samples, examples, several)
+    return replace(found, texts=[line.prediction for line in said], confidences=[line.confidence for line in said])
 
 
 def _answers(name: str, batches: list[str], samples: dict[int, str], examples: list[Example], several: bool) -> Answers:

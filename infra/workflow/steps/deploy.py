@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from contract import files, names, outcomes
+from contract import files, names, outcomes, thresholds
 from contract.signatures import MODEL_PACKAGE
 from contract.states import DEPLOY, RECORD, SHADOW, UNDO
 from infra.grants import Grant
@@ -55,7 +55,11 @@ ENVIRONMENT = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
 
-_SIGNATURE = {MODEL_PACKAGE: expression("$candidate.model_package_arn")}
+# Of the candidate; what it hasn't is no variable.
+_TOLD = {
+    MODEL_PACKAGE: expression("$candidate.model_package_arn"),
+    thresholds.THRESHOLD: expression(f"$candidate.{thresholds.KEPT}"),
+}
 _MODEL_NAME, _CONFIG_NAME = "$deployment.model_name", "$deployment.endpoint_config_name"
 _AGAIN_SECONDS = 2
 _UPDATE, _AT_ONCE = "UpdateEndpoint", "UpdateAtOnce"
@@ -116,8 +120,10 @@ def content_name(prefix: str, contents: list[str], more: str = "") -> str:
 
 
 def _environment() -> Document:
-    """The container's, which is told the model package that it serves: its answers may name it."""
-    return {**ENVIRONMENT, **_SIGNATURE}
+    """The container's, which is told the model package that it serves, since its answers may name it, and below which
+    confidence it isn't sure, where the candidate is served so.
+    """
+    return {**ENVIRONMENT, **_TOLD}
 
 
 def model(at: Surroundings, role: JobRole) -> str:
@@ -133,7 +139,7 @@ def model(at: Surroundings, role: JobRole) -> str:
         "Tags": tags(at),
         **in_vpc(at),
     }
-    return chain.merged(request, chain.containers_of(alone, _SIGNATURE))
+    return chain.merged(request, chain.containers_of(alone, _TOLD))
 
 
 def endpoint_config(at: Surroundings) -> Document:

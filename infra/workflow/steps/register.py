@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract import files, outcomes
+from contract import files, outcomes, thresholds
 from contract.approvals import APPROVED, NOT_APPROVED, PENDING
 from contract.states import RECORD, REGISTER
 from infra.grants import Grant
@@ -40,6 +40,7 @@ def register(at: Surroundings, training: Training, *, better: str, worse: str = 
 
 
 def _candidate(at: Surroundings, training: Training) -> Document:
+    threshold = at.spec.serving.told
     return {
         "run_id": expression("$run.run_id"),
         "image_uri": str(HOSTING_IMAGE_URI),
@@ -47,6 +48,7 @@ def _candidate(at: Surroundings, training: Training) -> Document:
         "score": expression("$decision.score"),
         "metric": expression("$decision.metric"),
         "fingerprint": expression("$plan.fingerprint"),
+        **({thresholds.KEPT: threshold} if threshold else {}),
         **training.way.candidate,
         **candidates(chain(at, ENVIRONMENT)),
     }

@@ -13,7 +13,9 @@ from pathlib import Path
 import joblib
 import numpy as np
 
+from toolkit.rows import row_by_row
 from toolkit.signature import signed
+from toolkit.threshold import with_threshold
 
 
 def model_fn(model_dir):
@@ -41,3 +43,9 @@ def output_fn(labels, accept):
     if accept == "application/json":
         return json.dumps(labels.tolist()), "application/json"
     return "\n".join(labels), "text/csv"
+
+
+# With serving.threshold in pipeline.yaml an answer says how sure it is, and that it isn't: my-class,0.41,unsure
+predict_fn, output_fn = with_threshold(predict_fn, output_fn)
+# In a batch a bad row doesn't lose the others: deploy.kind: batch
+input_fn, predict_fn, output_fn = row_by_row(input_fn, predict_fn, output_fn)
