@@ -9,6 +9,7 @@ code: so an evaluation answers through the very chain that serves, with nothing 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 # The containers of a candidate and of a champion, as CreateModel takes them, without the archive that all of them load.
@@ -23,3 +24,8 @@ ACCEPT = "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"
 def written(containers: list[dict[str, Any]]) -> bytes:
     """The file's content, the same bytes for the same chain."""
     return json.dumps(containers, sort_keys=True).encode() + b"\n"
+
+
+def named(model: Mapping[str, Any]) -> str:
+    """The containers that serve a candidate or a champion, by their names in order; empty where it is one alone."""
+    return ", ".join(str(container.get("ContainerHostname")) for container in model.get(CHAIN) or ())

@@ -14,6 +14,7 @@ from contract.approvals import APPROVAL
 from contract.awaiting import ON_ITS_WAY
 from contract.batches import BATCH
 from contract.causes import outcome_of, readable
+from contract.chains import CHAIN
 from contract.run_table import RULE_VERDICTS, STOPPED_BY, UNFINISHED
 from contract.scaling import SCALING
 from contract.shadows import SHADOW, SKIPPED
@@ -40,7 +41,7 @@ def champion(event: Mapping[str, Any], at: str) -> Document:
     """The candidate as the champion that it became."""
     candidate = event["candidate"]
     kept = {key: candidate[key] for key in _CHAMPION}
-    some = {key: candidate[key] for key in (TUNED, thresholds.KEPT) if candidate.get(key)}
+    some = {key: candidate[key] for key in (TUNED, thresholds.KEPT, CHAIN) if candidate.get(key)}
     return {**kept, **some, **event["deployment"], "promoted_at": at}
 
 

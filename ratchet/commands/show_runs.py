@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contract import outcomes, refusals, run_table
+from contract import chains, outcomes, refusals, run_table
 from ratchet.command import Answer, Context, command
 
 if TYPE_CHECKING:
@@ -257,4 +257,6 @@ def _champion_text(champion: dict[str, Any] | None) -> str:
         return "none yet"
     score = champion.get("score")
     figure = f"  {champion.get('metric', 'score')} {score:.4f}" if isinstance(score, (int, float)) else ""
-    return f"of run {champion.get('run_id', '?')}{figure}, since {champion.get('promoted_at', '?')}"
+    behind = chains.named(champion)
+    through = f", through {behind}" if behind else ""
+    return f"of run {champion.get('run_id', '?')}{figure}{through}, since {champion.get('promoted_at', '?')}"

@@ -85,8 +85,7 @@ class PipelineSpec(Model):
         check_tune(self.tune, self.train, rounds=self.rounds is not None, managed_rules=managed)
         check_outputs(self.gate.metric, self.evaluate)
         check_parts(self.gate.metric, self.gate.segments, self.gate.classes, self.evaluate)
-        floors, chain = self.gate.at_threshold is not None, bool(self.deploy.chain)
-        check_threshold(self.serving.threshold, self.gate.metric, floors=floors, chain=chain)
+        check_threshold(self.serving.threshold, self.gate.metric, floors=self.gate.at_threshold is not None)
         return self
 
     @property

@@ -68,9 +68,8 @@ class Serving(Model):
         return None if self.threshold is None else thresholds.text_of(self.threshold)
 
 
-def check_threshold(threshold: object, metric: str, *, floors: bool, chain: bool) -> None:
-    """Raises a refusal where the gate's metric can't be of such answers, a chain would have to give them, or there are
-    floors without a threshold."""
+def check_threshold(threshold: object, metric: str, *, floors: bool) -> None:
+    """Raises a refusal where the gate's metric can't be of such answers, or there are floors without a threshold."""
     at = ("serving", "threshold")
     if threshold is None:
         if floors:
@@ -78,8 +77,6 @@ def check_threshold(threshold: object, metric: str, *, floors: bool, chain: bool
                 "is said, but there is no threshold; write serving: {threshold: 0.8}", "gate", thresholds.FLOORS
             )
         return
-    if chain:
-        raise refusal("is said, but a chain's last container answers what it likes; leave it out, or deploy.chain", *at)
     if labels_needed_are_numbers(metric):
         raise refusal(f"is said, but {metric} judges numbers, which are of no class; leave it out", *at)
     if metric in OF_PROBABILITIES:

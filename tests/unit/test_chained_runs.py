@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from common.state import State
+from planner import plan
+from recorder import documents
 from run_world import IMAGE, MODEL_DATA, RUN_ID, World, make_spec, run, surroundings
 
+from contract.thresholds import THRESHOLD
 from infra.workflow.job_role import HOSTING
 from infra.workflow.machine import run_machine
 from infra.workflow.surroundings import Image
@@ -119,3 +123,23 @@ def test_the_hosting_role_may_pull_each_image(tmp_path: Path) -> None:
         ["arn:aws:ecr:us-east-1:683313688378:repository/chained"],
         ["arn:aws:ecr:us-east-1:683313688378:repository/sagemaker-scikit-learn"],
     ]
+
+
+def test_each_container_is_told_the_threshold_where_there_is_one(tmp_path: Path) -> None:
+    ran = run(chained(tmp_path, serving={"threshold": 0.8}), World(), chain_images=OWN_IMAGES)
+    (model,) = ran.called("createModel")
+    assert {each["Environment"][THRESHOLD] for each in model["Containers"]} == {"0.8"}
+    (model,) = run(chained(tmp_path), World(), chain_images=OWN_IMAGES).called("createModel")
+    assert not any(THRESHOLD in each["Environment"] for each in model["Containers"])
+
+
+def test_a_champion_that_is_deployed_again_is_served_as_before(tmp_path: Path) -> None:
+    """With another threshold, for instance: of what it was made the run table knows."""
+    first = run(chained(tmp_path), World(), chain_images=OWN_IMAGES).recorded
+    champion = documents.champion(first, "2026-11-27T10:00:00.000Z")
+    idle = {"outcome": "UpToDate", "reason": "nothing is new"}
+    again = plan.with_threshold(State(champion=champion), idle, "0.8")
+    assert again["candidate"]["chain"] == first["candidate"]["chain"]
+    world = World(plan={**World().plan, **again, "champion": champion}, on=champion["endpoint_config_name"])
+    (model,) = run(chained(tmp_path), world, chain_images=OWN_IMAGES).called("createModel")
+    assert [each["Environment"][THRESHOLD] for each in model["Containers"]] == ["0.8"] * 3

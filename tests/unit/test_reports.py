@@ -465,6 +465,24 @@ def test_a_run_that_a_rule_stopped_says_which_where_and_why() -> None:
     assert live.outcome_style("StoppedByRule") == "bold red"
 
 
+def test_what_serves_a_chain_stands_in_status_and_report() -> None:
+    images = {"features": "sagemaker-scikit-learn:1.9-0-cpu-py3", "labels": "sagemaker-xgboost:3.2-0"}
+    chain = [
+        {"ContainerHostname": name, "Image": image, "Environment": {"SAGEMAKER_PROGRAM": f"{name}.py"}}
+        for name, image in images.items()
+    ]
+    champion = {"run_id": RUN_ID, "metric": "accuracy", "score": 0.9913, "promoted_at": "2026-11-27", "chain": chain}
+    each: dict[str, Any] = dict.fromkeys(("batch", "running", "pending", "last_run"), None)
+    each |= {"pipeline": "cars", "folder": "cars", "endpoint": {"name": "e", "status": "InService"}}
+    told = pipeline_text({**each, "champion": champion}, "")
+    assert f"of run {RUN_ID}  accuracy 0.9913, through features, labels, since 2026-11-27" in told
+    run = runs.of_item(record(candidate={"run_id": RUN_ID, "chain": chain}, champion_after=champion))
+    page = " ".join(report.render(report.Sources(run, "local", "000000000000", "us-east-1")).split())
+    assert "<th>Served by</th><td>features: features.py in <code>sagemaker-scikit-learn:1.9-0-cpu-py3</code>" in page
+    assert "<th>then by</th><td>labels: labels.py in <code>sagemaker-xgboost:3.2-0</code>" in page
+    assert "accuracy 0.9913, through features, labels" in page
+
+
 def test_status_says_why_the_last_run_ended_and_what_its_rules_found() -> None:
     run = runs.of_item(JUDGED)
     each: dict[str, Any] = {

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_core import PydanticCustomError
 
 from contract.files import SPEC_FILE
 from infra.images import chain_images
 from infra.workflow.steps.plan import spec_hash
 from ratchet import spec
+from ratchet.spec.deploy_chain import check_chain
 
 SPEC = """\
 name: cars
@@ -178,5 +180,7 @@ def test_an_instance_that_cant_run_a_containers_image_is_refused(tmp_path: Path)
 
 def test_what_sagemaker_has_for_one_container_alone_is_refused(tmp_path: Path) -> None:
     shadow = "  shift: {shadow: 1h, then: {canary: 50%}}\n  rollback_on: {errors: 1%}\n  instance_count: 2\n"
+    with pytest.raises(PydanticCustomError, match="is said, but kind is serverless, where SageMaker has no inference"):
+        check_chain(loaded(tmp_path, TWO).deploy.chain, "serverless")
     with pytest.raises(spec.SpecError, match=r"deploy\.shift\.shadow: is said beside deploy\.chain: SageMaker has no"):
         loaded(tmp_path, TWO, shadow)

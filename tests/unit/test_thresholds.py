@@ -67,10 +67,6 @@ def test_what_is_no_threshold_is_refused_on_its_line(tmp_path: Path, threshold: 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {**HALF, "deploy": {"instance": "ml.m5.large", "chain": [{"entry": "a.py"}, {"entry": "b.py"}]}},
-            "serving.threshold: is said, but a chain's last container answers what it likes",
-        ),
         ({**HALF, "gate": {"metric": "r2", "minimum": 0}}, "serving.threshold: is said, but r2 judges numbers"),
         (
             {**HALF, "gate": {"metric": "neg_log_loss", "minimum": -1}},

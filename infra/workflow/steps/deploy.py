@@ -63,7 +63,11 @@ ENVIRONMENT = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
 
-_SIGNATURE = {MODEL_PACKAGE: expression("$candidate.model_package_arn")}
+# Of the candidate; what it hasn't is no variable.
+_TOLD = {
+    MODEL_PACKAGE: expression("$candidate.model_package_arn"),
+    thresholds.THRESHOLD: expression(f"$candidate.{thresholds.KEPT}"),
+}
 _MODEL_NAME, _CONFIG_NAME = "$deployment.model_name", "$deployment.endpoint_config_name"
 _AGAIN_SECONDS = 2
 _UPDATE, _AT_ONCE, _STOP = "UpdateEndpoint", "UpdateAtOnce", "StopScaling"
@@ -128,8 +132,7 @@ def _environment() -> Document:
     """The container's, which is told the model package that it serves, since its answers may name it, and below which
     confidence it isn't sure, where the candidate is served so.
     """
-    told = {"model_package_arn": MODEL_PACKAGE, thresholds.KEPT: thresholds.THRESHOLD}
-    return {**ENVIRONMENT, **{variable: expression(f"$candidate.{name}") for name, variable in told.items()}}
+    return {**ENVIRONMENT, **_TOLD}
 
 
 def model(at: Surroundings, role: JobRole) -> str:
@@ -146,7 +149,7 @@ def model(at: Surroundings, role: JobRole) -> str:
         "Tags": tags(at),
         **in_vpc(at),
     }
-    return chain.merged(request, chain.containers_of(alone, _SIGNATURE))
+    return chain.merged(request, chain.containers_of(alone, _TOLD))
 
 
 def endpoint_config(at: Surroundings) -> Document:

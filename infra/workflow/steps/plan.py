@@ -69,10 +69,10 @@ def spec_hash(spec: PipelineSpec) -> str:
     document["approval"] = AUTOMATIC
     if not spec.deploy.is_batch:
         del document["deploy"]["kind"]
-    if spec.gate.at_threshold is None:
-        del document["gate"][thresholds.FLOORS]
     if not spec.deploy.chain:
         del document["deploy"]["chain"]
+    if spec.gate.at_threshold is None:
+        del document["gate"][thresholds.FLOORS]
     if spec.tune is None:
         del document["tune"]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
