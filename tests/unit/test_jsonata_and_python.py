@@ -16,7 +16,7 @@ from contract import causes, environment, files, names, refusals, run_table, sta
 from contract.signatures import MODEL_PACKAGE
 from infra.workflow import conditions, expressions
 from infra.workflow.endpoint import UNTOUCHED
-from infra.workflow.instances import REFUSALS
+from infra.workflow.instances import SHORT
 from infra.workflow.steps.deploy import ENVIRONMENT
 from localaws.ministack_adapter.stepfunctions import jsonata
 from ratchet.spec.environments import Vpc
@@ -158,7 +158,7 @@ def test_the_machine_has_the_states_and_variables_that_everybody_names(tmp_path:
     # Of a pipeline that tunes alone (test_run_that_tunes), and of one for batches (test_batch_runs).
     milestones = set(states.MILESTONES) - {states.TUNE, states.ANSWER, states.APPROVE}
     assert {*milestones, states.UNDO, states.REPAIR, states.NOT_RECORDED} <= found.keys()
-    assert found["Begin"]["Assign"].keys() == {*states.VARIABLES, REFUSALS, *UNTOUCHED}
+    assert found["Begin"]["Assign"].keys() == {*states.VARIABLES, SHORT, *UNTOUCHED}
     assert found["Record"]["Arguments"]["Payload"].keys() >= set(states.VARIABLES)
 
 

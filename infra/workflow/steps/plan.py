@@ -28,7 +28,8 @@ PLANNED = "Planned"
 _MAKES_NO_MODEL: Any = {
     "triggers": True,
     "tune": {"every", "on"},
-    "train": {"keep_warm"},
+    "train": {"keep_warm", "wait_for_instance"},
+    "evaluate": {"wait_for_instance"},
     "deploy": {"shift", "rollback_on", "keep_old", "max_time", "keep_champions", "input"},
 }
 
@@ -61,7 +62,8 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
 
 
 def spec_hash(spec: PipelineSpec) -> str:
-    """A spec's hash, without what makes no other model: triggers, when it tunes, warm instances, how it is deployed."""
+    """A spec's hash, without what makes no other model: triggers, when it tunes, warm instances, how
+    long one is waited for, how it is deployed."""
     document = spec.model_dump(mode="json", exclude=_MAKES_NO_MODEL)
     # Who approves it makes no other model: what is hashed is what was hashed before there was a choice. So with kinds.
     document["approval"] = AUTOMATIC
