@@ -20,6 +20,9 @@ THROTTLED = ("Throttling", "Rate exceeded")
 # Nobody uses the quota, and the request doesn't fit: no wait makes it fit.
 QUOTA_TOO_SMALL = ("is 0 Instances", "with current utilization of 0 Instances")
 
+# FailureReason of a job for which there were no instances, whatever the quota says.
+NO_CAPACITY = "CapacityError"
+
 _QUOTA = re.compile(r"service limit '([^']+)' is (\d+) Instances?, with current utilization of 0 Instances")
 
 

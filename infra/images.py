@@ -138,13 +138,17 @@ def _image(spec: PipelineSpec, version: str, scope: str) -> str:
     if version not in versions or scope not in versions[version]:
         raise _no_image(spec, version, scope, versions)
     by_processor: dict[str, str] = versions[version][scope]
-    instance = spec.train.instance if scope == "training" else spec.deploy.instance
-    image = _of_processor(by_processor, instance)
-    if image is None:
-        field = "train.instance" if scope == "training" else "deploy.instance"
-        wanted, known = processor(instance), ", ".join(by_processor)
-        raise spec.error(field, f"{instance} is a machine for {wanted} images; {_name(spec)}'s are for {known}")
-    return image
+    types = spec.train.instance if scope == "training" else spec.deploy.instance
+    field = "train.instance" if scope == "training" else "deploy.instance"
+    found = {one: _of_processor(by_processor, one) for one in types.in_order}
+    for one, image in found.items():
+        if image is None:
+            known = ", ".join(by_processor)
+            raise spec.error(field, f"{one} is a machine for {processor(one)} images; {_name(spec)}'s are for {known}")
+        if image != found[types.in_order[0]]:
+            kinds = f"{types} is a machine for {processor(types)} images, {one} for {processor(one)} images"
+            raise spec.error(field, f"{kinds}, and a job or an endpoint has one image: list types of one kind")
+    return str(found[types.in_order[0]])
 
 
 def _of_processor(by_processor: dict[str, str], instance: str) -> str | None:

@@ -50,7 +50,11 @@ def request(  # noqa: PLR0913 - all that a job outside of a run depends on
     asked: Document = json.loads(definition)["States"][states.TRAIN]["Arguments"]
     # Of a pipeline that tunes the deployed ones are an expression over what its runs know.
     own = {"sagemaker_program": files.TRAINING_SCRIPT, "sagemaker_job_name": asked["TrainingJobName"]}
-    ours = {"InputDataConfig": _channels(asked, spec, bucket), "HyperParameters": own}
+    ours = {
+        "InputDataConfig": _channels(asked, spec, bucket),
+        "HyperParameters": own,
+        "ResourceConfig": {**asked["ResourceConfig"], "InstanceType": _first_type(asked)},
+    }
     filled: Document = _filled({**asked, **ours}, run_id)
     found: Document = _moved(filled, files.runs_folder(spec.name), files.tries_folder(spec.name))
     known = {name: value for name, value in (tuned or {}).items() if spec.tune and name in spec.tune.ranges}
@@ -60,6 +64,13 @@ def request(  # noqa: PLR0913 - all that a job outside of a run depends on
     found["AlgorithmSpecification"].pop("MetricDefinitions", None)
     found["AlgorithmSpecification"] |= {"MetricDefinitions": metrics} if metrics else {}
     return found
+
+
+def _first_type(asked: Document) -> str:
+    """The instance type; of those that a run tries in their order, the first."""
+    told = asked["ResourceConfig"]["InstanceType"]
+    expression = _EXPRESSION.fullmatch(told)
+    return str(expression[1].split("'")[1] if expression else told)
 
 
 def _channels(asked: Document, spec: PipelineSpec, bucket: str) -> list[Document]:

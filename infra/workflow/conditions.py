@@ -76,6 +76,11 @@ def says_quota_too_small() -> str:
     return _says(refusals.QUOTA_TOO_SMALL)
 
 
+def says_no_capacity() -> str:
+    """There are no instances of that type for now; the job that was made for them has done nothing."""
+    return _says([refusals.NO_CAPACITY])
+
+
 def says_stopped_job() -> str:
     """Step Functions has taken a stopped training job for a failed one."""
     return r'$contains($failure.cause, /"TrainingJobStatus"\s*:\s*"Stopped"/)'
@@ -115,6 +120,10 @@ def takes_updates() -> str:
 
 def is_changing() -> str:
     return one_of("$endpoint.status", _CHANGES)
+
+
+def is_leaving() -> str:
+    return equals("$endpoint.status", "Deleting")
 
 
 def may_still_change() -> str:

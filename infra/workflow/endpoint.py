@@ -1,7 +1,7 @@
 """The endpoint as steps see it: described, changed, and waited for until the time of a deployment is over.
 
 It is waited for by its event: the machine leaves a task token with the launcher, which hears when the endpoint changes
-no more. An event may be lost, and none tells of some changes, so no wait is longer than all the time waited before it.
+no more. An event may be lost, so each wait has an end; and none tells of some changes, which are looked for instead.
 
 Its name stays; the config that it is on says which model answers. A failed update ends `InService` too, on the old
 config: only the config's name tells (SageMaker Developer Guide, "Deployment guardrails").
@@ -16,16 +16,15 @@ from contract.awaiting import AWAIT
 from infra.grants import Grant
 from infra.workflow.expressions import expression, jsonata, members
 from infra.workflow.instances import taking_instances
-from infra.workflow.language import RETRY_SAGEMAKER, RETRY_SQS, State, States, task, waiting_for
+from infra.workflow.language import RETRY_SAGEMAKER, RETRY_SQS, State, States, task, waiting_until
 from infra.workflow.requests import Document
 from infra.workflow.surroundings import QUEUE_URL, Surroundings
 
 # The one variant of an endpoint, which takes all traffic.
 VARIANT = "AllTraffic"
-# Without an event the endpoint is looked at when as long again has been waited, within these bounds.
-SHORTEST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 2, 120
-# Where no token can be left.
-PAUSE_SECONDS = 30
+# An event may be lost; after so long the endpoint is looked at all the same.
+LONGEST_WAIT_SECONDS = 60
+SHORTEST_PAUSE_MILLISECONDS, LONGEST_PAUSE_MILLISECONDS = 250, 30_000
 
 # A run's variables before it has looked at the endpoint, and had an update of it accepted.
 UNTOUCHED = {"endpoint": None, "deployed": False}
@@ -67,14 +66,27 @@ def describe_endpoint(
 
 
 def change_endpoint(
-    name: str, action: str, request: Document, *, then: str, assign: Mapping[str, Any], on_failure: str
+    name: str,
+    action: str,
+    request: Document,
+    *,
+    patience: int,
+    then: str,
+    assign: Mapping[str, Any],
+    on_failure: str,
 ) -> States:
-    """createEndpoint or updateEndpoint.
+    """createEndpoint or updateEndpoint, for whose instances `patience` seconds are waited.
 
     It takes the SDK integration: the optimized one knows no DeploymentConfig.
     """
     return taking_instances(
-        name, f"aws-sdk:sagemaker:{action}", request, then=then, assign=assign, on_failure=on_failure
+        name,
+        f"aws-sdk:sagemaker:{action}",
+        request,
+        then=then,
+        patience=patience,
+        assign=assign,
+        on_failure=on_failure,
     )
 
 
@@ -84,19 +96,31 @@ def update(at: Surroundings, config: str) -> Document:
 
 
 def wait_for_endpoint(name: str, *, then: str) -> States:
-    """Waits until the endpoint has changed, or for a while, and goes on to `then`, which looks."""
-    unheard = f"{name}Unheard"
+    """Waits until the endpoint has changed, or for a while, and goes on to `then`, which looks.
+
+    Where no event is to come, `unheard(name)` pauses instead.
+    """
     wait: State = {
         "Type": "Task",
         "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
         "Arguments": {"QueueUrl": str(QUEUE_URL), "MessageBody": _message()},
-        "TimeoutSeconds": expression(_longest_wait()),
+        "TimeoutSeconds": LONGEST_WAIT_SECONDS,
         "Retry": list(RETRY_SQS),
-        "Catch": [_caught("States.Timeout", then), _caught("States.ALL", unheard)],
+        "Catch": [_caught("States.Timeout", then), _caught("States.ALL", unheard(name))],
         "Output": _INPUT,
         "Next": then,
     }
-    return {name: wait, **waiting_for(unheard, PAUSE_SECONDS, then=then)}
+    longer = f"$max([{SHORTEST_PAUSE_MILLISECONDS}, ($millis() - $deploying_since) / 4])"
+    pause = f"$floor($millis() + $min([{LONGEST_PAUSE_MILLISECONDS}, {longer}]))"
+    return {name: wait, **waiting_until(unheard(name), pause, then=then)}
+
+
+def unheard(name: str) -> str:
+    """The state beside the wait `name` for what no event tells of: a deletion's end, or that a call was throttled.
+
+    It pauses for a quarter of the time waited so far: quick for what is quick, few calls for what takes minutes.
+    """
+    return f"{name}Unheard"
 
 
 def _caught(error: str, then: str) -> State:
@@ -120,9 +144,3 @@ def _message() -> str:
         "config": expression("$endpoint.config"),
     }
     return expression(f"$string({jsonata(wait)})")
-
-
-def _longest_wait() -> str:
-    """Whole seconds, as JSONata text; not beyond the time that there is."""
-    waited, left = (f"({text}) / 1000" for text in ("$millis() - $deploying_since", "$deploy_deadline - $millis()"))
-    return f"$ceil($max([{SHORTEST_WAIT_SECONDS}, $min([{LONGEST_WAIT_SECONDS}, {waited}, {left}])]))"

@@ -27,7 +27,7 @@ from contract.states import (
 )
 from infra.workflow.endpoint import UNTOUCHED as ENDPOINT_UNTOUCHED
 from infra.workflow.expressions import expression
-from infra.workflow.instances import REFUSALS
+from infra.workflow.instances import AT_FIRST, SHORT
 from infra.workflow.step import Machine, Step, story
 from infra.workflow.steps import batch, evaluate, train
 from infra.workflow.steps.approve import LOOK, approve
@@ -70,7 +70,7 @@ def run_machine(at: Surroundings) -> Machine:
         variables={
             **dict.fromkeys(VARIABLES),
             **training.way.variables,
-            REFUSALS: 0,
+            SHORT: AT_FIRST,
             **({} if at.has_endpoint else {BATCH: None}),
             **({SCALING: None} if at.spec.deploy.autoscale else {}),
             **({APPROVAL: None} if by_a_person else {}),

@@ -6,6 +6,7 @@ from contract import environment, files
 from infra.workflow.capacity import Capacity
 from infra.workflow.expressions import composed, expression
 from infra.workflow.first_process import first_process
+from infra.workflow.instances import instance_type
 from infra.workflow.judging import Judging
 from infra.workflow.requests import Document, code_uri, in_vpc, manifest, run_uri, s3_channel, tags
 from infra.workflow.surroundings import IMAGE_URI, KEY_ARN, Surroundings
@@ -64,7 +65,7 @@ def whose_always(at: Surroundings) -> Document:
 def _resources(train: Train) -> Document:
     """The instance, and for how long it stays when the job is over (SageMaker's warm pools)."""
     kept = {} if train.keep_warm is None else {"KeepAlivePeriodInSeconds": train.keep_warm}
-    instances = {"InstanceType": train.instance, "InstanceCount": train.instance_count}
+    instances = {"InstanceType": instance_type(train.instance), "InstanceCount": train.instance_count}
     return {**instances, "VolumeSizeInGB": train.volume, **kept}
 
 

@@ -17,7 +17,8 @@ from ratchet.spec.deploy_rollback import RollbackOn
 from ratchet.spec.deploy_shadow import check_shadow
 from ratchet.spec.deploy_shift import SHORTEST_BAKING, Shift, all_or, check_shift, with_all
 from ratchet.spec.errors import checked, refusal
-from ratchet.spec.fields import Instance, duration
+from ratchet.spec.fields import duration
+from ratchet.spec.instances import Instances
 from ratchet.spec.model import Example, Model
 from ratchet.spec.units import duration_text
 
@@ -42,7 +43,7 @@ class Deploy(Model):
     input: Annotated[
         Prefix | None, Field(description="Of kind batch: where in the data bucket the rows lie that are to be answered")
     ] = None
-    instance: Annotated[Instance, Example("instance: ml.t2.medium")]
+    instance: Annotated[Instances, Example("instance: ml.t2.medium")]
     instance_count: Annotated[int, Field(ge=1, le=100)] = 1
     chain: Annotated[
         Sequence[Container],

@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from contract.batches import BATCH_KIND
 from ratchet.spec.errors import refusal
+from ratchet.spec.instances import InstanceTypes, check_one
 
 # Of an endpoint alone: traffic goes over, a fleet stays.
 _OF_ENDPOINTS = ("autoscale", "shift", "rollback_on", "keep_old", "max_time")
@@ -16,7 +17,7 @@ _FAMILIES = frozenset(
 )
 
 
-def check_batch(kind: str, prefix: str | None, instance: str, *, said: Collection[str]) -> None:
+def check_batch(kind: str, prefix: str | None, instance: InstanceTypes, *, said: Collection[str]) -> None:
     """Raises a refusal for what one kind needs and hasn't, or has and can't."""
     if kind != BATCH_KIND:
         if prefix is not None:
@@ -27,6 +28,7 @@ def check_batch(kind: str, prefix: str | None, instance: str, *, said: Collectio
     for name in _OF_ENDPOINTS:
         if name in said:
             raise refusal("is an endpoint's, and kind is batch, which has none: leave it out", name)
+    check_one(instance, "kind is batch, whose transform job can't be deleted and made anew")
     found = re.fullmatch(r"ml\.([a-z0-9]+)\..+", instance)
     if found is None or found[1] not in _FAMILIES:
         raise refusal(f"is {instance!r}, which SageMaker has for no transform job; write ml.m5.large", "instance")

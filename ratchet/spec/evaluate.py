@@ -10,13 +10,16 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from contract.held_out import IMAGES, MANIFEST, NPZ, TABLES
 from ratchet.spec import units
 from ratchet.spec.errors import checked, refusal
-from ratchet.spec.fields import Instance, duration
+from ratchet.spec.fields import duration
+from ratchet.spec.instances import WAIT, Instances, InstanceTypes, WaitSeconds
 from ratchet.spec.model import Model
 
 # ProcessingStoppingCondition, API reference of CreateProcessingJob.
 PROCESSING_RUNTIME = 7 * units.SECONDS["d"]
 # An argument of a processing job has at most 256 characters (API reference, AppSpecification).
 LABEL_LENGTH = 200
+# Of which new accounts have some.
+USUAL_INSTANCE = "ml.t3.medium"
 
 ProcessingSeconds = Annotated[int, *duration(1, PROCESSING_RUNTIME, what="a processing job")]
 
@@ -69,7 +72,9 @@ Labels = Annotated[
 class Evaluate(Model):
     """The processing job that judges challenger and champion on the `test` channel. `max_runtime` is in seconds."""
 
-    instance: Instance = "ml.t3.medium"
+    instance: Instances = Field(
+        default_factory=lambda: InstanceTypes(USUAL_INSTANCE), json_schema_extra={"default": USUAL_INSTANCE}
+    )
     max_runtime: ProcessingSeconds = 3600
     label: Annotated[
         Labels,
@@ -85,6 +90,7 @@ class Evaluate(Model):
         Literal["csv", "tsv", "jsonlines", "parquet", "npz", "images", "manifest"] | None,
         Field(description="How the held-out files are read; by their endings where it isn't said"),
     ] = None
+    wait_for_instance: WaitSeconds = WAIT
 
     @property
     def labels(self) -> tuple[int | str, ...]:

@@ -1,12 +1,11 @@
-"""Types of values that several sections of pipeline.yaml have: instances, durations and sizes with their bounds."""
+"""Types of values that several sections of pipeline.yaml have: durations and sizes with their bounds."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, WithJsonSchema
 
 from ratchet.spec import units
 from ratchet.spec.errors import checked
@@ -14,16 +13,7 @@ from ratchet.spec.errors import checked
 # StoppingCondition, API reference of CreateTrainingJob.
 TRAINING_RUNTIME = 28 * units.SECONDS["d"]
 
-_INSTANCE = re.compile(r"ml\.[a-z][a-z0-9-]*\.(?:nano|micro|small|medium|large|metal|\d*xlarge|metal-\d+xl)")
-
 Quantity = tuple[BeforeValidator, WithJsonSchema]
-
-
-def _instance(value: str) -> str:
-    if _INSTANCE.fullmatch(value):
-        return value
-    right = f"; did you mean ml.{value}?" if _INSTANCE.fullmatch(f"ml.{value}") else "; write one as ml.m5.large"
-    raise ValueError(f"is {value!r}, which is no SageMaker instance type{right}")
 
 
 def duration(low: int, high: int, *, what: str) -> Quantity:
@@ -50,5 +40,4 @@ def _between(
     return BeforeValidator(checked(check))
 
 
-Instance = Annotated[str, AfterValidator(checked(_instance)), Field(examples=["ml.m5.large"])]
 TrainingSeconds = Annotated[int, *duration(1, TRAINING_RUNTIME, what="a training job")]

@@ -11,7 +11,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from ratchet.spec.errors import checked, refusal
-from ratchet.spec.fields import Instance, TrainingSeconds, duration, size
+from ratchet.spec.fields import TrainingSeconds, duration, size
+from ratchet.spec.instances import WAIT, Instances, WaitSeconds
 from ratchet.spec.model import Example, Model
 from ratchet.spec.train_spot import Spot, check_keep_warm, check_spot
 
@@ -64,7 +65,8 @@ Hyperparameter = Annotated[
 class Train(Model):
     """The training job. `max_runtime` is in seconds, `volume` in GiB."""
 
-    instance: Annotated[Instance, Example("instance: ml.m5.large")]
+    instance: Annotated[Instances, Example("instance: ml.m5.large")]
+    wait_for_instance: WaitSeconds = WAIT
     instance_count: int = 1
     volume: VolumeGiB = 30
     max_runtime: TrainingSeconds = 3600

@@ -18,6 +18,7 @@ from contract.names import TUNING_NAME, is_tuning_job
 from ratchet.spec import units
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.fields import duration
+from ratchet.spec.instances import check_one
 from ratchet.spec.model import Example, Model
 from ratchet.spec.train import HYPERPARAMETERS, Train
 from ratchet.spec.tune_ranges import Range, check_ranges
@@ -245,6 +246,7 @@ def check_tune(tune: Tune | None, train: Train, *, rounds: bool, managed_rules: 
     if tune is None:
         return
     check_ranges(tune.ranges, train.hyperparameters)
+    check_one(train.instance, "tune is said, whose trials SageMaker starts by itself", "train")
     _check_objective(tune.objective, train.metrics)
     _check_resource(tune, train.hyperparameters)
     together = len(tune.ranges) + len(train.hyperparameters) + CONTAINERS_OWN

@@ -30,6 +30,7 @@ WITHOUT_RESOURCE = {
     "sagemaker:ListEndpointConfigs",
     "sagemaker:ListModelPackages",
     "sagemaker:ListModels",
+    "states:SendTaskSuccess",
     "xray:GetSamplingRules",
     "xray:GetSamplingTargets",
     "xray:PutTelemetryRecords",

@@ -252,7 +252,8 @@ def test_new_objects_under_the_pipelines_prefixes_reach_the_queue(stacks: Stacks
 
 def test_triggers_that_the_spec_turns_off_are_not_there(pipeline: Callable[..., Template]) -> None:
     template = pipeline(triggers={"data": False, "schedule": None, "code": False})
-    assert sorted(name[:14] for name in template.of_type("AWS::Events::Rule")) == ["TriggersReconc", "TriggersRunEnd"]
+    rules = sorted(name[:14] for name in template.of_type("AWS::Events::Rule"))
+    assert rules == ["TriggersEndpoi", "TriggersReconc", "TriggersRunEnd"], "what a run waits for isn't a trigger"
     assert template.one("Custom::Pipeline")["Properties"]["StartsRuns"] == "no"
 
 
@@ -260,6 +261,23 @@ def test_a_schedule_sends_its_kind(pipeline: Callable[..., Template]) -> None:
     rule = pipeline(triggers={"schedule": "rate(7 days)"}).named("TriggersScheduled")["Properties"]
     assert rule["ScheduleExpression"] == "rate(7 days)"
     assert json.loads(rule["Targets"][0]["Input"]) == {"kind": "schedule"}
+
+
+def test_a_run_waits_for_its_own_endpoint_through_the_pipelines_queue(stacks: Stacks) -> None:
+    digits = stacks("local")["digits-forest"]
+    rule = digits.named("TriggersEndpointAtRest")["Properties"]
+    kinds = ["SageMaker Endpoint State Change", "SageMaker Endpoint Deployment State Change"]
+    statuses = ["IN_SERVICE", "OUT_OF_SERVICE", "FAILED", "UPDATE_ROLLBACK_FAILED"]
+    assert rule["EventPattern"] == {
+        "source": ["aws.sagemaker"],
+        "detail-type": kinds,
+        "detail": {"EndpointName": ["local-digits-forest"], "EndpointStatus": statuses},
+    }
+    assert "WaitingQueue" in json.dumps(rule["Targets"])
+    (sends,) = [one for one in digits.statements_of("WorkflowExecution") if "sqs:SendMessage" in listed(one["Action"])]
+    assert "WaitingQueue" in json.dumps(sends["Resource"])
+    answers = [one for one in digits.statements_of("LauncherExecution") if "states:SendTaskSuccess" in one["Action"]]
+    assert [one["Resource"] for one in answers] == ["*"], "it knows no resource"
 
 
 def test_the_queue_takes_messages_from_its_own_rules_only(stacks: Stacks) -> None:

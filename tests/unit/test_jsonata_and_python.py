@@ -16,7 +16,7 @@ from contract import causes, environment, files, names, refusals, run_table, sta
 from contract.signatures import MODEL_PACKAGE
 from infra.workflow import conditions, expressions
 from infra.workflow.endpoint import UNTOUCHED
-from infra.workflow.instances import REFUSALS
+from infra.workflow.instances import SHORT
 from infra.workflow.steps.deploy import ENVIRONMENT
 from localaws.ministack_adapter.stepfunctions import jsonata
 from ratchet.spec.environments import Vpc
@@ -165,7 +165,7 @@ def test_the_machine_has_the_states_and_variables_that_everybody_names(tmp_path:
         states.COMPARE,
     }
     assert {*milestones, states.UNDO, states.REPAIR, states.NOT_RECORDED} <= found.keys()
-    assert found["Begin"]["Assign"].keys() == {*states.VARIABLES, REFUSALS, *UNTOUCHED}
+    assert found["Begin"]["Assign"].keys() == {*states.VARIABLES, SHORT, *UNTOUCHED}
     assert found["Record"]["Arguments"]["Payload"].keys() >= set(states.VARIABLES)
 
 

@@ -177,7 +177,8 @@ def test_repairs_that_fail_are_tried_three_times_and_then_once_an_hour(
 
 def given_up(ends: Ends) -> None:
     """The spec's time for a deployment is over at once."""
-    ends.definition["States"]["Deploy"]["Assign"]["deploy_deadline"] = "{% $millis() - 1 %}"
+    for begins in ("CreateEndpoint", "UpdateEndpoint"):
+        ends.definition["States"][begins]["Assign"]["deploy_deadline"] = "{% $millis() - 1 %}"
 
 
 def test_a_deployment_that_takes_too_long_is_waited_out_and_rolled_back(ends: Ends) -> None:

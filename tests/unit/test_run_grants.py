@@ -84,8 +84,10 @@ ENDPOINT = "endpoint/local-digits-forest"
 MACHINE = f"""
     dynamodb:GetItem {ITEMS}
     {key("dynamodb")}
-    sagemaker:CreateTrainingJob+DescribeTrainingJob+StopTrainingJob+AddTags+ListTags training-job/{JOB}-train
-    sagemaker:CreateProcessingJob+DescribeProcessingJob+StopProcessingJob+AddTags+ListTags processing-job/{JOB}-evaluate
+    sagemaker:CreateTrainingJob+DescribeTrainingJob+StopTrainingJob training-job/{JOB}-train
+    sagemaker:DeleteTrainingJob+AddTags+ListTags training-job/{JOB}-train
+    sagemaker:CreateProcessingJob+DescribeProcessingJob+StopProcessingJob processing-job/{JOB}-evaluate
+    sagemaker:DeleteProcessingJob+AddTags+ListTags processing-job/{JOB}-evaluate
     events:DescribeRule+PutRule+PutTargets rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule
     events:DescribeRule+PutRule+PutTargets rule/StepFunctionsGetEventsForSageMakerProcessingJobsRule
     sagemaker:CreateModelPackage+AddTags model-package-group/local-digits-forest
@@ -322,7 +324,7 @@ def test_training_data_are_read_in_plan_only_for_their_classes(tmp_path: Path) -
 
 def test_rounds_have_jobs_of_one_or_two_digits_and_a_function(tmp_path: Path) -> None:
     plain, found = machine(tmp_path), machine(tmp_path, **ROUNDS)
-    verbs = "sagemaker:CreateTrainingJob+DescribeTrainingJob+StopTrainingJob+AddTags+ListTags"
+    verbs = "sagemaker:CreateTrainingJob+DescribeTrainingJob+StopTrainingJob+DeleteTrainingJob+AddTags+ListTags"
     more, less = lines(found.grants) - lines(plain.grants), lines(plain.grants) - lines(found.grants)
     assert more == table(f"{verbs} training-job/{JOB}-train-?\n{verbs} training-job/{JOB}-train-??")
     assert less == table(f"{verbs} training-job/{JOB}-train")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from contract import environment, held_out
 from contract.files import SPEC_FILE
 from ratchet import spec
-from ratchet.spec import fields, metric_names, schedule, schema, units
+from ratchet.spec import instances, metric_names, schedule, schema, units
 from ratchet.spec.rules import Rule
 
 ROOT = Path(__file__).parents[2]
@@ -755,7 +755,7 @@ def test_the_schema_shows_units_and_refuses_unknown_keys() -> None:
 def test_every_instance_type_of_sagemaker_is_taken(shape: str) -> None:
     enum = botocore.session.get_session().get_service_model("sagemaker").shape_for(shape).enum
     assert len(enum) > 50
-    refused = [name for name in enum if not fields._INSTANCE.fullmatch(name)]
+    refused = [name for name in enum if not instances._INSTANCE.fullmatch(name)]
     assert refused == []
 
 

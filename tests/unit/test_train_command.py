@@ -62,6 +62,13 @@ def test_hyperparameters_and_metrics_are_the_folder_s(tmp_path: Path) -> None:
     assert "MetricDefinitions" not in asked["AlgorithmSpecification"]
 
 
+def test_of_several_instance_types_it_takes_the_first(tmp_path: Path) -> None:
+    spec = make_spec(tmp_path, train={"instance": ["ml.c5.xlarge", "ml.m5.xlarge"]})
+    machine = json.dumps(definition(spec))
+    asked = training_job.request(machine, spec, run_id=RUN_ID, bucket="data", code=CODE)
+    assert asked["ResourceConfig"]["InstanceType"] == "ml.c5.xlarge"
+
+
 def test_what_only_a_run_knows_is_refused(tmp_path: Path) -> None:
     machine = definition(make_spec(tmp_path))
     machine["States"]["Train"]["Arguments"]["RoleArn"] = "{% $plan.role %}"

@@ -70,7 +70,7 @@ def question(at: Surroundings) -> str:
         "seconds": at.spec.approval.expires,
         "decision": expression("$sift($decision, function($_, $name) { $name != 'parts' })"),
         "cost": {
-            "instance": train.instance,
+            "instance": expression("$training.instance") if train.instance.instead else str(train.instance),
             "instances": train.instance_count,
             "training_seconds": expression("$training.seconds"),
         },

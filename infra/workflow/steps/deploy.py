@@ -6,9 +6,6 @@ back leaves the endpoint on its old config: the run ends RolledBack.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from contract import files, names, outcomes, thresholds
 from contract.signatures import MODEL_PACKAGE
 from contract.states import DEPLOY, RECORD, SHADOW, UNDO
@@ -21,6 +18,7 @@ from infra.workflow.conditions import (
     in_service,
     in_time,
     is_changing,
+    is_leaving,
     is_not,
     is_redriven,
     may_still_change,
@@ -37,6 +35,7 @@ from infra.workflow.endpoint import (
     change_endpoint,
     describe_endpoint,
     timer,
+    unheard,
     update,
     wait_for_endpoint,
     wait_grants,
@@ -85,7 +84,7 @@ def deploy(at: Surroundings, *, then: str, back: str = RECORD) -> Step:
             **_once("EndpointConfig", "EndpointConfigName", _CONFIG_NAME, endpoint_config(at), then="FindEndpoint"),
             **_find_endpoint(at, then=then),
             **task("DeleteEndpoint", "aws-sdk:sagemaker:deleteEndpoint", _named(at), then="FindEndpoint"),
-            **_deploying("CreateEndpoint", "createEndpoint", new_endpoint(at)),
+            **_deploying(at, "CreateEndpoint", "createEndpoint", new_endpoint(at)),
             **_update(at),
             **_await_endpoint(at, then=then, back=back),
         },
@@ -211,7 +210,7 @@ def _find_endpoint(at: Surroundings, *, then: str) -> States:
     missing = [
         redriven,
         when(says_missing(), "CreateEndpoint", {"failure": None}),
-        when(all_of(says_throttled(), in_time()), "WaitToFindEndpoint", {"failure": None}),
+        when(all_of(says_throttled(), in_time()), unheard("WaitToFindEndpoint"), {"failure": None}),
     ]
     found = [
         redriven,
@@ -221,6 +220,7 @@ def _find_endpoint(at: Surroundings, *, then: str) -> States:
         *([when(_may_shadow(), SHADOW)] if at.spec.deploy.has_shadow else []),
         when(takes_updates(), first_of_update(at)),
         when(one_of("$endpoint.status", ("Failed", "OutOfService")), "DeleteEndpoint"),
+        when(all_of(is_leaving(), in_time()), unheard("WaitToFindEndpoint")),
         when(all_of(is_changing(), in_time()), "WaitToFindEndpoint"),
     ]
     cause = f"endpoint {at.endpoint} is <$endpoint.status>, which cannot be updated"
@@ -254,19 +254,25 @@ def _update(at: Surroundings) -> States:
     """A challenger takes over as the spec says; a model that a person goes back to, at once."""
     request = {**update(at, _CONFIG_NAME), **retained(at)}
     if not at.spec.deploy.is_guarded:
-        return _deploying(_UPDATE, "updateEndpoint", request)
+        return _deploying(at, _UPDATE, "updateEndpoint", request)
     guarded = {**request, **deployment_config(at, _CONFIG_NAME)}
     return {
         **_watch(at)[1],
-        **_deploying(_UPDATE, "updateEndpoint", guarded, timer(longest_update(at))),
-        **_deploying(_AT_ONCE, "updateEndpoint", request),
+        **_deploying(at, _UPDATE, "updateEndpoint", guarded, longest_update(at)),
+        **_deploying(at, _AT_ONCE, "updateEndpoint", request),
     }
 
 
-def _deploying(name: str, action: str, request: Document, more: Mapping[str, Any] | None = None) -> States:
-    """From here on the endpoint may change, even if the answer is an error: the first of two tries may be accepted."""
-    assign = {"deployed": True, **(more or {})}
-    return change_endpoint(name, action, request, then="AwaitEndpoint", assign=assign, on_failure=UNDO)
+def _deploying(at: Surroundings, name: str, action: str, request: Document, longest: int | None = None) -> States:
+    """From here on the endpoint may change, even if the answer is an error: the first of two tries may be accepted.
+
+    longest: seconds from then on, if not the deployment's time; waiting for instances takes nothing of it.
+    """
+    patience = at.spec.deploy.timeout
+    assign = {"deployed": True, **timer(longest or patience)}
+    return change_endpoint(
+        name, action, request, patience=patience, then="AwaitEndpoint", assign=assign, on_failure=UNDO
+    )
 
 
 def _await_endpoint(at: Surroundings, *, then: str, back: str) -> States:

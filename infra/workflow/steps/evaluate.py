@@ -7,6 +7,7 @@ from contract.states import EVALUATE
 from infra.workflow.conditions import exists
 from infra.workflow.expressions import RUN_ID, composed, expression, lengthened, members, results
 from infra.workflow.folder import opened, write_own_run
+from infra.workflow.instances import instance_type
 from infra.workflow.job_role import PROCESSING, PROCESSING_LOGS, JobRole, read_channels, read_code, run_container
 from infra.workflow.jobs import completed, job, run_jobs
 from infra.workflow.requests import Document, code_uri, manifest, run_uri, tags, vpc
@@ -53,6 +54,8 @@ def evaluate(at: Surroundings, *, then: str) -> Step:
         EVALUATE,
         "createProcessingJob",
         processing_job(at, role),
+        types=at.spec.evaluate.instance,
+        patience=at.spec.evaluate.wait_for_instance,
         longest=at.spec.evaluate.max_runtime,
         then="Evaluated",
         assign={"evaluation": expression(described)},
@@ -80,7 +83,7 @@ def processing_job(at: Surroundings, role: JobRole) -> Document:
         "ProcessingResources": {
             "ClusterConfig": {
                 "InstanceCount": 1,
-                "InstanceType": at.spec.evaluate.instance,
+                "InstanceType": instance_type(at.spec.evaluate.instance),
                 "VolumeSizeInGB": VOLUME_GIB,
             }
         },

@@ -29,7 +29,8 @@ _MAKES_NO_MODEL: Any = {
     "triggers": True,
     "serving": True,
     "tune": {"every", "on"},
-    "train": {"keep_warm"},
+    "train": {"keep_warm", "wait_for_instance"},
+    "evaluate": {"wait_for_instance"},
     "deploy": {"autoscale", "shift", "rollback_on", "keep_old", "max_time", "keep_champions", "input"},
 }
 
@@ -63,7 +64,9 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
 
 
 def spec_hash(spec: PipelineSpec) -> str:
-    """A spec's hash, without what makes no other model: triggers, when it tunes, warm instances, how it is served."""
+    """A spec's hash, without what makes no other model: triggers, when it tunes, warm instances, how long one is waited
+    for, how it is served and deployed.
+    """
     document = spec.model_dump(mode="json", exclude=_MAKES_NO_MODEL)
     # Who approves it makes no other model: what is hashed is what was hashed before there was a choice. So with kinds.
     document["approval"] = AUTOMATIC

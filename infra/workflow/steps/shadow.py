@@ -33,6 +33,7 @@ from infra.workflow.expressions import composed, expression
 from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, task, waiting_for, when
 from infra.workflow.requests import Document, tags
 from infra.workflow.run_function import RunFunction, invoke
+from infra.workflow.scaling import retained
 from infra.workflow.shadowing import captures, read_captures
 from infra.workflow.step import NOTHING, Step
 from infra.workflow.steps.deploy import content_name, variant
@@ -127,7 +128,10 @@ def _start(at: Surroundings, shift: Shift) -> States:
 
 def _put(name: str, at: Surroundings, config: str, *, then: str) -> States:
     assign = {"deployed": True, **timer(at.spec.deploy.timeout)}
-    return change_endpoint(name, "updateEndpoint", update(at, config), then=then, assign=assign, on_failure=UNDO)
+    patience, request = at.spec.deploy.timeout, {**update(at, config), **retained(at)}
+    return change_endpoint(
+        name, "updateEndpoint", request, patience=patience, then=then, assign=assign, on_failure=UNDO
+    )
 
 
 def _await(what: str, at: Surroundings, config: str, *, then: str, assign: Mapping[str, Any]) -> States:

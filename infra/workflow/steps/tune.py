@@ -79,6 +79,7 @@ def _tune(at: Surroundings, tune: Tune, *, then: str) -> Step:
             "sagemaker:createHyperParameterTuningJob.sync",
             tuning_job(at, tune, Trials(completed=then), _ROLE),
             then=_JUDGE,
+            patience=at.spec.train.wait_for_instance,
             timeout=_longest(at, tune),
             # All trials are written down, whatever became of the tuning job.
             on_failure=_JUDGE,

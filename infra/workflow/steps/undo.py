@@ -17,6 +17,7 @@ from infra.workflow.conditions import (
     exists,
     in_time,
     is_changing,
+    is_leaving,
     is_not,
     on_config,
     one_of,
@@ -26,7 +27,15 @@ from infra.workflow.conditions import (
     says_throttled,
     update_has_shown,
 )
-from infra.workflow.endpoint import change_endpoint, describe_endpoint, timer, update, wait_for_endpoint, wait_grants
+from infra.workflow.endpoint import (
+    change_endpoint,
+    describe_endpoint,
+    timer,
+    unheard,
+    update,
+    wait_for_endpoint,
+    wait_grants,
+)
 from infra.workflow.expressions import expression
 from infra.workflow.guardrails import longest_update
 from infra.workflow.language import RETRY_EXPECTED, State, States, assigning, choice, failure, task, when
@@ -83,6 +92,7 @@ def _look(at: Surroundings) -> States:
     shown_later = all_of(_UPDATABLE, is_not(_NOT_TRIED), is_not(update_has_shown()))
     ways = [
         when(all_of(_HAS_CHAMPION, on_config(_CHAMPION)), "Restored"),
+        when(all_of(is_leaving(), in_time()), unheard("WaitForChampion"), waits),
         when(all_of(any_of(is_changing(), shown_later), in_time()), "WaitForChampion", waits),
         when(all_of(_HAS_NONE, _IS_UNDO, _SETTLED), "Restored"),
         when(all_of(any_of(_HAS_NONE, "$endpoint.status = 'Failed'"), _SETTLED, _NOT_TRIED), "TakeAway"),
@@ -121,6 +131,7 @@ def _change(at: Surroundings) -> States:
             "RestoreChampion",
             "updateEndpoint",
             {**update(at, _CHAMPION), **retained(at)},
+            patience=at.spec.deploy.timeout,
             then="LookAtEndpoint",
             assign=_TRIED,
             on_failure="NotUpdated",
@@ -130,6 +141,7 @@ def _change(at: Surroundings) -> States:
             "BringBackChampion",
             "createEndpoint",
             create,
+            patience=at.spec.deploy.timeout,
             then="LookAtEndpoint",
             assign=_TRIED,
             on_failure="NotAccepted",
@@ -155,7 +167,7 @@ def _instead_of_updating() -> list[State]:
 
 
 def _busy(condition: str) -> list[State]:
-    return [when(all_of(condition, in_time()), "WaitForChampion", {"failure": None})]
+    return [when(all_of(condition, in_time()), unheard("WaitForChampion"), {"failure": None})]
 
 
 def _end(at: Surroundings, repaired: str, restored: str) -> States:

@@ -1,0 +1,78 @@
+"""Instance types: one, or several that are tried in their order where there is no capacity for the first."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
+
+from ratchet.spec import units
+from ratchet.spec.errors import checked, refusal
+from ratchet.spec.fields import duration
+
+# "You can specify an ordered list of up to five instance types" (InstancePools of an endpoint's configuration).
+MOST = 5
+LONGEST_WAIT = 7 * units.SECONDS["d"]
+# Unless said.
+WAIT = 30 * units.SECONDS["m"]
+
+_INSTANCE = re.compile(r"ml\.[a-z][a-z0-9-]*\.(?:nano|micro|small|medium|large|metal|\d*xlarge|metal-\d+xl)")
+
+
+class InstanceTypes(str):
+    """An instance type, and those that are tried `instead`. As a text it is the first one."""
+
+    instead: tuple[str, ...]
+
+    def __new__(cls, first: str, *instead: str) -> InstanceTypes:
+        made = super().__new__(cls, first)
+        made.instead = instead
+        return made
+
+    @property
+    def in_order(self) -> tuple[str, ...]:
+        """All of them."""
+        return (str(self), *self.instead)
+
+
+def _types(value: object) -> InstanceTypes:
+    """One type as a text, or a list of them."""
+    if isinstance(value, InstanceTypes):
+        return value
+    entries = value if isinstance(value, list) else [value]
+    if not 1 <= len(entries) <= MOST:
+        raise ValueError(f"has {len(entries)} entries; a list of instance types has 1 to {MOST}")
+    for entry in entries:
+        _check(entry)
+    twice = next((entry for index, entry in enumerate(entries) if entry in entries[:index]), None)
+    if twice is not None:
+        raise ValueError(f"has {twice} twice; write each instance type once, in the order in which to try them")
+    return InstanceTypes(*entries)
+
+
+def check_one(types: InstanceTypes, why: str, *at: str) -> None:
+    """Raises a refusal of several types, where `why` holds."""
+    if types.instead:
+        raise refusal(f"is a list, and {why}: write one instance type", *at, "instance")
+
+
+def _check(entry: object) -> None:
+    if isinstance(entry, str) and _INSTANCE.fullmatch(entry):
+        return
+    meant = isinstance(entry, str) and _INSTANCE.fullmatch(f"ml.{entry}")
+    right = f"; did you mean ml.{entry}?" if meant else "; write one as ml.m5.large"
+    raise ValueError(f"is {entry!r}, which is no SageMaker instance type{right}")
+
+
+_ONE: dict[str, Any] = {"type": "string", "examples": ["ml.m5.large"]}
+_SCHEMA = {"anyOf": [_ONE, {"type": "array", "items": _ONE, "minItems": 1, "maxItems": MOST, "uniqueItems": True}]}
+
+Instances = Annotated[
+    InstanceTypes, PlainValidator(checked(_types)), PlainSerializer(str, return_type=str), WithJsonSchema(_SCHEMA)
+]
+WaitSeconds = Annotated[
+    int,
+    *duration(0, LONGEST_WAIT, what="waiting for instances"),
+    Field(description="How long a run asks again for instances that are not to be had for now"),
+]
