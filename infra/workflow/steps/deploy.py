@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contract import files, names, outcomes, thresholds
+from contract.micro_batches import MICRO_BATCHES
 from contract.signatures import MODEL_PACKAGE
 from contract.states import DEPLOY, RECORD, UNDO
 from infra.grants import Grant
@@ -92,7 +93,7 @@ def content_names(at: Surroundings, role: JobRole) -> str:
 
 def content_name_of_model(at: Surroundings, role: JobRole) -> str:
     """The model's name by what it will hold, as JSONata text."""
-    held = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(), vpc(at))]
+    held = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(at), vpc(at))]
     return _content_name(at.content_prefix, held)
 
 
@@ -111,12 +112,17 @@ def _content_name(prefix: str, contents: list[str]) -> str:
     return f"{quoted(prefix)} & $substring({digest}, 0, {names.CONTENT_HASH_LENGTH})"
 
 
-def _environment() -> Document:
-    """The container's, which is told the model package that it serves, since its answers may name it, and below which
-    confidence it isn't sure, where the candidate is served so.
+def _environment(at: Surroundings) -> Document:
+    """The container's, which is told the model package that it serves, since its answers may name it, below which
+    confidence it isn't sure, where the candidate is served so, and how many rows to predict together.
     """
+    together = at.spec.deploy.batch
     told = {"model_package_arn": MODEL_PACKAGE, thresholds.KEPT: thresholds.THRESHOLD}
-    return {**ENVIRONMENT, **{variable: expression(f"$candidate.{name}") for name, variable in told.items()}}
+    return {
+        **ENVIRONMENT,
+        **({MICRO_BATCHES: together.told} if together else {}),
+        **{variable: expression(f"$candidate.{name}") for name, variable in told.items()},
+    }
 
 
 def model(at: Surroundings, role: JobRole) -> Document:
@@ -127,7 +133,7 @@ def model(at: Surroundings, role: JobRole) -> Document:
             "Image": expression("$candidate.image_uri"),
             "ModelDataUrl": expression("$candidate.model_data"),
             # One expression: what the candidate hasn't is then no variable.
-            "Environment": expression(jsonata(_environment())),
+            "Environment": expression(jsonata(_environment(at))),
         },
         "ExecutionRoleArn": role.arn,
         "Tags": tags(at),
