@@ -13,6 +13,7 @@ from ratchet.spec.data import Prefix
 from ratchet.spec.deploy_autoscale import Autoscale, check_autoscale
 from ratchet.spec.deploy_batch import check_batch
 from ratchet.spec.deploy_chain import Container, check_chain
+from ratchet.spec.deploy_micro_batches import MicroBatches, check_alone
 from ratchet.spec.deploy_rollback import RollbackOn
 from ratchet.spec.deploy_shadow import check_shadow
 from ratchet.spec.deploy_shift import SHORTEST_BAKING, Shift, all_or, check_shift, with_all
@@ -76,6 +77,10 @@ class Deploy(Model):
         int, Field(ge=1, le=100, description="Of so many champions the model stays ready to be deployed")
     ] = KEPT_CHAMPIONS
 
+    batch: Annotated[
+        MicroBatches | None, Field(description="Requests that come to the endpoint together are predicted together")
+    ] = None
+
     @property
     def is_batch(self) -> bool:
         """Whether there is no endpoint: a run ends with its champion's answers to a batch."""
@@ -117,6 +122,7 @@ class Deploy(Model):
         check_batch(self.kind, self.input, self.instance, said=self.model_fields_set)
         if "chain" in self.model_fields_set:
             check_chain(self.chain, self.kind)
+        check_alone(self.batch, chained=bool(self.chain))
         if self.autoscale:
             count = self.instance_count if "instance_count" in self.model_fields_set else None
             check_autoscale(self.autoscale, kind=self.kind, instance=self.instance, count=count, shift=self.steps)

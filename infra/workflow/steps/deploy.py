@@ -7,6 +7,7 @@ back leaves the endpoint on its old config: the run ends RolledBack.
 from __future__ import annotations
 
 from contract import files, names, outcomes, thresholds
+from contract.micro_batches import MICRO_BATCHES
 from contract.signatures import MODEL_PACKAGE
 from contract.states import DEPLOY, RECORD, SHADOW, UNDO
 from infra.grants import Grant
@@ -107,7 +108,7 @@ def content_names(at: Surroundings, role: JobRole) -> str:
 
 def content_name_of_model(at: Surroundings, role: JobRole) -> str:
     """The model's name by what it will hold, as JSONata text."""
-    contents = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(), vpc(at))]
+    contents = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(at), vpc(at))]
     return content_name(at.content_prefix, contents, chain.held())
 
 
@@ -127,11 +128,12 @@ def content_name(prefix: str, contents: list[str], more: str = "") -> str:
     return f"{quoted(prefix)} & $substring({digest}, 0, {names.CONTENT_HASH_LENGTH})"
 
 
-def _environment() -> Document:
-    """The container's, which is told the model package that it serves, since its answers may name it, and below which
-    confidence it isn't sure, where the candidate is served so.
+def _environment(at: Surroundings) -> Document:
+    """The container's, which is told the model package that it serves, since its answers may name it, below which
+    confidence it isn't sure, where the candidate is served so, and how many rows to predict together.
     """
-    return {**ENVIRONMENT, **_TOLD}
+    together = at.spec.deploy.batch
+    return {**ENVIRONMENT, **({MICRO_BATCHES: together.told} if together else {}), **_TOLD}
 
 
 def model(at: Surroundings, role: JobRole) -> str:
@@ -140,7 +142,7 @@ def model(at: Surroundings, role: JobRole) -> str:
         "Image": expression("$candidate.image_uri"),
         "ModelDataUrl": expression("$candidate.model_data"),
         # One expression: what the candidate hasn't is then no variable.
-        "Environment": expression(jsonata(_environment())),
+        "Environment": expression(jsonata(_environment(at))),
     }
     request = {
         "ModelName": expression(_MODEL_NAME),

@@ -31,7 +31,7 @@ _MAKES_NO_MODEL: Any = {
     "tune": {"every", "on"},
     "train": {"keep_warm", "wait_for_instance"},
     "evaluate": {"wait_for_instance"},
-    "deploy": {"autoscale", "shift", "rollback_on", "keep_old", "max_time", "keep_champions", "input"},
+    "deploy": {"autoscale", "batch", "shift", "rollback_on", "keep_old", "max_time", "keep_champions", "input"},
 }
 
 
