@@ -20,7 +20,7 @@ from infra.grants import NO_RESOURCE, Grant, use_items, use_key
 from infra.workflow.endpoint import VARIANT
 from infra.workflow.guardrails import clear_alarms_away, own_alarms
 from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER, clear_away
-from infra.workflow.scaling import stop
+from infra.workflow.scaling import look_for_target, stop
 from infra.workflow.surroundings import Surroundings
 from ratchet.spec.environments import Environment
 
@@ -89,7 +89,7 @@ def _grants(at: Surroundings, queue_arn: str, machine: StateMachine) -> list[Gra
         Grant(actions=["states:StopExecution"], resources=[at.executions(machine.name)], because=RUNS_ARE_NAMED_LATER),
         *clear_away(at),
         *clear_alarms_away(at),
-        *stop(at),
+        *([look_for_target(), *stop(at)] if at.has_endpoint else []),
         Grant(
             actions=[
                 "sagemaker:DescribeModelPackageGroup",

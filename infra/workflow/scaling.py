@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 
 from contract import names
-from contract.scaling import DIMENSION, LINKED_ROLE, LINKED_SERVICE, NAMESPACE, resource
+from contract.scaling import DIMENSION, LINKED_ROLE, LINKED_SERVICE, NAMESPACE, NOT_SCALED, SCALING, STOPPED, resource
 from infra.grants import NO_RESOURCE, Conditions, Grant
+from infra.workflow.conditions import equals, exists
 from infra.workflow.endpoint import VARIANT
-from infra.workflow.language import States, caught, retry, task
+from infra.workflow.expressions import expression, quoted
+from infra.workflow.language import States, caught, choice, retry, task, when
 from infra.workflow.requests import Document
 from infra.workflow.surroundings import Surroundings
 from ratchet.spec.deploy_autoscale import Autoscale, Time
@@ -69,21 +71,37 @@ def look(name: str, action: str, request: Document, *, then: str, assign: Docume
 
 
 def stop_scaling(name: str, at: Surroundings, *, then: str, on_failure: str) -> States:
-    """The endpoint is no scalable target any more, and has no policy nor scheduled action; if it was none, as well.
+    """The endpoint is no scalable target any more, and has no policy nor scheduled action.
 
-    Before an update ("Update endpoints that use auto scaling"), since the instance type may change with it.
+    Before an update ("Update endpoints that use auto scaling"), since the instance type may change with it. Who may end
+    the scaling of what has certain tags may not ask to end that of what isn't there: it is looked for first.
     """
-    stopped = {"scaling": {"stopped": True}, "failure": None}
+    there = exists("$states.result.ScalableTargets[0]")
+    was = expression(f"{there} ? {quoted(STOPPED)} : {quoted(NOT_SCALED)}")
+    found, now = f"{name}Found", f"{name}Now"
+    return {
+        **look_at_target(name, at, then=found, assign={SCALING: {"stopped": was}}, on_failure=on_failure),
+        **choice(found, [when(equals("$scaling.stopped", STOPPED), now)], default=then),
+        **deregister(now, at, then=then, on_failure=on_failure),
+    }
+
+
+def deregister(name: str, at: Surroundings, *, then: str, on_failure: str) -> States:
+    """Ends the scaling of an endpoint that is scaled; that somebody was faster is as well."""
     return task(
         name,
         f"aws-sdk:{_SERVICE}:deregisterScalableTarget",
         target(at),
         then=then,
         retries=_RETRY,
-        assign=stopped,
-        catches=[caught(name, then, [NOT_FOUND], stopped)],
+        catches=[caught(name, then, [NOT_FOUND], {"failure": None})],
         on_failure=on_failure,
     )
+
+
+def look_at_target(name: str, at: Surroundings, *, then: str, assign: Document, on_failure: str) -> States:
+    named = {"ServiceNamespace": NAMESPACE, "ResourceIds": [_resource(at)], "ScalableDimension": DIMENSION}
+    return look(name, "describeScalableTargets", named, then=then, assign=assign, on_failure=on_failure)
 
 
 def begin_scaling(at: Surroundings, autoscale: Autoscale, *, then: str, on_failure: str) -> tuple[str, States]:
@@ -181,6 +199,11 @@ def scale(at: Surroundings) -> list[Grant]:
 
 
 _LOOKS = ("ScalableTargets", "ScalingPolicies", "ScheduledActions")
+
+
+def look_for_target() -> Grant:
+    """To find out whether anything is scaled."""
+    return Grant(actions=["application-autoscaling:DescribeScalableTargets"], resources=["*"], because=NO_RESOURCE)
 
 
 def stop(at: Surroundings) -> list[Grant]:

@@ -58,8 +58,8 @@ def handle(event: Document, context: Context) -> None:
 def _pipeline(event: Document, deadline: Deadline) -> str:
     properties = event["ResourceProperties"]
     if event["RequestType"] == "Delete":
-        pipelines.take_down(pipelines.Clients.of(boto3.client), properties, deadline)
         _stop_scaling(properties)
+        pipelines.take_down(pipelines.Clients.of(boto3.client), properties, deadline)
         return str(properties["Pipeline"])
     groups.make(boto3.client("sagemaker"), properties)
     if event["RequestType"] == "Update":

@@ -50,11 +50,15 @@ def announce_new_code(sqs: Any, dynamodb: Any, new: Mapping[str, str], old: Mapp
 
 
 def stop_scaling(autoscaling: Any, resource: str) -> bool:
-    """Ends the scaling of an endpoint's variant, whose policies and alarms go with it; whether it was scaled."""
+    """Ends the scaling of an endpoint's variant, whose policies and alarms go with it; whether it was scaled.
+
+    It is looked for first: of what isn't there nobody knows whose it is, so that to end its scaling is refused.
+    """
+    named = {"ServiceNamespace": NAMESPACE, "ScalableDimension": DIMENSION}
+    if not autoscaling.describe_scalable_targets(**named, ResourceIds=[resource])["ScalableTargets"]:
+        return False
     try:
-        autoscaling.deregister_scalable_target(
-            ServiceNamespace=NAMESPACE, ResourceId=resource, ScalableDimension=DIMENSION
-        )
+        autoscaling.deregister_scalable_target(**named, ResourceId=resource)
     except autoscaling.exceptions.ObjectNotFoundException:
         return False
     return True

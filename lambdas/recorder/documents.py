@@ -78,7 +78,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         APPROVAL: _approval(event, begun),
         "model_package_arn": event["package"],
         **{name: event[name] for name in ("decision", "candidate", "deployment", "verification")},
-        **{BATCH: dict(batch) if batch else None, SHADOW: _shadow(event), SCALING: _scaling(event)},
+        **_afterwards(event, batch),
         "champion_before": plan.get("champion"),
         "champion_after": state.champion,
         "error": readable(event["failure"]) if event["failure"] else None,
@@ -142,6 +142,11 @@ def _approval(event: Mapping[str, Any], begun: Mapping[str, Any]) -> Document | 
     known = {**(begun.get(APPROVAL) or {}), **(event.get(APPROVAL) or {})}
     kept = ("status", "reason", "since", "until")
     return {name: known[name] for name in kept if name in known} or None
+
+
+def _afterwards(event: Mapping[str, Any], batch: Mapping[str, Any] | None) -> Document:
+    """What comes beside a deployment: the batch that was answered, the shadow before, how the endpoint is scaled."""
+    return {BATCH: dict(batch) if batch else None, SHADOW: _shadow(event), SCALING: _scaling(event)}
 
 
 def _shadow(event: Mapping[str, Any]) -> Document | None:

@@ -21,6 +21,14 @@ _PAGE = 50
 _SCALES = ("sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpointWeightsAndCapacities")
 _SETS_ALARMS = ("cloudwatch:PutMetricAlarm", "cloudwatch:DescribeAlarms")
 
+# Those that do the work.
+OPERATIONS = frozenset(
+    {"RegisterScalableTarget", "DeregisterScalableTarget", "DescribeScalableTargets"}
+    | {"PutScalingPolicy", "DeleteScalingPolicy", "DescribeScalingPolicies"}
+    | {"PutScheduledAction", "DeleteScheduledAction", "DescribeScheduledActions"}
+    | {"DescribeScalingActivities", "TagResource", "UntagResource", "ListTagsForResource"}
+)
+
 
 class AutoScaling:
     """The service. All methods are thread-safe and may block: never call them on an event loop."""
@@ -48,10 +56,6 @@ class AutoScaling:
             "UntagResource": self._untag,
             "ListTagsForResource": self._list_tags,
         }
-
-    @property
-    def operations(self) -> frozenset[str]:
-        return frozenset(self._handlers)
 
     def start(self) -> None:
         """Begin to scale, as it was before a restart."""

@@ -76,7 +76,7 @@ ASKED_ELSEWHERE = {
     ],
     "The first job of an account makes its log group.": [("Jobs*", "logs:CreateLogGroup")],
     "This pipeline's endpoint was never scaled (test_scaled_pipeline).": [
-        ("LifecycleHandler", "application-autoscaling:DeregisterScalableTarget"),
+        ("LifecycleHandler", "application-autoscaling:De*ScalableTarget*"),
         ("LifecycleHandler", "cloudwatch:DeleteAlarms"),
     ],
     "Nobody stops training here.": [("StopperHandler", "*")],

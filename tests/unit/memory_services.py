@@ -351,6 +351,9 @@ class AutoScaling(Service):
     def __init__(self) -> None:
         self.targets: set[str] = set()
 
+    def describe_scalable_targets(self, *, ResourceIds: list[str], **_named: Any) -> Document:  # noqa: N803 - boto3's
+        return {"ScalableTargets": [{"ResourceId": name} for name in ResourceIds if name in self.targets]}
+
     def deregister_scalable_target(self, *, ResourceId: str, **_named: Any) -> None:  # noqa: N803 - boto3's
         if ResourceId not in self.targets:
             raise self.error("deregister_scalable_target", "ObjectNotFoundException", "No scalable target registered")

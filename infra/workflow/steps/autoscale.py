@@ -8,13 +8,23 @@ says so, and the run fails with it.
 from __future__ import annotations
 
 from contract import outcomes
-from contract.scaling import AS_SAID, DIMENSION, NAMESPACE, NOT_SCALED, OTHERWISE, SCALING, STOPPED
+from contract.scaling import AS_SAID, NOT_SCALED, OTHERWISE, SCALING
 from contract.states import AUTOSCALE, RECORD
 from infra.workflow.conditions import all_of, any_of, equals, exists, is_not
 from infra.workflow.expressions import expression, members, quoted
 from infra.workflow.language import States, assigning, choice, when
 from infra.workflow.requests import Document
-from infra.workflow.scaling import STOPPED_BY_RUN, begin_scaling, look, policies, scale, stop_scaling, target, times
+from infra.workflow.scaling import (
+    STOPPED_BY_RUN,
+    begin_scaling,
+    deregister,
+    look,
+    look_at_target,
+    policies,
+    scale,
+    target,
+    times,
+)
 from infra.workflow.step import NOTHING, Step
 from infra.workflow.surroundings import Surroundings
 from ratchet.spec.deploy_autoscale import Autoscale
@@ -34,8 +44,7 @@ def autoscale(at: Surroundings) -> Step:
         states={
             **choice(AUTOSCALE, [when(serves, "LookAtTarget", _begun())], default=RECORD),
             **_look(at, wanted, begin),
-            **stop_scaling("ScaleAnew", at, then="Unscaled", on_failure=_NOT_SCALED),
-            **assigning("Unscaled", _before("$scaled.before"), then=begin),
+            **deregister("ScaleAnew", at, then=begin, on_failure=_NOT_SCALED),
             **states,
             **assigning("LookAgain", {SCALING: expression("$merge([$scaling, {'looks': 1}])")}, then="LookAtTarget"),
             **_end(),
@@ -46,7 +55,7 @@ def autoscale(at: Surroundings) -> Step:
 
 def _begun() -> Document:
     """`$scaled` is what the run had come to before, and how the endpoint was scaled."""
-    was = f"{STOPPED_BY_RUN} ? {quoted(STOPPED)} : ''"
+    was = f"{STOPPED_BY_RUN} ? $scaling.stopped : ''"
     return {SCALING: {"looks": 0}, "scaled": {"failure": expression("$failure"), "before": expression(f"({was})")}}
 
 
@@ -61,7 +70,6 @@ def _look(at: Surroundings, wanted: Autoscale, begin: str) -> States:
     tracked = "$states.result.ScalingPolicies[0].TargetTrackingScalingPolicyConfiguration.TargetValue"
     of_policies = members({"names": _names("ScalingPolicies.PolicyName"), "tracks": tracked})
     of_times = members({"names": _names("ScheduledActions.ScheduledActionName")})
-    named = {"ServiceNamespace": NAMESPACE, "ResourceIds": [target(at)["ResourceId"]], "ScalableDimension": DIMENSION}
     as_said = _as_said(at, wanted)
     ways = [
         when(as_said, RECORD, _in_force()),
@@ -70,10 +78,9 @@ def _look(at: Surroundings, wanted: Autoscale, begin: str) -> States:
     ]
     reason = "what was read back isn't what the spec says: somebody else changes it, too"
     return {
-        **look(
+        **look_at_target(
             "LookAtTarget",
-            "describeScalableTargets",
-            named,
+            at,
             then="LookAtPolicies",
             assign={"target": expression(of_target)},
             on_failure=_NOT_SCALED,
