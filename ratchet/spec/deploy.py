@@ -7,10 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from contract.batches import BATCH_KIND
+from contract.endpoint_kinds import SERVERLESS_KIND
 from ratchet.spec import units
 from ratchet.spec.data import Prefix
 from ratchet.spec.deploy_batch import check_batch
+from ratchet.spec.deploy_queue import Queue, check_queue
 from ratchet.spec.deploy_rollback import RollbackOn
+from ratchet.spec.deploy_serverless import Serverless, check_serverless
 from ratchet.spec.deploy_shift import SHORTEST_BAKING, WAYS, Shift, check_shift
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.fields import Instance, duration
@@ -44,14 +47,25 @@ class Deploy(Model):
     """The endpoint, or the batch's instances. Times are in seconds."""
 
     kind: Annotated[
-        Literal["endpoint", "batch"],
-        Field(description="What the champion does: it answers requests, or each run ends with a batch of its own"),
+        Literal["endpoint", "batch", "async", "serverless"],
+        Field(
+            description="What the champion does: it answers requests, at once or later (async), on its own instances "
+            "or on none (serverless), or each run ends with a batch of its own"
+        ),
     ] = "endpoint"
     input: Annotated[
         Prefix | None, Field(description="Of kind batch: where in the data bucket the rows lie that are to be answered")
     ] = None
-    instance: Annotated[Instance, Example("instance: ml.t2.medium")]
+    instance: Annotated[
+        Instance, Field(description="Required, but where kind is serverless"), Example("instance: ml.t2.medium")
+    ] = ""
     instance_count: Annotated[int, Field(ge=1, le=100)] = 1
+    queue: Annotated[
+        Queue | None, Field(description="Of kind async: where requests and answers lie, and who is told")
+    ] = None
+    serverless: Annotated[
+        Serverless | None, Field(description="Of kind serverless: the size of an instance, and how many there may be")
+    ] = None
     timeout: DeploymentSeconds = 1800
     shift: Annotated[
         Shift | None,
@@ -82,6 +96,11 @@ class Deploy(Model):
         return self.kind == BATCH_KIND
 
     @property
+    def is_serverless(self) -> bool:
+        """Whether the endpoint has no instances of its own."""
+        return self.kind == SERVERLESS_KIND
+
+    @property
     def is_guarded(self) -> bool:
         """Whether SageMaker is told how to deploy."""
         return bool(self.shift or self.rollback_on or self.keep_old or self.max_time)
@@ -98,6 +117,8 @@ class Deploy(Model):
 
     @model_validator(mode="after")
     def _possible(self) -> Deploy:
+        check_serverless(self.kind, self.serverless, self.shift, said=self.model_fields_set)
+        check_queue(self.kind, self.queue)
         check_batch(self.kind, self.input, self.instance, said=self.model_fields_set)
         if self.shift:
             check_shift(self.shift, instance=self.instance, instances=self.instance_count)
