@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from contract import files, micro_batches
+from contract.endpoint_kinds import SERVERLESS_KIND
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.image import Framework
 from ratchet.spec.model import Model
@@ -61,10 +62,15 @@ def check_container(batch: MicroBatches | None, framework: Framework | None) -> 
         raise refusal(message, "deploy", "batch")
 
 
-def check_alone(batch: MicroBatches | None, *, chained: bool) -> None:
-    """Raises a refusal where several containers answer: the rows of requests would have to part again in each."""
-    if batch is not None and chained:
+def check_alone(batch: MicroBatches | None, kind: str, *, chained: bool) -> None:
+    """Raises a refusal where no container has requests of which it could make one."""
+    if batch is None:
+        return
+    if chained:
         raise refusal("is said, but a chain's containers predict each request alone; leave one of them out", "batch")
+    if kind == SERVERLESS_KIND:
+        message = "is said, but an instance of a serverless endpoint has one request at a time; leave it out"
+        raise refusal(message, "batch")
 
 
 def check_helper(folder: Path) -> str | None:

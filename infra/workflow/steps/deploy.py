@@ -41,6 +41,7 @@ from infra.workflow.endpoint import (
     wait_for_endpoint,
     wait_grants,
 )
+from infra.workflow.endpoint_kinds import held, integration, of_kind, serve_queue
 from infra.workflow.expressions import expression, jsonata, quoted
 from infra.workflow.guardrails import deployment_config, longest_update, look_at_alarms, watch, watch_grants, watchers
 from infra.workflow.job_role import HOSTING, JobRole, serve_containers
@@ -82,7 +83,14 @@ def deploy(at: Surroundings, *, then: str, back: str = RECORD) -> Step:
         states={
             **assigning(DEPLOY, start, then="CreateModel"),
             **make_model(at, role, then="CreateEndpointConfig"),
-            **_once("EndpointConfig", "EndpointConfigName", _CONFIG_NAME, endpoint_config(at), then="FindEndpoint"),
+            **_once(
+                "EndpointConfig",
+                "EndpointConfigName",
+                _CONFIG_NAME,
+                of_kind(at, endpoint_config(at)),
+                then="FindEndpoint",
+                by=integration(at),
+            ),
             **_find_endpoint(at, then=then),
             **task("DeleteEndpoint", "aws-sdk:sagemaker:deleteEndpoint", _named(at), then="FindEndpoint"),
             **_deploying(at, "CreateEndpoint", "createEndpoint", new_endpoint(at)),
@@ -101,7 +109,7 @@ def content_names(at: Surroundings, role: JobRole) -> str:
     """The model's and the endpoint config's name, by what each will hold."""
     held_by_config = ["$model_name", *_texts(at.spec.deploy.instance, at.spec.deploy.first_count)]
     model_name = content_name_of_model(at, role)
-    config_name = content_name(at.content_prefix, held_by_config)
+    config_name = content_name(at.content_prefix, [*held_by_config, *_texts(*held(at))])
     document = f"{{'model_name': $model_name, 'endpoint_config_name': {config_name}}}"
     return expression(f"($model_name := {model_name}; {document})")
 
@@ -182,17 +190,15 @@ def new_endpoint(at: Surroundings) -> Document:
 # -------------------------------------------------------------------------------------------------------------- states
 
 
-def _once(kind: str, key: str, name: str, request: Document | str, *, then: str) -> States:
-    """Creates what is named by its content; that it exists already is as good."""
+def _once(kind: str, key: str, name: str, request: Document | str, *, then: str, by: str = "sagemaker") -> States:
+    """Creates what is named by its content, by an integration; that it exists already is as good."""
     create, find, again = f"Create{kind}", f"Find{kind}", f"WaitToCreate{kind}"
     refused = [
         when(says_existing(), find),
         when(all_of(says_throttled(), in_time()), again, {"failure": None}),
     ]
     return {
-        **task(
-            create, f"sagemaker:create{kind}", request, then=then, retries=RETRY_EXPECTED, on_failure=f"{kind}Exists"
-        ),
+        **task(create, f"{by}:create{kind}", request, then=then, retries=RETRY_EXPECTED, on_failure=f"{kind}Exists"),
         **choice(f"{kind}Exists", refused, default=RECORD),
         **waiting_for(again, _AGAIN_SECONDS, then=create),
         **task(
@@ -350,6 +356,7 @@ def _role(at: Surroundings) -> JobRole:
         grants=[
             *read_from_runs(at, f"*{files.ARCHIVE_ENDING}"),
             *serve_containers(at, names.endpoint_log_group(at.endpoint)),
+            *serve_queue(at),
             *look_at_alarms(at),
             *write_captures(at),
         ],
