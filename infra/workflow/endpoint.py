@@ -33,6 +33,8 @@ _DESCRIPTION = members(
     {
         "status": "$states.result.EndpointStatus",
         "config": "$states.result.EndpointConfigName",
+        # Of the instance types that were tried in their order.
+        "instances": "[$states.result.ProductionVariants[0].InstancePools[CurrentInstanceCount > 0].InstanceType]",
         # After a rollback it may be there and empty.
         "reason": f"$exists({_REASON}) and {_REASON} != '' ? {_REASON} : 'SageMaker gives no reason'",
     }
@@ -85,6 +87,7 @@ def change_endpoint(
         patience=patience,
         assign=assign,
         on_failure=on_failure,
+        has_them_then=False,
     )
 
 

@@ -21,6 +21,8 @@ from ratchet.spec.units import duration_text
 # BlueGreenUpdatePolicy and RollingUpdatePolicy, API reference.
 LONGEST_KEPT = 3600
 SHORTEST_TIME, LONGEST_TIME = 600, 28_800
+# ProductionVariant.VariantInstanceProvisionTimeoutInSeconds, API reference.
+SHORTEST_PROVISIONING, LONGEST_PROVISIONING = 300, 3600
 # How many champions' models and endpoint configs stay, unless said.
 KEPT_CHAMPIONS = 3
 
@@ -86,6 +88,11 @@ class Deploy(Model):
     def is_guarded(self) -> bool:
         """Whether SageMaker is told how to deploy."""
         return bool(self.shift or self.rollback_on or self.keep_old or self.max_time)
+
+    @property
+    def provisioning(self) -> int:
+        """Seconds for which SageMaker tries to get instances of several types."""
+        return min(LONGEST_PROVISIONING, max(SHORTEST_PROVISIONING, self.timeout))
 
     @property
     def waits(self) -> int:

@@ -7,6 +7,7 @@ from localaws.sagemaker.core import errors, tags
 from localaws.sagemaker.core.listing import page, summary
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import always, refuse
+from localaws.sagemaker.hosting import instance_pools
 from localaws.sagemaker.hosting.models import find_model
 
 CONFIG = "endpoint-config"
@@ -21,7 +22,7 @@ _REFUSED = dict.fromkeys(
 )  # fmt: skip
 _REFUSED_OF_VARIANT = dict.fromkeys(
     (
-        "ServerlessConfig", "InstancePools", "VariantInstanceProvisionTimeoutInSeconds", "AcceleratorType",
+        "ServerlessConfig", "AcceleratorType",
         "CoreDumpConfig", "ManagedInstanceScaling", "InferenceAmiVersion", "CapacityReservationConfig",
     ),
     always,
@@ -101,6 +102,7 @@ def _check(request: Document) -> None:
 def _check_variant(variant: Document) -> None:
     what = f"production variant {variant['VariantName']}"
     refuse(variant, _REFUSED_OF_VARIANT, of=what)
+    variant = instance_pools.with_first_type(variant, what)
     for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
         if member not in variant:
             raise errors.validation(f"{member} is missing in {what}.")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.hosting import instance_pools
 
 _PRIVATE = ("Deployed", "Pending", "Mixed")
 
@@ -50,7 +51,8 @@ def _variant_summary(now: Document, wanted: Document, up: int) -> Document:
         "CurrentInstanceCount": up,
         "DesiredInstanceCount": wanted["InstanceCount"],
     }
-    return summary | ({"RoutingConfig": now["RoutingConfig"]} if "RoutingConfig" in now else {})
+    routing = {"RoutingConfig": now["RoutingConfig"]} if "RoutingConfig" in now else {}
+    return summary | routing | instance_pools.summary(now, up)
 
 
 def _deployed_image(variant: Document) -> Document:

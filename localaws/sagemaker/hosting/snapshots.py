@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.hosting import instance_pools
 from localaws.sagemaker.hosting.endpoint_configs import find_config
 from localaws.sagemaker.hosting.instances import VariantPlan
 from localaws.sagemaker.hosting.model_data import model_data_uri
@@ -34,6 +35,7 @@ def snapshot(context: Context, config_name: str) -> Document:
 
 
 def _variant(context: Context, variant: Document, model: Document) -> Document:
+    variant = instance_pools.provisioned(variant, context.without_capacity)
     container = resolve_package(context, container_of(model))
     startup = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", _DEFAULT_STARTUP_SECONDS)
     made = {
@@ -50,7 +52,8 @@ def _variant(context: Context, variant: Document, model: Document) -> Document:
         "ModelDataUri": model_data_uri(container),
         "ResolvedAt": context.clock.now(),
     }
-    return made | ({"RoutingConfig": variant["RoutingConfig"]} if "RoutingConfig" in variant else {})
+    routing = {"RoutingConfig": variant["RoutingConfig"]} if "RoutingConfig" in variant else {}
+    return made | routing | instance_pools.kept(variant)
 
 
 def plans_of(snapshot: Document) -> list[VariantPlan]:

@@ -27,7 +27,7 @@ from localaws.sagemaker.hosting.instances import VariantPlan
 from localaws.sagemaker.hosting.model_container import ContainerStarter
 from localaws.sagemaker.hosting.model_data import model_data_uri
 from localaws.sagemaker.hosting.models import container_of, find_model, resolve_package
-from localaws.sagemaker.jobs import job_container, job_documents, operations, transform_request
+from localaws.sagemaker.jobs import job_container, job_documents, job_limits, operations, transform_request
 from localaws.sagemaker.jobs.engine import JobEngine
 from localaws.sagemaker.jobs.job import Job, Role
 from localaws.sagemaker.jobs.job_documents import Ending
@@ -81,6 +81,7 @@ def describe(kind: JobKind, engine: JobEngine, request: Document, caller: Caller
 
 def run(job: Job, _engine: JobEngine) -> Ending:
     """Lead a transform job to its end. Raises JobFailedError, StopRequestedError or ServerClosingError."""
+    job_limits.check_capacity(job.context, _instances(job.document))
     files = _files(job)
     plan = _plan(job)
     job.move("", "", TransformStartTime=job.context.clock.now())
