@@ -25,7 +25,7 @@ def with_first_type(variant: Document, what: str) -> Document:
         raise errors.not_supported(f"ModelNameOverride of an instance pool of {what}")
     for member in ("InstanceType", "Priority"):
         if len({pool[member] for pool in pools}) < len(pools):
-            raise errors.validation(f"Each of the {POOLS} of {what} must have an {member} of its own.")
+            raise errors.validation(f"Each of the {POOLS} of {what} must differ from the others' in its {member}.")
     return variant | {"InstanceType": _types(variant)[0]}
 
 
