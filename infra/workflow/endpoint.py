@@ -22,6 +22,8 @@ from infra.workflow.surroundings import QUEUE_URL, Surroundings
 
 # An event may be lost; after so long the endpoint is looked at all the same.
 LONGEST_WAIT_SECONDS = 60
+# How long instances for a change of the endpoint are asked for, unless said.
+PATIENCE_SECONDS = 1800
 SHORTEST_PAUSE_MILLISECONDS, LONGEST_PAUSE_MILLISECONDS = 250, 30_000
 
 # A run's variables before it has looked at the endpoint, and had an update of it accepted.
@@ -70,10 +72,10 @@ def change_endpoint(
     action: str,
     request: Document,
     *,
-    patience: int,
     then: str,
     assign: Mapping[str, Any],
     on_failure: str,
+    patience: int = PATIENCE_SECONDS,
 ) -> States:
     """createEndpoint or updateEndpoint, for whose instances `patience` seconds are waited.
 
