@@ -7,7 +7,8 @@
                           seconds, and what share of them it took
     warm_start_f1         Bayesian, 25 trials in finer ranges, warm from the random and the Bayesian job
     warm_start_gain       by how much its best is above that of both parents; median
-    syne_tune_bore_f1     the best of 50 by Syne Tune's density-ratio Bayesian searcher; median of 5 seeds
+    optuna_gp_f1, optuna_tpe_f1, syne_tune_bore_f1   the best of 50 by Optuna's Gaussian process (which needs torch) and
+                          its tree-structured estimator, and by Syne Tune's density-ratio searcher; median of 10 seeds
     trial_overhead_seconds       what the embedded AWS adds to a script that does nothing, beyond starting its process
     warm_trial_seconds           such a trial in all, from a warm container
     slots_idle                   the share of two slots' time in which no trial had them
@@ -32,7 +33,6 @@ if __name__ == "__main__":
 sys.path.extend(str(Path(__file__).resolve().parents[1] / folder) for folder in ("tests", "tests/local"))
 
 import statistics
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -40,20 +40,19 @@ from functools import partial
 from typing import Any
 
 from bench import harness, tune_overhead
-from bench.environments import with_more
 from bench.tune_forests import EPOCHS, GRID, REFINED, Forests, forests
 from bench.tune_play import NONE, Played, Rules, Suggest, play
-from bench.tune_searchers import embedded, syne_tune
+from bench.tune_rivals import Rivals, rivals
+from bench.tune_searchers import embedded
 from bench.tune_table import RANGES
 from localaws.sagemaker.tuning.completion import Criteria
 from localaws.sagemaker.tuning.early_stopping import should_stop
 from localaws.sagemaker.tuning.history import Study
 from localaws.sagemaker.tuning.space import from_ranges
 
-SEEDS, RIVAL_SEEDS, TRIALS, NOTHINGS, DEFAULT_NOTHINGS = 10, 5, 50, 50, 8
+SEEDS, TRIALS, NOTHINGS, DEFAULT_NOTHINGS = 10, 50, 50, 8
 SMALL_SEEDS, SMALL_TRIALS, SMALL_NOTHINGS = 1, 6, 4
 PROCESSES = SLOTS = 2
-SYNE_TUNE = harness.ROOT / "requirements" / "syne_tune.txt"
 SYNE_TUNE_SLEEP, SYNE_TUNE_DEFAULT_SLEEP = 0.1, 5.0
 NOT_IMPROVING, MOST_COST = 6, 0.5
 COMPLETED_EARLY = f"bayesian, early stopping, until {NOT_IMPROVING} don't improve"
@@ -66,6 +65,8 @@ FIGURES = {
     "hyperband": "hyperband_f1",
     "grid": "grid_f1",
     "warm start": "warm_start_f1",
+    "Optuna's Gaussian process": "optuna_gp_f1",
+    "Optuna's TPE": "optuna_tpe_f1",
     "Syne Tune's BORE": "syne_tune_bore_f1",
 }
 MULTIFIDELITY = ("bayesian, early stopping", COMPLETED_EARLY, "hyperband")
@@ -88,15 +89,15 @@ class Result:
 
 def measure(small: bool, say: Callable[[str], None]) -> harness.Document:
     """Strategies first, then what a tuner adds to a trial."""
-    rival, reason = syne_tune_python()
-    if rival is None:
-        say(f"Syne Tune is not measured: {reason}")
-    found = strategies(SMALL_SEEDS if small else SEEDS, SMALL_TRIALS if small else TRIALS, rival, say)
-    overhead = overheads(SMALL_NOTHINGS if small else NOTHINGS, rival, say)
+    others = rivals()
+    for name, reason in others.skipped.items():
+        say(f"{name} is not measured: {reason}")
+    found = strategies(SMALL_SEEDS if small else SEEDS, SMALL_TRIALS if small else TRIALS, others, say)
+    overhead = overheads(SMALL_NOTHINGS if small else NOTHINGS, others.syne_tune, say)
     return {
         **joined(strategy_figures(found), overhead),
         "strategies": [row(name, results, found["random"]) for name, results in found.items()],
-        **({"skipped": {"syne_tune_overhead_seconds": reason}} if rival is None else {}),
+        **({"skipped": dict(others.skipped)} if others.skipped else {}),
     }
 
 
@@ -106,21 +107,13 @@ def joined(*documents: harness.Document) -> harness.Document:
     return {part: {name: value for found in documents for name, value in found[part].items()} for part in parts}
 
 
-def syne_tune_python() -> tuple[Path | None, str]:
-    """The Python of an environment with Syne Tune, made once; or None, and why not."""
-    try:
-        return with_more(tune_overhead.python(), SYNE_TUNE, "--no-deps"), ""
-    except subprocess.CalledProcessError as error:
-        return None, f"it can't be installed here: {error}"
-
-
 # --------------------------------------------------------------------------------------------------------- strategies
 
 
-def strategies(seeds: int, trials: int, rival: Path | None, say: Callable[[str], None]) -> dict[str, list[Result]]:
+def strategies(seeds: int, trials: int, others: Rivals, say: Callable[[str], None]) -> dict[str, list[Result]]:
     """What each strategy came to with each seed; Grid has none."""
     with forests(tune_overhead.python(), PROCESSES) as fits, ThreadPoolExecutor(PROCESSES) as threads:
-        by_seed = list(threads.map(partial(one_seed, fits, trials, rival, say), range(seeds)))
+        by_seed = list(threads.map(partial(one_seed, fits, trials, others, say), range(seeds)))
         grid = by_grid(fits)
     found = {name: [results[name] for results in by_seed if name in results] for name in by_seed[0]}
     return {**found, "grid": [grid]}
@@ -132,9 +125,7 @@ def by_grid(fits: Forests) -> Result:
         return result(played(Study(from_ranges(GRID), "Grid", True, max_parallel=SLOTS), suggest, fits), fits)
 
 
-def one_seed(
-    fits: Forests, trials: int, rival: Path | None, say: Callable[[str], None], seed: int
-) -> dict[str, Result]:
+def one_seed(fits: Forests, trials: int, others: Rivals, say: Callable[[str], None], seed: int) -> dict[str, Result]:
     """Every strategy with one seed, the warm start after those that are its parents."""
     study = Study(from_ranges(RANGES), "Random", True, seed=seed, max_jobs=trials, max_parallel=SLOTS)
     early = replace(study, strategy="Bayesian", early_stopping=True)
@@ -149,9 +140,9 @@ def one_seed(
         parents = (*ended["random"].parents, *ended["bayesian"].parents)
         warm = replace(study, strategy="Bayesian", space=from_ranges(REFINED), max_jobs=trials // 2, trials=parents)
         ended["warm start"] = played(warm, suggest, fits)
-    if rival and seed < RIVAL_SEEDS:
-        with syne_tune(rival, "BORE", seed, RANGES) as suggest:
-            ended["Syne Tune's BORE"] = played(study, suggest, fits)
+    for name, searcher in others.searchers.items():
+        with searcher(seed, RANGES) as suggest:
+            ended[name] = played(study, suggest, fits)
     found = {name: result(each, fits) for name, each in ended.items()}
     say(f"seed {seed}: " + ", ".join(f"{name} {each.f1:.3f} ({each.seconds:.1f} s)" for name, each in found.items()))
     return found

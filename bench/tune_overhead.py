@@ -147,6 +147,7 @@ def tuned_by_syne_tune(python: Path, trials: int, sleep: float) -> Tuned:
             command,
             input=json.dumps(asked) + "\n",
             env={**os.environ, "SYNETUNE_FOLDER": folder},
+            cwd=folder,  # it leaves a file there
             capture_output=True,
             text=True,
             check=False,

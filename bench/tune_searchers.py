@@ -1,4 +1,4 @@
-"""Who suggests trials: the embedded AWS's strategies, in the tuner's process, and Syne Tune's searchers in theirs."""
+"""Who suggests trials: the embedded AWS's strategies, in the tuner's process; Syne Tune's and Optuna's in theirs."""
 
 from __future__ import annotations
 
@@ -32,6 +32,14 @@ def syne_tune(python: Path, searcher: str, seed: int, ranges: Mapping[str, Any])
     """A searcher of Syne Tune's, which is told of each trial that has ended before it is asked for another."""
     with answering(python, "tune_syne.py", "search") as process:
         process.tell({"searcher": searcher, "seed": seed, "ranges": ranges})
+        yield partial(_asked, process, set())
+
+
+@contextmanager
+def optuna(python: Path, sampler: str, seed: int, ranges: Mapping[str, Any]) -> Iterator[Suggest]:
+    """A sampler of Optuna's, likewise."""
+    with answering(python, "tune_optuna.py") as process:
+        process.tell({"sampler": sampler, "seed": seed, "ranges": ranges})
         yield partial(_asked, process, set())
 
 

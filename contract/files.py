@@ -14,12 +14,16 @@ Training jobs outside of a run have folders of the same kind below `tries/`: not
 Beside the runs lies the code of all deployments, `code/<pipeline>/<hash of its content>/sourcedir.tar.gz`: what a run
 was trained from stays as long as what it has left.
 
+What the endpoint was asked and has answered while a challenger was its shadow lies below `captures/` for a while.
+
 Keys have no leading slash; folders end in one where the name says folder.
 """
 
 from __future__ import annotations
 
 RUNS, TRIES, CODE = "runs/", "tries/", "code/"
+# What endpoints have captured, which expires: it is what users have asked.
+CAPTURES = "captures/"
 PLAN, TRIALS, GATE, RECORD = "plan.json", "trials.json", "gate.json", "record.json"
 
 MODEL_ARCHIVE = "model.tar.gz"
@@ -60,6 +64,11 @@ PREVIOUS_CHANNEL = "previous"
 def runs_folder(pipeline: str) -> str:
     """`runs/<pipeline>/`: all runs of a pipeline."""
     return f"{RUNS}{pipeline}/"
+
+
+def captures_folder(pipeline: str) -> str:
+    """`captures/<pipeline>/`: what was asked and answered while the pipeline's runs had a shadow, a folder a run."""
+    return f"{CAPTURES}{pipeline}/"
 
 
 def code_folder(pipeline: str) -> str:

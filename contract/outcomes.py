@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from contract.shadows import AGREES, SHADOW, SKIPPED
+
 RUNNING = "Running"
 PROMOTED = "Promoted"
 NOT_BETTER = "NotBetter"
@@ -61,12 +63,21 @@ def sentence(record: Mapping[str, Any]) -> str:
     error = record.get("error")
     if error:
         text += f" ({error['state']}: {error['cause']})"
-    return " ".join(filter(None, [f"{text}. Run {record['run_id']}.", put_back(record), answered(record)]))
+    more = [put_back(record), shadowed(record), answered(record)]
+    return " ".join(filter(None, [f"{text}. Run {record['run_id']}.", *more]))
 
 
 def put_back(record: Mapping[str, Any]) -> str:
     """What was wrong with the endpoint when the run began, as a sentence; empty if nothing was."""
     return f"Before that, {record['repaired']}: it was put back." if record.get("repaired") else ""
+
+
+def shadowed(record: Mapping[str, Any]) -> str:
+    """What its time as a shadow came to, as a sentence; empty where the error says so, or there was to be none."""
+    found = record.get(SHADOW) or {}
+    if found.get(SKIPPED):
+        return f"It was no shadow before: {found[SKIPPED]}."
+    return f"As a shadow before: {found['reason']}." if found.get(AGREES) else ""
 
 
 def answered(record: Mapping[str, Any]) -> str:

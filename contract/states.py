@@ -5,7 +5,7 @@ A run's record, its live view and its diagram name them. The machine's other sta
 
 from __future__ import annotations
 
-SETTLE, PLAN, TUNE, TRAIN, EVALUATE, GATE, REGISTER, APPROVE, DEPLOY, VERIFY, ANSWER, RECORD = (
+SETTLE, PLAN, TUNE, TRAIN, EVALUATE, GATE, REGISTER, APPROVE, DEPLOY, SHADOW, COMPARE, VERIFY, ANSWER, RECORD = (
     "Settle",
     "Plan",
     "Tune",
@@ -15,13 +15,32 @@ SETTLE, PLAN, TUNE, TRAIN, EVALUATE, GATE, REGISTER, APPROVE, DEPLOY, VERIFY, AN
     "Register",
     "Approve",
     "Deploy",
+    "Shadow",
+    "Compare",
     "Verify",
     "Answer",
     "Record",
 )
-MILESTONES = (SETTLE, PLAN, TUNE, TRAIN, EVALUATE, GATE, REGISTER, APPROVE, DEPLOY, VERIFY, ANSWER, RECORD)
+MILESTONES = (
+    SETTLE,
+    PLAN,
+    TUNE,
+    TRAIN,
+    EVALUATE,
+    GATE,
+    REGISTER,
+    APPROVE,
+    DEPLOY,
+    SHADOW,
+    COMPARE,
+    VERIFY,
+    ANSWER,
+    RECORD,
+)
 
 UNDO, REPAIR = "Undo", "Repair"
+# Where a run ends that leaves a champion serving, and an endpoint that is scaled.
+AUTOSCALE = "Autoscale"
 NOT_RECORDED = "NotRecorded"
 # A run goes there when something went wrong. From anywhere else it goes on: the error was an answer, such as
 # "there is no such endpoint yet".

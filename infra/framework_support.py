@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ratchet.spec import Framework, PipelineSpec
+from ratchet.spec import PipelineSpec
 
 # What training jobs get of ours (toolkit and contract) runs on this and newer.
 OLDEST_PYTHON = (3, 8)
@@ -21,15 +21,15 @@ _SOON = timedelta(days=90)
 _FILE = Path(__file__).parent / "framework_support.json"
 
 
-def check_python(spec: PipelineSpec, framework: Framework) -> None:
-    """Raise SpecError for a version whose image has a Python that is too old for the toolkit."""
-    found = pythons().get(framework.name, {}).get(framework.version)
+def check_python(spec: PipelineSpec, name: str, version: str, field: str = "framework.version") -> None:
+    """Raise SpecError, on the field, for a version whose image has a Python that is too old for the toolkit."""
+    found = pythons().get(name, {}).get(version)
     if found is not None and _numbers(found) < OLDEST_PYTHON:
         oldest = ".".join(map(str, OLDEST_PYTHON))
-        fit = [version for version, python in pythons()[framework.name].items() if _numbers(python) >= OLDEST_PYTHON]
+        fit = [newer for newer, python in pythons()[name].items() if _numbers(python) >= OLDEST_PYTHON]
         raise spec.error(
-            "framework.version",
-            f"{framework.name} {framework.version} has Python {found}, and what Ratchet brings into a job needs "
+            field,
+            f"{name} {version} has Python {found}, and what Ratchet brings into a job needs "
             f"{oldest} or newer; take {fit[0]} or newer",
         )
 
@@ -42,19 +42,26 @@ def pythons() -> Mapping[str, Mapping[str, str]]:
 
 def warnings(spec: PipelineSpec, today: date) -> Iterator[str]:
     """Warnings at synth, of images that AWS patches no more, or soon no more; each with file and line."""
-    framework = spec.framework
-    if framework is None:
-        return
-    for scope, field, version in (
-        ("training", "version", framework.version),
-        ("inference", "hosting" if framework.hosting else "version", framework.hosting or framework.version),
-    ):
-        end = end_of_patch(scope, framework.name, version)
+    for scope, field, name, version in _used(spec):
+        end = end_of_patch(scope, name, version)
         if end is not None and end <= today + _SOON:
             ended = "has not patched" if end <= today else "will not patch"
             since = "since" if end <= today else "after"
-            image = f"the {scope} image of {framework.name} {version}"
-            yield str(spec.error(f"framework.{field}", f"AWS {ended} {image} {since} {end}, its end of patch"))
+            image = f"the {scope} image of {name} {version}"
+            yield str(spec.error(field, f"AWS {ended} {image} {since} {end}, its end of patch"))
+
+
+def _used(spec: PipelineSpec) -> Iterator[tuple[str, str, str, str]]:
+    """The framework images of a spec: what for, in which field, of what, which version."""
+    framework = spec.framework
+    if framework is not None:
+        yield "training", "framework.version", framework.name, framework.version
+        hosting = "framework.hosting" if framework.hosting else "framework.version"
+        yield "inference", hosting, framework.name, framework.hosting or framework.version
+    for number, container in enumerate(spec.deploy.chain):
+        if container.framework is not None:
+            field = f"deploy.chain.{number}.framework.version"
+            yield "inference", field, container.framework.name, container.framework.version
 
 
 def end_of_patch(scope: str, name: str, version: str) -> date | None:

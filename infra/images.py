@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,11 +42,39 @@ def images(spec: PipelineSpec, region: str) -> Images:
     if spec.framework is None:
         raise ValueError(f"{spec.name} builds its image from {spec.dockerfile}; there is none to look up")
     framework = spec.framework
-    framework_support.check_python(spec, framework)
+    framework_support.check_python(spec, framework.name, framework.version)
     return Images(
         training=_uri(spec, framework.version, "training", region),
         hosting=_uri(spec, framework.hosting or framework.version, "inference", region),
     )
+
+
+def chain_images(spec: PipelineSpec, region: str) -> tuple[str | None, ...]:
+    """The image that each container of `deploy.chain` says, by `framework` or by `image`; None where it says none.
+
+    Raises:
+        SpecError: as of `images`, on the container's line.
+    """
+    return tuple(_chain_image(spec, number, region) for number in range(len(spec.deploy.chain)))
+
+
+def _chain_image(spec: PipelineSpec, number: int, region: str) -> str | None:
+    container, field = spec.deploy.chain[number], f"deploy.chain.{number}.framework"
+    if container.framework is None:
+        return container.image
+    name, version = container.framework.name, container.framework.version
+    framework_support.check_python(spec, name, version, f"{field}.version")
+    scopes = _table()["frameworks"][name].get(version, {})
+    if "inference" not in scopes:
+        hosted = [known for known, found in _table()["frameworks"][name].items() if "inference" in found]
+        message = f"{name} {version} has no image that serves; versions with one are {', '.join(hosted)}"
+        raise spec.error(f"{field}.version", message)
+    found = _of_processor(scopes["inference"], spec.deploy.instance)
+    if found is None:
+        wanted, known = processor(spec.deploy.instance), ", ".join(scopes["inference"])
+        message = f"{name}'s images are for {known}, and deploy.instance is a machine for {wanted} images"
+        raise spec.error(field, message)
+    return _located(found, region, lambda wrong: spec.error(field, f"{name} {version} has no image {wrong}"))
 
 
 def is_of_a_framework(spec: PipelineSpec) -> bool:
@@ -92,10 +121,15 @@ def base_images(dockerfile: str) -> list[str]:
 
 def _uri(spec: PipelineSpec, version: str, scope: str, region: str) -> str:
     image = _image(spec, version, scope)
+    what = f"{_name(spec)} {version} has no {scope} image"
+    return _located(image, region, lambda wrong: spec.error("framework", f"{what} {wrong}"))
+
+
+def _located(image: str, region: str, error: Callable[[str], SpecError]) -> str:
+    """An image's URI in a region; raises the error of a sentence's end where it isn't there."""
     accounts = _accounts()[image]
     if region not in accounts:
-        known = f"only in {', '.join(accounts)}"
-        raise spec.error("framework", f"{_name(spec)} {version} has no {scope} image in {region}; {known}")
+        raise error(f"in {region}; only in {', '.join(accounts)}")
     return f"{accounts[region]}.dkr.{_table()['hosts'][region]}/{image}"
 
 
@@ -106,7 +140,7 @@ def _image(spec: PipelineSpec, version: str, scope: str) -> str:
     by_processor: dict[str, str] = versions[version][scope]
     types = spec.train.instance if scope == "training" else spec.deploy.instance
     field = "train.instance" if scope == "training" else "deploy.instance"
-    found = {one: _for_instance(by_processor, one) for one in types.in_order}
+    found = {one: _of_processor(by_processor, one) for one in types.in_order}
     for one, image in found.items():
         if image is None:
             known = ", ".join(by_processor)
@@ -117,9 +151,10 @@ def _image(spec: PipelineSpec, version: str, scope: str) -> str:
     return str(found[types.in_order[0]])
 
 
-def _for_instance(by_processor: dict[str, str], instance: str) -> str | None:
-    """A framework that has only one kind of image (scikit-learn) runs it on every x86 instance, GPUs unused."""
+def _of_processor(by_processor: dict[str, str], instance: str) -> str | None:
+    """The image that an instance type runs; None where there is none for it."""
     wanted = processor(instance)
+    # A framework that has only one kind of image (scikit-learn) runs it on every x86 instance, GPUs unused.
     return by_processor.get(wanted) or (by_processor.get("cpu") if wanted == "gpu" else None)
 
 

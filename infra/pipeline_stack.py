@@ -22,7 +22,7 @@ from infra.constructs.state_machine import StateMachine
 from infra.constructs.topic_alarms import PipelineAlarms
 from infra.constructs.triggers import TriggerQueue, Triggers
 from infra.grants import SAGEMAKER, call_functions, pass_roles
-from infra.images import images, repository_arn, rules_image
+from infra.images import chain_images, images, repository_arn, rules_image
 from infra.shared_stack import imported
 from infra.workflow.folder import write_tags
 from infra.workflow.machine import run_machine
@@ -118,6 +118,7 @@ def _surroundings(
         image=training,
         hosting_image=hosting,
         rules_image=image(rules) if rules else None,
+        chain_images=tuple(image(own) if own else None for own in chain_images(spec, environment.region)),
         vpc=environment.vpc,
         queue_url=queue.queue.queue_url,
         queue_arn=queue.queue.queue_arn,

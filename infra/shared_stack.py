@@ -10,7 +10,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from contract import names, run_table
+from contract import files, names, run_table
 from infra.constructs.account import account_of
 from infra.constructs.bucket import access_logs_bucket, announce_objects, private_bucket
 from infra.constructs.findings import acknowledge
@@ -24,6 +24,8 @@ from infra.shared import Shared
 from ratchet.spec.environments import Environment
 
 EMPTYING_SECONDS = 900
+# What users have asked an endpoint, and what it has answered while a challenger was its shadow.
+CAPTURE_DAYS = 30
 # The outputs, which are exports too: pipelines import them, the command line reads them.
 DATA_BUCKET, ARTIFACT_BUCKET, RUN_TABLE, TOPIC, KEY = (
     "DataBucketName",
@@ -43,7 +45,8 @@ class SharedStack(Stack):
         key = _key(self, removal)
         logs = access_logs_bucket(self, "AccessLogs", days=365) if environment.access_logs == "bucket" else None
         data = private_bucket(self, "Data", key=key, removal=removal, access_logs=logs)
-        artifacts = private_bucket(self, "Artifacts", key=key, removal=removal, access_logs=logs)
+        captures = {files.CAPTURES: CAPTURE_DAYS}
+        artifacts = private_bucket(self, "Artifacts", key=key, removal=removal, access_logs=logs, expiring=captures)
         announce_objects(data)
         _argue_access_logs(logs, data, artifacts)
         table = _run_table(self, key, removal)

@@ -8,7 +8,7 @@ from aws_cdk import App, PermissionsBoundary, Tags
 from aws_cdk import Environment as Target
 
 from contract import names
-from infra.images import images
+from infra.images import chain_images, images
 from infra.pipeline_stack import PipelineStack
 from infra.shared_stack import SharedStack
 from ratchet.spec import PipelineSpec
@@ -51,12 +51,13 @@ def _in(environment: Environment, spec: PipelineSpec) -> PipelineSpec:
 
 def _package(spec: PipelineSpec, environment: Environment, toolkit: Path) -> SourcePackage:
     """Everything that can be refused about a pipeline is refused here, before the first stack is made."""
+    chain_images(spec, environment.region)
     if spec.dockerfile is None:
         images(spec, environment.region)
     elif environment.image_builds == "none":
         message = f"the environment {environment.name} builds no images (image_builds in cdk.json); name a framework"
         raise spec.error("dockerfile", f"{message}, or deploy to an environment that builds them")
-    return source_package(spec.folder, toolkit)
+    return source_package(spec.folder, toolkit, spec.deploy.chain)
 
 
 def _boundary(environment: Environment) -> PermissionsBoundary | None:

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from botocore.loaders import Loader
 
+from localaws.autoscaling.service import OPERATIONS
 from localaws.sagemaker.core.aws_platform import Credentials, Telemetry
 from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.service import SageMaker
 
-RUNTIME_OPERATIONS = frozenset({"InvokeEndpoint"})
+AUTOSCALING = "application-autoscaling"
+RUNTIME_OPERATIONS = frozenset({"InvokeEndpoint", "InvokeEndpointAsync"})
 # Each is made in one place: `tuning.history`, `tuning.early_stopping`, `tuning.hyperband`, `tuning.completion`,
 # `tuning.space` and `jobs.tuning_documents`, `jobs.tuning_run`.
 _TUNING_CHOICES = (
@@ -53,6 +55,19 @@ _WARM_POOL_CHOICES = (
     "On a laptop no instance waits: what is kept is the time, the status and the persistent cache, "
     "/opt/ml/sagemaker/warmpoolcache, which a job has that is to leave a warm pool or has taken one.",
 )
+# Each is made in `localaws.autoscaling`: `tracking`, `scaling`, `requests`.
+_AUTOSCALING_CHOICES = (
+    "Only `sagemaker:variant:DesiredInstanceCount` is scaled; other namespaces and dimensions are refused by name, and "
+    "so are StepScaling, PredictiveScaling, metric math and metrics of ten seconds.",
+    "Target tracking scales in a tenth of the instances at a time, one at least, and never below what the metric asks "
+    "for.",
+    "Of a variant that nobody asks, InvocationsPerInstance is 0 once a minute where a policy tracks it.",
+    "What SageMaker refuses (a quota) is a Failed activity, and tried again a minute later.",
+    "A scheduled action that sets one limit beyond the other takes that along.",
+    "The words of some refusals are told nowhere: of limits that aren't any, a variant that doesn't exist, burstable "
+    "instances, an update that would change a scaled variant's instance type.",
+    "`clock_scale` shortens cooldowns and the alarms' periods; schedules go by the real clock.",
+)
 
 
 def page() -> str:
@@ -70,6 +85,7 @@ def page() -> str:
             "",
             *_section("sagemaker", control, has_control),
             *_section("sagemaker-runtime", runtime, has_runtime),
+            *_section(AUTOSCALING, all_operations(AUTOSCALING), OPERATIONS),
             "## Tuning jobs: what AWS's text leaves open",
             "",
             *(f"- {choice}" for choice in _TUNING_CHOICES),
@@ -77,6 +93,10 @@ def page() -> str:
             "## Warm pools: what AWS's text leaves open",
             "",
             *(f"- {choice}" for choice in _WARM_POOL_CHOICES),
+            "",
+            "## Autoscaling: what AWS's text leaves open",
+            "",
+            *(f"- {choice}" for choice in _AUTOSCALING_CHOICES),
             "",
         ]
     )
@@ -129,6 +149,15 @@ class _NoPlatform:
         raise NotImplementedError
 
     def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
+        raise NotImplementedError
+
+    def publish(self, role_arn: str, topic_arn: str, message: str) -> None:
+        raise NotImplementedError
+
+    def scalable_variants(self, endpoint: str) -> Sequence[str]:
+        raise NotImplementedError
+
+    def deregister_variants(self, caller: Caller, endpoint: str) -> None:
         raise NotImplementedError
 
     def authorize(self, caller: Caller, action: str, resource: str) -> None:

@@ -45,8 +45,9 @@ class Settings:
     `sagemaker.containers.warm`.
 
     `clock_scale`: how many seconds of what is only waited for pass in one second: the bakes of an endpoint's deployment
-    (WaitIntervalInSeconds, TerminationWaitInSeconds) and the periods of CloudWatch alarms. With 60, a bake of five
-    minutes takes five seconds. Work isn't hastened: a model that takes ten seconds to load takes ten.
+    (WaitIntervalInSeconds, TerminationWaitInSeconds), the periods of CloudWatch alarms and the Seconds of Step
+    Functions' Wait states. With 60, a bake of five minutes takes five seconds. Work isn't hastened: a model that takes
+    ten seconds to load takes ten.
     """
 
     stopped_job: StoppedJob = "fails"

@@ -26,11 +26,23 @@ def told(
     asked: datetime,
     pause: Callable[[float], None] = time.sleep,
 ) -> str:
-    """The sentence of a ModelError's response, and under it the endpoint's log lines since it was asked."""
-    lines = _lines(account, endpoint, asked - _CLOCKS_DIFFER, pause)
+    """The sentence of a ModelError's response, and under it the endpoint's log lines since it was asked.
+
+    Of a chain's containers the lines of the one that answered so.
+    """
+    container, stream = _of_chain(response)
+    lines = _lines(account, endpoint, asked - _CLOCKS_DIFFER, pause, stream)
     group = names.endpoint_log_group(endpoint)
     log = "\n".join([f"Its log ({group}) says:", *lines]) if lines else f"Its log is {group}."
-    return f"{sentence(response)}\n{log}"
+    who = f"{container}: " if container else ""
+    return f"{who}{sentence(response)}\n{log}"
+
+
+def _of_chain(response: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Of a chain the container that answered, and its log stream, `<variant>/<instance>/<container>`."""
+    stream = str(response.get("LogStreamArn", "")).rpartition(":log-stream:")[2]
+    parts = stream.split("/")
+    return (parts[-1], stream) if len(parts) == len(("variant", "instance", "container")) else (None, None)
 
 
 def sentence(response: dict[str, Any]) -> str:
@@ -40,13 +52,15 @@ def sentence(response: dict[str, Any]) -> str:
     return page[1].strip() if page else message
 
 
-def _lines(account: Account, endpoint: str, asked: datetime, pause: Callable[[float], None]) -> list[str]:
+def _lines(
+    account: Account, endpoint: str, asked: datetime, pause: Callable[[float], None], stream: str | None
+) -> list[str]:
     """The lines, once there are some and no more come."""
     waited, before = 0.0, -1
-    lines = run_logs.of_endpoint(account, endpoint, asked)
+    lines = run_logs.of_endpoint(account, endpoint, asked, stream)
     while waited < PATIENCE_SECONDS and len(lines) != before:
         before = len(lines) or -1
         pause(_PAUSE_SECONDS)
         waited += _PAUSE_SECONDS
-        lines = run_logs.of_endpoint(account, endpoint, asked)
+        lines = run_logs.of_endpoint(account, endpoint, asked, stream)
     return [line.message for line in lines]

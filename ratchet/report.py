@@ -14,8 +14,20 @@ from botocore.exceptions import ClientError
 
 from contract import causes, files, names, verdicts
 from contract.histories import Execution
+from contract.thresholds import CURVE, KEPT
 from contract.tuning import TUNING
-from ratchet import answers, curves, diagram, figures, history, round_figures, run_logs, tuned, tuning_figures
+from ratchet import (
+    answers,
+    curves,
+    diagram,
+    figures,
+    history,
+    round_figures,
+    run_logs,
+    threshold_figures,
+    tuned,
+    tuning_figures,
+)
 from ratchet.account import Account
 from ratchet.durations import duration
 from ratchet.runs import Run
@@ -146,6 +158,7 @@ def render(sources: Sources) -> str:
         bars=figures.bars(execution.visits, execution.ended),
         scores=figures.scores(run.evaluation, run.decision.get("minimum")),
         answers=answers.figures(sources.answers),
+        threshold=threshold_figures.figure(run.evaluation.get(KEPT) or {}, sources.answers.get(CURVE) or {}),
         curves=curves.charts(sources.curve_points, _found_issues(run)),
         other_metrics=_other_metrics(run),
         trials=tuned.trials(run.document),

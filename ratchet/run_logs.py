@@ -123,9 +123,12 @@ def _streams_of(step: str, job: str) -> str:
     return f"{job}-" if step == names.TUNE_STEP else f"{job}/"
 
 
-def of_endpoint(account: Account, endpoint: str, since: datetime) -> list[Line]:
-    """The last lines that an endpoint's containers have written since then; none where its log may not be read."""
-    source = _Source(endpoint, names.endpoint_log_group(endpoint), start=since)
+def of_endpoint(account: Account, endpoint: str, since: datetime, stream: str | None = None) -> list[Line]:
+    """The last lines that an endpoint's containers have written since then; none where its log may not be read.
+
+    stream: of one container alone.
+    """
+    source = _Source(endpoint, names.endpoint_log_group(endpoint), stream, start=since)
     try:
         lines = _lines(account, source)
     except ClientError as error:

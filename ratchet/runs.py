@@ -14,8 +14,9 @@ from contract.approvals import APPROVAL, SAID_LATER, waits
 from contract.causes import gist, reason
 from contract.times import moment
 from contract.tuning import TUNING
-from ratchet import tuned
+from ratchet import batches, tuned
 from ratchet.account import Account
+from ratchet.batches import Batch
 from ratchet.durations import duration
 from ratchet.errors import UserError
 
@@ -162,6 +163,11 @@ class Run:
     def tuning(self) -> str:
         """What its tuning job came to, or with what it trained without one; empty where its pipeline never tunes."""
         return tuned.sentence(self.document)
+
+    @property
+    def batch(self) -> Batch | None:
+        """The rows that it had its champion answer; None for a run that answered no batch."""
+        return batches.of_run(self.document)
 
     @property
     def rules(self) -> list[Document]:

@@ -190,8 +190,15 @@ DEVIATIONS = (
     Deviation(
         "Endpoints",
         "The Flask servers of the scikit-learn and XGBoost images add `; charset=utf-8` to output_fn's text/csv.",
-        "The content type is the one that output_fn named, to the letter; the endpoint's log says once what AWS adds.",
+        "The content type is the one that output_fn named, to the letter; the endpoint's log says once what AWS adds. "
+        "The next container of an inference pipeline sees it as AWS's does.",
         "The same serve.py answers the same in PyTorch's image; clients should compare the media type alone.",
+    ),
+    Deviation(
+        "Models",
+        "Several containers are told their ports: SAGEMAKER_BIND_TO_PORT, SAGEMAKER_SAFE_PORT_RANGE.",
+        "Neither is set: a model server listens on no port, and is reached through its endpoint alone.",
+        "Nothing else on the machine can ask a model around InvokeEndpoint and its permissions.",
     ),
     Deviation(
         "Endpoints",

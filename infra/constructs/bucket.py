@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -11,12 +14,22 @@ from constructs import Construct
 NONCURRENT_DAYS = 90
 # What remains of an upload that was never completed costs storage until then.
 INCOMPLETE_UPLOAD_DAYS = 7
+NOTHING_EXPIRES: Mapping[str, int] = MappingProxyType({})
 
 
 def private_bucket(
-    scope: Construct, id_: str, *, key: kms.IKey, removal: RemovalPolicy, access_logs: s3.IBucket | None
+    scope: Construct,
+    id_: str,
+    *,
+    key: kms.IKey,
+    removal: RemovalPolicy,
+    access_logs: s3.IBucket | None,
+    expiring: Mapping[str, int] = NOTHING_EXPIRES,
 ) -> s3.Bucket:
-    """A bucket for what must not be lost or read by others; its reads are logged where there is a bucket for that."""
+    """A bucket for what must not be lost or read by others; its reads are logged where there is a bucket for that.
+
+    expiring: after how many days what lies below a prefix goes for good.
+    """
     return s3.Bucket(
         scope,
         id_,
@@ -27,7 +40,7 @@ def private_bucket(
         object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
         enforce_ssl=True,
         versioned=True,
-        lifecycle_rules=[_clean_up()],
+        lifecycle_rules=[_clean_up(), *(_expire(prefix, days) for prefix, days in expiring.items())],
         removal_policy=removal,
         server_access_logs_bucket=access_logs,
         server_access_logs_prefix=f"{id_}/" if access_logs else None,
@@ -58,6 +71,12 @@ def announce_objects(bucket: s3.Bucket) -> None:
     if not isinstance(resource, s3.CfnBucket):
         raise TypeError("a Bucket's default child is its CfnBucket")
     resource.add_property_override("NotificationConfiguration.EventBridgeConfiguration.EventBridgeEnabled", True)
+
+
+def _expire(prefix: str, days: int) -> s3.LifecycleRule:
+    return s3.LifecycleRule(
+        prefix=prefix, expiration=Duration.days(days), noncurrent_version_expiration=Duration.days(1)
+    )
 
 
 def _clean_up() -> s3.LifecycleRule:

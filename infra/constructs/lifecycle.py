@@ -12,12 +12,15 @@ from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from contract.scaling import resource
 from infra.constructs.function import Function, Functions
 from infra.constructs.state_machine import StateMachine
 from infra.declared_function import DeclaredFunction
 from infra.grants import NO_RESOURCE, Grant, use_items, use_key
+from infra.workflow.endpoint import VARIANT
 from infra.workflow.guardrails import clear_alarms_away, own_alarms
 from infra.workflow.run_grants import RUNS_ARE_NAMED_LATER, clear_away
+from infra.workflow.scaling import look_for_target, stop
 from infra.workflow.surroundings import Surroundings
 from ratchet.spec.environments import Environment
 
@@ -74,6 +77,8 @@ def _properties(at: Surroundings, environment: Environment, queue_url: str, mach
         "ModelPackageGroup": at.model_package_group,
         "ModelPackages": environment.removal,
         **({"Alarms": "yes"} if own_alarms(at) else {}),
+        # What it was stays in the old properties of an update: an endpoint that is scaled no more is told so.
+        **({"Scaled": resource(at.endpoint, VARIANT)} if at.spec.deploy.autoscale else {}),
     }
 
 
@@ -84,6 +89,7 @@ def _grants(at: Surroundings, queue_arn: str, machine: StateMachine) -> list[Gra
         Grant(actions=["states:StopExecution"], resources=[at.executions(machine.name)], because=RUNS_ARE_NAMED_LATER),
         *clear_away(at),
         *clear_alarms_away(at),
+        *([look_for_target(), *stop(at)] if at.has_endpoint else []),
         Grant(
             actions=[
                 "sagemaker:DescribeModelPackageGroup",

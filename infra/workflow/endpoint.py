@@ -20,6 +20,8 @@ from infra.workflow.language import RETRY_SAGEMAKER, RETRY_SQS, State, States, t
 from infra.workflow.requests import Document
 from infra.workflow.surroundings import QUEUE_URL, Surroundings
 
+# The one variant of an endpoint, which takes all traffic.
+VARIANT = "AllTraffic"
 # An event may be lost; after so long the endpoint is looked at all the same.
 LONGEST_WAIT_SECONDS = 60
 # How long instances for a change of the endpoint are asked for, unless said.

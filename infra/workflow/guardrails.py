@@ -40,7 +40,7 @@ def deployment_config(at: Surroundings, config: str) -> Document:
 
 
 def _policy(at: Surroundings) -> Document:
-    shift = at.spec.deploy.shift
+    shift = at.spec.deploy.steps
     if shift and shift.kind == "rolling":
         return {"RollingUpdatePolicy": _rolling(at, shift)}
     return {"BlueGreenUpdatePolicy": _blue_green(at)}
@@ -57,7 +57,7 @@ def _rolling(at: Surroundings, shift: Shift) -> Document:
 def _blue_green(at: Surroundings) -> Document:
     deploy = at.spec.deploy
     return {
-        "TrafficRoutingConfiguration": _routing(deploy.shift),
+        "TrafficRoutingConfiguration": _routing(deploy.steps),
         "TerminationWaitInSeconds": deploy.keep_old,
         "MaximumExecutionTimeoutInSeconds": deploy.longest,
     }

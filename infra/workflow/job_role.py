@@ -80,6 +80,12 @@ def run_container(at: Surroundings, image: Image, log_group: str) -> list[Grant]
     ]
 
 
+def serve_containers(at: Surroundings, log_group: str) -> list[Grant]:
+    """Grants of the containers that serve, of which a chain has several: each one's image is pulled."""
+    first, *others = dict.fromkeys(at.serving_images)
+    return [*run_container(at, first, log_group), *(grant for image in others for grant in pull(image)[:1])]
+
+
 def write_log(at: Surroundings, log_group: str) -> Grant:
     return Grant(
         actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],

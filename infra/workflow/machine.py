@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from contract.approvals import APPROVAL
 from contract.batches import BATCH
+from contract.scaling import SCALING
+from contract.shadows import SHADOW as SHADOWED
 from contract.states import (
     APPROVE,
+    AUTOSCALE,
     DEPLOY,
     GATE,
     PLAN,
@@ -28,7 +31,8 @@ from infra.workflow.instances import AT_FIRST, SHORT
 from infra.workflow.step import Machine, Step, story
 from infra.workflow.steps import batch, evaluate, train
 from infra.workflow.steps.approve import LOOK, approve
-from infra.workflow.steps.deploy import deploy
+from infra.workflow.steps.autoscale import autoscale
+from infra.workflow.steps.deploy import deploy, first_of_update
 from infra.workflow.steps.expect_alarms import expect_alarms
 from infra.workflow.steps.gate import gate
 from infra.workflow.steps.launched import launched
@@ -36,6 +40,7 @@ from infra.workflow.steps.plan import PLANNED, plan
 from infra.workflow.steps.record import record
 from infra.workflow.steps.register import register
 from infra.workflow.steps.settle import settle
+from infra.workflow.steps.shadow import shadow
 from infra.workflow.steps.undo import undo
 from infra.workflow.steps.verify import verify
 from infra.workflow.surroundings import Surroundings
@@ -48,7 +53,7 @@ def run_machine(at: Surroundings) -> Machine:
     settling = settle(at, then=PLAN)
     expecting = expect_alarms(at, then=train.OPEN)
     trains = next(iter(expecting.states), train.OPEN)
-    otherwise = RECORD if at.has_endpoint else batch.READY
+    otherwise = _at_the_end(at) if at.has_endpoint else batch.READY
     by_a_person = at.spec.approval.manual
     return story(
         launched(at, then=SETTLE if settling.states else PLAN),
@@ -67,7 +72,9 @@ def run_machine(at: Surroundings) -> Machine:
             **training.way.variables,
             SHORT: AT_FIRST,
             **({} if at.has_endpoint else {BATCH: None}),
+            **({SCALING: None} if at.spec.deploy.autoscale else {}),
             **({APPROVAL: None} if by_a_person else {}),
+            **({SHADOWED: None} if at.spec.deploy.has_shadow else {}),
             **ENDPOINT_UNTOUCHED,
             "run": expression("$states.input"),
         },
@@ -79,4 +86,16 @@ def _champion(at: Surroundings) -> list[Step]:
     """What a champion does: it answers behind the endpoint, or it answers a batch."""
     if not at.has_endpoint:
         return [batch.batch(at)]
-    return [deploy(at, then=VERIFY), verify(at, wrong=UNDO), undo(at, repaired=PLANNED)]
+    end = _at_the_end(at)
+    return [
+        deploy(at, then=VERIFY, back=end),
+        shadow(at, then=first_of_update(at)),
+        verify(at, right=end, wrong=UNDO),
+        undo(at, repaired=PLANNED, restored=end),
+        autoscale(at),
+    ]
+
+
+def _at_the_end(at: Surroundings) -> str:
+    """Where a run goes that leaves a champion serving."""
+    return AUTOSCALE if at.spec.deploy.autoscale else RECORD

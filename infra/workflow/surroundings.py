@@ -39,6 +39,8 @@ class Surroundings:
     image: Image
     hosting_image: Image
     rules_image: Image | None = None
+    # Of the containers of a chain, in order; None for one in the image that serves.
+    chain_images: tuple[Image | None, ...] = ()
     # None: jobs and endpoint outside of a VPC.
     vpc: Vpc | None = None
     # The pipeline's queue of triggers, through which its machine leaves its task tokens.
@@ -67,6 +69,11 @@ class Surroundings:
     @property
     def has_endpoint(self) -> bool:
         return not self.spec.deploy.is_batch
+
+    @property
+    def serving_images(self) -> list[Image]:
+        """The images of the containers that serve, in order; of a chain there are several."""
+        return [own or self.hosting_image for own in self.chain_images] or [self.hosting_image]
 
     @property
     def prefixes(self) -> list[str]:
@@ -137,10 +144,18 @@ KEY_ARN = Later("key_arn", lambda at: at.shared.key_arn)
 IMAGE_URI = Later("image_uri", lambda at: at.image.uri)
 HOSTING_IMAGE_URI = Later("hosting_image_uri", lambda at: at.hosting_image.uri)
 QUEUE_URL = Later("queue_url", lambda at: at.queue_url)
+
+
+def chain_image(number: int) -> Later:
+    """The image of a chain's container that has its own."""
+    return Later(f"chain_image_{number}_uri", lambda at: at.serving_images[number].uri)
+
+
 LATER = (ARTIFACT_BUCKET, RUN_TABLE, KEY_ARN, IMAGE_URI, HOSTING_IMAGE_URI)
 
 
 def values(at: Surroundings) -> dict[str, str]:
     """The value of each placeholder of the surroundings."""
     waits = (QUEUE_URL,) if at.has_endpoint or at.spec.approval.manual else ()
-    return {later.name: later.of(at) for later in (*LATER, *waits)}
+    chained = (chain_image(number) for number, own in enumerate(at.chain_images) if own)
+    return {later.name: later.of(at) for later in (*LATER, *waits, *chained)}

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from contract import thresholds
 from contract.evaluations import FLOOR, NOT_HELD_OUT
-from gate import floors
+from gate import at_threshold, floors
 from gate.evaluation import Figures
 from gate.evaluation import figures as read
 
@@ -65,6 +66,7 @@ def _told(evaluation: Mapping[str, Any], figures: Figures, gate: Mapping[str, An
         "examples": _finite(evaluation.get("examples")),
         "champion_cannot_answer": figures.silent,
         **({"parts": floors.kept(parts)} if parts else {}),
+        **({thresholds.KEPT: at} if (at := at_threshold.figures(evaluation)) else {}),
     }
 
 

@@ -1,4 +1,4 @@
-"""Floors of parts: `gate.segments`, each value of a column, and `gate.classes`, each class.
+"""Floors of parts: `gate.segments`, each value of a column, `gate.classes`, each class, and `gate.at_threshold`.
 
 They hold for the challenger alone. A part of fewer examples than the spec asks for, or of which the metric can't be
 computed, isn't judged, and named; where none can be judged the challenger is refused: the floors would say nothing.
@@ -13,6 +13,7 @@ from common.json_values import told, unstorable
 
 from contract.evaluations import CLASSES, SEGMENTS
 from contract.verdicts import short
+from gate import at_threshold
 from gate.evaluation import BadEvaluationError, optional_number
 
 Document = dict[str, Any]
@@ -42,7 +43,7 @@ def parts(evaluation: Mapping[str, Any], gate: Mapping[str, Any]) -> list[Docume
     if gate.get(CLASSES):
         asked = [name for name in _SCORES if gate[CLASSES].get(name) is not None]
         found += [_class(entry, gate[CLASSES], name) for name in asked for entry in _told(evaluation, CLASSES)]
-    return found
+    return found + at_threshold.parts(evaluation, gate)
 
 
 def kept(parts: Sequence[Document]) -> list[Document]:

@@ -58,13 +58,23 @@ def handle(event: Document, context: Context) -> None:
 def _pipeline(event: Document, deadline: Deadline) -> str:
     properties = event["ResourceProperties"]
     if event["RequestType"] == "Delete":
+        _stop_scaling(properties)
         pipelines.take_down(pipelines.Clients.of(boto3.client), properties, deadline)
         return str(properties["Pipeline"])
     groups.make(boto3.client("sagemaker"), properties)
     if event["RequestType"] == "Update":
         old = event["OldResourceProperties"]
         pipelines.announce_new_code(boto3.client("sqs"), boto3.client("dynamodb"), properties, old)
+        if "Scaled" not in properties:
+            _stop_scaling(old)
     return str(properties["Pipeline"])
+
+
+def _stop_scaling(properties: Mapping[str, str]) -> None:
+    """The endpoint that was scaled isn't any more, whether it is still there or not."""
+    if "Scaled" in properties:
+        was = pipelines.stop_scaling(boto3.client("application-autoscaling"), properties["Scaled"])
+        LOG.info("scaling stopped", resource=properties["Scaled"], was_scaled=was)
 
 
 def _source(event: Document, _deadline: Deadline) -> str:

@@ -14,6 +14,7 @@ from common.deployment_alarms import sweep_alarms
 from common.refusals import is_missing
 
 from contract import run_table, triggers
+from contract.scaling import DIMENSION, NAMESPACE
 from lifecycle import groups
 from lifecycle.deadline import Deadline
 
@@ -45,6 +46,21 @@ def announce_new_code(sqs: Any, dynamodb: Any, new: Mapping[str, str], old: Mapp
     detail = {"code_hash": new["CodeHash"], "previous": old.get("CodeHash", "")}
     body = json.dumps(triggers.message(triggers.CODE, detail))
     sqs.send_message(QueueUrl=new["QueueUrl"], MessageBody=body)
+    return True
+
+
+def stop_scaling(autoscaling: Any, resource: str) -> bool:
+    """Ends the scaling of an endpoint's variant, whose policies and alarms go with it; whether it was scaled.
+
+    It is looked for first: of what isn't there nobody knows whose it is, so that to end its scaling is refused.
+    """
+    named = {"ServiceNamespace": NAMESPACE, "ScalableDimension": DIMENSION}
+    if not autoscaling.describe_scalable_targets(**named, ResourceIds=[resource])["ScalableTargets"]:
+        return False
+    try:
+        autoscaling.deregister_scalable_target(**named, ResourceId=resource)
+    except autoscaling.exceptions.ObjectNotFoundException:
+        return False
     return True
 
 

@@ -20,7 +20,7 @@ from common.log import Log
 from common.run_table import RunTable
 from common.state import State, asked, planning, tunes
 
-from contract import files, functions, outcomes, triggers
+from contract import files, functions, outcomes, thresholds, triggers
 from contract.approvals import WITHDRAWN
 from contract.batches import BATCH
 from contract.tuning import TUNING
@@ -43,13 +43,14 @@ def handle(event: Document, _context: object) -> Document:
         event: {"run": the execution's input, "channels": {name: prefix}, "code_hash", "spec_hash", "image_uri",
             "held_out": how to read the held-out channel and what its labels must be, null if serve.py reads it,
             "data_starts_runs": whether data that arrive do, "tune" where pipeline.yaml has it (infra, steps/tune.py),
-            "batch": where a batch's rows lie}.
+            "batch": where a batch's rows lie, "threshold": the spec's, or null}.
 
     Returns:
         {"outcome": "Run" | "UpToDate" | "WaitsForData" | "Rollback", "fingerprint", "forced", "supersede", "data":
         {objects, bytes, manifests} or null, "code_hash", "spec_hash", "image_uri", "champion" or null, "reason" if
-        there is nothing to do, "drift" if the endpoint isn't what the run table says, for a rollback "candidate" and
-        "decision", where pipeline.yaml has `tune:` what contract.tuning says, "batch" what `rows_to_answer` does};
+        there is nothing to do, "drift" if the endpoint isn't what the run table says, "candidate" and "decision" for a
+        rollback, and where nothing is new but the threshold, where pipeline.yaml has `tune:` what contract.tuning says,
+        "batch" what `rows_to_answer` does};
         plan.json holds the same.
 
     Raises:
@@ -130,7 +131,7 @@ def on_data(event: Document, state: State, artifacts: Artifacts, log: Log) -> Do
     )
     if state.champion and not is_there(s3, state.champion["model_data"]):
         return plan.without_the_champion(document)
-    return document
+    return plan.with_threshold(state, document, event.get(thresholds.KEPT))
 
 
 def work(event: Document, state: State, channels: list[Channel], artifacts: Artifacts, log: Log) -> Document:

@@ -10,11 +10,14 @@ from typing import Any
 from common.rollbacks import is_champion, is_gone, serves
 from common.state import State
 
-from contract import outcomes
+from contract import outcomes, thresholds
 from contract.evaluations import CANNOT_ANSWER
 from planner.data import Channel, content_hash
 
 Document = dict[str, Any]
+
+# Of a champion, what isn't the model's own.
+_OF_ITS_DEPLOYMENT = ("model_name", "endpoint_config_name", "promoted_at", "promoted_by", thresholds.KEPT)
 
 
 def fingerprint(channels: Sequence[Channel], *, code_hash: str, spec_hash: str, image_uri: str) -> str:
@@ -51,6 +54,26 @@ def work(  # noqa: PLR0913 - all that a person may ask for
         "supersede": supersede,
         "data": dict(data),
         "champion": state.champion,
+    }
+
+
+def with_threshold(state: State, document: Mapping[str, Any], threshold: str | None) -> Document:
+    """The plan of a run without work: where the champion is served with another threshold than the spec's, it is
+    deployed again with this one, which takes no training.
+    """
+    champion = state.champion
+    if document["outcome"] != outcomes.UP_TO_DATE or champion is None or champion.get(thresholds.KEPT) == threshold:
+        return dict(document)
+    made = {name: value for name, value in champion.items() if name not in _OF_ITS_DEPLOYMENT}
+    now = "without a threshold" if threshold is None else f"with the threshold {threshold}"
+    before = champion.get(thresholds.KEPT)
+    was = f", which was {before}" if before else ""
+    reason = f"nothing is new but the threshold{was}: the champion of run {champion['run_id']} is served {now}"
+    return {
+        **{name: value for name, value in document.items() if name != "reason"},
+        "outcome": outcomes.ROLLBACK,
+        "candidate": {**made, **({thresholds.KEPT: threshold} if threshold else {})},
+        "decision": {"promote": True, "reason": reason},
     }
 
 

@@ -9,18 +9,23 @@ from common import notification as topic
 from common.json_values import storable
 from common.state import State
 
-from contract import environment, evaluations, files, outcomes, states
+from contract import environment, evaluations, files, outcomes, states, thresholds, triggers
 from contract.approvals import APPROVAL
 from contract.awaiting import ON_ITS_WAY
 from contract.batches import BATCH
 from contract.causes import outcome_of, readable
+from contract.chains import CHAIN
 from contract.run_table import RULE_VERDICTS, STOPPED_BY, UNFINISHED
+from contract.scaling import SCALING
+from contract.shadows import SHADOW, SKIPPED
 from contract.tuning import TUNED, TUNING, UNTUNED
 from recorder import spot_figures, training_figures
 from recorder.rule_verdicts import rule_verdicts
 
 Document = dict[str, Any]
 
+_NO_CHAMPION = "no champion served whose answers there were to compare with"
+_WENT_BACK = "a person went back to a model that has served before"
 _WORK = ("fingerprint", "code_hash", "spec_hash", "image_uri", "data")
 _CHAMPION = ("run_id", "model_package_arn", "model_data", "image_uri", "score", "metric", "fingerprint")
 
@@ -36,8 +41,8 @@ def champion(event: Mapping[str, Any], at: str) -> Document:
     """The candidate as the champion that it became."""
     candidate = event["candidate"]
     kept = {key: candidate[key] for key in _CHAMPION}
-    by_tuning = {TUNED: candidate[TUNED]} if candidate.get(TUNED) else {}
-    return {**kept, **by_tuning, **event["deployment"], "promoted_at": at}
+    some = {key: candidate[key] for key in (TUNED, thresholds.KEPT, CHAIN) if candidate.get(key)}
+    return {**kept, **some, **event["deployment"], "promoted_at": at}
 
 
 def run_record(  # noqa: PLR0913 - everything that a record is made of
@@ -73,7 +78,7 @@ def run_record(  # noqa: PLR0913 - everything that a record is made of
         APPROVAL: _approval(event, begun),
         "model_package_arn": event["package"],
         **{name: event[name] for name in ("decision", "candidate", "deployment", "verification")},
-        BATCH: dict(batch) if batch else None,
+        **_afterwards(event, batch),
         "champion_before": plan.get("champion"),
         "champion_after": state.champion,
         "error": readable(event["failure"]) if event["failure"] else None,
@@ -144,6 +149,31 @@ def _approval(event: Mapping[str, Any], begun: Mapping[str, Any]) -> Document | 
     known = {**(begun.get(APPROVAL) or {}), **(event.get(APPROVAL) or {})}
     kept = ("status", "reason", "since", "until")
     return {name: known[name] for name in kept if name in known} or None
+
+
+def _afterwards(event: Mapping[str, Any], batch: Mapping[str, Any] | None) -> Document:
+    """What comes beside a deployment: the batch that was answered, the shadow before, how the endpoint is scaled."""
+    return {BATCH: dict(batch) if batch else None, SHADOW: _shadow(event), SCALING: _scaling(event)}
+
+
+def _shadow(event: Mapping[str, Any]) -> Document | None:
+    """What a challenger's answers as a shadow came to, or why it was none; None where the spec wants no shadow."""
+    if event.get(SHADOW) or SHADOW not in event or not event["deployment"]:
+        return event.get(SHADOW)
+    goes_back = event["run"]["trigger"]["kind"] == triggers.ROLLBACK
+    return {SKIPPED: _WENT_BACK if goes_back else _NO_CHAMPION} if outcome(event) == outcomes.PROMOTED else None
+
+
+def _scaling(event: Mapping[str, Any]) -> Document | None:
+    """How the endpoint is scaled, of a run that has looked."""
+    found = event.get(SCALING) or {}
+    return dict(found) if "in_force" in found else None
+
+
+def unscaled(event: Mapping[str, Any]) -> list[str]:
+    """The trouble of a run that couldn't scale the endpoint as its spec says."""
+    found = _scaling(event)
+    return [] if found is None or found["in_force"] else [f"the endpoint isn't scaled: {found['reason']}"]
 
 
 def _judged(event: Mapping[str, Any], last: Sequence[Mapping[str, Any]], begun: Mapping[str, Any]) -> list[Document]:

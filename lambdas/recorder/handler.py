@@ -77,7 +77,7 @@ def handle(event: Document, _context: object) -> Document:
 
 def conclude(event: Document, table: RunTable, artifacts: Artifacts) -> tuple[Document, State, list[str]]:
     """Writes down what the run is to end as, then moves the champion; returns both, and what couldn't be read."""
-    run_id, at, trouble = event["run"]["run_id"], clock.stamp(), list[str]()
+    run_id, at, trouble = event["run"]["run_id"], clock.stamp(), documents.unscaled(event)
     move = partial(concluded, event=event, at=at, retain=int(os.environ[functions.RETAINED_CHAMPIONS]))
     record = documents.run_record(
         event,

@@ -69,5 +69,6 @@ class Housekeeper:
         models: set[str] = set()
         for config in configs - needed.endpoint_configs:
             described = self._client.describe_endpoint_config(EndpointConfigName=config)
-            models |= {variant["ModelName"] for variant in described["ProductionVariants"]}
+            variants = [*described["ProductionVariants"], *described.get("ShadowProductionVariants", [])]
+            models |= {variant["ModelName"] for variant in variants}
         return Needed(needed.models | models, needed.endpoint_configs | configs)

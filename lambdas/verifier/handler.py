@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from common import answers
 from common.artifacts import Artifacts
 from common.clients import client
 from common.json_values import unstorable
 from common.log import Log
 
-from contract import files, functions, signatures
-from verifier.answers import same
+from contract import files, functions, signatures, threshold_answers, thresholds
 
 Document = dict[str, Any]
 
@@ -28,9 +28,8 @@ CONTENT_TYPE = "text/csv"
 # InService is said of an endpoint whose container has just passed its first ping; its first answers may fail.
 TRIES = 3
 PAUSE_SECONDS = 1.0
-# Of an answer, and of a model's error, in a sentence: what a state machine holds is bounded (Step Functions, "Service
-# quotas": 256 KiB).
-TOLD, PROBLEM = 80, 1000
+# Of a model's error in a sentence: what a state machine holds is bounded (Step Functions, "Service quotas": 256 KiB).
+PROBLEM = 1000
 
 
 class NoSamplesError(ValueError):
@@ -41,7 +40,8 @@ def handle(event: Document, _context: object) -> Document:
     """Whether the endpoint serves what was evaluated.
 
     Args:
-        event: {"endpoint_name", "endpoint_config_name", "model_package_arn", "evaluated_by": {"pipeline", "run_id"}}.
+        event: {"endpoint_name", "endpoint_config_name", "model_package_arn", "evaluated_by": {"pipeline", "run_id"},
+            "threshold": the text of the one that the model is served with, or null}.
 
     Returns:
         {"verified", "reason", "asked": how many held-out examples it answered, "named": whether its answers said that
@@ -54,7 +54,7 @@ def handle(event: Document, _context: object) -> Document:
     wrong = _look(event)
     if wrong:
         return _answer(event, wrong, [])
-    samples = read_samples(event["evaluated_by"])
+    samples = read_samples(event["evaluated_by"], event.get(thresholds.KEPT))
     wrong, signers = ask_all(client("sagemaker-runtime"), name, samples, package)
     # An update that somebody has begun meanwhile would have been asked in part.
     return _answer(event, wrong or _look(event), signers)
@@ -104,8 +104,9 @@ def wrong_signer(signer: str | None, package: str) -> str | None:
     return f"answered by {signer}, not by {package}" if signer not in (None, package) else None
 
 
-def read_samples(evaluated_by: Document) -> list[Document]:
-    """The held-out examples that the evaluation asked alone: [{"body" or "body_base64", "content_type", "answer"}].
+def read_samples(evaluated_by: Document, threshold: str | None = None) -> list[Document]:
+    """The held-out examples that the evaluation asked alone: [{"body" or "body_base64", "content_type", "answer"}],
+    with "threshold" where the model is served with one.
 
     Raises:
         ArtifactMissingError: the run has no evaluation.
@@ -121,7 +122,16 @@ def read_samples(evaluated_by: Document) -> list[Document]:
     if not isinstance(samples, list) or not all(map(_is_sample, samples)):
         wanted = 'a list of objects with the texts "answer" and "body" or "body_base64"'
         raise NoSamplesError(f"the samples in {run.uri(files.EVALUATION)} aren't what evaluation writes: {wanted}")
-    return samples
+    was_told = evaluation.get(thresholds.KEPT) is not None
+    return [{**sample, **_served(sample["answer"], threshold, was_told)} for sample in samples]
+
+
+def _served(answer: str, threshold: str | None, was_told: bool) -> Document:
+    """How a sample is to be answered: with the threshold, or, if only the evaluation was told one, the prediction."""
+    if threshold is not None:
+        return {thresholds.KEPT: threshold}
+    evaluated = threshold_answers.parsed(answer.strip()) if was_told else None
+    return {"answer": evaluated.prediction} if evaluated else {}
 
 
 def _is_sample(sample: Any) -> bool:
@@ -159,10 +169,6 @@ def ask(
             problem = str(error)[:PROBLEM]
             continue
         answer = response["Body"].read().decode(errors="replace")
-        wrong = (
-            None
-            if same(answer, sample["answer"])
-            else f"answered {answer.strip()[:TOLD]!r}, not {sample['answer'][:TOLD]!r}"
-        )
+        wrong = answers.wrong(answer, sample["answer"], sample.get(thresholds.KEPT))
         return wrong, signatures.signer(response.get("CustomAttributes"))
     return problem, None

@@ -11,6 +11,7 @@ import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from localaws.ministack_adapter.autoscaling_services import make_autoscaling
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.ministack_platform import make_sagemaker
 
@@ -50,6 +51,7 @@ PARTS = (
     "custom_resources",
     "interrupted_stacks",
     "sagemaker",
+    "autoscaling",
     "stepfunctions",
     "cloudformation",
     "limits",
@@ -73,6 +75,7 @@ def install(*, state_dir: Path, image_dir: Path, port: int, rule_evaluator: Sequ
         port=port,
         rule_evaluator=rule_evaluator,
         make_sagemaker=make_sagemaker,
+        make_autoscaling=make_autoscaling,
     )
     for part in PARTS:
         importlib.import_module(f"{__name__}.{part}").install(aws)

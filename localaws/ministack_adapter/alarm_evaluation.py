@@ -28,6 +28,7 @@ from localaws.metric_alarms import (
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.limits import alarms
 from localaws.ministack_adapter.ministack_platform import put_event
+from localaws.server_file import ACCOUNT, REGION
 from localaws.settings import FILE_NAME, Settings
 
 logger = logging.getLogger(__name__)
@@ -196,6 +197,15 @@ class Look:
         """Begin and end of each period, the oldest first."""
         seconds = max(period / self.scale, min(period, SHORTEST_PERIOD_SECONDS))
         return [(self.now - seconds * (back + 1), self.now - seconds * back) for back in reversed(range(self.periods))]
+
+
+def latest(alarm: Document, look: Look) -> float | None:
+    """The last value of an alarm's metric, as far back as `look` goes."""
+    from ministack.core.responses import request_scope
+
+    with request_scope(ACCOUNT, REGION):
+        known = [value for value in _series(alarm, look) if value is not None]
+    return known[-1] if known else None
 
 
 def _series(alarm: Document, look: Look) -> Series:

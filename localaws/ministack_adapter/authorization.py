@@ -153,6 +153,13 @@ def _ask_callers_once() -> None:
     sqs._enforce_queue_policy = _enforce_queue_policy
 
 
+_HEADER_KEYS = {
+    "aws:useragent": "user-agent",
+    "aws:referer": "referer",
+    "sagemaker:targetcontainerhostname": "x-amzn-sagemaker-target-container-hostname",
+}
+
+
 def _remember_who_asks() -> None:
     """Keep the session of a request, and its headers that are condition keys, for what is asked of IAM later on."""
     from ministack.core import iam_evaluator, router
@@ -163,7 +170,7 @@ def _remember_who_asks() -> None:
         pin(headers, query_params)
         denied_action.set("")
         _access_key.set(router.extract_access_key_id(headers or {}, query_params or {}) or "")
-        named = {"aws:useragent": headers.get("user-agent"), "aws:referer": headers.get("referer")}
+        named = {key: headers.get(header) for key, header in _HEADER_KEYS.items()}
         request_values.request_headers.set({key: value for key, value in named.items() if value})
 
     iam_evaluator.pin_request_caller = pin_request_caller

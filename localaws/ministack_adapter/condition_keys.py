@@ -1,7 +1,9 @@
 """IAM condition keys that policies use and MiniStack doesn't fill in (Service Authorization Reference).
 
+application-autoscaling:*    the namespace and the dimension of a scalable target
 events:source                Amazon EventBridge, PutEvents: the source of every entry
 cloudwatch:namespace         Amazon CloudWatch, PutMetricData
+iam:AWSServiceName           of the service whose role is made
 iam:PermissionsBoundary      the boundary that a request sets, or else that the role or user has
 iam:PolicyARN                the policy that is attached or detached
 kms:EncryptionContext:<key>  of a cryptographic operation, with kms:EncryptionContextKeys
@@ -32,7 +34,7 @@ def install(aws: EmbeddedAws) -> None:
     def request_tag_context(service: str, action: str, body: bytes, query_params: Document) -> Keys:
         keys: Keys = inner(service, action, body, query_params)
         namespace, _, operation = action.partition(":")
-        if namespace == "sagemaker" and operation != "InvokeEndpoint":
+        if namespace == "sagemaker" and operation not in {"InvokeEndpoint", "InvokeEndpointAsync"}:
             return {**keys, **checks(aws.region, aws.account, operation, document_of(body) or {})[0][2]}
         found = _KEYS.get(action) or _KEYS.get(f"{namespace}:*")
         return {**keys, **found(body, query_params)} if found else keys
@@ -66,6 +68,7 @@ def boundary_and_policy(_body: bytes, params: Document) -> Keys:
     """What a request to IAM sets or has: a boundary, a policy."""
     boundary = _first(params, "PermissionsBoundary") or _boundary_of(params)
     named = {"iam:PermissionsBoundary": boundary, "iam:PolicyARN": _first(params, "PolicyArn")}
+    named["iam:AWSServiceName"] = _first(params, "AWSServiceName")
     return {key: value for key, value in named.items() if value}
 
 
@@ -105,7 +108,18 @@ def _json(body: bytes) -> Document:
     return document if isinstance(document, dict) else {}
 
 
+def scaled(body: bytes, _params: Document) -> Keys:
+    """What a request to Application Auto Scaling is about."""
+    request = _json(body)
+    named = {
+        "service-namespace": request.get("ServiceNamespace"),
+        "scalable-dimension": request.get("ScalableDimension"),
+    }
+    return {f"application-autoscaling:{key}": value for key, value in named.items() if value}
+
+
 _KEYS: dict[str, Callable[[bytes, Document], Keys]] = {
+    "application-autoscaling:*": scaled,
     "events:PutEvents": event_sources,
     "cloudwatch:PutMetricData": metric_namespace,
     "iam:*": boundary_and_policy,
@@ -117,6 +131,9 @@ _KEYS: dict[str, Callable[[bytes, Document], Keys]] = {
 # colon, with anything behind it.
 SUPPLIED = frozenset(
     {
+        "application-autoscaling:scalable-dimension",
+        "application-autoscaling:service-namespace",
+        "iam:awsservicename",
         "events:source",
         "cloudwatch:namespace",
         "iam:passedtoservice",

@@ -13,6 +13,7 @@ from localaws.ministack_adapter.asgi import Application, Message, Receive, Scope
 from localaws.server_file import ACCOUNT, REGION
 
 if TYPE_CHECKING:
+    from localaws.autoscaling.service import AutoScaling
     from localaws.sagemaker.service import SageMaker
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class EmbeddedAws:
         port: int,
         rule_evaluator: Sequence[Path] = (),
         make_sagemaker: Callable[[EmbeddedAws], SageMaker],
+        make_autoscaling: Callable[[EmbeddedAws], AutoScaling],
     ) -> None:
         self.state_dir = state_dir
         self.image_dir = image_dir
@@ -45,6 +47,7 @@ class EmbeddedAws:
         self.endpoint_url = f"http://127.0.0.1:{port}"
         self.kept_stores: dict[str, dict[str, Any]] = {}
         self._make_sagemaker = make_sagemaker
+        self._make_autoscaling = make_autoscaling
         self._wrappers: list[Callable[[Application], Application]] = []
         self._restored: list[Callable[[], None]] = []
         self._ready: list[Callable[[], None]] = []
@@ -58,6 +61,13 @@ class EmbeddedAws:
     def sagemaker(self) -> SageMaker:
         """The SageMaker service, made when it is first needed; `sagemaker.install` says when that is."""
         service = self._make_sagemaker(self)
+        self.when_closing(service.close)
+        return service
+
+    @cached_property
+    def autoscaling(self) -> AutoScaling:
+        """Application Auto Scaling, made when it is first needed; it may scale then."""
+        service = self._make_autoscaling(self)
         self.when_closing(service.close)
         return service
 

@@ -77,7 +77,7 @@ def install(aws: EmbeddedAws) -> None:  # noqa: ARG001 - every part is installed
 def _careful(service: str, handler: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(handler)
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query_params: Any) -> Response:
-        if is_too_deep(body) and (service != "s3" or method == "POST"):
+        if (service != "s3" or method == "POST") and is_too_deep(body):
             return _malformed(service, headers, f"The request is nested more than {MAX_DEPTH} levels deep")
         try:
             answer: Response = await handler(method, path, headers, body, query_params)
@@ -100,7 +100,8 @@ def is_too_deep(body: bytes) -> bool:
 
 def _told(service: str, headers: dict[str, str], body: bytes, error: Exception) -> Response:
     """The answer to a request that a handler failed on; raises what is no fault of the request's."""
-    found = fault(service, headers.get("x-amz-target", "").rpartition(".")[2], body, error)
+    read = body if isinstance(body, bytes) else b""  # an object on its way to the disk is no document
+    found = fault(service, headers.get("x-amz-target", "").rpartition(".")[2], read, error)
     if found is None:
         raise error
     logger.info("%s: a malformed request: %s", service, found)

@@ -17,10 +17,11 @@ from urllib.parse import parse_qs, quote
 
 from localaws.ministack_adapter.asgi import Application, Message, Receive, Scope, Send
 from localaws.ministack_adapter.credential_scope import service_of
+from localaws.ministack_adapter.s3_large_bodies import CHUNK, is_spooled
 from localaws.ministack_adapter.wire_errors import headers_of, refuse
 
 MIB = 1 << 20
-# PutObject's, UploadPart's ("Amazon S3 multipart upload limits"), which is in memory here while it arrives.
+# PutObject's, UploadPart's ("Amazon S3 multipart upload limits").
 _LARGEST_OBJECT = 5 << 30
 # By signing name. InvokeEndpoint: "Amazon SageMaker AI endpoints and quotas"; Lambda: its error message for
 # CreateFunction, a 50 MB archive in base 64; DynamoDB: BatchWriteItem; the others take less, in JSON's writing.
@@ -107,6 +108,7 @@ class _Body:
         self._memory = memory
         self._headers = headers_of(scope)
         self._limit = limit_of(scope, self._headers)
+        self._is_spooled = is_spooled(scope, self._headers)
         self._checked = False
         self._received = 0
         self._began = 0.0
@@ -143,13 +145,8 @@ class _Body:
 
         One that waits to be told to go on sends nothing.
         """
-        left = 0 if b"expect" in self._headers else _DRAINED
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                while not self._whole and left > 0:
-                    message = await self._receive()
-                    self._whole = not message.get("more_body", False)
-                    left -= len(message.get("body", b""))
+        if b"expect" not in self._headers and not self._whole:
+            self._whole = await drained(self._receive)
 
     def _allow(self, size: int) -> None:
         if size > self._limit:
@@ -158,14 +155,28 @@ class _Body:
         if size > UNCHECKED and not self._checked:
             self._checked = True
             _authenticate(self._scope, self._headers)
-        if size > self.taken:
-            self._memory.take(size - self.taken)
-            self.taken = size
+        in_memory = min(size, CHUNK) if self._is_spooled else size
+        if in_memory > self.taken:
+            self._memory.take(in_memory - self.taken)
+            self.taken = in_memory
 
     @staticmethod
     def _too_slow() -> _RefusedError:
         told = "Your socket connection to the server was not read from or written to within the timeout period."
         return _RefusedError(400, "RequestTimeout", told)
+
+
+async def drained(receive: Receive) -> bool:
+    """Let go by what a client still sends, so that it sees the answer; whether that was all, and not too much."""
+    left = _DRAINED
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while left > 0:
+                message = await receive()
+                if not message.get("more_body", False):
+                    return True
+                left -= len(message.get("body", b""))
+    return False
 
 
 def too_large(service: str, size: int, limit: int) -> Exception:

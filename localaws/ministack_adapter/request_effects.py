@@ -11,7 +11,7 @@ from localaws.ministack_adapter.credential_scope import service_of
 # What a request changes besides its own service's state, before it is answered.
 _ALSO_CHANGES = {"sns": ("sqs",), "events": ("sqs",), "s3": ("sqs",), "logs": ("cloudwatch",)}
 # Services whose requests change nothing that MiniStack keeps. Ours commits by itself.
-_STATELESS = {"sagemaker"}
+_STATELESS = {"application-autoscaling", "sagemaker"}
 
 _READING = re.compile(
     r"^(Describe|List|Get|BatchGet|TransactGet|Query$|Scan$|Head|Search|Lookup|Filter|Test|Validate|Simulate|Estimate|"

@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from localaws.ministack_adapter.journal import Record, pack, unpack
-from localaws.ministack_adapter.s3_bodies import EMPTY, Bodies
+from localaws.ministack_adapter.s3_bodies import EMPTY, Bodies, joined, names_in
+from localaws.ministack_adapter.s3_contents import Content, PartMark, joined_names
 from localaws.ministack_adapter.service_state import ServiceState, Stores, join_whole, whole
 
 Document = dict[str, Any]
+# Has a body on disk; its name.
+Write = Callable[[bytes | Content], str]
 # ("keys", (account, bucket, key)), ("uploads", (account, id)), ("parts", (account, id, number)), ("completed", …).
 Place = tuple[str, tuple[Any, ...]]
 
@@ -66,40 +69,41 @@ class Telling(dict[Any, Any]):
 class Objects(Telling):
     """A bucket's objects. A body is on disk before its object is in here."""
 
-    def __init__(self, tell: Callable[[Any], None], write: Callable[[bytes], str]) -> None:
+    def __init__(self, tell: Callable[[Any], None], write: Write) -> None:
         super().__init__(tell)
         self._write = write
 
     def __setitem__(self, key: Any, record: Any) -> None:
-        if "body_name" not in record:
+        if "body_name" not in record and "parts" in record:
+            record["body_name"] = joined(joined_names(record["body"]))
+            record["size"] = sum(part["Size"] for part in record["parts"])
+        elif "body_name" not in record:
             record["body_name"] = self._write(record["body"] or b"")
         record["body"] = None
         super().__setitem__(key, record)
 
 
 class Part(dict[str, Any]):
-    """An upload's part; its body is read when it is asked for."""
-
-    def __init__(self, members: Document, read: Callable[[str], bytes]) -> None:
-        super().__init__(members)
-        self._read = read
+    """An upload's part; its body is a mark when it is asked for: parts are joined by their names."""
 
     def __getitem__(self, name: str) -> Any:
-        return self._read(super().__getitem__("body_name")) if name == "body" else super().__getitem__(name)
+        if name == "body":
+            return PartMark.of(self["body_name"], self["size"], self["etag"])
+        return super().__getitem__(name)
 
 
 class Parts(Telling):
     """An upload's parts. A body is on disk before its part is in here."""
 
-    def __init__(self, tell: Callable[[Any], None], bodies: Bodies, write: Callable[[bytes], str]) -> None:
+    def __init__(self, tell: Callable[[Any], None], write: Write) -> None:
         super().__init__(tell)
-        self._bodies, self._write = bodies, write
+        self._write = write
 
     def __setitem__(self, number: Any, part: Any) -> None:
         members = {name: part[name] for name in part if name != "body"}
         if "body_name" not in members:
             members["body_name"] = self._write(part["body"])
-        super().__setitem__(number, Part(members, self._bodies.read))
+        super().__setitem__(number, Part(members))
 
 
 class Holding(Telling):
@@ -217,11 +221,11 @@ class S3State(ServiceState):
         return Objects(lambda key: self.touched(scoped[0], scoped[1], key), self._write)
 
     def _parts(self, scoped: Any, _upload: Document) -> Parts:
-        return Parts(lambda number: self._touched.append((PARTS, (*scoped, number))), self._bodies, self._write)
+        return Parts(lambda number: self._touched.append((PARTS, (*scoped, number))), self._write)
 
-    def _write(self, body: bytes) -> str:
-        name = self._bodies.write(body)
-        self._written.append(name)
+    def _write(self, body: bytes | Content) -> str:
+        name = self._bodies.keep(body)
+        self._written.extend(names_in(name))
         return name
 
     def _look_at(self, place: Place) -> Record:
@@ -288,4 +292,4 @@ def _names(place: Place, document: Any) -> frozenset[str]:
         named = [document.get("object", {}), *document.get("versions", ())]
     else:
         named = []
-    return frozenset(each["body_name"] for each in named if each.get("body_name", EMPTY) != EMPTY)
+    return frozenset(name for each in named for name in names_in(each.get("body_name", EMPTY)))

@@ -13,7 +13,12 @@ from typing import Any
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.full_disk import told
 from localaws.ministack_adapter.s3_bodies import Bodies
+from localaws.ministack_adapter.s3_contents import Content, KnownDigests
+from localaws.ministack_adapter.s3_digests import is_known
+from localaws.ministack_adapter.s3_large_bodies import LARGE
+from localaws.ministack_adapter.s3_spooling import spool_requests
 from localaws.ministack_adapter.s3_state import S3State
+from localaws.ministack_adapter.s3_streaming import stream_answers, streams
 from localaws.ministack_adapter.service_state import live_stores
 
 logger = logging.getLogger(__name__)
@@ -33,21 +38,45 @@ def make_state(aws: EmbeddedAws) -> S3State:
     aws.before_fold(bodies.sync)
     state = S3State(lambda: live_stores(s3), s3, bodies, lock)
     _read_bodies(s3, bodies)
+    _take_digests_of_contents(s3)
     _name_bodies(s3)
+    stream_answers(s3)
+    spool_requests(aws, bodies)
     _change_one_at_a_time(s3, state, lock)
     return state
 
 
 def _read_bodies(s3: Any, bodies: Bodies) -> None:
-    def _read_body(_bucket_name: str, _key: str, obj: Document) -> bytes:
-        body: bytes | None = obj.get("body")
-        return bodies.read(obj["body_name"]) if body is None else body
+    def found(record: Document) -> bytes | Content:
+        over_the_wire = streams.get() and record["size"] > LARGE
+        return bodies.content(record["body_name"]) if over_the_wire else bodies.read(record["body_name"])
 
-    def _version_body(_bucket: Document, _bucket_name: str, _key: str, v: Document) -> bytes | None:
-        return bodies.read(v["body_name"]) if "body_name" in v else None
+    def _read_body(_bucket_name: str, _key: str, obj: Document) -> bytes | Content:
+        body: bytes | Content | None = obj.get("body")
+        return found(obj) if body is None else body
+
+    def _version_body(_bucket: Document, _bucket_name: str, _key: str, v: Document) -> bytes | Content | None:
+        return found(v) if "body_name" in v else None
 
     s3._read_body = _read_body
     s3._version_body = _version_body
+
+
+def _take_digests_of_contents(s3: Any) -> None:
+    digests = KnownDigests()
+    compute = s3._compute_s3_checksum
+
+    def _compute_s3_checksum(algorithm: str, body: bytes | Content) -> str | None:
+        named = (algorithm or "").upper().replace("_", "")
+        if isinstance(body, Content):
+            return body.checksum(named) if is_known(named) else None
+        found: str | None = compute(algorithm, body)
+        return found
+
+    def md5_hash(data: bytes | Content) -> str:
+        return digests.md5(data).hexdigest()
+
+    s3.hashlib, s3.md5_hash, s3._compute_s3_checksum = digests, md5_hash, _compute_s3_checksum
 
 
 def _name_bodies(s3: Any) -> None:

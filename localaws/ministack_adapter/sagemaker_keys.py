@@ -32,6 +32,7 @@ SUPPLIED = frozenset(
         "serverlessmaxconcurrency",
         "serverlessmemorysize",
         "taggingaction",
+        "targetcontainerhostname",
         "volumekmskey",
         "vpcsecuritygroupids",
         "vpcsubnets",

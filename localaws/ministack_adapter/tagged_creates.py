@@ -16,6 +16,7 @@ from localaws.ministack_adapter.one_operation import object_arn
 Document = dict[str, Any]
 
 TAGGING = {
+    "application-autoscaling:RegisterScalableTarget": "application-autoscaling:TagResource",
     "cloudwatch:PutMetricAlarm": "cloudwatch:TagResource",
     "dynamodb:CreateTable": "dynamodb:TagResource",
     "ecr:CreateRepository": "ecr:TagResource",

@@ -109,7 +109,8 @@ class StateRun:
 
     def _wait(self) -> tuple[Any, str | None]:
         seconds = self._flow.wait_until(self._state, self._frame, self._step.runtime.now())
-        self._step.sleep(seconds)
+        is_until = "Timestamp" in self._state or "TimestampPath" in self._state
+        (self._step.sleep if is_until else self._step.let_pass)(seconds)
         return self._flow.passed(self._state, self._frame), _following(self._state)
 
     # --- states with a result, which may be retried and caught ---

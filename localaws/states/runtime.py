@@ -12,6 +12,8 @@ from localaws.states.cancellation import Cancellation
 from localaws.states.dataflow import DataFlow, Frame, State
 from localaws.states.history import Trace
 
+SHORTEST_WAIT_SECONDS = 0.5  # of a Wait state, however much it is shortened
+
 
 @dataclass(frozen=True)
 class TaskCall:
@@ -35,6 +37,9 @@ class Runtime:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     wait_scale: float = 1.0
     """Seconds that one second of a Wait state or a retry's interval takes here."""
+    clock_scale: float = 1.0
+    """How many seconds of a Wait state pass in one second; a retry's interval isn't shortened, since it lets somebody
+    get ready."""
 
 
 @dataclass(frozen=True)
@@ -56,3 +61,11 @@ class Step:
     def sleep(self, seconds: float) -> None:
         """Wait for these seconds of the definition. Raises CancelledError."""
         self.cancellation.sleep(seconds * self.runtime.wait_scale)
+
+    def let_pass(self, seconds: float) -> None:
+        """Wait for the seconds of a Wait state, which may pass faster. Raises CancelledError.
+
+        None becomes shorter than half a second: most short ones are between two looks at something.
+        """
+        shortest = min(seconds, SHORTEST_WAIT_SECONDS)
+        self.sleep(max(seconds / self.runtime.clock_scale, shortest))

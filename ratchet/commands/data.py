@@ -179,8 +179,7 @@ def _check_held_out(spec: PipelineSpec, names: list[str]) -> None:
     """Refuses what Plan would refuse by its name, unless serve.py reads the held-out files itself."""
     from ratchet.errors import UserError
 
-    serving = spec.folder / files.SERVING_SCRIPT
-    if serving.is_file() and held_out.defines_reader(serving.read_text()):
+    if spec.reads_held_out_data:
         return
     data = held_out.data_files(names)
     try:

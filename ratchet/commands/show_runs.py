@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contract import outcomes, refusals, run_table
+from contract import chains, outcomes, refusals, run_table
 from ratchet.command import Answer, Context, command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from rich.console import Group
     from rich.table import Table
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # What a line of `ratchet runs` takes besides reason and metric, with a pipeline's name of fifteen letters.
 OTHER_COLUMNS = 87
 SHORTEST_REASON = 30
+BATCH_SOUGHT = 20  # runs among which the last batch is looked for: those without rows answer none
 AT_ONCE = 8  # pipelines that are asked about: no more connections than a client keeps (botocore, max_pool_connections)
 
 # The pipeline's state, as `status` tells it.
@@ -92,9 +93,16 @@ def _runs_table(found: list[Run], width: int) -> Table:
             _plain(f"{run.trigger}, tuned" if run.tuned else run.trigger),
             duration(run.seconds) if run.seconds is not None else "",
             _figure(run),
-            _plain(first_line(run.reason, max(SHORTEST_REASON, width - OTHER_COLUMNS - metrics))),
+            _plain(first_line(_why(run), max(SHORTEST_REASON, width - OTHER_COLUMNS - metrics))),
         )
     return table
+
+
+def _why(run: Run) -> str:
+    """Its reason, after what it answered: that a batch came to its end is no matter of course."""
+    batch = run.batch
+    told = ", ".join(filter(None, [f"answered {batch.counts}", batch.without_answer])) if batch else ""
+    return "; ".join(filter(None, [told, run.reason]))
 
 
 def _figure(run: Run) -> str:
@@ -142,7 +150,7 @@ def _pipeline_status(context: Context, table: RunTable, name: str) -> dict[str, 
     return {
         "pipeline": name,
         "folder": folder and str(folder),
-        "endpoint": _endpoint(context, context.account.pipeline(name)["EndpointName"]),
+        **_serving(context, table, name),
         **{field: state.get(field) for field in _STATE},
         "last_run": newest[0].document if newest else None,
         "why": newest[0].reason if newest else "",
@@ -150,6 +158,17 @@ def _pipeline_status(context: Context, table: RunTable, name: str) -> dict[str, 
         "spot": newest[0].spot if newest else "",
         "tuning": newest[0].tuning if newest else "",
     }
+
+
+def _serving(context: Context, table: RunTable, name: str) -> dict[str, Any]:
+    """What answers: an endpoint, or of a pipeline for batches where its rows lie, and the last batch."""
+    outputs = context.account.pipeline(name)
+    rows = outputs.get("BatchInput")
+    if not rows:
+        return {"endpoint": _endpoint(context, outputs["EndpointName"]), "batch": None}
+    last = next((run.batch for run in table.runs(name, BATCH_SOUGHT) if run.batch), None)
+    under = f"s3://{context.account.shared()['DataBucketName']}/{rows}"
+    return {"endpoint": None, "batch": {"rows_under": under, "last": last and last.document}}
 
 
 def _endpoint(context: Context, name: str) -> dict[str, Any]:
@@ -181,11 +200,8 @@ def _status_text(context: Context, found: list[dict[str, Any]]) -> str:
 def _pipeline_text(each: dict[str, Any], without_folder: str) -> str:
     from ratchet.live import first_line, outcome_style
 
-    endpoint, champion, last = each["endpoint"], each["champion"], each["last_run"]
-    lines = [
-        f"[bold]{each['pipeline']}[/]",
-        f"  endpoint   {_plain(endpoint['name'])}  {_plain(endpoint['status'] or 'not created yet')}",
-    ]
+    champion, last = each["champion"], each["last_run"]
+    lines = [f"[bold]{each['pipeline']}[/]", *_serving_lines(each["endpoint"], each["batch"])]
     lines += [f"  [yellow]folder     {without_folder}[/]"] if without_folder else []
     lines.append(f"  champion   {_plain(_champion_text(champion))}")
     if each["running"]:
@@ -201,6 +217,24 @@ def _pipeline_text(each: dict[str, Any], without_folder: str) -> str:
         lines += [f"  spot       {_plain(each['spot'])}"] if each["spot"] else []
         lines += [f"  rule       {_rule_text(rule)}" for rule in each["rules"]]
     return "\n".join(lines)
+
+
+def _serving_lines(endpoint: dict[str, Any] | None, batch: dict[str, Any] | None) -> Iterator[str]:
+    from ratchet.batches import Batch
+
+    if endpoint:
+        yield f"  endpoint   {_plain(endpoint['name'])}  {_plain(endpoint['status'] or 'not created yet')}"
+    if not batch:
+        return
+    yield f"  batches    of the rows under {_plain(batch['rows_under'])}"
+    if not batch["last"]:
+        yield "  last batch none yet"
+        return
+    last = Batch(**batch["last"])
+    yield f"  last batch {_plain(last.run_id)}  {_plain(last.sentence)}"
+    if last.without_answer:
+        yield f"             [yellow]{_plain(last.without_answer)}[/]"
+    yield f"             {_plain(last.answers)}"
 
 
 def _pending_text(pending: dict[str, Any]) -> str:
@@ -223,4 +257,6 @@ def _champion_text(champion: dict[str, Any] | None) -> str:
         return "none yet"
     score = champion.get("score")
     figure = f"  {champion.get('metric', 'score')} {score:.4f}" if isinstance(score, (int, float)) else ""
-    return f"of run {champion.get('run_id', '?')}{figure}, since {champion.get('promoted_at', '?')}"
+    behind = chains.named(champion)
+    through = f", through {behind}" if behind else ""
+    return f"of run {champion.get('run_id', '?')}{figure}{through}, since {champion.get('promoted_at', '?')}"

@@ -182,8 +182,17 @@ def _outcome_text(context: Context, run_: Run) -> str:
     reason = f"\n  {run_.reason}" if run_.reason else ""
     return (
         f"[{outcome_style(run_.outcome)}]{_escape(run_.outcome)}[/]{took}{_escape(figures + against + reason)}\n"
+        f"{_escape(_batch_text(run_))}"
         f"  report          {context.account.command(f'report {run_.run_id}')}"
     )
+
+
+def _batch_text(run_: Run) -> str:
+    """The lines of its batch: what was answered, what wasn't, and where the answers lie."""
+    if not run_.batch:
+        return ""
+    told = [f"  answered {run_.batch.sentence}", run_.batch.without_answer and f"  {run_.batch.without_answer}"]
+    return "".join(f"{line}\n" for line in [*told, f"  answers         {run_.batch.answers}"] if line)
 
 
 def _escape(text: str) -> str:

@@ -74,7 +74,7 @@ def _start(context: Context, spec: PipelineSpec, name: str) -> str:
     bucket, s3 = shared["DataBucketName"], account.client("s3")
     channels.check_filled(account, name, spec.training_channels)
     run_id = names.run_id(datetime.now(UTC), secrets.token_hex(2))
-    package = _package(spec.folder, context.project.models / files.TOOLKIT)
+    package = _package(spec, context.project.models / files.TOOLKIT)
     key = f"{files.tries_folder(name)}{run_id}/{files.SOURCE_ARCHIVE}"
     machine = account.pipeline(name)["StateMachineArn"]
     definition = account.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["definition"]
@@ -88,10 +88,10 @@ def _start(context: Context, spec: PipelineSpec, name: str) -> str:
     return str(request["TrainingJobName"])
 
 
-def _package(folder: Path, toolkit: Path) -> bytes:
+def _package(spec: PipelineSpec, toolkit: Path) -> bytes:
     from ratchet.spec.source_package import source_package
 
-    return source_package(folder, toolkit).archive()
+    return source_package(spec.folder, toolkit, spec.deploy.chain).archive()
 
 
 def _followed(context: Context, job: str) -> Document:

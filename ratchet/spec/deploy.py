@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from contract.batches import BATCH_KIND
 from ratchet.spec import units
 from ratchet.spec.data import Prefix
+from ratchet.spec.deploy_autoscale import Autoscale, check_autoscale
 from ratchet.spec.deploy_batch import check_batch
+from ratchet.spec.deploy_chain import Container, check_chain
+from ratchet.spec.deploy_micro_batches import MicroBatches, check_alone
 from ratchet.spec.deploy_rollback import RollbackOn
-from ratchet.spec.deploy_shift import SHORTEST_BAKING, WAYS, Shift, check_shift
+from ratchet.spec.deploy_shadow import check_shadow
+from ratchet.spec.deploy_shift import SHORTEST_BAKING, Shift, all_or, check_shift, with_all
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.fields import duration
 from ratchet.spec.instances import Instances
@@ -31,18 +36,6 @@ KeptSeconds = Annotated[int, *duration(0, LONGEST_KEPT, what="SageMaker's Termin
 MaxSeconds = Annotated[int, *duration(SHORTEST_TIME, LONGEST_TIME, what="SageMaker's MaximumExecutionTimeoutInSeconds")]
 
 
-def _all(value: object) -> object:
-    """`all` is to shift nothing by steps."""
-    if isinstance(value, str) and value != "all":
-        raise ValueError(f"is {value!r}; write one of {WAYS}")
-    return None if value == "all" else value
-
-
-def _with_all(schema: dict[str, Any]) -> None:
-    """The schema of `shift`, in which `all` is a word."""
-    schema.update(anyOf=[{"const": "all"}, schema["anyOf"][0]], default="all")
-
-
 class Deploy(Model):
     """The endpoint, or the batch's instances. Times are in seconds."""
 
@@ -55,13 +48,20 @@ class Deploy(Model):
     ] = None
     instance: Annotated[Instances, Example("instance: ml.t2.medium")]
     instance_count: Annotated[int, Field(ge=1, le=100)] = 1
+    chain: Annotated[
+        Sequence[Container],
+        Field(description="Containers that answer one after the other, 2 to 15, instead of serve.py's one"),
+    ] = ()
+    autoscale: Annotated[
+        Autoscale | None, Field(description="Instances come and go with the requests, and by the clock")
+    ] = None
     timeout: DeploymentSeconds = 1800
     shift: Annotated[
         Shift | None,
-        BeforeValidator(checked(_all)),
+        BeforeValidator(checked(all_or)),
         Field(
             description="How traffic goes over to a new champion: all at once, or in steps that are watched",
-            json_schema_extra=_with_all,
+            json_schema_extra=with_all,
         ),
     ] = None
     rollback_on: Annotated[
@@ -79,15 +79,35 @@ class Deploy(Model):
         int, Field(ge=1, le=100, description="Of so many champions the model stays ready to be deployed")
     ] = KEPT_CHAMPIONS
 
+    batch: Annotated[
+        MicroBatches | None, Field(description="Requests that come to the endpoint together are predicted together")
+    ] = None
+
     @property
     def is_batch(self) -> bool:
         """Whether there is no endpoint: a run ends with its champion's answers to a batch."""
         return self.kind == BATCH_KIND
 
     @property
+    def first_count(self) -> int:
+        """How many instances an endpoint config says: a first endpoint begins with so many, scaled or not."""
+        is_said = "instance_count" in self.model_fields_set
+        return self.autoscale.min if self.autoscale and not is_said else self.instance_count
+
+    @property
     def is_guarded(self) -> bool:
         """Whether SageMaker is told how to deploy."""
-        return bool(self.shift or self.rollback_on or self.keep_old or self.max_time)
+        return bool(self.steps or self.rollback_on or self.keep_old or self.max_time)
+
+    @property
+    def has_shadow(self) -> bool:
+        """Whether a challenger sees a copy of the traffic first."""
+        return self.shift is not None and self.shift.shadow is not None
+
+    @property
+    def steps(self) -> Shift | None:
+        """How traffic goes over, after the shadow if there is one; None: all at once."""
+        return self.shift.then if self.shift and self.has_shadow else self.shift
 
     @property
     def provisioning(self) -> int:
@@ -97,7 +117,7 @@ class Deploy(Model):
     @property
     def waits(self) -> int:
         """Seconds that a deployment spends on watching."""
-        return self.keep_old + (self.shift.steps(self.instance_count) * self.shift.wait if self.shift else 0)
+        return self.keep_old + (self.steps.steps(self.first_count) * self.steps.wait if self.steps else 0)
 
     @property
     def longest(self) -> int:
@@ -107,23 +127,35 @@ class Deploy(Model):
     @model_validator(mode="after")
     def _possible(self) -> Deploy:
         check_batch(self.kind, self.input, self.instance, said=self.model_fields_set)
-        if self.shift:
-            check_shift(self.shift, instance=self.instance, instances=self.instance_count)
+        if "chain" in self.model_fields_set:
+            check_chain(self.chain, self.kind)
+        check_alone(self.batch, chained=bool(self.chain))
+        if self.autoscale:
+            count = self.instance_count if "instance_count" in self.model_fields_set else None
+            check_autoscale(self.autoscale, kind=self.kind, instance=self.instance, count=count, shift=self.steps)
+        if self.has_shadow:
+            check_shadow(self)
+        if self.steps:
+            check_shift(self.steps, instance=self.instance, instances=self.first_count, at=_at_steps(self))
         _check_watched(self)
         _check_times(self)
         return self
 
 
+def _at_steps(deploy: Deploy) -> list[str]:
+    return ["shift", "then"] if deploy.has_shadow else ["shift"]
+
+
 def _check_watched(deploy: Deploy) -> None:
     """Alarms and baking need each other ("Auto-Rollback Configuration and Monitoring")."""
-    shift, alarms = deploy.shift, deploy.rollback_on
+    shift, alarms = deploy.steps, deploy.rollback_on
     if shift and not alarms:
         message = (
             f"is {shift.kind}, but there is no alarm to roll back on: SageMaker watches nothing while it bakes without "
             "one; write rollback_on: {errors: 1%}"
         )
-        raise refusal(message, "shift")
-    if alarms and not shift and deploy.keep_old < SHORTEST_BAKING:
+        raise refusal(message, *_at_steps(deploy))
+    if alarms and not shift and not deploy.has_shadow and deploy.keep_old < SHORTEST_BAKING:
         message = (
             "is said, but all traffic goes over at once and the old fleet with it: there is no time in which "
             "SageMaker watches an alarm; write shift: {canary: 10%}, or keep_old: 5m"
@@ -145,7 +177,7 @@ def _check_times(deploy: Deploy) -> None:
             f"waits {waits} in all, and SageMaker ends a deployment after {duration_text(LONGEST_TIME)} at the latest: "
             "write larger steps or shorter waits"
         )
-        raise refusal(message, "shift")
+        raise refusal(message, *_at_steps(deploy))
     if deploy.max_time is not None and deploy.max_time <= deploy.waits:
         message = (
             f"is {duration_text(deploy.max_time)}, but the waits alone are {waits}; SageMaker wants it larger than "

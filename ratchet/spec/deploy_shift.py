@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from ratchet.spec.deploy_shadow import Percent, ShadowSeconds, check_together
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.fields import duration
 from ratchet.spec.model import Model
@@ -29,6 +30,19 @@ _STEP: dict[Kind, str] = {"canary": "a canary", "linear": "a linear step", "roll
 SHORTEST_BAKING, LONGEST_WAIT = 60, 3600
 DEFAULT_WAIT = 300
 WAYS = "all, {canary: 10%, bake: 5m}, {linear: 25%, every: 5m} and {rolling: 25%, every: 5m}"
+
+
+def all_or(value: object) -> object:
+    """`all` is to shift nothing by steps."""
+    if isinstance(value, str) and value != "all":
+        raise ValueError(f"is {value!r}; write one of {WAYS}")
+    return None if value == "all" else value
+
+
+def with_all(schema: dict[str, Any]) -> None:
+    """The schema of a shift, in which `all` is a word."""
+    schema.update(anyOf=[{"const": "all"}, schema["anyOf"][0]], default="all")
+
 
 _SIZE_SCHEMA: dict[str, Any] = {
     "anyOf": [{"type": "string", "pattern": r"^\d+ ?%$", "examples": ["10%"]}, {"type": "integer", "minimum": 1}]
@@ -64,9 +78,7 @@ Part = Annotated[Size, BeforeValidator(checked(_size)), WithJsonSchema(_SIZE_SCH
 
 
 class Shift(Model):
-    """Traffic goes over in steps, each watched for a while. The waits are in seconds."""
-
-    not_yet: ClassVar[Mapping[str, str]] = {"shadow": "a shadow, which sees a copy of the traffic,"}
+    """Traffic goes over in steps, each watched for a while; or as `then` says, after a shadow. Times are in seconds."""
 
     canary: Annotated[
         Part | None, Field(description="First so much of the new instances, then all: 10%, or how many instances")
@@ -78,6 +90,22 @@ class Shift(Model):
     ] = None
     every: Annotated[
         WaitSeconds | None, Field(description="How long a step of linear or rolling is watched; 5m unless said")
+    ] = None
+
+    shadow: Annotated[
+        ShadowSeconds | None,
+        Field(description="For so long the new model sees a copy of the traffic first, and its answers are compared"),
+    ] = None
+    share: Annotated[Percent | None, Field(description="Of the requests the shadow sees so many; all unless said")] = (
+        None
+    )
+    agree: Annotated[
+        Percent | None, Field(description="So many of the shadow's answers must be the champion's; told unless said")
+    ] = None
+    then: Annotated[
+        Shift | None,
+        BeforeValidator(checked(all_or)),
+        Field(description="How traffic goes over after the shadow", json_schema_extra=with_all),
     ] = None
 
     @property
@@ -101,6 +129,9 @@ class Shift(Model):
 
     @model_validator(mode="after")
     def _one_way(self) -> Shift:
+        check_together(self, list(SHARES))
+        if self.shadow is not None:
+            return self
         said = [kind for kind in SHARES if getattr(self, kind) is not None]
         if len(said) != 1:
             told = f"says {' and '.join(said)}" if said else "says no way"
@@ -113,14 +144,14 @@ class Shift(Model):
         return self
 
 
-def check_shift(shift: Shift, *, instance: str, instances: int) -> None:
-    """Raises a refusal where the steps don't go with the endpoint's instances."""
+def check_shift(shift: Shift, *, instance: str, instances: int, at: Sequence[str]) -> None:
+    """Raises a refusal where the steps, which are said at `at`, don't go with the endpoint's instances."""
     if instance.startswith("ml.inf1."):
         message = (
             f"is said, but the instance is {instance}: SageMaker updates Inf1 endpoints all at once, without a word "
             "(developer guide, Deployment guardrails, Exclusions); leave it out"
         )
-        raise refusal(message, "shift")
+        raise refusal(message, *at)
     (least, most), share = SHARES[shift.kind], shift.size.share(instances)
     if least <= share <= most:
         return
@@ -135,4 +166,4 @@ def check_shift(shift: Shift, *, instance: str, instances: int) -> None:
     message = (
         f"is {shift.size}{counted}; SageMaker takes {words} of the instances for {_STEP[shift.kind]}: write {right}"
     )
-    raise refusal(message, "shift", shift.kind)
+    raise refusal(message, *at, shift.kind)

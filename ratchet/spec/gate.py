@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from contract.evaluations import is_own
 from ratchet.spec import metric_names
 from ratchet.spec.errors import checked, refusal
-from ratchet.spec.gate_parts import Classes, Segments
+from ratchet.spec.gate_parts import AtThreshold, Classes, Segments
 from ratchet.spec.model import Example, Model
 
 _NAMES: dict[str, Any] = {
@@ -59,6 +59,9 @@ class Gate(Model):
 
     segments: Annotated[Segments | None, Field(description="A floor for each value of a column")] = None
     classes: Annotated[Classes | None, Field(description="Floors for each class of the held-out labels")] = None
+    at_threshold: Annotated[
+        AtThreshold | None, Field(description="Floors of what is answered at serving.threshold")
+    ] = None
 
     @property
     def is_own(self) -> bool:

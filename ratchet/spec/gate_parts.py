@@ -1,4 +1,4 @@
-"""`gate.segments` and `gate.classes` of pipeline.yaml: floors for parts of the held-out examples."""
+"""`gate.segments`, `classes` and `at_threshold` of pipeline.yaml: floors for parts of the held-out examples."""
 
 from __future__ import annotations
 
@@ -48,6 +48,19 @@ class Classes(Model):
     def _says_something(self) -> Classes:
         if self.recall is None and self.precision is None and self.f1 is None:
             raise refusal("has no floor; write recall: 0.8, precision or f1, or leave it out")
+        return self
+
+
+class AtThreshold(Model):
+    """Floors at serving.threshold: what share of the examples is answered (coverage), of the answers is right."""
+
+    coverage: Share | None = None
+    precision: Share | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> AtThreshold:
+        if self.coverage is None and self.precision is None:
+            raise refusal("has no floor; write coverage: 0.8, precision: 0.95 or both, or leave it out")
         return self
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from contract import files
-from contract.held_out import READER, defines_reader
+from contract.held_out import READER
 from ratchet.spec import sentences, yaml_lines
-from ratchet.spec.errors import SpecError
+from ratchet.spec.deploy_micro_batches import check_helper
+from ratchet.spec.errors import SpecError, nearest
 from ratchet.spec.model import Model, section
 from ratchet.spec.own_code import check_metric
 from ratchet.spec.pipeline import PipelineSpec
@@ -97,11 +98,23 @@ def _check_folder(spec: PipelineSpec) -> None:
         raise spec.error("dockerfile", f"there is no file {spec.dockerfile} in {folder}")
     if spec.train.spot is not None and (wrong := check_checkpoints(folder)):
         raise spec.error("train.spot", wrong)
+    if spec.deploy.batch is not None and (wrong := check_helper(folder)):
+        raise spec.error("deploy.batch", wrong)
     for index, rule in enumerate(spec.rules):
         wrong = check_custom_rule(rule, folder) if rule.is_custom else None
         if wrong:
             raise spec.error(f"rules.{index}.rule", wrong)
+    _check_chain(spec)
     _check_gate(spec)
+
+
+def _check_chain(spec: PipelineSpec) -> None:
+    """Raises SpecError when the folder has no such entry point."""
+    for index, container in enumerate(spec.deploy.chain):
+        if not (folder := spec.folder).joinpath(container.entry).is_file():
+            there = [path.name for path in folder.glob("*.py") if path.name != files.TRAINING_SCRIPT]
+            known = nearest(container.entry, sorted(there)) if there else ""
+            raise spec.error(f"deploy.chain.{index}.entry", f"there is no file {container.entry} in {folder}{known}")
 
 
 def _check_gate(spec: PipelineSpec) -> None:
@@ -109,9 +122,8 @@ def _check_gate(spec: PipelineSpec) -> None:
     wrong = check_metric(spec.gate.metric, spec.folder) if spec.gate.is_own else None
     if wrong:
         raise spec.error("gate.metric", wrong)
-    serving = spec.folder / files.SERVING_SCRIPT
-    if spec.gate.segments and serving.is_file() and defines_reader(serving.read_text(encoding="utf-8")):
+    if spec.gate.segments and spec.reads_held_out_data:
         message = (
-            f"is said, but {READER} of {files.SERVING_SCRIPT} yields examples, which have no columns; leave it out"
+            f"is said, but {READER} of {spec.serving_scripts[0]} yields examples, which have no columns; leave it out"
         )
         raise spec.error("gate.segments", message)

@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr, model_validator
 
 from contract import files
-from contract.held_out import Reading
+from contract.held_out import Reading, defines_reader
 from ratchet.spec.approval import Approval, Approved
 from ratchet.spec.data import Prefix, check_apart, check_channels
 from ratchet.spec.deploy import Deploy
+from ratchet.spec.deploy_micro_batches import check_container
 from ratchet.spec.errors import SpecError
 from ratchet.spec.evaluate import Evaluate
 from ratchet.spec.gate import Gate
@@ -25,6 +26,7 @@ from ratchet.spec.name import Name
 from ratchet.spec.probe import Probe
 from ratchet.spec.rounds import Rounds, check_rounds
 from ratchet.spec.rules import Rule, check_rules
+from ratchet.spec.serving import Serving, check_threshold
 from ratchet.spec.train import Train
 from ratchet.spec.triggers import Triggers
 from ratchet.spec.tune import Tune, check_tune
@@ -63,6 +65,7 @@ class PipelineSpec(Model):
     approval: Annotated[
         Approved, Field(description="Who lets a model serve that has passed the gate: automatic, or a person (manual)")
     ] = Approval()
+    serving: Annotated[Serving, Field(description="How the model answers")] = Serving()
     deploy: Annotated[Deploy, Example("deploy: {instance: ml.t2.medium}")]
 
     _path: Path = PrivateAttr(default=Path(files.SPEC_FILE))
@@ -73,6 +76,7 @@ class PipelineSpec(Model):
         check_one_image(self.framework, self.image, self.dockerfile)
         check_channels(self.data)
         check_apart(self.data, self.deploy.input)
+        check_container(self.deploy.batch, self.framework)
         check_rules(self.rules)
         if self.rules_service == "sagemaker":
             framework = self.framework
@@ -83,12 +87,24 @@ class PipelineSpec(Model):
         check_tune(self.tune, self.train, rounds=self.rounds is not None, managed_rules=managed)
         check_outputs(self.gate.metric, self.evaluate)
         check_parts(self.gate.metric, self.gate.segments, self.gate.classes, self.evaluate)
+        check_threshold(self.serving.threshold, self.gate.metric, floors=self.gate.at_threshold is not None)
         return self
 
     @property
     def training_channels(self) -> dict[str, str]:
         """The channels that training sees, with their prefixes: all but the held-out one."""
         return {channel: prefix for channel, prefix in self.data.items() if channel != files.TEST_CHANNEL}
+
+    @property
+    def serving_scripts(self) -> list[str]:
+        """The files whose functions serve: of a chain one a container, in order."""
+        return [container.entry for container in self.deploy.chain] or [files.SERVING_SCRIPT]
+
+    @property
+    def reads_held_out_data(self) -> bool:
+        """Whether the first of them reads the held-out data by a function of its own."""
+        first = self.folder / self.serving_scripts[0]
+        return first.is_file() and defines_reader(first.read_text(encoding="utf-8"))
 
     @property
     def reading(self) -> Reading:

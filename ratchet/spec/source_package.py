@@ -11,15 +11,16 @@ import gzip
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import contract
-from contract import files
+from contract import chains, files
+from ratchet.spec.deploy_chain import Container
 from ratchet.spec.errors import ConfigurationError
 
-REQUIRED = {files.TRAINING_SCRIPT: "the training script", files.SERVING_SCRIPT: "how the model answers"}
+_SERVES = "how the model answers"
 # The toolkit imports it.
 CONTRACT = Path(contract.__file__).parent
 # Code is kilobytes. What is larger than this is data or a model, and would be downloaded by every job and endpoint.
@@ -32,38 +33,64 @@ _EPOCH = 315532800  # 1980-01-01T00:00:00Z, the earliest time that every archive
 
 @dataclass(frozen=True)
 class SourcePackage:
-    """A package's files, by their names in it (POSIX, sorted), and the hash of names and contents (hex, SHA-256)."""
+    """A package's files, by their names in it (POSIX, sorted), and the hash of names and contents (hex, SHA-256).
+
+    chain: what it says of the containers that serve its model, where there are several.
+    """
 
     files: tuple[tuple[str, Path], ...]
     code_hash: str
+    chain: bytes | None = None
 
     def archive(self) -> bytes:
         """sourcedir.tar.gz: sorted, without owners, times and modes of this machine."""
         tar = io.BytesIO()
         with tarfile.open(fileobj=tar, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            for name, path in self.files:
-                content = path.read_bytes()
+            for name, content in self.contents():
                 archive.addfile(_member(name, len(content)), io.BytesIO(content))
         return gzip.compress(tar.getvalue(), mtime=0)
 
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """The files by their names, sorted, with what is in them."""
+        return _contents(self.files, self.chain)
 
-def source_package(model: Path, toolkit: Path) -> SourcePackage:
+
+def source_package(model: Path, toolkit: Path, chain: Sequence[Container] = ()) -> SourcePackage:
     """The package of a model's folder, the toolkit's and the contract's.
 
+    Args:
+        chain: the containers that serve the model, where there are several (`deploy.chain`).
+
     Raises:
-        ConfigurationError: train.py or serve.py is missing, a file is a link, or the whole is too large to be code.
+        ConfigurationError: train.py or a script that serves is missing, a file is a link, or the whole is too large to
+            be code.
     """
-    for name, what in REQUIRED.items():
+    serving = [container.entry for container in chain] or [files.SERVING_SCRIPT]
+    for name, what in {files.TRAINING_SCRIPT: "the training script", **dict.fromkeys(serving, _SERVES)}.items():
         if not (model / name).is_file():
             raise ConfigurationError(f"{model / name}: is missing; a model's folder needs {name}, {what}")
     found = list(_code(model, ""))
     for name, folder in ((files.TOOLKIT, toolkit), (files.CONTRACT, CONTRACT)):
-        if (model / name).exists():
-            raise ConfigurationError(f"{model / name}: the name is taken: the {name} is packaged under it")
+        _check_free(model / name, f"the {name}")
         found += _code(folder, f"{name}/")
     found.sort()
     _check_size(model, found)
-    return SourcePackage(tuple(found), _hash(found))
+    if chain:
+        _check_free(model / chains.CHAIN_FILE, "what deploy.chain says")
+    said = chains.written([container.said for container in chain]) if chain else None
+    return SourcePackage(tuple(found), _hash(_contents(found, said)), said)
+
+
+def _check_free(path: Path, what: str) -> None:
+    if path.exists():
+        raise ConfigurationError(f"{path}: the name is taken: {what} is packaged under it")
+
+
+def _contents(found: Sequence[tuple[str, Path]], chain: bytes | None) -> Iterator[tuple[str, bytes]]:
+    said = {chains.CHAIN_FILE: chain} if chain is not None else {}
+    paths = dict(found)
+    for name in sorted({*said, *paths}):
+        yield name, said[name] if name in said else paths[name].read_bytes()
 
 
 def _code(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
@@ -87,10 +114,9 @@ def _check_size(model: Path, files: list[tuple[str, Path]]) -> None:
         )
 
 
-def _hash(files: list[tuple[str, Path]]) -> str:
+def _hash(contents: Iterator[tuple[str, bytes]]) -> str:
     digest = hashlib.sha256()
-    for name, path in files:
-        content = path.read_bytes()
+    for name, content in contents:
         digest.update(f"{name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()

@@ -21,6 +21,7 @@ PIN = "1.5.33"
 FUNCTIONS: dict[str, dict[str, list[str]]] = {
     "app": {
         "_get_module": ["name"],
+        "_read_request_body": ["receive", "method", "headers"],
         "fix_success_content_type": ["service", "status", "headers"],
     },
     "core.iam_actions": {
@@ -75,6 +76,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "release_worker": ["worker"],
         "reset": [],
     },
+    "core.sigv4": {"_chunk_signatures_match": ["body", "seed", "signature", "key"]},
     "core.responses": {"_service_model": ["service"], "request_scope": ["account_id", "region"]},
     "services.cloudformation.custom_resource": {"deliver_response": ["token", "response"]},
     "services.cloudformation.provisioners": {"s3_bucket_name_conflict": ["name"]},
@@ -93,6 +95,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         ],
     },
     "services.cloudwatch": {
+        "_delete_alarms": ["params", "cbor_data", "is_cbor", "is_json"],
         "_dispatch_alarm_actions": ["alarm", "old_state", "new_state", "reason"],
         "_error": ["code", "message", "status", "use_json", "use_cbor"],
         "_history_entries": [],
@@ -181,6 +184,12 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_next_event_sequencer": ["event_name"],
         "_put_bucket_notification": ["name", "body", "headers"],
         "_put_object": ["bucket_name", "key", "body", "headers"],
+        "_read_body": ["bucket_name", "key", "obj"],
+        "_version_body": ["bucket", "bucket_name", "key", "v"],
+        "_version_entry_from_record": ["obj", "version_id", "data"],
+        "_object_record_from_version": ["v"],
+        "_compute_s3_checksum": ["algorithm", "body"],
+        "md5_hash": ["data"],
         "_resolve_sse_write_headers": ["headers", "bucket_name"],
     },
     "services.kms": {"_resolve_key": ["key_id_or_arn"]},

@@ -72,6 +72,8 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_update_ttl": ["data"],
     },
     "services.iam": {
+        "_gen_id": ["prefix"],
+        "_now": [],
         "_lookup_policy": ["arn"],
     },
     "services.eventbridge": {

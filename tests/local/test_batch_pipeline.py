@@ -7,6 +7,7 @@ from collections.abc import Callable
 from deployed import SCRIPTED_MODEL, Pipeline, Scripted
 
 from contract.batches import BAD_ROW
+from ratchet import batches
 
 ROWS = "".join(f"{row}\n" for row in [*range(500), "no number", *range(500, 1000)])
 SERVE = f"""{(SCRIPTED_MODEL / "serve.py").read_text()}
@@ -44,6 +45,10 @@ def test_each_run_ends_with_the_champions_answers(deployed: Callable[[str], Pipe
     assert (second["outcome"], second["batch"]["files"], second["batch"]["rows"]) == ("UpToDate", 2, 1003)
     assert answers(pipeline, second["run_id"], "deep/tuesday.csv") == ["7,1", "8,0"]
     assert second["jobs"]["answer"].endswith(f"{second['run_id']}-answer")
+    told = batches.of_run(second)
+    assert told is not None
+    assert (told.model_of, told.without_answer) == (first["run_id"], "1 row without an answer: 501 of monday.csv")
+    assert told.seconds is not None and told.seconds > 0
 
     pipeline.order(accuracy=0.5)
     third = pipeline.run()

@@ -8,6 +8,9 @@ from running_aws import Aws
 
 from bench import early_stopping, tune, tune_forests, tune_overhead
 from bench.tune_forests import forests
+from bench.tune_rivals import Rivals
+
+RIVALS = ("Optuna's Gaussian process", "Optuna's TPE", "Syne Tune's BORE")
 
 
 def said(_text: str) -> None:
@@ -17,8 +20,8 @@ def said(_text: str) -> None:
 def test_strategies_on_forests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tune_forests, "FOLDS", 2)
     with forests(tune_overhead.python(), 1) as fits:
-        found = tune.one_seed(fits, 3, None, said, 0)
-    assert set(found) == set(tune.FIGURES) - {"grid", "Syne Tune's BORE"}
+        found = tune.one_seed(fits, 3, Rivals({}, {}, None), said, 0)
+    assert set(found) == set(tune.FIGURES) - {"grid", *RIVALS}
     assert all(0.1 < each.f1 <= 1 and 0.1 < each.folds <= 1 and each.seconds > 0 for each in found.values())
     assert found["hyperband"].seconds < found["random"].seconds, "the same trials, not all of them to their end"
     figures = tune.strategy_figures({name: [result] for name, result in found.items()})["figures"]

@@ -72,8 +72,18 @@ def test_an_endpoint_is_made_moved_to_a_new_model_and_deleted(aws: Any, hosting:
         "Endpoint": ref("Endpoint"),
         "Name": attribute("Endpoint", "EndpointName"),
     }
-    made = stack(aws, resources(hosting, uploaded(hosting, "first"), endpoint, DeploymentConfig=CANARY), outputs)
+    first = resources(hosting, uploaded(hosting, "first"), endpoint, DeploymentConfig=CANARY)
+    links = [first["Model"]["Properties"]["PrimaryContainer"] | {"ContainerHostname": name} for name in ("a", "b")]
+    first["Chain"] = resource(
+        "AWS::SageMaker::Model",
+        ExecutionRoleArn=hosting.role,
+        Containers=links,
+        InferenceExecutionConfig={"Mode": "Direct"},
+    )
+    made = stack(aws, first, outputs)
     assert made.settled() == "CREATE_COMPLETE", made.reason("Endpoint")
+    chain = sagemaker.describe_model(ModelName=made.physical_id("Chain").rpartition("/")[2])
+    assert (chain["Containers"], chain["InferenceExecutionConfig"]) == (links, {"Mode": "Direct"})
     assert re.match(r"arn:aws:sagemaker:us-east-1:000000000000:model/stack-.*-Model-", made.outputs()["Model"])
     assert made.outputs()["Endpoint"] == f"arn:aws:sagemaker:us-east-1:000000000000:endpoint/{endpoint}"
     assert made.outputs()["Name"] == endpoint

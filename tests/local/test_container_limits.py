@@ -18,7 +18,7 @@ from waiting import until
 from localaws.sagemaker.containers import cgroups, container, limits
 from localaws.sagemaker.containers.container import Container, ContainerSpec
 from localaws.sagemaker.containers.images import Images
-from localaws.sagemaker.containers.limits import DISK, MEMORY, PROCESSES, Limits
+from localaws.sagemaker.containers.limits import DISK, MEMORY, PROCESSES, Limits, SharedMemory
 
 MIB = 1024 * 1024
 ENOUGH = Limits(memory=1024 * MIB, disk=1024 * MIB)
@@ -64,23 +64,27 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
+def spec_of(script: str, folder: Path, wanted: Limits) -> ContainerSpec:
+    """A container that runs a script, its files in a folder."""
+    (folder / "ml").mkdir(parents=True)
+    (folder / "tmp").mkdir()
+    return ContainerSpec(
+        command=[sys.executable, "-c", script],
+        environment={"PATH": os.defpath, "TMPDIR": str(container.tmp_view(folder / "tmp"))},
+        base_dir=folder / "ml",
+        tmp_dir=folder / "tmp",
+        cwd=container.ml_dir(folder / "ml"),
+        needs=[Path(sys.prefix)],
+        limits=wanted,
+    )
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[[str, Limits], tuple[int, str, Container]]:
     """Runs a script in a container to its end; exit code, output and container."""
 
     def to_its_end(script: str, wanted: Limits) -> tuple[int, str, Container]:
-        (tmp_path / "ml").mkdir()
-        (tmp_path / "tmp").mkdir()
-        spec = ContainerSpec(
-            command=[sys.executable, "-c", script],
-            environment={"PATH": os.defpath, "TMPDIR": str(container.tmp_view(tmp_path / "tmp"))},
-            base_dir=tmp_path / "ml",
-            tmp_dir=tmp_path / "tmp",
-            cwd=container.ml_dir(tmp_path / "ml"),
-            needs=[Path(sys.prefix)],
-            limits=wanted,
-        )
-        running = container.launch(spec)
+        running = container.launch(spec_of(script, tmp_path, wanted))
         try:
             output = running.output.read().decode()
             return running.wait(10), output, running
@@ -97,6 +101,27 @@ def test_a_script_that_takes_more_memory_than_its_instance_has_is_killed(
 ) -> None:
     exit_code, output, ended = run(TAKES_MEMORY, Limits(memory=100 * MIB, disk=ENOUGH.disk))
     assert (exit_code, ended.exceeded) == (137, MEMORY), output
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.fidelity(
+    "Containers",
+    "The containers of an inference pipeline share the memory of their instance.",
+    "SageMaker DG, Security with multi-container endpoints with direct invocation; Troubleshoot multi-container "
+    "endpoints",
+)
+def test_containers_that_share_an_instance_have_its_memory_together(tmp_path: Path) -> None:
+    wanted = Limits(memory=300 * MIB, disk=ENOUGH.disk, shared=SharedMemory())
+    small, large = (TAKES_MEMORY.replace("600", size).replace("sleep(3)", "sleep(1.5)") for size in ("150", "250"))
+    first = container.launch(spec_of(small, tmp_path / "first", wanted))
+    second = container.launch(spec_of(large, tmp_path / "second", wanted))
+    try:
+        ended = [first.wait(10), second.wait(10)]
+        assert sorted(ended) == [0, 137], "one has room when the other has gone"
+        assert [each.exceeded for each in (first, second)] == [MEMORY if code else None for code in ended]
+    finally:
+        first.kill()
+        second.kill()
 
 
 def test_a_fork_bomb_stays_small(run: Callable[[str, Limits], tuple[int, str, Container]], way: str) -> None:

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 from botocore.exceptions import ClientError
+from chain_kit import Chains
 from hosting_kit import ECHO, Hosting, echo_archive
 from running_aws import AwsFactory
 from waiting import until
@@ -35,6 +36,8 @@ def test_an_endpoint_comes_back_after_a_kill_even_without_its_model(fresh_aws: A
     aws = fresh_aws.start()
     hosting = Hosting(aws)
     endpoint = hosting.deploy("survivor", echo_archive("kept", MARKED), {"MARK": mark})
+    chains = Chains(aws)
+    chain = chains.serve("chain", chains.chain("chain", [chains.container("a"), chains.container("b")]))
     before = hosting.describe(endpoint)
     hosting.sagemaker.delete_endpoint_config(EndpointConfigName=endpoint)
     hosting.sagemaker.delete_model(ModelName=endpoint)
@@ -46,7 +49,9 @@ def test_an_endpoint_comes_back_after_a_kill_even_without_its_model(fresh_aws: A
 
     again = fresh_aws.start()
     hosting.sagemaker, hosting.runtime = again.client("sagemaker"), again.client("sagemaker-runtime")
+    chains.runtime = hosting.runtime
     assert hosting.ask(endpoint)["body"]["model"] == "kept", "a request waits for the endpoint that comes back"
+    assert chains.answer(chain)[0] == "1>a:sklearn>b:sklearn", "and so do all its containers"
     after = hosting.settled(endpoint)
     assert after["EndpointStatus"] == "InService"
     assert after["EndpointConfigName"] == before["EndpointConfigName"]

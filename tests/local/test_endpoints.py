@@ -353,13 +353,19 @@ def test_a_role_that_lost_its_permission_is_named_with_the_action(hosting: Hosti
     "and RetainAllVariantProperties change and keep it.",
     "SageMaker DG, Test models with production variants",
 )
+@pytest.mark.fidelity(
+    "Endpoints",
+    "UpdateEndpoint refuses the config that is in use, by its name: Cannot update endpoint with the currently in use "
+    "endpoint configuration.",
+    "strands-decider, deploy/: measured, the sentence quoted; an endpoint in a mix of two configs isn't told there",
+)
 def test_traffic_is_split_by_weight_and_can_be_aimed(hosting: Hosting) -> None:
     one, two = hosting.model("one", echo_archive("one")), hosting.model("two", echo_archive("two"))
-    config = hosting.config(
-        "split",
+    both = [
         {"VariantName": "One", "ModelName": one, "InitialVariantWeight": 3.0},
         {"VariantName": "Two", "ModelName": two, "InitialVariantWeight": 1.0},
-    )
+    ]
+    config, other = hosting.config("split", *both), hosting.config("split-again", *both)
     endpoint = hosting.name("split")
     hosting.sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=config)
     hosting.settled(endpoint)
@@ -375,7 +381,11 @@ def test_traffic_is_split_by_weight_and_can_be_aimed(hosting: Hosting) -> None:
     assert variants["One"]["CurrentWeight"] == 0.0
     assert variants["Two"]["CurrentInstanceCount"] == 2
     assert {hosting.ask(endpoint)["variant"] for _ in range(50)} == {"Two"}
-    hosting.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, RetainAllVariantProperties=True)
+    assert refusal(hosting.sagemaker.update_endpoint, EndpointName=endpoint, EndpointConfigName=config) == (
+        "ValidationException",
+        f'Cannot update endpoint with the currently in use endpoint configuration "{config}"',
+    )
+    hosting.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=other, RetainAllVariantProperties=True)
     kept = {variant["VariantName"]: variant for variant in hosting.settled(endpoint)["ProductionVariants"]}
     assert (kept["One"]["CurrentWeight"], kept["Two"]["CurrentInstanceCount"]) == (0.0, 2)
 

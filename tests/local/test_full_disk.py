@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import os
@@ -315,3 +316,41 @@ def test_a_full_disk_is_read_and_emptied_and_named_at_the_start(disk: SmallDisk)
     s3.delete_objects(Bucket="plain", Delete={"Objects": keys})
     s3.put_object(Bucket="plain", Key="k", Body=b"new")
     assert s3.get_object(Bucket="plain", Key="k")["Body"].read() == b"new"
+
+
+@pytest.mark.fidelity(
+    "S3",
+    "A write that can't be kept is an InternalError, and leaves what was there.",
+    "S3 API, Error responses",
+)
+def test_a_disk_that_becomes_full_under_a_large_put_leaves_the_old_object(disk: SmallDisk) -> None:
+    aws, content = disk.start(), os.urandom(16 << 20)
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="bucket")
+    s3.put_object(Bucket="bucket", Key="model", Body=content[: 2 << 20])
+    url = s3.generate_presigned_url("put_object", {"Bucket": "bucket", "Key": "model"})
+    connection = http.client.HTTPConnection(f"127.0.0.1:{aws.server.port}", timeout=60)
+    connection.putrequest("PUT", url.partition(connection.host + f":{aws.server.port}")[2])
+    connection.putheader("Content-Length", str(len(content)))
+    connection.endheaders()
+    connection.send(content[: 4 << 20])
+    kept = until(lambda: [each for each in bodies(aws) if not each.endswith(".part")] if part(aws) else None)
+    disk.fill()
+    connection.send(content[4 << 20 :])
+    answer = connection.getresponse()
+    assert (answer.status, b"<Code>InternalError</Code>" in (told := answer.read())) == (500, True)
+    assert b"the disk is full" in told
+    until(lambda: bodies(aws) == kept)
+    assert s3.get_object(Bucket="bucket", Key="model")["Body"].read() == content[: 2 << 20]
+    disk.free()
+    s3.put_object(Bucket="bucket", Key="model", Body=content)
+    assert s3.get_object(Bucket="bucket", Key="model")["Body"].read() == content
+
+
+def bodies(aws: Aws) -> list[str]:
+    return sorted(path.name for path in (aws.state / "s3").glob("*/*"))
+
+
+def part(aws: Aws) -> bool:
+    """Whether an object is on its way onto the disk."""
+    return any(name.endswith(".part") for name in bodies(aws))

@@ -75,6 +75,10 @@ ASKED_ELSEWHERE = {
         ("JobsTraining", "cloudwatch:PutMetricData"),
     ],
     "The first job of an account makes its log group.": [("Jobs*", "logs:CreateLogGroup")],
+    "This pipeline's endpoint was never scaled (test_scaled_pipeline).": [
+        ("LifecycleHandler", "application-autoscaling:De*ScalableTarget*"),
+        ("LifecycleHandler", "cloudwatch:DeleteAlarms"),
+    ],
     "Nobody stops training here.": [("StopperHandler", "*")],
     "Stacks are deleted elsewhere.": [
         ("LifecycleHandler", "dynamodb:*"),

@@ -52,6 +52,14 @@ def heldout_fn(folder):
 """
 # Sure of the numbers that it has seen: the probability that a number is odd.
 SURE = SERVE.replace("number % 2 for", "0.9 * (number % 2) + 0.05 for")
+# Not sure of the greater half.
+UNSURE = f"""{SERVE}
+
+from toolkit.threshold import with_threshold
+predict_fn, output_fn = with_threshold(
+    predict_fn, output_fn, lambda numbers, model: ([n % 2 for n in numbers], [0.9 if n < 10 else 0.6 for n in numbers])
+)
+"""
 # Wrong about the south.
 REGIONAL = """
 def model_fn(model_dir):
@@ -94,6 +102,13 @@ PIPELINES = {
         files={"serve.py": HALVES},
     ),
     "kinds-sure": Scripted({"gate": {"metric": "roc_auc", "minimum": 0.6}}, files={"serve.py": SURE}),
+    "kinds-unsure": Scripted(
+        {
+            "gate": {"metric": "accuracy", "minimum": 0.6, "at_threshold": {"coverage": 0.5, "precision": 0.9}},
+            "serving": {"threshold": 0.8},
+        },
+        files={"serve.py": UNSURE},
+    ),
     "kinds-boxes": Scripted(
         {"gate": {"metric": "my_metrics.overlap", "minimum": 0.6}},
         files={"serve.py": BOXES, "my_metrics.py": OVERLAP},
@@ -293,3 +308,31 @@ def test_a_class_that_training_lacks_is_refused_before_anything_is_trained(
     record = judged_on(deployed("kinds"), {"a.csv": f"{CSV}2,1\n"}, {"a.csv": CSV})
     assert (record["outcome"], record["error"]["state"]) == ("Failed", "Plan")
     assert "a.csv:21 is of the class '2', which no training example has (train has 0, 1)" in record["error"]["cause"]
+
+
+def test_below_the_threshold_the_endpoint_is_unsure_as_the_gate_has_judged(
+    deployed: Callable[[str], Pipeline],
+) -> None:
+    pipeline = deployed("kinds-unsure")
+    record = judged_on(pipeline, {"a.csv": CSV})
+    assert record["outcome"] == "Promoted", record.get("error")
+    at = record["decision"]["threshold"]["challenger"]
+    assert (at["examples"], at["answered"], at["coverage"], at["precision"]) == (20, 10, 0.5, 1)
+    assert record["verification"]["asked"] == 5
+    assert (pipeline.ask(7), pipeline.ask(12)) == ("1,0.9,1", "0,0.6,unsure")
+    assert pipeline.state["champion"]["threshold"] == "0.8"
+
+    # As if it had been promoted with another one: the same model is deployed again, without training.
+    key = {"pipeline": {"S": pipeline.name}, "item": {"S": "state"}}
+    pipeline.aws.client("dynamodb").update_item(
+        TableName=pipeline.shared["RunTableName"],
+        Key=key,
+        UpdateExpression="SET champion.threshold = :before",
+        ExpressionAttributeValues={":before": {"S": "0.5"}},
+    )
+    again = pipeline.run()
+    assert (again["outcome"], "Train" in pipeline.states(again["run_id"])) == ("Promoted", False), again.get("error")
+    assert again["decision"]["reason"].startswith(
+        "nothing is new but the threshold, which was 0.5: the champion of run"
+    )
+    assert pipeline.state["champion"]["threshold"] == "0.8"

@@ -53,7 +53,11 @@ def model_request(hosting: Hosting, container: dict[str, Any] | None = None, **m
             {"VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}},
             "not supported here: VpcConfig of a model",
         ),
-        (None, {"InferenceExecutionConfig": {"Mode": "Serial"}}, "not supported here: InferenceExecutionConfig of"),
+        (
+            None,
+            {"InferenceExecutionConfig": {"Mode": "Direct"}},
+            "InferenceExecutionConfig with Mode=Direct needs Cont",
+        ),
         ({"Image": "012345678901.dkr.ecr.us-east-1.amazonaws.com/my-own:1"}, {}, "Requested image 0123"),
         ({"ModelDataUrl": "s3://no-such-bucket-at-all/model.tar.gz"}, {}, "Could not find model data at s3://no-such"),
         (None, {"PrimaryContainer": None, "Containers": []}, "Give either PrimaryContainer or Containers"),
@@ -78,12 +82,28 @@ def test_a_model_that_cant_work_is_refused_when_it_is_made(
     assert refused(hosting.sagemaker.describe_model, {"ModelName": request["ModelName"]})[0] == "ValidationException"
 
 
-def test_several_containers_are_refused_by_name(hosting: Hosting, model: str) -> None:
+@pytest.mark.fidelity(
+    "Models",
+    "A model has 15 containers at most, each with an image that there is and model data that its role can read.",
+    "SageMaker API, CreateModel: Containers",
+)
+def test_each_of_several_containers_is_checked(hosting: Hosting, model: str) -> None:
     container = model_request(hosting)["PrimaryContainer"]
-    request = {"ModelName": "pipeline", "Containers": [container, container], "ExecutionRoleArn": hosting.role}
-    assert refused(hosting.sagemaker.create_model, request) == (
-        "ValidationException", "not supported here: more than one of Containers (an inference pipeline)",
-    )  # fmt: skip
+    request = {"ModelName": hosting.name("refused"), "ExecutionRoleArn": hosting.role}
+    code, text = refused(hosting.sagemaker.create_model, request | {"Containers": 16 * [container]})
+    assert code == "ValidationException"
+    assert text.endswith(
+        "at 'containers' failed to satisfy constraint: Member must have length less than or equal to 15"
+    )
+    for wrong, told in (
+        ({"Image": "012345678901.dkr.ecr.us-east-1.amazonaws.com/my-own:1"}, "Requested image 0123"),
+        (
+            {"ModelDataUrl": f"s3://{hosting.bucket}/none.tar.gz"},
+            f"Could not access model data at s3://{hosting.bucket}",
+        ),
+    ):
+        code, text = refused(hosting.sagemaker.create_model, request | {"Containers": [container, container | wrong]})
+        assert (code, text[: len(told)]) == ("ValidationException", told)
 
 
 @pytest.mark.fidelity(
@@ -132,27 +152,17 @@ def test_the_runtime_is_authorized_too(hosting: Hosting) -> None:
     assert "sagemaker:InvokeEndpoint" in message
 
 
-CAPTURE = {"CaptureMode": "Input"}
 VARIANT = {"VariantName": "A", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
 
 
 @pytest.mark.parametrize(
     ("variant", "more", "message"),
     [
-        ({"ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 1}}, {}, "ServerlessConfig of production"),
         ({"AcceleratorType": "ml.eia1.medium"}, {}, "AcceleratorType of production variant A"),
         ({"EnableSSMAccess": True}, {}, "EnableSSMAccess=true of production variant A"),
         ({"RoutingConfig": {"RoutingStrategy": "PREFIX_AWARE"}}, {}, "RoutingStrategy=PREFIX_AWARE of production"),
         ({"CoreDumpConfig": {"DestinationS3Uri": "s3://b/k"}}, {}, "CoreDumpConfig of production variant A"),
-        ({}, {"AsyncInferenceConfig": {"OutputConfig": {}}}, "AsyncInferenceConfig of an endpoint configuration"),
-        (
-            {},
-            {"DataCaptureConfig": {
-                "InitialSamplingPercentage": 1, "DestinationS3Uri": "s3://b", "CaptureOptions": [CAPTURE],
-            }},
-            "DataCaptureConfig of an endpoint configuration",
-        ),
-        ({}, {"ShadowProductionVariants": [{**VARIANT, "ModelName": "m"}]}, "ShadowProductionVariants of an endpoint"),
+
         ({}, {"EnableNetworkIsolation": True}, "EnableNetworkIsolation=true of an endpoint configuration"),
     ],
 )  # fmt: skip
@@ -254,7 +264,7 @@ def test_what_was_made_is_described_listed_tagged_and_deleted(hosting: Hosting) 
 
 
 REFUSED_MEMBERS = [
-    "TargetModel", "TargetContainerHostname", "EnableExplanations", "InferenceComponentName", "SessionId",
+    "TargetModel", "EnableExplanations", "InferenceComponentName", "SessionId",
     "PrefixAwareId",
 ]  # fmt: skip
 
@@ -268,8 +278,6 @@ def test_what_invocations_dont_do_here_is_refused_by_name(hosting: Hosting, memb
 
 
 def test_other_ways_to_invoke_are_not_implemented_here(hosting: Hosting) -> None:
-    later = {"EndpointName": "any", "InputLocation": "s3://bucket/key"}
-    assert "not implemented here: InvokeEndpointAsync" in refused(hosting.runtime.invoke_endpoint_async, later)[1]
     stream = {"EndpointName": "any", "Body": b"1"}
     assert (
         "not implemented here: InvokeEndpointWithResponseStream"

@@ -75,6 +75,15 @@ class Platform:
     def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
         return dict.fromkeys(names, "OK")
 
+    def publish(self, role_arn: str, topic_arn: str, message: str) -> None:
+        raise NotImplementedError
+
+    def scalable_variants(self, endpoint: str) -> Sequence[str]:
+        return ()
+
+    def deregister_variants(self, caller: Caller, endpoint: str) -> None:
+        """Nothing is scaled."""
+
     def authorize(self, caller: Caller, action: str, resource: str) -> None:
         """Everybody may do everything."""
 

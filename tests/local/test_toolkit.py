@@ -27,7 +27,10 @@ CHECKS_OF = {
         ),
     ),
     "pytorch-and-more": (PYTORCH, ("check_probe_formats", "check_probe_keras")),
-    "xgboost": (XGBOOST, ("check_probe_xgboost", "check_rules_xgboost", "check_serving_xgboost")),
+    "xgboost": (
+        XGBOOST,
+        ("check_car_evaluation", "check_probe_xgboost", "check_rules_xgboost", "check_serving_xgboost"),
+    ),
 }
 MORE_PACKAGES = {"pytorch-and-more": CHECKS / "requirements.txt"}
 

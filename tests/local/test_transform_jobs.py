@@ -17,7 +17,7 @@ from job_kit import Jobs, children_of, until_dead
 from resources import allow
 from running_aws import Aws, AwsFactory
 from state_machines import machine
-from transform_kit import Transforms
+from transform_kit import FEATURES, SUMS, Transforms
 from waiting import until
 
 from bench import batch
@@ -86,13 +86,18 @@ def test_the_container_and_the_data_log(transforms: Transforms, joined: dict[str
     "app/grandchallenge/components/backends/amazon_sagemaker_batch.py",
 )
 def test_the_streams_of_the_logs(transforms: Transforms, joined: dict[str, Any]) -> None:
+    found = streams(transforms, joined)
+    assert len(found) == 4
+    assert all(re.fullmatch(r"i-[0-9a-f]{17}-\d{10}(/data-log)?", stream) for stream in found)
+    assert found[1] == f"{found[0]}/data-log"
+
+
+def streams(transforms: Transforms, job: dict[str, Any]) -> list[str]:
+    """A job's log streams, without its name."""
     found = transforms.jobs.logs.describe_log_streams(
-        logGroupName="/aws/sagemaker/TransformJobs", logStreamNamePrefix=f"{joined['TransformJobName']}/"
+        logGroupName="/aws/sagemaker/TransformJobs", logStreamNamePrefix=f"{job['TransformJobName']}/"
     )["logStreams"]
-    streams = sorted(stream["logStreamName"].partition("/")[2] for stream in found)
-    assert len(streams) == 4
-    assert all(re.fullmatch(r"i-[0-9a-f]{17}-\d{10}(/data-log)?", stream) for stream in streams)
-    assert streams[1] == f"{streams[0]}/data-log"
+    return sorted(stream["logStreamName"].partition("/")[2] for stream in found)
 
 
 @pytest.mark.fidelity(
@@ -191,6 +196,31 @@ def test_single_records_compressed_files_and_manifests(transforms: Transforms) -
     "A container that doesn't become healthy fails the job: Model container failed to respond to ping.",
     "aws/amazon-sagemaker-examples#852",
 )
+@pytest.mark.fidelity(
+    "Transform jobs",
+    "A pipeline's containers answer a job's records in turn, each in a log <job>/<instance>-<time>/<hostname>.",
+    "SageMaker DG, Run Batch Transforms with Inference Pipelines; Inference Pipeline Logs and Metrics",
+)
+def test_records_go_through_a_chain_many_at_a_time(transforms: Transforms) -> None:
+    rows = [f"{'f' * 500},{number % 7},{number % 3}" for number in range(12_000)]
+    uri = transforms.put(large_csv="\n".join(rows), bad_csv="a,1,2\nb,boom", small_csv="x,2,3\ny,5,6")
+    processing = {"JoinSource": "Input", "OutputFilter": "$[1:]"}
+    request = transforms.request(uri, BatchStrategy="MultiRecord", MaxPayloadInMB=8, DataProcessing=processing)
+    request["ModelName"] = transforms.new_chain(FEATURES, SUMS)
+    job = transforms.run(request)
+    assert (job["TransformJobStatus"], job["FailureReason"]) == (
+        "Failed", "AlgorithmError: See job logs for more information",
+    )  # fmt: skip
+    results = transforms.results(job)
+    assert set(results) == {"large.csv.out", "small.csv.out"}
+    answers = [f"{number % 7},{number % 3},{number % 7 + number % 3}" for number in range(12_000)]
+    assert results["large.csv.out"].splitlines() == answers
+    assert results["small.csv.out"] == "2,3,5\n5,6,11\n"
+    told = transforms.log(job)
+    assert {"CUT 12000 text/csv text/csv", "ASKED 12000 text/csv; charset=utf-8 text/csv"} <= set(told)
+    assert {stream.split("/")[1] for stream in streams(transforms, job)} == {"container-1", "container-2", "data-log"}
+
+
 def test_containers_that_end(transforms: Transforms) -> None:
     """Before they answer /ping, and in the middle of a request."""
     broken = transforms.new_model("def model_fn(directory):\n    raise KeyError('no model')")

@@ -5,7 +5,7 @@ import unittest
 
 from sklearn.metrics import classification_report, confusion_matrix
 
-from toolkit import answers
+from toolkit import answers, selective
 
 
 def examples(count):
@@ -96,6 +96,45 @@ class Numbers(unittest.TestCase):
 
     def test_what_is_no_number_has_no_plot(self):
         self.assertEqual(detail(["1.5", "2"], metric="r2", challenger=["a", "b"]), {})
+
+
+class Threshold(unittest.TestCase):
+    """What a threshold makes of the answers."""
+
+    def judged(self, text, champion=None, champion_sure=None):
+        labels, texts = ["7", "7", "3", "3"], {"challenger": ["7", "7.0", "7", "3"]}
+        sure = {"challenger": [0.99, 0.9, 0.8, 0.5]}
+        texts.update({"champion": champion} if champion else {})
+        sure.update({"champion": champion_sure} if champion_sure else {})
+        return selective.judged(text, labels, texts, sure, 0.95)
+
+    def test_coverage_is_what_is_answered_and_precision_what_of_it_is_right(self):
+        for text, answered, right in [("0.8", 3, 2), ("0.81", 2, 2), ("0.1", 4, 3), ('{"7":0.95}', 2, 2), ("1", 0, 0)]:
+            at = self.judged(text)[0]["challenger"]
+            self.assertEqual((at["examples"], at["answered"], at["coverage"]), (4, answered, answered / 4))
+            self.assertEqual(at["precision"], right / answered if answered else None)
+            self.assertEqual(at["precision_interval"] is None, not answered)
+
+    def test_the_interval_is_wilson_s(self):
+        # Brown, Cai and DasGupta (2001): by hand, of 8 of 10, and of 10 of 10.
+        for found, right in [((8, 10), (0.4902, 0.9433)), ((10, 10), (0.7225, 1.0)), ((0, 10), (0.0, 0.2775))]:
+            low, high = selective.wilson(*found, 0.95)
+            self.assertAlmostEqual(low, right[0], places=4)
+            self.assertAlmostEqual(high, right[1], places=4)
+
+    def test_the_curve_is_the_same_at_many_thresholds(self):
+        curve = self.judged("0.8")[1]["challenger"]
+        self.assertEqual([curve[0]["threshold"], curve[-1]["threshold"]], [0.0, 1.0])
+        self.assertEqual((curve[0]["coverage"], curve[0]["precision"]), (1.0, 0.75))
+        self.assertEqual((curve[-1]["coverage"], curve[-1]["precision"]), (0, None))
+        coverages = [point["coverage"] for point in curve]
+        self.assertEqual(coverages, sorted(coverages, reverse=True))
+
+    def test_a_champion_that_says_no_confidence_is_judged_without(self):
+        at, curves = self.judged("0.8", ["7", "7", "3", "3"])
+        self.assertEqual((at["champion"], set(curves)), (None, {"challenger"}))
+        at, curves = self.judged("0.8", ["7", "7", "3", "3"], [1.0] * 4)
+        self.assertEqual((at["champion"]["precision"], set(curves)), (1.0, {"challenger", "champion"}))
 
 
 if __name__ == "__main__":

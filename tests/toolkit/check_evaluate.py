@@ -4,6 +4,7 @@ import base64
 import contextlib
 import io
 import json
+import os
 import tarfile
 import tempfile
 import textwrap
@@ -13,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import r2_score
 
+import contract
+from contract.thresholds import THRESHOLD
 from toolkit import evaluate
 
 # A model that answers with a text of its own model.txt: the column to repeat.
@@ -26,6 +29,14 @@ REPEATS = textwrap.dedent("""
         return [row[column] for row in rows]
     def output_fn(answers, accept):
         return "\\n".join(answers)
+""")
+
+# A container that passes on what it is asked.
+ECHO = textwrap.dedent("""
+    def model_fn(model_dir):
+        return 0
+    def transform_fn(model, body, content_type, accept):
+        return body, content_type
 """)
 
 
@@ -118,10 +129,103 @@ class Evaluation(unittest.TestCase):
         self.assertEqual(found["answers"]["differing"]["better"], 60)
         self.assertEqual(found["answers"]["differing"]["examples"][0]["example"], "rows.csv:5")
 
+    def test_a_chain_is_judged_as_a_whole_beside_a_champion_that_serves_alone(self):
+        says = [
+            {"name": name, "entry": f"{name}.py", "framework": None, "environment": {}} for name in ("first", "last")
+        ]
+        parses = """
+            import json
+            def model_fn(model_dir):
+                return 0
+            def input_fn(body, content_type):
+                return [line.split(",") for line in body.splitlines()]
+            def predict_fn(rows, model):
+                return rows
+            def output_fn(rows, accept):
+                return json.dumps(rows), accept
+        """
+        # The answers of the first are the questions of the last, in the form that nobody has asked for.
+        answers = REPEATS.replace('"text/csv"', '"application/json"').replace(
+            '[line.split(",") for line in body.splitlines()]', "__import__('json').loads(body)"
+        )
+        chain = {"code/first.py": textwrap.dedent(parses), "code/last.py": answers, "code/chain.json": json.dumps(says)}
+        self.model("challenger", **{"code/serve.py": None, **chain})
+        self.model("champion", column="1")
+        found = self.judged()
+        self.assertEqual(found["challenger"]["score"], 1.0)
+        self.assertAlmostEqual(found["champion"]["score"], 2 / 3)
+        self.assertEqual(found["samples"][0], {"body": "0,0", "answer": "0"})
+        self.model("challenger", **{"code/serve.py": None, **chain, "code/last.py": answers.replace("rows]", "1/0]")})
+        (self.output / "evaluation.json").unlink()
+        self.refused("the challenger", "last.py failed while answering the held-out examples: last.py:8: ZeroDivisio")
+        self.model("challenger", **{"code/serve.py": None, **chain, "code/last.py": "import os\nos._exit(7)"})
+        self.refused("the challenger's chain ended its process with exit code 7")
+        self.model("challenger", **{"code/serve.py": None, **chain, "code/chain.json": "[{}]"})
+        (evaluate.SOURCE / "chain.json").unlink()
+        self.refused("the challenger", "code/chain.json says no chain: KeyError: 'entry'")
+
+    def test_the_first_container_of_a_chain_reads_the_held_out_data(self):
+        says = [{"name": name, "entry": f"{name}.py", "framework": None, "environment": {}} for name in ("one", "two")]
+        reads = "def heldout_fn(folder):\n    yield from (('0,1', 'text/csv', 1), ('1,0', 'text/csv', 0))\n"
+        (evaluate.SOURCE / "chain.json").write_text(json.dumps(says))
+        asked = REPEATS.replace('== "text/csv"', '== "text/csv; charset=utf-8"').replace(
+            "body.split", "body.decode().split"
+        )
+        chain = {"code/one.py": reads + ECHO, "code/two.py": asked, "code/chain.json": json.dumps(says)}
+        self.model(column="1", **{"code/serve.py": None, **chain})
+        self.assertEqual(self.judged()["challenger"]["score"], 1.0)
+        self.assertIn("as heldout_fn of one.py reads it", self.printed)
+
     def test_its_own_toolkit_travels_with_a_model(self):
         own = {"code/toolkit/__init__.py": "", "code/toolkit/old.py": "X = 1"}
         self.model(serve="from toolkit.old import X" + REPEATS, **own)
         self.judged()
+
+    def sure_of(self, threshold):
+        """A model that is sure of what it says by the last column: 0.6, 0.8 or 1."""
+        os.environ[THRESHOLD] = threshold
+        self.addCleanup(os.environ.pop, THRESHOLD, None)
+        toolkit = Path(evaluate.__file__).parent
+        beside = {
+            f"code/{folder.name}/{path.relative_to(folder)}": path.read_text()
+            for folder in (toolkit, Path(contract.__file__).parent)
+            for path in folder.glob("*.py")
+        }
+        sure = """
+            from toolkit.threshold import with_threshold
+            def sure_fn(rows, column):
+                return [row[column] for row in rows], [0.6 + 0.2 * int(row[1]) for row in rows]
+            predict_fn, output_fn = with_threshold(predict_fn, output_fn, sure_fn)
+        """
+        return {"serve": REPEATS + textwrap.dedent(sure), **beside}
+
+    def test_with_a_threshold_what_is_predicted_is_judged_and_what_is_answered_is_told(self):
+        serving = self.sure_of("0.8")
+        self.model(column="1", **serving)
+        self.model("champion", column="1")
+        found = self.judged("--classes")
+        self.assertAlmostEqual(found["challenger"]["score"], 2 / 3)
+        self.assertEqual((found["difference"], found["interval"]), (0, [0, 0]))
+        at = found["threshold"]
+        self.assertEqual((at["threshold"], at["champion"]), ("0.8", None))
+        self.assertEqual((at["challenger"]["coverage"], at["challenger"]["precision"]), (2 / 3, 0.5))
+        self.assertEqual(set(found["answers"]["curve"]), {"challenger"})
+        # As the endpoint answers.
+        self.assertEqual({sample["answer"] for sample in found["samples"]} - {"1,0.8,1", "2,1.0,2"}, {"0,0.6,unsure"})
+
+    def test_a_threshold_asks_for_models_that_say_how_sure_they_are(self):
+        self.sure_of("0.8")
+        self.model()
+        self.refused(
+            "the challenger answers '0' without a confidence, which serving.threshold needs; write into serve.py",
+            "predict_fn, output_fn = with_threshold(predict_fn, output_fn)",
+        )
+
+    def test_a_threshold_without_probabilities_says_which_function_is_missing(self):
+        serving = self.sure_of("0.8")
+        serving["serve"] = serving["serve"].replace(", sure_fn)", ")")
+        self.model(**serving)
+        self.refused("int has no predict_proba and classes_; give with_threshold a third function, sure_fn(data, ")
 
     def test_samples_are_answers_to_single_examples(self):
         self.model()

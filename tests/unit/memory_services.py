@@ -104,7 +104,8 @@ class S3(Service):
 
     def list_objects_v2(self, *, Bucket: str, Prefix: str, **_: Any) -> Document:  # noqa: N803 - boto3's
         found = [key for bucket, key in sorted(self.objects) if bucket == Bucket and key.startswith(Prefix)]
-        return {"Contents": [{"Key": key} for key in found]} if found else {}
+        listed = [{"Key": key, "Size": len(self.objects[Bucket, key])} for key in found]
+        return {"Contents": listed} if found else {}
 
     def list_object_versions(self, *, Bucket: str, Prefix: str = "") -> Document:  # noqa: N803 - boto3's
         if Bucket not in self.versions:
@@ -199,7 +200,9 @@ class SageMaker(Service):
     def describe_endpoint_config(self, *, EndpointConfigName: str) -> Document:  # noqa: N803 - boto3's
         if EndpointConfigName not in self.configs:
             raise self.error("describe_endpoint_config", "ValidationException", "Could not find endpoint configuration")
-        return {"ProductionVariants": [{"ModelName": model} for model in self.configs[EndpointConfigName]]}
+        production, *shadows = [{"ModelName": model} for model in self.configs[EndpointConfigName]]
+        more = {"ShadowProductionVariants": shadows} if shadows else {}
+        return {"ProductionVariants": [production], **more}
 
     def list_endpoint_configs(self, *, NameContains: str) -> Document:  # noqa: N803 - boto3's
         return {"EndpointConfigs": [{"EndpointConfigName": name} for name in self.configs if NameContains in name]}
@@ -318,10 +321,14 @@ class StepFunctions(Service):
 
 
 class CloudWatch(Service):
-    """Alarms by name, as they were put."""
+    """Alarms by name, as they were put; datapoints by metric, whatever is asked of it."""
 
     def __init__(self) -> None:
         self.alarms: dict[str, Document] = {}
+        self.datapoints: dict[str, list[Document]] = {}
+
+    def get_metric_statistics(self, *, MetricName: str, **_: Any) -> Document:  # noqa: N803 - boto3's
+        return {"Datapoints": self.datapoints.get(MetricName, [])}
 
     def put_metric_alarm(self, *, AlarmName: str, **said: Any) -> None:  # noqa: N803 - boto3's
         self.alarms[AlarmName] = said
@@ -336,6 +343,21 @@ class CloudWatch(Service):
             raise self.error("delete_alarms", "ResourceNotFound", f"Unknown alarm(s) {missing}")
         for name in AlarmNames:
             del self.alarms[name]
+
+
+class AutoScaling(Service):
+    """Scalable targets by their resources."""
+
+    def __init__(self) -> None:
+        self.targets: set[str] = set()
+
+    def describe_scalable_targets(self, *, ResourceIds: list[str], **_named: Any) -> Document:  # noqa: N803 - boto3's
+        return {"ScalableTargets": [{"ResourceId": name} for name in ResourceIds if name in self.targets]}
+
+    def deregister_scalable_target(self, *, ResourceId: str, **_named: Any) -> None:  # noqa: N803 - boto3's
+        if ResourceId not in self.targets:
+            raise self.error("deregister_scalable_target", "ObjectNotFoundException", "No scalable target registered")
+        self.targets.remove(ResourceId)
 
 
 class Kept(Service):
@@ -361,4 +383,5 @@ SERVICES: dict[str, type[Service]] = {
     "sqs": Kept,
     "codebuild": Kept,
     "cloudwatch": CloudWatch,
+    "application-autoscaling": AutoScaling,
 }

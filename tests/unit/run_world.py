@@ -94,6 +94,7 @@ _SERVICES = {
     "iam": "iam",
     "cloudwatch": "cloudwatch",
     "sqs": "sqs",
+    "applicationautoscaling": "application-autoscaling",
 }
 
 

@@ -71,6 +71,7 @@ def execute(
     tokens: TaskTokens | None = None,
     events: list[Document] | None = None,
     wait_scale: float = 1.0,
+    clock_scale: float = 1.0,
     **top: Any,
 ) -> Ended:
     """Run a machine that starts at the first of `states`, in JSONata unless `top` says otherwise."""
@@ -83,6 +84,7 @@ def execute(
         region="eu-west-1",
         now=lambda: NOW,
         wait_scale=wait_scale,
+        clock_scale=clock_scale,
     )
     machine = Machine({"StartAt": next(iter(states)), "States": states, **top}, "JSONata")
     trace = Trace(History(events, NOW.isoformat))

@@ -121,3 +121,22 @@ def test_the_functions_look_as_they_did(in_batch: Functions) -> None:
 
 def test_a_joined_row_ends_in_the_placeholder() -> None:
     assert list(batches.bad_rows(["1,2,a\n", f"3,4,{batches.BAD_ROW}\r\n", "5,6,b\n"])) == [2]
+
+
+def test_a_bad_row_of_the_first_container_is_one_of_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was no number for the first is nothing that the last, to whom every text is one, is asked."""
+    monkeypatch.setenv(batches.IN_BATCH, "true")
+    asked: list[str] = []
+
+    def texts(body: str, kind: str) -> list[str]:
+        assert kind == "text/csv; charset=utf-8"  # as scikit-learn's image passes it on
+        asked.extend(body.splitlines())
+        return body.splitlines()
+
+    last = row_by_row(texts, lambda rows, _model: [f"<{row}>" for row in rows], lambda rows, _kind: "\n".join(rows))
+    first = row_by_row(read, predict, write)
+    between, _ = answered(first, "1\nx\n5\n0")
+    reads, predicts, writes = last
+    text, _ = writes(predicts(reads(between.encode(), "text/csv; charset=utf-8"), None), "text/csv")
+    assert text.split("\n") == ["<10>", batches.BAD_ROW, "<2>", batches.BAD_ROW]
+    assert batches.BAD_ROW not in asked

@@ -108,6 +108,24 @@ def test_what_pips_settings_name_is_seen(tmp_path: Path) -> None:
     assert named == {"ca.pem", "wheels", "more wheels"}
 
 
+def test_what_the_pages_of_a_local_index_link_to_is_seen(tmp_path: Path) -> None:
+    pages = {
+        "web/simple/one": '<a href="../../packages/ab/cd/one-1.0.whl#sha256=0">one</a>',
+        "web/simple/two": "<A class=x HREF='two-1.0.whl'>two</A><a href='https://example.com/files/two-2.0.whl'></a>",
+        "web/simple/three": f'<a href="file://{tmp_path}/else%20where/three.whl">three</a><a href="../../gone/x.whl">',
+    }
+    for folder in ("web/packages/ab/cd", "else where/deep", *pages):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder, page in pages.items():
+        (tmp_path / folder / "index.html").write_text(page)
+    found = configparser.RawConfigParser()
+    found.read_dict({"global": {"extra-index-url": f"https://example.com/simple file://{tmp_path}/web/simple/"}})
+    named = {str(path.relative_to(tmp_path)) for path in pip_settings.named_places(found)}
+    assert named == {"web/simple", "web/packages", "else where"}
+    found.read_dict({"global": {"extra-index-url": "", "find-links": f"{tmp_path}/web/simple/one/index.html"}})
+    assert tmp_path / "web/packages/ab/cd" in set(pip_settings.named_places(found))
+
+
 @pytest.mark.parametrize(
     ("kind", "has_landlock", "said"),
     [

@@ -19,6 +19,7 @@ from localaws.sagemaker.context import Context
 from localaws.sagemaker.hosting.deployments import Deployments
 from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
 from localaws.sagemaker.hosting.instances import VariantPlan
+from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
 from localaws.sagemaker.hosting.serving import Serving
 from localaws.sagemaker.hosting.snapshots import of_size
 from localaws.sagemaker.hosting.worker import Worker
@@ -32,7 +33,9 @@ class Restarted:
         self.context = Context.open(self.platform)
         self.records, self.serving = EndpointRecords(self.context), Serving()
         self.started: Counter[str] = Counter()
-        self.deployments = Deployments(self.context, self.records, self.serving)
+        self.deployments = Deployments(
+            self.context, self.records, self.serving, InvocationMetrics(self.platform, self.context.clock.now)
+        )
         self.deployments._starter = SimpleNamespace(start=self.start)  # type: ignore[assignment]
         self.records.create("e", "arn", snapshot("old", 4), {})
         self.records.settle("e", "InService", snapshot("old", 4), None)

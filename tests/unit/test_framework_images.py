@@ -156,6 +156,18 @@ def test_the_end_of_patch_is_said(tmp_path: Path, framework: dict[str, str], tod
     assert not found or field in found[-1]
 
 
+def test_the_images_of_a_chain_are_warned_of_and_checked_too(tmp_path: Path) -> None:
+    for name in ("features.py", "labels.py"):
+        (tmp_path / name).touch()
+    own = {"entry": "labels.py", "framework": {"name": "pytorch", "version": OLD}}
+    deploy = {"instance": "ml.m5.large", "chain": [{"entry": "features.py"}, own]}
+    (warning,) = framework_support.warnings(make_spec(tmp_path, deploy=deploy), date(2026, 11, 26))
+    assert "deploy.chain[1].framework.version: AWS has not patched the inference image of pytorch 2.6.0" in warning
+    own["framework"] = {"name": "xgboost", "version": "1.3-1"}
+    with pytest.raises(SpecError, match=r"deploy\.chain\[1\]\.framework\.version: xgboost 1\.3-1 has Python 3\.7, and"):
+        images.chain_images(make_spec(tmp_path, deploy=deploy), "us-east-1")
+
+
 def test_what_has_no_date_has_no_warning(tmp_path: Path) -> None:
     spec = make_spec(tmp_path, framework={"name": "sklearn", "version": "1.4-2-py312"})
     assert list(framework_support.warnings(spec, date(2100, 1, 1))) == []

@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from common.answers import same
 from common.json_values import DEPTH, NotJsonError, parsed, storable, told, unstorable
 from common.run_table import _attribute
 from common.state import State
@@ -25,7 +26,6 @@ from lifecycle.answer import BadRequestError, answer
 from memory_aws import Aws, installed
 from recorder.documents import run_record
 from verifier import handler as verifier
-from verifier.answers import same
 from verifier.handler import NoSamplesError
 
 from contract import causes, held_out, held_out_labels, held_out_lines

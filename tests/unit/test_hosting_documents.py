@@ -143,6 +143,49 @@ def test_invocations_are_written_together_under_awss_names() -> None:
     assert of_config == list(by_name.values()), "the same once more, by the configuration that answered"
 
 
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "Containers that are asked by name have Invocations, errors and OverheadLatency of their own by ContainerName.",
+    "SageMaker DG, Metrics for multi-container endpoints with direct invocation",
+)
+def test_containers_have_metrics_of_their_own() -> None:
+    recorder = Recorder()
+    metrics = InvocationMetrics(recorder, lambda: 7.0)  # type: ignore[arg-type]
+    for hostnames, direct in (("ab", None), ("a", (200, 0.0001)), ("a", (500, 0.0001))):
+        metrics.record(("e", "A", "c"), 200, 0.004, 0.0001)
+        metrics.record_containers(("e", "A", "c"), dict.fromkeys(hostnames, 0.002), direct)
+    metrics.close()
+    told = {
+        (datum["Dimensions"][2]["Value"], datum["MetricName"]): dict(zip(datum["Values"], datum["Counts"], strict=True))
+        for datum in recorder.data
+        if datum["Dimensions"][2:] and datum["Dimensions"][2]["Name"] == "ContainerName"
+    }
+    assert told == {
+        ("a", "ContainerLatency"): {2000.0: 3.0},
+        ("a", "Invocations"): {1.0: 2.0},
+        ("a", "Invocation4XXErrors"): {0.0: 2.0},
+        ("a", "Invocation5XXErrors"): {0.0: 1.0, 1.0: 1.0},
+        ("a", "OverheadLatency"): {100.0: 2.0},
+        ("b", "ContainerLatency"): {2000.0: 1.0},
+    }
+
+
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "InvocationsPerInstance holds 1 / the variant's instances for every invocation.",
+    "SageMaker DG, Amazon SageMaker AI metrics in Amazon CloudWatch; ScalingPolicyMetric, API reference",
+)
+def test_invocations_are_counted_per_instance() -> None:
+    recorder, counts = Recorder(), {("e", "A"): 4, ("e", "B"): 0}
+    metrics = InvocationMetrics(recorder, lambda: 7.0, instances=lambda *of: counts[of])  # type: ignore[arg-type]
+    for variant in "AAB":
+        metrics.record(("e", variant, "c"), 200, 0.001, 0.0001)
+    metrics.close()
+    of_variant = [datum for datum in recorder.data if not _is_of(datum, "c")]
+    told = [datum for datum in of_variant if datum["MetricName"] == "InvocationsPerInstance"]
+    assert [(datum["Values"], datum["Counts"]) for datum in told] == [([0.25], [2.0]), ([1.0], [1.0])]
+
+
 def _is_of(datum: dict[str, Any], config: str) -> bool:
     return {"Name": "EndpointConfigName", "Value": config} in datum["Dimensions"]
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from waiting import WAIT_SECONDS as PATIENT_SECONDS
 from waiting import until
 
-from localaws.sagemaker.containers.limits import DISK, MEMORY, Exceeded, Limits
+from localaws.sagemaker.containers.limits import DISK, MEMORY, Exceeded, Limits, SharedMemory
 from localaws.sagemaker.hosting import instances
 from localaws.sagemaker.hosting.endpoint_logs import last_words
 from localaws.sagemaker.hosting.fleet import Deployment, NoInstanceError, NoVariantError, RetiredError
@@ -27,7 +27,7 @@ from localaws.sagemaker.hosting.model_server.functions import Functions
 from localaws.sagemaker.hosting.model_server.model import settings_of
 from localaws.sagemaker.hosting.model_server.server import connections_of_control
 from localaws.sagemaker.hosting.turns import Turns
-from localaws.sagemaker.hosting.worker import Worker, WorkerGoneError, start_worker
+from localaws.sagemaker.hosting.worker import UnhealthyError, Worker, WorkerGoneError, start_worker
 
 
 class ThreadedContainer:
@@ -142,12 +142,14 @@ def test_a_container_that_a_limit_ends_while_it_loads_says_so(exceeded: Exceeded
     deployment = Deployment([plan("B")], lambda _plan, _instance: start_worker(spawn))
     with pytest.raises(FleetError) as caught:
         deployment.start()
-    assert str(caught.value) == f"{instances.unhealthy_reason('B')} {told}"
+    assert str(caught.value) == f"{instances.unhealthy_reason('B', UnhealthyError(''))} {told}"
     assert last_words(exceeded, Limits(memory=4 << 30, disk=1)).startswith(told)
 
 
 def test_a_log_says_how_much_memory_a_container_may_have() -> None:
-    assert "It may use 4.0 GiB" in last_words(MEMORY, Limits(memory=4 << 30, disk=1))
+    assert "It may use 4.0 GiB, which" in last_words(MEMORY, Limits(memory=4 << 30, disk=1))
+    shared = Limits(memory=4 << 30, disk=1, shared=SharedMemory())
+    assert "It may use 4.0 GiB together with the instance's other containers, which" in last_words(MEMORY, shared)
 
 
 def test_a_container_that_ends_again_and_again_is_started_ever_more_rarely(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,30 @@ def call(event: dict[str, Any]) -> None:
     handler.handle(event, Context())
 
 
+# --------------------------------------------------------------------------------------------------------- scaling
+
+VARIANT = "endpoint/local-digits/variant/AllTraffic"
+SCALED = {**PIPELINE, "Scaled": VARIANT}
+
+
+def test_an_endpoint_that_is_scaled_no_more_is_left_alone(aws: Aws, answers: Answers) -> None:
+    aws.application_autoscaling.targets = {VARIANT, "endpoint/other/variant/AllTraffic"}
+    call(request("Update", ResourceProperties=SCALED, OldResourceProperties=PIPELINE))
+    call(request("Update", ResourceProperties=SCALED, OldResourceProperties=SCALED))
+    assert VARIANT in aws.application_autoscaling.targets
+    call(request("Update", OldResourceProperties=SCALED))
+    assert aws.application_autoscaling.targets == {"endpoint/other/variant/AllTraffic"}
+    call(request("Update", OldResourceProperties=SCALED))
+    assert [document["Status"] for document in answers.documents] == ["SUCCESS"] * 4, "done again, it is as well"
+
+
+def test_a_pipeline_that_goes_leaves_no_scalable_target(aws: Aws, answers: Answers) -> None:
+    aws.application_autoscaling.targets = {VARIANT}
+    call(request("Delete", ResourceProperties=SCALED))
+    assert aws.application_autoscaling.targets == set()
+    assert answers.documents[0]["Status"] == "SUCCESS"
+
+
 # ---------------------------------------------------------------------------------------------------- the answer
 
 

@@ -26,7 +26,7 @@ class Logs:
         ResourceNotFoundException = NoGroupError
 
     def __init__(self, *arriving: list[str] | Exception) -> None:
-        self.arriving, self.requests = list(arriving), []
+        self.arriving, self.requests, self.stream = list(arriving), [], "AllTraffic/i-1"
 
     def get_paginator(self, _operation: str) -> Logs:
         return self
@@ -37,7 +37,10 @@ class Logs:
         if isinstance(lines, Exception):
             raise lines
         at = int(ASKED.timestamp() * 1000)
-        events = [{"timestamp": at + place, "message": text, "eventId": str(place)} for place, text in enumerate(lines)]
+        events = [
+            {"timestamp": at + place, "message": text, "eventId": str(place), "logStreamName": self.stream}
+            for place, text in enumerate(lines)
+        ]
         return [{"events": events}]
 
 
@@ -49,9 +52,10 @@ class Account:
         return self._logs
 
 
-def told(logs: Logs, message: str = PAGE) -> tuple[str, list[float]]:
+def told(logs: Logs, message: str = PAGE, **more: str) -> tuple[str, list[float]]:
     pauses: list[float] = []
-    text = model_errors.told(Account(logs), "dev-iris", {"OriginalMessage": message}, ASKED, pauses.append)  # type: ignore[arg-type]
+    response = {"OriginalMessage": message, **more}
+    text = model_errors.told(Account(logs), "dev-iris", response, ASKED, pauses.append)  # type: ignore[arg-type]
     return text, pauses
 
 
@@ -79,3 +83,16 @@ def test_a_log_that_says_nothing_is_named_and_not_waited_for_too_long(silent: An
     text, pauses = told(Logs(silent))
     assert text == f"500 Internal Server Error\nIts log is {GROUP}."
     assert sum(pauses) <= model_errors.PATIENCE_SECONDS
+
+
+def test_of_a_chain_the_container_is_named_and_its_own_lines_are_told() -> None:
+    stream = "AllTraffic/i-0123/features"
+    arn = f"arn:aws:logs:us-east-1:000000000000:log-group:{GROUP}:log-stream:{stream}"
+    logs = Logs(["ValueError: row 1"])
+    logs.stream = stream
+    text, _ = told(logs, LogStreamArn=arn)
+    assert text == f"features: 500 Internal Server Error\nIts log ({GROUP}) says:\nValueError: row 1"
+    assert logs.requests[0]["logStreamNamePrefix"] == stream
+    alone = Logs(["ValueError: row 1"])
+    assert told(alone, LogStreamArn=arn.removesuffix("/features"))[0].startswith("500 Internal Server Error")
+    assert "logStreamNamePrefix" not in alone.requests[0]

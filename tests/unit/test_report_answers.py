@@ -172,3 +172,49 @@ def test_the_details_of_answers_are_read_from_the_evaluation() -> None:
     assert report._answers(s3, "bucket", "f/", run)["differing"]["count"] == 31
     assert report._answers(s3, "bucket", "elsewhere/", run) == {}
     assert report._answers(s3, "bucket", "f/", failed_sources().run) == {}
+
+
+# -------------------------------------------------------------------------------------------------------- the threshold
+
+AT = {
+    "examples": 500,
+    "answered": 400,
+    "coverage": 0.8,
+    "coverage_interval": [0.763, 0.833],
+    "precision": 0.99,
+    "precision_interval": [0.974, 0.996],
+}
+CURVE = [
+    {"threshold": 0.0, "coverage": 1.0, "precision": 0.95, "precision_interval": [0.93, 0.97]},
+    {"threshold": 0.8, "coverage": 0.8, "precision": 0.99, "precision_interval": [0.97, 1.0]},
+    {"threshold": 1.0, "coverage": 0.0, "precision": None, "precision_interval": None},
+]
+
+
+def with_threshold(text: str, **figures: Any) -> report.Sources:
+    sources = promoted_sources()
+    at = {"threshold": text, "challenger": {**AT, **figures}, "champion": None}
+    document = {**sources.run.document, "evaluation": {**sources.run.evaluation, "threshold": at}}
+    answers = {**ANSWERS, "curve": {"challenger": CURVE}}
+    return replace(sources, run=replace(sources.run, document=document), answers=answers)
+
+
+def test_the_page_draws_what_a_threshold_makes_of_the_answers() -> None:
+    page = report.render(with_threshold("0.8"))
+    assert (
+        "At 0.8 the challenger answers 80.0 % of 500 examples [76.3, 83.3], of which 99.0 % are right [97.4, 99.6]; "
+        "100 are unsure."
+    ) in page
+    section = page[page.index('id="threshold"') : page.index("</section>", page.index('id="threshold"'))]
+    (chosen,) = re.findall(r'class="limit" d="M([\d.]+) 12', section)
+    coverage, precision = re.findall(r'class="loss[^"]*" d="M([^"]+)"', section)
+    assert [line.count("L") for line in (coverage, precision)] == [2, 1], "of nothing there is no precision"
+    assert coverage.split(" L")[1].split()[0] == precision.split(" L")[1].split()[0] == chosen
+    assert 'id="threshold"' not in report.render(promoted_sources())
+
+
+def test_of_thresholds_by_class_and_of_a_model_that_is_never_sure_it_says_so() -> None:
+    nothing = {"answered": 0, "coverage": 0.0, "precision": None, "precision_interval": None}
+    page = report.render(with_threshold('{"7":0.9}', coverage_interval=[0.0, 0.01], **nothing))
+    assert "by class, the challenger answers 0.0 % of 500 examples [0.0, 1.0]: 500 are unsure." in page
+    assert 'class="limit" d="M' not in page[page.index('id="threshold"') : page.index("Below the threshold")]

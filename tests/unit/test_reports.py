@@ -27,6 +27,7 @@ from run_documents import (
     record,
     rolled_back_record,
     rolled_back_sources,
+    shadowed_record,
 )
 
 from contract import causes, histories
@@ -464,6 +465,24 @@ def test_a_run_that_a_rule_stopped_says_which_where_and_why() -> None:
     assert live.outcome_style("StoppedByRule") == "bold red"
 
 
+def test_what_serves_a_chain_stands_in_status_and_report() -> None:
+    images = {"features": "sagemaker-scikit-learn:1.9-0-cpu-py3", "labels": "sagemaker-xgboost:3.2-0"}
+    chain = [
+        {"ContainerHostname": name, "Image": image, "Environment": {"SAGEMAKER_PROGRAM": f"{name}.py"}}
+        for name, image in images.items()
+    ]
+    champion = {"run_id": RUN_ID, "metric": "accuracy", "score": 0.9913, "promoted_at": "2026-11-27", "chain": chain}
+    each: dict[str, Any] = dict.fromkeys(("batch", "running", "pending", "last_run"), None)
+    each |= {"pipeline": "cars", "folder": "cars", "endpoint": {"name": "e", "status": "InService"}}
+    told = pipeline_text({**each, "champion": champion}, "")
+    assert f"of run {RUN_ID}  accuracy 0.9913, through features, labels, since 2026-11-27" in told
+    run = runs.of_item(record(candidate={"run_id": RUN_ID, "chain": chain}, champion_after=champion))
+    page = " ".join(report.render(report.Sources(run, "local", "000000000000", "us-east-1")).split())
+    assert "<th>Served by</th><td>features: features.py in <code>sagemaker-scikit-learn:1.9-0-cpu-py3</code>" in page
+    assert "<th>then by</th><td>labels: labels.py in <code>sagemaker-xgboost:3.2-0</code>" in page
+    assert "accuracy 0.9913, through features, labels" in page
+
+
 def test_status_says_why_the_last_run_ended_and_what_its_rules_found() -> None:
     run = runs.of_item(JUDGED)
     each: dict[str, Any] = {
@@ -474,7 +493,13 @@ def test_status_says_why_the_last_run_ended_and_what_its_rules_found() -> None:
         "pending": None,
         "last_run": JUDGED,
     }
-    each |= {"endpoint": {"name": "e", "status": "InService"}, "why": run.reason, "spot": "", "rules": run.rules}
+    each |= {
+        "endpoint": {"name": "e", "status": "InService"},
+        "batch": None,
+        "why": run.reason,
+        "spot": "",
+        "rules": run.rules,
+    }
     each["tuning"] = "3 trials, the best f1 0.9 (depth 7)"
     told = pipeline_text(each, "")
     assert "StoppedByRule" in told
@@ -528,3 +553,13 @@ def test_a_state_without_a_job_or_a_log_that_is_gone_has_none() -> None:
     broken: Any = _Logs("InternalFailure")
     with pytest.raises(ClientError):
         run_logs.tail(broken, failed_sources().run, "Train")
+
+
+def test_the_report_shows_which_answers_of_a_shadow_differ() -> None:
+    sources = replace(rolled_back_sources(), run=runs.of_item(shadowed_record()))
+    page = report.render(sources)
+    assert "10 answers compared, 2 differ; 11 copies, 1 errors" in page
+    assert "e1" in page and "the spec wants 95 %" in page
+    assert HOSTILE not in page, "what a model answers is text, never markup"
+    skipped = {**record(), "shadow": {"skipped": "no champion served"}}
+    assert "no champion served" in report.render(replace(sources, run=runs.of_item(skipped)))

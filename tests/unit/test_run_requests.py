@@ -256,6 +256,7 @@ def test_the_planner_is_told_what_a_model_is_made_from(ran: Any, tmp_path: Path)
         "code_hash": "c0de",
         "spec_hash": spec_hash(make_spec(tmp_path)),
         "image_uri": IMAGE.uri,
+        "threshold": None,
     }
 
 
@@ -330,6 +331,7 @@ def test_gate_and_verifier_are_told_whom_to_judge(ran: Any) -> None:
         "when_champion_cannot_answer": "keep",
         "segments": None,
         "classes": None,
+        "at_threshold": None,
     }
     assert gate == {"gate": rule, "champion": CHAMPION, "supersede": False}
     assert only(ran, "verifier")["Payload"] == {
@@ -337,6 +339,7 @@ def test_gate_and_verifier_are_told_whom_to_judge(ran: Any) -> None:
         "endpoint_config_name": ran.recorded["deployment"]["endpoint_config_name"],
         "model_package_arn": ran.recorded["package"],
         "evaluated_by": {"pipeline": "digits-forest", "run_id": RUN_ID},
+        "threshold": None,
     }
 
 

@@ -321,27 +321,32 @@ def test_a_deployment_whose_rollback_fails_ends_with_the_champion_back(tmp_path:
 
 
 DRIFTED = {**PLAN, "champion": CHAMPION, "drift": "the endpoint was odd", "outcome": "UpToDate"}
+OTHER = "local-digits-forest-ffffffffffff"
+IN_USE = refused(f'Cannot update endpoint with the currently in use endpoint configuration "{OLD}"')
 CANNOT = refused(f'Cannot update endpoint "{ENDPOINT}".')
 DENIED = refused("User is not authorized to perform: sagemaker:UpdateEndpoint")
 
 
 @pytest.mark.parametrize(
-    ("status", "answer", "changes", "repaired"),
+    ("status", "config", "answer", "changes", "repaired"),
     [
-        ("UpdateRollbackFailed", None, ["updateEndpoint"], True),
-        ("UpdateRollbackFailed", CANNOT, ["updateEndpoint", "deleteEndpoint", "createEndpoint"], True),
-        ("UpdateRollbackFailed", DENIED, ["updateEndpoint"], False),
-        ("OutOfService", None, ["updateEndpoint"], True),
-        ("OutOfService", DENIED, ["updateEndpoint", "deleteEndpoint", "createEndpoint"], True),
-        ("Failed", None, ["deleteEndpoint", "createEndpoint"], True),
+        ("UpdateRollbackFailed", OLD, None, ["updateEndpoint"], True),
+        ("UpdateRollbackFailed", OLD, CANNOT, ["updateEndpoint", "deleteEndpoint", "createEndpoint"], True),
+        ("UpdateRollbackFailed", OLD, IN_USE, ["updateEndpoint", "deleteEndpoint", "createEndpoint"], True),
+        ("UpdateRollbackFailed", OLD, DENIED, ["updateEndpoint"], False),
+        # SageMaker refuses an update to the config that is in use: nobody asks it for one.
+        ("OutOfService", OLD, None, ["deleteEndpoint", "createEndpoint"], True),
+        ("OutOfService", OTHER, None, ["updateEndpoint"], True),
+        ("OutOfService", OTHER, DENIED, ["updateEndpoint", "deleteEndpoint", "createEndpoint"], True),
+        ("Failed", OLD, None, ["deleteEndpoint", "createEndpoint"], True),
     ],
 )
 def test_every_run_repairs_an_endpoint_whatever_its_status(
-    tmp_path: Path, status: str, answer: Any, changes: list[str], repaired: bool
+    tmp_path: Path, status: str, config: str, answer: Any, changes: list[str], repaired: bool
 ) -> None:
     """One that takes no update is made anew, but not one that serves and is only refused for want of a permission."""
-    world = World(plan=DRIFTED, on="local-digits-forest-ffffffffffff")
-    looks = iter([in_service(OLD, EndpointStatus=status)])
+    world = World(plan=DRIFTED, on=OTHER)
+    looks = iter([in_service(config, EndpointStatus=status)])
     world.answers["describeEndpoint"] = lambda arguments: next(looks, None) or world._describeEndpoint(arguments)
     if answer:
         world.answers["updateEndpoint"] = [answer] * 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import tarfile
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import contract
 from ratchet.spec import ConfigurationError
+from ratchet.spec.deploy_chain import Container
 from ratchet.spec.source_package import MAXIMUM_BYTES, source_package
 
 
@@ -122,3 +124,28 @@ def test_data_among_the_code_is_refused(model: Path, toolkit: Path) -> None:
         file.truncate(MAXIMUM_BYTES)
     with pytest.raises(ConfigurationError, match=r"its code is 20 MiB, weights.bin the largest; at most 20 MiB"):
         source_package(model, toolkit)
+
+
+def test_a_chains_archive_says_what_serves_and_needs_no_serve_py(model: Path, toolkit: Path) -> None:
+    chain = [Container(entry="words.py", environment={"LOUD": "1"}), Container(entry="labels.py", name="names")]
+    (model / "serve.py").unlink()
+    (model / "words.py").write_text("words")
+    with pytest.raises(ConfigurationError, match=r"labels\.py: is missing; a model's folder needs labels\.py, how the"):
+        source_package(model, toolkit, chain)
+    (model / "labels.py").write_text("labels")
+    package = source_package(model, toolkit, chain)
+    with tarfile.open(fileobj=io.BytesIO(package.archive()), mode="r:gz") as tar:
+        said = json.load(tar.extractfile("chain.json") or io.BytesIO())
+    assert said == [
+        {"name": "words", "entry": "words.py", "framework": None, "environment": {"LOUD": "1"}},
+        {"name": "names", "entry": "labels.py", "framework": None, "environment": {}},
+    ]
+    assert list(members(package.archive())) == sorted(members(package.archive()))
+    assert package.code_hash != source_package(model, toolkit, chain[::-1]).code_hash
+
+
+def test_a_file_in_the_chains_place_is_refused(model: Path, toolkit: Path) -> None:
+    (model / "chain.json").write_text("[]")
+    chain = [Container(entry="serve.py"), Container(entry="serve.py", name="again")]
+    with pytest.raises(ConfigurationError, match=r"chain\.json: the name is taken: what deploy\.chain says"):
+        source_package(model, toolkit, chain)

@@ -615,10 +615,6 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "approval for no time": ({"approval": {"manual": True, "expires": "0s"}}, "approval.expires: is 0s"),
     "approval for too long": ({"approval": {"manual": True, "expires": "91d"}}, "approval.expires: is 91d"),
     "approval misspelt": ({"approval": {"manual": True, "expire": "7d"}}, "approval.expire"),
-    "not yet: shadow": (
-        {"deploy": {**DEPLOY, "shift": {"shadow": "1h"}}},
-        "deploy.shift.shadow: a shadow, which sees a copy of the traffic, is not supported yet",
-    ),
     "not yet: drift": ({"triggers": {"drift": True}}, "triggers.drift: the drift trigger is not supported yet"),
 }
 

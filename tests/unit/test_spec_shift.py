@@ -162,6 +162,66 @@ def test_what_sagemaker_would_refuse_is_refused_on_its_line(tmp_path: Path, said
     assert str(refused.value).startswith(f"{tmp_path / SPEC_FILE}:6: deploy.{REFUSED[said]}")
 
 
+SHADOWED: dict[str, tuple[Any, ...]] = {
+    "shift: {shadow: 1h, agree: 95%}": (3600, None, 0.95, None),
+    "shift: {shadow: 30d, share: 50%, agree: 100 %, then: all}": (30 * 86_400, 0.5, 1.0, None),
+    "shift: {shadow: 5m, then: {canary: 10%, bake: 5m}}, rollback_on: {errors: 1%}": (300, None, None, "canary"),
+    "shift: {shadow: 5m}, rollback_on: {p90_latency: 1s}": (300, None, None, None),
+}
+
+
+@pytest.mark.parametrize("said", SHADOWED)
+def test_a_shadow_comes_before_the_steps(tmp_path: Path, said: str) -> None:
+    deploy = shadowed(tmp_path, said)
+    assert deploy.has_shadow and deploy.shift
+    kind = deploy.steps.kind if deploy.steps else None
+    assert (deploy.shift.shadow, deploy.shift.share, deploy.shift.agree, kind) == SHADOWED[said]
+    assert deploy.waits == (300 if kind else 0), "SageMaker's time for a deployment is without the shadow's"
+
+
+def shadowed(folder: Path, said: str) -> Deploy:
+    instance = "" if "instance:" in said else "instance: ml.m5.large, "
+    deploy = f"deploy: {{{instance}instance_count: 4, {said}}}\n"
+    (folder / SPEC_FILE).write_text(SPEC.partition("deploy:")[0] + deploy, encoding="utf-8")
+    return spec.load(folder / SPEC_FILE).deploy
+
+
+WRONG_SHADOWS: dict[str, str] = {
+    "shift: {shadow: 0s, agree: 95%}": "shift.shadow: is 0s; a shadow, whose metrics and answers come in minutes, "
+    "takes 5m to 30d",
+    "shift: {shadow: 31d, agree: 95%}": "shift.shadow: is 31d; a shadow",
+    "shift: {shadow: 60, agree: 95%}": "shift.shadow: has no unit: write 60s",
+    "shift: {shadow: 1h, agree: 0.95}": "shift.agree: is 0.95; write 1% to 100%, in whole percent",
+    "shift: {shadow: 1h, share: 0%, agree: 95%}": "shift.share: is '0%'; write 1% to 100%",
+    "shift: {shadow: 1h, share: 101%, agree: 95%}": "shift.share: is '101%'; write 1% to 100%",
+    "shift: {shadow: 1h}": "shift.shadow: is said, but nothing says what it is judged by; write agree: 95%",
+    "shift: {shadow: 1h}, keep_old: 5m, rollback_on: {alarms: [a]}": "shift.shadow: is said, but nothing says what",
+    "shift: {shadow: 1h, canary: 10%}, rollback_on: {errors: 1%}": "shift.canary: is said beside shadow; what comes "
+    "after the shadow is then's: write {shadow: 1h, then: {canary: 10%}}",
+    "shift: {shadow: 1h, agree: 95%, bake: 5m}": "shift.bake: is said beside shadow",
+    "shift: {share: 50%, canary: 10%}, rollback_on: {errors: 1%}": "shift.share: is said, but there is no shadow",
+    "shift: {then: all}": "shift.then: is said, but there is no shadow",
+    "shift: {shadow: 1h, agree: 95%, then: {shadow: 1h}}": "shift.then: is said again: there is one shadow",
+    "shift: {shadow: 1h, agree: 95%, then: canary}": "shift.then: is 'canary'; write one of all",
+    "shift: {shadow: 1h, agree: 95%, then: {canary: 60%}}, rollback_on: {errors: 1%}": "shift.then.canary: is 60%; ",
+    "shift: {shadow: 1h, agree: 95%, then: {canary: 10%}}": "shift.then: is canary, but there is no alarm to roll back",
+    "shift: {shadow: 1h, agree: 95%}, instance: ml.inf1.xlarge": "shift.shadow: is said, but the instance is ml.inf1",
+    "shift: {shadow: 1h, agree: 95%}, kind: batch, input: b/": "shift: is an endpoint's, and kind is batch",
+}
+
+
+@pytest.mark.fidelity(
+    "Endpoints",
+    "A shadow test takes at most 30 days; Inf1 and other than real-time endpoints have no shadow.",
+    "SageMaker Developer Guide, Create a shadow test; Shadow tests, Exclusions",
+)
+@pytest.mark.parametrize("said", WRONG_SHADOWS)
+def test_a_shadow_that_cannot_be_is_refused_on_its_line(tmp_path: Path, said: str) -> None:
+    with pytest.raises(spec.SpecError) as refused:
+        shadowed(tmp_path, said)
+    assert f"{tmp_path / SPEC_FILE}:6: deploy.{WRONG_SHADOWS[said]}" in str(refused.value)
+
+
 TOGETHER: dict[str, tuple[str, dict[str, Any], str]] = {
     "a shift that nothing watches": (
         "  shift: {canary: 10%}\n",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from states_kit import INVOKE, Ended, Noting, branch, execute, failing, task_state
+from states_kit import INVOKE, NOW, Ended, Noting, branch, execute, failing, task_state
 
 from localaws.states.attempts import TaskTokenError, TaskTokens
 from localaws.states.errors import StatesError
@@ -68,6 +69,19 @@ def test_waits_and_retries_are_scaled() -> None:
     retry = [{"ErrorEquals": ["Broken"], "IntervalSeconds": 8, "MaxAttempts": 1}]
     states = {"W": {"Type": "Wait", "Seconds": 2, "Next": "T"}, "T": task_state(Retry=retry)}
     assert execute(states, task=failing(), wait_scale=0.5).sleeps == [1, 4]
+
+
+def test_one_clock_scale_shortens_waits_but_no_look_no_retry_and_no_time_of_day() -> None:
+    waits = {"W": 3600, "L": 2, "S": 0}
+    names = [*waits, "U"]
+    states = {
+        name: {"Type": "Wait", "Seconds": waits[name], "Next": following}
+        for name, following in zip(waits, names[1:], strict=True)
+    }
+    states["U"] = {"Type": "Wait", "Timestamp": (NOW + timedelta(seconds=30)).isoformat(), "Next": "T"}
+    retry = [{"ErrorEquals": ["Broken"], "IntervalSeconds": 8, "MaxAttempts": 1}]
+    run = execute({**states, "T": task_state(Retry=retry)}, task=failing(), clock_scale=60)
+    assert run.sleeps == [60, 0.5, 0, 30, 8]
 
 
 @pytest.mark.fidelity(

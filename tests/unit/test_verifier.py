@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from common.answers import same
 from common.artifacts import ArtifactMissingError
 from memory_aws import Aws, installed
 from verifier import handler
-from verifier.answers import same
 from verifier.handler import wrong_endpoint
 
 from contract import signatures

@@ -42,7 +42,7 @@ def detail(
         answers: of the `challenger`, and of the `champion` if there is one.
         examples: of each, where it stands and what a model is asked.
     """
-    truth, given = _values(labels, answers)
+    truth, given = values_of(labels, answers)
     own = evaluations.is_own(metric)
     found, errors = _own_kind(truth, given) if own else _kind(metric, truth, given)
     if "champion" in given and (found or own):
@@ -69,7 +69,7 @@ def _own_kind(truth: np.ndarray, given: Mapping[str, np.ndarray]) -> tuple[Docum
     return (_classes(truth, given) if are_labels else {}), None
 
 
-def _values(labels: Sequence[str], answers: Mapping[str, Sequence[str]]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def values_of(labels: Sequence[str], answers: Mapping[str, Sequence[str]]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Numbers if all of them are, else text."""
     truth = metrics.numbers(labels)
     given = {name: metrics.numbers(texts) for name, texts in answers.items()}

@@ -22,6 +22,10 @@ model.tar.gz, so that what is judged is what serves, and in a process that doesn
                    "unjudged": null}, ...],                     why there is no score
      "classes": [{"class": "7", "examples": 51, "precision",    where gate.classes asks
                   "recall", "f1", "champion": {...}}, ...],
+     "threshold": {"threshold": "0.8",                          where serving.threshold is said
+                   "challenger": {"examples", "answered", "coverage", "coverage_interval", "precision",
+                                  "precision_interval"},        of what is answered; none is right of no answer
+                   "champion": ...},                            null for one that doesn't say how sure it is
      "not_held_out": ["8"],                                     classes that a model knows, and no example is of
      "samples": [{"body": "0,1,…", "answer": "7"}, ...]}        asked alone; the endpoint is asked them again. Other
                                                                 kinds than text/csv say "content_type", and what is no
@@ -47,13 +51,14 @@ if __name__ == "__main__":
     # Run as a script: the folder above the toolkit takes the place of the toolkit's own on the import path.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from toolkit import archives, confinement, heldout, predictions, requirements
+from toolkit import archives, confinement, heldout, predictions, requirements, served
 from toolkit.confinement import Confinement
 from toolkit.container import base_folder
 from toolkit.errors import NoAnswersError, ToolkitError
 
 # After the toolkit, which sees that it can be imported.
 from contract import evaluations, files, held_out  # isort: skip
+from contract.thresholds import CURVE, KEPT, THRESHOLD  # isort: skip
 
 if TYPE_CHECKING:
     Judge = Callable[[dict[str, list[str]]], dict[str, Any]]
@@ -121,11 +126,11 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
             examples = _held_out(arguments)
             # Labels that are lists ask for answers of several numbers.
             several = own or arguments.metric in evaluations.OF_PROBABILITIES or examples[0].label.startswith("[")
-            answers = models.answer(examples, several=several)
+            answers = models.answer(examples, several=several, with_confidence=THRESHOLD in os.environ)
         finally:
             models.close()
-        known = {name: each.classes for name, each in answers.items() if isinstance(each, predictions.Answers)}
-        return compared({**answers, **unreadable}, _judge(arguments, examples, known))
+        given = {name: each for name, each in answers.items() if isinstance(each, predictions.Answers)}
+        return compared({**answers, **unreadable}, _judge(arguments, examples, given))
 
 
 def _confinement(arguments: argparse.Namespace, above: Path) -> Confinement:
@@ -136,12 +141,12 @@ def _confinement(arguments: argparse.Namespace, above: Path) -> Confinement:
 
 
 def _judge(
-    arguments: argparse.Namespace, examples: Sequence[heldout.Example], known: Mapping[str, list[str] | None]
+    arguments: argparse.Namespace, examples: Sequence[heldout.Example], given: Mapping[str, predictions.Answers]
 ) -> Judge:
-    """Judges the models' answers as the arguments say. known: the classes that a model itself says it knows."""
+    """Judges the models' answers as the arguments say. given: what else a model says of itself and of its answers."""
     # They import NumPy, which wrong input shouldn't have to wait for.
     from toolkit import answers as details
-    from toolkit import bootstrap, judgement, own_metric
+    from toolkit import bootstrap, judgement, own_metric, selective
 
     metric = arguments.metric
     question = judgement.Question(
@@ -151,15 +156,21 @@ def _judge(
         segments=_segments(examples),
         classes=arguments.classes,
         own=own_metric.OwnMetric(metric, SOURCE, arguments.metric_seconds) if evaluations.is_own(metric) else None,
-        known={name: classes for name, classes in known.items() if classes},
+        known={name: each.classes for name, each in given.items() if each.classes},
     )
+    sure = {name: each.confidences for name, each in given.items() if each.confidences}
+    threshold = os.environ.get(THRESHOLD)
     asked = [(example.place, _text(example)) for example in examples]
 
     def judge(texts: dict[str, list[str]]) -> dict[str, Any]:
         judged = judgement.judge(question, texts)
         if metric in evaluations.OF_PROBABILITIES:
             return judged
-        return {**judged, files.ANSWERS: details.detail(metric, question.labels, texts, asked)}
+        detailed = details.detail(metric, question.labels, texts, asked)
+        if threshold is None:
+            return {**judged, files.ANSWERS: detailed}
+        at, curve = selective.judged(threshold, question.labels, texts, sure, arguments.confidence)
+        return {**judged, KEPT: at, files.ANSWERS: {**detailed, CURVE: curve}}
 
     return judge
 
@@ -227,11 +238,12 @@ def _held_out(arguments: argparse.Namespace) -> list[heldout.Example]:
     It is the deployed serve.py that may read them by itself, not one that training has put into a model.
     """
     folder = arguments.input / files.TEST_INPUT
-    script = SOURCE / files.SERVING_SCRIPT
+    first = served.containers(SOURCE)[0].entry
+    script = SOURCE / first
     if script.is_file() and held_out.defines_reader(script.read_text(errors="replace")):
         examples, found = (
-            predictions.own_examples(SOURCE, folder, any_label=arguments.any_label),
-            f"as {held_out.READER} of serve.py reads it",
+            predictions.own_examples(SOURCE, folder, first, any_label=arguments.any_label),
+            f"as {held_out.READER} of {first} reads it",
         )
     else:
         read = heldout.read(folder, held_out.from_arguments(arguments))

@@ -23,6 +23,8 @@ from typing import Any
 from toolkit.errors import ServingError
 
 CSV, JSON, NPY = "text/csv", "application/json", "application/x-npy"
+# What Flask says of a text without a type.
+HTML = "text/html"
 LIBSVM = ("text/libsvm", "text/x-libsvm")
 # AWS's images say in these whose container they are.
 _MODULES = ("SAGEMAKER_SERVING_MODULE", "SAGEMAKER_TRAINING_MODULE")
@@ -30,12 +32,40 @@ _MODULES = ("SAGEMAKER_SERVING_MODULE", "SAGEMAKER_TRAINING_MODULE")
 
 @dataclass(frozen=True)
 class ImageFunctions:
-    """A container's own functions; `model_fn` where it can load a model without the user's."""
+    """A container's own functions; `model_fn` where it can load a model without the user's.
+
+    flask: whether its server is a Flask application, which says of an answer's type what Werkzeug makes of it.
+    """
 
     input_fn: Callable[[Any, str], Any]
     predict_fn: Callable[[Any, Any], Any]
     output_fn: Callable[[Any, str], Any]
     model_fn: Callable[[str], Any] | None = None
+    flask: bool = True
+
+    def sent_type(self, said: str | None, accept: str, *, own: bool) -> str:
+        """The content type under which the container sends an answer.
+
+        Sources: aws/sagemaker-containers, `_transformer.py` and `_worker.py`, with Werkzeug's `get_content_type`, which
+        adds the charset (aws/amazon-sagemaker-examples #3235); aws/sagemaker-inference-toolkit, `transformer.py`.
+
+        Args:
+            said: by output_fn, beside the answer.
+            own: whether that is the image's own output_fn, which answers as it is asked.
+        """
+        if not self.flask:
+            return said or accept
+        kind = said or (accept if own else HTML)
+        return f"{kind}; charset=utf-8" if kind.startswith("text/") and "charset" not in kind else kind
+
+
+def of_framework(name: str | None) -> ImageFunctions:
+    """The functions of a framework's image, by the framework's name; without one, of the image of this process."""
+    if name is None:
+        return of_image()
+    if name not in _FRAMEWORKS:
+        raise ServingError(f"there is no framework {name!r}; known: {', '.join(_FRAMEWORKS)}")
+    return _FRAMEWORKS[name]
 
 
 def of_image(environment: Mapping[str, str] | None = None) -> ImageFunctions:
@@ -182,7 +212,7 @@ def _unknown_request(content_type: str, *known: str) -> ServingError:
 
 
 _SKLEARN = ImageFunctions(array, predict, encoded)
-_IMAGES = {
-    "sagemaker_xgboost_container": ImageFunctions(dmatrix, predict_booster, encoded),
-    "sagemaker_pytorch": ImageFunctions(tensor, predict_module, encoded_tensor, load_torchscript),
-}
+_XGBOOST = ImageFunctions(dmatrix, predict_booster, encoded)
+_PYTORCH = ImageFunctions(tensor, predict_module, encoded_tensor, load_torchscript, flask=False)
+_FRAMEWORKS = {"sklearn": _SKLEARN, "xgboost": _XGBOOST, "pytorch": _PYTORCH}
+_IMAGES = {"sagemaker_xgboost_container": _XGBOOST, "sagemaker_pytorch": _PYTORCH}

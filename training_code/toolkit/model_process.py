@@ -58,7 +58,7 @@ def say(connection: Connection, *message: Any) -> None:
     connection.send_bytes(json.dumps(message).encode())
 
 
-def heard(name: str, process: Any, connection: Connection) -> str:
+def heard(name: str, process: Any, connection: Connection, code: str = files.SERVING_SCRIPT) -> str:
     """A model's answer to one request.
 
     Raises:
@@ -68,7 +68,7 @@ def heard(name: str, process: Any, connection: Connection) -> str:
     try:
         message = json.loads(connection.recv_bytes(MOST_BYTES))
     except (EOFError, ConnectionError):
-        raise _ended(name, process, files.SERVING_SCRIPT) from None
+        raise _ended(name, process, code) from None
     except (OSError, ValueError, RecursionError) as error:
         raise NoAnswersError(name, f"the {name}'s answer can't be read: {type(error).__name__}: {error}") from None
     texts = isinstance(message, list) and all(isinstance(part, str) for part in message)

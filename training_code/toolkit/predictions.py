@@ -11,9 +11,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from contract import files, held_out_tables
+from contract import chains, held_out_tables, threshold_answers
 from contract.held_out import READER
-from toolkit import model_process, serving
+from toolkit import model_process, served, serving
 from toolkit.confinement import Confinement
 from toolkit.errors import NoAnswersError, ServingError, ToolkitError
 from toolkit.heldout import DataError, Example, joined
@@ -39,21 +39,24 @@ class Answers:
     texts: `texts[i]` is the answer to example i.
     samples: a few examples asked alone, as a caller of the endpoint would ask: {"body" or "body_base64", "answer"}, and
         "content_type" where the request isn't text/csv; the answer always is.
+    confidences: how sure each is; None where the model doesn't say.
     classes: those that the model itself says it knows, in the order of its probabilities; None where it says none.
     """
 
     texts: list[str]
     samples: list[dict[str, str]]
     classes: list[str] | None = None
+    confidences: list[float] | None = None
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A model's process, and the connection to it."""
+    """A model's process, the connection to it, and what in a sentence stands for the code that runs there."""
 
     name: str
     process: Any
     connection: Connection
+    code: str
 
 
 class Models:
@@ -68,13 +71,17 @@ class Models:
             scratch = folder.with_name(f"{folder.name}-scratch")
             confined.give(number, folder, scratch)
             process, connection = model_process.start_confined(name, _answer, confined, number, folder, scratch)
-            self._asked.append(_Asked(name, process, connection))
+            several = (folder / "code" / chains.CHAIN_FILE).is_file()
+            self._asked.append(_Asked(name, process, connection, chains.CHAIN if several else serving.SCRIPT))
 
-    def answer(self, examples: list[Example], *, several: bool = False) -> dict[str, Answers | NoAnswersError]:
+    def answer(
+        self, examples: list[Example], *, several: bool = False, with_confidence: bool = False
+    ) -> dict[str, Answers | NoAnswersError]:
         """Each model's answers to the examples, all models at once; the error for which one has none.
 
         Args:
             several: an answer may be several fields, such as a probability for each class, or a document.
+            with_confidence: the models have been told a threshold; those that know of it say how sure they are.
 
         Raises:
             ToolkitError: something from outside killed a model's process.
@@ -86,7 +93,8 @@ class Models:
             batch = [examples[samples[number - len(batches)]]] if alone else batches[number]
             self._ask(told, (ALONE if alone else TOGETHER, joined(batch), batch[0].content_type))
         self._ask(told, (KNOWN, "", ""))
-        return {name: _checked(name, texts, samples, examples, several) for name, texts in told.items()}
+        checked = _with_confidences if with_confidence else _checked
+        return {name: checked(name, texts, samples, examples, several) for name, texts in told.items()}
 
     def _ask(self, told: dict[str, list[str] | NoAnswersError], request: tuple[str, str | bytes, str]) -> None:
         """Asks all models that have answered until now, at once."""
@@ -97,7 +105,7 @@ class Models:
                 one.connection.send(request)
         for one, answers in going:
             try:
-                answers.append(model_process.heard(one.name, one.process, one.connection))
+                answers.append(model_process.heard(one.name, one.process, one.connection, one.code))
             except NoAnswersError as error:
                 told[one.name] = error
 
@@ -121,35 +129,36 @@ def import_what_all_share() -> None:
         raise ToolkitError(f"the image has no scikit-learn, which computes the gate's metric: {error}") from error
 
 
-def own_examples(code: Path, data: Path, *, any_label: bool = False) -> list[Example]:
+def own_examples(code: Path, data: Path, script: str = serving.SCRIPT, *, any_label: bool = False) -> list[Example]:
     """The examples that `heldout_fn` of the pipeline's serve.py yields, run in a process of its own.
 
     Args:
+        script: another file that has it, of a chain.
         any_label: whether a truth may be a list or a dict, for a metric of the user's own.
 
     Raises:
         ToolkitError: it raises, yields something else, or nothing.
     """
-    process, results = model_process.start("challenger", _read, code, data, any_label)
+    process, results = model_process.start("challenger", _read, code, data, script, any_label)
     try:
-        (yielded,) = model_process.receive("challenger", process, results, "read the held-out data")
+        (yielded,) = model_process.receive("challenger", process, results, "read the held-out data", script)
     finally:
         process.kill()
         process.join()
     if not yielded:
-        raise DataError(f"{READER} of serve.py yields no example of {data}")
+        raise DataError(f"{READER} of {script} yields no example of {data}")
     return [Example(*own, alone=True) for own in yielded]
 
 
-def _read(code: Path, data: Path, any_label: bool, results: Connection) -> None:
+def _read(code: Path, data: Path, script: str, any_label: bool, results: Connection) -> None:
     """Reads the held-out data, in a process of its own: sends ("examples", them), ("error", a sentence) or
     ("memory",)."""
     model_process.forget_this_toolkit()
     send = lambda *message: results.send(message)  # noqa: E731
-    with model_process.reporting(send, code, lambda: f"serve.py failed in {READER}: "):
-        reader = serving.load_functions(code).heldout_fn
+    with model_process.reporting(send, code, lambda: f"{script} failed in {READER}: "):
+        reader = serving.load_functions(code, script).heldout_fn
         if not callable(reader):
-            raise ServingError(f"{READER} of {files.SERVING_SCRIPT} is no function")
+            raise ServingError(f"{READER} of {script} is no function")
         examples = [_own(number, given, any_label) for number, given in enumerate(reader(str(data)), start=1)]
         send("examples", examples)
 
@@ -185,21 +194,20 @@ def _truth(place: str, truth: Any, any_label: bool) -> str:
 
 def _answer(confined: Confinement, number: int, folder: Path, scratch: Path, judge: Connection) -> None:
     """Answers, in the model's process: says ("answer", a text) to a request, ("error", a sentence) or ("memory",)."""
-    doing, code = "being confined", folder / "code"
-    with model_process.reporting(partial(model_process.say, judge), code, lambda: f"serve.py failed while {doing}: "):
+    doing, code, model = "being confined", folder / "code", served.Served(folder)
+    say = partial(model_process.say, judge)
+    with model_process.reporting(say, code, lambda: f"{model.running} failed while {doing}: "):
         model_process.keep_only(judge)
         confined.enter(number, folder, scratch)
         model_process.forget_this_toolkit()
         doing = "loading the model"
-        functions = serving.load_functions(code)
-        model = functions.load(str(folder))
+        model.load()
         while True:
             try:
                 doing, body, content_type = judge.recv()
             except EOFError:
                 return
-            answer = _classes(model) if doing == KNOWN else functions.answer(model, body, content_type)
-            model_process.say(judge, "answer", answer)
+            say("answer", _classes(model.model) if doing == KNOWN else model.answer(body, content_type))
 
 
 def _classes(model: Any) -> str:
@@ -247,6 +255,18 @@ def _checked(
         return replace(answered, classes=_known(classes))
     except NoAnswersError as error:
         return error
+
+
+def _with_confidences(
+    name: str, told: list[str] | NoAnswersError, samples: list[int], examples: list[Example], several: bool
+) -> Answers | NoAnswersError:
+    """What a model predicts, and how sure it is; of one that says nothing of that, what it answers."""
+    found = _checked(name, told, samples, examples, True)
+    lines = [threshold_answers.parsed(text) for text in found.texts] if isinstance(found, Answers) else []
+    said = [line for line in lines if line]
+    if not said or len(said) < len(lines) or isinstance(found, NoAnswersError):
+        return _checked(name, told, samples, examples, several)
+    return replace(found, texts=[line.prediction for line in said], confidences=[line.confidence for line in said])
 
 
 def _answers(name: str, batches: list[str], samples: dict[int, str], examples: list[Example], several: bool) -> Answers:

@@ -8,6 +8,9 @@ Below the three functions. A request of many rows is answered as ever; one that 
 stand alone, in whose place the answer has `#BAD_ROW`: its line is the bad row's number. So a file with one bad row of
 100,000 costs twenty requests' work more, and no result. SageMaker itself would leave the whole file without one.
 
+In a chain of containers each has it: a placeholder of the one before is answered by a placeholder, and nothing is asked
+for it. Between them text/csv has to be answered (SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT).
+
 It works on lines: text/csv and application/jsonlines, asked and answered. Whatever else is asked, and everything where
 it isn't a transform job that asks (an endpoint, an evaluation), goes to the functions as they are: who waits for an
 answer is told the error.
@@ -26,6 +29,7 @@ from contract.batches import BAD_ROW, IN_BATCH
 
 _LINES = ("text/csv", "application/jsonlines")
 _QUOTED = "application/jsonlines"
+_PLACEHOLDERS = (BAD_ROW, f'"{BAD_ROW}"')
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,9 @@ def _rows(text: str) -> list[str]:
 
 def _read(input_fn: Callable[..., Any], asked: _Asked) -> _Asked:
     """The rows as the function reads them, or what it raised."""
+    if any(row.rstrip("\r") in _PLACEHOLDERS for row in asked.rows):
+        error = ValueError("the container before had no answer")
+        return _Asked(asked.rows, asked.kind, asked.more, error=error)
     try:
         read = input_fn("\n".join(asked.rows), asked.kind, *asked.more)
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises is this row's fault, or another's

@@ -23,13 +23,15 @@ import inspect
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import contract
 import toolkit
+from contract import chains
 from contract.files import SERVING_SCRIPT as SCRIPT
+from contract.files import SPEC_FILE
 from contract.held_out import READER
 from toolkit import image_functions
 from toolkit.errors import ServingError
@@ -50,7 +52,8 @@ def save_serving_code(model_dir: str | Path, code_dir: str | Path | None = None)
         ServingError: the folder has no serve.py.
     """
     source = Path(code_dir) if code_dir else Path(sys.argv[0]).resolve().parent
-    if not (source / SCRIPT).is_file():
+    # Whose files serve, a chain says; in a checkout its pipeline.yaml, which is checked there.
+    if not any((source / name).is_file() for name in (SCRIPT, chains.CHAIN_FILE, SPEC_FILE)):
         raise ServingError(
             f"{source} has no {SCRIPT}, which answers requests with the model; write one with at least model_fn"
         )
@@ -87,6 +90,7 @@ class Functions:
     output_fn: Callable[..., Any]
     transform_fn: Callable[..., Any] | None = None
     heldout_fn: Callable[..., Any] | None = None
+    own: image_functions.ImageFunctions = field(default_factory=image_functions.of_image)
 
     def load(self, model_dir: str) -> Any:
         """The model in the folder."""
@@ -94,14 +98,19 @@ class Functions:
 
     def answer(self, model: Any, body: str | bytes, content_type: str = CSV, accept: str = CSV) -> str:
         """The model's answer to a request, as text."""
+        answer, _ = self.respond(model, body, content_type, accept)
+        return answer if isinstance(answer, str) else answer.decode()
+
+    def respond(self, model: Any, body: str | bytes, content_type: str, accept: str) -> tuple[str | bytes, str]:
+        """The model's answer to a request, with the content type under which its container sends it."""
         answer = self._transform(model, as_received(body, content_type), content_type, accept)
-        if isinstance(answer, tuple):  # (body, content type)
-            answer = answer[0]
+        answer, said = answer[:2] if isinstance(answer, tuple) else (answer, None)  # (body, content type)
         if isinstance(answer, (bytes, bytearray)):
-            answer = bytes(answer).decode()
-        if not isinstance(answer, str):
+            answer = bytes(answer)
+        if not isinstance(answer, (str, bytes)):
             raise ServingError(f"output_fn returned {type(answer).__name__}; for {accept} it must return text or bytes")
-        return answer
+        own = self.transform_fn is None and self.output_fn is self.own.output_fn
+        return answer, self.own.sent_type(said, accept, own=own)
 
     def _transform(self, model: Any, body: str | bytes, content_type: str, accept: str) -> Any:
         if self.transform_fn:
@@ -110,29 +119,36 @@ class Functions:
         return _call(self.output_fn, prediction, accept)
 
 
-def load_functions(code_dir: Path) -> Functions:
+def load_functions(code_dir: Path, script: str = SCRIPT, framework: str | None = None) -> Functions:
     """The functions of `<code_dir>/serve.py`, imported under the name `serve` as the containers do.
 
     The folder goes first on the import path of this process, for good: load one model's code in a process.
+
+    Args:
+        script: another file than serve.py, of a chain.
+        framework: in whose image they are, if it isn't the one of this process.
 
     Raises:
         ServingError: no serve.py, one without model_fn, or with transform_fn beside what that replaces. What serve.py
             itself raises passes through.
     """
-    if not (code_dir / SCRIPT).is_file():
+    if not (code_dir / script).is_file():
         raise ServingError(
-            f"model.tar.gz has no code/{SCRIPT}; end train.py with toolkit.serving.save_serving_code(model_dir)"
+            f"model.tar.gz has no code/{script}; end train.py with toolkit.serving.save_serving_code(model_dir)"
         )
-    sys.path.insert(0, str(code_dir))
+    if sys.path[0] != str(code_dir):
+        sys.path.insert(0, str(code_dir))
     importlib.invalidate_caches()
-    module = importlib.import_module("serve")
-    own = image_functions.of_image()
+    return _functions(importlib.import_module(script[: -len(".py")]), script, image_functions.of_framework(framework))
+
+
+def _functions(module: Any, script: str, own: image_functions.ImageFunctions) -> Functions:
     model_fn = getattr(module, "model_fn", own.model_fn)
     if not callable(model_fn):
-        raise ServingError(f"{SCRIPT} has no function model_fn(model_dir), which loads the model")
+        raise ServingError(f"{script} has no function model_fn(model_dir), which loads the model")
     replaced = [name for name in ("input_fn", "predict_fn", "output_fn") if hasattr(module, name)]
     if hasattr(module, "transform_fn") and replaced:
-        raise ServingError(f"{SCRIPT} has both transform_fn and {', '.join(replaced)}, which it replaces; keep one way")
+        raise ServingError(f"{script} has both transform_fn and {', '.join(replaced)}, which it replaces; keep one way")
     return Functions(
         model_fn=model_fn,
         input_fn=getattr(module, "input_fn", own.input_fn),
@@ -140,6 +156,7 @@ def load_functions(code_dir: Path) -> Functions:
         output_fn=getattr(module, "output_fn", own.output_fn),
         transform_fn=getattr(module, "transform_fn", None),
         heldout_fn=getattr(module, READER, None),
+        own=own,
     )
 
 

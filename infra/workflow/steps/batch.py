@@ -13,7 +13,7 @@ from contract.states import ANSWER, DEPLOY, RECORD
 from infra.workflow.conditions import all_of, exists, one_of
 from infra.workflow.endpoint import timer
 from infra.workflow.expressions import RUN_ID, composed, expression, members, results
-from infra.workflow.job_role import HOSTING, JobRole, read_channels, run_container
+from infra.workflow.job_role import HOSTING, JobRole, read_channels, serve_containers
 from infra.workflow.jobs import job, run_jobs
 from infra.workflow.language import assigning, choice, when
 from infra.workflow.requests import Document, run_uri, tags
@@ -97,6 +97,6 @@ def _role(at: Surroundings) -> JobRole:
             *read_channels(at, [at.spec.deploy.input or ""]),
             *read_from_runs(at, f"*{files.ARCHIVE_ENDING}", files.manifest(files.BATCH_INPUT)),
             write_runs(at, f"{files.BATCH_ANSWERS}/*"),
-            *run_container(at, at.hosting_image, TRANSFORM_LOGS),
+            *serve_containers(at, TRANSFORM_LOGS),
         ],
     )

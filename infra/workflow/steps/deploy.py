@@ -6,10 +6,12 @@ back leaves the endpoint on its old config: the run ends RolledBack.
 
 from __future__ import annotations
 
-from contract import files, names, outcomes
+from contract import files, names, outcomes, thresholds
+from contract.micro_batches import MICRO_BATCHES
 from contract.signatures import MODEL_PACKAGE
-from contract.states import DEPLOY, RECORD, UNDO
+from contract.states import DEPLOY, RECORD, SHADOW, UNDO
 from infra.grants import Grant
+from infra.workflow import chain
 from infra.workflow.conditions import (
     all_of,
     any_of,
@@ -32,6 +34,7 @@ from infra.workflow.conditions import (
     update_has_shown,
 )
 from infra.workflow.endpoint import (
+    VARIANT,
     change_endpoint,
     describe_endpoint,
     timer,
@@ -43,18 +46,19 @@ from infra.workflow.endpoint import (
 from infra.workflow.expressions import expression, jsonata, quoted
 from infra.workflow.guardrails import deployment_config, longest_update, look_at_alarms, watch, watch_grants, watchers
 from infra.workflow.instances import is_patient, pause, pausing
-from infra.workflow.job_role import HOSTING, JobRole, run_container
+from infra.workflow.job_role import HOSTING, JobRole, serve_containers
 from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, task, waiting_for, when
 from infra.workflow.requests import Document, in_vpc, tags, vpc
 from infra.workflow.run_grants import read_from_runs
+from infra.workflow.scaling import not_stopped_yet, retained, stop_scaling
+from infra.workflow.shadowing import write_captures
 from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
 from ratchet.spec.deploy import Deploy
 
-VARIANT = "AllTraffic"
 # Where the framework's inference toolkit finds the model's own code: model.tar.gz brings it along.
 ENVIRONMENT = {
-    "SAGEMAKER_PROGRAM": files.SERVING_SCRIPT,
+    chain.PROGRAM: files.SERVING_SCRIPT,
     "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
     # scikit-learn's and XGBoost's containers run `pip install .` on that code before they serve. 0 is how this variable
     # says --no-build-isolation (pip's option is stored inverted), so that pip builds with the image's setuptools, where
@@ -63,14 +67,21 @@ ENVIRONMENT = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
 
+# Of the candidate; what it hasn't is no variable.
+_TOLD = {
+    MODEL_PACKAGE: expression("$candidate.model_package_arn"),
+    thresholds.THRESHOLD: expression(f"$candidate.{thresholds.KEPT}"),
+}
 _DEPLOYMENT = "$deployment"
 _MODEL_NAME, _CONFIG_NAME = f"{_DEPLOYMENT}.model_name", f"{_DEPLOYMENT}.endpoint_config_name"
 _AGAIN_SECONDS = 2
-_UPDATE, _AT_ONCE, _SHORT = "UpdateEndpoint", "UpdateAtOnce", "WaitForCapacity"
+_UPDATE, _AT_ONCE, _STOP = "UpdateEndpoint", "UpdateAtOnce", "StopScaling"
+_SHORT = "WaitForCapacity"
 
 
-def deploy(at: Surroundings, *, then: str) -> Step:
-    """Goes on to `then` when the endpoint is in service on the candidate's config."""
+def deploy(at: Surroundings, *, then: str, back: str = RECORD) -> Step:
+    """Goes on to `then` when the endpoint is in service on the candidate's config, to `back` when SageMaker has gone
+    back to the champion's."""
     role = _role(at)
     start = {"deployment": content_names(at, role), **timer(at.spec.deploy.timeout)}
     return Step(
@@ -82,7 +93,7 @@ def deploy(at: Surroundings, *, then: str) -> Step:
             **task("DeleteEndpoint", "aws-sdk:sagemaker:deleteEndpoint", _named(at), then="FindEndpoint"),
             **_deploying(at, "CreateEndpoint", "createEndpoint", new_endpoint(at)),
             **_update(at),
-            **_await_endpoint(at, then=then),
+            **_await_endpoint(at, then=then, back=back),
         },
         grants=[*_grants(at), wait_grants(at), *watch_grants(at)],
         role=role,
@@ -96,17 +107,17 @@ def content_names(at: Surroundings, role: JobRole) -> str:
     """The model's and the endpoint config's name, by what each will hold."""
     deploy = at.spec.deploy
     instances = list(deploy.instance.in_order) if deploy.instance.instead else str(deploy.instance)
-    held_by_config = ["$model_name", *_texts(instances, deploy.instance_count)]
+    held_by_config = ["$model_name", *_texts(instances, deploy.first_count)]
     model_name = content_name_of_model(at, role)
-    config_name = _content_name(at.content_prefix, held_by_config)
+    config_name = content_name(at.content_prefix, held_by_config)
     document = f"{{'model_name': $model_name, 'endpoint_config_name': {config_name}}}"
     return expression(f"($model_name := {model_name}; {document})")
 
 
 def content_name_of_model(at: Surroundings, role: JobRole) -> str:
     """The model's name by what it will hold, as JSONata text."""
-    held = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(), vpc(at))]
-    return _content_name(at.content_prefix, held)
+    contents = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(at), vpc(at))]
+    return content_name(at.content_prefix, contents, chain.held())
 
 
 def make_model(at: Surroundings, role: JobRole, *, then: str) -> States:
@@ -118,42 +129,53 @@ def _texts(*values: object) -> list[str]:
     return [f"$string({jsonata(value)})" for value in values]
 
 
-def _content_name(prefix: str, contents: list[str]) -> str:
-    """contract.names.content_name, as JSONata text."""
-    digest = f"$hash($join([{', '.join(contents)}], ' '), 'SHA-256')"
+def content_name(prefix: str, contents: list[str], more: str = "") -> str:
+    """contract.names.content_name, as JSONata text; `more` is the text of a list of further contents."""
+    listed = f"[{', '.join(contents)}]"
+    digest = f"$hash($join({f'$append({listed}, {more})' if more else listed}, ' '), 'SHA-256')"
     return f"{quoted(prefix)} & $substring({digest}, 0, {names.CONTENT_HASH_LENGTH})"
 
 
-def _environment() -> Document:
-    """The container's, which is told the model package that it serves: its answers may name it."""
-    return {**ENVIRONMENT, MODEL_PACKAGE: expression("$candidate.model_package_arn")}
+def _environment(at: Surroundings) -> Document:
+    """The container's, which is told the model package that it serves, since its answers may name it, below which
+    confidence it isn't sure, where the candidate is served so, and how many rows to predict together.
+    """
+    together = at.spec.deploy.batch
+    return {**ENVIRONMENT, **({MICRO_BATCHES: together.told} if together else {}), **_TOLD}
 
 
-def model(at: Surroundings, role: JobRole) -> Document:
+def model(at: Surroundings, role: JobRole) -> str:
     """CreateModel."""
-    return {
+    alone = {
+        "Image": expression("$candidate.image_uri"),
+        "ModelDataUrl": expression("$candidate.model_data"),
+        # One expression: what the candidate hasn't is then no variable.
+        "Environment": expression(jsonata(_environment(at))),
+    }
+    request = {
         "ModelName": expression(_MODEL_NAME),
-        "PrimaryContainer": {
-            "Image": expression("$candidate.image_uri"),
-            "ModelDataUrl": expression("$candidate.model_data"),
-            "Environment": _environment(),
-        },
         "ExecutionRoleArn": role.arn,
         "Tags": tags(at),
         **in_vpc(at),
     }
+    return chain.merged(request, chain.containers_of(alone, _TOLD))
 
 
 def endpoint_config(at: Surroundings) -> Document:
     """CreateEndpointConfig: one variant that takes all traffic."""
-    variant = {
+    variants = [variant(at, _MODEL_NAME)]
+    return {"EndpointConfigName": expression(_CONFIG_NAME), "ProductionVariants": variants, "Tags": tags(at)}
+
+
+def variant(at: Surroundings, model_name: str) -> Document:
+    """A variant with the model that the JSONata text names."""
+    return {
         "VariantName": VARIANT,
-        "ModelName": expression(_MODEL_NAME),
+        "ModelName": expression(model_name),
         **_instances(at.spec.deploy),
-        "InitialInstanceCount": at.spec.deploy.instance_count,
+        "InitialInstanceCount": at.spec.deploy.first_count,
         "InitialVariantWeight": 1,
     }
-    return {"EndpointConfigName": expression(_CONFIG_NAME), "ProductionVariants": [variant], "Tags": tags(at)}
 
 
 def _instances(deploy: Deploy) -> Document:
@@ -177,7 +199,7 @@ def new_endpoint(at: Surroundings) -> Document:
 # -------------------------------------------------------------------------------------------------------------- states
 
 
-def _once(kind: str, key: str, name: str, request: Document, *, then: str) -> States:
+def _once(kind: str, key: str, name: str, request: Document | str, *, then: str) -> States:
     """Creates what is named by its content; that it exists already is as good."""
     create, find, again = f"Create{kind}", f"Find{kind}", f"WaitToCreate{kind}"
     refused = [
@@ -212,8 +234,10 @@ def _find_endpoint(at: Surroundings, *, then: str) -> States:
     found = [
         redriven,
         when(on_config(_CONFIG_NAME), then),
+        *([when(all_of(takes_updates(), not_stopped_yet()), _STOP)] if at.spec.deploy.autoscale else []),
         *([when(all_of(takes_updates(), goes_back()), _AT_ONCE)] if at.spec.deploy.is_guarded else []),
-        when(takes_updates(), _watch(at)[0]),
+        *([when(_may_shadow(), SHADOW)] if at.spec.deploy.has_shadow else []),
+        when(takes_updates(), first_of_update(at)),
         when(one_of("$endpoint.status", ("Failed", "OutOfService")), "DeleteEndpoint"),
         when(all_of(is_leaving(), in_time()), unheard("WaitToFindEndpoint")),
         when(all_of(is_changing(), in_time()), "WaitToFindEndpoint"),
@@ -227,7 +251,18 @@ def _find_endpoint(at: Surroundings, *, then: str) -> States:
         **choice("EndpointMissing", missing, default=RECORD),
         **choice("EndpointFound", found, default=RECORD, assign=unusable),
         **wait_for_endpoint("WaitToFindEndpoint", then="FindEndpoint"),
+        **(stop_scaling(_STOP, at, then="FindEndpoint", on_failure=RECORD) if at.spec.deploy.autoscale else {}),
     }
+
+
+def _may_shadow() -> str:
+    """There is traffic to copy: the champion serves. A model that a person goes back to has had its own."""
+    return all_of(on_config("$plan.champion.endpoint_config_name"), is_not(goes_back()))
+
+
+def first_of_update(at: Surroundings) -> str:
+    """The state in which the update to the candidate's config begins."""
+    return _watch(at)[0]
 
 
 def _watch(at: Surroundings) -> tuple[str, States]:
@@ -236,7 +271,7 @@ def _watch(at: Surroundings) -> tuple[str, States]:
 
 def _update(at: Surroundings) -> States:
     """A challenger takes over as the spec says; a model that a person goes back to, at once."""
-    request = update(at, _CONFIG_NAME)
+    request = {**update(at, _CONFIG_NAME), **retained(at)}
     if not at.spec.deploy.is_guarded:
         return _deploying(at, _UPDATE, "updateEndpoint", request)
     guarded = {**request, **deployment_config(at, _CONFIG_NAME)}
@@ -259,7 +294,7 @@ def _deploying(at: Surroundings, name: str, action: str, request: Document, long
     )
 
 
-def _await_endpoint(at: Surroundings, *, then: str) -> States:
+def _await_endpoint(at: Surroundings, *, then: str, back: str) -> States:
     """Looks until the endpoint is in service on the new config; on the champion's, SageMaker has rolled it back.
 
     Where there was no capacity for it, it is deployed anew after a pause. Whatever else it comes to, or doesn't come to
@@ -280,7 +315,7 @@ def _await_endpoint(at: Surroundings, *, then: str) -> States:
     ways = [
         when(on_config(_CONFIG_NAME), then, told),
         when(all_of(lacks_capacity(), _has_ended(), is_patient(seconds)), _SHORT, {**pausing(), **timer(seconds)}),
-        when(all_of(in_service(), update_has_shown(), was_champion), RECORD, rolled_back),
+        when(all_of(in_service(), update_has_shown(), was_champion), back, rolled_back),
         when(
             all_of(any_of(may_still_change(), all_of(takes_updates(), is_not(update_has_shown()))), in_time()),
             "WaitForEndpoint",
@@ -342,7 +377,8 @@ def _role(at: Surroundings) -> JobRole:
         purpose=f"The endpoint of {at.pipeline}",
         grants=[
             *read_from_runs(at, f"*{files.ARCHIVE_ENDING}"),
-            *run_container(at, at.hosting_image, names.endpoint_log_group(at.endpoint)),
+            *serve_containers(at, names.endpoint_log_group(at.endpoint)),
             *look_at_alarms(at),
+            *write_captures(at),
         ],
     )

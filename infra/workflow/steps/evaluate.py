@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contract import evaluations, files, held_out, names
+from contract import evaluations, files, held_out, names, thresholds
 from contract.states import EVALUATE
 from infra.workflow.conditions import exists
 from infra.workflow.expressions import RUN_ID, composed, expression, lengthened, members, results
@@ -76,7 +76,7 @@ def evaluate(at: Surroundings, *, then: str) -> Step:
 
 def processing_job(at: Surroundings, role: JobRole) -> Document:
     """CreateProcessingJob."""
-    network = vpc(at)
+    network, threshold = vpc(at), at.spec.serving.told
     return {
         "ProcessingJobName": composed(at.job(RUN_ID, names.EVALUATE_STEP)),
         "AppSpecification": {
@@ -96,6 +96,7 @@ def processing_job(at: Surroundings, role: JobRole) -> Document:
         "StoppingCondition": {"MaxRuntimeInSeconds": at.spec.evaluate.max_runtime},
         "RoleArn": role.arn,
         "Tags": tags(at),
+        **({"Environment": {thresholds.THRESHOLD: threshold}} if threshold else {}),
         **({"NetworkConfig": {"VpcConfig": network}} if network else {}),
     }
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from contract import files, functions, held_out, held_out_labels, outcomes
+from contract import files, functions, held_out_labels, outcomes, thresholds
 from contract.approvals import AUTOMATIC
 from contract.batches import BATCH
 from contract.states import PLAN, RECORD
@@ -27,10 +27,11 @@ from ratchet.spec.metric_names import labels_needed
 PLANNED = "Planned"
 _MAKES_NO_MODEL: Any = {
     "triggers": True,
+    "serving": True,
     "tune": {"every", "on"},
     "train": {"keep_warm", "wait_for_instance"},
     "evaluate": {"wait_for_instance"},
-    "deploy": {"shift", "rollback_on", "keep_old", "max_time", "keep_champions", "input"},
+    "deploy": {"autoscale", "batch", "shift", "rollback_on", "keep_old", "max_time", "keep_champions", "input"},
 }
 
 
@@ -47,6 +48,7 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
         "code_hash": at.code_hash,
         "spec_hash": spec_hash(at.spec),
         "image_uri": str(IMAGE_URI),
+        thresholds.KEPT: at.spec.serving.told,
         **({BATCH: at.spec.deploy.input} if at.spec.deploy.input else {}),
         **training.way.plan,
     }
@@ -62,13 +64,18 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
 
 
 def spec_hash(spec: PipelineSpec) -> str:
-    """A spec's hash, without what makes no other model: triggers, when it tunes, warm instances, how
-    long one is waited for, how it is deployed."""
+    """A spec's hash, without what makes no other model: triggers, when it tunes, warm instances, how long one is waited
+    for, how it is served and deployed.
+    """
     document = spec.model_dump(mode="json", exclude=_MAKES_NO_MODEL)
     # Who approves it makes no other model: what is hashed is what was hashed before there was a choice. So with kinds.
     document["approval"] = AUTOMATIC
     if not spec.deploy.is_batch:
         del document["deploy"]["kind"]
+    if not spec.deploy.chain:
+        del document["deploy"]["chain"]
+    if spec.gate.at_threshold is None:
+        del document["gate"][thresholds.FLOORS]
     if spec.tune is None:
         del document["tune"]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
@@ -76,8 +83,7 @@ def spec_hash(spec: PipelineSpec) -> str:
 
 def _held_out(spec: PipelineSpec) -> dict[str, Any] | None:
     """How the held-out files are to be read, and what of their labels the gate needs; None: serve.py reads them."""
-    serving = spec.folder / files.SERVING_SCRIPT
-    if serving.is_file() and held_out.defines_reader(serving.read_text()):
+    if spec.reads_held_out_data:
         return None
     metric = spec.gate.metric
     return {**asdict(spec.reading), "metric": metric, "needs": labels_needed(metric)}

@@ -7,6 +7,8 @@ from typing import Any
 from contract import files, functions, names, outcomes
 from contract.approvals import APPROVAL
 from contract.batches import BATCH
+from contract.scaling import SCALING
+from contract.shadows import SHADOW
 from contract.states import ANSWER, EVALUATE, NOT_RECORDED, RECORD, TRAIN, VARIABLES
 from infra.grants import Grant, use_key
 from infra.workflow.conditions import any_of, equals, is_not
@@ -15,6 +17,7 @@ from infra.workflow.guardrails import clear_alarms_away, own_alarms
 from infra.workflow.language import RETRY_ANYTHING, RETRY_LAMBDA, State, States, choice, when
 from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.run_grants import change_run_table, clear_away, read_runs, write_runs
+from infra.workflow.scaling import stop
 from infra.workflow.step import Step, variables
 from infra.workflow.surroundings import Surroundings
 from infra.workflow.training import Training
@@ -58,7 +61,9 @@ def _payload(at: Surroundings, training: Training) -> dict[str, Any]:
         "execution_arn": expression("$states.context.Execution.Id"),
         "endpoint_name": at.endpoint,
         **(variables(BATCH) if at.spec.deploy.is_batch else {}),
+        **(variables(SCALING) if at.spec.deploy.autoscale else {}),
         **(variables(APPROVAL) if at.spec.approval.manual else {}),
+        **(variables(SHADOW) if at.spec.deploy.has_shadow else {}),
         "content_prefix": at.content_prefix,
         **({"alarms": True} if own_alarms(at) else {}),
         "jobs": {
@@ -93,6 +98,7 @@ def _function(at: Surroundings, training: Training) -> RunFunction:
             *training.judging.recorder_grants,
             *clear_away(at),
             *clear_alarms_away(at),
+            *(stop(at) if at.spec.deploy.autoscale else []),
             Grant(actions=["sagemaker:UpdateModelPackage"], resources=[at.model_package_arns], because=_VERSIONS),
             use_key(at.account, at.shared.key_arn, "dynamodb", "s3", "sns"),
         ],

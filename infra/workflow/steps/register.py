@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contract import files, outcomes
+from contract import files, outcomes, thresholds
 from contract.approvals import APPROVED, NOT_APPROVED, PENDING
 from contract.states import RECORD, REGISTER
 from infra.grants import Grant
+from infra.workflow.chain import candidates, chain, with_archive
 from infra.workflow.expressions import composed, expression, quoted
 from infra.workflow.language import choice, task, when
 from infra.workflow.requests import Document, run_uri
 from infra.workflow.step import Step
+from infra.workflow.steps.deploy import ENVIRONMENT
 from infra.workflow.surroundings import HOSTING_IMAGE_URI, Surroundings
 from infra.workflow.training import Training
 
@@ -24,7 +26,7 @@ def register(at: Surroundings, training: Training, *, better: str, worse: str = 
         "aws-sdk:sagemaker:createModelPackage",
         model_package(at),
         then="Better",
-        assign={"package": package, "candidate": {**_candidate(training), "model_package_arn": package}},
+        assign={"package": package, "candidate": {**_candidate(at, training), "model_package_arn": package}},
     )
     not_better = {"outcome": outcomes.NOT_BETTER}
     verdict = choice("Better", [when("$decision.promote", better)], default=worse, assign=not_better)
@@ -37,7 +39,8 @@ def register(at: Surroundings, training: Training, *, better: str, worse: str = 
     return Step(states={**registered, **verdict}, grants=[grant])
 
 
-def _candidate(training: Training) -> Document:
+def _candidate(at: Surroundings, training: Training) -> Document:
+    threshold = at.spec.serving.told
     return {
         "run_id": expression("$run.run_id"),
         "image_uri": str(HOSTING_IMAGE_URI),
@@ -45,7 +48,9 @@ def _candidate(training: Training) -> Document:
         "score": expression("$decision.score"),
         "metric": expression("$decision.metric"),
         "fingerprint": expression("$plan.fingerprint"),
+        **({thresholds.KEPT: threshold} if threshold else {}),
         **training.way.candidate,
+        **candidates(chain(at, ENVIRONMENT)),
     }
 
 
@@ -56,12 +61,12 @@ def model_package(at: Surroundings) -> Document:
     """
     evaluation = {"ContentType": "application/json", "S3Uri": composed(run_uri(at, files.EVALUATION))}
     passed = PENDING if at.spec.approval.manual else APPROVED
-    model = {"Image": str(HOSTING_IMAGE_URI), "ModelDataUrl": expression("$training.model_data")}
+    containers = chain(at, ENVIRONMENT) or [{"Image": str(HOSTING_IMAGE_URI)}]
     return {
         "ModelPackageGroupName": at.model_package_group,
         "ModelPackageDescription": expression("$substring($decision.reason, 0, 1024)"),
         "InferenceSpecification": {
-            "Containers": [model],
+            "Containers": with_archive(containers, expression("$training.model_data")),
             "SupportedContentTypes": list(_CONTENT_TYPES),
             "SupportedResponseMIMETypes": list(_CONTENT_TYPES),
         },

@@ -41,6 +41,7 @@ from infra.workflow.guardrails import longest_update
 from infra.workflow.instances import AT_FIRST, SHORT
 from infra.workflow.language import RETRY_EXPECTED, State, States, assigning, choice, failure, task, when
 from infra.workflow.requests import Document, tags
+from infra.workflow.scaling import not_stopped_yet, retained, stop_scaling
 from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
 
@@ -55,11 +56,13 @@ _UPDATABLE = one_of("$endpoint.status", ("InService", "OutOfService", "UpdateRol
 _OUT_OF_SERVICE = equals("$endpoint.status", "OutOfService")
 _SAYS_BUSY = any_of(says_in_progress(), says_throttled())
 _NOT_TRIED = "$restored = 0"
+_STOP = "StopScalingToRestore"
 _TRIED = {"restored": expression("$restored + 1")}
 
 
-def undo(at: Surroundings, *, repaired: str) -> Step:
-    """After Undo the run is recorded: RolledBack, if the champion is back. After Repair it goes on to `repaired`."""
+def undo(at: Surroundings, *, repaired: str, restored: str = RECORD) -> Step:
+    """After Undo the run is recorded: RolledBack, if the champion is back, by way of `restored`. After Repair it goes
+    on to `repaired`."""
     left_to_recorder = [when(all_of(_HAS_NONE, _SETTLED), RECORD)]
     return Step(
         states={
@@ -69,7 +72,7 @@ def undo(at: Surroundings, *, repaired: str) -> Step:
             **assigning(REPAIR, _begin(at, undone=None), then="LookAtEndpoint"),
             **_look(at),
             **_change(at),
-            **_end(at, repaired),
+            **_end(at, repaired, restored),
         },
         grants=[*_grants(at), wait_grants(at)],
     )
@@ -94,6 +97,8 @@ def _look(at: Surroundings) -> States:
         when(all_of(any_of(is_changing(), shown_later), in_time()), "WaitForChampion", waits),
         when(all_of(_HAS_NONE, _IS_UNDO, _SETTLED), "Restored"),
         when(all_of(any_of(_HAS_NONE, "$endpoint.status = 'Failed'"), _SETTLED, _NOT_TRIED), "TakeAway"),
+        when(all_of(_OUT_OF_SERVICE, f"$endpoint.config = {_CHAMPION}", _NOT_TRIED), "TakeAway"),
+        *([when(all_of(_UPDATABLE, _NOT_TRIED, not_stopped_yet()), _STOP)] if at.spec.deploy.autoscale else []),
         when(all_of(_UPDATABLE, _NOT_TRIED), "RestoreChampion"),
     ]
     gone = [
@@ -113,6 +118,9 @@ def _look(at: Surroundings) -> States:
         **choice("EndpointGone", gone, default="NotRestored"),
         **choice("EndpointNow", ways, default="NotRestored", assign=odd),
         **wait_for_endpoint("WaitForChampion", then="LookAtEndpoint"),
+        **(
+            stop_scaling(_STOP, at, then="LookAtEndpoint", on_failure="NotRestored") if at.spec.deploy.autoscale else {}
+        ),
     }
 
 
@@ -123,7 +131,7 @@ def _change(at: Surroundings) -> States:
         **change_endpoint(
             "RestoreChampion",
             "updateEndpoint",
-            update(at, _CHAMPION),
+            {**update(at, _CHAMPION), **retained(at)},
             patience=at.spec.deploy.timeout,
             then="LookAtEndpoint",
             assign=_TRIED,
@@ -163,13 +171,13 @@ def _busy(condition: str) -> list[State]:
     return [when(all_of(condition, in_time()), unheard("WaitForChampion"), {"failure": None})]
 
 
-def _end(at: Surroundings, repaired: str) -> States:
+def _end(at: Surroundings, repaired: str, restored: str) -> States:
     """The run goes on, or is recorded with what was undone and, where the champion isn't back, with why it isn't."""
     undone = {"failure": expression("$undone")}
     changed = any_of("$deployed", "$restored > 0", "$endpoint_changed")
     ways = [
         when(_IS_REPAIR, repaired, {"repaired": expression("$plan.drift")}),
-        when(all_of(_HAS_CHAMPION, changed), RECORD, {"outcome": outcomes.ROLLED_BACK, **undone}),
+        when(all_of(_HAS_CHAMPION, changed), restored, {"outcome": outcomes.ROLLED_BACK, **undone}),
     ]
     why = (
         "($undone = null ? $plan.drift : $undone.cause) & '; and the champion could not be restored: ' & $failure.cause"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contract import functions, outcomes
-from contract.states import RECORD, VERIFY
+from contract import functions, outcomes, thresholds
+from contract.states import VERIFY
 from infra.grants import Grant, use_key
+from infra.workflow.conditions import exists
 from infra.workflow.expressions import expression
 from infra.workflow.language import choice, failure, when
 from infra.workflow.run_function import RunFunction, invoke
@@ -13,19 +14,20 @@ from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
 
 
-def verify(at: Surroundings, *, wrong: str) -> Step:
-    """Goes on to `wrong` if the endpoint answers otherwise, or if that can't be found out."""
-    verifier = _function(at)
+def verify(at: Surroundings, *, right: str, wrong: str) -> Step:
+    """Goes on to `right`, and to `wrong` if the endpoint answers otherwise, or if that can't be found out."""
+    verifier, threshold = _function(at), f"$candidate.{thresholds.KEPT}"
     payload = {
         "endpoint_name": at.endpoint,
         "endpoint_config_name": expression("$deployment.endpoint_config_name"),
         "model_package_arn": expression("$candidate.model_package_arn"),
+        thresholds.KEPT: expression(f"{exists(threshold)} ? {threshold} : null"),
         "evaluated_by": {"pipeline": at.pipeline, "run_id": expression("$candidate.run_id")},
     }
     ask = invoke(VERIFY, verifier, payload, then="Verified", result="verification", on_failure=wrong)
     verdict = choice(
         "Verified",
-        [when("$verification.verified", RECORD, {"outcome": outcomes.PROMOTED})],
+        [when("$verification.verified", right, {"outcome": outcomes.PROMOTED})],
         default=wrong,
         assign={"failure": failure(VERIFY, "VerificationFailed", "<$verification.reason>")},
     )

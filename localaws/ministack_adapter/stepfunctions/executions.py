@@ -20,6 +20,7 @@ from localaws.ministack_adapter.stepfunctions.logs import Destination, Execution
 from localaws.ministack_adapter.stepfunctions.roles import check_assumable
 from localaws.ministack_adapter.stepfunctions.start_requests import RefusedStartError
 from localaws.ministack_adapter.stepfunctions.status_events import StatusEvents
+from localaws.settings import FILE_NAME, Settings
 from localaws.states.attempts import TaskTokenError, TaskTokens
 from localaws.states.cancellation import Cancellation, CancelledError
 from localaws.states.dataflow import DataFlow, Jsonata, Scope, check_payload
@@ -68,6 +69,7 @@ class Executions:
     def __init__(self, aws: EmbeddedAws, integrations: Integrations) -> None:
         self._aws = aws
         self._integrations = integrations
+        self._clock_scale = Settings.read(aws.state_dir / FILE_NAME).clock_scale
         platform = MiniStackPlatform(aws)
         self.status_events = StatusEvents(aws, platform)
         self._logs = ExecutionLogs(platform)
@@ -172,6 +174,7 @@ class Executions:
             languages=self._languages,
             region=self._aws.region,
             wait_scale=stepfunctions._SFN_WAIT_SCALE,
+            clock_scale=self._clock_scale,
         )
 
     def _finish(self, run: _Run, output: Any, error: StatesError | None) -> None:

@@ -41,6 +41,7 @@ OPTIMIZED = {
 }
 # aws-sdk service names (of the SDK for Java 2) whose botocore name is another.
 _BOTOCORE_NAMES = {
+    "applicationautoscaling": "application-autoscaling",
     "sfn": "stepfunctions",
     "cloudwatchlogs": "logs",
     "eventbridge": "events",
@@ -48,6 +49,7 @@ _BOTOCORE_NAMES = {
     "resourcegroupstaggingapi": "resourcegroupstaggingapi",
 }
 _PREFIXES = {
+    "applicationautoscaling": "ApplicationAutoScaling",
     "cloudformation": "CloudFormation",
     "cloudwatch": "CloudWatch",
     "cloudwatchlogs": "CloudWatchLogs",

@@ -14,7 +14,7 @@ import resource
 import stat
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -35,13 +35,44 @@ KEPT_FREE = 512 * 1024 * 1024
 _GIVES_WAY = 500  # to the kernel's choice of whom to end when the whole machine has no memory left (proc(5))
 
 
+class SharedMemory:
+    """The memory and the processes of one instance whose containers are several: each has what the others leave."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._group: cgroups.Cgroup | None = None
+        self._pids: list[int] = []
+        self._blamed = False
+
+    def join(self, pid: int, limits: Limits) -> cgroups.Cgroup | None:
+        """The group of all of them, which the first one makes."""
+        with self._lock:
+            if not self._pids:
+                self._group = cgroups.make(limits.memory, limits.processes)
+            self._pids.append(pid)
+            return self._group
+
+    def pids(self) -> list[int]:
+        """Their first processes."""
+        with self._lock:
+            return list(self._pids)
+
+    def blame(self) -> bool:
+        """Whether the container that has ended is the one that the kernel ended. It counts for all of them together;
+        theirs is the first end, and that of the others its consequence."""
+        with self._lock:
+            blamed, self._blamed = self._blamed, True
+            return not blamed
+
+
 @dataclass(frozen=True)
 class Limits:
-    """Bytes of memory and of what lies in its folders, and a number of processes."""
+    """Bytes of memory and of what lies in its folders, and a number of processes; `shared` with other containers."""
 
     memory: int
     disk: int
     processes: int = MAX_PROCESSES
+    shared: SharedMemory | None = None
 
 
 class Killable(Protocol):
@@ -61,7 +92,11 @@ class Watch:
         self._limits = limits
         self._volume = _Volume(limits.disk, folders)
         self._exceeded: Exceeded | None = None
-        self._group = cgroups.make(limits.memory, limits.processes)
+        self._group = (
+            limits.shared.join(container.pid, limits)
+            if limits.shared
+            else cgroups.make(limits.memory, limits.processes)
+        )
         if self._group is not None:
             _take_in(self._group, container.pid)
         else:
@@ -72,7 +107,7 @@ class Watch:
     def exceeded(self) -> Exceeded | None:
         """Which limit has ended it, or processes of it; asked when it has ended."""
         if self._exceeded is None and self._group is not None and self._group.out_of_memory:
-            self._exceeded = MEMORY
+            self._exceeded = MEMORY if self._limits.shared is None or self._limits.shared.blame() else None
         return self._exceeded
 
     def over(self) -> None:
@@ -93,9 +128,13 @@ class Watch:
         pids = list(_tree(self._container.pid))
         if len(pids) > self._limits.processes:
             return PROCESSES
+        firsts = self._limits.shared.pids() if self._limits.shared else [self._container.pid]
         # Forked processes share what none has written to since; to know how much takes longer.
-        limit = self._limits.memory
-        return MEMORY if sum(map(_own_memory, pids)) > limit and sum(map(_share, pids)) > limit else None
+        if sum(_of_all(_own_memory, firsts)) <= self._limits.memory:
+            return None
+        shares = _of_all(_share, firsts)
+        is_largest = sum(map(_share, pids)) * len(firsts) >= sum(shares)
+        return MEMORY if sum(shares) > self._limits.memory and is_largest else None
 
 
 class _Volume:
@@ -196,6 +235,11 @@ def _tree(pid: int) -> Iterator[int]:
         for path in Path(f"/proc/{found}/task").glob("*/children"):
             with contextlib.suppress(OSError):
                 pending += map(int, path.read_text(encoding="ascii").split())
+
+
+def _of_all(measure: Callable[[int], int], firsts: Sequence[int]) -> list[int]:
+    """What each of some processes has, with all that it started."""
+    return [sum(map(measure, _tree(pid))) for pid in firsts]
 
 
 def _take_in(group: cgroups.Cgroup, pid: int) -> None:

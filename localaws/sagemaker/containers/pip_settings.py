@@ -7,16 +7,24 @@ own pip knows. They are written to the environment's pip.conf, so that a job's o
 from __future__ import annotations
 
 import configparser
+import html
+import itertools
 import os
+import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 # Where packages go is the container's affair, and what pip asks a person has nobody to answer it.
 _NOT_FOR_CONTAINERS = frozenset({"target", "prefix", "root", "user", "src", "log", "cache-dir", "config-file", "python",
                                  "require-virtualenv", "no-input"})  # fmt: skip
 # Options that name files and folders of this machine, which a container then has to see.
 _NAMES_PLACES = ("cert", "client-cert", "constraint", "find-links", "index-url", "extra-index-url")
+_NAMES_PAGES = ("find-links", "index-url", "extra-index-url")
+# Of a local index, whose pages may be thousands: they are laid out alike ("Simple repository API").
+_PAGES_READ, _PAGE_BYTES = 8, 64 * 1024
+_LINK = re.compile(rb"<a\s[^>]*?href\s*=\s*[\"']?([^\"'#>\s]+)", re.IGNORECASE)
 _PREFIX = "PIP_"
 
 
@@ -32,13 +40,53 @@ def places() -> list[Path]:
 
 
 def named_places(found: configparser.RawConfigParser) -> Iterator[Path]:
-    """The files and folders that settings name, if they are there."""
+    """The files and folders that settings name, if they are there; of an index those that its pages link to, too."""
     for section in found.sections():
         for option in set(found.options(section)) & set(_NAMES_PLACES):
             for word in found.get(section, option).split():
                 path = Path(unquote(urlsplit(word).path) if word.startswith("file:") else word)
                 if path.is_absolute() and path.exists():
                     yield path
+                    if option in _NAMES_PAGES:
+                        yield from _linked_places(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _linked_places(index: Path, _changed: int) -> frozenset[Path]:
+    """Where the files lie that the pages of an index of this machine link to, and that aren't below it."""
+    links = {link for page in itertools.islice(_pages(index), _PAGES_READ) for link in _links(page)}
+    folders = {folder for folder in map(_folder_of, links) if not folder.is_relative_to(index) and folder.is_dir()}
+    return frozenset(_beside(index, folder) for folder in folders)
+
+
+def _pages(index: Path) -> Iterator[Path]:
+    if index.is_file():
+        yield index
+        return
+    with os.scandir(index) as projects:
+        for project in projects:
+            if (page := index / project.name / "index.html").is_file():
+                yield page
+
+
+def _links(page: Path) -> Iterator[str]:
+    """The files of this machine that a page links to, as URLs."""
+    with page.open("rb") as file:
+        for found in _LINK.findall(file.read(_PAGE_BYTES)):
+            link = urljoin(page.as_uri(), html.unescape(found.decode("utf-8", "replace")))
+            if link.startswith("file:"):
+                yield link
+
+
+def _folder_of(link: str) -> Path:
+    return Path(unquote(urlsplit(link).path)).parent
+
+
+def _beside(index: Path, folder: Path) -> Path:
+    """All of the folder beside an index that one of its files lies in; elsewhere only the file's own. Pure."""
+    around = index.parent
+    beside = folder.is_relative_to(around) and around not in (folder, around.parent)
+    return around / folder.relative_to(around).parts[0] if beside else folder
 
 
 def settings(variables: Mapping[str, str], home: Path) -> configparser.RawConfigParser:

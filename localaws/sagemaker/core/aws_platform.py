@@ -38,7 +38,8 @@ class Platform(Telemetry, Protocol):
     endpoint_url: where jobs and model servers reach this AWS, for example ``http://127.0.0.1:4566``.
     state_dir: where SageMaker keeps its store and its jobs' files; survives restarts.
     image_dir: where image environments are cached; may be shared by several servers at once.
-    clock_scale: how many seconds of a deployment's waits and of an alarm's period pass in one second.
+    clock_scale: how many seconds of a deployment's waits and of an alarm's period pass in one second; see
+    `localaws.settings`.
     private_dirs: directories that jobs and models mustn't see: state and credentials of this AWS and of its user.
     """
 
@@ -80,6 +81,21 @@ class Platform(Telemetry, Protocol):
 
         One that has been in ALARM at any time since `since` (epoch seconds) is told as ALARM. Raises
         errors.SageMakerError (AccessDeniedException) where the role may not describe them.
+        """
+
+    def publish(self, role_arn: str, topic_arn: str, message: str) -> None:
+        """Publish a message to an SNS topic as a role.
+
+        Raises errors.SageMakerError where the role may not, or there is no such topic.
+        """
+
+    def scalable_variants(self, endpoint: str) -> Sequence[str]:
+        """The names of an endpoint's variants that Application Auto Scaling scales."""
+
+    def deregister_variants(self, caller: Caller, endpoint: str) -> None:
+        """Let none of an endpoint's variants be scaled any more.
+
+        Raises errors.SageMakerError (AccessDeniedException) where the caller may not deregister one.
         """
 
     def authorize(self, caller: Caller, action: str, resource: str) -> None:

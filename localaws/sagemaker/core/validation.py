@@ -25,11 +25,13 @@ Check = Callable[[Any, Any, str], Iterator[str]]
 _JAVA_CLASSES = {
     r"\p{Alnum}": "a-zA-Z0-9",
     r"\p{L}": r"\w",
+    r"\p{Print}": " -~",
     r"\p{M}": r"\u0300-\u036f",
     r"\p{N}": r"\d",
     r"\p{Z}": r"\s",
     r"\p{S}": r"$+<=>^`|~",
     r"\p{P}": r"!\"#%&'()*,\-./:;?@\[\\\]_{}",
+    r"\p{ASCII}": r"\x00-\x7f",
 }
 
 
@@ -37,6 +39,11 @@ _JAVA_CLASSES = {
 def service_model() -> ServiceModel:
     """botocore's model of SageMaker; loading it takes 100 ms, so it is done once."""
     return ServiceModel(Loader().load_service_model("sagemaker", "service-2"), "sagemaker")
+
+
+@lru_cache(maxsize=1)
+def _runtime_model() -> ServiceModel:
+    return ServiceModel(Loader().load_service_model("sagemaker-runtime", "service-2"), "sagemaker-runtime")
 
 
 @lru_cache(maxsize=1)
@@ -52,7 +59,16 @@ def check_request(operation: str, request: Document) -> None:
     enums; SerializationException for a wrong JSON type; ValidationException for unknown members, which AWS drops
     silently and which here are always a mistake.
     """
-    shape = service_model().operation_model(operation).input_shape
+    check_shape(service_model().operation_model(operation).input_shape, request)
+
+
+def check_runtime_request(operation: str, request: Document) -> None:
+    """The same for an operation of SageMaker Runtime and its members, but for a body."""
+    check_shape(_runtime_model().operation_model(operation).input_shape, request)
+
+
+def check_shape(shape: Shape | None, request: Document) -> None:
+    """The same for the input shape of any service's operation."""
     if shape is None:
         return
     found = list(_check(shape, request, ""))
@@ -181,6 +197,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     pattern = _JAVA_CLASS.sub(_python_class, pattern)
     # Java's surrogate ranges: everything beyond the basic plane, which Python holds as single characters.
     pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
+    pattern = pattern.replace(r"\z", r"\Z")
     # CustomerMetadataKey's pattern ends in `${1,128}`, an end that may repeat: Python refuses it; lengths are checked.
     pattern = re.sub(r"\$\{\d+,\d+\}$", "$", pattern)
     return re.compile(pattern)

@@ -16,12 +16,16 @@ from localaws.sagemaker.hosting.endpoint_files import EndpointFiles
 from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
 from localaws.sagemaker.hosting.fleet import Deployment
 from localaws.sagemaker.hosting.instances import FleetError, StartError, VariantPlan
+from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
 from localaws.sagemaker.hosting.model_container import ContainerStarter
+from localaws.sagemaker.hosting.serverless_configs import has_serverless
+from localaws.sagemaker.hosting.serverless_fleet import IDLE_SECONDS, ServerlessFleet
 from localaws.sagemaker.hosting.serving import Serving
 from localaws.sagemaker.hosting.shift_messages import launching, scaling
 from localaws.sagemaker.hosting.shifts import Ground, Shift, kept_of
 from localaws.sagemaker.hosting.snapshots import counts_of, of_size, plans_of
 from localaws.sagemaker.hosting.split_traffic import Fleet, SplitTraffic
+from localaws.sagemaker.hosting.watching import Watching, copy_as_said
 from localaws.sagemaker.hosting.worker import Worker
 
 _log = logging.getLogger(__name__)
@@ -30,11 +34,14 @@ _log = logging.getLogger(__name__)
 class Deployments:
     """Brings endpoints from one state to the next. Its public methods return at once."""
 
-    def __init__(self, context: Context, records: EndpointRecords, serving: Serving) -> None:
+    def __init__(
+        self, context: Context, records: EndpointRecords, serving: Serving, metrics: InvocationMetrics
+    ) -> None:
         self._context = context
         self._records = records
         self._serving = serving
         self._starter = ContainerStarter(context)
+        self._watching = Watching(context, metrics)
         self._files = EndpointFiles(context.platform.state_dir / "endpoints")
         self._ground = Ground(records, serving, self._fleet, self._guard, context.clock.now)
 
@@ -104,7 +111,8 @@ class Deployments:
         pending, deployment = document["Pending"], self._serving.get(name)
         if not isinstance(deployment, Deployment):
             raise RuntimeError("no deployment serves it")
-        plans, before = plans_of(pending), counts_of(document["Deployed"])
+        plans = plans_of(pending)
+        before = {plan.name: plan.instance_count for plan in plans_of(document["Deployed"])}
         changes = {plan.name: plan.instance_count for plan in plans if plan.instance_count != before[plan.name]}
         now = self._context.clock.now()
         statuses = {variant: scaling(count, before[variant]).status(now) for variant, count in changes.items()}
@@ -116,6 +124,7 @@ class Deployments:
             self._fail(name, str(error))
             return
         deployment.set_weights({plan.name: plan.weight for plan in plans})
+        copy_as_said(deployment, pending)
         self._records.settle(name, "InService", pending, None)
 
     def _start(self, name: str, snapshot: Document) -> Deployment:
@@ -131,7 +140,9 @@ class Deployments:
                 raise StartError(scarcity.OF_AN_ENDPOINT)
             return self._starter.start(name, directory / plan.name, plan, instance_id)
 
-        return Deployment(plans_of(snapshot), start)
+        if has_serverless(snapshot):
+            return ServerlessFleet(plans_of(snapshot)[0], start, IDLE_SECONDS / self._context.platform.clock_scale)
+        return self._watching.fleet(name, snapshot, start)
 
     def _guard(self, pending: Document, plan: Plan) -> Guard:
         roles = [variant["RoleArn"] for variant in pending["Variants"]]

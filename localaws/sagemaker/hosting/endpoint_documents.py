@@ -7,7 +7,10 @@ from collections.abc import Mapping
 
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.hosting import instance_pools
+from localaws.sagemaker.hosting.async_configs import ASYNC, of_snapshot
+from localaws.sagemaker.hosting.serverless_configs import SERVERLESS, is_serverless
 
+_OF_INSTANCES = ("CurrentInstanceCount", "DesiredInstanceCount", "InstanceType")
 _PRIVATE = ("Deployed", "Pending", "Mixed")
 
 
@@ -22,9 +25,36 @@ def describe(document: Document, instance_counts: Mapping[str, int]) -> Document
             | _status(statuses, now["VariantName"])
             for now, wanted in zip(document["Deployed"]["Variants"], desired["Variants"], strict=True)
         ]
+        kind = of_snapshot(document["Deployed"])
+        shown |= {ASYNC: kind} if kind is not None else {}
+        shown |= _shadows_and_capture(document, instance_counts)
     if "Pending" in document and not _rescaling(document):
         shown["PendingDeploymentSummary"] = _pending(document["Pending"])
     return shown
+
+
+def _shadows_and_capture(document: Document, instance_counts: Mapping[str, int]) -> Document:
+    deployed = document["Deployed"]
+    desired = (_rescaling(document) or deployed).get("Shadows", [])
+    shadows = [
+        _variant_summary(now, wanted, instance_counts.get(now["VariantName"], 0))
+        for now, wanted in zip(deployed.get("Shadows", []), desired, strict=True)
+    ]
+    capture = deployed.get("DataCaptureConfig")
+    return ({"ShadowProductionVariants": shadows} if shadows else {}) | (
+        {"DataCaptureConfig": _capture_summary(capture)} if capture else {}
+    )
+
+
+def _capture_summary(config: Document) -> Document:
+    is_on = config.get("EnableCapture", True)
+    return {
+        "EnableCapture": is_on,
+        "CaptureStatus": "Started" if is_on else "Stopped",
+        "CurrentSamplingPercentage": config["InitialSamplingPercentage"],
+        "DestinationS3Uri": config["DestinationS3Uri"],
+        "KmsKeyId": config.get("KmsKeyId", ""),
+    }
 
 
 def _rescaling(document: Document) -> Document | None:
@@ -45,45 +75,55 @@ def _status(statuses: Document, variant: str) -> Document:
 def _variant_summary(now: Document, wanted: Document, up: int) -> Document:
     summary = {
         "VariantName": now["VariantName"],
-        "DeployedImages": [_deployed_image(now)],
+        "DeployedImages": _deployed_images(now),
         "CurrentWeight": now["Weight"],
         "DesiredWeight": wanted["Weight"],
         "CurrentInstanceCount": up,
         "DesiredInstanceCount": wanted["InstanceCount"],
     }
     routing = {"RoutingConfig": now["RoutingConfig"]} if "RoutingConfig" in now else {}
-    return summary | routing | instance_pools.summary(now, up)
+    return _of_kind(summary | routing | instance_pools.summary(now, up), now)
 
 
-def _deployed_image(variant: Document) -> Document:
-    return {
-        "SpecifiedImage": variant["Image"],
-        "ResolvedImage": variant["Image"],
-        "ResolutionTime": variant["ResolvedAt"],
-    }
+def _of_kind(summary: Document, variant: Document) -> Document:
+    """The summary of a variant, which has instances or a ServerlessConfig."""
+    if not is_serverless(variant):
+        return summary
+    config = variant[SERVERLESS]
+    kept = {key: value for key, value in summary.items() if key not in _OF_INSTANCES}
+    return kept | {f"Current{SERVERLESS}": config, f"Desired{SERVERLESS}": config}
+
+
+def _deployed_images(variant: Document) -> list[Document]:
+    images = [link["Image"] for link in variant.get("Links", [variant])]
+    at = variant["ResolvedAt"]
+    return [{"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": at} for image in images]
 
 
 def _pending(snapshot: Document) -> Document:
     """PendingDeploymentSummary; the instances that count are those with traffic, as in the guide's event."""
     progress = snapshot.get("Progress", {})
-    variants = [
-        {
-            "VariantName": variant["VariantName"],
-            "DeployedImages": [_deployed_image(variant)],
-            "CurrentWeight": variant["Weight"],
-            "DesiredWeight": variant["Weight"],
-            "CurrentInstanceCount": progress.get("Active", {}).get(variant["VariantName"], 0),
-            "DesiredInstanceCount": variant["InstanceCount"],
-            "InstanceType": variant["InstanceType"],
-        }
-        | _status(progress.get("Statuses", {}), variant["VariantName"])
-        for variant in snapshot["Variants"]
-    ]
+    shadows = [_coming(variant, progress) for variant in snapshot.get("Shadows", [])]
     return {
         "EndpointConfigName": snapshot["EndpointConfigName"],
-        "ProductionVariants": variants,
+        "ProductionVariants": [_coming(variant, progress) for variant in snapshot["Variants"]],
+        **({"ShadowProductionVariants": shadows} if shadows else {}),
         "StartTime": snapshot["StartTime"],
     }
+
+
+def _coming(variant: Document, progress: Document) -> Document:
+    name = variant["VariantName"]
+    summary = {
+        "VariantName": name,
+        "DeployedImages": _deployed_images(variant),
+        "CurrentWeight": variant["Weight"],
+        "DesiredWeight": variant["Weight"],
+        "CurrentInstanceCount": progress.get("Active", {}).get(name, 0),
+        "DesiredInstanceCount": variant["InstanceCount"],
+        "InstanceType": variant.get("InstanceType"),
+    }
+    return _of_kind(summary, variant) | _status(progress.get("Statuses", {}), name)
 
 
 def deployment_detail(document: Document, instance_counts: Mapping[str, int]) -> Document:

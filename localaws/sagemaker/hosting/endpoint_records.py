@@ -40,10 +40,15 @@ class EndpointRecords:
             raise errors.validation(f'Could not find endpoint "{self._context.arn(ENDPOINT, name)}".')
         return document
 
-    def find_ready(self, name: str) -> Document:
-        """The document of an endpoint that can be updated. ValidationException."""
+    def find_settled(self, name: str) -> Document:
+        """The document of an endpoint that isn't on its way to another state. ValidationException."""
         document = self.find(name)
         _refuse_in_progress(document)
+        return document
+
+    def find_ready(self, name: str) -> Document:
+        """The document of an endpoint that can be updated. ValidationException."""
+        document = self.find_settled(name)
         if document["EndpointStatus"] == "Failed":
             raise errors.validation(
                 f'Cannot update failed endpoint "{document["EndpointArn"]}". '

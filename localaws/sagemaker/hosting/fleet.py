@@ -19,8 +19,10 @@ from localaws.sagemaker.hosting.instances import (
     stop_all,
 )
 from localaws.sagemaker.hosting.turns import Turns
+from localaws.sagemaker.hosting.witnesses import Witness
 from localaws.sagemaker.hosting.worker import STOP_SECONDS, Worker
 
+LEAST_OUTSTANDING = "LEAST_OUTSTANDING_REQUESTS"
 DRAIN_SECONDS = 70.0  # an invocation may take 60 s (InvokeEndpoint, API reference); nothing is in flight after that
 
 
@@ -80,6 +82,8 @@ class Deployment:
             self._retired = True
         self._over.set()
         stop_all(self._all(), grace)
+        for witness in self.witnesses():
+            witness.close()
 
     def give_up_starting(self) -> None:
         """End the instances that aren't up, now; those that are go on."""
@@ -103,8 +107,12 @@ class Deployment:
             self._turns = self._new_turns()
 
     def weights(self) -> dict[str, float]:
-        """The variants and their weights."""
-        return {name: plan.weight for name, plan in self._plans.items()}
+        """The variants that answer callers, and their weights."""
+        return {name: plan.weight for name, plan in self._plans.items() if not plan.is_shadow}
+
+    def witnesses(self) -> list[Witness]:
+        """Those who see what the variants are asked."""
+        return [witness for plan in self._plans.values() for witness in plan.witnesses]
 
     def set_instance_count(self, variant: str, wanted: int) -> None:
         """Start instances and let them serve when healthy, or let surplus ones finish and end them. FleetError."""
@@ -164,6 +172,19 @@ class Deployment:
 
         RetiredError when another deployment took over, NoVariantError, NoInstanceError.
         """
+        if variant in self._plans and self._plans[variant].is_shadow:
+            raise NoVariantError(variant)
+        with self._leased(variant) as held:
+            yield held
+
+    @contextmanager
+    def lease_shadow(self, variant: str) -> Iterator[tuple[Instance, Worker]]:
+        """An instance of a shadow variant for the copy of a request. RetiredError, NoInstanceError."""
+        with self._leased(variant) as held:
+            yield held
+
+    @contextmanager
+    def _leased(self, variant: str | None) -> Iterator[tuple[Instance, Worker]]:
         instance, worker = self._acquire(variant)
         try:
             yield instance, worker
@@ -191,6 +212,6 @@ class Deployment:
 
 
 def _by_strategy(routing: str, up: list[tuple[Instance, Worker]]) -> tuple[Instance, Worker]:
-    if routing == "LEAST_OUTSTANDING_REQUESTS":
+    if routing == LEAST_OUTSTANDING:
         return min(up, key=lambda pair: pair[0].in_flight)
     return up[0] if len(up) == 1 else random.choice(up)  # noqa: S311

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from localaws.sagemaker.containers.limits import Exceeded
 from localaws.sagemaker.hosting.endpoint_logs import ENDS
+from localaws.sagemaker.hosting.witnesses import Witness
 from localaws.sagemaker.hosting.worker import UnhealthyError, Worker
 
 RESTART_PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each restart in a row; the last one repeats
@@ -43,8 +43,9 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class VariantPlan:
-    """A production variant as it is to be deployed. `source` is what its instances are started from, `config` the
-    endpoint configuration that it is of."""
+    """A variant as it is to be deployed. `source` is what its instances are started from, `config` the endpoint
+    configuration that it is of, which makes it `is_async` or not; `witnesses` see what it is asked and answers. A
+    shadow answers no caller."""
 
     name: str
     weight: float
@@ -53,6 +54,9 @@ class VariantPlan:
     routing: str = "RANDOM"
     startup_seconds: float = 600.0
     config: str = ""
+    is_async: bool = False
+    is_shadow: bool = False
+    witnesses: Sequence[Witness] = ()
 
 
 Start = Callable[[VariantPlan, str], Worker]
@@ -67,6 +71,7 @@ class Instance:
         self.worker: Worker | None = None
         self.ready = False
         self.in_flight = 0
+        self.setup_seconds: float | None = None  # that the request which it answers has waited for its start
         self._stopping = False
         self._missed = 0
         self._start = start
@@ -78,7 +83,7 @@ class Instance:
             worker = self._bring_up()
         except UnhealthyError as error:
             _log.warning("variant %s: %s", self.plan.name, error)
-            raise FleetError(unhealthy_reason(self.plan.name, error.exceeded)) from error
+            raise FleetError(unhealthy_reason(self.plan.name, error)) from error
         except StartError as error:
             raise FleetError(str(error)) from error
         threading.Thread(target=self._watch, args=(worker,), name=self.id, daemon=True).start()
@@ -189,10 +194,10 @@ def stop_all(instances: Sequence[Instance], grace: float) -> None:
         thread.join()
 
 
-def unhealthy_reason(variant: str, exceeded: Exceeded | None = None) -> str:
+def unhealthy_reason(variant: str, error: UnhealthyError) -> str:
     """AWS's FailureReason for a container that doesn't become healthy; and which limit has ended it, if one has."""
     reason = (
-        f"The primary container for production variant {variant} did not pass the ping health check. "
+        f"The {error.container} for production variant {variant} did not pass the ping health check. "
         "Please check CloudWatch logs for this endpoint."
     )
-    return f"{reason} {ENDS[exceeded]}" if exceeded else reason
+    return f"{reason} {ENDS[error.exceeded]}" if error.exceeded else reason

@@ -7,20 +7,11 @@ from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors, tags
 from localaws.sagemaker.core.listing import page, summary
 from localaws.sagemaker.core.request import Caller, Document, Handler
-from localaws.sagemaker.core.unsupported import always, refuse
+from localaws.sagemaker.hosting import model_request
 from localaws.sagemaker.hosting.model_data import check_model_data
 from localaws.sagemaker.registry.packages import find_package
 
 MODEL = "model"
-
-_REFUSED = dict.fromkeys(("VpcConfig", "InferenceExecutionConfig"), always)
-_REFUSED_OF_CONTAINER = dict.fromkeys(
-    (
-        "ImageConfig", "AdditionalModelDataSources", "InferenceSpecificationName", "MultiModelConfig",
-        "ContainerMetricsConfig",
-    ),
-    always,
-)  # fmt: skip
 
 
 def operations(context: Context) -> dict[str, Handler]:
@@ -42,28 +33,44 @@ def find_model(context: Context, name: str) -> Document:
     return document
 
 
-def container_of(model: Document) -> Document:
-    """The one container of a model."""
-    container: Document = model.get("PrimaryContainer") or model["Containers"][0]
-    return container
+def resolved(context: Context, model: Document) -> list[Document]:
+    """A model's containers as they run: model packages as their InferenceSpecification says, with hostnames.
 
-
-def resolve_package(context: Context, container: Document) -> Document:
-    """A container with `ModelPackageName`, as the package's InferenceSpecification says it; others as they are.
-
-    ValidationException for a package that doesn't exist or isn't approved, or that holds several containers.
+    ValidationException for a package that doesn't exist or isn't approved.
     """
+    given = model_request.containers_of(model)
+    containers = [each for container in given for each in _of_package(context, container)]
+    if len(containers) > len(given) > 1:
+        raise errors.not_supported("a model package of several containers beside other Containers")
+    model_request.check_containers(model, containers)
+    return model_request.with_hostnames(containers)
+
+
+def is_chain(context: Context, model: Document) -> bool:
+    """Whether a model has several containers, or one that is asked by name."""
+    return model_request.is_direct(model) or len(resolved(context, model)) > 1
+
+
+def _of_package(context: Context, container: Document) -> list[Document]:
     if "ModelPackageName" not in container:
-        return container
+        return [container]
     package = find_package(context, container["ModelPackageName"])
     if package.get("ModelApprovalStatus", "Approved") != "Approved":
         status = package["ModelApprovalStatus"]
         raise errors.validation(f"ModelPackage {package['ModelPackageArn']} is not approved: it is {status}.")
     specified = package.get("InferenceSpecification", {}).get("Containers", [])
-    if len(specified) != 1:
-        raise errors.not_supported(f"a model of a model package with {len(specified)} containers")
-    environment = specified[0].get("Environment", {}) | container.get("Environment", {})
-    return {key: value for key, value in specified[0].items() if key != "Environment"} | {"Environment": environment}
+    if not specified:
+        raise errors.not_supported("a model of a model package without containers")
+    return [_packaged(each, container, is_only=len(specified) == 1) for each in specified]
+
+
+def _packaged(specified: Document, container: Document, *, is_only: bool) -> Document:
+    """A container of a package, with the variables of the container that names it."""
+    names = (
+        {"ContainerHostname": container["ContainerHostname"]} if is_only and "ContainerHostname" in container else {}
+    )
+    environment = specified.get("Environment", {}) | container.get("Environment", {})
+    return specified | names | {"Environment": environment}
 
 
 class _Models:
@@ -73,11 +80,11 @@ class _Models:
     def create(self, request: Document, caller: Caller) -> Document:
         context, name = self._context, request["ModelName"]
         arn = context.arn(MODEL, name)
-        _check(request)
-        container = resolve_package(context, container_of(request))
+        model_request.check(request)
+        containers = resolved(context, request)
         if context.store.get(MODEL, name) is not None:
             raise errors.already_exists("model", arn)
-        self._check_world(container, request["ExecutionRoleArn"], arn, caller)
+        self._check_world(containers, request["ExecutionRoleArn"], arn, caller)
         document = {key: value for key, value in request.items() if key != "Tags"}
         document |= {"ModelArn": arn, "CreationTime": context.clock.now(), "EnableNetworkIsolation": False}
         with context.store.transaction():
@@ -87,11 +94,12 @@ class _Models:
         self._send_event(document)
         return {"ModelArn": arn}
 
-    def _check_world(self, container: Document, role: str, arn: str, caller: Caller) -> None:
+    def _check_world(self, containers: list[Document], role: str, arn: str, caller: Caller) -> None:
         """Refuse a role that the caller may not pass, an unknown image, and data that the role can't read."""
         self._context.platform.authorize(caller, "iam:PassRole", role)
-        image_table.refuse_unknown(container["Image"])
-        check_model_data(self._context, container, role, arn)
+        for container in containers:
+            image_table.refuse_unknown(container["Image"])
+            check_model_data(self._context, container, role, arn)
 
     def describe(self, request: Document, _caller: Caller) -> Document:
         return find_model(self._context, request["ModelName"])
@@ -111,22 +119,3 @@ class _Models:
     def _send_event(self, document: Document) -> None:
         arn = document["ModelArn"]
         self._context.events.state_change("Model", document, arn, self._context.store.tags(arn))
-
-
-def _check(request: Document) -> None:
-    refuse(request, _REFUSED, of="a model")
-    if request.get("EnableNetworkIsolation"):
-        raise errors.not_supported("EnableNetworkIsolation=true of a model")
-    given = [member for member in ("PrimaryContainer", "Containers") if request.get(member)]
-    if len(given) != 1:
-        raise errors.validation("Give either PrimaryContainer or Containers, and one container in it.")
-    if len(request.get("Containers", [])) > 1:
-        raise errors.not_supported("more than one of Containers (an inference pipeline)")
-    container = container_of(request)
-    refuse(container, _REFUSED_OF_CONTAINER, of="a container")
-    if container.get("Mode", "SingleModel") != "SingleModel":
-        raise errors.not_supported("Mode=MultiModel of a container")
-    if "ExecutionRoleArn" not in request:
-        raise errors.validation("ExecutionRoleArn is missing; the container runs with this role.")
-    if ("Image" in container) == ("ModelPackageName" in container):
-        raise errors.validation("A container needs either Image or ModelPackageName.")

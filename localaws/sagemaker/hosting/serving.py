@@ -36,6 +36,11 @@ class Serving:
         """What serves an endpoint now."""
         return self._serving.get(endpoint)
 
+    def instances(self, endpoint: str, variant: str) -> int:
+        """How many instances of a variant are up."""
+        serving = self.get(endpoint)
+        return serving.instance_counts().get(variant, 0) if serving else 0
+
     def start(self, endpoint: str, deployment: Deployment) -> None:
         """Start a deployment, which doesn't serve yet; a close ends it meanwhile. FleetError."""
         with self._changed:

@@ -25,8 +25,9 @@ from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.core.wire import split_s3_uri
 from localaws.sagemaker.hosting.instances import VariantPlan
 from localaws.sagemaker.hosting.model_container import ContainerStarter
-from localaws.sagemaker.hosting.model_data import model_data_uri
-from localaws.sagemaker.hosting.models import container_of, find_model, resolve_package
+from localaws.sagemaker.hosting.model_request import is_direct
+from localaws.sagemaker.hosting.models import find_model, resolved
+from localaws.sagemaker.hosting.snapshots import served
 from localaws.sagemaker.jobs import job_container, job_documents, job_limits, operations, transform_request
 from localaws.sagemaker.jobs.engine import JobEngine
 from localaws.sagemaker.jobs.job import Job, Role
@@ -57,12 +58,14 @@ def accept(context: Context, request: Document, _caller: Caller) -> tuple[Docume
     """
     transform_request.check(request)
     model = find_model(context, request["ModelName"])
-    if "ModelDataSource" in container_of(model):
+    containers = resolved(context, model)
+    if is_direct(model):
+        raise errors.not_supported("a transform job with a model whose InferenceExecutionConfig has Mode=Direct")
+    if any("ModelDataSource" in container for container in containers):
         raise errors.validation(
             "SageMaker Batch currently doesn't support Model entity with container definitions which use "
             "ModelDataSource attribute"
         )
-    resolve_package(context, container_of(model))
     arn = context.arn(TRANSFORM.resource_type, request["TransformJobName"])
     role = job_container.assumed_role(context, model["ExecutionRoleArn"], arn)
     try:
@@ -117,20 +120,18 @@ def _files(job: Job) -> list[File]:
 def _plan(job: Job) -> VariantPlan:
     """What the instances are started from: the model as it is now."""
     context, document = job.context, job.document
+    variables = transform_request.variables(document) | document.get("Environment", {})
     try:
         model = find_model(context, document["ModelName"])
-        container = resolve_package(context, container_of(model))
+        runs = served(context, model, variables)
     except SageMakerError as error:
         raise JobFailedError(f"ClientError: {error.message}") from error
     resources = document["TransformResources"]
-    told = transform_request.variables(document)
     source = {
         "RoleArn": model["ExecutionRoleArn"],
         "InstanceType": resources["InstanceType"],
-        "Image": container["Image"],
-        "Environment": container.get("Environment", {}) | told | document.get("Environment", {}),
-        "ModelDataUri": model_data_uri(container),
         "DownloadSeconds": _DOWNLOAD_SECONDS,
+        **runs,
     }
     return VariantPlan("transform", 1.0, resources["InstanceCount"], source)
 

@@ -87,9 +87,9 @@ class Instance:
         context, role = job.context, job.role
         self._job, self._id, self._plan, self._starter = job, identity, plan, starter
         self._stream = f"{job.name}/{identity}-{int(context.clock.now())}"
-        telemetry = context.platform.telemetry_of(role.objects.role_arn)
-        self._output = _AwaitedLog(telemetry, context.clock, job.kind.log_group, self._stream)
-        self._data_log = ContainerLog(telemetry, context.clock, job.kind.log_group, f"{self._stream}/data-log")
+        self._logged_to = (context.platform.telemetry_of(role.objects.role_arn), context.clock, job.kind.log_group)
+        self._outputs: list[_AwaitedLog] = []
+        self._data_log = ContainerLog(*self._logged_to, f"{self._stream}/data-log")
         self._worker: Worker | None = None
         client = job.document.get("ModelClientConfig", {})
         self._timeout = float(client.get("InvocationsTimeoutInSeconds", DEFAULT_TIMEOUT))
@@ -123,7 +123,12 @@ class Instance:
         """End the container, at once where it answers a request still."""
         if self._worker is not None:
             self._worker.stop(0.0 if self._job.signals.is_stopping else _STOP_SECONDS)
-            self._output.closed.wait(_STOP_SECONDS)
+            for output in self._outputs:
+                output.closed.wait(_STOP_SECONDS)
+
+    def _new_output(self, suffix: str) -> ContainerLog:
+        self._outputs.append(_AwaitedLog(*self._logged_to, self._stream + suffix))
+        return self._outputs[-1]
 
     def _say(self, text: str) -> None:
         moment = datetime.fromtimestamp(self._job.context.clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
@@ -132,7 +137,7 @@ class Instance:
     def _started(self) -> Worker:
         try:
             arn = self._job.document["TransformJobArn"]
-            self._worker = self._starter.start_for(arn, self._output, self._job.directory, self._plan, self._id)
+            self._worker = self._starter.start_for(arn, self._new_output, self._job.directory, self._plan, self._id)
             self._worker.max_answer = MAX_PAYLOAD * MIB
             self._worker.wait_until_healthy(STARTUP_SECONDS)
         except StartError as error:

@@ -16,6 +16,8 @@ from .http_messages import Request, Response
 from .model import Model
 
 HTML = "text/html; charset=utf-8"
+# A request that has this header is answered to the next container of a chain, which must see what Werkzeug makes of it.
+PASSED_ON = "x-passed-on"
 _ITS_OWN = ("content-type", "content-length")  # of a response's headers, what is said beside them
 # Werkzeug's page for InternalServerError.
 _PAGE = """<!doctype html>
@@ -30,6 +32,7 @@ overloaded or there is an error in the application.</p>
 class FlaskModel(Model):
     """Functions get what `sagemaker_containers` gives them; what they return is what Flask takes."""
 
+    answers_others_while_one_waits = True
     _told: frozenset[str] = frozenset()
 
     def transform(self, request: Request) -> Response:
@@ -42,6 +45,8 @@ class FlaskModel(Model):
         else:
             data = functions.input_fn(body, content_type)
             result = functions.output_fn(functions.predict_fn(data, self.model), accept)
+        if PASSED_ON in request.headers:
+            return response_of(_with_charset(result))
         self._tell_of(result)
         return response_of(result)
 
@@ -76,11 +81,20 @@ def note_on(result: Any) -> str | None:
         return (
             "output_fn returned no content type with its text, so it is answered as text/html: return (text, accept)."
         )
-    if isinstance(result, tuple) and str(result[1]).startswith("text/") and "charset" not in str(result[1]):
+    if _gets_a_charset(result):
         return (
             f"AWS's image says {result[1]}; charset=utf-8 for {result[1]} (Werkzeug adds it); here it stays as it is."
         )
     return None
+
+
+def _gets_a_charset(result: Any) -> bool:
+    return isinstance(result, tuple) and str(result[1]).startswith("text/") and "charset" not in str(result[1])
+
+
+def _with_charset(result: Any) -> Any:
+    """A result whose content type is as Werkzeug says it."""
+    return (result[0], f"{result[1]}; charset=utf-8") if _gets_a_charset(result) else result
 
 
 def response_of(result: Any) -> Response:

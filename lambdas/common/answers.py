@@ -7,8 +7,11 @@ import json
 import math
 from typing import Any
 
+from contract import threshold_answers
 from contract.held_out_tables import csv_fields, csv_lines
 
+# Of an answer in a sentence: what a state machine holds is bounded (Step Functions, "Service quotas": 256 KiB).
+TOLD = 80
 # The instance that serves may round float32 differently from the one that evaluated.
 RELATIVE = 1e-4
 ABSOLUTE = 1e-6
@@ -24,6 +27,28 @@ def same(answer: str, expected: str) -> bool:
     except (RecursionError, OverflowError):
         # What nests so deeply, or has so large a number, is the same only as text.
         return False
+
+
+def wrong(answer: str, expected: str, threshold: str | None) -> str | None:
+    """The fault of an answer to one example, with what was evaluated; None if it has none.
+
+    With a threshold the evaluation may have been of another: that the model isn't sure must follow from the confidence
+    that it answers.
+    """
+    if threshold is None:
+        return None if same(answer, expected) else f"answered {_short(answer)}, not {_short(expected)}"
+    given, evaluated = threshold_answers.parsed(answer.strip()), threshold_answers.parsed(expected.strip())
+    if given is None:
+        return f"answered {_short(answer)}, which says no confidence, though there is a threshold ({_short(threshold)})"
+    prediction = evaluated.prediction if evaluated else expected
+    if not same(given.prediction, prediction) or (evaluated and not _near(given.confidence, evaluated.confidence)):
+        return f"answered {_short(answer)}, not {_short(expected)}"
+    right = threshold_answers.read(threshold).answer(given.prediction, given.confidence)
+    return None if given.answer == right else f"answered {_short(answer)}, which at {_short(threshold)} is {right}"
+
+
+def _short(text: str) -> str:
+    return repr(text.strip()[:TOLD])
 
 
 def _read_alike(answer: str, expected: str, given: str, wanted: str) -> bool:

@@ -1,0 +1,135 @@
+"""A pipeline whose endpoint is scaled, from its first champion to its end: instances come with requests, stay over an
+update, what somebody has deleted is put back and told of, and nothing is left when the stack goes.
+
+The embedded AWS's clock runs as fast as it may for what is only waited for; the pipeline says what it would say in an
+account.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from deployed import Model, Pipeline, Scripted, opened
+from running_aws import AwsFactory, copy_state
+from waiting import until
+
+from bench.load import requests_of
+from contract import scaling
+
+SCALED: dict[str, Any] = {
+    "instance": "ml.m5.large",
+    "autoscale": {
+        "min": 1,
+        "max": 2,
+        "invocations_per_instance": 6,
+        "cooldown_in": "1d",
+        "schedule": [{"at": "cron(0 8 1 1 ? *)", "zone": "Europe/Berlin", "min": 2}],
+    },
+}
+PIPELINES = {"scaled": Scripted({"deploy": SCALED})}
+DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+
+
+@pytest.fixture
+def scaled(
+    tmp_path_factory: pytest.TempPathFactory, deployed_state: Path, models: dict[str, Model]
+) -> Iterator[Pipeline]:
+    factory = AwsFactory(tmp_path_factory.mktemp("scaled") / "aws")
+    copy_state(deployed_state, factory.state)
+    (factory.state / "settings.json").write_text(json.dumps({"clock_scale": 600}))
+    yield opened(factory.start(), "scaled", models["scaled"])
+    factory.stop()
+
+
+def target(pipeline: Pipeline) -> dict[str, Any]:
+    resource = f"endpoint/{pipeline.own['EndpointName']}/variant/AllTraffic"
+    return {"ServiceNamespace": "sagemaker", "ResourceId": resource, "ScalableDimension": DIMENSION}
+
+
+def instances(pipeline: Pipeline) -> int:
+    found = pipeline.aws.client("sagemaker").describe_endpoint(EndpointName=pipeline.own["EndpointName"])
+    return int(found["ProductionVariants"][0]["CurrentInstanceCount"])
+
+
+@contextmanager
+def asked_without_pause(pipeline: Pipeline) -> Iterator[list[tuple[int, bytes]]]:
+    """Requests one after the other; what isn't answered with 200."""
+    send, over = requests_of(pipeline.aws.server, pipeline.own["EndpointName"]), threading.Event()
+    wrong: list[tuple[int, bytes]] = []
+
+    def ask() -> None:
+        while not over.wait(0.01):
+            answer = send()
+            if answer[0] != 200:
+                wrong.append(answer)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield wrong
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_an_endpoint_is_scaled_from_its_first_champion_to_its_end(scaled: Pipeline) -> None:
+    autoscaling = scaled.aws.client("application-autoscaling")
+    scaled.order(accuracy=0.7)
+    record = scaled.run()
+    in_force = {"in_force": True, "min": 1, "max": 2, "invocations_per_instance": 6, "times": 1}
+    assert record["outcome"] == "Promoted"
+    assert record["scaling"] == {**in_force, "was": scaling.NOT_SCALED}
+    [policy] = autoscaling.describe_scaling_policies(**target(scaled))["ScalingPolicies"]
+
+    with asked_without_pause(scaled) as wrong:
+        until(lambda: instances(scaled) == 2, "the second instance")
+        scaled.order(accuracy=0.9)
+        record = scaled.run()
+    assert (record["outcome"], wrong) == ("Promoted", [])
+    assert record["scaling"] == {**in_force, "was": scaling.STOPPED}
+    assert instances(scaled) == 2, "an update keeps what scaling has set"
+    [again] = autoscaling.describe_scaling_policies(**target(scaled))["ScalingPolicies"]
+    assert again["PolicyName"] == policy["PolicyName"]
+
+    assert scaled.run()["scaling"]["was"] == scaling.AS_SAID
+    autoscaling.delete_scaling_policy(**target(scaled), PolicyName=policy["PolicyName"])
+    record = scaled.run()
+    assert (record["outcome"], record["scaling"]["was"]) == ("UpToDate", scaling.OTHERWISE)
+    assert record["scaling"]["in_force"] is True and instances(scaled) == 2
+
+    with scaled.without("application-autoscaling:PutScalingPolicy", scaled.role("WorkflowExecution")):
+        autoscaling.delete_scaling_policy(**target(scaled), PolicyName=policy["PolicyName"])
+        record = scaled.run()
+    assert "perform: application-autoscaling:PutScalingPolicy" in record["error"]["cause"]
+    assert record["scaling"]["in_force"] is False and scaled.ask(1) == "1", "the champion serves, unscaled"
+    assert scaled.run()["scaling"]["in_force"] is True
+
+    _check_end(scaled)
+
+
+def _check_end(pipeline: Pipeline) -> None:
+    """The stack goes, and leaves no scalable target and no alarm."""
+    cloudformation = pipeline.aws.client("cloudformation")
+    stack = f"ratchet-local-{pipeline.name}"
+    cloudformation.delete_stack(StackName=stack)
+    until(lambda: _status(pipeline, stack) != "DELETE_IN_PROGRESS", "the end")
+    assert _status(pipeline, stack) == "", cloudformation.describe_stack_events(StackName=stack)["StackEvents"][:5]
+    named = {"ServiceNamespace": "sagemaker"}
+    assert pipeline.aws.client("application-autoscaling").describe_scalable_targets(**named)["ScalableTargets"] == []
+    assert pipeline.aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="TargetTracking-")["MetricAlarms"] == []
+
+
+def _status(pipeline: Pipeline, stack: str) -> str:
+    """A stack's status; empty where there is no such stack any more."""
+    try:
+        found = pipeline.aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    except ClientError:
+        return ""
+    return str(found[0]["StackStatus"])
