@@ -20,8 +20,8 @@ THROTTLED = ("Throttling", "Rate exceeded")
 # Nobody uses the quota, and the request doesn't fit: no wait makes it fit.
 QUOTA_TOO_SMALL = ("is 0 Instances", "with current utilization of 0 Instances")
 
-# FailureReason of a job for which there were no instances, whatever the quota says.
-NO_CAPACITY = "CapacityError"
+# FailureReason of a job, and of an endpoint, for which there were no instances, whatever the quota says.
+NO_CAPACITY, NO_CAPACITY_FOR_ENDPOINT = "CapacityError", "InsufficientInstanceCapacity"
 
 _QUOTA = re.compile(r"service limit '([^']+)' is (\d+) Instances?, with current utilization of 0 Instances")
 

@@ -1,7 +1,8 @@
 """`settings.json` in the state folder: how this AWS behaves where documentation or a market leaves it open.
 
 {"stopped_job": "succeeds", "spot": {"interrupt_every": 30, "interruptions": 3},
- "quotas": {"ml.m5.large for training job usage": 0}, "authorization_log": true, "warm": false, "clock_scale": 60}
+ "quotas": {"ml.m5.large for training job usage": 0}, "without_capacity": ["ml.m5.large"], "authorization_log": true,
+ "warm": false, "clock_scale": 60}
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from localaws.sagemaker.core.quotas import check_quotas
+from localaws.sagemaker.core.scarcity import check_types
 from localaws.sagemaker.jobs.spot_market import QUIET_MARKET, SpotMarket
 
 FILE_NAME = "settings.json"
@@ -34,6 +36,8 @@ class Settings:
     `quotas`: SageMaker's quotas of instances, by the names that Service Quotas gives them; see `core.quotas`. What
     isn't named has none.
 
+    `without_capacity`: instance types that are not to be had, see `core.scarcity`.
+
     `authorization_log`: whether `authorization.jsonl` tells which permissions were asked for; see
     `ministack_adapter.authorization_log`.
 
@@ -52,6 +56,7 @@ class Settings:
     authorization_log: bool = False
     warm: bool = True
     clock_scale: float = 1.0
+    without_capacity: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, path: Path) -> Settings:
@@ -80,10 +85,11 @@ def _settings(document: Any) -> Settings:
     check_quotas(quotas)
     log, warm = (_truth(document, name) for name in ("authorization_log", "warm"))
     scale = _clock_scale(document.get("clock_scale", Settings.clock_scale))
+    scarce = check_types(document.get("without_capacity", []))
     market = document.get("spot", {})
     try:
         _only_known(market, SpotMarket)
-        return Settings(stopped_job, SpotMarket(**market), quotas, log, warm, scale)
+        return Settings(stopped_job, SpotMarket(**market), quotas, log, warm, scale, scarce)
     except ValueError as exc:
         raise ValueError(f"spot: {exc}") from exc
 

@@ -136,6 +136,11 @@ def in_time() -> str:
     return "$millis() < $deploy_deadline"
 
 
+def lacks_capacity() -> str:
+    """SageMaker has found no instances for the endpoint's new config."""
+    return f"$contains($endpoint.reason, {quoted(refusals.NO_CAPACITY_FOR_ENDPOINT)})"
+
+
 def update_has_shown() -> str:
     """The endpoint has changed since the update, or has had the time to."""
     return any_of("$endpoint_changed", f"$millis() > $deploying_since + {UPDATE_SHOWS_MILLISECONDS}")

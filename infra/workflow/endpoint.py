@@ -24,6 +24,8 @@ from infra.workflow.surroundings import QUEUE_URL, Surroundings
 VARIANT = "AllTraffic"
 # An event may be lost; after so long the endpoint is looked at all the same.
 LONGEST_WAIT_SECONDS = 60
+# How long instances for a change of the endpoint are asked for, unless said.
+PATIENCE_SECONDS = 1800
 SHORTEST_PAUSE_MILLISECONDS, LONGEST_PAUSE_MILLISECONDS = 250, 30_000
 
 # A run's variables before it has looked at the endpoint, and had an update of it accepted.
@@ -35,6 +37,8 @@ _DESCRIPTION = members(
     {
         "status": "$states.result.EndpointStatus",
         "config": "$states.result.EndpointConfigName",
+        # Of the instance types that were tried in their order.
+        "instances": "[$states.result.ProductionVariants[0].InstancePools[CurrentInstanceCount > 0].InstanceType]",
         # After a rollback it may be there and empty.
         "reason": f"$exists({_REASON}) and {_REASON} != '' ? {_REASON} : 'SageMaker gives no reason'",
     }
@@ -70,10 +74,10 @@ def change_endpoint(
     action: str,
     request: Document,
     *,
-    patience: int,
     then: str,
     assign: Mapping[str, Any],
     on_failure: str,
+    patience: int = PATIENCE_SECONDS,
 ) -> States:
     """createEndpoint or updateEndpoint, for whose instances `patience` seconds are waited.
 
@@ -87,6 +91,7 @@ def change_endpoint(
         patience=patience,
         assign=assign,
         on_failure=on_failure,
+        has_them_then=False,
     )
 
 

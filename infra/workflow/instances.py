@@ -50,11 +50,13 @@ def taking_instances(
     assign: Mapping[str, Any] | None = None,
     on_failure: str = RECORD,
     on_error: str | None = None,
+    has_them_then: bool = True,
 ) -> States:
     """A task like `language.task`, with what becomes of it when SageMaker has no instances for it.
 
     patience: seconds for which it is asked again and again. types: how many types may have their turn. on_error: where
-    errors lead that may be a lack of capacity, and that come back to the choice `<name>Refused` then.
+    errors lead that may be a lack of capacity, and that come back to the choice `<name>Refused` then. has_them_then:
+    whether it has its instances when it has succeeded; else the patience goes on.
     """
     refused, wait = f"{name}Refused", f"{name}Waits"
     return {
@@ -65,12 +67,12 @@ def taking_instances(
             then=then,
             timeout=timeout,
             retries=RETRY_SAGEMAKER_TROUBLE,
-            assign={**(assign or {}), SHORT: AT_FIRST},
+            assign={**(assign or {}), **({SHORT: AT_FIRST} if has_them_then else {})},
             catches=[caught(name, refused, SAGEMAKER_LIMIT)],
             on_failure=on_error or on_failure,
         ),
         **choice(refused, _ways(name, wait, types, patience), default=on_failure, assign={SHORT: AT_FIRST}),
-        **waiting_until(wait, f"$floor($millis() + ${SHORT}.pause)", then=name),
+        **pause(wait, then=name),
     }
 
 
@@ -79,15 +81,24 @@ def _ways(name: str, wait: str, types: int, patience: int) -> list[Any]:
     later = any_of(f"${SHORT}.later", is_not(says_quota_too_small()))
     next_type = members({"turn": f"${SHORT}.turn + 1", "later": later})
     on = {SHORT: expression(f"$merge([${SHORT}, {next_type}])"), "failure": None}
-    pauses = {SHORT: expression(f"($pause := {_pause()}; {_paused()})"), "failure": None}
     others = [when(f"${SHORT}.turn < {types - 1}", name, on)] if types > 1 else []
-    return [*others, when(all_of(later, f"${SHORT}.waited < {1000 * patience}"), wait, pauses)]
+    return [*others, when(all_of(later, is_patient(patience)), wait, {**pausing(), "failure": None})]
 
 
-def _paused() -> str:
-    """`$short` when a pause begins, with the first type's turn after it."""
+def is_patient(seconds: int) -> str:
+    """Whether so much hasn't been waited yet, as JSONata text."""
+    return f"${SHORT}.waited < {1000 * seconds}"
+
+
+def pausing() -> dict[str, str]:
+    """What is assigned on the way to a `pause`, after which the first type has its turn."""
     waited, refusals = f"${SHORT}.waited + $pause", f"${SHORT}.refusals + 1"
-    return members({"turn": "0", "later": "false", "refusals": refusals, "waited": waited, "pause": "$pause"})
+    after = members({"turn": "0", "later": "false", "refusals": refusals, "waited": waited, "pause": "$pause"})
+    return {SHORT: expression(f"($pause := {_pause()}; {after})")}
+
+
+def pause(name: str, *, then: str) -> States:
+    return waiting_until(name, f"$floor($millis() + ${SHORT}.pause)", then=then)
 
 
 def _pause() -> str:

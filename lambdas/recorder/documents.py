@@ -124,11 +124,18 @@ def _trained(
     """The jobs that were started, and how training went."""
     return {
         "jobs": {state.lower(): name for state, name in event["jobs"].items() if state in timings},
+        "instances": _instances(event) or None,
         **training_figures.figures(event["training"], event["failure"], event.get("rounds")),
         "rounds": event.get("rounds"),
         "spot": spot_figures.figures(event["training"], event["failure"], event.get("rounds")),
         "rules": _judged(event, rules, begun) or None,
     }
+
+
+def _instances(event: Mapping[str, Any]) -> Document:
+    """On which instance type each job ran: pipeline.yaml may name several."""
+    jobs = {"train": event["training"], "evaluate": event["evaluation"]}
+    return {step: job["instance"] for step, job in jobs.items() if job and job.get("instance")}
 
 
 def _tuned(event: Mapping[str, Any], plan: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> Document:

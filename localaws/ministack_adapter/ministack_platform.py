@@ -140,6 +140,7 @@ def make_sagemaker(aws: EmbeddedAws) -> SageMaker:
         aws.rule_evaluator,
         settings.quotas,
         is_warm=settings.warm,
+        without_capacity=settings.without_capacity,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def _run_all(hooks: list[Hook]) -> None:
 class Context:
     """Shared by all rooms.
 
-    quotas: of instances, see `core.quotas`.
+    quotas: of instances, see `core.quotas`. without_capacity: types that are not to be had, see `core.scarcity`.
     rule_evaluator: the program that the image of Debugger's rules runs, see `debugger.rule_evaluation`, and the folders
     that it must see; empty where this SageMaker has none.
     clock, launch: the time, and how containers are started; a test brings its own.
@@ -69,12 +69,13 @@ class Context:
     lifecycle: Lifecycle
     spot_market: SpotMarket = QUIET_MARKET
     quotas: Mapping[str, int] = field(default_factory=dict)
+    without_capacity: Collection[str] = ()
     rule_evaluator: Sequence[Path] = ()
     clock: Clock = field(default_factory=SystemClock)
     launch: Callable[[ContainerSpec], Container] = container.launch
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - what settings.json may say
         cls,
         platform: Platform,
         spot_market: SpotMarket = QUIET_MARKET,
@@ -82,6 +83,7 @@ class Context:
         quotas: Mapping[str, int] | None = None,
         *,
         is_warm: bool = True,
+        without_capacity: Collection[str] = (),
     ) -> Context:
         """The context of a server, with its store under ``state_dir/sagemaker.sqlite``.
 
@@ -100,6 +102,7 @@ class Context:
             lifecycle=Lifecycle(on_close=[store.close, tuner.close, warm.close]),
             spot_market=spot_market,
             quotas=quotas or {},
+            without_capacity=without_capacity,
             rule_evaluator=rule_evaluator,
             launch=warm.launch if is_warm else container.launch,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,7 @@ class SageMaker:
     Its parts register on the context's lifecycle what must happen when the server comes back and when it stops.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what settings.json may say
         self,
         platform: Platform,
         spot_market: SpotMarket = QUIET_MARKET,
@@ -47,8 +47,11 @@ class SageMaker:
         quotas: Mapping[str, int] | None = None,
         *,
         is_warm: bool = True,
+        without_capacity: Collection[str] = (),
     ) -> None:
-        self.context = Context.open(platform, spot_market, rule_evaluator, quotas, is_warm=is_warm)
+        self.context = Context.open(
+            platform, spot_market, rule_evaluator, quotas, is_warm=is_warm, without_capacity=without_capacity
+        )
         self._jobs = _open_engine(self.context)
         rule_evaluation.follow(self.context, TRAINING)
         self._endpoints = Endpoints(self.context)

@@ -29,6 +29,8 @@ from ratchet.spec.units import duration_text
 # BlueGreenUpdatePolicy and RollingUpdatePolicy, API reference.
 LONGEST_KEPT = 3600
 SHORTEST_TIME, LONGEST_TIME = 600, 28_800
+# ProductionVariant.VariantInstanceProvisionTimeoutInSeconds, API reference.
+SHORTEST_PROVISIONING, LONGEST_PROVISIONING = 300, 3600
 # How many champions' models and endpoint configs stay, unless said.
 KEPT_CHAMPIONS = 3
 
@@ -127,6 +129,11 @@ class Deploy(Model):
     def steps(self) -> Shift | None:
         """How traffic goes over, after the shadow if there is one; None: all at once."""
         return self.shift.then if self.shift and self.has_shadow else self.shift
+
+    @property
+    def provisioning(self) -> int:
+        """Seconds for which SageMaker tries to get instances of several types."""
+        return min(LONGEST_PROVISIONING, max(SHORTEST_PROVISIONING, self.timeout))
 
     @property
     def waits(self) -> int:

@@ -36,6 +36,13 @@ def test_waits_take_as_long_as_they_say_unless_it_says_otherwise(tmp_path: Path)
     assert Settings.read(path).clock_scale == 60.0
 
 
+def test_every_instance_type_is_to_be_had_unless_it_says_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    assert not Settings.read(path).without_capacity
+    path.write_text('{"without_capacity": ["ml.m5.large"]}')
+    assert Settings.read(path).without_capacity == {"ml.m5.large"}
+
+
 def test_spot_is_billed_by_its_discount_and_never_for_nothing() -> None:
     assert [SpotMarket(discount=0.7).billable(seconds) for seconds in (1, 10, 100)] == [1, 4, 31]
 
@@ -52,6 +59,8 @@ def test_spot_is_billed_by_its_discount_and_never_for_nothing() -> None:
         ('{"spot": {"interrupt_every": 0}}', "spot: interrupt_every: 0; it must be a number of at least 0.1"),
         ('{"spot": {"interruptions": 1.5}}', "spot: interruptions: 1.5; it must be a whole number"),
         ('{"spot": {"notice": "2m"}}', "spot: notice: '2m'; it must be a number of at least 0"),
+        ('{"without_capacity": "ml.m5.large"}', "without_capacity: 'ml.m5.large'; it must be a list of instance types"),
+        ('{"without_capacity": ["m5.large"]}', "without_capacity: 'm5.large'; it must be an instance type"),
         ('{"quotas": []}', "quotas: []; it must be an object"),
         ('{"quotas": {"ml.m5.large": 1}}', "quotas: 'ml.m5.large'; it must be as 'ml.m5.large for training job usage'"),
         (

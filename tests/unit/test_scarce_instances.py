@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from run_world import PLAN, World, definition, make_spec, run
+from run_world import CHAMPION, MISSING_ENDPOINT, PLAN, World, definition, in_service, make_spec, run
 
 from contract import causes
 from localaws.states.errors import StatesError
@@ -177,3 +178,84 @@ def test_lists_that_cannot_be(tmp_path: Path, changes: dict[str, Any], told: str
     with pytest.raises(SpecError) as refused:
         make_spec(tmp_path, **changes)
     assert told in str(refused.value) and str(refused.value).startswith(f"{tmp_path}/pipeline.yaml:")
+
+
+# -------------------------------------------------------------------------------------------------------- the endpoint
+
+ICE = (
+    "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. Please retry using a "
+    "different ML instance type."
+)
+
+
+@pytest.mark.fidelity(
+    "Endpoints",
+    "An endpoint for which there is no capacity is Failed, or stays on its old configuration; its FailureReason says "
+    "InsufficientInstanceCapacity.",
+    "github.com/aws/deep-learning-containers/pull/6673",
+)
+def test_a_first_endpoint_without_capacity_is_made_anew_after_a_pause(tmp_path: Path) -> None:
+    world = World(plan=dict(PLAN))
+    failed = {"EndpointStatus": "Failed", "EndpointConfigName": "c", "FailureReason": ICE}
+    world.answers["describeEndpoint"] = [MISSING_ENDPOINT, failed, failed, MISSING_ENDPOINT, lambda _: on(world)]
+    ran = run(make_spec(tmp_path), world)
+    after = ran.states.index("WaitForCapacity") + 1
+    assert ran.states[after : after + 5] == [
+        "FindEndpoint", "EndpointFound", "DeleteEndpoint", "FindEndpoint", "EndpointMissing",
+    ]  # fmt: skip
+    assert len(ran.called("createEndpoint")) == 2 and ran.recorded["outcome"] == "Promoted"
+
+
+def test_an_update_without_capacity_is_tried_again_while_the_champion_serves(tmp_path: Path) -> None:
+    old = CHAMPION["endpoint_config_name"]
+    world = World(plan={**PLAN, "champion": CHAMPION}, on=old)
+    changing = {"EndpointStatus": "Updating", "EndpointConfigName": old}
+    back = in_service(old, FailureReason=ICE)
+    world.answers["describeEndpoint"] = [in_service(old), changing, back, back, lambda _: on(world)]
+    ran = run(make_spec(tmp_path), world)
+    assert len(ran.called("updateEndpoint")) == 2 and "WaitForCapacity" in ran.states
+    assert (ran.recorded["outcome"], ran.recorded["failure"]) == ("Promoted", None)
+
+
+def test_an_update_that_never_has_capacity_leaves_the_champion(tmp_path: Path) -> None:
+    """Patience is the deployment's own time, whatever is accepted meanwhile; here a minute."""
+    old = CHAMPION["endpoint_config_name"]
+    world = World(plan={**PLAN, "champion": CHAMPION}, on=old)
+    looks = itertools.cycle([in_service(old), {"EndpointStatus": "Updating", "EndpointConfigName": old}])
+    back = in_service(old, FailureReason=ICE)
+    world.answers["describeEndpoint"] = lambda _: next(looks) if world.calls[-2][0] != "sendMessage" else back
+    ran = run(make_spec(tmp_path, deploy={"instance": "ml.t2.medium", "timeout": "1m"}), world)
+    assert 3 <= len(ran.called("updateEndpoint")) <= 4
+    assert ran.recorded["outcome"] == "RolledBack" and ICE in ran.recorded["failure"]["cause"]
+
+
+def on(world: World) -> dict[str, Any]:
+    pools = {"ProductionVariants": [{"VariantName": "AllTraffic", "InstancePools": POOLS_NOW}]}
+    return in_service(world.on, **pools)
+
+
+POOLS_NOW = [
+    {"InstanceType": "ml.m5.large", "CurrentInstanceCount": 0},
+    {"InstanceType": "ml.m5.xlarge", "CurrentInstanceCount": 1},
+]
+
+
+def test_an_endpoints_types_are_sagemakers_pools_and_the_record_says_which_it_has(tmp_path: Path) -> None:
+    world = World(plan=dict(PLAN))
+    world.answers["describeEndpoint"] = [MISSING_ENDPOINT, lambda _: on(world)]
+    ran = run(make_spec(tmp_path, deploy={"instance": TYPES, "timeout": "10m"}), world)
+    (variant,) = ran.called("createEndpointConfig")[0]["ProductionVariants"]
+    assert variant["InstancePools"] == [
+        {"InstanceType": one, "Priority": place} for place, one in enumerate(TYPES, start=1)
+    ]
+    assert variant["VariantInstanceProvisionTimeoutInSeconds"] == 600 and "InstanceType" not in variant
+    assert ran.recorded["deployment"]["instance"] == "ml.m5.xlarge"
+
+
+def test_another_list_is_another_configuration(tmp_path: Path) -> None:
+    def name(instance: Any) -> str:
+        ran = run(make_spec(tmp_path, deploy={"instance": instance}), World(plan=dict(PLAN)))
+        return str(ran.called("createEndpointConfig")[0]["EndpointConfigName"])
+
+    assert len({name("ml.m5.large"), name(TYPES), name(TYPES[:2])}) == 3
+    assert name(["ml.m5.large"]) == name("ml.m5.large")

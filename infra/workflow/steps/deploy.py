@@ -15,6 +15,7 @@ from infra.workflow import chain
 from infra.workflow.conditions import (
     all_of,
     any_of,
+    equals,
     goes_back,
     in_service,
     in_time,
@@ -22,6 +23,7 @@ from infra.workflow.conditions import (
     is_leaving,
     is_not,
     is_redriven,
+    lacks_capacity,
     may_still_change,
     on_config,
     one_of,
@@ -44,6 +46,7 @@ from infra.workflow.endpoint import (
 from infra.workflow.endpoint_kinds import held, integration, of_kind, serve_queue
 from infra.workflow.expressions import expression, jsonata, quoted
 from infra.workflow.guardrails import deployment_config, longest_update, look_at_alarms, watch, watch_grants, watchers
+from infra.workflow.instances import is_patient, pause, pausing
 from infra.workflow.job_role import HOSTING, JobRole, serve_containers
 from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, task, waiting_for, when
 from infra.workflow.requests import Document, in_vpc, tags, vpc
@@ -52,6 +55,7 @@ from infra.workflow.scaling import not_stopped_yet, retained, stop_scaling
 from infra.workflow.shadowing import write_captures
 from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
+from ratchet.spec.deploy import Deploy
 
 # Where the framework's inference toolkit finds the model's own code: model.tar.gz brings it along.
 ENVIRONMENT = {
@@ -69,9 +73,11 @@ _TOLD = {
     MODEL_PACKAGE: expression("$candidate.model_package_arn"),
     thresholds.THRESHOLD: expression(f"$candidate.{thresholds.KEPT}"),
 }
-_MODEL_NAME, _CONFIG_NAME = "$deployment.model_name", "$deployment.endpoint_config_name"
+_DEPLOYMENT = "$deployment"
+_MODEL_NAME, _CONFIG_NAME = f"{_DEPLOYMENT}.model_name", f"{_DEPLOYMENT}.endpoint_config_name"
 _AGAIN_SECONDS = 2
 _UPDATE, _AT_ONCE, _STOP = "UpdateEndpoint", "UpdateAtOnce", "StopScaling"
+_SHORT = "WaitForCapacity"
 
 
 def deploy(at: Surroundings, *, then: str, back: str = RECORD) -> Step:
@@ -107,7 +113,9 @@ def deploy(at: Surroundings, *, then: str, back: str = RECORD) -> Step:
 
 def content_names(at: Surroundings, role: JobRole) -> str:
     """The model's and the endpoint config's name, by what each will hold."""
-    held_by_config = ["$model_name", *_texts(at.spec.deploy.instance, at.spec.deploy.first_count)]
+    deploy = at.spec.deploy
+    instances = list(deploy.instance.in_order) if deploy.instance.instead else str(deploy.instance)
+    held_by_config = ["$model_name", *_texts(instances, deploy.first_count)]
     model_name = content_name_of_model(at, role)
     config_name = content_name(at.content_prefix, [*held_by_config, *_texts(*held(at))])
     document = f"{{'model_name': $model_name, 'endpoint_config_name': {config_name}}}"
@@ -172,10 +180,19 @@ def variant(at: Surroundings, model_name: str) -> Document:
     return {
         "VariantName": VARIANT,
         "ModelName": expression(model_name),
-        "InstanceType": at.spec.deploy.instance,
+        **_instances(at.spec.deploy),
         "InitialInstanceCount": at.spec.deploy.first_count,
         "InitialVariantWeight": 1,
     }
+
+
+def _instances(deploy: Deploy) -> Document:
+    """One instance type, or pools of several: SageMaker itself tries them in their order."""
+    types = deploy.instance
+    if not types.instead:
+        return {"InstanceType": str(types)}
+    pools = [{"InstanceType": one, "Priority": place} for place, one in enumerate(types.in_order, start=1)]
+    return {"InstancePools": pools, "VariantInstanceProvisionTimeoutInSeconds": deploy.provisioning}
 
 
 def _named(at: Surroundings) -> Document:
@@ -286,7 +303,8 @@ def _deploying(at: Surroundings, name: str, action: str, request: Document, long
 def _await_endpoint(at: Surroundings, *, then: str, back: str) -> States:
     """Looks until the endpoint is in service on the new config; on the champion's, SageMaker has rolled it back.
 
-    Whatever else it comes to, or doesn't come to in time, is undone.
+    Where there was no capacity for it, it is deployed anew after a pause. Whatever else it comes to, or doesn't come to
+    in time, is undone.
     """
     was_champion = "$endpoint.config = $plan.champion.endpoint_config_name"
     rolled_back = {
@@ -297,8 +315,12 @@ def _await_endpoint(at: Surroundings, *, then: str, back: str) -> States:
             f"the endpoint stays on <$endpoint.config>: <$endpoint.reason>{watchers(at, _CONFIG_NAME)}",
         ),
     }
+    ran_on = f"$merge([{_DEPLOYMENT}, {{'instance': $join($endpoint.instances, ', ')}}])"
+    seconds = at.spec.deploy.timeout
+    told = {"deployment": expression(ran_on)} if at.spec.deploy.instance.instead else None
     ways = [
-        when(on_config(_CONFIG_NAME), then),
+        when(on_config(_CONFIG_NAME), then, told),
+        when(all_of(lacks_capacity(), _has_ended(), is_patient(seconds)), _SHORT, {**pausing(), **timer(seconds)}),
         when(all_of(in_service(), update_has_shown(), was_champion), back, rolled_back),
         when(
             all_of(any_of(may_still_change(), all_of(takes_updates(), is_not(update_has_shown()))), in_time()),
@@ -318,7 +340,13 @@ def _await_endpoint(at: Surroundings, *, then: str, back: str) -> States:
         **describe_endpoint("AwaitEndpoint", at, then="EndpointReady", on_failure=UNDO),
         **choice("EndpointReady", ways, default=UNDO, assign=failed),
         **wait_for_endpoint("WaitForEndpoint", then="AwaitEndpoint"),
+        **pause(_SHORT, then="FindEndpoint"),
     }
+
+
+def _has_ended() -> str:
+    """The deployment: on the old config, or with no endpoint that serves."""
+    return any_of(all_of(in_service(), update_has_shown()), equals("$endpoint.status", "Failed"))
 
 
 # -------------------------------------------------------------------------------------------------------------- grants

@@ -49,7 +49,13 @@ _DESCRIPTION = results("ProcessingJobName", "ProcessingJobStatus", "ExitMessage"
 def evaluate(at: Surroundings, *, then: str) -> Step:
     """`$evaluation` is what became of the job; its figures lie in the run's folder."""
     role = _role(at)
-    described = members({"status": "$states.result.ProcessingJobStatus", "description": members(_DESCRIPTION)})
+    described = members(
+        {
+            "status": "$states.result.ProcessingJobStatus",
+            "instance": "$states.result.ProcessingResources.ClusterConfig.InstanceType",
+            "description": members(_DESCRIPTION),
+        }
+    )
     states = opened(OPEN, role, then=EVALUATE) | job(
         EVALUATE,
         "createProcessingJob",

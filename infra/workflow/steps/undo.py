@@ -38,6 +38,7 @@ from infra.workflow.endpoint import (
 )
 from infra.workflow.expressions import expression
 from infra.workflow.guardrails import longest_update
+from infra.workflow.instances import AT_FIRST, SHORT
 from infra.workflow.language import RETRY_EXPECTED, State, States, assigning, choice, failure, task, when
 from infra.workflow.requests import Document, tags
 from infra.workflow.scaling import not_stopped_yet, retained, stop_scaling
@@ -80,7 +81,7 @@ def undo(at: Surroundings, *, repaired: str, restored: str = RECORD) -> Step:
 def _begin(at: Surroundings, *, undone: str | None) -> dict[str, object]:
     """`$undone` is the failure that is undone; `$restored` counts the changes that SageMaker has accepted."""
     seconds = max(LONGEST_SECONDS, 2 * at.spec.deploy.timeout, longest_update(at) + at.spec.deploy.timeout)
-    return {"undone": undone, "failure": None, "restored": 0, **timer(seconds)}
+    return {"undone": undone, "failure": None, "restored": 0, SHORT: AT_FIRST, **timer(seconds)}
 
 
 # -------------------------------------------------------------------------------------------------------------- states

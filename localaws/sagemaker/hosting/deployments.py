@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 from localaws.sagemaker.containers.beneath import remove
 from localaws.sagemaker.context import Context
+from localaws.sagemaker.core import scarcity
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.hosting.deployment_guard import Alarms, Guard
 from localaws.sagemaker.hosting.deployment_plans import Plan
 from localaws.sagemaker.hosting.endpoint_files import EndpointFiles
 from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
 from localaws.sagemaker.hosting.fleet import Deployment
-from localaws.sagemaker.hosting.instances import FleetError, VariantPlan
+from localaws.sagemaker.hosting.instances import FleetError, StartError, VariantPlan
 from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
 from localaws.sagemaker.hosting.model_container import ContainerStarter
 from localaws.sagemaker.hosting.serverless_configs import has_serverless
@@ -135,6 +136,8 @@ class Deployments:
         directory = self._files.deployment(name, snapshot["Id"])
 
         def start(plan: VariantPlan, instance_id: str) -> Worker:
+            if plan.source.get("InstanceType") in self._context.without_capacity:
+                raise StartError(scarcity.OF_AN_ENDPOINT)
             return self._starter.start(name, directory / plan.name, plan, instance_id)
 
         if has_serverless(snapshot):

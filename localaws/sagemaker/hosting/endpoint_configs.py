@@ -7,6 +7,7 @@ from localaws.sagemaker.core import errors, tags
 from localaws.sagemaker.core.listing import page, summary
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import always, refuse
+from localaws.sagemaker.hosting import instance_pools
 from localaws.sagemaker.hosting.async_configs import check_async, check_async_model
 from localaws.sagemaker.hosting.data_capture import check_capture
 from localaws.sagemaker.hosting.models import find_model, resolved
@@ -24,7 +25,7 @@ _REFUSED = dict.fromkeys(
 )  # fmt: skip
 _REFUSED_OF_VARIANT = dict.fromkeys(
     (
-        "InstancePools", "VariantInstanceProvisionTimeoutInSeconds", "AcceleratorType",
+        "AcceleratorType",
         "CoreDumpConfig", "ManagedInstanceScaling", "InferenceAmiVersion", "CapacityReservationConfig",
     ),
     always,
@@ -122,6 +123,7 @@ def _check(request: Document) -> None:
 def _check_variant(variant: Document, kind: str) -> None:
     what = f"{kind} variant {variant['VariantName']}"
     refuse(variant, _REFUSED_OF_VARIANT, of=what)
+    variant = instance_pools.with_first_type(variant, what)
     for member in ("ModelName",) if is_serverless(variant) else ("ModelName", "InstanceType", "InitialInstanceCount"):
         if member not in variant:
             raise errors.validation(f"{member} is missing in {what}.")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.hosting import instance_pools
 from localaws.sagemaker.hosting.async_configs import ASYNC, of_snapshot
 from localaws.sagemaker.hosting.serverless_configs import SERVERLESS, is_serverless
 
@@ -80,7 +81,8 @@ def _variant_summary(now: Document, wanted: Document, up: int) -> Document:
         "CurrentInstanceCount": up,
         "DesiredInstanceCount": wanted["InstanceCount"],
     }
-    return _of_kind(summary | ({"RoutingConfig": now["RoutingConfig"]} if "RoutingConfig" in now else {}), now)
+    routing = {"RoutingConfig": now["RoutingConfig"]} if "RoutingConfig" in now else {}
+    return _of_kind(summary | routing | instance_pools.summary(now, up), now)
 
 
 def _of_kind(summary: Document, variant: Document) -> Document:

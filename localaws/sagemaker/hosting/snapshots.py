@@ -9,6 +9,7 @@ from types import MappingProxyType
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.hosting import instance_pools
 from localaws.sagemaker.hosting.async_configs import ASYNC
 from localaws.sagemaker.hosting.endpoint_configs import find_config
 from localaws.sagemaker.hosting.fleet import LEAST_OUTSTANDING
@@ -51,6 +52,7 @@ def snapshot(context: Context, config_name: str) -> Document:
 
 
 def _variant(context: Context, variant: Document, model: Document) -> Document:
+    variant = instance_pools.provisioned(variant, context.without_capacity)
     default = STARTUP_SECONDS if is_serverless(variant) else _DEFAULT_STARTUP_SECONDS
     startup = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", default)
     made = {
@@ -63,7 +65,8 @@ def _variant(context: Context, variant: Document, model: Document) -> Document:
         "RoleArn": model["ExecutionRoleArn"],
         "ResolvedAt": context.clock.now(),
     } | served(context, model)
-    return made | ({"RoutingConfig": variant["RoutingConfig"]} if "RoutingConfig" in variant else {})
+    routing = {"RoutingConfig": variant["RoutingConfig"]} if "RoutingConfig" in variant else {}
+    return made | routing | instance_pools.kept(variant)
 
 
 def _capacity(variant: Document) -> Document:

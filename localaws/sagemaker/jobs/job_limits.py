@@ -8,6 +8,9 @@ from localaws.sagemaker.containers import instance_sizes
 from localaws.sagemaker.containers.instance_sizes import GIB
 from localaws.sagemaker.containers.limits import DISK, MAX_PROCESSES, MEMORY, PROCESSES, Limits, held
 from localaws.sagemaker.containers.objects import INSUFFICIENT_SPACE, Download
+from localaws.sagemaker.context import Context
+from localaws.sagemaker.core import scarcity
+from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.jobs.job import Job, resources
 from localaws.sagemaker.jobs.outcomes import SCRIPT, JobFailedError, Outcome
@@ -16,6 +19,12 @@ _OUT_OF_MEMORY = (
     "ClientError: Please use an instance type with more memory, or reduce the size of job data processed "
     "on an instance."
 )
+
+
+def check_capacity(context: Context, wanted: Use) -> None:
+    """Raises JobFailedError where the instance type is not to be had."""
+    if wanted.instance_type in context.without_capacity:
+        raise JobFailedError(scarcity.OF_A_JOB)
 
 
 def limits(document: Document) -> Limits:

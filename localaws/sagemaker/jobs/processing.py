@@ -52,6 +52,7 @@ def accept(context: Context, request: Document, caller: Caller) -> tuple[Documen
 
 def run(job: Job, _engine: JobEngine) -> Ending:
     """Lead a processing job to its end. Raises JobFailedError, StopRequestedError or ServerClosingError."""
+    job_limits.check_capacity(job.context, _instances(job.document))
     prepare_directories(job)
     job.move("Downloading", "Downloading input data", ProcessingStartTime=job.context.clock.now())
     _download(job)

@@ -84,6 +84,7 @@ class TrainingRun:
         job = self._job
         if job.document["SecondaryStatus"] == "Pending":
             job.move("Starting", "Starting the training job")
+        job_limits.check_capacity(job.context, _instances(job.document))
         while True:
             self._metrics.listen()
             outcome = self._on_an_instance()

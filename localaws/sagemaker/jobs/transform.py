@@ -28,7 +28,7 @@ from localaws.sagemaker.hosting.model_container import ContainerStarter
 from localaws.sagemaker.hosting.model_request import is_direct
 from localaws.sagemaker.hosting.models import find_model, resolved
 from localaws.sagemaker.hosting.snapshots import served
-from localaws.sagemaker.jobs import job_container, job_documents, operations, transform_request
+from localaws.sagemaker.jobs import job_container, job_documents, job_limits, operations, transform_request
 from localaws.sagemaker.jobs.engine import JobEngine
 from localaws.sagemaker.jobs.job import Job, Role
 from localaws.sagemaker.jobs.job_documents import Ending
@@ -84,6 +84,7 @@ def describe(kind: JobKind, engine: JobEngine, request: Document, caller: Caller
 
 def run(job: Job, _engine: JobEngine) -> Ending:
     """Lead a transform job to its end. Raises JobFailedError, StopRequestedError or ServerClosingError."""
+    job_limits.check_capacity(job.context, _instances(job.document))
     files = _files(job)
     plan = _plan(job)
     job.move("", "", TransformStartTime=job.context.clock.now())
