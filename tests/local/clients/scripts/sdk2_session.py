@@ -9,6 +9,8 @@ from pathlib import Path
 
 import sagemaker
 from sagemaker.deserializers import StringDeserializer
+from sagemaker.pipeline import PipelineModel
+from sagemaker.predictor import Predictor
 from sagemaker.serializers import CSVSerializer
 from sagemaker.sklearn import SKLearn
 
@@ -52,6 +54,26 @@ package = attached.register(
     approval_status="Approved",
 )
 registered = session.sagemaker_client.describe_model_package(ModelPackageName=package.model_package_arn)
+
+# An inference pipeline: the model's answers go through it once more.
+models = [
+    estimator.create_model(
+        entry_point="serve.py",
+        source_dir=str(here / "model"),
+        env={"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": "text/csv"},
+        name=f"{name}-{number}",
+    )
+    for number in (1, 2)
+]
+pipeline = PipelineModel(models, role, Predictor, name=f"{name}-twice", sagemaker_session=session)
+twice = pipeline.deploy(
+    1, "ml.m5.large", endpoint_name=f"{name}-twice", serializer=CSVSerializer(), deserializer=StringDeserializer()
+)
+chained = twice.predict([[1, 2], [3, 4]])
+several = pipeline.register(["text/csv"], ["text/csv"], ["ml.m5.large"], ["ml.m5.large"], model_package_group_name=name)
+described = session.sagemaker_client.describe_model_package(ModelPackageName=several.model_package_arn)
+twice.delete_model()
+twice.delete_endpoint()
 predictor.delete_model()  # first: it asks the endpoint's config for its models
 predictor.delete_endpoint()
 
@@ -65,6 +87,8 @@ print(
             "profiling": job["ProfilingStatus"],
             "hook": job["DebugHookConfig"],
             "answer": answer,
+            "chained": chained,
+            "containers": len(described["InferenceSpecification"]["Containers"]),
             "registered": registered["ModelApprovalStatus"],
             "card": json.loads(registered["ModelCard"]["ModelCardContent"]),
         }
