@@ -215,6 +215,22 @@ def rolled_back_record() -> dict[str, Any]:
     )
 
 
+def shadowed_record() -> dict[str, Any]:
+    """The run table's item of a run whose challenger disagreed as a shadow."""
+    why = "80 % of its answers are the champion's, and the spec wants 95 %: 2 of 10 differ (events e1, e2)"
+    examples = [
+        {"event_id": "e1", "served": "cat", "shadow": HOSTILE},
+        {"event_id": "e2", "served": "0", "shadow": "1"},
+    ]
+    figures = {"pairs": 10, "differ": 2, "unpaired": 0, "copies": 11, "errors": 1, "examples": examples}
+    return record(
+        outcome="RolledBack",
+        champion_after=record()["champion_before"],
+        error={"state": "Compare", "error": "ShadowDisagrees", "cause": f"as a shadow: {why}"},
+        shadow={"agrees": False, "reason": why, **figures},
+    )
+
+
 def rolled_back_sources() -> report.Sources:
     """Everything that the report of a run is made from that was rolled back after Verify, whose task went well."""
     execution = histories.of_events(events(ROLLED_BACK))

@@ -79,13 +79,14 @@ def captured(hosting: Hosting, endpoint: str, variant: str) -> list[dict[str, An
     return [json.loads(line) for body in bodies for line in body.decode().splitlines()]
 
 
-def metric(hosting: Hosting, endpoint: str, variant: str, name: str) -> float:
-    """The sum of a variant's metric."""
+def metric(hosting: Hosting, endpoint: str, variant: str, name: str, **of: str) -> float:
+    """The sum of a variant's metric, of a configuration's fleet if one is named."""
+    dimensions = {"EndpointName": endpoint, "VariantName": variant, **of}
     now = datetime.now(UTC)
     found = hosting.aws.client("cloudwatch").get_metric_statistics(
         Namespace="AWS/SageMaker",
         MetricName=name,
-        Dimensions=[{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": variant}],
+        Dimensions=[{"Name": each, "Value": value} for each, value in dimensions.items()],
         StartTime=now - timedelta(hours=1),
         EndTime=now + timedelta(hours=1),
         Period=86400,
@@ -167,14 +168,18 @@ def test_a_shadow_comes_and_goes_under_load_and_after_a_kill(hosting: Hosting, f
     assert not load.failures
     assert Counter(model for _, model in load.answers).keys() == {"champion"}
 
-    update(hosting, endpoint, config(hosting, "again", {"ModelName": hosting.name("challenger")}))
+    again = config(hosting, "again", {"ModelName": hosting.name("challenger")})
+    update(hosting, endpoint, again)
     os.kill(hosting.aws.server.pid, signal.SIGKILL)
     hosting.aws = factory.start()
     hosting.s3, hosting.sagemaker = hosting.aws.client("s3"), hosting.aws.client("sagemaker")
     hosting.runtime = hosting.aws.client("sagemaker-runtime")
     hosting.ask(endpoint)
     assert hosting.settled(endpoint)["ShadowProductionVariants"][0]["CurrentInstanceCount"] == 1
-    until(lambda: metric(hosting, endpoint, "Shadow", "Invocations") == 1, "the shadow is asked again")
+    until(
+        lambda: metric(hosting, endpoint, "Shadow", "Invocations", EndpointConfigName=again) == 1,
+        "the shadow is asked again",
+    )
 
 
 @pytest.mark.fidelity(

@@ -70,6 +70,17 @@ def test_buckets_are_encrypted_versioned_and_closed(stacks: Stacks, environment:
     assert all('"aws:SecureTransport": "false"' in text(policy) for policy in policies)
 
 
+def test_what_users_have_asked_expires_and_nothing_else_does(stacks: Stacks) -> None:
+    shared = stacks("prod")["shared"]
+    rules = {
+        rule["Prefix"]: (rule["ExpirationInDays"], rule["NoncurrentVersionExpiration"])
+        for name, bucket in shared.of_type("AWS::S3::Bucket").items()
+        for rule in bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+        if "ExpirationInDays" in rule and "AccessLogs" not in name
+    }
+    assert rules == {"captures/": (30, {"NoncurrentDays": 1})}
+
+
 def test_only_the_data_bucket_announces_objects(stacks: Stacks) -> None:
     shared = stacks("local")["shared"]
     announced = {

@@ -200,7 +200,9 @@ class SageMaker(Service):
     def describe_endpoint_config(self, *, EndpointConfigName: str) -> Document:  # noqa: N803 - boto3's
         if EndpointConfigName not in self.configs:
             raise self.error("describe_endpoint_config", "ValidationException", "Could not find endpoint configuration")
-        return {"ProductionVariants": [{"ModelName": model} for model in self.configs[EndpointConfigName]]}
+        production, *shadows = [{"ModelName": model} for model in self.configs[EndpointConfigName]]
+        more = {"ShadowProductionVariants": shadows} if shadows else {}
+        return {"ProductionVariants": [production], **more}
 
     def list_endpoint_configs(self, *, NameContains: str) -> Document:  # noqa: N803 - boto3's
         return {"EndpointConfigs": [{"EndpointConfigName": name} for name in self.configs if NameContains in name]}

@@ -27,6 +27,7 @@ from run_documents import (
     record,
     rolled_back_record,
     rolled_back_sources,
+    shadowed_record,
 )
 
 from contract import causes, histories
@@ -546,3 +547,13 @@ def test_a_state_without_a_job_or_a_log_that_is_gone_has_none() -> None:
     broken: Any = _Logs("InternalFailure")
     with pytest.raises(ClientError):
         run_logs.tail(broken, failed_sources().run, "Train")
+
+
+def test_the_report_shows_which_answers_of_a_shadow_differ() -> None:
+    sources = replace(rolled_back_sources(), run=runs.of_item(shadowed_record()))
+    page = report.render(sources)
+    assert "10 answers compared, 2 differ; 11 copies, 1 errors" in page
+    assert "e1" in page and "the spec wants 95 %" in page
+    assert HOSTILE not in page, "what a model answers is text, never markup"
+    skipped = {**record(), "shadow": {"skipped": "no champion served"}}
+    assert "no champion served" in report.render(replace(sources, run=runs.of_item(skipped)))

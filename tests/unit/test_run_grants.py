@@ -261,6 +261,27 @@ def test_a_deployment_that_is_watched_makes_and_asks_its_own_alarms_and_those_th
     assert others == {name: grants for name, grants in of_functions(plain).items() if name != "recorder"}
 
 
+def test_a_shadow_is_captured_by_the_endpoint_and_read_by_the_comparer_alone(tmp_path: Path) -> None:
+    shift = {"shadow": "1h", "agree": "95%"}
+    plain, found = machine(tmp_path), machine(tmp_path, deploy={"instance": "ml.t2.medium", "shift": shift})
+    captures = "artifacts/captures/digits-forest/*"
+    assert lines(found.grants) == lines(plain.grants), "the machine's rights to configs and to the endpoint are enough"
+    captured = table(f"s3:AbortMultipartUpload+PutObject {captures}")
+    assert of_roles(found)["Hosting"] - of_roles(plain)["Hosting"] == captured
+    assert of_functions(found)["comparer"] == table(
+        f"""
+        s3:GetObject {captures}
+        s3:ListBucket artifacts | StringLike s3:prefix captures/digits-forest/*
+        cloudwatch:GetMetricStatistics *
+        {key("s3")}
+        """
+    )
+    others = {name: grants for name, grants in of_functions(found).items() if name != "comparer"}
+    assert others == of_functions(plain)
+    open_ = [grant for part in (*found.functions, *found.roles) for grant in part.grants if "*" in str(grant.resources)]
+    assert [grant for grant in open_ if len(grant.because.split()) < 8] == []
+
+
 def test_alarms_of_the_users_alone_are_asked_and_never_made_or_deleted(tmp_path: Path) -> None:
     rollback_on = {"alarms": ["revenue drops"]}
     found = machine(tmp_path, deploy={"instance": "ml.t2.medium", "keep_old": "5m", "rollback_on": rollback_on})

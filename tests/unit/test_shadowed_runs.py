@@ -7,8 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from common.content_names import Needed
+from common.log import Log
+from common.state import State
+from memory_aws import installed
+from recorder.documents import run_record
+from recorder.housekeeping import Housekeeper
 from run_world import CHAMPION, ENDPOINT, PLAN, RUN_ID, World, definition, in_service, make_spec, refused, run
 
+from contract import outcomes
+from contract.states import VARIABLES
 from infra.workflow.steps.plan import spec_hash
 from localaws.ministack_adapter.stepfunctions import jsonata
 from localaws.states.definition import Checks, problems
@@ -132,3 +140,48 @@ def test_a_shadow_makes_no_other_model_and_leaves_other_machines_as_they_are(tmp
     assert "Shadow" not in json.dumps(definition(plain)) and "comparer" not in json.dumps(definition(plain))
     text = json.dumps(definition(watched))
     assert problems(text, Checks(parse=jsonata.parse, resource=lambda _arn: None)) == []
+
+
+# ------------------------------------------------------------------------------------------------------- what is told
+
+
+def told(**event: Any) -> dict[str, Any]:
+    """The record of a run that ended so."""
+    known: dict[str, Any] = dict.fromkeys(VARIABLES)
+    run_of = {"run_id": RUN_ID, "pipeline": "p", "trigger": {"kind": event.pop("kind", "data")}, "forced": False}
+    whole = {**known, "run": run_of, "jobs": {}, "execution_arn": "arn", "outcome": "Promoted", **event}
+    return run_record(whole, begun={}, state=State(), evaluation=None, timings={}, at="now")
+
+
+DEPLOYED = {"deployment": {"endpoint_config_name": "c", "model_name": "m"}}
+
+
+def test_the_record_says_what_the_shadow_came_to_or_why_there_was_none() -> None:
+    assert told(shadow=AGREES, **DEPLOYED)["shadow"] == AGREES
+    assert told(shadow=DISAGREES, outcome="RolledBack", **DEPLOYED)["shadow"] == DISAGREES
+    assert told(shadow=None, **DEPLOYED)["shadow"]["skipped"].startswith("no champion served")
+    assert told(shadow=None, kind="rollback", **DEPLOYED)["shadow"]["skipped"].startswith("a person went back")
+    for nothing in ({"shadow": None, "outcome": "NotBetter"}, {**DEPLOYED}, {"shadow": None, "outcome": "UpToDate"}):
+        assert "shadow" not in told(**nothing)
+
+
+def test_the_runs_sentence_tells_of_its_shadow() -> None:
+    record = {"pipeline": "p", "run_id": "r", "outcome": "Promoted", "decision": {"reason": "better"}}
+    said = outcomes.sentence({**record, "shadow": AGREES})
+    assert said.endswith("Run r. As a shadow before: 99 % of 200 answers are the champion's.")
+    assert outcomes.sentence({**record, "shadow": {"skipped": "why"}}).endswith("Run r. It was no shadow before: why.")
+    failed = {"state": "Compare", "cause": "as a shadow: 60 %"}
+    rolled = {"pipeline": "p", "run_id": "r", "outcome": "RolledBack", "shadow": DISAGREES, "error": failed}
+    assert outcomes.sentence(rolled).endswith("was rolled back (Compare: as a shadow: 60 %). Run r.")
+
+
+def test_models_of_a_shadow_that_the_endpoint_still_has_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repair comes after a run that was cut off; until then nothing that serves or is asked is deleted."""
+    aws = installed(monkeypatch)
+    names = {name: f"local-p-{digit * 12}" for name, digit in (("old", "a"), ("new", "b"), ("lost", "c"))}
+    aws.sagemaker.models = set(names.values())
+    aws.sagemaker.configs = {names["old"]: [names["old"], names["new"]], names["lost"]: [names["lost"]]}
+    endpoint = {"EndpointStatus": "InService", "EndpointConfigName": names["old"]}
+    keeper = Housekeeper(aws.client("sagemaker"), "local-p-", Log())
+    needed = keeper._with_endpoint(Needed(), endpoint)
+    assert needed == Needed(frozenset({names["old"], names["new"]}), frozenset({names["old"]}))
