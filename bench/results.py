@@ -13,6 +13,7 @@ _NOTHING = ("", "")
 _SERVERS = (
     ("", "our model server alone", ("", "; at least 0.7")),
     ("invoke_", "the whole InvokeEndpoint", ("", "; at least 0.5")),
+    ("batched_", "our model server, requests that come together predicted together", _NOTHING),
     ("bentoml_", "BentoML", _NOTHING),
     ("litserve_", "LitServe", _NOTHING),
     ("mlflow_", "MLflow's server", _NOTHING),

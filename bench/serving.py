@@ -5,6 +5,8 @@
     overhead_ms         what a request to our model server, on a port of its own, takes beyond that
     throughput_ratio    its requests a second with 8 clients, over calls a second of the bare function
     invoke_overhead_ms, invoke_throughput_ratio     the same of the whole InvokeEndpoint
+    batched_overhead_ms, batched_throughput_ratio   of our model server, with requests that come together predicted
+                        together (`deploy.batch`)
     <peer>_overhead_ms, <peer>_throughput_ratio     of bentoml, litserve, mlflow and mms (multi-model-server)
     net_…               all but the first with the PyTorch network of training_code/prune_cnn instead of the forest
 
@@ -40,13 +42,13 @@ from bench.answering import Answering, answering
 from bench.serving_endpoint import deployed, hosting
 from bench.serving_load import Measured, WrongAnswerError, load
 from bench.serving_models import forest, net, tree
-from bench.serving_servers import OURS, PEERS, Kind, NotHereError, Served, Target, running
+from bench.serving_servers import BATCHED, OURS, PEERS, Kind, NotHereError, Served, Target, running
 
 CLIENTS = (1, 8, 32)
 ALONE, SEVERAL = 1, 8
 CORES = 2
 # The figures' names of each server begin so.
-PREFIXES = {"server": "", "endpoint": "invoke_", **{peer.name: f"{peer.name}_" for peer in PEERS}}
+PREFIXES = {"server": "", "endpoint": "invoke_", **{kind.name: f"{kind.name}_" for kind in (BATCHED, *PEERS)}}
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Size:
     peers: tuple[Kind, ...]
 
 
-WHOLE, SMALL = Size(5, 240, PEERS), Size(1, 64, ())
+WHOLE, SMALL = Size(5, 240, (BATCHED, *PEERS)), Size(1, 64, ())
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench import harness
 from bench.answering import ONE_THREAD
 from bench.environments import with_more
 from bench.serving_load import Requests, WrongAnswerError, load, plain
+from contract.micro_batches import MICRO_BATCHES, text
 from localaws.sagemaker.hosting import model_server
 
 HERE = Path(__file__).resolve().parent
@@ -79,6 +80,23 @@ def _ours(served: Served, python: Path, port: int, folder: Path) -> Start:
     return Start([str(python), str(server), "--port", str(port)], variables, folder)
 
 
+_BATCHES = """
+from toolkit.micro_batches import in_batches
+predict_fn = in_batches(predict_fn)
+"""
+
+
+def _batched(served: Served, python: Path, port: int, folder: Path) -> Start:
+    """Ours, whose model predicts requests together that come together."""
+    if "pytorch" in served.image:
+        raise NotHereError("PyTorch's container predicts one request after the other")
+    source = shutil.copytree(served.folder, folder / "source")
+    with (source / "code" / "serve.py").open("a") as script:
+        script.write(_BATCHES)
+    start = _ours(replace(served, folder=source), python, port, folder)
+    return replace(start, variables={**start.variables, MICRO_BATCHES: text(32, 0.005)})
+
+
 def _bentoml(served: Served, python: Path, port: int, folder: Path) -> Start:
     script = shutil.copy(HERE / "serving_bentoml.py", folder)
     variables = {"MODEL": str(served.folder), "BENTOML_HOME": str(folder), "BENTOML_DO_NOT_TRACK": "True"}
@@ -126,7 +144,7 @@ def _inputs(body: str) -> str:
     return f'{{"inputs": {body}}}'
 
 
-OURS = Kind("server", "", _ours)
+OURS, BATCHED = Kind("server", "", _ours), Kind("batched", "", _batched)
 PEERS = (
     Kind("bentoml", "bentoml.txt", _bentoml, _inputs),
     Kind("litserve", "litserve.txt", _litserve, _inputs),

@@ -12,6 +12,7 @@ from ratchet.spec import units
 from ratchet.spec.data import Prefix
 from ratchet.spec.deploy_batch import check_batch
 from ratchet.spec.deploy_chain import Container, check_chain
+from ratchet.spec.deploy_micro_batches import MicroBatches
 from ratchet.spec.deploy_rollback import RollbackOn
 from ratchet.spec.deploy_shadow import check_shadow
 from ratchet.spec.deploy_shift import SHORTEST_BAKING, Shift, all_or, check_shift, with_all
@@ -70,6 +71,10 @@ class Deploy(Model):
     keep_champions: Annotated[
         int, Field(ge=1, le=100, description="Of so many champions the model stays ready to be deployed")
     ] = KEPT_CHAMPIONS
+
+    batch: Annotated[
+        MicroBatches | None, Field(description="Requests that come to the endpoint together are predicted together")
+    ] = None
 
     @property
     def is_batch(self) -> bool:

@@ -9,7 +9,7 @@ from contract.batches import BATCH_KIND
 from ratchet.spec.errors import refusal
 
 # Of an endpoint alone: traffic goes over, a fleet stays.
-_OF_ENDPOINTS = ("shift", "rollback_on", "keep_old", "max_time")
+_OF_ENDPOINTS = ("shift", "rollback_on", "keep_old", "max_time", "batch")
 # TransformInstanceType, API reference, by its families.
 _FAMILIES = frozenset(
     "m4 c4 p2 p3 c5 m5 m6i c6i r6i m7i c7i r7i g4dn g5 trn1 inf2 g6 g6e".split()  # noqa: SIM905 - a line is enough

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from contract import files
 from contract.held_out import READER
 from ratchet.spec import sentences, yaml_lines
+from ratchet.spec.deploy_micro_batches import check_helper
 from ratchet.spec.errors import SpecError, nearest
 from ratchet.spec.model import Model, section
 from ratchet.spec.own_code import check_metric
@@ -97,6 +98,8 @@ def _check_folder(spec: PipelineSpec) -> None:
         raise spec.error("dockerfile", f"there is no file {spec.dockerfile} in {folder}")
     if spec.train.spot is not None and (wrong := check_checkpoints(folder)):
         raise spec.error("train.spot", wrong)
+    if spec.deploy.batch is not None and (wrong := check_helper(folder, spec.serving_scripts)):
+        raise spec.error("deploy.batch", wrong)
     for index, rule in enumerate(spec.rules):
         wrong = check_custom_rule(rule, folder) if rule.is_custom else None
         if wrong:

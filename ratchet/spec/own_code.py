@@ -107,3 +107,32 @@ def _assigned(statements: Sequence[ast.stmt]) -> set[str]:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             found |= {target.id for target in targets if isinstance(target, ast.Name)}
     return found
+
+
+def imports(folder: Path, file: str) -> Iterator[str]:
+    """The names that a file imports, and those that the folder's own modules among them import.
+
+    Raises:
+        SyntaxError, ValueError: one of them can't be read.
+    """
+    return _imports(folder, file, set())
+
+
+def _imports(folder: Path, file: str, seen: set[str]) -> Iterator[str]:
+    seen.add(file)
+    tree = ast.parse((folder / file).read_text(encoding="utf-8"), filename=file)
+    for name in _imported(tree):
+        yield name
+        own = name.replace(".", "/") + ".py"
+        if own not in seen and (folder / own).is_file():
+            yield from _imports(folder, own, seen)
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    """`import a.b` is a.b; `from a import b` is a and a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

@@ -13,6 +13,7 @@ from contract.held_out import Reading, defines_reader
 from ratchet.spec.approval import Approval, Approved
 from ratchet.spec.data import Prefix, check_apart, check_channels
 from ratchet.spec.deploy import Deploy
+from ratchet.spec.deploy_micro_batches import check_container
 from ratchet.spec.errors import SpecError
 from ratchet.spec.evaluate import Evaluate
 from ratchet.spec.gate import Gate
@@ -75,6 +76,7 @@ class PipelineSpec(Model):
         check_one_image(self.framework, self.image, self.dockerfile)
         check_channels(self.data)
         check_apart(self.data, self.deploy.input)
+        check_container(self.deploy.batch, self.framework)
         check_rules(self.rules)
         if self.rules_service == "sagemaker":
             framework = self.framework

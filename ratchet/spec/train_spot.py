@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +11,7 @@ from contract.files import TOOLKIT, TRAINING_SCRIPT
 from ratchet.spec.errors import refusal
 from ratchet.spec.fields import TrainingSeconds
 from ratchet.spec.model import Model
+from ratchet.spec.own_code import imports
 from ratchet.spec.units import duration_text
 
 CHECKPOINTS = f"{TOOLKIT}.checkpoint"
@@ -47,7 +46,7 @@ def check_checkpoints(folder: Path) -> str | None:
     if not (folder / TRAINING_SCRIPT).is_file():
         return f"needs a script that checkpoints, but there is no {TRAINING_SCRIPT} in {folder}"
     try:
-        imported = set(_imports(folder, TRAINING_SCRIPT, set()))
+        imported = set(imports(folder, TRAINING_SCRIPT))
     except (SyntaxError, ValueError) as error:
         return f"needs a script that checkpoints, but {TRAINING_SCRIPT} can't be read: {error}"
     if any(name == CHECKPOINTS or name.startswith(f"{CHECKPOINTS}.") for name in imported):
@@ -56,24 +55,3 @@ def check_checkpoints(folder: Path) -> str | None:
         f"needs a script that checkpoints, and {TRAINING_SCRIPT} doesn't import {CHECKPOINTS}: an interruption would "
         "train all anew; use toolkit.checkpoint.Checkpoints (docs/spot.md), or leave spot out"
     )
-
-
-def _imports(folder: Path, file: str, seen: set[str]) -> Iterator[str]:
-    """The names that a file imports, and those that the folder's own modules among them import."""
-    seen.add(file)
-    tree = ast.parse((folder / file).read_text(encoding="utf-8"), filename=file)
-    for name in _imported(tree):
-        yield name
-        own = name.replace(".", "/") + ".py"
-        if own not in seen and (folder / own).is_file():
-            yield from _imports(folder, own, seen)
-
-
-def _imported(tree: ast.AST) -> Iterator[str]:
-    """`import a.b` is a.b; `from a import b` is a and a.b."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)

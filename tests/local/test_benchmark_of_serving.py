@@ -10,8 +10,9 @@ from image_uris import SKLEARN
 from running_aws import IMAGES, Aws
 
 from bench import serving, serving_servers
+from bench.serving_load import load
 from bench.serving_models import tree
-from bench.serving_servers import PEERS, NotHereError, Served, running
+from bench.serving_servers import BATCHED, PEERS, NotHereError, Served, running
 from localaws.sagemaker.containers.images import Images
 
 ADDS = """
@@ -49,9 +50,14 @@ def test_a_model_behind_our_servers(aws: Aws, tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_served_has_been_trained(tmp_path: Path) -> None:
-    answers = tree(tmp_path).answers
-    assert len(answers) > 10
-    assert set(answers.values()) == {'"setosa"', '"versicolor"', '"virginica"'}
+    served = tree(tmp_path)
+    assert len(served.answers) > 10
+    assert set(served.answers.values()) == {'"setosa"', '"versicolor"', '"virginica"'}
+    # Predicted together, each request has its own answer: any other is an error of the load's.
+    (tmp_path / "batched").mkdir()
+    with running(BATCHED, served, tmp_path / "batched") as target:
+        assert len(load(target.port, target.requests(), 16, 320).latencies) == 320
+        assert "MICRO_BATCHES" not in (tmp_path / "batched" / "log").read_text(), "nothing was predicted alone"
 
 
 def test_a_server_that_cant_be_here_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -17,7 +17,15 @@ from typing import Any
 
 import pytest
 
-from localaws.sagemaker.hosting.model_server import containers, desk, flask_model, functions, model, server
+from localaws.sagemaker.hosting.model_server import (
+    containers,
+    desk,
+    flask_model,
+    functions,
+    model,
+    one_at_a_time,
+    server,
+)
 from localaws.sagemaker.hosting.model_server.desk import Desk
 from localaws.sagemaker.hosting.model_server.errors import StartError
 from localaws.sagemaker.hosting.model_server.flask_model import FlaskModel
@@ -553,3 +561,148 @@ def test_workers_end_with_the_platform(tmp_path: Path) -> None:
     assert process.wait(10) == -signal.SIGKILL
     assert process.stderr is not None
     assert process.stderr.read() == "", "and the last that wrote there, too"
+
+
+# ------------------------------------------------------------------------------------ who waits lets others be answered
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Model], Desk]]:
+    """Serves a model in a process whose waits let others be answered, as long as the test takes."""
+    monkeypatch.setattr(time, "sleep", time.sleep)
+    monkeypatch.setattr(threading.Event, "wait", threading.Event.wait)
+
+    def start(of: Model) -> Desk:
+        found = running(lambda: of)
+        if of.answers_others_while_one_waits:
+            found.let_others_while_waiting()
+        return found
+
+    yield start
+
+
+def sent(end: socket.socket, *bodies: bytes) -> socket.socket:
+    end.sendall(b"".join(request_head("POST", "/invocations", {}, len(body)) + body for body in bodies))
+    return end
+
+
+def word(data: str | bytes) -> str:
+    """A body as a function gets it: of text, or of no type."""
+    return data if isinstance(data, str) else data.decode()
+
+
+def read(end: socket.socket) -> bytes:
+    return end.recv(1000).rpartition(b"\r\n\r\n")[2]
+
+
+@pytest.mark.fidelity(
+    "Containers",
+    "While a request waits, a worker of scikit-learn's and XGBoost's containers (gunicorn with gevent) answers others; "
+    "PyTorch's answers one after the other.",
+    "aws/sagemaker-containers, _server.py; aws/sagemaker-inference-toolkit, transformer.py",
+)
+@pytest.mark.parametrize(("kind", "seen"), [(FlaskModel, True), (ToolkitModel, False)])
+@pytest.mark.parametrize("way", ["event", "sleep"])
+def test_while_a_request_waits_others_are_answered_where_aws_s_worker_does(
+    waits: Callable[[Model], Desk], kind: type[Model], seen: bool, way: str
+) -> None:
+    came, waiting = threading.Event(), threading.Event()
+
+    def predict(data: str | bytes, _model: Any) -> bool:
+        if word(data) != "first":
+            came.set()
+            return True
+        waiting.set()
+        until = time.monotonic() + (5 if seen else 0.3)
+        while way == "sleep" and not came.is_set() and time.monotonic() < until:
+            time.sleep(0.01)
+        return came.wait(until - time.monotonic()) if way == "event" else came.is_set()
+
+    desk = waits(text_model(predict, kind))
+    first = sent(connected(desk), b"first")
+    assert waiting.wait(5)
+    second = sent(connected(desk), b"second")
+    assert (json.loads(read(first)), json.loads(read(second))) == (seen, True)
+
+
+def test_model_code_runs_for_one_request_at_a_time_however_many_wait(waits: Callable[[Model], Desk]) -> None:
+    """As in a greenlet: it may rely on nobody else between two waits."""
+    inside, most, begun = 0, 0, 0
+
+    def predict(_data: bytes, _model: Any) -> int:
+        nonlocal inside, most, begun
+        begun += 1
+        until = time.monotonic() + 5
+        while begun < 8 and time.monotonic() < until:
+            time.sleep(0.001)
+        inside += 1
+        until = time.monotonic() + 0.02
+        while time.monotonic() < until:
+            most = max(most, inside)
+        inside -= 1
+        return begun
+
+    desk = waits(text_model(predict))
+    ends = [sent(connected(desk), b"x") for _ in range(8)]
+    assert [read(end) for end in ends] == [b"8"] * 8, "all have waited for each other"
+    assert most == 1
+
+
+def test_a_connection_s_answers_come_in_the_order_of_its_requests(waits: Callable[[Model], Desk]) -> None:
+    order = []
+
+    def predict(data: str | bytes, _model: Any) -> str:
+        order.append(word(data))
+        time.sleep(0.1 if word(data) == "a" else 0)
+        order.append(word(data))
+        return word(data)
+
+    end = sent(connected(waits(text_model(predict))), b"a", b"b", b"c")
+    received = b""
+    while received.count(b"HTTP/1.1 200") < 3:
+        received += end.recv(1000)
+    assert [part[-3:] for part in received.split(b"HTTP/1.1 200")[1:]] == [b'"a"', b'"b"', b'"c"']
+    assert order == ["a", "a", "b", "b", "c", "c"]
+
+
+def test_a_lock_that_is_held_while_its_owner_waits_stops_nobody_for_good(
+    waits: Callable[[Model], Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gevent's own lock would let its owner go on; here the owner goes on after a while."""
+    monkeypatch.setattr(one_at_a_time, "_PATIENCE_SECONDS", 0.1)
+    lock = threading.Lock()
+
+    def predict(data: str | bytes, _model: Any) -> str:
+        with lock:
+            time.sleep(0.05)
+        return word(data)
+
+    desk = waits(text_model(predict))
+    ends = [sent(connected(desk), body) for body in (b"1", b"2", b"3")]
+    assert [read(end) for end in ends] == [b'"1"', b'"2"', b'"3"']
+
+
+@pytest.mark.usefixtures("waits")
+def test_code_that_ends_the_process_ends_it_from_whichever_thread() -> None:
+    ended: list[BaseException] = []
+    told, staying, leave = threading.Event(), threading.Event(), threading.Event()
+
+    def predict(data: str | bytes, _model: Any) -> bool:
+        if word(data) == "leave":
+            leave.set()
+            raise SystemExit(3)
+        staying.set()
+        return leave.wait(5)
+
+    def heard(error: BaseException) -> None:
+        ended.append(error)
+        told.set()
+
+    desk = Desk()
+    desk.let_others_while_waiting()
+    threading.Thread(target=desk.run, args=(lambda: text_model(predict), heard), daemon=True).start()
+    first = sent(connected(desk), b"stay")
+    assert staying.wait(5)
+    sent(connected(desk), b"leave")
+    assert told.wait(5) and isinstance(ended[0], SystemExit)
+    assert read(first) == b"true"

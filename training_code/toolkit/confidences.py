@@ -25,6 +25,13 @@ class _Sure:
     predictions: list[Any]
     confidences: list[float]
 
+    def __len__(self) -> int:
+        return len(self.predictions)
+
+    def __getitem__(self, part: slice) -> _Sure:
+        """Of some requests in a batch."""
+        return _Sure(self.predictions[part], self.confidences[part])
+
 
 def functions(
     predict_fn: Callable[..., Any],

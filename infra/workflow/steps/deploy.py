@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contract import files, names, outcomes, thresholds
+from contract.micro_batches import MICRO_BATCHES
 from contract.signatures import MODEL_PACKAGE
 from contract.states import DEPLOY, RECORD, SHADOW, UNDO
 from infra.grants import Grant
@@ -55,11 +56,6 @@ ENVIRONMENT = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
 
-# Of the candidate; what it hasn't is no variable.
-_TOLD = {
-    MODEL_PACKAGE: expression("$candidate.model_package_arn"),
-    thresholds.THRESHOLD: expression(f"$candidate.{thresholds.KEPT}"),
-}
 _MODEL_NAME, _CONFIG_NAME = "$deployment.model_name", "$deployment.endpoint_config_name"
 _AGAIN_SECONDS = 2
 _UPDATE, _AT_ONCE = "UpdateEndpoint", "UpdateAtOnce"
@@ -99,7 +95,7 @@ def content_names(at: Surroundings, role: JobRole) -> str:
 
 def content_name_of_model(at: Surroundings, role: JobRole) -> str:
     """The model's name by what it will hold, as JSONata text."""
-    contents = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(), vpc(at))]
+    contents = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(at), vpc(at))]
     return content_name(at.content_prefix, contents, chain.held())
 
 
@@ -119,11 +115,21 @@ def content_name(prefix: str, contents: list[str], more: str = "") -> str:
     return f"{quoted(prefix)} & $substring({digest}, 0, {names.CONTENT_HASH_LENGTH})"
 
 
-def _environment() -> Document:
-    """The container's, which is told the model package that it serves, since its answers may name it, and below which
-    confidence it isn't sure, where the candidate is served so.
+def _environment(at: Surroundings) -> Document:
+    """The container's, which is told the model package that it serves, since its answers may name it, below which
+    confidence it isn't sure, where the candidate is served so, and how many rows to predict together.
     """
-    return {**ENVIRONMENT, **_TOLD}
+    return {**ENVIRONMENT, **_told(at)}
+
+
+def _told(at: Surroundings) -> Document:
+    """Of the spec and of the candidate; what that hasn't is no variable."""
+    together = at.spec.deploy.batch
+    told = {"model_package_arn": MODEL_PACKAGE, thresholds.KEPT: thresholds.THRESHOLD}
+    return {
+        **({MICRO_BATCHES: together.told} if together else {}),
+        **{variable: expression(f"$candidate.{name}") for name, variable in told.items()},
+    }
 
 
 def model(at: Surroundings, role: JobRole) -> str:
@@ -131,7 +137,7 @@ def model(at: Surroundings, role: JobRole) -> str:
     alone = {
         "Image": expression("$candidate.image_uri"),
         "ModelDataUrl": expression("$candidate.model_data"),
-        "Environment": _environment(),
+        "Environment": _environment(at),
     }
     request = {
         "ModelName": expression(_MODEL_NAME),
@@ -139,7 +145,7 @@ def model(at: Surroundings, role: JobRole) -> str:
         "Tags": tags(at),
         **in_vpc(at),
     }
-    return chain.merged(request, chain.containers_of(alone, _TOLD))
+    return chain.merged(request, chain.containers_of(alone, _told(at)))
 
 
 def endpoint_config(at: Surroundings) -> Document:

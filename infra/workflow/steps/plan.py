@@ -30,7 +30,7 @@ _MAKES_NO_MODEL: Any = {
     "serving": True,
     "tune": {"every", "on"},
     "train": {"keep_warm"},
-    "deploy": {"shift", "rollback_on", "keep_old", "max_time", "keep_champions", "input"},
+    "deploy": {"shift", "rollback_on", "keep_old", "max_time", "keep_champions", "input", "batch"},
 }
 
 

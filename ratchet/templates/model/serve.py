@@ -13,6 +13,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 
+from toolkit.micro_batches import in_batches
 from toolkit.rows import row_by_row
 from toolkit.signature import signed
 from toolkit.threshold import with_threshold
@@ -47,5 +48,7 @@ def output_fn(labels, accept):
 
 # With serving.threshold in pipeline.yaml an answer says how sure it is, and that it isn't: my-class,0.41,unsure
 predict_fn, output_fn = with_threshold(predict_fn, output_fn)
+# Requests that come together are predicted together: deploy.batch
+predict_fn = in_batches(predict_fn)
 # In a batch a bad row doesn't lose the others: deploy.kind: batch
 input_fn, predict_fn, output_fn = row_by_row(input_fn, predict_fn, output_fn)

@@ -16,6 +16,7 @@ and a server of its own (`flask_model`, `toolkit_model`), chosen in `containers`
 
 Connections come one by one through a socket that the platform holds the other end of (`--control-fd`), so that a model
 has no address that anybody else could reach; `--port` serves on loopback instead, to try a model by hand.
+A worker of the Flask images answers others while a request's code waits, as gevent's do (`one_at_a_time`).
 Whoever asks before `model_fn` has returned is told 503. The process ends with the platform: the control socket's end of
 file kills its process group.
 """

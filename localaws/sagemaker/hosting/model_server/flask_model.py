@@ -32,6 +32,7 @@ overloaded or there is an error in the application.</p>
 class FlaskModel(Model):
     """Functions get what `sagemaker_containers` gives them; what they return is what Flask takes."""
 
+    answers_others_while_one_waits = True
     _told: frozenset[str] = frozenset()
 
     def transform(self, request: Request) -> Response:

@@ -26,7 +26,12 @@ class Settings(NamedTuple):
 
 
 class Model(ABC):
-    """A loaded model behind its functions; asked one request at a time, as one worker of the framework containers."""
+    """A loaded model behind its functions; asked one request at a time, as one worker of the framework containers.
+
+    answers_others_while_one_waits: whether the worker's code does, where it waits (`one_at_a_time`).
+    """
+
+    answers_others_while_one_waits = False
 
     def __init__(self, functions: Functions, settings: Settings) -> None:
         self.functions = functions

@@ -112,12 +112,26 @@ def work(inherited: int | None, control: socket.socket) -> None:
 def answer(desk: Desk) -> NoReturn:
     """Load the model and answer until the model's code ends the process, as `sys.exit` does: threads don't keep it."""
     try:
-        desk.run(lambda: load_or_exit(os.environ))
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
-        print(f"The model's code has ended the process: sys.exit({ended.code!r}).", file=sys.stderr, flush=True)  # noqa: T201
+        desk.run(lambda: loaded(desk), end)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, nobody answers any more
+        end(error)
+    os._exit(1)
+
+
+def loaded(desk: Desk) -> Model:
+    """The model, behind a desk that answers as this container's workers do."""
+    model = load_or_exit(os.environ)
+    if model.answers_others_while_one_waits:
+        desk.let_others_while_waiting()
+    return model
+
+
+def end(error: BaseException) -> NoReturn:
+    """End the process by what has ended a thread that answers."""
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else 1
+        print(f"The model's code has ended the process: sys.exit({error.code!r}).", file=sys.stderr, flush=True)  # noqa: T201
         os._exit(code)
-    except BaseException:  # noqa: BLE001 - whatever it is, nobody answers any more
-        traceback.print_exc()
-        sys.stderr.flush()
+    traceback.print_exception(error)
+    sys.stderr.flush()
     os._exit(1)

@@ -1,0 +1,85 @@
+"""`deploy.batch` of pipeline.yaml: requests that come together are predicted together, where the container can.
+
+Sources: aws/sagemaker-containers, `_server.py` (gunicorn's workers of the kind gevent);
+aws/sagemaker-inference-toolkit, `transformer.py`, and its issue #123.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from contract import files, micro_batches
+from ratchet.spec.errors import checked, refusal
+from ratchet.spec.image import Framework
+from ratchet.spec.model import Model
+from ratchet.spec.own_code import imports
+
+HELPER = f"{files.TOOLKIT}.micro_batches"
+MOST_ROWS, LONGEST_WAIT = 1000, 1000
+_UNITS = {"ms": 1, "s": 1000}
+
+
+def _milliseconds(value: object) -> int:
+    found = re.fullmatch(r"(\d+)(ms|s)", value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"is {value!r}; write a whole number and ms, as 5ms")
+    number = int(found[1]) * _UNITS[found[2]]
+    if not 0 < number <= LONGEST_WAIT:
+        raise ValueError(f"is {value}; a request waits 1ms to {LONGEST_WAIT}ms for others: write 5ms")
+    return number
+
+
+class MicroBatches(Model):
+    """So many rows at most are predicted together, for which the first request waits so many milliseconds at most."""
+
+    max: Annotated[int, Field(ge=2, le=MOST_ROWS, description="Rows that are predicted together, at most")] = 32
+    wait: Annotated[
+        int,
+        BeforeValidator(checked(_milliseconds)),
+        WithJsonSchema({"type": "string", "pattern": r"^\d+(ms|s)$", "examples": ["5ms"], "default": "5ms"}),
+        Field(description="How long the first of them waits for the others, at most"),
+    ] = 5
+
+    @property
+    def told(self) -> str:
+        """As the container is told it."""
+        return micro_batches.text(self.max, self.wait / 1000)
+
+
+def check_container(batch: MicroBatches | None, framework: Framework | None) -> None:
+    """Raises a refusal where the framework's container would make nothing of it."""
+    if batch is not None and framework is not None and framework.name == "pytorch":
+        message = (
+            "is said, but PyTorch's container predicts one request after the other: TorchServe hands its toolkit many, "
+            "of which that makes a call each, and one that fails fails all (aws/sagemaker-inference-toolkit #123); "
+            "leave it out, or use an image of your own"
+        )
+        raise refusal(message, "deploy", "batch")
+
+
+def check_helper(folder: Path, scripts: Sequence[str]) -> str | None:
+    """The end of a sentence about scripts of which none puts requests together; None where one does. Read, not run.
+
+    scripts: serve.py, or those of a chain.
+    """
+    said = " or ".join(scripts)
+    there = [name for name in scripts if (folder / name).is_file()]
+    if not there:
+        return f"needs a predict_fn that takes many rows, but there is no {said} in {folder}"
+    imported = set[str]()
+    for name in there:
+        try:
+            imported |= set(imports(folder, name))
+        except (SyntaxError, ValueError) as error:
+            return f"needs a predict_fn that takes many rows, but {name} can't be read: {error}"
+    if any(name == HELPER or name.startswith(f"{HELPER}.") for name in imported):
+        return None
+    return (
+        f"is said, but {said} doesn't import {HELPER}, so each request is predicted alone; write below its functions: "
+        "predict_fn = in_batches(predict_fn)"
+    )
