@@ -14,7 +14,7 @@ from ratchet.spec.data import Prefix
 from ratchet.spec.deploy_autoscale import Autoscale, check_autoscale
 from ratchet.spec.deploy_batch import check_batch
 from ratchet.spec.deploy_chain import Container, check_chain
-from ratchet.spec.deploy_micro_batches import MicroBatches, check_alone
+from ratchet.spec.deploy_micro_batches import MicroBatches, check_kind
 from ratchet.spec.deploy_queue import Queue, check_queue
 from ratchet.spec.deploy_rollback import RollbackOn
 from ratchet.spec.deploy_serverless import Serverless, check_serverless
@@ -152,7 +152,7 @@ class Deploy(Model):
         check_batch(self.kind, self.input, self.instance, said=self.model_fields_set)
         if "chain" in self.model_fields_set:
             check_chain(self.chain, self.kind)
-        check_alone(self.batch, self.kind, chained=bool(self.chain))
+        check_kind(self.batch, self.kind)
         if self.autoscale:
             count = self.instance_count if "instance_count" in self.model_fields_set else None
             check_autoscale(self.autoscale, kind=self.kind, instance=self.instance, count=count, shift=self.steps)

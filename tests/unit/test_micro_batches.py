@@ -223,10 +223,6 @@ def test_the_container_is_told_and_no_other_model_is_made(tmp_path: Path) -> Non
         ),
         (SERVE, {}, {"deploy": {"kind": "batch", "input": "rows/"}}, "batch: is an endpoint's, and kind is batch"),
         (
-            SERVE, {}, {"deploy": {"chain": [{"entry": "first.py"}, {"entry": "last.py"}]}},
-            "batch: is said, but a chain's containers predict each request alone",
-        ),
-        (
             SERVE, {}, {"deploy": {"kind": "serverless"}},
             "batch: is said, but an instance of a serverless endpoint has one request at a time",
         ),

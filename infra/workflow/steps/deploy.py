@@ -68,11 +68,6 @@ ENVIRONMENT = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
 
-# Of the candidate; what it hasn't is no variable.
-_TOLD = {
-    MODEL_PACKAGE: expression("$candidate.model_package_arn"),
-    thresholds.THRESHOLD: expression(f"$candidate.{thresholds.KEPT}"),
-}
 _DEPLOYMENT = "$deployment"
 _MODEL_NAME, _CONFIG_NAME = f"{_DEPLOYMENT}.model_name", f"{_DEPLOYMENT}.endpoint_config_name"
 _AGAIN_SECONDS = 2
@@ -148,8 +143,17 @@ def _environment(at: Surroundings) -> Document:
     """The container's, which is told the model package that it serves, since its answers may name it, below which
     confidence it isn't sure, where the candidate is served so, and how many rows to predict together.
     """
+    return {**ENVIRONMENT, **_told(at)}
+
+
+def _told(at: Surroundings) -> Document:
+    """Of the spec and of the candidate; what that hasn't is no variable."""
     together = at.spec.deploy.batch
-    return {**ENVIRONMENT, **({MICRO_BATCHES: together.told} if together else {}), **_TOLD}
+    told = {"model_package_arn": MODEL_PACKAGE, thresholds.KEPT: thresholds.THRESHOLD}
+    return {
+        **({MICRO_BATCHES: together.told} if together else {}),
+        **{variable: expression(f"$candidate.{name}") for name, variable in told.items()},
+    }
 
 
 def model(at: Surroundings, role: JobRole) -> str:
@@ -166,7 +170,7 @@ def model(at: Surroundings, role: JobRole) -> str:
         "Tags": tags(at),
         **in_vpc(at),
     }
-    return chain.merged(request, chain.containers_of(alone, _TOLD))
+    return chain.merged(request, chain.containers_of(alone, _told(at)))
 
 
 def endpoint_config(at: Surroundings) -> Document:
