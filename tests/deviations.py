@@ -203,6 +203,13 @@ DEVIATIONS = (
     ),
     Deviation(
         "Endpoints",
+        "With SAGEMAKER_TS_BATCH_SIZE PyTorch's image is handed several requests that wait for each other; it predicts "
+        "one after the other, and fails all if one fails.",
+        "Each is answered by itself, and the endpoint's log says so.",
+        "Nobody gains by it in the account, either, and who has set it should know.",
+    ),
+    Deviation(
+        "Endpoints",
         "The scikit-learn and XGBoost images don't serve a model whose Environment lacks SAGEMAKER_PROGRAM.",
         "code/inference.py is taken, as PyTorch's image does; the endpoint's log says that AWS's image doesn't.",
         "A model that was packed for one image can be looked at in another.",
