@@ -202,6 +202,21 @@ DEVIATIONS = (
     ),
     Deviation(
         "Endpoints",
+        "In a worker of the scikit-learn and XGBoost images whatever blocks lets other requests be answered: sockets, "
+        "locks, queues (gevent has patched them).",
+        "Two of them do, time.sleep and threading.Event.wait; model code that blocks otherwise keeps its turn, and one "
+        "that waits with a lock that others need goes on after five seconds.",
+        "Python's own locks stay as they are, so that a model that never waits costs nothing more.",
+    ),
+    Deviation(
+        "Endpoints",
+        "With SAGEMAKER_TS_BATCH_SIZE PyTorch's image is handed several requests that wait for each other; it predicts "
+        "one after the other, and fails all if one fails.",
+        "Each is answered by itself, and the endpoint's log says so.",
+        "Nobody gains by it in the account, either, and who has set it should know.",
+    ),
+    Deviation(
+        "Endpoints",
         "The scikit-learn and XGBoost images don't serve a model whose Environment lacks SAGEMAKER_PROGRAM.",
         "code/inference.py is taken, as PyTorch's image does; the endpoint's log says that AWS's image doesn't.",
         "A model that was packed for one image can be looked at in another.",
