@@ -7,6 +7,7 @@
     evaluation/evaluation.json                      the evaluation job's figures
     trials.json                                     every trial of a run that tuned
     answers/                                        of a pipeline for batches: each file of rows with its answers
+    verifying/                                      of an asynchronous endpoint: what Verify has asked it
     gate.json                                       the gate's decision
     record.json                                     the run's record
 
@@ -53,6 +54,7 @@ EVALUATION_BYTES = 48 << 20
 ANSWERS = "answers"
 # The folder of a batch's answers, and how the manifest of its rows is called: as no channel may be.
 BATCH_ANSWERS, BATCH_INPUT = "answers", "answers/input"
+VERIFYING = "verifying"
 # The evaluation job's inputs, each a folder of this name below /opt/ml/processing/input.
 CODE_INPUT, TEST_INPUT, CHALLENGER_INPUT, CHAMPION_INPUT = "code", "test", "challenger", "champion"
 

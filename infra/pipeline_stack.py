@@ -176,4 +176,7 @@ def _outputs(stack: Stack, at: Surroundings, machine: StateMachine, starts: Func
     if not at.has_endpoint:
         rows = "Where in the data bucket the rows lie that each run's champion answers; there is no endpoint"
         CfnOutput(stack, "BatchInput", value=at.spec.deploy.input or "", description=rows)
+    if at.spec.deploy.queue:
+        requests = "Where in the data bucket requests lie that the endpoint may be asked with InvokeEndpointAsync"
+        CfnOutput(stack, "QueueInput", value=at.spec.deploy.queue.input, description=requests)
     CfnOutput(stack, "ModelPackageGroupName", value=at.model_package_group, description="Every model that was judged")

@@ -10,6 +10,7 @@ from aws_cdk import Environment as Target
 from contract import names
 from infra.images import chain_images, images
 from infra.pipeline_stack import PipelineStack
+from infra.serverless import check_serverless
 from infra.shared_stack import SharedStack
 from ratchet.spec import PipelineSpec
 from ratchet.spec.environments import Environment
@@ -57,6 +58,7 @@ def _package(spec: PipelineSpec, environment: Environment, toolkit: Path) -> Sou
     elif environment.image_builds == "none":
         message = f"the environment {environment.name} builds no images (image_builds in cdk.json); name a framework"
         raise spec.error("dockerfile", f"{message}, or deploy to an environment that builds them")
+    check_serverless(spec, environment)
     return source_package(spec.folder, toolkit, spec.deploy.chain)
 
 

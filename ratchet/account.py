@@ -139,7 +139,7 @@ class Account:
 
     def pipeline(self, name: str) -> Mapping[str, str]:
         """A pipeline's outputs: `StateMachineArn`, `LauncherFunctionName`, `EndpointName`, `ModelPackageGroupName`;
-        of one for batches `BatchInput`, too.
+        of one for batches `BatchInput`, too, of one with an asynchronous endpoint `QueueInput`.
 
         Raises:
             UserError: it isn't deployed.

@@ -19,6 +19,7 @@ from common.json_values import unstorable
 from common.log import Log
 
 from contract import files, functions, signatures, threshold_answers, thresholds
+from verifier import queued
 
 Document = dict[str, Any]
 
@@ -28,6 +29,8 @@ CONTENT_TYPE = "text/csv"
 # InService is said of an endpoint whose container has just passed its first ping; its first answers may fail.
 TRIES = 3
 PAUSE_SECONDS = 1.0
+# A serverless endpoint has three minutes to start an instance ("Amazon SageMaker AI endpoints and quotas").
+STARTING_TRIES = 120
 # Of a model's error in a sentence: what a state machine holds is bounded (Step Functions, "Service quotas": 256 KiB).
 PROBLEM = 1000
 
@@ -41,7 +44,8 @@ def handle(event: Document, _context: object) -> Document:
 
     Args:
         event: {"endpoint_name", "endpoint_config_name", "model_package_arn", "evaluated_by": {"pipeline", "run_id"},
-            "threshold": the text of the one that the model is served with, or null}.
+            "threshold": the text of the one that the model is served with, or null,
+            "asynchronous": true, of an endpoint whose answers lie in S3}.
 
     Returns:
         {"verified", "reason", "asked": how many held-out examples it answered, "named": whether its answers said that
@@ -55,7 +59,11 @@ def handle(event: Document, _context: object) -> Document:
     if wrong:
         return _answer(event, wrong, [])
     samples = read_samples(event["evaluated_by"], event.get(thresholds.KEPT))
-    wrong, signers = ask_all(client("sagemaker-runtime"), name, samples, package)
+    runtime = client("sagemaker-runtime")
+    if event.get("asynchronous"):
+        wrong, signers = queued.Desk(runtime, _run(event["evaluated_by"]), name).ask_all(samples, wrong_answer)
+    else:
+        wrong, signers = ask_all(runtime, name, samples, package)
     # An update that somebody has begun meanwhile would have been asked in part.
     return _answer(event, wrong or _look(event), signers)
 
@@ -112,9 +120,7 @@ def read_samples(evaluated_by: Document, threshold: str | None = None) -> list[D
         ArtifactMissingError: the run has no evaluation.
         NoSamplesError: its evaluation kept none, or something else.
     """
-    run = Artifacts(
-        client("s3"), os.environ[functions.ARTIFACT_BUCKET], evaluated_by["pipeline"], evaluated_by["run_id"]
-    )
+    run = _run(evaluated_by)
     evaluation = run.read(files.EVALUATION, most=files.EVALUATION_BYTES)
     samples = evaluation.get("samples") if isinstance(evaluation, dict) else None
     if not samples:
@@ -132,6 +138,12 @@ def _served(answer: str, threshold: str | None, was_told: bool) -> Document:
         return {thresholds.KEPT: threshold}
     evaluated = threshold_answers.parsed(answer.strip()) if was_told else None
     return {"answer": evaluated.prediction} if evaluated else {}
+
+
+def _run(evaluated_by: Document) -> Artifacts:
+    return Artifacts(
+        client("s3"), os.environ[functions.ARTIFACT_BUCKET], evaluated_by["pipeline"], evaluated_by["run_id"]
+    )
 
 
 def _is_sample(sample: Any) -> bool:
@@ -152,12 +164,13 @@ def ask(
 ) -> tuple[str | None, str | None]:
     """The fault of the endpoint's answer, None if it is right, and the model package that it names, if it names one.
 
-    A model error is given a few tries to pass.
+    A model error is given a few tries to pass, and a serverless endpoint time to start.
     """
-    problem = None
-    for attempt in range(TRIES):
+    problem, tries, attempt = None, TRIES, 0
+    while attempt < tries:
         if attempt:
             pause(PAUSE_SECONDS)
+        attempt += 1
         try:
             response = runtime.invoke_endpoint(
                 EndpointName=endpoint,
@@ -165,10 +178,17 @@ def ask(
                 Accept=CONTENT_TYPE,
                 Body=base64.b64decode(sample["body_base64"]) if "body_base64" in sample else sample["body"],
             )
+        except runtime.exceptions.ModelNotReadyException as error:
+            problem, tries = str(error)[:PROBLEM], STARTING_TRIES
+            continue
         except (runtime.exceptions.ModelError, runtime.exceptions.ServiceUnavailable) as error:
             problem = str(error)[:PROBLEM]
             continue
         answer = response["Body"].read().decode(errors="replace")
-        wrong = answers.wrong(answer, sample["answer"], sample.get(thresholds.KEPT))
-        return wrong, signatures.signer(response.get("CustomAttributes"))
+        return wrong_answer(answer, sample), signatures.signer(response.get("CustomAttributes"))
     return problem, None
+
+
+def wrong_answer(answer: str, sample: Document) -> str | None:
+    """The fault of an answer to a sample; None if it has none."""
+    return answers.wrong(answer, sample["answer"], sample.get(thresholds.KEPT))

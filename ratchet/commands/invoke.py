@@ -15,8 +15,8 @@ from ratchet.terminal import shown
 
 # The content types that the framework containers and the template's serve.py take.
 CONTENT_TYPES = {".csv": "text/csv", ".json": "application/json", ".npy": "application/x-npy"}
-# SageMaker Runtime, InvokeEndpoint: "Body … 6 MB" of a real-time endpoint's payload.
-LARGEST_BODY = 6 * 1024 * 1024
+# SageMaker Runtime, InvokeEndpoint: "Body … 6 MB" of a real-time endpoint's payload; InvokeEndpointAsync: 1 GB.
+LARGEST_BODY, LARGEST_QUEUED = 6 * 1024 * 1024, 1024**3
 
 
 @command("invoke")
@@ -29,9 +29,11 @@ def invoke(context: Context, pipeline: str, file: str, content_type: str | None,
     name = context.pipeline(pipeline)
     kind = content_type or _content_type(file)
     body = _body(file)
+    is_queued = "QueueInput" in context.account.pipeline(name)
     _refuse_batches(context, name)
+    _check_size(file, body, LARGEST_QUEUED if is_queued else LARGEST_BODY)
     started = time.perf_counter()
-    answer = _invoke(context, name, body, ContentType=kind, Accept=accept or kind)
+    answer = _invoke(context, name, body, is_queued=is_queued, ContentType=kind, Accept=accept or kind)
     milliseconds = round((time.perf_counter() - started) * 1000, 1)
     raw: bytes = answer["Body"].read()
     if context.for_people:
@@ -80,19 +82,26 @@ def _body(file: str) -> bytes:
         raise UserError(f"{file}: can't be read: {error.strerror}") from error
     if not body:
         raise UserError(f"{file}: is empty; send at least one row")
-    if len(body) > LARGEST_BODY:
-        raise UserError(f"{file}: has {len(body)} bytes; an endpoint takes at most {LARGEST_BODY} in one request")
     return body
 
 
-def _invoke(context: Context, name: str, body: bytes, **types: str) -> dict[str, Any]:
-    from ratchet import model_errors
+def _check_size(file: str, body: bytes, most: int) -> None:
+    from ratchet.errors import UserError
+
+    if len(body) > most:
+        raise UserError(f"{file}: has {len(body)} bytes; an endpoint takes at most {most} in one request")
+
+
+def _invoke(context: Context, name: str, body: bytes, *, is_queued: bool, **types: str) -> dict[str, Any]:
+    from ratchet import model_errors, queued
     from ratchet.errors import UserError
 
     endpoint = context.account.pipeline(name)["EndpointName"]
     client = context.account.client("sagemaker-runtime")
     asked = datetime.now(UTC)
     try:
+        if is_queued:
+            return queued.ask(context.account, name, body, types)
         answer: dict[str, Any] = client.invoke_endpoint(EndpointName=endpoint, Body=body, **types)
     except client.exceptions.ModelError as error:
         told = model_errors.told(context.account, endpoint, error.response, asked)

@@ -8,18 +8,21 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from contract.batches import BATCH_KIND
+from contract.endpoint_kinds import SERVERLESS_KIND
 from ratchet.spec import units
 from ratchet.spec.data import Prefix
 from ratchet.spec.deploy_autoscale import Autoscale, check_autoscale
 from ratchet.spec.deploy_batch import check_batch
 from ratchet.spec.deploy_chain import Container, check_chain
-from ratchet.spec.deploy_micro_batches import MicroBatches, check_alone
+from ratchet.spec.deploy_micro_batches import MicroBatches, check_kind
+from ratchet.spec.deploy_queue import Queue, check_queue
 from ratchet.spec.deploy_rollback import RollbackOn
+from ratchet.spec.deploy_serverless import Serverless, check_serverless
 from ratchet.spec.deploy_shadow import check_shadow
 from ratchet.spec.deploy_shift import SHORTEST_BAKING, Shift, all_or, check_shift, with_all
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.fields import duration
-from ratchet.spec.instances import Instances
+from ratchet.spec.instances import Instances, InstanceTypes
 from ratchet.spec.model import Example, Model
 from ratchet.spec.units import duration_text
 
@@ -40,13 +43,20 @@ class Deploy(Model):
     """The endpoint, or the batch's instances. Times are in seconds."""
 
     kind: Annotated[
-        Literal["endpoint", "batch"],
-        Field(description="What the champion does: it answers requests, or each run ends with a batch of its own"),
+        Literal["endpoint", "batch", "async", "serverless"],
+        Field(
+            description="What the champion does: it answers requests, at once or later (async), on its own instances "
+            "or on none (serverless), or each run ends with a batch of its own"
+        ),
     ] = "endpoint"
     input: Annotated[
         Prefix | None, Field(description="Of kind batch: where in the data bucket the rows lie that are to be answered")
     ] = None
-    instance: Annotated[Instances, Example("instance: ml.t2.medium")]
+    instance: Annotated[
+        Instances,
+        Field(description="Required, but where kind is serverless", default_factory=lambda: InstanceTypes("")),
+        Example("instance: ml.t2.medium"),
+    ]
     instance_count: Annotated[int, Field(ge=1, le=100)] = 1
     chain: Annotated[
         Sequence[Container],
@@ -54,6 +64,12 @@ class Deploy(Model):
     ] = ()
     autoscale: Annotated[
         Autoscale | None, Field(description="Instances come and go with the requests, and by the clock")
+    ] = None
+    queue: Annotated[
+        Queue | None, Field(description="Of kind async: where requests and answers lie, and who is told")
+    ] = None
+    serverless: Annotated[
+        Serverless | None, Field(description="Of kind serverless: the size of an instance, and how many there may be")
     ] = None
     timeout: DeploymentSeconds = 1800
     shift: Annotated[
@@ -95,6 +111,11 @@ class Deploy(Model):
         return self.autoscale.min if self.autoscale and not is_said else self.instance_count
 
     @property
+    def is_serverless(self) -> bool:
+        """Whether the endpoint has no instances of its own."""
+        return self.kind == SERVERLESS_KIND
+
+    @property
     def is_guarded(self) -> bool:
         """Whether SageMaker is told how to deploy."""
         return bool(self.steps or self.rollback_on or self.keep_old or self.max_time)
@@ -126,10 +147,12 @@ class Deploy(Model):
 
     @model_validator(mode="after")
     def _possible(self) -> Deploy:
+        check_serverless(self.kind, self.serverless, self.steps, said=self.model_fields_set)
+        check_queue(self.kind, self.queue)
         check_batch(self.kind, self.input, self.instance, said=self.model_fields_set)
         if "chain" in self.model_fields_set:
             check_chain(self.chain, self.kind)
-        check_alone(self.batch, chained=bool(self.chain))
+        check_kind(self.batch, self.kind)
         if self.autoscale:
             count = self.instance_count if "instance_count" in self.model_fields_set else None
             check_autoscale(self.autoscale, kind=self.kind, instance=self.instance, count=count, shift=self.steps)

@@ -14,14 +14,13 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from contract.endpoint_kinds import ASYNC_KIND, SERVERLESS_KIND
 from ratchet.spec import schedule
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.fields import duration
 from ratchet.spec.model import Example, Model
 
 MOST = 100
-# A kind of endpoint without instances.
-SERVERLESS = "serverless"
 LONGEST_COOLDOWN = 86_400
 # TargetTrackingScalingPolicyConfiguration, of a variant.
 DEFAULT_COOLDOWN = 300
@@ -113,8 +112,15 @@ def check_autoscale(autoscale: Autoscale, *, kind: str, instance: str, count: in
 
     count: `instance_count`, where it is said.
     """
-    if kind == SERVERLESS:
+    if kind == SERVERLESS_KIND:
         raise refusal("is for instances, and kind is serverless: SageMaker itself scales it; leave it out", "autoscale")
+    if kind == ASYNC_KIND and autoscale.invocations_per_instance is not None:
+        raise refusal(
+            "is said, but kind is async: requests wait in its queue, and invocations don't tell how many (developer "
+            "guide, Autoscale an asynchronous endpoint); write schedule alone",
+            "autoscale",
+            "invocations_per_instance",
+        )
     if _BURSTABLE.match(instance):
         raise refusal(
             f"is said, but the instance is {instance}: SageMaker scales no burstable instances (T2, T3); write "

@@ -21,7 +21,7 @@ def check_batch(kind: str, prefix: str | None, instance: InstanceTypes, *, said:
     """Raises a refusal for what one kind needs and hasn't, or has and can't."""
     if kind != BATCH_KIND:
         if prefix is not None:
-            raise refusal("is the rows of a batch, but kind is endpoint: write kind: batch, or leave it out", "input")
+            raise refusal(f"is the rows of a batch, but kind is {kind}: write kind: batch, or leave it out", "input")
         return
     if prefix is None:
         raise refusal("is required where kind is batch: the prefix in the data bucket of the rows to answer", "input")

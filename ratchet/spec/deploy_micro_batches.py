@@ -7,12 +7,14 @@ aws/sagemaker-inference-toolkit, `transformer.py`, and its issue #123.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from contract import files, micro_batches
+from contract.endpoint_kinds import SERVERLESS_KIND
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.image import Framework
 from ratchet.spec.model import Model
@@ -61,23 +63,31 @@ def check_container(batch: MicroBatches | None, framework: Framework | None) -> 
         raise refusal(message, "deploy", "batch")
 
 
-def check_alone(batch: MicroBatches | None, *, chained: bool) -> None:
-    """Raises a refusal where several containers answer: the rows of requests would have to part again in each."""
-    if batch is not None and chained:
-        raise refusal("is said, but a chain's containers predict each request alone; leave one of them out", "batch")
+def check_kind(batch: MicroBatches | None, kind: str) -> None:
+    """Raises a refusal where instances have one request at a time."""
+    if batch is not None and kind == SERVERLESS_KIND:
+        message = "is said, but an instance of a serverless endpoint has one request at a time; leave it out"
+        raise refusal(message, "batch")
 
 
-def check_helper(folder: Path) -> str | None:
-    """The end of a sentence about a serve.py that puts nothing together; None where it does. Read, not run."""
-    if not (folder / files.SERVING_SCRIPT).is_file():
-        return f"needs a predict_fn that takes many rows, but there is no {files.SERVING_SCRIPT} in {folder}"
-    try:
-        imported = set(imports(folder, files.SERVING_SCRIPT))
-    except (SyntaxError, ValueError) as error:
-        return f"needs a predict_fn that takes many rows, but {files.SERVING_SCRIPT} can't be read: {error}"
+def check_helper(folder: Path, scripts: Sequence[str]) -> str | None:
+    """The end of a sentence about scripts of which none puts requests together; None where one does. Read, not run.
+
+    scripts: serve.py, or those of a chain.
+    """
+    said = " or ".join(scripts)
+    there = [name for name in scripts if (folder / name).is_file()]
+    if not there:
+        return f"needs a predict_fn that takes many rows, but there is no {said} in {folder}"
+    imported = set[str]()
+    for name in there:
+        try:
+            imported |= set(imports(folder, name))
+        except (SyntaxError, ValueError) as error:
+            return f"needs a predict_fn that takes many rows, but {name} can't be read: {error}"
     if any(name == HELPER or name.startswith(f"{HELPER}.") for name in imported):
         return None
     return (
-        f"is said, but {files.SERVING_SCRIPT} doesn't import {HELPER}, so each request is predicted alone; write below "
-        "its functions: predict_fn = in_batches(predict_fn)"
+        f"is said, but {said} doesn't import {HELPER}, so each request is predicted alone; write below its functions: "
+        "predict_fn = in_batches(predict_fn)"
     )

@@ -14,6 +14,7 @@ from ratchet.spec.approval import Approval, Approved
 from ratchet.spec.data import Prefix, check_apart, check_channels
 from ratchet.spec.deploy import Deploy
 from ratchet.spec.deploy_micro_batches import check_container
+from ratchet.spec.deploy_queue import check_queue_apart
 from ratchet.spec.errors import SpecError
 from ratchet.spec.evaluate import Evaluate
 from ratchet.spec.gate import Gate
@@ -77,6 +78,7 @@ class PipelineSpec(Model):
         check_channels(self.data)
         check_apart(self.data, self.deploy.input)
         check_container(self.deploy.batch, self.framework)
+        check_queue_apart(self.data, self.deploy.queue)
         check_rules(self.rules)
         if self.rules_service == "sagemaker":
             framework = self.framework

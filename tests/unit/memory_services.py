@@ -102,6 +102,9 @@ class S3(Service):
             raise self.error("get_object", "InvalidRange", "The requested range is not satisfiable")
         return {"Body": io.BytesIO(content[int(first) : int(last) + 1 if last else None])}
 
+    def delete_object(self, *, Bucket: str, Key: str) -> None:  # noqa: N803 - boto3's
+        self.objects.pop((Bucket, Key), None)
+
     def list_objects_v2(self, *, Bucket: str, Prefix: str, **_: Any) -> Document:  # noqa: N803 - boto3's
         found = [key for bucket, key in sorted(self.objects) if bucket == Bucket and key.startswith(Prefix)]
         listed = [{"Key": key, "Size": len(self.objects[Bucket, key])} for key in found]

@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from common.state import State
 from planner import plan
 from recorder import documents
 from run_world import IMAGE, MODEL_DATA, RUN_ID, World, make_spec, run, surroundings
 
+from contract.micro_batches import MICRO_BATCHES
 from contract.thresholds import THRESHOLD
 from infra.workflow.job_role import HOSTING
 from infra.workflow.machine import run_machine
 from infra.workflow.surroundings import Image
-from ratchet.spec import PipelineSpec
+from ratchet.spec import PipelineSpec, SpecError
 
 CHAIN = {
     "deploy": {
@@ -143,3 +145,12 @@ def test_a_champion_that_is_deployed_again_is_served_as_before(tmp_path: Path) -
     world = World(plan={**World().plan, **again, "champion": champion}, on=champion["endpoint_config_name"])
     (model,) = run(chained(tmp_path), world, chain_images=OWN_IMAGES).called("createModel")
     assert [each["Environment"][THRESHOLD] for each in model["Containers"]] == ["0.8"] * 3
+
+
+def test_requests_are_put_together_where_a_container_does_it(tmp_path: Path) -> None:
+    deploy = {**CHAIN["deploy"], "batch": {"max": 8, "wait": "5ms"}}
+    with pytest.raises(SpecError, match=r"deploy\.batch: is said, but features\.py or booster\.py or labels\.py d"):
+        chained(tmp_path, deploy=deploy)
+    (tmp_path / "booster.py").write_text("from toolkit.micro_batches import in_batches\n")
+    (model,) = run(chained(tmp_path, deploy=deploy), World(), chain_images=OWN_IMAGES).called("createModel")
+    assert len({each["Environment"][MICRO_BATCHES] for each in model["Containers"]}) == 1

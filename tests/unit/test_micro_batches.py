@@ -223,8 +223,8 @@ def test_the_container_is_told_and_no_other_model_is_made(tmp_path: Path) -> Non
         ),
         (SERVE, {}, {"deploy": {"kind": "batch", "input": "rows/"}}, "batch: is an endpoint's, and kind is batch"),
         (
-            SERVE, {}, {"deploy": {"chain": [{"entry": "first.py"}, {"entry": "last.py"}]}},
-            "batch: is said, but a chain's containers predict each request alone",
+            SERVE, {}, {"deploy": {"kind": "serverless"}},
+            "batch: is said, but an instance of a serverless endpoint has one request at a time",
         ),
         (None, {}, {}, "deploy.batch: needs a predict_fn that takes many rows, but there is no serve.py in"),
         ("def", {}, {}, "deploy.batch: needs a predict_fn that takes many rows, but serve.py can't be read"),
@@ -236,6 +236,7 @@ def test_what_would_make_no_batch_is_refused(
 ) -> None:
     if serve is not None:
         (tmp_path / "serve.py").write_text(serve)
-    deploy = {**ENDPOINT, "batch": batch, **changes.pop("deploy", {})} if "deploy" in changes else None
+    said = changes.get("deploy", {})
+    instances = {} if said.get("kind") == "serverless" else ENDPOINT
     with pytest.raises(SpecError, match=message):
-        make_spec(tmp_path, **{"deploy": deploy or {**ENDPOINT, "batch": batch}, **changes})
+        make_spec(tmp_path, **{**changes, "deploy": {**instances, "batch": batch, **said}})

@@ -261,6 +261,10 @@ REFUSED: list[tuple[Document, str]] = [
         {"shift": {"canary": 1}, "rollback_on": {"errors": "1%"}},
         "shift.canary: is 1, a number of instances, and autoscale changes how many there are; write percent, as 25%",
     ),
+    (
+        {"kind": "async", "queue": {"input": "asked/", "output": "answered/"}},
+        "autoscale.invocations_per_instance: is said, but kind is async: requests wait in its queue",
+    ),
     ({"kind": "batch", "input": "b/"}, "autoscale: is an endpoint's, and kind is batch, which has none"),
 ]
 

@@ -43,6 +43,7 @@ from infra.workflow.endpoint import (
     wait_for_endpoint,
     wait_grants,
 )
+from infra.workflow.endpoint_kinds import held, integration, of_kind, serve_queue
 from infra.workflow.expressions import expression, jsonata, quoted
 from infra.workflow.guardrails import deployment_config, longest_update, look_at_alarms, watch, watch_grants, watchers
 from infra.workflow.instances import is_patient, of_variant, pause, pausing
@@ -66,11 +67,6 @@ ENVIRONMENT = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
 
-# Of the candidate; what it hasn't is no variable.
-_TOLD = {
-    MODEL_PACKAGE: expression("$candidate.model_package_arn"),
-    thresholds.THRESHOLD: expression(f"$candidate.{thresholds.KEPT}"),
-}
 _DEPLOYMENT = "$deployment"
 _MODEL_NAME, _CONFIG_NAME = f"{_DEPLOYMENT}.model_name", f"{_DEPLOYMENT}.endpoint_config_name"
 _AGAIN_SECONDS = 2
@@ -87,7 +83,14 @@ def deploy(at: Surroundings, *, then: str, back: str = RECORD) -> Step:
         states={
             **assigning(DEPLOY, start, then="CreateModel"),
             **make_model(at, role, then="CreateEndpointConfig"),
-            **_once("EndpointConfig", "EndpointConfigName", _CONFIG_NAME, endpoint_config(at), then="FindEndpoint"),
+            **_once(
+                "EndpointConfig",
+                "EndpointConfigName",
+                _CONFIG_NAME,
+                of_kind(at, endpoint_config(at)),
+                then="FindEndpoint",
+                by=integration(at),
+            ),
             **_find_endpoint(at, then=then),
             **task("DeleteEndpoint", "aws-sdk:sagemaker:deleteEndpoint", _named(at), then="FindEndpoint"),
             **_deploying(at, "CreateEndpoint", "createEndpoint", new_endpoint(at)),
@@ -108,7 +111,7 @@ def content_names(at: Surroundings, role: JobRole) -> str:
     instances = list(deploy.instance.in_order) if deploy.instance.instead else str(deploy.instance)
     held_by_config = ["$model_name", *_texts(instances, deploy.first_count)]
     model_name = content_name_of_model(at, role)
-    config_name = content_name(at.content_prefix, held_by_config)
+    config_name = content_name(at.content_prefix, [*held_by_config, *_texts(*held(at))])
     document = f"{{'model_name': $model_name, 'endpoint_config_name': {config_name}}}"
     return expression(f"($model_name := {model_name}; {document})")
 
@@ -139,8 +142,17 @@ def _environment(at: Surroundings) -> Document:
     """The container's, which is told the model package that it serves, since its answers may name it, below which
     confidence it isn't sure, where the candidate is served so, and how many rows to predict together.
     """
+    return {**ENVIRONMENT, **_told(at)}
+
+
+def _told(at: Surroundings) -> Document:
+    """Of the spec and of the candidate; what that hasn't is no variable."""
     together = at.spec.deploy.batch
-    return {**ENVIRONMENT, **({MICRO_BATCHES: together.told} if together else {}), **_TOLD}
+    told = {"model_package_arn": MODEL_PACKAGE, thresholds.KEPT: thresholds.THRESHOLD}
+    return {
+        **({MICRO_BATCHES: together.told} if together else {}),
+        **{variable: expression(f"$candidate.{name}") for name, variable in told.items()},
+    }
 
 
 def model(at: Surroundings, role: JobRole) -> str:
@@ -157,7 +169,7 @@ def model(at: Surroundings, role: JobRole) -> str:
         "Tags": tags(at),
         **in_vpc(at),
     }
-    return chain.merged(request, chain.containers_of(alone, _TOLD))
+    return chain.merged(request, chain.containers_of(alone, _told(at)))
 
 
 def endpoint_config(at: Surroundings) -> Document:
@@ -189,17 +201,15 @@ def new_endpoint(at: Surroundings) -> Document:
 # -------------------------------------------------------------------------------------------------------------- states
 
 
-def _once(kind: str, key: str, name: str, request: Document | str, *, then: str) -> States:
-    """Creates what is named by its content; that it exists already is as good."""
+def _once(kind: str, key: str, name: str, request: Document | str, *, then: str, by: str = "sagemaker") -> States:
+    """Creates what is named by its content, by an integration; that it exists already is as good."""
     create, find, again = f"Create{kind}", f"Find{kind}", f"WaitToCreate{kind}"
     refused = [
         when(says_existing(), find),
         when(all_of(says_throttled(), in_time()), again, {"failure": None}),
     ]
     return {
-        **task(
-            create, f"sagemaker:create{kind}", request, then=then, retries=RETRY_EXPECTED, on_failure=f"{kind}Exists"
-        ),
+        **task(create, f"{by}:create{kind}", request, then=then, retries=RETRY_EXPECTED, on_failure=f"{kind}Exists"),
         **choice(f"{kind}Exists", refused, default=RECORD),
         **waiting_for(again, _AGAIN_SECONDS, then=create),
         **task(
@@ -372,6 +382,7 @@ def _role(at: Surroundings) -> JobRole:
         grants=[
             *read_from_runs(at, f"*{files.ARCHIVE_ENDING}"),
             *serve_containers(at, names.endpoint_log_group(at.endpoint)),
+            *serve_queue(at),
             *look_at_alarms(at),
             *write_captures(at),
         ],

@@ -31,8 +31,11 @@ _MAKES_NO_MODEL: Any = {
     "tune": {"every", "on"},
     "train": {"keep_warm", "wait_for_instance"},
     "evaluate": {"wait_for_instance"},
-    "deploy": {"autoscale", "batch", "shift", "rollback_on", "keep_old", "max_time", "keep_champions", "input"},
-}
+    "deploy": {
+        "autoscale", "batch", "shift", "rollback_on", "keep_old", "max_time", "keep_champions", "input", "queue",
+        "serverless",
+    },
+}  # fmt: skip
 
 
 def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted: str, idle: str = RECORD) -> Step:
