@@ -177,6 +177,12 @@ DEVIATIONS = (
     ),
     Deviation(
         "Endpoints",
+        "Instances of a variant with InstancePools may be of several types at once, as capacity comes and goes.",
+        "All are of the first type that isn't in `without_capacity` of settings.json when the deployment begins.",
+        "Which types are to be had is a setting here, which doesn't change while the server runs.",
+    ),
+    Deviation(
+        "Endpoints",
         "FailureReason of an update that was rolled back may be empty.",
         "It says which alarm, limit or container ended the deployment.",
         "EndpointConfigName tells that it was rolled back there and here; here nobody needs to guess why.",
@@ -240,6 +246,12 @@ DEVIATIONS = (
         "What a job has installed is kept for the next with the same requirements, variables and image, which its log "
         "says; removing the image folder's `*+installed-*` forgets it.",
         "The edit-run loop: an install takes longer than most trainings on a laptop.",
+    ),
+    Deviation(
+        "Training jobs",
+        "A job waits for minutes before it fails with CapacityError; so do processing and transform jobs.",
+        "It fails at once.",
+        "What a workflow does then can be tried without a wait.",
     ),
     Deviation(
         "Training jobs",
