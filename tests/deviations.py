@@ -291,6 +291,24 @@ DEVIATIONS = (
         "A test can wait for them.",
     ),
     Deviation(
+        "Shadow variants",
+        "Whether the captured copy of a request has the original's event id isn't told anywhere.",
+        "It has; Ratchet's comparison does without it, by what was asked.",
+        "Answers that belong together should be found, whichever it is.",
+    ),
+    Deviation(
+        "Shadow variants",
+        "How a shadow's weight is read and what becomes of copies that it can't take aren't told.",
+        "The weight over the production variant's is the share; copies beyond 256 that wait are left out.",
+        "With both at 1, as in the guide, every request is copied; a shadow may never hold anybody up.",
+    ),
+    Deviation(
+        "Data capture",
+        "Captures arrive within minutes; whether answers with an error are captured isn't told.",
+        "They arrive within ten seconds of the scaled clock, without errors.",
+        "A test can wait for them, and an error is no answer of the model's.",
+    ),
+    Deviation(
         "Transform jobs",
         "The guide's text calls the end of a filter's slice inclusive, its table points to JsonPath, where it isn't.",
         "`$[1:4]` is the second to the fourth column, as in JsonPath; `$[:-1]` leaves the last one out.",
