@@ -249,6 +249,13 @@ def test_a_small_body_may_come_with_the_request(asynchronous: Async, endpoint: s
     assert "inputLocation" not in asynchronous.told(accepted["InferenceId"])["requestParameters"]
 
 
+def test_a_body_larger_than_an_endpoints_comes_whole(asynchronous: Async, endpoint: str) -> None:
+    large = b"7" * (26 << 20)
+    accepted = asynchronous.ask(endpoint, InputLocation=asynchronous.put("in/large", large))
+    answer = asynchronous.answered(accepted["OutputLocation"])["content"]
+    assert answer == b'{"model": "first", "data": "' + large + b'"}'
+
+
 @pytest.mark.fidelity(
     "CloudWatch",
     "An asynchronous endpoint has ApproximateBacklogSize, …PerInstance, ApproximateAgeOfOldestRequest by EndpointName, "
