@@ -306,6 +306,16 @@ def test_an_endpoint_without_instances_keeps_what_it_is_asked(asynchronous: Asyn
 
     scale(0)
     accepted = asynchronous.ask(name, Body=b"kept")
+    size = {"Type": "CAPACITY_PERCENT", "Value": 50}
+    policy = {"RollingUpdatePolicy": {"MaximumBatchSize": size, "WaitIntervalInSeconds": 60}}
+    hosting.sagemaker.update_endpoint(
+        EndpointName=name,
+        EndpointConfigName=asynchronous.config("from-zero", name),
+        DeploymentConfig=policy,
+        RetainAllVariantProperties=True,
+    )
+    shown = hosting.settled(name)
+    assert shown["EndpointConfigName"] == hosting.name("from-zero"), shown
     scale(1)
     assert json.loads(asynchronous.answered(accepted["OutputLocation"])["content"])["data"] == "kept"
     config = hosting.describe(name)["AsyncInferenceConfig"]
