@@ -172,11 +172,10 @@ def ask(
 
     A model error is given a few tries to pass, and a serverless endpoint time to start.
     """
-    problem, tries, attempt = None, TRIES, 0
-    while attempt < tries:
-        if attempt:
+    problem, failures, starting = None, 0, 0
+    while failures < TRIES and starting < STARTING_TRIES:
+        if problem:
             pause(PAUSE_SECONDS)
-        attempt += 1
         try:
             response = runtime.invoke_endpoint(
                 EndpointName=endpoint,
@@ -185,10 +184,10 @@ def ask(
                 Body=base64.b64decode(sample["body_base64"]) if "body_base64" in sample else sample["body"],
             )
         except runtime.exceptions.ModelNotReadyException as error:
-            problem, tries = str(error)[:PROBLEM], STARTING_TRIES
+            problem, starting = str(error)[:PROBLEM], starting + 1
             continue
         except (runtime.exceptions.ModelError, runtime.exceptions.ServiceUnavailable) as error:
-            problem = str(error)[:PROBLEM]
+            problem, failures = str(error)[:PROBLEM], failures + 1
             continue
         answer = response["Body"].read().decode(errors="replace")
         return wrong_answer(answer, sample), signatures.signer(response.get("CustomAttributes"))

@@ -249,6 +249,13 @@ def test_a_small_body_may_come_with_the_request(asynchronous: Async, endpoint: s
     assert "inputLocation" not in asynchronous.told(accepted["InferenceId"])["requestParameters"]
 
 
+def test_a_body_larger_than_an_endpoints_comes_whole(asynchronous: Async, endpoint: str) -> None:
+    large = b"7" * (26 << 20)
+    accepted = asynchronous.ask(endpoint, InputLocation=asynchronous.put("in/large", large))
+    answer = asynchronous.answered(accepted["OutputLocation"])["content"]
+    assert answer == b'{"model": "first", "data": "' + large + b'"}'
+
+
 @pytest.mark.fidelity(
     "CloudWatch",
     "An asynchronous endpoint has ApproximateBacklogSize, …PerInstance, ApproximateAgeOfOldestRequest by EndpointName, "
@@ -299,6 +306,16 @@ def test_an_endpoint_without_instances_keeps_what_it_is_asked(asynchronous: Asyn
 
     scale(0)
     accepted = asynchronous.ask(name, Body=b"kept")
+    size = {"Type": "CAPACITY_PERCENT", "Value": 50}
+    policy = {"RollingUpdatePolicy": {"MaximumBatchSize": size, "WaitIntervalInSeconds": 60}}
+    hosting.sagemaker.update_endpoint(
+        EndpointName=name,
+        EndpointConfigName=asynchronous.config("from-zero", name),
+        DeploymentConfig=policy,
+        RetainAllVariantProperties=True,
+    )
+    shown = hosting.settled(name)
+    assert shown["EndpointConfigName"] == hosting.name("from-zero"), shown
     scale(1)
     assert json.loads(asynchronous.answered(accepted["OutputLocation"])["content"])["data"] == "kept"
     config = hosting.describe(name)["AsyncInferenceConfig"]

@@ -179,3 +179,20 @@ def test_a_request_expires_in_the_queue_across_a_restart(context: Context, platf
     until(lambda: not context.store.list("async-invocation"), "the queue is empty")
     assert "ExpiredRequests" in platform.metrics
     again.close()
+
+
+def test_requests_to_an_endpoint_that_is_deleted_go_with_it(context: Context, platform: Told) -> None:
+    records = EndpointRecords(context)
+    deployed = {**snapshot("one", 1), "AsyncInferenceConfig": {"OutputConfig": OUTPUT}}
+    records.create("e", "arn", deployed, {})
+    records.settle("e", "InService", deployed, None)
+    invocations = AsyncInvocations(context, records, Serving())
+    invocations.recover()
+    invocations.accept(async_requests.read("e", {}, b"1"))
+    assert context.store.list("async-invocation")
+    records.remove("e")
+    until(lambda: not context.store.list("async-invocation"), "the queue is gone")
+    assert not platform.messages
+    with pytest.raises(SageMakerError, match="Endpoint e of account 000000000000 not found"):
+        invocations.accept(async_requests.read("e", {}, b"1"))
+    invocations.close()

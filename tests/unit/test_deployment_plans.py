@@ -208,3 +208,13 @@ def test_a_rolling_deployment_needs_a_batch_more_and_any_other_a_second_fleet() 
     for config, extra in ((None, 4), (canary(percent(25)), 4), (rolling(percent(25)), 1), (rolling(percent(50)), 2)):
         assert extra_instances(of_config(config, sizes, sizes), sizes, sizes) == {"A": extra}
     assert extra_instances(of_config(rolling(percent(25)), {"A": 1}, sizes), {"A": 1}, sizes) == {"A": 4}
+
+
+@pytest.mark.parametrize(
+    "config", [rolling(percent(50)), rolling(instances(1)), canary(instances(1)), linear(percent(25))]
+)
+def test_a_fleet_of_no_instances_has_nothing_to_shift(config: Config) -> None:
+    """What RetainAllVariantProperties makes of an asynchronous endpoint that has been scaled to zero."""
+    check(config, {"Variants": [{"VariantName": "A", "InstanceCount": 0}]})
+    (step,) = of_config(config, {"A": 0}, {"A": 0}).steps
+    assert (step.launched, step.kept, step.is_whole, step.bake_seconds) == ({"A": 0}, {"A": 0}, True, 0)

@@ -43,6 +43,8 @@ def check(config: Document, pending: Document) -> None:
         )
     _check_alarms(config.get("AutoRollbackConfiguration", {}).get("Alarms", []))
     counts = {variant["VariantName"]: int(variant["InstanceCount"]) for variant in pending["Variants"]}
+    if not all(counts.values()):  # an asynchronous endpoint that has been scaled to zero has nothing to shift
+        return
     if "BlueGreenUpdatePolicy" in policies:
         _check_routing(config["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"], counts)
     if "RollingUpdatePolicy" in policies:

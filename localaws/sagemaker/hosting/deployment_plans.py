@@ -58,7 +58,9 @@ def of_config(config: Document | None, old: Counts, new: Counts) -> Plan:
     """The plan of a config that `deployment_configs.check` has let through, for fleets of these sizes."""
     config = config or {}
     alarms = tuple(alarm["AlarmName"] for alarm in config.get("AutoRollbackConfiguration", {}).get("Alarms", []))
-    if "RollingUpdatePolicy" in config:
+    if not all(new.values()):  # an asynchronous endpoint that has been scaled to zero: nothing to shift, nor to watch
+        policy, steps = {}, tuple(_blue_green({}, old, new))
+    elif "RollingUpdatePolicy" in config:
         policy = config["RollingUpdatePolicy"]
         steps = tuple(_rolling(policy, old, new))
     else:
