@@ -16,7 +16,7 @@ from localaws.sagemaker.core.aws_platform import Credentials, Telemetry
 from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.service import SageMaker
 
-RUNTIME_OPERATIONS = frozenset({"InvokeEndpoint"})
+RUNTIME_OPERATIONS = frozenset({"InvokeEndpoint", "InvokeEndpointAsync"})
 # Each is made in one place: `tuning.history`, `tuning.early_stopping`, `tuning.hyperband`, `tuning.completion`,
 # `tuning.space` and `jobs.tuning_documents`, `jobs.tuning_run`.
 _TUNING_CHOICES = (
@@ -129,6 +129,9 @@ class _NoPlatform:
         raise NotImplementedError
 
     def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
+        raise NotImplementedError
+
+    def publish(self, role_arn: str, topic_arn: str, message: str) -> None:
         raise NotImplementedError
 
     def authorize(self, caller: Caller, action: str, resource: str) -> None:

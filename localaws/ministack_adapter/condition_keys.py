@@ -32,7 +32,7 @@ def install(aws: EmbeddedAws) -> None:
     def request_tag_context(service: str, action: str, body: bytes, query_params: Document) -> Keys:
         keys: Keys = inner(service, action, body, query_params)
         namespace, _, operation = action.partition(":")
-        if namespace == "sagemaker" and operation != "InvokeEndpoint":
+        if namespace == "sagemaker" and operation not in {"InvokeEndpoint", "InvokeEndpointAsync"}:
             return {**keys, **checks(aws.region, aws.account, operation, document_of(body) or {})[0][2]}
         found = _KEYS.get(action) or _KEYS.get(f"{namespace}:*")
         return {**keys, **found(body, query_params)} if found else keys

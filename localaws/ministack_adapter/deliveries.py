@@ -64,6 +64,12 @@ def key_of(target_arn: str) -> str:
     return str((found or {}).get("attributes", {}).get("KmsMasterKeyId") or "")
 
 
+def key_uses(target_arn: str) -> list[tuple[str, str]]:
+    """The actions on a customer's key, and the key, that whoever sends to an encrypted queue or topic needs."""
+    key = key_of(target_arn)
+    return [(action, _key_arn(key)) for action in _KEY_ACTIONS] if key and not is_managed(key) else []
+
+
 def is_managed(key: str) -> bool:
     """Whether AWS manages the key: the account's principals may use it through its service, and nobody else. Pure."""
     return "alias/aws/" in key

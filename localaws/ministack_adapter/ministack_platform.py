@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localaws.ministack_adapter import authorization
+from localaws.ministack_adapter import authorization, deliveries
 from localaws.ministack_adapter.alarm_times import has_entered
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.role_telemetry import RoleTelemetry
@@ -91,6 +91,22 @@ class MiniStackPlatform:
                 if alarm is not None:
                     found[name] = "ALARM" if has_entered(name, since) else str(alarm["StateValue"])
         return found
+
+    def publish(self, role_arn: str, topic_arn: str, message: str) -> None:
+        from ministack.core.responses import request_scope
+        from ministack.services import sns
+
+        with request_scope(self.account, self.region):
+            _authorize_role(role_arn, "sns:Publish", topic_arn)
+            for action, key_arn in deliveries.key_uses(topic_arn):
+                _authorize_role(role_arn, action, key_arn)
+            try:
+                published = sns.publish_internal(topic_arn, message)
+            except sns.SnsPublishError as error:
+                raise errors.SageMakerError(error.code, str(error)) from error
+        if published is None:
+            raise errors.SageMakerError("NotFound", f"Topic does not exist: {topic_arn}", 404)
+        self._aws.changed("sqs")
 
     def authorize(self, caller: Caller, action: str, resource: str) -> None:
         context = {"iam:PassedToService": SAGEMAKER} if action == "iam:PassRole" else None

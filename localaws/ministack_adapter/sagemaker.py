@@ -33,12 +33,9 @@ Document = dict[str, Any]
 Response = tuple[int, dict[str, str], bytes]
 
 SERVICE = "sagemaker"
-_INVOCATIONS = re.compile(r"^/endpoints/([^/]+)/invocations$")
-# The runtime's other operations, by the end of their path.
-_OTHER_RUNTIME_OPERATIONS = {
-    "async-invocations": "InvokeEndpointAsync",
-    "invocations-response-stream": "InvokeEndpointWithResponseStream",
-}
+_INVOCATIONS = re.compile(r"^/endpoints/([^/]+)/(invocations|async-invocations)$")
+_RUNTIME_ACTIONS = {"invocations": "InvokeEndpoint", "async-invocations": "InvokeEndpointAsync"}
+_RESPONSE_STREAM = "/invocations-response-stream"
 _THREADS = 32
 _PAUSE_SECONDS = 0.01  # between two looks whether endpoints are back after a start
 
@@ -70,8 +67,8 @@ def _extract_actions_and_resources(aws: EmbeddedAws) -> None:
     action_of, resource_of = iam_actions.extract_iam_action, iam_actions.extract_resource_arn
 
     def extract_iam_action(service: str, method: str, path: str, *more: Any) -> Any:
-        if service == SERVICE and _INVOCATIONS.match(path):
-            return "sagemaker:InvokeEndpoint"
+        if service == SERVICE and (invoked := _INVOCATIONS.match(path)):
+            return f"sagemaker:{_RUNTIME_ACTIONS[invoked[2]]}"
         return action_of(service, method, path, *more)
 
     def extract_resource_arn(
@@ -108,10 +105,12 @@ def _handler(aws: EmbeddedAws) -> Any:
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, _query_params: Document) -> Response:
         invoked = _INVOCATIONS.match(path)
         loop = asyncio.get_running_loop()
-        if invoked and method == "POST":
+        if invoked and method == "POST" and invoked[2] == "invocations":
             return await _invoke(aws, _invocation(unquote(invoked[1]), headers, body), headers)
-        if path.startswith("/endpoints/") and (other := _OTHER_RUNTIME_OPERATIONS.get(path.rpartition("/")[2])):
-            return _error("UnknownOperationException", f"not implemented here: {other}", 400)
+        if invoked and method == "POST":
+            return await loop.run_in_executor(threads, _accept, aws, unquote(invoked[1]), headers, body)
+        if path.startswith("/endpoints/") and path.endswith(_RESPONSE_STREAM):
+            return _error("UnknownOperationException", "not implemented here: InvokeEndpointWithResponseStream", 400)
         request = document_of(body)
         if request is None:
             return _error("SerializationException", "The request body is not a JSON object.", 400)
@@ -177,6 +176,23 @@ async def _invoke(aws: EmbeddedAws, request: InvokeRequest, headers: dict[str, s
         return _refusal(error)
     variant = {"x-Amzn-Invoked-Production-Variant": result.variant}
     return result.status, {"Content-Type": result.content_type, **variant, **result.headers}, result.body
+
+
+def _accept(aws: EmbeddedAws, endpoint: str, headers: dict[str, str], body: bytes) -> Response:
+    """Queue a request; the answer says where its model's will be."""
+    from localaws.sagemaker.core.errors import SageMakerError
+    from localaws.sagemaker.hosting import async_requests
+
+    try:
+        accepted = aws.sagemaker.accept_invocation(async_requests.read(endpoint, headers, body))
+    except SageMakerError as error:
+        return _refusal(error)
+    except (OSError, sqlite3.Error) as error:
+        logger.exception("InvokeEndpointAsync failed")
+        return _error("InternalFailure", full_disk.told(error), 500)
+    places = ("OutputLocation", "FailureLocation")
+    told = {f"X-Amzn-SageMaker-{place}": accepted[place] for place in places if place in accepted}
+    return 202, {"Content-Type": "application/json", **told}, _encoded({"InferenceId": accepted["InferenceId"]})
 
 
 def _encoded(document: Document) -> bytes:

@@ -17,6 +17,7 @@ from localaws.sagemaker.core.aws_platform import Platform
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.debugger import rule_evaluation
 from localaws.sagemaker.hosting import endpoint_configs, models
+from localaws.sagemaker.hosting.async_requests import AsyncRequest
 from localaws.sagemaker.hosting.endpoints import Endpoints
 from localaws.sagemaker.hosting.invocation import InvokeRequest, InvokeResult
 from localaws.sagemaker.jobs import operations, spot_training
@@ -97,6 +98,14 @@ class SageMaker:
     def submit_invocation(self, request: InvokeRequest) -> Future[InvokeResult] | None:
         """As `invoke_endpoint`, in a thread of the endpoint's own; returns at once. None before `recover`."""
         return self._endpoints.invoker.submit(request) if self._recovered.is_set() else None
+
+    def accept_invocation(self, request: AsyncRequest) -> Document:
+        """Queue one request, whose caller has been authorized, to an asynchronous endpoint; where its answer will be.
+
+        Waits for `recover`. Raises errors.SageMakerError.
+        """
+        self._recovered.wait()
+        return self._endpoints.async_invocations.accept(request)
 
     def wait_for_change(self, kind: JobKind, name: str, known_status: str, timeout: float) -> str | None:
         """Block until the status of a job isn't `known_status` any more, `timeout` seconds at most; the status then.

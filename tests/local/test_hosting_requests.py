@@ -158,12 +158,10 @@ VARIANT = {"VariantName": "A", "InitialInstanceCount": 1, "InstanceType": "ml.m5
 @pytest.mark.parametrize(
     ("variant", "more", "message"),
     [
-        ({"ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 1}}, {}, "ServerlessConfig of production"),
         ({"AcceleratorType": "ml.eia1.medium"}, {}, "AcceleratorType of production variant A"),
         ({"EnableSSMAccess": True}, {}, "EnableSSMAccess=true of production variant A"),
         ({"RoutingConfig": {"RoutingStrategy": "PREFIX_AWARE"}}, {}, "RoutingStrategy=PREFIX_AWARE of production"),
         ({"CoreDumpConfig": {"DestinationS3Uri": "s3://b/k"}}, {}, "CoreDumpConfig of production variant A"),
-        ({}, {"AsyncInferenceConfig": {"OutputConfig": {}}}, "AsyncInferenceConfig of an endpoint configuration"),
         ({}, {"EnableNetworkIsolation": True}, "EnableNetworkIsolation=true of an endpoint configuration"),
     ],
 )  # fmt: skip
@@ -279,8 +277,6 @@ def test_what_invocations_dont_do_here_is_refused_by_name(hosting: Hosting, memb
 
 
 def test_other_ways_to_invoke_are_not_implemented_here(hosting: Hosting) -> None:
-    later = {"EndpointName": "any", "InputLocation": "s3://bucket/key"}
-    assert "not implemented here: InvokeEndpointAsync" in refused(hosting.runtime.invoke_endpoint_async, later)[1]
     stream = {"EndpointName": "any", "Body": b"1"}
     assert (
         "not implemented here: InvokeEndpointWithResponseStream"

@@ -57,14 +57,13 @@ def test_a_worker_that_hangs_is_replaced_after_the_request_that_it_left_unanswer
 
 
 def test_a_worker_that_answers_others_meanwhile_is_slow_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(invocation, "RESPONSE_SECONDS", 0.3)
     started: list[Worker] = []
     deployment = Deployment([plan()], starter({"A": lambda: "yes"}, started))
     deployment.start()
     with deployment.lease(None) as (instance, serving):
         serving.answered_at = float("inf")  # another request was answered while this one waited
         monkeypatch.setattr(serving, "ask", lambda *_: (_ for _ in ()).throw(WorkerTimeoutError))
-        assert invocation.answer_of(instance, serving, InvokeRequest("e", b"1")).status == 0
+        assert invocation.answer_of(instance, serving, InvokeRequest("e", b"1"), 0.3).status == 0
         assert instance.ready
     assert len(started) == 1
     deployment.stop()

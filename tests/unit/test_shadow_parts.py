@@ -162,7 +162,10 @@ def test_captures_are_sampled_in_turn_leave_errors_out_and_outlive_a_bucket_that
 
 def test_configs_that_cannot_be_captured_or_shadowed_are_refused() -> None:
     with pytest.raises(SageMakerError, match="DestinationS3Uri of DataCaptureConfig is not an S3 location"):
-        check_capture(CONFIG | {"DestinationS3Uri": "https://x/y"})
+        check_capture({"DataCaptureConfig": CONFIG | {"DestinationS3Uri": "https://x/y"}})
+    with pytest.raises(SageMakerError, match="not supported here: DataCaptureConfig of an asynchronous endpoint"):
+        check_capture({"DataCaptureConfig": CONFIG, "AsyncInferenceConfig": {}})
+    check_capture({"DataCaptureConfig": CONFIG})
     assert [is_on(each) for each in (None, CONFIG, CONFIG | {"EnableCapture": False})] == [False, True, False]
     assert not is_on(CONFIG | {"InitialSamplingPercentage": 0})
     with pytest.raises(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import io
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -56,10 +57,11 @@ class S3Object:
 
 @dataclass(frozen=True)
 class Download:
-    """An object and the file that it becomes."""
+    """An object and the file that it becomes; `most` is how many bytes it may have."""
 
     source: S3Object
     target: Path
+    most: int | None = None
 
 
 class Objects:
@@ -95,7 +97,7 @@ class Objects:
         with self._ask("s3:GetObject", Request("GET", source.bucket, source.key)) as answer:
             content = answer.read(_MAX_READ + 1)
         if len(content) > _MAX_READ:
-            raise TransferError(f"s3://{source.bucket}/{source.key} has more than {_MAX_READ} bytes", "EntityTooLarge")
+            raise TransferError(_too_large(source, _MAX_READ), "EntityTooLarge")
         return content
 
     def download(self, downloads: Sequence[Download], keep_going: Callable[[], None] = lambda: None) -> None:
@@ -119,7 +121,14 @@ class Objects:
         Not the file itself: of one that grows, more than the announced length would be sent, and be taken for the
         connection's next request.
         """
-        headers = {_ENCRYPTED: "aws:kms", f"{_ENCRYPTED}-aws-kms-key-id": kms_key} if kms_key else {}
+        self._upload(file, size, bucket, key, _encrypted_by(kms_key))
+
+    def write(self, content: bytes, target: S3Object, content_type: str, kms_key: str | None = None) -> None:
+        """Write an object that says of what type it is, encrypted with `kms_key` if there is one."""
+        headers = {"content-type": content_type, **_encrypted_by(kms_key)}
+        self._upload(io.BytesIO(content), len(content), target.bucket, target.key, headers)
+
+    def _upload(self, file: BinaryIO, size: int, bucket: str, key: str, headers: dict[str, str]) -> None:
         if size > _SINGLE_PUT:
             self._upload_parts(file, size, bucket, key, headers)
             return
@@ -148,6 +157,8 @@ class Objects:
             ):
                 for chunk in answer.chunks():
                     file.write(chunk)
+                    if download.most is not None and file.tell() > download.most:
+                        raise TransferError(_too_large(source, download.most), "EntityTooLarge")
         except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
             raise TransferError(
                 f"s3://{source.bucket}/{source.key} can't be a file beside another object that makes it a directory",
@@ -207,3 +218,11 @@ class Objects:
                 text += f" ({error.message})"
             return TransferError(text, "AccessDenied")
         return TransferError(f"{error} ({action} on {resource})", error.code)
+
+
+def _too_large(source: S3Object, most: int) -> str:
+    return f"s3://{source.bucket}/{source.key} has more than {most} bytes"
+
+
+def _encrypted_by(kms_key: str | None) -> dict[str, str]:
+    return {_ENCRYPTED: "aws:kms", f"{_ENCRYPTED}-aws-kms-key-id": kms_key} if kms_key else {}

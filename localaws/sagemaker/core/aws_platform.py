@@ -83,6 +83,12 @@ class Platform(Telemetry, Protocol):
         errors.SageMakerError (AccessDeniedException) where the role may not describe them.
         """
 
+    def publish(self, role_arn: str, topic_arn: str, message: str) -> None:
+        """Publish a message to an SNS topic as a role.
+
+        Raises errors.SageMakerError where the role may not, or there is no such topic.
+        """
+
     def authorize(self, caller: Caller, action: str, resource: str) -> None:
         """Check an action of the caller's that a request implies, such as iam:PassRole on an execution role.
 

@@ -30,6 +30,8 @@ _JAVA_CLASSES = {
     r"\p{Z}": r"\s",
     r"\p{S}": r"$+<=>^`|~",
     r"\p{P}": r"!\"#%&'()*,\-./:;?@\[\\\]_{}",
+    r"\p{ASCII}": r"\x00-\x7f",
+    r"\p{Print}": r"\x20-\x7e",
 }
 
 
@@ -37,6 +39,11 @@ _JAVA_CLASSES = {
 def service_model() -> ServiceModel:
     """botocore's model of SageMaker; loading it takes 100 ms, so it is done once."""
     return ServiceModel(Loader().load_service_model("sagemaker", "service-2"), "sagemaker")
+
+
+@lru_cache(maxsize=1)
+def _runtime_model() -> ServiceModel:
+    return ServiceModel(Loader().load_service_model("sagemaker-runtime", "service-2"), "sagemaker-runtime")
 
 
 @lru_cache(maxsize=1)
@@ -52,7 +59,16 @@ def check_request(operation: str, request: Document) -> None:
     enums; SerializationException for a wrong JSON type; ValidationException for unknown members, which AWS drops
     silently and which here are always a mistake.
     """
-    shape = service_model().operation_model(operation).input_shape
+    _refuse_misfit(service_model(), operation, request)
+
+
+def check_runtime_request(operation: str, request: Document) -> None:
+    """The same for an operation of SageMaker Runtime and its members, but for a body."""
+    _refuse_misfit(_runtime_model(), operation, request)
+
+
+def _refuse_misfit(model: ServiceModel, operation: str, request: Document) -> None:
+    shape = model.operation_model(operation).input_shape
     if shape is None:
         return
     found = list(_check(shape, request, ""))
@@ -181,6 +197,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     pattern = _JAVA_CLASS.sub(_python_class, pattern)
     # Java's surrogate ranges: everything beyond the basic plane, which Python holds as single characters.
     pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
+    pattern = pattern.replace(r"\z", r"\Z")
     # CustomerMetadataKey's pattern ends in `${1,128}`, an end that may repeat: Python refuses it; lengths are checked.
     pattern = re.sub(r"\$\{\d+,\d+\}$", "$", pattern)
     return re.compile(pattern)

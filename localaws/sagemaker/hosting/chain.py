@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from mmap import mmap
 
 from localaws.sagemaker.containers.limits import Exceeded
 from localaws.sagemaker.hosting.model_server.flask_model import PASSED_ON
@@ -46,7 +47,7 @@ class Link:
     worker: Worker
 
     def invoke(
-        self, headers: Mapping[str, str], body: bytes, timeout: float, seconds: dict[str, float] | None = None
+        self, headers: Mapping[str, str], body: bytes | mmap, timeout: float, seconds: dict[str, float] | None = None
     ) -> Answer:
         """The container's own answer. NoAnswerError. How long it took is noted in `seconds`, by its name."""
         sent = time.perf_counter()
@@ -91,14 +92,14 @@ class Chain(Worker):
         """The container of that name."""
         return next((link for link in self.links if link.hostname == hostname), None)
 
-    def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
+    def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | mmap, timeout: float) -> Answer:
         """An invocation through all containers; anything else is the first one's to answer. NoAnswerError."""
         if path != INVOCATIONS:
             return self.links[0].worker.ask(method, path, headers, body, timeout)
         return self.through(headers, body, timeout)
 
     def through(
-        self, headers: Mapping[str, str], body: bytes, timeout: float, seconds: dict[str, float] | None = None
+        self, headers: Mapping[str, str], body: bytes | mmap, timeout: float, seconds: dict[str, float] | None = None
     ) -> Answer:
         """The last container's answer, or that of the first one that answers with an error. NoAnswerError.
 

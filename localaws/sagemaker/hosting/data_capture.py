@@ -36,10 +36,13 @@ Write = Callable[[str, bytes], None]
 """Writes an object below the destination, by its key there."""
 
 
-def check_capture(config: Document | None) -> None:
-    """Refuse a DataCaptureConfig that can't be honoured. ValidationException."""
+def check_capture(request: Document) -> None:
+    """Refuse an endpoint configuration's DataCaptureConfig that can't be honoured. ValidationException."""
+    config = request.get("DataCaptureConfig")
     if config is None:
         return
+    if "AsyncInferenceConfig" in request:
+        raise errors.not_supported("DataCaptureConfig of an asynchronous endpoint")
     try:
         split_s3_uri(config["DestinationS3Uri"])
     except ValueError as error:

@@ -17,6 +17,8 @@ from localaws.sagemaker.hosting.fleet import Deployment
 from localaws.sagemaker.hosting.instances import FleetError, VariantPlan
 from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
 from localaws.sagemaker.hosting.model_container import ContainerStarter
+from localaws.sagemaker.hosting.serverless_configs import has_serverless
+from localaws.sagemaker.hosting.serverless_fleet import IDLE_SECONDS, ServerlessFleet
 from localaws.sagemaker.hosting.serving import Serving
 from localaws.sagemaker.hosting.shift_messages import launching, scaling
 from localaws.sagemaker.hosting.shifts import Ground, Shift, kept_of
@@ -135,6 +137,9 @@ class Deployments:
         def start(plan: VariantPlan, instance_id: str) -> Worker:
             return self._starter.start(name, directory / plan.name, plan, instance_id)
 
+        if has_serverless(snapshot):
+            idle = IDLE_SECONDS / self._context.platform.clock_scale
+            return ServerlessFleet(plans_of(snapshot)[0], start, idle)
         return self._watching.fleet(name, snapshot, start)
 
     def _guard(self, pending: Document, plan: Plan) -> Guard:

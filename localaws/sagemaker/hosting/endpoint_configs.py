@@ -7,8 +7,10 @@ from localaws.sagemaker.core import errors, tags
 from localaws.sagemaker.core.listing import page, summary
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import always, refuse
+from localaws.sagemaker.hosting.async_configs import check_async, check_async_model
 from localaws.sagemaker.hosting.data_capture import check_capture
 from localaws.sagemaker.hosting.models import find_model, resolved
+from localaws.sagemaker.hosting.serverless_configs import check_serverless, check_serverless_model, is_serverless
 from localaws.sagemaker.hosting.shadow_variants import SHADOW, check_containers, check_shadows
 
 CONFIG = "endpoint-config"
@@ -16,13 +18,13 @@ CONFIG = "endpoint-config"
 # KmsKeyId and VolumeSizeInGB say how an instance's volume is kept; there is none here, so they change nothing.
 _REFUSED = dict.fromkeys(
     (
-        "AsyncInferenceConfig", "ExplainerConfig", "ExecutionRoleArn", "VpcConfig", "MetricsConfig",
+        "ExplainerConfig", "ExecutionRoleArn", "VpcConfig", "MetricsConfig",
     ),
     always,
 )  # fmt: skip
 _REFUSED_OF_VARIANT = dict.fromkeys(
     (
-        "ServerlessConfig", "InstancePools", "VariantInstanceProvisionTimeoutInSeconds", "AcceleratorType",
+        "InstancePools", "VariantInstanceProvisionTimeoutInSeconds", "AcceleratorType",
         "CoreDumpConfig", "ManagedInstanceScaling", "InferenceAmiVersion", "CapacityReservationConfig",
     ),
     always,
@@ -59,8 +61,7 @@ class _Configs:
         if context.store.get(CONFIG, name) is not None:
             raise errors.already_exists("endpoint configuration", arn)
         for variant in [*request["ProductionVariants"], *request.get(SHADOW, [])]:
-            model = find_model(context, variant["ModelName"])
-            check_containers(request, model["ModelName"], len(resolved(context, model)) if request.get(SHADOW) else 1)
+            self._check_model(request, variant)
         document = {key: value for key, value in request.items() if key != "Tags"} | {
             "EndpointConfigArn": arn,
             "CreationTime": context.clock.now(),
@@ -75,6 +76,14 @@ class _Configs:
                 raise errors.already_exists("endpoint configuration", arn)
             context.store.add_tags(arn, tags.as_map(request.get("Tags")))
         return {"EndpointConfigArn": arn}
+
+    def _check_model(self, request: Document, variant: Document) -> None:
+        model = find_model(self._context, variant["ModelName"])
+        check_async_model(request, model)
+        if is_serverless(variant) or request.get(SHADOW):
+            images = [container["Image"] for container in resolved(self._context, model)]
+            check_serverless_model(variant, model, images)
+            check_containers(request, model["ModelName"], len(images))
 
     def describe(self, request: Document, _caller: Caller) -> Document:
         return find_config(self._context, request["EndpointConfigName"])
@@ -94,7 +103,7 @@ class _Configs:
 def _check(request: Document) -> None:
     check_shadows(request)
     refuse(request, _REFUSED, of="an endpoint configuration")
-    check_capture(request.get("DataCaptureConfig"))
+    check_capture(request)
     if request.get("EnableNetworkIsolation"):
         raise errors.not_supported("EnableNetworkIsolation=true of an endpoint configuration")
     names = [variant["VariantName"] for variant in request["ProductionVariants"]]
@@ -104,6 +113,8 @@ def _check(request: Document) -> None:
         _check_variant(variant, "production")
     for variant in request.get(SHADOW, []):
         _check_variant(variant, "shadow")
+    check_async(request)
+    check_serverless(request)
     if sum(variant.get("InitialVariantWeight", 1.0) for variant in request["ProductionVariants"]) <= 0:
         raise errors.validation("At least one production variant must have an InitialVariantWeight above 0.")
 
@@ -111,7 +122,7 @@ def _check(request: Document) -> None:
 def _check_variant(variant: Document, kind: str) -> None:
     what = f"{kind} variant {variant['VariantName']}"
     refuse(variant, _REFUSED_OF_VARIANT, of=what)
-    for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
+    for member in ("ModelName",) if is_serverless(variant) else ("ModelName", "InstanceType", "InitialInstanceCount"):
         if member not in variant:
             raise errors.validation(f"{member} is missing in {what}.")
     if variant.get("EnableSSMAccess"):

@@ -6,7 +6,10 @@ import re
 from collections.abc import Mapping
 
 from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.hosting.async_configs import ASYNC, of_snapshot
+from localaws.sagemaker.hosting.serverless_configs import SERVERLESS, is_serverless
 
+_OF_INSTANCES = ("CurrentInstanceCount", "DesiredInstanceCount", "InstanceType")
 _PRIVATE = ("Deployed", "Pending", "Mixed")
 
 
@@ -22,6 +25,8 @@ def describe(document: Document, instance_counts: Mapping[str, int]) -> Document
             for now, wanted in zip(document["Deployed"]["Variants"], desired["Variants"], strict=True)
         ]
         shown |= _shadows_and_capture(document, instance_counts)
+        kind = of_snapshot(document["Deployed"])
+        shown |= {ASYNC: kind} if kind is not None else {}
     if "Pending" in document and not _rescaling(document):
         shown["PendingDeploymentSummary"] = _pending(document["Pending"])
     return shown
@@ -75,7 +80,16 @@ def _variant_summary(now: Document, wanted: Document, up: int) -> Document:
         "CurrentInstanceCount": up,
         "DesiredInstanceCount": wanted["InstanceCount"],
     }
-    return summary | ({"RoutingConfig": now["RoutingConfig"]} if "RoutingConfig" in now else {})
+    return _of_kind(summary | ({"RoutingConfig": now["RoutingConfig"]} if "RoutingConfig" in now else {}), now)
+
+
+def _of_kind(summary: Document, variant: Document) -> Document:
+    """The summary of a variant, which has instances or a ServerlessConfig."""
+    if not is_serverless(variant):
+        return summary
+    config = variant[SERVERLESS]
+    kept = {key: value for key, value in summary.items() if key not in _OF_INSTANCES}
+    return kept | {f"Current{SERVERLESS}": config, f"Desired{SERVERLESS}": config}
 
 
 def _deployed_images(variant: Document) -> list[Document]:
@@ -98,15 +112,16 @@ def _pending(snapshot: Document) -> Document:
 
 def _coming(variant: Document, progress: Document) -> Document:
     name = variant["VariantName"]
-    return {
+    summary = {
         "VariantName": name,
         "DeployedImages": _deployed_images(variant),
         "CurrentWeight": variant["Weight"],
         "DesiredWeight": variant["Weight"],
         "CurrentInstanceCount": progress.get("Active", {}).get(name, 0),
         "DesiredInstanceCount": variant["InstanceCount"],
-        "InstanceType": variant["InstanceType"],
-    } | _status(progress.get("Statuses", {}), name)
+        "InstanceType": variant.get("InstanceType"),
+    }
+    return _of_kind(summary, variant) | _status(progress.get("Statuses", {}), name)
 
 
 def deployment_detail(document: Document, instance_counts: Mapping[str, int]) -> Document:

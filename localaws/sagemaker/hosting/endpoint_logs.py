@@ -53,6 +53,6 @@ def last_words(exceeded: Exceeded, limits: Limits) -> str:
         return ENDS[exceeded]
     whose = " together with the instance's other containers" if limits.shared else ""
     return (
-        f"{ENDS[exceeded]} It may use {limits.memory / GIB:.1f} GiB{whose}, which its instance type has, "
-        "or this machine for a container: take an instance type with more, or a smaller model."
+        f"{ENDS[exceeded]} It may use {limits.memory / GIB:.1f} GiB{whose}, which its instance type or MemorySizeInMB "
+        "gives it, or this machine a container: take an instance type or a size with more, or a smaller model."
     )

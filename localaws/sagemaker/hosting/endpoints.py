@@ -8,13 +8,16 @@ from localaws.sagemaker.core.listing import page, summary
 from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import always, refuse
-from localaws.sagemaker.hosting import deployment_configs
+from localaws.sagemaker.hosting import deployment_configs, serverless_configs
+from localaws.sagemaker.hosting.async_configs import of_snapshot
+from localaws.sagemaker.hosting.async_invocations import AsyncInvocations
 from localaws.sagemaker.hosting.deployment_plans import extra_instances
 from localaws.sagemaker.hosting.deployments import Deployments
 from localaws.sagemaker.hosting.endpoint_documents import describe
 from localaws.sagemaker.hosting.endpoint_records import ROLLBACK_FAILED, EndpointRecords
 from localaws.sagemaker.hosting.invocation import Invoker
 from localaws.sagemaker.hosting.invocation_metrics import FLUSH_SECONDS, SHORTEST_FLUSH_SECONDS, InvocationMetrics
+from localaws.sagemaker.hosting.serverless_configs import has_serverless, is_serverless
 from localaws.sagemaker.hosting.serving import Serving
 from localaws.sagemaker.hosting.shifts import plan_of
 from localaws.sagemaker.hosting.snapshots import (
@@ -43,8 +46,13 @@ class Endpoints:
         metrics = InvocationMetrics(context.platform, context.clock.now, flush)
         self._deployments = Deployments(context, self._records, self._serving, metrics)
         self.invoker = Invoker(self._records, self._serving, metrics, context.platform)
-        context.lifecycle.on_recover.append(self._deployments.recover)
-        context.lifecycle.on_close += [metrics.close, self._serving.close]  # called from the last to the first
+        self.async_invocations = AsyncInvocations(context, self._records, self._serving)
+        context.lifecycle.on_recover += [self._deployments.recover, self.async_invocations.recover]
+        context.lifecycle.on_close += [
+            metrics.close,
+            self._serving.close,
+            self.async_invocations.close,
+        ]  # called from the last to the first
 
     def operations(self) -> dict[str, Handler]:
         """Operation name to handler."""
@@ -83,12 +91,14 @@ class Endpoints:
     def _next(self, request: Document, before: Document) -> Document:
         """The snapshot of what an update asks for, with how it is to be deployed. ValidationException."""
         pending = snapshot(self._context, request["EndpointConfigName"])
+        serverless_configs.check_update(before["Deployed"], pending)
         if request.get("RetainAllVariantProperties"):
             excluded = {item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])}
             pending = with_retained_properties(pending, before["Deployed"], excluded)
         config = deployment_configs.in_force(request, before.get("LastDeploymentConfig"))
         if not config:
             return pending
+        serverless_configs.check_deployment(config, pending)
         deployment_configs.check_variants(before["Deployed"], pending)
         deployment_configs.check(config, pending)
         return pending | {"DeploymentConfig": config}
@@ -101,11 +111,13 @@ class Endpoints:
     def update_weights_and_capacities(self, request: Document, _caller: Caller) -> Document:
         """UpdateEndpointWeightsAndCapacities: other shares and instance counts of the variants that are deployed."""
         name = request["EndpointName"]
+        before = self._records.find_ready(name)
+        if has_serverless(before["Deployed"]):
+            raise errors.not_supported("UpdateEndpointWeightsAndCapacities of a serverless endpoint")
         for wanted in request["DesiredWeightsAndCapacities"]:
             refuse(wanted, _REFUSED_OF_VARIANT, of=f"production variant {wanted['VariantName']}")
-            if wanted.get("DesiredInstanceCount") == 0:
+            if wanted.get("DesiredInstanceCount") == 0 and of_snapshot(before["Deployed"]) is None:
                 raise errors.not_supported("DesiredInstanceCount=0; managed instance scaling isn't here")
-        before = self._records.find_ready(name)
         if before["EndpointStatus"] == ROLLBACK_FAILED:
             raise errors.validation(
                 f'Cannot update the weights and capacities of endpoint "{before["EndpointArn"]}": its status is '
@@ -138,5 +150,7 @@ class Endpoints:
 def _uses(snapshot_: Document) -> list[Use]:
     """The instances that a deployment of a snapshot takes."""
     return [
-        Use(quotas.ENDPOINT, variant["InstanceType"], variant["InstanceCount"]) for variant in all_variants(snapshot_)
+        Use(quotas.ENDPOINT, variant["InstanceType"], variant["InstanceCount"])
+        for variant in all_variants(snapshot_)
+        if not is_serverless(variant)
     ]

@@ -22,6 +22,7 @@ from localaws.sagemaker.hosting.turns import Turns
 from localaws.sagemaker.hosting.witnesses import Witness
 from localaws.sagemaker.hosting.worker import STOP_SECONDS, Worker
 
+LEAST_OUTSTANDING = "LEAST_OUTSTANDING_REQUESTS"
 DRAIN_SECONDS = 70.0  # an invocation may take 60 s (InvokeEndpoint, API reference); nothing is in flight after that
 
 
@@ -211,6 +212,6 @@ class Deployment:
 
 
 def _by_strategy(routing: str, up: list[tuple[Instance, Worker]]) -> tuple[Instance, Worker]:
-    if routing == "LEAST_OUTSTANDING_REQUESTS":
+    if routing == LEAST_OUTSTANDING:
         return min(up, key=lambda pair: pair[0].in_flight)
     return up[0] if len(up) == 1 else random.choice(up)  # noqa: S311

@@ -44,7 +44,8 @@ class StartError(Exception):
 @dataclass(frozen=True)
 class VariantPlan:
     """A variant as it is to be deployed. `source` is what its instances are started from, `config` the endpoint
-    configuration that it is of, `witnesses` see what it is asked and answers. A shadow answers no caller."""
+    configuration that it is of, which makes it `is_async` or not; `witnesses` see what it is asked and answers. A
+    shadow answers no caller."""
 
     name: str
     weight: float
@@ -55,6 +56,7 @@ class VariantPlan:
     config: str = ""
     is_shadow: bool = False
     witnesses: Sequence[Witness] = ()
+    is_async: bool = False
 
 
 Start = Callable[[VariantPlan, str], Worker]
@@ -69,6 +71,7 @@ class Instance:
         self.worker: Worker | None = None
         self.ready = False
         self.in_flight = 0
+        self.setup_seconds: float | None = None  # that the request which it answers has waited for its start
         self._stopping = False
         self._missed = 0
         self._start = start

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from mmap import mmap
 
 from localaws.sagemaker.core.aws_platform import Platform
 from localaws.sagemaker.core.errors import SageMakerError, not_supported
@@ -14,9 +15,13 @@ from localaws.sagemaker.hosting.chain import Chain, Link, PassedTooMuchError
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP
 from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
 from localaws.sagemaker.hosting.fleet import NoInstanceError, NoVariantError, RetiredError
-from localaws.sagemaker.hosting.instances import Instance, VariantPlan
+from localaws.sagemaker.hosting.inference_types import not_found, not_ready, oversize, throttled, wrong_type
+from localaws.sagemaker.hosting.instances import FleetError, Instance, VariantPlan
 from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
 from localaws.sagemaker.hosting.lanes import LaneFullError, Lanes
+from localaws.sagemaker.hosting.serverless_configs import MAX_BODY as SERVERLESS_BODY
+from localaws.sagemaker.hosting.serverless_configs import is_serverless
+from localaws.sagemaker.hosting.serverless_fleet import ThrottledError
 from localaws.sagemaker.hosting.serving import Serving
 from localaws.sagemaker.hosting.split_traffic import Fleet
 from localaws.sagemaker.hosting.witnesses import Exchange
@@ -60,7 +65,7 @@ class InvokeRequest:
     """The members of InvokeEndpoint that are honoured here."""
 
     endpoint: str
-    body: bytes
+    body: bytes | mmap
     content_type: str = "application/octet-stream"
     accept: str = "*/*"
     target_variant: str | None = None
@@ -78,6 +83,19 @@ class InvokeResult:
     content_type: str
     variant: str
     headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Of several containers the one that is asked, all of them unless said, and where it is noted how long each took,
+    by name."""
+
+    target: Link | None = None
+    seconds: dict[str, float] | None = None
+
+
+class Gone(Answer):
+    """In place of an answer of a container that has ended."""
 
 
 class _Refusal(Answer):
@@ -139,6 +157,10 @@ class Invoker:
                 raise SageMakerError(
                     "ValidationError", f"Endpoint {request.endpoint} has no variant {error}."
                 ) from error
+            except ThrottledError as error:
+                raise throttled() from error
+            except FleetError as error:
+                raise not_ready(str(error)) from error
             except NoInstanceError as error:
                 left = _RESTART_SECONDS - (time.perf_counter() - started)
                 if left > 0 and deployment.wait_until_up(str(error), left):
@@ -148,19 +170,23 @@ class Invoker:
     def _deployment(self, endpoint: str) -> Fleet:
         deployment = self._serving.wait_for(endpoint, _RECOVERY_SECONDS, self._records.is_coming_back)
         if deployment is None:
-            raise SageMakerError(
-                "ValidationError", f"Endpoint {endpoint} of account {self._platform.account} not found."
-            )
+            raise not_found(endpoint, self._platform)
         return deployment
 
     def _ask(self, request: InvokeRequest, instance: Instance, worker: Worker, started: float) -> InvokeResult:
+        if instance.plan.is_async:
+            raise wrong_type(request.endpoint, self._platform)
+        if len(request.body) > SERVERLESS_BODY and is_serverless(instance.plan.source):
+            raise oversize()
         variant, target = instance.plan.name, _target(request, worker)
         seconds: dict[str, float] = {}
         sent = time.perf_counter()
-        answer = answer_of(instance, worker, request, target, seconds)
+        answer = answer_of(instance, worker, request, RESPONSE_SECONDS, Asked(target, seconds))
         answered = time.perf_counter()
         source = (request.endpoint, variant, instance.plan.config)
         self._metrics.record(source, answer.status, answered - sent, sent - started)
+        if instance.setup_seconds is not None:
+            self._metrics.record_setup(source, instance.setup_seconds)
         if seconds:
             self._metrics.record_containers(source, seconds, (answer.status, sent - started) if target else None)
         if instance.plan.witnesses:
@@ -194,7 +220,7 @@ def _show(plan: VariantPlan, request: InvokeRequest, answer: Answer) -> None:
         at=time.time(),
         endpoint=request.endpoint,
         variant=plan.name,
-        body=request.body,
+        body=bytes(request.body),
         content_type=request.content_type,
         accept=request.accept,
         answer=answer,
@@ -231,30 +257,22 @@ def _target(request: InvokeRequest, worker: Worker) -> Link | None:
 
 
 def answer_of(
-    instance: Instance,
-    worker: Worker,
-    request: InvokeRequest,
-    target: Link | None = None,
-    seconds: dict[str, float] | None = None,
+    instance: Instance, worker: Worker, request: InvokeRequest, limit: float, asked: Asked | None = None
 ) -> Answer:
-    """The answer of the container, of the last of several or of the named one, or what AWS makes of none."""
+    """The answer of the container, of the last of several or of the named one, within `limit` seconds; or what AWS
+    makes of none, `Gone` where the container has ended."""
     headers = {"Content-Type": request.content_type, "Accept": request.accept}
     if request.custom_attributes is not None:
         headers[CUSTOM_ATTRIBUTES] = request.custom_attributes
     sent = time.monotonic()
     try:
-        if target is not None:
-            answer = target.invoke(headers, request.body, RESPONSE_SECONDS, seconds)
-        elif isinstance(worker, Chain):
-            answer = worker.through(headers, request.body, RESPONSE_SECONDS, seconds)
-        else:
-            answer = worker.ask("POST", "/invocations", headers, request.body, RESPONSE_SECONDS)
+        answer = _asked(worker, headers, request.body, limit, asked or Asked())
     except WorkerTimeoutError as error:
-        _replace_if_hung(instance, worker, sent)
+        _replace_if_hung(instance, worker, sent, limit)
         return Answer(_NO_STATUS, {}, _TIMED_OUT.format(error.container).encode(), error.container)
     except WorkerGoneError as error:
         instance.lost(worker)
-        return Answer(500, {}, b"The container closed the connection before it answered.", error.container)
+        return Gone(500, {}, b"The container closed the connection before it answered.", error.container)
     except PassedTooMuchError as error:
         return _Refusal(_NO_STATUS, {}, str(error).encode(), error.container)
     except NoAnswerError as error:
@@ -263,11 +281,19 @@ def answer_of(
     return answer
 
 
-def _replace_if_hung(instance: Instance, worker: Worker, sent: float) -> None:
+def _asked(worker: Worker, headers: dict[str, str], body: bytes | mmap, limit: float, asked: Asked) -> Answer:
+    if asked.target is not None:
+        return asked.target.invoke(headers, body, limit, asked.seconds)
+    if isinstance(worker, Chain):
+        return worker.through(headers, body, limit, asked.seconds)
+    return worker.ask("POST", "/invocations", headers, body, limit)
+
+
+def _replace_if_hung(instance: Instance, worker: Worker, sent: float, seconds: float) -> None:
     """A worker that answered others meanwhile is only slow. AWS's containers end one that took as long as this, too:
     SAGEMAKER_MODEL_SERVER_TIMEOUT is 60 s in their images."""
     if worker.answered_at < sent:
-        instance.replace(worker, f"it answered no request for {RESPONSE_SECONDS:g} s")
+        instance.replace(worker, f"it answered no request for {seconds:g} s")
 
 
 def _unavailable(why: str) -> SageMakerError:

@@ -23,6 +23,7 @@ Source = tuple[str, str, str]
 """The endpoint, the variant and the endpoint configuration of what answered."""
 Container = tuple[str, str, str]
 """The endpoint, the variant and the hostname of one of a chain's containers."""
+_DIMENSIONS = ("EndpointName", "VariantName", "EndpointConfigName")
 _MAX_VALUES = 150  # different values in one datum (PutMetricData, API reference)
 
 _log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class InvocationMetrics:
         self._changed = threading.Condition()
         self._intervals: dict[Source, _Interval] = {}
         self._containers: dict[Container, _Interval] = {}
+        self._setups: dict[tuple[str, str], Counter[float]] = {}
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="invocation-metrics", daemon=True)
         self._thread.start()
@@ -85,14 +87,21 @@ class InvocationMetrics:
                 if direct is not None:
                     interval.count(*direct)
 
+    def record_setup(self, source: Source, seconds: float) -> None:
+        """How long an invocation that has been counted has waited for an instance of a serverless variant."""
+        with self._changed:
+            self._setups.setdefault(source[:2], Counter())[microseconds(seconds)] += 1
+
     def flush(self) -> None:
         """Write what was counted so far; a CloudWatch that fails never fails an invocation."""
         with self._changed:
             intervals, self._intervals = self._intervals, {}
             containers, self._containers = self._containers, {}
+            setups, self._setups = self._setups, {}
         now = self._clock()
         data = [datum for key, interval in intervals.items() for datum in data_of(key, interval, now)]
         data += [datum for key, interval in containers.items() for datum in container_data_of(key, interval, now)]
+        data += [datum for key, setup in setups.items() for datum in setup_data_of(key, setup, now)]
         if not data:
             return
         try:
@@ -124,7 +133,7 @@ def microseconds(seconds: float) -> float:
 
 def data_of(source: Source, interval: _Interval, at: float) -> Iterator[Document]:
     """PutMetricData's MetricData for what came of one source in an interval; `at` in epoch seconds."""
-    names = ("EndpointName", "VariantName", "EndpointConfigName")
+    names = _DIMENSIONS
     dimensions = [{"Name": name, "Value": value} for name, value in zip(names, source, strict=True)]
     for named in (dimensions[:2], dimensions):
         yield from _data({"Dimensions": named, "Timestamp": at}, interval)
@@ -136,6 +145,13 @@ def container_data_of(container: Container, interval: _Interval, at: float) -> I
     names = ("EndpointName", "VariantName", "ContainerName")
     dimensions = [{"Name": name, "Value": value} for name, value in zip(names, container, strict=True)]
     yield from _data({"Dimensions": dimensions, "Timestamp": at}, interval, latency="ContainerLatency")
+
+
+def setup_data_of(variant: tuple[str, str], seconds: Counter[float], at: float) -> Iterator[Document]:
+    """PutMetricData's MetricData for the cold starts of an endpoint's variant in an interval."""
+    dimensions = [{"Name": name, "Value": value} for name, value in zip(_DIMENSIONS[:2], variant, strict=True)]
+    common = {"Dimensions": dimensions, "Timestamp": at, "MetricName": "ModelSetupTime", "Unit": "Microseconds"}
+    yield from _datum(common, seconds)
 
 
 def _data(common: Document, interval: _Interval, latency: str = "ModelLatency") -> Iterator[Document]:

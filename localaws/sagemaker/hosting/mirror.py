@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from localaws.sagemaker.hosting.fleet import Deployment, NoInstanceError, RetiredError
-from localaws.sagemaker.hosting.invocation import InvokeRequest, answer_of
+from localaws.sagemaker.hosting.invocation import RESPONSE_SECONDS, InvokeRequest, answer_of
 from localaws.sagemaker.hosting.invocation_metrics import InvocationMetrics
 from localaws.sagemaker.hosting.turns import Turns
 from localaws.sagemaker.hosting.witnesses import Exchange, Witness
@@ -105,7 +105,7 @@ class Mirror:
         asked = time.perf_counter()
         with self._fleet.lease_shadow(self._shadow) as (instance, worker):
             sent = time.perf_counter()
-            answer = answer_of(instance, worker, request)
+            answer = answer_of(instance, worker, request, RESPONSE_SECONDS)
             answered = time.perf_counter()
         source = (exchange.endpoint, self._shadow, instance.plan.config)
         self._metrics.record(source, answer.status, answered - sent, sent - asked)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from localaws.sagemaker.containers import environment, instance_sizes, layers, script_reading, warm_start
 from localaws.sagemaker.containers.beneath import remove
@@ -30,6 +30,7 @@ from localaws.sagemaker.hosting.model_archive import ROOM, unpack_model, unpack_
 from localaws.sagemaker.hosting.model_data import Fetcher, ModelDataError
 from localaws.sagemaker.hosting.model_server.code_install import BUILT_BY
 from localaws.sagemaker.hosting.model_server.model import settings_of
+from localaws.sagemaker.hosting.serverless_configs import SERVERLESS, STORAGE, is_serverless, memory
 from localaws.sagemaker.hosting.worker import Worker, start_worker
 
 _SERVER = Path(model_server.__file__).parent / "__main__.py"  # run by the image's own Python
@@ -49,9 +50,8 @@ class _Place(NamedTuple):
 
 
 def _place(directory: Path, plan: VariantPlan, instance_id: str, shared: SharedMemory | None = None) -> _Place:
-    own, memory = directory / instance_id, instance_sizes.usable(plan.source["InstanceType"])
-    limits = Limits(memory=memory, disk=ROOM, shared=shared)
-    return _Place(own / "ml", own / "tmp", own / "layer", directory, limits)
+    own = directory / instance_id
+    return _Place(own / "ml", own / "tmp", own / "layer", directory, _limits(plan.source, shared))
 
 
 class ContainerStarter:
@@ -175,6 +175,12 @@ class ContainerStarter:
         container = self._context.launch(installed.given_to(spec))
         threading.Thread(target=follow, args=(container, place.limits, log), daemon=True).start()
         return container
+
+
+def _limits(source: Mapping[str, Any], shared: SharedMemory | None) -> Limits:
+    if is_serverless(source):
+        return Limits(memory=min(memory(source[SERVERLESS]), instance_sizes.available()), disk=STORAGE)
+    return Limits(memory=instance_sizes.usable(source["InstanceType"]), disk=ROOM, shared=shared)
 
 
 def _warm(place: _Place, installed: Writable, variables: dict[str, str]) -> Warm | None:

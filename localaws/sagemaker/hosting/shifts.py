@@ -41,7 +41,7 @@ class Ground:
 def plan_of(deployed: Document, pending: Document) -> Plan:
     """How a pending snapshot takes over from the one that is deployed."""
     old, new = counts_of(deployed), counts_of(pending)
-    if any(variant["InstanceType"].startswith("ml.inf1.") for variant in pending["Variants"]):
+    if any(variant.get("InstanceType", "").startswith("ml.inf1.") for variant in pending["Variants"]):
         return without_guardrails(old, new)
     return of_config(pending.get("DeploymentConfig"), old, new)
 

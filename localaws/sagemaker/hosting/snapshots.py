@@ -9,11 +9,19 @@ from types import MappingProxyType
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.hosting.async_configs import ASYNC
 from localaws.sagemaker.hosting.endpoint_configs import find_config
+from localaws.sagemaker.hosting.fleet import LEAST_OUTSTANDING
 from localaws.sagemaker.hosting.instances import VariantPlan
 from localaws.sagemaker.hosting.model_data import model_data_uri
 from localaws.sagemaker.hosting.model_request import is_direct
 from localaws.sagemaker.hosting.models import find_model, resolved
+from localaws.sagemaker.hosting.serverless_configs import (
+    SERVERLESS,
+    STARTUP_SECONDS,
+    has_serverless,
+    is_serverless,
+)
 from localaws.sagemaker.hosting.shadow_variants import SHADOW, share_of
 
 CAPTURE = "DataCaptureConfig"
@@ -27,7 +35,8 @@ def snapshot(context: Context, config_name: str) -> Document:
     ValidationException when the configuration or one of its models doesn't exist.
     """
     config = find_config(context, config_name)
-    return {
+    kind = {ASYNC: config[ASYNC]} if ASYNC in config else {}
+    return kind | {
         "Id": uuid.uuid4().hex[:12],
         "EndpointConfigName": config["EndpointConfigName"],
         "Variants": [
@@ -42,12 +51,12 @@ def snapshot(context: Context, config_name: str) -> Document:
 
 
 def _variant(context: Context, variant: Document, model: Document) -> Document:
-    startup = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", _DEFAULT_STARTUP_SECONDS)
+    default = STARTUP_SECONDS if is_serverless(variant) else _DEFAULT_STARTUP_SECONDS
+    startup = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", default)
     made = {
         "VariantName": variant["VariantName"],
         "Weight": float(variant["InitialVariantWeight"]),
-        "InstanceCount": int(variant["InitialInstanceCount"]),
-        "InstanceType": variant["InstanceType"],
+        **_capacity(variant),
         "StartupSeconds": float(startup),
         "DownloadSeconds": float(variant.get("ModelDataDownloadTimeoutInSeconds", _DEFAULT_DOWNLOAD_SECONDS)),
         "ModelName": model["ModelName"],
@@ -55,6 +64,13 @@ def _variant(context: Context, variant: Document, model: Document) -> Document:
         "ResolvedAt": context.clock.now(),
     } | served(context, model)
     return made | ({"RoutingConfig": variant["RoutingConfig"]} if "RoutingConfig" in variant else {})
+
+
+def _capacity(variant: Document) -> Document:
+    """A serverless variant counts as one instance, whose size its ServerlessConfig says."""
+    if is_serverless(variant):
+        return {"InstanceCount": 1, SERVERLESS: variant[SERVERLESS]}
+    return {"InstanceCount": int(variant["InitialInstanceCount"]), "InstanceType": variant["InstanceType"]}
 
 
 def served(context: Context, model: Document, environment: Mapping[str, str] = MappingProxyType({})) -> Document:
@@ -85,10 +101,11 @@ def plans_of(snapshot: Document) -> list[VariantPlan]:
             weight=variant["Weight"],
             instance_count=variant["InstanceCount"],
             source=variant,
-            routing=variant.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM"),
+            routing=_routing(snapshot, variant),
             startup_seconds=variant["StartupSeconds"],
             config=snapshot["EndpointConfigName"],
             is_shadow=variant in shadows_of(snapshot),
+            is_async=ASYNC in snapshot,
         )
         for variant in all_variants(snapshot)
     ]
@@ -111,6 +128,13 @@ def copied_share(snapshot: Document) -> float:
     return share_of(production["Weight"], shadow["Weight"])
 
 
+def _routing(snapshot: Document, variant: Document) -> str:
+    """Of an asynchronous endpoint each instance gets as many requests at once as any other."""
+    if ASYNC in snapshot:
+        return LEAST_OUTSTANDING
+    return str(variant.get("RoutingConfig", {}).get("RoutingStrategy", "RANDOM"))
+
+
 def counts_of(snapshot: Document) -> dict[str, int]:
     """The instance counts of a snapshot's production variants."""
     return {variant["VariantName"]: variant["InstanceCount"] for variant in snapshot["Variants"]}
@@ -127,6 +151,8 @@ def with_retained_properties(pending: Document, deployed: Document, excluded: se
     members = {"DesiredWeight": "Weight", "DesiredInstanceCount": "InstanceCount"}
     kept = [member for kind, member in members.items() if kind not in excluded]
     before = {variant["VariantName"]: variant for variant in deployed["Variants"]}
+    if has_serverless(pending) or has_serverless(deployed):
+        kept = [member for member in kept if member != "InstanceCount"]
     variants = [
         variant | {member: before[variant["VariantName"]][member] for member in kept}
         if variant["VariantName"] in before

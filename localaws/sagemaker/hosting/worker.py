@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from mmap import mmap
 from typing import BinaryIO, Protocol
 
 from localaws.sagemaker.containers.limits import Exceeded
@@ -22,6 +23,7 @@ from localaws.sagemaker.containers.limits import Exceeded
 MAX_LINE = 64 * 1024
 MAX_HEADERS = 100
 MAX_ANSWER = 25 * 1024 * 1024  # bytes of a response body, as of a request's (SageMaker endpoints and quotas)
+_APART = 1024 * 1024  # bytes of a body that isn't copied behind its head
 PING_PAUSE_SECONDS = 0.02  # between two pings that were answered with something else than 200
 STOP_SECONDS = 30.0  # SIGTERM to SIGKILL (developer guide, "Use Your Own Inference Code with Hosting Services")
 
@@ -74,14 +76,18 @@ class Connection:
         self._socket = end
         self._stream = end.makefile("rb")
 
-    def ask(self, head: bytes, body: bytes, timeout: float, limit: int = MAX_ANSWER) -> Answer:
+    def ask(self, head: bytes, body: bytes | mmap, timeout: float, limit: int = MAX_ANSWER) -> Answer:
         """Send a request and read its answer. TimeoutError, AnswerTooLargeError, OSError when the other side is gone.
 
         `timeout` is for all of it, however slowly the other side trickles; `limit` is of the answer's body, in bytes.
         """
         deadline = time.monotonic() + timeout
         self._socket.settimeout(timeout)
-        self._socket.sendall(head + body)
+        if len(body) > _APART:
+            self._socket.sendall(head)
+            self._socket.sendall(body)
+        else:
+            self._socket.sendall(head + body[:])
         status_line = self._stream.readline(MAX_LINE).split(None, 2)
         if len(status_line) < 2:
             raise ConnectionResetError("closed before an answer")
@@ -163,7 +169,7 @@ class Worker:
         self.max_answer = MAX_ANSWER
         self.answered_at = 0.0  # when it last answered an invocation, on the monotonic clock
 
-    def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
+    def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | mmap, timeout: float) -> Answer:
         """One request over a pooled connection. WorkerGoneError, WorkerTimeoutError, AnswerTooLargeError."""
         head = request_head(method, path, headers, len(body))
         connection = self._take()

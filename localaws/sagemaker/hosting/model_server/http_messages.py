@@ -11,7 +11,7 @@ from .bodies import JSON
 from .errors import ModelServerError
 
 MAX_HEAD = 64 * 1024  # the request line and the headers
-MAX_BODY = 128 * 1024 * 1024  # above what the platform sends: 25 MB of InvokeEndpoint, 100 MB of a transform job
+MAX_BODY = 1024**3  # what the platform sends at most: 1 GB of InvokeEndpointAsync, 100 MB of a transform job
 REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable"}
 REASONS |= {411: "Length Required", 413: "Payload Too Large", 415: "Unsupported Media Type"}
 REASONS |= {431: "Request Header Fields Too Large", 503: "Service Unavailable"}

@@ -1,0 +1,181 @@
+"""Asynchronous invocations without a server: what a request may say, what is told of it, and its time in the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from quiet_platform import QuietPlatform
+from test_shifts import snapshot
+from waiting import until
+
+from localaws.sagemaker.context import Context
+from localaws.sagemaker.core.clock import SystemClock
+from localaws.sagemaker.core.errors import SageMakerError
+from localaws.sagemaker.hosting import async_requests
+from localaws.sagemaker.hosting.async_configs import check_async, concurrent
+from localaws.sagemaker.hosting.async_invocations import AsyncInvocations
+from localaws.sagemaker.hosting.async_messages import Outcome, notification
+from localaws.sagemaker.hosting.async_metrics import of_backlog
+from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
+from localaws.sagemaker.hosting.serving import Serving
+
+OUTPUT = {"S3OutputPath": "s3://b/out/", "S3FailurePath": "s3://b/bad", "NotificationConfig": {"ErrorTopic": "topic"}}
+HEADER = "x-amzn-sagemaker-"
+
+
+class Late(SystemClock):
+    """A clock that can be put forward."""
+
+    more = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.more
+
+
+class Told(QuietPlatform):
+    """An AWS that keeps what it was told."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.messages: list[str] = []
+        self.metrics: set[str] = set()
+
+    def publish(self, role_arn: str, topic_arn: str, message: str) -> None:  # noqa: ARG002
+        self.messages.append(message)
+
+    def put_metric_data(self, namespace: str, data: list[dict[str, Any]]) -> None:  # noqa: ARG002
+        self.metrics |= {datum["MetricName"] for datum in data if datum["Value"]}
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Told:
+    return Told(tmp_path)
+
+
+@pytest.fixture
+def context(platform: Told) -> Iterator[Context]:
+    made = Context.open(platform)
+    object.__setattr__(made, "clock", Late())
+    yield made
+    made.lifecycle.close()
+
+
+def headers(**members: str) -> dict[str, str]:
+    return {HEADER + name: value for name, value in members.items()}
+
+
+@pytest.mark.fidelity(
+    "Endpoints",
+    "RequestTTLSeconds is 60 to 21,600, InvocationTimeoutSeconds 1 to 3,600; a body or InputLocation, not both.",
+    "SageMaker Runtime API, InvokeEndpointAsync",
+)
+@pytest.mark.parametrize(
+    ("given", "body", "message"),
+    [
+        (headers(inputlocation="s3://b/k", requestttlseconds="59"), b"", "'requestTTLSeconds' failed to satisfy"),
+        (headers(inputlocation="s3://b/k", invocationtimeoutseconds="3601"), b"", "'invocationTimeoutSeconds' failed"),
+        (headers(inputlocation="s3://b/k", requestttlseconds="soon"), b"", "RequestTTLSeconds is 'soon'"),
+        (headers(inputlocation="ftp://b/k"), b"", "'inputLocation' failed to satisfy"),
+        (headers(**{"inference-id": " no", "inputlocation": "s3://b/k"}), b"", "'inferenceId' failed to satisfy"),
+        (headers(inputlocation="s3://b/k", filename="a.b.c"), b"", "'filename' failed to satisfy"),
+        (headers(inputlocation="s3://b/k"), b"1", "Provide exactly one of Body and InputLocation."),
+        ({}, b"", "Provide exactly one of Body and InputLocation."),
+        ({}, b"1" * 128_001, "Body has 128001 bytes; the limit is 128000 bytes. Use InputLocation."),
+    ],
+)
+def test_a_request_that_no_endpoint_can_answer_is_refused(given: dict[str, str], body: bytes, message: str) -> None:
+    with pytest.raises(SageMakerError) as refused:
+        async_requests.read("e", given, body)
+    assert refused.value.code == "ValidationError"
+    assert message in refused.value.message
+
+
+def test_answers_have_places_of_their_own() -> None:
+    request = async_requests.read("e", headers(inputlocation="s3://b/k", filename="row.json"), b"")
+    document = async_requests.queued(request, OUTPUT, 5.0)
+    assert (document["OutputLocation"], document["FailureLocation"]) == (
+        "s3://b/out/row.json",
+        "s3://b/bad/row-error.json",
+    )
+    other = async_requests.queued(async_requests.read("e", {}, b"1"), {"S3OutputPath": "s3://b"}, 5.0)
+    assert other["OutputLocation"].startswith("s3://b/")
+    assert "FailureLocation" not in other
+    assert async_requests.expires(other) == 21_605.0
+    assert async_requests.timeout(other) == 900.0
+
+
+@pytest.mark.fidelity(
+    "SNS",
+    "An inference's response is in its notification up to 128 KB only.",
+    "SageMaker API, AsyncInferenceNotificationConfig: IncludeInferenceResponseIn",
+)
+def test_a_notification_brings_no_large_answer() -> None:
+    notified = {"IncludeInferenceResponseIn": ["SUCCESS_NOTIFICATION_TOPIC"]}
+    output = {"S3OutputPath": "s3://b/out", "NotificationConfig": notified}
+    document = async_requests.queued(async_requests.read("e", {}, b"1"), output, 5.0)
+    small, large = (
+        notification(document, Outcome(body=b"x" * size, status=200), "us-east-1", 6.0) for size in (131_072, 131_073)
+    )
+    assert ("responseBody" in small, "responseBody" in large) == (True, False)
+    assert (small["receivedTime"], small["eventTime"]) == ("1970-01-01T00:00:05.000Z", "1970-01-01T00:00:06.000Z")
+
+
+@pytest.mark.fidelity(
+    "CloudWatch",
+    "Without instances there is no ApproximateBacklogSizePerInstance, and HasBacklogWithoutCapacity is 1.",
+    "SageMaker DG, Autoscale an asynchronous endpoint",
+)
+def test_a_backlog_without_instances_asks_for_some() -> None:
+    without = {datum["MetricName"]: datum["Value"] for datum in of_backlog("e", 3, 2.0, 0, 1.0)}
+    assert without == {
+        "ApproximateBacklogSize": 3, "ApproximateAgeOfOldestRequest": 2.0, "HasBacklogWithoutCapacity": 1.0,
+    }  # fmt: skip
+    served = {datum["MetricName"]: datum["Value"] for datum in of_backlog("e", 3, 2.0, 2, 1.0)}
+    assert (served["ApproximateBacklogSizePerInstance"], served["HasBacklogWithoutCapacity"]) == (1.5, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("output", "more", "message"),
+    [
+        ({}, {}, "S3OutputPath is missing"),
+        ({"S3OutputPath": "https://example.com/x"}, {}, "S3OutputPath of AsyncInferenceConfig: not an S3 location"),
+        ({"S3OutputPath": "s3://b/k", "S3FailurePath": "s3:b"}, {}, "S3FailurePath of AsyncInferenceConfig: not an S3"),
+        (OUTPUT, {"ProductionVariants": [{}, {}]}, "not supported here: AsyncInferenceConfig of several"),
+        (OUTPUT, {"ProductionVariants": [{"ServerlessConfig": {}}]}, "One or more endpoint features are not supported"),
+    ],
+)
+def test_a_config_that_no_endpoint_can_follow_is_refused(
+    output: dict[str, Any], more: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SageMakerError, match=message):
+        check_async({"ProductionVariants": [{}], "AsyncInferenceConfig": {"OutputConfig": output}, **more})
+    assert concurrent({"ClientConfig": {}}) == 4
+
+
+@pytest.mark.fidelity(
+    "Endpoints",
+    "A request that is in the queue for longer than RequestTTLSeconds is expired, and told as failed.",
+    "SageMaker Runtime API, InvokeEndpointAsync; SageMaker DG, ExpiredRequests",
+)
+def test_a_request_expires_in_the_queue_across_a_restart(context: Context, platform: Told) -> None:
+    records = EndpointRecords(context)
+    deployed = {**snapshot("one", 1), "AsyncInferenceConfig": {"OutputConfig": OUTPUT}}
+    records.create("e", "arn", deployed, {})
+    records.settle("e", "InService", deployed, None)
+    first = AsyncInvocations(context, records, Serving())
+    accepted = first.accept(async_requests.read("e", headers(requestttlseconds="60"), b"1"))
+    first.close()
+    again = AsyncInvocations(context, records, Serving())
+    again.recover()
+    until(lambda: "HasBacklogWithoutCapacity" in platform.metrics, "the backlog is told")
+    assert not platform.messages
+    context.clock.more = 61.0  # type: ignore[attr-defined]
+    until(lambda: platform.messages, "it is told that the request is too old")
+    assert accepted["InferenceId"] in platform.messages[0]
+    assert "longer than its RequestTTLSeconds" in platform.messages[0]
+    until(lambda: not context.store.list("async-invocation"), "the queue is empty")
+    assert "ExpiredRequests" in platform.metrics
+    again.close()
