@@ -149,9 +149,7 @@ def test_a_champion_that_is_deployed_again_is_served_as_before(tmp_path: Path) -
 
 def test_requests_are_put_together_where_a_container_does_it(tmp_path: Path) -> None:
     deploy = {**CHAIN["deploy"], "batch": {"max": 8, "wait": "5ms"}}
-    with pytest.raises(
-        SpecError, match=r"deploy\.batch: is said, but features\.py or booster\.py or labels\.py d"
-    ):
+    with pytest.raises(SpecError, match=r"deploy\.batch: is said, but features\.py or booster\.py or labels\.py d"):
         chained(tmp_path, deploy=deploy)
     (tmp_path / "booster.py").write_text("from toolkit.micro_batches import in_batches\n")
     (model,) = run(chained(tmp_path, deploy=deploy), World(), chain_images=OWN_IMAGES).called("createModel")
