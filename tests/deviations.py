@@ -177,6 +177,12 @@ DEVIATIONS = (
     ),
     Deviation(
         "Endpoints",
+        "Instances of a variant with InstancePools may be of several types at once, as capacity comes and goes.",
+        "All are of the first type that isn't in `without_capacity` of settings.json when the deployment begins.",
+        "Which types are to be had is a setting here, which doesn't change while the server runs.",
+    ),
+    Deviation(
+        "Endpoints",
         "FailureReason of an update that was rolled back may be empty.",
         "It says which alarm, limit or container ended the deployment.",
         "EndpointConfigName tells that it was rolled back there and here; here nobody needs to guess why.",
@@ -199,6 +205,21 @@ DEVIATIONS = (
         "Several containers are told their ports: SAGEMAKER_BIND_TO_PORT, SAGEMAKER_SAFE_PORT_RANGE.",
         "Neither is set: a model server listens on no port, and is reached through its endpoint alone.",
         "Nothing else on the machine can ask a model around InvokeEndpoint and its permissions.",
+    ),
+    Deviation(
+        "Endpoints",
+        "In a worker of the scikit-learn and XGBoost images whatever blocks lets other requests be answered: sockets, "
+        "locks, queues (gevent has patched them).",
+        "Two of them do, time.sleep and threading.Event.wait; model code that blocks otherwise keeps its turn, and one "
+        "that waits with a lock that others need goes on after five seconds.",
+        "Python's own locks stay as they are, so that a model that never waits costs nothing more.",
+    ),
+    Deviation(
+        "Endpoints",
+        "With SAGEMAKER_TS_BATCH_SIZE PyTorch's image is handed several requests that wait for each other; it predicts "
+        "one after the other, and fails all if one fails.",
+        "Each is answered by itself, and the endpoint's log says so.",
+        "Nobody gains by it in the account, either, and who has set it should know.",
     ),
     Deviation(
         "Endpoints",
@@ -225,6 +246,12 @@ DEVIATIONS = (
         "What a job has installed is kept for the next with the same requirements, variables and image, which its log "
         "says; removing the image folder's `*+installed-*` forgets it.",
         "The edit-run loop: an install takes longer than most trainings on a laptop.",
+    ),
+    Deviation(
+        "Training jobs",
+        "A job waits for minutes before it fails with CapacityError; so do processing and transform jobs.",
+        "It fails at once.",
+        "What a workflow does then can be tried without a wait.",
     ),
     Deviation(
         "Training jobs",
@@ -262,6 +289,24 @@ DEVIATIONS = (
         "Access logs arrive within hours, some never.",
         "They arrive after two seconds.",
         "A test can wait for them.",
+    ),
+    Deviation(
+        "Shadow variants",
+        "Whether the captured copy of a request has the original's event id isn't told anywhere.",
+        "It has; Ratchet's comparison does without it, by what was asked.",
+        "Answers that belong together should be found, whichever it is.",
+    ),
+    Deviation(
+        "Shadow variants",
+        "How a shadow's weight is read and what becomes of copies that it can't take aren't told.",
+        "The weight over the production variant's is the share; copies beyond 256 that wait are left out.",
+        "With both at 1, as in the guide, every request is copied; a shadow may never hold anybody up.",
+    ),
+    Deviation(
+        "Data capture",
+        "Captures arrive within minutes; whether answers with an error are captured isn't told.",
+        "They arrive within ten seconds of the scaled clock, without errors.",
+        "A test can wait for them, and an error is no answer of the model's.",
     ),
     Deviation(
         "Transform jobs",

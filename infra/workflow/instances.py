@@ -38,6 +38,14 @@ def instance_type(types: InstanceTypes) -> str:
     return expression(f"{jsonata(list(types.in_order))}[${SHORT}.turn]") if types.instead else str(types)
 
 
+def of_variant(types: InstanceTypes, seconds: int) -> dict[str, Any]:
+    """A variant's one instance type, or pools of several: SageMaker itself tries them in their order, so long."""
+    if not types.instead:
+        return {"InstanceType": str(types)}
+    pools = [{"InstanceType": one, "Priority": place} for place, one in enumerate(types.in_order, start=1)]
+    return {"InstancePools": pools, "VariantInstanceProvisionTimeoutInSeconds": seconds}
+
+
 def taking_instances(
     name: str,
     resource: str,

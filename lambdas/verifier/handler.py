@@ -100,11 +100,17 @@ def _answer(event: Document, wrong: str | None, signers: Sequence[str | None]) -
 
 def wrong_endpoint(endpoint: Document, config: str) -> str | None:
     """The fault of the endpoint before anything is asked; None if it has none."""
-    if endpoint["EndpointStatus"] != "InService":
+    if endpoint["EndpointStatus"] != "InService" and not _is_being_scaled(endpoint):
         return f"the endpoint is {endpoint['EndpointStatus']}"
     if endpoint["EndpointConfigName"] != config:
         return f"the endpoint is on {endpoint['EndpointConfigName']}, not on {config}"
     return None
+
+
+def _is_being_scaled(endpoint: Document) -> bool:
+    """Its instances are on their way, and no other config: only then is nothing pending (DescribeEndpoint, API
+    reference, PendingDeploymentSummary)."""
+    return endpoint["EndpointStatus"] == "Updating" and "PendingDeploymentSummary" not in endpoint
 
 
 def wrong_signer(signer: str | None, package: str) -> str | None:

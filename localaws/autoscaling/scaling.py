@@ -22,6 +22,7 @@ from localaws.sagemaker.core.request import Document
 LOOK_EVERY_SECONDS, SHORTEST_PAUSE_SECONDS = 10.0, 0.25
 # What SageMaker refused is tried again so much later.
 AGAIN_SECONDS = 60.0
+_CLOSING_SECONDS = 2.0  # a look may wait for SageMaker, which comes back after a start
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Scaler:
     def close(self) -> None:
         self._closed = True
         self._wake.set()
-        self._thread.join()
+        self._thread.join(_CLOSING_SECONDS)
 
     def _run(self) -> None:
         pause = max(LOOK_EVERY_SECONDS / self._around.clock_scale, SHORTEST_PAUSE_SECONDS)

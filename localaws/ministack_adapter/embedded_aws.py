@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from localaws.ministack_adapter.asgi import Application, Message, Receive, Scope, Send
 from localaws.server_file import ACCOUNT, REGION
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from localaws.sagemaker.service import SageMaker
 
 logger = logging.getLogger(__name__)
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Service = TypeVar("Service", bound=_Closable)
 
 
 class EmbeddedAws:
@@ -48,6 +55,7 @@ class EmbeddedAws:
         self.kept_stores: dict[str, dict[str, Any]] = {}
         self._make_sagemaker = make_sagemaker
         self._make_autoscaling = make_autoscaling
+        self._making = threading.RLock()
         self._wrappers: list[Callable[[Application], Application]] = []
         self._restored: list[Callable[[], None]] = []
         self._ready: list[Callable[[], None]] = []
@@ -60,16 +68,23 @@ class EmbeddedAws:
     @cached_property
     def sagemaker(self) -> SageMaker:
         """The SageMaker service, made when it is first needed; `sagemaker.install` says when that is."""
-        service = self._make_sagemaker(self)
-        self.when_closing(service.close)
-        return service
+        return self._once("sagemaker", self._make_sagemaker)
 
     @cached_property
     def autoscaling(self) -> AutoScaling:
-        """Application Auto Scaling, made when it is first needed; it may scale then."""
-        service = self._make_autoscaling(self)
-        self.when_closing(service.close)
-        return service
+        """Application Auto Scaling, made when it is first needed; it may scale then, and is closed before SageMaker."""
+        _ = self.sagemaker
+        return self._once("autoscaling", self._make_autoscaling)
+
+    def _once(self, name: str, make: Callable[[EmbeddedAws], Service]) -> Service:
+        """A service, of which there is one whoever asks first: a request, or a start that goes on in other threads."""
+        with self._making:
+            if name not in self.__dict__:
+                service = make(self)
+                self.when_closing(service.close)
+                self.__dict__[name] = service
+            made: Service = self.__dict__[name]
+            return made
 
     def keep(self, name: str, store: dict[str, Any]) -> None:
         """Keep a store of ours on disk, under a name that is no service of MiniStack's; it is told of by `changed`."""

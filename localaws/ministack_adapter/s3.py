@@ -1,18 +1,22 @@
-"""Who mayn't list learns no keys, and `aws:kms` without a key is the account's managed one."""
+"""Who mayn't list learns no keys, a body is what its hash says, and `aws:kms` without a key is the account's own."""
 
 from __future__ import annotations
 
+import hashlib
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
 from localaws.ministack_adapter.authorization import AccessDeniedError, authorize
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
+from localaws.ministack_adapter.s3_contents import Content
+from localaws.ministack_adapter.s3_digests import SHA256, SIGNED_HASH, is_sha256
 
 
 def install(aws: EmbeddedAws) -> None:
     _know_the_managed_key(aws)
     _hide_missing_objects()
+    _hold_bodies_to_their_hash()
 
 
 def _hide_missing_objects() -> None:
@@ -34,6 +38,29 @@ def _hide_missing_objects() -> None:
         return (_unlisted(unquote(source)) or answer) if source else answer
 
     s3._dispatch = _dispatch
+
+
+def _hold_bodies_to_their_hash() -> None:
+    """Refuse a body that isn't the one whose hash was signed. MiniStack checks the signature of the hash alone."""
+    from ministack.services import s3
+
+    dispatch = s3._dispatch
+
+    def _dispatch(
+        method: str, bucket: str, key: str, headers: dict[str, str], body: bytes | Content, query_params: Any
+    ) -> Any:
+        said = headers.get(SIGNED_HASH, "").lower()
+        if method in ("PUT", "POST") and is_sha256(said) and (found := _sha256(body)) != said:
+            computed = {"ClientComputedContentSHA256": said, "S3ComputedContentSHA256": found}
+            told = f"The provided '{SIGNED_HASH}' header does not match what was computed."
+            return s3._object_error("XAmzContentSHA256Mismatch", told, 400, **computed)
+        return dispatch(method, bucket, key, headers, body, query_params)
+
+    s3._dispatch = _dispatch
+
+
+def _sha256(body: bytes | Content) -> str:
+    return body.digest(SHA256).hex() if isinstance(body, Content) else hashlib.sha256(body).hexdigest()
 
 
 def _unlisted(name: str) -> Any:

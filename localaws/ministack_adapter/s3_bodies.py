@@ -75,7 +75,7 @@ class Bodies:
         names = [span.name for span in body.spans]
         with self._lock:
             self._loose.difference_update(names)
-        return _BETWEEN.join(names)
+        return joined(names)
 
     def content(self, name: str) -> Content:
         return Content(self, [Span(each, 0, size_of(each)) for each in names_in(name)])
@@ -97,18 +97,25 @@ class Bodies:
 
     def check(self, name: str) -> None:
         """Raises DamagedBodyError where a body isn't there as it was written; read through when it has changed."""
-        with self._checking:
-            try:
-                changed = self.path(name).stat().st_mtime_ns
-            except OSError as error:
-                raise self._unreadable(name, error) from None
-            if self._checked.get(name) == changed:
-                return
-            size, checksum = 0, 0
-            for chunk in self._whole(name):
-                size, checksum = size + len(chunk), zlib.crc32(chunk, checksum)
-            self._check(name, size, checksum)
-            self._checked[name] = changed
+        if self._is_checked(name):
+            return
+        with self._checking:  # the others that ask for it wait, instead of reading it too
+            if not self._is_checked(name):
+                changed = self._changed(name)
+                size, checksum = 0, 0
+                for chunk in self._whole(name):
+                    size, checksum = size + len(chunk), zlib.crc32(chunk, checksum)
+                self._check(name, size, checksum)
+                self._checked[name] = changed
+
+    def _is_checked(self, name: str) -> bool:
+        return self._checked.get(name) == self._changed(name)
+
+    def _changed(self, name: str) -> int:
+        try:
+            return self.path(name).stat().st_mtime_ns
+        except OSError as error:
+            raise self._unreadable(name, error) from None
 
     def finished(self, unfinished: Path, name: str) -> None:
         """Give a body that is written its name. Raises OSError."""

@@ -7,8 +7,10 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-MD5, CRC32 = "MD5", "CRC32"
-_HASHES = {MD5: "md5", "SHA1": "sha1", "SHA256": "sha256"}
+MD5, CRC32, SHA256 = "MD5", "CRC32", "SHA256"
+# The header of a body's hash, which a request's signature covers; or it says why there is none.
+SIGNED_HASH = "x-amz-content-sha256"
+_HASHES = {MD5: "md5", "SHA1": "sha1", SHA256: "sha256"}
 
 
 class _Hash(Protocol):
@@ -62,6 +64,11 @@ class Digests:
 def is_known(algorithm: str) -> bool:
     """Whether there is such a digest. Pure."""
     return algorithm in {*_HASHES, CRC32, "CRC32C", "CRC64NVME"}
+
+
+def is_sha256(text: str) -> bool:
+    """Whether a text is a hash, and not a word in its place. Pure."""
+    return len(text) == 64 and text.isalnum()
 
 
 def _hash(algorithm: str) -> _Hash:

@@ -18,7 +18,7 @@ from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.request_bodies import drained
 from localaws.ministack_adapter.s3_bodies import Bodies, Sink
 from localaws.ministack_adapter.s3_contents import Content
-from localaws.ministack_adapter.s3_digests import MD5, is_known
+from localaws.ministack_adapter.s3_digests import MD5, SHA256, SIGNED_HASH, is_known, is_sha256
 from localaws.ministack_adapter.s3_large_bodies import CHUNK, BodyNotWholeError, is_chunked, is_spooled
 from localaws.ministack_adapter.wire_errors import headers_of
 
@@ -116,10 +116,11 @@ def _chunks(headers: Mapping[str, str]) -> Chunks | None:
 
 
 def asked_digests(headers: Mapping[str, str]) -> set[str]:
-    """The checksums that a request names, by S3's names of the algorithms. Pure."""
+    """The digests that a request names, by S3's names of the algorithms. Pure."""
     named = [match[1] for name in headers if (match := _CHECKSUM.fullmatch(name))]
     named += _CHECKSUM.findall(headers.get("x-amz-trailer", ""))
     named.append(headers.get("x-amz-sdk-checksum-algorithm", ""))
+    named += [SHA256] if is_sha256(headers.get(SIGNED_HASH, "")) else []
     return {each for name in named if is_known(each := name.upper().replace("_", ""))}
 
 

@@ -155,11 +155,13 @@ class Deploy(Model):
         check_kind(self.batch, self.kind)
         if self.autoscale:
             count = self.instance_count if "instance_count" in self.model_fields_set else None
-            check_autoscale(self.autoscale, kind=self.kind, instance=self.instance, count=count, shift=self.steps)
+            for one in self.instance.in_order:
+                check_autoscale(self.autoscale, kind=self.kind, instance=one, count=count, shift=self.steps)
         if self.has_shadow:
             check_shadow(self)
         if self.steps:
-            check_shift(self.steps, instance=self.instance, instances=self.first_count, at=_at_steps(self))
+            for one in self.instance.in_order:
+                check_shift(self.steps, instance=one, instances=self.first_count, at=_at_steps(self))
         _check_watched(self)
         _check_times(self)
         return self

@@ -18,6 +18,7 @@ from contract.endpoint_kinds import ASYNC_KIND, SERVERLESS_KIND
 from ratchet.spec import schedule
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.fields import duration
+from ratchet.spec.instances import InstanceTypes
 from ratchet.spec.model import Example, Model
 
 MOST = 100
@@ -107,7 +108,7 @@ def _check_limits(low: int | None, high: int | None) -> None:
         raise refusal(f"is {low}, and max is {high}; at least as many instances must be allowed", "min")
 
 
-def check_autoscale(autoscale: Autoscale, *, kind: str, instance: str, count: int | None, shift: Any) -> None:
+def check_autoscale(autoscale: Autoscale, *, kind: str, instance: InstanceTypes, count: int | None, shift: Any) -> None:
     """Raises a refusal where an endpoint can't be scaled, or where something counts its instances otherwise.
 
     count: `instance_count`, where it is said.
@@ -121,9 +122,10 @@ def check_autoscale(autoscale: Autoscale, *, kind: str, instance: str, count: in
             "autoscale",
             "invocations_per_instance",
         )
-    if _BURSTABLE.match(instance):
+    burstable = next((one for one in instance.in_order if _BURSTABLE.match(one)), None)
+    if burstable is not None:
         raise refusal(
-            f"is said, but the instance is {instance}: SageMaker scales no burstable instances (T2, T3); write "
+            f"is said, but the instance is {burstable}: SageMaker scales no burstable instances (T2, T3); write "
             "instance: ml.m5.large, or leave it out",
             "autoscale",
         )

@@ -27,6 +27,8 @@ _IMPORTED = frozenset({*sys.stdlib_module_names, "flask", "joblib", "numpy", "pa
 _TAKEN = _IMPORTED | {"xgboost", "sagemaker_containers", "sagemaker_inference", files.TOOLKIT, files.CONTRACT}
 # What the machine tells a container.
 _RESERVED = re.compile(r"SAGEMAKER_(PROGRAM|SUBMIT_DIRECTORY)|RATCHET_.*")
+# AWS's own repositories, named by a URI.
+_REPOSITORIES = {"sagemaker-scikit-learn": "sklearn", "sagemaker-xgboost": "xgboost", "pytorch-inference": "pytorch"}
 # Repositories whose images only train.
 _TRAINS = re.compile(r"(?:[/-])training(?=[:@]|$)")
 
@@ -106,9 +108,14 @@ class Container(Model):
     @property
     def said(self) -> dict[str, Any]:
         """What the model's archive says of it (contract.chains)."""
-        framework = self.framework.name if self.framework else None
         variables = {"environment": dict(self.environment)}
-        return {"name": self.hostname, "entry": self.entry, "framework": framework, **variables}
+        return {"name": self.hostname, "entry": self.entry, "framework": self._framework(), **variables}
+
+    def _framework(self) -> str | None:
+        """The framework whose container's own functions hold for what the script leaves out; None: training's."""
+        if self.framework is not None:
+            return self.framework.name
+        return _REPOSITORIES.get(re.split("[:@]", (self.image or "").rpartition("/")[2])[0])
 
     @model_validator(mode="after")
     def _possible(self) -> Container:

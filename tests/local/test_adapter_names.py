@@ -183,6 +183,7 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         ],
         "_next_event_sequencer": ["event_name"],
         "_put_bucket_notification": ["name", "body", "headers"],
+        "_object_error": ["code", "message", "status", "fields"],
         "_put_object": ["bucket_name", "key", "body", "headers"],
         "_read_body": ["bucket_name", "key", "obj"],
         "_version_body": ["bucket", "bucket_name", "key", "v"],

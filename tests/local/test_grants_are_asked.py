@@ -53,6 +53,7 @@ ASKED_ELSEWHERE = {
         ("*", "kms:GenerateDataKey"),
         ("*", "kms:Decrypt"),
     ],
+    "A job for which there is no capacity (test_scarce_runs).": [("WorkflowExecution", "sagemaker:Delete*Job")],
     "A run that is stopped or times out, updates an endpoint, or goes back.": [
         ("WorkflowExecution", "sagemaker:Stop*Job"),
         ("WorkflowExecution", "sagemaker:UpdateEndpoint"),

@@ -19,10 +19,14 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+from botocore.credentials import Credentials as Key
 from botocore.exceptions import ClientError
 from running_aws import Aws, AwsFactory, Clients
 from waiting import until
+
+from localaws.sagemaker.containers.objects import Objects
+from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.s3_wire import S3Wire
 
 MIB = 1 << 20
 LARGE = 64 * MIB
@@ -112,7 +116,39 @@ def test_the_servers_memory_does_not_grow_with_an_object(aws: Aws, content: byte
             found = s3.get_object(**BUCKET, Key=key, Range=f"bytes={start}-{end}")
             assert found["Body"].read() == content[start : end + 1]
             assert found["ContentRange"] == f"bytes {start}-{end}/{LARGE}"
+    part = s3.get_object(**BUCKET, Key="again", PartNumber=8)
+    assert (part["Body"].read(), part["PartsCount"]) == (content[-8 * MIB :], 8)
     assert max(took.values()) < GROWTH, took
+
+
+def test_what_jobs_write_goes_up_in_parts(aws: Aws, content: bytes) -> None:
+    session = aws.client("sts").get_session_token()["Credentials"]
+    key = Credentials(*(session[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")))
+    objects = Objects(S3Wire(aws.server.endpoint_url, aws.server.region, key), "role")
+    for size, etag in ((8 * MIB, hashlib.md5(content[: 8 * MIB]).hexdigest()), (20 * MIB, "-3")):  # noqa: S324
+        objects.upload(io.BytesIO(content), size, BUCKET["Bucket"], "written")
+        assert client(aws).head_object(**BUCKET, Key="written")["ETag"].strip('"').endswith(etag)
+    assert client(aws).get_object(**BUCKET, Key="written")["Body"].read() == content[: 20 * MIB]
+    objects.close()
+
+
+@pytest.mark.fidelity(
+    "S3",
+    "A version is read by its id, and is the object again when the one after it is deleted.",
+    "S3 User Guide, Retrieving object versions from a versioning-enabled bucket; Deleting object versions",
+)
+def test_versions_of_large_objects(aws: Aws, content: bytes) -> None:
+    s3, bucket = client(aws), {"Bucket": "large-versions"}
+    s3.create_bucket(**bucket)
+    s3.put_bucket_versioning(**bucket, VersioningConfiguration={"Status": "Enabled"})
+    bodies = [content[: 2 * MIB], content[2 * MIB : 5 * MIB]]
+    first, second = (s3.put_object(**bucket, Key="k", Body=body)["VersionId"] for body in bodies)
+    assert s3.get_object(**bucket, Key="k", VersionId=first)["Body"].read() == bodies[0]
+    assert s3.get_object(**bucket, Key="k")["Body"].read() == bodies[1]
+    s3.copy_object(**bucket, Key="copy", CopySource={**bucket, "Key": "k", "VersionId": first})
+    s3.delete_object(**bucket, Key="k", VersionId=second)
+    for key in ("k", "copy"):
+        assert s3.get_object(**bucket, Key=key)["Body"].read() == bodies[0]
 
 
 def md5(content: bytes) -> str:
@@ -204,13 +240,14 @@ def test_what_is_refused_or_deleted_leaves_nothing_and_who_reads_it_reads_on(own
 def test_bodies_in_chunks(aws: Aws, content: bytes) -> None:
     plain = content[: 3 * MIB + 5]
     trailer = base64.b64encode(zlib.crc32(plain).to_bytes(4, "big")).decode()
+    chunked = {"x-amz-decoded-content-length": str(len(plain)), "content-encoding": "aws-chunked"}
     for changed in (False, True):
         told = f"x-amz-checksum-crc32:{'AAAAAA==' if changed else trailer}\r\n"
         unsigned = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts(plain)) + b"0\r\n" + told.encode()
-        sent = Chunked(aws, "STREAMING-UNSIGNED-PAYLOAD-TRAILER", plain, {"x-amz-trailer": "x-amz-checksum-crc32"})
+        sent = Signed(aws, "STREAMING-UNSIGNED-PAYLOAD-TRAILER", {**chunked, "x-amz-trailer": "x-amz-checksum-crc32"})
         status, answer = sent.answered(unsigned + b"\r\n")
         assert (status, b"BadDigest" in answer) == ((400, True) if changed else (200, False))
-        sent = Chunked(aws, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", plain, {})
+        sent = Signed(aws, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", chunked)
         status, answer = sent.answered(b"".join(sent.signed(plain, changed)))
         assert (status, b"SignatureDoesNotMatch" in answer) == ((403, True) if changed else (200, False))
         if not changed:
@@ -218,23 +255,36 @@ def test_bodies_in_chunks(aws: Aws, content: bytes) -> None:
             assert (found["Body"].read() == plain, found.get("ContentEncoding")) == (True, None)
 
 
+@pytest.mark.fidelity(
+    "S3",
+    "A body whose hash isn't the signed x-amz-content-sha256 is XAmzContentSHA256Mismatch, which names both.",
+    "S3 API, Error responses; grosskur/lua-resty-aws#2 (S3's own answer)",
+)
+@pytest.mark.parametrize("size", [10, 2 * MIB])
+def test_a_body_is_the_one_whose_hash_was_signed(aws: Aws, content: bytes, size: int) -> None:
+    body, signed = content[:size], hashlib.sha256(content[1 : 1 + size]).hexdigest()
+    status, answer = Signed(aws, signed, {}).answered(body)
+    assert (status, b"<Code>XAmzContentSHA256Mismatch</Code>" in answer) == (400, True), answer
+    assert f"<ClientComputedContentSHA256>{signed}</ClientComputedContentSHA256>".encode() in answer
+    assert f"<S3ComputedContentSHA256>{hashlib.sha256(body).hexdigest()}</S3ComputedContentSHA256>".encode() in answer
+
+
 def parts(content: bytes) -> Iterator[bytes]:
     return (content[at : at + 100_000] for at in range(0, len(content), 100_000))
 
 
-class Chunked(S3SigV4Auth):
-    """A PutObject whose body comes in aws-chunked encoding."""
+class Signed(S3SigV4Auth):
+    """A PutObject that is signed with these words for its body's hash."""
 
-    def __init__(self, aws: Aws, kind: str, plain: bytes, headers: dict[str, str]) -> None:
-        self.key = Credentials(aws.server.access_key_id, aws.server.secret_access_key)
+    def __init__(self, aws: Aws, said: str, headers: dict[str, str]) -> None:
+        self.key = Key(aws.server.access_key_id, aws.server.secret_access_key)
         super().__init__(self.key, "s3", aws.server.region)
-        self._kind, self._url = kind, f"{aws.server.endpoint_url}/large-objects/chunks"
-        length = {"x-amz-decoded-content-length": str(len(plain)), "content-encoding": "aws-chunked"}
-        self.request = AWSRequest("PUT", self._url, headers={**headers, **length})
+        self._said, self._url = said, f"{aws.server.endpoint_url}/large-objects/chunks"
+        self.request = AWSRequest("PUT", self._url, headers=headers)
         self.add_auth(self.request)
 
     def payload(self, request: Any) -> str:  # noqa: ARG002 - botocore's
-        return self._kind
+        return self._said
 
     def answered(self, body: bytes) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(urlsplit(self._url).netloc, timeout=60)

@@ -43,6 +43,7 @@ def test_every_part_is_clean(root: Path, is_clean: Verdict, capsys: pytest.Captu
         rules_service="sagemaker",
         rules=[{"rule": "VanishingGradient"}],
         approval="manual",
+        deploy={"instance": "ml.m5.large", "autoscale": {"max": 4, "invocations_per_instance": 1000}},
     )
     vpc = {"subnets": ["subnet-0a1b"], "security_groups": ["sg-0e3f"]}
     assert is_clean(settings("prod", vpc=vpc, permissions_boundary="team-boundary"), root), capsys.readouterr().err

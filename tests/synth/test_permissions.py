@@ -18,6 +18,8 @@ VARIABLE = re.compile(r"\$\{((?:aws|s3|sagemaker|dynamodb):[A-Za-z][^},:]*)[^}]*
 # Actions without resource-level permissions, by the Service Authorization Reference.
 WITHOUT_RESOURCE = {
     "application-autoscaling:DescribeScalableTargets",
+    "application-autoscaling:DescribeScalingPolicies",
+    "application-autoscaling:DescribeScheduledActions",
     "cloudwatch:PutMetricData",
     "ecr:GetAuthorizationToken",
     "logs:CreateLogDelivery",

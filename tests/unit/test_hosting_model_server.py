@@ -706,3 +706,34 @@ def test_code_that_ends_the_process_ends_it_from_whichever_thread() -> None:
     sent(connected(desk), b"leave")
     assert told.wait(5) and isinstance(ended[0], SystemExit)
     assert read(first) == b"true"
+
+
+@pytest.mark.parametrize(("said", "size"), [({}, 1), ({"SAGEMAKER_TS_BATCH_SIZE": "8"}, 8)])
+def test_torchserve_s_batches_are_read_as_aws_s_image_does(said: dict[str, str], size: int) -> None:
+    assert containers.batch_size(said) == size
+    with pytest.raises(StartError, match="SAGEMAKER_TS_BATCH_SIZE is 'many'; it must be a whole number"):
+        containers.batch_size({"SAGEMAKER_TS_BATCH_SIZE": "many"})
+
+
+@pytest.mark.parametrize(
+    ("framework", "told"), [("sagemaker_pytorch_container", True), ("sagemaker_sklearn_container", False)]
+)
+def test_who_asks_torchserve_for_batches_is_told_that_here_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], framework: str, told: bool
+) -> None:
+    code = tmp_path / "model" / "code"
+    code.mkdir(parents=True)
+    (code / "batches.py").write_text("def model_fn(folder): return folder")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "batches", raising=False)
+    container = containers._CONTAINERS[framework]._replace(install=lambda settings, _isolation: settings)
+    monkeypatch.setitem(containers._CONTAINERS, framework, container)
+    containers.load(
+        {
+            "SAGEMAKER_SERVING_MODULE": f"{framework}.serving:main",
+            "SAGEMAKER_BASE_DIR": str(tmp_path),
+            "SAGEMAKER_PROGRAM": "batches.py",
+            "SAGEMAKER_TS_BATCH_SIZE": "8",
+        }
+    )
+    assert ("here each is answered by itself" in capsys.readouterr().out) is told

@@ -196,6 +196,18 @@ def test_hyperparameters_and_what_the_log_told_are_kept_without_the_container_s_
     assert {name: record[name] for name in kept} == kept
 
 
+def test_a_record_says_on_which_instance_types_its_jobs_ran_and_no_more_what_it_waited_for() -> None:
+    jobs = {"training": {"instance": "ml.m5.xlarge", "environment": {}}, "evaluation": {"instance": "ml.t3.medium"}}
+    ran = event(outcome="Promoted", **jobs)
+    begun = {"started_at": "s", "awaits_endpoint": {"token": "t0ken", "since": "s"}, "ends": "Promoted"}
+    record = documents.run_record(ran, begun=begun, state=running(), evaluation=None, timings={}, at="now")
+    assert record["instances"] == {"train": "ml.m5.xlarge", "evaluate": "ml.t3.medium"}
+    assert record["started_at"] == "s" and not {"awaits_endpoint", "ends"} & record.keys()
+    nothing = event(outcome="UpToDate", training=None, evaluation=None)
+    record = documents.run_record(nothing, begun={}, state=running(), evaluation=None, timings={}, at="now")
+    assert "instances" not in record
+
+
 def test_of_a_job_that_failed_they_are_in_its_description() -> None:
     told = {
         "HyperParameters": {"lr": "9"},

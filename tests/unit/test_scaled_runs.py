@@ -244,6 +244,7 @@ def test_a_record_says_how_the_endpoint_is_scaled(tmp_path: Path) -> None:
 REFUSED: list[tuple[Document, str]] = [
     ({"instance": "ml.t3.medium"}, "autoscale: is said, but the instance is ml.t3.medium: SageMaker scales no"),
     ({"instance": "ml.t2.medium"}, "SageMaker scales no burstable instances (T2, T3)"),
+    ({"instance": ["ml.m5.large", "ml.t3.medium"]}, "is said, but the instance is ml.t3.medium"),
     ({"autoscale": {"min": 5, "max": 4, "invocations_per_instance": 1}}, "autoscale.min: is 5, and max is 4"),
     ({"autoscale": {"max": 4}}, "write invocations_per_instance: 1000 (a minute), or schedule"),
     ({"autoscale": {"invocations_per_instance": 10}}, "autoscale.max: is required; write max: 4"),

@@ -152,6 +152,8 @@ def test_one_type_is_told_as_it_was(tmp_path: Path) -> None:
 
 
 BATCH = {"kind": "batch", "input": "digits/rows/"}
+SHIFTED = {"shift": {"canary": "10%"}, "rollback_on": {"errors": "1%"}}
+SCALED = {"autoscale": {"min": 1, "max": 3, "invocations_per_instance": 100}}
 TUNED = {
     "train": {"instance": TYPES, "metrics": {"f1": "f1=(.*)"}},
     "tune": {"objective": {"maximize": "f1"}, "ranges": {"depth": {"integer": [1, 9]}}, "max_jobs": 2},
@@ -172,6 +174,8 @@ TUNED = {
         ({"train": {"instance": "ml.m5.large", "wait_for_instance": "8d"}}, "waiting for instances takes 0s to 7d"),
         ({"deploy": {**BATCH, "instance": TYPES}}, "deploy.instance: is a list, and kind is batch"),
         (TUNED, "train.instance: is a list, and tune is said"),
+        ({"deploy": {"instance": ["ml.m5.large", "ml.inf1.xlarge"], **SHIFTED}}, "the instance is ml.inf1.xlarge"),
+        ({"deploy": {"instance": ["ml.m5.large", "ml.t2.medium"], **SCALED}}, "ml.t2.medium"),
     ],
 )
 def test_lists_that_cannot_be(tmp_path: Path, changes: dict[str, Any], told: str) -> None:

@@ -134,10 +134,18 @@ def test_all_traffic_may_go_over_at_once_after_a_shadow(tmp_path: Path, then: st
     assert ran.called("createEndpointConfig")[1]["ShadowProductionVariants"][0]["InitialVariantWeight"] == 1
 
 
+@pytest.mark.fidelity(
+    "Step Functions",
+    "The optimized integration's createEndpointConfig takes EndpointConfigName, KmsKeyId, ProductionVariants and Tags: "
+    "shadows and captures need the SDK integration.",
+    "Step Functions Developer Guide, Create and manage Amazon SageMaker AI jobs; CDK SageMakerCreateEndpointConfig",
+)
 def test_a_shadow_makes_no_other_model_and_leaves_other_machines_as_they_are(tmp_path: Path) -> None:
     plain, watched = make_spec(tmp_path, deploy=PLAIN), shadowed_spec(tmp_path)
     assert spec_hash(plain) == spec_hash(watched)
     assert "Shadow" not in json.dumps(definition(plain)) and "comparer" not in json.dumps(definition(plain))
+    made = definition(watched)["States"]["CreateShadowConfig"]["Resource"]
+    assert made.endswith(":aws-sdk:sagemaker:createEndpointConfig")
     text = json.dumps(definition(watched))
     assert problems(text, Checks(parse=jsonata.parse, resource=lambda _arn: None)) == []
 

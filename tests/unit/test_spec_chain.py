@@ -178,6 +178,22 @@ def test_an_instance_that_cant_run_a_containers_image_is_refused(tmp_path: Path)
         chain_images(found, "mars-1")
 
 
+@pytest.mark.parametrize(
+    ("image", "framework"),
+    [
+        ("sagemaker-scikit-learn:1.9-0-cpu-py3", "sklearn"),
+        ("sagemaker-xgboost@sha256:" + 64 * "0", "xgboost"),
+        ("pytorch-inference:2.6.0-cpu-py312", "pytorch"),
+        ("team/own:1", None),
+    ],
+)
+def test_an_evaluation_knows_whose_functions_hold_for_what_a_script_leaves_out(
+    tmp_path: Path, image: str, framework: str | None
+) -> None:
+    chain = loaded(tmp_path, second(f"entry: my_labels.py, image: '{URI}/{image}'")).deploy.chain
+    assert [each.said["framework"] for each in chain] == [None, framework]
+
+
 def test_what_sagemaker_has_for_one_container_alone_is_refused(tmp_path: Path) -> None:
     shadow = "  shift: {shadow: 1h, then: {canary: 50%}}\n  rollback_on: {errors: 1%}\n  instance_count: 2\n"
     with pytest.raises(PydanticCustomError, match="is said, but kind is serverless, where SageMaker has no inference"):

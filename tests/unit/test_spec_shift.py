@@ -206,6 +206,8 @@ WRONG_SHADOWS: dict[str, str] = {
     "shift: {shadow: 1h, agree: 95%, then: {canary: 60%}}, rollback_on: {errors: 1%}": "shift.then.canary: is 60%; ",
     "shift: {shadow: 1h, agree: 95%, then: {canary: 10%}}": "shift.then: is canary, but there is no alarm to roll back",
     "shift: {shadow: 1h, agree: 95%}, instance: ml.inf1.xlarge": "shift.shadow: is said, but the instance is ml.inf1",
+    "shift: {shadow: 1h, agree: 95%}, kind: async, queue: {input: q/, output: a/}": "shift.shadow: is said, "
+    "but kind is async: SageMaker has shadows of real-time endpoints alone",
     "shift: {shadow: 1h, agree: 95%}, kind: batch, input: b/": "shift: is an endpoint's, and kind is batch",
 }
 

@@ -60,6 +60,15 @@ def test_an_endpoint_must_be_in_service_on_the_new_config() -> None:
     assert wrong_endpoint({**endpoint, "EndpointStatus": "Failed"}, "new") == "the endpoint is Failed"
 
 
+def test_an_endpoint_whose_instances_are_on_their_way_serves_as_it_did() -> None:
+    """Scaling makes it Updating, too, and then no deployment is pending."""
+    endpoint = {"EndpointStatus": "Updating", "EndpointConfigName": "new"}
+    assert wrong_endpoint(endpoint, "new") is None
+    assert wrong_endpoint(endpoint, "newer") == "the endpoint is on new, not on newer"
+    pending = {**endpoint, "PendingDeploymentSummary": {"EndpointConfigName": "newer"}}
+    assert wrong_endpoint(pending, "new") == "the endpoint is Updating"
+
+
 @pytest.mark.parametrize(
     ("answer", "expected", "equal"),
     [
@@ -233,6 +242,7 @@ def test_an_answer_of_another_model_is_refused_however_right_it_is(aws: Aws, att
 
 def test_an_endpoint_that_changes_while_it_is_asked_is_not_verified(aws: Aws) -> None:
     looks = aws.sagemaker.endpoints["local-digits"]
-    looks.append({"EndpointStatus": "Updating", "EndpointConfigName": "new"})
+    pending = {"PendingDeploymentSummary": {"EndpointConfigName": "newer"}}
+    looks.append({"EndpointStatus": "Updating", "EndpointConfigName": "new", **pending})
     answer = verify(aws, "7", "8")
     assert (answer["verified"], answer["reason"], answer["asked"]) == (False, "the endpoint is Updating", 2)

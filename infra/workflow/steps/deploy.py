@@ -46,16 +46,15 @@ from infra.workflow.endpoint import (
 from infra.workflow.endpoint_kinds import held, integration, of_kind, serve_queue
 from infra.workflow.expressions import expression, jsonata, quoted
 from infra.workflow.guardrails import deployment_config, longest_update, look_at_alarms, watch, watch_grants, watchers
-from infra.workflow.instances import is_patient, pause, pausing
+from infra.workflow.instances import is_patient, of_variant, pause, pausing
 from infra.workflow.job_role import HOSTING, JobRole, serve_containers
-from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, task, waiting_for, when
+from infra.workflow.language import RETRY_EXPECTED, State, States, assigning, choice, failure, task, waiting_for, when
 from infra.workflow.requests import Document, in_vpc, tags, vpc
 from infra.workflow.run_grants import read_from_runs
 from infra.workflow.scaling import not_stopped_yet, retained, stop_scaling
 from infra.workflow.shadowing import write_captures
 from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
-from ratchet.spec.deploy import Deploy
 
 # Where the framework's inference toolkit finds the model's own code: model.tar.gz brings it along.
 ENVIRONMENT = {
@@ -184,19 +183,10 @@ def variant(at: Surroundings, model_name: str) -> Document:
     return {
         "VariantName": VARIANT,
         "ModelName": expression(model_name),
-        **_instances(at.spec.deploy),
+        **of_variant(at.spec.deploy.instance, at.spec.deploy.provisioning),
         "InitialInstanceCount": at.spec.deploy.first_count,
         "InitialVariantWeight": 1,
     }
-
-
-def _instances(deploy: Deploy) -> Document:
-    """One instance type, or pools of several: SageMaker itself tries them in their order."""
-    types = deploy.instance
-    if not types.instead:
-        return {"InstanceType": str(types)}
-    pools = [{"InstanceType": one, "Priority": place} for place, one in enumerate(types.in_order, start=1)]
-    return {"InstancePools": pools, "VariantInstanceProvisionTimeoutInSeconds": deploy.provisioning}
 
 
 def _named(at: Surroundings) -> Document:
@@ -310,6 +300,24 @@ def _await_endpoint(at: Surroundings, *, then: str, back: str) -> States:
     Where there was no capacity for it, it is deployed anew after a pause. Whatever else it comes to, or doesn't come to
     in time, is undone.
     """
+    why = f"({in_time()} ? ': ' & $endpoint.reason : ' after the time that the spec gives a deployment')"
+    failed = {
+        "failure": {
+            "state": "AwaitEndpoint",
+            "error": "DeploymentFailed",
+            "cause": expression(f"'the endpoint is ' & $endpoint.status & {why}"),
+        }
+    }
+    return {
+        **describe_endpoint("AwaitEndpoint", at, then="EndpointReady", on_failure=UNDO),
+        **choice("EndpointReady", _came_to(at, then=then, back=back), default=UNDO, assign=failed),
+        **wait_for_endpoint("WaitForEndpoint", then="AwaitEndpoint"),
+        **pause(_SHORT, then="FindEndpoint"),
+    }
+
+
+def _came_to(at: Surroundings, *, then: str, back: str) -> list[State]:
+    """What a deployment may have come to by now, but for its failure."""
     was_champion = "$endpoint.config = $plan.champion.endpoint_config_name"
     rolled_back = {
         "outcome": outcomes.ROLLED_BACK,
@@ -322,7 +330,7 @@ def _await_endpoint(at: Surroundings, *, then: str, back: str) -> States:
     ran_on = f"$merge([{_DEPLOYMENT}, {{'instance': $join($endpoint.instances, ', ')}}])"
     seconds = at.spec.deploy.timeout
     told = {"deployment": expression(ran_on)} if at.spec.deploy.instance.instead else None
-    ways = [
+    return [
         when(on_config(_CONFIG_NAME), then, told),
         when(all_of(lacks_capacity(), _has_ended(), is_patient(seconds)), _SHORT, {**pausing(), **timer(seconds)}),
         when(all_of(in_service(), update_has_shown(), was_champion), back, rolled_back),
@@ -332,20 +340,6 @@ def _await_endpoint(at: Surroundings, *, then: str, back: str) -> States:
             {"endpoint_changed": expression("$endpoint_changed or $endpoint.status != 'InService'")},
         ),
     ]
-    why = f"({in_time()} ? ': ' & $endpoint.reason : ' after the time that the spec gives a deployment')"
-    failed = {
-        "failure": {
-            "state": "AwaitEndpoint",
-            "error": "DeploymentFailed",
-            "cause": expression(f"'the endpoint is ' & $endpoint.status & {why}"),
-        }
-    }
-    return {
-        **describe_endpoint("AwaitEndpoint", at, then="EndpointReady", on_failure=UNDO),
-        **choice("EndpointReady", ways, default=UNDO, assign=failed),
-        **wait_for_endpoint("WaitForEndpoint", then="AwaitEndpoint"),
-        **pause(_SHORT, then="FindEndpoint"),
-    }
 
 
 def _has_ended() -> str:

@@ -104,7 +104,8 @@ def _limits(at: Surroundings, shift: Shift) -> Document:
 
 
 def _start(at: Surroundings, shift: Shift) -> States:
-    """Each run's config is its own, since its captures are."""
+    """Each run's config is its own, since its captures are. The optimized integration's CreateEndpointConfig knows
+    neither shadows nor captures."""
     name = content_name(at.content_prefix, [_CHAMPIONS_MODEL, _MODEL, "$run.run_id"])
     refused = [
         when(says_existing(), "StartShadow", {"failure": None}),
@@ -114,7 +115,7 @@ def _start(at: Surroundings, shift: Shift) -> States:
         **assigning(OPEN, {"shadow_config": expression(name)}, then="CreateShadowConfig"),
         **task(
             "CreateShadowConfig",
-            "sagemaker:createEndpointConfig",
+            "aws-sdk:sagemaker:createEndpointConfig",
             shadow_config(at, shift),
             then="StartShadow",
             retries=RETRY_EXPECTED,

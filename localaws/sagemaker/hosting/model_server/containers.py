@@ -22,6 +22,12 @@ from .toolkit_model import ToolkitModel
 
 # The image's own variable, whose value begins with the name of the framework's container.
 SERVING_MODULE = "SAGEMAKER_SERVING_MODULE"
+# aws/sagemaker-pytorch-inference-toolkit, `ts_parameters.py`.
+_TORCHSERVE_BATCH = "SAGEMAKER_TS_BATCH_SIZE"
+_NO_BATCHES = (
+    f"{_TORCHSERVE_BATCH} is more than 1: AWS's image is handed several requests then, predicts one after the other, "
+    "and fails all if one fails; here each is answered by itself."
+)
 _NO_PROGRAM = "AWS's image doesn't serve without SAGEMAKER_PROGRAM; here inference.py is taken."
 
 
@@ -59,11 +65,22 @@ def load(environment: Mapping[str, str]) -> Model:
         os.environ.setdefault(name, value)
     if container.needs_program and not environment.get("SAGEMAKER_PROGRAM"):
         print(_NO_PROGRAM, flush=True)  # noqa: T201 - a container's log
+    if container.model is ToolkitModel and batch_size(environment) > 1:
+        print(_NO_BATCHES, flush=True)  # noqa: T201 - a container's log
     settings = container.install(settings_of(environment), environment.get("PIP_NO_BUILD_ISOLATION"))
     started = time.perf_counter()
     model = container.model(_functions(container, settings), settings)
     timed(settings.program, started)
     return model
+
+
+def batch_size(environment: Mapping[str, str]) -> int:
+    """TorchServe's batchSize. StartError where AWS's image wouldn't start, either."""
+    said = environment.get(_TORCHSERVE_BATCH, "1")
+    try:
+        return int(said)
+    except ValueError:
+        raise StartError(f"{_TORCHSERVE_BATCH} is {said!r}; it must be a whole number") from None
 
 
 def _functions(container: _Container, settings: Settings) -> Functions:
