@@ -237,7 +237,8 @@ def test_names_that_are_taken_or_unknown_are_refused_in_awss_words(hosting: Host
         assert refused(call, request) == ("ValidationException", f"Could not find {what}.")
     routing = {"Type": "CANARY", "WaitIntervalInSeconds": 0, "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 60}}
     deployment = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}}
-    request = {"EndpointName": endpoint, "EndpointConfigName": endpoint, "DeploymentConfig": deployment}
+    another = hosting.config("not-taken", {"ModelName": model})
+    request = {"EndpointName": endpoint, "EndpointConfigName": another, "DeploymentConfig": deployment}
     assert refused(sagemaker.update_endpoint, request) == (
         "ValidationException",
         "CanarySize must be less than or equal to 50% of the variant's total instance count; for variant AllTraffic "
