@@ -155,8 +155,7 @@ class Deploy(Model):
         check_kind(self.batch, self.kind)
         if self.autoscale:
             count = self.instance_count if "instance_count" in self.model_fields_set else None
-            for one in self.instance.in_order:
-                check_autoscale(self.autoscale, kind=self.kind, instance=one, count=count, shift=self.steps)
+            check_autoscale(self.autoscale, kind=self.kind, instance=self.instance, count=count, shift=self.steps)
         if self.has_shadow:
             check_shadow(self)
         if self.steps:
