@@ -38,7 +38,7 @@ from typing import Any
 from bench import harness
 from infra.images import chain_images, images
 from infra.workflow.chain import PROGRAM
-from infra.workflow.steps.deploy import ENVIRONMENT
+from infra.workflow.hosting import ENVIRONMENT
 from localaws.sagemaker.containers.images import Images
 from ratchet import account, project, spec
 from ratchet.spec.source_package import source_package

@@ -18,7 +18,7 @@ from image_uris import PYTORCH, SKLEARN, XGBOOST
 from running_aws import IMAGES
 
 from contract import signatures
-from infra.workflow.steps.deploy import ENVIRONMENT
+from infra.workflow.hosting import ENVIRONMENT
 from localaws.sagemaker.containers.images import Images
 
 CHECKOUT = Path(__file__).parents[2]

@@ -16,8 +16,8 @@ from contract import causes, environment, files, names, refusals, run_table, sta
 from contract.signatures import MODEL_PACKAGE
 from infra.workflow import conditions, expressions
 from infra.workflow.endpoint import UNTOUCHED
+from infra.workflow.hosting import ENVIRONMENT
 from infra.workflow.instances import SHORT
-from infra.workflow.steps.deploy import ENVIRONMENT
 from localaws.ministack_adapter.stepfunctions import jsonata
 from ratchet.spec.environments import Vpc
 

@@ -13,13 +13,13 @@ from contract.states import ANSWER, DEPLOY, RECORD
 from infra.workflow.conditions import all_of, exists, one_of
 from infra.workflow.endpoint import timer
 from infra.workflow.expressions import RUN_ID, composed, expression, members, results
+from infra.workflow.hosting import content_name_of_model, make_model, make_models
 from infra.workflow.job_role import HOSTING, JobRole, read_channels, serve_containers
 from infra.workflow.jobs import job, run_jobs
 from infra.workflow.language import assigning, choice, when
 from infra.workflow.requests import Document, run_uri, tags
 from infra.workflow.run_grants import read_from_runs, write_runs
 from infra.workflow.step import Step
-from infra.workflow.steps.deploy import content_name_of_model, make_model, make_models
 from infra.workflow.surroundings import KEY_ARN, Surroundings
 
 # The state in which a run without a new champion comes here.

@@ -6,12 +6,9 @@ back leaves the endpoint on its old config: the run ends RolledBack.
 
 from __future__ import annotations
 
-from contract import files, names, outcomes, thresholds
-from contract.micro_batches import MICRO_BATCHES
-from contract.signatures import MODEL_PACKAGE
+from contract import files, names, outcomes
 from contract.states import DEPLOY, RECORD, SHADOW, UNDO
 from infra.grants import Grant
-from infra.workflow import chain
 from infra.workflow.conditions import (
     all_of,
     any_of,
@@ -27,7 +24,6 @@ from infra.workflow.conditions import (
     may_still_change,
     on_config,
     one_of,
-    says_existing,
     says_missing,
     says_throttled,
     takes_updates,
@@ -43,33 +39,28 @@ from infra.workflow.endpoint import (
     wait_for_endpoint,
     wait_grants,
 )
-from infra.workflow.endpoint_kinds import held, integration, of_kind, serve_queue
-from infra.workflow.expressions import expression, jsonata, quoted
+from infra.workflow.endpoint_kinds import serve_queue
+from infra.workflow.expressions import expression
 from infra.workflow.guardrails import deployment_config, longest_update, look_at_alarms, watch, watch_grants, watchers
-from infra.workflow.instances import is_patient, of_variant, pause, pausing
+from infra.workflow.hosting import (
+    CONFIG_NAME,
+    DEPLOYMENT,
+    content_names,
+    make_endpoint_config,
+    make_endpoint_configs,
+    make_model,
+    make_models,
+)
+from infra.workflow.instances import is_patient, pause, pausing
 from infra.workflow.job_role import HOSTING, JobRole, serve_containers
-from infra.workflow.language import RETRY_EXPECTED, State, States, assigning, choice, failure, task, waiting_for, when
-from infra.workflow.requests import Document, in_vpc, tags, vpc
+from infra.workflow.language import RETRY_EXPECTED, State, States, assigning, choice, failure, task, when
+from infra.workflow.requests import Document, tags
 from infra.workflow.run_grants import read_from_runs
 from infra.workflow.scaling import not_stopped_yet, retained, stop_scaling
 from infra.workflow.shadowing import write_captures
 from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
 
-# Where the framework's inference toolkit finds the model's own code: model.tar.gz brings it along.
-ENVIRONMENT = {
-    chain.PROGRAM: files.SERVING_SCRIPT,
-    "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
-    # scikit-learn's and XGBoost's containers run `pip install .` on that code before they serve. 0 is how this variable
-    # says --no-build-isolation (pip's option is stored inverted), so that pip builds with the image's setuptools, where
-    # it would download setuptools at every start: in a VPC without PyPI the endpoint would never come up.
-    "PIP_NO_BUILD_ISOLATION": "0",
-    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-}
-
-_DEPLOYMENT = "$deployment"
-_MODEL_NAME, _CONFIG_NAME = f"{_DEPLOYMENT}.model_name", f"{_DEPLOYMENT}.endpoint_config_name"
-_AGAIN_SECONDS = 2
 _UPDATE, _AT_ONCE, _STOP = "UpdateEndpoint", "UpdateAtOnce", "StopScaling"
 _SHORT = "WaitForCapacity"
 
@@ -83,14 +74,7 @@ def deploy(at: Surroundings, *, then: str, back: str = RECORD) -> Step:
         states={
             **assigning(DEPLOY, start, then="CreateModel"),
             **make_model(at, role, then="CreateEndpointConfig"),
-            **_once(
-                "EndpointConfig",
-                "EndpointConfigName",
-                _CONFIG_NAME,
-                of_kind(at, endpoint_config(at)),
-                then="FindEndpoint",
-                by=integration(at),
-            ),
+            **make_endpoint_config(at, then="FindEndpoint"),
             **_find_endpoint(at, then=then),
             **task("DeleteEndpoint", "aws-sdk:sagemaker:deleteEndpoint", _named(at), then="FindEndpoint"),
             **_deploying(at, "CreateEndpoint", "createEndpoint", new_endpoint(at)),
@@ -105,121 +89,16 @@ def deploy(at: Surroundings, *, then: str, back: str = RECORD) -> Step:
 # ------------------------------------------------------------------------------------------------------------ requests
 
 
-def content_names(at: Surroundings, role: JobRole) -> str:
-    """The model's and the endpoint config's name, by what each will hold."""
-    deploy = at.spec.deploy
-    instances = list(deploy.instance.in_order) if deploy.instance.instead else str(deploy.instance)
-    held_by_config = ["$model_name", *_texts(instances, deploy.first_count)]
-    model_name = content_name_of_model(at, role)
-    config_name = content_name(at.content_prefix, [*held_by_config, *_texts(*held(at))])
-    document = f"{{'model_name': $model_name, 'endpoint_config_name': {config_name}}}"
-    return expression(f"($model_name := {model_name}; {document})")
-
-
-def content_name_of_model(at: Surroundings, role: JobRole) -> str:
-    """The model's name by what it will hold, as JSONata text."""
-    contents = ["$candidate.image_uri", "$candidate.model_data", *_texts(role.arn, _environment(at), vpc(at))]
-    return content_name(at.content_prefix, contents, chain.held())
-
-
-def make_model(at: Surroundings, role: JobRole, *, then: str) -> States:
-    """The model of `$deployment`, made unless it is there; `timer` has been set."""
-    return _once("Model", "ModelName", _MODEL_NAME, model(at, role), then=then)
-
-
-def _texts(*values: object) -> list[str]:
-    return [f"$string({jsonata(value)})" for value in values]
-
-
-def content_name(prefix: str, contents: list[str], more: str = "") -> str:
-    """contract.names.content_name, as JSONata text; `more` is the text of a list of further contents."""
-    listed = f"[{', '.join(contents)}]"
-    digest = f"$hash($join({f'$append({listed}, {more})' if more else listed}, ' '), 'SHA-256')"
-    return f"{quoted(prefix)} & $substring({digest}, 0, {names.CONTENT_HASH_LENGTH})"
-
-
-def _environment(at: Surroundings) -> Document:
-    """The container's, which is told the model package that it serves, since its answers may name it, below which
-    confidence it isn't sure, where the candidate is served so, and how many rows to predict together.
-    """
-    return {**ENVIRONMENT, **_told(at)}
-
-
-def _told(at: Surroundings) -> Document:
-    """Of the spec and of the candidate; what that hasn't is no variable."""
-    together = at.spec.deploy.batch
-    told = {"model_package_arn": MODEL_PACKAGE, thresholds.KEPT: thresholds.THRESHOLD}
-    return {
-        **({MICRO_BATCHES: together.told} if together else {}),
-        **{variable: expression(f"$candidate.{name}") for name, variable in told.items()},
-    }
-
-
-def model(at: Surroundings, role: JobRole) -> str:
-    """CreateModel."""
-    alone = {
-        "Image": expression("$candidate.image_uri"),
-        "ModelDataUrl": expression("$candidate.model_data"),
-        # One expression: what the candidate hasn't is then no variable.
-        "Environment": expression(jsonata(_environment(at))),
-    }
-    request = {
-        "ModelName": expression(_MODEL_NAME),
-        "ExecutionRoleArn": role.arn,
-        "Tags": tags(at),
-        **in_vpc(at),
-    }
-    return chain.merged(request, chain.containers_of(alone, _told(at)))
-
-
-def endpoint_config(at: Surroundings) -> Document:
-    """CreateEndpointConfig: one variant that takes all traffic."""
-    variants = [variant(at, _MODEL_NAME)]
-    return {"EndpointConfigName": expression(_CONFIG_NAME), "ProductionVariants": variants, "Tags": tags(at)}
-
-
-def variant(at: Surroundings, model_name: str) -> Document:
-    """A variant with the model that the JSONata text names."""
-    return {
-        "VariantName": VARIANT,
-        "ModelName": expression(model_name),
-        **of_variant(at.spec.deploy.instance, at.spec.deploy.provisioning),
-        "InitialInstanceCount": at.spec.deploy.first_count,
-        "InitialVariantWeight": 1,
-    }
-
-
 def _named(at: Surroundings) -> Document:
     return {"EndpointName": at.endpoint}
 
 
 def new_endpoint(at: Surroundings) -> Document:
     """CreateEndpoint."""
-    return {**update(at, _CONFIG_NAME), "Tags": tags(at)}
+    return {**update(at, CONFIG_NAME), "Tags": tags(at)}
 
 
 # -------------------------------------------------------------------------------------------------------------- states
-
-
-def _once(kind: str, key: str, name: str, request: Document | str, *, then: str, by: str = "sagemaker") -> States:
-    """Creates what is named by its content, by an integration; that it exists already is as good."""
-    create, find, again = f"Create{kind}", f"Find{kind}", f"WaitToCreate{kind}"
-    refused = [
-        when(says_existing(), find),
-        when(all_of(says_throttled(), in_time()), again, {"failure": None}),
-    ]
-    return {
-        **task(create, f"{by}:create{kind}", request, then=then, retries=RETRY_EXPECTED, on_failure=f"{kind}Exists"),
-        **choice(f"{kind}Exists", refused, default=RECORD),
-        **waiting_for(again, _AGAIN_SECONDS, then=create),
-        **task(
-            find,
-            f"aws-sdk:sagemaker:describe{kind}",
-            {key: expression(name)},
-            then=then,
-            assign={"failure": None},
-        ),
-    }
 
 
 def _find_endpoint(at: Surroundings, *, then: str) -> States:
@@ -233,7 +112,7 @@ def _find_endpoint(at: Surroundings, *, then: str) -> States:
     ]
     found = [
         redriven,
-        when(on_config(_CONFIG_NAME), then),
+        when(on_config(CONFIG_NAME), then),
         *([when(all_of(takes_updates(), not_stopped_yet()), _STOP)] if at.spec.deploy.autoscale else []),
         *([when(all_of(takes_updates(), goes_back()), _AT_ONCE)] if at.spec.deploy.is_guarded else []),
         *([when(_may_shadow(), SHADOW)] if at.spec.deploy.has_shadow else []),
@@ -266,15 +145,15 @@ def first_of_update(at: Surroundings) -> str:
 
 
 def _watch(at: Surroundings) -> tuple[str, States]:
-    return watch(at, _CONFIG_NAME, VARIANT, then=_UPDATE)
+    return watch(at, CONFIG_NAME, VARIANT, then=_UPDATE)
 
 
 def _update(at: Surroundings) -> States:
     """A challenger takes over as the spec says; a model that a person goes back to, at once."""
-    request = {**update(at, _CONFIG_NAME), **retained(at)}
+    request = {**update(at, CONFIG_NAME), **retained(at)}
     if not at.spec.deploy.is_guarded:
         return _deploying(at, _UPDATE, "updateEndpoint", request)
-    guarded = {**request, **deployment_config(at, _CONFIG_NAME)}
+    guarded = {**request, **deployment_config(at, CONFIG_NAME)}
     return {
         **_watch(at)[1],
         **_deploying(at, _UPDATE, "updateEndpoint", guarded, longest_update(at)),
@@ -324,14 +203,14 @@ def _came_to(at: Surroundings, *, then: str, back: str) -> list[State]:
         "failure": failure(
             "AwaitEndpoint",
             "DeploymentRolledBack",
-            f"the endpoint stays on <$endpoint.config>: <$endpoint.reason>{watchers(at, _CONFIG_NAME)}",
+            f"the endpoint stays on <$endpoint.config>: <$endpoint.reason>{watchers(at, CONFIG_NAME)}",
         ),
     }
-    ran_on = f"$merge([{_DEPLOYMENT}, {{'instance': $join($endpoint.instances, ', ')}}])"
+    ran_on = f"$merge([{DEPLOYMENT}, {{'instance': $join($endpoint.instances, ', ')}}])"
     seconds = at.spec.deploy.timeout
     told = {"deployment": expression(ran_on)} if at.spec.deploy.instance.instead else None
     return [
-        when(on_config(_CONFIG_NAME), then, told),
+        when(on_config(CONFIG_NAME), then, told),
         when(all_of(lacks_capacity(), _has_ended(), is_patient(seconds)), _SHORT, {**pausing(), **timer(seconds)}),
         when(all_of(in_service(), update_has_shown(), was_champion), back, rolled_back),
         when(
@@ -350,20 +229,10 @@ def _has_ended() -> str:
 # -------------------------------------------------------------------------------------------------------------- grants
 
 
-def make_models(at: Surroundings) -> Grant:
-    return Grant(
-        actions=["sagemaker:CreateModel", "sagemaker:DescribeModel", "sagemaker:AddTags"],
-        resources=[at.model_arns],
-    )
-
-
 def _grants(at: Surroundings) -> list[Grant]:
     return [
         make_models(at),
-        Grant(
-            actions=["sagemaker:CreateEndpointConfig", "sagemaker:DescribeEndpointConfig", "sagemaker:AddTags"],
-            resources=[at.endpoint_config_arns],
-        ),
+        make_endpoint_configs(at),
         Grant(
             actions=["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"],
             resources=[at.endpoint_arn, at.endpoint_config_arns],

@@ -8,10 +8,10 @@ from contract.states import RECORD, REGISTER
 from infra.grants import Grant
 from infra.workflow.chain import candidates, chain, with_archive
 from infra.workflow.expressions import composed, expression, quoted
+from infra.workflow.hosting import ENVIRONMENT
 from infra.workflow.language import choice, task, when
 from infra.workflow.requests import Document, run_uri
 from infra.workflow.step import Step
-from infra.workflow.steps.deploy import ENVIRONMENT
 from infra.workflow.surroundings import HOSTING_IMAGE_URI, Surroundings
 from infra.workflow.training import Training
 

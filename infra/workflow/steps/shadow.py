@@ -30,20 +30,20 @@ from infra.workflow.conditions import (
 )
 from infra.workflow.endpoint import VARIANT, change_endpoint, describe_endpoint, timer, update, wait_for_endpoint
 from infra.workflow.expressions import composed, expression
+from infra.workflow.hosting import MODEL_NAME, content_name, variant
 from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, task, waiting_for, when
 from infra.workflow.requests import Document, tags
 from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.scaling import retained
 from infra.workflow.shadowing import captures, read_captures
 from infra.workflow.step import NOTHING, Step
-from infra.workflow.steps.deploy import content_name, variant
 from infra.workflow.surroundings import ARTIFACT_BUCKET, KEY_ARN, Surroundings
 from ratchet.spec.deploy_shift import Shift
 
 _AGAIN_SECONDS = 2
 CSV, JSON = "text/csv", "application/json"
 _NAME, _CHAMPION = "$shadow_config", "$plan.champion.endpoint_config_name"
-_CHAMPIONS_MODEL, _MODEL = "$plan.champion.model_name", "$deployment.model_name"
+_CHAMPIONS_MODEL = "$plan.champion.model_name"
 
 
 def shadow(at: Surroundings, *, then: str) -> Step:
@@ -76,7 +76,7 @@ def shadow_config(at: Surroundings, shift: Shift) -> Document:
         "EndpointConfigName": expression(_NAME),
         "ProductionVariants": [variant(at, _CHAMPIONS_MODEL)],
         "ShadowProductionVariants": [
-            {**variant(at, _MODEL), "VariantName": SHADOW_VARIANT, "InitialVariantWeight": share}
+            {**variant(at, MODEL_NAME), "VariantName": SHADOW_VARIANT, "InitialVariantWeight": share}
         ],
         "DataCaptureConfig": {
             "EnableCapture": True,
@@ -106,7 +106,7 @@ def _limits(at: Surroundings, shift: Shift) -> Document:
 def _start(at: Surroundings, shift: Shift) -> States:
     """Each run's config is its own, since its captures are. The optimized integration's CreateEndpointConfig knows
     neither shadows nor captures."""
-    name = content_name(at.content_prefix, [_CHAMPIONS_MODEL, _MODEL, "$run.run_id"])
+    name = content_name(at.content_prefix, [_CHAMPIONS_MODEL, MODEL_NAME, "$run.run_id"])
     refused = [
         when(says_existing(), "StartShadow", {"failure": None}),
         when(all_of(says_throttled(), in_time()), "WaitToCreateShadowConfig", {"failure": None}),
