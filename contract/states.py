@@ -44,7 +44,7 @@ AUTOSCALE = "Autoscale"
 NOT_RECORDED = "NotRecorded"
 # A run goes there when something went wrong. From anywhere else it goes on: the error was an answer, such as
 # "there is no such endpoint yet".
-REPAIRS = (RECORD, UNDO, NOT_RECORDED)
+REPAIRS = (RECORD, UNDO, AUTOSCALE, NOT_RECORDED)
 
 # The variables of a run's machine; each step fills its own, and the recorder gets them all.
 VARIABLES = (

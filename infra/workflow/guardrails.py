@@ -82,8 +82,11 @@ def _capacity(shift: Shift) -> Document:
 # -------------------------------------------------------------------------------------------------------------- alarms
 
 
-def watch(at: Surroundings, config: str, variant: str, *, then: str) -> tuple[str, States]:
-    """Makes the run's own alarms and looks at all of them; the first state's name, `then` where nothing is watched."""
+def watch(at: Surroundings, config: str, variant: str, *, then: str, otherwise: str) -> tuple[str, States]:
+    """Makes the run's own alarms and looks at all of them; the first state's name, `then` where nothing is watched.
+
+    otherwise: where the run goes that can't make them, or is to have no deployment since one sounds.
+    """
     alarms = at.spec.deploy.rollback_on
     if alarms is None:
         return then, {}
@@ -92,9 +95,14 @@ def watch(at: Surroundings, config: str, variant: str, *, then: str) -> tuple[st
     states: States = {}
     for name, following in zip(requests, order[1:], strict=True):
         states |= task(
-            name, "aws-sdk:cloudwatch:putMetricAlarm", requests[name], then=following, retries=RETRY_CLOUDWATCH
+            name,
+            "aws-sdk:cloudwatch:putMetricAlarm",
+            requests[name],
+            then=following,
+            retries=RETRY_CLOUDWATCH,
+            on_failure=otherwise,
         )
-    return order[0], {**states, **_find(at, config, then=then)}
+    return order[0], {**states, **_find(at, config, then=then, otherwise=otherwise)}
 
 
 def _watched(alarms: RollbackOn) -> dict[str, Document]:
@@ -158,15 +166,16 @@ def watchers(at: Surroundings, config: str) -> str:
     return f"; it was watched by {'the alarms ' if len(told) > 1 else 'the alarm '}{', '.join(told)}"
 
 
-def _find(at: Surroundings, config: str, *, then: str) -> States:
+def _find(at: Surroundings, config: str, *, then: str, otherwise: str) -> States:
     """An alarm that isn't there, or sounds already, would end the deployment as soon as it begins."""
     missing, sounding = equals("$alarms.missing", ""), equals("$alarms.sounding", "")
-    return look_for_alarms(_FIND, _alarm_names(at, config), quiet=all_of(missing, sounding), then=then)
+    quiet = all_of(missing, sounding)
+    return look_for_alarms(_FIND, _alarm_names(at, config), quiet=quiet, then=then, otherwise=otherwise)
 
 
-def look_for_alarms(name: str, alarms: list[str], *, quiet: str, then: str) -> States:
-    """Puts into `$alarms` which of the alarms are missing and which sound; goes on where `quiet` holds, else the run
-    ends."""
+def look_for_alarms(name: str, alarms: list[str], *, quiet: str, then: str, otherwise: str = RECORD) -> States:
+    """Puts into `$alarms` which of the alarms are missing and which sound; goes on where `quiet` holds, else to
+    `otherwise`."""
     found = "$states.result.MetricAlarms"
     missing = f"$filter({jsonata(alarms)}, function($name) {{ $not($name in {found}.AlarmName) }})"
     look = {
@@ -192,8 +201,9 @@ def look_for_alarms(name: str, alarms: list[str], *, quiet: str, then: str) -> S
             then=f"{name}Found",
             retries=RETRY_CLOUDWATCH,
             assign=look,
+            on_failure=otherwise,
         ),
-        **choice(f"{name}Found", [when(quiet, then)], default=RECORD, assign=refused),
+        **choice(f"{name}Found", [when(quiet, then)], default=otherwise, assign=refused),
     }
 
 

@@ -26,6 +26,8 @@ Document = dict[str, Any]
 
 _NO_CHAMPION = "no champion served whose answers there were to compare with"
 _WENT_BACK = "a person went back to a model that has served before"
+_SAME_MODEL = "it is the champion's own model"
+_OF_A_CHAIN = "SageMaker has no shadows of models with several containers"
 _WORK = ("fingerprint", "code_hash", "spec_hash", "image_uri", "data")
 _CHAMPION = ("run_id", "model_package_arn", "model_data", "image_uri", "score", "metric", "fingerprint")
 
@@ -160,8 +162,18 @@ def _shadow(event: Mapping[str, Any]) -> Document | None:
     """What a challenger's answers as a shadow came to, or why it was none; None where the spec wants no shadow."""
     if event.get(SHADOW) or SHADOW not in event or not event["deployment"]:
         return event.get(SHADOW)
-    goes_back = event["run"]["trigger"]["kind"] == triggers.ROLLBACK
-    return {SKIPPED: _WENT_BACK if goes_back else _NO_CHAMPION} if outcome(event) == outcomes.PROMOTED else None
+    return {SKIPPED: _why_no_shadow(event)} if outcome(event) == outcomes.PROMOTED else None
+
+
+def _why_no_shadow(event: Mapping[str, Any]) -> str:
+    candidate, champion = event["candidate"] or {}, (event["plan"] or {}).get("champion")
+    if event["run"]["trigger"]["kind"] == triggers.ROLLBACK:
+        return _WENT_BACK
+    if not champion:
+        return _NO_CHAMPION
+    if candidate.get("model_package_arn") == champion["model_package_arn"]:
+        return _SAME_MODEL
+    return _OF_A_CHAIN if candidate.get(CHAIN) or champion.get(CHAIN) else _NO_CHAMPION
 
 
 def _scaling(event: Mapping[str, Any]) -> Document | None:

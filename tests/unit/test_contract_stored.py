@@ -155,7 +155,7 @@ STORED: dict[ModuleType, dict[str, Any]] = {
                 "Record",
             ),
         ),
-        "REPAIRS": ("Record", "Undo", "NotRecorded"),
+        "REPAIRS": ("Record", "Undo", "Autoscale", "NotRecorded"),
         "VARIABLES": (
             *("run", "plan", "training", "evaluation", "decision", "package", "candidate", "deployment"),
             *("verification", "repaired", "failure", "outcome"),

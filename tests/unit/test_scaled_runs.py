@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from common.state import State
 from recorder.documents import run_record, unscaled
-from run_world import CHAMPION, ENDPOINT, PLAN, World, definition, make_spec, run, surroundings
+from run_world import CHAMPION, ENDPOINT, PLAN, World, definition, make_spec, refused, run, surroundings
 
 from contract import scaling
 from infra.workflow.machine import run_machine
@@ -197,6 +197,30 @@ def test_a_deployment_that_is_taken_back_leaves_the_champion_scaled(tmp_path: Pa
     assert champion["EndpointConfigName"] == OLD and champion["RetainAllVariantProperties"] is True
     assert ran.recorded["scaling"]["in_force"] is True and world.targets
     assert challenger["EndpointConfigName"] != OLD
+
+
+def sounding(arguments: Any) -> Any:
+    return {"MetricAlarms": [{"AlarmName": name, "StateValue": "ALARM"} for name in arguments["AlarmNames"]]}
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        ({"describeAlarms": sounding}, "AlarmsNotUsable"),
+        ({"putMetricAlarm": DENIED}, DENIED.error),
+        ({"updateEndpoint": refused("no")}, "SageMaker.SageMakerException"),
+    ],
+    ids=["an alarm sounds", "no alarm can be made", "the update is refused"],
+)
+def test_a_deployment_that_never_begins_leaves_the_champion_scaled(
+    tmp_path: Path, answers: Document, error: str
+) -> None:
+    """Scaling has been stopped for it by then."""
+    guarded = {**SCALED, "shift": {"canary": "50%"}, "rollback_on": {"errors": "1%"}}
+    world = in_force(tmp_path, with_champion(answers=answers))
+    ran = run(make_spec(tmp_path, deploy=guarded), world)
+    assert "StopScalingNow" in ran.states and ran.recorded["failure"]["error"] == error
+    assert ran.recorded["scaling"]["in_force"] is True and world.targets and world.policies
 
 
 def test_a_first_model_that_isnt_good_enough_scales_nothing(tmp_path: Path) -> None:

@@ -110,6 +110,59 @@ def test_a_shadow_that_never_comes_up_is_out(tmp_path: Path) -> None:
     assert len(ran.called("updateEndpoint")) == 1, "SageMaker has put the champion back itself"
 
 
+CHANGING = in_service(OLD) | {"EndpointStatus": "Updating"}
+NO_INSTANCES = in_service(OLD, FailureReason="Unable to provision … due to InsufficientInstanceCapacity error.")
+
+
+def test_a_shadow_for_which_there_is_no_capacity_waits_for_it(tmp_path: Path) -> None:
+    """Of the challenger that says nothing."""
+    aws = world(AGREES)
+    looks = iter([in_service(OLD), CHANGING, NO_INSTANCES])
+    aws.answers["describeEndpoint"] = lambda _: next(looks, None) or in_service(aws.on)
+    aws.answers["updateEndpoint"] = [stays, *[aws._updateEndpoint] * 3]
+    ran = run(shadowed_spec(tmp_path), aws)
+    assert (ran.recorded["outcome"], ran.recorded["failure"]) == ("Promoted", None)
+    assert len(ran.called("updateEndpoint")) == 4 and ran.states.count("WaitForShadowCapacity") == 1
+
+
+def test_a_shift_that_is_tried_again_has_no_other_shadow(tmp_path: Path) -> None:
+    aws, looks = world(AGREES), list[Any]()
+
+    def update(arguments: Any) -> Any:
+        if [name for name, _ in aws.calls].count("updateEndpoint") == 3:
+            looks.extend([CHANGING, NO_INSTANCES])
+            return stays(arguments)
+        return aws._updateEndpoint(arguments)
+
+    aws.answers |= {"updateEndpoint": update, "describeEndpoint": lambda _: looks.pop(0) if looks else on(aws)}
+    ran = run(shadowed_spec(tmp_path), aws)
+    assert len(ran.called("updateEndpoint")) == 4 and "WaitForCapacity" in ran.states
+    assert len(ran.called("comparer")) == 1, "an hour's shadow isn't repeated"
+    assert ran.recorded["outcome"] == "Promoted"
+
+
+def on(aws: World) -> dict[str, Any]:
+    return in_service(aws.on)
+
+
+def test_the_champions_own_model_and_a_chain_have_no_shadow(tmp_path: Path) -> None:
+    """With another threshold the answers are others, and SageMaker has no shadows of several containers."""
+    chain = [{"ContainerHostname": "first", "Image": "i", "Environment": {}}]
+    same = {name: CHAMPION[name] for name in ("run_id", "model_package_arn", "model_data", "image_uri", "score")}
+    candidate = {**same, "metric": "f1_macro", "fingerprint": "old", "threshold": "0.8"}
+    decision = {"promote": True, "reason": "nothing is new but the threshold"}
+    plans = {
+        "it is the champion's own model": {"outcome": "Rollback", "candidate": candidate, "decision": decision},
+        "SageMaker has no shadows of models with several containers": {"champion": {**CHAMPION, "chain": chain}},
+    }
+    for reason, planned in plans.items():
+        aws = World(plan={**PLAN, "champion": CHAMPION, **planned}, on=OLD)
+        ran = run(shadowed_spec(tmp_path), aws)
+        assert ran.recorded["outcome"] == "Promoted" and not ran.called("comparer")
+        record = run_record(ran.recorded, begun={}, state=State(), evaluation=None, timings={}, at="now")
+        assert record["shadow"] == {"skipped": reason}
+
+
 @pytest.mark.parametrize(
     "refusal",
     [refused('Cannot create already existing endpoint configuration "arn".'), refused("Rate exceeded")],

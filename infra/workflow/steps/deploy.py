@@ -7,12 +7,15 @@ back leaves the endpoint on its old config: the run ends RolledBack.
 from __future__ import annotations
 
 from contract import files, names, outcomes
+from contract.chains import CHAIN
+from contract.shadows import SHADOW as SHADOWED
 from contract.states import DEPLOY, RECORD, SHADOW, UNDO
 from infra.grants import Grant
 from infra.workflow.conditions import (
     all_of,
     any_of,
     equals,
+    exists,
     goes_back,
     in_service,
     in_time,
@@ -66,8 +69,8 @@ _SHORT = "WaitForCapacity"
 
 
 def deploy(at: Surroundings, *, then: str, back: str = RECORD) -> Step:
-    """Goes on to `then` when the endpoint is in service on the candidate's config, to `back` when SageMaker has gone
-    back to the champion's."""
+    """Goes on to `then` when the endpoint is in service on the candidate's config, to `back` where it is left as it
+    was, or SageMaker has gone back to the champion's."""
     role = _role(at)
     start = {"deployment": content_names(at, role), **timer(at.spec.deploy.timeout)}
     return Step(
@@ -75,10 +78,10 @@ def deploy(at: Surroundings, *, then: str, back: str = RECORD) -> Step:
             **assigning(DEPLOY, start, then="CreateModel"),
             **make_model(at, role, then="CreateEndpointConfig"),
             **make_endpoint_config(at, then="FindEndpoint"),
-            **_find_endpoint(at, then=then),
+            **_find_endpoint(at, then=then, back=back),
             **task("DeleteEndpoint", "aws-sdk:sagemaker:deleteEndpoint", _named(at), then="FindEndpoint"),
             **_deploying(at, "CreateEndpoint", "createEndpoint", new_endpoint(at)),
-            **_update(at),
+            **_update(at, back=back),
             **_await_endpoint(at, then=then, back=back),
         },
         grants=[*_grants(at), wait_grants(at), *watch_grants(at)],
@@ -101,7 +104,7 @@ def new_endpoint(at: Surroundings) -> Document:
 # -------------------------------------------------------------------------------------------------------------- states
 
 
-def _find_endpoint(at: Surroundings, *, then: str) -> States:
+def _find_endpoint(at: Surroundings, *, then: str, back: str) -> States:
     """Made where there is none, updated where there is one; one that doesn't serve is replaced."""
     ended = "the run had ended before its execution was redriven; start another, with `ratchet run`"
     redriven = when(is_redriven(), RECORD, {"failure": failure("FindEndpoint", "RunHasEnded", ended)})
@@ -127,16 +130,26 @@ def _find_endpoint(at: Surroundings, *, then: str) -> States:
         **describe_endpoint(
             "FindEndpoint", at, then="EndpointFound", on_failure="EndpointMissing", retries=RETRY_EXPECTED
         ),
-        **choice("EndpointMissing", missing, default=RECORD),
-        **choice("EndpointFound", found, default=RECORD, assign=unusable),
+        **choice("EndpointMissing", missing, default=back),
+        **choice("EndpointFound", found, default=back, assign=unusable),
         **wait_for_endpoint("WaitToFindEndpoint", then="FindEndpoint"),
-        **(stop_scaling(_STOP, at, then="FindEndpoint", on_failure=RECORD) if at.spec.deploy.autoscale else {}),
+        **(stop_scaling(_STOP, at, then="FindEndpoint", on_failure=back) if at.spec.deploy.autoscale else {}),
     }
 
 
 def _may_shadow() -> str:
-    """There is traffic to copy: the champion serves. A model that a person goes back to has had its own."""
-    return all_of(on_config("$plan.champion.endpoint_config_name"), is_not(goes_back()))
+    """There is traffic to copy, and something to learn from it: the champion serves, and another model is to.
+
+    Not again where the deployment is tried again after a pause, nor of a model that a person goes back to, nor of the
+    champion's with another threshold. SageMaker has no shadows of several containers.
+    """
+    return all_of(
+        on_config("$plan.champion.endpoint_config_name"),
+        f"${SHADOWED} = null",
+        is_not(goes_back()),
+        "$candidate.model_package_arn != $plan.champion.model_package_arn",
+        is_not(any_of(exists(f"$candidate.{CHAIN}"), exists(f"$plan.champion.{CHAIN}"))),
+    )
 
 
 def first_of_update(at: Surroundings) -> str:
@@ -144,18 +157,18 @@ def first_of_update(at: Surroundings) -> str:
     return _watch(at)[0]
 
 
-def _watch(at: Surroundings) -> tuple[str, States]:
-    return watch(at, CONFIG_NAME, VARIANT, then=_UPDATE)
+def _watch(at: Surroundings, otherwise: str = RECORD) -> tuple[str, States]:
+    return watch(at, CONFIG_NAME, VARIANT, then=_UPDATE, otherwise=otherwise)
 
 
-def _update(at: Surroundings) -> States:
+def _update(at: Surroundings, *, back: str) -> States:
     """A challenger takes over as the spec says; a model that a person goes back to, at once."""
     request = {**update(at, CONFIG_NAME), **retained(at)}
     if not at.spec.deploy.is_guarded:
         return _deploying(at, _UPDATE, "updateEndpoint", request)
     guarded = {**request, **deployment_config(at, CONFIG_NAME)}
     return {
-        **_watch(at)[1],
+        **_watch(at, otherwise=back)[1],
         **_deploying(at, _UPDATE, "updateEndpoint", guarded, longest_update(at)),
         **_deploying(at, _AT_ONCE, "updateEndpoint", request),
     }

@@ -23,6 +23,7 @@ from infra.workflow.conditions import (
     in_time,
     is_changing,
     is_not,
+    lacks_capacity,
     on_config,
     says_existing,
     says_throttled,
@@ -31,6 +32,7 @@ from infra.workflow.conditions import (
 from infra.workflow.endpoint import VARIANT, change_endpoint, describe_endpoint, timer, update, wait_for_endpoint
 from infra.workflow.expressions import composed, expression
 from infra.workflow.hosting import MODEL_NAME, content_name, variant
+from infra.workflow.instances import AT_FIRST, SHORT, is_patient, pause, pausing
 from infra.workflow.language import RETRY_EXPECTED, States, assigning, choice, failure, task, waiting_for, when
 from infra.workflow.requests import Document, tags
 from infra.workflow.run_function import RunFunction, invoke
@@ -56,11 +58,11 @@ def shadow(at: Surroundings, *, then: str) -> Step:
     return Step(
         states={
             **_start(at, shift),
-            **_await(OPEN, at, _NAME, then="ShadowTraffic", assign=begun),
+            **_await(OPEN, at, _NAME, then="ShadowTraffic", assign=begun, again="StartShadow"),
             **waiting_for("ShadowTraffic", shift.shadow, then=COMPARE),
             **_compare(at, shift, comparer),
             **_put("EndShadow", at, _CHAMPION, then="AwaitChampion"),
-            **_await("Champion", at, _CHAMPION, then=then, assign=timer(at.spec.deploy.timeout)),
+            **_await("Champion", at, _CHAMPION, then=then, assign=timer(at.spec.deploy.timeout), again="EndShadow"),
         },
         function=comparer,
     )
@@ -135,12 +137,17 @@ def _put(name: str, at: Surroundings, config: str, *, then: str) -> States:
     )
 
 
-def _await(what: str, at: Surroundings, config: str, *, then: str, assign: Mapping[str, Any]) -> States:
-    """Looks until the endpoint is in service on the config; what it comes to else, or not in time, is undone."""
-    name, wait = f"Await{what}", f"WaitFor{what}Config"
+def _await(what: str, at: Surroundings, config: str, *, then: str, assign: Mapping[str, Any], again: str) -> States:
+    """Looks until the endpoint is in service on the config; what it comes to else, or not in time, is undone.
+
+    again: the state that changes the endpoint; it has another turn after a pause where there was no capacity.
+    """
+    name, wait, short = f"Await{what}", f"WaitFor{what}Config", f"WaitFor{what}Capacity"
     shown_later = all_of(in_service(), is_not(update_has_shown()))
+    taken_back = all_of(lacks_capacity(), in_service(), update_has_shown(), is_patient(at.spec.deploy.timeout))
     ways = [
-        when(on_config(config), then, assign),
+        when(on_config(config), then, {**assign, SHORT: AT_FIRST}),
+        when(taken_back, short, pausing()),
         when(
             all_of(any_of(is_changing(), shown_later), in_time()),
             wait,
@@ -153,6 +160,7 @@ def _await(what: str, at: Surroundings, config: str, *, then: str, assign: Mappi
         **describe_endpoint(name, at, then=f"{what}Ready", on_failure=UNDO),
         **choice(f"{what}Ready", ways, default=UNDO, assign=failed),
         **wait_for_endpoint(wait, then=name),
+        **pause(short, then=again),
     }
 
 

@@ -61,8 +61,8 @@ _TRIED = {"restored": expression("$restored + 1")}
 
 
 def undo(at: Surroundings, *, repaired: str, restored: str = RECORD) -> Step:
-    """After Undo the run is recorded: RolledBack, if the champion is back, by way of `restored`. After Repair it goes
-    on to `repaired`."""
+    """After Undo the run is recorded, by way of `restored` where the endpoint is as it was: RolledBack, if it wasn't
+    all the while. After Repair it goes on to `repaired`."""
     left_to_recorder = [when(all_of(_HAS_NONE, _SETTLED), RECORD)]
     return Step(
         states={
@@ -190,7 +190,7 @@ def _end(at: Surroundings, repaired: str, restored: str) -> States:
         "cause": expression(f"{why} & {anew}"),
     }
     return {
-        **choice("Restored", ways, default=RECORD, assign=undone),
+        **choice("Restored", ways, default=restored, assign=undone),
         **assigning("NotRestored", {"failure": reason}, then=RECORD),
     }
 
