@@ -17,6 +17,7 @@ from infra import framework_support
 from infra.dockerfile import started_like
 from ratchet.spec import PipelineSpec, SpecError
 from ratchet.spec.image import HOSTED_BY_ANOTHER
+from ratchet.spec.instances import InstanceTypes
 
 _TABLE = Path(__file__).parent / "framework_images.json"
 _FAMILY = re.compile(r"ml\.([a-z]+)(\d*)([a-z-]*)\d*[a-z-]*\.")
@@ -69,11 +70,7 @@ def _chain_image(spec: PipelineSpec, number: int, region: str) -> str | None:
         hosted = [known for known, found in _table()["frameworks"][name].items() if "inference" in found]
         message = f"{name} {version} has no image that serves; versions with one are {', '.join(hosted)}"
         raise spec.error(f"{field}.version", message)
-    found = _of_processor(scopes["inference"], spec.deploy.instance)
-    if found is None:
-        wanted, known = processor(spec.deploy.instance), ", ".join(scopes["inference"])
-        message = f"{name}'s images are for {known}, and deploy.instance is a machine for {wanted} images"
-        raise spec.error(field, message)
+    found = _of_types(scopes["inference"], spec.deploy.instance, name, lambda wrong: spec.error(field, wrong))
     return _located(found, region, lambda wrong: spec.error(field, f"{name} {version} has no image {wrong}"))
 
 
@@ -140,14 +137,18 @@ def _image(spec: PipelineSpec, version: str, scope: str) -> str:
     by_processor: dict[str, str] = versions[version][scope]
     types = spec.train.instance if scope == "training" else spec.deploy.instance
     field = "train.instance" if scope == "training" else "deploy.instance"
+    return _of_types(by_processor, types, _name(spec), lambda wrong: spec.error(field, wrong))
+
+
+def _of_types(by_processor: dict[str, str], types: InstanceTypes, name: str, error: Callable[[str], SpecError]) -> str:
+    """The one image that all instance types run; raises the error of a sentence where there is none."""
     found = {one: _of_processor(by_processor, one) for one in types.in_order}
     for one, image in found.items():
         if image is None:
-            known = ", ".join(by_processor)
-            raise spec.error(field, f"{one} is a machine for {processor(one)} images; {_name(spec)}'s are for {known}")
+            raise error(f"{one} is a machine for {processor(one)} images; {name}'s are for {', '.join(by_processor)}")
         if image != found[types.in_order[0]]:
             kinds = f"{types} is a machine for {processor(types)} images, {one} for {processor(one)} images"
-            raise spec.error(field, f"{kinds}, and a job or an endpoint has one image: list types of one kind")
+            raise error(f"{kinds}, and a job or an endpoint has one image: list types of one kind")
     return str(found[types.in_order[0]])
 
 

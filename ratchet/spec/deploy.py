@@ -22,7 +22,7 @@ from ratchet.spec.deploy_shadow import check_shadow
 from ratchet.spec.deploy_shift import SHORTEST_BAKING, Shift, all_or, check_shift, with_all
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.fields import duration
-from ratchet.spec.instances import Instances, InstanceTypes
+from ratchet.spec.instances import INF1, Instances, InstanceTypes
 from ratchet.spec.model import Example, Model
 from ratchet.spec.units import duration_text
 
@@ -147,20 +147,21 @@ class Deploy(Model):
 
     @model_validator(mode="after")
     def _possible(self) -> Deploy:
-        check_serverless(self.kind, self.serverless, self.steps, said=self.model_fields_set)
+        check_serverless(self.kind, self.serverless, said=self.model_fields_set)
         check_queue(self.kind, self.queue)
         check_batch(self.kind, self.input, self.instance, said=self.model_fields_set)
         if "chain" in self.model_fields_set:
-            check_chain(self.chain, self.kind)
+            check_chain(self.chain)
         check_kind(self.batch, self.kind)
         if self.autoscale:
             count = self.instance_count if "instance_count" in self.model_fields_set else None
-            check_autoscale(self.autoscale, kind=self.kind, instance=self.instance, count=count, shift=self.steps)
+            check_autoscale(self.autoscale, kind=self.kind, instance=self.instance, count=count)
         if self.has_shadow:
             check_shadow(self)
+        _check_guardrails(self)
         if self.steps:
-            for one in self.instance.in_order:
-                check_shift(self.steps, instance=one, instances=self.first_count, at=_at_steps(self))
+            is_scaled = self.autoscale is not None
+            check_shift(self.steps, instances=self.first_count, is_scaled=is_scaled, at=_at_steps(self))
         _check_watched(self)
         _check_times(self)
         return self
@@ -168,6 +169,29 @@ class Deploy(Model):
 
 def _at_steps(deploy: Deploy) -> list[str]:
     return ["shift", "then"] if deploy.has_shadow else ["shift"]
+
+
+def _check_guardrails(deploy: Deploy) -> None:
+    """What says how SageMaker deploys is said of endpoints that have its guardrails.
+
+    Sources: developer guide, "Deployment guardrails for updating models in production" (its note), "Exclusions".
+    """
+    others = [name for name in ("rollback_on", "keep_old", "max_time") if getattr(deploy, name)]
+    said = _at_steps(deploy) if deploy.steps else others[:1]
+    if not said:
+        return
+    if deploy.is_serverless:
+        message = (
+            "is said, but kind is serverless, and SageMaker's deployment guardrails are of real-time and asynchronous "
+            "endpoints alone (developer guide, Deployment guardrails); leave it out"
+        )
+        raise refusal(message, *said)
+    if inf1 := deploy.instance.of(INF1):
+        message = (
+            f"is said, but the instance is {inf1}: SageMaker updates Inf1 endpoints all at once, without a word "
+            "(developer guide, Deployment guardrails, Exclusions); leave it out"
+        )
+        raise refusal(message, *said)
 
 
 def _check_watched(deploy: Deploy) -> None:
@@ -185,6 +209,12 @@ def _check_watched(deploy: Deploy) -> None:
             "SageMaker watches an alarm; write shift: {canary: 10%}, or keep_old: 5m"
         )
         raise refusal(message, "rollback_on")
+    if alarms and alarms.alarms and not shift and deploy.keep_old < SHORTEST_BAKING:
+        message = (
+            "are said, but no alarm judges a shadow, and after it all traffic goes over at once: there is no time in "
+            "which SageMaker watches them; write then: {canary: 10%}, or keep_old: 5m"
+        )
+        raise refusal(message, "rollback_on", "alarms")
     if shift and shift.kind == "rolling" and deploy.keep_old:
         message = (
             "is said, but a rolling shift replaces the old instances as it goes; SageMaker's RollingUpdatePolicy has "

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from contract.endpoint_kinds import ASYNC_KIND, SERVERLESS_KIND
+from contract.endpoint_kinds import ASYNC_KIND
 from ratchet.spec import schedule
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.fields import duration
@@ -29,7 +29,7 @@ DEFAULT_COOLDOWN = 300
 MOST_TIMES = 50
 
 Cooldown = Annotated[int, *duration(0, LONGEST_COOLDOWN, what="a cooldown")]
-Instances = Annotated[int, Field(ge=1, le=MOST)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
 _BURSTABLE = re.compile(r"ml\.t\d[a-z]*\.")
 
 
@@ -62,8 +62,8 @@ class Time(Model):
         WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]}),
         Field(description="Whose clock cron() looks at"),
     ] = "UTC"
-    min: Instances | None = None
-    max: Instances | None = None
+    min: Count | None = None
+    max: Count | None = None
 
     @model_validator(mode="after")
     def _limits(self) -> Time:
@@ -76,10 +76,8 @@ class Time(Model):
 class Autoscale(Model):
     """Instances come and go between `min` and `max`. Cooldowns are in seconds."""
 
-    min: Annotated[
-        Instances, Field(description="Never fewer instances; also how many a first endpoint begins with")
-    ] = 1
-    max: Annotated[Instances, Example("max: 4"), Field(description="Never more instances")]
+    min: Annotated[Count, Field(description="Never fewer instances; also how many a first endpoint begins with")] = 1
+    max: Annotated[Count, Example("max: 4"), Field(description="Never more instances")]
     invocations_per_instance: Annotated[
         float | None,
         Field(gt=0, le=10_000_000, description="Requests a minute that each instance is to have, about"),
@@ -108,13 +106,11 @@ def _check_limits(low: int | None, high: int | None) -> None:
         raise refusal(f"is {low}, and max is {high}; at least as many instances must be allowed", "min")
 
 
-def check_autoscale(autoscale: Autoscale, *, kind: str, instance: InstanceTypes, count: int | None, shift: Any) -> None:
-    """Raises a refusal where an endpoint can't be scaled, or where something counts its instances otherwise.
+def check_autoscale(autoscale: Autoscale, *, kind: str, instance: InstanceTypes, count: int | None) -> None:
+    """Raises a refusal where an endpoint can't be scaled, or where its instances are counted otherwise.
 
     count: `instance_count`, where it is said.
     """
-    if kind == SERVERLESS_KIND:
-        raise refusal("is for instances, and kind is serverless: SageMaker itself scales it; leave it out", "autoscale")
     if kind == ASYNC_KIND and autoscale.invocations_per_instance is not None:
         raise refusal(
             "is said, but kind is async: requests wait in its queue, and invocations don't tell how many (developer "
@@ -134,10 +130,4 @@ def check_autoscale(autoscale: Autoscale, *, kind: str, instance: InstanceTypes,
             f"is {count}, outside of autoscale's {autoscale.min} to {autoscale.max}; leave it out: a first endpoint "
             "begins with autoscale's min",
             "instance_count",
-        )
-    if shift is not None and shift.size.instances is not None:
-        raise refusal(
-            f"is {shift.size}, a number of instances, and autoscale changes how many there are; write percent, as 25%",
-            "shift",
-            shift.kind,
         )

@@ -111,6 +111,10 @@ class Container(Model):
         variables = {"environment": dict(self.environment)}
         return {"name": self.hostname, "entry": self.entry, "framework": self._framework(), **variables}
 
+    def framework_of(self, training: str | None) -> str | None:
+        """The framework whose container it is, where training's is this one; None for an image of the user's own."""
+        return self._framework() or (None if self.image else training)
+
     def _framework(self) -> str | None:
         """The framework whose container's own functions hold for what the script leaves out; None: training's."""
         if self.framework is not None:
@@ -126,7 +130,7 @@ class Container(Model):
         return self
 
 
-def check_chain(chain: Sequence[Container], kind: str) -> None:
+def check_chain(chain: Sequence[Container]) -> None:
     """Raises a refusal for a chain that SageMaker has not; call it where one is said."""
     if not chains.LEAST <= len(chain) <= chains.MOST:
         count = f"{len(chain)} container{'s' if len(chain) != 1 else ''}"
@@ -140,6 +144,3 @@ def check_chain(chain: Sequence[Container], kind: str) -> None:
             message = f"gives the name {container.hostname!r}, which {other} has already; write another name beside it"
             raise refusal(message, "chain", number, where)
         first[container.hostname] = number
-    if kind == "serverless":
-        message = "is said, but kind is serverless, where SageMaker has no inference pipelines; write kind: endpoint"
-        raise refusal(message, "chain")

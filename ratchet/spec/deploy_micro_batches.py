@@ -16,7 +16,6 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from contract import files, micro_batches
 from contract.endpoint_kinds import SERVERLESS_KIND
 from ratchet.spec.errors import checked, refusal
-from ratchet.spec.image import Framework
 from ratchet.spec.model import Model
 from ratchet.spec.own_code import imports
 
@@ -52,9 +51,14 @@ class MicroBatches(Model):
         return micro_batches.text(self.max, self.wait / 1000)
 
 
-def check_container(batch: MicroBatches | None, framework: Framework | None) -> None:
-    """Raises a refusal where the framework's container would make nothing of it."""
-    if batch is not None and framework is not None and framework.name == "pytorch":
+def may_batch(framework: str | None) -> bool:
+    """Whether a framework's container has requests at the same time; one of an image of the user's own (None) may."""
+    return framework != "pytorch"
+
+
+def check_containers(batch: MicroBatches | None, frameworks: Sequence[str | None]) -> None:
+    """Raises a refusal where none of the containers that serve, by their frameworks, would make anything of it."""
+    if batch is not None and not any(map(may_batch, frameworks)):
         message = (
             "is said, but PyTorch's container predicts one request after the other: TorchServe hands its toolkit many, "
             "of which that makes a call each, and one that fails fails all (aws/sagemaker-inference-toolkit #123); "
@@ -73,7 +77,7 @@ def check_kind(batch: MicroBatches | None, kind: str) -> None:
 def check_helper(folder: Path, scripts: Sequence[str]) -> str | None:
     """The end of a sentence about scripts of which none puts requests together; None where one does. Read, not run.
 
-    scripts: serve.py, or those of a chain.
+    scripts: serve.py, or those of a chain whose containers may batch.
     """
     said = " or ".join(scripts)
     there = [name for name in scripts if (folder / name).is_file()]

@@ -12,7 +12,6 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from contract.endpoint_kinds import SERVERLESS_KIND
-from ratchet.spec.deploy_shift import Shift
 from ratchet.spec.errors import refusal
 from ratchet.spec.fields import size
 from ratchet.spec.model import Model
@@ -53,7 +52,7 @@ class Serverless(Model):
         return self
 
 
-def check_serverless(kind: str, serverless: Serverless | None, shift: Shift | None, *, said: Collection[str]) -> None:
+def check_serverless(kind: str, serverless: Serverless | None, *, said: Collection[str]) -> None:
     """Raises a refusal for what a serverless endpoint needs not and can't have, and for an instance that's missing."""
     if kind != SERVERLESS_KIND:
         if serverless is not None:
@@ -69,9 +68,3 @@ def check_serverless(kind: str, serverless: Serverless | None, shift: Shift | No
                 "Serverless Inference, Feature exclusions): leave it out; serverless: {memory: 2GiB} says the size"
             )
             raise refusal(message, name)
-    if shift and shift.kind == "rolling":
-        message = "is rolling, but SageMaker replaces a serverless endpoint at once; write canary: 10%, or linear: 25%"
-        raise refusal(message, "shift", "rolling")
-    if shift and shift.size.percent is None:
-        message = f"is {shift.size}, but a serverless endpoint has no instances to count; write percent, as 10%"
-        raise refusal(message, "shift", shift.kind)

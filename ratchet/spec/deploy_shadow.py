@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 from ratchet.spec import units
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.fields import duration
+from ratchet.spec.instances import INF1
 
 # Metrics come once a minute, captured answers every few minutes.
 SHORTEST_SHADOW, LONGEST_SHADOW = 5 * units.SECONDS["m"], 30 * units.SECONDS["d"]
@@ -61,8 +62,8 @@ def check_shadow(deploy: Any) -> None:
             "is said beside deploy.chain: SageMaker has no shadows of models with several containers; leave it out"
         )
         raise refusal(message, "shift", "shadow")
-    if deploy.instance.startswith("ml.inf1."):
-        message = f"is said, but the instance is {deploy.instance}: SageMaker has no shadows on Inf1; leave it out"
+    if inf1 := deploy.instance.of(INF1):
+        message = f"is said, but the instance is {inf1}: SageMaker has no shadows on Inf1; leave it out"
         raise refusal(message, "shift", "shadow")
     watched = deploy.rollback_on
     if deploy.shift.agree is None and not (watched and (watched.errors is not None or watched.latencies)):

@@ -144,14 +144,13 @@ class Shift(Model):
         return self
 
 
-def check_shift(shift: Shift, *, instance: str, instances: int, at: Sequence[str]) -> None:
+def check_shift(shift: Shift, *, instances: int, is_scaled: bool, at: Sequence[str]) -> None:
     """Raises a refusal where the steps, which are said at `at`, don't go with the endpoint's instances."""
-    if instance.startswith("ml.inf1."):
+    if is_scaled and shift.size.instances is not None:
         message = (
-            f"is said, but the instance is {instance}: SageMaker updates Inf1 endpoints all at once, without a word "
-            "(developer guide, Deployment guardrails, Exclusions); leave it out"
+            f"is {shift.size}, a number of instances, and autoscale changes how many there are; write percent, as 25%"
         )
-        raise refusal(message, *at)
+        raise refusal(message, *at, shift.kind)
     (least, most), share = SHARES[shift.kind], shift.size.share(instances)
     if least <= share <= most:
         return

@@ -17,6 +17,9 @@ LONGEST_WAIT = 7 * units.SECONDS["d"]
 # Unless said.
 WAIT = 30 * units.SECONDS["m"]
 
+# The family for which SageMaker has neither deployment guardrails nor shadows.
+INF1 = "ml.inf1"
+
 _INSTANCE = re.compile(r"ml\.[a-z][a-z0-9-]*\.(?:nano|micro|small|medium|large|metal|\d*xlarge|metal-\d+xl)")
 
 
@@ -34,6 +37,10 @@ class InstanceTypes(str):
     def in_order(self) -> tuple[str, ...]:
         """All of them."""
         return (str(self), *self.instead)
+
+    def of(self, family: str) -> str | None:
+        """The first of them that is of a family, as ml.inf1."""
+        return next((one for one in self.in_order if one.startswith(f"{family}.")), None)
 
 
 def _types(value: object) -> InstanceTypes:

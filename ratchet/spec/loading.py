@@ -98,7 +98,7 @@ def _check_folder(spec: PipelineSpec) -> None:
         raise spec.error("dockerfile", f"there is no file {spec.dockerfile} in {folder}")
     if spec.train.spot is not None and (wrong := check_checkpoints(folder)):
         raise spec.error("train.spot", wrong)
-    if spec.deploy.batch is not None and (wrong := check_helper(folder, spec.serving_scripts)):
+    if spec.deploy.batch is not None and (wrong := check_helper(folder, spec.batching_scripts)):
         raise spec.error("deploy.batch", wrong)
     for index, rule in enumerate(spec.rules):
         wrong = check_custom_rule(rule, folder) if rule.is_custom else None

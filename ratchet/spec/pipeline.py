@@ -13,7 +13,7 @@ from contract.held_out import Reading, defines_reader
 from ratchet.spec.approval import Approval, Approved
 from ratchet.spec.data import Prefix, check_apart, check_channels
 from ratchet.spec.deploy import Deploy
-from ratchet.spec.deploy_micro_batches import check_container
+from ratchet.spec.deploy_micro_batches import check_containers, may_batch
 from ratchet.spec.deploy_queue import check_queue_apart
 from ratchet.spec.errors import SpecError
 from ratchet.spec.evaluate import Evaluate
@@ -77,7 +77,7 @@ class PipelineSpec(Model):
         check_one_image(self.framework, self.image, self.dockerfile)
         check_channels(self.data)
         check_apart(self.data, self.deploy.input)
-        check_container(self.deploy.batch, self.framework)
+        check_containers(self.deploy.batch, self.serving_frameworks)
         check_queue_apart(self.data, self.deploy.queue)
         check_rules(self.rules)
         if self.rules_service == "sagemaker":
@@ -101,6 +101,18 @@ class PipelineSpec(Model):
     def serving_scripts(self) -> list[str]:
         """The files whose functions serve: of a chain one a container, in order."""
         return [container.entry for container in self.deploy.chain] or [files.SERVING_SCRIPT]
+
+    @property
+    def serving_frameworks(self) -> list[str | None]:
+        """The frameworks whose containers run those, in order; None for an image of the user's own."""
+        training = self.framework.name if self.framework else None
+        return [container.framework_of(training) for container in self.deploy.chain] or [training]
+
+    @property
+    def batching_scripts(self) -> list[str]:
+        """Those of the files whose containers have requests at the same time."""
+        pairs = zip(self.serving_scripts, self.serving_frameworks, strict=True)
+        return [script for script, framework in pairs if may_batch(framework)]
 
     @property
     def reads_held_out_data(self) -> bool:

@@ -80,19 +80,22 @@ def test_what_no_endpoint_of_a_kind_can_be_is_refused_on_its_line(tmp_path: Path
         ({"serverless": {"concurrency": 201}}, "deploy.serverless.concurrency: is 201; it must be at most 200"),
         ({"serverless": {"provisioned": 6}}, "deploy.serverless.provisioned: is 6, more than concurrency, which is 5"),
         (
-            {"shift": {"rolling": "25%"}, "rollback_on": {"errors": "1%"}},
-            "deploy.shift.rolling: is rolling, but SageMaker replaces a serverless endpoint at once",
+            {"shift": {"canary": "10%"}, "rollback_on": {"errors": "1%"}},
+            "deploy.shift: is said, but kind is serverless, and SageMaker's deployment guardrails are of real-time and",
         ),
-        (
-            {"shift": {"canary": 1}, "rollback_on": {"errors": "1%"}},
-            "deploy.shift.canary: is 1, but a serverless endpoint has no instances to count; write percent",
-        ),
+        ({"keep_old": "5m"}, "deploy.keep_old: is said, but kind is serverless, and SageMaker's deployment guardrails"),
+        ({"max_time": "1h"}, "deploy.max_time: is said, but kind is serverless"),
         (
             {"queue": {"input": "q/", "output": "a/"}},
             "deploy.queue: is an asynchronous endpoint's, but kind is serverl",
         ),
         ({"input": "rows/"}, "deploy.input: is the rows of a batch, but kind is serverless"),
     ],
+)
+@pytest.mark.fidelity(
+    "Endpoints",
+    "Deployment guardrails are of real-time and asynchronous endpoints alone: a serverless one has no shift.",
+    "SageMaker Developer Guide, Deployment guardrails for updating models in production",
 )
 def test_what_aws_has_not_for_serverless_endpoints_is_refused(
     tmp_path: Path, deploy: dict[str, Any], message: str

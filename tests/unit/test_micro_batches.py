@@ -208,6 +208,36 @@ def test_the_container_is_told_and_no_other_model_is_made(tmp_path: Path) -> Non
     assert make_spec(tmp_path, deploy={**ENDPOINT, "batch": {}}).deploy.batch.told == '{"max":32,"wait":0.005}'  # type: ignore[union-attr]
 
 
+CHAIN = [{"entry": "first.py"}, {"entry": "second.py", "framework": {"name": "pytorch", "version": "2.6.0"}}]
+
+
+@pytest.mark.parametrize(
+    ("importing", "message"),
+    [
+        ("first.py", None),
+        ("second.py", "deploy.batch: is said, but first.py doesn't import toolkit.micro_batches, so each request is"),
+    ],
+)
+def test_of_a_chain_the_containers_that_can_put_requests_together(
+    tmp_path: Path, importing: str, message: str | None
+) -> None:
+    """PyTorch's is one of those that can't, whatever its script imports."""
+    for name in ("first.py", "second.py"):
+        (tmp_path / name).write_text(SERVE if name == importing else "")
+    deploy = {**ENDPOINT, "batch": {}, "chain": CHAIN}
+    if message is None:
+        assert make_spec(tmp_path, deploy=deploy).batching_scripts == ["first.py"]
+        return
+    with pytest.raises(SpecError, match=message):
+        make_spec(tmp_path, deploy=deploy)
+    own = [{**CHAIN[0], "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/own:1"}, CHAIN[1]]
+    (tmp_path / "first.py").write_text(SERVE)
+    pytorch = {"framework": {"name": "pytorch", "version": "2.6.0"}}
+    assert make_spec(tmp_path, **pytorch, deploy={**deploy, "chain": own}).deploy.batch
+    with pytest.raises(SpecError, match="PyTorch's container predicts one request after the other"):
+        make_spec(tmp_path, **pytorch, deploy={**deploy, "chain": [{"entry": "first.py"}, CHAIN[1]]})
+
+
 @pytest.mark.parametrize(
     ("serve", "batch", "changes", "message"),
     [

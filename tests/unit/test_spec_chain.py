@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic_core import PydanticCustomError
 
 from contract.files import SPEC_FILE
 from infra.images import chain_images
 from infra.workflow.steps.plan import spec_hash
 from ratchet import spec
-from ratchet.spec.deploy_chain import check_chain
+from ratchet.spec.instances import InstanceTypes
 
 SPEC = """\
 name: cars
@@ -171,9 +170,11 @@ def test_an_image_that_cant_serve_is_refused_on_its_line(tmp_path: Path, case: s
 
 def test_an_instance_that_cant_run_a_containers_image_is_refused(tmp_path: Path) -> None:
     found = loaded(tmp_path, TWO.replace("\n", "\n", 1))
-    arm = found.model_copy(update={"deploy": found.deploy.model_copy(update={"instance": "ml.m7g.large"})})
-    with pytest.raises(spec.SpecError, match=r"deploy\.chain\[0\]\.framework: sklearn's images are for cpu, and"):
-        chain_images(arm, "us-east-1")
+    for types in (InstanceTypes("ml.m7g.large"), InstanceTypes("ml.m5.large", "ml.m7g.large")):
+        arm = found.model_copy(update={"deploy": found.deploy.model_copy(update={"instance": types})})
+        what = r"deploy\.chain\[0\]\.framework: ml\.m7g\.large is a machine for arm64 images; sklearn's are for cpu"
+        with pytest.raises(spec.SpecError, match=what):
+            chain_images(arm, "us-east-1")
     with pytest.raises(spec.SpecError, match=r"sklearn 1\.9-0 has no image in mars-1; only in"):
         chain_images(found, "mars-1")
 
@@ -196,7 +197,9 @@ def test_an_evaluation_knows_whose_functions_hold_for_what_a_script_leaves_out(
 
 def test_what_sagemaker_has_for_one_container_alone_is_refused(tmp_path: Path) -> None:
     shadow = "  shift: {shadow: 1h, then: {canary: 50%}}\n  rollback_on: {errors: 1%}\n  instance_count: 2\n"
-    with pytest.raises(PydanticCustomError, match="is said, but kind is serverless, where SageMaker has no inference"):
-        check_chain(loaded(tmp_path, TWO).deploy.chain, "serverless")
+    serverless = SPEC.rpartition("  instance")[0] + "  kind: serverless\n" + TWO
+    (tmp_path / SPEC_FILE).write_text(serverless, encoding="utf-8")
+    with pytest.raises(spec.SpecError, match=r"deploy\.chain: is said, but kind is serverless, which has .* one cont"):
+        spec.load(tmp_path / SPEC_FILE)
     with pytest.raises(spec.SpecError, match=r"deploy\.shift\.shadow: is said beside deploy\.chain: SageMaker has no"):
         loaded(tmp_path, TWO, shadow)

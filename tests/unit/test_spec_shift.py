@@ -206,6 +206,11 @@ WRONG_SHADOWS: dict[str, str] = {
     "shift: {shadow: 1h, agree: 95%, then: {canary: 60%}}, rollback_on: {errors: 1%}": "shift.then.canary: is 60%; ",
     "shift: {shadow: 1h, agree: 95%, then: {canary: 10%}}": "shift.then: is canary, but there is no alarm to roll back",
     "shift: {shadow: 1h, agree: 95%}, instance: ml.inf1.xlarge": "shift.shadow: is said, but the instance is ml.inf1",
+    "shift: {shadow: 1h, agree: 95%}, instance: [ml.m5.large, ml.inf1.xlarge]": "shift.shadow: is said, but the inst",
+    "shift: {shadow: 1h, agree: 95%}, rollback_on: {alarms: [mine]}": "rollback_on.alarms: are said, but no alarm "
+    "judges a shadow, and after it all traffic goes over at once",
+    "shift: {shadow: 1h, then: {canary: 1}}, rollback_on: {errors: 1%}, "
+    "autoscale: {max: 5, invocations_per_instance: 9}": "shift.then.canary: is 1, a number of instances, and autoscale",
     "shift: {shadow: 1h, agree: 95%}, kind: async, queue: {input: q/, output: a/}": "shift.shadow: is said, "
     "but kind is async: SageMaker has shadows of real-time endpoints alone",
     "shift: {shadow: 1h, agree: 95%}, kind: batch, input: b/": "shift: is an endpoint's, and kind is batch",
@@ -251,6 +256,11 @@ TOGETHER: dict[str, tuple[str, dict[str, Any], str]] = {
         "  shift: {canary: 10%}\n" + ALARMS,
         {"instance": "ml.inf1.xlarge"},
         "9: deploy.shift: is said, but the instance is ml.inf1.xlarge: SageMaker updates Inf1 endpoints all at once",
+    ),
+    "Inf1 without steps": (
+        ALARMS + "  keep_old: 5m\n",
+        {"instance": "[ml.m5.large, ml.inf1.xlarge]"},
+        "9: deploy.rollback_on: is said, but the instance is ml.inf1.xlarge: SageMaker updates Inf1 endpoints all at",
     ),
 }
 
