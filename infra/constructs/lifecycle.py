@@ -89,7 +89,9 @@ def _grants(at: Surroundings, queue_arn: str, machine: StateMachine) -> list[Gra
         Grant(actions=["states:StopExecution"], resources=[at.executions(machine.name)], because=RUNS_ARE_NAMED_LATER),
         *clear_away(at),
         *clear_alarms_away(at),
-        *([look_for_target(), *stop(at)] if at.has_endpoint else []),
+        # Of a pipeline for batches too, whose endpoint was scaled before.
+        look_for_target(),
+        *stop(at),
         Grant(
             actions=[
                 "sagemaker:DescribeModelPackageGroup",

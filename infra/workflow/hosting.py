@@ -41,7 +41,8 @@ _AGAIN_SECONDS = 2
 def content_names(at: Surroundings, role: JobRole) -> str:
     """The model's and the endpoint config's name, by what each will hold."""
     deploy = at.spec.deploy
-    instances = list(deploy.instance.in_order) if deploy.instance.instead else str(deploy.instance)
+    several = [*deploy.instance.in_order, deploy.provisioning]
+    instances = several if deploy.instance.instead else str(deploy.instance)
     held_by_config = ["$model_name", *_texts(instances, deploy.first_count)]
     model_name = content_name_of_model(at, role)
     config_name = content_name(at.content_prefix, [*held_by_config, *_texts(*held(at))])

@@ -208,8 +208,6 @@ def look_for_target() -> Grant:
 
 def stop(at: Surroundings) -> list[Grant]:
     """To end the endpoint's scaling; SageMaker asks it of who deletes an endpoint that is scaled, too."""
-    if not at.has_endpoint:
-        return []
     alarms = at.account.arn("cloudwatch", f"alarm:TargetTracking-{_resource(at)}-Alarm*")
     return [
         _on_targets(at, ["DeregisterScalableTarget"], _of_resource(at), _of_variants()),

@@ -266,6 +266,16 @@ def speaking(template: Template) -> dict[str, Any]:
     return {action: one for one in ours for action in listed(one["Action"]) if action in actions}
 
 
+def test_a_pipeline_for_batches_may_end_the_scaling_of_the_endpoint_that_it_had(
+    pipeline: Callable[..., Template],
+) -> None:
+    """The deployment that says `kind: batch` finds it among its old properties."""
+    batch = {"kind": "batch", "input": "tickets/rows/", "instance": "ml.m5.large"}
+    statements = pipeline("local", deploy=batch).statements_of("LifecycleHandler")
+    actions = {action for statement in statements for action in listed(statement["Action"])}
+    assert "application-autoscaling:DeregisterScalableTarget" in actions
+
+
 def test_rules_may_speak_for_themselves_only(pipeline: Callable[..., Template]) -> None:
     judged = speaking(pipeline("local", rules=[{"rule": "LossNotDecreasing"}]))
     assert set(judged) == {"events:PutEvents", "cloudwatch:PutMetricData"}

@@ -244,6 +244,17 @@ POOLS_NOW = [
 ]
 
 
+def test_another_time_for_instances_is_another_config(tmp_path: Path) -> None:
+    names = set[str]()
+    for minutes in (10, 20, 20):
+        ran = run(make_spec(tmp_path, deploy={"instance": TYPES, "timeout": f"{minutes}m"}), World(plan=dict(PLAN)))
+        (config,) = ran.called("createEndpointConfig")
+        (variant,) = config["ProductionVariants"]
+        assert variant["VariantInstanceProvisionTimeoutInSeconds"] == minutes * 60
+        names.add(config["EndpointConfigName"])
+    assert len(names) == 2
+
+
 def test_an_endpoints_types_are_sagemakers_pools_and_the_record_says_which_it_has(tmp_path: Path) -> None:
     world = World(plan=dict(PLAN))
     world.answers["describeEndpoint"] = [MISSING_ENDPOINT, lambda _: on(world)]
