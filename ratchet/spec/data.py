@@ -49,12 +49,18 @@ def check_channels(data: Mapping[str, str]) -> None:
     _no_overlap(data)
 
 
-def check_apart(data: Mapping[str, str], rows: str | None) -> None:
-    """Raises a refusal where a batch's rows lie in a channel or a channel in them: they would be trained on."""
-    for channel, prefix in data.items() if rows else ():
-        if rows and (rows.startswith(prefix) or prefix.startswith(rows)):
-            message = f"is {rows!r}, which overlaps data.{channel} ({prefix!r}); give the batch a prefix of its own"
-            raise refusal(message, "deploy", "input")
+def check_apart(data: Mapping[str, str], others: Mapping[str, str]) -> None:
+    """Raises a refusal where another prefix, by its field, lies in a channel or in another, or the other way round.
+
+    What the model is asked would be trained on, or its answers asked.
+    """
+    places = {f"data.{channel}": prefix for channel, prefix in data.items()}
+    for field, prefix in others.items():
+        for other, taken in places.items():
+            if prefix.startswith(taken) or taken.startswith(prefix):
+                message = f"is {prefix!r}, which overlaps {other} ({taken!r}); give it a prefix of its own"
+                raise refusal(message, *field.split("."))
+        places[field] = prefix
 
 
 def _no_overlap(data: Mapping[str, str]) -> None:

@@ -105,6 +105,13 @@ class Deploy(Model):
         return self.kind == BATCH_KIND
 
     @property
+    def prefixes(self) -> dict[str, str]:
+        """Where in the data bucket what the model is asked lies, and where its answers go, by the fields."""
+        queue = self.queue
+        asked = {"deploy.queue.input": queue.input, "deploy.queue.output": queue.output} if queue else {}
+        return {**({"deploy.input": self.input} if self.input else {}), **asked}
+
+    @property
     def first_count(self) -> int:
         """How many instances an endpoint config says: a first endpoint begins with so many, scaled or not."""
         is_said = "instance_count" in self.model_fields_set

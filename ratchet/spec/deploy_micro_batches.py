@@ -6,7 +6,6 @@ aws/sagemaker-inference-toolkit, `transformer.py`, and its issue #123.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -15,20 +14,17 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from contract import files, micro_batches
 from contract.endpoint_kinds import SERVERLESS_KIND
+from ratchet.spec import units
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.model import Model
 from ratchet.spec.own_code import imports
 
 HELPER = f"{files.TOOLKIT}.micro_batches"
 MOST_ROWS, LONGEST_WAIT = 1000, 1000
-_UNITS = {"ms": 1, "s": 1000}
 
 
 def _milliseconds(value: object) -> int:
-    found = re.fullmatch(r"(\d+)(ms|s)", value.strip()) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError(f"is {value!r}; write a whole number and ms, as 5ms")
-    number = int(found[1]) * _UNITS[found[2]]
+    number = units.milliseconds(value, "5ms")
     if not 0 < number <= LONGEST_WAIT:
         raise ValueError(f"is {value}; a request waits 1ms to {LONGEST_WAIT}ms for others: write 5ms")
     return number
@@ -41,7 +37,7 @@ class MicroBatches(Model):
     wait: Annotated[
         int,
         BeforeValidator(checked(_milliseconds)),
-        WithJsonSchema({"type": "string", "pattern": r"^\d+(ms|s)$", "examples": ["5ms"], "default": "5ms"}),
+        WithJsonSchema({"type": "string", "pattern": units.SHORT_PATTERN, "examples": ["5ms"], "default": "5ms"}),
         Field(description="How long the first of them waits for the others, at most"),
     ] = 5
 

@@ -6,7 +6,6 @@ Sources: AsyncInferenceConfig (API reference); developer guide, "Asynchronous in
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
@@ -76,16 +75,3 @@ def check_queue(kind: str, queue: Queue | None) -> None:
             "of the data bucket"
         )
         raise refusal(message, "queue")
-
-
-def check_queue_apart(data: Mapping[str, str], queue: Queue | None) -> None:
-    """Raises a refusal where requests or answers lie in a channel or each other: they would be trained on, or asked."""
-    if queue is None:
-        return
-    places = {f"data.{channel}": prefix for channel, prefix in data.items()}
-    for name, prefix in (("input", queue.input), ("output", queue.output)):
-        for other, taken in places.items():
-            if prefix.startswith(taken) or taken.startswith(prefix):
-                message = f"is {prefix!r}, which overlaps {other} ({taken!r}); give it a prefix of its own"
-                raise refusal(message, "deploy", "queue", name)
-        places[f"deploy.queue.{name}"] = prefix

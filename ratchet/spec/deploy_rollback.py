@@ -13,6 +13,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from contract import names
+from ratchet.spec import units
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.model import Model
 
@@ -22,8 +23,6 @@ ALARM_NAME = 255
 LONGEST_LATENCY = 60_000
 
 _PERCENT_PATTERN = r"^\d+(\.\d+)? ?%$"
-_LATENCY_PATTERN = r"^\d+(ms|s)$"
-_LATENCY_UNITS = {"ms": 1, "s": 1000}
 # In a policy's resource a name with one of these is a pattern (IAM User Guide, "Resource").
 _PATTERNS = ("*", "?", "$")
 
@@ -39,10 +38,7 @@ def _share(value: object) -> float:
 
 
 def _milliseconds(value: object) -> int:
-    found = re.fullmatch(r"(\d+)(ms|s)", value.strip()) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError(f"is {value!r}; write a whole number and ms or s, as 500ms")
-    number = int(found[1]) * _LATENCY_UNITS[found[2]]
+    number = units.milliseconds(value, "500ms")
     if not 0 < number <= LONGEST_LATENCY:
         raise ValueError(f"is {value}; SageMaker waits 60s for an answer: write 1ms to 60s")
     return number
@@ -71,7 +67,7 @@ Share = Annotated[
 Latency = Annotated[
     int,
     BeforeValidator(checked(_milliseconds)),
-    WithJsonSchema({"type": "string", "pattern": _LATENCY_PATTERN, "examples": ["500ms", "2s"]}),
+    WithJsonSchema({"type": "string", "pattern": units.SHORT_PATTERN, "examples": ["500ms", "2s"]}),
 ]
 AlarmName = Annotated[
     str,

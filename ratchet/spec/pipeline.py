@@ -14,7 +14,6 @@ from ratchet.spec.approval import Approval, Approved
 from ratchet.spec.data import Prefix, check_apart, check_channels
 from ratchet.spec.deploy import Deploy
 from ratchet.spec.deploy_micro_batches import check_containers, may_batch
-from ratchet.spec.deploy_queue import check_queue_apart
 from ratchet.spec.errors import SpecError
 from ratchet.spec.evaluate import Evaluate
 from ratchet.spec.gate import Gate
@@ -76,9 +75,8 @@ class PipelineSpec(Model):
     def _possible(self) -> PipelineSpec:
         check_one_image(self.framework, self.image, self.dockerfile)
         check_channels(self.data)
-        check_apart(self.data, self.deploy.input)
+        check_apart(self.data, self.deploy.prefixes)
         check_containers(self.deploy.batch, self.serving_frameworks)
-        check_queue_apart(self.data, self.deploy.queue)
         check_rules(self.rules)
         if self.rules_service == "sagemaker":
             framework = self.framework

@@ -1,4 +1,4 @@
-"""Durations and sizes as pipeline.yaml writes them, with units: `90s`, `1h30m`, `30GiB`."""
+"""Durations and sizes as pipeline.yaml writes them, with units: `90s`, `1h30m`, `5ms`, `30GiB`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ GIB = {"GiB": 1, "TiB": 1024}
 
 _DURATION = re.compile(r"(?:\d+[smhd])+")
 _DURATION_PART = re.compile(r"(\d+)([smhd])")
+_SHORT = re.compile(r"(\d+)(ms|s)")
+_MILLISECONDS = {"ms": 1, "s": 1000}
 _SIZE = re.compile(r"(\d+)\s?([A-Za-z]+)")
 
 DURATION_PATTERN = r"^(\d+[smhd])+$"
+SHORT_PATTERN = r"^\d+(ms|s)$"
 SIZE_PATTERN = r"^\d+ ?(GiB|TiB)$"
 
 
@@ -28,6 +31,18 @@ def seconds(text: object) -> int:
             f"is not a duration: {text!r}; write a whole number and a unit (s, m, h or d), as 30s, 15m, 1h30m"
         )
     return sum(int(number) * SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
+
+
+def milliseconds(text: object, right: str) -> int:
+    """`500ms`, `2s` in milliseconds.
+
+    Raises:
+        ValueError: it isn't so short a duration, or has no unit; the message says that `right` would be right.
+    """
+    match = _SHORT.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"is {text!r}; write a whole number and ms or s, as {right}")
+    return int(match[1]) * _MILLISECONDS[match[2]]
 
 
 def gib(text: object) -> int:

@@ -243,7 +243,7 @@ def test_of_a_chain_the_containers_that_can_put_requests_together(
     [
         (SERVE, {"max": 1}, {}, "deploy.batch.max: .*greater than or equal to 2|deploy.batch.max: is 1"),
         (SERVE, {"max": 1001}, {}, "deploy.batch.max"),
-        (SERVE, {"wait": 5}, {}, "deploy.batch.wait: is 5; write a whole number and ms, as 5ms"),
+        (SERVE, {"wait": 5}, {}, "deploy.batch.wait: is 5; write a whole number and ms or s, as 5ms"),
         (SERVE, {"wait": "0ms"}, {}, "deploy.batch.wait: is 0ms; a request waits 1ms to 1000ms for others"),
         (SERVE, {"wait": "2s"}, {}, "deploy.batch.wait: is 2s; a request waits 1ms to 1000ms for others"),
         (SERVE, {"rows": 3}, {}, "deploy.batch.rows"),
