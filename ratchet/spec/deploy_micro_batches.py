@@ -17,7 +17,7 @@ from contract.endpoint_kinds import SERVERLESS_KIND
 from ratchet.spec import units
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.model import Model
-from ratchet.spec.own_code import imports
+from ratchet.spec.own_code import check_import
 
 HELPER = f"{files.TOOLKIT}.micro_batches"
 MOST_ROWS, LONGEST_WAIT = 1000, 1000
@@ -71,23 +71,12 @@ def check_kind(batch: MicroBatches | None, kind: str) -> None:
 
 
 def check_helper(folder: Path, scripts: Sequence[str]) -> str | None:
-    """The end of a sentence about scripts of which none puts requests together; None where one does. Read, not run.
+    """The end of a sentence about scripts of which none puts requests together; None where one does.
 
     scripts: serve.py, or those of a chain whose containers may batch.
     """
-    said = " or ".join(scripts)
-    there = [name for name in scripts if (folder / name).is_file()]
-    if not there:
-        return f"needs a predict_fn that takes many rows, but there is no {said} in {folder}"
-    imported = set[str]()
-    for name in there:
-        try:
-            imported |= set(imports(folder, name))
-        except (SyntaxError, ValueError) as error:
-            return f"needs a predict_fn that takes many rows, but {name} can't be read: {error}"
-    if any(name == HELPER or name.startswith(f"{HELPER}.") for name in imported):
-        return None
-    return (
-        f"is said, but {said} doesn't import {HELPER}, so each request is predicted alone; write below its functions: "
-        "predict_fn = in_batches(predict_fn)"
+    otherwise = (
+        f"is said, but {' or '.join(scripts)} doesn't import {HELPER}, so each request is predicted alone; write below "
+        "its functions: predict_fn = in_batches(predict_fn)"
     )
+    return check_import(folder, scripts, HELPER, need="a predict_fn that takes many rows", otherwise=otherwise)

@@ -109,6 +109,23 @@ def _assigned(statements: Sequence[ast.stmt]) -> set[str]:
     return found
 
 
+def check_import(folder: Path, scripts: Sequence[str], module: str, *, need: str, otherwise: str) -> str | None:
+    """The end of a sentence about scripts of which none imports a module: `otherwise`; None where one does.
+
+    Read, not run: a script, or a module of the folder that it imports. need: what such a script is needed for.
+    """
+    there = [name for name in scripts if (folder / name).is_file()]
+    if not there:
+        return f"needs {need}, but there is no {' or '.join(scripts)} in {folder}"
+    imported = set[str]()
+    for name in there:
+        try:
+            imported |= set(imports(folder, name))
+        except (SyntaxError, ValueError) as error:
+            return f"needs {need}, but {name} can't be read: {error}"
+    return None if any(name == module or name.startswith(f"{module}.") for name in imported) else otherwise
+
+
 def imports(folder: Path, file: str) -> Iterator[str]:
     """The names that a file imports, and those that the folder's own modules among them import.
 

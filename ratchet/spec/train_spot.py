@@ -11,7 +11,7 @@ from contract.files import TOOLKIT, TRAINING_SCRIPT
 from ratchet.spec.errors import refusal
 from ratchet.spec.fields import TrainingSeconds
 from ratchet.spec.model import Model
-from ratchet.spec.own_code import imports
+from ratchet.spec.own_code import check_import
 from ratchet.spec.units import duration_text
 
 CHECKPOINTS = f"{TOOLKIT}.checkpoint"
@@ -39,19 +39,10 @@ def check_keep_warm(keep_warm: int | None, spot: Spot | None) -> None:
 
 
 def check_checkpoints(folder: Path) -> str | None:
-    """The end of a sentence about a train.py that doesn't checkpoint, and so can't be interrupted; None where it does.
-
-    Read, not run: train.py, or a module of the model's folder that it imports, must import toolkit.checkpoint.
-    """
-    if not (folder / TRAINING_SCRIPT).is_file():
-        return f"needs a script that checkpoints, but there is no {TRAINING_SCRIPT} in {folder}"
-    try:
-        imported = set(imports(folder, TRAINING_SCRIPT))
-    except (SyntaxError, ValueError) as error:
-        return f"needs a script that checkpoints, but {TRAINING_SCRIPT} can't be read: {error}"
-    if any(name == CHECKPOINTS or name.startswith(f"{CHECKPOINTS}.") for name in imported):
-        return None
-    return (
-        f"needs a script that checkpoints, and {TRAINING_SCRIPT} doesn't import {CHECKPOINTS}: an interruption would "
+    """The end of a sentence about a train.py that doesn't checkpoint, and so can't be interrupted; None where it does."""
+    need = "a script that checkpoints"
+    otherwise = (
+        f"needs {need}, and {TRAINING_SCRIPT} doesn't import {CHECKPOINTS}: an interruption would "
         "train all anew; use toolkit.checkpoint.Checkpoints (docs/spot.md), or leave spot out"
     )
+    return check_import(folder, [TRAINING_SCRIPT], CHECKPOINTS, need=need, otherwise=otherwise)
