@@ -104,14 +104,21 @@ def look_at_target(name: str, at: Surroundings, *, then: str, assign: Document, 
     return look(name, "describeScalableTargets", named, then=then, assign=assign, on_failure=on_failure)
 
 
-def begin_scaling(at: Surroundings, autoscale: Autoscale, *, then: str, on_failure: str) -> tuple[str, States]:
-    """Registers the variant, and puts its policy and its scheduled actions; the first state's name."""
+def begin_scaling(
+    at: Surroundings, autoscale: Autoscale, *, then: str, on_failure: str, suffix: str = ""
+) -> tuple[str, States]:
+    """Registers the variant, and puts its policy and its scheduled actions; the first state's name.
+
+    suffix: how the states' names end.
+    """
     requests: list[tuple[str, str, Document]] = [
-        ("RegisterTarget", "registerScalableTarget", _new_target(at, autoscale))
+        (f"RegisterTarget{suffix}", "registerScalableTarget", _new_target(at, autoscale))
     ]
-    requests += [("PutPolicy", "putScalingPolicy", _policy(at, autoscale, name)) for name in policies(at, autoscale)]
     requests += [
-        (f"PutTime{number}", "putScheduledAction", _time(at, name, time))
+        (f"PutPolicy{suffix}", "putScalingPolicy", _policy(at, autoscale, name)) for name in policies(at, autoscale)
+    ]
+    requests += [
+        (f"PutTime{number}{suffix}", "putScheduledAction", _time(at, name, time))
         for number, (name, time) in enumerate(zip(times(at, autoscale), autoscale.schedule, strict=True), start=1)
     ]
     following = [*(name for name, _, _ in requests[1:]), then]

@@ -39,7 +39,7 @@ def check_keep_warm(keep_warm: int | None, spot: Spot | None) -> None:
 
 
 def check_checkpoints(folder: Path) -> str | None:
-    """The end of a sentence about a train.py that doesn't checkpoint, and so can't be interrupted; None where it does."""
+    """The end of a sentence about a train.py that doesn't checkpoint, so can't be interrupted; None where it does."""
     need = "a script that checkpoints"
     otherwise = (
         f"needs {need}, and {TRAINING_SCRIPT} doesn't import {CHECKPOINTS}: an interruption would "

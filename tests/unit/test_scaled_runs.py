@@ -223,6 +223,26 @@ def test_a_deployment_that_never_begins_leaves_the_champion_scaled(
     assert ran.recorded["scaling"]["in_force"] is True and world.targets and world.policies
 
 
+def test_what_a_repair_has_stopped_is_scaled_while_the_run_trains(tmp_path: Path) -> None:
+    """The training fails, and with it the run: what served before is scaled all the same."""
+    world = in_force(tmp_path, with_champion(plan={"drift": "the endpoint is on another configuration"}))
+    world.on, world.answers["createTrainingJob"] = f"{ENDPOINT}-aaaaaaaaaaaa", refused("no")
+    ran = run(spec_of(tmp_path), world)
+    steps = ("deregisterScalableTarget", "updateEndpoint", "putScalingPolicy", "createTrainingJob")
+    assert list(dict.fromkeys(name for name, _ in ran.calls if name in steps)) == list(steps)
+    assert (world.on, ran.recorded["failure"]["state"]) == (OLD, "Train")
+    assert world.targets and world.policies and ran.recorded["repaired"].startswith("the endpoint is on another")
+
+
+def test_a_deployment_after_a_repair_stops_scaling_for_its_own_update(tmp_path: Path) -> None:
+    world = in_force(tmp_path, with_champion(plan={"drift": "the endpoint is on another configuration"}))
+    world.on = f"{ENDPOINT}-aaaaaaaaaaaa"
+    ran = run(spec_of(tmp_path), world)
+    assert len(ran.called("deregisterScalableTarget")) == len(ran.called("updateEndpoint")) == 2
+    assert ran.recorded["outcome"] == "Promoted"
+    assert (ran.recorded["scaling"]["was"], ran.recorded["scaling"]["in_force"]) == (scaling.STOPPED, True)
+
+
 def test_a_first_model_that_isnt_good_enough_scales_nothing(tmp_path: Path) -> None:
     not_better = {"Payload": {"promote": False, "reason": "too bad", "metric": "f1_macro", "score": 0.1}}
     ran = run(spec_of(tmp_path), Scaled(answers={"gate": not_better}))

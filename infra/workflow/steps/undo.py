@@ -8,6 +8,7 @@ Undo leaves the endpoint to the recorder, which deletes it, and Repair deletes i
 from __future__ import annotations
 
 from contract import outcomes
+from contract.scaling import SCALING, STOPPED
 from contract.states import RECORD, REPAIR, UNDO
 from infra.grants import Grant
 from infra.workflow.conditions import (
@@ -41,7 +42,7 @@ from infra.workflow.guardrails import longest_update
 from infra.workflow.instances import AT_FIRST, SHORT
 from infra.workflow.language import RETRY_EXPECTED, State, States, assigning, choice, failure, task, when
 from infra.workflow.requests import Document, tags
-from infra.workflow.scaling import not_stopped_yet, retained, stop_scaling
+from infra.workflow.scaling import begin_scaling, not_stopped_yet, retained, stop_scaling
 from infra.workflow.step import Step
 from infra.workflow.surroundings import Surroundings
 
@@ -174,9 +175,12 @@ def _busy(condition: str) -> list[State]:
 def _end(at: Surroundings, repaired: str, restored: str) -> States:
     """The run goes on, or is recorded with what was undone and, where the champion isn't back, with why it isn't."""
     undone = {"failure": expression("$undone")}
+    put_back = {"failure": None, "repaired": expression("$plan.drift")}
+    again, scaling = _scale_again(at, put_back, then=repaired)
     changed = any_of("$deployed", "$restored > 0", "$endpoint_changed")
     ways = [
-        when(_IS_REPAIR, repaired, {"repaired": expression("$plan.drift")}),
+        *([when(all_of(_IS_REPAIR, equals("$scaling.stopped", STOPPED)), again)] if scaling else []),
+        when(_IS_REPAIR, repaired, put_back),
         when(all_of(_HAS_CHAMPION, changed), restored, {"outcome": outcomes.ROLLED_BACK, **undone}),
     ]
     why = (
@@ -192,7 +196,20 @@ def _end(at: Surroundings, repaired: str, restored: str) -> States:
     return {
         **choice("Restored", ways, default=restored, assign=undone),
         **assigning("NotRestored", {"failure": reason}, then=RECORD),
+        **scaling,
     }
+
+
+def _scale_again(at: Surroundings, put_back: Document, *, then: str) -> tuple[str, States]:
+    """What a repair has stopped begins again at once, since the run may train for hours, and may fail; the first state.
+
+    Whether it is in force is looked at when the run ends.
+    """
+    wanted, last = at.spec.deploy.autoscale, "ScalesAgain"
+    if wanted is None:
+        return then, {}
+    first, states = begin_scaling(at, wanted, then=last, on_failure=last, suffix="Again")
+    return first, {**states, **assigning(last, {SCALING: None, **put_back}, then=then)}
 
 
 # -------------------------------------------------------------------------------------------------------------- grants
