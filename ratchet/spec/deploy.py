@@ -16,7 +16,7 @@ from ratchet.spec.deploy_batch import check_batch
 from ratchet.spec.deploy_chain import Container, check_chain
 from ratchet.spec.deploy_micro_batches import MicroBatches, check_kind
 from ratchet.spec.deploy_queue import Queue, check_queue
-from ratchet.spec.deploy_rollback import RollbackOn
+from ratchet.spec.deploy_rollback import RollbackOn, check_latencies
 from ratchet.spec.deploy_serverless import Serverless, check_serverless
 from ratchet.spec.deploy_shadow import check_shadow
 from ratchet.spec.deploy_shift import SHORTEST_BAKING, Shift, all_or, check_shift, with_all
@@ -166,6 +166,7 @@ class Deploy(Model):
         if self.has_shadow:
             check_shadow(self)
         _check_guardrails(self)
+        check_latencies(self.rollback_on, self.kind)
         if self.steps:
             is_scaled = self.autoscale is not None
             check_shift(self.steps, instances=self.first_count, is_scaled=is_scaled, at=_at_steps(self))

@@ -13,14 +13,16 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from contract import names
+from contract.endpoint_kinds import ASYNC_KIND
 from ratchet.spec import units
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.model import Model
 
 ALARMS = 10
 ALARM_NAME = 255
-# A model must have answered by then (InvokeEndpoint, API reference); a latency above it is none.
-LONGEST_LATENCY = 60_000
+# A model must have answered by then, in milliseconds; a latency above it is none (InvokeEndpoint, and
+# InvocationTimeoutSeconds of InvokeEndpointAsync, API reference).
+LONGEST_LATENCY, LONGEST_ASYNC_LATENCY = 60_000, 3_600_000
 
 _PERCENT_PATTERN = r"^\d+(\.\d+)? ?%$"
 # In a policy's resource a name with one of these is a pattern (IAM User Guide, "Resource").
@@ -39,8 +41,10 @@ def _share(value: object) -> float:
 
 def _milliseconds(value: object) -> int:
     number = units.milliseconds(value, "500ms")
-    if not 0 < number <= LONGEST_LATENCY:
-        raise ValueError(f"is {value}; SageMaker waits 60s for an answer: write 1ms to 60s")
+    if not 0 < number <= LONGEST_ASYNC_LATENCY:
+        raise ValueError(
+            f"is {value}; SageMaker waits 60s for an answer, of an asynchronous endpoint 3600s: write less"
+        )
     return number
 
 
@@ -114,3 +118,11 @@ class RollbackOn(Model):
             )
             raise refusal(message, "alarms")
         return self
+
+
+def check_latencies(alarms: RollbackOn | None, kind: str) -> None:
+    """Raises a refusal of a latency that no answer has, since SageMaker has given it up by then."""
+    for percentile, limit in alarms.latencies.items() if alarms and kind != ASYNC_KIND else ():
+        if limit > LONGEST_LATENCY:
+            message = f"is {limit / 1000:g}s; SageMaker waits 60s for an answer: write 1ms to 60s"
+            raise refusal(message, "rollback_on", f"{percentile}_latency")

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from contract.batches import BATCH_KIND
 from contract.endpoint_kinds import SERVERLESS_KIND
 from ratchet.spec.errors import refusal
 from ratchet.spec.fields import size
@@ -59,7 +60,8 @@ def check_serverless(kind: str, serverless: Serverless | None, *, said: Collecti
             message = f"is a serverless endpoint's, but kind is {kind}: write kind: serverless, or leave it out"
             raise refusal(message, "serverless")
         if "instance" not in said:
-            raise refusal("is required; write instance: ml.t2.medium", "instance")
+            right = "ml.m5.large" if kind == BATCH_KIND else "ml.t2.medium"
+            raise refusal(f"is required; write instance: {right}", "instance")
         return
     for name in _OF_INSTANCES:
         if name in said:

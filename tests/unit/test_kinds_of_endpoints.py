@@ -132,6 +132,13 @@ def test_kinds_of_endpoints_train_nothing_anew(tmp_path: Path) -> None:
     assert loaded(tmp_path, ASYNC + QUEUE + ALARMS + "  shift: {rolling: 25%}\n").is_guarded
 
 
+def test_an_answer_that_is_fetched_may_take_an_hour(tmp_path: Path) -> None:
+    slow = "  shift: {rolling: 25%}\n  rollback_on: {p99_latency: 300s}\n"
+    assert loaded(tmp_path, ASYNC + QUEUE + slow).rollback_on.latencies == {"p99": 300_000}  # type: ignore[union-attr]
+    message = "deploy.rollback_on.p99_latency: is 3601s; SageMaker waits 60s for an answer, 3600s for an async"
+    assert message in refusal(tmp_path, ASYNC + QUEUE + slow.replace("300s", "3601s"))
+
+
 # ------------------------------------------------------------------------------------------------------------ requests
 
 
