@@ -208,7 +208,10 @@ def test_the_container_is_told_and_no_other_model_is_made(tmp_path: Path) -> Non
     assert make_spec(tmp_path, deploy={**ENDPOINT, "batch": {}}).deploy.batch.told == '{"max":32,"wait":0.005}'  # type: ignore[union-attr]
 
 
-CHAIN = [{"entry": "first.py"}, {"entry": "second.py", "framework": {"name": "pytorch", "version": "2.6.0"}}]
+CHAIN: list[dict[str, Any]] = [
+    {"entry": "first.py"},
+    {"entry": "second.py", "framework": {"name": "pytorch", "version": "2.6.0"}},
+]
 
 
 @pytest.mark.parametrize(

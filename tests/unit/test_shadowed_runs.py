@@ -151,7 +151,7 @@ def test_the_champions_own_model_and_a_chain_have_no_shadow(tmp_path: Path) -> N
     same = {name: CHAMPION[name] for name in ("run_id", "model_package_arn", "model_data", "image_uri", "score")}
     candidate = {**same, "metric": "f1_macro", "fingerprint": "old", "threshold": "0.8"}
     decision = {"promote": True, "reason": "nothing is new but the threshold"}
-    plans = {
+    plans: dict[str, dict[str, Any]] = {
         "it is the champion's own model": {"outcome": "Rollback", "candidate": candidate, "decision": decision},
         "SageMaker has no shadows of models with several containers": {"champion": {**CHAMPION, "chain": chain}},
     }
