@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from localaws.sagemaker.hosting.async_configs import check_async, concurrent
 from localaws.sagemaker.hosting.async_invocations import AsyncInvocations
 from localaws.sagemaker.hosting.async_messages import Outcome, notification
 from localaws.sagemaker.hosting.async_metrics import of_backlog
+from localaws.sagemaker.hosting.async_work import NotAnsweredError
 from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
 from localaws.sagemaker.hosting.serving import Serving
 
@@ -195,4 +198,69 @@ def test_requests_to_an_endpoint_that_is_deleted_go_with_it(context: Context, pl
     assert not platform.messages
     with pytest.raises(SageMakerError, match="Endpoint e of account 000000000000 not found"):
         invocations.accept(async_requests.read("e", {}, b"1"))
+    invocations.close()
+
+
+def asynchronous(context: Context, serving: Serving, **work: Any) -> tuple[EndpointRecords, AsyncInvocations]:
+    """An asynchronous endpoint, `e`, whose requests a test answers."""
+    records = EndpointRecords(context)
+    deployed = {**snapshot("one", 1), "AsyncInferenceConfig": {"OutputConfig": OUTPUT}}
+    records.create("e", "arn", deployed, {})
+    records.settle("e", "InService", deployed, None)
+    invocations = AsyncInvocations(context, records, serving)
+    invocations._work = SimpleNamespace(**work)  # type: ignore[assignment]
+    return records, invocations
+
+
+def test_a_request_that_is_with_an_endpoint_when_that_is_deleted_goes_with_it(context: Context) -> None:
+    begun, deleted = threading.Event(), threading.Event()
+
+    def answer(*_: Any) -> None:
+        begun.set()
+        assert deleted.wait(10)
+        raise NotAnsweredError(counts=False)
+
+    serving = Serving()
+    serving.swap("e", SimpleNamespace(instance_counts=lambda: {"A": 1}, stop=lambda _grace: None))  # type: ignore[arg-type]
+    records, invocations = asynchronous(context, serving, answer=answer)
+    invocations.recover()
+    invocations.accept(async_requests.read("e", {}, b"1"))
+    assert begun.wait(10)
+    serving.remove("e")
+    records.remove("e")
+    until(lambda: not invocations._lines, "the endpoint's queue is forgotten")
+    deleted.set()
+    until(lambda: not context.store.list("async-invocation"), "nothing is left for another endpoint of its name")
+    invocations.close()
+
+
+def test_what_an_endpoint_that_is_being_deleted_was_asked_is_answered_no_more(context: Context) -> None:
+    records, invocations = asynchronous(context, Serving())
+    invocations.recover()
+    invocations.accept(async_requests.read("e", {}, b"1"))
+    records.begin_deleting("e")
+    until(lambda: not context.store.list("async-invocation"), "the queue is gone before the endpoint is")
+    invocations.close()
+
+
+def test_a_queue_that_is_too_old_as_a_whole_is_ended_by_as_many_threads_as_may_be(context: Context) -> None:
+    running: set[int] = set()
+    most: list[int] = []
+    go_on = threading.Event()
+
+    def expire(*_: Any) -> None:
+        running.add(threading.get_ident())
+        most.append(len(running))
+        assert go_on.wait(10)
+        running.discard(threading.get_ident())
+
+    _, invocations = asynchronous(context, Serving(), expire=expire)
+    for _ in range(140):
+        invocations.accept(async_requests.read("e", headers(requestttlseconds="60"), b"1"))
+    context.clock.more = 61.0  # type: ignore[attr-defined]
+    invocations.recover()
+    until(lambda: len(most) == 128, "as many as may be at once")
+    go_on.set()
+    until(lambda: not context.store.list("async-invocation"), "all of them")
+    assert max(most) <= 128
     invocations.close()
