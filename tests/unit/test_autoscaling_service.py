@@ -165,6 +165,11 @@ def test_limits_that_sagemaker_refuses_to_hold_are_tried_again_until_they_do(sca
     assert scaled.look(5) == 5, "other limits are tried at once"
 
 
+def test_who_would_scale_to_nothing_is_told_why_not(scaled: Scaled) -> None:
+    with pytest.raises(SageMakerError, match="an asynchronous endpoint's may be 0; here no StepScaling"):
+        scaled.register(low=0)
+
+
 def test_instances_that_dont_come_up_are_told(scaled: Scaled) -> None:
     scaled.register()
     scaled.track()
