@@ -52,6 +52,7 @@ class AsyncInvocations:
 
     def recover(self) -> None:
         """After a restart: what was accepted and not answered is answered."""
+        self._work.recover()
         with self._changed:
             self._lines = self._queue.all()
         self._thread.start()
