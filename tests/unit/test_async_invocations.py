@@ -217,7 +217,7 @@ def test_an_input_that_the_disk_does_not_take_is_told(context: Context, platform
         raise OSError(errno.ENOSPC, "No space left on device")
 
     work = AsyncWork(context)
-    work._as_role = lambda *_: contextlib.nullcontext(SimpleNamespace(download=full))  # type: ignore
+    work._as_role = lambda *_: contextlib.nullcontext(SimpleNamespace(download=full))  # type: ignore[assignment]
     request = async_requests.read("e", headers(inputlocation="s3://b/k"), b"")
     document = async_requests.queued(request, OUTPUT, 5.0)
     work.answer(document, {"VariantName": "A", "RoleArn": "role"}, SimpleNamespace())  # type: ignore[arg-type]

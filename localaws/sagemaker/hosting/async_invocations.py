@@ -207,7 +207,9 @@ class AsyncInvocations:
 
     def _measure(self) -> None:
         """Once a minute, and as soon as there is a backlog where there was none."""
-        now, waiting = time.monotonic(), {endpoint for endpoint, line in self._lines.items() if len(line)}
+        with self._changed:
+            waiting = {endpoint for endpoint, line in self._lines.items() if len(line)}
+        now = time.monotonic()
         if now - self._measured < self._period() and waiting <= self._told:
             return
         self._measured, self._told = now, waiting
