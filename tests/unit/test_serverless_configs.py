@@ -18,11 +18,6 @@ ONE = {"Type": "INSTANCE_COUNT", "Value": 1}
 CANARY = {"Type": "CANARY", "CanarySize": ONE, "WaitIntervalInSeconds": 0}
 
 
-@pytest.mark.fidelity(
-    "Endpoints",
-    "A serverless endpoint has neither rolling deployments nor sizes in instances, from CreateEndpoint on.",
-    "SageMaker DG, Deployment guardrails: Exclusions; Serverless Inference: Feature exclusions",
-)
 @pytest.mark.parametrize(
     ("config", "message"),
     [
