@@ -37,7 +37,9 @@ def failure(cause: Any, error: str = "States.TaskFailed", state: str = "Train") 
         ),
         (failure({"ProcessingJobName": "p", "ProcessingJobStatus": "Stopped"}), "Stopped", "(StopProcessingJob)"),
         (
-            failure({"TransformJobName": "t", "TransformJobStatus": "Failed", "FailureReason": "ClientError: See logs"}),
+            failure(
+                {"TransformJobName": "t", "TransformJobStatus": "Failed", "FailureReason": "ClientError: See logs"}
+            ),
             "Failed",
             "transform job t failed: ClientError: See logs",
         ),

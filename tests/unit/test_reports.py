@@ -500,13 +500,14 @@ def test_status_says_why_the_last_run_ended_and_what_its_rules_found() -> None:
         "spot": "",
         "rules": run.rules,
     }
-    each["tuning"] = "3 trials, the best f1 0.9 (depth 7)"
+    each["tuning"], each["scaling"] = "3 trials, the best f1 0.9 (depth 7)", "1 to 4 instances"
     told = pipeline_text(each, "")
     assert "StoppedByRule" in told
     assert "Overfit at step 40: 0.5 > 0.1" in told
     assert "rule       Overfit  IssuesFound at step 40: 0.5 > 0.1" in told
     assert "rule       AllZero  Error: " in told
     assert "tuning     3 trials, the best f1 0.9 (depth 7)" in told
+    assert "scaling    1 to 4 instances" in told
 
 
 def test_while_a_run_goes_on_the_issues_that_were_found_are_known() -> None:
