@@ -546,6 +546,33 @@ def test_the_end_of_a_job_s_log_is_its_last_lines() -> None:
     assert [lines[0].message, lines[-1].message, len(lines)] == ["line 10", "line 49", run_logs.TAIL_LINES]
 
 
+class _BatchLogs(_Logs):
+    """Of a transform job: a container's stream, and what of its files was wrong."""
+
+    def describe_log_streams(self, **request: str) -> dict[str, Any]:
+        (stream,) = super().describe_log_streams(**request)["logStreams"]
+        return {"logStreams": [stream, {"logStreamName": f"{stream['logStreamName']}/data-log"}]}
+
+    def get_log_events(self, **request: Any) -> dict[str, Any]:
+        if request["logStreamName"].endswith("/data-log"):
+            return {"events": [{"timestamp": 40, "message": "rows.csv: bad"}]}
+        return super().get_log_events(**request)
+
+
+def test_a_batch_that_failed_has_the_lines_of_all_its_streams() -> None:
+    logs: Any = _BatchLogs()
+    job = f"digits-forest-{RUN_ID}-answer"
+    lines = run_logs.tail(logs, runs.of_item(record(jobs={"answer": job})), "Answer")
+    assert logs.asked == f"/aws/sagemaker/TransformJobs {job}/"
+    assert [line.message for line in lines][-10:-8] == ["rows.csv: bad", "line 41"], "by their time"
+
+
+def test_a_running_batch_is_found_by_what_its_execution_has_started() -> None:
+    visit = histories.Visit("Answer", "Task", START, parameters={"TransformJobName": "the-job"})
+    found = list(run_logs._sources(runs.of_item({"run_id": "r"}), Execution((visit,)), str))
+    assert [(source.group, source.stream_prefix) for source in found] == [("/aws/sagemaker/TransformJobs", "the-job/")]
+
+
 def test_a_state_without_a_job_or_a_log_that_is_gone_has_none() -> None:
     gone: Any = _Logs("ResourceNotFoundException")
     assert run_logs.tail(gone, failed_sources().run, "Train") == []
