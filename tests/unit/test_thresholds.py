@@ -289,7 +289,13 @@ def test_an_evaluation_that_says_something_else_is_refused(figures: Any, message
         ("7,0.9,unsure", "7,0.9,unsure", "0.8", "answered '7,0.9,unsure', which at '0.8' is 7"),
         ("8,0.9,8", "7,0.9,7", "0.8", "answered '8,0.9,8', not '7,0.9,7'"),
         ("7,0.85,7", "7,0.9,7", "0.8", "answered '7,0.85,7', not '7,0.9,7'"),
-        ("7", "7,0.9,7", "0.8", "answered '7', which says no confidence, though there is a threshold ('0.8')"),
+        (
+            "7",
+            "7,0.9,7",
+            "0.8",
+            "answered '7', which says no confidence, though there is a threshold ('0.8'); serve.py needs "
+            "with_threshold, from toolkit.threshold",
+        ),
         ("7", "7", None, None),
         ("7,0.9,7", "7", None, "answered '7,0.9,7', not '7'"),
     ],
