@@ -138,7 +138,7 @@ def on_data(event: Document, table: RunTable, state: State, artifacts: Artifacts
 def is_of_this_code(table: RunTable, state: State, code_hash: str) -> bool:
     """Whether the champion was made by this code."""
     record = table.read_run(state.champion["run_id"]) if state.champion else None
-    return record is not None and record.get("code_hash") == code_hash
+    return record is not None and bool(record.get("code_hash") == code_hash)
 
 
 def work(event: Document, state: State, channels: list[Channel], artifacts: Artifacts, log: Log) -> Document:

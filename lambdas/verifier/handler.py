@@ -21,21 +21,18 @@ from common.log import Log
 
 from contract import files, functions, signatures, threshold_answers, thresholds
 from verifier import queued
+from verifier.questions import PROBLEM, TRIES, body, types
 
 Document = dict[str, Any]
 
 LOG = Log({"function": "verifier"})
 
-CONTENT_TYPE = "text/csv"
-# InService is said of an endpoint whose container has just passed its first ping; its first answers may fail.
-TRIES = 3
-# A serverless endpoint's users may have all that it answers at once; boto3 has waited for them already.
+# InService is said of an endpoint whose container has just passed its first ping: its first answers may fail. And the
+# users of a serverless one may have all that it answers at once, for whom boto3 has waited already.
 PASSING = ("ModelError", "ServiceUnavailable", "ThrottlingException")
 PAUSE_SECONDS = 1.0
 # A serverless endpoint has three minutes to start an instance ("Amazon SageMaker AI endpoints and quotas").
 STARTING_TRIES = 120
-# Of a model's error in a sentence: what a state machine holds is bounded (Step Functions, "Service quotas": 256 KiB).
-PROBLEM = 1000
 
 
 class NoSamplesError(ValueError):
@@ -182,9 +179,8 @@ def ask(
         try:
             response = runtime.invoke_endpoint(
                 EndpointName=endpoint,
-                ContentType=sample.get("content_type", CONTENT_TYPE),
-                Accept=CONTENT_TYPE,
-                Body=base64.b64decode(sample["body_base64"]) if "body_base64" in sample else sample["body"],
+                Body=body(sample),
+                **types(sample),
             )
         except runtime.exceptions.ModelNotReadyException as error:
             problem, starting = str(error)[:PROBLEM], starting + 1
