@@ -121,7 +121,8 @@ def wait_for_endpoint(name: str, *, then: str) -> States:
 
 
 def unheard(name: str) -> str:
-    """The state beside the wait `name` for what no event tells of: a deletion's end, or that a call was throttled.
+    """The state beside the wait `name` for what no event tells of: a deletion's end, that a call was throttled, or an
+    update that doesn't show, since it has been taken back already, its event with it.
 
     It pauses for a quarter of the time waited so far: quick for what is quick, few calls for what takes minutes.
     """

@@ -222,15 +222,13 @@ def _came_to(at: Surroundings, *, then: str, back: str) -> list[State]:
     ran_on = f"$merge([{DEPLOYMENT}, {{'instance': $join($endpoint.instances, ', ')}}])"
     seconds = at.spec.deploy.timeout
     told = {"deployment": expression(ran_on)} if at.spec.deploy.instance.instead else None
+    seen = {"endpoint_changed": expression("$endpoint_changed or $endpoint.status != 'InService'")}
     return [
         when(on_config(CONFIG_NAME), then, told),
         when(all_of(lacks_capacity(), _has_ended(), is_patient(seconds)), _SHORT, {**pausing(), **timer(seconds)}),
         when(all_of(in_service(), update_has_shown(), was_champion), back, rolled_back),
-        when(
-            all_of(any_of(may_still_change(), all_of(takes_updates(), is_not(update_has_shown()))), in_time()),
-            "WaitForEndpoint",
-            {"endpoint_changed": expression("$endpoint_changed or $endpoint.status != 'InService'")},
-        ),
+        when(all_of(takes_updates(), is_not(update_has_shown()), in_time()), unheard("WaitForEndpoint"), seen),
+        when(all_of(may_still_change(), in_time()), "WaitForEndpoint", seen),
     ]
 
 

@@ -18,7 +18,6 @@ from contract.states import SHADOW as OPEN
 from infra.grants import NO_RESOURCE, Grant, use_key
 from infra.workflow.conditions import (
     all_of,
-    any_of,
     in_service,
     in_time,
     is_changing,
@@ -29,7 +28,15 @@ from infra.workflow.conditions import (
     says_throttled,
     update_has_shown,
 )
-from infra.workflow.endpoint import VARIANT, change_endpoint, describe_endpoint, timer, update, wait_for_endpoint
+from infra.workflow.endpoint import (
+    VARIANT,
+    change_endpoint,
+    describe_endpoint,
+    timer,
+    unheard,
+    update,
+    wait_for_endpoint,
+)
 from infra.workflow.expressions import composed, expression
 from infra.workflow.hosting import MODEL_NAME, content_name, variant
 from infra.workflow.instances import AT_FIRST, SHORT, is_patient, pause, pausing
@@ -143,16 +150,14 @@ def _await(what: str, at: Surroundings, config: str, *, then: str, assign: Mappi
     again: the state that changes the endpoint; it has another turn after a pause where there was no capacity.
     """
     name, wait, short = f"Await{what}", f"WaitFor{what}Config", f"WaitFor{what}Capacity"
+    seen = {"endpoint_changed": expression("$endpoint_changed or $endpoint.status != 'InService'")}
     shown_later = all_of(in_service(), is_not(update_has_shown()))
     taken_back = all_of(lacks_capacity(), in_service(), update_has_shown(), is_patient(at.spec.deploy.timeout))
     ways = [
         when(on_config(config), then, {**assign, SHORT: AT_FIRST}),
         when(taken_back, short, pausing()),
-        when(
-            all_of(any_of(is_changing(), shown_later), in_time()),
-            wait,
-            {"endpoint_changed": expression("$endpoint_changed or $endpoint.status != 'InService'")},
-        ),
+        when(all_of(shown_later, in_time()), unheard(wait), seen),
+        when(all_of(is_changing(), in_time()), wait, seen),
     ]
     told = "the endpoint is <$endpoint.status> on <$endpoint.config>, not on <" + config + ">: <$endpoint.reason>"
     failed = {"failure": failure(name, "ShadowFailed", told)}

@@ -94,8 +94,8 @@ def _look(at: Surroundings) -> States:
     shown_later = all_of(_UPDATABLE, is_not(_NOT_TRIED), is_not(update_has_shown()))
     ways = [
         when(all_of(_HAS_CHAMPION, on_config(_CHAMPION)), "Restored"),
-        when(all_of(is_leaving(), in_time()), unheard("WaitForChampion"), waits),
-        when(all_of(any_of(is_changing(), shown_later), in_time()), "WaitForChampion", waits),
+        when(all_of(any_of(is_leaving(), shown_later), in_time()), unheard("WaitForChampion"), waits),
+        when(all_of(is_changing(), in_time()), "WaitForChampion", waits),
         when(all_of(_HAS_NONE, _IS_UNDO, _SETTLED), "Restored"),
         when(all_of(any_of(_HAS_NONE, "$endpoint.status = 'Failed'"), _SETTLED, _NOT_TRIED), "TakeAway"),
         when(all_of(_OUT_OF_SERVICE, f"$endpoint.config = {_CHAMPION}", _NOT_TRIED), "TakeAway"),
