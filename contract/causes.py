@@ -18,6 +18,7 @@ CAUSE_LENGTH = 4000
 _JOBS = {
     "TrainingJobStatus": ("training job", "TrainingJobName", "StopTrainingJob"),
     "ProcessingJobStatus": ("processing job", "ProcessingJobName", "StopProcessingJob"),
+    "TransformJobStatus": ("transform job", "TransformJobName", "StopTransformJob"),
     "HyperParameterTuningJobStatus": (
         "tuning job",
         "HyperParameterTuningJobName",

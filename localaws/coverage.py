@@ -59,6 +59,8 @@ _WARM_POOL_CHOICES = (
 _AUTOSCALING_CHOICES = (
     "Only `sagemaker:variant:DesiredInstanceCount` is scaled; other namespaces and dimensions are refused by name, and "
     "so are StepScaling, PredictiveScaling, metric math and metrics of ten seconds.",
+    "An asynchronous endpoint isn't scaled to no instances, as it may be in AWS, since only a StepScaling policy "
+    "scales it out again: MinCapacity is 1 or more.",
     "Target tracking scales in a tenth of the instances at a time, one at least, and never below what the metric asks "
     "for.",
     "Of a variant that nobody asks, InvocationsPerInstance is 0 once a minute where a policy tracks it.",

@@ -45,7 +45,8 @@ class Settings:
     `sagemaker.containers.warm`.
 
     `clock_scale`: how many seconds of what is only waited for pass in one second: the bakes of an endpoint's deployment
-    (WaitIntervalInSeconds, TerminationWaitInSeconds), the periods of CloudWatch alarms and the Seconds of Step
+    (WaitIntervalInSeconds, TerminationWaitInSeconds), the periods of CloudWatch alarms, the cooldowns of scaling, the
+    time until an idle instance of a serverless endpoint ends or captured data is written, and the Seconds of Step
     Functions' Wait states. With 60, a bake of five minutes takes five seconds. Work isn't hastened: a model that takes
     ten seconds to load takes ten.
     """

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from contract import names
 from ratchet.account import Account
 from ratchet.errors import UserError
 
@@ -40,8 +41,8 @@ def ask(
         failure = _read(s3, accepted["FailureLocation"])
         if failure is not None:
             said = failure["Body"].read(2000).decode(errors="replace")
-            log = account.command(f"logs {pipeline}")
-            raise UserError(f"the model of {pipeline} failed: {said} Its log tells more: `{log}`")
+            log = names.endpoint_log_group(outputs["EndpointName"])
+            raise UserError(f"the model of {pipeline} failed: {said.rstrip()}\nIts log is {log}.")
         pause(seconds)
         seconds = min(1.5 * seconds, LONGEST_PAUSE_SECONDS)
     raise UserError(f"no answer within {WAIT_SECONDS:g} s; it will be at {accepted['OutputLocation']}")

@@ -23,6 +23,7 @@ JOB_GROUPS = {
     names.TUNE_STEP: "/aws/sagemaker/TrainingJobs",
     names.TRAIN_STEP: "/aws/sagemaker/TrainingJobs",
     names.EVALUATE_STEP: "/aws/sagemaker/ProcessingJobs",
+    names.ANSWER_STEP: "/aws/sagemaker/TransformJobs",
 }
 # Lines reach CloudWatch a moment after they were written.
 SETTLE = timedelta(seconds=2)
@@ -102,14 +103,24 @@ def tail(account: Account, run: Run, state: str) -> list[Line]:
     try:
         prefix = _streams_of(state.lower(), job)
         streams = client.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)["logStreams"]
-        # One instance a job; SageMaker Debugger's rules have jobs, and streams, of their own. Of trials, the last.
-        shown = streams[-1:] if state.lower() == names.TUNE_STEP else streams[:1]
-        lines = [line for stream in shown for line in _last_lines(client, group, stream["logStreamName"])]
+        lines = [
+            line
+            for stream in _shown(state.lower(), streams)
+            for line in _last_lines(client, group, stream["logStreamName"])
+        ]
     except ClientError as error:
         if error.response["Error"]["Code"] in ("ResourceNotFoundException", "AccessDeniedException"):
             return []
         raise
-    return lines[-TAIL_LINES:]
+    return sorted(lines, key=lambda line: line.at)[-TAIL_LINES:]
+
+
+def _shown(step: str, streams: list[Any]) -> list[Any]:
+    """One instance a job; SageMaker Debugger's rules have jobs, and streams, of their own. Of trials, the last; of a
+    batch all: its containers, and what of its files was wrong."""
+    if step == names.ANSWER_STEP:
+        return streams
+    return streams[-1:] if step == names.TUNE_STEP else streams[:1]
 
 
 def _last_lines(client: Any, group: str, stream: str) -> list[Line]:
@@ -172,6 +183,7 @@ def _jobs_of(execution: Execution) -> dict[str, str]:
         "HyperParameterTuningJobName": names.TUNE_STEP,
         "TrainingJobName": names.TRAIN_STEP,
         "ProcessingJobName": names.EVALUATE_STEP,
+        "TransformJobName": names.ANSWER_STEP,
     }
     return {
         step: str(visit.parameters[key])

@@ -14,7 +14,7 @@ from contract.approvals import APPROVAL, SAID_LATER, waits
 from contract.causes import gist, reason
 from contract.times import moment
 from contract.tuning import TUNING
-from ratchet import batches, tuned
+from ratchet import autoscaling, batches, tuned
 from ratchet.account import Account
 from ratchet.batches import Batch
 from ratchet.durations import duration
@@ -168,6 +168,11 @@ class Run:
     def batch(self) -> Batch | None:
         """The rows that it had its champion answer; None for a run that answered no batch."""
         return batches.of_run(self.document)
+
+    @property
+    def scaling(self) -> str:
+        """How the endpoint is scaled, in a sentence; empty where it isn't, or the run hasn't looked."""
+        return autoscaling.sentence(self.document)
 
     @property
     def rules(self) -> list[Document]:

@@ -39,7 +39,8 @@ def wrong(answer: str, expected: str, threshold: str | None) -> str | None:
         return None if same(answer, expected) else f"answered {_short(answer)}, not {_short(expected)}"
     given, evaluated = threshold_answers.parsed(answer.strip()), threshold_answers.parsed(expected.strip())
     if given is None:
-        return f"answered {_short(answer)}, which says no confidence, though there is a threshold ({_short(threshold)})"
+        silent = f"says no confidence, though there is a threshold ({_short(threshold)})"
+        return f"answered {_short(answer)}, which {silent}; serve.py needs with_threshold, from toolkit.threshold"
     prediction = evaluated.prediction if evaluated else expected
     if not same(given.prediction, prediction) or (evaluated and not _near(given.confidence, evaluated.confidence)):
         return f"answered {_short(answer)}, not {_short(expected)}"

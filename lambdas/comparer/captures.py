@@ -10,14 +10,14 @@ import base64
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from common.answers import same
 from common.log import Log
 
-from contract import threshold_answers
+from comparer.agreement import agree
 
 Document = dict[str, Any]
 
@@ -51,12 +51,14 @@ def read(s3: Any, bucket: str, prefix: str, log: Log) -> Iterator[Answered]:
     left = MOST_BYTES
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for entry in page.get("Contents", []):
-            left -= entry["Size"]
-            if left < 0:
+            if left <= 0:
                 log.info("captures left out", prefix=prefix, read=MOST_BYTES)
                 return
-            body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
-            yield from answered(body.decode(errors="replace").split("\n"))
+            # Of a busy endpoint one object may be larger than all that is read: its beginning is compared.
+            with closing(s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"]) as body:
+                text = body.read(left)
+            left -= len(text)
+            yield from answered(text.decode(errors="replace").split("\n"))
 
 
 def answered(lines: Iterable[str]) -> Iterator[Answered]:
@@ -95,15 +97,6 @@ def compare(served: Iterable[Answered], copies: Iterable[Answered]) -> Compariso
     return found
 
 
-def _agree(answer: str, served: str) -> bool:
-    """Two models' answers to one request. Where they say how sure they are, what they answer counts, not how sure."""
-    told = [[threshold_answers.parsed(line) for line in text.splitlines()] for text in (answer, served)]
-    if all(lines and None not in lines for lines in told):
-        ours, theirs = ([line.answer for line in lines if line] for lines in told)
-        return ours == theirs
-    return same(answer, served)
-
-
 def _next(served: deque[Answered] | None) -> Answered | None:
     """Answers to one question take turns, since a copy may come to any of them."""
     if not served:
@@ -117,7 +110,7 @@ def _count(found: Comparison, original: Answered | None, copy: Answered) -> None
         found.unpaired += 1
         return
     found.pairs += 1
-    if _agree(copy.answer, original.answer):
+    if agree(copy.answer, original.answer):
         return
     found.differ += 1
     if len(found.examples) < EXAMPLES:

@@ -81,7 +81,7 @@ def decided(event: Document, table: RunTable, artifacts: Artifacts, log: Log) ->
     elif run["trigger"]["kind"] == triggers.REPAIR:
         document = plan.repair(state)
     else:
-        document = keeping_its_tuning(table, run["run_id"], on_data(event, state, artifacts, log))
+        document = keeping_its_tuning(table, run["run_id"], on_data(event, table, state, artifacts, log))
     # A rollback puts the endpoint in order itself.
     repairs = {"drift": drift} if drift and document["outcome"] != outcomes.ROLLBACK else {}
     return {**document, **repairs}
@@ -119,7 +119,7 @@ def keeping_its_tuning(table: RunTable, run_id: str, document: Document) -> Docu
     return document
 
 
-def on_data(event: Document, state: State, artifacts: Artifacts, log: Log) -> Document:
+def on_data(event: Document, table: RunTable, state: State, artifacts: Artifacts, log: Log) -> Document:
     """The plan of a run that trains, if all channels have data and anything is new.
 
     The state is the one that `planning` wrote: whatever arrives from here on waits for the next run.
@@ -131,7 +131,14 @@ def on_data(event: Document, state: State, artifacts: Artifacts, log: Log) -> Do
     )
     if state.champion and not is_there(s3, state.champion["model_data"]):
         return plan.without_the_champion(document)
-    return plan.with_threshold(state, document, event.get(thresholds.KEPT))
+    of_this_code = partial(is_of_this_code, table, state, event["code_hash"])
+    return plan.with_threshold(state, document, event.get(thresholds.KEPT), is_of_this_code=of_this_code)
+
+
+def is_of_this_code(table: RunTable, state: State, code_hash: str) -> bool:
+    """Whether the champion was made by this code."""
+    record = table.read_run(state.champion["run_id"]) if state.champion else None
+    return record is not None and bool(record.get("code_hash") == code_hash)
 
 
 def work(event: Document, state: State, channels: list[Channel], artifacts: Artifacts, log: Log) -> Document:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from common.rollbacks import is_champion, is_gone, serves
@@ -57,13 +57,21 @@ def work(  # noqa: PLR0913 - all that a person may ask for
     }
 
 
-def with_threshold(state: State, document: Mapping[str, Any], threshold: str | None) -> Document:
+def with_threshold(
+    state: State, document: Mapping[str, Any], threshold: str | None, *, is_of_this_code: Callable[[], bool]
+) -> Document:
     """The plan of a run without work: where the champion is served with another threshold than the spec's, it is
     deployed again with this one, which takes no training.
+
+    One of other code (of this the gate hasn't let a model through) may not say how sure it is: to deploy it again would
+    end with its answers refused, run after run.
     """
     champion = state.champion
     if document["outcome"] != outcomes.UP_TO_DATE or champion is None or champion.get(thresholds.KEPT) == threshold:
         return dict(document)
+    if champion.get(thresholds.KEPT) is None and not is_of_this_code():
+        served = f"the champion of run {champion['run_id']}, of other code, is served without the threshold {threshold}"
+        return {**document, "reason": f"{document['reason']}; {served} until another model takes its place"}
     made = {name: value for name, value in champion.items() if name not in _OF_ITS_DEPLOYMENT}
     now = "without a threshold" if threshold is None else f"with the threshold {threshold}"
     before = champion.get(thresholds.KEPT)

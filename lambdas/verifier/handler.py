@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from botocore.exceptions import ClientError
 from common import answers
 from common.artifacts import Artifacts
 from common.clients import client
@@ -20,19 +21,18 @@ from common.log import Log
 
 from contract import files, functions, signatures, threshold_answers, thresholds
 from verifier import queued
+from verifier.questions import PROBLEM, TRIES, body, types
 
 Document = dict[str, Any]
 
 LOG = Log({"function": "verifier"})
 
-CONTENT_TYPE = "text/csv"
-# InService is said of an endpoint whose container has just passed its first ping; its first answers may fail.
-TRIES = 3
+# InService is said of an endpoint whose container has just passed its first ping: its first answers may fail. And the
+# users of a serverless one may have all that it answers at once, for whom boto3 has waited already.
+PASSING = ("ModelError", "ServiceUnavailable", "ThrottlingException")
 PAUSE_SECONDS = 1.0
 # A serverless endpoint has three minutes to start an instance ("Amazon SageMaker AI endpoints and quotas").
 STARTING_TRIES = 120
-# Of a model's error in a sentence: what a state machine holds is bounded (Step Functions, "Service quotas": 256 KiB).
-PROBLEM = 1000
 
 
 class NoSamplesError(ValueError):
@@ -170,7 +170,7 @@ def ask(
 ) -> tuple[str | None, str | None]:
     """The fault of the endpoint's answer, None if it is right, and the model package that it names, if it names one.
 
-    A model error is given a few tries to pass, and a serverless endpoint time to start.
+    What may pass is given a few tries, and a serverless endpoint time to start.
     """
     problem, failures, starting = None, 0, 0
     while failures < TRIES and starting < STARTING_TRIES:
@@ -179,14 +179,15 @@ def ask(
         try:
             response = runtime.invoke_endpoint(
                 EndpointName=endpoint,
-                ContentType=sample.get("content_type", CONTENT_TYPE),
-                Accept=CONTENT_TYPE,
-                Body=base64.b64decode(sample["body_base64"]) if "body_base64" in sample else sample["body"],
+                Body=body(sample),
+                **types(sample),
             )
         except runtime.exceptions.ModelNotReadyException as error:
             problem, starting = str(error)[:PROBLEM], starting + 1
             continue
-        except (runtime.exceptions.ModelError, runtime.exceptions.ServiceUnavailable) as error:
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in PASSING:
+                raise
             problem, failures = str(error)[:PROBLEM], failures + 1
             continue
         answer = response["Body"].read().decode(errors="replace")

@@ -6,7 +6,6 @@ model that gave them: the header that does isn't written to S3.
 
 from __future__ import annotations
 
-import base64
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from common.artifacts import Artifacts
 
 from contract import files
 from contract.endpoint_kinds import VERIFYING
+from verifier.questions import PROBLEM, TRIES, body, types
 
 Document = dict[str, Any]
 Judge = Callable[[str, Document], str | None]
@@ -24,8 +24,6 @@ Judge = Callable[[str, Document], str | None]
 # Of all questions together; the function's own time is longer.
 WAIT_SECONDS = 240.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
-TRIES = 3
-PROBLEM = 1000
 
 
 class NoAnswerError(Exception):
@@ -56,15 +54,13 @@ class Desk:
     def _answered(self, number: int, sample: Document, deadline: float) -> str:
         """The answer; a model error is given a few tries to pass. NoAnswerError."""
         run, name, answer = self.run, f"{files.VERIFYING}/{number}", ""
-        body = base64.b64decode(sample["body_base64"]) if "body_base64" in sample else sample["body"].encode()
-        run.client.put_object(Bucket=run.bucket, Key=run.key(name), Body=body)
+        run.client.put_object(Bucket=run.bucket, Key=run.key(name), Body=body(sample))
         for attempt in range(1, TRIES + 1):
             accepted = self.runtime.invoke_endpoint_async(
                 EndpointName=self.endpoint,
-                ContentType=sample.get("content_type", "text/csv"),
-                Accept="text/csv",
                 InputLocation=run.uri(name),
                 InferenceId=f"{VERIFYING}{run.run_id}-{number}-{attempt}",
+                **types(sample),
             )
             answer, failed = self._read(accepted, deadline)
             if not failed:

@@ -72,7 +72,8 @@ def check_limits(low: int | None, high: int | None) -> None:
         raise errors.validation(f"{missing} is required when registering a new scalable target")
     if low < 1:
         raise errors.validation(
-            f"Minimum capacity {low} isn't valid for a SageMaker variant: the minimum instance count is 1 or higher"
+            f"Minimum capacity {low} isn't valid for a SageMaker variant: the minimum instance count is 1 or higher "
+            "(in AWS an asynchronous endpoint's may be 0; here no StepScaling would scale it out again)"
         )
     if high < low:
         raise errors.validation(f"Maximum capacity cannot be less than minimum capacity ({high} < {low})")

@@ -108,20 +108,20 @@ class Scaler:
             return kept | {side: {"At": now, "From": activity["From"]}}
         reason = capacity.reason or f"the desired instance count is {capacity.desired}"
         self._records.put(ACTIVITY, activities.failed(activity, reason, now), activity["ActivityId"])
-        return kept | {"Tried": now}
+        return kept | _to_be_tried_again(now)
 
     def _scaled(self, target: Document, capacity: Capacity) -> Document:
         """The target with a new activity, where there is something to be done."""
         limits = Limits(target["MinCapacity"], target["MaxCapacity"])
+        policies = self._records.all(POLICY, target["ResourceId"])
+        self._report_silence(target, policies)
+        if self._around.now() < target.get("Tried", 0.0) + AGAIN_SECONDS / self._around.clock_scale:
+            return target
         if target.get("Due"):
             wanted = limits.within(capacity.desired)
             target = {key: value for key, value in target.items() if key != "Due"}
             if wanted != capacity.desired:
                 return self._set(target, capacity, wanted, activities.cause_of_limits(target, wanted))
-        policies = self._records.all(POLICY, target["ResourceId"])
-        self._report_silence(target, policies)
-        if self._around.now() < target.get("Tried", 0.0) + AGAIN_SECONDS / self._around.clock_scale:
-            return target
         return self._by_policies(target, capacity, policies, limits)
 
     def _by_policies(
@@ -150,7 +150,7 @@ class Scaler:
             self._around.set_capacity(variant_of(target), count)
         except SageMakerError as refused:
             self._records.add_activity(activities.failed(activity, refused.message, now))
-            return target | {"Tried": now}
+            return target | _to_be_tried_again(now)
         self._records.add_activity(activity)
         return target | {"Activity": activity["ActivityId"]}
 
@@ -170,6 +170,11 @@ class Scaler:
             return last is not None and self._around.now() < last["At"] + longest
 
         return Cooling(out_from=target["Out"]["From"] if goes_on("Out") else None, is_in=goes_on("In"))
+
+
+def _to_be_tried_again(now: float) -> Document:
+    """What a target says of a capacity that it didn't get; its limits hold still, so they are looked at then, too."""
+    return {"Tried": now, "Due": True}
 
 
 def _is_in_force(action: Document, now: float) -> bool:

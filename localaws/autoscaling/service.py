@@ -110,7 +110,8 @@ class AutoScaling:
         requests.check_scalable(variant, self._around.capacity(variant))
         if before and request.get("Tags"):
             raise errors.not_supported("Tags of a scalable target that exists; there is TagResource")
-        target = (before or self._new_target(request, caller)) | limits
+        known = {key: value for key, value in (before or {}).items() if key != "Tried"}  # new limits hold at once
+        target = (known or self._new_target(request, caller)) | limits
         suspended = {**target["SuspendedState"], **request.get("SuspendedState", {})}
         self._records.put(TARGET, target | {"SuspendedState": suspended, "Due": True})
         self._records.store.add_tags(target["ScalableTargetARN"], request.get("Tags", {}))

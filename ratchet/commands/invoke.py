@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from contract import refusals
 from ratchet.command import Answer, Context, command
 from ratchet.terminal import shown
 
@@ -110,7 +111,8 @@ def _invoke(context: Context, name: str, body: bytes, *, is_queued: bool, **type
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         status, said = context.account.command(f"status {name}"), error.response["Error"]["Message"]
-        raise UserError(f"{said} See `{status}`; a first champion makes the endpoint") from error
+        hint = "; a first champion makes the endpoint" if refusals.says_missing(said) else ""
+        raise UserError(f"{said} See `{status}`{hint}") from error
     return answer
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from contract import chains, outcomes, refusals, run_table
+from contract import chains, outcomes, run_table, thresholds
 from ratchet.command import Answer, Context, command
 
 if TYPE_CHECKING:
@@ -157,35 +157,22 @@ def _pipeline_status(context: Context, table: RunTable, name: str) -> dict[str, 
         "rules": newest[0].rules if newest else [],
         "spot": newest[0].spot if newest else "",
         "tuning": newest[0].tuning if newest else "",
+        "scaling": newest[0].scaling if newest else "",
     }
 
 
 def _serving(context: Context, table: RunTable, name: str) -> dict[str, Any]:
     """What answers: an endpoint, or of a pipeline for batches where its rows lie, and the last batch."""
+    from ratchet import endpoints
+
     outputs = context.account.pipeline(name)
     rows = outputs.get("BatchInput")
     if not rows:
-        return {"endpoint": _endpoint(context, outputs["EndpointName"]), "batch": None}
+        endpoint = endpoints.described(context.account.client("sagemaker"), outputs["EndpointName"])
+        return {"endpoint": endpoint, "batch": None}
     last = next((run.batch for run in table.runs(name, BATCH_SOUGHT) if run.batch), None)
     under = f"s3://{context.account.shared()['DataBucketName']}/{rows}"
     return {"endpoint": None, "batch": {"rows_under": under, "last": last and last.document}}
-
-
-def _endpoint(context: Context, name: str) -> dict[str, Any]:
-    """The endpoint as SageMaker describes it; `status` None where there is none yet."""
-    client = context.account.client("sagemaker")
-    try:
-        described = client.describe_endpoint(EndpointName=name)
-    except client.exceptions.ClientError as error:
-        if not refusals.says_missing(error.response["Error"].get("Message")):
-            raise
-        return {"name": name, "status": None}
-    return {
-        "name": name,
-        "status": described["EndpointStatus"],
-        "config": described.get("EndpointConfigName"),
-        "failure": described.get("FailureReason"),
-    }
 
 
 def _status_text(context: Context, found: list[dict[str, Any]]) -> str:
@@ -215,15 +202,17 @@ def _pipeline_text(each: dict[str, Any], without_folder: str) -> str:
         lines += [f"             {_plain(first_line(each['why']))}"] if each["why"] else []
         lines += [f"  tuning     {_plain(each['tuning'])}"] if each["tuning"] else []
         lines += [f"  spot       {_plain(each['spot'])}"] if each["spot"] else []
+        lines += [f"  scaling    {_plain(first_line(each['scaling']))}"] if each["scaling"] else []
         lines += [f"  rule       {_rule_text(rule)}" for rule in each["rules"]]
     return "\n".join(lines)
 
 
 def _serving_lines(endpoint: dict[str, Any] | None, batch: dict[str, Any] | None) -> Iterator[str]:
+    from ratchet import endpoints
     from ratchet.batches import Batch
 
     if endpoint:
-        yield f"  endpoint   {_plain(endpoint['name'])}  {_plain(endpoint['status'] or 'not created yet')}"
+        yield f"  endpoint   {_plain(endpoints.sentence(endpoint))}"
     if not batch:
         return
     yield f"  batches    of the rows under {_plain(batch['rows_under'])}"
@@ -259,4 +248,5 @@ def _champion_text(champion: dict[str, Any] | None) -> str:
     figure = f"  {champion.get('metric', 'score')} {score:.4f}" if isinstance(score, (int, float)) else ""
     behind = chains.named(champion)
     through = f", through {behind}" if behind else ""
-    return f"of run {champion.get('run_id', '?')}{figure}{through}, since {champion.get('promoted_at', '?')}"
+    sure = f", with the threshold {champion[thresholds.KEPT]}" if champion.get(thresholds.KEPT) else ""
+    return f"of run {champion.get('run_id', '?')}{figure}{through}{sure}, since {champion.get('promoted_at', '?')}"

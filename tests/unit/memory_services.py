@@ -276,7 +276,7 @@ class Runtime(Service):
 
     def invoke_endpoint(self, *, Body: Any, **_: Any) -> Document:  # noqa: N803 - boto3's
         answer = self.answers.pop(0)
-        if answer in ("ModelError", "ServiceUnavailable", "ThrottlingException"):
+        if answer in ("ModelError", "ServiceUnavailable", "ThrottlingException", "ValidationError"):
             raise self.error("invoke_endpoint", answer, f"no answer to {Body}")
         told = {"CustomAttributes": self.attributes.pop(0)} if self.attributes else {}
         return {"Body": io.BytesIO(str(answer).encode()), **told}

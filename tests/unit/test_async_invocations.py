@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +23,7 @@ from localaws.sagemaker.hosting.async_configs import check_async, concurrent
 from localaws.sagemaker.hosting.async_invocations import AsyncInvocations
 from localaws.sagemaker.hosting.async_messages import Outcome, notification
 from localaws.sagemaker.hosting.async_metrics import of_backlog
+from localaws.sagemaker.hosting.async_work import AsyncWork, NotAnsweredError
 from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
 from localaws.sagemaker.hosting.serving import Serving
 
@@ -65,6 +70,22 @@ def context(platform: Told) -> Iterator[Context]:
 
 def headers(**members: str) -> dict[str, str]:
     return {HEADER + name: value for name, value in members.items()}
+
+
+def works(**methods: Any) -> SimpleNamespace:
+    """Work that a test does itself."""
+    return SimpleNamespace(recover=lambda: None, **methods)
+
+
+def asynchronous(context: Context, serving: Serving, work: Any = None) -> tuple[EndpointRecords, AsyncInvocations]:
+    """An asynchronous endpoint, `e`, whose requests a test answers."""
+    records = EndpointRecords(context)
+    deployed = {**snapshot("one", 1), "AsyncInferenceConfig": {"OutputConfig": OUTPUT}}
+    records.create("e", "arn", deployed, {})
+    records.settle("e", "InService", deployed, None)
+    invocations = AsyncInvocations(context, records, serving)
+    invocations._work = work or invocations._work
+    return records, invocations
 
 
 @pytest.mark.fidelity(
@@ -181,6 +202,29 @@ def test_a_request_expires_in_the_queue_across_a_restart(context: Context, platf
     again.close()
 
 
+def test_an_input_that_a_killed_server_was_fetching_is_gone_after_a_restart(context: Context, platform: Told) -> None:
+    left = platform.state_dir / "async" / "input"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"1,2")
+    _, invocations = asynchronous(context, Serving())
+    invocations.recover()
+    assert not left.exists()
+    invocations.close()
+
+
+def test_an_input_that_the_disk_does_not_take_is_told(context: Context, platform: Told) -> None:
+    def full(_wanted: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    work = AsyncWork(context)
+    work._as_role = lambda *_: contextlib.nullcontext(SimpleNamespace(download=full))  # type: ignore[assignment]
+    request = async_requests.read("e", headers(inputlocation="s3://b/k"), b"")
+    document = async_requests.queued(request, OUTPUT, 5.0)
+    work.answer(document, {"VariantName": "A", "RoleArn": "role"}, SimpleNamespace())  # type: ignore[arg-type]
+    [told] = platform.messages
+    assert "the input: s3://b/k can't be written to this machine's disk: No space left on device" in told
+
+
 def test_requests_to_an_endpoint_that_is_deleted_go_with_it(context: Context, platform: Told) -> None:
     records = EndpointRecords(context)
     deployed = {**snapshot("one", 1), "AsyncInferenceConfig": {"OutputConfig": OUTPUT}}
@@ -195,4 +239,58 @@ def test_requests_to_an_endpoint_that_is_deleted_go_with_it(context: Context, pl
     assert not platform.messages
     with pytest.raises(SageMakerError, match="Endpoint e of account 000000000000 not found"):
         invocations.accept(async_requests.read("e", {}, b"1"))
+    invocations.close()
+
+
+def test_a_request_that_is_with_an_endpoint_when_that_is_deleted_goes_with_it(context: Context) -> None:
+    begun, deleted = threading.Event(), threading.Event()
+
+    def answer(*_: Any) -> None:
+        begun.set()
+        assert deleted.wait(10)
+        raise NotAnsweredError(counts=False)
+
+    serving = Serving()
+    serving.swap("e", SimpleNamespace(instance_counts=lambda: {"A": 1}, stop=lambda _grace: None))  # type: ignore[arg-type]
+    records, invocations = asynchronous(context, serving, works(answer=answer))
+    invocations.recover()
+    invocations.accept(async_requests.read("e", {}, b"1"))
+    assert begun.wait(10)
+    serving.remove("e")
+    records.remove("e")
+    until(lambda: not invocations._lines, "the endpoint's queue is forgotten")
+    deleted.set()
+    until(lambda: not context.store.list("async-invocation"), "nothing is left for another endpoint of its name")
+    invocations.close()
+
+
+def test_what_an_endpoint_that_is_being_deleted_was_asked_is_answered_no_more(context: Context) -> None:
+    records, invocations = asynchronous(context, Serving())
+    invocations.recover()
+    invocations.accept(async_requests.read("e", {}, b"1"))
+    records.begin_deleting("e")
+    until(lambda: not context.store.list("async-invocation"), "the queue is gone before the endpoint is")
+    invocations.close()
+
+
+def test_a_queue_that_is_too_old_as_a_whole_is_ended_by_as_many_threads_as_may_be(context: Context) -> None:
+    running: set[int] = set()
+    most: list[int] = []
+    go_on = threading.Event()
+
+    def expire(*_: Any) -> None:
+        running.add(threading.get_ident())
+        most.append(len(running))
+        assert go_on.wait(10)
+        running.discard(threading.get_ident())
+
+    _, invocations = asynchronous(context, Serving(), works(expire=expire))
+    for _ in range(140):
+        invocations.accept(async_requests.read("e", headers(requestttlseconds="60"), b"1"))
+    context.clock.more = 61.0  # type: ignore[attr-defined]
+    invocations.recover()
+    until(lambda: len(most) == 128, "as many as may be at once")
+    go_on.set()
+    until(lambda: not context.store.list("async-invocation"), "all of them")
+    assert max(most) <= 128
     invocations.close()

@@ -148,6 +148,28 @@ def test_what_sagemaker_refuses_is_told_and_tried_again_a_minute_later(scaled: S
     assert scaled.look(31) == 3
 
 
+def test_limits_that_sagemaker_refuses_to_hold_are_tried_again_until_they_do(scaled: Scaled) -> None:
+    scaled.around.refuses = resource_limit_exceeded("The account-level service limit …")
+    scaled.register(low=3)
+    assert scaled.look() == 1 and scaled.look(61) == 1
+    assert [activity["StatusCode"] for activity in scaled.activities()] == ["Failed", "Failed"]
+    scaled.around.refuses = None
+    assert scaled.look(30) == 1 and scaled.look(31) == 3
+    scaled.around.instances, scaled.around.reason = 1, "the health check"
+    assert scaled.look(10) == 1 and scaled.look(61) == 3, "instances that didn't come up, too"
+    scaled.around.refuses = resource_limit_exceeded("The account-level service limit …")
+    scaled.register(low=4)
+    scaled.look(5)
+    scaled.around.refuses = None
+    scaled.register(low=5)
+    assert scaled.look(5) == 5, "other limits are tried at once"
+
+
+def test_who_would_scale_to_nothing_is_told_why_not(scaled: Scaled) -> None:
+    with pytest.raises(SageMakerError, match="an asynchronous endpoint's may be 0; here no StepScaling"):
+        scaled.register(low=0)
+
+
 def test_instances_that_dont_come_up_are_told(scaled: Scaled) -> None:
     scaled.register()
     scaled.track()

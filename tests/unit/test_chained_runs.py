@@ -140,7 +140,7 @@ def test_a_champion_that_is_deployed_again_is_served_as_before(tmp_path: Path) -
     first = run(chained(tmp_path), World(), chain_images=OWN_IMAGES).recorded
     champion = documents.champion(first, "2026-11-27T10:00:00.000Z")
     idle = {"outcome": "UpToDate", "reason": "nothing is new"}
-    again = plan.with_threshold(State(champion=champion), idle, "0.8")
+    again = plan.with_threshold(State(champion=champion), idle, "0.8", is_of_this_code=lambda: True)
     assert again["candidate"]["chain"] == first["candidate"]["chain"]
     world = World(plan={**World().plan, **again, "champion": champion}, on=champion["endpoint_config_name"])
     (model,) = run(chained(tmp_path), world, chain_images=OWN_IMAGES).called("createModel")

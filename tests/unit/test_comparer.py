@@ -65,6 +65,38 @@ def test_with_a_threshold_what_is_answered_counts_not_how_sure() -> None:
     assert compare(served, copies).differ == 2
 
 
+JSON, LINES = "application/json", "application/jsonlines"
+SURE, UNSURE = (
+    f'{{"prediction": 7, "confidence": 0.{digits}, "answer": {told}}}' for digits, told in ((9, 7), (4, '"unsure"'))
+)
+
+
+@pytest.mark.parametrize(
+    ("served", "shadow", "kind", "agrees"),
+    [
+        ("7,0.9,7", "7,0.4,unsure", "text/csv", False),
+        (f"[{SURE}, {SURE}]", f"[{SURE.replace('0.9', '0.8')}, {SURE}]", JSON, True),
+        (f"[{SURE}]", f"[{UNSURE}]", JSON, False),
+        (f"{SURE}\n{SURE}", f"{SURE}\n{SURE.replace('0.9', '0.95')}\n", LINES, True),
+        (f"{SURE}\n{SURE}", f"{SURE}\n{UNSURE}", LINES, False),
+        (f"[{SURE}]", f"[{SURE}, {SURE}]", JSON, False),
+    ],
+)
+def test_a_threshold_counts_in_whatever_form_it_is_answered(served: str, shadow: str, kind: str, agrees: bool) -> None:
+    assert compare(found(line("1", "a", served, kind)), found(line("1", "a", shadow, kind))).differ == (not agrees)
+
+
+@pytest.mark.parametrize(
+    ("without", "told", "kind"),
+    [("7\n3\n", "7,0.9,7\n3,0.4,unsure\n", "text/csv"), ("[7, 7]", f"[{SURE}, {UNSURE}]", JSON)],
+)
+def test_where_a_threshold_comes_or_goes_what_is_predicted_counts(without: str, told: str, kind: str) -> None:
+    other = told.replace("7", "1")
+    for served, shadow in ((without, told), (told, without)):
+        assert compare(found(line("1", "a", served, kind)), found(line("1", "a", shadow, kind))).differ == 0
+    assert compare(found(line("1", "a", without, kind)), found(line("1", "a", other, kind))).differ == 1
+
+
 def test_bodies_of_other_types_are_compared_as_text_where_they_are_text() -> None:
     other = "application/x-other"
     assert compare(found(line("1", "a", "1.0", other)), found(line("1", "a", "1.00", other))).differ == 0
@@ -225,3 +257,13 @@ def test_captures_are_read_up_to_what_a_function_can_hold(monkeypatch: pytest.Mo
     monkeypatch.setattr(captures, "MOST_BYTES", 3 * len(body))
     read = captures.read(aws.client("s3"), "artifacts", "captures/p/r/e/A/", handler.LOG)
     assert [one.event_id for one in read] == ["0", "1", "2"]
+
+
+def test_of_an_object_that_is_larger_than_that_the_beginning_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy endpoint's first object may be: a shadow that was compared with nothing would have passed."""
+    aws = installed(monkeypatch)
+    lines = [line(str(number), "q", "x") for number in range(5)]
+    aws.s3.put_object(Bucket="artifacts", Key="captures/p/r/e/A/0", Body="\n".join(lines).encode())
+    monkeypatch.setattr(captures, "MOST_BYTES", 3 * len(lines[0]))
+    read = captures.read(aws.client("s3"), "artifacts", "captures/p/r/e/A/", handler.LOG)
+    assert [one.event_id for one in read] == ["0", "1"]

@@ -38,6 +38,14 @@ def failure(cause: Any, error: str = "States.TaskFailed", state: str = "Train") 
         (failure({"ProcessingJobName": "p", "ProcessingJobStatus": "Stopped"}), "Stopped", "(StopProcessingJob)"),
         (
             failure(
+                {"TransformJobName": "t", "TransformJobStatus": "Failed", "FailureReason": "ClientError: See logs"}
+            ),
+            "Failed",
+            "transform job t failed: ClientError: See logs",
+        ),
+        (failure({"TransformJobName": "t", "TransformJobStatus": "Stopped"}), "Stopped", "(StopTransformJob)"),
+        (
+            failure(
                 {"errorMessage": "the channel 'train' has no data", "errorType": "EmptyChannelError"},
                 "EmptyChannelError",
             ),

@@ -92,6 +92,20 @@ def test_a_mix_after_a_failed_rollback_serves_again_as_a_mix(restarted: Restarte
     assert (restarted.started, restarted.answers()) == ({"old": 1, "new": 3}, {"old": 25, "new": 75})
 
 
+def test_instances_that_serve_are_kept_where_no_others_are_to_be_had(restarted: Restarted) -> None:
+    object.__setattr__(restarted.context, "without_capacity", ["ml.m5.large"])
+    restarted.recovered(lambda document: document["EndpointStatus"] == "InService")
+    assert (restarted.started, restarted.answers()) == ({"old": 4}, {"old": 100})
+    (instance, *_) = restarted.serving.get("e")._all()  # type: ignore[union-attr]
+    assert instance.worker is not None
+    instance.worker.process.kill()
+    until(lambda: restarted.started["old"] == 5, "one that has ended is started again")
+    restarted.records.begin_update("e", of_size(restarted.records.find("e")["Deployed"], {"A": 5}))
+    restarted.deployments.rescale("e")
+    found = until(lambda: (found := restarted.records.find("e")).get("FailureReason") and found, "more aren't there")
+    assert "InsufficientInstanceCapacity" in found["FailureReason"]
+
+
 @pytest.mark.fidelity(
     "EventBridge",
     "More instances of what serves: SageMaker Endpoint Deployment State Change, Scaling out desired instance count to "

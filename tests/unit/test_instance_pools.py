@@ -8,6 +8,8 @@ import pytest
 
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.hosting import instance_pools
+from localaws.sagemaker.hosting.serverless_configs import check_serverless
+from localaws.sagemaker.hosting.shadow_variants import check_shadows
 
 POOLS = [{"InstanceType": "ml.m5.xlarge", "Priority": 2}, {"InstanceType": "ml.m5.large", "Priority": 1}]
 VARIANT: dict[str, Any] = {"VariantName": "v", "InstancePools": POOLS}
@@ -60,3 +62,20 @@ def test_each_pool_shows_its_instances() -> None:
 def test_pools_that_cannot_be(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(SageMakerError, match=told):
         instance_pools.with_first_type({**VARIANT, **changes}, "production variant v")
+
+
+@pytest.mark.parametrize("member", [{"InstancePools": POOLS}, {"VariantInstanceProvisionTimeoutInSeconds": 600}])
+def test_a_serverless_variant_has_no_pools(member: dict[str, Any]) -> None:
+    variant = {"VariantName": "v", "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1}, **member}
+    with pytest.raises(SageMakerError, match=f"{next(iter(member))} can't be given together with ServerlessConfig"):
+        check_serverless({"ProductionVariants": [variant]})
+
+
+def test_no_pool_of_a_variant_beside_a_shadow_is_of_inf1_instances() -> None:
+    pools = [POOLS[0], {"InstanceType": "ml.inf1.xlarge", "Priority": 3}]
+    shadow = {"VariantName": "s", "InstanceType": "ml.m5.large"}
+    with pytest.raises(SageMakerError, match="can't be used with Inf1 instances, as v has"):
+        check_shadows(
+            {"ProductionVariants": [{**VARIANT, "InstancePools": pools}], "ShadowProductionVariants": [shadow]}
+        )
+    check_shadows({"ProductionVariants": [VARIANT], "ShadowProductionVariants": [shadow]})

@@ -284,7 +284,27 @@ def test_invoke_lays_the_file_down_and_waits_for_the_answer(
     world.serve("sagemaker-runtime", Runtime(world, b"no column" if fails else b"setosa\n", fails=fails))  # type: ignore[arg-type]
     result = world.call("invoke", "iris-tree", "-", given="1,2,3,4\n")
     if fails:
-        assert "the model of iris-tree failed: no column Its log tells more: `ratchet logs iris-tree`" in result.stderr
+        log = "/aws/sagemaker/Endpoints/local-iris-tree"  # `ratchet logs` prints a run's, not the endpoint's
+        assert f"the model of iris-tree failed: no column\nIts log is {log}." in result.stderr
     else:
         assert result.stdout == "setosa\n", result.stderr
     assert [key for _bucket, key in world.s3.objects if key.startswith("iris/requests/ratchet-invoke/")]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Endpoint e not found.", "Endpoint e not found. See `ratchet status iris-tree`; a first champion makes the"),
+        ("Request r has oversize body.", "Request r has oversize body. See `ratchet status iris-tree`\n"),
+    ],
+)
+def test_only_of_an_endpoint_that_is_not_there_invoke_says_how_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: str
+) -> None:
+    """A serverless endpoint refuses large bodies by the same error."""
+    world = world_in(tmp_path, monkeypatch)
+    world.deploy("iris-tree")
+    runtime = memory_services.Runtime()
+    world.serve("sagemaker-runtime", runtime)
+    world.client("sagemaker-runtime").refusals["invoke_endpoint"] = ("ValidationError", said)
+    assert told in world.call("invoke", "iris-tree", "-", given="1,2,3,4\n").stderr

@@ -186,13 +186,18 @@ def table_of(aws: Aws) -> RunTable:
 
 
 def call(
-    kind: str = "data", run_id: str = RUN_ID, data_starts_runs: bool = True, batch: str | None = None, **detail: Any
+    kind: str = "data",
+    run_id: str = RUN_ID,
+    data_starts_runs: bool = True,
+    batch: str | None = None,
+    threshold: str | None = None,
+    **detail: Any,
 ) -> dict[str, Any]:
     trigger = {"kind": kind, "at": "2026-11-20T10:00:00.000Z", "detail": detail}
     run = {"pipeline": "digits", "run_id": run_id, "trigger": trigger, "forced": False}
     channels = {"train": "digits/train/", "test": "digits/test/"}
     asked = {"run": run, "channels": channels, "held_out": HELD_OUT, "data_starts_runs": data_starts_runs}
-    return handler.handle({**asked, **HASHES, **({"batch": batch} if batch else {})}, None)
+    return handler.handle({**asked, **HASHES, "threshold": threshold, **({"batch": batch} if batch else {})}, None)
 
 
 def written(aws: Aws) -> list[str]:
@@ -268,6 +273,14 @@ def test_the_same_again_is_up_to_date(aws: Aws) -> None:
     assert call()["outcome"] == "UpToDate"
     aws.s3.versions["data"].append(version("digits/test/e.csv", Size=0))
     assert call()["outcome"] == "Run"
+
+
+@pytest.mark.parametrize(("code", "outcome"), [("c", "Rollback"), ("c of r1", "UpToDate")])
+def test_a_threshold_is_put_before_a_champion_of_the_same_code(aws: Aws, code: str, outcome: str) -> None:
+    first = call()
+    table_of(aws).write_run("r1", {"outcome": "Promoted", "candidate": CHAMPION, "code_hash": code})
+    begin(aws, "data", champion=CHAMPION, last_judged_fingerprint=first["fingerprint"])
+    assert call(threshold="0.8")["outcome"] == outcome
 
 
 def test_a_forced_trigger_that_came_since_forces_the_run(aws: Aws) -> None:

@@ -500,13 +500,14 @@ def test_status_says_why_the_last_run_ended_and_what_its_rules_found() -> None:
         "spot": "",
         "rules": run.rules,
     }
-    each["tuning"] = "3 trials, the best f1 0.9 (depth 7)"
+    each["tuning"], each["scaling"] = "3 trials, the best f1 0.9 (depth 7)", "1 to 4 instances"
     told = pipeline_text(each, "")
     assert "StoppedByRule" in told
     assert "Overfit at step 40: 0.5 > 0.1" in told
     assert "rule       Overfit  IssuesFound at step 40: 0.5 > 0.1" in told
     assert "rule       AllZero  Error: " in told
     assert "tuning     3 trials, the best f1 0.9 (depth 7)" in told
+    assert "scaling    1 to 4 instances" in told
 
 
 def test_while_a_run_goes_on_the_issues_that_were_found_are_known() -> None:
@@ -543,6 +544,33 @@ def test_the_end_of_a_job_s_log_is_its_last_lines() -> None:
     lines = run_logs.tail(logs, failed_sources().run, "Train")
     assert logs.asked == f"/aws/sagemaker/TrainingJobs digits-forest-{RUN_ID}-train/"
     assert [lines[0].message, lines[-1].message, len(lines)] == ["line 10", "line 49", run_logs.TAIL_LINES]
+
+
+class _BatchLogs(_Logs):
+    """Of a transform job: a container's stream, and what of its files was wrong."""
+
+    def describe_log_streams(self, **request: str) -> dict[str, Any]:
+        (stream,) = super().describe_log_streams(**request)["logStreams"]
+        return {"logStreams": [stream, {"logStreamName": f"{stream['logStreamName']}/data-log"}]}
+
+    def get_log_events(self, **request: Any) -> dict[str, Any]:
+        if request["logStreamName"].endswith("/data-log"):
+            return {"events": [{"timestamp": 40, "message": "rows.csv: bad"}]}
+        return super().get_log_events(**request)
+
+
+def test_a_batch_that_failed_has_the_lines_of_all_its_streams() -> None:
+    logs: Any = _BatchLogs()
+    job = f"digits-forest-{RUN_ID}-answer"
+    lines = run_logs.tail(logs, runs.of_item(record(jobs={"answer": job})), "Answer")
+    assert logs.asked == f"/aws/sagemaker/TransformJobs {job}/"
+    assert [line.message for line in lines][-10:-8] == ["rows.csv: bad", "line 41"], "by their time"
+
+
+def test_a_running_batch_is_found_by_what_its_execution_has_started() -> None:
+    visit = histories.Visit("Answer", "Task", START, parameters={"TransformJobName": "the-job"})
+    found = list(run_logs._sources(runs.of_item({"run_id": "r"}), Execution((visit,)), str))
+    assert [(source.group, source.stream_prefix) for source in found] == [("/aws/sagemaker/TransformJobs", "the-job/")]
 
 
 def test_a_state_without_a_job_or_a_log_that_is_gone_has_none() -> None:

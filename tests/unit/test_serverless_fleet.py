@@ -8,6 +8,7 @@ import pytest
 from test_hosting_fleet import ask, starter
 from waiting import until
 
+from localaws.sagemaker.hosting import instances
 from localaws.sagemaker.hosting.fleet import RetiredError
 from localaws.sagemaker.hosting.instances import FleetError, VariantPlan
 from localaws.sagemaker.hosting.serverless_fleet import ServerlessFleet, ThrottledError
@@ -38,6 +39,26 @@ def test_what_is_provisioned_stays_and_what_was_needed_beside_it_goes() -> None:
     fleet.retire()
     with pytest.raises(RetiredError):
         ask(fleet)
+
+
+@pytest.mark.parametrize(("config", "left"), [(PROVISIONED, 1), (ON_DEMAND, 0)])
+def test_what_is_provisioned_starts_again_when_it_has_ended(
+    monkeypatch: pytest.MonkeyPatch, config: dict[str, int], left: int
+) -> None:
+    monkeypatch.setattr(instances, "RESTART_PAUSES", (0.0,))
+    answers = {"A": lambda: "yes"}
+    fleet = ServerlessFleet(plan(config, 0.2), starter(answers))
+    fleet.start()
+    with pytest.raises(LookupError), fleet.lease(None) as (instance, worker):
+        del answers["A"]  # so that it is down still when the request has its answer
+        worker.process.kill()
+        instance.lost(worker)
+        raise LookupError("as ModelError")
+    assert len(fleet._all()) == left
+    answers["A"] = lambda: "again"
+    until(lambda: [each.ready for each in fleet._all()] == [True] * left, "as many as are provisioned are up")
+    assert ask(fleet) == "again"
+    fleet.stop()
 
 
 def test_a_start_that_fails_takes_no_place() -> None:

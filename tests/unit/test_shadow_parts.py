@@ -92,6 +92,16 @@ def test_a_shadow_that_does_not_keep_up_misses_copies_and_delays_nobody(monkeypa
     fleet.stop()
 
 
+def test_copies_that_a_fleet_which_ends_does_not_take_are_not_held_against_its_shadow() -> None:
+    fleet, mirror, counted = shadowed(lambda: "copied")
+    with fleet._changed:
+        fleet._retired = True
+    mirror.saw(exchange())
+    until(lambda: not mirror._copies, "the copy is let go")
+    assert (mirror.missed, counted.seen) == (0, [])
+    fleet.stop()
+
+
 def test_a_line_says_what_was_asked_and_answered_as_text_where_its_type_is_known() -> None:
     known = {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"]}
     line = captured(CONFIG | {"CaptureContentTypeHeader": known}, exchange(b"5,3", inference_id="mine"))

@@ -141,7 +141,7 @@ STATE = State(champion={**CHAMPION, "promoted_by": "r1"}, previous_champion={"ru
 def test_a_new_threshold_is_served_without_training() -> None:
     nothing = plan.work(STATE, "old", {}, forced=False)
     assert nothing["outcome"] == "UpToDate"
-    found = plan.with_threshold(STATE, nothing, "0.9")
+    found = plan.with_threshold(STATE, nothing, "0.9", is_of_this_code=lambda: True)
     assert (found["outcome"], found["fingerprint"], "reason" in found) == ("Rollback", "old", False)
     kept = ("run_id", "model_package_arn", "model_data", "image_uri", "score", "metric", "fingerprint")
     assert found["candidate"] == {**{name: CHAMPION[name] for name in kept}, thresholds.KEPT: "0.9"}
@@ -153,7 +153,7 @@ def test_a_new_threshold_is_served_without_training() -> None:
 
 def test_one_that_is_gone_from_the_spec_is_taken_from_the_champion() -> None:
     state = State(champion={**CHAMPION, thresholds.KEPT: "0.9"})
-    found = plan.with_threshold(state, plan.work(state, "old", {}, forced=False), None)
+    found = plan.with_threshold(state, plan.work(state, "old", {}, forced=False), None, is_of_this_code=lambda: False)
     assert thresholds.KEPT not in found["candidate"]
     assert found["decision"]["reason"].endswith("which was 0.9: the champion of run 20261119-101112-beef is served "
                                                 "without a threshold")  # fmt: skip
@@ -172,7 +172,21 @@ def test_with_work_or_the_same_threshold_or_no_champion_nothing_else_is_planned(
     state: State, fingerprint: str, threshold: str | None
 ) -> None:
     document = plan.work(state, fingerprint, {}, forced=False)
-    assert plan.with_threshold(state, document, threshold) == document
+    assert plan.with_threshold(state, document, threshold, is_of_this_code=lambda: True) == document
+
+
+@pytest.mark.parametrize(("kept", "outcome"), [({}, "UpToDate"), ({thresholds.KEPT: "0.9"}, "Rollback")])
+def test_a_champion_of_other_code_gets_a_threshold_only_where_it_has_one(kept: dict[str, str], outcome: str) -> None:
+    """The gate hasn't let the code through that can say how sure it is: Verify would refuse the old one's answers."""
+    state = State(champion={**CHAMPION, **kept}, last_judged_fingerprint="new")
+    found = plan.with_threshold(state, plan.work(state, "new", {}, forced=False), "0.8", is_of_this_code=lambda: False)
+    assert found["outcome"] == outcome
+    assert ("candidate" in found) == (outcome == "Rollback")
+    if outcome == "UpToDate":
+        assert found["reason"] == (
+            "nothing is new since the last model that was judged; the champion of run 20261119-101112-beef, of other "
+            "code, is served without the threshold 0.8 until another model takes its place"
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------- the gate
@@ -275,7 +289,13 @@ def test_an_evaluation_that_says_something_else_is_refused(figures: Any, message
         ("7,0.9,unsure", "7,0.9,unsure", "0.8", "answered '7,0.9,unsure', which at '0.8' is 7"),
         ("8,0.9,8", "7,0.9,7", "0.8", "answered '8,0.9,8', not '7,0.9,7'"),
         ("7,0.85,7", "7,0.9,7", "0.8", "answered '7,0.85,7', not '7,0.9,7'"),
-        ("7", "7,0.9,7", "0.8", "answered '7', which says no confidence, though there is a threshold ('0.8')"),
+        (
+            "7",
+            "7,0.9,7",
+            "0.8",
+            "answered '7', which says no confidence, though there is a threshold ('0.8'); serve.py needs "
+            "with_threshold, from toolkit.threshold",
+        ),
         ("7", "7", None, None),
         ("7,0.9,7", "7", None, "answered '7,0.9,7', not '7'"),
     ],

@@ -185,8 +185,16 @@ def test_one_that_never_answers_is_given_three_tries(aws: Aws, pauses: list[floa
 
 
 def test_other_errors_are_raised(aws: Aws) -> None:
-    with pytest.raises(ClientError, match="ThrottlingException"):
-        verify(aws, "ThrottlingException")
+    with pytest.raises(ClientError, match="ValidationError"):
+        verify(aws, "ValidationError")
+
+
+def test_a_serverless_endpoint_that_users_keep_busy_is_asked_again(aws: Aws, pauses: list[float]) -> None:
+    """As many at once as it answers may be theirs: the challenger is none the worse."""
+    assert verify(aws, "ThrottlingException", "ThrottlingException", "7", "8")["verified"]
+    assert pauses == [1.0, 1.0]
+    answer = verify(aws, *["ThrottlingException"] * 3)
+    assert "ThrottlingException" in answer["reason"]
 
 
 def test_without_samples_there_is_nothing_to_ask(aws: Aws) -> None:

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.request import Document
@@ -28,7 +29,8 @@ _METRICS_EVERY_SECONDS, _SHORTEST_EVERY = 60.0, 0.5  # the metrics of asynchrono
 
 _log = logging.getLogger(__name__)
 
-Work = Callable[[Line, Entry, Document], None]
+Work = Callable[[Entry, Document], bool]
+"""Brings a request to its end; False where it is to be tried again."""
 
 
 class AsyncInvocations:
@@ -50,6 +52,7 @@ class AsyncInvocations:
 
     def recover(self) -> None:
         """After a restart: what was accepted and not answered is answered."""
+        self._work.recover()
         with self._changed:
             self._lines = self._queue.all()
         self._thread.start()
@@ -112,27 +115,36 @@ class AsyncInvocations:
     def _serve(self, endpoint: str, line: Line) -> None:
         """Begin what an endpoint has room for; forget the requests to one that is gone, end those that are too old."""
         document = self._context.store.get(ENDPOINT, endpoint)
-        if document is None or "Deployed" not in document:
+        if document is None or "Deployed" not in document or document["EndpointStatus"] == "Deleting":
             self._forget(endpoint, line)
             return
         variant = document["Deployed"]["Variants"][0] | {"Endpoint": endpoint}
-        now = self._context.clock.now()
-        for entry in [entry for entry in line.waiting if entry.expires <= now]:
-            line.waiting.remove(entry)
+        for entry in self._taken_late(line):
             self._begin(line, entry, variant, is_late=True)
         room = min(self._capacity(endpoint, document["Deployed"]), _MOST_THREADS)
         while line.waiting and len(line.running) < room:
             self._begin(line, line.waiting.popleft(), variant)
-        if not len(line):
-            with self._changed:
-                if not len(line):
-                    self._lines.pop(endpoint, None)
+        with self._changed:
+            if not len(line):
+                self._lines.pop(endpoint, None)
+
+    def _taken_late(self, line: Line) -> list[Entry]:
+        """The requests that are too old, as many as there are threads for; after a long stop all of a queue may be."""
+        now = self._context.clock.now()
+        with self._changed:
+            late = [entry for entry in line.waiting if entry.expires <= now][: _MOST_THREADS - len(line.running)]
+            for entry in late:
+                line.waiting.remove(entry)
+        return late
 
     def _forget(self, endpoint: str, line: Line) -> None:
+        """Those that are being answered go when they come back, see `_leave`."""
         with self._changed:
             self._lines.pop(endpoint, None)
-        while line.waiting:
-            self._queue.remove(line.waiting.popleft())
+            gone = list(line.waiting)
+            line.waiting.clear()
+        for entry in gone:
+            self._queue.remove(entry)
 
     def _capacity(self, endpoint: str, deployed: Document) -> int:
         return self._instances(endpoint) * concurrent(of_snapshot(deployed) or {})
@@ -151,43 +163,53 @@ class AsyncInvocations:
     def _guarded(self, work: Work, line: Line, entry: Entry, variant: Document) -> None:
         """Whatever goes wrong, the request leaves its place, and the queue if it isn't to be tried again."""
         try:
-            work(line, entry, variant)
+            is_over = work(entry, variant)
         except Exception:  # noqa: BLE001 - see above
             if self._serving.is_closed:
                 return
             _log.exception("asynchronous invocation %s", entry.key)
+            is_over = True
+        if not self._serving.is_closed or is_over:
+            self._leave(line, entry, variant["Endpoint"], "over" if is_over else "again")
+
+    def _leave(self, line: Line, entry: Entry, endpoint: str, how: Literal["over", "again"]) -> None:
+        """A request leaves its place in one step: between two, its line would seem to be empty, or have it twice."""
+        with self._changed:
+            line.running.discard(entry)
+            is_kept = how == "again" and self._lines.get(endpoint) is line  # else the endpoint is gone
+            if is_kept:
+                line.waiting.appendleft(entry)
+        if not is_kept:
             self._queue.remove(entry)
-        line.running.discard(entry)
         self._wake()
 
-    def _answer(self, line: Line, entry: Entry, variant: Document) -> None:
+    def _answer(self, entry: Entry, variant: Document) -> bool:
         document, fleet = self._queue.get(entry), self._serving.get(variant["Endpoint"])
         if document is None:
-            return
+            return True
         try:
             if fleet is None:
                 raise NotAnsweredError(counts=False)
             self._work.answer(document, variant, fleet)
         except NotAnsweredError as again:
-            if self._serving.is_closed:
-                return
-            if again.counts:
+            if again.counts and not self._serving.is_closed:
                 self._queue.change(entry, lambda old: old | {"Attempts": old["Attempts"] + 1})
-            line.waiting.appendleft(entry)
-            return
-        self._queue.remove(entry)
+            return False
+        return True
 
-    def _expire(self, _line: Line, entry: Entry, variant: Document) -> None:
+    def _expire(self, entry: Entry, variant: Document) -> bool:
         document = self._queue.get(entry)
         if document is not None:
             self._work.expire(document, variant)
-            self._queue.remove(entry)
+        return True
 
     # --- metrics
 
     def _measure(self) -> None:
         """Once a minute, and as soon as there is a backlog where there was none."""
-        now, waiting = time.monotonic(), {endpoint for endpoint, line in self._lines.items() if len(line)}
+        with self._changed:
+            waiting = {endpoint for endpoint, line in self._lines.items() if len(line)}
+        now = time.monotonic()
         if now - self._measured < self._period() and waiting <= self._told:
             return
         self._measured, self._told = now, waiting

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
+from localaws.sagemaker.containers.beneath import remove
 from localaws.sagemaker.containers.objects import Download, Objects, S3Object, TransferError
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.errors import SageMakerError
@@ -63,6 +64,10 @@ class AsyncWork:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._folder = context.platform.state_dir / "async"
+
+    def recover(self) -> None:
+        """After a restart: inputs that were on their way to a model are fetched anew."""
+        remove(self._folder)
 
     def answer(self, document: Document, variant: Document, fleet: Fleet) -> None:
         """Bring a request to its end, whichever. NotAnsweredError."""
@@ -134,7 +139,11 @@ class AsyncWork:
         target = self._folder / uuid.uuid4().hex
         try:
             bucket, key = split_s3_uri(document["InputLocation"])
-            objects.download([Download(S3Object(bucket, key), target, MAX_PAYLOAD)])
+            try:
+                objects.download([Download(S3Object(bucket, key), target, MAX_PAYLOAD)])
+            except OSError as error:
+                told = f"{document['InputLocation']} can't be written to this machine's disk: {error.strerror}"
+                raise TransferError(told, type(error).__name__) from error
             with _content(target) as content:
                 yield content
         finally:

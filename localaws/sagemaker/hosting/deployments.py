@@ -134,10 +134,13 @@ class Deployments:
 
     def _fleet(self, name: str, snapshot: Document) -> Deployment:
         directory = self._files.deployment(name, snapshot["Id"])
+        provisioned: set[str] = set()  # what is started again, or after a restart, has its instance still
 
         def start(plan: VariantPlan, instance_id: str) -> Worker:
-            if plan.source.get("InstanceType") in self._context.without_capacity:
+            is_new = instance_id not in provisioned and not self._records.is_coming_back(name)
+            if is_new and plan.source.get("InstanceType") in self._context.without_capacity:
                 raise StartError(scarcity.OF_AN_ENDPOINT)
+            provisioned.add(instance_id)
             return self._starter.start(name, directory / plan.name, plan, instance_id)
 
         if has_serverless(snapshot):

@@ -71,6 +71,7 @@ class Endpoints:
         arn = self._records.arn_of_new(name)
         pending = snapshot(self._context, request["EndpointConfigName"])
         if config:
+            serverless_configs.check_deployment(config, pending)
             deployment_configs.check(config, pending)
         self._require_instances(pending)
         self._records.create(name, arn, pending, tags.as_map(request.get("Tags")), config)

@@ -23,7 +23,8 @@ from localaws.sagemaker.hosting.witnesses import Witness
 from localaws.sagemaker.hosting.worker import STOP_SECONDS, Worker
 
 LEAST_OUTSTANDING = "LEAST_OUTSTANDING_REQUESTS"
-DRAIN_SECONDS = 70.0  # an invocation may take 60 s (InvokeEndpoint, API reference); nothing is in flight after that
+# An invocation may take 60 s (InvokeEndpoint, API reference); an asynchronous one that takes longer is asked anew.
+DRAIN_SECONDS = 70.0
 
 
 class NoInstanceError(Exception):

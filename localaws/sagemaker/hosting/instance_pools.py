@@ -10,7 +10,9 @@ from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
 from localaws.sagemaker.core.scarcity import Types
 
-POOLS, TIMEOUT = "InstancePools", "VariantInstanceProvisionTimeoutInSeconds"
+POOLS = "InstancePools"
+# Of a variant. How long a pool is waited for changes nothing here: what isn't to be had is known at once.
+MEMBERS = (POOLS, "VariantInstanceProvisionTimeoutInSeconds")
 
 
 def with_first_type(variant: Document, what: str) -> Document:
@@ -51,3 +53,8 @@ def summary(variant: Document, up: int) -> Document:
 
 def _types(variant: Document) -> list[str]:
     return [pool["InstanceType"] for pool in sorted(variant[POOLS], key=lambda pool: int(pool["Priority"]))]
+
+
+def types_of(variant: Document) -> list[str]:
+    """The instance types that a variant of a configuration may be on; none of a serverless one."""
+    return _types(variant) if POOLS in variant else [one for one in (variant.get("InstanceType"),) if one]

@@ -82,9 +82,11 @@ class Mirror:
     def _ask_and_count(self, exchange: Exchange) -> None:
         try:
             self._ask(exchange)
-        except (NoInstanceError, RetiredError):
+        except NoInstanceError:
             with self._lock:
                 self._miss(exchange)
+        except RetiredError:  # the fleet ends: a copy of one of its last answers has nobody to go to
+            return
         except Exception:  # noqa: BLE001 - nobody waits for it
             _log.exception("%s: a copy for shadow variant %s", exchange.endpoint, self._shadow)
         finally:

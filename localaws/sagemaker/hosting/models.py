@@ -46,11 +46,6 @@ def resolved(context: Context, model: Document) -> list[Document]:
     return model_request.with_hostnames(containers)
 
 
-def is_chain(context: Context, model: Document) -> bool:
-    """Whether a model has several containers, or one that is asked by name."""
-    return model_request.is_direct(model) or len(resolved(context, model)) > 1
-
-
 def _of_package(context: Context, container: Document) -> list[Document]:
     if "ModelPackageName" not in container:
         return [container]

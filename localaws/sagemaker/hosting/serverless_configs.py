@@ -11,6 +11,7 @@ from typing import Any
 
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.hosting import instance_pools
 
 SERVERLESS = "ServerlessConfig"
 MIB, GIB = 1024**2, 1024**3
@@ -18,7 +19,7 @@ STORAGE = 5 * GIB  # "Regardless of the memory size you choose, your serverless 
 MAX_BODY = 4 * MIB  # of a request, and of an answer (Amazon SageMaker AI endpoints and quotas)
 STARTUP_SECONDS = 180.0  # until the container must be healthy (the same)
 _SIZES = range(1024, 6144 + 1, 1024)
-_NOT_WITH = ("InstanceType", "InitialInstanceCount", "VolumeSizeInGB", "RoutingConfig")
+_NOT_WITH = ("InstanceType", "InitialInstanceCount", "VolumeSizeInGB", "RoutingConfig", *instance_pools.MEMBERS)
 _GPU = "-gpu-"
 
 

@@ -89,10 +89,8 @@ class ServerlessFleet(Deployment):
             finally:
                 instance.setup_seconds = None
                 self._idle_since[instance] = time.monotonic()
-        if not instance.ready:  # its container has ended: another request gets another instance
-            with self._changed:
-                self._leave(instance)
-            stop_all([instance], 0.0)
+                if not instance.ready:  # whoever asked is told so by an error
+                    self._let_go_of_ended(instance)
 
     def _acquire(self, variant: str | None) -> tuple[Instance, Worker]:
         with self._changed:
@@ -129,6 +127,14 @@ class ServerlessFleet(Deployment):
         if instance.worker is None:
             raise RuntimeError("an instance that has started has a worker")
         return instance.worker
+
+    def _let_go_of_ended(self, instance: Instance) -> None:
+        """Its container has ended: another request gets another instance. One that is provisioned starts again."""
+        with self._changed:
+            if len(self._instances[self._name]) <= self._provisioned:
+                return
+            self._leave(instance)
+        stop_all([instance], 0.0)
 
     def _leave(self, instance: Instance) -> None:
         if instance in self._instances[self._name]:

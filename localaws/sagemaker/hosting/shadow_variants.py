@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
+from localaws.sagemaker.hosting import instance_pools
 
 PRODUCTION, SHADOW = "ProductionVariants", "ShadowProductionVariants"
 
@@ -32,7 +33,7 @@ def check_shadows(request: Document) -> None:
     for variant in (production, shadow):
         if "ServerlessConfig" in variant:
             raise errors.validation(f"{SHADOW} can't be used with ServerlessConfig, as {variant['VariantName']} has.")
-        if variant.get("InstanceType", "").startswith("ml.inf1."):
+        if any(one.startswith("ml.inf1.") for one in instance_pools.types_of(variant)):
             raise errors.validation(f"{SHADOW} can't be used with Inf1 instances, as {variant['VariantName']} has.")
 
 
