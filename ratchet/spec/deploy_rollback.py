@@ -42,9 +42,7 @@ def _share(value: object) -> float:
 def _milliseconds(value: object) -> int:
     number = units.milliseconds(value, "500ms")
     if not 0 < number <= LONGEST_ASYNC_LATENCY:
-        raise ValueError(
-            f"is {value}; SageMaker waits 60s for an answer, of an asynchronous endpoint 3600s: write less"
-        )
+        raise ValueError(f"is {value}; SageMaker waits 60s for an answer, 3600s for an asynchronous one: write less")
     return number
 
 

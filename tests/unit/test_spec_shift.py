@@ -180,7 +180,7 @@ def test_a_shadow_comes_before_the_steps(tmp_path: Path, said: str) -> None:
 
 
 def shadowed(folder: Path, said: str) -> Deploy:
-    instance = "" if "instance:" in said else "instance: ml.m5.large, "
+    instance = "" if " instance:" in said else "instance: ml.m5.large, "
     deploy = f"deploy: {{{instance}instance_count: 4, {said}}}\n"
     (folder / SPEC_FILE).write_text(SPEC.partition("deploy:")[0] + deploy, encoding="utf-8")
     return spec.load(folder / SPEC_FILE).deploy
