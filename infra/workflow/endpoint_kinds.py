@@ -14,14 +14,16 @@ from ratchet.spec.deploy_serverless import Serverless
 _NAMED_LATER = (
     "What requests and answers are called is their senders' and SageMaker's to say; the prefixes are the spec's."
 )
-# Step Functions' own createEndpointConfig takes variants and no more ("Supported SageMaker AI APIs").
+# Step Functions' own createEndpointConfig takes variants and no more ("Supported SageMaker AI APIs"); whether it knows
+# their pools of instances is told nowhere.
 _OPTIMIZED, _SDK = "sagemaker", "aws-sdk:sagemaker"
 _OF_INSTANCES = ("InstanceType", "InitialInstanceCount")
 
 
 def integration(at: Surroundings) -> str:
     """The integration that makes the endpoint config."""
-    return _SDK if at.spec.deploy.is_serverless or at.spec.deploy.queue else _OPTIMIZED
+    deploy = at.spec.deploy
+    return _SDK if deploy.is_serverless or deploy.queue or deploy.instance.instead else _OPTIMIZED
 
 
 def of_kind(at: Surroundings, request: Document) -> Document:

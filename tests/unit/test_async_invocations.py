@@ -19,7 +19,7 @@ from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.clock import SystemClock
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.hosting import async_requests
-from localaws.sagemaker.hosting.async_configs import check_async, concurrent
+from localaws.sagemaker.hosting.async_configs import check_async, check_update, concurrent
 from localaws.sagemaker.hosting.async_invocations import AsyncInvocations
 from localaws.sagemaker.hosting.async_messages import Outcome, notification
 from localaws.sagemaker.hosting.async_metrics import of_backlog
@@ -294,3 +294,16 @@ def test_a_queue_that_is_too_old_as_a_whole_is_ended_by_as_many_threads_as_may_b
     until(lambda: not context.store.list("async-invocation"), "all of them")
     assert max(most) <= 128
     invocations.close()
+
+
+@pytest.mark.fidelity(
+    "Endpoints",
+    "An update can't make an asynchronous endpoint another: The AsyncInferenceConfig parameter cannot be removed from it.",
+    "sagemaker-python-sdk#3124",
+)
+def test_an_asynchronous_endpoint_stays_one() -> None:
+    asynchronous: dict[str, Any] = {"AsyncInferenceConfig": {"OutputConfig": OUTPUT}}
+    for before, after in ((asynchronous, asynchronous), ({}, asynchronous), ({}, {})):
+        check_update("e", before, after)
+    with pytest.raises(SageMakerError, match="AsyncInferenceConfig parameter cannot be removed from this endpoint e"):
+        check_update("e", asynchronous, {})

@@ -37,6 +37,12 @@ def check_async(request: Document) -> None:
         raise errors.not_supported("DataCaptureConfig beside AsyncInferenceConfig")
 
 
+def check_update(endpoint: str, deployed: Document, pending: Document) -> None:
+    """Refuse to make an asynchronous endpoint one whose callers wait. ValidationException."""
+    if ASYNC in deployed and ASYNC not in pending:
+        raise errors.validation(f"The {ASYNC} parameter cannot be removed from this endpoint {endpoint}.")
+
+
 def check_async_model(request: Document, model: Document) -> None:
     """Refuse a model each of whose requests must name a container: InvokeEndpointAsync can't. ValidationException."""
     if ASYNC in request and model.get("InferenceExecutionConfig", {}).get("Mode") == "Direct":

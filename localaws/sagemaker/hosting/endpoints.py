@@ -8,7 +8,7 @@ from localaws.sagemaker.core.listing import page, summary
 from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document, Handler
 from localaws.sagemaker.core.unsupported import always, refuse
-from localaws.sagemaker.hosting import deployed_scaling, deployment_configs, serverless_configs
+from localaws.sagemaker.hosting import async_configs, deployed_scaling, deployment_configs, serverless_configs
 from localaws.sagemaker.hosting.async_configs import of_snapshot
 from localaws.sagemaker.hosting.async_invocations import AsyncInvocations
 from localaws.sagemaker.hosting.deployment_plans import extra_instances
@@ -95,6 +95,7 @@ class Endpoints:
         """The snapshot of what an update asks for, with how it is to be deployed. ValidationException."""
         pending = snapshot(self._context, request["EndpointConfigName"])
         serverless_configs.check_update(before["Deployed"], pending)
+        async_configs.check_update(request["EndpointName"], before["Deployed"], pending)
         if request.get("RetainAllVariantProperties"):
             excluded = {item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])}
             pending = with_retained_properties(pending, before["Deployed"], excluded)
