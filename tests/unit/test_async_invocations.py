@@ -298,7 +298,7 @@ def test_a_queue_that_is_too_old_as_a_whole_is_ended_by_as_many_threads_as_may_b
 
 @pytest.mark.fidelity(
     "Endpoints",
-    "An update can't make an asynchronous endpoint another: The AsyncInferenceConfig parameter cannot be removed from it.",
+    "An asynchronous endpoint stays one: The AsyncInferenceConfig parameter cannot be removed from this endpoint.",
     "sagemaker-python-sdk#3124",
 )
 def test_an_asynchronous_endpoint_stays_one() -> None:
