@@ -16,6 +16,7 @@ from ratchet.spec.model import Model, section
 from ratchet.spec.own_code import check_metric
 from ratchet.spec.pipeline import PipelineSpec
 from ratchet.spec.rules import check_custom_rule
+from ratchet.spec.serving import check_scripts
 from ratchet.spec.train_spot import check_checkpoints
 from ratchet.spec.yaml_lines import Document, Location, Problem, dotted
 
@@ -100,6 +101,8 @@ def _check_folder(spec: PipelineSpec) -> None:
         raise spec.error("train.spot", wrong)
     if spec.deploy.batch is not None and (wrong := check_helper(folder, spec.batching_scripts)):
         raise spec.error("deploy.batch", wrong)
+    if spec.serving.threshold is not None and (wrong := check_scripts(folder, spec.serving_scripts)):
+        raise spec.error("serving.threshold", wrong)
     for index, rule in enumerate(spec.rules):
         wrong = check_custom_rule(rule, folder) if rule.is_custom else None
         if wrong:

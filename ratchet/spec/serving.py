@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from contract import thresholds
+from contract import files, thresholds
 from contract.evaluations import OF_PROBABILITIES
 from contract.threshold_answers import one_name
 from ratchet.spec.errors import checked, refusal
 from ratchet.spec.metric_names import labels_needed_are_numbers
 from ratchet.spec.model import Model
+from ratchet.spec.own_code import check_import
 
+HELPER = f"{files.TOOLKIT}.threshold"
 _RIGHT = "write one number, as 0.8, or one for each class that needs one, as {'7': 0.9, '1': 0.7}"
 _SHARE: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
 _SCHEMA: dict[str, Any] = {
@@ -85,3 +88,20 @@ def check_threshold(threshold: object, metric: str, *, floors: bool) -> None:
             "prediction,confidence,answer; judge by accuracy, f1_macro, balanced_accuracy or another of labels"
         )
         raise refusal(message, *at)
+
+
+def check_scripts(folder: Path, scripts: Sequence[str]) -> str | None:
+    """The end of a sentence about scripts of which none asks for the threshold; None where one does. Read, not run.
+
+    scripts: serve.py, or those of a chain. One that reads the container's variable itself may answer by itself.
+    """
+    texts = [
+        (folder / name).read_text(encoding="utf-8", errors="replace") for name in scripts if (folder / name).is_file()
+    ]
+    if not texts or any(thresholds.THRESHOLD in text for text in texts):
+        return None
+    otherwise = (
+        f"is said, but {' or '.join(scripts)} doesn't import {HELPER}, so no answer says how sure it is; write below "
+        "its functions: predict_fn, output_fn = with_threshold(predict_fn, output_fn)"
+    )
+    return check_import(folder, scripts, HELPER, need="answers that say a confidence", otherwise=otherwise)

@@ -128,6 +128,7 @@ def test_the_hosting_role_may_pull_each_image(tmp_path: Path) -> None:
 
 
 def test_each_container_is_told_the_threshold_where_there_is_one(tmp_path: Path) -> None:
+    (tmp_path / "labels.py").write_text("from toolkit.threshold import with_threshold\n")
     ran = run(chained(tmp_path, serving={"threshold": 0.8}), World(), chain_images=OWN_IMAGES)
     (model,) = ran.called("createModel")
     assert {each["Environment"][THRESHOLD] for each in model["Containers"]} == {"0.8"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,24 @@ def test_what_is_no_threshold_is_refused_on_its_line(tmp_path: Path, threshold: 
 def test_a_threshold_suits_the_gate(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=message.replace("{", "\\{")):
         make_spec(tmp_path, **changes)
+
+
+@pytest.mark.parametrize(
+    ("serve", "message"),
+    [
+        ("from toolkit.threshold import with_threshold\n", None),
+        ("import os\nAT = os.environ.get('RATCHET_THRESHOLD')\n", None),
+        (
+            "import json\n",
+            "serving.threshold: is said, but serve.py doesn't import toolkit.threshold, so no",
+        ),
+        ("def\n", "serving.threshold: needs answers that say a confidence, but serve.py can't be read"),
+    ],
+)
+def test_a_threshold_needs_a_script_that_asks_for_it(tmp_path: Path, serve: str, message: str | None) -> None:
+    (tmp_path / "serve.py").write_text(serve)
+    with pytest.raises(SpecError, match=message) if message else nullcontext():
+        make_spec(tmp_path, **HALF)
 
 
 def test_a_threshold_makes_no_other_model_and_its_floors_do(tmp_path: Path) -> None:
