@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError
 from hosting_kit import ECHO, Hosting, echo_archive
+from refusals import refusal
 from running_aws import Aws, AwsFactory
 from waiting import until
 
@@ -120,13 +121,6 @@ def asynchronous(aws: Aws) -> Async:
 @pytest.fixture(scope="module")
 def endpoint(asynchronous: Async) -> str:
     return asynchronous.deploy("told", echo_archive("first", AS_TOLD))
-
-
-def refusal(call: Any, **request: Any) -> tuple[str, str]:
-    """Code and message of the error that a request is refused with."""
-    with pytest.raises(ClientError) as caught:
-        call(**request)
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
 
 
 @pytest.mark.fidelity(

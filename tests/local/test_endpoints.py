@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from hosting_kit import ECHO, Hosting, archive, echo_archive, invocations
+from refusals import refusal
 from running_aws import Aws
 from waiting import until
 
@@ -38,13 +39,6 @@ PING_REASON = (
 @pytest.fixture(scope="module")
 def hosting(aws: Aws) -> Hosting:
     return Hosting(aws)
-
-
-def refusal(call: Any, **request: Any) -> tuple[str, str]:
-    """Code and message of the error that a request is refused with."""
-    with pytest.raises(ClientError) as caught:
-        call(**request)
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
 
 
 # --- answers

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from hosting_kit import Hosting, echo_archive
 from image_uris import SKLEARN
+from refusals import refusal
 from running_aws import Aws
 from waiting import until
 
@@ -37,12 +37,6 @@ def group(hosting: Hosting, part: str) -> str:
 def package(hosting: Hosting, group_name: str, **more: Any) -> str:
     request = {"ModelPackageGroupName": group_name, "InferenceSpecification": specification(), **more}
     return str(hosting.sagemaker.create_model_package(**request)["ModelPackageArn"])
-
-
-def refused(call: Any, **request: Any) -> tuple[str, str]:
-    with pytest.raises(ClientError) as caught:
-        call(**request)
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
 
 
 @pytest.mark.fidelity(
@@ -172,7 +166,7 @@ def test_a_group_goes_when_it_is_empty(hosting: Hosting) -> None:
     found = hosting.sagemaker.describe_model_package_group(ModelPackageGroupName=name)
     assert (found["ModelPackageGroupStatus"], found["ModelPackageGroupDescription"]) == ("Completed", "digits")
     assert "LastVersion" not in found
-    assert refused(hosting.sagemaker.delete_model_package_group, ModelPackageGroupName=name)[0] == "ConflictException"
+    assert refusal(hosting.sagemaker.delete_model_package_group, ModelPackageGroupName=name)[0] == "ConflictException"
     hosting.sagemaker.delete_model_package(ModelPackageName=arn)
     hosting.sagemaker.delete_model_package_group(ModelPackageGroupName=name)
     names = hosting.sagemaker.list_model_package_groups(NameContains=name)["ModelPackageGroupSummaryList"]
@@ -187,23 +181,23 @@ def test_a_group_goes_when_it_is_empty(hosting: Hosting) -> None:
 def test_what_doesnt_fit_is_refused_in_awss_words(hosting: Hosting) -> None:
     name = group(hosting, "refusals")
     sagemaker, valid = hosting.sagemaker, {"InferenceSpecification": specification()}
-    assert refused(sagemaker.create_model_package_group, ModelPackageGroupName=name) == (
+    assert refusal(sagemaker.create_model_package_group, ModelPackageGroupName=name) == (
         "ValidationException", f"Model Package Group already exists: {ARN}:model-package-group/{name}",
     )  # fmt: skip
     for call in (sagemaker.describe_model_package_group, sagemaker.delete_model_package_group):
-        assert refused(call, ModelPackageGroupName="nope") == (
+        assert refusal(call, ModelPackageGroupName="nope") == (
             "ValidationException", f"ModelPackageGroup {ARN}:model-package-group/nope does not exist.",
         )  # fmt: skip
     for call in (sagemaker.describe_model_package, sagemaker.delete_model_package):
-        assert refused(call, ModelPackageName=f"{name}/9") == (
+        assert refusal(call, ModelPackageName=f"{name}/9") == (
             "ValidationException", f"ModelPackage {ARN}:model-package/{name}/9 does not exist.",
         )  # fmt: skip
-    assert "does not exist" in refused(sagemaker.create_model_package, ModelPackageGroupName="nope", **valid)[1]
-    assert refused(sagemaker.create_model_package, **valid)[1] == "Missing ARN."
+    assert "does not exist" in refusal(sagemaker.create_model_package, ModelPackageGroupName="nope", **valid)[1]
+    assert refusal(sagemaker.create_model_package, **valid)[1] == "Missing ARN."
     both = {"ModelPackageGroupName": name, "ModelPackageName": "too", **valid}
-    assert refused(sagemaker.create_model_package, **both)[1].startswith("Both ModelPackageName and")
+    assert refusal(sagemaker.create_model_package, **both)[1].startswith("Both ModelPackageName and")
     card = {"ModelPackageGroupName": name, "ModelCard": {"ModelCardContent": "a", "ModelCardStatus": "Draft"}, **valid}
-    assert "must be a JSON object" in refused(sagemaker.create_model_package, **card)[1]
+    assert "must be a JSON object" in refusal(sagemaker.create_model_package, **card)[1]
 
 
 @pytest.mark.fidelity(
@@ -245,7 +239,7 @@ def test_groups_and_packages_are_found_by_search(hosting: Hosting) -> None:
     assert ordered == [arns[0], arns[2], arns[1]], "by LastModifiedTime"
     [approved] = sought("ModelPackage", ours, ("ModelApprovalStatus", "Approved"))["Results"]
     assert approved["ModelPackage"]["ModelPackageArn"] == arns[0]
-    assert refused(hosting.sagemaker.search, Resource="Experiment")[1] == "not supported here: Resource = 'Experiment'"
+    assert refusal(hosting.sagemaker.search, Resource="Experiment")[1] == "not supported here: Resource = 'Experiment'"
 
 
 @pytest.mark.fidelity(
@@ -263,7 +257,7 @@ def test_an_approved_package_can_be_deployed_and_no_other(hosting: Hosting) -> N
         "PrimaryContainer": {"ModelPackageName": arn},
         "ExecutionRoleArn": hosting.role,
     }
-    code, message = refused(hosting.sagemaker.create_model, **request)
+    code, message = refusal(hosting.sagemaker.create_model, **request)
     assert (code, message) == (
         "ValidationException",
         f"ModelPackage {arn} is not approved: it is PendingManualApproval.",

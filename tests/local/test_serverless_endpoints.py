@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from hosting_kit import ECHO, Hosting, echo_archive
+from refusals import refusal
 from running_aws import Aws, AwsFactory
 from test_endpoint_recovery import processes_with
 from waiting import until
@@ -37,13 +38,6 @@ def deploy(hosting: Hosting, part: str, data: bytes, **config: int) -> str:
     name = made(hosting, part, hosting.model(part, data, {"MARK": hosting.name(part)}), **config)
     hosting.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
     return name
-
-
-def refusal(call: Any, **request: Any) -> tuple[str, str]:
-    """Code and message of the error that a request is refused with."""
-    with pytest.raises(ClientError) as caught:
-        call(**request)
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"].get("Message")
 
 
 @pytest.fixture(scope="module")

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from refusals import refusal
 from resources import first_message, make_role, open_queue, unique
 from stacks import resource, stack
 
 from localaws.ministack_adapter.limits import queues
-
-
-def refusal(call: Callable[..., Any], **request: Any) -> tuple[str, str]:
-    with pytest.raises(ClientError) as caught:
-        call(**request)
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
 
 
 def test_each_service_refuses(aws: Any) -> None:
