@@ -6,6 +6,7 @@ aws                 one for a whole test process, which costs a module nothing. 
                     (`resources.unique`, `job_kit.Jobs`, `hosting_kit.Hosting`) and look at no list as a whole.
 deployed            a pipeline of the module's PIPELINES, on another one for a whole test process: a second to deploy,
                     two for each run that trains. Pipelines of one name are the same one, whichever module asks.
+alone               the same on a server of the module's own, for settings that others mustn't have: a second more.
 fresh_aws           for who kills, fills or configures it: a second to start, and again after each kill; the first job
 fresh_deployed_aws  and the first function cost another. What shall outlive a kill is written for all tests of a module,
                     and then it is killed once (test_adapter_durability).
@@ -16,13 +17,15 @@ A job costs a tenth of a second, or as much as its script imports; a module's te
 from __future__ import annotations
 
 import fcntl
+import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import pytest
-from deployed import Model, Pipeline, deploy, opened
+from deployed import Alone, Model, Pipeline, deploy, opened
 from image_uris import SKLEARN, SKLEARN_1_4
 from running_aws import IMAGES, Aws, AwsFactory, copy_state
 
@@ -107,6 +110,23 @@ def deployed_aws(deployed_state: Path, tmp_path_factory: pytest.TempPathFactory)
 def deployed(deployed_aws: Aws, models: dict[str, Model]) -> Callable[[str], Pipeline]:
     """A deployed pipeline by its name."""
     return cache(lambda name: opened(deployed_aws, name, models[name]))
+
+
+@pytest.fixture(scope="session")
+def alone(deployed_state: Path, models: dict[str, Model], tmp_path_factory: pytest.TempPathFactory) -> Alone:
+    """A deployed pipeline by its name, on a server of its own with the settings that are named besides."""
+
+    @contextmanager
+    def started(name: str, **settings: object) -> Iterator[Pipeline]:
+        factory = AwsFactory(tmp_path_factory.mktemp(name) / "aws")
+        copy_state(deployed_state, factory.state)
+        (factory.state / "settings.json").write_text(json.dumps(settings))
+        try:
+            yield opened(factory.start(), name, models[name])
+        finally:
+            factory.stop()
+
+    return started
 
 
 @pytest.fixture

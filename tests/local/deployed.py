@@ -7,8 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -230,6 +230,10 @@ def deploy(aws: Aws, folder: Path, models: Mapping[str, Model]) -> None:
     # Without an app, which it would synthesize to no end.
     cdk(folder, aws, "bootstrap", f"aws://{aws.server.account}/{aws.server.region}", "--app", "")
     cdk(folder, aws, "deploy", "--all", "--concurrency", "4")
+
+
+Alone = Callable[..., AbstractContextManager["Pipeline"]]
+"""What conftest's fixture of that name gives."""
 
 
 def opened(aws: Aws, name: str, model: Model) -> Pipeline:

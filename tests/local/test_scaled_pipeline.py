@@ -7,17 +7,14 @@ account.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from deployed import Model, Pipeline, Scripted, opened
-from running_aws import AwsFactory, copy_state
+from deployed import Alone, Pipeline, Scripted
 from waiting import until
 
 from bench.load import requests_of
@@ -38,14 +35,9 @@ DIMENSION = "sagemaker:variant:DesiredInstanceCount"
 
 
 @pytest.fixture
-def scaled(
-    tmp_path_factory: pytest.TempPathFactory, deployed_state: Path, models: dict[str, Model]
-) -> Iterator[Pipeline]:
-    factory = AwsFactory(tmp_path_factory.mktemp("scaled") / "aws")
-    copy_state(deployed_state, factory.state)
-    (factory.state / "settings.json").write_text(json.dumps({"clock_scale": 600}))
-    yield opened(factory.start(), "scaled", models["scaled"])
-    factory.stop()
+def scaled(alone: Alone) -> Iterator[Pipeline]:
+    with alone("scaled", clock_scale=600) as pipeline:
+        yield pipeline
 
 
 def target(pipeline: Pipeline) -> dict[str, Any]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed import Model, Pipeline, Scripted, opened
-from running_aws import AwsFactory, copy_state
+from deployed import Alone, Pipeline, Scripted
 from waiting import until
 
 NOT_TO_BE_HAD, WITHOUT_QUOTA = "ml.c5.xlarge", "ml.c5.2xlarge"
@@ -29,14 +26,9 @@ PIPELINES = {
 
 
 @pytest.fixture(scope="module")
-def scarce(
-    tmp_path_factory: pytest.TempPathFactory, deployed_state: Path, models: dict[str, Model]
-) -> Iterator[Pipeline]:
-    factory = AwsFactory(tmp_path_factory.mktemp("scarce") / "aws")
-    copy_state(deployed_state, factory.state)
-    (factory.state / "settings.json").write_text(json.dumps(SETTINGS))
-    yield opened(factory.start(), "scarce", models["scarce"])
-    factory.stop()
+def scarce(alone: Alone) -> Iterator[Pipeline]:
+    with alone("scarce", **SETTINGS) as pipeline:
+        yield pipeline
 
 
 @pytest.mark.fidelity(

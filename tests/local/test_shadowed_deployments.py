@@ -5,17 +5,14 @@ What is only waited for passes a hundred times as fast; the pipeline says what i
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed import Model, Pipeline, Scripted, opened
-from running_aws import AwsFactory, copy_state
+from deployed import Alone, Pipeline, Scripted
 from waiting import until
 
 from bench.load import Failure, requests_of
@@ -30,20 +27,14 @@ PIPELINES = {"shadowed": Scripted({"deploy": SHADOWED})}
 
 
 @pytest.fixture(scope="module")
-def shadowed(
-    tmp_path_factory: pytest.TempPathFactory, deployed_state: Path, models: dict[str, Model]
-) -> Iterator[Pipeline]:
+def shadowed(alone: Alone) -> Iterator[Pipeline]:
     """A pipeline with a champion that is right in 70 of 100 cases."""
-    factory = AwsFactory(tmp_path_factory.mktemp("shadowed") / "aws")
-    copy_state(deployed_state, factory.state)
-    (factory.state / "settings.json").write_text(json.dumps({"clock_scale": 100}))
-    pipeline = opened(factory.start(), "shadowed", models["shadowed"])
-    pipeline.order(accuracy=0.7)
-    first = pipeline.run()
-    assert first["outcome"] == "Promoted"
-    assert first["shadow"]["skipped"].startswith("no champion served")
-    yield pipeline
-    factory.stop()
+    with alone("shadowed", clock_scale=100) as pipeline:
+        pipeline.order(accuracy=0.7)
+        first = pipeline.run()
+        assert first["outcome"] == "Promoted"
+        assert first["shadow"]["skipped"].startswith("no champion served")
+        yield pipeline
 
 
 @contextmanager

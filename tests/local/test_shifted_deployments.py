@@ -6,17 +6,14 @@ an account.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
-from deployed import Model, Pipeline, Scripted, opened
-from running_aws import AwsFactory, copy_state
+from deployed import Alone, Pipeline, Scripted
 from waiting import until
 
 from bench.load import Failure, requests_of
@@ -31,19 +28,13 @@ PIPELINES = {"shifted": Scripted({"deploy": WATCHED})}
 
 
 @pytest.fixture(scope="module")
-def shifted(
-    tmp_path_factory: pytest.TempPathFactory, deployed_state: Path, models: dict[str, Model]
-) -> Iterator[Pipeline]:
+def shifted(alone: Alone) -> Iterator[Pipeline]:
     """A pipeline with a champion that is right in 70 of 100 cases."""
-    factory = AwsFactory(tmp_path_factory.mktemp("shifted") / "aws")
-    copy_state(deployed_state, factory.state)
-    (factory.state / "settings.json").write_text(json.dumps({"clock_scale": 60, "authorization_log": True}))
-    pipeline = opened(factory.start(), "shifted", models["shifted"])
-    revenue(pipeline)
-    pipeline.order(accuracy=0.7)
-    assert pipeline.run()["outcome"] == "Promoted"
-    yield pipeline
-    factory.stop()
+    with alone("shifted", clock_scale=60, authorization_log=True) as pipeline:
+        revenue(pipeline)
+        pipeline.order(accuracy=0.7)
+        assert pipeline.run()["outcome"] == "Promoted"
+        yield pipeline
 
 
 def revenue(pipeline: Pipeline) -> None:
