@@ -7,17 +7,15 @@ account.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from asking import asked_without_pause
 from botocore.exceptions import ClientError
 from deployed import Alone, Pipeline, Scripted
 from waiting import until
 
-from bench.load import requests_of
 from contract import scaling
 
 SCALED: dict[str, Any] = {
@@ -50,27 +48,6 @@ def instances(pipeline: Pipeline) -> int:
     return int(found["ProductionVariants"][0]["CurrentInstanceCount"])
 
 
-@contextmanager
-def asked_without_pause(pipeline: Pipeline) -> Iterator[list[tuple[int, bytes]]]:
-    """Requests one after the other; what isn't answered with 200."""
-    send, over = requests_of(pipeline.aws.server, pipeline.own["EndpointName"]), threading.Event()
-    wrong: list[tuple[int, bytes]] = []
-
-    def ask() -> None:
-        while not over.wait(0.01):
-            answer = send()
-            if answer[0] != 200:
-                wrong.append(answer)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield wrong
-    finally:
-        over.set()
-        thread.join()
-
-
 def test_an_endpoint_is_scaled_from_its_first_champion_to_its_end(scaled: Pipeline) -> None:
     autoscaling = scaled.aws.client("application-autoscaling")
     scaled.order(accuracy=0.7)
@@ -80,11 +57,11 @@ def test_an_endpoint_is_scaled_from_its_first_champion_to_its_end(scaled: Pipeli
     assert record["scaling"] == {**in_force, "was": scaling.NOT_SCALED}
     [policy] = autoscaling.describe_scaling_policies(**target(scaled))["ScalingPolicies"]
 
-    with asked_without_pause(scaled) as wrong:
+    with asked_without_pause(scaled) as asked:
         until(lambda: instances(scaled) == 2, "the second instance")
         scaled.order(accuracy=0.9)
         record = scaled.run()
-    assert (record["outcome"], wrong) == ("Promoted", [])
+    assert (record["outcome"], asked.failures) == ("Promoted", [])
     assert record["scaling"] == {**in_force, "was": scaling.STOPPED}
     assert instances(scaled) == 2, "an update keeps what scaling has set"
     [again] = autoscaling.describe_scaling_policies(**target(scaled))["ScalingPolicies"]

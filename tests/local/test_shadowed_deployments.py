@@ -5,17 +5,14 @@ What is only waited for passes a hundred times as fast; the pipeline says what i
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from asking import asked_without_pause
 from deployed import Alone, Pipeline, Scripted
 from waiting import until
-
-from bench.load import Failure, requests_of
 
 SHADOWED: dict[str, Any] = {
     "instance": "ml.t2.medium",
@@ -37,35 +34,12 @@ def shadowed(alone: Alone) -> Iterator[Pipeline]:
         yield pipeline
 
 
-@contextmanager
-def asked_without_pause(pipeline: Pipeline) -> Iterator[tuple[list[Failure], set[bytes]]]:
-    """A thread that asks the endpoint; what isn't answered with 200, and the answers."""
-    send, over = requests_of(pipeline.aws.server, pipeline.own["EndpointName"]), threading.Event()
-    failures: list[Failure] = []
-    answers: set[bytes] = set()
-
-    def ask() -> None:
-        while not over.wait(0.005):
-            status, body = send()
-            answers.add(body.strip())
-            if status != 200:
-                failures.append(Failure(time.time(), status, body))
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    try:
-        yield failures, answers
-    finally:
-        over.set()
-        thread.join()
-
-
 def challenged(pipeline: Pipeline, **orders: Any) -> dict[str, Any]:
     """A challenger that is better where it is judged, its end; nobody gets anything but the right answer meanwhile."""
     pipeline.order(at=time.time(), **orders)
-    with asked_without_pause(pipeline) as (failures, answers):
+    with asked_without_pause(pipeline) as asked:
         record = pipeline.run()
-    assert (failures, answers) == ([], {b"1"})
+    assert (asked.failures, asked.answers) == ([], {b"1"})
     return record
 
 

@@ -6,17 +6,16 @@ an account.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from asking import asked_without_pause
 from deployed import Alone, Pipeline, Scripted
 from waiting import until
 
-from bench.load import Failure, requests_of
+from bench.load import Failure
 
 WATCHED: dict[str, Any] = {
     "instance": "ml.t2.medium",
@@ -52,31 +51,6 @@ def revenue(pipeline: Pipeline) -> None:
     )
 
 
-@contextmanager
-def asked_without_pause(pipeline: Pipeline) -> Iterator[list[Failure]]:
-    """Two threads that ask the endpoint; what isn't answered with 200."""
-    send, over, failures = requests_of(pipeline.aws.server, pipeline.own["EndpointName"]), threading.Event(), []
-
-    def ask() -> None:
-        while not over.wait(0.005):
-            try:
-                status, body = send()
-            except Exception as error:  # noqa: BLE001 - any failure at all is what this is about
-                status, body = 0, repr(error).encode()
-            if status != 200:
-                failures.append(Failure(time.time(), status, body))
-
-    threads = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield failures
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
-
-
 def own_alarms(pipeline: Pipeline) -> set[str]:
     found = pipeline.aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{pipeline.own['EndpointName']}-")
     return {alarm["AlarmName"] for alarm in found["MetricAlarms"]}
@@ -97,9 +71,9 @@ def assert_in_order(pipeline: Pipeline, champion: str) -> None:
 def bad_run(pipeline: Pipeline, **orders: Any) -> tuple[dict[str, Any], list[Failure]]:
     """A challenger that is better where it is judged, and its end; what wasn't answered well meanwhile."""
     pipeline.order(accuracy=0.9, at=time.time(), **orders)
-    with asked_without_pause(pipeline) as failures:
+    with asked_without_pause(pipeline) as asked:
         record = pipeline.run()
-    return record, failures
+    return record, asked.failures
 
 
 BAD = {
@@ -140,9 +114,9 @@ def test_a_challenger_that_takes_long_to_load_is_waited_for_and_takes_over_witho
         "FindAlarmsFound",
     ]
 
-    with asked_without_pause(shifted) as failures:
+    with asked_without_pause(shifted) as asked:
         back = shifted.run("rollback")
-    assert (back["outcome"], failures) == ("Promoted", [])
+    assert (back["outcome"], asked.failures) == ("Promoted", [])
     assert "UpdateAtOnce" in shifted.states(back["run_id"])
     assert_in_order(shifted, record["champion_before"]["run_id"])
 
