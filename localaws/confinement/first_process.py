@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import sys
 
-from localaws.confinement import landlock, linux, privileges, seccomp, train_program, view
+from localaws.confinement import landlock, linux, network, privileges, seccomp, train_program, view
 from localaws.confinement.linux import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
 from localaws.confinement.options import Options
 from localaws.confinement.processes import end_descendants, is_closed, reaped, supervise
@@ -185,6 +185,8 @@ def _enter_namespaces(options: Options, *, with_processes: bool = True) -> None:
         "--isolate-network": linux.CLONE_NEWNET,
     }
     wanted = sum(bits for flag, bits in kinds.items() if flag in options.flags)
+    if options.network:
+        network.join(*options.network)
     if not wanted:
         return
     if os.geteuid() == 0:
@@ -192,17 +194,7 @@ def _enter_namespaces(options: Options, *, with_processes: bool = True) -> None:
     else:
         privileges.enter_user_namespace(wanted)
     if "--isolate-network" in options.flags:
-        _raise_loopback()
-
-
-def _raise_loopback() -> None:
-    import fcntl  # noqa: PLC0415 - only isolated containers pay for these
-    import socket  # noqa: PLC0415
-    import struct  # noqa: PLC0415
-
-    set_flags, up_and_running = 0x8914, 0x1 | 0x40
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, set_flags, struct.pack("16sh14x", b"lo", up_and_running))
+        network.raise_loopback()
 
 
 def _server_is_gone(_number: int, _frame: object) -> None:

@@ -81,7 +81,7 @@ class ContainerSpec:
     as_process_1: SIGTERM comes to the program as to a container's process 1: only where it handles or blocks it.
     is_train: the program is the image's `train`, and process 1 itself, where the container has processes of its own.
     tools: a directory of programs that the image has and this machine lacks; appears as TOOLS, read-only.
-    network: "host" or "none".
+    network: "host", "none", or the descriptors of a private one, see `networks.Network`.
     descriptors: open files and sockets that the program inherits under their numbers.
     layer: its own layer over the image's environment, see `can_lay_over`.
     limits: what it may use of this machine; None: all of it.
@@ -99,7 +99,7 @@ class ContainerSpec:
     as_process_1: bool = False
     is_train: bool = False
     tools: Path | None = None
-    network: Literal["host", "none"] = "host"
+    network: Literal["host", "none"] | Sequence[int] = "host"
     descriptors: Sequence[int] = ()
     layer: Layer | None = None
     limits: Limits | None = None
@@ -184,9 +184,14 @@ _running: set[Container] = set()
 
 def launch(spec: ContainerSpec) -> Container:
     """Start a container. Raises OSError when the machine can't start processes."""
-    started = _start(options_of(spec), list(spec.command), dict(spec.environment), spec.descriptors)
+    started = _start(options_of(spec), list(spec.command), dict(spec.environment), inherited(spec))
     keep_to_limits(started, spec)
     return started
+
+
+def inherited(spec: ContainerSpec) -> list[int]:
+    """The descriptors that its first process inherits: its program's, and its network's."""
+    return [*spec.descriptors, *([] if isinstance(spec.network, str) else spec.network)]
 
 
 def options_of(spec: ContainerSpec) -> list[str]:
@@ -306,7 +311,7 @@ def _make_places(spec: ContainerSpec) -> None:
 
 
 def _view_options(spec: ContainerSpec) -> list[str]:
-    options = ["--isolate-network"] if spec.network == "none" else []
+    options = _network_options(spec.network)
     options += ["--process-1"] if spec.as_process_1 else []
     options += ["--train"] if spec.is_train else []
     options += ["--bind", str(spec.base_dir), str(OPT_ML), "--bind", str(spec.tmp_dir), str(TMP)]
@@ -323,6 +328,12 @@ def _view_options(spec: ContainerSpec) -> list[str]:
     for hidden in spec.hide:
         options += ["--hide", str(hidden)]
     return options + (_layer_options(spec.layer) if spec.layer else [])
+
+
+def _network_options(network: Literal["host", "none"] | Sequence[int]) -> list[str]:
+    if isinstance(network, str):
+        return ["--isolate-network"] if network == "none" else []
+    return ["--network", ",".join(map(str, network))]
 
 
 def _layer_options(layer: Layer) -> list[str]:
