@@ -18,7 +18,17 @@ from __future__ import annotations
 import os
 import sys
 
-from localaws.confinement import image_program, image_view, landlock, linux, privileges, seccomp, train_program, view
+from localaws.confinement import (
+    image_program,
+    image_view,
+    landlock,
+    linux,
+    network,
+    privileges,
+    seccomp,
+    train_program,
+    view,
+)
 from localaws.confinement.linux import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
 from localaws.confinement.options import Options
 from localaws.confinement.processes import end_descendants, is_closed, reaped, supervise
@@ -217,6 +227,8 @@ def _enter_namespaces(options: Options, *, with_processes: bool = True) -> None:
     }
     wanted = sum(bits for flag, bits in kinds.items() if flag in options.flags)
     wanted |= linux.CLONE_NEWUTS if options.hostname else 0
+    if options.network:
+        network.join(*options.network)
     if not wanted:
         return
     if os.geteuid() == 0:
@@ -226,17 +238,7 @@ def _enter_namespaces(options: Options, *, with_processes: bool = True) -> None:
     if options.hostname:
         linux.set_hostname(options.hostname)
     if "--isolate-network" in options.flags:
-        _raise_loopback()
-
-
-def _raise_loopback() -> None:
-    import fcntl  # noqa: PLC0415 - only isolated containers pay for these
-    import socket  # noqa: PLC0415
-    import struct  # noqa: PLC0415
-
-    set_flags, up_and_running = 0x8914, 0x1 | 0x40
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, set_flags, struct.pack("16sh14x", b"lo", up_and_running))
+        network.raise_loopback()
 
 
 def _server_is_gone(_number: int, _frame: object) -> None:

@@ -3,6 +3,7 @@
 --mount            a file system of its own: the image and what --bind, --show and --overlay say (view.py)
 --pid              own process namespace: when the program ends, the kernel ends whatever it started
 --isolate-network  own network namespace with nothing but loopback
+--network FDS      the private network whose namespaces are open under these numbers, "NETWORK" or "NETWORK,USER"
 --bind SRC DST     the directory SRC appears, writable, as DST
 --show SRC DST     the directory or file SRC appears, read-only, as DST
 --same PATH ID     a --show of PATH is refused unless its device and inode are ID, "DEV:INO"
@@ -43,6 +44,7 @@ class Options:
         self.pairs: dict[str, list[tuple[str, str]]] = {"--bind": [], "--show": [], "--overlay": [], "--root": []}
         self.identities: dict[str, str] = {}
         self.texts: dict[str, str] = {"--cwd": "/", "--user": "", "--hostname": "", "--variables": ""}
+        self.network: list[int] = []
         self.parent = os.getppid()
         rest = list(arguments)
         while (option := rest.pop(0)) != "--":
@@ -62,6 +64,8 @@ class Options:
             self.under.append(rest.pop(0))
         elif option in self.texts:
             self.texts[option] = rest.pop(0)
+        elif option == "--network":
+            self.network = [int(number) for number in rest.pop(0).split(",")]
         elif option == "--parent":
             self.parent = int(rest.pop(0))
         else:

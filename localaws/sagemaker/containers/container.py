@@ -82,7 +82,7 @@ class ContainerSpec:
     as_process_1: SIGTERM comes to the program as to a container's process 1: only where it handles or blocks it.
     is_train: the program is the image's `train`, and process 1 itself, where the container has processes of its own.
     tools: a directory of programs that the image has and this machine lacks; appears as TOOLS, read-only.
-    network: "host" or "none".
+    network: "host", "none", or the descriptors of a private one, see `networks.Network`.
     descriptors: open files and sockets that the program inherits under their numbers.
     layer: its own layer over the image's environment, see `can_lay_over`.
     limits: what it may use of this machine; None: all of it.
@@ -102,7 +102,7 @@ class ContainerSpec:
     as_process_1: bool = False
     is_train: bool = False
     tools: Path | None = None
-    network: Literal["host", "none"] = "host"
+    network: Literal["host", "none"] | Sequence[int] = "host"
     descriptors: Sequence[int] = ()
     layer: Layer | None = None
     limits: Limits | None = None
@@ -190,13 +190,18 @@ def launch(spec: ContainerSpec) -> Container:
     """Start a container. Raises OSError when the machine can't start processes."""
     options, command = options_of(spec), list(spec.command)
     if spec.image_root is None:
-        started = _start(options, command, dict(spec.environment), spec.descriptors)
+        started = _start(options, command, dict(spec.environment), inherited(spec))
     else:
         with image_root.in_memory(spec.environment) as variables:
             options += ["--variables", str(variables)]
-            started = _start(options, command, {}, [*spec.descriptors, variables])
+            started = _start(options, command, {}, [*inherited(spec), variables])
     keep_to_limits(started, spec)
     return started
+
+
+def inherited(spec: ContainerSpec) -> list[int]:
+    """The descriptors that its first process inherits: its program's, and its network's."""
+    return [*spec.descriptors, *([] if isinstance(spec.network, str) else spec.network)]
 
 
 def options_of(spec: ContainerSpec) -> list[str]:
@@ -317,7 +322,7 @@ def _make_places(spec: ContainerSpec) -> None:
 
 
 def _view_options(spec: ContainerSpec) -> list[str]:
-    options = ["--isolate-network"] if spec.network == "none" else []
+    options = _network_options(spec.network)
     options += ["--process-1"] if spec.as_process_1 else []
     options += ["--train"] if spec.is_train else []
     options += ["--bind", str(spec.base_dir), str(OPT_ML), "--bind", str(spec.tmp_dir), str(TMP)]
@@ -334,6 +339,12 @@ def _view_options(spec: ContainerSpec) -> list[str]:
     for hidden in spec.hide:
         options += ["--hide", str(hidden)]
     return options + (_layer_options(spec.layer) if spec.layer else [])
+
+
+def _network_options(network: Literal["host", "none"] | Sequence[int]) -> list[str]:
+    if isinstance(network, str):
+        return ["--isolate-network"] if network == "none" else []
+    return ["--network", ",".join(map(str, network))]
 
 
 def _layer_options(layer: Layer) -> list[str]:
