@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from socket import socket
 
 from botocore.loaders import Loader
 
@@ -134,6 +135,9 @@ class _NoPlatform:
     def __init__(self, directory: Path) -> None:
         self.state_dir = self.image_dir = directory
         self.private_dirs = (directory,)
+
+    def answer_on(self, listener: socket) -> Callable[[], None]:
+        raise NotImplementedError
 
     def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
         raise NotImplementedError

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING
 
+from localaws import listeners
 from localaws.ministack_adapter import authorization, deliveries, scaled_variants
 from localaws.ministack_adapter.alarm_times import has_entered
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
@@ -42,6 +44,9 @@ class MiniStackPlatform:
         self.private_dirs = (aws.state_dir, Path.home())
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self._aws = aws
+
+    def answer_on(self, listener: socket) -> Callable[[], None]:
+        return listeners.answer_on(listener)
 
     def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
         put_event(self._aws, "aws.sagemaker", detail_type, detail, resources)

@@ -12,9 +12,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import pytest
@@ -56,6 +57,9 @@ class Platform:
         self.private_dirs = [self.state_dir]
         self.events: list[tuple[str, Document]] = []
         self.lines: list[str] = []
+
+    def answer_on(self, listener: socket) -> Callable[[], None]:
+        return listener.close
 
     def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
         self.events.append((detail_type, detail))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from socket import socket
 from typing import Protocol
 
 from localaws.sagemaker.core.request import Caller, Document
@@ -63,6 +64,9 @@ class Platform(Telemetry, Protocol):
 
     @property
     def private_dirs(self) -> Sequence[Path]: ...
+
+    def answer_on(self, listener: socket) -> Callable[[], None]:
+        """Answer what comes to a listening socket as what comes to `endpoint_url`; what ends that, and the socket."""
 
     def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
         """Put an event of source ``aws.sagemaker`` on the default event bus."""
