@@ -18,7 +18,8 @@ from typing import IO, Literal, NamedTuple, Protocol
 
 import localaws
 from localaws.confinement import landlock, system
-from localaws.sagemaker.containers import spawner
+from localaws.sagemaker.containers import image_root, spawner
+from localaws.sagemaker.containers.image_root import ImageRoot
 from localaws.sagemaker.containers.limits import Exceeded, Limits, Watch
 from localaws.sagemaker.containers.warm_start import Warm
 
@@ -86,6 +87,8 @@ class ContainerSpec:
     layer: its own layer over the image's environment, see `can_lay_over`.
     limits: what it may use of this machine; None: all of it.
     warm: how it may begin in a warm interpreter, see `warm.py`; None where it may not.
+    image_root: the image's own file system, of which the container sees nothing else; None: a view of this machine's,
+    by `needs`, `tools` and `layer`. The program is then process 1 itself, and `command` is looked up in the image.
     """
 
     command: Sequence[str]
@@ -104,6 +107,7 @@ class ContainerSpec:
     layer: Layer | None = None
     limits: Limits | None = None
     warm: Warm | None = None
+    image_root: ImageRoot | None = None
 
 
 class Process(Protocol):
@@ -184,7 +188,13 @@ _running: set[Container] = set()
 
 def launch(spec: ContainerSpec) -> Container:
     """Start a container. Raises OSError when the machine can't start processes."""
-    started = _start(options_of(spec), list(spec.command), dict(spec.environment), inherited(spec))
+    options, command = options_of(spec), list(spec.command)
+    if spec.image_root is None:
+        started = _start(options, command, dict(spec.environment), inherited(spec))
+    else:
+        with image_root.in_memory(spec.environment) as variables:
+            options += ["--variables", str(variables)]
+            started = _start(options, command, {}, [*inherited(spec), variables])
     keep_to_limits(started, spec)
     return started
 
@@ -204,6 +214,7 @@ def keep_to_limits(started: Container, spec: ContainerSpec) -> None:
     """Keep a container that has only just been started to its limits."""
     if spec.limits is not None:
         written = [spec.base_dir, spec.tmp_dir, *([spec.layer.directory] if spec.layer else [])]
+        written += [spec.image_root.written] if spec.image_root else []
         started.limit(spec.limits, written)
 
 
@@ -315,7 +326,7 @@ def _view_options(spec: ContainerSpec) -> list[str]:
     options += ["--process-1"] if spec.as_process_1 else []
     options += ["--train"] if spec.is_train else []
     options += ["--bind", str(spec.base_dir), str(OPT_ML), "--bind", str(spec.tmp_dir), str(TMP)]
-    options += _OWN_PYTHON
+    options += spec.image_root.options if spec.image_root else _OWN_PYTHON
     for path in spec.needs:
         # pip's settings of this machine may name a folder that has more in it than packages.
         if not any(hidden.is_relative_to(path) for hidden in spec.hide):
@@ -345,4 +356,6 @@ def _start(
     options: list[str], command: list[str], environment: dict[str, str], descriptors: Sequence[int] = ()
 ) -> Container:
     argv = [sys.executable, "-I", "-S", "-c", _FIRST_PROCESS, *options, "--parent", str(os.getpid()), "--", *command]
-    return Container(spawner.start(argv, environment, descriptors), owns_processes="--pid" in options)
+    # An image's own program is process 1 itself, and could outlive a first process that is only killed.
+    owns_processes = "--pid" in options and "--root" not in options
+    return Container(spawner.start(argv, environment, descriptors), owns_processes=owns_processes)
