@@ -15,6 +15,7 @@ from botocore.loaders import Loader
 
 from localaws.autoscaling.service import OPERATIONS
 from localaws.sagemaker.core.aws_platform import Credentials, Telemetry
+from localaws.sagemaker.core.registry_images import RegistryImage
 from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.service import SageMaker
 
@@ -155,6 +156,9 @@ class _NoPlatform:
         raise NotImplementedError
 
     def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
+        raise NotImplementedError
+
+    def registry_image(self, uri: str, role_arn: str) -> RegistryImage:
         raise NotImplementedError
 
     def publish(self, role_arn: str, topic_arn: str, message: str) -> None:

@@ -12,12 +12,13 @@ from socket import socket
 from typing import TYPE_CHECKING
 
 from localaws import listeners
-from localaws.ministack_adapter import authorization, deliveries, scaled_variants
+from localaws.ministack_adapter import authorization, deliveries, registry_images, scaled_variants
 from localaws.ministack_adapter.alarm_times import has_entered
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.role_telemetry import RoleTelemetry
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.registry_images import RegistryImage
 from localaws.sagemaker.core.request import Caller, Document
 from localaws.settings import FILE_NAME, Settings
 
@@ -82,6 +83,9 @@ class MiniStackPlatform:
         if not authorization.role_trusts(role_arn, SAGEMAKER, source_arn):
             raise errors.could_not_assume(role_arn)
         return assume_role(role_arn, session_name, SESSION_SECONDS)
+
+    def registry_image(self, uri: str, role_arn: str) -> RegistryImage:
+        return registry_images.registry_image(self._aws, uri, role_arn)
 
     def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
         from ministack.core.responses import request_scope

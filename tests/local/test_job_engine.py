@@ -28,6 +28,7 @@ from localaws.sagemaker.containers.container import ContainerSpec, Shown
 from localaws.sagemaker.containers.objects import Objects
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.aws_platform import Credentials, Telemetry
+from localaws.sagemaker.core.registry_images import ImageNotInRegistryError, RegistryImage
 from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.jobs import job_documents, job_records, supervision
 from localaws.sagemaker.jobs.engine import JobEngine
@@ -78,6 +79,9 @@ class Platform:
 
     def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
         return dict.fromkeys(names, "OK")
+
+    def registry_image(self, uri: str, role_arn: str) -> RegistryImage:
+        raise ImageNotInRegistryError(uri)
 
     def publish(self, role_arn: str, topic_arn: str, message: str) -> None:
         raise NotImplementedError

@@ -11,6 +11,7 @@ from pathlib import Path
 from socket import socket
 
 from localaws.sagemaker.core.aws_platform import Credentials, Telemetry
+from localaws.sagemaker.core.registry_images import ImageNotInRegistryError, RegistryImage
 from localaws.sagemaker.core.request import Caller, Document
 
 
@@ -45,6 +46,9 @@ class QuietPlatform:
 
     def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
         return dict.fromkeys(names, "OK")
+
+    def registry_image(self, uri: str, role_arn: str) -> RegistryImage:
+        raise ImageNotInRegistryError(uri)
 
     def publish(self, role_arn: str, topic_arn: str, message: str) -> None:
         """Nobody subscribes."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from socket import socket
 from typing import Protocol
 
+from localaws.sagemaker.core.registry_images import RegistryImage
 from localaws.sagemaker.core.request import Caller, Document
 
 
@@ -78,6 +79,13 @@ class Platform(Telemetry, Protocol):
         """Credentials of an execution role, assumed for one of the account's resources: a job, a model, an endpoint.
 
         Raises errors.SageMakerError when the role doesn't exist or doesn't trust sagemaker.amazonaws.com for that.
+        """
+
+    def registry_image(self, uri: str, role_arn: str) -> RegistryImage:
+        """An image of the account's own registry, pulled as an execution role.
+
+        Raises `registry_images`' ImageNotInRegistryError, for every other registry's too, ImageAccessDeniedError or
+        UnusableImageError.
         """
 
     def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
