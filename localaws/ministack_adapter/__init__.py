@@ -51,6 +51,7 @@ PARTS = (
     "custom_resources",
     "interrupted_stacks",
     "registry",
+    "ecr_public",
     "sagemaker",
     "autoscaling",
     "stepfunctions",
