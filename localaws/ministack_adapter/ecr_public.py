@@ -24,7 +24,7 @@ _JSON = "application/x-amz-json-1.1"
 Response = tuple[int, dict[str, str], bytes]
 
 
-def install(_aws: EmbeddedAws) -> None:
+def install(aws: EmbeddedAws) -> None:  # noqa: ARG001 - every part is installed alike
     from ministack import app
     from ministack.core import iam_actions, router
 
