@@ -24,14 +24,18 @@ def variables(
         "PYTHONDONTWRITEBYTECODE": "1",
         **image.variables,
         "SAGEMAKER_BASE_DIR": str(base),
-        **_of_the_role(platform, credentials),
+        **of_the_role(platform, credentials),
     }
 
 
-def _of_the_role(platform: Platform, credentials: Credentials) -> dict[str, str]:
-    return {
-        "AWS_REGION": platform.region,
-        "AWS_DEFAULT_REGION": platform.region,
+def of_the_region(platform: Platform) -> dict[str, str]:
+    """What says where a container is."""
+    return {"AWS_REGION": platform.region, "AWS_DEFAULT_REGION": platform.region}
+
+
+def of_the_role(platform: Platform, credentials: Credentials) -> dict[str, str]:
+    """What a container needs to call this AWS as its execution role."""
+    return of_the_region(platform) | {
         "AWS_ENDPOINT_URL": platform.endpoint_url,
         "AWS_ACCESS_KEY_ID": credentials.access_key_id,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
