@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -36,8 +36,8 @@ _SAFE_PORTS, _SAFE_PORTS_EACH = 21000, 1000
 _PING_SECONDS = 2.0  # "The request timeout on /ping attempts is 2 seconds"
 _COMMAND = ["serve"]
 _NOT_PULLED = (
-    "Please make sure all images included in the model for the production variant {} exist, and that the execution role "
-    "used to create the model has permissions to access them."
+    "Please make sure all images included in the model for the production variant {} exist, and that the execution "
+    "role used to create the model has permissions to access them."
 )
 _NETWORK_NOTE = (
     "The container is in a network of its own, in which it reaches this AWS at AWS_ENDPOINT_URL, and nothing else: not "
@@ -54,7 +54,7 @@ class _NetworkDoor:
     """To a container's server, which listens in a private network."""
 
     patience: float | None = _PING_SECONDS
-    not_started = frozenset((image_program.NOT_FOUND, image_program.CANNOT_RUN, image_program.NOT_STARTED))
+    not_started: Collection[int] = (image_program.NOT_FOUND, image_program.CANNOT_RUN, image_program.NOT_STARTED)
 
     def __init__(self, network: Network, port: int) -> None:
         self._network, self._port = network, port
@@ -151,7 +151,7 @@ def _variables(prepared: Prepared) -> dict[str, str]:
     own["SAGEMAKER_SAFE_PORT_RANGE"] = f"{first}-{first + _SAFE_PORTS_EACH - 1}"
     if number:
         own["SAGEMAKER_BIND_TO_PORT"] = str(_port(number))
-    return own | prepared.source["Environment"]
+    return {**own, **prepared.source["Environment"]}
 
 
 def _port(number: int) -> int:

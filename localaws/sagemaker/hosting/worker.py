@@ -36,8 +36,11 @@ class WorkerTimeoutError(NoAnswerError):
 
 
 class UnhealthyError(Exception):
-    """The process ended, or didn't answer /ping with 200 in time; the text says which. `exceeded`: see `Process`;
-    `container`: which of an instance's containers it was, as AWS says it; `has_started`: whether its program ran at all."""
+    """The process ended, or didn't answer /ping with 200 in time; the text says which.
+
+    exceeded: see `Process`. container: which of an instance's it was, as AWS says it. has_started: whether its program
+    ran at all.
+    """
 
     def __init__(
         self,
