@@ -13,7 +13,7 @@
 --root DIR TOP     the file system is an image's own, unpacked at DIR: what is written goes to TOP/upper; an empty TOP
                    says that DIR is a copy of the container's own (image_view.py)
 --user IDS         as whom an image's program runs: UID:GID, and :GID for each further group
---hostname NAME    what such a container calls itself
+--hostname NAME    what the container calls itself (uts_namespaces(7))
 --variables FD     its program's variables are read from this descriptor, each ended by a zero byte
 --cwd PATH         where the program starts
 --train            the program is the image's `train`: the first process runs it itself, if the others end with it

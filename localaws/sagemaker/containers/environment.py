@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from localaws.sagemaker.containers.image_config import DEFAULT_PATH
 from localaws.sagemaker.containers.images import ImageEnvironment
 from localaws.sagemaker.core.aws_platform import Credentials, Platform
-
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # Docker's
 
 
 def variables(
@@ -15,7 +14,7 @@ def variables(
 ) -> dict[str, str]:
     """A container's variables before its own; `base` and `tmp` are where it sees /opt/ml and its temporary files."""
     return {
-        "PATH": ":".join([*map(str, image.program_dirs), _SYSTEM_PATH]),
+        "PATH": ":".join([*map(str, image.program_dirs), DEFAULT_PATH]),
         "HOME": str(tmp),
         "TMPDIR": str(tmp),
         "LANG": "C.UTF-8",
@@ -34,7 +33,7 @@ def of_the_region(platform: Platform) -> dict[str, str]:
 
 
 def of_the_role(platform: Platform, credentials: Credentials) -> dict[str, str]:
-    """What a container needs to call this AWS as its execution role."""
+    """By which AWS's clients in a container find this AWS, as its role."""
     return of_the_region(platform) | {
         "AWS_ENDPOINT_URL": platform.endpoint_url,
         "AWS_ACCESS_KEY_ID": credentials.access_key_id,

@@ -40,8 +40,7 @@ class ImageRoot:
 
     directory: Path
     upper: Path | None
-    hostname: str
-    user: User = User()
+    user: User = field(default_factory=User)
     files: Mapping[str, Path] = field(default_factory=dict)
 
     @property
@@ -54,7 +53,7 @@ class ImageRoot:
         """What the container's first process is told, see confinement/options.py."""
         ids = [self.user.user, self.user.group, *self.user.groups]
         said = ["--root", str(self.directory), str(self.upper or "")]
-        said += ["--user", ":".join(map(str, ids)), "--hostname", self.hostname]
+        said += ["--user", ":".join(map(str, ids))]
         for place, path in self.files.items():
             said += ["--bind", str(path), place]
         return said

@@ -67,9 +67,13 @@ def variables(job: Job, image: ImageEnvironment) -> dict[str, str]:
         "PYTHONIOENCODING": "UTF-8",
         **environment.variables(job.context.platform, job.role.credentials, image, base=base, tmp=tmp),
         sdk_settings.VARIABLE: str(tmp / sdk_settings.FILE_NAME),
-        "CURRENT_HOST": "algo-1",
-        "DMLC_INTERFACE": "eth0",
+        **of_every_job(),
     }
+
+
+def of_every_job() -> dict[str, str]:
+    """The environment variables that SageMaker gives every job's container, whatever its image."""
+    return {"CURRENT_HOST": "algo-1", "DMLC_INTERFACE": "eth0"}
 
 
 def spec(job: Job, command: Sequence[str], variables: Mapping[str, str], *, cwd: Path, isolated: bool) -> ContainerSpec:
@@ -90,8 +94,12 @@ def spec(job: Job, command: Sequence[str], variables: Mapping[str, str], *, cwd:
 
 def say_all(job: Job, installed: Writable, remarks: Sequence[str]) -> None:
     """Write everything in which this machine differs from AWS into the job's log."""
-    lines = [*installed.image.notes, *remarks, container.describe_isolation(), layers.describe(installed)]
-    job.log.say(*filter(None, lines))
+    say_notes(job, [*installed.image.notes, *remarks], layers.describe(installed))
+
+
+def say_notes(job: Job, notes: Sequence[str], of_layer: str | None = None) -> None:
+    """Write lines into the job's log on what differs, and on what a container isn't kept from."""
+    job.log.say(*filter(None, [*notes, container.describe_isolation(), of_layer]))
 
 
 def _where_it_is(word: str, ml: Path) -> str:

@@ -7,7 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from localaws.sagemaker.containers import channels, container, script_mode, script_reading, train_command, warm_start
+from localaws.sagemaker.containers import (
+    channels,
+    container,
+    image_table,
+    script_mode,
+    script_reading,
+    train_command,
+    warm_start,
+)
 from localaws.sagemaker.containers.channels import ManifestError, Source
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.layers import Writable
@@ -19,6 +27,7 @@ from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.jobs import (
     job_container,
     job_limits,
+    own_image_job,
     training_install,
     training_request,
     training_source,
@@ -26,6 +35,7 @@ from localaws.sagemaker.jobs import (
 )
 from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.outcomes import JobFailedError
+from localaws.sagemaker.jobs.own_image_job import OwnContainer
 from localaws.sagemaker.jobs.training_install import RunContainer
 
 DIRECTORIES = ("input/config", "input/data", "model", "code", "output/data", "output/intermediate", "checkpoints")
@@ -64,17 +74,12 @@ def container_spec(job: Job, run: RunContainer) -> ContainerSpec:
     Raises JobFailedError, and EndedEarlyError where that other one is ended from outside.
     """
     document = job.document
+    if image_table.is_own(document["AlgorithmSpecification"]["TrainingImage"]):
+        return _own_container_spec(job)
     installed = job_container.image_environment(job, document["AlgorithmSpecification"]["TrainingImage"])
     job_container.say_all(job, installed, [*training_request.remarks(document), *job.remarks])
     installed, plan = _with_plan(job, installed, run)
-    environment = {
-        **job_container.variables(job, installed.image),
-        "TRAINING_JOB_NAME": job.name,
-        "TRAINING_JOB_ARN": document["TrainingJobArn"],
-        **warm_pool_cache.variables(job),
-        **job.variables,
-        **document.get("Environment", {}),
-    }
+    environment = {**job_container.variables(job, installed.image), **_own_variables(job)}
     command, tools = training_request.own_command(document), None
     is_train = plan is not None and not command
     if plan is not None:
@@ -88,6 +93,32 @@ def container_spec(job: Job, run: RunContainer) -> ContainerSpec:
     spec = job_container.spec(job, command, environment, cwd=container.ml_dir(job.ml), isolated=isolated)
     warm = None if plan is None else _warm(job, installed, plan, environment)
     return replace(installed.given_to(spec), as_process_1=True, is_train=is_train, tools=tools, warm=warm)
+
+
+def _own_variables(job: Job) -> dict[str, str]:
+    """The variables of a training job, whatever its image."""
+    return {
+        "TRAINING_JOB_NAME": job.name,
+        "TRAINING_JOB_ARN": job.document["TrainingJobArn"],
+        **warm_pool_cache.variables(job),
+        **job.variables,
+        **job.document.get("Environment", {}),
+    }
+
+
+def _own_container_spec(job: Job) -> ContainerSpec:
+    """The container in an image of one's own: `docker run IMAGE train`. Raises JobFailedError."""
+    document = job.document
+    algorithm = document["AlgorithmSpecification"]
+    words, remarks = training_request.own_command(document), [*training_request.remarks(document), *job.remarks]
+    wanted = OwnContainer(
+        algorithm["TrainingImage"],
+        lambda config: words or config.run([], [train_command.NAME]),
+        _own_variables(job),
+        remarks,
+        isolated=bool(document["EnableNetworkIsolation"]),
+    )
+    return own_image_job.container_spec(job, wanted)
 
 
 def _warm(job: Job, installed: Writable, plan: Plan, environment: Mapping[str, str]) -> Warm | None:
