@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from mmap import mmap
 from types import MappingProxyType
 from typing import Protocol
@@ -36,13 +36,24 @@ class WorkerTimeoutError(NoAnswerError):
 
 
 class UnhealthyError(Exception):
-    """The process ended, or didn't answer /ping with 200 in time; the text says which. `exceeded`: see `Process`;
-    `container`: which of an instance's containers it was, as AWS says it."""
+    """The process ended, or didn't answer /ping with 200 in time; the text says which.
 
-    def __init__(self, message: str, exceeded: Exceeded | None = None, container: str = "primary container") -> None:
+    exceeded: see `Process`. container: which of an instance's it was, as AWS says it. has_started: whether its program
+    ran at all.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        exceeded: Exceeded | None = None,
+        container: str = "primary container",
+        *,
+        has_started: bool = True,
+    ) -> None:
         super().__init__(message)
         self.exceeded = exceeded
         self.container = container
+        self.has_started = has_started
 
 
 class Process(Protocol):
@@ -66,11 +77,13 @@ class Door(Protocol):
     """The way to a container's server.
 
     headers: of every request by it. patience: how long one /ping is waited for while the container starts; None where
-    the server answers the first of them once its model is loaded.
+    the server answers the first of them once its model is loaded. not_started: exit codes of a container whose program
+    couldn't be started.
     """
 
     headers: Mapping[str, str]
     patience: float | None
+    not_started: Collection[int]
 
     def connect(self, seconds: float) -> socket.socket:
         """A new connection. Raises OSError."""
@@ -84,6 +97,7 @@ class ControlDoor:
 
     headers: Mapping[str, str] = MappingProxyType({})
     patience: float | None = None
+    not_started: Collection[int] = ()
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -177,7 +191,11 @@ class Worker:
             if comes_up:
                 return
             code = None
-        raise UnhealthyError(f"the container ended with exit code {code}", self.process.exceeded) from gone
+        raise UnhealthyError(
+            f"the container ended with exit code {code}",
+            self.process.exceeded,
+            has_started=code not in self._door.not_started,
+        ) from gone
 
     def stop(self, grace: float = STOP_SECONDS) -> None:
         """SIGTERM, and an end to whatever is left after `grace` seconds; returns when all of it has ended."""
