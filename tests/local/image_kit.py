@@ -78,8 +78,11 @@ class OwnImages:
     def forget(self) -> None:
         """Remove the images' files: nobody needs them again."""
         for digest in self.pushed:
-            for kept in IMAGES.glob(f"own-{digest.removeprefix('sha256:')[:16]}*"):
+            name = f"own-{digest.removeprefix('sha256:')[:16]}"
+            for kept in IMAGES.glob(f"{name}*"):
                 shutil.rmtree(kept)
+            for lock in IMAGES.glob(f".{name}*.lock"):
+                lock.unlink()
 
     def push(self, name: str, files: Mapping[str, str | bytes], *, python: bool = False, **config: Any) -> str:
         """Push an image of the shell's layer, Python's if asked, and files of its own; its URI."""
