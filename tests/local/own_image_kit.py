@@ -1,4 +1,4 @@
-"""Images of one's own for tests: a server in Perl, in a file system of the few files of this machine's that it needs."""
+"""Images of one's own for tests: a server in Perl, in a file system of the few files that it needs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ sub serve {
         read($client, $body, $headers{'content-length'}) if $headers{'content-length'};
         my @answer = answer($client, $path, $body, \%headers) or return;
         my ($status, $text, $more) = @answer;
-        print $client "HTTP/1.1 $status Whatever\r\nContent-Length: ", length($text), "\r\n", $more // '', "\r\n", $text;
+        $more //= '';
+        print $client "HTTP/1.1 $status Whatever\r\nContent-Length: ", length($text), "\r\n$more\r\n$text";
         return if $body =~ /^bye/;
     }
 }
@@ -78,17 +79,17 @@ sub answer {
     return (200, $body, "X-Amzn-SageMaker-Custom-Attributes: $rest\r\nContent-Type: a/b\r\n") if $what eq 'attributes';
     if ($what eq 'chunked') {
         print $client "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-        for my $word (split ' ', $rest) { printf $client "%x\r\n%s\r\n", length $word, $word; select undef, undef, undef, 0.02; }
+        printf $client "%x\r\n%s\r\n", length $_, $_ for split ' ', $rest;
         print $client "0\r\n\r\n"; return serve($client);
     }
     if ($what eq 'endless') { print $client "HTTP/1.0 200 OK\r\n\r\n$rest"; return; }
     return if $what eq 'close';
+    return (200, length $body) if $what eq 'length';
     if ($what eq 'nonsense') { print $client "go away\r\n"; return; }
     return (200, 'x' x $rest) if $what eq 'large';
     if ($what eq 'wait') { select undef, undef, undef, $rest; return (200, "waited $rest"); }
-    if ($what eq 'exit') { kill 'KILL', $main; sleep 5; }
+    if ($what eq 'exit') { kill 'TERM', $main; sleep 5; }
     return (200, reach(split ' ', $rest)) if $what eq 'reach';
-    return (200, "sum\n" . join('', map { my $s = 0; $s += $_ for split /,/; "$s\n" } split /\n/, $body)) if $what eq 'sum';
     return (200, join('', map { my $s = 0; $s += $_ for split /,/; "$s\n" } split /\n/, $body));
 }
 sub reach {
@@ -102,7 +103,8 @@ sub reach {
 
 # Says which files it has loaded.
 _LOADED = """
-use strict; use warnings; use IO::Socket::INET; use Socket; use POSIX (); use Errno; use Carp; use File::Glob;
+use strict; use warnings; use IO::Socket::INET; use IO::Select; use Socket; use POSIX ();
+use Errno; use Carp; use File::Glob;
 require Exporter::Heavy; require Carp::Heavy;
 print join "\\n", values %INC, @DynaLoader::dl_shared_objects;
 """
@@ -125,10 +127,14 @@ def _said(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+def contents(files: Mapping[str, str | bytes] | None = None) -> tuple[bytes, bytes]:
+    """The layers of an image with the server as its `serve`, or with these files besides the base."""
+    return base(), layer({"usr/local/bin/serve": SERVE} if files is None else files)
+
+
 def own_image(aws: Any, files: Mapping[str, str | bytes] | None = None, **config: Any) -> str:
     """Push an image with the server as its `serve`, or with these files besides the base; its URI."""
     repository, ecr = unique("own/image"), aws.client("ecr")
     ecr.create_repository(repositoryName=repository)
-    content = {"usr/local/bin/serve": SERVE} if files is None else files
-    push(ecr, repository, config, base(), layer(content))
+    push(ecr, repository, config, *contents(files))
     return f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{repository}:latest"

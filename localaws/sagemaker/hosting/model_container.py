@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from localaws.sagemaker.containers import instance_sizes, own_images
+from localaws.sagemaker.containers import image_table, instance_sizes
 from localaws.sagemaker.containers.beneath import remove
 from localaws.sagemaker.containers.images import ImageBuildError
 from localaws.sagemaker.containers.limits import Limits, SharedMemory
@@ -96,7 +96,7 @@ class ContainerStarter:
             fetcher = Fetcher(context, source["RoleArn"], credentials, deadline, self._fetching)
             _unpack(place, source, fetcher)
             prepared = Prepared(context, place, source, credentials, log, number)
-            if own_images.is_own(source["Image"]):
+            if image_table.is_own(source["Image"]):
                 return own_container.start(prepared, plan.name)
             return framework_container.start(prepared, fetcher)
         except (ModelDataError, OwnContainerError, ImageBuildError) as error:

@@ -28,7 +28,7 @@ from localaws.sagemaker.hosting.prepared import Prepared
 from localaws.sagemaker.hosting.worker import Worker
 
 PORT = 8080
-HOSTNAME = "model.aws.local"
+_HOSTNAME = "model.aws.local"
 # "The containers in a pipeline listen on the port specified in the SAGEMAKER_BIND_TO_PORT environment variable (instead
 # of 8080)" (developer guide, "Run Real-time Predictions with an Inference Pipeline"); which ports these are isn't told.
 _FIRST_OF_SEVERAL = 8081
@@ -123,18 +123,21 @@ def _network(prepared: Prepared) -> Network:
 def _launch(prepared: Prepared, image: OwnImage, network: Network) -> Container:
     place, log = prepared.place, prepared.log
     remove(place.layer)  # an earlier container's
-    root, notes = own_images.prepare(image, place.layer, HOSTNAME, {}, has_network=False)
+    place.tmp.chmod(0o1777)  # the image's user may be anyone
+    name = prepared.source.get("Hostname", _HOSTNAME)
+    root, notes = own_images.prepare(image, place.layer, name, {name: ADDRESS}, has_network=False)
     for note in notes:
         log.say(note)
     spec = ContainerSpec(
         command=image.config.run([], _COMMAND),
-        environment=image.config.environment(_variables(prepared), image.account.home),
+        environment=image.config.environment({"HOSTNAME": name, **_variables(prepared)}, image.account.home),
         base_dir=place.ml,
         tmp_dir=place.tmp,
         cwd=Path(image.config.cwd),
         network=network.descriptors,
         limits=place.limits,
         image_root=root,
+        hostname=name,
     )
     container = prepared.context.launch(spec)
     threading.Thread(target=follow, args=(container, place.limits, log), daemon=True).start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localaws.sagemaker.containers import own_images
+from localaws.sagemaker.containers import image_table
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.registry_images import (
@@ -18,7 +18,7 @@ ACCEPTS_PORT = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
 
 def check_isolation(model: Document, containers: list[Document]) -> None:
     """Refuse what isn't kept apart here: a framework's container that must not reach its network."""
-    if model.get("EnableNetworkIsolation") and any(not own_images.is_own(each["Image"]) for each in containers):
+    if model.get("EnableNetworkIsolation") and any(not image_table.is_own(each["Image"]) for each in containers):
         raise errors.not_supported("EnableNetworkIsolation=true of a model with a framework's image")
 
 
@@ -27,7 +27,7 @@ def check_image(context: Context, uri: str, role: str, *, is_one_of_several: boo
 
     Whether the role may pull it is found out by who deploys the model, as in AWS.
     """
-    if not own_images.is_own(uri):
+    if not image_table.is_own(uri):
         return
     try:
         image = context.platform.registry_image(uri, role)
@@ -46,7 +46,7 @@ def resolved(context: Context, uri: str, role: str) -> str:
 
     The URI itself where it can't be pulled, which is told when the first instance starts, and for a framework's.
     """
-    if not own_images.is_own(uri):
+    if not image_table.is_own(uri):
         return uri
     try:
         digest = context.platform.registry_image(uri, role).digest
