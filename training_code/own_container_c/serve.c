@@ -41,7 +41,7 @@ static void write_all(FILE *to, int status, const char *type, const char *body, 
     fwrite(body, 1, length, to);
     fflush(to);
     if (status != 200)
-        fprintf(stderr, "%d %.*s", status, (int)length, body);
+        fprintf(stderr, "%d %.*s\n", status, (int)length, body);
 }
 
 static void refuse(FILE *to, int status, const char *sentence) {
@@ -85,7 +85,7 @@ static void invoke(FILE *to, char *body) {
     double pixels[WIDTH], found[CLASSES];
     size_t answered = 0, number = 0;
     if (answers == NULL)
-        return refuse(to, 413, "the request is too large\n");
+        return refuse(to, 413, "the request is too large");
     for (char *line = body, *next; line != NULL; line = next) {
         next = strchr(line, '\n');
         if (next != NULL)
@@ -95,7 +95,7 @@ static void invoke(FILE *to, char *body) {
             continue;
         const char *why = read_numbers(line, pixels, WIDTH);
         if (why != NULL) {
-            snprintf(wrong, sizeof wrong, "line %zu: %s\n", number, why);
+            snprintf(wrong, sizeof wrong, "line %zu: %s", number, why);
             refuse(to, 400, wrong);
             free(answers);
             return;
@@ -118,11 +118,11 @@ static int answer(FILE *from, FILE *to) {
         if (strcmp(request.path, "/ping") == 0)
             write_all(to, 200, "text/plain", "", 0);
         else
-            refuse(to, 404, "ask /ping or /invocations\n");
+            refuse(to, 404, "ask /ping or /invocations");
         return !request.closes;
     }
     if (!request.has_length || request.length > LARGEST) {
-        refuse(to, request.has_length ? 413 : 411, "send Content-Length, of at most 25 MiB\n");
+        refuse(to, request.has_length ? 413 : 411, "send Content-Length, of at most 25 MiB");
         return 0;
     }
     if (request.continues)
@@ -134,9 +134,9 @@ static int answer(FILE *from, FILE *to) {
     }
     body[request.length] = '\0';
     if (strcmp(request.path, "/invocations") != 0)
-        refuse(to, 404, "ask /ping or /invocations\n");
+        refuse(to, 404, "ask /ping or /invocations");
     else if (strncasecmp(request.content_type, "text/csv", 8) != 0)
-        refuse(to, 415, "send text/csv: 64 pixels a line\n");
+        refuse(to, 415, "send text/csv: 64 pixels a line");
     else
         invoke(to, body);
     free(body);
