@@ -49,7 +49,8 @@ def request(  # noqa: PLR0913 - all that a job outside of a run depends on
     """
     asked: Document = json.loads(definition)["States"][states.TRAIN]["Arguments"]
     # Of a pipeline that tunes the deployed ones are an expression over what its runs know.
-    own = {"sagemaker_program": files.TRAINING_SCRIPT, "sagemaker_job_name": asked["TrainingJobName"]}
+    script = {"sagemaker_program": files.TRAINING_SCRIPT, "sagemaker_job_name": asked["TrainingJobName"]}
+    own = {} if spec.is_own_container else script
     ours = {
         "InputDataConfig": _channels(asked, spec, bucket),
         "HyperParameters": own,
@@ -58,7 +59,8 @@ def request(  # noqa: PLR0913 - all that a job outside of a run depends on
     filled: Document = _filled({**asked, **ours}, run_id)
     found: Document = _moved(filled, files.runs_folder(spec.name), files.tries_folder(spec.name))
     known = {name: value for name, value in (tuned or {}).items() if spec.tune and name in spec.tune.ranges}
-    own = {**found["HyperParameters"], "sagemaker_submit_directory": code}
+    found_by = {"sagemaker_submit_directory": code} if own else {}
+    own = {**found["HyperParameters"], **found_by}
     found["HyperParameters"] = {**spec.train.hyperparameters, **known, **own}
     metrics = [{"Name": name, "Regex": regex} for name, regex in spec.train.metrics.items()]
     found["AlgorithmSpecification"].pop("MetricDefinitions", None)

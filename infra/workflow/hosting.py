@@ -74,7 +74,12 @@ def _environment(at: Surroundings) -> Document:
     """The container's, which is told the model package that it serves, since its answers may name it, below which
     confidence it isn't sure, where the candidate is served so, and how many rows to predict together.
     """
-    return {**ENVIRONMENT, **_told(at)}
+    return {**script_mode(at), **_told(at)}
+
+
+def script_mode(at: Surroundings) -> Document:
+    """What a framework's container is told; nothing for an image of the user's own, which serves by itself."""
+    return {} if at.spec.is_own_container else ENVIRONMENT
 
 
 def _told(at: Surroundings) -> Document:

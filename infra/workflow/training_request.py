@@ -1,4 +1,4 @@
-"""The request for a training job: in script mode, over the manifests of the run's plan."""
+"""The request for a training job over the manifests of the run's plan; in script mode, but for one's own image."""
 
 from __future__ import annotations
 
@@ -44,7 +44,12 @@ def training_job(at: Surroundings, way: Way, capacity: Capacity, judging: Judgin
 
 
 def found_by(at: Surroundings, job_name: str) -> Document:
-    """The hyperparameters by which the framework container finds the script (SageMaker Training Toolkit, params)."""
+    """The hyperparameters by which the framework container finds the script (SageMaker Training Toolkit, params).
+
+    None for an image of the user's own, which gets those that pipeline.yaml says, and no others.
+    """
+    if at.spec.is_own_container:
+        return {}
     return {
         "sagemaker_program": files.TRAINING_SCRIPT,
         "sagemaker_submit_directory": code_uri(at),

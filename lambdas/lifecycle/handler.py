@@ -96,7 +96,7 @@ def _bucket(event: Document, deadline: Deadline) -> str:
 def _image(event: Document, _deadline: Deadline) -> str | None:
     if event["RequestType"] == "Delete":
         return str(event["PhysicalResourceId"])
-    images.start_build(boto3.client("codebuild"), event)
+    images.start_build(boto3.client("codebuild"), boto3.client("s3"), event)
     return ANSWERED_ELSEWHERE
 
 

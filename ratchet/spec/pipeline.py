@@ -14,11 +14,13 @@ from ratchet.spec.approval import Approval, Approved
 from ratchet.spec.data import Prefix, check_apart, check_channels
 from ratchet.spec.deploy import Deploy
 from ratchet.spec.deploy_micro_batches import check_containers, may_batch
+from ratchet.spec.dockerfile import Dockerfile as DockerfileText
+from ratchet.spec.dockerfile import read
 from ratchet.spec.errors import SpecError
 from ratchet.spec.evaluate import Evaluate
 from ratchet.spec.gate import Gate
 from ratchet.spec.gate_parts import check_outputs, check_parts
-from ratchet.spec.image import Dockerfile, Framework, Image, check_one_image
+from ratchet.spec.image import Dockerfile, Framework, Image, check_one_image, is_of_a_framework
 from ratchet.spec.managed_rules import check_managed
 from ratchet.spec.metric_names import labels_needed_are_numbers
 from ratchet.spec.model import Example, Model
@@ -96,6 +98,20 @@ class PipelineSpec(Model):
         return {channel: prefix for channel, prefix in self.data.items() if channel != files.TEST_CHANNEL}
 
     @property
+    def is_own_container(self) -> bool:
+        """Whether its image is the user's own, which trains and serves by itself: nothing of Ratchet's runs in it."""
+        if self.framework is not None:
+            return False
+        built = self.dockerfile_read
+        image = built.started_like if built else self.image
+        return image is None or not is_of_a_framework(image)
+
+    @property
+    def dockerfile_read(self) -> DockerfileText | None:
+        """What the Dockerfile says; None without one."""
+        return read(self.folder / self.dockerfile) if self.dockerfile else None
+
+    @property
     def serving_scripts(self) -> list[str]:
         """The files whose functions serve: of a chain one a container, in order."""
         return [container.entry for container in self.deploy.chain] or [files.SERVING_SCRIPT]
@@ -116,7 +132,7 @@ class PipelineSpec(Model):
     def reads_held_out_data(self) -> bool:
         """Whether the first of them reads the held-out data by a function of its own."""
         first = self.folder / self.serving_scripts[0]
-        return first.is_file() and defines_reader(first.read_text(encoding="utf-8"))
+        return not self.is_own_container and first.is_file() and defines_reader(first.read_text(encoding="utf-8"))
 
     @property
     def reading(self) -> Reading:

@@ -93,6 +93,12 @@ class S3(Service):
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803 - boto3's
         self.objects[Bucket, Key] = Body
 
+    def head_object(self, *, Bucket: str, Key: str) -> Document:  # noqa: N803 - boto3's
+        if (Bucket, Key) not in self.objects:
+            raise self.error("head_object", "404", "Not Found")
+        versions = [entry["VersionId"] for entry in self.versions.get(Bucket, []) if entry["Key"] == Key]
+        return {"VersionId": versions[-1]} if versions else {}
+
     def get_object(self, *, Bucket: str, Key: str, Range: str = "bytes=0-") -> Document:  # noqa: N803 - boto3's
         if (Bucket, Key) not in self.objects:
             raise self.error("get_object", "NoSuchKey", "The specified key does not exist.")

@@ -446,13 +446,16 @@ def test_a_deadline_is_over_when_its_time_is(time: Time, seconds: float, over: b
 
 # ---------------------------------------------------------------------------------------------------------- images
 
-IMAGE = {"Tag": "t1", "Project": "project", "Source": "bucket/key.zip"}
+IMAGE = {"Tag": "t1", "Project": "project", "Bucket": "bucket", "Key": "key.zip"}
 
 
 @pytest.mark.parametrize("kind", ["Create", "Update"])
 def test_a_build_is_started_and_answers_by_itself(aws: Aws, answers: Answers, kind: str) -> None:
+    aws.s3.objects["bucket", "key.zip"] = b""
+    aws.s3.versions["bucket"] = [{"Key": "key.zip", "VersionId": "v1"}, {"Key": "other.zip", "VersionId": "v2"}]
     call(request(kind, "Custom::BuiltImage", ResourceProperties=IMAGE))
     (build,) = aws.called("start_build")
+    assert build["sourceVersion"] == "v1", "what is put there meanwhile is another's"
     assert (build["projectName"], build["sourceLocationOverride"]) == ("project", "bucket/key.zip")
     assert build["idempotencyToken"] == "request-1", "a request that comes again is the same build"
     variables = {entry["name"]: entry["value"] for entry in build["environmentVariablesOverride"]}
@@ -464,6 +467,22 @@ def test_a_build_is_started_and_answers_by_itself(aws: Aws, answers: Answers, ki
         "LOGICAL_ID": "Logical",
     }
     assert not answers.requests
+
+
+@pytest.mark.parametrize("versions", [[], [{"Key": "key.zip", "VersionId": "null"}]])
+def test_a_bucket_without_versions_names_none(aws: Aws, answers: Answers, versions: list[dict[str, str]]) -> None:
+    aws.s3.objects["bucket", "key.zip"] = b""
+    aws.s3.versions["bucket"] = versions
+    call(request("Create", "Custom::BuiltImage", ResourceProperties=IMAGE))
+    (build,) = aws.called("start_build")
+    assert "sourceVersion" not in build
+    assert not answers.requests
+
+
+def test_a_source_that_is_gone_is_told(aws: Aws, answers: Answers) -> None:
+    call(request("Create", "Custom::BuiltImage", ResourceProperties=IMAGE))
+    assert answers.documents[0]["Status"] == "FAILED"
+    assert "Not Found" in answers.documents[0]["Reason"]
 
 
 def test_an_image_that_goes_needs_no_build(aws: Aws, answers: Answers) -> None:
