@@ -82,6 +82,14 @@ def framework_accounts(repository: str) -> dict[str, set[str]]:
     return found
 
 
+def framework_image(name: str, version: str, region: str, error: Callable[[str], SpecError]) -> str:
+    """The image in which a framework trains on CPUs; raises the error of a sentence's end where the region has none."""
+    image = str(_table()["frameworks"][name][version]["training"]["cpu"])
+    return _located(
+        image, region, lambda wrong: error(f"needs {name} {version} to judge it, which has no image {wrong}")
+    )
+
+
 def rules_image(spec: PipelineSpec, region: str) -> str | None:
     """The image of SageMaker Debugger's own rules in a region; None where the open rules judge.
 

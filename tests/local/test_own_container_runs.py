@@ -16,9 +16,13 @@ TRAINING_CODE = ROOT / "training_code"
 SCRIPTED = ROOT / "tests" / "local" / "scripted_container"
 PYTHON, C = TRAINING_CODE / "own_container", TRAINING_CODE / "own_container_c"
 
-PIPELINES = {} if NO_BUILDS else {
-    "own-container": OwnContainer(PYTHON),
-    **({} if NO_COMPILER else {"own-container-c": OwnContainer(C)}),
-    "own-scripted": OwnContainer(SCRIPTED),
-}
+PIPELINES = (
+    {}
+    if NO_BUILDS
+    else {
+        "own-container": OwnContainer(PYTHON),
+        **({} if NO_COMPILER else {"own-container-c": OwnContainer(C)}),
+        "own-scripted": OwnContainer(SCRIPTED),
+    }
+)
 pytestmark = pytest.mark.skipif(bool(NO_BUILDS), reason=NO_BUILDS)
