@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from typing import Any
-
 import pytest
-from botocore.exceptions import ClientError
-from deployed import Pipeline
 from own_bases import NO_BUILDS, NO_COMPILER, OwnContainer
 from running_aws import ROOT
 
