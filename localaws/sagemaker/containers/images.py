@@ -112,11 +112,11 @@ class Images:
         return root / "bin" / "python"
 
     def make_once(self, root: Path, what: str, progress: Progress, make: Callable[[], None]) -> None:
-        """Have `make` make the folder `root`, below this one's, unless it is whole; lines about that to `progress`."""
+        """Have `make` make the folder `root` unless it is whole already; lines about that to `progress`."""
         if (root / _COMPLETE).exists():
             return
-        self.root.mkdir(parents=True, exist_ok=True)
-        with self._making, _locked(self.root / f".{root.name}.lock", what, progress):
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with self._making, _locked(root.with_name(f".{root.name}.lock"), what, progress):
             if (root / _COMPLETE).exists():
                 return
             shutil.rmtree(root, ignore_errors=True)  # an earlier making was cut off

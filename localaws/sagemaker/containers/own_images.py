@@ -12,7 +12,7 @@ from pathlib import Path
 
 from localaws.confinement.image_view import resolved
 from localaws.sagemaker.containers import archives, container, image_config, image_layers, image_root, image_table
-from localaws.sagemaker.containers.beneath import read_file
+from localaws.sagemaker.containers.beneath import read_file, remove
 from localaws.sagemaker.containers.image_config import Account, ImageConfig, ImageConfigError
 from localaws.sagemaker.containers.image_layers import ImageLayerError
 from localaws.sagemaker.containers.image_root import ImageRoot
@@ -91,7 +91,10 @@ def resolve(images: Images, platform: Platform, uri: str, role_arn: str, progres
     image = _pulled(platform, uri, role_arn)
     try:
         config = image_config.read(image.config)
-        files = _unpacked(images, image, config, uri, progress)
+        kept = _folder(images, platform) / _name(image)
+        what = f"the file system of image {uri} ({image.digest})"
+        images.make_once(kept, what, progress, lambda: _unpack(image, config, kept))
+        files = kept / _FILES
         account = image_config.account(config.user, _of_etc(files, "passwd"), _of_etc(files, "group"))
     except (ImageConfigError, ImageLayerError, OSError) as error:
         raise CannotRunImageError(f"CannotStartContainerError: image {uri}: {error}") from error
@@ -142,18 +145,24 @@ def _place(uri: str) -> tuple[str, str]:
     return host.partition(".")[0], path.partition("@")[0].partition(":")[0]
 
 
-def _unpacked(images: Images, image: RegistryImage, config: ImageConfig, uri: str, progress: Progress) -> Path:
+def _folder(images: Images, platform: Platform) -> Path:
+    """Where images are kept: with all others, unless that folder is somebody else's."""
+    has_own = not images.root.exists() or os.access(images.root, os.W_OK)
+    return images.root if has_own else platform.state_dir / "images"
+
+
+def _name(image: RegistryImage) -> str:
     # Who isn't root keeps no owners, and can't read what root keeps for its own.
     of_user = "" if os.geteuid() == 0 else f"-{os.geteuid()}"
-    kept = images.root / f"own-{image.digest.partition(':')[2][:16]}{of_user}"
+    return f"own-{image.digest.partition(':')[2][:16]}{of_user}"
 
-    def make() -> None:
-        (kept / _FILES).mkdir(parents=True)
-        kept.chmod(0o700)  # an image may have folders that everybody may write to
-        image_layers.unpack(image.layers, kept / _FILES, archives.free(kept), config.layer_contents)
 
-    images.make_once(kept, f"the file system of image {uri} ({image.digest})", progress, make)
-    return kept / _FILES
+def _unpack(image: RegistryImage, config: ImageConfig, kept: Path) -> None:
+    if kept.exists():
+        remove(kept)  # an earlier unpacking was cut off; folders of it may be closed to their owner
+    (kept / _FILES).mkdir(parents=True)
+    kept.chmod(0o700)  # an image may have folders that everybody may write to
+    image_layers.unpack(image.layers, kept / _FILES, archives.free(kept), config.layer_contents)
 
 
 def _of_etc(files: Path, name: str) -> str:
