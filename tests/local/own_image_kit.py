@@ -1,8 +1,7 @@
-"""Images of one's own for tests: a server in Perl, in a file system of the few files that it needs."""
+"""Images of one's own that serve, for tests: their server is in Perl."""
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -11,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from image_kit import libraries, shell_layer
 from registry_kit import layer, push
 from resources import unique
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
-PULL = ["ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 needs_perl = pytest.mark.skipif(shutil.which("perl") is None, reason="no perl here to make an image of")
 
 # What a request's first word asks for, and how the server is otherwise, by the variable MODE.
@@ -111,29 +110,23 @@ print join "\\n", values %INC, @DynaLoader::dl_shared_objects;
 
 
 @cache
-def base() -> bytes:
-    """A layer with Perl and a shell, and what they are linked with."""
-    perl, shell = shutil.which("perl") or "", shutil.which("sh") or ""
-    paths = {*_said("perl", "-e", _LOADED).split("\n"), *_libraries(perl), *_libraries(shell)}
-    files = {path.lstrip("/"): Path(path).read_bytes() for path in sorted(paths)}
-    return layer({**files, "usr/bin/perl": Path(perl).read_bytes(), "bin/sh": Path(shell).read_bytes()})
+def perl_layer() -> bytes:
+    """Perl, and what of it the server loads."""
+    perl = shutil.which("perl") or ""
+    said = subprocess.run([perl, "-e", _LOADED], check=True, capture_output=True, text=True).stdout
+    loaded = {path.lstrip("/"): Path(path).read_bytes() for path in sorted(said.split("\n"))}
+    return layer({**loaded, **libraries(perl), "usr/bin/perl": Path(perl).read_bytes()})
 
 
-def _libraries(program: str) -> list[str]:
-    return re.findall(r"(/\S+) \(0x", _said("ldd", program))
-
-
-def _said(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
-def contents(files: Mapping[str, str | bytes] | None = None) -> tuple[bytes, bytes]:
-    """The layers of an image with the server as its `serve`, or with these files besides the base."""
-    return base(), layer({"usr/local/bin/serve": SERVE} if files is None else files)
+def contents(files: Mapping[str, str | bytes] | None = None) -> tuple[bytes, ...]:
+    """The layers of an image with the server as its `serve`, or of a shell with these files."""
+    if files is not None:
+        return shell_layer(), layer(files)
+    return shell_layer(), perl_layer(), layer({"usr/local/bin/serve": SERVE})
 
 
 def own_image(aws: Any, files: Mapping[str, str | bytes] | None = None, **config: Any) -> str:
-    """Push an image with the server as its `serve`, or with these files besides the base; its URI."""
+    """Push an image of such layers; its URI."""
     repository, ecr = unique("own/image"), aws.client("ecr")
     ecr.create_repository(repositoryName=repository)
     push(ecr, repository, config, *contents(files))

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from own_image_kit import contents, needs_perl
 from registry_kit import layer
-from running_aws import IMAGES
 from test_job_engine import Platform
 from waiting import PATIENCE
 
@@ -65,7 +64,6 @@ class Registry(Platform):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self.image_dir = IMAGES
         self.known: dict[str, RegistryImage] = {}
 
     def put(self, uri: str, config: dict[str, Any], *layers: bytes) -> None:
