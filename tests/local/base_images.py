@@ -19,9 +19,14 @@ import sys
 import sysconfig
 import tarfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+from deployed import AsShipped
 from running_aws import IMAGES
+
+from localaws.builds import machine
 
 # Where in the image a file lies, and which of this machine's it is.
 Files = dict[str, Path]
@@ -40,6 +45,38 @@ _LEFT_OUT = re.compile(
     r"/(?:test|tests|idlelib|tkinter|turtledemo|lib2to3|ensurepip|pydoc_data|distutils|site-packages|dist-packages"
     r"|config-[^/]*)/|/lib-dynload/_(?:test|tkinter|curses|codecs_|sqlite3)|\.opt-\d\.pyc$|\.a$"
 )
+
+
+# Why no image can be built here, in a sentence; empty where one can be.
+NO_BUILDS = machine.missing(privileged=True) or ("" if os.geteuid() == 0 else "base images are made by root alone")
+NO_COMPILER = "" if shutil.which("gcc") else "no gcc here, whose files the base image of a C program is made of"
+
+
+@dataclass(frozen=True)
+class OwnContainer(AsShipped):
+    """A folder with a Dockerfile, as it is but for its triggers: tests start its runs."""
+
+    def write(self, models: Path, name: str) -> None:
+        super().write(models, name)
+        path = models / name / "pipeline.yaml"
+        spec = yaml.safe_load(path.read_text()) | {"triggers": {"data": False, "code": False}}
+        path.write_text(yaml.safe_dump(spec))
+
+    @property
+    def base(self) -> Path:
+        """The archive of the image that its Dockerfile begins with."""
+        name = first_stage(self.folder / "Dockerfile")
+        return archive(name, compiler_base(self.folder) if "/gcc:" in name else python_base())
+
+
+def load(state: Path, models: Iterable[object]) -> None:
+    """Put what these models' Dockerfiles begin with where the builds of an AWS find it, as if pulled before."""
+    storage = state / "builds" / "images" / "storage"
+    archives = {model.base for model in models if isinstance(model, OwnContainer)}
+    for path in sorted(archives):
+        storage.mkdir(parents=True, exist_ok=True, mode=0o700)
+        options = ["--storage-driver", "vfs", "--root", str(storage), "--runroot", str(storage.with_name("run"))]
+        subprocess.run(["buildah", *options, "pull", f"docker-archive:{path}"], check=True, capture_output=True)
 
 
 def first_stage(dockerfile: Path) -> str:
