@@ -115,7 +115,10 @@ def say(text: str) -> None:
 
 
 def unpack(archive: str | None, target: Path) -> None:
-    """Unpack a ZIP archive with its modes and links; what would lie outside of the target isn't written."""
+    """Unpack a ZIP archive with its modes, times and links; what would lie outside of the target isn't written.
+
+    By the times layers of images are found again that an earlier build has made.
+    """
     target.mkdir(parents=True, exist_ok=True)
     if archive is None:
         return
@@ -129,6 +132,8 @@ def unpack(archive: str | None, target: Path) -> None:
                 path = Path(zipped.extract(entry, target))
                 if not entry.is_dir() and mode:
                     path.chmod(stat.S_IMODE(mode) & 0o777)
+                changed = time.mktime((*entry.date_time, 0, 0, -1))
+                os.utime(path, (changed, changed))
         for place, leads_to in links:  # last, so that nothing is written through them
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to(leads_to)

@@ -50,6 +50,7 @@ class DockerService:
     def open(self) -> None:
         """Begin to answer."""
         registry = self._aws.registry
+        self._write_auths({})
         (self._own / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
         (self._own / "registries.conf").write_text(
             'unqualified-search-registries = ["docker.io"]\nshort-name-mode = "disabled"\n'
@@ -127,28 +128,29 @@ class DockerService:
     # ------------------------------------------------------------------------------------------------------- login
 
     def _logout(self, command: Logout) -> str:
-        self._write_auths({name: each for name, each in self._auths().items() if name != command.server})
+        gone = self._names(command.server)
+        self._write_auths({name: each for name, each in self._auths().items() if name not in gone})
         return f"Removing login credentials for {command.server}"
 
     def _login(self, login: Login, files: Sequence[int]) -> int:
         password = login.password if login.password is not None else _read(files[0]).rstrip("\r\n")
         registry = self._aws.registry
-        known = docker_command.is_of_ecr(login.server) or login.server == registry.address
-        if known and not self._aws.is_token(login.user, password):
+        names = self._names(login.server)
+        if registry.address in names and not self._aws.is_token(login.user, password):
             told = f"login attempt to https://{login.server}/v2/ failed with status: 401 Unauthorized"
             _write(files[2], f"Error response from daemon: {told}\n")
             return _FAILED
-        names = [login.server] + ([registry.address] if known else [])
         auth = {"auth": base64.b64encode(f"{login.user}:{password}".encode()).decode()}
         self._write_auths({**self._auths(), **dict.fromkeys(names, auth)})
         _write(files[1], "Login Succeeded\n")
         return 0
 
+    def _names(self, server: str) -> list[str]:
+        """By which names a registry's password is asked for: the embedded one's by its address, too."""
+        return [server, self._aws.registry.address] if docker_command.is_of_ecr(server) else [server]
+
     def _auths(self) -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = json.loads(self._inside(_AUTH_FILE).read_text())["auths"]
-        except FileNotFoundError:
-            return {}
+        found: dict[str, Any] = json.loads(self._inside(_AUTH_FILE).read_text())["auths"]
         return found
 
     def _write_auths(self, auths: dict[str, Any]) -> None:
@@ -202,11 +204,11 @@ class DockerService:
                 _write(files[2], f"Error: No such image: {image}\n{errors}")
                 return _FAILED
             described = json.loads(text)
-            found = docker_images.document(described, self._names(described["FromImageID"]), self._digests(image))
+            found = docker_images.document(described, self._tags(described["FromImageID"]), self._digests(image))
             _write(files[1], docker_images.formatted(found, inspect.format) + "\n")
         return 0
 
-    def _names(self, image_id: str) -> list[str]:
+    def _tags(self, image_id: str) -> list[str]:
         _, text, _ = self._captured(["images", "--json", "--no-trunc"], "/")
         listed = [each for each in json.loads(text or "[]") if each["id"].removeprefix("sha256:") == image_id]
         return [name.removeprefix("localhost/") for each in listed for name in each.get("names") or []]
