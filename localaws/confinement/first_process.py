@@ -185,12 +185,15 @@ def _enter_namespaces(options: Options, *, with_processes: bool = True) -> None:
         "--isolate-network": linux.CLONE_NEWNET,
     }
     wanted = sum(bits for flag, bits in kinds.items() if flag in options.flags)
+    wanted |= linux.CLONE_NEWUTS if options.hostname else 0
     if not wanted:
         return
     if os.geteuid() == 0:
         linux.unshare(wanted)
     else:
         privileges.enter_user_namespace(wanted)
+    if options.hostname:
+        linux.set_hostname(options.hostname)
     if "--isolate-network" in options.flags:
         _raise_loopback()
 

@@ -7,7 +7,7 @@ import errno
 import os
 import sys
 
-CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x00020000, 0x08000000, 0x10000000
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER = 0x00020000, 0x04000000, 0x08000000, 0x10000000
 CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND = 1, 2, 4, 0x20, 0x1000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
@@ -49,6 +49,11 @@ def unshare(kinds: int) -> None:
 def setns(descriptor: int, kind: int) -> None:
     """setns(2)."""
     check(libc.setns(descriptor, kind), "setns")
+
+
+def set_hostname(name: str) -> None:
+    """sethostname(2): of this process's UTS namespace."""
+    check(libc.sethostname(name.encode("ascii"), len(name)), "sethostname")
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:

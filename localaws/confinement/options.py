@@ -3,6 +3,7 @@
 --mount            a file system of its own: the image and what --bind, --show and --overlay say (view.py)
 --pid              own process namespace: when the program ends, the kernel ends whatever it started
 --isolate-network  own network namespace with nothing but loopback
+--hostname NAME    what the container calls itself (uts_namespaces(7))
 --bind SRC DST     the directory SRC appears, writable, as DST
 --show SRC DST     the directory or file SRC appears, read-only, as DST
 --same PATH ID     a --show of PATH is refused unless its device and inode are ID, "DEV:INO"
@@ -34,6 +35,7 @@ class Options:
         self.under: list[str] = []
         self.pairs: dict[str, list[tuple[str, str]]] = {"--bind": [], "--show": [], "--overlay": []}
         self.identities: dict[str, str] = {}
+        self.hostname = ""
         self.cwd = "/"
         self.parent = os.getppid()
         rest = list(arguments)
@@ -51,6 +53,8 @@ class Options:
             self.hidden.append(rest.pop(0))
         elif option == "--under":
             self.under.append(rest.pop(0))
+        elif option == "--hostname":
+            self.hostname = rest.pop(0)
         elif option == "--cwd":
             self.cwd = rest.pop(0)
         elif option == "--parent":
