@@ -5,7 +5,7 @@ AWS's words: "How Amazon SageMaker AI Provides Training Information", Distribute
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from localaws.sagemaker.core import errors, quotas
 from localaws.sagemaker.core.request import Document
@@ -67,12 +67,12 @@ def resource_config(instance_type: str, hosts: int = 1, number: int = 1) -> Docu
     }
 
 
-def address(number: int, network: tuple[int, int] = (0, 0)) -> str:
+def address(number: int, network: Sequence[int]) -> str:
     """The loopback address of a host. `network`: the two bytes that tell a job's hosts from those of other jobs."""
     return f"127.{network[0]}.{network[1]}.{number + 1}"
 
 
-def etc_hosts(addresses: Sequence[str]) -> str:
-    """/etc/hosts of each of them."""
-    own = [f"{address}\t{name(number)}" for number, address in enumerate(addresses, 1)]
+def etc_hosts(addresses: Mapping[str, str]) -> str:
+    """/etc/hosts of each of them; `addresses` by their names."""
+    own = [f"{address}\t{name}" for name, address in addresses.items()]
     return "\n".join(["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", *own, ""])

@@ -12,6 +12,7 @@ from localaws.sagemaker.containers.beneath import Folder, read_file, remove
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.instance_sizes import GIB
 from localaws.sagemaker.containers.logs import ContainerLog
+from localaws.sagemaker.containers.networks import Network
 from localaws.sagemaker.containers.objects import Objects
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.aws_platform import Credentials
@@ -92,7 +93,7 @@ class Job(LedJob):
 
     hosts: one for each instance, the first one first. variables: of its containers, which the service sets beside those
     of the request. remarks: of the service on it, for its log. shared: folders that all hosts have in common, by their
-    places below /opt/ml.
+    places below /opt/ml. network: that in which they meet.
     on_metrics: called in the job's thread with what was measured in a line of its log.
     """
 
@@ -107,6 +108,7 @@ class Job(LedJob):
         self.variables: Mapping[str, str] = {}
         self.remarks: Sequence[str] = ()
         self.shared: Mapping[str, Path] = {}
+        self.network: Network | None = None
         self.on_metrics: Callable[[Sequence[Measurement]], None] = lambda _measured: None
 
     @property
@@ -174,7 +176,7 @@ class Job(LedJob):
     def lose_instance(self) -> Interruption:
         """The instances are gone, with their files; the next ones write log streams of their own. What took them."""
         taken = self.signals.take_interruption() or self.context.spot_market.interruption()
-        remove(self.directory)
+        self._leave_nothing()
         self.hosts = self._new_hosts()
         return taken
 
@@ -186,6 +188,12 @@ class Job(LedJob):
         """Give back what the job held on this machine."""
         super().release()
         self.role.objects.close()
+        self._leave_nothing()
+
+    def _leave_nothing(self) -> None:
+        if self.network is not None:
+            self.network.close()
+            self.network = None
         remove(self.directory)
 
     def _new_hosts(self) -> list[Host]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from localaws.sagemaker.containers import container, environment, layers, sdk_settings
@@ -91,24 +90,6 @@ def spec(
         network="none" if isolated else "host",
         limits=job_limits.limits(host.job.document),
     )
-
-
-def among_others(host: Host, spec: ContainerSpec) -> ContainerSpec:
-    """The container of a host as the job's other hosts know it, by its name; as it is where there are none.
-
-    Raises JobFailedError where this machine can give no names.
-    """
-    job = host.job
-    if len(job.hosts) == 1:
-        return spec
-    if container.isolation() == "none":
-        raise JobFailedError(
-            f"ClientError: {len(job.hosts)} instances: this machine's kernel allows no mount namespaces, in which each "
-            "of them would have a name; write 1."
-        )
-    names = job.directory / "hosts"
-    names.write_text(hosts.etc_hosts([hosts.address(each.number) for each in job.hosts]), encoding="ascii")
-    return replace(spec, hostname=host.name, etc_hosts=names, shared=job.shared)
 
 
 def say_all(host: Host, installed: Writable, remarks: Sequence[str]) -> None:

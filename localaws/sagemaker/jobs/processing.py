@@ -21,7 +21,7 @@ from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import quotas
 from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document
-from localaws.sagemaker.jobs import hosts, job_container, job_data, job_documents, job_limits, operations
+from localaws.sagemaker.jobs import host_network, hosts, job_container, job_data, job_documents, job_limits, operations
 from localaws.sagemaker.jobs import processing_request as request_of
 from localaws.sagemaker.jobs.engine import JobEngine
 from localaws.sagemaker.jobs.job import Host, Job, Role
@@ -105,7 +105,7 @@ def _container_spec(host: Host) -> ContainerSpec:
     spec = job_container.spec(host, command, given, cwd=cwd, isolated=isolated)
     reading = warm_start.reading_of_command(command, host.ml, image.imports)
     warm = None if reading is None else Warm(image.python, image.imports, _of_program(command, given), reading)
-    return replace(job_container.among_others(host, installed.given_to(spec)), warm=warm)
+    return replace(host_network.joined(host, installed.given_to(spec)), warm=warm)
 
 
 def _of_program(command: Sequence[str], given: dict[str, str]) -> Mapping[str, str]:

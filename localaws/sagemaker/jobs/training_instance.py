@@ -14,6 +14,7 @@ from localaws.sagemaker.containers.train_command import Plan
 from localaws.sagemaker.containers.warm_start import Warm
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.jobs import (
+    host_network,
     hosts,
     job_container,
     training_install,
@@ -67,7 +68,7 @@ def container_spec(host: Host, run: RunContainer) -> ContainerSpec:
     isolated = bool(document["EnableNetworkIsolation"])
     spec = job_container.spec(host, command, environment, cwd=container.ml_dir(host.ml), isolated=isolated)
     warm = None if plan is None else _warm(host, installed, plan, environment)
-    spec = job_container.among_others(host, installed.given_to(spec))
+    spec = host_network.joined(host, installed.given_to(spec))
     return replace(spec, as_process_1=True, is_train=is_train, tools=tools, warm=warm)
 
 
