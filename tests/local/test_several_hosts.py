@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from image_uris import PYTORCH
 from job_kit import Jobs
 from running_aws import Aws
 
@@ -97,10 +98,13 @@ def three(jobs: Jobs) -> Three:
     done = jobs.ended(request["TrainingJobName"])
     assert done["TrainingJobStatus"] == "Completed", done
     lines = lines_of(jobs, request["TrainingJobName"])
-    told = {
-        host: json.loads(next(line for line in found if TOLD in line)[len(TOLD) :]) for host, found in lines.items()
-    }
-    return Three(done, lines, told)
+    return Three(done, lines, told_by(lines))
+
+
+def told_by(lines: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
+    """What each host has told in a line of its log."""
+    found = {host: next(line for line in logged if TOLD in line) for host, logged in lines.items()}
+    return {host: json.loads(line.partition(TOLD)[2]) for host, line in found.items()}
 
 
 @pytest.mark.fidelity(
@@ -180,3 +184,126 @@ def content(jobs: Jobs, job: dict[str, Any], name: str) -> dict[str, str]:
     archive = jobs.get(f"out/{job['TrainingJobName']}/output/{name}")
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         return {member.name: tar.extractfile(member).read().decode() for member in tar}  # type: ignore[union-attr]
+
+
+# ---------------------------------------------------------------------------------------------------------------- ends
+
+# All wait for the last host, which ends as it is told to; the first one waits for ever.
+ENDS = (
+    MEET
+    + """
+import signal
+def stop(*_):
+    print("told to end", flush=True)
+    sys.exit(3)
+signal.signal(signal.SIGTERM, stop)
+how = os.environ["HOW"]
+if name == hosts[0]:
+    met()
+    print("others have been met", flush=True)
+    time.sleep(0 if how == "early" else 600)
+else:
+    met()
+    if how == "raises":
+        raise ValueError("no such rank")
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "early":
+        time.sleep(0.5)
+        print("the last one", flush=True)
+    if how == "waits":
+        time.sleep(600)
+"""
+)
+
+
+def ends(jobs: Jobs, how: str, **changes: Any) -> dict[str, Any]:
+    """A request for a job of two hosts whose scripts hear SIGTERM."""
+    return jobs.hearing_request(ENDS, Environment={"HOW": how}, **on(2), **changes)
+
+
+def run(jobs: Jobs, request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    jobs.sagemaker.create_training_job(**request)
+    return jobs.ended(request["TrainingJobName"]), lines_of(jobs, request["TrainingJobName"])
+
+
+@pytest.mark.parametrize(("how", "said"), [("raises", "ValueError: no such rank"), ("killed", "ExitCode -9")])
+def test_a_host_that_fails_ends_the_job_with_its_name(jobs: Jobs, how: str, said: str) -> None:
+    done, lines = run(jobs, ends(jobs, how))
+    assert done["TrainingJobStatus"] == "Failed"
+    assert done["FailureReason"].startswith("AlgorithmError: algo-2: ")
+    assert said in done["FailureReason"]
+    assert "told to end" in lines["algo-1"]
+    assert "algo-2 has ended with exit code 1; so this host is told to end." in lines["algo-1"]
+
+
+def test_a_host_that_is_done_waits_for_the_others(jobs: Jobs) -> None:
+    done, lines = run(jobs, ends(jobs, "early"))
+    assert done["TrainingJobStatus"] == "Completed"
+    assert "the last one" in lines["algo-2"]
+
+
+@pytest.mark.fidelity(
+    "Training jobs", "StopTrainingJob sends SIGTERM to the containers of all hosts.", "SageMaker API, StopTrainingJob"
+)
+def test_a_stop_reaches_all_hosts(jobs: Jobs) -> None:
+    request = ends(jobs, "waits")
+    jobs.sagemaker.create_training_job(**request)
+    jobs.until_logged(request["TrainingJobName"], "others have been met")
+    jobs.sagemaker.stop_training_job(TrainingJobName=request["TrainingJobName"])
+    assert jobs.ended(request["TrainingJobName"])["TrainingJobStatus"] == "Stopped"
+    lines = lines_of(jobs, request["TrainingJobName"])
+    assert [host for host in lines if "told to end" in lines[host]] == ["algo-1", "algo-2"]
+
+
+def test_two_jobs_whose_hosts_meet_on_the_same_port(jobs: Jobs) -> None:
+    requests = [ends(jobs, "waits") for _ in range(2)]
+    for request in requests:
+        jobs.sagemaker.create_training_job(**request)
+    for request in requests:
+        jobs.until_logged(request["TrainingJobName"], "others have been met")
+    for request in requests:
+        jobs.sagemaker.stop_training_job(TrainingJobName=request["TrainingJobName"])
+        assert jobs.ended(request["TrainingJobName"])["TrainingJobStatus"] == "Stopped"
+
+
+# ------------------------------------------------------------------------------------------------------------ torchrun
+
+ADDS_UP = """
+import json, os, sys, torch, torch.distributed as dist
+dist.init_process_group("gloo")
+numbers = torch.ones(3) * (dist.get_rank() + 1)
+dist.all_reduce(numbers)
+names = ("MASTER_ADDR", "MASTER_PORT", "NCCL_SOCKET_IFNAME", "LOCAL_RANK", "WORLD_SIZE", "GROUP_RANK")
+print("TOLD " + json.dumps({
+    "rank": dist.get_rank(), "sum": numbers.tolist(), "arguments": sys.argv[1:],
+    "variables": {name: os.environ[name] for name in names},
+}), flush=True)
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
+    "With sagemaker_torch_distributed_enabled PyTorch's container starts the script by torchrun on every host, one "
+    "process each where there is no accelerator, with the first host as master on port 7777.",
+    "aws/sagemaker-training-toolkit, torch_distributed.py, runner.py; sagemaker-pytorch-training-toolkit, training.py",
+)
+def test_torchrun_on_two_hosts(jobs: Jobs) -> None:
+    request = jobs.training_request(ADDS_UP, **on(2))
+    request["AlgorithmSpecification"]["TrainingImage"] = PYTORCH
+    request["HyperParameters"] |= {"sagemaker_torch_distributed_enabled": "true", "epochs": "3"}
+    done, lines = run(jobs, request)
+    assert done["TrainingJobStatus"] == "Completed", lines
+    for rank, host in enumerate(HOSTS[:2]):
+        assert told_by(lines)[host] == {
+            "rank": rank,
+            "sum": [3.0] * 3,
+            "arguments": ["--epochs", "3"],
+            "variables": {
+                "MASTER_ADDR": "algo-1", "MASTER_PORT": "7777", "NCCL_SOCKET_IFNAME": "lo",
+                "LOCAL_RANK": "0", "WORLD_SIZE": "2", "GROUP_RANK": str(rank),
+            },
+        }  # fmt: skip
+    command = "torchrun --nnodes 2 --nproc_per_node 1 --master_addr algo-1 --master_port 7777 --node_rank 1"
+    assert any(f"{command} train.py --epochs 3" in line for line in lines["algo-2"])

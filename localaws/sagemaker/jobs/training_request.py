@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from localaws.sagemaker.containers import channels
+from localaws.sagemaker.containers import channels, image_table, torch_distributed
 from localaws.sagemaker.containers.channels import Source, locate
 from localaws.sagemaker.containers.opt_ml import OPT_ML, refuse_outside
 from localaws.sagemaker.containers.script_mode import EntryPointError, check_entry_point, decode
@@ -198,6 +198,7 @@ def _check_program(request: Document) -> None:
     for name in _REFUSED_HYPERPARAMETERS:
         if decode(hyperparameters.get(name, "false")):
             raise errors.not_supported(f"hyperparameter {name}")
+    _check_distribution(request)
     if "ContainerEntrypoint" in request["AlgorithmSpecification"]:
         return
     if "CA_REPOSITORY_ARN" in request.get("Environment", {}):
@@ -205,6 +206,16 @@ def _check_program(request: Document) -> None:
     if "ContainerArguments" in request["AlgorithmSpecification"]:
         raise errors.not_supported("AlgorithmSpecification.ContainerArguments without ContainerEntrypoint")
     check_script_mode(hyperparameters)
+
+
+def _check_distribution(request: Document) -> None:
+    """Refuse torchrun for an image whose container has none."""
+    name, image = torch_distributed.ENABLED, request["AlgorithmSpecification"]["TrainingImage"]
+    if not decode(request.get("HyperParameters", {}).get(name, "false")):
+        return
+    module = image_table.training_module(image)
+    if module is not None and not torch_distributed.is_pytorch(module):
+        raise errors.not_supported(f"hyperparameter {name} with an image that isn't PyTorch's: {image}")
 
 
 def check_script_mode(hyperparameters: dict[str, str]) -> None:

@@ -7,12 +7,12 @@ import shutil
 import tarfile
 from pathlib import Path
 
-from localaws.sagemaker.containers import container, script_mode
+from localaws.sagemaker.containers import container, script_mode, torch_distributed
 from localaws.sagemaker.containers.archives import BrokenArchiveError, UnsafeArchiveError, unpack, why_no_gzip
 from localaws.sagemaker.containers.images import ImageEnvironment
 from localaws.sagemaker.containers.objects import Download, S3Object, TransferError
 from localaws.sagemaker.containers.opt_ml import OPT_ML, located
-from localaws.sagemaker.containers.script_mode import MachineFacts, ScriptJob
+from localaws.sagemaker.containers.script_mode import EntryPointError, MachineFacts, ScriptJob
 from localaws.sagemaker.core.wire import split_s3_uri
 from localaws.sagemaker.jobs import hosts, job_limits, training_request
 from localaws.sagemaker.jobs.job import Host
@@ -94,7 +94,10 @@ def command(host: Host, script: ScriptJob) -> list[str]:
         )
     if not program.endswith(".py"):
         (code / program).chmod(0o755)
-    return script_mode.command(script, code)
+    try:
+        return script_mode.command(script, code)
+    except EntryPointError as error:
+        raise JobFailedError(f"AlgorithmError: {error}, exit code: 1") from error
 
 
 def variables(host: Host, script: ScriptJob, image: ImageEnvironment) -> dict[str, str]:
@@ -102,8 +105,23 @@ def variables(host: Host, script: ScriptJob, image: ImageEnvironment) -> dict[st
     job = host.job
     own = job.document.get("Environment", {}).get("PYTHONPATH", "")
     return {
+        **_of_pytorch(host, script),
         **script_mode.variables(script),
         "PYTHONPATH": ":".join([*script_mode.module_path(script.base / "code", image.python), *filter(None, [own])]),
         "SAGEMAKER_JOB_NAME": str(script.decoded.get("sagemaker_job_name", "")),
         "SAGEMAKER_REGION": str(script.decoded.get("sagemaker_region", job.context.platform.region)),
     }
+
+
+def _of_pytorch(host: Host, script: ScriptJob) -> dict[str, str]:
+    """What PyTorch's container sets for processes of several hosts, or that torchrun starts; else nothing here."""
+    count, by_torchrun = len(host.job.hosts), script.is_torch_distributed
+    if not torch_distributed.is_pytorch(script.framework_module) or (count == 1 and not by_torchrun):
+        return {}
+    found = torch_distributed.variables(hosts.names(count), hosts.interface(count), by_torchrun=by_torchrun)
+    return found if count > 1 else {**found, "PET_MASTER_PORT": str(_own_port(host.job.directory.name))}
+
+
+def _own_port(directory: str) -> int:
+    """A port for torchrun's own of a job on one host, which shares this machine's with others; by random digits."""
+    return 20_000 + int(directory[-4:], 16) % 10_000
