@@ -26,6 +26,7 @@ LED = """
 import json, os, socket, sys, time, urllib.request
 from pathlib import Path
 from localaws.confinement import linux
+from localaws.confinement.network import ADDRESS
 from localaws.sagemaker.containers import container
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.networks import Networks
@@ -35,6 +36,7 @@ SERVER = '''
 import os, socket, sys, time
 address, name = sys.argv[1:]
 server = socket.create_server((address, 8080))
+low = socket.create_server((address, 80))
 seen = []
 for other in ("127.0.0.2", "127.0.0.3", HOST):
     try:
@@ -82,6 +84,8 @@ print(json.dumps({
     "took": took,
     "up": up,
     "said": [said(shared, "127.0.0.2"), said(shared, "127.0.0.3"), said(alone, "127.0.0.1"), said(alone, "127.9.9.9")],
+    "low": refused(alone, "127.0.0.1", 80),
+    "by its address": [said(alone, ADDRESS), refused(shared, ADDRESS, 8080)],
     "many": [said(alone, "127.0.0.1") for _ in range(20)] == ["model"] * 20,
     "refused": [refused(shared, "127.0.0.1", 8080), refused(alone, "127.0.0.1", 9),
                 refused(alone, "127.0.0.1", outside.getsockname()[1])],
@@ -137,10 +141,23 @@ def test_nothing_outside_a_network_is_reached_from_it_nor_it_from_another(led: L
         assert str(refused) in line, "neither the others' loopback nor the machine's"
 
 
+@pytest.mark.fidelity(
+    "Endpoints",
+    "A model container is reached by an address other than the loopback's: who listens on 127.0.0.1 alone isn't found.",
+    "aws-samples/amazon-sagemaker-from-idea-to-production#25 (a container's log: host 169.254.180.2:8080)",
+)
+def test_who_listens_on_one_loopback_address_alone_isnt_reached_by_the_containers_own(led: Led) -> None:
+    assert led.facts["by its address"] == ["model", "Connection refused"]
+
+
+def test_a_program_without_capabilities_listens_on_low_ports(led: Led) -> None:
+    assert led.facts["low"] is None, "as in Docker"
+
+
 def test_a_program_inherits_nothing_of_the_network_that_it_is_in(led: Led) -> None:
     for line in led.facts["up"]:
-        # Input, output, errors; its server; the directory that it lists.
-        assert line.strip().endswith("['0', '1', '2', '3', '4']"), line
+        # Input, output, errors; its servers; the directory that it lists.
+        assert line.strip().endswith("['0', '1', '2', '3', '4', '5']"), line
 
 
 def test_a_network_is_opened_in_milliseconds(led: Led) -> None:
