@@ -89,7 +89,7 @@ def account(wanted: str, passwd: str, group: str) -> Account:
     """
     name, _, group_name = wanted.partition(":")
     name = name or "0"
-    entry = next((found for found in _lines(passwd, 7) if name in (found[0], _plain(found[2]))), None)
+    entry = _entry(name, _lines(passwd, 7))
     if entry is None and not name.isdecimal():
         raise ImageConfigError(f"unable to find user {name}: no matching entries in passwd file")
     user = _number(entry[2] if entry else name, f"user {name}")
@@ -104,7 +104,7 @@ def account(wanted: str, passwd: str, group: str) -> Account:
 
 
 def _group(name: str, group: str) -> int:
-    entry = next((found for found in _lines(group, 4) if name in (found[0], _plain(found[2]))), None)
+    entry = _entry(name, _lines(group, 4))
     if entry is None and not name.isdecimal():
         raise ImageConfigError(f"unable to find group {name}: no matching entries in group file")
     return _number(entry[2] if entry else name, f"group {name}")
@@ -117,8 +117,11 @@ def _lines(text: str, columns: int) -> Iterator[list[str]]:
             yield [*found, *[""] * (columns - len(found))]
 
 
-def _plain(number: str) -> str:
-    return str(int(number)) if number.isdecimal() else ""
+def _entry(name: str, lines: Iterator[list[str]]) -> list[str] | None:
+    """The line of a user or group; a number is never taken for a name."""
+    if not name.isdecimal():
+        return next((found for found in lines if found[0] == name), None)
+    return next((found for found in lines if found[2].isdecimal() and int(found[2]) == int(name)), None)
 
 
 def _number(text: str, what: str) -> int:
