@@ -270,6 +270,23 @@ def test_several_containers_each_with_its_port(hosting: Hosting, image: str) -> 
     assert [each["SAGEMAKER_SAFE_PORT_RANGE"] for each in seen] == ["21000-21999", "22000-22999"]
 
 
+def test_one_behind_the_other(hosting: Hosting, image: str) -> None:
+    hosting.s3.put_object(Bucket=hosting.bucket, Key="asks.tar.gz", Body=archive({"ask.txt": "headers"}))
+    first = {"Image": image, "ModelDataUrl": f"s3://{hosting.bucket}/asks.tar.gz"}
+    name = hosting.name("serial")
+    hosting.sagemaker.create_model(ModelName=name, Containers=[first, {"Image": image}], ExecutionRoleArn=hosting.role)
+    hosting.sagemaker.create_endpoint(
+        EndpointName=name, EndpointConfigName=hosting.config("serial", {"ModelName": name})
+    )
+    assert hosting.settled(name)["EndpointStatus"] == "InService", hosting.log_lines(name)
+    assert said(hosting, name, "1,2\n3,4") == "3\n7\n"
+    second = lines(said(hosting, name, "read /opt/ml/model/ask.txt", Accept="text/csv"))
+    assert second["accept"] == "text/csv"
+    assert set(second) == {"accept", "content-length", "host", "user-agent"}, "the first answered without a type"
+    with pytest.raises(hosting.runtime.exceptions.ModelError, match=r"client error \(418\) from container-1"):
+        said(hosting, name, "status 418")
+
+
 def test_it_is_shadowed_captured_shifted_and_isolated(hosting: Hosting, endpoint: str, image: str) -> None:
     name, captured = hosting.name("shifted"), f"s3://{hosting.bucket}/captured"
     isolated = hosting.model("isolated", DATA, {"OVER": "new"}, image, EnableNetworkIsolation=True)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +17,7 @@ from typing import Any
 import pytest
 from own_image_kit import contents, needs_perl
 from registry_kit import layer
+from test_escapes import AS_ORDINARY_USER, ORDINARY
 from test_job_engine import Platform
 from waiting import PATIENCE
 
@@ -27,6 +33,7 @@ pytestmark = [
     pytest.mark.skipif(container.isolation() == "none", reason="this kernel allows no namespaces"),
 ]
 SECONDS = 1.0 * PATIENCE
+URI = "000000000000.dkr.ecr.us-east-1.amazonaws.com/own"
 ILL = (
     "The primary container for production variant A did not pass the ping health check. "
     "Please check CloudWatch logs for this endpoint."
@@ -79,6 +86,14 @@ class Registry(Platform):
         return self.known[uri]
 
 
+def source_of(uri: str, variables: dict[str, str]) -> dict[str, Any]:
+    """What a variant of a model without model data is started from."""
+    return {
+        "RoleArn": "arn:role", "InstanceType": "ml.m5.large", "Image": uri, "Environment": variables,
+        "ModelDataUri": None, "DownloadSeconds": 60.0,
+    }  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[str, float, list[str]]]]:
     """Of each case the reason, the seconds and the log. All of them at once."""
@@ -87,17 +102,13 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[
     context = Context.open(registry)
     starter, uris = ContainerStarter(context), {}
     for number, (name, (wanted, _, _)) in enumerate(CASES.items()):
-        uris[name] = f"000000000000.dkr.ecr.us-east-1.amazonaws.com/case-{number}"
+        uris[name] = f"{URI}-{number}"
         config = {key: value for key, value in wanted.items() if key[0].isupper() and not key.isupper()}
         registry.put(uris[name], config, *contents(wanted.get("files")))
 
     def start(name: str, wanted: dict[str, Any]) -> tuple[str, float]:
         uri, variables = uris[name], {key: value for key, value in wanted.items() if key.isupper()}
-        source = {
-            "RoleArn": "arn:role", "InstanceType": "ml.m5.large", "Image": uri, "Environment": variables,
-            "ModelDataUri": None, "DownloadSeconds": 60.0,
-        }  # fmt: skip
-        plan = VariantPlan("A", 1.0, 1, source, startup_seconds=SECONDS)
+        plan = VariantPlan("A", 1.0, 1, source_of(uri, variables), startup_seconds=SECONDS)
         folder = registry.state_dir / uri.rpartition("/")[2]
         deployment = Deployment([plan], lambda plan, instance: starter.start(name, folder, plan, instance))
         began = time.monotonic()
@@ -129,6 +140,49 @@ def test_a_container_that_doesnt_come_to_serve(ended: dict[str, tuple[str, float
     assert reason.startswith(wanted), reason
     assert any(logged in line for line in log), log
     assert took < SECONDS + 10, "with all the others at once"
+
+
+# Serves one model as the ordinary user, and says what its own container says.
+AS_ORDINARY = """
+import json, sys
+from pathlib import Path
+import test_own_containers_started as here
+from localaws.sagemaker.containers.beneath import remove
+registry = here.Registry(Path(sys.argv[1]))
+registry.state_dir.mkdir()
+registry.put(here.URI, {"Entrypoint": ["perl", "/usr/local/bin/serve"], "User": "app"}, *here.contents())
+context = here.Context.open(registry)
+plan = here.VariantPlan("A", 1.0, 1, here.source_of(here.URI, {}))
+worker = here.ContainerStarter(context).start("e", registry.state_dir / "e", plan, "i-1")
+try:
+    worker.wait_until_healthy(10.0)
+    asks = ("1,2", "read /proc/self/uid_map", "reach 127.0.0.1 22")
+    said = [worker.ask("POST", "/invocations", {}, ask.encode(), 10.0).body.decode() for ask in asks]
+finally:
+    worker.stop(1.0)
+    context.lifecycle.close()
+remove(registry.state_dir / "e")
+print(json.dumps({"said": said, "left": (registry.state_dir / "e").exists(), "log": registry.lines}))
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="the tests above are an ordinary user's already")
+def test_an_ordinary_user_serves_it_too() -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        os.chown(folder, ORDINARY, ORDINARY)
+        done = subprocess.run(
+            [sys.executable, "-c", AS_ORDINARY_USER, "-c", AS_ORDINARY, folder],
+            env={"PYTHONPATH": ":".join(sys.path), "PATH": os.defpath, "HOME": folder, "PYTHONDONTWRITEBYTECODE": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    facts = json.loads(done.stdout)
+    assert facts["said"][0] == "3\n"
+    assert facts["said"][1].split()[1:] == ["0", "1"], "one user, who is this machine's"
+    assert facts["said"][2] == "no: Connection refused"
+    assert not facts["left"]
+    assert any("This AWS isn't run by root" in line for line in facts["log"])
 
 
 def test_a_layer_is_the_same_whoever_packs_it() -> None:

@@ -9,7 +9,6 @@ import socket
 import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from localaws.confinement import image_program
 from localaws.confinement.network import ADDRESS
@@ -24,6 +23,7 @@ from localaws.sagemaker.core.registry_images import (
     UnusableImageError,
 )
 from localaws.sagemaker.hosting.endpoint_logs import follow
+from localaws.sagemaker.hosting.model_server.flask_model import PASSED_ON
 from localaws.sagemaker.hosting.prepared import Prepared
 from localaws.sagemaker.hosting.worker import Worker
 
@@ -58,7 +58,11 @@ class _NetworkDoor:
 
     def __init__(self, network: Network, port: int) -> None:
         self._network, self._port = network, port
-        self.headers: Mapping[str, str] = MappingProxyType({"Host": f"{ADDRESS}:{port}", "User-Agent": "AHC/2.0"})
+
+    def headers(self, given: Mapping[str, str]) -> Mapping[str, str]:
+        """Those of AWS's client, without the one by which containers of ours know that they are one of several."""
+        others = {name: value for name, value in given.items() if name != PASSED_ON}
+        return {"Host": f"{ADDRESS}:{self._port}", "User-Agent": "AHC/2.0", **others}
 
     def connect(self, seconds: float) -> socket.socket:
         return self._network.connect(ADDRESS, self._port, seconds)

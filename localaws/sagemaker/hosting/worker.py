@@ -16,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from mmap import mmap
-from types import MappingProxyType
 from typing import Protocol
 
 from localaws.sagemaker.containers.limits import Exceeded
@@ -76,14 +75,16 @@ class Process(Protocol):
 class Door(Protocol):
     """The way to a container's server.
 
-    headers: of every request by it. patience: how long one /ping is waited for while the container starts; None where
+    patience: how long one /ping is waited for while the container starts; None where
     the server answers the first of them once its model is loaded. not_started: exit codes of a container whose program
     couldn't be started.
     """
 
-    headers: Mapping[str, str]
     patience: float | None
     not_started: Collection[int]
+
+    def headers(self, given: Mapping[str, str]) -> Mapping[str, str]:
+        """The headers of a request, as its server is to get them."""
 
     def connect(self, seconds: float) -> socket.socket:
         """A new connection. Raises OSError."""
@@ -95,13 +96,15 @@ class Door(Protocol):
 class ControlDoor:
     """To a model server of the platform's own, which takes its connections from a control socket."""
 
-    headers: Mapping[str, str] = MappingProxyType({})
     patience: float | None = None
     not_started: Collection[int] = ()
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._passing = threading.Lock()
+
+    def headers(self, given: Mapping[str, str]) -> Mapping[str, str]:
+        return given
 
     def connect(self, _seconds: float) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -132,7 +135,7 @@ class Worker:
 
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | mmap, timeout: float) -> Answer:
         """One request over a pooled connection. NoAnswerError."""
-        head = request_head(method, path, {**self._door.headers, **headers}, len(body))
+        head = request_head(method, path, self._door.headers(headers), len(body))
         connection: Connection | None = None
         try:
             connection = self._connection(timeout)
