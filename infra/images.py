@@ -74,6 +74,14 @@ def _chain_image(spec: PipelineSpec, number: int, region: str) -> str | None:
     return _located(found, region, lambda wrong: spec.error(field, f"{name} {version} has no image {wrong}"))
 
 
+def framework_image(name: str, version: str, region: str, error: Callable[[str], SpecError]) -> str:
+    """The image in which a framework trains on CPUs; raises the error of a sentence's end where the region has none."""
+    image = str(_table()["frameworks"][name][version]["training"]["cpu"])
+    return _located(
+        image, region, lambda wrong: error(f"needs {name} {version} to judge it, which has no image {wrong}")
+    )
+
+
 def is_of_a_framework(spec: PipelineSpec) -> bool:
     """Whether training runs in one of SageMaker's framework images, or in one that starts like them, with `train`."""
     if spec.framework is not None:
