@@ -66,14 +66,11 @@ def sentence(
     """
     place, lines = _first_complaint(data_log)
     rows = _rows(place, index)
-    if not lines:
-        last = _last(own_log)
-        told = f"; the last that its container said: {last}" if last else ""
-        return f"the {model} can't answer{rows}: {_reason(answered)}{told}"
-    status = _STATUS.search(lines[0])
-    said = _message(lines)
-    what = f"its container answered {status['status']}" if status else lines[0]
-    return f"the {model} can't answer{rows}: {what}{f': {said}' if said else ''}"
+    status = _STATUS.search(lines[0]) if lines else None
+    what = f"its container answered {status['status']}" if status else (lines or [_reason(answered)])[0]
+    said, logged = _message(lines), _last(own_log)
+    told = f": {said}" if said else f"; its log says: {logged}" if logged else ""
+    return f"the {model} can't answer{rows}: {what}{told}"
 
 
 def _first_complaint(data_log: Sequence[str]) -> tuple[str | None, list[str]]:
@@ -86,14 +83,19 @@ def _first_complaint(data_log: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def _message(lines: Sequence[str]) -> str:
-    """What the container's answer said: behind `Message:`, of a traceback its last line."""
+    """What the container's answer said: behind `Message:`, of a traceback what was raised. A page of a web server's
+    says nothing but the status."""
     said = [line.strip() for line in lines[lines.index("Message:") + 1 :]] if "Message:" in lines else []
-    return causes.gist("\n".join(said))[:WORDS] if any(said) else ""
+    told = [line for line in said if line]
+    if not told or told[0].startswith("<"):
+        return ""
+    return (causes.raised(told) or told[0])[:WORDS]
 
 
 def _last(own_log: Sequence[str]) -> str:
+    """What a container's log says of it: what was raised last, else the last line."""
     lines = [line.strip() for line in own_log if line.strip()]
-    return lines[-1][:WORDS] if lines else ""
+    return (causes.raised(lines) or lines[-1])[:WORDS] if lines else ""
 
 
 def _rows(place: str | None, index: Index) -> str:
