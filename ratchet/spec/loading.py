@@ -17,6 +17,7 @@ from ratchet.spec.own_code import check_metric
 from ratchet.spec.pipeline import PipelineSpec
 from ratchet.spec.rules import check_custom_rule
 from ratchet.spec.serving import check_scripts
+from ratchet.spec.train_hosts import check_script
 from ratchet.spec.train_spot import check_checkpoints
 from ratchet.spec.yaml_lines import Document, Location, Problem, dotted
 
@@ -97,6 +98,7 @@ def _check_folder(spec: PipelineSpec) -> None:
     folder = spec.folder
     if spec.dockerfile is not None and not (folder / spec.dockerfile).is_file():
         raise spec.error("dockerfile", f"there is no file {spec.dockerfile} in {folder}")
+    _check_hosts(spec)
     if spec.train.spot is not None and (wrong := check_checkpoints(folder)):
         raise spec.error("train.spot", wrong)
     if spec.deploy.batch is not None and (wrong := check_helper(folder, spec.batching_scripts)):
@@ -109,6 +111,16 @@ def _check_folder(spec: PipelineSpec) -> None:
             raise spec.error(f"rules.{index}.rule", wrong)
     _check_chain(spec)
     _check_gate(spec)
+
+
+def _check_hosts(spec: PipelineSpec) -> None:
+    """Raises SpecError when a framework's train.py is started on several hosts, and knows nothing of them."""
+    if spec.framework is None:
+        return
+    train = spec.train
+    wrong = check_script(spec.folder, spec.framework.name, train.instance_count, train.distribution)
+    if wrong:
+        raise spec.error(f"train.{wrong[0]}", wrong[1])
 
 
 def _check_chain(spec: PipelineSpec) -> None:
