@@ -1,8 +1,9 @@
 """A pipeline's own image: its dockerfile built by CodeBuild into ECR whenever what it is built from has changed.
 
 The deployment starts the build through a custom resource and waits; the build itself answers CloudFormation when it has
-pushed the image or failed, so nothing polls and a build may take as long as CloudFormation waits, an hour. What the
-build does is `image_build.sh`, how it answers `image_answer.sh`. Jobs and models name the image by its digest.
+pushed the image or failed, so nothing polls and a build may take as long as CloudFormation waits, an hour. One that
+ends before it can answer is answered for, when CodeBuild's event tells of it. What the build does is `image_build.sh`,
+how it answers `image_answer.sh`. Jobs and models name the image by its digest.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import get_args
 from aws_cdk import CustomResource, Duration, RemovalPolicy
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
@@ -189,15 +192,17 @@ def _built(
         purpose="Starts the build of the pipeline's image during a deployment",
         seconds=60,
         grants=[
-            Grant(actions=["codebuild:StartBuild"], resources=[project.attr_arn]),
+            Grant(actions=["codebuild:BatchGetBuilds", "codebuild:StartBuild"], resources=[project.attr_arn]),
             Grant(actions=["s3:GetObject"], resources=[_source_arn(account, source)]),
         ],
     )
+    builder = Function(scope, "Builder", declared, functions)
+    _hear(scope, project, builder)
     return CustomResource(
         scope,
         "Built",
         resource_type="Custom::BuiltImage",
-        service_token=Function(scope, "Builder", declared, functions).arn,
+        service_token=builder.arn,
         service_timeout=Duration.seconds(ANSWER_SECONDS),
         properties={
             "Project": project.ref,
@@ -205,6 +210,32 @@ def _built(
             "Bucket": source.s3_bucket_name,
             "Key": source.s3_object_key,
         },
+    )
+
+
+def _hear(scope: Construct, project: codebuild.CfnProject, builder: Function) -> None:
+    """Builds that fail are told to the function, which answers for those that couldn't.
+
+    Source: "Build notifications input format reference" (CodeBuild User Guide).
+    """
+    rule = events.CfnRule(
+        scope,
+        "Failed",
+        description="An image build has ended, and there is no image",
+        event_pattern={
+            "source": ["aws.codebuild"],
+            "detail-type": ["CodeBuild Build State Change"],
+            "detail": {"project-name": [project.ref], "build-status": ["FAILED", "FAULT", "STOPPED", "TIMED_OUT"]},
+        },
+        targets=[events.CfnRule.TargetProperty(id="Builder", arn=builder.arn)],
+    )
+    lambda_.CfnPermission(
+        scope,
+        "Told",
+        action="lambda:InvokeFunction",
+        function_name=builder.name,
+        principal="events.amazonaws.com",
+        source_arn=rule.attr_arn,
     )
 
 

@@ -19,6 +19,7 @@ from ratchet.spec.own_container import check_own_container
 from ratchet.spec.pipeline import PipelineSpec
 from ratchet.spec.rules import check_custom_rule
 from ratchet.spec.serving import check_scripts
+from ratchet.spec.train_hosts import check_script
 from ratchet.spec.train_spot import check_checkpoints
 from ratchet.spec.yaml_lines import Document, Location, Problem, dotted
 
@@ -100,6 +101,7 @@ def _check_folder(spec: PipelineSpec) -> None:
     if spec.dockerfile is not None and not (folder / spec.dockerfile).is_file():
         raise spec.error("dockerfile", f"there is no file {spec.dockerfile} in {folder}")
     _check_dockerfile(spec)
+    _check_hosts(spec)
     if spec.is_own_container:
         check_own_container(spec)
     elif spec.train.spot is not None and (wrong := check_checkpoints(folder)):
@@ -139,6 +141,16 @@ def check_context(spec: PipelineSpec) -> None:
     context = docker_context(spec.folder, str(spec.dockerfile))
     if found := list(dockerfile_checks.problems_with_context(built, context)):
         raise SpecError(spec.folder / str(spec.dockerfile), found)
+
+
+def _check_hosts(spec: PipelineSpec) -> None:
+    """Raises SpecError when a framework's train.py is started on several hosts, and knows nothing of them."""
+    if spec.framework is None:
+        return
+    train = spec.train
+    wrong = check_script(spec.folder, spec.framework.name, train.instance_count, train.distribution)
+    if wrong:
+        raise spec.error(f"train.{wrong[0]}", wrong[1])
 
 
 def _check_chain(spec: PipelineSpec) -> None:

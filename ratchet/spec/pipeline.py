@@ -11,7 +11,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from contract import files
 from contract.held_out import Reading, defines_reader
 from ratchet.spec.approval import Approval, Approved
-from ratchet.spec.data import Prefix, check_apart, check_channels
+from ratchet.spec.data import Channel, ChannelPrefix, check_apart, check_channels
 from ratchet.spec.deploy import Deploy
 from ratchet.spec.deploy_micro_batches import check_containers, may_batch
 from ratchet.spec.dockerfile import Dockerfile as DockerfileText
@@ -30,6 +30,7 @@ from ratchet.spec.rounds import Rounds, check_rounds
 from ratchet.spec.rules import Rule, check_rules
 from ratchet.spec.serving import Serving, check_threshold
 from ratchet.spec.train import Train
+from ratchet.spec.train_hosts import check_hosts
 from ratchet.spec.triggers import Triggers
 from ratchet.spec.tune import Tune, check_tune
 from ratchet.spec.yaml_lines import Document, Location, Problem, dotted
@@ -43,7 +44,7 @@ class PipelineSpec(Model):
     image: Image | None = None
     dockerfile: Dockerfile | None = None
     data: Annotated[
-        Mapping[str, Prefix],
+        Mapping[str, ChannelPrefix],
         Field(description="Channel → prefix in the data bucket; `test` is the held-out set, all others train"),
         Example("data: {train: digits/train/, test: digits/test/}"),
     ]
@@ -78,6 +79,8 @@ class PipelineSpec(Model):
         check_one_image(self.framework, self.image, self.dockerfile)
         check_channels(self.data)
         check_apart(self.data, self.deploy.prefixes)
+        name = self.framework.name if self.framework else None
+        check_hosts(name, self.train.instance_count, self.train.distribution, self.data)
         check_containers(self.deploy.batch, self.serving_frameworks)
         check_rules(self.rules)
         if self.rules_service == "sagemaker":
@@ -93,7 +96,7 @@ class PipelineSpec(Model):
         return self
 
     @property
-    def training_channels(self) -> dict[str, str]:
+    def training_channels(self) -> dict[str, Channel]:
         """The channels that training sees, with their prefixes: all but the held-out one."""
         return {channel: prefix for channel, prefix in self.data.items() if channel != files.TEST_CHANNEL}
 

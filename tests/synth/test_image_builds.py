@@ -135,3 +135,17 @@ def test_roles_pull_that_repository_and_read_no_script(scratch: Template) -> Non
         found = [one for one in scratch.statements_of(role) if "ecr:BatchGetImage" in listed(one["Action"])]
         assert [one["Resource"] for one in found] == [{"Fn::GetAtt": [repository, "Arn"]}]
     assert "code/tickets/" not in text(scratch.statements_of("JobsTraining"))
+
+
+def test_a_build_that_ends_before_its_commands_is_answered_for(scratch: Template) -> None:
+    (project,) = scratch.of_type("AWS::CodeBuild::Project")
+    rule = scratch.named("ImageFailed")["Properties"]
+    assert rule["EventPattern"]["detail"]["project-name"] == [{"Ref": project}]
+    (target,) = rule["Targets"]
+    assert target["Arn"] == scratch.one("Custom::BuiltImage")["Properties"]["ServiceToken"]
+    (asked,) = [one for one in scratch.statements_of("ImageBuilder") if "codebuild:StartBuild" in listed(one["Action"])]
+    assert asked == {
+        "Action": ["codebuild:BatchGetBuilds", "codebuild:StartBuild"],
+        "Effect": "Allow",
+        "Resource": {"Fn::GetAtt": [project, "Arn"]},
+    }

@@ -390,7 +390,10 @@ class AutoScaling(Service):
 
 
 class Kept(Service):
-    """A service that only takes things in: its requests are in `Aws.called`."""
+    """A service that only takes things in: its requests are in `Aws.called`. Builds are what a test says."""
+
+    def __init__(self) -> None:
+        self.builds: dict[str, Document] = {}
 
     def publish(self, **_: Any) -> Document:
         return {"MessageId": "1"}
@@ -400,6 +403,9 @@ class Kept(Service):
 
     def start_build(self, **_: Any) -> Document:
         return {"build": {"id": "1"}}
+
+    def batch_get_builds(self, *, ids: list[str]) -> Document:
+        return {"builds": [self.builds[each] for each in ids]}
 
 
 SERVICES: dict[str, type[Service]] = {

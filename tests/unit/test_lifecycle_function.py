@@ -489,3 +489,68 @@ def test_an_image_that_goes_needs_no_build(aws: Aws, answers: Answers) -> None:
     call(request("Delete", "Custom::BuiltImage", ResourceProperties=IMAGE))
     assert not aws.calls
     assert (answers.documents[0]["Status"], answers.documents[0]["PhysicalResourceId"]) == ("SUCCESS", "physical")
+
+
+BUILD = {
+    "buildStatus": "FAILED",
+    "environment": {
+        "environmentVariables": [
+            {"name": "REPOSITORY", "value": "images", "type": "PLAINTEXT"},
+            {"name": "RESPONSE_URL", "value": "https://cloudformation/answer?signed"},
+            {"name": "STACK_ID", "value": "arn:stack"},
+            {"name": "REQUEST_ID", "value": "request-1"},
+            {"name": "LOGICAL_ID", "value": "Logical"},
+        ]
+    },
+    "phases": [
+        {"phaseType": "SUBMITTED", "phaseStatus": "SUCCEEDED"},
+        {
+            "phaseType": "DOWNLOAD_SOURCE",
+            "phaseStatus": "FAILED",
+            "contexts": [{"statusCode": "CLIENT_ERROR", "message": "AccessDenied: Access Denied"}],
+        },
+        {"phaseType": "COMPLETED"},
+    ],
+    "logs": {"deepLink": "https://console/log"},
+}
+ENDED = {
+    "source": "aws.codebuild",
+    "detail-type": "CodeBuild Build State Change",
+    "detail": {"build-id": "arn:aws:codebuild:us-east-1:123456789012:build/project:1", "build-status": "FAILED"},
+}
+
+
+def test_a_build_that_could_not_answer_is_answered_for(aws: Aws, answers: Answers) -> None:
+    aws.codebuild.builds["project:1"] = BUILD
+    call(ENDED)
+    (document,) = answers.documents
+    assert document == {
+        "Status": "FAILED",
+        "Reason": "The image build: DOWNLOAD_SOURCE ended FAILED: AccessDenied: Access Denied; its log: "
+        "https://console/log",
+        "PhysicalResourceId": "images",
+        "StackId": "arn:stack",
+        "RequestId": "request-1",
+        "LogicalResourceId": "Logical",
+    }
+    assert answers.requests[0].full_url == "https://cloudformation/answer?signed"
+
+
+def test_a_build_that_is_stopped_or_has_no_log_is_told_too(aws: Aws, answers: Answers) -> None:
+    stopped = {"phaseType": "BUILD", "phaseStatus": "STOPPED"}
+    aws.codebuild.builds["project:1"] = {**BUILD, "phases": [stopped], "logs": {}}
+    call(ENDED)
+    aws.codebuild.builds["project:1"] = {**BUILD, "phases": [], "buildStatus": "FAULT"}
+    call(ENDED)
+    assert [document["Reason"] for document in answers.documents] == [
+        "The image build: BUILD ended STOPPED; its log: there is none",
+        "The image build: it ended FAULT; its log: https://console/log",
+    ]
+
+
+def test_a_build_that_has_answered_is_left_alone(aws: Aws, answers: Answers) -> None:
+    """Its commands' own words say more than CodeBuild's."""
+    phases = [{"phaseType": "BUILD", "phaseStatus": "FAILED"}, {"phaseType": "POST_BUILD", "phaseStatus": "SUCCEEDED"}]
+    aws.codebuild.builds["project:1"] = {**BUILD, "phases": phases}
+    call(ENDED)
+    assert not answers.requests

@@ -65,6 +65,7 @@ def _description(training: Training) -> str:
             "hyperparameters": "$states.result.HyperParameters",
             "seconds": "$states.result.TrainingTimeInSeconds",
             "instance": "$states.result.ResourceConfig.InstanceType",
+            "hosts": "$states.result.ResourceConfig.InstanceCount",
             **training.capacity.figures,
             "environment": "$states.result.Environment",
             "description": members(description),
