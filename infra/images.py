@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from infra import framework_support
-from infra.dockerfile import started_like
 from ratchet.spec import PipelineSpec, SpecError
-from ratchet.spec.image import HOSTED_BY_ANOTHER
+from ratchet.spec.image import ECR, HOSTED_BY_ANOTHER
 from ratchet.spec.instances import InstanceTypes
 
 _TABLE = Path(__file__).parent / "framework_images.json"
 _FAMILY = re.compile(r"ml\.([a-z]+)(\d*)([a-z-]*)\d*[a-z-]*\.")
-_ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[^/]+/(?P<repository>[^:@]+)")
 
 
 @dataclass(frozen=True)
@@ -82,17 +80,14 @@ def framework_image(name: str, version: str, region: str, error: Callable[[str],
     )
 
 
-def is_of_a_framework(spec: PipelineSpec) -> bool:
-    """Whether training runs in one of SageMaker's framework images, or in one that starts like them, with `train`."""
-    if spec.framework is not None:
-        return True
-    image = (
-        spec.image
-        if spec.dockerfile is None
-        else started_like((spec.folder / spec.dockerfile).read_text(encoding="utf-8"))
-    )
-    repositories = {known.partition(":")[0] for known in _accounts()}
-    return image is not None and re.split("[:@]", image.partition("/")[2])[0] in repositories
+def framework_accounts(repository: str) -> dict[str, set[str]]:
+    """Region → the accounts in which AWS has a framework's repository of that name; empty for any other name."""
+    found: dict[str, set[str]] = {}
+    for image, accounts in _accounts().items():
+        if image.partition(":")[0] == repository:
+            for region, account in accounts.items():
+                found.setdefault(region, set()).add(account)
+    return found
 
 
 def rules_image(spec: PipelineSpec, region: str) -> str | None:
@@ -112,16 +107,10 @@ def rules_image(spec: PipelineSpec, region: str) -> str | None:
 
 def repository_arn(image_uri: str, partition: str) -> str | None:
     """The ARN of an image's ECR repository; None for an image of another registry."""
-    match = _ECR.match(image_uri)
+    match = ECR.match(image_uri)
     if match is None:
         return None
     return f"arn:{partition}:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
-
-
-def base_images(dockerfile: str) -> list[str]:
-    """The images of ECR that a dockerfile begins with: in FROM, COPY --from or an ARG's default."""
-    lines = [line for line in dockerfile.splitlines() if not line.lstrip().startswith("#")]
-    return list(dict.fromkeys(match[0] for line in lines for match in _ECR.finditer(line)))
 
 
 def _uri(spec: PipelineSpec, version: str, scope: str, region: str) -> str:

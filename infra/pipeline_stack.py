@@ -9,7 +9,7 @@ from aws_cdk import Annotations, CfnOutput, Stack
 from constructs import Construct
 
 from contract.approvals import MANUAL, OUTPUT
-from infra import framework_support
+from infra import framework_support, own_images
 from infra.constructs.account import account_of
 from infra.constructs.function import Function, Functions, functions_of
 from infra.constructs.image_build import ImageBuild
@@ -29,6 +29,7 @@ from infra.workflow.folder import write_tags
 from infra.workflow.machine import run_machine
 from infra.workflow.surroundings import Image, Surroundings, values
 from ratchet.spec import PipelineSpec
+from ratchet.spec.docker_context import docker_context
 from ratchet.spec.environments import Environment
 from ratchet.spec.source_package import SourcePackage
 
@@ -49,6 +50,8 @@ class PipelineStack(Stack):
         super().__init__(scope, id_, description=f"Ratchet {environment.name}: {spec.name}", **stack)
         for number, warning in enumerate(framework_support.warnings(spec, datetime.now(UTC).date())):
             Annotations.of(self).add_warning_v2(f"ratchet:end-of-patch-{number}", warning)
+        for number, warning in enumerate(own_images.warnings(spec)):
+            Annotations.of(self).add_warning_v2(f"ratchet:own-image-{number}", warning)
         functions = functions_of(self, log_retention_days=environment.log_retention_days)
         build = _image_build(self, environment, spec, functions)
         # The machine's runs wait by messages through the queue, which comes before it.
@@ -67,21 +70,21 @@ class PipelineStack(Stack):
             queue=queue.queue,
             machine=machine,
         )
-        if build:
-            lifecycle.resource.node.add_dependency(build.built)
         Triggers(self, "Triggers", at=at, queue=queue.queue, function=starts, machine=machine, last=lifecycle.resource)
         PipelineAlarms(self, "Alarms", at=at, machine=machine, dead_letters=queue.dead_letters)
         _outputs(self, at, machine, starts)
 
 
 def _image_build(stack: Stack, environment: Environment, spec: PipelineSpec, functions: Functions) -> ImageBuild | None:
-    if spec.dockerfile is None:
+    built = spec.dockerfile_read
+    if spec.dockerfile is None or built is None:
         return None
     return ImageBuild(
         stack,
         "Image",
-        folder=spec.folder,
+        context=docker_context(spec.folder, spec.dockerfile),
         dockerfile=spec.dockerfile,
+        bases=built.images,
         environment=environment,
         account=account_of(stack),
         key_arn=imported(environment, account_of(stack)).key_arn,

@@ -9,12 +9,14 @@ from aws_cdk import Environment as Target
 
 from contract import names
 from infra.images import chain_images, images
+from infra.own_images import check_own_image
 from infra.pipeline_stack import PipelineStack
 from infra.serverless import check_serverless
 from infra.shared_stack import SharedStack
 from ratchet.spec import PipelineSpec
 from ratchet.spec.environments import Environment
-from ratchet.spec.source_package import SourcePackage, source_package
+from ratchet.spec.loading import check_context
+from ratchet.spec.source_package import SourcePackage, package_of
 
 
 def add_stacks(app: App, environment: Environment, pipelines: list[PipelineSpec], toolkit: Path) -> None:
@@ -58,8 +60,10 @@ def _package(spec: PipelineSpec, environment: Environment, toolkit: Path) -> Sou
     elif environment.image_builds == "none":
         message = f"the environment {environment.name} builds no images (image_builds in cdk.json); name a framework"
         raise spec.error("dockerfile", f"{message}, or deploy to an environment that builds them")
+    check_own_image(spec, environment.region)
+    check_context(spec)
     check_serverless(spec, environment)
-    return source_package(spec.folder, toolkit, spec.deploy.chain)
+    return package_of(spec, toolkit)
 
 
 def _boundary(environment: Environment) -> PermissionsBoundary | None:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from socket import socket
 
 from botocore.loaders import Loader
 
 from localaws.autoscaling.service import OPERATIONS
 from localaws.sagemaker.core.aws_platform import Credentials, Telemetry
+from localaws.sagemaker.core.registry_images import RegistryImage
 from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.service import SageMaker
 
@@ -135,6 +137,9 @@ class _NoPlatform:
         self.state_dir = self.image_dir = directory
         self.private_dirs = (directory,)
 
+    def answer_on(self, listener: socket) -> Callable[[], None]:
+        raise NotImplementedError
+
     def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
         raise NotImplementedError
 
@@ -151,6 +156,9 @@ class _NoPlatform:
         raise NotImplementedError
 
     def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
+        raise NotImplementedError
+
+    def registry_image(self, uri: str, role_arn: str) -> RegistryImage:
         raise NotImplementedError
 
     def publish(self, role_arn: str, topic_arn: str, message: str) -> None:

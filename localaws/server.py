@@ -205,7 +205,7 @@ def _serve(state: Path, images: Path, rule_evaluator: Sequence[Path], listener: 
     from hypercorn.asyncio import serve  # noqa: PLC0415 - after the environment is set
     from hypercorn.config import Config  # noqa: PLC0415
 
-    from localaws import connections, ministack_adapter, priority  # noqa: PLC0415
+    from localaws import connections, listeners, ministack_adapter, priority  # noqa: PLC0415
 
     connections.close_with_clients()
     priority.come_first()
@@ -219,6 +219,7 @@ def _serve(state: Path, images: Path, rule_evaluator: Sequence[Path], listener: 
     async def run() -> None:
         stopping = asyncio.Event()
         _on_stop(asyncio.get_running_loop(), stopping)
+        listeners.remember(asyncio.get_running_loop())
 
         def ready() -> None:
             write_server(state, server)

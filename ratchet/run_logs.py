@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +26,8 @@ JOB_GROUPS = {
     names.EVALUATE_STEP: "/aws/sagemaker/ProcessingJobs",
     names.ANSWER_STEP: "/aws/sagemaker/TransformJobs",
 }
+# As SageMaker calls the hosts of a training job ("hosts", resourceconfig.json).
+_HOST, _FIRST_HOST = re.compile(r"algo-\d+"), "algo-1"
 # Lines reach CloudWatch a moment after they were written.
 SETTLE = timedelta(seconds=2)
 POLL_SECONDS = 0.5
@@ -103,10 +106,12 @@ def tail(account: Account, run: Run, state: str) -> list[Line]:
     try:
         prefix = _streams_of(state.lower(), job)
         streams = client.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)["logStreams"]
+        shown = [stream["logStreamName"] for stream in _shown(state.lower(), streams)]
+        several = len({_host(stream) for stream in shown} - {None}) > 1
         lines = [
-            line
-            for stream in _shown(state.lower(), streams)
-            for line in _last_lines(client, group, stream["logStreamName"])
+            replace(line, message=f"{_host(stream)}  {line.message}") if several else line
+            for stream in shown
+            for line in _last_lines(client, group, stream)
         ]
     except ClientError as error:
         if error.response["Error"]["Code"] in ("ResourceNotFoundException", "AccessDeniedException"):
@@ -116,10 +121,12 @@ def tail(account: Account, run: Run, state: str) -> list[Line]:
 
 
 def _shown(step: str, streams: list[Any]) -> list[Any]:
-    """One instance a job; SageMaker Debugger's rules have jobs, and streams, of their own. Of trials, the last; of a
-    batch all: its containers, and what of its files was wrong."""
+    """A stream a host; SageMaker Debugger's rules have jobs, and streams, of their own. Of trials, the last; of a batch
+    all: its containers, and what of its files was wrong."""
     if step == names.ANSWER_STEP:
         return streams
+    if step == names.TRAIN_STEP:
+        return [one for one in streams if _host(one["logStreamName"])] or streams[:1]
     return streams[-1:] if step == names.TUNE_STEP else streams[:1]
 
 
@@ -239,6 +246,15 @@ def _line(source: _Source, event: dict[str, Any]) -> Line:
 
 
 def _name(source: _Source, event: dict[str, Any]) -> str:
-    """Where a line comes from: `tune-003` for the third trial, whose lines stand between those of others."""
-    job = str(event.get("logStreamName", "")).partition("/")[0]
-    return f"{source.name}-{names.number_of_trial(job)}" if names.run_of_trial(job) else source.name
+    """Where a line comes from: `tune-003` for the third trial, whose lines stand between those of others; and
+    `train/algo-2` for the second of several hosts."""
+    stream = str(event.get("logStreamName", ""))
+    job, host = stream.partition("/")[0], _host(stream)
+    name = f"{source.name}-{names.number_of_trial(job)}" if names.run_of_trial(job) else source.name
+    return f"{name}/{host}" if host not in (None, _FIRST_HOST) else name
+
+
+def _host(stream: str) -> str | None:
+    """The host of a training job's stream, `<job>/algo-1-1700000000`; None of another's."""
+    found = _HOST.match(stream.partition("/")[2])
+    return found[0] if found else None

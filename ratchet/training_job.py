@@ -15,6 +15,8 @@ from typing import Any
 from contract import files, states
 from ratchet.errors import UserError
 from ratchet.spec import PipelineSpec
+from ratchet.spec.data import DISTRIBUTIONS
+from ratchet.spec.train_hosts import launched_by
 
 Document = dict[str, Any]
 
@@ -48,22 +50,30 @@ def request(  # noqa: PLR0913 - all that a job outside of a run depends on
         UserError: the machine's request holds something that can't be known without a run.
     """
     asked: Document = json.loads(definition)["States"][states.TRAIN]["Arguments"]
-    # Of a pipeline that tunes the deployed ones are an expression over what its runs know.
-    own = {"sagemaker_program": files.TRAINING_SCRIPT, "sagemaker_job_name": asked["TrainingJobName"]}
     ours = {
         "InputDataConfig": _channels(asked, spec, bucket),
-        "HyperParameters": own,
+        "HyperParameters": _containers_own(asked, spec),
         "ResourceConfig": {**asked["ResourceConfig"], "InstanceType": _first_type(asked)},
     }
     filled: Document = _filled({**asked, **ours}, run_id)
     found: Document = _moved(filled, files.runs_folder(spec.name), files.tries_folder(spec.name))
     known = {name: value for name, value in (tuned or {}).items() if spec.tune and name in spec.tune.ranges}
-    own = {**found["HyperParameters"], "sagemaker_submit_directory": code}
+    submitted = {} if spec.is_own_container else {"sagemaker_submit_directory": code}
+    own = {**found["HyperParameters"], **submitted}
     found["HyperParameters"] = {**spec.train.hyperparameters, **known, **own}
     metrics = [{"Name": name, "Regex": regex} for name, regex in spec.train.metrics.items()]
     found["AlgorithmSpecification"].pop("MetricDefinitions", None)
     found["AlgorithmSpecification"] |= {"MetricDefinitions": metrics} if metrics else {}
     return found
+
+
+def _containers_own(asked: Document, spec: PipelineSpec) -> dict[str, str]:
+    """What a framework's container is told, and none of the user's own; where a pipeline tunes, the deployed are an
+    expression over what runs know."""
+    if spec.is_own_container:
+        return {}
+    launcher = launched_by(spec.train.distribution, _first_type(asked))
+    return {"sagemaker_program": files.TRAINING_SCRIPT, "sagemaker_job_name": asked["TrainingJobName"], **launcher}
 
 
 def _first_type(asked: Document) -> str:
@@ -75,14 +85,19 @@ def _first_type(asked: Document) -> str:
 
 def _channels(asked: Document, spec: PipelineSpec, bucket: str) -> list[Document]:
     mode = asked["AlgorithmSpecification"]["TrainingInputMode"]
-    source = {"S3DataType": "S3Prefix", "S3DataDistributionType": "FullyReplicated"}
     return [
         {
             "ChannelName": name,
             "InputMode": mode,
-            "DataSource": {"S3DataSource": {**source, "S3Uri": f"s3://{bucket}/{prefix}"}},
+            "DataSource": {
+                "S3DataSource": {
+                    "S3DataType": "S3Prefix",
+                    "S3DataDistributionType": DISTRIBUTIONS[channel.distribution],
+                    "S3Uri": f"s3://{bucket}/{channel}",
+                }
+            },
         }
-        for name, prefix in spec.training_channels.items()
+        for name, channel in spec.training_channels.items()
     ]
 
 

@@ -1,78 +1,70 @@
-"""A pipeline's own image: its dockerfile built by CodeBuild into ECR whenever the model's folder has changed.
+"""A pipeline's own image: its dockerfile built by CodeBuild into ECR whenever what it is built from has changed.
 
 The deployment starts the build through a custom resource and waits; the build itself answers CloudFormation when it has
-pushed the image or failed, so nothing polls and a build may take as long as CloudFormation waits, an hour.
+pushed the image or failed, so nothing polls and a build may take as long as CloudFormation waits, an hour. One that
+ends before it can answer is answered for, when CodeBuild's event tells of it. What the build does is `image_build.sh`,
+how it answers `image_answer.sh`. Jobs and models name the image by its digest.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import get_args
 
 from aws_cdk import CustomResource, Duration, RemovalPolicy
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from contract import files
 from infra.constructs.findings import acknowledge
 from infra.constructs.function import Function, Functions, write_log
 from infra.constructs.removal import removal_policy
 from infra.constructs.role import ServiceRole
 from infra.declared_function import DeclaredFunction
 from infra.grants import NO_RESOURCE, Account, Grant, use_key
-from infra.images import base_images, repository_arn
-from ratchet.spec.environments import Environment
+from infra.images import repository_arn
+from ratchet.spec.docker_context import DockerContext
+from ratchet.spec.environments import Environment, Severity
+from ratchet.spec.image import ECR
 
 BUILD_MINUTES = 55
 ANSWER_SECONDS = 3600
-_NOT_CONTEXT = ["**/__pycache__", ".*", "*.md", files.SPEC_FILE, "data", "tests"]
-
-# An image whose tag is there already (a rollback to earlier code) isn't built again: tags are immutable.
-_BUILD = (
-    'if aws ecr describe-images --repository-name "$REPOSITORY" --image-ids imageTag="$TAG" >/dev/null 2>&1; then '
-    'echo "$TAG is there"; else '
-    "for registry in $REGISTRIES; do "
-    'aws ecr get-login-password --region "$(echo "$registry" | cut -d . -f 4)" '
-    '| docker login --username AWS --password-stdin "$registry" || exit 1; done && '
-    'docker build --tag "$URI:$TAG" --file "$DOCKERFILE" . && docker push "$URI:$TAG"; fi'
-)
-_ANSWER = (
-    'if [ "$CODEBUILD_BUILD_SUCCEEDING" = 1 ]; then STATUS=SUCCESS; else STATUS=FAILED; fi; '
-    "curl --fail --silent --show-error --retry 5 --request PUT --header 'Content-Type:' --data-binary "
-    '"{\\"Status\\":\\"$STATUS\\",\\"Reason\\":\\"The image build; its log: $CODEBUILD_BUILD_URL\\",'
-    '\\"PhysicalResourceId\\":\\"$REPOSITORY\\",\\"StackId\\":\\"$STACK_ID\\",\\"RequestId\\":\\"$REQUEST_ID\\",'
-    '\\"LogicalResourceId\\":\\"$LOGICAL_ID\\"}" "$RESPONSE_URL"'
-)
+PUBLIC_REGISTRY = "public.ecr.aws"
 
 
 class ImageBuild(Construct):
-    """`image_uri` is the built image's, by the content of the model's folder; `built` is what must wait for it."""
+    """`image_uri` is the built image's, by its digest, so that what names it waits for the build."""
 
     def __init__(
         self,
         scope: Construct,
         id_: str,
         *,
-        folder: Path,
+        context: DockerContext,
         dockerfile: str,
+        bases: Sequence[str],
         environment: Environment,
         account: Account,
         key_arn: str,
         functions: Functions,
     ) -> None:
+        """bases: the images that the dockerfile is built from."""
         super().__init__(scope, id_)
-        context = assets.Asset(self, "Context", path=str(folder), exclude=_NOT_CONTEXT)
+        source = _asset(self, context)
         repository = _repository(self, environment, key_arn)
         log = logs.CfnLogGroup(self, "Log", retention_in_days=environment.log_retention_days)
         log.apply_removal_policy(RemovalPolicy.DESTROY)
-        bases = base_images((folder / dockerfile).read_text(encoding="utf-8"))
         grants = [
-            *_read_context(account.bucket_arn(context.s3_bucket_name), context.s3_object_key),
+            *_read_source(account, source),
             write_log(log.attr_arn),
             *_push(repository.repository_arn),
             *_pull(bases, account.partition),
@@ -80,17 +72,26 @@ class ImageBuild(Construct):
         ]
         project = _project(
             self,
-            context=context,
-            dockerfile=dockerfile,
-            repository=repository,
+            purpose=f"Builds {dockerfile} into ECR",
+            source=source,
+            machine=_machine(_variables(repository, dockerfile, bases, environment)),
             role_arn=_role(self, grants).arn,
             key_arn=key_arn,
             log_group=log.ref,
-            registries=[repository.registry_uri, *{base.partition("/")[0]: None for base in bases}],
         )
+        built = _built(self, project, source, account, functions)
         self.repository_arn = repository.repository_arn
-        self.image_uri = f"{repository.repository_uri}:{context.asset_hash}"
-        self.built = _built(self, project, context, functions)
+        self.image_uri = f"{repository.repository_uri}@{built.get_att_string('Digest')}"
+
+
+def _asset(scope: Construct, context: DockerContext) -> assets.Asset:
+    """The context's files and no others, named by what is in them."""
+    with TemporaryDirectory() as folder:
+        for name in context.names:
+            target = Path(folder) / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(context.folder / name, target)
+        return assets.Asset(scope, "Context", path=folder, asset_hash=context.content_hash)
 
 
 def _role(scope: Construct, grants: Sequence[Grant]) -> ServiceRole:
@@ -114,31 +115,25 @@ def _repository(scope: Construct, environment: Environment, key_arn: str) -> ecr
 def _project(
     scope: Construct,
     *,
-    context: assets.Asset,
-    dockerfile: str,
-    repository: ecr.Repository,
+    purpose: str,
+    source: assets.Asset,
+    machine: codebuild.CfnProject.EnvironmentProperty,
     role_arn: str,
     key_arn: str,
     log_group: str,
-    registries: Sequence[str],
 ) -> codebuild.CfnProject:
     project = codebuild.CfnProject(
         scope,
         "Project",
-        description=f"Builds {dockerfile} into ECR",
+        description=purpose,
         service_role=role_arn,
         encryption_key=key_arn,
         timeout_in_minutes=BUILD_MINUTES,
         artifacts=codebuild.CfnProject.ArtifactsProperty(type="NO_ARTIFACTS"),
         source=codebuild.CfnProject.SourceProperty(
-            type="S3", location=_location(context), build_spec=json.dumps(build_spec())
+            type="S3", location=_location(source), build_spec=json.dumps(build_spec())
         ),
-        environment=_machine(
-            REPOSITORY=repository.repository_name,
-            URI=repository.repository_uri,
-            DOCKERFILE=dockerfile,
-            REGISTRIES=" ".join(registries),
-        ),
+        environment=machine,
         logs_config=codebuild.CfnProject.LogsConfigProperty(
             cloud_watch_logs=codebuild.CfnProject.CloudWatchLogsConfigProperty(status="ENABLED", group_name=log_group)
         ),
@@ -149,7 +144,20 @@ def _project(
     return project
 
 
-def _machine(**variables: str) -> codebuild.CfnProject.EnvironmentProperty:
+def _variables(
+    repository: ecr.Repository, dockerfile: str, bases: Sequence[str], environment: Environment
+) -> dict[str, str]:
+    """The project's own, for `image_build.sh`."""
+    return {
+        "REPOSITORY": repository.repository_name,
+        "URI": repository.repository_uri,
+        "DOCKERFILE": dockerfile,
+        "REGISTRIES": " ".join([repository.registry_uri, *_registries(bases)]),
+        "FAILING": _failing(environment),
+    }
+
+
+def _machine(variables: Mapping[str, str]) -> codebuild.CfnProject.EnvironmentProperty:
     """The build's machine, and its environment variables."""
     return codebuild.CfnProject.EnvironmentProperty(
         type="LINUX_CONTAINER",
@@ -163,56 +171,142 @@ def _machine(**variables: str) -> codebuild.CfnProject.EnvironmentProperty:
     )
 
 
-def _location(context: assets.Asset) -> str:
-    return f"{context.s3_bucket_name}/{context.s3_object_key}"
+def _location(source: assets.Asset) -> str:
+    return f"{source.s3_bucket_name}/{source.s3_object_key}"
+
+
+def _failing(environment: Environment) -> str:
+    """The severities of findings that fail a build, as ECR calls them; `none` where no finding does."""
+    severities = [str(name) for name in get_args(Severity)]
+    if environment.image_findings not in severities:
+        return environment.image_findings
+    return " ".join(name.upper() for name in severities[: severities.index(environment.image_findings) + 1])
 
 
 def _built(
-    scope: Construct, project: codebuild.CfnProject, context: assets.Asset, functions: Functions
+    scope: Construct, project: codebuild.CfnProject, source: assets.Asset, account: Account, functions: Functions
 ) -> CustomResource:
-    """The build as a part of the deployment, made anew when the model's folder has changed."""
+    """The build as a part of the deployment, made anew when the image's context has changed."""
     declared = DeclaredFunction(
         folder="lifecycle",
         purpose="Starts the build of the pipeline's image during a deployment",
         seconds=60,
-        grants=[Grant(actions=["codebuild:StartBuild"], resources=[project.attr_arn])],
+        grants=[
+            Grant(actions=["codebuild:BatchGetBuilds", "codebuild:StartBuild"], resources=[project.attr_arn]),
+            Grant(actions=["s3:GetObject"], resources=[_source_arn(account, source)]),
+        ],
     )
+    builder = Function(scope, "Builder", declared, functions)
+    _hear(scope, project, builder)
     return CustomResource(
         scope,
         "Built",
         resource_type="Custom::BuiltImage",
-        service_token=Function(scope, "Builder", declared, functions).arn,
+        service_token=builder.arn,
         service_timeout=Duration.seconds(ANSWER_SECONDS),
-        properties={"Project": project.ref, "Tag": context.asset_hash, "Source": _location(context)},
+        properties={
+            "Project": project.ref,
+            "Tag": source.asset_hash,
+            "Bucket": source.s3_bucket_name,
+            "Key": source.s3_object_key,
+        },
+    )
+
+
+def _hear(scope: Construct, project: codebuild.CfnProject, builder: Function) -> None:
+    """Builds that fail are told to the function, which answers for those that couldn't.
+
+    Source: "Build notifications input format reference" (CodeBuild User Guide).
+    """
+    rule = events.CfnRule(
+        scope,
+        "Failed",
+        description="An image build has ended, and there is no image",
+        event_pattern={
+            "source": ["aws.codebuild"],
+            "detail-type": ["CodeBuild Build State Change"],
+            "detail": {"project-name": [project.ref], "build-status": ["FAILED", "FAULT", "STOPPED", "TIMED_OUT"]},
+        },
+        targets=[events.CfnRule.TargetProperty(id="Builder", arn=builder.arn)],
+    )
+    lambda_.CfnPermission(
+        scope,
+        "Told",
+        action="lambda:InvokeFunction",
+        function_name=builder.name,
+        principal="events.amazonaws.com",
+        source_arn=rule.attr_arn,
     )
 
 
 def build_spec() -> dict[str, object]:
     """Build and push; then, whatever happened, tell CloudFormation (post_build runs after a failed build too)."""
-    return {"version": "0.2", "phases": {"build": {"commands": [_BUILD]}, "post_build": {"commands": [_ANSWER]}}}
+    build, answer = (_command(f"image_{name}.sh") for name in ("build", "answer"))
+    return {"version": "0.2", "phases": {"build": {"commands": [build]}, "post_build": {"commands": [answer]}}}
 
 
-def _read_context(bucket_arn: str, key: str) -> list[Grant]:
-    """Source: "Allow CodeBuild to interact with other AWS services" (CodeBuild User Guide), for an S3 source."""
+def _command(name: str) -> str:
+    """A script as one command, in a shell of its own: all commands of a build share one, which mustn't end."""
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return f"(\n{text})"
+
+
+# -------------------------------------------------------------------------------------------------------------- grants
+
+
+def _source_arn(account: Account, source: assets.Asset) -> str:
+    return f"{account.bucket_arn(source.s3_bucket_name)}/{source.s3_object_key}"
+
+
+def _read_source(account: Account, source: assets.Asset) -> list[Grant]:
+    """Reading the source, in the version that the build names.
+
+    Source: "Allow CodeBuild to interact with other AWS services" (CodeBuild User Guide), for an S3 source.
+    """
     return [
-        Grant(actions=["s3:GetObject", "s3:GetObjectVersion"], resources=[f"{bucket_arn}/{key}"]),
-        Grant(actions=["s3:GetBucketAcl", "s3:GetBucketLocation"], resources=[bucket_arn]),
+        Grant(actions=["s3:GetObject", "s3:GetObjectVersion"], resources=[_source_arn(account, source)]),
+        Grant(
+            actions=["s3:GetBucketAcl", "s3:GetBucketLocation"], resources=[account.bucket_arn(source.s3_bucket_name)]
+        ),
     ]
 
 
+def _registries(bases: Sequence[str]) -> list[str]:
+    """AWS's registries among those of the images, each once."""
+    hosts = [base.partition("/")[0] for base in bases if ECR.match(base) or base.startswith(f"{PUBLIC_REGISTRY}/")]
+    return list(dict.fromkeys(hosts))
+
+
 def _pull(bases: Sequence[str], partition: str) -> list[Grant]:
-    """Pulling the images of ECR that the dockerfile begins with, such as SageMaker's own."""
+    """Pulling the images of ECR, such as SageMaker's own, that the dockerfile is built from, and those of public ECR.
+
+    Source: "Docker basics for Amazon ECR public", and the actions of `aws ecr-public get-login-password`.
+    """
     arns = [arn for base in bases if (arn := repository_arn(base, partition))]
     verbs = ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
-    return [Grant(actions=[f"ecr:{verb}" for verb in verbs], resources=list(dict.fromkeys(arns)))] if arns else []
+    private = Grant(actions=[f"ecr:{verb}" for verb in verbs], resources=list(dict.fromkeys(arns)))
+    public = [
+        Grant(actions=["ecr-public:GetAuthorizationToken"], resources=["*"], because=NO_RESOURCE),
+        Grant(
+            actions=["sts:GetServiceBearerToken"],
+            resources=["*"],
+            conditions={"StringEquals": {"sts:AWSServiceName": "ecr-public.amazonaws.com"}},
+            because=NO_RESOURCE,
+        ),
+    ]
+    return [*([private] if arns else []), *(public if PUBLIC_REGISTRY in _registries(bases) else [])]
 
 
 def _push(repository_arn: str) -> list[Grant]:
-    """Source: "Use Docker images in a build", the ECR sample of the CodeBuild User Guide."""
+    """Pushing the image, and reading what its scan has found.
+
+    Source: "Use Docker images in a build", the ECR sample of the CodeBuild User Guide.
+    """
     verbs = (
         "BatchCheckLayerAvailability",
         "CompleteLayerUpload",
         "DescribeImages",
+        "DescribeImageScanFindings",
         "InitiateLayerUpload",
         "PutImage",
         "UploadLayerPart",

@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 
 from contract import files
-from infra import images
 from infra.workflow.requests import Document
 from ratchet.spec import PipelineSpec
 
@@ -21,7 +20,7 @@ _JOINED = "import sys; exec('\\n'.join(sys.argv[1:]))"
 
 def first_process(spec: PipelineSpec) -> Document:
     """Members of AlgorithmSpecification; none for an image of the user's own, which starts as it says itself."""
-    return passing_signals_on() if images.is_of_a_framework(spec) else {}
+    return {} if spec.is_own_container else passing_signals_on()
 
 
 @cache

@@ -74,24 +74,20 @@ def _environment(at: Surroundings) -> Document:
     """The container's, which is told the model package that it serves, since its answers may name it, below which
     confidence it isn't sure, where the candidate is served so, and how many rows to predict together.
     """
-    return {**ENVIRONMENT, **_told(at)}
+    return {**script_mode(at), **_told(at)}
 
 
-def environment_of_spec(at: Surroundings) -> Document:
-    """What of it doesn't depend on the candidate: of a model that is only judged."""
-    return {**ENVIRONMENT, **_told_of_spec(at)}
-
-
-def _told_of_spec(at: Surroundings) -> Document:
-    together = at.spec.deploy.batch
-    return {MICRO_BATCHES: together.told} if together else {}
+def script_mode(at: Surroundings) -> Document:
+    """What a framework's container is told; nothing for an image of the user's own, which serves by itself."""
+    return {} if at.spec.is_own_container else ENVIRONMENT
 
 
 def _told(at: Surroundings) -> Document:
     """Of the spec and of the candidate; what that hasn't is no variable."""
+    together = at.spec.deploy.batch
     told = {"model_package_arn": MODEL_PACKAGE, thresholds.KEPT: thresholds.THRESHOLD}
     return {
-        **_told_of_spec(at),
+        **({MICRO_BATCHES: together.told} if together else {}),
         **{variable: expression(f"$candidate.{name}") for name, variable in told.items()},
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 from contract import files, names
 from infra.workflow.expressions import RUN_ID, expression
 from infra.workflow.surroundings import ARTIFACT_BUCKET, Surroundings
+from ratchet.spec.data import DISTRIBUTIONS, REPLICATED
 
 Document = dict[str, Any]
 
@@ -48,7 +49,14 @@ def in_vpc(at: Surroundings) -> Document:
     return {"VpcConfig": network} if network else {}
 
 
-def s3_channel(name: str, uri: str, *, input_mode: str = "File", data_type: str = "S3Prefix") -> Document:
-    """A channel of a training job."""
-    source = {"S3DataType": data_type, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+def s3_channel(
+    name: str,
+    uri: str,
+    *,
+    input_mode: str = "File",
+    data_type: str = "S3Prefix",
+    distribution: str = REPLICATED,
+) -> Document:
+    """A channel of a training job. distribution: which of its objects each of several hosts gets."""
+    source = {"S3DataType": data_type, "S3Uri": uri, "S3DataDistributionType": DISTRIBUTIONS[distribution]}
     return {"ChannelName": name, "InputMode": input_mode, "DataSource": {"S3DataSource": source}}

@@ -1,4 +1,4 @@
-"""The request for a training job: in script mode, over the manifests of the run's plan."""
+"""The request for a training job over the manifests of the run's plan; in script mode, but for one's own image."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from infra.workflow.requests import Document, code_uri, in_vpc, manifest, run_ur
 from infra.workflow.surroundings import IMAGE_URI, KEY_ARN, Surroundings
 from infra.workflow.way import Way
 from ratchet.spec.train import Train
+from ratchet.spec.train_hosts import launched_by
 
 
 def training_job(at: Surroundings, way: Way, capacity: Capacity, judging: Judging, role: str) -> Document:
@@ -44,11 +45,19 @@ def training_job(at: Surroundings, way: Way, capacity: Capacity, judging: Judgin
 
 
 def found_by(at: Surroundings, job_name: str) -> Document:
-    """The hyperparameters by which the framework container finds the script (SageMaker Training Toolkit, params)."""
+    """The hyperparameters by which the framework container finds the script, and knows what is to start it (SageMaker
+    Training Toolkit, params).
+
+    None for an image of the user's own, which gets those that pipeline.yaml says, and no others.
+    """
+    if at.spec.is_own_container:
+        return {}
+    train = at.spec.train
     return {
         "sagemaker_program": files.TRAINING_SCRIPT,
         "sagemaker_submit_directory": code_uri(at),
         "sagemaker_job_name": job_name,
+        **launched_by(train.distribution, instance_type(train.instance)),
     }
 
 
@@ -63,7 +72,7 @@ def whose_always(at: Surroundings) -> Document:
 
 
 def _resources(train: Train) -> Document:
-    """The instance, and for how long it stays when the job is over (SageMaker's warm pools)."""
+    """The instances, and for how long they stay when the job is over (SageMaker's warm pools)."""
     kept = {} if train.keep_warm is None else {"KeepAlivePeriodInSeconds": train.keep_warm}
     instances = {"InstanceType": instance_type(train.instance), "InstanceCount": train.instance_count}
     return {**instances, "VolumeSizeInGB": train.volume, **kept}
@@ -75,7 +84,8 @@ def _metric_definitions(at: Surroundings) -> Document:
 
 
 def _channels(at: Surroundings) -> list[Document]:
+    mode = at.spec.input_mode
     return [
-        s3_channel(name, manifest(name), input_mode=at.spec.input_mode, data_type="ManifestFile")
-        for name in at.spec.training_channels
+        s3_channel(name, manifest(name), input_mode=mode, data_type="ManifestFile", distribution=channel.distribution)
+        for name, channel in at.spec.training_channels.items()
     ]

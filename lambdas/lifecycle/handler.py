@@ -4,7 +4,8 @@
                             launcher; delete: takes down what runs have made
     Custom::CopiedSource    create, update: copies the code to where jobs read it
     Custom::EmptiedBucket   delete: empties a bucket, so that it can be deleted
-    Custom::BuiltImage      create, update: starts an image build, which answers CloudFormation by itself
+    Custom::BuiltImage      create, update: starts an image build, which answers CloudFormation by itself; or, where it
+                            couldn't, is answered for when an event tells that it has ended
 
 It answers CloudFormation whatever happens ("Custom resource request objects", "… response objects"): silence would make
 the deployment wait for its timeout.
@@ -40,6 +41,9 @@ def handle(event: Document, context: Context) -> None:
     Raises:
         BadRequestError: there is nobody to say it to.
     """
+    if event.get("source") == "aws.codebuild":
+        _answer_for_build(event)
+        return
     check(event)
     LOG.info(
         "request", type=event.get("RequestType"), resource=event.get("ResourceType"), id=event["LogicalResourceId"]
@@ -96,8 +100,16 @@ def _bucket(event: Document, deadline: Deadline) -> str:
 def _image(event: Document, _deadline: Deadline) -> str | None:
     if event["RequestType"] == "Delete":
         return str(event["PhysicalResourceId"])
-    images.start_build(boto3.client("codebuild"), event)
+    images.start_build(boto3.client("codebuild"), boto3.client("s3"), event)
     return ANSWERED_ELSEWHERE
+
+
+def _answer_for_build(event: Document) -> None:
+    found = images.unanswered(boto3.client("codebuild"), event)
+    LOG.info("build ended", build=event["detail"]["build-id"], answered=found is None)
+    if found is not None:
+        request, reason = found
+        answer(request, "FAILED", reason=reason)
 
 
 _HANDLERS: Mapping[str, Callable[[Document, Deadline], str | None]] = {

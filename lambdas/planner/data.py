@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,29 @@ class Channel:
     @property
     def size(self) -> int:
         return sum(entry.size for entry in self.objects)
+
+
+class TooFewObjectsError(ValueError):
+    """A channel has fewer objects than there are hosts to share them out to."""
+
+
+def check_shards(channels: Iterable[Channel], hosts: Mapping[str, int]) -> None:
+    """Refuses hosts that would see nothing and be paid for ("S3DataDistributionType", API reference of S3DataSource).
+
+    Args:
+        hosts: channel → to how many hosts its objects are shared out.
+
+    Raises:
+        TooFewObjectsError: one of the channels has fewer.
+    """
+    for channel in channels:
+        least, there = hosts.get(channel.name, 0), len(channel.objects)
+        if there < least:
+            raise TooFewObjectsError(
+                f"data.{channel.name} is shared out to {least} hosts (distribution: sharded), but "
+                f"s3://{channel.bucket}/{channel.prefix} has {there} object{'s' if there > 1 else ''}: a host would "
+                f"train on nothing; cut the data into {least} objects or more, or write a smaller train.instance_count"
+            )
 
 
 def current_objects(pages: Iterable[dict[str, Any]]) -> Iterator[DataObject]:

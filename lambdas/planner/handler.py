@@ -25,7 +25,7 @@ from contract.approvals import WITHDRAWN
 from contract.batches import BATCH
 from contract.tuning import TUNING
 from planner import held_out_look, plan, tuning_plan
-from planner.data import Channel, channel, manifest, versions
+from planner.data import Channel, channel, check_shards, manifest, versions
 from planner.tuning import decide
 
 Document = dict[str, Any]
@@ -41,6 +41,7 @@ def handle(event: Document, _context: object) -> Document:
 
     Args:
         event: {"run": the execution's input, "channels": {name: prefix}, "code_hash", "spec_hash", "image_uri",
+            "shards": channel → to how many hosts its objects are shared out, of those that are,
             "held_out": how to read the held-out channel and what its labels must be, null if serve.py reads it,
             "data_starts_runs": whether data that arrive do, "tune" where pipeline.yaml has it (infra, steps/tune.py),
             "batch": where a batch's rows lie, "threshold": the spec's, or null}.
@@ -55,6 +56,7 @@ def handle(event: Document, _context: object) -> Document:
 
     Raises:
         LockLostError: the run wasn't started by the launcher.
+        TooFewObjectsError: a host would train on nothing.
         HeldOutDataError: the gate can't judge by the held-out data.
         NotTunableError: the run is to tune, and pipeline.yaml says nothing of it.
         ParentRefusedError: a tuning job that pipeline.yaml names for a parent can't be one.
@@ -156,6 +158,7 @@ def work(event: Document, state: State, channels: list[Channel], artifacts: Arti
     )
     if document["outcome"] != outcomes.WORK:
         return document
+    check_shards(channels, event.get("shards", {}))
     if event["held_out"]:
         log.info("looked into the held-out data", **look(client("s3"), channels, event["held_out"]))
     if decision is None:

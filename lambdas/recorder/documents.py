@@ -127,6 +127,7 @@ def _trained(
     return {
         "jobs": {state.lower(): name for state, name in event["jobs"].items() if state in timings},
         "instances": _instances(event) or None,
+        "hosts": _hosts(event),
         **training_figures.figures(event["training"], event["failure"], event.get("rounds")),
         "rounds": event.get("rounds"),
         "spot": spot_figures.figures(event["training"], event["failure"], event.get("rounds")),
@@ -138,6 +139,12 @@ def _instances(event: Mapping[str, Any]) -> Document:
     """On which instance type each job ran: pipeline.yaml may name several."""
     jobs = {"train": event["training"], "evaluate": event["evaluation"]}
     return {step: job["instance"] for step, job in jobs.items() if job and job.get("instance")}
+
+
+def _hosts(event: Mapping[str, Any]) -> int | None:
+    """How many hosts have trained, of a training on several."""
+    hosts = (event["training"] or {}).get("hosts") or 1
+    return hosts if hosts > 1 else None
 
 
 def _tuned(event: Mapping[str, Any], plan: Mapping[str, Any], trials: Sequence[Mapping[str, Any]]) -> Document:

@@ -6,6 +6,8 @@ system.py         which of this machine's files every container sees
 privileges.py     the end of every privilege: mounts that can't be undone, no capability, no new one
 landlock.py       the second fence, which needs no privilege
 seccomp.py        calls that no container may make, as in Docker
+network.py        private networks, which several containers may share
+network_sockets.py  sockets inside them, made for the server
 options.py        a container's command line
 processes.py      what a first process does for the others: signals passed on, orphans ended
 functions.py      what the process of a Lambda function sees

@@ -6,7 +6,8 @@ in front of every job.
 What the kernel lets root, or an ordinary user through a user namespace, do without Docker (mount_namespaces(7),
 pid_namespaces(7), user_namespaces(7)). Once the view is made, every privilege goes (privileges.py, landlock.py).
 
-With processes of its own, it is process 1 of the container, and what a framework's image has as that: its `train`.
+With processes of its own, it is process 1 of the container, and what a framework's image has as that: its `train`. The
+program of an image's own file system is process 1 itself, as under Docker, and nothing of ours is left beside it.
 
 Exit status: the program's, 128 + the signal that ended it, 127 when it isn't there, 126 when it can't be run, 125 when
 the container couldn't be set up (Docker's).
@@ -17,7 +18,17 @@ from __future__ import annotations
 import os
 import sys
 
-from localaws.confinement import landlock, linux, privileges, seccomp, train_program, view
+from localaws.confinement import (
+    image_program,
+    image_view,
+    landlock,
+    linux,
+    network,
+    privileges,
+    seccomp,
+    train_program,
+    view,
+)
 from localaws.confinement.linux import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
 from localaws.confinement.options import Options
 from localaws.confinement.processes import end_descendants, is_closed, reaped, supervise
@@ -55,14 +66,15 @@ def main(arguments: list[str]) -> int:
     """Run the container; its exit status."""
     options, starts = Options(arguments), Starts()
     os.setsid()
-    linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL if options.has_own_processes else signal.SIGUSR1)
+    ends_by_kill = options.has_own_processes and options.image_root is None
+    linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL if ends_by_kill else signal.SIGUSR1)
     if os.getppid() != options.parent:
         return SETUP_FAILED  # the server went before the line above
     try:
         _enter_namespaces(options)
         if options.has_own_processes:
             return _run_as_first_process(options, starts)
-        settings = view.enter(options.view, own_processes=False) if options.has_own_files else None
+        settings = _enter_files(options)
     except OSError as error:
         return _setup_failed(error)
     linux.prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -95,12 +107,14 @@ def _run_as_first_process(options: Options, starts: Starts) -> int:
         os.set_blocking(alive_end, False)
         return _as_first_process(options, lambda: not is_closed(alive_end), starts)
 
-    return supervise(first_process)
+    # An image's program is process 1 itself, hears what the kernel lets one hear, and can't outlive this process.
+    is_program = options.image_root is not None
+    return supervise(first_process, as_process_1=is_program, ends_it=is_program)
 
 
 def _as_first_process(options: Options, may_begin: Callable[[], bool], starts: Starts) -> int:
     try:
-        settings = view.enter(options.view, own_processes=True) if options.has_own_files else None
+        settings = _enter_files(options)
         _confine(options, settings)
     except OSError as error:
         return _setup_failed(error)
@@ -109,8 +123,18 @@ def _as_first_process(options: Options, may_begin: Callable[[], bool], starts: S
         return SETUP_FAILED
     if "--train" in options.flags:
         return _train(options, starts)
+    if options.image_root is not None:
+        return starts.become(options)
     starts.beside()
     return supervise(lambda: starts.become(options), as_process_1="--process-1" in options.flags)
+
+
+def _enter_files(options: Options) -> int | None:
+    """Be in the container's file system, if it has its own; its /proc/sys, see `view.enter`."""
+    if options.image_root is not None:
+        root, own_processes = options.image_root, options.has_own_processes
+        return image_view.enter(root, options.view, options.cwd, own_processes=own_processes)
+    return view.enter(options.view, own_processes=options.has_own_processes) if options.has_own_files else None
 
 
 def _train(options: Options, starts: Starts) -> int:
@@ -145,12 +169,12 @@ def _confine(options: Options, settings: int | None) -> None:
     if "--trusted" in options.flags:
         return
     if settings is not None:
-        privileges.lock_mounts(settings)
+        privileges.lock_mounts(settings, options.identity)
         os.close(settings)
-    privileges.drop()
+    privileges.drop(options.identity)
     seccomp.restrict()
     if options.has_own_files:
-        landlock.restrict(["/"], options.view.writable)
+        landlock.restrict(["/"], options.writable)
     else:
         landlock.restrict(*options.view.as_it_lies())
 
@@ -160,17 +184,34 @@ def begin(options: Options) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGUSR1, signal.SIG_DFL)
     linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGUSR1})
     os.chdir(options.cwd)
 
 
 def execute(options: Options, environment: Mapping[str, str] | None = None) -> int:
     """Start the program in this process, with these variables if any are given; the exit status where it can't be."""
+    if options.image_root is not None:
+        return _execute_in_image(options)
     try:
         begin(options)
         os.execvpe(options.program[0], options.program, os.environ if environment is None else environment)  # noqa: S606 - no shell is the point
     except OSError as error:
         return _cannot_start(options, error)
+
+
+def _execute_in_image(options: Options) -> int:
+    try:
+        # Python ignores both; a program is to find them as its image's developer does.
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        begin(options)
+        image_program.start(options.program, options.variables)
+    except image_program.CannotStartError as error:
+        print(error, file=sys.stderr, flush=True)  # noqa: T201
+        return error.status
+    except OSError as error:
+        return _cannot_start(options, error)
+    return SETUP_FAILED
 
 
 def _cannot_start(options: Options, error: OSError) -> int:
@@ -185,24 +226,19 @@ def _enter_namespaces(options: Options, *, with_processes: bool = True) -> None:
         "--isolate-network": linux.CLONE_NEWNET,
     }
     wanted = sum(bits for flag, bits in kinds.items() if flag in options.flags)
+    wanted |= linux.CLONE_NEWUTS if options.hostname else 0
+    if options.network:
+        network.join(*options.network)
     if not wanted:
         return
     if os.geteuid() == 0:
         linux.unshare(wanted)
     else:
         privileges.enter_user_namespace(wanted)
+    if options.hostname:
+        linux.set_hostname(options.hostname)
     if "--isolate-network" in options.flags:
-        _raise_loopback()
-
-
-def _raise_loopback() -> None:
-    import fcntl  # noqa: PLC0415 - only isolated containers pay for these
-    import socket  # noqa: PLC0415
-    import struct  # noqa: PLC0415
-
-    set_flags, up_and_running = 0x8914, 0x1 | 0x40
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, set_flags, struct.pack("16sh14x", b"lo", up_and_running))
+        network.raise_loopback()
 
 
 def _server_is_gone(_number: int, _frame: object) -> None:

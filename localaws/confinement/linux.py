@@ -8,7 +8,7 @@ import os
 import sys
 
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x00020000, 0x08000000, 0x10000000
-CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
+CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWUTS = 0x20000000, 0x40000000, 0x04000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND = 1, 2, 4, 0x20, 0x1000
 MS_REC, MS_PRIVATE = 0x4000, 0x40000
 MNT_DETACH = 2
@@ -51,6 +51,11 @@ def setns(descriptor: int, kind: int) -> None:
     check(libc.setns(descriptor, kind), "setns")
 
 
+def set_hostname(name: str) -> None:
+    """sethostname(2)."""
+    check(libc.sethostname(os.fsencode(name), len(os.fsencode(name))), "sethostname")
+
+
 def mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
     """mount(2)."""
     texts = [os.fsencode(text) if text else None for text in (source, target, kind)]
@@ -76,6 +81,12 @@ def become_root(path: str) -> None:
 def prctl(option: int, value: int, third: int = 0) -> int:
     """prctl(2); -1 where the kernel hasn't got the option, or is another."""
     return int(libc.prctl(option, value, third, 0, 0)) if IS_HERE else -1
+
+
+def read(path: str) -> str:
+    """A file of /proc, as text."""
+    with open(path, "rb") as file:
+        return file.read().decode("ascii", "replace")  # in an image of one's own there is no codec to be looked up
 
 
 def write(path: str, text: str, directory: int | None = None) -> None:

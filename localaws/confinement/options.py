@@ -3,12 +3,18 @@
 --mount            a file system of its own: the image and what --bind, --show and --overlay say (view.py)
 --pid              own process namespace: when the program ends, the kernel ends whatever it started
 --isolate-network  own network namespace with nothing but loopback
+--network FDS      the private network whose namespaces are open under these numbers, "NETWORK" or "NETWORK,USER"
 --bind SRC DST     the directory SRC appears, writable, as DST
 --show SRC DST     the directory or file SRC appears, read-only, as DST
 --same PATH ID     a --show of PATH is refused unless its device and inode are ID, "DEV:INO"
 --hide PATH        PATH doesn't appear, though a directory above it does
 --overlay DIR TOP  DIR appears writable: what is written goes to TOP/upper (overlayfs; TOP/work is its own)
 --under DIR        a layer between the overlay's TOP and DIR; the first is the topmost
+--root DIR TOP     the file system is an image's own, unpacked at DIR: what is written goes to TOP/upper; an empty TOP
+                   says that DIR is a copy of the container's own (image_view.py)
+--user IDS         as whom an image's program runs: UID:GID, and :GID for each further group
+--hostname NAME    what the container calls itself
+--variables FD     its program's variables are read from this descriptor, each ended by a zero byte
 --cwd PATH         where the program starts
 --train            the program is the image's `train`: the first process runs it itself, if the others end with it
 --process-1        SIGTERM comes to the program as to a process 1: only where it handles or blocks it
@@ -22,6 +28,9 @@ from __future__ import annotations
 
 import os
 
+from localaws.confinement.image_program import read_variables
+from localaws.confinement.image_view import ImageRoot
+from localaws.confinement.privileges import Identity
 from localaws.confinement.view import Overlay, View
 
 
@@ -32,14 +41,16 @@ class Options:
         self.flags: set[str] = set()
         self.hidden: list[str] = []
         self.under: list[str] = []
-        self.pairs: dict[str, list[tuple[str, str]]] = {"--bind": [], "--show": [], "--overlay": []}
+        self.pairs: dict[str, list[tuple[str, str]]] = {"--bind": [], "--show": [], "--overlay": [], "--root": []}
         self.identities: dict[str, str] = {}
-        self.cwd = "/"
+        self.texts: dict[str, str] = {"--cwd": "/", "--user": "", "--hostname": "", "--variables": ""}
+        self.network: list[int] = []
         self.parent = os.getppid()
         rest = list(arguments)
         while (option := rest.pop(0)) != "--":
             self._take(option, rest)
         self.program = rest
+        self.variables = read_variables(int(self.texts["--variables"])) if self.texts["--variables"] else {}
 
     def _take(self, option: str, rest: list[str]) -> None:
         if option in self.pairs:
@@ -51,12 +62,33 @@ class Options:
             self.hidden.append(rest.pop(0))
         elif option == "--under":
             self.under.append(rest.pop(0))
-        elif option == "--cwd":
-            self.cwd = rest.pop(0)
+        elif option in self.texts:
+            self.texts[option] = rest.pop(0)
+        elif option == "--network":
+            self.network = [int(number) for number in rest.pop(0).split(",")]
         elif option == "--parent":
             self.parent = int(rest.pop(0))
         else:
             self.flags.add(option)
+
+    @property
+    def cwd(self) -> str:
+        return self.texts["--cwd"]
+
+    @property
+    def hostname(self) -> str:
+        return self.texts["--hostname"]
+
+    @property
+    def image_root(self) -> ImageRoot | None:
+        """The image whose file system is the container's; None for a view of this machine's."""
+        return next((ImageRoot(directory, top or None) for directory, top in self.pairs["--root"]), None)
+
+    @property
+    def identity(self) -> Identity | None:
+        """As whom the program of an image runs; None: as who made the container."""
+        user, *groups = [int(number) for number in self.texts["--user"].split(":") if number] or [0]
+        return Identity(user, groups[0], groups[1:]) if groups else None
 
     @property
     def has_own_files(self) -> bool:
@@ -65,6 +97,11 @@ class Options:
     @property
     def has_own_processes(self) -> bool:
         return "--pid" in self.flags
+
+    @property
+    def writable(self) -> list[str]:
+        """What can be written to in its own file system: an image's is its own, all that isn't mounted read-only."""
+        return ["/"] if self.image_root else self.view.writable
 
     @property
     def view(self) -> View:

@@ -20,22 +20,31 @@ _BLOCKED_LOOKS = 5
 _REAP_SECONDS = 0.002
 
 
-def supervise(child_main: Callable[[], int], *, as_process_1: bool = False) -> int:
-    """Fork `child_main`, pass SIGTERM on to it, reap whatever ends; the child's exit status as a shell has it."""
-    child = 0
+def supervise(child_main: Callable[[], int], *, as_process_1: bool = False, ends_it: bool = False) -> int:
+    """Fork `child_main`, pass SIGTERM on to it, reap whatever ends; the child's exit status as a shell has it.
+
+    ends_it: SIGUSR1 ends the child, which the child can't prevent; else it keeps its meaning.
+    """
+    child, wanted = 0, {signal.SIGTERM, signal.SIGUSR1} if ends_it else {signal.SIGTERM}
+    processes = os.open("/proc", os.O_PATH | os.O_CLOEXEC) if as_process_1 else -1
 
     def forward(number: int, _frame: object) -> None:
-        if not as_process_1 or _takes_soon(child, number):
+        if not as_process_1 or _takes_soon(child, number, processes):
             _kill(child, number)
+
+    def end(_number: int, _frame: object) -> None:
+        _kill(child, signal.SIGKILL)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What comes before somebody can take it waits: a process 1 that doesn't handle a signal never gets it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
     child = os.fork()
     if child == 0:
         os._exit(child_main())
     signal.signal(signal.SIGTERM, forward)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    if ends_it:
+        signal.signal(signal.SIGUSR1, end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, wanted)
     code = reaped(child)
     return code if code >= 0 else 128 - code
 
@@ -69,11 +78,15 @@ def all_reaped() -> bool:
     return False
 
 
-def _takes_soon(pid: int, number: int) -> bool:
-    """Whether a process handles or blocks a signal: all that the kernel lets a process 1 get (pid_namespaces(7))."""
+def _takes_soon(pid: int, number: int, processes: int) -> bool:
+    """Whether a process handles or blocks a signal: all that the kernel lets a process 1 get (pid_namespaces(7)).
+
+    processes: the /proc that has it by this number, open; the process may have another one by now.
+    """
     deadline, blocked = time.monotonic() + _HANDLER_SECONDS, 0
     while time.monotonic() < deadline:
-        handles, blocks = _has_in(pid, "SigCgt:", number), _has_in(pid, "SigBlk:", number)
+        masks = _masks(pid, processes)
+        handles, blocks = _has(masks, "SigCgt:", number), _has(masks, "SigBlk:", number)
         blocked = blocked + 1 if blocks else 0
         if handles or blocked == _BLOCKED_LOOKS:
             return True
@@ -81,13 +94,18 @@ def _takes_soon(pid: int, number: int) -> bool:
     return False
 
 
-def _has_in(pid: int, mask: str, number: int) -> bool:
-    """Whether a signal is in one of a process's masks (proc_pid_status(5)); in none of one that has ended."""
+def _masks(pid: int, processes: int) -> list[str]:
+    """What a process's status says of signals (proc_pid_status(5)); nothing of one that has ended."""
     try:
-        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
-            return any(int(line.split()[1], 16) >> (number - 1) & 1 for line in file if line.startswith(mask))
+        status = os.open(f"{pid}/status", os.O_RDONLY | os.O_CLOEXEC, dir_fd=processes)
+        with os.fdopen(status, "rb") as file:
+            return [line.decode("ascii") for line in file if line.startswith(b"Sig")]
     except OSError:
-        return False
+        return []
+
+
+def _has(masks: list[str], name: str, number: int) -> bool:
+    return any(int(line.split()[1], 16) >> (number - 1) & 1 for line in masks if line.startswith(name))
 
 
 def _descendants(ancestor: int) -> list[int]:

@@ -23,8 +23,13 @@ _ACCELERATORS = ("dri", "dxg", "infiniband", "kfd", "neuron", "nvidia")
 
 def places() -> list[str]:
     """Files and directories that appear, read-only, as what they are."""
-    named = [*_PROGRAMS, *(f"/etc/{name}" for name in _SETTINGS), *(f"/sys/{name}" for name in _HARDWARE)]
-    return [path for path in named if os.path.lexists(path)]
+    named = [*_PROGRAMS, *(f"/etc/{name}" for name in _SETTINGS)]
+    return [*(path for path in named if os.path.lexists(path)), *hardware()]
+
+
+def hardware() -> list[str]:
+    """Of /sys, what tells of the hardware; read-only."""
+    return [path for path in (f"/sys/{name}" for name in _HARDWARE) if os.path.lexists(path)]
 
 
 def devices() -> list[str]:

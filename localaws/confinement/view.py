@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 # Where the new root stands until it is the root; every machine has it, and it is the first thing to be laid out anew.
-_NEW = "/dev"
-_FIXED = ATTR_NOSUID | ATTR_NODEV
-_MOST_LINKS = 40
+NEW = "/dev"
+FIXED = ATTR_NOSUID | ATTR_NODEV
+MOST_LINKS = 40
 # What a container's root could change for the whole machine, and what it would learn of it, as in Docker.
 _PROC_READ_ONLY = ("acpi", "asound", "bus", "fs", "irq", "sys", "sysrq-trigger")
 _PROC_COVERED = ("kcore", "keys", "latency_stats", "sched_debug", "timer_list", "timer_stats")
@@ -96,7 +96,7 @@ class Source:
 def enter(view: View, *, own_processes: bool) -> int:
     """Make the view this process's file system; /proc/sys as it is still writable, opened with O_PATH."""
     lay_out(view)
-    settings = mount_proc(_NEW, of_machine=not own_processes)
+    settings = mount_proc(NEW, of_machine=not own_processes)
     become(view)
     return settings
 
@@ -107,31 +107,31 @@ def lay_out(view: View) -> None:
     links: dict[str, str] = {}
     laid_over = _follow(view.overlay.directory, links) if view.overlay else None
     as_themselves = [source for source, place in view.shows if source == place]
-    shown = _open((path, path) for path in _found([*system.places(), *as_themselves], view.hidden, links))
+    shown = open_all((path, path) for path in _found([*system.places(), *as_themselves], view.hidden, links))
     elsewhere = [(Source(path, view.identities.get(path)), place) for path, place in view.shows if path != place]
-    binds, devices = _open(view.binds), _open((path, path) for path in system.devices())
-    layers = _open_layers(view.overlay)
-    linux.mount("tmpfs", _NEW, "tmpfs", MS_NOSUID | MS_NODEV, _ROOT_SIZE)
+    binds, devices = open_all(view.binds), open_all((path, path) for path in system.devices())
+    layers = open_layers(view.overlay)
+    linux.mount("tmpfs", NEW, "tmpfs", MS_NOSUID | MS_NODEV, _ROOT_SIZE)
     # A container's own /tmp would cover what of its image lies in the machine's.
     in_tmp = [pair for pair in shown if _is_below(pair[1], "/tmp")]  # noqa: S108
-    _bind_all((pair for pair in shown if pair not in in_tmp), ATTR_RDONLY | _FIXED)
-    _lay_out_devices(devices, shared_memory=view.shared_memory)
-    _bind_all(binds, _FIXED)
-    _bind_all([*in_tmp, *elsewhere], ATTR_RDONLY | _FIXED)
+    bind_all((pair for pair in shown if pair not in in_tmp), ATTR_RDONLY | FIXED)
+    lay_out_devices(devices, shared_memory=view.shared_memory)
+    bind_all(binds, FIXED)
+    bind_all([*in_tmp, *elsewhere], ATTR_RDONLY | FIXED)
     for link, target in links.items():
         _make_link(link, target)
     if laid_over is not None:
-        _mount_overlay(laid_over, layers)
+        mount_overlay(laid_over, layers)
 
 
 def become(view: View, *, with_proc: bool = False) -> None:
     """Make the view that is laid out the root, unchangeable but for its binds; with all of /proc if asked."""
     for place in ("/proc", "/root", *view.places):
-        _make_directory(place)
+        make_directory(place)
     if with_proc:
-        linux.mount("proc", f"{_NEW}/proc", "proc", MS_NOSUID | MS_NODEV)
-    linux.set_attributes(_NEW, ATTR_RDONLY | _FIXED, and_below=False)
-    linux.become_root(_NEW)
+        linux.mount("proc", f"{NEW}/proc", "proc", MS_NOSUID | MS_NODEV)
+    linux.set_attributes(NEW, ATTR_RDONLY | FIXED, and_below=False)
+    linux.become_root(NEW)
 
 
 def mount_proc(root: str, *, of_machine: bool = False) -> int:
@@ -147,7 +147,7 @@ def mount_proc(root: str, *, of_machine: bool = False) -> int:
     for name in _PROC_READ_ONLY:
         if os.path.exists(f"{place}/{name}"):
             linux.mount(f"{place}/{name}", f"{place}/{name}", None, MS_BIND | MS_REC)
-            linux.set_attributes(f"{place}/{name}", ATTR_RDONLY | _FIXED)
+            linux.set_attributes(f"{place}/{name}", ATTR_RDONLY | FIXED)
     for name in _PROC_COVERED:
         if os.path.exists(f"{place}/{name}"):
             linux.mount(f"{root.rstrip('/')}/dev/null", f"{place}/{name}", None, MS_BIND)
@@ -161,7 +161,7 @@ def without(path: str, hidden: Sequence[str], links: dict[str, str]) -> Iterator
         return
     for name in sorted(os.listdir(path)):
         inside = f"{path}/{name}"
-        target = _link(inside)
+        target = link_of(inside)
         if target is not None:
             links[inside] = target
         elif inside not in hidden:
@@ -197,20 +197,21 @@ def _follow(path: str, links: dict[str, str]) -> str:
         if part == "..":
             at = os.path.dirname(at)
         elif part not in ("", "."):
-            target = _link(f"{at}/{part}")
+            target = link_of(f"{at}/{part}")
             if target is None:
                 at = f"{at}/{part}"
                 continue
             links[f"{at}/{part}"] = target
             followed += 1
-            if followed > _MOST_LINKS:
+            if followed > MOST_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
             parts += target.split("/")[::-1]
             at = "" if target.startswith("/") else at
     return at or "/"
 
 
-def _link(path: str) -> str | None:
+def link_of(path: str) -> str | None:
+    """What a link says; None for what is no link."""
     try:
         return os.readlink(path)
     except OSError:
@@ -221,28 +222,30 @@ def _is_below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
-def _open(pairs: Iterable[tuple[str, str]]) -> list[tuple[Source, str]]:
+def open_all(pairs: Iterable[tuple[str, str]]) -> list[tuple[Source, str]]:
+    """Pairs of a path of this machine's and a place, the path held open."""
     return [(Source(source), place) for source, place in pairs]
 
 
-def _bind_all(pairs: Iterable[tuple[Source, str]], attributes: int) -> None:
+def bind_all(pairs: Iterable[tuple[Source, str]], attributes: int) -> None:
+    """Mount sources at their places in the new root."""
     for source, place in pairs:
         _bind(source, place, attributes)
 
 
 def _bind(source: Source, place: str, attributes: int) -> None:
     if source.is_directory:
-        _make_directory(place)
+        make_directory(place)
     else:
         _make_file(place)
-    linux.mount(source.path, _NEW + place, None, MS_BIND | MS_REC)
+    linux.mount(source.path, NEW + place, None, MS_BIND | MS_REC)
     source.close()
-    linux.set_attributes(_NEW + place, attributes)
+    linux.set_attributes(NEW + place, attributes)
 
 
-def _make_directory(place: str) -> None:
+def make_directory(place: str) -> None:
     """Make a directory of the new root. A link on its way, which a container may have left, isn't followed."""
-    at = _NEW
+    at = NEW
     for part in place.split("/")[1:]:
         at = f"{at}/{part}"
         try:
@@ -256,31 +259,32 @@ def _make_directory(place: str) -> None:
 
 
 def _make_file(place: str) -> None:
-    _make_directory(os.path.dirname(place))
-    if not os.path.lexists(_NEW + place):
-        os.close(os.open(_NEW + place, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+    make_directory(os.path.dirname(place))
+    if not os.path.lexists(NEW + place):
+        os.close(os.open(NEW + place, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
 
 
 def _make_link(place: str, target: str) -> None:
-    if not os.path.lexists(_NEW + place):
-        _make_directory(os.path.dirname(place))
-        os.symlink(target, _NEW + place)
+    if not os.path.lexists(NEW + place):
+        make_directory(os.path.dirname(place))
+        os.symlink(target, NEW + place)
 
 
-def _lay_out_devices(devices: Sequence[tuple[Source, str]], *, shared_memory: bool) -> None:
-    _bind_all(devices, ATTR_RDONLY | ATTR_NOSUID)
+def lay_out_devices(devices: Sequence[tuple[Source, str]], *, shared_memory: bool) -> None:
+    """Mount devices into the new root's /dev, and make what Docker has beside them."""
+    bind_all(devices, ATTR_RDONLY | ATTR_NOSUID)
     for name, target in _DEVICE_LINKS.items():
         _make_link(f"/dev/{name}", target)
-    _make_directory("/dev/pts")
-    linux.mount("devpts", f"{_NEW}/dev/pts", "devpts", MS_NOSUID, "newinstance,ptmxmode=0666,mode=620")
+    make_directory("/dev/pts")
+    linux.mount("devpts", f"{NEW}/dev/pts", "devpts", MS_NOSUID, "newinstance,ptmxmode=0666,mode=620")
     if shared_memory:
         place = _SHARED[0]
-        _make_directory(place)
-        linux.mount("tmpfs", _NEW + place, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+        make_directory(place)
+        linux.mount("tmpfs", NEW + place, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
 
 
-def _open_layers(overlay: Overlay | None) -> dict[str, list[Source]]:
-    """The overlay's directories, by their names in mount(8)'s options."""
+def open_layers(overlay: Overlay | None) -> dict[str, list[Source]]:
+    """An overlay's directories, held open, by their names in mount(8)'s options."""
     if overlay is None:
         return {}
     return {
@@ -290,13 +294,14 @@ def _open_layers(overlay: Overlay | None) -> dict[str, list[Source]]:
     }
 
 
-def _mount_overlay(place: str, layers: dict[str, list[Source]]) -> None:
+def mount_overlay(place: str, layers: dict[str, list[Source]]) -> None:
+    """Mount an overlay's open directories at a place of the new root."""
     # By descriptor, since a path may hold what overlayfs takes for its own: a colon, a comma.
     wanted = [f"{name}={':'.join(layer.path for layer in found)}" for name, found in layers.items()]
     if _is_in_user_namespace():
         wanted.append("userxattr")
-    _make_directory(place)
-    linux.mount("overlay", _NEW + place, "overlay", MS_NOSUID | MS_NODEV, ",".join(wanted))
+    make_directory(place)
+    linux.mount("overlay", NEW + place, "overlay", MS_NOSUID | MS_NODEV, ",".join(wanted))
     # Made by the kernel for itself, closed to everyone; open, so that an ordinary user can remove it afterwards.
     os.chmod(f"{layers['workdir'][0].path}/work", 0o700)
     for found in layers.values():

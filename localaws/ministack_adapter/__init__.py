@@ -50,6 +50,7 @@ PARTS = (
     "message_keys",
     "custom_resources",
     "interrupted_stacks",
+    "registry",
     "sagemaker",
     "autoscaling",
     "stepfunctions",

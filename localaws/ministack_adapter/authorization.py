@@ -71,6 +71,17 @@ def authorize(principal_arn: str, action: str, resource: str, context: Mapping[s
     raise AccessDeniedError(identity_denial_message(action, principal_arn, resource, explicit))
 
 
+def access_key() -> str:
+    """The access key of the request that is being answered."""
+    return _access_key.get()
+
+
+def ask_as(key: str) -> None:
+    """Have what is asked of IAM for this request asked with the session of another access key, which the request's own
+    token stands for."""
+    _access_key.set(key)
+
+
 def role_document(role_arn: str) -> Document | None:
     """The role as IAM keeps it, or None where there is no such role."""
     from ministack.services import iam

@@ -14,6 +14,7 @@ from localaws.server_file import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from localaws.autoscaling.service import AutoScaling
+    from localaws.registry.service import Registry
     from localaws.sagemaker.service import SageMaker
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class EmbeddedAws:
 
     account = ACCOUNT
     region = REGION
+    registry: Registry
 
     def __init__(
         self,

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING
 
-from localaws.ministack_adapter import authorization, deliveries, scaled_variants
+from localaws import listeners
+from localaws.ministack_adapter import authorization, deliveries, registry_images, scaled_variants
 from localaws.ministack_adapter.alarm_times import has_entered
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.role_telemetry import RoleTelemetry
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.aws_platform import Credentials
+from localaws.sagemaker.core.registry_images import RegistryImage
 from localaws.sagemaker.core.request import Caller, Document
 from localaws.settings import FILE_NAME, Settings
 
@@ -42,6 +45,9 @@ class MiniStackPlatform:
         self.private_dirs = (aws.state_dir, Path.home())
         self.state_dir.mkdir(parents=True, exist_ok=True)
         self._aws = aws
+
+    def answer_on(self, listener: socket) -> Callable[[], None]:
+        return listeners.answer_on(listener)
 
     def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
         put_event(self._aws, "aws.sagemaker", detail_type, detail, resources)
@@ -77,6 +83,9 @@ class MiniStackPlatform:
         if not authorization.role_trusts(role_arn, SAGEMAKER, source_arn):
             raise errors.could_not_assume(role_arn)
         return assume_role(role_arn, session_name, SESSION_SECONDS)
+
+    def registry_image(self, uri: str, role_arn: str) -> RegistryImage:
+        return registry_images.registry_image(self._aws, uri, role_arn)
 
     def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
         from ministack.core.responses import request_scope

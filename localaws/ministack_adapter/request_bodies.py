@@ -19,6 +19,7 @@ from localaws.ministack_adapter.asgi import Application, Message, Receive, Scope
 from localaws.ministack_adapter.credential_scope import service_of
 from localaws.ministack_adapter.s3_large_bodies import CHUNK, is_spooled
 from localaws.ministack_adapter.wire_errors import headers_of, refuse
+from localaws.registry.protocol import is_of_registry
 
 MIB = 1 << 20
 # PutObject's, UploadPart's ("Amazon S3 multipart upload limits").
@@ -26,6 +27,8 @@ _LARGEST_OBJECT = 5 << 30
 # By signing name. InvokeEndpoint: "Amazon SageMaker AI endpoints and quotas"; Lambda: its error message for
 # CreateFunction, a 50 MB archive in base 64; DynamoDB: BatchWriteItem; the others take less, in JSON's writing.
 LIMITS = {"s3": _LARGEST_OBJECT, "sagemaker": 25 * MIB, "lambda": 69_905_067, "ecr": 64 * MIB, "dynamodb": 32 * MIB}
+# A layer's ("Amazon ECR service quotas": maximum layer size).
+_LARGEST_LAYER = 52_000 * MIB
 LIMIT = 16 * MIB
 ANONYMOUS_LIMIT = MIB
 _DATA_PLANES = (".execute-api.", ".lambda-url.")  # hosts whose callers need not sign
@@ -108,7 +111,7 @@ class _Body:
         self._memory = memory
         self._headers = headers_of(scope)
         self._limit = limit_of(scope, self._headers)
-        self._is_spooled = is_spooled(scope, self._headers)
+        self._is_spooled = is_of_registry(scope["path"]) or is_spooled(scope, self._headers)
         self._checked = False
         self._received = 0
         self._began = 0.0
@@ -193,6 +196,8 @@ def limit_of(scope: Scope, headers: dict[bytes, bytes]) -> int:
     """How many bytes a request's body may have. Pure."""
     if is_signed(scope, headers):
         return LIMITS.get(service_of(scope), LIMIT)
+    if is_of_registry(scope["path"]):
+        return _LARGEST_LAYER  # the registry reads nothing before it knows whose the request's token is
     host = headers.get(b"host", b"").decode("latin-1")
     return _DATA_PLANE_LIMIT if any(plane in host for plane in _DATA_PLANES) else ANONYMOUS_LIMIT
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from localaws.sagemaker.containers import container
 from localaws.sagemaker.containers.container import Container, ContainerSpec
 from localaws.sagemaker.containers.images import Images
+from localaws.sagemaker.containers.networks import Network, Networks
 from localaws.sagemaker.containers.warm import WarmInterpreters
 from localaws.sagemaker.core.aws_platform import Platform
 from localaws.sagemaker.core.changes import Changes
@@ -56,6 +57,7 @@ class Context:
     quotas: of instances, see `core.quotas`. without_capacity: types that are not to be had, see `core.scarcity`.
     rule_evaluator: the program that the image of Debugger's rules runs, see `debugger.rule_evaluation`, and the folders
     that it must see; empty where this SageMaker has none.
+    networks: makes private networks for containers.
     clock, launch: the time, and how containers are started; a test brings its own.
     """
 
@@ -71,6 +73,7 @@ class Context:
     quotas: Mapping[str, int] = field(default_factory=dict)
     without_capacity: Collection[str] = ()
     rule_evaluator: Sequence[Path] = ()
+    networks: Networks = field(default_factory=Networks)
     clock: Clock = field(default_factory=SystemClock)
     launch: Callable[[ContainerSpec], Container] = container.launch
 
@@ -90,7 +93,7 @@ class Context:
         is_warm: whether containers may begin in warm interpreters, see `containers.warm`.
         """
         store, images = Store(platform.state_dir / "sagemaker.sqlite"), Images(platform.image_dir)
-        tuner, warm = Tuner(images), WarmInterpreters()
+        tuner, warm, networks = Tuner(images), WarmInterpreters(), Networks()
         return cls(
             platform=platform,
             store=store,
@@ -99,17 +102,28 @@ class Context:
             events=Events(platform),
             changes=Changes(),
             wire=Wire(platform.endpoint_url, platform.region),
-            lifecycle=Lifecycle(on_close=[store.close, tuner.close, warm.close]),
+            lifecycle=Lifecycle(on_close=[store.close, tuner.close, warm.close, networks.close]),
             spot_market=spot_market,
             quotas=quotas or {},
             without_capacity=without_capacity,
             rule_evaluator=rule_evaluator,
+            networks=networks,
             launch=warm.launch if is_warm else container.launch,
         )
 
     def arn(self, resource_type: str, name: str) -> str:
         """ARN of a SageMaker resource; `resource_type` as in ARNs, for example ``training-job``."""
         return f"arn:aws:sagemaker:{self.platform.region}:{self.platform.account}:{resource_type}/{name}"
+
+    def open_network(self) -> Network:
+        """A new private network, in which the AWS around SageMaker answers. Raises OSError where there can be none."""
+        network = self.networks.open()
+        try:
+            network.answered_by(self.platform)
+        except BaseException:
+            network.close()
+            raise
+        return network
 
     def jobs_dir(self, resource_type: str) -> Path:
         """The directory of the files of all jobs of a kind."""

@@ -84,14 +84,15 @@ def _start(context: Context, spec: PipelineSpec, name: str) -> str:
     request = training_job.request(definition, spec, run_id=run_id, bucket=bucket, code=code, tuned=tuned)
     s3.put_object(Bucket=shared["ArtifactBucketName"], Key=key, Body=package)
     account.client("sagemaker").create_training_job(**request)
-    context.say(f"{name}  training job {request['TrainingJobName']} started")
+    image = ", in the image that is deployed" if spec.is_own_container else ""
+    context.say(f"{name}  training job {request['TrainingJobName']} started{image}")
     return str(request["TrainingJobName"])
 
 
 def _package(spec: PipelineSpec, toolkit: Path) -> bytes:
-    from ratchet.spec.source_package import source_package
+    from ratchet.spec.source_package import package_of
 
-    return source_package(spec.folder, toolkit, spec.deploy.chain).archive()
+    return package_of(spec, toolkit).archive()
 
 
 def _followed(context: Context, job: str) -> Document:

@@ -1,18 +1,25 @@
-"""`data` of pipeline.yaml: channels, each a prefix of the data bucket; `test` is the held-out one."""
+"""`data` of pipeline.yaml: channels, each a prefix of the data bucket; `test` is the held-out one.
+
+A channel is its prefix, or `{prefix: …, distribution: sharded}`: each of several hosts gets a part of its objects.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from contract.files import TEST_CHANNEL
-from ratchet.spec.errors import checked, refusal
+from ratchet.spec.errors import checked, nearest, refusal
 
 # InputDataConfig, API reference of CreateTrainingJob.
 TRAINING_CHANNELS = 20
+
+# S3DataSource.S3DataDistributionType, by the words of pipeline.yaml.
+REPLICATED, SHARDED = "replicated", "sharded"
+DISTRIBUTIONS = {REPLICATED: "FullyReplicated", SHARDED: "ShardedByS3Key"}
 
 
 def _prefix(value: str) -> str:
@@ -32,6 +39,51 @@ def _prefix(value: str) -> str:
     return value
 
 
+class Channel(str):
+    """A channel's prefix, and what each of several hosts sees of it: all (replicated), or a part (sharded)."""
+
+    distribution: str
+
+    def __new__(cls, prefix: str, distribution: str = REPLICATED) -> Channel:
+        made = super().__new__(cls, prefix)
+        made.distribution = distribution
+        return made
+
+    @property
+    def said(self) -> str | dict[str, str]:
+        """As pipeline.yaml has it."""
+        whole = self.distribution == REPLICATED
+        return str(self) if whole else {"prefix": str(self), "distribution": self.distribution}
+
+
+def _channel(value: object) -> Channel:
+    """A prefix, or a mapping of it and of how it is distributed."""
+    if isinstance(value, str):
+        return Channel(_prefix(value), getattr(value, "distribution", REPLICATED))
+    if not isinstance(value, Mapping):
+        raise ValueError(f"is {value!r}; write a prefix, as digits/train/, or {_EXAMPLE}")
+    unknown = [str(key) for key in value if key not in ("prefix", "distribution")]
+    if unknown:
+        raise ValueError(f"has the unknown key {unknown[0]}{nearest(unknown[0], ['prefix', 'distribution'])}")
+    if not isinstance(value.get("prefix"), str):
+        raise ValueError(f"has no prefix; write {_EXAMPLE}")
+    distribution = value.get("distribution", REPLICATED)
+    if distribution not in DISTRIBUTIONS:
+        raise ValueError(f"has the distribution {distribution!r}; it must be {' or '.join(DISTRIBUTIONS)}")
+    return Channel(_prefix(value["prefix"]), distribution)
+
+
+_EXAMPLE = f"{{prefix: digits/train/, distribution: {SHARDED}}}"
+_PLACE: dict[str, Any] = {"type": "string", "examples": ["digits/train/"]}
+_FIELDS = {"prefix": _PLACE, "distribution": {"enum": list(DISTRIBUTIONS), "default": REPLICATED}}
+_MAPPING = {"type": "object", "properties": _FIELDS, "required": ["prefix"], "additionalProperties": False}
+
+ChannelPrefix = Annotated[
+    Channel,
+    PlainValidator(checked(_channel)),
+    PlainSerializer(lambda channel: channel.said),
+    WithJsonSchema({"anyOf": [_PLACE, _MAPPING]}),
+]
 Prefix = Annotated[str, AfterValidator(checked(_prefix)), Field(examples=["digits/train/"])]
 
 
@@ -44,6 +96,9 @@ def check_channels(data: Mapping[str, str]) -> None:
         raise refusal("is required; write train: <prefix>/", "data", "train")
     if TEST_CHANNEL not in data:
         raise refusal("is required, the held-out set that only evaluation sees; write test: <prefix>/", "data", "test")
+    if getattr(data[TEST_CHANNEL], "distribution", REPLICATED) == SHARDED:
+        message = f"is {SHARDED}, but one job judges by the whole held-out set; leave it out"
+        raise refusal(message, "data", TEST_CHANNEL, "distribution")
     if len(data) - 1 > TRAINING_CHANNELS:
         raise refusal(f"gives training {len(data) - 1} channels; SageMaker takes at most {TRAINING_CHANNELS}", "data")
     _no_overlap(data)

@@ -25,6 +25,10 @@ LogRetentionDays = Literal[
 ]  # fmt: skip
 
 
+# Of findings in an image's scan (ImageScanFinding, ECR API reference), the worst first.
+Severity = Literal["critical", "high", "medium", "low", "informational"]
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -44,7 +48,8 @@ class Environment(_Frozen):
     """One place that the stacks can be deployed to.
 
     `removal` is what `cdk destroy` does with what stacks hold (data, artifacts, run records, model packages): `retain`
-    leaves it in the account, `destroy` empties and deletes it. `image_builds` is who builds a pipeline's `dockerfile:`.
+    leaves it in the account, `destroy` empties and deletes it. `image_builds` is who builds a pipeline's `dockerfile:`,
+    `image_findings` from which severity on a finding in the image's scan fails the build.
     `quiet_at_most` shortens the pipelines' quiet periods, where an upload takes no time.
     """
 
@@ -55,6 +60,7 @@ class Environment(_Frozen):
     log_retention_days: LogRetentionDays
     access_logs: Literal["none", "bucket"] = "none"
     image_builds: Literal["none", "codebuild"] = "none"
+    image_findings: Literal["none"] | Severity = "none"
     permissions_boundary: Annotated[str, Field(pattern=r"^[\w+=,.@/-]{1,128}$")] | None = None
     vpc: Vpc | None = None
     quiet_at_most: QuietSeconds | None = None

@@ -43,7 +43,7 @@ def named_folders(training_code: Path) -> dict[str, Path]:
 
 def without(training_code: Path, error: SpecError) -> str:
     """A line on how the cdk command goes on without the pipeline of an error; empty if there is no other."""
-    others = sorted(name for name, folder in named_folders(training_code).items() if folder != error.path.parent)
+    others = sorted(name for name, folder in named_folders(training_code).items() if folder not in error.path.parents)
     return f"\n(without it: -c pipelines={','.join(others)})" if others else ""
 
 

@@ -20,6 +20,14 @@ SCRIPTED = Literal["sklearn", "xgboost", "pytorch"]
 # Those whose models are files of a format that another version reads.
 HOSTED_BY_ANOTHER = frozenset({"pytorch", "xgboost"})
 
+# The repositories of their images: an image of such a name runs scripts.
+REPOSITORIES = frozenset({"sagemaker-scikit-learn", "sagemaker-xgboost", "pytorch-training", "pytorch-inference"})
+
+# An image of Amazon ECR's, by the parts of its name; a tag or a digest may follow.
+ECR = re.compile(
+    r"(?P<registry>(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+)/(?P<repository>[^:@\s]+)"
+)
+
 _IMAGE = re.compile(r"[\w.\-]+(?::\d+)?(?:/[\w.\-]+)+(?::[\w][\w.\-]{0,127})?(?:@sha256:[0-9a-f]{64})?")
 
 
@@ -81,6 +89,11 @@ class Framework(Model):
                 "hosting",
             )
         return self
+
+
+def is_of_a_framework(image: str) -> bool:
+    """Whether an image is one of SageMaker's frameworks', by its repository's name, in whosever registry."""
+    return re.split("[:@]", image.partition("/")[2])[0] in REPOSITORIES
 
 
 def check_one_image(framework: Framework | None, image: str | None, dockerfile: str | None) -> None:

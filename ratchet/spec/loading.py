@@ -9,14 +9,18 @@ from pydantic import ValidationError
 
 from contract import files
 from contract.held_out import READER
-from ratchet.spec import sentences, yaml_lines
+from ratchet.spec import dockerfile_checks, sentences, yaml_lines
 from ratchet.spec.deploy_micro_batches import check_helper
+from ratchet.spec.docker_context import docker_context
 from ratchet.spec.errors import SpecError, nearest
 from ratchet.spec.model import Model, section
+from ratchet.spec.over_http import check_over_http
 from ratchet.spec.own_code import check_metric
+from ratchet.spec.own_container import check_own_container
 from ratchet.spec.pipeline import PipelineSpec
 from ratchet.spec.rules import check_custom_rule
 from ratchet.spec.serving import check_scripts
+from ratchet.spec.train_hosts import check_script
 from ratchet.spec.train_spot import check_checkpoints
 from ratchet.spec.yaml_lines import Document, Location, Problem, dotted
 
@@ -97,7 +101,12 @@ def _check_folder(spec: PipelineSpec) -> None:
     folder = spec.folder
     if spec.dockerfile is not None and not (folder / spec.dockerfile).is_file():
         raise spec.error("dockerfile", f"there is no file {spec.dockerfile} in {folder}")
-    if spec.train.spot is not None and (wrong := check_checkpoints(folder)):
+    _check_dockerfile(spec)
+    _check_hosts(spec)
+    if spec.is_own_container:
+        check_own_container(spec)
+        check_over_http(spec)
+    elif spec.train.spot is not None and (wrong := check_checkpoints(folder)):
         raise spec.error("train.spot", wrong)
     if spec.deploy.batch is not None and (wrong := check_helper(folder, spec.batching_scripts)):
         raise spec.error("deploy.batch", wrong)
@@ -109,6 +118,41 @@ def _check_folder(spec: PipelineSpec) -> None:
             raise spec.error(f"rules.{index}.rule", wrong)
     _check_chain(spec)
     _check_gate(spec)
+
+
+def _check_dockerfile(spec: PipelineSpec) -> None:
+    """Raises SpecError, on the Dockerfile's own lines, when no image can be built from it."""
+    if (built := spec.dockerfile_read) is None:
+        return
+    found = list(dockerfile_checks.problems(built))
+    if not found and spec.is_own_container:
+        found = list(dockerfile_checks.problems_at_start(built))
+    if found:
+        raise SpecError(spec.folder / str(spec.dockerfile), found)
+
+
+def check_context(spec: PipelineSpec) -> None:
+    """Raises where the folder lacks what the Dockerfile takes from it, or is too large to build an image from.
+
+    Raises:
+        SpecError: on the Dockerfile's own lines.
+        ConfigurationError: as of `docker_context`.
+    """
+    if (built := spec.dockerfile_read) is None:
+        return
+    context = docker_context(spec.folder, str(spec.dockerfile))
+    if found := list(dockerfile_checks.problems_with_context(built, context)):
+        raise SpecError(spec.folder / str(spec.dockerfile), found)
+
+
+def _check_hosts(spec: PipelineSpec) -> None:
+    """Raises SpecError when a framework's train.py is started on several hosts, and knows nothing of them."""
+    if spec.framework is None:
+        return
+    train = spec.train
+    wrong = check_script(spec.folder, spec.framework.name, train.instance_count, train.distribution)
+    if wrong:
+        raise spec.error(f"train.{wrong[0]}", wrong[1])
 
 
 def _check_chain(spec: PipelineSpec) -> None:

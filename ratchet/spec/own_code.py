@@ -132,17 +132,31 @@ def imports(folder: Path, file: str) -> Iterator[str]:
     Raises:
         SyntaxError, ValueError: one of them can't be read.
     """
-    return _imports(folder, file, set())
+    for tree in _trees(folder, file, set()):
+        yield from _imported(tree)
 
 
-def _imports(folder: Path, file: str, seen: set[str]) -> Iterator[str]:
+def texts(folder: Path, file: str) -> Iterator[str]:
+    """The texts in a file's code, and in that of the folder's own modules that it imports.
+
+    Raises:
+        SyntaxError, ValueError: one of them can't be read.
+    """
+    for tree in _trees(folder, file, set()):
+        spoken = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in spoken:
+                yield node.value
+
+
+def _trees(folder: Path, file: str, seen: set[str]) -> Iterator[ast.Module]:
     seen.add(file)
     tree = ast.parse((folder / file).read_text(encoding="utf-8"), filename=file)
+    yield tree
     for name in _imported(tree):
-        yield name
         own = name.replace(".", "/") + ".py"
         if own not in seen and (folder / own).is_file():
-            yield from _imports(folder, own, seen)
+            yield from _trees(folder, own, seen)
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:

@@ -11,14 +11,16 @@ from pydantic import Field, PrivateAttr, model_validator
 from contract import files
 from contract.held_out import Reading, defines_reader
 from ratchet.spec.approval import Approval, Approved
-from ratchet.spec.data import Prefix, check_apart, check_channels
+from ratchet.spec.data import Channel, ChannelPrefix, check_apart, check_channels
 from ratchet.spec.deploy import Deploy
 from ratchet.spec.deploy_micro_batches import check_containers, may_batch
+from ratchet.spec.dockerfile import Dockerfile as DockerfileText
+from ratchet.spec.dockerfile import read
 from ratchet.spec.errors import SpecError
 from ratchet.spec.evaluate import Evaluate
 from ratchet.spec.gate import Gate
 from ratchet.spec.gate_parts import check_outputs, check_parts
-from ratchet.spec.image import Dockerfile, Framework, Image, check_one_image
+from ratchet.spec.image import Dockerfile, Framework, Image, check_one_image, is_of_a_framework
 from ratchet.spec.managed_rules import check_managed
 from ratchet.spec.metric_names import labels_needed_are_numbers
 from ratchet.spec.model import Example, Model
@@ -28,6 +30,7 @@ from ratchet.spec.rounds import Rounds, check_rounds
 from ratchet.spec.rules import Rule, check_rules
 from ratchet.spec.serving import Serving, check_threshold
 from ratchet.spec.train import Train
+from ratchet.spec.train_hosts import check_hosts
 from ratchet.spec.triggers import Triggers
 from ratchet.spec.tune import Tune, check_tune
 from ratchet.spec.yaml_lines import Document, Location, Problem, dotted
@@ -41,7 +44,7 @@ class PipelineSpec(Model):
     image: Image | None = None
     dockerfile: Dockerfile | None = None
     data: Annotated[
-        Mapping[str, Prefix],
+        Mapping[str, ChannelPrefix],
         Field(description="Channel → prefix in the data bucket; `test` is the held-out set, all others train"),
         Example("data: {train: digits/train/, test: digits/test/}"),
     ]
@@ -76,6 +79,8 @@ class PipelineSpec(Model):
         check_one_image(self.framework, self.image, self.dockerfile)
         check_channels(self.data)
         check_apart(self.data, self.deploy.prefixes)
+        name = self.framework.name if self.framework else None
+        check_hosts(name, self.train.instance_count, self.train.distribution, self.data)
         check_containers(self.deploy.batch, self.serving_frameworks)
         check_rules(self.rules)
         if self.rules_service == "sagemaker":
@@ -91,9 +96,23 @@ class PipelineSpec(Model):
         return self
 
     @property
-    def training_channels(self) -> dict[str, str]:
+    def training_channels(self) -> dict[str, Channel]:
         """The channels that training sees, with their prefixes: all but the held-out one."""
         return {channel: prefix for channel, prefix in self.data.items() if channel != files.TEST_CHANNEL}
+
+    @property
+    def is_own_container(self) -> bool:
+        """Whether its image is the user's own, which trains and serves by itself: nothing of Ratchet's runs in it."""
+        if self.framework is not None:
+            return False
+        built = self.dockerfile_read
+        image = built.started_like if built else self.image
+        return image is None or not is_of_a_framework(image)
+
+    @property
+    def dockerfile_read(self) -> DockerfileText | None:
+        """What the Dockerfile says; None without one."""
+        return read(self.folder / self.dockerfile) if self.dockerfile else None
 
     @property
     def serving_scripts(self) -> list[str]:
@@ -116,7 +135,7 @@ class PipelineSpec(Model):
     def reads_held_out_data(self) -> bool:
         """Whether the first of them reads the held-out data by a function of its own."""
         first = self.folder / self.serving_scripts[0]
-        return first.is_file() and defines_reader(first.read_text(encoding="utf-8"))
+        return not self.is_own_container and first.is_file() and defines_reader(first.read_text(encoding="utf-8"))
 
     @property
     def reading(self) -> Reading:

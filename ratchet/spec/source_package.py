@@ -2,7 +2,7 @@
 
 The hash is of names and contents only, so it is the same on every machine, and a deployment without a change of code
 redeploys nothing. What isn't code stays out: pipeline.yaml (the plan fingerprints it by itself), prose, data, tests and
-caches.
+caches. Where an image is built from the folder, what goes into that is code, too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from pathlib import Path
 import contract
 from contract import chains, files
 from ratchet.spec.deploy_chain import Container
+from ratchet.spec.docker_context import docker_context
 from ratchet.spec.errors import ConfigurationError
+from ratchet.spec.pipeline import PipelineSpec
 
 _SERVES = "how the model answers"
 # The toolkit imports it.
@@ -55,21 +57,35 @@ class SourcePackage:
         return _contents(self.files, self.chain)
 
 
-def source_package(model: Path, toolkit: Path, chain: Sequence[Container] = ()) -> SourcePackage:
+def package_of(spec: PipelineSpec, toolkit: Path) -> SourcePackage:
+    """The package of a pipeline.
+
+    Raises:
+        ConfigurationError: as of `source_package`, and of the image's context.
+    """
+    image = docker_context(spec.folder, spec.dockerfile).content_hash if spec.dockerfile else ""
+    scripts = not spec.is_own_container
+    return source_package(spec.folder, toolkit, spec.deploy.chain, scripts=scripts, image=image)
+
+
+def source_package(
+    model: Path, toolkit: Path, chain: Sequence[Container] = (), *, scripts: bool = True, image: str = ""
+) -> SourcePackage:
     """The package of a model's folder, the toolkit's and the contract's.
 
     Args:
         chain: the containers that serve the model, where there are several (`deploy.chain`).
+        scripts: whether train.py and serve.py run in SageMaker's containers. Of a folder whose image does it by itself
+            the Python modules are packaged alone, among which may be a metric.
+        image: the hash of what its image is built from.
 
     Raises:
         ConfigurationError: train.py or a script that serves is missing, a file is a link, or the whole is too large to
             be code.
     """
-    serving = [container.entry for container in chain] or [files.SERVING_SCRIPT]
-    for name, what in {files.TRAINING_SCRIPT: "the training script", **dict.fromkeys(serving, _SERVES)}.items():
-        if not (model / name).is_file():
-            raise ConfigurationError(f"{model / name}: is missing; a model's folder needs {name}, {what}")
-    found = list(_code(model, ""))
+    if scripts:
+        _check_scripts(model, chain)
+    found = list(_code(model, "", modules_alone=not scripts))
     for name, folder in ((files.TOOLKIT, toolkit), (files.CONTRACT, CONTRACT)):
         _check_free(model / name, f"the {name}")
         found += _code(folder, f"{name}/")
@@ -78,7 +94,16 @@ def source_package(model: Path, toolkit: Path, chain: Sequence[Container] = ()) 
     if chain:
         _check_free(model / chains.CHAIN_FILE, "what deploy.chain says")
     said = chains.written([container.said for container in chain]) if chain else None
-    return SourcePackage(tuple(found), _hash(_contents(found, said)), said)
+    code_hash = _hash(_contents(found, said))
+    both = hashlib.sha256(f"{code_hash} {image}".encode()).hexdigest() if image else code_hash
+    return SourcePackage(tuple(found), both, said)
+
+
+def _check_scripts(model: Path, chain: Sequence[Container]) -> None:
+    serving = [container.entry for container in chain] or [files.SERVING_SCRIPT]
+    for name, what in {files.TRAINING_SCRIPT: "the training script", **dict.fromkeys(serving, _SERVES)}.items():
+        if not (model / name).is_file():
+            raise ConfigurationError(f"{model / name}: is missing; a model's folder needs {name}, {what}")
 
 
 def _check_free(path: Path, what: str) -> None:
@@ -93,14 +118,16 @@ def _contents(found: Sequence[tuple[str, Path]], chain: bytes | None) -> Iterato
         yield name, said[name] if name in said else paths[name].read_bytes()
 
 
-def _code(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
+def _code(folder: Path, prefix: str, *, modules_alone: bool = False) -> Iterator[tuple[str, Path]]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name in _LEFT_OUT_FOLDERS or path.name == files.SPEC_FILE:
+            continue
+        if modules_alone and path.suffix != ".py" and not path.is_dir():
             continue
         if path.is_symlink():
             raise ConfigurationError(f"{path}: is a link; put the file itself here, jobs see nothing else")
         if path.is_dir():
-            yield from _code(path, f"{prefix}{path.name}/")
+            yield from _code(path, f"{prefix}{path.name}/", modules_alone=modules_alone)
         elif path.suffix not in _LEFT_OUT_SUFFIXES:
             yield f"{prefix}{path.name}", path
 

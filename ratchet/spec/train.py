@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -14,6 +14,7 @@ from ratchet.spec.errors import checked, refusal
 from ratchet.spec.fields import TrainingSeconds, duration, size
 from ratchet.spec.instances import WAIT, Instances, WaitSeconds
 from ratchet.spec.model import Example, Model
+from ratchet.spec.train_hosts import HOSTS, Distribution, check_alike, check_count
 from ratchet.spec.train_spot import Spot, check_keep_warm, check_spot
 
 # ResourceConfig, HyperParameters, AlgorithmSpecification.MetricDefinitions.
@@ -67,7 +68,12 @@ class Train(Model):
 
     instance: Annotated[Instances, Example("instance: ml.m5.large")]
     wait_for_instance: WaitSeconds = WAIT
-    instance_count: int = 1
+    instance_count: Annotated[
+        int, Field(description="Hosts that train together", json_schema_extra={"minimum": 1, "maximum": HOSTS})
+    ] = 1
+    distribution: Annotated[
+        Distribution | None, Field(description="What starts train.py on each of the hosts, or GPUs of one")
+    ] = None
     volume: VolumeGiB = 30
     max_runtime: TrainingSeconds = 3600
     spot: Annotated[Spot | None, Field(description="On spot capacity; refused unless train.py checkpoints")] = None
@@ -81,11 +87,15 @@ class Train(Model):
         Mapping[str, Regex], Field(description="Name → regular expression over the job's log, with one group")
     ] = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_type(cls, data: Any) -> Any:
+        check_alike(data)
+        return data
+
     @model_validator(mode="after")
     def _limits(self) -> Train:
-        if self.instance_count != 1:
-            message = f"is {self.instance_count}; training on several instances is not supported yet: write 1"
-            raise refusal(message, "instance_count")
+        check_count(self.instance_count)
         check_spot(self.spot, self.max_runtime)
         check_keep_warm(self.keep_warm, self.spot)
         _limit_hyperparameters(self.hyperparameters)

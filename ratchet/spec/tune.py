@@ -21,6 +21,7 @@ from ratchet.spec.fields import duration
 from ratchet.spec.instances import check_one
 from ratchet.spec.model import Example, Model
 from ratchet.spec.train import HYPERPARAMETERS, Train
+from ratchet.spec.train_hosts import launched_by
 from ratchet.spec.tune_ranges import Range, check_ranges
 
 # Service quotas of SageMaker AI for one tuning job, "Training jobs" and "Parallel training jobs"; the latter at most.
@@ -249,7 +250,8 @@ def check_tune(tune: Tune | None, train: Train, *, rounds: bool, managed_rules: 
     check_one(train.instance, "tune is said, whose trials SageMaker starts by itself", "train")
     _check_objective(tune.objective, train.metrics)
     _check_resource(tune, train.hyperparameters)
-    together = len(tune.ranges) + len(train.hyperparameters) + CONTAINERS_OWN
+    launcher = launched_by(train.distribution, train.instance)
+    together = len(tune.ranges) + len(train.hyperparameters) + CONTAINERS_OWN + len(launcher)
     if together > HYPERPARAMETERS:
         message = f"make {together} with train.hyperparameters and SageMaker's own; it takes at most {HYPERPARAMETERS}"
         raise refusal(message, "tune", "ranges")

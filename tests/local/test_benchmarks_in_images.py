@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import probe, rules
+from bench import probe, rules, two_hosts
 from localaws.sagemaker.containers.images import Images
 
 
@@ -50,3 +50,10 @@ def test_trainings_under_readmes_rules(kinds: str, healthy: str, sick: str) -> N
         (sick, True, True),
     ]
     assert found[0]["fell"] > 0.1
+
+
+def test_two_hosts_take_the_step_of_one() -> None:
+    found = two_hosts.measure(True, said)["figures"]
+    assert found["gradient_difference"] < 1e-9
+    assert found["gradient_difference_float32"] < 1e-4, "rounding"
+    assert found["accuracy_one"] == pytest.approx(found["accuracy_two"], abs=0.1)

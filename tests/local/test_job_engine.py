@@ -12,9 +12,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from localaws.sagemaker.containers.container import ContainerSpec, Shown
 from localaws.sagemaker.containers.objects import Objects
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.aws_platform import Credentials, Telemetry
+from localaws.sagemaker.core.registry_images import ImageNotInRegistryError, RegistryImage
 from localaws.sagemaker.core.request import Caller, Document
 from localaws.sagemaker.jobs import job_documents, job_records, supervision
 from localaws.sagemaker.jobs.engine import JobEngine
@@ -57,6 +59,9 @@ class Platform:
         self.events: list[tuple[str, Document]] = []
         self.lines: list[str] = []
 
+    def answer_on(self, listener: socket) -> Callable[[], None]:
+        return listener.close
+
     def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
         self.events.append((detail_type, detail))
 
@@ -74,6 +79,9 @@ class Platform:
 
     def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
         return dict.fromkeys(names, "OK")
+
+    def registry_image(self, uri: str, role_arn: str) -> RegistryImage:
+        raise ImageNotInRegistryError(uri)
 
     def publish(self, role_arn: str, topic_arn: str, message: str) -> None:
         raise NotImplementedError

@@ -19,7 +19,9 @@ CHECKS_OF = {
     "pytorch": (
         PYTORCH,
         (
+            "check_checkpoint_peers",
             "check_checkpoint_torch",
+            "check_peers",
             "check_probe_pytorch",
             "check_prune",
             "check_rules_pytorch",

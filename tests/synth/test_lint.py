@@ -35,7 +35,11 @@ def test_every_part_is_clean(root: Path, is_clean: Verdict, capsys: pytest.Captu
     folder = write_pipeline(
         root / "training_code", framework=None, dockerfile="Dockerfile", triggers={"schedule": "rate(7 days)"}
     )
-    (folder / "Dockerfile").write_text("FROM scratch\n")
+    (folder / "Dockerfile").write_text(
+        "FROM public.ecr.aws/docker/library/python:3.12 AS tools\n"
+        "FROM 763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-cpu-py312\n"
+        'ENTRYPOINT ["/main"]\n'
+    )
     write_pipeline(
         root / "training_code",
         name="judged",

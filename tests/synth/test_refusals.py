@@ -54,7 +54,7 @@ def test_a_dockerfile_where_no_image_is_built(tmp_path: Path) -> None:
     folder = write_pipeline(tmp_path / "models", framework=None, dockerfile="Dockerfile")
     (folder / "Dockerfile").write_text("FROM scratch\n")
     with pytest.raises(SpecError, match="dockerfile: the environment local builds no images"):
-        synthesize(settings("local"), tmp_path / "models", tmp_path / "out")
+        synthesize(settings("local", image_builds="none"), tmp_path / "models", tmp_path / "out")
 
 
 def test_two_pipelines_of_one_name(tmp_path: Path) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from synthesis import ENVIRONMENTS, Template, listed, settings, synthesize, text, write_pipeline
+from synthesis import ENVIRONMENTS, Template, listed, settings, text
 
 Stacks = Callable[[str], dict[str, Template]]
 
@@ -105,55 +103,6 @@ def test_the_run_table_has_the_agreed_keys_and_can_be_restored(stacks: Stacks, e
 
 def test_the_key_is_rotated(stacks: Stacks, environment: str) -> None:
     assert stacks(environment)["shared"].one("AWS::KMS::Key")["Properties"]["EnableKeyRotation"] is True
-
-
-FROM_SAGEMAKERS = """
-# FROM 111111111111.dkr.ecr.us-east-1.amazonaws.com/not-this-one:1
-ARG BASE=763104351884.dkr.ecr.us-west-2.amazonaws.com/pytorch-training:2.6.0-cpu-py312
-FROM ${BASE}
-COPY --from=683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-py312 /opt /opt
-COPY --from=763104351884.dkr.ecr.us-west-2.amazonaws.com/pytorch-inference:2.6.0-cpu-py312 /opt /opt
-FROM python:3.12
-"""
-
-
-def test_an_image_begins_with_one_of_ecrs_where_the_build_may_pull_it(tmp_path: Path) -> None:
-    template = with_dockerfile(tmp_path, FROM_SAGEMAKERS)
-    pulls = [one for one in template.statements_of("ImageBuild") if "ecr:BatchGetImage" in listed(one["Action"])]
-    (bases,) = [one for one in pulls if "ecr:PutImage" not in listed(one["Action"])]
-    found = {text(arn).partition(":ecr:")[2].rstrip('"]}') for arn in bases["Resource"]}
-    assert found == {
-        "us-west-2:763104351884:repository/pytorch-training",
-        "us-east-1:683313688378:repository/sagemaker-scikit-learn",
-        "us-west-2:763104351884:repository/pytorch-inference",
-    }
-    source = [one for one in template.statements_of("ImageBuild") if "s3:GetObject" in listed(one["Action"])]
-    assert [listed(one["Action"]) for one in source] == [["s3:GetObject", "s3:GetObjectVersion"]]
-
-
-def test_the_build_logs_in_to_every_registry_in_its_own_region(tmp_path: Path) -> None:
-    """The build's commands in a shell, with commands in the place of aws and docker that tell how they were called."""
-    project = with_dockerfile(tmp_path, FROM_SAGEMAKERS).one("AWS::CodeBuild::Project")["Properties"]
-    variables = {each["Name"]: text(each["Value"]) for each in project["Environment"]["EnvironmentVariables"]}
-    bases = "763104351884.dkr.ecr.us-west-2.amazonaws.com 683313688378.dkr.ecr.us-east-1.amazonaws.com"
-    assert variables["REGISTRIES"].rstrip('"]}').endswith(f" {bases}")
-    (command,) = json.loads(project["Source"]["BuildSpec"])["phases"]["build"]["commands"]
-    told = tmp_path / "told"
-    stand_in = f'#!/bin/sh\necho "$(basename "$0") $*" >> {told}\n[ "$2" != describe-images ]\n'
-    for name in ("aws", "docker"):
-        (tmp_path / name).write_text(stand_in)
-        (tmp_path / name).chmod(0o755)
-    own = {"REPOSITORY": "r", "TAG": "t", "URI": "1.dkr.ecr.eu-west-1.amazonaws.com/r", "DOCKERFILE": "Dockerfile"}
-    path = f"{tmp_path}:/usr/bin:/bin"
-    subprocess.run(["sh", "-c", command], env={**own, "REGISTRIES": bases, "PATH": path}, check=True)
-    called = told.read_text().splitlines()
-    assert sorted(line for line in called if "login" in line) == [
-        "aws ecr get-login-password --region us-east-1",
-        "aws ecr get-login-password --region us-west-2",
-        "docker login --username AWS --password-stdin 683313688378.dkr.ecr.us-east-1.amazonaws.com",
-        "docker login --username AWS --password-stdin 763104351884.dkr.ecr.us-west-2.amazonaws.com",
-    ]
-    assert called[-1] == "docker push 1.dkr.ecr.eu-west-1.amazonaws.com/r:t"
 
 
 def test_jobs_read_their_code_from_our_own_bucket(stacks: Stacks, environment: str) -> None:
@@ -311,21 +260,3 @@ def test_training_and_hosting_may_have_images_of_their_own(pipeline: Callable[..
     assert values["hosting_image_uri"].endswith("/pytorch-inference:2.6.0-cpu-py312")
     assert "repository/pytorch-training" in text(template.statements_of("JobsTraining"))
     assert "repository/pytorch-inference" in text(template.statements_of("JobsHosting"))
-
-
-def with_dockerfile(folder: Path, dockerfile: str) -> Template:
-    """The stack of a pipeline with an image of its own."""
-    model = write_pipeline(folder / "models", framework=None, dockerfile="Dockerfile")
-    (model / "Dockerfile").write_text(dockerfile)
-    return synthesize(settings("dev"), folder / "models", folder / "out")["tickets"]
-
-
-def test_a_dockerfile_is_built_in_the_account_before_anything_runs(tmp_path: Path) -> None:
-    template = with_dockerfile(tmp_path, "FROM scratch\n")
-    assert template.one("AWS::ECR::Repository")["Properties"]["ImageTagMutability"] == "IMMUTABLE"
-    (built,) = template.of_type("Custom::BuiltImage")
-    assert built in template.one("Custom::Pipeline")["DependsOn"]
-    spec = json.loads(template.one("AWS::CodeBuild::Project")["Properties"]["Source"]["BuildSpec"])
-    assert set(spec["phases"]) == {"build", "post_build"}
-    values = template.one("AWS::StepFunctions::StateMachine")["Properties"]["DefinitionSubstitutions"]
-    assert template.one("Custom::BuiltImage")["Properties"]["Tag"] in text(values["image_uri"])

@@ -93,6 +93,12 @@ class S3(Service):
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803 - boto3's
         self.objects[Bucket, Key] = Body
 
+    def head_object(self, *, Bucket: str, Key: str) -> Document:  # noqa: N803 - boto3's
+        if (Bucket, Key) not in self.objects:
+            raise self.error("head_object", "404", "Not Found")
+        versions = [entry["VersionId"] for entry in self.versions.get(Bucket, []) if entry["Key"] == Key]
+        return {"VersionId": versions[-1]} if versions else {}
+
     def get_object(self, *, Bucket: str, Key: str, Range: str = "bytes=0-") -> Document:  # noqa: N803 - boto3's
         if (Bucket, Key) not in self.objects:
             raise self.error("get_object", "NoSuchKey", "The specified key does not exist.")
@@ -384,7 +390,10 @@ class AutoScaling(Service):
 
 
 class Kept(Service):
-    """A service that only takes things in: its requests are in `Aws.called`."""
+    """A service that only takes things in: its requests are in `Aws.called`. Builds are what a test says."""
+
+    def __init__(self) -> None:
+        self.builds: dict[str, Document] = {}
 
     def publish(self, **_: Any) -> Document:
         return {"MessageId": "1"}
@@ -394,6 +403,9 @@ class Kept(Service):
 
     def start_build(self, **_: Any) -> Document:
         return {"build": {"id": "1"}}
+
+    def batch_get_builds(self, *, ids: list[str]) -> Document:
+        return {"builds": [self.builds[each] for each in ids]}
 
 
 SERVICES: dict[str, type[Service]] = {

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import socket
 
 from localaws.sagemaker.core.aws_platform import Credentials, Telemetry
+from localaws.sagemaker.core.registry_images import ImageNotInRegistryError, RegistryImage
 from localaws.sagemaker.core.request import Caller, Document
 
 
@@ -23,6 +25,9 @@ class QuietPlatform:
         self.state_dir, self.image_dir = root / "state", root / "images"
         self.private_dirs: list[Path] = []
         self.events: list[tuple[str, Document]] = []
+
+    def answer_on(self, listener: socket) -> Callable[[], None]:
+        return listener.close
 
     def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
         self.events.append((detail_type, detail))
@@ -41,6 +46,9 @@ class QuietPlatform:
 
     def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:
         return dict.fromkeys(names, "OK")
+
+    def registry_image(self, uri: str, role_arn: str) -> RegistryImage:
+        raise ImageNotInRegistryError(uri)
 
     def publish(self, role_arn: str, topic_arn: str, message: str) -> None:
         """Nobody subscribes."""

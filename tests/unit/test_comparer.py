@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memory_aws import installed
 
+from localaws.sagemaker.hosting.connection import Answer
 from localaws.sagemaker.hosting.data_capture import captured
 from localaws.sagemaker.hosting.witnesses import Exchange
-from localaws.sagemaker.hosting.worker import Answer
 
 CONFIG = {
     "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],

@@ -69,7 +69,6 @@ def test_an_image_of_the_user_s_own_starts_as_it_says(tmp_path: Path) -> None:
     assert first_process(built(tmp_path, f'FROM {SKLEARN}\nENTRYPOINT ["python", "/fit.py"]\n')) == {}
     assert first_process(built(tmp_path, "ARG BASE\nFROM ${BASE}\n")) == {}
     assert first_process(built(tmp_path, f"FROM {SKLEARN} AS base\nCMD fit\nFROM base\nRUN make\n")) == {}
-    assert first_process(built(tmp_path, "# nothing yet\n")) == {}
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ class ThreadedContainer:
 
     def stop(self) -> None:
         self._ended.set()
-        for connection in self._connections:
+        for connection in (self._control, *self._connections):
             try:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from localaws.sagemaker.hosting.connection import Connection, request_head
 from localaws.sagemaker.hosting.model_server import (
     containers,
     desk,
@@ -33,7 +34,7 @@ from localaws.sagemaker.hosting.model_server.functions import Functions
 from localaws.sagemaker.hosting.model_server.http_messages import Request, Response, message
 from localaws.sagemaker.hosting.model_server.model import Model
 from localaws.sagemaker.hosting.model_server.toolkit_model import ToolkitModel
-from localaws.sagemaker.hosting.worker import Connection, Worker, request_head
+from localaws.sagemaker.hosting.worker import ControlDoor, Worker
 
 THERE = model.settings_of({"SAGEMAKER_BASE_DIR": "/there"})
 PASS_ON = Functions(
@@ -515,7 +516,7 @@ def started(folder: Path, workers: str) -> tuple[subprocess.Popen[str], Worker]:
             text=True,
         )
     seen: Any = process
-    return process, Worker(seen, ours)
+    return process, Worker(seen, ControlDoor(ours))
 
 
 @pytest.mark.fidelity(
@@ -526,7 +527,7 @@ def started(folder: Path, workers: str) -> tuple[subprocess.Popen[str], Worker]:
 def test_as_many_workers_answer_as_are_asked_for(tmp_path: Path) -> None:
     process, worker = started(tmp_path, "2")
     worker.wait_until_healthy(10)
-    connections = [worker._connect() for _ in range(4)]
+    connections = [worker._connection(10) for _ in range(4)]
     asks = request_head("POST", "/invocations", {"Content-Type": "text/csv"}, 1)
     answers = [json.loads(connection.ask(asks, b"1", 10).body) for connection in connections]
     assert all(loaded == asked for loaded, asked in answers)
@@ -540,7 +541,7 @@ def test_as_many_workers_answer_as_are_asked_for(tmp_path: Path) -> None:
     said = process.stderr.read()
     assert "The model's code has ended the process: sys.exit(7)." in said
     assert "A worker ended with exit code 7" in said
-    worker._control.close()
+    worker._door.close()
 
 
 @pytest.mark.parametrize("workers", ["0", "two", "-1"])
@@ -551,13 +552,13 @@ def test_a_wrong_number_of_workers_is_told(tmp_path: Path, workers: str) -> None
         f"SAGEMAKER_MODEL_SERVER_WORKERS is '{workers}'; it must be a whole number from 1 on" in process.stderr.read()
     )
     assert process.wait(10) == 1
-    worker._control.close()
+    worker._door.close()
 
 
 def test_workers_end_with_the_platform(tmp_path: Path) -> None:
     process, worker = started(tmp_path, "3")
     worker.wait_until_healthy(10)
-    worker._control.close()
+    worker._door.close()
     assert process.wait(10) == -signal.SIGKILL
     assert process.stderr is not None
     assert process.stderr.read() == "", "and the last that wrote there, too"

@@ -17,9 +17,10 @@ from waiting import WAIT_SECONDS, until
 
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.hosting import fleet, instances, invocation, lanes, worker
+from localaws.sagemaker.hosting.connection import AnswerTooLargeError, Connection, NotHttpError
 from localaws.sagemaker.hosting.fleet import Deployment
 from localaws.sagemaker.hosting.invocation import Invoker, InvokeRequest, ModelError
-from localaws.sagemaker.hosting.worker import AnswerTooLargeError, Connection, Worker, WorkerTimeoutError, start_worker
+from localaws.sagemaker.hosting.worker import Worker, WorkerTimeoutError, start_worker
 
 
 def invoker(deployments: dict[str, Deployment]) -> Invoker:
@@ -126,10 +127,10 @@ def speaking(said: bytes, then: Callable[[socket.socket], None] = finish) -> Con
     ("said", "error"),
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", AnswerTooLargeError),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nabc", AnswerTooLargeError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nabc", NotHttpError),
         (b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 5000, AnswerTooLargeError),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", ConnectionResetError),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n", ValueError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n", NotHttpError),
     ],
 )
 def test_what_a_container_may_not_say(said: bytes, error: type[Exception]) -> None:

@@ -446,13 +446,16 @@ def test_a_deadline_is_over_when_its_time_is(time: Time, seconds: float, over: b
 
 # ---------------------------------------------------------------------------------------------------------- images
 
-IMAGE = {"Tag": "t1", "Project": "project", "Source": "bucket/key.zip"}
+IMAGE = {"Tag": "t1", "Project": "project", "Bucket": "bucket", "Key": "key.zip"}
 
 
 @pytest.mark.parametrize("kind", ["Create", "Update"])
 def test_a_build_is_started_and_answers_by_itself(aws: Aws, answers: Answers, kind: str) -> None:
+    aws.s3.objects["bucket", "key.zip"] = b""
+    aws.s3.versions["bucket"] = [{"Key": "key.zip", "VersionId": "v1"}, {"Key": "other.zip", "VersionId": "v2"}]
     call(request(kind, "Custom::BuiltImage", ResourceProperties=IMAGE))
     (build,) = aws.called("start_build")
+    assert build["sourceVersion"] == "v1", "what is put there meanwhile is another's"
     assert (build["projectName"], build["sourceLocationOverride"]) == ("project", "bucket/key.zip")
     assert build["idempotencyToken"] == "request-1", "a request that comes again is the same build"
     variables = {entry["name"]: entry["value"] for entry in build["environmentVariablesOverride"]}
@@ -466,7 +469,88 @@ def test_a_build_is_started_and_answers_by_itself(aws: Aws, answers: Answers, ki
     assert not answers.requests
 
 
+@pytest.mark.parametrize("versions", [[], [{"Key": "key.zip", "VersionId": "null"}]])
+def test_a_bucket_without_versions_names_none(aws: Aws, answers: Answers, versions: list[dict[str, str]]) -> None:
+    aws.s3.objects["bucket", "key.zip"] = b""
+    aws.s3.versions["bucket"] = versions
+    call(request("Create", "Custom::BuiltImage", ResourceProperties=IMAGE))
+    (build,) = aws.called("start_build")
+    assert "sourceVersion" not in build
+    assert not answers.requests
+
+
+def test_a_source_that_is_gone_is_told(aws: Aws, answers: Answers) -> None:
+    call(request("Create", "Custom::BuiltImage", ResourceProperties=IMAGE))
+    assert answers.documents[0]["Status"] == "FAILED"
+    assert "Not Found" in answers.documents[0]["Reason"]
+
+
 def test_an_image_that_goes_needs_no_build(aws: Aws, answers: Answers) -> None:
     call(request("Delete", "Custom::BuiltImage", ResourceProperties=IMAGE))
     assert not aws.calls
     assert (answers.documents[0]["Status"], answers.documents[0]["PhysicalResourceId"]) == ("SUCCESS", "physical")
+
+
+BUILD = {
+    "buildStatus": "FAILED",
+    "environment": {
+        "environmentVariables": [
+            {"name": "REPOSITORY", "value": "images", "type": "PLAINTEXT"},
+            {"name": "RESPONSE_URL", "value": "https://cloudformation/answer?signed"},
+            {"name": "STACK_ID", "value": "arn:stack"},
+            {"name": "REQUEST_ID", "value": "request-1"},
+            {"name": "LOGICAL_ID", "value": "Logical"},
+        ]
+    },
+    "phases": [
+        {"phaseType": "SUBMITTED", "phaseStatus": "SUCCEEDED"},
+        {
+            "phaseType": "DOWNLOAD_SOURCE",
+            "phaseStatus": "FAILED",
+            "contexts": [{"statusCode": "CLIENT_ERROR", "message": "AccessDenied: Access Denied"}],
+        },
+        {"phaseType": "COMPLETED"},
+    ],
+    "logs": {"deepLink": "https://console/log"},
+}
+ENDED = {
+    "source": "aws.codebuild",
+    "detail-type": "CodeBuild Build State Change",
+    "detail": {"build-id": "arn:aws:codebuild:us-east-1:123456789012:build/project:1", "build-status": "FAILED"},
+}
+
+
+def test_a_build_that_could_not_answer_is_answered_for(aws: Aws, answers: Answers) -> None:
+    aws.codebuild.builds["project:1"] = BUILD
+    call(ENDED)
+    (document,) = answers.documents
+    assert document == {
+        "Status": "FAILED",
+        "Reason": "The image build: DOWNLOAD_SOURCE ended FAILED: AccessDenied: Access Denied; its log: "
+        "https://console/log",
+        "PhysicalResourceId": "images",
+        "StackId": "arn:stack",
+        "RequestId": "request-1",
+        "LogicalResourceId": "Logical",
+    }
+    assert answers.requests[0].full_url == "https://cloudformation/answer?signed"
+
+
+def test_a_build_that_is_stopped_or_has_no_log_is_told_too(aws: Aws, answers: Answers) -> None:
+    stopped = {"phaseType": "BUILD", "phaseStatus": "STOPPED"}
+    aws.codebuild.builds["project:1"] = {**BUILD, "phases": [stopped], "logs": {}}
+    call(ENDED)
+    aws.codebuild.builds["project:1"] = {**BUILD, "phases": [], "buildStatus": "FAULT"}
+    call(ENDED)
+    assert [document["Reason"] for document in answers.documents] == [
+        "The image build: BUILD ended STOPPED; its log: there is none",
+        "The image build: it ended FAULT; its log: https://console/log",
+    ]
+
+
+def test_a_build_that_has_answered_is_left_alone(aws: Aws, answers: Answers) -> None:
+    """Its commands' own words say more than CodeBuild's."""
+    phases = [{"phaseType": "BUILD", "phaseStatus": "FAILED"}, {"phaseType": "POST_BUILD", "phaseStatus": "SUCCEEDED"}]
+    aws.codebuild.builds["project:1"] = {**BUILD, "phases": phases}
+    call(ENDED)
+    assert not answers.requests

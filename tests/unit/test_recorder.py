@@ -208,6 +208,13 @@ def test_a_record_says_on_which_instance_types_its_jobs_ran_and_no_more_what_it_
     assert "instances" not in record
 
 
+@pytest.mark.parametrize(("hosts", "kept"), [(2, {"hosts": 2}), (1, {}), (None, {})])
+def test_a_record_says_how_many_hosts_have_trained(hosts: int | None, kept: dict[str, int]) -> None:
+    ran = event(outcome="Promoted", training={"instance": "ml.m5.xlarge", "hosts": hosts, "environment": {}})
+    record = documents.run_record(ran, begun={}, state=running(), evaluation=None, timings={}, at="now")
+    assert {name: value for name, value in record.items() if name == "hosts"} == kept
+
+
 def test_of_a_job_that_failed_they_are_in_its_description() -> None:
     told = {
         "HyperParameters": {"lr": "9"},

@@ -546,6 +546,21 @@ def test_the_end_of_a_job_s_log_is_its_last_lines() -> None:
     assert [lines[0].message, lines[-1].message, len(lines)] == ["line 10", "line 49", run_logs.TAIL_LINES]
 
 
+class _HostsLogs(_Logs):
+    """Of a training job on two hosts: a stream each."""
+
+    def describe_log_streams(self, **request: str) -> dict[str, Any]:
+        super().describe_log_streams(**request)
+        hosts = [f"{request['logStreamNamePrefix']}algo-{number}-1764252000" for number in (1, 2)]
+        return {"logStreams": [{"logStreamName": host} for host in hosts]}
+
+
+def test_the_end_of_the_log_of_several_hosts_names_each_line_s() -> None:
+    logs: Any = _HostsLogs()
+    lines = run_logs.tail(logs, failed_sources().run, "Train")
+    assert [line.message for line in lines][-2:] == ["algo-1  line 49", "algo-2  line 49"]
+
+
 class _BatchLogs(_Logs):
     """Of a transform job: a container's stream, and what of its files was wrong."""
 

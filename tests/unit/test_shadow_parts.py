@@ -13,12 +13,12 @@ from waiting import WAIT_SECONDS, until
 
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.hosting import mirror as mirrors
+from localaws.sagemaker.hosting.connection import Answer
 from localaws.sagemaker.hosting.data_capture import Capture, captured, check_capture, is_on
 from localaws.sagemaker.hosting.fleet import Deployment, NoVariantError
 from localaws.sagemaker.hosting.mirror import Mirror
 from localaws.sagemaker.hosting.shadow_variants import check_containers, share_of
 from localaws.sagemaker.hosting.witnesses import Exchange
-from localaws.sagemaker.hosting.worker import Answer
 
 BOTH = [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}]
 CONFIG: dict[str, Any] = {

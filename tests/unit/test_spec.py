@@ -221,7 +221,6 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"deploy": {"instance": "big"}},
         "deploy.instance: is 'big', which is no SageMaker instance",
     ),
-    "several instances": ({"train": {**TRAIN, "instance_count": 2}}, "train.instance_count: is 2; training on several"),
     "volume without a unit": ({"train": {**TRAIN, "volume": 30}}, "train.volume: has no unit: write 30GiB"),
     "volume in GB": (
         {"train": {**TRAIN, "volume": "30GB"}},

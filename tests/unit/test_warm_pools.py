@@ -503,9 +503,9 @@ def notes(found: dict[str, list[str]], spoil: Callable[[Path], None] = lambda _c
 
     def script(job: Job) -> Ending:
         launched(job)
-        job.ml.mkdir(parents=True)
+        job.first.ml.mkdir(parents=True)
         warm_pool_cache.prepare(job)
-        cache = job.ml / "sagemaker" / "warmpoolcache"
+        cache = job.first.ml / "sagemaker" / "warmpoolcache"
         found[job.name] = sorted(path.name for path in cache.iterdir()) if cache.exists() else ["no cache"]
         if cache.exists():
             (cache / job.name).mkdir()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pictures
 import torch
+from peers import Peers
 from torch import nn
 
 PRECISIONS = ("float32", "bfloat16")
@@ -15,7 +16,8 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of a training. `watch_every`: steps between two that are watched, in the last epoch only.
+    """The settings of a training. `batch`: of all peers together. `watch_every`: steps between two that are watched, in
+    the last epoch only.
 
     `precision`: float32, or bfloat16 in which layers multiply (weights and optimizer stay float32): about twice as fast
     where the processor or the accelerator has it in hardware, much slower where it hasn't.
@@ -31,10 +33,16 @@ class Recipe:
 
 
 class Training:
-    """A network with its loss and its optimizer (AdamW), trained in place by one learning rate's cycle."""
+    """A network with its loss and its optimizer (AdamW), trained in place by one learning rate's cycle.
 
-    def __init__(self, model, recipe):
+    Args:
+        peers: the processes that train it with this one; each has the same data.
+    """
+
+    def __init__(self, model, recipe, peers=None):
+        self.peers = peers or Peers()
         self.model, self.recipe = model, recipe
+        self._together = self.peers.together(model)
         self.loss = nn.CrossEntropyLoss()
         # Fused: one pass over the weights, where the plain one makes a dozen. Of AlexNet's step that is half.
         self.optimizer = torch.optim.AdamW(
@@ -56,11 +64,14 @@ class Training:
             self.optimizer, max_lr=self.recipe.learning_rate, total_steps=self.recipe.epochs * steps + 1
         )
         for epoch in range(1, self.recipe.epochs + 1):
-            self.model.train()
+            self._together.train()
             order = random.permutation(len(labels))
             for number in range(steps):
-                chosen = order[number * self.recipe.batch : (number + 1) * self.recipe.batch]
-                batch = pictures.shifted(pictures.tensor(images[chosen]), random)
+                drawn = order[number * self.recipe.batch : (number + 1) * self.recipe.batch]
+                # Of the whole batch, so that all peers draw the same.
+                moves = self.peers.share(pictures.moves(len(drawn), random))
+                chosen = self.peers.share(drawn)
+                batch = pictures.shifted(pictures.tensor(images[chosen]), moves)
                 if watcher:
                     watcher.watching = epoch == self.recipe.epochs and number % self.recipe.watch_every == 0
                 self._step(batch, torch.from_numpy(labels[chosen]))
@@ -70,7 +81,7 @@ class Training:
     def _step(self, batch, labels):
         device = next(self.model.parameters()).device
         with torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-            loss = self.loss(self.model(batch.to(device)), labels.to(device))
+            loss = self.loss(self._together(batch.to(device)), labels.to(device))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()

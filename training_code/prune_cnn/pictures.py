@@ -64,9 +64,13 @@ def tensor(pictures):
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(63.75).sub_(2.0).contiguous()
 
 
-def shifted(batch, random):
+def moves(count, random):
+    """By how far to move so many pictures, at random: (count, 2), 0 to 4; 2 leaves one where it is."""
+    return random.integers(0, 5, (count, 2))
+
+
+def shifted(batch, moves):
     """The pictures, each moved by up to two pixels; what leaves on one side is filled with the edge."""
     padded = torch.nn.functional.pad(batch, (2, 2, 2, 2), mode="replicate")
     size = batch.shape[2]
-    moves = random.integers(0, 5, (len(batch), 2))
     return torch.stack([padded[i, :, y : y + size, x : x + size] for i, (y, x) in enumerate(moves)])

@@ -94,10 +94,13 @@ def scores(criterion, arch, state, seen):
     return {group.name: _normed(of_group(group)) for group in groups(arch)}
 
 
-def seen_by(trial):
-    """The hooks' vectors as the probe saved them: name -> one vector a step (`seen` of `scores`)."""
+def seen_by(trial, peers):
+    """The hooks' vectors as the probe saved them: name -> one vector a step (`seen` of `scores`).
+
+    Of peers, who each saw their share of the batches, the means: all rank the units alike.
+    """
     return {
-        name: [trial.value(name, step) for step in trial.steps(name)]
+        name: [peers.mean(torch.from_numpy(trial.value(name, step, worker=peers.number))) for step in trial.steps(name)]
         for kind in KINDS
         for name in trial.names(rf"/{kind}$")
     }

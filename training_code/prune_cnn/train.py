@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 import network
+import peers
 import pictures
 import prune
 import ranks
@@ -37,6 +38,7 @@ FRACTION = 0.3  # of all units goes in a round
 FLOOR = 0.05  # of every layer stays, whatever its ranks
 FIRST_EPOCHS = 8  # of the first round
 EPOCHS = 4  # of every later one
+BATCH = 64  # of all hosts together
 LEARNING_RATE = 2e-3
 VALIDATION = 0.2  # of the training pictures judge the rounds; the held-out channel judges what leaves the last
 PRECISION = "float32"  # or bfloat16: twice as fast where the processor has it in hardware (see learning.py)
@@ -50,24 +52,35 @@ RANKS = "ranks.safetensors"
 
 def main():
     args = parse_arguments()
+    with peers.joined() as joined:
+        train(args, joined)
+
+
+def train(args, joined):
+    """A round, by all peers together; the first of them measures and saves."""
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     learned, judged, classes = load(args)
     model, arch = pruned(args) if args.previous else fresh(args, classes)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
-    count = network.parameters(model)
-    print(f"{arch.network}: {count} parameters, {len(learned[0])} pictures to learn from", flush=True)
+    model.to(joined.device)
+    count, hosts = network.parameters(model), f", {joined.count} together" if joined.count > 1 else ""
+    print(f"{arch.network}: {count} parameters, {len(learned[0])} pictures to learn from{hosts}", flush=True)
 
     epochs = args.epochs if args.previous else args.first_epochs
-    recipe = Recipe(epochs, args.learning_rate, seed=args.seed, precision=args.precision)
-    seen = learn(model, arch, recipe, learned, judged)
+    recipe = Recipe(epochs, args.learning_rate, batch=args.batch, seed=args.seed, precision=args.precision)
+    seen = learn(Training(model, recipe, joined), arch, learned, judged)
+    if joined.is_first:
+        save(args, model, arch, seen)
+        report(model, arch, judged, args.model_dir / weights.STATE)
 
+
+def save(args, model, arch, seen):
+    """Writes the network, the ranks of its units, and the code that serves it."""
     weights.save(args.model_dir, arch, model.state_dict())
     # The next round prunes by them.
     weights.write(args.model_dir / RANKS, ranks.scores(args.criterion, arch, model.state_dict(), seen))
     # With its serving code beside it, model.tar.gz is all that evaluation and the endpoint need.
     save_serving_code(args.model_dir)
-    report(model, arch, judged, args.model_dir / weights.STATE)
 
 
 def parse_arguments():
@@ -81,6 +94,7 @@ def parse_arguments():
     parser.add_argument("--floor", type=float, default=FLOOR)
     parser.add_argument("--first-epochs", type=int, default=FIRST_EPOCHS)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
     parser.add_argument("--precision", default=PRECISION, choices=PRECISIONS)
     parser.add_argument("--seed", type=int, default=SEED)
@@ -120,20 +134,22 @@ def pruned(args):
     return model, arch
 
 
-def learn(model, arch, recipe, learned, judged):
+def learn(training, arch, learned, judged):
     """Trains while the probe saves what rules judge and units are ranked by; returns the latter (see ranks.py)."""
-    training = Training(model, recipe)
+    model, joined = training.model, training.peers
     probe = Probe.from_environment()
     probe.watch(model, loss=training.loss, optimizer=training.optimizer)
     watcher = ranks.Watcher(model, arch, probe.tensor)
     for epoch in training.epochs(learned, watcher):
+        if not joined.is_first:
+            continue
         with probe.mode("eval"):
             score = accuracy(model, *judged)
             probe.scalar("validation/accuracy", score)
         print(f"epoch={epoch} validation:accuracy={score:.4f}", flush=True)
     watcher.close()
     probe.close()
-    return ranks.seen_by(Trial(probe.directory))
+    return ranks.seen_by(Trial(probe.directory), joined)
 
 
 def report(model, arch, judged, file):

@@ -21,6 +21,7 @@ from infra.workflow.step import Step
 from infra.workflow.surroundings import IMAGE_URI, Surroundings
 from infra.workflow.training import Training
 from ratchet.spec import PipelineSpec
+from ratchet.spec.data import SHARDED
 from ratchet.spec.metric_names import labels_needed
 
 # Where a run goes on once the endpoint is what the run table says.
@@ -53,6 +54,7 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
         "image_uri": str(IMAGE_URI),
         thresholds.KEPT: at.spec.serving.told,
         **({BATCH: at.spec.deploy.input} if at.spec.deploy.input else {}),
+        **_shards(at.spec),
         **training.way.plan,
     }
     chosen = {name: expression(f"$plan.{name}") for name in ("candidate", "decision")}
@@ -77,11 +79,20 @@ def spec_hash(spec: PipelineSpec) -> str:
         del document["deploy"]["kind"]
     if not spec.deploy.chain:
         del document["deploy"]["chain"]
+    if spec.train.distribution is None:
+        del document["train"]["distribution"]
     if spec.gate.at_threshold is None:
         del document["gate"][thresholds.FLOORS]
     if spec.tune is None:
         del document["tune"]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _shards(spec: PipelineSpec) -> dict[str, Any]:
+    """To how many hosts the objects of a channel are shared out, where they are."""
+    hosts = spec.train.instance_count
+    shards = {name: hosts for name, channel in spec.training_channels.items() if channel.distribution == SHARDED}
+    return {"shards": shards} if shards else {}
 
 
 def _held_out(at: Surroundings) -> dict[str, Any] | None:

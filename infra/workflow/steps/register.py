@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contract import files, outcomes, thresholds
 from contract.approvals import APPROVED, NOT_APPROVED, PENDING
+from contract.held_out import JSON_LINES
 from contract.states import RECORD, REGISTER
 from infra.grants import Grant
 from infra.workflow.chain import candidates, chain, with_archive
@@ -16,6 +17,8 @@ from infra.workflow.surroundings import HOSTING_IMAGE_URI, Surroundings
 from infra.workflow.training import Training
 
 _CONTENT_TYPES = ("text/csv", "application/json", "application/x-npy")
+# What an image of the user's own is asked with, when it is judged, and answers.
+_CSV, _JSON_LINES = "text/csv", "application/jsonlines"
 
 
 def register(at: Surroundings, training: Training, *, better: str, worse: str = RECORD) -> Step:
@@ -54,6 +57,15 @@ def _candidate(at: Surroundings, training: Training) -> Document:
     }
 
 
+def _content_types(at: Surroundings) -> Document:
+    """What the model takes and answers, as far as this pipeline knows."""
+    takes = answers = list(_CONTENT_TYPES)
+    if at.spec.is_own_container:
+        takes = [_JSON_LINES if at.spec.evaluate.format == JSON_LINES else _CSV]
+        answers = [_CSV]
+    return {"SupportedContentTypes": takes, "SupportedResponseMIMETypes": answers}
+
+
 def model_package(at: Surroundings) -> Document:
     """CreateModelPackage, with the model's evaluation and the gate's decision.
 
@@ -67,8 +79,7 @@ def model_package(at: Surroundings) -> Document:
         "ModelPackageDescription": expression("$substring($decision.reason, 0, 1024)"),
         "InferenceSpecification": {
             "Containers": with_archive(containers, expression("$training.model_data")),
-            "SupportedContentTypes": list(_CONTENT_TYPES),
-            "SupportedResponseMIMETypes": list(_CONTENT_TYPES),
+            **_content_types(at),
         },
         "ModelApprovalStatus": expression(f"$decision.promote ? {quoted(passed)} : {quoted(NOT_APPROVED)}"),
         "ModelMetrics": {"ModelQuality": {"Statistics": evaluation}},

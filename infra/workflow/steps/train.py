@@ -65,6 +65,7 @@ def _description(training: Training) -> str:
             "hyperparameters": "$states.result.HyperParameters",
             "seconds": "$states.result.TrainingTimeInSeconds",
             "instance": "$states.result.ResourceConfig.InstanceType",
+            "hosts": "$states.result.ResourceConfig.InstanceCount",
             **training.capacity.figures,
             "environment": "$states.result.Environment",
             "description": members(description),
@@ -79,7 +80,7 @@ def _role(at: Surroundings, training: Training) -> JobRole:
         grants=[
             *read_channels(at, list(at.spec.training_channels.values())),
             *read_from_runs(at, f"{files.TRAIN}/*", *map(files.manifest, at.spec.training_channels)),
-            *read_code(at),
+            *([] if at.spec.is_own_container else read_code(at)),
             write_own_run(at, files.TRAIN),
             *_try_out(at),
             *training.judging.job_grants,

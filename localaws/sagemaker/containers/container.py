@@ -18,7 +18,8 @@ from typing import IO, Literal, NamedTuple, Protocol
 
 import localaws
 from localaws.confinement import landlock, system
-from localaws.sagemaker.containers import spawner
+from localaws.sagemaker.containers import image_root, spawner
+from localaws.sagemaker.containers.image_root import ImageRoot
 from localaws.sagemaker.containers.limits import Exceeded, Limits, Watch
 from localaws.sagemaker.containers.warm_start import Warm
 
@@ -81,11 +82,15 @@ class ContainerSpec:
     as_process_1: SIGTERM comes to the program as to a container's process 1: only where it handles or blocks it.
     is_train: the program is the image's `train`, and process 1 itself, where the container has processes of its own.
     tools: a directory of programs that the image has and this machine lacks; appears as TOOLS, read-only.
-    network: "host" or "none".
+    network: "host", "none", or the descriptors of a private one, see `networks.Network`.
+    hostname: what it calls itself; None: as this machine does. etc_hosts: its /etc/hosts; None: this machine's.
+    shared: folders outside `base_dir` that it writes to, by their places below it.
     descriptors: open files and sockets that the program inherits under their numbers.
     layer: its own layer over the image's environment, see `can_lay_over`.
     limits: what it may use of this machine; None: all of it.
     warm: how it may begin in a warm interpreter, see `warm.py`; None where it may not.
+    image_root: the image's own file system, of which the container sees nothing else; None: a view of this machine's,
+    by `needs`, `tools` and `layer`. The program is then process 1 itself, and `command` is looked up in the image.
     """
 
     command: Sequence[str]
@@ -99,11 +104,15 @@ class ContainerSpec:
     as_process_1: bool = False
     is_train: bool = False
     tools: Path | None = None
-    network: Literal["host", "none"] = "host"
+    network: Literal["host", "none"] | Sequence[int] = "host"
+    hostname: str | None = None
+    etc_hosts: Path | None = None
+    shared: Mapping[str, Path] = field(default_factory=dict)
     descriptors: Sequence[int] = ()
     layer: Layer | None = None
     limits: Limits | None = None
     warm: Warm | None = None
+    image_root: ImageRoot | None = None
 
 
 class Process(Protocol):
@@ -184,9 +193,20 @@ _running: set[Container] = set()
 
 def launch(spec: ContainerSpec) -> Container:
     """Start a container. Raises OSError when the machine can't start processes."""
-    started = _start(options_of(spec), list(spec.command), dict(spec.environment), spec.descriptors)
+    options, command = options_of(spec), list(spec.command)
+    if spec.image_root is None:
+        started = _start(options, command, dict(spec.environment), inherited(spec))
+    else:
+        with image_root.in_memory(spec.environment) as variables:
+            options += ["--variables", str(variables)]
+            started = _start(options, command, {}, [*inherited(spec), variables])
     keep_to_limits(started, spec)
     return started
+
+
+def inherited(spec: ContainerSpec) -> list[int]:
+    """The descriptors that its first process inherits: its program's, and its network's."""
+    return [*spec.descriptors, *([] if isinstance(spec.network, str) else spec.network)]
 
 
 def options_of(spec: ContainerSpec) -> list[str]:
@@ -199,6 +219,7 @@ def keep_to_limits(started: Container, spec: ContainerSpec) -> None:
     """Keep a container that has only just been started to its limits."""
     if spec.limits is not None:
         written = [spec.base_dir, spec.tmp_dir, *([spec.layer.directory] if spec.layer else [])]
+        written += [spec.image_root.written] if spec.image_root else []
         started.limit(spec.limits, written)
 
 
@@ -306,11 +327,15 @@ def _make_places(spec: ContainerSpec) -> None:
 
 
 def _view_options(spec: ContainerSpec) -> list[str]:
-    options = ["--isolate-network"] if spec.network == "none" else []
+    options = _network_options(spec.network)
     options += ["--process-1"] if spec.as_process_1 else []
     options += ["--train"] if spec.is_train else []
     options += ["--bind", str(spec.base_dir), str(OPT_ML), "--bind", str(spec.tmp_dir), str(TMP)]
-    options += _OWN_PYTHON
+    options += ["--hostname", spec.hostname] if spec.hostname else []
+    options += ["--show", str(spec.etc_hosts), "/etc/hosts"] if spec.etc_hosts else []
+    for place, folder in spec.shared.items():
+        options += ["--bind", str(folder), str(OPT_ML / place)]
+    options += spec.image_root.options if spec.image_root else _OWN_PYTHON
     for path in spec.needs:
         # pip's settings of this machine may name a folder that has more in it than packages.
         if not any(hidden.is_relative_to(path) for hidden in spec.hide):
@@ -325,6 +350,12 @@ def _view_options(spec: ContainerSpec) -> list[str]:
     return options + (_layer_options(spec.layer) if spec.layer else [])
 
 
+def _network_options(network: Literal["host", "none"] | Sequence[int]) -> list[str]:
+    if isinstance(network, str):
+        return ["--isolate-network"] if network == "none" else []
+    return ["--network", ",".join(map(str, network))]
+
+
 def _layer_options(layer: Layer) -> list[str]:
     below = [option for directory in layer.below for option in ("--under", str(directory))]
     return ["--overlay", str(layer.under), str(layer.directory), *below]
@@ -334,4 +365,6 @@ def _start(
     options: list[str], command: list[str], environment: dict[str, str], descriptors: Sequence[int] = ()
 ) -> Container:
     argv = [sys.executable, "-I", "-S", "-c", _FIRST_PROCESS, *options, "--parent", str(os.getpid()), "--", *command]
-    return Container(spawner.start(argv, environment, descriptors), owns_processes="--pid" in options)
+    # An image's own program is process 1 itself, and could outlive a first process that is only killed.
+    owns_processes = "--pid" in options and "--root" not in options
+    return Container(spawner.start(argv, environment, descriptors), owns_processes=owns_processes)

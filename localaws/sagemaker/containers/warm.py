@@ -311,10 +311,16 @@ def _can_be_warm(spec: ContainerSpec, warm: Warm) -> bool:
     has_image_as_it_is = spec.layer is not None and not spec.layer.below and spec.layer.under == warm.root
     return (
         has_image_as_it_is
+        and _can_join(spec.network)
         and warm.reading.bears
         and not startup.only_cold(warm.variables)
         and container.isolation() == "processes and files"
     )
+
+
+def _can_join(network: str | Sequence[int]) -> bool:
+    """Whether a warm interpreter's child can be in a network: an ordinary user's is in a user namespace of its own."""
+    return isinstance(network, str) or os.geteuid() == 0
 
 
 def _launch(spec: ContainerSpec, interpreter: Interpreter) -> Container:
@@ -330,12 +336,12 @@ def _launch(spec: ContainerSpec, interpreter: Interpreter) -> Container:
         document = {
             "options": [*options, "--parent", str(os.getpid()), "--", *spec.command],
             "environment": dict(spec.environment),
-            "descriptors": list(spec.descriptors),
+            "descriptors": container.inherited(spec),
             "forks": forks,
         }
         message = json.dumps(document).encode() + b"\n"
         others = [listener.fileno()] if listener else []
-        sent = socket.send_fds(asked, [message], [written, *spec.descriptors, *others])
+        sent = socket.send_fds(asked, [message], [written, *container.inherited(spec), *others])
         if sent < len(message):  # else it may have ended already
             asked.sendall(message[sent:])
         container.keep_to_limits(started, spec)

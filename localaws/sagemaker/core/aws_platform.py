@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from socket import socket
 from typing import Protocol
 
+from localaws.sagemaker.core.registry_images import RegistryImage
 from localaws.sagemaker.core.request import Caller, Document
 
 
@@ -64,6 +66,9 @@ class Platform(Telemetry, Protocol):
     @property
     def private_dirs(self) -> Sequence[Path]: ...
 
+    def answer_on(self, listener: socket) -> Callable[[], None]:
+        """Answer what comes to a listening socket as what comes to `endpoint_url`; what ends that, and the socket."""
+
     def put_event(self, detail_type: str, detail: Document, resources: list[str]) -> None:
         """Put an event of source ``aws.sagemaker`` on the default event bus."""
 
@@ -74,6 +79,13 @@ class Platform(Telemetry, Protocol):
         """Credentials of an execution role, assumed for one of the account's resources: a job, a model, an endpoint.
 
         Raises errors.SageMakerError when the role doesn't exist or doesn't trust sagemaker.amazonaws.com for that.
+        """
+
+    def registry_image(self, uri: str, role_arn: str) -> RegistryImage:
+        """An image of the account's own registry, pulled as an execution role.
+
+        Raises `registry_images`' ImageNotInRegistryError, for every other registry's too, ImageAccessDeniedError or
+        UnusableImageError.
         """
 
     def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:

@@ -14,16 +14,9 @@ from dataclasses import dataclass, replace
 from mmap import mmap
 
 from localaws.sagemaker.containers.limits import Exceeded
+from localaws.sagemaker.hosting.connection import MAX_ANSWER, Answer, NoAnswerError
 from localaws.sagemaker.hosting.model_server.flask_model import PASSED_ON
-from localaws.sagemaker.hosting.worker import (
-    MAX_ANSWER,
-    STOP_SECONDS,
-    Answer,
-    NoAnswerError,
-    Process,
-    UnhealthyError,
-    Worker,
-)
+from localaws.sagemaker.hosting.worker import STOP_SECONDS, Process, UnhealthyError, Worker
 
 MIB = 1024 * 1024
 # "if the request payload (the response from the previous container) exceeds the limit of 5 MB" (developer guide,

@@ -12,6 +12,7 @@ from mmap import mmap
 from localaws.sagemaker.core.aws_platform import Platform
 from localaws.sagemaker.core.errors import SageMakerError, not_supported
 from localaws.sagemaker.hosting.chain import Chain, Link, PassedTooMuchError
+from localaws.sagemaker.hosting.connection import Answer, NoAnswerError
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP
 from localaws.sagemaker.hosting.endpoint_records import EndpointRecords
 from localaws.sagemaker.hosting.fleet import NoInstanceError, NoVariantError, RetiredError
@@ -25,13 +26,7 @@ from localaws.sagemaker.hosting.serverless_fleet import ThrottledError
 from localaws.sagemaker.hosting.serving import Serving
 from localaws.sagemaker.hosting.split_traffic import Fleet
 from localaws.sagemaker.hosting.witnesses import Exchange
-from localaws.sagemaker.hosting.worker import (
-    Answer,
-    NoAnswerError,
-    Worker,
-    WorkerGoneError,
-    WorkerTimeoutError,
-)
+from localaws.sagemaker.hosting.worker import Worker, WorkerGoneError, WorkerTimeoutError
 
 RESPONSE_SECONDS = 60.0  # "A customer's model containers must respond to requests within 60 seconds" (InvokeEndpoint)
 MAX_BODY = 25 * 1024 * 1024  # payload size for endpoint invocation (SageMaker endpoints and quotas)

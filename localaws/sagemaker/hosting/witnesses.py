@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from localaws.sagemaker.hosting.worker import Answer
+from localaws.sagemaker.hosting.connection import Answer
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""One model-server process, as the platform sees it: connections to it, its health, its end.
+"""One container that serves, as the platform sees it: the way to it, its health, its end.
 
-A connection is one end of a socket pair whose other end the process got through its control socket. There is no
-address: nothing else on the machine can reach a model around InvokeEndpoint and its permissions, and nothing is left
-behind when the platform is killed.
+A model server of the platform's own has no address: a connection is one end of a socket pair whose other end it got
+through its control socket. A container of one's own listens in a private network (`own_container`). Either way nothing
+else on the machine can reach a model around InvokeEndpoint and its permissions, and nothing is left behind when the
+platform is killed.
 """
 
 from __future__ import annotations
@@ -14,27 +15,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from mmap import mmap
-from typing import BinaryIO, Protocol
+from types import MappingProxyType
+from typing import Protocol
 
 from localaws.sagemaker.containers.limits import Exceeded
+from localaws.sagemaker.hosting.connection import MAX_ANSWER, Answer, Connection, NoAnswerError, request_head
 
-MAX_LINE = 64 * 1024
-MAX_HEADERS = 100
-MAX_ANSWER = 25 * 1024 * 1024  # bytes of a response body, as of a request's (SageMaker endpoints and quotas)
-_APART = 1024 * 1024  # bytes of a body that isn't copied behind its head
+_ENDING_SECONDS = 5.0  # between a server's last connection and its end
 PING_PAUSE_SECONDS = 0.02  # between two pings that were answered with something else than 200
 STOP_SECONDS = 30.0  # SIGTERM to SIGKILL (developer guide, "Use Your Own Inference Code with Hosting Services")
-
-
-PRIMARY = "primary"  # what AWS calls the container of an instance that has one
-
-
-class NoAnswerError(Exception):
-    """A container gave no answer; `container` says which."""
-
-    container = PRIMARY
 
 
 class WorkerGoneError(NoAnswerError):
@@ -45,10 +35,6 @@ class WorkerTimeoutError(NoAnswerError):
     """No whole answer came in time."""
 
 
-class AnswerTooLargeError(NoAnswerError):
-    """The answer is larger than an endpoint may give; the text says so."""
-
-
 class UnhealthyError(Exception):
     """The process ended, or didn't answer /ping with 200 in time; the text says which. `exceeded`: see `Process`;
     `container`: which of an instance's containers it was, as AWS says it."""
@@ -57,85 +43,6 @@ class UnhealthyError(Exception):
         super().__init__(message)
         self.exceeded = exceeded
         self.container = container
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP response; header names are lower case. `container` is the one that gave it."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    container: str = PRIMARY
-
-
-class Connection:
-    """One keep-alive connection; used by one thread at a time."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self._socket = end
-        self._stream = end.makefile("rb")
-
-    def ask(self, head: bytes, body: bytes | mmap, timeout: float, limit: int = MAX_ANSWER) -> Answer:
-        """Send a request and read its answer. TimeoutError, AnswerTooLargeError, OSError when the other side is gone.
-
-        `timeout` is for all of it, however slowly the other side trickles; `limit` is of the answer's body, in bytes.
-        """
-        deadline = time.monotonic() + timeout
-        self._socket.settimeout(timeout)
-        if len(body) > _APART:
-            self._socket.sendall(head)
-            self._socket.sendall(body)
-        else:
-            self._socket.sendall(head + body[:])
-        status_line = self._stream.readline(MAX_LINE).split(None, 2)
-        if len(status_line) < 2:
-            raise ConnectionResetError("closed before an answer")
-        headers = _read_headers(self._stream, deadline)
-        length = int(headers.get("content-length", "0"))
-        if not 0 <= length <= limit:
-            raise AnswerTooLargeError(f"The container's answer has {length} bytes; the limit is {limit} bytes.")
-        return Answer(int(status_line[1]), headers, self._read(length, deadline))
-
-    def _read(self, length: int, deadline: float) -> bytes:
-        parts, left = [], length
-        while left:
-            self._socket.settimeout(max(deadline - time.monotonic(), 1e-3))
-            part = self._stream.read1(left)
-            if not part:
-                raise ConnectionResetError("closed in the middle of an answer")
-            parts.append(part)
-            left -= len(part)
-            if time.monotonic() > deadline:
-                raise TimeoutError
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def close(self) -> None:
-        """Close both the stream and its socket."""
-        with contextlib.suppress(OSError):
-            self._stream.close()
-        self._socket.close()
-
-
-def _read_headers(stream: BinaryIO, deadline: float) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for _ in range(MAX_HEADERS):
-        line = stream.readline(MAX_LINE)
-        if not line.strip():
-            return headers
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        name, _, value = line.decode("latin-1").partition(":")
-        headers[name.lower()] = value.strip()
-    raise AnswerTooLargeError(f"The container's answer has more than {MAX_HEADERS} headers.")
-
-
-def request_head(method: str, path: str, headers: Mapping[str, str], length: int) -> bytes:
-    """Request line and headers; a line break inside a value would start another header, so it is refused."""
-    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    if any("\r" in line or "\n" in line for line in lines):
-        raise ValueError("a header value holds a line break")
-    return ("\r\n".join([*lines, f"Content-Length: {length}"]) + "\r\n\r\n").encode("latin-1")
 
 
 class Process(Protocol):
@@ -155,83 +62,122 @@ class Process(Protocol):
         """End it and all that it started."""
 
 
+class Door(Protocol):
+    """The way to a container's server.
+
+    headers: of every request by it. patience: how long one /ping is waited for while the container starts; None where
+    the server answers the first of them once its model is loaded.
+    """
+
+    headers: Mapping[str, str]
+    patience: float | None
+
+    def connect(self, seconds: float) -> socket.socket:
+        """A new connection. Raises OSError."""
+
+    def close(self) -> None:
+        """Let nobody through any more."""
+
+
+class ControlDoor:
+    """To a model server of the platform's own, which takes its connections from a control socket."""
+
+    headers: Mapping[str, str] = MappingProxyType({})
+    patience: float | None = None
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._passing = threading.Lock()
+
+    def connect(self, _seconds: float) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs, self._passing:
+                socket.send_fds(self._control, [b"c"], [theirs.fileno()])
+        except OSError:
+            ours.close()
+            raise
+        return ours
+
+    def close(self) -> None:
+        self._control.close()
+
+
 class Worker:
     """A running model server and a pool of connections to it. All methods may be called from any thread.
 
     max_answer: bytes of the body of an answer, at most.
     """
 
-    def __init__(self, process: Process, control: socket.socket) -> None:
+    def __init__(self, process: Process, door: Door) -> None:
         self.process = process
-        self._control = control
+        self._door = door
         self._idle: deque[Connection] = deque()
-        self._passing = threading.Lock()
         self.max_answer = MAX_ANSWER
         self.answered_at = 0.0  # when it last answered an invocation, on the monotonic clock
 
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | mmap, timeout: float) -> Answer:
-        """One request over a pooled connection. WorkerGoneError, WorkerTimeoutError, AnswerTooLargeError."""
-        head = request_head(method, path, headers, len(body))
-        connection = self._take()
+        """One request over a pooled connection. NoAnswerError."""
+        head = request_head(method, path, {**self._door.headers, **headers}, len(body))
+        connection: Connection | None = None
         try:
+            connection = self._connection(timeout)
             answer = connection.ask(head, body, timeout, self.max_answer)
-        except TimeoutError as error:
-            connection.close()
-            raise WorkerTimeoutError(f"no answer within {timeout:g} s") from error
-        except (OSError, ValueError) as error:
-            connection.close()
-            raise WorkerGoneError(str(error)) from error
-        except AnswerTooLargeError:
-            connection.close()
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, TimeoutError):
+                raise WorkerTimeoutError(f"no answer within {timeout:g} s") from error
+            if isinstance(error, OSError):
+                raise WorkerGoneError(str(error)) from error
             raise
-        self._idle.append(connection)
+        if connection.stays:
+            self._idle.append(connection)
+        else:
+            connection.close()
         return answer
 
-    def _take(self) -> Connection:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._connect()
-
-    def _connect(self) -> Connection:
-        ours, theirs = socket.socketpair()
-        try:
-            with theirs, self._passing:
-                socket.send_fds(self._control, [b"c"], [theirs.fileno()])
-        except OSError as error:
-            ours.close()
-            raise WorkerGoneError(str(error)) from error
-        return Connection(ours)
+    def _connection(self, timeout: float) -> Connection:
+        """One that is open still, or a new one. Raises OSError."""
+        with contextlib.suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                if connection.is_fresh:
+                    return connection
+                connection.close()
+        return Connection(self._door.connect(timeout))
 
     def pings(self, seconds: float) -> bool:
         """Whether /ping is answered with 200 within `seconds`."""
         try:
             return self.ask("GET", "/ping", {}, b"", seconds).status == 200
-        except (WorkerGoneError, WorkerTimeoutError, AnswerTooLargeError):
+        except NoAnswerError:
             return False
 
     def wait_until_healthy(self, seconds: float) -> None:
-        """Return when /ping answers 200; UnhealthyError when the process ends first, or the time does.
-
-        The server answers its first connection once the model is loaded, so this wakes up at that moment.
-        """
+        """Return when /ping answers 200; UnhealthyError when the process ends first, or the time does."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             try:
-                if self.ask("GET", "/ping", {}, b"", left).status == 200:
+                if self.ask("GET", "/ping", {}, b"", min(left, self._door.patience or left)).status == 200:
                     return
             except WorkerGoneError as error:
-                code = self._exit_code()
-                raise UnhealthyError(f"the container ended with exit code {code}", self.process.exceeded) from error
-            except (WorkerTimeoutError, AnswerTooLargeError):
-                break
+                self._check_runs(error)
+            except NoAnswerError:
+                pass
             time.sleep(PING_PAUSE_SECONDS)
         raise UnhealthyError(f"/ping was not answered with 200 within {seconds:g} s")
 
-    def _exit_code(self) -> int | None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self.process.wait(5)
-        return None
+    def _check_runs(self, gone: WorkerGoneError) -> None:
+        """UnhealthyError where it doesn't, or nobody can come to it any more."""
+        comes_up = self._door.patience is not None
+        try:
+            code = self.process.wait(PING_PAUSE_SECONDS if comes_up else _ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            if comes_up:
+                return
+            code = None
+        raise UnhealthyError(f"the container ended with exit code {code}", self.process.exceeded) from gone
 
     def stop(self, grace: float = STOP_SECONDS) -> None:
         """SIGTERM, and an end to whatever is left after `grace` seconds; returns when all of it has ended."""
@@ -240,7 +186,7 @@ class Worker:
             self.process.wait(grace)
         self.process.kill()
         self.process.wait()
-        self._control.close()
+        self._door.close()
         while self._idle:
             self._idle.pop().close()
 
@@ -254,4 +200,4 @@ def start_worker(spawn: Callable[[int], Process]) -> Worker:
         except BaseException:
             ours.close()
             raise
-    return Worker(process, ours)
+    return Worker(process, ControlDoor(ours))

@@ -15,16 +15,10 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 from localaws.sagemaker.containers.logs import ContainerLog
 from localaws.sagemaker.containers.objects import Download, S3Object, TransferError
+from localaws.sagemaker.hosting.connection import Answer, AnswerTooLargeError
 from localaws.sagemaker.hosting.instances import StartError, VariantPlan
 from localaws.sagemaker.hosting.model_container import ContainerStarter
-from localaws.sagemaker.hosting.worker import (
-    Answer,
-    AnswerTooLargeError,
-    UnhealthyError,
-    Worker,
-    WorkerGoneError,
-    WorkerTimeoutError,
-)
+from localaws.sagemaker.hosting.worker import UnhealthyError, Worker, WorkerGoneError, WorkerTimeoutError
 from localaws.sagemaker.jobs import transform_data, transform_records, transform_request
 from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.outcomes import JobFailedError

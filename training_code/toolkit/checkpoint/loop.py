@@ -14,13 +14,16 @@ from types import FrameType
 from typing import Any
 
 from contract import environment, names
+from toolkit.checkpoint import peers
 from toolkit.checkpoint.files import CheckpointError, read, write
 from toolkit.checkpoint.parts import Part, part_of
 from toolkit.container import base_folder
 
 TOLD_TO_END = 128 + signal.SIGTERM
 _FILES = ("checkpoint-0.safetensors", "checkpoint-1.safetensors")
-_RANDOM = "random"
+_RANDOM, _PARTS, _PEERS = "random", "parts", "peers"
+# What the processes that train together agree on after a step: nothing, to save, or to save and end.
+_SAVE, _END = 1, 2
 # What may be lost where no SIGTERM comes: the host fails, or the script is killed for its memory.
 FIVE_MINUTES = 300.0
 
@@ -29,6 +32,9 @@ class Checkpoints:
     """Saves the parts every so many steps or seconds, and when the job is told to end (SIGTERM).
 
     Two files take turns, so that one is whole whatever happens while the other is written.
+
+    Of processes that train together (torch.distributed) the first writes, all end after the same step, and all read
+    what it wrote. The parts are the first one's, but each has its own random state and generators back.
 
     Args:
         every: steps between two checkpoints; at most so many are trained again after an interruption. None: by time.
@@ -61,6 +67,7 @@ class Checkpoints:
         self._saved = 0
         self._saved_at = time.monotonic()
         self._told = False
+        self._agreement = peers.Agreement()
 
     def steps(self, total: int) -> Iterator[int]:
         """The steps that are left of `total`, each to be trained by the loop's body; from 0 in the first container.
@@ -75,9 +82,10 @@ class Checkpoints:
             for step in range(self.step, total):
                 yield step
                 self.step = step + 1
-                if self._told or self.step == total or self._is_time():
+                agreed = self._agreement.on(_END if self._told else _SAVE if self._is_late() else 0)
+                if agreed or self.step == total or self._is_due():
                     self.save()
-                if self._told:
+                if agreed == _END:
                     print(f"checkpoint: told to end; step {self.step} of {total} is saved", flush=True)
                     if not self.finish:
                         raise SystemExit(TOLD_TO_END)
@@ -87,12 +95,22 @@ class Checkpoints:
         """Writes a checkpoint of `self.step` steps."""
         if self.folder is None:
             return
-        state = {name: part.state() for name, part in self._parts.items()}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        tree = {"step": self.step, "saved": self._saved + 1, "parts": state, _RANDOM: random_state()}
-        write(self.folder / _FILES[self._saved % len(_FILES)], tree)
+        everybody = peers.of_all(self._own_state())
+        if peers.number() == 0:
+            state = {name: part.state() for name, part in self._parts.items()}
+            tree = {"step": self.step, "saved": self._saved + 1, _PARTS: state, _RANDOM: everybody[0][_RANDOM]}
+            self.folder.mkdir(parents=True, exist_ok=True)
+            together = {_PEERS: everybody} if len(everybody) > 1 else {}
+            write(self.folder / _FILES[self._saved % len(_FILES)], {**tree, **together})
+        # Nobody goes on, or ends, before it is written: a host that has ended may end the others.
+        peers.of_all(None)
         self._saved += 1
         self._saved_at = time.monotonic()
+
+    def _own_state(self) -> dict[str, Any]:
+        """What this process alone has."""
+        parts = {name: part.state() for name, part in self._parts.items() if part.own}
+        return {_RANDOM: random_state(), _PARTS: parts}
 
     def restore(self) -> bool:
         """Puts the parts and the random state back as the newest whole checkpoint has them; False where there is none.
@@ -101,25 +119,29 @@ class Checkpoints:
             CheckpointError: it is of other parts than these.
         """
         found = self._newest()
+        _check_alike(peers.of_all(None if found is None else found[1]["saved"]), self.folder)
         if found is None:
             return False
         path, tree = found
-        theirs, ours = sorted(tree["parts"]), sorted(self._parts)
+        own = _own_of(path, tree)
+        theirs, ours = sorted(tree[_PARTS]), sorted(self._parts)
         if theirs != ours:
             raise CheckpointError(
                 f"{path} holds the parts {', '.join(theirs) or 'none'}, but the script has "
                 f"{', '.join(ours) or 'none'}; begin with an empty checkpoint folder"
             )
         for name, part in self._parts.items():
-            _load(path, name, part, tree["parts"][name])
-        restore_random_state(tree[_RANDOM])
+            _load(path, name, part, {**tree[_PARTS], **own[_PARTS]}[name])
+        restore_random_state(own[_RANDOM])
         self.step, self._saved = tree["step"], tree["saved"]
         print(f"checkpoint: goes on after step {self.step}", flush=True)
         return True
 
-    def _is_time(self) -> bool:
-        by_steps = self.every is not None and self.step % self.every == 0
-        return by_steps or (self.seconds is not None and time.monotonic() - self._saved_at >= self.seconds)
+    def _is_due(self) -> bool:
+        return self.every is not None and self.step % self.every == 0
+
+    def _is_late(self) -> bool:
+        return self.seconds is not None and time.monotonic() - self._saved_at >= self.seconds
 
     def _newest(self) -> tuple[Path, dict[str, Any]] | None:
         """The checkpoint that was saved last, of those that are whole."""
@@ -154,6 +176,29 @@ def _check_when(every: object, seconds: object) -> None:
         raise CheckpointError(f"every is {every!r}; it must be a number of steps, at least 1")
     if seconds is not None and (not isinstance(seconds, (int, float)) or not seconds > 0):
         raise CheckpointError(f"seconds is {seconds!r}; it must be a number above 0")
+
+
+def _check_alike(saved: list[int | None], folder: Path | None) -> None:
+    """Raises CheckpointError unless all processes have found the same checkpoint."""
+    if len(set(saved)) == 1:
+        return
+    found = [f"process {number} {'none' if one is None else f'number {one}'}" for number, one in enumerate(saved)]
+    raise CheckpointError(
+        f"the processes that train together have found different checkpoints in {folder} ({', '.join(found)}); every "
+        "host must have the same: begin with an empty checkpoint folder"
+    )
+
+
+def _own_of(path: Path, tree: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint holds for this process alone. Raises CheckpointError where it is of more of them, or fewer."""
+    everybody = tree.get(_PEERS) or [{_RANDOM: tree[_RANDOM], _PARTS: {}}]
+    if len(everybody) != peers.count():
+        raise CheckpointError(
+            f"{path} is of {len(everybody)} processes that trained together, and now there are {peers.count()}; begin "
+            "with an empty checkpoint folder"
+        )
+    found: dict[str, Any] = everybody[peers.number()]
+    return found
 
 
 def _load(path: Path, name: str, part: Part, state: Any) -> None:

@@ -16,10 +16,14 @@ _DERIVED = frozenset({"_loss_function_"})
 
 @dataclass(frozen=True)
 class Part:
-    """One thing of the script's: its state now, and how a state is put back into it."""
+    """One thing of the script's: its state now, and how a state is put back into it.
+
+    own: of processes that train together each has its own; all others are the same everywhere.
+    """
 
     state: Callable[[], Any]
     load: Callable[[Any], object]
+    own: bool = False
 
 
 def part_of(name: str, value: Any) -> Part:
@@ -31,7 +35,7 @@ def part_of(name: str, value: Any) -> Part:
     if hasattr(value, "state_dict") and hasattr(value, "load_state_dict"):
         return Part(value.state_dict, value.load_state_dict)
     if isinstance(value, random.Random):
-        return Part(value.getstate, value.setstate)
+        return Part(value.getstate, value.setstate, own=True)
     if hasattr(value, "partial_fit") and hasattr(value, "get_params"):
         return estimator_part(name, value)
     part = _collection_part(value) or _numpy_part(name, value)
@@ -56,7 +60,8 @@ def _numpy_part(name: str, value: Any) -> Part | None:
     if numpy is not None and isinstance(value, numpy.ndarray):
         return Part(value.copy, lambda state: _write_array(name, value, state))
     if numpy is not None and isinstance(value, numpy.random.Generator):
-        return Part(lambda: value.bit_generator.state, lambda state: setattr(value.bit_generator, "state", state))
+        generator = value.bit_generator
+        return Part(lambda: generator.state, lambda state: setattr(generator, "state", state), own=True)
     return None
 
 
