@@ -34,7 +34,7 @@ def answering_instance(spec: PipelineSpec) -> str:
     if found is None:
         raise spec.error(
             "evaluate.instance" if "instance" in spec.evaluate.model_fields_set else "train.instance",
-            f"leaves none of {', '.join(dict.fromkeys(types))} for the transform job in which models of an image of your "
-            "own answer: SageMaker has no such instances for one; write evaluate: {instance: ml.m5.large}",
+            f"leaves none of {', '.join(dict.fromkeys(types))} for the transform job in which models of an image of "
+            "your own answer: SageMaker has no such instances for one; write evaluate: {instance: ml.m5.large}",
         )
     return found

@@ -85,7 +85,7 @@ class AsShipped:
         shutil.copytree(self.folder, models / name, ignore=shutil.ignore_patterns("__pycache__"))
         path = models / name / "pipeline.yaml"
         spec = yaml.safe_load(path.read_text())
-        spec["train"]["hyperparameters"].update(self.hyperparameters)
+        spec["train"].setdefault("hyperparameters", {}).update(self.hyperparameters)
         path.write_text(yaml.safe_dump(spec))
 
 
