@@ -82,31 +82,12 @@ def script_mode(at: Surroundings) -> Document:
     return {} if at.spec.is_own_container else ENVIRONMENT
 
 
-def environment_of_spec(at: Surroundings) -> Document:
-    """What of it doesn't depend on the candidate: of a model that is only judged."""
-    return {**ENVIRONMENT, **_told_of_spec(at)}
-
-
-def _told_of_spec(at: Surroundings) -> Document:
-    together = at.spec.deploy.batch
-    return {MICRO_BATCHES: together.told} if together else {}
-
-
-def environment_of_spec(at: Surroundings) -> Document:
-    """What of it doesn't depend on the candidate: of a model that is only judged."""
-    return {**ENVIRONMENT, **_told_of_spec(at)}
-
-
-def _told_of_spec(at: Surroundings) -> Document:
-    together = at.spec.deploy.batch
-    return {MICRO_BATCHES: together.told} if together else {}
-
-
 def _told(at: Surroundings) -> Document:
     """Of the spec and of the candidate; what that hasn't is no variable."""
+    together = at.spec.deploy.batch
     told = {"model_package_arn": MODEL_PACKAGE, thresholds.KEPT: thresholds.THRESHOLD}
     return {
-        **_told_of_spec(at),
+        **({MICRO_BATCHES: together.told} if together else {}),
         **{variable: expression(f"$candidate.{name}") for name, variable in told.items()},
     }
 

@@ -6,7 +6,6 @@ import unittest
 from judging_kit import REPEATS, Judging
 
 from contract import files
-from toolkit import evaluate
 
 ROWS = "0,0,0\n1,1,1\n2,2,2\n0,0,0\n1,1,2\n2,2,1\n" * 30
 
@@ -95,11 +94,6 @@ class Figures(Answered):
         said = self.said(1)
         self.answers("\n".join([*said[:90], "", *said[90:], "", ""]))
         self.assertEqual(self.judged()["challenger"]["score"], 1.0)
-
-    def test_the_models_requirements_are_not_this_programs(self):
-        (evaluate.SOURCE / files.REQUIREMENTS).write_text("no-such-package-for-anybody==1\n")
-        self.answers(self.said(1))
-        self.judged()
 
 
 class Refusals(Answered):

@@ -15,6 +15,7 @@ from infra.workflow.machine import run_machine
 from infra.workflow.surroundings import Image
 from localaws.states.errors import StatesError
 from ratchet import spec as specs
+from ratchet.spec.over_http import answering_instance
 
 from run_world import surroundings  # isort: skip
 
@@ -239,15 +240,9 @@ def test_whose_image_is_ones_own_is_judged_in_scikit_learns(tmp_path: Path) -> N
 @pytest.mark.parametrize("format_", ["npz", "images", "parquet", "manifest"])
 def test_kinds_that_are_no_lines_are_refused(tmp_path: Path, format_: str) -> None:
     with pytest.raises(specs.SpecError) as refusal:
-        over_http.judging_image(own(tmp_path, evaluate={"format": format_}), "us-east-1")
-    assert f"evaluate.format: is {format_}, but image is an image of your own" in str(refusal.value)
+        own(tmp_path, evaluate={"format": format_})
+    assert f"evaluate.format: is {format_}, but the image is your own" in str(refusal.value)
     assert "csv, tsv, jsonlines" in str(refusal.value)
-
-
-def test_a_reader_of_held_out_data_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "serve.py").write_text("def heldout_fn(folder):\n    yield 'x', 'text/plain', 1\n")
-    with pytest.raises(specs.SpecError, match=r"serve.py defines heldout_fn"):
-        over_http.judging_image(own(tmp_path), "us-east-1")
 
 
 @pytest.mark.parametrize(
@@ -256,14 +251,20 @@ def test_a_reader_of_held_out_data_is_refused(tmp_path: Path) -> None:
         ({}, "ml.m5.large"),
         ({"evaluate": {"instance": "ml.g5.xlarge"}}, "ml.g5.xlarge"),
         ({"evaluate": {"instance": ["ml.t3.large", "ml.c5.large"]}}, "ml.c5.large"),
-        ({"train": {"instance": "ml.p5.48xlarge"}}, None),
-        ({"train": {"instance": "ml.t3.large"}, "evaluate": {"instance": "ml.t3.medium"}}, None),
+        ({"train": {"instance": "ml.m5.large"}, "evaluate": {"instance": "ml.t3.large"}}, "ml.m5.large"),
     ],
 )
-def test_models_answer_on_what_transform_jobs_have(tmp_path: Path, changes: Any, expected: str | None) -> None:
-    spec = own(tmp_path, **changes)
-    if expected:
-        assert over_http.answering_instance(spec) == expected
-        return
-    with pytest.raises(specs.SpecError, match="SageMaker has for no transform job"):
-        over_http.answering_instance(spec)
+def test_models_answer_on_what_transform_jobs_have(tmp_path: Path, changes: Any, expected: str) -> None:
+    assert answering_instance(own(tmp_path, **changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"train": {"instance": "ml.p5.48xlarge"}}, "train.instance"),
+        ({"train": {"instance": "ml.t3.large"}, "evaluate": {"instance": "ml.t3.medium"}}, "evaluate.instance"),
+    ],
+)
+def test_models_that_no_transform_job_has_an_instance_for(tmp_path: Path, changes: Any, field: str) -> None:
+    with pytest.raises(specs.SpecError, match=f"{field}: leaves none of .* for the transform job"):
+        own(tmp_path, **changes)

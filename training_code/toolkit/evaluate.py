@@ -81,8 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Evaluates, writes evaluation.json, and says in a sentence what went wrong if something did."""
     arguments = _parser().parse_args(argv)
     try:
-        wanted = SOURCE / files.REQUIREMENTS
-        if wanted.is_file() and not PACKAGES.is_dir() and _runs_the_models_code(arguments):
+        if (wanted := SOURCE / files.REQUIREMENTS).is_file() and not PACKAGES.is_dir():
             requirements.install(wanted, PACKAGES)
             _begin_anew(argv)
         evaluation = evaluate(arguments)
@@ -105,11 +104,6 @@ def _begin_anew(argv: Sequence[str] | None) -> None:
     sys.stdout.flush()
     given = sys.argv[1:] if argv is None else argv
     os.execv(sys.executable, [sys.executable, str(Path(__file__).resolve()), *given])  # noqa: S606 - itself
-
-
-def _runs_the_models_code(arguments: argparse.Namespace) -> bool:
-    """Whether the folder's requirements are this program's: of models over HTTP they are their image's."""
-    return not arguments.answered or evaluations.is_own(arguments.metric)
 
 
 def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:

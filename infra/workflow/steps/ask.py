@@ -16,10 +16,9 @@ from typing import Any
 from contract import files, functions, names
 from contract.states import EVALUATE, RECORD
 from infra.grants import Grant, read_objects, use_key
-from infra.over_http import answering_instance
 from infra.workflow.conditions import all_of, equals, exists, is_not, says_existing, says_quota_too_small
 from infra.workflow.expressions import RUN_ID, composed, expression, members, quoted, results
-from infra.workflow.hosting import content_name, environment_of_spec
+from infra.workflow.hosting import content_name, script_mode
 from infra.workflow.job_role import ANSWERING, JobRole, run_container
 from infra.workflow.jobs import OVERHEAD_SECONDS, run_jobs
 from infra.workflow.language import (
@@ -40,6 +39,7 @@ from infra.workflow.run_grants import read_from_runs, read_runs, write_runs
 from infra.workflow.step import NOTHING, Step
 from infra.workflow.surroundings import HOSTING_IMAGE_URI, Surroundings
 from infra.workflow.transform import TRANSFORM_LOGS, transform_job
+from ratchet.spec.over_http import answering_instance
 
 # The state by which it begins.
 OPEN = "AskModels"
@@ -126,7 +126,7 @@ def model(at: Surroundings, role: JobRole, name: str, container: Mapping[str, An
     return {
         "ModelName": _model_name(at, name),
         "ExecutionRoleArn": role.arn,
-        "PrimaryContainer": {**container, "Environment": environment_of_spec(at)},
+        "PrimaryContainer": {**container, "Environment": script_mode(at)},
         "Tags": tags(at),
         **in_vpc(at),
     }
