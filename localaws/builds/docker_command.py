@@ -181,7 +181,7 @@ def _images(words: list[str], _registry: Registry) -> Command:
 
 
 def _remove(words: list[str], _registry: Registry) -> Command:
-    options, rest = _options(words, "rmi", set(), {"--force"})
+    options, rest = _options(["--force" if word == "-f" else word for word in words], "rmi", set(), {"--force"})
     return Plain(("rmi", *options, *rest))
 
 
