@@ -21,6 +21,7 @@ _SHORT = {"-t": "--tag", "-f": "--file", "-q": "--quiet", "-u": "--username", "-
 _OF_BUILD = frozenset({"--tag", "--file", "--build-arg", "--target", "--platform", "--label", "--add-host", "--secret"})
 _FLAGS_OF_BUILD = frozenset({"--no-cache", "--pull", "--squash"})
 _DOCKER_HUB = "docker.io"
+PUBLIC = "public.ecr.aws"
 
 
 class UnsupportedCommandError(Exception):

@@ -91,7 +91,7 @@ def start_buildah(folder: Path, images: Path, cwd: str, arguments: Sequence[str]
 def start_beside(folder: Path, images: Path, cwd: str, command: Sequence[str], files: Sequence[int]) -> Container:
     """Start a program beside a build, as buildah is started. Raises OSError."""
     options = ["--trusted", "--bind", str(images), str(IMAGES), "--bind", str(folder / "docker"), str(DOCKER)]
-    options += ["--bind", str(folder / "tmp"), "/var/tmp", "--cwd", cwd]  # noqa: S108
+    options += ["--bind", str(folder / "var"), "/var", "--bind", str(folder / "run"), "/run", "--cwd", cwd]
     redirected = [_PYTHON, "-I", "-S", "-c", _WITH_FILES, *map(str, files)]
     variables = {"HOME": str(DOCKER), "TMPDIR": "/tmp", "BUILDAH_ISOLATION": "chroot"}  # noqa: S108
     variables["_CONTAINERS_USERNS_CONFIGURED"] = "done"

@@ -52,6 +52,7 @@ PARTS = (
     "custom_resources",
     "interrupted_stacks",
     "registry",
+    "public_registry",
     "builds",
     "sagemaker",
     "autoscaling",
