@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from image_uris import SKLEARN
 from quiet_platform import QuietPlatform
 
 from localaws.sagemaker.containers.container import ContainerSpec
@@ -126,7 +127,7 @@ class World:
         request = {
             "TrainingJobName": "long",
             "RoleArn": "arn:role",
-            "AlgorithmSpecification": {"TrainingImage": "image", "ContainerEntrypoint": ["train"]},
+            "AlgorithmSpecification": {"TrainingImage": SKLEARN, "ContainerEntrypoint": ["train"]},
             "OutputDataConfig": {"S3OutputPath": "s3://b/out"},
             "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
             **changes,

@@ -70,10 +70,15 @@ def variables(host: Host, image: ImageEnvironment) -> dict[str, str]:
         "PYTHONIOENCODING": "UTF-8",
         **environment.variables(job.context.platform, job.role.credentials, image, base=base, tmp=tmp),
         sdk_settings.VARIABLE: str(tmp / sdk_settings.FILE_NAME),
-        **shared_cores.variables(len(job.hosts), os.cpu_count() or 1),
-        "CURRENT_HOST": host.name,
-        "DMLC_INTERFACE": hosts.interface(len(job.hosts)),
+        **of_every_job(host),
     }
+
+
+def of_every_job(host: Host) -> dict[str, str]:
+    """The environment variables that every job's container has, whatever its image: SageMaker's, and on its cores."""
+    count = len(host.job.hosts)
+    threads = shared_cores.variables(count, os.cpu_count() or 1)
+    return {**threads, "CURRENT_HOST": host.name, "DMLC_INTERFACE": hosts.interface(count)}
 
 
 def spec(
@@ -96,11 +101,14 @@ def spec(
 
 def say_all(host: Host, installed: Writable, remarks: Sequence[str]) -> None:
     """Write everything in which this machine differs from AWS into the job's log."""
-    job, cores = host.job, os.cpu_count() or 1
-    own = job.document.get("Environment", {})
-    threads = job.remarks or shared_cores.remarks(len(job.hosts), cores, own, "hosts")
-    lines = [*installed.image.notes, *remarks, *threads, container.describe_isolation(), layers.describe(installed)]
-    host.log.say(*filter(None, lines))
+    say_notes(host, [*installed.image.notes, *remarks], layers.describe(installed))
+
+
+def say_notes(host: Host, notes: Sequence[str], of_layer: str | None = None) -> None:
+    """Write lines into a host's log on what differs, and on what a container shares or isn't kept from."""
+    job, own = host.job, host.job.document.get("Environment", {})
+    threads = job.remarks or shared_cores.remarks(len(job.hosts), os.cpu_count() or 1, own, "hosts")
+    host.log.say(*filter(None, [*notes, *threads, container.describe_isolation(), of_layer]))
 
 
 def _where_it_is(word: str, ml: Path) -> str:
