@@ -167,7 +167,12 @@ class Jobs:
 
     def log_lines(self, name: str, group: str = "/aws/sagemaker/TrainingJobs") -> list[str]:
         """The lines that a job has logged so far."""
-        return [event["message"] for stream in self._streams(group, name) for event in self._events(group, stream)]
+        return [line for lines in self.lines_by_stream(name, group).values() for line in lines]
+
+    def lines_by_stream(self, name: str, group: str = "/aws/sagemaker/TrainingJobs") -> dict[str, list[str]]:
+        """The same by log stream, of which each host has one."""
+        streams = self._streams(group, name)
+        return {stream: [event["message"] for event in self._events(group, stream)] for stream in streams}
 
     def processing_request(self, script: str, **changes: Any) -> Document:
         """A processing job that runs `script` with the train prefix at input/data and an output at output."""

@@ -134,6 +134,25 @@ def test_a_program_finds_signals_and_files_as_docker_leaves_them(base: Base) -> 
     assert len([words for words in lines if "->" in words]) == 4, "the three, and that of the folder itself"
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "status", "told"),
+    [
+        ("/gone", None, 127, 'exec: "/gone": stat /gone: no such file or directory'),
+        ("/bin", None, 126, 'exec: "/bin": permission denied'),
+        ("/garbage", b"\x7fELF\0nothing", 255, "exec /garbage: exec format error"),
+        ("/windows", b"#!/bin/sh\r\n", 255, "exec /windows: no such file or directory"),
+    ],
+)
+def test_what_cannot_be_started_is_told_as_docker_tells_it(
+    base: Base, name: str, content: bytes | None, status: int, told: str
+) -> None:
+    image = base.image()
+    if content is not None:
+        (image.files / name[1:]).write_bytes(content)
+        (image.files / name[1:]).chmod(0o755)
+    assert base.run(image, [name]) == (status, f"{told}\n")
+
+
 def test_where_nothing_can_be_laid_over_it_a_container_has_a_copy(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container, "can_lay_over", lambda _directory: False)
     image = base.image()
@@ -162,8 +181,10 @@ def test_no_program_outlives_its_container(base: Base, how: str) -> None:
 
 def test_a_users_groups_are_those_of_the_image(base: Base) -> None:
     image = replace(base.image(), account=Account(User(1234, 2345, (50, 44)), "/home/app"))
-    status, said = base.run(image, ["sh", "-c", "id; touch /no 2>/dev/null || echo refused; ls -n /bin/sh"])
+    tries = "id; touch /no 2>/dev/null || echo refused; ls -n /bin/sh; echo logged > /dev/stdout; echo it > /dev/stderr"
+    status, said = base.run(image, ["sh", "-c", tries])
     assert status == 0
+    assert said.endswith("logged\nit\n"), "as servers do whose log is a link there"
     assert "uid=1234(app) gid=2345(app)" in said
     if os.geteuid() == 0:
         assert "50(staff)" in said

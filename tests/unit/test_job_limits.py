@@ -21,7 +21,8 @@ PROCESSING = {"ProcessingResources": {"ClusterConfig": CONFIG}}
 
 
 def job(document: dict[str, Any], said: list[str], ml: Path = Path()) -> Any:
-    return SimpleNamespace(document=document, ml=ml, log=SimpleNamespace(say=said.append))
+    """The host of a job of one."""
+    return SimpleNamespace(job=SimpleNamespace(document=document), ml=ml, log=SimpleNamespace(say=said.append))
 
 
 @pytest.mark.parametrize("document", [TRAINING, PROCESSING])
@@ -93,8 +94,9 @@ def test_a_model_with_holes_is_not_uploaded(tmp_path: Path) -> None:
     with (tmp_path / "ml" / "model" / "holes").open("wb") as file:
         file.truncate(4 * GIB)
     document = {**TRAINING, "OutputDataConfig": {"S3OutputPath": "s3://bucket/out"}}
-    fake = job(document, [], tmp_path / "ml")
-    fake.name, fake.role = "job", SimpleNamespace(objects=None)
-    fake.folder = lambda name: Folder(tmp_path / "ml", name, f"/opt/ml/{name}", 3 * GIB)
+    host = job(document, [], tmp_path / "ml")
+    host.folder = lambda name: Folder(tmp_path / "ml", name, f"/opt/ml/{name}", 3 * GIB)
+    role = SimpleNamespace(objects=None)
+    fake: Any = SimpleNamespace(name="job", document=document, role=role, hosts=[host], log=host.log)
     with pytest.raises(JobFailedError, match=r"^ClientError: Artifact upload failed:Insufficient disk space$"):
         training_output.upload(fake)

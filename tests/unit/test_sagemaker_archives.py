@@ -20,7 +20,7 @@ def packed(directory: Path, refused: Callable[[str], None] = pytest.fail) -> byt
     buffer = io.BytesIO()
     with Folder(directory.parent, directory.name, f"/opt/ml/{directory.name}", ROOM).open(refused) as folder:
         assert folder is not None
-        pack(folder, buffer)
+        pack(folder.files(), buffer)
     return buffer.getvalue()
 
 

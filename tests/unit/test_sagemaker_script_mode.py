@@ -15,7 +15,7 @@ import pytest
 
 from localaws.sagemaker.containers import script_mode
 from localaws.sagemaker.containers.script_mode import EntryPointError, MachineFacts, ScriptJob
-from localaws.sagemaker.jobs.training_request import resource_config
+from localaws.sagemaker.jobs.hosts import resource_config
 
 CHANNEL = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from image_uris import SKLEARN
 from quiet_platform import QuietPlatform
 
 from localaws.ministack_adapter.sagemaker_keys import request_keys
@@ -45,7 +46,7 @@ def request(name: str, keep: int | None = 600, resources: Document | None = None
     return {
         "TrainingJobName": name,
         "RoleArn": "arn:aws:iam::000000000000:role/training",
-        "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
+        "AlgorithmSpecification": {"TrainingImage": SKLEARN, "TrainingInputMode": "File"},
         "HyperParameters": {"sagemaker_program": '"train.py"', "sagemaker_submit_directory": '"s3://b/code.tar.gz"'},
         "OutputDataConfig": {"S3OutputPath": "s3://b/out"},
         "ResourceConfig": {**RESOURCES, **kept, **(resources or {})},
@@ -503,9 +504,9 @@ def notes(found: dict[str, list[str]], spoil: Callable[[Path], None] = lambda _c
 
     def script(job: Job) -> Ending:
         launched(job)
-        job.ml.mkdir(parents=True)
+        job.first.ml.mkdir(parents=True)
         warm_pool_cache.prepare(job)
-        cache = job.ml / "sagemaker" / "warmpoolcache"
+        cache = job.first.ml / "sagemaker" / "warmpoolcache"
         found[job.name] = sorted(path.name for path in cache.iterdir()) if cache.exists() else ["no cache"]
         if cache.exists():
             (cache / job.name).mkdir()

@@ -8,11 +8,11 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, NoReturn
 
-from localaws.sagemaker.containers.beneath import OpenFolder
+from localaws.sagemaker.containers.beneath import File
 from localaws.sagemaker.containers.limits import KEPT_FREE
 
 # Fast over small: an archive stays on this machine, and compression stands in every job's way.
@@ -38,8 +38,8 @@ class BrokenArchiveError(Exception):
     """The file isn't a readable tar archive."""
 
 
-def pack(folder: OpenFolder, archive: IO[bytes]) -> int:
-    """Write the files of a container's folder as a tar.gz; their number.
+def pack(files: Iterable[File], archive: IO[bytes]) -> int:
+    """Write files of containers' folders as a tar.gz; their number.
 
     Deterministic: sorted names, no times, no owners; symbolic links are followed, as SageMaker uploads content, and a
     second name of the same file (hard link) carries the content again.
@@ -49,7 +49,7 @@ def pack(folder: OpenFolder, archive: IO[bytes]) -> int:
         gzip.GzipFile(filename="", mode="wb", fileobj=archive, compresslevel=_COMPRESSION, mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for file in folder.files():
+        for file in files:
             with contextlib.suppress(FileNotFoundError), file.open() as content:
                 status = os.fstat(content.fileno())
                 info = tarfile.TarInfo(file.name)

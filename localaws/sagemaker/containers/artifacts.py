@@ -7,10 +7,10 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from localaws.sagemaker.containers.archives import pack
-from localaws.sagemaker.containers.beneath import File, Folder, Refused, TooLargeError
+from localaws.sagemaker.containers.beneath import File, Folder, OpenFolder, Refused, TooLargeError
 from localaws.sagemaker.containers.objects import InsufficientSpaceError, Objects, TransferError
 from localaws.sagemaker.core.wire import split_s3_uri
 
@@ -19,11 +19,14 @@ _log = logging.getLogger(__name__)
 _SYNC_INTERVAL = 1.0  # seconds
 
 
-def upload_archive(folder: Folder, uri: str, objects: Objects, kms_key: str | None, refused: Refused) -> bool:
-    """A container's folder as a tar.gz at `uri`; False, and nothing uploaded, when it holds no file."""
-    # Beside what the container sees: a name in there may be a link by now.
-    with _in_room(), folder.open(refused) as found, tempfile.TemporaryFile(dir=folder.root.parent) as archive:
-        if found is None or pack(found, archive) == 0:
+def upload_archive(
+    folders: Sequence[Folder], uri: str, objects: Objects, kms_key: str | None, refused: Refused
+) -> bool:
+    """Containers' folders as one tar.gz at `uri`; False, and nothing uploaded, when they hold no file."""
+    # Beside what a container sees: a name in there may be a link by now.
+    beside = folders[0].root.parent
+    with _in_room(), _merged(folders, refused) as files, tempfile.TemporaryFile(dir=beside) as archive:
+        if pack(files, archive) == 0:
             return False
         size = archive.tell()
         archive.seek(0)
@@ -31,17 +34,38 @@ def upload_archive(folder: Folder, uri: str, objects: Objects, kms_key: str | No
     return True
 
 
-def upload_files(folder: Folder, uri: str, objects: Objects, kms_key: str | None, refused: Refused) -> int:
-    """Every file of a container's folder below `uri`, under its relative name; their number."""
+def upload_files(folders: Sequence[Folder], uri: str, objects: Objects, kms_key: str | None, refused: Refused) -> int:
+    """Every file of containers' folders below `uri`, under its relative name; their number."""
     bucket, prefix = split_s3_uri(uri)
     count = 0
-    with _in_room(), folder.open(refused) as found:
-        for file in found.files() if found else ():
+    with _in_room(), _merged(folders, refused) as files:
+        for file in files:
             with file.open() as content:
                 size = os.fstat(content.fileno()).st_size
                 objects.upload(content, size, bucket, _key(prefix, file.name), kms_key)
             count += 1
     return count
+
+
+@contextlib.contextmanager
+def _merged(folders: Sequence[Folder], refused: Refused) -> Iterator[Iterable[File]]:
+    """The files of folders that lie one over another, the first on top: by name, as each of them has them."""
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(folder.open(refused)) for folder in folders]
+        found = [folder for folder in opened if folder is not None]
+        yield found[0].files() if len(found) == 1 else _first_of_each_name(found, refused)
+
+
+def _first_of_each_name(folders: Iterable[OpenFolder], refused: Refused) -> Iterator[File]:
+    named: dict[str, File] = {}
+    clashing: dict[str, None] = {}
+    for folder in folders:
+        for file in folder.files():
+            if named.setdefault(file.name, file) is not file:
+                clashing[f"{folder.seen_at}/{file.name}"] = None
+    for name in clashing:
+        refused(f"{name} was left by several hosts; that of the first of them is taken.")
+    yield from (named[name] for name in sorted(named))
 
 
 class DirectorySync:

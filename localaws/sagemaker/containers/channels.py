@@ -7,6 +7,7 @@ provides training information" (/opt/ml/input/data/<channel>).
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,8 @@ from localaws.sagemaker.containers.objects import Download, Objects, S3Object, T
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.wire import split_s3_uri
 
+SHARDED = "ShardedByS3Key"  # S3DataDistributionType
+
 
 class ManifestError(Exception):
     """A manifest isn't what S3DataSource says it must be; the message names manifest, place and what would be right."""
@@ -23,12 +26,17 @@ class ManifestError(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """A channel of a training job or an input of a processing job: S3Prefix or ManifestFile, and its directory."""
+    """A channel of a training job or an input of a processing job: S3Prefix or ManifestFile, and its directory.
+
+    is_sharded: whether each host gets a share of its objects (ShardedByS3Key), not all. seed: of ShuffleConfig.
+    """
 
     name: str
     data_type: str
     uri: str
     directory: Path
+    is_sharded: bool = False
+    seed: int | None = None
 
 
 def check_exists(source: Source, objects: Objects, role_arn: str, region: str) -> None:
@@ -65,6 +73,17 @@ def plan(source: Source, objects: Objects, *, may_be_empty: bool = False) -> lis
     if not found and not may_be_empty:
         raise TransferError(f"no objects under {source.uri}", "NoSuchKey")
     return [Download(item, inside(source.directory, relative_name(item.key, key))) for item in found]
+
+
+def shares(source: Source, downloads: Sequence[Download], hosts: int) -> list[list[Download]]:
+    """What of a sharded source each host gets: "approximately 1/n of the number of S3 objects" (S3DataSource).
+
+    Which ones is told nowhere: here they are dealt out one by one, by their keys or in the manifest's order.
+    """
+    dealt = list(downloads)
+    if source.seed is not None:
+        random.Random(source.seed).shuffle(dealt)  # noqa: S311 - an order that can be had again
+    return [dealt[number::hosts] for number in range(hosts)]
 
 
 def relative_name(key: str, prefix: str) -> str:

@@ -83,7 +83,8 @@ class ContainerSpec:
     is_train: the program is the image's `train`, and process 1 itself, where the container has processes of its own.
     tools: a directory of programs that the image has and this machine lacks; appears as TOOLS, read-only.
     network: "host", "none", or the descriptors of a private one, see `networks.Network`.
-    hostname: what it calls itself; None: as this machine does.
+    hostname: what it calls itself; None: as this machine does. etc_hosts: its /etc/hosts; None: this machine's.
+    shared: folders outside `base_dir` that it writes to, by their places below it.
     descriptors: open files and sockets that the program inherits under their numbers.
     layer: its own layer over the image's environment, see `can_lay_over`.
     limits: what it may use of this machine; None: all of it.
@@ -105,6 +106,8 @@ class ContainerSpec:
     tools: Path | None = None
     network: Literal["host", "none"] | Sequence[int] = "host"
     hostname: str | None = None
+    etc_hosts: Path | None = None
+    shared: Mapping[str, Path] = field(default_factory=dict)
     descriptors: Sequence[int] = ()
     layer: Layer | None = None
     limits: Limits | None = None
@@ -329,6 +332,9 @@ def _view_options(spec: ContainerSpec) -> list[str]:
     options += ["--train"] if spec.is_train else []
     options += ["--bind", str(spec.base_dir), str(OPT_ML), "--bind", str(spec.tmp_dir), str(TMP)]
     options += ["--hostname", spec.hostname] if spec.hostname else []
+    options += ["--show", str(spec.etc_hosts), "/etc/hosts"] if spec.etc_hosts else []
+    for place, folder in spec.shared.items():
+        options += ["--bind", str(folder), str(OPT_ML / place)]
     options += spec.image_root.options if spec.image_root else _OWN_PYTHON
     for path in spec.needs:
         # pip's settings of this machine may name a folder that has more in it than packages.

@@ -60,7 +60,7 @@ class ImageRoot:
 
 
 def write_files(folder: Path, hostname: str, hosts: Mapping[str, str], *, has_network: bool) -> dict[str, Path]:
-    """Write what Docker writes for a container; by their places. hosts: addresses by further names."""
+    """Write what Docker writes for a container; by their places. hosts: addresses by names, its own's too."""
     named = [*_HOSTS, *((address, name) for name, address in {hostname: "127.0.0.1", **hosts}.items())]
     texts = {
         "hosts": "".join(f"{address}\t{names}\n" for address, names in named),

@@ -113,6 +113,14 @@ def refuse_unknown(image_uri: str) -> None:
         raise errors.validation(f"Requested image {image_uri} not found.") from error
 
 
+def training_module(image_uri: str) -> str | None:
+    """SAGEMAKER_TRAINING_MODULE of an image of the table; None for any other."""
+    try:
+        return find(image_uri).variables.get("SAGEMAKER_TRAINING_MODULE")
+    except ImageNotFoundError:
+        return None
+
+
 def repository(image_uri: str) -> str:
     """The repository that a URI names, without registry and tag. Raises ImageNotFoundError for one that isn't ECR's."""
     parts = _URI.fullmatch(image_uri)

@@ -40,9 +40,10 @@ def memory(instance_type: str) -> int | None:
     return None if each is None else int(each * cpus * GIB)
 
 
-def usable(instance_type: str) -> int:
-    """Bytes of memory that a container of such an instance gets on this machine."""
-    return min(memory(instance_type) or available(), available())
+def usable(instance_type: str, at_once: int = 1) -> int:
+    """Bytes of memory that each of so many containers of such instances gets on this machine."""
+    share = available() // at_once
+    return min(memory(instance_type) or share, share)
 
 
 def available() -> int:

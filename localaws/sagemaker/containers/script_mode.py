@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from localaws.sagemaker.containers import torch_distributed
 from localaws.sagemaker.containers.image_table import Start
 
 # Hyperparameters that are meant for the container, not for the script ...
@@ -26,13 +27,14 @@ _HANDLED = frozenset({
     "default_user_module_name", "_tuning_objective_metric",
 })  # fmt: skip
 _LOG_LEVEL_INFO = 20
+_GROUPS, _ENABLED = "sagemaker_distribution_instance_groups", torch_distributed.ENABLED
 _ENTRY_POINT = re.compile(r"[A-Za-z0-9._+][A-Za-z0-9._+/-]*")
 
 EntryPointType = Literal["package", "program", "command"]
 
 
 class EntryPointError(Exception):
-    """`sagemaker_program` is missing or names nothing inside the source directory."""
+    """`sagemaker_program` is missing, names nothing inside the source directory, or nothing that could be started."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,11 @@ class ScriptJob:
     def starts_by_shell(self) -> bool:
         """Whether a shell starts the script, unless a hyperparameter says otherwise (PyTorch's training.py)."""
         return self.start == "shell" and not self.framework_parameters.get("sagemaker_toolkit_native_launcher_enabled")
+
+    @property
+    def is_torch_distributed(self) -> bool:
+        """Whether torchrun starts the script."""
+        return torch_distributed.is_enabled(self.framework_parameters, self.framework_module)
 
     @property
     def decoded(self) -> dict[str, Any]:
@@ -136,13 +143,18 @@ def entry_point_type(program: str, code_dir: Path) -> EntryPointType:
 
 
 def command(job: ScriptJob, code_dir: Path) -> list[str]:
-    """How the toolkit starts an entry point that lies in `code_dir` (process.py; XGBoost's: _modules.py)."""
+    """How the toolkit starts an entry point that lies in `code_dir` (process.py; XGBoost's: _modules.py).
+
+    Raises EntryPointError where torchrun is to start what it can't.
+    """
     program = job.entry_point
     arguments = user_args(job.for_script)
     kind = entry_point_type(program, code_dir)
     if job.start == "module":
         return ["python", "-m", module_name(program), *arguments]
-    if kind == "package":
+    if job.is_torch_distributed:
+        words = [*_torchrun(job, kind), program, *arguments]
+    elif kind == "package":
         words = ["python", "-m", program.replace(".py", ""), *arguments]
     elif kind == "program":
         words = ["python", program, *arguments]
@@ -151,6 +163,14 @@ def command(job: ScriptJob, code_dir: Path) -> list[str]:
         words = ["/bin/sh", "-c", f'"{told}"' if job.starts_by_shell else told]
     # Its words joined as they are (process.py, run_async, before 5.1.3).
     return ["/bin/sh", "-c", " ".join(words)] if job.starts_by_shell else words
+
+
+def _torchrun(job: ScriptJob, kind: EntryPointType) -> list[str]:
+    if kind in torch_distributed.REFUSED:
+        raise EntryPointError(torch_distributed.REFUSED[kind])
+    config, machine = job.resource_config, job.machine
+    accelerators = machine.gpus or machine.neurons
+    return torch_distributed.torchrun(job.framework_parameters, config["hosts"], config["current_host"], accelerators)
 
 
 def told(job: ScriptJob, command: Sequence[str]) -> str:
@@ -239,13 +259,14 @@ def _cluster(job: ScriptJob) -> dict[str, Any]:
     config = job.resource_config
     groups = {group["instance_group_name"]: group for group in config["instance_groups"]}
     hosts: Sequence[str] = config["hosts"]
+    distributing = _distributing_groups(job)
     return {
         "current_host": config["current_host"],
         "current_instance_group": config["current_group_name"],
         "current_instance_group_hosts": groups[config["current_group_name"]]["hosts"],
         "current_instance_type": config["current_instance_type"],
-        "distribution_hosts": [],
-        "distribution_instance_groups": [],
+        "distribution_hosts": [host for name in groups if name in distributing for host in groups[name]["hosts"]],
+        "distribution_instance_groups": distributing,
         "hosts": hosts,
         "instance_groups": list(groups),
         "instance_groups_dict": groups,
@@ -259,6 +280,12 @@ def _cluster(job: ScriptJob) -> dict[str, Any]:
         "resource_config": config,
         "topology": [],
     }
+
+
+def _distributing_groups(job: ScriptJob) -> list[str]:
+    """Of which groups the toolkit distributes training to, which it does with parameters of other images, too."""
+    given = job.framework_parameters
+    return list(given.get(_GROUPS, [job.resource_config["current_group_name"]] if given.get(_ENABLED) else []))
 
 
 def _program(job: ScriptJob) -> dict[str, Any]:

@@ -65,10 +65,14 @@ def require(quotas: Quotas, wanted: Iterable[Use], in_use: Iterable[Use]) -> Non
     for use in wanted:
         limit, utilization = quotas.get(use.quota), used.get(use.quota, 0)
         if limit is not None and utilization + use.count > limit:
-            raise errors.resource_limit_exceeded(
-                f"The account-level service limit '{use.quota}' is {limit} Instances, with current utilization of "
-                f"{utilization} Instances and a request delta of {use.count} Instances. Please use AWS Service Quotas "
-                "to request an increase for this quota. If AWS Service Quotas is not available, contact AWS support to "
-                "request an increase for this quota."
-            )
+            raise exceeded(use.quota, limit, utilization, use.count)
         used[use.quota] = utilization + use.count
+
+
+def exceeded(quota: str, limit: int, utilization: int, delta: int) -> errors.SageMakerError:
+    """What a request is refused with that asks for `delta` instances more than a quota leaves."""
+    return errors.resource_limit_exceeded(
+        f"The account-level service limit '{quota}' is {limit} Instances, with current utilization of {utilization} "
+        f"Instances and a request delta of {delta} Instances. Please use AWS Service Quotas to request an increase for "
+        "this quota. If AWS Service Quotas is not available, contact AWS support to request an increase for this quota."
+    )

@@ -8,6 +8,7 @@ it as it is written (`rule_evaluation`). An empty ``training_job_end.ts`` in it 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.outcomes import INTERRUPTION, SCRIPT, JobFailedError, Outcome
 
 _END_MARKER = "training_job_end.ts"
+_SHARED = "tensors"  # the folder of several hosts, in the job's own
 
 
 def check_rules(context: Context, request: Document) -> None:
@@ -51,32 +53,40 @@ def check_output(request: Document, objects: Objects) -> None:
 
 
 class Debugger:
-    """Debugger in a training job's thread; nothing where the job has no DebugHookConfig."""
+    """Debugger in a training job's thread; nothing where the job has no DebugHookConfig.
+
+    The hosts of a job leave their tensors in one folder, as their copies in S3 lie under one prefix.
+    """
 
     def __init__(self, job: Job, engine: JobEngine) -> None:
         self._job = job
         self._engine = engine
         path = debugger_request.local_path(job.document)
-        self._tensors = None if path is None else located(path, job.ml)
+        self._place = None if path is None else str(located(path, Path()))
 
     def prepare(self) -> None:
-        """Write the hook's configuration and make its folder, before the container starts."""
-        if self._tensors is None:
+        """Write the hook's configuration and make its folder, before the containers start."""
+        if self._place is None:
             return
         job = self._job
-        configuration = debugger_request.hook_configuration(job.document, container.ml_dir(job.ml))
-        write_json(job.ml / "input" / "config" / "debughookconfig.json", configuration)
-        self._tensors.mkdir(parents=True, exist_ok=True)
+        for host in job.hosts:
+            configuration = debugger_request.hook_configuration(job.document, container.ml_dir(host.ml))
+            write_json(host.ml / "input" / "config" / "debughookconfig.json", configuration)
+            (host.ml / self._place).mkdir(parents=True, exist_ok=True)
+        if len(job.hosts) > 1:
+            job.shared = {self._place: job.directory / _SHARED}
+            (job.directory / _SHARED).mkdir()
 
     def watch(self, run: Callable[[], Outcome]) -> Outcome:
-        """Run the training container, with its tensors copied and judged meanwhile. Raises JobFailedError."""
-        if self._tensors is None:
+        """Run the training containers, with their tensors copied and judged meanwhile. Raises JobFailedError."""
+        if self._place is None:
             return run()
-        uri = debugger_request.tensors_uri(self._job.document)
+        uri, folder = debugger_request.tensors_uri(self._job.document), self._job.first.folder(self._place)
+        if self._job.shared:
+            folder = dataclasses.replace(folder, root=self._job.directory, name=_SHARED)
         try:
-            folder = self._job.folder(str(self._tensors.relative_to(self._job.ml)))
             with artifacts.DirectorySync(folder, uri, self._job.role.objects, self._job.log.say):
-                return self._judge(run, self._tensors, folder)
+                return self._judge(run, folder.root / folder.name, folder)
         except TransferError as error:
             raise JobFailedError(f"ClientError: Debug output upload failed: {error}") from error
 

@@ -158,7 +158,7 @@ class RuleRun:
     def to_its_verdict(self) -> Ending:
         """From InProgress to the verdict."""
         job = self._job
-        processing.prepare_directories(job)
+        processing.prepare_directories(job.first)
         job.move("Training", "Evaluating the rule", ProcessingStartTime=job.context.clock.now())
         spec = self._spec()
         job.signals.keep_going()
@@ -166,13 +166,13 @@ class RuleRun:
 
     def _spec(self) -> ContainerSpec:
         job = self._job
-        processing.write_configuration(job)
-        installed = job_container.image_environment(job, job.document["AppSpecification"]["ImageUri"])
-        job_container.say_all(job, installed, [])
+        processing.write_configuration(job.first)
+        installed = job_container.image_environment(job.first, job.document["AppSpecification"]["ImageUri"])
+        job_container.say_all(job.first, installed, [])
         program, *folders = self._evaluator
         command = [str(installed.image.python), str(program)]
-        variables = processing.variables(job, installed.image)
-        spec = job_container.spec(job, command, variables, cwd=container.ml_dir(job.ml), isolated=False)
+        variables = processing.variables(job.first, installed.image)
+        spec = job_container.spec(job.first, command, variables, cwd=container.ml_dir(job.first.ml), isolated=False)
         given = installed.given_to(spec)
         return dataclasses.replace(given, needs=[*given.needs, *folders], shows=self._shown())
 
@@ -181,7 +181,7 @@ class RuleRun:
         tensors = self._tensors
         with tensors.open(self._job.log.say) as found:
             if found is None:
-                (self._job.ml / debugger_request.TENSORS).mkdir(parents=True)
+                (self._job.first.ml / debugger_request.TENSORS).mkdir(parents=True)
                 return {}
             status = os.fstat(found.descriptor)
             shown = Shown(tensors.root / tensors.name, f"{status.st_dev}:{status.st_ino}")
@@ -204,7 +204,7 @@ class RuleRun:
         return job_documents.failed(f"AlgorithmError: {told}, exit code: {outcome.exit_code}", **said)
 
     def _message(self) -> str:
-        said = self._job.read("output/message", _MAX_READ) or b""
+        said = self._job.first.read("output/message", _MAX_READ) or b""
         return said.decode("utf-8", "replace").strip()[: debugger_request.MAX_DETAILS]
 
 

@@ -1,4 +1,4 @@
-"""The container of a job: its role, its image, its environment variables, and the directories that it sees."""
+"""The container of a job on a host: its role, its image, its environment variables, and what it sees."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from localaws.sagemaker.containers.opt_ml import OPT_ML, make_directories
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.core.request import Caller
-from localaws.sagemaker.jobs import job_limits
-from localaws.sagemaker.jobs.job import Job, Role
+from localaws.sagemaker.jobs import hosts, job_limits
+from localaws.sagemaker.jobs.job import Host, Role
 from localaws.sagemaker.jobs.outcomes import JobFailedError
 
 
@@ -42,64 +42,68 @@ def assumed_role(context: Context, role_arn: str, job_arn: str) -> Role:
     return Role(credentials, Objects(context.wire.s3(credentials), role_arn))
 
 
-def prepare_directories(job: Job, names: Sequence[str]) -> None:
+def prepare_directories(host: Host, names: Sequence[str]) -> None:
     """Make the directories of the contract, and the container's /tmp, on an empty disk."""
-    make_directories(job.ml, names)
-    job.tmp.mkdir()
-    sdk_settings.write(job.tmp, job.context.platform.region, job.context.platform.account)
+    platform = host.job.context.platform
+    make_directories(host.ml, names)
+    host.tmp.mkdir()
+    sdk_settings.write(host.tmp, platform.region, platform.account)
 
 
-def image_environment(job: Job, image_uri: str) -> Writable:
+def image_environment(host: Host, image_uri: str) -> Writable:
     """The environment of the job's image, as its container may change it. Raises JobFailedError."""
     try:
-        image = job.context.images.environment(image_uri, job.log.say)
+        image = host.job.context.images.environment(image_uri, host.log.say)
     except ImageNotFoundError as error:
         raise JobFailedError(f"ClientError: Requested image {image_uri} not found.") from error
     except ImageBuildError as error:
         raise JobFailedError(f"ClientError: CannotPullContainerError: {error}") from error
-    return layers.writable(image, job.directory / "layer", job.tmp)
+    return layers.writable(image, host.directory / "layer", host.tmp)
 
 
-def variables(job: Job, image: ImageEnvironment) -> dict[str, str]:
+def variables(host: Host, image: ImageEnvironment) -> dict[str, str]:
     """The environment variables of every job, before its own."""
-    base, tmp = container.ml_dir(job.ml), container.tmp_view(job.tmp)
+    job = host.job
+    base, tmp = container.ml_dir(host.ml), container.tmp_view(host.tmp)
     return {
         "PYTHONIOENCODING": "UTF-8",
         **environment.variables(job.context.platform, job.role.credentials, image, base=base, tmp=tmp),
         sdk_settings.VARIABLE: str(tmp / sdk_settings.FILE_NAME),
-        **of_every_job(),
+        **of_every_job(host),
     }
 
 
-def of_every_job() -> dict[str, str]:
+def of_every_job(host: Host) -> dict[str, str]:
     """The environment variables that SageMaker gives every job's container, whatever its image."""
-    return {"CURRENT_HOST": "algo-1", "DMLC_INTERFACE": "eth0"}
+    return {"CURRENT_HOST": host.name, "DMLC_INTERFACE": hosts.interface(len(host.job.hosts))}
 
 
-def spec(job: Job, command: Sequence[str], variables: Mapping[str, str], *, cwd: Path, isolated: bool) -> ContainerSpec:
-    """The container of a job. Raises JobFailedError when network isolation is asked for and can't be had."""
+def spec(
+    host: Host, command: Sequence[str], variables: Mapping[str, str], *, cwd: Path, isolated: bool
+) -> ContainerSpec:
+    """The container of a host. Raises JobFailedError when network isolation is asked for and can't be had."""
     if isolated and container.isolation() == "none":
         raise JobFailedError("ClientError: EnableNetworkIsolation: this machine's kernel allows no network namespaces")
     return ContainerSpec(
-        command=[_where_it_is(word, job.ml) for word in command],
+        command=[_where_it_is(word, host.ml) for word in command],
         environment=variables,
-        base_dir=job.ml,
-        tmp_dir=job.tmp,
+        base_dir=host.ml,
+        tmp_dir=host.tmp,
         cwd=cwd,
-        hide=job.context.platform.private_dirs,
+        hide=host.job.context.platform.private_dirs,
         network="none" if isolated else "host",
-        limits=job_limits.limits(job.document),
+        limits=job_limits.limits(host.job.document),
     )
 
 
-def say_all(job: Job, installed: Writable, remarks: Sequence[str]) -> None:
+def say_all(host: Host, installed: Writable, remarks: Sequence[str]) -> None:
     """Write everything in which this machine differs from AWS into the job's log."""
-    say_notes(job, [*installed.image.notes, *remarks], layers.describe(installed))
+    say_notes(host, [*installed.image.notes, *remarks], layers.describe(installed))
 
 
-def say_notes(job: Job, notes: Sequence[str], of_layer: str | None = None) -> None:
-    """Write lines into the job's log on what differs, and on what a container isn't kept from."""
-    job.log.say(*filter(None, [*notes, container.describe_isolation(), of_layer]))
+def say_notes(host: Host, notes: Sequence[str], of_layer: str | None = None) -> None:
+    """Write lines into a host's log on what differs, and on what a container isn't kept from."""
+    host.log.say(*filter(None, [*notes, container.describe_isolation(), of_layer]))
 
 
 def _where_it_is(word: str, ml: Path) -> str:

@@ -12,7 +12,9 @@ from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import scarcity
 from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Document
-from localaws.sagemaker.jobs.job import Job, resources
+from localaws.sagemaker.jobs import hosts
+from localaws.sagemaker.jobs.hosts import resources
+from localaws.sagemaker.jobs.job import Host
 from localaws.sagemaker.jobs.outcomes import SCRIPT, JobFailedError, Outcome
 
 _OUT_OF_MEMORY = (
@@ -28,36 +30,37 @@ def check_capacity(context: Context, wanted: Use) -> None:
 
 
 def limits(document: Document) -> Limits:
-    """What a training or processing job may use of this machine."""
+    """What each host of a training or processing job may use of this machine."""
     config = resources(document)
-    return Limits(memory=instance_sizes.usable(config["InstanceType"]), disk=config["VolumeSizeInGB"] * GIB)
+    memory = instance_sizes.usable(config["InstanceType"], hosts.count(document))
+    return Limits(memory=memory, disk=config["VolumeSizeInGB"] * GIB)
 
 
-def why_ended(job: Job, outcome: Outcome) -> str | None:
-    """The reason of a job that has ended because of a limit, told in its log; None for any other."""
+def why_ended(host: Host, outcome: Outcome) -> str | None:
+    """The reason of a job whose host has ended because of a limit, told in its log; None for any other."""
     if outcome.cause != SCRIPT or outcome.exit_code == 0 or outcome.exceeded is None:
         return None
-    config, found = resources(job.document), limits(job.document)
+    config, found = resources(host.job.document), limits(host.job.document)
     if outcome.exceeded == MEMORY:
-        job.log.say(
+        host.log.say(
             f"The container used more than {found.memory / GIB:.1f} GiB of memory, which {config['InstanceType']} has, "
             "or this machine for a container."
         )
         return _OUT_OF_MEMORY
     if outcome.exceeded == DISK:
         volume = f"volume of {config['VolumeSizeInGB']} GB (VolumeSizeInGB)"
-        job.log.say(f"The container filled its {volume}, or this machine's disk.")
+        host.log.say(f"The container filled its {volume}, or this machine's disk.")
         return (
             f"AlgorithmError: {INSUFFICIENT_SPACE}: [Errno 28] No space left on device, exit code: {outcome.exit_code}"
         )
     if outcome.exceeded == PROCESSES:
-        job.log.say(f"The container started more than {MAX_PROCESSES} processes.")
+        host.log.say(f"The container started more than {MAX_PROCESSES} processes.")
     return None
 
 
-def check_room(job: Job, downloads: Sequence[Download]) -> None:
+def check_room(host: Host, downloads: Sequence[Download]) -> None:
     """Refuse data that is larger than the job's volume, in AWS's words. Raises JobFailedError."""
     wanted = sum(download.source.size for download in downloads)
-    volume = limits(job.document).disk
-    if wanted > volume or wanted > volume - held([job.ml]):
+    volume = limits(host.job.document).disk
+    if wanted > volume or wanted > volume - held([host.ml]):
         raise JobFailedError(f"ClientError: Data download failed:{INSUFFICIENT_SPACE}")

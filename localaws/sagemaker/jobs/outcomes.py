@@ -37,11 +37,15 @@ class End:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a container ended: exit code, the cause, SCRIPT if the script ended by itself, and a limit that it met."""
+    """How a job's containers ended: exit code, the cause, SCRIPT where the scripts ended by themselves, a limit met.
+
+    host: which of them the exit code and the limit are of, from 0 on: the first one that failed.
+    """
 
     exit_code: int
     cause: str
     exceeded: Exceeded | None = None
+    host: int = 0
 
 
 class EndedEarlyError(Exception):

@@ -15,11 +15,10 @@ from localaws.sagemaker.containers import environment, own_images
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.image_config import ImageConfig
 from localaws.sagemaker.containers.own_images import CannotRunImageError
-from localaws.sagemaker.jobs import job_container
-from localaws.sagemaker.jobs.job import Job
+from localaws.sagemaker.jobs import host_network, job_container
+from localaws.sagemaker.jobs.job import Host
 from localaws.sagemaker.jobs.outcomes import JobFailedError
 
-_HOST = "algo-1"
 _NO_COMMAND = "CannotStartContainerError: No command specified: the image has neither ENTRYPOINT nor CMD"
 
 
@@ -38,29 +37,28 @@ class OwnContainer:
     isolated: bool
 
 
-def container_spec(job: Job, wanted: OwnContainer) -> ContainerSpec:
-    """The container, once the image is pulled and unpacked. Raises JobFailedError."""
+def container_spec(host: Host, wanted: OwnContainer) -> ContainerSpec:
+    """The container of a host, once the image is pulled and unpacked. Raises JobFailedError."""
+    job = host.job
     platform, role = job.context.platform, job.document["RoleArn"]
     try:
-        image = own_images.resolve(job.context.images, platform, wanted.uri, role, job.log.say)
-        root, notes = own_images.prepare(image, job.directory, _HOST, {}, has_network=not wanted.isolated)
+        image = own_images.resolve(job.context.images, platform, wanted.uri, role, host.log.say)
+        root, notes = own_images.prepare(image, host.directory, host.name, {}, has_network=not wanted.isolated)
     except CannotRunImageError as error:
-        job.log.say(*error.details)
+        host.log.say(*error.details)
         raise JobFailedError(f"ClientError: {error}") from error
     except OSError as error:
         raise JobFailedError(
             f"InternalServerError: the image's files can't be given to a container: {error}"
         ) from error
-    job_container.say_notes(job, [*notes, *wanted.remarks])
+    if host.is_first:
+        job_container.say_notes(host, [*notes, *wanted.remarks])
     words = wanted.command(image.config)
     if not words:
         raise JobFailedError(f"ClientError: {_NO_COMMAND}")
-    job.tmp.chmod(0o1777)
-    given = {
-        **environment.of_the_role(platform, job.role.credentials),
-        **job_container.of_every_job(),
-        **wanted.variables,
-    }
-    seen = image.config.environment({"HOSTNAME": _HOST, **given}, image.account.home)
-    spec = job_container.spec(job, words, seen, cwd=Path(image.config.cwd), isolated=wanted.isolated)
-    return replace(spec, image_root=root, hostname=_HOST)
+    host.tmp.chmod(0o1777)
+    of_role = environment.of_the_role(platform, job.role.credentials)
+    given = {"HOSTNAME": host.name, **of_role, **job_container.of_every_job(host), **wanted.variables}
+    seen = image.config.environment(given, image.account.home)
+    spec = job_container.spec(host, words, seen, cwd=Path(image.config.cwd), isolated=wanted.isolated)
+    return host_network.joined(host, replace(spec, image_root=root, hostname=host.name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,6 @@ from pathlib import Path
 from localaws.confinement import startup
 from localaws.sagemaker.containers import artifacts, channels, container, image_table, own_images, warm_start
 from localaws.sagemaker.containers.beneath import Folder
-from localaws.sagemaker.containers.channels import ManifestError
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.images import ImageEnvironment
 from localaws.sagemaker.containers.logs import failure_message
@@ -22,10 +21,19 @@ from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import quotas
 from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document
-from localaws.sagemaker.jobs import job_container, job_documents, job_limits, operations, own_image_job
+from localaws.sagemaker.jobs import (
+    host_network,
+    hosts,
+    job_container,
+    job_data,
+    job_documents,
+    job_limits,
+    operations,
+    own_image_job,
+)
 from localaws.sagemaker.jobs import processing_request as request_of
 from localaws.sagemaker.jobs.engine import JobEngine
-from localaws.sagemaker.jobs.job import Job, Role
+from localaws.sagemaker.jobs.job import Host, Job, Role
 from localaws.sagemaker.jobs.job_documents import Ending
 from localaws.sagemaker.jobs.kind import JobKind
 from localaws.sagemaker.jobs.outcomes import MAX_RUNTIME, SCRIPT, STOP, JobFailedError, Outcome
@@ -54,28 +62,30 @@ def accept(context: Context, request: Document, caller: Caller) -> tuple[Documen
 def run(job: Job, _engine: JobEngine) -> Ending:
     """Lead a processing job to its end. Raises JobFailedError, StopRequestedError or ServerClosingError."""
     job_limits.check_capacity(job.context, _instances(job.document))
-    prepare_directories(job)
+    for host in job.hosts:
+        prepare_directories(host)
     job.move("Downloading", "Downloading input data", ProcessingStartTime=job.context.clock.now())
     _download(job)
-    spec = _container_spec(job)
+    specs = [_container_spec(host) for host in job.hosts]
     job.signals.keep_going()
-    return _conclude(job, _process(job, spec))
+    return _conclude(job, _process(job, specs))
 
 
-def prepare_directories(job: Job) -> None:
+def prepare_directories(host: Host) -> None:
     """Make what a processing container finds on an empty disk."""
-    job_container.prepare_directories(job, _DIRECTORIES)
+    job_container.prepare_directories(host, _DIRECTORIES)
 
 
-def write_configuration(job: Job) -> None:
+def write_configuration(host: Host) -> None:
     """Write the files under config (developer guide, "How Amazon SageMaker Processing configures ...")."""
-    write_json(job.ml / "config" / "processingjobconfig.json", job.document)
-    write_json(job.ml / "config" / "resourceconfig.json", {"current_host": "algo-1", "hosts": ["algo-1"]})
+    resources = {"current_host": host.name, "hosts": hosts.names(len(host.job.hosts))}
+    write_json(host.ml / "config" / "processingjobconfig.json", host.job.document)
+    write_json(host.ml / "config" / "resourceconfig.json", resources)
 
 
-def variables(job: Job, image: ImageEnvironment) -> dict[str, str]:
+def variables(host: Host, image: ImageEnvironment) -> dict[str, str]:
     """A processing container's environment variables."""
-    return {**job_container.variables(job, image), **_own_variables(job)}
+    return {**job_container.variables(host, image), **_own_variables(host.job)}
 
 
 def _own_variables(job: Job) -> dict[str, str]:
@@ -88,47 +98,44 @@ def _own_variables(job: Job) -> dict[str, str]:
 
 
 def _download(job: Job) -> None:
-    for source in request_of.sources(job.document, job.ml):
-        source.directory.mkdir(parents=True, exist_ok=True)
-        try:
-            downloads = channels.plan(source, job.role.objects)
-            job_limits.check_room(job, downloads)
-            job.role.objects.download(downloads, job.signals.keep_going)
-        except (TransferError, ManifestError, ValueError) as error:
-            raise JobFailedError(f"ClientError: Data download failed for input {source.name}: {error}") from error
+    for source in request_of.sources(job.document, Path()):
+        job_data.fetch(job, source, "input")
     for output in request_of.outputs(job.document):
-        request_of.output_directory(output, job.ml).mkdir(parents=True, exist_ok=True)
+        for host in job.hosts:
+            request_of.output_directory(output, host.ml).mkdir(parents=True, exist_ok=True)
 
 
-def _container_spec(job: Job) -> ContainerSpec:
-    application = job.document["AppSpecification"]
-    write_configuration(job)
+def _container_spec(host: Host) -> ContainerSpec:
+    job, application = host.job, host.job.document["AppSpecification"]
+    write_configuration(host)
     if image_table.is_own(application["ImageUri"]):
-        return _own_container_spec(job)
-    installed = job_container.image_environment(job, application["ImageUri"])
-    job_container.say_all(job, installed, request_of.remarks(job.document))
+        return _own_container_spec(host)
+    installed = job_container.image_environment(host, application["ImageUri"])
+    if host.is_first:
+        job_container.say_all(host, installed, request_of.remarks(job.document))
     command = [*application["ContainerEntrypoint"], *application.get("ContainerArguments", [])]
     isolated = request_of.is_isolated(job.document)
-    image, cwd = installed.image, container.ml_dir(job.ml)
-    given = variables(job, image)
-    spec = job_container.spec(job, command, given, cwd=cwd, isolated=isolated)
-    reading = warm_start.reading_of_command(command, job.ml, image.imports)
+    image, cwd = installed.image, container.ml_dir(host.ml)
+    given = variables(host, image)
+    spec = job_container.spec(host, command, given, cwd=cwd, isolated=isolated)
+    reading = warm_start.reading_of_command(command, host.ml, image.imports)
     warm = None if reading is None else Warm(image.python, image.imports, _of_program(command, given), reading)
-    return replace(installed.given_to(spec), warm=warm)
+    return replace(host_network.joined(host, installed.given_to(spec)), warm=warm)
 
 
-def _own_container_spec(job: Job) -> ContainerSpec:
+def _own_container_spec(host: Host) -> ContainerSpec:
     """The container in an image of one's own: `docker run IMAGE`. Raises JobFailedError."""
-    application = job.document["AppSpecification"]
+    document = host.job.document
+    application = document["AppSpecification"]
     entrypoint, arguments = application.get("ContainerEntrypoint", []), application.get("ContainerArguments", [])
     wanted = OwnContainer(
         application["ImageUri"],
         lambda config: config.run(entrypoint, arguments),
-        _own_variables(job),
-        request_of.remarks(job.document),
-        isolated=request_of.is_isolated(job.document),
+        _own_variables(host.job),
+        request_of.remarks(document),
+        isolated=request_of.is_isolated(document),
     )
-    return own_image_job.container_spec(job, wanted)
+    return own_image_job.container_spec(host, wanted)
 
 
 def _of_program(command: Sequence[str], given: dict[str, str]) -> Mapping[str, str]:
@@ -136,26 +143,26 @@ def _of_program(command: Sequence[str], given: dict[str, str]) -> Mapping[str, s
     return startup.without_env(list(command), given)[1]
 
 
-def _process(job: Job, spec: ContainerSpec) -> Outcome:
+def _process(job: Job, specs: Sequence[ContainerSpec]) -> Outcome:
     max_runtime = job.document["StoppingCondition"]["MaxRuntimeInSeconds"]
     kms_key = request_of.kms_key(job.document)
     try:
         with ExitStack() as stack:
-            for output in request_of.outputs(job.document):
-                if output["S3UploadMode"] == "Continuous":
-                    folder, say = _output_folder(job, output), job.log.say
-                    sync = artifacts.DirectorySync(folder, output["S3Uri"], job.role.objects, say, kms_key)
-                    stack.enter_context(sync)
-            return job.run(spec, max_runtime)
+            for host, output in _outputs(job, "Continuous"):
+                folder, say = _output_folder(host, output), host.log.say
+                sync = artifacts.DirectorySync(folder, output["S3Uri"], job.role.objects, say, kms_key)
+                stack.enter_context(sync)
+            return job.run_all(specs, max_runtime)
     except TransferError as error:
         raise JobFailedError(f"ClientError: Output upload failed: {error}") from error
 
 
 def _conclude(job: Job, outcome: Outcome) -> Ending:
-    said = _exit_message(job)
+    host = job.hosts[outcome.host]
+    said = _exit_message(host)
     if outcome.cause == SCRIPT and outcome.exit_code != 0:
-        told = f"AlgorithmError: {failure_message(job.log.tail)}, exit code: {outcome.exit_code}"
-        return job_documents.failed(job_limits.why_ended(job, outcome) or told, **said)
+        told = f"AlgorithmError: {host.named(failure_message(host.log.tail))}, exit code: {outcome.exit_code}"
+        return job_documents.failed(job_limits.why_ended(host, outcome) or told, **said)
     _upload(job)
     if outcome.cause == STOP:
         return job_documents.stopped(**said)
@@ -165,9 +172,9 @@ def _conclude(job: Job, outcome: Outcome) -> Ending:
     return job_documents.completed(**said)
 
 
-def _exit_message(job: Job) -> Document:
+def _exit_message(host: Host) -> Document:
     """The beginning of /opt/ml/output/message. Raises JobFailedError where it isn't UTF-8."""
-    message = job.read("output/message", _MAX_READ)
+    message = host.read("output/message", _MAX_READ)
     if message is None:
         return {}
     # Of a longer one, the last character read may be half a character.
@@ -180,17 +187,23 @@ def _exit_message(job: Job) -> Document:
 
 
 def _upload(job: Job) -> None:
+    for host, output in _outputs(job, "EndOfJob"):
+        folder, kms_key = _output_folder(host, output), request_of.kms_key(job.document)
+        try:
+            artifacts.upload_files([folder], output["S3Uri"], job.role.objects, kms_key, host.log.say)
+        except TransferError as error:
+            raise JobFailedError(f"ClientError: Output upload failed: {error}") from error
+
+
+def _outputs(job: Job, mode: str) -> Iterator[tuple[Host, Document]]:
+    """Every host's outputs that are uploaded so; of files with one name, the last that is uploaded stays in S3."""
     for output in request_of.outputs(job.document):
-        if output["S3UploadMode"] == "EndOfJob":
-            folder, kms_key = _output_folder(job, output), request_of.kms_key(job.document)
-            try:
-                artifacts.upload_files(folder, output["S3Uri"], job.role.objects, kms_key, job.log.say)
-            except TransferError as error:
-                raise JobFailedError(f"ClientError: Output upload failed: {error}") from error
+        if output["S3UploadMode"] == mode:
+            yield from ((host, output) for host in job.hosts)
 
 
-def _output_folder(job: Job, output: Document) -> Folder:
-    return job.folder(str(request_of.output_directory(output, Path())))
+def _output_folder(host: Host, output: Document) -> Folder:
+    return host.folder(str(request_of.output_directory(output, Path())))
 
 
 def _instances(document: Document) -> Use:

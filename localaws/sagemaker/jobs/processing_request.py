@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from localaws.sagemaker.containers import image_table
-from localaws.sagemaker.containers.channels import Source, locate, overlapping
+from localaws.sagemaker.containers.channels import SHARDED, Source, locate, overlapping
 from localaws.sagemaker.containers.opt_ml import located
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
-from localaws.sagemaker.core.unsupported import Refusal, above, always, other_than, refuse, truthy
+from localaws.sagemaker.core.unsupported import Refusal, always, other_than, refuse, truthy
+from localaws.sagemaker.jobs import hosts
 
 DEFAULT_MAX_RUNTIME = 86_400  # seconds (ProcessingStoppingCondition)
 _ROOT = "/opt/ml/processing/"
 
 _REFUSED: dict[str, Refusal] = {
     "ExperimentConfig": truthy,
-    "ProcessingResources.ClusterConfig.InstanceCount": above(1),
     "ProcessingResources.ClusterConfig.InstancePreferences": truthy,
     "ProcessingInputs[].AppManaged": truthy,
     "ProcessingInputs[].DatasetDefinition": always,
@@ -35,8 +35,9 @@ def check(request: Document) -> None:
         raise errors.not_supported("AppSpecification without ContainerEntrypoint: say what the container runs")
     cluster = request["ProcessingResources"].get("ClusterConfig", {})
     for member in ("InstanceType", "InstanceCount"):
-        if not cluster.get(member):
+        if cluster.get(member) in (None, ""):
             raise errors.validation(f"ProcessingResources.ClusterConfig.{member} is required")
+    hosts.check_count(cluster["InstanceCount"], "processingResources.clusterConfig.instanceCount", "processing job")
     _check_inputs(request)
     _check_outputs(request)
 
@@ -49,6 +50,7 @@ def sources(request: Document, ml: Path) -> list[Source]:
             item["S3Input"]["S3DataType"],
             item["S3Input"]["S3Uri"],
             located(item["S3Input"]["LocalPath"], ml),
+            item["S3Input"].get("S3DataDistributionType") == SHARDED,
         )
         for item in request.get("ProcessingInputs", [])
     ]

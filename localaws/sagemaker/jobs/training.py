@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from localaws.sagemaker.containers import artifacts, channels, own_images
+from localaws.sagemaker.containers.channels import Source
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.objects import TransferError
+from localaws.sagemaker.containers.opt_ml import located
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import quotas
 from localaws.sagemaker.core.quotas import Use
@@ -16,6 +19,7 @@ from localaws.sagemaker.debugger import hook
 from localaws.sagemaker.debugger.hook import Debugger
 from localaws.sagemaker.jobs import (
     job_container,
+    job_data,
     job_documents,
     job_limits,
     job_records,
@@ -29,7 +33,7 @@ from localaws.sagemaker.jobs import (
     warm_pool_operations,
 )
 from localaws.sagemaker.jobs.engine import JobEngine
-from localaws.sagemaker.jobs.job import Job, Role
+from localaws.sagemaker.jobs.job import Host, Job, Role
 from localaws.sagemaker.jobs.job_documents import Ending
 from localaws.sagemaker.jobs.kind import JobKind
 from localaws.sagemaker.jobs.outcomes import (
@@ -98,19 +102,37 @@ class TrainingRun:
 
     def _on_an_instance(self) -> Outcome:
         job = self._job
-        job_container.prepare_directories(job, training_instance.DIRECTORIES)
+        for host in job.hosts:
+            job_container.prepare_directories(host, training_instance.DIRECTORIES)
         warm_pool_cache.prepare(job)
         began = job.document.get("TrainingStartTime", job.context.clock.now())
         job.move("Downloading", "Downloading input data", TrainingStartTime=began)
-        training_instance.write_configuration(job)
+        for host in job.hosts:
+            training_instance.write_configuration(host)
         self._debugger.prepare()
-        training_instance.download(job)
+        self._download()
         try:
-            spec = training_instance.container_spec(job, self._install)
+            specs = [training_instance.container_spec(host, self._install) for host in job.hosts]
         except EndedEarlyError as ended:
             return ended.outcome
         self._begin_training()
-        return self._train(spec)
+        return self._train(specs)
+
+    def _download(self) -> None:
+        job, checkpoints = self._job, self._checkpoints()
+        for source in training_request.sources(job.document, Path("input/data")):
+            job_data.fetch(job, source)
+        if checkpoints is not None:
+            job_data.fetch_checkpoints(job, checkpoints)
+        job.signals.keep_going()
+
+    def _checkpoints(self) -> Source | None:
+        """The job's checkpoints, each host's in the folder that the request names; None without CheckpointConfig."""
+        path = training_request.checkpoint_path(self._job.document)
+        if path is None:
+            return None
+        uri = self._job.document["CheckpointConfig"]["S3Uri"]
+        return Source("checkpoints", "S3Prefix", uri, located(path, Path()))
 
     def _begin_training(self) -> None:
         if self._job.document["SecondaryStatus"] != "Training":
@@ -118,30 +140,30 @@ class TrainingRun:
 
     def _install(self, spec: ContainerSpec) -> Outcome:
         self._begin_training()
-        return self._run(spec)
+        return self._run([spec])
 
-    def _run(self, spec: ContainerSpec) -> Outcome:
-        """Run a container in what is left of the job's time."""
+    def _run(self, specs: Sequence[ContainerSpec]) -> Outcome:
+        """Run a container on each of the first hosts in what is left of the job's time."""
         job = self._job
         left = training_times.left_to_train(job.document, job.context.clock.now())
-        return job.run(spec, left, *spot_training.ends(job))
+        return job.run_all(specs, left, *spot_training.ends(job))
 
-    def _train(self, spec: ContainerSpec) -> Outcome:
-        job, checkpoints = self._job, training_instance.checkpoints(self._job)
+    def _train(self, specs: Sequence[ContainerSpec]) -> Outcome:
+        job, checkpoints = self._job, self._checkpoints()
         try:
             with ExitStack() as stack:
                 if checkpoints is not None:
-                    uri = job.document["CheckpointConfig"]["S3Uri"]
-                    folder = job.folder(str(checkpoints.relative_to(job.ml)))
-                    stack.enter_context(artifacts.DirectorySync(folder, uri, job.role.objects, job.log.say))
-                return self._debugger.watch(lambda: self._run(spec))
+                    for host in job.hosts:
+                        stack.enter_context(_synced(host, checkpoints))
+                return self._debugger.watch(lambda: self._run(specs))
         except TransferError as error:
             raise JobFailedError(f"ClientError: Checkpoint upload failed: {error}") from error
 
     def _conclude(self, outcome: Outcome) -> Ending:
         job, metrics = self._job, self._metrics.final()
         if outcome.cause == SCRIPT and outcome.exit_code != 0:
-            reason = job_limits.why_ended(job, outcome) or training_output.failure_reason(job, outcome.exit_code)
+            host = job.hosts[outcome.host]
+            reason = job_limits.why_ended(host, outcome) or training_output.failure_reason(host, outcome.exit_code)
             return job_documents.failed(reason, **metrics)
         if outcome.cause == MAX_WAIT:
             self._begin_stopping()
@@ -165,6 +187,14 @@ class TrainingRun:
 
     def _begin_stopping(self) -> None:
         job_records.begin_stopping(self._job.context, self._job.kind, self._job.name)
+
+
+def _synced(host: Host, checkpoints: Source) -> artifacts.DirectorySync:
+    """A host's checkpoints on their way to S3: to one place for all hosts, whose files should have names of their own
+    ("Amazon SageMaker AI checkpoints", considerations).
+    """
+    folder = host.folder(str(checkpoints.directory))
+    return artifacts.DirectorySync(folder, checkpoints.uri, host.job.role.objects, host.log.say)
 
 
 def _instances(document: Document) -> Use:

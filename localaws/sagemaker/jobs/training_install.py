@@ -17,54 +17,56 @@ from localaws.sagemaker.containers.layers import Writable
 from localaws.sagemaker.containers.script_mode import Installation, ScriptJob
 from localaws.sagemaker.containers.train_command import Install
 from localaws.sagemaker.jobs import job_container
-from localaws.sagemaker.jobs.job import Job
+from localaws.sagemaker.jobs.job import Host
 from localaws.sagemaker.jobs.outcomes import SCRIPT, EndedEarlyError, Outcome
 
 RunContainer = Callable[[container.ContainerSpec], Outcome]
 _KEYS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
 
 
-def plan(job: Job, script: ScriptJob, installed: Writable, run: RunContainer) -> tuple[Writable, Install | None]:
+def plan(host: Host, script: ScriptJob, installed: Writable, run: RunContainer) -> tuple[Writable, Install | None]:
     """The environment, with what is installed for others too, and what the job's own container has to install.
 
     run: runs a container in the job's time. Raises EndedEarlyError where something else ends it.
     """
-    wanted = script_mode.installation(script, job.ml / "code")
+    wanted = script_mode.installation(script, host.ml / "code")
     if wanted is None:
         return installed, None
     command = " ".join(wanted.command)
-    shared = None if installed.layer is None else _shared(job, wanted, installed.image)
+    shared = None if installed.layer is None else _shared(host, wanted, installed.image)
     if shared is not None and shared.place.is_dir():
-        job.log.say(f"{command}: kept from an earlier job with the same files and settings ({shared.place.name}).")
+        host.log.say(f"{command}: kept from an earlier job with the same files and settings ({shared.place.name}).")
         return installed.over(shared.place), None
-    job.log.say(f"Installing with the following command: {command}")
-    made = None if shared is None else _install(job, wanted, shared, installed.image, run)
+    host.log.say(f"Installing with the following command: {command}")
+    made = None if shared is None or not host.is_first else _install(host, wanted, shared, installed.image, run)
     if made is not None:
         return installed.over(made), None
     return installed, Install(wanted.command, wanted.error)
 
 
-def _shared(job: Job, wanted: Installation, image: ImageEnvironment) -> Shared | None:
-    network = "none" if job.document["EnableNetworkIsolation"] else "host"
-    variables = job.document.get("Environment", {})
-    return kept_layers.shared(image.root, wanted.command, job.ml / "code", variables, network)
+def _shared(host: Host, wanted: Installation, image: ImageEnvironment) -> Shared | None:
+    network = "none" if host.job.document["EnableNetworkIsolation"] else "host"
+    variables = host.job.document.get("Environment", {})
+    return kept_layers.shared(image.root, wanted.command, host.ml / "code", variables, network)
 
 
-def _install(job: Job, wanted: Installation, shared: Shared, image: ImageEnvironment, run: RunContainer) -> Path | None:
+def _install(
+    host: Host, wanted: Installation, shared: Shared, image: ImageEnvironment, run: RunContainer
+) -> Path | None:
     """Install in a container of its own; where the layer is, None where pip fails, which the job's own then tells."""
-    folder = job.directory / "install"
+    folder = host.directory / "install"
     ml, tmp = folder / "ml", folder / "tmp"
-    kept_layers.copy(job.ml / "code", shared.files, ml / "code")
+    kept_layers.copy(host.ml / "code", shared.files, ml / "code")
     tmp.mkdir()
     made = layers.writable(image, folder / "layer", tmp)
-    given = {name: value for name, value in job_container.variables(job, image).items() if name not in _KEYS}
-    isolated = bool(job.document["EnableNetworkIsolation"])
+    given = {name: value for name, value in job_container.variables(host, image).items() if name not in _KEYS}
+    isolated = bool(host.job.document["EnableNetworkIsolation"])
     cwd = container.ml_dir(ml) / "code"
-    spec = job_container.spec(job, wanted.command, {**given, **shared.variables}, cwd=cwd, isolated=isolated)
+    spec = job_container.spec(host, wanted.command, {**given, **shared.variables}, cwd=cwd, isolated=isolated)
     outcome = run(made.given_to(replace(spec, base_dir=ml, tmp_dir=tmp)))
     if outcome.cause != SCRIPT:
         raise EndedEarlyError(outcome)
     if outcome.exit_code != 0 or made.layer is None:
-        job.log.say("It is tried again in the job's own container.")
+        host.log.say("It is tried again in the job's own container.")
         return None
     return kept_layers.keep(made.layer, shared.place)

@@ -64,8 +64,9 @@ class TrainingMetrics:
         self._parser = MetricParser(job.document["AlgorithmSpecification"].get("MetricDefinitions", []))
 
     def listen(self) -> None:
-        """Follow the job's log; to be called again when it has a new one."""
-        self._job.log.listen(self._measure)
+        """Follow the logs of the job's hosts; to be called again when there are new ones."""
+        for host in self._job.hosts:
+            host.log.listen(self._measure)
 
     def final(self) -> Document:
         """The document's member that holds every metric's last value; none when there are no metrics."""
@@ -75,7 +76,8 @@ class TrainingMetrics:
         try:
             measured = self._parser.parse(line, now)
         except SlowMetricsError as error:
-            self._job.log.listen(lambda _line, _time: None)
+            for host in self._job.hosts:
+                host.log.listen(lambda _line, _time: None)
             self._job.log.say(str(error))
             return
         if measured:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from localaws.sagemaker.containers import image_table
+from localaws.sagemaker.containers import channels, image_table, torch_distributed
 from localaws.sagemaker.containers.channels import Source, locate
 from localaws.sagemaker.containers.opt_ml import OPT_ML, refuse_outside
 from localaws.sagemaker.containers.script_mode import EntryPointError, check_entry_point, decode
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
-from localaws.sagemaker.core.unsupported import Refusal, above, always, other_than, refuse, truthy
+from localaws.sagemaker.core.unsupported import Refusal, always, other_than, refuse, truthy
 from localaws.sagemaker.debugger import debugger_request, profiler_request
-from localaws.sagemaker.jobs import warm_pools
+from localaws.sagemaker.jobs import hosts, warm_pools
 from localaws.sagemaker.jobs.training_metrics import check_definitions
 
 DEFAULT_MAX_RUNTIME = 86_400  # seconds: "The default value is 1 day." (StoppingCondition)
@@ -37,7 +37,6 @@ _REFUSED: dict[str, Refusal] = {
     "ServerlessJobConfig": always,
     "MlflowConfig": always,
     "ModelPackageConfig": always,
-    "ResourceConfig.InstanceCount": above(1),
     "ResourceConfig.InstanceGroups": truthy,
     "ResourceConfig.InstancePreferences": truthy,
     "ResourceConfig.InstancePlacementConfig": always,
@@ -46,7 +45,6 @@ _REFUSED: dict[str, Refusal] = {
     "InputDataConfig[].InputMode": other_than("File", "FastFile"),
     "InputDataConfig[].CompressionType": other_than("None"),
     "InputDataConfig[].RecordWrapperType": other_than("None"),
-    "InputDataConfig[].ShuffleConfig": always,
     "InputDataConfig[].DataSource.FileSystemDataSource": always,
     "InputDataConfig[].DataSource.DatasetSource": always,
     "InputDataConfig[].DataSource.S3DataSource.S3DataType": other_than("S3Prefix", "ManifestFile"),
@@ -59,7 +57,7 @@ _REFUSED: dict[str, Refusal] = {
 _REFUSED_HYPERPARAMETERS = (
     "sagemaker_s3_output", "sagemaker_mpi_enabled", "sagemaker_parameter_server_enabled",
     "sagemaker_multi_worker_mirrored_strategy_enabled", "sagemaker_pytorch_xla_multi_worker_enabled",
-    "sagemaker_distributed_dataparallel_enabled", "sagemaker_torch_distributed_enabled",
+    "sagemaker_distributed_dataparallel_enabled", "sagemaker_pytorch_ddp_enabled",
 )  # fmt: skip
 
 
@@ -86,7 +84,9 @@ def sources(request: Document, data_dir: Path) -> list[Source]:
     for channel in request.get("InputDataConfig", []):
         s3 = channel["DataSource"]["S3DataSource"]
         name = channel["ChannelName"]
-        found.append(Source(name, s3["S3DataType"], s3["S3Uri"], data_dir / name))
+        is_sharded = s3.get("S3DataDistributionType") == channels.SHARDED
+        seed = channel.get("ShuffleConfig", {}).get("Seed")
+        found.append(Source(name, s3["S3DataType"], s3["S3Uri"], data_dir / name, is_sharded, seed))
     return found
 
 
@@ -103,19 +103,6 @@ def input_data_config(request: Document) -> Document:
             "RecordWrapperType": channel.get("RecordWrapperType", "None"),
         }
     return config
-
-
-def resource_config(instance_type: str) -> Document:
-    """input/config/resourceconfig.json of a job on one instance."""
-    group, host = "homogeneousCluster", "algo-1"
-    return {
-        "current_host": host,
-        "current_instance_type": instance_type,
-        "current_group_name": group,
-        "hosts": [host],
-        "instance_groups": [{"instance_group_name": group, "instance_type": instance_type, "hosts": [host]}],
-        "network_interface_name": "eth0",
-    }
 
 
 def description(request: Document, arn: str) -> Document:
@@ -173,10 +160,11 @@ def remarks(request: Document) -> list[str]:
 def _check_resources(request: Document) -> None:
     resources = request.get("ResourceConfig", {})
     for member in ("InstanceType", "InstanceCount", "VolumeSizeInGB"):
-        if not resources.get(member):
+        if not resources.get(member) and not (member == "InstanceCount" and member in resources):
             path = f"resourceConfig.{member[0].lower()}{member[1:]}"
             told = f"Value null at '{path}' failed to satisfy constraint: Member must not be null"
             raise errors.validation(f"1 validation error detected: {told}")
+    hosts.check_count(resources["InstanceCount"], "resourceConfig.instanceCount", "training job")
 
 
 def _check_stopping_condition(request: Document) -> None:
@@ -216,6 +204,7 @@ def _check_program(request: Document) -> None:
     for name in _REFUSED_HYPERPARAMETERS:
         if decode(hyperparameters.get(name, "false")):
             raise errors.not_supported(f"hyperparameter {name}")
+    _check_distribution(request)
     if "ContainerEntrypoint" in algorithm:
         return
     if "CA_REPOSITORY_ARN" in request.get("Environment", {}):
@@ -223,6 +212,16 @@ def _check_program(request: Document) -> None:
     if "ContainerArguments" in algorithm:
         raise errors.not_supported(_ONLY_ARGUMENTS)
     check_script_mode(hyperparameters)
+
+
+def _check_distribution(request: Document) -> None:
+    """Refuse torchrun for an image whose container has none."""
+    name, image = torch_distributed.ENABLED, request["AlgorithmSpecification"]["TrainingImage"]
+    if not decode(request.get("HyperParameters", {}).get(name, "false")):
+        return
+    module = image_table.training_module(image)
+    if module is not None and not torch_distributed.is_pytorch(module):
+        raise errors.not_supported(f"hyperparameter {name} with an image that isn't PyTorch's: {image}")
 
 
 def check_script_mode(hyperparameters: dict[str, str]) -> None:

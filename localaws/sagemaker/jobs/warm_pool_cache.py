@@ -16,47 +16,53 @@ from localaws.sagemaker.containers.beneath import remove
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.jobs import job_records, warm_pool_operations, warm_pools
 from localaws.sagemaker.jobs.engine import JobEngine
-from localaws.sagemaker.jobs.job import Job
+from localaws.sagemaker.jobs.job import Host, Job
 from localaws.sagemaker.jobs.job_documents import TERMINAL
 from localaws.sagemaker.jobs.kind import JobKind
 
 _ABOVE, _NAME = "sagemaker", "warmpoolcache"
 
 
-def variables(job: Job) -> dict[str, str]:
+def variables(host: Host) -> dict[str, str]:
     """The variable by which a container finds its cache; none where it has none."""
-    if not _has_one(job):
+    if not _has_one(host.job):
         return {}
-    return {"SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY": str(container.ml_dir(job.ml) / _ABOVE / _NAME)}
+    return {"SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY": str(container.ml_dir(host.ml) / _ABOVE / _NAME)}
 
 
 def prepare(job: Job) -> None:
-    """Give a job its cache, with what is in it if it has taken a pool."""
+    """Give each host of a job its cache, with what is in it if the job has taken a pool."""
     if not _has_one(job):
         return
-    (job.ml / _ABOVE).mkdir()
-    cache, before = job.ml / _ABOVE / _NAME, warm_pool_operations.taken_from(job.context.store, job.name)
-    left = _folder(job.context) / before if before else None
-    if left is not None and left.is_dir():
-        left.rename(cache)
-    else:
-        cache.mkdir()
+    before = warm_pool_operations.taken_from(job.context.store, job.name)
+    for host in job.hosts:
+        (host.ml / _ABOVE).mkdir()
+        cache, left = host.ml / _ABOVE / _NAME, _folder(job.context) / before / host.name if before else None
+        if left is not None and left.is_dir():
+            left.rename(cache)
+        else:
+            cache.mkdir()
     sweep(job.context)
 
 
 def leave(job: Job) -> None:
-    """Keep the cache of a job that is over for the next one, if it is to leave a pool."""
-    if not warm_pools.period(job.document) or not (job.ml / _ABOVE).exists():
+    """Keep the caches of a job that is over for the next one, if it is to leave a pool."""
+    if not warm_pools.period(job.document):
         return
-    left = _folder(job.context) / job.name
-    left.parent.mkdir(exist_ok=True)
-    remove(left)
-    with job.folder(_ABOVE).open(job.log.say) as above:
+    remove(_folder(job.context) / job.name)
+    for host in job.hosts:
+        if (host.ml / _ABOVE).exists():
+            _leave(host, _folder(job.context) / job.name / host.name)
+
+
+def _leave(host: Host, left: Path) -> None:
+    left.parent.mkdir(parents=True, exist_ok=True)
+    with host.folder(_ABOVE).open(host.log.say) as above:
         try:
             if above is not None and stat.S_ISDIR(os.lstat(_NAME, dir_fd=above.descriptor).st_mode):
                 os.rename(_NAME, left, src_dir_fd=above.descriptor)
         except OSError as error:
-            job.log.say(f"{container.ml_dir(job.ml) / _ABOVE / _NAME} isn't kept: {error.strerror}.")
+            host.log.say(f"{container.ml_dir(host.ml) / _ABOVE / _NAME} isn't kept: {error.strerror}.")
 
 
 def sweep(context: Context) -> None:
