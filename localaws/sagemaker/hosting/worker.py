@@ -21,7 +21,6 @@ from typing import Protocol
 from localaws.sagemaker.containers.limits import Exceeded
 from localaws.sagemaker.hosting.connection import MAX_ANSWER, Answer, Connection, NoAnswerError, request_head
 
-_ENDING_SECONDS = 5.0  # between a server's last connection and its end
 PING_PAUSE_SECONDS = 0.02  # between two pings that were answered with something else than 200
 STOP_SECONDS = 30.0  # SIGTERM to SIGKILL (developer guide, "Use Your Own Inference Code with Hosting Services")
 
@@ -180,20 +179,18 @@ class Worker:
                     return
             except WorkerGoneError as error:
                 self._check_runs(error)
+                continue
             except NoAnswerError:
                 pass
             time.sleep(PING_PAUSE_SECONDS)
         raise UnhealthyError(f"/ping was not answered with 200 within {seconds:g} s")
 
     def _check_runs(self, gone: WorkerGoneError) -> None:
-        """UnhealthyError where it doesn't, or nobody can come to it any more."""
-        comes_up = self._door.patience is not None
+        """UnhealthyError where it has ended. One that runs and gave no answer is asked anew."""
         try:
-            code = self.process.wait(PING_PAUSE_SECONDS if comes_up else _ENDING_SECONDS)
+            code = self.process.wait(PING_PAUSE_SECONDS)
         except subprocess.TimeoutExpired:
-            if comes_up:
-                return
-            code = None
+            return
         raise UnhealthyError(
             f"the container ended with exit code {code}",
             self.process.exceeded,
