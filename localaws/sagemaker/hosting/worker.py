@@ -76,11 +76,13 @@ class Door(Protocol):
 
     patience: how long one /ping is waited for while the container starts; None where
     the server answers the first of them once its model is loaded. not_started: exit codes of a container whose program
-    couldn't be started.
+    couldn't be started. ends_when_hung: whether its server ends what it hasn't answered in an invocation's time, as
+    those of the frameworks' images do; any other may take as long as it likes.
     """
 
     patience: float | None
     not_started: Collection[int]
+    ends_when_hung: bool
 
     def headers(self, given: Mapping[str, str]) -> Mapping[str, str]:
         """The headers of a request, as its server is to get them."""
@@ -97,6 +99,7 @@ class ControlDoor:
 
     patience: float | None = None
     not_started: Collection[int] = ()
+    ends_when_hung = True
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -162,6 +165,10 @@ class Worker:
                     return connection
                 connection.close()
         return Connection(self._door.connect(timeout))
+
+    def ends_when_hung(self, _container: str) -> bool:
+        """Whether a container that hasn't answered an invocation is to be ended, see `Door`."""
+        return self._door.ends_when_hung
 
     def pings(self, seconds: float) -> bool:
         """Whether /ping is answered with 200 within `seconds`."""
