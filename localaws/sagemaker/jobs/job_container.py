@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from localaws.sagemaker.containers.opt_ml import OPT_ML, make_directories
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.core.request import Caller
-from localaws.sagemaker.jobs import hosts, job_limits
+from localaws.sagemaker.jobs import hosts, job_limits, shared_cores
 from localaws.sagemaker.jobs.job import Host, Role
 from localaws.sagemaker.jobs.outcomes import JobFailedError
 
@@ -69,6 +70,7 @@ def variables(host: Host, image: ImageEnvironment) -> dict[str, str]:
         "PYTHONIOENCODING": "UTF-8",
         **environment.variables(job.context.platform, job.role.credentials, image, base=base, tmp=tmp),
         sdk_settings.VARIABLE: str(tmp / sdk_settings.FILE_NAME),
+        **shared_cores.variables(len(job.hosts), os.cpu_count() or 1),
         "CURRENT_HOST": host.name,
         "DMLC_INTERFACE": hosts.interface(len(job.hosts)),
     }
@@ -94,7 +96,10 @@ def spec(
 
 def say_all(host: Host, installed: Writable, remarks: Sequence[str]) -> None:
     """Write everything in which this machine differs from AWS into the job's log."""
-    lines = [*installed.image.notes, *remarks, container.describe_isolation(), layers.describe(installed)]
+    job, cores = host.job, os.cpu_count() or 1
+    own = job.document.get("Environment", {})
+    threads = job.remarks or shared_cores.remarks(len(job.hosts), cores, own, "hosts")
+    lines = [*installed.image.notes, *remarks, *threads, container.describe_isolation(), layers.describe(installed)]
     host.log.say(*filter(None, lines))
 
 

@@ -33,7 +33,7 @@ def check(request: Document) -> None:
         raise errors.not_supported("AppSpecification without ContainerEntrypoint: say what the container runs")
     cluster = request["ProcessingResources"].get("ClusterConfig", {})
     for member in ("InstanceType", "InstanceCount"):
-        if not cluster.get(member):
+        if cluster.get(member) in (None, ""):
             raise errors.validation(f"ProcessingResources.ClusterConfig.{member} is required")
     hosts.check_count(cluster["InstanceCount"], "processingResources.clusterConfig.instanceCount", "processing job")
     _check_inputs(request)

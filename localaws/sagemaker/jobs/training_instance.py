@@ -46,7 +46,7 @@ def container_spec(host: Host, run: RunContainer) -> ContainerSpec:
     job, document = host.job, host.job.document
     installed = job_container.image_environment(host, document["AlgorithmSpecification"]["TrainingImage"])
     if host.is_first:
-        job_container.say_all(host, installed, [*training_request.remarks(document), *job.remarks])
+        job_container.say_all(host, installed, training_request.remarks(document))
     installed, plan = _with_plan(host, installed, run)
     environment = {
         **job_container.variables(host, installed.image),
