@@ -37,7 +37,12 @@ _COMPLAINT = re.compile(r"(?i:error|fatal)\b")
 # That a program which it called had failed says less than what that program said.
 _TELLS_NOTHING = re.compile(
     r"\[notice\]|WARNING|ExitCode |Command |Traceback \(|File \"|\^|.*ExecuteUserScriptError:?$|\S*CalledProcessError"
+    # Of torchrun: that a process which it started has failed, with much around it.
+    r"|(?:raise )?\S*ChildFailedError|[=-]+$|\S+ FAILED$|Failures:$|<NO_OTHER_FAILURES>|Root Cause|\[\d+\]:$"
+    r"|(?:time|host|rank|exitcode|error_file|traceback) *: "
 )
+# Whose words they are, of several hosts.
+_HOST = re.compile(r"AlgorithmError: (algo-\d+): ")
 _SCRIPTS_WORDS = 'ErrorMessage "'
 # XGBoost's image says only this and the command (sagemaker-containers, _errors.py); scikit-learn's has no message.
 _SCRIPTS_ERROR = "ExecuteUserScriptError"
@@ -81,12 +86,18 @@ def reason(cause: str | None) -> str:
 def gist(text: str) -> str:
     """The one line of a cause that says what was wrong: what a script raised, else what a tool complained of.
 
-    A cause of one line is that line. Of a script's last words it is neither the first, nor pip's notices.
+    A cause of one line is that line. Of a script's last words it is neither the first, nor pip's notices. Of several
+    hosts it names the one whose words they are.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) < 2:
         return "".join(lines)
-    words = [_AROUND.sub("", line) for line in lines]
+    told, host = _telling(lines), _HOST.search(lines[0])
+    return f"{host[1]}: {told}" if host and told not in lines[0] else told
+
+
+def _telling(lines: Sequence[str]) -> str:
+    words = [_AROUND.sub("", line).strip() for line in lines]
     telling = [line for line in words if line and not _TELLS_NOTHING.match(line)]
     for pattern in (_RAISED, _COMPLAINT):
         if found := [line for line in telling if pattern.match(line)]:

@@ -150,9 +150,16 @@ class Run:
         times = {0: "not interrupted", 1: "interrupted once"}.get(count, f"interrupted {count} times")
         if trained is None or billable is None:
             return f"{times}, before it had trained"
-        return (
-            f"{times}; {duration(trained)} of training, billed as {duration(billable)} ({figures['saved']:.0%} saved)"
-        )
+        # Wall-clock time: an account is billed for it once a host (BillableTimeInSeconds, API reference).
+        each = f", for each of {hosts} hosts" if (hosts := self.document.get("hosts")) else ""
+        saved = f"({figures['saved']:.0%} saved{each})"
+        return f"{times}; {duration(trained)} of training, billed as {duration(billable)} {saved}"
+
+    @property
+    def hosts(self) -> str:
+        """On what it trained, of a training on several hosts: `2 of ml.m5.large`; empty of one on one."""
+        hosts, instance = self.document.get("hosts"), _mapping(self.document, "instances").get("train")
+        return f"{hosts} of {instance}" if hosts else ""
 
     @property
     def tuned(self) -> bool:

@@ -67,6 +67,35 @@ def test_a_bucket_that_is_not_there_is_said_and_training_goes_on(aws: Aws, tmp_p
     assert json.loads(end.read_text())["steps"]["TRAIN"] == 3
 
 
+OF_TWO = """
+from toolkit.probe import Probe, Trial
+from toolkit.probe.settings import Settings
+import os
+
+settings = Settings.parse(os.environ["RATCHET_PROBE"])
+probes = [Probe(settings, rank=rank) for rank in range(2)]
+for rank, probe in enumerate(probes):
+    probe.tensor("x", [rank])
+    probe.step()
+for probe in probes:
+    probe.close()
+trial = Trial(settings.output)
+print(trial.workers("x", 0), trial.value("x", 0, worker=1).tolist(), trial.finished)
+"""
+
+
+def test_processes_that_share_the_folder_copy_each_its_own(aws: Aws, tmp_path: Path) -> None:
+    """Eight of a host with eight GPUs copied all tensors of all eight, each."""
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="shared-folder")
+    s3.put_bucket_versioning(Bucket="shared-folder", VersioningConfiguration={"Status": "Enabled"})
+    done = trained(aws, tmp_path, "s3://shared-folder/t", script=OF_TWO)
+    assert (done.returncode, done.stdout) == (0, "[0, 1] [1] True\n"), done.stderr
+    versions = s3.list_object_versions(Bucket="shared-folder")["Versions"]
+    copied = [(version["Key"], version["ETag"]) for version in versions]
+    assert len(copied) == len(set(copied)), "nothing twice"
+
+
 def trained(aws: Aws, folder: Path, output: str, script: str = TRAINS) -> subprocess.CompletedProcess[str]:
     """The script in the scikit-learn image's Python, as a job would run it."""
     python = Images(IMAGES).environment(SKLEARN, print).python

@@ -19,13 +19,13 @@ CHECKS_OF = {
     "pytorch": (
         PYTORCH,
         (
-            "check_checkpoint_peers",
             "check_checkpoint_torch",
             "check_peers",
             "check_probe_pytorch",
             "check_prune",
             "check_rules_pytorch",
             "check_serving_pytorch",
+            "check_toolkit_peers",
         ),
     ),
     "pytorch-and-more": (PYTORCH, ("check_probe_formats", "check_probe_keras")),

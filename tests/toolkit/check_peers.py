@@ -48,6 +48,17 @@ class Sharing(unittest.TestCase):
             with self.assertRaisesRegex(peers.AloneError, told), peers.joined():
                 pass
 
+    def test_why_one_fails_is_left_where_sagemaker_looks(self):
+        """All that torchrun tells it is that a process has failed."""
+        torchrun = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": peers_kit.free_port()}
+        with tempfile.TemporaryDirectory() as output:
+            told = mock.patch.dict(os.environ, {**torchrun, "SM_OUTPUT_DIR": output})
+            with told, self.assertRaises(peers.UnevenBatchError), peers.joined() as joined:
+                self.assertEqual((joined.number, joined.count), (0, 1))
+                peers.Peers(0, 3).share([0] * 64)
+            told = Path(output, "failure").read_text()
+        self.assertEqual(told, "UnevenBatchError: a batch of 64 can't be shared by 3; choose a multiple")
+
 
 class Together(unittest.TestCase):
     """train.py on two hosts and on one, over the same pictures."""

@@ -8,19 +8,29 @@ import sys
 SECONDS = 120
 
 
+def free_port():
+    """A port that nobody has now, as a variable says it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
 def together(count, script, *arguments, variables=None):
     """So many processes of a script: the exit code and what it said, of each.
 
     variables: number -> what that process is told besides.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count), "OMP_NUM_THREADS": "1"}
+    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": str(count)}
     started = [
         subprocess.Popen(
             [sys.executable, str(script), *arguments],
-            env={**os.environ, **meeting, "RANK": str(number), **(variables(number) if variables else {})},
+            env={
+                **os.environ,
+                **meeting,
+                "OMP_NUM_THREADS": "1",
+                "RANK": str(number),
+                **(variables(number) if variables else {}),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -165,6 +165,26 @@ def test_a_cause_is_told_by_its_reason(cause: str | None, told: str) -> None:
 
 
 PREFIX = 'training job digits-r2-train failed: AlgorithmError: ExecuteUserScriptError:\nExitCode 1\nErrorMessage "'
+ON_TWO = PREFIX.replace("AlgorithmError: ", "AlgorithmError: algo-2: ")
+# What torchrun says of a process that has failed (torch/distributed/elastic/multiprocessing/errors).
+TORCHRUN = """    raise ChildFailedError(
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
+============================================================
+train.py FAILED
+------------------------------------------------------------
+Failures:
+  <NO_OTHER_FAILURES>
+------------------------------------------------------------
+Root Cause (first observed failure):
+[0]:
+  time      : 2026-11-27_14:42:38
+  host      : algo-2
+  rank      : 1 (local_rank: 0)
+  exitcode  : 1 (pid: 5)
+  error_file: <N/A>
+  traceback : {}
+============================================================"
+Command "torchrun --nnodes 2 train.py", exit code: 1"""
 NOTICE = "[notice] A new release of pip is available: 25.0 -> 26.1\n[notice] To update, run: pip install --upgrade pip"
 
 
@@ -212,6 +232,18 @@ NOTICE = "[notice] A new release of pip is available: 25.0 -> 26.1\n[notice] To 
             "the script ended; what it said is in the job's log",
         ),
         ("the endpoint is Failed\nsee its log", "the endpoint is Failed"),
+        (
+            ON_TWO + 'Traceback (most recent call last):\nValueError: no such rank", exit code: 1',
+            "algo-2: ValueError: no such rank",
+        ),
+        (
+            ON_TWO + TORCHRUN.format("To enable traceback see: https://pytorch.org/docs/stable/elastic/errors.html"),
+            "algo-2: the script ended with ExitCode 1; what it said is in the job's log",
+        ),
+        (
+            ON_TWO + TORCHRUN.format('Traceback (most recent call last):\n    File "train.py"\n  KeyError: 1'),
+            "algo-2: KeyError: 1",
+        ),
     ],
 )
 def test_the_gist_of_a_cause_is_what_was_wrong(cause: str, told: str) -> None:

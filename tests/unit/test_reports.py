@@ -498,6 +498,7 @@ def test_status_says_why_the_last_run_ended_and_what_its_rules_found() -> None:
         "batch": None,
         "why": run.reason,
         "spot": "",
+        "hosts": "2 of ml.g5.xlarge",
         "rules": run.rules,
     }
     each["tuning"], each["scaling"] = "3 trials, the best f1 0.9 (depth 7)", "1 to 4 instances"
@@ -508,6 +509,18 @@ def test_status_says_why_the_last_run_ended_and_what_its_rules_found() -> None:
     assert "rule       AllZero  Error: " in told
     assert "tuning     3 trials, the best f1 0.9 (depth 7)" in told
     assert "scaling    1 to 4 instances" in told
+    assert "hosts      2 of ml.g5.xlarge" in told
+
+
+def test_a_run_on_several_hosts_says_so_and_for_how_many_an_account_is_billed() -> None:
+    spot = {"interruptions": 1, "training_seconds": 100, "billable_seconds": 40, "saved": 0.6}
+    several = runs.of_item(record(hosts=2, instances={"train": "ml.g5.xlarge"}, spot=spot))
+    assert several.hosts == "2 of ml.g5.xlarge"
+    assert several.spot.endswith("(60% saved, for each of 2 hosts)")
+    page = report.render(replace(promoted_sources(), run=several))
+    assert " on 2 × ml.g5.xlarge" in page
+    one = runs.of_item(record(instances={"train": "ml.g5.xlarge"}, spot=spot))
+    assert (one.hosts, one.spot.rpartition("(")[2]) == ("", "60% saved)")
 
 
 def test_while_a_run_goes_on_the_issues_that_were_found_are_known() -> None:

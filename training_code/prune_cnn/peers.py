@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import distributed, nn
@@ -69,10 +70,8 @@ def joined() -> Iterator[Peers]:
     """
     gpu = torch.cuda.is_available()
     device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if gpu else "cpu"
-    hosts = len(json.loads(os.environ.get("SM_HOSTS", "[]")))
-    if hosts > 1 and "WORLD_SIZE" not in os.environ:
-        raise AloneError(f"there are {hosts} hosts, but no torchrun joins them: write train.distribution: torchrun")
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if "WORLD_SIZE" not in os.environ:
+        _check_alone()
         yield Peers(device=device)
         return
     if gpu:
@@ -80,8 +79,24 @@ def joined() -> Iterator[Peers]:
     distributed.init_process_group("nccl" if gpu else "gloo")
     try:
         yield Peers(distributed.get_rank(), distributed.get_world_size(), device)
+    except Exception as error:
+        _say_why(error)
+        raise
     finally:
         distributed.destroy_process_group()
+
+
+def _check_alone():
+    hosts = len(json.loads(os.environ.get("SM_HOSTS", "[]")))
+    if hosts > 1:
+        raise AloneError(f"there are {hosts} hosts, but no torchrun joins them: write train.distribution: torchrun")
+
+
+def _say_why(error):
+    """Leaves the reason where SageMaker looks for it; torchrun would tell it only that a process has failed."""
+    output = Path(os.environ.get("SM_OUTPUT_DIR", "/opt/ml/output"))
+    if output.is_dir():
+        (output / "failure").write_text(f"{type(error).__name__}: {error}")
 
 
 def over_whole_batches(model, peers):

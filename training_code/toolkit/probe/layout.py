@@ -133,6 +133,13 @@ def rank_of(worker: str) -> int:
     return int(head) if head.isdigit() else 0
 
 
+def rank_in(path: Path) -> int:
+    """The rank of the worker that has written a file, by its path within the folder; 0 where no worker has."""
+    if path.parts[0] not in (INDEX, TENSORS, EVENTS, COLLECTIONS, END) or len(path.parts) < 2:
+        return 0
+    return rank_of(path.parts[1])
+
+
 def mode_of(text: str) -> str:
     """TRAIN or EVAL, however it is written. Raises ValueError otherwise."""
     if text.upper() not in MODES:

@@ -25,10 +25,15 @@ LOOK_SECONDS = 0.05
 
 
 class Sync:
-    """Copies every `seconds` whatever is new or has grown; the index after what it names."""
+    """Copies every `seconds` whatever is new or has grown; the index after what it names.
 
-    def __init__(self, directory: Path, output: str, seconds: float, problems: Problems) -> None:
+    Processes that share the folder (one on each GPU) copy each what its own rank has written, and the first one the
+    rules' files.
+    """
+
+    def __init__(self, directory: Path, output: str, seconds: float, problems: Problems, rank: int = 0) -> None:
         parts = urlsplit(output)
+        self._rank = rank
         self._directory, self._bucket, self._prefix = directory, parts.netloc, parts.path.strip("/")
         self._output, self._seconds, self._problems = output, seconds, problems
         self._copied: dict[str, tuple[int, int]] = {}
@@ -55,7 +60,7 @@ class Sync:
             self._issues.update(found)
             try:
                 self.copy()
-                for path in found:
+                for path in found if self._rank == 0 else ():
                     layout.mark_of_copy(path).touch()
             except Exception as error:  # noqa: BLE001 - no network, no bucket, no permission: training goes on
                 self._problems.caught(f"copying to {self._output}", error)
@@ -77,7 +82,8 @@ class Sync:
         """Copies what differs from the last time: whole tensors, the index that names them, the rest. Raises boto3's
         errors."""
         # Read before the tensors are listed, so that what the copied index names is copied too.
-        indexes = {path: path.read_bytes() for path in sorted((self._directory / layout.INDEX).glob("*.jsonl"))}
+        written = sorted((self._directory / layout.INDEX).glob("*.jsonl"))
+        indexes = {path: path.read_bytes() for path in written if self._is_ours(path)}
         files_ = [path for path in self._files() if path not in indexes]
         for path in files_:
             if self._folder(path) == layout.TENSORS:
@@ -90,7 +96,13 @@ class Sync:
 
     def _files(self) -> Iterator[Path]:
         found = self._directory.rglob("*")
-        return (path for path in sorted(found) if path.is_file() and not path.name.startswith("."))
+        return (
+            path for path in sorted(found) if path.is_file() and not path.name.startswith(".") and self._is_ours(path)
+        )
+
+    def _is_ours(self, path: Path) -> bool:
+        """Whether this process's rank has written it; what no worker has is the first one's."""
+        return layout.rank_in(path.relative_to(self._directory)) == self._rank
 
     def _folder(self, path: Path) -> str:
         return path.relative_to(self._directory).parts[0]

@@ -37,7 +37,8 @@ class Worker:
         """Says what is to be saved; the copying starts, and on the first worker the rules."""
         self.tell(collections)
         if self._settings.output:
-            self._sync = Sync(self._directory, self._settings.output, self._settings.sync_seconds, self._problems)
+            settings = self._settings
+            self._sync = Sync(self._directory, settings.output, settings.sync_seconds, self._problems, self._rank)
         if self._rank == 0:
             self._rules = companion.start_rules(self._directory, self._problems)
 

@@ -1,6 +1,7 @@
-"""A training by two processes, undisturbed and then interrupted; check_checkpoint_peers starts it.
+"""What two processes do that train together, for check_toolkit_peers, which starts them.
 
-Prints a line of JSON for each: {"end", "trained": steps, "model", "noise"}. The second process alone is told to end.
+They train undisturbed, then interrupted (the second process alone is told to end): a line of JSON each, {"end",
+"trained": steps, "model", "noise"}. At last they train while a probe watches each, and a rule the first.
 """
 
 import json
@@ -15,9 +16,13 @@ import torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
+from contract.environment import RULES
 from toolkit.checkpoint import CheckpointError, Checkpoints, peers
+from toolkit.probe import Probe
+from toolkit.probe.settings import Settings
 
 STEPS, TOLD_AT = 40, 13
+WATCHED_STEPS, BROKEN_AT = 8, 5
 
 
 def train(folder, told_at=None):
@@ -45,12 +50,34 @@ def train(folder, told_at=None):
     print(json.dumps({"end": end, "trained": trained, "model": weights, "noise": noise.random()}), flush=True)
 
 
+def watched(folder):
+    """Each host has a folder of its own; the second one's share of a batch is broken."""
+    rank = distributed.get_rank()
+    os.environ[RULES] = json.dumps([{"rule": "ExplodingTensor", "name": "exploding", "action": "record"}])
+    saved = {"collections": {"losses": {}, "gradients": {"interval": 1}}}
+    probe = Probe(Settings.parse(json.dumps(saved)), folder / f"tensors-{rank}", rank)
+    torch.manual_seed(0)
+    model = torch.nn.Linear(4, 1)
+    together, loss = DistributedDataParallel(model), torch.nn.MSELoss()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    probe.watch(model, loss=loss, optimizer=optimizer)
+    for step in range(WATCHED_STEPS):
+        share = torch.full((4, 4), float(1 + rank))
+        if rank == 1 and step == BROKEN_AT:
+            share[0] = float("nan")
+        optimizer.zero_grad()
+        loss(together(share), torch.zeros(4, 1)).backward()
+        optimizer.step()
+    probe.close()
+
+
 def main(folder):
     distributed.init_process_group("gloo")
     peers.SECONDS = 0.01  # a few steps
     train(folder / "whole")
     train(folder / "cut", told_at=TOLD_AT)
     train(folder / "cut")
+    watched(folder)
     if distributed.get_rank() == 1:
         folder = folder / "elsewhere"
     try:
