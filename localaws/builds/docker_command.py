@@ -21,6 +21,7 @@ _SHORT = {"-t": "--tag", "-f": "--file", "-q": "--quiet", "-u": "--username", "-
 _OF_BUILD = frozenset({"--tag", "--file", "--build-arg", "--target", "--platform", "--label", "--add-host", "--secret"})
 _FLAGS_OF_BUILD = frozenset({"--no-cache", "--pull", "--squash"})
 _DOCKER_HUB = "docker.io"
+PUBLIC = "public.ecr.aws"
 
 
 class UnsupportedCommandError(Exception):
@@ -181,7 +182,7 @@ def _images(words: list[str], _registry: Registry) -> Command:
 
 
 def _remove(words: list[str], _registry: Registry) -> Command:
-    options, rest = _options(words, "rmi", set(), {"--force"})
+    options, rest = _options(["--force" if word == "-f" else word for word in words], "rmi", set(), {"--force"})
     return Plain(("rmi", *options, *rest))
 
 

@@ -35,6 +35,8 @@ Document = dict[str, Any]
 
 _PIECE = 1 << 16
 _LOOK_SECONDS = 0.2
+# Of the shell's container, and of what builds images.
+_FOLDERS = ("codebuild/output", "codebuild/home", "tmp", "docker", "var/tmp", "run")
 _SPEC_NAME = "buildspec.yml"
 _UNKNOWN_ROLE = "CodeBuild is not authorized to perform: sts:AssumeRole on {role}"
 
@@ -122,7 +124,7 @@ class Run:
         lacks = machine.missing(privileged=self._is_privileged)
         if lacks:
             raise PhaseFailedError("BUILD_CONTAINER_UNABLE_TO_PULL_IMAGE", lacks)
-        for name in ("codebuild/output", "codebuild/home", "tmp", "docker"):
+        for name in _FOLDERS:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "tmp").chmod(0o1777)
         try:

@@ -52,7 +52,7 @@ PARTS = (
     "custom_resources",
     "interrupted_stacks",
     "registry",
-    "ecr_public",
+    "public_registry",
     "builds",
     "sagemaker",
     "autoscaling",
