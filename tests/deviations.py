@@ -31,6 +31,13 @@ DEVIATIONS = (
         "What has no privilege can't undo what keeps it from its user's files, and needs none of the user's.",
     ),
     Deviation(
+        "Containers",
+        "In an image of one's own root may do with everybody's files what it likes, and programs become other users.",
+        "Owners are kept where the server is root, and a program is who USER says, for good; where the server is an "
+        "ordinary user's, that user is the owner of all files, and the job's log says so.",
+        "The same container without privileges as a framework's: an image is somebody else's programs.",
+    ),
+    Deviation(
         "Endpoints",
         "A container has a worker for each vCPU of its instance, unless SAGEMAKER_MODEL_SERVER_WORKERS says otherwise.",
         "It has one; so many as the variable says, where a model's Environment has it.",
