@@ -27,7 +27,7 @@ from localaws.sagemaker.hosting.model_server.flask_model import PASSED_ON
 from localaws.sagemaker.hosting.prepared import Prepared
 from localaws.sagemaker.hosting.worker import Worker
 
-PORT = 8080
+_PORT = 8080
 _HOSTNAME = "model.aws.local"
 # "The containers in a pipeline listen on the port specified in the SAGEMAKER_BIND_TO_PORT environment variable (instead
 # of 8080)" (developer guide, "Run Real-time Predictions with an Inference Pipeline"); which ports these are isn't told.
@@ -54,6 +54,7 @@ class _NetworkDoor:
     """To a container's server, which listens in a private network."""
 
     patience: float | None = _PING_SECONDS
+    ends_when_hung = False
     not_started: Collection[int] = (image_program.NOT_FOUND, image_program.CANNOT_RUN, image_program.NOT_STARTED)
 
     def __init__(self, network: Network, port: int) -> None:
@@ -163,4 +164,4 @@ def _variables(prepared: Prepared) -> dict[str, str]:
 
 def _port(number: int) -> int:
     """Where a container listens: the only one, or that of several."""
-    return _FIRST_OF_SEVERAL + number - 1 if number else PORT
+    return _FIRST_OF_SEVERAL + number - 1 if number else _PORT

@@ -21,7 +21,6 @@ from typing import Protocol
 from localaws.sagemaker.containers.limits import Exceeded
 from localaws.sagemaker.hosting.connection import MAX_ANSWER, Answer, Connection, NoAnswerError, request_head
 
-_ENDING_SECONDS = 5.0  # between a server's last connection and its end
 PING_PAUSE_SECONDS = 0.02  # between two pings that were answered with something else than 200
 STOP_SECONDS = 30.0  # SIGTERM to SIGKILL (developer guide, "Use Your Own Inference Code with Hosting Services")
 
@@ -77,11 +76,13 @@ class Door(Protocol):
 
     patience: how long one /ping is waited for while the container starts; None where
     the server answers the first of them once its model is loaded. not_started: exit codes of a container whose program
-    couldn't be started.
+    couldn't be started. ends_when_hung: whether its server ends what it hasn't answered in an invocation's time, as
+    those of the frameworks' images do; any other may take as long as it likes.
     """
 
     patience: float | None
     not_started: Collection[int]
+    ends_when_hung: bool
 
     def headers(self, given: Mapping[str, str]) -> Mapping[str, str]:
         """The headers of a request, as its server is to get them."""
@@ -98,6 +99,7 @@ class ControlDoor:
 
     patience: float | None = None
     not_started: Collection[int] = ()
+    ends_when_hung = True
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -164,6 +166,10 @@ class Worker:
                 connection.close()
         return Connection(self._door.connect(timeout))
 
+    def ends_when_hung(self, _container: str) -> bool:
+        """Whether a container that hasn't answered an invocation is to be ended, see `Door`."""
+        return self._door.ends_when_hung
+
     def pings(self, seconds: float) -> bool:
         """Whether /ping is answered with 200 within `seconds`."""
         try:
@@ -180,20 +186,18 @@ class Worker:
                     return
             except WorkerGoneError as error:
                 self._check_runs(error)
+                continue
             except NoAnswerError:
                 pass
             time.sleep(PING_PAUSE_SECONDS)
         raise UnhealthyError(f"/ping was not answered with 200 within {seconds:g} s")
 
     def _check_runs(self, gone: WorkerGoneError) -> None:
-        """UnhealthyError where it doesn't, or nobody can come to it any more."""
-        comes_up = self._door.patience is not None
+        """UnhealthyError where it has ended. One that runs and gave no answer is asked anew."""
         try:
-            code = self.process.wait(PING_PAUSE_SECONDS if comes_up else _ENDING_SECONDS)
+            code = self.process.wait(PING_PAUSE_SECONDS)
         except subprocess.TimeoutExpired:
-            if comes_up:
-                return
-            code = None
+            return
         raise UnhealthyError(
             f"the container ended with exit code {code}",
             self.process.exceeded,
