@@ -165,7 +165,7 @@ def test_a_registry_that_refuses_ends_the_run_with_iams_words(deployed: Callable
     pipeline = deployed("own-scripted")
     pipeline.put("test/held_out.csv", HELD_OUT)
     pipeline.order(accuracy=0.9, other=1)
-    with pipeline.without("ecr:BatchGetImage", pipeline.role("Train")):
+    with pipeline.without("ecr:BatchGetImage", pipeline.role("JobsTraining")):
         record = pipeline.run()
     assert (record["outcome"], record["error"]["state"]) == ("Failed", "Train")
     assert "ecr:BatchGetImage" in record["error"]["cause"]
