@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,10 @@ from refusals import refusal
 from registry_kit import ask, password
 from resources import allow, first_message, make_role, open_queue, unique
 from running_aws import AwsFactory
+from test_escapes import started
 from waiting import until
 
+from localaws import supervisor
 from localaws.builds import machine
 
 pytestmark = pytest.mark.skipif(
@@ -312,6 +315,29 @@ def test_what_a_dockerfile_runs_stays_inside(aws: Any, builder: Builder) -> None
     dockerfile = f"FROM scratch\nCOPY root /\nRUN {tries} && ! mount -t tmpfs none /bin 2>/dev/null\n"
     ended = builder.ran("docker build .", files={**BASE, "Dockerfile": dockerfile})
     assert ended.status == "SUCCEEDED", ended.text
+
+
+@needs_buildah
+@pytest.mark.skipif(os.geteuid() != 0, reason="without root all tests here are an ordinary user's")
+def test_an_ordinary_user_s_images_are_built_too() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="builds-"))
+    folder.chmod(0o755)
+    aws = started(folder, folder / "rule_evaluator.py", "an ordinary user")
+    try:
+        builder, name = make_builder(aws), unique("own")
+        aws.client("ecr").create_repository(repositoryName=name)
+        uri = f"{HOST}/{name}:v1"
+        dockerfile = (
+            f"FROM scratch\nCOPY root /\nRUN id && ! ls {folder} 2>/dev/null && ! ls /proc/1/root/etc 2>/dev/null\n"
+        )
+        files = {**BASE, "Dockerfile": dockerfile}
+        ended = builder.ran(LOGIN, f"docker build -t {uri} . && docker push {uri}", f"! ls {aws.state}", files=files)
+        assert ended.status == "SUCCEEDED", ended.text
+        assert aws.client("ecr").describe_images(repositoryName=name)["imageDetails"][0]["imageTags"] == ["v1"]
+    finally:
+        supervisor.stop(aws.state)
+        supervisor.wipe(folder)
+    assert not folder.exists()
 
 
 OTHERS = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.1"
