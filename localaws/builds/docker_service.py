@@ -36,13 +36,13 @@ _LARGEST_REQUEST = 1 << 20
 
 
 class DockerService:
-    """The service of one build, in its `folder`."""
+    """The service of one build, in its `folder`, whose project's role this is."""
 
-    def __init__(self, surroundings: Surroundings, folder: Path) -> None:
+    def __init__(self, surroundings: Surroundings, folder: Path, role_arn: str) -> None:
         self._aws = surroundings
         self._folder = folder
         self._own = folder / "docker"
-        self._store = LayerStore(surroundings.folder / "images")
+        self._store = LayerStore(surroundings.folder / "images", role_arn)
         self._running: set[Container] = set()
         self._pushed: dict[str, str] = {}
         self._closed = False

@@ -172,7 +172,7 @@ class Run:
             "archive": str(machine.PLACE / archive.name) if archive else None,
         }
         (inside / "job.json").write_text(json.dumps(job))
-        docker = DockerService(self.aws, self.folder)
+        docker = DockerService(self.aws, self.folder, self.project["serviceRole"])
         if self._is_privileged:
             docker.open(self._say)
         reading, writing = os.pipe()

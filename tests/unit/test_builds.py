@@ -307,9 +307,10 @@ def test_a_source_that_is_no_archive_in_s3(text: str) -> None:
 
 def test_layers_are_let_go_of_where_the_disk_is_full_and_nobody_else_builds(tmp_path: Path) -> None:
     said: list[str] = []
-    first, second = LayerStore(tmp_path / "images"), LayerStore(tmp_path / "images")
+    first, second, other = (LayerStore(tmp_path, role) for role in ("role", "role", "other"))
+    assert first.folder != other.folder
     first.open(said.append)
-    layer = tmp_path / "images" / "storage" / "layer"
+    layer = first.folder / "storage" / "layer"
     layer.write_text("kept")
     second.open(said.append, least_free=1 << 60)
     assert layer.exists(), "another build uses it"
@@ -318,6 +319,16 @@ def test_layers_are_let_go_of_where_the_disk_is_full_and_nobody_else_builds(tmp_
     first.open(said.append, least_free=1 << 60)
     assert not layer.exists() and "the layers of earlier builds were deleted" in said[0]
     first.close()
+
+
+def test_images_of_earlier_builds_have_no_names(tmp_path: Path) -> None:
+    store = LayerStore(tmp_path, "role")
+    listed = store.folder / "storage" / "vfs-images" / "images.json"
+    listed.parent.mkdir(parents=True)
+    listed.write_text(json.dumps([{"id": "1", "names": ["a:v1"], "layer": "l"}, {"id": "2", "layer": "m"}]))
+    store.open(print)
+    assert json.loads(listed.read_text()) == [{"id": "1", "layer": "l"}, {"id": "2", "layer": "m"}]
+    store.close()
 
 
 def test_a_source_is_unpacked_with_modes_and_times_and_nothing_outside(tmp_path: Path) -> None:
