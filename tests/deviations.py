@@ -38,6 +38,25 @@ DEVIATIONS = (
         "The same container without privileges as a framework's: an image is somebody else's programs.",
     ),
     Deviation(
+        "Containers",
+        "CodeBuild runs a project's commands in the image that its environment names, with the programs of that.",
+        "They run in a container with this machine's programs, and with aws, docker and curl; other images than "
+        "CodeBuild's own are refused by name.",
+        "CodeBuild's standard images have 10 GB, for a shell and three programs; what builds here builds there.",
+    ),
+    Deviation(
+        "Containers",
+        "A build makes all layers of its images anew, unless its project has a cache.",
+        "Layers that earlier builds of the same role have made are used again; images themselves are forgotten.",
+        "A Dockerfile is tried many times on a laptop, whose disk is there in between.",
+    ),
+    Deviation(
+        "Containers",
+        "ECR scans an image that is pushed, and tells its findings.",
+        "A scan ends as AWS's of an image that it can't scan: FAILED, UnsupportedImageError.",
+        "There is no scanner here, and no findings are better than invented ones: a pipeline sees what it has to bear.",
+    ),
+    Deviation(
         "Endpoints",
         "A container has a worker for each vCPU of its instance, unless SAGEMAKER_MODEL_SERVER_WORKERS says otherwise.",
         "It has one; so many as the variable says, where a model's Environment has it.",
