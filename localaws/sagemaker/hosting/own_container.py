@@ -54,7 +54,7 @@ class _NetworkDoor:
     """To a container's server, which listens in a private network."""
 
     patience: float | None = _PING_SECONDS
-    ends_when_hung = False
+    ends_when_hung = serves_several = False
     not_started: Collection[int] = (image_program.NOT_FOUND, image_program.CANNOT_RUN, image_program.NOT_STARTED)
 
     def __init__(self, network: Network, port: int) -> None:
