@@ -152,6 +152,21 @@ def ending(own: OwnImages) -> str:
     return own.push("ending", {"ends.sh": ENDS}, Entrypoint=["/bin/sh", "/ends.sh"])
 
 
+def test_each_host_of_a_job_has_the_image_for_itself(own: OwnImages) -> None:
+    """Each writes to the same path, and finds the others by their names."""
+    script = (
+        "touch /mine; echo HOST $(uname -n) $(cat /etc/hostname) $CURRENT_HOST $(ls /mine); "
+        "cat /etc/hosts | tr '\\t' ' '; test $CURRENT_HOST = algo-1 || test ! -e /first; touch /first"
+    )
+    image = own.push("hosts", {"opt/x": ""}, Entrypoint=["/bin/sh", "-c", script])
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 5}
+    job, lines = own.train(image, ResourceConfig=resources)
+    assert job["TrainingJobStatus"] == "Completed", (job.get("FailureReason"), lines)
+    told = sorted(text for text in lines if text.startswith("HOST "))
+    assert told == ["HOST algo-1 algo-1 algo-1 /mine", "HOST algo-2 algo-2 algo-2 /mine"]
+    assert len({text for text in lines if text.endswith((" algo-1", " algo-2")) and text.startswith("127.")}) == 2
+
+
 STOPS = r"""#!/bin/sh
 trap 'echo stopping; echo "so far" > /opt/ml/model/partial.txt; exit 0' TERM
 echo ready
