@@ -183,6 +183,16 @@ def test_a_container_that_ends_is_started_again(hosting: Hosting, endpoint: str)
     assert said(hosting, endpoint, "1,2") == "3\n"
 
 
+def test_it_comes_back_although_its_image_has_gone(hosting: Hosting) -> None:
+    image = own_image(hosting.aws, Env=["OF_IMAGE=gone"])
+    name = hosting.deploy("outlives", DATA, {}, image)
+    repository = image.partition("/")[2].partition(":")[0]
+    hosting.aws.client("ecr").delete_repository(repositoryName=repository, force=True)
+    with pytest.raises(hosting.runtime.exceptions.ModelError):
+        said(hosting, name, "exit")
+    assert said(hosting, name, "1,2") == "3\n"
+
+
 # ------------------------------------------------------------------------------------------------ before it serves
 
 
