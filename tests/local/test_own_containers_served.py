@@ -297,6 +297,27 @@ def test_one_behind_the_other(hosting: Hosting, image: str) -> None:
         said(hosting, name, "status 418")
 
 
+def test_an_update_to_one_that_doesnt_come_to_serve_leaves_what_serves(
+    hosting: Hosting, endpoint: str, image: str
+) -> None:
+    before = hosting.describe(endpoint)["EndpointConfigName"]
+    shift = {
+        "TrafficRoutingConfiguration": {
+            "Type": "CANARY", "WaitIntervalInSeconds": 0, "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+        },
+    }  # fmt: skip
+    model = hosting.model("broken", DATA, {"MODE": "crash"}, image)
+    hosting.sagemaker.update_endpoint(
+        EndpointName=endpoint,
+        EndpointConfigName=hosting.config("broken", {"ModelName": model}),
+        DeploymentConfig={"BlueGreenUpdatePolicy": shift},
+    )
+    settled = hosting.settled(endpoint)
+    assert (settled["EndpointStatus"], settled["EndpointConfigName"]) == ("InService", before)
+    assert "did not pass the ping health check" in settled["FailureReason"]
+    assert said(hosting, endpoint, "1,2") == "3\n"
+
+
 def test_it_is_shadowed_captured_shifted_and_isolated(hosting: Hosting, endpoint: str, image: str) -> None:
     name, captured = hosting.name("shifted"), f"s3://{hosting.bucket}/captured"
     isolated = hosting.model("isolated", DATA, {"OVER": "new"}, image, EnableNetworkIsolation=True)
