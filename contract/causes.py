@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contract import outcomes, refusals
@@ -97,6 +97,12 @@ def gist(text: str) -> str:
         code = next((f" with {line}" for line in words if line.startswith("ExitCode ")), "")
         return f"the script ended{code}; what it said is in the job's log"
     return (telling or lines)[-1 if is_script else 0]
+
+
+def raised(lines: Sequence[str]) -> str | None:
+    """What was raised last in a log, as Python prints an exception; None where nothing was."""
+    found = [line.strip() for line in lines if _RAISED.match(line.strip())]
+    return found[-1] if found else None
 
 
 def document_in(cause: str) -> dict[str, Any]:

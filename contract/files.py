@@ -4,6 +4,8 @@
     manifests/<channel>.manifest, .versions.json    Plan: a channel's objects, for SageMaker and for people
     train/                                          the training job's output, checkpoints and tensors, and what its
                                                     rules have found; nobody but this run's training writes there
+    asked/part-00000.csv …, asked.json              of an image of one's own: the held-out rows without their labels
+    answered/<model>/part-00000.csv.out …           and what challenger and champion have answered, in transform jobs
     evaluation/evaluation.json                      the evaluation job's figures
     trials.json                                     every trial of a run that tuned
     answers/                                        of a pipeline for batches: each file of rows with its answers
@@ -57,10 +59,19 @@ BATCH_ANSWERS, BATCH_INPUT = "answers", "answers/input"
 VERIFYING = "verifying"
 # The evaluation job's inputs, each a folder of this name below /opt/ml/processing/input.
 CODE_INPUT, TEST_INPUT, CHALLENGER_INPUT, CHAMPION_INPUT = "code", "test", "challenger", "champion"
+# What models are asked over HTTP, an input of the evaluation job's, too; what is where in it; and what they answer.
+ASKED, ASKED_INDEX, ANSWERED = "asked", "asked.json", "answered"
+# In the folder of a model's answers: why it has none.
+NO_ANSWERS = "no_answers.json"
 
 # The held-out channel, which no training job sees; and the one in which a round finds the last round's model.
 TEST_CHANNEL = "test"
 PREVIOUS_CHANNEL = "previous"
+
+
+def answers_of(model: str) -> str:
+    """The folder of what a model has answered over HTTP."""
+    return f"{ANSWERED}/{model}"
 
 
 def runs_folder(pipeline: str) -> str:

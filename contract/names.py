@@ -24,7 +24,9 @@ _SAGEMAKER_NAME = re.compile(rf"[a-zA-Z0-9](-*[a-zA-Z0-9]){{0,{SAGEMAKER_NAME - 
 
 # The steps of a run that are SageMaker jobs, as their names end.
 TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP = "train", "evaluate", "answer"
-STEPS = (TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP)
+# The transform jobs in which challenger and champion answer the held-out rows.
+CHALLENGER_STEP, CHAMPION_STEP = "newcomer", "champion"
+STEPS = (TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP, CHALLENGER_STEP, CHAMPION_STEP)
 # The step whose job is a tuning job, with a name of another kind.
 TUNE_STEP = "tune"
 

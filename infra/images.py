@@ -72,6 +72,14 @@ def _chain_image(spec: PipelineSpec, number: int, region: str) -> str | None:
     return _located(found, region, lambda wrong: spec.error(field, f"{name} {version} has no image {wrong}"))
 
 
+def framework_image(name: str, version: str, region: str, error: Callable[[str], SpecError]) -> str:
+    """The image in which a framework trains on CPUs; raises the error of a sentence's end where the region has none."""
+    image = str(_table()["frameworks"][name][version]["training"]["cpu"])
+    return _located(
+        image, region, lambda wrong: error(f"needs {name} {version} to judge it, which has no image {wrong}")
+    )
+
+
 def framework_accounts(repository: str) -> dict[str, set[str]]:
     """Region → the accounts in which AWS has a framework's repository of that name; empty for any other name."""
     found: dict[str, set[str]] = {}

@@ -23,6 +23,7 @@ from infra.constructs.topic_alarms import PipelineAlarms
 from infra.constructs.triggers import TriggerQueue, Triggers
 from infra.grants import SAGEMAKER, call_functions, pass_roles
 from infra.images import chain_images, images, repository_arn, rules_image
+from infra.over_http import judging_image
 from infra.shared_stack import imported
 from infra.workflow.folder import write_tags
 from infra.workflow.machine import run_machine
@@ -111,7 +112,7 @@ def _surroundings(
     else:
         found = images(spec, environment.region)
         training, hosting = image(found.training), image(found.hosting)
-    rules = rules_image(spec, environment.region)
+    rules, judging = rules_image(spec, environment.region), judging_image(spec, environment.region)
     return Surroundings(
         spec=spec,
         environment=environment.name,
@@ -121,6 +122,7 @@ def _surroundings(
         image=training,
         hosting_image=hosting,
         rules_image=image(rules) if rules else None,
+        judging_image=image(judging) if judging else None,
         chain_images=tuple(image(own) if own else None for own in chain_images(spec, environment.region)),
         vpc=environment.vpc,
         queue_url=queue.queue.queue_url,

@@ -23,7 +23,6 @@ from infra.grants import Grant
 LAMBDAS = Path(__file__).parents[2] / "lambdas"
 CONTRACT = Path(contract.__file__).parent
 RUNTIME = "python3.13"
-MEMORY_MB = 256
 _RUNTIME_REASON = (
     "A newer runtime is a change of RUNTIME for all functions at once, after their tests have run on it; "
     "python3.13 has security updates until October 2029 (PEP 719)."
@@ -79,7 +78,7 @@ class Function(Construct):
             code=_location(functions.code),
             role=self.role.arn,
             timeout=declared.seconds,
-            memory_size=MEMORY_MB,
+            memory_size=declared.megabytes,
             environment=lambda_.CfnFunction.EnvironmentProperty(variables=dict(declared.variables)),
             dead_letter_config=_dead_letters(dead_letter_queue_arn),
             logging_config=lambda_.CfnFunction.LoggingConfigProperty(log_group=log_group.ref),

@@ -45,16 +45,17 @@ def is_completed(variable: str) -> str:
 # ------------------------------------------------------------------------------------------------ how a call failed
 
 
-def _says(phrases: Iterable[str]) -> str:
-    return any_of(*(f"$contains($lowercase($failure.cause), {quoted(phrase.lower())})" for phrase in phrases))
+def _says(phrases: Iterable[str], failure: str = "$failure") -> str:
+    return any_of(*(f"$contains($lowercase({failure}.cause), {quoted(phrase.lower())})" for phrase in phrases))
 
 
 def says_missing() -> str:
     return _says(refusals.MISSING)
 
 
-def says_existing() -> str:
-    return _says([refusals.EXISTING])
+def says_existing(failure: str = "$failure") -> str:
+    """failure: the variable that keeps it; in a branch of its own no other than the branch's."""
+    return _says([refusals.EXISTING], failure)
 
 
 def says_throttled() -> str:
@@ -71,9 +72,9 @@ def says_not_updatable() -> str:
     return _says([refusals.NOT_UPDATABLE])
 
 
-def says_quota_too_small() -> str:
+def says_quota_too_small(failure: str = "$failure") -> str:
     """The account's quota has no room for the request, whoever else waits."""
-    return _says(refusals.QUOTA_TOO_SMALL)
+    return _says(refusals.QUOTA_TOO_SMALL, failure)
 
 
 def says_no_capacity() -> str:

@@ -10,6 +10,8 @@ from infra.workflow.surroundings import Image, Surroundings, placeholder
 from ratchet.spec.environments import Vpc
 
 TRAINING, PROCESSING, HOSTING = "Training", "Processing", "Hosting"
+# Of models that answer held-out rows in transform jobs, before anybody knows how good they are.
+ANSWERING = "Answering"
 TRAINING_LOGS, PROCESSING_LOGS = "/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs"
 
 _OBJECTS_ARE_NAMED_LATER = "What lies under a channel's prefix is the data's own names."
@@ -20,7 +22,7 @@ _STREAMS_ARE_NAMED_LATER = (
 
 @dataclass(frozen=True, kw_only=True)
 class JobRole:
-    """A role by what it is for: Training, Processing or Hosting.
+    """A role by what it is for: Training, Processing, Hosting or Answering.
 
     of_a_run: its grants are about the run that its tag names, which the machine writes (see `workflow.folder`).
     """

@@ -29,7 +29,7 @@ from infra.workflow.endpoint import UNTOUCHED as ENDPOINT_UNTOUCHED
 from infra.workflow.expressions import expression
 from infra.workflow.instances import AT_FIRST, SHORT
 from infra.workflow.step import Machine, Step, story
-from infra.workflow.steps import batch, evaluate, train
+from infra.workflow.steps import ask, batch, evaluate, train
 from infra.workflow.steps.approve import LOOK, approve
 from infra.workflow.steps.autoscale import autoscale
 from infra.workflow.steps.deploy import deploy, first_of_update
@@ -53,6 +53,7 @@ def run_machine(at: Surroundings) -> Machine:
     settling = settle(at, then=PLAN)
     expecting = expect_alarms(at, then=train.OPEN)
     trains = next(iter(expecting.states), train.OPEN)
+    asking = ask.ask(at, then=evaluate.OPEN)
     otherwise = _at_the_end(at) if at.has_endpoint else batch.READY
     by_a_person = at.spec.approval.manual
     return story(
@@ -60,7 +61,8 @@ def run_machine(at: Surroundings) -> Machine:
         settling,
         plan(at, training, anew=trains, again=LOOK if by_a_person else DEPLOY, drifted=REPAIR, idle=otherwise),
         expecting,
-        *train.train(at, training, then=evaluate.OPEN),
+        *train.train(at, training, then=next(iter(asking.states), evaluate.OPEN)),
+        asking,
         evaluate.evaluate(at, then=GATE),
         gate(at, then=REGISTER),
         register(at, training, better=APPROVE if by_a_person else DEPLOY, worse=otherwise),

@@ -39,6 +39,9 @@ class Surroundings:
     image: Image
     hosting_image: Image
     rules_image: Image | None = None
+    # The one that judges where the image is the user's own, which needs nothing of Ratchet's: its models are asked over
+    # HTTP. None: models are judged in the image that trains.
+    judging_image: Image | None = None
     # Of the containers of a chain, in order; None for one in the image that serves.
     chain_images: tuple[Image | None, ...] = ()
     # None: jobs and endpoint outside of a VPC.
@@ -143,6 +146,7 @@ RUN_TABLE = Later("run_table", lambda at: at.shared.run_table)
 KEY_ARN = Later("key_arn", lambda at: at.shared.key_arn)
 IMAGE_URI = Later("image_uri", lambda at: at.image.uri)
 HOSTING_IMAGE_URI = Later("hosting_image_uri", lambda at: at.hosting_image.uri)
+JUDGING_IMAGE_URI = Later("judging_image_uri", lambda at: (at.judging_image or at.image).uri)
 QUEUE_URL = Later("queue_url", lambda at: at.queue_url)
 
 
@@ -157,5 +161,6 @@ LATER = (ARTIFACT_BUCKET, RUN_TABLE, KEY_ARN, IMAGE_URI, HOSTING_IMAGE_URI)
 def values(at: Surroundings) -> dict[str, str]:
     """The value of each placeholder of the surroundings."""
     waits = (QUEUE_URL,) if at.has_endpoint or at.spec.approval.manual else ()
+    judging = (JUDGING_IMAGE_URI,) if at.judging_image else ()
     chained = (chain_image(number) for number, own in enumerate(at.chain_images) if own)
-    return {later.name: later.of(at) for later in (*LATER, *waits, *chained)}
+    return {later.name: later.of(at) for later in (*LATER, *waits, *judging, *chained)}

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from contract import held_out, held_out_bytes, held_out_columns, held_out_labels, held_out_lines, held_out_tables
+from contract import (
+    held_out,
+    held_out_bytes,
+    held_out_columns,
+    held_out_labels,
+    held_out_lines,
+    held_out_requests,
+    held_out_tables,
+)
 from contract.held_out import HeldOutError, Reading
 from contract.held_out_labels import Label
 from planner import beginnings, npz_headers, parquet_footer, training_classes
@@ -49,7 +57,8 @@ def look(channel: Channel, asked: Mapping[str, Any], read: Reader, training: Ite
     """Describes the held-out data: {"format", "files", "looked_into", "examples", "whole"}, of what was looked into.
 
     Args:
-        asked: `evaluate` of pipeline.yaml as far as it tells how to read, and {"metric", "needs"} of its gate.
+        asked: `evaluate` of pipeline.yaml as far as it tells how to read, {"metric", "needs"} of its gate, and
+            "over_http": true where models are asked a line an example.
         training: the channels that training sees, for the classes that they have.
 
     Raises:
@@ -70,6 +79,10 @@ def _look(channel: Channel, asked: Mapping[str, Any], read: Reader, training: It
     format_ = held_out.format_of(names, how.format)
     held_out.check_asked(how, format_)
     files = [(name, objects[name]) for name in held_out.files_of(names, format_)]
+    if asked.get("over_http"):
+        held_out_requests.check_format(format_)
+        for name, entry in files:
+            held_out_requests.check_size(name, entry.size)
     found = _LOOKS[format_](files, how, read, channel)
     if found.whole and not found.labels:
         raise HeldOutError(f"no example in {held_out.some([name for name, _ in files])}")

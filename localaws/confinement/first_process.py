@@ -18,17 +18,7 @@ from __future__ import annotations
 import os
 import sys
 
-from localaws.confinement import (
-    image_program,
-    image_view,
-    landlock,
-    linux,
-    network,
-    privileges,
-    seccomp,
-    train_program,
-    view,
-)
+from localaws.confinement import landlock, linux, network, privileges, seccomp, train_program, view
 from localaws.confinement.linux import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG
 from localaws.confinement.options import Options
 from localaws.confinement.processes import end_descendants, is_closed, reaped, supervise
@@ -132,6 +122,9 @@ def _as_first_process(options: Options, may_begin: Callable[[], bool], starts: S
 def _enter_files(options: Options) -> int | None:
     """Be in the container's file system, if it has its own; its /proc/sys, see `view.enter`."""
     if options.image_root is not None:
+        # Only such containers pay for these; once the image is the root, nothing can be imported any more.
+        from localaws.confinement import image_program, image_view  # noqa: F401, PLC0415
+
         root, own_processes = options.image_root, options.has_own_processes
         return image_view.enter(root, options.view, options.cwd, own_processes=own_processes)
     return view.enter(options.view, own_processes=options.has_own_processes) if options.has_own_files else None
@@ -200,6 +193,8 @@ def execute(options: Options, environment: Mapping[str, str] | None = None) -> i
 
 
 def _execute_in_image(options: Options) -> int:
+    from localaws.confinement import image_program  # noqa: PLC0415 - it is there already, see `_enter_files`
+
     try:
         # Python ignores both; a program is to find them as its image's developer does.
         for number in (signal.SIGPIPE, signal.SIGXFSZ):

@@ -1,6 +1,6 @@
 """The program of an image's own: found and started in its file system as Docker's runtime does it, with its errors.
 
-Nothing may be imported here once the image is the root: there is no Python of ours in it.
+Imported before the image is the root: there is no Python of ours in it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,6 @@ class CannotStartError(Exception):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
-
-
-def read_variables(descriptor: int) -> dict[str, str]:
-    """A program's variables, which the server has written to a file in memory; it is closed."""
-    with os.fdopen(descriptor, "rb") as file:
-        pairs = (line.partition(b"=") for line in file.read().split(b"\0") if line)
-        return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
 
 
 def start(words: list[str], variables: Mapping[str, str]) -> None:

@@ -25,24 +25,18 @@ _DEVICES_SIZE, _HARDWARE_SIZE = "size=64m,mode=755", "size=1m,mode=755"
 _KERNELS = ("/dev", "/proc", "/sys")
 
 
-class ImageRoot:
-    """An unpacked image. top: keeps in `upper` what the container writes; None: the directory is a copy of its own."""
-
-    def __init__(self, directory: str, top: str | None) -> None:
-        self.directory, self.top = directory, top
-
-
-def enter(root: ImageRoot, seen: View, cwd: str, *, own_processes: bool) -> int:
+def enter(root: tuple[str, str], seen: View, cwd: str, *, own_processes: bool) -> int:
     """Make the image this process's file system, with what `seen` binds and shows; `cwd` is made, as Docker does.
 
-    The answer is /proc/sys as it is still writable, opened with O_PATH.
+    root: the unpacked image, and the directory that keeps in `upper` what the container writes; where that is empty,
+    the image is a copy of the container's own. The answer is /proc/sys as it is still writable, opened with O_PATH.
     """
     linux.mount("none", "/", None, MS_REC | linux.MS_PRIVATE)
     devices = view.open_all((path, path) for path in system.devices())
     hardware = view.open_all((path, path) for path in system.hardware())
     binds = view.open_all(seen.binds)
     shows = [(Source(path, seen.identities.get(path)), place) for path, place in seen.shows]
-    _mount_root(root)
+    _mount_root(*root)
     view.bind_all(_placed(binds), FIXED)
     view.bind_all(_placed(shows), ATTR_RDONLY | FIXED)
     view.make_directory(_place(cwd))
@@ -58,11 +52,11 @@ def enter(root: ImageRoot, seen: View, cwd: str, *, own_processes: bool) -> int:
     return settings
 
 
-def _mount_root(root: ImageRoot) -> None:
-    if root.top is not None:
-        view.mount_overlay("", view.open_layers(Overlay(root.directory, root.top, [])))
+def _mount_root(directory: str, top: str) -> None:
+    if top:
+        view.mount_overlay("", view.open_layers(Overlay(directory, top, [])))
         return
-    copy = Source(root.directory)
+    copy = Source(directory)
     linux.mount(copy.path, NEW, None, MS_BIND)
     copy.close()
     linux.set_attributes(NEW, ATTR_NOSUID | ATTR_NODEV)

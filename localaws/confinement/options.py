@@ -13,7 +13,7 @@
 --root DIR TOP     the file system is an image's own, unpacked at DIR: what is written goes to TOP/upper; an empty TOP
                    says that DIR is a copy of the container's own (image_view.py)
 --user IDS         as whom an image's program runs: UID:GID, and :GID for each further group
---hostname NAME    what the container calls itself
+--hostname NAME    what the container calls itself (uts_namespaces(7))
 --variables FD     its program's variables are read from this descriptor, each ended by a zero byte
 --cwd PATH         where the program starts
 --train            the program is the image's `train`: the first process runs it itself, if the others end with it
@@ -28,8 +28,6 @@ from __future__ import annotations
 
 import os
 
-from localaws.confinement.image_program import read_variables
-from localaws.confinement.image_view import ImageRoot
 from localaws.confinement.privileges import Identity
 from localaws.confinement.view import Overlay, View
 
@@ -50,7 +48,7 @@ class Options:
         while (option := rest.pop(0)) != "--":
             self._take(option, rest)
         self.program = rest
-        self.variables = read_variables(int(self.texts["--variables"])) if self.texts["--variables"] else {}
+        self.variables = _read_variables(int(self.texts["--variables"])) if self.texts["--variables"] else {}
 
     def _take(self, option: str, rest: list[str]) -> None:
         if option in self.pairs:
@@ -80,9 +78,9 @@ class Options:
         return self.texts["--hostname"]
 
     @property
-    def image_root(self) -> ImageRoot | None:
-        """The image whose file system is the container's; None for a view of this machine's."""
-        return next((ImageRoot(directory, top or None) for directory, top in self.pairs["--root"]), None)
+    def image_root(self) -> tuple[str, str] | None:
+        """The image whose file system is the container's, and where its own goes; None for a view of this machine's."""
+        return next(iter(self.pairs["--root"]), None)
 
     @property
     def identity(self) -> Identity | None:
@@ -110,3 +108,10 @@ class Options:
         return View(
             self.pairs["--bind"], self.pairs["--show"], self.hidden, overlay=overlay, identities=self.identities
         )
+
+
+def _read_variables(descriptor: int) -> dict[str, str]:
+    """A program's variables, which the server has written to a file in memory; it is closed."""
+    with os.fdopen(descriptor, "rb") as file:
+        pairs = (line.partition(b"=") for line in file.read().split(b"\0") if line)
+        return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}

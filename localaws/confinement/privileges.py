@@ -142,6 +142,11 @@ def drop(identity: Identity | None = None) -> None:
 
 
 def _become(identity: Identity) -> None:
+    for output in (1, 2):
+        try:
+            os.fchown(output, identity.user, -1)  # so that it can open /dev/stdout, as Docker's runtime does it
+        except OSError:
+            pass  # nobody else's, or its own already
     # In a namespace of one user alone there are no further groups, and it is that user already.
     if linux.read("/proc/self/setgroups").strip() == "allow":
         os.setgroups([identity.group, *identity.groups])

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from localaws.ministack_adapter.autoscaling_services import make_autoscaling
+from localaws.ministack_adapter.builds import make_builds
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.ministack_platform import make_sagemaker
 
@@ -51,6 +52,8 @@ PARTS = (
     "custom_resources",
     "interrupted_stacks",
     "registry",
+    "ecr_public",
+    "builds",
     "sagemaker",
     "autoscaling",
     "stepfunctions",
@@ -77,6 +80,7 @@ def install(*, state_dir: Path, image_dir: Path, port: int, rule_evaluator: Sequ
         rule_evaluator=rule_evaluator,
         make_sagemaker=make_sagemaker,
         make_autoscaling=make_autoscaling,
+        make_builds=make_builds,
     )
     for part in PARTS:
         importlib.import_module(f"{__name__}.{part}").install(aws)

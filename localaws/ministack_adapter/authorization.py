@@ -80,6 +80,7 @@ def ask_as(key: str) -> None:
     """Have what is asked of IAM for this request asked with the session of another access key, which the request's own
     token stands for."""
     _access_key.set(key)
+    request_values.request_headers.set({})
 
 
 def role_document(role_arn: str) -> Document | None:

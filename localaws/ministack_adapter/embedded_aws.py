@@ -14,6 +14,7 @@ from localaws.server_file import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from localaws.autoscaling.service import AutoScaling
+    from localaws.builds.service import Builds
     from localaws.registry.service import Registry
     from localaws.sagemaker.service import SageMaker
 
@@ -48,15 +49,18 @@ class EmbeddedAws:
         rule_evaluator: Sequence[Path] = (),
         make_sagemaker: Callable[[EmbeddedAws], SageMaker],
         make_autoscaling: Callable[[EmbeddedAws], AutoScaling],
+        make_builds: Callable[[EmbeddedAws], Builds],
     ) -> None:
         self.state_dir = state_dir
         self.image_dir = image_dir
         self.rule_evaluator = rule_evaluator
         self.port = port
         self.endpoint_url = f"http://127.0.0.1:{port}"
+        self.kept_builds: dict[str, Any] = {}
         self.kept_stores: dict[str, dict[str, Any]] = {}
         self._make_sagemaker = make_sagemaker
         self._make_autoscaling = make_autoscaling
+        self._make_builds = make_builds
         self._making = threading.RLock()
         self._wrappers: list[Callable[[Application], Application]] = []
         self._restored: list[Callable[[], None]] = []
@@ -77,6 +81,11 @@ class EmbeddedAws:
         """Application Auto Scaling, made when it is first needed; it may scale then, and is closed before SageMaker."""
         _ = self.sagemaker
         return self._once("autoscaling", self._make_autoscaling)
+
+    @cached_property
+    def builds(self) -> Builds:
+        """The builds of CodeBuild's projects, made when they are first needed."""
+        return self._once("builds", self._make_builds)
 
     def _once(self, name: str, make: Callable[[EmbeddedAws], Service]) -> Service:
         """A service, of which there is one whoever asks first: a request, or a start that goes on in other threads."""

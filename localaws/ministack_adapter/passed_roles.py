@@ -76,6 +76,12 @@ _UNTRUSTED = {
         "Neither the global service principal {service}, nor the regional one is authorized to assume the provided "
         "role: {role}.",
     ),
+    "codebuild": (
+        "InvalidInputException",
+        "CodeBuild is not authorized to perform: sts:AssumeRole on service role. Please verify that: 1) The provided "
+        "service role exists, 2) The role name is case-sensitive and matches exactly, and 3) The role has the "
+        "necessary trust policy configured.",
+    ),
     "events": (
         "ValidationException",
         "Provided role '{role}' cannot be assumed by principal '{service}'.",
@@ -133,6 +139,12 @@ def _roles_of_scheduler(request: str, _operation: str, document: Document) -> li
     return [PassedRole(role, "scheduler.amazonaws.com", group)] if writes and role else []
 
 
+def _roles_of_builds(_request: str, operation: str, document: Document) -> list[PassedRole]:
+    named = operation in ("CreateProject", "UpdateProject") and document.get("serviceRole")
+    project = _arn("codebuild", f"project/{document.get('name', '')}")
+    return [PassedRole(str(document["serviceRole"]), "codebuild.amazonaws.com", project)] if named else []
+
+
 def function_arn(name: str) -> str:
     """The ARN of a function that is named by its name or, already, by its ARN. Pure."""
     return name if name.startswith("arn:") else _arn("lambda", f"function:{name}")
@@ -147,4 +159,5 @@ _PASSED_ROLES: dict[str, Callable[[str, str, Document], Iterable[PassedRole]]] =
     "lambda": _roles_of_lambda,
     "events": _roles_of_events,
     "scheduler": _roles_of_scheduler,
+    "codebuild": _roles_of_builds,
 }

@@ -53,4 +53,4 @@ def _usable(pulled: Pulled, uri: str) -> RegistryImage:
         if kind not in (*GZIP_LAYERS, *PLAIN_LAYERS):
             known = ", ".join((*GZIP_LAYERS, *PLAIN_LAYERS))
             raise UnusableImageError(f"Layer sha256:{path.name} of image {uri} is {kind}; here it has to be {known}.")
-    return RegistryImage(pulled.digest, pulled.config, [path for path, _ in pulled.layers])
+    return RegistryImage(pulled.digest, pulled.config, [path for path, _ in pulled.layers], pulled.media_type)

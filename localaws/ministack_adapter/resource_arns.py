@@ -81,6 +81,20 @@ def of_identity(arn: str, _headers: Mapping[str, str], _body: bytes, params: Doc
     return str(stored["Arn"]) if stored else f"{start}:{kind}{path}{rest}"
 
 
+def of_build(arn: str, _headers: Mapping[str, str], body: bytes, _params: Document) -> str:
+    """A build is asked about by its project, of which its id tells."""
+    build = _member(body, "id") or _first_of(body, "ids")
+    project = build.rpartition(":build/")[2].partition(":")[0]
+    return f"arn:aws:codebuild:{REGION}:{ACCOUNT}:project/{project}" if project else arn
+
+
+def _first_of(body: bytes, name: str) -> str:
+    try:
+        return str(json.loads(body or b"{}")[name][0])
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
 def _member(body: bytes, name: str) -> str:
     """A text of a JSON request, nothing where it isn't there."""
     try:
@@ -92,6 +106,7 @@ def _member(body: bytes, name: str) -> str:
 
 
 _ASKED: Mapping[str, Callable[[str, Mapping[str, str], bytes, Document], str]] = {
+    "codebuild": of_build,
     "events": of_rule,
     "kms": of_key,
     "logs": of_logs,

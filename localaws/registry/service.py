@@ -26,12 +26,13 @@ URL_SECONDS = 3600
 class Pulled:
     """An image on this machine: its digest, its configuration, and its layers' files with their media types, in order.
 
-    A layer's file is named by its SHA-256.
+    `media_type` is its manifest's. A layer's file is named by its SHA-256.
     """
 
     digest: str
     config: Mapping[str, Any]
     layers: tuple[tuple[Path, str], ...]
+    media_type: str
 
 
 class UnsupportedManifestError(Exception):
@@ -85,7 +86,9 @@ class Registry:
         self.images.pulled(image)
         files = [self.images.blobs.path(layer) for layer in manifest.layers]
         config = self.images.blobs.path(manifest.config).read_bytes()
-        return Pulled(digest, _config(config), tuple(zip(files, manifest.layer_types, strict=True)))
+        return Pulled(
+            digest, _config(config), tuple(zip(files, manifest.layer_types, strict=True)), manifest.media_type
+        )
 
 
 def _config(text: bytes) -> Mapping[str, Any]:

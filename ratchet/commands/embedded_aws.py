@@ -29,18 +29,20 @@ def up(context: Context, no_deploy: bool, port: int | None) -> Answer:
     """Start the embedded AWS and deploy the stacks to it.
 
     What runs already and hasn't changed is left as it is, so that it may be called at any time. A pipeline whose
-    pipeline.yaml is wrong is left out: the others are deployed, what is wrong is said, and the exit code is 1.
+    pipeline.yaml is wrong is left out: the others are deployed, what is wrong is said, and the exit code is 1. One that
+    builds an image of its own is deployed first by `ratchet run`: its base image may be a download of gigabytes.
     """
     _require_local(context)
     started = time.monotonic()
     server, was_running = _start(context, port)
     context.say(f"embedded AWS  {server.endpoint_url}  {'was running' if was_running else 'started'}")
     unusable = {} if no_deploy else context.project.unusable()
-    deployed = [] if no_deploy else _deploy_all(context, server, without=unusable)
+    unbuilt = [] if no_deploy else _unbuilt(context, server, without=unusable)
+    deployed = [] if no_deploy else _deploy_all(context, server, without=[*unusable, *unbuilt])
     for name, problems in unusable.items():
         click.echo(f"ratchet: {name} is left out:\n{shown(problems)}", err=True)
     left = [] if no_deploy else _left_behind(context, server)
-    waiting = {} if no_deploy else _waiting(context, server, without=unusable)
+    waiting = {} if no_deploy else _waiting(context, server, without=[*unusable, *unbuilt])
     seconds = round(time.monotonic() - started, 1)
     document = {
         "endpoint_url": server.endpoint_url,
@@ -48,11 +50,12 @@ def up(context: Context, no_deploy: bool, port: int | None) -> Answer:
         "deployed": deployed,
         "pipelines": sorted(context.project.pipelines),
         "left_out": unusable,
+        "unbuilt": unbuilt,
         "without_folder": left,
         "waiting_for_data": waiting,
         "seconds": seconds,
     }
-    return Answer(document, lambda: _up_text(context, deployed, waiting, no_deploy, seconds), 1 if unusable else 0)
+    return Answer(document, lambda: _up_text(document, no_deploy), 1 if unusable else 0)
 
 
 def _require_local(context: Context) -> None:
@@ -81,6 +84,18 @@ def _start(context: Context, port: int | None) -> tuple[Server, bool]:
     if server is None:
         raise UserError(f"the embedded AWS ended as soon as it had started; see {project.aws_state / 'server.log'}")
     return server, was_running
+
+
+def _unbuilt(context: Context, server: Server, without: Collection[str]) -> list[str]:
+    """The pipelines with a Dockerfile that haven't been deployed yet."""
+    from contract import files
+    from ratchet import account as accounts
+    from ratchet.spec import load
+
+    account = accounts.of_server(context.environment, server)
+    folders = {name: folder for name, folder in context.project.pipelines.items() if name not in without}
+    building = [name for name, folder in folders.items() if load(folder / files.SPEC_FILE).dockerfile is not None]
+    return [name for name in building if account.stack_outputs(name) is None]
 
 
 def _deploy_all(context: Context, server: Server, without: Collection[str]) -> list[str]:
@@ -181,9 +196,8 @@ def _waiting(context: Context, server: Server, without: Collection[str]) -> dict
     return {name: found for name, found in empty.items() if found}
 
 
-def _up_text(
-    context: Context, deployed: list[str], waiting: dict[str, list[str]], no_deploy: bool, seconds: float
-) -> str:
+def _up_text(document: dict[str, Any], no_deploy: bool) -> str:
+    deployed, unbuilt, waiting = document["deployed"], document["unbuilt"], document["waiting_for_data"]
     done = (
         "nothing deployed"
         if no_deploy
@@ -191,12 +205,14 @@ def _up_text(
         if deployed
         else "all stacks are up to date"
     )
-    pipelines = ", ".join(sorted(context.project.pipelines)) or "none yet: ratchet new MODEL"
+    pipelines = ", ".join(document["pipelines"]) or "none yet: ratchet new MODEL"
+    images = f"\nimages        {', '.join(unbuilt)}: `ratchet run` builds one and deploys" if unbuilt else ""
     then = 'eval "$(ratchet env)" · ratchet run PIPELINE --wait'
     told = "; ".join(f"{name}: {', '.join(channels)}" for name, channels in waiting.items())
     how = "\n              ratchet data PIPELINE put FILE… CHANNEL; `ratchet run` brings a model's sample"
     empty = f"\nno data yet   {told}{how}" if told else ""
-    return f"ready in {seconds} s: {done}\npipelines     {pipelines}{empty}\nnext          {then}"
+    seconds = document["seconds"]
+    return f"ready in {seconds} s: {done}\npipelines     {pipelines}{images}{empty}\nnext          {then}"
 
 
 @command("down")

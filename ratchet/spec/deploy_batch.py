@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from contract.batches import BATCH_KIND
 from ratchet.spec.errors import refusal
-from ratchet.spec.instances import InstanceTypes, check_one
+from ratchet.spec.instances import InstanceTypes, check_one, is_of_transform_jobs
 
 # Of an endpoint alone: traffic goes over, a fleet stays.
 _OF_ENDPOINTS = ("autoscale", "shift", "rollback_on", "keep_old", "max_time", "batch")
-# TransformInstanceType, API reference, by its families.
-_FAMILIES = frozenset(
-    "m4 c4 p2 p3 c5 m5 m6i c6i r6i m7i c7i r7i g4dn g5 trn1 inf2 g6 g6e".split()  # noqa: SIM905 - a line is enough
-)
 
 
 def check_batch(kind: str, prefix: str | None, instance: InstanceTypes, *, said: Collection[str]) -> None:
@@ -29,6 +24,5 @@ def check_batch(kind: str, prefix: str | None, instance: InstanceTypes, *, said:
         if name in said:
             raise refusal("is an endpoint's, and kind is batch, which has none: leave it out", name)
     check_one(instance, "kind is batch, whose transform job can't be deleted and made anew")
-    found = re.fullmatch(r"ml\.([a-z0-9]+)\..+", instance)
-    if found is None or found[1] not in _FAMILIES:
+    if not is_of_transform_jobs(instance):
         raise refusal(f"is {instance!r}, which SageMaker has for no transform job; write ml.m5.large", "instance")

@@ -20,7 +20,17 @@ WAIT = 30 * units.SECONDS["m"]
 # The family for which SageMaker has neither deployment guardrails nor shadows.
 INF1 = "ml.inf1"
 
+# TransformInstanceType, API reference, by its families.
+_OF_TRANSFORM_JOBS = frozenset(
+    "m4 c4 p2 p3 c5 m5 m6i c6i r6i m7i c7i r7i g4dn g5 trn1 inf2 g6 g6e".split()  # noqa: SIM905 - a line is enough
+)
+
 _INSTANCE = re.compile(r"ml\.[a-z][a-z0-9-]*\.(?:nano|micro|small|medium|large|metal|\d*xlarge|metal-\d+xl)")
+
+
+def is_of_transform_jobs(instance: str) -> bool:
+    """Whether SageMaker runs transform jobs on such instances; it has fewer types for them than for others."""
+    return instance.split(".")[1] in _OF_TRANSFORM_JOBS
 
 
 class InstanceTypes(str):

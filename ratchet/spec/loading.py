@@ -14,6 +14,7 @@ from ratchet.spec.deploy_micro_batches import check_helper
 from ratchet.spec.docker_context import docker_context
 from ratchet.spec.errors import SpecError, nearest
 from ratchet.spec.model import Model, section
+from ratchet.spec.over_http import check_over_http
 from ratchet.spec.own_code import check_metric
 from ratchet.spec.own_container import check_own_container
 from ratchet.spec.pipeline import PipelineSpec
@@ -104,6 +105,7 @@ def _check_folder(spec: PipelineSpec) -> None:
     _check_hosts(spec)
     if spec.is_own_container:
         check_own_container(spec)
+        check_over_http(spec)
     elif spec.train.spot is not None and (wrong := check_checkpoints(folder)):
         raise spec.error("train.spot", wrong)
     if spec.deploy.batch is not None and (wrong := check_helper(folder, spec.batching_scripts)):

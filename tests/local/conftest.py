@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import base_images
 import pytest
 from deployed import Alone, Model, Pipeline, deploy, opened
 from image_uris import SKLEARN, SKLEARN_1_4
@@ -89,6 +90,7 @@ def deployed_state(
             # For the test that compares what roles may with what they are asked for.
             factory.state.mkdir(parents=True)
             (factory.state / "settings.json").write_text('{"authorization_log": true}')
+            base_images.load(factory.state, models.values())
             try:
                 deploy(factory.start(), folder / "app", models)
             finally:

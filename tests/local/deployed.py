@@ -36,9 +36,17 @@ APP = """
 from pathlib import Path
 from infra.app import new_app
 from ratchet.spec.environments import chosen_environment
+from infra import pipeline_stack
+from infra.images import framework_image
+from infra.over_http import JUDGE
 from infra.stages import add_stacks
 from ratchet.spec import find_pipelines
 
+# Frameworks' images, whose models are judged as those of one's own image.
+OVER_HTTP, decided = %r, pipeline_stack.judging_image
+pipeline_stack.judging_image = lambda spec, region: (
+    framework_image(*JUDGE, region, SystemExit) if spec.name in OVER_HTTP else decided(spec, region)
+)
 app = new_app()
 environment = chosen_environment({key: app.node.try_get_context(key) for key in ("environment", "environments")})
 add_stacks(app, environment, find_pipelines(Path("models")), toolkit=Path(%r))
@@ -48,10 +56,14 @@ app.synth()
 
 @dataclass(frozen=True)
 class Scripted:
-    """The scripted model as a pipeline: SPEC with changes, and files of its own in the place of the model's."""
+    """The scripted model as a pipeline: SPEC with changes, and files of its own in the place of the model's.
+
+    over_http: its models are judged as those of an image of one's own.
+    """
 
     spec: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    over_http: bool = False
 
     def write(self, models: Path, name: str) -> None:
         shutil.copytree(SCRIPTED_MODEL, models / name)
@@ -67,12 +79,13 @@ class AsShipped:
 
     folder: Path
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    over_http: bool = False
 
     def write(self, models: Path, name: str) -> None:
         shutil.copytree(self.folder, models / name, ignore=shutil.ignore_patterns("__pycache__"))
         path = models / name / "pipeline.yaml"
         spec = yaml.safe_load(path.read_text())
-        spec["train"]["hyperparameters"].update(self.hyperparameters)
+        spec["train"].setdefault("hyperparameters", {}).update(self.hyperparameters)
         path.write_text(yaml.safe_dump(spec))
 
 
@@ -101,7 +114,8 @@ def write_app(folder: Path, models: Mapping[str, Model]) -> None:
         "notices": False,
     }
     (folder / "cdk.json").write_text(json.dumps({**settings, "context": context}))
-    (folder / "app.py").write_text(APP % str(TOOLKIT))
+    over_http = [name for name, model in models.items() if model.over_http]
+    (folder / "app.py").write_text(APP % (over_http, str(TOOLKIT)))
     for name, model in models.items():
         model.write(folder / "models", name)
 

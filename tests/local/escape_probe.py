@@ -91,8 +91,7 @@ def writes_the_state(t):
 
 
 def writes_anothers_code(t):
-    return first([*(path + "/index.py" for path in t["code"]), "/usr/lib/written", "/etc/hosts", "/var/task/index.py",
-                  "/etc/ld.so.preload", "/usr/bin/env"], write)  # fmt: skip
+    return first([*(path + "/index.py" for path in t["code"]), "/var/task/index.py", *t["system"]], write)
 
 
 def sees_the_server(t):

@@ -117,6 +117,10 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_remove_item": ["table", "pk_val", "sk_val"],
         "_set_item": ["table", "pk_val", "sk_val", "item"],
     },
+    "services.ecr": {
+        "handle_request": ["method", "path", "headers", "body", "query_params"],
+        "_delete_repository": ["data"],
+    },
     "services.eventbridge": {
         "_dispatch_to_lambda": ["arn", "payload"],
         "_dispatch_to_sqs": ["spec", "payload", "sqs_parameters"],
@@ -258,6 +262,7 @@ CONTAINERS: dict[str, dict[str, str]] = {
     "core.router": {"SERVICE_PATTERNS": "dict"},
     "services.cloudformation": {"_stacks": "AccountRegionScopedDict"},
     "services.dynamodb": {"_tables": "AccountRegionScopedDict"},
+    "services.ecr": {"_repositories": "AccountRegionScopedDict"},
     "services.cloudwatch_logs": {"_log_groups": "AccountRegionScopedDict"},
     "services.iam": {"_roles": "AccountScopedDict", "_users": "AccountScopedDict"},
     "services.lambda_svc": {

@@ -188,6 +188,23 @@ def test_the_script_finds_the_hooks_configuration_and_s3_gets_what_it_saves(jobs
     assert described["DebugHookConfig"] == request["DebugHookConfig"]
 
 
+@pytest.mark.fidelity(
+    "Debugger",
+    "The tensors of all hosts of a job lie under one prefix, and its rules read all of them.",
+    "awslabs/sagemaker-debugger, smdebug/core/locations.py: a file for each worker; SageMaker API, DebugHookConfig",
+)
+def test_rules_read_the_tensors_of_all_hosts(jobs: Jobs) -> None:
+    saves = "import os\nopen(f'/opt/ml/output/tensors/{os.environ[\"SM_CURRENT_HOST\"]}', 'w').write('0')\n"
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 5}
+    name = create(jobs, saves, "Tells", ResourceConfig=resources)
+    jobs.ended(name)
+    (judged,) = until_judged(jobs, name)
+    assert judged["StatusDetails"] == "looked at 3 files"
+    assert jobs.keys(f"debug/{name}/") == [
+        f"debug/{name}/debug-output/{file}" for file in ("algo-1", "algo-2", "training_job_end.ts")
+    ]
+
+
 def test_the_hooks_folder_can_be_elsewhere(jobs: Jobs) -> None:
     job = jobs.train(SAVES, **debugged(jobs, LocalPath="/opt/ml/deep/er/tensors"))
     assert job["TrainingJobStatus"] == "Completed", job["FailureReason"]

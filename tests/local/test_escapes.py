@@ -20,6 +20,7 @@ from typing import Any
 import escape_probe
 import pytest
 from hosting_kit import Hosting, archive
+from image_kit import OwnImages
 from job_kit import Jobs
 from resources import invoke, make_function, make_role
 from running_aws import IMAGES, Aws
@@ -32,7 +33,10 @@ from localaws.sagemaker.containers import container
 Document = dict[str, Any]
 USERS = ("root", "an ordinary user")
 PLACES = ("training job", "processing job", "debugger rule", "model", "requirements of a model", "function",
-          "requirements of a training job", "warm training job")  # fmt: skip
+          "requirements of a training job", "warm training job", "image of its own",
+          "user of an image's own")  # fmt: skip
+# Who a program is there, and which is the least number of processes: an image's own is process 1 itself.
+OF_AN_IMAGE = {"image of its own": 0, "user of an image's own": 1234}
 ATTEMPTS = [attempt.__name__ for attempt in escape_probe.ATTEMPTS]
 ORDINARY = 65534
 PROBE = Path(escape_probe.__file__).read_text()
@@ -95,11 +99,16 @@ class Try:
             "jobs": [str(path) for path in Path(state, "sagemaker").rglob("ml")],
             "code": [str(path) for path in Path(state, "lambda", "code").glob("*")],
             "abstract": self.abstract,
+            "system": ["/usr/lib/written", "/etc/hosts", "/etc/ld.so.preload", "/usr/bin/env"],
         }
 
     @property
     def script(self) -> str:
-        return f"{PROBE}\nprint('FACTS', json.dumps(facts({self.targets!r})), flush=True)\n"
+        return self.script_on(self.targets)
+
+    @staticmethod
+    def script_on(targets: Document) -> str:
+        return f"{PROBE}\nprint('FACTS', json.dumps(facts({targets!r})), flush=True)\n"
 
 
 def of_server(state: str) -> Iterator[int]:
@@ -200,7 +209,22 @@ def of_all_places(one: Try) -> dict[str, Document]:
         "requirements of a model": in_model["requirements"],
         "function": in_function,
         "warm training job": said(jobs, warm),
+        **of_own_images(one, jobs),
     }
+
+
+def of_own_images(one: Try, jobs: Jobs) -> dict[str, Document]:
+    """What an image's own program gets hold of, as root and as the image's USER."""
+    images, found = OwnImages(jobs), {}
+    # What is the system's elsewhere is its own there: a copy that no other container sees.
+    train = f"#!/usr/local/bin/python3\n{one.script_on({**one.targets, 'system': []})}"
+    for place, user in OF_AN_IMAGE.items():
+        image = images.push(f"probe-{user}", {"bin/train": train}, python=True, User=str(user or ""))
+        job, lines = images.train(image)
+        assert job["TrainingJobStatus"] == "Completed", (job.get("FailureReason"), lines)
+        found[place] = said(jobs, job["TrainingJobName"])
+    images.forget()
+    return found
 
 
 FORKED = "b'warm_interpreter' in open('/proc/self/cmdline', 'rb').read()"
@@ -281,7 +305,7 @@ def test_no_attempt_gets_anything(facts: Any, user: str, place: str, attempt: st
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("user", USERS)
 def test_a_container_does_its_work_all_the_same(facts: Any, user: str, place: str) -> None:
-    """It is its own root, has a /tmp, and reaches this AWS; of processes it sees its own."""
+    """It is its own root or the image's USER, has a /tmp, and reaches this AWS; of processes it sees its own."""
     may = facts(user)[place]["may"]
-    assert may["user"] == 0
-    assert 2 <= may["processes"] <= 12
+    assert may["user"] == OF_AN_IMAGE.get(place, 0)
+    assert (1 if place in OF_AN_IMAGE else 2) <= may["processes"] <= 12

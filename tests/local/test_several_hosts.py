@@ -12,6 +12,10 @@ import pytest
 from image_uris import PYTORCH
 from job_kit import Jobs
 from running_aws import Aws
+from waiting import until
+
+from localaws import spot_command
+from localaws.sagemaker.jobs.spot_market import Interruption
 
 # Meets all other hosts of its job: each listens at its own name, on one port, and the first one asks all of them.
 MEET = """
@@ -265,6 +269,112 @@ def test_two_jobs_whose_hosts_meet_on_the_same_port(jobs: Jobs) -> None:
     for request in requests:
         jobs.sagemaker.stop_training_job(TrainingJobName=request["TrainingJobName"])
         assert jobs.ended(request["TrainingJobName"])["TrainingJobStatus"] == "Stopped"
+
+
+# Its first run on instances waits to be interrupted, with a checkpoint; the next one tells what it has found.
+GOES_ON = """
+import json, os, pathlib, time
+name, saved = os.environ["SM_CURRENT_HOST"], pathlib.Path("/opt/ml/checkpoints")
+found = {path.name: path.read_text() for path in sorted(saved.iterdir())}
+(saved / name).write_text("again" if found else name)
+print("TOLD " + json.dumps(found), flush=True)
+if not found:
+    time.sleep(600)
+"""
+
+
+@pytest.mark.fidelity(
+    "Spot training",
+    "All instances of a job are interrupted together, and each finds the checkpoints of all when it goes on.",
+    "SageMaker DG, Managed Spot Training Lifecycle; Checkpoints in Amazon SageMaker AI, Considerations: one S3 "
+    "location for all instances",
+)
+def test_all_instances_are_interrupted_together_and_go_on_from_their_checkpoints(jobs: Jobs) -> None:
+    limits = {"MaxRuntimeInSeconds": 300, "MaxWaitTimeInSeconds": 600}
+    request = jobs.training_request(
+        GOES_ON, EnableManagedSpotTraining=True, StoppingCondition=limits, InputDataConfig=[], **on(2)
+    )
+    name = request["TrainingJobName"]
+    del request["InputDataConfig"]
+    request["CheckpointConfig"] = {"S3Uri": f"s3://{jobs.bucket}/saved/{name}"}
+    jobs.sagemaker.create_training_job(**request)
+    until(lambda: len(jobs.keys(f"saved/{name}/")) == 2, "both hosts' checkpoints are in S3")
+    spot_command.interrupt(jobs.aws.server, name, Interruption(notice=0, absence=0))
+    done = jobs.ended(name)
+    assert done["TrainingJobStatus"] == "Completed", done
+    assert [step["Status"] for step in done["SecondaryStatusTransitions"]].count("Interrupted") == 1
+    told = [json.loads(line.partition(TOLD)[2]) for line in jobs.log_lines(name) if TOLD in line]
+    both = {host: host for host in HOSTS[:2]}
+    assert sorted(told, key=len) == [{}, {}, both, both]
+    assert [jobs.get(key) for key in jobs.keys(f"saved/{name}/")] == [b"again"] * 2
+
+
+# Without the toolkit: an entry point of one's own knows the others by resourceconfig.json.
+ISOLATED = """
+import json, os, pathlib, socket
+resources = json.loads(pathlib.Path("/opt/ml/input/config/resourceconfig.json").read_text())
+os.environ |= {"SM_CURRENT_HOST": resources["current_host"], "SM_HOSTS": json.dumps(resources["hosts"])}
+"""
+REACHES = """
+try:
+    socket.create_connection(os.environ["AWS_ENDPOINT_URL"].removeprefix("http://").split(":"), 5)
+    print("reaches this AWS")
+except OSError:
+    print("reaches nothing else")
+print("TOLD " + json.dumps(met()))
+"""
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
+    "With EnableNetworkIsolation the hosts of a job reach each other and nothing else.",
+    "SageMaker API, CreateTrainingJob: EnableNetworkIsolation",
+)
+@pytest.mark.parametrize(("isolated", "reached"), [(True, "reaches nothing else"), (False, "reaches this AWS")])
+def test_hosts_without_a_network_reach_each_other(jobs: Jobs, isolated: bool, reached: str) -> None:
+    code = jobs.put(f"isolated-{isolated}/run.py", ISOLATED + MEET + REACHES)
+    request = jobs.training_request(
+        "", EnableNetworkIsolation=isolated, InputDataConfig=[jobs.channel("code", code)], **on(2)
+    )
+    request["AlgorithmSpecification"]["ContainerEntrypoint"] = ["python3", "/opt/ml/input/data/code/run.py"]
+    del request["HyperParameters"]
+    done, lines = run(jobs, request)
+    assert done["TrainingJobStatus"] == "Completed", lines
+    assert told_by(lines)["algo-1"] == ["algo-2"]
+    assert all(reached in found for found in lines.values())
+
+
+PROCESSES = """
+import json, pathlib
+ml = pathlib.Path("/opt/ml")
+resources = json.loads((ml / "config" / "resourceconfig.json").read_text())
+parts = sorted(path.name for path in (ml / "processing" / "input" / "data").iterdir())
+name = resources["current_host"]
+(ml / "processing" / "output" / name).write_text(json.dumps({"hosts": resources["hosts"], "parts": parts}))
+"""
+
+
+@pytest.mark.fidelity(
+    "Processing jobs",
+    "Each instance of a processing job is told who it is, gets its share of a ShardedByS3Key input, and its outputs "
+    "are uploaded beside those of the others.",
+    "SageMaker DG, How Amazon SageMaker Processing Configures Your Processing Container; "
+    "aws/amazon-sagemaker-examples issue 1075",
+)
+def test_a_processing_job_of_two_hosts(jobs: Jobs) -> None:
+    request = jobs.processing_request(PROCESSES)
+    request["ProcessingResources"]["ClusterConfig"]["InstanceCount"] = 2
+    request["ProcessingInputs"][1]["S3Input"]["S3DataDistributionType"] = "ShardedByS3Key"
+    jobs.sagemaker.create_processing_job(**request)
+    done = jobs.processed(request["ProcessingJobName"])
+    assert done["ProcessingJobStatus"] == "Completed", done
+    written = {
+        key.rpartition("/")[2]: json.loads(jobs.get(key)) for key in jobs.keys(f"processed/{jobs.prefix}/output/")
+    }
+    assert written == {
+        "algo-1": {"hosts": ["algo-1", "algo-2"], "parts": ["part-0.csv", "part-2.csv"]},
+        "algo-2": {"hosts": ["algo-1", "algo-2"], "parts": ["part-1.csv"]},
+    }
 
 
 # ------------------------------------------------------------------------------------------------------------ torchrun

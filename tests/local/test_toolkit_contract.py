@@ -18,7 +18,7 @@ from image_uris import SKLEARN
 
 from localaws.sagemaker.containers import script_mode
 from localaws.sagemaker.containers.images import Images
-from localaws.sagemaker.containers.script_mode import MachineFacts, ScriptJob
+from localaws.sagemaker.containers.script_mode import EntryPointError, MachineFacts, ScriptJob
 from localaws.sagemaker.jobs.hosts import resource_config
 from localaws.sagemaker.jobs.training_request import input_data_config
 
@@ -63,18 +63,20 @@ def channels(*names: str) -> list[dict[str, object]]:
     "aws/sagemaker-training-toolkit itself, run beside",
 )
 @pytest.mark.parametrize(
-    ("hyperparameters", "channel_names", "framework_module"),
+    ("hyperparameters", "channel_names", "framework_module", "hosts"),
     [
-        ({}, [], None),
+        ({}, [], None, 1),
         (
             {"n-estimators": "100", "c": "0.5", "criterion": '"gini"', "plain": "text", "flag": "true", "none": "null"},
             ["train"],
             "sagemaker_sklearn_container.training:main",
+            1,
         ),
         (
             {"list": "[1, 2]", "map": '{"b": 1, "a": {"x": 2}}', "empty": '""', "quoted": '"5"', "ünï": "ø"},
             ["train", "validation", "My.Channel_2"],
             "sagemaker_pytorch_container.training:main",
+            1,
         ),
         (
             {
@@ -87,9 +89,17 @@ def channels(*names: str) -> list[dict[str, object]]:
             },
             ["train"],
             None,
+            1,
+        ),
+        ({"lr": "0.1"}, ["train"], "sagemaker_sklearn_container.training:main", 11),
+        (
+            {"lr": "0.1", "sagemaker_torch_distributed_enabled": "true", "sagemaker_instance_type": '"ml.m5.large"'},
+            ["train"],
+            "sagemaker_pytorch_container.training:main",
+            2,
         ),
     ],
-    ids=["nothing", "sdk", "odd values", "container settings"],
+    ids=["nothing", "sdk", "odd values", "container settings", "several hosts", "torchrun"],
 )  # fmt: skip
 def test_every_variable_and_argument_is_the_toolkits(
     toolkit: Path,
@@ -97,6 +107,7 @@ def test_every_variable_and_argument_is_the_toolkits(
     hyperparameters: dict[str, str],
     channel_names: list[str],
     framework_module: str | None,
+    hosts: int,
 ) -> None:
     request = {
         "AlgorithmSpecification": {"TrainingInputMode": "File"},
@@ -107,7 +118,7 @@ def test_every_variable_and_argument_is_the_toolkits(
         base=tmp_path,
         hyperparameters={**SOURCE, **hyperparameters},
         input_data_config=input_data_config(request),
-        resource_config=resource_config("ml.m5.large"),
+        resource_config=resource_config("ml.m5.large", hosts, hosts),
         machine=MachineFacts(cpus=os.cpu_count() or 1),
         framework_module=framework_module,
     )
@@ -169,6 +180,54 @@ def test_before_5_1_3_a_shell_gets_the_joined_words(tmp_path: Path, program: str
     theirs = ask(python, job, START)
     joined = " ".join(theirs["command"]).replace(theirs["python"], "python")
     assert script_mode.command(replace(job, start="shell"), tmp_path / "code") == ["/bin/sh", "-c", joined]
+
+
+TORCHRUN = """
+import json
+from sagemaker_training import environment, errors, runner
+found = environment.Environment()
+chosen = runner.get(runner.TorchDistributedRunnerType, found.user_entry_point, found.to_cmd_args(), {}, {})
+try:
+    print("ANSWER" + json.dumps({"command": chosen._create_command()}))
+except errors.ClientError as error:
+    print("ANSWER" + json.dumps({"refused": str(error)}))
+"""
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
+    "torchrun's words are the toolkit's; it refuses entry points that aren't Python scripts in the same words.",
+    "aws/sagemaker-training-toolkit 5.1.4, run beside: torch_distributed.TorchDistributedRunner",
+)
+@pytest.mark.parametrize(
+    ("hosts", "program", "file", "more"),
+    [
+        (1, "train.py", "train.py", {}),
+        (2, "train.py", "train.py", {"sagemaker_mpi_num_of_processes_per_host": "4"}),
+        (11, "src/train.py", "src/train.py", {}),
+        (2, "train.py", "setup.py", {}),
+        (2, "train.sh", "train.sh", {}),
+    ],
+)
+def test_torchrun_is_started_as_the_toolkit_does(
+    toolkit: Path, tmp_path: Path, hosts: int, program: str, file: str, more: dict[str, str]
+) -> None:
+    (tmp_path / "code" / file).parent.mkdir(parents=True)
+    (tmp_path / "code" / file).touch()
+    parameters = {"sagemaker_torch_distributed_enabled": "true", "n": "3", **more}
+    before = a_job(tmp_path, program)
+    job = replace(
+        before,
+        hyperparameters={**before.hyperparameters, **parameters},
+        resource_config=resource_config("ml.m5.large", hosts, hosts),
+        framework_module="sagemaker_pytorch_container.training:main",
+    )
+    theirs = ask(toolkit, job, TORCHRUN)
+    try:
+        ours = {"command": script_mode.command(job, tmp_path / "code")}
+    except EntryPointError as error:
+        ours = {"refused": str(error)}
+    assert ours == theirs
 
 
 def a_job(base: Path, program: str) -> ScriptJob:

@@ -288,6 +288,26 @@ class Runtime(Service):
         return {"Body": io.BytesIO(str(answer).encode()), **told}
 
 
+class Logs(Service):
+    """Streams of one group, a list of messages each."""
+
+    def __init__(self) -> None:
+        self.streams: dict[str, list[str]] = {}
+
+    def describe_log_streams(self, *, logStreamNamePrefix: str, **_: Any) -> Document:  # noqa: N803 - boto3's
+        if not self.streams:
+            raise self.error(
+                "describe_log_streams", "ResourceNotFoundException", "The specified log group does not exist."
+            )
+        found = [name for name in self.streams if name.startswith(logStreamNamePrefix)]
+        return {"logStreams": [{"logStreamName": name} for name in found]}
+
+    def get_log_events(self, *, logStreamName: str, startFromHead: bool, limit: int, **_: Any) -> Document:  # noqa: N803
+        lines = self.streams[logStreamName]
+        told = lines[:limit] if startFromHead else lines[-limit:]
+        return {"events": [{"message": line} for line in told]}
+
+
 class StepFunctions(Service):
     """Executions by their ARNs, and their histories."""
 
@@ -392,6 +412,7 @@ SERVICES: dict[str, type[Service]] = {
     "dynamodb": Dynamo,
     "s3": S3,
     "sagemaker": SageMaker,
+    "logs": Logs,
     "sagemaker-runtime": Runtime,
     "stepfunctions": StepFunctions,
     "sns": Kept,

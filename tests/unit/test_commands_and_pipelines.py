@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -89,6 +91,25 @@ def test_up_deploys_all_but_the_broken_and_says_what_is_wrong(
     assert f"{broken}:3: train.instance: " in told.stderr
     assert deployments[0][:3] == ["deploy", "ratchet-local-shared", "ratchet-local-iris-tree"]
     assert list(json.loads(told.stdout)["left_out"]) == ["broken"]
+
+
+def test_up_leaves_an_image_that_was_never_built_to_whoever_asks_for_it(
+    up: World, deployments: list[list[str]]
+) -> None:
+    """Its base may be a download of gigabytes, and needs a tool that many machines haven't."""
+    folder = up.root / "training_code" / "own_container"
+    shutil.copytree(ROOT / "training_code" / "own_container", folder)
+    spec = (ROOT / "training_code" / "iris_tree" / SPEC_FILE).read_text().replace("iris-tree", "own-container")
+    (folder / SPEC_FILE).write_text(re.sub(r"framework: .*", "dockerfile: Dockerfile", spec))
+    told = up.call("up")
+    assert told.exit_code == 0
+    assert deployments[0][:3] == ["deploy", "ratchet-local-shared", "ratchet-local-iris-tree"]
+    assert "images        own-container: `ratchet run` builds one and deploys" in told.stdout
+
+    up.deploy("own-container")
+    told = up.call("up", "--json")
+    assert "ratchet-local-own-container" in json.loads(told.stdout)["deployed"], "its code may have changed since"
+    assert json.loads(told.stdout)["unbuilt"] == []
 
 
 @pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "CREATE_FAILED", "REVIEW_IN_PROGRESS"])

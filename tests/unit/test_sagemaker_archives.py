@@ -165,7 +165,7 @@ def test_what_unpacks_to_more_than_there_is_room_for_is_refused_and_nothing_is_w
 
 def test_a_disk_that_is_nearly_full_is_not_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = archive_with(tmp_path / "a.tar.gz", tarfile.TarInfo("big"), bytes(1000))
-    monkeypatch.setattr(archives, "_free", lambda _directory: 999)
+    monkeypatch.setattr(archives, "free", lambda _directory: 999)
     with pytest.raises(UnsafeArchiveError, match="more than the 999 bytes"):
         unpack(archive, tmp_path / "code", ROOM)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from image_uris import SKLEARN
 
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.jobs import processing_request, training_request
@@ -11,7 +12,7 @@ S3_SOURCE = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b/train/"
 TRAINING: dict[str, Any] = {
     "TrainingJobName": "digits-1",
     "RoleArn": "arn:aws:iam::000000000000:role/training",
-    "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
+    "AlgorithmSpecification": {"TrainingImage": SKLEARN, "TrainingInputMode": "File"},
     "HyperParameters": {"sagemaker_program": '"train.py"', "sagemaker_submit_directory": '"s3://b/code.tar.gz"'},
     "InputDataConfig": [{"ChannelName": "train", "DataSource": S3_SOURCE}],
     "OutputDataConfig": {"S3OutputPath": "s3://b/out"},
@@ -151,7 +152,7 @@ def processing_input(name: str = "data", path: str = "/opt/ml/processing/input",
 PROCESSING: dict[str, Any] = {
     "ProcessingJobName": "evaluate-1",
     "RoleArn": "arn:aws:iam::000000000000:role/processing",
-    "AppSpecification": {"ImageUri": "image", "ContainerEntrypoint": ["python3", "x.py"]},
+    "AppSpecification": {"ImageUri": SKLEARN, "ContainerEntrypoint": ["python3", "x.py"]},
     "ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5}},
     "ProcessingInputs": [processing_input()],
 }
@@ -177,7 +178,7 @@ def test_an_input_is_complete_or_refused() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"AppSpecification": {"ImageUri": "image"}}, "AppSpecification without ContainerEntrypoint"),
+        ({"AppSpecification": {"ImageUri": SKLEARN}}, "AppSpecification without ContainerEntrypoint"),
         ({"ProcessingInputs": [processing_input(path="/data")]}, "must begin with /opt/ml/processing/, not '/data'"),
         ({"ProcessingInputs": [processing_input(path="/opt/ml/processing/../x")]}, "must begin with"),
         ({"ProcessingInputs": [processing_input(), processing_input()]}, "names must be unique: data"),

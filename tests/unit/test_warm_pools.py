@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from image_uris import SKLEARN
 from quiet_platform import QuietPlatform
 
 from localaws.ministack_adapter.sagemaker_keys import request_keys
@@ -45,7 +46,7 @@ def request(name: str, keep: int | None = 600, resources: Document | None = None
     return {
         "TrainingJobName": name,
         "RoleArn": "arn:aws:iam::000000000000:role/training",
-        "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
+        "AlgorithmSpecification": {"TrainingImage": SKLEARN, "TrainingInputMode": "File"},
         "HyperParameters": {"sagemaker_program": '"train.py"', "sagemaker_submit_directory": '"s3://b/code.tar.gz"'},
         "OutputDataConfig": {"S3OutputPath": "s3://b/out"},
         "ResourceConfig": {**RESOURCES, **kept, **(resources or {})},

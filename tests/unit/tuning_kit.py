@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from image_uris import SKLEARN
 from quiet_platform import QuietPlatform
 
 from localaws.sagemaker.context import Context
@@ -33,7 +34,7 @@ DEFINITION: Document = {
         "classes": "10",
     },
     "AlgorithmSpecification": {
-        "TrainingImage": "image",
+        "TrainingImage": SKLEARN,
         "TrainingInputMode": "File",
         "MetricDefinitions": [{"Name": METRIC, "Regex": "f1=([0-9.]+)"}],
     },

@@ -2,7 +2,9 @@
 
 It runs as a SageMaker processing job in the model's own image. Each model predicts through the serve.py inside its own
 model.tar.gz, so that what is judged is what serves, and in a process that doesn't see what is right
-(toolkit.confinement). Everything lies under /opt/ml/processing:
+(toolkit.confinement). Models of an image of the user's own have answered over HTTP before it begins (`--answered`,
+toolkit.answered): it runs in scikit-learn's image then, and has answers in the place of models. Everything lies under
+/opt/ml/processing:
 
     input/test/                         held-out examples: CSV, JSON lines, Parquet, npz, images … (toolkit.heldout),
                                         or whatever heldout_fn of the pipeline's serve.py reads
@@ -51,7 +53,7 @@ if __name__ == "__main__":
     # Run as a script: the folder above the toolkit takes the place of the toolkit's own on the import path.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from toolkit import archives, confinement, heldout, predictions, requirements, served
+from toolkit import answered, archives, confinement, heldout, predictions, requirements, served
 from toolkit.confinement import Confinement
 from toolkit.container import base_folder
 from toolkit.errors import NoAnswersError, ToolkitError
@@ -110,6 +112,26 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ToolkitError: something given can't be used; the message says what, where, and what would be right.
     """
+    return (_of_answers if arguments.answered else _of_models)(arguments)
+
+
+def _of_answers(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Of models that have answered over HTTP."""
+    read = heldout.read(arguments.input / files.TEST_INPUT, held_out.from_arguments(arguments))
+    examples = _told(read.examples, read.found)
+    parts = answered.parts(arguments.input / files.ASKED, examples)
+    several = _several(arguments.metric, examples)
+    found = {
+        name: answered.answers(arguments.input / name, name, parts, several=several) for name in (CHALLENGER, CHAMPION)
+    }
+    if found[CHALLENGER] is None:
+        raise ToolkitError(f"no answers to judge: {arguments.input / CHALLENGER} is missing")
+    given = {name: each for name, each in found.items() if each is not None}
+    return compared(given, _judge(arguments, examples, {}))
+
+
+def _of_models(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Of models that answer in this image."""
     challenger = arguments.input / files.CHALLENGER_INPUT / files.MODEL_ARCHIVE
     champion = arguments.input / files.CHAMPION_INPUT / files.MODEL_ARCHIVE
     if not challenger.is_file():
@@ -124,13 +146,18 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         models = predictions.Models(folders, _confinement(arguments, Path(folder)))
         try:
             examples = _held_out(arguments)
-            # Labels that are lists ask for answers of several numbers.
-            several = own or arguments.metric in evaluations.OF_PROBABILITIES or examples[0].label.startswith("[")
+            several = _several(arguments.metric, examples)
             answers = models.answer(examples, several=several, with_confidence=THRESHOLD in os.environ)
         finally:
             models.close()
         given = {name: each for name, each in answers.items() if isinstance(each, predictions.Answers)}
         return compared({**answers, **unreadable}, _judge(arguments, examples, given))
+
+
+def _several(metric: str, examples: Sequence[heldout.Example]) -> bool:
+    """Whether an answer may be several fields; labels that are lists ask for several numbers."""
+    of_several = metric in evaluations.OF_PROBABILITIES or examples[0].label.startswith("[")
+    return evaluations.is_own(metric) or of_several
 
 
 def _confinement(arguments: argparse.Namespace, above: Path) -> Confinement:
@@ -248,6 +275,10 @@ def _held_out(arguments: argparse.Namespace) -> list[heldout.Example]:
     else:
         read = heldout.read(folder, held_out.from_arguments(arguments))
         examples, found = read.examples, read.found
+    return _told(examples, found)
+
+
+def _told(examples: list[heldout.Example], found: str) -> list[heldout.Example]:
     print(f"held-out data: {found}\nheld-out data: {heldout.summary(examples)}", flush=True)
     return examples
 
@@ -264,6 +295,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--segment", type=int, help="column whose values are judged by themselves, too")
     parser.add_argument("--segment-name", help="that column, or a key, by its name")
     parser.add_argument("--classes", action="store_true", help="judge each class by itself, too")
+    parser.add_argument("--answered", action="store_true", help="the models have answered over HTTP: judge that")
     parser.add_argument("--metric-seconds", type=float, default=1800, help="for a <module>.<function> (default: 1800)")
     parser.add_argument("--confidence", type=float, default=0.95, help="of the interval (default: 0.95)")
     parser.add_argument("--resamples", type=int, default=2000, help="of the bootstrap (default: 2000)")

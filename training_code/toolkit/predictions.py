@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,9 +12,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from contract import chains, held_out_tables, threshold_answers
+from contract import chains, threshold_answers
 from contract.held_out import READER
 from toolkit import model_process, served, serving
+from toolkit.answer_lines import Reader
 from toolkit.confinement import Confinement
 from toolkit.errors import NoAnswersError, ServingError, ToolkitError
 from toolkit.heldout import DataError, Example, joined
@@ -22,6 +24,8 @@ from toolkit.heldout import DataError, Example, joined
 TOGETHER = "answering the held-out examples"
 ALONE = "answering one example alone, as a caller of the endpoint asks"
 KNOWN = "saying which classes it knows"
+# What in a sentence stands for the code that answers.
+WHOSE = "output_fn"
 # Answered at once; keeps memory in bounds.
 BATCH = 5000
 SAMPLES = 5
@@ -86,7 +90,7 @@ class Models:
         Raises:
             ToolkitError: something from outside killed a model's process.
         """
-        batches, samples = _batches(examples), _spread(examples)
+        batches, samples = _batches(examples), spread(examples)
         told: dict[str, list[str] | NoAnswersError] = {asked.name: [] for asked in self._asked}
         for number in range(len(batches) + len(samples)):
             alone = number >= len(batches)
@@ -235,7 +239,7 @@ def _batches(examples: list[Example]) -> list[list[Example]]:
     return [examples[start : start + most] for start in range(0, len(examples), most)]
 
 
-def _spread(examples: list[Example]) -> list[int]:
+def spread(examples: Sequence[Example]) -> list[int]:
     """The indices of a few examples, evenly spread over those that aren't too large to keep."""
     small = [index for index, example in enumerate(examples) if example.size <= SAMPLE_BYTES]
     small = small or [min(range(len(examples)), key=lambda index: examples[index].size)]
@@ -270,57 +274,29 @@ def _with_confidences(
 
 
 def _answers(name: str, batches: list[str], samples: dict[int, str], examples: list[Example], several: bool) -> Answers:
-    labels = frozenset(example.label for example in examples)
+    reader = Reader(name, WHOSE, frozenset(example.label for example in examples), several)
     texts: list[str] = []
     for number, batch in enumerate(_batches(examples)):
-        texts += _lines(name, batches[number], len(batch), labels, several)
-    for index, text in enumerate(texts):
-        if text.lower() in ("", "nan", "inf", "-inf"):
-            what = f"is {text}" if text else "is empty"
-            raise NoAnswersError(
-                name, f"the {name}'s answer to {examples[index].place} {what}; a label or a number is needed"
-            )
-    single = {index: _lines(name, answer, 1, labels, several)[0] for index, answer in samples.items()}
+        texts += reader.lines(batches[number], len(batch))
+    reader.check(texts, examples)
+    single = {index: reader.lines(answer, 1)[0] for index, answer in samples.items()}
     for index, text in single.items():
-        if len(text) > ANSWER_LENGTH:
-            place = examples[index].place
-            raise NoAnswersError(
-                name, f"the {name}'s answer to {place} alone has {len(text):,} characters, of at most {ANSWER_LENGTH:,}"
-            )
-    return Answers(texts=texts, samples=[_sample(examples[index], answer) for index, answer in single.items()])
+        check_length(name, examples[index].place, text)
+    return Answers(texts=texts, samples=[sample(examples[index], answer) for index, answer in single.items()])
 
 
-def _sample(example: Example, answer: str) -> dict[str, str]:
+def check_length(name: str, place: str, text: str) -> None:
+    """Raises NoAnswersError for a sample's answer that is too long to keep."""
+    if len(text) > ANSWER_LENGTH:
+        raise NoAnswersError(
+            name, f"the {name}'s answer to {place} alone has {len(text):,} characters, of at most {ANSWER_LENGTH:,}"
+        )
+
+
+def sample(example: Example, answer: str) -> dict[str, str]:
+    """An example with its answer, as evaluation.json keeps a few."""
     body = example.body
     kind = {} if example.content_type == serving.CSV else {"content_type": example.content_type}
     if isinstance(body, bytes):
         return {"body_base64": base64.b64encode(body).decode(), **kind, "answer": answer}
     return {"body": body, **kind, "answer": answer}
-
-
-def _lines(name: str, answer: str, asked: int, labels: frozenset[str], several: bool) -> list[str]:
-    """One answer an example: a line each, or one line with commas, as XGBoost's container writes it.
-
-    A label with a comma or a quotation mark may stand quoted, as CSV has it, or as it is; one with a line break quoted.
-    """
-    lines = [line.strip() for line in answer.strip("\r\n").splitlines()]
-    if len(lines) == 1 and asked > 1 and lines[0].count(",") == asked - 1:
-        lines = [field.strip() for field in lines[0].split(",")]
-    if len(lines) != asked:
-        lines = held_out_tables.csv_lines(answer) or lines
-    if len(lines) != asked:
-        counts = f"{len(lines)} answers to {asked} example{'s' if asked > 1 else ''}"
-        raise NoAnswersError(name, f"the {name} gave {counts}; output_fn must give one line an example, in their order")
-    if several:
-        return lines
-    return [line if line in labels else _one_field(name, line) for line in lines]
-
-
-def _one_field(name: str, line: str) -> str:
-    fields = held_out_tables.csv_fields(line)
-    if len(fields) > 1:
-        columns = f"{len(fields)} columns ({line[:60]})"
-        raise NoAnswersError(
-            name, f"the {name} answers {columns}; for text/csv output_fn must give one label or number a line"
-        )
-    return fields[0].strip() if fields else ""

@@ -17,16 +17,15 @@ from infra.workflow.hosting import content_name_of_model, make_model, make_model
 from infra.workflow.job_role import HOSTING, JobRole, read_channels, serve_containers
 from infra.workflow.jobs import job, run_jobs
 from infra.workflow.language import assigning, choice, when
-from infra.workflow.requests import Document, run_uri, tags
+from infra.workflow.requests import Document, run_uri
 from infra.workflow.run_grants import read_from_runs, write_runs
 from infra.workflow.step import Step
-from infra.workflow.surroundings import KEY_ARN, Surroundings
+from infra.workflow.surroundings import Surroundings
+from infra.workflow.transform import CSV, TRANSFORM_LOGS, transform_job
 
 # The state in which a run without a new champion comes here.
 READY = "RowsToAnswer"
 
-TRANSFORM_LOGS = "/aws/sagemaker/TransformJobs"
-CSV = "text/csv"
 _MANIFEST = f"$plan.{BATCH}.manifest"
 # The model made by this run, else the one that the champion has.
 _NEW, _OLD = "$deployment.model_name", "$plan.champion.model_name"
@@ -50,7 +49,7 @@ def batch(at: Surroundings) -> Step:
             **job(
                 ANSWER,
                 "createTransformJob",
-                transform_job(at),
+                answering_job(at),
                 types=at.spec.deploy.instance,
                 patience=at.spec.deploy.timeout,
                 longest=at.spec.deploy.timeout,
@@ -68,25 +67,20 @@ def batch(at: Surroundings) -> Step:
     )
 
 
-def transform_job(at: Surroundings) -> Document:
-    """CreateTransformJob: rows of CSV, many in a request; behind each the champion's answer."""
+def answering_job(at: Surroundings) -> Document:
+    """CreateTransformJob: the rows, behind each of which the champion's answer is written."""
     deploy = at.spec.deploy
-    source = {"S3DataType": "ManifestFile", "S3Uri": expression(_MANIFEST)}
-    return {
-        "TransformJobName": composed(at.job(RUN_ID, names.ANSWER_STEP)),
-        "ModelName": expression(f"{exists(_NEW)} ? {_NEW} : {_OLD}"),
-        "TransformInput": {"DataSource": {"S3DataSource": source}, "ContentType": CSV, "SplitType": "Line"},
-        "TransformOutput": {
-            "S3OutputPath": composed(run_uri(at, files.BATCH_ANSWERS)),
-            "Accept": CSV,
-            "AssembleWith": "Line",
-            "KmsKeyId": str(KEY_ARN),
-        },
-        "TransformResources": {"InstanceType": str(deploy.instance), "InstanceCount": deploy.instance_count},
-        "BatchStrategy": "MultiRecord",
-        "DataProcessing": {"JoinSource": "Input"},
-        "Tags": tags(at),
-    }
+    request = transform_job(
+        at,
+        name=composed(at.job(RUN_ID, names.ANSWER_STEP)),
+        model=expression(f"{exists(_NEW)} ? {_NEW} : {_OLD}"),
+        source={"S3DataType": "ManifestFile", "S3Uri": expression(_MANIFEST)},
+        content_type=CSV,
+        output=composed(run_uri(at, files.BATCH_ANSWERS)),
+        instance=str(deploy.instance),
+        instances=deploy.instance_count,
+    )
+    return {**request, "DataProcessing": {"JoinSource": "Input"}}
 
 
 def _role(at: Surroundings) -> JobRole:

@@ -1,4 +1,7 @@
-"""Evaluate: challenger and champion answer the same held-out examples, in a processing job in the training image."""
+"""Evaluate: challenger and champion answer the same held-out examples, in a processing job in the training image.
+
+Models of an image of one's own have answered before (steps/ask.py); then the job judges what they said.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from infra.workflow.jobs import completed, job, run_jobs
 from infra.workflow.requests import Document, code_uri, manifest, run_uri, tags, vpc
 from infra.workflow.run_grants import read_from_runs
 from infra.workflow.step import Step
-from infra.workflow.surroundings import IMAGE_URI, KEY_ARN, Surroundings
+from infra.workflow.surroundings import IMAGE_URI, JUDGING_IMAGE_URI, KEY_ARN, Surroundings
 
 # The state by which evaluation begins.
 OPEN = "OpenEvaluation"
@@ -80,7 +83,7 @@ def processing_job(at: Surroundings, role: JobRole) -> Document:
     return {
         "ProcessingJobName": composed(at.job(RUN_ID, names.EVALUATE_STEP)),
         "AppSpecification": {
-            "ImageUri": str(IMAGE_URI),
+            "ImageUri": str(JUDGING_IMAGE_URI if at.judging_image else IMAGE_URI),
             "ContainerEntrypoint": ["/usr/bin/env", *_WITHOUT_CREDENTIALS, "python3", "-c", SCRIPT],
             "ContainerArguments": _arguments(at),
         },
@@ -108,18 +111,29 @@ def _arguments(at: Surroundings) -> list[str]:
     classes = ["--classes"] if gate.classes else []
     # Half of the time for a metric of the user's own, which may be slow.
     seconds = ["--metric-seconds", str(at.spec.evaluate.max_runtime // 2)] if evaluations.is_own(gate.metric) else []
-    return ["--metric", gate.metric, *reading, *classes, *seconds, "--confidence", str(gate.confidence)]
+    over_http = ["--answered"] if at.judging_image else []
+    return ["--metric", gate.metric, *reading, *classes, *seconds, *over_http, "--confidence", str(gate.confidence)]
 
 
 def _inputs(at: Surroundings) -> str:
-    """The job's inputs; the champion's is there when there is a champion."""
+    """The job's inputs; the champion's is there when there is a champion. Of models over HTTP it gets their answers."""
+    archive = "$plan.champion.model_data"
+    challenger, champion = expression("$training.model_data"), expression(archive)
+    asked = []
+    if at.judging_image:
+        challenger, champion = (_answers_uri(at, name) for name in (files.CHALLENGER_INPUT, files.CHAMPION_INPUT))
+        asked = [_input(files.ASKED, composed(run_uri(at, f"{files.ASKED}/")))]
     always = [
         _input(files.CODE_INPUT, code_uri(at)),
         _input(files.TEST_INPUT, manifest(files.TEST_CHANNEL), kind="ManifestFile"),
-        _input(files.CHALLENGER_INPUT, expression("$training.model_data")),
+        *asked,
+        _input(files.CHALLENGER_INPUT, challenger),
     ]
-    champion = "$plan.champion.model_data"
-    return lengthened(always, _input(files.CHAMPION_INPUT, expression(champion)), when=exists(champion))
+    return lengthened(always, _input(files.CHAMPION_INPUT, champion), when=exists(archive))
+
+
+def _answers_uri(at: Surroundings, model: str) -> str:
+    return composed(run_uri(at, f"{files.answers_of(model)}/"))
 
 
 def _input(name: str, uri: str, kind: str = "S3Prefix") -> Document:
@@ -136,15 +150,16 @@ def _output(at: Surroundings) -> Document:
 
 
 def _role(at: Surroundings) -> JobRole:
+    judged = (f"{files.ASKED}/*", f"{files.ANSWERED}/*") if at.judging_image else (f"{files.TRAIN}/*",)
     return JobRole(
         name=PROCESSING,
         purpose=f"Evaluation jobs of {at.pipeline}",
         grants=[
             *read_channels(at, [at.spec.data[files.TEST_CHANNEL]]),
-            *read_from_runs(at, f"{files.TRAIN}/*", files.manifest(files.TEST_CHANNEL)),
+            *read_from_runs(at, *judged, files.manifest(files.TEST_CHANNEL)),
             *read_code(at),
             write_own_run(at, files.EVALUATION_FOLDER),
-            *run_container(at, at.image, PROCESSING_LOGS),
+            *run_container(at, at.judging_image or at.image, PROCESSING_LOGS),
         ],
         of_a_run=True,
     )

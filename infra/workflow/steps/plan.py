@@ -47,7 +47,7 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
     payload = {
         "run": expression("$run"),
         "channels": dict(at.spec.data),
-        "held_out": _held_out(at.spec),
+        "held_out": _held_out(at),
         "data_starts_runs": at.spec.triggers.data is not None,
         "code_hash": at.code_hash,
         "spec_hash": spec_hash(at.spec),
@@ -95,12 +95,14 @@ def _shards(spec: PipelineSpec) -> dict[str, Any]:
     return {"shards": shards} if shards else {}
 
 
-def _held_out(spec: PipelineSpec) -> dict[str, Any] | None:
+def _held_out(at: Surroundings) -> dict[str, Any] | None:
     """How the held-out files are to be read, and what of their labels the gate needs; None: serve.py reads them."""
+    spec = at.spec
     if spec.reads_held_out_data:
         return None
     metric = spec.gate.metric
-    return {**asdict(spec.reading), "metric": metric, "needs": labels_needed(metric)}
+    asked = {"over_http": True} if at.judging_image else {}
+    return {**asdict(spec.reading), "metric": metric, "needs": labels_needed(metric), **asked}
 
 
 def _planner(at: Surroundings, training: Training) -> RunFunction:

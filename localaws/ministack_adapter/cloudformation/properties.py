@@ -48,6 +48,10 @@ EFFECTIVE: dict[str, frozenset[str]] = {
         "AWS::CloudWatch::Alarm": "AlarmName AlarmDescription ActionsEnabled AlarmActions OKActions "
         "InsufficientDataActions ComparisonOperator DatapointsToAlarm Dimensions EvaluationPeriods ExtendedStatistic "
         "MetricName Metrics Namespace Period Statistic Threshold TreatMissingData Unit Tags",
+        "AWS::ECR::Repository": "RepositoryName ImageTagMutability ImageScanningConfiguration EncryptionConfiguration "
+        "LifecyclePolicy RepositoryPolicyText EmptyOnDelete Tags",
+        "AWS::CodeBuild::Project": "Name Description Source SourceVersion Artifacts Environment ServiceRole "
+        "TimeoutInMinutes QueuedTimeoutInMinutes EncryptionKey LogsConfig Cache Tags",
         "AWS::SSM::Parameter": "Name Type Value Description AllowedPattern Tags Tier",
     }.items()
 }

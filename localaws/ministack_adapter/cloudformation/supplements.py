@@ -289,6 +289,19 @@ def _rule(_name: str, _old: Document, new: Document) -> None:
         raise ValueError(f"Parameter ScheduleExpression is not valid: {schedule}")
 
 
+# --- CodeBuild ---
+
+
+def _build_project(name: str, _old: Document, new: Document) -> None:
+    from localaws.builds.projects import InvalidInputError
+    from localaws.ministack_adapter import builds
+
+    try:
+        builds.keep_settings(name, builds.request_of(new))
+    except InvalidInputError as error:
+        raise ValueError(str(error)) from error
+
+
 SUPPLEMENTS: Mapping[str, Supplement] = {
     "AWS::S3::Bucket": _bucket,
     "AWS::DynamoDB::Table": _table,
@@ -296,6 +309,7 @@ SUPPLEMENTS: Mapping[str, Supplement] = {
     "AWS::IAM::Role": _role,
     "AWS::Lambda::Function": _function,
     "AWS::Events::Rule": _rule,
+    "AWS::CodeBuild::Project": _build_project,
 }
 
 

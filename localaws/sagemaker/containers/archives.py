@@ -20,6 +20,7 @@ _COMPRESSION = 1
 _GZIP = b"\x1f\x8b"
 # What else people upload, by its first bytes.
 _OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"PK\x03\x04": "a zip file", b"(\xb5/\xfd": "zstd"}
+_BLOCK = 256 * 1024  # that are read of a stream at once
 _TAR_MAGIC = slice(257, 262)
 _HEAD_BYTES = 512
 # Headers that tarfile reads into memory whole.
@@ -82,6 +83,13 @@ def opened(archive: Path) -> Iterator[tarfile.TarFile]:
         yield tar
 
 
+@contextlib.contextmanager
+def streamed(file: IO[bytes]) -> Iterator[tarfile.TarFile]:
+    """A tar that is read once, from its beginning to its end; see `opened`."""
+    with tarfile.open(fileobj=file, mode="r|", bufsize=_BLOCK, tarinfo=_Header) as tar:
+        yield tar
+
+
 def members(tar: tarfile.TarFile, room: int) -> Iterator[tarfile.TarInfo]:
     """The members of a tar, one after another. UnsafeArchiveError for too many, or for more than `room` bytes."""
     size = names = 0
@@ -110,7 +118,7 @@ def unpack(archive: Path, directory: Path, room: int) -> None:
     try:
         with opened(archive) as tar:
             found = []
-            for member in members(tar, min(room, _free(directory))):
+            for member in members(tar, min(room, free(directory))):
                 _check(member, directory)
                 found.append(member)
             made: set[Path] = set()
@@ -120,7 +128,7 @@ def unpack(archive: Path, directory: Path, room: int) -> None:
         raise BrokenArchiveError(f"{archive.name} is not a readable tar.gz: {error}") from error
 
 
-def _free(directory: Path) -> int:
+def free(directory: Path) -> int:
     """Bytes that may be written there, with room left for the server itself."""
     there = next(folder for folder in (directory, *directory.parents) if folder.exists())
     found = os.statvfs(there)

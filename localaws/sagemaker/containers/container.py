@@ -364,7 +364,12 @@ def _layer_options(layer: Layer) -> list[str]:
 def _start(
     options: list[str], command: list[str], environment: dict[str, str], descriptors: Sequence[int] = ()
 ) -> Container:
-    argv = [sys.executable, "-I", "-S", "-c", _FIRST_PROCESS, *options, "--parent", str(os.getpid()), "--", *command]
+    argv = first_process([*options, "--parent", str(os.getpid()), "--", *command])
     # An image's own program is process 1 itself, and could outlive a first process that is only killed.
     owns_processes = "--pid" in options and "--root" not in options
     return Container(spawner.start(argv, environment, descriptors), owns_processes=owns_processes)
+
+
+def first_process(arguments: Sequence[str]) -> list[str]:
+    """The command line of a container's first process, which is told this (confinement/options.py)."""
+    return [sys.executable, "-I", "-S", "-c", _FIRST_PROCESS, *arguments]

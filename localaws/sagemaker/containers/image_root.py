@@ -40,8 +40,7 @@ class ImageRoot:
 
     directory: Path
     upper: Path | None
-    hostname: str
-    user: User = User()
+    user: User = field(default_factory=User)
     files: Mapping[str, Path] = field(default_factory=dict)
 
     @property
@@ -54,14 +53,14 @@ class ImageRoot:
         """What the container's first process is told, see confinement/options.py."""
         ids = [self.user.user, self.user.group, *self.user.groups]
         said = ["--root", str(self.directory), str(self.upper or "")]
-        said += ["--user", ":".join(map(str, ids)), "--hostname", self.hostname]
+        said += ["--user", ":".join(map(str, ids))]
         for place, path in self.files.items():
             said += ["--bind", str(path), place]
         return said
 
 
 def write_files(folder: Path, hostname: str, hosts: Mapping[str, str], *, has_network: bool) -> dict[str, Path]:
-    """Write what Docker writes for a container; by their places. hosts: addresses by further names."""
+    """Write what Docker writes for a container; by their places. hosts: addresses by names, its own's too."""
     named = [*_HOSTS, *((address, name) for name, address in {hostname: "127.0.0.1", **hosts}.items())]
     texts = {
         "hosts": "".join(f"{address}\t{names}\n" for address, names in named),

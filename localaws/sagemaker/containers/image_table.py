@@ -96,6 +96,15 @@ def pins(lines: Iterable[str], python: tuple[int, int]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def is_own(image_uri: str) -> bool:
+    """Whether an image is none of AWS's frameworks, but one of one's own."""
+    try:
+        find(image_uri)
+    except ImageNotFoundError:
+        return True
+    return False
+
+
 def refuse_unknown(image_uri: str) -> None:
     """Refuse a request for an image that can't be pulled, since the table hasn't got it."""
     try:

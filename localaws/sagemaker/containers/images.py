@@ -85,7 +85,7 @@ class Images:
     """Environments under `root`, made at first use. Thread-safe, and safe with other processes on the same root."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         self._making = threading.Lock()  # flock() is between processes; threads of this one queue here
 
     def environment(self, image_uri: str, progress: Progress) -> ImageEnvironment:
@@ -95,9 +95,9 @@ class Images:
         """
         image = find(image_uri)
         content = [*image.packages, *image.from_source, *image_toolkits.content_of_ours(image.of_ours)]
-        root = self._root / f"{image.environment}-{_key(*content)}"
+        root = self.root / f"{image.environment}-{_key(*content)}"
         what = f"the environment of image {image.environment}"
-        self._make_once(root, what, progress, lambda: _install_image(root, image, progress))
+        self.make_once(root, what, progress, lambda: _install_image(root, image, progress))
         python = root / "bin" / "python"
         return ImageEnvironment(python, image.start, image.variables, image.notes, imports=image.imports)
 
@@ -106,16 +106,17 @@ class Images:
 
         Raises ImageBuildError.
         """
-        root = self._root / f"{name}-{_key(*packages)}"
+        root = self.root / f"{name}-{_key(*packages)}"
         what = f"the environment of the {name}"
-        self._make_once(root, what, progress, lambda: _install_tool(root, packages, progress))
+        self.make_once(root, what, progress, lambda: _install_tool(root, packages, progress))
         return root / "bin" / "python"
 
-    def _make_once(self, root: Path, what: str, progress: Progress, make: Callable[[], None]) -> None:
+    def make_once(self, root: Path, what: str, progress: Progress, make: Callable[[], None]) -> None:
+        """Have `make` make the folder `root` unless it is whole already; lines about that to `progress`."""
         if (root / _COMPLETE).exists():
             return
-        self._root.mkdir(parents=True, exist_ok=True)
-        with self._making, _locked(self._root / f".{root.name}.lock", what, progress):
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with self._making, _locked(root.with_name(f".{root.name}.lock"), what, progress):
             if (root / _COMPLETE).exists():
                 return
             shutil.rmtree(root, ignore_errors=True)  # an earlier making was cut off

@@ -19,14 +19,17 @@ PLAIN_LAYERS = (
 
 @dataclass(frozen=True)
 class RegistryImage:
-    """An image's content: its manifest's digest, the OCI image configuration, and its layers, the lowest first.
+    """An image's content: its manifest's digest and media type, the OCI image configuration, its layers, lowest first.
 
+    SageMaker takes no OCI manifest for a model ("Unsupported manifest media type …", aws/amazon-sagemaker-feedback
+    issue 180), only Docker's.
     A layer is a tar archive, packed by gzip or not; its file's name is its SHA-256 in hexadecimal digits.
     """
 
     digest: str
     config: Mapping[str, Any]
     layers: Sequence[Path]
+    media_type: str = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 class ImageNotInRegistryError(Exception):

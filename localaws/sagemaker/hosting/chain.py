@@ -191,5 +191,7 @@ def _passed_on(headers: Mapping[str, str], answer: Answer) -> dict[str, str]:
 
 def _unhealthy(found: Sequence[tuple[str, BaseException]]) -> UnhealthyError:
     text = "; ".join(f"{hostname}: {error}" for hostname, error in found)
-    exceeded = next((error.exceeded for _, error in found if isinstance(error, UnhealthyError)), None)
-    return UnhealthyError(text, exceeded, ", ".join(hostname for hostname, _ in found))
+    known = [error for _, error in found if isinstance(error, UnhealthyError)]
+    exceeded = next((error.exceeded for error in known), None)
+    have_started = all(error.has_started for error in known)
+    return UnhealthyError(text, exceeded, ", ".join(hostname for hostname, _ in found), has_started=have_started)

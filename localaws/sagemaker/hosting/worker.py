@@ -14,9 +14,8 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from mmap import mmap
-from types import MappingProxyType
 from typing import Protocol
 
 from localaws.sagemaker.containers.limits import Exceeded
@@ -36,13 +35,24 @@ class WorkerTimeoutError(NoAnswerError):
 
 
 class UnhealthyError(Exception):
-    """The process ended, or didn't answer /ping with 200 in time; the text says which. `exceeded`: see `Process`;
-    `container`: which of an instance's containers it was, as AWS says it."""
+    """The process ended, or didn't answer /ping with 200 in time; the text says which.
 
-    def __init__(self, message: str, exceeded: Exceeded | None = None, container: str = "primary container") -> None:
+    exceeded: see `Process`. container: which of an instance's it was, as AWS says it. has_started: whether its program
+    ran at all.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        exceeded: Exceeded | None = None,
+        container: str = "primary container",
+        *,
+        has_started: bool = True,
+    ) -> None:
         super().__init__(message)
         self.exceeded = exceeded
         self.container = container
+        self.has_started = has_started
 
 
 class Process(Protocol):
@@ -65,12 +75,16 @@ class Process(Protocol):
 class Door(Protocol):
     """The way to a container's server.
 
-    headers: of every request by it. patience: how long one /ping is waited for while the container starts; None where
-    the server answers the first of them once its model is loaded.
+    patience: how long one /ping is waited for while the container starts; None where
+    the server answers the first of them once its model is loaded. not_started: exit codes of a container whose program
+    couldn't be started.
     """
 
-    headers: Mapping[str, str]
     patience: float | None
+    not_started: Collection[int]
+
+    def headers(self, given: Mapping[str, str]) -> Mapping[str, str]:
+        """The headers of a request, as its server is to get them."""
 
     def connect(self, seconds: float) -> socket.socket:
         """A new connection. Raises OSError."""
@@ -82,12 +96,15 @@ class Door(Protocol):
 class ControlDoor:
     """To a model server of the platform's own, which takes its connections from a control socket."""
 
-    headers: Mapping[str, str] = MappingProxyType({})
     patience: float | None = None
+    not_started: Collection[int] = ()
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._passing = threading.Lock()
+
+    def headers(self, given: Mapping[str, str]) -> Mapping[str, str]:
+        return given
 
     def connect(self, _seconds: float) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -118,7 +135,7 @@ class Worker:
 
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | mmap, timeout: float) -> Answer:
         """One request over a pooled connection. NoAnswerError."""
-        head = request_head(method, path, {**self._door.headers, **headers}, len(body))
+        head = request_head(method, path, self._door.headers(headers), len(body))
         connection: Connection | None = None
         try:
             connection = self._connection(timeout)
@@ -177,7 +194,11 @@ class Worker:
             if comes_up:
                 return
             code = None
-        raise UnhealthyError(f"the container ended with exit code {code}", self.process.exceeded) from gone
+        raise UnhealthyError(
+            f"the container ended with exit code {code}",
+            self.process.exceeded,
+            has_started=code not in self._door.not_started,
+        ) from gone
 
     def stop(self, grace: float = STOP_SECONDS) -> None:
         """SIGTERM, and an end to whatever is left after `grace` seconds; returns when all of it has ended."""

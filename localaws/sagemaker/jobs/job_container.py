@@ -69,9 +69,13 @@ def variables(host: Host, image: ImageEnvironment) -> dict[str, str]:
         "PYTHONIOENCODING": "UTF-8",
         **environment.variables(job.context.platform, job.role.credentials, image, base=base, tmp=tmp),
         sdk_settings.VARIABLE: str(tmp / sdk_settings.FILE_NAME),
-        "CURRENT_HOST": host.name,
-        "DMLC_INTERFACE": hosts.interface(len(job.hosts)),
+        **of_every_job(host),
     }
+
+
+def of_every_job(host: Host) -> dict[str, str]:
+    """The environment variables that SageMaker gives every job's container, whatever its image."""
+    return {"CURRENT_HOST": host.name, "DMLC_INTERFACE": hosts.interface(len(host.job.hosts))}
 
 
 def spec(
@@ -94,8 +98,12 @@ def spec(
 
 def say_all(host: Host, installed: Writable, remarks: Sequence[str]) -> None:
     """Write everything in which this machine differs from AWS into the job's log."""
-    lines = [*installed.image.notes, *remarks, container.describe_isolation(), layers.describe(installed)]
-    host.log.say(*filter(None, lines))
+    say_notes(host, [*installed.image.notes, *remarks], layers.describe(installed))
+
+
+def say_notes(host: Host, notes: Sequence[str], of_layer: str | None = None) -> None:
+    """Write lines into a host's log on what differs, and on what a container isn't kept from."""
+    host.log.say(*filter(None, [*notes, container.describe_isolation(), of_layer]))
 
 
 def _where_it_is(word: str, ml: Path) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from localaws.confinement import startup
-from localaws.sagemaker.containers import artifacts, channels, container, image_table, warm_start
+from localaws.sagemaker.containers import artifacts, channels, container, image_table, own_images, warm_start
 from localaws.sagemaker.containers.beneath import Folder
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.images import ImageEnvironment
@@ -21,13 +21,23 @@ from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import quotas
 from localaws.sagemaker.core.quotas import Use
 from localaws.sagemaker.core.request import Caller, Document
-from localaws.sagemaker.jobs import host_network, hosts, job_container, job_data, job_documents, job_limits, operations
+from localaws.sagemaker.jobs import (
+    host_network,
+    hosts,
+    job_container,
+    job_data,
+    job_documents,
+    job_limits,
+    operations,
+    own_image_job,
+)
 from localaws.sagemaker.jobs import processing_request as request_of
 from localaws.sagemaker.jobs.engine import JobEngine
 from localaws.sagemaker.jobs.job import Host, Job, Role
 from localaws.sagemaker.jobs.job_documents import Ending
 from localaws.sagemaker.jobs.kind import JobKind
 from localaws.sagemaker.jobs.outcomes import MAX_RUNTIME, SCRIPT, STOP, JobFailedError, Outcome
+from localaws.sagemaker.jobs.own_image_job import OwnContainer
 
 _DIRECTORIES = ("config", "processing/input", "processing/output", "output")
 _MAX_MESSAGE = 1024  # characters of ExitMessage
@@ -39,7 +49,7 @@ _SUMMARY = ("ProcessingJobName", "ProcessingJobArn", "CreationTime", "Processing
 def accept(context: Context, request: Document, caller: Caller) -> tuple[Document, Role]:
     """Check a request against the world around it; the new job's document, and its role."""
     request_of.check(request)
-    image_table.refuse_unknown(request["AppSpecification"]["ImageUri"])
+    own_images.refuse_missing(context.platform, request["AppSpecification"]["ImageUri"], request["RoleArn"])
     arn = context.arn(PROCESSING.resource_type, request["ProcessingJobName"])
     with job_container.passed_role(context, caller, request["RoleArn"], arn) as role:
         for source in request_of.sources(request, Path()):
@@ -75,9 +85,12 @@ def write_configuration(host: Host) -> None:
 
 def variables(host: Host, image: ImageEnvironment) -> dict[str, str]:
     """A processing container's environment variables."""
-    job = host.job
+    return {**job_container.variables(host, image), **_own_variables(host.job)}
+
+
+def _own_variables(job: Job) -> dict[str, str]:
+    """The variables of a processing job, whatever its image."""
     return {
-        **job_container.variables(host, image),
         "PROCESSING_JOB_NAME": job.name,
         "PROCESSING_JOB_ARN": job.document["ProcessingJobArn"],
         **job.document.get("Environment", {}),
@@ -95,6 +108,8 @@ def _download(job: Job) -> None:
 def _container_spec(host: Host) -> ContainerSpec:
     job, application = host.job, host.job.document["AppSpecification"]
     write_configuration(host)
+    if image_table.is_own(application["ImageUri"]):
+        return _own_container_spec(host)
     installed = job_container.image_environment(host, application["ImageUri"])
     if host.is_first:
         job_container.say_all(host, installed, request_of.remarks(job.document))
@@ -106,6 +121,21 @@ def _container_spec(host: Host) -> ContainerSpec:
     reading = warm_start.reading_of_command(command, host.ml, image.imports)
     warm = None if reading is None else Warm(image.python, image.imports, _of_program(command, given), reading)
     return replace(host_network.joined(host, installed.given_to(spec)), warm=warm)
+
+
+def _own_container_spec(host: Host) -> ContainerSpec:
+    """The container in an image of one's own: `docker run IMAGE`. Raises JobFailedError."""
+    document = host.job.document
+    application = document["AppSpecification"]
+    entrypoint, arguments = application.get("ContainerEntrypoint", []), application.get("ContainerArguments", [])
+    wanted = OwnContainer(
+        application["ImageUri"],
+        lambda config: config.run(entrypoint, arguments),
+        _own_variables(host.job),
+        request_of.remarks(document),
+        isolated=request_of.is_isolated(document),
+    )
+    return own_image_job.container_spec(host, wanted)
 
 
 def _of_program(command: Sequence[str], given: dict[str, str]) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from localaws.sagemaker.containers import image_table
 from localaws.sagemaker.containers.channels import SHARDED, Source, locate, overlapping
 from localaws.sagemaker.containers.opt_ml import located
 from localaws.sagemaker.core import errors
@@ -29,11 +30,12 @@ _REFUSED: dict[str, Refusal] = {
 def check(request: Document) -> None:
     """Raise what AWS raises, or "not supported here", for a request that fits its shape."""
     refuse(request, _REFUSED)
-    if "ContainerEntrypoint" not in request["AppSpecification"]:
+    application = request["AppSpecification"]
+    if "ContainerEntrypoint" not in application and not image_table.is_own(application["ImageUri"]):
         raise errors.not_supported("AppSpecification without ContainerEntrypoint: say what the container runs")
     cluster = request["ProcessingResources"].get("ClusterConfig", {})
     for member in ("InstanceType", "InstanceCount"):
-        if not cluster.get(member):
+        if cluster.get(member) in (None, ""):
             raise errors.validation(f"ProcessingResources.ClusterConfig.{member} is required")
     hosts.check_count(cluster["InstanceCount"], "processingResources.clusterConfig.instanceCount", "processing job")
     _check_inputs(request)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from localaws.sagemaker.containers import artifacts, channels, image_table
+from localaws.sagemaker.containers import artifacts, channels, own_images
 from localaws.sagemaker.containers.channels import Source
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.objects import TransferError
@@ -56,7 +56,7 @@ _SUMMARY = ("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTim
 def accept(context: Context, request: Document, caller: Caller) -> tuple[Document, Role]:
     """Check a request against the world around it; the new job's document, and its role."""
     training_request.check(request)
-    image_table.refuse_unknown(request["AlgorithmSpecification"]["TrainingImage"])
+    own_images.refuse_missing(context.platform, request["AlgorithmSpecification"]["TrainingImage"], request["RoleArn"])
     hook.check_rules(context, request)
     arn = context.arn(TRAINING.resource_type, request["TrainingJobName"])
     with job_container.passed_role(context, caller, request["RoleArn"], arn) as role:

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
-from localaws.sagemaker.containers import container, script_mode, script_reading, train_command, warm_start
+from localaws.sagemaker.containers import (
+    container,
+    image_table,
+    script_mode,
+    script_reading,
+    train_command,
+    warm_start,
+)
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.layers import Writable
 from localaws.sagemaker.containers.opt_ml import write_json
@@ -17,6 +24,7 @@ from localaws.sagemaker.jobs import (
     host_network,
     hosts,
     job_container,
+    own_image_job,
     training_install,
     training_request,
     training_source,
@@ -24,6 +32,7 @@ from localaws.sagemaker.jobs import (
 )
 from localaws.sagemaker.jobs.job import Host
 from localaws.sagemaker.jobs.outcomes import JobFailedError
+from localaws.sagemaker.jobs.own_image_job import OwnContainer
 from localaws.sagemaker.jobs.training_install import RunContainer
 
 DIRECTORIES = ("input/config", "input/data", "model", "code", "output/data", "output/intermediate", "checkpoints")
@@ -44,18 +53,13 @@ def container_spec(host: Host, run: RunContainer) -> ContainerSpec:
     Raises JobFailedError, and EndedEarlyError where that other one is ended from outside.
     """
     job, document = host.job, host.job.document
+    if image_table.is_own(document["AlgorithmSpecification"]["TrainingImage"]):
+        return _own_container_spec(host)
     installed = job_container.image_environment(host, document["AlgorithmSpecification"]["TrainingImage"])
     if host.is_first:
         job_container.say_all(host, installed, [*training_request.remarks(document), *job.remarks])
     installed, plan = _with_plan(host, installed, run)
-    environment = {
-        **job_container.variables(host, installed.image),
-        "TRAINING_JOB_NAME": job.name,
-        "TRAINING_JOB_ARN": document["TrainingJobArn"],
-        **warm_pool_cache.variables(host),
-        **job.variables,
-        **document.get("Environment", {}),
-    }
+    environment = {**job_container.variables(host, installed.image), **_own_variables(host)}
     command, tools = training_request.own_command(document), None
     is_train = plan is not None and not command
     if plan is not None:
@@ -70,6 +74,32 @@ def container_spec(host: Host, run: RunContainer) -> ContainerSpec:
     warm = None if plan is None else _warm(host, installed, plan, environment)
     spec = host_network.joined(host, installed.given_to(spec))
     return replace(spec, as_process_1=True, is_train=is_train, tools=tools, warm=warm)
+
+
+def _own_variables(host: Host) -> dict[str, str]:
+    """The variables of a training job, whatever its image."""
+    job = host.job
+    return {
+        "TRAINING_JOB_NAME": job.name,
+        "TRAINING_JOB_ARN": job.document["TrainingJobArn"],
+        **warm_pool_cache.variables(host),
+        **job.variables,
+        **job.document.get("Environment", {}),
+    }
+
+
+def _own_container_spec(host: Host) -> ContainerSpec:
+    """The container in an image of one's own: `docker run IMAGE train`. Raises JobFailedError."""
+    job, document = host.job, host.job.document
+    words = training_request.own_command(document)
+    wanted = OwnContainer(
+        document["AlgorithmSpecification"]["TrainingImage"],
+        lambda config: words or config.run([], [train_command.NAME]),
+        _own_variables(host),
+        [*training_request.remarks(document), *job.remarks],
+        isolated=bool(document["EnableNetworkIsolation"]),
+    )
+    return own_image_job.container_spec(host, wanted)
 
 
 def _warm(host: Host, installed: Writable, plan: Plan, environment: Mapping[str, str]) -> Warm | None:

@@ -20,6 +20,8 @@ DEFAULT_MAX_RUNTIME = 86_400  # seconds: "The default value is 1 day." (Stopping
 _CHANNEL_DEFAULTS = {"CompressionType": "None", "RecordWrapperType": "None"}  # as DescribeTrainingJob answers them
 _CHECKPOINTS = "/opt/ml/checkpoints"  # CheckpointConfig.LocalPath's default
 
+_ONLY_ARGUMENTS = "AlgorithmSpecification.ContainerArguments without ContainerEntrypoint"
+
 _REFUSED: dict[str, Refusal] = {
     "AlgorithmSpecification.AlgorithmName": always,
     "AlgorithmSpecification.TrainingInputMode": other_than("File", "FastFile"),
@@ -194,17 +196,21 @@ def _check_channels(request: Document) -> None:
 
 
 def _check_program(request: Document) -> None:
-    hyperparameters = request.get("HyperParameters", {})
+    algorithm, hyperparameters = request["AlgorithmSpecification"], request.get("HyperParameters", {})
+    if image_table.is_own(algorithm["TrainingImage"]):
+        if "ContainerArguments" in algorithm and "ContainerEntrypoint" not in algorithm:
+            raise errors.not_supported(_ONLY_ARGUMENTS)
+        return  # what its hyperparameters mean is the image's
     for name in _REFUSED_HYPERPARAMETERS:
         if decode(hyperparameters.get(name, "false")):
             raise errors.not_supported(f"hyperparameter {name}")
     _check_distribution(request)
-    if "ContainerEntrypoint" in request["AlgorithmSpecification"]:
+    if "ContainerEntrypoint" in algorithm:
         return
     if "CA_REPOSITORY_ARN" in request.get("Environment", {}):
         raise errors.not_supported("Environment.CA_REPOSITORY_ARN: there is no CodeArtifact here to install from")
-    if "ContainerArguments" in request["AlgorithmSpecification"]:
-        raise errors.not_supported("AlgorithmSpecification.ContainerArguments without ContainerEntrypoint")
+    if "ContainerArguments" in algorithm:
+        raise errors.not_supported(_ONLY_ARGUMENTS)
     check_script_mode(hyperparameters)
 
 

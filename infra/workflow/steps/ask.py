@@ -1,0 +1,292 @@
+"""Ask: challenger and champion of an image of one's own answer the held-out rows over HTTP, before they are judged.
+
+Such an image holds nothing of Ratchet's, and maybe no Python. So each model is made as SageMaker's, as it would serve,
+and a batch transform job sends it the rows, of which a function has written the labels away: neither the container nor
+the role that it has can see what is right. Both answer at once, each in a branch of its own, which ends well whatever
+happens in it, its model deleted. A model that is left (somebody has stopped the run) has a name of the pipeline's
+content, by which the next run finds and deletes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from contract import files, functions, names
+from contract.states import EVALUATE, RECORD
+from infra.grants import Grant, read_objects, use_key
+from infra.workflow.conditions import all_of, equals, exists, is_not, says_existing, says_quota_too_small
+from infra.workflow.expressions import RUN_ID, composed, expression, members, quoted, results
+from infra.workflow.hosting import content_name, script_mode
+from infra.workflow.job_role import ANSWERING, JobRole, run_container
+from infra.workflow.jobs import OVERHEAD_SECONDS, run_jobs
+from infra.workflow.language import (
+    API_CALL_SECONDS,
+    RETRY_SAGEMAKER,
+    RETRY_SAGEMAKER_TROUBLE,
+    SAGEMAKER_LIMIT,
+    State,
+    States,
+    assigning,
+    caught,
+    choice,
+    when,
+)
+from infra.workflow.requests import Document, in_vpc, manifest, run_uri, tags
+from infra.workflow.run_function import RunFunction, invoke
+from infra.workflow.run_grants import read_from_runs, read_runs, write_runs
+from infra.workflow.step import NOTHING, Step
+from infra.workflow.surroundings import HOSTING_IMAGE_URI, Surroundings
+from infra.workflow.transform import TRANSFORM_LOGS, transform_job
+from ratchet.spec.over_http import answering_instance
+
+# The state by which it begins.
+OPEN = "AskModels"
+_ANSWER, _ANSWERED, _HEAR = "ModelsAnswer", "ModelsAnswered", "HearModels"
+# Of the function: it reads one held-out file at a time, as a whole.
+SECONDS, MEGABYTES = 900, 3008
+# A container that hangs is asked four times (ModelClientConfig, CreateTransformJob); all of it is to end in time.
+_TRIES, _LONGEST_ANSWER_SECONDS = 4, 600
+_PAUSE_SECONDS = 120
+# The branch's own variables: what went wrong, the job that has ended, and until when instances are waited for.
+_WRONG, _JOB, _UNTIL = "wrong", "described", "until"
+_DESCRIPTION = results("TransformJobName", "TransformJobStatus", "FailureReason")
+
+
+def ask(at: Surroundings, *, then: str) -> Step:
+    """Nothing where models are judged in the image that trains."""
+    if at.judging_image is None:
+        return NOTHING
+    role, asker = _role(at), _asker(at)
+    return Step(states=_states(at, role, asker, then), grants=_grants(at), function=asker, role=role)
+
+
+def _states(at: Surroundings, role: JobRole, asker: RunFunction, then: str) -> States:
+    asked = {
+        "run": expression("$run"),
+        "held_out": asdict(at.spec.reading),
+        "manifest": manifest(files.TEST_CHANNEL),
+    }
+    heard = {"run": expression("$run"), "answered": expression(_answers())}
+    both = all_of(*(_is_completed(number) for number in range(2)))
+    failed = {"failure": expression(f"$merge([{{'state': {quoted(EVALUATE)}}}, $heard.failure])")}
+    return {
+        **invoke(OPEN, asker, asked, then=_ANSWER, result="asked"),
+        _ANSWER: {
+            "Type": "Parallel",
+            "Branches": [_branch(at, role, model) for model in (_challenger(), _champion())],
+            "Assign": {"answers": expression("$states.result")},
+            "Output": expression("$states.input"),
+            "Catch": [caught(EVALUATE, RECORD)],
+            "Next": _ANSWERED,
+        },
+        **choice(_ANSWERED, [when(both, then)], default=_HEAR),
+        **invoke(_HEAR, asker, heard, then="ModelsHeard", result="heard"),
+        **choice("ModelsHeard", [when(exists("$heard.failure.error"), RECORD, failed)], default=then),
+    }
+
+
+def _answers() -> str:
+    """What became of both, by their names; of no champion null."""
+    models = (files.CHALLENGER_INPUT, files.CHAMPION_INPUT)
+    return members({model: f"$answers[{number}].answered" for number, model in enumerate(models)})
+
+
+def _is_completed(number: int) -> str:
+    """Whether a model has answered; so has a champion that there isn't."""
+    answered = f"$answers[{number}].answered"
+    return f"({answered} = null or {equals(f'{answered}.description.TransformJobStatus', 'Completed')})"
+
+
+# --------------------------------------------------------------------------------------------------------- the models
+
+
+def _challenger() -> Document:
+    container = {"Image": str(HOSTING_IMAGE_URI), "ModelDataUrl": expression("$training.model_data")}
+    return {"model": files.CHALLENGER_INPUT, "step": names.CHALLENGER_STEP, "container": container}
+
+
+def _champion() -> Document:
+    champion = "$plan.champion"
+    container = {
+        "Image": expression(f"{champion}.image_uri"),
+        "ModelDataUrl": expression(f"{champion}.model_data"),
+    }
+    is_there = exists(f"{champion}.model_data")
+    return {"model": files.CHAMPION_INPUT, "step": names.CHAMPION_STEP, "container": container, "is_there": is_there}
+
+
+def _model_name(at: Surroundings, model: str) -> str:
+    return expression(content_name(at.content_prefix, ["$run.run_id", quoted(model)]))
+
+
+def model(at: Surroundings, role: JobRole, name: str, container: Mapping[str, Any]) -> Document:
+    """CreateModel."""
+    return {
+        "ModelName": _model_name(at, name),
+        "ExecutionRoleArn": role.arn,
+        "PrimaryContainer": {**container, "Environment": script_mode(at)},
+        "Tags": tags(at),
+        **in_vpc(at),
+    }
+
+
+def answering_job(at: Surroundings, name: str, step: str) -> Document:
+    """CreateTransformJob."""
+    seconds = at.spec.evaluate.max_runtime // _TRIES
+    request = transform_job(
+        at,
+        name=composed(at.job(RUN_ID, step)),
+        model=_model_name(at, name),
+        source={"S3DataType": "S3Prefix", "S3Uri": composed(run_uri(at, f"{files.ASKED}/"))},
+        content_type=expression("$asked.content_type"),
+        output=composed(run_uri(at, files.answers_of(name))),
+        instance=answering_instance(at.spec),
+    )
+    client = {
+        "InvocationsTimeoutInSeconds": min(max(seconds, 1), _LONGEST_ANSWER_SECONDS),
+        "InvocationsMaxRetries": _TRIES - 1,
+    }
+    return {**request, "ModelClientConfig": client}
+
+
+# ----------------------------------------------------------------------------------------------------------- a branch
+
+
+def _branch(at: Surroundings, role: JobRole, asked: Mapping[str, Any]) -> Document:
+    """A model's way from its making to its end. Its output is {"answered": what became of its job, or null}."""
+    name = str(asked["model"])
+    word = name.capitalize()
+    begin, make, answer, drop, end = (f"{verb}{word}" for verb in ("Begin", "Make", "Ask", "Drop", "End"))
+    made, refused, waits = f"{word}NotMade", f"{word}Refused", f"{word}Waits"
+    has_time = all_of(is_not(says_quota_too_small(f"${_WRONG}")), f"$millis() < ${_UNTIL}")
+    wait_ends = expression(f"$millis() + {1000 * at.spec.evaluate.wait_for_instance}")
+    job = answering_job(at, name, str(asked["step"]))
+    states = {
+        **_if_there(begin, asked.get("is_there"), make, {_WRONG: None, _JOB: None, _UNTIL: wait_ends}),
+        **_task(make, "sagemaker:createModel", model(at, role, name, asked["container"]), then=answer, wrong=made),
+        **choice(made, [when(says_existing(f"${_WRONG}"), answer, {_WRONG: None})], default=end),
+        **_task(
+            answer,
+            "sagemaker:createTransformJob.sync",
+            job,
+            then=drop,
+            wrong=drop,
+            refused=refused,
+            seconds=at.spec.evaluate.max_runtime + OVERHEAD_SECONDS,
+            assign={_JOB: expression(members(_DESCRIPTION))},
+        ),
+        **choice(refused, [when(has_time, waits, {_WRONG: None})], default=drop),
+        waits: {"Type": "Wait", "Seconds": _PAUSE_SECONDS, "Next": answer},
+        **_task(drop, "aws-sdk:sagemaker:deleteModel", {"ModelName": _model_name(at, name)}, then=end, wrong=None),
+        end: {"Type": "Pass", "Output": {"answered": _answered(job["TransformJobName"])}, "End": True},
+    }
+    return {"StartAt": begin, "States": states}
+
+
+def _if_there(name: str, condition: str | None, then: str, assign: Document) -> States:
+    """The branch's beginning; it ends with nothing for a model that there isn't."""
+    if condition is None:
+        return assigning(name, assign, then=then)
+    none = f"{name}Not"
+    ends: State = {"Type": "Pass", "Output": {"answered": None}, "End": True}
+    return {**choice(name, [when(condition, then, assign)], default=none), none: ends}
+
+
+def _answered(job: str) -> Document:
+    return {"job": job, "description": expression(f"${_JOB}"), "wrong": expression(f"${_WRONG}")}
+
+
+def _task(
+    name: str,
+    resource: str,
+    request: Document,
+    *,
+    then: str,
+    wrong: str | None,
+    refused: str | None = None,
+    seconds: int = API_CALL_SECONDS,
+    assign: Mapping[str, Any] | None = None,
+) -> States:
+    """A branch's task: what goes wrong is kept in the branch's own variable, and leads to `wrong`; to `then`, and isn't
+    kept, where that is None. refused: where a limit of SageMaker's leads, which may pass."""
+    limit = [_caught(refused, SAGEMAKER_LIMIT)] if refused else []
+    other = _caught(wrong) if wrong else {"ErrorEquals": ["States.ALL"], "Next": then}
+    return {
+        name: {
+            "Type": "Task",
+            "Resource": f"arn:aws:states:::{resource}",
+            "Arguments": request,
+            "TimeoutSeconds": seconds,
+            "Retry": list(RETRY_SAGEMAKER_TROUBLE if refused else RETRY_SAGEMAKER),
+            "Catch": [*limit, other],
+            **({"Assign": dict(assign)} if assign else {}),
+            "Next": then,
+        }
+    }
+
+
+def _caught(then: str, errors: Sequence[str] = ("States.ALL",)) -> State:
+    cause = expression("$exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : ''")
+    wrong = {"error": expression("$states.errorOutput.Error"), "cause": cause}
+    return {"ErrorEquals": list(errors), "Assign": {_WRONG: wrong}, "Next": then}
+
+
+# ------------------------------------------------------------------------------------------------------------- grants
+
+
+def _grants(at: Surroundings) -> list[Grant]:
+    """The machine's: making the models and their jobs, and deleting the models."""
+    jobs = [at.job(names.ANY_RUN_ID, step) for step in (names.CHALLENGER_STEP, names.CHAMPION_STEP)]
+    actions = ["sagemaker:CreateModel", "sagemaker:DeleteModel", "sagemaker:AddTags"]
+    return [
+        Grant(actions=actions, resources=[at.model_arns]),
+        *run_jobs(at, "TransformJob", [at.sagemaker("transform-job", job) for job in jobs]),
+    ]
+
+
+def _role(at: Surroundings) -> JobRole:
+    """The models': their archives, and the rows without their labels. The held-out channel isn't theirs to read."""
+    return JobRole(
+        name=ANSWERING,
+        purpose=f"Models of {at.pipeline} that are judged",
+        grants=[
+            *read_from_runs(at, f"*{files.ARCHIVE_ENDING}", f"{files.ASKED}/*"),
+            write_runs(at, f"{files.ANSWERED}/*"),
+            *run_container(at, at.hosting_image, TRANSFORM_LOGS),
+        ],
+    )
+
+
+def _asker(at: Surroundings) -> RunFunction:
+    own = f"{files.answers_of(files.CHAMPION_INPUT)}/{files.NO_ANSWERS}"
+    jobs = [at.job(names.ANY_RUN_ID, step) for step in (names.CHALLENGER_STEP, names.CHAMPION_STEP)]
+    streams = [f"log-group:{TRANSFORM_LOGS}:log-stream:{job}/*" for job in jobs]
+    return RunFunction(
+        folder="asker",
+        purpose="Writes what models are asked over HTTP, and tells why one has no answers",
+        seconds=SECONDS,
+        megabytes=MEGABYTES,
+        variables={functions.ARTIFACT_BUCKET: at.shared.artifact_bucket},
+        grants=[
+            *read_objects(
+                at.shared.data_bucket_arn,
+                [at.spec.data[files.TEST_CHANNEL]],
+                "What lies under the channel's prefix is the data's own names.",
+            ),
+            *read_runs(at),
+            write_runs(at, f"{files.ASKED}/*", files.ASKED_INDEX, own),
+            Grant(
+                actions=["logs:DescribeLogStreams"],
+                resources=[at.account.arn("logs", f"log-group:{TRANSFORM_LOGS}:*")],
+                because="A log group's streams are asked for by the group's ARN, which ends so.",
+            ),
+            Grant(
+                actions=["logs:GetLogEvents"],
+                resources=[at.account.arn("logs", stream) for stream in streams],
+                because="SageMaker names a log stream after the job and its host, which are known only when it starts.",
+            ),
+            use_key(at.account, at.shared.key_arn, "s3"),
+        ],
+    )

@@ -1,0 +1,112 @@
+"""A build's container, and the programs that are in it.
+
+The shell's container is confined as a job's is. What builds images has its own, with the privileges that it needs, and
+sees as little: this machine's programs, the build's folder, the images.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from localaws.confinement import system
+from localaws.sagemaker.containers import container, spawner
+from localaws.sagemaker.containers.container import Container
+
+HERE = Path(__file__).parent
+# Where the build's folder and its programs are in a container; for what builds images, those, and files of its own.
+PLACE = Path("/codebuild")
+SOURCE = PLACE / "output" / "src"
+SCRATCH = PLACE / "output" / "tmp"
+PROGRAMS = Path("/opt/codebuild")
+IMAGES, DOCKER = Path("/images"), Path("/docker")
+SOCKET = PLACE / "docker.sock"
+PATH = f"{PROGRAMS}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_BUILDAH = "buildah"
+NO_CURL = "curl isn't on this machine; builds' commands use it: install it (apt-get install curl)"
+NO_BUILDAH = (
+    "no container tool is on this machine: install buildah (apt-get install buildah, dnf install buildah), by which "
+    "the embedded CodeBuild builds images"
+)
+NO_NAMESPACES = (
+    "This machine's kernel allows no mount and process namespaces here, in which the embedded CodeBuild runs a build's "
+    "commands; on Linux outside of a restricted container it does"
+)
+_PYTHON = os.path.realpath(sys.executable)
+# Becomes a program with other files than its own; a shell knows descriptors up to 9 only.
+_WITH_FILES = """\
+import os, sys
+for place in range(3):
+    os.dup2(int(sys.argv[1 + place]), place)
+os.execvp(sys.argv[4], sys.argv[4:])
+"""
+_CLEAN = {"LANG": "C.UTF-8", "HOME": f"{PLACE}/home", "PATH": PATH}
+
+
+def missing(*, privileged: bool) -> str | None:
+    """What a build lacks on this machine, in a sentence; None where it has all."""
+    if container.isolation() != "processes and files":
+        return NO_NAMESPACES
+    if shutil.which("curl") is None:
+        return NO_CURL
+    return NO_BUILDAH if privileged and shutil.which(_BUILDAH) is None else None
+
+
+def write_programs(folder: Path, aws: Path) -> None:
+    """Put a container's programs into a folder: aws, by its interpreter, docker, and the agent."""
+    (folder / "bin").mkdir(parents=True, exist_ok=True)
+    for name in ("agent.py", "docker_client.py"):
+        shutil.copyfile(HERE / name, folder / name)
+    client = f"exec {_PYTHON} -I -S {PROGRAMS}/docker_client.py {SOCKET}"
+    for name, command in {"docker": client, "aws": f"exec {aws} -m awscli"}.items():
+        program = folder / "bin" / name
+        program.write_text(f'#!/bin/sh\n{command} "$@"\n')
+        program.chmod(0o755)
+
+
+def start_shell(
+    folder: Path, aws: Path, hidden: Sequence[Path], environment: Mapping[str, str], events: int
+) -> Container:
+    """Start the container of a build's commands; what happens goes to the descriptor `events`. Raises OSError."""
+    root = str(aws.parent.parent)
+    options = ["--show", str(folder / "programs"), str(PROGRAMS), "--show", root, root]
+    for path in hidden:
+        options += ["--hide", str(path)]
+    agent = [_PYTHON, "-I", "-S", str(PROGRAMS / "agent.py"), str(PLACE / "job.json")]
+    return _start(folder, options, [*agent, str(events)], {**_CLEAN, **environment}, [events])
+
+
+def start_buildah(folder: Path, images: Path, cwd: str, arguments: Sequence[str], files: Sequence[int]) -> Container:
+    """Start buildah beside a build, with the files that are its standard input, output and errors. Raises OSError."""
+    storage = ["--storage-driver", "vfs", "--root", f"{IMAGES}/storage", "--runroot", f"{DOCKER}/run"]
+    # An ordinary user is root of its own namespace there, with one id: who owns what can't be kept.
+    storage += [] if os.geteuid() == 0 else ["--storage-opt", "vfs.ignore_chown_errors=true"]
+    command = [_BUILDAH, *storage, "--registries-conf", f"{DOCKER}/registries.conf", *arguments]
+    return start_beside(folder, images, cwd, command, files)
+
+
+def start_beside(folder: Path, images: Path, cwd: str, command: Sequence[str], files: Sequence[int]) -> Container:
+    """Start a program beside a build, as buildah is started. Raises OSError."""
+    options = ["--trusted", "--bind", str(images), str(IMAGES), "--bind", str(folder / "docker"), str(DOCKER)]
+    options += ["--bind", str(folder / "tmp"), "/var/tmp", "--cwd", cwd]  # noqa: S108
+    redirected = [_PYTHON, "-I", "-S", "-c", _WITH_FILES, *map(str, files)]
+    variables = {"HOME": str(DOCKER), "TMPDIR": "/tmp", "BUILDAH_ISOLATION": "chroot"}  # noqa: S108
+    variables["_CONTAINERS_USERNS_CONFIGURED"] = "done"
+    return _start(folder, options, [*redirected, *command], {**_CLEAN, **variables}, files)
+
+
+def _start(
+    folder: Path, options: list[str], command: list[str], environment: Mapping[str, str], descriptors: Sequence[int]
+) -> Container:
+    views = ["--mount", "--pid", "--bind", str(folder / "codebuild"), str(PLACE)]
+    # /var/tmp is where buildah unpacks what is large, whatever TMPDIR says.
+    views += ["--bind", str(folder / "tmp"), "/tmp", "--bind", str(folder / "tmp"), "/var/tmp"]  # noqa: S108
+    for path in system.python():
+        views += ["--show", path, path]
+    if "--cwd" not in options:
+        views += ["--cwd", str(PLACE)]
+    argv = container.first_process([*views, *options, "--parent", str(os.getpid()), "--", *command])
+    return Container(spawner.start(argv, environment, descriptors), owns_processes=True)

@@ -1,0 +1,455 @@
+"""The embedded CodeBuild does what a project's buildspec says, and its docker builds images for the embedded ECR."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builds_kit import (
+    ACCOUNT,
+    HOST,
+    LOGGING,
+    LOGIN,
+    Builder,
+    environment,
+    machine_files,
+    make_builder,
+    needs_buildah,
+    spec,
+)
+from refusals import refusal
+from registry_kit import ask, password
+from resources import allow, first_message, make_role, open_queue, unique
+from running_aws import AwsFactory
+from waiting import until
+
+from localaws.builds import machine
+
+pytestmark = pytest.mark.skipif(
+    machine.missing(privileged=False) is not None, reason=machine.missing(privileged=False) or ""
+)
+BASE = {f"root/{path}": content for path, content in machine_files("sh", "cat", "id", "ls", "mount").items()}
+
+
+@pytest.fixture(scope="module")
+def builder(aws: Any) -> Builder:
+    return make_builder(aws)
+
+
+@pytest.fixture(scope="module")
+def repository(aws: Any) -> str:
+    name = unique("own")
+    aws.client("ecr").create_repository(repositoryName=name)
+    return name
+
+
+# ------------------------------------------------------------------------------------------------------ a build's ways
+
+
+@pytest.mark.fidelity(
+    "Containers",
+    "A build's phases come in order, and its commands share variables and folder; POST_BUILD comes after a BUILD that "
+    "has failed, nothing after an earlier phase that has; `finally` comes in any case, on-failure: CONTINUE goes on.",
+    "CodeBuild User Guide: Build specification reference (phases/finally, on-failure); Build phase transitions",
+)
+def test_phases_follow_each_other_as_codebuild_has_it(builder: Builder) -> None:
+    failed = builder.ran(
+        "echo build sees $FOO in $(pwd)",
+        "false",
+        "echo never",
+        files={"folder/file": "x"},
+        pre_build={"commands": ["FOO='a b'; cd folder"], "finally": ["echo at last $CODEBUILD_BUILD_SUCCEEDING"]},
+        post_build=["echo after $CODEBUILD_BUILD_SUCCEEDING", "exit 0", "ls $CODEBUILD_SRC_DIR"],
+    )
+    assert failed.status == "FAILED"
+    assert failed.phases == {
+        "SUBMITTED": "SUCCEEDED",
+        "QUEUED": "SUCCEEDED",
+        "PROVISIONING": "SUCCEEDED",
+        "DOWNLOAD_SOURCE": "SUCCEEDED",
+        "PRE_BUILD": "SUCCEEDED",
+        "BUILD": "FAILED",
+        "POST_BUILD": "SUCCEEDED",
+        "UPLOAD_ARTIFACTS": "SUCCEEDED",
+        "FINALIZING": "SUCCEEDED",
+        "COMPLETED": "",
+    }
+    told = "Error while executing command: false. Reason: exit status 1"
+    assert failed.context("BUILD") == ("COMMAND_EXECUTION_ERROR", told)
+    said = [line for line in failed.log if not line.startswith("[Container]")]
+    assert said == ["at last 1", "build sees a b in /codebuild/output/src/folder", "after 0", "folder"]
+
+    ended = builder.ran("echo never", pre_build=["exit 3"], post_build=["echo never"])
+    assert (ended.status, ended.phases.get("BUILD"), "never\n" in ended.text) == ("FAILED", None, False)
+    assert ended.context("PRE_BUILD")[1].endswith("exit 3. Reason: exit status 3")
+    goes_on = {"commands": ["false"], "on-failure": "CONTINUE"}
+    assert "here" in builder.ran("echo here", pre_build=goes_on).log
+
+
+@pytest.mark.fidelity(
+    "Containers",
+    "A build has its role's credentials, its region and CodeBuild's variables; StartBuild's variables go before "
+    "the project's, those before the buildspec's; exported variables are in its record.",
+    "CodeBuild User Guide: Environment variables in build environments; Build specification reference "
+    "(env/exported-variables)",
+)
+def test_a_build_s_environment(aws: Any, builder: Builder) -> None:
+    buildspec = json.loads(
+        spec("aws sts get-caller-identity --query Arn", "echo $ONE $TWO $THREE", "env | sort", "WHOLE=$ONE$TWO")
+    )
+    buildspec["env"] = {"variables": {"ONE": "s", "TWO": "s", "THREE": "s"}, "exported-variables": ["WHOLE"]}
+    name = builder.project(
+        source={"type": "NO_SOURCE", "buildspec": json.dumps(buildspec)},
+        environment=environment(ONE="p", TWO="p"),
+    )
+    ended = builder.built(name, environmentVariablesOverride=[{"name": "ONE", "value": "b"}])
+    assert ended.status == "SUCCEEDED", ended.text
+    session = f"AWSCodeBuild-{ended.build['id'].partition(':')[2]}"
+    role = builder.role.rpartition("/")[2]
+    assert f'"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{session}"' in ended.log
+    assert "b p s" in ended.log
+    assert ended.build["exportedEnvironmentVariables"] == [{"name": "WHOLE", "value": "bp"}]
+    told = dict(line.split("=", 1) for line in ended.log if "=" in line)
+    assert told["CODEBUILD_BUILD_ID"] == ended.build["id"]
+    assert told["AWS_ENDPOINT_URL"] == aws.server.endpoint_url
+    assert told["AWS_DEFAULT_REGION"] == "us-east-1"
+    assert aws.server.secret_access_key not in ended.text
+
+
+def test_a_build_sees_neither_a_home_nor_this_aws_s_state(aws: Any, builder: Builder) -> None:
+    tried = [
+        aws.state,
+        aws.state / "journal.sqlite",
+        Path.home() / ".ssh",
+        Path("/etc/shadow"),
+        Path("/proc/1/root/var"),
+    ]
+    ended = builder.ran(*(f"! ls {path} 2>/dev/null" for path in tried), "id -u", "! touch /usr/x", "curl --version")
+    assert ended.status == "SUCCEEDED", ended.text
+
+
+def test_a_project_that_is_not_privileged_has_no_docker(builder: Builder) -> None:
+    name = builder.project(
+        environment=environment(privileged=False),
+        source={"type": "NO_SOURCE", "buildspec": spec("docker version")},
+    )
+    ended = builder.built(name)
+    assert ended.status == "FAILED"
+    assert "Cannot connect to the Docker daemon" in ended.text and "privilegedMode" in ended.text
+
+
+@pytest.mark.fidelity(
+    "EventBridge",
+    "A build's start and end are events of aws.codebuild, CodeBuild Build State Change: its status, project and ARN.",
+    "CodeBuild User Guide: Build notifications input format reference",
+)
+@pytest.mark.fidelity(
+    "Containers",
+    "StopBuild ends what a build runs; the build and its phase are STOPPED.",
+    "CodeBuild API reference: StopBuild, Build.buildStatus",
+)
+def test_a_build_that_is_stopped_ends_with_all_it_runs(aws: Any, builder: Builder) -> None:
+    name = builder.project(source={"type": "NO_SOURCE", "buildspec": spec("sleep 3600 & echo begun", "sleep 3601")})
+    url, arn = open_queue(aws, "events.amazonaws.com")
+    rule, events = unique("rule"), aws.client("events")
+    pattern = {"source": ["aws.codebuild"], "detail": {"build-status": ["STOPPED"], "project-name": [name]}}
+    events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": arn}])
+    codebuild = aws.client("codebuild")
+    build = codebuild.start_build(projectName=name)["build"]
+    assert (build["buildStatus"], build["currentPhase"]) == ("IN_PROGRESS", "SUBMITTED")
+    until(lambda: "begun" in builder.log(build))
+    assert codebuild.list_builds_for_project(projectName=name)["ids"] == [build["id"]]
+    codebuild.stop_build(id=build["id"])
+    ended = builder.ended(build["id"])
+    assert (ended.status, ended.phases["BUILD"]) == ("STOPPED", "STOPPED")
+    assert not [pid for pid in Path("/proc").glob("[0-9]*") if commanded(pid, b"sleep\x003601\x00")]
+    event = first_message(aws, url)
+    assert event["detail-type"] == "CodeBuild Build State Change"
+    assert event["detail"]["build-id"] == build["arn"]
+    assert event["detail"]["current-phase"] == "COMPLETED"
+
+
+def commanded(process: Path, command: bytes) -> bool:
+    try:
+        return (process / "cmdline").read_bytes() == command
+    except OSError:
+        return False
+
+
+@pytest.mark.fidelity(
+    "S3",
+    "A source is fetched as the project's role; a version that is named needs s3:GetObjectVersion, and what can't be "
+    "had fails DOWNLOAD_SOURCE with S3's error for primary source and source version.",
+    "CodeBuild User Guide: Allow CodeBuild to interact with other AWS services; "
+    "awslabs/aws-refarch-cross-account-pipeline #5: 'AccessDenied: Access Denied status code: 403 … for primary source "
+    "and source version arn:aws:s3:::…'",
+)
+def test_a_source_is_fetched_as_the_project_s_role(aws: Any, builder: Builder) -> None:
+    s3 = aws.client("s3")
+    source = builder.source({"buildspec.yml": spec("echo of the source")})
+    name = builder.project(source=source)
+    assert "of the source" in builder.built(name).log
+    key = source["location"].partition("/")[2]
+    s3.put_bucket_versioning(Bucket=builder.bucket, VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(
+        Bucket=builder.bucket, Key=key, Body=s3.get_object(Bucket=builder.bucket, Key=key)["Body"].read()
+    )
+    s3.put_object(Bucket=builder.bucket, Key=key, Body=b"no archive")
+    assert builder.built(name, sourceVersion=version["VersionId"]).status == "SUCCEEDED"
+
+    where = f"for primary source and source version arn:aws:s3:::{builder.bucket}"
+    broken = builder.built(name)
+    assert broken.context("DOWNLOAD_SOURCE") == ("CLIENT_ERROR", f"zip: not a valid zip file {where}/{key}")
+    gone = builder.built(name, sourceLocationOverride=f"{builder.bucket}/gone.zip")
+    told = "NoSuchKey: The specified key does not exist. status code: 404"
+    assert gone.context("DOWNLOAD_SOURCE") == ("CLIENT_ERROR", f"{told} {where}/gone.zip")
+    reads = allow("s3:GetObject", resource=f"arn:aws:s3:::{builder.bucket}/*")
+    role = make_role(aws, "codebuild.amazonaws.com", allow(*LOGGING), reads)
+    denied = builder.built(name, serviceRoleOverride=role, sourceVersion=version["VersionId"])
+    code, message = denied.context("DOWNLOAD_SOURCE")
+    assert code == "CLIENT_ERROR" and message.startswith("AccessDenied: ") and "status code: 403" in message
+
+
+# What a project or a build can't be, and what is said of it.
+BAD_PROJECTS = (
+    ({"source": {"type": "GITHUB", "location": "x"}}, "source/type is GITHUB; here it can be S3, NO_SOURCE"),
+    ({"source": {"type": "S3"}}, "source/location is required"),
+    ({"source": {"type": "NO_SOURCE"}}, "source/buildspec is required where source/type is NO_SOURCE"),
+    ({"artifacts": {"type": "S3", "location": "x"}}, "artifacts/type is S3; here it can be NO_ARTIFACTS"),
+    ({"environment": {**environment(), "type": "ARM_CONTAINER"}}, "environment/type is ARM_CONTAINER"),
+    ({"environment": {**environment(), "image": "python:3"}}, "environment/image is python:3; builds run here with"),
+    ({"environment": environment(CODEBUILD_X="1")}, "names that begin with CODEBUILD_ are CodeBuild's own"),
+    ({"cache": {"type": "S3", "location": "x"}}, "cache/type S3 isn't done here"),
+    ({"vpcConfig": {"vpcId": "vpc-1"}}, "not done here: vpcConfig of a project"),
+    ({"logsConfig": {"s3Logs": {"status": "ENABLED"}}}, "logsConfig/s3Logs isn't done here"),
+    ({"serviceRole": f"arn:aws:iam::{ACCOUNT}:role/none"}, "not authorized to perform: sts:AssumeRole on service role"),
+    (
+        {
+            "environment": {
+                **environment(),
+                "environmentVariables": [{"name": "A", "value": "b", "type": "SECRETS_MANAGER"}],
+            }
+        },
+        "environment/environmentVariables/A is of type SECRETS_MANAGER; here it can be PLAINTEXT",
+    ),
+)
+
+
+@pytest.mark.parametrize(("settings", "told"), BAD_PROJECTS)
+def test_what_a_project_can_not_be(builder: Builder, settings: dict[str, Any], told: str) -> None:
+    code, message = refusal(builder.project, **settings)
+    assert code == "InvalidInputException" and told in message
+
+
+def test_what_can_not_be_started(aws: Any, builder: Builder) -> None:
+    codebuild = aws.client("codebuild")
+    code, message = refusal(codebuild.start_build, projectName="none")
+    assert (code, f":{ACCOUNT}:project/none" in message) == ("ResourceNotFoundException", True)
+    name = builder.project()
+    refused = refusal(codebuild.start_build, projectName=name, debugSessionEnabled=True)
+    assert refused == ("InvalidInputException", "not done here: debugSessionEnabled of StartBuild")
+    first = codebuild.start_build(projectName=name, idempotencyToken="once")["build"]["id"]
+    assert codebuild.start_build(projectName=name, idempotencyToken="once")["build"]["id"] == first
+    untrusting = make_role(aws, "lambda.amazonaws.com")
+    ended = builder.built(name, serviceRoleOverride=untrusting)
+    assert ended.context("QUEUED")[1] == f"CodeBuild is not authorized to perform: sts:AssumeRole on {untrusting}"
+    wrong = builder.built(name, buildspecOverride='{"version": 0.2, "phases": {"biuld": {}}}')
+    assert wrong.context("DOWNLOAD_SOURCE")[0] == "YAML_FILE_ERROR"
+    assert "phases has biuld; what is done here is install" in wrong.context("DOWNLOAD_SOURCE")[1]
+
+
+# -------------------------------------------------------------------------------------------------------- images built
+
+
+@needs_buildah
+@pytest.mark.fidelity(
+    "Containers",
+    "A build logs in to ECR, builds and pushes an image; the next build begins FROM it, by the registry's own name.",
+    "CodeBuild User Guide: Publish a Docker image to an Amazon ECR image repository sample",
+)
+def test_an_image_is_built_pushed_and_begun_from(aws: Any, builder: Builder, repository: str) -> None:
+    uri = f"{HOST}/{repository}"
+    dockerfile = 'FROM scratch\nCOPY root /\nRUN ["/bin/sh", "-c", "id > /who"]\nENV A=b\nENTRYPOINT ["/bin/cat"]\n'
+    inspected = (
+        "docker image inspect --format '{{index .RepoDigests 0}} {{json .Config.Entrypoint}} {{index .RepoTags 0}}'"
+    )
+    files = {**BASE, "Dockerfile": dockerfile, "next/Dockerfile": "ARG BASE\nFROM $BASE\nRUN cat /who && ls /who\n"}
+    ended = builder.ran(
+        LOGIN,
+        f"docker build --tag {uri}:v1 . && docker push {uri}:v1",
+        f"{inspected} {uri}:v1",
+        "docker rmi --force $(docker images --quiet --no-trunc) >/dev/null 2>&1 || true",
+        f"docker build --build-arg BASE={uri}:v1 -t {uri}:v2 next",
+        f"docker tag {uri}:v2 {uri}:v3 && docker push --quiet {uri}:v3",
+        "docker build --quiet .",
+        files=files,
+    )
+    assert ended.status == "SUCCEEDED", ended.text
+    ecr = aws.client("ecr")
+    details = {each["imageTags"][0]: each for each in ecr.describe_images(repositoryName=repository)["imageDetails"]}
+    assert set(details) == {"v1", "v3"}
+    assert f'{uri}@{details["v1"]["imageDigest"]} ["/bin/cat"] {uri}:v1' in ended.log
+    assert "uid=0 gid=0 groups=0" in ended.log and "/who" in ended.log
+    # The kind of manifest that SageMaker takes for models, too.
+    assert details["v1"]["imageManifestMediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+    manifest = json.loads(ask(aws, "GET", f"/v2/{repository}/manifests/v3", password(ecr))[2])
+    config = json.loads(ask(aws, "GET", f"/v2/{repository}/blobs/{manifest['config']['digest']}", password(ecr))[2])
+    assert config["config"]["Entrypoint"] == ["/bin/cat"] and "A=b" in config["config"]["Env"]
+    again = builder.ran("docker build --tag again .", files=files)
+    assert again.text.count("Using cache") >= 3, "layers are kept between builds"
+
+
+@needs_buildah
+def test_what_a_dockerfile_runs_stays_inside(aws: Any, builder: Builder) -> None:
+    tried = [str(aws.state), str(Path.home() / ".ssh"), "/codebuild", "/images", "/docker", "/proc/1/root/etc"]
+    tries = " && ".join(f"! ls {path} 2>/dev/null" for path in tried)
+    dockerfile = f"FROM scratch\nCOPY root /\nRUN {tries} && ! mount -t tmpfs none /bin 2>/dev/null\n"
+    ended = builder.ran("docker build .", files={**BASE, "Dockerfile": dockerfile})
+    assert ended.status == "SUCCEEDED", ended.text
+
+
+OTHERS = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.1"
+# A Dockerfile, more commands of docker's, and what the log says.
+BAD_BUILDS = (
+    ("FROM scratch\nBOGUS x\n", "docker build .", "BOGUS"),
+    ("FROM scratch\nCOPY none /\n", "docker build .", "no such file or directory"),
+    ("FROM scratch\nCOPY root /\nRUN ls /none\n", "docker build .", "cannot access '/none'"),
+    ("", "docker build .", 'no contents in "./Dockerfile"'),
+    ("FROM scratch\n", "docker build --file Other .", "failed to read dockerfile: Other: No such file or directory"),
+    (
+        f"FROM {OTHERS}\n",
+        "docker build .",
+        f"pull access denied for {OTHERS}: its registry is that of AWS account 7631",
+    ),
+    (f"ARG B={OTHERS}\nFROM $B AS x\n", "docker build .", "can't be reached without an AWS account"),
+    (f"FROM {HOST}/none:v1\n", f"{LOGIN} && docker build .", "'none' does not exist in the registry with id"),
+    (f"FROM {HOST}/none:v1\n", f"docker logout {HOST}; docker build .", "uthentication required"),
+    ("FROM scratch\n", "docker run x", "docker run x isn't done here; what is: build, images"),
+    ("FROM scratch\n", "docker build --ssh default .", "docker build --ssh isn't done here; its options are"),
+    (
+        "FROM scratch\n",
+        f"echo wrong | docker login -u AWS --password-stdin {HOST}",
+        "failed with status: 401 Unauthorized",
+    ),
+    (
+        "FROM scratch\nCOPY root /\n",
+        f"docker build -t {HOST}/none:v1 . && docker push {HOST}/none:v1",
+        "uthentication required",
+    ),
+)
+
+
+@needs_buildah
+def test_a_build_that_fails_says_why_in_the_tools_own_words(builder: Builder) -> None:
+    """One build tries all, since each says why in the log and goes on."""
+    files = {
+        f"{number}/{path}": content
+        for number in range(len(BAD_BUILDS))
+        for path, content in BASE.items()
+        if number == 2
+    }
+    commands = []
+    for number, (dockerfile, command, _) in enumerate(BAD_BUILDS):
+        files[f"{number}/Dockerfile"] = dockerfile
+        commands.append(f"echo begin {number}; cd $CODEBUILD_SRC_DIR/{number}; ! ({command})")
+    files["12/root/x"] = "x"
+    ended = builder.ran(*commands, files=files)
+    assert ended.status == "SUCCEEDED", ended.text
+    for number, (_, command, told) in enumerate(BAD_BUILDS):
+        said = ended.text.partition(f"\nbegin {number}\n")[2].partition("\nbegin ")[0]
+        assert told in said, (command, said)
+
+
+@needs_buildah
+def test_a_push_needs_the_role_s_permission(aws: Any, repository: str) -> None:
+    builder = make_builder(aws, actions=("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", *LOGGING))
+    uri = f"{HOST}/{repository}:denied"
+    ended = builder.ran(
+        LOGIN, f"docker build -t {uri} .", f"docker push {uri}", files={"Dockerfile": "FROM scratch\nCOPY . /\n"}
+    )
+    assert ended.context("BUILD")[1] == f"Error while executing command: docker push {uri}. Reason: exit status 1"
+    assert "is not authorized to perform: ecr:InitiateLayerUpload on resource: arn:aws:ecr:us-east-1" in ended.text
+
+
+# ------------------------------------------------------------------------------------------------ stacks, and restarts
+
+
+def template(bucket: str, role: str) -> str:
+    resources = {
+        "Images": {
+            "Type": "AWS::ECR::Repository",
+            "Properties": {
+                "ImageTagMutability": "IMMUTABLE",
+                "ImageScanningConfiguration": {"ScanOnPush": True},
+                "EncryptionConfiguration": {"EncryptionType": "AES256"},
+                "EmptyOnDelete": True,
+            },
+        },
+        "Log": {"Type": "AWS::Logs::LogGroup"},
+        "Project": {
+            "Type": "AWS::CodeBuild::Project",
+            "Properties": {
+                "Artifacts": {"Type": "NO_ARTIFACTS"},
+                "ServiceRole": role,
+                "TimeoutInMinutes": "55",
+                "Source": {"Type": "NO_SOURCE", "BuildSpec": spec("echo of $WHO")},
+                "Environment": {
+                    "Type": "LINUX_CONTAINER",
+                    "Image": "aws/codebuild/standard:7.0",
+                    "ComputeType": "BUILD_GENERAL1_MEDIUM",
+                    "PrivilegedMode": True,
+                    "EnvironmentVariables": [{"Name": "WHO", "Value": {"Fn::GetAtt": ["Images", "RepositoryUri"]}}],
+                },
+                "LogsConfig": {"CloudWatchLogs": {"Status": "ENABLED", "GroupName": {"Ref": "Log"}}},
+            },
+        },
+    }
+    outputs = {name: {"Value": {"Ref": name}} for name in resources}
+    return json.dumps({"Resources": resources, "Outputs": outputs})
+
+
+@pytest.mark.fidelity(
+    "CloudFormation",
+    "AWS::CodeBuild::Project and AWS::ECR::Repository are what their templates say: a build's variables and log group, "
+    "tags that stay, scans on push.",
+    "CloudFormation Template Reference: AWS::CodeBuild::Project, AWS::ECR::Repository",
+)
+def test_a_stack_s_project_builds(aws: Any, builder: Builder) -> None:
+    stacks = aws.client("cloudformation")
+    name = unique("stack")
+    stacks.create_stack(StackName=name, TemplateBody=template(builder.bucket, builder.role))
+    stacks.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    [described] = stacks.describe_stacks(StackName=name)["Stacks"]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in described["Outputs"]}
+    [repository] = aws.client("ecr").describe_repositories(repositoryNames=[outputs["Images"]])["repositories"]
+    assert repository["imageTagMutability"] == "IMMUTABLE"
+    ended = builder.built(outputs["Project"])
+    assert ended.build["logs"]["groupName"] == outputs["Log"]
+    assert f"of {repository['repositoryUri']}" in ended.log
+    assert ended.build["timeoutInMinutes"] == 55
+    stacks.delete_stack(StackName=name)
+    stacks.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    assert aws.client("codebuild").batch_get_projects(names=[outputs["Project"]])["projects"] == []
+
+
+def test_a_build_that_a_kill_cuts_off_has_ended(fresh_aws: AwsFactory) -> None:
+    aws = fresh_aws.start()
+    builder = make_builder(aws)
+    name = builder.project(source={"type": "NO_SOURCE", "buildspec": spec("echo begun; sleep 3602")})
+    build = aws.client("codebuild").start_build(projectName=name)["build"]
+    until(lambda: "begun" in builder.log(build))
+    os.kill(aws.server.pid, signal.SIGKILL)
+    aws = fresh_aws.start()
+    ended = Builder(aws, builder.role, builder.bucket).ended(build["id"])
+    assert (ended.status, ended.phases["BUILD"]) == ("FAULT", "FAULT")
+    told = "The embedded AWS was stopped while the build was running."
+    assert ended.context("BUILD") == ("INTERNAL_SERVICE_ERROR", told)
+    assert ended.build["endTime"].timestamp() <= time.time()
+    assert not [pid for pid in Path("/proc").glob("[0-9]*") if commanded(pid, b"sleep\x003602\x00")]
+    assert not list((aws.state / "builds" / "running").glob("*"))
