@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -25,6 +26,8 @@ from localaws.builds.layer_store import LayerStore
 from localaws.builds.surroundings import Surroundings
 from localaws.sagemaker.containers.container import Container
 
+# Of podman, buildah and skopeo: a file with mirrors of registries, among others.
+_REGISTRIES = "CONTAINERS_REGISTRIES_CONF"
 _log = logging.getLogger(__name__)
 
 _AUTH_FILE = machine.DOCKER / "auth.json"
@@ -59,6 +62,7 @@ class DockerService:
             f'[[registry]]\nprefix = "{registry.host}"\nlocation = "{registry.address}"\ninsecure = true\n'
             f'[[registry]]\nlocation = "{registry.address}"\ninsecure = true\n'
         )
+        self._know_mirrors(say)
         # By its folder's descriptor: a socket's path may have no more than 107 bytes.
         descriptor = os.open(self._folder / "codebuild", os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -67,6 +71,16 @@ class DockerService:
             os.close(descriptor)
         self._socket.listen()
         threading.Thread(target=self._accept, name="docker-service", daemon=True).start()
+
+    def _know_mirrors(self, say: Callable[[str], None]) -> None:
+        """Let buildah read which registries this machine has configured (containers-registries.conf(5))."""
+        if named := os.environ.get(_REGISTRIES):
+            folder = self._own / ".config" / "containers" / "registries.conf.d"
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.copyfile(named, folder / "mirrors.conf")
+            except OSError as error:
+                say(f"{_REGISTRIES} is {named}, which can't be read: {error.strerror}; its registries aren't known.")
 
     def close(self) -> None:
         """Answer nobody any more, and end what is running."""

@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 from base_images import NO_BUILDS, NO_COMPILER, OwnContainer
 from botocore.exceptions import ClientError
-from deployed import HELD_OUT, Pipeline
+from deployed import Pipeline
 from running_aws import ROOT
 
 TRAINING_CODE = ROOT / "training_code"
 PYTHON, C = OwnContainer(TRAINING_CODE / "own_container"), OwnContainer(TRAINING_CODE / "own_container_c")
-SCRIPTED = OwnContainer(ROOT / "tests" / "local" / "scripted_container")
 IN_C = {} if NO_COMPILER else {"own-container-c": C}
-PIPELINES = {} if NO_BUILDS else {"own-container": PYTHON, "own-scripted": SCRIPTED, **IN_C}
+PIPELINES = {} if NO_BUILDS else {"own-container": PYTHON, **IN_C}
 pytestmark = pytest.mark.skipif(bool(NO_BUILDS), reason=NO_BUILDS)
 
 
@@ -112,60 +111,18 @@ def test_so_is_one_program_in_c_in_an_image_without_anything_else(deployed: Call
     assert worse["evaluation"]["champion"]["score"] == champion
 
 
-# Orders, the state that fails, and its words.
-WRONG: tuple[tuple[dict[str, Any], str, str], ...] = (
-    ({"failure": "the data are upside down"}, "Train", "AlgorithmError: the data are upside down, exit code: 3"),
-    (
-        {"accuracy": 0.9, "asked": "ends"},
-        "Evaluate",
-        "the challenger can't answer: AlgorithmError: Model container failed to respond to ping. Please ensure /ping "
-        "endpoint is implemented and responds with an HTTP 200 status code; its log says: no licence was found",
-    ),
-    (
-        {"accuracy": 0.9, "asked": "fails"},
-        "Evaluate",
-        "the challenger can't answer held_out.csv:1 to held_out.csv:200 (200 rows): its container answered 500: out of "
-        "luck",
-    ),
-    (
-        {"accuracy": 0.9, "asked": "short"},
-        "Evaluate",
-        "the challenger gave 199 answers to 200 examples (held_out.csv:1 to held_out.csv:200); its container must give "
-        "one line an example, in their order",
-    ),
-)
-# What is wrong on the endpoint alone, the state that sees it, and its words: the champion stays.
-ROLLED_BACK = (
-    ("lies", "Verify", "example 1 of 5: answered '1', not '0'"),
-    ("ends", "AwaitEndpoint", "did not pass the ping health check. Please check CloudWatch logs for this endpoint."),
-)
-
-
-def test_what_goes_wrong_in_a_container_is_told_in_its_own_words(deployed: Callable[[str], Pipeline]) -> None:
-    pipeline = deployed("own-scripted")
-    pipeline.put("test/held_out.csv", HELD_OUT)
-    pipeline.order(accuracy=0.8)
-    champion = pipeline.run()
-    assert champion["outcome"] == "Promoted", champion.get("error")
-    for orders, state, words in WRONG:
-        pipeline.order(**orders)
-        record = pipeline.run()
-        assert (record["outcome"], record["error"]["state"]) == ("Failed", state)
-        assert words in record["error"]["cause"]
-    for wrong, state, words in ROLLED_BACK:
-        pipeline.order(accuracy=0.95, endpoint=wrong)
-        record = pipeline.run()
-        assert (record["outcome"], record["error"]["state"]) == ("RolledBack", state)
-        assert words in record["error"]["cause"]
-    assert pipeline.state["champion"]["run_id"] == champion["run_id"]
-    assert (pipeline.ask(3), pipeline.ask(85)) == ("1", "0"), "the champion answers"
+def test_a_reason_that_the_container_writes_is_the_runs(deployed: Callable[[str], Pipeline]) -> None:
+    pipeline = deployed("own-container")
+    pipeline.put("train/more.csv", "setosa,5.1,3.5,1.4\n")
+    record = pipeline.run()
+    assert (record["outcome"], record["error"]["state"]) == ("Failed", "Train")
+    assert record["error"]["cause"].endswith(": AlgorithmError: more.csv:1 has 3 numbers; needed: 4, exit code: 1")
 
 
 def test_a_registry_that_refuses_ends_the_run_with_iams_words(deployed: Callable[[str], Pipeline]) -> None:
-    pipeline = deployed("own-scripted")
-    pipeline.put("test/held_out.csv", HELD_OUT)
-    pipeline.order(accuracy=0.9, other=1)
+    pipeline = deployed("own-container")
+    sampled(pipeline, PYTHON)
     with pipeline.without("ecr:BatchGetImage", pipeline.role("JobsTraining")):
-        record = pipeline.run()
+        record = pipeline.run(forced=True)
     assert (record["outcome"], record["error"]["state"]) == ("Failed", "Train")
     assert "ecr:BatchGetImage" in record["error"]["cause"]

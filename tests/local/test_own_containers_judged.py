@@ -51,8 +51,8 @@ sub answer {
 }
 """
 UNHEALTHY = (
-    "AlgorithmError: Model container failed to respond to ping. Please ensure /ping endpoint is implemented and responds "
-    "with an HTTP 200 status code"
+    "AlgorithmError: Model container failed to respond to ping. Please ensure /ping endpoint is implemented and "
+    "responds with an HTTP 200 status code"
 )
 SPEC = {
     "framework": None,
