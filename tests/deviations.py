@@ -57,6 +57,25 @@ DEVIATIONS = (
         "The same container without privileges as a framework's: an image is somebody else's programs.",
     ),
     Deviation(
+        "Containers",
+        "CodeBuild runs a project's commands in the image that its environment names, with the programs of that.",
+        "They run in a container with this machine's programs, and with aws, docker and curl; other images than "
+        "CodeBuild's own are refused by name.",
+        "CodeBuild's standard images have 10 GB, for a shell and three programs; what builds here builds there.",
+    ),
+    Deviation(
+        "Containers",
+        "A build makes all layers of its images anew, unless its project has a cache.",
+        "Layers that earlier builds of the same role have made are used again; images themselves are forgotten.",
+        "A Dockerfile is tried many times on a laptop, whose disk is there in between.",
+    ),
+    Deviation(
+        "Containers",
+        "ECR scans an image that is pushed, and tells its findings.",
+        "A scan ends as AWS's of an image that it can't scan: FAILED, UnsupportedImageError.",
+        "There is no scanner here, and no findings are better than invented ones: a pipeline sees what it has to bear.",
+    ),
+    Deviation(
         "Endpoints",
         "A container has a worker for each vCPU of its instance, unless SAGEMAKER_MODEL_SERVER_WORKERS says otherwise.",
         "It has one; so many as the variable says, where a model's Environment has it.",
@@ -229,8 +248,22 @@ DEVIATIONS = (
     Deviation(
         "Models",
         "Several containers are told their ports: SAGEMAKER_BIND_TO_PORT, SAGEMAKER_SAFE_PORT_RANGE.",
-        "Neither is set: a model server listens on no port, and is reached through its endpoint alone.",
+        "In a framework's image neither is set: its model server listens on no port, and is reached through its "
+        "endpoint alone.",
         "Nothing else on the machine can ask a model around InvokeEndpoint and its permissions.",
+    ),
+    Deviation(
+        "Endpoints",
+        "A model in an image of one's own reaches the internet, unless its model has EnableNetworkIsolation.",
+        "It is in a network of its own, in which this AWS answers and nothing else does.",
+        "Any number of containers may listen on port 8080 without taking the laptop's, and who can run a program here "
+        "can't ask a model around InvokeEndpoint and its permissions.",
+    ),
+    Deviation(
+        "Endpoints",
+        "Each further instance pulls the model's image, and doesn't come where it has gone from the registry.",
+        "A deployment's instances have the image that the first of them pulled, also after a restart of the server.",
+        "An instance here ends with the laptop's evening; in AWS it would have gone on.",
     ),
     Deviation(
         "Endpoints",

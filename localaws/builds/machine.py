@@ -100,8 +100,7 @@ def _start(
     folder: Path, options: list[str], command: list[str], environment: Mapping[str, str], descriptors: Sequence[int]
 ) -> Container:
     views = ["--mount", "--pid", "--bind", str(folder / "codebuild"), str(PLACE)]
-    # /var/tmp is where buildah unpacks what is large, whatever TMPDIR says.
-    views += ["--bind", str(folder / "tmp"), "/tmp", "--bind", str(folder / "tmp"), "/var/tmp"]  # noqa: S108
+    views += ["--bind", str(folder / "tmp"), "/tmp"]  # noqa: S108
     for path in system.python():
         views += ["--show", path, path]
     if "--cwd" not in options:

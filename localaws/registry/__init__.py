@@ -2,6 +2,7 @@
 
     blobs.py        what images are made of: files named by their content, and uploads on their way there
     manifests.py    what a manifest names
+    repositories.py what a repository can be
     images.py       which images, tags and blobs each repository has
     operations.py   ECR's operations on images, and layers.py those on layers
     protocol.py     what docker, podman and buildah speak: a request's meaning, an answer

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localaws.registry import manifests, operations, references, refusals, tokens
+from localaws.registry import manifests, operations, references, refusals, repositories, tokens
 from localaws.registry.images import Images
 from localaws.registry.manifests import LISTS
 from localaws.registry.references import Reference
@@ -55,6 +55,7 @@ class Registry:
             return self._authorization(owner)
         if operation == "GetDownloadUrlForLayer":
             return self._download_url(str(request.get("repositoryName", "")), str(request.get("layerDigest", "")))
+        repositories.check(operation, request)
         return operations.answer(self.images, operation, request)
 
     def _authorization(self, owner: Owner) -> Document:

@@ -257,6 +257,22 @@ BAD = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"repositoryName": "Upper/Case"}, "Invalid parameter at 'repositoryName' failed to satisfy constraint"),
+        ({"repositoryName": "a//b"}, "must satisfy regular expression"),
+        (
+            {"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION"},
+            "not implemented here: imageTagMutability IMMUTABLE_",
+        ),
+    ],
+)
+def test_repositories_that_can_not_be(aws: Any, settings: dict[str, Any], told: str) -> None:
+    code, message = refusal(aws.client("ecr").create_repository, **{"repositoryName": "team/x", **settings})
+    assert code == "InvalidParameterException" and told in message
+
+
 @pytest.fixture(scope="module")
 def repository(aws: Any) -> str:
     name = made(aws)

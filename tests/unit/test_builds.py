@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
+import zipfile
+from pathlib import Path
 
 import pytest
 
-from localaws.builds import buildspec, docker_command, docker_images, records, source
+from localaws.builds import agent, buildspec, docker_command, docker_images, records, source
 from localaws.builds.buildspec import BuildspecError
 from localaws.builds.docker_command import (
     Build,
@@ -19,6 +22,7 @@ from localaws.builds.docker_command import (
     Say,
     UnsupportedCommandError,
 )
+from localaws.builds.layer_store import LayerStore
 from localaws.builds.source import Location, SourceError
 from ratchet import checks
 
@@ -296,6 +300,51 @@ def test_where_a_source_is(text: str, version: str | None, location: Location) -
 def test_a_source_that_is_no_archive_in_s3(text: str) -> None:
     with pytest.raises(SourceError, match="here it has to be bucket/key of a ZIP archive in S3"):
         source.location_of(text, None)
+
+
+# ------------------------------------------------------------------------------------------------------------- on disk
+
+
+def test_layers_are_let_go_of_where_the_disk_is_full_and_nobody_else_builds(tmp_path: Path) -> None:
+    said: list[str] = []
+    first, second, other = (LayerStore(tmp_path, role) for role in ("role", "role", "other"))
+    assert first.folder != other.folder
+    first.open(said.append)
+    layer = first.folder / "storage" / "layer"
+    layer.write_text("kept")
+    second.open(said.append, least_free=1 << 60)
+    assert layer.exists(), "another build uses it"
+    first.close()
+    second.close()
+    first.open(said.append, least_free=1 << 60)
+    assert not layer.exists() and "the layers of earlier builds were deleted" in said[0]
+    first.close()
+
+
+def test_images_of_earlier_builds_have_no_names(tmp_path: Path) -> None:
+    store = LayerStore(tmp_path, "role")
+    listed = store.folder / "storage" / "vfs-images" / "images.json"
+    listed.parent.mkdir(parents=True)
+    listed.write_text(json.dumps([{"id": "1", "names": ["a:v1"], "layer": "l"}, {"id": "2", "layer": "m"}]))
+    store.open(print)
+    assert json.loads(listed.read_text()) == [{"id": "1", "layer": "l"}, {"id": "2", "layer": "m"}]
+    store.close()
+
+
+def test_a_source_is_unpacked_with_modes_and_times_and_nothing_outside(tmp_path: Path) -> None:
+    packed, target = tmp_path / "source.zip", tmp_path / "in" / "target"
+    with zipfile.ZipFile(packed, "w") as zipped:
+        for name, mode, content in (("run", 0o100755, "x"), ("../out", 0o100644, "x"), ("link", 0o120777, "run")):
+            entry = zipfile.ZipInfo(name, (1990, 1, 2, 0, 0, 0))
+            entry.external_attr = mode << 16
+            zipped.writestr(entry, content)
+        zipped.writestr(zipfile.ZipInfo("away/x"), "x")
+    agent.unpack(str(packed), target)
+    assert (target / "run").stat().st_mode & 0o777 == 0o755
+    assert time.localtime((target / "run").stat().st_mtime)[:3] == (1990, 1, 2)
+    assert (target / "link").readlink() == Path("run")
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["target"]
+    assert not packed.exists()
 
 
 # --------------------------------------------------------------------------------------------------------------- doctor

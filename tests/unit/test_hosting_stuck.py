@@ -123,7 +123,7 @@ def test_a_worker_that_answers_no_ping_is_replaced(monkeypatch: pytest.MonkeyPat
     deployment.start()
     containers[0].frozen = True
     with deployment.lease(None) as (_, serving):
-        serving._idle.clear()
+        serving._pool._idle.clear()
     until(lambda: len(containers) == 2 and deployment.instance_counts() == {"A": 1}, "another worker")
     deployment.stop()
 
