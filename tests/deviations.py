@@ -229,8 +229,22 @@ DEVIATIONS = (
     Deviation(
         "Models",
         "Several containers are told their ports: SAGEMAKER_BIND_TO_PORT, SAGEMAKER_SAFE_PORT_RANGE.",
-        "Neither is set: a model server listens on no port, and is reached through its endpoint alone.",
+        "In a framework's image neither is set: its model server listens on no port, and is reached through its "
+        "endpoint alone.",
         "Nothing else on the machine can ask a model around InvokeEndpoint and its permissions.",
+    ),
+    Deviation(
+        "Endpoints",
+        "A model in an image of one's own reaches the internet, unless its model has EnableNetworkIsolation.",
+        "It is in a network of its own, in which this AWS answers and nothing else does.",
+        "Any number of containers may listen on port 8080 without taking the laptop's, and who can run a program here "
+        "can't ask a model around InvokeEndpoint and its permissions.",
+    ),
+    Deviation(
+        "Endpoints",
+        "Each further instance pulls the model's image, and doesn't come where it has gone from the registry.",
+        "A deployment's instances have the image that the first of them pulled, also after a restart of the server.",
+        "An instance here ends with the laptop's evening; in AWS it would have gone on.",
     ),
     Deviation(
         "Endpoints",

@@ -51,9 +51,7 @@ class Host:
     def __init__(self, job: Job, number: int, directory: Path) -> None:
         self.job, self.number, self.name = job, number, hosts.name(number)
         self.directory = directory
-        clock, telemetry = job.context.clock, job.context.platform.telemetry_of(job.document["RoleArn"])
-        stream = f"{job.name}/{self.name}-{int(clock.now())}"
-        self.log = ContainerLog(telemetry, clock, job.kind.log_group, stream)
+        self.log = job.new_log(self.name)
 
     @property
     def is_first(self) -> bool:
@@ -197,6 +195,11 @@ class Job(LedJob):
             self.network = None
         self.installed = None
         remove(self.directory)
+
+    def new_log(self, host: str) -> ContainerLog:
+        """A log for a host's container, a stream of its own."""
+        clock, telemetry = self.context.clock, self.context.platform.telemetry_of(self.document["RoleArn"])
+        return ContainerLog(telemetry, clock, self.kind.log_group, f"{self.name}/{host}-{int(clock.now())}")
 
     def _new_hosts(self) -> list[Host]:
         """Hosts with new logs. The files of an only one lie in the job's own folder."""
