@@ -72,7 +72,8 @@ def container_spec(host: Host, run: RunContainer) -> ContainerSpec:
     isolated = bool(document["EnableNetworkIsolation"])
     spec = job_container.spec(host, command, environment, cwd=container.ml_dir(host.ml), isolated=isolated)
     warm = None if plan is None else _warm(host, installed, plan, environment)
-    spec = host_network.joined(host, installed.given_to(spec))
+    installs = plan is not None and plan.install is not None
+    spec = host_network.joined(host, installed.given_to(spec), installs=installs)
     return replace(spec, as_process_1=True, is_train=is_train, tools=tools, warm=warm)
 
 
