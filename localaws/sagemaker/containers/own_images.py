@@ -179,7 +179,7 @@ def _folder(images: Images, platform: Platform) -> Path:
 def _name(image: RegistryImage) -> str:
     # Who isn't root keeps no owners, and can't read what root keeps for its own.
     of_user = "" if os.geteuid() == 0 else f"-{os.geteuid()}"
-    return f"own-{image.digest.partition(':')[2][:16]}{of_user}"
+    return f"own-{image.digest.partition(':')[2]}{of_user}"
 
 
 def _unpack(image: RegistryImage, config: ImageConfig, kept: Path, keep_going: Callable[[], None]) -> None:

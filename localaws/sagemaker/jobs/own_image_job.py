@@ -7,6 +7,7 @@ image is here: no script, no toolkit, no warm interpreter.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,6 +60,8 @@ def container_spec(host: Host, wanted: OwnContainer) -> ContainerSpec:
     if not words:
         raise JobFailedError(f"ClientError: {_NO_COMMAND}")
     host.tmp.chmod(0o1777)
+    with contextlib.suppress(OSError):
+        (host.ml / "code").rmdir()  # a framework's toolkit puts a script there; here it is the image's
     of_role = environment.of_the_role(platform, job.role.credentials)
     of_sdk = {sdk_settings.VARIABLE: str(container.TMP / sdk_settings.FILE_NAME)}
     given = {"HOSTNAME": host.name, **of_role, **of_sdk, **job_container.of_every_job(host), **wanted.variables}
