@@ -65,7 +65,7 @@ def check_alike(train: object) -> None:
         isinstance(instances, list) and any(isinstance(one, Mapping) for one in instances)
     )
     field = "instance" if groups else next((name for name in ("instance_groups", "instances") if name in train), None)
-    if field:
+    if field and not isinstance(train[field], str):  # which is a misspelt key
         message = (
             "is a heterogeneous cluster, which Ratchet doesn't train on: all hosts of a job are of one instance type; "
             "write instance: ml.m5.large and instance_count: 2 (a list under instance is of types that are tried in "

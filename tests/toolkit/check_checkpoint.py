@@ -265,6 +265,13 @@ class Loop(Folder):
             )
             self.assertEqual(done.stdout.strip(), str(self.folder / folder))
 
+    def test_hosts_that_do_not_train_together_take_up_each_its_own(self):
+        """SageMaker copies all hosts' folders to one place, and from there to all: of two of a name one would win."""
+        hosts = {"SAGEMAKER_BASE_DIR": str(self.folder), "SM_HOSTS": '["algo-1","algo-2"]', "SM_CURRENT_HOST": "algo-2"}
+        for several, folder in ((hosts, "checkpoints/algo-2"), ({**hosts, "SM_HOSTS": '["algo-2"]'}, "checkpoints")):
+            with mock.patch.dict(os.environ, several):
+                self.assertEqual(Checkpoints(every=1, history=[]).folder, self.folder / folder)
+
     def test_a_script_without_numpy_needs_none(self):
         code = (
             "import sys; sys.modules['numpy'] = None\n"

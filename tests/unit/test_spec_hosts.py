@@ -89,6 +89,11 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {"train": {"instance": [{"type": "ml.m5.large", "count": 1}, {"type": "ml.g5.xlarge", "count": 1}]}},
         "train.instance: is a heterogeneous cluster",
     ),
+    "a misspelt instance": (
+        JOINS,
+        {"train": {"instances": "ml.m5.large"}},
+        "train.instances: unknown key; did you mean",
+    ),
     "instances": (JOINS, {"train": {"instances": ["ml.m5.large"]}}, "train.instances: is a heterogeneous cluster"),
     "sharded for one host": (
         JOINS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -61,13 +62,18 @@ class Checkpoints:
         if _RANDOM in parts:
             raise CheckpointError(f"{_RANDOM!r} is the name of the random state, which is saved anyway; choose another")
         self.every, self.seconds, self.finish = every, seconds, finish
-        self.folder = Path(folder) if folder else default_folder()
+        self._folder = Path(folder) if folder else None
         self.step = 0
         self._parts: dict[str, Part] = {name: part_of(name, value) for name, value in parts.items()}
         self._saved = 0
         self._saved_at = time.monotonic()
         self._told = False
         self._agreement = peers.Agreement()
+
+    @property
+    def folder(self) -> Path | None:
+        """Where they lie; None where there is no place for them."""
+        return self._folder or default_folder()
 
     def steps(self, total: int) -> Iterator[int]:
         """The steps that are left of `total`, each to be trained by the loop's body; from 0 in the first container.
@@ -93,15 +99,16 @@ class Checkpoints:
 
     def save(self) -> None:
         """Writes a checkpoint of `self.step` steps."""
-        if self.folder is None:
+        folder = self.folder
+        if folder is None:
             return
         everybody = peers.of_all(self._own_state())
         if peers.number() == 0:
             state = {name: part.state() for name, part in self._parts.items()}
             tree = {"step": self.step, "saved": self._saved + 1, _PARTS: state, _RANDOM: everybody[0][_RANDOM]}
-            self.folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             together = {_PEERS: everybody} if len(everybody) > 1 else {}
-            write(self.folder / _FILES[self._saved % len(_FILES)], {**tree, **together})
+            write(folder / _FILES[self._saved % len(_FILES)], {**tree, **together})
         # Nobody goes on, or ends, before it is written: a host that has ended may end the others.
         peers.of_all(None)
         self._saved += 1
@@ -145,8 +152,8 @@ class Checkpoints:
 
     def _newest(self) -> tuple[Path, dict[str, Any]] | None:
         """The checkpoint that was saved last, of those that are whole."""
-        found = []
-        for path in [self.folder / name for name in _FILES if self.folder is not None]:
+        found, folder = [], self.folder
+        for path in [folder / name for name in _FILES if folder is not None]:
             if not path.exists():
                 continue
             try:
@@ -216,12 +223,15 @@ def _load(path: Path, name: str, part: Part, state: Any) -> None:
 def default_folder() -> Path | None:
     """The job's checkpoint folder; None outside of a job, where training goes on without checkpoints.
 
-    The jobs of a tuning job are given one and the same: each takes up its own.
+    The jobs of a tuning job are given one and the same: each takes up its own. So are the hosts of a job; those that
+    don't train together have one each.
     """
     base, job = base_folder(), os.environ.get(environment.TRAINING_JOB, "")
     if not base.is_dir():
         return None
-    return base / "checkpoints" / job if names.run_of_trial(job) else base / "checkpoints"
+    several = len(json.loads(os.environ.get("SM_HOSTS", "[]"))) > 1
+    host = os.environ.get("SM_CURRENT_HOST", "") if several and peers.count() == 1 else ""
+    return base / "checkpoints" / (job if names.run_of_trial(job) else "") / host
 
 
 def random_state() -> dict[str, Any]:
