@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 _ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
 # Options of `docker build` that say how its progress looks, or ask for what comes of it here anyway.
-_IGNORED = frozenset({"--progress", "--provenance", "--sbom", "--load", "--rm", "--force-rm", "--network", "--quiet"})
+_IGNORED = frozenset({"--progress", "--provenance", "--sbom", "--load", "--rm", "--force-rm", "--quiet"})
 _IGNORED_FLAGS = frozenset({"--load", "--rm", "--force-rm", "--quiet"})
 _SHORT = {"-t": "--tag", "-f": "--file", "-q": "--quiet", "-u": "--username", "-p": "--password"}
 # Options of `docker build` that buildah has under the same name: with a value, and without one.

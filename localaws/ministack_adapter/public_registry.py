@@ -12,7 +12,6 @@ from typing import Any
 from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.sagemaker_requests import operation_of
-from localaws.registry.tokens import Owner
 
 SERVICE = "ecr-public"
 _BEARER = ("sts:GetServiceBearerToken", {"sts:AWSServiceName": "ecr-public.amazonaws.com"})
@@ -36,6 +35,8 @@ def _handler(aws: EmbeddedAws) -> Any:
         _method: str, _path: str, headers: dict[str, str], _body: bytes, _query: dict[str, Any]
     ) -> tuple[int, dict[str, str], bytes]:
         from ministack.core.iam_evaluator import caller_arn
+
+        from localaws.registry.tokens import Owner
 
         operation, caller = operation_of(headers), caller_arn()
         if operation != "GetAuthorizationToken":

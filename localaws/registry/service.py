@@ -49,6 +49,10 @@ class Registry:
         self._region = region
         self._endpoint_url = endpoint_url
 
+    def close(self) -> None:
+        """Bring what was written onto the disk itself."""
+        self.images.blobs.sync()
+
     def answer(self, operation: str, request: Document, owner: Owner) -> Document | None:
         """ECR's answer to a request; None for an operation that isn't about images. Raises RegistryError."""
         if operation == "GetAuthorizationToken":

@@ -28,7 +28,7 @@ from builds_kit import (
 )
 from refusals import refusal
 from registry_kit import ask, password
-from resources import allow, first_message, make_role, open_queue, unique
+from resources import allow, assumed, first_message, make_role, open_queue, unique
 from running_aws import AwsFactory
 from test_escapes import started
 from waiting import until
@@ -223,6 +223,25 @@ def test_a_source_is_fetched_as_the_project_s_role(aws: Any, builder: Builder) -
     denied = builder.built(name, serviceRoleOverride=role, sourceVersion=version["VersionId"])
     code, message = denied.context("DOWNLOAD_SOURCE")
     assert code == "CLIENT_ERROR" and message.startswith("AccessDenied: ") and "status code: 403" in message
+
+
+@pytest.mark.fidelity(
+    "IAM",
+    "Builds are asked about as their projects: StartBuild, StopBuild, BatchGetBuilds, and each of several builds.",
+    "Service Authorization Reference: Actions, resources, and condition keys for AWS CodeBuild",
+)
+def test_builds_are_asked_about_as_their_projects(aws: Any, builder: Builder) -> None:
+    own, other = (builder.built(builder.project()).build for _ in range(2))
+    project = f"arn:aws:codebuild:us-east-1:{ACCOUNT}:project/{own['projectName']}"
+    role = make_role(aws, ACCOUNT, allow("codebuild:StartBuild", "codebuild:BatchGetBuilds", resource=project))
+    client = aws.client("codebuild", assumed(aws, role))
+    assert client.batch_get_builds(ids=[own["id"], own["arn"]])["builds"][0]["id"] == own["id"]
+    assert client.start_build(projectName=own["projectName"])["build"]["projectName"] == own["projectName"]
+    for ids in ([other["id"]], [own["id"], other["id"]]):
+        code, message = refusal(client.batch_get_builds, ids=ids)
+        assert code == "AccessDeniedException" and message.count(f"project/{other['projectName']} ") == 1
+    assert refusal(client.start_build, projectName=other["projectName"])[0] == "AccessDeniedException"
+    assert refusal(client.stop_build, id=own["id"])[0] == "AccessDeniedException"
 
 
 # What a project or a build can't be, and what is said of it.

@@ -158,6 +158,7 @@ def test_docker_info_says_what_it_is() -> None:
         ("build -", "docker build takes a folder as its context, not -"),
         ("build https://github.com/a/b.git", "takes a folder as its context, not https://github.com/a/b.git"),
         ("build --ssh default .", "docker build --ssh isn't done here; its options are --add-host"),
+        ("build --network none .", "docker build --network isn't done here"),
         ("build --push .", "docker build --push isn't done here"),
         ("build --tag", "docker build --tag isn't done here"),
         (f"login {HOST}", "docker login needs --username with --password-stdin or --password"),
