@@ -17,6 +17,25 @@ class Deviation:
 
 DEVIATIONS = (
     Deviation(
+        "Training jobs",
+        "FailureReason doesn't tell on which host of several a job failed.",
+        "It begins with the host's name: AlgorithmError: algo-2: …, exit code: 1.",
+        "One knows at once whose log to read.",
+    ),
+    Deviation(
+        "Training jobs",
+        "Each host of several has the interface eth0, an address of its network and the internet behind it.",
+        "Each has a loopback address in a private network of the job's, with the interface lo; behind it is this AWS.",
+        "Nothing is relayed, any two jobs may listen on the same port, and it takes no privilege.",
+    ),
+    Deviation(
+        "Training jobs",
+        "Each host of several has a copy of its own of a FullyReplicated channel, and of the hook's folder.",
+        "A channel's file is one file for all of them: a script that writes to it in place changes it for the others. "
+        "The hook's folder is one for all.",
+        "Data takes its room and its time once, and rules read the tensors of all hosts as they come.",
+    ),
+    Deviation(
         "Containers",
         "pip installs a job's requirements with all of the job's variables, its data and its role.",
         "What later jobs may use too, it installs with the requirements and pip's own variables alone, in a container "
