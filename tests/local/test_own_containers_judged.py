@@ -81,6 +81,7 @@ def test_the_better_of_two_answers_behind_the_endpoint(pipeline: Pipeline) -> No
     assert found["outcome"] == "Promoted", found.get("error")
     assert (float(found["decision"]["score"]), pipeline.ask(7)) == (pytest.approx(0.9), "1")
     assert {"AskModels", "ModelsAnswer", "Evaluate"} <= set(pipeline.states(found["run_id"]))
+    assert found["jobs"]["askchampion"] == f"local-judged-own-{found['run_id']}-champion"
 
 
 @pytest.mark.parametrize(
@@ -93,8 +94,9 @@ def test_the_better_of_two_answers_behind_the_endpoint(pipeline: Pipeline) -> No
 )
 def test_a_container_that_does_not_answer(pipeline: Pipeline, wrong: str, sentence: str) -> None:
     pipeline.order(accuracy=1.0, wrong=wrong)
-    error = pipeline.run()["error"]
-    assert (error["state"], error["error"]) == ("Evaluate", "NoAnswers")
+    found = pipeline.run()
+    error, (blamed,) = found["error"], [one for one in pipeline.execution(found["run_id"]).visits if one.failed]
+    assert (error["state"], error["error"], blamed.name) == ("Evaluate", "NoAnswers", "AskChallenger")
     assert error["cause"] == f"the challenger can't answer{sentence}"
 
 
