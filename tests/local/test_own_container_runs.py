@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+import re
+import shutil
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from base_images import NO_BUILDS, NO_COMPILER, OwnContainer
+from base_images import NO_BUILDS, NO_COMPILER, OwnContainer, mirror
 from botocore.exceptions import ClientError
+from checkouts import Shell, checkout
 from deployed import Pipeline
 from running_aws import ROOT
 
@@ -126,3 +129,57 @@ def test_a_registry_that_refuses_ends_the_run_with_iams_words(deployed: Callable
         record = pipeline.run(forced=True)
     assert (record["outcome"], record["error"]["state"]) == ("Failed", "Train")
     assert "ecr:BatchGetImage" in record["error"]["cause"]
+
+
+# ------------------------------------------------------------------------------------------------- from an empty folder
+
+README = (PYTHON.folder / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """Who does what the README says, in a checkout of their own, and then changes what they have."""
+    folder = tmp_path_factory.mktemp("reader")
+    root = checkout(folder / "checkout")
+    shutil.copytree(PYTHON.folder, root / "training_code" / "own_container")
+    with mirror([PYTHON]) as registries:
+        shell = Shell(root, folder / "home", {"CONTAINERS_REGISTRIES_CONF": str(registries)})
+        try:
+            assert shell("up", "--port", "0", "--no-deploy").code == 0
+            blocks = "".join(re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
+            shell.told["readme"] = shell.bash(f"source .venv/bin/activate\n{blocks}")
+            mine = root / "training_code" / "mine"
+            (mine / "train").write_text((mine / "train").read_text().replace("labels=", "of labels="))
+            shell.keep("changed", "run", "mine", "--wait", "--json")
+            shell.keep("record", "status", "mine", "--json")
+            with (mine / "Dockerfile").open("a") as dockerfile:
+                dockerfile.write("RUN python3 -c 'raise SystemExit(\"no such wheel\")'\n")
+            shell.keep("failing", "run", "mine", "--wait")
+            shell.keep("still", "invoke", "mine", str(mine / "flower.csv"))
+            yield shell
+        finally:
+            shell("down")
+
+
+def test_its_readme_leads_from_an_empty_folder_to_a_model_that_answers(reader: Shell) -> None:
+    told = reader.told["readme"]
+    assert told.code == 0, f"{told.output}\n{told.errors}"
+    print(told.output, told.errors)
+    assert "Promoted" in told.output
+    assert "\nsetosa\n" in told.output
+
+
+def test_changed_code_is_a_new_image_that_has_to_be_better(reader: Shell) -> None:
+    changed = reader.told["changed"].json
+    print(changed)
+    assert changed["outcome"] == "NotBetter"
+    assert changed["image_uri"] != reader.told["record"].json["champion"]["image_uri"]
+
+
+def test_a_run_that_fails_is_told_by_the_command_and_the_champion_answers(reader: Shell) -> None:
+    failing = reader.told["failing"]
+    print(failing.output, failing.errors)
+    assert failing.code == 1
+    assert "The image build: docker build failed:" in failing.errors
+    assert "no such wheel" in failing.errors
+    assert reader.told["still"].output == "setosa\n"
