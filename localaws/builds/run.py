@@ -203,7 +203,7 @@ class Run:
                 elif end == output:
                     self.log.feed(piece)
                 else:
-                    *lines, told = (told + piece).split(b"\n")
+                    *lines, told = (told[-_PIECE:] + piece).split(b"\n")
                     for line in lines:
                         self._take(json.loads(line))
             self.log.flush_if_due()
