@@ -339,9 +339,9 @@ def test_a_buildspec_in_a_source(tmp_path: Path) -> None:
         zipped.writestr("large.yml", b" " * (source.LARGEST_BUILDSPEC + 1))
     assert source.buildspec_of(packed, "ci/spec.yml") == "version: 0.2"
     for archive, name in ((packed, "buildspec.yml"), (None, "buildspec.yml")):
-        with pytest.raises(SourceError, match="stat /codebuild/output/src/buildspec.yml: no such file or directory"):
+        with pytest.raises(SourceError, match=r"stat /codebuild/output/src/buildspec\.yml: no such file or directory"):
             source.buildspec_of(archive, name)
-    with pytest.raises(SourceError, match="large.yml is larger than 1048576 bytes"):
+    with pytest.raises(SourceError, match=r"large\.yml is larger than 1048576 bytes"):
         source.buildspec_of(packed, "large.yml")
 
 
