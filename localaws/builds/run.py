@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 
-_PIECE = 1 << 16
+_PIECE, _LONGEST_EVENT = 1 << 16, 4 << 20
 _LOOK_SECONDS = 0.2
 # Of the shell's container, and of what builds images.
 _FOLDERS = ("codebuild/output", "codebuild/home", "tmp", "docker", "var/tmp", "run")
@@ -203,7 +203,7 @@ class Run:
                 elif end == output:
                     self.log.feed(piece)
                 else:
-                    *lines, told = (told + piece).split(b"\n")
+                    *lines, told = (told[-_LONGEST_EVENT:] + piece).split(b"\n")
                     for line in lines:
                         self._take(json.loads(line))
             self.log.flush_if_due()

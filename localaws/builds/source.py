@@ -8,6 +8,7 @@ from pathlib import Path
 
 from localaws.sagemaker.core.s3_wire import NoAnswerError, Request, S3Error, S3Wire
 
+LARGEST_BUILDSPEC = 1 << 20
 _ARN = "arn:aws:s3:::"
 
 
@@ -59,5 +60,7 @@ def buildspec_of(archive: Path | None, name: str) -> str:
     if archive is not None:
         with zipfile.ZipFile(archive) as zipped:
             if name in zipped.namelist():
+                if zipped.getinfo(name).file_size > LARGEST_BUILDSPEC:
+                    raise SourceError(f"{name} is larger than {LARGEST_BUILDSPEC} bytes")
                 return zipped.read(name).decode("utf-8", "replace")
     raise SourceError(f"stat /codebuild/output/src/{name}: no such file or directory")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -177,18 +178,20 @@ def test_a_build_that_is_stopped_ends_with_all_it_runs(aws: Any, builder: Builde
     codebuild.stop_build(id=build["id"])
     ended = builder.ended(build["id"])
     assert (ended.status, ended.phases["BUILD"]) == ("STOPPED", "STOPPED")
-    assert not [pid for pid in Path("/proc").glob("[0-9]*") if commanded(pid, b"sleep\x003601\x00")]
+    until(lambda: not running(b"sleep\x003601\x00"))
     event = first_message(aws, url)
     assert event["detail-type"] == "CodeBuild Build State Change"
     assert event["detail"]["build-id"] == build["arn"]
     assert event["detail"]["current-phase"] == "COMPLETED"
 
 
-def commanded(process: Path, command: bytes) -> bool:
-    try:
-        return (process / "cmdline").read_bytes() == command
-    except OSError:
-        return False
+def running(command: bytes) -> list[Path]:
+    """The processes of this machine that run a command."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            found += [process] if (process / "cmdline").read_bytes() == command else []
+    return found
 
 
 @pytest.mark.fidelity(
@@ -486,7 +489,7 @@ def test_a_build_that_takes_too_long_is_timed_out(tmp_path: Path) -> None:
     [phase] = [each for each in build["phases"] if each["phaseType"] == "BUILD"]
     assert phase["phaseStatus"] == "TIMED_OUT" and "timed out" in phase["contexts"][0]["message"]
     assert "begun" in around.lines
-    assert not [pid for pid in Path("/proc").glob("[0-9]*") if commanded(pid, b"sleep\x003603\x00")]
+    until(lambda: not running(b"sleep\x003603\x00"))
     assert not list((tmp_path / "running").iterdir())
 
 
@@ -579,5 +582,5 @@ def test_a_build_that_a_kill_cuts_off_has_ended(fresh_aws: AwsFactory) -> None:
     told = "The embedded AWS was stopped while the build was running."
     assert ended.context("BUILD") == ("INTERNAL_SERVICE_ERROR", told)
     assert ended.build["endTime"].timestamp() <= time.time()
-    assert not [pid for pid in Path("/proc").glob("[0-9]*") if commanded(pid, b"sleep\x003602\x00")]
+    until(lambda: not running(b"sleep\x003602\x00"))
     assert not list((aws.state / "builds" / "running").glob("*"))

@@ -332,6 +332,19 @@ def test_images_of_earlier_builds_have_no_names(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_buildspec_in_a_source(tmp_path: Path) -> None:
+    packed = tmp_path / "source.zip"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr("ci/spec.yml", "version: 0.2")
+        zipped.writestr("large.yml", b" " * (source.LARGEST_BUILDSPEC + 1))
+    assert source.buildspec_of(packed, "ci/spec.yml") == "version: 0.2"
+    for archive, name in ((packed, "buildspec.yml"), (None, "buildspec.yml")):
+        with pytest.raises(SourceError, match=r"stat /codebuild/output/src/buildspec\.yml: no such file or directory"):
+            source.buildspec_of(archive, name)
+    with pytest.raises(SourceError, match=r"large\.yml is larger than 1048576 bytes"):
+        source.buildspec_of(packed, "large.yml")
+
+
 def test_a_source_is_unpacked_with_modes_and_times_and_nothing_outside(tmp_path: Path) -> None:
     packed, target = tmp_path / "source.zip", tmp_path / "in" / "target"
     with zipfile.ZipFile(packed, "w") as zipped:
