@@ -74,9 +74,12 @@ class OwnImages:
 
     jobs: Jobs
     pushed: list[str] = field(default_factory=list)
+    kept_before: set[Path] = field(default_factory=lambda: set(IMAGES.glob("layers-*")))
 
     def forget(self) -> None:
-        """Remove the images' files: nobody needs them again."""
+        """Remove the images' files: nobody needs them again. What images share is a copy that none depends on."""
+        for shared in set(IMAGES.glob("layers-*")) - self.kept_before:
+            shutil.rmtree(shared, ignore_errors=True)
         for digest in self.pushed:
             name = f"own-{digest.removeprefix('sha256:')[:16]}"
             for kept in IMAGES.glob(f"{name}*"):

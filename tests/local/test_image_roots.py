@@ -53,7 +53,7 @@ class Base:
         for index, content in enumerate(layers):
             blobs.append(root.parent / f"{index}")
             blobs[-1].write_bytes(content)
-        image_layers.unpack(blobs, root, 2**30)
+        image_layers.unpack(image_layers.layers_of(blobs, []), root, 2**30)
         for name, target in (links or {}).items():
             (root / name).symlink_to(target)
         return OwnImage(root, ImageConfig(), Account(User(), "/root"))

@@ -67,7 +67,7 @@ def unpack(tmp_path: Path) -> Any:
         for index, layer in enumerate(layers):
             tar = tar_of(*layer)
             blobs.append(written(tmp_path / "blobs", gzip.compress(tar) if index % 2 == 0 else tar))
-        image_layers.unpack(blobs, root, room)
+        image_layers.unpack(image_layers.layers_of(blobs, []), root, room)
         return root
 
     return unpacked
@@ -269,16 +269,16 @@ def test_a_damaged_layer_is_refused_by_its_name(tmp_path: Path, kind: str, said:
     (tmp_path / "root").mkdir()
     blob = written(tmp_path, damaged(kind))
     with pytest.raises(ImageLayerError, match=rf"layer 1 of 1 \(sha256:{blob.name}\): .*{said}"):
-        image_layers.unpack([blob], tmp_path / "root", ROOM)
+        image_layers.unpack(image_layers.layers_of([blob], []), tmp_path / "root", ROOM)
 
 
 def test_a_layer_that_is_another_than_the_configuration_says_is_refused(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     tar = tar_of(entry("file", "content"))
     blob, right = written(tmp_path, gzip.compress(tar)), f"sha256:{hashlib.sha256(tar).hexdigest()}"
-    image_layers.unpack([blob], tmp_path / "root", ROOM, [right])
+    image_layers.unpack(image_layers.layers_of([blob], [right]), tmp_path / "root", ROOM)
     with pytest.raises(ImageLayerError, match=f"it holds {right}, and the image's configuration sha256:0"):
-        image_layers.unpack([blob], tmp_path / "root", ROOM, ["sha256:" + "0" * 64])
+        image_layers.unpack(image_layers.layers_of([blob], ["sha256:" + "0" * 64]), tmp_path / "root", ROOM)
 
 
 def test_a_large_layer_is_not_in_memory(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_a_large_layer_is_not_in_memory(tmp_path: Path) -> None:
     names = tuple(entry(f"folder/{number:06}", "") for number in range(1000))
     blob = written(tmp_path, gzip.compress(tar_of(entry("large", "x" * 20_000_000), *names), compresslevel=1))
     tracemalloc.start()
-    image_layers.unpack([blob], tmp_path / "root", ROOM)
+    image_layers.unpack(image_layers.layers_of([blob], []), tmp_path / "root", ROOM)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 6_000_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import random
 import tarfile
 import threading
 from collections.abc import Callable
@@ -14,7 +15,9 @@ from typing import Any
 import pytest
 from image_uris import SKLEARN
 
-from localaws.sagemaker.containers import container, image_table, own_images
+from localaws.sagemaker.containers import container, image_layers, image_table, own_images
+from localaws.sagemaker.containers.image_files import Kept
+from localaws.sagemaker.containers.image_layers import ImageLayerError
 from localaws.sagemaker.containers.image_root import User
 from localaws.sagemaker.containers.images import Images
 from localaws.sagemaker.containers.own_images import CannotRunImageError, OwnImage
@@ -84,6 +87,68 @@ def test_an_image_is_unpacked_once(tmp_path: Path, resolve: Any) -> None:
     assert len([line for line in said if line.startswith("Making the file system of image")]) == 1
     assert registry.pulled == 2, "the role is asked each time"
     assert oct((first.files.parent).stat().st_mode & 0o777) == "0o700", "nobody else puts anything into it"
+
+
+def layer_of(folder: Path, files: dict[str, str], **more: int) -> Path:
+    """A layer's blob; `more`: sizes of files of random bytes, which no compression makes smaller."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, content in {**{name: text.encode() for name, text in files.items()}, **{
+            name: random.Random(name).randbytes(size) for name, size in more.items()  # noqa: S311
+        }}.items():  # fmt: skip
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            info.mode = 0o640
+            tar.addfile(info, io.BytesIO(content))
+    blob = gzip.compress(packed.getvalue(), 1, mtime=0)
+    path = folder / hashlib.sha256(blob).hexdigest()
+    path.write_bytes(blob)
+    return path
+
+
+def test_images_share_what_lies_below_their_small_layers(tmp_path: Path) -> None:
+    """A Dockerfile that is built again: only what is new is unpacked, and no image's files change another's."""
+    base = [layer_of(tmp_path, {"etc/a": "one", "d/x": "one"}), layer_of(tmp_path, {"d/y": "one"}, large=3_000_000)]
+    said = list[str]()
+    kept = Kept(Images(tmp_path / "images"), tmp_path / "images", said.append, lambda: None)
+
+    def files(number: int, *above: dict[str, str]) -> Path:
+        layers = [*base, *(layer_of(tmp_path, content) for content in above)]
+        return kept.files(RegistryImage(f"sha256:{number:064}", {}, layers), [], f"image-{number}")
+
+    first = files(1, {"code": "first", "etc/.wh.a": ""})
+    second = files(2, {"code": "second", "d/.wh..wh..opq": "", "d/z": "two"})
+    third = files(3)
+    assert len([line for line in said if line.startswith("Making the first 2 of 3 layers")]) == 1
+    assert not (first / "etc/a").exists()
+    assert [path.name for path in (second / "d").iterdir()] == ["z"]
+    assert sorted(path.name for path in (third / "d").iterdir()) == ["x", "y"]
+    assert (second / "etc/a").read_text() == "one"
+    assert (first / "large").stat().st_ino == (second / "large").stat().st_ino
+    assert ((first / "code").read_text(), (second / "code").read_text()) == ("first", "second")
+    assert oct((first / "etc").stat().st_mode & 0o777) == "0o755"
+
+
+def test_an_image_gets_no_others_files_by_what_its_configuration_says(tmp_path: Path) -> None:
+    """A role that may pull one repository can't name another's layers."""
+    kept = Kept(Images(tmp_path / "images"), tmp_path / "images", print, lambda: None)
+    secret, own = layer_of(tmp_path, {"secret": "x"}, large=3_000_000), layer_of(tmp_path, {"own": "x"}, big=3_000_000)
+    contents = [f"sha256:{hashlib.sha256(gzip.decompress(secret.read_bytes())).hexdigest()}"]
+    top = layer_of(tmp_path, {"top": "x"})
+    kept.files(RegistryImage(f"sha256:{1:064}", {}, [secret, top]), contents, "first")
+    with pytest.raises(ImageLayerError, match=r"layer 1 of 2 .* it is damaged"):
+        kept.files(RegistryImage(f"sha256:{2:064}", {}, [own, top]), contents, "second")
+
+
+def test_where_files_cannot_be_shared_all_layers_are_unpacked(tmp_path: Path, monkeypatch: Any) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    layers = [layer_of(tmp_path, {"a": "one"}, large=3_000_000), layer_of(tmp_path, {"b": "two"})]
+    kept = Kept(Images(tmp_path / "images"), tmp_path / "images", print, lambda: None)
+    monkeypatch.setattr(image_layers.os, "link", refused)
+    files = kept.files(RegistryImage(f"sha256:{1:064}", {}, layers), [], "image")
+    assert sorted(path.name for path in files.iterdir()) == ["a", "b", "large"]
 
 
 def test_an_unpacking_that_was_cut_off_is_begun_anew(tmp_path: Path, resolve: Any) -> None:

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 
 from localaws.confinement.image_view import resolved
 from localaws.sagemaker.containers import archives
@@ -41,33 +41,50 @@ class ImageLayerError(Exception):
     """A layer can't be unpacked; the message names it, and what is wrong with it."""
 
 
+class Layer(NamedTuple):
+    """A layer's file, its place among the others for who reads of it, and its tar's digest by the configuration."""
+
+    file: Path
+    told: str
+    content: str | None = None
+
+
+def layers_of(files: Sequence[Path], contents: Sequence[str]) -> list[Layer]:
+    """An image's layers, the lowest first, with the digests of its configuration, as far as it has some."""
+    told = [f"layer {number} of {len(files)} (sha256:{file.name})" for number, file in enumerate(files, 1)]
+    padded = [*contents, *[None] * len(files)]
+    return [Layer(file, text, content) for file, text, content in zip(files, told, padded, strict=False)]
+
+
 def unpack(
-    layers: Sequence[Path],
+    layers: Sequence[Layer],
     root: Path,
     room: int,
-    contents: Sequence[str] = (),
+    base: Path | None = None,
     keep_going: Callable[[], None] = lambda: None,
 ) -> None:
     """Unpack layers, the lowest first, into an empty folder; together they may have `room` bytes.
 
-    contents: the digests of the layers' tars, as the image's configuration has them. keep_going: called all the time;
-    what it raises ends the work. Raises ImageLayerError, OSError.
+    base: what lies below them, unpacked before; its files are shared, which nobody ever changes. keep_going: called all
+    the time; what it raises ends the work. Raises ImageLayerError, OSError.
     """
     tree = _Tree(root, os.geteuid() == 0, keep_going)
-    for index, layer in enumerate(layers):
+    if base is not None:
+        tree.begin_with(base)
+    for layer in layers:
         try:
-            room -= _unpack_layer(layer, tree, room, contents[index] if index < len(contents) else None)
+            room -= _unpack_layer(layer, tree, room)
         except (UnsafeArchiveError, BrokenArchiveError) as error:
-            raise ImageLayerError(f"layer {index + 1} of {len(layers)} (sha256:{layer.name}): {error}") from error
+            raise ImageLayerError(f"{layer.told}: {error}") from error
     tree.finish()
 
 
-def _unpack_layer(layer: Path, tree: _Tree, room: int, content: str | None) -> int:
+def _unpack_layer(layer: Layer, tree: _Tree, room: int) -> int:
     """The bytes that it took."""
     tree.begin_layer()
     size = 0
     try:
-        with _content(layer, room) as stream, archives.streamed(cast("IO[bytes]", stream)) as tar:
+        with _content(layer.file, room) as stream, archives.streamed(cast("IO[bytes]", stream)) as tar:
             for member in archives.members(tar, room):
                 tree.add(tar, member)
                 size += max(member.size, 0)
@@ -75,8 +92,9 @@ def _unpack_layer(layer: Path, tree: _Tree, room: int, content: str | None) -> i
             stream.to_the_end()
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
         raise BrokenArchiveError(f"it is damaged: {error}") from error
-    if content is not None and content != stream.digest:
-        raise BrokenArchiveError(f"it is damaged: it holds {stream.digest}, and the image's configuration {content}")
+    if layer.content not in (None, stream.digest):
+        told = f"it holds {stream.digest}, and the image's configuration {layer.content}"
+        raise BrokenArchiveError(f"it is damaged: {told}")
     return size
 
 
@@ -144,6 +162,28 @@ class _Tree:
     _written: set[str] = field(default_factory=set)
     _there: set[str] = field(default_factory=set)
     _folders: dict[str, _Finish] = field(default_factory=dict)
+
+    def begin_with(self, base: Path) -> None:
+        """Have all that another tree has: folders of its own, and links to its files."""
+        self._folders[""] = _as_in(base.stat())
+        folders = [""]
+        while folders:
+            above = folders.pop()
+            self.keep_going()
+            with os.scandir(base / above) as entries:
+                for entry in entries:
+                    name = f"{above}/{entry.name}" if above else entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        self._make_like(name, entry.stat(follow_symlinks=False))
+                        folders.append(name)
+                    else:
+                        os.link(entry.path, self.root / name, follow_symlinks=False)
+
+    def _make_like(self, name: str, other: os.stat_result) -> None:
+        (self.root / name).mkdir(_OURS)
+        if self.keeps_owners and (other.st_uid, other.st_gid) != (0, 0):
+            os.chown(self.root / name, other.st_uid, other.st_gid)
+        self._folders[name] = _as_in(other)
 
     def begin_layer(self) -> None:
         """What is unpacked from now on is the next layer's."""
@@ -288,6 +328,10 @@ def _finish(member: tarfile.TarInfo) -> _Finish:
     if not member.isdir():
         raise UnsafeArchiveError("its root is no folder")
     return _Finish(member.mode & _MODE, _time(member))
+
+
+def _as_in(other: os.stat_result) -> _Finish:
+    return _Finish(other.st_mode & _MODE, other.st_mtime)
 
 
 def _time(member: tarfile.TarInfo) -> float:

@@ -111,13 +111,17 @@ class Images:
         self.make_once(root, what, progress, lambda: _install_tool(root, packages, progress))
         return root / "bin" / "python"
 
+    def is_made(self, root: Path) -> bool:
+        """Whether a kept folder is whole."""
+        return (root / _COMPLETE).exists()
+
     def make_once(self, root: Path, what: str, progress: Progress, make: Callable[[], None]) -> None:
         """Have `make` make the folder `root` unless it is whole already; lines about that to `progress`."""
-        if (root / _COMPLETE).exists():
+        if self.is_made(root):
             return
         root.parent.mkdir(parents=True, exist_ok=True)
         with self._making, _locked(root.with_name(f".{root.name}.lock"), what, progress):
-            if (root / _COMPLETE).exists():
+            if self.is_made(root):
                 return
             shutil.rmtree(root, ignore_errors=True)  # an earlier making was cut off
             started = time.monotonic()

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localaws.confinement.image_view import resolved
-from localaws.sagemaker.containers import archives, container, image_config, image_layers, image_root, image_table
-from localaws.sagemaker.containers.beneath import read_file, remove
+from localaws.sagemaker.containers import container, image_config, image_root, image_table
+from localaws.sagemaker.containers.beneath import read_file
 from localaws.sagemaker.containers.image_config import Account, ImageConfig, ImageConfigError
+from localaws.sagemaker.containers.image_files import Kept
 from localaws.sagemaker.containers.image_layers import ImageLayerError
 from localaws.sagemaker.containers.image_root import ImageRoot
 from localaws.sagemaker.containers.images import Images, Progress
@@ -26,7 +27,6 @@ from localaws.sagemaker.core.registry_images import (
     UnusableImageError,
 )
 
-_FILES = "rootfs"
 _MOST_OF_PASSWD = 4 * 1024 * 1024
 _NO_REPOSITORY = "The repository"  # how the registry's sentence on a repository begins that isn't there
 _NEEDED = "ecr:BatchCheckLayerAvailability, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer"
@@ -116,10 +116,8 @@ def unpacked(  # noqa: PLR0913 - the last by keyword
         raise CannotRunImageError(f"CannotStartContainerError: {_NO_MOUNTS}")
     try:
         config = image_config.read(image.config)
-        kept = _folder(images, platform) / _name(image)
-        what = f"the file system of image {uri} ({image.digest})"
-        images.make_once(kept, what, progress, lambda: _unpack(image, config, kept, keep_going))
-        files = kept / _FILES
+        kept = Kept(images, _folder(images, platform), progress, keep_going)
+        files = kept.files(image, config.layer_contents, uri)
         account = image_config.account(config.user, _of_etc(files, "passwd"), _of_etc(files, "group"))
     except (ImageConfigError, ImageLayerError, OSError) as error:
         raise CannotRunImageError(f"CannotStartContainerError: image {uri}: {error}") from error
@@ -174,20 +172,6 @@ def _folder(images: Images, platform: Platform) -> Path:
     """Where images are kept: with all others, unless that folder is somebody else's."""
     has_own = not images.root.exists() or os.access(images.root, os.W_OK)
     return images.root if has_own else platform.state_dir / "images"
-
-
-def _name(image: RegistryImage) -> str:
-    # Who isn't root keeps no owners, and can't read what root keeps for its own.
-    of_user = "" if os.geteuid() == 0 else f"-{os.geteuid()}"
-    return f"own-{image.digest.partition(':')[2]}{of_user}"
-
-
-def _unpack(image: RegistryImage, config: ImageConfig, kept: Path, keep_going: Callable[[], None]) -> None:
-    if kept.exists():
-        remove(kept)  # an earlier unpacking was cut off; folders of it may be closed to their owner
-    (kept / _FILES).mkdir(parents=True)
-    kept.chmod(0o700)  # an image may have folders that everybody may write to
-    image_layers.unpack(image.layers, kept / _FILES, archives.free(kept), config.layer_contents, keep_going)
 
 
 def _of_etc(files: Path, name: str) -> str:
