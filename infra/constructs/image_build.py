@@ -246,9 +246,12 @@ def build_spec() -> dict[str, object]:
 
 
 def _command(name: str) -> str:
-    """A script as one command, in a shell of its own: all commands of a build share one, which mustn't end."""
-    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
-    return f"(\n{text})"
+    """A script as one command, in a shell of its own: all commands of a build share one, which mustn't end.
+
+    Without its comments: CodeBuild writes each command into the log before it runs it.
+    """
+    lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
+    return "\n".join(["(", *(line for line in lines if line.strip() and not line.lstrip().startswith("#")), ")"])
 
 
 # -------------------------------------------------------------------------------------------------------------- grants

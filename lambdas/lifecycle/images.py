@@ -51,7 +51,13 @@ def unanswered(codebuild: Any, event: dict[str, Any]) -> tuple[dict[str, Any], s
         "LogicalResourceId": said["LOGICAL_ID"],
         "PhysicalResourceId": said["REPOSITORY"],
     }
-    return request, f"The image build: {_why(build)}; its log: {build.get('logs', {}).get('deepLink', 'there is none')}"
+    return request, f"The image build: {_why(build)}; its log: {_log(build.get('logs', {}))}"
+
+
+def _log(logs: dict[str, Any]) -> str:
+    """Where the build's log is: an address, or its group and stream; one that never began has none."""
+    named = " ".join(logs[name] for name in ("groupName", "streamName") if logs.get(name))
+    return str(logs.get("deepLink") or named or "there is none")
 
 
 def _why(build: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,9 @@ def test_the_build_has_two_phases_which_are_scripts(scratch: Template) -> None:
     assert set(spec["phases"]) == {"build", "post_build"}
     for phase in spec["phases"].values():
         (command,) = phase["commands"]
-        assert command.startswith("(\n# "), "in a shell of its own, which may end"
+        assert (command[0], command[-1]) == ("(", ")"), "in a shell of its own, which may end"
+        assert "#" not in [line.strip()[:1] for line in command.splitlines()], "the log has each command as it is"
+        subprocess.run(["sh", "-n", "-c", command], check=True)
 
 
 def pulls(template: Template) -> list[Any]:

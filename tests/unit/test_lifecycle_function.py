@@ -540,11 +540,12 @@ def test_a_build_that_is_stopped_or_has_no_log_is_told_too(aws: Aws, answers: An
     stopped = {"phaseType": "BUILD", "phaseStatus": "STOPPED"}
     aws.codebuild.builds["project:1"] = {**BUILD, "phases": [stopped], "logs": {}}
     call(ENDED)
-    aws.codebuild.builds["project:1"] = {**BUILD, "phases": [], "buildStatus": "FAULT"}
+    logs = {"groupName": "group", "streamName": "stream"}
+    aws.codebuild.builds["project:1"] = {**BUILD, "phases": [], "buildStatus": "FAULT", "logs": logs}
     call(ENDED)
     assert [document["Reason"] for document in answers.documents] == [
         "The image build: BUILD ended STOPPED; its log: there is none",
-        "The image build: it ended FAULT; its log: https://console/log",
+        "The image build: it ended FAULT; its log: group stream",
     ]
 
 
