@@ -14,6 +14,8 @@ from typing import Any
 from contract import causes, states
 
 _FAILURES = ("Failed", "TimedOut", "Aborted")
+# The beginnings of events about all branches of a state.
+_OF_BRANCHES = ("ParallelState", "MapState")
 _MEASURED_KINDS = ("Task", "Wait", "Parallel", "Map")
 
 
@@ -82,8 +84,11 @@ class Execution:
 def of_events(events: Sequence[Mapping[str, Any]]) -> Execution:
     """The visits that the events of GetExecutionHistory (oldest first) tell of."""
     visits: list[Visit] = []
+    places: dict[int, int] = {}
     for event in events:
-        _apply(event, visits)
+        place = _apply(event, visits, places.get(event.get("previousEventId", 0)))
+        if place is not None and "id" in event:
+            places[event["id"]] = place
     return _ended(events, _with_told(_with_handled(visits)))
 
 
@@ -96,18 +101,34 @@ def seconds_by_state(execution: Execution) -> dict[str, float]:
     return seconds
 
 
-def _apply(event: Mapping[str, Any], visits: list[Visit]) -> None:
+def _apply(event: Mapping[str, Any], visits: list[Visit], place: int | None) -> int | None:
+    """Applies an event to the visit that it is of, whose place is given back.
+
+    place: of the visit that the event before is of; of two branches each has its own.
+    """
     kind = event["type"]
     if kind.endswith("StateEntered"):
         visits.append(Visit(_details(event)["name"], _before(kind, "StateEntered"), event["timestamp"]))
-    elif kind.endswith("StateExited"):
-        _leave(visits, _details(event), event["timestamp"])
-    elif kind in ("TaskScheduled", "LambdaFunctionScheduled"):
-        _change_open(visits, lambda visit: _scheduled(visit, _details(event)))
+        return len(visits) - 1
+    if kind.endswith("StateExited"):
+        return _leave(visits, _details(event), event["timestamp"])
+    if place is None or visits[place].exited is not None or kind.startswith(_OF_BRANCHES):
+        place = _open(visits, _before_any(kind, _OF_BRANCHES))
+    if place is None:
+        return None
+    if kind in ("TaskScheduled", "LambdaFunctionScheduled"):
+        visits[place] = _scheduled(visits[place], _details(event))
     elif kind in ("TaskSucceeded", "LambdaFunctionSucceeded"):
-        _change_open(visits, lambda visit: replace(visit, error=None, cause=None))
+        visits[place] = replace(visits[place], error=None, cause=None)
     elif kind.endswith(_FAILURES) and not kind.startswith("Execution"):
-        _change_open(visits, lambda visit: _failed(visit, _details(event)))
+        visits[place] = _failed(visits[place], _details(event))
+    return place
+
+
+def _before_any(kind: str, ends: Sequence[str]) -> str | None:
+    """The kind of state that an event of branches as a whole is of; None for any other event."""
+    found = next((end for end in ends if kind.startswith(end)), None)
+    return _before(found, "State") if found else None
 
 
 def _before(text: str, end: str) -> str:
@@ -119,11 +140,12 @@ def _details(event: Mapping[str, Any]) -> Mapping[str, Any]:
     return next((value for name, value in event.items() if name.endswith("EventDetails")), {})
 
 
-def _leave(visits: list[Visit], details: Mapping[str, Any], at: datetime) -> None:
+def _leave(visits: list[Visit], details: Mapping[str, Any], at: datetime) -> int | None:
     for index in reversed(range(len(visits))):
         if visits[index].name == details["name"] and visits[index].exited is None:
             visits[index] = replace(visits[index], exited=at, output=details.get("output"), told=_told(details))
-            return
+            return index
+    return None
 
 
 def _told(details: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -131,11 +153,10 @@ def _told(details: Mapping[str, Any]) -> Mapping[str, Any]:
     return _json((details.get("assignedVariables") or {}).get("failure"))
 
 
-def _change_open(visits: list[Visit], change: Any) -> None:
-    for index in reversed(range(len(visits))):
-        if visits[index].exited is None:
-            visits[index] = change(visits[index])
-            return
+def _open(visits: list[Visit], kind: str | None) -> int | None:
+    """The place of the last visit that goes on, of a kind where one is given."""
+    places = reversed(range(len(visits)))
+    return next((at for at in places if visits[at].exited is None and kind in (None, visits[at].kind)), None)
 
 
 def _scheduled(visit: Visit, details: Mapping[str, Any]) -> Visit:
@@ -177,12 +198,18 @@ def _story_goes_on(after: list[Visit]) -> bool:
 
 
 def _blame(visits: list[Visit], before: int, failure: Mapping[str, Any]) -> None:
-    """Gives the last visit of the failure's state its error; a task that failed by itself has its own."""
+    """Gives the last visit of the failure's state its error; a task that failed by itself has its own.
+
+    Where the run hasn't come to that state, what kept it from there is the last one that went wrong.
+    """
     for index in reversed(range(before)):
         if visits[index].name == failure["state"]:
             if visits[index].error is None:
                 visits[index] = replace(visits[index], error=failure["error"], cause=failure["cause"])
             return
+    wrong = next((index for index in reversed(range(before)) if visits[index].error is not None), None)
+    if wrong is not None:
+        visits[wrong] = replace(visits[wrong], error=failure["error"], cause=failure["cause"], handled=False)
 
 
 def _json(text: object) -> Mapping[str, Any]:

@@ -38,6 +38,8 @@ MILESTONES = (
     RECORD,
 )
 
+# The transform jobs in which the models of an image of one's own answer, before EVALUATE.
+ASK_CHALLENGER, ASK_CHAMPION = "AskChallenger", "AskChampion"
 UNDO, REPAIR = "Undo", "Repair"
 # Where a run ends that leaves a champion serving, and an endpoint that is scaled.
 AUTOSCALE = "Autoscale"

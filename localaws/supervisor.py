@@ -17,7 +17,7 @@ from localaws import leftovers
 from localaws.sagemaker.containers import cgroups
 from localaws.server_file import EXIT_STATE_IN_USE, Server, read_server, server_file
 
-__all__ = ["Server", "StartError", "StopError", "start", "status", "stop"]
+__all__ = ["Server", "StartError", "StopError", "start", "status", "stop", "wipe"]
 
 START_SECONDS = 30.0
 STOP_SECONDS = 6.0
@@ -64,6 +64,13 @@ def stop(state: Path) -> bool:
     stopped = _stopped(state.resolve())
     cgroups.sweep()
     return stopped
+
+
+def wipe(state: Path) -> None:
+    """Delete the state of a server that was stopped, with what images of an ordinary user's builds have closed."""
+    from localaws.sagemaker.containers import beneath  # noqa: PLC0415 - nobody else who starts a server needs it
+
+    beneath.remove(state)
 
 
 def _stopped(state: Path) -> bool:

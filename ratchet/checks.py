@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -55,7 +56,8 @@ def run(project: Project, environment: str) -> Iterator[Check]:
         lambda: _node(project),
         lambda: _cdk(project),
     ]
-    machine: list[Callable[[], Check]] = [lambda: _disk(project), _containers, lambda: _port(project)]
+    port = partial(_port, project)
+    machine: list[Callable[[], Check]] = [lambda: _disk(project), _containers, image_builds, port]
     for check in [*around, *(machine if local else [])]:
         yield check()
     if local:
@@ -115,6 +117,15 @@ def _containers() -> Check:
     processes = ["--mount", "--pid", "--fork", "--mount-proc", "true"]
     own_processes = own_files and any(_succeeds(["unshare", *way, *processes]) for way in ways)
     return containers(own_files=own_files, own_processes=own_processes, landlock=_landlock())
+
+
+def image_builds() -> Check:
+    """What the embedded CodeBuild builds the image of a pipeline's `dockerfile` with."""
+    lacking = [program for program in ("buildah", "curl") if shutil.which(program) is None]
+    if not lacking:
+        return Check("image builds", "ok", _version(["buildah", "--version"], Path("/")) or "buildah")
+    todo = f"install {' and '.join(lacking)} (apt-get install {' '.join(lacking)}) to build images of `dockerfile` here"
+    return Check("image builds", "warning", f"no {' and no '.join(lacking)}", todo)
 
 
 def containers(*, own_files: bool, own_processes: bool, landlock: int) -> Check:

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from contract import names, outcomes
 from contract.histories import Execution, Visit
+from contract.states import ASK_CHALLENGER, ASK_CHAMPION
 from ratchet import history
 from ratchet.account import Account
 from ratchet.runs import Run
@@ -25,7 +26,10 @@ JOB_GROUPS = {
     names.TRAIN_STEP: "/aws/sagemaker/TrainingJobs",
     names.EVALUATE_STEP: "/aws/sagemaker/ProcessingJobs",
     names.ANSWER_STEP: "/aws/sagemaker/TransformJobs",
+    ASK_CHALLENGER.lower(): "/aws/sagemaker/TransformJobs",
+    ASK_CHAMPION.lower(): "/aws/sagemaker/TransformJobs",
 }
+_TRANSFORMS = (names.ANSWER_STEP, ASK_CHALLENGER.lower(), ASK_CHAMPION.lower())
 # As SageMaker calls the hosts of a training job ("hosts", resourceconfig.json).
 _HOST, _FIRST_HOST = re.compile(r"algo-\d+"), "algo-1"
 # Lines reach CloudWatch a moment after they were written.
@@ -121,9 +125,9 @@ def tail(account: Account, run: Run, state: str) -> list[Line]:
 
 
 def _shown(step: str, streams: list[Any]) -> list[Any]:
-    """A stream a host; SageMaker Debugger's rules have jobs, and streams, of their own. Of trials, the last; of a batch
-    all: its containers, and what of its files was wrong."""
-    if step == names.ANSWER_STEP:
+    """A stream a host; SageMaker Debugger's rules have jobs, and streams, of their own. Of trials, the last; of a
+    transform job all: its containers, and what of its files was wrong."""
+    if step in _TRANSFORMS:
         return streams
     if step == names.TRAIN_STEP:
         return [one for one in streams if _host(one["logStreamName"])] or streams[:1]
@@ -193,7 +197,7 @@ def _jobs_of(execution: Execution) -> dict[str, str]:
         "TransformJobName": names.ANSWER_STEP,
     }
     return {
-        step: str(visit.parameters[key])
+        visit.name.lower() if visit.name.lower() in _TRANSFORMS else step: str(visit.parameters[key])
         for visit in execution.visits
         for key, step in keys.items()
         if key in visit.parameters

@@ -17,6 +17,25 @@ class Deviation:
 
 DEVIATIONS = (
     Deviation(
+        "Training jobs",
+        "FailureReason doesn't tell on which host of several a job failed.",
+        "It begins with the host's name: AlgorithmError: algo-2: …, exit code: 1.",
+        "One knows at once whose log to read.",
+    ),
+    Deviation(
+        "Training jobs",
+        "Each host of several has the interface eth0, an address of its network and the internet behind it.",
+        "Each has a loopback address in a private network of the job's, with the interface lo; behind it is this AWS.",
+        "Nothing is relayed, any two jobs may listen on the same port, and it takes no privilege.",
+    ),
+    Deviation(
+        "Training jobs",
+        "Each host of several has a copy of its own of a FullyReplicated channel, and of the hook's folder.",
+        "A channel's file is one file for all of them: a script that writes to it in place changes it for the others. "
+        "The hook's folder is one for all.",
+        "Data takes its room and its time once, and rules read the tensors of all hosts as they come.",
+    ),
+    Deviation(
         "Containers",
         "pip installs a job's requirements with all of the job's variables, its data and its role.",
         "What later jobs may use too, it installs with the requirements and pip's own variables alone, in a container "
@@ -29,6 +48,32 @@ DEVIATIONS = (
         "It is root without any capability: chown, su and mknod fail; it writes to /opt/ml, /tmp, the environment of "
         "its image and /dev/shm.",
         "What has no privilege can't undo what keeps it from its user's files, and needs none of the user's.",
+    ),
+    Deviation(
+        "Containers",
+        "In an image of one's own root may do with everybody's files what it likes, and programs become other users.",
+        "Owners are kept where the server is root, and a program is who USER says, for good; where the server is an "
+        "ordinary user's, that user is the owner of all files, and the job's log says so.",
+        "The same container without privileges as a framework's: an image is somebody else's programs.",
+    ),
+    Deviation(
+        "Containers",
+        "CodeBuild runs a project's commands in the image that its environment names, with the programs of that.",
+        "They run in a container with this machine's programs, and with aws, docker and curl; other images than "
+        "CodeBuild's own are refused by name.",
+        "CodeBuild's standard images have 10 GB, for a shell and three programs; what builds here builds there.",
+    ),
+    Deviation(
+        "Containers",
+        "A build makes all layers of its images anew, unless its project has a cache.",
+        "Layers that earlier builds of the same role have made are used again; images themselves are forgotten.",
+        "A Dockerfile is tried many times on a laptop, whose disk is there in between.",
+    ),
+    Deviation(
+        "Containers",
+        "ECR scans an image that is pushed, and tells its findings.",
+        "A scan ends as AWS's of an image that it can't scan: FAILED, UnsupportedImageError.",
+        "There is no scanner here, and no findings are better than invented ones: a pipeline sees what it has to bear.",
     ),
     Deviation(
         "Endpoints",
@@ -203,8 +248,22 @@ DEVIATIONS = (
     Deviation(
         "Models",
         "Several containers are told their ports: SAGEMAKER_BIND_TO_PORT, SAGEMAKER_SAFE_PORT_RANGE.",
-        "Neither is set: a model server listens on no port, and is reached through its endpoint alone.",
+        "In a framework's image neither is set: its model server listens on no port, and is reached through its "
+        "endpoint alone.",
         "Nothing else on the machine can ask a model around InvokeEndpoint and its permissions.",
+    ),
+    Deviation(
+        "Endpoints",
+        "A model in an image of one's own reaches the internet, unless its model has EnableNetworkIsolation.",
+        "It is in a network of its own, in which this AWS answers and nothing else does.",
+        "Any number of containers may listen on port 8080 without taking the laptop's, and who can run a program here "
+        "can't ask a model around InvokeEndpoint and its permissions.",
+    ),
+    Deviation(
+        "Endpoints",
+        "Each further instance pulls the model's image, and doesn't come where it has gone from the registry.",
+        "A deployment's instances have the image that the first of them pulled, also after a restart of the server.",
+        "An instance here ends with the laptop's evening; in AWS it would have gone on.",
     ),
     Deviation(
         "Endpoints",

@@ -41,7 +41,7 @@ def handle(event: Document, context: Context) -> None:
     Raises:
         BadRequestError: there is nobody to say it to.
     """
-    if isinstance(event, dict) and event.get("source") == "aws.codebuild":
+    if isinstance(event, Mapping) and event.get("source") == "aws.codebuild":
         _answer_for_build(event)
         return
     check(event)

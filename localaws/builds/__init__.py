@@ -8,8 +8,10 @@
     buildspec.py      buildspec.yml as values, or why it can't be one
     agent.py          runs in the build's container: the phases' commands, one after the other
     machine.py        the build's container, and the programs that are in it: aws, docker, curl
+    launcher.py       starts a program of the machine's with the files of who asked for it
     docker_client.py  the program `docker` of the container, which asks
     docker_service.py who does it beside the container, with buildah
+    layer_store.py    where images and their layers are kept between builds
     docker_command.py what docker's command lines mean to buildah
     docker_images.py  `docker image inspect` in docker's words
     surroundings.py   the AWS around: roles, logs, events, the registry

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 _ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
 # Options of `docker build` that say how its progress looks, or ask for what comes of it here anyway.
-_IGNORED = frozenset({"--progress", "--provenance", "--sbom", "--load", "--rm", "--force-rm", "--network", "--quiet"})
+_IGNORED = frozenset({"--progress", "--provenance", "--sbom", "--load", "--rm", "--force-rm", "--quiet"})
 _IGNORED_FLAGS = frozenset({"--load", "--rm", "--force-rm", "--quiet"})
 _SHORT = {"-t": "--tag", "-f": "--file", "-q": "--quiet", "-u": "--username", "-p": "--password"}
 # Options of `docker build` that buildah has under the same name: with a value, and without one.
 _OF_BUILD = frozenset({"--tag", "--file", "--build-arg", "--target", "--platform", "--label", "--add-host", "--secret"})
 _FLAGS_OF_BUILD = frozenset({"--no-cache", "--pull", "--squash"})
 _DOCKER_HUB = "docker.io"
+PUBLIC = "public.ecr.aws"
 
 
 class UnsupportedCommandError(Exception):
@@ -181,7 +182,7 @@ def _images(words: list[str], _registry: Registry) -> Command:
 
 
 def _remove(words: list[str], _registry: Registry) -> Command:
-    options, rest = _options(words, "rmi", set(), {"--force"})
+    options, rest = _options(["--force" if word == "-f" else word for word in words], "rmi", set(), {"--force"})
     return Plain(("rmi", *options, *rest))
 
 

@@ -10,20 +10,24 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from localaws.builds import docker_command, docker_images, machine
 from localaws.builds.docker_command import Build, Command, Inspect, Login, Logout, Plain, Push, Say
 from localaws.builds.docker_command import UnsupportedCommandError as Unsupported
+from localaws.builds.layer_store import LayerStore
 from localaws.builds.surroundings import Surroundings
 from localaws.sagemaker.containers.container import Container
 
+# Of podman, buildah and skopeo: a file with mirrors of registries, among others.
+_REGISTRIES = "CONTAINERS_REGISTRIES_CONF"
 _log = logging.getLogger(__name__)
 
 _AUTH_FILE = machine.DOCKER / "auth.json"
@@ -35,20 +39,21 @@ _LARGEST_REQUEST = 1 << 20
 
 
 class DockerService:
-    """The service of one build, in its `folder`; `images` is where buildah keeps them."""
+    """The service of one build, in its `folder`, whose project's role this is."""
 
-    def __init__(self, surroundings: Surroundings, folder: Path, images: Path) -> None:
+    def __init__(self, surroundings: Surroundings, folder: Path, role_arn: str) -> None:
         self._aws = surroundings
         self._folder = folder
         self._own = folder / "docker"
-        self._images = images
+        self._store = LayerStore(surroundings.folder / "images", role_arn)
         self._running: set[Container] = set()
         self._pushed: dict[str, str] = {}
         self._closed = False
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
-    def open(self) -> None:
-        """Begin to answer."""
+    def open(self, say: Callable[[str], None]) -> None:
+        """Begin to answer; what the build's log is to tell goes to `say`."""
+        self._store.open(say)
         registry = self._aws.registry
         self._write_auths({})
         (self._own / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
@@ -57,7 +62,7 @@ class DockerService:
             f'[[registry]]\nprefix = "{registry.host}"\nlocation = "{registry.address}"\ninsecure = true\n'
             f'[[registry]]\nlocation = "{registry.address}"\ninsecure = true\n'
         )
-        (self._images / "storage").mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._know_mirrors(say)
         # By its folder's descriptor: a socket's path may have no more than 107 bytes.
         descriptor = os.open(self._folder / "codebuild", os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -66,6 +71,16 @@ class DockerService:
             os.close(descriptor)
         self._socket.listen()
         threading.Thread(target=self._accept, name="docker-service", daemon=True).start()
+
+    def _know_mirrors(self, say: Callable[[str], None]) -> None:
+        """Let buildah read which registries this machine has configured (containers-registries.conf(5))."""
+        if named := os.environ.get(_REGISTRIES):
+            folder = self._own / ".config" / "containers" / "registries.conf.d"
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.copyfile(named, folder / "mirrors.conf")
+            except OSError as error:
+                say(f"{_REGISTRIES} is {named}, which can't be read: {error.strerror}; its registries aren't known.")
 
     def close(self) -> None:
         """Answer nobody any more, and end what is running."""
@@ -77,6 +92,7 @@ class DockerService:
             started.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 started.wait(10)
+        self._store.close()
 
     def _accept(self) -> None:
         while not self._closed:
@@ -136,10 +152,13 @@ class DockerService:
         password = login.password if login.password is not None else _read(files[0]).rstrip("\r\n")
         registry = self._aws.registry
         names = self._names(login.server)
-        if registry.address in names and not self._aws.is_token(login.user, password):
+        known = registry.address in names or login.server == docker_command.PUBLIC
+        if known and not self._aws.is_token(login.user, password):
             told = f"login attempt to https://{login.server}/v2/ failed with status: 401 Unauthorized"
             _write(files[2], f"Error response from daemon: {told}\n")
             return _FAILED
+        if login.server == docker_command.PUBLIC:
+            names = []  # its images are pulled without a password, which isn't one that AWS would take
         auth = {"auth": base64.b64encode(f"{login.user}:{password}".encode()).decode()}
         self._write_auths({**self._auths(), **dict.fromkeys(names, auth)})
         _write(files[1], "Login Succeeded\n")
@@ -221,7 +240,7 @@ class DockerService:
 
     def _buildah(self, arguments: Sequence[str], folder: str, files: Sequence[int]) -> int:
         """Run buildah; docker's exit status, which is 1 for all that fails."""
-        started = machine.start_buildah(self._folder, self._images, folder, arguments, files)
+        started = machine.start_buildah(self._folder, self._store.folder, folder, arguments, files)
         return min(self._wait(started, files[2]), _FAILED)
 
     def _captured(self, arguments: Sequence[str], folder: str, *, program: bool = False) -> tuple[int, str, str]:
@@ -233,7 +252,7 @@ class DockerService:
         ):
             files = (nothing.fileno(), out.fileno(), errors.fileno())
             start = machine.start_beside if program else machine.start_buildah
-            status = self._wait(start(self._folder, self._images, folder, arguments, files), files[2])
+            status = self._wait(start(self._folder, self._store.folder, folder, arguments, files), files[2])
             out.seek(0)
             errors.seek(0)
             return status, out.read().decode("utf-8", "replace"), errors.read().decode("utf-8", "replace")

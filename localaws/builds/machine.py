@@ -36,13 +36,9 @@ NO_NAMESPACES = (
     "commands; on Linux outside of a restricted container it does"
 )
 _PYTHON = os.path.realpath(sys.executable)
-# Becomes a program with other files than its own; a shell knows descriptors up to 9 only.
-_WITH_FILES = """\
-import os, sys
-for place in range(3):
-    os.dup2(int(sys.argv[1 + place]), place)
-os.execvp(sys.argv[4], sys.argv[4:])
-"""
+_LAUNCHER = (HERE / "launcher.py").read_text(encoding="utf-8")
+# By which this machine reaches the registries of base images.
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _CLEAN = {"LANG": "C.UTF-8", "HOME": f"{PLACE}/home", "PATH": PATH}
 
 
@@ -91,10 +87,12 @@ def start_buildah(folder: Path, images: Path, cwd: str, arguments: Sequence[str]
 def start_beside(folder: Path, images: Path, cwd: str, command: Sequence[str], files: Sequence[int]) -> Container:
     """Start a program beside a build, as buildah is started. Raises OSError."""
     options = ["--trusted", "--bind", str(images), str(IMAGES), "--bind", str(folder / "docker"), str(DOCKER)]
-    options += ["--bind", str(folder / "tmp"), "/var/tmp", "--cwd", cwd]  # noqa: S108
-    redirected = [_PYTHON, "-I", "-S", "-c", _WITH_FILES, *map(str, files)]
+    options += ["--bind", str(folder / "var"), "/var", "--bind", str(folder / "run"), "/run", "--cwd", cwd]
+    user = "root" if os.geteuid() == 0 else "user"
+    redirected = [_PYTHON, "-I", "-S", "-c", _LAUNCHER, *map(str, files), user]
     variables = {"HOME": str(DOCKER), "TMPDIR": "/tmp", "BUILDAH_ISOLATION": "chroot"}  # noqa: S108
     variables["_CONTAINERS_USERNS_CONFIGURED"] = "done"
+    variables |= {name: os.environ[name] for name in _PROXIES if name in os.environ}
     return _start(folder, options, [*redirected, *command], {**_CLEAN, **variables}, files)
 
 
@@ -102,8 +100,7 @@ def _start(
     folder: Path, options: list[str], command: list[str], environment: Mapping[str, str], descriptors: Sequence[int]
 ) -> Container:
     views = ["--mount", "--pid", "--bind", str(folder / "codebuild"), str(PLACE)]
-    # /var/tmp is where buildah unpacks what is large, whatever TMPDIR says.
-    views += ["--bind", str(folder / "tmp"), "/tmp", "--bind", str(folder / "tmp"), "/var/tmp"]  # noqa: S108
+    views += ["--bind", str(folder / "tmp"), "/tmp"]  # noqa: S108
     for path in system.python():
         views += ["--show", path, path]
     if "--cwd" not in options:

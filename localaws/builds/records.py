@@ -56,6 +56,8 @@ def begun(project: Mapping[str, Any], arn: str, number: int, now: float, initiat
     group = logs.get("groupName") or f"/aws/codebuild/{project['name']}"
     prefix = f"{logs['streamName']}/" if logs.get("streamName") else ""
     told = {"groupName": group, "streamName": f"{prefix}{stream}"}
+    is_logged = logs.get("status", "ENABLED") == "ENABLED"
+    region = arn.split(":")[3]
     return {
         "id": build_id,
         "arn": arn,
@@ -72,7 +74,7 @@ def begun(project: Mapping[str, Any], arn: str, number: int, now: float, initiat
         "environment": dict(project.get("environment") or {}),
         "serviceRole": project["serviceRole"],
         "logs": {
-            **(told if logs.get("status", "ENABLED") == "ENABLED" else {}),
+            **({**told, "deepLink": _deep_link(region, **told)} if is_logged else {}),
             "cloudWatchLogs": {"status": logs.get("status", "ENABLED"), **told},
             "s3Logs": {"status": "DISABLED"},
         },
@@ -82,6 +84,13 @@ def begun(project: Mapping[str, Any], arn: str, number: int, now: float, initiat
         "initiator": initiator,
         "encryptionKey": project.get("encryptionKey", ""),
     }
+
+
+def _deep_link(region: str, *, groupName: str, streamName: str) -> str:  # noqa: N803 - the members' names
+    """Where CloudWatch's console shows a log; its console takes a slash as $252F."""
+    group, stream = (name.replace("/", "$252F") for name in (groupName, streamName))
+    console = f"https://{region}.console.aws.amazonaws.com/cloudwatch/home?region={region}"
+    return f"{console}#logsV2:log-groups/log-group/{group}/log-events/{stream}"
 
 
 def enter(build: Document, phase: str, now: float) -> None:

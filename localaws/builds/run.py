@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from localaws.builds.buildspec import Buildspec, BuildspecError
 from localaws.builds.docker_service import DockerService
 from localaws.builds.source import SourceError
 from localaws.builds.surroundings import CouldNotAssumeError, Surroundings
+from localaws.sagemaker.containers import beneath
 from localaws.sagemaker.containers.container import Container
 from localaws.sagemaker.containers.images import ImageBuildError
 from localaws.sagemaker.containers.logs import ContainerLog
@@ -35,6 +35,8 @@ Document = dict[str, Any]
 
 _PIECE = 1 << 16
 _LOOK_SECONDS = 0.2
+# Of the shell's container, and of what builds images.
+_FOLDERS = ("codebuild/output", "codebuild/home", "tmp", "docker", "var/tmp", "run")
 _SPEC_NAME = "buildspec.yml"
 _UNKNOWN_ROLE = "CodeBuild is not authorized to perform: sts:AssumeRole on {role}"
 
@@ -72,7 +74,7 @@ class Run:
             _log.exception("build %s failed", self.build["id"])
             self._leave(records.FAULT, "INTERNAL_SERVICE_ERROR", str(error))
         finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            beneath.remove(self.folder)
             self.log.close()
             records.end(self.build, status, time.time())
             self._tell()
@@ -122,7 +124,7 @@ class Run:
         lacks = machine.missing(privileged=self._is_privileged)
         if lacks:
             raise PhaseFailedError("BUILD_CONTAINER_UNABLE_TO_PULL_IMAGE", lacks)
-        for name in ("codebuild/output", "codebuild/home", "tmp", "docker"):
+        for name in _FOLDERS:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         (self.folder / "tmp").chmod(0o1777)
         try:
@@ -170,9 +172,9 @@ class Run:
             "archive": str(machine.PLACE / archive.name) if archive else None,
         }
         (inside / "job.json").write_text(json.dumps(job))
-        docker = DockerService(self.aws, self.folder, self.aws.folder / "images")
+        docker = DockerService(self.aws, self.folder, self.project["serviceRole"])
         if self._is_privileged:
-            docker.open()
+            docker.open(self._say)
         reading, writing = os.pipe()
         try:
             environment = {**variables(self.aws, self.build, credentials), **spec.variables, **self._own_variables()}

@@ -6,7 +6,6 @@ The store of builds is a dictionary that its owner keeps on disk, told of by `ch
 from __future__ import annotations
 
 import copy
-import shutil
 import threading
 import time
 import uuid
@@ -17,6 +16,7 @@ from localaws.builds import projects, records
 from localaws.builds.projects import InvalidInputError
 from localaws.builds.run import Run
 from localaws.builds.surroundings import Surroundings
+from localaws.sagemaker.containers import beneath
 
 Document = dict[str, Any]
 
@@ -47,7 +47,7 @@ class Builds:
 
     def recover(self) -> None:
         """After a restart, before anything is asked: end the builds that it has cut off, and delete what they wrote."""
-        shutil.rmtree(self._aws.folder / "running", ignore_errors=True)
+        beneath.remove(self._aws.folder / "running")
         self._cut_off = [build for build in self._store.values() if build["buildStatus"] == records.IN_PROGRESS]
         for build in self._cut_off:
             records.cut_off(build, time.time())

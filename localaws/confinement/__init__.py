@@ -2,6 +2,8 @@
 
 first_process.py  a container's first process: sets it up, starts its program, leaves nothing behind
 view.py           the container's own file system: what it shows is there, everything else isn't
+image_view.py     an image's own file system in the place of this machine's
+image_program.py  the start of a program in it
 system.py         which of this machine's files every container sees
 privileges.py     the end of every privilege: mounts that can't be undone, no capability, no new one
 landlock.py       the second fence, which needs no privilege

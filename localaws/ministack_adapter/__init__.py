@@ -15,6 +15,7 @@ from localaws.ministack_adapter.autoscaling_services import make_autoscaling
 from localaws.ministack_adapter.builds import make_builds
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.ministack_platform import make_sagemaker
+from localaws.ministack_adapter.registry import make_registry
 
 __all__ = ["EmbeddedAws", "install"]
 
@@ -52,7 +53,7 @@ PARTS = (
     "custom_resources",
     "interrupted_stacks",
     "registry",
-    "ecr_public",
+    "public_registry",
     "builds",
     "sagemaker",
     "autoscaling",
@@ -80,6 +81,7 @@ def install(*, state_dir: Path, image_dir: Path, port: int, rule_evaluator: Sequ
         rule_evaluator=rule_evaluator,
         make_sagemaker=make_sagemaker,
         make_autoscaling=make_autoscaling,
+        make_registry=make_registry,
         make_builds=make_builds,
     )
     for part in PARTS:

@@ -11,6 +11,7 @@ from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.imports import when_imported
 
@@ -58,7 +59,10 @@ def keep_settings(name: str, request: Document) -> None:
     from localaws.builds import projects
 
     projects.check({**request, "name": name})
-    codebuild._projects[name].update({member: request[member] for member in _FORGOTTEN if member in request})
+    project = codebuild._projects[name]
+    for member in _FORGOTTEN:
+        project.pop(member, None)
+    project.update({member: request[member] for member in _FORGOTTEN if member in request})
 
 
 def request_of(properties: Document) -> Document:
@@ -76,12 +80,12 @@ def request_of(properties: Document) -> Document:
 
 
 def _recover(aws: EmbeddedAws) -> None:
-    if aws.kept_builds:
+    if any(build["buildStatus"] == "IN_PROGRESS" for build in aws.kept_builds.values()):
         aws.builds.recover()
 
 
 def _tell(aws: EmbeddedAws) -> None:
-    if aws.kept_builds:
+    if "builds" in aws.__dict__:
         aws.builds.tell()
 
 
@@ -122,11 +126,25 @@ def _operations(aws: EmbeddedAws) -> dict[str, Operation]:
     return {
         "_start_build": lambda request: {"build": aws.builds.start(request, _initiator())},
         "_stop_build": lambda request: {"build": aws.builds.stop(str(request.get("id", "")))},
-        "_batch_get_builds": lambda request: aws.builds.get(request.get("ids") or []),
+        "_batch_get_builds": lambda request: aws.builds.get(_allowed(aws, "BatchGetBuilds", request)),
         "_list_builds": lambda request: aws.builds.listed({**request, "projectName": None}),
         "_list_builds_for_project": lambda request: aws.builds.listed({"projectName": "", **request}),
-        "_batch_delete_builds": lambda request: aws.builds.delete(request.get("ids") or []),
+        "_batch_delete_builds": lambda request: aws.builds.delete(_allowed(aws, "BatchDeleteBuilds", request)),
     }
+
+
+def _allowed(aws: EmbeddedAws, action: str, request: Document) -> list[str]:
+    """The builds that a request names, each of whose projects its sender may ask about: it was asked of the first.
+
+    Raises AccessDeniedError.
+    """
+    from ministack.core.iam_evaluator import caller_arn
+
+    ids = [str(each) for each in request.get("ids") or []]
+    for project in dict.fromkeys(each.rpartition(":build/")[2].partition(":")[0] for each in ids):
+        arn = f"arn:aws:codebuild:{aws.region}:{aws.account}:project/{project}"
+        authorization.authorize(caller_arn(), f"codebuild:{action}", arn)
+    return ids
 
 
 def _initiator() -> str:
@@ -143,6 +161,8 @@ def _answering(do: Operation) -> Callable[[Document], Response]:
 
         try:
             answered = do(request)
+        except authorization.AccessDeniedError as denied:
+            return _error(denied.code, denied.message)
         except NotFoundError as error:
             return _error("ResourceNotFoundException", str(error))
         except InvalidInputError as error:

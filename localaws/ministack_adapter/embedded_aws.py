@@ -38,7 +38,6 @@ class EmbeddedAws:
 
     account = ACCOUNT
     region = REGION
-    registry: Registry
 
     def __init__(
         self,
@@ -49,6 +48,7 @@ class EmbeddedAws:
         rule_evaluator: Sequence[Path] = (),
         make_sagemaker: Callable[[EmbeddedAws], SageMaker],
         make_autoscaling: Callable[[EmbeddedAws], AutoScaling],
+        make_registry: Callable[[EmbeddedAws], Registry],
         make_builds: Callable[[EmbeddedAws], Builds],
     ) -> None:
         self.state_dir = state_dir
@@ -57,9 +57,11 @@ class EmbeddedAws:
         self.port = port
         self.endpoint_url = f"http://127.0.0.1:{port}"
         self.kept_builds: dict[str, Any] = {}
+        self.kept_images: dict[str, Any] = {}
         self.kept_stores: dict[str, dict[str, Any]] = {}
         self._make_sagemaker = make_sagemaker
         self._make_autoscaling = make_autoscaling
+        self._make_registry = make_registry
         self._make_builds = make_builds
         self._making = threading.RLock()
         self._wrappers: list[Callable[[Application], Application]] = []
@@ -81,6 +83,16 @@ class EmbeddedAws:
         """Application Auto Scaling, made when it is first needed; it may scale then, and is closed before SageMaker."""
         _ = self.sagemaker
         return self._once("autoscaling", self._make_autoscaling)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The account's container registry, made when it is first needed, or where it has images."""
+        return self._once("registry", self._make_registry)
+
+    @property
+    def has_registry(self) -> bool:
+        """Whether it has been made."""
+        return "registry" in self.__dict__
 
     @cached_property
     def builds(self) -> Builds:

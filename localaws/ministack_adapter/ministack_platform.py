@@ -12,7 +12,7 @@ from socket import socket
 from typing import TYPE_CHECKING
 
 from localaws import listeners
-from localaws.ministack_adapter import authorization, deliveries, registry_images, scaled_variants
+from localaws.ministack_adapter import authorization, deliveries, scaled_variants
 from localaws.ministack_adapter.alarm_times import has_entered
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.role_telemetry import RoleTelemetry
@@ -85,6 +85,8 @@ class MiniStackPlatform:
         return assume_role(role_arn, session_name, SESSION_SECONDS)
 
     def registry_image(self, uri: str, role_arn: str) -> RegistryImage:
+        from localaws.ministack_adapter import registry_images
+
         return registry_images.registry_image(self._aws, uri, role_arn)
 
     def alarm_states(self, role_arn: str, names: Sequence[str], since: float) -> dict[str, str]:

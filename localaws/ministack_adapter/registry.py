@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.asgi import Application, Receive, Scope, Send
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.imports import when_imported
 from localaws.ministack_adapter.sagemaker_requests import document_of, operation_of
-from localaws.registry.images import Images, Rules
-from localaws.registry.protocol import Call, is_of_registry
-from localaws.registry.refusals import RegistryError
-from localaws.registry.service import Registry
-from localaws.registry.serving import Serving
-from localaws.registry.tokens import Owner
+from localaws.registry.paths import is_of_registry
 from localaws.server_file import ACCOUNT, REGION
+
+if TYPE_CHECKING:
+    from localaws.registry.images import Rules
+    from localaws.registry.protocol import Call
+    from localaws.registry.service import Registry
+    from localaws.registry.tokens import Owner
 
 Document = dict[str, Any]
 Response = tuple[int, dict[str, str], bytes]
@@ -33,21 +35,47 @@ _JSON = "application/x-amz-json-1.1"
 
 
 def install(aws: EmbeddedAws) -> None:
-    store: dict[str, Document] = {}
-    aws.keep(SERVICE, store)
-    images = Images(aws.state_dir / SERVICE, store, rules_of, partial(aws.changed, SERVICE), aws.account)
-    aws.registry = Registry(images, os.environ["AWS_SECRET_ACCESS_KEY"], aws.region, aws.endpoint_url)
+    aws.keep(SERVICE, aws.kept_images)
     aws.wrap(partial(_serving, aws))
-    aws.when_restored(images.sweep)
-    aws.before_fold(images.blobs.sync)
-    aws.when_flushed.append(images.free)
+    aws.when_restored(partial(_sweep, aws))
+    aws.before_fold(partial(_sync, aws))
+    aws.when_flushed.append(partial(_free, aws))
     when_imported("ministack.services.ecr", partial(_answer_for_images, aws))
+
+
+def make_registry(aws: EmbeddedAws) -> Registry:
+    """The registry of this AWS's account, whose images are below the state folder."""
+    from localaws.registry.images import Images
+    from localaws.registry.service import Registry
+
+    changed = partial(aws.changed, SERVICE)
+    images = Images(aws.state_dir / SERVICE, aws.kept_images, rules_of, changed, aws.account)
+    return Registry(images, os.environ["AWS_SECRET_ACCESS_KEY"], aws.region, aws.endpoint_url)
+
+
+def _sweep(aws: EmbeddedAws) -> None:
+    if (aws.state_dir / SERVICE).exists():
+        aws.registry.images.sweep()
+
+
+def _sync(aws: EmbeddedAws) -> None:
+    if aws.has_registry:
+        aws.registry.images.blobs.sync()
+
+
+def _free(aws: EmbeddedAws) -> Callable[[], None]:
+    return aws.registry.images.free() if aws.has_registry else _nothing
+
+
+def _nothing() -> None: ...
 
 
 def rules_of(name: str) -> Rules | None:
     """What is said of a repository; None where there is none."""
     from ministack.core.responses import request_scope
     from ministack.services import ecr
+
+    from localaws.registry.images import Rules
 
     with request_scope(ACCOUNT, REGION):
         found = ecr._repositories.get(name)
@@ -64,12 +92,16 @@ def _serving(aws: EmbeddedAws, inner: Application) -> Application:
         if scope["type"] != "http" or not is_of_registry(scope["path"]):
             await inner(scope, receive, send)
             return
+        from localaws.registry.serving import Serving
+
         await Serving(aws.registry, partial(_authorize, aws))(scope, receive, send)
 
     return application
 
 
 def _authorize(aws: EmbeddedAws, owner: Owner, call: Call) -> None:
+    from localaws.registry.refusals import RegistryError
+
     authorization.ask_as(owner.access_key)
     arn = f"arn:aws:ecr:{aws.region}:{aws.account}:repository/{call.repository}"
     try:
@@ -106,6 +138,9 @@ def _answer_for_images(aws: EmbeddedAws, ecr: ModuleType) -> None:
 
 def _answer(aws: EmbeddedAws, operation: str, request: Document) -> Response | None:
     from ministack.core.iam_evaluator import caller_arn
+
+    from localaws.registry.refusals import RegistryError
+    from localaws.registry.tokens import Owner
 
     try:
         answer = aws.registry.answer(operation, request, Owner(caller_arn(), authorization.access_key()))

@@ -19,7 +19,7 @@ from localaws.ministack_adapter.asgi import Application, Message, Receive, Scope
 from localaws.ministack_adapter.credential_scope import service_of
 from localaws.ministack_adapter.s3_large_bodies import CHUNK, is_spooled
 from localaws.ministack_adapter.wire_errors import headers_of, refuse
-from localaws.registry.protocol import is_of_registry
+from localaws.registry.paths import is_of_registry
 
 MIB = 1 << 20
 # PutObject's, UploadPart's ("Amazon S3 multipart upload limits").

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 
 from localaws.registry import references
+from localaws.registry.paths import VERSION
 
-VERSION = "/v2"
 _ROUTES = (
     # The operation that each asks IAM for; what it does here; method; the path below the repository.
     ("BatchGetImage", "read_manifest", "GET HEAD", r"manifests/(?P<reference>[^/]+)"),
@@ -39,13 +39,6 @@ class Call:
     does: str
     repository: str
     reference: str
-
-
-def is_of_registry(path: str) -> bool:
-    """Whether a path is one of the protocol's. Pure."""
-    if path in (VERSION, f"{VERSION}/", f"{VERSION}/_catalog"):
-        return True
-    return path.startswith(f"{VERSION}/") and re.search(r"/(blobs|manifests)/|/tags/list$", path) is not None
 
 
 def is_ping(path: str) -> bool:

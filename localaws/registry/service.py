@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localaws.registry import manifests, operations, references, refusals, tokens
+from localaws.registry import manifests, operations, references, refusals, repositories, tokens
 from localaws.registry.images import Images
 from localaws.registry.manifests import LISTS
 from localaws.registry.references import Reference
@@ -49,12 +49,17 @@ class Registry:
         self._region = region
         self._endpoint_url = endpoint_url
 
+    def close(self) -> None:
+        """Bring what was written onto the disk itself."""
+        self.images.blobs.sync()
+
     def answer(self, operation: str, request: Document, owner: Owner) -> Document | None:
         """ECR's answer to a request; None for an operation that isn't about images. Raises RegistryError."""
         if operation == "GetAuthorizationToken":
             return self._authorization(owner)
         if operation == "GetDownloadUrlForLayer":
             return self._download_url(str(request.get("repositoryName", "")), str(request.get("layerDigest", "")))
+        repositories.check(operation, request)
         return operations.answer(self.images, operation, request)
 
     def _authorization(self, owner: Owner) -> Document:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -228,7 +227,7 @@ def down(context: Context, wipe: bool) -> Answer:
     except supervisor.StopError as error:
         raise UserError(str(error)) from error
     if wipe:
-        shutil.rmtree(context.project.aws_state, ignore_errors=True)
+        supervisor.wipe(context.project.aws_state)
         (context.project.home / "deployed.json").unlink(missing_ok=True)
     said = "stopped" if stopped else "it wasn't running"
     return Answer({"stopped": stopped, "wiped": wipe}, f"embedded AWS  {said}{'; its state is gone' if wipe else ''}")

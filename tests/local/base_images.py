@@ -1,7 +1,8 @@
 """The images that Dockerfiles of this checkout begin with, made from this machine's own files: tests reach no registry.
 
-Each is a `docker save` archive of one layer, with the very name that the Dockerfile's FROM says, kept beside the tests'
-other images and made anew when a file of it has changed. They hold no more than the Dockerfiles need.
+Each has the very name that the Dockerfile's FROM says, one layer, and no more than the Dockerfiles need. They are kept
+beside the tests' other images, made anew when a file of them has changed, and pulled from a registry that mirrors
+public.ecr.aws.
 """
 
 from __future__ import annotations
@@ -18,9 +19,14 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import yaml
 from deployed import AsShipped
@@ -40,6 +46,7 @@ ACCOUNTS = {
 # As Debian has them, whose loader looks into these folders without a cache.
 LINKS = {"bin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "sbin": "usr/sbin"}
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 # Of the standard library: what no program that serves asks for.
 _LEFT_OUT = re.compile(
     r"/(?:test|tests|idlelib|tkinter|turtledemo|lib2to3|ensurepip|pydoc_data|distutils|site-packages|dist-packages"
@@ -48,7 +55,7 @@ _LEFT_OUT = re.compile(
 
 
 # Why no image can be built here, in a sentence; empty where one can be.
-NO_BUILDS = machine.missing(privileged=True) or ("" if os.geteuid() == 0 else "base images are made by root alone")
+NO_BUILDS = machine.missing(privileged=True) or ""
 NO_COMPILER = "" if shutil.which("gcc") else "no gcc here, whose files the base image of a C program is made of"
 
 
@@ -64,19 +71,67 @@ class OwnContainer(AsShipped):
 
     @property
     def base(self) -> Path:
-        """The archive of the image that its Dockerfile begins with."""
+        """The folder of the image that its Dockerfile begins with."""
         name = first_stage(self.folder / "Dockerfile")
-        return archive(name, compiler_base(self.folder) if "/gcc:" in name else python_base())
+        return image(name, compiler_base(self.folder) if "/gcc:" in name else python_base())
 
 
-def load(state: Path, models: Iterable[object]) -> None:
-    """Put what these models' Dockerfiles begin with where the builds of an AWS find it, as if pulled before."""
-    storage = state / "builds" / "images" / "storage"
-    archives = {model.base for model in models if isinstance(model, OwnContainer)}
-    for path in sorted(archives):
-        storage.mkdir(parents=True, exist_ok=True, mode=0o700)
-        options = ["--storage-driver", "vfs", "--root", str(storage), "--runroot", str(storage.with_name("run"))]
-        subprocess.run(["buildah", *options, "pull", f"docker-archive:{path}"], check=True, capture_output=True)
+@contextmanager
+def mirror(models: Iterable[object]) -> Iterator[Path]:
+    """A registry that has what these models' Dockerfiles begin with, in the place of public.ecr.aws; the file that says
+    so to buildah, as a machine with a mirror has one."""
+    bases = {model.base for model in models if isinstance(model, OwnContainer)}
+    with TemporaryDirectory() as folder, _Registry(bases) as registry:
+        threading.Thread(target=registry.serve_forever, daemon=True).start()
+        location = f"127.0.0.1:{registry.server_address[1]}"
+        path = Path(folder) / "registries.conf"
+        path.write_text(
+            '[[registry]]\nlocation = "public.ecr.aws"\n'
+            f'[[registry.mirror]]\nlocation = "{location}"\ninsecure = true\n'
+        )
+        yield path
+        registry.shutdown()
+
+
+class _Registry(ThreadingHTTPServer):
+    """The part of the registry protocol by which images are pulled, over folders that `image` has made."""
+
+    def __init__(self, images: set[Path]) -> None:
+        super().__init__(("127.0.0.1", 0), _Pull)
+        self.images = images
+
+    def find(self, path: str) -> Path | None:
+        """What a URL is of: a manifest by any name, since each repository has one image, or a blob."""
+        name = path.rpartition("/")[2].removeprefix("sha256:")
+        for image in self.images:
+            repository = (image / "name").read_text().partition("/")[2].partition(":")[0]
+            if path.startswith(f"/v2/{repository}/manifests/"):
+                return image / "manifest"
+            if path.startswith(f"/v2/{repository}/blobs/") and (image / name).exists():
+                return image / name
+        return None
+
+
+class _Pull(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Registry
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        found = self.server.find(self.path)
+        kind = MANIFEST if found and found.name == "manifest" else "application/octet-stream"
+        self.send_response(200 if found or self.path == "/v2/" else 404)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(found.stat().st_size if found else 0))
+        self.end_headers()
+        if found and self.command == "GET":
+            with found.open("rb") as content:
+                shutil.copyfileobj(content, self.wfile)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is to be read of it."""
 
 
 def first_stage(dockerfile: Path) -> str:
@@ -115,16 +170,18 @@ def compiler_base(sources: Path) -> Files:
     }
 
 
-def archive(name: str, files: Files) -> Path:
-    """The archive of an image of that name with these files, made at most once by all test processes."""
+def image(name: str, files: Files) -> Path:
+    """A folder with the manifest and the blobs of an image with these files, made at most once by all processes."""
     sizes = [(place, path.stat().st_size, path.stat().st_mtime_ns) for place, path in sorted(files.items())]
     digest = hashlib.sha256(json.dumps([name, sizes, ACCOUNTS]).encode()).hexdigest()[:16]
-    made = IMAGES / "test-bases" / f"{digest}.tar"
+    made = IMAGES / "test-bases" / digest
     made.parent.mkdir(parents=True, exist_ok=True)
     with (made.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
             new = made.with_suffix(".new")
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir()
             _write(new, name, files)
             new.rename(made)
     return made
@@ -161,28 +218,35 @@ def _said(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def _write(path: Path, name: str, files: Files) -> None:
-    """As `docker save` does; `docker load` and `buildah pull docker-archive:` read it."""
-    layer = path.with_suffix(".layer")
-    with tarfile.open(layer, "w", format=tarfile.GNU_FORMAT) as tar:
+def _write(folder: Path, name: str, files: Files) -> None:
+    """As a registry has an image: "Image Manifest Version 2, Schema 2"."""
+    with tarfile.open(folder / "layer", "w", format=tarfile.GNU_FORMAT) as tar:
         _add_layer(tar, files)
-    with layer.open("rb") as content:
+    layer = _named_by_content(folder / "layer")
+    (folder / "config").write_text(
+        json.dumps(
+            {
+                "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
+                "os": "linux",
+                "config": {"Env": [PATH], "Cmd": ["sh"]},
+                "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
+                "history": [{"created_by": "files of this machine"}],
+            }
+        )
+    )
+    config = _named_by_content(folder / "config")
+    kinds = "application/vnd.docker.container.image.v1+json", "application/vnd.docker.image.rootfs.diff.tar"
+    blobs = {"config": {"mediaType": kinds[0], **config}, "layers": [{"mediaType": kinds[1], **layer}]}
+    (folder / "manifest").write_text(json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, **blobs}))
+    (folder / "name").write_text(name)
+
+
+def _named_by_content(path: Path) -> dict[str, Any]:
+    """Renames a blob to its digest; what a manifest says of it."""
+    with path.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-    config = json.dumps(
-        {
-            "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
-            "os": "linux",
-            "config": {"Env": [PATH], "Cmd": ["sh"]},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-            "history": [{"created_by": "files of this machine"}],
-        }
-    ).encode()
-    names = {"Config": f"{hashlib.sha256(config).hexdigest()}.json", "RepoTags": [name], "Layers": [f"{digest}.tar"]}
-    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
-        tar.add(layer, arcname=f"{digest}.tar")
-        _add(tar, str(names["Config"]), config)
-        _add(tar, "manifest.json", json.dumps([names]).encode())
-    layer.unlink()
+    named = path.rename(path.with_name(digest))
+    return {"digest": f"sha256:{digest}", "size": named.stat().st_size}
 
 
 def _add_layer(tar: tarfile.TarFile, files: Files) -> None:

@@ -90,9 +90,10 @@ def deployed_state(
             # For the test that compares what roles may with what they are asked for.
             factory.state.mkdir(parents=True)
             (factory.state / "settings.json").write_text('{"authorization_log": true}')
-            base_images.load(factory.state, models.values())
             try:
-                deploy(factory.start(), folder / "app", models)
+                with base_images.mirror(models.values()) as registries, pytest.MonkeyPatch.context() as patch:
+                    patch.setenv("CONTAINERS_REGISTRIES_CONF", str(registries))
+                    deploy(factory.start(), folder / "app", models)
             finally:
                 factory.stop()
             (folder / "complete").touch()

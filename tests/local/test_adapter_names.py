@@ -79,7 +79,10 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
     "core.sigv4": {"_chunk_signatures_match": ["body", "seed", "signature", "key"]},
     "core.responses": {"_service_model": ["service"], "request_scope": ["account_id", "region"]},
     "services.cloudformation.custom_resource": {"deliver_response": ["token", "response"]},
-    "services.cloudformation.provisioners": {"s3_bucket_name_conflict": ["name"]},
+    "services.cloudformation.provisioners": {
+        "_codebuild_cfn_to_api": ["value"],
+        "s3_bucket_name_conflict": ["name"],
+    },
     "services.cloudformation.stacks": {
         "_deploy_stack_async": [
             "stack_name",
@@ -116,6 +119,17 @@ FUNCTIONS: dict[str, dict[str, list[str]]] = {
         "_items_replaced": ["table"],
         "_remove_item": ["table", "pk_val", "sk_val"],
         "_set_item": ["table", "pk_val", "sk_val", "item"],
+    },
+    "services.codebuild": {
+        "_batch_delete_builds": ["data"],
+        "_batch_get_builds": ["data"],
+        "_create_project": ["data"],
+        "_list_builds": ["data"],
+        "_list_builds_for_project": ["data"],
+        "_project_shape": ["project"],
+        "_start_build": ["data"],
+        "_stop_build": ["data"],
+        "_update_project": ["data"],
     },
     "services.ecr": {
         "handle_request": ["method", "path", "headers", "body", "query_params"],
@@ -262,6 +276,7 @@ CONTAINERS: dict[str, dict[str, str]] = {
     "core.router": {"SERVICE_PATTERNS": "dict"},
     "services.cloudformation": {"_stacks": "AccountRegionScopedDict"},
     "services.dynamodb": {"_tables": "AccountRegionScopedDict"},
+    "services.codebuild": {"_projects": "AccountRegionScopedDict"},
     "services.ecr": {"_repositories": "AccountRegionScopedDict"},
     "services.cloudwatch_logs": {"_log_groups": "AccountRegionScopedDict"},
     "services.iam": {"_roles": "AccountScopedDict", "_users": "AccountScopedDict"},

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import sys
+import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +28,16 @@ from builds_kit import (
 )
 from refusals import refusal
 from registry_kit import ask, password
-from resources import allow, first_message, make_role, open_queue, unique
+from resources import allow, assumed, first_message, make_role, open_queue, unique
 from running_aws import AwsFactory
+from test_escapes import started
 from waiting import until
 
-from localaws.builds import machine
+from localaws import supervisor
+from localaws.builds import machine, records
+from localaws.builds.docker_command import Registry
+from localaws.builds.run import Run
+from localaws.sagemaker.core.aws_platform import Credentials
 
 pytestmark = pytest.mark.skipif(
     machine.missing(privileged=False) is not None, reason=machine.missing(privileged=False) or ""
@@ -216,6 +225,25 @@ def test_a_source_is_fetched_as_the_project_s_role(aws: Any, builder: Builder) -
     assert code == "CLIENT_ERROR" and message.startswith("AccessDenied: ") and "status code: 403" in message
 
 
+@pytest.mark.fidelity(
+    "IAM",
+    "Builds are asked about as their projects: StartBuild, StopBuild, BatchGetBuilds, and each of several builds.",
+    "Service Authorization Reference: Actions, resources, and condition keys for AWS CodeBuild",
+)
+def test_builds_are_asked_about_as_their_projects(aws: Any, builder: Builder) -> None:
+    own, other = (builder.built(builder.project()).build for _ in range(2))
+    project = f"arn:aws:codebuild:us-east-1:{ACCOUNT}:project/{own['projectName']}"
+    role = make_role(aws, ACCOUNT, allow("codebuild:StartBuild", "codebuild:BatchGetBuilds", resource=project))
+    client = aws.client("codebuild", assumed(aws, role))
+    assert client.batch_get_builds(ids=[own["id"], own["arn"]])["builds"][0]["id"] == own["id"]
+    assert client.start_build(projectName=own["projectName"])["build"]["projectName"] == own["projectName"]
+    for ids in ([other["id"]], [own["id"], other["id"]]):
+        code, message = refusal(client.batch_get_builds, ids=ids)
+        assert code == "AccessDeniedException" and message.count(f"project/{other['projectName']} ") == 1
+    assert refusal(client.start_build, projectName=other["projectName"])[0] == "AccessDeniedException"
+    assert refusal(client.stop_build, id=own["id"])[0] == "AccessDeniedException"
+
+
 # What a project or a build can't be, and what is said of it.
 BAD_PROJECTS = (
     ({"source": {"type": "GITHUB", "location": "x"}}, "source/type is GITHUB; here it can be S3, NO_SOURCE"),
@@ -301,7 +329,9 @@ def test_an_image_is_built_pushed_and_begun_from(aws: Any, builder: Builder, rep
     manifest = json.loads(ask(aws, "GET", f"/v2/{repository}/manifests/v3", password(ecr))[2])
     config = json.loads(ask(aws, "GET", f"/v2/{repository}/blobs/{manifest['config']['digest']}", password(ecr))[2])
     assert config["config"]["Entrypoint"] == ["/bin/cat"] and "A=b" in config["config"]["Env"]
-    again = builder.ran("docker build --tag again .", files=files)
+    # The names of its images are gone, and so is what could be begun FROM without being pulled.
+    again = builder.ran("docker build --tag again .", f"! docker tag {uri}:v1 x", files=files)
+    assert again.status == "SUCCEEDED", again.text
     assert again.text.count("Using cache") >= 3, "layers are kept between builds"
 
 
@@ -312,6 +342,29 @@ def test_what_a_dockerfile_runs_stays_inside(aws: Any, builder: Builder) -> None
     dockerfile = f"FROM scratch\nCOPY root /\nRUN {tries} && ! mount -t tmpfs none /bin 2>/dev/null\n"
     ended = builder.ran("docker build .", files={**BASE, "Dockerfile": dockerfile})
     assert ended.status == "SUCCEEDED", ended.text
+
+
+@needs_buildah
+@pytest.mark.skipif(os.geteuid() != 0, reason="without root all tests here are an ordinary user's")
+def test_an_ordinary_user_s_images_are_built_too() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="builds-"))
+    folder.chmod(0o755)
+    aws = started(folder, folder / "rule_evaluator.py", "an ordinary user")
+    try:
+        builder, name = make_builder(aws), unique("own")
+        aws.client("ecr").create_repository(repositoryName=name)
+        uri = f"{HOST}/{name}:v1"
+        dockerfile = (
+            f"FROM scratch\nCOPY root /\nRUN id && ! ls {folder} 2>/dev/null && ! ls /proc/1/root/etc 2>/dev/null\n"
+        )
+        files = {**BASE, "Dockerfile": dockerfile}
+        ended = builder.ran(LOGIN, f"docker build -t {uri} . && docker push {uri}", f"! ls {aws.state}", files=files)
+        assert ended.status == "SUCCEEDED", ended.text
+        assert aws.client("ecr").describe_images(repositoryName=name)["imageDetails"][0]["imageTags"] == ["v1"]
+    finally:
+        supervisor.stop(aws.state)
+        supervisor.wipe(folder)
+    assert not folder.exists()
 
 
 OTHERS = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.1"
@@ -375,6 +428,81 @@ def test_a_push_needs_the_role_s_permission(aws: Any, repository: str) -> None:
     )
     assert ended.context("BUILD")[1] == f"Error while executing command: docker push {uri}. Reason: exit status 1"
     assert "is not authorized to perform: ecr:InitiateLayerUpload on resource: arn:aws:ecr:us-east-1" in ended.text
+
+
+# ----------------------------------------------------------------------------------------------------- without a server
+
+
+class Around:
+    """A `Surroundings` without an AWS, which keeps what is told."""
+
+    account, region, endpoint_url = ACCOUNT, "us-east-1", "http://127.0.0.1:1"
+    registry = Registry(HOST, "127.0.0.1:1")
+    private_dirs = (Path.home(),)
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = self.image_dir = folder
+        self.lines: list[str] = []
+        self.events: list[str] = []
+
+    def is_token(self, user: str, password: str) -> bool:  # noqa: ARG002
+        return False
+
+    def assume_role(self, role_arn: str, session_name: str, source_arn: str) -> Credentials:  # noqa: ARG002
+        return Credentials("key", "secret", "token", datetime.now(UTC))
+
+    def telemetry_of(self, role_arn: str, session_name: str) -> Any:  # noqa: ARG002
+        return self
+
+    def put_log_events(self, group: str, stream: str, events: list[tuple[int, str]]) -> None:  # noqa: ARG002
+        self.lines += [line for _, line in events]
+
+    def put_event(self, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:  # noqa: ARG002
+        self.events.append(detail["build-status"])
+
+    def make_aws(self, progress: Any) -> Path:  # noqa: ARG002
+        return Path(sys.executable)
+
+
+def ran(around: Around, *commands: str, **settings: Any) -> dict[str, Any]:
+    """The record of a build in this process."""
+    source = {"type": "NO_SOURCE", "buildspec": spec(*commands)}
+    project = {"name": "p", "serviceRole": "role", "source": source, "environment": environment(), **settings}
+    arn = f"arn:aws:codebuild:us-east-1:{ACCOUNT}:build/p:{unique('build')}"
+    build = records.begun(project, arn, 1, time.time(), "me")
+    Run(around, project, build, lambda: None).run()
+    return build
+
+
+@pytest.mark.fidelity(
+    "Containers",
+    "A build that takes longer than timeoutInMinutes ends as TIMED_OUT, with its phase; its event says so.",
+    "CodeBuild API reference: Build.buildStatus, BuildPhase.phaseStatus",
+)
+def test_a_build_that_takes_too_long_is_timed_out(tmp_path: Path) -> None:
+    around = Around(tmp_path)
+    build = ran(around, "echo begun", "sleep 3603", timeoutInMinutes=0.02)
+    assert (build["buildStatus"], around.events) == ("TIMED_OUT", ["IN_PROGRESS", "TIMED_OUT"])
+    [phase] = [each for each in build["phases"] if each["phaseType"] == "BUILD"]
+    assert phase["phaseStatus"] == "TIMED_OUT" and "timed out" in phase["contexts"][0]["message"]
+    assert "begun" in around.lines
+    assert not [pid for pid in Path("/proc").glob("[0-9]*") if commanded(pid, b"sleep\x003603\x00")]
+    assert not list((tmp_path / "running").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [("buildah", "install buildah (apt-get install buildah"), ("curl", "install it (apt-get install")],
+)
+def test_a_machine_without_the_tools_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, told: str
+) -> None:
+    which = shutil.which
+    monkeypatch.setattr(machine.shutil, "which", lambda program: None if program == missing else which(program))
+    build = ran(Around(tmp_path), "true")
+    assert build["buildStatus"] == "FAILED"
+    assert (build["phases"][-2]["phaseType"], build["phases"][-1]["phaseType"]) == ("PROVISIONING", "COMPLETED")
+    assert told in build["phases"][-2]["contexts"][0]["message"]
 
 
 # ------------------------------------------------------------------------------------------------ stacks, and restarts

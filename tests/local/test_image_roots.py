@@ -61,8 +61,8 @@ class Base:
     def spec(self, image: OwnImage, command: Sequence[str], **variables: str) -> ContainerSpec:
         """A container in an image, with its own /opt/ml and /tmp."""
         here = self._new("container")
-        for name in ("ml", "tmp"):
-            (here / name).mkdir()
+        for name in ("ml/model", "tmp"):
+            (here / name).mkdir(parents=True)
         root, _ = own_images.prepare(image, here, "algo-1", {}, has_network=False)
         seen = image.config.environment({"PATH": "/bin:/usr/local/bin", **variables}, "/root")
         return ContainerSpec(command, seen, here / "ml", here / "tmp", Path("/"), image_root=root, hostname="algo-1")
@@ -100,11 +100,11 @@ def test_links_of_an_image_lead_nowhere_else(base: Base, tmp_path: Path, outside
     (outside / "secret").write_text("secret")
     image = base.image(links={"opt": str(outside), "tmp": "../../../../../../etc"})
     status, said = base.run(
-        image, ["sh", "-c", f"ls /tmp /opt/ml {outside}; cat {outside}/secret; echo x > /opt/ml/own"]
+        image, ["sh", "-c", f"ls /tmp /opt/ml {outside}; cat {outside}/secret; echo x > /opt/ml/model/own"]
     )
     assert "secret\n" not in said.replace("secret: No such file", "")
     assert sorted(path.name for path in outside.iterdir()) == ["secret"]
-    assert (tmp_path / "2/container/ml/own").read_text() == "x\n", (status, said)
+    assert (tmp_path / "2/container/ml/model/own").read_text() == "x\n", (status, said)
 
 
 @pytest.mark.parametrize("name", ["dev", "proc", "sys"])
@@ -156,7 +156,7 @@ def test_what_cannot_be_started_is_told_as_docker_tells_it(
 def test_where_nothing_can_be_laid_over_it_a_container_has_a_copy(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container, "can_lay_over", lambda _directory: False)
     image = base.image()
-    assert base.run(image, ["sh", "-c", "echo x > /bin/new && ls /bin/new; touch /opt/ml/y"]) == (0, "/bin/new\n")
+    assert base.run(image, ["sh", "-c", "echo x > /bin/new && ls /bin/new; touch /opt/ml/model/y"]) == (0, "/bin/new\n")
     assert not (image.files / "bin/new").exists()
     notes = own_images.prepare(image, base._new("again"), "algo-1", {}, has_network=True)[1]
     assert any("a copy of its image's files" in note for note in notes)

@@ -183,6 +183,16 @@ def test_a_container_that_ends_is_started_again(hosting: Hosting, endpoint: str)
     assert said(hosting, endpoint, "1,2") == "3\n"
 
 
+def test_it_comes_back_although_its_image_has_gone(hosting: Hosting) -> None:
+    image = own_image(hosting.aws, Env=["OF_IMAGE=gone"])
+    name = hosting.deploy("outlives", DATA, {}, image)
+    repository = image.partition("/")[2].partition(":")[0]
+    hosting.aws.client("ecr").delete_repository(repositoryName=repository, force=True)
+    with pytest.raises(hosting.runtime.exceptions.ModelError):
+        said(hosting, name, "exit")
+    assert said(hosting, name, "1,2") == "3\n"
+
+
 # ------------------------------------------------------------------------------------------------ before it serves
 
 
@@ -285,6 +295,27 @@ def test_one_behind_the_other(hosting: Hosting, image: str) -> None:
     assert set(second) == {"accept", "content-length", "host", "user-agent"}, "the first answered without a type"
     with pytest.raises(hosting.runtime.exceptions.ModelError, match=r"client error \(418\) from container-1"):
         said(hosting, name, "status 418")
+
+
+def test_an_update_to_one_that_doesnt_come_to_serve_leaves_what_serves(
+    hosting: Hosting, endpoint: str, image: str
+) -> None:
+    before = hosting.describe(endpoint)["EndpointConfigName"]
+    shift = {
+        "TrafficRoutingConfiguration": {
+            "Type": "CANARY", "WaitIntervalInSeconds": 0, "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+        },
+    }  # fmt: skip
+    model = hosting.model("broken", DATA, {"MODE": "crash"}, image)
+    hosting.sagemaker.update_endpoint(
+        EndpointName=endpoint,
+        EndpointConfigName=hosting.config("broken", {"ModelName": model}),
+        DeploymentConfig={"BlueGreenUpdatePolicy": shift},
+    )
+    settled = hosting.settled(endpoint)
+    assert (settled["EndpointStatus"], settled["EndpointConfigName"]) == ("InService", before)
+    assert "did not pass the ping health check" in settled["FailureReason"]
+    assert said(hosting, endpoint, "1,2") == "3\n"
 
 
 def test_it_is_shadowed_captured_shifted_and_isolated(hosting: Hosting, endpoint: str, image: str) -> None:

@@ -26,6 +26,7 @@ echo "ROOT $(ls -m / | tr -d '\n')"
 echo "PROCESSES $(ls -m /proc | tr -d ' \n')"
 echo "HOSTS $(cat /etc/hosts | head -1 | tr '\t' ' ') $(cat /etc/hostname)"
 echo "PYTHONS $(ls -d /usr/lib/python* /root/.pyenv 2>/dev/null)"
+echo "CODE $(cat /opt/ml/code/mine.txt) beside $(ls -m /opt/ml)"
 echo "ENDPOINT ${AWS_ENDPOINT_URL:+there} ${AWS_ACCESS_KEY_ID:+there}"
 touch /left /etc/left && echo "WRITES $(ls /left /etc/left | tr '\n' ' ')"
 echo 'a model' > /opt/ml/model/model.txt
@@ -57,7 +58,7 @@ def trained(own: OwnImages) -> tuple[dict[str, Any], list[str]]:
     """A job of an image with a `train` in its PATH, as a user sees it who makes one from AWS's pages."""
     image = own.push(
         "plain",
-        {"opt/program/train": TRAIN, "home/app/.keep": ""},
+        {"opt/program/train": TRAIN, "home/app/.keep": "", "opt/ml/code/mine.txt": "the image's code"},
         Env=["PATH=/opt/program:/bin", "MINE=of the image", "THEIRS=of the image"],
         WorkingDir="/opt/program",
         Cmd=["never", "started"],
@@ -82,6 +83,17 @@ def test_an_image_s_own_train_runs_in_its_own_files(trained: tuple[dict[str, Any
     assert line(lines, "OTHERS") == "none none none", "what only a framework's image or its toolkit sets"
     assert line(lines, "ENDPOINT") == "there there"
     assert job["ModelArtifacts"]["S3ModelArtifacts"].endswith("/model.tar.gz")
+
+
+@pytest.mark.fidelity(
+    "Containers",
+    "What an image has in /opt/ml/code is there beside SageMaker's folders.",
+    "developer guide, Adapting your own Docker container to work with SageMaker: COPY train.py /opt/ml/code/train.py",
+)
+def test_an_image_s_code_in_opt_ml_stays(trained: tuple[dict[str, Any], list[str]]) -> None:
+    told = line(trained[1], "CODE")
+    assert told.startswith("the image's code beside ")
+    assert set(told.partition("beside ")[2].split(", ")) == {"checkpoints", "code", "input", "model", "output"}
 
 
 def test_a_container_of_an_own_image_has_what_docker_gives_it_and_nothing_of_this_machine(
@@ -150,6 +162,21 @@ def test_how_an_own_program_ends(own: OwnImages, ending: str, way: str, reason: 
 def ending(own: OwnImages) -> str:
     """An image in ENTRYPOINT's shell form, whose user is its own."""
     return own.push("ending", {"ends.sh": ENDS}, Entrypoint=["/bin/sh", "/ends.sh"])
+
+
+def test_each_host_of_a_job_has_the_image_for_itself(own: OwnImages) -> None:
+    """Each writes to the same path, and finds the others by their names."""
+    script = (
+        "touch /mine; echo HOST $(uname -n) $(cat /etc/hostname) $CURRENT_HOST $(ls /mine); "
+        "cat /etc/hosts | tr '\\t' ' '; test $CURRENT_HOST = algo-1 || test ! -e /first; touch /first"
+    )
+    image = own.push("hosts", {"opt/x": ""}, Entrypoint=["/bin/sh", "-c", script])
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 5}
+    job, lines = own.train(image, ResourceConfig=resources)
+    assert job["TrainingJobStatus"] == "Completed", (job.get("FailureReason"), lines)
+    told = sorted(text for text in lines if text.startswith("HOST "))
+    assert told == ["HOST algo-1 algo-1 algo-1 /mine", "HOST algo-2 algo-2 algo-2 /mine"]
+    assert len({text for text in lines if text.endswith((" algo-1", " algo-2")) and text.startswith("127.")}) == 2
 
 
 STOPS = r"""#!/bin/sh

@@ -257,6 +257,22 @@ BAD = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"repositoryName": "Upper/Case"}, "Invalid parameter at 'repositoryName' failed to satisfy constraint"),
+        ({"repositoryName": "a//b"}, "must satisfy regular expression"),
+        (
+            {"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION"},
+            "not implemented here: imageTagMutability IMMUTABLE_",
+        ),
+    ],
+)
+def test_repositories_that_can_not_be(aws: Any, settings: dict[str, Any], told: str) -> None:
+    code, message = refusal(aws.client("ecr").create_repository, **{"repositoryName": "team/x", **settings})
+    assert code == "InvalidParameterException" and told in message
+
+
 @pytest.fixture(scope="module")
 def repository(aws: Any) -> str:
     name = made(aws)
@@ -328,3 +344,22 @@ def test_images_are_on_disk_and_never_in_memory(fresh_aws: AwsFactory) -> None:
     assert not list((aws.state / "registry" / "uploads").iterdir())
     for path in (aws.state / "registry" / "sha256").glob("*/*"):
         assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+
+
+@pytest.mark.fidelity(
+    "IAM",
+    "A token of ECR Public needs ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken.",
+    "ECR Public User Guide: Registry authentication in Amazon ECR public",
+)
+def test_a_token_of_the_public_registry(aws: Any) -> None:
+    action = allow("ecr-public:GetAuthorizationToken")
+    bearer = allow("sts:GetServiceBearerToken")
+    of_both = aws.client("ecr-public", assumed(aws, make_role(aws, ACCOUNT, action, bearer)))
+    assert of_both.get_authorization_token()["authorizationData"]["authorizationToken"]
+    for missing, granted in (("sts:GetServiceBearerToken", action), ("ecr-public:GetAuthorizationToken", bearer)):
+        client = aws.client("ecr-public", assumed(aws, make_role(aws, ACCOUNT, granted)))
+        code, message = refusal(client.get_authorization_token)
+        assert code == "AccessDeniedException" and f"perform: {missing} on" in message
+    assert refusal(aws.client("ecr-public").describe_registries)[1] == (
+        "not implemented here: DescribeRegistries of ECR Public"
+    )

@@ -151,6 +151,12 @@ PACE = "2026-11-20T10:11:12.123:[sagemaker logs]: MaxConcurrentTransforms=1, Max
 PAGE = ("<!doctype html>", "<h1>Internal Server Error</h1>")
 
 
+@pytest.mark.fidelity(
+    "Transform jobs",
+    "A transform job's data log names the file that wasn't answered, then the status, and what the container said, a "
+    "line each.",
+    "aws/sagemaker-tensorflow-serving-container#93; aws/amazon-sagemaker-examples#3948",
+)
 @pytest.mark.parametrize(
     ("data_log", "own_log", "expected"),
     [

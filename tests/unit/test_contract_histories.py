@@ -317,3 +317,69 @@ def test_the_states_that_people_know_are_in_the_order_of_the_story() -> None:
     assert len(set(states.MILESTONES)) == 14
     assert states.RECORD in states.REPAIRS
     assert set(histories._MEASURED_KINDS) < {"Task", "Wait", "Parallel", "Map", "Pass"}
+
+
+# ---------------------------------------------------------------------------------------------------------- branches
+
+
+def chained(*lines: tuple[int, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Events with ids, each after the one of its branch's number before; a new branch begins after branch 0's last."""
+    last: dict[int, int] = {}
+    found = []
+    for number, (branch, told) in enumerate(lines, start=1):
+        found.append({**told, "id": number, "previousEventId": last.get(branch, last.get(0, 0))})
+        last[branch] = number
+    return found
+
+
+def two_branches(*of_second: dict[str, Any]) -> list[dict[str, Any]]:
+    """Two jobs at once, of which the second one's events are the given ones; both are cleared up after."""
+    job = {"resource": "createTransformJob.sync"}
+    return chained(
+        (0, entered(0, "ModelsAnswer", "Parallel")),
+        (0, event(0, "ParallelStateStarted")),
+        (1, entered(1, "AskChallenger")),
+        (2, entered(1, "AskChampion")),
+        (1, scheduled(1, parameters='{"TransformJobName": "one"}', **job)),
+        (2, scheduled(1, parameters='{"TransformJobName": "two"}', **job)),
+        *((2, told) for told in of_second),
+        (1, event(9, "TaskSucceeded")),
+        (1, exited(9, "AskChallenger")),
+        (1, entered(9, "DropChallenger")),
+        (1, exited(10, "DropChallenger")),
+        (2, entered(9, "DropChampion")),
+        (2, exited(10, "DropChampion")),
+        (2, event(11, "ParallelStateSucceeded")),
+        (0, exited(11, "ModelsAnswer", "Parallel")),
+    )
+
+
+def test_what_happens_in_one_branch_is_of_its_own_state() -> None:
+    found = of_events(two_branches(event(3, "TaskSucceeded"), exited(3, "AskChampion")))
+    told = {
+        visit.name: (visit.parameters.get("TransformJobName"), visit.seconds, visit.error) for visit in found.visits
+    }
+    assert told == {
+        "ModelsAnswer": (None, 11.0, None),
+        "AskChallenger": ("one", 8.0, None),
+        "AskChampion": ("two", 2.0, None),
+        "DropChallenger": (None, 1.0, None),
+        "DropChampion": (None, 1.0, None),
+    }
+
+
+def test_an_error_of_one_branch_is_of_the_state_that_had_it() -> None:
+    found = of_events(two_branches(failed(3), exited(3, "AskChampion")))
+    assert [(visit.name, visit.handled) for visit in found.visits if visit.error] == [("AskChampion", True)]
+
+
+def test_a_failure_of_a_state_that_the_run_has_not_come_to_is_of_what_kept_it_from_there() -> None:
+    told = json.dumps({"state": "Evaluate", "error": "NoAnswers", "cause": "the champion said 500"})
+    heard = [
+        entered(12, "ModelsHeard", "Choice"),
+        exited(12, "ModelsHeard", "Choice", assignedVariables={"failure": told}),
+        entered(12, "Record"),
+    ]
+    found = of_events([*two_branches(failed(3), exited(3, "AskChampion")), *chained(*((0, one) for one in heard))])
+    (wrong,) = [visit for visit in found.visits if visit.failed]
+    assert (wrong.name, wrong.cause) == ("AskChampion", "the champion said 500")

@@ -20,9 +20,9 @@ from localaws.sagemaker.containers.channels import Source
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.objects import Download, S3Object
 from localaws.sagemaker.core.errors import SageMakerError
-from localaws.sagemaker.jobs import hosts, job_limits, processing_request, training_request
+from localaws.sagemaker.jobs import host_network, hosts, job_limits, processing_request, training_request
 from localaws.sagemaker.jobs.job import Job
-from localaws.sagemaker.jobs.outcomes import INTERRUPTION, MAX_RUNTIME, SCRIPT, STOP, End, Outcome
+from localaws.sagemaker.jobs.outcomes import INTERRUPTION, MAX_RUNTIME, SCRIPT, STOP, End, JobFailedError, Outcome
 
 MINUTE = 60.0
 NOTHING = ContainerSpec([], {}, Path("/nowhere"), Path("/nowhere"), Path("/nowhere"))
@@ -128,6 +128,35 @@ def test_a_machine_that_gives_hosts_no_names_refuses_several(world: World, monke
     assert done["FailureReason"].startswith(
         "ClientError: 2 instances: this machine's kernel allows no mount namespaces"
     )
+
+
+class NoNetworks:
+    """Of a machine that allows no private networks."""
+
+    def open(self) -> Any:
+        raise OSError("Operation not permitted")
+
+
+def test_without_private_networks_hosts_have_addresses_that_no_other_job_s_have(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container, "isolation", lambda: "files")
+    networks: Any = NoNetworks()
+    world.context = replace(world.context, networks=networks)
+    job = job_of(world, 2)
+    job.directory.mkdir(parents=True)
+    joined = [host_network.joined(host, NOTHING) for host in job.hosts]
+    assert [spec.network for spec in joined] == ["host", "host"]
+    assert [spec.hostname for spec in joined] == ["algo-1", "algo-2"]
+    first, second = host_network.addresses(job).values()
+    network = first.removesuffix(".2")
+    assert (first, second) == (f"{network}.2", f"{network}.3")
+    assert network.startswith("127.") and network != "127.0.0"
+    assert joined[0].etc_hosts is not None
+    assert f"{first}\talgo-1\n{second}\talgo-2\n" in joined[0].etc_hosts.read_text()
+    with pytest.raises(JobFailedError, match="EnableNetworkIsolation of several instances: Operation not permitted"):
+        host_network.joined(job.first, replace(NOTHING, network="none"))
+    job.release()
 
 
 # --------------------------------------------------------------------------------------------------- what each is told

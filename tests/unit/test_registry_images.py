@@ -13,7 +13,7 @@ import pytest
 
 from localaws.ministack_adapter import authorization, registry_images
 from localaws.ministack_adapter.request_bodies import ANONYMOUS_LIMIT, limit_of
-from localaws.registry import manifests, protocol, references, tokens
+from localaws.registry import manifests, paths, protocol, references, tokens
 from localaws.registry.blobs import Blobs, DigestMismatchError, OutOfOrderError
 from localaws.registry.images import Images, Rules
 from localaws.registry.refusals import RegistryError
@@ -108,7 +108,7 @@ def test_a_grant_is_for_one_path_until_then() -> None:
 def test_calls_of_the_protocol(method: str, path: str, found: tuple[str, ...] | None) -> None:
     call = protocol.call_of(method, path)
     assert (call and (call.action, call.does, call.repository, call.reference)) == found
-    assert protocol.is_of_registry(path)
+    assert paths.is_of_registry(path)
 
 
 def test_bodies_of_the_registry_s_requests_have_a_layer_s_limit() -> None:

@@ -9,7 +9,7 @@ from contract.approvals import APPROVAL
 from contract.batches import BATCH
 from contract.scaling import SCALING
 from contract.shadows import SHADOW
-from contract.states import ANSWER, EVALUATE, NOT_RECORDED, RECORD, TRAIN, VARIABLES
+from contract.states import ANSWER, ASK_CHALLENGER, ASK_CHAMPION, EVALUATE, NOT_RECORDED, RECORD, TRAIN, VARIABLES
 from infra.grants import Grant, use_key
 from infra.workflow.conditions import any_of, equals, is_not
 from infra.workflow.expressions import RUN_ID, composed, expression
@@ -69,10 +69,16 @@ def _payload(at: Surroundings, training: Training) -> dict[str, Any]:
         "jobs": {
             TRAIN: composed(training.way.job_name(at)),
             EVALUATE: composed(at.job(RUN_ID, names.EVALUATE_STEP)),
+            **(_asked(at) if at.judging_image else {}),
             **({ANSWER: composed(at.job(RUN_ID, names.ANSWER_STEP))} if at.spec.deploy.is_batch else {}),
             **training.way.jobs,
         },
     }
+
+
+def _asked(at: Surroundings) -> dict[str, str]:
+    steps = {ASK_CHALLENGER: names.CHALLENGER_STEP, ASK_CHAMPION: names.CHAMPION_STEP}
+    return {state: composed(at.job(RUN_ID, step)) for state, step in steps.items()}
 
 
 def _fail(error: str, cause: str) -> State:

@@ -73,7 +73,8 @@ class ContainerSpec:
 
     command: program and arguments, looked up in PATH of `environment`.
     environment: all variables that it sees; nothing of the server's own.
-    base_dir: the directory that appears as /opt/ml, where that is possible; see `ml_dir`.
+    base_dir: the directory that appears as /opt/ml, where that is possible; see `ml_dir`. In an image's own file system
+    what it holds appears there.
     tmp_dir: appears as /tmp.
     cwd: where the program starts, as the container sees it.
     hide: directories of the server's that it must not see, also where a directory above them is shown.
@@ -330,7 +331,8 @@ def _view_options(spec: ContainerSpec) -> list[str]:
     options = _network_options(spec.network)
     options += ["--process-1"] if spec.as_process_1 else []
     options += ["--train"] if spec.is_train else []
-    options += ["--bind", str(spec.base_dir), str(OPT_ML), "--bind", str(spec.tmp_dir), str(TMP)]
+    for folder, seen in [*_ml_binds(spec), (spec.tmp_dir, TMP)]:
+        options += ["--bind", str(folder), str(seen)]
     options += ["--hostname", spec.hostname] if spec.hostname else []
     options += ["--show", str(spec.etc_hosts), "/etc/hosts"] if spec.etc_hosts else []
     for place, folder in spec.shared.items():
@@ -348,6 +350,13 @@ def _view_options(spec: ContainerSpec) -> list[str]:
     for hidden in spec.hide:
         options += ["--hide", str(hidden)]
     return options + (_layer_options(spec.layer) if spec.layer else [])
+
+
+def _ml_binds(spec: ContainerSpec) -> list[tuple[Path, Path]]:
+    """Where the folders of /opt/ml lie. What an image of one's own has beside them, such as code, stays."""
+    if spec.image_root is None:
+        return [(spec.base_dir, OPT_ML)]
+    return [(folder, OPT_ML / folder.relative_to(spec.base_dir)) for folder in image_root.ml_folders(spec.base_dir)]
 
 
 def _network_options(network: Literal["host", "none"] | Sequence[int]) -> list[str]:

@@ -16,7 +16,7 @@ import shutil
 import stat
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
@@ -41,12 +41,19 @@ class ImageLayerError(Exception):
     """A layer can't be unpacked; the message names it, and what is wrong with it."""
 
 
-def unpack(layers: Sequence[Path], root: Path, room: int, contents: Sequence[str] = ()) -> None:
+def unpack(
+    layers: Sequence[Path],
+    root: Path,
+    room: int,
+    contents: Sequence[str] = (),
+    keep_going: Callable[[], None] = lambda: None,
+) -> None:
     """Unpack layers, the lowest first, into an empty folder; together they may have `room` bytes.
 
-    contents: the digests of the layers' tars, as the image's configuration has them. Raises ImageLayerError, OSError.
+    contents: the digests of the layers' tars, as the image's configuration has them. keep_going: called all the time;
+    what it raises ends the work. Raises ImageLayerError, OSError.
     """
-    tree = _Tree(root, keeps_owners=os.geteuid() == 0)
+    tree = _Tree(root, os.geteuid() == 0, keep_going)
     for index, layer in enumerate(layers):
         try:
             room -= _unpack_layer(layer, tree, room, contents[index] if index < len(contents) else None)
@@ -132,6 +139,7 @@ class _Tree:
 
     root: Path
     keeps_owners: bool
+    keep_going: Callable[[], None]
     _real: dict[str, str] = field(default_factory=dict)
     _written: set[str] = field(default_factory=set)
     _there: set[str] = field(default_factory=set)
@@ -143,6 +151,7 @@ class _Tree:
 
     def add(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         """Unpack an entry. Raises UnsafeArchiveError or BrokenArchiveError, which name it."""
+        self.keep_going()
         try:
             self._add(tar, member)
         except OSError as error:

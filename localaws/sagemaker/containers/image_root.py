@@ -17,6 +17,7 @@ _HOSTS = (
     ("ff02::1", "ip6-allnodes"),
     ("ff02::2", "ip6-allrouters"),
 )
+_SHARED_WITH_IMAGE = "processing"
 _RESOLVER = Path("/etc/resolv.conf")
 
 
@@ -72,6 +73,16 @@ def write_files(folder: Path, hostname: str, hosts: Mapping[str, str], *, has_ne
         (folder / name).write_text(text, encoding="utf-8")
         (folder / name).chmod(0o644)
     return {f"/etc/{name}": folder / name for name in texts}
+
+
+def ml_folders(base_dir: Path) -> list[Path]:
+    """The folders of /opt/ml that are SageMaker's; an image may have others beside them: AWS's own examples copy the
+    code to /opt/ml/code, and what a processing job runs to /opt/ml/processing."""
+    found = sorted(path for path in base_dir.iterdir() if path.is_dir())
+    inside = [path for path in found if path.name == _SHARED_WITH_IMAGE]
+    return [path for path in found if path not in inside] + [
+        below for path in inside for below in sorted(path.iterdir())
+    ]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ An image that the table of frameworks hasn't got (`image_table`) is looked up th
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,19 +81,44 @@ def refuse_missing(platform: Platform, uri: str, role_arn: str) -> None:
         raise errors.validation(str(error)) from error
 
 
-def resolve(images: Images, platform: Platform, uri: str, role_arn: str, progress: Progress) -> OwnImage:
+def resolve(  # noqa: PLR0913 - the last by keyword
+    images: Images,
+    platform: Platform,
+    uri: str,
+    role_arn: str,
+    progress: Progress,
+    *,
+    keep_going: Callable[[], None] = lambda: None,
+) -> OwnImage:
     """The image that a URI names in the account's registry, pulled as a role, with its files on this machine.
 
-    They are unpacked now if need be, with lines about that to `progress`. Raises CannotRunImageError.
+    See `unpacked`. Raises CannotRunImageError.
+    """
+    image = _pulled(platform, uri, role_arn)
+    return unpacked(images, platform, image, uri, progress, keep_going=keep_going)
+
+
+def unpacked(  # noqa: PLR0913 - the last by keyword
+    images: Images,
+    platform: Platform,
+    image: RegistryImage,
+    uri: str,
+    progress: Progress,
+    *,
+    keep_going: Callable[[], None] = lambda: None,
+) -> OwnImage:
+    """An image that has been pulled, with its files on this machine.
+
+    They are unpacked now if need be, with lines about that to `progress`; what `keep_going` raises ends that. Raises
+    CannotRunImageError.
     """
     if container.isolation() == "none":
         raise CannotRunImageError(f"CannotStartContainerError: {_NO_MOUNTS}")
-    image = _pulled(platform, uri, role_arn)
     try:
         config = image_config.read(image.config)
         kept = _folder(images, platform) / _name(image)
         what = f"the file system of image {uri} ({image.digest})"
-        images.make_once(kept, what, progress, lambda: _unpack(image, config, kept))
+        images.make_once(kept, what, progress, lambda: _unpack(image, config, kept, keep_going))
         files = kept / _FILES
         account = image_config.account(config.user, _of_etc(files, "passwd"), _of_etc(files, "group"))
     except (ImageConfigError, ImageLayerError, OSError) as error:
@@ -154,15 +179,15 @@ def _folder(images: Images, platform: Platform) -> Path:
 def _name(image: RegistryImage) -> str:
     # Who isn't root keeps no owners, and can't read what root keeps for its own.
     of_user = "" if os.geteuid() == 0 else f"-{os.geteuid()}"
-    return f"own-{image.digest.partition(':')[2][:16]}{of_user}"
+    return f"own-{image.digest.partition(':')[2]}{of_user}"
 
 
-def _unpack(image: RegistryImage, config: ImageConfig, kept: Path) -> None:
+def _unpack(image: RegistryImage, config: ImageConfig, kept: Path, keep_going: Callable[[], None]) -> None:
     if kept.exists():
         remove(kept)  # an earlier unpacking was cut off; folders of it may be closed to their owner
     (kept / _FILES).mkdir(parents=True)
     kept.chmod(0o700)  # an image may have folders that everybody may write to
-    image_layers.unpack(image.layers, kept / _FILES, archives.free(kept), config.layer_contents)
+    image_layers.unpack(image.layers, kept / _FILES, archives.free(kept), config.layer_contents, keep_going)
 
 
 def _of_etc(files: Path, name: str) -> str:

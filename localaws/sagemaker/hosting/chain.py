@@ -121,6 +121,11 @@ class Chain(Worker):
         error.container = link.hostname
         raise error
 
+    def ends_when_hung(self, container: str) -> bool:
+        """Whether the one of them that hasn't answered is to be ended, and with it all."""
+        link = self.link(container)
+        return link is not None and link.worker.ends_when_hung(container)
+
     def pings(self, seconds: float) -> bool:
         """Whether all of them answer /ping with 200, each within `seconds`."""
         return all(link.worker.pings(seconds) for link in self.links)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import socket
 import threading
 from collections.abc import Collection, Mapping
@@ -20,6 +22,7 @@ from localaws.sagemaker.containers.own_images import CannotRunImageError, OwnIma
 from localaws.sagemaker.core.registry_images import (
     ImageAccessDeniedError,
     ImageNotInRegistryError,
+    RegistryImage,
     UnusableImageError,
 )
 from localaws.sagemaker.hosting.endpoint_logs import follow
@@ -27,7 +30,7 @@ from localaws.sagemaker.hosting.model_server.flask_model import PASSED_ON
 from localaws.sagemaker.hosting.prepared import Prepared
 from localaws.sagemaker.hosting.worker import Worker
 
-PORT = 8080
+_PORT = 8080
 _HOSTNAME = "model.aws.local"
 # "The containers in a pipeline listen on the port specified in the SAGEMAKER_BIND_TO_PORT environment variable (instead
 # of 8080)" (developer guide, "Run Real-time Predictions with an Inference Pipeline"); which ports these are isn't told.
@@ -35,6 +38,7 @@ _FIRST_OF_SEVERAL = 8081
 _SAFE_PORTS, _SAFE_PORTS_EACH = 21000, 1000
 _PING_SECONDS = 2.0  # "The request timeout on /ping attempts is 2 seconds"
 _COMMAND = ["serve"]
+_PULLED = "image.json"  # beside a deployment's archives
 _NOT_PULLED = (
     "Please make sure all images included in the model for the production variant {} exist, and that the execution "
     "role used to create the model has permissions to access them."
@@ -54,6 +58,7 @@ class _NetworkDoor:
     """To a container's server, which listens in a private network."""
 
     patience: float | None = _PING_SECONDS
+    ends_when_hung = serves_several = False
     not_started: Collection[int] = (image_program.NOT_FOUND, image_program.CANNOT_RUN, image_program.NOT_STARTED)
 
     def __init__(self, network: Network, port: int) -> None:
@@ -87,21 +92,43 @@ def start(prepared: Prepared, variant: str) -> Worker:
 
 
 def _image(prepared: Prepared, variant: str) -> OwnImage:
-    platform, source, say = prepared.context.platform, prepared.source, prepared.log.say
-    uri, role = source["Image"], source["RoleArn"]
+    """The image, pulled with a deployment's first container: another comes back even when it has gone meanwhile."""
+    context, uri, say = prepared.context, prepared.source["Image"], prepared.log.say
+    known = prepared.place.archives / _PULLED
     try:
-        platform.registry_image(uri, role)
-        return own_images.resolve(prepared.context.images, platform, uri, role, say)
+        image = _read(known) if known.exists() else _pulled(prepared, variant)
+        found = own_images.unpacked(context.images, context.platform, image, uri, say)
+    except CannotRunImageError as error:
+        raise OwnContainerError(str(error)) from error
+    _write(known, image)
+    return found
+
+
+def _pulled(prepared: Prepared, variant: str) -> RegistryImage:
+    uri, role = prepared.source["Image"], prepared.source["RoleArn"]
+    try:
+        return prepared.context.platform.registry_image(uri, role)
     except ImageAccessDeniedError as error:
-        say(str(error))
+        prepared.log.say(str(error))
         raise OwnContainerError(_denied(uri, role, variant, str(error))) from error
     except ImageNotInRegistryError as error:
-        say(str(error))
+        prepared.log.say(str(error))
         raise OwnContainerError(_NOT_PULLED.format(variant)) from error
-    except (UnusableImageError, CannotRunImageError) as error:
-        for detail in getattr(error, "details", ()):
-            say(detail)
+    except UnusableImageError as error:
         raise OwnContainerError(str(error)) from error
+
+
+def _read(known: Path) -> RegistryImage:
+    image = json.loads(known.read_text(encoding="utf-8"))
+    return RegistryImage(image["digest"], image["config"], [Path(layer) for layer in image["layers"]])
+
+
+def _write(known: Path, image: RegistryImage) -> None:
+    document = {"digest": image.digest, "config": image.config, "layers": [str(layer) for layer in image.layers]}
+    known.parent.mkdir(parents=True, exist_ok=True)
+    partial = known.with_name(f"{known.name}.{secrets.token_hex(4)}")
+    partial.write_text(json.dumps(document), encoding="utf-8")
+    partial.replace(known)
 
 
 def _denied(uri: str, role: str, variant: str, told: str) -> str:
@@ -163,4 +190,4 @@ def _variables(prepared: Prepared) -> dict[str, str]:
 
 def _port(number: int) -> int:
     """Where a container listens: the only one, or that of several."""
-    return _FIRST_OF_SEVERAL + number - 1 if number else PORT
+    return _FIRST_OF_SEVERAL + number - 1 if number else _PORT

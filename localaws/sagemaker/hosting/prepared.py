@@ -32,8 +32,7 @@ class Prepared:
     """A container, its model unpacked.
 
     source: what its variant or job runs, see `VariantPlan`; of several containers, with this one's members.
-    arn: of what it is started for. log: is closed once it has ended. number: which of several it is, from 1 on; 0 where
-    it is the only one.
+    log: is closed once it has ended. number: which of several it is, from 1 on; 0 where it is the only one.
     """
 
     context: Context

@@ -91,7 +91,7 @@ class Job(LedJob):
 
     hosts: one for each instance, the first one first. variables: of its containers, which the service sets beside those
     of the request. remarks: of the service on it, for its log. shared: folders that all hosts have in common, by their
-    places below /opt/ml. network: that in which they meet.
+    places below /opt/ml. network: that in which they meet. installed: the layer that pip has made for all of them.
     on_metrics: called in the job's thread with what was measured in a line of its log.
     """
 
@@ -107,6 +107,7 @@ class Job(LedJob):
         self.remarks: Sequence[str] = ()
         self.shared: Mapping[str, Path] = {}
         self.network: Network | None = None
+        self.installed: Path | None = None
         self.on_metrics: Callable[[Sequence[Measurement]], None] = lambda _measured: None
 
     @property
@@ -192,10 +193,11 @@ class Job(LedJob):
         if self.network is not None:
             self.network.close()
             self.network = None
+        self.installed = None
         remove(self.directory)
 
     def new_log(self, host: str) -> ContainerLog:
-        """A log of one of its hosts, by the host's name."""
+        """A log for a host's container, a stream of its own."""
         clock, telemetry = self.context.clock, self.context.platform.telemetry_of(self.document["RoleArn"])
         return ContainerLog(telemetry, clock, self.kind.log_group, f"{self.name}/{host}-{int(clock.now())}")
 

@@ -7,11 +7,12 @@ image is here: no script, no toolkit, no warm interpreter.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from localaws.sagemaker.containers import environment, own_images
+from localaws.sagemaker.containers import container, environment, own_images, sdk_settings
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.image_config import ImageConfig
 from localaws.sagemaker.containers.own_images import CannotRunImageError
@@ -42,7 +43,9 @@ def container_spec(host: Host, wanted: OwnContainer) -> ContainerSpec:
     job = host.job
     platform, role = job.context.platform, job.document["RoleArn"]
     try:
-        image = own_images.resolve(job.context.images, platform, wanted.uri, role, host.log.say)
+        image = own_images.resolve(
+            job.context.images, platform, wanted.uri, role, host.log.say, keep_going=job.signals.keep_going
+        )
         root, notes = own_images.prepare(image, host.directory, host.name, {}, has_network=not wanted.isolated)
     except CannotRunImageError as error:
         host.log.say(*error.details)
@@ -57,8 +60,11 @@ def container_spec(host: Host, wanted: OwnContainer) -> ContainerSpec:
     if not words:
         raise JobFailedError(f"ClientError: {_NO_COMMAND}")
     host.tmp.chmod(0o1777)
+    with contextlib.suppress(OSError):
+        (host.ml / "code").rmdir()  # a framework's toolkit puts a script there; here it is the image's
     of_role = environment.of_the_role(platform, job.role.credentials)
-    given = {"HOSTNAME": host.name, **of_role, **job_container.of_every_job(host), **wanted.variables}
+    of_sdk = {sdk_settings.VARIABLE: str(container.TMP / sdk_settings.FILE_NAME)}
+    given = {"HOSTNAME": host.name, **of_role, **of_sdk, **job_container.of_every_job(host), **wanted.variables}
     seen = image.config.environment(given, image.account.home)
     spec = job_container.spec(host, words, seen, cwd=Path(image.config.cwd), isolated=wanted.isolated)
     return host_network.joined(host, replace(spec, image_root=root, hostname=host.name))
