@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infra.images import framework_accounts
+from infra.images import framework_accounts, processor
 from ratchet.spec import PipelineSpec
 from ratchet.spec.dockerfile import Dockerfile
 from ratchet.spec.dockerfile_checks import is_never_run
@@ -26,9 +26,19 @@ def check_own_image(spec: PipelineSpec, region: str) -> None:
         message = f"is in {found['region']}, and SageMaker takes it in {region} alone; push it there, too"
         raise spec.error("image", message)
     if built := spec.dockerfile_read:
+        _check_machines(spec)
         problems = list(_of_bases(built))
         if problems:
             raise SpecError(spec.folder / str(spec.dockerfile), problems)
+
+
+def _check_machines(spec: PipelineSpec) -> None:
+    """CodeBuild's machine is an x86 one, as are the images that it builds."""
+    types = {"train.instance": spec.train.instance, "deploy.instance": spec.deploy.instance}
+    for field, instances in types.items():
+        for one in instances.in_order:
+            if processor(one) == "arm64":
+                raise spec.error(field, f"{one} is a machine for arm64 images, and a dockerfile's is built on x86")
 
 
 def _of_bases(dockerfile: Dockerfile) -> Iterator[Problem]:

@@ -7,6 +7,10 @@
 work=${TMPDIR:-/tmp}/image-build-${CODEBUILD_BUILD_ID##*:}
 mkdir -p "$work"
 
+# SageMaker takes an image's manifest of Docker's kind for a model, and neither OCI's nor a list of them, as an image
+# with attestations is.
+export BUILDX_NO_DEFAULT_ATTESTATIONS=1
+
 # ECR scans behind the push, mostly within a minute.
 scan_seconds=5
 scan_tries=120
@@ -16,9 +20,10 @@ doing() {
     echo "==== $*"
 }
 
+# Its digest, and what kind of manifest it has.
 find_image() {
     aws ecr describe-images --repository-name "$REPOSITORY" --image-ids "imageTag=$TAG" \
-        --query 'imageDetails[0].imageDigest' --output text
+        --query 'imageDetails[0].[imageDigest,imageManifestMediaType]' --output text
 }
 
 # The password of a registry, from the region that its name says. Public ECR gives one in us-east-1 alone.
@@ -105,18 +110,24 @@ judge_scan() {
 # Tags are immutable: an image whose tag is there (a rollback to earlier code) isn't built again.
 build() {
     doing "looking for the image $TAG"
-    if find_image >"$work/digest" 2>"$work/error"; then
+    if find_image >"$work/image" 2>"$work/error"; then
         echo "$TAG is there"
     elif grep -q ImageNotFoundException "$work/error"; then
         make_image
         doing "looking for what was pushed"
-        find_image >"$work/digest"
+        find_image >"$work/image"
     else
         cat "$work/error"
         return 1
     fi
-    digest=$(cat "$work/digest")
+    digest=$(cut -f 1 "$work/image")
+    echo "$digest" >"$work/digest"
     echo "$URI@$digest"
+    case $(cut -f 2 "$work/image") in
+        *.oci.*)
+            echo "its manifest is $(cut -f 2 "$work/image"), and SageMaker takes none of OCI's for a model"
+            return 1 ;;
+    esac
     judge_scan
 }
 

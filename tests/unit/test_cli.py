@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,8 @@ from click.testing import CliRunner, Result
 from contract.files import SPEC_FILE
 from ratchet import account, cli, deploying, errors, project, spec, tools
 from ratchet.account import Server
+from ratchet.spec.docker_context import docker_context
+from ratchet.spec.loading import check_context
 
 ROOT = Path(__file__).parents[2]
 
@@ -241,6 +246,51 @@ def test_new_makes_a_folder_whose_pipeline_is_valid(checkout: Path) -> None:
         assert prefix.startswith("wine-quality/")
         assert any((folder / "sample" / channel).iterdir())
     assert not [path for path in folder.rglob("*.*") if "my-model" in path.read_text(encoding="utf-8")]
+
+
+def test_new_makes_a_folder_with_a_container_of_its_own(checkout: Path, tmp_path: Path) -> None:
+    """Its programs train on the sample and answer, started as SageMaker starts them but for the folder and the port."""
+    assert call("new", "wine", "--own-container").exit_code == 0
+    folder = checkout / "training_code" / "wine"
+    loaded = spec.load(folder / SPEC_FILE)
+    check_context(loaded)
+    assert loaded.is_own_container
+    assert docker_context(folder, "Dockerfile").names == ("Dockerfile", "serve", "train")
+    shutil.copytree(folder / "sample" / "train", tmp_path / "ml" / "input" / "data" / "train")
+    (tmp_path / "ml" / "input" / "config").mkdir()
+    (tmp_path / "ml" / "input" / "config" / "hyperparameters.json").write_text('{"power": "2"}')
+    trained = subprocess.run([folder / "train", tmp_path / "ml"], capture_output=True, text=True, check=True)
+    (metric,) = loaded.train.metrics.values()
+    assert float(re.search(metric, trained.stdout)[1]) > 0.8  # type: ignore[index] - none fails the test, too
+    labels, rows = zip(*(line.split(",", 1) for line in _lines(folder / "sample" / "test")), strict=True)
+    answers = _answers(folder / "serve", tmp_path / "ml", "\n".join(rows))
+    right = sum(answer == label for answer, label in zip(answers, labels, strict=True))
+    assert right / len(labels) > loaded.gate.minimum
+
+
+def _lines(folder: Path) -> list[str]:
+    return [line for path in folder.glob("*.csv") for line in path.read_text().splitlines()]
+
+
+def _answers(serve: Path, ml: Path, body: str) -> list[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([serve, ml, str(port)])
+    try:
+        for attempt in range(200):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5).close()
+                break
+            except OSError:
+                assert attempt < 199, "it doesn't answer"
+                time.sleep(0.05)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/invocations", body.encode(), timeout=5) as answer:
+            found: list[str] = answer.read().decode().splitlines()
+            return found
+    finally:
+        server.terminate()
+        assert server.wait(10) == 0, "it ends when SageMaker says so"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ SCRIPTS = Path(__file__).parents[2] / "infra" / "constructs"
 OWN = "111122223333.dkr.ecr.eu-west-1.amazonaws.com"
 SAGEMAKERS = "763104351884.dkr.ecr.us-west-2.amazonaws.com"
 DIGEST = f"sha256:{'5' * 64}"
+THERE = f"{DIGEST}\tapplication/vnd.docker.distribution.manifest.v2+json\n"
 COUNTS = "imageScanFindings.findingSeverityCounts"
 MISSING = "An error occurred (ImageNotFoundException) when calling the DescribeImages operation: no such image"
 URL = "https://console/builds/p:1234"
@@ -104,7 +105,7 @@ def pushed(*scan: tuple[str, str, str, int]) -> list[tuple[str, str, str, int]]:
     """An image that isn't there and is, once it is pushed; its scan."""
     return [
         ("describe-images", "", MISSING, 255),
-        ("describe-images", f"{DIGEST}\n", "", 0),
+        ("describe-images", THERE, "", 0),
         ("get-login-password", "secret\n", "", 0),
         *scan,
     ]
@@ -161,7 +162,7 @@ def test_each_registry_is_asked_for_its_password_in_its_own_region(machine: Buil
 
 def test_an_image_whose_tag_is_there_is_not_built_again(machine: Build) -> None:
     """As by a rollback to earlier code; the scan that it has is looked at all the same."""
-    machine.answers = [("describe-images", f"{DIGEST}\n", "", 0), *CLEAN]
+    machine.answers = [("describe-images", THERE, "", 0), *CLEAN]
     assert machine.build().returncode == 0
     assert not [line for line in machine.called if line.startswith("docker")]
     assert machine.answer(succeeding=True)["Data"] == {"Digest": DIGEST}
@@ -205,6 +206,11 @@ FINDINGS: dict[str, tuple[list[tuple[str, str, str, int]], str, str | None]] = {
 }
 
 
+@pytest.mark.fidelity(
+    "Containers",
+    "The scan of an image whose system ECR can't scan ends UNSUPPORTED_IMAGE, or FAILED with UnsupportedImageError.",
+    "ECR API reference, ImageScanStatus; ECR user guide, Troubleshooting image scanning",
+)
 @pytest.mark.parametrize("what", FINDINGS)
 def test_findings_fail_a_build_where_the_environment_says_so(machine: Build, what: str) -> None:
     scan, failing, wrong = FINDINGS[what]
@@ -259,6 +265,11 @@ FAILURES: dict[str, tuple[list[tuple[str, str, str, int]], str]] = {
         pushed(("docker push", "", "denied: tag is immutable", 1)),
         "docker push failed: denied: tag is immutable",
     ),
+    "a manifest that SageMaker takes for no model": (
+        [("describe-images", THERE.replace("docker.distribution", "oci.image"), "", 0)],
+        f"looking for the image t1 failed: t1 is there {OWN}/images@{DIGEST} its manifest is "
+        "application/vnd.oci.image.manifest.v2+json, and SageMaker takes none of OCI's for a model; its log: ",
+    ),
     "no look": (
         [("describe-images", "", "An error occurred (AccessDeniedException): not you", 254)],
         "looking for the image t1 failed: An error occurred (AccessDeniedException): not you; its log: ",
@@ -266,6 +277,11 @@ FAILURES: dict[str, tuple[list[tuple[str, str, str, int]], str]] = {
 }
 
 
+@pytest.mark.fidelity(
+    "Models",
+    "SageMaker makes no model of an image whose manifest is of an OCI media type.",
+    "github.com/aws/amazon-sagemaker-feedback, issue 180; github.com/mlflow/mlflow, issue 13834",
+)
 @pytest.mark.parametrize("what", FAILURES)
 def test_a_failed_build_says_why(machine: Build, what: str) -> None:
     machine.answers, why = FAILURES[what]

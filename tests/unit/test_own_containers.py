@@ -121,6 +121,14 @@ def test_an_image_that_sagemaker_can_t_have_is_refused(tmp_path: Path, what: str
     assert problem.message.startswith(message)
 
 
+def test_a_machine_that_can_t_run_what_codebuild_builds_is_refused(tmp_path: Path) -> None:
+    spec = own(tmp_path, deploy={"instance": ["ml.c5.large", "ml.c7g.large"]})
+    with pytest.raises(
+        SpecError, match=r"deploy.instance: ml.c7g.large is a machine for arm64 images, and a dockerfile's"
+    ):
+        check_own_image(spec, "us-east-1")
+
+
 def test_spot_for_an_image_that_checkpoints(tmp_path: Path) -> None:
     (tmp_path / "fit.rs").write_text('let kept = Path::new("/opt/ml/checkpoints");')
     spot = {**TRAIN, "spot": {"max_wait": "2h"}}
