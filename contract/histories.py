@@ -87,7 +87,7 @@ def of_events(events: Sequence[Mapping[str, Any]]) -> Execution:
     places: dict[int, int] = {}
     for event in events:
         place = _apply(event, visits, places.get(event.get("previousEventId", 0)))
-        if place is not None:
+        if place is not None and "id" in event:
             places[event["id"]] = place
     return _ended(events, _with_told(_with_handled(visits)))
 

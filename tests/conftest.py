@@ -40,6 +40,7 @@ LONG = (
     "tests/local/test_first_day.py",
     "tests/local/test_endpoints.py::test_no_request_fails",
     "tests/local/test_demo_story.py",
+    "tests/local/test_own_container_runs.py",
     "tests/local/test_run.py",
     "tests/local/test_stopping.py",
     "tests/local/test_prune_cnn.py",

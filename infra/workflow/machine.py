@@ -51,9 +51,10 @@ def run_machine(at: Surroundings) -> Machine:
     """Each step ends by naming the next; whatever fails goes to Record."""
     training = how_it_trains(at, again=TRAIN, then=train.CLOSE)
     settling = settle(at, then=PLAN)
-    expecting = expect_alarms(at, then=train.OPEN)
-    trains = next(iter(expecting.states), train.OPEN)
-    asking = ask.ask(at, then=evaluate.OPEN)
+    asking, answering = ask.write(at, then=train.OPEN), ask.answer(at, then=evaluate.OPEN)
+    asks = next(iter(asking.states), train.OPEN)
+    expecting = expect_alarms(at, then=asks)
+    trains = next(iter(expecting.states), asks)
     otherwise = _at_the_end(at) if at.has_endpoint else batch.READY
     by_a_person = at.spec.approval.manual
     return story(
@@ -61,8 +62,9 @@ def run_machine(at: Surroundings) -> Machine:
         settling,
         plan(at, training, anew=trains, again=LOOK if by_a_person else DEPLOY, drifted=REPAIR, idle=otherwise),
         expecting,
-        *train.train(at, training, then=next(iter(asking.states), evaluate.OPEN)),
         asking,
+        *train.train(at, training, then=next(iter(answering.states), evaluate.OPEN)),
+        answering,
         evaluate.evaluate(at, then=GATE),
         gate(at, then=REGISTER),
         register(at, training, better=APPROVE if by_a_person else DEPLOY, worse=otherwise),

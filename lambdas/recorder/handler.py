@@ -26,6 +26,7 @@ from common.state import State, judged, promoted, require_lock, settled, trained
 from contract import environment, files, functions, histories, names, outcomes, triggers
 from contract.batches import BATCH
 from contract.run_table import UNFINISHED
+from contract.states import ASK_CHALLENGER
 from contract.tuning import TUNING
 from contract.verdicts import FILE_BYTES
 from recorder import approvals, batch_figures, documents
@@ -161,7 +162,9 @@ def afterwards(event: Document, state: State, record: Document, uri: str, log: L
         lambda: client("sns").publish(TopicArn=os.environ[functions.TOPIC_ARN], **documents.notification(record, uri)),
         *(partial(approve, request) for request in approvals.updates(event, record["outcome"])),
     ]
-    if event["deployment"] or event.get("repaired") or event["run"]["trigger"]["kind"] == triggers.REPAIR:
+    # Of a run before that was stopped while its models were asked over HTTP, they are still there.
+    asks = ASK_CHALLENGER in event["jobs"]
+    if event["deployment"] or event.get("repaired") or asks or event["run"]["trigger"]["kind"] == triggers.REPAIR:
         cloudwatch = client("cloudwatch") if event.get("alarms") else None
         housekeeper = Housekeeper(client("sagemaker"), event["content_prefix"], log, cloudwatch)
         # A machine for batches says so, also of a run that has answered none.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable
 from functools import partial
 from types import ModuleType
@@ -17,6 +18,7 @@ from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.asgi import Application, Receive, Scope, Send
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.imports import when_imported
+from localaws.ministack_adapter.ministack_platform import put_event
 from localaws.ministack_adapter.sagemaker_requests import document_of, operation_of
 from localaws.registry.paths import is_of_registry
 from localaws.server_file import ACCOUNT, REGION
@@ -50,7 +52,16 @@ def make_registry(aws: EmbeddedAws) -> Registry:
 
     changed = partial(aws.changed, SERVICE)
     images = Images(aws.state_dir / SERVICE, aws.kept_images, rules_of, changed, aws.account)
+    images.listener = partial(_tell, aws)
     return Registry(images, os.environ["AWS_SECRET_ACCESS_KEY"], aws.region, aws.endpoint_url)
+
+
+def _tell(aws: EmbeddedAws, action: str, name: str, digest: str, tag: str | None) -> None:
+    """An image's event ("Amazon ECR events and EventBridge"), put by a thread: its targets take their time."""
+    detail = {"result": "SUCCESS", "repository-name": name, "image-digest": digest, "action-type": action}
+    told = {**detail, **({"image-tag": tag} if tag else {})}
+    put = partial(put_event, aws, "aws.ecr", "ECR Image Action", told, [])
+    threading.Thread(target=put, name="registry-event", daemon=True).start()
 
 
 def _sweep(aws: EmbeddedAws) -> None:

@@ -47,6 +47,8 @@ class Images:
         registry: str,
     ) -> None:
         self.registry = registry
+        # Told of each image that comes and goes: PUSH or DELETE, the repository, the digest, the tag.
+        self.listener: Callable[[str, str, str, str | None], None] = _nobody
         self.blobs = Blobs(folder)
         self.lock = threading.RLock()
         self._store = store
@@ -121,7 +123,8 @@ class Images:
                 repository["images"][holder]["tags"].remove(tag)
             image["tags"] += [tag] if tag else []
             self._changed()
-            return manifest
+        self.listener("PUSH", name, manifest.digest, tag)
+        return manifest
 
     def _require_parts(self, name: str, repository: Document, manifest: Manifest) -> None:
         missing = [digest for digest in dict.fromkeys(manifest.blobs) if digest not in repository["blobs"]]
@@ -178,7 +181,9 @@ class Images:
                 repository["blobs"].pop(blob, None)
             self._unname(gone)
             self._changed()
-            return [{"imageDigest": digest, "imageTag": each} for each in image["tags"]] or [{"imageDigest": digest}]
+        for each in image["tags"] or [None]:
+            self.listener("DELETE", name, digest, each)
+        return [{"imageDigest": digest, "imageTag": each} for each in image["tags"]] or [{"imageDigest": digest}]
 
     # ----------------------------------------------------------------------------------------------- what is freed
 
@@ -210,6 +215,9 @@ class Images:
                     del repository["blobs"][digest]
             self.blobs.sweep(self._named())
             self._changed()
+
+
+def _nobody(_action: str, _name: str, _digest: str, _tag: str | None) -> None: ...
 
 
 def _rules_of(rules: Rules | None) -> Rules:

@@ -20,7 +20,7 @@ Document = dict[str, Any]
 
 _TAG = re.compile(references.TAG)
 _DIGEST = r"[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+"
-_MOST = 1000
+_USUAL, _MOST = 100, 1000
 
 
 def answer(images: Images, operation: str, request: Document) -> Document | None:
@@ -155,7 +155,7 @@ def _detail(images: Images, name: str, digest: str, image: Document) -> Document
 
 
 def _page(member: str, found: list[Document], request: Document) -> Document:
-    most, token = request.get("maxResults", _MOST if "nextToken" not in request else 100), request.get("nextToken")
+    most, token = request.get("maxResults", _USUAL), request.get("nextToken")
     if not isinstance(most, int) or not 1 <= most <= _MOST:
         raise invalid("maxResults", f"must be between 1 and {_MOST}")
     start = _start(token) if token else 0
@@ -166,7 +166,7 @@ def _page(member: str, found: list[Document], request: Document) -> Document:
 
 def _start(token: str) -> int:
     try:
-        return int(base64.b64decode(token, validate=True))
+        return max(0, int(base64.b64decode(token, validate=True)))
     except ValueError:
         raise invalid("nextToken", "must be a token of an earlier answer") from None
 

@@ -23,6 +23,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -141,6 +142,7 @@ def first_stage(dockerfile: Path) -> str:
     return found[1]
 
 
+@cache
 def python_base() -> Files:
     """This Python with its standard library as the image's, and a shell."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"

@@ -9,6 +9,7 @@ from deployed import Pipeline, Scripted
 from image_kit import shell_layer
 from own_image_kit import ACCOUNT, REGION, needs_perl, perl_layer
 from registry_kit import layer, push
+from waiting import until
 
 pytestmark = needs_perl
 REPOSITORY = "own/judged"
@@ -42,6 +43,7 @@ while (1) {
 sub answer {
     my @rows = split /\n/, $_[0];
     return (500, 'out of luck') if $wrong eq 'fails';
+    sleep 600 if $wrong eq 'hangs';
     return (400, "a row has $columns columns") if grep { (my @fields = split /,/) != $columns } @rows;
     my @answers = map { my ($n) = split /,/; $n % 100 < $right * 100 ? $n % 2 : 1 - $n % 2 } @rows;
     pop @answers if $wrong eq 'short';
@@ -116,6 +118,26 @@ def test_answers_that_are_none(pipeline: Pipeline, wrong: str, sentence: str) ->
     pipeline.order(accuracy=1.0, wrong=wrong)
     error = pipeline.run()["error"]
     assert error["state"] == "Evaluate" and sentence in error["cause"], error
+
+
+def test_a_run_that_is_stopped_leaves_neither_job_nor_model(pipeline: Pipeline) -> None:
+    sagemaker, models = pipeline.aws.client("sagemaker"), pipeline.deployed()["models"]
+    pipeline.order(accuracy=1.0, wrong="hangs")
+    pipeline.idle()
+    run_id = pipeline.trigger()["run_id"]
+    jobs = [f"local-judged-own-{run_id}-{step}" for step in ("newcomer", "champion")]
+    until(
+        lambda: (
+            set(jobs) <= {job["TransformJobName"] for job in sagemaker.list_transform_jobs()["TransformJobSummaries"]}
+        )
+    )
+    assert len(pipeline.deployed()["models"] - models) == 2
+    arn = pipeline.item(f"run#{run_id}")["execution_arn"]
+    pipeline.aws.client("stepfunctions").stop_execution(executionArn=arn)
+    until(lambda: sagemaker.describe_transform_job(TransformJobName=jobs[0])["TransformJobStatus"] == "Stopped")
+    pipeline.order(accuracy=0.5)
+    assert pipeline.run()["outcome"] == "NotBetter"
+    assert pipeline.deployed()["models"] == models, "the next run clears away"
 
 
 def test_a_champion_that_cannot_answer_stays(pipeline: Pipeline) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from refusals import refusal
 from registry_kit import MANIFEST, ask, digest, layer, manifest, password, push, push_layer, refused
-from resources import allow, assumed, make_role, unique
+from resources import allow, assumed, first_message, make_role, open_queue, unique
 from running_aws import AwsFactory
 from waiting import until
 
@@ -311,6 +311,27 @@ def test_parts_come_in_order_and_are_what_their_digest_says(aws: Any, repository
     wrong = ask(aws, "PUT", f"/v2/{repository}/manifests/{digest(b'x')}", token, manifest(CONFIG).encode())
     assert refused(wrong)[:2] == (400, "DIGEST_INVALID")
     assert refused(ask(aws, "DELETE", f"/v2/{repository}/manifests/v1", token))[:2] == (405, "UNSUPPORTED")
+
+
+@pytest.mark.fidelity(
+    "EventBridge",
+    "An image that is pushed or deleted is an event of aws.ecr, ECR Image Action, with its repository, digest and tag.",
+    "ECR User Guide: Amazon ECR events and EventBridge",
+)
+def test_pushes_and_deletions_are_events(aws: Any) -> None:
+    repository, ecr, events = made(aws), aws.client("ecr"), aws.client("events")
+    url, arn = open_queue(aws, "events.amazonaws.com")
+    rule = unique("rule")
+    pattern = {"source": ["aws.ecr"], "detail": {"repository-name": [repository]}}
+    events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": arn}])
+    name = push(ecr, repository, {}, LAYER, tag="v1")
+    told = {"result": "SUCCESS", "repository-name": repository, "image-digest": name, "image-tag": "v1"}
+    pushed = first_message(aws, url)
+    assert (pushed["detail-type"], pushed["detail"]) == ("ECR Image Action", {**told, "action-type": "PUSH"})
+    aws.client("sqs").purge_queue(QueueUrl=url)
+    ecr.batch_delete_image(repositoryName=repository, imageIds=[{"imageDigest": name}])
+    assert first_message(aws, url)["detail"] == {**told, "action-type": "DELETE"}
 
 
 def peak_memory(pid: int) -> int:

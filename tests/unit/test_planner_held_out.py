@@ -295,3 +295,23 @@ def test_every_test_file_counts_for_unknown_endings_even_unread() -> None:
 
 def test_a_metric_of_which_nothing_is_known_takes_any_labels() -> None:
     assert look({"a.csv": "1.5,1\n2.5,1\n"}, metric="my_metrics.map50", needs="any")["examples"] == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "content"),
+    [
+        ("npz", "a.npz", "PK"),
+        ("images", "cat/a.png", PNG),
+        ("parquet", "a.parquet", "PAR1"),
+        ("manifest", "a.manifest", "{}"),
+    ],
+)
+def test_what_models_over_http_cannot_be_asked(kind: str, name: str, content: str | bytes) -> None:
+    told = (
+        f"the held-out files are {kind}, but the models of an image of your own are asked over HTTP, an example a line"
+    )
+    assert refusal({name: content}, over_http=True).startswith(told)
+
+
+def test_lines_can_be_asked_over_http() -> None:
+    assert look({"a.csv": ROWS}, over_http=True)["format"] == "csv"

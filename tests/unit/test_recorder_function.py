@@ -667,3 +667,15 @@ def test_a_batch_is_recorded_with_the_numbers_of_its_bad_rows(aws: Aws) -> None:
     assert "It answered 4 rows of 2 files; 1 of them have no answer." in aws.called("publish")[0]["Message"]
     assert aws.called("delete_endpoint"), "what an endpoint's kind has left goes"
     assert content(2) in aws.sagemaker.models
+
+
+def test_what_a_stopped_run_has_asked_over_http_is_cleared_away_by_the_next(aws: Aws) -> None:
+    """Also by one that deploys nothing."""
+    aws.sagemaker.models += [content(8), content(9)]
+    asked = {"AskChallenger": "digits-newcomer", "AskChampion": "digits-champion"}
+    nothing = event(outcome="NotBetter", deployment=None, candidate=None, package=None, verification=None)
+    before = set(aws.sagemaker.models)
+    record(nothing)
+    assert set(aws.sagemaker.models) == before
+    record({**nothing, "jobs": {**nothing["jobs"], **asked}})
+    assert not {content(8), content(9)} & set(aws.sagemaker.models)

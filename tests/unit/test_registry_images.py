@@ -13,7 +13,7 @@ import pytest
 
 from localaws.ministack_adapter import authorization, registry_images
 from localaws.ministack_adapter.request_bodies import ANONYMOUS_LIMIT, limit_of
-from localaws.registry import manifests, paths, protocol, references, tokens
+from localaws.registry import manifests, operations, paths, protocol, references, tokens
 from localaws.registry.blobs import Blobs, DigestMismatchError, OutOfOrderError
 from localaws.registry.images import Images, Rules
 from localaws.registry.refusals import RegistryError
@@ -223,3 +223,24 @@ def test_what_can_not_be_pulled(
     with pytest.raises(error) as caught:
         pull(registry, image, role)
     assert said in str(caught.value)
+
+
+@pytest.mark.fidelity(
+    "Containers",
+    "DescribeImages and ListImages answer a hundred images at a time, with a token for the next.",
+    "ECR API reference: DescribeImages, ListImages (maxResults)",
+)
+def test_images_are_listed_a_hundred_at_a_time(registry: Registry) -> None:
+    config = pushed(registry.images, b"{}")
+    for number in range(150):
+        registry.images.put("team/a", text(config=descriptor(config), layers=[], number=number), None, f"n{number}")
+
+    def page(**request: Any) -> tuple[int, str | None]:
+        answer = operations.answer(registry.images, "ListImages", {"repositoryName": "team/a", **request}) or {}
+        return len(answer["imageIds"]), answer.get("nextToken")
+
+    size, token = page()
+    assert (size, page(nextToken=token)[0], page(maxResults=1000)[0]) == (100, 53, 153)
+    for wrong in ({"nextToken": "x"}, {"maxResults": 0}, {"maxResults": 1001}):
+        with pytest.raises(RegistryError, match="Invalid parameter at"):
+            page(**wrong)

@@ -129,6 +129,8 @@ def test_a_container_can_not_say_everything(said: dict[str, Any]) -> None:
         transform_request.pace(REQUEST, said)
     with pytest.raises(ValueError, match="must be a JSON object"):
         transform_request.said(b"[]")
+    with pytest.raises(ValueError, match="/execution-parameters said ''; it must be a JSON object"):
+        transform_request.said(b"")
 
 
 @pytest.mark.fidelity(

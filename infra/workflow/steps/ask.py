@@ -41,9 +41,7 @@ from infra.workflow.surroundings import HOSTING_IMAGE_URI, Surroundings
 from infra.workflow.transform import TRANSFORM_LOGS, transform_job
 from ratchet.spec.over_http import answering_instance
 
-# The state by which it begins.
-OPEN = "AskModels"
-_ANSWER, _ANSWERED, _HEAR = "ModelsAnswer", "ModelsAnswered", "HearModels"
+_WRITE, _ANSWER, _ANSWERED, _HEAR = "AskModels", "ModelsAnswer", "ModelsAnswered", "HearModels"
 # Of the function: it reads one held-out file at a time, as a whole.
 SECONDS, MEGABYTES = 900, 3008
 # A container that hangs is asked four times (ModelClientConfig, CreateTransformJob); all of it is to end in time.
@@ -54,25 +52,35 @@ _WRONG, _JOB, _UNTIL = "wrong", "described", "until"
 _DESCRIPTION = results("TransformJobName", "TransformJobStatus", "FailureReason")
 
 
-def ask(at: Surroundings, *, then: str) -> Step:
-    """Nothing where models are judged in the image that trains."""
+def write(at: Surroundings, *, then: str) -> Step:
+    """What they are asked is written before anything is trained: data that can't be asked so end the run there.
+
+    Nothing, as of `answer`, where models are judged in the image that trains.
+    """
     if at.judging_image is None:
         return NOTHING
-    role, asker = _role(at), _asker(at)
-    return Step(states=_states(at, role, asker, then), grants=_grants(at), function=asker, role=role)
-
-
-def _states(at: Surroundings, role: JobRole, asker: RunFunction, then: str) -> States:
     asked = {
         "run": expression("$run"),
         "held_out": asdict(at.spec.reading),
         "manifest": manifest(files.TEST_CHANNEL),
     }
+    asker = _asker(at)
+    return Step(states=invoke(_WRITE, asker, asked, then=then, result="asked"), function=asker)
+
+
+def answer(at: Surroundings, *, then: str) -> Step:
+    """They answer; of those that haven't it is heard why."""
+    if at.judging_image is None:
+        return NOTHING
+    role = _role(at)
+    return Step(states=_answering(at, role, then), grants=_grants(at), role=role)
+
+
+def _answering(at: Surroundings, role: JobRole, then: str) -> States:
     heard = {"run": expression("$run"), "answered": expression(_answers())}
     both = all_of(*(_is_completed(number) for number in range(2)))
     failed = {"failure": expression(f"$merge([{{'state': {quoted(EVALUATE)}}}, $heard.failure])")}
     return {
-        **invoke(OPEN, asker, asked, then=_ANSWER, result="asked"),
         _ANSWER: {
             "Type": "Parallel",
             "Branches": [_branch(at, role, model) for model in (_challenger(), _champion())],
@@ -82,7 +90,7 @@ def _states(at: Surroundings, role: JobRole, asker: RunFunction, then: str) -> S
             "Next": _ANSWERED,
         },
         **choice(_ANSWERED, [when(both, then)], default=_HEAR),
-        **invoke(_HEAR, asker, heard, then="ModelsHeard", result="heard"),
+        **invoke(_HEAR, _asker(at), heard, then="ModelsHeard", result="heard"),
         **choice("ModelsHeard", [when(exists("$heard.failure.error"), RECORD, failed)], default=then),
     }
 

@@ -108,7 +108,10 @@ def variables(document: Document) -> dict[str, str]:
 
 def said(answer: bytes) -> dict[str, Any]:
     """What a container answered at /execution-parameters. ValueError where it isn't a JSON object."""
-    found = json.loads(answer)
+    try:
+        found = json.loads(answer)
+    except ValueError:
+        found = answer[:100].decode("utf-8", "replace")
     if not isinstance(found, dict):
         raise ValueError(f"/execution-parameters said {found!r}; it must be a JSON object")
     return found
