@@ -26,15 +26,19 @@ USUAL = ("*.md", "data", "notebooks", "sample", "tests")
 
 @dataclass(frozen=True)
 class DockerContext:
-    """A folder's files by their names in it (POSIX, sorted), and the Dockerfile among them."""
+    """A folder's files by their names in it (POSIX, sorted), and which of them is the Dockerfile."""
 
     folder: Path
     names: tuple[str, ...]
+    dockerfile: str
 
     @property
     def content_hash(self) -> str:
-        """Of names, contents and whether a file can be run (hex, SHA-256): the same on every machine."""
-        digest = hashlib.sha256()
+        """Of names, contents and whether a file can be run (hex, SHA-256): the same on every machine.
+
+        And of which is the Dockerfile: of a folder with two each makes an image of its own.
+        """
+        digest = hashlib.sha256(f"{self.dockerfile}\0".encode())
         for name in self.names:
             path = self.folder / name
             runs = "x" if path.stat().st_mode & 0o100 else "-"
@@ -57,8 +61,9 @@ def docker_context(folder: Path, dockerfile: str) -> DockerContext:
         ConfigurationError: a file is a link, .dockerignore can't be read, or it is all too large.
     """
     rules = _rules(folder, dockerfile)
-    names = sorted({*_found(folder, PurePosixPath(), rules), PurePosixPath(dockerfile).as_posix()})
-    context = DockerContext(folder, tuple(names))
+    built = PurePosixPath(dockerfile).as_posix()
+    names = sorted({*_found(folder, PurePosixPath(), rules), built})
+    context = DockerContext(folder, tuple(names), built)
     _check_size(context)
     return context
 

@@ -300,6 +300,16 @@ def test_its_hash_is_of_names_contents_and_what_can_be_run(tmp_path: Path) -> No
     assert context(tmp_path).content_hash in hashes
 
 
+def test_each_dockerfile_of_a_folder_makes_an_image_of_its_own(tmp_path: Path) -> None:
+    """The hash is the image's tag: what has the same one isn't built again."""
+    for name in ("Dockerfile", "gpu.Dockerfile"):
+        (tmp_path / name).write_text(f"FROM {name.lower()}")
+    contexts = [docker_context.docker_context(tmp_path, name) for name in ("Dockerfile", "gpu.Dockerfile")]
+    assert contexts[0].names == contexts[1].names
+    assert contexts[0].content_hash != contexts[1].content_hash
+    assert docker_context.docker_context(tmp_path, "./Dockerfile").content_hash == contexts[0].content_hash
+
+
 def test_a_context_that_is_too_large_names_its_largest_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker_context, "MAXIMUM_BYTES", 5 << 20)
     spec = loaded(tmp_path, "FROM a\n")
