@@ -63,6 +63,15 @@ def test_both_models_are_asked_and_then_judged(tmp_path: Path) -> None:
     assert jobs(found).keys() == {"newcomer", "champion"}
 
 
+@pytest.mark.parametrize("asked", ["text/csv", "application/jsonlines"])
+def test_the_package_says_what_the_model_was_asked_with(tmp_path: Path, asked: str) -> None:
+    """Which no field of pipeline.yaml need say: the held-out files' endings do."""
+    (package,) = ran(tmp_path, asker={"Payload": {**ASKED, "content_type": asked}}).called("createModelPackage")
+    inference = package["InferenceSpecification"]
+    assert inference["SupportedContentTypes"] == [asked]
+    assert inference["SupportedResponseMIMETypes"] == ["text/csv"]
+
+
 def test_the_model_that_is_asked(tmp_path: Path) -> None:
     found = ran(tmp_path, WITH_CHAMPION)
     first, second = sorted(found.called("createModel")[:2], key=lambda each: each["PrimaryContainer"]["ModelDataUrl"])

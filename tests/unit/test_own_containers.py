@@ -174,22 +174,10 @@ def test_a_checkpointing_image_has_its_folder_in_s3(tmp_path: Path) -> None:
     assert asked["CheckpointConfig"]["S3Uri"].endswith(f"/{RUN_ID}/train/checkpoints")
 
 
-def test_the_model_and_its_package_are_told_nothing_of_scripts(tmp_path: Path) -> None:
-    world = run_world.World()
-    ended = run_world.run(own(tmp_path), world)
-    (model,) = ended.called("createModel")
+def test_the_model_is_told_nothing_of_scripts(tmp_path: Path) -> None:
+    (model,) = run_world.run(own(tmp_path), run_world.World()).called("createModel")
     assert not [name for name in model["PrimaryContainer"]["Environment"] if name.startswith(("SAGEMAKER_", "PIP_"))]
-    (package,) = ended.called("createModelPackage")
-    inference = package["InferenceSpecification"]
-    assert inference["SupportedContentTypes"] == ["text/csv"]
-    assert inference["SupportedResponseMIMETypes"] == ["text/csv"]
     assert script_mode(run_world.surroundings(make_spec(tmp_path)))["SAGEMAKER_PROGRAM"] == "serve.py"
-
-
-def test_a_model_of_json_lines_is_registered_as_one(tmp_path: Path) -> None:
-    spec = own(tmp_path, evaluate={"format": "jsonlines", "label": "y"})
-    (package,) = run_world.run(spec, run_world.World()).called("createModelPackage")
-    assert package["InferenceSpecification"]["SupportedContentTypes"] == ["application/jsonlines"]
 
 
 def test_ratchet_train_asks_the_same(tmp_path: Path) -> None:

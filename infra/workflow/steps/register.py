@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contract import files, outcomes, thresholds
 from contract.approvals import APPROVED, NOT_APPROVED, PENDING
-from contract.held_out import JSON_LINES
 from contract.states import RECORD, REGISTER
 from infra.grants import Grant
 from infra.workflow.chain import candidates, chain, with_archive
@@ -15,10 +14,9 @@ from infra.workflow.requests import Document, run_uri
 from infra.workflow.step import Step
 from infra.workflow.surroundings import HOSTING_IMAGE_URI, Surroundings
 from infra.workflow.training import Training
+from infra.workflow.transform import CSV
 
 _CONTENT_TYPES = ("text/csv", "application/json", "application/x-npy")
-# What an image of the user's own is asked with, when it is judged, and answers.
-_CSV, _JSON_LINES = "text/csv", "application/jsonlines"
 
 
 def register(at: Surroundings, training: Training, *, better: str, worse: str = RECORD) -> Step:
@@ -58,11 +56,10 @@ def _candidate(at: Surroundings, training: Training) -> Document:
 
 
 def _content_types(at: Surroundings) -> Document:
-    """What the model takes and answers, as far as this pipeline knows."""
+    """What the model takes and answers, as far as this pipeline knows: of one over HTTP what it has been asked with."""
     takes = answers = list(_CONTENT_TYPES)
-    if at.spec.is_own_container:
-        takes = [_JSON_LINES if at.spec.evaluate.format == JSON_LINES else _CSV]
-        answers = [_CSV]
+    if at.judging_image:
+        takes, answers = [expression("$asked.content_type")], [CSV]
     return {"SupportedContentTypes": takes, "SupportedResponseMIMETypes": answers}
 
 
