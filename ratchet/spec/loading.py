@@ -146,11 +146,11 @@ def check_context(spec: PipelineSpec) -> None:
 
 
 def _check_hosts(spec: PipelineSpec) -> None:
-    """Raises SpecError when a framework's train.py is started on several hosts, and knows nothing of them."""
-    if spec.framework is None:
+    """Raises SpecError when a train.py is started on several hosts, and knows nothing of them."""
+    if spec.is_own_container:
         return
-    train = spec.train
-    wrong = check_script(spec.folder, spec.framework.name, train.instance_count, train.distribution)
+    train, framework = spec.train, spec.framework.name if spec.framework else None
+    wrong = check_script(spec.folder, framework, train.instance_count, train.distribution)
     if wrong:
         raise spec.error(f"train.{wrong[0]}", wrong[1])
 

@@ -136,6 +136,24 @@ def imports(folder: Path, file: str) -> Iterator[str]:
         yield from _imported(tree)
 
 
+def used(folder: Path, file: str) -> Iterator[str]:
+    """The names of modules that a file, and the folder's own that it imports, use as `torch.distributed`: what an
+    imported module has loaded itself needs no import of its own. By whatever name that module goes in the file.
+
+    Raises:
+        SyntaxError, ValueError: one of them can't be read.
+    """
+    for tree in _trees(folder, file, set()):
+        nodes = list(ast.walk(tree))
+        aliases = [alias for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+        packages = [alias.name.partition(".")[0] for alias in aliases]
+        modules = dict(zip(packages, packages, strict=True))
+        modules |= {alias.asname: alias.name for alias in aliases if alias.asname}
+        for node in nodes:
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+                yield f"{modules[node.value.id]}.{node.attr}"
+
+
 def texts(folder: Path, file: str) -> Iterator[str]:
     """The texts in a file's code, and in that of the folder's own modules that it imports.
 

@@ -7,13 +7,14 @@ of it is the script's. One that knows nothing of them trains the same model on e
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 from contract.files import TRAINING_SCRIPT
 from ratchet.spec.data import SHARDED, Channel
 from ratchet.spec.errors import refusal
-from ratchet.spec.own_code import imports, texts
+from ratchet.spec.own_code import imports, texts, used
 
 # "Maximum number of instances per training job", a service quota of SageMaker AI, as accounts have it.
 HOSTS = 20
@@ -44,6 +45,7 @@ _ADVICE = {
     "pytorch": "let torch.distributed average the gradients (docs/hosts.md), or write 1",
     "xgboost": "let xgboost.collective join the hosts of SM_HOSTS, or write 1",
 }
+_ADVICE_TO_AN_IMAGE = "let it join the hosts of SM_HOSTS (docs/hosts.md), or write 1"
 
 
 def check_count(count: int) -> None:
@@ -88,10 +90,15 @@ def check_hosts(framework: str | None, count: int, distribution: Distribution | 
             raise refusal(message, "data", name, "distribution")
 
 
-def check_script(folder: Path, framework: str, count: int, distribution: Distribution | None) -> tuple[str, str] | None:
+def check_script(
+    folder: Path, framework: str | None, count: int, distribution: Distribution | None
+) -> tuple[str, str] | None:
     """The field, and the end of a sentence, about a train.py that knows nothing of other hosts; None where it does.
 
     Read, not run: train.py, and the modules of the folder that it imports.
+
+    Args:
+        framework: whose container starts it; None for an image by its own name that starts scripts, too.
     """
     if count == 1 and distribution is None:
         return None
@@ -103,7 +110,7 @@ def check_script(folder: Path, framework: str, count: int, distribution: Distrib
             return None
     except (SyntaxError, ValueError) as error:
         return field, f"is {said}, but {TRAINING_SCRIPT} can't be read: {error}"
-    advice = _ADVICE.get(framework, f"{framework} trains on one host: write 1")
+    advice = _ADVICE.get(framework, f"{framework} trains on one host: write 1") if framework else _ADVICE_TO_AN_IMAGE
     each = "each would train the same model by itself"
     return (
         field,
@@ -122,7 +129,7 @@ def launched_by(distribution: Distribution | None, instance_type: str) -> dict[s
 
 
 def _knows_hosts(folder: Path) -> bool:
-    imported = imports(folder, TRAINING_SCRIPT)
-    if any(name == module or name.startswith(f"{module}.") for name in imported for module in _MODULES):
+    named = chain(imports(folder, TRAINING_SCRIPT), used(folder, TRAINING_SCRIPT))
+    if any(name == module or name.startswith(f"{module}.") for name in named for module in _MODULES):
         return True
     return any(known in text for text in texts(folder, TRAINING_SCRIPT) for known in _TEXTS)

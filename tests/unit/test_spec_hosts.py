@@ -16,6 +16,7 @@ from ratchet import run_logs, training_job
 from ratchet.spec import SpecError
 
 PYTORCH = {"name": "pytorch", "version": "2.6.0"}
+ECR = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 XGBOOST = {"name": "xgboost", "version": "3.0-5"}
 TRAIN: dict[str, Any] = {"instance": "ml.m5.large", "metrics": {"f1": "f1: ([0-9.]+)"}}
 TWO = {**TRAIN, "instance_count": 2}
@@ -57,6 +58,11 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
         {"framework": PYTORCH, "train": {**TRAIN, "distribution": "torchrun"}},
         "train.distribution: is torchrun, but train.py asks for no other host",
     ),
+    "copies in an image that runs scripts": (
+        "import torch as t\nt.save({}, 'x')\ndistributed = t\n",
+        {"framework": None, "image": f"{ECR}/pytorch-training:2.6.0", "train": TWO},
+        "each would train the same model by itself; let it join the hosts of SM_HOSTS (docs/hosts.md), or write 1",
+    ),
     "a script that can't be read": (
         "def f(:\n",
         {"train": TWO},
@@ -70,7 +76,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "torchrun of an own image": (
         JOINS,
-        {"framework": None, "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/image:1.0", "train": TORCHRUN},
+        {"framework": None, "image": f"{ECR}/team/image:1.0", "train": TORCHRUN},
         "but an image of your own starts what it likes by itself; leave it out",
     ),
     "mpi": (
@@ -159,6 +165,8 @@ def test_hosts_that_can_not_train_together_are_refused_in_words(
         "from accelerate import Accelerator\n",
         "import json\njson.load(open('/opt/ml/input/config/resourceconfig.json'))\n",
         "import learning\n",
+        "import torch\ntorch.distributed.init_process_group('gloo')\n",
+        "import xgboost as xgb\nwith xgb.collective.CommunicatorContext():\n    pass\n",
     ],
 )
 def test_a_script_that_knows_its_hosts_may_have_several(tmp_path: Path, script: str) -> None:
@@ -168,7 +176,7 @@ def test_a_script_that_knows_its_hosts_may_have_several(tmp_path: Path, script: 
 
 
 def test_an_image_of_ones_own_is_not_looked_into(tmp_path: Path) -> None:
-    image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/image:1.0"
+    image = f"{ECR}/team/image:1.0"
     assert make_spec(tmp_path, framework=None, image=image, train=TWO).train.instance_count == 2
 
 
