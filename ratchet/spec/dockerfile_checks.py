@@ -121,7 +121,7 @@ def _of_copy(each: Instruction, context: DockerContext) -> str | None:
     *names, target = each.words or [""]
     if not names:
         return f"{each.name} says only {target!r}; write what is to be copied, and to where"
-    if len(names) > 1 and not target.endswith("/") and "$" not in target:
+    if len(names) > 1 and not _is_folder(target):
         return f"{each.name} takes {len(names)} files, so {target!r} must be a folder: write {target}/"
     for name in names:
         if "$" in name or _URL.match(name):
@@ -129,6 +129,11 @@ def _of_copy(each: Instruction, context: DockerContext) -> str | None:
         if wrong := _of_source(name, context):
             return f"{each.name} takes {name!r}, {wrong}"
     return None
+
+
+def _is_folder(target: str) -> bool:
+    """Whether a target is a folder, as `.` and `/app/.` are for BuildKit and buildah, or may be one."""
+    return target.rpartition("/")[2] in ("", ".", "..") or "$" in target
 
 
 def _of_source(name: str, context: DockerContext) -> str | None:

@@ -186,6 +186,8 @@ COPY --from=0 ["/usr/lib/a b", "/usr/lib/"]
 RUN --mount=type=bind,from={PYTORCH},target=/torch cp /torch/x /x
 COPY --chmod=755 train ser[v]e ./src/ /opt/program/
 COPY $MORE https://example.com/data /opt/program/
+COPY train serve .
+COPY train serve /opt/program/.
 MAINTAINER somebody
 entrypoint ["/bin/sh", "-c", "exec main $0"]
 """
