@@ -555,3 +555,10 @@ def test_a_build_that_has_answered_is_left_alone(aws: Aws, answers: Answers) -> 
     aws.codebuild.builds["project:1"] = {**BUILD, "phases": phases}
     call(ENDED)
     assert not answers.requests
+
+
+def test_a_build_that_a_person_has_started_asks_for_no_answer(aws: Aws, answers: Answers) -> None:
+    own = {"environmentVariables": [{"name": "REPOSITORY", "value": "images", "type": "PLAINTEXT"}]}
+    aws.codebuild.builds["project:1"] = {**BUILD, "environment": own}
+    call(ENDED)
+    assert not answers.requests
