@@ -219,6 +219,18 @@ def test_the_answering_role_cannot_read_the_held_out_labels(tmp_path: Path) -> N
     assert [g.resources for g in role.grants if "ecr:BatchGetImage" in g.actions] == [[OWN.repository_arn]]
 
 
+def test_the_asker_reads_what_it_asks_and_no_model(tmp_path: Path) -> None:
+    at = surroundings(make_spec(tmp_path), image=OWN, hosting_image=OWN, judging_image=JUDGE)
+    (asker,) = (function for function in run_machine(at).functions if function.folder == "asker")
+    reads = {resource for grant in asker.grants if "s3:GetObject" in grant.actions for resource in grant.resources}
+    run_folder = "arn:aws:s3:::artifacts/runs/digits-forest/????????-??????-????"
+    assert reads == {
+        "arn:aws:s3:::data/digits/test/*",
+        f"{run_folder}/manifests/test.manifest",
+        f"{run_folder}/asked.json",
+    }
+
+
 def test_the_machine_may_make_and_end_what_it_asks(tmp_path: Path) -> None:
     at = surroundings(make_spec(tmp_path), image=OWN, hosting_image=OWN, judging_image=JUDGE)
     granted = {action: grant.resources for grant in run_machine(at).grants for action in grant.actions}

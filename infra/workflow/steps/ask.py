@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from contract import files, functions, names
-from contract.states import EVALUATE, RECORD
+from contract.states import ASK_CHALLENGER, ASK_CHAMPION, EVALUATE, RECORD
 from infra.grants import Grant, read_objects, use_key
 from infra.workflow.conditions import all_of, equals, exists, is_not, says_existing, says_quota_too_small
 from infra.workflow.expressions import RUN_ID, composed, expression, members, quoted, results
@@ -35,7 +35,7 @@ from infra.workflow.language import (
 )
 from infra.workflow.requests import Document, in_vpc, manifest, run_uri, tags
 from infra.workflow.run_function import RunFunction, invoke
-from infra.workflow.run_grants import read_from_runs, read_runs, write_runs
+from infra.workflow.run_grants import read_from_runs, write_runs
 from infra.workflow.step import NOTHING, Step
 from infra.workflow.surroundings import HOSTING_IMAGE_URI, Surroundings
 from infra.workflow.transform import TRANSFORM_LOGS, transform_job
@@ -112,7 +112,12 @@ def _is_completed(number: int) -> str:
 
 def _challenger() -> Document:
     container = {"Image": str(HOSTING_IMAGE_URI), "ModelDataUrl": expression("$training.model_data")}
-    return {"model": files.CHALLENGER_INPUT, "step": names.CHALLENGER_STEP, "container": container}
+    return {
+        "model": files.CHALLENGER_INPUT,
+        "state": ASK_CHALLENGER,
+        "step": names.CHALLENGER_STEP,
+        "container": container,
+    }
 
 
 def _champion() -> Document:
@@ -121,8 +126,13 @@ def _champion() -> Document:
         "Image": expression(f"{champion}.image_uri"),
         "ModelDataUrl": expression(f"{champion}.model_data"),
     }
-    is_there = exists(f"{champion}.model_data")
-    return {"model": files.CHAMPION_INPUT, "step": names.CHAMPION_STEP, "container": container, "is_there": is_there}
+    return {
+        "model": files.CHAMPION_INPUT,
+        "state": ASK_CHAMPION,
+        "step": names.CHAMPION_STEP,
+        "container": container,
+        "is_there": exists(f"{champion}.model_data"),
+    }
 
 
 def _model_name(at: Surroundings, model: str) -> str:
@@ -164,9 +174,9 @@ def answering_job(at: Surroundings, name: str, step: str) -> Document:
 
 def _branch(at: Surroundings, role: JobRole, asked: Mapping[str, Any]) -> Document:
     """A model's way from its making to its end. Its output is {"answered": what became of its job, or null}."""
-    name = str(asked["model"])
+    name, answer = str(asked["model"]), str(asked["state"])
     word = name.capitalize()
-    begin, make, answer, drop, end = (f"{verb}{word}" for verb in ("Begin", "Make", "Ask", "Drop", "End"))
+    begin, make, drop, end = (f"{verb}{word}" for verb in ("Begin", "Make", "Drop", "End"))
     made, refused, waits = f"{word}NotMade", f"{word}Refused", f"{word}Waits"
     has_time = all_of(is_not(says_quota_too_small(f"${_WRONG}")), f"$millis() < ${_UNTIL}")
     wait_ends = expression(f"$millis() + {1000 * at.spec.evaluate.wait_for_instance}")
@@ -283,7 +293,7 @@ def _asker(at: Surroundings) -> RunFunction:
                 [at.spec.data[files.TEST_CHANNEL]],
                 "What lies under the channel's prefix is the data's own names.",
             ),
-            *read_runs(at),
+            *read_from_runs(at, files.manifest(files.TEST_CHANNEL), files.ASKED_INDEX),
             write_runs(at, f"{files.ASKED}/*", files.ASKED_INDEX, own),
             Grant(
                 actions=["logs:DescribeLogStreams"],
