@@ -146,9 +146,8 @@ def used(folder: Path, file: str) -> Iterator[str]:
     for tree in _trees(folder, file, set()):
         nodes = list(ast.walk(tree))
         aliases = [alias for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-        packages = [alias.name.partition(".")[0] for alias in aliases]
-        modules = dict(zip(packages, packages, strict=True))
-        modules |= {alias.asname: alias.name for alias in aliases if alias.asname}
+        packages = {alias.name.partition(".")[0] for alias in aliases}
+        modules = {name: name for name in packages} | {alias.asname: alias.name for alias in aliases if alias.asname}
         for node in nodes:
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
                 yield f"{modules[node.value.id]}.{node.attr}"
