@@ -24,7 +24,7 @@ _FAMILY = re.compile(r"ml\.([a-z]+)(\d*)([a-z-]*)\d*[a-z-]*\.")
 
 @dataclass(frozen=True)
 class Images:
-    """The images of a pipeline: `training` also evaluates; `hosting` is the endpoint's."""
+    """The images of a pipeline: `training` also evaluates, unless it is the user's own; `hosting` is the endpoint's."""
 
     training: str
     hosting: str

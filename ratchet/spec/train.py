@@ -76,12 +76,13 @@ class Train(Model):
     ] = None
     volume: VolumeGiB = 30
     max_runtime: TrainingSeconds = 3600
-    spot: Annotated[Spot | None, Field(description="On spot capacity; refused unless train.py checkpoints")] = None
+    spot: Annotated[Spot | None, Field(description="On spot capacity; refused unless the training checkpoints")] = None
     keep_warm: Annotated[
         KeepWarmSeconds | None, Field(description="How long the instance stays for the next job like it, and is billed")
     ] = None
     hyperparameters: Annotated[
-        Mapping[str, Hyperparameter], Field(description="Given to train.py as --<name> <value>")
+        Mapping[str, Hyperparameter],
+        Field(description="Given to train.py as --<name> <value>; an image of your own reads them"),
     ] = {}
     metrics: Annotated[
         Mapping[str, Regex], Field(description="Name → regular expression over the job's log, with one group")
