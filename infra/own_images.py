@@ -14,6 +14,8 @@ from ratchet.spec.own_container import CHECKPOINTS
 from ratchet.spec.yaml_lines import Problem
 
 _ROOT = ("root", "0")
+# Frameworks' images that do one thing alone, of which a pipeline's own is to do both.
+_ALONE = {"pytorch-training": ("trains", "serve"), "pytorch-inference": ("serves", "train")}
 
 
 def check_own_image(spec: PipelineSpec, region: str) -> None:
@@ -21,15 +23,29 @@ def check_own_image(spec: PipelineSpec, region: str) -> None:
 
     Source: ContainerDefinition, API reference: model artifacts and image "must be in the same region as the model".
     """
-    found = ECR.match(spec.image) if spec.image and spec.is_own_container else None
-    if found and found["region"] != region:
-        message = f"is in {found['region']}, and SageMaker takes it in {region} alone; push it there, too"
-        raise spec.error("image", message)
+    if spec.image is not None:
+        _check_image(spec, spec.image, region)
     if built := spec.dockerfile_read:
         _check_machines(spec)
         problems = list(_of_bases(built))
         if problems:
             raise SpecError(spec.folder / str(spec.dockerfile), problems)
+
+
+def _check_image(spec: PipelineSpec, image: str, region: str) -> None:
+    if (found := ECR.match(image)) is None:
+        return
+    if found["region"] != region:
+        message = f"is in {found['region']}, and SageMaker takes it in {region} alone; push it there, too"
+        raise spec.error("image", message)
+    repository, accounts = found["repository"], framework_accounts(found["repository"])
+    if repository in _ALONE and any(found["account"] in each for each in accounts.values()):
+        does, lacks = _ALONE[repository]
+        message = (
+            f"is AWS's {repository}, which {does} and can't {lacks}, and a pipeline's image is to do both; write "
+            f'framework: {{name: pytorch, version: "2.6.0"}}, which has an image for each'
+        )
+        raise spec.error("image", message)
 
 
 def _check_machines(spec: PipelineSpec) -> None:
@@ -63,12 +79,11 @@ def _not_there(image: str) -> str | None:
 
 def warnings(spec: PipelineSpec) -> Iterator[str]:
     """Warnings at synth, each with file and line."""
-    if not spec.is_own_container:
-        return
     if built := spec.dockerfile_read:
+        strange = _strange(built) if spec.is_own_container else _lacking(built)
         path = spec.folder / str(spec.dockerfile)
-        yield from (f"{path}:{line}: {what}" for line, what in _strange(built))
-    if spec.image and spec.train.spot:
+        yield from (f"{path}:{line}: {what}" for line, what in strange)
+    if spec.image and spec.is_own_container and spec.train.spot:
         message = f"nobody has looked whether the image goes on from {CHECKPOINTS} after an interruption (docs/spot.md)"
         yield str(spec.error("train.spot", message))
 
@@ -89,4 +104,17 @@ def _strange(built: Dockerfile) -> Iterator[tuple[int, str]]:
             user.line,
             f"USER is {user.words[0]}, and SageMaker expects all containers to run as root: another may not write "
             "below /opt/ml",
+        )
+
+
+def _lacking(built: Dockerfile) -> Iterator[tuple[int, str]]:
+    """Of an image that starts as a framework's that does one thing alone: what the Dockerfile has to add."""
+    found = ECR.match(built.started_like or "")
+    if found and found["repository"] in _ALONE:
+        (*_, first) = built.lineage
+        does, lacks = _ALONE[found["repository"]]
+        yield (
+            first.origin.line,
+            f"FROM {found['repository']}, which {does} and can't {lacks}, and the pipeline's image is to do both: "
+            f"unless the lines below add that, the run ends where it is to {lacks}",
         )

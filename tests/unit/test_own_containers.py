@@ -20,6 +20,7 @@ from ratchet.spec.source_package import package_of
 
 OWN = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/fit:1.0"
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-py312"
+AWS = "763104351884.dkr.ecr.us-east-1.amazonaws.com"
 TOOLKIT = Path(__file__).parents[2] / "training_code" / "toolkit"
 TRAIN = run_world.SPEC["train"]
 
@@ -107,6 +108,16 @@ IMAGES: dict[str, tuple[str, str]] = {
         OWN.replace("us-east-1", "eu-west-1"),
         "is in eu-west-1, and SageMaker takes it in us-east-1 alone; push it there, too",
     ),
+    "a framework's of another region": (
+        SKLEARN.replace("us-east-1", "us-west-2"),
+        "is in us-west-2, and SageMaker takes it in us-east-1 alone; push it there, too",
+    ),
+    "one that doesn't serve": (
+        f"{AWS}/pytorch-training:2.6.0-cpu-py312",
+        "is AWS's pytorch-training, which trains and can't serve, and a pipeline's image is to do both; write "
+        'framework: {name: pytorch, version: "2.6.0"}, which has an image for each',
+    ),
+    "one that doesn't train": (f"{AWS}/pytorch-inference:2.6.0-cpu-py312", "is AWS's pytorch-inference, which serves"),
 }
 
 
@@ -123,6 +134,19 @@ def test_an_image_that_sagemaker_can_t_have_is_refused(tmp_path: Path, what: str
     (problem,) = refused.value.problems
     assert problem.field == "image"
     assert problem.message.startswith(message)
+
+
+def test_an_image_of_one_s_own_may_begin_with_one_that_does_half(tmp_path: Path) -> None:
+    """Its Dockerfile may add the other half, so it is only warned of."""
+    check_own_image(make_spec(tmp_path, framework=None, image=OWN.replace("team/fit", "pytorch-training")), "us-east-1")
+    text = f"FROM {SKLEARN} AS tools\nFROM {AWS}/pytorch-training:2.6.0-cpu-py312 AS base\nFROM base\nRUN make serve\n"
+    (tmp_path / "Dockerfile").write_text(text)
+    spec = make_spec(tmp_path, framework=None, dockerfile="Dockerfile")
+    check_own_image(spec, "us-east-1")
+    (warning,) = warnings(spec)
+    assert warning.startswith(f"{tmp_path / 'Dockerfile'}:2: FROM pytorch-training, which trains and can't serve, ")
+    (tmp_path / "Dockerfile").write_text(f"FROM {SKLEARN}\n")
+    assert not list(warnings(spec))
 
 
 def test_a_machine_that_can_t_run_what_codebuild_builds_is_refused(tmp_path: Path) -> None:
