@@ -27,9 +27,8 @@ PUSHING = ("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:
            "ecr:GetDownloadUrlForLayer", "ecr:DescribeImages")  # fmt: skip
 LOGGING = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
 
-needs_buildah = pytest.mark.skipif(
-    shutil.which("buildah") is None, reason="builds images by buildah, which isn't on this machine"
-)
+HAS_BUILDAH = shutil.which("buildah") is not None
+needs_buildah = pytest.mark.skipif(not HAS_BUILDAH, reason="builds images by buildah, which isn't on this machine")
 
 
 @cache
@@ -145,7 +144,7 @@ class Builder:
         return self.built(self.project(source={**source, "buildspec": spec(*commands, **phases)}))
 
 
-def environment(*, privileged: bool = True, **variables: str) -> dict[str, Any]:
+def environment(*, privileged: bool = HAS_BUILDAH, **variables: str) -> dict[str, Any]:
     listed = [{"name": name, "value": value} for name, value in variables.items()]
     return {
         "type": "LINUX_CONTAINER",
