@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatch
 from typing import Any
 
+import pytest
 from deployed import Pipeline, Scripted
 from running_aws import ROOT
 
@@ -91,3 +93,30 @@ def test_a_row_that_a_container_refuses_ends_the_run_with_what_it_said(deployed:
     )
     assert "could not convert string 'long'" in error["cause"], error
     assert len(pipeline.deployed()["models"]) == 2, "those that were judged are gone: a champion and the one before"
+
+
+# Images are environments here, instances have no metrics, and the key is asked for by what reads and writes.
+NOT_ASKED_HERE = ("ecr:*", "cloudwatch:PutMetricData", "kms:*", "s3:AbortMultipartUpload", "logs:CreateLogGroup")
+
+
+@pytest.mark.parametrize(
+    ("role", "elsewhere"),
+    [("JobsAnswering", ("logs:DescribeLogStreams",)), ("RunAsker", ("s3:ListBucket",))],
+    ids=["models", "asker"],
+)
+def test_every_grant_of_these_roles_is_asked_for(
+    deployed: Callable[[str], Pipeline], role: str, elsewhere: tuple[str, ...]
+) -> None:
+    """After the tests above; what a listing of objects tells is that one isn't there."""
+    pipeline = deployed("judged-over-http")
+    name = pipeline.role(role)
+    lines = [json.loads(line) for line in (pipeline.aws.state / "authorization.jsonl").read_text().splitlines()]
+    asked = {entry["action"] for entry in lines if f":assumed-role/{name}/" in entry["principal"]}
+    iam = pipeline.aws.client("iam")
+    granted: set[str] = set()
+    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+        for statement in iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]["Statement"]:
+            actions = statement["Action"]
+            granted |= {actions} if isinstance(actions, str) else set(actions)
+    argued = [action for action in granted if any(fnmatch(action, one) for one in (*NOT_ASKED_HERE, *elsewhere))]
+    assert len(granted) > 5 and granted - asked - set(argued) == set()

@@ -59,6 +59,14 @@ class Figures(Answered):
         )
         self.assertAlmostEqual(self.judged(metric="neg_log_loss")["challenger"]["score"], 0.0)
 
+    def test_lines_of_json(self):
+        self.answers([json.dumps([1.0 if n == int(label) else 0.0 for n in range(3)]) for label in self.said(0)])
+        self.assertAlmostEqual(self.judged(metric="neg_log_loss")["challenger"]["score"], 0.0)
+        self.only("rows.csv", "one,1\ntwo,2\n" * 10)
+        self.ask(["1", "2"] * 10)
+        self.answers(['"one"', '"two"'] * 10)
+        self.assertEqual(self.judged()["challenger"]["score"], 1.0)
+
     def test_numbers(self):
         self.answers([f"{float(label) + 0.5}" for label in self.said(0)])
         self.assertEqual(self.judged(metric="neg_mean_absolute_error")["challenger"]["score"], -0.5)
