@@ -43,10 +43,9 @@ def _check_machines(spec: PipelineSpec) -> None:
 
 def _of_bases(dockerfile: Dockerfile) -> Iterator[Problem]:
     """The images of SageMaker's frameworks that are in no such registry."""
-    for each in dockerfile.instructions:
-        for image in dockerfile.images_of(each):
-            if wrong := _not_there(image):
-                yield Problem(each.line, "", f"{each.name} takes {image}, {wrong}")
+    for each, image in dockerfile.images_taken:
+        if wrong := _not_there(image):
+            yield Problem(each.line, "", f"{each.name} takes {image}, {wrong}")
 
 
 def _not_there(image: str) -> str | None:

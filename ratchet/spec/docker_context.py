@@ -129,9 +129,10 @@ def _plain(name: str) -> str:
     """`./a//b/` and `/a/b` as a/b: names are relative to the context, whatever they begin with."""
     parts: list[str] = []
     for part in name.split("/"):
+        is_again = part == "**" and parts[-1:] == ["**"]  # which would say the same, and take the longer to be matched
         if part == "..":
             parts = parts[:-1]
-        elif part not in ("", "."):
+        elif part not in ("", ".") and not is_again:
             parts.append(part)
     return "/".join(parts)
 

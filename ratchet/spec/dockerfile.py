@@ -116,18 +116,16 @@ class Dockerfile:
     @property
     def images(self) -> list[str]:
         """The images of others that it is built from: in FROM, COPY --from and RUN --mount."""
-        return list(dict.fromkeys(image for each in self.instructions for image in self.images_of(each)))
+        return list(dict.fromkeys(image for _, image in self.images_taken))
 
-    def images_of(self, instruction: Instruction) -> Iterator[str]:
-        """The images of others that one instruction takes."""
+    @property
+    def images_taken(self) -> Iterator[tuple[Instruction, str]]:
+        """The same, each with the instruction that takes it."""
         for stage in self.stages:
-            if instruction is stage.origin:
-                named = [stage.base]
-            elif instruction in stage.instructions:
-                named = [name for name in sources(instruction) if "$" not in name]
-            else:
-                continue
-            yield from (name for name in named if name not in ("", SCRATCH) and not self.stage(name, stage.number))
+            named = [(each, name) for each in stage.instructions for name in sources(each) if "$" not in name]
+            for each, name in [(stage.origin, stage.base), *named]:
+                if name not in ("", SCRATCH) and self.stage(name, stage.number) is None:
+                    yield each, name
 
 
 def read(path: Path) -> Dockerfile:

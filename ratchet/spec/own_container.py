@@ -39,6 +39,8 @@ def _refused(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
     said = spec.model_fields_set
     if "probe" in said:
         yield "probe", "is what Ratchet's probe saves beside your training"
+    if spec.rules_service == "sagemaker":
+        yield "rules_service", "is sagemaker, whose hook runs in SageMaker's framework containers"
     if spec.rules:
         yield "rules.0", "is judged by Ratchet's toolkit beside your training"
     if spec.rules_then == "evaluate":

@@ -213,6 +213,13 @@ def test_the_images_that_it_is_built_from(text: str, images: list[str]) -> None:
     assert parse(text).images == images
 
 
+def test_a_long_one_is_read_once(tmp_path: Path) -> None:
+    lines = [f"COPY --from=stage /{number} /{number}" for number in range(20_000)]
+    spec = loaded(tmp_path, "\n".join([f"FROM {SKLEARN} AS stage", f"FROM {PYTORCH}", *lines]))
+    check_own_image(spec, "us-east-1")
+    assert not spec.is_own_container
+
+
 def test_a_dockerfile_in_a_folder_is_told_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "docker").mkdir()
     (tmp_path / "docker" / "Dockerfile").write_text("FORM a\n")
@@ -246,6 +253,7 @@ def test_a_folder_is_no_dockerfile(tmp_path: Path) -> None:
         ("*\n!src/a.py\n", {"src/a.py"}),
         ("src\n!src/b\nsrc/b/?.tmp\n", {"a.py", "a.md", "data/a.csv", "src/b/a.py"}),
         ("*/a.*\n", {"a.py", "a.md", "src/b/a.py", "src/b/x.tmp"}),
+        ("**/" * 40 + "*.tmp\n", {"a.py", "a.md", "data/a.csv", "src/a.py", "src/b/a.py"}),
         ("[a-b].md\n[!\n", {"a.py", "data/a.csv", "src/a.py", "src/b/a.py", "src/b/x.tmp"}),
     ],
 )

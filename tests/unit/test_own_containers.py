@@ -55,6 +55,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"rules": [{"rule": "Overfit"}]},
         f"rules[0]: is judged by Ratchet's toolkit beside your training{RUNS_NOTHING}",
     ),
+    "a rule of SageMaker Debugger's": (
+        {"rules": [{"rule": "VanishingGradient"}], "rules_service": "sagemaker"},
+        f"rules_service: is sagemaker, whose hook runs in SageMaker's framework containers{RUNS_NOTHING}",
+    ),
     "what follows a rule": (
         {"rules_then": "evaluate"},
         f"rules_then: is what becomes of a training that a rule has stopped{RUNS_NOTHING}",
