@@ -57,6 +57,20 @@ _WARM_POOL_CHOICES = (
     "On a laptop no instance waits: what is kept is the time, the status and the persistent cache, "
     "/opt/ml/sagemaker/warmpoolcache, which a job has that is to leave a warm pool or has taken one.",
 )
+# Each is made in `jobs.supervision`, `jobs.training_output`, `containers.channels`, `jobs.training_metrics`.
+_HOSTS_CHOICES = (
+    "A job has 1 to 20 instances, an account's default quota. Heterogeneous clusters (InstanceGroups) are refused by "
+    "name, and so are MPI, parameter servers and SageMaker's own data parallelism.",
+    "The first host that fails ends the job: the others get SIGTERM, and SIGKILL five seconds later. A host that is "
+    "done waits for the others.",
+    "Of a ShardedByS3Key channel the hosts are dealt objects one by one, by their keys or in the manifest's order; "
+    "ShuffleConfig shuffles that order by its Seed before.",
+    "Of files with one name that several hosts leave in /opt/ml/model or /opt/ml/output/data, the first host's is "
+    "taken, and the log says so. Of checkpoints and outputs with one key, the last that is uploaded stays.",
+    "Metrics are read from the logs of all hosts; FinalMetricDataList has the last value of any.",
+    "A host has its instance's memory, but no more than its share of this machine's.",
+)
+
 # Each is made in `localaws.autoscaling`: `tracking`, `scaling`, `requests`.
 _AUTOSCALING_CHOICES = (
     "Only `sagemaker:variant:DesiredInstanceCount` is scaled; other namespaces and dimensions are refused by name, and "
@@ -93,6 +107,10 @@ def page() -> str:
             "## Tuning jobs: what AWS's text leaves open",
             "",
             *(f"- {choice}" for choice in _TUNING_CHOICES),
+            "",
+            "## Jobs of several hosts: what AWS's text leaves open",
+            "",
+            *(f"- {choice}" for choice in _HOSTS_CHOICES),
             "",
             "## Warm pools: what AWS's text leaves open",
             "",

@@ -17,6 +17,25 @@ class Deviation:
 
 DEVIATIONS = (
     Deviation(
+        "Training jobs",
+        "FailureReason doesn't tell on which host of several a job failed.",
+        "It begins with the host's name: AlgorithmError: algo-2: …, exit code: 1.",
+        "One knows at once whose log to read.",
+    ),
+    Deviation(
+        "Training jobs",
+        "Each host of several has the interface eth0, an address of its network and the internet behind it.",
+        "Each has a loopback address in a private network of the job's, with the interface lo; behind it is this AWS.",
+        "Nothing is relayed, any two jobs may listen on the same port, and it takes no privilege.",
+    ),
+    Deviation(
+        "Training jobs",
+        "Each host of several has a copy of its own of a FullyReplicated channel, and a hook's folder of its own.",
+        "Of a channel above 256 MiB all have the same files, which a script can remove and replace, but not write to. "
+        "The hook's folder is one for all.",
+        "Data takes its room and its time once, and rules read the tensors of all hosts as they come.",
+    ),
+    Deviation(
         "Containers",
         "pip installs a job's requirements with all of the job's variables, its data and its role.",
         "What later jobs may use too, it installs with the requirements and pip's own variables alone, in a container "
@@ -210,8 +229,22 @@ DEVIATIONS = (
     Deviation(
         "Models",
         "Several containers are told their ports: SAGEMAKER_BIND_TO_PORT, SAGEMAKER_SAFE_PORT_RANGE.",
-        "Neither is set: a model server listens on no port, and is reached through its endpoint alone.",
+        "In a framework's image neither is set: its model server listens on no port, and is reached through its "
+        "endpoint alone.",
         "Nothing else on the machine can ask a model around InvokeEndpoint and its permissions.",
+    ),
+    Deviation(
+        "Endpoints",
+        "A model in an image of one's own reaches the internet, unless its model has EnableNetworkIsolation.",
+        "It is in a network of its own, in which this AWS answers and nothing else does.",
+        "Any number of containers may listen on port 8080 without taking the laptop's, and who can run a program here "
+        "can't ask a model around InvokeEndpoint and its permissions.",
+    ),
+    Deviation(
+        "Endpoints",
+        "Each further instance pulls the model's image, and doesn't come where it has gone from the registry.",
+        "A deployment's instances have the image that the first of them pulled, also after a restart of the server.",
+        "An instance here ends with the laptop's evening; in AWS it would have gone on.",
     ),
     Deviation(
         "Endpoints",

@@ -40,6 +40,8 @@ def supervise(child_main: Callable[[], int], *, as_process_1: bool = False, ends
     signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
     child = os.fork()
     if child == 0:
+        if processes >= 0:
+            os.close(processes)  # a child that is forked from a warm interpreter executes nothing
         os._exit(child_main())
     signal.signal(signal.SIGTERM, forward)
     if ends_it:

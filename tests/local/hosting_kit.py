@@ -112,7 +112,8 @@ class Hosting:
         """An endpoint in service with one model; its name."""
         config = self.config(part, {"ModelName": self.model(part, data, environment, image)})
         self.sagemaker.create_endpoint(EndpointName=self.name(part), EndpointConfigName=config)
-        assert self.settled(self.name(part))["EndpointStatus"] == "InService"
+        settled = self.settled(self.name(part))
+        assert settled["EndpointStatus"] == "InService", (settled.get("FailureReason"), self.log_lines(self.name(part)))
         return self.name(part)
 
     def describe(self, endpoint: str) -> dict[str, Any]:

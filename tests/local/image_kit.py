@@ -28,7 +28,7 @@ USERS = {
 PULL = ["ecr:GetAuthorizationToken", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
 
 
-def _libraries(*programs: str) -> dict[str, bytes]:
+def libraries(*programs: str) -> dict[str, bytes]:
     """What the loader needs for programs or libraries of this machine's, by its path in an image."""
     said = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
     return {path.lstrip("/"): Path(path).read_bytes() for path in set(_LIBRARY.findall(said))}
@@ -39,14 +39,14 @@ def shell_layer() -> bytes:
     """A shell, and a few programs beside it, in /bin."""
     found = {name: shutil.which(name) for name in SHELL}
     programs = {f"bin/{name}": Path(path).read_bytes() for name, path in found.items() if path}
-    return registry_kit.layer({**USERS, **_libraries(*filter(None, found.values())), **programs})
+    return registry_kit.layer({**USERS, **libraries(*filter(None, found.values())), **programs})
 
 
 @functools.cache
 def python_layer() -> bytes:
     """This machine's Python without its packages, in /usr/local; the shell's layer lies below it."""
     files = {f"usr/local/{path}": content for path, content in _python()}
-    return registry_kit.layer({**files, **_libraries(sys.executable, *_extensions())})
+    return registry_kit.layer({**files, **libraries(sys.executable, *_extensions())})
 
 
 PYTHON_ENV = ["PYTHONHOME=/usr/local", "LD_LIBRARY_PATH=/usr/local/lib", "PYTHONDONTWRITEBYTECODE=1"]

@@ -33,7 +33,7 @@ from localaws.sagemaker.containers import container
 Document = dict[str, Any]
 USERS = ("root", "an ordinary user")
 PLACES = ("training job", "processing job", "debugger rule", "model", "requirements of a model", "function",
-          "requirements of a training job", "warm training job", "image of its own",
+          "requirements of a training job", "warm training job", "host of two", "image of its own",
           "user of an image's own")  # fmt: skip
 # Who a program is there, and which is the least number of processes: an image's own is process 1 itself.
 OF_AN_IMAGE = {"image of its own": 0, "user of an image's own": 1234}
@@ -209,8 +209,20 @@ def of_all_places(one: Try) -> dict[str, Document]:
         "requirements of a model": in_model["requirements"],
         "function": in_function,
         "warm training job": said(jobs, warm),
+        "host of two": said(jobs, of_hosts(one, jobs)),
         **of_own_images(one, jobs),
     }
+
+
+def of_hosts(one: Try, jobs: Jobs) -> str:
+    """A job of two hosts that try to get out, and know each other by name; as whoever runs the server."""
+    names = "import socket\nprint('NAMES', socket.gethostname(), *map(socket.gethostbyname, ('algo-1', 'algo-2')))\n"
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 5}
+    job = jobs.train(one.script + names, ResourceConfig=resources)
+    lines = jobs.log_lines(job["TrainingJobName"])
+    assert job["TrainingJobStatus"] == "Completed", lines
+    assert {f"NAMES algo-{number} 127.0.0.2 127.0.0.3" for number in (1, 2)} <= set(lines)
+    return str(job["TrainingJobName"])
 
 
 def of_own_images(one: Try, jobs: Jobs) -> dict[str, Document]:

@@ -271,6 +271,26 @@ def test_two_jobs_whose_hosts_meet_on_the_same_port(jobs: Jobs) -> None:
         assert jobs.ended(request["TrainingJobName"])["TrainingJobStatus"] == "Stopped"
 
 
+@pytest.mark.parametrize(
+    ("variables", "installed", "network"),
+    [
+        ({}, "python -m pip install -r requirements.txt: done for all hosts by algo-1.", "a network of their own"),
+        ({"PIP_TARGET": "/tmp/p"}, "Installing with the following command: python -m pip", "this machine's network"),
+    ],
+)
+def test_requirements_are_installed_for_all_hosts_where_they_can_be(
+    jobs: Jobs, variables: dict[str, str], installed: str, network: str
+) -> None:
+    """Elsewhere each host's container installs them, and reaches an index for it."""
+    source = jobs.source(MEET + "print('TOLD ' + json.dumps(met()))", requirements_txt=f"# {jobs.name()}\n")
+    request = jobs.training_request("", source=source, Environment=variables, **on(2))
+    done, lines = run(jobs, request)
+    assert done["TrainingJobStatus"] == "Completed", lines
+    assert told_by(lines) == {"algo-1": ["algo-2"], "algo-2": []}
+    assert any(line.startswith(installed) for line in lines["algo-2"]), lines
+    assert any(network in line for line in lines["algo-1"]), lines
+
+
 # Its first run on instances waits to be interrupted, with a checkpoint; the next one tells what it has found.
 GOES_ON = """
 import json, os, pathlib, time

@@ -527,7 +527,7 @@ def started(folder: Path, workers: str) -> tuple[subprocess.Popen[str], Worker]:
 def test_as_many_workers_answer_as_are_asked_for(tmp_path: Path) -> None:
     process, worker = started(tmp_path, "2")
     worker.wait_until_healthy(10)
-    connections = [worker._connection(10) for _ in range(4)]
+    connections = [worker._pool.take(10) for _ in range(4)]
     asks = request_head("POST", "/invocations", {"Content-Type": "text/csv"}, 1)
     answers = [json.loads(connection.ask(asks, b"1", 10).body) for connection in connections]
     assert all(loaded == asked for loaded, asked in answers)

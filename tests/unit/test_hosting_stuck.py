@@ -20,7 +20,7 @@ from localaws.sagemaker.hosting import fleet, instances, invocation, lanes, work
 from localaws.sagemaker.hosting.connection import AnswerTooLargeError, Connection, NotHttpError
 from localaws.sagemaker.hosting.fleet import Deployment
 from localaws.sagemaker.hosting.invocation import Invoker, InvokeRequest, ModelError
-from localaws.sagemaker.hosting.worker import Worker, WorkerTimeoutError, start_worker
+from localaws.sagemaker.hosting.worker import ControlDoor, Worker, WorkerTimeoutError, start_worker
 
 
 def invoker(deployments: dict[str, Deployment]) -> Invoker:
@@ -54,6 +54,29 @@ def test_a_worker_that_hangs_is_replaced_after_the_request_that_it_left_unanswer
     assert ask(InvokeRequest("e", b"1")).body == b'"yes"', "the next request waits for the new worker"
     assert len(started) == 2
     released.set()
+    deployment.stop()
+
+
+@pytest.mark.fidelity(
+    "Endpoints",
+    "A container of one's own that takes longer than 60 s goes on: its caller is told, nobody ends it while it answers "
+    "/ping.",
+    "SageMaker DG, Custom Inference Code with Hosting Services: How Your Container Should Respond to Inference "
+    "Requests",
+)
+def test_a_container_of_ones_own_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invocation, "RESPONSE_SECONDS", 0.2)
+    started: list[Worker] = []
+    released = threading.Event()
+    deployment = Deployment([plan()], starter({"A": lambda: str(released.wait(WAIT_SECONDS))}, started))
+    deployment.start()
+    monkeypatch.setattr(ControlDoor, "ends_when_hung", False)
+    with pytest.raises(ModelError, match="timed out while waiting"):
+        invoker({"e": deployment}).invoke(InvokeRequest("e", b"1"))
+    released.set()
+    monkeypatch.setattr(invocation, "RESPONSE_SECONDS", WAIT_SECONDS)
+    assert invoker({"e": deployment}).invoke(InvokeRequest("e", b"1")).body == b'"True"', "the same container"
+    assert len(started) == 1
     deployment.stop()
 
 
@@ -100,7 +123,7 @@ def test_a_worker_that_answers_no_ping_is_replaced(monkeypatch: pytest.MonkeyPat
     deployment.start()
     containers[0].frozen = True
     with deployment.lease(None) as (_, serving):
-        serving._idle.clear()
+        serving._pool._idle.clear()
     until(lambda: len(containers) == 2 and deployment.instance_counts() == {"A": 1}, "another worker")
     deployment.stop()
 

@@ -8,7 +8,7 @@ from tuning_kit import METRIC, trial, tuning_job
 from localaws.ministack_adapter.sagemaker_keys import request_keys
 from localaws.ministack_adapter.sagemaker_requests import resource_arns
 from localaws.sagemaker.core.validation import check_request, service_model
-from localaws.sagemaker.jobs import trial_threads, tuning_documents, tuning_endings, tuning_study, tuning_warm_start
+from localaws.sagemaker.jobs import shared_cores, tuning_documents, tuning_endings, tuning_study, tuning_warm_start
 from localaws.sagemaker.jobs.tuning_study import Trial
 
 SERVICE_FAULT = "InternalServerError: the job was cut off in status Training"
@@ -213,12 +213,12 @@ def test_policies_see_what_the_training_jobs_ask_for() -> None:
 
 
 def test_trials_that_run_at_once_share_the_cores() -> None:
-    assert trial_threads.variables(1, 2) == {}
-    assert trial_threads.remarks(1, 2, {}) == []
-    assert trial_threads.variables(2, 2)["OMP_NUM_THREADS"] == "1"
-    assert trial_threads.variables(2, 8)["LOKY_MAX_CPU_COUNT"] == "4"
-    assert trial_threads.variables(4, 2)["OPENBLAS_NUM_THREADS"] == "1"
-    [said] = trial_threads.remarks(2, 8, {"OMP_NUM_THREADS": "3"})
+    assert shared_cores.variables(1, 2) == {}
+    assert shared_cores.remarks(1, 2, {}, "trials") == []
+    assert shared_cores.variables(2, 2)["OMP_NUM_THREADS"] == "1"
+    assert shared_cores.variables(2, 8)["LOKY_MAX_CPU_COUNT"] == "4"
+    assert shared_cores.variables(4, 2)["OPENBLAS_NUM_THREADS"] == "1"
+    [said] = shared_cores.remarks(2, 8, {"OMP_NUM_THREADS": "3"}, "trials")
     assert said == (
         "2 trials run at once on 8 cores: this one is told to use 4 threads by OMP_NUM_THREADS and its kin (of the "
         "request: OMP_NUM_THREADS=3)."

@@ -541,6 +541,27 @@ def test_a_cache_goes_from_job_to_job_and_with_its_pool(world: World) -> None:
     assert [path.name for path in folder.iterdir()] == ["other"]
 
 
+def test_each_host_has_a_cache_of_its_own(world: World) -> None:
+    found: dict[str, list[list[str]]] = {}
+
+    def script(job: Job) -> Ending:
+        launched(job)
+        for host in job.hosts:
+            host.ml.mkdir(parents=True)
+        warm_pool_cache.prepare(job)
+        caches = [host.ml / "sagemaker" / "warmpoolcache" for host in job.hosts]
+        found[job.name] = [[path.name for path in cache.iterdir()] for cache in caches]
+        for host, cache in zip(job.hosts, caches, strict=True):
+            (cache / host.name).touch()
+        warm_pool_cache.leave(job)
+        return job_documents.completed()
+
+    world.scripts |= {"a": script, "b": script}
+    for name in ("a", "b"):
+        world.run(name, resources={"InstanceCount": 2})
+    assert found == {"a": [[], []], "b": [["algo-1"], ["algo-2"]]}
+
+
 def test_a_cache_that_is_a_link_isn_t_kept(world: World, tmp_path: Path) -> None:
     found: dict[str, list[str]] = {}
     outside = tmp_path / "outside"

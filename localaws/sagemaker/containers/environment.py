@@ -27,11 +27,14 @@ def variables(
     }
 
 
+def of_the_region(platform: Platform) -> dict[str, str]:
+    """What says where a container is."""
+    return {"AWS_REGION": platform.region, "AWS_DEFAULT_REGION": platform.region}
+
+
 def of_the_role(platform: Platform, credentials: Credentials) -> dict[str, str]:
     """By which AWS's clients in a container find this AWS, as its role."""
-    return {
-        "AWS_REGION": platform.region,
-        "AWS_DEFAULT_REGION": platform.region,
+    return of_the_region(platform) | {
         "AWS_ENDPOINT_URL": platform.endpoint_url,
         "AWS_ACCESS_KEY_ID": credentials.access_key_id,
         "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,

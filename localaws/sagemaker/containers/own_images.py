@@ -92,12 +92,28 @@ def resolve(  # noqa: PLR0913 - the last by keyword
 ) -> OwnImage:
     """The image that a URI names in the account's registry, pulled as a role, with its files on this machine.
 
+    See `unpacked`. Raises CannotRunImageError.
+    """
+    image = _pulled(platform, uri, role_arn)
+    return unpacked(images, platform, image, uri, progress, keep_going=keep_going)
+
+
+def unpacked(  # noqa: PLR0913 - the last by keyword
+    images: Images,
+    platform: Platform,
+    image: RegistryImage,
+    uri: str,
+    progress: Progress,
+    *,
+    keep_going: Callable[[], None] = lambda: None,
+) -> OwnImage:
+    """An image that has been pulled, with its files on this machine.
+
     They are unpacked now if need be, with lines about that to `progress`; what `keep_going` raises ends that. Raises
     CannotRunImageError.
     """
     if container.isolation() == "none":
         raise CannotRunImageError(f"CannotStartContainerError: {_NO_MOUNTS}")
-    image = _pulled(platform, uri, role_arn)
     try:
         config = image_config.read(image.config)
         kept = Kept(images, _folder(images, platform), progress, keep_going)

@@ -121,6 +121,11 @@ class Chain(Worker):
         error.container = link.hostname
         raise error
 
+    def ends_when_hung(self, container: str) -> bool:
+        """Whether the one of them that hasn't answered is to be ended, and with it all."""
+        link = self.link(container)
+        return link is not None and link.worker.ends_when_hung(container)
+
     def pings(self, seconds: float) -> bool:
         """Whether all of them answer /ping with 200, each within `seconds`."""
         return all(link.worker.pings(seconds) for link in self.links)
@@ -191,5 +196,7 @@ def _passed_on(headers: Mapping[str, str], answer: Answer) -> dict[str, str]:
 
 def _unhealthy(found: Sequence[tuple[str, BaseException]]) -> UnhealthyError:
     text = "; ".join(f"{hostname}: {error}" for hostname, error in found)
-    exceeded = next((error.exceeded for _, error in found if isinstance(error, UnhealthyError)), None)
-    return UnhealthyError(text, exceeded, ", ".join(hostname for hostname, _ in found))
+    known = [error for _, error in found if isinstance(error, UnhealthyError)]
+    exceeded = next((error.exceeded for error in known), None)
+    have_started = all(error.has_started for error in known)
+    return UnhealthyError(text, exceeded, ", ".join(hostname for hostname, _ in found), has_started=have_started)

@@ -69,7 +69,7 @@ class Connection:
     def is_fresh(self) -> bool:
         """Whether a request may be sent: the other side hasn't closed it, and has said nothing unasked."""
         looks = select.poll()
-        looks.register(self._socket, select.POLLIN | select.POLLRDHUP)
+        looks.register(self._socket, select.POLLIN)  # the end of what comes is something to read, too
         return self.stays and not self._incoming.left and not looks.poll(0)
 
     def ask(self, head: bytes, body: bytes | mmap, timeout: float, limit: int = MAX_ANSWER) -> Answer:

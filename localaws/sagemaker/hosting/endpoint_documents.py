@@ -95,9 +95,9 @@ def _of_kind(summary: Document, variant: Document) -> Document:
 
 
 def _deployed_images(variant: Document) -> list[Document]:
-    images = [link["Image"] for link in variant.get("Links", [variant])]
+    images = [(link.get("SpecifiedImage", link["Image"]), link["Image"]) for link in variant.get("Links", [variant])]
     at = variant["ResolvedAt"]
-    return [{"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": at} for image in images]
+    return [{"SpecifiedImage": said, "ResolvedImage": image, "ResolutionTime": at} for said, image in images]
 
 
 def _pending(snapshot: Document) -> Document:

@@ -196,6 +196,11 @@ def stop_all(instances: Sequence[Instance], grace: float) -> None:
 
 def unhealthy_reason(variant: str, error: UnhealthyError) -> str:
     """AWS's FailureReason for a container that doesn't become healthy; and which limit has ended it, if one has."""
+    if not error.has_started:
+        return (
+            f"CannotStartContainerError. Please ensure the model container for variant {variant} starts correctly when "
+            "invoked with 'docker run <image> serve'"
+        )
     reason = (
         f"The {error.container} for production variant {variant} did not pass the ping health check. "
         "Please check CloudWatch logs for this endpoint."

@@ -263,7 +263,8 @@ def answer_of(
     try:
         answer = _asked(worker, headers, request.body, limit, asked or Asked())
     except WorkerTimeoutError as error:
-        _replace_if_hung(instance, worker, sent, limit)
+        if worker.ends_when_hung(error.container):
+            _replace_if_hung(instance, worker, sent, limit)
         return Answer(_NO_STATUS, {}, _TIMED_OUT.format(error.container).encode(), error.container)
     except WorkerGoneError as error:
         instance.lost(worker)

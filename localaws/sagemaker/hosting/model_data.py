@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -68,12 +69,20 @@ def _no_access(uri: str, role_arn: str, region: str) -> str:
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Downloads with one role's credentials, until time.monotonic() is `deadline`."""
+    """Downloads with one role's credentials, until time.monotonic() is `deadline`; with one `lock` one at a time."""
 
     context: Context
     role_arn: str
     credentials: Credentials
     deadline: float
+    lock: threading.Lock
+
+    def fetched(self, uri: str, target: Path) -> Path:
+        """An object that is at `target` already, or is downloaded. ModelDataError."""
+        with self.lock:
+            if not target.exists():
+                self.fetch(uri, target)
+        return target
 
     def fetch(self, uri: str, target: Path) -> None:
         """Download one object to `target`, which appears only when it is whole. ModelDataError."""

@@ -42,8 +42,6 @@ def with_hostnames(containers: list[Document]) -> list[Document]:
 def check(request: Document) -> None:
     """Raise what AWS raises, or "not supported here", for a request that fits its shape."""
     refuse(request, _REFUSED, of="a model")
-    if request.get("EnableNetworkIsolation"):
-        raise errors.not_supported("EnableNetworkIsolation=true of a model")
     given = [member for member in ("PrimaryContainer", "Containers") if request.get(member)]
     if len(given) != 1:
         raise errors.validation(

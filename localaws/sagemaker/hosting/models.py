@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from localaws.sagemaker.containers import image_table
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors, tags
 from localaws.sagemaker.core.listing import page, summary
 from localaws.sagemaker.core.request import Caller, Document, Handler
-from localaws.sagemaker.hosting import model_request
+from localaws.sagemaker.hosting import model_request, own_models
 from localaws.sagemaker.hosting.model_data import check_model_data
 from localaws.sagemaker.registry.packages import find_package
 
@@ -79,9 +78,11 @@ class _Models:
         containers = resolved(context, request)
         if context.store.get(MODEL, name) is not None:
             raise errors.already_exists("model", arn)
+        own_models.check_isolation(request, containers)
         self._check_world(containers, request["ExecutionRoleArn"], arn, caller)
         document = {key: value for key, value in request.items() if key != "Tags"}
-        document |= {"ModelArn": arn, "CreationTime": context.clock.now(), "EnableNetworkIsolation": False}
+        document |= {"ModelArn": arn, "CreationTime": context.clock.now()}
+        document.setdefault("EnableNetworkIsolation", False)
         with context.store.transaction():
             if not context.store.create(MODEL, name, document):
                 raise errors.already_exists("model", arn)
@@ -93,7 +94,7 @@ class _Models:
         """Refuse a role that the caller may not pass, an unknown image, and data that the role can't read."""
         self._context.platform.authorize(caller, "iam:PassRole", role)
         for container in containers:
-            image_table.refuse_unknown(container["Image"])
+            own_models.check_image(self._context, container["Image"], role, is_one_of_several=len(containers) > 1)
             check_model_data(self._context, container, role, arn)
 
     def describe(self, request: Document, _caller: Caller) -> Document:

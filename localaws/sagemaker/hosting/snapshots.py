@@ -9,7 +9,7 @@ from types import MappingProxyType
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core import errors
 from localaws.sagemaker.core.request import Document
-from localaws.sagemaker.hosting import instance_pools
+from localaws.sagemaker.hosting import instance_pools, own_models
 from localaws.sagemaker.hosting.async_configs import ASYNC
 from localaws.sagemaker.hosting.endpoint_configs import find_config
 from localaws.sagemaker.hosting.fleet import LEAST_OUTSTANDING
@@ -81,16 +81,21 @@ def served(context: Context, model: Document, environment: Mapping[str, str] = M
 
     environment: further variables of every container. ValidationException, see `models.resolved`.
     """
-    links = [_link(container, environment) for container in resolved(context, model)]
+    role, isolated = model["ExecutionRoleArn"], {"IsIsolated": model.get("EnableNetworkIsolation", False)}
+    links = [
+        _link(container, environment, own_models.resolved(context, container["Image"], role))
+        for container in resolved(context, model)
+    ]
     if len(links) == 1 and not is_direct(model):
-        return {member: value for member, value in links[0].items() if member != "Hostname"}
-    return {"Links": links, "IsDirect": is_direct(model)}
+        return isolated | {member: value for member, value in links[0].items() if member != "Hostname"}
+    return isolated | {"Links": links, "IsDirect": is_direct(model)}
 
 
-def _link(container: Document, environment: Mapping[str, str]) -> Document:
+def _link(container: Document, environment: Mapping[str, str], image: str) -> Document:
     return {
         "Hostname": container["ContainerHostname"],
-        "Image": container["Image"],
+        "SpecifiedImage": container["Image"],
+        "Image": image,
         "Environment": {**container.get("Environment", {}), **environment},
         "ModelDataUri": model_data_uri(container),
     }

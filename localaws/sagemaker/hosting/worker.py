@@ -13,16 +13,14 @@ import socket
 import subprocess
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from mmap import mmap
-from types import MappingProxyType
 from typing import Protocol
 
 from localaws.sagemaker.containers.limits import Exceeded
-from localaws.sagemaker.hosting.connection import MAX_ANSWER, Answer, Connection, NoAnswerError, request_head
+from localaws.sagemaker.hosting.connection import MAX_ANSWER, Answer, NoAnswerError, request_head
+from localaws.sagemaker.hosting.pool import Pool
 
-_ENDING_SECONDS = 5.0  # between a server's last connection and its end
 PING_PAUSE_SECONDS = 0.02  # between two pings that were answered with something else than 200
 STOP_SECONDS = 30.0  # SIGTERM to SIGKILL (developer guide, "Use Your Own Inference Code with Hosting Services")
 
@@ -36,13 +34,24 @@ class WorkerTimeoutError(NoAnswerError):
 
 
 class UnhealthyError(Exception):
-    """The process ended, or didn't answer /ping with 200 in time; the text says which. `exceeded`: see `Process`;
-    `container`: which of an instance's containers it was, as AWS says it."""
+    """The process ended, or didn't answer /ping with 200 in time; the text says which.
 
-    def __init__(self, message: str, exceeded: Exceeded | None = None, container: str = "primary container") -> None:
+    exceeded: see `Process`. container: which of an instance's it was, as AWS says it. has_started: whether its program
+    ran at all.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        exceeded: Exceeded | None = None,
+        container: str = "primary container",
+        *,
+        has_started: bool = True,
+    ) -> None:
         super().__init__(message)
         self.exceeded = exceeded
         self.container = container
+        self.has_started = has_started
 
 
 class Process(Protocol):
@@ -65,12 +74,20 @@ class Process(Protocol):
 class Door(Protocol):
     """The way to a container's server.
 
-    headers: of every request by it. patience: how long one /ping is waited for while the container starts; None where
-    the server answers the first of them once its model is loaded.
+    patience: how long one /ping is waited for while the container starts; None where
+    the server answers the first of them once its model is loaded. not_started: exit codes of a container whose program
+    couldn't be started. ends_when_hung: whether its server ends what it hasn't answered in an invocation's time, as
+    those of the frameworks' images do; any other may take as long as it likes. serves_several: whether it is known to
+    serve several connections at once.
     """
 
-    headers: Mapping[str, str]
     patience: float | None
+    not_started: Collection[int]
+    ends_when_hung: bool
+    serves_several: bool
+
+    def headers(self, given: Mapping[str, str]) -> Mapping[str, str]:
+        """The headers of a request, as its server is to get them."""
 
     def connect(self, seconds: float) -> socket.socket:
         """A new connection. Raises OSError."""
@@ -82,12 +99,16 @@ class Door(Protocol):
 class ControlDoor:
     """To a model server of the platform's own, which takes its connections from a control socket."""
 
-    headers: Mapping[str, str] = MappingProxyType({})
     patience: float | None = None
+    not_started: Collection[int] = ()
+    ends_when_hung = serves_several = True
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._passing = threading.Lock()
+
+    def headers(self, given: Mapping[str, str]) -> Mapping[str, str]:
+        return given
 
     def connect(self, _seconds: float) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -104,7 +125,7 @@ class ControlDoor:
 
 
 class Worker:
-    """A running model server and a pool of connections to it. All methods may be called from any thread.
+    """A running model server and the connections to it. All methods may be called from any thread.
 
     max_answer: bytes of the body of an answer, at most.
     """
@@ -112,40 +133,30 @@ class Worker:
     def __init__(self, process: Process, door: Door) -> None:
         self.process = process
         self._door = door
-        self._idle: deque[Connection] = deque()
+        self._pool = Pool(door.connect, serves_several=door.serves_several)
         self.max_answer = MAX_ANSWER
         self.answered_at = 0.0  # when it last answered an invocation, on the monotonic clock
 
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | mmap, timeout: float) -> Answer:
         """One request over a pooled connection. NoAnswerError."""
-        head = request_head(method, path, {**self._door.headers, **headers}, len(body))
-        connection: Connection | None = None
+        head = request_head(method, path, self._door.headers(headers), len(body))
         try:
-            connection = self._connection(timeout)
-            answer = connection.ask(head, body, timeout, self.max_answer)
-        except BaseException as error:
-            if connection is not None:
-                connection.close()
-            if isinstance(error, TimeoutError):
-                raise WorkerTimeoutError(f"no answer within {timeout:g} s") from error
-            if isinstance(error, OSError):
-                raise WorkerGoneError(str(error)) from error
-            raise
-        if connection.stays:
-            self._idle.append(connection)
-        else:
-            connection.close()
+            connection = self._pool.take(timeout)
+            try:
+                answer = connection.ask(head, body, timeout, self.max_answer)
+            except BaseException:
+                self._pool.drop(connection)
+                raise
+        except TimeoutError as error:
+            raise WorkerTimeoutError(f"no answer within {timeout:g} s") from error
+        except OSError as error:
+            raise WorkerGoneError(str(error)) from error
+        self._pool.give_back(connection)
         return answer
 
-    def _connection(self, timeout: float) -> Connection:
-        """One that is open still, or a new one. Raises OSError."""
-        with contextlib.suppress(IndexError):
-            while True:
-                connection = self._idle.pop()
-                if connection.is_fresh:
-                    return connection
-                connection.close()
-        return Connection(self._door.connect(timeout))
+    def ends_when_hung(self, _container: str) -> bool:
+        """Whether a container that hasn't answered an invocation is to be ended, see `Door`."""
+        return self._door.ends_when_hung
 
     def pings(self, seconds: float) -> bool:
         """Whether /ping is answered with 200 within `seconds`."""
@@ -163,21 +174,23 @@ class Worker:
                     return
             except WorkerGoneError as error:
                 self._check_runs(error)
+                continue
             except NoAnswerError:
                 pass
             time.sleep(PING_PAUSE_SECONDS)
         raise UnhealthyError(f"/ping was not answered with 200 within {seconds:g} s")
 
     def _check_runs(self, gone: WorkerGoneError) -> None:
-        """UnhealthyError where it doesn't, or nobody can come to it any more."""
-        comes_up = self._door.patience is not None
+        """UnhealthyError where it has ended. One that runs and gave no answer is asked anew."""
         try:
-            code = self.process.wait(PING_PAUSE_SECONDS if comes_up else _ENDING_SECONDS)
+            code = self.process.wait(PING_PAUSE_SECONDS)
         except subprocess.TimeoutExpired:
-            if comes_up:
-                return
-            code = None
-        raise UnhealthyError(f"the container ended with exit code {code}", self.process.exceeded) from gone
+            return
+        raise UnhealthyError(
+            f"the container ended with exit code {code}",
+            self.process.exceeded,
+            has_started=code not in self._door.not_started,
+        ) from gone
 
     def stop(self, grace: float = STOP_SECONDS) -> None:
         """SIGTERM, and an end to whatever is left after `grace` seconds; returns when all of it has ended."""
@@ -187,8 +200,7 @@ class Worker:
         self.process.kill()
         self.process.wait()
         self._door.close()
-        while self._idle:
-            self._idle.pop().close()
+        self._pool.close()
 
 
 def start_worker(spawn: Callable[[int], Process]) -> Worker:

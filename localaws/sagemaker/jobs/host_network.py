@@ -21,10 +21,17 @@ _ALONE = "The hosts are in a network of their own: they reach each other, and no
 _SHARED = (
     "This machine allows no private networks: the hosts are in its own, where another job's may listen on their ports."
 )
+_INSTALLING = (
+    "The hosts are in this machine's network, since pip runs in their containers: another job's may listen on their "
+    "ports."
+)
 
 
-def joined(host: Host, spec: ContainerSpec) -> ContainerSpec:
-    """The container of a host in the network of all; as it is where the job has no others. Raises JobFailedError."""
+def joined(host: Host, spec: ContainerSpec, *, installs: bool = False) -> ContainerSpec:
+    """The container of a host in the network of all; as it is where the job has no others. Raises JobFailedError.
+
+    installs: whether pip runs in it, which asks an index that may be anywhere.
+    """
     job = host.job
     if len(job.hosts) == 1:
         return spec
@@ -34,7 +41,8 @@ def joined(host: Host, spec: ContainerSpec) -> ContainerSpec:
             "of them would have a name; ask for one instance."
         )
     if host.is_first:
-        job.log.say(_open(job, is_isolated=spec.network == "none"))
+        is_isolated = spec.network == "none"
+        job.log.say(_INSTALLING if installs and not is_isolated else _open(job, is_isolated=is_isolated))
     network = spec.network if job.network is None else job.network.descriptors
     return replace(spec, network=network, hostname=host.name, etc_hosts=_etc_hosts(job), shared=job.shared)
 

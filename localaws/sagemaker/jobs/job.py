@@ -51,9 +51,7 @@ class Host:
     def __init__(self, job: Job, number: int, directory: Path) -> None:
         self.job, self.number, self.name = job, number, hosts.name(number)
         self.directory = directory
-        clock, telemetry = job.context.clock, job.context.platform.telemetry_of(job.document["RoleArn"])
-        stream = f"{job.name}/{self.name}-{int(clock.now())}"
-        self.log = ContainerLog(telemetry, clock, job.kind.log_group, stream)
+        self.log = job.new_log(self.name)
 
     @property
     def is_first(self) -> bool:
@@ -93,7 +91,7 @@ class Job(LedJob):
 
     hosts: one for each instance, the first one first. variables: of its containers, which the service sets beside those
     of the request. remarks: of the service on it, for its log. shared: folders that all hosts have in common, by their
-    places below /opt/ml. network: that in which they meet.
+    places below /opt/ml. network: that in which they meet. installed: the layer that pip has made for all of them.
     on_metrics: called in the job's thread with what was measured in a line of its log.
     """
 
@@ -109,6 +107,7 @@ class Job(LedJob):
         self.remarks: Sequence[str] = ()
         self.shared: Mapping[str, Path] = {}
         self.network: Network | None = None
+        self.installed: Path | None = None
         self.on_metrics: Callable[[Sequence[Measurement]], None] = lambda _measured: None
 
     @property
@@ -194,7 +193,13 @@ class Job(LedJob):
         if self.network is not None:
             self.network.close()
             self.network = None
+        self.installed = None
         remove(self.directory)
+
+    def new_log(self, host: str) -> ContainerLog:
+        """A log for a host's container, a stream of its own."""
+        clock, telemetry = self.context.clock, self.context.platform.telemetry_of(self.document["RoleArn"])
+        return ContainerLog(telemetry, clock, self.kind.log_group, f"{self.name}/{host}-{int(clock.now())}")
 
     def _new_hosts(self) -> list[Host]:
         """Hosts with new logs. The files of an only one lie in the job's own folder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from localaws.sagemaker.containers.opt_ml import OPT_ML, make_directories
 from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.core.request import Caller
-from localaws.sagemaker.jobs import hosts, job_limits
+from localaws.sagemaker.jobs import hosts, job_limits, shared_cores
 from localaws.sagemaker.jobs.job import Host, Role
 from localaws.sagemaker.jobs.outcomes import JobFailedError
 
@@ -74,8 +75,10 @@ def variables(host: Host, image: ImageEnvironment) -> dict[str, str]:
 
 
 def of_every_job(host: Host) -> dict[str, str]:
-    """The environment variables that SageMaker gives every job's container, whatever its image."""
-    return {"CURRENT_HOST": host.name, "DMLC_INTERFACE": hosts.interface(len(host.job.hosts))}
+    """The environment variables that every job's container has, whatever its image: SageMaker's, and on its cores."""
+    count = len(host.job.hosts)
+    threads = shared_cores.variables(count, os.cpu_count() or 1)
+    return {**threads, "CURRENT_HOST": host.name, "DMLC_INTERFACE": hosts.interface(count)}
 
 
 def spec(
@@ -102,8 +105,10 @@ def say_all(host: Host, installed: Writable, remarks: Sequence[str]) -> None:
 
 
 def say_notes(host: Host, notes: Sequence[str], of_layer: str | None = None) -> None:
-    """Write lines into a host's log on what differs, and on what a container isn't kept from."""
-    host.log.say(*filter(None, [*notes, container.describe_isolation(), of_layer]))
+    """Write lines into a host's log on what differs, and on what a container shares or isn't kept from."""
+    job, own = host.job, host.job.document.get("Environment", {})
+    threads = job.remarks or shared_cores.remarks(len(job.hosts), os.cpu_count() or 1, own, "hosts")
+    host.log.say(*filter(None, [*notes, *threads, container.describe_isolation(), of_layer]))
 
 
 def _where_it_is(word: str, ml: Path) -> str:

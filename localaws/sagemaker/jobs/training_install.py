@@ -25,7 +25,7 @@ _KEYS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TO
 
 
 def plan(host: Host, script: ScriptJob, installed: Writable, run: RunContainer) -> tuple[Writable, Install | None]:
-    """The environment, with what is installed for others too, and what the job's own container has to install.
+    """The environment, with what is installed for others too, and what the host's own container has to install.
 
     run: runs a container in the job's time. Raises EndedEarlyError where something else ends it.
     """
@@ -33,14 +33,18 @@ def plan(host: Host, script: ScriptJob, installed: Writable, run: RunContainer) 
     if wanted is None:
         return installed, None
     command = " ".join(wanted.command)
+    if host.job.installed is not None:
+        host.log.say(f"{command}: done for all hosts by {host.job.first.name}.")
+        return installed.over(host.job.installed), None
     shared = None if installed.layer is None else _shared(host, wanted, installed.image)
     if shared is not None and shared.place.is_dir():
         host.log.say(f"{command}: kept from an earlier job with the same files and settings ({shared.place.name}).")
         return installed.over(shared.place), None
     host.log.say(f"Installing with the following command: {command}")
-    made = None if shared is None or not host.is_first else _install(host, wanted, shared, installed.image, run)
-    if made is not None:
-        return installed.over(made), None
+    if shared is not None and host.is_first:
+        host.job.installed = made = _install(host, wanted, shared, installed.image, run)
+        if made is not None:
+            return installed.over(made), None
     return installed, Install(wanted.command, wanted.error)
 
 

@@ -52,12 +52,12 @@ def container_spec(host: Host, run: RunContainer) -> ContainerSpec:
 
     Raises JobFailedError, and EndedEarlyError where that other one is ended from outside.
     """
-    job, document = host.job, host.job.document
+    document = host.job.document
     if image_table.is_own(document["AlgorithmSpecification"]["TrainingImage"]):
         return _own_container_spec(host)
     installed = job_container.image_environment(host, document["AlgorithmSpecification"]["TrainingImage"])
     if host.is_first:
-        job_container.say_all(host, installed, [*training_request.remarks(document), *job.remarks])
+        job_container.say_all(host, installed, training_request.remarks(document))
     installed, plan = _with_plan(host, installed, run)
     environment = {**job_container.variables(host, installed.image), **_own_variables(host)}
     command, tools = training_request.own_command(document), None
@@ -72,7 +72,8 @@ def container_spec(host: Host, run: RunContainer) -> ContainerSpec:
     isolated = bool(document["EnableNetworkIsolation"])
     spec = job_container.spec(host, command, environment, cwd=container.ml_dir(host.ml), isolated=isolated)
     warm = None if plan is None else _warm(host, installed, plan, environment)
-    spec = host_network.joined(host, installed.given_to(spec))
+    installs = plan is not None and plan.install is not None
+    spec = host_network.joined(host, installed.given_to(spec), installs=installs)
     return replace(spec, as_process_1=True, is_train=is_train, tools=tools, warm=warm)
 
 
@@ -90,13 +91,13 @@ def _own_variables(host: Host) -> dict[str, str]:
 
 def _own_container_spec(host: Host) -> ContainerSpec:
     """The container in an image of one's own: `docker run IMAGE train`. Raises JobFailedError."""
-    job, document = host.job, host.job.document
+    document = host.job.document
     words = training_request.own_command(document)
     wanted = OwnContainer(
         document["AlgorithmSpecification"]["TrainingImage"],
         lambda config: words or config.run([], [train_command.NAME]),
         _own_variables(host),
-        [*training_request.remarks(document), *job.remarks],
+        training_request.remarks(document),
         isolated=bool(document["EnableNetworkIsolation"]),
     )
     return own_image_job.container_spec(host, wanted)

@@ -143,6 +143,8 @@ def is_script_mode(request: Document) -> bool:
 def remarks(request: Document) -> list[str]:
     """A line for the job's log about every member that is accepted and means nothing on this machine."""
     notes = {
+        "EnableInterContainerTrafficEncryption": "EnableInterContainerTrafficEncryption has no effect here: what "
+        "hosts say to each other doesn't leave this machine.",
         "VpcConfig": "VpcConfig has no effect here: the job runs on this machine's network.",
         "RetryStrategy": "RetryStrategy has no effect here: a job that this machine cuts off is reported, not retried.",
         "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "The metrics' time series is in CloudWatch only.",

@@ -45,7 +45,8 @@ _POLL_SECONDS = 5.0  # a signal wakes the wait at once; this only bounds it
 class TransformJob(Job):
     """A transform job; what it says itself stands in a data log of its own."""
 
-    def _new_log(self) -> ContainerLog:
+    def new_log(self, _host: str) -> ContainerLog:
+        """The job's own log; its containers' are their instances' (`transform_instance`)."""
         clock, telemetry = self.context.clock, self.context.platform.telemetry_of(self.role.objects.role_arn)
         stream = f"{self.name}/{int(clock.now())}/data-log"
         return ContainerLog(telemetry, clock, self.kind.log_group, stream)

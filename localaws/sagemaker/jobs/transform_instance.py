@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 from localaws.sagemaker.containers.logs import ContainerLog
 from localaws.sagemaker.containers.objects import Download, S3Object, TransferError
-from localaws.sagemaker.hosting.connection import Answer, AnswerTooLargeError
+from localaws.sagemaker.hosting.connection import Answer, NoAnswerError
 from localaws.sagemaker.hosting.instances import StartError, VariantPlan
 from localaws.sagemaker.hosting.model_container import ContainerStarter
 from localaws.sagemaker.hosting.worker import UnhealthyError, Worker, WorkerGoneError, WorkerTimeoutError
@@ -145,7 +145,7 @@ class Instance:
         """The request's settings, with those that the container asks for at /execution-parameters where it does."""
         try:
             answer = worker.ask("GET", "/execution-parameters", {}, b"", _PARAMETERS_SECONDS)
-        except (WorkerGoneError, WorkerTimeoutError, AnswerTooLargeError):
+        except NoAnswerError:
             return transform_request.pace(self._job.document, {})
         try:
             said = transform_request.said(answer.body) if answer.status == 200 else {}
@@ -195,11 +195,11 @@ class Instance:
                 answer = worker.ask("POST", "/invocations", headers, body, self._timeout)
             except WorkerTimeoutError:
                 continue
-            except AnswerTooLargeError as error:
-                raise FileFailedError(ALGORITHM, str(error)) from error
             except WorkerGoneError as error:
                 self._check_alive(worker, error)
                 continue
+            except NoAnswerError as error:  # too large, or none of HTTP's
+                raise FileFailedError(ALGORITHM, str(error)) from error
             if 200 <= answer.status < 300:
                 return answer.body
             failure = _bad_status(answer)

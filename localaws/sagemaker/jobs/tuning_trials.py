@@ -15,8 +15,8 @@ from localaws.sagemaker.jobs import (
     job_documents,
     job_records,
     operations,
+    shared_cores,
     training_request,
-    trial_threads,
     tuning_documents,
 )
 from localaws.sagemaker.jobs.engine import JobEngine
@@ -208,8 +208,10 @@ class Trials:
 
         def prepare(job: LedJob) -> None:
             if isinstance(job, Job):
-                job.variables = trial_threads.variables(at_once, cores)
-                job.remarks = trial_threads.remarks(at_once, cores, own)
+                each = len(job.hosts)
+                job.variables = shared_cores.variables(at_once * each, cores)
+                what = "trials" if each == 1 else "hosts of trials"
+                job.remarks = shared_cores.remarks(at_once * each, cores, own, what)
                 job.on_metrics = heard
 
         return prepare

@@ -1,7 +1,7 @@
-"""How many threads a trial may have: trials that run at once share this machine's cores. Pure.
+"""How many threads a container may have beside others: trials that run at once share the cores, as do hosts. Pure.
 
-An instance of AWS's is a trial's alone, and its libraries start a thread a core. Here that would make trials that run
-at once fight over the same cores, so that each is told to have its share.
+An instance of AWS's is one container's alone, and its libraries start a thread a core. Here that would make containers
+that run at once fight over the same cores, so that each is told to have its share.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ _VARIABLES = (
 
 
 def variables(at_once: int, cores: int) -> dict[str, str]:
-    """The variables of a trial beside which others run, `at_once` in all; none for one that runs alone."""
+    """The variables of a container beside which others run, `at_once` in all; none for one that runs alone."""
     return {} if at_once < 2 else dict.fromkeys(_VARIABLES, str(_share(at_once, cores)))
 
 
-def remarks(at_once: int, cores: int, own: dict[str, str]) -> list[str]:
-    """What the trial's log says of it; `own` are the variables of the request, which come first."""
+def remarks(at_once: int, cores: int, own: dict[str, str], what: str) -> list[str]:
+    """What its log says of it: `what` runs at once; `own` are the variables of the request, which come first."""
     if at_once < 2:
         return []
     kept = [name for name in _VARIABLES if name in own]
     but = f" (of the request: {', '.join(f'{name}={own[name]}' for name in kept)})" if kept else ""
     threads = "1 thread" if _share(at_once, cores) == 1 else f"{_share(at_once, cores)} threads"
     return [
-        f"{at_once} trials run at once on {cores} cores: this one is told to use {threads} by OMP_NUM_THREADS and its "
+        f"{at_once} {what} run at once on {cores} cores: this one is told to use {threads} by OMP_NUM_THREADS and its "
         f"kin{but}."
     ]
 
