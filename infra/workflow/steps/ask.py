@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from contract import files, functions, names
-from contract.states import EVALUATE, RECORD
+from contract.states import ASK_CHALLENGER, ASK_CHAMPION, EVALUATE, RECORD
 from infra.grants import Grant, read_objects, use_key
 from infra.workflow.conditions import all_of, equals, exists, is_not, says_existing, says_quota_too_small
 from infra.workflow.expressions import RUN_ID, composed, expression, members, quoted, results
@@ -112,7 +112,8 @@ def _is_completed(number: int) -> str:
 
 def _challenger() -> Document:
     container = {"Image": str(HOSTING_IMAGE_URI), "ModelDataUrl": expression("$training.model_data")}
-    return {"model": files.CHALLENGER_INPUT, "step": names.CHALLENGER_STEP, "container": container}
+    told = {"model": files.CHALLENGER_INPUT, "step": names.CHALLENGER_STEP, "state": ASK_CHALLENGER}
+    return {**told, "container": container}
 
 
 def _champion() -> Document:
@@ -121,8 +122,8 @@ def _champion() -> Document:
         "Image": expression(f"{champion}.image_uri"),
         "ModelDataUrl": expression(f"{champion}.model_data"),
     }
-    is_there = exists(f"{champion}.model_data")
-    return {"model": files.CHAMPION_INPUT, "step": names.CHAMPION_STEP, "container": container, "is_there": is_there}
+    told = {"model": files.CHAMPION_INPUT, "step": names.CHAMPION_STEP, "state": ASK_CHAMPION}
+    return {**told, "container": container, "is_there": exists(f"{champion}.model_data")}
 
 
 def _model_name(at: Surroundings, model: str) -> str:
@@ -166,7 +167,8 @@ def _branch(at: Surroundings, role: JobRole, asked: Mapping[str, Any]) -> Docume
     """A model's way from its making to its end. Its output is {"answered": what became of its job, or null}."""
     name = str(asked["model"])
     word = name.capitalize()
-    begin, make, answer, drop, end = (f"{verb}{word}" for verb in ("Begin", "Make", "Ask", "Drop", "End"))
+    begin, make, drop, end = (f"{verb}{word}" for verb in ("Begin", "Make", "Drop", "End"))
+    answer = str(asked["state"])
     made, refused, waits = f"{word}NotMade", f"{word}Refused", f"{word}Waits"
     has_time = all_of(is_not(says_quota_too_small(f"${_WRONG}")), f"$millis() < ${_UNTIL}")
     wait_ends = expression(f"$millis() + {1000 * at.spec.evaluate.wait_for_instance}")
