@@ -30,8 +30,8 @@ DEVIATIONS = (
     ),
     Deviation(
         "Training jobs",
-        "Each host of several has a copy of its own of a FullyReplicated channel, and of the hook's folder.",
-        "A channel's file is one file for all of them: a script that writes to it in place changes it for the others. "
+        "Each host of several has a copy of its own of a FullyReplicated channel, and a hook's folder of its own.",
+        "Of a channel above 256 MiB all have the same files, which a script can remove and replace, but not write to. "
         "The hook's folder is one for all.",
         "Data takes its room and its time once, and rules read the tensors of all hosts as they come.",
     ),

@@ -755,11 +755,12 @@ def test_kill_9_ends_the_jobs_and_says_so_afterwards(fresh_aws: AwsFactory) -> N
         "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         + GOES_ON_UNTIL_STOPPED
     )
+    request["ResourceConfig"]["InstanceCount"] = 2
     name = request["TrainingJobName"]
     jobs.sagemaker.create_training_job(**request)
-    jobs.until_logged(name, "ready")
+    until(lambda: jobs.log_lines(name).count("ready") == 2, "both hosts' scripts run")
     pids = children_of(aws.server.pid)
-    assert len(pids) >= 4  # two of the container's, the script, and what it started
+    assert len(pids) >= 8  # of each host two of the container's, the script, and what it started
     os.kill(aws.server.pid, signal.SIGKILL)
     until_dead([aws.server.pid, *pids])
 

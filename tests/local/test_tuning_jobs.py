@@ -158,9 +158,9 @@ def test_what_cannot_work_is_refused(jobs: Jobs, scripts: dict[str, str], tuned:
     code, message = refusal(jobs, tuning_request(jobs, scripts["scores"], definition={"InputDataConfig": [empty]}))
     assert code == "ValidationException"
     assert "No S3 objects found under S3 URL" in message
-    two = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 5}
-    code, message = refusal(jobs, tuning_request(jobs, scripts["scores"], definition={"ResourceConfig": two}))
-    assert message == "not supported here: TrainingJobDefinition: ResourceConfig.InstanceCount = 2"
+    many = {"InstanceType": "ml.m5.large", "InstanceCount": 21, "VolumeSizeInGB": 5}
+    code, message = refusal(jobs, tuning_request(jobs, scripts["scores"], definition={"ResourceConfig": many}))
+    assert "with current utilization of 0 Instances and a request delta of 21 Instances" in message
     code, message = refusal(jobs, tuning_request(jobs, scripts["scores"], definition={"RoleArn": jobs.role + "-gone"}))
     assert "Could not assume role" in message
 

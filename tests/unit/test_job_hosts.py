@@ -20,7 +20,7 @@ from localaws.sagemaker.containers.channels import Source
 from localaws.sagemaker.containers.container import ContainerSpec
 from localaws.sagemaker.containers.objects import Download, S3Object
 from localaws.sagemaker.core.errors import SageMakerError
-from localaws.sagemaker.jobs import host_network, hosts, job_limits, processing_request, training_request
+from localaws.sagemaker.jobs import host_network, hosts, job_data, job_limits, processing_request, training_request
 from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.jobs.outcomes import INTERRUPTION, MAX_RUNTIME, SCRIPT, STOP, End, JobFailedError, Outcome
 
@@ -219,6 +219,45 @@ def test_a_shuffled_channel_is_dealt_out_in_an_order_of_its_seed() -> None:
     other = dealt(replace(source, seed=2), 20, 2)
     assert first == again != other
     assert sorted(chain(*first)) == sorted(chain(*other)) == [f"{number:02}" for number in range(20)]
+
+
+class Bucket:
+    """An S3 whose objects hold their keys."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = keys
+        self.fetched: list[str] = []
+
+    def list(self, bucket: str, _prefix: str, limit: int | None = None) -> list[S3Object]:
+        return [S3Object(bucket, key, len(key)) for key in self.keys[:limit]]
+
+    def download(self, downloads: list[Download], _keep_going: Any) -> None:
+        for download in downloads:
+            self.fetched.append(download.source.key)
+            download.target.parent.mkdir(parents=True, exist_ok=True)
+            download.target.write_text(download.source.key)
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+@pytest.mark.parametrize(("most_copied", "is_shared"), [(100, False), (5, True)])
+def test_a_channel_is_fetched_once_and_each_host_has_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, most_copied: int, is_shared: bool
+) -> None:
+    monkeypatch.setattr(job_data, "MOST_COPIED", most_copied)
+    job, objects = job_of(world, 3), Bucket("in/a", "in/b/c")
+    s3: Any = objects
+    job.role = replace(job.role, objects=s3)
+    job_data.fetch(job, Source("train", "S3Prefix", "s3://b/in/", Path("input/data/train")))
+    assert objects.fetched == ["in/a", "in/b/c"]
+    files = [host.ml / "input/data/train/b/c" for host in job.hosts]
+    assert [file.read_text() for file in files] == ["in/b/c"] * 3
+    assert (len({file.stat().st_ino for file in files}) == 1) is is_shared
+    assert all(bool(file.stat().st_mode & 0o222) is not is_shared for file in files)
+    job_data.fetch_checkpoints(job, Source("checkpoints", "S3Prefix", "s3://b/in/", Path("checkpoints")))
+    assert len({(host.ml / "checkpoints/a").stat().st_ino for host in job.hosts}) == 3
+    job.release()
 
 
 def test_a_file_that_several_hosts_have_left_is_taken_of_the_first(tmp_path: Path) -> None:

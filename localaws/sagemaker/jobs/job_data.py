@@ -17,21 +17,29 @@ from localaws.sagemaker.jobs.outcomes import JobFailedError
 
 Give = Callable[[Path, Path], object]
 
+MOST_COPIED = 256 * 1024 * 1024  # bytes of a channel of which each host gets a copy of its own
+
 
 def fetch(job: Job, source: Source, what: str = "channel") -> None:
     """Fetch a source, whose directory is below /opt/ml, to the hosts. Raises JobFailedError.
 
-    What all hosts get is downloaded once. A file of it is one file for all of them, so that it takes its room once.
+    What all hosts get is downloaded once. The files of a large source are the same for all of them, so that it takes
+    its room once; nobody can write to these in place.
     """
-    _fetch(job, source, what, _link)
+    downloads = _fetch(job, source, what)
+    if not source.is_sharded:
+        targets = _targets(downloads)
+        size = sum((job.first.ml / target).stat().st_size for target in targets)
+        _give_to_others(job, targets, shutil.copyfile if size <= MOST_COPIED else _link)
 
 
 def fetch_checkpoints(job: Job, source: Source) -> None:
-    """The same for checkpoints, of which there may be none; each host gets copies that it can write to."""
-    _fetch(job, source, "channel", shutil.copyfile, may_be_empty=True)
+    """The same for checkpoints, of which there may be none; each host gets copies, however large they are."""
+    _give_to_others(job, _targets(_fetch(job, source, "channel", may_be_empty=True)), shutil.copyfile)
 
 
-def _fetch(job: Job, source: Source, what: str, give: Give, *, may_be_empty: bool = False) -> None:
+def _fetch(job: Job, source: Source, what: str, *, may_be_empty: bool = False) -> list[Download]:
+    """Fetch a source to the first host, or each host's share to it; all of it, by its paths below /opt/ml."""
     for host in job.hosts:
         (host.ml / source.directory).mkdir(parents=True, exist_ok=True)
     try:
@@ -40,8 +48,7 @@ def _fetch(job: Job, source: Source, what: str, give: Give, *, may_be_empty: boo
         job.role.objects.download(_placed(job, dealt), job.signals.keep_going)
     except (TransferError, ManifestError, ValueError) as error:
         raise JobFailedError(f"ClientError: Data download failed for {what} {source.name}: {error}") from error
-    if not source.is_sharded:
-        _give_to_others(job, downloads, give)
+    return downloads
 
 
 def _placed(job: Job, dealt: Sequence[Sequence[Download]]) -> list[Download]:
@@ -53,9 +60,13 @@ def _placed(job: Job, dealt: Sequence[Sequence[Download]]) -> list[Download]:
     return placed
 
 
-def _give_to_others(job: Job, downloads: Sequence[Download], give: Give) -> None:
+def _targets(downloads: Sequence[Download]) -> list[Path]:
+    return list(dict.fromkeys(download.target for download in downloads))
+
+
+def _give_to_others(job: Job, targets: Sequence[Path], give: Give) -> None:
     for host in job.hosts[1:]:
-        for target in dict.fromkeys(download.target for download in downloads):
+        for target in targets:
             (host.ml / target).parent.mkdir(parents=True, exist_ok=True)
             give(job.first.ml / target, host.ml / target)
 
@@ -66,3 +77,5 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+    else:
+        source.chmod(0o444)
