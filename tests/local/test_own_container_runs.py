@@ -169,8 +169,9 @@ def test_its_readme_leads_from_an_empty_folder_to_a_model_that_answers(reader: S
 
 
 def test_changed_code_is_a_new_image_that_has_to_be_better(reader: Shell) -> None:
-    changed, first = reader.told["runs"].json["runs"]
-    assert (first["outcome"], changed["outcome"]) == ("Promoted", "NotBetter")
+    # Besides there may be one that the sample's arrival has started, and that found nothing new.
+    runs = {run["outcome"]: run for run in reader.told["runs"].json["runs"]}
+    first, changed = runs["Promoted"], runs["NotBetter"]
     repository, digest = changed["image_uri"].split("@")
     assert first["image_uri"].startswith(f"{repository}@sha256:")
     assert not first["image_uri"].endswith(digest)
