@@ -33,7 +33,7 @@ from infra.declared_function import DeclaredFunction
 from infra.grants import NO_RESOURCE, Account, Grant, use_key
 from infra.images import repository_arn
 from ratchet.spec.docker_context import DockerContext
-from ratchet.spec.environments import Environment, Severity
+from ratchet.spec.environments import Environment, Findings
 from ratchet.spec.image import ECR
 
 BUILD_MINUTES = 55
@@ -177,9 +177,9 @@ def _location(source: assets.Asset) -> str:
 
 def _failing(environment: Environment) -> str:
     """The severities of findings that fail a build, as ECR calls them; `none` where no finding does."""
-    severities = [str(name) for name in get_args(Severity)]
-    if environment.image_findings not in severities:
-        return environment.image_findings
+    none, *severities = get_args(Findings)
+    if environment.image_findings == none:
+        return str(none)
     return " ".join(name.upper() for name in severities[: severities.index(environment.image_findings) + 1])
 
 

@@ -101,7 +101,7 @@ def hear(answered: Document, artifacts: Artifacts) -> Document:
         said = answered.get(model)
         if said is None or hearing.is_answered(said):
             continue
-        if not hearing.is_of_the_model(said):
+        if not hearing.is_of_the_model(said, is_champion=model == files.CHAMPION_INPUT):
             return {"failure": hearing.failure(said)}
         sentence = hearing.sentence(model, said, *_logs(said["job"]), index)
         if model == files.CHALLENGER_INPUT:

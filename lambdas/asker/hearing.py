@@ -20,6 +20,8 @@ _SAID = re.compile(r"^\S*\[sagemaker logs\]: (?P<place>\S+?/\S+?): ?(?P<text>.*)
 _STATUS = re.compile(r"(?:Bad HTTP status received from algorithm|ClientError): (?P<status>\d{3})")
 # The work was never begun, or was ended from outside: that says nothing of the model.
 _NOT_ITS_OWN = (refusals.NO_CAPACITY, "InternalServerError", "Data download failed", "Output upload failed")
+# Of a call that hasn't made a job: another time it may.
+_PASSES = ("LimitExceeded", "States.Timeout", "InternalFailure", *refusals.THROTTLED)
 
 Index = Sequence[Mapping[str, Any]]
 
@@ -34,14 +36,17 @@ def is_answered(answered: Mapping[str, Any]) -> bool:
     return not answered.get("wrong") and description(answered).get("TransformJobStatus") == "Completed"
 
 
-def is_of_the_model(answered: Mapping[str, Any]) -> bool:
+def is_of_the_model(answered: Mapping[str, Any], *, is_champion: bool = False) -> bool:
     """Whether it is the model that doesn't answer: its container doesn't, or its image or archive isn't there any more.
 
-    Not where somebody stopped the job, there are no instances, or a permission lacks.
+    Not where somebody stopped the job, there are no instances, or a permission lacks. What of these is said of a
+    champion alone is its own, too: it may be in a repository that this pipeline has left.
     """
-    described = description(answered)
+    described, wrong = description(answered), answered.get("wrong") or {}
+    if not described and is_champion:
+        return not any(word in f"{wrong.get('error')} {wrong.get('cause')}" for word in _PASSES)
     if not described:
-        return refusals.says_missing((answered.get("wrong") or {}).get("cause"))
+        return refusals.says_missing(wrong.get("cause"))
     failed = described.get("TransformJobStatus") == "Failed"
     return failed and not any(word in _reason(answered) for word in _NOT_ITS_OWN)
 

@@ -26,7 +26,7 @@ def supervise(child_main: Callable[[], int], *, as_process_1: bool = False, ends
     ends_it: SIGUSR1 ends the child, which the child can't prevent; else it keeps its meaning.
     """
     child, wanted = 0, {signal.SIGTERM, signal.SIGUSR1} if ends_it else {signal.SIGTERM}
-    processes = os.open("/proc", os.O_PATH | os.O_CLOEXEC) if as_process_1 else -1
+    processes = _open_processes() if as_process_1 else -1
 
     def forward(number: int, _frame: object) -> None:
         if not as_process_1 or _takes_soon(child, number, processes):
@@ -94,6 +94,14 @@ def _takes_soon(pid: int, number: int, processes: int) -> bool:
             return True
         time.sleep(_LOOK_SECONDS)
     return False
+
+
+def _open_processes() -> int:
+    """/proc as it is now; -1 where there is none, as on macOS."""
+    try:
+        return os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return -1
 
 
 def _masks(pid: int, processes: int) -> list[str]:

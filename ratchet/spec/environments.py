@@ -25,8 +25,8 @@ LogRetentionDays = Literal[
 ]  # fmt: skip
 
 
-# Of findings in an image's scan (ImageScanFinding, ECR API reference), the worst first.
-Severity = Literal["critical", "high", "medium", "low", "informational"]
+# The severities of findings in an image's scan (ImageScanFinding, ECR API reference), the worst first.
+Findings = Literal["none", "critical", "high", "medium", "low", "informational"]
 
 
 class _Frozen(BaseModel):
@@ -60,7 +60,7 @@ class Environment(_Frozen):
     log_retention_days: LogRetentionDays
     access_logs: Literal["none", "bucket"] = "none"
     image_builds: Literal["none", "codebuild"] = "none"
-    image_findings: Literal["none"] | Severity = "none"
+    image_findings: Findings = "none"
     permissions_boundary: Annotated[str, Field(pattern=r"^[\w+=,.@/-]{1,128}$")] | None = None
     vpc: Vpc | None = None
     quiet_at_most: QuietSeconds | None = None

@@ -208,6 +208,22 @@ def test_whether_it_is_the_models_own_fault(said: dict[str, Any], *, of_the_mode
     assert hearing.is_of_the_model(said) is of_the_model
 
 
+@pytest.mark.parametrize(
+    ("error", "cause", "of_the_champion"),
+    [
+        ("SageMaker.SageMakerException", "x is not authorized to perform: ecr:BatchGetImage", True),
+        ("SageMaker.ResourceLimitExceededException", "is 0 Instances", False),
+        ("SageMaker.AmazonSageMakerException", "Rate exceeded", False),
+        ("States.Timeout", "", False),
+    ],
+)
+def test_what_only_a_champion_is_refused_is_its_own_fault(error: str, cause: str, *, of_the_champion: bool) -> None:
+    """A pipeline that has left a repository, and the rights to it, would fail with every run."""
+    said = {"job": "x", "wrong": {"error": error, "cause": cause}}
+    assert hearing.is_of_the_model(said, is_champion=True) is of_the_champion
+    assert hearing.is_of_the_model(said) is False
+
+
 DONE = {"job": "y", "description": {"TransformJobStatus": "Completed"}, "wrong": None}
 
 

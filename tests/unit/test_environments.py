@@ -69,6 +69,7 @@ def test_a_vpc_has_subnets_and_groups() -> None:
         ({"vpc": {"subnets": ["vpc-1"], "security_groups": ["sg-0b"]}}, r"environments.prod.vpc.subnets.0: .*'vpc-1'"),
         ({"quiet_at_most": 2}, r"environments.prod.quiet_at_most: .*has no unit: write 2s"),
         ({"image_builds": "docker"}, r"environments.prod.image_builds: .*'none' or 'codebuild'"),
+        ({"image_findings": "HIGH"}, r"environments.prod.image_findings: .*'none', 'critical', 'high'.*, not 'HIGH'"),
     ],
 )
 def test_a_wrong_setting_is_named(changes: dict[str, Any], message: str) -> None:

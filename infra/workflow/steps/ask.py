@@ -112,12 +112,8 @@ def _is_completed(number: int) -> str:
 
 def _challenger() -> Document:
     container = {"Image": str(HOSTING_IMAGE_URI), "ModelDataUrl": expression("$training.model_data")}
-    return {
-        "model": files.CHALLENGER_INPUT,
-        "state": ASK_CHALLENGER,
-        "step": names.CHALLENGER_STEP,
-        "container": container,
-    }
+    told = {"model": files.CHALLENGER_INPUT, "step": names.CHALLENGER_STEP, "state": ASK_CHALLENGER}
+    return {**told, "container": container}
 
 
 def _champion() -> Document:
@@ -126,13 +122,8 @@ def _champion() -> Document:
         "Image": expression(f"{champion}.image_uri"),
         "ModelDataUrl": expression(f"{champion}.model_data"),
     }
-    return {
-        "model": files.CHAMPION_INPUT,
-        "state": ASK_CHAMPION,
-        "step": names.CHAMPION_STEP,
-        "container": container,
-        "is_there": exists(f"{champion}.model_data"),
-    }
+    told = {"model": files.CHAMPION_INPUT, "step": names.CHAMPION_STEP, "state": ASK_CHAMPION}
+    return {**told, "container": container, "is_there": exists(f"{champion}.model_data")}
 
 
 def _model_name(at: Surroundings, model: str) -> str:
@@ -174,9 +165,10 @@ def answering_job(at: Surroundings, name: str, step: str) -> Document:
 
 def _branch(at: Surroundings, role: JobRole, asked: Mapping[str, Any]) -> Document:
     """A model's way from its making to its end. Its output is {"answered": what became of its job, or null}."""
-    name, answer = str(asked["model"]), str(asked["state"])
+    name = str(asked["model"])
     word = name.capitalize()
     begin, make, drop, end = (f"{verb}{word}" for verb in ("Begin", "Make", "Drop", "End"))
+    answer = str(asked["state"])
     made, refused, waits = f"{word}NotMade", f"{word}Refused", f"{word}Waits"
     has_time = all_of(is_not(says_quota_too_small(f"${_WRONG}")), f"$millis() < ${_UNTIL}")
     wait_ends = expression(f"$millis() + {1000 * at.spec.evaluate.wait_for_instance}")
