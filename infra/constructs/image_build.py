@@ -79,7 +79,10 @@ class ImageBuild(Construct):
             key_arn=key_arn,
             log_group=log.ref,
         )
-        built = _built(self, project, source, account, functions)
+        builder = _builder(self, project, source, account, functions)
+        built = _built(self, source, project, repository, builder)
+        # A build may have failed before it is heard of, which nobody would answer for.
+        built.node.add_dependency(_hear(self, project, builder))
         self.repository_arn = repository.repository_arn
         self.image_uri = f"{repository.repository_uri}@{built.get_att_string('Digest')}"
 
@@ -183,10 +186,10 @@ def _failing(environment: Environment) -> str:
     return " ".join(name.upper() for name in severities[: severities.index(environment.image_findings) + 1])
 
 
-def _built(
+def _builder(
     scope: Construct, project: codebuild.CfnProject, source: assets.Asset, account: Account, functions: Functions
-) -> CustomResource:
-    """The build as a part of the deployment, made anew when the image's context has changed."""
+) -> Function:
+    """The function that starts builds, and answers for those that can't by themselves."""
     declared = DeclaredFunction(
         folder="lifecycle",
         purpose="Starts the build of the pipeline's image during a deployment",
@@ -196,8 +199,13 @@ def _built(
             Grant(actions=["s3:GetObject"], resources=[_source_arn(account, source)]),
         ],
     )
-    builder = Function(scope, "Builder", declared, functions)
-    _hear(scope, project, builder)
+    return Function(scope, "Builder", declared, functions)
+
+
+def _built(
+    scope: Construct, source: assets.Asset, project: codebuild.CfnProject, repository: ecr.Repository, builder: Function
+) -> CustomResource:
+    """The build as a part of the deployment, made anew when the image's context has changed, or its place."""
     return CustomResource(
         scope,
         "Built",
@@ -209,12 +217,14 @@ def _built(
             "Tag": source.asset_hash,
             "Bucket": source.s3_bucket_name,
             "Key": source.s3_object_key,
+            # What CloudFormation replaces (for another key) is empty.
+            "Repository": repository.repository_name,
         },
     )
 
 
-def _hear(scope: Construct, project: codebuild.CfnProject, builder: Function) -> None:
-    """Builds that fail are told to the function, which answers for those that couldn't.
+def _hear(scope: Construct, project: codebuild.CfnProject, builder: Function) -> lambda_.CfnPermission:
+    """Builds that fail are told to the function, which answers for those that couldn't; the last part of that.
 
     Source: "Build notifications input format reference" (CodeBuild User Guide).
     """
@@ -229,7 +239,7 @@ def _hear(scope: Construct, project: codebuild.CfnProject, builder: Function) ->
         },
         targets=[events.CfnRule.TargetProperty(id="Builder", arn=builder.arn)],
     )
-    lambda_.CfnPermission(
+    return lambda_.CfnPermission(
         scope,
         "Told",
         action="lambda:InvokeFunction",

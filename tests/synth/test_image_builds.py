@@ -55,8 +55,10 @@ def test_jobs_and_models_name_the_image_by_its_digest(scratch: Template) -> None
         *repository, digest = machine["DefinitionSubstitutions"][name]["Fn::Join"][1]
         assert digest == uri
         assert repository[-1].endswith("@") or repository[-1] == "@"
-    tag = scratch.one("Custom::BuiltImage")["Properties"]["Tag"]
-    assert tag not in text(machine), "a tag would be another image tomorrow"
+    built = scratch.one("Custom::BuiltImage")["Properties"]
+    assert built["Tag"] not in text(machine), "a tag would be another image tomorrow"
+    (place,) = scratch.of_type("AWS::ECR::Repository")
+    assert built["Repository"] == {"Ref": place}, "another one is empty: the image is built again"
 
 
 def test_the_repository_keeps_a_tag_s_image_and_scans_it(scratch: Template) -> None:
@@ -145,7 +147,10 @@ def test_a_build_that_ends_before_its_commands_is_answered_for(scratch: Template
     rule = scratch.named("ImageFailed")["Properties"]
     assert rule["EventPattern"]["detail"]["project-name"] == [{"Ref": project}]
     (target,) = rule["Targets"]
-    assert target["Arn"] == scratch.one("Custom::BuiltImage")["Properties"]["ServiceToken"]
+    built = scratch.one("Custom::BuiltImage")
+    assert target["Arn"] == built["Properties"]["ServiceToken"]
+    (told,) = [name for name in scratch.of_type("AWS::Lambda::Permission") if name.startswith("ImageTold")]
+    assert told in built["DependsOn"], "the first build may fail before anybody would hear of it"
     (asked,) = [one for one in scratch.statements_of("ImageBuilder") if "codebuild:StartBuild" in listed(one["Action"])]
     assert asked == {
         "Action": ["codebuild:BatchGetBuilds", "codebuild:StartBuild"],
