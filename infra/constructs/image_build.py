@@ -81,8 +81,6 @@ class ImageBuild(Construct):
         )
         builder = _builder(self, project, source, account, functions)
         built = _built(self, source, project, repository, builder)
-        # A build may have failed before it is heard of, which nobody would answer for.
-        built.node.add_dependency(_hear(self, project, builder))
         self.repository_arn = repository.repository_arn
         self.image_uri = f"{repository.repository_uri}@{built.get_att_string('Digest')}"
 
@@ -206,7 +204,7 @@ def _built(
     scope: Construct, source: assets.Asset, project: codebuild.CfnProject, repository: ecr.Repository, builder: Function
 ) -> CustomResource:
     """The build as a part of the deployment, made anew when the image's context has changed, or its place."""
-    return CustomResource(
+    built = CustomResource(
         scope,
         "Built",
         resource_type="Custom::BuiltImage",
@@ -221,6 +219,9 @@ def _built(
             "Repository": repository.repository_name,
         },
     )
+    # A build may have failed before it is heard of, which nobody would answer for.
+    built.node.add_dependency(_hear(scope, project, builder))
+    return built
 
 
 def _hear(scope: Construct, project: codebuild.CfnProject, builder: Function) -> lambda_.CfnPermission:
