@@ -201,6 +201,12 @@ def test_modes_and_times_stay_but_nobody_gets_anothers_rights(unpack: Any) -> No
     (root / "closed").chmod(0o700)
 
 
+def test_a_time_that_is_none_is_the_first(unpack: Any) -> None:
+    times = {"pax_headers": {"mtime": "nan"}}
+    root = unpack((entry("f", "x", **times), entry("d", **times)))
+    assert [(root / name).stat().st_mtime for name in ("f", "d")] == [0.0, 0.0]
+
+
 @is_root
 def test_owners_stay_where_the_server_is_root(unpack: Any) -> None:
     root = unpack((entry("f", "x", uid=1234, gid=2345), entry("d", uid=5), symlink("l", "f")))

@@ -345,7 +345,7 @@ def _as_in(other: os.stat_result) -> _Finish:
 
 
 def _time(member: tarfile.TarInfo) -> float:
-    return min(max(float(member.mtime), 0.0), _LATEST)
+    return max(0.0, min(float(member.mtime), _LATEST))  # in this order also of what is no number: 0
 
 
 def _write_file(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
