@@ -190,7 +190,8 @@ def begin(options: Options) -> None:
     signal.signal(signal.SIGUSR1, signal.SIG_DFL)
     linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGUSR1})
-    os.chdir(options.cwd)
+    if options.image_root is None:  # where it is already, see `image_view.enter`
+        os.chdir(options.cwd)
 
 
 def execute(options: Options, environment: Mapping[str, str] | None = None) -> int:
