@@ -62,6 +62,8 @@ def main(arguments: list[str]) -> int:
         return SETUP_FAILED  # the server went before the line above
     try:
         _enter_namespaces(options)
+        if options.image_root is not None:
+            _import_the_last()
         if options.has_own_processes:
             return _run_as_first_process(options, starts)
         settings = _enter_files(options)
@@ -119,11 +121,21 @@ def _as_first_process(options: Options, may_begin: Callable[[], bool], starts: S
     return supervise(lambda: starts.become(options), as_process_1="--process-1" in options.flags)
 
 
+def _import_the_last() -> None:
+    """Import what only the container of an image pays for, and nothing ever after.
+
+    Once the image is the root, also of the process that looks after it, a module that is looked up would be the image's
+    own code, with this process's privileges.
+    """
+    from localaws.confinement import image_program, image_view  # noqa: F401, PLC0415
+
+    sys.meta_path.clear()
+
+
 def _enter_files(options: Options) -> int | None:
     """Be in the container's file system, if it has its own; its /proc/sys, see `view.enter`."""
     if options.image_root is not None:
-        # Only such containers pay for these; once the image is the root, nothing can be imported any more.
-        from localaws.confinement import image_program, image_view  # noqa: F401, PLC0415
+        from localaws.confinement import image_view  # noqa: PLC0415 - it is there already, see `_import_the_last`
 
         root, own_processes = options.image_root, options.has_own_processes
         return image_view.enter(root, options.view, options.cwd, own_processes=own_processes)
@@ -178,7 +190,8 @@ def begin(options: Options) -> None:
     signal.signal(signal.SIGUSR1, signal.SIG_DFL)
     linux.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGUSR1})
-    os.chdir(options.cwd)
+    if options.image_root is None:  # where it is already, see `image_view.enter`
+        os.chdir(options.cwd)
 
 
 def execute(options: Options, environment: Mapping[str, str] | None = None) -> int:
@@ -193,7 +206,7 @@ def execute(options: Options, environment: Mapping[str, str] | None = None) -> i
 
 
 def _execute_in_image(options: Options) -> int:
-    from localaws.confinement import image_program  # noqa: PLC0415 - it is there already, see `_enter_files`
+    from localaws.confinement import image_program  # noqa: PLC0415 - it is there already, see `_import_the_last`
 
     try:
         # Python ignores both; a program is to find them as its image's developer does.

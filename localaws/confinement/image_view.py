@@ -26,7 +26,7 @@ _KERNELS = ("/dev", "/proc", "/sys")
 
 
 def enter(root: tuple[str, str], seen: View, cwd: str, *, own_processes: bool) -> int:
-    """Make the image this process's file system, with what `seen` binds and shows; `cwd` is made, as Docker does.
+    """Make the image this process's file system, with what `seen` binds and shows, and be in `cwd`, made as by Docker.
 
     root: the unpacked image, and the directory that keeps in `upper` what the container writes; where that is empty,
     the image is a copy of the container's own. The answer is /proc/sys as it is still writable, opened with O_PATH.
@@ -49,6 +49,7 @@ def enter(root: tuple[str, str], seen: View, cwd: str, *, own_processes: bool) -
     linux.set_attributes(f"{NEW}/sys", ATTR_RDONLY | FIXED, and_below=False)
     settings = view.mount_proc(NEW, of_machine=not own_processes)
     linux.become_root(NEW)
+    os.chdir(cwd)  # with every privilege: the program's user may have no right to enter it, and is there all the same
     return settings
 
 

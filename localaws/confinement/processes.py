@@ -133,8 +133,8 @@ def _descendants(ancestor: int) -> list[int]:
 
 def _parent_of(pid: str) -> int | None:
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return int(file.read().rpartition(")")[2].split()[1])
+        with open(f"/proc/{pid}/stat", "rb") as file:  # as text it would need a codec, see `linux.read`
+            return int(file.read().rpartition(b")")[2].split()[1])
     except (OSError, ValueError, IndexError):
         return None  # it ended meanwhile
 

@@ -125,6 +125,27 @@ def test_variables_of_an_image_act_on_nothing_but_its_program(base: Base, tmp_pa
     assert "PYTHONHOME=/nowhere" in said.splitlines()
 
 
+@pytest.mark.fidelity(
+    "Containers",
+    "A container's program starts in its WORKDIR also where its user may not enter it.",
+    "opencontainers/runc: libcontainer/init_linux.go, finalizeNamespace; pull request 2894",
+)
+def test_a_program_starts_where_its_user_may_not_go(base: Base) -> None:
+    image = base.image()
+    (image.files / "closed").mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(image.files / "closed", 1234, 1234)
+    spec = replace(base.spec(image, ["sh", "-c", "pwd; echo x > here || echo not mine"]), cwd=Path("/closed"))
+    status, said = ended(container.launch(spec))
+    assert (status, said.splitlines()[0]) == (0, "/closed")
+    assert ("not mine" in said) == (os.geteuid() == 0)
+
+
+def test_a_place_that_cannot_be_entered_is_told_by_its_name(base: Base) -> None:
+    spec = replace(base.spec(base.image(), ["sh", "-c", "echo started"]), cwd=Path("/proc/none"))
+    assert ended(container.launch(spec)) == (125, "container: [Errno 2] No such file or directory: '/proc/none'\n")
+
+
 def test_a_program_finds_signals_and_files_as_docker_leaves_them(base: Base) -> None:
     said = base.run(base.image(), ["sh", "-c", "cat /proc/self/status; ls -l /proc/self/fd; readlink /proc/1/exe"])[1]
     lines = [line.split() for line in said.splitlines()]

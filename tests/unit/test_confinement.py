@@ -43,6 +43,31 @@ print(json.dumps({
 """.replace("ROOT", repr(str(ROOT)))
 
 
+# As the first process of an image's container, whose root is the image: what it looked up would be the image's code.
+LEFT = """
+import os, sys, time
+sys.path.append(ROOT)
+from localaws.confinement import linux, processes
+linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
+sys.meta_path.clear()
+alive, held = os.pipe()
+if os.fork() == 0:
+    if os.fork() == 0:
+        time.sleep(30)
+    os._exit(0)
+os.close(held)
+processes.end_descendants()
+print(repr(os.read(alive, 1)))
+""".replace("ROOT", repr(str(ROOT)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has subreapers")
+def test_what_a_container_leaves_is_ended_without_importing_anything() -> None:
+    command = [sys.executable, "-I", "-S", "-c", LEFT]
+    ended = subprocess.run(command, env={}, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.stdout, ended.stderr) == ("b''\n", "")
+
+
 @pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
 def test_without_namespaces_landlock_keeps_a_process_to_its_files() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # not in /dev/shm, which is shared then

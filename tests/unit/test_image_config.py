@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from localaws.sagemaker.containers import image_config, image_root
+from localaws.sagemaker.containers import image_config, image_root, limits
 from localaws.sagemaker.containers.image_config import ImageConfigError
 from localaws.sagemaker.containers.image_root import User
 
@@ -98,6 +98,10 @@ def test_a_user_that_cannot_be_is_refused(wanted: str, said: str) -> None:
         ({"config": {"Env": {"A": "1"}}}, "Env must be a list of texts"),
         ({"config": {"WorkingDir": 5}}, "WorkingDir must be a text"),
         ({"config": {"User": ["x"]}}, "User must be a text"),
+        ({"config": {"Entrypoint": ["a\0b"]}}, r"Entrypoint must be a list of texts \(Unicode without zero bytes\)"),
+        ({"config": {"Cmd": ["\ud800"]}}, "Cmd must be a list of texts"),
+        ({"config": {"Env": ["A=\ud800"]}}, "Env must be a list of texts"),
+        ({"config": {"WorkingDir": "/\udc00"}}, "WorkingDir must be a text"),
         ({"rootfs": {"diff_ids": [None]}}, "diff_ids must be a list of texts"),
         ({}, None),
     ],
@@ -113,6 +117,17 @@ def test_a_configuration_that_makes_no_sense_is_refused(document: Any, said: str
 def test_an_image_for_another_machine_is_told() -> None:
     assert "made for s390x" in (image_config.read({"architecture": "s390x"}).remark or "")
     assert image_config.read({}).remark is None
+
+
+def test_all_that_a_container_writes_counts_to_its_volume(tmp_path: Path) -> None:
+    """A file of Docker's can be written to, too, and takes as much of the disk as any other."""
+    files = image_root.write_files(tmp_path / "etc", "algo-1", {}, has_network=False)
+    root = image_root.ImageRoot(tmp_path / "image", tmp_path / "own", files=files)
+    (tmp_path / "own/upper").mkdir(parents=True)
+    before = limits.held(root.written)
+    for written in (tmp_path / "own/upper/file", files["/etc/hosts"]):
+        written.write_bytes(b"x" * 1_000_000)
+    assert limits.held(root.written) - before > 1_900_000
 
 
 def test_what_docker_writes_for_a_container(tmp_path: Path) -> None:

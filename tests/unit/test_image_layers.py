@@ -157,6 +157,20 @@ def test_a_file_never_lands_behind_a_link_that_has_its_name(unpack: Any, tmp_pat
     assert stat.S_IMODE(tmp_path.stat().st_mode) != 0o777
 
 
+@pytest.mark.parametrize("mark", ["evil/.wh.x", "evil/.wh..wh..opq"])
+def test_nothing_is_written_through_a_link_that_is_a_second_name_of_another(
+    unpack: Any, tmp_path: Path, mark: str
+) -> None:
+    """Where a folder lies is known from a look at it, which a hard link to a symbolic link makes untrue."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "victim").write_text("as it was")
+    hostile = (entry("evil/victim", "new"), entry("evil/deep/new", "new"), entry("evil/.wh.other", ""))
+    root = unpack((symlink("s", str(outside)), entry(mark, ""), hard_link("evil", "s"), *hostile))
+    assert tree(outside) == {"victim": "as it was"}
+    assert (root / str(outside / "victim").lstrip("/")).read_text() == "new"
+
+
 def test_a_folder_that_has_become_a_link_gives_its_mode_to_nobody(unpack: Any, tmp_path: Path) -> None:
     (tmp_path / "outside/b").mkdir(parents=True)
     mode = (tmp_path / "outside/b").stat().st_mode
@@ -187,11 +201,23 @@ def test_modes_and_times_stay_but_nobody_gets_anothers_rights(unpack: Any) -> No
     (root / "closed").chmod(0o700)
 
 
+def test_a_time_that_is_none_is_the_first(unpack: Any) -> None:
+    times = {"pax_headers": {"mtime": "nan"}}
+    root = unpack((entry("f", "x", **times), entry("d", **times)))
+    assert [(root / name).stat().st_mtime for name in ("f", "d")] == [0.0, 0.0]
+
+
 @is_root
 def test_owners_stay_where_the_server_is_root(unpack: Any) -> None:
     root = unpack((entry("f", "x", uid=1234, gid=2345), entry("d", uid=5), symlink("l", "f")))
     assert ((root / "f").stat().st_uid, (root / "f").stat().st_gid) == (1234, 2345)
     assert (root / "d").stat().st_uid == 5
+
+
+@is_root
+def test_a_later_layer_gives_a_folder_back_to_root(unpack: Any) -> None:
+    root = unpack((entry("d", uid=5, gid=6),), (entry("d"),))
+    assert ((root / "d").stat().st_uid, (root / "d").stat().st_gid) == (0, 0)
 
 
 def test_devices_are_left_out_and_pipes_are_made(unpack: Any) -> None:
@@ -226,6 +252,7 @@ def test_only_a_user_s_own_attributes_are_kept(unpack: Any) -> None:
         (entry("f/below", "x"), "'f/below' can't be unpacked: Not a directory"),
         (entry("round/in", "x"), "Too many levels of symbolic links"),
         (entry("x" * 300, "x"), "File name too long"),
+        (entry("a/" * 1500 + "x", "x"), "lies more than 200 folders deep"),
         (entry("f2", "x", uid=2**33), "belongs to user 8589934592"),
     ],
 )

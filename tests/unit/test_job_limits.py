@@ -52,6 +52,13 @@ def test_out_of_memory(document: dict[str, Any]) -> None:
     assert len(said) == 1 and "2.0 GiB of memory, which ml.c8g.medium has" in said[0]
 
 
+def test_of_several_hosts_each_has_a_share_of_this_machine() -> None:
+    said: list[str] = []
+    document = {"ResourceConfig": {**CONFIG, "InstanceCount": 20}}
+    job_limits.why_ended(job(document, said), Outcome(137, SCRIPT, MEMORY))
+    assert said[0].endswith("or this machine for each of 20 hosts.")
+
+
 def test_a_full_volume_is_told_with_its_size() -> None:
     said: list[str] = []
     reason = job_limits.why_ended(job(TRAINING, said), Outcome(137, SCRIPT, DISK))

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 from image_uris import SKLEARN
+from played_jobs import opened
 
 from localaws.sagemaker.containers import container, image_layers, image_table, own_images
+from localaws.sagemaker.containers.image_config import Account, ImageConfig
 from localaws.sagemaker.containers.image_files import Kept
 from localaws.sagemaker.containers.image_layers import ImageLayerError
 from localaws.sagemaker.containers.image_root import User
@@ -28,6 +30,8 @@ from localaws.sagemaker.core.registry_images import (
     RegistryImage,
     UnusableImageError,
 )
+from localaws.sagemaker.jobs import job_container, training_instance
+from localaws.sagemaker.jobs.outcomes import SCRIPT, Outcome
 
 URI = "000000000000.dkr.ecr.us-east-1.amazonaws.com/team/model:1"
 ROLE = "arn:aws:iam::000000000000:role/jobs"
@@ -273,6 +277,27 @@ def test_where_nothing_can_be_mounted_an_own_image_is_refused(tmp_path: Path, re
     monkeypatch.setattr(container, "isolation", lambda: "none")
     with pytest.raises(CannotRunImageError, match="allows no mount namespaces"):
         resolve(Registry(tmp_path))
+
+
+@pytest.mark.fidelity(
+    "Training jobs",
+    "Under EnableNetworkIsolation a container has no credentials.",
+    "SageMaker DG, Run Training and Inference Containers in Internet-Free Mode",
+)
+@pytest.mark.parametrize("isolated", [True, False])
+def test_a_container_that_reaches_nothing_has_no_credentials(tmp_path: Path, monkeypatch: Any, isolated: bool) -> None:
+    image = OwnImage(tmp_path, ImageConfig(entrypoint=["/fit"]), Account())
+    monkeypatch.setattr(own_images, "resolve", lambda *_, **__: image)
+    monkeypatch.setattr(container, "can_lay_over", lambda _directory: True)
+    with opened(tmp_path / "server") as world:
+        job = world.job(AlgorithmSpecification={"TrainingImage": URI}, EnableNetworkIsolation=isolated)
+        job_container.prepare_directories(job.first, training_instance.DIRECTORIES)
+        spec = training_instance.container_spec(job.first, lambda _spec: Outcome(0, SCRIPT))
+        job.release()
+    of_aws = {name for name in spec.environment if name.startswith("AWS_")}
+    region = {"AWS_REGION", "AWS_DEFAULT_REGION"}
+    assert of_aws == region if isolated else of_aws > {*region, "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"}
+    assert (spec.command, spec.network) == (["/fit", "train"], "none" if isolated else "host")
 
 
 def test_which_images_are_ones_own() -> None:

@@ -220,7 +220,7 @@ def keep_to_limits(started: Container, spec: ContainerSpec) -> None:
     """Keep a container that has only just been started to its limits."""
     if spec.limits is not None:
         written = [spec.base_dir, spec.tmp_dir, *([spec.layer.directory] if spec.layer else [])]
-        written += [spec.image_root.written] if spec.image_root else []
+        written += spec.image_root.written if spec.image_root else []
         started.limit(spec.limits, written)
 
 

@@ -15,6 +15,7 @@ from localaws.sagemaker.containers.image_root import User
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # Docker's
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _LAST_ID = 2**31 - 1  # Docker's
+_THAT_CAN_BE_PASSED = "(Unicode without zero bytes)"
 
 
 class ImageConfigError(Exception):
@@ -133,20 +134,25 @@ def _number(text: str, what: str) -> int:
 def _variables(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
     for line in lines:
         name, _, value = line.partition("=")
-        if not name or "\0" in line:
+        if not name:
             raise ImageConfigError(f"config.Env: {line!r} is no NAME=VALUE")
         yield name, value
 
 
 def _texts(config: Mapping[str, Any], name: str) -> tuple[str, ...]:
     found = config.get(name) or []
-    if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
-        raise ImageConfigError(f"{name} must be a list of texts")
+    if not isinstance(found, list) or not all(_is_text(word) for word in found):
+        raise ImageConfigError(f"{name} must be a list of texts {_THAT_CAN_BE_PASSED}")
     return tuple(found)
 
 
 def _text(config: Mapping[str, Any], name: str) -> str:
     found = config.get(name) or ""
-    if not isinstance(found, str) or "\0" in found:
-        raise ImageConfigError(f"{name} must be a text")
-    return found
+    if not _is_text(found):
+        raise ImageConfigError(f"{name} must be a text {_THAT_CAN_BE_PASSED}")
+    return str(found)
+
+
+def _is_text(found: Any) -> bool:
+    """Whether it is a text that the kernel takes: without a zero byte, and without half of a character's two halves."""
+    return isinstance(found, str) and "\0" not in found and not any("\ud800" <= each <= "\udfff" for each in found)

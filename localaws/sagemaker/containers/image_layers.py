@@ -9,6 +9,7 @@ the machine's few), setuid and setgid, which act on no mount of a container's, a
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import os
@@ -29,6 +30,7 @@ from localaws.sagemaker.containers.beneath import open_beneath
 _WHITEOUT, _OPAQUE, _OTHERS = ".wh.", ".wh..wh..opq", ".wh..wh."
 _MODE = 0o1777
 _OURS = 0o700  # of a folder while it is being filled
+_DEEPEST = 200  # folders one in another: who removes them opens as many
 _LAST_ID = 2**32 - 2
 _LATEST = 2.0**32  # seconds: what any file system can hold
 _ATTRIBUTE = "SCHILY.xattr."
@@ -244,12 +246,13 @@ class _Tree:
             os.mkfifo(path, member.mode & _MODE)
         else:
             return  # a device
-        self._own(member, path)
+        self._own(member, path, (0, 0) if there is None else (there.st_uid, there.st_gid))
 
-    def _own(self, member: tarfile.TarInfo, path: Path) -> None:
+    def _own(self, member: tarfile.TarInfo, path: Path, owner: tuple[int, int]) -> None:
+        """Give it the entry's owner, mode and time; `owner`: whose it is."""
         if not (0 <= member.uid <= _LAST_ID and 0 <= member.gid <= _LAST_ID):
             raise UnsafeArchiveError(f"{member.name!r} belongs to user {member.uid} and group {member.gid}")
-        if self.keeps_owners and (member.uid, member.gid) != (0, 0):
+        if self.keeps_owners and (member.uid, member.gid) != owner:
             os.chown(path, member.uid, member.gid, follow_symlinks=False)
         if member.isreg() or member.isfifo():
             path.chmod(member.mode & _MODE)
@@ -262,6 +265,8 @@ class _Tree:
         if there is None or stat.S_ISDIR(there.st_mode):
             raise BrokenArchiveError(f"{member.name!r} is a link to {member.linkname!r}, which is no file of the image")
         os.link(target, path, follow_symlinks=False)
+        if stat.S_ISLNK(there.st_mode):
+            self._real.clear()
 
     def _white_out(self, member: tarfile.TarInfo, parts: list[str]) -> None:
         name = parts[-1].removeprefix(_WHITEOUT)
@@ -309,12 +314,17 @@ class _Tree:
     def _make(self, folder: str) -> None:
         if not folder or folder in self._there:
             return
+        if folder.count("/") >= _DEEPEST:
+            raise UnsafeArchiveError(f"{folder!r} lies more than {_DEEPEST} folders deep")
         self._make(folder.rpartition("/")[0])
-        self._written.add(folder)
-        self._there.add(folder)
-        if _status(self.root / folder) is None:
+        there = _status(self.root / folder)
+        if there is None:
             (self.root / folder).mkdir(_OURS)
             self._folders[folder] = _Finish(0o755, 0.0)
+        elif not stat.S_ISDIR(there.st_mode):  # no link either: nothing is ever written through one
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
+        self._written.add(folder)
+        self._there.add(folder)
 
 
 def _parts(name: str, of: str) -> list[str]:
@@ -335,7 +345,7 @@ def _as_in(other: os.stat_result) -> _Finish:
 
 
 def _time(member: tarfile.TarInfo) -> float:
-    return min(max(float(member.mtime), 0.0), _LATEST)
+    return max(0.0, min(float(member.mtime), _LATEST))  # in this order also of what is no number: 0
 
 
 def _write_file(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:

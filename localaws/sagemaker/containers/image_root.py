@@ -45,9 +45,9 @@ class ImageRoot:
     files: Mapping[str, Path] = field(default_factory=dict)
 
     @property
-    def written(self) -> Path:
-        """Where what the container writes lies."""
-        return self.upper or self.directory
+    def written(self) -> list[Path]:
+        """The folders in which what the container writes lies, its /etc/hosts and their like too."""
+        return [self.upper or self.directory, *dict.fromkeys(path.parent for path in self.files.values())]
 
     @property
     def options(self) -> list[str]:

@@ -24,7 +24,7 @@ def fetch(job: Job, source: Source, what: str = "channel") -> None:
     """Fetch a source, whose directory is below /opt/ml, to the hosts. Raises JobFailedError.
 
     What all hosts get is downloaded once. The files of a large source are the same for all of them, so that it takes
-    its room once; nobody can write to these in place.
+    its room once; they are read-only, and who makes one writable changes it for all.
     """
     downloads = _fetch(job, source, what)
     if not source.is_sharded:

@@ -42,9 +42,11 @@ def why_ended(host: Host, outcome: Outcome) -> str | None:
         return None
     config, found = resources(host.job.document), limits(host.job.document)
     if outcome.exceeded == MEMORY:
+        count = hosts.count(host.job.document)
+        each = "a container" if count == 1 else f"each of {count} hosts"
         host.log.say(
             f"The container used more than {found.memory / GIB:.1f} GiB of memory, which {config['InstanceType']} has, "
-            "or this machine for a container."
+            f"or this machine for {each}."
         )
         return _OUT_OF_MEMORY
     if outcome.exceeded == DISK:

@@ -28,7 +28,7 @@ class OwnContainer:
     """What a job asks of a container in an image of one's own.
 
     uri: of the image. command: what runs in an image of such a configuration. variables: of the job, over the image's.
-    remarks: for the job's log. isolated: whether it has no network.
+    remarks: for the job's log. isolated: whether it has no network, and so no credentials.
     """
 
     uri: str
@@ -62,9 +62,11 @@ def container_spec(host: Host, wanted: OwnContainer) -> ContainerSpec:
     host.tmp.chmod(0o1777)
     with contextlib.suppress(OSError):
         (host.ml / "code").rmdir()  # a framework's toolkit puts a script there; here it is the image's
-    of_role = environment.of_the_role(platform, job.role.credentials)
+    of_aws = environment.of_the_role(platform, job.role.credentials)
+    if wanted.isolated:
+        of_aws = environment.of_the_region(platform)
     of_sdk = {sdk_settings.VARIABLE: str(container.TMP / sdk_settings.FILE_NAME)}
-    given = {"HOSTNAME": host.name, **of_role, **of_sdk, **job_container.of_every_job(host), **wanted.variables}
+    given = {"HOSTNAME": host.name, **of_aws, **of_sdk, **job_container.of_every_job(host), **wanted.variables}
     seen = image.config.environment(given, image.account.home)
     spec = job_container.spec(host, words, seen, cwd=Path(image.config.cwd), isolated=wanted.isolated)
     return host_network.joined(host, replace(spec, image_root=root, hostname=host.name))
