@@ -332,6 +332,38 @@ def test_images_of_earlier_builds_have_no_names(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("listed", ["", "[", '{"id": "1"}', '["x"]'])
+def test_a_store_whose_list_can_not_be_read_begins_anew(tmp_path: Path, listed: str) -> None:
+    said: list[str] = []
+    store = LayerStore(tmp_path, "role")
+    images = store.folder / "storage" / "vfs-images" / "images.json"
+    images.parent.mkdir(parents=True)
+    images.write_text(listed)
+    store.open(said.append)
+    store.close()
+    assert not images.exists()
+    assert said[0].startswith("The layers of earlier builds were deleted, for their list can't be read: ")
+
+
+@pytest.mark.parametrize("linked", ["storage", "storage/vfs-images", "storage/vfs-images/images.new"])
+def test_a_store_is_written_through_no_link_that_a_build_has_made(tmp_path: Path, linked: str) -> None:
+    outside, store = tmp_path / "outside", LayerStore(tmp_path / "images", "role")
+    kept = outside / "vfs-images" / "images.json" if linked == "storage" else outside / "images.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text('[{"id": "1", "names": ["a"]}]')
+    link = store.folder / linked
+    link.parent.mkdir(parents=True)
+    if linked.endswith("new"):
+        (link.parent / "images.json").write_text('[{"id": "2"}]')
+        link.symlink_to(kept)
+    else:
+        link.symlink_to(outside)
+    store.open(lambda _text: None)
+    store.close()
+    assert kept.read_text() == '[{"id": "1", "names": ["a"]}]'
+    assert not (store.folder / "storage").is_symlink()
+
+
 def test_a_buildspec_in_a_source(tmp_path: Path) -> None:
     packed = tmp_path / "source.zip"
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as zipped:
