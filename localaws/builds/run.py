@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
-from localaws.builds import buildspec, machine, records, source
+from localaws.builds import RUNNING, buildspec, machine, records, source
 from localaws.builds.buildspec import Buildspec, BuildspecError
 from localaws.builds.docker_service import DockerService
 from localaws.builds.source import SourceError
@@ -86,7 +86,7 @@ class Run:
     def folder(self) -> Path:
         """What the build writes to, gone with its end."""
         name: str = self.build["id"].partition(":")[2]
-        return self.aws.folder / "running" / name
+        return self.aws.folder / RUNNING / name
 
     def _ran(self) -> str:
         self._tell()

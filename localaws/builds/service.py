@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from localaws.builds import projects, records
+from localaws.builds import RUNNING, projects, records
 from localaws.builds.projects import InvalidInputError
 from localaws.builds.run import Run
 from localaws.builds.surroundings import Surroundings
@@ -47,7 +47,7 @@ class Builds:
 
     def recover(self) -> None:
         """After a restart, before anything is asked: end the builds that it has cut off, and delete what they wrote."""
-        beneath.remove(self._aws.folder / "running")
+        beneath.remove(self._aws.folder / RUNNING)
         self._cut_off = [build for build in self._store.values() if build["buildStatus"] == records.IN_PROGRESS]
         for build in self._cut_off:
             records.cut_off(build, time.time())
@@ -172,4 +172,5 @@ def _check_start(request: Document) -> None:
 
 def shown(build: Document) -> Document:
     """A build without what only this service remembers of it."""
-    return copy.deepcopy({name: value for name, value in build.items() if not name.startswith("_")})
+    now = dict(build)  # at one blow: the build's own thread changes it meanwhile
+    return copy.deepcopy({name: value for name, value in now.items() if not name.startswith("_")})

@@ -6,10 +6,12 @@ import json
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from localaws.builds import agent, buildspec, docker_command, docker_images, records, source
+from localaws.builds import RUNNING, agent, buildspec, docker_client, docker_command, docker_images, records, source
 from localaws.builds.buildspec import BuildspecError
 from localaws.builds.docker_command import (
     Build,
@@ -23,7 +25,9 @@ from localaws.builds.docker_command import (
     UnsupportedCommandError,
 )
 from localaws.builds.layer_store import LayerStore
+from localaws.builds.service import Builds
 from localaws.builds.source import Location, SourceError
+from localaws.ministack_adapter.builds import _recover as recover
 from ratchet import checks
 
 HOST = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
@@ -130,8 +134,12 @@ _SUB_BUILD = ("--tag", "a:v1", "--build-arg", "A=b", "--build-arg", "C", "--targ
                 (*_SUB_BUILD, "--file", "sub/Dockerfile"),
                 "sub/Dockerfile",
                 "sub/",
-                {"A": "b", "C": ""},
+                {"A": "b"},
             ),
+        ),
+        (
+            "build --no-cache=false --pull=true --rm=false .",
+            Build(("--no-cache=false", "--pull=true", "--file", "./Dockerfile"), "./Dockerfile", "."),
         ),
         (
             "buildx build --provenance=false --load -q --platform linux/amd64 .",
@@ -141,6 +149,17 @@ _SUB_BUILD = ("--tag", "a:v1", "--build-arg", "A=b", "--build-arg", "C", "--targ
 )
 def test_docker_s_command_lines(words: str, command: docker_command.Command) -> None:
     assert docker_command.read(words.split(), REGISTRY) == command
+
+
+def test_a_build_argument_without_a_value_has_that_of_the_environment() -> None:
+    words = ["build", "--build-arg", "A", "--build-arg=B", "--build-arg", "C", "--build-arg", "D=d", "A"]
+    assert docker_client.filled(words, {"A": "1", "B": "2", "D": "3"}) == [
+        *("build", "--build-arg", "A=1", "--build-arg=B=2", "--build-arg", "C", "--build-arg", "D=d", "A"),
+    ]
+    # The Dockerfile's own default is what an argument is that nobody has given a value.
+    build = docker_command.read(["build", "--build-arg", "BASE", "."], REGISTRY)
+    assert isinstance(build, Build)
+    assert docker_command.bases("ARG BASE=scratch\nFROM $BASE", build.values) == ["scratch"]
 
 
 def test_docker_info_says_what_it_is() -> None:
@@ -285,6 +304,13 @@ def test_a_build_s_record_from_begin_to_end() -> None:
     assert detail["additional-information"]["phases"][1]["phase-type"] == "BUILD"
 
 
+def test_a_phase_that_is_being_shown_is_left_as_it_is() -> None:
+    build = records.begun(PROJECT, ARN, 1, 100.0, "me")
+    shown = build["phases"][0]
+    records.leave(build, records.SUCCEEDED, 101.0)
+    assert shown == {"phaseType": "SUBMITTED", "startTime": 100.0}
+
+
 @pytest.mark.parametrize(
     ("text", "version", "location"),
     [
@@ -304,6 +330,20 @@ def test_a_source_that_is_no_archive_in_s3(text: str) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------- on disk
+
+
+def test_a_restart_deletes_the_files_of_a_build_that_it_has_no_record_of(tmp_path: Path) -> None:
+    """A server that is killed as a build begins may have written its files and not yet its record."""
+    left = tmp_path / "builds" / RUNNING / "uuid" / "docker"
+    left.mkdir(parents=True)
+    aws: Any = SimpleNamespace(state_dir=tmp_path, kept_builds={})
+    aws.builds = Builds(aws_of_builds(tmp_path / "builds"), aws.kept_builds, lambda _name: None, lambda: None)
+    recover(aws)
+    assert not left.exists()
+
+
+def aws_of_builds(folder: Path) -> Any:
+    return SimpleNamespace(folder=folder)
 
 
 def test_layers_are_let_go_of_where_the_disk_is_full_and_nobody_else_builds(tmp_path: Path) -> None:
