@@ -87,7 +87,8 @@ class ContainerStarter:
         """A container that loads the plan's model for an endpoint or a job, its files below `directory`. StartError.
 
         An artifact that is there from an earlier start is used again, so that an instance comes back even when its
-        object has gone. `log` is closed once the container has ended.
+        object has gone, and another time where this machine had no room for it. `log` is closed once the container has
+        ended.
         """
         context, source = self._context, plan.source
         try:
@@ -99,7 +100,7 @@ class ContainerStarter:
             if image_table.is_own(source["Image"]):
                 return own_container.start(prepared, plan.name)
             return framework_container.start(prepared, fetcher)
-        except (ModelDataError, OwnContainerError, ImageBuildError) as error:
+        except (ModelDataError, OwnContainerError, ImageBuildError, OSError) as error:
             log.say(str(error))
             raise StartError(str(error)) from error
         except SageMakerError as error:
