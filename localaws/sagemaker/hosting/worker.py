@@ -141,6 +141,8 @@ class Worker:
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | mmap, timeout: float) -> Answer:
         """One request over a pooled connection. NoAnswerError."""
         head = request_head(method, path, self._door.headers(headers), len(body))
+        if timeout <= 0:  # the containers before it in a pipeline have taken all of it
+            raise WorkerTimeoutError("no time is left to ask")
         try:
             connection = self._pool.take(timeout)
             try:
