@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 
-from localaws.builds import RUNNING, agent, buildspec, docker_client, docker_command, docker_images, records, source
+from localaws.builds import (
+    RUNNING,
+    agent,
+    buildspec,
+    docker_client,
+    docker_command,
+    docker_images,
+    records,
+    service,
+    source,
+)
 from localaws.builds.buildspec import BuildspecError
 from localaws.builds.docker_command import (
     Build,
@@ -327,6 +337,32 @@ def test_where_a_source_is(text: str, version: str | None, location: Location) -
 def test_a_source_that_is_no_archive_in_s3(text: str) -> None:
     with pytest.raises(SourceError, match="here it has to be bucket/key of a ZIP archive in S3"):
         source.location_of(text, None)
+
+
+@pytest.mark.fidelity(
+    "Containers",
+    "StartBuild's idempotencyToken is valid for 5 minutes, for the project that it was sent for.",
+    "CodeBuild API reference: StartBuild, idempotencyToken",
+)
+def test_a_token_stands_for_a_build_of_its_project_for_five_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nothing(SimpleNamespace):
+        def run(self) -> None: ...
+
+    monkeypatch.setattr(service, "Run", lambda _aws, _project, build, _changed: Nothing(build=build))
+    environment = {"type": "LINUX_CONTAINER", "image": "aws/codebuild/x", "computeType": "BUILD_GENERAL1_SMALL"}
+    project = {**PROJECT, "environment": environment, "artifacts": {"type": "NO_ARTIFACTS"}}
+    aws: Any = SimpleNamespace(region="us-east-1", account="000000000000")
+    store: dict[str, Any] = {}
+    builds = Builds(aws, store, lambda name: {**project, "name": name}, lambda: None)
+
+    def started(name: str) -> str:
+        return str(builds.start({"projectName": name, "idempotencyToken": "token"}, "me")["id"])
+
+    first = started("one")
+    assert started("one") == first
+    assert started("two").startswith("two:")
+    store[first]["startTime"] -= 301
+    assert started("one") != first
 
 
 # ------------------------------------------------------------------------------------------------------------- on disk
