@@ -19,3 +19,5 @@
 A build's container is one like a job's (`localaws.confinement`). What its Dockerfiles RUN is kept in by buildah's
 chroot isolation, inside a file system that has neither this AWS's state nor a home; docs/containers.md says how far.
 """
+
+RUNNING = "running"  # below the folder of all builds: what they write to while they run

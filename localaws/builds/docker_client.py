@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Mapping
 
 # Docker's own words, where a project isn't privileged (CodeBuild User Guide, Troubleshooting).
 _NO_DAEMON = (
@@ -17,9 +18,21 @@ _NO_DAEMON = (
 )
 
 
+def filled(words: list[str], environment: Mapping[str, str]) -> list[str]:
+    """A command line whose `--build-arg NAME` have their values from the environment of who asks, as docker's. Pure."""
+    found = list[str]()
+    for before, word in zip(["", *words], words, strict=False):
+        start = "--build-arg=" if word.startswith("--build-arg=") else ""
+        name = word.removeprefix(start)
+        is_named = (start or before == "--build-arg") and name in environment
+        found.append(f"{word}={environment[name]}" if is_named else word)
+    return found
+
+
 def main(arguments: list[str]) -> int:
     """Have the command done; its exit status."""
-    asked = {"arguments": arguments[1:], "folder": os.getcwd()}  # noqa: PTH109 - nothing else is imported
+    words = filled(arguments[1:], os.environ)
+    asked = {"arguments": words, "folder": os.getcwd()}  # noqa: PTH109 - nothing else is imported
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as service:
         try:
             service.connect(arguments[0])

@@ -149,8 +149,8 @@ def _build(words: list[str], _registry: Registry) -> Command:
     file = options.get("--file", [None])[-1] or f"{context.rstrip('/')}/Dockerfile"
     kept = {name: values for name, values in options.items() if name in _OF_BUILD and name != "--file"}
     named = [word for name, values in kept.items() for value in values for word in (name, str(value))]
-    flags = [name for name in options if name in _FLAGS_OF_BUILD]
-    values = dict(str(each).partition("=")[::2] for each in options.get("--build-arg", []))
+    flags = [f"{name}={said[-1]}" if said[-1] else name for name, said in options.items() if name in _FLAGS_OF_BUILD]
+    values = dict(str(each).partition("=")[::2] for each in options.get("--build-arg", []) if "=" in str(each))
     return Build((*named, *flags, "--file", file), file, context, values, "--quiet" in options)
 
 

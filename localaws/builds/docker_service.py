@@ -1,6 +1,7 @@
 """Does what a build's `docker` asks for, beside its container: buildah is started with the asker's own files.
 
-One build, one service, one socket, which only that build's container sees.
+One build, one service, one socket, which only that build's container sees. Whoever has got out of buildah's chroot can
+make links of the files that buildah shares with this service: they are read and written without following any.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -24,6 +26,7 @@ from localaws.builds.docker_command import Build, Command, Inspect, Login, Logou
 from localaws.builds.docker_command import UnsupportedCommandError as Unsupported
 from localaws.builds.layer_store import LayerStore
 from localaws.builds.surroundings import Surroundings
+from localaws.sagemaker.containers import beneath
 from localaws.sagemaker.containers.container import Container
 
 # Of podman, buildah and skopeo: a file with mirrors of registries, among others.
@@ -33,9 +36,11 @@ _log = logging.getLogger(__name__)
 _AUTH_FILE = machine.DOCKER / "auth.json"
 _POLICY = machine.DOCKER / "policy.json"
 _FAILED = 1
+# Starts a program, as `machine.start_buildah` does.
+Start = Callable[[Path, Path, str, Sequence[str], Sequence[int]], Container]
 # What pulls and pushes: with the passwords of the build's logins, and images of any signature.
 _TRUSTING = ("--authfile", str(_AUTH_FILE), "--signature-policy", str(_POLICY))
-_LARGEST_REQUEST = 1 << 20
+_LARGEST_REQUEST, _LARGEST_FILE = 1 << 20, 1 << 20
 
 
 class DockerService:
@@ -49,6 +54,8 @@ class DockerService:
         self._running: set[Container] = set()
         self._pushed: dict[str, str] = {}
         self._closed = False
+        # Guards what starts and ends, and the passwords.
+        self._changing = threading.Lock()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
     def open(self, say: Callable[[str], None]) -> None:
@@ -84,11 +91,13 @@ class DockerService:
 
     def close(self) -> None:
         """Answer nobody any more, and end what is running."""
-        self._closed = True
+        with self._changing:
+            self._closed = True
+            running = list(self._running)
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        for started in list(self._running):
+        for started in running:
             started.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 started.wait(10)
@@ -145,7 +154,8 @@ class DockerService:
 
     def _logout(self, command: Logout) -> str:
         gone = self._names(command.server)
-        self._write_auths({name: each for name, each in self._auths().items() if name not in gone})
+        with self._changing:
+            self._write_auths({name: each for name, each in self._auths().items() if name not in gone})
         return f"Removing login credentials for {command.server}"
 
     def _login(self, login: Login, files: Sequence[int]) -> int:
@@ -160,7 +170,8 @@ class DockerService:
         if login.server == docker_command.PUBLIC:
             names = []  # its images are pulled without a password, which isn't one that AWS would take
         auth = {"auth": base64.b64encode(f"{login.user}:{password}".encode()).decode()}
-        self._write_auths({**self._auths(), **dict.fromkeys(names, auth)})
+        with self._changing:
+            self._write_auths({**self._auths(), **dict.fromkeys(names, auth)})
         _write(files[1], "Login Succeeded\n")
         return 0
 
@@ -169,14 +180,18 @@ class DockerService:
         return [server, self._aws.registry.address] if docker_command.is_of_ecr(server) else [server]
 
     def _auths(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._inside(_AUTH_FILE).read_text())["auths"]
+        found: dict[str, Any] = json.loads(self._told(_AUTH_FILE.name))["auths"]
         return found
 
     def _write_auths(self, auths: dict[str, Any]) -> None:
-        self._inside(_AUTH_FILE).write_text(json.dumps({"auths": auths}))
+        new = self._own / f"auth.{secrets.token_hex(4)}"
+        with new.open("x") as file:
+            json.dump({"auths": auths}, file)
+        new.replace(self._own / _AUTH_FILE.name)
 
-    def _inside(self, place: Path) -> Path:
-        return self._own / place.relative_to(machine.DOCKER)
+    def _told(self, name: str) -> str:
+        """What a file says that buildah may have written. Raises OSError."""
+        return (beneath.read_file(self._own, name, _LARGEST_FILE) or b"").decode("utf-8", "replace")
 
     # ------------------------------------------------------------------------------------------- build, push, inspect
 
@@ -192,26 +207,23 @@ class DockerService:
 
     def _dockerfile(self, build: Build, folder: str) -> str:
         """The Dockerfile's text as the asker sees it, read in a container: its path is the asker's to choose."""
-        status, text, errors = self._captured(["cat", "--", build.dockerfile], folder, program=True)
+        read = ["head", "-c", str(_LARGEST_FILE + 1), "--", build.dockerfile]
+        status, text, errors = self._captured(read, folder, program=True)
         if status != 0:
-            raise Unsupported(f"failed to read dockerfile: {errors.strip().removeprefix('cat: ')}")
+            why = errors.strip().rpartition(": ")[2]
+            raise Unsupported(f"failed to read dockerfile: {build.dockerfile}: {why}")
+        if len(text) > _LARGEST_FILE:
+            raise Unsupported(f"failed to read dockerfile: {build.dockerfile} is larger than {_LARGEST_FILE} bytes")
         return text
 
     def _push(self, push: Push, files: Sequence[int]) -> int:
-        digest_file = self._inside(machine.DOCKER / "digest")
-        options = [
-            "--authfile",
-            str(_AUTH_FILE),
-            "--signature-policy",
-            str(_POLICY),
-            "--digestfile",
-            f"{machine.DOCKER}/digest",
-        ]
+        digest_file = f"digest.{secrets.token_hex(4)}"  # of this push, beside which others may go on
+        options = [*_TRUSTING, "--digestfile", f"{machine.DOCKER}/{digest_file}"]
         _write(files[1], f"The push refers to repository [{push.image.rpartition(':')[0]}]\n")
         arguments = ["push", *options, push.image, f"docker://{push.target}"]
         status = self._buildah(arguments, "/", files)
         if status == 0:
-            digest = digest_file.read_text().strip()
+            digest = self._told(digest_file).strip()
             self._pushed[push.image] = digest
             _write(files[1], f"{push.image.rpartition(':')[2]}: digest: {digest}\n")
         return status
@@ -240,8 +252,7 @@ class DockerService:
 
     def _buildah(self, arguments: Sequence[str], folder: str, files: Sequence[int]) -> int:
         """Run buildah; docker's exit status, which is 1 for all that fails."""
-        started = machine.start_buildah(self._folder, self._store.folder, folder, arguments, files)
-        return min(self._wait(started, files[2]), _FAILED)
+        return min(self._ended(machine.start_buildah, arguments, folder, files), _FAILED)
 
     def _captured(self, arguments: Sequence[str], folder: str, *, program: bool = False) -> tuple[int, str, str]:
         """Run buildah, or another program there, for its output: its status, output and errors."""
@@ -252,17 +263,22 @@ class DockerService:
         ):
             files = (nothing.fileno(), out.fileno(), errors.fileno())
             start = machine.start_beside if program else machine.start_buildah
-            status = self._wait(start(self._folder, self._store.folder, folder, arguments, files), files[2])
+            status = self._ended(start, arguments, folder, files)
             out.seek(0)
             errors.seek(0)
             return status, out.read().decode("utf-8", "replace"), errors.read().decode("utf-8", "replace")
 
-    def _wait(self, started: Container, errors: int) -> int:
-        self._running.add(started)
+    def _ended(self, start: Start, arguments: Sequence[str], folder: str, files: Sequence[int]) -> int:
+        """Start a program with these files, unless the build has ended; its exit status."""
+        with self._changing:
+            if self._closed:
+                raise Unsupported("the build has ended")
+            started = start(self._folder, self._store.folder, folder, arguments, files)
+            self._running.add(started)
         try:
             # What the container's own first process says: why it couldn't be set up.
             while said := started.output.read(1 << 16):
-                os.write(errors, said)
+                _write(files[2], said.decode("utf-8", "replace"))
             return started.wait()
         finally:
             self._running.discard(started)
@@ -285,7 +301,10 @@ def _write(file: int, text: str) -> None:
 
 
 def _read(file: int) -> str:
+    """A password from the standard input of who asks, who may say more than one has."""
     found = b""
     while piece := os.read(file, 1 << 16):
         found += piece
+        if len(found) > _LARGEST_REQUEST:
+            raise Unsupported(f"the password on the standard input has more than {_LARGEST_REQUEST} bytes")
     return found.decode("utf-8", "replace")

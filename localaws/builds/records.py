@@ -105,8 +105,9 @@ def leave(build: Document, status: str, now: float, code: str = "", message: str
     phase = build["phases"][-1]
     if "endTime" in phase or phase["phaseType"] == COMPLETED:
         return
-    phase |= {"phaseStatus": status, "endTime": now, "durationInSeconds": int(now - phase["startTime"])}
-    phase["contexts"] = [{"statusCode": code, "message": message}]
+    ended = {"phaseStatus": status, "endTime": now, "durationInSeconds": int(now - phase["startTime"])}
+    # A new one: who shows the build at this moment goes through the other.
+    build["phases"][-1] = {**phase, **ended, "contexts": [{"statusCode": code, "message": message}]}
 
 
 def end(build: Document, status: str, now: float) -> None:

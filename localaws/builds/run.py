@@ -6,9 +6,11 @@ of the buildspec, UPLOAD_ARTIFACTS, FINALIZING, COMPLETED.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
-from localaws.builds import buildspec, machine, records, source
+from localaws.builds import RUNNING, buildspec, machine, records, source
 from localaws.builds.buildspec import Buildspec, BuildspecError
 from localaws.builds.docker_service import DockerService
 from localaws.builds.source import SourceError
@@ -35,6 +37,7 @@ Document = dict[str, Any]
 
 _PIECE, _LONGEST_EVENT = 1 << 16, 4 << 20
 _LOOK_SECONDS = 0.2
+_END_SECONDS = 10.0  # between the container's being killed and its end
 # Of the shell's container, and of what builds images.
 _FOLDERS = ("codebuild/output", "codebuild/home", "tmp", "docker", "var/tmp", "run")
 _SPEC_NAME = "buildspec.yml"
@@ -83,7 +86,7 @@ class Run:
     def folder(self) -> Path:
         """What the build writes to, gone with its end."""
         name: str = self.build["id"].partition(":")[2]
-        return self.aws.folder / "running" / name
+        return self.aws.folder / RUNNING / name
 
     def _ran(self) -> str:
         self._tell()
@@ -164,26 +167,38 @@ class Run:
     # --------------------------------------------------------------------------------------------------- while it runs
 
     def _commands(self, spec: Buildspec, archive: Path | None, credentials: Credentials, aws: Path) -> str:
-        inside = self.folder / "codebuild"
         job = {
             **spec.document(),
             "source": str(machine.SOURCE),
             "scratch": str(machine.SCRATCH),
             "archive": str(machine.PLACE / archive.name) if archive else None,
         }
-        (inside / "job.json").write_text(json.dumps(job))
+        (self.folder / "codebuild" / "job.json").write_text(json.dumps(job))
         docker = DockerService(self.aws, self.folder, self.project["serviceRole"])
-        if self._is_privileged:
-            docker.open(self._say)
-        reading, writing = os.pipe()
         try:
+            if self._is_privileged:
+                docker.open(self._say)
             environment = {**variables(self.aws, self.build, credentials), **spec.variables, **self._own_variables()}
-            started = machine.start_shell(self.folder, aws, self.aws.private_dirs, environment, writing)
-            os.close(writing)
-            return self._followed(started, reading)
+            return self._in_container(aws, environment)
         finally:
             docker.close()
-            os.close(reading)
+
+    def _in_container(self, aws: Path, environment: Mapping[str, str]) -> str:
+        """Run the phases in a container, which has ended when this does, whatever was to be heard of it."""
+        events, writing = os.pipe()
+        try:
+            try:
+                started = machine.start_shell(self.folder, aws, self.aws.private_dirs, environment, writing)
+            finally:
+                os.close(writing)
+            try:
+                return self._followed(started, events)
+            finally:
+                started.kill()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    started.wait(_END_SECONDS)
+        finally:
+            os.close(events)
 
     def _own_variables(self) -> dict[str, str]:
         """The project's and StartBuild's, which go before the buildspec's ("Environment variables", order)."""
@@ -208,7 +223,7 @@ class Run:
                         self._take(json.loads(line))
             self.log.flush_if_due()
             if self.ending or time.monotonic() > deadline:
-                self._end_early(started)
+                self._end_early()
         code = started.wait()
         self._go_on()
         if code == 0:
@@ -218,9 +233,7 @@ class Run:
             raise PhaseFailedError("INTERNAL_SERVICE_ERROR", why, records.FAULT)
         return records.FAILED
 
-    def _end_early(self, started: Container) -> NoReturn:
-        started.kill()
-        started.wait(10)
+    def _end_early(self) -> NoReturn:
         self._go_on()
         told = f"Build has timed out. (timeoutInMinutes is {self.build['timeoutInMinutes']})"
         raise PhaseFailedError("BUILD_TIMED_OUT", told, records.TIMED_OUT)

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from localaws.builds import projects, records
+from localaws.builds import RUNNING, projects, records
 from localaws.builds.projects import InvalidInputError
 from localaws.builds.run import Run
 from localaws.builds.surroundings import Surroundings
@@ -21,6 +21,7 @@ from localaws.sagemaker.containers import beneath
 Document = dict[str, Any]
 
 _PAGE = 100
+_TOKEN_SECONDS = 300.0  # "valid for 5 minutes" (StartBuild, idempotencyToken)
 
 
 class NotFoundError(Exception):
@@ -47,7 +48,7 @@ class Builds:
 
     def recover(self) -> None:
         """After a restart, before anything is asked: end the builds that it has cut off, and delete what they wrote."""
-        beneath.remove(self._aws.folder / "running")
+        beneath.remove(self._aws.folder / RUNNING)
         self._cut_off = [build for build in self._store.values() if build["buildStatus"] == records.IN_PROGRESS]
         for build in self._cut_off:
             records.cut_off(build, time.time())
@@ -67,7 +68,7 @@ class Builds:
         _check_start(request)
         with self._lock:
             token = request.get("idempotencyToken")
-            again = next((each for each in self._store.values() if token and each.get("_token") == token), None)
+            again = self._started(name, token) if token else None
             if again is not None:
                 return shown(again)
             for_this = records.overridden(project, request)
@@ -80,6 +81,12 @@ class Builds:
             answer = shown(build)
             thread.start()
             return answer
+
+    def _started(self, name: str, token: str) -> Document | None:
+        """The project's build that a request with this token has started, as long as the token is valid."""
+        since = time.time() - _TOKEN_SECONDS
+        with_token = (each for each in self._of(name) if each.get("_token") == token)
+        return next((each for each in with_token if each["startTime"] > since), None)
 
     def _begun(self, project: Document, initiator: str, token: str | None) -> Document:
         build_id = f"{project['name']}:{uuid.uuid4()}"
@@ -172,4 +179,5 @@ def _check_start(request: Document) -> None:
 
 def shown(build: Document) -> Document:
     """A build without what only this service remembers of it."""
-    return copy.deepcopy({name: value for name, value in build.items() if not name.startswith("_")})
+    now = dict(build)  # at one blow: the build's own thread changes it meanwhile
+    return copy.deepcopy({name: value for name, value in now.items() if not name.startswith("_")})

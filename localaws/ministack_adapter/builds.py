@@ -11,6 +11,7 @@ from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from localaws.builds import RUNNING
 from localaws.ministack_adapter import authorization
 from localaws.ministack_adapter.embedded_aws import EmbeddedAws
 from localaws.ministack_adapter.imports import when_imported
@@ -80,7 +81,10 @@ def request_of(properties: Document) -> Document:
 
 
 def _recover(aws: EmbeddedAws) -> None:
-    if any(build["buildStatus"] == "IN_PROGRESS" for build in aws.kept_builds.values()):
+    running = aws.state_dir / SERVICE / RUNNING
+    # A build that had only just begun has left files and no record.
+    has_files = running.exists() and any(running.iterdir())
+    if has_files or any(build["buildStatus"] == "IN_PROGRESS" for build in aws.kept_builds.values()):
         aws.builds.recover()
 
 

@@ -11,14 +11,20 @@ import hashlib
 import os
 import re
 import threading
+import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 CHUNK = 1 << 19
+ABANDONED_SECONDS = 24 * 3600.0
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class UploadGoneError(LookupError):
+    """There is no such upload, or no longer: another request has ended it."""
 
 
 class DigestMismatchError(ValueError):
@@ -43,6 +49,7 @@ class _Upload:
     size: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
     lock: Any = field(default_factory=threading.Lock)
+    grew_at: float = field(default_factory=time.monotonic)
 
 
 class Blobs:
@@ -55,7 +62,10 @@ class Blobs:
         self._unsynced: set[Path] = set()
 
     def begin(self, repository: str) -> str:
-        """Begin an upload to a repository; its id."""
+        """Begin an upload to a repository; its id. Those that nobody has gone on with for a day are let go of."""
+        for abandoned, upload in list(self._uploads.items()):
+            if time.monotonic() - upload.grew_at > ABANDONED_SECONDS:
+                self.cancel(abandoned)
         self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = str(uuid.uuid4())
         (self._incoming / name).touch(mode=0o600)
@@ -70,10 +80,9 @@ class Blobs:
     def append(self, upload: str, pieces: Iterable[bytes], first_byte: int | None = None) -> int:
         """Add to an upload, which begins at `first_byte` where that is said; how much has come.
 
-        Raises OutOfOrderError, or OSError; what was written of these pieces then doesn't count.
+        Raises OutOfOrderError, UploadGoneError or OSError; what was written of these pieces then doesn't count.
         """
-        going = self._uploads[upload]
-        with going.lock, (self._incoming / upload).open("r+b") as file:
+        with self._going(upload) as going, (self._incoming / upload).open("r+b") as file:
             if first_byte is not None and first_byte != going.size:
                 raise OutOfOrderError(going.size)
             file.seek(going.size)
@@ -84,13 +93,27 @@ class Blobs:
                 size += len(piece)
             file.truncate()
             file.flush()
-            going.digest, going.size = digest, size
+            going.digest, going.size, going.grew_at = digest, size, time.monotonic()
             return size
 
-    def finish(self, upload: str, digest: str) -> int:
-        """Make an upload the blob of this digest; its size. Raises DigestMismatchError, and the upload is gone."""
-        going = self._uploads.pop(upload)
+    @contextlib.contextmanager
+    def _going(self, upload: str) -> Iterator[_Upload]:
+        """An upload, which nobody else adds to or ends meanwhile. Raises UploadGoneError."""
+        going = self._uploads.get(upload)
+        if going is None:
+            raise UploadGoneError(upload)
         with going.lock:
+            if self._uploads.get(upload) is not going:
+                raise UploadGoneError(upload)
+            yield going
+
+    def finish(self, upload: str, digest: str) -> int:
+        """Make an upload the blob of this digest; its size.
+
+        Raises UploadGoneError, or DigestMismatchError, and the upload is gone.
+        """
+        with self._going(upload) as going:
+            del self._uploads[upload]
             found = f"sha256:{going.digest.hexdigest()}"
             if found != digest:
                 (self._incoming / upload).unlink()
@@ -103,7 +126,8 @@ class Blobs:
 
     def cancel(self, upload: str) -> None:
         """Let go of an upload."""
-        if self._uploads.pop(upload, None) is not None:
+        with contextlib.suppress(UploadGoneError), self._going(upload):
+            del self._uploads[upload]
             (self._incoming / upload).unlink(missing_ok=True)
 
     def path(self, digest: str) -> Path:

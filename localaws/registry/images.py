@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from localaws.registry import manifests, refusals
-from localaws.registry.blobs import Blobs, DigestMismatchError
+from localaws.registry.blobs import Blobs, DigestMismatchError, UploadGoneError
 from localaws.registry.manifests import LISTS, Manifest
 from localaws.registry.refusals import RegistryError
 
@@ -93,6 +93,8 @@ class Images:
             blobs = self.repository(name)["blobs"]
             try:
                 size = self.blobs.finish(upload, digest)
+            except UploadGoneError:
+                raise refusals.no_upload(upload, name, self.registry) from None
             except DigestMismatchError as error:
                 told = f"The layer's digest is '{error.found}', not '{digest}'"
                 raise RegistryError("InvalidLayerException", told) from None
@@ -196,7 +198,8 @@ class Images:
 
     def free(self) -> Callable[[], None]:
         """What is to be called when all that has changed by now is on disk: it deletes what nobody names any more."""
-        unnamed = set(self._unnamed)
+        with self.lock:  # what has changed has been told of, then
+            unnamed = set(self._unnamed)
 
         def delete() -> None:
             with self.lock:

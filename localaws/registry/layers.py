@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from localaws.registry import refusals
-from localaws.registry.blobs import DIGEST, OutOfOrderError
+from localaws.registry.blobs import DIGEST, OutOfOrderError, UploadGoneError
 from localaws.registry.images import Images
 from localaws.registry.refusals import RegistryError, invalid
 
@@ -31,6 +31,8 @@ def upload_layer_part(images: Images, name: str, request: Document) -> Document:
         size = images.blobs.append(upload, [part], first)
     except OutOfOrderError:
         raise _invalid_part(images, name, upload, "Another part has come meanwhile") from None
+    except UploadGoneError:
+        raise refusals.no_upload(upload, name, images.registry) from None
     return {"registryId": images.registry, "repositoryName": name, "uploadId": upload, "lastByteReceived": size - 1}
 
 

@@ -75,8 +75,8 @@ def read(text: bytes, media_type: str | None = None) -> Manifest:
 
 def _document(text: bytes) -> Mapping[str, Any]:
     try:
-        document = json.loads(text)
-    except ValueError:
+        document = json.loads(text.decode())  # RFC 8259 has it in UTF-8, in which it is kept
+    except (ValueError, RecursionError):
         raise invalid("ImageManifest", "Invalid JSON syntax") from None
     if not isinstance(document, dict):
         raise invalid("ImageManifest", "Invalid JSON syntax")

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from localaws.registry import manifests, operations, protocol, refusals
-from localaws.registry.blobs import CHUNK, DIGEST, OutOfOrderError
+from localaws.registry.blobs import CHUNK, DIGEST, OutOfOrderError, UploadGoneError
 from localaws.registry.protocol import Call
 from localaws.registry.refusals import RegistryError
 from localaws.registry.service import Registry
@@ -139,7 +139,7 @@ class Serving:
 
     async def _append_upload(self, request: _Request, call: Call) -> None:
         self._require_upload(call)
-        await self._take(request, call.reference, _first_byte(request.headers.get("content-range")))
+        await self._take(request, call, call.reference, _first_byte(request.headers.get("content-range")))
         await self._tell(request, call, call.reference, 202)
 
     async def _tell_upload(self, request: _Request, call: Call) -> None:
@@ -159,12 +159,12 @@ class Serving:
         digest = request.query.get("digest", "")
         if not DIGEST.fullmatch(digest):
             raise RegistryError("InvalidLayerException", f"'{digest}' is no digest, sha256:<64 hexadecimal digits>")
-        await self._take(request, upload, None)
+        await self._take(request, call, upload, None)
         self._registry.images.finish_upload(call.repository, upload, digest)
         place = {"Location": f"/v2/{call.repository}/blobs/{digest}", "Docker-Content-Digest": digest}
         await request.answer(201, place)
 
-    async def _take(self, request: _Request, upload: str, first: int | None) -> None:
+    async def _take(self, request: _Request, call: Call, upload: str, first: int | None) -> None:
         """Write a body to an upload. A body that is cut off leaves what came of it, as the upload's size says."""
         blobs = self._registry.images.blobs
         async for pieces in request.pieces():
@@ -173,6 +173,8 @@ class Serving:
             except OutOfOrderError as error:
                 told = f"The upload has {error.size} bytes; what comes next begins there"
                 raise RegistryError("InvalidLayerPartException", told) from None
+            except UploadGoneError:
+                raise refusals.no_upload(upload, call.repository, self._registry.images.registry) from None
             first = None
 
     def _require_upload(self, call: Call) -> None:

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from dataclasses import dataclass
 
 from localaws.registry.refusals import RegistryError
@@ -17,6 +18,7 @@ from localaws.registry.refusals import RegistryError
 # "Private registry authentication in Amazon ECR": the token is valid for 12 hours.
 SECONDS = 12 * 3600
 USER = "AWS"
+_TIME = re.compile(r"[0-9]{1,12}")
 EXPIRED = "Your authorization token has expired. Reauthenticate and try again."
 
 
@@ -61,9 +63,11 @@ class Tokens:
     def is_granted(self, path: str, query: dict[str, str], now: float) -> bool:
         """Whether a query string is such a grant for a path."""
         expires = query.get("Expires", "")
-        if not expires.isascii() or not expires.isdigit() or now >= int(expires):
+        if not _TIME.fullmatch(expires) or now >= int(expires):
             return False
-        return hmac.compare_digest(self._signature(f"{path} {expires}".encode()), query.get("Grant", ""))
+        return hmac.compare_digest(
+            self._signature(f"{path} {expires}".encode()).encode(), query.get("Grant", "").encode("utf-8", "replace")
+        )
 
     def _claims(self, encoded: str) -> bytes | None:
         try:

@@ -6,10 +6,22 @@ import json
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from localaws.builds import agent, buildspec, docker_command, docker_images, records, source
+from localaws.builds import (
+    RUNNING,
+    agent,
+    buildspec,
+    docker_client,
+    docker_command,
+    docker_images,
+    records,
+    service,
+    source,
+)
 from localaws.builds.buildspec import BuildspecError
 from localaws.builds.docker_command import (
     Build,
@@ -23,7 +35,9 @@ from localaws.builds.docker_command import (
     UnsupportedCommandError,
 )
 from localaws.builds.layer_store import LayerStore
+from localaws.builds.service import Builds
 from localaws.builds.source import Location, SourceError
+from localaws.ministack_adapter.builds import _recover as recover
 from ratchet import checks
 
 HOST = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
@@ -130,8 +144,12 @@ _SUB_BUILD = ("--tag", "a:v1", "--build-arg", "A=b", "--build-arg", "C", "--targ
                 (*_SUB_BUILD, "--file", "sub/Dockerfile"),
                 "sub/Dockerfile",
                 "sub/",
-                {"A": "b", "C": ""},
+                {"A": "b"},
             ),
+        ),
+        (
+            "build --no-cache=false --pull=true --rm=false .",
+            Build(("--no-cache=false", "--pull=true", "--file", "./Dockerfile"), "./Dockerfile", "."),
         ),
         (
             "buildx build --provenance=false --load -q --platform linux/amd64 .",
@@ -141,6 +159,17 @@ _SUB_BUILD = ("--tag", "a:v1", "--build-arg", "A=b", "--build-arg", "C", "--targ
 )
 def test_docker_s_command_lines(words: str, command: docker_command.Command) -> None:
     assert docker_command.read(words.split(), REGISTRY) == command
+
+
+def test_a_build_argument_without_a_value_has_that_of_the_environment() -> None:
+    words = ["build", "--build-arg", "A", "--build-arg=B", "--build-arg", "C", "--build-arg", "D=d", "A"]
+    assert docker_client.filled(words, {"A": "1", "B": "2", "D": "3"}) == [
+        *("build", "--build-arg", "A=1", "--build-arg=B=2", "--build-arg", "C", "--build-arg", "D=d", "A"),
+    ]
+    # The Dockerfile's own default is what an argument is that nobody has given a value.
+    build = docker_command.read(["build", "--build-arg", "BASE", "."], REGISTRY)
+    assert isinstance(build, Build)
+    assert docker_command.bases("ARG BASE=scratch\nFROM $BASE", build.values) == ["scratch"]
 
 
 def test_docker_info_says_what_it_is() -> None:
@@ -285,6 +314,13 @@ def test_a_build_s_record_from_begin_to_end() -> None:
     assert detail["additional-information"]["phases"][1]["phase-type"] == "BUILD"
 
 
+def test_a_phase_that_is_being_shown_is_left_as_it_is() -> None:
+    build = records.begun(PROJECT, ARN, 1, 100.0, "me")
+    shown = build["phases"][0]
+    records.leave(build, records.SUCCEEDED, 101.0)
+    assert shown == {"phaseType": "SUBMITTED", "startTime": 100.0}
+
+
 @pytest.mark.parametrize(
     ("text", "version", "location"),
     [
@@ -303,7 +339,47 @@ def test_a_source_that_is_no_archive_in_s3(text: str) -> None:
         source.location_of(text, None)
 
 
+@pytest.mark.fidelity(
+    "Containers",
+    "StartBuild's idempotencyToken is valid for 5 minutes, for the project that it was sent for.",
+    "CodeBuild API reference: StartBuild, idempotencyToken",
+)
+def test_a_token_stands_for_a_build_of_its_project_for_five_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nothing(SimpleNamespace):
+        def run(self) -> None: ...
+
+    monkeypatch.setattr(service, "Run", lambda _aws, _project, build, _changed: Nothing(build=build))
+    environment = {"type": "LINUX_CONTAINER", "image": "aws/codebuild/x", "computeType": "BUILD_GENERAL1_SMALL"}
+    project = {**PROJECT, "environment": environment, "artifacts": {"type": "NO_ARTIFACTS"}}
+    aws: Any = SimpleNamespace(region="us-east-1", account="000000000000")
+    store: dict[str, Any] = {}
+    builds = Builds(aws, store, lambda name: {**project, "name": name}, lambda: None)
+
+    def started(name: str) -> str:
+        return str(builds.start({"projectName": name, "idempotencyToken": "token"}, "me")["id"])
+
+    first = started("one")
+    assert started("one") == first
+    assert started("two").startswith("two:")
+    store[first]["startTime"] -= 301
+    assert started("one") != first
+
+
 # ------------------------------------------------------------------------------------------------------------- on disk
+
+
+def test_a_restart_deletes_the_files_of_a_build_that_it_has_no_record_of(tmp_path: Path) -> None:
+    """A server that is killed as a build begins may have written its files and not yet its record."""
+    left = tmp_path / "builds" / RUNNING / "uuid" / "docker"
+    left.mkdir(parents=True)
+    aws: Any = SimpleNamespace(state_dir=tmp_path, kept_builds={})
+    aws.builds = Builds(aws_of_builds(tmp_path / "builds"), aws.kept_builds, lambda _name: None, lambda: None)
+    recover(aws)
+    assert not left.exists()
+
+
+def aws_of_builds(folder: Path) -> Any:
+    return SimpleNamespace(folder=folder)
 
 
 def test_layers_are_let_go_of_where_the_disk_is_full_and_nobody_else_builds(tmp_path: Path) -> None:
@@ -330,6 +406,38 @@ def test_images_of_earlier_builds_have_no_names(tmp_path: Path) -> None:
     store.open(print)
     assert json.loads(listed.read_text()) == [{"id": "1", "layer": "l"}, {"id": "2", "layer": "m"}]
     store.close()
+
+
+@pytest.mark.parametrize("listed", ["", "[", '{"id": "1"}', '["x"]'])
+def test_a_store_whose_list_can_not_be_read_begins_anew(tmp_path: Path, listed: str) -> None:
+    said: list[str] = []
+    store = LayerStore(tmp_path, "role")
+    images = store.folder / "storage" / "vfs-images" / "images.json"
+    images.parent.mkdir(parents=True)
+    images.write_text(listed)
+    store.open(said.append)
+    store.close()
+    assert not images.exists()
+    assert said[0].startswith("The layers of earlier builds were deleted, for their list can't be read: ")
+
+
+@pytest.mark.parametrize("linked", ["storage", "storage/vfs-images", "storage/vfs-images/images.new"])
+def test_a_store_is_written_through_no_link_that_a_build_has_made(tmp_path: Path, linked: str) -> None:
+    outside, store = tmp_path / "outside", LayerStore(tmp_path / "images", "role")
+    kept = outside / "vfs-images" / "images.json" if linked == "storage" else outside / "images.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text('[{"id": "1", "names": ["a"]}]')
+    link = store.folder / linked
+    link.parent.mkdir(parents=True)
+    if linked.endswith("new"):
+        (link.parent / "images.json").write_text('[{"id": "2"}]')
+        link.symlink_to(kept)
+    else:
+        link.symlink_to(outside)
+    store.open(lambda _text: None)
+    store.close()
+    assert kept.read_text() == '[{"id": "1", "names": ["a"]}]'
+    assert not (store.folder / "storage").is_symlink()
 
 
 def test_a_buildspec_in_a_source(tmp_path: Path) -> None:

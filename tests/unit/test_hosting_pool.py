@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from waiting import PATIENCE
 
-from localaws.sagemaker.hosting.worker import Worker, WorkerGoneError
+from localaws.sagemaker.hosting.worker import Worker, WorkerGoneError, WorkerTimeoutError
 
 SECONDS = 5.0 * PATIENCE
 
@@ -94,6 +94,13 @@ def test_connections_are_kept_to_a_server_that_is_known_to_serve_several() -> No
         list(pool.map(ask, range(40)))
     server.close()
     assert server.connections <= 4
+
+
+def test_no_time_that_is_left_is_a_time_that_is_over(served: Served) -> None:
+    process: Any = SimpleNamespace()
+    for left in (0.0, -0.001):
+        with pytest.raises(WorkerTimeoutError):
+            Worker(process, served).ask("POST", "/invocations", {}, b"", left)
 
 
 def test_a_connection_that_comes_to_nothing_is_nobodys() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +15,8 @@ import pytest
 
 from localaws.ministack_adapter import authorization, registry_images
 from localaws.ministack_adapter.request_bodies import ANONYMOUS_LIMIT, limit_of
-from localaws.registry import manifests, operations, paths, protocol, references, tokens
-from localaws.registry.blobs import Blobs, DigestMismatchError, OutOfOrderError
+from localaws.registry import blobs, manifests, operations, paths, protocol, references, tokens
+from localaws.registry.blobs import Blobs, DigestMismatchError, OutOfOrderError, UploadGoneError
 from localaws.registry.images import Images, Rules
 from localaws.registry.refusals import RegistryError
 from localaws.registry.service import Registry
@@ -44,6 +46,8 @@ def descriptor(digest: str = DIGEST, size: int = 1, **more: Any) -> dict[str, An
     [
         (b"", "Invalid JSON syntax"),
         (b"[]", "Invalid JSON syntax"),
+        (text(config=descriptor(), layers=[]).decode().encode("utf-16"), "Invalid JSON syntax"),
+        pytest.param(b"[" * 100_000, "Invalid JSON syntax", id="nested"),
         (b'{"schemaVersion": 1}', "Unsupported manifest media type"),
         (text(mediaType="text/html"), "Unsupported manifest media type 'text/html'"),
         (text(config=descriptor()), "'layers' has to name"),
@@ -89,6 +93,8 @@ def test_a_grant_is_for_one_path_until_then() -> None:
     assert not granting.is_granted("/v2/a/blobs/b", query, 100)
     assert not granting.is_granted("/v2/a/blobs/b", {**query, "Expires": "1000"}, 99)
     assert not granting.is_granted("/v2/a/blobs/b", {}, 99)
+    assert not granting.is_granted("/v2/a/blobs/b", {**query, "Grant": "\xe9"}, 99)
+    assert not granting.is_granted("/v2/a/blobs/b", {**query, "Expires": "9" * 5000}, 99)
 
 
 @pytest.mark.parametrize(
@@ -120,16 +126,72 @@ def test_bodies_of_the_registry_s_requests_have_a_layer_s_limit() -> None:
 
 
 def test_uploads_come_in_order_and_end_as_blobs(tmp_path: Path) -> None:
-    blobs = Blobs(tmp_path)
-    upload = blobs.begin("a")
-    assert blobs.append(upload, [b"he", b"llo"]) == 5
+    kept = Blobs(tmp_path)
+    upload = kept.begin("a")
+    assert kept.append(upload, [b"he", b"llo"]) == 5
     with pytest.raises(OutOfOrderError):
-        blobs.append(upload, [b"x"], 4)
-    assert (blobs.size(upload, "a"), blobs.size(upload, "b")) == (5, None)
+        kept.append(upload, [b"x"], 4)
+    assert (kept.size(upload, "a"), kept.size(upload, "b")) == (5, None)
     with pytest.raises(DigestMismatchError):
-        blobs.finish(upload, DIGEST)
+        kept.finish(upload, DIGEST)
     assert not list((tmp_path / "uploads").iterdir())
-    assert blobs.size(upload, "a") is None
+    assert kept.size(upload, "a") is None
+
+
+def test_an_upload_that_another_request_has_ended_takes_nothing(tmp_path: Path) -> None:
+    images = Images(tmp_path, {}, lambda _name: Rules(), lambda: None, "000000000000")
+    ended, gone = images.blobs.begin("a"), "UploadNotFoundException"
+    images.blobs.cancel(ended)
+    images.blobs.cancel(ended)
+    with pytest.raises(UploadGoneError):
+        images.blobs.append(ended, [b"x"])
+    with pytest.raises(RegistryError) as caught:
+        images.finish_upload("a", ended, DIGEST)
+    assert caught.value.code == gone
+
+    def pieces() -> Iterator[bytes]:
+        """While a piece comes another request waits to end the upload, and a third to add to it."""
+        ending.start()
+        yield b"he"
+
+    upload = images.blobs.begin("a")
+    ending = threading.Thread(target=images.blobs.cancel, args=(upload,))
+    assert images.blobs.append(upload, pieces()) == 2
+    ending.join()
+    assert not list((tmp_path / "uploads").iterdir())
+
+
+def test_uploads_that_nobody_goes_on_with_are_let_go_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = Images(tmp_path, {}, lambda _name: Rules(), lambda: None, "000000000000")
+    abandoned = images.blobs.begin("a")
+    kept = images.blobs.begin("a")
+    assert images.blobs.size(abandoned, "a") == 0
+    monkeypatch.setattr(blobs, "ABANDONED_SECONDS", -1.0)
+    images.blobs.begin("a")
+    assert (images.blobs.size(abandoned, "a"), images.blobs.size(kept, "a")) == (None, None)
+    assert len(list((tmp_path / "uploads").iterdir())) == 1
+
+
+def test_a_blob_is_not_freed_by_a_change_that_nobody_has_been_told_of(tmp_path: Path) -> None:
+    """It would be gone and its record still on disk, should the server be killed between the two."""
+    looking: list[threading.Thread] = []
+    freed = threading.Event()
+
+    def free() -> None:
+        images.free()
+        freed.set()
+
+    def changed() -> None:
+        if looking:
+            looking[0].start()
+            assert not freed.wait(0.05), "looked at before the change was told of"
+
+    images = Images(tmp_path, {}, lambda _name: Rules(), changed, "000000000000")
+    pushed(images, b"layer")
+    looking.append(threading.Thread(target=free))
+    images.forget("team/a")
+    looking[0].join()
+    assert freed.is_set()
 
 
 @pytest.mark.parametrize(

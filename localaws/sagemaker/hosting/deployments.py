@@ -178,6 +178,7 @@ class Deployments:
         self._records.remove(name)
 
     def _bring_back(self, name: str) -> None:
+        self._files.remove_instances(name)
         document = self._records.find(name)
         progress = document.get("Pending", {}).get("Progress", {})
         if "Deployed" in document:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from localaws.sagemaker.containers.beneath import remove
 
+CONTAINERS = "containers"  # below a variant's directory: one for each of several containers
+
 
 class EndpointFiles:
     """The directories below `root`."""
@@ -25,6 +27,12 @@ class EndpointFiles:
     def remove(self, endpoint: str) -> None:
         """Remove everything of an endpoint."""
         remove(self._root / endpoint)
+
+    def remove_instances(self, endpoint: str) -> None:
+        """Remove what an endpoint's containers left that the server's end has cut off; what they were made of stays."""
+        for places in ("i-*", f"{CONTAINERS}/*/i-*"):
+            for directory in (self._root / endpoint).glob(f"*/*/{places}"):
+                remove(directory)
 
     def remove_all_but(self, endpoints: Collection[str]) -> None:
         """Remove what endpoints left that aren't there any more."""

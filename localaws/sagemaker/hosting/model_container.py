@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from localaws.sagemaker.context import Context
 from localaws.sagemaker.core.errors import SageMakerError
 from localaws.sagemaker.hosting import framework_container, own_container
 from localaws.sagemaker.hosting.chain import Chain, Link
+from localaws.sagemaker.hosting.endpoint_files import CONTAINERS
 from localaws.sagemaker.hosting.endpoint_logs import LOG_GROUP
 from localaws.sagemaker.hosting.instances import StartError, VariantPlan
 from localaws.sagemaker.hosting.model_archive import ROOM, unpack_model
@@ -27,12 +29,9 @@ from localaws.sagemaker.hosting.prepared import Place, Prepared
 from localaws.sagemaker.hosting.serverless_configs import SERVERLESS, STORAGE, is_serverless, memory
 from localaws.sagemaker.hosting.worker import Worker
 
-_CONTAINERS = "containers"  # below an instance's directory: one for each of several containers
-
 
 def _place(directory: Path, plan: VariantPlan, instance_id: str, shared: SharedMemory | None = None) -> Place:
-    own = directory / instance_id
-    return Place(own / "ml", own / "tmp", own / "layer", directory, _limits(plan.source, shared))
+    return Place(directory / instance_id, directory, _limits(plan.source, shared))
 
 
 class ContainerStarter:
@@ -72,7 +71,7 @@ class ContainerStarter:
         try:
             for number, link in enumerate(links, 1):
                 own, name = replace(plan, source={**plan.source, **link}), link["Hostname"]
-                place = _place(directory / _CONTAINERS / name, plan, instance_id, shared)
+                place = _place(directory / CONTAINERS / name, plan, instance_id, shared)
                 worker = self._start_one(resource_arn, log(f"/{name}"), place, own, number)
                 started.append(Link(name, worker))
         except BaseException:
@@ -87,7 +86,8 @@ class ContainerStarter:
         """A container that loads the plan's model for an endpoint or a job, its files below `directory`. StartError.
 
         An artifact that is there from an earlier start is used again, so that an instance comes back even when its
-        object has gone. `log` is closed once the container has ended.
+        object has gone, and another time where this machine had no room for it. `log` is closed once the container has
+        ended, and what it has written is gone then.
         """
         context, source = self._context, plan.source
         try:
@@ -97,13 +97,16 @@ class ContainerStarter:
             _unpack(place, source, fetcher)
             prepared = Prepared(context, place, source, credentials, log, number)
             if image_table.is_own(source["Image"]):
-                return own_container.start(prepared, plan.name)
-            return framework_container.start(prepared, fetcher)
-        except (ModelDataError, OwnContainerError, ImageBuildError) as error:
+                worker = own_container.start(prepared, plan.name)
+            else:
+                worker = framework_container.start(prepared, fetcher)
+        except (ModelDataError, OwnContainerError, ImageBuildError, OSError) as error:
             log.say(str(error))
             raise StartError(str(error)) from error
         except SageMakerError as error:
             raise StartError(error.message) from error
+        worker.when_over = partial(remove, place.own)
+        return worker
 
 
 def _unpack(place: Place, source: Mapping[str, Any], fetcher: Fetcher) -> None:

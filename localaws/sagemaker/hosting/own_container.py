@@ -96,7 +96,7 @@ def _image(prepared: Prepared, variant: str) -> OwnImage:
     context, uri, say = prepared.context, prepared.source["Image"], prepared.log.say
     known = prepared.place.archives / _PULLED
     try:
-        image = _read(known) if known.exists() else _pulled(prepared, variant)
+        image = _read(known) or _pulled(prepared, variant)
         found = own_images.unpacked(context.images, context.platform, image, uri, say)
     except CannotRunImageError as error:
         raise OwnContainerError(str(error)) from error
@@ -118,8 +118,12 @@ def _pulled(prepared: Prepared, variant: str) -> RegistryImage:
         raise OwnContainerError(str(error)) from error
 
 
-def _read(known: Path) -> RegistryImage:
-    image = json.loads(known.read_text(encoding="utf-8"))
+def _read(known: Path) -> RegistryImage | None:
+    """What was pulled; None where nothing was, or a power cut has left the file without its text."""
+    try:
+        image = json.loads(known.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
     return RegistryImage(image["digest"], image["config"], [Path(layer) for layer in image["layers"]])
 
 

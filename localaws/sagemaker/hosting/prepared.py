@@ -17,14 +17,27 @@ from localaws.sagemaker.core.aws_platform import Credentials
 class Place:
     """Where a container's files are, and what of this machine it may use.
 
-    ml, tmp: its /opt/ml and its /tmp. layer: what it writes elsewhere. archives: its model's, shared by all instances.
+    own: all that is its own. archives: its model's, shared by all instances.
     """
 
-    ml: Path
-    tmp: Path
-    layer: Path
+    own: Path
     archives: Path
     limits: Limits
+
+    @property
+    def ml(self) -> Path:
+        """Its /opt/ml."""
+        return self.own / "ml"
+
+    @property
+    def tmp(self) -> Path:
+        """Its /tmp."""
+        return self.own / "tmp"
+
+    @property
+    def layer(self) -> Path:
+        """What it writes elsewhere."""
+        return self.own / "layer"
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ class ControlDoor:
 class Worker:
     """A running model server and the connections to it. All methods may be called from any thread.
 
-    max_answer: bytes of the body of an answer, at most.
+    max_answer: bytes of the body of an answer, at most. when_over: called when all of it has ended.
     """
 
     def __init__(self, process: Process, door: Door) -> None:
@@ -135,11 +135,14 @@ class Worker:
         self._door = door
         self._pool = Pool(door.connect, serves_several=door.serves_several)
         self.max_answer = MAX_ANSWER
+        self.when_over: Callable[[], None] = lambda: None
         self.answered_at = 0.0  # when it last answered an invocation, on the monotonic clock
 
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | mmap, timeout: float) -> Answer:
         """One request over a pooled connection. NoAnswerError."""
         head = request_head(method, path, self._door.headers(headers), len(body))
+        if timeout <= 0:  # the containers before it in a pipeline have taken all of it
+            raise WorkerTimeoutError("no time is left to ask")
         try:
             connection = self._pool.take(timeout)
             try:
@@ -201,6 +204,7 @@ class Worker:
         self.process.wait()
         self._door.close()
         self._pool.close()
+        self.when_over()
 
 
 def start_worker(spawn: Callable[[int], Process]) -> Worker:
