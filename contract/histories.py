@@ -16,7 +16,8 @@ from contract import causes, states
 _FAILURES = ("Failed", "TimedOut", "Aborted")
 # The beginnings of events about all branches of a state.
 _OF_BRANCHES = ("ParallelState", "MapState")
-_MEASURED_KINDS = ("Task", "Wait", "Parallel", "Map")
+_WITH_BRANCHES = ("Parallel", "Map")
+_MEASURED_KINDS = ("Task", "Wait", *_WITH_BRANCHES)
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class Visit:
     @property
     def takes_time(self) -> bool:
         return self.kind in _MEASURED_KINDS
+
+    @property
+    def has_branches(self) -> bool:
+        """Whether others are visited within it."""
+        return self.kind in _WITH_BRANCHES
 
 
 @dataclass(frozen=True)

@@ -411,6 +411,27 @@ def test_a_loop_of_looking_and_waiting_is_one_step() -> None:
     assert steps[0].seconds == pytest.approx(2.06)  # the loop's three states, and the choice between them
 
 
+def test_of_two_branches_none_is_shown_as_done_before_it_is() -> None:
+    """A state with branches isn't over when they begin, nor one of theirs because the other's has begun."""
+
+    def visit(name: str, kind: str, entered: int, exited: int | None) -> histories.Visit:
+        left = START + timedelta(seconds=exited) if exited else None
+        return histories.Visit(name, kind, START + timedelta(seconds=entered), left)
+
+    console = Console(width=120, file=io.StringIO())
+    shown = live.LiveStates(console)
+    plan, whole = visit("Plan", "Task", 0, 1), visit("ModelsAnswer", "Parallel", 1, None)
+    first, second = visit("AskChallenger", "Task", 1, None), visit("AskChampion", "Task", 1, None)
+    shown.look("r", Execution((plan, whole, first, second)))
+    assert [line.split()[1] for line in console.file.getvalue().splitlines()] == ["Plan"]
+    ended = (plan, whole, visit("AskChallenger", "Task", 1, 9), visit("AskChampion", "Task", 1, 3))
+    shown.look("r", Execution((*ended, visit("Evaluate", "Task", 10, None))))
+    assert [line.split()[1:] for line in console.file.getvalue().splitlines()][1:] == [
+        ["AskChallenger", "8.0", "s"],
+        ["AskChampion", "2.0", "s"],
+    ]
+
+
 def test_an_error_that_the_machine_expects_is_no_failure() -> None:
     told = events(["Begin", "Plan", "Train", "Evaluate", "Record", "Done"], failing="Train")
     train = next(visit for visit in histories.of_events(told).visits if visit.name == "Train")
