@@ -595,6 +595,46 @@ def test_the_end_of_the_log_of_several_hosts_names_each_line_s() -> None:
     assert [line.message for line in lines][-2:] == ["algo-1  line 49", "algo-2  line 49"]
 
 
+class _FailedHostLogs(_HostsLogs):
+    """The second host has failed; the first one said fifty lines more before it was ended."""
+
+    def get_log_events(self, **request: Any) -> dict[str, Any]:
+        if "/algo-2-" in request["logStreamName"]:
+            return {"events": [{"timestamp": 1, "message": "ValueError: a row of 3 numbers"}]}
+        return super().get_log_events(**request)
+
+
+def test_what_one_host_failed_of_is_shown_however_much_another_said_after() -> None:
+    logs: Any = _FailedHostLogs()
+    told = [line.message for line in run_logs.tail(logs, failed_sources().run, "Train")]
+    assert told[0] == "algo-2  ValueError: a row of 3 numbers"
+    assert [each for each in told if each.startswith("algo-1  ")] == [f"algo-1  line {n}" for n in range(30, 50)]
+
+
+class _TrialsLogs(_Logs):
+    """Of a tuning job: its second trial has had two hosts."""
+
+    def describe_log_streams(self, **request: str) -> dict[str, Any]:
+        hosts = [f"{request['logStreamNamePrefix']}{trial}" for trial in ("001-a/algo-1-1", "002-b/algo-1-2")]
+        return {"logStreams": [{"logStreamName": host} for host in (*hosts, hosts[1].replace("algo-1", "algo-2"))]}
+
+
+def test_of_trials_the_last_ones_hosts_are_shown() -> None:
+    logs: Any = _TrialsLogs()
+    lines = run_logs.tail(logs, runs.of_item(record(jobs={"tune": "tuning"})), "Tune")
+    assert {line.message.partition("  ")[0] for line in lines} == {"algo-1", "algo-2"}
+    assert len(lines) == run_logs.TAIL_LINES, "of the first trial none"
+
+
+def test_the_log_of_a_challenger_without_answers_is_in_the_report_though_the_run_has_not_come_to_evaluate() -> None:
+    logs: Any = _Logs()
+    error = {"state": "Evaluate", "error": "NoAnswers", "cause": "the challenger can't answer"}
+    run = runs.of_item(record(outcome="Failed", error=error, jobs={"train": "t", "askchallenger": "asked"}))
+    asked = histories.Visit("AskChallenger", "Task", START, error="NoAnswers", cause="the challenger can't answer")
+    assert report._log(logs, run, Execution((asked,)))[-1].message == "line 49"
+    assert logs.asked == "/aws/sagemaker/TransformJobs asked/"
+
+
 class _BatchLogs(_Logs):
     """Of a transform job: a container's stream, and what of its files was wrong."""
 
