@@ -155,7 +155,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
             with (mine / "Dockerfile").open("a") as dockerfile:
                 dockerfile.write("RUN python3 -c 'raise SystemExit(\"no such wheel\")'\n")
             shell.keep("failing", "run", "mine", "--wait")
-            shell.keep("still", "invoke", "mine", str(mine / "flower.csv"))
+            flower = folder / "flower.csv"
+            flower.write_text("5.1,3.5,1.4,0.2\n")
+            shell.keep("still", "invoke", "mine", str(flower))
             yield shell
         finally:
             shell("down")
