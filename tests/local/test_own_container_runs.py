@@ -106,7 +106,7 @@ def test_so_is_one_program_in_c_in_an_image_without_anything_else(deployed: Call
     assert refused(pipeline, "1,2") == (400, "line 1: needed: 64 numbers, with a comma between them")
     assert refused(pipeline, "[[1]]", "application/json") == (415, "send text/csv: 64 pixels a line")
 
-    # More data make a better model: the challenger has to answer better than the champion, both asked over HTTP.
+    # Fewer digits make a worse model: it doesn't take the champion's place, and both were asked over HTTP.
     champion = first["evaluation"]["challenger"]["score"]
     pipeline.put("train/digits.csv", "".join(f"{','.join(row)}\n" for row in held_out[:40]))
     worse = pipeline.run()
