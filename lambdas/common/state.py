@@ -254,8 +254,11 @@ def _held(state: State, trigger: Trigger) -> State:
 
 
 def repairing(state: State, at: str) -> State:
-    """A repair waits to be started: up to ATTEMPTS of them after one doubt, and then one in each hour."""
-    if state.running or not state.doubt:
+    """A repair waits to be started: up to ATTEMPTS of them after one doubt, and then one in each hour.
+
+    One that waits already, since whoever asked for it was cut off before it could start, isn't asked for again.
+    """
+    if state.running or not state.doubt or REPAIR in (state.pending or {}).get("kinds", ()):
         return state
     doubt = {**state.doubt, "repairs": state.doubt["repairs"] + 1, LAST_AT: at}
     if doubt["repairs"] > ATTEMPTS and at[:HOUR] == state.doubt[LAST_AT][:HOUR]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from aws_events import MACHINE, object_created, sqs_record, status_change
-from common.state import ATTEMPTS, State, Trigger, ended, started, triggered
+from common.state import ATTEMPTS, State, Trigger, ended, repairing, started, triggered
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
@@ -175,6 +175,14 @@ def test_a_thousand_events_and_their_duplicates_are_two_runs() -> None:
     world.launcher.end(world.ended(second))
     assert len(world.executions.inputs) == 2
     assert world.state.pending is None and world.state.running is None
+
+
+def test_a_repair_that_could_not_start_yet_is_asked_for_once() -> None:
+    """Looks that are cut off before they start it had used up all that a doubt has."""
+    state = State(doubt={"run_id": "run-0000", "repairs": 0})
+    once = repairing(state, "2026-11-20T10:00:00.000Z")
+    assert once.pending and once.pending["kinds"] == ["repair"]
+    assert repairing(once, "2026-11-20T10:05:00.000Z") == once
 
 
 def test_a_run_that_an_older_version_began_supersedes_nothing() -> None:
