@@ -47,8 +47,8 @@ def check_size(name: str, size: int) -> None:
     """Raises HeldOutError for a file that is too large to be read as a whole."""
     if size > MOST_FILE_BYTES:
         raise HeldOutError(
-            f"{name} has {size >> 20:,} MiB, and a file whose rows are asked over HTTP at most "
-            f"{MOST_FILE_BYTES >> 20}; divide it into several"
+            f"{name} has more than {MOST_FILE_BYTES >> 20} MiB, which is the most that a file whose rows are asked "
+            "over HTTP may have; divide it into several"
         )
 
 
@@ -59,9 +59,18 @@ def requests(lines: Iterable[str], name: str, how: Reading, format_: str) -> Ite
         HeldOutError: it can't be read so, or has an example that is no line, or one too long for a request.
     """
     for request in _requests(lines, name, how, format_):
-        if len(request.line.encode()) >= MOST_BYTES:
+        if _size(request) >= MOST_BYTES:
             raise HeldOutError(f"{request.place} is longer than the {MOST_BYTES >> 20} MiB that a request may have")
         yield request
+
+
+def _size(request: Request) -> int:
+    """How many bytes a request's line has."""
+    try:
+        return len(request.line.encode())
+    except UnicodeEncodeError as error:
+        # As JSON can write it: "\ud83d" without the other half.
+        raise HeldOutError(f"{request.place} holds half of a character, which is no text in UTF-8: {error}") from error
 
 
 def _requests(lines: Iterable[str], name: str, how: Reading, format_: str) -> Iterator[Request]:

@@ -16,7 +16,8 @@ from contract import causes, states
 _FAILURES = ("Failed", "TimedOut", "Aborted")
 # The beginnings of events about all branches of a state.
 _OF_BRANCHES = ("ParallelState", "MapState")
-_MEASURED_KINDS = ("Task", "Wait", "Parallel", "Map")
+_WITH_BRANCHES = ("Parallel", "Map")
+_MEASURED_KINDS = ("Task", "Wait", *_WITH_BRANCHES)
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class Visit:
     @property
     def takes_time(self) -> bool:
         return self.kind in _MEASURED_KINDS
+
+    @property
+    def has_branches(self) -> bool:
+        """Whether others are visited within it."""
+        return self.kind in _WITH_BRANCHES
 
 
 @dataclass(frozen=True)
@@ -200,15 +206,18 @@ def _story_goes_on(after: list[Visit]) -> bool:
 def _blame(visits: list[Visit], before: int, failure: Mapping[str, Any]) -> None:
     """Gives the last visit of the failure's state its error; a task that failed by itself has its own.
 
-    Where the run hasn't come to that state, what kept it from there is the last one that went wrong.
+    Where the run hasn't come to that state, what kept it from there is the last one that went wrong; of two models that
+    were asked at once the challenger, whose fault ends a run before a champion's is looked at (asker).
     """
     for index in reversed(range(before)):
         if visits[index].name == failure["state"]:
             if visits[index].error is None:
                 visits[index] = replace(visits[index], error=failure["error"], cause=failure["cause"])
             return
-    wrong = next((index for index in reversed(range(before)) if visits[index].error is not None), None)
-    if wrong is not None:
+    found = [index for index in range(before) if visits[index].error is not None]
+    if found:
+        asked = [index for index in range(before) if visits[index].name == states.ASK_CHALLENGER]
+        wrong = asked[-1] if asked and asked[-1] in found else found[-1]
         visits[wrong] = replace(visits[wrong], error=failure["error"], cause=failure["cause"], handled=False)
 
 

@@ -24,7 +24,8 @@ _SAGEMAKER_NAME = re.compile(rf"[a-zA-Z0-9](-*[a-zA-Z0-9]){{0,{SAGEMAKER_NAME - 
 
 # The steps of a run that are SageMaker jobs, as their names end.
 TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP = "train", "evaluate", "answer"
-# The transform jobs in which challenger and champion answer the held-out rows.
+# The transform jobs in which challenger and champion answer the held-out rows. A word longer than `evaluate` would
+# leave all pipelines less room for their own names.
 CHALLENGER_STEP, CHAMPION_STEP = "newcomer", "champion"
 STEPS = (TRAIN_STEP, EVALUATE_STEP, ANSWER_STEP, CHALLENGER_STEP, CHAMPION_STEP)
 # The step whose job is a tuning job, with a name of another kind.

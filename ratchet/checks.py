@@ -121,6 +121,9 @@ def _containers() -> Check:
 
 def image_builds() -> Check:
     """What the embedded CodeBuild builds the image of a pipeline's `dockerfile` with."""
+    if (system := platform.system()) != "Linux":
+        todo = "use a Linux machine for pipelines with a `dockerfile`: their images are built, and run, on Linux alone"
+        return Check("image builds", "warning", f"none on {system}", todo)
     lacking = [program for program in ("buildah", "curl") if shutil.which(program) is None]
     if not lacking:
         return Check("image builds", "ok", _version(["buildah", "--version"], Path("/")) or "buildah")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from types import TracebackType
 
 from rich.console import Console
@@ -51,10 +52,11 @@ class Step:
 
 
 def steps(execution: Execution) -> list[Step]:
-    """The execution's states that take time; a loop of looking and waiting is one step."""
+    """The execution's states that take time; a loop of looking and waiting is one step, and of branches those that each
+    goes through are."""
     found: list[Step] = []
     for visit in execution.visits:
-        if not visit.takes_time and visit.error is None:
+        if visit.error is None and (visit.has_branches or not visit.takes_time):
             continue
         if found and (visit.kind == "Wait" or visit.name == found[-1].name):
             found[-1] = Step((*found[-1].visits, visit))
@@ -64,7 +66,8 @@ def steps(execution: Execution) -> list[Step]:
 
 
 class LiveStates:
-    """Prints each step once, when the next has begun; the present one spins, with the seconds it has taken."""
+    """Prints each step once, when it is over and the next has begun; the present one spins, with the seconds it has
+    taken."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -83,7 +86,9 @@ class LiveStates:
     def look(self, run_id: str, execution: Execution) -> None:
         """Shows what is new in the execution since the last look."""
         found = steps(execution)
-        done = found if execution.status else found[:-1]
+        # The next may go on beside it, in another branch.
+        over = list(takewhile(lambda step: step.last.exited is not None, found[:-1]))
+        done = found if execution.status else over
         for step in done[self._printed.get(run_id, 0) :]:
             self._console.print(_line(step))
         self._printed[run_id] = len(done)

@@ -70,10 +70,16 @@ def gather(account: Account, run: Run) -> Sources:
         execution=execution,
         definition=definition,
         objects=tuple(_objects(account, bucket, folder, run)),
-        log=tuple(run_logs.tail(account, run, run.wrong[0])) if run.wrong else (),
+        log=tuple(_log(account, run, execution)),
         answers=_answers(account, bucket, folder, run),
         curve_points=curves.read(account, bucket, _shown_tensors(run)),
     )
+
+
+def _log(account: Account, run: Run, execution: Execution) -> list[run_logs.Line]:
+    """The end of the log of the job that went wrong: of the state that the run blames, or of what kept it from that."""
+    blamed = [run.wrong[0], *(visit.name for visit in execution.visits if visit.failed)] if run.wrong else []
+    return next(filter(None, (run_logs.tail(account, run, state) for state in blamed)), [])
 
 
 def _machine(account: Account, run: Run) -> tuple[Execution, Document]:

@@ -6,7 +6,7 @@ import functools
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,6 +37,8 @@ SETTLE = timedelta(seconds=2)
 POLL_SECONDS = 0.5
 # What a report shows of a job that went wrong.
 TAIL_LINES = 40
+# Of each of many hosts.
+LEAST_LINES = 10
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ def read(account: Account, run: Run, *, follow: bool, pause: Callable[[float], N
 
 
 def tail(account: Account, run: Run, state: str) -> list[Line]:
-    """The last lines of the job of a state; none where that state is no job's, or its log is gone."""
+    """The last lines of the job of a state, of several hosts each one's; none where that state is no job's, or its log
+    is gone."""
     job, group = (run.document.get("jobs") or {}).get(state.lower()), JOB_GROUPS.get(state.lower())
     if not isinstance(job, str) or group is None:
         return []
@@ -110,28 +113,40 @@ def tail(account: Account, run: Run, state: str) -> list[Line]:
     try:
         prefix = _streams_of(state.lower(), job)
         streams = client.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)["logStreams"]
-        shown = [stream["logStreamName"] for stream in _shown(state.lower(), streams)]
-        several = len({_host(stream) for stream in shown} - {None}) > 1
-        lines = [
-            replace(line, message=f"{_host(stream)}  {line.message}") if several else line
-            for stream in shown
-            for line in _last_lines(client, group, stream)
-        ]
+        found: dict[str | None, list[Line]] = {}
+        for stream in (each["logStreamName"] for each in _shown(state.lower(), streams)):
+            found.setdefault(_host(stream), []).extend(_last_lines(client, group, stream))
     except ClientError as error:
         if error.response["Error"]["Code"] in ("ResourceNotFoundException", "AccessDeniedException"):
             return []
         raise
-    return sorted(lines, key=lambda line: line.at)[-TAIL_LINES:]
+    return _ends(found)
+
+
+def _ends(of_hosts: Mapping[str | None, list[Line]]) -> list[Line]:
+    """Each host's last lines, by their time: one that goes on for a moment mustn't push out what another failed of."""
+    if len(of_hosts) < 2:
+        return sorted((line for lines in of_hosts.values() for line in lines), key=lambda line: line.at)[-TAIL_LINES:]
+    most = max(TAIL_LINES // len(of_hosts), LEAST_LINES)
+    ends = [
+        replace(line, message=f"{host}  {line.message}") if host else line
+        for host, lines in of_hosts.items()
+        for line in sorted(lines, key=lambda line: line.at)[-most:]
+    ]
+    return sorted(ends, key=lambda line: line.at)
 
 
 def _shown(step: str, streams: list[Any]) -> list[Any]:
-    """A stream a host; SageMaker Debugger's rules have jobs, and streams, of their own. Of trials, the last; of a
+    """A stream a host; SageMaker Debugger's rules have jobs, and streams, of their own. Of trials, the last one's; of a
     transform job all: its containers, and what of its files was wrong."""
     if step in _TRANSFORMS:
         return streams
+    if step == names.TUNE_STEP:
+        jobs = [one["logStreamName"].partition("/")[0] for one in streams]
+        return [one for one, job in zip(streams, jobs, strict=True) if job == jobs[-1]]
     if step == names.TRAIN_STEP:
         return [one for one in streams if _host(one["logStreamName"])] or streams[:1]
-    return streams[-1:] if step == names.TUNE_STEP else streams[:1]
+    return streams[:1]
 
 
 def _last_lines(client: Any, group: str, stream: str) -> list[Line]:

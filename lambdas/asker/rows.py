@@ -7,6 +7,7 @@ import io
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from contract import held_out, held_out_requests
@@ -57,9 +58,9 @@ def parts(names: Sequence[str], how: Reading, read: Read) -> Iterator[Part]:
     format_ = held_out.format_of(files, how.format)
     for name in files:
         content = read(name)
-        rows = list(held_out_requests.requests(_lines(name, content), name, how, format_))
-        for start in range(0, len(rows), held_out_requests.ROWS):
-            yield Part(held_out_requests.part(number, kind), rows[start : start + held_out_requests.ROWS])
+        rows = held_out_requests.requests(_lines(name, content), name, how, format_)
+        while of_part := list(islice(rows, held_out_requests.ROWS)):
+            yield Part(held_out_requests.part(number, kind), of_part)
             number += 1
     if not number:
         raise HeldOutError(f"no example in {held_out.some(files, 5)}")
@@ -68,8 +69,14 @@ def parts(names: Sequence[str], how: Reading, read: Read) -> Iterator[Part]:
 def _lines(name: str, content: bytes) -> Iterator[str]:
     """A file's text in lines that keep their ends, gzipped or not."""
     try:
-        plain = gzip.decompress(content) if held_out.is_zipped(name) else content
+        plain = _unzipped(content) if held_out.is_zipped(name) else content
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise HeldOutError(f"{name} is not gzipped, or cut off: {error}") from error
     held_out_requests.check_size(name, len(plain))
     return iter(io.TextIOWrapper(io.BytesIO(plain), encoding="utf-8-sig", newline=""))
+
+
+def _unzipped(content: bytes) -> bytes:
+    """What an archive holds, or as much of it as says that it is too large: more than that may be more than memory."""
+    with gzip.open(io.BytesIO(content)) as file:
+        return file.read(held_out_requests.MOST_FILE_BYTES + 1)

@@ -33,7 +33,8 @@ def _version(s3: Any, bucket: str, key: str) -> dict[str, str]:
 
 def unanswered(codebuild: Any, event: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
     """The request that a build has left without an answer, and why, for an event that tells of its end; None where it
-    has answered by itself, as one does that has come to its last commands, and of one that a person has started.
+    has answered by itself, as one does that has come to its last commands, or has nobody to answer to: whoever starts a
+    build by hand.
 
     No command runs of a build whose source can't be read or for which there is no machine, none to its end of one that
     is stopped or takes too long.
@@ -41,10 +42,8 @@ def unanswered(codebuild: Any, event: dict[str, Any]) -> tuple[dict[str, Any], s
     build_id = event["detail"]["build-id"].rpartition("/")[2]
     (build,) = codebuild.batch_get_builds(ids=[build_id])["builds"]
     status = {phase["phaseType"]: phase.get("phaseStatus") for phase in build["phases"]}
-    if status.get("POST_BUILD") == "SUCCEEDED":
-        return None
     said = {each["name"]: each["value"] for each in build["environment"]["environmentVariables"]}
-    if "RESPONSE_URL" not in said:
+    if status.get("POST_BUILD") == "SUCCEEDED" or "RESPONSE_URL" not in said:
         return None
     request = {
         "ResponseURL": said["RESPONSE_URL"],

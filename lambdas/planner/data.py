@@ -51,7 +51,7 @@ def check_shards(channels: Iterable[Channel], hosts: Mapping[str, int]) -> None:
         if there < least:
             raise TooFewObjectsError(
                 f"data.{channel.name} is shared out to {least} hosts (distribution: sharded), but "
-                f"s3://{channel.bucket}/{channel.prefix} has {there} object{'s' if there > 1 else ''}: a host would "
+                f"s3://{channel.bucket}/{channel.prefix} has {there} object{'' if there == 1 else 's'}: a host would "
                 f"train on nothing; cut the data into {least} objects or more, or write a smaller train.instance_count"
             )
 

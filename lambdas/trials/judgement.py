@@ -174,12 +174,15 @@ def training(described: Mapping[str, Any]) -> Document:
     """The machine's `$training` of the trial that goes on, as of a training job of its own."""
     metrics = described.get("FinalMetricDataList") or ()
     values = described.get("HyperParameters") or {}
+    resources = described.get("ResourceConfig") or {}
     return {
         "status": described["TrainingJobStatus"],
         "model_data": described["ModelArtifacts"]["S3ModelArtifacts"],
         "metrics": {metric["MetricName"]: metric["Value"] for metric in metrics},
         "hyperparameters": {name: text for name, text in values.items() if not name.startswith(_SAGEMAKERS_OWN)},
         "seconds": described.get("TrainingTimeInSeconds"),
+        "instance": resources.get("InstanceType"),
+        "hosts": resources.get("InstanceCount"),
         "environment": dict(described.get("Environment") or {}),
         "description": {name: described[name] for name in _DESCRIBED if described.get(name)},
     }

@@ -106,7 +106,7 @@ def test_so_is_one_program_in_c_in_an_image_without_anything_else(deployed: Call
     assert refused(pipeline, "1,2") == (400, "line 1: needed: 64 numbers, with a comma between them")
     assert refused(pipeline, "[[1]]", "application/json") == (415, "send text/csv: 64 pixels a line")
 
-    # More data make a better model: the challenger has to answer better than the champion, both asked over HTTP.
+    # Fewer digits make a worse model: it doesn't take the champion's place, and both were asked over HTTP.
     champion = first["evaluation"]["challenger"]["score"]
     pipeline.put("train/digits.csv", "".join(f"{','.join(row)}\n" for row in held_out[:40]))
     worse = pipeline.run()
@@ -155,7 +155,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
             with (mine / "Dockerfile").open("a") as dockerfile:
                 dockerfile.write("RUN python3 -c 'raise SystemExit(\"no such wheel\")'\n")
             shell.keep("failing", "run", "mine", "--wait")
-            shell.keep("still", "invoke", "mine", str(mine / "flower.csv"))
+            flower = folder / "flower.csv"
+            flower.write_text("5.1,3.5,1.4,0.2\n")
+            shell.keep("still", "invoke", "mine", str(flower))
             yield shell
         finally:
             shell("down")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -78,6 +79,8 @@ def test_a_part_is_of_one_file_and_of_so_many_rows() -> None:
         ({"a.csv": ""}, Reading(), "no example in a.csv"),
         ({"a.csv.gz": b"0,1\n"}, Reading(), "a.csv.gz is not gzipped, or cut off"),
         ({"a.jsonl": '{"n": 1}\n'}, Reading(), "a.jsonl:1 has no label 'label'"),
+        ({"a.jsonl": '{"n": "\\ud83d", "label": 1}\n'}, Reading(), "a.jsonl:1 holds half of a character"),
+        ({"a.jsonl": b'{"n": "\xe9", "label": 1}\n'}, Reading(), "a.jsonl is no text in UTF-8"),
         ({"a.csv": f"0,{'x' * (6 << 20)}\n"}, Reading(), "a.csv:1 is longer than the 6 MiB that a request may have"),
     ],
 )
@@ -89,8 +92,18 @@ def test_what_cannot_be_asked_line_by_line(files: dict[str, str | bytes], how: R
 
 def test_a_file_that_a_function_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(held_out_requests, "MOST_FILE_BYTES", 1 << 20)
-    with pytest.raises(HeldOutError, match=r"a.csv.gz has 2 MiB, and a file whose rows .* at most 1; divide it"):
+    with pytest.raises(HeldOutError, match=r"a.csv.gz has more than 1 MiB, which is the most .* divide it"):
         asked({"a.csv.gz": gzip.compress(b"0,1\n" * (1 << 19))})
+
+
+def test_a_small_archive_of_a_large_file_is_not_unpacked_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_out_requests, "MOST_FILE_BYTES", 1 << 16)
+    archive = gzip.compress(b"0,1\n" * (1 << 23))
+    tracemalloc.start()
+    with pytest.raises(HeldOutError, match=r"a.csv.gz has more than 0 MiB"):
+        asked({"a.csv.gz": archive})
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20, "of 32 MiB"
+    tracemalloc.stop()
 
 
 @pytest.fixture

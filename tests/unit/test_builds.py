@@ -477,3 +477,10 @@ def test_doctor_says_what_image_builds_lack(monkeypatch: pytest.MonkeyPatch) -> 
     found = checks.image_builds()
     assert (found.state, found.found) == ("warning", "no buildah")
     assert found.todo == "install buildah (apt-get install buildah) to build images of `dockerfile` here"
+
+
+def test_doctor_asks_nobody_to_install_what_would_not_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks.platform, "system", lambda: "Darwin")
+    found = checks.image_builds()
+    assert (found.state, found.found) == ("warning", "none on Darwin")
+    assert found.todo.startswith("use a Linux machine for pipelines with a `dockerfile`")

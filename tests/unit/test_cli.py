@@ -285,12 +285,23 @@ def _answers(serve: Path, ml: Path, body: str) -> list[str]:
             except OSError:
                 assert attempt < 199, "it doesn't answer"
                 time.sleep(0.05)
+        assert _whole_answer(port, b"\xff\n").startswith("HTTP/1.1 400 "), "what is no text is refused in words"
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/invocations", body.encode(), timeout=5) as answer:
             found: list[str] = answer.read().decode().splitlines()
             return found
     finally:
         server.terminate()
         assert server.wait(10) == 0, "it ends when SageMaker says so"
+
+
+def _whole_answer(port: int, body: bytes) -> str:
+    """What a server answers on a connection that stays open; head and body have to come together."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(b"POST /invocations HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        answer = connection.recv(65536).decode()
+    head, _, rest = answer.partition("\r\n\r\n")
+    assert f"Content-Length: {len(rest)}" in head, "of two packets the second waits for the first one's acknowledgement"
+    return answer
 
 
 @pytest.mark.parametrize(

@@ -383,3 +383,24 @@ def test_a_failure_of_a_state_that_the_run_has_not_come_to_is_of_what_kept_it_fr
     found = of_events([*two_branches(failed(3), exited(3, "AskChampion")), *chained(*((0, one) for one in heard))])
     (wrong,) = [visit for visit in found.visits if visit.failed]
     assert (wrong.name, wrong.cause) == ("AskChampion", "the champion said 500")
+
+
+def test_where_both_models_cannot_answer_it_is_the_challengers_that_ends_the_run() -> None:
+    told = json.dumps({"state": "Evaluate", "error": "NoAnswers", "cause": "the challenger said 500"})
+    found = of_events(
+        [
+            entered(1, "AskChallenger"),
+            failed(2),
+            exited(2, "AskChallenger"),
+            entered(2, "AskChampion"),
+            failed(3),
+            exited(3, "AskChampion"),
+            entered(3, "DropChampion"),
+            exited(4, "DropChampion"),
+            entered(4, "ModelsHeard", "Choice"),
+            exited(4, "ModelsHeard", "Choice", assignedVariables={"failure": told}),
+            entered(4, "Record"),
+        ]
+    )
+    (wrong,) = [visit for visit in found.visits if visit.failed]
+    assert (wrong.name, wrong.cause) == ("AskChallenger", "the challenger said 500")

@@ -549,16 +549,16 @@ def test_a_build_that_is_stopped_or_has_no_log_is_told_too(aws: Aws, answers: An
     ]
 
 
-def test_a_build_that_has_answered_is_left_alone(aws: Aws, answers: Answers) -> None:
-    """Its commands' own words say more than CodeBuild's."""
-    phases = [{"phaseType": "BUILD", "phaseStatus": "FAILED"}, {"phaseType": "POST_BUILD", "phaseStatus": "SUCCEEDED"}]
-    aws.codebuild.builds["project:1"] = {**BUILD, "phases": phases}
+def test_a_build_that_somebody_has_started_by_hand_has_nobody_to_answer_to(aws: Aws, answers: Answers) -> None:
+    own = [{"name": "REPOSITORY", "value": "images", "type": "PLAINTEXT"}]
+    aws.codebuild.builds["project:1"] = {**BUILD, "environment": {"environmentVariables": own}}
     call(ENDED)
     assert not answers.requests
 
 
-def test_a_build_that_a_person_has_started_asks_for_no_answer(aws: Aws, answers: Answers) -> None:
-    own = {"environmentVariables": [{"name": "REPOSITORY", "value": "images", "type": "PLAINTEXT"}]}
-    aws.codebuild.builds["project:1"] = {**BUILD, "environment": own}
+def test_a_build_that_has_answered_is_left_alone(aws: Aws, answers: Answers) -> None:
+    """Its commands' own words say more than CodeBuild's."""
+    phases = [{"phaseType": "BUILD", "phaseStatus": "FAILED"}, {"phaseType": "POST_BUILD", "phaseStatus": "SUCCEEDED"}]
+    aws.codebuild.builds["project:1"] = {**BUILD, "phases": phases}
     call(ENDED)
     assert not answers.requests

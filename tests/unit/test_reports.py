@@ -411,6 +411,27 @@ def test_a_loop_of_looking_and_waiting_is_one_step() -> None:
     assert steps[0].seconds == pytest.approx(2.06)  # the loop's three states, and the choice between them
 
 
+def test_of_two_branches_none_is_shown_as_done_before_it_is() -> None:
+    """A state with branches isn't over when they begin, nor one of theirs because the other's has begun."""
+
+    def visit(name: str, kind: str, entered: int, exited: int | None) -> histories.Visit:
+        left = START + timedelta(seconds=exited) if exited else None
+        return histories.Visit(name, kind, START + timedelta(seconds=entered), left)
+
+    console = Console(width=120, file=io.StringIO())
+    shown = live.LiveStates(console)
+    plan, whole = visit("Plan", "Task", 0, 1), visit("ModelsAnswer", "Parallel", 1, None)
+    first, second = visit("AskChallenger", "Task", 1, None), visit("AskChampion", "Task", 1, None)
+    shown.look("r", Execution((plan, whole, first, second)))
+    assert [line.split()[1] for line in console.file.getvalue().splitlines()] == ["Plan"]
+    ended = (plan, whole, visit("AskChallenger", "Task", 1, 9), visit("AskChampion", "Task", 1, 3))
+    shown.look("r", Execution((*ended, visit("Evaluate", "Task", 10, None))))
+    assert [line.split()[1:] for line in console.file.getvalue().splitlines()][1:] == [
+        ["AskChallenger", "8.0", "s"],
+        ["AskChampion", "2.0", "s"],
+    ]
+
+
 def test_an_error_that_the_machine_expects_is_no_failure() -> None:
     told = events(["Begin", "Plan", "Train", "Evaluate", "Record", "Done"], failing="Train")
     train = next(visit for visit in histories.of_events(told).visits if visit.name == "Train")
@@ -572,6 +593,46 @@ def test_the_end_of_the_log_of_several_hosts_names_each_line_s() -> None:
     logs: Any = _HostsLogs()
     lines = run_logs.tail(logs, failed_sources().run, "Train")
     assert [line.message for line in lines][-2:] == ["algo-1  line 49", "algo-2  line 49"]
+
+
+class _FailedHostLogs(_HostsLogs):
+    """The second host has failed; the first one said fifty lines more before it was ended."""
+
+    def get_log_events(self, **request: Any) -> dict[str, Any]:
+        if "/algo-2-" in request["logStreamName"]:
+            return {"events": [{"timestamp": 1, "message": "ValueError: a row of 3 numbers"}]}
+        return super().get_log_events(**request)
+
+
+def test_what_one_host_failed_of_is_shown_however_much_another_said_after() -> None:
+    logs: Any = _FailedHostLogs()
+    told = [line.message for line in run_logs.tail(logs, failed_sources().run, "Train")]
+    assert told[0] == "algo-2  ValueError: a row of 3 numbers"
+    assert [each for each in told if each.startswith("algo-1  ")] == [f"algo-1  line {n}" for n in range(30, 50)]
+
+
+class _TrialsLogs(_Logs):
+    """Of a tuning job: its second trial has had two hosts."""
+
+    def describe_log_streams(self, **request: str) -> dict[str, Any]:
+        hosts = [f"{request['logStreamNamePrefix']}{trial}" for trial in ("001-a/algo-1-1", "002-b/algo-1-2")]
+        return {"logStreams": [{"logStreamName": host} for host in (*hosts, hosts[1].replace("algo-1", "algo-2"))]}
+
+
+def test_of_trials_the_last_ones_hosts_are_shown() -> None:
+    logs: Any = _TrialsLogs()
+    lines = run_logs.tail(logs, runs.of_item(record(jobs={"tune": "tuning"})), "Tune")
+    assert {line.message.partition("  ")[0] for line in lines} == {"algo-1", "algo-2"}
+    assert len(lines) == run_logs.TAIL_LINES, "of the first trial none"
+
+
+def test_the_log_of_a_challenger_without_answers_is_in_the_report_though_the_run_has_not_come_to_evaluate() -> None:
+    logs: Any = _Logs()
+    error = {"state": "Evaluate", "error": "NoAnswers", "cause": "the challenger can't answer"}
+    run = runs.of_item(record(outcome="Failed", error=error, jobs={"train": "t", "askchallenger": "asked"}))
+    asked = histories.Visit("AskChallenger", "Task", START, error="NoAnswers", cause="the challenger can't answer")
+    assert report._log(logs, run, Execution((asked,)))[-1].message == "line 49"
+    assert logs.asked == "/aws/sagemaker/TransformJobs asked/"
 
 
 class _BatchLogs(_Logs):

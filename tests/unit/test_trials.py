@@ -91,6 +91,7 @@ def described(one: dict[str, Any]) -> dict[str, Any]:
         "HyperParameters": values,
         "FinalMetricDataList": [{"MetricName": "f1", "Value": 0.9}],
         "TrainingTimeInSeconds": number,
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 30},
         "Environment": {"RATCHET_PIPELINE": "digits"},
     }
 
@@ -114,6 +115,8 @@ def test_the_best_trial_goes_on(aws: Aws) -> None:
         "metrics": {"f1": 0.9},
         "hyperparameters": {"depth": "1"},
         "seconds": 2,
+        "instance": "ml.m5.large",
+        "hosts": 2,
         "environment": {"RATCHET_PIPELINE": "digits"},
         "description": {
             "TrainingJobName": name(2),

@@ -11,12 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define MODEL "/opt/ml/model/softmax" /* model.tar.gz, unpacked */
 #define PORT 8080
 #define LARGEST (25u << 20) /* bytes of a request's body */
 #define HEAD 65536          /* bytes of its head */
+#define KEPT 300            /* seconds that a silent connection, and its thread, is kept */
 
 /* What a request asks for, as far as it matters here. */
 typedef struct {
@@ -145,7 +147,9 @@ static int answer(FILE *from, FILE *to) {
 
 static void *connection(void *accepted) {
     int descriptor = (int)(long)accepted, one = 1;
+    struct timeval kept = {.tv_sec = KEPT};
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &kept, sizeof kept);
     FILE *from = fdopen(descriptor, "r"), *to = fdopen(dup(descriptor), "w");
     while (from != NULL && to != NULL && answer(from, to))
         continue;
