@@ -209,8 +209,9 @@ def _execute_in_image(options: Options) -> int:
     from localaws.confinement import image_program  # noqa: PLC0415 - it is there already, see `_import_the_last`
 
     try:
-        # Python ignores both; a program is to find them as its image's developer does.
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        # Python ignores some, and whoever started the server may have ignored others (nohup); a program is to find all
+        # of them as its image's developer does.
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_DFL)
         begin(options)
         image_program.start(options.program, options.variables)

@@ -145,6 +145,7 @@ SUPPLIED = frozenset(
         "kms:viaservice",
         "sns:endpoint",
         "sns:protocol",
+        "sts:awsservicename",
         "sts:externalid",
         "sts:rolesessionname",
         "s3:delimiter",
