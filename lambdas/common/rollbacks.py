@@ -74,3 +74,23 @@ def is_gone(model: Mapping[str, Any]) -> str:
         f"the model of run {model['run_id']} is gone: there is nothing at {model['model_data']}. Nothing of Ratchet "
         "deletes it; the artifact bucket keeps what was deleted for 90 days, as a version to be restored"
     )
+
+
+def needs_another_image(model: Mapping[str, Any], image_uri: str) -> str | None:
+    """The sentence of a model whose image lies in another repository than the one that models serve in now; None of any
+    other. The roles may pull from that one alone, and what its containers are told may mean nothing to the model's.
+    """
+    was, now = _repository(str(model["image_uri"])), _repository(image_uri)
+    if was == now:
+        return None
+    return (
+        f"the model of run {model['run_id']} serves in an image of {was}, and the pipeline's roles may pull from {now} "
+        "alone: deploy the pipeline.yaml of that run, then roll back"
+    )
+
+
+def _repository(image_uri: str) -> str:
+    """An image's registry and repository, without tag and digest."""
+    named = image_uri.partition("@")[0]
+    head, slash, tail = named.rpartition("/")
+    return f"{head}{slash}{tail.partition(':')[0]}"

@@ -41,6 +41,7 @@ def handle(event: Document, _context: object) -> Document:
 
     Args:
         event: {"run": the execution's input, "channels": {name: prefix}, "code_hash", "spec_hash", "image_uri",
+            "hosting_image_uri": what models serve in,
             "shards": channel → to how many hosts its objects are shared out, of those that are,
             "held_out": how to read the held-out channel and what its labels must be, null if serve.py reads it,
             "data_starts_runs": whether data that arrive do, "tune" where pipeline.yaml has it (infra, steps/tune.py),
@@ -79,7 +80,7 @@ def decided(event: Document, table: RunTable, artifacts: Artifacts, log: Log) ->
     _, state = table.update(partial(planning, run_id=run["run_id"]))
     drift = drift_of_endpoint(state, os.environ.get(functions.ENDPOINT_NAME))
     if run["trigger"]["kind"] == triggers.ROLLBACK:
-        document = rollback(table, client("s3"), state, run["trigger"]["detail"], drift)
+        document = rollback(table, client("s3"), state, event, drift)
     elif run["trigger"]["kind"] == triggers.REPAIR:
         document = plan.repair(state)
     else:
@@ -166,8 +167,9 @@ def work(event: Document, state: State, channels: list[Channel], artifacts: Arti
     return tuning_plan.with_tuning(document, event, decision, state=state, channels=channels, artifacts=artifacts)
 
 
-def rollback(table: RunTable, s3: Any, state: State, detail: Document, drift: str | None) -> Document:
+def rollback(table: RunTable, s3: Any, state: State, event: Document, drift: str | None) -> Document:
     """The plan of going back to the run that the trigger's detail names."""
+    detail = event["run"]["trigger"]["detail"]
     withdrawn = detail.get(WITHDRAWN)
     if withdrawn and (state.champion or {}).get("model_package_arn") != withdrawn:
         return plan.overtaken(state)
@@ -176,6 +178,8 @@ def rollback(table: RunTable, s3: Any, state: State, detail: Document, drift: st
     candidate = rollbacks.candidate(run_id, record or None)
     if not is_there(s3, candidate["model_data"]):
         raise rollbacks.RollbackRefusedError(rollbacks.is_gone(candidate))
+    if refusal := rollbacks.needs_another_image(candidate, event["hosting_image_uri"]):
+        raise rollbacks.RollbackRefusedError(refusal)
     made_from = {name: record[name] for name in MADE_FROM if name in record}
     return {**plan.rollback(state, candidate, detail.get(triggers.BY), drift), **made_from}
 

@@ -140,11 +140,13 @@ RUN_ID = "20261120-101112-abcd"
 FOLDER = f"runs/digits/{RUN_ID}/"
 NOW = "2026-11-20T10:11:12.000Z"
 ENDPOINT = "local-digits"
+IMAGES = "000000000000.dkr.ecr.us-east-1.amazonaws.com/team/images"
 EARLIER, CHAMPION = (
     {
         "run_id": f"r{number}",
         "fingerprint": f"f{number}",
         "model_data": f"s3://artifacts/runs/digits/r{number}/model.tar.gz",
+        "image_uri": f"{IMAGES}:1.{number}",
         "endpoint_config_name": f"{ENDPOINT}-{number}",
     }
     for number in range(2)
@@ -197,6 +199,7 @@ def call(
     run = {"pipeline": "digits", "run_id": run_id, "trigger": trigger, "forced": False}
     channels = {"train": "digits/train/", "test": "digits/test/"}
     asked = {"run": run, "channels": channels, "held_out": HELD_OUT, "data_starts_runs": data_starts_runs}
+    asked["hosting_image_uri"] = f"{IMAGES}@sha256:{'0' * 64}"
     return handler.handle({**asked, **HASHES, "threshold": threshold, **({"batch": batch} if batch else {})}, None)
 
 
@@ -300,7 +303,7 @@ def test_a_champion_whose_archive_is_gone_keeps_no_run_from_its_work(aws: Aws) -
     champion = call()["champion"]
     said = "the champion can't be asked: the model of run r1 is gone: there is nothing at s3://artifacts/runs/digits/r1"
     assert champion.pop("cannot_answer").startswith(said)
-    kept = {"run_id": "r1", "fingerprint": "f1", "endpoint_config_name": f"{ENDPOINT}-1"}
+    kept = {name: CHAMPION[name] for name in ("run_id", "fingerprint", "image_uri", "endpoint_config_name")}
     assert champion == kept, "without what the evaluation job would fetch"
     assert read(aws, "plan.json")["champion"]["cannot_answer"].startswith(said)
 
@@ -366,6 +369,22 @@ def test_a_rollback_to_a_model_that_is_gone_is_refused(aws: Aws) -> None:
     gone = "the model of run r0 is gone: there is nothing at s3://artifacts/runs/digits/r0/model.tar.gz"
     with pytest.raises(RollbackRefusedError, match=gone):
         call("rollback", to="r0")
+
+
+def test_a_rollback_to_a_model_of_another_repositorys_image_is_refused(aws: Aws) -> None:
+    """The pipeline had a framework's image then: the roles may not pull that any more, and the model would be told what
+    containers of one's own are told.
+    """
+    framework = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn"
+    then = {**EARLIER, "image_uri": f"{framework}:1.9-0-cpu-py3"}
+    begin(aws, "rollback", champion=CHAMPION, previous_champion=then)
+    table_of(aws).write_run("r0", {"outcome": "Promoted", "candidate": then})
+    with pytest.raises(RollbackRefusedError) as refused:
+        call("rollback", to="r0")
+    assert str(refused.value) == (
+        f"the model of run r0 serves in an image of {framework}, and the pipeline's roles may pull from {IMAGES} alone: "
+        "deploy the pipeline.yaml of that run, then roll back"
+    )
 
 
 def test_a_run_past_the_launcher_plans_nothing(aws: Aws) -> None:

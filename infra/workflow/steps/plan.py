@@ -18,7 +18,7 @@ from infra.workflow.language import choice, when
 from infra.workflow.run_function import RunFunction, invoke
 from infra.workflow.run_grants import change_run_table, find_models, look_at_endpoint, write_runs
 from infra.workflow.step import Step
-from infra.workflow.surroundings import IMAGE_URI, Surroundings
+from infra.workflow.surroundings import HOSTING_IMAGE_URI, IMAGE_URI, Surroundings
 from infra.workflow.training import Training
 from ratchet.spec import PipelineSpec
 from ratchet.spec.data import SHARDED
@@ -52,6 +52,7 @@ def plan(at: Surroundings, training: Training, *, anew: str, again: str, drifted
         "code_hash": at.code_hash,
         "spec_hash": spec_hash(at.spec),
         "image_uri": str(IMAGE_URI),
+        "hosting_image_uri": str(HOSTING_IMAGE_URI),
         thresholds.KEPT: at.spec.serving.told,
         **({BATCH: at.spec.deploy.input} if at.spec.deploy.input else {}),
         **_shards(at.spec),
