@@ -382,8 +382,8 @@ def test_a_rollback_to_a_model_of_another_repositorys_image_is_refused(aws: Aws)
     with pytest.raises(RollbackRefusedError) as refused:
         call("rollback", to="r0")
     assert str(refused.value) == (
-        f"the model of run r0 serves in an image of {framework}, and the pipeline's roles may pull from {IMAGES} alone: "
-        "deploy the pipeline.yaml of that run, then roll back"
+        f"the model of run r0 serves in an image of {framework}, and the pipeline's roles may pull from {IMAGES} "
+        "alone: deploy the pipeline.yaml of that run, then roll back"
     )
 
 

@@ -256,6 +256,7 @@ def test_the_planner_is_told_what_a_model_is_made_from(ran: Any, tmp_path: Path)
         "code_hash": "c0de",
         "spec_hash": spec_hash(make_spec(tmp_path)),
         "image_uri": IMAGE.uri,
+        "hosting_image_uri": IMAGE.uri,
         "threshold": None,
     }
 
