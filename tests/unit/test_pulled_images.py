@@ -303,3 +303,12 @@ def test_a_container_that_reaches_nothing_has_no_credentials(tmp_path: Path, mon
 def test_which_images_are_ones_own() -> None:
     assert not image_table.is_own(SKLEARN)
     assert all(map(image_table.is_own, [URI, "train", "docker.io/library/python:3", f"{SKLEARN}-mine"]))
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
+def test_one_of_the_account_is_its_own_also_where_it_is_named_like_a_framework_s(region: str) -> None:
+    registry = f"000000000000.dkr.ecr.{region}.amazonaws.com"
+    for name in (SKLEARN.partition("/")[2], "pytorch-training:2.6.0-cpu-py312", "sagemaker-debugger-rules:latest"):
+        assert image_table.is_own(f"{registry}/{name}")
+        with pytest.raises(SageMakerError, match=r"Requested image 000000000000\..* not found"):
+            image_table.refuse_unknown(f"{registry}/{name}")

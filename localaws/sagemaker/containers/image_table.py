@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from localaws.sagemaker.core import errors
+from localaws.server_file import ACCOUNT
 
 _PYTHON = (sys.version_info.major, sys.version_info.minor)
 _TABLE = Path(__file__).with_suffix(".json")
-_URI = re.compile(r"(?P<registry>\d{12}\.dkr\.ecr\.[a-z0-9-]+\.[a-z0-9.-]+)/(?P<repository>[^:@]+)(:(?P<tag>[^:@]+))?")
+_URI = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.[a-z0-9-]+\.[a-z0-9.-]+/(?P<repository>[^:@]+)(:(?P<tag>[^:@]+))?")
 
 
 Start = Literal["direct", "shell", "module"]
@@ -61,10 +62,11 @@ class Image:
 def find(image_uri: str) -> Image:
     """The table's image for a URI ``<account>.dkr.ecr.<region>.<domain>/<repository>:<tag>``.
 
-    Raises ImageNotFoundError for any other.
+    Raises ImageNotFoundError for any other; also for one of this AWS's own account, whatever its name: there are no
+    images of AWS's.
     """
     parts = _URI.fullmatch(image_uri)
-    if parts is not None:
+    if parts is not None and parts["account"] != ACCOUNT:
         table = _table()
         for line in table["images"]:
             tag = re.fullmatch(line["tag"], parts["tag"] or "latest")
@@ -97,7 +99,7 @@ def pins(lines: Iterable[str], python: tuple[int, int]) -> tuple[str, ...]:
 
 
 def is_own(image_uri: str) -> bool:
-    """Whether an image is none of AWS's frameworks, but one of one's own."""
+    """Whether an image is none of AWS's frameworks, but one of one's own, or of nobody's."""
     try:
         find(image_uri)
     except ImageNotFoundError:
