@@ -14,6 +14,7 @@ from localaws.sagemaker.core.registry_images import (
     ImageNotInRegistryError,
     RegistryImage,
     UnusableImageError,
+    unsupported_manifest,
 )
 
 # "Using the SageMaker AI execution roles": what a job's, a model's role needs to pull its image.
@@ -32,10 +33,7 @@ def registry_image(aws: EmbeddedAws, uri: str, role_arn: str) -> RegistryImage:
         raise ImageNotInRegistryError(refused.message) from refused
     except UnsupportedManifestError as error:
         # What CreateModel answers to an image that docker buildx pushed with its attestations.
-        told = f"Unsupported manifest media type {error} for image {uri}."
-        raise UnusableImageError(
-            f"{told} Ensure that valid manifest media type is used for specified image."
-        ) from error
+        raise UnusableImageError(unsupported_manifest(str(error), uri)) from error
 
 
 def _authorize(aws: EmbeddedAws, reference: Reference, role_arn: str) -> None:

@@ -22,24 +22,25 @@ from localaws.sagemaker.hosting.own_models import ACCEPTS_PORT
 HOST = "000000000000.dkr.ecr.us-east-1.amazonaws.com"
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
 DIGEST = f"sha256:{'a' * 64}"
+DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 class Registry(QuietPlatform):
     """A registry that answers every pull alike."""
 
-    def __init__(self, root: Path, answer: Exception | dict[str, Any]) -> None:
+    def __init__(self, root: Path, answer: Exception | dict[str, Any], media_type: str) -> None:
         super().__init__(root)
-        self._answer = answer
+        self._answer, self._media_type = answer, media_type
         self.state_dir.mkdir(parents=True)
 
     def registry_image(self, uri: str, role_arn: str) -> RegistryImage:  # noqa: ARG002
         if isinstance(self._answer, Exception):
             raise self._answer
-        return RegistryImage(DIGEST, {"config": self._answer}, [])
+        return RegistryImage(DIGEST, {"config": self._answer}, [], self._media_type)
 
 
-def context(tmp_path: Path, answer: Exception | dict[str, Any]) -> Context:
-    return Context.open(Registry(tmp_path, answer))
+def context(tmp_path: Path, answer: Exception | dict[str, Any], media_type: str = DOCKER) -> Context:
+    return Context.open(Registry(tmp_path, answer, media_type))
 
 
 @pytest.mark.fidelity(
@@ -88,6 +89,24 @@ def test_what_a_model_is_refused_with(tmp_path: Path, answer: Any, several: bool
     with pytest.raises(SageMakerError) as refused:
         own_models.check_image(asked, f"{HOST}/m:1", "role", is_one_of_several=several)
     assert (refused.value.code, refusal in refused.value.message) == ("ValidationException", True)
+
+
+@pytest.mark.fidelity(
+    "Models",
+    "CreateModel refuses an image whose manifest is of the OCI's kind: Unsupported manifest media type "
+    "application/vnd.oci.image.manifest.v1+json for image …. Ensure that valid manifest media type is used for "
+    "specified image.",
+    "aws/amazon-sagemaker-feedback issue 180; mlflow/mlflow pull request 14699",
+)
+def test_an_image_with_a_manifest_of_the_ocis_is_no_models(tmp_path: Path) -> None:
+    asked = context(tmp_path, {}, media_type="application/vnd.oci.image.manifest.v1+json")
+    with pytest.raises(SageMakerError) as refused:
+        own_models.check_image(asked, f"{HOST}/m:1", "role", is_one_of_several=False)
+    assert (refused.value.code, refused.value.message) == (
+        "ValidationException",
+        f"Unsupported manifest media type application/vnd.oci.image.manifest.v1+json for image {HOST}/m:1. Ensure that "
+        "valid manifest media type is used for specified image.",
+    )
 
 
 def test_isolation_is_for_images_of_ones_own() -> None:

@@ -15,21 +15,32 @@ PLAIN_LAYERS = (
     "application/vnd.docker.image.rootfs.diff.tar",
     "application/vnd.oci.image.layer.v1.tar",
 )
+_DOCKER_IMAGE = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 @dataclass(frozen=True)
 class RegistryImage:
     """An image's content: its manifest's digest and media type, the OCI image configuration, its layers, lowest first.
 
-    SageMaker takes no OCI manifest for a model ("Unsupported manifest media type …", aws/amazon-sagemaker-feedback
-    issue 180), only Docker's.
     A layer is a tar archive, packed by gzip or not; its file's name is its SHA-256 in hexadecimal digits.
     """
 
     digest: str
     config: Mapping[str, Any]
     layers: Sequence[Path]
-    media_type: str = "application/vnd.docker.distribution.manifest.v2+json"
+    media_type: str = _DOCKER_IMAGE
+
+
+def is_for_models(image: RegistryImage) -> bool:
+    """Whether SageMaker takes an image for a model, for which its manifest has to be Docker's; jobs take OCI's too
+    (aws/amazon-sagemaker-feedback issue 180)."""
+    return image.media_type == _DOCKER_IMAGE
+
+
+def unsupported_manifest(media_type: str, uri: str) -> str:
+    """What SageMaker answers to an image of a kind that it doesn't take."""
+    told = f"Unsupported manifest media type {media_type} for image {uri}."
+    return f"{told} Ensure that valid manifest media type is used for specified image."
 
 
 class ImageNotInRegistryError(Exception):

@@ -10,6 +10,8 @@ from localaws.sagemaker.core.registry_images import (
     ImageNotInRegistryError,
     RegistryImage,
     UnusableImageError,
+    is_for_models,
+    unsupported_manifest,
 )
 from localaws.sagemaker.core.request import Document
 
@@ -37,6 +39,8 @@ def check_image(context: Context, uri: str, role: str, *, is_one_of_several: boo
         raise errors.validation(f"Requested image {uri} not found.") from error
     except UnusableImageError as error:
         raise errors.validation(str(error)) from error
+    if not is_for_models(image):
+        raise errors.validation(unsupported_manifest(image.media_type, uri))
     if is_one_of_several and _labels(image).get(ACCEPTS_PORT) != "true":
         raise errors.validation(f"Your Ecr Image {uri} does not contain required {ACCEPTS_PORT}=true Docker label(s).")
 
